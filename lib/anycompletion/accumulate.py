@@ -1,0 +1,271 @@
+"""Chunks → completion: one accumulator for streams, fan-out and tests; keeps pieces, never chunks.
+
+Strategy: a chunk of text costs one list append. Pieces are joined only when somebody asks for the reply.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from .chunks import ChatCompletionChunk, ChunkChoice, CustomDelta, Delta, FunctionDelta, ToolCallDelta
+from .records import (
+    Annotation,
+    AssistantMessage,
+    Audio,
+    ChatCompletion,
+    Choice,
+    CustomCall,
+    FunctionCall,
+    JsonObject,
+    Logprobs,
+    TokenLogprob,
+    ToolCall,
+    Usage,
+)
+
+_APPENDED = ("thinking", "text", "summary")
+"""Members of a reasoning block that arrive in pieces; all others are replaced."""
+
+
+@attrs.define(eq=False)
+class _Call:
+    id: str = ""
+    type: str = ""
+    name: str = ""
+    pieces: list[str] = attrs.field(factory=list[str])
+
+    def add(self, delta: FunctionDelta | CustomDelta) -> None:
+        if delta.name:
+            self.name = self.name or delta.name
+        piece = delta.arguments if isinstance(delta, FunctionDelta) else delta.input
+        if piece:
+            self.pieces.append(piece)
+
+    def function(self) -> FunctionCall:
+        return FunctionCall(self.name, "".join(self.pieces))
+
+    def tool_call(self) -> ToolCall:
+        if self.type == "custom":
+            return ToolCall(self.id, type="custom", custom=CustomCall(self.name, "".join(self.pieces)))
+        return ToolCall(self.id, self.function(), self.type or "function")
+
+
+class _ChoiceState:
+    """What one choice has said so far."""
+
+    __slots__ = (
+        "annotations",
+        "audio",
+        "calls",
+        "content",
+        "details",
+        "extra",
+        "finish_reason",
+        "function_call",
+        "last_call",
+        "logprobs",
+        "native_finish_reason",
+        "provider_specific",
+        "reasoning",
+        "refusal",
+        "role",
+        "thinking",
+    )
+
+    def __init__(self) -> None:
+        self.role = "assistant"
+        self.extra: JsonObject = {}
+        self.content: list[str] | None = None
+        self.refusal: list[str] | None = None
+        self.reasoning: list[str] | None = None
+        self.calls: dict[int, _Call] = {}
+        self.last_call = -1
+        self.function_call: _Call | None = None
+        self.audio: JsonObject | None = None
+        self.annotations: list[Annotation] | None = None
+        self.thinking: dict[Any, JsonObject] = {}
+        self.details: dict[Any, JsonObject] = {}
+        self.provider_specific: JsonObject | None = None
+        self.logprobs: Logprobs | None = None
+        self.finish_reason: str | None = None
+        self.native_finish_reason: str | None = None
+
+    def add(self, choice: ChunkChoice) -> None:
+        delta = choice.delta
+        content = delta.content
+        if content is not None:
+            if self.content is None:
+                self.content = [content]
+            else:
+                self.content.append(content)
+        if choice.finish_reason is not None:
+            self.finish_reason = choice.finish_reason
+        if choice.native_finish_reason is not None:
+            self.native_finish_reason = choice.native_finish_reason
+        if choice.extra is not None:
+            self.extra |= choice.extra
+        if choice.logprobs is not None:
+            self._add_logprobs(choice.logprobs)
+        if delta.tool_calls is not None:
+            for call in delta.tool_calls:
+                self._add_call(call)
+        if delta.reasoning_content is not None:
+            if self.reasoning is None:
+                self.reasoning = [delta.reasoning_content]
+            else:
+                self.reasoning.append(delta.reasoning_content)
+        self._add_rare(delta)
+
+    def _add_rare(self, delta: Delta) -> None:
+        if delta.role:
+            self.role = delta.role
+        if delta.refusal is not None:
+            self.refusal = [*(self.refusal or ()), delta.refusal]
+        if delta.function_call is not None:
+            self.function_call = self.function_call or _Call()
+            self.function_call.add(delta.function_call)
+        if delta.audio is not None:
+            self.audio = _merge_audio(self.audio or {}, delta.audio)
+        if delta.annotations is not None:
+            self.annotations = [*(self.annotations or ()), *map(Annotation.from_dict, delta.annotations)]
+        for block in delta.thinking_blocks or ():
+            _merge_block(self.thinking, block)
+        for block in delta.reasoning_details or ():
+            _merge_block(self.details, block)
+        if delta.provider_specific_fields is not None:
+            self.provider_specific = (self.provider_specific or {}) | delta.provider_specific_fields
+
+    def _add_call(self, delta: ToolCallDelta) -> None:
+        index = delta.index
+        if index is None:
+            # A server that leaves the index out starts a new call by a new id.
+            known = self.calls.get(self.last_call)
+            starts = known is None or (bool(delta.id) and delta.id != known.id)
+            index = self.last_call + 1 if starts else self.last_call
+        self.last_call = index
+        call = self.calls.get(index)
+        if call is None:
+            call = self.calls[index] = _Call()
+        call.id = call.id or delta.id or ""
+        call.type = call.type or delta.type or ""
+        if delta.function is not None:
+            call.add(delta.function)
+        if delta.custom is not None:
+            call.add(delta.custom)
+
+    def _add_logprobs(self, logprobs: Logprobs) -> None:
+        mine = self.logprobs or Logprobs()
+        self.logprobs = Logprobs(_extended(mine.content, logprobs.content), _extended(mine.refusal, logprobs.refusal))
+
+    def message(self) -> AssistantMessage:
+        return AssistantMessage(
+            None if self.content is None else "".join(self.content),
+            None if self.refusal is None else "".join(self.refusal),
+            [self.calls[index].tool_call() for index in sorted(self.calls)] or None,
+            None if self.function_call is None else self.function_call.function(),
+            None if self.audio is None else Audio(**self.audio),
+            self.annotations,
+            None if self.reasoning is None else "".join(self.reasoning),
+            list(self.thinking.values()) or None,
+            list(self.details.values()) or None,
+            self.provider_specific,
+            role=self.role,
+        )
+
+
+def _extended(mine: list[TokenLogprob] | None, more: list[TokenLogprob] | None) -> list[TokenLogprob] | None:
+    return mine if more is None else [*(mine or ()), *more]
+
+
+def _merge_audio(audio: JsonObject, piece: JsonObject) -> JsonObject:
+    for name in ("id", "data", "transcript", "expires_at"):
+        value = piece.get(name)
+        if value is None:
+            continue
+        audio[name] = audio.get(name, "") + value if name in ("data", "transcript") else value
+    return audio
+
+
+def _merge_block(blocks: dict[Any, JsonObject], piece: JsonObject) -> None:
+    index = piece.get("index")
+    block = blocks.get(index) if index is not None else None
+    members = {name: value for name, value in piece.items() if name != "index"}
+    if block is None:
+        blocks[len(blocks) if index is None else index] = members
+        return
+    for name, value in members.items():
+        old = block.get(name)
+        block[name] = old + value if name in _APPENDED and isinstance(old, str) and isinstance(value, str) else value
+
+
+class Accumulator:
+    """Folds chunks into a completion."""
+
+    __slots__ = ("_choices", "_created", "_id", "_model", "_service_tier", "_system_fingerprint", "usage")
+
+    def __init__(self) -> None:
+        self._choices: dict[int, _ChoiceState] = {}
+        self._id = ""
+        self._model = ""
+        self._created = 0
+        self._service_tier: str | None = None
+        self._system_fingerprint: str | None = None
+        self.usage: Usage | None = None
+        """The newest usage any chunk told; streams tell it cumulatively."""
+
+    def add(self, chunk: ChatCompletionChunk) -> None:
+        """Folds one chunk in."""
+        choices = chunk.choices
+        for choice in choices:
+            state = self._choices.get(choice.index)
+            if state is None:
+                state = self._choices[choice.index] = _ChoiceState()
+            state.add(choice)
+        if chunk.usage is not None:
+            self.usage = chunk.usage
+        if not self._id or not self._model:
+            self._add_head(chunk)
+        if chunk.service_tier is not None:
+            self._service_tier = chunk.service_tier
+        if chunk.system_fingerprint is not None:
+            self._system_fingerprint = chunk.system_fingerprint
+
+    def _add_head(self, chunk: ChatCompletionChunk) -> None:
+        # Filter-only chunks of Azure come first and leave these empty.
+        self._id = self._id or chunk.id
+        self._model = self._model or chunk.model
+        self._created = self._created or chunk.created
+
+    @property
+    def started(self) -> bool:
+        """True once any chunk was folded in."""
+        return bool(self._choices or self._id)
+
+    @property
+    def finish_reasons(self) -> dict[int, str | None]:
+        """Why each choice seen so far stopped."""
+        return {index: state.finish_reason for index, state in self._choices.items()}
+
+    def completion(self) -> ChatCompletion:
+        """The reply so far, as a record of its own."""
+        return ChatCompletion(
+            self._id,
+            [
+                Choice(
+                    index,
+                    state.message(),
+                    state.finish_reason,
+                    state.logprobs,
+                    state.native_finish_reason,
+                    extra=dict(state.extra),
+                )
+                for index, state in sorted(self._choices.items())
+            ],
+            self._model,
+            self._created,
+            usage=self.usage,
+            service_tier=self._service_tier,
+            system_fingerprint=self._system_fingerprint,
+        )

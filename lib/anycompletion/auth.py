@@ -1,0 +1,69 @@
+"""HttpRequest + secret → headers that sign it; never keeps a key and never sees where it came from."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+import attrs
+
+from .errors import ConfigurationError
+
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
+_PLACEHOLDERS = frozenset({"none", "null", "your_api_key", "your-api-key"})
+MAX_KEY = 8192
+
+
+class MaskedValue(str):
+    """A header value whose repr hides it, so that dumps of a traceback's locals show no key."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+@attrs.frozen
+class Auth:
+    """How a provider wants its key: the header, and what stands before the key in it."""
+
+    header: str = "Authorization"
+    prefix: str = "Bearer "
+    kind: Literal["header", "none"] = "header"
+
+
+BEARER = Auth()
+NO_AUTH = Auth(kind="none")
+
+
+def header_key(name: str) -> Auth:
+    """The key as it is, in a header of its own (``x-api-key``, ``api-key``)."""
+    return Auth(name, "")
+
+
+def check_key(key: str, provider: str) -> str:
+    """The key without outer white space (files end in newlines), if it can stand in a header.
+
+    Raises:
+        ConfigurationError: it cannot; the text tells its length and what is wrong, never the key.
+    """
+    text = key.strip()
+    problem = None
+    if not text:
+        problem = "is empty"
+    elif len(text) > MAX_KEY:
+        problem = f"is longer than {MAX_KEY} characters"
+    elif text.lower() in _PLACEHOLDERS:
+        problem = "is a placeholder"
+    elif not _VISIBLE.fullmatch(text):
+        problem = f"has {len(text)} characters, one of which is white space, a control character or not ASCII"
+    if problem is not None:
+        raise ConfigurationError(f"the API key for {provider} {problem}", provider=provider)
+    return text
+
+
+def sign(scheme: Auth, key: str | None) -> dict[str, str]:
+    """The headers that carry `key`."""
+    if scheme.kind == "none" or key is None:
+        return {}
+    return {scheme.header: MaskedValue(scheme.prefix + key)}

@@ -1,0 +1,220 @@
+"""What flies by: chat-completion chunks as msgspec Structs in OpenAI's exact shape; decodes nothing by itself.
+
+A chunk keeps the bytes of the native event that made it; `.raw` decodes them only when somebody looks, so fields this
+package does not know are never lost and cost nothing.
+"""
+
+from typing import Any, TypeAlias
+
+import msgspec
+
+from .lenient import array, loads, obj, opt_int, opt_obj, opt_text, rest, text
+from .records import Logprobs, Usage, plain
+
+JsonObject: TypeAlias = dict[str, Any]
+
+
+class FunctionDelta(msgspec.Struct, gc=False, omit_defaults=True):
+    """A piece of a function call: the name comes once, `arguments` are appended."""
+
+    name: str | None = None
+    arguments: str | None = None
+
+
+class CustomDelta(msgspec.Struct, gc=False, omit_defaults=True):
+    """A piece of a custom tool call: the name comes once, `input` is appended."""
+
+    name: str | None = None
+    input: str | None = None
+
+
+class ToolCallDelta(msgspec.Struct, gc=False, omit_defaults=True):
+    """A piece of a tool call; `index` says which, id, type and name come once."""
+
+    index: int | None = None
+    id: str | None = None
+    type: str | None = None
+    function: FunctionDelta | None = None
+    custom: CustomDelta | None = None
+
+
+class Delta(msgspec.Struct, gc=False, omit_defaults=True):
+    """What a chunk adds to the message of one choice."""
+
+    role: str | None = None
+    content: str | None = None
+    refusal: str | None = None
+    tool_calls: list[ToolCallDelta] | None = None
+    function_call: FunctionDelta | None = None
+    audio: JsonObject | None = None
+    annotations: list[JsonObject] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    """The name some OpenAI-compatible servers give `reasoning_content`; decoders move it there."""
+    thinking_blocks: list[JsonObject] | None = None
+    """Pieces of Anthropic's thinking blocks; each has the `index` of its block."""
+    reasoning_details: list[JsonObject] | None = None
+    provider_specific_fields: JsonObject | None = None
+
+
+class ChunkChoice(msgspec.Struct, gc=False):
+    """What a chunk adds to one choice."""
+
+    index: int = 0
+    delta: Delta = msgspec.field(default_factory=Delta)
+    finish_reason: str | None = None
+    logprobs: Logprobs | None = None
+    native_finish_reason: str | None = None
+    extra: JsonObject | None = msgspec.field(default=None, name="anycompletion:extra")
+    """What the provider says of the choice beyond OpenAI's fields; the accumulator merges it into `Choice.extra`."""
+
+
+class ChatCompletionChunk(msgspec.Struct, gc=False, eq=False):
+    """One piece of a streamed reply."""
+
+    id: str = ""
+    choices: list[ChunkChoice] = msgspec.field(default_factory=list[ChunkChoice])
+    created: int = 0
+    model: str = ""
+    object: str = "chat.completion.chunk"
+    usage: Usage | None = None
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
+    native: Any = msgspec.field(default=None, name="anycompletion:native")
+    """The native event's data: bytes of JSON, or text; use `raw`."""
+
+    @property
+    def raw(self) -> Any:
+        """The data of the provider's own event that made this chunk: decoded JSON, or text; None if there is none."""
+        data: Any = self.native
+        if not isinstance(data, bytes):
+            return data
+        try:
+            return msgspec.json.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return loads(data)
+
+    def __eq__(self, other: Any) -> bool:
+        if not isinstance(other, ChatCompletionChunk):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in _COMPARED)
+
+    __hash__ = None  # type: ignore[assignment]  # mutable, like every Struct with eq
+
+    def to_dict(self) -> JsonObject:
+        """OpenAI's JSON for this chunk."""
+        out: JsonObject = {
+            "id": self.id,
+            "object": self.object,
+            "created": self.created,
+            "model": self.model,
+            "choices": [_choice_dict(choice) for choice in self.choices],
+        }
+        for name in ("service_tier", "system_fingerprint"):
+            value = getattr(self, name)
+            if value is not None:
+                out[name] = value
+        if self.usage is not None:
+            out["usage"] = self.usage.to_dict()
+        return out
+
+    @classmethod
+    def from_dict(cls, data: Any) -> "ChatCompletionChunk":
+        """Reads OpenAI's JSON leniently: null and missing members are skipped.
+
+        Raises:
+            ShapeError: a member has a type that cannot be read; the text names its path.
+        """
+        source = obj(data, "chunk")
+        usage = source.get("usage")
+        choices = array(source.get("choices"), "choices")
+        return cls(
+            text(source.get("id"), "id"),
+            [_choice(item, f"choices[{i}]") for i, item in enumerate(choices)],
+            opt_int(source.get("created"), "created") or 0,
+            text(source.get("model"), "model"),
+            opt_text(source.get("object"), "object") or "chat.completion.chunk",
+            None if usage is None else Usage.from_dict(usage),
+            opt_text(source.get("service_tier"), "service_tier"),
+            opt_text(source.get("system_fingerprint"), "system_fingerprint"),
+        )
+
+
+_CHOICE = frozenset(("index", "delta", "finish_reason", "logprobs", "native_finish_reason"))
+_COMPARED = tuple(name for name in ChatCompletionChunk.__struct_fields__ if name != "native")
+
+
+def _choice_dict(choice: ChunkChoice) -> JsonObject:
+    out: JsonObject = {
+        "index": choice.index,
+        "delta": msgspec.to_builtins(choice.delta),
+        "finish_reason": choice.finish_reason,
+        "logprobs": plain(choice.logprobs),
+    }
+    if choice.native_finish_reason is not None:
+        out["native_finish_reason"] = choice.native_finish_reason
+    return out if choice.extra is None else out | choice.extra
+
+
+def _choice(value: object, path: str) -> ChunkChoice:
+    source = obj(value, path)
+    logprobs = source.get("logprobs")
+    return ChunkChoice(
+        opt_int(source.get("index"), f"{path}.index") or 0,
+        _delta(source.get("delta") or {}, f"{path}.delta"),
+        opt_text(source.get("finish_reason"), f"{path}.finish_reason"),
+        None if logprobs is None else Logprobs.from_dict(logprobs, f"{path}.logprobs"),
+        opt_text(source.get("native_finish_reason"), f"{path}.native_finish_reason"),
+        rest(source, _CHOICE) or None,
+    )
+
+
+def _delta(value: object, path: str) -> Delta:
+    source = obj(value, path)
+    calls = source.get("tool_calls")
+    function_call = opt_obj(source.get("function_call"), f"{path}.function_call")
+    return Delta(
+        role=opt_text(source.get("role"), f"{path}.role"),
+        content=opt_text(source.get("content"), f"{path}.content"),
+        refusal=opt_text(source.get("refusal"), f"{path}.refusal"),
+        tool_calls=[_call(item, f"{path}.tool_calls[{i}]") for i, item in enumerate(array(calls, f"{path}.tool_calls"))]
+        if calls
+        else None,
+        function_call=None if function_call is None else _function(function_call, f"{path}.function_call"),
+        audio=opt_obj(source.get("audio"), f"{path}.audio"),
+        annotations=_objects(source.get("annotations"), f"{path}.annotations"),
+        reasoning_content=opt_text(source.get("reasoning_content"), f"{path}.reasoning_content"),
+        reasoning=opt_text(source.get("reasoning"), f"{path}.reasoning"),
+        thinking_blocks=_objects(source.get("thinking_blocks"), f"{path}.thinking_blocks"),
+        reasoning_details=_objects(source.get("reasoning_details"), f"{path}.reasoning_details"),
+        provider_specific_fields=opt_obj(source.get("provider_specific_fields"), f"{path}.provider_specific_fields"),
+    )
+
+
+def _call(value: object, path: str) -> ToolCallDelta:
+    source = obj(value, path)
+    function = opt_obj(source.get("function"), f"{path}.function")
+    custom = opt_obj(source.get("custom"), f"{path}.custom")
+    return ToolCallDelta(
+        opt_int(source.get("index"), f"{path}.index"),
+        opt_text(source.get("id"), f"{path}.id"),
+        opt_text(source.get("type"), f"{path}.type"),
+        None if function is None else _function(function, f"{path}.function"),
+        None
+        if custom is None
+        else CustomDelta(
+            opt_text(custom.get("name"), f"{path}.custom.name"), opt_text(custom.get("input"), f"{path}.custom.input")
+        ),
+    )
+
+
+def _function(source: JsonObject, path: str) -> FunctionDelta:
+    return FunctionDelta(
+        opt_text(source.get("name"), f"{path}.name"), opt_text(source.get("arguments"), f"{path}.arguments")
+    )
+
+
+def _objects(value: object, path: str) -> list[JsonObject] | None:
+    if value is None:
+        return None
+    return [obj(item, f"{path}[{i}]") for i, item in enumerate(array(value, path))]

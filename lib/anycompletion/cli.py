@@ -1,0 +1,385 @@
+"""The command line: one chat from a shell, and a local simulator; uses only what any user of the package can use.
+
+Replies go to stdout, everything else to stderr. Exit codes: 0, 1 a call failed, 2 usage or configuration, 130 Ctrl-C.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+from difflib import get_close_matches
+from importlib.util import find_spec
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+from attrs import frozen
+
+from . import (
+    PROVIDERS,
+    AsyncCompletion,
+    ChatCompletion,
+    CompletionError,
+    ConfigurationError,
+    CreateParams,
+    InvalidRequestError,
+    __version__,
+)
+from .testing import SimulatorServer
+
+if TYPE_CHECKING:
+    from cyclopts import App
+
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+SIMULATED = "sim/"
+"""A model that begins with this is answered by the simulator, and costs nothing."""
+
+SIMULATED_MODELS = {"openai": "gpt-4o-mini", "anthropic": "claude-haiku-4-5"}
+"""What the simulator is asked for where `-m sim/<provider>` names no model."""
+
+OWN_FLAGS = {
+    "messages": "the prompt and --system",
+    "model": "--model",
+    "n": "-n",
+    "stream": "--no-stream",
+    "timeout": "--timeout",
+}
+"""Parameters that `--option` leaves to other flags."""
+
+
+class UsageError(Exception):
+    """What was asked cannot be done; the text says what to write instead."""
+
+
+@frozen
+class Question:
+    """What `anycompletion chat` was asked, ready to be sent."""
+
+    model: str
+    messages: list[dict[str, str]]
+    params: dict[str, Any]
+    n: int
+    stream: bool
+    json: bool
+
+
+# --- the commands ---
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line `arguments` (default: the process's own), and returns the exit code."""
+    if find_spec("cyclopts") is None:
+        _say("The command line needs one more package: pip install 'anycompletion[cli]'")
+        return USAGE
+    from cyclopts import CycloptsError  # noqa: PLC0415 (an extra, which may be missing)
+
+    _settle_encodings()
+    try:
+        code = _app()(sys.argv[1:] if arguments is None else arguments)
+    except CycloptsError:
+        return USAGE  # Cyclopts has said what is wrong
+    except (UsageError, ConfigurationError, InvalidRequestError) as fault:
+        _say(str(fault))
+        return USAGE
+    except CompletionError as fault:
+        _say(f"{type(fault).__name__}: {fault}")
+        return FAILED
+    except BrokenPipeError:
+        _hush(sys.stdout)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return OK if code is None else code
+
+
+def _app() -> "App":
+    from cyclopts import App, Parameter  # noqa: PLC0415 (an extra, which may be missing)
+    from cyclopts.validators import Number  # noqa: PLC0415 (likewise)
+
+    app = App(
+        name="anycompletion",
+        help="One chat-completion format in, any provider out.",
+        version=__version__,
+        exit_on_error=False,
+        result_action="return_value",
+    )
+
+    @app.command
+    def chat(  # pyright: ignore[reportUnusedFunction] (the decorator keeps it)
+        prompt: str = "",
+        /,
+        *,
+        model: Annotated[str | None, Parameter(("--model", "-m"))] = None,
+        system: Annotated[str | None, Parameter(("--system", "-s"))] = None,
+        n: Annotated[int, Parameter("-n", validator=Number(gte=1))] = 1,
+        option: Annotated[tuple[str, ...], Parameter(("--option", "-o"), negative=(), show_default=False)] = (),
+        stream: Annotated[bool, Parameter(negative="--no-stream", show_default=False)] = True,
+        json: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+        timeout: float | None = None,
+    ) -> int:
+        """Asks a model, and prints the reply as it comes.
+
+        Text on stdin is put below the prompt, or is the prompt where there is none.
+
+        Parameters
+        ----------
+        prompt
+            What to ask.
+        model
+            provider/model, such as openai/gpt-4o-mini; default: ANYCOMPLETION_MODEL. With sim/openai or
+            sim/anthropic a simulator on this machine answers.
+        system
+            How the model should answer.
+        n
+            How many answers: side by side on a terminal, one after another elsewhere.
+        option
+            A parameter as name=value, such as temperature=0; the value is JSON, or else text. May be repeated.
+        stream
+            Print the reply as it comes, or when it is complete.
+        json
+            Print the whole reply as one line of JSON, in OpenAI's format.
+        timeout
+            Seconds the whole call may take.
+        """
+        text = _prompt(prompt, _piped(sys.stdin))
+        question = Question(
+            _model(model, os.environ),
+            [{"role": "system", "content": system}] * (system is not None) + [{"role": "user", "content": text}],
+            _options(option) | ({} if timeout is None else {"timeout": timeout}),
+            n,
+            stream,
+            json,
+        )
+        return _run(_ask(question))
+
+    @app.command
+    def simulate(*, port: int = 0) -> int:  # pyright: ignore[reportUnusedFunction] (the decorator keeps it)
+        """Serves a simulator of the providers on 127.0.0.1 until Ctrl-C.
+
+        Parameters
+        ----------
+        port
+            Where to listen; 0 takes any free port.
+        """
+        return _run(_simulate(port))
+
+    return app
+
+
+def _run(work: Coroutine[Any, Any, int]) -> int:
+    return asyncio.run(work)
+
+
+# --- arguments → a question ---
+
+
+def _piped(source: TextIO | None) -> str:
+    """What was piped in; "" at a terminal."""
+    if source is None or source.closed or source.isatty():
+        return ""
+    try:
+        return source.read()
+    except UnicodeDecodeError:
+        raise UsageError("stdin is not text in UTF-8") from None
+
+
+def _prompt(prompt: str, piped: str) -> str:
+    text = "\n\n".join(part for part in (prompt, piped.strip()) if part)
+    if not text:
+        raise UsageError('Nothing to ask: give a prompt, as in anycompletion chat "Knock knock.", or pipe one in.')
+    return text
+
+
+def _options(options: Sequence[str]) -> dict[str, Any]:
+    """``name=value`` texts as parameters; a value that is not JSON is text."""
+    params: dict[str, Any] = {}
+    for option in options:
+        name, equals, value = option.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--option {option}: write name=value")
+        if name in OWN_FLAGS:
+            raise UsageError(f"--option {option}: use {OWN_FLAGS[name]} for this")
+        if name not in CreateParams.__annotations__:
+            close = get_close_matches(name, CreateParams.__annotations__, 3)
+            hint = f"did you mean {' or '.join(close)}?" if close else "extra_body takes what only a provider knows"
+            raise UsageError(f"--option {option}: no such parameter; {hint}")
+        params[name] = _value(value)
+    return params
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _model(wanted: str | None, environment: Mapping[str, str]) -> str:
+    """The model to ask; the simulator where nobody named one and there is no key to ask another."""
+    model = wanted or environment.get("ANYCOMPLETION_MODEL")
+    if model:
+        return model
+    found = [name for row in PROVIDERS.values() for name in row.key_env if environment.get(name)]
+    if found:
+        raise UsageError(f"{found[0]} is set, but no model: name one with --model or ANYCOMPLETION_MODEL.")
+    _say("No model and no key was given: a simulator on this machine answers. Name a model with --model.")
+    return f"{SIMULATED}openai"
+
+
+# --- asking ---
+
+
+async def _ask(question: Question) -> int:
+    async with _client(question.model) as (client, model):
+        if question.json:
+            reply = await _whole(client, model, question)
+            _print(json.dumps(reply.to_dict(), ensure_ascii=False), end="\n")
+        elif question.n > 1:
+            reply = await _several(client, model, question)
+        else:
+            reply = await _one(client, model, question)
+    _remark(reply)
+    return OK
+
+
+@asynccontextmanager
+async def _client(model: str) -> AsyncIterator[tuple[AsyncCompletion, str]]:
+    """A client, and the model's name for it; the simulator runs behind a model that begins with ``sim/``."""
+    if not model.startswith(SIMULATED):
+        async with AsyncCompletion() as client:
+            yield client, model
+        return
+    provider, _, name = model.removeprefix(SIMULATED).partition("/")
+    if provider not in SIMULATED_MODELS:
+        raise UsageError(f"{model}: the simulator knows {', '.join(SIMULATED + name for name in SIMULATED_MODELS)}")
+    async with (
+        SimulatorServer() as server,
+        AsyncCompletion(base_urls=server.base_urls, api_keys=server.api_keys) as client,
+    ):
+        yield client, f"{provider}/{name or SIMULATED_MODELS[provider]}"
+
+
+async def _whole(client: AsyncCompletion, model: str, question: Question) -> ChatCompletion:
+    return await client.create(model, question.messages, n=question.n, **question.params)
+
+
+async def _one(client: AsyncCompletion, model: str, question: Question) -> ChatCompletion:
+    """One answer, printed as it comes or at the end."""
+    if not question.stream:
+        reply = await _whole(client, model, question)
+        _print(_ended(reply.text))
+        return reply
+    async with client.stream(model, question.messages, **question.params) as stream:
+        last = ""
+        async for text in stream.text:
+            _print(text)
+            last = text or last
+        _print("" if last.endswith("\n") else "\n")
+        return await stream.get_final_completion()
+
+
+async def _several(client: AsyncCompletion, model: str, question: Question) -> ChatCompletion:
+    """Several answers: side by side and live on a terminal, one after another elsewhere."""
+    if question.stream and sys.stdout.isatty():
+        return await _side_by_side(client, model, question)
+    reply = await _whole(client, model, question)
+    parts = [f"--- choice {number} ---\n{_ended(text)}" for number, text in enumerate(reply.texts, 1)]
+    _print("\n".join(parts))
+    return reply
+
+
+async def _side_by_side(client: AsyncCompletion, model: str, question: Question) -> ChatCompletion:
+    from rich.console import Console  # noqa: PLC0415 (comes with the extra, which may be missing)
+    from rich.live import Live  # noqa: PLC0415 (likewise)
+    from rich.panel import Panel  # noqa: PLC0415 (likewise)
+    from rich.table import Table  # noqa: PLC0415 (likewise)
+    from rich.text import Text  # noqa: PLC0415 (likewise)
+
+    texts = [""] * question.n
+
+    def grid() -> Table:
+        table = Table.grid(expand=True)
+        for _ in texts:
+            table.add_column(ratio=1)
+        table.add_row(*(Panel(Text(text), title=f"choice {number}") for number, text in enumerate(texts, 1)))
+        return table
+
+    console = Console(file=sys.stdout)
+    try:
+        # Live shows no more than a screenful, so it cleans up after itself and the whole is printed at the end.
+        with Live(console=console, transient=True, get_renderable=grid, refresh_per_second=12):
+            async with client.stream(model, question.messages, n=question.n, **question.params) as stream:
+                async for chunk in stream:
+                    for choice in chunk.choices:
+                        texts[choice.index] += _visible(choice.delta.content or "")
+                return await stream.get_final_completion()
+    finally:
+        console.print(grid())
+
+
+async def _simulate(port: int) -> int:
+    try:
+        server = await SimulatorServer(port=port).start()
+    except (OSError, ValueError) as fault:
+        raise UsageError(f"--port {port}: {fault}") from None
+    try:
+        _announce(server)
+        await asyncio.Event().wait()
+    finally:
+        await server.aclose()
+    return OK
+
+
+def _announce(server: SimulatorServer) -> None:
+    for provider, url in server.base_urls.items():
+        row = PROVIDERS[provider]
+        _print(f"{provider} {url}\n")
+        _say(f"export {row.base_url_env[0]}={url} {row.key_env[0]}={server.api_keys[provider]}")
+    _say("Ctrl-C ends it.")
+
+
+# --- printing ---
+
+_CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
+
+
+def _visible(text: str) -> str:
+    """`text` without the codes by which a reply could steer the terminal."""
+    return text.translate(_CONTROLS)
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith("\n") else text + "\n"
+
+
+def _print(text: str, end: str = "") -> None:
+    print(_visible(text) if sys.stdout.isatty() else text, end=end, flush=True)
+
+
+def _say(text: str) -> None:
+    print(_visible(text), file=sys.stderr, flush=True)
+
+
+def _remark(reply: ChatCompletion) -> None:
+    """Says on stderr what the text of the reply does not show."""
+    for warning in reply.info.warnings:
+        _say(f"Note: {warning}")
+    for choice in reply.choices:
+        if choice.finish_reason not in ("stop", None):
+            _say(f"Note: choice {choice.index + 1} ended with {choice.finish_reason}.")
+
+
+def _settle_encodings() -> None:
+    """Input is UTF-8 or refused; output replaces what this terminal cannot show, which a reply may well hold."""
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8", errors="strict")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _hush(stream: TextIO) -> None:
+    """Points a stream whose reader has gone at nothing, so that Python can flush it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

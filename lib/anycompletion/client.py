@@ -1,0 +1,492 @@
+"""AsyncCompletion: the front door. Resolves who is meant and how to call; every act is somebody else's room."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import functools
+import logging
+import os
+import ssl
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, overload
+from urllib.parse import urlsplit
+
+import attrs
+
+from .auth import MaskedValue
+from .call import Call, KeySource, Source, log
+from .dialects import Dialect
+from .errors import ClientClosedError, CompletionError, ConfigurationError
+from .fanout import Merged, gather
+from .options import CallOptions, Cell, CreateParams, Key, OnUnsupported, Secret, Timeout
+from .providers import DIALECTS, Provider, check_base_url, directory, find, gate, origin
+from .records import ChatCompletion, ChatRequest, Messages, ReplyInfo, Result
+from .stream import ChunkSource, CompletionStream
+from .transport import Pool
+from .validate import call_options, chat_request, ready_request, split_keywords
+from .validate import timeout as read_timeout
+from .wire import Report, Target
+
+if TYPE_CHECKING:
+    import aiohttp
+
+
+@attrs.frozen
+class _Lane:
+    """What calls to one provider share: prepared once, at the first call."""
+
+    row: Provider
+    dialect: Dialect
+    base_url: str
+    key: KeySource = attrs.field(repr=False)
+    pool: Pool
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    table: Mapping[str, Cell] = attrs.field(repr=False)
+    """The cells that say more than «native»."""
+
+
+class _Core:
+    """What a client and its views share: configuration, pools, tasks, and the loop they belong to."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
+        self.rows = directory(config["providers"])
+        self.lanes: dict[str, _Lane] = {}
+        self.known: dict[str, dict[str, Any]] = {}
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.pid = 0
+        self.closed = False
+
+    def check_alive(self) -> None:
+        """Raises `ClientClosedError` where this client cannot be used, naming the fix."""
+        if self.closed:
+            raise ClientClosedError(
+                "this client was closed; make calls inside `async with AsyncCompletion() as client:`, or a new client"
+            )
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            loop = None
+        if loop is None:
+            raise ClientClosedError("no event loop is running; use the client inside `async def`, under asyncio.run()")
+        if self.loop is None:
+            self.loop, self.pid = loop, os.getpid()
+        elif self.pid != os.getpid():
+            for lane in self.lanes.values():
+                lane.pool.abandon()
+            raise ClientClosedError("this process was forked; make a new AsyncCompletion in the child")
+        elif self.loop is not loop:
+            raise ClientClosedError(
+                "this client belongs to another event loop; make one AsyncCompletion per loop, inside it"
+            )
+
+    def lane(self, row: Provider) -> _Lane:
+        """The provider's lane, prepared at first use: this is when the environment is read."""
+        lane = self.lanes.get(row.name)
+        if lane is None:
+            lane = self.lanes[row.name] = self._prepare(row)
+        return lane
+
+    def _prepare(self, row: Provider) -> _Lane:
+        given = self.config["base_urls"].get(row.name)
+        url = given or _first_env(row.base_url_env) or row.base_url
+        headers = {"User-Agent": _USER_AGENT, **row.headers}
+        for name, variables in row.headers_env.items():
+            value = _first_env(variables)
+            if value is not None:
+                headers[name] = value
+        return _Lane(
+            row,
+            DIALECTS[row.dialect],
+            check_base_url(url, allow_http=row.allow_http, param=f"base_urls[{row.name!r}]"),
+            self._key(row),
+            Pool(session=self.config["session"], proxy=self.config["proxy"], ssl_context=self.config["ssl_context"]),
+            headers,
+            {name: cell for name, cell in row.table.items() if cell != _PLAIN},
+        )
+
+    def _key(self, row: Provider) -> KeySource:
+        key = self.config["api_keys"].get(row.name)
+        if key is not None:
+            return Secret(key) if isinstance(key, str) else key
+        found = _first_env(row.key_env)
+        return None if found is None else Secret(found)
+
+    def keep(self, task: asyncio.Task[None]) -> None:
+        """Holds a task until it is done; the loop itself holds tasks only weakly."""
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def aclose(self) -> None:
+        """Closes everything; idempotent."""
+        if self.closed:
+            return
+        self.closed = True
+        for lane in self.lanes.values():
+            await lane.pool.aclose()
+        tasks = set(self.tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+
+_PLAIN = Cell("native")
+_USER_AGENT = "anycompletion"
+
+
+def _first_env(names: Iterable[str]) -> str | None:
+    return next((value for name in names if (value := os.environ.get(name))), None)
+
+
+class AsyncCompletion:
+    """A client for chat completions of any provider, in OpenAI's format.
+
+    Args:
+        providers: rows of your own; one with a built-in name replaces it.
+        api_keys: provider name → key (text, `Secret` or ``async () -> str``). What is not here comes from the
+            environment, at the first call to that provider.
+        base_urls: provider name → base URL, in the form the vendor's own SDK takes.
+        timeout: seconds in total, or a `Timeout`. Default: 600 in total, 10 to connect, 300 to a stream's first
+            chunk, 60 between bytes.
+        max_retries: attempts beyond the first, for errors that may pass. Default 2.
+        on_unsupported: what happens to a parameter the provider does not have: "raise" (default), "warn" (dropped,
+            said in ``reply.info.warnings``) or "drop".
+        session: an `aiohttp.ClientSession` of yours to use for all providers; it is never closed here, and its
+            connector's own limits hold.
+        proxy: URL of an HTTP proxy for all requests; the environment's proxies are never used.
+        ssl_context: for private certificate authorities.
+
+    One client serves many tasks of one event loop. It opens nothing before the first call. Close it with
+    ``async with`` or `aclose()`. It pickles as configuration; keys given as text do not go along.
+    """
+
+    def __init__(
+        self,
+        *,
+        providers: Iterable[Provider] = (),
+        api_keys: Mapping[str, Key] | None = None,
+        base_urls: Mapping[str, str] | None = None,
+        timeout: float | Timeout | None = None,
+        max_retries: int = 2,
+        on_unsupported: OnUnsupported = "raise",
+        session: aiohttp.ClientSession | None = None,
+        proxy: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self._core = _Core(
+            {
+                "providers": tuple(providers),
+                "api_keys": dict(api_keys or {}),
+                "base_urls": dict(base_urls or {}),
+                "session": session,
+                "proxy": proxy,
+                "ssl_context": ssl_context,
+            }
+        )
+        self._owner = True
+        self._options = call_options({"max_retries": max_retries, "on_unsupported": on_unsupported})
+        self._options["timeout"] = Timeout() if timeout is None else read_timeout(timeout, "timeout")
+        for name in (*self._core.config["api_keys"], *self._core.config["base_urls"]):
+            if name not in self._core.rows:
+                raise ConfigurationError(f"unknown provider {name!r} in api_keys or base_urls")
+
+    def __repr__(self) -> str:
+        state = "closed" if self._core.closed else ", ".join(f"{n}: {x.pool!r}" for n, x in self._core.lanes.items())
+        return f"<AsyncCompletion {state or 'unused'}>"
+
+    # --- life ---
+
+    async def __aenter__(self) -> Self:
+        self._core.check_alive()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Closes all pools and wakes everybody who waits, with `ClientClosedError`; a view closes nothing."""
+        if self._owner:
+            await self._core.aclose()
+
+    def __del__(self) -> None:
+        core = getattr(self, "_core", None)
+        if core is not None and self._owner and not core.closed and core.lanes:
+            warnings.warn(
+                "an AsyncCompletion was not closed; use `async with` or `await client.aclose()`",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
+
+    def with_options(self, **options: Unpack[CallOptions]) -> Self:
+        """A cheap view of this client with other defaults; it shares the pools, and closing it closes nothing.
+
+        Raises:
+            TypeError: an unknown option.
+            InvalidRequestError: a value nobody can mean.
+        """
+        view = copy.copy(self)
+        view.__dict__.update(_owner=False, _options={**self._options, **_options_of(options)})
+        return view
+
+    def __reduce__(self) -> Any:
+        return _rebuild, (type(self), self._configuration(), {**self._options})
+
+    def _configuration(self) -> dict[str, Any]:
+        config = self._core.config
+        for name in ("session", "ssl_context"):
+            if config[name] is not None:
+                raise TypeError(f"a client with a {name} does not pickle")
+        keys = [*config["api_keys"].values(), self._options.get("api_key")]
+        if any(isinstance(key, (str, Secret)) for key in keys):
+            raise TypeError(
+                "a client with explicit keys does not pickle; let the keys come from the environment, "
+                "or pass an async function"
+            )
+        return {name: value for name, value in config.items() if value is not None}
+
+    # --- calls ---
+
+    @overload
+    async def create(
+        self, model: str, messages: Messages, *, stream: Literal[False] = ..., **params: Unpack[CreateParams]
+    ) -> ChatCompletion: ...
+    @overload
+    async def create(
+        self, model: str, messages: Messages, *, stream: Literal[True], **params: Unpack[CreateParams]
+    ) -> CompletionStream: ...
+    @overload
+    async def create(
+        self, model: str, messages: Messages, *, stream: bool, **params: Unpack[CreateParams]
+    ) -> ChatCompletion | CompletionStream: ...
+    async def create(
+        self, model: str, messages: Messages, *, stream: bool = False, **params: Unpack[CreateParams]
+    ) -> ChatCompletion | CompletionStream:
+        """One reply, or with ``stream=True`` a stream that a good status has opened.
+
+        Args:
+            model: ``provider/model``; well-known bare names too (``gpt-``, ``claude-``).
+            messages: a string, or a list of OpenAI dicts and records.
+            stream: whether to return a `CompletionStream`.
+            **params: OpenAI's parameters (`Params`) and how to call (`CallOptions`).
+
+        Raises:
+            InvalidRequestError: the request cannot be meant; `.param` names the place, nothing was sent.
+            UnsupportedParameterError: the provider does not have the parameter or value; nothing was sent.
+            ConfigurationError: no key; the text names the variables looked for.
+            APIError: see the error table.
+            TypeError: an unknown keyword, or model and messages swapped.
+        """
+        wire, options = split_keywords(params)
+        request = chat_request(model, messages, wire, stream=stream)
+        return await self._run(request, stream, options)
+
+    def stream(self, model: str, messages: Messages, **params: Unpack[CreateParams]) -> CompletionStream:
+        """A stream that is validated now, and sent at ``async with`` or at the first chunk.
+
+        Takes what `create` takes, and raises now what `create` raises before sending.
+        """
+        wire, options = split_keywords(params)
+        return self._stream(chat_request(model, messages, wire, stream=True), options)
+
+    async def attempt(self, model: str, messages: Messages, **params: Unpack[CreateParams]) -> Result:
+        """Like `create`, but ok or error as a value: ``Result(completion | error)``.
+
+        Only misuse that no data can cause still raises: an unknown keyword (TypeError).
+        """
+        wire, options = split_keywords(params)
+        request: ChatRequest | None = None
+        try:
+            request = chat_request(model, messages, wire, stream=False)
+            return Result(await self._complete(request, options), request=request)
+        except CompletionError as error:
+            return Result(error=error, request=request)
+
+    @overload
+    async def send(
+        self, request: ChatRequest, *, stream: Literal[False] = ..., **options: Unpack[CallOptions]
+    ) -> ChatCompletion: ...
+    @overload
+    async def send(
+        self, request: ChatRequest, *, stream: Literal[True], **options: Unpack[CallOptions]
+    ) -> CompletionStream: ...
+    @overload
+    async def send(
+        self, request: ChatRequest, *, stream: bool, **options: Unpack[CallOptions]
+    ) -> ChatCompletion | CompletionStream: ...
+    async def send(
+        self, request: ChatRequest, *, stream: bool = False, **options: Unpack[CallOptions]
+    ) -> ChatCompletion | CompletionStream:
+        """Sends a `ChatRequest` that is ready; raises what `create` raises."""
+        return await self._run(ready_request(request, stream=stream), stream, dict(options))
+
+    async def _run(
+        self, request: ChatRequest, stream: bool, options: Mapping[str, Any]
+    ) -> ChatCompletion | CompletionStream:
+        if not stream:
+            return await self._complete(request, options)
+        opened = self._stream(request, options)
+        await opened.open()
+        return opened
+
+    async def _complete(self, request: ChatRequest, options: Mapping[str, Any]) -> ChatCompletion:
+        calls, settings = self._calls(request, options, stream=False)
+        observe = _Observer(settings, calls[0])
+        observe.before()
+        try:
+            if len(calls) == 1:
+                completion = await calls[0].complete()
+            else:
+                completion = await gather([call.complete for call in calls])
+        except CompletionError as error:
+            observe.failed(error)
+            raise
+        observe.after(completion)
+        return completion
+
+    def _stream(self, request: ChatRequest, options: Mapping[str, Any]) -> CompletionStream:
+        calls, settings = self._calls(request, options, stream=True)
+        sources: list[ChunkSource] = [Source(call) for call in calls]
+        source = sources[0] if len(sources) == 1 else Merged(sources, self._core.keep)
+        asked = bool((request.stream_options or {}).get("include_usage"))
+        observer = _Observer(settings, calls[0])
+        return CompletionStream(source, usage_asked=asked, observer=observer if observer.wanted else None)
+
+    # --- from what the caller wrote to calls ---
+
+    def _calls(
+        self, request: ChatRequest, options: Mapping[str, Any], *, stream: bool
+    ) -> tuple[list[Call], dict[str, Any]]:
+        """The branches of a logical call: one, or `n` where the provider has no `n` of its own."""
+        self._core.check_alive()
+        settings = {**self._options, **_options_of(options)} if options else self._options
+        row, model = find(request.model, settings.get("provider"), self._core.rows)
+        lane = self._core.lane(row)
+        extra_body = settings.get("extra_body")
+        if extra_body is not None:
+            request = attrs.evolve(request, extra_body={**(request.extra_body or {}), **extra_body})
+        report = Report(settings["on_unsupported"])
+        request = gate(request, lane.table, report)
+        branches = 1
+        cell = lane.table.get("n")
+        if cell is not None and cell.support == "fanned_out" and request.n is not None:
+            branches = request.n
+            request = attrs.evolve(request, n=None)
+        key, base_url = _key_and_url(lane, settings)
+        target = Target(
+            provider=row.name,
+            model=model,
+            base_url=base_url,
+            path=row.path,
+            api_version=settings.get("api_version", row.api_version),
+            stream=stream,
+            quirks=row.quirks,
+            on_unsupported=settings["on_unsupported"],
+        )
+        make = functools.partial(
+            Call,
+            request=request,
+            dialect=lane.dialect,
+            target=target,
+            pool=lane.pool,
+            auth=row.auth,
+            key=key,
+            headers=_headers(lane.headers, settings),
+            query=settings.get("extra_query"),
+            request_id_header=row.request_id_header,
+            timeout=settings["timeout"],
+            max_retries=settings["max_retries"],
+            known=self._core.known.setdefault(row.name, {}),
+            log_level=logging.INFO if settings.get("verbose") else logging.DEBUG,
+        )
+        return [
+            make(info=ReplyInfo(row.name, model, warnings=list(report.warnings))) for _ in range(branches)
+        ], settings
+
+
+_HEADER_OPTIONS: Mapping[str, str] = {"organization": "OpenAI-Organization", "project": "OpenAI-Project"}
+
+
+def _options_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    params, known = split_keywords(options)
+    if params:
+        raise TypeError(f"{next(iter(params))!r} belongs to the request, not to how it is sent")
+    return call_options(known)
+
+
+def _headers(shared: Mapping[str, str], settings: Mapping[str, Any]) -> Mapping[str, str]:
+    extra: Mapping[str, str] = settings.get("extra_headers") or {}
+    named = {header: settings[name] for name, header in _HEADER_OPTIONS.items() if name in settings}
+    if not extra and not named:
+        return shared
+    # Callers put tokens into headers; their reprs hide them as they hide our own.
+    return {**shared, **named, **{name: MaskedValue(value) for name, value in extra.items()}}
+
+
+def _key_and_url(lane: _Lane, settings: Mapping[str, Any]) -> tuple[KeySource, str]:
+    """The key and where it goes: another origin than the lane's needs a key of its own."""
+    row = lane.row
+    key: KeySource = settings.get("api_key")
+    given = settings.get("base_url")
+    url = lane.base_url if given is None else check_base_url(given, allow_http=row.allow_http)
+    if key is not None:
+        return key, url
+    if given is not None and origin(url) != origin(lane.base_url):
+        if row.key_optional:
+            return None, url
+        raise ConfigurationError(
+            f"base_url points to {urlsplit(url).hostname}, and the key for {row.name} was not configured for it; "
+            "pass api_key= with it",
+            provider=row.name,
+        )
+    if lane.key is None and not row.key_optional:
+        looked = " or ".join(row.key_env)
+        raise ConfigurationError(
+            f"no API key for {row.name}: set {looked or 'one'}, or pass api_keys={{{row.name!r}: ...}}",
+            provider=row.name,
+        )
+    return lane.key, url
+
+
+class _Observer:
+    """Tells `logger_fn` once before a logical call and once after it; its own failure never breaks the call."""
+
+    def __init__(self, settings: Mapping[str, Any], call: Call) -> None:
+        self._tell: Callable[[dict[str, Any]], object] | None = settings.get("logger_fn")
+        self._call = call
+        self.wanted = self._tell is not None
+
+    def _say(self, make: Callable[[], dict[str, Any]]) -> None:
+        if self._tell is None:
+            return
+        try:
+            self._tell({"provider": self._call.target.provider, "model": self._call.target.model, **make()})
+        except Exception:  # noqa: BLE001 (an observer's failure is logged, whatever it is, and the call goes on)
+            log.warning("logger_fn failed", exc_info=True)
+
+    def before(self) -> None:
+        """Before the request."""
+        self._say(
+            lambda: {"event": "request", "stream": self._call.target.stream, "request": self._call.request.to_dict()}
+        )
+
+    def after(self, completion: ChatCompletion) -> None:
+        """After the reply."""
+        self._say(lambda: {"event": "reply", "response": completion.to_dict(), "elapsed": completion.info.elapsed})
+
+    def failed(self, error: CompletionError) -> None:
+        """After an error."""
+        self._say(lambda: {"event": "error", "error": error})
+
+
+def _rebuild(cls: type[AsyncCompletion], config: dict[str, Any], options: dict[str, Any]) -> AsyncCompletion:
+    client = cls(**config)
+    client.__dict__["_options"] = options
+    return client

@@ -1,0 +1,77 @@
+"""What a dialect is: a wire format as pure functions over values; it never sees a socket, a clock, a retry or a key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from ..chunks import ChatCompletionChunk
+from ..errors import APIError
+from ..options import Table
+from ..records import ChatCompletion, ChatRequest
+from ..wire import Event, Follow, HttpRequest, HttpResponse, Known, Need, Target
+
+
+class Decoder(Protocol):
+    """Turns the events of one stream into chunks; a fresh one for every attempt."""
+
+    @property
+    def done(self) -> bool:
+        """True once the format's own end marker was seen; nothing after it counts."""
+        ...
+
+    def feed(self, event: Event) -> Sequence[ChatCompletionChunk]:
+        """The chunks of one event, often one, sometimes none.
+
+        Raises:
+            APIStatusError: the event is the provider's error.
+            APIResponseError: the event cannot be read.
+        """
+        ...
+
+    def finish(self) -> Sequence[ChatCompletionChunk]:
+        """Called at the end of the body (or at `done`); the last chunks, if any are held back.
+
+        Raises:
+            StreamInterruptedError: the provider had not said why it stopped.
+        """
+        ...
+
+
+class Dialect(Protocol):
+    """A module of this package; `PARAMS` is its column of the parameter table."""
+
+    @property
+    def NAME(self) -> str:  # noqa: N802 (a module's constant)
+        """The name rows refer to."""
+        ...
+
+    @property
+    def PARAMS(self) -> Table:  # noqa: N802
+        """Parameter name → cell. A parameter without a cell passes as it is."""
+        ...
+
+    def encode(self, request: ChatRequest, target: Target, known: Known) -> HttpRequest | Need:
+        """The HTTP request for a validated `request`, whose messages and tools are records.
+
+        Raises:
+            InvalidRequestError: the messages cannot be said in this format; `.param` names the place.
+        """
+        ...
+
+    def decode(self, response: HttpResponse, request: ChatRequest, target: Target) -> ChatCompletion | Follow:
+        """The reply of a good status.
+
+        Raises:
+            APIStatusError: the body is an error all the same.
+            APIResponseError: the body is not what the format allows.
+        """
+        ...
+
+    def decoder(self, request: ChatRequest, target: Target) -> Decoder:
+        """A decoder for one stream."""
+        ...
+
+    def error(self, response: HttpResponse) -> APIError:
+        """The exception for a bad status: by structured code first, then by status."""
+        ...

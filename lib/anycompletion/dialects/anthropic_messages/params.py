@@ -1,0 +1,67 @@
+"""The dialect's column of the parameter table; holds no behaviour.
+
+https://docs.anthropic.com/en/api/messages
+"""
+
+from ...options import NATIVE, Cell, Table, refused
+
+NAME = "anthropic_messages"
+
+SERVICE_TIERS = {
+    "auto": "auto",
+    "default": "standard_only",
+    "standard": "standard_only",
+    "standard_only": "standard_only",
+}
+"""OpenAI's words (and Anthropic's own) → Anthropic's."""
+
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+
+
+def _mapped(note: str, values: tuple[str, ...] | None = None) -> Cell:
+    return Cell("mapped", note=note, values=values)
+
+
+_CACHE = refused("Anthropic marks what to cache in place: put cache_control on messages, parts or tools")
+_TEXT_ONLY = refused("Anthropic answers in text only")
+_NO_LOGPROBS = refused("Anthropic gives no log probabilities")
+
+PARAMS: Table = {
+    "temperature": Cell("native", minimum=0, maximum=1),
+    "top_p": Cell("native", minimum=0, maximum=1),
+    "n": Cell("fanned_out"),
+    "stop": _mapped("stop_sequences"),
+    "max_tokens": NATIVE,
+    "max_completion_tokens": _mapped("max_tokens"),
+    "presence_penalty": refused("Anthropic has no penalties"),
+    "frequency_penalty": refused("Anthropic has no penalties"),
+    "logit_bias": refused("Anthropic has no logit bias"),
+    "user": _mapped("metadata.user_id"),
+    "functions": _mapped("tools"),
+    "function_call": _mapped("tool_choice"),
+    "tools": _mapped("tools"),
+    "tool_choice": _mapped("tool_choice"),
+    "parallel_tool_calls": _mapped("tool_choice.disable_parallel_tool_use"),
+    "response_format": _mapped("output_config.format"),
+    "seed": refused("Anthropic has no seed"),
+    "logprobs": _NO_LOGPROBS,
+    "top_logprobs": _NO_LOGPROBS,
+    "stream_options": _mapped("usage is always part of the stream"),
+    "reasoning_effort": _mapped("thinking and output_config.effort", EFFORTS),
+    "thinking": NATIVE,
+    "modalities": _TEXT_ONLY,
+    "audio": _TEXT_ONLY,
+    "prediction": refused("Anthropic has no predicted outputs"),
+    "service_tier": _mapped("service_tier: auto or standard_only", tuple(SERVICE_TIERS)),
+    "store": refused("Anthropic stores no completions"),
+    "metadata": refused("Anthropic's metadata holds a user id only: pass user="),
+    "verbosity": refused("Anthropic has no verbosity; say it in the prompt"),
+    "prompt_cache_key": _CACHE,
+    "prompt_cache_retention": _CACHE,
+    "prompt_cache_options": _CACHE,
+    "safety_identifier": refused("Anthropic's only identifier is metadata.user_id: pass user="),
+    "web_search_options": refused(
+        'put Anthropic\'s own tool into tools: {"type": "web_search_20250305", "name": "web_search"}'
+    ),
+    "moderation": refused(),
+}

@@ -1,0 +1,138 @@
+"""Parts of a message as Anthropic's content blocks; fetches nothing.
+
+https://docs.anthropic.com/en/api/messages
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import mimetypes
+from typing import NamedTuple, assert_never
+
+from ... import convert
+from ...errors import InvalidRequestError
+from ...records import (
+    AudioPart,
+    Content,
+    CustomPart,
+    FilePart,
+    ImagePart,
+    JsonObject,
+    Part,
+    RefusalPart,
+    TextPart,
+)
+from ...wire import Report
+
+
+def given(extra: JsonObject) -> JsonObject:
+    """Members that go onto a native block as they are. A null asks for nothing, and is mostly OpenAI's."""
+    return {name: value for name, value in extra.items() if value is not None} if extra else extra
+
+
+def text_block(text: str, extra: JsonObject) -> JsonObject | None:
+    """A text block; Anthropic refuses empty ones, so there is none."""
+    return {"type": "text", "text": text, **given(extra)} if text else None
+
+
+def content_blocks(content: Content, path: str, report: Report) -> list[JsonObject]:
+    """The blocks of a content, whose `path` is its message's."""
+    if isinstance(content, str):
+        block = text_block(content, {})
+        return [] if block is None else [block]
+    blocks = (_block(part, f"{path}.content[{i}]", report) for i, part in enumerate(content))
+    return [block for block in blocks if block is not None]
+
+
+def _block(part: Part, path: str, report: Report) -> JsonObject | None:
+    match part:
+        case TextPart():
+            return text_block(part.text, part.extra)
+        case RefusalPart():
+            return text_block(part.refusal, part.extra)
+        case ImagePart():
+            return _image(part, path, report)
+        case FilePart():
+            return _file(part, path, report)
+        case AudioPart():
+            report.unsupported(path, "Anthropic takes no audio")
+            return None
+        case CustomPart():
+            native: JsonObject = convert.to_wire(part)
+            return native
+        case _:
+            assert_never(part)
+
+
+def _image(part: ImagePart, path: str, report: Report) -> JsonObject | None:
+    image = part.image_url
+    if image.detail not in (None, "auto"):
+        report.unsupported(f"{path}.image_url.detail", "Anthropic has no levels of detail")
+    source = _url_source(image.url, f"{path}.image_url.url", report)
+    return None if source is None else {"type": "image", "source": source} | given(image.extra) | given(part.extra)
+
+
+def _file(part: FilePart, path: str, report: Report) -> JsonObject | None:
+    """An uploaded id needs Anthropic's files beta: pass its `anthropic-beta` header in `extra_headers`."""
+    file = part.file
+    extra = given(file.extra) | given(part.extra)
+    if file.file_id is not None:
+        return {"type": "document", "source": {"type": "file", "file_id": file.file_id}, **extra}
+    if not file.file_data:
+        raise InvalidRequestError(f"{path}.file: has neither file_id nor file_data", param=f"{path}.file")
+    source = _file_source(file.file_data, file.filename, f"{path}.file.file_data", report)
+    if source is None:
+        return None
+    if str(source.get("media_type")).startswith("image/"):
+        return {"type": "image", "source": source, **extra}
+    title = {} if file.filename is None else {"title": file.filename}
+    return {"type": "document", "source": source, **title, **extra}
+
+
+def _file_source(data: str, filename: str | None, path: str, report: Report) -> JsonObject | None:
+    head = data[:8].lower()
+    if head.startswith(("data:", "http:", "https:")):
+        source = _url_source(data, path, report)
+    else:
+        kind = mimetypes.guess_type(filename)[0] if filename else None
+        source = _base64_source(kind or "application/pdf", data)
+    if source is not None and source.get("media_type") == "text/plain":
+        return {"type": "text", "media_type": "text/plain", "data": _decoded(source["data"], path)}
+    return source
+
+
+def _base64_source(media_type: str, data: str) -> JsonObject:
+    return {"type": "base64", "media_type": media_type, "data": data}
+
+
+def _url_source(url: str, path: str, report: Report) -> JsonObject | None:
+    scheme = url.partition(":")[0].lower()
+    if scheme == "data":
+        found = _data_url(url, path)
+        return _base64_source(found.media_type, found.data)
+    if scheme != "https":
+        report.unsupported(path, "Anthropic fetches https URLs only; pass the data itself as a data URL")
+        return None
+    return {"type": "url", "url": url}
+
+
+class _DataUrl(NamedTuple):
+    media_type: str
+    data: str
+
+
+def _data_url(url: str, path: str) -> _DataUrl:
+    head, comma, data = url[len("data:") :].partition(",")
+    media_type, *options = head.split(";")
+    if not comma or "base64" not in (option.strip().lower() for option in options):
+        raise InvalidRequestError(f"{path}: expected a data URL in base64", param=path)
+    return _DataUrl(media_type.strip().lower(), data)
+
+
+def _decoded(data: str, path: str) -> str:
+    try:
+        return base64.b64decode(data, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        pass  # raised below, so that no traceback shows the data
+    raise InvalidRequestError(f"{path}: expected UTF-8 text in base64", param=path)

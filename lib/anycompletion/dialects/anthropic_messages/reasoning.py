@@ -1,0 +1,73 @@
+"""`reasoning_effort` as Anthropic's thinking: which models think by budget, and how much; decides nothing else.
+
+https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...wire import Report
+
+Thinking = Mapping[str, Any]
+
+BUDGETS = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 8192, "max": 16384}
+"""Thinking tokens per effort for models that think by budget; Anthropic's smallest is 1024."""
+
+_THOUGHTLESS = ("claude-instant", "claude-2", "claude-3-haiku", "claude-3-sonnet", "claude-3-opus", "claude-3-5")
+_BY_BUDGET = (
+    "claude-3-7",
+    "claude-opus-4-0",
+    "claude-opus-4-20250514",
+    "claude-opus-4-1",
+    "claude-opus-4-5",
+    "claude-sonnet-4-0",
+    "claude-sonnet-4-20250514",
+    "claude-sonnet-4-5",
+    "claude-haiku-4-5",
+)
+"""Newer models, and unknown ones, think adaptively."""
+
+
+def reasoning(
+    effort: str | None, thinking: Thinking | None, model: str, report: Report
+) -> tuple[Thinking | None, str | None]:
+    """Anthropic's `thinking` and `output_config.effort`; an explicit `thinking` passes as it is.
+
+    Raises:
+        UnsupportedParameterError: the model does not think, or not with this effort, under the policy "raise".
+    """
+    if effort is None:
+        return thinking, None
+    if _is(model, _BY_BUDGET) or _is(model, _THOUGHTLESS):
+        if thinking is not None:
+            report.note("reasoning_effort left out: thinking was given, and wins")
+            return thinking, None
+        return (_disabled(model) if effort == "none" else _budget(effort, model, report)), None
+    if effort == "none":
+        return thinking or {"type": "disabled"}, None
+    if effort == "minimal":
+        report.note("reasoning_effort 'minimal' sent as 'low', Anthropic's lowest")
+        effort = "low"
+    return thinking or {"type": "adaptive"}, effort
+
+
+def _is(model: str, families: tuple[str, ...]) -> bool:
+    """Gateways put words before Anthropic's name and write 4.5 for 4-5."""
+    name = model[max(model.find("claude"), 0) :].replace(".", "-")
+    return any(name == family or name.startswith((f"{family}-", f"{family}@", f"{family}:")) for family in families)
+
+
+def _disabled(model: str) -> Thinking | None:
+    return None if _is(model, _THOUGHTLESS) else {"type": "disabled"}
+
+
+def _budget(effort: str, model: str, report: Report) -> Thinking | None:
+    if _is(model, _THOUGHTLESS):
+        report.unsupported("reasoning_effort", f"{model} does not think")
+        return None
+    if effort not in BUDGETS:
+        report.unsupported("reasoning_effort", f"expected one of none, {', '.join(BUDGETS)}")
+        return None
+    return {"type": "enabled", "budget_tokens": BUDGETS[effort]}

@@ -1,0 +1,357 @@
+"""Anthropic's stream events as chunks in OpenAI's shape; keeps the blocks it saw, asks for no bytes.
+
+https://docs.anthropic.com/en/api/messages-streaming
+
+Strategy: every delta becomes a chunk at once. Blocks are put together on the side, because only at the end is it known
+whether OpenAI's fields said them exactly; the citations of a block wait for its end, where their place is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, cast
+
+from ... import convert
+from ...chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionDelta, ToolCallDelta
+from ...errors import APIResponseError, StreamInterruptedError
+from ...lenient import NotJSONError, ShapeError, array, obj, opt_int, opt_obj, opt_text, text
+from ...records import ChatRequest, JsonObject
+from ...wire import Event, Target
+from .faults import error_of
+from .messages import NATIVE_CONTENT
+from .reply import annotation, finish_reason, read_message, read_usage, refusal, stop_extras
+from .request import speaks_legacy
+
+Chunks: TypeAlias = Sequence[ChatCompletionChunk]
+
+
+class _Block:
+    """One content block while it grows."""
+
+    __slots__ = ("citations", "native", "number", "pieces", "start")
+
+    def __init__(self, native: JsonObject, number: int, start: int) -> None:
+        self.native = native
+        self.number = number
+        """Among the thinking blocks, or among the tool calls."""
+        self.start = start
+        """Where its text starts in the content, in characters."""
+        self.pieces: list[str] = []
+        self.citations: list[JsonObject] = []
+
+
+class StreamDecoder:
+    """The decoder of one stream."""
+
+    __slots__ = (
+        "_blocks",
+        "_finished",
+        "_id",
+        "_last",
+        "_legacy",
+        "_length",
+        "_model",
+        "_numbers",
+        "_open",
+        "_reason",
+        "_start_reason",
+        "_stop_details",
+        "_stop_sequence",
+        "_unreadable",
+        "_usage",
+        "_usage_told",
+        "done",
+    )
+
+    def __init__(self, legacy: bool, model: str) -> None:
+        self.done = False
+        """True once `message_stop` was seen."""
+        self._legacy = legacy
+        self._id = ""
+        self._model = model
+        self._blocks: list[_Block] = []
+        self._open: dict[int, _Block] = {}
+        self._numbers = {"thinking": 0, "tool_use": 0}
+        self._length = 0
+        self._reason: str | None = None
+        self._start_reason: str | None = None
+        """What `message_start` says already; it counts only once the message has stopped."""
+        self._stop_details: JsonObject | None = None
+        self._stop_sequence: str | None = None
+        self._finished = False
+        self._usage: JsonObject = {}
+        self._usage_told = False
+        self._unreadable = False
+        """True when a call's arguments were cut off: such blocks cannot be sent back in any form."""
+        self._last = b""
+
+    def feed(self, event: Event) -> Chunks:
+        """The chunks of one event.
+
+        Raises:
+            APIStatusError: the event is Anthropic's error.
+            APIResponseError: the event cannot be read.
+        """
+        if self.done:
+            return ()
+        try:
+            data = obj(convert.loads(event.data), "event")
+            kind = text(data.get("type"), "type") or event.name
+            if kind != "error":
+                self._last = event.data
+                return self._read(kind, data)
+            problem = None
+        except (ShapeError, NotJSONError) as fault:
+            problem, data = str(fault), {}
+        body = event.data.decode("utf-8", "replace")
+        if problem is None:
+            raise error_of(data, body=body)
+        raise _unreadable(problem, body)
+
+    def finish(self) -> Chunks:
+        """What is held back.
+
+        Raises:
+            StreamInterruptedError: no stop reason was seen.
+            APIResponseError: what was held back cannot be read.
+        """
+        if self._reason is None:
+            raise StreamInterruptedError("the stream ended before the provider said why it stopped")
+        try:
+            return [*self._finish(), *self._tell_usage()]
+        except ShapeError as fault:
+            problem = str(fault)
+        raise _unreadable(problem)
+
+    # --- events -------------------------------------------------------------------------------------------------------
+
+    def _read(self, kind: str, data: JsonObject) -> Chunks:
+        match kind:
+            case "content_block_delta":
+                return self._on_block_delta(data)
+            case "content_block_start":
+                return self._on_block_start(data)
+            case "content_block_stop":
+                return self._on_block_stop(data)
+            case "message_start":
+                return self._on_message_start(data)
+            case "message_delta":
+                return self._on_message_delta(data)
+            case "message_stop":
+                return self._on_message_stop()
+            case _:
+                return ()  # ping, and what Anthropic may add
+
+    def _on_message_start(self, data: JsonObject) -> Chunks:
+        message = obj(data.get("message") or {}, "message")
+        self._id = text(message.get("id"), "message.id")
+        self._model = opt_text(message.get("model"), "message.model") or self._model
+        self._start_reason = opt_text(message.get("stop_reason"), "message.stop_reason")
+        self._update_usage(message)
+        chunks = [self._chunk(Delta(role="assistant"))]
+        # Empty as a rule; a turn that a server tool resumes can start with blocks that are already whole.
+        for i, item in enumerate(array(message.get("content"), "message.content")):
+            block = self._begin(obj(item, f"message.content[{i}]"))
+            chunks += [*self._beginning(block), *self._end(block)]
+        return chunks
+
+    def _on_block_start(self, data: JsonObject) -> Chunks:
+        ended = self._on_block_stop(data)  # a server that reuses an index has ended the block before
+        block = self._begin(obj(data.get("content_block"), "content_block"))
+        self._open[_index(data)] = block
+        return [*ended, *self._beginning(block)]
+
+    def _on_block_delta(self, data: JsonObject) -> Chunks:
+        block = self._open.get(_index(data))
+        if block is None:
+            raise ShapeError("index", "the number of a content block that has started", data.get("index"))
+        delta = self._add(block, obj(data.get("delta"), "delta"))
+        return () if delta is None else (self._chunk(delta),)
+
+    def _on_block_stop(self, data: JsonObject) -> Chunks:
+        block = self._open.pop(_index(data), None)
+        return () if block is None else self._end(block)
+
+    def _on_message_delta(self, data: JsonObject) -> Chunks:
+        self._update_usage(data)
+        delta = obj(data.get("delta") or {}, "delta")
+        self._reason = opt_text(delta.get("stop_reason"), "delta.stop_reason") or self._reason
+        self._stop_details = opt_obj(delta.get("stop_details"), "delta.stop_details") or self._stop_details
+        self._stop_sequence = opt_text(delta.get("stop_sequence"), "delta.stop_sequence") or self._stop_sequence
+        return () if self._reason is None else self._finish()
+
+    def _on_message_stop(self) -> Chunks:
+        self.done = True
+        self._reason = self._reason or self._start_reason
+        return () if self._reason is None else [*self._finish(), *self._tell_usage()]
+
+    # --- blocks -------------------------------------------------------------------------------------------------------
+
+    def _begin(self, native: JsonObject) -> _Block:
+        kind = text(native.get("type"), "content_block.type")
+        family = "thinking" if kind == "redacted_thinking" else kind
+        number = self._numbers.get(family, 0)
+        if family in self._numbers:
+            self._numbers[family] = number + 1
+        block = _Block(dict(native), number, self._length)
+        self._blocks.append(block)
+        return block
+
+    def _beginning(self, block: _Block) -> Chunks:
+        native = block.native
+        match native.get("type"):
+            case "text":
+                block.citations += [obj(item, "citation") for item in array(native.get("citations"), "citations")]
+                delta = self._add_text(block, text(native.get("text"), "content_block.text"))
+            case "thinking":
+                shown = text(native.get("thinking"), "content_block.thinking")
+                block.pieces.append(shown)
+                delta = Delta(reasoning_content=shown or None, thinking_blocks=[{"index": block.number, **native}])
+            case "redacted_thinking":
+                delta = Delta(thinking_blocks=[{"index": block.number, **native}])
+            case "tool_use":
+                name = text(native.get("name"), "content_block.name")
+                delta = self._call(block, FunctionDelta(name, ""), text(native.get("id"), "content_block.id"))
+            case _:
+                delta = None
+        return () if delta is None else (self._chunk(delta),)
+
+    def _end(self, block: _Block) -> Chunks:
+        native = block.native
+        match native.get("type"):
+            case "text":
+                native["text"] = "".join(block.pieces)
+                delta = self._cite(block)
+            case "thinking":
+                native["thinking"] = "".join(block.pieces)
+                delta = None
+            case _:
+                delta = self._end_input(block)
+        return () if delta is None else (self._chunk(delta),)
+
+    def _end_input(self, block: _Block) -> Delta | None:
+        """A call's input is the JSON its pieces make; without any it is what the block started with."""
+        said = "".join(block.pieces)
+        if said:
+            self._keep_input(block.native, said)
+            return None
+        if block.native.get("type") != "tool_use":
+            return None
+        arguments = convert.dumps(block.native.get("input") or {}).decode()
+        return self._call(block, FunctionDelta(arguments=arguments))
+
+    def _keep_input(self, native: JsonObject, said: str) -> None:
+        try:
+            value = convert.loads(said.encode("utf-8", "replace"))
+        except NotJSONError:
+            value = None
+        native["input"] = cast("JsonObject", value if isinstance(value, dict) else {})
+        self._unreadable = self._unreadable or not isinstance(value, dict)
+
+    def _cite(self, block: _Block) -> Delta | None:
+        if not block.citations:
+            return None
+        block.native["citations"] = block.citations
+        return Delta(annotations=[annotation(cited, block.start, self._length).to_dict() for cited in block.citations])
+
+    # --- deltas -------------------------------------------------------------------------------------------------------
+
+    def _add(self, block: _Block, delta: JsonObject) -> Delta | None:
+        match delta.get("type"):
+            case "text_delta":
+                return self._add_text(block, text(delta.get("text"), "delta.text"))
+            case "input_json_delta":
+                return self._add_input(block, text(delta.get("partial_json"), "delta.partial_json"))
+            case "thinking_delta":
+                return self._add_thinking(block, text(delta.get("thinking"), "delta.thinking"))
+            case "signature_delta":
+                signature = text(delta.get("signature"), "delta.signature")
+                block.native["signature"] = signature
+                return Delta(thinking_blocks=[{"index": block.number, "signature": signature}])
+            case "citations_delta":
+                block.citations.append(obj(delta.get("citation"), "delta.citation"))
+                return None
+            case _:
+                return None
+
+    def _add_text(self, block: _Block, piece: str) -> Delta | None:
+        if not piece:
+            return None
+        block.pieces.append(piece)
+        self._length += len(piece)
+        return Delta(content=piece)
+
+    def _add_thinking(self, block: _Block, piece: str) -> Delta | None:
+        if not piece:
+            return None
+        block.pieces.append(piece)
+        return Delta(
+            reasoning_content=piece,
+            thinking_blocks=[{"index": block.number, "type": "thinking", "thinking": piece}],
+        )
+
+    def _add_input(self, block: _Block, piece: str) -> Delta | None:
+        if not piece:
+            return None
+        block.pieces.append(piece)
+        return self._call(block, FunctionDelta(arguments=piece)) if block.native.get("type") == "tool_use" else None
+
+    def _call(self, block: _Block, function: FunctionDelta, call_id: str | None = None) -> Delta | None:
+        if not self._legacy:
+            kind = None if call_id is None else "function"
+            return Delta(tool_calls=[ToolCallDelta(block.number, call_id, kind, function)])
+        # The legacy form has room for one call; others are in the blocks themselves.
+        return Delta(function_call=function) if block.number == 0 else None
+
+    # --- ends ---------------------------------------------------------------------------------------------------------
+
+    def _finish(self) -> Chunks:
+        if self._finished:
+            return ()
+        self._finished = True
+        chunks = [chunk for block in self._open.values() for chunk in self._end(block)]
+        self._open.clear()
+        delta = Delta(refusal=refusal(self._reason, self._stop_details), provider_specific_fields=self._native())
+        reason = finish_reason(self._reason, self._legacy)
+        ends = stop_extras(self._stop_sequence, self._stop_details)
+        last = ChunkChoice(0, delta, reason, None, self._reason, ends or None)
+        return [*chunks, ChatCompletionChunk(self._id, [last], 0, self._model, native=self._last)]
+
+    def _native(self) -> JsonObject | None:
+        if self._unreadable:
+            return None
+        content = [block.native for block in self._blocks]
+        fields = read_message(content, self._legacy).provider_specific_fields
+        return None if fields is None else {NATIVE_CONTENT: content}
+
+    def _update_usage(self, data: JsonObject) -> None:
+        """Counts are cumulative: a later one replaces an earlier one, a null says nothing."""
+        usage = opt_obj(data.get("usage"), "usage") or {}
+        self._usage.update((name, value) for name, value in usage.items() if value is not None)
+
+    def _tell_usage(self) -> Chunks:
+        if self._usage_told or not self._usage:
+            return ()
+        self._usage_told = True
+        tier = opt_text(self._usage.get("service_tier"), "usage.service_tier")
+        usage = read_usage(self._usage)
+        return [ChatCompletionChunk(self._id, [], 0, self._model, usage=usage, service_tier=tier, native=self._last)]
+
+    def _chunk(self, delta: Delta) -> ChatCompletionChunk:
+        return ChatCompletionChunk(self._id, [ChunkChoice(0, delta)], 0, self._model, native=self._last)
+
+
+def _unreadable(problem: str, body: str | None = None) -> APIResponseError:
+    return APIResponseError(f"an event of Anthropic's stream cannot be read: {problem}", body=body)
+
+
+def _index(data: Mapping[str, Any]) -> int:
+    index = opt_int(data.get("index"), "index")
+    if index is None:
+        raise ShapeError("index", "an integer", None)
+    return index
+
+
+def decoder(request: ChatRequest, target: Target) -> StreamDecoder:
+    """A decoder for one stream."""
+    return StreamDecoder(speaks_legacy(request), target.model)

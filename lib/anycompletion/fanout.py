@@ -1,0 +1,219 @@
+"""n calls, one answer or one stream: runs branches concurrently, renumbers their choices, sums what they used.
+
+Strategy: a plain fan-out lives in one coroutine. A streamed one owns plain tasks that hold the branch queue and their
+source, never the stream, so that dropping the stream lets its destructor end them; the client keeps the strong
+references. The queue is bounded: a slow consumer stops the branches, and they stop their servers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import operator
+from collections.abc import Awaitable, Callable, Sequence
+
+from .chunks import ChatCompletionChunk
+from .errors import CompletionError
+from .records import ChatCompletion, Choice, ReplyInfo, Usage
+from .stream import ChunkSource
+
+Keep = Callable[["asyncio.Task[None]"], None]
+"""Takes a strong reference to a task for as long as it runs."""
+
+_QUEUED = 4
+"""Lists of chunks a branch may be ahead of the consumer."""
+
+
+def merged_info(infos: Sequence[ReplyInfo]) -> ReplyInfo:
+    """The first branch's info with attempts and warnings summed; `branches` in choice order."""
+    first = infos[0]
+    warnings = list(dict.fromkeys(text for info in infos for text in info.warnings))
+    return ReplyInfo(
+        first.provider,
+        first.model,
+        first.status_code,
+        first.headers,
+        first.request_id,
+        sum(info.attempts for info in infos),
+        max(info.elapsed for info in infos),
+        warnings,
+        list(infos),
+    )
+
+
+def total_usage(usages: Sequence[Usage | None]) -> Usage | None:
+    """The sum, or None where any branch said nothing."""
+    known = [usage for usage in usages if usage is not None]
+    return functools.reduce(operator.add, known) if known and len(known) == len(usages) else None
+
+
+def merged(completions: Sequence[ChatCompletion]) -> ChatCompletion:
+    """One completion of as many choices, numbered in the order of the branches."""
+    first = completions[0]
+    choices: list[Choice] = []
+    for completion in completions:
+        for choice in completion.choices:
+            choice.index = len(choices)
+            choices.append(choice)
+    whole = ChatCompletion(
+        first.id,
+        choices,
+        first.model,
+        first.created,
+        usage=total_usage([completion.usage for completion in completions]),
+        service_tier=first.service_tier,
+        system_fingerprint=first.system_fingerprint,
+    )
+    whole.info = merged_info([completion.info for completion in completions])
+    return whole
+
+
+async def gather(runs: Sequence[Callable[[], Awaitable[ChatCompletion]]]) -> ChatCompletion:
+    """Runs the branches concurrently and merges their replies.
+
+    Raises:
+        CompletionError: the first branch's error, unwrapped; the others are cancelled and `.partial` holds the
+            replies that were there.
+    """
+    done: dict[int, ChatCompletion] = {}
+
+    async def branch(index: int) -> None:
+        done[index] = await runs[index]()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for index in range(len(runs)):
+                group.create_task(branch(index))
+    except BaseExceptionGroup as faults:
+        fault = faults.exceptions[0]
+    else:
+        return merged([done[index] for index in range(len(runs))])
+    if isinstance(fault, CompletionError) and done:
+        fault.partial = merged([done[index] for index in sorted(done)])
+    raise fault
+
+
+class Merged:
+    """Several streamed calls as one source of chunks; branch k's chunks are choice k."""
+
+    __slots__ = ("_keep", "_loop", "_open_branches", "_queue", "_sources", "_tasks", "_usages", "info")
+
+    def __init__(self, sources: Sequence[ChunkSource], keep: Keep) -> None:
+        self._sources = sources
+        self._keep = keep
+        self._queue: asyncio.Queue[_Item] = asyncio.Queue(maxsize=_QUEUED * len(sources))
+        self._tasks: list[asyncio.Task[None]] = []
+        self._usages: list[Usage | None] = [None] * len(sources)
+        self._open_branches = len(sources)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.info = merged_info([source.info for source in sources])
+
+    async def open(self) -> None:
+        """Sends all branches; returns when each has a good status.
+
+        Raises:
+            CompletionError: the first branch's error, unwrapped; the others are closed.
+        """
+        self._loop = asyncio.get_running_loop()
+        fault: BaseException | None = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                for source in self._sources:
+                    group.create_task(source.open())
+        except BaseExceptionGroup as faults:
+            fault = faults.exceptions[0]
+        except BaseException:
+            self.close()
+            raise
+        if fault is not None:
+            self.close()
+            raise fault
+        self._refresh_info()
+        for index, source in enumerate(self._sources):
+            task = self._loop.create_task(_pump(index, source, self._queue))
+            self._keep(task)
+            self._tasks.append(task)
+
+    def _refresh_info(self) -> None:
+        fresh = merged_info([source.info for source in self._sources])
+        for name in ("status_code", "headers", "request_id", "attempts", "elapsed", "warnings"):
+            setattr(self.info, name, getattr(fresh, name))
+
+    async def next(self) -> Sequence[ChatCompletionChunk] | None:
+        """The next chunks of some branch; at the end one with the summed usage; then None."""
+        while self._open_branches:
+            index, item = await self._queue.get()
+            match item:
+                case BaseException():
+                    self.close()
+                    self._refresh_info()
+                    raise item
+                case None:
+                    self._open_branches -= 1
+                case chunks:
+                    kept = [chunk for chunk in chunks if self._renumbered(chunk, index)]
+                    if kept:
+                        return kept
+        self._refresh_info()
+        usage = total_usage(self._usages)
+        self._usages = [None]
+        return None if usage is None else (ChatCompletionChunk(usage=usage),)
+
+    def _renumbered(self, chunk: ChatCompletionChunk, index: int) -> bool:
+        """Makes `chunk` one of choice `index`; a chunk that only told the branch's usage is not handed out."""
+        for choice in chunk.choices:
+            choice.index = index
+        if chunk.usage is not None:
+            self._usages[index] = chunk.usage
+            chunk.usage = None
+            return bool(chunk.choices)
+        return True
+
+    def close(self, end: CompletionError | None = None) -> None:
+        """Ends all branches at once; may be called from any thread, as destructors are."""
+        try:
+            here = asyncio.get_running_loop()
+        except RuntimeError:
+            here = None
+        if self._loop is None or here is self._loop:
+            _end(self._tasks, self._sources, self._queue, end)
+        elif not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(_end, self._tasks, self._sources, self._queue, end)
+
+    async def wait_closed(self) -> None:
+        """Until the branches' tasks are gone."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+
+_Item = tuple[int, "Sequence[ChatCompletionChunk] | BaseException | None"]
+
+
+async def _pump(index: int, source: ChunkSource, queue: asyncio.Queue[_Item]) -> None:
+    """Carries one branch's chunks to the queue; its failure travels the same way."""
+    try:
+        while (chunks := await source.next()) is not None:
+            await queue.put((index, chunks))
+    except CompletionError as error:
+        await queue.put((index, error))
+    else:
+        await queue.put((index, None))
+    finally:
+        source.close()
+
+
+def _end(
+    tasks: Sequence[asyncio.Task[None]],
+    sources: Sequence[ChunkSource],
+    queue: asyncio.Queue[_Item],
+    end: CompletionError | None,
+) -> None:
+    for task in tasks:
+        task.cancel()
+    for source in sources:
+        source.close()
+    if end is not None:
+        # A consumer that waits for the next chunk must learn that none will come.
+        while queue.full():
+            queue.get_nowait()
+        queue.put_nowait((0, end))

@@ -1,0 +1,126 @@
+"""Bytes → events: server-sent events after the WHATWG rules (html 9.2.6); reads no socket and knows no JSON.
+
+Strategy: every function here must give the same events however the bytes are cut, touch each byte a bounded number of
+times, and hold no more than one unfinished event. Lines end with LF, CR or CRLF; an event is dispatched by a blank
+line only, so a block that the end of the body cuts off is dropped: whether that loses anything is for the dialect's
+end marker to say.
+"""
+
+from __future__ import annotations
+
+from .errors import APIResponseError
+from .wire import Event
+
+MAX_EVENT = 16 * 1024 * 1024
+"""Bytes of one event; a longer one is an error, not a reason to fill the memory."""
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class SSEFraming:
+    """An incremental parser of one event stream."""
+
+    __slots__ = ("_data", "_limit", "_name", "_pieces", "_size", "_skip_lf", "_start", "fault")
+
+    def __init__(self, limit: int = MAX_EVENT) -> None:
+        self._limit = limit
+        self._start: bytes | None = b""
+        """The first bytes, held until it is sure whether they are a byte-order mark; None once that is settled."""
+        self._pieces: list[bytes] = []
+        """The line whose end has not arrived."""
+        self._data: list[bytes] = []
+        """The data lines of the event that no blank line has ended."""
+        self._name = ""
+        self._size = 0
+        self._skip_lf = False
+        self.fault: APIResponseError | None = None
+        """Set when an event was longer than the limit; what came before it was still given."""
+
+    def feed(self, data: bytes) -> list[Event]:
+        """The events that `data` completes; once `fault` is set, none."""
+        if self.fault is not None:
+            return []
+        events: list[Event] = []
+        try:
+            self._feed(data, events)
+        except APIResponseError as fault:
+            self.fault = fault
+        return events
+
+    def _feed(self, data: bytes, events: list[Event]) -> None:
+        if self._start is not None:
+            data = self._without_bom(data)
+        if self._skip_lf and data:
+            self._skip_lf = False
+            if data.startswith(b"\n"):
+                data = data[1:]
+        if b"\r" in data:
+            self._skip_lf = data.endswith(b"\r")
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        if not data:
+            return
+        at = 0
+        # What an earlier read left open is finished line by line, ...
+        while self._pieces or self._data or self._name:
+            end = data.find(b"\n", at)
+            if end < 0:
+                self._keep(data[at:])
+                return
+            self._end_line(data[at:end], events)
+            at = end + 1
+        # ... the rest is cut at blank lines, which is where events end.
+        blocks = (data[at:] if at else data).split(b"\n\n")
+        tail = blocks.pop()
+        for block in blocks:
+            if block.startswith(b"data: ") and b"\n" not in block and len(block) <= self._limit:
+                events.append(Event(block[6:]))
+            else:
+                for line in block.split(b"\n"):
+                    self._line(line, events)
+                self._line(b"", events)
+        *lines, tail = tail.split(b"\n")
+        for line in lines:
+            self._line(line, events)
+        self._keep(tail)
+
+    def _without_bom(self, data: bytes) -> bytes:
+        data = (self._start or b"") + data
+        if len(data) < len(_BOM) and _BOM.startswith(data):
+            self._start = data
+            return b""
+        self._start = None
+        return data.removeprefix(_BOM)
+
+    def _keep(self, piece: bytes) -> None:
+        if piece:
+            self._pieces.append(piece)
+            self._grow(len(piece))
+
+    def _grow(self, size: int) -> None:
+        self._size += size
+        if self._size > self._limit:
+            raise APIResponseError(f"an event of the stream is longer than {self._limit} bytes")
+
+    def _end_line(self, end: bytes, events: list[Event]) -> None:
+        if self._pieces:
+            self._size -= sum(map(len, self._pieces))
+            self._pieces.append(end)
+            end = b"".join(self._pieces)
+            self._pieces.clear()
+        self._line(end, events)
+
+    def _line(self, line: bytes, events: list[Event]) -> None:
+        if not line:
+            if self._data:
+                events.append(Event(b"\n".join(self._data), self._name))
+                self._data.clear()
+            self._name = ""
+            self._size = 0
+            return
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            self._grow(len(value) + 1)
+            self._data.append(value)
+        elif field == b"event":
+            self._name = value.decode("utf-8", "replace")

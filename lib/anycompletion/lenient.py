@@ -1,0 +1,109 @@
+"""Reads values out of a provider's JSON, keeping all it can; never guesses a value that is not there.
+
+Lenient about fields (missing, null, extra), strict about types: text where a number belongs is a `ShapeError` that
+names the path, because a guess there would be a silent loss.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, cast
+
+
+class ShapeError(ValueError):
+    """A provider's value has the wrong type; `.path` says where."""
+
+    def __init__(self, path: str, wanted: str, found: object) -> None:
+        super().__init__(f"{path}: expected {wanted}, found {type(found).__name__}")
+        self.path = path
+
+
+def obj(value: object, path: str) -> dict[str, Any]:
+    """The JSON object at `path`, or a ShapeError."""
+    if not isinstance(value, dict):
+        raise ShapeError(path, "an object", value)
+    return cast("dict[str, Any]", value)
+
+
+def opt_obj(value: object, path: str) -> dict[str, Any] | None:
+    """The JSON object at `path`, or None for null."""
+    return None if value is None else obj(value, path)
+
+
+def array(value: object, path: str) -> list[Any]:
+    """The JSON array at `path`; null reads as an empty one."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise ShapeError(path, "an array", value)
+    return cast("list[Any]", value)
+
+
+def text(value: object, path: str) -> str:
+    """The string at `path`; null reads as empty."""
+    return opt_text(value, path) or ""
+
+
+def opt_text(value: object, path: str) -> str | None:
+    """The string at `path`, or None for null."""
+    if value is None or isinstance(value, str):
+        return value
+    raise ShapeError(path, "a string", value)
+
+
+def opt_int(value: object, path: str) -> int | None:
+    """The integer at `path` (a float without a fraction counts), or None for null."""
+    if value is None or type(value) is int:
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    raise ShapeError(path, "an integer", value)
+
+
+def opt_float(value: object, path: str) -> float | None:
+    """The number at `path`, or None for null."""
+    if value is None or type(value) is float:
+        return value
+    if type(value) is int:
+        return float(value)
+    raise ShapeError(path, "a number", value)
+
+
+def rest(data: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    """The members of `data` that no field took."""
+    if data.keys() <= known:
+        return {}
+    return {key: value for key, value in data.items() if key not in known}
+
+
+class NotJSONError(ValueError):
+    """A provider's bytes are no JSON at all."""
+
+
+def loads(data: bytes) -> Any:
+    """JSON bytes as a value; invalid UTF-8 reads as U+FFFD, NaN and lone surrogates are survived. Slow.
+
+    Raises:
+        NotJSONError: the bytes are no JSON.
+    """
+    try:
+        return _scrub(json.loads(data.decode("utf-8", "replace")))
+    except (ValueError, RecursionError) as fault:
+        reason = "nested too deeply" if isinstance(fault, RecursionError) else "not JSON"
+    raise NotJSONError(reason)
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _scrub(value: Any) -> Any:
+    match value:
+        case str():
+            return _SURROGATE.sub("\ufffd", value)
+        case list():
+            return [_scrub(item) for item in cast("list[Any]", value)]
+        case dict():
+            return {_scrub(key): _scrub(item) for key, item in cast("dict[str, Any]", value).items()}
+        case _:
+            return value

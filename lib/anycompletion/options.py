@@ -1,0 +1,215 @@
+"""How to call and what may be said: clocks, limits, keys, and the cells of the parameter table; holds no behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
+
+import attrs
+
+if TYPE_CHECKING:
+    from .records import FunctionDefinition, Tool
+
+OnUnsupported: TypeAlias = Literal["raise", "warn", "drop"]
+"""What happens to a parameter that a provider does not have."""
+
+
+class DefaultSeconds(float):
+    """A number of seconds nobody asked for; `Timeout` tells by it a default from an explicit choice."""
+
+    __slots__ = ()
+
+
+_DEFAULT_TOTAL = DefaultSeconds(600.0)
+
+
+@attrs.frozen
+class Timeout:
+    """The clocks of a call, all in seconds; `None` switches one off.
+
+    `connect`, `first_chunk` and `idle` start anew with every attempt; `total` spans the whole logical call, queueing
+    and waits between attempts included. `first_chunk` is for streams: from the request sent to the first event
+    (keep-alive comments do not count as one). `idle` runs only while waiting for bytes, never while the caller works.
+    A total that was not asked for ends at a stream's first chunk; an explicit one holds to the stream's end.
+    """
+
+    total: float | None = _DEFAULT_TOTAL
+    connect: float | None = 10.0
+    first_chunk: float | None = 300.0
+    idle: float | None = 60.0
+
+    @property
+    def total_is_explicit(self) -> bool:
+        """False when `total` is the default."""
+        return not isinstance(self.total, DefaultSeconds)
+
+
+class Secret:
+    """A key that no repr, str, format, pickle or traceback shows; `reveal()` gives it."""
+
+    __slots__ = ("_reveal",)
+
+    def __init__(self, value: str) -> None:
+        # A closure, not an attribute: vars(), pprint and debuggers that walk attributes find no text.
+        self._reveal: Callable[[], str] = lambda: value
+
+    def reveal(self) -> str:
+        """The key itself."""
+        return self._reveal()
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other.reveal() == self.reveal()
+
+    def __hash__(self) -> int:
+        return hash((Secret, self.reveal()))
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Secret:
+        return self
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a Secret does not pickle; pass the key through the environment or an async callable")
+
+
+Key: TypeAlias = "str | Secret | Callable[[], Awaitable[str]]"
+"""An API key: text, a `Secret`, or ``async () -> str`` (asked once per attempt)."""
+
+
+class Params(TypedDict, total=False):
+    """The wire fields of OpenAI's chat-completion request, and LiteLLM's where OpenAI has none.
+
+    https://platform.openai.com/docs/api-reference/chat/create
+    """
+
+    temperature: float | None
+    top_p: float | None
+    n: int | None
+    stop: str | Sequence[str] | None
+    max_tokens: int | None
+    max_completion_tokens: int | None
+    presence_penalty: float | None
+    frequency_penalty: float | None
+    logit_bias: Mapping[str, float] | Mapping[int, float] | None
+    user: str | None
+    functions: Sequence[FunctionDefinition | Mapping[str, Any]] | None
+    function_call: str | Mapping[str, Any] | None
+    tools: Sequence[Tool | Mapping[str, Any]] | None
+    tool_choice: str | Mapping[str, Any] | None
+    parallel_tool_calls: bool | None
+    response_format: Mapping[str, Any] | None
+    seed: int | None
+    logprobs: bool | None
+    top_logprobs: int | None
+    stream_options: Mapping[str, Any] | None
+    reasoning_effort: str | None
+    thinking: Mapping[str, Any] | None
+    modalities: Sequence[str] | None
+    audio: Mapping[str, Any] | None
+    prediction: Mapping[str, Any] | None
+    service_tier: str | None
+    store: bool | None
+    metadata: Mapping[str, str] | None
+    verbosity: str | None
+    prompt_cache_key: str | None
+    prompt_cache_retention: str | None
+    prompt_cache_options: Mapping[str, Any] | None
+    safety_identifier: str | None
+    web_search_options: Mapping[str, Any] | None
+    moderation: Mapping[str, Any] | None
+
+
+class CallOptions(TypedDict, total=False):
+    """How one call is made; nothing here is a field of OpenAI's request.
+
+    `forceTimeout` and `force_timeout` are LiteLLM's names for the total timeout (giving two of the three is an
+    error); `azure=True` is ``provider="azure"``; `logger_fn` is called with a dict before the request and after the
+    reply or error, secrets removed; `verbose` logs this call's records at INFO on the logger ``anycompletion``.
+    """
+
+    provider: str | None
+    timeout: float | Timeout | None
+    max_retries: int | None
+    on_unsupported: OnUnsupported | None
+    extra_body: Mapping[str, Any] | None
+    extra_headers: Mapping[str, str] | None
+    extra_query: Mapping[str, str] | None
+    api_key: Key | None
+    base_url: str | None
+    api_version: str | None
+    organization: str | None
+    project: str | None
+    forceTimeout: float | None
+    force_timeout: float | None
+    azure: bool | None
+    logger_fn: Callable[[dict[str, Any]], object] | None
+    verbose: bool | None
+
+
+class CreateParams(Params, CallOptions, total=False):
+    """Everything `create` takes by keyword besides model, messages and stream."""
+
+
+Support: TypeAlias = Literal["native", "mapped", "fanned_out", "refused"]
+"""How a provider meets a parameter: as it is, translated, by several requests, or not at all."""
+
+
+@attrs.frozen
+class Cell:
+    """One cell of the parameter table: what a dialect (or a row) makes of one parameter.
+
+    The encoder's gate, `supported_params`, the README's table and the tests all read these cells.
+    """
+
+    support: Support
+    minimum: float | None = None
+    """Smallest number the provider takes."""
+    maximum: float | None = None
+    """Largest number the provider takes."""
+    max_items: int | None = None
+    """Longest list the provider takes."""
+    values: tuple[str, ...] | None = None
+    """The only texts the provider takes."""
+    note: str = ""
+    """For a mapped parameter the provider's own name; for a refused one why, and what to do instead."""
+
+
+NATIVE = Cell("native")
+
+
+def refused(note: str = "the provider has no such parameter") -> Cell:
+    """A cell for a parameter the provider does not have."""
+    return Cell("refused", note=note)
+
+
+Table: TypeAlias = Mapping[str, Cell]
+"""Parameter name → cell."""
+
+NEUTRAL: Mapping[str, tuple[object, ...]] = {
+    "n": (1,),
+    "presence_penalty": (0,),
+    "frequency_penalty": (0,),
+    "logit_bias": ({},),
+    "logprobs": (False,),
+    "top_logprobs": (0,),
+    "store": (False,),
+    "tool_choice": ("auto",),
+    "function_call": ("auto",),
+    "parallel_tool_calls": (True,),
+    "response_format": ({"type": "text"},),
+    "metadata": ({},),
+    "modalities": (["text"],),
+    "service_tier": ("auto",),
+    "tools": ([],),
+    "functions": ([],),
+}
+"""Values that ask for nothing: accepted everywhere, and not sent where the parameter is unknown."""

@@ -1,0 +1,423 @@
+"""What is said in a chat: parts, messages, tool calls and tool definitions, in OpenAI's exact shape.
+
+Field names and meanings are OpenAI's (https://platform.openai.com/docs/api-reference/chat), LiteLLM's where OpenAI has
+none (`reasoning_content`, `thinking_blocks`, `provider_specific_fields`).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from attrs import define, field
+
+from ..lenient import array, obj, opt_int, opt_obj, opt_text, rest, text
+from .base import JsonObject, Record, extra_field, names
+
+# --- parts of a message ---
+
+
+@define(repr=False, eq=False)
+class TextPart(Record):
+    """A piece of text."""
+
+    text: str
+    type: str = "text"
+    extra: JsonObject = extra_field()
+
+
+@define(repr=False, eq=False)
+class ImageUrl(Record):
+    """Where an image is: an https URL or a data URL."""
+
+    url: str
+    detail: str | None = None
+    """auto, low, high or original."""
+    extra: JsonObject = extra_field()
+
+
+@define(repr=False, eq=False)
+class ImagePart(Record):
+    """An image."""
+
+    image_url: ImageUrl
+    type: str = "image_url"
+    extra: JsonObject = extra_field()
+
+
+@define(repr=False, eq=False)
+class InputAudio(Record):
+    """Sound, base64, in the given format (wav or mp3)."""
+
+    data: str
+    format: str
+    extra: JsonObject = extra_field()
+
+
+@define(repr=False, eq=False)
+class AudioPart(Record):
+    """Sound to listen to."""
+
+    input_audio: InputAudio
+    type: str = "input_audio"
+    extra: JsonObject = extra_field()
+
+
+@define(repr=False, eq=False)
+class FileRef(Record):
+    """A file: an uploaded id, or the data itself (a data URL) with a name."""
+
+    file_id: str | None = None
+    file_data: str | None = None
+    filename: str | None = None
+    extra: JsonObject = extra_field()
+
+
+@define(repr=False, eq=False)
+class FilePart(Record):
+    """A file to read."""
+
+    file: FileRef
+    type: str = "file"
+    extra: JsonObject = extra_field()
+
+
+@define(repr=False, eq=False)
+class RefusalPart(Record):
+    """A refusal the assistant gave earlier."""
+
+    refusal: str
+    type: str = "refusal"
+    extra: JsonObject = extra_field()
+
+
+@define(repr=False, eq=False)
+class CustomPart(Record):
+    """A part of a type this package does not know; passes as it is."""
+
+    type: str
+    extra: JsonObject = extra_field()
+
+
+Part: TypeAlias = TextPart | ImagePart | AudioPart | FilePart | RefusalPart | CustomPart
+Content: TypeAlias = str | list[Part]
+
+
+# --- calls ---
+
+
+@define(repr=False, eq=False)
+class FunctionCall(Record):
+    """A function the model wants called; `arguments` is the model's JSON text, which may be invalid."""
+
+    name: str
+    arguments: str = ""
+    extra: JsonObject = extra_field()
+
+    @classmethod
+    def from_dict(cls, data: object, path: str = "function") -> "FunctionCall":
+        """Reads OpenAI's JSON leniently."""
+        source = obj(data, path)
+        return cls(
+            text(source.get("name"), f"{path}.name"),
+            text(source.get("arguments"), f"{path}.arguments"),
+            extra=rest(source, _FUNCTION_CALL),
+        )
+
+
+@define(repr=False, eq=False)
+class CustomCall(Record):
+    """A custom (grammar) tool the model wants called; `input` is free text."""
+
+    name: str
+    input: str = ""
+    extra: JsonObject = extra_field()
+
+
+@define(repr=False, eq=False)
+class ToolCall(Record):
+    """One tool call of an assistant message.
+
+    `function` is set for every type but ``custom``, where it is empty and `custom` holds the call.
+    """
+
+    id: str
+    function: FunctionCall = field(factory=lambda: FunctionCall(""))
+    type: str = "function"
+    custom: CustomCall | None = None
+    extra: JsonObject = extra_field()
+
+    @classmethod
+    def from_dict(cls, data: object, path: str = "tool_call") -> "ToolCall":
+        """Reads OpenAI's JSON leniently."""
+        source = obj(data, path)
+        call_id = text(source.get("id"), f"{path}.id")
+        kind = opt_text(source.get("type"), f"{path}.type") or "function"
+        extra = rest(source, _TOOL_CALL)
+        if kind == "custom":
+            call = obj(source.get("custom") or {}, f"{path}.custom")
+            custom = CustomCall(
+                text(call.get("name"), f"{path}.custom.name"),
+                text(call.get("input"), f"{path}.custom.input"),
+                extra=rest(call, _CUSTOM_CALL),
+            )
+            return cls(call_id, type=kind, custom=custom, extra=extra)
+        function = source.get("function")
+        if function is None:
+            return cls(call_id, type=kind, extra=extra)
+        return cls(call_id, FunctionCall.from_dict(function, f"{path}.function"), kind, extra=extra)
+
+    def to_dict(self) -> JsonObject:
+        """OpenAI's JSON: a custom call shows no `function`."""
+        out = super().to_dict()
+        if self.custom is not None:
+            del out["function"]
+        return out
+
+
+# --- messages ---
+
+
+@define(repr=False, eq=False)
+class SystemMessage(Record):
+    """Instructions, in the role of the system."""
+
+    content: Content
+    name: str | None = None
+    role: str = field(default="system", kw_only=True)
+    extra: JsonObject = extra_field()
+
+
+@define(repr=False, eq=False)
+class DeveloperMessage(Record):
+    """Instructions, in the role OpenAI's reasoning models call developer."""
+
+    content: Content
+    name: str | None = None
+    role: str = field(default="developer", kw_only=True)
+    extra: JsonObject = extra_field()
+
+
+@define(repr=False, eq=False)
+class UserMessage(Record):
+    """What the user says: text, or a list of parts."""
+
+    content: Content
+    name: str | None = None
+    role: str = field(default="user", kw_only=True)
+    extra: JsonObject = extra_field()
+
+
+@define(repr=False, eq=False)
+class ToolMessage(Record):
+    """The result of a tool call."""
+
+    content: Content
+    tool_call_id: str
+    name: str | None = None
+    role: str = field(default="tool", kw_only=True)
+    extra: JsonObject = extra_field()
+
+
+@define(repr=False, eq=False)
+class FunctionMessage(Record):
+    """The result of a legacy function call."""
+
+    content: str | None
+    name: str
+    role: str = field(default="function", kw_only=True)
+    extra: JsonObject = extra_field()
+
+    def to_dict(self) -> JsonObject:
+        """OpenAI's JSON, where a function without a result shows null."""
+        return {"content": None} | super().to_dict()
+
+
+@define(repr=False, eq=False)
+class CustomMessage(Record):
+    """A message of a role this package does not know; passes as it is."""
+
+    role: str
+    extra: JsonObject = extra_field()
+
+
+@define(repr=False, eq=False)
+class UrlCitation(Record):
+    """A web page the answer rests on; indexes are characters of the content."""
+
+    url: str = ""
+    title: str = ""
+    start_index: int | None = None
+    end_index: int | None = None
+    extra: JsonObject = extra_field()
+
+
+@define(repr=False, eq=False)
+class Annotation(Record):
+    """A citation. ``url_citation`` is OpenAI's; other types keep the provider's own members in `extra`."""
+
+    type: str
+    url_citation: UrlCitation | None = None
+    extra: JsonObject = extra_field()
+
+    @classmethod
+    def from_dict(cls, data: object, path: str = "annotation") -> "Annotation":
+        """Reads OpenAI's JSON leniently."""
+        source = obj(data, path)
+        citation = opt_obj(source.get("url_citation"), f"{path}.url_citation")
+        return cls(
+            text(source.get("type"), f"{path}.type"),
+            None
+            if citation is None
+            else UrlCitation(
+                text(citation.get("url"), f"{path}.url_citation.url"),
+                text(citation.get("title"), f"{path}.url_citation.title"),
+                opt_int(citation.get("start_index"), f"{path}.url_citation.start_index"),
+                opt_int(citation.get("end_index"), f"{path}.url_citation.end_index"),
+                extra=rest(citation, _URL_CITATION),
+            ),
+            extra=rest(source, _ANNOTATION),
+        )
+
+
+@define(repr=False, eq=False)
+class Audio(Record):
+    """Sound the model made; base64 `data`, its `transcript`, and the Unix time until which `id` may be referred to."""
+
+    id: str | None = None
+    data: str | None = None
+    transcript: str | None = None
+    expires_at: int | None = None
+    extra: JsonObject = extra_field()
+
+
+@define(repr=False, eq=False)
+class AssistantMessage(Record):
+    """What the assistant said: an earlier turn, or the answer of a reply, which may be sent back as it is."""
+
+    content: Content | None = None
+    refusal: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    function_call: FunctionCall | None = None
+    audio: Audio | None = None
+    annotations: list[Annotation] | None = None
+    reasoning_content: str | None = None
+    """The model's reasoning as text, where the provider shows it."""
+    thinking_blocks: list[JsonObject] | None = None
+    """Anthropic's thinking blocks, signatures and all, in order; sent back untouched."""
+    reasoning_details: list[JsonObject] | None = None
+    """OpenRouter's reasoning blocks, in order; sent back untouched."""
+    provider_specific_fields: JsonObject | None = None
+    """What only the provider that answered understands, kept so that it can be sent back to it."""
+    name: str | None = None
+    role: str = field(default="assistant", kw_only=True)
+    extra: JsonObject = extra_field()
+
+    @classmethod
+    def from_dict(cls, data: object, path: str = "message") -> "AssistantMessage":
+        """Reads OpenAI's JSON leniently."""
+        source = obj(data, path)
+        calls = source.get("tool_calls")
+        function_call = source.get("function_call")
+        audio = opt_obj(source.get("audio"), f"{path}.audio")
+        annotations = source.get("annotations")
+        return cls(
+            _reply_content(source.get("content"), f"{path}.content"),
+            opt_text(source.get("refusal"), f"{path}.refusal"),
+            [ToolCall.from_dict(call, f"{path}.tool_calls[{i}]") for i, call in enumerate(array(calls, path))]
+            if calls
+            else None,
+            None if function_call is None else FunctionCall.from_dict(function_call, f"{path}.function_call"),
+            None
+            if audio is None
+            else Audio(
+                opt_text(audio.get("id"), f"{path}.audio.id"),
+                opt_text(audio.get("data"), f"{path}.audio.data"),
+                opt_text(audio.get("transcript"), f"{path}.audio.transcript"),
+                opt_int(audio.get("expires_at"), f"{path}.audio.expires_at"),
+                extra=rest(audio, _AUDIO),
+            ),
+            None
+            if annotations is None
+            else [
+                Annotation.from_dict(item, f"{path}.annotations[{i}]")
+                for i, item in enumerate(array(annotations, path))
+            ],
+            opt_text(source.get("reasoning_content"), f"{path}.reasoning_content"),
+            _objects(source.get("thinking_blocks"), f"{path}.thinking_blocks"),
+            _objects(source.get("reasoning_details"), f"{path}.reasoning_details"),
+            opt_obj(source.get("provider_specific_fields"), f"{path}.provider_specific_fields"),
+            opt_text(source.get("name"), f"{path}.name"),
+            role=opt_text(source.get("role"), f"{path}.role") or "assistant",
+            extra=rest(source, _ASSISTANT),
+        )
+
+
+Message: TypeAlias = (
+    SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage | FunctionMessage | CustomMessage
+)
+Messages: TypeAlias = str | Sequence[Message | Mapping[str, Any]]
+"""What callers may pass: one user message as text, or a list of records and OpenAI dicts, mixed."""
+
+
+def _reply_content(value: object, path: str) -> Content | None:
+    if value is None or isinstance(value, str):
+        return value
+    parts: list[Part] = []
+    for i, item in enumerate(array(value, path)):
+        where = f"{path}[{i}]"
+        source = obj(item, where)
+        kind = text(source.get("type"), f"{where}.type")
+        if kind == "text":
+            parts.append(TextPart(text(source.get("text"), f"{where}.text"), extra=rest(source, _TEXT)))
+        elif kind == "refusal":
+            parts.append(RefusalPart(text(source.get("refusal"), f"{where}.refusal"), extra=rest(source, _REFUSAL)))
+        else:
+            parts.append(CustomPart(kind, extra=rest(source, _TYPE)))
+    return parts
+
+
+def _objects(value: object, path: str) -> list[JsonObject] | None:
+    if value is None:
+        return None
+    return [obj(item, f"{path}[{i}]") for i, item in enumerate(array(value, path))]
+
+
+# --- tools ---
+
+
+@define(repr=False, eq=False)
+class FunctionDefinition(Record):
+    """A function the model may call; `parameters` is a JSON Schema of type object."""
+
+    name: str
+    description: str | None = None
+    parameters: Mapping[str, Any] | None = None
+    strict: bool | None = None
+    extra: JsonObject = extra_field()
+
+
+@define(repr=False, eq=False)
+class FunctionTool(Record):
+    """A tool that is a function."""
+
+    function: FunctionDefinition
+    type: str = "function"
+    extra: JsonObject = extra_field()
+
+
+@define(repr=False, eq=False)
+class CustomTool(Record):
+    """A tool of another type (OpenAI's ``custom`` with a grammar, a provider's own); passes as it is."""
+
+    type: str | None = None
+    extra: JsonObject = extra_field()
+
+
+Tool: TypeAlias = FunctionTool | CustomTool
+
+
+# --- members taken by fields ---
+
+_TEXT, _REFUSAL, _TYPE = names(TextPart), names(RefusalPart), frozenset({"type"})
+_FUNCTION_CALL, _CUSTOM_CALL, _TOOL_CALL = names(FunctionCall), names(CustomCall), names(ToolCall)
+_URL_CITATION, _ANNOTATION, _AUDIO = names(UrlCitation), names(Annotation), names(Audio)
+_ASSISTANT = names(AssistantMessage)

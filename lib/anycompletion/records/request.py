@@ -1,0 +1,90 @@
+"""One chat-completion request as a record: OpenAI's fields and nothing that holds a key."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+from attrs import define, field
+
+from .base import JsonObject, Record
+from .messages import FunctionDefinition, Messages, Tool
+
+
+@define(repr=False, eq=False)
+class ChatRequest(Record):
+    """One chat-completion request: OpenAI's fields, `custom_id` for batches, and nothing that holds a key.
+
+    `extra_body` holds fields only the provider has; they are merged into the body as they are.
+    """
+
+    model: str
+    messages: Messages
+    temperature: float | None = field(default=None, kw_only=True)
+    top_p: float | None = field(default=None, kw_only=True)
+    n: int | None = field(default=None, kw_only=True)
+    stop: str | Sequence[str] | None = field(default=None, kw_only=True)
+    max_tokens: int | None = field(default=None, kw_only=True)
+    max_completion_tokens: int | None = field(default=None, kw_only=True)
+    presence_penalty: float | None = field(default=None, kw_only=True)
+    frequency_penalty: float | None = field(default=None, kw_only=True)
+    logit_bias: Mapping[str, float] | Mapping[int, float] | None = field(default=None, kw_only=True)
+    user: str | None = field(default=None, kw_only=True)
+    functions: Sequence[FunctionDefinition | Mapping[str, Any]] | None = field(default=None, kw_only=True)
+    function_call: str | Mapping[str, Any] | None = field(default=None, kw_only=True)
+    tools: Sequence[Tool | Mapping[str, Any]] | None = field(default=None, kw_only=True)
+    tool_choice: str | Mapping[str, Any] | None = field(default=None, kw_only=True)
+    parallel_tool_calls: bool | None = field(default=None, kw_only=True)
+    response_format: Mapping[str, Any] | None = field(default=None, kw_only=True)
+    seed: int | None = field(default=None, kw_only=True)
+    logprobs: bool | None = field(default=None, kw_only=True)
+    top_logprobs: int | None = field(default=None, kw_only=True)
+    stream_options: Mapping[str, Any] | None = field(default=None, kw_only=True)
+    reasoning_effort: str | None = field(default=None, kw_only=True)
+    thinking: Mapping[str, Any] | None = field(default=None, kw_only=True)
+    modalities: Sequence[str] | None = field(default=None, kw_only=True)
+    audio: Mapping[str, Any] | None = field(default=None, kw_only=True)
+    prediction: Mapping[str, Any] | None = field(default=None, kw_only=True)
+    service_tier: str | None = field(default=None, kw_only=True)
+    store: bool | None = field(default=None, kw_only=True)
+    metadata: Mapping[str, str] | None = field(default=None, kw_only=True)
+    verbosity: str | None = field(default=None, kw_only=True)
+    prompt_cache_key: str | None = field(default=None, kw_only=True)
+    prompt_cache_retention: str | None = field(default=None, kw_only=True)
+    prompt_cache_options: Mapping[str, Any] | None = field(default=None, kw_only=True)
+    safety_identifier: str | None = field(default=None, kw_only=True)
+    web_search_options: Mapping[str, Any] | None = field(default=None, kw_only=True)
+    moderation: Mapping[str, Any] | None = field(default=None, kw_only=True)
+    extra_body: Mapping[str, Any] | None = field(default=None, kw_only=True)
+    custom_id: str | None = field(default=None, kw_only=True)
+
+    def __repr__(self) -> str:
+        # The prompt stays out: reprs end up in logs and in tracebacks with locals.
+        messages = "text" if isinstance(self.messages, str) else f"{len(self.messages)} messages"
+        given = [name for name in PARAM_NAMES if getattr(self, name) is not None]
+        return f"<ChatRequest {self.model!r}: {messages}{''.join(', ' + name for name in given)}>"
+
+    def to_dict(self) -> JsonObject:
+        """OpenAI's request body; `extra_body` is merged in, `custom_id` is left out."""
+        out = super().to_dict()
+        out.pop("custom_id", None)
+        out.update(out.pop("extra_body", {}))
+        if isinstance(self.messages, str):
+            out["messages"] = [{"role": "user", "content": self.messages}]
+        return out
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], *, custom_id: str | None = None) -> "ChatRequest":
+        """Reads a request body of OpenAI's; members it has no field for go to `extra_body`, `stream` is left out."""
+        known = {name: value for name, value in data.items() if name in _REQUEST}
+        unknown = {name: value for name, value in data.items() if name not in _REQUEST and name != "stream"}
+        return cls(**known, extra_body=unknown or None, custom_id=custom_id)
+
+
+PARAM_NAMES: tuple[str, ...] = tuple(
+    attribute.name
+    for attribute in attrs.fields(ChatRequest)
+    if attribute.name not in ("model", "messages", "extra_body", "custom_id")
+)
+"""The wire parameters, in the contract's order."""
+
+_REQUEST = frozenset(("model", "messages", *PARAM_NAMES))

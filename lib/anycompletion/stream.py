@@ -1,0 +1,305 @@
+"""CompletionStream: what the caller iterates; pulls chunks from a source and never buffers more than one read of it.
+
+Strategy: an object, not an async generator, because a generator left half-way keeps its connection until somebody
+collects it. A chunk is folded into the snapshot when it is handed out, so `.snapshot` is exactly what the caller has
+seen. However the caller leaves, the source is closed by a plain function call that nothing can interrupt.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+from .accumulate import Accumulator
+from .chunks import ChatCompletionChunk
+from .convert import dumps
+from .errors import CompletionError, StreamInterruptedError
+from .records import ChatCompletion, JsonObject, ReplyInfo, Usage
+
+
+class ChunkSource(Protocol):
+    """Where a stream's chunks come from: one call, or several merged."""
+
+    @property
+    def info(self) -> ReplyInfo:
+        """How the call goes."""
+        ...
+
+    async def open(self) -> None:
+        """Sends; returns after a good status."""
+        ...
+
+    async def next(self) -> Sequence[ChatCompletionChunk] | None:
+        """The next chunks, at least one; None at the proper end."""
+        ...
+
+    def close(self, end: CompletionError | None = None) -> None:
+        """Lets go of everything at once, from any thread."""
+        ...
+
+    async def wait_closed(self) -> None:
+        """Until everything is let go of."""
+        ...
+
+
+class StreamObserver(Protocol):
+    """Told once before a streamed call and once after it."""
+
+    def before(self) -> None:
+        """Before the request."""
+        ...
+
+    def after(self, completion: ChatCompletion) -> None:
+        """After the proper end."""
+        ...
+
+    def failed(self, error: CompletionError) -> None:
+        """After an error."""
+        ...
+
+
+class CompletionStream:
+    """A streamed reply: an async iterator over `ChatCompletionChunk`s, and an async context manager.
+
+    Made by `client.stream(...)` (sent at ``async with`` or at the first chunk) or by ``await client.create(...,
+    stream=True)`` (sent already). A stream is never silently short: either the provider said why it stopped, or
+    `StreamInterruptedError` is raised, with what had arrived in `.partial`.
+
+    Leaving ``async with``, cancelling, dropping the object or `aclose()` closes the upstream connection at once.
+    """
+
+    def __init__(
+        self, source: ChunkSource, *, usage_asked: bool = False, observer: StreamObserver | None = None
+    ) -> None:
+        self._source = source
+        self._usage_asked = usage_asked
+        self._observer = observer
+        self._ready: deque[ChatCompletionChunk] = deque()
+        self._accumulator = Accumulator()
+        self._opened = False
+        self._finished = False
+        self._closed = False
+        self._reading = False
+        self._error: CompletionError | None = None
+
+    def __repr__(self) -> str:
+        state = (
+            "finished"
+            if self._finished
+            else "failed"
+            if self._error is not None
+            else "closed"
+            if self._closed
+            else "open"
+            if self._opened
+            else "not sent"
+        )
+        return f"<CompletionStream {self.info.provider}/{self.info.model} {state}>"
+
+    # --- what is known so far ---
+
+    @property
+    def info(self) -> ReplyInfo:
+        """Provider, status, request id, attempts …, as they become known."""
+        return self._source.info
+
+    @property
+    def usage(self) -> Usage | None:
+        """The newest token counts of the provider; None until it tells them."""
+        return self._accumulator.usage
+
+    @property
+    def snapshot(self) -> ChatCompletion:
+        """The reply as far as it was handed out."""
+        completion = self._accumulator.completion()
+        completion.info = self.info
+        return completion
+
+    # --- iterating ---
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> ChatCompletionChunk:
+        ready = self._ready
+        while True:
+            if not ready:
+                await self._fill()
+            chunk = ready.popleft()
+            self._accumulator.add(chunk)
+            if chunk.choices or chunk.usage is None or self._usage_asked:
+                return chunk
+
+    async def open(self) -> None:
+        """Sends the request if it was not sent; returns after a good status. Called for you by all other methods.
+
+        Raises:
+            APIError: see the error table.
+        """
+        if self._opened:
+            return
+        if self._closed:
+            raise StreamInterruptedError("the stream was closed before it was sent")
+        self._opened = True
+        if self._observer is not None:
+            self._observer.before()
+        try:
+            await self._source.open()
+        except CompletionError as error:
+            self._fail(error)
+            raise
+        except BaseException:
+            self.close()
+            raise
+
+    async def _fill(self) -> None:
+        if self._reading:
+            raise RuntimeError("two tasks iterate this stream at the same time; give each a stream of its own")
+        if self._finished:
+            raise StopAsyncIteration
+        if self._error is not None:
+            raise self._error
+        if self._closed:
+            raise self._interrupted("the stream was closed before its end")
+        self._reading = True
+        try:
+            await self.open()
+            chunks = await self._source.next()
+        except CompletionError as error:
+            if self._error is None:
+                self._fail(error)
+            raise
+        except BaseException:
+            self.close()  # a cancelled read leaves an answer that belongs to nobody
+            raise
+        finally:
+            self._reading = False
+        if chunks is None:
+            self._finished = True
+            if self._observer is not None:
+                self._observer.after(self.snapshot)
+            raise StopAsyncIteration
+        self._ready.extend(chunks)
+
+    def _fail(self, error: CompletionError) -> None:
+        if error.partial is None and (self._accumulator.started or isinstance(error, StreamInterruptedError)):
+            error.partial = self.snapshot
+        self._error = error
+        self._source.close()
+        if self._observer is not None:
+            self._observer.failed(error)
+
+    def _interrupted(self, text: str) -> StreamInterruptedError:
+        info = self.info
+        return StreamInterruptedError(
+            text,
+            provider=info.provider,
+            model=info.model,
+            request_id=info.request_id,
+            attempts=info.attempts,
+            partial=self.snapshot,
+        )
+
+    async def get_final_completion(self) -> ChatCompletion:
+        """Drains what is left and returns the whole reply; costs no second request.
+
+        Raises:
+            StreamInterruptedError: the stream did not end properly, or was left early.
+            APIError: the error that ended the stream.
+        """
+        async for _ in self:
+            pass
+        return self.snapshot
+
+    @property
+    def text(self) -> TextView:
+        """Choice 0's text, piece by piece. Shares the cursor with the stream itself."""
+        return TextView(self)
+
+    def sse(self) -> SSEView:
+        """The rest of the stream in OpenAI's own stream format, as bytes; ``[DONE]`` last.
+
+        After a failure an ``{"error": …}`` event comes last instead, and no ``[DONE]``: no reader can take a cut
+        answer for a whole one.
+        """
+        return SSEView(self)
+
+    # --- leaving ---
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def close(self) -> None:
+        """Closes the upstream connection now, without waiting for anything."""
+        if not self._closed:
+            self._closed = True
+            self._source.close(None if self._finished else self._interrupted("the stream was closed"))
+
+    async def aclose(self) -> None:
+        """Closes the upstream connection; a task that reads meanwhile gets `StreamInterruptedError`."""
+        self.close()
+        await self._source.wait_closed()
+
+    def __del__(self) -> None:
+        # Until its response is closed, a connection is never collected while the server keeps talking.
+        if getattr(self, "_opened", False) and not (self._finished or self._closed):
+            self._source.close()
+
+
+class TextView:
+    """Choice 0's text pieces of a stream."""
+
+    def __init__(self, stream: CompletionStream) -> None:
+        self._stream = stream
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        while True:
+            chunk = await self._stream.__anext__()
+            for choice in chunk.choices:
+                if choice.index == 0 and choice.delta.content:
+                    return choice.delta.content
+
+
+class SSEView:
+    """A stream as bytes in OpenAI's own format."""
+
+    def __init__(self, stream: CompletionStream) -> None:
+        self._stream = stream
+        self._over = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._over:
+            raise StopAsyncIteration
+        try:
+            chunk = await self._stream.__anext__()
+        except StopAsyncIteration:
+            self._over = True
+            return b"data: [DONE]\n\n"
+        except CompletionError as error:
+            self._over = True
+            return b"data: " + dumps({"error": error_object(error)}) + b"\n\n"
+        return b"data: " + dumps(chunk.to_dict()) + b"\n\n"
+
+
+def error_object(error: CompletionError) -> JsonObject:
+    """An error in the form OpenAI's API has: message, type, param, code."""
+    return {
+        "message": str(error),
+        "type": error.type or type(error).__name__,
+        "param": error.param,
+        "code": error.code,
+    }

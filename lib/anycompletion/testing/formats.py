@@ -1,0 +1,136 @@
+"""What a simulated wire format is: a call in, an answer out, all as values; opens no socket and reads no clock.
+
+A provider is one module with one `Format`. Its `answer` is a pure function of the call: identifiers, the time and the
+number of earlier twins of a request come with it. What the answer looks like when something goes wrong on the way is
+decided elsewhere, from the marks on the events.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, TypeAlias
+
+import attrs
+
+from .script import Style
+
+Mark: TypeAlias = Literal["body", "finish", "usage", "end"]
+"""What an event is for: content, the reason why it stopped, the token counts, or the format's own end marker."""
+
+
+UNKNOWN_MODEL = "no-such-model"
+"""The one model that no simulated provider has."""
+
+
+@attrs.frozen(kw_only=True)
+class Call:
+    """One request to a simulated provider, with everything its answer may depend on."""
+
+    method: str
+    path: str
+    """Below the format's `root`: ``/v1/messages``."""
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: Any
+    """The parsed JSON, None where there was none."""
+    uid: str
+    """32 hexadecimal digits, different for every call; ids are made from it."""
+    now: float
+    """Unix time in seconds."""
+    twins: int = 0
+    """How many requests with the same body came before this one."""
+    style: Style = attrs.field(factory=Style)
+
+    @property
+    def bearer(self) -> str | None:
+        """The token of the Authorization header."""
+        scheme, _, token = self.headers.get("authorization", "").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else None
+
+
+@attrs.frozen
+class Failure:
+    """Why a provider refuses, in words every format can write."""
+
+    status: int
+    type: str
+    message: str
+    code: str | None = None
+    param: str | None = None
+
+
+@attrs.frozen
+class Plain:
+    """An answer in one piece."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    content_type: str = "application/json"
+
+
+@attrs.frozen
+class StreamEvent:
+    """One event as it goes over the wire, and what it is for."""
+
+    data: bytes
+    mark: Mark = "body"
+
+
+@attrs.frozen
+class Stream:
+    """An answer in events, each of which is its own write."""
+
+    events: tuple[StreamEvent, ...]
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    content_type: str = "text/event-stream; charset=utf-8"
+    status: int = 200
+
+
+@attrs.frozen(kw_only=True)
+class Format:
+    """One provider as the simulator speaks it."""
+
+    provider: str
+    root: str
+    """The first segment of the path, by which the server finds the format."""
+    base: str
+    """Path of the provider's base URL on the simulator; starts with `root`."""
+    api_key: str
+    answer: Callable[[Call], Plain | Stream]
+    failures: Mapping[str, Failure]
+    """Fault name → how this provider says it. Of several with one status the first is that status's usual one."""
+    refuse: Callable[[Call, Failure], Plain]
+    """A refusal with the provider's own body and headers."""
+    stream_error: Callable[[Call, Failure], bytes]
+    """The event that says the same inside a stream."""
+
+
+def dump(value: Any) -> bytes:
+    """Compact JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def sse(value: Any, name: str = "") -> bytes:
+    """A server-sent event with `value` as its data."""
+    head = f"event: {name}\n".encode() if name else b""
+    return head + b"data: " + dump(value) + b"\n\n"
+
+
+def first_failure(call: Call, checks: Iterable[Callable[[Call], Failure | None]]) -> Failure | None:
+    """What the first check that objects says."""
+    return next((failure for check in checks if (failure := check(call)) is not None), None)
+
+
+def failure_of(wire: Format, name: str, status: int | None) -> Failure:
+    """The provider's failure of that name, or of that status where one is given.
+
+    A status the provider's table does not have is said in the words of its 400 or its 500.
+    """
+    if status is None:
+        return wire.failures[name]
+    for failure in wire.failures.values():
+        if failure.status == status:
+            return failure
+    return attrs.evolve(wire.failures["server-error" if status >= 500 else "bad-request"], status=status)

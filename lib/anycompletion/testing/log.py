@@ -1,0 +1,49 @@
+"""What a server of this package saw: one record per request; never decides an answer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import attrs
+
+
+@attrs.define(kw_only=True, eq=False)
+class RecordedRequest:
+    """One request as it arrived, and how its answer went out. Filled in while the answer is under way."""
+
+    provider: str
+    """``openai``, ``anthropic`` …; empty where the path belongs to none."""
+    method: str
+    path: str
+    """The whole path, decoded: ``/openai/v1/chat/completions``."""
+    query: dict[str, str] = attrs.field(repr=False)
+    headers: dict[str, str] = attrs.field(repr=False)
+    """Names in lower case; of a repeated one the last value. The key is among them as it was sent."""
+    body: Any = attrs.field(repr=False)
+    """The parsed JSON; None where there was none."""
+    raw: bytes = attrs.field(repr=False)
+    """The body as it arrived."""
+    received_at: float
+    """Seconds of the event loop's clock (`loop.time()`), for differences between requests."""
+    chunks_written: int = 0
+    """Stream events (or pieces of a replayed body) that were written."""
+    finished: bool = False
+    """The answer went out whole: nothing was left out by a fault, and nobody left."""
+    closed_by_client: bool = False
+    """The client closed the connection before the end of the answer."""
+    ended: asyncio.Event = attrs.field(factory=asyncio.Event, repr=False)
+    """Set once the answer is over, one way or another."""
+
+    async def wait_closed(self, timeout: float = 5.0) -> bool:
+        """Waits until the answer is over; True if that was because the client closed the connection.
+
+        Args:
+            timeout: seconds after which an answer that is still under way counts as not closed; 5 by default.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                await self.ended.wait()
+        except TimeoutError:
+            return False
+        return self.closed_by_client

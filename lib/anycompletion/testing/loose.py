@@ -1,0 +1,31 @@
+"""Reading JSON of any shape without tripping over it; never says what is wrong with it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, cast
+
+
+def as_dict(value: Any) -> dict[str, Any]:
+    """`value` if it is a JSON object, else an empty one."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def as_list(value: Any) -> list[Any]:
+    """`value` if it is a JSON array, else an empty one."""
+    return cast("list[Any]", value) if isinstance(value, list) else []
+
+
+def as_text(value: Any) -> str:
+    """`value` if it is a string, else an empty one."""
+    return value if isinstance(value, str) else ""
+
+
+def is_number(value: Any) -> bool:
+    """True for JSON numbers, which booleans and infinities are not."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def is_integer(value: Any) -> bool:
+    """True for JSON numbers without a fraction part."""
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,0 +1,186 @@
+"""The built-in simulator: a real server that speaks the providers' own wire formats; never talks to a provider."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+import uuid
+from collections import Counter
+from collections.abc import Mapping
+
+from aiohttp import web
+
+from . import sim_anthropic, sim_openai
+from .delivery import Delivery, deliver, healthy
+from .faults import Fault, Faults, FaultScript
+from .formats import Call, Failure, Format
+from .log import RecordedRequest
+from .loopback import LoopbackServer, reset
+from .script import Reply, Style
+
+FORMATS: Mapping[str, Format] = {wire.provider: wire for wire in (sim_openai.FORMAT, sim_anthropic.FORMAT)}
+"""Every provider the simulator speaks, by name."""
+
+_MOST_TWINS = 100_000
+"""Different requests whose repetitions are counted; after that the counts start anew."""
+
+_STALL = 30.0
+"""Seconds that a stalled answer waits for its client to leave."""
+
+
+class SimulatorServer(LoopbackServer):
+    """A server on 127.0.0.1 that answers like the real providers, deterministically and without keys or network.
+
+    ::
+
+        async with SimulatorServer() as sim:
+            client = AsyncCompletion(base_urls=sim.base_urls, api_keys=sim.api_keys)
+
+    It serves OpenAI's chat completions and Anthropic's messages, plain and streamed: several choices, tool calls whose
+    arguments fit the tool's schema, JSON answers that fit a schema, token limits, stop sequences, usage (a token is a
+    word), thinking. It refuses what the real ones refuse, such as a wrong key or a missing parameter, and the model
+    ``no-such-model``.
+
+    Faults come from `faults` or, for one request, from a request header ``x-simulate: rate-limit``, which goes first.
+    All options are attributes that may be changed while it runs.
+
+    Args:
+        host: 127.0.0.1 or localhost; there is no other.
+        port: 0 picks a free one.
+        reply: the text of every answer, or a function from a request's JSON body to it. Tools are called all the same.
+            By default the answer repeats the last user message, and knows how to be told a knock-knock joke.
+        latency: seconds before the headers of an answer; 0 by default.
+        chunk_delay: seconds between the events of a stream; 0 by default.
+        chunks: pieces of text in a stream, per choice; a text too short for that is repeated. None: one per word.
+        faults: what goes wrong: a `Fault`, a name such as ``"overloaded"`` or ``"cut-after-3-events"``, or several of
+            them, taken in turn as `Fault` describes.
+
+    Raises:
+        ValueError: another host, a number out of range, or an unknown fault; the message names the closest.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        reply: Reply | None = None,
+        latency: float = 0.0,
+        chunk_delay: float = 0.0,
+        chunks: int | None = None,
+        faults: Faults = None,
+    ) -> None:
+        super().__init__(host=host, port=port)
+        for name, value in (("latency", latency), ("chunk_delay", chunk_delay)):
+            if value < 0:
+                raise ValueError(f"{name} must not be negative, got {value}")
+        if chunks is not None and chunks < 1:
+            raise ValueError(f"chunks must be at least 1, got {chunks}")
+        self.reply = reply
+        self.latency = latency
+        self.chunk_delay = chunk_delay
+        self.chunks = chunks
+        self._faults = FaultScript(faults)
+        self._twins: Counter[bytes] = Counter()
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What goes wrong. Setting it starts all counts anew."""
+        return self._faults.faults
+
+    @faults.setter
+    def faults(self, faults: Faults) -> None:
+        self._faults = FaultScript(faults)
+
+    @property
+    def base_urls(self) -> dict[str, str]:
+        """Provider name → base URL, in the form that the provider's own SDK takes.
+
+        Raises:
+            RuntimeError: the server was never started.
+        """
+        return {name: self.url + wire.base for name, wire in FORMATS.items()}
+
+    @property
+    def api_keys(self) -> dict[str, str]:
+        """Provider name → the one key the simulator accepts. They are no secrets."""
+        return {name: wire.api_key for name, wire in FORMATS.items()}
+
+    def provider_of(self, path: str) -> str:
+        """The provider that a path belongs to; empty for none."""
+        name = path.split("/", 2)[1]
+        return name if name in FORMATS else ""
+
+    async def respond(self, request: web.Request, record: RecordedRequest) -> web.StreamResponse:
+        """Answers one request in its provider's format."""
+        wire = FORMATS.get(record.provider)
+        if wire is None:
+            known = ", ".join(self.base_urls.values())
+            return web.json_response({"error": f"nothing is simulated here; try {known}"}, status=404)
+        unknown = None
+        try:
+            fault = self._fault(record)
+        except ValueError as error:
+            fault, unknown = None, str(error)
+        if fault is not None and fault.kind == "hang":
+            await asyncio.Event().wait()
+        if self.latency:
+            await asyncio.sleep(self.latency)
+        call = self._call(wire, record, answered=fault is None or fault.kind not in ("status", "body", "garble"))
+        if unknown is not None:
+            delivery = healthy(wire.refuse(call, Failure(400, "simulator_error", unknown)))
+        else:
+            delivery = deliver(wire, call, fault)
+        return await self._send(request, record, delivery)
+
+    def _fault(self, record: RecordedRequest) -> Fault | None:
+        name = record.headers.get("x-simulate")
+        return Fault.named(name) if name else self._faults.next(record.provider)
+
+    def _call(self, wire: Format, record: RecordedRequest, *, answered: bool) -> Call:
+        """The request as its format sees it. One that gets an error instead of an answer is nobody's twin."""
+        twin = hashlib.blake2b(record.path.encode("utf-8", "replace") + record.raw).digest()
+        twins = self._twins[twin]
+        if answered:
+            self._twins[twin] += 1
+        if len(self._twins) > _MOST_TWINS:
+            self._twins.clear()
+        return Call(
+            method=record.method,
+            path=record.path.removeprefix(wire.root),
+            headers=record.headers,
+            body=record.body,
+            uid=uuid.uuid4().hex,
+            now=time.time(),
+            twins=twins,
+            style=Style(self.reply, self.chunks),
+        )
+
+    async def _send(self, request: web.Request, record: RecordedRequest, delivery: Delivery) -> web.StreamResponse:
+        response = web.StreamResponse(status=delivery.status, headers=delivery.headers)
+        response.headers["content-type"] = delivery.content_type
+        if delivery.sized:
+            response.content_length = sum(map(len, delivery.writes))
+        else:
+            response.enable_chunked_encoding()
+        await response.prepare(request)
+        for index, data in enumerate(delivery.writes):
+            if index or not delivery.sized:
+                # Also without a delay: it lets the loop see that the client has left.
+                await asyncio.sleep(self.chunk_delay if index else 0)
+            await response.write(data)
+            record.chunks_written += not delivery.sized
+        await self._end(request, record, response, delivery)
+        return response
+
+    async def _end(
+        self, request: web.Request, record: RecordedRequest, response: web.StreamResponse, delivery: Delivery
+    ) -> None:
+        if delivery.ending == "stall":
+            await asyncio.sleep(_STALL)
+        if delivery.ending == "end":
+            await response.write_eof()
+            record.finished = delivery.whole
+        else:
+            reset(request, record)

@@ -1,0 +1,533 @@
+"""The only socket: aiohttp pools, one per provider, under our own clocks and byte caps; knows no record and no dialect.
+
+Strategy:
+
+* aiohttp's own timeouts, redirects, cookies and environment proxies stay off. `sock_read` would lose bytes that had
+  arrived and fire on slow consumers; its total would cut long healthy streams.
+* One timer handle serves all clocks of an exchange. It is set once and asks, when it fires, which clock has run out;
+  so a read costs no timer.
+* A clock runs only while we wait for the peer. Before the headers it cancels the task that waits (and takes the
+  cancellation back, as `asyncio.timeout` does); after them it closes the response, which wakes the reader.
+* When the road fails, what had arrived is handed out first and the error after it.
+* Errors are ours and are raised outside the `except` block: aiohttp's hold the request's headers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import ssl
+from typing import Any, NoReturn
+
+import aiohttp
+import attrs
+from yarl import URL
+
+from .errors import (
+    APIConnectionError,
+    APIError,
+    APIResponseError,
+    APITimeoutError,
+    ClientClosedError,
+    CompletionError,
+)
+from .wire import Headers
+
+KEEP_ALIVE = 15.0
+"""Seconds an idle connection is kept: shorter than common servers do, so that they rarely close it under us."""
+
+GATE = 128
+"""Connections being opened at the same time; more at once starve the loop."""
+
+MAX_JSON = 32 * 1024 * 1024
+"""Decoded bytes of a whole reply."""
+
+MAX_ERROR_BODY = 64 * 1024
+"""Decoded bytes read of an error's body."""
+
+_MAX_HEADER = 64 * 1024
+_MAX_HEADERS = 256
+_DRAIN = 0.05
+"""Seconds a finished stream's connection may take to end properly and be kept."""
+
+_FAIR_SHARE = 64 * 1024
+"""Bytes handed out without waiting before other tasks get their turn."""
+
+_BIG_BODY = 512 * 1024
+"""Bytes; a larger body goes out in pieces, so that it does not block the loop."""
+
+
+@attrs.define(eq=False)
+class Clocks:
+    """What bounds one exchange: seconds, except `deadline`, which is a time of the loop's clock."""
+
+    connect: float | None = None
+    first_chunk: float | None = None
+    idle: float | None = None
+    deadline: float | None = None
+
+
+class _Watch:
+    """The one timer of an exchange."""
+
+    __slots__ = ("_handle", "_loop", "clocks", "expired", "first_by", "task", "waiting_since", "wake")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, clocks: Clocks, task: asyncio.Task[Any]) -> None:
+        self._loop = loop
+        self._handle: asyncio.TimerHandle | None = None
+        self.clocks = clocks
+        self.task: asyncio.Task[Any] | None = task
+        self.first_by = None if clocks.first_chunk is None else loop.time() + clocks.first_chunk
+        self.waiting_since: float | None = None
+        """Since when a reader waits for bytes after the headers; None while nobody does."""
+        self.expired: str | None = None
+        self.wake: aiohttp.ClientResponse | None = None
+
+    def limit(self) -> tuple[float, str] | None:
+        """The earliest time at which a clock runs out, and its name."""
+        clocks = self.clocks
+        limits: list[tuple[float, str]] = []
+        if clocks.deadline is not None:
+            limits.append((clocks.deadline, "total"))
+        if self.first_by is not None:
+            limits.append((self.first_by, "first_chunk"))
+        elif self.waiting_since is not None and clocks.idle is not None:
+            limits.append((self.waiting_since + clocks.idle, "idle"))
+        return min(limits, default=None)
+
+    def set(self) -> None:
+        """Makes sure the timer fires no later than the earliest limit; one that fires earlier asks again."""
+        limit = self.limit()
+        if limit is None:
+            return
+        if self._handle is not None:
+            if self._handle.when() <= limit[0]:
+                return
+            self._handle.cancel()
+        self._handle = self._loop.call_at(limit[0], self._fire)
+
+    def stop(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def overdue(self) -> str | None:
+        """The clock that has run out, if one has."""
+        limit = self.limit()
+        return limit[1] if limit is not None and limit[0] <= self._loop.time() else None
+
+    def _fire(self) -> None:
+        self._handle = None
+        if self.task is None and self.waiting_since is None:
+            return  # nobody waits: the next wait sets the timer again
+        name = self.overdue()
+        if name is None:
+            self.set()
+            return
+        self.expired = name
+        if self.task is not None:
+            self.task.cancel()
+        elif self.wake is not None:
+            self.wake.close()
+
+
+class Exchange:
+    """An answer whose headers have arrived: read its bytes, then it gives its connection back by itself."""
+
+    __slots__ = ("_content", "_end", "_home", "_loop", "_response", "_run", "_watch", "headers", "status")
+
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        watch: _Watch,
+        home: set[Exchange],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.status = response.status
+        self.headers = Headers(response.raw_headers)
+        self._response = response
+        self._content = response.content
+        self._watch = watch
+        self._home = home
+        self._loop = loop
+        self._end: CompletionError | None = None
+        """What a reader gets after `close`."""
+        self._run = 0
+        home.add(self)
+
+    async def read(self) -> bytes:
+        """The next bytes, decoded from their content encoding; b"" at the end of the body.
+
+        Raises:
+            APIConnectionError: the road failed or a clock ran out; everything that had arrived was handed out before.
+        """
+        content = self._content
+        if content.exception() is not None:
+            return self._last_bytes()
+        data = content.read_nowait()
+        if data:
+            self._run += len(data)
+            if self._run > _FAIR_SHARE:
+                self._run = 0
+                await asyncio.sleep(0)
+            return data
+        if content.at_eof():
+            self._leave()
+            return b""
+        self._run = 0
+        return await self._wait()
+
+    async def _wait(self) -> bytes:
+        watch = self._watch
+        watch.waiting_since = self._loop.time()
+        name = watch.overdue()
+        if name is not None:
+            self._fail(name)
+        watch.set()
+        try:
+            data = await self._content.readany()
+        except (aiohttp.ClientError, OSError, RuntimeError):
+            data = None
+        except asyncio.CancelledError:
+            # A body half read belongs to nobody: the connection must not be used again.
+            self.close()
+            raise
+        finally:
+            watch.waiting_since = None
+        if data is None:
+            return self._last_bytes()
+        if not data:
+            self._leave()
+        return data
+
+    def _last_bytes(self) -> bytes:
+        """After a failure: first what aiohttp still holds, then the error."""
+        fault = self._content.exception()
+        data = self._content._read_nowait(-1)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] (read_nowait raises first and loses what arrived)
+        if data:
+            return data
+        self._fail(self._watch.expired, fault)
+
+    def _fail(self, clock: str | None, fault: BaseException | None = None) -> NoReturn:
+        self.close()
+        if self._end is not None:
+            raise self._end
+        if clock is not None:
+            raise _timed_out(clock, self._watch.clocks)
+        raise APIConnectionError(
+            f"the connection was lost while the answer came in ({_name(fault)})", phase="body", maybe_billed=True
+        )
+
+    async def read_all(self, limit: int) -> bytes:
+        """The whole body.
+
+        Raises:
+            APIResponseError: it is longer than `limit` bytes.
+        """
+        data = await self.read()
+        if not data or self._content.at_eof():
+            self._leave()
+            return self._capped(data, limit)
+        pieces = [data]
+        size = len(data)
+        while data := await self.read():
+            size += len(data)
+            if size > limit:
+                break
+            pieces.append(data)
+        return self._capped(b"".join(pieces), limit if size <= limit else -1)
+
+    def _capped(self, data: bytes, limit: int) -> bytes:
+        if len(data) > limit:
+            self.close()
+            raise APIResponseError("the answer is larger than this client accepts")
+        return data
+
+    async def read_some(self, limit: int) -> bytes:
+        """At most `limit` bytes of an error's body; the road failing meanwhile only makes it shorter."""
+        data = b""
+        try:
+            while len(data) < limit and (more := await self.read()):
+                data += more
+        except APIError:
+            pass
+        self.close()
+        return data[:limit]
+
+    def first_event(self, *, keep_deadline: bool) -> None:
+        """The first event of a stream arrived: its clock stops, and so does a total nobody asked for."""
+        self._watch.first_by = None
+        if not keep_deadline:
+            self._watch.clocks.deadline = None
+
+    def release(self) -> None:
+        """The format's end was seen: lets the body end on its own for a moment, so that the connection is kept."""
+        self._watch.stop()
+        if self._content.is_eof() or self._content.exception() is not None:
+            self._leave()
+        elif self in self._home:
+            self._loop.call_later(_DRAIN, self.close)
+
+    def close(self, end: CompletionError | None = None) -> None:
+        """Closes the connection unless the body had ended; a reader that waits gets `end` or a connection error."""
+        if self._end is None:
+            self._end = end
+        self._response.close()
+        self._leave()
+
+    def _leave(self) -> None:
+        self._watch.stop()
+        self._home.discard(self)
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Opens at most so many connections at a time, and knows which task got a fresh one.
+
+    Two private methods of aiohttp are overridden; the transport's tests fail when they change.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)  # pyright: ignore[reportUnknownMemberType]
+        self._gate = asyncio.Semaphore(GATE)
+        self.fresh: set[asyncio.Task[Any]] = set()
+        """Tasks whose request went out on a new connection."""
+        self.must_be_fresh: set[asyncio.Task[Any]] = set()
+        """Tasks that must not get a kept connection."""
+
+    async def _get(self, key: Any, traces: Any) -> Any:
+        if self.must_be_fresh and asyncio.current_task() in self.must_be_fresh:
+            return None
+        return await super()._get(key, traces)
+
+    async def _create_connection(self, req: Any, traces: Any, timeout: aiohttp.ClientTimeout) -> Any:
+        # The clock starts behind the gate, so that queueing is no connect fault; the total covers it.
+        task = asyncio.current_task()
+        if task is not None:
+            self.fresh.add(task)
+        async with self._gate, asyncio.timeout(timeout.sock_connect):
+            return await super()._create_connection(req, traces, timeout)
+
+
+class Pool:
+    """The connections to one provider; opened by the first request."""
+
+    def __init__(
+        self,
+        *,
+        session: aiohttp.ClientSession | None = None,
+        proxy: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self._given = session
+        self._session = session
+        self._connector: _Connector | None = None
+        self._proxy = proxy
+        self._ssl_context = ssl_context
+        self._live: set[Exchange] = set()
+        self._timeouts: dict[float | None, aiohttp.ClientTimeout] = {}
+        self._pauses: set[asyncio.Future[None]] = set()
+        self._closed = False
+
+    def __repr__(self) -> str:
+        kept = 0 if self._connector is None else sum(map(len, self._connector._conns.values()))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] (a repr that tells the state)
+        return f"<Pool live={len(self._live)} kept={kept}>"
+
+    @property
+    def live(self) -> int:
+        """Exchanges whose body has not ended."""
+        return len(self._live)
+
+    async def send(
+        self, method: str, url: str, headers: dict[str, str], body: bytes | None, clocks: Clocks
+    ) -> Exchange:
+        """Sends one request and waits for the headers of its answer, whatever their status.
+
+        A kept connection that the server closes before one byte of an answer is replaced once, without anybody
+        noticing: the server never saw the request.
+
+        Raises:
+            APIConnectionError: no answer; `.phase` says how far it came.
+            APITimeoutError: a clock ran out.
+            APIResponseError: the answer is no HTTP.
+            ClientClosedError: the pool is closed, or was closed meanwhile.
+        """
+        if self._closed:
+            raise _closed_error()
+        task = asyncio.current_task()
+        assert task is not None, "an event loop runs tasks"
+        loop = task.get_loop()
+        session = self._open()
+        watch = _Watch(loop, clocks, task)
+        watch.set()
+        try:
+            return await self._send(session, method, url, headers, body, watch, task)
+        except BaseException:
+            watch.stop()
+            raise
+        finally:
+            if self._connector is not None:
+                self._connector.fresh.discard(task)
+                self._connector.must_be_fresh.discard(task)
+
+    async def _send(
+        self,
+        session: aiohttp.ClientSession,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        body: bytes | None,
+        watch: _Watch,
+        task: asyncio.Task[Any],
+    ) -> Exchange:
+        cancelling = task.cancelling()
+        again = False
+        try:
+            response = await self._request(session, method, url, headers, body, watch.clocks)
+        except asyncio.CancelledError:
+            if watch.expired is None or task.uncancel() > cancelling:
+                raise
+            error: APIError = _timed_out(watch.expired, watch.clocks)
+        except (aiohttp.ClientError, OSError, ValueError) as fault:
+            error = _translate(fault, watch.clocks)
+            again = self._is_keep_alive_race(fault, task)
+        else:
+            watch.task = None
+            watch.wake = response
+            return Exchange(response, watch, self._live, task.get_loop())
+        if self._closed:
+            raise _closed_error()
+        if not again:
+            raise error
+        assert self._connector is not None
+        self._connector.must_be_fresh.add(task)  # so this happens once
+        return await self._send(session, method, url, headers, body, watch, task)
+
+    async def _request(
+        self,
+        session: aiohttp.ClientSession,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        body: bytes | None,
+        clocks: Clocks,
+    ) -> aiohttp.ClientResponse:
+        return await session.request(
+            method,
+            URL(url, encoded=True),
+            data=body if body is None or len(body) < _BIG_BODY else io.BytesIO(body),
+            headers=headers,
+            allow_redirects=False,
+            proxy=self._proxy,
+            timeout=self._timeout(clocks.connect),
+        )
+
+    def _is_keep_alive_race(self, fault: BaseException, task: asyncio.Task[Any]) -> bool:
+        """Whether a kept connection died under the request without a byte of an answer."""
+        if self._connector is None or task in self._connector.fresh:
+            return False
+        if isinstance(fault, aiohttp.ServerDisconnectedError):
+            return isinstance(fault.message, str)  # else a part of an answer had arrived
+        return isinstance(fault, aiohttp.ClientOSError) and not isinstance(fault, aiohttp.ClientConnectorError)
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._connector = _Connector(
+                limit=0,
+                keepalive_timeout=KEEP_ALIVE,
+                ssl=self._ssl_context if self._ssl_context is not None else True,
+            )
+            self._session = aiohttp.ClientSession(
+                connector=self._connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None),
+                trust_env=False,
+                max_line_size=_MAX_HEADER,
+                max_field_size=_MAX_HEADER,
+                max_headers=_MAX_HEADERS,
+            )
+        return self._session
+
+    def _timeout(self, connect: float | None) -> aiohttp.ClientTimeout:
+        known = self._timeouts.get(connect)
+        if known is None:
+            known = self._timeouts[connect] = aiohttp.ClientTimeout(total=None, sock_connect=connect)
+        return known
+
+    async def pause(self, delay: float) -> None:
+        """Waits `delay` seconds, or less when the pool is closed: the next `send` then says so."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        handle = loop.call_later(delay, _wake, waiter)
+        self._pauses.add(waiter)
+        try:
+            await waiter
+        finally:
+            handle.cancel()
+            self._pauses.discard(waiter)
+
+    def abandon(self) -> None:
+        """Lets go without closing anything: after a fork the sockets belong to the parent."""
+        self._closed = True
+        self._session = self._connector = None
+        self._live = set()
+
+    async def aclose(self) -> None:
+        """Closes the pool and wakes everybody who waits in it; a session that was given stays open."""
+        self._closed = True
+        for exchange in tuple(self._live):
+            # Closing the session alone would leave readers waiting for ever.
+            exchange.close(_closed_error())
+        for waiter in self._pauses:
+            _wake(waiter)
+        session, self._session = self._session, None
+        if session is not None and session is not self._given:
+            await session.close()
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+def _closed_error() -> ClientClosedError:
+    return ClientClosedError("the client was closed; make calls inside `async with AsyncCompletion() as client:`")
+
+
+def _name(fault: BaseException | None) -> str:
+    return "closed" if fault is None else type(fault).__name__
+
+
+def _timed_out(clock: str, clocks: Clocks) -> APITimeoutError:
+    limit = {"connect": clocks.connect, "first_chunk": clocks.first_chunk, "idle": clocks.idle}.get(clock)
+    said = f" of {limit:g} s" if limit is not None else ""
+    return APITimeoutError(f"the {clock} timeout{said} ran out", phase=clock, maybe_billed=clock != "connect")
+
+
+def _translate(fault: BaseException, clocks: Clocks) -> APIError:
+    """Our error for one of aiohttp's or the system's; its text names the host at most."""
+    match fault:
+        case aiohttp.ServerTimeoutError() | TimeoutError():
+            return _timed_out("connect", clocks)
+        case aiohttp.ClientConnectorCertificateError():
+            reason = getattr(fault.certificate_error, "verify_message", None) or "certificate refused"
+            return APIConnectionError(f"TLS to {fault.host} failed: {reason}", phase="connect", retryable=False)
+        case aiohttp.ClientSSLError():
+            return APIConnectionError(f"TLS to {fault.host} failed: {fault.os_error.strerror}", phase="connect")
+        case aiohttp.ClientProxyConnectionError():
+            return APIConnectionError(f"the proxy cannot be reached: {fault.os_error.strerror}", phase="connect")
+        case aiohttp.ClientConnectorDNSError():
+            return APIConnectionError(f"the host {fault.host} was not found", phase="connect")
+        case aiohttp.ClientConnectorError():
+            return APIConnectionError(f"no connection to {fault.host}: {fault.os_error.strerror}", phase="connect")
+        case aiohttp.ClientHttpProxyError():
+            return APIConnectionError(
+                f"the proxy answered with status {fault.status}", phase="connect", retryable=fault.status >= 500
+            )
+        case aiohttp.ClientResponseError():
+            return APIResponseError("the answer is not HTTP this client can read", maybe_billed=True)
+        case aiohttp.InvalidURL() | ValueError():
+            return APIConnectionError("the URL or a header cannot be sent", phase="send", retryable=False)
+        case _:
+            return APIConnectionError(
+                f"the connection was lost before an answer came ({_name(fault)})", phase="headers", maybe_billed=True
+            )

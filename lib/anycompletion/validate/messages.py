@@ -1,0 +1,61 @@
+"""What callers write as messages and tools → records; the simple cases cost two look-ups each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+from ..records import AssistantMessage, DeveloperMessage, Message, SystemMessage, UserMessage
+from .values import kind_of, refuse
+
+
+def structured(value: object, cls: Any, param: str) -> Any:
+    """`value` as a record of type `cls`.
+
+    Raises:
+        InvalidRequestError: `.param` is `param` and the path below it.
+    """
+    from .structure import structure  # noqa: PLC0415 (loads cattrs, which simple messages do not need)
+
+    return structure(value, cls, param)
+
+
+def read_messages(messages: object) -> list[Message]:
+    """Records from a string, or from a list of records and OpenAI dicts.
+
+    Raises:
+        InvalidRequestError: `.param` is the place, such as ``messages[3].content[0].image_url.url``.
+    """
+    if isinstance(messages, str):
+        return [UserMessage(messages)]
+    if not isinstance(messages, (list, tuple)):
+        hint = "; pass list(messages)" if hasattr(messages, "__iter__") and not isinstance(messages, Mapping) else ""
+        refuse("messages", f"expected a string or a list, found {kind_of(cast('object', messages))}{hint}")
+    items = cast("Sequence[object]", messages)
+    if not items:
+        refuse("messages", "is empty")
+    return [_read_message(item, i) for i, item in enumerate(items)]
+
+
+def _read_message(item: object, i: int) -> Message:
+    # Nearly every message is a dict of a role and a text; those cost two look-ups and no converter.
+    if type(item) is dict and len(item) == 2:  # pyright: ignore[reportUnknownArgumentType]
+        data = cast("dict[str, Any]", item)
+        content = data.get("content")
+        if type(content) is str:
+            simple = _SIMPLE.get(data.get("role"))  # type: ignore[arg-type]
+            if simple is not None:
+                return simple(content)
+    elif isinstance(item, _SIMPLE_RECORDS) and type(item.content) is str and item.name is None:
+        return item
+    message: Message = structured(cast("object", item), Message, f"messages[{i}]")
+    return message
+
+
+_SIMPLE: Mapping[str, Callable[[str], Message]] = {
+    "user": UserMessage,
+    "assistant": AssistantMessage,
+    "system": SystemMessage,
+    "developer": DeveloperMessage,
+}
+_SIMPLE_RECORDS = (UserMessage, SystemMessage, DeveloperMessage)

@@ -1,0 +1,136 @@
+"""The call options' checks, as data: clocks, headers, keys; nothing here is a field of the request."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, cast
+
+from ..options import OnUnsupported, Secret, Timeout
+from .values import CONTROL, Check, check_flag, check_integer, check_object, check_string, kind_of, refuse
+
+RESERVED_BODY = frozenset({"model", "messages", "stream"})
+"""Members of the body that `extra_body` must not replace."""
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FRAMING_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
+
+
+def extra_body(value: Any, param: str) -> Any:
+    """Fields only the provider has; they may not replace model, messages or stream."""
+    for name in check_object(value, param):
+        if name in RESERVED_BODY:
+            refuse(f"{param}.{name}", f"pass {name} as an argument instead")
+    return value
+
+
+def seconds(value: Any, param: str) -> Any:
+    """A positive number of seconds; infinity means no limit."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        refuse(param, f"expected seconds or a Timeout, found {kind_of(value)}")
+    if not value > 0:
+        refuse(param, "must be more than 0 seconds")
+    return None if value == math.inf else value
+
+
+def timeout(value: Any, param: str) -> Timeout:
+    """A `Timeout`; a number is the total."""
+    if not isinstance(value, Timeout):
+        return Timeout(total=seconds(value, param))
+    for clock in ("total", "connect", "first_chunk", "idle"):
+        limit = getattr(value, clock)
+        if limit is not None:
+            seconds(limit, f"{param}.{clock}")
+    return value
+
+
+def headers(value: Any, param: str) -> dict[str, str]:
+    """Header names and values that cannot smuggle anything."""
+    if not isinstance(value, Mapping):
+        refuse(param, f"expected a dict, found {kind_of(value)}")
+    out: dict[str, str] = {}
+    for name, text in cast("Mapping[Any, Any]", value).items():
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+            refuse(param, "has a name that is no header name")
+        if name.lower() in _FRAMING_HEADERS:
+            refuse(f"{param}.{name}", "is set by the transport")
+        out[name] = header_value(text, f"{param}.{name}")
+    return out
+
+
+def header_value(value: Any, param: str) -> str:
+    """Text that may stand in a header."""
+    check_string(value, param)
+    if CONTROL.search(value.replace("\t", " ")):
+        refuse(param, "holds a control character")
+    if any(ord(char) > 255 for char in value):
+        refuse(param, "holds a character outside Latin-1")
+    text: str = value.strip()
+    return text
+
+
+def _query(value: Any, param: str) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        refuse(param, f"expected a dict, found {kind_of(value)}")
+    return {
+        check_string(name, param): check_string(text, f"{param}.{name}")
+        for name, text in cast("Mapping[Any, Any]", value).items()
+    }
+
+
+def _key(value: Any, param: str) -> Any:
+    if not isinstance(value, (str, Secret)) and not callable(value):
+        refuse(param, f"expected a string, a Secret or an async function, found {kind_of(value)}")
+    return value
+
+
+def _policy(value: Any, param: str) -> OnUnsupported:
+    if value not in ("raise", "warn", "drop"):
+        refuse(param, "expected 'raise', 'warn' or 'drop'")
+    policy: OnUnsupported = value
+    return policy
+
+
+def _observer(value: Any, param: str) -> Any:
+    if not callable(value):
+        refuse(param, f"expected a function, found {kind_of(value)}")
+    return value
+
+
+_OPTION_CHECKS: Mapping[str, Check] = {
+    "provider": check_string,
+    "timeout": timeout,
+    "max_retries": check_integer(0, 100),
+    "on_unsupported": _policy,
+    "extra_body": extra_body,
+    "extra_headers": headers,
+    "extra_query": _query,
+    "api_key": _key,
+    "base_url": check_string,
+    "api_version": header_value,
+    "organization": header_value,
+    "project": header_value,
+    "forceTimeout": timeout,
+    "force_timeout": timeout,
+    "azure": check_flag,
+    "logger_fn": _observer,
+    "verbose": check_flag,
+}
+
+
+def call_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Checked options under one name each: LiteLLM's `force_timeout` becomes `timeout`, `azure` becomes `provider`.
+
+    Raises:
+        InvalidRequestError: a value nobody can mean, or two names for the same thing.
+    """
+    checked = {name: _OPTION_CHECKS[name](value, name) for name, value in options.items()}
+    clocks = [name for name in ("timeout", "forceTimeout", "force_timeout") if name in checked]
+    if len(clocks) > 1:
+        refuse(clocks[1], f"means the same as {clocks[0]}; give one of them")
+    if clocks and clocks[0] != "timeout":
+        checked["timeout"] = checked.pop(clocks[0])
+    if checked.pop("azure", False) and checked.setdefault("provider", "azure") != "azure":
+        refuse("azure", f"contradicts provider={checked['provider']!r}")
+    return checked

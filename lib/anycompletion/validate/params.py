@@ -1,0 +1,167 @@
+"""The wire parameters' checks, as data: types and what nobody can mean; ranges are the parameter table's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, cast
+
+from ..records import CustomTool, FunctionDefinition, FunctionTool, Tool
+from .messages import structured
+from .values import (
+    Check,
+    check_flag,
+    check_integer,
+    check_list,
+    check_number,
+    check_object,
+    check_string,
+    check_strings,
+    checked_json,
+    kind_of,
+    refuse,
+)
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_INT_TEXT = re.compile(r"-?\d{1,20}", re.ASCII)
+
+
+def _stop(value: Any, param: str) -> Any:
+    if isinstance(value, str):
+        items = [value]
+    elif isinstance(value, (list, tuple)):
+        items = check_strings(value, param)
+    else:
+        refuse(param, f"expected a string or a list of strings, found {kind_of(value)}")
+    if not items or "" in items:
+        refuse(param, "is empty, or holds an empty string")
+    return value if isinstance(value, str) else items
+
+
+def _logit_bias(value: Any, param: str) -> dict[str, float]:
+    if not isinstance(value, Mapping):
+        refuse(param, f"expected a dict of token id → bias, found {kind_of(value)}")
+    bias: dict[str, float] = {}
+    for key, number in cast("Mapping[Any, Any]", value).items():
+        if isinstance(key, bool) or not isinstance(key, (int, str)) or not _INT_TEXT.fullmatch(str(key)):
+            refuse(param, "has a key that is no token id")
+        if not -100 <= check_number(number, f"{param}.{key}") <= 100:
+            refuse(f"{param}.{key}", "must lie between -100 and 100")
+        bias[str(key)] = number
+    return bias
+
+
+def _choice(*values: str) -> Check:
+    """One of a few words, or a dict that names a tool or function."""
+
+    def check(value: Any, param: str) -> Any:
+        if isinstance(value, str):
+            if value not in values:
+                refuse(param, f"expected one of {', '.join(values)} or a dict")
+            return value
+        mapping = check_object(value, param)
+        kind = mapping.get("type") if param == "tool_choice" else None
+        named: Any = mapping if param == "function_call" else mapping.get(kind) if kind in ("function", "custom") else 0
+        if named != 0 and (not isinstance(named, Mapping) or not isinstance(named.get("name"), str)):  # pyright: ignore[reportUnknownMemberType]
+            refuse(param, "does not say a name")
+        if param == "tool_choice" and not isinstance(kind, str):
+            refuse(f"{param}.type", "is missing")
+        return value
+
+    return check
+
+
+def _tools(value: Any, param: str) -> list[Tool]:
+    tools: list[Tool] = []
+    seen: set[str] = set()
+    for i, item in enumerate(check_list(value, param)):
+        place = f"{param}[{i}]"
+        kind = cast("Mapping[str, Any]", item).get("type", "function") if isinstance(item, Mapping) else ""
+        if isinstance(item, FunctionTool) or kind == "function":
+            tool: FunctionTool = structured(cast("object", item), FunctionTool, place)
+            _check_function(tool.function, f"{place}.function", seen)
+            tools.append(tool)
+        else:
+            tools.append(structured(cast("object", item), CustomTool, place))
+    return tools
+
+
+def _functions(value: Any, param: str) -> list[FunctionDefinition]:
+    functions: list[FunctionDefinition] = []
+    seen: set[str] = set()
+    for i, item in enumerate(check_list(value, param)):
+        function: FunctionDefinition = structured(item, FunctionDefinition, f"{param}[{i}]")
+        _check_function(function, f"{param}[{i}]", seen)
+        functions.append(function)
+    return functions
+
+
+def _check_function(function: FunctionDefinition, place: str, seen: set[str]) -> None:
+    if not _NAME.fullmatch(function.name):
+        refuse(f"{place}.name", "must be 1 to 64 letters, digits, underscores or hyphens")
+    if function.name in seen:
+        refuse(f"{place}.name", "is used twice")
+    seen.add(function.name)
+    schema = function.parameters
+    if schema is not None:
+        checked_json(schema, f"{place}.parameters")
+        if schema.get("type", "object") != "object":
+            refuse(f"{place}.parameters.type", "must be 'object'")
+
+
+def _response_format(value: Any, param: str) -> Any:
+    mapping = check_object(value, param)
+    kind = mapping.get("type")
+    if not isinstance(kind, str):
+        refuse(f"{param}.type", "is missing")
+    if kind == "json_schema":
+        schema = mapping.get("json_schema")
+        if not isinstance(schema, Mapping):
+            refuse(f"{param}.json_schema", "is missing")
+        named = cast("Mapping[str, Any]", schema)
+        if not isinstance(named.get("name"), str):
+            refuse(f"{param}.json_schema.name", "is missing")
+        if not isinstance(named.get("schema"), Mapping):
+            refuse(f"{param}.json_schema.schema", "is missing")
+    return value
+
+
+_INT64 = 2**63
+
+PARAM_CHECKS: Mapping[str, Check] = {
+    "temperature": check_number,
+    "top_p": check_number,
+    "n": check_integer(1, 1024),
+    "stop": _stop,
+    "max_tokens": check_integer(0, _INT64 - 1),
+    "max_completion_tokens": check_integer(0, _INT64 - 1),
+    "presence_penalty": check_number,
+    "frequency_penalty": check_number,
+    "logit_bias": _logit_bias,
+    "user": check_string,
+    "functions": _functions,
+    "function_call": _choice("none", "auto"),
+    "tools": _tools,
+    "tool_choice": _choice("none", "auto", "required"),
+    "parallel_tool_calls": check_flag,
+    "response_format": _response_format,
+    "seed": check_integer(-_INT64, _INT64 - 1),
+    "logprobs": check_flag,
+    "top_logprobs": check_integer(0, 1024),
+    "stream_options": check_object,
+    "reasoning_effort": check_string,
+    "thinking": check_object,
+    "modalities": check_strings,
+    "audio": check_object,
+    "prediction": check_object,
+    "service_tier": check_string,
+    "store": check_flag,
+    "metadata": check_object,
+    "verbosity": check_string,
+    "prompt_cache_key": check_string,
+    "prompt_cache_retention": check_string,
+    "prompt_cache_options": check_object,
+    "safety_identifier": check_string,
+    "web_search_options": check_object,
+    "moderation": check_object,
+}

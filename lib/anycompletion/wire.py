@@ -1,0 +1,156 @@
+"""HTTP as values: what a dialect asks to be sent and what came back; opens nothing and sends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal, TypeAlias
+
+import attrs
+
+from .errors import UnsupportedParameterError
+from .options import OnUnsupported
+
+
+class Headers(Mapping[str, str]):
+    """Response headers, case-insensitive; of a repeated one the first value counts.
+
+    Keeps the raw pairs and builds its index only when somebody looks: most calls never do.
+    """
+
+    __slots__ = ("_index", "_pairs")
+
+    def __init__(self, pairs: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        self._pairs = tuple(pairs)
+        self._index: dict[str, str] | None = None
+
+    @classmethod
+    def of(cls, headers: Mapping[str, str]) -> Headers:
+        """Headers from a plain mapping."""
+        return cls((name.encode("latin-1", "replace"), value.encode()) for name, value in headers.items())
+
+    def _look(self) -> dict[str, str]:
+        index = self._index
+        if index is None:
+            index = dict[str, str]()
+            for name, value in self._pairs:
+                index.setdefault(name.decode("latin-1").lower(), value.decode("utf-8", "surrogateescape"))
+            self._index = index
+        return index
+
+    def __getitem__(self, name: str) -> str:
+        return self._look()[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._look())
+
+    def __len__(self) -> int:
+        return len(self._look())
+
+    def __repr__(self) -> str:
+        return f"Headers({self._look()!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Headers, (self._pairs,))
+
+
+@attrs.frozen
+class Quirks:
+    """Where an OpenAI-compatible server differs from OpenAI; the default is OpenAI itself."""
+
+    include_usage: bool = True
+    """Send ``stream_options.include_usage`` on streams that did not say otherwise."""
+    reasoning_content: bool = False
+    """Send `reasoning_content` of earlier assistant turns back."""
+
+
+@attrs.define(kw_only=True, eq=False)
+class Target:
+    """Where one call goes and how: everything a dialect may know of the provider."""
+
+    provider: str
+    model: str
+    """The provider's own name of the model."""
+    base_url: str
+    """Without a slash at its end."""
+    path: str | None = None
+    """Replaces the dialect's own path."""
+    api_version: str | None = None
+    stream: bool = False
+    quirks: Quirks = Quirks()
+    on_unsupported: OnUnsupported = "raise"
+    """What the encoder does with a part of the request that the format cannot say; see `Report`."""
+
+
+@attrs.define(eq=False)
+class Report:
+    """What was dropped, changed or defaulted while a request was encoded, under the caller's policy."""
+
+    policy: OnUnsupported
+    warnings: list[str] = attrs.field(factory=list[str])
+
+    def unsupported(self, param: str, why: str) -> None:
+        """The format cannot say `param`: refuse it, or have it dropped.
+
+        Raises:
+            UnsupportedParameterError: under the policy "raise".
+        """
+        if self.policy == "raise":
+            raise UnsupportedParameterError(f"{param}: {why}", param=param)
+        if self.policy == "warn":
+            self.warnings.append(f"{param} dropped: {why}")
+
+    def note(self, text: str) -> None:
+        """Something was defaulted or changed, whatever the policy."""
+        self.warnings.append(text)
+
+
+@attrs.define
+class HttpRequest:
+    """A request as a value; `body` is a JSON value, made into bytes only when it is sent."""
+
+    url: str
+    body: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
+    method: Literal["GET", "POST"] = "POST"
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
+    carries_key: bool = True
+    """False when the URL belongs to another host that must not see the provider's key."""
+    warnings: list[str] = attrs.field(factory=list[str])
+    """Everything that was dropped, changed or defaulted on the way; ends up in `reply.info.warnings`."""
+
+
+@attrs.define(eq=False)
+class HttpResponse:
+    """A whole response: status, headers and decoded body."""
+
+    status: int
+    headers: Headers
+    body: bytes = attrs.field(repr=False)
+
+
+@attrs.define
+class Event:
+    """One event of a stream: its data as the bytes that were framed, and its name ("" where none was given)."""
+
+    data: bytes
+    name: str = ""
+
+
+@attrs.define(eq=False)
+class Need:
+    """A dialect's answer to «encode»: fetch this first, remember it under `key`, then ask again."""
+
+    key: str
+    request: HttpRequest
+
+
+@attrs.define(eq=False)
+class Follow:
+    """A dialect's answer to «decode»: not finished; ask again in `after` seconds, `cancel` if nobody wants it."""
+
+    request: HttpRequest
+    after: float
+    cancel: HttpRequest | None = None
+
+
+Known: TypeAlias = Mapping[str, Any]
+"""What a client has fetched for a dialect so far, by the keys of `Need`."""

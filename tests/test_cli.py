@@ -1,0 +1,401 @@
+"""The command line, as a shell meets it and as a function."""
+
+import asyncio
+import io
+import json
+import os
+import pty
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+import pytest
+
+from anycompletion import PROVIDERS, ChatCompletion, __version__, cli
+from anycompletion.testing import SimulatorServer
+
+COMMAND = (sys.executable, "-W", "error", "-X", "dev", "-m", "anycompletion")
+INTERRUPTIBLE = (
+    *(sys.executable, "-W", "error", "-c"),
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from anycompletion.cli import main; sys.exit(main())",
+)
+"""The command with Ctrl-C switched on: a shell starts background jobs, such as a test run may be, with it ignored."""
+
+BARE = {
+    name: value
+    for name, value in os.environ.items()
+    if name != "ANYCOMPLETION_MODEL"
+    and not any(name in (*row.key_env, *row.base_url_env) for row in PROVIDERS.values())
+}
+"""The environment without a model or a key."""
+
+
+class Done(NamedTuple):
+    """How a command ended."""
+
+    code: int | None
+    out: str
+    err: str
+
+
+async def run(*arguments: str, stdin: str | bytes | None = None, **environment: str) -> Done:
+    """Runs the command in a process of its own."""
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        *arguments,
+        env=BARE | environment,
+        stdin=asyncio.subprocess.DEVNULL if stdin is None else PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    data = stdin.encode() if isinstance(stdin, str) else stdin
+    out, err = await asyncio.wait_for(process.communicate(data), 60)
+    return Done(process.returncode, out.decode(), err.decode())
+
+
+def environment_of(simulator: SimulatorServer) -> dict[str, str]:
+    """The environment in which every provider is the simulator."""
+    values: dict[str, str] = {}
+    for name, url in simulator.base_urls.items():
+        row = PROVIDERS[name]
+        values |= {row.base_url_env[0]: url, row.key_env[0]: simulator.api_keys[name]}
+    return values
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[SimulatorServer]:
+    """A simulator that repeats what it is asked."""
+    async with SimulatorServer(reply=lambda body: f"You said: {body['messages'][-1]['content']}") as server:
+        yield server
+
+
+Main = Callable[..., Done]
+
+
+@pytest.fixture
+def main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Main:
+    """Runs the command as a function, in the bare environment."""
+    for name in os.environ.keys() - BARE.keys():
+        monkeypatch.delenv(name)
+
+    def call(*arguments: str, stdin: str = "") -> Done:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        code = cli.main(arguments)
+        return Done(code, *capsys.readouterr())
+
+    return call
+
+
+# --- replies -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("more", [[], ["--no-stream"]])
+async def test_a_reply_goes_to_stdout_and_nothing_else_does(simulator: SimulatorServer, more: Sequence[str]) -> None:
+    """A script could not use the reply."""
+    done = await run("chat", "Hello!", "-m", "openai/gpt-4o-mini", *more, **environment_of(simulator))
+    assert done == Done(0, "You said: Hello!\n", "")
+
+
+async def test_flags_reach_the_provider(simulator: SimulatorServer) -> None:
+    """A flag would be accepted and ignored."""
+    flags = ("-s", "One line.", "-o", "temperature=0.5", "-o", 'stop=["END"]', "--option", "user=me", "--timeout", "30")
+    await run("chat", "Hi.", "--model", "openai/gpt-4o-mini", *flags, **environment_of(simulator))
+    (request,) = simulator.requests
+    assert request.body is not None
+    assert request.body["messages"] == [
+        {"role": "system", "content": "One line."},
+        {"role": "user", "content": "Hi."},
+    ]
+    assert {name: request.body[name] for name in ("temperature", "stop", "user", "stream")} == {
+        "temperature": 0.5,
+        "stop": ["END"],
+        "user": "me",
+        "stream": True,
+    }
+
+
+async def test_the_model_may_come_from_the_environment(simulator: SimulatorServer) -> None:
+    """ANYCOMPLETION_MODEL would be ignored, or win over the flag."""
+    environment = environment_of(simulator) | {"ANYCOMPLETION_MODEL": "anthropic/claude-haiku-4-5"}
+    await run("chat", "Hi.", **environment)
+    await run("chat", "Hi.", "-m", "openai/gpt-4o-mini", **environment)
+    assert [request.provider for request in simulator.requests] == ["anthropic", "openai"]
+
+
+async def test_piped_text_is_the_prompt_or_follows_it(simulator: SimulatorServer) -> None:
+    """A file piped in would not be seen by the model."""
+    environment = environment_of(simulator) | {"ANYCOMPLETION_MODEL": "openai/gpt-4o-mini"}
+    assert (await run("chat", stdin="Grüße\n", **environment)).out == "You said: Grüße\n"
+    assert (await run("chat", "Sum up.", stdin="a\nb\n", **environment)).out == "You said: Sum up.\n\na\nb\n"
+
+
+@pytest.mark.parametrize("n", [1, 3])
+async def test_json_is_one_whole_completion(simulator: SimulatorServer, n: int) -> None:
+    """`--json` could not be piped into a tool that reads OpenAI's format."""
+    flags = ("-m", "anthropic/claude-haiku-4-5", "--json", "-n", str(n))
+    done = await run("chat", "Hello!", *flags, **environment_of(simulator))
+    reply = ChatCompletion.from_dict(json.loads(done.out))
+    assert done.out.count("\n") == 1
+    assert reply.texts == ["You said: Hello!"] * n
+    assert not any(
+        request.body["stream"] for request in simulator.requests if request.body and "stream" in request.body
+    )
+
+
+async def test_several_choices_come_one_after_another_without_a_terminal(simulator: SimulatorServer) -> None:
+    """The pieces of several choices would be mixed up in a pipe or a file."""
+    done = await run("chat", "Hello!", "-m", "openai/gpt-4o-mini", "-n", "2", **environment_of(simulator))
+    text = "You said: Hello!"
+    assert done == Done(0, f"--- choice 1 ---\n{text}\n\n--- choice 2 ---\n{text}\n", "")
+
+
+async def test_several_choices_stand_side_by_side_on_a_terminal(simulator: SimulatorServer) -> None:
+    """On a terminal the choices would not be comparable at a glance, or would be lost at the end."""
+    screen = await on_terminal("chat", "Hello!", "-m", "openai/gpt-4o-mini", "-n", "2", **environment_of(simulator))
+    last = screen.rstrip().splitlines()[-3:]
+    assert "choice 1" in last[0]
+    assert "choice 2" in last[0]
+    assert last[1].count("You said: Hello!") == 2
+
+
+async def test_a_reply_cannot_steer_the_terminal(simulator: SimulatorServer) -> None:
+    """A model could clear the screen, rename the window or fake the shell's prompt."""
+    simulator.reply = "a\x1b[2Jb\x9b31mc"
+    screen = await on_terminal("chat", "Hello!", "-m", "openai/gpt-4o-mini", **environment_of(simulator))
+    assert screen == "a\ufffd[2Jb\ufffd31mc\r\n"
+
+
+async def on_terminal(*arguments: str, **environment: str) -> str:
+    """What the command writes when its output is a terminal."""
+    ours, theirs = pty.openpty()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND,
+            *arguments,
+            env=BARE | {"TERM": "xterm", "COLUMNS": "100", "LINES": "40"} | environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=PIPE,
+        )
+    finally:
+        os.close(theirs)
+    screen, (_, err) = await asyncio.gather(asyncio.to_thread(_read_all, ours), process.communicate())
+    assert (process.returncode, err) == (0, b"")
+    return screen.decode()
+
+
+def _read_all(terminal: int) -> bytes:
+    with open(terminal, "rb", buffering=0) as file:
+        data = b""
+        try:
+            while piece := file.read(65536):
+                data += piece
+        except OSError:
+            pass  # how Linux says that nobody writes to this terminal any more
+        return data
+
+
+# --- the simulator -------------------------------------------------------------------------------------------------
+
+
+async def test_without_model_and_key_the_simulator_answers_and_says_so() -> None:
+    """The first command of the README would fail, or pass a simulation off as a provider's answer."""
+    done = await run("chat", "Knock knock.")
+    assert done.code == 0
+    assert done.out.startswith("Who's there?")
+    assert "simulator" in done.err
+
+
+@pytest.mark.parametrize("model", ["sim/openai", "sim/anthropic", "sim/openai/some-model"])
+async def test_a_simulated_model_needs_no_key_and_leaves_the_environment_alone(model: str) -> None:
+    """`-m sim/…` would ask a real provider, or the wrong format."""
+    elsewhere = dict.fromkeys(("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL"), "https://unreachable.invalid")
+    done = await run("chat", "Knock knock.", "-m", model, **elsewhere)
+    assert done.code == 0
+    assert done.out.startswith("Who's there?")
+    assert "simulator" not in done.err
+
+
+async def test_a_key_without_a_model_is_a_usage_error() -> None:
+    """Someone with a key would be given the simulator, or a model they did not choose."""
+    done = await run("chat", "Hello!", OPENAI_API_KEY="made-up")
+    assert (done.code, done.out) == (2, "")
+    assert "OPENAI_API_KEY is set, but no model" in done.err
+
+
+@asynccontextmanager
+async def serving(*arguments: str) -> AsyncIterator[tuple[Process, dict[str, str]]]:
+    """`anycompletion simulate` in a process of its own, and the base URLs that it prints."""
+    process = await asyncio.create_subprocess_exec(
+        *(*INTERRUPTIBLE, "simulate", *arguments),
+        env=BARE,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    assert process.stdout is not None
+    try:
+        lines = [await asyncio.wait_for(process.stdout.readline(), 30) for _ in PROVIDERS]
+        yield process, dict(line.decode().split() for line in lines)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def test_simulate_serves_until_interrupted() -> None:
+    """Nobody could use the simulator from another process, or it would not stop cleanly."""
+    async with serving() as (process, urls):
+        keys = {row.key_env[0]: "" for row in PROVIDERS.values()}
+        assert process.stderr is not None
+        for _ in PROVIDERS:
+            exported = (await process.stderr.readline()).decode().split()[1:]
+            keys |= dict(pair.split("=", 1) for pair in exported)
+        assert set(urls) == set(PROVIDERS)
+        done = await run("chat", "Knock knock.", "-m", "anthropic/claude-haiku-4-5", **keys)
+        assert done.code == 0
+        assert done.out.startswith("Who's there?")
+        process.send_signal(signal.SIGINT)
+        out, err = await asyncio.wait_for(process.communicate(), 30)
+        assert (process.returncode, out, err) == (130, b"", b"Ctrl-C ends it.\n")
+
+
+async def test_simulate_listens_where_it_is_told() -> None:
+    """`--port` would be ignored, or a taken port would end in a traceback."""
+    async with serving() as (_, urls):
+        port = urls["openai"].split(":")[2].split("/")[0]
+        done = await run("simulate", "--port", port)
+        assert (done.code, done.out) == (2, "")
+        assert port in done.err
+    async with serving("--port", port) as (_, urls):
+        assert f"127.0.0.1:{port}" in urls["anthropic"]
+
+
+# --- errors ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_failed_call_exits_1(simulator: SimulatorServer) -> None:
+    """A script would take a failure for a reply."""
+    model = "openai/no-such-model"
+    for more in ([], ["--no-stream"], ["--json"], ["-n", "2"]):
+        done = await run("chat", "Hello!", "-m", model, *more, **environment_of(simulator))
+        assert (done.code, done.out) == (1, "")
+        assert done.err.startswith("NotFoundError: ")
+
+
+async def test_a_cut_stream_keeps_what_had_come_and_exits_1(simulator: SimulatorServer) -> None:
+    """Half an answer would pass for a whole one, or be thrown away."""
+    simulator.faults = "cut-after-3-events"  # type: ignore[assignment]  # the setter takes names, too
+    done = await run("chat", "Hello!", "-m", "anthropic/claude-haiku-4-5", **environment_of(simulator))
+    assert done.code == 1
+    assert "You said: Hello!\n".startswith(done.out)
+    assert done.err.startswith("StreamInterruptedError: ")
+
+
+async def test_what_the_text_does_not_show_is_said_on_stderr(simulator: SimulatorServer) -> None:
+    """A reply cut at max_tokens, or a dropped parameter, would go unnoticed."""
+    flags = ("-m", "anthropic/claude-haiku-4-5", "-o", "max_tokens=2", "-o", "seed=1", "-o", "on_unsupported=warn")
+    done = await run("chat", "Hello!", *flags, **environment_of(simulator))
+    assert done.code == 0
+    assert "choice 1 ended with length" in done.err
+    assert "seed" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["chat", "Hi.", "-m", "openai/gpt-4o-mini"], "OPENAI_API_KEY"),
+        (["chat", "Hi.", "-m", "opanai/gpt-4o-mini"], "did you mean openai"),
+        (["chat", "Hi.", "-m", "sim/nobody"], "sim/openai, sim/anthropic"),
+        (["chat"], "Nothing to ask"),
+        (["chat", "Hi.", "-m", "sim/openai", "-o", "temperature"], "write name=value"),
+        (["chat", "Hi.", "-m", "sim/openai", "-o", "=1"], "write name=value"),
+        (["chat", "Hi.", "-m", "sim/openai", "-o", "temprature=1"], "did you mean temperature"),
+        (["chat", "Hi.", "-m", "sim/openai", "-o", "xyzzy=1"], "extra_body"),
+        (["chat", "Hi.", "-m", "sim/openai", "-o", "n=2"], "use -n"),
+        (["chat", "Hi.", "-m", "sim/openai", "-o", "temperature=warm"], "temperature"),
+        (["chat", "Hi.", "-m", "sim/anthropic", "-o", "seed=1"], "seed"),
+        (["chat", "Hi.", "-n", "0"], "-n"),
+        (["chat", "Hi.", "-n", "many"], "-n"),
+        (["chat", "Hi.", "--bogus"], "--bogus"),
+        (["chta"], "chta"),
+    ],
+)
+def test_usage_and_configuration_errors_exit_2(main: Main, arguments: Sequence[str], sentence: str) -> None:
+    """A mistake would look like a failed call, or end in a traceback instead of a hint."""
+    done = main(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert sentence in done.err
+    assert "Traceback" not in done.err
+
+
+async def test_stdin_that_is_no_text_exits_2() -> None:
+    """An image piped in by mistake would be sent as garbage, or end in a traceback."""
+    done = await run("chat", "What is this?", stdin=b"\x89PNG\xff\xfe")
+    assert done == Done(2, "", "stdin is not text in UTF-8\n")
+
+
+async def test_ctrl_c_exits_130_without_a_traceback(simulator: SimulatorServer) -> None:
+    """A user who stops an answer would be shown a traceback, and the provider would go on."""
+    simulator.chunk_delay = 0.2
+    simulator.chunks = 1000
+    process = await asyncio.create_subprocess_exec(
+        *(*INTERRUPTIBLE, "chat", "Hi.", "-m", "openai/gpt-4o-mini"),
+        env=BARE | environment_of(simulator),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    assert process.stdout is not None
+    await asyncio.wait_for(process.stdout.read(1), 30)
+    process.send_signal(signal.SIGINT)
+    _, err = await asyncio.wait_for(process.communicate(), 30)
+    assert (process.returncode, err) == (130, b"")
+
+
+async def test_a_reader_that_leaves_ends_the_command_quietly(simulator: SimulatorServer) -> None:
+    """`anycompletion chat … | head -1` would end in a traceback."""
+    simulator.chunk_delay = 0.05
+    simulator.chunks = 200
+    process = await asyncio.create_subprocess_exec(
+        *(*COMMAND, "chat", "Hi.", "-m", "openai/gpt-4o-mini"),
+        env=BARE | environment_of(simulator),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    await asyncio.wait_for(process.stdout.read(1), 30)
+    process.stdout._transport.close()  # type: ignore[attr-defined]  # asyncio has no public way to leave a pipe
+    assert await asyncio.wait_for(process.stderr.read(), 30) == b""
+    assert await process.wait() == 1
+
+
+# --- itself ------------------------------------------------------------------------------------------------------
+
+
+async def test_version_is_printed() -> None:
+    """A report could not say which version it is about."""
+    assert await run("--version") == Done(0, f"{__version__}\n", "")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["chat", "--help"], ["simulate", "--help"]])
+def test_help_is_printed(main: Main, arguments: Sequence[str]) -> None:
+    """Nobody could find out what there is."""
+    done = main(*arguments)
+    assert (done.code, done.err) == (0, "")
+    assert "Usage: anycompletion" in done.out
+
+
+async def test_without_cyclopts_the_command_says_what_to_install() -> None:
+    """Who installed the package without the extra would be shown a traceback."""
+    hide = "import sys; sys.modules['cyclopts'] = None; from anycompletion.cli import main; sys.exit(main())"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", hide, env=BARE, stdout=PIPE, stderr=PIPE)
+    out, err = await asyncio.wait_for(process.communicate(), 30)
+    assert (process.returncode, out) == (2, b"")
+    assert b"pip install 'anycompletion[cli]'" in err

@@ -1,0 +1,77 @@
+"""README.md says what is so: its snippets run, and its table of providers is the address book."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from anycompletion import PROVIDERS
+from anycompletion.testing import SimulatorServer
+from readme import README, Snippet, snippets
+
+TEXT = README.read_text("utf-8")
+
+
+@pytest.fixture
+async def environment() -> AsyncIterator[dict[str, str]]:
+    """An environment in which every provider of the README is the simulator."""
+    async with SimulatorServer() as simulator:
+        values = dict(os.environ)
+        for name, url in simulator.base_urls.items():
+            row = PROVIDERS[name]
+            values |= {row.base_url_env[0]: url, row.key_env[0]: simulator.api_keys[name]}
+        values["ACME_BASE_URL"] = simulator.base_urls["openai"]
+        values["ACME_API_KEY"] = simulator.api_keys["openai"]
+        yield values
+
+
+@pytest.mark.parametrize("snippet", snippets(TEXT), ids=lambda snippet: f"line{snippet.line}")
+async def test_every_snippet_runs(snippet: Snippet, environment: dict[str, str], tmp_path: Path) -> None:
+    """Someone who copies this snippet out of the README would get an error."""
+    program = tmp_path / "snippet.py"
+    program.write_text(snippet.program, "utf-8")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "error", "-X", "dev", str(program)),
+        env=environment,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, errors = await asyncio.wait_for(process.communicate(), 60)
+    assert (process.returncode, errors.decode()) == (0, "")
+    assert "failed" not in output.decode()
+
+
+def test_the_table_of_providers_is_the_address_book() -> None:
+    """The README would name a provider, variable or page that is not there, or leave one out."""
+    table = TEXT.partition("## Providers\n")[2].partition("\n## ")[0]
+    rows = {cells[1].strip(" `"): cells for line in table.splitlines() if len(cells := line.split("|")) > 2}
+    assert set(rows) - {"provider", "---"} == set(PROVIDERS)
+    for name, provider in PROVIDERS.items():
+        cells = rows[name]
+        assert cells[2].strip(" `") == provider.key_env[0]
+        assert cells[3].strip(" `") == provider.base_url_env[0]
+        assert [prefix.strip(" `…") for prefix in cells[4].split(",")] == list(provider.prefixes)
+        assert f"({provider.docs})" in cells[5]
+
+
+def test_snippets_are_found_where_they_stand() -> None:
+    """A snippet would be skipped, or a failure would point at another line."""
+    text = "# A\n\n```python\nx = 1\n\n```\n\n```sh\nls\n```\n```python\ny = 2\n```\n"
+    assert snippets(text) == [Snippet(4, "x = 1\n\n"), Snippet(12, "y = 2\n")]
+
+
+def test_a_fragment_becomes_a_program() -> None:
+    """A snippet's imports would stand inside a function, or its code outside of one."""
+    program = Snippet(1, "import json\n\nfrom os import path\n\nawait client.aclose()\n").program
+    compile(program, "snippet", "exec")
+    assert program.index("from os") < program.index("async def") < program.index("        await client")
+
+
+def test_a_program_stays_as_it_is() -> None:
+    """A snippet with an event loop of its own would run inside another one."""
+    code = "import asyncio\nasyncio.run(main())\n"
+    assert Snippet(1, code).program == code

@@ -1,0 +1,397 @@
+"""The simulator as a server: its life, its log, its pace and its faults, seen through a plain HTTP client."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from typing import Any
+
+import aiohttp
+import pytest
+
+from anycompletion.testing import FAULTS, Fault, SimulatorServer
+
+PROVIDERS = ("openai", "anthropic")
+PATHS = {"openai": "/chat/completions", "anthropic": "/v1/messages"}
+KNOCK: dict[str, Any] = {"model": "some-model", "messages": [{"role": "user", "content": "Knock knock."}]}
+
+
+def ask(
+    http: aiohttp.ClientSession, sim: SimulatorServer, provider: str = "openai", *, fault: str = "", **body: Any
+) -> "aiohttp.client._RequestContextManager":
+    """One request in the provider's format with the key it wants."""
+    key = sim.api_keys[provider]
+    headers = {"authorization": f"Bearer {key}"} if provider == "openai" else {"x-api-key": key}
+    if provider == "anthropic":
+        headers["anthropic-version"] = "2023-06-01"
+        body = {"max_tokens": 1000, **body}
+    if fault:
+        headers["x-simulate"] = fault
+    return http.post(sim.base_urls[provider] + PATHS[provider], json={**KNOCK, **body}, headers=headers)
+
+
+def events(body: bytes) -> list[str]:
+    """The data of the events in a stream."""
+    return [line.removeprefix("data: ") for line in body.decode().splitlines() if line.startswith("data: ")]
+
+
+# --- life ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "example.com", ""])
+def test_listens_nowhere_but_on_loopback(host: str) -> None:
+    """A test server would be open to the network."""
+    with pytest.raises(ValueError, match=r"127\.0\.0\.1"):
+        SimulatorServer(host=host)
+
+
+@pytest.mark.parametrize("options", [{"port": -1}, {"latency": -1}, {"chunk_delay": -1}, {"chunks": 0}])
+def test_refuses_numbers_out_of_range(options: dict[str, Any]) -> None:
+    """A wrong option would surface later, far from where it was written."""
+    with pytest.raises(ValueError, match=next(iter(options))):
+        SimulatorServer(**options)
+
+
+async def test_has_no_address_before_it_runs() -> None:
+    """A forgotten `async with` would end in a strange connection error."""
+    with pytest.raises(RuntimeError, match="async with"):
+        _ = SimulatorServer().base_urls
+
+
+async def test_starts_once() -> None:
+    """A second start would lose the first server."""
+    async with SimulatorServer() as sim:
+        with pytest.raises(RuntimeError, match="started before"):
+            await sim.start()
+    await sim.aclose()
+    with pytest.raises(RuntimeError, match="started before"):
+        await sim.start()
+
+
+async def test_a_taken_port_is_an_error_that_leaves_nothing_behind() -> None:
+    """A failed start would leak half a server."""
+    async with SimulatorServer() as sim:
+        with pytest.raises(OSError, match="address"):
+            await SimulatorServer(port=int(sim.url.rpartition(":")[2])).start()
+
+
+@pytest.mark.parametrize("fault", ["", "stall-after-2-events", "hang"])
+async def test_stops_at_once_while_it_answers(http: aiohttp.ClientSession, fault: str) -> None:
+    """Every test with a live stream would wait for it at its end, or leak a task."""
+    before = asyncio.all_tasks()
+    async with SimulatorServer(chunk_delay=30) as sim:
+        waiting = asyncio.create_task(read(ask(http, sim, fault=fault, stream=True)))
+        async with asyncio.timeout(2):
+            while not sim.requests:  # noqa: ASYNC110 (the log has no event for it)
+                await asyncio.sleep(0.005)
+        await asyncio.sleep(0.02)
+        start = time.perf_counter()
+    assert time.perf_counter() - start < 0.5
+    with pytest.raises(aiohttp.ClientError):
+        await waiting
+    assert asyncio.all_tasks() <= before
+    assert not sim.requests[0].closed_by_client
+    assert not sim.requests[0].finished
+
+
+async def read(context: "aiohttp.client._RequestContextManager") -> bytes:
+    """The whole body."""
+    async with context as response:
+        return await response.read()
+
+
+def test_the_package_does_not_import_it() -> None:
+    """Every user would pay for a server that only tests need."""
+    code = "import sys, anycompletion; sys.exit('anycompletion.testing' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})
+
+
+# --- log ----------------------------------------------------------------------------------------------------------
+
+
+async def test_the_log_keeps_what_was_sent(sim: SimulatorServer, http: aiohttp.ClientSession) -> None:
+    """Tests could not check what their code put on the wire."""
+    async with ask(http, sim, temperature=0.5) as response:
+        await response.read()
+    (request,) = sim.requests
+    assert (request.provider, request.method, request.path) == ("openai", "POST", "/openai/v1/chat/completions")
+    assert request.body == {**KNOCK, "temperature": 0.5}
+    assert json.loads(request.raw) == request.body
+    assert request.headers["authorization"] == f"Bearer {sim.api_keys['openai']}"
+    assert await request.wait_closed() is False
+    assert request.finished
+    assert sim.api_keys["openai"] not in repr(request)
+
+
+async def test_the_log_keeps_query_and_bodies_that_are_no_json(
+    sim: SimulatorServer, http: aiohttp.ClientSession
+) -> None:
+    """A broken request would break the log."""
+    async with http.post(sim.base_urls["openai"] + "/chat/completions?a=1", data=b"{nonsense") as response:
+        assert response.status == 401
+    assert sim.requests[0].query == {"a": "1"}
+    assert sim.requests[0].body is None
+    assert sim.requests[0].raw == b"{nonsense"
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_sees_its_client_leave_between_two_chunks(
+    sim: SimulatorServer, http: aiohttp.ClientSession, provider: str
+) -> None:
+    """A client that forgets to close its connection could not be told from one that does."""
+    sim.chunks, sim.chunk_delay = 200, 0.02
+    async with ask(http, sim, provider, stream=True) as response:
+        await response.content.readany()
+        response.close()
+    (request,) = sim.requests
+    seen = request.chunks_written
+    assert await request.wait_closed(2) is True
+    assert request.chunks_written < seen + 10
+    assert not request.finished
+
+
+async def test_sees_its_client_leave_at_full_speed(sim: SimulatorServer, http: aiohttp.ClientSession) -> None:
+    """Without a delay the server would write on to nobody."""
+    sim.chunks = 20_000
+    async with ask(http, sim, stream=True, messages=[{"role": "user", "content": "word " * 1000}]) as response:
+        await response.content.readany()
+        response.close()
+    assert await sim.requests[0].wait_closed(5) is True
+    assert sim.requests[0].chunks_written < 20_000
+
+
+@pytest.mark.parametrize("fault", ["hang", "stall-after-1-events"])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_sees_its_client_leave_while_it_is_silent(
+    sim: SimulatorServer, http: aiohttp.ClientSession, fault: str, stream: bool
+) -> None:
+    """Timeouts of a client could not be tested: nobody would see that it hung up."""
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1), ask(http, sim, fault=fault, stream=stream) as response:
+            await response.read()
+    start = time.perf_counter()
+    assert await sim.requests[0].wait_closed(2) is True
+    assert time.perf_counter() - start < 0.5
+
+
+async def test_waiting_for_a_close_that_does_not_come_ends(sim: SimulatorServer, http: aiohttp.ClientSession) -> None:
+    """A failing test would hang instead of failing."""
+    async with ask(http, sim, fault="stall-after-1-events", stream=True):
+        assert await sim.requests[0].wait_closed(0.05) is False
+
+
+# --- answers ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_path_of_no_provider_says_where_the_providers_are(
+    sim: SimulatorServer, http: aiohttp.ClientSession
+) -> None:
+    """A wrong base URL would be a riddle."""
+    async with http.get(sim.url + "/elsewhere") as response:
+        assert response.status == 404
+        assert sim.base_urls["openai"] in await response.text()
+    assert sim.requests[0].provider == ""
+
+
+async def test_takes_its_text_and_its_pieces_from_its_options(http: aiohttp.ClientSession) -> None:
+    """Tests could not say what the model answers."""
+    async with SimulatorServer(reply="Lettuce in, it's cold.", chunks=5) as sim:
+        body = await read(ask(http, sim, stream=True))
+        pieces = [json.loads(data)["choices"][0]["delta"].get("content") for data in events(body)[:-1]]
+        assert len([piece for piece in pieces if piece]) == 5
+        assert "".join(piece for piece in pieces if piece) == "Lettuce in, it's cold."
+        sim.reply = lambda body: str(body["model"]).upper()
+        assert json.loads(await read(ask(http, sim)))["choices"][0]["message"]["content"] == "SOME-MODEL"
+
+
+async def test_a_short_text_is_repeated_until_it_fills_its_chunks(
+    sim: SimulatorServer, http: aiohttp.ClientSession
+) -> None:
+    """A test that needs two hundred chunks would have to write a long text first."""
+    sim.chunks = 200
+    assert len(events(await read(ask(http, sim, stream=True)))) == 200 + 3
+
+
+async def test_waits_before_the_headers_and_between_the_chunks(http: aiohttp.ClientSession) -> None:
+    """Clocks of a client could not be tested."""
+    async with SimulatorServer(latency=0.1, chunk_delay=0.02, chunks=5) as sim:
+        start = time.perf_counter()
+        async with ask(http, sim, stream=True) as response:
+            first = time.perf_counter() - start
+            await response.read()
+        assert 0.09 < first < 0.2
+        assert 0.1 < time.perf_counter() - start - first < 1
+
+
+async def test_the_same_question_again_gets_another_answer_from_anthropic(
+    sim: SimulatorServer, http: aiohttp.ClientSession
+) -> None:
+    """Three requests for three choices would look like one."""
+    bodies = await asyncio.gather(*(read(ask(http, sim, "anthropic")) for _ in range(3)))
+    assert {json.loads(body)["content"][0]["text"] for body in bodies} == {
+        f"Who's there? (choice {choice})" for choice in range(3)
+    }
+
+
+# --- faults -------------------------------------------------------------------------------------------------------
+
+STATUS = {name: fault for name, fault in FAULTS.items() if fault.kind == "status"}
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("name", STATUS)
+async def test_every_provider_has_words_for_every_error(
+    sim: SimulatorServer, http: aiohttp.ClientSession, provider: str, name: str
+) -> None:
+    """A fault would work with one provider and be a KeyError with the next."""
+    async with ask(http, sim, provider, fault=name) as response:
+        assert response.status >= 400
+        assert (await response.json())["error"]["message"]
+        assert response.headers["x-request-id" if provider == "openai" else "request-id"]
+        assert response.headers.get("retry-after") == ("0.05" if name == "rate-limit" else None)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_faults_of_a_list_follow_each_other(http: aiohttp.ClientSession, provider: str) -> None:
+    """A script of faults could not be written."""
+    faults = [Fault.status(429, retry_after=0.5, times=2), Fault.named("unavailable", skip=1, times=1)]
+    async with SimulatorServer(faults=faults) as sim:
+        statuses: list[int] = []
+        for _ in range(5):
+            async with ask(http, sim, provider) as response:
+                statuses.append(response.status)
+        assert statuses == [429, 429, 200, 503, 200]
+        sim.faults = "overloaded"
+        async with ask(http, sim, provider) as response:
+            assert response.status in (503, 529)
+
+
+@pytest.mark.parametrize(("status", "kind"), [(418, "invalid_request_error"), (507, "server_error"), (429, "requests")])
+async def test_any_status_can_be_asked_for(
+    sim: SimulatorServer, http: aiohttp.ClientSession, status: int, kind: str
+) -> None:
+    """Rare statuses could not be tested."""
+    sim.faults = Fault.status(status)
+    async with ask(http, sim) as response:
+        assert response.status == status
+        assert (await response.json())["error"]["type"] == kind
+
+
+async def test_a_fault_can_be_one_providers(http: aiohttp.ClientSession) -> None:
+    """A failing fallback could not be staged on one server."""
+    async with SimulatorServer(faults=Fault.named("overloaded", provider="anthropic")) as sim:
+        async with ask(http, sim) as response:
+            assert response.status == 200
+        async with ask(http, sim, "anthropic") as response:
+            assert response.status == 529
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_a_fault_nobody_knows_is_a_bad_request(
+    sim: SimulatorServer, http: aiohttp.ClientSession, provider: str
+) -> None:
+    """A misspelt x-simulate would silently simulate nothing."""
+    async with ask(http, sim, provider, fault="overlouded") as response:
+        assert response.status == 400
+        assert "'overloaded'" in (await response.json())["error"]["message"]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_a_cut_stream_ends_cleanly_in_the_middle(
+    sim: SimulatorServer, http: aiohttp.ClientSession, provider: str
+) -> None:
+    """The nastiest end of a stream, an HTTP body that is in order, could not be tested."""
+    body = await read(ask(http, sim, provider, fault="cut-after-3-events", stream=True))
+    assert len(events(body)) == 3
+    assert sim.requests[0].chunks_written == 3
+    assert not sim.requests[0].finished
+
+
+async def test_a_cut_behind_the_end_of_a_stream_cuts_nothing(sim: SimulatorServer, http: aiohttp.ClientSession) -> None:
+    """The log would call a whole answer broken."""
+    body = await read(ask(http, sim, fault="cut-after-99-events", stream=True))
+    assert events(body)[-1] == "[DONE]"
+    assert sim.requests[0].finished
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_reset_is_a_reset(sim: SimulatorServer, http: aiohttp.ClientSession, stream: bool) -> None:
+    """A crash of the server would look like a clean end."""
+    with pytest.raises(aiohttp.ClientError) as caught:
+        await read(ask(http, sim, fault="reset-after-3-events", stream=stream))
+    assert "reset by peer" in str(caught.value)
+    assert await sim.requests[0].wait_closed(1) is False
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_an_error_inside_a_stream_is_the_providers_own(
+    sim: SimulatorServer, http: aiohttp.ClientSession, provider: str
+) -> None:
+    """Errors after a good status could not be tested."""
+    async with ask(http, sim, provider, fault="error-after-3-events", stream=True) as response:
+        assert response.status == 200
+        found = events(await response.read())
+    assert len(found) == 4
+    assert json.loads(found[-1])["error"]["message"]
+
+
+ENDS = {
+    ("openai", "no-finish-reason"): ("finish_reason", '"finish_reason":null'),
+    ("openai", "no-done"): ("[DONE]", '"usage":{'),
+    ("anthropic", "no-finish-reason"): ("message_delta", "content_block_stop"),
+    ("anthropic", "no-done"): ("message_stop", "message_delta"),
+}
+
+
+@pytest.mark.parametrize(("provider", "fault"), ENDS)
+async def test_the_end_of_a_stream_can_be_left_out(
+    sim: SimulatorServer, http: aiohttp.ClientSession, provider: str, fault: str
+) -> None:
+    """A stream that stops without saying why could not be told from one that does."""
+    options = {"stream_options": {"include_usage": True}} if provider == "openai" else {}
+    body = (await read(ask(http, sim, provider, fault=fault, stream=True, **options))).decode()
+    absent, last = ENDS[provider, fault]
+    assert last in events(body.encode())[-1]
+    assert body.replace('"finish_reason":null', "").find(absent) == -1
+    assert not sim.requests[0].finished
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_nonsense_comes_with_a_good_status(
+    sim: SimulatorServer, http: aiohttp.ClientSession, provider: str, stream: bool
+) -> None:
+    """Answers that are no answers could not be tested."""
+    async with ask(http, sim, provider, fault="html", stream=stream) as response:
+        assert (response.status, response.content_type) == (200, "text/html")
+    assert await read(ask(http, sim, provider, fault="empty", stream=stream)) == b""
+    async with ask(http, sim, provider, fault="malformed-json", stream=stream) as response:
+        assert response.content_type == ("text/event-stream" if stream else "application/json")
+        body = await response.read()
+    if stream:
+        (data,) = events(body)
+        body = data.encode()
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(body)
+
+
+@pytest.mark.parametrize(("fault", "whole"), [("cut-after-3-events", False), ("no-done", True)])
+async def test_an_answer_in_one_piece_is_cut_in_half_or_not_at_all(
+    sim: SimulatorServer, http: aiohttp.ClientSession, fault: str, whole: bool
+) -> None:
+    """Faults of streams would be undefined where there is no stream."""
+    body = await read(ask(http, sim, fault=fault))
+    if whole:
+        assert json.loads(body)["choices"]
+    else:
+        with pytest.raises(json.JSONDecodeError):
+            json.loads(body)
+    assert sim.requests[0].finished is whole
+
+
+async def test_a_refused_request_is_not_disturbed_further(sim: SimulatorServer, http: aiohttp.ClientSession) -> None:
+    """A test of a cut stream with a mistake in its request would fail for a reason that nobody sees."""
+    async with ask(http, sim, fault="cut-after-1-events", stream=True, model="no-such-model") as response:
+        assert response.status == 404
+        assert (await response.json())["error"]["code"] == "model_not_found"

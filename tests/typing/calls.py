@@ -1,0 +1,59 @@
+"""What type checkers must know of calls; never run."""
+
+from typing import assert_type
+
+from anycompletion import (
+    AsyncCompletion,
+    ChatCompletion,
+    ChatCompletionChunk,
+    ChatRequest,
+    CompletionError,
+    CompletionStream,
+    Result,
+)
+
+
+async def create(client: AsyncCompletion, maybe: bool) -> None:
+    assert_type(await client.create("openai/gpt-4o", "Hello!"), ChatCompletion)
+    assert_type(await client.create("openai/gpt-4o", "Hello!", stream=False), ChatCompletion)
+    assert_type(await client.create("openai/gpt-4o", "Hello!", stream=True), CompletionStream)
+    assert_type(await client.create("openai/gpt-4o", "Hello!", stream=maybe), ChatCompletion | CompletionStream)
+    assert_type(await client.create(model="gpt-4o", messages="Hello!", n=3, temperature=0), ChatCompletion)
+
+
+async def stream(client: AsyncCompletion) -> None:
+    assert_type(client.stream("openai/gpt-4o", "Hello!", n=2), CompletionStream)
+    async with client.stream("openai/gpt-4o", "Hello!") as opened:
+        assert_type(opened, CompletionStream)
+        async for chunk in opened:
+            assert_type(chunk, ChatCompletionChunk)
+            assert_type(chunk.choices[0].index, int)
+            assert_type(chunk.choices[0].delta.content, str | None)
+        async for text in opened.text:
+            assert_type(text, str)
+        async for data in opened.sse():
+            assert_type(data, bytes)
+    assert_type(opened.snapshot, ChatCompletion)
+    assert_type(await opened.get_final_completion(), ChatCompletion)
+
+
+async def attempt(client: AsyncCompletion) -> None:
+    result = await client.attempt("openai/gpt-4o", "Hello!")
+    assert_type(result, Result)
+    assert_type(result.completion, ChatCompletion | None)
+    assert_type(result.error, CompletionError | None)
+    assert_type(result.unwrap(), ChatCompletion)
+
+
+async def send(client: AsyncCompletion, request: ChatRequest, maybe: bool) -> None:
+    assert_type(await client.send(request), ChatCompletion)
+    assert_type(await client.send(request, stream=False, timeout=5), ChatCompletion)
+    assert_type(await client.send(request, stream=True), CompletionStream)
+    assert_type(await client.send(request, stream=maybe), ChatCompletion | CompletionStream)
+
+
+async def life(client: AsyncCompletion) -> None:
+    async with client as entered:
+        assert_type(entered, AsyncCompletion)
+    assert_type(client.with_options(timeout=5, max_retries=0), AsyncCompletion)
+    await client.aclose()
