@@ -50,6 +50,8 @@ class Call:
     auth: Auth
     key: KeySource = attrs.field(repr=False)
     headers: Mapping[str, str] = attrs.field(repr=False)
+    extra_headers: Mapping[str, str] = attrs.field(repr=False)
+    """The caller's own; they win over all others."""
     query: Mapping[str, str] | None
     request_id_header: str
     timeout: Timeout
@@ -117,8 +119,9 @@ class Call:
         # An event stream in pieces gains nothing from compression and would wait in its buffers.
         headers["Accept-Encoding"] = "identity" if accept == "text/event-stream" else "gzip, deflate"
         if request.carries_key:
-            for name, value in sign(self.auth, await self._key()).items():
-                headers.setdefault(name, value)
+            headers |= sign(self.auth, await self._key())
+            if self.extra_headers:
+                headers = _override(headers, self.extra_headers)
         self.info.attempts += 1
         exchange = await self.pool.send(request.method, self._url(request.url), headers, body, self.clocks())
         self.info.status_code = exchange.status
@@ -259,6 +262,11 @@ class Call:
             pass
 
 
+def _override(headers: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
+    given = {name.lower() for name in extra}
+    return {name: value for name, value in headers.items() if name.lower() not in given} | dict(extra)
+
+
 class Source:
     """The chunks of one streamed call; tried again until the first was handed out."""
 
@@ -391,7 +399,7 @@ class Source:
         if chunks is not None:
             self._end()
             return chunks
-        if isinstance(error, APITimeoutError) or not self._delivered:
+        if isinstance(error, (APITimeoutError, StreamInterruptedError)) or not self._delivered:
             raise error
         raise StreamInterruptedError(
             f"{error.message}, before the provider said why it stopped", phase=error.phase, maybe_billed=True

@@ -7,12 +7,12 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from difflib import get_close_matches
 from importlib.util import find_spec
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, cast
 
 from attrs import frozen
 
@@ -59,7 +59,7 @@ class Question:
 
     model: str
     messages: list[dict[str, str]]
-    params: dict[str, Any]
+    params: CreateParams
     n: int
     stream: bool
     json: bool
@@ -143,15 +143,10 @@ def _app() -> "App":
         timeout
             Seconds the whole call may take.
         """
-        text = _prompt(prompt, _piped(sys.stdin))
-        question = Question(
-            _model(model, os.environ),
-            [{"role": "system", "content": system}] * (system is not None) + [{"role": "user", "content": text}],
-            _options(option) | ({} if timeout is None else {"timeout": timeout}),
-            n,
-            stream,
-            json,
-        )
+        messages = [] if system is None else [{"role": "system", "content": system}]
+        messages.append({"role": "user", "content": _prompt(prompt, _piped(sys.stdin))})
+        params = _options(option) | {"n": n, "timeout": timeout}
+        question = Question(_model(model, os.environ), messages, cast("CreateParams", params), n, stream, json)
         return _run(_ask(question))
 
     @app.command
@@ -245,7 +240,7 @@ async def _ask(question: Question) -> int:
 
 
 @asynccontextmanager
-async def _client(model: str) -> AsyncIterator[tuple[AsyncCompletion, str]]:
+async def _client(model: str) -> AsyncGenerator[tuple[AsyncCompletion, str]]:
     """A client, and the model's name for it; the simulator runs behind a model that begins with ``sim/``."""
     if not model.startswith(SIMULATED):
         async with AsyncCompletion() as client:
@@ -262,7 +257,7 @@ async def _client(model: str) -> AsyncIterator[tuple[AsyncCompletion, str]]:
 
 
 async def _whole(client: AsyncCompletion, model: str, question: Question) -> ChatCompletion:
-    return await client.create(model, question.messages, n=question.n, **question.params)
+    return await client.create(model, question.messages, **question.params)
 
 
 async def _one(client: AsyncCompletion, model: str, question: Question) -> ChatCompletion:
@@ -310,7 +305,7 @@ async def _side_by_side(client: AsyncCompletion, model: str, question: Question)
     try:
         # Live shows no more than a screenful, so it cleans up after itself and the whole is printed at the end.
         with Live(console=console, transient=True, get_renderable=grid, refresh_per_second=12):
-            async with client.stream(model, question.messages, n=question.n, **question.params) as stream:
+            async with client.stream(model, question.messages, **question.params) as stream:
                 async for chunk in stream:
                     for choice in chunk.choices:
                         texts[choice.index] += _visible(choice.delta.content or "")
@@ -373,11 +368,10 @@ def _remark(reply: ChatCompletion) -> None:
 
 def _settle_encodings() -> None:
     """Input is UTF-8 or refused; output replaces what this terminal cannot show, which a reply may well hold."""
-    if isinstance(sys.stdin, TextIOWrapper):
-        sys.stdin.reconfigure(encoding="utf-8", errors="strict")
-    for stream in (sys.stdout, sys.stderr):
+    settings = ((sys.stdin, "utf-8", "strict"), (sys.stdout, None, "replace"), (sys.stderr, None, "replace"))
+    for stream, encoding, errors in settings:
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            cast("TextIOWrapper", stream).reconfigure(encoding=encoding, errors=errors)
 
 
 def _hush(stream: TextIO) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import functools
 import logging
 import os
@@ -232,8 +231,8 @@ class AsyncCompletion:
             TypeError: an unknown option.
             InvalidRequestError: a value nobody can mean.
         """
-        view = copy.copy(self)
-        view.__dict__.update(_owner=False, _options={**self._options, **_options_of(options)})
+        view = object.__new__(type(self))
+        view.__dict__.update(self.__dict__, _owner=False, _options={**self._options, **_options_of(options)})
         return view
 
     def __reduce__(self) -> Any:
@@ -398,7 +397,8 @@ class AsyncCompletion:
             pool=lane.pool,
             auth=row.auth,
             key=key,
-            headers=_headers(lane.headers, settings),
+            headers=lane.headers,
+            extra_headers=_extra_headers(settings),
             query=settings.get("extra_query"),
             request_id_header=row.request_id_header,
             timeout=settings["timeout"],
@@ -421,13 +421,11 @@ def _options_of(options: Mapping[str, Any]) -> dict[str, Any]:
     return call_options(known)
 
 
-def _headers(shared: Mapping[str, str], settings: Mapping[str, Any]) -> Mapping[str, str]:
-    extra: Mapping[str, str] = settings.get("extra_headers") or {}
+def _extra_headers(settings: Mapping[str, Any]) -> Mapping[str, str]:
     named = {header: settings[name] for name, header in _HEADER_OPTIONS.items() if name in settings}
-    if not extra and not named:
-        return shared
+    given: Mapping[str, str] = settings.get("extra_headers") or {}
     # Callers put tokens into headers; their reprs hide them as they hide our own.
-    return {**shared, **named, **{name: MaskedValue(value) for name, value in extra.items()}}
+    return {**named, **{name: MaskedValue(value) for name, value in given.items()}}
 
 
 def _key_and_url(lane: _Lane, settings: Mapping[str, Any]) -> tuple[KeySource, str]:

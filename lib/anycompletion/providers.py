@@ -148,7 +148,7 @@ _ROWS = (
             "OpenAI-Organization": ("OPENAI_ORG_ID", "OPENAI_ORGANIZATION", "OPENAI_ORGANIZATION_KEY"),
             "OpenAI-Project": ("OPENAI_PROJECT_ID",),
         },
-        prefixes=("gpt-", "chatgpt-", "o1", "o3", "o4"),
+        prefixes=("gpt-", "chatgpt-", "o1", "o3", "o4", "ft:gpt-"),
         docs="https://platform.openai.com/docs/api-reference/chat",
     ),
     Provider(

@@ -1,14 +1,17 @@
 """What two readers of the same bytes must agree on, as plain values; the oracle's side never touches our code."""
 
-from __future__ import annotations
-
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from anthropic.types import Message
-from anycompletion import AssistantMessage, ChatCompletion
+import anthropic
+import openai
+from anycompletion import APIError, AssistantMessage, ChatCompletion, ChatRequest, UserMessage
+from anycompletion.dialects import anthropic_messages
+from anycompletion.wire import HttpRequest, Target
 from pydantic import BaseModel
+
+Facts = dict[str, Any]
 
 FINISH = {
     "end_turn": "stop",
@@ -20,8 +23,6 @@ FINISH = {
     "refusal": "content_filter",
 }
 """Anthropic's stop reason → OpenAI's finish reason."""
-
-Facts = dict[str, Any]
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -39,7 +40,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield path, value
 
 
-def differences(ours: Any, theirs: Any) -> dict[str, tuple[Any, Any]]:
+def differences(ours: Any, theirs: Any) -> Facts:
     """Path → (ours, theirs), wherever two JSON values differ."""
     mine, other = dict(leaves(ours)), dict(leaves(theirs))
     return {
@@ -49,7 +50,7 @@ def differences(ours: Any, theirs: Any) -> dict[str, tuple[Any, Any]]:
     }
 
 
-def plain(model: BaseModel) -> Any:
+def plain(model: BaseModel) -> Facts:
     """What an SDK's record holds, unknown members included."""
     return model.model_dump(mode="json", by_alias=True, exclude_unset=True, warnings=False)
 
@@ -57,58 +58,78 @@ def plain(model: BaseModel) -> Any:
 # --- OpenAI: the whole reply, member by member --------------------------------------------------------------------
 
 
-def of_openai(model: BaseModel) -> Facts:
+def of_openai(completion: BaseModel) -> Facts:
     """What OpenAI's SDK read."""
-    return dict(plain(model))
+    return plain(completion)
+
+
+def of_openai_stream(completion: BaseModel) -> Facts:
+    """What OpenAI's SDK put together from its chunks."""
+    facts = plain(completion)
+    for choice in facts["choices"]:
+        for call in choice["message"].get("tool_calls") or ():
+            # The accumulator leaves the fragments' index in; the type of a whole call has no such member.
+            del call["index"]
+    return facts
 
 
 # --- Anthropic: their message in OpenAI's terms -------------------------------------------------------------------
 
 
-def of_anthropic(message: Message) -> Facts:
+def of_anthropic(message: BaseModel) -> Facts:
     """What Anthropic's SDK read, in OpenAI's terms."""
     native = plain(message)
-    blocks = native["content"]
-    reason = native["stop_reason"]
+    blocks, usage, reason = native["content"], native["usage"], native["stop_reason"]
     thinking = [block for block in blocks if block["type"] in ("thinking", "redacted_thinking")]
+    refusal = (native.get("stop_details") or {}).get("explanation") if reason == "refusal" else None
     return {
         "id": native["id"],
         "model": native["model"],
         "text": "".join(block["text"] for block in blocks if block["type"] == "text"),
         "tool_calls": [
-            {"id": block["id"], "name": block["name"], "input": json.dumps(block["input"], sort_keys=True)}
+            {"id": block["id"], "name": block["name"], "input": _canonical(block["input"])}
             for block in blocks
             if block["type"] == "tool_use"
         ],
         "finish_reason": FINISH[reason],
         "native_finish_reason": reason,
-        "refusal": (native.get("stop_details") or {}).get("explanation") if reason == "refusal" else None,
+        "refusal": refusal,
         "reasoning": "".join(block.get("thinking", "") for block in thinking),
         "thinking_blocks": thinking,
         "annotations": list(_annotations(blocks)),
-        "usage": _usage(native["usage"]),
-        "service_tier": native["usage"].get("service_tier"),
+        "usage": _usage(usage),
+        "service_tier": usage.get("service_tier"),
+        "sent_back": list(_sendable(blocks or [{"type": "text", "text": refusal or ""}])),
     }
+
+
+def _sendable(blocks: list[Facts]) -> Iterator[Facts]:
+    """What the next request must hold: no empty text, which Anthropic refuses, and no caller where it is the default."""
+    for block in blocks:
+        if block.get("text") != "":
+            yield {name: item for name, item in block.items() if (name, item) != ("caller", {"type": "direct"})}
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
 
 
 def _annotations(blocks: list[Facts]) -> Iterator[Facts]:
     end = 0
     for block in blocks:
-        if block["type"] != "text":
-            continue
-        start, end = end, end + len(block["text"])
-        for citation in block.get("citations") or ():
-            yield _annotation(citation, start, end)
+        if block["type"] == "text":
+            start, end = end, end + len(block["text"])
+            for citation in block.get("citations") or ():
+                yield _annotation(citation, start, end)
 
 
 def _annotation(citation: Facts, start: int, end: int) -> Facts:
-    place = {"start_index": start, "end_index": end}
     members = dict(citation)
     kind = members.pop("type")
     if kind != "web_search_result_location":
         return {"type": kind, "content_start_index": start, "content_end_index": end, **members}
-    page = {name: members.pop(name) for name in ("url", "title")}
-    return {"type": "url_citation", "url_citation": page | place, **members}
+    page = {"url": members.pop("url"), "title": members.pop("title"), "start_index": start, "end_index": end}
+    return {"type": "url_citation", "url_citation": page, **members}
 
 
 def _usage(native: Facts) -> Facts:
@@ -124,15 +145,25 @@ def _usage(native: Facts) -> Facts:
     }
 
 
-def of_ours(reply: ChatCompletion) -> Facts:
-    """What this package read, in the same terms."""
+# --- ours ---------------------------------------------------------------------------------------------------------
+
+
+def of_ours(reply: ChatCompletion, provider: str) -> Facts:
+    """What this package read, in the same terms as the oracle for that provider."""
+    return reply.to_dict() if provider == "openai" else _ours_as_anthropic(reply)
+
+
+def _ours_as_anthropic(reply: ChatCompletion) -> Facts:
     (choice,) = reply.choices
     message = choice.message
     return {
         "id": reply.id,
         "model": reply.model,
         "text": reply.text,
-        "tool_calls": _calls(message),
+        "tool_calls": [
+            {"id": call.id, "name": call.function.name, "input": _canonical(json.loads(call.function.arguments))}
+            for call in message.tool_calls or ()
+        ],
         "finish_reason": choice.finish_reason,
         "native_finish_reason": choice.native_finish_reason,
         "refusal": message.refusal,
@@ -141,18 +172,8 @@ def of_ours(reply: ChatCompletion) -> Facts:
         "annotations": [item.to_dict() for item in message.annotations or ()],
         "usage": _our_usage(reply),
         "service_tier": reply.service_tier,
+        "sent_back": _sent_back(message),
     }
-
-
-def _calls(message: AssistantMessage) -> list[Facts]:
-    return [
-        {
-            "id": call.id,
-            "name": call.function.name,
-            "input": json.dumps(json.loads(call.function.arguments), sort_keys=True),
-        }
-        for call in message.tool_calls or ()
-    ]
 
 
 def _our_usage(reply: ChatCompletion) -> Facts:
@@ -169,10 +190,57 @@ def _our_usage(reply: ChatCompletion) -> Facts:
     }
 
 
+def _sent_back(message: AssistantMessage) -> Any:
+    """The blocks Anthropic gets when the message is part of the next request."""
+    request = ChatRequest("claude", [UserMessage("Hello"), message])
+    target = Target(provider="anthropic", model="claude", base_url="http://127.0.0.1")
+    encoded = anthropic_messages.encode(request, target, {})
+    assert isinstance(encoded, HttpRequest)
+    assert encoded.body is not None
+    turns = encoded.body["messages"][1:]
+    content = turns[0]["content"] if turns else []
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
 # --- errors -------------------------------------------------------------------------------------------------------
 
 
-def error_members(body: Any) -> Mapping[str, Any]:
-    """The error object of an SDK's error body: Anthropic's has it one level down."""
-    inner = body.get("error", body) if isinstance(body, dict) else {}
-    return inner if isinstance(inner, dict) else {}
+def of_our_error(error: APIError) -> Facts:
+    """What our exception tells; Anthropic's `type` is its `code` too."""
+    return {
+        "status_code": error.status_code,
+        "code": error.code,
+        "type": error.type,
+        "param": error.param,
+        "message": error.message,
+        "request_id": error.request_id,
+    }
+
+
+def of_openai_error(error: openai.APIStatusError) -> Facts:
+    """What OpenAI's SDK's exception tells."""
+    return {
+        "status_code": error.status_code,
+        "code": error.code,
+        "type": error.type,
+        "param": error.param,
+        "message": _member(error.body, "message"),
+        "request_id": error.request_id,
+    }
+
+
+def of_anthropic_error(error: anthropic.APIStatusError) -> Facts:
+    """What Anthropic's SDK's exception tells; its errors have a type and nothing that is called a code."""
+    body = _member(error.body, "error")
+    return {
+        "status_code": error.status_code,
+        "code": error.type,
+        "type": _member(body, "type"),
+        "message": _member(body, "message"),
+        "request_id": error.request_id,
+    }
+
+
+def _member(body: object, name: str) -> Any:
+    assert isinstance(body, dict), "the error has a body of JSON"
+    return body[name]

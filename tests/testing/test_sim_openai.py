@@ -304,9 +304,13 @@ async def test_an_error_in_a_stream_is_one_the_sdk_raises(sim: SimulatorServer, 
     sim.faults = "error-after-3-events"
     stream = await openai.chat.completions.create(model=MODEL, messages=KNOCK, stream=True)
     seen: list[Any] = []
-    with pytest.raises(sdk.APIError, match="overloaded"):
+
+    async def drain() -> None:
         async for chunk in stream:
             seen.append(chunk)
+
+    with pytest.raises(sdk.APIError, match="overloaded"):
+        await drain()
     assert len(seen) == 3
 
 

@@ -87,7 +87,7 @@ async def test_stops_at_once_while_it_answers(http: aiohttp.ClientSession, fault
                 await asyncio.sleep(0.005)
         await asyncio.sleep(0.02)
         start = time.perf_counter()
-    assert time.perf_counter() - start < 0.5
+    assert time.perf_counter() - start < 1
     with pytest.raises(aiohttp.ClientError):
         await waiting
     assert asyncio.all_tasks() <= before
@@ -172,7 +172,7 @@ async def test_sees_its_client_leave_while_it_is_silent(
             await response.read()
     start = time.perf_counter()
     assert await sim.requests[0].wait_closed(2) is True
-    assert time.perf_counter() - start < 0.5
+    assert time.perf_counter() - start < 1
 
 
 async def test_waiting_for_a_close_that_does_not_come_ends(sim: SimulatorServer, http: aiohttp.ClientSession) -> None:
@@ -220,8 +220,8 @@ async def test_waits_before_the_headers_and_between_the_chunks(http: aiohttp.Cli
         async with ask(http, sim, stream=True) as response:
             first = time.perf_counter() - start
             await response.read()
-        assert 0.09 < first < 0.2
-        assert 0.1 < time.perf_counter() - start - first < 1
+        assert 0.09 < first < 1
+        assert 0.1 < time.perf_counter() - start - first < 2
 
 
 async def test_the_same_question_again_gets_another_answer_from_anthropic(

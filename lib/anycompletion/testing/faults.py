@@ -9,7 +9,9 @@ from typing import Literal, TypeAlias
 
 import attrs
 
-FaultKind: TypeAlias = Literal["status", "body", "garble", "hang", "cut", "reset", "stall", "error", "no-finish", "no-end"]
+FaultKind: TypeAlias = Literal[
+    "status", "body", "garble", "hang", "cut", "reset", "stall", "error", "no-finish", "no-end"
+]
 
 _AFTER = re.compile(r"(cut|reset|stall|error)-after-(\d+)-events?")
 

@@ -1,0 +1,159 @@
+"""A server on 127.0.0.1 that follows a script byte by byte, for answers that no HTTP library would send."""
+
+import asyncio
+import json
+import socket
+import struct
+from collections.abc import Mapping, Sequence
+from enum import Enum, auto
+from typing import Any, NamedTuple, Self, TypeAlias
+
+
+class Act(Enum):
+    """What a script does besides writing bytes and waiting."""
+
+    REQUEST = auto()
+    """Reads one request."""
+    FIN = auto()
+    """Closes the connection."""
+    RESET = auto()
+    """Resets the connection."""
+    STALL = auto()
+    """Sends nothing more until the peer leaves."""
+
+
+REQUEST, FIN, RESET, STALL = Act.REQUEST, Act.FIN, Act.RESET, Act.STALL
+
+Step: TypeAlias = "bytes | float | Act"
+"""Bytes to write, seconds to wait, or an act."""
+
+
+class Request(NamedTuple):
+    """A request as it arrived."""
+
+    line: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class RawServer:
+    """Each connection follows the script of its number; those beyond the last script follow that one."""
+
+    def __init__(self, *scripts: Sequence[Step]) -> None:
+        self.requests: list[Request] = []
+        self.connections = 0
+        self._scripts = scripts
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def open(self) -> int:
+        """Connections whose script has not ended."""
+        return len(self._tasks)
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=2**26, backlog=1024)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=1)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        script = self._scripts[min(self.connections, len(self._scripts) - 1)]
+        self.connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            for step in script:
+                await self._do(step, reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+
+    async def _do(self, step: Step, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        match step:
+            case bytes():
+                writer.write(step)
+                await writer.drain()
+            case Act.REQUEST:
+                self.requests.append(await _read(reader))
+            case Act.FIN:
+                writer.close()
+                await writer.wait_closed()
+            case Act.RESET:
+                connection: socket.socket = writer.get_extra_info("socket")
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                writer.transport.abort()
+            case Act.STALL:
+                await reader.read()
+            case _:
+                await asyncio.sleep(step)
+
+
+async def _read(reader: asyncio.StreamReader) -> Request:
+    head = await reader.readuntil(b"\r\n\r\n")
+    line, *fields = head.decode("latin-1").rstrip("\r\n").split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
+    return Request(line, headers, await reader.readexactly(int(headers.get("content-length", "0"))))
+
+
+# --- what scripts are made of --------------------------------------------------------------------------------------
+
+
+def completion(text: str = "Hello.") -> dict[str, Any]:
+    """A whole reply in OpenAI's format."""
+    message = {"role": "assistant", "content": text}
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    return {"id": "reply-1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
+
+
+def answer(body: Any = None, status: int = 200, headers: Mapping[str, str] | None = None) -> bytes:
+    """A whole answer; a body that is no bytes goes out as JSON, and none is `completion()`."""
+    data = body if isinstance(body, bytes) else json.dumps(completion() if body is None else body).encode()
+    return head(status, {"Content-Type": "application/json", "Content-Length": str(len(data)), **(headers or {})}) + data
+
+
+def head(status: int = 200, headers: Mapping[str, str] | None = None) -> bytes:
+    """The status line and the headers of an answer."""
+    fields = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
+    return f"HTTP/1.1 {status} Said\r\n{fields}\r\n".encode("latin-1")
+
+
+STREAM = head(200, {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"})
+"""The head of a streamed answer, in chunks."""
+
+END = b"0\r\n\r\n"
+"""The end of a body in chunks."""
+
+
+def piece(data: bytes) -> bytes:
+    """`data` as one chunk of a body."""
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+def event(text: str | None = None, finish_reason: str | None = None, **members: Any) -> bytes:
+    """One event of OpenAI's stream, as a chunk of a body."""
+    delta = {} if text is None else {"content": text}
+    choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+    data = {"id": "reply-1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
+    return piece(b"data: " + json.dumps(data | members).encode() + b"\n\n")
+
+
+DONE = piece(b"data: [DONE]\n\n")
+
+WHOLE: tuple[Step, ...] = (STREAM, event("Hel"), event("lo."), event(finish_reason="stop"), DONE + END)
+"""A streamed answer that is in order."""
