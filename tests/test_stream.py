@@ -15,7 +15,7 @@ from anycompletion import (
     InternalServerError,
     StreamInterruptedError,
 )
-from anycompletion.testing import SimulatorServer
+from anycompletion.testing import Fault, SimulatorServer
 from leaks import CASES, Case, Reader, nothing_left
 from rawserver import DONE, END, REQUEST, STALL, STREAM, WHOLE, RawServer, event
 
@@ -26,8 +26,8 @@ every_kind = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 @asynccontextmanager
 async def slow(**options: float) -> AsyncIterator[tuple[SimulatorServer, AsyncCompletion]]:
-    """A server that would talk for ten seconds, and a client for it."""
-    settings = {"chunk_delay": 0.01, "chunks": 1000, **options}
+    """A server that would talk for three seconds, and a client for it."""
+    settings = {"chunk_delay": 0.01, "chunks": 300, **options}
     async with (
         SimulatorServer(**settings) as sim,  # type: ignore[arg-type]
         AsyncCompletion(base_urls=sim.base_urls, api_keys=sim.api_keys) as client,
@@ -169,7 +169,7 @@ async def test_leaving_closes_the_connection_at_once_and_leaves_nothing(leave: L
 async def test_closing_the_client_ends_many_live_streams(case: Case) -> None:
     """Shutting down would hang, or leave readers waiting for ever."""
     async with slow(chunk_delay=0.02) as (sim, client), nothing_left(client):
-        readers = [Reader(begin(client, case)) for _ in range(30)]
+        readers = [Reader(begin(client, case)) for _ in range(15)]
         for reader in readers:
             await reader.has(2)
         async with asyncio.timeout(1):
@@ -182,10 +182,10 @@ async def test_closing_the_client_ends_many_live_streams(case: Case) -> None:
 @pytest.mark.parametrize("whole_client", [False, True])
 async def test_closing_reaches_a_consumer_that_was_busy(case: Case, whole_client: bool) -> None:
     """A consumer that works while its stream is closed would wait for ever when it comes back."""
-    async with slow(chunk_delay=0) as (_, client), nothing_left(client):
+    async with slow(chunk_delay=0.002) as (_, client), nothing_left(client):
         stream = begin(client, case)
         await anext(stream)
-        await asyncio.sleep(0.2)  # all buffers on the way are full now
+        await asyncio.sleep(0.1)  # the queue of a merged stream is full by now
         await (client if whole_client else stream).aclose()
         with pytest.raises(ClientClosedError if whole_client else StreamInterruptedError):
             async with asyncio.timeout(1):
@@ -226,14 +226,14 @@ async def test_closing_reaches_a_stream_that_waits_for_its_headers(case: Case, w
 async def test_closing_reaches_a_stream_that_waits_to_try_again(case: Case, whole_client: bool) -> None:
     """A stream closed between two attempts would send another request."""
     async with slow() as (sim, client), nothing_left(client):
-        sim.faults = "unavailable"  # type: ignore[assignment]
+        sim.faults = Fault.status(429, retry_after=0.3)  # type: ignore[assignment]
         reader = Reader(begin(client, case))
         while len(sim.requests) < case.requests:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
         await (client if whole_client else reader.stream).aclose()
         assert isinstance(await reader.end(0.2), ClientClosedError if whole_client else StreamInterruptedError)
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(0.35)
         assert len(sim.requests) == case.requests
 
 

@@ -33,7 +33,7 @@ from .errors import (
     UnprocessableEntityError,
     UnsupportedParameterError,
 )
-from .options import CallOptions, Cell, CreateParams, Key, OnUnsupported, Params, Secret, Timeout
+from .options import BearerToken, CallOptions, Cell, CreateParams, Key, OnUnsupported, Params, Secret, Timeout
 from .providers import PROVIDERS, Provider, supported_params
 from .records import (
     Annotation,
@@ -98,6 +98,7 @@ __all__ = [
     "Auth",
     "AuthenticationError",
     "BadRequestError",
+    "BearerToken",
     "CallOptions",
     "Cell",
     "ChatCompletion",

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from .chunks import ChatCompletionChunk, ChunkChoice, CustomDelta, Delta, FunctionDelta, ToolCallDelta
+from .lenient import ShapeError
 from .records import (
     Annotation,
     AssistantMessage,
@@ -129,7 +130,7 @@ class _ChoiceState:
         if delta.audio is not None:
             self.audio = _merge_audio(self.audio or {}, delta.audio)
         if delta.annotations is not None:
-            self.annotations = [*(self.annotations or ()), *map(Annotation.from_dict, delta.annotations)]
+            self.annotations = [*(self.annotations or ()), *map(_annotation, delta.annotations)]
         for block in delta.thinking_blocks or ():
             _merge_block(self.thinking, block)
         for block in delta.reasoning_details or ():
@@ -156,8 +157,13 @@ class _ChoiceState:
             call.add(delta.custom)
 
     def _add_logprobs(self, logprobs: Logprobs) -> None:
-        mine = self.logprobs or Logprobs()
-        self.logprobs = Logprobs(_extended(mine.content, logprobs.content), _extended(mine.refusal, logprobs.refusal))
+        mine = self.logprobs = self.logprobs or Logprobs()
+        mine.content = _extended(mine.content, logprobs.content)
+        mine.refusal = _extended(mine.refusal, logprobs.refusal)
+
+    def token_logprobs(self) -> Logprobs | None:
+        mine = self.logprobs
+        return None if mine is None else Logprobs(_extended(None, mine.content), _extended(None, mine.refusal))
 
     def message(self) -> AssistantMessage:
         return AssistantMessage(
@@ -168,32 +174,45 @@ class _ChoiceState:
             None if self.audio is None else Audio(**self.audio),
             self.annotations,
             None if self.reasoning is None else "".join(self.reasoning),
-            list(self.thinking.values()) or None,
-            list(self.details.values()) or None,
+            [dict(block) for block in self.thinking.values()] or None,
+            [dict(block) for block in self.details.values()] or None,
             self.provider_specific,
             role=self.role,
         )
 
 
 def _extended(mine: list[TokenLogprob] | None, more: list[TokenLogprob] | None) -> list[TokenLogprob] | None:
-    return mine if more is None else [*(mine or ()), *more]
+    if mine is None or more is None:
+        return mine if more is None else list(more)
+    mine.extend(more)
+    return mine
+
+
+def _annotation(data: JsonObject) -> Annotation:
+    """One that has an unreadable shape is kept as it came: a citation is no reason to lose a reply."""
+    try:
+        return Annotation.from_dict(data)
+    except ShapeError:
+        return Annotation("", extra=data)
 
 
 def _merge_audio(audio: JsonObject, piece: JsonObject) -> JsonObject:
     for name in ("id", "data", "transcript", "expires_at"):
-        value = piece.get(name)
-        if value is None:
-            continue
-        audio[name] = audio.get(name, "") + value if name in ("data", "transcript") else value
+        value, old = piece.get(name), audio.get(name)
+        if value is not None:
+            appended = name in ("data", "transcript") and isinstance(old, str) and isinstance(value, str)
+            audio[name] = old + value if appended else value
     return audio
 
 
 def _merge_block(blocks: dict[Any, JsonObject], piece: JsonObject) -> None:
     index = piece.get("index")
-    block = blocks.get(index) if index is not None else None
+    if not isinstance(index, (int, str)):
+        index = None, len(blocks)  # a block without one is a block of its own
+    block = blocks.get(index)
     members = {name: value for name, value in piece.items() if name != "index"}
     if block is None:
-        blocks[len(blocks) if index is None else index] = members
+        blocks[index] = members
         return
     for name, value in members.items():
         old = block.get(name)
@@ -257,7 +276,7 @@ class Accumulator:
                     index,
                     state.message(),
                     state.finish_reason,
-                    state.logprobs,
+                    state.token_logprobs(),
                     state.native_finish_reason,
                     extra=dict(state.extra),
                 )

@@ -30,15 +30,17 @@ class Auth:
     header: str = "Authorization"
     prefix: str = "Bearer "
     kind: Literal["header", "none"] = "header"
+    functions_give_tokens: bool = False
+    """Whether an ``async () -> str`` gives a bearer token and not a key (Azure's Entra ID)."""
 
 
 BEARER = Auth()
 NO_AUTH = Auth(kind="none")
 
 
-def header_key(name: str) -> Auth:
+def header_key(name: str, *, functions_give_tokens: bool = False) -> Auth:
     """The key as it is, in a header of its own (``x-api-key``, ``api-key``)."""
-    return Auth(name, "")
+    return Auth(name, "", functions_give_tokens=functions_give_tokens)
 
 
 def check_key(key: str, provider: str) -> str:
@@ -62,8 +64,9 @@ def check_key(key: str, provider: str) -> str:
     return text
 
 
-def sign(scheme: Auth, key: str | None) -> dict[str, str]:
-    """The headers that carry `key`."""
+def sign(scheme: Auth, key: str | None, *, token: bool = False) -> dict[str, str]:
+    """The headers that carry `key`; a bearer token goes as one whatever the scheme."""
     if scheme.kind == "none" or key is None:
         return {}
+    scheme = BEARER if token else scheme
     return {scheme.header: MaskedValue(scheme.prefix + key)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -25,7 +25,7 @@ from .errors import (
 )
 from .framing import SSEFraming
 from .lenient import NotJSONError
-from .options import Secret, Timeout
+from .options import BearerToken, Secret, Timeout
 from .records import ChatCompletion, ChatRequest, ReplyInfo
 from .retry import next_delay, wait_hint
 from .transport import MAX_ERROR_BODY, MAX_JSON, Clocks, Exchange, Pool
@@ -119,10 +119,12 @@ class Call:
         # An event stream in pieces gains nothing from compression and would wait in its buffers.
         headers["Accept-Encoding"] = "identity" if accept == "text/event-stream" else "gzip, deflate"
         if request.carries_key:
-            headers |= sign(self.auth, await self._key())
+            headers |= sign(self.auth, await self._key(), token=self._is_token())
             if self.extra_headers:
                 headers = _override(headers, self.extra_headers)
         self.info.attempts += 1
+        # What an earlier attempt was told is not said of this one.
+        self.info.status_code, self.info.headers, self.info.request_id = None, Headers(), None
         exchange = await self.pool.send(request.method, self._url(request.url), headers, body, self.clocks())
         self.info.status_code = exchange.status
         self.info.headers = exchange.headers
@@ -141,6 +143,9 @@ class Call:
             key = await key()
         self.revealed = check_key(key.reveal() if isinstance(key, Secret) else key, self.target.provider)
         return self.revealed
+
+    def _is_token(self) -> bool:
+        return isinstance(self.key, BearerToken) or (callable(self.key) and self.auth.functions_give_tokens)
 
     def _url(self, url: str) -> str:
         if not self.query:
@@ -279,7 +284,9 @@ class Source:
         "_exchange",
         "_framing",
         "_loop",
+        "_opener",
         "_request",
+        "_told",
         "_tried",
     )
 
@@ -292,6 +299,10 @@ class Source:
         self._delivered = False
         self._error: APIError | None = None
         self._ended = False
+        self._told: CompletionError | None = None
+        """What `close` was told to end with."""
+        self._opener: asyncio.Task[Any] | None = None
+        """The task that sends, or waits to send again."""
         self._tried = 0
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -304,12 +315,27 @@ class Source:
         """Sends the request; returns after a good status."""
         self._loop = asyncio.get_running_loop()
         self._call.start()
-        self._request = await self._call.encoded()
-        await self._open()
+        await self._unless_closed(self._open())
+
+    async def _unless_closed(self, opening: Coroutine[Any, Any, None]) -> None:
+        """Runs `opening` in this task; `close` from elsewhere ends it with the error it was told."""
+        task = self._opener = asyncio.current_task()
+        assert task is not None, "an event loop runs tasks"
+        cancelling = task.cancelling()
+        try:
+            await opening
+        except asyncio.CancelledError:
+            if self._told is None or task.uncancel() > cancelling:
+                raise
+        finally:
+            self._opener = None
+        if self._told is not None:
+            raise self._told
 
     async def _open(self) -> None:
         call = self._call
-        assert self._request is not None
+        if self._request is None:
+            self._request = await call.encoded()
         while True:
             self._tried += 1
             try:
@@ -339,6 +365,8 @@ class Source:
                 except APIError as fault:
                     error = self._error = fault
                     self._ended = False
+                    # Whatever made it short, the provider had begun to work.
+                    error.maybe_billed = error.maybe_billed or isinstance(error, StreamInterruptedError)
                 else:
                     if chunks:
                         self._delivered = True
@@ -349,8 +377,11 @@ class Source:
             if self._delivered:
                 raise self._call.stamped(error)
             self._error = None
-            await self._call.again_or_raise(error, self._tried)
-            await self._open()
+            await self._unless_closed(self._open_again(error))
+
+    async def _open_again(self, error: APIError) -> None:
+        await self._call.again_or_raise(error, self._tried)
+        await self._open()
 
     async def _read(self) -> Sequence[ChatCompletionChunk]:
         exchange, decoder = self._exchange, self._decoder
@@ -424,17 +455,25 @@ class Source:
 
     def close(self, end: CompletionError | None = None) -> None:
         """Closes the connection at once; may be called from any thread, as destructors are."""
-        exchange = self._exchange
-        if exchange is None or (self._ended and end is None):
+        if self._loop is None or (self._ended and end is None):
             return
         try:
             here = asyncio.get_running_loop()
         except RuntimeError:
             here = None
-        if here is self._loop or self._loop is None or self._loop.is_closed():
-            exchange.close(end)
+        if here is self._loop or self._loop.is_closed():
+            self._close(end)
         else:
-            self._loop.call_soon_threadsafe(exchange.close, end)
+            self._loop.call_soon_threadsafe(self._close, end)
+
+    def _close(self, end: CompletionError | None) -> None:
+        if self._told is None:
+            self._told = end
+        if self._exchange is not None:
+            self._exchange.close(end)
+        if self._opener is not None and end is not None:
+            self._opener.cancel()
+            self._opener = None
 
     async def wait_closed(self) -> None:
         """Nothing is left to wait for: closing is immediate."""

@@ -20,7 +20,7 @@ from .call import Call, KeySource, Source, log
 from .dialects import Dialect
 from .errors import ClientClosedError, CompletionError, ConfigurationError
 from .fanout import Merged, gather
-from .options import CallOptions, Cell, CreateParams, Key, OnUnsupported, Secret, Timeout
+from .options import BearerToken, CallOptions, Cell, CreateParams, Key, OnUnsupported, Secret, Timeout
 from .providers import DIALECTS, Provider, check_base_url, directory, find, gate, origin
 from .records import ChatCompletion, ChatRequest, Messages, ReplyInfo, Result
 from .stream import ChunkSource, CompletionStream
@@ -40,6 +40,7 @@ class _Lane:
     row: Provider
     dialect: Dialect
     base_url: str
+    api_version: str | None
     key: KeySource = attrs.field(repr=False)
     pool: Pool
     headers: Mapping[str, str] = attrs.field(repr=False)
@@ -93,6 +94,11 @@ class _Core:
     def _prepare(self, row: Provider) -> _Lane:
         given = self.config["base_urls"].get(row.name)
         url = given or _first_env(row.base_url_env) or row.base_url
+        if not url:
+            looked = " or ".join(row.base_url_env) or "base_urls"
+            raise ConfigurationError(
+                f"no base URL for {row.name}: set {looked}, or pass base_urls={{{row.name!r}: ...}}", provider=row.name
+            )
         headers = {"User-Agent": _USER_AGENT, **row.headers}
         for name, variables in row.headers_env.items():
             value = _first_env(variables)
@@ -102,6 +108,7 @@ class _Core:
             row,
             DIALECTS[row.dialect],
             check_base_url(url, allow_http=row.allow_http, param=f"base_urls[{row.name!r}]"),
+            row.api_version or _first_env(row.api_version_env),
             self._key(row),
             Pool(session=self.config["session"], proxy=self.config["proxy"], ssl_context=self.config["ssl_context"]),
             headers,
@@ -112,6 +119,9 @@ class _Core:
         key = self.config["api_keys"].get(row.name)
         if key is not None:
             return Secret(key) if isinstance(key, str) else key
+        token = _first_env(row.token_env)
+        if token is not None:
+            return BearerToken(token)
         found = _first_env(row.key_env)
         return None if found is None else Secret(found)
 
@@ -384,7 +394,7 @@ class AsyncCompletion:
             model=model,
             base_url=base_url,
             path=row.path,
-            api_version=settings.get("api_version", row.api_version),
+            api_version=settings.get("api_version") or lane.api_version,
             stream=stream,
             quirks=row.quirks,
             on_unsupported=settings["on_unsupported"],
@@ -445,7 +455,7 @@ def _key_and_url(lane: _Lane, settings: Mapping[str, Any]) -> tuple[KeySource, s
             provider=row.name,
         )
     if lane.key is None and not row.key_optional:
-        looked = " or ".join(row.key_env)
+        looked = " or ".join((*row.token_env, *row.key_env))
         raise ConfigurationError(
             f"no API key for {row.name}: set {looked or 'one'}, or pass api_keys={{{row.name!r}: ...}}",
             provider=row.name,

@@ -13,14 +13,14 @@ import operator
 from collections.abc import Awaitable, Callable, Sequence
 
 from .chunks import ChatCompletionChunk
-from .errors import CompletionError
+from .errors import ClientClosedError, CompletionError
 from .records import ChatCompletion, Choice, ReplyInfo, Usage
 from .stream import ChunkSource
 
 Keep = Callable[["asyncio.Task[None]"], None]
 """Takes a strong reference to a task for as long as it runs."""
 
-_QUEUED = 4
+_AHEAD = 4
 """Lists of chunks a branch may be ahead of the consumer."""
 
 
@@ -96,12 +96,14 @@ async def gather(runs: Sequence[Callable[[], Awaitable[ChatCompletion]]]) -> Cha
 class Merged:
     """Several streamed calls as one source of chunks; branch k's chunks are choice k."""
 
-    __slots__ = ("_keep", "_loop", "_open_branches", "_queue", "_sources", "_tasks", "_usages", "info")
+    __slots__ = ("_keep", "_loop", "_open_branches", "_queue", "_room", "_sources", "_tasks", "_usages", "info")
 
     def __init__(self, sources: Sequence[ChunkSource], keep: Keep) -> None:
         self._sources = sources
         self._keep = keep
-        self._queue: asyncio.Queue[_Item] = asyncio.Queue(maxsize=_QUEUED * len(sources))
+        self._queue: asyncio.Queue[_Item] = asyncio.Queue()
+        # Chunks need room, so that the queue is bounded; the word that a branch ended needs none and always gets in.
+        self._room = asyncio.Semaphore(_AHEAD * len(sources))
         self._tasks: list[asyncio.Task[None]] = []
         self._usages: list[Usage | None] = [None] * len(sources)
         self._open_branches = len(sources)
@@ -130,7 +132,7 @@ class Merged:
             raise fault
         self._refresh_info()
         for index, source in enumerate(self._sources):
-            task = self._loop.create_task(_pump(index, source, self._queue))
+            task = self._loop.create_task(_pump(index, source, self._queue, self._room))
             self._keep(task)
             self._tasks.append(task)
 
@@ -151,6 +153,7 @@ class Merged:
                 case None:
                     self._open_branches -= 1
                 case chunks:
+                    self._room.release()
                     kept = [chunk for chunk in chunks if self._renumbered(chunk, index)]
                     if kept:
                         return kept
@@ -189,15 +192,20 @@ class Merged:
 _Item = tuple[int, "Sequence[ChatCompletionChunk] | BaseException | None"]
 
 
-async def _pump(index: int, source: ChunkSource, queue: asyncio.Queue[_Item]) -> None:
+async def _pump(index: int, source: ChunkSource, queue: asyncio.Queue[_Item], room: asyncio.Semaphore) -> None:
     """Carries one branch's chunks to the queue; its failure travels the same way."""
     try:
         while (chunks := await source.next()) is not None:
-            await queue.put((index, chunks))
+            await room.acquire()
+            queue.put_nowait((index, chunks))
     except CompletionError as error:
-        await queue.put((index, error))
+        queue.put_nowait((index, error))
+    except asyncio.CancelledError:
+        # The client cancels its branches when it is closed; a consumer that comes later must not wait for them.
+        queue.put_nowait((index, ClientClosedError("the client was closed while this stream was under way")))
+        raise
     else:
-        await queue.put((index, None))
+        queue.put_nowait((index, None))
     finally:
         source.close()
 
@@ -211,9 +219,7 @@ def _end(
     for task in tasks:
         task.cancel()
     for source in sources:
-        source.close()
+        source.close(end)
     if end is not None:
         # A consumer that waits for the next chunk must learn that none will come.
-        while queue.full():
-            queue.get_nowait()
         queue.put_nowait((0, end))

@@ -29,9 +29,10 @@ class SSEFraming:
         self._pieces: list[bytes] = []
         """The line whose end has not arrived."""
         self._data: list[bytes] = []
-        """The data lines of the event that no blank line has ended."""
+        """The values of the data lines of the event that no blank line has ended."""
         self._name = ""
         self._size = 0
+        """Bytes of its data lines, and of the line whose end has not arrived."""
         self._skip_lf = False
         self.fault: APIResponseError | None = None
         """Set when an event was longer than the limit; what came before it was still given."""
@@ -97,6 +98,7 @@ class SSEFraming:
             self._grow(len(piece))
 
     def _grow(self, size: int) -> None:
+        # Whole lines count, not their values alone: what has arrived of a line does not tell what it will be.
         self._size += size
         if self._size > self._limit:
             raise APIResponseError(f"an event of the stream is longer than {self._limit} bytes")
@@ -117,10 +119,12 @@ class SSEFraming:
             self._name = ""
             self._size = 0
             return
+        self._grow(len(line))
         field, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if field == b"data":
-            self._grow(len(value) + 1)
             self._data.append(value)
-        elif field == b"event":
+            return
+        self._size -= len(line)  # only data is kept
+        if field == b"event":
             self._name = value.decode("utf-8", "replace")

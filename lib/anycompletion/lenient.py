@@ -10,6 +10,9 @@ import json
 import re
 from typing import Any, cast
 
+_LARGEST = 10**300
+"""Integers beyond it are no floats."""
+
 
 class ShapeError(ValueError):
     """A provider's value has the wrong type; `.path` says where."""
@@ -65,7 +68,7 @@ def opt_float(value: object, path: str) -> float | None:
     """The number at `path`, or None for null."""
     if value is None or type(value) is float:
         return value
-    if type(value) is int:
+    if type(value) is int and abs(value) <= _LARGEST:
         return float(value)
     raise ShapeError(path, "a number", value)
 

@@ -58,7 +58,7 @@ class Secret:
         return self._reveal()
 
     def __repr__(self) -> str:
-        return "Secret(***)"
+        return f"{type(self).__name__}(***)"
 
     __str__ = __repr__
 
@@ -79,6 +79,12 @@ class Secret:
 
     def __reduce__(self) -> Any:
         raise TypeError("a Secret does not pickle; pass the key through the environment or an async callable")
+
+
+class BearerToken(Secret):
+    """A token that goes as ``Authorization: Bearer`` to providers whose keys go in a header of their own."""
+
+    __slots__ = ()
 
 
 Key: TypeAlias = "str | Secret | Callable[[], Awaitable[str]]"

@@ -36,16 +36,16 @@ def wait_hint(headers: Mapping[str, str]) -> float | None:
     """How long the provider asks to wait, in seconds: `retry-after-ms`, else `retry-after` (a number or a date).
 
     A date counts from the response's own `Date`, because the local clock may be wrong. Anything that is no sensible
-    wait (NaN, negative, unreadable) is no hint.
+    wait (zero, NaN, negative, unreadable) is no hint.
     """
     milliseconds = _number(headers.get("retry-after-ms"))
-    if milliseconds is not None:
+    if milliseconds:
         return milliseconds / 1000
     text = headers.get("retry-after")
     if text is None:
         return None
     number = _number(text)
-    return number if number is not None else _until(text, headers.get("date"))
+    return (number if number is not None else _until(text, headers.get("date"))) or None
 
 
 def _number(text: str | None) -> float | None:

@@ -140,9 +140,23 @@ class CompletionStream:
         """
         if self._opened:
             return
-        if self._closed:
-            raise StreamInterruptedError("the stream was closed before it was sent")
-        self._opened = True
+        self._take()
+        try:
+            await self._open()
+        finally:
+            self._reading = False
+
+    def _take(self) -> None:
+        if self._reading:
+            raise RuntimeError("two tasks use this stream at the same time; give each a stream of its own")
+        self._reading = True
+
+    async def _open(self) -> None:
+        if self._opened:
+            return
+        if self._error is not None:
+            raise self._error
+        self._check_not_closed()
         if self._observer is not None:
             self._observer.before()
         try:
@@ -153,19 +167,22 @@ class CompletionStream:
         except BaseException:
             self.close()
             raise
+        self._opened = True
+        self._check_not_closed()
+
+    def _check_not_closed(self) -> None:
+        if self._closed:
+            raise self._interrupted("the stream was closed before its end")
 
     async def _fill(self) -> None:
-        if self._reading:
-            raise RuntimeError("two tasks iterate this stream at the same time; give each a stream of its own")
         if self._finished:
             raise StopAsyncIteration
         if self._error is not None:
             raise self._error
-        if self._closed:
-            raise self._interrupted("the stream was closed before its end")
-        self._reading = True
+        self._check_not_closed()
+        self._take()
         try:
-            await self.open()
+            await self._open()
             chunks = await self._source.next()
         except CompletionError as error:
             if self._error is None:

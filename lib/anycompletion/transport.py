@@ -111,6 +111,13 @@ class _Watch:
             self._handle.cancel()
             self._handle = None
 
+    def give_up(self) -> None:
+        """Ends the wait for the headers, whatever the clocks say."""
+        self.stop()
+        if self.task is not None and self.expired is None:
+            self.expired = "close"
+            self.task.cancel()
+
     def overdue(self) -> str | None:
         """The clock that has run out, if one has."""
         limit = self.limit()
@@ -326,6 +333,8 @@ class Pool:
         self._live: set[Exchange] = set()
         self._timeouts: dict[float | None, aiohttp.ClientTimeout] = {}
         self._pauses: set[asyncio.Future[None]] = set()
+        self._waits: set[_Watch] = set()
+        """Of requests whose headers have not arrived."""
         self._closed = False
 
     def __repr__(self) -> str:
@@ -359,12 +368,14 @@ class Pool:
         session = self._open()
         watch = _Watch(loop, clocks, task)
         watch.set()
+        self._waits.add(watch)
         try:
             return await self._send(session, method, url, headers, body, watch, task)
         except BaseException:
             watch.stop()
             raise
         finally:
+            self._waits.discard(watch)
             if self._connector is not None:
                 self._connector.fresh.discard(task)
                 self._connector.must_be_fresh.discard(task)
@@ -477,6 +488,9 @@ class Pool:
         for exchange in tuple(self._live):
             # Closing the session alone would leave readers waiting for ever.
             exchange.close(_closed_error())
+        for watch in self._waits:
+            # Nor would a task notice that is still connecting.
+            watch.give_up()
         for waiter in self._pauses:
             _wake(waiter)
         session, self._session = self._session, None

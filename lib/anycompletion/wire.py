@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 import attrs
 
 from .errors import UnsupportedParameterError
-from .options import OnUnsupported
+from .options import Cell, OnUnsupported
 
 
 class Headers(Mapping[str, str]):
@@ -59,8 +59,28 @@ class Quirks:
 
     include_usage: bool = True
     """Send ``stream_options.include_usage`` on streams that did not say otherwise."""
-    reasoning_content: bool = False
-    """Send `reasoning_content` of earlier assistant turns back."""
+    reasoning: str | None = None
+    """The member in which `reasoning_content` of earlier assistant turns goes back; None: it does not."""
+    reasoning_details: bool = False
+    """Send `reasoning_details` of earlier assistant turns back."""
+    functions_as_tools: bool = False
+    """The server has no functions: they are said as tools, and the answer is told in the form that was asked."""
+    only_max_tokens: bool = False
+    """The server knows `max_tokens` and not `max_completion_tokens`."""
+    developer_role: bool = True
+    """The server knows the role developer; where not, it is said as system."""
+    deployments: bool = False
+    """Azure's addresses: the deployment and the API version stand in the URL."""
+
+    def cells(self) -> dict[str, Cell]:
+        """What these quirks change in the parameter table, so that the table says what the encoder does."""
+        cells: dict[str, Cell] = {}
+        if self.functions_as_tools:
+            cells["functions"] = Cell("mapped", note="tools")
+            cells["function_call"] = Cell("mapped", note="tool_choice")
+        if self.only_max_tokens:
+            cells["max_completion_tokens"] = Cell("mapped", minimum=1, note="max_tokens")
+        return cells
 
 
 @attrs.define(kw_only=True, eq=False)

@@ -104,10 +104,14 @@ def of_anthropic(message: BaseModel) -> Facts:
 
 
 def _sendable(blocks: list[Facts]) -> Iterator[Facts]:
-    """What the next request must hold: no empty text, which Anthropic refuses, and no caller where it is the default."""
+    """Blocks as the next request may hold them: Anthropic refuses empty text; a direct caller is the default."""
     for block in blocks:
         if block.get("text") != "":
-            yield {name: item for name, item in block.items() if (name, item) != ("caller", {"type": "direct"})}
+            yield _without_default(block)
+
+
+def _without_default(block: Facts) -> Facts:
+    return {name: item for name, item in block.items() if (name, item) != ("caller", {"type": "direct"})}
 
 
 def _canonical(value: Any) -> str:
@@ -199,7 +203,8 @@ def _sent_back(message: AssistantMessage) -> Any:
     assert encoded.body is not None
     turns = encoded.body["messages"][1:]
     content = turns[0]["content"] if turns else []
-    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+    blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    return [_without_default(block) for block in blocks]
 
 
 # --- errors -------------------------------------------------------------------------------------------------------

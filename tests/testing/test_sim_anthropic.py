@@ -140,7 +140,8 @@ async def test_json_fits_its_schema(anthropic: AsyncAnthropic, options: Any) -> 
 @pytest.mark.parametrize("kind", [{"type": "enabled", "budget_tokens": 1024}, {"type": "adaptive"}])
 async def test_thinking_comes_first_and_signed(anthropic: AsyncAnthropic, kind: Any, display: str) -> None:
     """Thinking could not be tested."""
-    async with anthropic.messages.stream(**ASK, thinking={**kind, "display": display}) as stream:
+    thinking: Any = {**kind, "display": display}
+    async with anthropic.messages.stream(**ASK, thinking=thinking) as stream:
         reply = await stream.get_final_message()
     first, second = reply.content
     assert first.type == "thinking"

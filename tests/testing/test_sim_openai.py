@@ -212,7 +212,9 @@ async def test_a_tool_call_and_its_result_make_a_conversation(openai: AsyncOpenA
 async def test_streamed_arguments_come_in_pieces(openai: AsyncOpenAI) -> None:
     """A client that takes the first fragment for the whole would pass."""
     async with openai.chat.completions.stream(model=MODEL, messages=KNOCK, tools=TOOLS[1:]) as stream:
-        fragments = [event.arguments_delta async for event in stream if event.type.endswith("arguments.delta")]
+        fragments = [
+            event.arguments_delta async for event in stream if event.type == "tool_calls.function.arguments.delta"
+        ]
         reply = await stream.get_final_completion()
     (call,) = reply.choices[0].message.tool_calls or []
     assert call.id.startswith("call_")

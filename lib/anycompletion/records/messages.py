@@ -322,7 +322,10 @@ class AssistantMessage(Record):
         return cls(
             _reply_content(source.get("content"), f"{path}.content"),
             opt_text(source.get("refusal"), f"{path}.refusal"),
-            [ToolCall.from_dict(call, f"{path}.tool_calls[{i}]") for i, call in enumerate(array(calls, path))]
+            [
+                ToolCall.from_dict(call, f"{path}.tool_calls[{i}]")
+                for i, call in enumerate(array(calls, f"{path}.tool_calls"))
+            ]
             if calls
             else None,
             None if function_call is None else FunctionCall.from_dict(function_call, f"{path}.function_call"),
@@ -339,7 +342,7 @@ class AssistantMessage(Record):
             if annotations is None
             else [
                 Annotation.from_dict(item, f"{path}.annotations[{i}]")
-                for i, item in enumerate(array(annotations, path))
+                for i, item in enumerate(array(annotations, f"{path}.annotations"))
             ],
             opt_text(source.get("reasoning_content"), f"{path}.reasoning_content"),
             _objects(source.get("thinking_blocks"), f"{path}.thinking_blocks"),

@@ -119,6 +119,7 @@ class Usage(Record):
     def from_dict(cls, data: object, path: str = "usage") -> "Usage":
         """Reads OpenAI's JSON leniently."""
         source = obj(data, path)
+        cost: Any = source.get("cost")  # Perplexity tells an object of costs, which is kept as it is
         prompt = opt_obj(source.get("prompt_tokens_details"), f"{path}.prompt_tokens_details")
         completion = opt_obj(source.get("completion_tokens_details"), f"{path}.completion_tokens_details")
         return cls(
@@ -137,8 +138,8 @@ class Usage(Record):
                 **_counts(completion, _COMPLETION_FIELDS, f"{path}.completion_tokens_details"),
                 extra=rest(completion, _COMPLETION_DETAILS),
             ),
-            opt_float(source.get("cost"), f"{path}.cost"),
-            extra=rest(source, _USAGE),
+            None if isinstance(cost, dict) else opt_float(cost, f"{path}.cost"),
+            extra=rest(source, _USAGE_BUT_COST if isinstance(cost, dict) else _USAGE),
         )
 
     def __add__(self, other: "Usage") -> "Usage":
@@ -180,15 +181,16 @@ class Choice(Record):
     def from_dict(cls, data: object, path: str = "choice", index: int = 0) -> "Choice":
         """Reads OpenAI's JSON leniently; a choice without an index has its place in the list."""
         source = obj(data, path)
-        logprobs = source.get("logprobs")
+        logprobs: Any = source.get("logprobs")
+        odd = isinstance(logprobs, float)  # OpenRouter passes a bare number on from some servers
         at = opt_int(source.get("index"), f"{path}.index")
         return cls(
             index if at is None else at,
             AssistantMessage.from_dict(source.get("message") or {}, f"{path}.message"),
             opt_text(source.get("finish_reason"), f"{path}.finish_reason"),
-            None if logprobs is None else Logprobs.from_dict(logprobs, f"{path}.logprobs"),
+            None if logprobs is None or odd else Logprobs.from_dict(logprobs, f"{path}.logprobs"),
             opt_text(source.get("native_finish_reason"), f"{path}.native_finish_reason"),
-            extra=rest(source, _CHOICE),
+            extra=rest(source, _CHOICE_BUT_LOGPROBS if odd else _CHOICE),
         )
 
     def to_dict(self) -> JsonObject:
@@ -328,12 +330,14 @@ class Result:
 # --- rate-limit headers
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)", re.ASCII)
+_LONGEST = 64
+"""Characters of a header that may be a number; whoever sends more sends something else, and searching it takes time."""
 _UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def seconds(value: str | None) -> float | None:
     """A duration as rate-limit headers write it: "12ms", "6m0s", "1.5"; None if it is none of these."""
-    if value is None or not value.isascii():
+    if value is None or not value.isascii() or len(value) > _LONGEST:
         return None
     value = value.strip()
     try:
@@ -367,4 +371,5 @@ _LOGPROBS, _TOKEN, _USAGE, _CHOICE = names(Logprobs), names(TokenLogprob), names
 _PROMPT_DETAILS, _COMPLETION_DETAILS = names(PromptTokensDetails), names(CompletionTokensDetails)
 _PROMPT_FIELDS = tuple(a.name for a in attrs.fields(PromptTokensDetails) if a.name != "extra")
 _COMPLETION_FIELDS = tuple(a.name for a in attrs.fields(CompletionTokensDetails) if a.name != "extra")
+_USAGE_BUT_COST, _CHOICE_BUT_LOGPROBS = _USAGE - {"cost"}, _CHOICE - {"logprobs"}
 _COMPLETION = names(ChatCompletion)

@@ -89,11 +89,11 @@ class LoopbackServer:
     async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
 
-    async def respond(self, request: web.Request, record: RecordedRequest) -> web.StreamResponse:
+    async def _respond(self, request: web.Request, record: RecordedRequest) -> web.StreamResponse:
         """Answers one request; what subclasses are for."""
         raise NotImplementedError
 
-    def provider_of(self, path: str) -> str:
+    def _provider_of(self, path: str) -> str:
         """The provider that a path belongs to; empty for none."""
         raise NotImplementedError
 
@@ -101,7 +101,7 @@ class LoopbackServer:
         record = await self._record(request)
         self._live[record] = request
         try:
-            return await self.respond(request, record)
+            return await self._respond(request, record)
         except (asyncio.CancelledError, ConnectionError):
             record.closed_by_client = not self._closing and not record.ended.is_set()
             raise
@@ -112,7 +112,7 @@ class LoopbackServer:
     async def _record(self, request: web.Request) -> RecordedRequest:
         raw = await request.read()
         record = RecordedRequest(
-            provider=self.provider_of(request.path),
+            provider=self._provider_of(request.path),
             method=request.method,
             path=request.path,
             query=dict(request.query),

@@ -168,12 +168,12 @@ class ReplayServer(LoopbackServer):
             raise KeyError(name)
         return f"{self.url}/{quote(name, safe='')}"
 
-    def provider_of(self, path: str) -> str:
+    def _provider_of(self, path: str) -> str:
         """The provider whose recording a path asks for; empty for none."""
         recording = self._recording(path)
         return "" if recording is None else recording.provider
 
-    async def respond(self, request: web.Request, record: RecordedRequest) -> web.StreamResponse:
+    async def _respond(self, request: web.Request, record: RecordedRequest) -> web.StreamResponse:
         """Answers one request with the recording that its path names."""
         recording = self._recording(record.path)
         if recording is None:

@@ -77,7 +77,7 @@ class SimulatorServer(LoopbackServer):
                 raise ValueError(f"{name} must not be negative, got {value}")
         if chunks is not None and chunks < 1:
             raise ValueError(f"chunks must be at least 1, got {chunks}")
-        self.reply = reply
+        self.reply: Reply | None = reply
         self.latency = latency
         self.chunk_delay = chunk_delay
         self.chunks = chunks
@@ -107,12 +107,12 @@ class SimulatorServer(LoopbackServer):
         """Provider name → the one key the simulator accepts. They are no secrets."""
         return {name: wire.api_key for name, wire in FORMATS.items()}
 
-    def provider_of(self, path: str) -> str:
+    def _provider_of(self, path: str) -> str:
         """The provider that a path belongs to; empty for none."""
         name = path.split("/", 2)[1]
         return name if name in FORMATS else ""
 
-    async def respond(self, request: web.Request, record: RecordedRequest) -> web.StreamResponse:
+    async def _respond(self, request: web.Request, record: RecordedRequest) -> web.StreamResponse:
         """Answers one request in its provider's format."""
         wire = FORMATS.get(record.provider)
         if wire is None:

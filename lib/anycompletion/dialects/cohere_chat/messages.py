@@ -1,0 +1,245 @@
+"""Messages as Cohere's turns: one system turn first, calls and results by id; drops nothing silently.
+
+https://docs.cohere.com/reference/chat
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, assert_never, cast
+
+from ... import convert
+from ...errors import InvalidRequestError
+from ...records import (
+    AssistantMessage,
+    AudioPart,
+    Content,
+    CustomMessage,
+    CustomPart,
+    DeveloperMessage,
+    FilePart,
+    FunctionCall,
+    FunctionMessage,
+    ImagePart,
+    JsonObject,
+    Message,
+    Part,
+    RefusalPart,
+    SystemMessage,
+    TextPart,
+    ToolCall,
+    ToolMessage,
+    UserMessage,
+)
+from ...wire import Report
+
+NATIVE = "cohere"
+"""The key of `provider_specific_fields` that holds what OpenAI's fields have no room for."""
+
+_DETAILS = (None, "auto", "low", "high")
+
+
+def conversation(messages: Iterable[Message], report: Report) -> list[JsonObject]:
+    """The `messages` of Cohere's body.
+
+    Raises:
+        InvalidRequestError: a message cannot be said; `.param` names the place.
+    """
+    turns = _Turns(report)
+    for index, message in enumerate(messages):
+        turns.add(message, index)
+    return turns.finished()
+
+
+def given(extra: JsonObject) -> JsonObject:
+    """Members that go onto a native object as they are. A null asks for nothing, and is mostly OpenAI's."""
+    return {name: value for name, value in extra.items() if value is not None} if extra else extra
+
+
+class _Turns:
+    """The conversation so far."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._system: list[JsonObject] = []
+        self._turns: list[JsonObject] = []
+        self._unanswered: dict[str, str] = {}
+        """Ids of calls without a result → names, in order; legacy results know the name only."""
+        self._leading = True
+
+    def add(self, message: Message, index: int) -> None:
+        path = f"messages[{index}]"
+        match message:
+            case SystemMessage() | DeveloperMessage():
+                self._instruct(message, path)
+                return
+            case UserMessage():
+                self._refuse_name(message.name, path)
+                content = self._content(message.content, path, images=True)
+                self._turns.append({"role": "user", "content": content} | given(message.extra))
+            case AssistantMessage():
+                self._refuse_name(message.name, path)
+                self._say_assistant(message, index)
+            case ToolMessage():
+                # A name here only repeats what the id says.
+                self._answer(message.tool_call_id, message.content, message.extra, path)
+            case FunctionMessage():
+                self._answer(self._call_of(message.name, path), message.content or "", message.extra, path)
+            case CustomMessage():
+                self._turns.append(convert.to_wire(message))
+            case _:
+                assert_never(message)
+        self._leading = False
+
+    def finished(self) -> list[JsonObject]:
+        return [*_joined(self._system), *self._turns]
+
+    def _instruct(self, message: SystemMessage | DeveloperMessage, path: str) -> None:
+        if not self._leading:
+            self._report.unsupported(f"{path}.role", "Cohere takes instructions before the first message only")
+            return
+        self._refuse_name(message.name, path)
+        content = self._content(message.content, path, images=False)
+        if content:
+            self._system.append({"role": "system", "content": content} | given(message.extra))
+
+    def _refuse_name(self, name: str | None, path: str) -> None:
+        if name is not None:
+            self._report.unsupported(f"{path}.name", "Cohere's messages have no names; say it in the text")
+
+    def _answer(self, call_id: str, content: Content, extra: JsonObject, path: str) -> None:
+        self._unanswered.pop(call_id, None)
+        said = self._content(content, path, images=False)
+        self._turns.append({"role": "tool", "tool_call_id": call_id, "content": said} | given(extra))
+
+    def _call_of(self, name: str, path: str) -> str:
+        for call_id, called in self._unanswered.items():
+            if called == name:
+                return call_id
+        raise InvalidRequestError(f"{path}.name: answers no earlier call of that function", param=f"{path}.name")
+
+    # --- the assistant's turns ---
+
+    def _say_assistant(self, message: AssistantMessage, index: int) -> None:
+        path = f"messages[{index}]"
+        native = _native_fields(message, f"{path}.provider_specific_fields.{NATIVE}")
+        calls = self._calls(message, index)
+        fields = {
+            "content": native.get("content") or self._content(message.content or message.refusal or "", path),
+            "tool_calls": calls,
+            "tool_plan": native.get("tool_plan"),
+            "citations": native.get("citations"),
+        }
+        turn = {name: value for name, value in fields.items() if value} | given(message.extra)
+        self._note_losses(message, native, path)
+        if not turn:
+            self._report.note(f"{path} left out: it says nothing, which Cohere refuses")
+            return
+        self._turns.append({"role": "assistant"} | turn)
+        for call in calls:
+            self._unanswered[call["id"]] = call["function"]["name"]
+
+    def _calls(self, message: AssistantMessage, index: int) -> list[JsonObject]:
+        path = f"messages[{index}]"
+        if message.tool_calls:
+            return [_tool_call(call, f"{path}.tool_calls[{j}]") for j, call in enumerate(message.tool_calls)]
+        if message.function_call is None:
+            return []
+        # The legacy form has no ids; the place in the conversation is one that stays when the conversation grows.
+        return [_call(f"function_call_{index}", message.function_call)]
+
+    def _note_losses(self, message: AssistantMessage, native: Mapping[str, Any], path: str) -> None:
+        note = self._report.note
+        if message.refusal and message.content:
+            note(f"{path}.refusal left out: the message has content")
+        if "content" not in native and (message.reasoning_content or message.thinking_blocks):
+            note(f"{path}.reasoning_content left out: it is not the thinking of a Cohere model")
+        if message.audio is not None:
+            note(f"{path}.audio left out: Cohere takes no audio")
+        if message.tool_calls and message.function_call is not None:
+            note(f"{path}.function_call left out: the message has tool_calls")
+        elif native.get("tool_calls"):
+            note(f"{path}: only the call in function_call sent: the legacy form answers no other")
+
+    # --- content ---
+
+    def _content(self, content: Content, path: str, *, images: bool = False) -> str | list[JsonObject]:
+        if isinstance(content, str):
+            return content
+        parts = (self._part(part, f"{path}.content[{i}]", images) for i, part in enumerate(content))
+        return [part for part in parts if part is not None]
+
+    def _part(self, part: Part, path: str, images: bool) -> JsonObject | None:
+        match part:
+            case TextPart():
+                return {"type": "text", "text": part.text} | given(part.extra)
+            case RefusalPart():
+                return {"type": "text", "text": part.refusal} | given(part.extra)
+            case ImagePart():
+                return self._image(part, path, images)
+            case AudioPart():
+                self._report.unsupported(path, "Cohere takes no audio")
+            case FilePart():
+                self._report.unsupported(path, "Cohere takes no files; pass texts as documents in extra_body")
+            case CustomPart():
+                native: JsonObject = convert.to_wire(part)
+                return native
+            case _:
+                assert_never(part)
+        return None
+
+    def _image(self, part: ImagePart, path: str, allowed: bool) -> JsonObject | None:
+        if not allowed:
+            self._report.unsupported(path, "Cohere takes images in user messages only")
+            return None
+        image = part.image_url
+        native: JsonObject = {"url": image.url}
+        if image.detail not in _DETAILS:
+            self._report.unsupported(f"{path}.image_url.detail", "Cohere's levels of detail are auto, low and high")
+        elif image.detail is not None:
+            native["detail"] = image.detail
+        return {"type": "image_url", "image_url": native | given(image.extra)} | given(part.extra)
+
+
+def _joined(system: list[JsonObject]) -> list[JsonObject]:
+    """One system turn out of several: texts with a blank line between, or all parts where one has more than text."""
+    if len(system) < 2:
+        return system
+    merged = {name: value for turn in system for name, value in turn.items()}
+    parts = [_as_parts(turn["content"]) for turn in system]
+    if all(part.keys() == {"type", "text"} for turn in parts for part in turn):
+        merged["content"] = "\n\n".join("".join(part["text"] for part in turn) for turn in parts)
+    else:
+        merged["content"] = [part for turn in parts for part in turn]
+    return [merged]
+
+
+def _as_parts(content: str | list[JsonObject]) -> list[JsonObject]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
+
+
+def _native_fields(message: AssistantMessage, path: str) -> Mapping[str, Any]:
+    native: object = (message.provider_specific_fields or {}).get(NATIVE)
+    if native is None:
+        return {}
+    if not isinstance(native, Mapping):
+        raise InvalidRequestError(f"{path}: expected an object", param=path)
+    fields = cast("Mapping[str, Any]", native)
+    for name in ("content", "citations"):
+        value: object = fields.get(name)
+        items = cast("Sequence[object]", value if isinstance(value, (list, tuple)) else [value])
+        if value is not None and not all(isinstance(item, Mapping) for item in items):
+            raise InvalidRequestError(f"{path}.{name}: expected a list of objects", param=f"{path}.{name}")
+    return fields
+
+
+def _tool_call(call: ToolCall, path: str) -> JsonObject:
+    if call.custom is not None:
+        raise InvalidRequestError(f"{path}: Cohere has no custom tools, only functions", param=path)
+    # Some servers number the calls of whole replies.
+    return _call(call.id, call.function) | {name: item for name, item in given(call.extra).items() if name != "index"}
+
+
+def _call(call_id: str, function: FunctionCall) -> JsonObject:
+    said = {"name": function.name, "arguments": function.arguments or "{}"} | given(function.extra)
+    return {"id": call_id, "type": "function", "function": said}

@@ -1,0 +1,46 @@
+"""`reasoning_effort` and `thinking` as Cohere's switch for thinking; decides nothing else.
+
+https://docs.cohere.com/docs/reasoning
+
+Cohere's models think or do not, up to a budget if one is given; there are no levels. An effort other than ``none``
+therefore switches thinking on and sets no budget: any number would be ours, and would cut the model short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...records import JsonObject
+from ...wire import Report
+
+_TYPES = ("enabled", "disabled")
+
+
+def reasoning(effort: str | None, thinking: Mapping[str, Any] | None, report: Report) -> JsonObject | None:
+    """Cohere's `thinking`; an explicit one wins over an effort.
+
+    Raises:
+        UnsupportedParameterError: `thinking` asks for a type that Cohere does not have, under the policy "raise".
+    """
+    if thinking is not None:
+        if effort is not None:
+            report.note("reasoning_effort left out: thinking was given, and wins")
+        return _explicit(thinking, report)
+    if effort is None:
+        return None
+    if effort == "none":
+        return {"type": "disabled"}
+    report.note(f"reasoning_effort {effort!r} sent as thinking enabled: Cohere has no levels of effort")
+    return {"type": "enabled"}
+
+
+def _explicit(thinking: Mapping[str, Any], report: Report) -> JsonObject | None:
+    kind = thinking.get("type")
+    if kind is not None and kind not in _TYPES:
+        report.unsupported("thinking.type", f"Cohere's thinking is {' or '.join(_TYPES)}, not {kind!r}")
+        return None
+    native = {name: value for name, value in thinking.items() if name != "budget_tokens"}
+    if "budget_tokens" in thinking:
+        native.setdefault("token_budget", thinking["budget_tokens"])
+    return native

@@ -1,0 +1,29 @@
+"""OpenAI's column of the parameter table, and all that is added to a body nobody asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...options import NATIVE, Cell, Table, refused
+from ...records import PARAM_NAMES
+
+NAME = "openai_chat"
+PATH = "/chat/completions"
+
+DEFAULTS: Mapping[str, Any] = {"stream_options": {"include_usage": True}}
+"""All that is added to a body nobody asked for, on streams only: a stream's usage is free."""
+
+PARAMS: Table = {
+    **dict.fromkeys(PARAM_NAMES, NATIVE),
+    "temperature": Cell("native", minimum=0, maximum=2),
+    "top_p": Cell("native", minimum=0, maximum=1),
+    "n": Cell("native", minimum=1, maximum=128),
+    "stop": Cell("native", max_items=4),
+    "max_tokens": Cell("native", minimum=1),
+    "max_completion_tokens": Cell("native", minimum=1),
+    "presence_penalty": Cell("native", minimum=-2, maximum=2),
+    "frequency_penalty": Cell("native", minimum=-2, maximum=2),
+    "top_logprobs": Cell("native", minimum=0, maximum=20),
+    "thinking": refused("OpenAI has no thinking budget; use reasoning_effort"),
+}

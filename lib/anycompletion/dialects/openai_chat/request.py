@@ -1,0 +1,103 @@
+"""Chat requests → OpenAI's body: what the caller wrote, the row's quirks, and the declared defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+from urllib.parse import quote, urlencode, urlsplit
+
+from ...convert import to_wire
+from ...errors import InvalidRequestError
+from ...records import PARAM_NAMES, AssistantMessage, ChatRequest, Message
+from ...wire import HttpRequest, Known, Report, Target
+from .legacy import add_tools, call_ids, to_tool_form
+from .params import DEFAULTS, PATH
+
+_OURS = ("thinking_blocks", "provider_specific_fields")
+"""Members of an assistant message that only the provider that wrote them understands."""
+
+_RECORDS = frozenset(("tools", "functions"))
+_LEGACY = frozenset(("functions", "function_call"))
+
+
+def encode(request: ChatRequest, target: Target, known: Known) -> HttpRequest:
+    """The request as OpenAI's body.
+
+    Raises:
+        InvalidRequestError: a deployment's name cannot stand in a path.
+    """
+    report = Report(target.on_unsupported)
+    quirks = target.quirks
+    body: dict[str, Any] = {"model": target.model, "messages": _messages(request, target, report)}
+    for name in PARAM_NAMES:
+        value = getattr(request, name)
+        if value is not None and not (quirks.functions_as_tools and name in _LEGACY):
+            body[name] = to_wire(value) if name in _RECORDS else value
+    if quirks.functions_as_tools:
+        add_tools(body, request)
+    if quirks.only_max_tokens and "max_completion_tokens" in body:
+        body["max_tokens"] = body.pop("max_completion_tokens")
+    if target.stream:
+        body["stream"] = True
+        if quirks.include_usage and "stream_options" not in body:
+            body.update(DEFAULTS)
+    if request.extra_body:
+        body.update(request.extra_body)
+    return HttpRequest(url(target), body, warnings=report.warnings)
+
+
+def url(target: Target) -> str:
+    """Where the request goes; Azure's address holds the deployment and its API version.
+
+    https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference
+    """
+    base, version = target.base_url, target.api_version
+    if not target.quirks.deployments:
+        return base + (target.path or PATH)
+    query = f"?{urlencode({'api-version': version})}" if version is not None and version != "v1" else ""
+    path = urlsplit(base).path
+    if "/openai/deployments/" in path or path.endswith("/models"):
+        return f"{base}{PATH}{query}"
+    if path.endswith("/openai/v1"):
+        return base + PATH + ("" if version is None or version[:1].isdigit() else query)
+    if version is None or version in ("v1", "latest", "preview"):
+        return f"{base}/openai/v1{PATH}" + ("?api-version=preview" if version == "preview" else "")
+    return f"{base}/openai/deployments/{_segment(target.model)}{PATH}{query}"
+
+
+def _segment(name: str) -> str:
+    if name in (".", ".."):
+        raise InvalidRequestError("model: '.' and '..' are no deployment names", param="model")
+    return quote(name, safe="")
+
+
+def _messages(request: ChatRequest, target: Target, report: Report) -> list[dict[str, Any]]:
+    messages = cast("Sequence[Message]", request.messages)
+    ids = call_ids(messages) if target.quirks.functions_as_tools else {}
+    out: list[dict[str, Any]] = []
+    for i, message in enumerate(messages):
+        wire = to_wire(message)
+        if isinstance(message, AssistantMessage):
+            _leave_out(wire, message, f"messages[{i}]", target, report)
+        elif message.role == "developer" and not target.quirks.developer_role:
+            wire["role"] = "system"
+        if i in ids:
+            wire = to_tool_form(wire, ids[i])
+        out.append(wire)
+    return out
+
+
+def _leave_out(wire: dict[str, Any], message: AssistantMessage, place: str, target: Target, report: Report) -> None:
+    """An earlier reply may come from another provider; what only that one understands stays here, and is said."""
+    for name in _OURS:
+        if wire.pop(name, None) is not None:
+            report.note(f"{place}.{name} left out: only the provider that wrote it understands it")
+    if not target.quirks.reasoning_details and wire.pop("reasoning_details", None) is not None:
+        report.note(f"{place}.reasoning_details left out: only the provider that wrote it understands it")
+    if target.quirks.reasoning is None:
+        if wire.pop("reasoning_content", None) is not None:
+            report.note(f"{place}.reasoning_content left out: {target.provider} takes none back")
+    elif "reasoning_content" in wire:
+        wire[target.quirks.reasoning] = wire.pop("reasoning_content")
+    if message.audio is not None and message.audio.id is not None:
+        wire["audio"] = {"id": message.audio.id}  # the API refers to its own sound, it does not take it back

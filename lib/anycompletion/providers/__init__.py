@@ -1,0 +1,125 @@
+"""The address book: one row per provider, and the parameter table as its rows and dialects say it; sends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, cast
+
+import attrs
+
+from ..errors import InvalidRequestError
+from ..options import NEUTRAL, Cell, Table
+from ..records import ChatRequest
+from ..wire import Report
+from .row import DIALECTS, Provider, check_base_url, origin
+from .rows import ROWS
+
+PROVIDERS: Mapping[str, Provider] = MappingProxyType({row.name: row for row in ROWS})
+"""The built-in rows by name."""
+
+
+def directory(own: Iterable[Provider] = ()) -> dict[str, Provider]:
+    """The built-in rows and a client's own; of one name, its own wins."""
+    return {**PROVIDERS, **{row.name: row for row in own}}
+
+
+def find(model: str, provider: str | None, rows: Mapping[str, Provider]) -> tuple[Provider, str]:
+    """The row and the provider's own model name for what a caller wrote.
+
+    ``provider/model`` is split at the first slash (or colon) whose left side is a known provider; a bare name needs
+    `provider`, or one of the well-known prefixes.
+
+    Raises:
+        InvalidRequestError: nobody knows the provider; the text names close ones.
+    """
+    if provider is not None:
+        row = rows.get(provider)
+        if row is None:
+            raise InvalidRequestError(f"provider: {_unknown(provider, rows)}", param="provider")
+        return row, model.removeprefix(f"{provider}/")
+    for separator in "/:":
+        left, found, right = model.partition(separator)
+        row = rows.get(left)
+        if found and right and row is not None:
+            return row, right
+    for row in rows.values():
+        if row.prefixes and model.startswith(row.prefixes) and "/" not in model:
+            return row, model
+    name, slash, _ = model.partition("/")
+    if slash:
+        text = _unknown(name, rows)
+    else:
+        text = f"{model!r} names no provider; write provider/model, such as openai/{model}, or pass provider="
+    raise InvalidRequestError(f"model: {text}", param="model")
+
+
+def _unknown(name: str, rows: Mapping[str, Provider]) -> str:
+    import difflib  # noqa: PLC0415 (only for an error; it costs an import 1 ms)
+
+    close = difflib.get_close_matches(name, rows, 3)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(sorted(rows))}"
+    return f"unknown provider {name!r}; {hint}"
+
+
+def supported_params(model: str, provider: str | None = None, providers: Iterable[Provider] = ()) -> dict[str, Cell]:
+    """What `model`'s provider makes of every parameter: native, mapped, fanned out or refused, with ranges.
+
+    Raises:
+        InvalidRequestError: nobody knows the provider.
+    """
+    row, _ = find(model, provider, directory(providers))
+    return dict(row.table)
+
+
+# --- the gate: the parameter table applied to one request ---
+
+
+def gate(request: ChatRequest, table: Table, report: Report) -> ChatRequest:
+    """`request` without what the table refuses; the caller's policy decides whether that is an error.
+
+    A value that asks for nothing is accepted everywhere and left out where it is unknown.
+
+    Raises:
+        UnsupportedParameterError: under the policy "raise"; `.param` names the parameter.
+    """
+    dropped: dict[str, None] = {}
+    for name, cell in table.items():
+        value = getattr(request, name, None)
+        if value is None:
+            continue
+        if cell.support == "refused":
+            if value not in NEUTRAL.get(name, ()):
+                report.unsupported(name, cell.note)
+            dropped[name] = None
+        elif problem := _out_of_range(value, cell):
+            report.unsupported(name, problem)
+            dropped[name] = None
+    return attrs.evolve(request, **cast("dict[str, Any]", dropped)) if dropped else request
+
+
+def _out_of_range(value: Any, cell: Cell) -> str | None:
+    if isinstance(value, (int, float)):
+        if cell.minimum is not None and value < cell.minimum:
+            return f"must be at least {cell.minimum:g} here"
+        if cell.maximum is not None and value > cell.maximum:
+            return f"must be at most {cell.maximum:g} here"
+    elif isinstance(value, str):
+        if cell.values is not None and value not in cell.values:
+            return f"must be one of {', '.join(cell.values)} here"
+    elif cell.max_items is not None and len(value) > cell.max_items:
+        return f"takes at most {cell.max_items} items here"
+    return None
+
+
+__all__ = [
+    "DIALECTS",
+    "PROVIDERS",
+    "Provider",
+    "check_base_url",
+    "directory",
+    "find",
+    "gate",
+    "origin",
+    "supported_params",
+]

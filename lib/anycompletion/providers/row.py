@@ -1,0 +1,147 @@
+"""One row of the address book: where a provider is and how it differs; says nothing of any particular one."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import cast
+from urllib.parse import urlsplit
+
+import attrs
+
+from ..auth import BEARER, Auth
+from ..dialects import Dialect, anthropic_messages, openai_chat
+from ..errors import ConfigurationError, InvalidRequestError
+from ..options import Cell, Table
+from ..wire import Quirks
+
+DIALECTS: Mapping[str, Dialect] = MappingProxyType(
+    {dialect.NAME: dialect for dialect in cast("tuple[Dialect, ...]", (openai_chat, anthropic_messages))}
+)
+
+
+@attrs.frozen
+class Provider:
+    """Where to talk: one row of data. A provider that speaks a known format needs nothing else.
+
+    ``AsyncCompletion(providers=[Provider("acme", "https://api.acme.ai/v1", key_env=("ACME_API_KEY",))])`` makes
+    ``acme/any-model`` work.
+    """
+
+    name: str
+    """What stands before the slash in a model."""
+    base_url: str
+    """As the vendor's own SDK takes it: OpenAI-compatible ones with the version path, no slash at the end.
+
+    "" where every customer has one of their own: it then comes from `base_urls` or the environment.
+    """
+    dialect: str = "openai_chat"
+    """openai_chat or anthropic_messages."""
+    key_env: tuple[str, ...] = attrs.field(default=(), kw_only=True)
+    """Environment variables that may hold the key, in the order they are looked for."""
+    token_env: tuple[str, ...] = attrs.field(default=(), kw_only=True)
+    """Environment variables that may hold a bearer token instead; such a token wins over a key."""
+    base_url_env: tuple[str, ...] = attrs.field(default=(), kw_only=True)
+    """Environment variables that may replace the base URL."""
+    key_optional: bool = attrs.field(default=False, kw_only=True)
+    """True for servers that need no key."""
+    auth: Auth = attrs.field(default=BEARER, kw_only=True)
+    path: str | None = attrs.field(default=None, kw_only=True)
+    """Replaces the dialect's path below the base URL."""
+    api_version: str | None = attrs.field(default=None, kw_only=True)
+    api_version_env: tuple[str, ...] = attrs.field(default=(), kw_only=True)
+    """Environment variables that may hold the API version."""
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], kw_only=True)
+    """Sent with every request."""
+    headers_env: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, "tuple[str, ...]"], kw_only=True)
+    """Header name → environment variables that may hold its value (OpenAI's organization and project)."""
+    request_id_header: str = attrs.field(default="x-request-id", kw_only=True)
+    quirks: Quirks = attrs.field(default=Quirks(), kw_only=True)
+    params: Table = attrs.field(factory=dict[str, Cell], kw_only=True)
+    """Cells that differ from the dialect's."""
+    prefixes: tuple[str, ...] = attrs.field(default=(), kw_only=True)
+    """Beginnings of bare model names that mean this provider."""
+    docs: str = attrs.field(default="", kw_only=True)
+    """The provider's page on this API."""
+    unverified: str = attrs.field(default="", kw_only=True)
+    """What of this row could not be confirmed from recorded traffic or the provider's documentation."""
+    allow_http: bool = attrs.field(default=False, kw_only=True)
+    """Allows plain http to hosts that are not loopback."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.dialect not in DIALECTS:
+            raise ConfigurationError(f"provider {self.name!r}: no dialect {self.dialect!r}, only {', '.join(DIALECTS)}")
+        if not _NAME.fullmatch(self.name):
+            raise ConfigurationError(f"provider {self.name!r}: a name is lower-case letters, digits, '-', '_' and '.'")
+        if self.base_url:
+            check_base_url(self.base_url, allow_http=self.allow_http)
+
+    @property
+    def table(self) -> Table:
+        """Parameter name → cell: the dialect's column with this row's differences."""
+        return {**DIALECTS[self.dialect].PARAMS, **self.quirks.cells(), **self.params}
+
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_BAD_IN_URL = re.compile(r"[\s\\\x00-\x1f\x7f]")
+
+
+def check_base_url(url: str, *, allow_http: bool = False, param: str = "base_url") -> str:
+    """The URL without a slash at its end, if a key may be sent there.
+
+    Raises:
+        InvalidRequestError: it has no scheme or host, holds a user, query or fragment, points to a metadata service,
+            or is plain http to a host that is not loopback. `.param` is `param`.
+    """
+    problem = _url_problem(url, allow_http)
+    if problem is not None:
+        raise InvalidRequestError(f"{param}: {problem}", param=param)
+    return url.rstrip("/")
+
+
+def _url_problem(url: str, allow_http: bool) -> str | None:
+    if _BAD_IN_URL.search(url):
+        return "holds white space, a backslash or a control character"
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "is no URL"
+    if parts.scheme not in ("http", "https"):
+        return "must begin with https://"
+    if not host:
+        return "has no host"
+    if parts.username is not None or parts.password is not None:
+        return "must not hold a user or password"
+    if parts.query or parts.fragment:
+        return "must not hold a query or fragment; extra_query adds one"
+    if any(segment in (".", "..") for segment in parts.path.split("/")):
+        return "holds a '.' or '..' segment"
+    return _host_problem(host, parts.scheme, allow_http)
+
+
+def _host_problem(host: str, scheme: str, allow_http: bool) -> str | None:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        if re.fullmatch(r"(0x[0-9a-f]+|\d+)(\.(0x[0-9a-f]+|\d+))*", host):
+            return "has a host that is a number in disguise"
+        if host == "metadata.google.internal":
+            return "points to a cloud's metadata service"
+        loopback = host == "localhost" or host.endswith(".localhost")
+    else:
+        if address.is_link_local or str(address) in ("fd00:ec2::254", "100.100.100.200"):
+            return "points to a link-local address or a cloud's metadata service"
+        loopback = address.is_loopback
+    if scheme == "http" and not loopback and not allow_http:
+        return "must use https (plain http only goes to loopback, or where Provider(allow_http=True) says so)"
+    return None
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port: what a key is bound to."""
+    parts = urlsplit(url)
+    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    return f"{parts.scheme}://{parts.hostname}:{port}"

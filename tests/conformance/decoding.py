@@ -1,0 +1,62 @@
+"""The pure half of a stream, driven by hand: bytes → events → chunks, without socket, client or clock."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import attrs
+from anycompletion import APIError, ChatCompletion, ChatCompletionChunk, ChatRequest
+from anycompletion.accumulate import Accumulator
+from anycompletion.dialects import Decoder, Dialect, anthropic_messages, openai_chat
+from anycompletion.framing import SSEFraming
+from anycompletion.testing import Recording
+from anycompletion.wire import Target
+
+from conformance import traffic
+
+DIALECTS: dict[str, Dialect] = {"openai": openai_chat, "anthropic": anthropic_messages}
+
+
+@attrs.frozen
+class Decoded:
+    """What came out of a stream's bytes: the chunks, and the error they ended with."""
+
+    chunks: list[ChatCompletionChunk] = attrs.field(factory=list[ChatCompletionChunk])
+    error: APIError | None = None
+
+    def shown(self) -> Any:
+        """All of it as plain values."""
+        error = self.error and (type(self.error), self.error.message, self.error.status_code)
+        return [chunk.to_dict() for chunk in self.chunks], [chunk.raw for chunk in self.chunks], error
+
+    def completion(self) -> ChatCompletion:
+        """The reply that the chunks make."""
+        accumulator = Accumulator()
+        for chunk in self.chunks:
+            accumulator.add(chunk)
+        return accumulator.completion()
+
+
+def decode(recording: Recording, pieces: Iterable[bytes]) -> Decoded:
+    """The chunks of a body that arrives in pieces."""
+    decoded = Decoded()
+    try:
+        _feed(_decoder(recording), pieces, decoded.chunks)
+    except APIError as error:
+        return attrs.evolve(decoded, error=error)
+    return decoded
+
+
+def _decoder(recording: Recording) -> Decoder:
+    request = ChatRequest("any", "Hello", n=traffic.request_of(recording).get("n"))
+    target = Target(provider=recording.provider, model="any", base_url="http://127.0.0.1", stream=True)
+    return DIALECTS[recording.provider].decoder(request, target)
+
+
+def _feed(decoder: Decoder, pieces: Iterable[bytes], chunks: list[ChatCompletionChunk]) -> None:
+    framing = SSEFraming()
+    for piece in pieces:
+        for event in framing.feed(piece):
+            if not decoder.done:
+                chunks += decoder.feed(event)
+    assert framing.fault is None
+    chunks += decoder.finish()

@@ -1,0 +1,107 @@
+"""Every recorded stream through the pure decoders, cut everywhere; and every chunk beside the event that made it."""
+
+import pickle
+from typing import Any
+
+import pytest
+from anycompletion import ChatCompletionChunk
+from anycompletion.testing import Recording
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from conformance import traffic
+from conformance.decoding import decode
+
+pytestmark = pytest.mark.traffic
+
+STREAMS = traffic.streams(*traffic.APIS)
+EVENT_STREAMS = traffic.event_streams(*traffic.APIS)
+
+
+@pytest.mark.parametrize("recording", traffic.each(EVENT_STREAMS))
+@settings(max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_chunks_do_not_depend_on_how_the_bytes_are_cut(recording: Recording, data: st.DataObject) -> None:
+    """The same answer would read differently over another network."""
+    body = recording.body
+    cuts = data.draw(st.lists(st.integers(0, len(body)), max_size=40).map(sorted))
+    pieces = [body[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(body)], strict=True)]
+    assert decode(recording, pieces).shown() == decode(recording, [body]).shown()
+
+
+@pytest.mark.parametrize("recording", traffic.each(EVENT_STREAMS))
+def test_chunks_survive_one_byte_at_a_time(recording: Recording) -> None:
+    """Some place in an event would be one where it must not be cut."""
+    body = recording.body
+    single = [body[at : at + 1] for at in range(len(body))]
+    assert decode(recording, single).shown() == decode(recording, [body]).shown()
+
+
+@pytest.mark.parametrize("recording", traffic.each(STREAMS))
+def test_chunks_survive_other_line_ends(recording: Recording) -> None:
+    """A stream whose lines end as the standard also allows would not be read, or be read differently."""
+    expected = decode(recording, [recording.body]).shown()
+    for end in (b"\r\n", b"\r"):
+        body = recording.body.replace(b"\n", end)
+        assert decode(recording, [body]).shown() == expected
+        assert decode(recording, [body[at : at + 1] for at in range(len(body))]).shown() == expected
+
+
+# --- raw ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("recording", traffic.each(EVENT_STREAMS))
+def test_raw_is_the_data_of_the_event_and_is_kept_by_pickles(recording: Recording) -> None:
+    """What only the provider knows how to say would be missing, altered, or gone after a pickle."""
+    chunks = decode(recording, [recording.body]).chunks
+    events = iter([traffic.data_of(event) for event in traffic.events_of(recording)])
+    at: Any = None
+    for chunk in chunks:
+        at = at if chunk.raw == at else next((event for event in events if event == chunk.raw), None)
+        assert at is not None, f"no event, or none in this place, has the data {chunk.raw!r}"
+        copy: ChatCompletionChunk = pickle.loads(pickle.dumps(chunk))  # noqa: S301 (our own bytes)
+        assert copy.raw == chunk.raw
+        assert copy == chunk
+
+
+@pytest.mark.parametrize("recording", traffic.each(traffic.streams("openai")))
+def test_every_event_of_openai_makes_one_chunk(recording: Recording) -> None:
+    """An event would vanish, or a chunk come from nowhere."""
+    events = [traffic.data_of(event) for event in traffic.events_of(recording)]
+    chunks = decode(recording, [recording.body]).chunks
+    assert [chunk.raw for chunk in chunks] == [event for event in events if event is not None]
+
+
+def said(chunk: ChatCompletionChunk) -> list[str]:
+    """The pieces of text, thinking, signature and arguments that a chunk adds."""
+    pieces: list[str | None] = []
+    for choice in chunk.choices:
+        delta = choice.delta
+        calls = [call.function.arguments for call in delta.tool_calls or () if call.function is not None]
+        signatures = [block.get("signature") for block in delta.thinking_blocks or ()]
+        pieces += [delta.content, delta.reasoning_content, *signatures, *calls]
+    return [piece for piece in pieces if piece]
+
+
+def pieces_of(event: Any) -> list[str]:
+    """The pieces that an event of Anthropic's adds to the answer, or starts it with."""
+    delta = event.get("delta") or event.get("content_block") or {}
+    return [delta[name] for name in ("text", "thinking", "signature", "partial_json") if delta.get(name)]
+
+
+@pytest.mark.parametrize("recording", traffic.each(traffic.streams("anthropic")))
+def test_a_chunk_of_anthropic_says_what_its_raw_says(recording: Recording) -> None:
+    """A chunk would carry the data of another event than the one that made it."""
+    chunks = decode(recording, [recording.body]).chunks
+    spoken = [chunk for chunk in chunks if said(chunk) and chunk.raw["type"] != "content_block_stop"]
+    assert [said(chunk) for chunk in spoken] == [pieces_of(chunk.raw) for chunk in spoken]
+
+
+@pytest.mark.parametrize("recording", traffic.each(traffic.streams("anthropic")))
+def test_every_piece_of_anthropic_makes_one_chunk(recording: Recording) -> None:
+    """A piece of text or thinking would vanish, or be said twice."""
+    events = [traffic.data_of(event) for event in traffic.events_of(recording)]
+    kinds = ("text_delta", "thinking_delta", "signature_delta")
+    wanted = [event for event in events if (event.get("delta") or {}).get("type") in kinds and pieces_of(event)]
+    chunks = decode(recording, [recording.body]).chunks
+    assert [chunk.raw for chunk in chunks if (chunk.raw.get("delta") or {}).get("type") in kinds] == wanted
