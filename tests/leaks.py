@@ -67,7 +67,7 @@ class nothing_left:  # noqa: N801 (reads like what it is: a context)
 
     async def _check(self) -> None:
         await _until_empty(self._in_use)
-        if any(kept(pool) for pool in pools(self._client)):
+        if any(_tidies(pool) for pool in pools(self._client)):
             await self._client.aclose()
         await _until_empty(self._left)
         gc.collect()
@@ -89,15 +89,20 @@ class nothing_left:  # noqa: N801 (reads like what it is: a context)
 
 
 async def _until_empty(look: Callable[[], list[str]]) -> None:
-    for _ in range(50):
+    for _ in range(200):
         if not look():
             break
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.005)
 
 
 def acquired(pool: Pool) -> int:
     """Connections in use."""
     return 0 if pool._connector is None else len(pool._connector._acquired)
+
+
+def _tidies(pool: Pool) -> bool:
+    """Whether a timer looks after kept connections."""
+    return pool._connector is not None and pool._connector._cleanup_handle is not None
 
 
 def kept(pool: Pool) -> int:

@@ -42,6 +42,8 @@ class RawServer:
     def __init__(self, *scripts: Sequence[Step]) -> None:
         self.requests: list[Request] = []
         self.connections = 0
+        self.steps = 0
+        """Steps done, of all scripts together."""
         self._scripts = scripts
         self._tasks: set[asyncio.Task[Any]] = set()
         self._server: asyncio.Server | None = None
@@ -78,6 +80,7 @@ class RawServer:
         try:
             for step in script:
                 await self._do(step, reader, writer)
+                self.steps += 1
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:

@@ -34,6 +34,10 @@ BARE = {
 """The environment without a model or a key."""
 
 
+SERVED = SimulatorServer().api_keys.keys()
+"""The providers that the simulator speaks for."""
+
+
 class Done(NamedTuple):
     """How a command ended."""
 
@@ -162,6 +166,20 @@ async def test_several_choices_stand_side_by_side_on_a_terminal(simulator: Simul
     assert last[1].count("You said: Hello!") == 2
 
 
+async def test_many_choices_go_on_in_the_next_row(simulator: SimulatorServer) -> None:
+    """Columns would become too narrow to read."""
+    screen = await on_terminal("chat", "Hello!", "-m", "openai/gpt-4o-mini", "-n", "6", **environment_of(simulator))
+    rows = [[f"choice {number}" in line for number in range(1, 7)] for line in screen.splitlines() if "choice" in line]
+    assert rows[-2:] == [[True] * 4 + [False] * 2, [False] * 4 + [True] * 2]
+
+
+async def test_a_failed_call_leaves_no_empty_columns(simulator: SimulatorServer) -> None:
+    """A failure would be hidden behind boxes with nothing in them."""
+    arguments = ("chat", "Hello!", "-m", "openai/no-such-model", "-n", "2")
+    screen = await on_terminal(*arguments, code=1, **environment_of(simulator))
+    assert "choice" not in screen.rpartition("\x1b[2K")[2]  # what stands there after the live columns are wiped
+
+
 async def test_a_reply_cannot_steer_the_terminal(simulator: SimulatorServer) -> None:
     """A model could clear the screen, rename the window or fake the shell's prompt."""
     simulator.reply = "a\x1b[2Jb\x9b31mc"
@@ -169,7 +187,7 @@ async def test_a_reply_cannot_steer_the_terminal(simulator: SimulatorServer) -> 
     assert screen == "a\ufffd[2Jb\ufffd31mc\r\n"
 
 
-async def on_terminal(*arguments: str, **environment: str) -> str:
+async def on_terminal(*arguments: str, code: int = 0, **environment: str) -> str:
     """What the command writes when its output is a terminal."""
     ours, theirs = pty.openpty()
     try:
@@ -184,7 +202,7 @@ async def on_terminal(*arguments: str, **environment: str) -> str:
     finally:
         os.close(theirs)
     screen, (_, err) = await asyncio.gather(asyncio.to_thread(_read_all, ours), process.communicate())
-    assert (process.returncode, err) == (0, b"")
+    assert (process.returncode, bool(err)) == (code, code != 0)
     return screen.decode()
 
 
@@ -220,6 +238,11 @@ async def test_a_simulated_model_needs_no_key_and_leaves_the_environment_alone(m
     assert "simulator" not in done.err
 
 
+def test_every_simulated_provider_can_be_asked() -> None:
+    """`-m sim/…` would lack a provider that the simulator speaks for, or offer one that it does not."""
+    assert cli.SIMULATED_MODELS.keys() == SERVED
+
+
 async def test_a_key_without_a_model_is_a_usage_error() -> None:
     """Someone with a key would be given the simulator, or a model they did not choose."""
     done = await run("chat", "Hello!", OPENAI_API_KEY="made-up")
@@ -239,7 +262,7 @@ async def serving(*arguments: str) -> AsyncIterator[tuple[Process, dict[str, str
     )
     assert process.stdout is not None
     try:
-        lines = [await asyncio.wait_for(process.stdout.readline(), 30) for _ in PROVIDERS]
+        lines = [await asyncio.wait_for(process.stdout.readline(), 30) for _ in SERVED]
         yield process, dict(line.decode().split() for line in lines)
     finally:
         if process.returncode is None:
@@ -250,12 +273,12 @@ async def serving(*arguments: str) -> AsyncIterator[tuple[Process, dict[str, str
 async def test_simulate_serves_until_interrupted() -> None:
     """Nobody could use the simulator from another process, or it would not stop cleanly."""
     async with serving() as (process, urls):
-        keys = {row.key_env[0]: "" for row in PROVIDERS.values()}
+        keys: dict[str, str] = {}
         assert process.stderr is not None
-        for _ in PROVIDERS:
+        for _ in SERVED:
             exported = (await process.stderr.readline()).decode().split()[1:]
             keys |= dict(pair.split("=", 1) for pair in exported)
-        assert set(urls) == set(PROVIDERS)
+        assert urls.keys() == SERVED
         done = await run("chat", "Knock knock.", "-m", "anthropic/claude-haiku-4-5", **keys)
         assert done.code == 0
         assert done.out.startswith("Who's there?")

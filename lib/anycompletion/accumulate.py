@@ -199,9 +199,10 @@ def _annotation(data: JsonObject) -> Annotation:
 def _merge_audio(audio: JsonObject, piece: JsonObject) -> JsonObject:
     for name in ("id", "data", "transcript", "expires_at"):
         value, old = piece.get(name), audio.get(name)
-        if value is not None:
-            appended = name in ("data", "transcript") and isinstance(old, str) and isinstance(value, str)
-            audio[name] = old + value if appended else value
+        if name in ("data", "transcript") and isinstance(old, str) and isinstance(value, str):
+            audio[name] = old + value
+        elif value is not None:
+            audio[name] = value
     return audio
 
 

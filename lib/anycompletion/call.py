@@ -12,9 +12,9 @@ from urllib.parse import urlencode, urlsplit
 import attrs
 
 from .auth import Auth, check_key, sign
-from .chunks import ChatCompletionChunk
+from .chunks import ChatCompletionChunk, ChunkChoice, Delta
 from .convert import dumps, loads
-from .dialects import Decoder, Dialect
+from .dialects import Decoder, Dialect, Starts
 from .errors import (
     APIConnectionError,
     APIError,
@@ -33,6 +33,10 @@ from .validate import explain_unsendable
 from .wire import Follow, Headers, HttpRequest, HttpResponse, Need, Target
 
 log = logging.getLogger("anycompletion")
+
+_EVENTS = "text/event-stream"
+_CANCEL_TIME = 5.0
+"""Seconds the provider gets to learn that nobody waits any more."""
 
 T = TypeVar("T")
 E = TypeVar("E", bound=CompletionError)
@@ -59,6 +63,8 @@ class Call:
     known: dict[str, Any] = attrs.field(repr=False)
     """What the client has fetched for dialects so far; shared by its calls."""
     info: ReplyInfo
+    keep: Callable[[asyncio.Task[None]], None]
+    """Takes a strong reference to a task for as long as it runs."""
     log_level: int = logging.DEBUG
     started: float = 0.0
     revealed: str = attrs.field(default="", repr=False)
@@ -91,7 +97,7 @@ class Call:
         return encoded, self._bytes(encoded)
 
     async def _fetch(self, need: Need) -> None:
-        exchange = await self.retried(lambda: self._send(need.request, None, "application/json"))
+        exchange = await self.retried(lambda: self.send(need.request, None, "application/json"))
         body = await exchange.read_all(MAX_JSON)
         try:
             self.known[need.key] = loads(body)
@@ -107,7 +113,7 @@ class Call:
             error = explain_unsendable(self.request)
         raise error
 
-    async def _send(self, request: HttpRequest, body: bytes | None, accept: str) -> Exchange:
+    async def send(self, request: HttpRequest, body: bytes | None, accept: str) -> Exchange:
         """Sends one request; an answer with a bad status is an error.
 
         Raises:
@@ -117,7 +123,7 @@ class Call:
         if body is not None:
             headers["Content-Type"] = "application/json"
         # An event stream in pieces gains nothing from compression and would wait in its buffers.
-        headers["Accept-Encoding"] = "identity" if accept == "text/event-stream" else "gzip, deflate"
+        headers["Accept-Encoding"] = "identity" if accept == _EVENTS else "gzip, deflate"
         if request.carries_key:
             headers |= sign(self.auth, await self._key(), token=self._is_token())
             if self.extra_headers:
@@ -240,29 +246,31 @@ class Call:
     async def _attempt(self, request: HttpRequest, body: bytes | None) -> ChatCompletion:
         result = await self._answer(request, body)
         while isinstance(result, Follow):
-            result = await self._follow(result)
+            result = await self.follow(result)
         return result
 
     async def _answer(self, request: HttpRequest, body: bytes | None) -> ChatCompletion | Follow:
-        exchange = await self._send(request, body, "application/json")
+        exchange = await self.send(request, body, "application/json")
         data = await exchange.read_all(MAX_JSON)
         return self.dialect.decode(HttpResponse(exchange.status, exchange.headers, data), self.request, self.target)
 
-    async def _follow(self, follow: Follow) -> ChatCompletion | Follow:
+    async def follow(self, follow: Follow) -> ChatCompletion | Follow:
+        """The answer to the request of a reply that was not finished, after the wait it asks for."""
         try:
             await self.pool.pause(follow.after)
             return await self._answer(follow.request, None)
         except (asyncio.CancelledError, APITimeoutError):
             if follow.cancel is not None:
-                await self._cancel_upstream(follow.cancel)
+                # In a task of its own: who cancels does not wait for the provider.
+                self.keep(asyncio.ensure_future(self.cancel_upstream(follow.cancel)))
             raise
 
-    async def _cancel_upstream(self, request: HttpRequest) -> None:
-        """Tells the provider that nobody waits any more; shielded and short, and its failure changes nothing."""
-        self.started = asyncio.get_running_loop().time()
+    async def cancel_upstream(self, request: HttpRequest) -> None:
+        """Tells the provider that nobody waits any more; its failure changes nothing."""
+        self.start()
         try:
-            async with asyncio.timeout(2):
-                await asyncio.shield(self._send(request, None, "application/json"))
+            async with asyncio.timeout(_CANCEL_TIME):
+                (await self.send(request, None, "application/json")).close()
         except (CompletionError, TimeoutError):
             pass
 
@@ -277,12 +285,14 @@ class Source:
 
     __slots__ = (
         "_call",
+        "_cancel",
         "_decoder",
         "_delivered",
         "_ended",
         "_error",
         "_exchange",
         "_framing",
+        "_last",
         "_loop",
         "_opener",
         "_request",
@@ -299,6 +309,10 @@ class Source:
         self._delivered = False
         self._error: APIError | None = None
         self._ended = False
+        self._last: Follow | None = None
+        """What tells how the stream ended, where the stream itself does not."""
+        self._cancel: HttpRequest | None = None
+        """What tells the provider that nobody waits any more."""
         self._told: CompletionError | None = None
         """What `close` was told to end with."""
         self._opener: asyncio.Task[Any] | None = None
@@ -339,7 +353,7 @@ class Source:
         while True:
             self._tried += 1
             try:
-                self._exchange = await call._send(*self._request, "text/event-stream")  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] (the two are one room)
+                self._exchange = await call.send(*self._request, _EVENTS)
             except APIError as fault:
                 error = fault
             else:
@@ -387,6 +401,8 @@ class Source:
         exchange, decoder = self._exchange, self._decoder
         assert exchange is not None, "open() comes first"
         assert decoder is not None, "open() comes first"
+        if self._last is not None:
+            return await self._read_last(self._last)
         if not self._delivered and (whole := _whole_body(exchange.headers)) is not None:
             return await self._read_whole(exchange, whole)
         try:
@@ -399,8 +415,7 @@ class Source:
 
     def _decode(self, data: bytes, exchange: Exchange, decoder: Decoder) -> Sequence[ChatCompletionChunk]:
         if not data:
-            self._end()
-            return decoder.finish()
+            return self._finish(decoder)
         framing = self._framing
         events = framing.feed(data)
         if events and not self._delivered:
@@ -410,8 +425,7 @@ class Source:
             for event in events:
                 chunks += decoder.feed(event)
                 if decoder.done:
-                    self._end()
-                    chunks += decoder.finish()
+                    chunks += self._finish(decoder)
                     exchange.release()
                     return chunks
             if framing.fault is not None:
@@ -424,33 +438,62 @@ class Source:
     def _lost(self, error: APIConnectionError, decoder: Decoder) -> Sequence[ChatCompletionChunk]:
         """The road failed; if the provider had already said why it stopped, nothing is missing."""
         try:
-            chunks = decoder.finish()
+            return self._finish(decoder)
         except StreamInterruptedError:
-            chunks = None
-        if chunks is not None:
-            self._end()
-            return chunks
+            pass
         if isinstance(error, (APITimeoutError, StreamInterruptedError)) or not self._delivered:
             raise error
         raise StreamInterruptedError(
             f"{error.message}, before the provider said why it stopped", phase=error.phase, maybe_billed=True
         )
 
+    def _finish(self, decoder: Decoder) -> Sequence[ChatCompletionChunk]:
+        end = decoder.finish()
+        if isinstance(end, Follow):
+            self._last = end
+            return ()
+        self._end()
+        return end
+
+    async def _read_last(self, follow: Follow) -> Sequence[ChatCompletionChunk]:
+        """How a stream ended, told by one more answer; its text was handed out already."""
+        call = self._call
+        result: ChatCompletion | Follow = follow
+        while isinstance(result, Follow):
+            result = await call.follow(result)
+        self._last = None
+        self._end()
+        return _closing(result)
+
     async def _read_whole(self, exchange: Exchange, kind: str) -> Sequence[ChatCompletionChunk]:
-        """Some gateways answer a stream request with a whole reply; others with a web page."""
+        """Some servers answer a stream request with a whole reply, or with where the stream is; others with a page."""
         body = await exchange.read_all(MAX_JSON)
         if kind != "json":
             text = body[:200].decode("utf-8", "replace")
             raise APIResponseError("the answer to a stream request is a web page", body=text)
         call = self._call
-        result = call.dialect.decode(HttpResponse(exchange.status, exchange.headers, body), call.request, call.target)
-        if isinstance(result, Follow):
-            raise APIResponseError("the answer to a stream request is not finished and is no stream")
+        response = HttpResponse(exchange.status, exchange.headers, body)
+        result = call.dialect.decode(response, call.request, call.target)
+        while isinstance(result, Follow):
+            self._cancel = result.cancel
+            if result.request.headers.get("Accept") == _EVENTS:
+                await self._enter(result, response)
+                return ()
+            result = await call.follow(result)
+        self._cancel = None
         self._end()
         return (_as_chunk(result, body),)
 
+    async def _enter(self, follow: Follow, announced: HttpResponse) -> None:
+        """Goes on with the stream that `announced` told of."""
+        self._exchange = await self._call.send(follow.request, None, _EVENTS)
+        decoder: object = self._decoder
+        if isinstance(decoder, Starts):
+            decoder.start(announced)
+
     def _end(self) -> None:
         self._ended = True
+        self._cancel = None
         self._call.info.elapsed = self._call.elapsed()
 
     def close(self, end: CompletionError | None = None) -> None:
@@ -474,6 +517,9 @@ class Source:
         if self._opener is not None and end is not None:
             self._opener.cancel()
             self._opener = None
+        if self._cancel is not None and self._loop is not None and not self._loop.is_closed():
+            self._call.keep(asyncio.ensure_future(self._call.cancel_upstream(self._cancel)))
+            self._cancel = None
 
     async def wait_closed(self) -> None:
         """Nothing is left to wait for: closing is immediate."""
@@ -483,6 +529,23 @@ def _whole_body(headers: Headers) -> str | None:
     """ "json" or "html" where the answer to a stream request is no stream."""
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     return {"application/json": "json", "text/html": "html"}.get(kind)
+
+
+def _closing(completion: ChatCompletion) -> Sequence[ChatCompletionChunk]:
+    """The end of a reply whose text was streamed: finish reasons, then usage."""
+    ends = [
+        ChunkChoice(
+            choice.index, Delta(), choice.finish_reason, None, choice.native_finish_reason, choice.extra or None
+        )
+        for choice in completion.choices
+    ]
+    last = ChatCompletionChunk(completion.id, ends, completion.created, completion.model, native=completion.raw)
+    if completion.usage is None:
+        return (last,)
+    usage = ChatCompletionChunk(
+        completion.id, [], completion.created, completion.model, usage=completion.usage, native=completion.raw
+    )
+    return (last, usage)
 
 
 def _as_chunk(completion: ChatCompletion, body: bytes) -> ChatCompletionChunk:

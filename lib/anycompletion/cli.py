@@ -39,6 +39,9 @@ SIMULATED = "sim/"
 SIMULATED_MODELS = {"openai": "gpt-4o-mini", "anthropic": "claude-haiku-4-5"}
 """What the simulator is asked for where `-m sim/<provider>` names no model."""
 
+NARROWEST = 24
+"""Characters of a column below which choices that stand side by side go on in the next row."""
+
 OWN_FLAGS = {
     "messages": "the prompt and --system",
     "model": "--model",
@@ -292,16 +295,19 @@ async def _side_by_side(client: AsyncCompletion, model: str, question: Question)
     from rich.table import Table  # noqa: PLC0415 (likewise)
     from rich.text import Text  # noqa: PLC0415 (likewise)
 
+    console = Console(file=sys.stdout)
     texts = [""] * question.n
+    per_row = min(question.n, max(1, console.width // NARROWEST))
 
     def grid() -> Table:
         table = Table.grid(expand=True)
-        for _ in texts:
+        for _ in range(per_row):
             table.add_column(ratio=1)
-        table.add_row(*(Panel(Text(text), title=f"choice {number}") for number, text in enumerate(texts, 1)))
+        panels = [Panel(Text(text), title=f"choice {number}") for number, text in enumerate(texts, 1)]
+        for first in range(0, len(panels), per_row):
+            table.add_row(*panels[first : first + per_row])
         return table
 
-    console = Console(file=sys.stdout)
     try:
         # Live shows no more than a screenful, so it cleans up after itself and the whole is printed at the end.
         with Live(console=console, transient=True, get_renderable=grid, refresh_per_second=12):
@@ -311,7 +317,8 @@ async def _side_by_side(client: AsyncCompletion, model: str, question: Question)
                         texts[choice.index] += _visible(choice.delta.content or "")
                 return await stream.get_final_completion()
     finally:
-        console.print(grid())
+        if any(texts):
+            console.print(grid())
 
 
 async def _simulate(port: int) -> int:

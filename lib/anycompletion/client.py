@@ -57,6 +57,8 @@ class _Core:
         self.lanes: dict[str, _Lane] = {}
         self.known: dict[str, dict[str, Any]] = {}
         self.tasks: set[asyncio.Task[None]] = set()
+        self.farewells: set[asyncio.Task[None]] = set()
+        """Tasks that tell a provider that nobody waits any more."""
         self.loop: asyncio.AbstractEventLoop | None = None
         self.pid = 0
         self.closed = False
@@ -130,11 +132,18 @@ class _Core:
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
+    def see_off(self, task: asyncio.Task[None]) -> None:
+        """Holds a task that `aclose` lets finish."""
+        self.farewells.add(task)
+        task.add_done_callback(self.farewells.discard)
+
     async def aclose(self) -> None:
         """Closes everything; idempotent."""
         if self.closed:
             return
         self.closed = True
+        if self.farewells:
+            await asyncio.wait(self.farewells, timeout=_FAREWELL)
         for lane in self.lanes.values():
             await lane.pool.aclose()
         tasks = set(self.tasks)
@@ -143,6 +152,9 @@ class _Core:
         if tasks:
             await asyncio.wait(tasks)
 
+
+_FAREWELL = 1.0
+"""Seconds that closing waits for providers to learn that nobody waits for them."""
 
 _PLAIN = Cell("native")
 _USER_AGENT = "anycompletion"
@@ -414,6 +426,7 @@ class AsyncCompletion:
             timeout=settings["timeout"],
             max_retries=settings["max_retries"],
             known=self._core.known.setdefault(row.name, {}),
+            keep=self._core.see_off,
             log_level=logging.INFO if settings.get("verbose") else logging.DEBUG,
         )
         return [

@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
+
 from anycompletion import AsyncCompletion
 from anycompletion.testing import ReplayServer
-
 from conformance import traffic
 from conformance.oracle import Oracle
 from conformance.replay import Replay

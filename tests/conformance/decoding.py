@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from typing import Any
 
 import attrs
+
 from anycompletion import APIError, ChatCompletion, ChatCompletionChunk, ChatRequest
 from anycompletion.accumulate import Accumulator
 from anycompletion.dialects import Decoder, Dialect, anthropic_messages, openai_chat
 from anycompletion.framing import SSEFraming
 from anycompletion.testing import Recording
 from anycompletion.wire import Target
-
 from conformance import traffic
 
 DIALECTS: dict[str, Dialect] = {"openai": openai_chat, "anthropic": anthropic_messages}

@@ -2,6 +2,9 @@
 
 from typing import NamedTuple
 
+RECORDED = {"openai": 87, "anthropic": 90}
+"""Provider → how many exchanges there are at least."""
+
 ERROR_CLASSES = {
     (400, "invalid_function_parameters"): "BadRequestError",
     (400, "invalid_image_format"): "BadRequestError",

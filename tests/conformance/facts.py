@@ -6,10 +6,11 @@ from typing import Any
 
 import anthropic
 import openai
+from pydantic import BaseModel
+
 from anycompletion import APIError, AssistantMessage, ChatCompletion, ChatRequest, UserMessage
 from anycompletion.dialects import anthropic_messages
 from anycompletion.wire import HttpRequest, Target
-from pydantic import BaseModel
 
 Facts = dict[str, Any]
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import anthropic
 import openai
-from anycompletion.testing import Recording, ReplayServer
 from openai.lib.streaming.chat import ChatCompletionStreamState
 
+from anycompletion.testing import Recording, ReplayServer
 from conformance import facts, traffic
 from conformance.facts import Facts
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 import attrs
+
 from anycompletion import AsyncCompletion, ChatCompletion, ChatCompletionChunk, CompletionStream
 from anycompletion.testing import Recording, ReplayServer
-
 from conformance import traffic
 from conformance.oracle import Oracle
 

@@ -4,11 +4,11 @@ import pickle
 from typing import Any
 
 import pytest
-from anycompletion import ChatCompletionChunk
-from anycompletion.testing import Recording
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from anycompletion import ChatCompletionChunk
+from anycompletion.testing import Recording
 from conformance import traffic
 from conformance.decoding import decode
 

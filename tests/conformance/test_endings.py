@@ -1,9 +1,9 @@
 """Recorded streams that stop too early: never silently short, and never taken for broken when nothing is missing."""
 
 import pytest
+
 from anycompletion import AsyncCompletion, ChatCompletion, ChatCompletionChunk, CompletionStream, StreamInterruptedError
 from anycompletion.testing import Recording
-
 from conformance import traffic
 from conformance.cutting import CutServer, Ending
 from conformance.decoding import Decoded, decode

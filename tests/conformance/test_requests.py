@@ -4,11 +4,11 @@ import json
 from typing import Any
 
 import pytest
+
 from anycompletion import APIError, CompletionStream, InvalidRequestError
 from anycompletion.dialects.openai_chat import DEFAULTS
 from anycompletion.records import PARAM_NAMES
 from anycompletion.testing import Recording
-
 from conformance import traffic
 from conformance.expected import REFUSED_REQUESTS
 from conformance.replay import Replay

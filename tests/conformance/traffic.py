@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from typing import Any
 
 import pytest
+
 from anycompletion.testing import Recording, load_folder
 
 FOLDER = os.environ.get("ANYCOMPLETION_TRAFFIC")
@@ -18,14 +20,14 @@ _ALL = load_folder(FOLDER) if FOLDER else []
 RECORDINGS = {provider: [r for r in _ALL if (r.provider, r.api) == (provider, api)] for provider, api in APIS.items()}
 """Provider → everything recorded of that API."""
 
-_UNSET = pytest.param(
-    None, id="none", marks=pytest.mark.skip(reason="ANYCOMPLETION_TRAFFIC names no folder of recorded traffic")
-)
+UNSET = "ANYCOMPLETION_TRAFFIC names no folder of recorded traffic"
 
 
 def each(recordings: Iterable[Recording]) -> list[Any]:
     """One case per recording, named after it; one skipped case where there is no traffic."""
-    return [pytest.param(recording, id=recording.id) for recording in recordings] if FOLDER else [_UNSET]
+    if not FOLDER:
+        return [pytest.param(None, id="none", marks=pytest.mark.skip(reason=UNSET))]
+    return [pytest.param(recording, id=recording.id) for recording in recordings]
 
 
 def recorded(*providers: str) -> list[Recording]:
@@ -35,7 +37,7 @@ def recorded(*providers: str) -> list[Recording]:
 
 def is_error(recording: Recording) -> bool:
     """True for an error, whether its status says so or an event of its stream."""
-    return recording.status >= 400 or recording.body.startswith(b"event: error\n") or b"\nevent: error\n" in recording.body
+    return recording.status >= 400 or re.search(rb"^event: error$", recording.body, re.MULTILINE) is not None
 
 
 def replies(*providers: str) -> list[Recording]:

@@ -5,6 +5,7 @@ Never validates what callers write (`validate` does) and never knows a provider.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -25,7 +26,12 @@ def dumps(value: Any) -> bytes:
     Raises:
         TypeError, ValueError, RecursionError: `value` cannot be said in JSON.
     """
-    return _encode(value)
+    try:
+        return _encode(value)
+    except TypeError:
+        # Subclasses of str, int and float, which msgspec does not take; NumPy's floats are such.
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode()
 
 
 def loads(data: bytes) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ..chunks import ChatCompletionChunk
 from ..errors import APIError
@@ -29,12 +29,24 @@ class Decoder(Protocol):
         """
         ...
 
-    def finish(self) -> Sequence[ChatCompletionChunk]:
+    def finish(self) -> Sequence[ChatCompletionChunk] | Follow:
         """Called at the end of the body (or at `done`); the last chunks, if any are held back.
+
+        A `Follow` says that only another request tells how it ended: its answer goes to the dialect's `decode`, and
+        the reply's end (finish reason, usage) closes the stream.
 
         Raises:
             StreamInterruptedError: the provider had not said why it stopped.
         """
+        ...
+
+
+@runtime_checkable
+class Starts(Protocol):
+    """A decoder that wants to see the answer which announced the stream."""
+
+    def start(self, response: HttpResponse) -> None:
+        """Called once, before the first event."""
         ...
 
 

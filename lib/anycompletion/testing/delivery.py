@@ -13,10 +13,13 @@ from .formats import Call, Failure, Format, Mark, Plain, Stream, failure_of
 Ending: TypeAlias = Literal["end", "reset", "stall"]
 
 _KEPT: Mapping[str, frozenset[Mark]] = {
-    "no-finish": frozenset({"body"}),
-    "no-end": frozenset({"body", "finish", "usage"}),
+    "no-finish": frozenset({"body", "comment"}),
+    "no-end": frozenset({"body", "finish", "usage", "comment"}),
 }
 """Fault kind → the events of a stream that go out all the same."""
+
+_OF_STREAMS = frozenset({"cut", "reset", "stall", "error", "no-finish", "no-end"})
+"""Fault kinds that wait for the stream where an answer opens one."""
 
 
 @attrs.frozen(kw_only=True)
@@ -41,8 +44,12 @@ def deliver(wire: Format, call: Call, fault: Fault | None) -> Delivery:
     """
     if fault is not None and fault.kind == "status":
         return healthy(refusal(wire, call, failure_of(wire, fault.error, fault.status_code), fault.retry_after))
-    answer = wire.answer(call)
-    if fault is None or (answer.status >= 400 and fault.kind != "body"):
+    answer = wire.answer(attrs.evolve(call, fault=fault))
+    if isinstance(answer, Stream) and answer.fault is not None:
+        fault = answer.fault
+    if fault is None or fault.kind == "outcome" or (answer.status >= 400 and fault.kind != "body"):
+        return healthy(answer)
+    if isinstance(answer, Plain) and answer.opens_stream and fault.kind in _OF_STREAMS:
         return healthy(answer)
     if fault.kind == "body":
         return _instead(answer, fault)
@@ -86,17 +93,29 @@ def _broken_stream(wire: Format, call: Call, answer: Stream, fault: Fault) -> De
     sound = healthy(answer)
     match fault.kind:
         case "garble":
-            return attrs.evolve(sound, writes=(_half(sound.writes[0]) + b"\n\n",), whole=False)
+            first = next(event.data for event in answer.events if event.mark != "comment")
+            return attrs.evolve(sound, writes=(_half(first) + b"\n\n",), whole=False)
         case "no-finish" | "no-end":
             kept = tuple(event.data for event in answer.events if event.mark in _KEPT[fault.kind])
             return attrs.evolve(sound, writes=kept, whole=False)
         case "error":
             event = wire.stream_error(call, wire.failures[fault.error])
-            return attrs.evolve(sound, writes=(*sound.writes[: fault.after], event), whole=False)
-        case "cut" if fault.after >= len(sound.writes):
+            return attrs.evolve(sound, writes=(*_first(answer, fault.after), event), whole=False)
+        case "cut" if _first(answer, fault.after) == sound.writes:
             return sound
         case _:
-            return attrs.evolve(sound, writes=sound.writes[: fault.after], ending=_ending(fault), whole=False)
+            return attrs.evolve(sound, writes=_first(answer, fault.after), ending=_ending(fault), whole=False)
+
+
+def _first(answer: Stream, events: int) -> tuple[bytes, ...]:
+    """What goes out up to that many events, and the comments before the next one."""
+    writes: list[bytes] = []
+    for event in answer.events:
+        events -= event.mark != "comment"
+        if events < 0:
+            break
+        writes.append(event.data)
+    return tuple(writes)
 
 
 def _broken_plain(wire: Format, call: Call, answer: Plain, fault: Fault) -> Delivery:

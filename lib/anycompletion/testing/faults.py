@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 import attrs
 
 FaultKind: TypeAlias = Literal[
-    "status", "body", "garble", "hang", "cut", "reset", "stall", "error", "no-finish", "no-end"
+    "status", "body", "garble", "hang", "cut", "reset", "stall", "error", "no-finish", "no-end", "outcome"
 ]
 
 _AFTER = re.compile(r"(cut|reset|stall|error)-after-(\d+)-events?")
@@ -31,7 +31,8 @@ class Fault:
     kind: FaultKind
     """``status`` an error answer · ``body`` a 200 with `body` instead of an answer · ``garble`` half an answer (or the
     first half of a stream's first event) as if it were whole · ``hang`` no headers · ``cut`` ``reset`` ``stall``
-    ``error`` end a stream after `after` events · ``no-finish`` ``no-end`` leave its last events out."""
+    ``error`` end a stream after `after` events · ``no-finish`` ``no-end`` leave its last events out · ``outcome`` a
+    prediction ends as `outcome` says."""
     error: str = "server-error"
     """For ``status`` and ``error``: a row of each provider's own table of errors."""
     status_code: int | None = None
@@ -49,6 +50,11 @@ class Fault:
     """Requests that pass before."""
     provider: str | None = None
     """Only requests to this provider count; None is every provider."""
+    step: str = "ask"
+    """Only requests of this step count: those that ask for an answer. Replicate knows ``model``, ``poll``, ``cancel`` and
+    ``stream`` besides; a fault of streams that meets the request for a prediction waits for the prediction's stream."""
+    outcome: str = ""
+    """For ``outcome``: slow, failed, aborted or canceled."""
 
     def __attrs_post_init__(self) -> None:
         for name in ("retry_after", "after", "times", "skip"):
@@ -66,6 +72,7 @@ class Fault:
         times: int | None = None,
         skip: int = 0,
         provider: str | None = None,
+        step: str = "ask",
     ) -> Fault:
         """An error answer with that HTTP status, in the words the provider has for it.
 
@@ -75,6 +82,7 @@ class Fault:
             times: requests that get it, all by default.
             skip: requests that pass before, 0 by default.
             provider: only this provider's requests.
+            step: only requests of this step, by default those that ask for an answer.
 
         Raises:
             ValueError: a number is out of range.
@@ -86,6 +94,7 @@ class Fault:
             times=times,
             skip=skip,
             provider=provider,
+            step=step,
         )
 
     @classmethod
@@ -97,6 +106,7 @@ class Fault:
         times: int | None = None,
         skip: int = 0,
         provider: str | None = None,
+        step: str = "ask",
     ) -> Fault:
         """The fault of that name; see `FAULTS` for all of them and `status` for the arguments.
 
@@ -105,7 +115,8 @@ class Fault:
         """
         fault = _find(name)
         wait = fault.retry_after if retry_after is None else retry_after
-        return attrs.evolve(fault, retry_after=wait, times=times, skip=skip, provider=provider)
+        whose = provider or fault.provider
+        return attrs.evolve(fault, retry_after=wait, times=times, skip=skip, provider=whose, step=step)
 
 
 FAULTS: Mapping[str, Fault] = {
@@ -131,6 +142,10 @@ FAULTS: Mapping[str, Fault] = {
         content_type="text/html; charset=utf-8",
     ),
     "empty": Fault(kind="body"),
+    **{
+        f"{outcome}-prediction": Fault(kind="outcome", outcome=outcome, provider="replicate")
+        for outcome in ("slow", "failed", "aborted", "canceled")
+    },
 }
 """Fault by name. Besides these: ``cut-after-N-events`` (the body ends cleanly in the middle of the stream),
 ``reset-after-N-events`` (the TCP connection is reset), ``stall-after-N-events`` (no more bytes until the client leaves,
@@ -170,10 +185,10 @@ class FaultScript:
         self.faults = tuple(_as_faults(faults))
         self._seen = [0] * len(self.faults)
 
-    def next(self, provider: str) -> Fault | None:
-        """The fault that the next request to `provider` meets."""
+    def next(self, provider: str, step: str = "ask") -> Fault | None:
+        """The fault that the next request to `provider` meets, if that is what `step` says."""
         for at, fault in enumerate(self.faults):
-            if fault.provider not in (None, provider):
+            if fault.provider not in (None, provider) or fault.step != step:
                 continue
             self._seen[at] += 1
             turn = self._seen[at] - fault.skip

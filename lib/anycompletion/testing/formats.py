@@ -1,8 +1,8 @@
 """What a simulated wire format is: a call in, an answer out, all as values; opens no socket and reads no clock.
 
-A provider is one module with one `Format`. Its `answer` is a pure function of the call: identifiers, the time and the
-number of earlier twins of a request come with it. What the answer looks like when something goes wrong on the way is
-decided elsewhere, from the marks on the events.
+A provider is one module with one `Format`. Its `answer` depends on the call alone: identifiers, the time, the number of
+earlier twins of a request and the provider's memory come with it. What the answer looks like when something goes wrong
+on the way is decided elsewhere, from the marks on the events.
 """
 
 from __future__ import annotations
@@ -13,14 +13,46 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
+from .faults import Fault
 from .script import Style
 
-Mark: TypeAlias = Literal["body", "finish", "usage", "end"]
-"""What an event is for: content, the reason why it stopped, the token counts, or the format's own end marker."""
+Mark: TypeAlias = Literal["body", "finish", "usage", "end", "comment"]
+"""What an event is for: content, the reason why it stopped, the token counts, or the format's own end marker.
+
+A comment is no event: it says nothing, and nobody counts it.
+"""
 
 
 UNKNOWN_MODEL = "no-such-model"
 """The one model that no simulated provider has."""
+
+ASK = "ask"
+"""The step of a request that asks for an answer; most providers know no other."""
+
+
+class Memory:
+    """What a simulated provider knows from one call to the next; of too much the oldest goes.
+
+    Args:
+        most: things that are kept.
+    """
+
+    def __init__(self, most: int = 10_000) -> None:
+        self._kept: dict[str, Any] = {}
+        self._most = most
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def keep(self, name: str, thing: Any) -> None:
+        """Keeps `thing` under `name`."""
+        self._kept[name] = thing
+        while len(self._kept) > self._most:
+            del self._kept[next(iter(self._kept))]
+
+    def find(self, name: str) -> Any:
+        """What is kept under `name`; None for nothing."""
+        return self._kept.get(name)
 
 
 @attrs.frozen(kw_only=True)
@@ -41,6 +73,14 @@ class Call:
     twins: int = 0
     """How many requests with the same body came before this one."""
     style: Style = attrs.field(factory=Style)
+    query: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    origin: str = ""
+    """The server's own URL, for answers that hold links."""
+    latency: float = 0.0
+    """Seconds that the server takes for any answer."""
+    fault: Fault | None = None
+    """What is to go wrong; only a format whose answers have an outcome of their own looks at it."""
+    memory: Memory = attrs.field(factory=Memory)
 
     @property
     def bearer(self) -> str | None:
@@ -68,6 +108,8 @@ class Plain:
     body: bytes
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     content_type: str = "application/json"
+    opens_stream: bool = False
+    """It links to a stream, and a fault of streams waits for that."""
 
 
 @attrs.frozen
@@ -86,6 +128,13 @@ class Stream:
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     content_type: str = "text/event-stream; charset=utf-8"
     status: int = 200
+    fault: Fault | None = None
+    """A fault that the request met which opened this stream; it goes before any other."""
+
+
+def always_ask(method: str, path: str) -> str:
+    """The step of every request to a provider that answers in one."""
+    return ASK
 
 
 @attrs.frozen(kw_only=True)
@@ -105,6 +154,8 @@ class Format:
     """A refusal with the provider's own body and headers."""
     stream_error: Callable[[Call, Failure], bytes]
     """The event that says the same inside a stream."""
+    step: Callable[[str, str], str] = always_ask
+    """Method and path below the root → which step of a call that is; a fault meets one kind of steps."""
 
 
 def dump(value: Any) -> bytes:

@@ -11,15 +11,17 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from . import sim_anthropic, sim_openai
+from . import sim_anthropic, sim_cohere, sim_openai
 from .delivery import Delivery, deliver, healthy
 from .faults import Fault, Faults, FaultScript
-from .formats import Call, Failure, Format
+from .formats import Call, Failure, Format, Memory
 from .log import RecordedRequest
 from .loopback import LoopbackServer, reset
 from .script import Reply, Style
 
-FORMATS: Mapping[str, Format] = {wire.provider: wire for wire in (sim_openai.FORMAT, sim_anthropic.FORMAT)}
+_MODULES = (sim_openai, sim_anthropic, sim_cohere)
+
+FORMATS: Mapping[str, Format] = {module.FORMAT.provider: module.FORMAT for module in _MODULES}
 """Every provider the simulator speaks, by name."""
 
 _MOST_TWINS = 100_000
@@ -83,6 +85,7 @@ class SimulatorServer(LoopbackServer):
         self.chunks = chunks
         self._faults = FaultScript(faults)
         self._twins: Counter[bytes] = Counter()
+        self._memories = {name: Memory() for name in FORMATS}
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -120,7 +123,7 @@ class SimulatorServer(LoopbackServer):
             return web.json_response({"error": f"nothing is simulated here; try {known}"}, status=404)
         unknown = None
         try:
-            fault = self._fault(record)
+            fault = self._fault(wire, record)
         except ValueError as error:
             fault, unknown = None, str(error)
         if fault is not None and fault.kind == "hang":
@@ -134,9 +137,15 @@ class SimulatorServer(LoopbackServer):
             delivery = deliver(wire, call, fault)
         return await self._send(request, record, delivery)
 
-    def _fault(self, record: RecordedRequest) -> Fault | None:
+    def _fault(self, wire: Format, record: RecordedRequest) -> Fault | None:
         name = record.headers.get("x-simulate")
-        return Fault.named(name) if name else self._faults.next(record.provider)
+        step = wire.step(record.method, record.path.removeprefix(wire.root))
+        if not name:
+            return self._faults.next(wire.provider, step)
+        fault = Fault.named(name)
+        if fault.provider not in (None, wire.provider):
+            raise ValueError(f"{name!r} is a fault of {fault.provider}'s, not of {wire.provider}'s")
+        return fault if fault.step == step else None
 
     def _call(self, wire: Format, record: RecordedRequest, *, answered: bool) -> Call:
         """The request as its format sees it. One that gets an error instead of an answer is nobody's twin."""
@@ -155,6 +164,10 @@ class SimulatorServer(LoopbackServer):
             now=time.time(),
             twins=twins,
             style=Style(self.reply, self.chunks),
+            query=record.query,
+            origin=self.url,
+            latency=self.latency,
+            memory=self._memories[wire.provider],
         )
 
     async def _send(self, request: web.Request, record: RecordedRequest, delivery: Delivery) -> web.StreamResponse:
@@ -170,7 +183,7 @@ class SimulatorServer(LoopbackServer):
                 # Also without a delay: it lets the loop see that the client has left.
                 await asyncio.sleep(self.chunk_delay if index else 0)
             await response.write(data)
-            record.chunks_written += not delivery.sized
+            record.chunks_written += not (delivery.sized or data.startswith(b":"))
         await self._end(request, record, response, delivery)
         return response
 

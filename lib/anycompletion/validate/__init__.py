@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from ..convert import dumps
 from ..errors import InvalidRequestError
 from ..options import CallOptions
 from ..records import PARAM_NAMES, ChatRequest, CustomTool, FunctionDefinition, FunctionTool
 from .messages import read_messages
 from .options import call_options, extra_body, timeout
 from .params import PARAM_CHECKS
-from .values import CONTROL, kind_of, refuse
+from .values import CONTROL, SURROGATE, kind_of, refuse
 
 MAX_MODEL = 512
 
@@ -92,6 +93,8 @@ def _model(value: object) -> str:
         refuse("model", f"is longer than {MAX_MODEL} characters")
     if CONTROL.search(value):
         refuse("model", "holds a control character")
+    if SURROGATE.search(value):
+        refuse("model", "holds a lone surrogate, which UTF-8 cannot say")
     return value
 
 
@@ -133,18 +136,36 @@ def _tool_name(tool: object) -> str | None:
 
 def explain_unsendable(request: ChatRequest) -> InvalidRequestError:
     """For a body that could not be made into bytes: the error that names the place."""
-    for name, value in request.to_dict().items():
+    body = request.to_dict()
+    for name, value in body.items():
         place = _find_surrogate(value, name)
         if place is not None:
-            return InvalidRequestError(f"{place}: holds a lone surrogate, which UTF-8 cannot say", param=place)
-    return InvalidRequestError("the request cannot be said in JSON", param="messages")
+            return _refusal(place, "holds a lone surrogate, which UTF-8 cannot say")
+    return _refusal(next(filter(lambda name: not _sayable(body[name]), body), "messages"), "cannot be said in JSON")
+
+
+def _refusal(param: str, text: str) -> InvalidRequestError:
+    try:
+        refuse(param, text)
+    except InvalidRequestError as error:
+        return error
+
+
+def _sayable(value: Any) -> bool:
+    try:
+        dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def _find_surrogate(value: Any, path: str) -> str | None:
     match value:
         case str():
-            return path if any("\ud800" <= char <= "\udfff" for char in value) else None
+            return path if SURROGATE.search(value) else None
         case Mapping():
+            if any(isinstance(key, str) and SURROGATE.search(key) for key in cast("Mapping[Any, Any]", value)):
+                return path
             steps = [(f"{path}.{key}", item) for key, item in cast("Mapping[str, Any]", value).items()]
         case list() | tuple():
             steps = [(f"{path}[{i}]", item) for i, item in enumerate(cast("Sequence[Any]", value))]

@@ -41,12 +41,18 @@ def _read_message(item: object, i: int) -> Message:
     # Nearly every message is a dict of a role and a text; those cost two look-ups and no converter.
     if type(item) is dict and len(item) == 2:  # pyright: ignore[reportUnknownArgumentType]
         data = cast("dict[str, Any]", item)
-        content = data.get("content")
-        if type(content) is str:
-            simple = _SIMPLE.get(data.get("role"))  # type: ignore[arg-type]
+        role, content = data.get("role"), data.get("content")
+        if type(content) is str and type(role) is str:
+            simple = _SIMPLE.get(role)
             if simple is not None:
                 return simple(content)
-    elif isinstance(item, _SIMPLE_RECORDS) and type(item.content) is str and item.name is None:
+    elif (
+        isinstance(item, _SIMPLE_RECORDS)
+        and type(item.content) is str
+        and type(item.role) is str
+        and item.name is None
+        and not item.extra
+    ):
         return item
     message: Message = structured(cast("object", item), Message, f"messages[{i}]")
     return message

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any, cast
 
+import attrs
+
 from ..options import OnUnsupported, Secret, Timeout
-from .values import CONTROL, Check, check_flag, check_integer, check_object, check_string, kind_of, refuse
+from .values import CONTROL, SURROGATE, Check, check_flag, check_integer, check_object, check_string, kind_of, refuse
 
 RESERVED_BODY = frozenset({"model", "messages", "stream"})
 """Members of the body that `extra_body` must not replace."""
+
+_FOREVER = 1e9
+"""Seconds, more than thirty years; clocks cannot count to every number."""
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FRAMING_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
@@ -19,30 +23,29 @@ _FRAMING_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "co
 
 def extra_body(value: Any, param: str) -> Any:
     """Fields only the provider has; they may not replace model, messages or stream."""
-    for name in check_object(value, param):
+    body = check_object(value, param)
+    for name in body:
         if name in RESERVED_BODY:
             refuse(f"{param}.{name}", f"pass {name} as an argument instead")
-    return value
+    return body
 
 
 def seconds(value: Any, param: str) -> Any:
-    """A positive number of seconds; infinity means no limit."""
+    """A positive number of seconds; infinity (and whatever is as good as it) means no limit."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         refuse(param, f"expected seconds or a Timeout, found {kind_of(value)}")
     if not value > 0:
         refuse(param, "must be more than 0 seconds")
-    return None if value == math.inf else value
+    return None if value >= _FOREVER else value
 
 
 def timeout(value: Any, param: str) -> Timeout:
     """A `Timeout`; a number is the total."""
     if not isinstance(value, Timeout):
         return Timeout(total=seconds(value, param))
-    for clock in ("total", "connect", "first_chunk", "idle"):
-        limit = getattr(value, clock)
-        if limit is not None:
-            seconds(limit, f"{param}.{clock}")
-    return value
+    given = {clock: getattr(value, clock) for clock in ("total", "connect", "first_chunk", "idle")}
+    checked = {clock: None if limit is None else seconds(limit, f"{param}.{clock}") for clock, limit in given.items()}
+    return value if checked == given else attrs.evolve(value, **checked)
 
 
 def headers(value: Any, param: str) -> dict[str, str]:
@@ -74,9 +77,16 @@ def _query(value: Any, param: str) -> dict[str, str]:
     if not isinstance(value, Mapping):
         refuse(param, f"expected a dict, found {kind_of(value)}")
     return {
-        check_string(name, param): check_string(text, f"{param}.{name}")
+        _url_text(name, param): _url_text(text, f"{param}.{name}")
         for name, text in cast("Mapping[Any, Any]", value).items()
     }
+
+
+def _url_text(value: Any, param: str) -> str:
+    text: str = check_string(value, param)
+    if SURROGATE.search(text):
+        refuse(param, "holds a lone surrogate, which UTF-8 cannot say")
+    return text
 
 
 def _key(value: Any, param: str) -> Any:

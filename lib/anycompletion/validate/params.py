@@ -17,7 +17,6 @@ from .values import (
     check_object,
     check_string,
     check_strings,
-    checked_json,
     kind_of,
     refuse,
 )
@@ -66,7 +65,7 @@ def _choice(*values: str) -> Check:
             refuse(param, "does not say a name")
         if param == "tool_choice" and not isinstance(kind, str):
             refuse(f"{param}.type", "is missing")
-        return value
+        return mapping
 
     return check
 
@@ -103,10 +102,8 @@ def _check_function(function: FunctionDefinition, place: str, seen: set[str]) ->
         refuse(f"{place}.name", "is used twice")
     seen.add(function.name)
     schema = function.parameters
-    if schema is not None:
-        checked_json(schema, f"{place}.parameters")
-        if schema.get("type", "object") != "object":
-            refuse(f"{place}.parameters.type", "must be 'object'")
+    if schema is not None and schema.get("type", "object") != "object":
+        refuse(f"{place}.parameters.type", "must be 'object'")
 
 
 def _response_format(value: Any, param: str) -> Any:
@@ -123,7 +120,7 @@ def _response_format(value: Any, param: str) -> Any:
             refuse(f"{param}.json_schema.name", "is missing")
         if not isinstance(named.get("schema"), Mapping):
             refuse(f"{param}.json_schema.schema", "is missing")
-    return value
+    return mapping
 
 
 _INT64 = 2**63

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import attrs
-from cattrs import ClassValidationError, Converter, IterableValidationError
+from cattrs import ClassValidationError, Converter
 from cattrs.gen import make_dict_structure_fn, override
 
-from ..errors import InvalidRequestError
 from ..records import (
     AssistantMessage,
     AudioPart,
@@ -33,7 +32,7 @@ from ..records import (
     ToolMessage,
     UserMessage,
 )
-from .values import Misfit, json_value, kind_of
+from .values import Misfit, kind_of, plain_json, refuse
 
 _MESSAGES: Mapping[str, type[Message]] = {
     "system": SystemMessage,
@@ -60,11 +59,9 @@ def structure(value: object, cls: Any, param: str) -> Any:
     """
     try:
         return _converter().structure(value, cls)
-    except (Misfit, ClassValidationError, IterableValidationError) as fault:
+    except (Misfit, ClassValidationError) as fault:
         path, text = _locate(fault)
-    except RecursionError:
-        path, text = "", "is nested too deeply or holds itself"
-    raise InvalidRequestError(f"{param}{path}: {text}", param=param + path)
+    refuse(param + path, text)
 
 
 def _locate(fault: BaseException) -> tuple[str, str]:
@@ -74,10 +71,6 @@ def _locate(fault: BaseException) -> tuple[str, str]:
             noted, _ = fault.group_exceptions()
             inner, note = noted[0]
             step = f".{note.name}"
-        case IterableValidationError():
-            indexed, _ = fault.group_exceptions()
-            inner, place = indexed[0]
-            step = f"[{place.index}]"
         case Misfit():
             return fault.path, str(fault)
         case KeyError():
@@ -105,9 +98,10 @@ def _converter() -> Converter:
     content = _content_hook(part)
     for shape in (str | list[Part], str | list[Part] | None):
         converter.register_structure_hook(shape, content)
-    converter.register_structure_hook_func(lambda shape: shape == list[dict[str, Any]], _json_list)
-    converter.register_structure_hook_func(
-        lambda shape: shape in (dict[str, Any], Mapping[str, Any]), lambda value, _: _json_object(value)
+    converter.register_structure_hook_func(lambda shape: shape in (dict[str, Any], Mapping[str, Any]), _json_object)
+    converter.register_structure_hook_factory(
+        lambda shape: getattr(shape, "__origin__", None) is list,
+        lambda shape: _list_hook(converter, shape),  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
     )
     return converter
 
@@ -127,16 +121,35 @@ def _scalar_hook(scalar: type[Any]) -> Callable[[object, Any], object]:
     return hook
 
 
-def _json_object(value: Any) -> Any:
+def _json_object(value: object, _: Any) -> Any:
     if not isinstance(value, Mapping):
         raise Misfit(f"expected an object, found {kind_of(value)}")
-    return cast("Any", value)
+    return plain_json(value)
 
 
-def _json_list(value: object, _: Any) -> object:
-    if not isinstance(value, (list, tuple)):
-        raise Misfit(f"expected a list, found {kind_of(value)}")
-    return [_json_object(item) for item in cast("Sequence[Any]", value)]
+def _list_hook(converter: Converter, shape: Any) -> Callable[[object, Any], list[Any]]:
+    """Only lists are lists; for cattrs everything that can be walked through is one."""
+    (kind,) = get_args(shape)
+
+    def hook(value: object, _: Any) -> list[Any]:
+        if not isinstance(value, (list, tuple)):
+            raise Misfit(f"expected a list, found {kind_of(value)}")
+        return _each(cast("Sequence[object]", value), lambda item: converter.structure(item, kind))
+
+    return hook
+
+
+def _each(items: Sequence[object], read: Callable[[object], Any]) -> list[Any]:
+    out: list[Any] = []
+    for i, item in enumerate(items):
+        try:
+            out.append(read(item))
+        except (Misfit, ClassValidationError) as fault:
+            path, text = _locate(fault)
+        else:
+            continue
+        raise Misfit(text, f"[{i}]{path}")
+    return out
 
 
 def _record_hook(converter: Converter, cls: type[Any]) -> Callable[[object, Any], Any]:
@@ -156,7 +169,7 @@ def _record_hook(converter: Converter, cls: type[Any]) -> Callable[[object, Any]
                 known[name] = item
         record = structure(known, cls)
         if extra:
-            record.extra = json_value(extra, "")
+            record.extra = plain_json(extra)
         return record
 
     return hook
@@ -188,7 +201,8 @@ def _tagged_hook(
         name = cast("Mapping[str, Any]", value).get(tag)
         if not isinstance(name, str) or not name:
             raise Misfit("is missing" if name is None else f"expected a string, found {kind_of(name)}", f".{tag}")
-        return converter.structure(value, known.get(name, other))
+        # An enum of texts equals its text and yet has another hash.
+        return converter.structure(value, known.get(str.__str__(name), other))
 
     return hook
 
@@ -201,15 +215,6 @@ def _content_hook(part: Callable[[object, Any], Any]) -> Callable[[object, Any],
             return value
         if not isinstance(value, (list, tuple)):
             raise Misfit(f"expected a string or a list of parts, found {kind_of(value)}")
-        parts: list[Part] = []
-        for i, item in enumerate(cast("Sequence[object]", value)):
-            try:
-                parts.append(part(item, None))
-            except (Misfit, ClassValidationError, IterableValidationError) as fault:
-                path, text = _locate(fault)
-            else:
-                continue
-            raise Misfit(text, f"[{i}]{path}")
-        return parts
+        return _each(cast("Sequence[object]", value), lambda item: part(item, None))
 
     return hook

@@ -8,18 +8,26 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, TypeAlias, cast
 
 from ..errors import InvalidRequestError
-from ..records import Record
+from ..records import Record, plain
 
 MAX_DEPTH = 200
 """Nesting of JSON in tools, schemas and extra_body."""
 
+_LONGEST = 120
+"""Characters of a path in a refusal."""
+
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 Check: TypeAlias = Callable[[Any, str], Any]
 
 
 def refuse(param: str, text: str) -> NoReturn:
-    """Raises InvalidRequestError for `param`."""
+    """Raises InvalidRequestError for `param`; keys of the caller's that are in it are cut and made printable."""
+    if len(param) > _LONGEST:
+        param = f"{param[: _LONGEST - 1]}…"
+    param = param.encode("utf-8", "replace").decode()
     raise InvalidRequestError(f"{param}: {text}", param=param)
 
 
@@ -36,44 +44,55 @@ class Misfit(Exception):
         self.path = path
 
 
-def json_value(value: Any, path: str, depth: int = 0) -> Any:
-    """`value` if JSON can say it: finite numbers, text, lists, objects with text or integer keys, and records.
+def plain_json(value: Any) -> Any:
+    """A copy of `value` as dicts, lists and scalars, if JSON can say it.
+
+    Raises:
+        Misfit: it cannot; the path is the place.
+    """
+    try:
+        _check_json(value, "")
+    except RecursionError:
+        raise Misfit(_TOO_DEEP) from None  # a record that holds itself
+    return plain(value)
+
+
+_TOO_DEEP = "is nested too deeply or holds itself"
+
+
+def _check_json(value: Any, path: str, depth: int = 0) -> None:
+    """Passes what JSON can say: finite numbers, text, lists, objects with text or integer keys, and records.
 
     Raises:
         Misfit: it cannot, or it is nested more than 200 deep (which is how a cycle shows).
     """
     kind = cast("type[Any]", type(value))
     if kind is str or kind is int or kind is bool or value is None:
-        return value
+        return
     if depth > MAX_DEPTH:
-        raise Misfit("is nested too deeply or holds itself")  # the path would be as deep
+        raise Misfit(_TOO_DEEP)  # the path would be as deep
     if kind is dict or isinstance(value, Mapping):
         mapping = cast("Mapping[Any, Any]", value)
         for key, item in mapping.items():
             if type(key) is not str and (not isinstance(key, (str, int)) or isinstance(key, bool)):
                 raise Misfit("has a key that is no string", path)
-            json_value(item, f"{path}.{key}", depth + 1)
-        return cast("Any", value)
-    if kind is list or kind is tuple:
-        for i, item in enumerate(value):
-            json_value(item, f"{path}[{i}]", depth + 1)
-        return value
-    if isinstance(value, float):
+            _check_json(item, f"{path}.{key}", depth + 1)
+    elif isinstance(value, (list, tuple)):
+        for i, item in enumerate(cast("Sequence[Any]", value)):
+            _check_json(item, f"{path}[{i}]", depth + 1)
+    elif isinstance(value, float):
         if not math.isfinite(value):
             raise Misfit("is not a finite number, which JSON cannot say", path)
-        return value
-    if isinstance(value, Record):
-        json_value(value.to_dict(), path, depth + 1)
-        return value
-    if isinstance(value, (str, int)):
-        return value
-    raise Misfit(f"a value of type {kind.__name__} cannot be said in JSON", path)
+    elif isinstance(value, Record):
+        _check_json(value.to_dict(), path, depth + 1)
+    elif not isinstance(value, (str, int)):
+        raise Misfit(f"a value of type {kind.__name__} cannot be said in JSON", path)
 
 
 def checked_json(value: Any, param: str) -> Any:
-    """`value` if JSON can say it; `param` is what a refusal names."""
+    """A copy of `value` as dicts, lists and scalars, if JSON can say it; `param` is what a refusal names."""
     try:
-        return json_value(value, "")
+        return plain_json(value)
     except Misfit as fault:
         path, text = fault.path, str(fault)
     refuse(param + path, text)
@@ -83,7 +102,7 @@ def check_number(value: Any, param: str) -> Any:
     """A finite number, not a bool."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         refuse(param, f"expected a number, found {kind_of(value)}")
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         refuse(param, "is not a finite number")
     return value
 

@@ -3,9 +3,9 @@
 https://docs.cohere.com/reference/chat
 
 Strategy: a reply is told in OpenAI's fields. What they have no room for rides along in
-``provider_specific_fields["cohere"]`` and goes back with the assistant's turn: `tool_plan` (text), `citations` (Cohere's
-own, which are told as annotations too), and `content` (Cohere's own parts) where it is more than one text. A fourth
-member, `tool_calls`, is for readers only: the calls of a legacy reply, whose form has room for one.
+``provider_specific_fields["cohere"]`` and goes back with the assistant's turn: `tool_plan` (text), `citations`
+(Cohere's own, which are told as annotations too), and `content` (Cohere's own parts) where it is more than one text.
+A fourth member, `tool_calls`, is for readers only: the calls of a legacy reply, whose form has room for one.
 """
 
 from .faults import error

@@ -39,7 +39,9 @@ PARAMS: Table = {
     "response_format": _mapped("response_format: json_object, with the schema itself as json_schema"),
     "seed": NATIVE,
     "logprobs": NATIVE,
-    "top_logprobs": refused("Cohere tells the probabilities of the tokens it chose and of no others: pass logprobs=True"),
+    "top_logprobs": refused(
+        "Cohere tells the probabilities of the tokens it chose and of no others: pass logprobs=True"
+    ),
     "stream_options": _mapped("usage is always part of the stream"),
     "reasoning_effort": _mapped("thinking: none switches it off, all others on; there are no levels", EFFORTS),
     "thinking": _mapped("thinking, with budget_tokens as token_budget"),

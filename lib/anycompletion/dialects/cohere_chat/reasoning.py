@@ -41,6 +41,6 @@ def _explicit(thinking: Mapping[str, Any], report: Report) -> JsonObject | None:
         report.unsupported("thinking.type", f"Cohere's thinking is {' or '.join(_TYPES)}, not {kind!r}")
         return None
     native = {name: value for name, value in thinking.items() if name != "budget_tokens"}
-    if "budget_tokens" in thinking:
+    if thinking.get("budget_tokens") is not None:
         native.setdefault("token_budget", thinking["budget_tokens"])
     return native

@@ -119,7 +119,7 @@ def _tools(request: ChatRequest, extra_body: Mapping[str, Any], report: Report) 
     return {
         "tools": [offer.native for offer in offers] or None,
         "strict_tools": None if "strict_tools" in extra_body else _strict(offers, report),
-        "tool_choice": None if choice in (None, "auto") else cast("str", choice).upper(),
+        "tool_choice": None if choice in (None, "auto") else choice.upper(),
     }
 
 

@@ -1,0 +1,303 @@
+"""Cohere's stream events as chunks in OpenAI's shape; keeps what goes back with the turn, asks for no bytes.
+
+https://docs.cohere.com/docs/streaming
+
+Strategy: every piece of text, thinking or arguments becomes a chunk at once. The tool plan and Cohere's own parts are
+put together on the side and told with the finish reason, because chunks have no field that pieces of them fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias, cast
+
+from ... import convert
+from ...chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionDelta, ToolCallDelta
+from ...errors import APIResponseError, StreamInterruptedError
+from ...lenient import NotJSONError, ShapeError, obj, opt_int, opt_obj, opt_text, text
+from ...records import ChatRequest, JsonObject, Logprobs
+from ...wire import Event, Target
+from .faults import FAILED, error_of
+from .reply import annotation, finish_reason, native_fields, read_logprobs, read_usage
+from .request import speaks_legacy
+
+Chunks: TypeAlias = Sequence[ChatCompletionChunk]
+
+
+class _Part:
+    """One content part while it grows."""
+
+    __slots__ = ("member", "native", "pieces", "start")
+
+    def __init__(self, native: JsonObject, member: str, start: int) -> None:
+        self.native = native
+        self.member = member
+        """text or thinking: the member that we tell in pieces; "" where the part is of neither type."""
+        self.start = start
+        """Where its text starts in the content, in characters."""
+        self.pieces: list[str] = []
+
+
+class _Call:
+    """One tool call while it grows."""
+
+    __slots__ = ("function", "native", "number", "pieces")
+
+    def __init__(self, native: JsonObject, function: JsonObject, number: int) -> None:
+        self.native = native
+        self.function = function
+        self.number = number
+        self.pieces: list[str] = []
+
+
+class StreamDecoder:
+    """The decoder of one stream."""
+
+    __slots__ = (
+        "_calls",
+        "_citations",
+        "_finished",
+        "_id",
+        "_last",
+        "_legacy",
+        "_length",
+        "_model",
+        "_open_calls",
+        "_open_parts",
+        "_parts",
+        "_plan",
+        "done",
+    )
+
+    def __init__(self, legacy: bool, model: str) -> None:
+        self.done = False
+        """True once `message-end` was seen."""
+        self._legacy = legacy
+        self._id = ""
+        self._model = model
+        self._parts: list[_Part] = []
+        self._open_parts: dict[int | None, _Part] = {}
+        self._calls: list[_Call] = []
+        self._open_calls: dict[int | None, _Call] = {}
+        self._plan: list[str] = []
+        self._citations: list[JsonObject] = []
+        self._length = 0
+        self._finished = False
+        self._last = b""
+
+    def feed(self, event: Event) -> Chunks:
+        """The chunks of one event.
+
+        Raises:
+            APIStatusError: the generation failed.
+            APIResponseError: the event cannot be read.
+        """
+        if self.done or not event.data:
+            return ()
+        if event.data == b"[DONE]":
+            self.done = True
+            return ()
+        try:
+            data = obj(convert.loads(event.data), "event")
+            kind = opt_text(data.get("type"), "type") or event.name
+            failure = _failure(kind, data)
+            if failure is None:
+                self._last = event.data
+                return self._read(kind, data)
+            problem = None
+        except (ShapeError, NotJSONError) as fault:
+            failure, problem = None, str(fault)
+        body = event.data.decode("utf-8", "replace")
+        if failure is not None:
+            raise error_of(failure, body=body)
+        raise APIResponseError(f"an event of Cohere's stream cannot be read: {problem}", body=body)
+
+    def finish(self) -> Chunks:
+        """Nothing is held back.
+
+        Raises:
+            StreamInterruptedError: no finish reason was seen.
+        """
+        if not self._finished:
+            raise StreamInterruptedError("the stream ended before the provider said why it stopped")
+        return ()
+
+    # --- events -------------------------------------------------------------------------------------------------------
+
+    def _read(self, kind: str, data: JsonObject) -> Chunks:
+        match kind:
+            case "content-delta":
+                return self._on_content(data, starts=False)
+            case "tool-call-delta":
+                return self._on_call_delta(data)
+            case "tool-plan-delta":
+                self._plan.append(text(_message(data).get("tool_plan"), "delta.message.tool_plan"))
+                return ()
+            case "content-start":
+                return self._on_content(data, starts=True)
+            case "tool-call-start":
+                return self._on_call_start(data)
+            case "tool-call-end":
+                return self._on_call_end(data)
+            case "citation-start":
+                return self._on_citation(data)
+            case "message-start":
+                self._id = text(data.get("id"), "id")
+                return (self._chunk(Delta(role="assistant")),)
+            case "message-end":
+                return self._on_message_end(data)
+            case _:
+                return ()  # content-end, citation-end, debug, and what Cohere may add
+
+    def _on_content(self, data: JsonObject, *, starts: bool) -> Chunks:
+        path = "delta.message.content"
+        content = opt_obj(_message(data).get("content"), path) or {}
+        index = opt_int(data.get("index"), "index")
+        part = None if starts else self._open_parts.get(index)
+        if part is None:
+            part = self._open_parts[index] = self._begin(content)
+        piece: str | None = None
+        for name, value in content.items():
+            if name == part.member:
+                piece = text(value, f"{path}.{name}")
+            elif name != "type" and value is not None:
+                # A member we do not know: it comes whole, or in pieces if it is text.
+                old = part.native.get(name)
+                part.native[name] = old + value if isinstance(old, str) and isinstance(value, str) else value
+        logprobs = read_logprobs(_each(data.get("logprobs"), "logprobs"))
+        if not piece and logprobs is None:
+            return ()
+        return (self._chunk(self._grown(part, piece or ""), logprobs),)
+
+    def _begin(self, content: JsonObject) -> _Part:
+        kind = opt_text(content.get("type"), "delta.message.content.type")
+        if kind is None:
+            # A part that nothing announced: the member it brings tells what it is.
+            kind = "thinking" if content.get("thinking") is not None else "text"
+        part = _Part({"type": kind}, kind if kind in ("text", "thinking") else "", self._length)
+        self._parts.append(part)
+        return part
+
+    def _grown(self, part: _Part, piece: str) -> Delta:
+        part.pieces.append(piece)
+        if part.member == "text":
+            self._length += len(piece)
+            return Delta(content=piece or None)
+        return Delta(reasoning_content=piece or None) if part.member == "thinking" else Delta()
+
+    def _on_call_start(self, data: JsonObject) -> Chunks:
+        chunks: list[ChatCompletionChunk] = []
+        index = opt_int(data.get("index"), "index")
+        for native in _each(_message(data).get("tool_calls"), "delta.message.tool_calls"):
+            chunks += self._end_call(index)  # a server that reuses an index has ended the call before
+            function = opt_obj(native.get("function"), "tool_calls.function") or {}
+            call = self._open_calls[index] = _Call(native, function, len(self._calls))
+            self._calls.append(call)
+            name = text(function.get("name"), "tool_calls.function.name")
+            piece = text(function.get("arguments"), "tool_calls.function.arguments")
+            if piece:
+                call.pieces.append(piece)
+            call_id = text(native.get("id"), "tool_calls.id")
+            chunks += self._told(call, FunctionDelta(name, piece), call_id)
+        return chunks
+
+    def _on_call_delta(self, data: JsonObject) -> Chunks:
+        index = opt_int(data.get("index"), "index")
+        call = self._open_calls.get(index)
+        chunks: list[ChatCompletionChunk] = []
+        for native in _each(_message(data).get("tool_calls"), "delta.message.tool_calls"):
+            function = opt_obj(native.get("function"), "tool_calls.function") or {}
+            piece = text(function.get("arguments"), "tool_calls.function.arguments")
+            if not piece:
+                continue
+            if call is None:
+                raise ShapeError("index", "the number of a tool call that has started", data.get("index"))
+            call.pieces.append(piece)
+            chunks += self._told(call, FunctionDelta(arguments=piece))
+        return chunks
+
+    def _on_call_end(self, data: JsonObject) -> Chunks:
+        return self._end_call(opt_int(data.get("index"), "index"))
+
+    def _end_call(self, index: int | None) -> Chunks:
+        """A call without arguments says so at its end: whole replies say {} where streams say nothing."""
+        call = self._open_calls.pop(index, None)
+        if call is None:
+            return ()
+        chunks = () if call.pieces else self._told(call, FunctionDelta(arguments="{}"))
+        call.function["arguments"] = "".join(call.pieces) or "{}"
+        return chunks
+
+    def _told(self, call: _Call, function: FunctionDelta, call_id: str | None = None) -> Chunks:
+        if not self._legacy:
+            kind = None if call_id is None else "function"
+            return (self._chunk(Delta(tool_calls=[ToolCallDelta(call.number, call_id, kind, function)])),)
+        # The legacy form has room for one call.
+        return (self._chunk(Delta(function_call=function)),) if call.number == 0 else ()
+
+    def _on_citation(self, data: JsonObject) -> Chunks:
+        path = "delta.message.citations"
+        cited = _each(_message(data).get("citations"), path)
+        self._citations += cited
+        starts = [part.start for part in self._parts]
+        annotations = [annotation(citation, starts, path).to_dict() for citation in cited]
+        return (self._chunk(Delta(annotations=annotations)),) if annotations else ()
+
+    def _on_message_end(self, data: JsonObject) -> Chunks:
+        delta = opt_obj(data.get("delta"), "delta") or {}
+        reason = opt_text(delta.get("finish_reason"), "delta.finish_reason")
+        usage = read_usage(opt_obj(delta.get("usage"), "delta.usage"))
+        self.done = True
+        if reason is None:
+            return ()
+        self._finished = True
+        chunks = [chunk for index in tuple(self._open_calls) for chunk in self._end_call(index)]
+        last = ChunkChoice(
+            0,
+            Delta(provider_specific_fields=self._native()),
+            finish_reason(reason, self._legacy),
+            read_logprobs(_each(delta.get("logprobs"), "delta.logprobs")),
+            reason,
+        )
+        chunks.append(ChatCompletionChunk(self._id, [last], 0, self._model, native=self._last))
+        if usage is not None:
+            chunks.append(ChatCompletionChunk(self._id, [], 0, self._model, usage=usage, native=self._last))
+        return chunks
+
+    def _native(self) -> JsonObject | None:
+        for part in self._parts:
+            if part.member:
+                part.native[part.member] = "".join(part.pieces)
+        calls = [call.native | {"function": call.function} for call in self._calls] if self._legacy else []
+        return native_fields([part.native for part in self._parts], "".join(self._plan), self._citations, calls)
+
+    def _chunk(self, delta: Delta, logprobs: Logprobs | None = None) -> ChatCompletionChunk:
+        return ChatCompletionChunk(self._id, [ChunkChoice(0, delta, None, logprobs)], 0, self._model, native=self._last)
+
+
+def _failure(kind: str, data: JsonObject) -> JsonObject | None:
+    """What tells the error, if this event is one."""
+    if kind == "message-end":
+        delta = opt_obj(data.get("delta"), "delta") or {}
+        reason = opt_text(delta.get("finish_reason"), "delta.finish_reason")
+        if delta.get("error") is not None or reason in FAILED:
+            return delta
+    # The body of an error without a status, as a proxy or a server that fails in the middle may write it.
+    return data if not kind and isinstance(data.get("message") or data.get("error"), str) else None
+
+
+def _message(data: JsonObject) -> JsonObject:
+    delta = opt_obj(data.get("delta"), "delta") or {}
+    return opt_obj(delta.get("message"), "delta.message") or {}
+
+
+def _each(value: object, path: str) -> list[JsonObject]:
+    """Cohere's streams put one object where replies have a list; both are read."""
+    if isinstance(value, list):
+        return [obj(item, f"{path}[{i}]") for i, item in enumerate(cast("list[object]", value))]
+    return [] if value is None else [obj(value, path)]
+
+
+def decoder(request: ChatRequest, target: Target) -> StreamDecoder:
+    """A decoder for one stream."""
+    return StreamDecoder(speaks_legacy(request), target.model)

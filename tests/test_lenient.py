@@ -1,0 +1,132 @@
+"""Lenient reading: null and missing are fine, a wrong type is named with its path, bytes are read if possible."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anycompletion import lenient
+from anycompletion.lenient import NotJSONError, ShapeError
+
+READ: list[tuple[Callable[[object, str], Any], Any, Any]] = [
+    (lenient.obj, {"a": 1}, {"a": 1}),
+    (lenient.opt_obj, {}, {}),
+    (lenient.opt_obj, None, None),
+    (lenient.array, [1], [1]),
+    (lenient.array, None, []),
+    (lenient.text, "x", "x"),
+    (lenient.text, "", ""),
+    (lenient.text, None, ""),
+    (lenient.opt_text, "x", "x"),
+    (lenient.opt_text, "", ""),
+    (lenient.opt_text, None, None),
+    (lenient.opt_int, 3, 3),
+    (lenient.opt_int, -(10**30), -(10**30)),
+    (lenient.opt_int, 3.0, 3),
+    (lenient.opt_int, None, None),
+    (lenient.opt_float, 0.5, 0.5),
+    (lenient.opt_float, 2, 2.0),
+    (lenient.opt_float, 10**300, 1e300),
+    (lenient.opt_float, None, None),
+]
+
+WRONG: list[tuple[Callable[[object, str], Any], Any, str]] = [
+    (lenient.obj, None, "an object, found NoneType"),
+    (lenient.obj, [], "an object, found list"),
+    (lenient.opt_obj, "", "an object, found str"),
+    (lenient.array, {}, "an array, found dict"),
+    (lenient.array, "abc", "an array, found str"),
+    (lenient.array, 0, "an array, found int"),
+    (lenient.text, 1, "a string, found int"),
+    (lenient.opt_text, [], "a string, found list"),
+    (lenient.opt_text, False, "a string, found bool"),
+    (lenient.opt_int, True, "an integer, found bool"),
+    (lenient.opt_int, 1.5, "an integer, found float"),
+    (lenient.opt_int, math.inf, "an integer, found float"),
+    (lenient.opt_int, math.nan, "an integer, found float"),
+    (lenient.opt_int, "1", "an integer, found str"),
+    (lenient.opt_float, True, "a number, found bool"),
+    (lenient.opt_float, "0.5", "a number, found str"),
+    (lenient.opt_float, 10**400, "a number, found int"),
+]
+
+JSON: list[tuple[bytes, Any]] = [
+    (b'{"a": [1, 2.5, null, true, "x"]}', {"a": [1, 2.5, None, True, "x"]}),
+    (b'"\xff"', "\ufffd"),
+    (b'"\xe2\x82"', "\ufffd"),
+    (b'"\\ud800x"', "\ufffdx"),
+    (b'["\\ud83d\\ude00"]', ["\U0001f600"]),
+    (b'{"\\udfff": {"b": "\\ud800"}}', {"\ufffd": {"b": "\ufffd"}}),
+    (b"[Infinity, -Infinity]", [math.inf, -math.inf]),
+    (b'{"a": 1, "a": 2}', {"a": 2}),
+    (b"1e400", math.inf),
+    (b" 1 ", 1),
+]
+
+NO_JSON = [b"", b" ", b"{", b"<html>", b"{'a': 1}", b'{"a": 1} x', b"\xef\xbb\xbf{}", b"\x00", b"nul", b"1" * 5000]
+
+
+@pytest.mark.parametrize(("read", "value", "result"), READ)
+def test_what_is_read(read: Callable[[object, str], Any], value: Any, result: Any):
+    """A reply with a null or an integral float would be refused."""
+    found = read(value, "a.b")
+    assert found == result
+    assert type(found) is type(result)
+
+
+@pytest.mark.parametrize(("read", "value", "text"), WRONG)
+def test_what_is_refused(read: Callable[[object, str], Any], value: Any, text: str):
+    """A wrong type would be guessed away, or reported without its place."""
+    with pytest.raises(ShapeError) as caught:
+        read(value, "choices[0].x")
+    assert str(caught.value) == f"choices[0].x: expected {text}"
+    assert caught.value.path == "choices[0].x"
+
+
+def test_a_nan_is_a_number():
+    """A provider's log probability of NaN would cost the reply."""
+    found = lenient.opt_float(math.nan, "x")
+    assert found is not None
+    assert math.isnan(found)
+
+
+def test_rest():
+    """Members without a field would be lost, or those with one kept twice."""
+    known = frozenset({"a", "b"})
+    assert lenient.rest({"a": 1, "c": None, "d": 2}, known) == {"c": None, "d": 2}
+    assert lenient.rest({"a": 1}, known) == {}
+    assert lenient.rest({}, known) == {}
+
+
+@pytest.mark.parametrize(("data", "value"), JSON)
+def test_bytes_are_read_where_they_can_be(data: bytes, value: Any):
+    """One bad byte or a lone surrogate would cost a whole reply."""
+    assert lenient.loads(data) == value
+
+
+@pytest.mark.parametrize("data", NO_JSON)
+def test_bytes_that_are_no_json(data: bytes):
+    """A parser's own exception would reach the caller."""
+    with pytest.raises(NotJSONError, match="^not JSON$") as caught:
+        lenient.loads(data)
+    assert caught.value.__context__ is None
+
+
+def test_endless_nesting():
+    """A hostile server would end the call with a RecursionError."""
+    with pytest.raises(NotJSONError, match="^nested too deeply$"):
+        lenient.loads(b"[" * 200_000)
+
+
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(st.binary(max_size=60))
+def test_any_bytes(data: bytes):
+    """Some bytes would raise an exception that is not ours, or leave text that cannot be sent on."""
+    try:
+        value = lenient.loads(data)
+    except NotJSONError:
+        return
+    repr(value).encode()

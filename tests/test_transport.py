@@ -1,0 +1,551 @@
+"""The transport against servers that misbehave: what arrived is handed out, every wait ends, nothing stays open."""
+
+import asyncio
+import gzip
+import inspect
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+
+from anycompletion import (
+    APIConnectionError,
+    APIResponseError,
+    APITimeoutError,
+    AsyncCompletion,
+    ClientClosedError,
+    CompletionError,
+)
+from anycompletion.transport import Clocks, Exchange, Pool, _Connector
+from leaks import acquired, kept
+from rawserver import END, FIN, REQUEST, RESET, STALL, STREAM, RawServer, Step, answer, head, piece
+
+
+@asynccontextmanager
+async def pool_to(*scripts: tuple[Step, ...]) -> AsyncIterator[tuple[RawServer, Pool]]:
+    async with RawServer(*scripts) as server:
+        pool = Pool()
+        try:
+            yield server, pool
+        finally:
+            await pool.aclose()
+
+
+async def post(server: RawServer, pool: Pool, clocks: Clocks | None = None) -> Exchange:
+    return await pool.send("POST", server.url + "/", {}, b"{}", clocks or Clocks())
+
+
+async def rest(exchange: Exchange) -> tuple[bytes, CompletionError | None]:
+    """All that can still be read, and the error after it."""
+    data = b""
+    try:
+        while more := await exchange.read():
+            data += more
+    except CompletionError as error:
+        return data, error
+    return data, None
+
+
+def in_clocks(seconds: float) -> float:
+    return asyncio.get_running_loop().time() + seconds
+
+
+# --- connections ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_connection_is_kept_for_the_next_request() -> None:
+    """Every call would pay for a new connection."""
+    async with pool_to((REQUEST, answer(), REQUEST, answer(), REQUEST, answer())) as (server, pool):
+        for _ in range(3):
+            exchange = await post(server, pool)
+            assert exchange.status == 200
+            assert b"Hello." in await exchange.read_all(1000)
+            assert pool.live == 0
+            assert (acquired(pool), kept(pool)) == (0, 1)
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "death", [(REQUEST, FIN), (REQUEST, RESET), (FIN,), (RESET,), (0.001, FIN), (0.001, RESET)], ids=str
+)
+async def test_a_kept_connection_that_dies_is_replaced_without_anybody_noticing(death: tuple[Step, ...]) -> None:
+    """A call would fail, or count as retried, because a server tidied up its idle connections."""
+    async with (
+        RawServer((REQUEST, answer(), *death)) as server,
+        AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "key"}, max_retries=0) as client,
+    ):
+        for _ in range(51):
+            reply = await client.create("openai/m", "Hi.")
+            assert reply.text == "Hello."
+            assert reply.info.attempts == 1
+        assert server.connections == 51
+
+
+@pytest.mark.parametrize("death", [FIN, RESET], ids=str)
+async def test_the_replacement_of_a_kept_connection_is_not_replaced(death: Step) -> None:
+    """A server that drops every connection would be asked for ever."""
+    async with pool_to((REQUEST, answer(), REQUEST, death), (REQUEST, death)) as (server, pool):
+        await (await post(server, pool)).read_all(1000)
+        with pytest.raises(APIConnectionError) as caught:
+            await post(server, pool)
+        assert caught.value.maybe_billed
+        assert (server.connections, len(server.requests)) == (2, 3)
+        assert acquired(pool) == 0
+
+
+@pytest.mark.parametrize("death", [FIN, RESET], ids=str)
+@pytest.mark.parametrize("before", [(), (b"HTTP/1.1 2",), (b"HTTP/1.1 200 OK\r\nContent-Ty",)], ids=len)
+async def test_a_fresh_connection_that_dies_is_an_error(death: Step, before: tuple[Step, ...]) -> None:
+    """A request that the server may have worked on would be sent again in silence."""
+    async with pool_to((REQUEST, *before, 0.01, death)) as (server, pool):
+        with pytest.raises(APIConnectionError) as caught:
+            await post(server, pool)
+        error = caught.value
+        assert (error.phase, error.maybe_billed, error.retryable) == ("headers", True, True)
+        assert error.__cause__ is None
+        assert error.__context__ is None
+        assert server.connections == 1
+        assert acquired(pool) == 0
+
+
+@pytest.mark.parametrize(
+    "death",
+    [
+        FIN,
+        pytest.param(
+            RESET, marks=pytest.mark.xfail(strict=True, reason="a reset does not tell whether a byte had arrived")
+        ),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("before", [b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\nContent-Ty"], ids=len)
+async def test_a_kept_connection_that_dies_within_an_answer_is_an_error(death: Step, before: bytes) -> None:
+    """A request that the server has begun to answer would be sent, and billed, twice."""
+    async with pool_to((REQUEST, answer(), REQUEST, before, 0.02, death)) as (server, pool):
+        await (await post(server, pool)).read_all(1000)
+        with pytest.raises(APIConnectionError):
+            await post(server, pool)
+        assert server.connections == 1
+
+
+async def test_a_refused_connection_says_so() -> None:
+    """A wrong port would look like a slow provider."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    pool = Pool()
+    with pytest.raises(APIConnectionError) as caught:
+        await pool.send("POST", f"http://127.0.0.1:{port}/", {"Authorization": "key-text"}, b"{}", Clocks())
+    assert (caught.value.phase, caught.value.maybe_billed) == ("connect", False)
+    assert "127.0.0.1" in str(caught.value)
+    assert "key-text" not in repr(caught.value)
+    await pool.aclose()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"garbage\r\n\r\n",
+        head(200, {"X": "y" * 70_000}),
+        head(200, {f"X-{i}": "y" for i in range(300)}),
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+    ],
+    ids=["garbage", "header", "headers", "lengths"],
+)
+async def test_an_answer_that_is_no_http_is_an_error_of_ours(said: bytes) -> None:
+    """A caller would have to know the exceptions of the HTTP library below."""
+    async with pool_to((REQUEST, said, STALL)) as (server, pool):
+        with pytest.raises(APIResponseError) as caught:
+            await post(server, pool)
+        assert caught.value.__context__ is None
+        assert acquired(pool) == kept(pool) == 0
+
+
+async def test_long_and_many_headers_are_read() -> None:
+    """Gateways that add long headers would break calls."""
+    headers = {"X-Long": "y" * 60_000, **{f"X-{i}": str(i) for i in range(200)}}
+    async with pool_to((REQUEST, answer(headers=headers))) as (server, pool):
+        exchange = await post(server, pool)
+        assert exchange.headers["x-199"] == "199"
+        assert len(exchange.headers["x-long"]) == 60_000
+
+
+async def test_cookies_redirects_and_the_environments_proxies_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One tenant's cookie, or every prompt, would go where nobody sent it."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    cookie = answer(headers={"Set-Cookie": "tenant=a"})
+    async with (
+        RawServer((REQUEST, answer())) as target,
+        pool_to((REQUEST, cookie, REQUEST, answer(status=307, headers={"Location": target.url}))) as (server, pool),
+    ):
+        await (await post(server, pool)).read_all(1000)
+        assert (await post(server, pool)).status == 307
+        assert "cookie" not in server.requests[1].headers
+        assert target.connections == 0
+
+
+# --- bodies --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", [FIN, RESET], ids=str)
+@pytest.mark.parametrize("slow", [False, True])
+async def test_all_that_arrived_is_handed_out_before_the_error(end: Step, slow: bool) -> None:
+    """The last words before a connection broke would be lost."""
+    script = (REQUEST, STREAM, *[piece(b"%d " % i) for i in range(5)], 0.05, end)
+    async with pool_to(script) as (server, pool):
+        exchange = await post(server, pool)
+        data = await exchange.read()
+        if slow:
+            await asyncio.sleep(0.1)
+        more, error = await rest(exchange)
+        assert data + more == b"0 1 2 3 4 "
+        assert isinstance(error, APIConnectionError)
+        assert (error.phase, error.maybe_billed) == ("body", True)
+        assert pool.live == acquired(pool) == kept(pool) == 0
+
+
+async def test_a_body_cut_short_is_an_error() -> None:
+    """A body shorter than announced would be taken for whole."""
+    script = (REQUEST, head(200, {"Content-Length": "10"}), b"12345", 0.01, FIN)
+    async with pool_to(script) as (server, pool):
+        data, error = await rest(await post(server, pool))
+        assert data == b"12345"
+        assert isinstance(error, APIConnectionError)
+
+
+async def test_a_body_larger_than_the_limit_is_refused_while_it_arrives() -> None:
+    """An endless answer would fill the memory."""
+    endless = (REQUEST, STREAM, *[piece(b"x" * 60_000)] * 1000, STALL)
+    async with pool_to(endless) as (server, pool):
+        with pytest.raises(APIResponseError, match="larger"):
+            await (await post(server, pool)).read_all(100_000)
+        assert pool.live == acquired(pool) == kept(pool) == 0
+
+
+async def test_the_limit_counts_decoded_bytes() -> None:
+    """A small compressed answer would unfold into all memory."""
+    bomb = gzip.compress(bytes(5_000_000))
+    script = (REQUEST, answer(bomb, headers={"Content-Encoding": "gzip"}), STALL)
+    async with pool_to(script) as (server, pool):
+        with pytest.raises(APIResponseError, match="larger"):
+            await (await post(server, pool)).read_all(1_000_000)
+        assert acquired(pool) == 0
+
+
+async def test_a_body_just_at_the_limit_is_read() -> None:
+    """The limit would refuse what it allows."""
+    async with pool_to((REQUEST, answer(b"x" * 1000), REQUEST, answer(b"x" * 1001))) as (server, pool):
+        assert len(await (await post(server, pool)).read_all(1000)) == 1000
+        with pytest.raises(APIResponseError):
+            await (await post(server, pool)).read_all(1000)
+
+
+async def test_an_error_body_is_read_up_to_the_limit_and_a_lost_rest_is_no_second_error() -> None:
+    """A broken connection would hide what the provider had said."""
+    async with pool_to(
+        (REQUEST, head(500, {"Content-Length": "100"}), b"sorry", 0.01, RESET),
+        (REQUEST, answer(b"x" * 5000, 500), STALL),
+    ) as (server, pool):
+        assert await (await post(server, pool)).read_some(100) == b"sorry"
+        assert await (await post(server, pool)).read_some(100) == b"x" * 100
+    async with pool_to((REQUEST, answer(b"sorry", 500), REQUEST, answer())) as (server, pool):
+        assert await (await post(server, pool)).read_some(100) == b"sorry"
+        assert (await post(server, pool)).status == 200
+        assert server.connections == 1
+
+
+async def test_other_tasks_run_while_a_fast_body_is_read() -> None:
+    """One fast stream would hold up all others."""
+    async with pool_to((REQUEST, STREAM, *[piece(b"x" * 60_000)] * 300, END)) as (server, pool):
+        turns = 0
+
+        async def tick() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        exchange = await post(server, pool)
+        ticking = asyncio.create_task(tick())
+        data, error = await rest(exchange)
+        ticking.cancel()
+        assert (len(data), error) == (18_000_000, None)
+        assert turns > 30
+
+
+# --- clocks --------------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def full_backlog() -> AsyncIterator[str]:
+    """The URL of a listener that completes no connection."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        waiting = [socket.socket() for _ in range(4)]
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(listener.getsockname())
+        await asyncio.sleep(0.05)
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        finally:
+            for each in waiting:
+                each.close()
+
+
+async def test_the_connect_clock_ends_a_connection_attempt() -> None:
+    """A host that does not answer would hold the caller for minutes."""
+    async with full_backlog() as url:
+        pool = Pool()
+        started = in_clocks(0)
+        with pytest.raises(APITimeoutError) as caught:
+            await pool.send("POST", url, {}, b"{}", Clocks(connect=0.1))
+        assert 0.09 < in_clocks(0) - started < 0.5
+        assert (caught.value.phase, caught.value.maybe_billed) == ("connect", False)
+        assert acquired(pool) == 0
+        assert _cancelling() == 0
+        await pool.aclose()
+
+
+def _cancelling() -> int:
+    task = asyncio.current_task()
+    assert task is not None
+    return task.cancelling()
+
+
+@pytest.mark.parametrize("phase", ["total", "first_chunk"])
+async def test_a_clock_ends_the_wait_for_a_connection_and_for_headers(phase: str) -> None:
+    """A provider that takes the request and says nothing would hold the caller for ever."""
+    slow_headers = (REQUEST, *[bytes([byte]) for byte in b"HTTP/1.1 200 OK"], STALL)
+    async with full_backlog() as url, pool_to((REQUEST, STALL), slow_headers) as (server, pool):
+        for target in (url, server.url, server.url):
+            clocks = Clocks(connect=5)
+            if phase == "total":
+                clocks.deadline = in_clocks(0.1)
+            else:
+                clocks.first_chunk = 0.1
+            started = in_clocks(0)
+            with pytest.raises(APITimeoutError) as caught:
+                await pool.send("POST", target, {}, b"{}", clocks)
+            assert 0.09 < in_clocks(0) - started < 0.5
+            assert caught.value.phase == phase
+            assert isinstance(caught.value, TimeoutError)
+            assert acquired(pool) == 0
+            assert _cancelling() == 0
+            await asyncio.sleep(0)  # a cancellation that was not taken back would come now
+
+
+@pytest.mark.parametrize("phase", ["total", "first_chunk", "idle"])
+async def test_a_clock_ends_the_wait_for_bytes_after_all_that_arrived(phase: str) -> None:
+    """A stalled stream would hold its reader for ever, or lose what had come."""
+    async with pool_to((REQUEST, STREAM, piece(b"a"), piece(b"b"), STALL)) as (server, pool):
+        clocks = Clocks()
+        if phase == "total":
+            clocks.deadline = in_clocks(0.15)
+        elif phase == "first_chunk":
+            clocks.first_chunk = 0.15
+        else:
+            clocks.idle = 0.15
+        data, error = await rest(await post(server, pool, clocks))
+        assert data == b"ab"
+        assert isinstance(error, APITimeoutError)
+        assert error.phase == phase
+        assert pool.live == acquired(pool) == kept(pool) == 0
+        assert _cancelling() == 0
+        while server.open:
+            await asyncio.sleep(0.005)
+
+
+async def test_idle_does_not_run_while_the_reader_works() -> None:
+    """A consumer that takes its time would be punished with a timeout."""
+    async with pool_to((REQUEST, STREAM, piece(b"a"), 0.3, piece(b"b"), 0.05, piece(b"c"), END)) as (server, pool):
+        exchange = await post(server, pool, Clocks(idle=0.15))
+        data = await exchange.read()
+        await asyncio.sleep(0.25)
+        more, error = await rest(exchange)
+        assert (data + more, error) == (b"abc", None)
+
+
+async def test_idle_starts_anew_with_every_byte() -> None:
+    """A slow but steady stream would be cut."""
+    drip = [step for i in range(8) for step in (piece(b"%d" % i), 0.05)]
+    async with pool_to((REQUEST, STREAM, *drip, END)) as (server, pool):
+        data, error = await rest(await post(server, pool, Clocks(idle=0.15)))
+        assert (data, error) == (b"01234567", None)
+
+
+async def test_a_clock_that_ran_out_while_the_reader_worked_comes_after_what_had_arrived() -> None:
+    """A deadline would hide bytes that lie ready."""
+    async with pool_to((REQUEST, STREAM, piece(b"a"), 0.02, piece(b"b"), STALL)) as (server, pool):
+        exchange = await post(server, pool, Clocks(deadline=in_clocks(0.1)))
+        data = await exchange.read()
+        await asyncio.sleep(0.15)
+        more, error = await rest(exchange)
+        assert data + more == b"ab"
+        assert isinstance(error, APITimeoutError)
+        assert error.phase == "total"
+
+
+@pytest.mark.parametrize("script", [(REQUEST, STALL), (REQUEST, STREAM, STALL)], ids=["headers", "body"])
+async def test_the_callers_own_timeout_and_cancel_stay_the_callers(script: tuple[Step, ...]) -> None:
+    """A caller's timeout would come as an error of ours, and be retried."""
+    async with pool_to(script) as (server, pool):
+
+        async def call() -> None:
+            await rest(await post(server, pool, Clocks(deadline=in_clocks(1), idle=1, first_chunk=1)))
+
+        with pytest.raises(TimeoutError) as caught:
+            async with asyncio.timeout(0.05):
+                await call()
+        assert type(caught.value) is TimeoutError
+        task = asyncio.create_task(call())
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert pool.live == acquired(pool) == kept(pool) == 0
+
+
+@pytest.mark.parametrize("ours_first", [False, True])
+async def test_a_cancel_together_with_one_of_our_clocks_is_a_cancel(ours_first: bool) -> None:
+    """A cancelled task would go on, because a clock ran out in the same moment."""
+    async with pool_to((REQUEST, STALL)) as (server, pool):
+
+        async def call() -> None:
+            await post(server, pool, Clocks(deadline=in_clocks(0.05)))
+
+        task = asyncio.create_task(call())
+        await asyncio.sleep(0.01)
+        (watch,) = pool._waits
+        if ours_first:
+            watch.give_up()
+        task.cancel()
+        if not ours_first:
+            watch.give_up()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert acquired(pool) == 0
+
+
+async def test_a_finished_exchange_leaves_no_timer() -> None:
+    """A million calls would leave a million timers."""
+    async with pool_to((REQUEST, answer()), (REQUEST, RESET), (REQUEST, STALL)) as (server, pool):
+        loop = asyncio.get_running_loop()
+        clocks = [Clocks(None, 50, 60, in_clocks(70)) for _ in range(3)]
+        await (await post(server, pool, clocks[0])).read_all(1000)
+        await asyncio.sleep(0.01)
+        for given in clocks[1:]:
+            with pytest.raises((APIConnectionError, TimeoutError)):
+                async with asyncio.timeout(0.05):
+                    await post(server, pool, given)
+        left = [timer for timer in loop._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
+        assert [timer for timer in left if "_Watch" in repr(timer)] == []
+
+
+# --- closing -------------------------------------------------------------------------------------------------------
+
+
+async def test_closing_wakes_whoever_connects() -> None:
+    """Shutting down would wait for a host that does not answer."""
+    async with full_backlog() as url:
+        pool = Pool()
+        task = asyncio.create_task(pool.send("POST", url, {}, b"{}", Clocks(connect=5)))
+        await asyncio.sleep(0.05)
+        await pool.aclose()
+        with pytest.raises(ClientClosedError):
+            async with asyncio.timeout(0.5):
+                await task
+
+
+async def test_closing_wakes_whoever_waits_for_headers_bytes_or_time() -> None:
+    """A task would wait for ever on a pool that is gone."""
+    async with pool_to((REQUEST, STALL), (REQUEST, STREAM, STALL)) as (server, pool):
+        headers = asyncio.create_task(post(server, pool))
+        await asyncio.sleep(0.02)
+        exchange = await post(server, pool)
+        body = asyncio.create_task(exchange.read())
+        pause = asyncio.create_task(pool.pause(50))
+        await asyncio.sleep(0.02)
+        async with asyncio.timeout(1):
+            await pool.aclose()
+            with pytest.raises(ClientClosedError):
+                await headers
+            with pytest.raises(ClientClosedError):
+                await body
+            await pause
+        with pytest.raises(ClientClosedError):
+            await exchange.read()
+        with pytest.raises(ClientClosedError):
+            await post(server, pool)
+        await pool.aclose()
+
+
+async def test_a_given_session_is_used_and_stays_open() -> None:
+    """An app's own session would be closed under its feet."""
+    async with aiohttp.ClientSession() as session, RawServer((REQUEST, answer(), REQUEST, STREAM, STALL)) as server:
+        pool = Pool(session=session)
+        await (await post(server, pool)).read_all(1000)
+        exchange = await post(server, pool)
+        reading = asyncio.create_task(exchange.read())
+        await asyncio.sleep(0.01)
+        await pool.aclose()
+        with pytest.raises(ClientClosedError):
+            await reading
+        assert not session.closed
+
+
+# --- what is assumed of aiohttp ------------------------------------------------------------------------------------
+
+
+def test_aiohttps_private_methods_are_as_the_connector_overrides_them() -> None:
+    """A release of aiohttp that renames or reshapes a private method would switch the keep-alive repair off."""
+    for name, parameters in (("_get", ["self", "key", "traces"]), ("_create_connection", _CREATE)):
+        theirs = getattr(aiohttp.TCPConnector, name)
+        assert inspect.iscoroutinefunction(theirs), f"aiohttp {aiohttp.__version__}: {name} changed"
+        assert list(inspect.signature(theirs).parameters) == parameters, f"aiohttp {aiohttp.__version__}: {name}"
+        assert list(inspect.signature(getattr(_Connector, name)).parameters) == parameters
+    assert list(inspect.signature(aiohttp.StreamReader._read_nowait).parameters) == ["self", "n"]
+
+
+_CREATE = ["self", "req", "traces", "timeout"]
+
+
+async def test_aiohttp_asks_the_connector_for_a_kept_connection_and_makes_fresh_ones_by_it() -> None:
+    """A release of aiohttp that goes another way would let the keep-alive repair sleep unnoticed."""
+    async with pool_to((REQUEST, answer(), REQUEST, answer()), (REQUEST, answer())) as (server, pool):
+        seen: list[bool] = []
+
+        async def once(fresh: bool) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            session = pool._open()
+            connector = pool._connector
+            assert connector is not None
+            if fresh:
+                connector.must_be_fresh.add(task)
+            async with session.post(server.url) as response:
+                await response.read()
+            seen.append(task in connector.fresh)
+            connector.fresh.discard(task)
+            connector.must_be_fresh.discard(task)
+
+        await once(False)
+        await once(False)
+        assert (seen, server.connections) == ([True, False], 1), f"aiohttp {aiohttp.__version__}"
+        await once(True)
+        assert (seen, server.connections) == ([True, False, True], 2), f"aiohttp {aiohttp.__version__}"
+
+
+async def test_aiohttps_reader_keeps_what_arrived_before_a_failure() -> None:
+    """A release of aiohttp that drops its buffer on an error would lose the last words of broken streams."""
+    async with pool_to((REQUEST, STREAM, piece(b"abc"), 0.02, RESET)) as (server, pool):
+        async with pool._open().post(server.url) as response:
+            await asyncio.sleep(0.1)
+            content = response.content
+            assert content.exception() is not None
+            with pytest.raises(aiohttp.ClientError):
+                content.read_nowait()
+            assert content._read_nowait(-1) == b"abc"
