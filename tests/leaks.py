@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 from anycompletion import AsyncCompletion, CompletionStream
+from anycompletion.testing import SimulatorServer
 from anycompletion.transport import Pool
 
 
@@ -27,6 +28,13 @@ CASES = {
     "anthropic-n3": Case("anthropic/claude-haiku-4-5", 3, 3),
 }
 """Both formats, and several choices as the provider's own and as our fan-out."""
+
+
+def client_of(sim: SimulatorServer, **options: Any) -> AsyncCompletion:
+    """A client that reaches the simulator for the formats of `CASES`."""
+    names = ("openai", "anthropic")
+    urls, keys = ({name: each[name] for name in names} for each in (sim.base_urls, sim.api_keys))
+    return AsyncCompletion(base_urls=urls, api_keys=keys, **options)
 
 
 def pools(client: AsyncCompletion) -> list[Pool]:
@@ -53,6 +61,7 @@ class nothing_left:  # noqa: N801 (reads like what it is: a context)
         self._descriptors = descriptors()
         self._hook = sys.unraisablehook
         sys.unraisablehook = lambda args: self._noise.append(f"unraisable: {args.exc_value!r} in {args.object!r}")
+        gc.freeze()  # what is there already need not be looked through again
         self._loop.set_exception_handler(lambda _, context: self._noise.append(f"loop: {context}"))
         return self
 
@@ -61,6 +70,7 @@ class nothing_left:  # noqa: N801 (reads like what it is: a context)
             if exc_info[0] is None:
                 await self._check()
         finally:
+            gc.unfreeze()
             sys.unraisablehook = self._hook
             self._loop.set_exception_handler(None)
             await self._timeout.__aexit__(*exc_info)

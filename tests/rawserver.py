@@ -127,7 +127,9 @@ def completion(text: str = "Hello.") -> dict[str, Any]:
 def answer(body: Any = None, status: int = 200, headers: Mapping[str, str] | None = None) -> bytes:
     """A whole answer; a body that is no bytes goes out as JSON, and none is `completion()`."""
     data = body if isinstance(body, bytes) else json.dumps(completion() if body is None else body).encode()
-    return head(status, {"Content-Type": "application/json", "Content-Length": str(len(data)), **(headers or {})}) + data
+    return (
+        head(status, {"Content-Type": "application/json", "Content-Length": str(len(data)), **(headers or {})}) + data
+    )
 
 
 def head(status: int = 200, headers: Mapping[str, str] | None = None) -> bytes:

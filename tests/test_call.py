@@ -29,7 +29,7 @@ from anycompletion import (
     Timeout,
 )
 from anycompletion.testing import Fault, SimulatorServer
-from leaks import CASES, Case, nothing_left
+from leaks import CASES, Case, client_of, nothing_left
 from rawserver import (
     DONE,
     END,
@@ -57,7 +57,7 @@ plain_and_stream = pytest.mark.parametrize("stream", [False, True], ids=["plain"
 async def simulated(faults: Any = None, **options: Any) -> AsyncIterator[tuple[SimulatorServer, AsyncCompletion]]:
     async with (
         SimulatorServer(faults=faults) as sim,
-        AsyncCompletion(base_urls=sim.base_urls, api_keys=sim.api_keys, **options) as client,
+        client_of(sim, **options) as client,
         nothing_left(client),
     ):
         yield sim, client

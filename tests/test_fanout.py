@@ -25,7 +25,7 @@ from anycompletion.chunks import ChunkChoice, Delta
 from anycompletion.fanout import Merged, gather, merged, total_usage
 from anycompletion.records import AssistantMessage, Choice, ReplyInfo
 from anycompletion.testing import SimulatorServer
-from leaks import Reader, nothing_left
+from leaks import Reader, client_of, nothing_left
 from rawserver import END, REQUEST, RESET, STALL, STREAM, RawServer, Step, answer, piece
 
 MODEL = "anthropic/claude-haiku-4-5"
@@ -81,7 +81,7 @@ FINISH = (
 
 async def test_choices_are_numbered_and_usage_is_summed() -> None:
     """Several answers would look like one, or cost less than they did."""
-    async with SimulatorServer() as sim, AsyncCompletion(base_urls=sim.base_urls, api_keys=sim.api_keys) as client:
+    async with SimulatorServer() as sim, client_of(sim) as client:
         reply = await client.create(MODEL, "One two three.", n=3)
         assert [choice.index for choice in reply.choices] == [0, 1, 2]
         assert all("One two three" in text for text in reply.texts)
@@ -101,7 +101,7 @@ async def test_branches_run_at_the_same_time() -> None:
     """Three answers would take three times as long."""
     async with (
         SimulatorServer(latency=0.2) as sim,
-        AsyncCompletion(base_urls=sim.base_urls, api_keys=sim.api_keys) as client,
+        client_of(sim) as client,
     ):
         async with asyncio.timeout(0.5):
             await client.create(MODEL, "Hi.", n=5)
@@ -340,25 +340,23 @@ async def test_the_info_of_a_merged_stream_sums_its_branches() -> None:
 async def test_a_slow_consumer_stops_the_servers(n: int) -> None:
     """A consumer that works slowly would fill the memory."""
     script = (REQUEST, STREAM, start("a"), *[text("x" * 60_000)] * 1000, STALL)
-    async with scripted(script) as (server, client):
-        async with client.stream(MODEL, "Hi.", n=n) as stream:
-            await anext(stream)
-            last = -1
-            while server.steps != last:
-                last = server.steps
-                await asyncio.sleep(0.1)
-            assert server.steps < 500 * n
-            await anext(stream)
+    async with scripted(script) as (server, client), client.stream(MODEL, "Hi.", n=n) as stream:
+        await anext(stream)
+        last = -1
+        while server.steps != last:
+            last = server.steps
+            await asyncio.sleep(0.1)
+        assert server.steps < 500 * n
+        await anext(stream)
 
 
 async def test_one_branch_that_waits_does_not_hold_up_the_others() -> None:
     """The slowest choice would set the pace of all."""
     slow = (REQUEST, STREAM, start("a"), STALL)
     quick = (REQUEST, STREAM, start("b"), *[text("x")] * 50, STALL)
-    async with scripted(slow, quick) as (_, client):
-        async with client.stream(MODEL, "Hi.", n=2) as stream:
-            reader = Reader(stream)
-            async with asyncio.timeout(1):
-                await reader.has(50)
-            await stream.aclose()
-            assert isinstance(await reader.end(), StreamInterruptedError)
+    async with scripted(slow, quick) as (_, client), client.stream(MODEL, "Hi.", n=2) as stream:
+        reader = Reader(stream)
+        async with asyncio.timeout(1):
+            await reader.has(50)
+        await stream.aclose()
+        assert isinstance(await reader.end(), StreamInterruptedError)

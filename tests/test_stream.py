@@ -1,4 +1,4 @@
-"""CompletionStream: every way of leaving closes the connection, nothing is left behind, and no stream ends in silence."""
+"""CompletionStream: every way of leaving closes the connection and leaves nothing; no stream ends in silence."""
 
 import asyncio
 import json
@@ -16,8 +16,8 @@ from anycompletion import (
     StreamInterruptedError,
 )
 from anycompletion.testing import Fault, SimulatorServer
-from leaks import CASES, Case, Reader, nothing_left
-from rawserver import DONE, END, REQUEST, STALL, STREAM, WHOLE, RawServer, event
+from leaks import CASES, Case, Reader, client_of, nothing_left
+from rawserver import DONE, END, REQUEST, STALL, WHOLE, RawServer, event
 
 Leave = Callable[[AsyncCompletion, Case], Awaitable[None]]
 
@@ -30,7 +30,7 @@ async def slow(**options: float) -> AsyncIterator[tuple[SimulatorServer, AsyncCo
     settings = {"chunk_delay": 0.01, "chunks": 300, **options}
     async with (
         SimulatorServer(**settings) as sim,  # type: ignore[arg-type]
-        AsyncCompletion(base_urls=sim.base_urls, api_keys=sim.api_keys) as client,
+        client_of(sim) as client,
     ):
         yield sim, client
 
@@ -514,16 +514,14 @@ async def test_what_follows_done_is_dropped() -> None:
     """Ghost data behind the end marker would be shown."""
     script = (REQUEST, *WHOLE[:-1], DONE + event("ghost") + END)
     async with RawServer(script) as server, raw_client(server) as client, nothing_left(client):
-        async with client.stream("openai/m", "Hi.") as stream:
-            assert (await stream.get_final_completion()).text == "Hello."
+        assert (await client.stream("openai/m", "Hi.").get_final_completion()).text == "Hello."
 
 
 async def test_a_finish_reason_without_done_is_an_end() -> None:
     """Honest servers that send no `[DONE]` would seem broken."""
     script = (REQUEST, *WHOLE[:-1], END)
     async with RawServer(script) as server, raw_client(server) as client, nothing_left(client):
-        async with client.stream("openai/m", "Hi.") as stream:
-            assert (await stream.get_final_completion()).text == "Hello."
+        assert (await client.stream("openai/m", "Hi.").get_final_completion()).text == "Hello."
 
 
 @every_kind
@@ -555,4 +553,3 @@ async def test_repr_says_the_state_and_no_text() -> None:
     assert states == [
         f"<CompletionStream openai/gpt-4o {state}>" for state in ("not sent", "open", "finished", "closed")
     ]
-    assert STREAM

@@ -141,6 +141,7 @@ class ChatCompletionChunk(msgspec.Struct, gc=False, eq=False):
 
 
 _CHOICE = frozenset(("index", "delta", "finish_reason", "logprobs", "native_finish_reason"))
+_CHOICE_BUT_LOGPROBS = _CHOICE - {"logprobs"}
 _COMPARED = tuple(name for name in ChatCompletionChunk.__struct_fields__ if name != "native")
 
 
@@ -159,13 +160,14 @@ def _choice_dict(choice: ChunkChoice) -> JsonObject:
 def _choice(value: object, path: str) -> ChunkChoice:
     source = obj(value, path)
     logprobs = source.get("logprobs")
+    odd = isinstance(logprobs, float)  # OpenRouter passes a bare number on from some servers
     return ChunkChoice(
         opt_int(source.get("index"), f"{path}.index") or 0,
         _delta(source.get("delta") or {}, f"{path}.delta"),
         opt_text(source.get("finish_reason"), f"{path}.finish_reason"),
-        None if logprobs is None else Logprobs.from_dict(logprobs, f"{path}.logprobs"),
+        None if logprobs is None or odd else Logprobs.from_dict(logprobs, f"{path}.logprobs"),
         opt_text(source.get("native_finish_reason"), f"{path}.native_finish_reason"),
-        rest(source, _CHOICE) or None,
+        rest(source, _CHOICE_BUT_LOGPROBS if odd else _CHOICE) or None,
     )
 
 

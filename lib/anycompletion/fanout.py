@@ -190,7 +190,7 @@ class Merged:
 
     async def wait_closed(self) -> None:
         """Until the branches' tasks are gone."""
-        if self._tasks:
+        if self._tasks and asyncio.get_running_loop() is self._loop:
             await asyncio.wait(self._tasks)
 
 

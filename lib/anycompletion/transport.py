@@ -16,7 +16,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import ssl
+import warnings
 from typing import Any, NoReturn
 
 import aiohttp
@@ -294,12 +296,27 @@ class _Connector(aiohttp.TCPConnector):
     """
 
     def __init__(self, **options: Any) -> None:
+        self._pid = os.getpid()
         super().__init__(**options)  # pyright: ignore[reportUnknownMemberType]
         self._gate = asyncio.Semaphore(GATE)
         self.fresh: set[asyncio.Task[Any]] = set()
         """Tasks whose request went out on a new connection."""
         self.must_be_fresh: set[asyncio.Task[Any]] = set()
         """Tasks that must not get a kept connection."""
+
+    @property
+    def is_inherited(self) -> bool:
+        """Whether a fork brought it here: closing a connection would then take it off the parent's event loop."""
+        return self._pid != os.getpid()
+
+    def abandon(self) -> None:
+        """Lets go without closing anything."""
+        self._closed = True
+
+    def __del__(self, _warnings: Any = warnings) -> None:
+        if self.is_inherited:
+            self.abandon()
+        super().__del__(_warnings)
 
     async def _get(self, key: Any, traces: Any) -> Any:
         if self.must_be_fresh and asyncio.current_task() in self.must_be_fresh:
@@ -479,11 +496,18 @@ class Pool:
     def abandon(self) -> None:
         """Lets go without closing anything: after a fork the sockets belong to the parent."""
         self._closed = True
+        if self._connector is not None:
+            self._connector.abandon()
+            if self._session is not None:
+                self._session.detach()
         self._session = self._connector = None
         self._live = set()
 
     async def aclose(self) -> None:
         """Closes the pool and wakes everybody who waits in it; a session that was given stays open."""
+        if self._connector is not None and self._connector.is_inherited:
+            self.abandon()
+            return
         self._closed = True
         for exchange in tuple(self._live):
             # Closing the session alone would leave readers waiting for ever.

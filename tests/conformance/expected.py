@@ -65,14 +65,5 @@ EXPLAINED = {
 }
 """Recording → path → wire fact. An entry that no longer disagrees fails its test."""
 
-REFUSED_REQUESTS = {
-    "openai-chatcompletions-chat-completion-image-input-af40b59b": (
-        "messages[0].content[1].image_url",
-        b'"image_url": "https://',
-        "a bare URL, which OpenAI took from early callers; the documented image_url is an object",
-    ),
-}
-"""Recording → the parameter that validation refuses, what the recorded body holds there, and why."""
-
 IN_CHUNKS_ONLY_RAW = frozenset({"obfuscation"})
 """Members of OpenAI's chunks that are no part of the reply, and are kept in `.raw` only: random padding."""

@@ -1,23 +1,19 @@
 """Every recorded request body, given to the client as a caller would: it must leave as it was recorded."""
 
-import json
 from typing import Any
 
 import pytest
 
-from anycompletion import APIError, CompletionStream, InvalidRequestError
+from anycompletion import APIError, CompletionStream
 from anycompletion.dialects.openai_chat import DEFAULTS
 from anycompletion.records import PARAM_NAMES
 from anycompletion.testing import Recording
 from conformance import traffic
-from conformance.expected import REFUSED_REQUESTS
 from conformance.replay import Replay
 
 pytestmark = [pytest.mark.traffic, pytest.mark.asyncio(loop_scope="session")]
 
 BODIES = [recording for recording in traffic.recorded("openai") if traffic.request_of(recording)]
-SAID = [recording for recording in BODIES if recording.id not in REFUSED_REQUESTS]
-REFUSED = [recording for recording in BODIES if recording.id in REFUSED_REQUESTS]
 
 
 def call_of(recording: Recording) -> dict[str, Any]:
@@ -60,24 +56,14 @@ async def sent(replay: Replay, recording: Recording, *, lazily: bool) -> Any:
     return request.body
 
 
-@pytest.mark.parametrize("recording", traffic.each(SAID))
+@pytest.mark.parametrize("recording", traffic.each(BODIES))
 async def test_a_recorded_body_arrives_as_it_was_recorded(replay: Replay, recording: Recording) -> None:
     """The provider would be asked something else than what the caller wrote."""
     body = traffic.request_of(recording)
     assert await sent(replay, recording, lazily=False) == wire_of(recording, stream=bool(body.get("stream")))
 
 
-@pytest.mark.parametrize("recording", traffic.each(r for r in SAID if r.streaming))
+@pytest.mark.parametrize("recording", traffic.each(r for r in BODIES if r.streaming))
 async def test_stream_sends_what_create_sends(replay: Replay, recording: Recording) -> None:
     """The two ways to ask for a stream would ask for different ones."""
     assert await sent(replay, recording, lazily=True) == wire_of(recording, stream=True)
-
-
-@pytest.mark.parametrize("recording", traffic.each(REFUSED))
-async def test_a_refused_body_names_the_place(replay: Replay, recording: Recording) -> None:
-    """A request that a provider once took would be refused for another reason than the one written down here."""
-    param, held, _ = REFUSED_REQUESTS[recording.id]
-    assert held in json.dumps(traffic.request_of(recording)).encode()
-    with pytest.raises(InvalidRequestError) as caught:
-        await sent(replay, recording, lazily=False)
-    assert caught.value.param == param

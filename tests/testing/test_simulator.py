@@ -83,7 +83,7 @@ async def test_stops_at_once_while_it_answers(http: aiohttp.ClientSession, fault
     async with SimulatorServer(chunk_delay=30) as sim:
         waiting = asyncio.create_task(read(ask(http, sim, fault=fault, stream=True)))
         async with asyncio.timeout(2):
-            while not sim.requests:  # noqa: ASYNC110 (the log has no event for it)
+            while not sim.requests:
                 await asyncio.sleep(0.005)
         await asyncio.sleep(0.02)
         start = time.perf_counter()

@@ -13,7 +13,7 @@ import attrs
 from cattrs import Converter
 from cattrs.gen import make_dict_unstructure_fn, override
 
-from ..records import Record, ToolCall
+from ..records import ImageUrl, Record, ToolCall
 
 
 def unstructure(value: Any) -> Any:
@@ -37,6 +37,8 @@ def _converter() -> Converter:
         return out
 
     converter.register_unstructure_hook(ToolCall, unstructure_call)
+    plain_url = _record_hook(converter, ImageUrl)
+    converter.register_unstructure_hook(ImageUrl, lambda url: url.url if url.bare else plain_url(url))
     return converter
 
 
@@ -48,7 +50,9 @@ def _record_hook(converter: Converter, cls: type[Any]) -> Callable[[Any], dict[s
     """Fields without a value are left out, `extra` is merged in: what the caller wrote, and no more."""
     overrides: dict[str, Any] = {"extra": override(omit=True)}
     for attribute in attrs.fields(cls):
-        if attribute.default is None:
+        if attribute.metadata.get("hidden"):
+            overrides[attribute.name] = override(omit=True)
+        elif attribute.default is None:
             overrides[attribute.name] = override(omit_if_default=True)
     unstructure = make_dict_unstructure_fn(cls, converter, **overrides)
 

@@ -93,7 +93,7 @@ def gate(request: ChatRequest, table: Table, report: Report) -> ChatRequest:
                 report.unsupported(name, cell.note)
             dropped[name] = None
         elif problem := _out_of_range(value, cell):
-            report.unsupported(name, problem)
+            report.unsupported(name, f"{problem} ({cell.note})" if cell.note else problem)
             dropped[name] = None
     return attrs.evolve(request, **cast("dict[str, Any]", dropped)) if dropped else request
 

@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 import attrs
 
 from ..auth import BEARER, Auth
-from ..dialects import Dialect, anthropic_messages, openai_chat
+from ..dialects import Dialect, anthropic_messages, cohere_chat, openai_chat
 from ..errors import ConfigurationError, InvalidRequestError
 from ..options import Cell, Table
 from ..wire import Quirks
 
 DIALECTS: Mapping[str, Dialect] = MappingProxyType(
-    {dialect.NAME: dialect for dialect in cast("tuple[Dialect, ...]", (openai_chat, anthropic_messages))}
+    {dialect.NAME: dialect for dialect in cast("tuple[Dialect, ...]", (openai_chat, anthropic_messages, cohere_chat))}
 )
 
 
@@ -38,7 +38,7 @@ class Provider:
     "" where every customer has one of their own: it then comes from `base_urls` or the environment.
     """
     dialect: str = "openai_chat"
-    """openai_chat or anthropic_messages."""
+    """The wire format: a key of `DIALECTS`."""
     key_env: tuple[str, ...] = attrs.field(default=(), kw_only=True)
     """Environment variables that may hold the key, in the order they are looked for."""
     token_env: tuple[str, ...] = attrs.field(default=(), kw_only=True)

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from attrs import define, field
 
 from ..lenient import array, obj, opt_int, opt_obj, opt_text, rest, text
-from .base import JsonObject, Record, extra_field, names
+from .base import JsonObject, Record, extra_field, hidden, names
 
 # --- parts of a message ---
 
@@ -31,6 +31,8 @@ class ImageUrl(Record):
     url: str
     detail: str | None = None
     """auto, low, high or original."""
+    bare: bool = hidden(default=False, kw_only=True)
+    """Written as text instead of an object, which OpenAI takes too; it goes on as it was written."""
     extra: JsonObject = extra_field()
 
 
@@ -41,6 +43,11 @@ class ImagePart(Record):
     image_url: ImageUrl
     type: str = "image_url"
     extra: JsonObject = extra_field()
+
+    def to_dict(self) -> JsonObject:
+        """OpenAI's JSON."""
+        out = super().to_dict()
+        return out | {"image_url": self.image_url.url} if self.image_url.bare else out
 
 
 @define(repr=False, eq=False)

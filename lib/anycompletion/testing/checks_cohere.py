@@ -97,9 +97,9 @@ def _key(call: Call, api_key: str) -> Failure | None:
 
 
 def _members(call: Call) -> Failure | None:
-    if not isinstance(call.body, dict):
-        return _invalid("the body is not valid JSON")
     body = as_dict(call.body)
+    if not body:
+        return _invalid("the body is not valid JSON")
     unknown = next((name for name in body if name not in _FIELDS), None)
     if unknown is not None:
         return _misfit(f"unknown field: parameter '{unknown}' is not a valid field")
@@ -112,7 +112,7 @@ def _members(call: Call) -> Failure | None:
 
 
 def _values(call: Call) -> Failure | None:
-    body = {name: value for name, value in as_dict(call.body).items() if value is not None}
+    body: dict[str, Any] = {name: value for name, value in as_dict(call.body).items() if value is not None}
     for name, (lowest, highest) in _RANGES.items():
         value = body.get(name, lowest)
         if not (is_integer(value) if name in _INTEGERS else is_number(value)):
@@ -224,7 +224,9 @@ def _order(call: Call) -> Failure | None:
     for index, message in enumerate(as_dict(each) for each in as_list(call.body["messages"])):
         asked |= {as_text(as_dict(each).get("id")) for each in as_list(message.get("tool_calls"))}
         if message["role"] == "tool" and message["tool_call_id"] not in asked:
-            return _invalid(f"messages[{index}]: tool call id {message['tool_call_id']} not found in previous tool calls")
+            return _invalid(
+                f"messages[{index}]: tool call id {message['tool_call_id']} not found in previous tool calls"
+            )
     return None
 
 

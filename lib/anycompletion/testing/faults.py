@@ -51,8 +51,8 @@ class Fault:
     provider: str | None = None
     """Only requests to this provider count; None is every provider."""
     step: str = "ask"
-    """Only requests of this step count: those that ask for an answer. Replicate knows ``model``, ``poll``, ``cancel`` and
-    ``stream`` besides; a fault of streams that meets the request for a prediction waits for the prediction's stream."""
+    """Only requests of this step count: those that ask for an answer. Replicate knows ``model``, ``poll``, ``cancel``
+    and ``stream`` besides; a fault of streams that meets the request for a prediction waits for that one's stream."""
     outcome: str = ""
     """For ``outcome``: slow, failed, aborted or canceled."""
 

@@ -37,7 +37,7 @@ class Memory:
         most: things that are kept.
     """
 
-    def __init__(self, most: int = 10_000) -> None:
+    def __init__(self, most: int = 100_000) -> None:
         self._kept: dict[str, Any] = {}
         self._most = most
 

@@ -35,6 +35,11 @@ class RecordedRequest:
     ended: asyncio.Event = attrs.field(factory=asyncio.Event, repr=False)
     """Set once the answer is over, one way or another."""
 
+    @property
+    def authorized(self) -> bool:
+        """A key or token came with it, right or wrong."""
+        return any(name in self.headers for name in ("authorization", "x-api-key", "api-key"))
+
     async def wait_closed(self, timeout: float = 5.0) -> bool:
         """Waits until the answer is over; True if that was because the client closed the connection.
 

@@ -66,7 +66,7 @@ def refuse(call: Call, failure: Failure) -> Plain:
 
 def stream_error(call: Call, failure: Failure) -> bytes:
     """The end of a stream that `failure` broke off."""
-    delta = {"finish_reason": "ERROR", "usage": {}, "error": failure.message}
+    delta: dict[str, Any] = {"finish_reason": "ERROR", "usage": {}, "error": failure.message}
     return sse({"type": "message-end", "delta": delta}, "message-end") + _DONE
 
 
@@ -205,7 +205,9 @@ def _events(call: Call, body: dict[str, Any], given: Say | UseTool) -> Iterator[
     yield StreamEvent(_DONE, "end")
 
 
-def _part(index: int, kind: str, pieces: tuple[str, ...] | list[str], *, logprobs: bool = False) -> Iterator[StreamEvent]:
+def _part(
+    index: int, kind: str, pieces: tuple[str, ...] | list[str], *, logprobs: bool = False
+) -> Iterator[StreamEvent]:
     yield _event("content-start", index, {"content": {"type": kind, kind: ""}})
     for piece in pieces:
         extra = {"logprobs": _logprobs(piece)} if logprobs else {}

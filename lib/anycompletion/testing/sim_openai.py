@@ -58,13 +58,23 @@ def answer(call: Call) -> Plain | Stream:
 
 def complete(call: Call, body: dict[str, Any], head: Mapping[str, str]) -> Plain | Stream:
     """The completion for a request that is in order."""
-    ask = read(body)
-    answers = [decide(ask, call.style, choice) for choice in range(body.get("n") or 1)]
-    usage = _usage(body, answers)
+    answers = decisions(call, body)
     if body.get("stream"):
-        return Stream(tuple(_events(call, body, answers, usage)), head)
+        events = (StreamEvent(sse(chunk), mark) for mark, chunk in chunks(call, body, answers))
+        return Stream((*events, DONE), head)
+    return Plain(200, dump(completion(call, body, answers)), head)
+
+
+def decisions(call: Call, body: dict[str, Any], first: int = 0) -> list[Say | UseTool]:
+    """What each choice says; `first` is the number that the first one's text has."""
+    ask = read(body)
+    return [decide(ask, call.style, first + choice) for choice in range(body.get("n") or 1)]
+
+
+def completion(call: Call, body: dict[str, Any], answers: list[Say | UseTool]) -> dict[str, Any]:
+    """A whole answer in one piece."""
     choices = [_choice(call, body, index, each) for index, each in enumerate(answers)]
-    return Plain(200, dump({**_frame(call, body, "chat.completion"), "choices": choices, "usage": usage}), head)
+    return {**_frame(call, body, "chat.completion"), "choices": choices, "usage": usage(body, answers)}
 
 
 def headers(call: Call, remaining: int = 9999) -> dict[str, str]:
@@ -177,7 +187,8 @@ def _frame(call: Call, body: dict[str, Any], kind: str) -> dict[str, Any]:
     }
 
 
-def _usage(body: dict[str, Any], answers: list[Say | UseTool]) -> dict[str, Any]:
+def usage(body: dict[str, Any], answers: list[Say | UseTool]) -> dict[str, Any]:
+    """The token counts of all choices together."""
     prompt = sum(count(text_of(as_dict(each).get("content"))) for each in as_list(body.get("messages")))
     completion = sum(count(each.text) for each in answers)
     return {
@@ -244,9 +255,11 @@ def _token(text: str, rank: int) -> dict[str, Any]:
     return {"token": text, "logprob": -0.125 - rank, "bytes": list(text.encode("utf-8", "replace"))}
 
 
-def _events(
-    call: Call, body: dict[str, Any], answers: list[Say | UseTool], usage: dict[str, Any]
-) -> Iterator[StreamEvent]:
+DONE = StreamEvent(b"data: [DONE]\n\n", "end")
+
+
+def chunks(call: Call, body: dict[str, Any], answers: list[Say | UseTool]) -> Iterator[tuple[Mark, dict[str, Any]]]:
+    """The chunks of a stream, its choices interleaved."""
     options = as_dict(body.get("stream_options"))
     frame = _frame(call, body, "chat.completion.chunk")
     # Every chunk but the last says null when usage was asked for, and has no such member otherwise.
@@ -254,10 +267,9 @@ def _events(
     padding = {} if options.get("include_obfuscation") is False else {"obfuscation": call.uid[:8]}
     tracks = [_track(call, body, index, each) for index, each in enumerate(answers)]
     for mark, choice in (each for each in chain(*zip_longest(*tracks)) if each is not None):
-        yield StreamEvent(sse({**frame, "choices": [choice], **unknown, **padding}), mark)
+        yield mark, {**frame, "choices": [choice], **unknown, **padding}
     if unknown:
-        yield StreamEvent(sse({**frame, "choices": [], "usage": usage}), "usage")
-    yield StreamEvent(b"data: [DONE]\n\n", "end")
+        yield "usage", {**frame, "choices": [], "usage": usage(body, answers)}
 
 
 def _track(

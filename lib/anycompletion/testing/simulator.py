@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from . import sim_anthropic, sim_cohere, sim_openai
+from . import sim_anthropic, sim_azure, sim_cohere, sim_openai, sim_openrouter, sim_replicate
 from .delivery import Delivery, deliver, healthy
 from .faults import Fault, Faults, FaultScript
 from .formats import Call, Failure, Format, Memory
@@ -19,7 +19,7 @@ from .log import RecordedRequest
 from .loopback import LoopbackServer, reset
 from .script import Reply, Style
 
-_MODULES = (sim_openai, sim_anthropic, sim_cohere)
+_MODULES = (sim_openai, sim_anthropic, sim_azure, sim_cohere, sim_replicate, sim_openrouter)
 
 FORMATS: Mapping[str, Format] = {module.FORMAT.provider: module.FORMAT for module in _MODULES}
 """Every provider the simulator speaks, by name."""

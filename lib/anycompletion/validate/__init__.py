@@ -60,7 +60,7 @@ def chat_request(model: object, messages: object, params: Mapping[str, Any], *, 
         InvalidRequestError: `.param` names the parameter and the place in it.
         TypeError: model and messages are swapped.
     """
-    if not isinstance(model, str) and isinstance(messages, str):
+    if isinstance(model, (list, tuple)) and isinstance(messages, str):
         raise TypeError("model comes first: create(model, messages), here the two are swapped")
     checked = {name: PARAM_CHECKS[name](value, name) for name, value in params.items()}
     request = ChatRequest(_model(model), read_messages(messages), **checked)

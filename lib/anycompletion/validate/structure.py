@@ -23,6 +23,7 @@ from ..records import (
     FilePart,
     FunctionMessage,
     ImagePart,
+    ImageUrl,
     Message,
     Part,
     Record,
@@ -91,6 +92,8 @@ def _converter() -> Converter:
         _is_record,
         lambda cls: _record_hook(converter, cls),  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
     )
+    image_url = _record_hook(converter, ImageUrl)
+    converter.register_structure_hook(ImageUrl, lambda value, cls: _bare_url(value) or image_url(value, cls))
     union = _tagged_hook(converter, "role", _MESSAGES, CustomMessage)
     converter.register_structure_hook(Message, union)
     part = _tagged_hook(converter, "type", _PARTS, CustomPart)
@@ -104,6 +107,13 @@ def _converter() -> Converter:
         lambda shape: _list_hook(converter, shape),  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
     )
     return converter
+
+
+def _bare_url(value: object) -> ImageUrl | None:
+    """OpenAI also takes an image's URL where its documentation has an object with one."""
+    if isinstance(value, ImageUrl):
+        return value if value.bare else None
+    return ImageUrl(value, bare=True) if isinstance(value, str) else None
 
 
 def _is_record(cls: Any) -> bool:
@@ -154,8 +164,9 @@ def _each(items: Sequence[object], read: Callable[[object], Any]) -> list[Any]:
 
 def _record_hook(converter: Converter, cls: type[Any]) -> Callable[[object, Any], Any]:
     """Known keys go to fields, unknown ones and explicit nulls to `extra`, so that the wire shows what was written."""
-    fields = {a.name: a for a in attrs.fields(cls) if a.name != "extra"}
-    structure = make_dict_structure_fn(cls, converter, extra=override(omit=True))
+    fields = {a.name: a for a in attrs.fields(cls) if a.name != "extra" and not a.metadata.get("hidden")}
+    left = {a.name: override(omit=True) for a in attrs.fields(cls) if a.name not in fields}
+    structure = make_dict_structure_fn(cls, converter, **left)  # type: ignore[arg-type]
 
     def hook(value: object, _: Any) -> Any:
         data = _members(value, cls)
@@ -177,7 +188,7 @@ def _record_hook(converter: Converter, cls: type[Any]) -> Callable[[object, Any]
 
 def _members(value: object, cls: type[Any]) -> Mapping[str, Any]:
     if isinstance(value, cls):
-        names = [a.name for a in attrs.fields(cls) if a.name != "extra"]
+        names = [a.name for a in attrs.fields(cls) if a.name != "extra" and not a.metadata.get("hidden")]
         given = {name: getattr(value, name) for name in names}
         return {name: item for name, item in given.items() if item is not None} | getattr(value, "extra", {})
     if not isinstance(value, Mapping):

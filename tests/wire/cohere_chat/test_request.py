@@ -159,6 +159,7 @@ PARAMETERS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"tools": [TOOL], "tool_choice": "auto"}, {"tools": [TOOL]}),
     ({"tools": [TOOL], "tool_choice": "none"}, {"tools": [TOOL], "tool_choice": "NONE"}),
     ({"tools": [TOOL], "tool_choice": "required"}, {"tools": [TOOL], "tool_choice": "REQUIRED"}),
+    ({"tools": [TOOL], "tool_choice": NAMED}, {"tools": [TOOL], "tool_choice": "REQUIRED"}),
     ({"tools": [OTHER, TOOL], "tool_choice": NAMED}, {"tools": [TOOL], "tool_choice": "REQUIRED"}),
     ({"tool_choice": "auto"}, {}),
     ({"tool_choice": "none"}, {}),
@@ -186,7 +187,13 @@ def test_parameters(params: dict[str, Any], expected: dict[str, Any]) -> None:
 
 def test_unknown_members_of_tools_pass() -> None:
     """A description or a member of tomorrow would be dropped from a tool, or OpenAI's nulls be sent."""
-    function = {"name": "add", "description": "Adds.", "parameters": {"properties": {"a": {}}}, "strict": None, "x": 1}
+    function: dict[str, Any] = {
+        "name": "add",
+        "description": "Adds.",
+        "parameters": {"properties": {"a": {}}},
+        "strict": None,
+        "x": 1,
+    }
     assert body(tools=[{"type": "function", "function": function, "y": 2, "z": None}])["tools"] == [
         {
             "type": "function",
@@ -505,6 +512,9 @@ def test_a_legacy_result_answers_a_call_with_an_id() -> None:
     """A conversation that mixes both forms could not be continued."""
     result = {"role": "function", "name": "add", "content": "2"}
     assert turns(USER, CALLING, result)[2] == RESULT
+    calls = [{**CALL, "id": "a", "function": {"name": "sub", "arguments": "{}"}}, {**CALL, "id": "b"}, CALL]
+    sent = turns(USER, {"role": "assistant", "tool_calls": calls}, result, result, {**result, "name": "sub"})
+    assert [turn["tool_call_id"] for turn in sent[2:]] == ["b", "add_1", "a"]
 
 
 def test_what_only_cohere_understands_goes_back() -> None:
@@ -580,7 +590,13 @@ def test_losses_are_noted(members: dict[str, Any], note: str) -> None:
 
 def test_replies_of_other_providers_pass_without_a_word() -> None:
     """Members that only describe a reply would be sent or raise false alarms."""
-    members = {"annotations": [], "refusal": None, "tool_calls": None, "function_call": None, "audio": None}
+    members: dict[str, Any] = {
+        "annotations": [],
+        "refusal": None,
+        "tool_calls": None,
+        "function_call": None,
+        "audio": None,
+    }
     request = send([USER, {"role": "assistant", "content": "x", **members}])
     assert request.warnings == []
     assert request.body is not None

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from anycompletion.accumulate import Accumulator
 from anycompletion.chunks import ChatCompletionChunk, Delta, FunctionDelta, ToolCallDelta
-from anycompletion.dialects import Decoder
 from anycompletion.dialects import cohere_chat as dialect
 from anycompletion.errors import (
     APIResponseError,
@@ -78,9 +77,10 @@ def stop(reason: str | None = "COMPLETE", **members: Any) -> dict[str, Any]:
 
 
 def run(*events: dict[str, Any], request: ChatRequest = CHAT) -> list[ChatCompletionChunk]:
-    decoder: Decoder = dialect.decoder(request, TARGET)
+    decoder = dialect.decoder(request, TARGET)
     chunks = [chunk for data in events for chunk in decoder.feed(event(data))]
-    return [*chunks, *decoder.finish()]
+    chunks += decoder.finish()
+    return chunks
 
 
 def deltas(*events: dict[str, Any], request: ChatRequest = CHAT) -> list[Delta]:
@@ -138,9 +138,9 @@ def test_done_is_the_end_marker() -> None:
     """A connection would be closed early, or read on after the end."""
     decoder = dialect.decoder(CHAT, TARGET)
     decoder.feed(event(START))
-    assert not decoder.done
+    before = decoder.done
     decoder.feed(event(stop()))
-    assert decoder.done
+    assert (before, decoder.done) == (False, True)
     assert decoder.feed(Event(b"[DONE]")) == ()
     assert decoder.finish() == ()
 
@@ -168,7 +168,8 @@ def test_a_stream_without_a_finish_reason_was_interrupted(events: list[dict[str,
 
 def test_a_stream_without_usage_has_no_usage_chunk() -> None:
     """Unknown counts would show up as a usage that says nothing."""
-    for usage in (None, {}):
+    nothing: tuple[Any, ...] = (None, {})
+    for usage in nothing:
         assert run(START, stop(usage=usage))[-1].choices
 
 
@@ -314,7 +315,7 @@ def test_what_nothing_announced_is_read() -> None:
 
 def test_what_is_unknown_is_kept_or_ignored() -> None:
     """The day Cohere adds an event or a part, every stream would fail."""
-    events = [
+    events: list[dict[str, Any]] = [
         {"type": "of_tomorrow", "x": 1},
         {"type": "debug", "prompt": "..."},
         begin(0, type="of_tomorrow", text="a", n=1),

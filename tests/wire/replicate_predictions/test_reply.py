@@ -1,6 +1,8 @@
 """Predictions: what Replicate answers on the left, a completion or the next question on the right."""
 
 import json
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -39,11 +41,11 @@ def native(status: Any, output: Any = None, **members: Any) -> dict[str, Any]:
     }
 
 
-def decode(data: Any, where: Target | None = None, **headers: str) -> ChatCompletion | Follow:
+def decode(data: Any, where: Target | None = None, *, status: int = 201, **headers: str) -> ChatCompletion | Follow:
     where = where or target()
     body = data if isinstance(data, bytes) else json.dumps(data).encode()
     request = ChatRequest("replicate/meta/llama", [UserMessage(SECRET)])
-    return dialect.decode(HttpResponse(201, Headers.of(headers), body), request, where)
+    return dialect.decode(HttpResponse(status, Headers.of(headers), body), request, where)
 
 
 def reply(data: Any) -> ChatCompletion:
@@ -142,7 +144,19 @@ CREATED: list[tuple[Any, int]] = [
 ]
 
 
+@pytest.fixture
+def far_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose clock stands in another zone."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone of a process is fixed here")
 @pytest.mark.parametrize(("moment", "created"), CREATED)
+@pytest.mark.usefixtures("far_away")
 def test_created(moment: Any, created: int):
     """A time would depend on the zone of whoever asks, or one that cannot be read lose the answer."""
     assert reply(native("succeeded", "x", created_at=moment)).created == created
@@ -207,6 +221,13 @@ def test_a_stream_at_home():
 def test_a_model_that_cannot_stream():
     """A model without streams could not be used with `stream` at all."""
     found = follow(native("starting", urls={"get": GET, "cancel": CANCEL}), target(stream=True))
+    assert (found.request.url, found.request.headers) == (GET, {})
+
+
+def test_a_look_after_the_stream():
+    """A prediction that is still being closed when its stream ends would be streamed a second time."""
+    found = decode(native("processing", ["all"]), target(stream=True), status=200)
+    assert isinstance(found, Follow)
     assert (found.request.url, found.request.headers) == (GET, {})
 
 

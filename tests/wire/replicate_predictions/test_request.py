@@ -62,6 +62,7 @@ def schema(fields: Any) -> dict[str, Any]:
     words = {
         "verbosity": {"enum": ["low", "medium", "high"], "type": "string"},
         "reasoning_effort": {"enum": ["none", "low", "medium", "high"], "type": "string"},
+        "circle": {"allOf": [{"$ref": "#/components/schemas/circle"}]},
     }
     schemas = {"Input": {"type": "object", "title": "Input", "properties": fields}, **words}
     return {"id": HEX, "openapi_schema": {"openapi": "3.0.2", "components": {"schemas": schemas}}}
@@ -369,7 +370,7 @@ def test_unknown_schemas_take_nothing_else():
 
 def test_schemas_in_circles():
     """A schema that refers to itself would never be read to its end."""
-    circle = {"allOf": [{"$ref": "#/components/schemas/Input"}], "oneOf": [{"$ref": "#/components/schemas/gone"}, 7]}
+    circle = {"allOf": [{"$ref": "#/components/schemas/circle"}], "oneOf": [{"$ref": "#/components/schemas/gone"}, 7]}
     assert parameters({"prompt": {"type": "string"}, "seed": circle}, seed=3) == {"seed": 3}
 
 
@@ -409,6 +410,7 @@ BOUNDS = {
     "temperature": {"minimum": 0, "exclusiveMinimum": True, "maximum": 2, "exclusiveMaximum": True},
     "top_p": {"exclusiveMinimum": 0, "exclusiveMaximum": 1},
     "seed": {"minimum": True, "maximum": "9"},
+    "presence_penalty": {"anyOf": [{"type": "number", "maximum": 1}, {"type": "null"}]},
 }
 REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     (BARE, {"temperature": 1}, "temperature"),
@@ -430,6 +432,7 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     (GPT, {"verbosity": "loud"}, "verbosity"),
     (BOUNDS, {"temperature": 0}, "temperature"),
     (BOUNDS, {"temperature": 2}, "temperature"),
+    (BOUNDS, {"presence_penalty": 1.1}, "presence_penalty"),
     (BOUNDS, {"top_p": 0}, "top_p"),
     (BOUNDS, {"top_p": 1}, "top_p"),
 ]
@@ -469,6 +472,8 @@ def test_a_version_in_extra_body():
     request = send("Hi", extra_body={"version": HEX})
     assert request.body == {"version": HEX, "input": {"prompt": "Hi"}}
     assert request.url == f"{BASE}/v1/predictions"
+    request = send("Hi", model=f"meta/llama:{HEX}", extra_body={"version": "f" * 64})
+    assert request.body == {"version": "f" * 64, "input": {"prompt": "Hi"}}
 
 
 def test_a_prompt_of_ones_own():

@@ -84,7 +84,7 @@ def test_recordings_stream(path: Path):
     told = json.loads(recording["response"]["body_text"])
     url = (told.get("urls") or {}).get("stream")
     found = read(recording, stream=True)
-    if url is None or told["status"] not in ("starting", "processing"):
+    if url is None or told["status"] not in ("starting", "processing") or recording["response"]["status"] == 200:
         assert not isinstance(found, Follow) or found.request.url == told["urls"]["get"]
         return
     assert isinstance(found, Follow)

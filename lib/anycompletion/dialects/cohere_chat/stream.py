@@ -100,7 +100,7 @@ class StreamDecoder:
         try:
             data = obj(convert.loads(event.data), "event")
             kind = opt_text(data.get("type"), "type") or event.name
-            failure = _failure(kind, data)
+            failure = _failure(kind, data) if kind in _MAY_FAIL else None
             if failure is None:
                 self._last = event.data
                 return self._read(kind, data)
@@ -164,7 +164,8 @@ class StreamDecoder:
                 # A member we do not know: it comes whole, or in pieces if it is text.
                 old = part.native.get(name)
                 part.native[name] = old + value if isinstance(old, str) and isinstance(value, str) else value
-        logprobs = read_logprobs(_each(data.get("logprobs"), "logprobs"))
+        told = data.get("logprobs")
+        logprobs = None if told is None else read_logprobs(_each(told, "logprobs"))
         if not piece and logprobs is None:
             return ()
         return (self._chunk(self._grown(part, piece or ""), logprobs),)
@@ -275,6 +276,9 @@ class StreamDecoder:
         return ChatCompletionChunk(self._id, [ChunkChoice(0, delta, None, logprobs)], 0, self._model, native=self._last)
 
 
+_MAY_FAIL = ("message-end", "")
+
+
 def _failure(kind: str, data: JsonObject) -> JsonObject | None:
     """What tells the error, if this event is one."""
     if kind == "message-end":
@@ -282,8 +286,10 @@ def _failure(kind: str, data: JsonObject) -> JsonObject | None:
         reason = opt_text(delta.get("finish_reason"), "delta.finish_reason")
         if delta.get("error") is not None or reason in FAILED:
             return delta
-    # The body of an error without a status, as a proxy or a server that fails in the middle may write it.
-    return data if not kind and isinstance(data.get("message") or data.get("error"), str) else None
+    elif isinstance(data.get("message") or data.get("error"), str):
+        # The body of an error without a status, as a proxy or a server that fails in the middle may write it.
+        return data
+    return None
 
 
 def _message(data: JsonObject) -> JsonObject:

@@ -22,6 +22,8 @@ from .faults import failure, unreadable
 
 _UNFINISHED = ("starting", "processing")
 _ENDED_BADLY = ("failed", "canceled", "aborted")
+_LOOKED = 200
+"""The status of an answer about a prediction that was there before; one just created is 201."""
 _SHORTEST, _LONGEST = 0.5, 2.0
 _ID = re.compile(r"[A-Za-z0-9_-]+")
 _NOT_IN_URL = re.compile(r"[\s\\\x00-\x1f\x7f]")
@@ -31,8 +33,10 @@ _PORTS = {"https": 443, "http": 80}
 def decode(response: HttpResponse, request: ChatRequest, target: Target) -> ChatCompletion | Follow:
     """The reply of a good status: a completion when the prediction succeeded, what to ask next while it runs.
 
-    For a stream (`target.stream`) the next question is the stream itself, to be read by a decoder, recognised by its
-    ``Accept: text/event-stream``; a model that cannot stream is asked for its whole answer instead.
+    For a stream (`target.stream`) the next question after a prediction's creation is the stream itself, to be read by a
+    decoder and recognised by its ``Accept: text/event-stream``; a model that cannot stream is asked for its whole
+    answer instead. A look at a prediction (200, where a creation is 201) never leads to the stream: what looks while
+    the stream is read, or after it, wants the state, and would get all the text a second time.
 
     Raises:
         APIStatusError: the prediction failed, or was canceled or aborted.
@@ -114,7 +118,7 @@ def _answer(prediction: Prediction, response: HttpResponse, target: Target) -> C
     if prediction.status == "succeeded":
         return _completion(prediction, target.model)
     if prediction.status in _UNFINISHED:
-        if target.stream and prediction.urls.get("stream"):
+        if target.stream and response.status != _LOOKED and prediction.urls.get("stream"):
             headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
             return Follow(prediction.request("stream", target, headers), 0.0, prediction.cancel(target))
         return poll(prediction, target, _delay(prediction, response.headers))
