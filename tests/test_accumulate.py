@@ -253,6 +253,19 @@ def test_started():
     assert Accumulator().finish_reasons == {}
 
 
+def test_what_a_filter_found():
+    """Azure's findings would be lost from streamed replies."""
+    reply = folded(
+        chunk(prompt_filter_results=[{"prompt_index": 0}]),
+        chunk(ChunkChoice(0, content_filter_results={"hate": {"filtered": False}})),
+        chunk(ChunkChoice(0, content_filter_results={"sexual": {"filtered": True}}, finish_reason="content_filter")),
+    ).completion()
+    assert reply.extra == {"prompt_filter_results": [{"prompt_index": 0}]}
+    assert reply.choices[0].extra == {
+        "content_filter_results": {"hate": {"filtered": False}, "sexual": {"filtered": True}}
+    }
+
+
 def test_a_snapshot_stays_as_it_was():
     """A reply kept from the middle of a stream would go on changing."""
     pieces = [
@@ -263,12 +276,14 @@ def test_a_snapshot_stays_as_it_was():
     chunks = [
         chunk(ChunkChoice(0, piece, logprobs=Logprobs([TokenLogprob("a", 0.0)]), extra={"a": 1})) for piece in pieces
     ]
+    chunks.append(chunk(ChunkChoice(0, content_filter_results={"hate": {}}), prompt_filter_results=[{"a": 1}]))
     before = [piece.to_dict() for piece in chunks]
     accumulator = folded(*chunks)
     snapshot = accumulator.completion()
     shown = snapshot.to_dict()
     for again in chunks:
         accumulator.add(again)
+    accumulator.add(chunk(ChunkChoice(0, content_filter_results={"violence": {}}), prompt_filter_results=[{"b": 1}]))
     assert snapshot.to_dict() == shown != accumulator.completion().to_dict()
     snapshot.choices[0].extra["b"] = 2
     assert "b" not in accumulator.completion().choices[0].extra

@@ -281,7 +281,8 @@ async def test_cancelling_while_waiting_to_try_again_ends_the_call() -> None:
 async def test_a_slow_consumer_gets_every_event_before_the_error(end: tuple[Step, ...], apart: bool) -> None:
     """The last words before a stream broke would be lost."""
     events = [event(str(i)) for i in range(5)]
-    script = (REQUEST, STREAM, *(events if apart else [b"".join(events)]), 0.02, *end)
+    sent: list[Step] = [step for each in events for step in (0.01, each)] if apart else [0.01, b"".join(events)]
+    script = (REQUEST, STREAM, *sent, 0.02, *end)
     async with scripted(script) as (_, client):
         texts = []
         with pytest.raises((StreamInterruptedError, APITimeoutError)) as caught:
@@ -289,7 +290,7 @@ async def test_a_slow_consumer_gets_every_event_before_the_error(end: tuple[Step
                 async for text in stream.text:
                     texts.append(text)
                     if len(texts) == 1:
-                        await asyncio.sleep(0.1)
+                        await asyncio.sleep(0.15)
         error = caught.value
         assert texts == ["0", "1", "2", "3", "4"]
         assert error.partial is not None

@@ -52,8 +52,10 @@ FULL: dict[str, Any] = {
             },
             "native_finish_reason": "end_turn",
             "content_filter_results": {"hate": 0},
+            "seen": 1,
         }
     ],
+    "prompt_filter_results": [{"prompt_index": 0}],
     "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3, "queue_time": 0.5},
     "service_tier": "default",
     "system_fingerprint": "fp_1",
@@ -76,7 +78,9 @@ def test_members_become_attributes():
         ToolCallDelta(1, "call_2", "custom", custom=CustomDelta("grep", "a")),
     ]
     assert chunk.choices[0].logprobs == Logprobs([TokenLogprob("Hel", -0.5)])
-    assert chunk.choices[0].extra == {"content_filter_results": {"hate": 0}}
+    assert chunk.choices[0].content_filter_results == {"hate": 0}
+    assert chunk.choices[0].extra == {"seen": 1}
+    assert chunk.prompt_filter_results == [{"prompt_index": 0}]
     assert chunk.usage == Usage(1, 2, 3, extra={"queue_time": 0.5})
 
 
@@ -149,7 +153,9 @@ WRONG: list[tuple[str, Any]] = [
     (f"{CHOICE}.delta", "Hel"),
     (f"{CHOICE}.delta.role", 1),
     (f"{CHOICE}.delta.content", 5),
-    (f"{CHOICE}.delta.content", ["Hel"]),
+    (f"{CHOICE}.content_filter_results", []),
+    ("prompt_filter_results", {}),
+    ("prompt_filter_results[0]", 5),
     (f"{CHOICE}.delta.refusal", True),
     (f"{CHOICE}.delta.tool_calls", {"a": 1}),
     (f"{CHOICE}.delta.tool_calls[0]", "add"),
@@ -299,11 +305,13 @@ CHUNKS = st.builds(
             st.none() | LOGPROBS,
             SOME_TEXT,
             st.none() | st.just({"x": 1}),
+            st.none() | st.just({"hate": {"filtered": False}}),
         ),
         max_size=2,
     ),
     st.integers(0, 9),
     TEXT,
+    prompt_filter_results=OBJECTS,
     usage=st.none() | st.builds(Usage, st.none() | st.integers(0, 9), extra=st.just({"a": 1})),
     service_tier=SOME_TEXT,
     system_fingerprint=SOME_TEXT,

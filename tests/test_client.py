@@ -160,9 +160,7 @@ print("well")
     [
         ("use", "live"),
         ("use", "idle"),
-        pytest.param(
-            "close", "live", marks=pytest.mark.xfail(strict=True, reason="closing waits for tasks of the parent's loop")
-        ),
+        ("close", "live"),
         ("close", "idle"),
         ("leave", "live"),
         ("drop", "live"),

@@ -495,7 +495,8 @@ def test_every_record(cls: type[Record]):
 
     def make() -> Any:
         required = [a for a in attrs.fields(cls) if a.default is attrs.NOTHING]
-        return cls(**{a.alias: AssistantMessage() if a.name == "message" else "x" for a in required})
+        needed = {"message": AssistantMessage(), "image_url": ImageUrl("u")}
+        return cls(**{a.alias: needed.get(a.name, "x") for a in required})
 
     record = make()
     assert record == make()
@@ -518,6 +519,15 @@ def test_reprs_leave_out_what_is_not_there():
     assert repr(UserMessage("x")) == "UserMessage(content='x', role='user')"
     assert repr(Usage(1)) == "Usage(prompt_tokens=1)"
     assert repr(TextPart("x", extra={"a": 1})) == "TextPart(text='x', type='text', extra={'a': 1})"
+
+
+def test_a_bare_url_goes_back_as_one():
+    """An image's URL that a caller wrote without an object would be sent in another form."""
+    (message,) = validate.read_messages(
+        [{"role": "user", "content": [{"type": "image_url", "image_url": "https://x"}]}]
+    )
+    assert message.to_dict()["content"] == [{"type": "image_url", "image_url": "https://x"}]
+    assert validate.read_messages([message]) == [message]
 
 
 def test_plain():

@@ -1,6 +1,5 @@
 """Validation: what nobody can mean is refused by name, and everything else reaches the wire as it was written."""
 
-import copy
 import enum
 import json
 import math
@@ -135,7 +134,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("messages", user([{"type": "text", "text": None}]), "messages[0].content[0].text"),
     ("messages", user([{"type": "text", "text": "x"}, {"type": "text", "text": 5}]), "messages[0].content[1].text"),
     ("messages", user([{"type": "image_url"}]), "messages[0].content[0].image_url"),
-    ("messages", user([{"type": "image_url", "image_url": "u"}]), "messages[0].content[0].image_url"),
+    ("messages", user([{"type": "image_url", "image_url": ["u"]}]), "messages[0].content[0].image_url"),
     ("messages", user([{"type": "image_url", "image_url": {}}]), "messages[0].content[0].image_url.url"),
     ("messages", user([{"type": "image_url", "image_url": {"url": 5}}]), "messages[0].content[0].image_url.url"),
     ("messages", user([ImagePart(ImageUrl("u", 5))]), "messages[0].content[0].image_url.detail"),  # type: ignore[arg-type]
@@ -563,6 +562,7 @@ PASSES: list[dict[str, Any]] = [
     {"messages": user([{"type": "image_url", "image_url": {"url": "file:///etc/passwd", "detail": None, "x": 1}}])},
     {"messages": user([{"type": "image_url", "image_url": {"url": "data:image/png;base64,!!!"}, "cache": {}}])},
     {"messages": user([{"type": "input_audio", "input_audio": {"data": "x", "format": "flac"}}])},
+    {"messages": user([{"type": "image_url", "image_url": "https://x"}])},
     {"messages": user([{"type": "file", "file": {}}, {"type": "refusal", "refusal": "no"}])},
     {"messages": [{"role": "user", "content": "x", "name": None, "unknown": None, "more": {"a": (1, 2)}}]},
     {
@@ -603,7 +603,6 @@ def body_of(made: ChatRequest) -> dict[str, Any]:
 @pytest.mark.parametrize("params", PASSES, ids=[f"{i}-{','.join(params)}" for i, params in enumerate(PASSES)])
 def test_what_passes(params: dict[str, Any]):
     """A request would be refused that some provider understands, or reach it changed."""
-    before = copy.deepcopy(params) if "type" not in repr(type(params.get("messages", [0])[0:1])) else None
     made = request(**params)
     body = json.loads(dumps(body_of(made)))
     wanted = {name: value for name, value in params.items() if name not in ("stream", "extra_body")}
@@ -620,7 +619,6 @@ def test_what_passes(params: dict[str, Any]):
         for note in message.get("annotations") or () if isinstance(message, dict) else ():
             note.get("url_citation", {}).setdefault("title", "")
     assert body == normal(wanted)
-    assert before is None or before == params or wanted is not None
 
 
 @pytest.mark.parametrize("params", [p for p in PASSES if "messages" in p and not isinstance(p["messages"], str)])
@@ -704,11 +702,11 @@ def test_any_object_for_any_parameter(name: str, value: Any):
     try:
         made = request(**{name: value}, stream=stream)
     except InvalidRequestError as error:
-        assert error.param is not None
-        assert error.param.split(".")[0].split("[")[0] == name  # noqa: PT017 (one of two good ends)
+        assert (error.param or "").split(".")[0].split("[")[0] == name  # noqa: PT017 (one of two good ends)
         return
     except TypeError:
-        assert name in ("model", "messages")
+        assert name == "model"
+        assert isinstance(value, (list, tuple))
         return
     body = body_of(made)
     try:
@@ -823,9 +821,11 @@ def test_every_parameter_and_option_has_its_check():
 
 def test_swapped_positionals():
     """A caller who writes messages first would be told about the model's type."""
-    for messages in ([{"role": "user", "content": "x"}], [UserMessage("x")], None, 5):
+    for messages in ([{"role": "user", "content": "x"}], [UserMessage("x")], ()):
         with pytest.raises(TypeError, match="model comes first"):
             request(model=messages, messages="gpt-4o")
+    with pytest.raises(InvalidRequestError, match=r"^model: expected a string such as 'openai/gpt-4o', found null$"):
+        request(model=None, messages="Hi")
 
 
 # --- options ---

@@ -105,6 +105,9 @@ class _ChoiceState:
             self.finish_reason = choice.finish_reason
         if choice.native_finish_reason is not None:
             self.native_finish_reason = choice.native_finish_reason
+        if choice.content_filter_results is not None:
+            known = self.extra.get("content_filter_results", {})
+            self.extra["content_filter_results"] = known | choice.content_filter_results
         if choice.extra is not None:
             self.extra |= choice.extra
         if choice.logprobs is not None:
@@ -223,13 +226,14 @@ def _merge_block(blocks: dict[Any, JsonObject], piece: JsonObject) -> None:
 class Accumulator:
     """Folds chunks into a completion."""
 
-    __slots__ = ("_choices", "_created", "_id", "_model", "_service_tier", "_system_fingerprint", "usage")
+    __slots__ = ("_choices", "_created", "_extra", "_id", "_model", "_service_tier", "_system_fingerprint", "usage")
 
     def __init__(self) -> None:
         self._choices: dict[int, _ChoiceState] = {}
         self._id = ""
         self._model = ""
         self._created = 0
+        self._extra: JsonObject = {}
         self._service_tier: str | None = None
         self._system_fingerprint: str | None = None
         self.usage: Usage | None = None
@@ -251,6 +255,8 @@ class Accumulator:
             self._service_tier = chunk.service_tier
         if chunk.system_fingerprint is not None:
             self._system_fingerprint = chunk.system_fingerprint
+        if chunk.prompt_filter_results is not None:
+            self._extra["prompt_filter_results"] = chunk.prompt_filter_results
 
     def _add_head(self, chunk: ChatCompletionChunk) -> None:
         # Filter-only chunks of Azure come first and leave these empty.
@@ -288,4 +294,5 @@ class Accumulator:
             usage=self.usage,
             service_tier=self._service_tier,
             system_fingerprint=self._system_fingerprint,
+            extra=dict(self._extra),
         )

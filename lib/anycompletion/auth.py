@@ -43,15 +43,17 @@ def header_key(name: str, *, functions_give_tokens: bool = False) -> Auth:
     return Auth(name, "", functions_give_tokens=functions_give_tokens)
 
 
-def check_key(key: str, provider: str) -> str:
+def check_key(key: object, provider: str) -> str:
     """The key without outer white space (files end in newlines), if it can stand in a header.
 
     Raises:
         ConfigurationError: it cannot; the text tells its length and what is wrong, never the key.
     """
-    text = key.strip()
+    text = key.strip() if isinstance(key, str) else ""
     problem = None
-    if not text:
+    if not isinstance(key, str):
+        problem = f"is no text but of type {type(key).__name__}"
+    elif not text:
         problem = "is empty"
     elif len(text) > MAX_KEY:
         problem = f"is longer than {MAX_KEY} characters"

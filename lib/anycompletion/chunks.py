@@ -4,7 +4,7 @@ A chunk keeps the bytes of the native event that made it; `.raw` decodes them on
 package does not know are never lost and cost nothing.
 """
 
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import msgspec
 
@@ -67,6 +67,8 @@ class ChunkChoice(msgspec.Struct, gc=False):
     native_finish_reason: str | None = None
     extra: JsonObject | None = msgspec.field(default=None, name="anycompletion:extra")
     """What the provider says of the choice beyond OpenAI's fields; the accumulator merges it into `Choice.extra`."""
+    content_filter_results: JsonObject | None = None
+    """What Azure's content filter found in this choice so far."""
 
 
 class ChatCompletionChunk(msgspec.Struct, gc=False, eq=False):
@@ -80,6 +82,8 @@ class ChatCompletionChunk(msgspec.Struct, gc=False, eq=False):
     usage: Usage | None = None
     service_tier: str | None = None
     system_fingerprint: str | None = None
+    prompt_filter_results: list[JsonObject] | None = None
+    """What Azure's content filter found in the prompt."""
     native: Any = msgspec.field(default=None, name="anycompletion:native")
     """The native event's data: bytes of JSON, or text; use `raw`."""
 
@@ -110,7 +114,7 @@ class ChatCompletionChunk(msgspec.Struct, gc=False, eq=False):
             "model": self.model,
             "choices": [_choice_dict(choice) for choice in self.choices],
         }
-        for name in ("service_tier", "system_fingerprint"):
+        for name in ("service_tier", "system_fingerprint", "prompt_filter_results"):
             value = getattr(self, name)
             if value is not None:
                 out[name] = value
@@ -137,10 +141,11 @@ class ChatCompletionChunk(msgspec.Struct, gc=False, eq=False):
             None if usage is None else Usage.from_dict(usage),
             opt_text(source.get("service_tier"), "service_tier"),
             opt_text(source.get("system_fingerprint"), "system_fingerprint"),
+            _objects(source.get("prompt_filter_results"), "prompt_filter_results"),
         )
 
 
-_CHOICE = frozenset(("index", "delta", "finish_reason", "logprobs", "native_finish_reason"))
+_CHOICE = frozenset(("index", "delta", "finish_reason", "logprobs", "native_finish_reason", "content_filter_results"))
 _CHOICE_BUT_LOGPROBS = _CHOICE - {"logprobs"}
 _COMPARED = tuple(name for name in ChatCompletionChunk.__struct_fields__ if name != "native")
 
@@ -152,8 +157,10 @@ def _choice_dict(choice: ChunkChoice) -> JsonObject:
         "finish_reason": choice.finish_reason,
         "logprobs": plain(choice.logprobs),
     }
-    if choice.native_finish_reason is not None:
-        out["native_finish_reason"] = choice.native_finish_reason
+    for name in ("native_finish_reason", "content_filter_results"):
+        value = getattr(choice, name)
+        if value is not None:
+            out[name] = value
     return out if choice.extra is None else out | choice.extra
 
 
@@ -168,6 +175,7 @@ def _choice(value: object, path: str) -> ChunkChoice:
         None if logprobs is None or odd else Logprobs.from_dict(logprobs, f"{path}.logprobs"),
         opt_text(source.get("native_finish_reason"), f"{path}.native_finish_reason"),
         rest(source, _CHOICE_BUT_LOGPROBS if odd else _CHOICE) or None,
+        opt_obj(source.get("content_filter_results"), f"{path}.content_filter_results"),
     )
 
 
@@ -175,6 +183,8 @@ def _delta(value: object, path: str) -> Delta:
     source = obj(value, path)
     calls = source.get("tool_calls")
     function_call = opt_obj(source.get("function_call"), f"{path}.function_call")
+    if isinstance(source.get("content"), list):
+        source = _parts_as_text(source, path)
     return Delta(
         role=opt_text(source.get("role"), f"{path}.role"),
         content=opt_text(source.get("content"), f"{path}.content"),
@@ -191,6 +201,31 @@ def _delta(value: object, path: str) -> Delta:
         reasoning_details=_objects(source.get("reasoning_details"), f"{path}.reasoning_details"),
         provider_specific_fields=opt_obj(source.get("provider_specific_fields"), f"{path}.provider_specific_fields"),
     )
+
+
+def _parts_as_text(delta: JsonObject, path: str) -> JsonObject:
+    """Mistral's content may be parts of text and thinking; a delta has a text, and LiteLLM's name for the other."""
+    texts: list[str] = []
+    thoughts: list[str] = []
+    for i, item in enumerate(array(delta["content"], f"{path}.content")):
+        part = obj(item, f"{path}.content[{i}]")
+        if part.get("type") == "text":
+            texts.append(text(part.get("text"), f"{path}.content[{i}].text"))
+        elif part.get("type") == "thinking":
+            thoughts.append(thought_of(part))
+    spoken: JsonObject = {"content": "".join(texts) if texts else None}
+    if thoughts and delta.get("reasoning_content") is None:
+        spoken["reasoning_content"] = "".join(thoughts)
+    return delta | spoken
+
+
+def thought_of(part: JsonObject) -> str:
+    """The text of a thinking part: as it is, or in parts of its own."""
+    thinking = part.get("thinking")
+    if isinstance(thinking, str):
+        return thinking
+    inner = [item for item in array(thinking, "thinking") if isinstance(item, dict)]
+    return "".join(text(cast("JsonObject", item).get("text"), "thinking.text") for item in inner)
 
 
 def _call(value: object, path: str) -> ToolCallDelta:

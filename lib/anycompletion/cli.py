@@ -36,7 +36,14 @@ OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 SIMULATED = "sim/"
 """A model that begins with this is answered by the simulator, and costs nothing."""
 
-SIMULATED_MODELS = {"openai": "gpt-4o-mini", "anthropic": "claude-haiku-4-5"}
+SIMULATED_MODELS = {
+    "openai": "gpt-4o-mini",
+    "anthropic": "claude-haiku-4-5",
+    "azure": "my-deployment",
+    "cohere": "command-a-03-2025",
+    "replicate": "meta/meta-llama-3-8b-instruct",
+    "openrouter": "openai/gpt-4o-mini",
+}
 """What the simulator is asked for where `-m sim/<provider>` names no model."""
 
 NARROWEST = 24

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from .auth import MaskedValue
-from .call import Call, KeySource, Source, log
+from .call import Call, KeySource, Known, Source, log
 from .dialects import Dialect
 from .errors import ClientClosedError, CompletionError, ConfigurationError
 from .fanout import Merged, gather
@@ -46,6 +46,7 @@ class _Lane:
     headers: Mapping[str, str] = attrs.field(repr=False)
     table: Mapping[str, Cell] = attrs.field(repr=False)
     """The cells that say more than «native»."""
+    known: Known = attrs.field(factory=Known)
 
 
 class _Core:
@@ -55,7 +56,6 @@ class _Core:
         self.config = config
         self.rows = directory(config["providers"])
         self.lanes: dict[str, _Lane] = {}
-        self.known: dict[str, dict[str, Any]] = {}
         self.tasks: set[asyncio.Task[None]] = set()
         self.farewells: set[asyncio.Task[None]] = set()
         """Tasks that tell a provider that nobody waits any more."""
@@ -139,18 +139,22 @@ class _Core:
 
     async def aclose(self) -> None:
         """Closes everything; idempotent."""
-        if self.closed:
-            return
         self.closed = True
+        if self.pid not in (0, os.getpid()):
+            # After a fork, connections and tasks are the parent's.
+            for lane in self.lanes.values():
+                lane.pool.abandon()
+            return
         if self.farewells:
             await asyncio.wait(self.farewells, timeout=_FAREWELL)
         for lane in self.lanes.values():
-            await lane.pool.aclose()
-        tasks = set(self.tasks)
-        for task in tasks:
+            lane.pool.shut()
+        for task in self.tasks:
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        for lane in self.lanes.values():
+            await lane.pool.aclose()
+        if self.tasks:
+            await asyncio.wait(self.tasks)
 
 
 _FAREWELL = 1.0
@@ -409,6 +413,7 @@ class AsyncCompletion:
             api_version=settings.get("api_version") or lane.api_version,
             stream=stream,
             quirks=row.quirks,
+            time_limit=settings["timeout"].total,
             on_unsupported=settings["on_unsupported"],
         )
         make = functools.partial(
@@ -425,7 +430,7 @@ class AsyncCompletion:
             request_id_header=row.request_id_header,
             timeout=settings["timeout"],
             max_retries=settings["max_retries"],
-            known=self._core.known.setdefault(row.name, {}),
+            known=lane.known,
             keep=self._core.see_off,
             log_level=logging.INFO if settings.get("verbose") else logging.DEBUG,
         )

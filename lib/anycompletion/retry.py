@@ -18,6 +18,10 @@ MAX_HINT = 60.0
 """Seconds; a provider that asks for a longer wait gets an error now instead of a shorter wait."""
 
 
+_LONGEST_DATE = 64
+"""Characters."""
+
+
 @attrs.frozen
 class Backoff:
     """Exponential back-off with jitter below it, and jitter above a provider's hint."""
@@ -54,7 +58,7 @@ def _number(text: str | None) -> float | None:
 
 
 def _until(text: str, date: str | None) -> float | None:
-    if date is None:
+    if date is None or len(text) > _LONGEST_DATE or len(date) > _LONGEST_DATE:
         return None
     try:
         wait = (email.utils.parsedate_to_datetime(text) - email.utils.parsedate_to_datetime(date)).total_seconds()

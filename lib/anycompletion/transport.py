@@ -15,14 +15,16 @@ Strategy:
 from __future__ import annotations
 
 import asyncio
+import functools
 import io
 import os
 import ssl
 import warnings
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import aiohttp
 import attrs
+from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from .errors import (
@@ -289,18 +291,29 @@ class Exchange:
         self._home.discard(self)
 
 
+class _Wire(ResponseHandler):
+    """A connection that knows whether the peer has said anything since it was handed out."""
+
+    heard = False
+
+    def data_received(self, data: bytes) -> None:
+        self.heard = True
+        super().data_received(data)
+
+
 class _Connector(aiohttp.TCPConnector):
     """Opens at most so many connections at a time, and knows which task got a fresh one.
 
-    Two private methods of aiohttp are overridden; the transport's tests fail when they change.
+    Three privates of aiohttp are overridden; the transport's tests fail when they change.
     """
 
     def __init__(self, **options: Any) -> None:
         self._pid = os.getpid()
         super().__init__(**options)  # pyright: ignore[reportUnknownMemberType]
+        self._factory = cast("functools.partial[ResponseHandler]", functools.partial(_Wire, loop=self._loop))
         self._gate = asyncio.Semaphore(GATE)
-        self.fresh: set[asyncio.Task[Any]] = set()
-        """Tasks whose request went out on a new connection."""
+        self.kept: dict[asyncio.Task[Any], _Wire] = {}
+        """Tasks whose request went out on a kept connection, and that connection."""
         self.must_be_fresh: set[asyncio.Task[Any]] = set()
         """Tasks that must not get a kept connection."""
 
@@ -319,15 +332,20 @@ class _Connector(aiohttp.TCPConnector):
         super().__del__(_warnings)
 
     async def _get(self, key: Any, traces: Any) -> Any:
-        if self.must_be_fresh and asyncio.current_task() in self.must_be_fresh:
+        task = asyncio.current_task()
+        if self.must_be_fresh and task in self.must_be_fresh:
             return None
-        return await super()._get(key, traces)
+        connection = await super()._get(key, traces)
+        if connection is not None and task is not None and isinstance(connection.protocol, _Wire):
+            connection.protocol.heard = False
+            self.kept[task] = connection.protocol
+        return connection
 
     async def _create_connection(self, req: Any, traces: Any, timeout: aiohttp.ClientTimeout) -> Any:
         # The clock starts behind the gate, so that queueing is no connect fault; the total covers it.
         task = asyncio.current_task()
         if task is not None:
-            self.fresh.add(task)
+            self.kept.pop(task, None)
         async with self._gate, asyncio.timeout(timeout.sock_connect):
             return await super()._create_connection(req, traces, timeout)
 
@@ -394,7 +412,7 @@ class Pool:
         finally:
             self._waits.discard(watch)
             if self._connector is not None:
-                self._connector.fresh.discard(task)
+                self._connector.kept.pop(task, None)
                 self._connector.must_be_fresh.discard(task)
 
     async def _send(
@@ -451,11 +469,12 @@ class Pool:
 
     def _is_keep_alive_race(self, fault: BaseException, task: asyncio.Task[Any]) -> bool:
         """Whether a kept connection died under the request without a byte of an answer."""
-        if self._connector is None or task in self._connector.fresh:
+        wire = self._connector.kept.get(task) if self._connector is not None else None
+        if wire is None or wire.heard:
             return False
-        if isinstance(fault, aiohttp.ServerDisconnectedError):
-            return isinstance(fault.message, str)  # else a part of an answer had arrived
-        return isinstance(fault, aiohttp.ClientOSError) and not isinstance(fault, aiohttp.ClientConnectorError)
+        return isinstance(fault, (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)) and not isinstance(
+            fault, aiohttp.ClientConnectorError
+        )
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -503,11 +522,8 @@ class Pool:
         self._session = self._connector = None
         self._live = set()
 
-    async def aclose(self) -> None:
-        """Closes the pool and wakes everybody who waits in it; a session that was given stays open."""
-        if self._connector is not None and self._connector.is_inherited:
-            self.abandon()
-            return
+    def shut(self) -> None:
+        """Refuses further requests and wakes everybody who waits in the pool, at once."""
         self._closed = True
         for exchange in tuple(self._live):
             # Closing the session alone would leave readers waiting for ever.
@@ -517,6 +533,13 @@ class Pool:
             watch.give_up()
         for waiter in self._pauses:
             _wake(waiter)
+
+    async def aclose(self) -> None:
+        """Closes the pool; a session that was given stays open."""
+        if self._connector is not None and self._connector.is_inherited:
+            self.abandon()
+            return
+        self.shut()
         session, self._session = self._session, None
         if session is not None and session is not self._given:
             await session.close()

@@ -97,6 +97,8 @@ class Target:
     api_version: str | None = None
     stream: bool = False
     quirks: Quirks = Quirks()
+    time_limit: float | None = None
+    """Seconds the whole call may take; None is no limit."""
     on_unsupported: OnUnsupported = "raise"
     """What the encoder does with a part of the request that the format cannot say; see `Report`."""
 

@@ -5,15 +5,14 @@ from typing import Any
 
 import attrs
 
-from anycompletion import APIError, ChatCompletion, ChatCompletionChunk, ChatRequest
+from anycompletion import PROVIDERS, APIError, ChatCompletion, ChatCompletionChunk, ChatRequest
 from anycompletion.accumulate import Accumulator
-from anycompletion.dialects import Decoder, Dialect, anthropic_messages, openai_chat
+from anycompletion.dialects import Decoder
 from anycompletion.framing import SSEFraming
+from anycompletion.providers import DIALECTS
 from anycompletion.testing import Recording
-from anycompletion.wire import Target
-from conformance import traffic
-
-DIALECTS: dict[str, Dialect] = {"openai": openai_chat, "anthropic": anthropic_messages}
+from anycompletion.wire import Follow, Target
+from conformance.replay import own_n
 
 
 @attrs.frozen
@@ -47,9 +46,10 @@ def decode(recording: Recording, pieces: Iterable[bytes]) -> Decoded:
 
 
 def _decoder(recording: Recording) -> Decoder:
-    request = ChatRequest("any", "Hello", n=traffic.request_of(recording).get("n"))
-    target = Target(provider=recording.provider, model="any", base_url="http://127.0.0.1", stream=True)
-    return DIALECTS[recording.provider].decoder(request, target)
+    row = PROVIDERS[recording.provider]
+    request = ChatRequest("any", "Hello", n=own_n(recording))
+    target = Target(provider=row.name, model="any", base_url="http://127.0.0.1", stream=True, quirks=row.quirks)
+    return DIALECTS[row.dialect].decoder(request, target)
 
 
 def _feed(decoder: Decoder, pieces: Iterable[bytes], chunks: list[ChatCompletionChunk]) -> None:
@@ -59,4 +59,6 @@ def _feed(decoder: Decoder, pieces: Iterable[bytes], chunks: list[ChatCompletion
             if not decoder.done:
                 chunks += decoder.feed(event)
     assert framing.fault is None
-    chunks += decoder.finish()
+    last = decoder.finish()
+    assert not isinstance(last, Follow), "only predictions are asked after"
+    chunks += last

@@ -37,12 +37,12 @@ def find(model: str, provider: str | None, rows: Mapping[str, Provider]) -> tupl
         row = rows.get(provider)
         if row is None:
             raise InvalidRequestError(f"provider: {_unknown(provider, rows)}", param="provider")
-        return row, model.removeprefix(f"{provider}/")
+        return row, _named(model.removeprefix(f"{provider}/"))
     for separator in "/:":
         left, found, right = model.partition(separator)
         row = rows.get(left)
-        if found and right and row is not None:
-            return row, right
+        if found and row is not None:
+            return row, _named(right)
     for row in rows.values():
         if row.prefixes and model.startswith(row.prefixes) and "/" not in model:
             return row, model
@@ -50,16 +50,30 @@ def find(model: str, provider: str | None, rows: Mapping[str, Provider]) -> tupl
     if slash:
         text = _unknown(name, rows)
     else:
-        text = f"{model!r} names no provider; write provider/model, such as openai/{model}, or pass provider="
+        text = f"{_short(model)!r} names no provider; write provider/model, such as openai/gpt-4o, or pass provider="
     raise InvalidRequestError(f"model: {text}", param="model")
+
+
+def _named(model: str) -> str:
+    if not model.strip():
+        raise InvalidRequestError("model: names a provider and no model", param="model")
+    return model
+
+
+def _short(text: str) -> str:
+    """What a caller gave for a name may be anything, a prompt too."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+_LONGEST = 40
 
 
 def _unknown(name: str, rows: Mapping[str, Provider]) -> str:
     import difflib  # noqa: PLC0415 (only for an error; it costs an import 1 ms)
 
-    close = difflib.get_close_matches(name, rows, 3)
+    close = difflib.get_close_matches(name[:_LONGEST].lower(), rows, 3)
     hint = f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(sorted(rows))}"
-    return f"unknown provider {name!r}; {hint}"
+    return f"unknown provider {_short(name)!r}; {hint}"
 
 
 def supported_params(model: str, provider: str | None = None, providers: Iterable[Provider] = ()) -> dict[str, Cell]:

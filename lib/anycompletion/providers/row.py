@@ -7,18 +7,23 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import cast
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import attrs
 
 from ..auth import BEARER, Auth
-from ..dialects import Dialect, anthropic_messages, cohere_chat, openai_chat
+from ..dialects import Dialect, anthropic_messages, cohere_chat, openai_chat, replicate_predictions
 from ..errors import ConfigurationError, InvalidRequestError
 from ..options import Cell, Table
 from ..wire import Quirks
 
 DIALECTS: Mapping[str, Dialect] = MappingProxyType(
-    {dialect.NAME: dialect for dialect in cast("tuple[Dialect, ...]", (openai_chat, anthropic_messages, cohere_chat))}
+    {
+        dialect.NAME: dialect
+        for dialect in cast(
+            "tuple[Dialect, ...]", (openai_chat, anthropic_messages, cohere_chat, replicate_predictions)
+        )
+    }
 )
 
 
@@ -85,7 +90,7 @@ class Provider:
 
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-_BAD_IN_URL = re.compile(r"[\s\\\x00-\x1f\x7f]")
+_BAD_IN_URL = re.compile(r"[\s\\\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def check_base_url(url: str, *, allow_http: bool = False, param: str = "base_url") -> str:
@@ -103,7 +108,7 @@ def check_base_url(url: str, *, allow_http: bool = False, param: str = "base_url
 
 def _url_problem(url: str, allow_http: bool) -> str | None:
     if _BAD_IN_URL.search(url):
-        return "holds white space, a backslash or a control character"
+        return "holds white space, a backslash, a control character or a lone surrogate"
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
@@ -115,14 +120,20 @@ def _url_problem(url: str, allow_http: bool) -> str | None:
         return "has no host"
     if parts.username is not None or parts.password is not None:
         return "must not hold a user or password"
-    if parts.query or parts.fragment:
+    if "?" in url or "#" in url:
         return "must not hold a query or fragment; extra_query adds one"
-    if any(segment in (".", "..") for segment in parts.path.split("/")):
+    if any(unquote(segment) in (".", "..") for segment in parts.path.split("/")):
         return "holds a '.' or '..' segment"
     return _host_problem(host, parts.scheme, allow_http)
 
 
 def _host_problem(host: str, scheme: str, allow_http: bool) -> str | None:
+    try:
+        # What a resolver makes of it: full-width digits are digits, an ideographic full stop is a dot.
+        host = host if host.isascii() else host.encode("idna").decode()
+    except UnicodeError:
+        return "has a host that is no name"
+    host = host.removesuffix(".")
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -132,6 +143,7 @@ def _host_problem(host: str, scheme: str, allow_http: bool) -> str | None:
             return "points to a cloud's metadata service"
         loopback = host == "localhost" or host.endswith(".localhost")
     else:
+        address = getattr(address, "ipv4_mapped", None) or address
         if address.is_link_local or str(address) in ("fd00:ec2::254", "100.100.100.200"):
             return "points to a link-local address or a cloud's metadata service"
         loopback = address.is_loopback

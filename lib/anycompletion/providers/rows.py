@@ -19,6 +19,9 @@ from .row import Provider
 
 _TOOLS = Quirks(functions_as_tools=True, developer_role=False)
 _MAX_TOKENS = Quirks(functions_as_tools=True, developer_role=False, only_max_tokens=True)
+_THINKING_BACK = Quirks(
+    functions_as_tools=True, developer_role=False, only_max_tokens=True, reasoning="reasoning_content"
+)
 
 _COMPATIBLE: Table = {
     "n": Cell("fanned_out"),
@@ -58,6 +61,24 @@ ROWS: tuple[Provider, ...] = (
         request_id_header="request-id",
         prefixes=("claude-",),
         docs="https://docs.anthropic.com/en/api/messages",
+    ),
+    Provider(
+        "cohere",
+        "https://api.cohere.com",
+        "cohere_chat",
+        key_env=("CO_API_KEY", "COHERE_API_KEY"),
+        base_url_env=("CO_API_URL",),
+        request_id_header="x-debug-trace-id",
+        prefixes=("command",),
+        docs="https://docs.cohere.com/reference/chat",
+    ),
+    Provider(
+        "replicate",
+        "https://api.replicate.com",
+        "replicate_predictions",
+        key_env=("REPLICATE_API_TOKEN", "REPLICATE_API_KEY"),
+        base_url_env=("REPLICATE_BASE_URL",),
+        docs="https://replicate.com/docs/reference/http",
     ),
     # --- OpenAI's format on other hosts ---
     Provider(
@@ -157,9 +178,7 @@ ROWS: tuple[Provider, ...] = (
         key_env=("DEEPSEEK_API_KEY",),
         base_url_env=("DEEPSEEK_API_BASE",),
         request_id_header="x-ds-trace-id",
-        quirks=Quirks(
-            functions_as_tools=True, developer_role=False, only_max_tokens=True, reasoning="reasoning_content"
-        ),
+        quirks=_THINKING_BACK,
         params={
             **_COMPATIBLE,
             "temperature": Cell("native", minimum=0, maximum=2),
@@ -242,9 +261,7 @@ ROWS: tuple[Provider, ...] = (
         "https://api.z.ai/api/paas/v4",
         key_env=("ZAI_API_KEY",),
         base_url_env=("ZAI_BASE_URL", "ZAI_API_BASE"),
-        quirks=Quirks(
-            functions_as_tools=True, developer_role=False, only_max_tokens=True, reasoning="reasoning_content"
-        ),
+        quirks=_THINKING_BACK,
         params={**_COMPATIBLE, "thinking": NATIVE},
         docs="https://docs.z.ai/api-reference/llm/chat-completion",
         unverified="penalties, logprobs, logit_bias, how many stops, and tool_choice other than auto",
@@ -336,9 +353,7 @@ ROWS: tuple[Provider, ...] = (
         "gpustack",
         "",
         key_env=("GPUSTACK_API_KEY",),
-        quirks=Quirks(
-            functions_as_tools=True, developer_role=False, only_max_tokens=True, reasoning="reasoning_content"
-        ),
+        quirks=_THINKING_BACK,
         params=_COMPATIBLE,
         docs="https://docs.gpustack.ai/latest/user-guide/openai-compatible-apis/",
         unverified="parameters depend on the backend; older servers have /v1-openai instead of /v1",

@@ -149,7 +149,8 @@ FAULTS: Mapping[str, Fault] = {
 }
 """Fault by name. Besides these: ``cut-after-N-events`` (the body ends cleanly in the middle of the stream),
 ``reset-after-N-events`` (the TCP connection is reset), ``stall-after-N-events`` (no more bytes until the client leaves,
-for 30 seconds at most) and ``error-after-N-events`` (the provider's own error event), for any number N."""
+for 30 seconds at most) and ``error-after-N-events`` (the provider's own error event), for any number N. The outcomes of
+predictions are Replicate's only; a slow one is not done when the wait for it is over."""
 
 
 def _find(name: str) -> Fault:

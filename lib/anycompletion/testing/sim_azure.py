@@ -22,8 +22,8 @@ FAILURES: Mapping[str, Failure] = {
     "content-policy": Failure(
         400,
         "",
-        "The response was filtered due to the prompt triggering Azure OpenAI's content management policy. Please modify "
-        "your prompt and retry.",
+        "The response was filtered due to the prompt triggering Azure OpenAI's content management policy. Please "
+        "modify your prompt and retry.",
         "content_filter",
         "prompt",
     ),

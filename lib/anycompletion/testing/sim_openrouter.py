@@ -1,4 +1,4 @@
-"""OpenRouter's chat completions as the simulator speaks them: OpenAI's with additions; never answers twice to one request.
+"""OpenRouter's chat completions as the simulator speaks them: OpenAI's with additions; never gives several choices.
 
 https://openrouter.ai/docs/api-reference
 """
@@ -96,6 +96,9 @@ def stream_error(call: Call, failure: Failure) -> bytes:
 
 
 def _error(failure: Failure) -> dict[str, Any]:
+    if failure.status < 400:
+        # Upstream failed after a good status had gone out.
+        failure = FAILURES["bad-gateway"]
     kinds = {"invalid_request_error": "not_found" if failure.status == 404 else "invalid_request"}
     metadata: dict[str, Any] = {"error_type": kinds.get(failure.type, failure.type)}
     if failure.message == "Provider returned error":

@@ -39,10 +39,10 @@ class SimulatorServer(LoopbackServer):
         async with SimulatorServer() as sim:
             client = AsyncCompletion(base_urls=sim.base_urls, api_keys=sim.api_keys)
 
-    It serves OpenAI's chat completions and Anthropic's messages, plain and streamed: several choices, tool calls whose
-    arguments fit the tool's schema, JSON answers that fit a schema, token limits, stop sequences, usage (a token is a
-    word), thinking. It refuses what the real ones refuse, such as a wrong key or a missing parameter, and the model
-    ``no-such-model``.
+    It serves OpenAI's, Azure's and OpenRouter's chat completions, Anthropic's messages, Cohere's chat and Replicate's
+    predictions, plain and streamed: several choices, tool calls whose arguments fit the tool's schema, JSON answers
+    that fit a schema, token limits, stop sequences, usage (a token is a word), thinking. It refuses what the real ones
+    refuse, such as a wrong key or a missing parameter, and the model ``no-such-model``.
 
     Faults come from `faults` or, for one request, from a request header ``x-simulate: rate-limit``, which goes first.
     All options are attributes that may be changed while it runs.

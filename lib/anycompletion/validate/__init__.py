@@ -63,7 +63,7 @@ def chat_request(model: object, messages: object, params: Mapping[str, Any], *, 
     if isinstance(model, (list, tuple)) and isinstance(messages, str):
         raise TypeError("model comes first: create(model, messages), here the two are swapped")
     checked = {name: PARAM_CHECKS[name](value, name) for name, value in params.items()}
-    request = ChatRequest(_model(model), read_messages(messages), **checked)
+    request = ChatRequest(_model(cast("object", model)), read_messages(messages), **checked)
     _check_together(request, stream)
     return request
 

@@ -188,9 +188,10 @@ def _record_hook(converter: Converter, cls: type[Any]) -> Callable[[object, Any]
 
 def _members(value: object, cls: type[Any]) -> Mapping[str, Any]:
     if isinstance(value, cls):
-        names = [a.name for a in attrs.fields(cls) if a.name != "extra" and not a.metadata.get("hidden")]
-        given = {name: getattr(value, name) for name in names}
-        return {name: item for name, item in given.items() if item is not None} | getattr(value, "extra", {})
+        fields = [a for a in attrs.fields(cls) if a.name != "extra" and not a.metadata.get("hidden")]
+        given = {a.name: getattr(value, a.name) for a in fields}
+        unset = {a.name for a in fields if a.default is None and given[a.name] is None}
+        return {name: item for name, item in given.items() if name not in unset} | getattr(value, "extra", {})
     if not isinstance(value, Mapping):
         raise Misfit(f"expected an object, found {kind_of(value)}")
     if not all(isinstance(key, str) for key in cast("Mapping[Any, Any]", value)):

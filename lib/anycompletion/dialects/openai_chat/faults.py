@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -43,11 +44,16 @@ _BY_CODE: Mapping[str, type[APIStatusError]] = {
 }
 """By `code`, then by `type`, before the status counts."""
 
-_BY_TYPE: Mapping[str, type[APIStatusError]] = {
-    **_BY_CODE,
-    "server_error": InternalServerError,
+_WITHOUT_STATUS: Mapping[str, type[APIStatusError]] = {
+    "invalid_api_key": AuthenticationError,
+    "model_not_found": NotFoundError,
+    "invalid_request_error": BadRequestError,
+    "authentication_error": AuthenticationError,
+    "permission_error": PermissionDeniedError,
+    "not_found_error": NotFoundError,
+    "rate_limit_error": RateLimitError,
 }
-
+"""By `code`, then by `type`, for errors inside a 200 or a stream; beside a status they say less than it does."""
 
 _BY_ERROR_TYPE: Mapping[str, type[APIStatusError]] = {
     "context_length_exceeded": ContextWindowExceededError,
@@ -99,9 +105,12 @@ def error_of(body: Any, response: HttpResponse | None, *, body_text: str | None 
     cls = (
         _BY_ERROR_TYPE.get(str(canonical))
         or _BY_CODE.get(code or "")
-        or _BY_TYPE.get(kind or "")
+        or _BY_CODE.get(kind or "")
         or (ContentPolicyViolationError if status == 403 and _is_moderation(metadata) else None)
-        or class_for_status(status or 500)
+        or (class_for_status(status) if status is not None else None)
+        or _WITHOUT_STATUS.get(code or "")
+        or _WITHOUT_STATUS.get(kind or "")
+        or InternalServerError
     )
     headers = response.headers if response is not None else None
     return cls(
@@ -161,7 +170,10 @@ def _scalar(value: Any) -> str | None:
 
 def _status(code: str | None) -> int | None:
     """Gateways put the status of a failed stream into its code."""
-    return int(code) if code is not None and code.isascii() and code.isdigit() and 400 <= int(code) <= 599 else None
+    return int(code) if code is not None and _STATUS.fullmatch(code) else None
+
+
+_STATUS = re.compile(r"[45][0-9][0-9]")
 
 
 def as_text(body: bytes) -> str:

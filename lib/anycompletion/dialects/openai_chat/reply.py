@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from ...chunks import thought_of
 from ...convert import loads
 from ...errors import APIResponseError
 from ...lenient import NotJSONError, ShapeError
-from ...records import AssistantMessage, ChatCompletion, ChatRequest
+from ...records import AssistantMessage, ChatCompletion, ChatRequest, TextPart
 from ...wire import HttpResponse, Target
 from .faults import as_text, error_of, holds_error
 from .legacy import speaks_legacy, to_legacy
@@ -18,7 +19,7 @@ def decode(response: HttpResponse, request: ChatRequest, target: Target) -> Chat
     data = _json(response.body)
     if isinstance(data, dict) and holds_error(cast("dict[str, Any]", data)):
         raise error_of(data, response)
-    completion = _completion(data)
+    completion = _completion(data, response.body)
     if speaks_legacy(request, target):
         to_legacy(completion)
     return completion
@@ -32,22 +33,40 @@ def _json(body: bytes) -> Any:
     raise APIResponseError(f"the answer is {reason}", body=as_text(body), maybe_billed=True)
 
 
-def _completion(data: Any) -> ChatCompletion:
+def _completion(data: Any, body: bytes) -> ChatCompletion:
     try:
         completion = ChatCompletion.from_dict(data)
+        for choice in completion.choices:
+            _name_reasoning(choice.message)
+            _say_as_text(choice.message)
+            choice.finish_reason = choice.finish_reason or None  # Snowflake says "" where there is none
     except ShapeError as fault:
         reason = str(fault)
     else:
         if completion.choices:
-            for choice in completion.choices:
-                _name_reasoning(choice.message)
             completion.raw = data
             return completion
         reason = "choices: missing or empty"
-    raise APIResponseError(f"the answer has an unexpected shape: {reason}", maybe_billed=True)
+    raise APIResponseError(f"the answer has an unexpected shape: {reason}", body=as_text(body), maybe_billed=True)
 
 
 def _name_reasoning(message: AssistantMessage) -> None:
     """Some compatible servers call it `reasoning`; LiteLLM's name is ours."""
     if message.reasoning_content is None and isinstance(message.extra.get("reasoning"), str):
         message.reasoning_content = message.extra.pop("reasoning")
+
+
+def _say_as_text(message: AssistantMessage) -> None:
+    """Mistral says text and thinking as parts; OpenAI's replies have a text, and LiteLLM's name for the other.
+
+    Parts of other types stay, and so does the list that they stand in.
+    """
+    content = message.content
+    if content is None or isinstance(content, str):
+        return
+    thoughts = [thought_of(part.extra) for part in content if part.type == "thinking"]
+    if thoughts and message.reasoning_content is None:
+        message.reasoning_content = "".join(thoughts)
+    if all(isinstance(part, TextPart) or part.type == "thinking" for part in content):
+        texts = [part.text for part in content if isinstance(part, TextPart)]
+        message.content = "".join(texts) if texts else None

@@ -9,7 +9,7 @@ from ...chunks import ChatCompletionChunk
 from ...convert import loads, read_chunk
 from ...errors import APIResponseError, StreamInterruptedError
 from ...lenient import NotJSONError, ShapeError
-from ...records import ChatRequest
+from ...records import ChatRequest, Usage
 from ...wire import Event, Target
 from .faults import as_text, error_of, holds_error
 from .legacy import speaks_legacy, to_legacy_delta
@@ -35,25 +35,27 @@ class Decoder:
             self.done = True
             return ()
         self._count += 1
-        if event.name == "error" or data.startswith(b'{"error"'):
+        if event.name == "error" or b'"error"' in data:
+            # Some tell it beside choices that look like any other.
             self._raise_if_error(data, event.name == "error")
         chunk = self._read(data)
-        choices = chunk.choices
-        if not choices:
-            # Filter results, errors and usage come without choices; only the last of these is like any chunk.
-            if chunk.usage is None:
-                self._raise_if_error(data, False)
-            return (chunk,)
-        for choice in choices:
+        ended = False
+        for choice in chunk.choices:
             delta = choice.delta
             if delta.reasoning is not None:
                 delta.reasoning_content = delta.reasoning_content or delta.reasoning
                 delta.reasoning = None
             self._seen.add(choice.index)
             if choice.finish_reason is not None:
+                if choice.finish_reason == "":
+                    choice.finish_reason = None  # Snowflake's way to say that there is none
+                    continue
+                ended = True
                 self._finished.add(choice.index)
                 if choice.finish_reason == "error":
                     self._raise_if_error(data, True)
+        if ended and chunk.usage is None:
+            chunk.usage = _usage_elsewhere(data)
         if self._legacy:
             to_legacy_delta(chunk)
         return (chunk,)
@@ -85,6 +87,21 @@ class Decoder:
         raise StreamInterruptedError(
             f"the stream ended after {self._count} events, before the provider said why it stopped", maybe_billed=True
         )
+
+
+def _usage_elsewhere(data: bytes) -> Usage | None:
+    """Groq tells the usage of a stream in `x_groq`, and beside it only where it was asked to; others in a choice."""
+    if b'"usage"' not in data:
+        return None
+    chunk = loads(data)
+    for place in (chunk.get("x_groq"), *chunk["choices"]):
+        usage: Any = place.get("usage") if isinstance(place, dict) else None
+        if isinstance(usage, dict):
+            try:
+                return Usage.from_dict(usage)
+            except ShapeError:
+                continue
+    return None
 
 
 def decoder(request: ChatRequest, target: Target) -> Decoder:

@@ -64,9 +64,14 @@ def encode(request: ChatRequest, target: Target, known: Known) -> HttpRequest | 
     return HttpRequest(
         target.base_url + (target.path or _path(reference, versioned="version" in beside)),
         {**beside, "input": values},
-        headers={} if target.stream else {"Prefer": f"wait={HOLD}"},
+        headers={} if target.stream else {"Prefer": f"wait={_hold(target)}"},
         warnings=report.warnings,
     )
+
+
+def _hold(target: Target) -> int:
+    """Seconds; no longer than the caller waits, because what is held back cannot be cancelled: its id is not known."""
+    return HOLD if target.time_limit is None else max(1, min(HOLD, int(target.time_limit / 2)))
 
 
 def _path(reference: Reference, *, versioned: bool) -> str:

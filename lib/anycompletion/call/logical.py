@@ -1,0 +1,317 @@
+"""One branch of a logical call: encode, sign, send, retry, decode a whole reply; knows no other branch."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import urlencode, urlsplit
+
+import attrs
+
+from ..auth import Auth, check_key, sign
+from ..convert import dumps, loads
+from ..dialects import Dialect
+from ..errors import (
+    APIConnectionError,
+    APIError,
+    APIResponseError,
+    APITimeoutError,
+    AuthenticationError,
+    CompletionError,
+    RateLimitError,
+)
+from ..lenient import NotJSONError
+from ..options import BearerToken, Secret, Timeout
+from ..records import ChatCompletion, ChatRequest, ReplyInfo
+from ..retry import next_delay, wait_hint
+from ..transport import MAX_ERROR_BODY, MAX_JSON, Clocks, Exchange, Pool
+from ..validate import explain_unsendable
+from ..wire import Follow, Headers, HttpRequest, HttpResponse, Need, Target
+
+log = logging.getLogger("anycompletion")
+
+EVENTS = "text/event-stream"
+"""The media type of a stream."""
+
+_CANCEL_TIME = 5.0
+"""Seconds the provider gets to learn that nobody waits any more."""
+
+T = TypeVar("T")
+E = TypeVar("E", bound=CompletionError)
+KeySource = str | Secret | Callable[[], Awaitable[str]] | None
+
+
+class Known:
+    """What a client has fetched for one provider's dialect, shared by its calls; nothing is fetched twice at a time."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.lock = asyncio.Lock()
+
+
+@attrs.define(eq=False, kw_only=True)
+class Call:
+    """Everything one branch of a logical call needs; made by the client, used once."""
+
+    request: ChatRequest
+    dialect: Dialect
+    target: Target
+    pool: Pool
+    auth: Auth
+    key: KeySource = attrs.field(repr=False)
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    extra_headers: Mapping[str, str] = attrs.field(repr=False)
+    """The caller's own; they win over all others."""
+    query: Mapping[str, str] | None
+    request_id_header: str
+    timeout: Timeout
+    max_retries: int
+    known: Known = attrs.field(repr=False)
+    info: ReplyInfo
+    keep: Callable[[asyncio.Task[None]], None]
+    """Takes a strong reference to a task for as long as it runs."""
+    log_level: int = logging.DEBUG
+    started: float = 0.0
+    revealed: str = attrs.field(default="", repr=False)
+    """The key last sent, so that an error that echoes it can be cleaned."""
+
+    # --- one attempt ---
+
+    def start(self) -> None:
+        """The logical call begins: `total` runs from here."""
+        self.started = asyncio.get_running_loop().time()
+
+    def clocks(self) -> Clocks:
+        """The clocks of one attempt."""
+        timeout = self.timeout
+        return Clocks(
+            timeout.connect,
+            timeout.first_chunk if self.target.stream else None,
+            timeout.idle,
+            None if timeout.total is None else self.started + timeout.total,
+        )
+
+    async def encoded(self) -> tuple[HttpRequest, bytes | None]:
+        """The request as a value and its body as bytes; fetches what the dialect needs first."""
+        missing: dict[str, None] = {}
+        while True:
+            encoded = self.dialect.encode(self.request, self.target, {**missing, **self.known.values})
+            if isinstance(encoded, HttpRequest):
+                break
+            async with self.known.lock:
+                if encoded.key not in self.known.values and not await self._fetch(encoded):
+                    missing[encoded.key] = None
+        self.info.warnings.extend(encoded.warnings)
+        return encoded, self._bytes(encoded)
+
+    async def _fetch(self, need: Need) -> bool:
+        """Fetches what the dialect needs; False where the provider does not give it, which is this call's alone.
+
+        Raises:
+            APIError: the road failed, or an error that the call itself would meet too.
+        """
+        try:
+            response = await self.retried(lambda: self._response(need.request))
+            self.known.values[need.key] = loads(response.body)
+        except (AuthenticationError, RateLimitError, APIConnectionError):
+            raise
+        except (APIError, NotJSONError):
+            return False
+        return True
+
+    async def _response(self, request: HttpRequest) -> HttpResponse:
+        exchange = await self.send(request, None, "application/json")
+        return HttpResponse(exchange.status, exchange.headers, await exchange.read_all(MAX_JSON))
+
+    def _bytes(self, request: HttpRequest) -> bytes | None:
+        if request.body is None:
+            return None
+        try:
+            return dumps(request.body)
+        except (TypeError, ValueError, RecursionError):
+            error = explain_unsendable(self.request)
+        raise error
+
+    async def send(self, request: HttpRequest, body: bytes | None, accept: str) -> Exchange:
+        """Sends one request; an answer with a bad status is an error.
+
+        Raises:
+            APIError: no answer, or the provider's error.
+        """
+        # A host the key was not meant for learns nothing else of ours either.
+        headers = {**(self.headers if request.carries_key else {}), "Accept": accept, **request.headers}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        # An event stream in pieces gains nothing from compression and would wait in its buffers.
+        headers["Accept-Encoding"] = "identity" if accept == EVENTS else "gzip, deflate"
+        if request.carries_key:
+            headers |= sign(self.auth, await self._key(), token=self._is_token())
+            if self.extra_headers:
+                headers = _override(headers, self.extra_headers)
+        self.info.attempts += 1
+        # What an earlier attempt was told is not said of this one.
+        self.info.status_code, self.info.headers, self.info.request_id = None, Headers(), None
+        exchange = await self.pool.send(request.method, self._url(request), headers, body, self.clocks())
+        self.info.status_code = exchange.status
+        self.info.headers = exchange.headers
+        self.info.request_id = exchange.headers.get(self.request_id_header)
+        if log.isEnabledFor(self.log_level):
+            log.log(self.log_level, "%s %s: status %s", self.target.provider, self.target.model, exchange.status)
+        if not 200 <= exchange.status < 300:
+            raise await self._bad_status(exchange)
+        return exchange
+
+    async def _key(self) -> str | None:
+        key = self.key
+        if key is None:
+            return None
+        if callable(key):
+            key = await key()
+        self.revealed = check_key(key.reveal() if isinstance(key, Secret) else key, self.target.provider)
+        return self.revealed
+
+    def _is_token(self) -> bool:
+        return isinstance(self.key, BearerToken) or (callable(self.key) and self.auth.functions_give_tokens)
+
+    def _url(self, request: HttpRequest) -> str:
+        url = request.url
+        if not self.query or not request.carries_key:
+            return url
+        return f"{url}{'&' if '?' in url else '?'}{urlencode(self.query)}"
+
+    async def _bad_status(self, exchange: Exchange) -> APIError:
+        if exchange.status < 400:
+            exchange.close()
+            host = urlsplit(exchange.headers.get("location", "")).hostname
+            return APIResponseError(
+                f"status {exchange.status} points to {host or 'somewhere else'}; redirects are never followed",
+                status_code=exchange.status,
+            )
+        body = await exchange.read_some(MAX_ERROR_BODY)
+        error = self.dialect.error(HttpResponse(exchange.status, exchange.headers, body))
+        hint = wait_hint(exchange.headers)
+        if hint is not None:
+            error.retry_after = hint
+        return error
+
+    # --- attempts ---
+
+    async def retried(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        """Runs `attempt` until it succeeds or its error is final."""
+        tried = 0
+        while True:
+            tried += 1
+            try:
+                return await attempt()
+            except APIError as fault:
+                error = fault
+            await self.again_or_raise(error, tried)
+
+    async def again_or_raise(self, error: APIError, tried: int) -> None:
+        """Waits before the next attempt, or raises `error`, stamped."""
+        delay = next_delay(
+            error,
+            tried=tried,
+            max_retries=self.max_retries,
+            time_left=self._time_left(),
+            random=random.random,
+        )
+        if delay is None:
+            raise self.stamped(error)
+        log.log(
+            self.log_level,
+            "%s %s: %s, again in %.2f s",
+            self.target.provider,
+            self.target.model,
+            type(error).__name__,
+            delay,
+        )
+        await self.pool.pause(delay)
+
+    def _time_left(self) -> float | None:
+        total = self.timeout.total
+        return None if total is None else self.started + total - asyncio.get_running_loop().time()
+
+    def elapsed(self) -> float:
+        """Seconds since the logical call began."""
+        return asyncio.get_running_loop().time() - self.started
+
+    def stamped(self, error: E) -> E:
+        """`error` with everything the call knows, and without our key should the provider have echoed it."""
+        info = self.info
+        error.provider, error.model = self.target.provider, self.target.model
+        error.attempts, error.elapsed = info.attempts, self.elapsed()
+        error.request_id = error.request_id or info.request_id
+        error.status_code = error.status_code or info.status_code
+        error.headers = error.headers if error.headers is not None else (info.headers or None)
+        if self.revealed and len(self.revealed) > 3:
+            error.message = error.message.replace(self.revealed, "***")
+            error.args = (error.message,)
+            error.body = None if error.body is None else error.body.replace(self.revealed, "***")
+        return error
+
+    # --- a whole reply ---
+
+    async def complete(self) -> ChatCompletion:
+        """One reply.
+
+        Raises:
+            InvalidRequestError: the request cannot be said to this provider; nothing was sent.
+            APIError: see the error table.
+        """
+        self.start()
+        request, body = await self.encoded()
+        result = await self.retried(lambda: self._answer(request, body))
+        while isinstance(result, Follow):
+            result = await self.follow(result)
+        self.info.elapsed = self.elapsed()
+        result.info = self.info
+        return result
+
+    async def _answer(self, request: HttpRequest, body: bytes | None) -> ChatCompletion | Follow:
+        exchange = await self.send(request, body, "application/json")
+        data = await exchange.read_all(MAX_JSON)
+        return self.decode(HttpResponse(exchange.status, exchange.headers, data))
+
+    def decode(self, response: HttpResponse, *, stream: bool | None = None) -> ChatCompletion | Follow:
+        """What a good answer says."""
+        target = self.target if stream is None else attrs.evolve(self.target, stream=stream)
+        return self.dialect.decode(response, self.request, target)
+
+    async def follow(self, follow: Follow) -> ChatCompletion | Follow:
+        """The answer to the request of a reply that was not finished, after the wait it asks for."""
+        response = await self.followed(follow)
+        try:
+            return self.decode(response)
+        except APIError as fault:
+            error = fault
+        raise self.stamped(error)
+
+    async def followed(self, follow: Follow) -> HttpResponse:
+        """The same, as it came. It is asked again by itself: asking for the reply again would pay for it twice."""
+        try:
+            await self.pool.pause(follow.after)
+            return await self.retried(lambda: self._response(follow.request))
+        except (asyncio.CancelledError, APITimeoutError):
+            if follow.cancel is not None:
+                # In a task of its own: who cancels does not wait for the provider.
+                self.keep(asyncio.ensure_future(self.cancel_upstream(follow.cancel)))
+            raise
+
+    async def cancel_upstream(self, request: HttpRequest) -> None:
+        """Tells the provider that nobody waits any more; its failure changes nothing."""
+        info = ReplyInfo(self.info.provider, self.info.model)
+        farewell = attrs.evolve(self, info=info, timeout=Timeout(total=_CANCEL_TIME))
+        farewell.start()
+        try:
+            (await farewell.send(request, None, "application/json")).close()
+        except CompletionError:
+            pass
+
+
+def _override(headers: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
+    given = {name.lower() for name in extra}
+    return {name: value for name, value in headers.items() if name.lower() not in given} | dict(extra)
