@@ -213,6 +213,25 @@ LENIENT: list[tuple[dict[str, Any], ChatCompletion]] = [
         ChatCompletion("", [Choice(0, AssistantMessage(extra={"mood": None}))], ""),
     ),
     ({"choices": [{"message": {"tool_calls": []}}]}, ChatCompletion("", [Choice(0, AssistantMessage())], "")),
+    (
+        {"choices": [{"message": {"tool_calls": [{"id": "c", "type": "of_tomorrow"}, {}, {"type": "custom"}]}}]},
+        ChatCompletion(
+            "",
+            [
+                Choice(
+                    0,
+                    AssistantMessage(
+                        tool_calls=[
+                            ToolCall("c", type="of_tomorrow"),
+                            ToolCall(""),
+                            ToolCall("", type="custom", custom=CustomCall("")),
+                        ]
+                    ),
+                )
+            ],
+            "",
+        ),
+    ),
     ({"usage": {"prompt_tokens": 3.0}, "created": 5.0}, ChatCompletion("", [], "", 5, usage=Usage(3))),
     (
         {"usage": {"cost": {"total_cost": 0.5}}},

@@ -672,6 +672,20 @@ def test_explicit_nulls_and_unknown_keys_reach_the_wire():
 # --- any Python object ---
 
 
+class Broken(dict[str, Any]):
+    """A mapping that cannot be read."""
+
+    def get(self, *_: Any) -> Any:
+        raise LookupError
+
+
+def test_a_mapping_that_cannot_be_read():
+    """A caller's own broken type would raise from within a converter, without a place."""
+    with pytest.raises(InvalidRequestError) as caught:
+        request(messages=user([Broken()]))
+    assert (caught.value.param, str(caught.value)) == ("messages[0].content", "messages[0].content: does not fit")
+
+
 class Odd:
     """A value nobody foresaw."""
 

@@ -69,6 +69,14 @@ class Quirks:
     """The server knows `max_tokens` and not `max_completion_tokens`."""
     developer_role: bool = True
     """The server knows the role developer; where not, it is said as system."""
+    renames: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    """Parameters that have another name here."""
+    stream_options: bool = True
+    """The server knows `stream_options`; where not, usage comes without being asked for."""
+    message_name: bool = True
+    """Messages may have a name."""
+    reply_members: bool = True
+    """Assistant messages may keep OpenAI's members of replies (refusal, annotations, audio)."""
     deployments: bool = False
     """Azure's addresses: the deployment and the API version stand in the URL."""
 
@@ -78,6 +86,10 @@ class Quirks:
         if self.functions_as_tools:
             cells["functions"] = Cell("mapped", note="tools")
             cells["function_call"] = Cell("mapped", note="tool_choice")
+        for name, wire_name in self.renames.items():
+            cells[name] = Cell("mapped", note=wire_name)
+        if not self.stream_options:
+            cells["stream_options"] = Cell("mapped", note="usage always comes")
         if self.only_max_tokens:
             cells["max_completion_tokens"] = Cell("mapped", minimum=1, note="max_tokens")
         return cells

@@ -10,7 +10,10 @@ from pydantic import BaseModel
 
 from anycompletion import APIError, AssistantMessage, ChatCompletion, ChatRequest, UserMessage
 from anycompletion.dialects import anthropic_messages
+from anycompletion.testing import Recording
 from anycompletion.wire import HttpRequest, Target
+from conformance import cohere_facts, traffic
+from conformance.expected import REQUEST_ID_HEADERS
 
 Facts = dict[str, Any]
 
@@ -54,24 +57,6 @@ def differences(ours: Any, theirs: Any) -> Facts:
 def plain(model: BaseModel) -> Facts:
     """What an SDK's record holds, unknown members included."""
     return model.model_dump(mode="json", by_alias=True, exclude_unset=True, warnings=False)
-
-
-# --- OpenAI: the whole reply, member by member --------------------------------------------------------------------
-
-
-def of_openai(completion: BaseModel) -> Facts:
-    """What OpenAI's SDK read."""
-    return plain(completion)
-
-
-def of_openai_stream(completion: BaseModel) -> Facts:
-    """What OpenAI's SDK put together from its chunks."""
-    facts = plain(completion)
-    for choice in facts["choices"]:
-        for call in choice["message"].get("tool_calls") or ():
-            # The accumulator leaves the fragments' index in; the type of a whole call has no such member.
-            del call["index"]
-    return facts
 
 
 # --- Anthropic: their message in OpenAI's terms -------------------------------------------------------------------
@@ -153,9 +138,15 @@ def _usage(native: Facts) -> Facts:
 # --- ours ---------------------------------------------------------------------------------------------------------
 
 
-def of_ours(reply: ChatCompletion, provider: str) -> Facts:
-    """What this package read, in the same terms as the oracle for that provider."""
-    return reply.to_dict() if provider == "openai" else _ours_as_anthropic(reply)
+def of_ours(reply: ChatCompletion, format_: str) -> Facts:
+    """What this package read, in the same terms as the oracle for that format."""
+    match format_:
+        case traffic.ANTHROPIC:
+            return _ours_as_anthropic(reply)
+        case traffic.COHERE:
+            return cohere_facts.of_ours(reply)
+        case _:
+            return reply.to_dict()
 
 
 def _ours_as_anthropic(reply: ChatCompletion) -> Facts:
@@ -223,16 +214,37 @@ def of_our_error(error: APIError) -> Facts:
     }
 
 
-def of_openai_error(error: openai.APIStatusError) -> Facts:
-    """What OpenAI's SDK's exception tells."""
+def of_openai_error(error: openai.APIError, recording: Recording) -> Facts:
+    """What OpenAI's SDK's exception tells; one from inside a good status has no status of its own."""
+    if not isinstance(error, openai.APIStatusError):
+        return of_told_error(error.body, recording)
+    return of_told_error(error.body, recording) | {"status_code": error.status_code}
+
+
+def of_told_error(body: Any, recording: Recording) -> Facts:
+    """What an error object tells; a gateway's code may be the status that another server gave it."""
+    told = body if isinstance(body, dict) else {"message": body}
+    code = told.get("code")
+    status = code if isinstance(code, int) and 400 <= code <= 599 else recording.status
+    message = told.get("message")
     return {
-        "status_code": error.status_code,
-        "code": error.code,
-        "type": error.type,
-        "param": error.param,
-        "message": _member(error.body, "message"),
-        "request_id": error.request_id,
+        "status_code": status,
+        "code": _text(code),
+        "type": _text(told.get("type")),
+        "param": _text(told.get("param")),
+        "message": message if isinstance(message, str) else None,
+        "request_id": _request_id(recording),
     }
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None or isinstance(value, (dict, list)) else str(value)
+
+
+def _request_id(recording: Recording) -> str | None:
+    """OpenAI's header, else the provider's own."""
+    own = REQUEST_ID_HEADERS.get(recording.provider, "x-request-id")
+    return recording.headers.get("x-request-id") or recording.headers.get(own)
 
 
 def of_anthropic_error(error: anthropic.APIStatusError) -> Facts:

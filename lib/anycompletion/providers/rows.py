@@ -121,7 +121,7 @@ ROWS: tuple[Provider, ...] = (
         "https://api.groq.com/openai/v1",
         key_env=("GROQ_API_KEY",),
         base_url_env=("GROQ_API_BASE",),
-        quirks=Quirks(functions_as_tools=True, reasoning="reasoning"),
+        quirks=Quirks(functions_as_tools=True, reasoning="reasoning", message_name=False),
         params={
             **_COMPATIBLE,
             "temperature": Cell("native", minimum=0, maximum=2),
@@ -142,12 +142,18 @@ ROWS: tuple[Provider, ...] = (
         "https://api.mistral.ai/v1",
         key_env=("MISTRAL_API_KEY",),
         request_id_header="mistral-correlation-id",
-        quirks=Quirks(functions_as_tools=True, developer_role=False, only_max_tokens=True, include_usage=False),
+        quirks=Quirks(
+            functions_as_tools=True,
+            developer_role=False,
+            only_max_tokens=True,
+            stream_options=False,
+            message_name=False,
+            reply_members=False,
+            renames={"seed": "random_seed"},
+        ),
         params={
             **_COMPATIBLE,
             "n": _OWN_N,
-            "seed": refused("Mistral calls it random_seed: extra_body={'random_seed': ...}"),
-            "stream_options": refused("Mistral refuses it; every stream ends with its usage anyway"),
             "thinking": refused("Mistral's own are reasoning_effort and extra_body={'prompt_mode': 'reasoning'}"),
             **dict.fromkeys(
                 (

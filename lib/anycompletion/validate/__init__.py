@@ -13,7 +13,7 @@ from typing import Any, cast
 from ..convert import dumps
 from ..errors import InvalidRequestError
 from ..options import CallOptions
-from ..records import PARAM_NAMES, ChatRequest, CustomTool, FunctionDefinition, FunctionTool
+from ..records import PARAM_NAMES, ChatRequest, FunctionDefinition, FunctionTool, Tool
 from .messages import read_messages
 from .options import call_options, extra_body, timeout
 from .params import PARAM_CHECKS
@@ -102,7 +102,8 @@ def _check_together(request: ChatRequest, stream: bool) -> None:
     if request.stream_options is not None and not stream:
         refuse("stream_options", "is only for streams; pass stream=True or use client.stream(...)")
     named = _named_tool(request.tool_choice)
-    if named is not None and named not in {_tool_name(tool) for tool in request.tools or ()}:
+    tools = cast("Sequence[Tool]", request.tools or ())
+    if named is not None and named not in {_tool_name(tool) for tool in tools}:
         refuse("tool_choice", "names a tool that is not in tools")
     named = _named_function(request.function_call)
     functions = cast("Sequence[FunctionDefinition]", request.functions or ())
@@ -123,15 +124,11 @@ def _named_function(choice: object) -> str | None:
     return cast("Mapping[str, Any]", choice)["name"] if isinstance(choice, Mapping) else None
 
 
-def _tool_name(tool: object) -> str | None:
-    match tool:
-        case FunctionTool():
-            return tool.function.name
-        case CustomTool():
-            custom: Any = tool.extra.get("custom")
-            return custom.get("name") if isinstance(custom, Mapping) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
-        case _:
-            return None
+def _tool_name(tool: Tool) -> str | None:
+    if isinstance(tool, FunctionTool):
+        return tool.function.name
+    custom: Any = tool.extra.get("custom")
+    return custom.get("name") if isinstance(custom, Mapping) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
 
 
 def explain_unsendable(request: ChatRequest) -> InvalidRequestError:

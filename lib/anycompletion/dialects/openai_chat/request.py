@@ -16,6 +16,8 @@ from .params import DEFAULTS, PATH
 _OURS = ("thinking_blocks", "provider_specific_fields")
 """Members of an assistant message that only the provider that wrote them understands."""
 
+_REPLY_MEMBERS = ("refusal", "annotations", "audio")
+
 _RECORDS = frozenset(("tools", "functions"))
 _LEGACY = frozenset(("functions", "function_call"))
 
@@ -35,11 +37,18 @@ def encode(request: ChatRequest, target: Target, known: Known) -> HttpRequest:
             body[name] = to_wire(value) if name in _RECORDS else value
     if quirks.functions_as_tools:
         add_tools(body, request)
+    for name, wire_name in quirks.renames.items():
+        if name in body:
+            body[wire_name] = body.pop(name)
+    if not quirks.stream_options:
+        for name in body.pop("stream_options", ()):
+            if name != "include_usage":
+                report.unsupported(f"stream_options.{name}", f"{target.provider} has no stream_options")
     if quirks.only_max_tokens and "max_completion_tokens" in body:
         body["max_tokens"] = body.pop("max_completion_tokens")
     if target.stream:
         body["stream"] = True
-        if quirks.include_usage and "stream_options" not in body:
+        if quirks.include_usage and quirks.stream_options and "stream_options" not in body:
             body.update(DEFAULTS)
     if request.extra_body:
         body.update(request.extra_body)
@@ -81,6 +90,10 @@ def _messages(request: ChatRequest, target: Target, report: Report) -> list[dict
             _leave_out(wire, message, f"messages[{i}]", target, report)
         elif message.role == "developer" and not target.quirks.developer_role:
             wire["role"] = "system"
+        named = message.role not in ("tool", "function") and "name" in wire
+        if named and not target.quirks.message_name:
+            del wire["name"]
+            report.unsupported(f"messages[{i}].name", f"{target.provider}'s messages have no name")
         if i in ids:
             wire = to_tool_form(wire, ids[i])
         out.append(wire)
@@ -99,5 +112,9 @@ def _leave_out(wire: dict[str, Any], message: AssistantMessage, place: str, targ
             report.note(f"{place}.reasoning_content left out: {target.provider} takes none back")
     elif "reasoning_content" in wire:
         wire[target.quirks.reasoning] = wire.pop("reasoning_content")
-    if message.audio is not None and message.audio.id is not None:
+    if not target.quirks.reply_members:
+        for name in _REPLY_MEMBERS:
+            if wire.pop(name, None):
+                report.note(f"{place}.{name} left out: {target.provider} does not know it")
+    elif message.audio is not None and message.audio.id is not None:
         wire["audio"] = {"id": message.audio.id}  # the API refers to its own sound, it does not take it back

@@ -1,0 +1,211 @@
+"""OpenAI's format as plain values: what its SDK read of a reply or of chunks, put together by the letter of its docs.
+
+https://platform.openai.com/docs/api-reference/chat-streaming
+
+Compatible servers use other names for a few things. What they mean by them stands here, one rule each, so that both
+readers can be compared: `said_by`. Nothing of this package takes part.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from conformance.expected import IN_CHUNKS, WHERE_NONE_IS_SAID
+
+Facts = dict[str, Any]
+
+
+def completion_said_by(completion: Facts) -> Facts:
+    """A whole reply, in OpenAI's names."""
+    choices = [{**_choice(choice), "message": _message(choice["message"])} for choice in completion["choices"]]
+    return {**completion, "choices": choices}
+
+
+def chunk_said_by(chunk: Facts) -> Facts:
+    """A chunk, in OpenAI's names."""
+    choices = [{**_choice(choice), "delta": _message(choice.get("delta") or {})} for choice in chunk.get("choices") or ()]
+    usage = chunk.get("usage")
+    if usage is None and any(choice.get("finish_reason") for choice in choices):
+        usage = _usage_elsewhere(chunk)
+    return {**chunk, "choices": choices, "usage": usage}
+
+
+def _usage_elsewhere(chunk: Facts) -> Any:
+    """Groq's is in `x_groq` with the finish reason, and beside it only where it was asked for; others' in a choice."""
+    places = [chunk.get("x_groq"), *chunk["choices"]]
+    return next((place["usage"] for place in places if isinstance(place, dict) and place.get("usage")), None)
+
+
+def _choice(choice: Facts) -> Facts:
+    # Snowflake says "" where there is no finish reason; OpenRouter passes a bare number on as logprobs.
+    logprobs = choice.get("logprobs")
+    return {
+        **choice,
+        "finish_reason": choice.get("finish_reason") or None,
+        "logprobs": logprobs,
+    }
+
+
+def _message(message: Facts) -> Facts:
+    said = dict(message)
+    if isinstance(said.get("content"), list):
+        # Mistral's content may be a list of parts, text and thinking.
+        said |= _of_parts(said["content"])
+    if isinstance(said.get("reasoning"), str) and not said.get("reasoning_content"):
+        said["reasoning_content"] = said.pop("reasoning")
+    if said.get("tool_calls"):
+        said["tool_calls"] = [_call(call) for call in said["tool_calls"]]
+    return said
+
+
+def _of_parts(parts: list[Facts]) -> Facts:
+    if any(part["type"] not in ("text", "thinking") for part in parts):
+        return {}
+    texts = [part["text"] for part in parts if part["type"] == "text"]
+    thoughts = [_thought(part["thinking"]) for part in parts if part["type"] == "thinking"]
+    return {
+        "content": "".join(texts) if texts else None,
+        **({"reasoning_content": "".join(thoughts)} if thoughts else {}),
+    }
+
+
+def _thought(thinking: Any) -> str:
+    return thinking if isinstance(thinking, str) else "".join(item.get("text", "") for item in thinking)
+
+
+def _call(call: Facts) -> Facts:
+    """Snowflake shows a call of a function an empty custom call as well."""
+    if call.get("function") and not any((call.get("custom") or {}).values()):
+        return {name: item for name, item in call.items() if name != "custom"}
+    return call
+
+
+# --- chunks → reply -----------------------------------------------------------------------------------------------
+
+
+def folded(chunks: Iterable[Facts]) -> Facts:
+    """The reply that chunks make."""
+    reply: Facts = {"object": "chat.completion", "choices": []}
+    choices: dict[int, Facts] = {}
+    for chunk in map(chunk_said_by, chunks):
+        for name in ("id", "model", "created"):
+            reply[name] = reply.get(name) or chunk.get(name)
+        for name in ("usage", "service_tier", "system_fingerprint"):
+            if chunk.get(name) is not None:
+                reply[name] = chunk[name]
+        for choice in chunk["choices"]:
+            _add_choice(choices.setdefault(choice.get("index") or 0, {"message": {}}), choice)
+    for index, choice in sorted(choices.items()):
+        message = choice["message"]
+        for name in ("tool_calls", "reasoning_details"):
+            if name in message:
+                message[name] = [item for _, item in sorted(message[name].items())]
+        reply["choices"].append({"index": index, **choice})
+    return reply
+
+
+def _add_choice(mine: Facts, choice: Facts) -> None:
+    for name, value in choice.items():
+        if name == "logprobs" and isinstance(value, dict):
+            _extend(mine.setdefault("logprobs", {}), value, ("content", "refusal"))
+        elif name not in ("index", "delta", "logprobs") and value is not None:
+            mine[name] = value
+    _add_delta(mine["message"], choice["delta"])
+
+
+def _add_delta(message: Facts, delta: Facts) -> None:
+    for name, value in delta.items():
+        match name, value:
+            case _, None:
+                continue
+            case ("content" | "refusal" | "reasoning_content"), str():
+                message[name] = message.get(name, "") + value
+            case "function_call", dict():
+                _add_function(message.setdefault(name, {}), value)
+            case "tool_calls", list():
+                for call in value:
+                    _add_call(message.setdefault(name, {}), call)
+            case "reasoning_details", list():
+                for block in value:
+                    _add_block(message.setdefault(name, {}), block)
+            case "annotations", list():
+                _extend(message, delta, ("annotations",))
+            case "audio", dict():
+                _add_audio(message.setdefault(name, {}), value)
+            case _:
+                message[name] = value
+
+
+def _add_call(calls: dict[int, Facts], call: Facts) -> None:
+    mine = calls.setdefault(call["index"], {})
+    for name in ("id", "type"):
+        mine[name] = mine.get(name) or call.get(name)
+    for name in ("function", "custom"):
+        if call.get(name):
+            _add_function(mine.setdefault(name, {}), call[name])
+
+
+def _add_function(function: Facts, piece: Facts) -> None:
+    function["name"] = function.get("name") or piece.get("name")
+    for name in ("arguments", "input"):
+        if piece.get(name) is not None:
+            function[name] = function.get(name, "") + piece[name]
+
+
+def _add_block(blocks: dict[int, Facts], block: Facts) -> None:
+    """OpenRouter: pieces of one block have one index; texts are appended, everything else is said again."""
+    index = block.get("index")
+    mine = blocks.setdefault(len(blocks) if index is None else index, {})
+    for name, value in block.items():
+        if name in ("text", "summary") and isinstance(value, str):
+            mine[name] = (mine.get(name) or "") + value
+        elif name != "index":
+            mine[name] = value
+
+
+def _add_audio(audio: Facts, piece: Facts) -> None:
+    for name, value in piece.items():
+        audio[name] = audio.get(name, "") + value if name in ("data", "transcript") else value
+
+
+def _extend(mine: Facts, more: Facts, names: tuple[str, ...]) -> None:
+    for name in names:
+        if more.get(name) is not None:
+            mine[name] = [*(mine.get(name) or ()), *more[name]]
+
+
+# --- what need not agree ------------------------------------------------------------------------------------------
+
+
+def by_rule(differences: dict[str, tuple[Any, Any]], *, chunks: bool) -> dict[str, tuple[Any, Any]]:
+    """The differences that no rule explains."""
+    return {path: pair for path, pair in differences.items() if not _is_default(path, pair) and not (chunks and _is_raw(path, pair))}
+
+
+def _is_default(path: str, pair: tuple[Any, Any]) -> bool:
+    ours, theirs = pair
+    return theirs is None and ours in WHERE_NONE_IS_SAID.get(path.rpartition(".")[2], ())
+
+
+_MEMBER = re.compile(r"(?:\[\d+\]\.)?(?:choices\[\d+\]\.(?:(?:delta|message)\.(?:tool_calls\[\d+\]\.(?:function\.)?)?)?)?(\w+)")
+
+
+def _is_raw(path: str, pair: tuple[Any, Any]) -> bool:
+    """What only the provider knows how to say is in a chunk's `.raw`, and nowhere else."""
+    ours, _ = pair
+    match = _MEMBER.match(path)
+    assert match is not None, path
+    return ours is None and match[1] not in IN_CHUNKS
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Every text of a JSON value."""
+    match value:
+        case str():
+            yield value
+        case dict():
+            for item in value.values():
+                yield from texts_in(item)
+        case list():
+            for item in value:
+                yield from texts_in(item)
