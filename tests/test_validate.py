@@ -135,6 +135,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("messages", user([{"type": "text", "text": "x"}, {"type": "text", "text": 5}]), "messages[0].content[1].text"),
     ("messages", user([{"type": "image_url"}]), "messages[0].content[0].image_url"),
     ("messages", user([{"type": "image_url", "image_url": ["u"]}]), "messages[0].content[0].image_url"),
+    ("messages", user([ImagePart(ImageUrl(5, bare=True))]), "messages[0].content[0].image_url.url"),  # type: ignore[arg-type]
     ("messages", user([{"type": "image_url", "image_url": {}}]), "messages[0].content[0].image_url.url"),
     ("messages", user([{"type": "image_url", "image_url": {"url": 5}}]), "messages[0].content[0].image_url.url"),
     ("messages", user([ImagePart(ImageUrl("u", 5))]), "messages[0].content[0].image_url.detail"),  # type: ignore[arg-type]

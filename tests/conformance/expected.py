@@ -133,6 +133,7 @@ WHERE_NONE_IS_SAID = {
     "type": ("function",),
     "index": (0,),
     "created": (0,),
+    "arguments": ("",),
 }
 """Member → what it is in OpenAI's format where a compatible server leaves it out: one value is possible at all, or
 nothing is known."""
@@ -141,6 +142,7 @@ IN_CHUNKS = frozenset(
     {
         *("id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint"),
         *("index", "delta", "finish_reason", "logprobs", "native_finish_reason"),
+        *("content_filter_results", "prompt_filter_results"),
         *("role", "content", "refusal", "tool_calls", "function_call", "audio", "annotations"),
         *("reasoning_content", "reasoning_details", "type", "function", "custom", "name", "arguments", "input"),
     }
@@ -156,24 +158,5 @@ class WireFact(NamedTuple):
     why: str
 
 
-EXPLAINED: Mapping[str, Mapping[str, WireFact]] = {
-    "anthropic-messages-issues-193-9607d72e": {
-        "status_code": WireFact(
-            b'event: error\ndata: {"type":"error","error":{"details":null,"type":"overloaded_error"',
-            "the error came inside a 200, which is no status of an error; 529 is the one Anthropic gives this type",
-        ),
-    },
-    "anthropic-messages-issues-35792-986be705": {
-        "request_id": WireFact(
-            b'"request_id":"req_011CZAau32QzxDkriovTaFCB"',
-            "no header was recorded; the body names the request, the SDK looks at the header only",
-        ),
-    },
-    "anthropic-messages-issues-73655-864a9a98": {
-        "request_id": WireFact(
-            b'"request_id":"req_011CceCrL4UA7rQQ5GT2hAT3"',
-            "no header was recorded; the body names the request, the SDK looks at the header only",
-        ),
-    },
-}
+EXPLAINED: Mapping[str, Mapping[str, WireFact]] = {}
 """Recording → path → wire fact. An entry that no longer disagrees fails its test."""

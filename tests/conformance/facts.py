@@ -247,15 +247,32 @@ def _request_id(recording: Recording) -> str | None:
     return recording.headers.get("x-request-id") or recording.headers.get(own)
 
 
+ANTHROPIC_STATUS = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+"""Anthropic's error type → the status it has where it is not said in the middle of a stream, which is a 200."""
+
+
 def of_anthropic_error(error: anthropic.APIStatusError) -> Facts:
     """What Anthropic's SDK's exception tells; its errors have a type and nothing that is called a code."""
     body = _member(error.body, "error")
+    kind = _member(body, "type")
     return {
-        "status_code": error.status_code,
+        "status_code": ANTHROPIC_STATUS[kind] if error.status_code < 400 else error.status_code,
         "code": error.type,
-        "type": _member(body, "type"),
+        "type": kind,
         "message": _member(body, "message"),
-        "request_id": error.request_id,
+        # The SDK looks at the header only; the body names the request too.
+        "request_id": error.request_id or (error.body.get("request_id") if isinstance(error.body, dict) else None),
     }
 
 

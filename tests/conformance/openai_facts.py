@@ -17,7 +17,7 @@ Facts = dict[str, Any]
 
 def completion_said_by(completion: Facts) -> Facts:
     """A whole reply, in OpenAI's names."""
-    choices = [{**_choice(choice), "message": _message(choice["message"])} for choice in completion["choices"]]
+    choices = [{**_choice(choice), "message": _message(choice.get("message") or {})} for choice in completion["choices"]]
     return {**completion, "choices": choices}
 
 
@@ -37,13 +37,8 @@ def _usage_elsewhere(chunk: Facts) -> Any:
 
 
 def _choice(choice: Facts) -> Facts:
-    # Snowflake says "" where there is no finish reason; OpenRouter passes a bare number on as logprobs.
-    logprobs = choice.get("logprobs")
-    return {
-        **choice,
-        "finish_reason": choice.get("finish_reason") or None,
-        "logprobs": logprobs,
-    }
+    # Snowflake says "" where there is no finish reason.
+    return {**choice, "finish_reason": choice.get("finish_reason") or None}
 
 
 def _message(message: Facts) -> Facts:
@@ -90,7 +85,7 @@ def folded(chunks: Iterable[Facts]) -> Facts:
     for chunk in map(chunk_said_by, chunks):
         for name in ("id", "model", "created"):
             reply[name] = reply.get(name) or chunk.get(name)
-        for name in ("usage", "service_tier", "system_fingerprint"):
+        for name in ("usage", "service_tier", "system_fingerprint", "prompt_filter_results"):
             if chunk.get(name) is not None:
                 reply[name] = chunk[name]
         for choice in chunk["choices"]:
@@ -108,7 +103,11 @@ def _add_choice(mine: Facts, choice: Facts) -> None:
     for name, value in choice.items():
         if name == "logprobs" and isinstance(value, dict):
             _extend(mine.setdefault("logprobs", {}), value, ("content", "refusal"))
-        elif name not in ("index", "delta", "logprobs") and value is not None:
+        elif name == "content_filter_results":
+            # Azure: each kind of filter tells its findings when it is done.
+            mine[name] = {**mine.get(name, {}), **(value or {})}
+        elif name not in ("index", "delta", "message") and value is not None:
+            # Writer says each delta a second time, as a message.
             mine[name] = value
     _add_delta(mine["message"], choice["delta"])
 
@@ -137,7 +136,12 @@ def _add_delta(message: Facts, delta: Facts) -> None:
 
 
 def _add_call(calls: dict[int, Facts], call: Facts) -> None:
-    mine = calls.setdefault(call["index"], {})
+    index = call.get("index")
+    if index is None:
+        # Mistral may leave it out; a new id is a new call.
+        last = max(calls, default=-1)
+        index = last if last >= 0 and call.get("id") in (None, calls[last]["id"]) else last + 1
+    mine = calls.setdefault(index, {})
     for name in ("id", "type"):
         mine[name] = mine.get(name) or call.get(name)
     for name in ("function", "custom"):
@@ -177,9 +181,16 @@ def _extend(mine: Facts, more: Facts, names: tuple[str, ...]) -> None:
 # --- what need not agree ------------------------------------------------------------------------------------------
 
 
-def by_rule(differences: dict[str, tuple[Any, Any]], *, chunks: bool) -> dict[str, tuple[Any, Any]]:
+Pairs = dict[str, tuple[Any, Any]]
+
+
+def by_rule(differences: Pairs, *, from_chunks: bool) -> Pairs:
     """The differences that no rule explains."""
-    return {path: pair for path, pair in differences.items() if not _is_default(path, pair) and not (chunks and _is_raw(path, pair))}
+    return {
+        path: pair
+        for path, pair in differences.items()
+        if not _is_default(path, pair) and not (from_chunks and _is_in_raw(path, pair))
+    }
 
 
 def _is_default(path: str, pair: tuple[Any, Any]) -> bool:
@@ -187,13 +198,15 @@ def _is_default(path: str, pair: tuple[Any, Any]) -> bool:
     return theirs is None and ours in WHERE_NONE_IS_SAID.get(path.rpartition(".")[2], ())
 
 
-_MEMBER = re.compile(r"(?:\[\d+\]\.)?(?:choices\[\d+\]\.(?:(?:delta|message)\.(?:tool_calls\[\d+\]\.(?:function\.)?)?)?)?(\w+)")
+_CALL = r"(?:tool_calls\[\d+\]\.(?:(?:function|custom)\.)?)?"
+_IN_CHUNK = re.compile(rf"\[\d+\]\.(?:choices\[\d+\]\.(?:delta\.{_CALL})?)?(\w+)")
+_IN_REPLY = re.compile(rf"(?:choices\[\d+\]\.(?:message\.{_CALL})?)?(\w+)")
 
 
-def _is_raw(path: str, pair: tuple[Any, Any]) -> bool:
+def _is_in_raw(path: str, pair: tuple[Any, Any]) -> bool:
     """What only the provider knows how to say is in a chunk's `.raw`, and nowhere else."""
     ours, _ = pair
-    match = _MEMBER.match(path)
+    match = (_IN_CHUNK if path.startswith("[") else _IN_REPLY).match(path)
     assert match is not None, path
     return ours is None and match[1] not in IN_CHUNKS
 

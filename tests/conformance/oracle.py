@@ -38,11 +38,20 @@ class Oracle:
         return self._known[recording.id]
 
     async def _read(self, recording: Recording) -> Facts:
+        format_ = traffic.format_of(recording)
+        told = traffic.error_in(recording)
+        if told is not None and recording.status < 400:
+            # Two things that SDKs take for answers: to OpenAI's, an error is a reply without choices; to Cohere's, a
+            # generation that failed is one like any other.
+            if format_ == traffic.OPENAI and not traffic.is_stream(recording):
+                return facts.of_told_error(told["error"], recording)
+            if format_ == traffic.COHERE:
+                return cohere_facts.of_told_error(told, recording)
         read = {
             traffic.OPENAI: self._openai_facts,
             traffic.ANTHROPIC: self._anthropic_facts,
             traffic.COHERE: self._cohere_facts,
-        }[traffic.format_of(recording)]
+        }[format_]
         try:
             found = await read(recording)
         except openai.APIError as error:
@@ -59,10 +68,6 @@ class Oracle:
     async def _openai_facts(self, recording: Recording) -> Facts:
         if traffic.is_stream(recording):
             return openai_facts.folded(await self.openai_chunks(recording))
-        told = traffic.error_in(recording)
-        if told is not None and recording.status < 400:
-            # The SDK has no idea of an error inside a 200: it reads a reply without choices.
-            return facts.of_told_error(told["error"], recording)
         completions = self._openai.with_options(base_url=self._server.base_url(recording)).chat.completions
         return openai_facts.completion_said_by(facts.plain(await completions.create(**_ASKED)))
 
@@ -102,10 +107,6 @@ class Oracle:
     # --- Cohere ---
 
     async def _cohere_facts(self, recording: Recording) -> Facts:
-        told = traffic.error_in(recording)
-        if told is not None and recording.status < 400:
-            # To the SDK a generation that failed is one like any other.
-            return cohere_facts.of_told_error(told, recording)
         async with cohere.AsyncClientV2("key", base_url=self._server.base_url(recording), timeout=10) as client:
             if not traffic.is_stream(recording):
                 return cohere_facts.of_reply(facts.plain(await client.chat(**_ASKED)))

@@ -14,8 +14,8 @@ from conformance.decoding import decode
 
 pytestmark = pytest.mark.traffic
 
-STREAMS = traffic.streams(*traffic.APIS)
-EVENT_STREAMS = traffic.event_streams(*traffic.APIS)
+STREAMS = traffic.streams(*traffic.FORMATS)
+EVENT_STREAMS = traffic.event_streams(*traffic.FORMATS)
 
 
 @pytest.mark.parametrize("recording", traffic.each(EVENT_STREAMS))
@@ -42,7 +42,7 @@ def test_chunks_survive_other_line_ends(recording: Recording) -> None:
     """A stream whose lines end as the standard also allows would not be read, or be read differently."""
     expected = decode(recording, [recording.body]).shown()
     for end in (b"\r\n", b"\r"):
-        body = recording.body.replace(b"\n", end)
+        body = recording.body.replace(b"\r\n", b"\n").replace(b"\n", end)
         assert decode(recording, [body]).shown() == expected
         assert decode(recording, [body[at : at + 1] for at in range(len(body))]).shown() == expected
 
@@ -64,8 +64,8 @@ def test_raw_is_the_data_of_the_event_and_is_kept_by_pickles(recording: Recordin
         assert copy == chunk
 
 
-@pytest.mark.parametrize("recording", traffic.each(traffic.streams("openai")))
-def test_every_event_of_openai_makes_one_chunk(recording: Recording) -> None:
+@pytest.mark.parametrize("recording", traffic.each(traffic.streams(traffic.OPENAI)))
+def test_every_event_in_openais_format_makes_one_chunk(recording: Recording) -> None:
     """An event would vanish, or a chunk come from nowhere."""
     events = [traffic.data_of(event) for event in traffic.events_of(recording)]
     chunks = decode(recording, [recording.body]).chunks
@@ -89,7 +89,7 @@ def pieces_of(event: Any) -> list[str]:
     return [delta[name] for name in ("text", "thinking", "signature", "partial_json") if delta.get(name)]
 
 
-@pytest.mark.parametrize("recording", traffic.each(traffic.streams("anthropic")))
+@pytest.mark.parametrize("recording", traffic.each(traffic.streams(traffic.ANTHROPIC)))
 def test_a_chunk_of_anthropic_says_what_its_raw_says(recording: Recording) -> None:
     """A chunk would carry the data of another event than the one that made it."""
     chunks = decode(recording, [recording.body]).chunks
@@ -97,7 +97,7 @@ def test_a_chunk_of_anthropic_says_what_its_raw_says(recording: Recording) -> No
     assert [said(chunk) for chunk in spoken] == [pieces_of(chunk.raw) for chunk in spoken]
 
 
-@pytest.mark.parametrize("recording", traffic.each(traffic.streams("anthropic")))
+@pytest.mark.parametrize("recording", traffic.each(traffic.streams(traffic.ANTHROPIC)))
 def test_every_piece_of_anthropic_makes_one_chunk(recording: Recording) -> None:
     """A piece of text or thinking would vanish, or be said twice."""
     events = [traffic.data_of(event) for event in traffic.events_of(recording)]

@@ -2,18 +2,18 @@
 
 import pytest
 
-from anycompletion import AsyncCompletion, ChatCompletion, ChatCompletionChunk, CompletionStream, StreamInterruptedError
+from anycompletion import ChatCompletion, ChatCompletionChunk, CompletionStream, StreamInterruptedError
 from anycompletion.testing import Recording
 from conformance import traffic
 from conformance.cutting import CutServer, Ending
 from conformance.decoding import Decoded, decode
-from conformance.replay import Replay
+from conformance.replay import Replay, model_of, stream_options
 
 pytestmark = [pytest.mark.traffic]
 
 ENDINGS: list[Ending] = ["end", "close", "reset"]
-STREAMS = traffic.streams(*traffic.APIS)
-HANDFUL = [*traffic.streams("openai")[::6], *traffic.streams("anthropic")[::7]]
+STREAMS = traffic.streams(*traffic.FORMATS)
+HANDFUL = [recording for name in traffic.FORMATS for recording in traffic.some(traffic.streams(name), 6)]
 
 
 def prefix(recording: Recording, events: int) -> bytes:
@@ -36,14 +36,27 @@ def whole(recording: Recording) -> ChatCompletion:
     return decode(recording, [recording.body]).completion()
 
 
-# --- the pure decoder, at every event -----------------------------------------------------------------------------
+def finish(recording: Recording) -> int:
+    """How many events it takes until the provider has said why it stopped."""
+    count = traffic.events_until_finished(recording)
+    assert count is not None, "asked of whole streams only"
+    return count
+
+
+def places(start: int, stop: int, count: int) -> list[int]:
+    """About so many numbers of a range, the first and the last ones among them."""
+    every = range(start, stop)
+    return sorted({*every[:3], *every[:: max(1, len(every) // count)], *every[-3:]})
+
+
+# --- the pure decoder, at many events -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("recording", traffic.each(STREAMS))
 def test_a_stream_cut_before_its_finish_reason_is_interrupted(recording: Recording) -> None:
     """Half an answer would be taken for a whole one, or hold something the whole one does not."""
     complete = texts(whole(recording))
-    for events in range(traffic.events_until_finished(recording)):
+    for events in places(0, finish(recording), 25):
         decoded = decode(recording, [prefix(recording, events)])
         assert type(decoded.error) is StreamInterruptedError, f"after {events} events"
         assert all(complete[index].startswith(text) for index, text in texts(decoded.completion()).items())
@@ -53,7 +66,7 @@ def test_a_stream_cut_before_its_finish_reason_is_interrupted(recording: Recordi
 def test_a_stream_cut_after_its_finish_reason_is_whole(recording: Recording) -> None:
     """Servers that leave out the end marker would seem to fail at the very end of each answer."""
     complete = said(whole(recording))
-    for events in range(traffic.events_until_finished(recording), len(traffic.events_of(recording)) + 1):
+    for events in range(traffic.events_until_all_is_said(recording), len(traffic.events_of(recording)) + 1):
         decoded = decode(recording, [prefix(recording, events)])
         assert decoded.error is None, f"after {events} events"
         assert said(decoded.completion()) == complete
@@ -62,9 +75,9 @@ def test_a_stream_cut_after_its_finish_reason_is_whole(recording: Recording) -> 
 @pytest.mark.parametrize("recording", traffic.each(STREAMS))
 def test_a_stream_cut_inside_its_last_needed_event_is_interrupted(recording: Recording) -> None:
     """A finish reason that arrived in part would count as one."""
-    events = traffic.events_until_finished(recording)
+    events = finish(recording)
     start, stop = len(prefix(recording, events - 1)), len(prefix(recording, events))
-    for at in range(start, stop - 1):
+    for at in places(start, stop - 1, 40):
         assert type(decode(recording, [recording.body[:at]]).error) is StreamInterruptedError, f"after {at} bytes"
 
 
@@ -73,16 +86,8 @@ def test_a_stream_cut_inside_its_last_needed_event_is_interrupted(recording: Rec
 
 def stream_from(replay: Replay, server: CutServer, recording: Recording) -> CompletionStream:
     """The client's stream of what a server sends."""
-    n = traffic.request_of(recording).get("n")
-    client: AsyncCompletion = replay.client
-    return client.stream(
-        f"{recording.provider}/any",
-        "Hello",
-        base_url=server.url,
-        api_key="key",
-        n=n,
-        stream_options={"include_usage": True},
-    )
+    options = {**replay.options(recording), "base_url": server.url}
+    return replay.client.stream(model_of(recording), "Hello", **stream_options(recording), **options)
 
 
 async def read(stream: CompletionStream, server: CutServer, expected: Decoded) -> list[ChatCompletionChunk]:
@@ -100,7 +105,7 @@ async def test_a_cut_answer_raises_with_all_that_arrived(
     replay: Replay, recording: Recording, share: float, ending: Ending
 ) -> None:
     """A caller would get half an answer without a word, or lose the half that arrived."""
-    events = max(1, int(share * (traffic.events_until_finished(recording) - 1)))
+    events = max(1, int(share * (finish(recording) - 1)))
     body = prefix(recording, events)
     expected = decode(recording, [body])
     async with CutServer(body, ending) as server, stream_from(replay, server, recording) as stream:
@@ -130,7 +135,7 @@ async def test_an_answer_that_only_lacks_its_end_marker_is_whole(
     replay: Replay, recording: Recording, ending: Ending
 ) -> None:
     """An answer of which nothing is missing would be thrown away."""
-    body = prefix(recording, traffic.events_until_finished(recording))
+    body = prefix(recording, traffic.events_until_all_is_said(recording))
     async with CutServer(body, ending) as server, stream_from(replay, server, recording) as stream:
         await read(stream, server, decode(recording, [body]))
         completion = await stream.get_final_completion()

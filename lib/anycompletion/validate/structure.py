@@ -112,7 +112,7 @@ def _converter() -> Converter:
 def _bare_url(value: object) -> ImageUrl | None:
     """OpenAI also takes an image's URL where its documentation has an object with one."""
     if isinstance(value, ImageUrl):
-        return value if value.bare else None
+        return value if value.bare and type(value.url) is str else None
     return ImageUrl(value, bare=True) if isinstance(value, str) else None
 
 

@@ -43,7 +43,7 @@ def encode(request: ChatRequest, target: Target, known: Known) -> HttpRequest:
         "system": system,
         "thinking": None if thinking is None else dict(thinking),
         "output_config": _output_config(request.response_format, effort, report),
-        "stop_sequences": [request.stop] if isinstance(request.stop, str) else list(request.stop or ()) or None,
+        "stop_sequences": _stop_sequences(request.stop, report),
         "metadata": None if request.user is None else {"user_id": request.user},
         "service_tier": _service_tier(request.service_tier, report),
         "stream": True if target.stream else None,
@@ -87,6 +87,14 @@ def _budget(thinking: object) -> int:
         return 0
     budget = cast("Mapping[str, object]", thinking).get("budget_tokens")
     return budget if isinstance(budget, int) else 0
+
+
+def _stop_sequences(stop: str | Sequence[str] | None, report: Report) -> list[str] | None:
+    stops = [stop] if isinstance(stop, str) else list(stop or ())
+    if all(text.strip() for text in stops):
+        return stops or None
+    report.unsupported("stop", "Anthropic refuses stop sequences of white space only")
+    return None
 
 
 def _sampling(request: ChatRequest, target: Target, report: Report) -> JsonObject:

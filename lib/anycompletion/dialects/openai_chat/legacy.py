@@ -25,6 +25,8 @@ def add_tools(body: dict[str, Any], request: ChatRequest) -> None:
             *({"type": "function", "function": to_wire(function)} for function in functions),
         ]
     choice = request.function_call
+    if choice == "auto" and not body.get("tools"):
+        choice = None  # it asks for nothing, and servers refuse a choice where there is nothing to choose from
     if choice is not None:
         body["tool_choice"] = {"type": "function", "function": dict(choice)} if isinstance(choice, Mapping) else choice
 
