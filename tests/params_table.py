@@ -29,6 +29,11 @@ def wrong(name: str, *values: Any) -> list[Row]:
     return [everywhere({name: value}, INVALID) for value in values]
 
 
+def of_anthropic(params: dict[str, Any], cell: Any, *, model: str | None = None) -> Row:
+    """A call that means something to Anthropic only, or means it for one of its models."""
+    return Row(params, None, None, cell, None, None, models={} if model is None else {"anthropic": model})
+
+
 # --- sampling -------------------------------------------------------------------------------------------------------
 
 SAMPLING = [
@@ -59,6 +64,10 @@ SAMPLING = [
         {"temperature": 0.2, "p": 0.9},
         GIVEN,
     ),
+    # A newer version of Anthropic's API has no sampling parameters any more.
+    of_anthropic({"temperature": 0.5, "api_version": "2026-10-21"}, Unsupported("temperature")),
+    of_anthropic({"top_p": 0.5, "api_version": "2026-10-21"}, Unsupported("top_p")),
+    of_anthropic({"temperature": 0.5, "api_version": "2023-06-01"}, {"temperature": 0.5}),
     Row({"seed": 0}, GIVEN, GIVEN, REFUSED, GIVEN, GIVEN),
     Row({"seed": 7}, GIVEN, GIVEN, REFUSED, GIVEN, GIVEN),
     Row({"seed": -1}, GIVEN, GIVEN, REFUSED, GIVEN, REFUSED, denied=("cohere",)),
@@ -494,7 +503,7 @@ def effort(word: str, budget: int) -> Row:
 
 def of_claude(model: str, params: dict[str, Any], cell: Any) -> Row:
     """The same parameter is said in another way to another model of Anthropic's."""
-    return Row(params, None, None, cell, None, None, models={"anthropic": model})
+    return of_anthropic(params, cell, model=model)
 
 
 ADAPTIVE = {"type": "adaptive"}

@@ -422,3 +422,17 @@ async def test_without_cyclopts_the_command_says_what_to_install() -> None:
     out, err = await asyncio.wait_for(process.communicate(), 30)
     assert (process.returncode, out) == (2, b"")
     assert b"pip install 'anycompletion[cli]'" in err
+
+
+async def test_providers_lists_rows_keys_and_formats() -> None:
+    """Nobody could see which providers there are, or why one's key is not found."""
+    done = await run("providers", CO_API_KEY="key-that-nobody-may-see", OPENAI_BASE_URL="https://proxy.example/v1")
+    lines = {line.split()[0]: line for line in done.out.splitlines()}
+    assert done.code == 0
+    assert set(lines) == {"PROVIDER", *PROVIDERS}
+    assert "found: CO_API_KEY" in lines["cohere"]
+    assert "cohere_chat" in lines["cohere"]
+    assert "https://proxy.example/v1" in lines["openai"]
+    assert "missing: OPENAI_API_KEY" in lines["openai"]
+    assert "none needed" in lines["ollama"]
+    assert "key-that-nobody-may-see" not in done.out + done.err

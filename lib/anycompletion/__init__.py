@@ -34,7 +34,7 @@ from .errors import (
     UnsupportedParameterError,
 )
 from .options import BearerToken, CallOptions, Cell, CreateParams, Key, OnUnsupported, Params, Secret, Timeout
-from .providers import PROVIDERS, Provider, supported_params
+from .providers import PROVIDERS, Provider, known_providers, supported_params
 from .records import (
     Annotation,
     AssistantMessage,
@@ -175,5 +175,6 @@ __all__ = [
     "Usage",
     "UserMessage",
     "header_key",
+    "known_providers",
     "supported_params",
 ]

@@ -7,7 +7,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from difflib import get_close_matches
 from importlib.util import find_spec
@@ -24,7 +24,9 @@ from . import (
     ConfigurationError,
     CreateParams,
     InvalidRequestError,
+    Provider,
     __version__,
+    known_providers,
 )
 from .testing import SimulatorServer
 
@@ -160,6 +162,12 @@ def _app() -> "App":
         return _run(_ask(question))
 
     @app.command
+    def providers() -> int:  # pyright: ignore[reportUnusedFunction] (the decorator keeps it)
+        """Lists the providers: whether their key was found, the format they speak, where they are."""
+        print(*_table(known_providers().values(), os.environ), sep="\n")
+        return OK
+
+    @app.command
     def simulate(*, port: int = 0) -> int:  # pyright: ignore[reportUnusedFunction] (the decorator keeps it)
         """Serves a simulator of the providers on 127.0.0.1 until Ctrl-C.
 
@@ -175,6 +183,32 @@ def _app() -> "App":
 
 def _run(work: Coroutine[Any, Any, int]) -> int:
     return asyncio.run(work)
+
+
+# --- the address book ---
+
+
+def _table(rows: Iterable[Provider], environment: Mapping[str, str]) -> list[str]:
+    """One line per provider, in columns."""
+    lines = [("PROVIDER", "FORMAT", "BASE URL", "KEY")]
+    lines += [
+        (row.name, row.dialect, _base_url(row, environment), _key_state(row, environment))
+        for row in sorted(rows, key=lambda row: row.name)
+    ]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+
+
+def _key_state(row: Provider, environment: Mapping[str, str]) -> str:
+    found = next((name for name in (*row.token_env, *row.key_env) if environment.get(name)), None)
+    if found is not None:
+        return f"found: {found}"
+    return "none needed" if row.key_optional else f"missing: {', '.join(row.key_env)}"
+
+
+def _base_url(row: Provider, environment: Mapping[str, str]) -> str:
+    found = next((environment[name] for name in row.base_url_env if environment.get(name)), None)
+    return found or row.base_url or f"missing: {', '.join(row.base_url_env) or 'base_urls'}"
 
 
 # --- arguments → a question ---

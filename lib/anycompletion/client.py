@@ -21,7 +21,7 @@ from .dialects import Dialect
 from .errors import ClientClosedError, CompletionError, ConfigurationError
 from .fanout import Merged, gather
 from .options import BearerToken, CallOptions, Cell, CreateParams, Key, OnUnsupported, Secret, Timeout
-from .providers import DIALECTS, Provider, check_base_url, directory, find, gate, origin
+from .providers import DIALECTS, Provider, check_base_url, directory, find_anywhere, gate, known_providers, origin
 from .records import ChatCompletion, ChatRequest, Messages, ReplyInfo, Result
 from .stream import ChunkSource, CompletionStream
 from .transport import Pool
@@ -216,9 +216,11 @@ class AsyncCompletion:
         self._owner = True
         self._options = call_options({"max_retries": max_retries, "on_unsupported": on_unsupported})
         self._options["timeout"] = Timeout() if timeout is None else read_timeout(timeout, "timeout")
-        for name in (*self._core.config["api_keys"], *self._core.config["base_urls"]):
-            if name not in self._core.rows:
-                raise ConfigurationError(f"unknown provider {name!r} in api_keys or base_urls")
+        named = {*self._core.config["api_keys"], *self._core.config["base_urls"]} - self._core.rows.keys()
+        if named:
+            self._core.rows = {**known_providers(), **self._core.rows}
+            if strange := named - self._core.rows.keys():
+                raise ConfigurationError(f"unknown provider {min(strange)!r} in api_keys or base_urls")
 
     def __repr__(self) -> str:
         state = "closed" if self._core.closed else ", ".join(f"{n}: {x.pool!r}" for n, x in self._core.lanes.items())
@@ -392,7 +394,7 @@ class AsyncCompletion:
         """The branches of a logical call: one, or `n` where the provider has no `n` of its own."""
         self._core.check_alive()
         settings = {**self._options, **_options_of(options)} if options else self._options
-        row, model = find(request.model, settings.get("provider"), self._core.rows)
+        row, model = find_anywhere(request.model, settings.get("provider"), self._core.rows)
         lane = self._core.lane(row)
         extra_body = settings.get("extra_body")
         if extra_body is not None:

@@ -22,6 +22,10 @@ _LONGEST_DATE = 64
 """Characters."""
 
 
+_NEVER = frozenset((501, 505))
+"""Statuses of a server that will never do what was asked."""
+
+
 @attrs.frozen
 class Backoff:
     """Exponential back-off with jitter below it, and jitter above a provider's hint."""
@@ -69,7 +73,7 @@ def _until(text: str, date: str | None) -> float | None:
 
 def worth_retrying(error: APIError) -> bool:
     """Whether the same request may succeed later; the provider's `x-should-retry` wins over its status."""
-    if isinstance(error, QuotaExceededError):
+    if isinstance(error, QuotaExceededError) or error.status_code in _NEVER:
         return False
     if isinstance(error, APIStatusError) and error.headers is not None:
         said = error.headers.get("x-should-retry")

@@ -12,6 +12,7 @@ from ..errors import InvalidRequestError
 from ..options import NEUTRAL, Cell, Table
 from ..records import ChatRequest
 from ..wire import Report
+from .plugins import installed
 from .row import DIALECTS, Provider, check_base_url, origin
 from .rows import ROWS
 
@@ -22,6 +23,33 @@ PROVIDERS: Mapping[str, Provider] = MappingProxyType({row.name: row for row in R
 def directory(own: Iterable[Provider] = ()) -> dict[str, Provider]:
     """The built-in rows and a client's own; of one name, its own wins."""
     return {**PROVIDERS, **{row.name: row for row in own}}
+
+
+def known_providers() -> dict[str, Provider]:
+    """All rows by name: the built-in ones, and those that installed packages bring.
+
+    Raises:
+        ConfigurationError: an installed package's row does not load.
+    """
+    return {**installed(), **PROVIDERS}
+
+
+def find_anywhere(model: str, provider: str | None, rows: dict[str, Provider]) -> tuple[Provider, str]:
+    """Like `find`; what nobody knows is looked for in installed packages, whose rows are added to `rows`.
+
+    Raises:
+        InvalidRequestError: nobody knows the provider; the text names close ones.
+        ConfigurationError: an installed package's row does not load.
+    """
+    try:
+        return find(model, provider, rows)
+    except InvalidRequestError as fault:
+        error = fault
+    more = {name: row for name, row in installed().items() if name not in rows}
+    if not more:
+        raise error
+    rows.update(more)
+    return find(model, provider, rows)
 
 
 def find(model: str, provider: str | None, rows: Mapping[str, Provider]) -> tuple[Provider, str]:
@@ -82,7 +110,7 @@ def supported_params(model: str, provider: str | None = None, providers: Iterabl
     Raises:
         InvalidRequestError: nobody knows the provider.
     """
-    row, _ = find(model, provider, directory(providers))
+    row, _ = find_anywhere(model, provider, directory(providers))
     return dict(row.table)
 
 
@@ -133,6 +161,8 @@ __all__ = [
     "check_base_url",
     "directory",
     "find",
+    "find_anywhere",
+    "known_providers",
     "gate",
     "origin",
     "supported_params",

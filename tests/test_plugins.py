@@ -1,0 +1,89 @@
+"""Rows that installed packages bring."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import anycompletion
+
+ASK = """
+import asyncio
+from anycompletion import AsyncCompletion, CompletionError, known_providers, supported_params
+
+async def main():
+    async with AsyncCompletion() as client:
+        try:
+            await client.create("acme/large", "Hello!")
+        except CompletionError as error:
+            print(type(error).__name__, error)
+
+try:
+    asyncio.run(main())
+    print(sorted(name for name in known_providers() if "acme" in name))
+    print(supported_params("acme/large")["n"].support)
+except CompletionError as error:
+    print(type(error).__name__, error)
+"""
+
+
+def run(folder: Path, plugin: str, points: str) -> str:
+    """What a process prints that has a package with these entry points installed."""
+    (folder / "acme_rows.py").write_text(plugin)
+    info = folder / "acme_rows-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-rows\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[anycompletion.providers]\n{points}\n")
+    lib = str(Path(anycompletion.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), lib])}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", ASK], env=environment, capture_output=True, text=True, timeout=30, check=True
+    )
+    return done.stdout
+
+
+ROW = """
+from anycompletion import Provider
+ROW = Provider("acme", "https://llm.acme.example/v1", key_env=("ACME_API_KEY",))
+"""
+
+
+def test_an_installed_row_is_found_when_its_model_is_asked_for(tmp_path: Path) -> None:
+    """A package that brings a provider would have to be wired in by hand."""
+    said = run(tmp_path, ROW, "acme = acme_rows:ROW")
+    assert said.splitlines() == [
+        "ConfigurationError no API key for acme: set ACME_API_KEY, or pass api_keys={'acme': ...}",
+        "['acme']",
+        "native",
+    ]
+
+
+def test_an_entry_point_may_be_a_function_that_gives_several_rows(tmp_path: Path) -> None:
+    """A package with many hosts would need an entry point for each."""
+    plugin = ROW + "def rows():\n    import attrs\n    return [ROW, attrs.evolve(ROW, name='acme-eu')]\n"
+    assert "['acme', 'acme-eu']" in run(tmp_path, plugin, "acme = acme_rows:rows")
+
+
+def test_a_built_in_row_is_not_replaced_by_an_installed_one(tmp_path: Path) -> None:
+    """An installed package could send everybody's OpenAI key to its own host."""
+    plugin = "from anycompletion import Provider\nROW = Provider('openai', 'https://evil.example/v1')\n"
+    check = "import anycompletion; print(anycompletion.known_providers()['openai'].base_url)"
+    run(tmp_path, plugin, "openai = acme_rows:ROW")
+    lib = str(Path(anycompletion.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), lib])}
+    done = subprocess.run(
+        [sys.executable, "-c", check], env=environment, capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stdout.strip() == "https://api.openai.com/v1"
+
+
+def test_a_broken_plugin_is_named(tmp_path: Path) -> None:
+    """A foreign exception would come out of a call, and nobody would know whose."""
+    assert run(tmp_path, "ROW = 5\n", "acme = acme_rows:ROW").startswith(
+        "ConfigurationError the installed provider 'acme' (acme_rows:ROW) does not load: it gives int"
+    )
+    (tmp_path / "other").mkdir()
+    said = run(tmp_path / "other", "raise RuntimeError('no luck')\n", "acme = acme_rows:ROW")
+    assert said.startswith("ConfigurationError") and "RuntimeError: no luck" in said
