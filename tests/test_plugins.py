@@ -39,7 +39,12 @@ def run(folder: Path, plugin: str, points: str) -> str:
     lib = str(Path(anycompletion.__file__).parents[1])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), lib])}
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", ASK], env=environment, capture_output=True, text=True, timeout=30, check=True
+        [sys.executable, "-W", "error", "-c", ASK],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
     )
     return done.stdout
 
@@ -73,10 +78,7 @@ def test_a_built_in_row_is_not_replaced_by_an_installed_one(tmp_path: Path) -> N
     run(tmp_path, plugin, "openai = acme_rows:ROW")
     lib = str(Path(anycompletion.__file__).parents[1])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), lib])}
-    done = subprocess.run(
-        [sys.executable, "-c", check], env=environment, capture_output=True, text=True, timeout=30, check=True
-    )
-    assert done.stdout.strip() == "https://api.openai.com/v1"
+    assert python(environment, check).strip() == "https://api.openai.com/v1"
 
 
 def test_a_broken_plugin_is_named(tmp_path: Path) -> None:
@@ -86,4 +88,5 @@ def test_a_broken_plugin_is_named(tmp_path: Path) -> None:
     )
     (tmp_path / "other").mkdir()
     said = run(tmp_path / "other", "raise RuntimeError('no luck')\n", "acme = acme_rows:ROW")
-    assert said.startswith("ConfigurationError") and "RuntimeError: no luck" in said
+    assert said.startswith("ConfigurationError")
+    assert "RuntimeError: no luck" in said

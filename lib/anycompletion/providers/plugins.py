@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import ConfigurationError
 from .row import Provider
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "anycompletion.providers"
 
@@ -21,6 +23,8 @@ def installed() -> dict[str, Provider]:
     Raises:
         ConfigurationError: an entry point cannot be loaded, or gives something else.
     """
+    from importlib.metadata import entry_points  # noqa: PLC0415 (costs an import 5 ms, and few need it)
+
     rows: dict[str, Provider] = {}
     for entry in entry_points(group=GROUP):
         for row in _rows_of(entry):

@@ -4,27 +4,66 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import cast
+from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import unquote, urlsplit
 
 import attrs
 
 from ..auth import BEARER, Auth
-from ..dialects import Dialect, anthropic_messages, cohere_chat, openai_chat, replicate_predictions
+from ..dialects import Dialect
 from ..errors import ConfigurationError, InvalidRequestError
 from ..options import Cell, Table
 from ..wire import Quirks
 
-DIALECTS: Mapping[str, Dialect] = MappingProxyType(
-    {
-        dialect.NAME: dialect
-        for dialect in cast(
-            "tuple[Dialect, ...]", (openai_chat, anthropic_messages, cohere_chat, replicate_predictions)
-        )
-    }
-)
+
+class _Dialects(Mapping[str, Dialect]):
+    """The wire formats by name; each is loaded when it is first asked for, because most programs need one or two."""
+
+    def __getitem__(self, name: str) -> Dialect:
+        return _LOADERS[name]()
+
+    def __contains__(self, name: object) -> bool:
+        return name in _LOADERS  # the inherited one would load it
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_LOADERS)
+
+    def __len__(self) -> int:
+        return len(_LOADERS)
+
+
+def _openai_chat() -> Dialect:
+    from ..dialects import openai_chat  # noqa: PLC0415 (loaded when first needed)
+
+    return openai_chat
+
+
+def _anthropic_messages() -> Dialect:
+    from ..dialects import anthropic_messages  # noqa: PLC0415 (loaded when first needed)
+
+    return anthropic_messages
+
+
+def _cohere_chat() -> Dialect:
+    from ..dialects import cohere_chat  # noqa: PLC0415 (loaded when first needed)
+
+    return cohere_chat
+
+
+def _replicate_predictions() -> Dialect:
+    from ..dialects import replicate_predictions  # noqa: PLC0415 (loaded when first needed)
+
+    return replicate_predictions
+
+
+_LOADERS: Mapping[str, Callable[[], Dialect]] = {
+    "openai_chat": _openai_chat,
+    "anthropic_messages": _anthropic_messages,
+    "cohere_chat": _cohere_chat,
+    "replicate_predictions": _replicate_predictions,
+}
+
+DIALECTS: Mapping[str, Dialect] = _Dialects()
 
 
 @attrs.frozen
