@@ -196,7 +196,7 @@ OPTIONS: dict[str, Row] = {
     "azure=False": everywhere({"azure": False}, UNSENT),
     "logger_fn": everywhere({"logger_fn": quiet}, UNSENT),
     "verbose": everywhere({"verbose": True}, UNSENT),
-    "organization": everywhere({"organization": "org-1"}, UNSENT),
+    "organization": Row({"organization": "org-1"}, UNSENT, REFUSED, REFUSED, REFUSED, REFUSED),
 }
 
 FLOOR: dict[str, Row] = {**MESSAGES, **PARAMETERS, **OPTIONS}

@@ -199,7 +199,7 @@ async def test_a_base_url_per_call(provider: str, sim: SimulatorServer) -> None:
     assert asked(sim)[0].path == PATHS[provider]
 
 
-@pytest.mark.parametrize("provider", ["openai", "azure", "openrouter"])
+@pytest.mark.parametrize("provider", ["openai", "azure"])
 async def test_an_organization_per_call(provider: str, sim: SimulatorServer, client: AsyncCompletion) -> None:
     """The call would count for the wrong organization."""
     await client.create(model_of(provider), QUESTION, organization="org-1")

@@ -38,15 +38,13 @@ def run(folder: Path, plugin: str, points: str) -> str:
     (info / "entry_points.txt").write_text(f"[anycompletion.providers]\n{points}\n")
     lib = str(Path(anycompletion.__file__).parents[1])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), lib])}
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", ASK],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=True,
-    )
-    return done.stdout
+    return python(environment, ASK)
+
+
+def python(environment: dict[str, str], code: str) -> str:
+    """What a fresh interpreter prints."""
+    command = [sys.executable, "-W", "error", "-c", code]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=True).stdout
 
 
 ROW = """

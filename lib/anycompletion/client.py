@@ -96,11 +96,6 @@ class _Core:
     def _prepare(self, row: Provider) -> _Lane:
         given = self.config["base_urls"].get(row.name)
         url = given or _first_env(row.base_url_env) or row.base_url
-        if not url:
-            looked = " or ".join(row.base_url_env) or "base_urls"
-            raise ConfigurationError(
-                f"no base URL for {row.name}: set {looked}, or pass base_urls={{{row.name!r}: ...}}", provider=row.name
-            )
         headers = {"User-Agent": _USER_AGENT, **row.headers}
         for name, variables in row.headers_env.items():
             value = _first_env(variables)
@@ -109,7 +104,7 @@ class _Core:
         return _Lane(
             row,
             DIALECTS[row.dialect],
-            check_base_url(url, allow_http=row.allow_http, param=f"base_urls[{row.name!r}]"),
+            url and check_base_url(url, allow_http=row.allow_http, param=f"base_urls[{row.name!r}]"),
             row.api_version or _first_env(row.api_version_env),
             self._key(row),
             Pool(session=self.config["session"], proxy=self.config["proxy"], ssl_context=self.config["ssl_context"]),
@@ -427,7 +422,7 @@ class AsyncCompletion:
             auth=row.auth,
             key=key,
             headers=lane.headers,
-            extra_headers=_extra_headers(settings),
+            extra_headers=_extra_headers(settings, row, report),
             query=settings.get("extra_query"),
             request_id_header=row.request_id_header,
             timeout=settings["timeout"],
@@ -451,8 +446,14 @@ def _options_of(options: Mapping[str, Any]) -> dict[str, Any]:
     return call_options(known)
 
 
-def _extra_headers(settings: Mapping[str, Any]) -> Mapping[str, str]:
-    named = {header: settings[name] for name, header in _HEADER_OPTIONS.items() if name in settings}
+def _extra_headers(settings: Mapping[str, Any], row: Provider, report: Report) -> Mapping[str, str]:
+    named: dict[str, str] = {}
+    for name, header in _HEADER_OPTIONS.items():
+        if name in settings:
+            if header in row.headers_env:
+                named[header] = settings[name]
+            else:
+                report.unsupported(name, f"{row.name} has no such header")
     given: Mapping[str, str] = settings.get("extra_headers") or {}
     # Callers put tokens into headers; their reprs hide them as they hide our own.
     return {**named, **{name: MaskedValue(value) for name, value in given.items()}}
@@ -464,9 +465,14 @@ def _key_and_url(lane: _Lane, settings: Mapping[str, Any]) -> tuple[KeySource, s
     key: KeySource = settings.get("api_key")
     given = settings.get("base_url")
     url = lane.base_url if given is None else check_base_url(given, allow_http=row.allow_http)
+    if not url:
+        looked = " or ".join(row.base_url_env) or "base_urls"
+        raise ConfigurationError(
+            f"no base URL for {row.name}: set {looked}, or pass base_urls={{{row.name!r}: ...}}", provider=row.name
+        )
     if key is not None:
         return key, url
-    if given is not None and origin(url) != origin(lane.base_url):
+    if given is not None and not (lane.base_url and origin(url) == origin(lane.base_url)):
         if row.key_optional:
             return None, url
         raise ConfigurationError(

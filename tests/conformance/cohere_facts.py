@@ -27,7 +27,7 @@ def of_reply(reply: Facts) -> Facts:
     parts = message.get("content") or ()
     counts = [tokens.get("input_tokens"), tokens.get("output_tokens")]
     return {
-        "id": reply["id"],
+        "id": reply.get("id") or "",
         "text": "".join(part["text"] for part in parts if part["type"] == "text"),
         "reasoning": "".join(part["thinking"] for part in parts if part["type"] == "thinking"),
         "tool_calls": [
@@ -56,7 +56,7 @@ def folded(events: Iterable[Facts]) -> Facts:
         said = delta.get("message") or {}
         match event["type"]:
             case "message-start":
-                reply["id"] = event["id"]
+                reply["id"] = event.get("id")
             case "content-start":
                 message["content"][event["index"]] = {"text": "", "thinking": "", **_known(said["content"])}
             case "content-delta":

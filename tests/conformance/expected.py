@@ -133,7 +133,7 @@ WHERE_NONE_IS_SAID = {
     "type": ("function",),
     "index": (0,),
     "created": (0,),
-    "arguments": ("",),
+    **dict.fromkeys(("id", "model", "name", "arguments"), ("",)),
 }
 """Member → what it is in OpenAI's format where a compatible server leaves it out: one value is possible at all, or
 nothing is known."""

@@ -1,6 +1,7 @@
 """What two readers of the same bytes must agree on, as plain values; the oracle's side never touches our code."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -225,7 +226,8 @@ def of_told_error(body: Any, recording: Recording) -> Facts:
     """What an error object tells; a gateway's code may be the status that another server gave it."""
     told = body if isinstance(body, dict) else {"message": body}
     code = told.get("code")
-    status = code if isinstance(code, int) and 400 <= code <= 599 else recording.status
+    own = recording.status >= 400 or not re.fullmatch("[45][0-9][0-9]", str(code))
+    status = recording.status if own else int(str(code))
     message = told.get("message")
     return {
         "status_code": status,

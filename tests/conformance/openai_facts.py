@@ -195,7 +195,7 @@ def by_rule(differences: Pairs, *, from_chunks: bool) -> Pairs:
 
 def _is_default(path: str, pair: tuple[Any, Any]) -> bool:
     ours, theirs = pair
-    return theirs is None and ours in WHERE_NONE_IS_SAID.get(path.rpartition(".")[2], ())
+    return theirs in (None, "") and ours in WHERE_NONE_IS_SAID.get(path.rpartition(".")[2], ())
 
 
 _CALL = r"(?:tool_calls\[\d+\]\.(?:(?:function|custom)\.)?)?"

@@ -81,9 +81,11 @@ def is_said_otherwise(path: str, pair: tuple[Any, Any]) -> bool:
 async def test_an_errors_message_is_the_providers(replay: Replay, recording: Recording) -> None:
     """Callers would read something else than what the provider wrote to them."""
     error = await failure(replay, recording)
-    told = [text for data in traffic.said(recording) for text in openai_facts.texts_in(data)]
-    words = error.message.partition(" (filtered: ")[0]
-    assert words in told or json.loads(words) in [data.get("message") for data in traffic.said(recording)]
+    values = traffic.said(recording)
+    told = [text for value in values for text in openai_facts.texts_in(value)]
+    # Mistral may say an object, and is quoted.
+    told += [json.dumps(value.get("message"), separators=(",", ":"), ensure_ascii=False) for value in values]
+    assert error.message.partition(" (filtered: ")[0] in [*told, f"HTTP {recording.status}"]
 
 
 @pytest.mark.parametrize("recording", traffic.each(ERRORS))

@@ -89,6 +89,7 @@ ROWS: tuple[Provider, ...] = (
         base_url_env=("AZURE_OPENAI_ENDPOINT", "AZURE_API_BASE"),
         api_version_env=("OPENAI_API_VERSION", "AZURE_API_VERSION"),
         auth=header_key("api-key", functions_give_tokens=True),
+        headers_env={"OpenAI-Organization": ()},
         request_id_header="apim-request-id",
         quirks=Quirks(deployments=True),
         docs="https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference",

@@ -331,8 +331,8 @@ def test_function_messages_as_tool_messages():
             ],
         },
         {"role": "assistant", "tool_calls": [{"id": "call_4_f", **made}]},
-        {"role": "tool", "tool_call_id": "call_4_f", "content": ""},
-        {"role": "tool", "tool_call_id": "call_3_f", "content": "3"},
+        {"role": "tool", "tool_call_id": "call_3_f", "content": ""},
+        {"role": "tool", "tool_call_id": "call_4_f", "content": "3"},
         {"role": "tool", "tool_call_id": "call_7_unasked", "content": "4"},
     ]
 

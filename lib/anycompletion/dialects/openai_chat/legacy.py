@@ -34,7 +34,7 @@ def add_tools(body: dict[str, Any], request: ChatRequest) -> None:
 def call_ids(messages: Sequence[Message]) -> dict[int, str]:
     """One deterministic id per function call and its result, by the index of either message.
 
-    A result belongs to the nearest call of its name before it that has no result yet.
+    A result belongs to the oldest call of its name before it that has no result yet.
     """
     ids: dict[int, str] = {}
     waiting: dict[str, list[str]] = {}
@@ -44,7 +44,7 @@ def call_ids(messages: Sequence[Message]) -> dict[int, str]:
             waiting.setdefault(message.function_call.name, []).append(ids[i])
         elif isinstance(message, FunctionMessage):
             open_calls = waiting.get(message.name)
-            ids[i] = open_calls.pop() if open_calls else f"call_{i}_{message.name}"
+            ids[i] = open_calls.pop(0) if open_calls else f"call_{i}_{message.name}"
     return ids
 
 
