@@ -4,7 +4,7 @@ A chunk keeps the bytes of the native event that made it; `.raw` decodes them on
 package does not know are never lost and cost nothing.
 """
 
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -224,8 +224,8 @@ def thought_of(part: JsonObject) -> str:
     thinking = part.get("thinking")
     if isinstance(thinking, str):
         return thinking
-    inner = [item for item in array(thinking, "thinking") if isinstance(item, dict)]
-    return "".join(text(cast("JsonObject", item).get("text"), "thinking.text") for item in inner)
+    inner = [obj(item, f"thinking[{i}]") for i, item in enumerate(array(thinking, "thinking"))]
+    return "".join(text(item.get("text"), "thinking.text") for item in inner)
 
 
 def _call(value: object, path: str) -> ToolCallDelta:

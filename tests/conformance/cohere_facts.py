@@ -67,7 +67,8 @@ def folded(events: Iterable[Facts]) -> Facts:
             case "tool-call-start":
                 message["tool_calls"][event["index"]] = said["tool_calls"]
             case "tool-call-delta":
-                message["tool_calls"][event["index"]]["function"]["arguments"] += said["tool_calls"]["function"]["arguments"]
+                function = message["tool_calls"][event["index"]]["function"]
+                function["arguments"] += said["tool_calls"]["function"]["arguments"]
             case "citation-start":
                 message["citations"].append(said["citations"])
             case "message-end":
@@ -106,7 +107,7 @@ def of_ours(reply: ChatCompletion) -> Facts:
 
 def of_error(error: cohere.core.ApiError) -> Facts:
     """What the SDK's exception tells: a message and an id, and nothing that is called a code."""
-    body: Any = error.body if isinstance(error.body, dict) else {"message": error.body}
+    body: Any = error.body if isinstance(error.body, dict) else {}
     trace = (error.headers or {}).get("x-debug-trace-id")
     return {"status_code": error.status_code, "message": body.get("message"), "request_id": trace or body.get("id")}
 

@@ -185,6 +185,9 @@ BODIES_CHANGED: Mapping[str, set[str]] = {
 }
 """Provider → what of its recorded bodies is said otherwise to it, because its row declares so."""
 
+NEVER_AT_HOME = {"azure", "gpustack", "huggingface", "snowflake"}
+"""Providers that were recorded at other addresses than the row's only: customers' own, or those of single servers."""
+
 OWN_FORMS: Mapping[str, str] = {
     # {"function": {...}} without a type
     "huggingface-chatcompletions-tool-choice-matrix-list-single-huggingface-502f5634": "tool_choice.type",

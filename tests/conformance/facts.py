@@ -78,7 +78,7 @@ def of_anthropic(message: BaseModel) -> Facts:
             for block in blocks
             if block["type"] == "tool_use"
         ],
-        "finish_reason": FINISH[reason],
+        "finish_reason": FINISH.get(reason, reason),
         "native_finish_reason": reason,
         "refusal": refusal,
         "reasoning": "".join(block.get("thinking", "") for block in thinking),
@@ -224,7 +224,7 @@ def of_openai_error(error: openai.APIError, recording: Recording) -> Facts:
 
 def of_told_error(body: Any, recording: Recording) -> Facts:
     """What an error object tells; a gateway's code may be the status that another server gave it."""
-    told = body if isinstance(body, dict) else {"message": body}
+    told = _object(body)
     code = told.get("code")
     own = recording.status >= 400 or not re.fullmatch("[45][0-9][0-9]", str(code))
     status = recording.status if own else int(str(code))
@@ -266,18 +266,18 @@ ANTHROPIC_STATUS = {
 
 def of_anthropic_error(error: anthropic.APIStatusError) -> Facts:
     """What Anthropic's SDK's exception tells; its errors have a type and nothing that is called a code."""
-    body = _member(error.body, "error")
-    kind = _member(body, "type")
+    body = _object(error.body)
+    told = _object(body.get("error"))
+    kind = told.get("type")
     return {
-        "status_code": ANTHROPIC_STATUS[kind] if error.status_code < 400 else error.status_code,
+        "status_code": ANTHROPIC_STATUS.get(kind, 500) if error.status_code < 400 else error.status_code,
         "code": error.type,
         "type": kind,
-        "message": _member(body, "message"),
+        "message": told.get("message"),
         # The SDK looks at the header only; the body names the request too.
-        "request_id": error.request_id or (error.body.get("request_id") if isinstance(error.body, dict) else None),
+        "request_id": error.request_id or body.get("request_id"),
     }
 
 
-def _member(body: object, name: str) -> Any:
-    assert isinstance(body, dict), "the error has a body of JSON"
-    return body[name]
+def _object(value: Any) -> Facts:
+    return value if isinstance(value, dict) else {}

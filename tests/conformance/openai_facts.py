@@ -17,13 +17,17 @@ Facts = dict[str, Any]
 
 def completion_said_by(completion: Facts) -> Facts:
     """A whole reply, in OpenAI's names."""
-    choices = [{**_choice(choice), "message": _message(choice.get("message") or {})} for choice in completion["choices"]]
+    choices = [
+        {**_choice(choice), "message": _message(choice.get("message") or {})} for choice in completion["choices"]
+    ]
     return {**completion, "choices": choices}
 
 
 def chunk_said_by(chunk: Facts) -> Facts:
     """A chunk, in OpenAI's names."""
-    choices = [{**_choice(choice), "delta": _message(choice.get("delta") or {})} for choice in chunk.get("choices") or ()]
+    choices = [
+        {**_choice(choice), "delta": _message(choice.get("delta") or {})} for choice in chunk.get("choices") or ()
+    ]
     usage = chunk.get("usage")
     if usage is None and any(choice.get("finish_reason") for choice in choices):
         usage = _usage_elsewhere(chunk)
@@ -72,17 +76,36 @@ def _call(call: Facts) -> Facts:
     """Snowflake shows a call of a function an empty custom call as well."""
     if call.get("function") and not any((call.get("custom") or {}).values()):
         return {name: item for name, item in call.items() if name != "custom"}
-    return call
+    return dict(call)
 
 
 # --- chunks → reply -----------------------------------------------------------------------------------------------
+
+
+def chunks_said_by(chunks: Iterable[Facts]) -> list[Facts]:
+    """The chunks of a stream, in OpenAI's names, and each tool call under an index of its own.
+
+    Gemini and Z.ai give all calls one: a call that has another id, and a name, is another call.
+    """
+    said = [chunk_said_by(chunk) for chunk in chunks]
+    ids: dict[tuple[int, int], list[str | None]] = {}
+    for chunk in said:
+        for choice in chunk["choices"]:
+            for call in choice["delta"].get("tool_calls") or ():
+                if call.get("index") is None:
+                    continue
+                known = ids.setdefault((choice.get("index") or 0, call["index"]), [])
+                if not known or (call.get("id") not in (None, "", known[-1]) and call["function"].get("name")):
+                    known.append(call.get("id"))
+                call["index"] = max(call["index"], 0) + len(known) - 1
+    return said
 
 
 def folded(chunks: Iterable[Facts]) -> Facts:
     """The reply that chunks make."""
     reply: Facts = {"object": "chat.completion", "choices": []}
     choices: dict[int, Facts] = {}
-    for chunk in map(chunk_said_by, chunks):
+    for chunk in chunks_said_by(chunks):
         for name in ("id", "model", "created"):
             reply[name] = reply.get(name) or chunk.get(name)
         for name in ("usage", "service_tier", "system_fingerprint", "prompt_filter_results"):
@@ -117,7 +140,7 @@ def _add_delta(message: Facts, delta: Facts) -> None:
         match name, value:
             case _, None:
                 continue
-            case ("content" | "refusal" | "reasoning_content"), str():
+            case (("content" | "refusal" | "reasoning_content"), str()):
                 message[name] = message.get(name, "") + value
             case "function_call", dict():
                 _add_function(message.setdefault(name, {}), value)
@@ -206,9 +229,14 @@ _IN_REPLY = re.compile(rf"(?:choices\[\d+\]\.(?:message\.{_CALL})?)?(\w+)")
 def _is_in_raw(path: str, pair: tuple[Any, Any]) -> bool:
     """What only the provider knows how to say is in a chunk's `.raw`, and nowhere else."""
     ours, _ = pair
+    return ours is None and not has_name(path)
+
+
+def has_name(path: str) -> bool:
+    """True for the members of chunks, and of replies made of them, that have a name here."""
     match = (_IN_CHUNK if path.startswith("[") else _IN_REPLY).match(path)
     assert match is not None, path
-    return ours is None and match[1] not in IN_CHUNKS
+    return match[1] in IN_CHUNKS
 
 
 def texts_in(value: Any) -> Iterator[str]:

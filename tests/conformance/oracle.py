@@ -107,7 +107,8 @@ class Oracle:
     # --- Cohere ---
 
     async def _cohere_facts(self, recording: Recording) -> Facts:
-        async with cohere.AsyncClientV2("key", base_url=self._server.base_url(recording), timeout=10) as client:
+        where = self._server.base_url(recording)
+        async with cohere.AsyncClientV2("key", base_url=where, timeout=10, max_retries=0) as client:
             if not traffic.is_stream(recording):
                 return cohere_facts.of_reply(facts.plain(await client.chat(**_ASKED)))
             events = [facts.plain(event) async for event in client.chat_stream(**_ASKED)]

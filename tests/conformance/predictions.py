@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from anycompletion.testing import Recording, RecordedRequest
+from anycompletion.testing import RecordedRequest, Recording
 from anycompletion.testing.loopback import LoopbackServer
 
 Facts = dict[str, Any]

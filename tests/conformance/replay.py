@@ -26,9 +26,7 @@ class Replay:
 
     def stream(self, recording: Recording) -> CompletionStream:
         """Our reading of a recording as a stream, that says its usage as a chunk where it can be asked to."""
-        return self.client.stream(
-            model_of(recording), "Hello", **stream_options(recording), **self.options(recording)
-        )
+        return self.client.stream(model_of(recording), "Hello", **stream_options(recording), **self.options(recording))
 
     async def chunks(self, recording: Recording) -> list[ChatCompletionChunk]:
         """Our chunks of a stream."""

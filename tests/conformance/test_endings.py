@@ -45,7 +45,9 @@ def finish(recording: Recording) -> int:
 
 def first_chunk(recording: Recording) -> int:
     """How many events it takes until there is anything to hand out; some servers begin with comments or pings."""
-    return next(count for count in range(1, finish(recording) + 1) if decode(recording, [prefix(recording, count)]).chunks)
+    return next(
+        count for count in range(1, finish(recording) + 1) if decode(recording, [prefix(recording, count)]).chunks
+    )
 
 
 def places(start: int, stop: int, count: int) -> list[int]:

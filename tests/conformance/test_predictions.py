@@ -20,9 +20,7 @@ pytestmark = [pytest.mark.traffic, pytest.mark.asyncio(loop_scope="session")]
 
 GROUPS = grouped(traffic.recorded(traffic.REPLICATE))
 
-each_group = pytest.mark.parametrize(
-    "group", [pytest.param(name, id=name) for name in GROUPS] or traffic.each(())
-)
+each_group = pytest.mark.parametrize("group", [pytest.param(name, id=name) for name in GROUPS] or traffic.each(()))
 
 
 @attrs.frozen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from ...chunks import ChatCompletionChunk
+from ...chunks import ChatCompletionChunk, ToolCallDelta
 from ...convert import loads, read_chunk
 from ...errors import APIResponseError, StreamInterruptedError
 from ...lenient import NotJSONError, ShapeError
@@ -18,7 +18,7 @@ from .legacy import speaks_legacy, to_legacy_delta
 class Decoder:
     """One stream: ends at ``[DONE]``, or at the end of the body once every choice said why it stopped."""
 
-    __slots__ = ("_count", "_expected", "_finished", "_legacy", "_seen", "done")
+    __slots__ = ("_calls", "_count", "_expected", "_finished", "_legacy", "_seen", "done")
 
     def __init__(self, expected: int, legacy: bool = False) -> None:
         self.done = False
@@ -26,6 +26,8 @@ class Decoder:
         self._expected = expected
         self._seen: set[int] = set()
         self._finished: set[int] = set()
+        self._calls: dict[int, _Calls] = {}
+        """The tool calls of each choice."""
         self._count = 0
 
     def feed(self, event: Event) -> Sequence[ChatCompletionChunk]:
@@ -45,6 +47,8 @@ class Decoder:
             if delta.reasoning is not None:
                 delta.reasoning_content = delta.reasoning_content or delta.reasoning
                 delta.reasoning = None
+            if delta.tool_calls is not None:
+                self._calls.setdefault(choice.index, _Calls()).number(delta.tool_calls)
             self._seen.add(choice.index)
             if choice.finish_reason is not None:
                 if choice.finish_reason == "":
@@ -89,14 +93,41 @@ class Decoder:
         )
 
 
+class _Calls:
+    """The numbers of a choice's tool calls.
+
+    A server may give all of them one index (Gemini 0, Z.ai -1); where each begins with an id and a name of its own,
+    nothing is mixed up.
+    """
+
+    __slots__ = ("_last", "_open")
+
+    def __init__(self) -> None:
+        self._last = -1
+        self._open: dict[int, tuple[int, str | None]] = {}
+        """The server's index → our number and the id of the call it stands for now."""
+
+    def number(self, deltas: Sequence[ToolCallDelta]) -> None:
+        for delta in deltas:
+            index = delta.index
+            if index is None:
+                continue  # the accumulator goes by the id alone
+            known = self._open.get(index)
+            if known is None or (delta.id and delta.id != known[1] and delta.function and delta.function.name):
+                free = known is None and index >= 0 and index not in (number for number, _ in self._open.values())
+                known = self._open[index] = (index if free else self._last + 1, delta.id)
+                self._last = max(self._last, known[0])
+            delta.index = known[0]
+
+
 def _usage_elsewhere(data: bytes) -> Usage | None:
     """Groq tells the usage of a stream in `x_groq`, and beside it only where it was asked to; others in a choice."""
     if b'"usage"' not in data:
         return None
-    chunk = loads(data)
+    chunk = cast("dict[str, Any]", loads(data))
     for place in (chunk.get("x_groq"), *chunk["choices"]):
-        usage: Any = place.get("usage") if isinstance(place, dict) else None
-        if isinstance(usage, dict):
+        usage = cast("dict[str, Any]", place).get("usage") if isinstance(place, dict) else None
+        if usage is not None:
             try:
                 return Usage.from_dict(usage)
             except ShapeError:
