@@ -241,7 +241,7 @@ FUNCTIONS = [
         NO_FUNCTIONS,
     ),
     # Nothing to choose from, and nothing is chosen.
-    Row({"function_call": "auto"}, GIVEN, UNSENT, UNSENT, UNSENT, UNSENT, denied=("openai", "azure")),
+    everywhere({"function_call": "auto"}, UNSENT),
     Row(
         {"function_call": "none"},
         GIVEN,
@@ -363,7 +363,7 @@ CHOICES = [
         Unsupported("tool_choice", {"tools": [ADD_TOOL]}),
         NO_TOOLS,
     ),
-    Row({"tool_choice": "auto"}, GIVEN, GIVEN, UNSENT, UNSENT, UNSENT, denied=("openai", "azure", "openrouter")),
+    everywhere({"tool_choice": "auto"}, UNSENT),
     Row({"tool_choice": "none"}, GIVEN, GIVEN, UNSENT, UNSENT, REFUSED, denied=("openai", "azure", "openrouter")),
     *wrong("tool_choice", "maybe", 5, NAMED_ADD),
     everywhere({"tool_choice": {}}, Invalid("tool_choice.type")),

@@ -7,13 +7,17 @@ import os
 import pickle
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+import anycompletion
 from anycompletion import (
+    APIError,
     APITimeoutError,
     AsyncCompletion,
     BadRequestError,
@@ -560,7 +564,7 @@ async def test_a_logger_fn_that_fails_breaks_nothing(
         else:
             assert fault is None
     assert [record.message for record in caplog.records if record.levelno == logging.WARNING] == [
-        "logger_fn failed"
+        "logger_fn failed with LookupError"
     ] * 2
 
 
@@ -603,3 +607,134 @@ async def test_reprs_and_errors_show_no_key_and_no_prompt() -> None:
         assert "simulated-openai-key" not in shown
         assert "secret" not in shown
         assert (error.retry_after, error.attempts) == (caught.value.retry_after, 1)
+
+
+# --- keys, from functions and in views ---
+
+
+async def test_the_total_covers_the_function_that_gives_the_key() -> None:
+    """A dead token service would hang every call, whatever its timeout."""
+
+    async def never() -> str:
+        await asyncio.sleep(60)
+        return "too late"
+
+    async with SimulatorServer() as sim, client_of(sim) as client:
+        with pytest.raises(APITimeoutError) as caught:
+            await client.create("openai/gpt-4o", "Hi.", api_key=never, timeout=0.05)
+        assert caught.value.phase == "total"
+        with pytest.raises(APITimeoutError):
+            await client.create("openai/gpt-4o", "Hi.", api_key=never, timeout=0.05, stream=True)
+        assert sim.requests == []
+
+
+@pytest.mark.parametrize("n", [1, 2])
+async def test_a_function_that_fails_to_give_the_key_is_a_configuration_error(n: int) -> None:
+    """Somebody else's exception would come out of a call, and show what it quotes."""
+
+    async def broken() -> str:
+        raise LookupError("vault: sk-very-secret")
+
+    async with SimulatorServer() as sim, client_of(sim) as client:
+        result = await client.attempt("anthropic/claude-haiku-4-5", "Hi.", api_key=broken, n=n)
+        assert isinstance(result.error, ConfigurationError)
+        assert "LookupError" in str(result.error)
+        assert "sk-very-secret" not in str(result.error)
+        not_async: Any = lambda: "sk-x"  # noqa: E731
+        result = await client.attempt("openai/gpt-4o", "Hi.", api_key=not_async)
+        assert isinstance(result.error, ConfigurationError)
+
+
+async def test_a_branch_that_fails_in_a_foreign_way_does_not_hang_the_others() -> None:
+    """A bug in the caller's own code would leave the reader of a fan-out stream waiting for ever."""
+    asked = 0
+
+    async def key() -> str:
+        nonlocal asked
+        asked += 1
+        if asked > 2:
+            raise ValueError("mine")
+        return sim.api_keys["anthropic"]
+
+    async with SimulatorServer(faults=Fault.named("empty")) as sim, client_of(sim) as client:
+        with pytest.raises(ConfigurationError):
+            async with asyncio.timeout(10):
+                async for _ in client.stream("anthropic/claude-haiku-4-5", "Hi.", n=2, api_key=key):
+                    pass
+
+
+async def test_a_views_key_goes_only_where_the_view_points() -> None:
+    """A key given for one host would be sent to whatever host a call names."""
+    async with SimulatorServer() as sim, SimulatorServer() as other, client_of(sim) as client:
+        view = client.with_options(api_key=sim.api_keys["openai"], base_url=sim.base_urls["openai"])
+        assert (await view.create("openai/gpt-4o", "Hi.")).text
+        with pytest.raises(ConfigurationError, match="was not configured for it"):
+            await view.create("openai/gpt-4o", "Hi.", base_url=other.base_urls["openai"])
+        assert other.requests == []
+        own = {"base_url": other.base_urls["openai"], "api_key": other.api_keys["openai"]}
+        assert (await view.create("openai/gpt-4o", "Hi.", **own)).text
+
+
+@pytest.mark.parametrize("key", ["sk-shown-to-nobody", "sk-shown-to-nobody but-with-a-space"])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_no_key_and_no_prompt_in_the_locals_of_our_frames(key: str, stream: bool) -> None:
+    """A crash report would hand out the key of the call that failed, and what was asked."""
+    package = str(Path(anycompletion.__file__).parent)
+    async with SimulatorServer() as sim, client_of(sim) as client:
+        with pytest.raises(CompletionError) as caught:
+            await client.create("openai/gpt-4o", "A prompt.", api_key=key, stream=stream)
+    trace = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    ours = [frame for frame in trace.stack if frame.filename.startswith(package)]
+    told = repr([frame.locals for frame in ours])
+    assert len(ours) > 2
+    assert "sk-shown" not in told
+    assert "A prompt" not in told
+
+
+async def test_a_client_with_secrets_in_headers_does_not_pickle() -> None:
+    """A token in a header would travel in a pickle."""
+    client = AsyncCompletion().with_options(extra_headers={"Authorization": "Bearer sk-1"})
+    with pytest.raises(TypeError, match="extra_headers"):
+        pickle.dumps(client)
+    with pytest.raises(TypeError, match="proxy"):
+        pickle.dumps(AsyncCompletion(proxy="http://me:pass@proxy.example:3128"))
+
+
+async def test_a_stream_is_refused_before_it_is_sent_where_its_format_cannot_say_it() -> None:
+    """A web app would answer 200 and then break off, where it could have answered 400."""
+    async with SimulatorServer() as sim, client_of(sim) as client:
+        with pytest.raises(UnsupportedParameterError) as caught:
+            client.stream("anthropic/claude-haiku-4-5", [{"role": "user", "content": "Hi.", "name": "bob"}])
+        assert caught.value.param == "messages[0].name"
+
+
+@pytest.mark.parametrize("model", ["Knock knock, who is there?", "Is https://example.com up?"])
+async def test_two_swapped_texts_are_recognised_and_the_prompt_is_not_repeated(model: str) -> None:
+    """A prompt would be taken for a model, and stand in the error."""
+    async with SimulatorServer() as sim, client_of(sim) as client:
+        with pytest.raises(TypeError, match="swapped"):
+            await client.create(model, "openai/gpt-4o")
+        with pytest.raises(InvalidRequestError) as caught:
+            await client.create(model, "Hello there")
+        assert "knock" not in str(caught.value)
+        assert "example.com" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "name"), [(408, "InternalServerError"), (409, "ConflictError"), (422, "UnprocessableEntityError")]
+)
+async def test_anthropics_general_type_leaves_the_class_to_the_status(status: int, name: str) -> None:
+    """A conflict would be called a bad request, and not be tried again."""
+    async with SimulatorServer(faults=Fault.status(status)) as sim, client_of(sim) as client:
+        result = await client.attempt("anthropic/claude-haiku-4-5", "Hi.", max_retries=0)
+        assert type(result.error).__name__ == name
+
+
+async def test_an_error_in_a_stream_that_had_begun_may_have_been_billed() -> None:
+    """A caller that adds up what was paid for would leave these calls out."""
+    async with SimulatorServer(faults="error-after-3-events") as sim, client_of(sim) as client:
+        for model in ("openai/gpt-4o", "anthropic/claude-haiku-4-5"):
+            with pytest.raises(APIError) as caught:
+                await client.stream(model, "Hi.").get_final_completion()
+            assert caught.value.maybe_billed
+            assert caught.value.partial is not None

@@ -49,7 +49,9 @@ def check_key(key: object, provider: str) -> str:
     Raises:
         ConfigurationError: it cannot; the text tells its length and what is wrong, never the key.
     """
-    text = key.strip() if isinstance(key, str) else ""
+    if isinstance(key, str):
+        key = MaskedValue(key)  # this frame is in the traceback of what it raises
+    text = MaskedValue(key.strip() if isinstance(key, str) else "")
     problem = None
     if not isinstance(key, str):
         problem = f"is no text but of type {type(key).__name__}"

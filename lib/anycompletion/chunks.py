@@ -4,7 +4,7 @@ A chunk keeps the bytes of the native event that made it; `.raw` decodes them on
 package does not know are never lost and cost nothing.
 """
 
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import msgspec
 
@@ -224,8 +224,11 @@ def thought_of(part: JsonObject) -> str:
     thinking = part.get("thinking")
     if isinstance(thinking, str):
         return thinking
-    inner = [obj(item, f"thinking[{i}]") for i, item in enumerate(array(thinking, "thinking"))]
-    return "".join(text(item.get("text"), "thinking.text") for item in inner)
+    said: list[str] = []
+    for item in array(thinking, "thinking"):
+        if isinstance(item, dict):
+            said.append(text(cast("JsonObject", item).get("text"), "thinking.text"))
+    return "".join(said)
 
 
 def _call(value: object, path: str) -> ToolCallDelta:

@@ -27,6 +27,7 @@ from .stream import ChunkSource, CompletionStream
 from .transport import Pool
 from .validate import call_options, chat_request, ready_request, split_keywords
 from .validate import timeout as read_timeout
+from .validate.values import check_string
 from .wire import Report, Target
 
 if TYPE_CHECKING:
@@ -211,6 +212,8 @@ class AsyncCompletion:
         self._owner = True
         self._options = call_options({"max_retries": max_retries, "on_unsupported": on_unsupported})
         self._options["timeout"] = Timeout() if timeout is None else read_timeout(timeout, "timeout")
+        for name, url in self._core.config["base_urls"].items():
+            check_string(url, f"base_urls[{name!r}]")
         named = {*self._core.config["api_keys"], *self._core.config["base_urls"]} - self._core.rows.keys()
         if named:
             self._core.rows = {**known_providers(), **self._core.rows}
@@ -266,6 +269,8 @@ class AsyncCompletion:
         for name in ("session", "ssl_context"):
             if config[name] is not None:
                 raise TypeError(f"a client with a {name} does not pickle")
+        if self._options.get("extra_headers") or "@" in (config["proxy"] or ""):
+            raise TypeError("a client with extra_headers, or with a password in its proxy, does not pickle")
         keys = [*config["api_keys"].values(), self._options.get("api_key")]
         if any(isinstance(key, (str, Secret)) for key in keys):
             raise TypeError(
@@ -308,6 +313,7 @@ class AsyncCompletion:
         """
         wire, options = split_keywords(params)
         request = chat_request(model, messages, wire, stream=stream)
+        del messages  # this frame is in the traceback of whatever goes wrong from here on
         return await self._run(request, stream, options)
 
     def stream(self, model: str, messages: Messages, **params: Unpack[CreateParams]) -> CompletionStream:
@@ -401,7 +407,7 @@ class AsyncCompletion:
         if cell is not None and cell.support == "fanned_out" and request.n is not None:
             branches = request.n
             request = attrs.evolve(request, n=None)
-        key, base_url = _key_and_url(lane, settings)
+        key, base_url = _key_and_url(lane, settings, self._options)
         target = Target(
             provider=row.name,
             model=model,
@@ -459,7 +465,7 @@ def _extra_headers(settings: Mapping[str, Any], row: Provider, report: Report) -
     return {**named, **{name: MaskedValue(value) for name, value in given.items()}}
 
 
-def _key_and_url(lane: _Lane, settings: Mapping[str, Any]) -> tuple[KeySource, str]:
+def _key_and_url(lane: _Lane, settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> tuple[KeySource, str]:
     """The key and where it goes: another origin than the lane's needs a key of its own."""
     row = lane.row
     key: KeySource = settings.get("api_key")
@@ -470,8 +476,18 @@ def _key_and_url(lane: _Lane, settings: Mapping[str, Any]) -> tuple[KeySource, s
         raise ConfigurationError(
             f"no base URL for {row.name}: set {looked}, or pass base_urls={{{row.name!r}: ...}}", provider=row.name
         )
-    if key is not None:
+    if key is not None and key is not defaults.get("api_key"):
         return key, url
+    if key is not None:
+        # A view's key belongs to where the view points.
+        home = defaults.get("base_url", lane.base_url)
+        if not given or (home and origin(url) == origin(home)):
+            return key, url
+        raise ConfigurationError(
+            f"base_url points to {urlsplit(url).hostname}, and the view's key was not configured for it; "
+            "pass api_key= with it",
+            provider=row.name,
+        )
     if given is not None and not (lane.base_url and origin(url) == origin(lane.base_url)):
         if row.key_optional:
             return None, url
@@ -502,8 +518,8 @@ class _Observer:
             return
         try:
             self._tell({"provider": self._call.target.provider, "model": self._call.target.model, **make()})
-        except Exception:  # noqa: BLE001 (an observer's failure is logged, whatever it is, and the call goes on)
-            log.warning("logger_fn failed", exc_info=True)
+        except Exception as fault:  # noqa: BLE001 (an observer's failure is logged, whatever it is, and the call goes on)
+            log.warning("logger_fn failed with %s", type(fault).__name__)
 
     def before(self) -> None:
         """Before the request."""

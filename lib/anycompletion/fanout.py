@@ -63,6 +63,7 @@ def merged(completions: Sequence[ChatCompletion]) -> ChatCompletion:
         usage=total_usage([completion.usage for completion in completions]),
         service_tier=first.service_tier,
         system_fingerprint=first.system_fingerprint,
+        raw=[completion.raw for completion in completions],
     )
     whole.info = merged_info([completion.info for completion in completions])
     return whole
@@ -209,6 +210,8 @@ async def _pump(index: int, source: ChunkSource, queue: asyncio.Queue[_Item], ro
         # The client cancels its branches when it is closed; a consumer that comes later must not wait for them.
         queue.put_nowait((index, ClientClosedError("the client was closed while this stream was under way")))
         raise
+    except Exception as fault:  # noqa: BLE001 (a bug, or somebody else's code: the consumer must not wait for ever)
+        queue.put_nowait((index, fault))
     else:
         queue.put_nowait((index, None))
     finally:

@@ -138,6 +138,15 @@ class Report:
         self.warnings.append(text)
 
 
+class MaskedBytes(bytes):
+    """A body whose repr hides it, so that dumps of a traceback's locals show no prompt."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes>"
+
+
 @attrs.define
 class HttpRequest:
     """A request as a value; `body` is a JSON value, made into bytes only when it is sent."""

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
-from anycompletion import PROVIDERS, AsyncCompletion
+from anycompletion import AsyncCompletion
 from anycompletion.testing import ReplayServer
 from conformance import traffic
 from conformance.oracle import Oracle
@@ -16,8 +16,7 @@ async def replay() -> AsyncIterator[Replay]:
     """All recordings on one server, with a client and the oracle to read them."""
     async with (
         ReplayServer(traffic.recorded(*traffic.FORMATS)) as server,
-        # Providers whose customers have servers of their own want one before they want any.
-        AsyncCompletion(max_retries=0, base_urls=dict.fromkeys(PROVIDERS, server.url)) as client,
+        AsyncCompletion(max_retries=0) as client,
     ):
         oracle = Oracle(server)
         yield Replay(server, client, oracle)

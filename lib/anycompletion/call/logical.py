@@ -6,12 +6,12 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import urlencode, urlsplit
 
 import attrs
 
-from ..auth import Auth, check_key, sign
+from ..auth import Auth, MaskedValue, check_key, sign
 from ..convert import dumps, loads
 from ..dialects import Dialect
 from ..errors import (
@@ -21,6 +21,7 @@ from ..errors import (
     APITimeoutError,
     AuthenticationError,
     CompletionError,
+    ConfigurationError,
     RateLimitError,
 )
 from ..lenient import NotJSONError
@@ -29,7 +30,7 @@ from ..records import ChatCompletion, ChatRequest, ReplyInfo
 from ..retry import next_delay, wait_hint
 from ..transport import MAX_ERROR_BODY, MAX_JSON, Clocks, Exchange, Pool
 from ..validate import explain_unsendable
-from ..wire import Follow, Headers, HttpRequest, HttpResponse, Need, Target
+from ..wire import Follow, Headers, HttpRequest, HttpResponse, MaskedBytes, Need, Target
 
 log = logging.getLogger("anycompletion")
 
@@ -49,7 +50,7 @@ class Known:
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
-        self.lock = asyncio.Lock()
+        self.locks: dict[str, asyncio.Lock] = {}
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -94,6 +95,14 @@ class Call:
             None if timeout.total is None else self.started + timeout.total,
         )
 
+    def encoded_now(self) -> tuple[HttpRequest, bytes | None] | None:
+        """The request if nothing has to be fetched for it; raises what encoding raises."""
+        encoded = self.dialect.encode(self.request, self.target, self.known.values)
+        if not isinstance(encoded, HttpRequest):
+            return None
+        self.info.warnings.extend(encoded.warnings)
+        return encoded, self._bytes(encoded)
+
     async def encoded(self) -> tuple[HttpRequest, bytes | None]:
         """The request as a value and its body as bytes; fetches what the dialect needs first."""
         missing: dict[str, None] = {}
@@ -101,11 +110,26 @@ class Call:
             encoded = self.dialect.encode(self.request, self.target, {**missing, **self.known.values})
             if isinstance(encoded, HttpRequest):
                 break
-            async with self.known.lock:
-                if encoded.key not in self.known.values and not await self._fetch(encoded):
-                    missing[encoded.key] = None
+            if not await self._known(encoded):
+                missing[encoded.key] = None
         self.info.warnings.extend(encoded.warnings)
         return encoded, self._bytes(encoded)
+
+    async def _known(self, need: Need) -> bool:
+        """Fetches what nobody has fetched yet; who waits for another call's fetch does so in its own time."""
+        lock = self.known.locks.setdefault(need.key, asyncio.Lock())
+        clock = asyncio.timeout(self.time_left())
+        try:
+            async with clock:
+                await lock.acquire()
+        except TimeoutError:
+            pass
+        else:
+            try:
+                return need.key in self.known.values or await self._fetch(need)
+            finally:
+                lock.release()
+        raise self.stamped(APITimeoutError("the total timeout ran out in the queue", phase="total"))
 
     async def _fetch(self, need: Need) -> bool:
         """Fetches what the dialect needs; False where the provider does not give it, which is this call's alone.
@@ -130,7 +154,7 @@ class Call:
         if request.body is None:
             return None
         try:
-            return dumps(request.body)
+            return MaskedBytes(dumps(request.body))
         except (TypeError, ValueError, RecursionError):
             error = explain_unsendable(self.request)
         raise error
@@ -169,9 +193,35 @@ class Call:
         if key is None:
             return None
         if callable(key):
-            key = await key()
-        self.revealed = check_key(key.reveal() if isinstance(key, Secret) else key, self.target.provider)
+            text = await self._asked(key)
+        else:
+            text = MaskedValue(key.reveal() if isinstance(key, Secret) else key)
+        self.revealed = check_key(text, self.target.provider)
         return self.revealed
+
+    async def _asked(self, ask: Callable[[], Awaitable[str]]) -> object:
+        """What the caller's function says the key is; it is part of the call, so the call's time bounds it.
+
+        Raises:
+            APITimeoutError: it took too long.
+            ConfigurationError: it failed, or is no async function.
+        """
+        clock = asyncio.timeout(self.time_left())
+        try:
+            async with clock:
+                key = cast("object", await ask())
+                return MaskedValue(key) if isinstance(key, str) else key
+        except CompletionError:
+            raise
+        except Exception as fault:  # noqa: BLE001 (somebody else's code may fail in any way)
+            reason = type(fault).__name__
+        if clock.expired():
+            raise APITimeoutError("the total timeout ran out while the key was asked for", phase="total")
+        raise ConfigurationError(
+            f"the function that gives the key for {self.target.provider} failed with {reason}; it must be async and "
+            "return text",
+            provider=self.target.provider,
+        )
 
     def _is_token(self) -> bool:
         return isinstance(self.key, BearerToken) or (callable(self.key) and self.auth.functions_give_tokens)
@@ -216,7 +266,7 @@ class Call:
             error,
             tried=tried,
             max_retries=self.max_retries,
-            time_left=self._time_left(),
+            time_left=self.time_left(),
             random=random.random,
         )
         if delay is None:
@@ -231,7 +281,8 @@ class Call:
         )
         await self.pool.pause(delay)
 
-    def _time_left(self) -> float | None:
+    def time_left(self) -> float | None:
+        """Seconds until the total runs out; None if it never does."""
         total = self.timeout.total
         return None if total is None else self.started + total - asyncio.get_running_loop().time()
 

@@ -49,7 +49,8 @@ class Source:
 
     def __init__(self, call: Call) -> None:
         self._call = call
-        self._request: tuple[HttpRequest, bytes | None] | None = None
+        # Whatever can be said against the request is said now, and not when it is sent.
+        self._request: tuple[HttpRequest, bytes | None] | None = call.encoded_now()
         self._exchange: Exchange | None = None
         self._framing = SSEFraming()
         self._decoder: Decoder | None = None
@@ -136,9 +137,10 @@ class Source:
                         return chunks
                     continue
             if isinstance(error, StreamInterruptedError):
-                # Whatever made it short, the provider had begun to work; but nobody has seen anything of it yet.
-                error.maybe_billed = True
+                # Nobody has seen anything of it yet, so it can be asked for again.
                 error.retryable = not self._delivered
+            if self._delivered or isinstance(error, (StreamInterruptedError, APIResponseError)):
+                error.maybe_billed = True  # whatever went wrong then, the provider had begun to work
             if self._exchange is not None:
                 self._exchange.close()
             if self._delivered:

@@ -78,7 +78,7 @@ def find(model: str, provider: str | None, rows: Mapping[str, Provider]) -> tupl
     if slash:
         text = _unknown(name, rows)
     else:
-        text = f"{_short(model)!r} names no provider; write provider/model, such as openai/gpt-4o, or pass provider="
+        text = f"{_short(model)} names no provider; write provider/model, such as openai/gpt-4o, or pass provider="
     raise InvalidRequestError(f"model: {text}", param="model")
 
 
@@ -89,8 +89,10 @@ def _named(model: str) -> str:
 
 
 def _short(text: str) -> str:
-    """What a caller gave for a name may be anything, a prompt too."""
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    """What a caller gave for a name may be anything, a prompt too: that is not repeated."""
+    if " " in text:
+        return "a text with spaces"
+    return repr(text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…")
 
 
 _LONGEST = 40
@@ -101,7 +103,7 @@ def _unknown(name: str, rows: Mapping[str, Provider]) -> str:
 
     close = difflib.get_close_matches(name[:_LONGEST].lower(), rows, 3)
     hint = f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(sorted(rows))}"
-    return f"unknown provider {_short(name)!r}; {hint}"
+    return f"unknown provider {_short(name)}; {hint}"
 
 
 def supported_params(model: str, provider: str | None = None, providers: Iterable[Provider] = ()) -> dict[str, Cell]:
@@ -126,6 +128,10 @@ def gate(request: ChatRequest, table: Table, report: Report) -> ChatRequest:
         UnsupportedParameterError: under the policy "raise"; `.param` names the parameter.
     """
     dropped: dict[str, None] = {}
+    for name, company in _ALONE.items():
+        value = getattr(request, name)
+        if value is not None and getattr(request, company) is None and value in NEUTRAL[name]:
+            dropped[name] = None  # it asks for nothing, and providers refuse it without its company
     for name, cell in table.items():
         value = getattr(request, name, None)
         if value is None:
@@ -138,6 +144,13 @@ def gate(request: ChatRequest, table: Table, report: Report) -> ChatRequest:
             report.unsupported(name, f"{problem} ({cell.note})" if cell.note else problem)
             dropped[name] = None
     return attrs.evolve(request, **cast("dict[str, Any]", dropped)) if dropped else request
+
+
+_ALONE: Mapping[str, str] = {
+    "tool_choice": "tools",
+    "function_call": "functions",
+}
+"""Parameter → the one without which it means nothing."""
 
 
 def _out_of_range(value: Any, cell: Cell) -> str | None:

@@ -253,7 +253,7 @@ class ChatCompletion(Record):
     system_fingerprint: str | None = None
     extra: JsonObject = extra_field()
     raw: Any = hidden(default=None, repr=False, kw_only=True)
-    """The provider's own JSON; None for a reply put together from a stream or several branches."""
+    """The provider's own JSON; of a reply made of several requests the list of theirs, of a stream None."""
     _info: ReplyInfo | None = hidden(default=None, repr=False, kw_only=True)
 
     @property

@@ -7,12 +7,13 @@ tomorrow's providers will have them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from ..convert import dumps
 from ..errors import InvalidRequestError
-from ..options import CallOptions
+from ..options import CallOptions, Secret
 from ..records import PARAM_NAMES, ChatRequest, FunctionDefinition, FunctionTool, Tool
 from .messages import read_messages
 from .options import call_options, extra_body, timeout
@@ -24,12 +25,19 @@ MAX_MODEL = 512
 OPTION_NAMES = frozenset(CallOptions.__annotations__)
 
 
+_LIKE_A_MODEL = re.compile(r"[A-Za-z0-9._:@]+[/-][A-Za-z0-9._:@/-]+", re.ASCII)
+
+
 def split_keywords(keywords: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Keywords of `create` as (wire parameters, call options); values of None are left out.
 
     Raises:
         TypeError: an unknown keyword, naming the closest known one.
     """
+    key = keywords.get("api_key")
+    if isinstance(key, str) and isinstance(keywords, dict):
+        # In place: the caller's frame holds this dict, and it is in the traceback of whatever goes wrong.
+        keywords["api_key"] = Secret(key)
     params: dict[str, Any] = {}
     options: dict[str, Any] = {}
     for name, value in keywords.items():
@@ -48,6 +56,8 @@ def unknown_keyword(name: str) -> str:
     """What to say about a keyword nobody knows."""
     import difflib  # noqa: PLC0415 (only for an error; it costs an import 1 ms)
 
+    if name == "stream":
+        return "'stream' goes to create and send only: stream() always streams, attempt() never does"
     close = difflib.get_close_matches(name, [*PARAM_CHECKS, *OPTION_NAMES, "stream", "model", "messages"], 1)
     hint = f"did you mean {close[0]!r}?" if close else "a field only the provider has goes into extra_body={...}"
     return f"unknown keyword {name!r}; {hint}"
@@ -60,10 +70,10 @@ def chat_request(model: object, messages: object, params: Mapping[str, Any], *, 
         InvalidRequestError: `.param` names the parameter and the place in it.
         TypeError: model and messages are swapped.
     """
-    if isinstance(model, (list, tuple)) and isinstance(messages, str):
+    if _are_swapped(model, messages):
         raise TypeError("model comes first: create(model, messages), here the two are swapped")
     checked = {name: PARAM_CHECKS[name](value, name) for name, value in params.items()}
-    request = ChatRequest(_model(cast("object", model)), read_messages(messages), **checked)
+    request = ChatRequest(_model(model), read_messages(messages), **checked)
     _check_together(request, stream)
     return request
 
@@ -82,6 +92,15 @@ def ready_request(request: object, *, stream: bool) -> ChatRequest:
     if request.extra_body is not None:
         checked.extra_body = extra_body(request.extra_body, "extra_body")
     return checked
+
+
+def _are_swapped(model: object, messages: object) -> bool:
+    """A list is no model; nor is a text with spaces, where the other one reads like a model."""
+    if not isinstance(messages, str):
+        return False
+    return isinstance(model, (list, tuple)) or (
+        isinstance(model, str) and " " in model.strip() and _LIKE_A_MODEL.fullmatch(messages) is not None
+    )
 
 
 def _model(value: object) -> str:

@@ -87,9 +87,7 @@ BARE: list[tuple[int, Any, type[errors.APIError], str]] = [
 
 
 @pytest.mark.parametrize(("status", "body", "cls", "message"), BARE)
-def test_bodies_that_are_no_error_of_anthropic(
-    status: int, body: Any, cls: type[errors.APIError], message: str
-):
+def test_bodies_that_are_no_error_of_anthropic(status: int, body: Any, cls: type[errors.APIError], message: str):
     """The page of a proxy would make a foreign exception escape."""
     error = fault(status, body, **{"request-id": "req_1"})
     assert type(error) is cls

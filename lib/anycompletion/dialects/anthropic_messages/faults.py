@@ -104,7 +104,8 @@ def _class(by_type: type[APIStatusError] | None, status: int, message: str) -> t
         return by_status
     if by_type is BadRequestError:
         folded = message.lower()
-        return next((cls for part, cls in _TEXTS if part in folded), by_type)
+        # This type is all that Anthropic says of many a refusal; the status may be closer.
+        return next((cls for part, cls in _TEXTS if part in folded), by_status)
     # "api_error" under a 503 or 529 is what the status says: a kind of the same, but closer.
     return by_status if issubclass(by_status, by_type) else by_type
 
