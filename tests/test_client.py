@@ -738,3 +738,37 @@ async def test_an_error_in_a_stream_that_had_begun_may_have_been_billed() -> Non
                 await client.stream(model, "Hi.").get_final_completion()
             assert caught.value.maybe_billed
             assert caught.value.partial is not None
+
+
+@pytest.mark.parametrize("model", ["openai/gpt-4o", "anthropic/claude-haiku-4-5"])
+async def test_logger_fn_is_told_the_request_that_the_caller_made(model: str) -> None:
+    """A log would show a call for one answer where three were paid for."""
+    told: list[dict[str, Any]] = []
+    async with SimulatorServer() as sim, client_of(sim) as client:
+        await client.create(model, "Hi.", n=3, logger_fn=told.append)
+    assert told[0]["request"]["n"] == 3
+    assert len(told) == 2
+
+
+async def test_an_async_logger_fn_is_refused() -> None:
+    """It would never be awaited, and nothing would be logged."""
+
+    async def write(_: dict[str, Any]) -> None:
+        await asyncio.sleep(0)
+
+    async with SimulatorServer() as sim, client_of(sim) as client:
+        with pytest.raises(InvalidRequestError) as caught:
+            await client.create("openai/gpt-4o", "Hi.", logger_fn=write)
+        assert caught.value.param == "logger_fn"
+
+
+async def test_the_summed_usage_of_branches_comes_in_a_whole_chunk() -> None:
+    """A reader of OpenAI's format would meet a chunk without id and model."""
+    options: dict[str, Any] = {"stream_options": {"include_usage": True}}
+    async with SimulatorServer() as sim, AsyncCompletion(base_urls=sim.base_urls, api_keys=sim.api_keys) as client:
+        chunks = [chunk async for chunk in client.stream("openrouter/openai/gpt-4o-mini", "Hi.", n=2, **options)]
+    last = chunks[-1]
+    assert last.usage is not None
+    assert (last.choices, last.id, last.model) == ([], chunks[0].id or last.id, "openai/gpt-4o-mini")
+    assert last.id
+    assert last.created

@@ -366,7 +366,7 @@ class AsyncCompletion:
 
     async def _complete(self, request: ChatRequest, options: Mapping[str, Any]) -> ChatCompletion:
         calls, settings = self._calls(request, options, stream=False)
-        observe = _Observer(settings, calls[0])
+        observe = _Observer(settings, calls[0], request)
         observe.before()
         try:
             if len(calls) == 1:
@@ -384,7 +384,7 @@ class AsyncCompletion:
         sources: list[ChunkSource] = [Source(call) for call in calls]
         source = sources[0] if len(sources) == 1 else Merged(sources, self._core.keep)
         asked = bool((request.stream_options or {}).get("include_usage"))
-        observer = _Observer(settings, calls[0])
+        observer = _Observer(settings, calls[0], request)
         return CompletionStream(source, usage_asked=asked, observer=observer if observer.wanted else None)
 
     # --- from what the caller wrote to calls ---
@@ -508,7 +508,8 @@ def _key_and_url(lane: _Lane, settings: Mapping[str, Any], defaults: Mapping[str
 class _Observer:
     """Tells `logger_fn` once before a logical call and once after it; its own failure never breaks the call."""
 
-    def __init__(self, settings: Mapping[str, Any], call: Call) -> None:
+    def __init__(self, settings: Mapping[str, Any], call: Call, request: ChatRequest) -> None:
+        self._request = request
         self._tell: Callable[[dict[str, Any]], object] | None = settings.get("logger_fn")
         self._call = call
         self.wanted = self._tell is not None
@@ -523,9 +524,8 @@ class _Observer:
 
     def before(self) -> None:
         """Before the request."""
-        self._say(
-            lambda: {"event": "request", "stream": self._call.target.stream, "request": self._call.request.to_dict()}
-        )
+        stream = self._call.target.stream
+        self._say(lambda: {"event": "request", "stream": stream, "request": self._request.to_dict()})
 
     def after(self, completion: ChatCompletion) -> None:
         """After the reply."""

@@ -97,7 +97,20 @@ async def gather(runs: Sequence[Callable[[], Awaitable[ChatCompletion]]]) -> Cha
 class Merged:
     """Several streamed calls as one source of chunks; branch k's chunks are choice k."""
 
-    __slots__ = ("_id", "_keep", "_loop", "_open_branches", "_queue", "_room", "_sources", "_tasks", "_usages", "info")
+    __slots__ = (
+        "_created",
+        "_id",
+        "_keep",
+        "_loop",
+        "_model",
+        "_open_branches",
+        "_queue",
+        "_room",
+        "_sources",
+        "_tasks",
+        "_usages",
+        "info",
+    )
 
     def __init__(self, sources: Sequence[ChunkSource], keep: Keep) -> None:
         self._sources = sources
@@ -108,7 +121,8 @@ class Merged:
         self._tasks: list[asyncio.Task[None]] = []
         self._usages: list[Usage | None] = [None] * len(sources)
         self._open_branches = len(sources)
-        self._id = ""
+        self._id = self._model = ""
+        self._created = 0
         """The first branch's, and so the whole reply's; empty until that branch speaks."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self.info = merged_info([source.info for source in sources])
@@ -163,12 +177,14 @@ class Merged:
         self._refresh_info()
         usage = total_usage(self._usages)
         self._usages = [None]
-        return None if usage is None else (ChatCompletionChunk(self._id, usage=usage),)
+        return None if usage is None else (ChatCompletionChunk(self._id, [], self._created, self._model, usage=usage),)
 
     def _renumbered(self, chunk: ChatCompletionChunk, index: int) -> bool:
         """Makes `chunk` one of choice `index`; a chunk that only told the branch's usage is not handed out."""
         if index == 0:
             self._id = self._id or chunk.id
+            self._model = self._model or chunk.model
+            self._created = self._created or chunk.created
         chunk.id = self._id
         for choice in chunk.choices:
             choice.index = index

@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 import struct
+from abc import ABC, abstractmethod
 from typing import Any, Self
 
 from aiohttp import web
@@ -22,7 +23,7 @@ _RESET = struct.pack("ii", 1, 0)
 """SO_LINGER with no time to linger: closing sends a reset."""
 
 
-class LoopbackServer:
+class LoopbackServer(ABC):
     """What the servers of this package share: their life and the log of requests."""
 
     def __init__(self, *, host: str, port: int) -> None:
@@ -89,13 +90,13 @@ class LoopbackServer:
     async def __aexit__(self, *exc_info: object) -> None:
         await self.aclose()
 
+    @abstractmethod
     async def _respond(self, request: web.Request, record: RecordedRequest) -> web.StreamResponse:
         """Answers one request; what subclasses are for."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _provider_of(self, path: str) -> str:
         """The provider that a path belongs to; empty for none."""
-        raise NotImplementedError
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         record = await self._record(request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Mapping
 from typing import Any, cast
@@ -105,6 +106,8 @@ def _policy(value: Any, param: str) -> OnUnsupported:
 def _observer(value: Any, param: str) -> Any:
     if not callable(value):
         refuse(param, f"expected a function, found {kind_of(value)}")
+    if inspect.iscoroutinefunction(value):
+        refuse(param, "is async, and nobody would await it")
     return value
 
 
