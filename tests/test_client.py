@@ -772,3 +772,24 @@ async def test_the_summed_usage_of_branches_comes_in_a_whole_chunk() -> None:
     assert (last.choices, last.id, last.model) == ([], chunks[0].id or last.id, "openai/gpt-4o-mini")
     assert last.id
     assert last.created
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("status", "sent"), [(500, 1), (503, 2), (429, 2)])
+async def test_a_prediction_is_not_created_twice(status: int, sent: int, stream: bool) -> None:
+    """A prediction whose creation failed half-way goes on by itself, and would be paid for twice."""
+    fault = Fault.status(status, retry_after=0.01, times=1)
+    async with (
+        SimulatorServer(faults=fault) as sim,
+        AsyncCompletion(base_urls=sim.base_urls, api_keys=sim.api_keys) as client,
+    ):
+        result: CompletionError | None = None
+        try:
+            reply = await client.create("replicate/meta/meta-llama-3-8b-instruct", "Hi.", stream=stream)
+            if isinstance(reply, CompletionStream):
+                await reply.get_final_completion()
+        except CompletionError as error:
+            result = error
+    created = [request for request in sim.requests if request.path.endswith("/predictions")]
+    assert len(created) == sent
+    assert (result is None) == (sent == 2)

@@ -431,6 +431,7 @@ class AsyncCompletion:
             extra_headers=_extra_headers(settings, row, report),
             query=settings.get("extra_query"),
             request_id_header=row.request_id_header,
+            repeatable=row.repeatable,
             timeout=settings["timeout"],
             max_retries=settings["max_retries"],
             known=lane.known,

@@ -26,6 +26,10 @@ _NEVER = frozenset((501, 505))
 """Statuses of a server that will never do what was asked."""
 
 
+_NOT_BEGUN = frozenset((429, 503))
+"""Statuses by which a server says that it did not take the request."""
+
+
 @attrs.frozen
 class Backoff:
     """Exponential back-off with jitter below it, and jitter above a provider's hint."""
@@ -80,6 +84,13 @@ def worth_retrying(error: APIError) -> bool:
         if said in ("true", "false"):
             return said == "true"
     return error.retryable
+
+
+def may_have_begun(error: APIError) -> bool:
+    """Whether the provider may have started the work although it answered with `error`, or not at all."""
+    if isinstance(error, APIStatusError):
+        return error.status_code not in _NOT_BEGUN
+    return error.maybe_billed
 
 
 def next_delay(

@@ -27,7 +27,7 @@ from ..errors import (
 from ..lenient import NotJSONError
 from ..options import BearerToken, Secret, Timeout
 from ..records import ChatCompletion, ChatRequest, ReplyInfo
-from ..retry import next_delay, wait_hint
+from ..retry import may_have_begun, next_delay, wait_hint
 from ..transport import MAX_ERROR_BODY, MAX_JSON, Clocks, Exchange, Pool
 from ..validate import explain_unsendable
 from ..wire import Follow, Headers, HttpRequest, HttpResponse, MaskedBytes, Need, Target
@@ -68,6 +68,8 @@ class Call:
     """The caller's own; they win over all others."""
     query: Mapping[str, str] | None
     request_id_header: str
+    repeatable: bool
+    """Whether a request that may have been received can be sent again."""
     timeout: Timeout
     max_retries: int
     known: Known = attrs.field(repr=False)
@@ -249,7 +251,7 @@ class Call:
 
     # --- attempts ---
 
-    async def retried(self, attempt: Callable[[], Awaitable[T]]) -> T:
+    async def retried(self, attempt: Callable[[], Awaitable[T]], *, creating: bool = False) -> T:
         """Runs `attempt` until it succeeds or its error is final."""
         tried = 0
         while True:
@@ -258,10 +260,12 @@ class Call:
                 return await attempt()
             except APIError as fault:
                 error = fault
-            await self.again_or_raise(error, tried)
+            await self.again_or_raise(error, tried, creating=creating)
 
-    async def again_or_raise(self, error: APIError, tried: int) -> None:
+    async def again_or_raise(self, error: APIError, tried: int, *, creating: bool = False) -> None:
         """Waits before the next attempt, or raises `error`, stamped."""
+        if creating and not self.repeatable and may_have_begun(error):
+            raise self.stamped(error)
         delay = next_delay(
             error,
             tried=tried,
@@ -315,7 +319,7 @@ class Call:
         """
         self.start()
         request, body = await self.encoded()
-        result = await self.retried(lambda: self._answer(request, body))
+        result = await self.retried(lambda: self._answer(request, body), creating=True)
         while isinstance(result, Follow):
             result = await self.follow(result)
         self.info.elapsed = self.elapsed()

@@ -110,7 +110,7 @@ class Source:
                 error = fault
             else:
                 break
-            await call.again_or_raise(error, self._tried)
+            await call.again_or_raise(error, self._tried, creating=True)
         self._framing = SSEFraming()
         self._decoder = call.dialect.decoder(call.request, call.target)
 
@@ -157,7 +157,7 @@ class Source:
             await self._unless_closed(self._open_again(error))
 
     async def _open_again(self, error: APIError) -> None:
-        await self._call.again_or_raise(error, self._tried)
+        await self._call.again_or_raise(error, self._tried, creating=True)
         await self._open()
 
     async def _read(self) -> Sequence[ChatCompletionChunk]:

@@ -111,6 +111,8 @@ class Provider:
     """The provider's page on this API."""
     unverified: str = attrs.field(default="", kw_only=True)
     """What of this row could not be confirmed from recorded traffic or the provider's documentation."""
+    repeatable: bool = attrs.field(default=True, kw_only=True)
+    """False where a request starts work that goes on unheard: it is only sent again when that cannot have begun."""
     allow_http: bool = attrs.field(default=False, kw_only=True)
     """Allows plain http to hosts that are not loopback."""
 

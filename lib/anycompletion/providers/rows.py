@@ -78,6 +78,7 @@ ROWS: tuple[Provider, ...] = (
         "replicate_predictions",
         key_env=("REPLICATE_API_TOKEN", "REPLICATE_API_KEY"),
         base_url_env=("REPLICATE_BASE_URL",),
+        repeatable=False,
         docs="https://replicate.com/docs/reference/http",
     ),
     # --- OpenAI's format on other hosts ---
