@@ -793,3 +793,18 @@ async def test_a_prediction_is_not_created_twice(status: int, sent: int, stream:
     created = [request for request in sim.requests if request.path.endswith("/predictions")]
     assert len(created) == sent
     assert (result is None) == (sent == 2)
+
+
+@pytest.mark.parametrize("key", ["sk-refused", "sk with-a-space"])
+async def test_a_wrong_key_names_where_it_is_from_and_where_it_was_looked_for(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody could tell which of several variables holds the key that a provider refuses."""
+    monkeypatch.delenv("CO_API_KEY", raising=False)
+    monkeypatch.setenv("COHERE_API_KEY", key)
+    async with SimulatorServer() as sim, AsyncCompletion(base_urls=sim.base_urls) as client:
+        result = await client.attempt("cohere/command-a-03-2025", "Hi.")
+        assert "the key is from COHERE_API_KEY; looked for in CO_API_KEY, COHERE_API_KEY" in str(result.error)
+        assert key not in str(result.error)
+        given = await client.attempt("cohere/command-a-03-2025", "Hi.", api_key="sk-given")
+        assert "COHERE_API_KEY" not in str(given.error)

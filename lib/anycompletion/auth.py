@@ -43,7 +43,7 @@ def header_key(name: str, *, functions_give_tokens: bool = False) -> Auth:
     return Auth(name, "", functions_give_tokens=functions_give_tokens)
 
 
-def check_key(key: object, provider: str) -> str:
+def check_key(key: object, provider: str, source: str = "") -> str:
     """The key without outer white space (files end in newlines), if it can stand in a header.
 
     Raises:
@@ -64,7 +64,8 @@ def check_key(key: object, provider: str) -> str:
     elif not _VISIBLE.fullmatch(text):
         problem = f"has {len(text)} characters, one of which is white space, a control character or not ASCII"
     if problem is not None:
-        raise ConfigurationError(f"the API key for {provider} {problem}", provider=provider)
+        origin = f" ({source})" if source else ""
+        raise ConfigurationError(f"the API key for {provider}{origin} {problem}", provider=provider)
     return text
 
 

@@ -43,6 +43,7 @@ class _Lane:
     base_url: str
     api_version: str | None
     key: KeySource = attrs.field(repr=False)
+    key_source: str
     pool: Pool
     headers: Mapping[str, str] = attrs.field(repr=False)
     table: Mapping[str, Cell] = attrs.field(repr=False)
@@ -108,6 +109,7 @@ class _Core:
             url and check_base_url(url, allow_http=row.allow_http, param=f"base_urls[{row.name!r}]"),
             row.api_version or _first_env(row.api_version_env),
             self._key(row),
+            "" if row.name in self.config["api_keys"] else _key_source(row),
             Pool(session=self.config["session"], proxy=self.config["proxy"], ssl_context=self.config["ssl_context"]),
             headers,
             {name: cell for name, cell in row.table.items() if cell != _PLAIN},
@@ -158,6 +160,13 @@ _FAREWELL = 1.0
 
 _PLAIN = Cell("native")
 _USER_AGENT = "anycompletion"
+
+
+def _key_source(row: Provider) -> str:
+    """Where a row's key was found, and where else it was looked for, in order."""
+    names = (*row.token_env, *row.key_env)
+    found = next((name for name in names if os.environ.get(name)), None)
+    return f"the key is from {found}; looked for in {', '.join(names)}" if found else ""
 
 
 def _first_env(names: Iterable[str]) -> str | None:
@@ -427,6 +436,7 @@ class AsyncCompletion:
             pool=lane.pool,
             auth=row.auth,
             key=key,
+            key_source=lane.key_source if key is lane.key else "",
             headers=lane.headers,
             extra_headers=_extra_headers(settings, row, report),
             query=settings.get("extra_query"),

@@ -63,6 +63,8 @@ class Call:
     pool: Pool
     auth: Auth
     key: KeySource = attrs.field(repr=False)
+    key_source: str
+    """Where a key of the environment came from, for errors; "" for one that was given."""
     headers: Mapping[str, str] = attrs.field(repr=False)
     extra_headers: Mapping[str, str] = attrs.field(repr=False)
     """The caller's own; they win over all others."""
@@ -198,7 +200,7 @@ class Call:
             text = await self._asked(key)
         else:
             text = MaskedValue(key.reveal() if isinstance(key, Secret) else key)
-        self.revealed = check_key(text, self.target.provider)
+        self.revealed = check_key(text, self.target.provider, self.key_source)
         return self.revealed
 
     async def _asked(self, ask: Callable[[], Awaitable[str]]) -> object:
@@ -306,6 +308,9 @@ class Call:
             error.message = error.message.replace(self.revealed, "***")
             error.args = (error.message,)
             error.body = None if error.body is None else error.body.replace(self.revealed, "***")
+        if isinstance(error, AuthenticationError) and self.key_source:
+            error.message = f"{error.message} ({self.key_source})"
+            error.args = (error.message,)
         return error
 
     # --- a whole reply ---
