@@ -85,7 +85,7 @@ async def gather(runs: Sequence[Callable[[], Awaitable[ChatCompletion]]]) -> Cha
         async with asyncio.TaskGroup() as group:
             for index in range(len(runs)):
                 group.create_task(branch(index))
-    except BaseExceptionGroup as faults:
+    except BaseExceptionGroup as faults:  # what a task group raises; callers get the first fault itself
         fault = faults.exceptions[0]
     else:
         return merged([done[index] for index in range(len(runs))])
@@ -139,9 +139,9 @@ class Merged:
             async with asyncio.TaskGroup() as group:
                 for source in self._sources:
                     group.create_task(source.open())
-        except BaseExceptionGroup as faults:
+        except BaseExceptionGroup as faults:  # as above
             fault = faults.exceptions[0]
-        except BaseException:
+        except BaseException:  # cancelled while opening: the branches that are open belong to nobody
             self.close()
             raise
         if fault is not None:

@@ -164,7 +164,7 @@ class CompletionStream:
         except CompletionError as error:
             self._fail(error)
             raise
-        except BaseException:
+        except BaseException:  # cancelled while opening: what may have been sent belongs to nobody
             self.close()
             raise
         self._opened = True
@@ -188,8 +188,8 @@ class CompletionStream:
             if self._error is None:
                 self._fail(error)
             raise
-        except BaseException:
-            self.close()  # a cancelled read leaves an answer that belongs to nobody
+        except BaseException:  # a cancelled read leaves an answer that belongs to nobody
+            self.close()
             raise
         finally:
             self._reading = False

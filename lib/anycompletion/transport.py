@@ -406,7 +406,7 @@ class Pool:
         self._waits.add(watch)
         try:
             return await self._send(session, method, url, headers, body, watch, task)
-        except BaseException:
+        except BaseException:  # whatever ended the wait, cancellation too, its timer must not outlive it
             watch.stop()
             raise
         finally:

@@ -66,7 +66,7 @@ class LoopbackServer(ABC):
             await self._runner.setup()
             site = web.TCPSite(self._runner, "127.0.0.1", self._port, backlog=1024)
             await site.start()
-        except BaseException:
+        except BaseException:  # whatever stopped the start, nothing half open stays behind
             await self.aclose()
             raise
         port = self._runner.addresses[0][1]

@@ -166,7 +166,7 @@ def _record_hook(converter: Converter, cls: type[Any]) -> Callable[[object, Any]
     """Known keys go to fields, unknown ones and explicit nulls to `extra`, so that the wire shows what was written."""
     fields = {a.name: a for a in attrs.fields(cls) if a.name != "extra" and not a.metadata.get("hidden")}
     left = {a.name: override(omit=True) for a in attrs.fields(cls) if a.name not in fields}
-    structure = make_dict_structure_fn(cls, converter, **left)  # type: ignore[arg-type]
+    structure = make_dict_structure_fn(cls, converter, **left)  # type: ignore[arg-type]  # mypy takes the overrides for other keywords
 
     def hook(value: object, _: Any) -> Any:
         data = _members(value, cls)
