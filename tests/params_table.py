@@ -106,7 +106,7 @@ BIAS = [
 
 LENGTH = [
     everywhere({"n": None}, UNSENT),
-    Row({"n": 1}, GIVEN, *[UNSENT] * 4),
+    Row({"n": 1}, GIVEN, GIVEN, *[UNSENT] * 3),
     Row({"n": 3}, GIVEN, *[Branches(3)] * 4),
     Row({"n": 128}, GIVEN, None, None, None, None),
     Row({"n": 129}, REFUSED, None, None, None, None),
@@ -251,7 +251,8 @@ FUNCTIONS = [
         REFUSED,
         denied=("openai", "azure", "openrouter"),
     ),
-    *wrong("function_call", "required", 5, {"name": "add"}, {}),
+    everywhere({"function_call": "required"}, REFUSED),
+    *wrong("function_call", 5, {"name": "add"}, {}),
     *wrong("functions", "add", {"name": "add"}),
     everywhere({"functions": [5]}, Invalid("functions[0]")),
     everywhere({"functions": [{"name": "two words"}]}, Invalid("functions[0].name")),
@@ -365,7 +366,19 @@ CHOICES = [
     ),
     everywhere({"tool_choice": "auto"}, UNSENT),
     Row({"tool_choice": "none"}, GIVEN, GIVEN, UNSENT, UNSENT, REFUSED, denied=("openai", "azure", "openrouter")),
-    *wrong("tool_choice", "maybe", 5, NAMED_ADD),
+    everywhere({"tool_choice": "maybe"}, REFUSED),
+    # Some servers' own word, which is nobody else's.
+    everywhere({"tool_choice": "any"}, REFUSED),
+    # Some servers' own form: a function is the only thing it can mean.
+    Row(
+        {"tools": [ADD_TOOL, NOW_TOOL], "tool_choice": {"function": {"name": "add"}}},
+        GIVEN,
+        GIVEN,
+        {"tools": [ADD_NATIVE, NOW_NATIVE], "tool_choice": {"type": "tool", "name": "add"}},
+        {"tools": [ADD_TOOL], "tool_choice": "REQUIRED"},
+        NO_TOOLS,
+    ),
+    *wrong("tool_choice", 5, NAMED_ADD),
     everywhere({"tool_choice": {}}, Invalid("tool_choice.type")),
     everywhere({"tool_choice": {"type": "function"}}, INVALID),
     neutral({"parallel_tool_calls": True}),
@@ -636,6 +649,7 @@ REST = [
         },
         GIVEN,
         {
+            "n": 1,
             "presence_penalty": 0,
             "frequency_penalty": 0,
             "logit_bias": {},

@@ -1,5 +1,6 @@
 """The address book row by row: addresses, keys, quirks and cells hold together, and a real call goes as a row says."""
 
+import contextlib
 import os
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 import attrs
 import pytest
 
-from anycompletion import AsyncCompletion, ConfigurationError, Provider
+from anycompletion import AsyncCompletion, BadRequestError, ConfigurationError, InvalidRequestError, Provider
 from anycompletion.auth import BEARER
 from anycompletion.dialects.openai_chat.request import url
 from anycompletion.providers import DIALECTS, PROVIDERS, find, supported_params
@@ -308,7 +309,7 @@ async def test_functions_and_developers_are_said_as_the_row_declares(row: Provid
     assert sim.requests[0].body == {
         "model": "some-model",
         "messages": [
-            {"role": "developer" if row.quirks.developer_role else "system", "content": "Be brief."},
+            {"role": "system" if row.quirks.developer_role is False else "developer", "content": "Be brief."},
             {"role": "user", "content": "The weather in Paris?"},
         ],
         **(as_tools if row.table["functions"].support == "mapped" else as_functions),
@@ -420,3 +421,63 @@ def test_the_address_is_one_that_was_recorded(row: Provider) -> None:
         pytest.skip("nothing was recorded of this provider")
     seen = any(each.startswith(address(row)) for each in urls)
     assert seen is (row.name not in RECORDED_ELSEWHERE), RECORDED_ELSEWHERE.get(row.name)
+
+
+# --- what single servers take, and no other -----------------------------------------------------------------------
+
+CALLED = {"role": "assistant", "tool_calls": [{"type": "function", "function": {"name": "f", "arguments": "{}"}}]}
+TOLD = {"role": "tool", "content": "5"}
+UNNAMED = {"type": "json_schema", "json_schema": {"schema": {"type": "object"}}}
+TWICE = {"role": "assistant", "content": "5", "reasoning": "hm", "reasoning_content": "hm"}
+
+OWN_FORMS: list[tuple[str, str, dict[str, Any]]] = [
+    ("messages[1].tool_calls[0].id", "zai", {"messages": ["Hi.", CALLED]}),
+    ("messages[1].tool_call_id", "writer", {"messages": ["Hi.", TOLD]}),
+    ("response_format.json_schema.name", "perplexity", {"response_format": UNNAMED}),
+    ("tool_choice", "mistral", {"tools": [{"type": "function", "function": FUNCTION}], "tool_choice": "any"}),
+]
+"""What OpenAI's form lacks, or does not know → a server that takes it → what is said."""
+
+
+@pytest.mark.parametrize(("param", "name", "said"), OWN_FORMS, ids=[param for param, _, _ in OWN_FORMS])
+async def test_a_servers_own_form_goes_to_that_server_only(
+    param: str, name: str, said: dict[str, Any], sim: SimulatorServer
+) -> None:
+    """A recorded request could not be made, or another server would be sent what it answers 400 to."""
+    messages = [{"role": "user", "content": m} if isinstance(m, str) else m for m in said.get("messages", ["Hi."])]
+    params = {key: value for key, value in said.items() if key != "messages"}
+    async with simulated(PROVIDERS[name], sim) as client:
+        # The simulator is OpenAI's, and answers as strictly.
+        with contextlib.suppress(BadRequestError):
+            await client.create(f"{name}/some-model", messages, **params)
+    assert sim.requests[0].body == {"model": "some-model", "messages": messages, **params}
+    async with simulated(PROVIDERS["openai"], sim) as client:
+        with pytest.raises(InvalidRequestError) as caught:
+            await client.create("openai/some-model", messages, **params)
+    assert caught.value.param == param
+    assert len(sim.requests) == 1
+
+
+async def test_one_answer_is_asked_for_where_that_is_known(sim: SimulatorServer) -> None:
+    """What the caller wrote would not be sent to a server that knows it."""
+    async with simulated(PROVIDERS["groq"], sim) as client:
+        await client.create("groq/some-model", "Hi.", n=1)
+        await client.create("groq/some-model", "Hi.", n=2)
+    assert [request.body.get("n") for request in sim.requests] == [1, None, None]
+
+
+async def test_a_role_that_models_may_overlook_is_warned_of(sim: SimulatorServer) -> None:
+    """Instructions could be lost without a word: the server leaves it to the model what becomes of the role."""
+    messages = [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "Hi."}]
+    async with simulated(PROVIDERS["ollama"], sim) as client:
+        reply = await client.create("ollama/some-model", messages)
+    assert sim.requests[0].body["messages"] == messages
+    assert reply.info.warnings == ["messages[0].role: some of ollama's models overlook the role developer"]
+
+
+async def test_reasoning_in_the_servers_own_member_stays_as_it_is(sim: SimulatorServer) -> None:
+    """One of two members the caller wrote would replace the other."""
+    messages = [{"role": "user", "content": "Hi."}, TWICE]
+    async with simulated(PROVIDERS["ollama"], sim) as client:
+        await client.create("ollama/some-model", messages)
+    assert sim.requests[0].body["messages"] == messages

@@ -10,7 +10,7 @@ import ssl
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast, overload
 from urllib.parse import urlsplit
 
 import attrs
@@ -22,10 +22,10 @@ from .errors import ClientClosedError, CompletionError, ConfigurationError
 from .fanout import Merged, gather
 from .options import BearerToken, CallOptions, Cell, CreateParams, Key, OnUnsupported, Secret, Timeout
 from .providers import DIALECTS, Provider, check_base_url, directory, find_anywhere, gate, known_providers, origin
-from .records import ChatCompletion, ChatRequest, Messages, ReplyInfo, Result
+from .records import ChatCompletion, ChatRequest, Message, Messages, ReplyInfo, Result
 from .stream import ChunkSource, CompletionStream
 from .transport import Pool
-from .validate import call_options, chat_request, ready_request, split_keywords
+from .validate import call_options, chat_request, ready_request, require_ids, split_keywords
 from .validate import timeout as read_timeout
 from .validate.values import check_string
 from .wire import Report, Target
@@ -406,6 +406,8 @@ class AsyncCompletion:
         settings = {**self._options, **_options_of(options)} if options else self._options
         row, model = find_anywhere(request.model, settings.get("provider"), self._core.rows)
         lane = self._core.lane(row)
+        if not row.quirks.calls_without_ids:
+            require_ids(cast("list[Message]", request.messages))
         extra_body = settings.get("extra_body")
         if extra_body is not None:
             request = attrs.evolve(request, extra_body={**(request.extra_body or {}), **extra_body})
@@ -415,7 +417,8 @@ class AsyncCompletion:
         cell = lane.table.get("n")
         if cell is not None and cell.support == "fanned_out" and request.n is not None:
             branches = request.n
-            request = attrs.evolve(request, n=None)
+            if branches != 1 or not cell.takes_neutral:
+                request = attrs.evolve(request, n=None)
         key, base_url = _key_and_url(lane, settings, self._options)
         target = Target(
             provider=row.name,

@@ -185,11 +185,17 @@ class Cell:
     """Longest list the provider takes."""
     values: tuple[str, ...] | None = None
     """The only texts the provider takes."""
+    takes_neutral: bool = False
+    """True where a value that asks for nothing (`NEUTRAL`) is known all the same, and sent as it was written."""
     note: str = ""
     """For a mapped parameter the provider's own name; for a refused one why, and what to do instead."""
 
 
 NATIVE = Cell("native")
+
+TOOL_CHOICES = ("none", "auto", "required")
+FUNCTION_CALLS = ("none", "auto")
+"""OpenAI's words for whether to call; a dict names what to call."""
 
 
 def refused(note: str = "the provider has no such parameter") -> Cell:

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 import attrs
 
 from .errors import UnsupportedParameterError
-from .options import Cell, OnUnsupported
+from .options import FUNCTION_CALLS, Cell, OnUnsupported
 
 
 class Headers(Mapping[str, str]):
@@ -67,8 +67,13 @@ class Quirks:
     """The server has no functions: they are said as tools, and the answer is told in the form that was asked."""
     only_max_tokens: bool = False
     """The server knows `max_tokens` and not `max_completion_tokens`."""
-    developer_role: bool = True
-    """The server knows the role developer; where not, it is said as system."""
+    developer_role: bool | None = True
+    """The server knows the role developer; where not, it is said as system. None: that depends on the model, so the
+    role goes as it is and a warning says so."""
+    calls_without_ids: bool = False
+    """The server takes tool calls, and results of them, that have no id."""
+    schema_name: bool = True
+    """A JSON schema for the answer needs a name."""
     renames: Mapping[str, str] = attrs.field(factory=dict[str, str])
     """Parameters that have another name here."""
     stream_options: bool = True
@@ -85,7 +90,7 @@ class Quirks:
         cells: dict[str, Cell] = {}
         if self.functions_as_tools:
             cells["functions"] = Cell("mapped", note="tools")
-            cells["function_call"] = Cell("mapped", note="tool_choice")
+            cells["function_call"] = Cell("mapped", values=FUNCTION_CALLS, note="tool_choice")
         for name, wire_name in self.renames.items():
             cells[name] = Cell("mapped", note=wire_name)
         if not self.stream_options:

@@ -163,44 +163,5 @@ EXPLAINED: Mapping[str, Mapping[str, WireFact]] = {}
 
 # --- requests -----------------------------------------------------------------------------------------------------
 
-ASKS_FOR_NOTHING = {
-    "frequency_penalty": 0,
-    "presence_penalty": 0,
-    "logit_bias": {},
-    "logprobs": False,
-    "n": 1,
-    "parallel_tool_calls": True,
-    "store": False,
-    "tool_choice": "auto",
-}
-"""Parameter → the value that is its default everywhere."""
-
-BODIES_CHANGED: Mapping[str, set[str]] = {
-    "deepseek": {"n=1 left out"},
-    "groq": {"n=1 left out"},
-    "mistral": {"no stream_options", "tools have a type"},
-    "ollama": {"developer as system", "reasoning", "refused defaults left out"},
-    "openrouter": {"n=1 left out"},
-    "together": {"max_tokens"},
-}
-"""Provider → what of its recorded bodies is said otherwise to it, because its row declares so."""
-
 NEVER_AT_HOME = {"azure", "gpustack", "huggingface", "snowflake"}
 """Providers that were recorded at other addresses than the row's only: customers' own, or those of single servers."""
-
-OWN_FORMS: Mapping[str, str] = {
-    # {"function": {...}} without a type
-    "huggingface-chatcompletions-tool-choice-matrix-list-single-huggingface-502f5634": "tool_choice.type",
-    "huggingface-chatcompletions-tool-choice-matrix-none-with-output-huggingface-2d4e6822": "tool_choice.type",
-    # "any"
-    "mistral-chatcompletions-synchronous-streaming-chat-completions-with-tool-0918f44a": "tool_choice",
-    "mistral-chatcompletions-tool-choice-matrix-tools-plus-output-mistral-578f159c": "tool_choice",
-    # a schema without a name
-    "perplexity-chatcompletions-chat-with-params-perplexity-sonar-supports-json-aaf330d3": (
-        "response_format.json_schema.name"
-    ),
-    # calls and results of calls without an id
-    "writer-chat-writer-async-streaming-chat-tool-calls-legacy-a440c0c5": "messages[1].tool_calls[0].id",
-    "zai-chatcompletions-glm-4-5-air-tool-round-trip-2-f1e24d6b": "messages[2].tool_call_id",
-}
-"""Recording → the place in its body that is a form of the server's own, where OpenAI has another one."""

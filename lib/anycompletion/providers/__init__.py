@@ -137,7 +137,10 @@ def gate(request: ChatRequest, table: Table, report: Report) -> ChatRequest:
         if value is None:
             continue
         if cell.support == "refused":
-            if value not in NEUTRAL.get(name, ()):
+            asks_for_nothing = value in NEUTRAL.get(name, ())
+            if asks_for_nothing and cell.takes_neutral:
+                continue
+            if not asks_for_nothing:
                 report.unsupported(name, cell.note)
             dropped[name] = None
         elif problem := _out_of_range(value, cell):

@@ -11,7 +11,7 @@ OLLAMA_HOST do) is not read: the requests would go to a wrong address.
 from __future__ import annotations
 
 from ..auth import header_key
-from ..options import NATIVE, Cell, Table, refused
+from ..options import NATIVE, TOOL_CHOICES, Cell, Table, refused
 from ..wire import Quirks
 from .row import Provider
 
@@ -32,6 +32,7 @@ _COMPATIBLE: Table = {
     "thinking": refused("only reasoning_effort is known here; the provider's own switches go through extra_body"),
 }
 _OWN_N = Cell("native", minimum=1)
+_ONE = Cell("fanned_out", takes_neutral=True)
 _FOUR_STOPS = Cell("native", max_items=4)
 
 _NOT_RECORDED = "from documentation and SDKs, no recorded traffic"
@@ -109,6 +110,7 @@ ROWS: tuple[Provider, ...] = (
         quirks=Quirks(functions_as_tools=True, reasoning="reasoning", reasoning_details=True, include_usage=False),
         params={
             **_COMPATIBLE,
+            "n": _ONE,
             "stop": _FOUR_STOPS,
             "thinking": refused("OpenRouter's own is reasoning: use reasoning_effort or extra_body={'reasoning': ...}"),
             "audio": refused("OpenRouter's requests have no audio settings"),
@@ -126,6 +128,7 @@ ROWS: tuple[Provider, ...] = (
         quirks=Quirks(functions_as_tools=True, reasoning="reasoning", message_name=False),
         params={
             **_COMPATIBLE,
+            "n": _ONE,
             "temperature": Cell("native", minimum=0, maximum=2),
             "stop": _FOUR_STOPS,
             **dict.fromkeys(
@@ -156,6 +159,7 @@ ROWS: tuple[Provider, ...] = (
         params={
             **_COMPATIBLE,
             "n": _OWN_N,
+            "tool_choice": Cell("native", values=(*TOOL_CHOICES, "any")),
             "thinking": refused("Mistral's own are reasoning_effort and extra_body={'prompt_mode': 'reasoning'}"),
             **dict.fromkeys(
                 (
@@ -189,6 +193,7 @@ ROWS: tuple[Provider, ...] = (
         quirks=_THINKING_BACK,
         params={
             **_COMPATIBLE,
+            "n": _ONE,
             "temperature": Cell("native", minimum=0, maximum=2),
             "stop": Cell("native", max_items=16),
             "top_logprobs": Cell("native", minimum=0, maximum=20),
@@ -217,10 +222,11 @@ ROWS: tuple[Provider, ...] = (
         "https://api.together.ai/v1",
         key_env=("TOGETHER_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHERAI_API_KEY", "TOGETHER_AI_TOKEN"),
         base_url_env=("TOGETHER_AI_API_BASE",),
-        quirks=_MAX_TOKENS,
+        quirks=_TOOLS,
         params={**_COMPATIBLE, "n": _OWN_N},
         docs="https://docs.together.ai/docs/inference/openai-compatibility",
-        unverified=f"{_N_NOT_RECORDED}; logprobs is a number in its SDK; the role developer",
+        unverified=f"{_N_NOT_RECORDED}; max_completion_tokens, which its SDK does not have; logprobs is a number in its "
+        "SDK; the role developer",
     ),
     Provider(
         "fireworks",
@@ -248,7 +254,13 @@ ROWS: tuple[Provider, ...] = (
         "https://api.perplexity.ai",
         key_env=("PERPLEXITY_API_KEY", "PERPLEXITYAI_API_KEY"),
         base_url_env=("PERPLEXITY_BASE_URL", "PERPLEXITY_API_BASE"),
-        quirks=Quirks(functions_as_tools=True, developer_role=False, only_max_tokens=True, include_usage=False),
+        quirks=Quirks(
+            functions_as_tools=True,
+            developer_role=False,
+            only_max_tokens=True,
+            include_usage=False,
+            schema_name=False,
+        ),
         params={**_COMPATIBLE, "temperature": Cell("native", minimum=0, maximum=2)},
         docs="https://docs.perplexity.ai/docs/sonar/openai-compatibility",
         unverified="tools, stop, logprobs and n, which its SDK has and its documentation does not explain",
@@ -269,7 +281,13 @@ ROWS: tuple[Provider, ...] = (
         "https://api.z.ai/api/paas/v4",
         key_env=("ZAI_API_KEY",),
         base_url_env=("ZAI_BASE_URL", "ZAI_API_BASE"),
-        quirks=_THINKING_BACK,
+        quirks=Quirks(
+            functions_as_tools=True,
+            developer_role=False,
+            only_max_tokens=True,
+            reasoning="reasoning_content",
+            calls_without_ids=True,
+        ),
         params={**_COMPATIBLE, "thinking": NATIVE},
         docs="https://docs.z.ai/api-reference/llm/chat-completion",
         unverified="penalties, logprobs, logit_bias, how many stops, and tool_choice other than auto",
@@ -315,15 +333,14 @@ ROWS: tuple[Provider, ...] = (
         "http://localhost:11434/v1",
         key_env=("OLLAMA_API_KEY",),
         key_optional=True,
-        quirks=Quirks(functions_as_tools=True, developer_role=False, only_max_tokens=True, reasoning="reasoning"),
+        quirks=Quirks(functions_as_tools=True, developer_role=None, only_max_tokens=True, reasoning="reasoning"),
         params={
             **_COMPATIBLE,
-            **dict.fromkeys(
-                ("tool_choice", "parallel_tool_calls", "logit_bias"), refused("Ollama ignores it without a word")
-            ),
+            "tool_choice": Cell("refused", takes_neutral=True, note="Ollama ignores it without a word"),
+            **dict.fromkeys(("parallel_tool_calls", "logit_bias"), refused("Ollama ignores it without a word")),
         },
         docs="https://docs.ollama.com/api/openai-compatibility",
-        unverified="that a forced function_call, said as tool_choice, is ignored too",
+        unverified="that a forced function_call, said as tool_choice, is ignored too; which models know developers",
     ),
     Provider(
         "vllm",
@@ -383,7 +400,7 @@ ROWS: tuple[Provider, ...] = (
         "https://api.writer.com/v1",
         key_env=("WRITER_API_KEY",),
         path="/chat",
-        quirks=_MAX_TOKENS,
+        quirks=Quirks(functions_as_tools=True, developer_role=False, only_max_tokens=True, calls_without_ids=True),
         params={**_COMPATIBLE, "n": _OWN_N},
         docs="https://dev.writer.com/api-reference/completion-api/chat-completion",
         unverified="what becomes of parameters its SDK does not have, such as seed, user and the penalties",

@@ -15,7 +15,7 @@ from ..convert import dumps
 from ..errors import InvalidRequestError
 from ..options import CallOptions, Secret
 from ..records import PARAM_NAMES, ChatRequest, FunctionDefinition, FunctionTool, Tool
-from .messages import read_messages
+from .messages import read_messages, require_ids
 from .options import call_options, extra_body, timeout
 from .params import PARAM_CHECKS
 from .values import CONTROL, SURROGATE, kind_of, refuse
@@ -133,8 +133,9 @@ def _check_together(request: ChatRequest, stream: bool) -> None:
 def _named_tool(choice: object) -> str | None:
     if isinstance(choice, Mapping):
         mapping = cast("Mapping[str, Any]", choice)
-        if mapping.get("type") in ("function", "custom"):
-            name: str = mapping[mapping["type"]]["name"]
+        kind = mapping.get("type", "function")
+        if kind in ("function", "custom"):
+            name: str = mapping[kind]["name"]
             return name
     return None
 
@@ -196,6 +197,7 @@ __all__ = [
     "explain_unsendable",
     "read_messages",
     "ready_request",
+    "require_ids",
     "split_keywords",
     "timeout",
     "unknown_keyword",

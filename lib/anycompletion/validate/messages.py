@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from ..records import AssistantMessage, DeveloperMessage, Message, SystemMessage, UserMessage
+from ..records import AssistantMessage, DeveloperMessage, Message, SystemMessage, ToolMessage, UserMessage
 from .values import kind_of, refuse
 
 
@@ -35,6 +35,22 @@ def read_messages(messages: object) -> list[Message]:
     if not items:
         refuse("messages", "is empty")
     return [_read_message(item, i) for i, item in enumerate(items)]
+
+
+def require_ids(messages: Sequence[Message]) -> None:
+    """Every tool call and every result has the id that ties the two together.
+
+    Raises:
+        InvalidRequestError: one has none; `.param` is its place.
+    """
+    for i, message in enumerate(messages):
+        if isinstance(message, ToolMessage):
+            if not message.tool_call_id:
+                refuse(f"messages[{i}].tool_call_id", "is missing")
+        elif isinstance(message, AssistantMessage):
+            for j, call in enumerate(message.tool_calls or ()):
+                if not call.id:
+                    refuse(f"messages[{i}].tool_calls[{j}].id", "is missing")
 
 
 def _read_message(item: object, i: int) -> Message:

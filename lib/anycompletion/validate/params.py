@@ -50,24 +50,31 @@ def _logit_bias(value: Any, param: str) -> dict[str, float]:
     return bias
 
 
-def _choice(*values: str) -> Check:
-    """One of a few words, or a dict that names a tool or function."""
+def _function_call(value: Any, param: str) -> Any:
+    """A word, or a dict that names a function."""
+    if isinstance(value, str):
+        return value
+    mapping = check_object(value, param)
+    _check_named(mapping, param)
+    return mapping
 
-    def check(value: Any, param: str) -> Any:
-        if isinstance(value, str):
-            if value not in values:
-                refuse(param, f"expected one of {', '.join(values)} or a dict")
-            return value
-        mapping = check_object(value, param)
-        kind = mapping.get("type") if param == "tool_choice" else None
-        named: Any = mapping if param == "function_call" else mapping.get(kind) if kind in ("function", "custom") else 0
-        if named != 0 and (not isinstance(named, Mapping) or not isinstance(named.get("name"), str)):  # pyright: ignore[reportUnknownMemberType]
-            refuse(param, "does not say a name")
-        if param == "tool_choice" and not isinstance(kind, str):
-            refuse(f"{param}.type", "is missing")
-        return mapping
 
-    return check
+def _tool_choice(value: Any, param: str) -> Any:
+    """A word, or a dict that names a tool; some servers' own dicts have no type and mean a function."""
+    if isinstance(value, str):
+        return value
+    mapping = check_object(value, param)
+    kind = mapping.get("type", "function" if "function" in mapping else None)
+    if not isinstance(kind, str):
+        refuse(f"{param}.type", "is missing")
+    if kind in ("function", "custom"):
+        _check_named(mapping.get(kind), param)
+    return mapping
+
+
+def _check_named(value: Any, param: str) -> None:
+    if not isinstance(value, Mapping) or not isinstance(cast("Mapping[str, Any]", value).get("name"), str):
+        refuse(param, "does not say a name")
 
 
 def _tools(value: Any, param: str) -> list[Tool]:
@@ -116,8 +123,8 @@ def _response_format(value: Any, param: str) -> Any:
         if not isinstance(schema, Mapping):
             refuse(f"{param}.json_schema", "is missing")
         named = cast("Mapping[str, Any]", schema)
-        if not isinstance(named.get("name"), str):
-            refuse(f"{param}.json_schema.name", "is missing")
+        if not isinstance(named.get("name", ""), str):
+            refuse(f"{param}.json_schema.name", f"expected a string, found {kind_of(named.get('name'))}")
         if not isinstance(named.get("schema"), Mapping):
             refuse(f"{param}.json_schema.schema", "is missing")
     return mapping
@@ -137,9 +144,9 @@ PARAM_CHECKS: Mapping[str, Check] = {
     "logit_bias": _logit_bias,
     "user": check_string,
     "functions": _functions,
-    "function_call": _choice("none", "auto"),
+    "function_call": _function_call,
     "tools": _tools,
-    "tool_choice": _choice("none", "auto", "required"),
+    "tool_choice": _tool_choice,
     "parallel_tool_calls": check_flag,
     "response_format": _response_format,
     "seed": check_integer(-_INT64, _INT64 - 1),

@@ -30,6 +30,7 @@ from ..records import (
     RefusalPart,
     SystemMessage,
     TextPart,
+    ToolCall,
     ToolMessage,
     UserMessage,
 )
@@ -50,6 +51,10 @@ _PARTS: Mapping[str, type[Part]] = {
     "file": FilePart,
     "refusal": RefusalPart,
 }
+
+
+_MAY_BE_ABSENT: Mapping[type[Any], str] = {ToolMessage: "tool_call_id", ToolCall: "id"}
+"""The ids that tie calls and results together: a few servers take messages without them, so the wire format decides."""
 
 
 def structure(value: object, cls: Any, param: str) -> Any:
@@ -166,6 +171,7 @@ def _record_hook(converter: Converter, cls: type[Any]) -> Callable[[object, Any]
     """Known keys go to fields, unknown ones and explicit nulls to `extra`, so that the wire shows what was written."""
     fields = {a.name: a for a in attrs.fields(cls) if a.name != "extra" and not a.metadata.get("hidden")}
     left = {a.name: override(omit=True) for a in attrs.fields(cls) if a.name not in fields}
+    absent = _MAY_BE_ABSENT.get(cls)
     structure = make_dict_structure_fn(cls, converter, **left)  # type: ignore[arg-type]  # mypy takes the overrides for other keywords
 
     def hook(value: object, _: Any) -> Any:
@@ -178,6 +184,8 @@ def _record_hook(converter: Converter, cls: type[Any]) -> Callable[[object, Any]
                 extra[name] = item
             else:
                 known[name] = item
+        if absent is not None:
+            known.setdefault(absent, "")
         record = structure(known, cls)
         if extra:
             record.extra = plain_json(extra)

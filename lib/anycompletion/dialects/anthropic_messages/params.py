@@ -3,7 +3,7 @@
 https://docs.anthropic.com/en/api/messages
 """
 
-from ...options import NATIVE, Cell, Table, refused
+from ...options import FUNCTION_CALLS, NATIVE, TOOL_CHOICES, Cell, Table, refused
 
 NAME = "anthropic_messages"
 
@@ -38,9 +38,9 @@ PARAMS: Table = {
     "logit_bias": refused("Anthropic has no logit bias"),
     "user": _mapped("metadata.user_id"),
     "functions": _mapped("tools"),
-    "function_call": _mapped("tool_choice"),
+    "function_call": _mapped("tool_choice", FUNCTION_CALLS),
     "tools": _mapped("tools"),
-    "tool_choice": _mapped("tool_choice"),
+    "tool_choice": _mapped("tool_choice", TOOL_CHOICES),
     "parallel_tool_calls": _mapped("tool_choice.disable_parallel_tool_use"),
     "response_format": _mapped("output_config.format"),
     "seed": refused("Anthropic has no seed"),

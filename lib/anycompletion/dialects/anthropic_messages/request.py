@@ -205,7 +205,7 @@ def _tool_choice(request: ChatRequest, report: Report) -> JsonObject | None:
 def _choice(choice: str | Mapping[str, Any], report: Report) -> JsonObject | None:
     if isinstance(choice, str):
         return {"type": _CHOICES.get(choice, choice)}
-    kind = choice.get("type")
+    kind = choice.get("type", "function")
     if kind == "function":
         return {"type": "tool", "name": choice["function"]["name"]}
     if kind in _NATIVE_CHOICES:

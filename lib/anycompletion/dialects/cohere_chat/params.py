@@ -3,7 +3,7 @@
 https://docs.cohere.com/reference/chat
 """
 
-from ...options import NATIVE, Cell, Table, refused
+from ...options import FUNCTION_CALLS, NATIVE, TOOL_CHOICES, Cell, Table, refused
 
 NAME = "cohere_chat"
 
@@ -32,9 +32,9 @@ PARAMS: Table = {
     "logit_bias": refused("Cohere has no logit bias"),
     "user": refused("Cohere takes no identifier of the user"),
     "functions": _mapped("tools"),
-    "function_call": _mapped("tool_choice"),
+    "function_call": _mapped("tool_choice", FUNCTION_CALLS),
     "tools": NATIVE,
-    "tool_choice": _mapped("tool_choice: REQUIRED or NONE; a named tool is sent alone with REQUIRED"),
+    "tool_choice": _mapped("tool_choice: REQUIRED or NONE; a named tool is sent alone with REQUIRED", TOOL_CHOICES),
     "parallel_tool_calls": refused("Cohere always allows several calls at once"),
     "response_format": _mapped("response_format: json_object, with the schema itself as json_schema"),
     "seed": NATIVE,

@@ -136,7 +136,7 @@ def _named(
     param: str, choice: Mapping[str, Any], offers: list[_Offer], report: Report
 ) -> tuple[list[_Offer], str | None]:
     """Cohere cannot be told which tool to call, but a tool that is the only one, and required, is the one called."""
-    if param == "tool_choice" and choice.get("type") != "function":
+    if param == "tool_choice" and choice.get("type", "function") != "function":
         report.unsupported(param, f"Cohere cannot choose {choice.get('type')}")
         return offers, None
     name = choice.get("name") if param == "function_call" else choice["function"]["name"]

@@ -6,9 +6,9 @@ Where a compatible server differs, a quirk of its row says so; what the format i
 """
 
 from .faults import error
-from .params import DEFAULTS, NAME, PARAMS, PATH
+from .params import DEFAULTS, NAME, PARAMS, PATH, TOOL_DEFAULTS
 from .reply import decode
 from .request import encode
 from .stream import Decoder, decoder
 
-__all__ = ["DEFAULTS", "NAME", "PARAMS", "PATH", "Decoder", "decode", "decoder", "encode", "error"]
+__all__ = ["DEFAULTS", "NAME", "PARAMS", "PATH", "TOOL_DEFAULTS", "Decoder", "decode", "decoder", "encode", "error"]

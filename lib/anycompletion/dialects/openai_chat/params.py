@@ -1,18 +1,21 @@
-"""OpenAI's column of the parameter table, and all that is added to a body nobody asked for."""
+"""OpenAI's column of the parameter table, and what is added to a body nobody asked for: nothing else is."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from ...options import NATIVE, Cell, Table, refused
+from ...options import FUNCTION_CALLS, NATIVE, TOOL_CHOICES, Cell, Table, refused
 from ...records import PARAM_NAMES
 
 NAME = "openai_chat"
 PATH = "/chat/completions"
 
 DEFAULTS: Mapping[str, Any] = {"stream_options": {"include_usage": True}}
-"""All that is added to a body nobody asked for, on streams only: a stream's usage is free."""
+"""What is added to a body nobody asked for, on streams only: a stream's usage is free."""
+
+TOOL_DEFAULTS: Mapping[str, Any] = {"type": "function"}
+"""What is added to a tool that says a function and no type."""
 
 PARAMS: Table = {
     **dict.fromkeys(PARAM_NAMES, NATIVE),
@@ -25,5 +28,7 @@ PARAMS: Table = {
     "presence_penalty": Cell("native", minimum=-2, maximum=2),
     "frequency_penalty": Cell("native", minimum=-2, maximum=2),
     "top_logprobs": Cell("native", minimum=0, maximum=20),
+    "tool_choice": Cell("native", values=TOOL_CHOICES),
+    "function_call": Cell("native", values=FUNCTION_CALLS),
     "thinking": refused("OpenAI has no thinking budget; use reasoning_effort"),
 }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import quote, urlencode, urlsplit
 
 from ...convert import to_wire
 from ...errors import InvalidRequestError
-from ...records import PARAM_NAMES, AssistantMessage, ChatRequest, Message
+from ...records import PARAM_NAMES, AssistantMessage, ChatRequest, Message, ToolMessage
 from ...wire import HttpRequest, Known, Report, Target
 from .legacy import add_tools, call_ids, to_tool_form
 from .params import DEFAULTS, PATH
@@ -37,6 +37,8 @@ def encode(request: ChatRequest, target: Target, known: Known) -> HttpRequest:
             body[name] = to_wire(value) if name in _RECORDS else value
     if quirks.functions_as_tools:
         add_tools(body, request)
+    if quirks.schema_name:
+        _require_schema_name(request)
     for name, wire_name in quirks.renames.items():
         if name in body:
             body[wire_name] = body.pop(name)
@@ -53,6 +55,13 @@ def encode(request: ChatRequest, target: Target, known: Known) -> HttpRequest:
     if request.extra_body:
         body.update(request.extra_body)
     return HttpRequest(url(target), body, warnings=report.warnings)
+
+
+def _require_schema_name(request: ChatRequest) -> None:
+    schema = (request.response_format or {}).get("json_schema")
+    if isinstance(schema, Mapping) and "name" not in schema:
+        place = "response_format.json_schema.name"
+        raise InvalidRequestError(f"{place}: is missing", param=place)
 
 
 def url(target: Target) -> str:
@@ -88,8 +97,13 @@ def _messages(request: ChatRequest, target: Target, report: Report) -> list[dict
         wire = to_wire(message)
         if isinstance(message, AssistantMessage):
             _leave_out(wire, message, f"messages[{i}]", target, report)
-        elif message.role == "developer" and not target.quirks.developer_role:
-            wire["role"] = "system"
+        elif message.role == "developer" and target.quirks.developer_role is not True:
+            if target.quirks.developer_role is None:
+                report.note(f"messages[{i}].role: some of {target.provider}'s models overlook the role developer")
+            else:
+                wire["role"] = "system"
+        elif isinstance(message, ToolMessage) and not message.tool_call_id:
+            del wire["tool_call_id"]
         named = message.role not in ("tool", "function") and "name" in wire
         if named and not target.quirks.message_name:
             del wire["name"]
@@ -110,8 +124,11 @@ def _leave_out(wire: dict[str, Any], message: AssistantMessage, place: str, targ
     if target.quirks.reasoning is None:
         if wire.pop("reasoning_content", None) is not None:
             report.note(f"{place}.reasoning_content left out: {target.provider} takes none back")
-    elif "reasoning_content" in wire:
+    elif "reasoning_content" in wire and target.quirks.reasoning not in message.extra:
         wire[target.quirks.reasoning] = wire.pop("reasoning_content")
+    for call in wire.get("tool_calls") or ():
+        if not call["id"]:
+            del call["id"]
     if not target.quirks.reply_members:
         for name in _REPLY_MEMBERS:
             if wire.pop(name, None):
