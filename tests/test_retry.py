@@ -9,14 +9,22 @@ from hypothesis import strategies as st
 
 from anycompletion import errors
 from anycompletion.errors import APIError
-from anycompletion.retry import MAX_HINT, Backoff, next_delay, wait_hint, worth_retrying
+from anycompletion.retry import (
+    MAX_HINT,
+    Backoff,
+    Budget,
+    is_throttled,
+    next_delay,
+    wait_hint,
+    was_never_seen,
+    worth_retrying,
+)
 from anycompletion.wire import Headers
 
 NOON = "Sat, 21 Nov 2026 12:00:00 GMT"
 
 HINTS: list[tuple[dict[str, str], float | None]] = [
     ({}, None),
-    ({"x-ratelimit-reset-requests": "5s"}, None),
     # milliseconds first
     ({"retry-after-ms": "250"}, 0.25),
     ({"Retry-After-Ms": "1500.5"}, 1.5005),
@@ -67,6 +75,64 @@ HINTS: list[tuple[dict[str, str], float | None]] = [
     ({"retry-after": "Sat, 21 Nov 99999 12:00:30 GMT", "date": NOON}, None),
     ({"retry-after": f"Sat, 21 Nov 2026 12:00:{'9' * 5000} GMT", "date": NOON}, None),
     ({"retry-after": "2026-11-21T12:00:30Z", "date": NOON}, None),
+    # the reset of a limit of which nothing remains
+    ({"x-ratelimit-reset-requests": "5s"}, None),
+    ({"x-ratelimit-remaining-requests": "1", "x-ratelimit-reset-requests": "5s"}, None),
+    ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1s"}, 1),
+    ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s"}, 360),
+    ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "250ms"}, 0.25),
+    ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "7.5"}, 7.5),
+    ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "0"}, None),
+    ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "-1"}, None),
+    ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "soon"}, None),
+    ({"x-ratelimit-remaining-tokens": "-1", "x-ratelimit-reset-tokens": "5s"}, None),
+    ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1795262430", "date": NOON}, 30),
+    ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1795262430000", "date": NOON}, 30),
+    ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1795262430"}, None),
+    ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1795262399", "date": NOON}, None),
+    (
+        {
+            "x-ratelimit-remaining-requests": "0",
+            "x-ratelimit-reset-requests": "1s",
+            "x-ratelimit-remaining-tokens": "0",
+            "x-ratelimit-reset-tokens": "3s",
+        },
+        3,
+    ),
+    ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1s", "retry-after": "9"}, 9),
+    ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1s", "retry-after": "-1"}, 1),
+    (
+        {
+            "anthropic-ratelimit-input-tokens-remaining": "0",
+            "anthropic-ratelimit-input-tokens-reset": "2026-11-21T12:00:30Z",
+            "date": NOON,
+        },
+        30,
+    ),
+    (
+        {
+            "anthropic-ratelimit-requests-remaining": "3",
+            "anthropic-ratelimit-requests-reset": "2026-11-21T12:00:30Z",
+            "date": NOON,
+        },
+        None,
+    ),
+    (
+        {"anthropic-ratelimit-requests-remaining": "0", "anthropic-ratelimit-requests-reset": "2026-11-21T12:00:30"},
+        None,
+    ),
+]
+
+BODIES: list[tuple[bytes, float | None]] = [
+    (b'{"error": {"details": [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "7s"}]}}', 7),
+    (b'[{"error": {"details": [{"retryDelay":"36.5s"}]}}]', 36.5),
+    (b'{"retryDelay": "0s"}', None),
+    (b'{"retryDelay": "-3s"}', None),
+    (b'{"retryDelay": 7}', None),
+    (b'{"retryDelay": "7"}', None),
+    (b'{"retryDelay": "%ss"}' % (b"9" * 60_000), None),
+    (b'"retryDelay":' * 20_000, None),
+    (b"", None),
 ]
 
 
@@ -76,10 +142,22 @@ def test_wait_hints(headers: dict[str, str], expected: float | None):
     assert wait_hint(Headers.of(headers)) == (None if expected is None else pytest.approx(expected))
 
 
+@pytest.mark.parametrize(("body", "expected"), BODIES)
+def test_wait_hints_in_bodies(body: bytes, expected: float | None):
+    """Gemini's word on when to come back, which is in no header, would not be heard."""
+    assert wait_hint({}, body) == expected
+    assert wait_hint({"retry-after": "2"}, body) == 2
+
+
 @settings(max_examples=200, derandomize=True, deadline=None)
 @given(
     st.dictionaries(
-        st.sampled_from(["retry-after-ms", "retry-after", "date"]),
+        st.sampled_from(
+            [
+                *("retry-after-ms", "retry-after", "date", "x-ratelimit-remaining", "x-ratelimit-reset"),
+                *("anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset"),
+            ]
+        ),
         st.text(max_size=12)
         | st.binary(max_size=12).map(lambda data: data.decode("latin-1"))
         | st.from_regex(
@@ -197,3 +275,40 @@ def test_jitter_never_shortens_a_hint():
     assert next_delay(
         errors.ConflictError("x"), tried=2, max_retries=2, time_left=None, random=lambda: 0.0, backoff=backoff
     ) == pytest.approx(3)
+
+
+FREE: list[tuple[APIError, bool, bool]] = [
+    # error, asked to wait, never seen
+    (errors.RateLimitError("x", retry_after=1), True, False),
+    (errors.RateLimitError("x"), False, False),
+    (errors.OverloadedError("x", retry_after=1), False, False),
+    (errors.APIConnectionError("x", phase="connect"), False, True),
+    (errors.APITimeoutError("x", phase="connect"), False, True),
+    (errors.APIConnectionError("x", phase="headers"), False, False),
+    (errors.APITimeoutError("x", phase="total"), False, False),
+    (errors.APIConnectionError("x"), False, False),
+]
+
+
+@pytest.mark.parametrize(("error", "throttled", "unseen"), FREE, ids=repr)
+def test_which_retries_are_free(error: APIError, throttled: bool, unseen: bool):
+    """A retry that makes an outage worse would cost nothing, or one that does not would be forbidden by it."""
+    assert (is_throttled(error), was_never_seen(error)) == (throttled, unseen)
+
+
+def test_a_budget_lets_one_retry_pass_for_ten_calls():
+    """An outage would be answered with a multiple of the load."""
+    budget = Budget()
+    retries = 0
+    for _ in range(10_000):
+        budget.call()
+        retries += budget.draw() + budget.draw()
+    assert 1000 <= retries <= 1010
+
+
+def test_a_budget_does_not_grow_for_ever():
+    """Months of good weather would pay for a storm of retries."""
+    budget = Budget()
+    for _ in range(100_000):
+        budget.call()
+    assert sum(budget.draw() for _ in range(1000)) == 100

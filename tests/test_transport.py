@@ -18,7 +18,8 @@ from anycompletion import (
     ClientClosedError,
     CompletionError,
 )
-from anycompletion.transport import Clocks, Exchange, Pool, _Connector
+from anycompletion.limits import Slots
+from anycompletion.transport import Clocks, Exchange, Pool, _Connector, _Watch
 from leaks import acquired, kept
 from rawserver import END, FIN, REQUEST, RESET, STALL, STREAM, RawServer, Step, answer, head, piece
 
@@ -26,7 +27,7 @@ from rawserver import END, FIN, REQUEST, RESET, STALL, STREAM, RawServer, Step, 
 @asynccontextmanager
 async def pool_to(*scripts: tuple[Step, ...]) -> AsyncIterator[tuple[RawServer, Pool]]:
     async with RawServer(*scripts) as server:
-        pool = Pool()
+        pool = Pool(Slots())
         try:
             yield server, pool
         finally:
@@ -132,7 +133,7 @@ async def test_a_refused_connection_says_so() -> None:
     """A wrong port would look like a slow provider."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    pool = Pool()
+    pool = Pool(Slots())
     with pytest.raises(APIConnectionError) as caught:
         await pool.send("POST", f"http://127.0.0.1:{port}/", {"Authorization": "key-text"}, b"{}", Clocks())
     assert (caught.value.phase, caught.value.maybe_billed) == ("connect", False)
@@ -299,7 +300,7 @@ async def full_backlog() -> AsyncIterator[str]:
 async def test_the_connect_clock_ends_a_connection_attempt() -> None:
     """A host that does not answer would hold the caller for minutes."""
     async with full_backlog() as url:
-        pool = Pool()
+        pool = Pool(Slots())
         started = in_clocks(0)
         with pytest.raises(APITimeoutError) as caught:
             await pool.send("POST", url, {}, b"{}", Clocks(connect=0.1))
@@ -452,7 +453,7 @@ async def test_a_finished_exchange_leaves_no_timer() -> None:
 async def test_closing_wakes_whoever_connects() -> None:
     """Shutting down would wait for a host that does not answer."""
     async with full_backlog() as url:
-        pool = Pool()
+        pool = Pool(Slots())
         task = asyncio.create_task(pool.send("POST", url, {}, b"{}", Clocks(connect=5)))
         await asyncio.sleep(0.05)
         await pool.aclose()
@@ -487,7 +488,7 @@ async def test_closing_wakes_whoever_waits_for_headers_bytes_or_time() -> None:
 async def test_a_given_session_is_used_and_stays_open() -> None:
     """An app's own session would be closed under its feet."""
     async with aiohttp.ClientSession() as session, RawServer((REQUEST, answer(), REQUEST, STREAM, STALL)) as server:
-        pool = Pool(session=session)
+        pool = Pool(Slots(), session=session)
         await (await post(server, pool)).read_all(1000)
         exchange = await post(server, pool)
         reading = asyncio.create_task(exchange.read())
@@ -525,13 +526,12 @@ async def test_aiohttp_asks_the_connector_for_a_kept_connection_and_makes_fresh_
             session = pool._open()
             connector = pool._connector
             assert connector is not None
-            if fresh:
-                connector.must_be_fresh.add(task)
+            watch = connector.sending[task] = _Watch(task.get_loop(), Clocks(), task, None)
+            watch.fresh = fresh
             async with session.post(server.url) as response:
                 await response.read()
-            seen.append(task in connector.kept)
-            connector.kept.pop(task, None)
-            connector.must_be_fresh.discard(task)
+            seen.append(watch.kept is not None)
+            del connector.sending[task]
 
         await once(False)
         await once(False)

@@ -16,10 +16,11 @@ from urllib.parse import urlsplit
 import attrs
 
 from .auth import MaskedValue
-from .call import Call, KeySource, Known, Source, log
+from .call import Call, KeySource, Known, Road, Source, log
 from .dialects import Dialect
 from .errors import ClientClosedError, CompletionError, ConfigurationError
 from .fanout import Merged, gather
+from .limits import Slots
 from .options import BearerToken, CallOptions, Cell, CreateParams, Key, OnUnsupported, Secret, Timeout
 from .providers import DIALECTS, Provider, check_base_url, directory, find_anywhere, gate, known_providers, origin
 from .records import ChatCompletion, ChatRequest, Message, Messages, ReplyInfo, Result
@@ -49,6 +50,8 @@ class _Lane:
     table: Mapping[str, Cell] = attrs.field(repr=False)
     """The cells that say more than «native»."""
     known: Known = attrs.field(factory=Known)
+    road: Road = attrs.field(factory=Road, repr=False)
+    """Of the calls that go where the lane leads, with its key."""
 
 
 class _Core:
@@ -58,6 +61,8 @@ class _Core:
         self.config = config
         self.rows = directory(config["providers"])
         self.lanes: dict[str, _Lane] = {}
+        self.roads: dict[tuple[str, KeySource], Road] = {}
+        """Of calls with keys or base URLs of their own, the last used last."""
         self.tasks: set[asyncio.Task[None]] = set()
         self.farewells: set[asyncio.Task[None]] = set()
         """Tasks that tell a provider that nobody waits any more."""
@@ -110,7 +115,12 @@ class _Core:
             row.api_version or _first_env(row.api_version_env),
             self._key(row),
             "" if row.name in self.config["api_keys"] else _key_source(row),
-            Pool(session=self.config["session"], proxy=self.config["proxy"], ssl_context=self.config["ssl_context"]),
+            Pool(
+                Slots(),
+                session=self.config["session"],
+                proxy=self.config["proxy"],
+                ssl_context=self.config["ssl_context"],
+            ),
             headers,
             {name: cell for name, cell in row.table.items() if cell != _PLAIN},
         )
@@ -124,6 +134,18 @@ class _Core:
             return BearerToken(token)
         found = _first_env(row.key_env)
         return None if found is None else Secret(found)
+
+    def road(self, lane: _Lane, base_url: str, key: KeySource) -> Road:
+        """What this call shares with others: those that go to the same origin with the same key."""
+        if key is lane.key and base_url == lane.base_url:
+            return lane.road
+        where = (origin(base_url), key)
+        road = self.roads.pop(where) if where in self.roads else Road()
+        self.roads[where] = road
+        if len(self.roads) > _ROADS:
+            # A service may see a new key with every user of its own.
+            del self.roads[next(iter(self.roads))]
+        return road
 
     def keep(self, task: asyncio.Task[None]) -> None:
         """Holds a task until it is done; the loop itself holds tasks only weakly."""
@@ -147,6 +169,8 @@ class _Core:
             await asyncio.wait(self.farewells, timeout=_FAREWELL)
         for lane in self.lanes.values():
             lane.pool.shut()
+        for road in (*(lane.road for lane in self.lanes.values()), *self.roads.values()):
+            road.rest.wake()
         for task in self.tasks:
             task.cancel()
         for lane in self.lanes.values():
@@ -154,6 +178,8 @@ class _Core:
         if self.tasks:
             await asyncio.wait(self.tasks)
 
+
+_ROADS = 1000
 
 _FAREWELL = 1.0
 """Seconds that closing waits for providers to learn that nobody waits for them."""
@@ -437,6 +463,7 @@ class AsyncCompletion:
             dialect=lane.dialect,
             target=target,
             pool=lane.pool,
+            road=self._core.road(lane, base_url, key),
             auth=row.auth,
             key=key,
             key_source=lane.key_source if key is lane.key else "",
@@ -445,6 +472,7 @@ class AsyncCompletion:
             query=settings.get("extra_query"),
             request_id_header=row.request_id_header,
             repeatable=row.repeatable,
+            idempotency_header=row.idempotency_header,
             timeout=settings["timeout"],
             max_retries=settings["max_retries"],
             known=lane.known,

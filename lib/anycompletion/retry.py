@@ -5,13 +5,15 @@ Nothing is decided here about streams that already delivered a chunk: those are 
 
 from __future__ import annotations
 
+import datetime
 import email.utils
 import math
+import re
 from collections.abc import Callable, Mapping
 
 import attrs
 
-from .errors import APIError, APIStatusError, QuotaExceededError
+from .errors import APIConnectionError, APIError, APIStatusError, QuotaExceededError, RateLimitError
 from .records import seconds
 
 MAX_HINT = 60.0
@@ -44,20 +46,32 @@ class Backoff:
         return min(self.cap, self.base * 2.0 ** (tried - 1)) * (1 - 0.25 * random())
 
 
-def wait_hint(headers: Mapping[str, str]) -> float | None:
-    """How long the provider asks to wait, in seconds: `retry-after-ms`, else `retry-after` (a number or a date).
+# --- how long the provider asks to wait ---
 
-    A date counts from the response's own `Date`, because the local clock may be wrong. Anything that is no sensible
-    wait (zero, NaN, negative, unreadable) is no hint.
+
+def wait_hint(headers: Mapping[str, str], body: bytes = b"") -> float | None:
+    """How long the provider asks to wait, in seconds; the first of these that says something sensible.
+
+    `retry-after-ms`, `retry-after` (a number or a date), the reset of a rate limit of which nothing remains
+    (``x-ratelimit-reset-*``, ``anthropic-ratelimit-*-reset``), and the `retryDelay` of an error in Google's form.
+    Points in time count from the response's own `Date`, because the local clock may be wrong. Anything that is no
+    sensible wait (zero, NaN, negative, unreadable) is no hint.
+
+    https://platform.openai.com/docs/guides/rate-limits, https://docs.anthropic.com/en/api/rate-limits,
+    https://cloud.google.com/apis/design/errors
     """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds:
         return milliseconds / 1000
-    text = headers.get("retry-after")
+    now = _date(headers.get("date"))
+    return _retry_after(headers.get("retry-after"), now) or _exhausted(headers, now) or _retry_delay(body)
+
+
+def _retry_after(text: str | None, now: float | None) -> float | None:
     if text is None:
         return None
     number = _number(text)
-    return (number if number is not None else _until(text, headers.get("date"))) or None
+    return number if number is not None else _until(_date(text), now)
 
 
 def _number(text: str | None) -> float | None:
@@ -65,14 +79,76 @@ def _number(text: str | None) -> float | None:
     return seconds(text) if text is not None and not text.strip()[-1:].isalpha() else None
 
 
-def _until(text: str, date: str | None) -> float | None:
-    if date is None or len(text) > _LONGEST_DATE or len(date) > _LONGEST_DATE:
+def _date(text: str | None) -> float | None:
+    """A point in time as headers write it, as Unix seconds."""
+    if text is None or len(text) > _LONGEST_DATE:
         return None
     try:
-        wait = (email.utils.parsedate_to_datetime(text) - email.utils.parsedate_to_datetime(date)).total_seconds()
+        return _unix(email.utils.parsedate_to_datetime(text))
     except (ValueError, TypeError, OverflowError):
         return None
-    return wait if math.isfinite(wait) and wait >= 0 else None
+
+
+def _unix(then: datetime.datetime) -> float | None:
+    """Without a time zone it is nobody's time."""
+    return None if then.tzinfo is None else then.timestamp()
+
+
+def _until(then: float | None, now: float | None) -> float | None:
+    if then is None or now is None:
+        return None
+    return then - now if math.isfinite(then) and then > now else None
+
+
+_BUCKETS = (
+    *((f"x-ratelimit-remaining{what}", f"x-ratelimit-reset{what}") for what in ("-requests", "-tokens", "")),
+    *(
+        (f"anthropic-ratelimit-{what}-remaining", f"anthropic-ratelimit-{what}-reset")
+        for what in ("requests", "tokens", "input-tokens", "output-tokens")
+    ),
+)
+"""Headers that tell what remains of a limit → the ones that tell when it is whole again."""
+
+
+def _exhausted(headers: Mapping[str, str], now: float | None) -> float | None:
+    """The longest wait for a limit of which nothing remains."""
+    waits = [_reset(headers.get(reset), now) for remaining, reset in _BUCKETS if _number(headers.get(remaining)) == 0]
+    return max((wait for wait in waits if wait is not None), default=None)
+
+
+def _reset(text: str | None, now: float | None) -> float | None:
+    """A duration ("6m0s", "250ms", seconds), or a point in time (Unix seconds or milliseconds, RFC 3339)."""
+    duration = seconds(text)
+    if duration is None:
+        return _until(_timestamp(text), now)
+    if duration < _EPOCH:
+        return duration or None
+    return _until(duration if duration < _EPOCH * 1000 else duration / 1000, now)
+
+
+_EPOCH = 1e9
+"""No wait is as long as this; a larger number is a point in time."""
+
+
+def _timestamp(text: str | None) -> float | None:
+    if text is None or not text.isascii() or len(text) > _LONGEST_DATE:
+        return None
+    try:
+        return _unix(datetime.datetime.fromisoformat(text.strip()))
+    except (ValueError, OverflowError):
+        return None
+
+
+_RETRY_DELAY = re.compile(rb'"retryDelay"\s*:\s*"(\d{1,9}(?:\.\d{1,9})?)s"', re.ASCII)
+
+
+def _retry_delay(body: bytes) -> float | None:
+    """``error.details[].retryDelay``, a protobuf duration; it is looked for in the text because gateways wrap it."""
+    found = _RETRY_DELAY.search(body)
+    return float(found[1]) or None if found is not None else None
+
+
+# --- whether to try again ---
 
 
 def worth_retrying(error: APIError) -> bool:
@@ -91,6 +167,16 @@ def may_have_begun(error: APIError) -> bool:
     if isinstance(error, APIStatusError):
         return error.status_code not in _NOT_BEGUN
     return error.maybe_billed
+
+
+def is_throttled(error: APIError) -> bool:
+    """Whether the provider said when to come back: such a retry rests with all others, and draws on no budget."""
+    return isinstance(error, RateLimitError) and error.retry_after is not None
+
+
+def was_never_seen(error: APIError) -> bool:
+    """Whether the provider cannot have seen the request: no connection was made."""
+    return isinstance(error, APIConnectionError) and error.phase == "connect"
 
 
 def next_delay(
@@ -112,3 +198,28 @@ def next_delay(
         return None
     delay = backoff.delay(tried, error.retry_after, random)
     return delay if time_left is None or delay < time_left else None
+
+
+@attrs.define(eq=False)
+class Budget:
+    """What retries are paid from, so that an outage is not made worse: each call pays in, each retry draws.
+
+    In a total outage about one request in ten is a retry, where a fixed number of retries would triple the load.
+    """
+
+    deposit: float = 0.1
+    """Tokens a call pays in."""
+    cap: float = 100.0
+    tokens: float = 10.0
+
+    def call(self) -> None:
+        """A logical call begins."""
+        tokens = self.tokens + self.deposit
+        self.tokens = tokens if tokens < self.cap else self.cap
+
+    def draw(self) -> bool:
+        """Takes the token for one retry; False where there is none."""
+        if self.tokens < 1.0:
+            return False
+        self.tokens -= 1.0
+        return True

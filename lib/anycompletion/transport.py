@@ -15,16 +15,19 @@ Strategy:
 from __future__ import annotations
 
 import asyncio
+import errno
 import functools
 import io
 import os
 import ssl
 import warnings
-from typing import Any, NoReturn, cast
+from collections.abc import Callable
+from typing import Any, NoReturn, Protocol, cast
 
 import aiohttp
 import attrs
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import ContentLengthError, HttpProcessingError, TransferEncodingError
 from yarl import URL
 
 from .errors import (
@@ -48,6 +51,9 @@ MAX_JSON = 32 * 1024 * 1024
 
 MAX_ERROR_BODY = 64 * 1024
 """Decoded bytes read of an error's body."""
+
+_ENCODINGS = frozenset(("gzip", "deflate", "identity", ""))
+"""Content encodings that are asked for; an answer in another one would be read as it is, undecoded."""
 
 _MAX_HEADER = 64 * 1024
 _MAX_HEADERS = 256
@@ -74,14 +80,37 @@ class Clocks:
 class _Watch:
     """The one timer of an exchange."""
 
-    __slots__ = ("_handle", "_loop", "clocks", "expired", "first_by", "task", "waiting_since", "wake")
+    __slots__ = (
+        "_handle",
+        "_loop",
+        "clocks",
+        "connected",
+        "expired",
+        "first_by",
+        "fresh",
+        "held",
+        "kept",
+        "task",
+        "waiting_since",
+        "wake",
+    )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, clocks: Clocks, task: asyncio.Task[Any]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, clocks: Clocks, task: asyncio.Task[Any], held: Callable[[], bool] | None
+    ) -> None:
         self._loop = loop
         self._handle: asyncio.TimerHandle | None = None
         self.clocks = clocks
         self.task: asyncio.Task[Any] | None = task
-        self.first_by = None if clocks.first_chunk is None else loop.time() + clocks.first_chunk
+        self.held = held
+        """Asked before a connection is opened: whether the request must wait after all."""
+        self.connected = False
+        """Whether the peer may have seen something of the request."""
+        self.kept: _Wire | None = None
+        """The kept connection that the request went out on."""
+        self.fresh = False
+        """Whether the request must not get a kept connection."""
+        self.first_by: float | None = None
         self.waiting_since: float | None = None
         """Since when a reader waits for bytes after the headers; None while nobody does."""
         self.expired: str | None = None
@@ -98,6 +127,12 @@ class _Watch:
         elif self.waiting_since is not None and clocks.idle is not None:
             limits.append((self.waiting_since + clocks.idle, "idle"))
         return min(limits, default=None)
+
+    def begin(self) -> None:
+        """The request is about to be sent: waiting for an answer begins."""
+        if self.clocks.first_chunk is not None:
+            self.first_by = self._loop.time() + self.clocks.first_chunk
+            self.set()
 
     def set(self) -> None:
         """Makes sure the timer fires no later than the earliest limit; one that fires earlier asks again."""
@@ -145,13 +180,14 @@ class _Watch:
 class Exchange:
     """An answer whose headers have arrived: read its bytes, then it gives its connection back by itself."""
 
-    __slots__ = ("_content", "_end", "_home", "_loop", "_response", "_run", "_watch", "headers", "status")
+    __slots__ = ("_content", "_end", "_home", "_loop", "_response", "_run", "_slots", "_watch", "headers", "status")
 
     def __init__(
         self,
         response: aiohttp.ClientResponse,
         watch: _Watch,
         home: set[Exchange],
+        slots: Slots,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.status = response.status
@@ -160,6 +196,7 @@ class Exchange:
         self._content = response.content
         self._watch = watch
         self._home = home
+        self._slots = slots
         self._loop = loop
         self._end: CompletionError | None = None
         """What a reader gets after `close`."""
@@ -225,6 +262,8 @@ class Exchange:
             raise self._end
         if clock is not None:
             raise _timed_out(clock, self._watch.clocks)
+        if _is_malformed(fault):
+            raise APIResponseError("the answer's body is not encoded as its headers say", maybe_billed=True)
         raise APIConnectionError(
             f"the connection was lost while the answer came in ({_name(fault)})", phase="body", maybe_billed=True
         )
@@ -233,8 +272,10 @@ class Exchange:
         """The whole body.
 
         Raises:
-            APIResponseError: it is longer than `limit` bytes.
+            APIResponseError: it is longer than `limit` bytes, or announced to be.
         """
+        if (self._response.content_length or 0) > limit:
+            self._too_large()
         data = await self.read()
         if not data or self._content.at_eof():
             self._leave()
@@ -250,13 +291,37 @@ class Exchange:
 
     def _capped(self, data: bytes, limit: int) -> bytes:
         if len(data) > limit:
-            self.close()
-            raise APIResponseError("the answer is larger than this client accepts")
+            self._too_large()
         return data
+
+    def _too_large(self) -> NoReturn:
+        self.close()
+        raise APIResponseError("the answer is larger than this client accepts", maybe_billed=True)
+
+    def require_encoding(self) -> None:
+        """Refuses a good answer in a content encoding that was not asked for; a bad one says enough by its status.
+
+        Raises:
+            APIResponseError: it is in another one.
+        """
+        encoding = self._encoding()
+        if encoding in _ENCODINGS or self.status >= 300:
+            return
+        self.close()
+        raise APIResponseError(
+            f"the answer is encoded as {encoding[:40]!r}, which was not asked for",
+            status_code=self.status,
+            maybe_billed=True,
+        )
+
+    def _encoding(self) -> str:
+        return self._response.headers.get("Content-Encoding", "").strip().lower()
 
     async def read_some(self, limit: int) -> bytes:
         """At most `limit` bytes of an error's body; the road failing meanwhile only makes it shorter."""
         data = b""
+        if self._encoding() not in _ENCODINGS:
+            limit = 0
         try:
             while len(data) < limit and (more := await self.read()):
                 data += more
@@ -288,17 +353,31 @@ class Exchange:
 
     def _leave(self) -> None:
         self._watch.stop()
-        self._home.discard(self)
+        if self in self._home:
+            self._home.discard(self)
+            self._slots.give()
 
 
 class _Wire(ResponseHandler):
-    """A connection that knows whether the peer has said anything since it was handed out."""
+    """A connection that knows whether the peer has said anything since it was handed out.
+
+    It also tells the reader of a body when that stops being HTTP: aiohttp drops such a body without a word, and its
+    reader would wait until a clock runs out.
+    """
 
     heard = False
 
     def data_received(self, data: bytes) -> None:
         self.heard = True
         super().data_received(data)
+        if self._exception is not None:
+            body = self._payload
+            if body is not None and body.exception() is None and not body.is_eof():
+                body.set_exception(_NotHTTPError())
+
+
+class _NotHTTPError(aiohttp.ClientPayloadError):
+    """The body stopped being HTTP."""
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -312,10 +391,8 @@ class _Connector(aiohttp.TCPConnector):
         super().__init__(**options)  # pyright: ignore[reportUnknownMemberType]
         self._factory = cast("functools.partial[ResponseHandler]", functools.partial(_Wire, loop=self._loop))
         self._gate = asyncio.Semaphore(GATE)
-        self.kept: dict[asyncio.Task[Any], _Wire] = {}
-        """Tasks whose request went out on a kept connection, and that connection."""
-        self.must_be_fresh: set[asyncio.Task[Any]] = set()
-        """Tasks that must not get a kept connection."""
+        self.sending: dict[asyncio.Task[Any], _Watch] = {}
+        """Tasks that wait for an answer's headers."""
 
     @property
     def is_inherited(self) -> bool:
@@ -332,22 +409,55 @@ class _Connector(aiohttp.TCPConnector):
         super().__del__(_warnings)
 
     async def _get(self, key: Any, traces: Any) -> Any:
-        task = asyncio.current_task()
-        if self.must_be_fresh and task in self.must_be_fresh:
+        watch = self._current()
+        if watch is not None and watch.fresh:
             return None
         connection = await super()._get(key, traces)
-        if connection is not None and task is not None and isinstance(connection.protocol, _Wire):
+        if connection is not None and watch is not None and isinstance(connection.protocol, _Wire):
             connection.protocol.heard = False
-            self.kept[task] = connection.protocol
+            watch.kept, watch.connected = connection.protocol, True
         return connection
 
     async def _create_connection(self, req: Any, traces: Any, timeout: aiohttp.ClientTimeout) -> Any:
+        watch = self._current()
+        if watch is not None:
+            watch.kept, watch.connected = None, False
         # The clock starts behind the gate, so that queueing is no connect fault; the total covers it.
-        task = asyncio.current_task()
-        if task is not None:
-            self.kept.pop(task, None)
         async with self._gate, asyncio.timeout(timeout.sock_connect):
-            return await super()._create_connection(req, traces, timeout)
+            if watch is not None and watch.held is not None and watch.held():
+                raise Held
+            connection = await super()._create_connection(req, traces, timeout)
+        if watch is not None:
+            watch.connected = True
+        return connection
+
+    def _current(self) -> _Watch | None:
+        task = asyncio.current_task()
+        return None if task is None else self.sending.get(task)
+
+
+class Held(Exception):
+    """The request was not sent, because it must wait after all."""
+
+
+class Slots(Protocol):
+    """What bounds the exchanges of a pool."""
+
+    def take_now(self) -> bool:
+        """Takes a slot if there is one."""
+        ...
+
+    async def take(self) -> None:
+        """Waits for a slot."""
+        ...
+
+    def give(self) -> None:
+        """Gives a slot back."""
+        ...
+
+    def ran_out(self) -> None:
+        """There are fewer than was thought."""
+        ...
 
 
 class Pool:
@@ -355,11 +465,13 @@ class Pool:
 
     def __init__(
         self,
+        slots: Slots,
         *,
         session: aiohttp.ClientSession | None = None,
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
+        self._slots = slots
         self._given = session
         self._session = session
         self._connector: _Connector | None = None
@@ -382,7 +494,13 @@ class Pool:
         return len(self._live)
 
     async def send(
-        self, method: str, url: str, headers: dict[str, str], body: bytes | None, clocks: Clocks
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        body: bytes | None,
+        clocks: Clocks,
+        held: Callable[[], bool] | None = None,
     ) -> Exchange:
         """Sends one request and waits for the headers of its answer, whatever their status.
 
@@ -394,6 +512,7 @@ class Pool:
             APITimeoutError: a clock ran out.
             APIResponseError: the answer is no HTTP.
             ClientClosedError: the pool is closed, or was closed meanwhile.
+            Held: `held` said so before a connection was opened; nothing was sent.
         """
         if self._closed:
             raise _closed_error()
@@ -401,9 +520,11 @@ class Pool:
         assert task is not None, "an event loop runs tasks"
         loop = task.get_loop()
         session = self._open()
-        watch = _Watch(loop, clocks, task)
+        watch = _Watch(loop, clocks, task, held)
         watch.set()
         self._waits.add(watch)
+        if self._connector is not None:
+            self._connector.sending[task] = watch
         try:
             return await self._send(session, method, url, headers, body, watch, task)
         except BaseException:  # whatever ended the wait, cancellation too, its timer must not outlive it
@@ -412,8 +533,7 @@ class Pool:
         finally:
             self._waits.discard(watch)
             if self._connector is not None:
-                self._connector.kept.pop(task, None)
-                self._connector.must_be_fresh.discard(task)
+                self._connector.sending.pop(task, None)
 
     async def _send(
         self,
@@ -426,26 +546,37 @@ class Pool:
         task: asyncio.Task[Any],
     ) -> Exchange:
         cancelling = task.cancelling()
-        again = False
+        again = has_slot = False
         try:
+            if not self._slots.take_now():
+                await self._slots.take()
+            has_slot = True
+            watch.connected = self._connector is None
+            watch.begin()
             response = await self._request(session, method, url, headers, body, watch.clocks)
+            has_slot = False
+            watch.task = None
+            watch.wake = response
+            exchange = Exchange(response, watch, self._live, self._slots, task.get_loop())
+            exchange.require_encoding()
+            return exchange
         except asyncio.CancelledError:
             if watch.expired is None or task.uncancel() > cancelling:
                 raise
-            error: APIError = _timed_out(watch.expired, watch.clocks)
+            error: APIError = _timed_out(watch.expired, watch.clocks, queued=not has_slot, sent=watch.connected)
         except (aiohttp.ClientError, OSError, ValueError) as fault:
             error = _translate(fault, watch.clocks)
-            again = self._is_keep_alive_race(fault, task)
-        else:
-            watch.task = None
-            watch.wake = response
-            return Exchange(response, watch, self._live, task.get_loop())
+            again = _is_keep_alive_race(fault, watch)
+            if _errno(fault) in (errno.EMFILE, errno.ENFILE):
+                self._slots.ran_out()
+        finally:
+            if has_slot:
+                self._slots.give()
         if self._closed:
             raise _closed_error()
         if not again:
             raise error
-        assert self._connector is not None
-        self._connector.must_be_fresh.add(task)  # so this happens once
+        watch.fresh = True  # so this happens once
         return await self._send(session, method, url, headers, body, watch, task)
 
     async def _request(
@@ -465,15 +596,6 @@ class Pool:
             allow_redirects=False,
             proxy=self._proxy,
             timeout=self._timeout(clocks.connect),
-        )
-
-    def _is_keep_alive_race(self, fault: BaseException, task: asyncio.Task[Any]) -> bool:
-        """Whether a kept connection died under the request without a byte of an answer."""
-        wire = self._connector.kept.get(task) if self._connector is not None else None
-        if wire is None or wire.heard:
-            return False
-        return isinstance(fault, (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)) and not isinstance(
-            fault, aiohttp.ClientConnectorError
         )
 
     def _open(self) -> aiohttp.ClientSession:
@@ -502,6 +624,8 @@ class Pool:
 
     async def pause(self, delay: float) -> None:
         """Waits `delay` seconds, or less when the pool is closed: the next `send` then says so."""
+        if self._closed:
+            raise _closed_error()
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
         handle = loop.call_later(delay, _wake, waiter)
@@ -545,6 +669,19 @@ class Pool:
             await session.close()
 
 
+def _is_keep_alive_race(fault: BaseException, watch: _Watch) -> bool:
+    """Whether a kept connection died under the request without a byte of an answer."""
+    if watch.kept is None or watch.kept.heard:
+        return False
+    return isinstance(fault, (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)) and not isinstance(
+        fault, aiohttp.ClientConnectorError
+    )
+
+
+def _errno(fault: BaseException) -> int | None:
+    return fault.os_error.errno if isinstance(fault, aiohttp.ClientConnectorError) else getattr(fault, "errno", None)
+
+
 def _wake(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
         waiter.set_result(None)
@@ -554,14 +691,25 @@ def _closed_error() -> ClientClosedError:
     return ClientClosedError("the client was closed; make calls inside `async with AsyncCompletion() as client:`")
 
 
+def _is_malformed(fault: BaseException | None) -> bool:
+    """Whether a body ended because it is not what its headers say, and not because the connection did."""
+    cause = None if fault is None else fault.__cause__
+    return isinstance(fault, _NotHTTPError) or (
+        isinstance(cause, HttpProcessingError) and not isinstance(cause, (ContentLengthError, TransferEncodingError))
+    )
+
+
 def _name(fault: BaseException | None) -> str:
     return "closed" if fault is None else type(fault).__name__
 
 
-def _timed_out(clock: str, clocks: Clocks) -> APITimeoutError:
+def _timed_out(clock: str, clocks: Clocks, *, queued: bool = False, sent: bool = True) -> APITimeoutError:
     limit = {"connect": clocks.connect, "first_chunk": clocks.first_chunk, "idle": clocks.idle}.get(clock)
     said = f" of {limit:g} s" if limit is not None else ""
-    return APITimeoutError(f"the {clock} timeout{said} ran out", phase=clock, maybe_billed=clock != "connect")
+    where = " in the queue for a connection" if queued else ""
+    return APITimeoutError(
+        f"the {clock} timeout{said} ran out{where}", phase=clock, maybe_billed=sent and clock != "connect"
+    )
 
 
 def _translate(fault: BaseException, clocks: Clocks) -> APIError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar, cast
 from urllib.parse import urlencode, urlsplit
@@ -27,15 +28,20 @@ from ..errors import (
 from ..lenient import NotJSONError
 from ..options import BearerToken, Secret, Timeout
 from ..records import ChatCompletion, ChatRequest, ReplyInfo
-from ..retry import may_have_begun, next_delay, wait_hint
-from ..transport import MAX_ERROR_BODY, MAX_JSON, Clocks, Exchange, Pool
+from ..retry import MAX_HINT, is_throttled, may_have_begun, next_delay, wait_hint, was_never_seen
+from ..transport import MAX_ERROR_BODY, MAX_JSON, Clocks, Exchange, Held, Pool
 from ..validate import explain_unsendable
 from ..wire import Follow, Headers, HttpRequest, HttpResponse, MaskedBytes, Need, Target
+from .road import Road
 
 log = logging.getLogger("anycompletion")
+log.addHandler(logging.NullHandler())  # an app that set up no logging sees nothing on stderr
 
 EVENTS = "text/event-stream"
 """The media type of a stream."""
+
+_LOST_PATIENCE = frozenset((504, *range(520, 525)))
+"""Statuses of a gateway that heard nothing from the provider in time; that may have done the work all the same."""
 
 _CANCEL_TIME = 5.0
 """Seconds the provider gets to learn that nobody waits any more."""
@@ -61,6 +67,7 @@ class Call:
     dialect: Dialect
     target: Target
     pool: Pool
+    road: Road = attrs.field(repr=False)
     auth: Auth
     key: KeySource = attrs.field(repr=False)
     key_source: str
@@ -72,6 +79,8 @@ class Call:
     request_id_header: str
     repeatable: bool
     """Whether a request that may have been received can be sent again."""
+    idempotency_header: str
+    """The header that tells the provider that a request is a second try of the same; "" where it knows none."""
     timeout: Timeout
     max_retries: int
     known: Known = attrs.field(repr=False)
@@ -80,6 +89,14 @@ class Call:
     """Takes a strong reference to a task for as long as it runs."""
     log_level: int = logging.DEBUG
     started: float = 0.0
+    idempotency_key: str = ""
+    """The same for all attempts."""
+    throttled: RateLimitError | None = None
+    """The last answer that asked to wait."""
+    asked_twice: bool = False
+    """Whether the caller's function was asked for another key."""
+    reconnected: bool = False
+    """Whether a connection that was never made was tried again for nothing."""
     revealed: str = attrs.field(default="", repr=False)
     """The key last sent, so that an error that echoes it can be cleaned."""
 
@@ -88,6 +105,9 @@ class Call:
     def start(self) -> None:
         """The logical call begins: `total` runs from here."""
         self.started = asyncio.get_running_loop().time()
+        self.road.budget.call()
+        if self.idempotency_header:
+            self.idempotency_key = str(uuid.uuid4())
 
     def clocks(self) -> Clocks:
         """The clocks of one attempt."""
@@ -177,12 +197,11 @@ class Call:
         headers["Accept-Encoding"] = "identity" if accept == EVENTS else "gzip, deflate"
         if request.carries_key:
             headers |= sign(self.auth, await self._key(), token=self._is_token())
+            if self.idempotency_key and request.method == "POST":
+                headers[self.idempotency_header] = self.idempotency_key
             if self.extra_headers:
                 headers = _override(headers, self.extra_headers)
-        self.info.attempts += 1
-        # What an earlier attempt was told is not said of this one.
-        self.info.status_code, self.info.headers, self.info.request_id = None, Headers(), None
-        exchange = await self.pool.send(request.method, self._url(request), headers, body, self.clocks())
+        exchange = await self._sent(request, headers, body)
         self.info.status_code = exchange.status
         self.info.headers = exchange.headers
         self.info.request_id = exchange.headers.get(self.request_id_header)
@@ -190,7 +209,47 @@ class Call:
             log.log(self.log_level, "%s %s: status %s", self.target.provider, self.target.model, exchange.status)
         if not 200 <= exchange.status < 300:
             raise await self._bad_status(exchange)
+        self.road.rest.answered(self.started)
         return exchange
+
+    async def _sent(self, request: HttpRequest, headers: dict[str, str], body: bytes | None) -> Exchange:
+        """Sends when it is this call's turn."""
+        rest, url = self.road.rest, self._url(request)
+        while True:
+            if rest.until and request.carries_key:
+                await self._turn()
+            self.info.attempts += 1
+            # What an earlier attempt was told is not said of this one.
+            self.info.status_code, self.info.headers, self.info.request_id = None, Headers(), None
+            try:
+                return await self.pool.send(request.method, url, headers, body, self.clocks(), rest.holds)
+            except Held:
+                self.info.attempts -= 1
+
+    async def _turn(self) -> None:
+        """Waits while all calls to this provider with this key rest.
+
+        Raises:
+            RateLimitError: that would take longer than this call may.
+        """
+        rest, left = self.road.rest, self.time_left()
+        wait = rest.expected(asyncio.get_running_loop().time())
+        if left is None or wait < left:
+            clock = asyncio.timeout(left)
+            try:
+                async with clock:
+                    await rest.wait()
+            except TimeoutError:
+                if not clock.expired():
+                    raise
+            else:
+                return
+        error = self.throttled or RateLimitError(
+            f"{self.target.provider} asked for a pause, which all calls with this key keep; it is longer than this "
+            "call's timeout, so nothing was sent",
+            retry_after=wait,
+        )
+        raise self.stamped(error)
 
     async def _key(self) -> str | None:
         key = self.key
@@ -239,16 +298,20 @@ class Call:
     async def _bad_status(self, exchange: Exchange) -> APIError:
         if exchange.status < 400:
             exchange.close()
-            host = urlsplit(exchange.headers.get("location", "")).hostname
+            where = _host(exchange.headers.get("location", ""))
             return APIResponseError(
-                f"status {exchange.status} points to {host or 'somewhere else'}; redirects are never followed",
+                f"status {exchange.status} points to {where or 'somewhere else'}; redirects are never followed",
                 status_code=exchange.status,
             )
         body = await exchange.read_some(MAX_ERROR_BODY)
         error = self.dialect.error(HttpResponse(exchange.status, exchange.headers, body))
-        hint = wait_hint(exchange.headers)
+        error.maybe_billed = error.maybe_billed or exchange.status in _LOST_PATIENCE
+        hint = wait_hint(exchange.headers, body)
         if hint is not None:
             error.retry_after = hint
+            if isinstance(error, RateLimitError) and error.retryable and hint <= MAX_HINT:
+                self.throttled = error
+                self.road.rest.begin(hint, asyncio.get_running_loop().time(), random.random)
         return error
 
     # --- attempts ---
@@ -268,6 +331,8 @@ class Call:
         """Waits before the next attempt, or raises `error`, stamped."""
         if creating and not self.repeatable and may_have_begun(error):
             raise self.stamped(error)
+        if self._has_another_key(error) and tried <= self.max_retries:
+            return
         delay = next_delay(
             error,
             tried=tried,
@@ -275,8 +340,13 @@ class Call:
             time_left=self.time_left(),
             random=random.random,
         )
-        if delay is None:
+        if delay is None or not self._is_paid_for(error):
+            self._give_up(error)
             raise self.stamped(error)
+        if error.maybe_billed:
+            self.info.warnings.append(
+                f"attempt {tried} got no answer ({error.phase}); it may have been billed all the same"
+            )
         log.log(
             self.log_level,
             "%s %s: %s, again in %.2f s",
@@ -285,7 +355,38 @@ class Call:
             type(error).__name__,
             delay,
         )
+        if is_throttled(error) and self.road.rest.until:
+            return  # sending waits until the rest that all calls keep is over
         await self.pool.pause(delay)
+
+    def _has_another_key(self, error: APIError) -> bool:
+        """Whether the function that gives the key is to be asked again: once, because tokens grow old."""
+        if self.asked_twice or not callable(self.key) or not isinstance(error, AuthenticationError):
+            return False
+        self.asked_twice = True
+        return True
+
+    def _is_paid_for(self, error: APIError) -> bool:
+        """Whether a retry may be made: those that cannot make anything worse are free, all others draw."""
+        if is_throttled(error):
+            return True
+        if was_never_seen(error) and not self.reconnected:
+            self.reconnected = True
+            return True
+        if self.road.budget.draw():
+            return True
+        error.add_note("not tried again: too many calls to this provider fail, and retries would make it worse")
+        return False
+
+    def _give_up(self, error: APIError) -> None:
+        if self.info.attempts > 1:
+            log.warning(
+                "%s %s: given up after %d attempts: %s",
+                self.target.provider,
+                self.target.model,
+                self.info.attempts,
+                type(error).__name__,
+            )
 
     def time_left(self) -> float | None:
         """Seconds until the total runs out; None if it never does."""
@@ -364,12 +465,20 @@ class Call:
     async def cancel_upstream(self, request: HttpRequest) -> None:
         """Tells the provider that nobody waits any more; its failure changes nothing."""
         info = ReplyInfo(self.info.provider, self.info.model)
-        farewell = attrs.evolve(self, info=info, timeout=Timeout(total=_CANCEL_TIME))
+        farewell = attrs.evolve(self, info=info, road=Road(), timeout=Timeout(total=_CANCEL_TIME))
         farewell.start()
         try:
             (await farewell.send(request, None, "application/json")).close()
         except CompletionError:
             pass
+
+
+def _host(url: str) -> str | None:
+    """The host of a URL that a server wrote; None where there is none to be found."""
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
 
 
 def _override(headers: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:

@@ -113,6 +113,9 @@ class Provider:
     """What of this row could not be confirmed from recorded traffic or the provider's documentation."""
     repeatable: bool = attrs.field(default=True, kw_only=True)
     """False where a request starts work that goes on unheard: it is only sent again when that cannot have begun."""
+    idempotency_header: str = attrs.field(default="", kw_only=True)
+    """The header in which the provider takes a key that is the same for all attempts of one call; "" where it is not
+    known to take one. No built-in row has any: no vendor documents one for chat completions."""
     allow_http: bool = attrs.field(default=False, kw_only=True)
     """Allows plain http to hosts that are not loopback."""
 

@@ -225,8 +225,8 @@ ROWS: tuple[Provider, ...] = (
         quirks=_TOOLS,
         params={**_COMPATIBLE, "n": _OWN_N},
         docs="https://docs.together.ai/docs/inference/openai-compatibility",
-        unverified=f"{_N_NOT_RECORDED}; max_completion_tokens, which its SDK does not have; logprobs is a number in its "
-        "SDK; the role developer",
+        unverified=f"{_N_NOT_RECORDED}; max_completion_tokens, which its SDK does not have; logprobs is a number in "
+        "its SDK; the role developer",
     ),
     Provider(
         "fireworks",
