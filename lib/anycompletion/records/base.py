@@ -11,7 +11,8 @@ JsonObject: TypeAlias = dict[str, Any]
 
 def extra_field() -> Any:
     """The field that keeps what no other field takes."""
-    return field(factory=dict[str, Any], kw_only=True)
+    # A bare dict, because dict[str, Any] is four times as slow to call, and every record has one.
+    return field(factory=dict, kw_only=True)
 
 
 def plain(value: Any) -> Any:

@@ -8,7 +8,7 @@ import attrs
 from attrs import define, field
 
 from ..errors import CompletionError
-from ..lenient import array, obj, opt_float, opt_int, opt_obj, opt_text, rest, text
+from ..lenient import array, loads, obj, opt_float, opt_int, opt_obj, opt_text, rest, text
 from ..wire import Headers
 from .base import JsonObject, Record, extra_field, hidden, names, nullable
 from .messages import AssistantMessage, Content, TextPart
@@ -252,8 +252,9 @@ class ChatCompletion(Record):
     service_tier: str | None = None
     system_fingerprint: str | None = None
     extra: JsonObject = extra_field()
-    raw: Any = hidden(default=None, repr=False, kw_only=True)
-    """The provider's own JSON; of a reply made of several requests the list of theirs, of a stream None."""
+    _raw: Any = hidden(default=None, repr=False, kw_only=True)
+    _native: bytes | None = hidden(default=None, repr=False, kw_only=True)
+    """The provider's JSON as bytes, where nobody has read it yet."""
     _info: ReplyInfo | None = hidden(default=None, repr=False, kw_only=True)
 
     @property
@@ -266,6 +267,21 @@ class ChatCompletion(Record):
     @info.setter
     def info(self, info: ReplyInfo) -> None:
         self._info = info
+
+    @property
+    def raw(self) -> Any:
+        """The provider's own JSON; of a reply made of several requests the list of theirs, of a stream None."""
+        if self._native is not None:
+            self.raw = loads(self._native)
+        return self._raw
+
+    @raw.setter
+    def raw(self, raw: Any) -> None:
+        self._raw, self._native = raw, None
+
+    def keep_native(self, data: bytes) -> None:
+        """Sets `raw` to what is in these bytes; they are read when somebody looks."""
+        self._native = data
 
     @property
     def text(self) -> str:

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from ...chunks import thought_of
 from ...convert import loads
+from ...convert.replies import read_reply
 from ...errors import APIResponseError
 from ...lenient import NotJSONError, ShapeError
 from ...records import AssistantMessage, ChatCompletion, ChatRequest, TextPart
@@ -16,13 +17,18 @@ from .legacy import speaks_legacy, to_legacy
 
 def decode(response: HttpResponse, request: ChatRequest, target: Target) -> ChatCompletion:
     """The reply; `.raw` is its JSON."""
-    data = _json(response.body)
-    if isinstance(data, dict) and holds_error(cast("dict[str, Any]", data)):
-        raise error_of(data, response)
-    completion = _completion(data, response.body)
+    completion = read_reply(response.body) or _read(response)
     if speaks_legacy(request, target):
         to_legacy(completion)
     return completion
+
+
+def _read(response: HttpResponse) -> ChatCompletion:
+    """The tolerant way, for all that a server may say besides what OpenAI documents."""
+    data = _json(response.body)
+    if isinstance(data, dict) and holds_error(cast("dict[str, Any]", data)):
+        raise error_of(data, response)
+    return _completion(data, response.body)
 
 
 def _json(body: bytes) -> Any:
