@@ -44,12 +44,14 @@ def pools(client: AsyncCompletion) -> list[Pool]:
 class nothing_left:  # noqa: N801 (reads like what it is: a context)
     """Fails a test that leaves something behind after the block, or takes longer than `seconds`.
 
-    What is there on entry may stay; timers and closing connections get a moment to go. A client that keeps connections
-    for the next request is closed, and then nothing may be left of these either.
+    What is there on entry may stay; timers and closing connections get `patience` seconds to go. A client that keeps
+    connections for the next request is closed, and then nothing may be left of these either. The event loop may be
+    asyncio's own or any that lists its timers under asyncio's name.
     """
 
-    def __init__(self, client: AsyncCompletion, *, seconds: float = 10.0) -> None:
+    def __init__(self, client: AsyncCompletion, *, seconds: float = 10.0, patience: float = 1.0) -> None:
         self._client = client
+        self._patience = patience
         self._timeout = asyncio.timeout(seconds)
         self._noise: list[str] = []
 
@@ -76,10 +78,10 @@ class nothing_left:  # noqa: N801 (reads like what it is: a context)
             await self._timeout.__aexit__(*exc_info)
 
     async def _check(self) -> None:
-        await _until_empty(self._in_use)
+        await self._until_empty(self._in_use)
         if any(_tidies(pool) for pool in pools(self._client)):
             await self._client.aclose()
-        await _until_empty(self._left)
+        await self._until_empty(self._left)
         gc.collect()
         await asyncio.sleep(0)
         left = self._in_use() + self._left() + self._noise
@@ -88,6 +90,7 @@ class nothing_left:  # noqa: N801 (reads like what it is: a context)
     def _in_use(self) -> list[str]:
         """What a kept connection is no excuse for."""
         left = [f"{pool.live} answers" for pool in pools(self._client) if pool.live]
+        left += [f"{count} clocks" for pool in pools(self._client) if (count := len(pool._timer.watches))]
         return left + [f"{count} acquired connections" for pool in pools(self._client) if (count := acquired(pool))]
 
     def _left(self) -> list[str]:
@@ -97,12 +100,10 @@ class nothing_left:  # noqa: N801 (reads like what it is: a context)
             left.append(f"{now - self._descriptors} file descriptors")
         return left
 
-
-async def _until_empty(look: Callable[[], list[str]]) -> None:
-    for _ in range(200):
-        if not look():
-            break
-        await asyncio.sleep(0.005)
+    async def _until_empty(self, look: Callable[[], list[str]]) -> None:
+        until = self._loop.time() + self._patience
+        while look() and self._loop.time() < until:
+            await asyncio.sleep(0.005)
 
 
 def acquired(pool: Pool) -> int:
@@ -111,8 +112,10 @@ def acquired(pool: Pool) -> int:
 
 
 def _tidies(pool: Pool) -> bool:
-    """Whether a timer looks after kept connections."""
-    return pool._connector is not None and pool._connector._cleanup_handle is not None
+    """Whether a timer looks after kept connections, or after clocks."""
+    return pool._timer._handle is not None or (
+        pool._connector is not None and pool._connector._cleanup_handle is not None
+    )
 
 
 def kept(pool: Pool) -> int:

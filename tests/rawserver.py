@@ -6,6 +6,7 @@ import socket
 import struct
 from collections.abc import Mapping, Sequence
 from enum import Enum, auto
+from ssl import SSLContext
 from typing import Any, NamedTuple, Self, TypeAlias
 
 
@@ -14,6 +15,8 @@ class Act(Enum):
 
     REQUEST = auto()
     """Reads one request."""
+    HEAD = auto()
+    """Reads the head of a request and leaves its body unread."""
     FIN = auto()
     """Closes the connection."""
     RESET = auto()
@@ -22,7 +25,7 @@ class Act(Enum):
     """Sends nothing more until the peer leaves."""
 
 
-REQUEST, FIN, RESET, STALL = Act.REQUEST, Act.FIN, Act.RESET, Act.STALL
+REQUEST, HEAD, FIN, RESET, STALL = Act.REQUEST, Act.HEAD, Act.FIN, Act.RESET, Act.STALL
 
 Step: TypeAlias = "bytes | float | Act"
 """Bytes to write, seconds to wait, or an act."""
@@ -39,19 +42,20 @@ class Request(NamedTuple):
 class RawServer:
     """Each connection follows the script of its number; those beyond the last script follow that one."""
 
-    def __init__(self, *scripts: Sequence[Step]) -> None:
+    def __init__(self, *scripts: Sequence[Step], tls: SSLContext | None = None) -> None:
         self.requests: list[Request] = []
         self.connections = 0
         self.steps = 0
         """Steps done, of all scripts together."""
         self._scripts = scripts
+        self._tls = tls
         self._tasks: set[asyncio.Task[Any]] = set()
         self._server: asyncio.Server | None = None
         self.port = 0
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if self._tls else ''}://127.0.0.1:{self.port}"
 
     @property
     def open(self) -> int:
@@ -59,7 +63,7 @@ class RawServer:
         return len(self._tasks)
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=2**26, backlog=1024)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=2**26, backlog=1024, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -83,6 +87,8 @@ class RawServer:
                 self.steps += 1
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
+        except RuntimeError:
+            pass  # what uvloop says to a write when the peer has gone
         finally:
             self._tasks.discard(task)
             writer.close()
@@ -94,6 +100,8 @@ class RawServer:
                 await writer.drain()
             case Act.REQUEST:
                 self.requests.append(await _read(reader))
+            case Act.HEAD:
+                self.requests.append(await _read(reader, with_body=False))
             case Act.FIN:
                 writer.close()
                 await writer.wait_closed()
@@ -107,11 +115,80 @@ class RawServer:
                 await asyncio.sleep(step)
 
 
-async def _read(reader: asyncio.StreamReader) -> Request:
+async def _read(reader: asyncio.StreamReader, *, with_body: bool = True) -> Request:
     head = await reader.readuntil(b"\r\n\r\n")
     line, *fields = head.decode("latin-1").rstrip("\r\n").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
-    return Request(line, headers, await reader.readexactly(int(headers.get("content-length", "0"))))
+    size = int(headers.get("content-length", "0")) if with_body else 0
+    return Request(line, headers, await reader.readexactly(size))
+
+
+class Tunnel:
+    """A proxy that takes CONNECT to anywhere, opens a tunnel to one port here, and remembers what it saw."""
+
+    def __init__(self, port: int) -> None:
+        self.heads: list[bytes] = []
+        """What was asked of the proxy itself."""
+        self.relayed: list[bytes] = []
+        """What went through the tunnels, either way."""
+        self._target = port
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port: int = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self._server.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=1)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            self.heads.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
+            there, back = await asyncio.open_connection("127.0.0.1", self._target)
+            await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
+        except (OSError, RuntimeError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(65536):
+                self.relayed.append(data)
+                sink.write(data)
+                await sink.drain()
+        finally:
+            sink.close()
+
+
+class DeafServer:
+    """A listener that completes no connection: its queue is full."""
+
+    async def __aenter__(self) -> Self:
+        self._listener = socket.socket()
+        self._listener.bind(("127.0.0.1", 0))
+        self._listener.listen(0)
+        self.port: int = self._listener.getsockname()[1]
+        self._waiting = [socket.socket() for _ in range(4)]
+        for each in self._waiting:
+            each.setblocking(False)
+            each.connect_ex(("127.0.0.1", self.port))
+        await asyncio.sleep(0.05)
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        for each in (self._listener, *self._waiting):
+            each.close()
 
 
 # --- what scripts are made of --------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import itertools
 import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -266,6 +267,15 @@ def test_what_a_filter_found():
     }
 
 
+def test_a_whole_message_beside_the_deltas_does_not_stand_for_what_they_say():
+    """Some servers send one with every chunk: the last, perhaps empty, would be what `to_dict` gives."""
+    told = [("Hel", {"role": "assistant", "content": "Hel"}), ("lo.", {"content": ""}), ("", 7)]
+    reply = folded(*(chunk(ChunkChoice(0, Delta(content=text), extra={"message": m, "a": 1})) for text, m in told))
+    choice = reply.completion().to_dict()["choices"][0]
+    assert choice["message"] == {"role": "assistant", "content": "Hello.", "refusal": None}
+    assert choice["a"] == 1
+
+
 def test_a_snapshot_stays_as_it_was():
     """A reply kept from the middle of a stream would go on changing."""
     pieces = [
@@ -288,6 +298,21 @@ def test_a_snapshot_stays_as_it_was():
     snapshot.choices[0].extra["b"] = 2
     assert "b" not in accumulator.completion().choices[0].extra
     assert [piece.to_dict() for piece in chunks] == before
+
+
+def test_a_long_text_takes_little_more_memory_than_its_characters():
+    """Ten thousand streams would hold the text of each ten times over."""
+    accumulator = Accumulator()
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    for number in range(20_000):
+        accumulator.add(chunk(ChunkChoice(0, Delta(content=f"{number:05}", reasoning_content=f"{number:04} "))))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    message = accumulator.completion().choices[0].message
+    assert message.content == "".join(f"{number:05}" for number in range(20_000))
+    assert message.reasoning_content == "".join(f"{number:04} " for number in range(20_000))
+    assert held - before < 4 * len(message.content)
 
 
 def test_linear_time():

@@ -56,7 +56,7 @@ plain_and_stream = pytest.mark.parametrize("stream", [False, True], ids=["plain"
 @asynccontextmanager
 async def simulated(faults: Any = None, **options: Any) -> AsyncIterator[tuple[SimulatorServer, AsyncCompletion]]:
     async with (
-        SimulatorServer(faults=faults) as sim,
+        SimulatorServer(fault=faults) as sim,
         client_of(sim, **options) as client,
         nothing_left(client),
     ):

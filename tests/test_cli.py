@@ -312,7 +312,7 @@ async def test_a_failed_call_exits_1(simulator: SimulatorServer) -> None:
 
 async def test_a_cut_stream_keeps_what_had_come_and_exits_1(simulator: SimulatorServer) -> None:
     """Half an answer would pass for a whole one, or be thrown away."""
-    simulator.faults = "cut-after-3-events"  # type: ignore[assignment]  # the setter takes names, too
+    simulator.fault = "cut-after-3-events"  # type: ignore[assignment]  # the setter takes names, too
     done = await run("chat", "Hello!", "-m", "anthropic/claude-haiku-4-5", **environment_of(simulator))
     assert done.code == 1
     assert "You said: Hello!\n".startswith(done.out)

@@ -454,7 +454,7 @@ async def test_the_total_timeout_has_three_names(name: str) -> None:
 
 async def test_attempt_gives_errors_as_values() -> None:
     """A batch would be ended by its first bad row."""
-    async with SimulatorServer(faults=[Fault.status(400, times=1)]) as sim, client_of(sim) as client:
+    async with SimulatorServer(fault=[Fault.status(400, times=1)]) as sim, client_of(sim) as client:
         failed = await client.attempt("openai/gpt-4o", "Hi.")
         assert isinstance(failed.error, BadRequestError)
         assert failed.completion is None
@@ -499,7 +499,7 @@ async def test_create_with_stream_opens_and_raises_by_itself(case: Case) -> None
         assert stream.info.status_code == 200
         assert len(sim.requests) == case.requests
         assert len((await stream.get_final_completion()).choices) == case.n
-        sim.faults = "bad-request"  # type: ignore[assignment]
+        sim.fault = "bad-request"  # type: ignore[assignment]
         with pytest.raises(BadRequestError):
             await client.create(case.model, "Hi.", n=case.n, stream=True)
 
@@ -522,7 +522,7 @@ async def test_stream_sends_nothing_before_it_is_used() -> None:
 async def test_logger_fn_is_told_once_before_and_once_after(case: Case, stream: bool, fault: str | None) -> None:
     """An app's own log would count branches instead of calls, or miss some."""
     told: list[dict[str, Any]] = []
-    async with SimulatorServer(faults=fault) as sim, client_of(sim) as client, nothing_left(client):
+    async with SimulatorServer(fault=fault) as sim, client_of(sim) as client, nothing_left(client):
         try:
             if stream:
                 async with client.stream(case.model, "Hi.", n=case.n, logger_fn=told.append) as opened:
@@ -552,7 +552,7 @@ async def test_a_logger_fn_that_fails_breaks_nothing(
     def broken(_: dict[str, Any]) -> None:
         raise LookupError("mine")
 
-    async with SimulatorServer(faults=fault) as sim, client_of(sim) as client, nothing_left(client):
+    async with SimulatorServer(fault=fault) as sim, client_of(sim) as client, nothing_left(client):
         request: dict[str, Any] = {"logger_fn": broken}
         try:
             if stream:
@@ -573,7 +573,7 @@ async def test_verbose_says_at_info_what_else_is_said_at_debug_and_never_key_or_
 ) -> None:
     """One call could not be watched without all others, or a log would hold secrets."""
     caplog.set_level(logging.DEBUG)
-    async with SimulatorServer(faults=Fault.status(429, retry_after=0.01, times=1)) as sim, client_of(sim) as client:
+    async with SimulatorServer(fault=Fault.status(429, retry_after=0.01, times=1)) as sim, client_of(sim) as client:
         await client.create("openai/gpt-4o", "A secret prompt.", verbose=True)
         loud = [record for record in caplog.records if record.name == "anycompletion"]
         caplog.clear()
@@ -590,7 +590,7 @@ async def test_verbose_says_at_info_what_else_is_said_at_debug_and_never_key_or_
 
 async def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     """A library that prints spoils its app's output."""
-    async with SimulatorServer(faults=[Fault.named("reset-after-3-events", times=1)]) as sim, client_of(sim) as client:
+    async with SimulatorServer(fault=[Fault.named("reset-after-3-events", times=1)]) as sim, client_of(sim) as client:
         with pytest.raises(StreamInterruptedError):
             await client.stream("openai/gpt-4o", "Hi.", verbose=True).get_final_completion()
         await client.create("openai/gpt-4o", "Hi.", verbose=True)
@@ -599,7 +599,7 @@ async def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
 
 async def test_reprs_and_errors_show_no_key_and_no_prompt() -> None:
     """A crash report would hold secrets."""
-    async with SimulatorServer(faults="rate-limit") as sim, client_of(sim, max_retries=0) as client:
+    async with SimulatorServer(fault="rate-limit") as sim, client_of(sim, max_retries=0) as client:
         with pytest.raises(RateLimitError) as caught:
             await client.create("openai/gpt-4o", "A secret prompt.", api_key=sim.api_keys["openai"])
         error: CompletionError = _copy(pickle.dumps(caught.value))
@@ -656,7 +656,7 @@ async def test_a_branch_that_fails_in_a_foreign_way_does_not_hang_the_others() -
             raise ValueError("mine")
         return sim.api_keys["anthropic"]
 
-    async with SimulatorServer(faults=Fault.named("empty")) as sim, client_of(sim) as client:
+    async with SimulatorServer(fault=Fault.named("empty")) as sim, client_of(sim) as client:
         with pytest.raises(ConfigurationError):
             async with asyncio.timeout(10):
                 async for _ in client.stream("anthropic/claude-haiku-4-5", "Hi.", n=2, api_key=key):
@@ -725,14 +725,14 @@ async def test_two_swapped_texts_are_recognised_and_the_prompt_is_not_repeated(m
 )
 async def test_anthropics_general_type_leaves_the_class_to_the_status(status: int, name: str) -> None:
     """A conflict would be called a bad request, and not be tried again."""
-    async with SimulatorServer(faults=Fault.status(status)) as sim, client_of(sim) as client:
+    async with SimulatorServer(fault=Fault.status(status)) as sim, client_of(sim) as client:
         result = await client.attempt("anthropic/claude-haiku-4-5", "Hi.", max_retries=0)
         assert type(result.error).__name__ == name
 
 
 async def test_an_error_in_a_stream_that_had_begun_may_have_been_billed() -> None:
     """A caller that adds up what was paid for would leave these calls out."""
-    async with SimulatorServer(faults="error-after-3-events") as sim, client_of(sim) as client:
+    async with SimulatorServer(fault="error-after-3-events") as sim, client_of(sim) as client:
         for model in ("openai/gpt-4o", "anthropic/claude-haiku-4-5"):
             with pytest.raises(APIError) as caught:
                 await client.stream(model, "Hi.").get_final_completion()
@@ -780,7 +780,7 @@ async def test_a_prediction_is_not_created_twice(status: int, sent: int, stream:
     """A prediction whose creation failed half-way goes on by itself, and would be paid for twice."""
     fault = Fault.status(status, retry_after=0.01, times=1)
     async with (
-        SimulatorServer(faults=fault) as sim,
+        SimulatorServer(fault=fault) as sim,
         AsyncCompletion(base_urls=sim.base_urls, api_keys=sim.api_keys) as client,
     ):
         result: CompletionError | None = None

@@ -120,7 +120,7 @@ def test_bytes_become_values(data: bytes, value: Any):
     assert loads(data) == value
 
 
-@pytest.mark.parametrize("data", [b"", b"<html>", b"{", b'{"a": 1} {', b"[" * 200_000, b"1" * 5000, b"\xef\xbb\xbf{}"])
+@pytest.mark.parametrize("data", [b"", b"<html>", b"{", b'{"a": 1} {', b"[" * 200_000, b"\xef\xbb\xbf{}"])
 def test_bytes_that_are_no_json(data: bytes):
     """A parser's own exception would reach the caller."""
     with pytest.raises(NotJSONError):

@@ -63,9 +63,10 @@ STATUSES: dict[type[errors.APIStatusError], tuple[int, ...]] = {
     errors.UnprocessableEntityError: (422,),
     errors.RateLimitError: (429,),
     errors.QuotaExceededError: (402,),
-    errors.InternalServerError: (408, 425, 500, 501, 502, 504, 505, 507, 520, 521, 522, 523, 524, 530, 599, 999),
+    errors.InternalServerError: (408, 425, 500, 501, 502, 504, 505, 507, 520, 521, 522, 523, 524, 530, 599),
     errors.ServiceUnavailableError: (503,),
     errors.OverloadedError: (529,),
+    errors.APIStatusError: (600, 999),
 }
 
 PARTIAL = ChatCompletion("c1", [Choice(0, AssistantMessage("Hel"))], "m")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anycompletion import lenient
+from anycompletion import convert, lenient
 from anycompletion.lenient import NotJSONError, ShapeError
 
 READ: list[tuple[Callable[[object, str], Any], Any, Any]] = [
@@ -48,6 +48,7 @@ WRONG: list[tuple[Callable[[object, str], Any], Any, str]] = [
     (lenient.opt_int, math.inf, "an integer, found float"),
     (lenient.opt_int, math.nan, "an integer, found float"),
     (lenient.opt_int, "1", "an integer, found str"),
+    (lenient.opt_int, 10**301, "an integer, found int"),
     (lenient.opt_float, True, "a number, found bool"),
     (lenient.opt_float, "0.5", "a number, found str"),
     (lenient.opt_float, 10**400, "a number, found int"),
@@ -63,10 +64,12 @@ JSON: list[tuple[bytes, Any]] = [
     (b"[Infinity, -Infinity]", [math.inf, -math.inf]),
     (b'{"a": 1, "a": 2}', {"a": 2}),
     (b"1e400", math.inf),
+    (b"1" * 5000, math.inf),
+    (b"[-" + b"1" * 5000 + b"]", [-math.inf]),
     (b" 1 ", 1),
 ]
 
-NO_JSON = [b"", b" ", b"{", b"<html>", b"{'a': 1}", b'{"a": 1} x', b"\xef\xbb\xbf{}", b"\x00", b"nul", b"1" * 5000]
+NO_JSON = [b"", b" ", b"{", b"<html>", b"{'a': 1}", b'{"a": 1} x', b"\xef\xbb\xbf{}", b"\x00", b"nul"]
 
 
 @pytest.mark.parametrize(("read", "value", "result"), READ)
@@ -115,10 +118,16 @@ def test_bytes_that_are_no_json(data: bytes):
     assert caught.value.__context__ is None
 
 
-def test_endless_nesting():
-    """A hostile server would end the call with a RecursionError."""
-    with pytest.raises(NotJSONError, match=r"^nested too deeply$"):
-        lenient.loads(b"[" * 200_000)
+@pytest.mark.parametrize("loads", [lenient.loads, convert.loads])
+def test_endless_nesting(loads: Callable[[bytes], Any]):
+    """A hostile server would end the call, or the printing of a reply, with a RecursionError."""
+    deep = b"[" * 200 + b"]" * 200
+    for data in (b"[" * 200_000, b"[" + deep + b"]", b'{"a": ' * 201 + b"1" + b"}" * 201):
+        with pytest.raises(NotJSONError, match=r"^nested too deeply$"):
+            loads(data)
+    assert repr(loads(deep)) == deep.decode()
+    assert len(loads(b"[" + b"[]," * 5000 + b"[]]")) == 5001
+    assert loads(b'"' + b"[" * 5000 + b'"') == "[" * 5000
 
 
 @settings(max_examples=200, derandomize=True, deadline=None)

@@ -226,7 +226,7 @@ async def test_closing_reaches_a_stream_that_waits_for_its_headers(case: Case, w
 async def test_closing_reaches_a_stream_that_waits_to_try_again(case: Case, whole_client: bool) -> None:
     """A stream closed between two attempts would send another request."""
     async with slow() as (sim, client), nothing_left(client):
-        sim.faults = Fault.status(429, retry_after=0.3)  # type: ignore[assignment]
+        sim.fault = Fault.status(429, retry_after=0.3)  # type: ignore[assignment]
         reader = Reader(begin(client, case))
         while len(sim.requests) < case.requests:
             await asyncio.sleep(0.01)
@@ -406,7 +406,7 @@ async def test_the_final_completion_after_leaving_early_is_an_error_with_what_wa
 async def test_an_error_is_raised_again_to_whoever_asks_again() -> None:
     """A broken stream would look finished at the second look."""
     async with slow(chunk_delay=0) as (sim, client), nothing_left(client):
-        sim.faults = "error-after-3-events"  # type: ignore[assignment]
+        sim.fault = "error-after-3-events"  # type: ignore[assignment]
         stream = client.stream("openai/gpt-4o", "Hi.")
         errors = []
         for _ in range(3):
@@ -436,7 +436,7 @@ async def test_sse_of_a_whole_stream_ends_with_done(case: Case) -> None:
 @pytest.mark.parametrize("fault", ["cut-after-3-events", "reset-after-3-events", "error-after-3-events"])
 async def test_sse_of_a_broken_stream_ends_with_an_error_and_no_done(case: Case, fault: str) -> None:
     """A browser would take a cut answer for a whole one."""
-    async with slow(chunk_delay=0, faults=fault) as (_, client), nothing_left(client):  # type: ignore[arg-type]
+    async with slow(chunk_delay=0, fault=fault) as (_, client), nothing_left(client):  # type: ignore[arg-type]
         lines = [line async for line in begin(client, case).sse()]
     assert b"data: [DONE]\n\n" not in lines
     error = json.loads(lines[-1][6:])["error"]
@@ -446,7 +446,7 @@ async def test_sse_of_a_broken_stream_ends_with_an_error_and_no_done(case: Case,
 
 async def test_sse_tells_errors_that_came_before_the_first_chunk() -> None:
     """A relay whose request was refused would send an empty answer."""
-    async with slow(faults="authentication") as (_, client), nothing_left(client):  # type: ignore[arg-type]
+    async with slow(fault="authentication") as (_, client), nothing_left(client):  # type: ignore[arg-type]
         lines = [line async for line in client.stream("openai/gpt-4o", "Hi.").sse()]
     assert len(lines) == 1
     assert json.loads(lines[0][6:])["error"]["code"] == "invalid_api_key"
@@ -528,7 +528,7 @@ async def test_a_finish_reason_without_done_is_an_end() -> None:
 @pytest.mark.parametrize("fault", ["cut-after-3-events", "no-finish-reason"])
 async def test_a_clean_end_before_the_finish_reason_is_an_interruption(case: Case, fault: str) -> None:
     """A cut answer would pass for a whole one."""
-    async with slow(chunk_delay=0, chunks=5, faults=fault) as (_, client), nothing_left(client):  # type: ignore[arg-type]
+    async with slow(chunk_delay=0, chunks=5, fault=fault) as (_, client), nothing_left(client):  # type: ignore[arg-type]
         async with begin(client, case) as stream:
             with pytest.raises(StreamInterruptedError) as caught:
                 await stream.get_final_completion()

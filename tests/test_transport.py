@@ -1,11 +1,14 @@
 """The transport against servers that misbehave: what arrived is handed out, every wait ends, nothing stays open."""
 
 import asyncio
+import gc
 import gzip
 import inspect
 import socket
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import aiohttp
 import pytest
@@ -19,7 +22,7 @@ from anycompletion import (
     CompletionError,
 )
 from anycompletion.limits import Slots
-from anycompletion.transport import Clocks, Exchange, Pool, _Connector, _Watch
+from anycompletion.transport import Clocks, Exchange, Pool, _Connector, _Timer, _Watch
 from leaks import acquired, kept
 from rawserver import END, FIN, REQUEST, RESET, STALL, STREAM, RawServer, Step, answer, head, piece
 
@@ -235,6 +238,40 @@ async def test_the_limit_counts_decoded_bytes() -> None:
         assert acquired(pool) == 0
 
 
+_LINE = b'{"token": "abc", "logprob": -0.0001, "bytes": [97, 98, 99]},'
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_body_that_is_far_larger_than_what_is_sent_is_refused_long_before_the_limit(stream: bool) -> None:
+    """A few kilobytes would take all the memory and time that an answer may have."""
+    bomb = gzip.compress(bytes(30_000_000))
+    script = (REQUEST, answer(bomb, headers={"Content-Encoding": "gzip"}), STALL)
+    read = 0
+    async with pool_to(script) as (server, pool):
+        exchange = await post(server, pool)
+        with pytest.raises(APIResponseError, match="larger"):
+            if stream:
+                while data := await exchange.read():
+                    read += len(data)
+            else:
+                await exchange.read_all(40_000_000)
+        assert read < 10_000_000
+        assert pool.live == acquired(pool) == kept(pool) == 0
+
+
+@pytest.mark.parametrize("pieces", [1, 200])
+async def test_a_large_answer_may_be_packed_well(pieces: int) -> None:
+    """What a server has compressed as text is compressed would be taken for an attack."""
+    lines = b"".join(b"%x%s" % (number * 7919 % 65536, _LINE) for number in range(200_000))
+    packed = gzip.compress(lines)
+    assert len(lines) > 20 * len(packed) > 10_000_000
+    sent = answer(packed, headers={"Content-Encoding": "gzip"})
+    size = len(sent) // pieces + 1
+    steps = [step for at in range(0, len(sent), size) for step in (sent[at : at + size], 0.001)]
+    async with pool_to((REQUEST, *steps)) as (server, pool):
+        assert await (await post(server, pool)).read_all(40_000_000) == lines
+
+
 async def test_a_body_just_at_the_limit_is_read() -> None:
     """The limit would refuse what it allows."""
     async with pool_to((REQUEST, answer(b"x" * 1000), REQUEST, answer(b"x" * 1001))) as (server, pool):
@@ -421,7 +458,7 @@ async def test_a_cancel_together_with_one_of_our_clocks_is_a_cancel(ours_first: 
 
         task = asyncio.create_task(call())
         await asyncio.sleep(0.01)
-        (watch,) = pool._waits
+        (watch,) = pool._timer.watches
         if ours_first:
             watch.give_up()
         task.cancel()
@@ -443,8 +480,33 @@ async def test_a_finished_exchange_leaves_no_timer() -> None:
             with pytest.raises((APIConnectionError, TimeoutError)):
                 async with asyncio.timeout(0.05):
                     await post(server, pool, given)
+        assert pool._timer.watches == set()
+        await asyncio.sleep(0.3)
         left = [timer for timer in loop._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
-        assert [timer for timer in left if "_Watch" in repr(timer)] == []
+        assert [timer for timer in left if "_fire" in repr(timer)] == []
+
+
+async def test_a_dropped_pool_is_not_kept_by_its_clocks() -> None:
+    """A client that nobody holds any more would live on, and with it its connections."""
+    async with pool_to((REQUEST, answer())) as (server, pool):
+        await (await post(server, pool, Clocks(deadline=in_clocks(70)))).read_all(1000)
+        timer = weakref.ref(pool._timer)
+        pool._timer = _Timer()
+        gc.collect()
+        assert timer() is None
+
+
+async def test_many_clocks_are_one_timer() -> None:
+    """Ten thousand streams would be ten thousand timers."""
+    async with pool_to(*[(REQUEST, STALL)] * 20) as (server, pool):
+        waiting = [
+            asyncio.create_task(post(server, pool, Clocks(deadline=in_clocks(0.3 + 0.001 * at)))) for at in range(20)
+        ]
+        await asyncio.sleep(0.1)
+        loop: Any = asyncio.get_running_loop()
+        assert sum("_fire" in repr(timer) for timer in loop._scheduled if not timer.cancelled()) == 1
+        errors = await asyncio.gather(*waiting, return_exceptions=True)
+        assert {type(error) for error in errors} == {APITimeoutError}
 
 
 # --- closing -------------------------------------------------------------------------------------------------------
@@ -509,6 +571,8 @@ def test_aiohttps_private_methods_are_as_the_connector_overrides_them() -> None:
         assert inspect.iscoroutinefunction(theirs), f"aiohttp {aiohttp.__version__}: {name} changed"
         assert list(inspect.signature(theirs).parameters) == parameters, f"aiohttp {aiohttp.__version__}: {name}"
         assert list(inspect.signature(getattr(_Connector, name)).parameters) == parameters
+    release = list(inspect.signature(aiohttp.TCPConnector._release).parameters)
+    assert release == ["self", "key", "protocol", "should_close"], f"aiohttp {aiohttp.__version__}: _release"
     assert list(inspect.signature(aiohttp.StreamReader._read_nowait).parameters) == ["self", "n"]
 
 
@@ -526,12 +590,13 @@ async def test_aiohttp_asks_the_connector_for_a_kept_connection_and_makes_fresh_
             session = pool._open()
             connector = pool._connector
             assert connector is not None
-            watch = connector.sending[task] = _Watch(task.get_loop(), Clocks(), task, None)
+            watch = connector.sending[task] = _Watch(task.get_loop(), Clocks(), task, None, pool._timer)
             watch.fresh = fresh
             async with session.post(server.url) as response:
                 await response.read()
             seen.append(watch.kept is not None)
             del connector.sending[task]
+            watch.stop()
 
         await once(False)
         await once(False)

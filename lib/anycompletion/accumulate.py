@@ -1,6 +1,7 @@
 """Chunks → completion: one accumulator for streams, fan-out and tests; keeps pieces, never chunks.
 
-Strategy: a chunk of text costs one list append. Pieces are joined only when somebody asks for the reply.
+Strategy: a chunk of text costs one list append. Pieces are joined when somebody asks for the reply, and every now and
+then, because a short piece takes ten times the memory of its text.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any
 import attrs
 
 from .chunks import ChatCompletionChunk, ChunkChoice, CustomDelta, Delta, FunctionDelta, ToolCallDelta
-from .lenient import ShapeError
+from .lenient import ShapeError, rest
 from .records import (
     Annotation,
     AssistantMessage,
@@ -26,8 +27,22 @@ from .records import (
     Usage,
 )
 
+_MESSAGE = frozenset(("message",))
+
 _APPENDED = ("thinking", "text", "summary")
 """Members of a reasoning block that arrive in pieces; all others are replaced."""
+
+
+_LOOSE = 32
+"""Pieces of a text that are held one by one."""
+
+
+def _join(pieces: list[str]) -> int:
+    """Makes one piece of all; returns how many there may be the next time: more where the text is long, so that each
+    character is copied a few times at most."""
+    text = "".join(pieces)
+    pieces[:] = [text]
+    return _LOOSE + len(text) // _LOOSE
 
 
 @attrs.define(eq=False)
@@ -67,6 +82,7 @@ class _ChoiceState:
         "function_call",
         "last_call",
         "logprobs",
+        "loose",
         "native_finish_reason",
         "provider_specific",
         "reasoning",
@@ -79,6 +95,8 @@ class _ChoiceState:
         self.role = "assistant"
         self.extra: JsonObject = {}
         self.content: list[str] | None = None
+        self.loose = _LOOSE
+        """Pieces that `content` and `reasoning` may hold before they are joined."""
         self.refusal: list[str] | None = None
         self.reasoning: list[str] | None = None
         self.calls: dict[int, _Call] = {}
@@ -101,6 +119,8 @@ class _ChoiceState:
                 self.content = [content]
             else:
                 self.content.append(content)
+                if len(self.content) > self.loose:
+                    self.loose = _join(self.content)
         if choice.finish_reason is not None:
             self.finish_reason = choice.finish_reason
         if choice.native_finish_reason is not None:
@@ -109,7 +129,8 @@ class _ChoiceState:
             known = self.extra.get("content_filter_results", {})
             self.extra["content_filter_results"] = known | choice.content_filter_results
         if choice.extra is not None:
-            self.extra |= choice.extra
+            # Some servers tell a whole `message` beside every delta, which is a member that choices of replies have.
+            self.extra |= rest(choice.extra, _MESSAGE)
         if choice.logprobs is not None:
             self._add_logprobs(choice.logprobs)
         if delta.tool_calls is not None:
@@ -120,20 +141,24 @@ class _ChoiceState:
                 self.reasoning = [delta.reasoning_content]
             else:
                 self.reasoning.append(delta.reasoning_content)
+                if len(self.reasoning) > self.loose:
+                    self.loose = _join(self.reasoning)
         self._add_rare(delta)
 
     def _add_rare(self, delta: Delta) -> None:
         if delta.role:
             self.role = delta.role
         if delta.refusal is not None:
-            self.refusal = [*(self.refusal or ()), delta.refusal]
+            self.refusal = self.refusal or []
+            self.refusal.append(delta.refusal)
         if delta.function_call is not None:
             self.function_call = self.function_call or _Call()
             self.function_call.add(delta.function_call)
         if delta.audio is not None:
             self.audio = _merge_audio(self.audio or {}, delta.audio)
         if delta.annotations is not None:
-            self.annotations = [*(self.annotations or ()), *map(_annotation, delta.annotations)]
+            self.annotations = self.annotations or []
+            self.annotations.extend(map(_annotation, delta.annotations))
         for block in delta.thinking_blocks or ():
             _merge_block(self.thinking, block)
         for block in delta.reasoning_details or ():
@@ -175,7 +200,7 @@ class _ChoiceState:
             [self.calls[index].tool_call() for index in sorted(self.calls)] or None,
             None if self.function_call is None else self.function_call.function(),
             None if self.audio is None else Audio(**self.audio),
-            self.annotations,
+            None if self.annotations is None else list(self.annotations),
             None if self.reasoning is None else "".join(self.reasoning),
             [dict(block) for block in self.thinking.values()] or None,
             [dict(block) for block in self.details.values()] or None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import functools
+import contextlib
 import logging
 import os
 import ssl
@@ -12,24 +12,24 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast, overload
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import attrs
 
-from .auth import MaskedValue
-from .call import Call, KeySource, Known, Road, Source, log
+from .call import Call, KeySource, Known, Plan, Road, Source, log
 from .dialects import Dialect
 from .errors import ClientClosedError, CompletionError, ConfigurationError
 from .fanout import Merged, gather
 from .limits import Slots
-from .options import BearerToken, CallOptions, Cell, CreateParams, Key, OnUnsupported, Secret, Timeout
+from .options import BearerToken, CallOptions, Cell, CreateParams, Key, OnUnsupported, Secret, Settings, Timeout
 from .providers import DIALECTS, Provider, check_base_url, directory, find_anywhere, gate, known_providers, origin
 from .records import ChatCompletion, ChatRequest, Message, Messages, ReplyInfo, Result
 from .stream import ChunkSource, CompletionStream
 from .transport import Pool
-from .validate import call_options, chat_request, ready_request, require_ids, split_keywords
+from .validate import call_options, checked_options, read_call, read_keys, read_options, ready_request, require_ids
 from .validate import timeout as read_timeout
 from .validate.values import check_string
-from .wire import Report, Target
+from .wire import MaskedValue, Report, Target
 
 if TYPE_CHECKING:
     import aiohttp
@@ -63,6 +63,8 @@ class _Core:
         self.lanes: dict[str, _Lane] = {}
         self.roads: dict[tuple[str, KeySource], Road] = {}
         """Of calls with keys or base URLs of their own, the last used last."""
+        self.all_roads: WeakSet[Road] = WeakSet()
+        """Of these, all that some call still goes."""
         self.tasks: set[asyncio.Task[None]] = set()
         self.farewells: set[asyncio.Task[None]] = set()
         """Tasks that tell a provider that nobody waits any more."""
@@ -103,11 +105,11 @@ class _Core:
     def _prepare(self, row: Provider) -> _Lane:
         given = self.config["base_urls"].get(row.name)
         url = given or _first_env(row.base_url_env) or row.base_url
-        headers = {"User-Agent": _USER_AGENT, **row.headers}
+        headers = {"User-Agent": _USER_AGENT, **_masked(row.headers)}
         for name, variables in row.headers_env.items():
             value = _first_env(variables)
             if value is not None:
-                headers[name] = value
+                headers[name] = MaskedValue(value)
         return _Lane(
             row,
             DIALECTS[row.dialect],
@@ -126,9 +128,9 @@ class _Core:
         )
 
     def _key(self, row: Provider) -> KeySource:
-        key = self.config["api_keys"].get(row.name)
+        key: KeySource = self.config["api_keys"].get(row.name)
         if key is not None:
-            return Secret(key) if isinstance(key, str) else key
+            return key
         token = _first_env(row.token_env)
         if token is not None:
             return BearerToken(token)
@@ -142,6 +144,7 @@ class _Core:
         where = (origin(base_url), key)
         road = self.roads.pop(where) if where in self.roads else Road()
         self.roads[where] = road
+        self.all_roads.add(road)
         if len(self.roads) > _ROADS:
             # A service may see a new key with every user of its own.
             del self.roads[next(iter(self.roads))]
@@ -165,16 +168,26 @@ class _Core:
             for lane in self.lanes.values():
                 lane.pool.abandon()
             return
-        if self.farewells:
-            await asyncio.wait(self.farewells, timeout=_FAREWELL)
+        # A cancel ends one of these waits; what comes after it is done all the same.
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self._tasks_ended)
+            for lane in self.lanes.values():
+                stack.push_async_callback(lane.pool.aclose)
+            stack.callback(self._shut)
+            if self.farewells:
+                await asyncio.wait(self.farewells, timeout=_FAREWELL)
+
+    def _shut(self) -> None:
+        """Wakes everybody who waits, at once."""
         for lane in self.lanes.values():
             lane.pool.shut()
-        for road in (*(lane.road for lane in self.lanes.values()), *self.roads.values()):
+            lane.road.rest.wake()
+        for road in self.all_roads:
             road.rest.wake()
         for task in self.tasks:
             task.cancel()
-        for lane in self.lanes.values():
-            await lane.pool.aclose()
+
+    async def _tasks_ended(self) -> None:
         if self.tasks:
             await asyncio.wait(self.tasks)
 
@@ -234,10 +247,15 @@ class AsyncCompletion:
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
+        try:
+            keys = read_keys(api_keys or {}, "api_keys")
+        finally:
+            del api_keys  # this frame is in the traceback of whatever goes wrong
+        proxy = MaskedValue(proxy) if proxy is not None and "@" in proxy else proxy
         self._core = _Core(
             {
                 "providers": tuple(providers),
-                "api_keys": dict(api_keys or {}),
+                "api_keys": keys,
                 "base_urls": dict(base_urls or {}),
                 "session": session,
                 "proxy": proxy,
@@ -245,8 +263,10 @@ class AsyncCompletion:
             }
         )
         self._owner = True
-        self._options = call_options({"max_retries": max_retries, "on_unsupported": on_unsupported})
-        self._options["timeout"] = Timeout() if timeout is None else read_timeout(timeout, "timeout")
+        self._plans = _Plans()
+        clocks = Timeout() if timeout is None else read_timeout(timeout, "timeout")
+        options = call_options({"max_retries": max_retries, "on_unsupported": on_unsupported})
+        self._options = Settings(options | {"timeout": clocks})
         for name, url in self._core.config["base_urls"].items():
             check_string(url, f"base_urls[{name!r}]")
         named = {*self._core.config["api_keys"], *self._core.config["base_urls"]} - self._core.rows.keys()
@@ -256,7 +276,10 @@ class AsyncCompletion:
                 raise ConfigurationError(f"unknown provider {min(strange)!r} in api_keys or base_urls")
 
     def __repr__(self) -> str:
-        state = "closed" if self._core.closed else ", ".join(f"{n}: {x.pool!r}" for n, x in self._core.lanes.items())
+        core: _Core | None = self.__dict__.get("_core")
+        if core is None:
+            return "<AsyncCompletion refused>"  # by its constructor, whose frame is in the traceback
+        state = "closed" if core.closed else ", ".join(f"{n}: {x.pool!r}" for n, x in core.lanes.items())
         return f"<AsyncCompletion {state or 'unused'}>"
 
     # --- life ---
@@ -292,12 +315,16 @@ class AsyncCompletion:
             TypeError: an unknown option.
             InvalidRequestError: a value nobody can mean.
         """
+        try:
+            given = checked_options(read_options(options))
+        finally:
+            del options  # this frame is in the traceback of whatever goes wrong
         view = object.__new__(type(self))
-        view.__dict__.update(self.__dict__, _owner=False, _options={**self._options, **_options_of(options)})
+        view.__dict__.update(self.__dict__, _owner=False, _options=self._options | given, _plans=_Plans())
         return view
 
     def __reduce__(self) -> Any:
-        return _rebuild, (type(self), self._configuration(), {**self._options})
+        return _rebuild, (type(self), self._configuration(), self._options.reveal())
 
     def _configuration(self) -> dict[str, Any]:
         config = self._core.config
@@ -346,9 +373,10 @@ class AsyncCompletion:
             APIError: see the error table.
             TypeError: an unknown keyword, or model and messages swapped.
         """
-        wire, options = split_keywords(params)
-        request = chat_request(model, messages, wire, stream=stream)
-        del messages  # this frame is in the traceback of whatever goes wrong from here on
+        try:
+            request, options = read_call(model, messages, params, stream=stream)
+        finally:
+            del model, messages, params  # this frame is in the traceback of whatever goes wrong
         return await self._run(request, stream, options)
 
     def stream(self, model: str, messages: Messages, **params: Unpack[CreateParams]) -> CompletionStream:
@@ -356,18 +384,23 @@ class AsyncCompletion:
 
         Takes what `create` takes, and raises now what `create` raises before sending.
         """
-        wire, options = split_keywords(params)
-        return self._stream(chat_request(model, messages, wire, stream=True), options)
+        try:
+            request, options = read_call(model, messages, params, stream=True)
+        finally:
+            del model, messages, params
+        return self._stream(request, options)
 
     async def attempt(self, model: str, messages: Messages, **params: Unpack[CreateParams]) -> Result:
         """Like `create`, but ok or error as a value: ``Result(completion | error)``.
 
         Only misuse that no data can cause still raises: an unknown keyword (TypeError).
         """
-        wire, options = split_keywords(params)
         request: ChatRequest | None = None
         try:
-            request = chat_request(model, messages, wire, stream=False)
+            try:
+                request, options = read_call(model, messages, params, stream=False)
+            finally:
+                del model, messages, params
             return Result(await self._complete(request, options), request=request)
         except CompletionError as error:
             return Result(error=error, request=request)
@@ -388,18 +421,20 @@ class AsyncCompletion:
         self, request: ChatRequest, *, stream: bool = False, **options: Unpack[CallOptions]
     ) -> ChatCompletion | CompletionStream:
         """Sends a `ChatRequest` that is ready; raises what `create` raises."""
-        return await self._run(ready_request(request, stream=stream), stream, dict(options))
+        try:
+            checked, settings = ready_request(request, stream=stream), read_options(options)
+        finally:
+            del request, options
+        return await self._run(checked, stream, settings)
 
-    async def _run(
-        self, request: ChatRequest, stream: bool, options: Mapping[str, Any]
-    ) -> ChatCompletion | CompletionStream:
+    async def _run(self, request: ChatRequest, stream: bool, options: Settings) -> ChatCompletion | CompletionStream:
         if not stream:
             return await self._complete(request, options)
         opened = self._stream(request, options)
         await opened.open()
         return opened
 
-    async def _complete(self, request: ChatRequest, options: Mapping[str, Any]) -> ChatCompletion:
+    async def _complete(self, request: ChatRequest, options: Settings) -> ChatCompletion:
         calls, settings = self._calls(request, options, stream=False)
         observe = _Observer(settings, calls[0], request)
         observe.before()
@@ -414,7 +449,7 @@ class AsyncCompletion:
         observe.after(completion)
         return completion
 
-    def _stream(self, request: ChatRequest, options: Mapping[str, Any]) -> CompletionStream:
+    def _stream(self, request: ChatRequest, options: Settings) -> CompletionStream:
         calls, settings = self._calls(request, options, stream=True)
         sources: list[ChunkSource] = [Source(call) for call in calls]
         source = sources[0] if len(sources) == 1 else Merged(sources, self._core.keep)
@@ -424,27 +459,33 @@ class AsyncCompletion:
 
     # --- from what the caller wrote to calls ---
 
-    def _calls(
-        self, request: ChatRequest, options: Mapping[str, Any], *, stream: bool
-    ) -> tuple[list[Call], dict[str, Any]]:
+    def _calls(self, request: ChatRequest, options: Settings, *, stream: bool) -> tuple[list[Call], Settings]:
         """The branches of a logical call: one, or `n` where the provider has no `n` of its own."""
         self._core.check_alive()
-        settings = {**self._options, **_options_of(options)} if options else self._options
-        row, model = find_anywhere(request.model, settings.get("provider"), self._core.rows)
-        lane = self._core.lane(row)
-        if not row.quirks.calls_without_ids:
+        settings, plans = self._options, self._plans
+        if options:
+            settings, plans = settings | checked_options(options), _Plans()
+        plan, lane = plans.get((request.model, stream)) or self._plan(plans, request.model, settings, stream)
+        if not lane.row.quirks.calls_without_ids:
             require_ids(cast("list[Message]", request.messages))
-        extra_body = settings.get("extra_body")
-        if extra_body is not None:
-            request = attrs.evolve(request, extra_body={**(request.extra_body or {}), **extra_body})
+        report = Report(plan.target.on_unsupported)
+        request = gate(_with_extra_body(request, settings), lane.table, report)
+        warnings = [*plan.warnings, *report.warnings]
+        branches = request.n
+        if branches is None or "n" not in lane.table or lane.table["n"].support != "fanned_out":
+            branches = 1
+        elif branches != 1 or not lane.table["n"].takes_neutral:
+            request = attrs.evolve(request, n=None)
+        provider, model = plan.target.provider, plan.target.model
+        return [
+            Call(plan, request, ReplyInfo(provider, model, warnings=list(warnings))) for _ in range(branches)
+        ], settings
+
+    def _plan(self, plans: _Plans, named: str, settings: Settings, stream: bool) -> tuple[Plan, _Lane]:
+        """How calls of this kind are made; kept in `plans`."""
+        row, model = find_anywhere(named, settings.get("provider"), self._core.rows)
+        lane = self._core.lane(row)
         report = Report(settings["on_unsupported"])
-        request = gate(request, lane.table, report)
-        branches = 1
-        cell = lane.table.get("n")
-        if cell is not None and cell.support == "fanned_out" and request.n is not None:
-            branches = request.n
-            if branches != 1 or not cell.takes_neutral:
-                request = attrs.evolve(request, n=None)
         key, base_url = _key_and_url(lane, settings, self._options)
         target = Target(
             provider=row.name,
@@ -457,9 +498,7 @@ class AsyncCompletion:
             time_limit=settings["timeout"].total,
             on_unsupported=settings["on_unsupported"],
         )
-        make = functools.partial(
-            Call,
-            request=request,
+        plan = Plan(
             dialect=lane.dialect,
             target=target,
             pool=lane.pool,
@@ -478,23 +517,42 @@ class AsyncCompletion:
             known=lane.known,
             keep=self._core.see_off,
             log_level=logging.INFO if settings.get("verbose") else logging.DEBUG,
+            warnings=tuple(report.warnings),
         )
-        return [
-            make(info=ReplyInfo(row.name, model, warnings=list(report.warnings))) for _ in range(branches)
-        ], settings
+        if len(plans) >= _KINDS_OF_CALLS:
+            plans.clear()
+        plans[named, stream] = plan, lane
+        return plan, lane
+
+
+_KINDS_OF_CALLS = 256
+
+
+class _Plans(dict["tuple[str, bool]", "tuple[Plan, _Lane]"]):
+    """Model and whether it streams → how such calls are made. It shows nothing: there are keys in it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} kinds of calls>"
 
 
 _HEADER_OPTIONS: Mapping[str, str] = {"organization": "OpenAI-Organization", "project": "OpenAI-Project"}
 
 
-def _options_of(options: Mapping[str, Any]) -> dict[str, Any]:
-    params, known = split_keywords(options)
-    if params:
-        raise TypeError(f"{next(iter(params))!r} belongs to the request, not to how it is sent")
-    return call_options(known)
+def _with_extra_body(request: ChatRequest, settings: Settings) -> ChatRequest:
+    extra_body = settings.get("extra_body")
+    if extra_body is None:
+        return request
+    return attrs.evolve(request, extra_body={**(request.extra_body or {}), **extra_body})
 
 
-def _extra_headers(settings: Mapping[str, Any], row: Provider, report: Report) -> Mapping[str, str]:
+def _masked(headers: Mapping[str, str]) -> dict[str, str]:
+    """Callers put tokens into headers; their reprs hide them as they hide our own."""
+    return {name: MaskedValue(value) for name, value in headers.items()}
+
+
+def _extra_headers(settings: Settings, row: Provider, report: Report) -> Mapping[str, str]:
     named: dict[str, str] = {}
     for name, header in _HEADER_OPTIONS.items():
         if name in settings:
@@ -502,12 +560,10 @@ def _extra_headers(settings: Mapping[str, Any], row: Provider, report: Report) -
                 named[header] = settings[name]
             else:
                 report.unsupported(name, f"{row.name} has no such header")
-    given: Mapping[str, str] = settings.get("extra_headers") or {}
-    # Callers put tokens into headers; their reprs hide them as they hide our own.
-    return {**named, **{name: MaskedValue(value) for name, value in given.items()}}
+    return _masked({**named, **(settings.get("extra_headers") or {})})
 
 
-def _key_and_url(lane: _Lane, settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> tuple[KeySource, str]:
+def _key_and_url(lane: _Lane, settings: Settings, defaults: Settings) -> tuple[KeySource, str]:
     """The key and where it goes: another origin than the lane's needs a key of its own."""
     row = lane.row
     key: KeySource = settings.get("api_key")
@@ -522,7 +578,7 @@ def _key_and_url(lane: _Lane, settings: Mapping[str, Any], defaults: Mapping[str
         return key, url
     if key is not None:
         # A view's key belongs to where the view points.
-        home = defaults.get("base_url", lane.base_url)
+        home = defaults.get("base_url") or lane.base_url
         if not given or (home and origin(url) == origin(home)):
             return key, url
         raise ConfigurationError(
@@ -550,7 +606,7 @@ def _key_and_url(lane: _Lane, settings: Mapping[str, Any], defaults: Mapping[str
 class _Observer:
     """Tells `logger_fn` once before a logical call and once after it; its own failure never breaks the call."""
 
-    def __init__(self, settings: Mapping[str, Any], call: Call, request: ChatRequest) -> None:
+    def __init__(self, settings: Settings, call: Call, request: ChatRequest) -> None:
         self._request = request
         self._tell: Callable[[dict[str, Any]], object] | None = settings.get("logger_fn")
         self._call = call
@@ -560,13 +616,13 @@ class _Observer:
         if self._tell is None:
             return
         try:
-            self._tell({"provider": self._call.target.provider, "model": self._call.target.model, **make()})
+            self._tell({"provider": self._call.plan.target.provider, "model": self._call.plan.target.model, **make()})
         except Exception as fault:  # noqa: BLE001 (an observer's failure is logged, whatever it is, and the call goes on)
             log.warning("logger_fn failed with %s", type(fault).__name__)
 
     def before(self) -> None:
         """Before the request."""
-        stream = self._call.target.stream
+        stream = self._call.plan.target.stream
         self._say(lambda: {"event": "request", "stream": stream, "request": self._request.to_dict()})
 
     def after(self, completion: ChatCompletion) -> None:
@@ -580,5 +636,5 @@ class _Observer:
 
 def _rebuild(cls: type[AsyncCompletion], config: dict[str, Any], options: dict[str, Any]) -> AsyncCompletion:
     client = cls(**config)
-    client.__dict__["_options"] = options
+    client.__dict__["_options"] = Settings(options)
     return client

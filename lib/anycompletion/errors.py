@@ -2,11 +2,12 @@
 
 The tree says *who* has to act: the caller (`InvalidRequestError`, `ConfigurationError`), the road
 (`APIConnectionError`) or the provider (`APIStatusError`, `APIResponseError`). No error holds a key or a prompt in its
-text.
+text, and what `str` and `repr` give is one printable line, whatever a provider sent.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,15 @@ BODY_LIMIT = 2048
 """Characters of a provider's error body that an error keeps."""
 
 _TEXT_LIMIT = 500
-"""Characters of a provider's message shown by `str(error)`; the whole of it is in `.body`."""
+"""Characters of a provider's message shown by `str(error)`; the whole of it is in `.message`."""
+
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, other ends of lines, marks that turn the direction of writing, and halves of characters."""
+
+
+def printable(text: str) -> str:
+    """`text` as one line that a terminal or log shows as it is: what would steer either is escaped."""
+    return _UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 class CompletionError(Exception):
@@ -85,16 +94,20 @@ class CompletionError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         return (_rebuild, (type(self), self.message), self.__dict__)
 
-    def __str__(self) -> str:
+    def _shown(self) -> str:
         text = self.message
         return text if len(text) <= _TEXT_LIMIT else text[:_TEXT_LIMIT] + "…"
 
+    def __str__(self) -> str:
+        return printable(self._shown())
+
     def __repr__(self) -> str:
-        shown = [repr(str(self))]
+        shown = [repr(self._shown())]
         for name in ("param", "provider", "model", "status_code", "code", "phase", "request_id", "retry_after"):
             value = getattr(self, name)
             if value is not None:
-                shown.append(f"{name}={value!r}")
+                # A provider chooses how long its codes and ids are.
+                shown.append(f"{name}={value[:_TEXT_LIMIT] if isinstance(value, str) else value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
@@ -234,4 +247,6 @@ def class_for_status(status: int) -> type[APIStatusError]:
     known = _BY_STATUS.get(status)
     if known is not None:
         return known
+    if status >= 600:
+        return APIStatusError  # no status that HTTP knows: whose fault it is, it does not say
     return InternalServerError if status >= 500 else BadRequestError

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import operator
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
 
 from .chunks import ChatCompletionChunk
 from .errors import ClientClosedError, CompletionError
@@ -82,16 +83,56 @@ async def gather(runs: Sequence[Callable[[], Awaitable[ChatCompletion]]]) -> Cha
         done[index] = await runs[index]()
 
     try:
-        async with asyncio.TaskGroup() as group:
-            for index in range(len(runs)):
-                group.create_task(branch(index))
-    except BaseExceptionGroup as faults:  # what a task group raises; callers get the first fault itself
-        fault = faults.exceptions[0]
-    else:
+        fault = await _first_fault([branch(index) for index in range(len(runs))])
+    except BaseException:  # cancelled: the frames that raise this show no replies
+        done.clear()
+        raise
+    if fault is None:
         return merged([done[index] for index in range(len(runs))])
     if isinstance(fault, CompletionError) and done:
         fault.partial = merged([done[index] for index in sorted(done)])
+    done.clear()  # the frames that raise this show no replies
     raise fault
+
+
+async def _first_fault(branches: Sequence[Coroutine[Any, Any, None]]) -> BaseException | None:
+    """Runs all branches to their end; the first that fails ends the others, and a cancel ends all.
+
+    Not an `asyncio.TaskGroup`: until Python 3.13 one whose branch fails leaves a cancellation pending on its caller's
+    task, which breaks the scopes around it; and in any version one that is cancelled meanwhile raises the fault.
+    """
+    faults: list[BaseException] = []
+    told: asyncio.CancelledError | None = None
+    news = asyncio.Event()
+
+    def ended(task: asyncio.Task[None]) -> None:
+        pending.discard(task)
+        fault = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if fault is not None:
+            faults.append(fault)
+        if faults or not pending:
+            news.set()
+
+    pending = {asyncio.create_task(branch) for branch in branches}
+    for task in pending:
+        task.add_done_callback(ended)
+    ending = False
+    while pending:
+        news.clear()
+        try:
+            await news.wait()
+        except asyncio.CancelledError as cancel:  # there may be one in every turn
+            told = told or cancel
+        if not ending:
+            ending = True
+            for task in pending:
+                task.cancel()
+    if told is None:
+        return faults[0] if faults else None
+    try:
+        raise told
+    finally:
+        told = None  # its traceback holds this frame
 
 
 class Merged:
@@ -134,13 +175,8 @@ class Merged:
             CompletionError: the first branch's error, unwrapped; the others are closed.
         """
         self._loop = asyncio.get_running_loop()
-        fault: BaseException | None = None
         try:
-            async with asyncio.TaskGroup() as group:
-                for source in self._sources:
-                    group.create_task(source.open())
-        except BaseExceptionGroup as faults:  # as above
-            fault = faults.exceptions[0]
+            fault = await _first_fault([source.open() for source in self._sources])
         except BaseException:  # cancelled while opening: the branches that are open belong to nobody
             self.close()
             raise
@@ -150,6 +186,7 @@ class Merged:
         self._refresh_info()
         for index, source in enumerate(self._sources):
             task = self._loop.create_task(_pump(index, source, self._queue, self._room))
+            task.add_done_callback(functools.partial(_gone, index, source, self._queue))
             self._keep(task)
             self._tasks.append(task)
 
@@ -221,17 +258,21 @@ async def _pump(index: int, source: ChunkSource, queue: asyncio.Queue[_Item], ro
             await room.acquire()
             queue.put_nowait((index, chunks))
     except CompletionError as error:
-        queue.put_nowait((index, error))
-    except asyncio.CancelledError:
-        # The client cancels its branches when it is closed; a consumer that comes later must not wait for them.
-        queue.put_nowait((index, ClientClosedError("the client was closed while this stream was under way")))
-        raise
+        # Without this frame, in which the queue holds what the other branches said.
+        queue.put_nowait((index, error.with_traceback(None)))
     except Exception as fault:  # noqa: BLE001 (a bug, or somebody else's code: the consumer must not wait for ever)
         queue.put_nowait((index, fault))
     else:
         queue.put_nowait((index, None))
     finally:
         source.close()
+
+
+def _gone(index: int, source: ChunkSource, queue: asyncio.Queue[_Item], task: asyncio.Task[None]) -> None:
+    """The client cancels its branches when it is closed, before their first step too: the consumer must not wait."""
+    if task.cancelled():
+        source.close()
+        queue.put_nowait((index, ClientClosedError("the client was closed while this stream was under way")))
 
 
 def _end(

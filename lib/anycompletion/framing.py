@@ -14,6 +14,9 @@ from .wire import Event
 MAX_EVENT = 16 * 1024 * 1024
 """Bytes of one event; a longer one is an error, not a reason to fill the memory."""
 
+_LINES = 1 << 16
+"""Data lines of one event that are held one by one: short ones take several times their bytes."""
+
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -75,7 +78,7 @@ class SSEFraming:
         for block in blocks:
             if block.startswith(b"data: ") and b"\n" not in block and len(block) <= self._limit:
                 events.append(Event(block[6:]))
-            else:
+            elif block:  # blank lines come in any number, and mean nothing here
                 for line in block.split(b"\n"):
                     self._line(line, events)
                 self._line(b"", events)
@@ -124,6 +127,8 @@ class SSEFraming:
         value = value.removeprefix(b" ")
         if field == b"data":
             self._data.append(value)
+            if len(self._data) > _LINES:
+                self._data[:] = [b"\n".join(self._data)]
             return
         self._size -= len(line)  # only data is kept
         if field == b"event":

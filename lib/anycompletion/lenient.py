@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any, cast
 
 _LARGEST = 10**300
-"""Integers beyond it are no floats."""
+"""Integers beyond it are no floats, and sums of them cannot be written."""
 
 
 class ShapeError(ValueError):
@@ -57,7 +58,9 @@ def opt_text(value: object, path: str) -> str | None:
 
 def opt_int(value: object, path: str) -> int | None:
     """The integer at `path` (a float without a fraction counts), or None for null."""
-    if value is None or type(value) is int:
+    if value is None:
+        return None
+    if type(value) is int and -_LARGEST <= value <= _LARGEST:
         return value
     if isinstance(value, float) and value.is_integer():
         return int(value)
@@ -68,7 +71,7 @@ def opt_float(value: object, path: str) -> float | None:
     """The number at `path`, or None for null."""
     if value is None or type(value) is float:
         return value
-    if type(value) is int and abs(value) <= _LARGEST:
+    if type(value) is int and -_LARGEST <= value <= _LARGEST:
         return float(value)
     raise ShapeError(path, "a number", value)
 
@@ -80,21 +83,64 @@ def rest(data: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
     return {key: value for key, value in data.items() if key not in known}
 
 
+MAX_DEPTH = 200
+"""Levels of a value; printing, copying and comparing a deeper one would need more stack than Python has."""
+
+
 class NotJSONError(ValueError):
-    """A provider's bytes are no JSON at all."""
+    """A provider's bytes are no JSON at all, or none that can be handled."""
 
 
 def loads(data: bytes) -> Any:
-    """JSON bytes as a value; invalid UTF-8 reads as U+FFFD, NaN and lone surrogates are survived. Slow.
+    """JSON bytes as a value; invalid UTF-8 reads as U+FFFD, NaN, lone surrogates and any number are survived. Slow.
 
     Raises:
-        NotJSONError: the bytes are no JSON.
+        NotJSONError: the bytes are no JSON, or nested too deeply.
     """
     try:
-        return _scrub(json.loads(data.decode("utf-8", "replace")))
+        value = _DECODER.decode(data.decode("utf-8", "replace"))
     except (ValueError, RecursionError) as fault:
         reason = "nested too deeply" if isinstance(fault, RecursionError) else "not JSON"
+    else:
+        check_depth(data, value)
+        return _scrub(value)
     raise NotJSONError(reason)
+
+
+def _integer(digits: str) -> float:
+    """An integer; Python makes none of more digits than its own limit, and then it is a float."""
+    try:
+        return int(digits)
+    except ValueError:
+        return float(digits)
+
+
+_DECODER = json.JSONDecoder(parse_int=_integer)
+
+
+def may_be_deep(data: bytes) -> bool:
+    """Whether JSON bytes hold enough brackets to be too deep; quickly told of almost all."""
+    return len(data) > 2 * MAX_DEPTH and data.count(b"[") + data.count(b"{") > MAX_DEPTH
+
+
+def check_depth(data: bytes, value: Any) -> None:
+    """Looks at `value`, which `data` says, level by level.
+
+    Raises:
+        NotJSONError: there are more than MAX_DEPTH levels.
+    """
+    if not may_be_deep(data):
+        return
+    level: list[Any] = [[value]]
+    for _ in range(MAX_DEPTH + 1):
+        level = [inner for outer in level for inner in _items(outer) if isinstance(inner, (list, dict))]
+        if not level:
+            return
+    raise NotJSONError("nested too deeply")
+
+
+def _items(value: Any) -> Iterable[Any]:
+    return cast("dict[str, Any]", value).values() if isinstance(value, dict) else value
 
 
 _SURROGATE = re.compile("[\ud800-\udfff]")

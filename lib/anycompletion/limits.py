@@ -7,9 +7,11 @@ process's file descriptors.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable
+from typing import TypeAlias
 
 # --- rests ---
 
@@ -48,13 +50,14 @@ class Rest:
         """The rate grows by so much, in so many seconds."""
         self._last = 0.0
         """When the last one was let through."""
-        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._waiters: _Line = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
+        self._over = False
 
     def begin(self, hint: float, now: float, random: Callable[[], float]) -> None:
         """The provider asked to wait `hint` seconds."""
         until = now + hint * (1 + _JITTER * random())
-        if until <= self.until:
+        if self._over or until <= self.until:
             return
         if now >= self.until:
             # A first one, and not one more answer to what had been sent before the rest.
@@ -84,25 +87,45 @@ class Rest:
         return max(self.until - now, self._last + gap - now, 0.0) + gap * len(self._waiters)
 
     async def wait(self) -> None:
-        """Until it is the caller's turn, or `wake` is called."""
+        """Until it is the caller's turn, or `wake` is called. Cancelling leaves the line."""
         loop = asyncio.get_running_loop()
         now = loop.time()
         if not self._waiters and self.expected(now) == 0.0:
             self._let_through(now)
             return
         waiter = loop.create_future()
-        self._waiters.append(waiter)
+        self._waiters[waiter] = None
         self._set_timer(loop)
-        await waiter
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            self._leave(waiter, loop)
+            raise
 
     def wake(self) -> None:
-        """Lets everybody go: the client is closed, and sending says so."""
+        """Lets everybody go, for good: the client is closed, and sending says so."""
+        self._over = True
+        self._let_all_through()
+
+    def _let_all_through(self) -> None:
         self.until = 0.0
+        self._stop_timer()
+        while self._waiters:
+            _let_go(_first(self._waiters))
+
+    def _leave(self, waiter: asyncio.Future[None], loop: asyncio.AbstractEventLoop) -> None:
+        self._waiters.pop(waiter, None)
+        if not waiter.cancelled():
+            self._last = 0.0  # its turn came in the same moment, and is the next one's
+        elif self._waiters:
+            return
+        self._stop_timer()
+        self._set_timer(loop)
+
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while self._waiters:
-            _let_go(self._waiters.popleft())
 
     def _gap_at(self, now: float) -> float:
         rested = max(0.0, now - self.until)
@@ -124,12 +147,22 @@ class Rest:
         now = loop.time()
         # A new rest may have begun since the timer was set.
         while self._waiters and now >= self.until:
-            if _let_go(self._waiters.popleft()):
+            if _let_go(_first(self._waiters)):
                 self._let_through(now)
                 break
         if not self.until:
-            self.wake()
+            self._let_all_through()
         self._set_timer(loop)
+
+
+_Line: TypeAlias = "OrderedDict[asyncio.Future[None], None]"
+"""Who waits, in the order of asking. Who gives up is taken out at once: thousands may, and those behind them must not
+wait for their turns."""
+
+
+def _first(line: _Line) -> asyncio.Future[None]:
+    """Takes out the first."""
+    return line.popitem(last=False)[0]
 
 
 def _let_go(waiter: asyncio.Future[None]) -> bool:
@@ -172,7 +205,7 @@ class Slots:
         """So many are known to fit."""
         self._limit: int | None = None
         self._given = 0
-        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._waiters: _Line = OrderedDict()
 
     @property
     def queued(self) -> int:
@@ -189,11 +222,12 @@ class Slots:
     async def take(self) -> None:
         """Takes a slot when it is the caller's turn. Cancelling leaves the queue."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
+        self._waiters[waiter] = None
         try:
             await waiter
         except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
+            self._waiters.pop(waiter, None)
+            if not waiter.cancelled():
                 self.give()  # it was handed over in the same moment
             raise
 
@@ -204,7 +238,7 @@ class Slots:
         if self._waiters and self._given % _SELDOM == 0:
             self._more()
         while self._waiters and self.used < max(self._sure, 1):
-            if _let_go(self._waiters.popleft()):
+            if _let_go(_first(self._waiters)):
                 self.used += 1
 
     def ran_out(self) -> None:
@@ -231,5 +265,8 @@ def free_descriptors() -> int | None:
 
         most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         return None if most == resource.RLIM_INFINITY else most - len(os.listdir("/dev/fd"))
-    except (ImportError, OSError):
+    except OSError as fault:
+        # Looking takes a descriptor too.
+        return 0 if fault.errno in (errno.EMFILE, errno.ENFILE) else None
+    except ImportError:
         return None

@@ -50,6 +50,8 @@ class Secret:
     __slots__ = ("_reveal",)
 
     def __init__(self, value: str) -> None:
+        if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may not check types
+            raise TypeError(f"a Secret holds text, not {type(value).__name__}")
         # A closure, not an attribute: vars(), pprint and debuggers that walk attributes find no text.
         self._reveal: Callable[[], str] = lambda: value
 
@@ -79,6 +81,45 @@ class Secret:
 
     def __reduce__(self) -> Any:
         raise TypeError("a Secret does not pickle; pass the key through the environment or an async callable")
+
+
+class Settings:
+    """Call options by name, read like a dict. It shows names only: keys, headers and bodies are among the values."""
+
+    __slots__ = ("_reveal",)
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        # A closure again: reports of crashes walk through dicts.
+        held = dict(values)
+        self._reveal: Callable[[], dict[str, Any]] = lambda: held
+
+    def reveal(self) -> dict[str, Any]:
+        """The options as a dict of their own."""
+        return self._reveal().copy()
+
+    def __getitem__(self, name: str) -> Any:
+        return self._reveal()[name]
+
+    def get(self, name: str) -> Any:
+        """The option, or None where it was not given."""
+        return self._reveal().get(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._reveal()
+
+    def __len__(self) -> int:
+        return len(self._reveal())
+
+    def __or__(self, other: Settings) -> Settings:
+        return Settings(self.reveal() | other.reveal())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Settings) and other.reveal() == self.reveal()
+
+    __hash__ = None  # type: ignore[assignment]  # some values have none
+
+    def __repr__(self) -> str:
+        return f"<{', '.join(self._reveal()) or 'no options'}>"
 
 
 class BearerToken(Secret):

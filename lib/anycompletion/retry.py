@@ -153,13 +153,13 @@ def _retry_delay(body: bytes) -> float | None:
 
 def worth_retrying(error: APIError) -> bool:
     """Whether the same request may succeed later; the provider's `x-should-retry` wins over its status."""
-    if isinstance(error, QuotaExceededError) or error.status_code in _NEVER:
+    if isinstance(error, QuotaExceededError):
         return False
     if isinstance(error, APIStatusError) and error.headers is not None:
         said = error.headers.get("x-should-retry")
         if said in ("true", "false"):
             return said == "true"
-    return error.retryable
+    return error.retryable and error.status_code not in _NEVER
 
 
 def may_have_begun(error: APIError) -> bool:

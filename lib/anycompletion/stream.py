@@ -7,15 +7,15 @@ seen. However the caller leaves, the source is closed by a plain function call t
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
 from .accumulate import Accumulator
 from .chunks import ChatCompletionChunk
 from .convert import dumps
-from .errors import CompletionError, StreamInterruptedError
+from .errors import ClientClosedError, CompletionError, StreamInterruptedError
 from .records import ChatCompletion, JsonObject, ReplyInfo, Usage
 
 
@@ -76,13 +76,18 @@ class CompletionStream:
         self._source = source
         self._usage_asked = usage_asked
         self._observer = observer
-        self._ready: deque[ChatCompletionChunk] = deque()
+        self._ready: Iterator[ChatCompletionChunk] = iter(())
+        """What was read and not handed out."""
         self._accumulator = Accumulator()
         self._opened = False
         self._finished = False
         self._closed = False
         self._reading = False
         self._error: CompletionError | None = None
+        try:
+            self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+        except RuntimeError:
+            self._loop = None
 
     def __repr__(self) -> str:
         state = (
@@ -123,11 +128,11 @@ class CompletionStream:
         return self
 
     async def __anext__(self) -> ChatCompletionChunk:
-        ready = self._ready
         while True:
-            if not ready:
+            chunk = next(self._ready, None)
+            if chunk is None:
                 await self._fill()
-            chunk = ready.popleft()
+                continue
             self._accumulator.add(chunk)
             if chunk.choices or chunk.usage is None or self._usage_asked:
                 return chunk
@@ -147,6 +152,8 @@ class CompletionStream:
             self._reading = False
 
     def _take(self) -> None:
+        if self._loop is not None and self._loop is not asyncio.get_running_loop():
+            raise ClientClosedError("this stream belongs to another event loop; read it in the loop it was made in")
         if self._reading:
             raise RuntimeError("two tasks use this stream at the same time; give each a stream of its own")
         self._reading = True
@@ -198,7 +205,7 @@ class CompletionStream:
             if self._observer is not None:
                 self._observer.after(self.snapshot)
             raise StopAsyncIteration
-        self._ready.extend(chunks)
+        self._ready = iter(chunks)
 
     def _fail(self, error: CompletionError) -> None:
         if error.partial is None and (self._accumulator.started or isinstance(error, StreamInterruptedError)):
@@ -226,8 +233,8 @@ class CompletionStream:
             StreamInterruptedError: the stream did not end properly, or was left early.
             APIError: the error that ended the stream.
         """
-        async for _ in self:
-            pass
+        async for chunk in self:
+            del chunk  # this frame is in the traceback of what the next one may raise
         return self.snapshot
 
     @property
@@ -282,10 +289,13 @@ class TextView:
 
     async def __anext__(self) -> str:
         while True:
-            chunk = await self._stream.__anext__()
-            for choice in chunk.choices:
-                if choice.index == 0 and choice.delta.content:
-                    return choice.delta.content
+            text = _text_of(await self._stream.__anext__())
+            if text:
+                return text
+
+
+def _text_of(chunk: ChatCompletionChunk) -> str | None:
+    return next((choice.delta.content for choice in chunk.choices if choice.index == 0 and choice.delta.content), None)
 
 
 class SSEView:

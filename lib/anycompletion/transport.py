@@ -18,10 +18,14 @@ import asyncio
 import errno
 import functools
 import io
+import math
 import os
+import select
 import ssl
 import warnings
-from collections.abc import Callable
+import weakref
+from base64 import b64encode
+from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn, Protocol, cast
 
 import aiohttp
@@ -37,8 +41,9 @@ from .errors import (
     APITimeoutError,
     ClientClosedError,
     CompletionError,
+    ConfigurationError,
 )
-from .wire import Headers
+from .wire import Headers, MaskedValue
 
 KEEP_ALIVE = 15.0
 """Seconds an idle connection is kept: shorter than common servers do, so that they rarely close it under us."""
@@ -52,6 +57,11 @@ MAX_JSON = 32 * 1024 * 1024
 MAX_ERROR_BODY = 64 * 1024
 """Decoded bytes read of an error's body."""
 
+_MUCH = 6 * 1024 * 1024
+_MANY_TIMES = 100
+"""A compressed body is a bomb where more than `_MUCH` bytes have been decoded, and for each byte that had to be received
+for them more than so many: text is packed ten to one, zeros a thousand to one."""
+
 _ENCODINGS = frozenset(("gzip", "deflate", "identity", ""))
 """Content encodings that are asked for; an answer in another one would be read as it is, undecoded."""
 
@@ -62,6 +72,9 @@ _DRAIN = 0.05
 
 _FAIR_SHARE = 64 * 1024
 """Bytes handed out without waiting before other tasks get their turn."""
+
+_URLS = 64
+"""Addresses a pool remembers; an app that has more (one per customer) reads them anew."""
 
 _BIG_BODY = 512 * 1024
 """Bytes; a larger body goes out in pieces, so that it does not block the loop."""
@@ -77,12 +90,62 @@ class Clocks:
     deadline: float | None = None
 
 
+class _Timer:
+    """The one timer of a pool: it fires no later than the first limit of all watches, and looks which are overdue.
+
+    While there are watches it also fires every now and then, so that most limits lie later than the time it is set to,
+    and a request costs no timer of its own; when there are none, it soon goes.
+    """
+
+    __slots__ = ("__weakref__", "_at", "_handle", "_loop", "watches")
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._handle: asyncio.TimerHandle | None = None
+        self._at = math.inf
+        self.watches: set[_Watch] = set()
+
+    def expect(self, when: float, loop: asyncio.AbstractEventLoop) -> None:
+        """Makes sure that it fires by then."""
+        if when < self._at:
+            if self._handle is None:
+                when = min(when, loop.time() + _NOW_AND_THEN)
+            self.stop()
+            # Weakly, or a client that is dropped would live on with its timer.
+            self._at, self._handle = when, loop.call_at(when, _fire, weakref.ref(self), loop)
+
+    def stop(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle, self._at = None, math.inf
+
+    def fire(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._handle, self._at = None, math.inf
+        now = loop.time()
+        later = [limit for watch in tuple(self.watches) if (limit := watch.check(now)) is not None]
+        if later:
+            self.expect(max(min(later), now + _COALESCE), loop)
+
+
+def _fire(timer: weakref.ref[_Timer], loop: asyncio.AbstractEventLoop) -> None:
+    alive = timer()
+    if alive is not None:
+        alive.fire(loop)
+
+
+_NOW_AND_THEN = 0.2
+"""Seconds."""
+
+_COALESCE = 0.01
+"""Seconds between two looks at all watches at least: many limits that lie close together are one look."""
+
+
 class _Watch:
-    """The one timer of an exchange."""
+    """The clocks of an exchange."""
 
     __slots__ = (
-        "_handle",
         "_loop",
+        "_timer",
         "clocks",
         "connected",
         "expired",
@@ -96,10 +159,15 @@ class _Watch:
     )
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, clocks: Clocks, task: asyncio.Task[Any], held: Callable[[], bool] | None
+        self,
+        loop: asyncio.AbstractEventLoop,
+        clocks: Clocks,
+        task: asyncio.Task[Any],
+        held: Callable[[], bool] | None,
+        timer: _Timer,
     ) -> None:
         self._loop = loop
-        self._handle: asyncio.TimerHandle | None = None
+        self._timer = timer
         self.clocks = clocks
         self.task: asyncio.Task[Any] | None = task
         self.held = held
@@ -115,40 +183,30 @@ class _Watch:
         """Since when a reader waits for bytes after the headers; None while nobody does."""
         self.expired: str | None = None
         self.wake: aiohttp.ClientResponse | None = None
-
-    def limit(self) -> tuple[float, str] | None:
-        """The earliest time at which a clock runs out, and its name."""
-        clocks = self.clocks
-        limits: list[tuple[float, str]] = []
+        timer.watches.add(self)
         if clocks.deadline is not None:
-            limits.append((clocks.deadline, "total"))
-        if self.first_by is not None:
-            limits.append((self.first_by, "first_chunk"))
-        elif self.waiting_since is not None and clocks.idle is not None:
-            limits.append((self.waiting_since + clocks.idle, "idle"))
-        return min(limits, default=None)
+            timer.expect(clocks.deadline, loop)
 
     def begin(self) -> None:
         """The request is about to be sent: waiting for an answer begins."""
         if self.clocks.first_chunk is not None:
             self.first_by = self._loop.time() + self.clocks.first_chunk
-            self.set()
+            self._timer.expect(self.first_by, self._loop)
 
-    def set(self) -> None:
-        """Makes sure the timer fires no later than the earliest limit; one that fires earlier asks again."""
-        limit = self.limit()
+    def wait(self) -> str | None:
+        """A reader is about to wait for bytes; the name of a clock that has run out already."""
+        self.waiting_since = now = self._loop.time()
+        limit = self._limit()
         if limit is None:
-            return
-        if self._handle is not None:
-            if self._handle.when() <= limit[0]:
-                return
-            self._handle.cancel()
-        self._handle = self._loop.call_at(limit[0], self._fire)
+            return None
+        if limit[0] <= now:
+            return limit[1]
+        self._timer.expect(limit[0], self._loop)
+        return None
 
     def stop(self) -> None:
-        if self._handle is not None:
-            self._handle.cancel()
-            self._handle = None
+        """Nobody waits any more."""
+        self._timer.watches.discard(self)
 
     def give_up(self) -> None:
         """Ends the wait for the headers, whatever the clocks say."""
@@ -157,30 +215,54 @@ class _Watch:
             self.expired = "close"
             self.task.cancel()
 
-    def overdue(self) -> str | None:
-        """The clock that has run out, if one has."""
-        limit = self.limit()
-        return limit[1] if limit is not None and limit[0] <= self._loop.time() else None
-
-    def _fire(self) -> None:
-        self._handle = None
+    def check(self, now: float) -> float | None:
+        """Ends the wait if a clock has run out; else the time at which one will."""
         if self.task is None and self.waiting_since is None:
-            return  # nobody waits: the next wait sets the timer again
-        name = self.overdue()
-        if name is None:
-            self.set()
-            return
-        self.expired = name
+            return None  # nobody waits: the next wait sets the timer again
+        limit = self._limit()
+        if limit is None or self.expired is not None:
+            return None
+        if limit[0] > now:
+            return limit[0]
+        self.expired = limit[1]
         if self.task is not None:
             self.task.cancel()
         elif self.wake is not None:
             self.wake.close()
+        return None
+
+    def _limit(self) -> tuple[float, str] | None:
+        """The earliest time at which a clock runs out, and its name."""
+        clocks = self.clocks
+        if self.first_by is not None:
+            limit = (self.first_by, "first_chunk")
+        elif self.waiting_since is not None and clocks.idle is not None:
+            limit = (self.waiting_since + clocks.idle, "idle")
+        elif clocks.deadline is not None:
+            return (clocks.deadline, "total")
+        else:
+            return None
+        return limit if clocks.deadline is None or clocks.deadline >= limit[0] else (clocks.deadline, "total")
 
 
 class Exchange:
     """An answer whose headers have arrived: read its bytes, then it gives its connection back by itself."""
 
-    __slots__ = ("_content", "_end", "_home", "_loop", "_response", "_run", "_slots", "_watch", "headers", "status")
+    __slots__ = (
+        "_before",
+        "_content",
+        "_draining",
+        "_end",
+        "_home",
+        "_loop",
+        "_received",
+        "_response",
+        "_run",
+        "_slots",
+        "_watch",
+        "headers",
+        "status",
+    )
 
     def __init__(
         self,
@@ -201,6 +283,10 @@ class Exchange:
         self._end: CompletionError | None = None
         """What a reader gets after `close`."""
         self._run = 0
+        self._received = self._before = 0
+        """Compressed bytes of the body, and the same without what came last: that may not be decoded yet."""
+        self._draining: asyncio.TimerHandle | None = None
+        """Ends the wait for the end of a body that nobody reads any more."""
         home.add(self)
 
     async def read(self) -> bytes:
@@ -214,10 +300,12 @@ class Exchange:
             return self._last_bytes()
         data = content.read_nowait()
         if data:
+            if content.total_compressed_bytes is not None:
+                self._refuse_bombs(content.total_compressed_bytes)
             self._run += len(data)
             if self._run > _FAIR_SHARE:
                 self._run = 0
-                await asyncio.sleep(0)
+                await self._give_way()
             return data
         if content.at_eof():
             self._leave()
@@ -225,13 +313,18 @@ class Exchange:
         self._run = 0
         return await self._wait()
 
+    async def _give_way(self) -> None:
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            self.close()  # as in `_wait`
+            raise
+
     async def _wait(self) -> bytes:
         watch = self._watch
-        watch.waiting_since = self._loop.time()
-        name = watch.overdue()
+        name = watch.wait()
         if name is not None:
             self._fail(name)
-        watch.set()
         try:
             data = await self._content.readany()
         except (aiohttp.ClientError, OSError, RuntimeError):
@@ -246,7 +339,15 @@ class Exchange:
             return self._last_bytes()
         if not data:
             self._leave()
+        elif self._content.total_compressed_bytes is not None:
+            self._refuse_bombs(self._content.total_compressed_bytes)
         return data
+
+    def _refuse_bombs(self, received: int) -> None:
+        if received != self._received:
+            self._before, self._received = self._received, received
+        if self._content.total_bytes > max(_MUCH, _MANY_TIMES * self._before):
+            self._too_large()
 
     def _last_bytes(self) -> bytes:
         """After a failure: first what aiohttp still holds, then the error."""
@@ -280,14 +381,13 @@ class Exchange:
         if not data or self._content.at_eof():
             self._leave()
             return self._capped(data, limit)
-        pieces = [data]
-        size = len(data)
-        while data := await self.read():
-            size += len(data)
-            if size > limit:
-                break
-            pieces.append(data)
-        return self._capped(b"".join(pieces), limit if size <= limit else -1)
+        # What arrives stays out of this frame's locals: a caller who gives up gets a traceback with it.
+        body = io.BytesIO()
+        body.write(data)
+        del data
+        while body.tell() <= limit and body.write(await self.read()):
+            pass
+        return self._capped(body.getvalue(), limit)
 
     def _capped(self, data: bytes, limit: int) -> bytes:
         if len(data) > limit:
@@ -319,16 +419,16 @@ class Exchange:
 
     async def read_some(self, limit: int) -> bytes:
         """At most `limit` bytes of an error's body; the road failing meanwhile only makes it shorter."""
-        data = b""
+        body = io.BytesIO()
         if self._encoding() not in _ENCODINGS:
             limit = 0
         try:
-            while len(data) < limit and (more := await self.read()):
-                data += more
+            while body.tell() < limit and body.write(await self.read()):
+                pass
         except APIError:
             pass
         self.close()
-        return data[:limit]
+        return body.getvalue()[:limit]
 
     def first_event(self, *, keep_deadline: bool) -> None:
         """The first event of a stream arrived: its clock stops, and so does a total nobody asked for."""
@@ -342,7 +442,8 @@ class Exchange:
         if self._content.is_eof() or self._content.exception() is not None:
             self._leave()
         elif self in self._home:
-            self._loop.call_later(_DRAIN, self.close)
+            self._draining = self._loop.call_later(_DRAIN, self.close)
+            self._content.on_eof(self._leave)
 
     def close(self, end: CompletionError | None = None) -> None:
         """Closes the connection unless the body had ended; a reader that waits gets `end` or a connection error."""
@@ -353,6 +454,8 @@ class Exchange:
 
     def _leave(self) -> None:
         self._watch.stop()
+        if self._draining is not None:
+            self._draining.cancel()
         if self in self._home:
             self._home.discard(self)
             self._slots.give()
@@ -361,19 +464,46 @@ class Exchange:
 class _Wire(ResponseHandler):
     """A connection that knows whether the peer has said anything since it was handed out.
 
-    It also tells the reader of a body when that stops being HTTP: aiohttp drops such a body without a word, and its
-    reader would wait until a clock runs out.
+    It closes itself when something comes that nobody has asked for: aiohttp would hand it to the next request as its
+    answer. And it tells the reader of a body when that stops being HTTP: aiohttp drops such a body without a word, and
+    its reader would wait until a clock runs out.
     """
 
     heard = False
+    idle = False
+    """Whether it is kept for a next request."""
+    _unread: Callable[[], bool] | None = None
+
+    def is_quiet(self) -> bool:
+        """Whether nothing has come, and no end, that the event loop has not handed on yet."""
+        if self._unread is None:
+            if self.transport is None:
+                return False
+            self._unread = _readable(self.transport.get_extra_info("socket").fileno())
+        return not self._unread()
 
     def data_received(self, data: bytes) -> None:
-        self.heard = True
+        if data and self.idle:
+            self.close()
+            return
+        if data:  # with none aiohttp goes on with what it holds
+            self.heard = True
         super().data_received(data)
+        if self.idle and self.should_close:
+            self.close()  # the answer ended in these bytes, and another one began
         if self._exception is not None:
             body = self._payload
             if body is not None and body.exception() is None and not body.is_eof():
                 body.set_exception(_NotHTTPError())
+
+
+def _readable(descriptor: int) -> Callable[[], bool]:
+    """A look whether bytes, or an end, wait to be read; it takes half a microsecond."""
+    if not hasattr(select, "poll"):
+        return lambda: bool(select.select([descriptor], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return lambda: bool(poll.poll(0))
 
 
 class _NotHTTPError(aiohttp.ClientPayloadError):
@@ -383,7 +513,7 @@ class _NotHTTPError(aiohttp.ClientPayloadError):
 class _Connector(aiohttp.TCPConnector):
     """Opens at most so many connections at a time, and knows which task got a fresh one.
 
-    Three privates of aiohttp are overridden; the transport's tests fail when they change.
+    Four privates of aiohttp are overridden; the transport's tests fail when they change.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -412,11 +542,23 @@ class _Connector(aiohttp.TCPConnector):
         watch = self._current()
         if watch is not None and watch.fresh:
             return None
-        connection = await super()._get(key, traces)
-        if connection is not None and watch is not None and isinstance(connection.protocol, _Wire):
-            connection.protocol.heard = False
-            watch.kept, watch.connected = connection.protocol, True
+        while (connection := await super()._get(key, traces)) is not None:
+            wire = connection.protocol
+            if not isinstance(wire, _Wire):
+                break
+            if not wire.is_quiet():
+                connection.close()
+                continue
+            wire.heard = wire.idle = False
+            if watch is not None:
+                watch.kept, watch.connected = wire, True
+            break
         return connection
+
+    def _release(self, key: Any, protocol: ResponseHandler, *, should_close: bool = False) -> None:
+        super()._release(key, protocol, should_close=should_close)
+        if isinstance(protocol, _Wire):
+            protocol.idle = True
 
     async def _create_connection(self, req: Any, traces: Any, timeout: aiohttp.ClientTimeout) -> Any:
         watch = self._current()
@@ -475,14 +617,14 @@ class Pool:
         self._given = session
         self._session = session
         self._connector: _Connector | None = None
-        self._proxy = proxy
         self._ssl_context = ssl_context
         self._live: set[Exchange] = set()
         self._timeouts: dict[float | None, aiohttp.ClientTimeout] = {}
         self._pauses: set[asyncio.Future[None]] = set()
-        self._waits: set[_Watch] = set()
-        """Of requests whose headers have not arrived."""
+        self._timer = _Timer()
+        self._urls: dict[str, URL] = {}
         self._closed = False
+        self._proxy, self._proxy_headers = _proxy_of(proxy)
 
     def __repr__(self) -> str:
         kept = 0 if self._connector is None else sum(map(len, self._connector._conns.values()))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] (a repr that tells the state)
@@ -518,24 +660,25 @@ class Pool:
             raise _closed_error()
         task = asyncio.current_task()
         assert task is not None, "an event loop runs tasks"
-        loop = task.get_loop()
         session = self._open()
-        watch = _Watch(loop, clocks, task, held)
-        watch.set()
-        self._waits.add(watch)
-        if self._connector is not None:
-            self._connector.sending[task] = watch
+        watch = _Watch(task.get_loop(), clocks, task, held, self._timer)
+        connector = self._connector
+        if connector is not None:
+            connector.sending[task] = watch
         try:
-            return await self._send(session, method, url, headers, body, watch, task)
-        except BaseException:  # whatever ended the wait, cancellation too, its timer must not outlive it
+            while True:
+                exchange = await self._try(session, method, url, headers, body, watch, task)
+                if exchange is not None:
+                    return exchange
+                watch.fresh = True  # so this happens once
+        except BaseException:  # whatever ended the wait, cancellation too, its clocks must not outlive it
             watch.stop()
             raise
         finally:
-            self._waits.discard(watch)
-            if self._connector is not None:
-                self._connector.sending.pop(task, None)
+            if connector is not None:
+                connector.sending.pop(task, None)
 
-    async def _send(
+    async def _try(
         self,
         session: aiohttp.ClientSession,
         method: str,
@@ -544,7 +687,8 @@ class Pool:
         body: bytes | None,
         watch: _Watch,
         task: asyncio.Task[Any],
-    ) -> Exchange:
+    ) -> Exchange | None:
+        """One request; None where it is to be repeated on a fresh connection."""
         cancelling = task.cancelling()
         again = has_slot = False
         try:
@@ -565,7 +709,7 @@ class Pool:
                 raise
             error: APIError = _timed_out(watch.expired, watch.clocks, queued=not has_slot, sent=watch.connected)
         except (aiohttp.ClientError, OSError, ValueError) as fault:
-            error = _translate(fault, watch.clocks)
+            error = _translate(fault, watch.clocks, sent=watch.connected)
             again = _is_keep_alive_race(fault, watch)
             if _errno(fault) in (errno.EMFILE, errno.ENFILE):
                 self._slots.ran_out()
@@ -574,12 +718,11 @@ class Pool:
                 self._slots.give()
         if self._closed:
             raise _closed_error()
-        if not again:
-            raise error
-        watch.fresh = True  # so this happens once
-        return await self._send(session, method, url, headers, body, watch, task)
+        if again:
+            return None
+        raise error
 
-    async def _request(
+    def _request(
         self,
         session: aiohttp.ClientSession,
         method: str,
@@ -587,16 +730,25 @@ class Pool:
         headers: dict[str, str],
         body: bytes | None,
         clocks: Clocks,
-    ) -> aiohttp.ClientResponse:
-        return await session.request(
+    ) -> Awaitable[aiohttp.ClientResponse]:
+        return session.request(
             method,
-            URL(url, encoded=True),
+            self._urls.get(url) or self._url(url),
             data=body if body is None or len(body) < _BIG_BODY else io.BytesIO(body),
-            headers=headers,
+            # A proxy that is asked for plain http reads the request itself.
+            headers={**headers, **self._proxy_headers} if self._proxy_headers and url.startswith("http:") else headers,
             allow_redirects=False,
             proxy=self._proxy,
-            timeout=self._timeout(clocks.connect),
+            proxy_headers=self._proxy_headers or None,
+            timeout=self._timeouts.get(clocks.connect) or self._timeout(clocks.connect),
         )
+
+    def _url(self, url: str) -> URL:
+        """A URL that is read once, and not for every request."""
+        if len(self._urls) > _URLS:
+            self._urls.clear()
+        read = self._urls[url] = URL(url, encoded=True)
+        return read
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -652,9 +804,10 @@ class Pool:
         for exchange in tuple(self._live):
             # Closing the session alone would leave readers waiting for ever.
             exchange.close(_closed_error())
-        for watch in self._waits:
+        for watch in tuple(self._timer.watches):
             # Nor would a task notice that is still connecting.
             watch.give_up()
+        self._timer.stop()
         for waiter in self._pauses:
             _wake(waiter)
 
@@ -667,6 +820,31 @@ class Pool:
         session, self._session = self._session, None
         if session is not None and session is not self._given:
             await session.close()
+
+
+def _proxy_of(proxy: str | None) -> tuple[URL | None, dict[str, str]]:
+    """A proxy's address and, apart from it, the password: aiohttp's frames would show it in a URL.
+
+    Raises:
+        ConfigurationError: it is no URL of a proxy.
+    """
+    if not proxy:
+        return None, {}
+    url = _url_of(proxy)
+    if url is None:
+        raise ConfigurationError("proxy: expected the URL of an HTTP proxy, such as http://proxy.example:3128")
+    if url.user is None:
+        return url, {}
+    login = b64encode(f"{url.user}:{url.password or ''}".encode()).decode()
+    return url.with_user(None), {"Proxy-Authorization": MaskedValue(f"Basic {login}")}
+
+
+def _url_of(proxy: str) -> URL | None:
+    try:
+        url = URL(proxy)
+    except ValueError:
+        return None
+    return url if url.scheme in ("http", "https") and url.host else None
 
 
 def _is_keep_alive_race(fault: BaseException, watch: _Watch) -> bool:
@@ -712,8 +890,11 @@ def _timed_out(clock: str, clocks: Clocks, *, queued: bool = False, sent: bool =
     )
 
 
-def _translate(fault: BaseException, clocks: Clocks) -> APIError:
-    """Our error for one of aiohttp's or the system's; its text names the host at most."""
+def _translate(fault: BaseException, clocks: Clocks, *, sent: bool) -> APIError:
+    """Our error for one of aiohttp's or the system's; its text names the host at most.
+
+    What fails before something was `sent` fails on the way to the provider, at a proxy.
+    """
     match fault:
         case aiohttp.ServerTimeoutError() | TimeoutError():
             return _timed_out("connect", clocks)
@@ -733,9 +914,11 @@ def _translate(fault: BaseException, clocks: Clocks) -> APIError:
                 f"the proxy answered with status {fault.status}", phase="connect", retryable=fault.status >= 500
             )
         case aiohttp.ClientResponseError():
-            return APIResponseError("the answer is not HTTP this client can read", maybe_billed=True)
+            return APIResponseError("the answer is not HTTP this client can read", maybe_billed=sent)
         case aiohttp.InvalidURL() | ValueError():
             return APIConnectionError("the URL or a header cannot be sent", phase="send", retryable=False)
+        case _ if not sent:
+            return APIConnectionError(f"the connection was lost while it was made ({_name(fault)})", phase="connect")
         case _:
             return APIConnectionError(
                 f"the connection was lost before an answer came ({_name(fault)})", phase="headers", maybe_billed=True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NoReturn, TypeAlias
 
 import attrs
 
@@ -26,7 +26,10 @@ class Headers(Mapping[str, str]):
     @classmethod
     def of(cls, headers: Mapping[str, str]) -> Headers:
         """Headers from a plain mapping."""
-        return cls((name.encode("latin-1", "replace"), value.encode()) for name, value in headers.items())
+        return cls(
+            (name.encode("latin-1", "replace"), value.encode("utf-8", "surrogateescape"))
+            for name, value in headers.items()
+        )
 
     def _look(self) -> dict[str, str]:
         index = self._index
@@ -36,6 +39,19 @@ class Headers(Mapping[str, str]):
                 index.setdefault(name.decode("latin-1").lower(), value.decode("utf-8", "surrogateescape"))
             self._index = index
         return index
+
+    def hold(self, text: str) -> bool:
+        """Whether `text` stands in a value, without a look at each."""
+        return text.encode() in b"\n".join([value for _, value in self._pairs])
+
+    def one(self, name: str) -> str | None:
+        """A single value, without an index; `name` in lower case."""
+        wanted = name.encode("latin-1")
+        size = len(wanted)
+        for key, value in self._pairs:
+            if len(key) == size and key.lower() == wanted:
+                return value.decode("utf-8", "surrogateescape")
+        return None
 
     def __getitem__(self, name: str) -> str:
         return self._look()[name.lower()]
@@ -74,6 +90,8 @@ class Quirks:
     """The server takes tool calls, and results of them, that have no id."""
     schema_name: bool = True
     """A JSON schema for the answer needs a name."""
+    longest_function_name: int = 64
+    """Characters that the name of a function may have."""
     renames: Mapping[str, str] = attrs.field(factory=dict[str, str])
     """Parameters that have another name here."""
     stream_options: bool = True
@@ -141,6 +159,21 @@ class Report:
     def note(self, text: str) -> None:
         """Something was defaulted or changed, whatever the policy."""
         self.warnings.append(text)
+
+
+class MaskedValue(str):
+    """A header value whose repr hides it, so that dumps of a traceback's locals show no key."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+    def __deepcopy__(self, memo: object) -> MaskedValue:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a header value that may hold a key does not pickle")
 
 
 class MaskedBytes(bytes):

@@ -1,18 +1,48 @@
 """Faults as data: their names, their numbers, and the turns they take."""
 
+import inspect
+import pickle
+from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 
-from anycompletion.testing import FAULTS, Fault
+from anycompletion.testing import FAULTS, Fault, SimulatorServer
 from anycompletion.testing.faults import FaultScript
 
+AFTER = ("cut", "close", "reset", "stall", "error")
 
-@pytest.mark.parametrize("name", [*FAULTS, "cut-after-3-events", "reset-after-1-event", "stall-after-0-events"])
+
+@pytest.mark.parametrize("name", [*FAULTS, *(f"{kind}-after-3-events" for kind in AFTER), "reset-after-1-event"])
 def test_every_name_gives_a_fault(name: str) -> None:
     """A name of the table would be refused."""
-    assert Fault.named(name, times=2).times == 2
+    fault = Fault.named(name, times=2)
+    assert fault.times == 2
+    assert pickle.loads(pickle.dumps(fault)) == fault  # noqa: S301 (our own)
+    assert hash(fault) == hash(Fault.named(name, times=2))
+    assert len(repr(fault)) < 500
+
+
+def test_every_name_is_written_where_people_look_for_it() -> None:
+    """A fault that nobody hears of is tried by nobody."""
+    names = [*FAULTS, *(f"{kind}-after-N-events" for kind in AFTER)]
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    assert [name for name in names if f"`{name}`" not in readme] == []
+    doc = inspect.getdoc(SimulatorServer) or ""
+    assert [name for name in names if f"``{name}``" not in doc] == []
+
+
+def test_a_script_says_bytes_seconds_and_known_words() -> None:
+    """A misspelt word would be a fault that never happens."""
+    assert Fault.raw(b"HTTP/1.1 20", 0.5, "reset").script == (b"HTTP/1.1 20", 0.5, "reset")
+    with pytest.raises(ValueError, match=r"'resets'.*reset"):
+        Fault.raw("resets")  # type: ignore[arg-type]
+
+
+def test_a_bomb_is_small_until_it_is_unpacked() -> None:
+    """Importing the tests' helpers would cost what only one fault needs."""
+    assert len(FAULTS["gzip-bomb"].body) < 300_000
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ async def test_only_predictions_have_outcomes(sim: SimulatorServer, http: aiohtt
     async with ask(http, sim, provider, fault="failed-prediction") as response:
         assert response.status == 400
         assert "replicate" in await response.text()
-    sim.faults = "failed-prediction"
+    sim.fault = "failed-prediction"
     async with ask(http, sim, provider) as response:
         assert response.status == 200
     async with ask(http, sim, "replicate") as response:
@@ -99,7 +99,7 @@ async def test_a_hidden_fault_is_another_providers(
     sim: SimulatorServer, http: aiohttp.ClientSession, provider: str
 ) -> None:
     """A failing fallback could not be staged on one server."""
-    sim.faults = [Fault.named("overloaded", provider=name) for name in ASK if name != provider]
+    sim.fault = [Fault.named("overloaded", provider=name) for name in ASK if name != provider]
     async with ask(http, sim, provider) as response:
         assert response.status < 300
 

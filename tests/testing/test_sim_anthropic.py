@@ -235,7 +235,7 @@ async def test_errors_are_those_the_sdk_knows(
     sim: SimulatorServer, anthropic: AsyncAnthropic, name: str, stream: bool
 ) -> None:
     """Errors would be of the wrong kind, or have a body of our own."""
-    sim.faults = name
+    sim.fault = name
     kind, said = ERRORS[name]
     with pytest.raises(kind) as caught:
         await anthropic.messages.create(**ASK, stream=stream)
@@ -246,7 +246,7 @@ async def test_errors_are_those_the_sdk_knows(
 
 async def test_the_sdk_retries_and_gets_through(sim: SimulatorServer, anthropic: AsyncAnthropic) -> None:
     """Faults that go away could not be tested."""
-    sim.faults = Fault.status(429, retry_after=0.05, times=2)
+    sim.fault = Fault.status(429, retry_after=0.05, times=2)
     reply = await anthropic.with_options(max_retries=2).messages.create(**ASK)
     assert reply.content[0].type == "text"
     assert reply.content[0].text == "Who's there? (choice 0)"
@@ -255,7 +255,7 @@ async def test_the_sdk_retries_and_gets_through(sim: SimulatorServer, anthropic:
 
 async def test_an_error_in_a_stream_is_one_the_sdk_raises(sim: SimulatorServer, anthropic: AsyncAnthropic) -> None:
     """The event would be taken for an unknown one and skipped."""
-    sim.faults = "error-after-4-events"
+    sim.fault = "error-after-4-events"
     async with anthropic.messages.stream(**ASK) as stream:
         with pytest.raises(sdk.APIStatusError, match="Overloaded"):
             await stream.get_final_message()

@@ -111,7 +111,7 @@ async def test_every_door_takes_a_key_or_a_token(
 
 async def test_a_blocked_prompt_says_for_which_harm(sim: SimulatorServer, azure: AsyncAzureOpenAI) -> None:
     """The categories of the content filter could not be tested."""
-    sim.faults = "content-policy"
+    sim.fault = "content-policy"
     with pytest.raises(sdk.BadRequestError) as caught:
         await azure.chat.completions.create(model="our-gpt", messages=KNOCK)
     assert caught.value.code == "content_filter"
@@ -122,7 +122,7 @@ async def test_a_blocked_prompt_says_for_which_harm(sim: SimulatorServer, azure:
 
 async def test_an_error_in_a_stream_is_one_the_sdk_raises(sim: SimulatorServer, azure: AsyncAzureOpenAI) -> None:
     """The event would be taken for a chunk."""
-    sim.faults = "error-after-3-events"
+    sim.fault = "error-after-3-events"
     stream = await azure.chat.completions.create(model="our-gpt", messages=KNOCK, stream=True)
     with pytest.raises(sdk.APIError, match="overloaded"):
         async for _ in stream:

@@ -162,7 +162,7 @@ KINDS = {
 @pytest.mark.parametrize("name", KINDS)
 async def test_errors_are_those_the_sdk_knows(sim: SimulatorServer, cohere: Any, name: str, stream: bool) -> None:
     """Errors would be of the wrong kind, or have a body of our own."""
-    sim.faults = Fault.named(name)
+    sim.fault = Fault.named(name)
 
     async def run() -> None:
         if stream:
@@ -234,7 +234,7 @@ def test_log_probabilities_come_with_the_pieces() -> None:
 
 async def test_an_error_in_a_stream_is_its_end(sim: SimulatorServer, http: aiohttp.ClientSession) -> None:
     """Errors after a good status could not be tested."""
-    sim.faults = "error-after-3-events"
+    sim.fault = "error-after-3-events"
     headers = {"authorization": f"Bearer {API_KEY}"}
     async with http.post(
         sim.base_urls["cohere"] + "/v2/chat", json={**ASK, "stream": True}, headers=headers

@@ -285,7 +285,7 @@ async def test_errors_are_those_the_sdk_knows(
     sim: SimulatorServer, openai: AsyncOpenAI, name: str, stream: bool
 ) -> None:
     """Errors would be of the wrong kind, or have a body of our own."""
-    sim.faults = name
+    sim.fault = name
     kind, code = ERRORS[name]
     with pytest.raises(kind) as caught:
         await openai.chat.completions.create(model=MODEL, messages=KNOCK, stream=stream)
@@ -295,7 +295,7 @@ async def test_errors_are_those_the_sdk_knows(
 
 async def test_the_sdk_retries_and_gets_through(sim: SimulatorServer, openai: AsyncOpenAI) -> None:
     """Faults that go away could not be tested."""
-    sim.faults = Fault.named("rate-limit", times=2)
+    sim.fault = Fault.named("rate-limit", times=2)
     reply = await openai.with_options(max_retries=2).chat.completions.create(model=MODEL, messages=KNOCK)
     assert reply.choices[0].message.content
     assert len(sim.requests) == 3
@@ -303,7 +303,7 @@ async def test_the_sdk_retries_and_gets_through(sim: SimulatorServer, openai: As
 
 async def test_an_error_in_a_stream_is_one_the_sdk_raises(sim: SimulatorServer, openai: AsyncOpenAI) -> None:
     """The event would be taken for a chunk."""
-    sim.faults = "error-after-3-events"
+    sim.fault = "error-after-3-events"
     stream = await openai.chat.completions.create(model=MODEL, messages=KNOCK, stream=True)
     seen: list[Any] = []
 

@@ -170,7 +170,7 @@ async def test_errors_have_a_type_of_their_own(
     sim: SimulatorServer, openrouter: AsyncOpenAI, name: str, status: int, kind: str
 ) -> None:
     """Types of errors could not be tested."""
-    sim.faults = name
+    sim.fault = name
     with pytest.raises(sdk.APIStatusError) as caught:
         await openrouter.chat.completions.create(**ASK)
     assert caught.value.status_code == status
@@ -180,7 +180,7 @@ async def test_errors_have_a_type_of_their_own(
 
 async def test_an_error_may_come_with_a_good_status(sim: SimulatorServer, http: aiohttp.ClientSession) -> None:
     """Upstream failures behind a good status could not be tested."""
-    sim.faults = Fault.status(200)
+    sim.fault = Fault.status(200)
     url = sim.base_urls["openrouter"] + "/chat/completions"
     async with http.post(url, json=ASK, headers={"authorization": f"Bearer {API_KEY}"}) as response:
         assert response.status == 200
@@ -189,7 +189,7 @@ async def test_an_error_may_come_with_a_good_status(sim: SimulatorServer, http: 
 
 async def test_an_error_in_a_stream_is_its_end(sim: SimulatorServer, openrouter: AsyncOpenAI) -> None:
     """The event would be taken for a chunk."""
-    sim.faults = "error-after-2-events"
+    sim.fault = "error-after-2-events"
     stream = await openrouter.chat.completions.create(**ASK, stream=True)
     seen: list[Any] = []
 

@@ -165,7 +165,7 @@ async def test_a_prediction_can_end_badly(
     sim: SimulatorServer, replicate: Replicate, outcome: str, prefer: str
 ) -> None:
     """Predictions that give nothing could not be tested: their HTTP status is a good one."""
-    sim.faults = Fault.named(f"{outcome}-prediction", times=1)
+    sim.fault = Fault.named(f"{outcome}-prediction", times=1)
     prediction = await replicate.create(**({"prefer": prefer} if prefer else {}))
     for _ in range(3):
         status, found = await replicate.get(prediction["urls"]["get"])
@@ -313,7 +313,7 @@ async def test_a_fault_of_streams_waits_for_the_stream(
 ) -> None:
     """A cut would meet the request for the prediction, whose answer has no events."""
     if not header:
-        sim.faults = Fault.named("cut-after-2-events", times=1)
+        sim.fault = Fault.named("cut-after-2-events", times=1)
     assert (await replicate.get(f"/v1/models/{LLAMA}"))[0] == 200
     prediction = await replicate.create(**({"x-simulate": "cut-after-2-events"} if header else {}))
     found = events(await replicate.stream(prediction["urls"]["stream"]))
@@ -325,7 +325,7 @@ async def test_a_fault_of_streams_waits_for_the_stream(
 
 async def test_an_error_in_a_stream_fails_the_prediction(sim: SimulatorServer, replicate: Replicate) -> None:
     """The stream and the prediction would tell different stories."""
-    sim.faults = "error-after-1-events"
+    sim.fault = "error-after-1-events"
     prediction = await replicate.create()
     found = events(await replicate.stream(prediction["urls"]["stream"]))
     assert [name for name, _ in found] == ["output", "error", "done"]
@@ -336,7 +336,7 @@ async def test_an_error_in_a_stream_fails_the_prediction(sim: SimulatorServer, r
 @pytest.mark.parametrize("fault", ["no-done", "no-finish-reason"])
 async def test_the_end_of_a_stream_can_be_left_out(sim: SimulatorServer, replicate: Replicate, fault: str) -> None:
     """A stream that stops without saying why could not be told from one that does."""
-    sim.faults = fault
+    sim.fault = fault
     found = events(await replicate.stream((await replicate.create())["urls"]["stream"]))
     assert [name for name, _ in found] == ["output"] * 4
 
@@ -344,11 +344,11 @@ async def test_the_end_of_a_stream_can_be_left_out(sim: SimulatorServer, replica
 @pytest.mark.parametrize("step", ["model", "ask", "poll", "cancel", "stream"])
 async def test_a_fault_meets_the_step_it_is_meant_for(sim: SimulatorServer, replicate: Replicate, step: str) -> None:
     """An outage between the request and the last poll could not be staged."""
-    sim.faults = Fault.named("unavailable", step=step)
+    sim.fault = Fault.named("unavailable", step=step)
     seen = {"model": (await replicate.get(f"/v1/models/{LLAMA}"))[0]}
     seen["ask"], prediction = await replicate.post(f"/v1/models/{LLAMA}/predictions", {"input": INPUT, "stream": True})
     if seen["ask"] == 503:
-        sim.faults = None
+        sim.fault = None
         prediction = await replicate.create()
     seen["poll"] = (await replicate.get(prediction["urls"]["get"]))[0]
     seen["cancel"] = (await replicate.post(prediction["urls"]["cancel"]))[0]

@@ -256,13 +256,13 @@ async def test_every_provider_has_words_for_every_error(
 async def test_faults_of_a_list_follow_each_other(http: aiohttp.ClientSession, provider: str) -> None:
     """A script of faults could not be written."""
     faults = [Fault.status(429, retry_after=0.5, times=2), Fault.named("unavailable", skip=1, times=1)]
-    async with SimulatorServer(faults=faults) as sim:
+    async with SimulatorServer(fault=faults) as sim:
         statuses: list[int] = []
         for _ in range(5):
             async with ask(http, sim, provider) as response:
                 statuses.append(response.status)
         assert statuses == [429, 429, 200, 503, 200]
-        sim.faults = "overloaded"
+        sim.fault = "overloaded"
         async with ask(http, sim, provider) as response:
             assert response.status in (503, 529)
 
@@ -272,7 +272,7 @@ async def test_any_status_can_be_asked_for(
     sim: SimulatorServer, http: aiohttp.ClientSession, status: int, kind: str
 ) -> None:
     """Rare statuses could not be tested."""
-    sim.faults = Fault.status(status)
+    sim.fault = Fault.status(status)
     async with ask(http, sim) as response:
         assert response.status == status
         assert (await response.json())["error"]["type"] == kind
@@ -280,7 +280,7 @@ async def test_any_status_can_be_asked_for(
 
 async def test_a_fault_can_be_one_providers(http: aiohttp.ClientSession) -> None:
     """A failing fallback could not be staged on one server."""
-    async with SimulatorServer(faults=Fault.named("overloaded", provider="anthropic")) as sim:
+    async with SimulatorServer(fault=Fault.named("overloaded", provider="anthropic")) as sim:
         async with ask(http, sim) as response:
             assert response.status == 200
         async with ask(http, sim, "anthropic") as response:
@@ -313,6 +313,16 @@ async def test_a_cut_behind_the_end_of_a_stream_cuts_nothing(sim: SimulatorServe
     body = await read(ask(http, sim, fault="cut-after-99-events", stream=True))
     assert events(body)[-1] == "[DONE]"
     assert sim.requests[0].finished
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_close_comes_before_the_end_of_the_body(
+    sim: SimulatorServer, http: aiohttp.ClientSession, stream: bool
+) -> None:
+    """A connection that is closed halfway would look like a body that ended."""
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await read(ask(http, sim, fault="close-after-3-events", stream=stream))
+    assert await sim.requests[0].wait_closed(1) is False
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -388,6 +398,57 @@ async def test_an_answer_in_one_piece_is_cut_in_half_or_not_at_all(
         with pytest.raises(json.JSONDecodeError):
             json.loads(body)
     assert sim.requests[0].finished is whole
+
+
+async def raw(sim: SimulatorServer, fault: Fault | str) -> bytes:
+    """Every byte that comes back for one request."""
+    sim.fault = fault
+    body = json.dumps(KNOCK).encode()
+    head = f"POST /openai/v1/chat/completions HTTP/1.1\r\nHost: here\r\nContent-Length: {len(body)}\r\n"
+    key = f"Authorization: Bearer {sim.api_keys['openai']}\r\nContent-Type: application/json\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(sim.url.rpartition(":")[2]))
+    writer.write((head + key).encode() + body)
+    try:
+        async with asyncio.timeout(5):
+            return await reader.read()
+    finally:
+        writer.close()
+
+
+async def test_a_script_goes_over_the_wire_as_it_is(sim: SimulatorServer) -> None:
+    """An HTTP library would put it right."""
+    assert await raw(sim, Fault.raw(b"what", 0.01, b"ever")) == b"whatever"
+    assert await raw(sim, "half-status-line") == b"HTTP/1.1 20"
+    assert await raw(sim, "close-before-answer") == b""
+    with pytest.raises(ConnectionResetError):
+        await raw(sim, "reset-before-answer")
+    assert [request.closed_by_client for request in sim.requests] == [False] * 4
+    assert not any(request.finished for request in sim.requests)
+
+
+async def test_a_script_may_hold_the_right_answer_or_parts_of_it(sim: SimulatorServer) -> None:
+    """Faults around an answer could only be made up of bytes, in every format anew."""
+    once = await raw(sim, Fault.raw("answer"))
+    head, _, body = once.partition(b"\r\n\r\n")
+    assert json.loads(body)["choices"][0]["message"]["content"].startswith("Who's there?")
+    assert f"content-length: {len(body)}".encode() in head
+    assert sim.requests[-1].finished
+    assert (await raw(sim, Fault.raw("answer", "answer"))).count(b"Who's there?") == 2
+    assert (await raw(sim, Fault.raw("head"))).endswith(b"\r\n\r\n")
+    assert len(await raw(sim, Fault.raw("head", "half"))) < len(once)
+    assert b"x-more: yes" in await raw(sim, Fault.raw("answer", headers={"x-more": "yes"}))
+    assert (await raw(sim, "two-lengths")).lower().count(b"content-length") == 2
+    assert (await raw(sim, Fault.raw("chunked-head", "half"))).lower().count(b"transfer-encoding: chunked") == 1
+
+
+async def test_a_script_notices_that_its_client_has_left(sim: SimulatorServer, http: aiohttp.ClientSession) -> None:
+    """An endless answer would go on for ever, or a client that leaves it not be told from one that stays."""
+    for fault in ("endless-body", "slow-headers"):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await read(ask(http, sim, fault=fault))
+        assert await sim.requests[-1].wait_closed(2) is True
+        assert not sim.requests[-1].finished
 
 
 async def test_a_refused_request_is_not_disturbed_further(sim: SimulatorServer, http: aiohttp.ClientSession) -> None:

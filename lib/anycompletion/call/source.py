@@ -21,7 +21,8 @@ from ..framing import SSEFraming
 from ..records import AssistantMessage, ChatCompletion, Choice, ReplyInfo
 from ..transport import MAX_JSON, Exchange
 from ..wire import Follow, Headers, HttpRequest, HttpResponse
-from .logical import EVENTS, Call
+from .logical import Call
+from .plan import EVENTS
 
 T = TypeVar("T")
 
@@ -112,7 +113,7 @@ class Source:
                 break
             await call.again_or_raise(error, self._tried, creating=True)
         self._framing = SSEFraming()
-        self._decoder = call.dialect.decoder(call.request, call.target)
+        self._decoder = call.plan.dialect.decoder(call.request, call.plan.target)
 
     async def next(self) -> Sequence[ChatCompletionChunk] | None:
         """The next chunks, at least one; None at the proper end.
@@ -182,7 +183,7 @@ class Source:
         framing = self._framing
         events = framing.feed(data)
         if events and not self._delivered:
-            exchange.first_event(keep_deadline=self._call.timeout.total_is_explicit)
+            exchange.first_event(keep_deadline=self._call.plan.timeout.total_is_explicit)
         chunks: list[ChatCompletionChunk] = []
         try:
             for event in events:
@@ -229,19 +230,18 @@ class Source:
             if not self._delivered or isinstance(fault, APITimeoutError):
                 raise
             call.info.warnings.append(f"usage is unknown: asking for it failed with {type(fault).__name__}")
-            result = ChatCompletion("", [Choice(0, AssistantMessage(), "stop")], call.target.model)
+            result = ChatCompletion("", [Choice(0, AssistantMessage(), "stop")], call.plan.target.model)
         self._last = None
         self._end()
         return _closing(result)
 
     async def _read_whole(self, exchange: Exchange, kind: str) -> Sequence[ChatCompletionChunk]:
         """Some servers answer a stream request with a whole reply, or with where the stream is; others with a page."""
-        body = await exchange.read_all(MAX_JSON)
+        response = HttpResponse(exchange.status, exchange.headers, await exchange.read_all(MAX_JSON))
         if kind != "json":
-            text = body[:200].decode("utf-8", "replace")
+            text = response.body[:200].decode("utf-8", "replace")
             raise APIResponseError("the answer to a stream request is a web page", body=text)
         call = self._call
-        response = HttpResponse(exchange.status, exchange.headers, body)
         result = call.decode(response)
         if isinstance(result, Follow) and result.request.headers.get("Accept") == EVENTS:
             self._cancel = result.cancel
@@ -292,7 +292,7 @@ class Source:
             self._opener.cancel()
             self._opener = None
         if self._cancel is not None and self._loop is not None and not self._loop.is_closed():
-            self._call.keep(asyncio.ensure_future(self._call.cancel_upstream(self._cancel)))
+            self._call.plan.keep(asyncio.ensure_future(self._call.cancel_upstream(self._cancel)))
             self._cancel = None
 
     async def wait_closed(self) -> None:

@@ -17,6 +17,8 @@ from ..records import DeveloperMessage, SystemMessage, UserMessage
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
+_encode_sorted = msgspec.json.Encoder(order="deterministic").encode
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_chunk = msgspec.json.Decoder(ChatCompletionChunk).decode
 
 
@@ -35,15 +37,41 @@ def dumps(value: Any) -> bytes:
 
 
 def loads(data: bytes) -> Any:
-    """JSON bytes as a value; invalid UTF-8 reads as U+FFFD, NaN and lone surrogates are survived.
+    """JSON bytes as a value; invalid UTF-8 reads as U+FFFD, NaN, lone surrogates and any number are survived.
 
     Raises:
-        NotJSONError: the bytes are no JSON.
+        NotJSONError: the bytes are no JSON, or nested too deeply.
     """
     try:
-        return _decode(data)
+        value = _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return lenient.loads(data)
+    lenient.check_depth(data, value)
+    return value
+
+
+def canonical(value: Any) -> bytes:
+    """`value` as JSON bytes that do not depend on the order of an object's members; for hashes.
+
+    Raises:
+        TypeError, ValueError, RecursionError: `value` cannot be said in JSON.
+    """
+    try:
+        return _encode_sorted(value)
+    except TypeError:
+        return _encode_sorted(_decode(dumps(value)))
+
+
+def members(data: bytes) -> dict[str, bytes]:
+    """The members of a JSON object, each as the bytes that say it; these are not read.
+
+    Raises:
+        NotJSONError: the bytes are no JSON object.
+    """
+    try:
+        return {name: bytes(value) for name, value in _decode_members(data).items()}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise NotJSONError("not a JSON object") from None
 
 
 def read_chunk(data: bytes) -> ChatCompletionChunk:
@@ -58,8 +86,8 @@ def read_chunk(data: bytes) -> ChatCompletionChunk:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         chunk = ChatCompletionChunk.from_dict(loads(data))
     else:
-        if chunk.usage is not None:
-            # Rare, and the only place of a chunk where members we have no field for belong to the reply.
+        if chunk.usage is not None or lenient.may_be_deep(data):
+            # Rare. Usage is the only place of a chunk where members we have no field for belong to the reply.
             chunk = ChatCompletionChunk.from_dict(loads(data))
     chunk.native = data
     return chunk
@@ -76,4 +104,4 @@ def to_wire(value: Any) -> Any:
 
 _SIMPLE = (UserMessage, SystemMessage, DeveloperMessage)
 
-__all__ = ["NotJSONError", "ShapeError", "dumps", "loads", "read_chunk", "to_wire"]
+__all__ = ["NotJSONError", "ShapeError", "canonical", "dumps", "loads", "members", "read_chunk", "to_wire"]

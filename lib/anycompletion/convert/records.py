@@ -6,7 +6,7 @@ Loaded by the first record that is more than a role and a text: cattrs costs an 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -28,6 +28,8 @@ def _converter() -> Converter:
         _is_record,
         lambda cls: _record_hook(converter, cls),  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
     )
+    # What was checked as JSON is plain already: a copy would cost as much as the check, and one more recursion.
+    converter.register_unstructure_hook_func(lambda shape: shape in _JSON, _itself)
     plain_call = _record_hook(converter, ToolCall)
 
     def unstructure_call(call: ToolCall) -> dict[str, Any]:
@@ -40,6 +42,13 @@ def _converter() -> Converter:
     plain_url = _record_hook(converter, ImageUrl)
     converter.register_unstructure_hook(ImageUrl, lambda url: url.url if url.bare else plain_url(url))
     return converter
+
+
+_JSON = (dict[str, Any], Mapping[str, Any])
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 def _is_record(cls: Any) -> bool:

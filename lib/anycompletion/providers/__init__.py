@@ -11,6 +11,7 @@ import attrs
 from ..errors import InvalidRequestError
 from ..options import NEUTRAL, Cell, Table
 from ..records import ChatRequest
+from ..validate import without_frames
 from ..wire import Report
 from .plugins import installed
 from .row import DIALECTS, Provider, check_base_url, origin
@@ -119,6 +120,7 @@ def supported_params(model: str, provider: str | None = None, providers: Iterabl
 # --- the gate: the parameter table applied to one request ---
 
 
+@without_frames
 def gate(request: ChatRequest, table: Table, report: Report) -> ChatRequest:
     """`request` without what the table refuses; the caller's policy decides whether that is an error.
 
@@ -146,8 +148,21 @@ def gate(request: ChatRequest, table: Table, report: Report) -> ChatRequest:
         elif problem := _out_of_range(value, cell):
             report.unsupported(name, f"{problem} ({cell.note})" if cell.note else problem)
             dropped[name] = None
+    if request.n is not None or request.tools is not None or request.functions is not None:
+        _note_many(request, report)
     return attrs.evolve(request, **cast("dict[str, Any]", dropped)) if dropped else request
 
+
+def _note_many(request: ChatRequest, report: Report) -> None:
+    if request.n is not None and request.n > MANY:
+        report.note(f"n: more than {MANY} choices, which most providers refuse; each is paid for")
+    for name, tools in (("tools", request.tools), ("functions", request.functions)):
+        if tools is not None and len(tools) > MANY:
+            report.note(f"{name}: more than {MANY} of them, which most providers refuse")
+
+
+MANY = 128
+"""Choices, or tools, that OpenAI takes at most; more are sent where the table has no limit, and a warning says so."""
 
 _ALONE: Mapping[str, str] = {
     "tool_choice": "tools",

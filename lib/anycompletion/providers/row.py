@@ -97,7 +97,7 @@ class Provider:
     api_version: str | None = attrs.field(default=None, kw_only=True)
     api_version_env: tuple[str, ...] = attrs.field(default=(), kw_only=True)
     """Environment variables that may hold the API version."""
-    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], kw_only=True)
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], kw_only=True, repr=False)
     """Sent with every request."""
     headers_env: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, "tuple[str, ...]"], kw_only=True)
     """Header name → environment variables that may hold its value (OpenAI's organization and project)."""

@@ -7,10 +7,10 @@ from typing import Literal, TypeAlias
 
 import attrs
 
-from .faults import Fault
+from .faults import Fault, RawStep
 from .formats import Call, Failure, Format, Mark, Plain, Stream, failure_of
 
-Ending: TypeAlias = Literal["end", "reset", "stall"]
+Ending: TypeAlias = Literal["end", "close", "reset", "stall"]
 
 _KEPT: Mapping[str, frozenset[Mark]] = {
     "no-finish": frozenset({"body", "comment"}),
@@ -18,7 +18,7 @@ _KEPT: Mapping[str, frozenset[Mark]] = {
 }
 """Fault kind → the events of a stream that go out all the same."""
 
-_OF_STREAMS = frozenset({"cut", "reset", "stall", "error", "no-finish", "no-end"})
+_OF_STREAMS = frozenset({"cut", "close", "reset", "stall", "error", "no-finish", "no-end"})
 """Fault kinds that wait for the stream where an answer opens one."""
 
 
@@ -35,6 +35,8 @@ class Delivery:
     """False when a fault left something out."""
     sized: bool = False
     """Say the length beforehand; otherwise each write is a chunk of its own."""
+    script: tuple[RawStep, ...] = ()
+    """What goes over the wire instead, where that is no HTTP."""
 
 
 def deliver(wire: Format, call: Call, fault: Fault | None) -> Delivery:
@@ -53,6 +55,8 @@ def deliver(wire: Format, call: Call, fault: Fault | None) -> Delivery:
         return healthy(answer)
     if fault.kind == "body":
         return _instead(answer, fault)
+    if fault.kind in ("headers", "raw"):
+        return _dressed(answer, fault)
     if isinstance(answer, Stream):
         return _broken_stream(wire, call, answer, fault)
     return _broken_plain(wire, call, answer, fault)
@@ -80,13 +84,20 @@ def healthy(answer: Plain | Stream) -> Delivery:
 
 def _instead(answer: Plain | Stream, fault: Fault) -> Delivery:
     return Delivery(
-        status=200,
-        headers=answer.headers,
+        status=fault.status_code or 200,
+        headers={**answer.headers, **fault.headers},
         content_type=fault.content_type or answer.content_type,
         writes=(fault.body,) if fault.body else (),
         whole=False,
         sized=isinstance(answer, Plain),
     )
+
+
+def _dressed(answer: Plain | Stream, fault: Fault) -> Delivery:
+    """A healthy answer with the fault's headers, and its script where it has one."""
+    sound = healthy(answer)
+    whole = fault.kind == "headers" or "answer" in fault.script
+    return attrs.evolve(sound, headers={**sound.headers, **fault.headers}, script=fault.script, whole=whole)
 
 
 def _broken_stream(wire: Format, call: Call, answer: Stream, fault: Fault) -> Delivery:
@@ -138,4 +149,8 @@ def _half(data: bytes) -> bytes:
 
 
 def _ending(fault: Fault) -> Ending:
-    return "reset" if fault.kind == "reset" else "stall" if fault.kind == "stall" else "end"
+    match fault.kind:
+        case "close" | "reset" | "stall":
+            return fault.kind
+        case _:
+            return "end"

@@ -16,7 +16,8 @@ from .delivery import Delivery, deliver, healthy
 from .faults import Fault, Faults, FaultScript
 from .formats import Call, Failure, Format, Memory
 from .log import RecordedRequest
-from .loopback import LoopbackServer, reset
+from .loopback import STALL, LoopbackServer, close, reset
+from .raw import play
 from .script import Reply, Style
 
 _MODULES = (sim_openai, sim_anthropic, sim_azure, sim_cohere, sim_replicate, sim_openrouter)
@@ -24,11 +25,11 @@ _MODULES = (sim_openai, sim_anthropic, sim_azure, sim_cohere, sim_replicate, sim
 FORMATS: Mapping[str, Format] = {module.FORMAT.provider: module.FORMAT for module in _MODULES}
 """Every provider the simulator speaks, by name."""
 
+_NO_ANSWER = frozenset({"status", "body", "garble"})
+"""Kinds of faults that put something else in the place of the answer."""
+
 _MOST_TWINS = 100_000
 """Different requests whose repetitions are counted; after that the counts start anew."""
-
-_STALL = 30.0
-"""Seconds that a stalled answer waits for its client to leave."""
 
 
 class SimulatorServer(LoopbackServer):
@@ -44,8 +45,20 @@ class SimulatorServer(LoopbackServer):
     that fit a schema, token limits, stop sequences, usage (a token is a word), thinking. It refuses what the real ones
     refuse, such as a wrong key or a missing parameter, and the model ``no-such-model``.
 
-    Faults come from `faults` or, for one request, from a request header ``x-simulate: rate-limit``, which goes first.
-    All options are attributes that may be changed while it runs.
+    Faults come from `fault` or, for one request, from a request header ``x-simulate: rate-limit``, which goes first.
+    All options are attributes that may be changed while it runs. The names are:
+
+    * Refusals: ``rate-limit`` ``quota`` ``overloaded`` ``server-error`` ``unavailable`` ``timeout`` ``bad-request``
+      ``context-length`` ``content-policy`` ``authentication`` ``permission`` ``not-found`` ``html-error`` ``redirect``
+    * Streams, for any number N: ``cut-after-N-events`` ``close-after-N-events`` ``reset-after-N-events``
+      ``stall-after-N-events`` ``error-after-N-events``; and ``no-finish-reason`` ``no-done``
+    * No answer: ``hang`` ``close-before-answer`` ``reset-before-answer`` ``half-status-line`` ``half-headers``
+      ``slow-headers`` ``garbage``
+    * Odd answers: ``html`` ``empty`` ``malformed-json`` ``early-hints`` ``second-answer`` ``long-header``
+      ``many-headers`` ``two-lengths`` ``bad-chunk-size`` ``short-body`` ``reset-in-body`` ``huge-length``
+      ``endless-body`` ``gzip-bomb`` ``false-gzip`` ``unknown-encoding``
+    * Replicate's predictions: ``slow-prediction`` ``failed-prediction`` ``aborted-prediction``
+      ``canceled-prediction``
 
     Args:
         host: 127.0.0.1 or localhost; there is no other.
@@ -55,7 +68,7 @@ class SimulatorServer(LoopbackServer):
         latency: seconds before the headers of an answer; 0 by default.
         chunk_delay: seconds between the events of a stream; 0 by default.
         chunks: pieces of text in a stream, per choice; a text too short for that is repeated. None: one per word.
-        faults: what goes wrong: a `Fault`, a name such as ``"overloaded"`` or ``"cut-after-3-events"``, or several of
+        fault: what goes wrong: a `Fault`, a name such as ``"overloaded"`` or ``"cut-after-3-events"``, or several of
             them, taken in turn as `Fault` describes.
 
     Raises:
@@ -71,7 +84,7 @@ class SimulatorServer(LoopbackServer):
         latency: float = 0.0,
         chunk_delay: float = 0.0,
         chunks: int | None = None,
-        faults: Faults = None,
+        fault: Faults = None,
     ) -> None:
         super().__init__(host=host, port=port)
         for name, value in (("latency", latency), ("chunk_delay", chunk_delay)):
@@ -83,18 +96,18 @@ class SimulatorServer(LoopbackServer):
         self.latency = latency
         self.chunk_delay = chunk_delay
         self.chunks = chunks
-        self._faults = FaultScript(faults)
+        self._faults = FaultScript(fault)
         self._twins: Counter[bytes] = Counter()
         self._memories = {name: Memory() for name in FORMATS}
 
     @property
-    def faults(self) -> tuple[Fault, ...]:
+    def fault(self) -> tuple[Fault, ...]:
         """What goes wrong. Setting it starts all counts anew."""
         return self._faults.faults
 
-    @faults.setter
-    def faults(self, faults: Faults) -> None:
-        self._faults = FaultScript(faults)
+    @fault.setter
+    def fault(self, fault: Faults) -> None:
+        self._faults = FaultScript(fault)
 
     @property
     def base_urls(self) -> dict[str, str]:
@@ -130,7 +143,7 @@ class SimulatorServer(LoopbackServer):
             await asyncio.Event().wait()
         if self.latency:
             await asyncio.sleep(self.latency)
-        call = self._call(wire, record, answered=fault is None or fault.kind not in ("status", "body", "garble"))
+        call = self._call(wire, record, answered=fault is None or fault.kind not in _NO_ANSWER)
         if unknown is not None:
             delivery = healthy(wire.refuse(call, Failure(400, "simulator_error", unknown)))
         else:
@@ -171,6 +184,8 @@ class SimulatorServer(LoopbackServer):
         )
 
     async def _send(self, request: web.Request, record: RecordedRequest, delivery: Delivery) -> web.StreamResponse:
+        if delivery.script:
+            return await play(request, record, delivery)
         response = web.StreamResponse(status=delivery.status, headers=delivery.headers)
         response.headers["content-type"] = delivery.content_type
         if delivery.sized:
@@ -190,10 +205,14 @@ class SimulatorServer(LoopbackServer):
     async def _end(
         self, request: web.Request, record: RecordedRequest, response: web.StreamResponse, delivery: Delivery
     ) -> None:
-        if delivery.ending == "stall":
-            await asyncio.sleep(_STALL)
-        if delivery.ending == "end":
-            await response.write_eof()
-            record.finished = delivery.whole
-        else:
-            reset(request, record)
+        match delivery.ending:
+            case "end":
+                await response.write_eof()
+                record.finished = delivery.whole
+            case "close":
+                close(request, record)
+            case "reset":
+                reset(request, record)
+            case "stall":
+                await asyncio.sleep(STALL)
+                reset(request, record)

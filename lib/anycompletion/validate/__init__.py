@@ -8,19 +8,24 @@ tomorrow's providers will have them.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from ..convert import dumps
-from ..errors import InvalidRequestError
-from ..options import CallOptions, Secret
-from ..records import PARAM_NAMES, ChatRequest, FunctionDefinition, FunctionTool, Tool
+import attrs
+
+from ..convert import dumps, to_wire
+from ..errors import InvalidRequestError, printable
+from ..options import CallOptions, Key, Secret, Settings
+from ..records import PARAM_NAMES, ChatRequest, FunctionDefinition, FunctionTool, Record, Tool
+from .frames import Misuse, without_frames
 from .messages import read_messages, require_ids
-from .options import call_options, extra_body, timeout
+from .options import call_options, check_key, timeout
 from .params import PARAM_CHECKS
-from .values import CONTROL, SURROGATE, kind_of, refuse
+from .values import SURROGATE, builtin, failure, is_a, kind_of, refuse
 
 MAX_MODEL = 512
+
+_LONGEST_KEYWORD = 100
 
 OPTION_NAMES = frozenset(CallOptions.__annotations__)
 
@@ -34,10 +39,6 @@ def split_keywords(keywords: Mapping[str, Any]) -> tuple[dict[str, Any], dict[st
     Raises:
         TypeError: an unknown keyword, naming the closest known one.
     """
-    key = keywords.get("api_key")
-    if isinstance(key, str) and isinstance(keywords, dict):
-        # In place: the caller's frame holds this dict, and it is in the traceback of whatever goes wrong.
-        keywords["api_key"] = Secret(key)
     params: dict[str, Any] = {}
     options: dict[str, Any] = {}
     for name, value in keywords.items():
@@ -46,16 +47,66 @@ def split_keywords(keywords: Mapping[str, Any]) -> tuple[dict[str, Any], dict[st
                 params[name] = value
         elif name in OPTION_NAMES:
             if value is not None:
-                options[name] = value
+                options[name] = Secret(str.__str__(value)) if name == "api_key" and is_a(value, str) else value
         else:
-            raise TypeError(unknown_keyword(name))
+            raise Misuse(unknown_keyword(name))
     return params, options
+
+
+@without_frames
+def read_call(
+    model: object, messages: object, keywords: Mapping[str, Any], *, stream: bool
+) -> tuple[ChatRequest, Settings]:
+    """What `create` was called with, as a checked request and call options that are yet to be checked.
+
+    Raises:
+        InvalidRequestError: `.param` names the parameter and the place in it.
+        TypeError: an unknown keyword, or model and messages are swapped.
+    """
+    params, options = split_keywords(keywords)
+    return chat_request(model, messages, params, stream=stream), Settings(options)
+
+
+@without_frames
+def read_options(keywords: Mapping[str, Any]) -> Settings:
+    """Call options that are yet to be checked.
+
+    Raises:
+        TypeError: an unknown keyword, or one that belongs to the request.
+    """
+    params, options = split_keywords(keywords)
+    if params:
+        raise Misuse(f"{next(iter(params))!r} belongs to the request, not to how it is sent")
+    return Settings(options)
+
+
+@without_frames
+def read_keys(keys: Mapping[str, object], param: str) -> dict[str, Key]:
+    """Provider name → key as it is kept: text as a `Secret`. One that is None was not given.
+
+    Raises:
+        InvalidRequestError: one is nothing that can be or give a key.
+    """
+    given = {name: check_key(key, f"{param}[{name!r}]") for name, key in keys.items() if key is not None}
+    return {name: Secret(key) if isinstance(key, str) else key for name, key in given.items()}
+
+
+@without_frames
+def checked_options(options: Settings) -> Settings:
+    """Call options as `call_options` gives them.
+
+    Raises:
+        InvalidRequestError: a value nobody can mean, or two names for the same thing.
+    """
+    return Settings(call_options(options.reveal()))
 
 
 def unknown_keyword(name: str) -> str:
     """What to say about a keyword nobody knows."""
     import difflib  # noqa: PLC0415 (only for an error; it costs an import 1 ms)
 
+    if len(name) > _LONGEST_KEYWORD:
+        return f"unknown keyword of {len(name)} characters"
     if name == "stream":
         return "'stream' goes to create and send only: stream() always streams, attempt() never does"
     close = difflib.get_close_matches(name, [*PARAM_CHECKS, *OPTION_NAMES, "stream", "model", "messages"], 1)
@@ -71,49 +122,62 @@ def chat_request(model: object, messages: object, params: Mapping[str, Any], *, 
         TypeError: model and messages are swapped.
     """
     if _are_swapped(model, messages):
-        raise TypeError("model comes first: create(model, messages), here the two are swapped")
-    checked = {name: PARAM_CHECKS[name](value, name) for name, value in params.items()}
-    request = ChatRequest(_model(model), read_messages(messages), **checked)
-    _check_together(request, stream)
-    return request
+        raise Misuse("model comes first: create(model, messages), here the two are swapped")
+    checked: dict[str, Any] = {}
+    name = "model"
+    try:
+        model = _model(model)
+        for name, value in params.items():
+            checked[name] = PARAM_CHECKS[name](value, name)
+        name = "messages"
+        request = ChatRequest(model, read_messages(messages), **checked)
+    except Exception as fault:  # noqa: BLE001 (the caller's own types may fail in any way)
+        text = failure(fault)
+    else:
+        if checked:
+            _check_together(request, stream)
+        return request
+    refuse(name, text)
 
 
+@without_frames
 def ready_request(request: object, *, stream: bool) -> ChatRequest:
     """A `ChatRequest` a caller made, checked the same way.
 
     Raises:
         InvalidRequestError: `.param` names the parameter and the place in it.
     """
-    if not isinstance(request, ChatRequest):
-        raise InvalidRequestError(f"request: expected a ChatRequest, found {kind_of(request)}", param="request")
+    if not is_a(request, ChatRequest):
+        refuse("request", f"expected a ChatRequest, found {kind_of(request)}")
     params = {name: value for name in PARAM_NAMES if (value := getattr(request, name)) is not None}
     checked = chat_request(request.model, request.messages, params, stream=stream)
     checked.custom_id = request.custom_id
     if request.extra_body is not None:
-        checked.extra_body = extra_body(request.extra_body, "extra_body")
+        checked.extra_body = call_options({"extra_body": request.extra_body})["extra_body"]
     return checked
 
 
 def _are_swapped(model: object, messages: object) -> bool:
     """A list is no model; nor is a text with spaces, where the other one reads like a model."""
-    if not isinstance(messages, str):
+    if not is_a(messages, str):
         return False
-    return isinstance(model, (list, tuple)) or (
-        isinstance(model, str) and " " in model.strip() and _LIKE_A_MODEL.fullmatch(messages) is not None
-    )
+    if type(model) is str:
+        return " " in model.strip() and _LIKE_A_MODEL.fullmatch(messages) is not None
+    return issubclass(type(model), (list, tuple))
 
 
 def _model(value: object) -> str:
-    if not isinstance(value, str):
+    value = builtin(value)
+    if type(value) is not str:
         refuse("model", f"expected a string such as 'openai/gpt-4o', found {kind_of(value)}")
     if not value.strip():
         refuse("model", "is empty")
     if len(value) > MAX_MODEL:
         refuse("model", f"is longer than {MAX_MODEL} characters")
-    if CONTROL.search(value):
-        refuse("model", "holds a control character")
     if SURROGATE.search(value):
         refuse("model", "holds a lone surrogate, which UTF-8 cannot say")
+    if printable(value) != value:
+        refuse("model", "holds a control character")
     return value
 
 
@@ -151,14 +215,77 @@ def _tool_name(tool: Tool) -> str | None:
     return custom.get("name") if isinstance(custom, Mapping) else None  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
 
 
+# --- what could not be made into bytes --------------------------------------------------------------------------------
+
+
+def require_sendable(request: ChatRequest) -> None:
+    """Everything in `request` can be made into bytes; costs what making them costs.
+
+    Raises:
+        InvalidRequestError: something cannot; `.param` is its place.
+    """
+    if not all(_sayable(value, name) for name, value in _given(request).items()):
+        raise explain_unsendable(request)
+
+
 def explain_unsendable(request: ChatRequest) -> InvalidRequestError:
     """For a body that could not be made into bytes: the error that names the place."""
-    body = request.to_dict()
-    for name, value in body.items():
-        place = _find_surrogate(value, name)
-        if place is not None:
-            return _refusal(place, "holds a lone surrogate, which UTF-8 cannot say")
-    return _refusal(next(filter(lambda name: not _sayable(body[name]), body), "messages"), "cannot be said in JSON")
+    given = _given(request)
+    for name, value in given.items():
+        for place, item in _walk(name, value):
+            problem = _unsayable(item)
+            if problem is not None:
+                return _refusal(place, problem)
+    # Nothing is wrong in itself: the caller is so deep in a recursion that there is no room left to walk through it.
+    bad = next((name for name, value in given.items() if not _sayable(value, name)), "messages")
+    return _refusal(bad, "cannot be said in JSON")
+
+
+def _given(request: ChatRequest) -> dict[str, Any]:
+    said = {name: getattr(request, name) for name in ("messages", *PARAM_NAMES, "extra_body")}
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _walk(name: str, root: object) -> Iterator[tuple[str, Any]]:
+    """Everything in a parameter with its place, in order; as deep as it may be."""
+    left = [(name, root)]
+    while left:
+        place, value = left.pop()
+        yield place, value
+        left.extend(reversed(list(_below(place, value))))
+
+
+def _below(place: str, value: object) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Record):
+        for field in attrs.fields(type(value)):
+            if field.name == "extra":
+                yield from _below(place, getattr(value, "extra", {}))
+            else:
+                yield f"{place}.{field.name}", getattr(value, field.name)
+    elif isinstance(value, Mapping):
+        for key, item in cast("Mapping[str, Any]", value).items():
+            yield f"{place}.{key}", item
+    elif isinstance(value, (list, tuple)):
+        for i, item in enumerate(cast("Sequence[Any]", value)):
+            yield f"{place}[{i}]", item
+
+
+def _unsayable(value: object) -> str | None:
+    """Why this one value, whatever it holds, cannot be sent."""
+    if any(map(SURROGATE.search, _texts(value))):
+        return "holds a lone surrogate, which UTF-8 cannot say"
+    if isinstance(value, int) and not _sayable(value):
+        return "has more digits than Python writes"
+    return None
+
+
+def _texts(value: object) -> list[str]:
+    """A text, or an object's keys."""
+    if isinstance(value, Record):
+        value = getattr(value, "extra", {})
+    if isinstance(value, Mapping):
+        return [key for key in cast("Mapping[Any, Any]", value) if isinstance(key, str)]
+    return [value] if isinstance(value, str) else []
 
 
 def _refusal(param: str, text: str) -> InvalidRequestError:
@@ -168,37 +295,31 @@ def _refusal(param: str, text: str) -> InvalidRequestError:
         return error
 
 
-def _sayable(value: Any) -> bool:
+_OF_RECORDS = frozenset({"messages", "tools", "functions"})
+
+
+def _sayable(value: Any, name: str = "") -> bool:
     try:
-        dumps(value)
+        dumps(to_wire(value) if name in _OF_RECORDS else value)
     except (TypeError, ValueError, RecursionError):
         return False
     return True
 
 
-def _find_surrogate(value: Any, path: str) -> str | None:
-    match value:
-        case str():
-            return path if SURROGATE.search(value) else None
-        case Mapping():
-            if any(isinstance(key, str) and SURROGATE.search(key) for key in cast("Mapping[Any, Any]", value)):
-                return path
-            steps = [(f"{path}.{key}", item) for key, item in cast("Mapping[str, Any]", value).items()]
-        case list() | tuple():
-            steps = [(f"{path}[{i}]", item) for i, item in enumerate(cast("Sequence[Any]", value))]
-        case _:
-            return None
-    return next((found for place, item in steps if (found := _find_surrogate(item, place))), None)
-
-
 __all__ = [
     "call_options",
     "chat_request",
+    "checked_options",
     "explain_unsendable",
+    "read_call",
+    "read_keys",
     "read_messages",
+    "read_options",
     "ready_request",
     "require_ids",
+    "require_sendable",
     "split_keywords",
     "timeout",
     "unknown_keyword",
+    "without_frames",
 ]

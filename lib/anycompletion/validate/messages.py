@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from ..records import AssistantMessage, DeveloperMessage, Message, SystemMessage, ToolMessage, UserMessage
-from .values import kind_of, refuse
+from .frames import without_frames
+from .values import builtin, contents, is_a, kind_of, refuse
 
 
 def structured(value: object, cls: Any, param: str) -> Any:
@@ -26,17 +27,18 @@ def read_messages(messages: object) -> list[Message]:
     Raises:
         InvalidRequestError: `.param` is the place, such as ``messages[3].content[0].image_url.url``.
     """
-    if isinstance(messages, str):
-        return [UserMessage(messages)]
+    if is_a(messages, str):
+        return [UserMessage(builtin(messages))]
     if not isinstance(messages, (list, tuple)):
         hint = "; pass list(messages)" if hasattr(messages, "__iter__") and not isinstance(messages, Mapping) else ""
         refuse("messages", f"expected a string or a list, found {kind_of(cast('object', messages))}{hint}")
-    items = cast("Sequence[object]", messages)
+    items = cast("Sequence[object]", contents(cast("object", messages)))
     if not items:
         refuse("messages", "is empty")
     return [_read_message(item, i) for i, item in enumerate(items)]
 
 
+@without_frames
 def require_ids(messages: Sequence[Message]) -> None:
     """Every tool call and every result has the id that ties the two together.
 
@@ -63,13 +65,13 @@ def _read_message(item: object, i: int) -> Message:
             if simple is not None:
                 return simple(content)
     elif (
-        isinstance(item, _SIMPLE_RECORDS)
-        and type(item.content) is str
-        and type(item.role) is str
-        and item.name is None
-        and not item.extra
+        type(cast("Any", item)) in _SIMPLE_RECORDS
+        and type((record := cast("UserMessage", item)).content) is str
+        and type(record.role) is str
+        and record.name is None
+        and not record.extra
     ):
-        return item
+        return record
     message: Message = structured(cast("object", item), Message, f"messages[{i}]")
     return message
 

@@ -9,8 +9,21 @@ from typing import Any, cast
 
 import attrs
 
-from ..options import OnUnsupported, Secret, Timeout
-from .values import CONTROL, SURROGATE, Check, check_flag, check_integer, check_object, check_string, kind_of, refuse
+from ..options import DefaultSeconds, OnUnsupported, Secret, Timeout
+from .values import (
+    CONTROL,
+    SURROGATE,
+    Check,
+    builtin,
+    check_flag,
+    check_integer,
+    check_object,
+    check_string,
+    failure,
+    is_a,
+    kind_of,
+    refuse,
+)
 
 RESERVED_BODY = frozenset({"model", "messages", "stream"})
 """Members of the body that `extra_body` must not replace."""
@@ -33,20 +46,23 @@ def extra_body(value: Any, param: str) -> Any:
 
 def seconds(value: Any, param: str) -> Any:
     """A positive number of seconds; infinity (and whatever is as good as it) means no limit."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    number = builtin(value)
+    if type(number) is not int and type(number) is not float:
         refuse(param, f"expected seconds or a Timeout, found {kind_of(value)}")
-    if not value > 0:
+    if not number > 0:
         refuse(param, "must be more than 0 seconds")
-    return None if value >= _FOREVER else value
+    if number >= _FOREVER:
+        return None
+    return value if type(value) is DefaultSeconds else number
 
 
 def timeout(value: Any, param: str) -> Timeout:
     """A `Timeout`; a number is the total."""
-    if not isinstance(value, Timeout):
+    if not is_a(value, Timeout):
         return Timeout(total=seconds(value, param))
     given = {clock: getattr(value, clock) for clock in ("total", "connect", "first_chunk", "idle")}
     checked = {clock: None if limit is None else seconds(limit, f"{param}.{clock}") for clock, limit in given.items()}
-    return value if checked == given else attrs.evolve(value, **checked)
+    return value if all(checked[clock] is given[clock] for clock in given) else attrs.evolve(value, **checked)
 
 
 def headers(value: Any, param: str) -> dict[str, str]:
@@ -54,8 +70,9 @@ def headers(value: Any, param: str) -> dict[str, str]:
     if not isinstance(value, Mapping):
         refuse(param, f"expected a dict, found {kind_of(value)}")
     out: dict[str, str] = {}
-    for name, text in cast("Mapping[Any, Any]", value).items():
-        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+    for key, text in cast("Mapping[Any, Any]", value).items():
+        name = builtin(key)
+        if type(name) is not str or not _TOKEN.fullmatch(name):
             refuse(param, "has a name that is no header name")
         if name.lower() in _FRAMING_HEADERS:
             refuse(f"{param}.{name}", "is set by the transport")
@@ -65,22 +82,22 @@ def headers(value: Any, param: str) -> dict[str, str]:
 
 def header_value(value: Any, param: str) -> str:
     """Text that may stand in a header."""
-    check_string(value, param)
-    if CONTROL.search(value.replace("\t", " ")):
+    text: str = check_string(value, param)
+    if CONTROL.search(text.replace("\t", " ")):
         refuse(param, "holds a control character")
-    if any(ord(char) > 255 for char in value):
+    if any(ord(char) > 255 for char in text):
         refuse(param, "holds a character outside Latin-1")
-    text: str = value.strip()
-    return text
+    return text.strip()
 
 
 def _query(value: Any, param: str) -> dict[str, str]:
     if not isinstance(value, Mapping):
         refuse(param, f"expected a dict, found {kind_of(value)}")
-    return {
-        _url_text(name, param): _url_text(text, f"{param}.{name}")
-        for name, text in cast("Mapping[Any, Any]", value).items()
-    }
+    query: dict[str, str] = {}
+    for key, text in cast("Mapping[Any, Any]", value).items():
+        name = _url_text(key, param)
+        query[name] = _url_text(text, f"{param}.{name}")
+    return query
 
 
 def _url_text(value: Any, param: str) -> str:
@@ -90,17 +107,18 @@ def _url_text(value: Any, param: str) -> str:
     return text
 
 
-def _key(value: Any, param: str) -> Any:
-    if not isinstance(value, (str, Secret)) and not callable(value):
+def check_key(value: Any, param: str) -> Any:
+    """What is a key, or gives one."""
+    if not is_a(value, str) and not is_a(value, Secret) and not callable(value):
         refuse(param, f"expected a string, a Secret or an async function, found {kind_of(value)}")
-    return value
+    return builtin(value)
 
 
 def _policy(value: Any, param: str) -> OnUnsupported:
-    if value not in ("raise", "warn", "drop"):
+    policy: Any = builtin(value)
+    if type(policy) is not str or policy not in ("raise", "warn", "drop"):
         refuse(param, "expected 'raise', 'warn' or 'drop'")
-    policy: OnUnsupported = value
-    return policy
+    return cast("OnUnsupported", policy)  # pyright: ignore[reportUnnecessaryCast]  # mypy does not narrow texts
 
 
 def _observer(value: Any, param: str) -> Any:
@@ -119,7 +137,7 @@ _OPTION_CHECKS: Mapping[str, Check] = {
     "extra_body": extra_body,
     "extra_headers": headers,
     "extra_query": _query,
-    "api_key": _key,
+    "api_key": check_key,
     "base_url": check_string,
     "api_version": header_value,
     "organization": header_value,
@@ -138,7 +156,15 @@ def call_options(options: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InvalidRequestError: a value nobody can mean, or two names for the same thing.
     """
-    checked = {name: _OPTION_CHECKS[name](value, name) for name, value in options.items()}
+    checked: dict[str, Any] = {}
+    for name, value in options.items():
+        try:
+            checked[name] = _OPTION_CHECKS[name](value, name)
+        except Exception as fault:  # noqa: BLE001 (the caller's own types may fail in any way)
+            text = failure(fault)
+        else:
+            continue
+        refuse(name, text)
     clocks = [name for name in ("timeout", "forceTimeout", "force_timeout") if name in checked]
     if len(clocks) > 1:
         refuse(clocks[1], f"means the same as {clocks[0]}; give one of them")

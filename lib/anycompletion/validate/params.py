@@ -9,7 +9,9 @@ from typing import Any, cast
 from ..records import CustomTool, FunctionDefinition, FunctionTool, Tool
 from .messages import structured
 from .values import (
+    MAX_SCHEMA_DEPTH,
     Check,
+    builtin,
     check_flag,
     check_integer,
     check_list,
@@ -17,42 +19,56 @@ from .values import (
     check_object,
     check_string,
     check_strings,
+    contents,
     kind_of,
     refuse,
 )
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
+"""What a function may be called at most; formats that take less say so themselves."""
+
 _INT_TEXT = re.compile(r"-?\d{1,20}", re.ASCII)
 
 
-def _stop(value: Any, param: str) -> Any:
-    if isinstance(value, str):
-        items = [value]
-    elif isinstance(value, (list, tuple)):
-        items = check_strings(value, param)
-    else:
+def _stop(value: Any, param: str) -> str | list[str]:
+    stop: str | list[str] = contents(value)
+    if type(stop) is list:
+        stop = check_strings(stop, param)
+    elif type(stop) is not str:
         refuse(param, f"expected a string or a list of strings, found {kind_of(value)}")
-    if not items or "" in items:
+    texts = [stop] if isinstance(stop, str) else stop
+    if not texts or "" in texts:
         refuse(param, "is empty, or holds an empty string")
-    return value if isinstance(value, str) else items
+    return stop
 
 
 def _logit_bias(value: Any, param: str) -> dict[str, float]:
     if not isinstance(value, Mapping):
         refuse(param, f"expected a dict of token id → bias, found {kind_of(value)}")
     bias: dict[str, float] = {}
-    for key, number in cast("Mapping[Any, Any]", value).items():
-        if isinstance(key, bool) or not isinstance(key, (int, str)) or not _INT_TEXT.fullmatch(str(key)):
-            refuse(param, "has a key that is no token id")
-        if not -100 <= check_number(number, f"{param}.{key}") <= 100:
-            refuse(f"{param}.{key}", "must lie between -100 and 100")
-        bias[str(key)] = number
+    for key, given in cast("Mapping[Any, Any]", value).items():
+        token = _token(key, param)
+        number = check_number(given, f"{param}.{token}")
+        if not -100 <= number <= 100:
+            refuse(f"{param}.{token}", "must lie between -100 and 100")
+        if token in bias:
+            refuse(f"{param}.{token}", "is given twice")
+        bias[token] = number
     return bias
+
+
+def _token(key: object, param: str) -> str:
+    key = builtin(key)
+    token = str(key) if type(key) is int else key
+    if type(token) is not str or not _INT_TEXT.fullmatch(token):
+        refuse(param, "has a key that is no token id")
+    return token
 
 
 def _function_call(value: Any, param: str) -> Any:
     """A word, or a dict that names a function."""
-    if isinstance(value, str):
+    value = builtin(value)
+    if type(value) is str:
         return value
     mapping = check_object(value, param)
     _check_named(mapping, param)
@@ -61,7 +77,8 @@ def _function_call(value: Any, param: str) -> Any:
 
 def _tool_choice(value: Any, param: str) -> Any:
     """A word, or a dict that names a tool; some servers' own dicts have no type and mean a function."""
-    if isinstance(value, str):
+    value = builtin(value)
+    if type(value) is str:
         return value
     mapping = check_object(value, param)
     kind = mapping.get("type", "function" if "function" in mapping else None)
@@ -104,7 +121,7 @@ def _functions(value: Any, param: str) -> list[FunctionDefinition]:
 
 def _check_function(function: FunctionDefinition, place: str, seen: set[str]) -> None:
     if not _NAME.fullmatch(function.name):
-        refuse(f"{place}.name", "must be 1 to 64 letters, digits, underscores or hyphens")
+        refuse(f"{place}.name", "must be letters, digits, underscores or hyphens, 128 of them at most")
     if function.name in seen:
         refuse(f"{place}.name", "is used twice")
     seen.add(function.name)
@@ -114,7 +131,7 @@ def _check_function(function: FunctionDefinition, place: str, seen: set[str]) ->
 
 
 def _response_format(value: Any, param: str) -> Any:
-    mapping = check_object(value, param)
+    mapping = check_object(value, param, MAX_SCHEMA_DEPTH + 2)
     kind = mapping.get("type")
     if not isinstance(kind, str):
         refuse(f"{param}.type", "is missing")

@@ -7,6 +7,7 @@ milliseconds, and many programs never send one.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast, get_args
 
@@ -21,6 +22,7 @@ from ..records import (
     CustomPart,
     DeveloperMessage,
     FilePart,
+    FileRef,
     FunctionMessage,
     ImagePart,
     ImageUrl,
@@ -34,7 +36,8 @@ from ..records import (
     ToolMessage,
     UserMessage,
 )
-from .values import Misfit, kind_of, plain_json, refuse
+from .data_urls import problem_of
+from .values import MAX_DEPTH, MAX_SCHEMA_DEPTH, Misfit, builtin, contents, failure, kind_of, plain_json, refuse
 
 _MESSAGES: Mapping[str, type[Message]] = {
     "system": SystemMessage,
@@ -57,6 +60,40 @@ _MAY_BE_ABSENT: Mapping[type[Any], str] = {ToolMessage: "tool_call_id", ToolCall
 """The ids that tie calls and results together: a few servers take messages without them, so the wire format decides."""
 
 
+def _check_name(message: SystemMessage | DeveloperMessage | UserMessage) -> None:
+    if message.name is not None and not _NAME.fullmatch(message.name):
+        raise Misfit("must be 1 to 64 letters, digits, underscores or hyphens", ".name")
+
+
+def _check_image(image: ImageUrl) -> None:
+    _check_data_url(image.url, "" if image.bare else ".url")
+
+
+def _check_file(file: FileRef) -> None:
+    if file.file_data is not None:
+        _check_data_url(file.file_data, ".file_data")
+
+
+def _check_data_url(url: str, path: str) -> None:
+    problem = problem_of(url)
+    if problem is not None:
+        raise Misfit(problem, path)
+
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+_CHECKS: Mapping[type[Any], Callable[[Any], None]] = {
+    # Not of an assistant: its message may be an earlier reply, and the name the provider's; nor of a tool's result,
+    # which repeats what the model called.
+    SystemMessage: _check_name,
+    DeveloperMessage: _check_name,
+    UserMessage: _check_name,
+    ImageUrl: _check_image,
+    FileRef: _check_file,
+}
+"""Record → what its types do not say, raising `Misfit` with the path below the record."""
+
+
 def structure(value: object, cls: Any, param: str) -> Any:
     """`value` as a record of type `cls`.
 
@@ -65,12 +102,12 @@ def structure(value: object, cls: Any, param: str) -> Any:
     """
     try:
         return _converter().structure(value, cls)
-    except (Misfit, ClassValidationError) as fault:
+    except Exception as fault:  # noqa: BLE001 (the caller's own types may fail in any way)
         path, text = _locate(fault)
     refuse(param + path, text)
 
 
-def _locate(fault: BaseException) -> tuple[str, str]:
+def _locate(fault: Exception) -> tuple[str, str]:
     """The path and reason of the first thing that does not fit."""
     match fault:
         case ClassValidationError():
@@ -82,7 +119,7 @@ def _locate(fault: BaseException) -> tuple[str, str]:
         case KeyError():
             return "", "is missing"
         case _:
-            return "", "does not fit"
+            return "", failure(fault)
     path, text = _locate(inner)
     return step + path, text
 
@@ -106,7 +143,9 @@ def _converter() -> Converter:
     content = _content_hook(part)
     for shape in (str | list[Part], str | list[Part] | None):
         converter.register_structure_hook(shape, content)
-    converter.register_structure_hook_func(lambda shape: shape in (dict[str, Any], Mapping[str, Any]), _json_object)
+    converter.register_structure_hook_func(lambda shape: shape == dict[str, Any], _object_hook(MAX_DEPTH))
+    # Only a function's parameters are a Mapping.
+    converter.register_structure_hook_func(lambda shape: shape == Mapping[str, Any], _object_hook(MAX_SCHEMA_DEPTH))
     converter.register_structure_hook_factory(
         lambda shape: getattr(shape, "__origin__", None) is list,
         lambda shape: _list_hook(converter, shape),  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
@@ -116,9 +155,14 @@ def _converter() -> Converter:
 
 def _bare_url(value: object) -> ImageUrl | None:
     """OpenAI also takes an image's URL where its documentation has an object with one."""
-    if isinstance(value, ImageUrl):
-        return value if value.bare and type(value.url) is str else None
-    return ImageUrl(value, bare=True) if isinstance(value, str) else None
+    url = builtin(value)
+    if isinstance(value, ImageUrl) and value.bare:
+        url = builtin(value.url)
+    if type(url) is not str:
+        return None
+    image = ImageUrl(url, bare=True)
+    _check_image(image)
+    return image
 
 
 def _is_record(cls: Any) -> bool:
@@ -129,17 +173,24 @@ def _scalar_hook(scalar: type[Any]) -> Callable[[object, Any], object]:
     wanted = {str: "a string", int: "an integer", float: "a number", bool: "true or false"}[scalar]
 
     def hook(value: object, _: Any) -> object:
-        if type(value) is scalar or (isinstance(value, scalar) and not isinstance(value, bool)):
+        if type(value) is scalar:
             return value
+        found = builtin(value)
+        if type(found) is scalar:
+            return found
         raise Misfit(f"expected {wanted}, found {kind_of(value)}")
 
     return hook
 
 
-def _json_object(value: object, _: Any) -> Any:
-    if not isinstance(value, Mapping):
-        raise Misfit(f"expected an object, found {kind_of(value)}")
-    return plain_json(value)
+def _object_hook(depth: int) -> Callable[[object, Any], Any]:
+    def hook(value: object, _: Any) -> Any:
+        members: Any = contents(value)
+        if type(members) is not dict:
+            raise Misfit(f"expected an object, found {kind_of(value)}")
+        return plain_json(members, depth)
+
+    return hook
 
 
 def _list_hook(converter: Converter, shape: Any) -> Callable[[object, Any], list[Any]]:
@@ -147,9 +198,10 @@ def _list_hook(converter: Converter, shape: Any) -> Callable[[object, Any], list
     (kind,) = get_args(shape)
 
     def hook(value: object, _: Any) -> list[Any]:
-        if not isinstance(value, (list, tuple)):
+        items: Any = contents(value)
+        if type(items) is not list:
             raise Misfit(f"expected a list, found {kind_of(value)}")
-        return _each(cast("Sequence[object]", value), lambda item: converter.structure(item, kind))
+        return _each(cast("Sequence[object]", items), lambda item: converter.structure(item, kind))
 
     return hook
 
@@ -159,7 +211,7 @@ def _each(items: Sequence[object], read: Callable[[object], Any]) -> list[Any]:
     for i, item in enumerate(items):
         try:
             out.append(read(item))
-        except (Misfit, ClassValidationError) as fault:
+        except Exception as fault:  # noqa: BLE001 (the caller's own types may fail in any way)
             path, text = _locate(fault)
         else:
             continue
@@ -172,6 +224,7 @@ def _record_hook(converter: Converter, cls: type[Any]) -> Callable[[object, Any]
     fields = {a.name: a for a in attrs.fields(cls) if a.name != "extra" and not a.metadata.get("hidden")}
     left = {a.name: override(omit=True) for a in attrs.fields(cls) if a.name not in fields}
     absent = _MAY_BE_ABSENT.get(cls)
+    check = _CHECKS.get(cls)
     structure = make_dict_structure_fn(cls, converter, **left)  # type: ignore[arg-type]  # mypy takes the overrides for other keywords
 
     def hook(value: object, _: Any) -> Any:
@@ -189,6 +242,8 @@ def _record_hook(converter: Converter, cls: type[Any]) -> Callable[[object, Any]
         record = structure(known, cls)
         if extra:
             record.extra = plain_json(extra)
+        if check is not None:
+            check(record)
         return record
 
     return hook
@@ -200,11 +255,25 @@ def _members(value: object, cls: type[Any]) -> Mapping[str, Any]:
         given = {a.name: getattr(value, a.name) for a in fields}
         unset = {a.name for a in fields if a.default is None and given[a.name] is None}
         return {name: item for name, item in given.items() if name not in unset} | getattr(value, "extra", {})
+    members = _dict(value, "an object")
+    if all(type(key) is str for key in members):
+        return members
+    return {_key(key): item for key, item in members.items()}
+
+
+def _dict(value: Any, wanted: str) -> dict[Any, Any]:
+    if type(value) is dict:
+        return cast("dict[Any, Any]", value)
     if not isinstance(value, Mapping):
-        raise Misfit(f"expected an object, found {kind_of(value)}")
-    if not all(isinstance(key, str) for key in cast("Mapping[Any, Any]", value)):
+        raise Misfit(f"expected {wanted}, found {kind_of(value)}")
+    return dict[Any, Any](cast("Mapping[Any, Any]", value))
+
+
+def _key(key: object) -> str:
+    name = builtin(key)
+    if type(name) is not str:
         raise Misfit("has a key that is no string")
-    return cast("Mapping[str, Any]", value)
+    return name
 
 
 def _tagged_hook(
@@ -216,25 +285,22 @@ def _tagged_hook(
             if cls is not other and cls not in known.values():
                 raise Misfit(f"expected an object with a {tag}, found {kind_of(value)}")
             return converter.structure(value, cls)
-        if not isinstance(value, Mapping):
-            raise Misfit(f"expected an object with a {tag}, found {kind_of(value)}")
-        name = cast("Mapping[str, Any]", value).get(tag)
-        if not isinstance(name, str) or not name:
+        members = _dict(value, f"an object with a {tag}")
+        name = builtin(members.get(tag))
+        if type(name) is not str or not name:
             raise Misfit("is missing" if name is None else f"expected a string, found {kind_of(name)}", f".{tag}")
-        # An enum of texts equals its text and yet has another hash.
-        return converter.structure(value, known.get(str.__str__(name), other))
+        return converter.structure(members, known.get(name, other))
 
     return hook
 
 
 def _content_hook(part: Callable[[object, Any], Any]) -> Callable[[object, Any], Any]:
     def hook(value: object, _: Any) -> Any:
-        if isinstance(value, str) or value is None:
-            if value is None:
-                raise Misfit("expected a string or a list of parts, found null")
-            return value
-        if not isinstance(value, (list, tuple)):
+        found: Any = contents(value)
+        if type(found) is str:
+            return found
+        if type(found) is not list:
             raise Misfit(f"expected a string or a list of parts, found {kind_of(value)}")
-        return _each(cast("Sequence[object]", value), lambda item: part(item, None))
+        return _each(cast("Sequence[object]", found), lambda item: part(item, None))
 
     return hook

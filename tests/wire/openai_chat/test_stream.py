@@ -481,6 +481,20 @@ def test_a_stream_says_what_the_whole_reply_says():
     assert accumulated(run(*HELLO, DONE)[0]) == dialect.decode(response, CHAT, TARGET)
 
 
+def test_a_number_given_to_one_call_is_not_given_to_another():
+    """A server that begins calls anew under an old index would have a later call's arguments put into an earlier one."""
+    calls = [(0, "a"), (0, "b"), (0, "c"), (1, "d")]
+    events = [
+        chunk(piece(tool_calls=[{"index": i, "id": name, "function": {"name": name, "arguments": f'"{name}"'}}]))
+        for i, name in calls
+    ]
+    chunks, error = run(*events, chunk(piece(reason="tool_calls")), DONE)
+    assert error is None
+    told = accumulated(chunks).choices[0].message.tool_calls
+    assert told is not None
+    assert [(call.id, call.function.arguments) for call in told] == [(name, f'"{name}"') for _, name in calls]
+
+
 # --- the legacy form ---
 
 

@@ -86,6 +86,7 @@ WAITS: list[tuple[Any, dict[str, str], float | None]] = [
     ({"detail": THROTTLED, "retry_after": 5}, {"ratelimit_reset": "7"}, 5.0),
     ({"detail": THROTTLED, "retry_after": True}, {}, 30.0),
     ({"detail": THROTTLED, "retry_after": -1}, {}, 30.0),
+    ({"detail": THROTTLED, "retry_after": 10**400}, {}, 30.0),
     ({"detail": THROTTLED, "retry_after": "5"}, {"ratelimit_reset": "soon"}, 30.0),
     ({"detail": THROTTLED}, {"ratelimit_reset": "1762217480"}, 30.0),
     ({"detail": "Slow down."}, {}, None),

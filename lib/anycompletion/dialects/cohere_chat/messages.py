@@ -207,7 +207,7 @@ def _joined(system: list[JsonObject]) -> list[JsonObject]:
         return system
     merged = {name: value for turn in system for name, value in turn.items()}
     parts = [_as_parts(turn["content"]) for turn in system]
-    if all(part.keys() == {"type", "text"} for turn in parts for part in turn):
+    if all(part.keys() == {"type", "text"} and part["type"] == "text" for turn in parts for part in turn):
         merged["content"] = "\n\n".join("".join(part["text"] for part in turn) for turn in parts)
     else:
         merged["content"] = [part for turn in parts for part in turn]

@@ -27,14 +27,12 @@ Chunks: TypeAlias = Sequence[ChatCompletionChunk]
 class _Part:
     """One content part while it grows."""
 
-    __slots__ = ("member", "native", "pieces", "start")
+    __slots__ = ("member", "native", "pieces")
 
-    def __init__(self, native: JsonObject, member: str, start: int) -> None:
+    def __init__(self, native: JsonObject, member: str) -> None:
         self.native = native
         self.member = member
         """text or thinking: the member that we tell in pieces; "" where the part is of neither type."""
-        self.start = start
-        """Where its text starts in the content, in characters."""
         self.pieces: list[str] = []
 
 
@@ -66,6 +64,7 @@ class StreamDecoder:
         "_open_parts",
         "_parts",
         "_plan",
+        "_starts",
         "done",
     )
 
@@ -76,6 +75,8 @@ class StreamDecoder:
         self._id = ""
         self._model = model
         self._parts: list[_Part] = []
+        self._starts: list[int] = []
+        """Where the text of each part starts in the content, in characters."""
         self._open_parts: dict[int | None, _Part] = {}
         self._calls: list[_Call] = []
         self._open_calls: dict[int | None, _Call] = {}
@@ -175,8 +176,9 @@ class StreamDecoder:
         if kind is None:
             # A part that nothing announced: the member it brings tells what it is.
             kind = "thinking" if content.get("thinking") is not None else "text"
-        part = _Part({"type": kind}, kind if kind in ("text", "thinking") else "", self._length)
+        part = _Part({"type": kind}, kind if kind in ("text", "thinking") else "")
         self._parts.append(part)
+        self._starts.append(self._length)
         return part
 
     def _grown(self, part: _Part, piece: str) -> Delta:
@@ -240,8 +242,7 @@ class StreamDecoder:
         path = "delta.message.citations"
         cited = _each(_message(data).get("citations"), path)
         self._citations += cited
-        starts = [part.start for part in self._parts]
-        annotations = [annotation(citation, starts, path).to_dict() for citation in cited]
+        annotations = [annotation(citation, self._starts, path).to_dict() for citation in cited]
         return (self._chunk(Delta(annotations=annotations)),) if annotations else ()
 
     def _on_message_end(self, data: JsonObject) -> Chunks:

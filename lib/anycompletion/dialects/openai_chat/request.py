@@ -8,7 +8,16 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from ...convert import to_wire
 from ...errors import InvalidRequestError
-from ...records import PARAM_NAMES, AssistantMessage, ChatRequest, Message, ToolMessage
+from ...records import (
+    PARAM_NAMES,
+    AssistantMessage,
+    ChatRequest,
+    FunctionDefinition,
+    FunctionTool,
+    Message,
+    Tool,
+    ToolMessage,
+)
 from ...wire import HttpRequest, Known, Report, Target
 from .legacy import add_tools, call_ids, to_tool_form
 from .params import DEFAULTS, PATH
@@ -26,15 +35,21 @@ def encode(request: ChatRequest, target: Target, known: Known) -> HttpRequest:
     """The request as OpenAI's body.
 
     Raises:
-        InvalidRequestError: a deployment's name cannot stand in a path.
+        InvalidRequestError: a deployment's name cannot stand in a path, a function's name is too long, or a schema has
+            none.
     """
     report = Report(target.on_unsupported)
     quirks = target.quirks
     body: dict[str, Any] = {"model": target.model, "messages": _messages(request, target, report)}
     for name in PARAM_NAMES:
         value = getattr(request, name)
-        if value is not None and not (quirks.functions_as_tools and name in _LEGACY):
-            body[name] = to_wire(value) if name in _RECORDS else value
+        if value is None:
+            continue
+        if name in _RECORDS:
+            _check_names(value, name, quirks.longest_function_name)
+            value = to_wire(value)
+        if not (quirks.functions_as_tools and name in _LEGACY):
+            body[name] = value
     if quirks.functions_as_tools:
         add_tools(body, request)
     if quirks.schema_name:
@@ -55,6 +70,15 @@ def encode(request: ChatRequest, target: Target, known: Known) -> HttpRequest:
     if request.extra_body:
         body.update(request.extra_body)
     return HttpRequest(url(target), body, warnings=report.warnings)
+
+
+def _check_names(tools: Sequence[Tool | FunctionDefinition], param: str, longest: int) -> None:
+    for i, tool in enumerate(tools):
+        function, place = tool, f"{param}[{i}].name"
+        if isinstance(tool, FunctionTool):
+            function, place = tool.function, f"{param}[{i}].function.name"
+        if isinstance(function, FunctionDefinition) and len(function.name) > longest:
+            raise InvalidRequestError(f"{place}: is longer than {longest} characters", param=place)
 
 
 def _require_schema_name(request: ChatRequest) -> None:

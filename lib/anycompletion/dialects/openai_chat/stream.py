@@ -100,10 +100,11 @@ class _Calls:
     nothing is mixed up.
     """
 
-    __slots__ = ("_last", "_open")
+    __slots__ = ("_given", "_last", "_open")
 
     def __init__(self) -> None:
         self._last = -1
+        self._given: set[int] = set()
         self._open: dict[int, tuple[int, str | None]] = {}
         """The server's index → our number and the id of the call it stands for now."""
 
@@ -114,8 +115,9 @@ class _Calls:
                 continue  # the accumulator goes by the id alone
             known = self._open.get(index)
             if known is None or (delta.id and delta.id != known[1] and delta.function and delta.function.name):
-                free = known is None and index >= 0 and index not in (number for number, _ in self._open.values())
+                free = known is None and index >= 0 and index not in self._given
                 known = self._open[index] = (index if free else self._last + 1, delta.id)
+                self._given.add(known[0])
                 self._last = max(self._last, known[0])
             delta.index = known[0]
 

@@ -70,6 +70,8 @@ _KEPT = ("id", "status", "error", "model", "version", "created_at", "completed_a
 _RESET = re.compile(r"resets in ~?(\d+(?:\.\d+)?(?:ms|s|m|h))", re.ASCII)
 _LONGEST_RESET = 86_400.0
 """Seconds; a larger number is a point in time."""
+_NO_WAIT = 1e300
+"""Seconds that nobody means; a larger integer would not even be a float."""
 
 
 def error(response: HttpResponse) -> APIError:
@@ -125,7 +127,7 @@ def _invalid_fields(value: object) -> tuple[str | None, str]:
 
 def _retry_after(data: JsonObject, headers: Mapping[str, str]) -> float | None:
     told = data.get("retry_after")
-    if isinstance(told, (int, float)) and not isinstance(told, bool) and 0 <= told < float("inf"):
+    if isinstance(told, (int, float)) and not isinstance(told, bool) and 0 <= told < _NO_WAIT:
         return float(told)
     header = seconds(headers.get("ratelimit-reset"))
     if header is not None and header <= _LONGEST_RESET:

@@ -1,0 +1,133 @@
+"""How calls of one kind are made: all that is the same from one call to the next, prepared once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import attrs
+
+from ..auth import Auth, check_key, credentials, sign
+from ..dialects import Dialect
+from ..options import BearerToken, Secret, Timeout
+from ..transport import Pool
+from ..wire import HttpRequest, MaskedValue, Target
+from .road import Road
+
+KeySource = str | Secret | Callable[[], Awaitable[str]] | None
+
+EVENTS = "text/event-stream"
+"""The media type of a stream."""
+
+
+class Known:
+    """What a client has fetched for one provider's dialect, shared by its calls; nothing is fetched twice at a time."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.locks: dict[str, asyncio.Lock] = {}
+
+
+@attrs.define(eq=False, kw_only=True)
+class Plan:
+    """How calls of one kind are made; made by the client."""
+
+    dialect: Dialect
+    target: Target
+    pool: Pool
+    road: Road = attrs.field(repr=False)
+    auth: Auth
+    key: KeySource = attrs.field(repr=False)
+    key_source: str
+    """Where a key of the environment came from, for errors; "" for one that was given."""
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    extra_headers: Mapping[str, str] = attrs.field(repr=False)
+    """The caller's own; they win over all others."""
+    query: Mapping[str, str] | None = attrs.field(repr=False)
+    request_id_header: str
+    repeatable: bool
+    """Whether a request that may have been received can be sent again."""
+    idempotency_header: str
+    """The header that tells the provider that a request is a second try of the same; "" where it knows none."""
+    timeout: Timeout
+    max_retries: int
+    known: Known = attrs.field(repr=False)
+    keep: Callable[[asyncio.Task[None]], None]
+    """Takes a strong reference to a task for as long as it runs."""
+    log_level: int = logging.DEBUG
+    warnings: tuple[str, ...] = ()
+    """What of the options was dropped or changed."""
+    signed: Mapping[str, str] | None = attrs.field(default=None, repr=False)
+    """The headers that carry the key, once it was checked; None where it has to be asked for."""
+    _secrets: tuple[Secret, ...] = attrs.field(init=False, repr=False)
+    _ready: dict[tuple[Any, ...], dict[str, str]] = attrs.field(init=False, factory=dict, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        given = [*credentials(self.headers), *credentials(self.extra_headers)]
+        self._secrets = tuple(Secret(text) for text in given)
+
+    def secrets(self, revealed: Secret | None) -> list[str]:
+        """What requests are signed with."""
+        secrets = [secret.reveal() for secret in self._secrets]
+        if revealed is not None:
+            secrets.append(revealed.reveal())
+        elif isinstance(self.key, Secret):
+            secrets.append(self.key.reveal().strip())
+        elif isinstance(self.key, str):
+            secrets.append(self.key.strip())
+        return secrets
+
+    def checked_key(self) -> str | None:
+        """The key, where it is known without asking.
+
+        Raises:
+            ConfigurationError: it cannot be sent.
+        """
+        key = self.key
+        if key is None or callable(key):
+            return None
+        text = MaskedValue(key.reveal()) if isinstance(key, Secret) else key
+        return check_key(text, self.target.provider, self.key_source)
+
+    def sign(self, key: str | None) -> dict[str, str]:
+        """The headers that carry `key`."""
+        return sign(self.auth, key, token=self._is_token())
+
+    def _is_token(self) -> bool:
+        return isinstance(self.key, BearerToken) or (callable(self.key) and self.auth.functions_give_tokens)
+
+    def ready(self, request: HttpRequest, accept: str, has_body: bool, signed: Mapping[str, str]) -> dict[str, str]:
+        """The headers of a request, prepared once for all that are like it; not to be changed."""
+        kind = (accept, has_body, request.carries_key, *request.headers.items())
+        if signed is not self.signed:
+            return self._make(request, accept, has_body, signed)
+        known = self._ready.get(kind)
+        if known is None:
+            if len(self._ready) > _KINDS:
+                self._ready.clear()
+            known = self._ready[kind] = self._make(request, accept, has_body, signed)
+        return known
+
+    def _make(self, request: HttpRequest, accept: str, has_body: bool, signed: Mapping[str, str]) -> dict[str, str]:
+        # A host the key was not meant for learns nothing else of ours either.
+        headers = {**(self.headers if request.carries_key else {}), "Accept": accept, **request.headers}
+        if has_body:
+            headers["Content-Type"] = "application/json"
+        # An event stream in pieces gains nothing from compression and would wait in its buffers.
+        headers["Accept-Encoding"] = "identity" if accept == EVENTS else "gzip, deflate"
+        if request.carries_key:
+            headers |= signed
+            if self.extra_headers:
+                headers = override(headers, self.extra_headers)
+        return headers
+
+
+_KINDS = 16
+
+
+def override(headers: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
+    """`headers` with those of `extra`, whatever their case."""
+    given = {name.lower() for name in extra}
+    return {name: value for name, value in headers.items() if name.lower() not in given} | dict(extra)
