@@ -103,7 +103,7 @@ class nothing_left:  # noqa: N801 (reads like what it is: a context)
     async def _until_empty(self, look: Callable[[], list[str]]) -> None:
         until = self._loop.time() + self._patience
         while look() and self._loop.time() < until:
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.001)
 
 
 def acquired(pool: Pool) -> int:

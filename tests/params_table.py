@@ -448,7 +448,7 @@ FORMATS = [
         GIVEN,
         {"output_config": CITY_FORMAT, "tools": [ADD_NATIVE]},
         Unsupported("response_format", {"tools": [ADD_TOOL]}),
-        NO_TOOLS,
+        Unsupported("response_format"),
     ),
     Row(
         {"response_format": {"type": "text"}, "tools": [ADD_TOOL]},

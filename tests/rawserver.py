@@ -81,6 +81,7 @@ class RawServer:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        forget_loss(writer)
         try:
             for step in script:
                 await self._do(step, reader, writer)
@@ -113,6 +114,12 @@ class RawServer:
                 await reader.read()
             case _:
                 await asyncio.sleep(step)
+
+
+def forget_loss(writer: asyncio.StreamWriter) -> None:
+    """A reset is no news to a server; asyncio reports it where the collector finds the future before its protocol."""
+    closed: asyncio.Future[None] = writer.transport.get_protocol()._closed  # type: ignore[attr-defined]
+    closed.add_done_callback(lambda closed: closed.cancelled() or closed.exception())
 
 
 async def _read(reader: asyncio.StreamReader, *, with_body: bool = True) -> Request:
@@ -169,6 +176,18 @@ class Tunnel:
                 await sink.drain()
         finally:
             sink.close()
+
+
+class ClosedPort:
+    """A port on which nobody listens, and nobody will."""
+
+    def __enter__(self) -> str:
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._socket.close()
 
 
 class DeafServer:

@@ -316,9 +316,20 @@ def test_a_long_text_takes_little_more_memory_than_its_characters():
 
 
 def test_linear_time():
-    """A long answer with its probabilities would get slower with every token."""
-    one = ChunkChoice(0, Delta(content="x", reasoning_content="y"), logprobs=Logprobs([TokenLogprob("x", -1.0)]))
+    """A long answer with its probabilities, thoughts, sources or sound would get slower with every token."""
+    delta = Delta(
+        content="x",
+        reasoning_content="y",
+        refusal="z",
+        annotations=[{"type": "t"}],
+        thinking_blocks=[{"index": 0, "type": "thinking", "thinking": "y" * 8}],
+        audio={"data": "A" * 8},
+    )
+    one = ChunkChoice(0, delta, logprobs=Logprobs([TokenLogprob("x", -1.0)]))
     start = time.process_time()
-    accumulator = folded(*itertools.repeat(chunk(one), 50_000))
-    assert len(accumulator.completion().text) == 50_000
-    assert time.process_time() - start < 3
+    reply = folded(*itertools.repeat(chunk(one), 50_000)).completion()
+    assert time.process_time() - start < 5
+    message = reply.choices[0].message
+    assert message.audio is not None
+    assert len(reply.text) == len(message.annotations or ()) == len(message.audio.data or "") / 8 == 50_000
+    assert message.thinking_blocks == [{"type": "thinking", "thinking": "y" * 400_000}]

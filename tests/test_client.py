@@ -808,3 +808,39 @@ async def test_a_wrong_key_names_where_it_is_from_and_where_it_was_looked_for(
         assert key not in str(result.error)
         given = await client.attempt("cohere/command-a-03-2025", "Hi.", api_key="sk-given")
         assert "COHERE_API_KEY" not in str(given.error)
+
+
+# --- misuse that is told at once -----------------------------------------------------------------------------------
+
+
+def test_a_key_in_the_place_of_a_name_is_not_shown() -> None:
+    """A slip of the pen would write a key into logs."""
+    for keys in ({"sk-Secret/key": "openai"}, {5: "openai"}, {"sk-Secret/key": b"x"}):
+        with pytest.raises(InvalidRequestError) as caught:
+            AsyncCompletion(api_keys=keys)  # type: ignore[arg-type]
+        assert caught.value.param == "api_keys"
+        assert "Secret" not in repr(caught.value)
+
+
+def test_an_empty_base_url_is_refused() -> None:
+    """A variable that was not set would send a key to the vendor instead of the gateway that was meant."""
+    with pytest.raises(InvalidRequestError) as caught:
+        AsyncCompletion(base_urls={"openai": ""})
+    assert caught.value.param == "base_urls['openai']"
+
+
+async def test_stream_is_true_or_false() -> None:
+    """The text "no" would stream."""
+    async with AsyncCompletion(api_keys={"openai": "sk-nobody"}) as client:
+        with pytest.raises(InvalidRequestError) as caught:
+            await client.create("openai/m", "Hi.", stream="no")  # type: ignore[call-overload]
+    assert caught.value.param == "stream"
+
+
+async def test_closing_from_another_loop_says_so() -> None:
+    """Connections would be closed under the feet of the loop that owns them."""
+    async with SimulatorServer() as sim, client_of(sim) as client:
+        await client.create("openai/m", "Hi.")
+        with pytest.raises(ClientClosedError, match="another event loop"):
+            await asyncio.to_thread(lambda: asyncio.run(client.aclose()))
+        assert (await client.create("openai/m", "Hi.")).text

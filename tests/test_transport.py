@@ -8,6 +8,7 @@ import socket
 import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 import aiohttp
@@ -22,7 +23,7 @@ from anycompletion import (
     CompletionError,
 )
 from anycompletion.limits import Slots
-from anycompletion.transport import Clocks, Exchange, Pool, _Connector, _Timer, _Watch
+from anycompletion.transport import STARTS, Clocks, Exchange, Pool, _Connector, _Starts, _Timer, _Watch
 from leaks import acquired, kept
 from rawserver import END, FIN, REQUEST, RESET, STALL, STREAM, RawServer, Step, answer, head, piece
 
@@ -217,6 +218,63 @@ async def test_a_body_cut_short_is_an_error() -> None:
         data, error = await rest(await post(server, pool))
         assert data == b"12345"
         assert isinstance(error, APIConnectionError)
+
+
+class _CountedSlots(Slots):
+    """Slots that know how many requests came to them."""
+
+    asked = 0
+
+    def take_now(self) -> bool:
+        self.asked += 1
+        return super().take_now()
+
+
+async def test_many_requests_at_once_leave_the_loop_to_others() -> None:
+    """Whatever else runs in the app would stand still while thousands of requests are prepared."""
+    slots = _CountedSlots()
+    pool = Pool(slots)
+    async with RawServer((FIN,)) as server:
+        tasks = [asyncio.create_task(post(server, pool)) for _ in range(5 * STARTS)]
+        turns = [0]
+        while turns[-1] < len(tasks):
+            await asyncio.sleep(0)
+            turns.append(slots.asked)
+        await asyncio.wait(tasks)
+        assert all(isinstance(task.exception(), APIConnectionError) for task in tasks)
+        await pool.aclose()
+    assert [late - early for early, late in pairwise(turns) if late != early] == [STARTS] * 5
+
+
+async def test_requests_begin_in_their_order_and_the_cancelled_ones_not_at_all() -> None:
+    """A request could wait for ever while others pass, or for one that nobody waits for."""
+    starts, loop = _Starts(), asyncio.get_running_loop()
+    order: list[int] = []
+
+    async def one(number: int) -> None:
+        if not starts.take_now(loop):
+            await starts.take(loop)
+        order.append(number)
+
+    tasks = [asyncio.create_task(one(number)) for number in range(4 * STARTS)]
+    await asyncio.sleep(0)
+    assert order == list(range(STARTS))
+    for task in tasks[STARTS : 3 * STARTS]:
+        task.cancel()
+    await asyncio.wait(tasks, timeout=5)
+    assert order == [*range(STARTS), *range(3 * STARTS, 4 * STARTS)]
+    await asyncio.sleep(0)
+    assert starts.take_now(loop)
+
+
+async def test_an_open_answer_does_not_keep_the_headers_of_its_request() -> None:
+    """Every open stream would hold them, and the key with them."""
+    async with pool_to((REQUEST, STREAM, piece(b"x"), STALL)) as (server, pool):
+        before = [id(each) for each in gc.get_objects() if isinstance(each, aiohttp.RequestInfo)]
+        exchange = await post(server, pool)
+        after = [each for each in gc.get_objects() if isinstance(each, aiohttp.RequestInfo) and id(each) not in before]
+        assert not after
+        exchange.close()
 
 
 async def test_a_body_larger_than_the_limit_is_refused_while_it_arrives() -> None:

@@ -3,12 +3,10 @@
 import json
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from anycompletion import validate
 from anycompletion.convert import dumps, to_wire
@@ -41,19 +39,14 @@ from anycompletion.validate import (
 from bad_input import (
     BAD,
     CALL,
-    CYCLE,
     INF,
-    NAN,
-    SELF_LIST,
     SELF_PART,
-    Bad,
     Broken,
     F,
     Number,
     Role,
     Text,
     assistant,
-    named,
     nested,
     tool,
     user,
@@ -69,39 +62,38 @@ def request(**params: Any) -> ChatRequest:
     return chat_request(model, messages, wire, stream=stream)
 
 
-EARLY = [row for row in BAD if not row.late]
+KEYWORDS = sorted({row.name for row in BAD})
 
 
-@pytest.mark.parametrize("row", EARLY, ids=named(EARLY))
-def test_what_nobody_can_mean(row: Bad):
-    """A request nobody can mean would be sent and paid for, or refused without saying where it is wrong."""
-    stream = row.streams_too
-    with pytest.raises(row.error) as caught:
-        request(**{**row.others, row.name: row.value}, stream=stream)
-    error: Any = caught.value
-    assert error.param == row.param
-    assert str(error).startswith(f"{row.param}: ")
-    assert error.__cause__ is None
-    str(error).encode()
+@pytest.mark.parametrize("name", KEYWORDS)
+def test_what_nobody_can_mean(name: str) -> None:
+    """A request nobody can mean would be refused only after something was prepared for it, or without its place."""
+    for i, row in enumerate(row for row in BAD if row.name == name and not row.late):
+        with pytest.raises(row.error) as caught:
+            request(**{**row.others, name: row.value}, stream=row.streams_too)
+        error: Any = caught.value
+        assert error.param == row.param, i
+        assert str(error).startswith(f"{row.param}: "), i
+        assert error.__cause__ is None, i
+        assert error.__context__ is None, i
 
 
-LATE = [row for row in BAD if row.late]
-
-
-@pytest.mark.parametrize("row", LATE, ids=named(LATE))
-def test_what_only_some_provider_takes(row: Bad):
+@pytest.mark.parametrize("name", KEYWORDS)
+def test_what_only_some_provider_takes(name: str) -> None:
     """What is left to the provider's row, format or bytes would be refused for everybody."""
-    request(**{**row.others, row.name: row.value}, stream=row.streams_too)
+    for row in BAD:
+        if row.name == name and row.late:
+            request(**{**row.others, name: row.value}, stream=row.streams_too)
 
 
 @pytest.mark.parametrize("name", [*PARAM_NAMES, *CallOptions.__annotations__])
-def test_none_is_as_good_as_nothing(name: str):
+def test_none_is_as_good_as_nothing(name: str) -> None:
     """Code that passes None for what it does not set would be refused."""
     assert request(**{name: None}) == request()
     assert split_keywords({name: None}) == ({}, {})
 
 
-def test_refusals_never_show_a_value():
+def test_refusals_never_show_a_value() -> None:
     """A prompt or a key would stand in a log."""
     secret = "my secret value " * 20
     tries: list[dict[str, Any]] = [
@@ -167,7 +159,8 @@ PASSES: list[dict[str, Any]] = [
         "tools": [{"type": "custom", "custom": {"name": "g"}}, {"type": "web"}],
         "tool_choice": {"type": "custom", "custom": {"name": "g"}},
     },
-    *({"tool_choice": value} for value in ("none", "auto", "required", {"type": "allowed_tools", "tools": []})),
+    *({"tool_choice": value} for value in ("none", "auto", "required")),
+    {"tool_choice": {"type": "allowed_tools", "tools": []}},
     {"functions": [F, FunctionDefinition("g", "d", SCHEMA)], "function_call": {"name": "g"}},
     *({"function_call": value} for value in ("none", "auto")),
     *({"response_format": {"type": value, "x": 1}} for value in ("text", "json_object", "of_tomorrow")),
@@ -227,11 +220,11 @@ def body_of(made: ChatRequest) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("params", PASSES, ids=[f"{i}-{','.join(params)}" for i, params in enumerate(PASSES)])
-def test_what_passes(params: dict[str, Any]):
+def test_what_passes(params: dict[str, Any]) -> None:
     """A request would be refused that some provider understands, or reach it changed."""
     made = request(**params)
     body = json.loads(dumps(body_of(made)))
-    wanted = {name: value for name, value in params.items() if name not in ("stream", "extra_body")}
+    wanted: dict[str, Any] = {name: value for name, value in params.items() if name not in ("stream", "extra_body")}
     if isinstance(wanted.get("messages", ""), str):
         wanted["messages"] = [{"role": "user", "content": wanted.get("messages", "Hi")}]
     wanted.setdefault("model", "openai/gpt-4o")
@@ -239,23 +232,23 @@ def test_what_passes(params: dict[str, Any]):
         if isinstance(item, dict) and "function" in item:
             wanted["tools"] = [entry | {"type": entry.get("type", "function")} for entry in wanted["tools"]]
             break
-    for message in wanted["messages"]:
-        for made_up in message.get("tool_calls") or () if isinstance(message, dict) else ():
-            made_up.get("custom", {}).setdefault("input", "")
-        for note in message.get("annotations") or () if isinstance(message, dict) else ():
+    for message in cast("list[Any]", wanted["messages"]):
+        for call in message.get("tool_calls") or ():
+            call.get("custom", {}).setdefault("input", "")
+        for note in message.get("annotations") or ():
             note.get("url_citation", {}).setdefault("title", "")
     assert body == normal(wanted)
 
 
 @pytest.mark.parametrize("params", [p for p in PASSES if "messages" in p and not isinstance(p["messages"], str)])
-def test_reading_twice_changes_nothing(params: dict[str, Any]):
+def test_reading_twice_changes_nothing(params: dict[str, Any]) -> None:
     """A request sent again, or through `send`, would be another one."""
     once = read_messages(params["messages"])
     assert read_messages(once) == once
     assert [to_wire(message) for message in read_messages(once)] == [to_wire(message) for message in once]
 
 
-def test_the_simplest_messages_become_records():
+def test_the_simplest_messages_become_records() -> None:
     """The fast way of reading a message would give something else than the general one."""
     for role in ("user", "assistant", "system", "developer"):
         fast = read_messages([{"role": role, "content": "x"}])
@@ -266,7 +259,7 @@ def test_the_simplest_messages_become_records():
     assert read_messages("x") == [UserMessage("x")]
 
 
-def test_what_is_checked_is_what_is_sent():
+def test_what_is_checked_is_what_is_sent() -> None:
     """A caller who reuses a dict would change a request that was made but not yet sent."""
     metadata: dict[str, Any] = {"a": {"b": [1]}}
     message: dict[str, Any] = {"role": "user", "content": "x", "cache": {"c": [1]}}
@@ -279,7 +272,7 @@ def test_what_is_checked_is_what_is_sent():
     assert made.to_dict() == before
 
 
-def test_explicit_nulls_and_unknown_keys_reach_the_wire():
+def test_explicit_nulls_and_unknown_keys_reach_the_wire() -> None:
     """A member a caller wrote for their provider would silently not be sent."""
     written = [
         {"role": "user", "content": "x", "name": None, "cache_control": {"type": "ephemeral"}},
@@ -298,84 +291,12 @@ def test_explicit_nulls_and_unknown_keys_reach_the_wire():
 # --- any Python object ---
 
 
-def test_a_mapping_that_cannot_be_read():
+def test_a_mapping_that_cannot_be_read() -> None:
     """A caller's own broken type would raise from within a converter, without a place."""
     with pytest.raises(InvalidRequestError) as caught:
         request(messages=user([Broken(type="text")]))
     place = "messages[0].content[0]"
     assert (caught.value.param, str(caught.value)) == (place, f"{place}: cannot be read: LookupError")
-
-
-class Odd:
-    """A value nobody foresaw."""
-
-
-ODD: st.SearchStrategy[Any] = st.one_of(
-    st.sampled_from([Odd(), Odd, object(), len, NAN, INF, -INF, 1j, b"x", bytearray(b"x"), range(3), ...]),
-    st.sampled_from([{1}, frozenset(), CYCLE, SELF_LIST, SELF_PART, nested(250), 10**400, -(10**400), 2**64, 2**63]),
-    st.sampled_from([UserMessage("x"), TextPart("x"), Timeout(), Secret("sk"), Role.USER, Text("x"), Number(0.5)]),
-    st.sampled_from([{}, [], (), "", "auto", "none", "\ud800", ["a"], {"type": "text"}, {"\ud800": 1}, {5: {6: 7}}]),
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-        lambda inner: (
-            st.lists(inner, max_size=3)
-            | st.dictionaries(
-                st.sampled_from(["role", "content", "type", "name", "text", "a"]) | st.text(max_size=3), inner
-            )
-        ),
-        max_leaves=6,
-    ),
-)
-
-
-@settings(max_examples=600, derandomize=True, deadline=None)
-@given(st.sampled_from(["model", "messages", *PARAM_NAMES, "extra_body"]), ODD)
-def test_any_object_for_any_parameter(name: str, value: Any):
-    """Some value would raise a foreign exception, or be sent as something that cannot be read back."""
-    stream = name == "stream_options"
-    try:
-        made = request(**{name: value}, stream=stream)
-    except InvalidRequestError as error:
-        assert (error.param or "").split(".")[0].split("[")[0] == name  # noqa: PT017 (one of two good ends)
-        return
-    except TypeError:
-        assert name == "model"
-        assert isinstance(value, (list, tuple))
-        return
-    body = body_of(made)
-    try:
-        data = dumps(body)
-    except (TypeError, ValueError, RecursionError):
-        error = explain_unsendable(made)
-        assert error.param is not None
-        assert error.param.split(".")[0].split("[")[0] == name
-        return
-    assert json.loads(data) == normal(body)
-
-
-@settings(max_examples=300, derandomize=True, deadline=None)
-@given(st.sampled_from(sorted(CallOptions.__annotations__)), ODD)
-def test_any_object_for_any_option(name: str, value: Any):
-    """Some value would raise a foreign exception far from where it was given."""
-    try:
-        checked = call_options({name: value})
-    except InvalidRequestError as error:
-        assert (error.param or "").split(".")[0].split("[")[0] == name  # noqa: PT017 (one of two good ends)
-    else:
-        assert len(checked) <= 1
-
-
-@settings(max_examples=300, derandomize=True, deadline=None)
-@given(st.lists(ODD, min_size=1, max_size=2), st.sampled_from(["user", "assistant", "tool", "critic", None]))
-def test_any_object_in_messages(items: list[Any], role: str | None):
-    """Some message would raise a foreign exception."""
-    messages = items if role is None else [{"role": role, "content": item, "tool_call_id": "c"} for item in items]
-    try:
-        made = request(messages=messages)
-    except InvalidRequestError as error:
-        assert (error.param or "").startswith("messages[")  # noqa: PT017 (one of two good ends)
-    else:
-        assert len(made.messages) == len(items)
 
 
 # --- lone surrogates ---
@@ -396,7 +317,7 @@ SURROGATES: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("params", "place"), SURROGATES)
-def test_lone_surrogates_are_named(params: dict[str, Any], place: str):
+def test_lone_surrogates_are_named(params: dict[str, Any], place: str) -> None:
     """Half a character from a broken text would end in a UnicodeEncodeError that names nothing."""
     made = request(**params)
     with pytest.raises(UnicodeEncodeError):
@@ -406,7 +327,7 @@ def test_lone_surrogates_are_named(params: dict[str, Any], place: str):
     assert str(error) == f"{place}: holds a lone surrogate, which UTF-8 cannot say"
 
 
-def test_other_reasons_are_named_too():
+def test_other_reasons_are_named_too() -> None:
     """A value that only fails while it is written would be blamed on the messages."""
     made = request(seed=1)
     made.metadata = {"a": object()}  # type: ignore[dict-item]
@@ -429,7 +350,7 @@ UNKNOWN: list[tuple[str, str]] = [
 
 
 @pytest.mark.parametrize(("name", "text"), UNKNOWN)
-def test_unknown_keywords(name: str, text: str):
+def test_unknown_keywords(name: str, text: str) -> None:
     """A misspelt parameter would be dropped in silence, or refused without a hint."""
     assert unknown_keyword(name) == text
     with pytest.raises(TypeError) as caught:
@@ -437,14 +358,14 @@ def test_unknown_keywords(name: str, text: str):
     assert str(caught.value) == text
 
 
-def test_keywords_are_sorted_into_two():
+def test_keywords_are_sorted_into_two() -> None:
     """A parameter would be taken for an option, and never be sent."""
     params, options = split_keywords({"temperature": 0, "timeout": 5, "n": None, "provider": None, "store": False})
     assert params == {"temperature": 0, "store": False}
     assert options == {"timeout": 5}
 
 
-def test_every_parameter_and_option_has_its_check():
+def test_every_parameter_and_option_has_its_check() -> None:
     """A parameter of the contract would be an unknown keyword."""
     for name in PARAM_NAMES:
         assert split_keywords({name: 1}) == ({name: 1}, {})
@@ -453,7 +374,7 @@ def test_every_parameter_and_option_has_its_check():
     assert all(hasattr(validate, name) for name in validate.__all__)
 
 
-def test_swapped_positionals():
+def test_swapped_positionals() -> None:
     """A caller who writes messages first would be told about the model's type."""
     for messages in ([{"role": "user", "content": "x"}], [UserMessage("x")], ()):
         with pytest.raises(TypeError, match="model comes first"):
@@ -465,7 +386,7 @@ def test_swapped_positionals():
 # --- options ---
 
 
-def test_the_three_names_of_the_timeout():
+def test_the_three_names_of_the_timeout() -> None:
     """Code written for LiteLLM would have another limit, or two limits at once."""
     for name in ("timeout", "forceTimeout", "force_timeout"):
         assert call_options({name: 5}) == {"timeout": Timeout(total=5)}
@@ -477,9 +398,9 @@ def test_the_three_names_of_the_timeout():
         assert caught.value.param == other
 
 
-def test_clocks_without_end():
+def test_clocks_without_end() -> None:
     """A timeout no clock can count to would raise from the event loop."""
-    clocks = Timeout(total=10**400, connect=INF, first_chunk=1e300, idle=5)  # type: ignore[arg-type]
+    clocks = Timeout(total=10**400, connect=INF, first_chunk=1e300, idle=5)
     assert call_options({"timeout": clocks})["timeout"] == Timeout(None, None, None, 5)
     assert call_options({"timeout": 10**400})["timeout"].total is None
     mine = Timeout(idle=5)
@@ -488,7 +409,7 @@ def test_clocks_without_end():
     assert not call_options({"timeout": default})["timeout"].total_is_explicit
 
 
-def test_azure():
+def test_azure() -> None:
     """Code written for LiteLLM would call another provider."""
     assert call_options({"azure": True}) == {"provider": "azure"}
     assert call_options({"azure": False}) == {}
@@ -526,7 +447,7 @@ GOOD_OPTIONS: list[tuple[str, Any, Any]] = [
 
 
 @pytest.mark.parametrize(("name", "value", "checked"), GOOD_OPTIONS)
-def test_good_options(name: str, value: Any, checked: Any):
+def test_good_options(name: str, value: Any, checked: Any) -> None:
     """An option would be refused, or arrive as another."""
     assert call_options({name: value}) == {name: checked}
 
@@ -534,7 +455,7 @@ def test_good_options(name: str, value: Any, checked: Any):
 # --- ready requests ---
 
 
-def test_a_ready_request_is_checked_the_same_way():
+def test_a_ready_request_is_checked_the_same_way() -> None:
     """`send` and `batch` would let through what `create` refuses."""
     made = ChatRequest(
         "m", user("x"), temperature=0.5, stop=("a",), extra_body={"top_k": (5,)}, custom_id="row-1", tools=tool(**F)
@@ -562,14 +483,14 @@ BAD_REQUESTS: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("made", "param"), BAD_REQUESTS)
-def test_bad_ready_requests(made: Any, param: str):
+def test_bad_ready_requests(made: Any, param: str) -> None:
     """A row of a batch would be sent although nobody can mean it."""
     with pytest.raises(InvalidRequestError) as caught:
         ready_request(made, stream=False)
     assert caught.value.param == param
 
 
-def test_records_are_checked_like_dicts():
+def test_records_are_checked_like_dicts() -> None:
     """A record filled with the wrong things would pass where a dict is refused."""
     message = AssistantMessage(
         "x",
@@ -590,7 +511,7 @@ CALLS: list[Callable[[], object]] = [
 
 
 @pytest.mark.parametrize("act", CALLS)
-def test_endless_values(act: Callable[[], object]):
+def test_endless_values(act: Callable[[], object]) -> None:
     """A value that holds itself would end in a RecursionError."""
     with pytest.raises(InvalidRequestError, match="nested too deeply or holds itself"):
         act()

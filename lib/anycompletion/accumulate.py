@@ -199,11 +199,11 @@ class _ChoiceState:
             None if self.refusal is None else "".join(self.refusal),
             [self.calls[index].tool_call() for index in sorted(self.calls)] or None,
             None if self.function_call is None else self.function_call.function(),
-            None if self.audio is None else Audio(**self.audio),
+            None if self.audio is None else Audio(**_joined(self.audio)),
             None if self.annotations is None else list(self.annotations),
             None if self.reasoning is None else "".join(self.reasoning),
-            [dict(block) for block in self.thinking.values()] or None,
-            [dict(block) for block in self.details.values()] or None,
+            [_joined(block) for block in self.thinking.values()] or None,
+            [_joined(block) for block in self.details.values()] or None,
             self.provider_specific,
             role=self.role,
         )
@@ -224,13 +224,29 @@ def _annotation(data: JsonObject) -> Annotation:
         return Annotation("", extra=data)
 
 
+class _Pieces(list[str]):
+    """A text that arrives in pieces."""
+
+
+def _appended(old: Any, value: Any) -> Any:
+    """What is known of a member after one more piece of it; a value that is no text replaces it."""
+    if not isinstance(value, str):
+        return value
+    if not isinstance(old, _Pieces):
+        return _Pieces([value])
+    old.append(value)
+    return old
+
+
+def _joined(members: JsonObject) -> JsonObject:
+    return {name: "".join(value) if isinstance(value, _Pieces) else value for name, value in members.items()}
+
+
 def _merge_audio(audio: JsonObject, piece: JsonObject) -> JsonObject:
     for name in ("id", "data", "transcript", "expires_at"):
-        value, old = piece.get(name), audio.get(name)
-        if name in ("data", "transcript") and isinstance(old, str) and isinstance(value, str):
-            audio[name] = old + value
-        elif value is not None:
-            audio[name] = value
+        value = piece.get(name)
+        if value is not None:
+            audio[name] = _appended(audio.get(name), value) if name in ("data", "transcript") else value
     return audio
 
 
@@ -238,14 +254,10 @@ def _merge_block(blocks: dict[Any, JsonObject], piece: JsonObject) -> None:
     index = piece.get("index")
     if not isinstance(index, (int, str)):
         index = None, len(blocks)  # a block without one is a block of its own
-    block = blocks.get(index)
-    members = {name: value for name, value in piece.items() if name != "index"}
-    if block is None:
-        blocks[index] = members
-        return
-    for name, value in members.items():
-        old = block.get(name)
-        block[name] = old + value if name in _APPENDED and isinstance(old, str) and isinstance(value, str) else value
+    block = blocks.setdefault(index, {})
+    for name, value in piece.items():
+        if name != "index":
+            block[name] = _appended(block.get(name), value) if name in _APPENDED else value
 
 
 class Accumulator:

@@ -89,7 +89,7 @@ def sign(scheme: Auth, key: str | None, *, token: bool = False) -> dict[str, str
 _PIECE = 12
 """Characters of a secret in a row that are hidden. Providers show fewer, so that people see which key it was."""
 
-_SHORTEST = 4
+SHORTEST = 4
 """Characters; a shorter secret is none, and hiding it would garble every text."""
 
 _BEARS_SECRETS = re.compile(r"auth|key|token|secret|cookie|password|credential", re.IGNORECASE)
@@ -108,7 +108,7 @@ def hide(text: str, secrets: Iterable[str]) -> str:
 
 def _found(text: str, secrets: Iterable[str]) -> list[str]:
     """The forms of secrets that `text` may hold a piece of: none, nearly always, for a few searches."""
-    forms = {form for secret in secrets if len(secret) >= _SHORTEST for form in _forms(secret)}
+    forms = {form for secret in secrets if len(secret) >= SHORTEST for form in _forms(secret)}
     return [form for form in forms if any(half in text for half in _halves(form))]
 
 
@@ -174,5 +174,7 @@ def hide_echoes(told: CompletionError | ReplyInfo, secrets: Iterable[str]) -> No
 
 def without_echoes(headers: Headers, secrets: Iterable[str]) -> Headers:
     """The headers of an answer, which are kept whether it is good or bad, without a secret that stands there whole."""
-    found = [secret for secret in secrets if len(secret) >= _SHORTEST and headers.hold(secret)]
+    found = [
+        secret for secret in secrets if len(secret) >= SHORTEST and headers.hold([secret.encode("utf-8", "replace")])
+    ]
     return Headers.of({name: hide(value, found) for name, value in headers.items()}) if found else headers

@@ -18,7 +18,7 @@ import attrs
 
 from .call import Call, KeySource, Known, Plan, Road, Source, log
 from .dialects import Dialect
-from .errors import ClientClosedError, CompletionError, ConfigurationError
+from .errors import ClientClosedError, CompletionError, ConfigurationError, InvalidRequestError
 from .fanout import Merged, gather
 from .limits import Slots
 from .options import BearerToken, CallOptions, Cell, CreateParams, Key, OnUnsupported, Secret, Settings, Timeout
@@ -28,7 +28,7 @@ from .stream import ChunkSource, CompletionStream
 from .transport import Pool
 from .validate import call_options, checked_options, read_call, read_keys, read_options, ready_request, require_ids
 from .validate import timeout as read_timeout
-from .validate.values import check_string
+from .validate.values import check_flag, check_string
 from .wire import MaskedValue, Report, Target
 
 if TYPE_CHECKING:
@@ -162,6 +162,9 @@ class _Core:
 
     async def aclose(self) -> None:
         """Closes everything; idempotent."""
+        elsewhere = self.loop is not None and self.loop is not asyncio.get_running_loop() and self.loop.is_running()
+        if elsewhere and self.pid == os.getpid():
+            raise ClientClosedError("this client belongs to another event loop; close it there")
         self.closed = True
         if self.pid not in (0, os.getpid()):
             # After a fork, connections and tasks are the parent's.
@@ -268,12 +271,13 @@ class AsyncCompletion:
         options = call_options({"max_retries": max_retries, "on_unsupported": on_unsupported})
         self._options = Settings(options | {"timeout": clocks})
         for name, url in self._core.config["base_urls"].items():
-            check_string(url, f"base_urls[{name!r}]")
+            if not check_string(url, f"base_urls[{name!r}]"):
+                raise InvalidRequestError(f"base_urls[{name!r}]: is empty", param=f"base_urls[{name!r}]")
         named = {*self._core.config["api_keys"], *self._core.config["base_urls"]} - self._core.rows.keys()
         if named:
             self._core.rows = {**known_providers(), **self._core.rows}
             if strange := named - self._core.rows.keys():
-                raise ConfigurationError(f"unknown provider {min(strange)!r} in api_keys or base_urls")
+                raise ConfigurationError(f"unknown provider {min(map(str, strange))!r} in api_keys or base_urls")
 
     def __repr__(self) -> str:
         core: _Core | None = self.__dict__.get("_core")
@@ -428,58 +432,61 @@ class AsyncCompletion:
         return await self._run(checked, stream, settings)
 
     async def _run(self, request: ChatRequest, stream: bool, options: Settings) -> ChatCompletion | CompletionStream:
-        if not stream:
+        if stream is False or not check_flag(stream, "stream"):
             return await self._complete(request, options)
         opened = self._stream(request, options)
         await opened.open()
         return opened
 
     async def _complete(self, request: ChatRequest, options: Settings) -> ChatCompletion:
-        calls, settings = self._calls(request, options, stream=False)
-        observe = _Observer(settings, calls[0], request)
-        observe.before()
+        calls = self._calls(request, options, stream=False)
+        if calls[0].plan.observer is None:
+            return await _completed(calls)
+        observer = _Observer(calls[0].plan, request)
+        observer.before()
         try:
-            if len(calls) == 1:
-                completion = await calls[0].complete()
-            else:
-                completion = await gather([call.complete for call in calls])
+            completion = await _completed(calls)
         except CompletionError as error:
-            observe.failed(error)
+            observer.failed(error)
             raise
-        observe.after(completion)
+        observer.after(completion)
         return completion
 
     def _stream(self, request: ChatRequest, options: Settings) -> CompletionStream:
-        calls, settings = self._calls(request, options, stream=True)
+        calls = self._calls(request, options, stream=True)
         sources: list[ChunkSource] = [Source(call) for call in calls]
         source = sources[0] if len(sources) == 1 else Merged(sources, self._core.keep)
         asked = bool((request.stream_options or {}).get("include_usage"))
-        observer = _Observer(settings, calls[0], request)
-        return CompletionStream(source, usage_asked=asked, observer=observer if observer.wanted else None)
+        plan = calls[0].plan
+        observer = None if plan.observer is None else _Observer(plan, request)
+        return CompletionStream(source, usage_asked=asked, observer=observer)
 
     # --- from what the caller wrote to calls ---
 
-    def _calls(self, request: ChatRequest, options: Settings, *, stream: bool) -> tuple[list[Call], Settings]:
+    def _calls(self, request: ChatRequest, options: Settings, *, stream: bool) -> list[Call]:
         """The branches of a logical call: one, or `n` where the provider has no `n` of its own."""
         self._core.check_alive()
         settings, plans = self._options, self._plans
         if options:
             settings, plans = settings | checked_options(options), _Plans()
         plan, lane = plans.get((request.model, stream)) or self._plan(plans, request.model, settings, stream)
-        if not lane.row.quirks.calls_without_ids:
+        if not plan.target.quirks.calls_without_ids:
             require_ids(cast("list[Message]", request.messages))
-        report = Report(plan.target.on_unsupported)
-        request = gate(_with_extra_body(request, settings), lane.table, report)
-        warnings = [*plan.warnings, *report.warnings]
-        branches = request.n
-        if branches is None or "n" not in lane.table or lane.table["n"].support != "fanned_out":
-            branches = 1
-        elif branches != 1 or not lane.table["n"].takes_neutral:
+        if plan.extra_body is not None:
+            request = attrs.evolve(request, extra_body={**(request.extra_body or {}), **plan.extra_body})
+        report = Report(plan.target.on_unsupported, [*plan.warnings])
+        request = gate(request, lane.table, report)
+        if request.n is None:
+            return [Call(plan, request, _info(plan, report.warnings))]
+        return self._branches(plan, lane, request, report)
+
+    def _branches(self, plan: Plan, lane: _Lane, request: ChatRequest, report: Report) -> list[Call]:
+        cell, n = lane.table.get("n"), cast("int", request.n)
+        if cell is None or cell.support != "fanned_out":
+            n = 1
+        elif n != 1 or not cell.takes_neutral:
             request = attrs.evolve(request, n=None)
-        provider, model = plan.target.provider, plan.target.model
-        return [
-            Call(plan, request, ReplyInfo(provider, model, warnings=list(warnings))) for _ in range(branches)
-        ], settings
+        return [Call(plan, request, _info(plan, list(report.warnings))) for _ in range(n)]
 
     def _plan(self, plans: _Plans, named: str, settings: Settings, stream: bool) -> tuple[Plan, _Lane]:
         """How calls of this kind are made; kept in `plans`."""
@@ -517,6 +524,8 @@ class AsyncCompletion:
             known=lane.known,
             keep=self._core.see_off,
             log_level=logging.INFO if settings.get("verbose") else logging.DEBUG,
+            observer=settings.get("logger_fn"),
+            extra_body=settings.get("extra_body"),
             warnings=tuple(report.warnings),
         )
         if len(plans) >= _KINDS_OF_CALLS:
@@ -540,11 +549,12 @@ class _Plans(dict["tuple[str, bool]", "tuple[Plan, _Lane]"]):
 _HEADER_OPTIONS: Mapping[str, str] = {"organization": "OpenAI-Organization", "project": "OpenAI-Project"}
 
 
-def _with_extra_body(request: ChatRequest, settings: Settings) -> ChatRequest:
-    extra_body = settings.get("extra_body")
-    if extra_body is None:
-        return request
-    return attrs.evolve(request, extra_body={**(request.extra_body or {}), **extra_body})
+def _info(plan: Plan, warnings: list[str]) -> ReplyInfo:
+    return ReplyInfo(plan.target.provider, plan.target.model, warnings=warnings)
+
+
+async def _completed(calls: list[Call]) -> ChatCompletion:
+    return await (calls[0].complete() if len(calls) == 1 else gather([call.complete for call in calls]))
 
 
 def _masked(headers: Mapping[str, str]) -> dict[str, str]:
@@ -606,23 +616,22 @@ def _key_and_url(lane: _Lane, settings: Settings, defaults: Settings) -> tuple[K
 class _Observer:
     """Tells `logger_fn` once before a logical call and once after it; its own failure never breaks the call."""
 
-    def __init__(self, settings: Settings, call: Call, request: ChatRequest) -> None:
+    def __init__(self, plan: Plan, request: ChatRequest) -> None:
         self._request = request
-        self._tell: Callable[[dict[str, Any]], object] | None = settings.get("logger_fn")
-        self._call = call
-        self.wanted = self._tell is not None
+        self._tell = plan.observer
+        self._target = plan.target
 
     def _say(self, make: Callable[[], dict[str, Any]]) -> None:
         if self._tell is None:
             return
         try:
-            self._tell({"provider": self._call.plan.target.provider, "model": self._call.plan.target.model, **make()})
+            self._tell({"provider": self._target.provider, "model": self._target.model, **make()})
         except Exception as fault:  # noqa: BLE001 (an observer's failure is logged, whatever it is, and the call goes on)
             log.warning("logger_fn failed with %s", type(fault).__name__)
 
     def before(self) -> None:
         """Before the request."""
-        stream = self._call.plan.target.stream
+        stream = self._target.stream
         self._say(lambda: {"event": "request", "stream": stream, "request": self._request.to_dict()})
 
     def after(self, completion: ChatCompletion) -> None:

@@ -14,7 +14,7 @@ from .wire import Event
 MAX_EVENT = 16 * 1024 * 1024
 """Bytes of one event; a longer one is an error, not a reason to fill the memory."""
 
-_LINES = 1 << 16
+_LINES = 1 << 12
 """Data lines of one event that are held one by one: short ones take several times their bytes."""
 
 _BOM = b"\xef\xbb\xbf"
@@ -23,7 +23,7 @@ _BOM = b"\xef\xbb\xbf"
 class SSEFraming:
     """An incremental parser of one event stream."""
 
-    __slots__ = ("_data", "_limit", "_name", "_pieces", "_size", "_skip_lf", "_start", "fault")
+    __slots__ = ("_data", "_joined", "_limit", "_name", "_pieces", "_size", "_skip_lf", "_start", "fault")
 
     def __init__(self, limit: int = MAX_EVENT) -> None:
         self._limit = limit
@@ -33,6 +33,8 @@ class SSEFraming:
         """The line whose end has not arrived."""
         self._data: list[bytes] = []
         """The values of the data lines of the event that no blank line has ended."""
+        self._joined = 0
+        """So many of them, the first ones, are many lines each."""
         self._name = ""
         self._size = 0
         """Bytes of its data lines, and of the line whose end has not arrived."""
@@ -119,6 +121,7 @@ class SSEFraming:
             if self._data:
                 events.append(Event(b"\n".join(self._data), self._name))
                 self._data.clear()
+                self._joined = 0
             self._name = ""
             self._size = 0
             return
@@ -127,8 +130,9 @@ class SSEFraming:
         value = value.removeprefix(b" ")
         if field == b"data":
             self._data.append(value)
-            if len(self._data) > _LINES:
-                self._data[:] = [b"\n".join(self._data)]
+            if len(self._data) - self._joined > _LINES:
+                self._data[self._joined :] = [b"\n".join(self._data[self._joined :])]
+                self._joined += 1
             return
         self._size -= len(line)  # only data is kept
         if field == b"event":

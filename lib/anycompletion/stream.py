@@ -60,6 +60,9 @@ class StreamObserver(Protocol):
         ...
 
 
+_NOTHING: Iterator[ChatCompletionChunk] = iter(())
+
+
 class CompletionStream:
     """A streamed reply: an async iterator over `ChatCompletionChunk`s, and an async context manager.
 
@@ -76,7 +79,7 @@ class CompletionStream:
         self._source = source
         self._usage_asked = usage_asked
         self._observer = observer
-        self._ready: Iterator[ChatCompletionChunk] = iter(())
+        self._ready = _NOTHING
         """What was read and not handed out."""
         self._accumulator = Accumulator()
         self._opened = False
@@ -190,6 +193,7 @@ class CompletionStream:
         self._take()
         try:
             await self._open()
+            self._ready = _NOTHING
             chunks = await self._source.next()
         except CompletionError as error:
             if self._error is None:

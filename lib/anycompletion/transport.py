@@ -25,6 +25,7 @@ import ssl
 import warnings
 import weakref
 from base64 import b64encode
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn, Protocol, cast
 
@@ -51,6 +52,10 @@ KEEP_ALIVE = 15.0
 GATE = 128
 """Connections being opened at the same time; more at once starve the loop."""
 
+STARTS = 64
+"""Requests that begin in one turn of the event loop. Each takes a tenth of a millisecond, and thousands at once would
+keep everything else waiting for as long as all of them take."""
+
 MAX_JSON = 32 * 1024 * 1024
 """Decoded bytes of a whole reply."""
 
@@ -59,8 +64,8 @@ MAX_ERROR_BODY = 64 * 1024
 
 _MUCH = 6 * 1024 * 1024
 _MANY_TIMES = 100
-"""A compressed body is a bomb where more than `_MUCH` bytes have been decoded, and for each byte that had to be received
-for them more than so many: text is packed ten to one, zeros a thousand to one."""
+"""A compressed body is a bomb where more than `_MUCH` bytes have been decoded, and more than so many for each byte that
+had to be received for them: text is packed ten to one, zeros a thousand to one."""
 
 _ENCODINGS = frozenset(("gzip", "deflate", "identity", ""))
 """Content encodings that are asked for; an answer in another one would be read as it is, undecoded."""
@@ -112,7 +117,8 @@ class _Timer:
                 when = min(when, loop.time() + _NOW_AND_THEN)
             self.stop()
             # Weakly, or a client that is dropped would live on with its timer.
-            self._at, self._handle = when, loop.call_at(when, _fire, weakref.ref(self), loop)
+            weak: weakref.ref[_Timer] = weakref.ref(self)
+            self._at, self._handle = when, loop.call_at(when, _fire, weak, loop)
 
     def stop(self) -> None:
         if self._handle is not None:
@@ -275,6 +281,8 @@ class Exchange:
         self.status = response.status
         self.headers = Headers(response.raw_headers)
         self._response = response
+        # The request's address and headers take as much memory as an open answer does, and nobody asks it for them.
+        response._request_info = cast("aiohttp.RequestInfo", None)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         self._content = response.content
         self._watch = watch
         self._home = home
@@ -311,37 +319,35 @@ class Exchange:
             self._leave()
             return b""
         self._run = 0
-        return await self._wait()
-
-    async def _give_way(self) -> None:
-        try:
-            await asyncio.sleep(0)
-        except asyncio.CancelledError:
-            self.close()  # as in `_wait`
-            raise
-
-    async def _wait(self) -> bytes:
+        # Here and not in a function of its own: each one that waits costs an open stream a quarter of a kilobyte.
         watch = self._watch
         name = watch.wait()
         if name is not None:
             self._fail(name)
         try:
-            data = await self._content.readany()
+            came = await content.readany()
         except (aiohttp.ClientError, OSError, RuntimeError):
-            data = None
+            came = None
         except asyncio.CancelledError:
             # A body half read belongs to nobody: the connection must not be used again.
             self.close()
             raise
         finally:
             watch.waiting_since = None
-        if data is None:
+        if came is None:
             return self._last_bytes()
-        if not data:
+        if not came:
             self._leave()
-        elif self._content.total_compressed_bytes is not None:
-            self._refuse_bombs(self._content.total_compressed_bytes)
-        return data
+        elif content.total_compressed_bytes is not None:
+            self._refuse_bombs(content.total_compressed_bytes)
+        return came
+
+    async def _give_way(self) -> None:
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            self.close()  # as in `read`
+            raise
 
     def _refuse_bombs(self, received: int) -> None:
         if received != self._received:
@@ -534,6 +540,8 @@ class _Connector(aiohttp.TCPConnector):
         self._closed = True
 
     def __del__(self, _warnings: Any = warnings) -> None:
+        if self._closed:
+            return  # and modules may be gone already, when the interpreter ends
         if self.is_inherited:
             self.abandon()
         super().__del__(_warnings)
@@ -602,6 +610,43 @@ class Slots(Protocol):
         ...
 
 
+class _Starts:
+    """Lets so many requests begin in one turn of the event loop, and the others in the next ones, in their order."""
+
+    __slots__ = ("_left", "_waiters")
+
+    def __init__(self) -> None:
+        self._left = STARTS
+        self._waiters: deque[asyncio.Future[None]] = deque()
+
+    def take_now(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Whether there is room in this turn, and nobody waits."""
+        if not self._left or self._waiters:
+            return False
+        self._take(loop)
+        return True
+
+    async def take(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Waits for a turn with room."""
+        waiter: asyncio.Future[None] = loop.create_future()
+        self._waiters.append(waiter)
+        await waiter
+
+    def _take(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._left == STARTS:
+            loop.call_soon(self._next, loop)
+        self._left -= 1
+
+    def _next(self, loop: asyncio.AbstractEventLoop) -> None:
+        """A new turn."""
+        self._left = STARTS
+        while self._left and self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():  # as it is when its request was cancelled
+                waiter.set_result(None)
+                self._take(loop)
+
+
 class Pool:
     """The connections to one provider; opened by the first request."""
 
@@ -614,6 +659,7 @@ class Pool:
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self._slots = slots
+        self._starts = _Starts()
         self._given = session
         self._session = session
         self._connector: _Connector | None = None
@@ -692,14 +738,18 @@ class Pool:
         cancelling = task.cancelling()
         again = has_slot = False
         try:
+            if not self._starts.take_now(task.get_loop()):
+                await self._starts.take(task.get_loop())
             if not self._slots.take_now():
                 await self._slots.take()
             has_slot = True
+            if watch.held is not None and watch.held():
+                raise Held  # a rest began while this request waited here
             watch.connected = self._connector is None
             watch.begin()
             response = await self._request(session, method, url, headers, body, watch.clocks)
             has_slot = False
-            watch.task = None
+            watch.task = watch.held = None
             watch.wake = response
             exchange = Exchange(response, watch, self._live, self._slots, task.get_loop())
             exchange.require_encoding()

@@ -40,9 +40,10 @@ class Headers(Mapping[str, str]):
             self._index = index
         return index
 
-    def hold(self, text: str) -> bool:
-        """Whether `text` stands in a value, without a look at each."""
-        return text.encode() in b"\n".join([value for _, value in self._pairs])
+    def hold(self, needles: Iterable[bytes]) -> bool:
+        """Whether one of these stands in a value, without a look at each value."""
+        values = b"\n".join([value for _, value in self._pairs])
+        return any([needle in values for needle in needles])  # noqa: C419 (a list costs half of a generator here)
 
     def one(self, name: str) -> str | None:
         """A single value, without an index; `name` in lower case."""
@@ -143,7 +144,7 @@ class Report:
     """What was dropped, changed or defaulted while a request was encoded, under the caller's policy."""
 
     policy: OnUnsupported
-    warnings: list[str] = attrs.field(factory=list[str])
+    warnings: list[str] = attrs.field(factory=list)
 
     def unsupported(self, param: str, why: str) -> None:
         """The format cannot say `param`: refuse it, or have it dropped.
@@ -192,10 +193,10 @@ class HttpRequest:
     url: str
     body: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
     method: Literal["GET", "POST"] = "POST"
-    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     carries_key: bool = True
     """False when the URL belongs to another host that must not see the provider's key."""
-    warnings: list[str] = attrs.field(factory=list[str])
+    warnings: list[str] = attrs.field(factory=list)
     """Everything that was dropped, changed or defaulted on the way; ends up in `reply.info.warnings`."""
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urlsplit
 
 import attrs
 
-from ..auth import check_key, hide_echoes, without_echoes
+from ..auth import check_key, hide_echoes
 from ..convert import dumps, loads
 from ..errors import (
     APIConnectionError,
@@ -178,7 +178,7 @@ class Call:
         exchange = await self._sent(request, headers, body)
         info = self.info
         info.status_code = exchange.status
-        info.headers = without_echoes(exchange.headers, plan.secrets(self.revealed))
+        info.headers = plan.without_echoes(exchange.headers, self.revealed)
         info.request_id = info.headers.one(plan.request_id_header)
         if log.isEnabledFor(plan.log_level):
             log.log(plan.log_level, "%s: status %s", self._name(), exchange.status)
@@ -294,9 +294,8 @@ class Call:
 
     # --- attempts ---
 
-    async def retried(self, attempt: Callable[[], Awaitable[T]], *, creating: bool = False) -> T:
-        """Runs `attempt` until it succeeds or its error is final."""
-        tried = 0
+    async def retried(self, attempt: Callable[[], Awaitable[T]], *, tried: int = 0, creating: bool = False) -> T:
+        """Runs `attempt` until it succeeds or its error is final; `tried` attempts were made before."""
         while True:
             tried += 1
             try:
@@ -395,8 +394,20 @@ class Call:
             APIError: see the error table.
         """
         self.start()
-        request, body = await self.encoded()
-        result = await self.retried(lambda: self._answer(request, body), creating=True)
+        request, body = self.encoded_now() or await self.encoded()
+        try:
+            result = await self._answer(request, body)
+        except APIError as fault:
+            failed = fault
+        else:
+            # Nearly every call ends here.
+            return await self._followed_up(result) if isinstance(result, Follow) else self._done(result)
+        await self.again_or_raise(failed, 1, creating=True)
+        del failed  # this frame is in the traceback of whatever goes wrong from here on
+        result = await self.retried(lambda: self._answer(request, body), tried=1, creating=True)
+        return await self._followed_up(result) if isinstance(result, Follow) else self._done(result)
+
+    async def _followed_up(self, result: ChatCompletion | Follow) -> ChatCompletion:
         while isinstance(result, Follow):
             follow = result
             try:
@@ -406,9 +417,12 @@ class Call:
                     # In a task of its own: who cancels does not wait for the provider.
                     self.plan.keep(asyncio.ensure_future(self.cancel_upstream(follow.cancel)))
                 raise
+        return self._done(result)
+
+    def _done(self, completion: ChatCompletion) -> ChatCompletion:
         self.info.elapsed = self.elapsed()
-        result.info = self.info
-        return result
+        completion.info = self.info
+        return completion
 
     async def _answer(self, request: HttpRequest, body: bytes | None) -> ChatCompletion | Follow:
         exchange = await self.send(request, body, "application/json")

@@ -9,11 +9,11 @@ from typing import Any
 
 import attrs
 
-from ..auth import Auth, check_key, credentials, sign
+from ..auth import SHORTEST, Auth, check_key, credentials, sign, without_echoes
 from ..dialects import Dialect
 from ..options import BearerToken, Secret, Timeout
 from ..transport import Pool
-from ..wire import HttpRequest, MaskedValue, Target
+from ..wire import Headers, HttpRequest, MaskedValue, Target
 from .road import Road
 
 KeySource = str | Secret | Callable[[], Awaitable[str]] | None
@@ -57,16 +57,24 @@ class Plan:
     keep: Callable[[asyncio.Task[None]], None]
     """Takes a strong reference to a task for as long as it runs."""
     log_level: int = logging.DEBUG
+    observer: Callable[[dict[str, Any]], object] | None = attrs.field(default=None, repr=False)
+    """The caller's `logger_fn`."""
+    extra_body: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
+    """What the options add to the request's own."""
     warnings: tuple[str, ...] = ()
     """What of the options was dropped or changed."""
     signed: Mapping[str, str] | None = attrs.field(default=None, repr=False)
     """The headers that carry the key, once it was checked; None where it has to be asked for."""
     _secrets: tuple[Secret, ...] = attrs.field(init=False, repr=False)
+    _needles: Callable[[], list[bytes]] = attrs.field(init=False, repr=False)
+    """The secrets as they would stand in the headers of an answer."""
     _ready: dict[tuple[Any, ...], dict[str, str]] = attrs.field(init=False, factory=dict, repr=False)
 
     def __attrs_post_init__(self) -> None:
         given = [*credentials(self.headers), *credentials(self.extra_headers)]
         self._secrets = tuple(Secret(text) for text in given)
+        needles = [secret.encode("utf-8", "replace") for secret in self.secrets(None) if len(secret) >= SHORTEST]
+        self._needles = lambda: needles
 
     def secrets(self, revealed: Secret | None) -> list[str]:
         """What requests are signed with."""
@@ -78,6 +86,12 @@ class Plan:
         elif isinstance(self.key, str):
             secrets.append(self.key.strip())
         return secrets
+
+    def without_echoes(self, headers: Headers, revealed: Secret | None) -> Headers:
+        """The headers of an answer without what the request was signed with."""
+        if revealed is None and not headers.hold(self._needles()):
+            return headers
+        return without_echoes(headers, self.secrets(revealed))
 
     def checked_key(self) -> str | None:
         """The key, where it is known without asking.

@@ -137,15 +137,15 @@ class Source:
                         self._delivered = True
                         return chunks
                     continue
-            if isinstance(error, StreamInterruptedError):
+            if isinstance(error, StreamInterruptedError) and self._told is None:
                 # Nobody has seen anything of it yet, so it can be asked for again.
                 error.retryable = not self._delivered
             if self._delivered or isinstance(error, (StreamInterruptedError, APIResponseError)):
                 error.maybe_billed = True  # whatever went wrong then, the provider had begun to work
             if self._exchange is not None:
                 self._exchange.close()
-            if self._delivered:
-                raise self._call.stamped(error)
+            if self._delivered or self._told is not None:
+                raise self._call.stamped(self._told or error)
             self._error = None
             if self._announced is not None:
                 # The work is under way; starting it again would pay for it twice. Its answer can be polled for.

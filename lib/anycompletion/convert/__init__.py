@@ -6,6 +6,7 @@ Never validates what callers write (`validate` does) and never knows a provider.
 from __future__ import annotations
 
 import json
+import operator
 from typing import Any
 
 import msgspec
@@ -13,7 +14,8 @@ import msgspec
 from .. import lenient
 from ..chunks import ChatCompletionChunk
 from ..lenient import NotJSONError, ShapeError
-from ..records import DeveloperMessage, SystemMessage, UserMessage
+from ..records import AssistantMessage, DeveloperMessage, SystemMessage, UserMessage
+from ..records.base import names
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -97,11 +99,19 @@ def to_wire(value: Any) -> Any:
     """Records (and lists of them) as dicts in OpenAI's shape: what the caller wrote, and no more."""
     if isinstance(value, _SIMPLE) and type(value.content) is str and value.name is None and not value.extra:
         return {"role": value.role, "content": value.content}
+    if type(value) is AssistantMessage and type(value.content) is str and _besides(value) == _NOTHING:
+        return {"role": value.role, "content": value.content}
     from .records import unstructure  # noqa: PLC0415 (loads cattrs, which simple messages do not need)
 
     return unstructure(value)
 
 
 _SIMPLE = (UserMessage, SystemMessage, DeveloperMessage)
+
+_BESIDES = sorted(names(AssistantMessage) - {"role", "content"})
+_besides = operator.attrgetter(*_BESIDES, "extra")
+"""All that an assistant's message may hold besides a text."""
+
+_NOTHING = (*[None] * len(_BESIDES), dict[str, Any]())
 
 __all__ = ["NotJSONError", "ShapeError", "canonical", "dumps", "loads", "members", "read_chunk", "to_wire"]

@@ -130,13 +130,13 @@ def gate(request: ChatRequest, table: Table, report: Report) -> ChatRequest:
         UnsupportedParameterError: under the policy "raise"; `.param` names the parameter.
     """
     dropped: dict[str, None] = {}
-    for name, company in _ALONE.items():
-        value = getattr(request, name)
-        if value is not None and getattr(request, company) is None and value in NEUTRAL[name]:
+    given = request.given()
+    for name, value in given.items():
+        company = _ALONE.get(name)
+        if company is not None and company not in given and value in NEUTRAL[name]:
             dropped[name] = None  # it asks for nothing, and providers refuse it without its company
-    for name, cell in table.items():
-        value = getattr(request, name, None)
-        if value is None:
+        cell = table.get(name)
+        if cell is None:
             continue
         if cell.support == "refused":
             asks_for_nothing = value in NEUTRAL.get(name, ())
@@ -148,7 +148,7 @@ def gate(request: ChatRequest, table: Table, report: Report) -> ChatRequest:
         elif problem := _out_of_range(value, cell):
             report.unsupported(name, f"{problem} ({cell.note})" if cell.note else problem)
             dropped[name] = None
-    if request.n is not None or request.tools is not None or request.functions is not None:
+    if not _MANY_OF.isdisjoint(given):
         _note_many(request, report)
     return attrs.evolve(request, **cast("dict[str, Any]", dropped)) if dropped else request
 
@@ -160,6 +160,8 @@ def _note_many(request: ChatRequest, report: Report) -> None:
         if tools is not None and len(tools) > MANY:
             report.note(f"{name}: more than {MANY} of them, which most providers refuse")
 
+
+_MANY_OF = frozenset(("n", "tools", "functions"))
 
 MANY = 128
 """Choices, or tools, that OpenAI takes at most; more are sent where the table has no limit, and a warning says so."""

@@ -183,17 +183,34 @@ def _host_problem(host: str, scheme: str, allow_http: bool) -> str | None:
     except ValueError:
         if re.fullmatch(r"(0x[0-9a-f]+|\d+)(\.(0x[0-9a-f]+|\d+))*", host):
             return "has a host that is a number in disguise"
-        if host == "metadata.google.internal":
+        if host in _METADATA_HOSTS:
             return "points to a cloud's metadata service"
         loopback = host == "localhost" or host.endswith(".localhost")
     else:
-        address = getattr(address, "ipv4_mapped", None) or address
-        if address.is_link_local or str(address) in ("fd00:ec2::254", "100.100.100.200"):
+        address = _wrapped(address)
+        if address.is_link_local or str(address).partition("%")[0] in _METADATA_ADDRESSES:
             return "points to a link-local address or a cloud's metadata service"
         loopback = address.is_loopback
     if scheme == "http" and not loopback and not allow_http:
         return "must use https (plain http only goes to loopback, or where Provider(allow_http=True) says so)"
     return None
+
+
+_METADATA_HOSTS = frozenset(("metadata.google.internal", "metadata.goog", "instance-data.ec2.internal"))
+_METADATA_ADDRESSES = frozenset(("fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"))
+"""Of clouds' services that tell any process on a machine its credentials, besides the link-local ones."""
+
+
+def _wrapped(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The IPv4 address that an IPv6 one stands for in a translation or a tunnel."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in _NAT64 or (int(address) >> 32 == 0 and int(address) > 1):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or address
+
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def origin(url: str) -> str:

@@ -227,9 +227,9 @@ class ReplyInfo:
     """Requests made, retries included; summed over branches."""
     elapsed: float = 0.0
     """Seconds from the call to the end of the reply."""
-    warnings: list[str] = field(factory=list[str])
+    warnings: list[str] = field(factory=list)
     """Everything that was dropped, changed or defaulted on the way."""
-    branches: list["ReplyInfo"] = field(factory=list["ReplyInfo"])
+    branches: list["ReplyInfo"] = field(factory=list)
     """For `n` choices made of concurrent requests, the info of each, in choice order."""
 
     @property

@@ -1,12 +1,13 @@
 """One chat-completion request as a record: OpenAI's fields and nothing that holds a key."""
 
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 from attrs import define, field
 
-from .base import JsonObject, Record
+from .base import JsonObject, Record, hidden
 from .messages import FunctionDefinition, Messages, Tool
 
 
@@ -56,6 +57,18 @@ class ChatRequest(Record):
     moderation: Mapping[str, Any] | None = field(default=None, kw_only=True)
     extra_body: Mapping[str, Any] | None = field(default=None, kw_only=True)
     custom_id: str | None = field(default=None, kw_only=True)
+    _given: dict[str, Any] | None = hidden(default=None, init=False, repr=False)
+    """The parameters that have a value, where nobody can have changed them since they were counted."""
+
+    def given(self) -> dict[str, Any]:
+        """The wire parameters that have a value, by name."""
+        if self._given is not None:
+            return self._given
+        return {name: value for name, value in zip(PARAM_NAMES, _params(self), strict=True) if value is not None}
+
+    def keep_given(self, given: dict[str, Any]) -> None:
+        """Says what `given` will find, for a request that is encoded before anybody else sees it."""
+        self._given = given
 
     def __repr__(self) -> str:
         # The prompt stays out: reprs end up in logs and in tracebacks with locals.
@@ -83,8 +96,10 @@ class ChatRequest(Record):
 PARAM_NAMES: tuple[str, ...] = tuple(
     attribute.name
     for attribute in attrs.fields(ChatRequest)
-    if attribute.name not in ("model", "messages", "extra_body", "custom_id")
+    if attribute.name not in ("model", "messages", "extra_body", "custom_id", "_given")
 )
 """The wire parameters, in the contract's order."""
+
+_params = operator.attrgetter(*PARAM_NAMES)
 
 _REQUEST = frozenset(("model", "messages", *PARAM_NAMES))

@@ -30,6 +30,8 @@ _LONGEST_KEYWORD = 100
 OPTION_NAMES = frozenset(CallOptions.__annotations__)
 
 
+_PROVIDER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
+
 _LIKE_A_MODEL = re.compile(r"[A-Za-z0-9._:@]+[/-][A-Za-z0-9._:@/-]+", re.ASCII)
 
 
@@ -87,6 +89,9 @@ def read_keys(keys: Mapping[str, object], param: str) -> dict[str, Key]:
     Raises:
         InvalidRequestError: one is nothing that can be or give a key.
     """
+    for name in keys:
+        if not is_a(name, str) or _PROVIDER.fullmatch(name) is None:
+            refuse(param, "has a name that is no provider's; is a key where the name should be?")
     given = {name: check_key(key, f"{param}[{name!r}]") for name, key in keys.items() if key is not None}
     return {name: Secret(key) if isinstance(key, str) else key for name, key in given.items()}
 
@@ -136,6 +141,7 @@ def chat_request(model: object, messages: object, params: Mapping[str, Any], *, 
     else:
         if checked:
             _check_together(request, stream)
+        request.keep_given(checked)
         return request
     refuse(name, text)
 

@@ -42,6 +42,7 @@ def _json(body: bytes) -> Any:
 def _completion(data: Any, body: bytes) -> ChatCompletion:
     try:
         completion = ChatCompletion.from_dict(data)
+        _require_messages(data)
         for choice in completion.choices:
             _name_reasoning(choice.message)
             _say_as_text(choice.message)
@@ -54,6 +55,13 @@ def _completion(data: Any, body: bytes) -> ChatCompletion:
             return completion
         reason = "choices: missing or empty"
     raise APIResponseError(f"the answer has an unexpected shape: {reason}", body=as_text(body), maybe_billed=True)
+
+
+def _require_messages(data: dict[str, Any]) -> None:
+    """A choice without a message is an answer of another API, and not one without a text."""
+    for i, choice in enumerate(data["choices"]):
+        if not isinstance(choice.get("message"), dict):
+            raise ShapeError(f"choices[{i}].message", "an object", choice.get("message"))
 
 
 def _name_reasoning(message: AssistantMessage) -> None:

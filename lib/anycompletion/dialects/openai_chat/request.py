@@ -9,7 +9,6 @@ from urllib.parse import quote, urlencode, urlsplit
 from ...convert import to_wire
 from ...errors import InvalidRequestError
 from ...records import (
-    PARAM_NAMES,
     AssistantMessage,
     ChatRequest,
     FunctionDefinition,
@@ -41,15 +40,11 @@ def encode(request: ChatRequest, target: Target, known: Known) -> HttpRequest:
     report = Report(target.on_unsupported)
     quirks = target.quirks
     body: dict[str, Any] = {"model": target.model, "messages": _messages(request, target, report)}
-    for name in PARAM_NAMES:
-        value = getattr(request, name)
-        if value is None:
-            continue
+    for name, value in request.given().items():
         if name in _RECORDS:
             _check_names(value, name, quirks.longest_function_name)
-            value = to_wire(value)
         if not (quirks.functions_as_tools and name in _LEGACY):
-            body[name] = value
+            body[name] = to_wire(value) if name in _RECORDS else value
     if quirks.functions_as_tools:
         add_tools(body, request)
     if quirks.schema_name:
@@ -119,23 +114,33 @@ def _messages(request: ChatRequest, target: Target, report: Report) -> list[dict
     out: list[dict[str, Any]] = []
     for i, message in enumerate(messages):
         wire = to_wire(message)
-        if isinstance(message, AssistantMessage):
-            _leave_out(wire, message, f"messages[{i}]", target, report)
-        elif message.role == "developer" and target.quirks.developer_role is not True:
-            if target.quirks.developer_role is None:
-                report.note(f"messages[{i}].role: some of {target.provider}'s models overlook the role developer")
-            else:
-                wire["role"] = "system"
-        elif isinstance(message, ToolMessage) and not message.tool_call_id:
-            del wire["tool_call_id"]
-        named = message.role not in ("tool", "function") and "name" in wire
-        if named and not target.quirks.message_name:
-            del wire["name"]
-            report.unsupported(f"messages[{i}].name", f"{target.provider}'s messages have no name")
-        if i in ids:
-            wire = to_tool_form(wire, ids[i])
+        if len(wire) != 2 or "content" not in wire or message.role not in _PLAIN_ROLES:
+            wire = _adapted(wire, message, f"messages[{i}]", target, report)
+            if i in ids:
+                wire = to_tool_form(wire, ids[i])
         out.append(wire)
     return out
+
+
+_PLAIN_ROLES = frozenset(("system", "user", "assistant"))
+"""Messages of these roles, and of nothing but a content, are said alike everywhere."""
+
+
+def _adapted(wire: dict[str, Any], message: Message, place: str, target: Target, report: Report) -> dict[str, Any]:
+    if isinstance(message, AssistantMessage):
+        _leave_out(wire, message, place, target, report)
+    elif message.role == "developer" and target.quirks.developer_role is not True:
+        if target.quirks.developer_role is None:
+            report.note(f"{place}.role: some of {target.provider}'s models overlook the role developer")
+        else:
+            wire["role"] = "system"
+    elif isinstance(message, ToolMessage) and not message.tool_call_id:
+        del wire["tool_call_id"]
+    named = message.role not in ("tool", "function") and "name" in wire
+    if named and not target.quirks.message_name:
+        del wire["name"]
+        report.unsupported(f"{place}.name", f"{target.provider}'s messages have no name")
+    return wire
 
 
 def _leave_out(wire: dict[str, Any], message: AssistantMessage, place: str, target: Target, report: Report) -> None:

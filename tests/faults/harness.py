@@ -1,0 +1,278 @@
+"""The fault matrix: its rows as data, which test covers which, both event loops, and a stage to play a fault on."""
+
+import asyncio
+import copy
+import pickle
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
+from ssl import SSLContext
+from typing import Any, Literal, Self, TypeAlias, cast
+from weakref import WeakSet
+
+import pytest
+
+from anycompletion import AsyncCompletion, ChatCompletion, CompletionError
+from leaks import kept, nothing_left, pools
+from rawserver import RawServer, Step
+
+ROWS = {
+    "F01": "connection refused",
+    "F02": "host not found, or the resolver hangs",
+    "F03": "connection attempt unanswered",
+    "F04": "certificate of an unknown authority, for another host, expired, not yet valid",
+    "F05": "TLS handshake mute; plain HTTP on the TLS port; TLS 1.1 only",
+    "F06": "accepted, then closed or reset before the request is read",
+    "F07": "kept connection closed before it is used again",
+    "F08": "kept connection closed, and every fresh one dies too",
+    "F09": "request read, then closed or reset without a byte",
+    "F10": "half a status line or half the headers, then closed",
+    "F11": "garbage, HTTP/0.9 or an HTTP/2 frame instead of an answer",
+    "F12": "long headers, many headers, trailers without end",
+    "F13": "contradictory lengths, bad chunk sizes",
+    "F14": "interim answers, no reason phrase, status 999",
+    "F15": "extra bytes or a second answer after the first",
+    "F16": "silence before the headers",
+    "F17": "headers byte by byte",
+    "F18": "body cut, reset or shorter than announced",
+    "F19": "answer while the request still goes out",
+    "F20": "server closes after the answer",
+    "F21": "compression bombs, unknown and broken encodings",
+    "F22": "huge length announced, endless body",
+    "F23": "body that is no JSON, or not the format's",
+    "F24": "members missing, unknown, or of unknown value",
+    "F25": "error inside a 200",
+    "F26": "web page, nothing, or another content type",
+    "F27": "redirects",
+    "F28": "proxy refuses, asks for a password, or answers itself",
+    "F30": "line ends of three kinds, cut anywhere",
+    "F31": "byte-order marks",
+    "F32": "comments, and blocks without data",
+    "F33": "several data lines, no space, unknown fields, no colon",
+    "F34": "separators that are none",
+    "F35": "UTF-8 cut in two, or invalid",
+    "F36": "very long lines, very many lines",
+    "F37": "finish reason without an end marker",
+    "F38": "end without a finish reason",
+    "F39": "stream reset or closed halfway",
+    "F40": "two end markers, data after it, connection held open",
+    "F41": "malformed events",
+    "F42": "error inside a stream",
+    "F43": "whole reply instead of a stream",
+    "F44": "web page, nothing or an error instead of a stream",
+    "F45": "stalled stream",
+    "F46": "slow consumer",
+    "F47": "stream that is always ready",
+    "F50": "cancelled anywhere",
+    "F51": "cancelled twice",
+    "F52": "left by break",
+    "F53": "exception in the consumer",
+    "F54": "stream used by two tasks, again, or after its end",
+    "F55": "stream handed to another task",
+    "F56": "client closed under its streams",
+    "F57": "client used after close, or from elsewhere",
+    "F58": "fork with a live client",
+    "F59": "event loop closed without closing the client",
+    "F60": "more calls than file descriptors",
+    "F61": "clock that jumps",
+    "F62": "one provider hangs",
+}
+"""Number → fault, as the design's matrix has them; numbers that are absent are not used."""
+
+COVERS = "fault"
+"""The marker that says which rows a test covers."""
+
+
+def covers(*rows: str) -> pytest.MarkDecorator:
+    """Marks a test, or a case of it, as one of the rows' tests: ``@covers("F01")``."""
+    for row in rows:
+        assert row in ROWS, f"{row} is no row of the matrix"
+    mark: pytest.MarkDecorator = getattr(pytest.mark, COVERS)(*rows)
+    return mark
+
+
+def rows_of(item: pytest.Item) -> set[str]:
+    """The rows that a test covers."""
+    return {str(row) for mark in item.iter_markers(COVERS) for row in mark.args}
+
+
+# --- both loops ----------------------------------------------------------------------------------------------------
+
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.SelectorEventLoop}
+"""Name → what makes an event loop; every fault test runs on each."""
+
+if sys.platform != "win32":
+    import uvloop
+
+    class WatchedUvloop(uvloop.Loop):
+        """Uvloop, with a list of its timers; it keeps none that can be seen from outside."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self._timers_made: WeakSet[asyncio.TimerHandle] = WeakSet()
+
+        def call_later(self, *args: Any, **options: Any) -> asyncio.TimerHandle:  # type: ignore[override]
+            """Uvloop's, remembered; `call_at` ends up here too."""
+            handle: asyncio.TimerHandle = super().call_later(*args, **options)
+            if hasattr(handle, "when"):  # a delay of nothing makes none
+                self._timers_made.add(handle)
+            return handle
+
+        @property
+        def _scheduled(self) -> list[asyncio.TimerHandle]:
+            """By asyncio's name for it, so that the guard asks both loops alike."""
+            now = self.time()
+            return [timer for timer in self._timers_made if not timer.cancelled() and timer.when() > now]
+
+    LOOPS["uvloop"] = WatchedUvloop
+
+
+def loop_of(item: pytest.Item) -> str | None:
+    """The name of the loop a test runs on; None for one that is no coroutine, which counts for all."""
+    called = getattr(item, "callspec", None)
+    factory = None if called is None else called.params.get("_asyncio_loop_factory")
+    return next((name for name, made in LOOPS.items() if made is factory), None)
+
+
+# --- the table -----------------------------------------------------------------------------------------------------
+
+
+class Matrix:
+    """Which row passed on which loop."""
+
+    def __init__(self) -> None:
+        self._passed: set[tuple[str, str]] = set()
+        self._failed: set[tuple[str, str]] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self._passed or self._failed)
+
+    def count(self, rows: Iterable[str], loop: str | None, *, passed: bool) -> None:
+        """One test of these rows has ended; None is a test that counts for all loops."""
+        loops = LOOPS if loop is None else (loop,)
+        (self._passed if passed else self._failed).update((row, each) for row in rows for each in loops)
+
+    def covered(self, row: str, loop: str) -> bool:
+        """A test of the row passed on that loop, and none failed."""
+        return (row, loop) in self._passed and (row, loop) not in self._failed
+
+    def lines(self) -> list[str]:
+        """The table: how many rows are covered, then those that are not."""
+        missing = {row: [loop for loop in LOOPS if not self.covered(row, loop)] for row in ROWS}
+        whole = sum(not loops for loops in missing.values())
+        head = f"fault matrix: {whole} of {len(ROWS)} rows × {{{', '.join(LOOPS)}}}"
+        return [head] + [
+            f"  missing: {row} {ROWS[row]}" + ("" if len(loops) == len(LOOPS) else f" (on {', '.join(loops)})")
+            for row, loops in missing.items()
+            if loops
+        ]
+
+
+# --- a stage -------------------------------------------------------------------------------------------------------
+
+KEY = "sk-a-key-that-nobody-may-see"
+PROMPT = "A question that nobody may read."
+
+
+def client_to(url: str, **options: Any) -> AsyncCompletion:
+    """A client that takes `url` for OpenAI's and tries once, unless `options` say otherwise."""
+    settings: dict[str, Any] = {"base_urls": {"openai": url}, "api_keys": {"openai": KEY}, "max_retries": 0}
+    return AsyncCompletion(**settings | options)
+
+
+class Stage:
+    """A raw server that plays `scripts`, a client that takes it for OpenAI's, and the guard: nothing is left behind.
+
+    Args:
+        scripts: one per connection, as `RawServer` takes them.
+        seconds: bound on the whole test.
+        tls: makes it an https server.
+        options: of the client.
+    """
+
+    def __init__(
+        self, *scripts: Sequence[Step], seconds: float = 10.0, tls: SSLContext | None = None, **options: Any
+    ) -> None:
+        self.server = RawServer(*scripts, tls=tls)
+        self.client: AsyncCompletion
+        self._seconds = seconds
+        self._options = options
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        enter = self._stack.enter_async_context
+        await enter(self.server)
+        self.client = await enter(client_to(self.server.url, **self._options))
+        await enter(nothing_left(self.client, seconds=self._seconds))
+        return self
+
+    async def __aexit__(self, *exc_info: Any) -> bool | None:
+        return await self._stack.__aexit__(*exc_info)
+
+    @property
+    def requests(self) -> int:
+        """Requests that the server has read."""
+        return len(self.server.requests)
+
+    @property
+    def kept(self) -> int:
+        """Connections the client keeps for the next request."""
+        return sum(map(kept, pools(self.client)))
+
+
+# --- asking, and failing -------------------------------------------------------------------------------------------
+
+Way: TypeAlias = Literal["reply", "stream"]
+WAYS: tuple[Way, ...] = ("reply", "stream")
+"""How a question is asked: for one reply, or for a stream."""
+
+BOTH_WAYS = pytest.mark.parametrize("way", WAYS)
+
+
+async def ask(client: AsyncCompletion, way: Way = "reply", **params: Any) -> str:
+    """The text of the answer."""
+    if way == "reply":
+        return cast("ChatCompletion", await client.create("openai/m", PROMPT, **params)).text
+    async with client.stream("openai/m", PROMPT, **params) as stream:
+        return "".join([text async for text in stream.text])
+
+
+async def fails(asked: Awaitable[object], cls: type[CompletionError], **attributes: Any) -> CompletionError:
+    """The error that `asked` ends with: of exactly that class, with these attributes, and fit to be shown."""
+    with pytest.raises(CompletionError) as caught:
+        await asked
+    error = caught.value
+    expected = {"provider": "openai", "model": "m", "attempts": 1, **attributes}
+    assert (type(error), {name: getattr(error, name) for name in expected}) == (cls, expected), repr(error)
+    assert error.elapsed is not None
+    assert error.elapsed >= 0
+    assert error.__cause__ is None, "the library below shows through"
+    assert error.__context__ is None, "the library below shows through"
+    for shown in (str(error), repr(error), repr(error.__dict__)):
+        assert KEY not in shown
+        assert PROMPT not in shown
+    assert vars(pickle.loads(pickle.dumps(error))) == vars(copy.deepcopy(error)) == vars(error)  # noqa: S301 (our own)
+    return error
+
+
+async def fails_both_ways(
+    stage: Stage, cls: type[CompletionError], *, requests: int = 1, kept: int = 0, **attributes: Any
+) -> list[CompletionError]:
+    """The errors of a reply and of a stream, each after so many requests, with so many connections kept."""
+    errors: list[CompletionError] = []
+    for way in WAYS:
+        before = stage.requests
+        errors.append(await fails(ask(stage.client, way), cls, **attributes))
+        assert (way, stage.requests - before, stage.kept) == (way, requests, kept)
+    return errors
+
+
+def fault(
+    row: str, name: str, script: Sequence[Step], cls: type[CompletionError], *, requests: int = 1, **attributes: Any
+) -> Any:
+    """One case of a table of faults: what the server does, and what the caller gets for it."""
+    return pytest.param(script, cls, attributes, requests, marks=covers(row), id=name)
+
+
+FAULT = ("script", "cls", "attributes", "requests")
+"""The parameters that `fault` fills."""

@@ -1,0 +1,115 @@
+"""What is tried again, and how often; all at once, because each waits half a second before it is."""
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pytest
+
+from anycompletion import APIConnectionError, APITimeoutError, Timeout
+from anycompletion.testing import Fault, SimulatorServer
+from faults.harness import WAYS, Stage, Way, ask, client_to, covers, fails
+from faults.losses import CUTS, LOSSES
+from leaks import nothing_left
+from rawserver import FIN, REQUEST, RESET, STALL, WHOLE, ClosedPort, DeafServer, RawServer, Step, answer
+
+HEALTHY: tuple[Step, ...] = (REQUEST, answer()) * 3
+
+
+class Stumble(NamedTuple):
+    """What the first attempt of a call meets, what the second, and the options of its client."""
+
+    first: Sequence[Step]
+    second: Sequence[Step] = HEALTHY
+    way: Way = "reply"
+    timeout: Timeout | None = None
+
+
+BUSY = answer({"error": {"message": "Busy.", "code": "overloaded"}}, headers={"Connection": "close"})
+STUMBLES = (
+    *(Stumble(case.values[0]) for case in (*LOSSES, *CUTS)),
+    Stumble((REQUEST, BUSY)),
+    Stumble((REQUEST, STALL), (REQUEST, *WHOLE), "stream", Timeout(first_chunk=0.15)),
+)
+
+
+@covers("F06", "F09", "F10", "F16", "F18", "F25")
+async def test_what_may_succeed_a_moment_later_is_asked_for_again() -> None:
+    """One dropped connection, or one slow server behind a balancer, would fail a call that need not fail."""
+    async with Stage(HEALTHY):
+        await asyncio.gather(*map(_recovers, STUMBLES), _recovers_by_a_script())
+
+
+async def _recovers(stumble: Stumble) -> None:
+    options = {} if stumble.timeout is None else {"timeout": stumble.timeout}
+    async with (
+        RawServer(stumble.first, stumble.second) as server,
+        client_to(server.url, max_retries=1, **options) as client,
+    ):
+        assert await ask(client, stumble.way) == "Hello."
+        assert server.connections == 2
+
+
+async def _recovers_by_a_script() -> None:
+    """The same with a script of one's own for the public simulator."""
+    async with SimulatorServer(fault=Fault.raw(b"HTTP/1.1 2", 0.01, "reset", times=1)) as sim:
+        key = {"openai": sim.api_keys["openai"]}
+        async with client_to(sim.base_urls["openai"], max_retries=1, api_keys=key) as client:
+            reply = await client.create("openai/m", "Hi.")
+            assert reply.info.attempts == 2
+        assert [request.finished for request in sim.requests] == [False, True]
+        assert not any(request.closed_by_client for request in sim.requests)
+
+
+@covers("F01", "F03", "F08")
+async def test_what_goes_on_failing_is_given_up() -> None:
+    """A server that is gone, or drops every connection, would be asked without end."""
+    async with Stage(HEALTHY):
+        dying = [_dies_for_ever(death, way) for death in (FIN, RESET) for way in WAYS]
+        await asyncio.gather(*dying, _is_not_there(), _is_deaf())
+
+
+async def _dies_for_ever(death: Step, way: Way) -> None:
+    scripts = ((REQUEST, answer(), REQUEST, death), (REQUEST, death))
+    async with RawServer(*scripts) as server, client_to(server.url, max_retries=1) as client:
+        assert await ask(client, way) == "Hello."
+        attributes = {"attempts": 2, "phase": "headers", "maybe_billed": True}
+        await fails(ask(client, way), APIConnectionError, **attributes)
+        # The first attempt on the kept connection and on its replacement, then the retry.
+        assert (len(server.requests), server.connections) == (4, 3)
+
+
+async def _is_not_there() -> None:
+    with ClosedPort() as url:
+        async with client_to(url, max_retries=1) as client:
+            await fails(ask(client), APIConnectionError, phase="connect", attempts=2, maybe_billed=False)
+
+
+async def _is_deaf() -> None:
+    async with DeafServer() as server:
+        url = f"http://127.0.0.1:{server.port}"
+        async with client_to(url, max_retries=1, timeout=Timeout(connect=0.1)) as client:
+            await fails(ask(client), APITimeoutError, phase="connect", attempts=2, maybe_billed=False)
+
+
+@covers("F02")
+async def test_a_host_that_is_found_at_the_second_look_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name server that stumbles would fail every call of that moment."""
+    loop = asyncio.get_running_loop()
+    resolve = loop.getaddrinfo
+    asked: list[str] = []
+
+    async def stumbles(host: str, *args: Any, **options: Any) -> Any:
+        asked.append(host)
+        if len(asked) == 1:
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return await resolve("127.0.0.1", *args, **options)
+
+    async with RawServer(HEALTHY) as server:
+        monkeypatch.setattr(loop, "getaddrinfo", stumbles)
+        client = client_to(f"http://localhost:{server.port}", max_retries=1)
+        async with client, nothing_left(client):
+            assert await ask(client) == "Hello."
+            assert asked[:2] == ["localhost"] * 2
+            assert len(server.requests) == 1

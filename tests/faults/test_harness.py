@@ -1,0 +1,85 @@
+"""The harness itself: both loops, a guard that sees what is left on either, and an honest table."""
+
+import asyncio
+import os
+import socket
+
+import pytest
+
+from faults.harness import LOOPS, ROWS, Matrix, client_to, covers, loop_of
+from leaks import nothing_left
+
+
+class _Noisy:
+    def __del__(self) -> None:
+        raise ValueError("said while it is collected")
+
+
+async def test_the_guard_sees_what_is_left_on_this_loop() -> None:
+    """A leak would pass on the loop whose inside the guard cannot read."""
+    client = client_to("http://127.0.0.1:9")
+    loop = asyncio.get_running_loop()
+    guard = nothing_left(client, patience=0.05)
+    await guard.__aenter__()
+    task = asyncio.create_task(asyncio.sleep(50))
+    timer = loop.call_at(loop.time() + 40, print)
+    loop.call_later(30, print).cancel()
+    left = socket.socket()
+    _Noisy()
+    await asyncio.wait([asyncio.create_task(_fail())])
+    with pytest.raises(AssertionError) as caught:
+        await guard.__aexit__(None, None, None)
+    said = str(caught.value)
+    assert "sleep" in said
+    assert said.count("timer ") == 2  # the sleeping task's, and the one above
+    assert "1 file descriptors" in said
+    assert "said while it is collected" in said
+    assert "never retrieved" in said
+    timer.cancel()
+    task.cancel()
+    left.close()
+
+
+async def _fail() -> None:
+    raise ValueError("nobody asks")
+
+
+async def test_the_guard_is_content_when_all_is_gone() -> None:
+    """Every test would fail for what the loop itself needs."""
+    async with nothing_left(client_to("http://127.0.0.1:9"), patience=0.05):
+        await asyncio.sleep(0.001)
+        read, write = os.pipe()
+        os.close(read)
+        os.close(write)
+        asyncio.get_running_loop().call_later(0.002, int)
+
+
+async def test_every_test_runs_on_each_loop(request: pytest.FixtureRequest) -> None:
+    """Uvloop would be covered in name only."""
+    name = loop_of(request.node)
+    assert name is not None
+    assert type(asyncio.get_running_loop()) is LOOPS[name]
+
+
+def test_only_rows_of_the_matrix_can_be_covered() -> None:
+    """A slip in a number would leave a row uncovered and nobody would know."""
+    assert covers("F01", "F02").args == ("F01", "F02")
+    with pytest.raises(AssertionError, match="F99"):
+        covers("F99")
+
+
+def test_a_row_is_missing_until_it_passed_on_every_loop_and_while_one_test_fails() -> None:
+    """The table would call the house survived while a row of it burns."""
+    matrix = Matrix()
+    assert not matrix
+    matrix.count(["F01", "F02"], "asyncio", passed=True)
+    matrix.count(["F01"], "uvloop", passed=True)
+    matrix.count(["F03"], None, passed=True)
+    matrix.count(["F04"], None, passed=True)
+    matrix.count(["F04"], "uvloop", passed=False)
+    head, *missing = matrix.lines()
+    assert head == f"fault matrix: 2 of {len(ROWS)} rows × {{asyncio, uvloop}}"
+    assert missing[0] == "  missing: F02 host not found, or the resolver hangs (on uvloop)"
+    assert not [line for line in missing if "F01" in line or "F03" in line]
+    assert [line for line in missing if "F04" in line and line.endswith("(on uvloop)")]
+    assert f"  missing: F10 {ROWS['F10']}" in missing

@@ -1,0 +1,121 @@
+"""The public faults of the simulator, by name, for every provider: what this client makes of each."""
+
+import asyncio
+from typing import Any, NamedTuple, cast
+
+import pytest
+
+from anycompletion import (
+    APIConnectionError,
+    APIResponseError,
+    APITimeoutError,
+    AsyncCompletion,
+    ChatCompletion,
+    CompletionError,
+    InternalServerError,
+    StreamInterruptedError,
+)
+from anycompletion.testing import FAULTS, SimulatorServer
+from faults.harness import WAYS, Way, covers
+from leaks import nothing_left
+
+MODELS = {
+    "openai": "openai/m",
+    "anthropic": "anthropic/m",
+    "azure": "azure/m",
+    "cohere": "cohere/m",
+    "openrouter": "openrouter/a/m",
+    "replicate": "replicate/meta/meta-llama-3-8b-instruct",
+}
+
+
+class Outcome(NamedTuple):
+    """How a reply and a stream end; None is an answer."""
+
+    reply: type[CompletionError] | None
+    stream: type[CompletionError] | None
+
+
+def _same(cls: type[CompletionError] | None) -> Outcome:
+    return Outcome(cls, cls)
+
+
+OUTCOMES = {
+    "html-error": _same(InternalServerError),
+    "redirect": _same(APIResponseError),
+    "gzip-bomb": _same(APIResponseError),
+    "false-gzip": _same(APIResponseError),
+    "unknown-encoding": _same(APIResponseError),
+    "long-header": _same(APIResponseError),
+    "many-headers": _same(APIResponseError),
+    "close-before-answer": _same(APIConnectionError),
+    "reset-before-answer": _same(APIConnectionError),
+    "half-status-line": _same(APIConnectionError),
+    "half-headers": _same(APIConnectionError),
+    "garbage": _same(APIResponseError),
+    "early-hints": _same(None),
+    "two-lengths": _same(APIResponseError),
+    "huge-length": _same(APIResponseError),
+    "short-body": Outcome(APIConnectionError, StreamInterruptedError),
+    "reset-in-body": Outcome(APIConnectionError, StreamInterruptedError),
+    "bad-chunk-size": _same(APIResponseError),
+    "endless-body": _same(APIResponseError),
+    "second-answer": _same(None),
+    "close-after-2-events": Outcome(APIConnectionError, StreamInterruptedError),
+    "slow-headers": _same(APITimeoutError),
+}
+"""Faults below HTTP and what comes of them; those of a prediction are not its stream's, which is another request."""
+
+SLOW = {"gzip-bomb", "huge-length", "endless-body", "slow-headers"}
+"""Tried with one provider: they take their time, and no format has a say in them."""
+
+
+async def _ask(client: AsyncCompletion, model: str, way: Way, name: str) -> str:
+    clock: dict[str, Any] = {"timeout": 0.15} if name == "slow-headers" else {}
+    headers = {"x-simulate": name}
+    if way == "reply":
+        return cast("ChatCompletion", await client.create(model, "Hi.", extra_headers=headers, **clock)).text
+    async with client.stream(model, "Hi.", extra_headers=headers, **clock) as stream:
+        return "".join([text async for text in stream.text])
+
+
+@covers("F06", "F09", "F10", "F11", "F12", "F13", "F14", "F15", "F17", "F18", "F21", "F22", "F26", "F27")
+@pytest.mark.parametrize("provider", MODELS)
+async def test_a_fault_by_name_is_one_of_our_errors_with_every_provider(provider: str) -> None:
+    """Apps that are tested against these faults would learn what happens with one provider only."""
+    async with SimulatorServer() as sim:
+        urls, keys = sim.base_urls, sim.api_keys
+        client = AsyncCompletion(
+            base_urls={provider: urls[provider]}, api_keys={provider: keys[provider]}, max_retries=0
+        )
+        async with client, nothing_left(client, seconds=20):
+            names = [name for name in OUTCOMES if name not in SLOW or provider == "openai"]
+            ends = await asyncio.gather(*(_ends(client, provider, name) for name in names))
+            assert dict(zip(names, ends, strict=True)) == {name: _expected(provider, name) for name in names}
+        assert {request.provider for request in sim.requests} == {provider}
+
+
+def _expected(provider: str, name: str) -> Outcome:
+    """The same for all, except that the stream of a prediction is another request than the one for it."""
+    outcome = OUTCOMES[name]
+    if provider == "replicate" and outcome.stream is StreamInterruptedError and "events" not in name:
+        return _same(outcome.reply)
+    return outcome
+
+
+async def _ends(client: AsyncCompletion, provider: str, name: str) -> Outcome:
+    return Outcome(*[await _end(client, provider, way, name) for way in WAYS])
+
+
+async def _end(client: AsyncCompletion, provider: str, way: Way, name: str) -> type[CompletionError] | None:
+    try:
+        assert "You said: Hi." in await _ask(client, MODELS[provider], way, name)
+    except CompletionError as fault:
+        return type(fault)
+    return None
+
+
+def test_every_fault_below_http_has_its_outcome() -> None:
+    """A new name would be tried with nobody."""
+    new = {name for name, fault in FAULTS.items() if fault.kind in ("raw", "headers") or fault.headers}
+    assert new <= set(OUTCOMES)

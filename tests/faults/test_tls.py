@@ -1,0 +1,89 @@
+"""TLS that fails: nothing of the request is sent, and the error names the cause."""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from anycompletion import APIConnectionError, APITimeoutError, Timeout
+from faults import certificates
+from faults.harness import BOTH_WAYS, WAYS, Stage, Way, ask, client_to, covers, fails, fails_both_ways
+from leaks import nothing_left
+from rawserver import FIN, REQUEST, RESET, STALL, RawServer, Step, answer
+
+CERTIFICATES = {
+    "unknown authority": (certificates.of_an_unknown_authority, "unable to get local issuer certificate"),
+    "another host": (certificates.for_another_host, "IP address mismatch"),
+    "expired": (certificates.expired, "certificate has expired"),
+    "not yet valid": (certificates.not_yet_valid, "certificate is not yet valid"),
+}
+
+
+@covers("F04")
+@pytest.mark.parametrize(("context", "cause"), CERTIFICATES.values(), ids=CERTIFICATES)
+async def test_a_certificate_that_cannot_be_trusted_is_refused_once_and_named(
+    context: Callable[[], ssl.SSLContext], cause: str
+) -> None:
+    """A key would go to whoever sits in between, or a wrong clock would take hours to find."""
+    async with Stage((REQUEST, answer()), tls=context(), ssl_context=certificates.trusting(), max_retries=2) as stage:
+        attributes: dict[str, Any] = {"phase": "connect", "retryable": False, "maybe_billed": False}
+        for error in await fails_both_ways(stage, APIConnectionError, requests=0, **attributes):
+            assert cause in str(error)
+
+
+@covers("F04")
+@BOTH_WAYS
+async def test_a_certificate_that_can_be_trusted_is_trusted(way: Way) -> None:
+    """The tests above would pass with a client that trusts nobody."""
+    async with Stage((REQUEST, answer()), tls=certificates.valid(), ssl_context=certificates.trusting()) as stage:
+        assert await ask(stage.client, way) == "Hello."
+        assert (stage.requests, stage.kept) == (1, 1)
+
+
+@covers("F04")
+async def test_the_systems_authorities_are_asked_where_nothing_else_was_said() -> None:
+    """Certificates would not be looked at by default."""
+    async with Stage((REQUEST, answer()), tls=certificates.valid()) as stage:
+        await fails(ask(stage.client), APIConnectionError, phase="connect", retryable=False)
+        assert stage.requests == 0
+
+
+NO_TLS: dict[str, tuple[Step, ...]] = {
+    "closed": (FIN,),
+    "reset": (RESET,),
+    "plain HTTP": (0.01, b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", FIN),
+    "a banner": (b"SSH-2.0-OpenSSH_9.9\r\n", STALL),
+}
+
+
+@covers("F05")
+@pytest.mark.parametrize("script", NO_TLS.values(), ids=NO_TLS)
+async def test_a_port_without_tls_is_an_error_of_the_road(script: tuple[Step, ...]) -> None:
+    """A wrong port would hang, or end in an exception of the library below."""
+    async with RawServer(script) as server:
+        client = client_to(f"https://127.0.0.1:{server.port}")
+        async with client, nothing_left(client):
+            for way in WAYS:
+                await fails(ask(client, way), APIConnectionError, phase="connect", retryable=True, maybe_billed=False)
+            assert server.requests == []
+
+
+@covers("F05")
+async def test_a_handshake_without_an_answer_meets_the_connect_clock() -> None:
+    """A server that takes the connection and says nothing would hold the caller for ever."""
+    async with RawServer((STALL,)) as server:
+        client = client_to(f"https://127.0.0.1:{server.port}", timeout=Timeout(connect=0.1))
+        async with client, nothing_left(client):
+            attributes = {"phase": "connect", "retryable": True, "maybe_billed": False}
+            await asyncio.gather(*(fails(ask(client, way), APITimeoutError, **attributes) for way in WAYS))
+
+
+@covers("F05")
+@BOTH_WAYS
+async def test_a_version_of_tls_that_is_no_longer_safe_is_not_spoken(way: Way) -> None:
+    """Somebody in between could talk both sides down to what can be read."""
+    async with Stage((REQUEST, answer()), tls=certificates.outdated(), ssl_context=certificates.trusting()) as stage:
+        await fails(ask(stage.client, way), APIConnectionError, phase="connect", retryable=True, maybe_billed=False)
+        assert stage.requests == 0
