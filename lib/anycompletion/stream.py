@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Protocol, Self
+from typing import NoReturn, Protocol, Self
 
 from .accumulate import Accumulator
 from .chunks import ChatCompletionChunk
@@ -133,12 +133,31 @@ class CompletionStream:
     async def __anext__(self) -> ChatCompletionChunk:
         while True:
             chunk = next(self._ready, None)
-            if chunk is None:
-                await self._fill()
+            if chunk is not None:
+                self._accumulator.add(chunk)
+                if chunk.choices or chunk.usage is None or self._usage_asked:
+                    return chunk
                 continue
-            self._accumulator.add(chunk)
-            if chunk.choices or chunk.usage is None or self._usage_asked:
-                return chunk
+            # Here and not in a function of its own: each one that waits costs an open stream a quarter of a kilobyte.
+            self._check_readable()
+            self._take()
+            self._ready = _NOTHING
+            try:
+                await self._open()
+                chunks = await self._source.next()
+            except CompletionError as error:
+                if self._error is None:
+                    self._fail(error)
+                raise
+            except BaseException:  # a cancelled read leaves an answer that belongs to nobody
+                self.close()
+                raise
+            finally:
+                self._reading = False
+            if chunks is None:
+                self._finish()
+            else:
+                self._ready = iter(chunks)
 
     async def open(self) -> None:
         """Sends the request if it was not sent; returns after a good status. Called for you by all other methods.
@@ -184,32 +203,18 @@ class CompletionStream:
         if self._closed:
             raise self._interrupted("the stream was closed before its end")
 
-    async def _fill(self) -> None:
+    def _check_readable(self) -> None:
         if self._finished:
             raise StopAsyncIteration
         if self._error is not None:
             raise self._error
         self._check_not_closed()
-        self._take()
-        try:
-            await self._open()
-            self._ready = _NOTHING
-            chunks = await self._source.next()
-        except CompletionError as error:
-            if self._error is None:
-                self._fail(error)
-            raise
-        except BaseException:  # a cancelled read leaves an answer that belongs to nobody
-            self.close()
-            raise
-        finally:
-            self._reading = False
-        if chunks is None:
-            self._finished = True
-            if self._observer is not None:
-                self._observer.after(self.snapshot)
-            raise StopAsyncIteration
-        self._ready = iter(chunks)
+
+    def _finish(self) -> NoReturn:
+        self._finished = True
+        if self._observer is not None:
+            self._observer.after(self.snapshot)
+        raise StopAsyncIteration
 
     def _fail(self, error: CompletionError) -> None:
         if error.partial is None and (self._accumulator.started or isinstance(error, StreamInterruptedError)):

@@ -205,3 +205,12 @@ def test_tools_are_answered_as_tools():
         assert message.function_call is None
         assert message.tool_calls == [ToolCall("1", FunctionCall("f", "{}"))]
     assert decode(REPLY, LEGACY, TOOLS).choices[0].message.function_call is None
+
+
+def test_an_answer_of_the_older_completions_api_is_refused() -> None:
+    """A base URL that leads to the wrong path would give replies without a text, and nobody would know why."""
+    body = (
+        b'{"id": "cmpl-1", "object": "text_completion", "choices": [{"index": 0, "text": "Hello", "logprobs": null}]}'
+    )
+    with pytest.raises(APIResponseError, match=r"choices\[0\]\.message"):
+        decode(body)

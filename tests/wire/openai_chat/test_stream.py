@@ -482,7 +482,7 @@ def test_a_stream_says_what_the_whole_reply_says():
 
 
 def test_a_number_given_to_one_call_is_not_given_to_another():
-    """A server that begins calls anew under an old index would have a later call's arguments put into an earlier one."""
+    """Where a server uses an index twice, a later call's arguments would be put into an earlier one."""
     calls = [(0, "a"), (0, "b"), (0, "c"), (1, "d")]
     events = [
         chunk(piece(tool_calls=[{"index": i, "id": name, "function": {"name": name, "arguments": f'"{name}"'}}]))

@@ -58,9 +58,9 @@ def _completion(data: Any, body: bytes) -> ChatCompletion:
 
 
 def _require_messages(data: dict[str, Any]) -> None:
-    """A choice without a message is an answer of another API, and not one without a text."""
-    for i, choice in enumerate(data["choices"]):
-        if not isinstance(choice.get("message"), dict):
+    """A text instead of a message is the answer of another API; Azure's filter leaves a choice with neither."""
+    for i, choice in enumerate(data.get("choices") or ()):
+        if "text" in choice and not choice.get("message"):
             raise ShapeError(f"choices[{i}].message", "an object", choice.get("message"))
 
 
