@@ -1,13 +1,23 @@
-"""Scores: tests that share a marker ``score("name")`` are counted at the end of a run, "name: 90 of 90"."""
+"""Scores, told at the end of a run.
+
+Tests that share a marker ``score("name")`` are counted, "name: 90 of 90"; of those that cover rows of the fault matrix
+it is told which rows have passed on which event loop.
+"""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 
 import pytest
+
+from faults.harness import COVERS, Matrix, loop_of, rows_of
+
+_MATRIX = pytest.StashKey[Matrix]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "score(name): counted at the end of the run, together with all of this name")
+    config.addinivalue_line("markers", f"{COVERS}(*rows): the rows of the fault matrix that a test covers")
+    config.stash[_MATRIX] = Matrix()
 
 
 def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
@@ -16,7 +26,18 @@ def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
             item.user_properties.append(("score", marker.args[0]))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    rows = rows_of(item)
+    if rows and (report.failed or (report.passed and report.when == "call")):
+        item.config.stash[_MATRIX].count(rows, loop_of(item), passed=report.passed)
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     passed, counted = Counter[object](), Counter[object]()
     for outcome in ("passed", "failed", "error"):
         for report in terminalreporter.getreports(outcome):
@@ -26,3 +47,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 passed.update(names)
     for name, count in counted.items():
         terminalreporter.write_line(f"{name}: {passed[name]} of {count}")
+    matrix = config.stash[_MATRIX]
+    if matrix:
+        for line in matrix.lines():
+            terminalreporter.write_line(line)

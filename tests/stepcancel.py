@@ -15,8 +15,8 @@ from contextlib import asynccontextmanager
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, NamedTuple
 
-FEW_TURNS = 24
-"""Turns of the loop within which a run ends that was cancelled; the most that was seen is a third of it."""
+FEW_TURNS = 30
+"""Turns of the loop within which a run ends that was cancelled; the most that was seen is half of it."""
 
 _HANG = 10.0
 """Seconds after which a run that goes on is called hanging."""

@@ -38,7 +38,7 @@ from anycompletion.testing import SimulatorServer
 from anycompletion.testing.sim_replicate import ROOT, step
 from anycompletion.transport import Pool
 from faults import certificates
-from faults.harness import LOOPS, Stage, client_to
+from faults.harness import LOOPS, Stage, client_to, covers
 from leaks import acquired, kept, nothing_left, pools
 from rawserver import (
     DONE,
@@ -47,6 +47,7 @@ from rawserver import (
     REQUEST,
     STALL,
     STREAM,
+    DeafServer,
     RawServer,
     Step,
     answer,
@@ -62,6 +63,8 @@ SCALE = int(os.environ.get("ANYCOMPLETION_TEST_SCALE", "1"))
 
 TURNS = (0.0,) * 3
 """Waits between the parts of an answer: so many turns of the loop that each part is waited for, and no time."""
+
+pytestmark = covers("F50", "F51")
 
 Runs = Callable[[Coroutine[Any, Any, None]], None]
 Use = Callable[[AsyncCompletion, str], Coroutine[Any, Any, str]]
@@ -266,6 +269,29 @@ def test_a_call_over_tls_can_be_cancelled_anywhere(runs: Runs, use: Use) -> None
             but_for_handshakes(client, seconds=60),
         ):
             await cancels(client, use, "openai/m", places=4)
+
+    runs(play())
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_connection_that_is_never_made_can_be_given_up_at_any_time(runs: Runs, scheme: str) -> None:
+    """A host behind a firewall, or a handshake that nobody answers, would hold whoever has long left."""
+
+    async def play() -> None:
+        async with (
+            DeafServer() as deaf,
+            RawServer((STALL,)) as mute,
+            client_to(f"{scheme}://127.0.0.1:{deaf.port if scheme == 'http' else mute.port}") as client,
+            but_for_handshakes(client),
+        ):
+            for turns in range(12):
+                call = asyncio.create_task(create(client, "openai/m"))
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                call.cancel()
+                await asyncio.wait([call], timeout=5)
+                assert call.cancelled()
+                await idle(client)
 
     runs(play())
 

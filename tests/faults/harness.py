@@ -130,8 +130,8 @@ if sys.platform != "win32":
 def loop_of(item: pytest.Item) -> str | None:
     """The name of the loop a test runs on; None for one that is no coroutine, which counts for all."""
     called = getattr(item, "callspec", None)
-    factory = None if called is None else called.params.get("_asyncio_loop_factory")
-    return next((name for name, made in LOOPS.items() if made is factory), None)
+    params = [] if called is None else [*called.params.values()]
+    return next((name for name, made in LOOPS.items() if made in params or name in params), None)
 
 
 # --- the table -----------------------------------------------------------------------------------------------------

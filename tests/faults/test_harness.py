@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import re
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -83,3 +85,11 @@ def test_a_row_is_missing_until_it_passed_on_every_loop_and_while_one_test_fails
     assert not [line for line in missing if "F01" in line or "F03" in line]
     assert [line for line in missing if "F04" in line and line.endswith("(on uvloop)")]
     assert f"  missing: F10 {ROWS['F10']}" in missing
+
+
+def test_every_row_of_the_matrix_has_a_test() -> None:
+    """The last test of a row could go, and only the table at the end of a run would say so."""
+    here = Path(__file__)
+    files = {*here.parent.glob("test_*.py"), here.parents[1] / "test_cancellation.py"} - {here}
+    named = {row for file in files for row in re.findall(r'"(F\d\d)"', file.read_text())}
+    assert named == set(ROWS)

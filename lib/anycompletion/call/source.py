@@ -79,6 +79,8 @@ class Source:
     async def open(self) -> None:
         """Sends the request; returns after a good status."""
         self._loop = asyncio.get_running_loop()
+        if self._told is not None:
+            raise self._told
         self._call.start()
         await self._unless_closed(self._open())
 
@@ -272,7 +274,10 @@ class Source:
 
     def close(self, end: CompletionError | None = None) -> None:
         """Closes the connection at once; may be called from any thread, as destructors are."""
-        if self._loop is None or (self._ended and end is None):
+        if self._loop is None:
+            self._told = end  # one that was not opened yet never is
+            return
+        if self._ended and end is None:
             return
         try:
             here = asyncio.get_running_loop()
