@@ -3,8 +3,8 @@
 A place is one suspension: of the coroutine's own task, or of any task that it starts. `at_every_place` runs the
 coroutine again and again, and lets an `Act` happen one place later each time, until a run ends before its place comes.
 An act happens either as the wait begins, or as late as can be: when what was waited for is there, and the waiter is
-about to be told. A run tells how
-many turns of the event loop it went on for after that: those are few or many whatever the clock says.
+about to be told. A run tells how many turns of the event loop it went on for after that: those are few or many
+whatever the clock says.
 """
 
 from __future__ import annotations

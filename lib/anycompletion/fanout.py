@@ -64,8 +64,8 @@ def merged(completions: Sequence[ChatCompletion]) -> ChatCompletion:
         usage=total_usage([completion.usage for completion in completions]),
         service_tier=first.service_tier,
         system_fingerprint=first.system_fingerprint,
-        raw=[completion.raw for completion in completions],
     )
+    whole.raw = [completion.raw for completion in completions]
     whole.info = merged_info([completion.info for completion in completions])
     return whole
 

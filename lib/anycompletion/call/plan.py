@@ -68,13 +68,14 @@ class Plan:
     _secrets: tuple[Secret, ...] = attrs.field(init=False, repr=False)
     _needles: Callable[[], list[bytes]] = attrs.field(init=False, repr=False)
     """The secrets as they would stand in the headers of an answer."""
-    _ready: dict[tuple[Any, ...], dict[str, str]] = attrs.field(init=False, factory=dict, repr=False)
+    _ready: dict[tuple[Any, ...], dict[str, str]] = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         given = [*credentials(self.headers), *credentials(self.extra_headers)]
         self._secrets = tuple(Secret(text) for text in given)
         needles = [secret.encode("utf-8", "replace") for secret in self.secrets(None) if len(secret) >= SHORTEST]
         self._needles = lambda: needles
+        self._ready = {}
 
     def secrets(self, revealed: Secret | None) -> list[str]:
         """What requests are signed with."""

@@ -11,8 +11,12 @@ JsonObject: TypeAlias = dict[str, Any]
 
 def extra_field() -> Any:
     """The field that keeps what no other field takes."""
-    # A bare dict, because dict[str, Any] is four times as slow to call, and every record has one.
-    return field(factory=dict, kw_only=True)
+    return field(factory=nothing, kw_only=True)
+
+
+def nothing() -> JsonObject:
+    """An empty object: dict[str, Any] is three times as slow to call, and every record has one."""
+    return {}
 
 
 def plain(value: Any) -> Any:

@@ -212,6 +212,14 @@ class RateLimitState(Record):
     reset_tokens: float | None = None
 
 
+def _texts() -> list[str]:
+    return []
+
+
+def _infos() -> list["ReplyInfo"]:
+    return []
+
+
 @define
 class ReplyInfo:
     """How a reply came about. Shared by streams, where it fills as things become known."""
@@ -227,9 +235,9 @@ class ReplyInfo:
     """Requests made, retries included; summed over branches."""
     elapsed: float = 0.0
     """Seconds from the call to the end of the reply."""
-    warnings: list[str] = field(factory=list)
+    warnings: list[str] = field(factory=_texts)
     """Everything that was dropped, changed or defaulted on the way."""
-    branches: list["ReplyInfo"] = field(factory=list)
+    branches: list["ReplyInfo"] = field(factory=_infos)
     """For `n` choices made of concurrent requests, the info of each, in choice order."""
 
     @property

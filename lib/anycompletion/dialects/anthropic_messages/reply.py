@@ -94,15 +94,16 @@ def _completion(data: JsonObject, legacy: bool, model: str) -> ChatCompletion:
         native_finish_reason=reason,
         extra=stop_extras(opt_text(data.get("stop_sequence"), "stop_sequence"), details),
     )
-    return ChatCompletion(
+    completion = ChatCompletion(
         text(data.get("id"), "id"),
         [choice],
         opt_text(data.get("model"), "model") or model,
         usage=None if usage is None else read_usage(usage),
         service_tier=None if usage is None else opt_text(usage.get("service_tier"), "usage.service_tier"),
         extra={name: value for name, value in rest(data, _MESSAGE).items() if value is not None},
-        raw=data,
     )
+    completion.raw = data
+    return completion
 
 
 def stop_extras(sequence: str | None, details: JsonObject | None) -> JsonObject:

@@ -72,14 +72,15 @@ def _completion(data: JsonObject, reason: str | None, legacy: bool, model: str) 
     message = read_message(obj(data.get("message"), "message"), legacy)
     logprobs = [obj(item, f"logprobs[{i}]") for i, item in enumerate(array(data.get("logprobs"), "logprobs"))]
     choice = Choice(0, message, finish_reason(reason, legacy), read_logprobs(logprobs), reason)
-    return ChatCompletion(
+    completion = ChatCompletion(
         text(data.get("id"), "id"),
         [choice],
         model,
         usage=read_usage(opt_obj(data.get("usage"), "usage")),
         extra={name: value for name, value in rest(data, _REPLY).items() if value is not None},
-        raw=data,
     )
+    completion.raw = data
+    return completion
 
 
 def finish_reason(reason: str | None, legacy: bool) -> str | None:

@@ -150,14 +150,15 @@ def _delay(prediction: Prediction, headers: Headers) -> float:
 def _completion(prediction: Prediction, model: str) -> ChatCompletion:
     data = prediction.data
     message = AssistantMessage(_text(data.get("output")))
-    return ChatCompletion(
+    completion = ChatCompletion(
         prediction.id,
         [Choice(0, message, "stop", native_finish_reason=prediction.status)],
         prediction.model or model,
         int(prediction.created or 0),
         usage=_usage(opt_obj(data.get("metrics"), "metrics") or {}),
-        raw=data,
     )
+    completion.raw = data
+    return completion
 
 
 def _text(output: Any) -> str | None:

@@ -1,0 +1,27 @@
+"""All questions, one after the other, then the summary: ``python -m benchmarks``; takes what each of them takes."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks import cold_start, fanout, first_chunk, growth, leaks, open_streams, single, streams, summary
+from benchmarks.driver import ask, options_of
+
+QUESTIONS = tuple(
+    module.QUESTION for module in (cold_start, single, streams, first_chunk, fanout, open_streams, leaks, growth)
+)
+
+
+def main() -> int:
+    """The worst exit code of all."""
+    worst = 0
+    for question in QUESTIONS:
+        options = options_of(None, question)
+        print(f"\n== {question.title}", file=sys.stderr, flush=True)
+        worst = max(worst, ask(question, options))
+    summary.main(["--out", str(options_of(None, None).out)])
+    return worst
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""This package with all its defaults: typed records, validation, retries, deadlines."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+from anycompletion import AsyncCompletion
+from benchmarks.clients import KEY, MODEL, Json, Streamed, first_call
+
+
+class Client:
+    """One client for all calls."""
+
+    def __init__(self, root: str, model: str = f"openai/{MODEL}") -> None:
+        self._model = model
+        provider = model.partition("/")[0]
+        base_url = root if provider == "anthropic" else f"{root}/v1"
+        self._client = AsyncCompletion(base_urls={provider: base_url}, api_keys={provider: KEY})
+
+    async def call(self, messages: list[Json], params: Json) -> int:
+        reply = await self._client.create(self._model, messages, stream=False, **params)
+        return len(reply.choices[0].message.content or "")
+
+    async def stream(self, messages: list[Json], params: Json) -> Streamed:
+        characters, first = 0, 0.0
+        async with self._client.stream(self._model, messages, **params) as stream:
+            async for chunk in stream:
+                for choice in chunk.choices:
+                    text = choice.delta.content
+                    if text:
+                        first = first or perf_counter()
+                        characters += len(text)
+        return Streamed(characters, first)
+
+    async def hold(self, messages: list[Json], params: Json) -> object:
+        stream = self._client.stream(self._model, messages, **params)
+        async for chunk in stream:
+            if chunk.choices and chunk.choices[0].delta.content:
+                break
+        return stream
+
+    async def fan(self, messages: list[Json], params: Json, n: int) -> int:
+        reply = await self._client.create(self._model, messages, stream=False, n=n, **params)
+        return sum(len(choice.message.content or "") for choice in reply.choices)
+
+    async def fan_stream(self, messages: list[Json], params: Json, n: int) -> Streamed:
+        return await self.stream(messages, {**params, "n": n})
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+if __name__ == "__main__":
+    first_call(Client)

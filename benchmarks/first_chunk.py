@@ -1,0 +1,44 @@
+"""How long does it take until the first text of a stream is in the caller's hands?"""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks.contenders import BARE, EVERYBODY, OURS
+from benchmarks.driver import Case, Column, Question, main
+from benchmarks.stats import Bound, difference
+
+FIRST = "first chunk"
+
+QUESTION = Question(
+    "first_chunk",
+    "Time to first chunk",
+    "",
+    (
+        Case(
+            FIRST,
+            {"job": "first_chunk", "chunks": 5, "pace": 2, "count": 200},
+            {"count": 20},
+            note="The first chunk comes with the headers, four others 2 ms apart; one stream at a time.",
+        ),
+    ),
+    EVERYBODY,
+    (
+        Bound(
+            "first chunk, later than bare's",
+            difference(FIRST, OURS.name, BARE.name, "first_ms"),
+            at_most=0.15,
+            unit="ms",
+        ),
+    ),
+    main=Column("first_ms", "median ms", 3),
+    beside=(
+        Column("first_p99_ms", "p99 ms", 2),
+        Column("p50_ms", "whole stream, p50 ms", 2),
+        Column("cpu_us", "CPU µs a chunk"),
+        Column("server_us", "server µs a chunk"),
+    ),
+)
+
+if __name__ == "__main__":
+    sys.exit(main(QUESTION))

@@ -1,0 +1,81 @@
+"""How does the cost of a call grow with the size of a message, the number of messages, tools and images?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from benchmarks.contenders import ANY_LLM, BARE, LANGCHAIN, LITELLM, OPENAI, OPENAI_AIOHTTP, OURS
+from benchmarks.driver import Case, Question, main
+from benchmarks.stats import Bound, Round, difference, ratio
+
+SIZES = {"1 KB": 10**3, "10 KB": 10**4, "100 KB": 10**5, "1 MB": 10**6, "10 MB": 10**7}
+COUNTS = (1, 10, 100, 1_000, 10_000)
+TOOLS = (1, 10, 100)
+IMAGES = (1, 10)
+
+_STRAIGHT = 1.25
+"""How much dearer the next one may be, the last time the number grew tenfold, for growth to be called linear."""
+
+
+def _name(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _case(name: str, kind: str, size: int) -> Case:
+    job = {"job": "calls", "concurrency": 1, "kind": kind, "size": size}
+    return Case(name, job)
+
+
+def _steeper(names: tuple[str, str, str], counts: tuple[int, int, int]) -> Callable[[Round], float]:
+    """What one more costs between the second and the third case, by what it costs between the first and the second."""
+
+    def of(seen: Round) -> float:
+        costs = [seen.figure(name, OURS.name, "cpu_us") for name in names]
+        early = (costs[1] - costs[0]) / (counts[1] - counts[0])
+        late = (costs[2] - costs[1]) / (counts[2] - counts[1])
+        return late / early
+
+    return of
+
+
+_MESSAGES = {count: _name(count, "message") for count in COUNTS}
+_MOST = _MESSAGES[10_000]
+
+QUESTION = Question(
+    "growth",
+    "Growth with the size of a message, and with the number of messages, tools and images",
+    "call",
+    (
+        *(_case(name, "long", size) for name, size in SIZES.items()),
+        *(_case(name, "many", count) for count, name in _MESSAGES.items()),
+        *(_case(_name(count, "tool"), "tools", count) for count in TOOLS),
+        *(_case(_name(count, "image"), "images", count) for count in IMAGES),
+    ),
+    (BARE, OURS, OPENAI, OPENAI_AIOHTTP, ANY_LLM, LANGCHAIN, LITELLM),
+    (
+        Bound("one message of 10 MB, against bare", ratio("10 MB", OURS.name, BARE.name), at_most=1.5),
+        Bound(
+            f"{_MOST}, each over bare",
+            difference(_MOST, OURS.name, BARE.name, "cpu_us", scale=1 / 10_000),
+            at_most=2,
+            unit="µs",
+        ),
+        Bound(
+            "a message more between 100 and 1,000, against between 1 and 100",
+            _steeper((_MESSAGES[1], _MESSAGES[100], _MESSAGES[1_000]), (1, 100, 1_000)),
+            at_most=_STRAIGHT,
+            fixed=True,
+        ),
+        Bound(
+            "a message more between 1,000 and 10,000, against between 100 and 1,000",
+            _steeper((_MESSAGES[100], _MESSAGES[1_000], _MOST), (100, 1_000, 10_000)),
+            at_most=_STRAIGHT,
+            fixed=True,
+        ),
+    ),
+    slices=1,
+)
+
+if __name__ == "__main__":
+    sys.exit(main(QUESTION))

@@ -1,0 +1,98 @@
+"""The clients that are measured, and a virtual environment for each: ``python -m benchmarks.peers install``.
+
+Every peer lives in an environment of its own under ``benchmarks/.peers/``, so that none drags another's dependencies
+along. `bare` is hand-written aiohttp + orjson; this package runs in the same environment, from the working tree, so
+that both have the same interpreter and the same aiohttp.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tomllib
+import venv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+LIBRARY = ROOT / "lib"
+HOME = ROOT / "benchmarks" / ".peers"
+
+DEPENDENCIES = "the project's dependencies"
+"""Stands for what pyproject.toml asks for at run time."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment and what is installed into it; the pins are the table to edit for other versions."""
+
+    pins: tuple[str, ...]
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Environment variables of the processes that run in it."""
+
+
+ENVIRONMENTS: Mapping[str, Environment] = {
+    "bare": Environment((DEPENDENCIES, "aiohttp==3.14.5", "orjson==3.13.0", "uvloop==0.23.0; sys_platform != 'win32'")),
+    "openai": Environment(("openai[aiohttp]==3.54.0",)),
+    "anthropic": Environment(("anthropic==2.12.0",)),
+    # Its import would fetch a price list from the network; the copy inside the package is what it falls back to.
+    # It asks for mcp when it is given tools, though it does not depend on it.
+    "litellm": Environment(("litellm==1.106.0", "mcp==2.3.0"), {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}),
+    "any-llm": Environment(("any-llm-sdk[openai]==1.40.2",)),
+    "pydantic-ai": Environment(("pydantic-ai-slim[openai]==2.68.0",)),
+    "langchain-openai": Environment(("langchain-openai==1.7.3",)),
+}
+
+
+def python_of(name: str) -> Path | None:
+    """The interpreter of an installed environment."""
+    folder = HOME / name
+    python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    return python if (folder / ".complete").is_file() and python.exists() else None
+
+
+def installed() -> list[str]:
+    """The names of the environments that are there."""
+    return [name for name in ENVIRONMENTS if python_of(name) is not None]
+
+
+def requirements(pins: Sequence[str]) -> list[str]:
+    """The pins of an environment, the project's own dependencies among them."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    return [each for pin in pins for each in (project["dependencies"] if pin == DEPENDENCIES else [pin])]
+
+
+def install(names: Sequence[str]) -> None:
+    """Makes the environments anew; an unfinished one is never used."""
+    for name in names:
+        folder = HOME / name
+        print(f"{name}: {', '.join(ENVIRONMENTS[name].pins)}", flush=True)
+        venv.create(folder, clear=True, with_pip=True, symlinks=sys.platform != "win32")
+        python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+        subprocess.run(
+            [python, "-m", "pip", "install", "--quiet", *requirements(ENVIRONMENTS[name].pins)],
+            check=True,
+        )
+        (folder / ".complete").touch()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """``install [--only a,b]`` or ``list``."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
+    parser.add_argument("act", choices=("install", "list"))
+    parser.add_argument("--only", metavar="NAMES", help=f"comma-separated, of: {', '.join(ENVIRONMENTS)}")
+    options = parser.parse_args(arguments)
+    names = options.only.split(",") if options.only else list(ENVIRONMENTS)
+    if strange := set(names) - ENVIRONMENTS.keys():
+        parser.error(f"unknown: {', '.join(sorted(strange))}")
+    if options.act == "install":
+        install(names)
+    for name in names:
+        print(f"{name:18} {python_of(name) or 'not installed'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Do the promises hold under load and under faults? One command per figure; each prints its bounds and fails with 1."""

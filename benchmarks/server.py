@@ -1,0 +1,199 @@
+"""The loopback server: prepared bytes, one process of its own, far cheaper a call than any client.
+
+It reads no more of a request than its target and its length; the target's end says which format it speaks. How it
+answers everybody from then on is set by ``GET /set/BEHAVIOUR``:
+
+* ``plain``: a whole reply at once; ``plain-50``: after 50 ms.
+* ``burst-200``: a stream of 200 chunks in one write, every event a piece of the body, as providers send them.
+* ``solid-200``: the same as a single piece of the body.
+* ``paced-200-5``: 200 chunks, the first at once, then one every 5 ms.
+* ``hold-3``: the beginning of a stream, three chunks long; the rest never comes.
+
+``GET /cost`` tells what it cost so far. It prints its port, and stops when its standard input ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import functools
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+from benchmarks import payloads
+from benchmarks.system import allow_many_files, pin, run
+
+
+class Answer(Protocol):
+    """A way to answer a request."""
+
+    def __call__(self, transport: asyncio.Transport) -> None:
+        """Answers one request."""
+
+
+class Prepared:
+    """The same bytes every time, at once or after `delay` seconds."""
+
+    def __init__(self, data: bytes, delay: float = 0) -> None:
+        self._data = data
+        self._delay = delay
+
+    def __call__(self, transport: asyncio.Transport) -> None:
+        """Writes, or will."""
+        if self._delay:
+            asyncio.get_running_loop().call_later(self._delay, transport.write, self._data)
+        else:
+            transport.write(self._data)
+
+
+class Paced:
+    """The first piece at once, then one every `pace` seconds by the clock, whatever a write costs."""
+
+    def __init__(self, parts: Sequence[bytes], pace: float) -> None:
+        self._parts = parts
+        self._pace = pace
+
+    def __call__(self, transport: asyncio.Transport) -> None:
+        """Writes the first piece and sets the clock for the next."""
+        loop = asyncio.get_running_loop()
+        self._write(transport, loop, loop.time(), 0)
+
+    def _write(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, start: float, at: int) -> None:
+        if transport.is_closing():
+            return
+        transport.write(self._parts[at])
+        if at + 1 < len(self._parts):
+            loop.call_at(start + (at + 1) * self._pace, self._write, transport, loop, start, at + 1)
+
+
+@functools.cache
+def answer(behaviour: str, *, anthropic: bool) -> Answer:
+    """The answer that a behaviour means in one format."""
+    name, *numbers = behaviour.split("-")
+    first, second, *_ = [*map(int, numbers), 0, 0]
+    if name == "plain":
+        return Prepared(payloads.whole(payloads.ANTHROPIC_MESSAGE if anthropic else payloads.COMPLETION), first / 1000)
+    events = (payloads.anthropic_events if anthropic else payloads.openai_events)(first)
+    # What stands before the first word comes with it, what stands behind the last one with that.
+    front = 3 if anthropic else 2
+    back = front - 1 + first
+    match name:
+        case "burst":
+            return Prepared(payloads.STREAM_HEAD + payloads.pieces(events) + payloads.STREAM_END)
+        case "solid":
+            return Prepared(payloads.STREAM_HEAD + payloads.piece(b"".join(events)) + payloads.STREAM_END)
+        case "hold":
+            return Prepared(payloads.STREAM_HEAD + payloads.pieces(events[:back]))
+        case "paced":
+            parts = [payloads.STREAM_HEAD + payloads.pieces(events[:front]), *map(payloads.piece, events[front:back])]
+            parts[-1] += payloads.pieces(events[back:]) + payloads.STREAM_END
+            return Paced(parts, second / 1000)
+        case _:
+            raise ValueError(behaviour)
+
+
+class State:
+    """What all connections share."""
+
+    def __init__(self) -> None:
+        self.served = 0
+        self.set("plain")
+
+    def set(self, behaviour: str) -> None:
+        """Everybody is answered like this from now on."""
+        self.openai = answer(behaviour, anthropic=False)
+        self.anthropic = answer(behaviour, anthropic=True)
+
+    def told(self, target: str) -> bytes:
+        """The answer to a ``GET``: it sets the behaviour, or only tells what the server cost."""
+        if target.startswith("/set/"):
+            self.set(target.removeprefix("/set/"))
+        return payloads.whole(json.dumps({"served": self.served, "cpu": time.process_time()}).encode())
+
+
+class Connection(asyncio.Protocol):
+    """One client's connection, kept until the client closes it."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._transport: asyncio.Transport | None = None
+        self._head = b""
+        self._missing = 0
+        """Bytes of a request's body that have not arrived; they are counted, never kept."""
+        self._pending: Answer | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remembers where to answer."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Answers each request that is whole."""
+        if self._missing:
+            if len(data) < self._missing:
+                self._missing -= len(data)
+                return
+            data = data[self._missing :]
+            self._missing = 0
+            self._finish()
+        while data:
+            if self._head:
+                data = self._head + data
+                self._head = b""
+            end = data.find(b"\r\n\r\n")
+            if end < 0:
+                self._head = data
+                return
+            self._pending = self._read_head(data[:end])
+            body = len(data) - end - 4
+            if body < self._missing:
+                self._missing -= body
+                return
+            data = data[end + 4 + self._missing :]
+            self._missing = 0
+            self._finish()
+
+    def _read_head(self, head: bytes) -> Answer:
+        method, target, _ = head.split(b" ", 2)
+        if method == b"GET":
+            return Prepared(self._state.told(target.decode()))
+        lower = head.lower()
+        at = lower.find(b"\r\ncontent-length:")
+        if at < 0:
+            raise ValueError("this server reads only bodies of a given length")
+        stop = lower.find(b"\r\n", at + 17)
+        self._missing = int(lower[at + 17 : stop if stop > 0 else None])
+        return self._state.anthropic if target.endswith(b"/messages") else self._state.openai
+
+    def _finish(self) -> None:
+        assert self._pending is not None
+        assert self._transport is not None
+        self._state.served += 1
+        self._pending(self._transport)
+
+
+async def serve() -> None:
+    """Serves until standard input ends."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(functools.partial(Connection, State()), "127.0.0.1", 0, backlog=4096)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await loop.run_in_executor(None, sys.stdin.read)
+    os._exit(0)  # clients may still be connected; there is nothing to lose
+
+
+def main() -> None:
+    """Serves, pinned to ``--core`` if one is given."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--core", type=int)
+    parser.add_argument("--loop", choices=("asyncio", "uvloop"), default="asyncio")
+    options = parser.parse_args()
+    allow_many_files()
+    pin(options.core)
+    run(serve(), options.loop)
+
+
+if __name__ == "__main__":
+    main()

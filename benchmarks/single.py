@@ -1,0 +1,43 @@
+"""What does a single answer cost, one at a time and many at a time?"""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks.contenders import BARE, EVERYBODY, LITELLM, OPENAI, OPENAI_AIOHTTP, OURS
+from benchmarks.driver import Case, Question, main
+from benchmarks.stats import Bound, ratio
+
+ONE, MANY, CROWD = "1 at a time", "64 at a time", "512 at a time"
+
+QUESTION = Question(
+    "single",
+    "Single answers",
+    "call",
+    (
+        Case(ONE, {"job": "calls", "concurrency": 1}),
+        Case(MANY, {"job": "calls", "concurrency": 64}),
+        Case(CROWD, {"job": "calls", "concurrency": 512}),
+    ),
+    EVERYBODY,
+    (
+        *(
+            Bound(f"{case}, against bare", ratio(case, OURS.name, BARE.name), at_most=1.25)
+            for case in (ONE, MANY, CROWD)
+        ),
+        *(
+            Bound(f"{case}, {peer.label} against ours", ratio(case, peer.name, OURS.name), at_least=least)
+            for case, peer, least in (
+                (ONE, OPENAI, 6),
+                (ONE, OPENAI_AIOHTTP, 6),
+                (ONE, LITELLM, 18),
+                (MANY, OPENAI, 9),
+                (MANY, OPENAI_AIOHTTP, 9),
+                (MANY, LITELLM, 25),
+            )
+        ),
+    ),
+)
+
+if __name__ == "__main__":
+    sys.exit(main(QUESTION))

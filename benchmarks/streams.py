@@ -1,0 +1,67 @@
+"""What does a streamed chunk cost, in one burst and paced, in one stream and in 64 at a time?"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from benchmarks.contenders import (
+    BARE,
+    BARE_UVLOOP,
+    EVERYBODY,
+    LITELLM,
+    OPENAI,
+    OPENAI_AIOHTTP,
+    OURS,
+    OURS_ANTHROPIC,
+    OURS_UVLOOP,
+)
+from benchmarks.driver import Case, Question, main
+from benchmarks.stats import Bound, ratio
+
+_OWN = frozenset({BARE.name, OURS.name, BARE_UVLOOP.name, OURS_UVLOOP.name, OURS_ANTHROPIC.name})
+_SHORT_PACED: dict[str, Any] = {"chunks": 50, "pace": 1, "seconds": 0.05}
+
+
+def _case(form: str, chunks: int, concurrency: int, pace: int = 0) -> Case:
+    job: dict[str, Any] = {"job": "streams", "form": form, "chunks": chunks, "concurrency": concurrency}
+    name = f"{form} of {chunks}, {concurrency} at a time"
+    if not pace:
+        # The dearest clients need half a minute for 64,000 chunks; with 200 chunks a stream they tell the same.
+        few = _OWN if concurrency * chunks > 20_000 else None
+        return Case(name, job, {} if concurrency == 1 else {"concurrency": 8}, few)
+    # With 64 streams at this pace the dearest clients would be behind all the time, and so read bursts again.
+    few = None if concurrency == 1 else _OWN if chunks < 1000 else frozenset({BARE.name, OURS.name})
+    short = _SHORT_PACED | ({} if concurrency == 1 else {"concurrency": 8})
+    return Case(name, job | {"pace": pace, "seconds": 2}, short, few, f"A chunk every {pace} ms.", slices=1)
+
+
+BURSTS = tuple(_case("burst", chunks, concurrency) for chunks in (200, 1000) for concurrency in (1, 64))
+SOLID = _case("solid", 1000, 1)
+PACED = tuple(
+    _case("paced", chunks, concurrency, pace) for chunks in (200, 1000) for concurrency, pace in ((1, 2), (64, 10))
+)
+
+QUESTION = Question(
+    "streams",
+    "Streams: in bursts, each event a piece of the body as providers send it, or all in one solid piece; and paced",
+    "chunk",
+    (*BURSTS, SOLID, *PACED),
+    EVERYBODY,
+    (
+        *(
+            Bound(f"{case.name}, against bare", ratio(case.name, OURS.name, BARE.name), at_most=1.10)
+            for case in (*BURSTS, SOLID)
+        ),
+        *(Bound(f"{case.name}, against bare", ratio(case.name, OURS.name, BARE.name), at_most=1.05) for case in PACED),
+        *(
+            Bound(f"{case.name}, {peer.label} against ours", ratio(case.name, peer.name, OURS.name), at_least=least)
+            for case in BURSTS
+            if case.only is None
+            for peer, least in ((OPENAI, 18), (OPENAI_AIOHTTP, 18), (LITELLM, 70))
+        ),
+    ),
+)
+
+if __name__ == "__main__":
+    sys.exit(main(QUESTION))

@@ -1,0 +1,343 @@
+"""The process of one client: is told jobs as lines of JSON, does each, and answers with what it cost.
+
+It has a core of its own, nothing else runs in it, and its costs are user and system time of the whole process. Every
+job first runs unmeasured until connections are open and caches are warm.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import importlib
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from benchmarks.clients import Client, FanningClient, Json
+from benchmarks.payloads import REPLY, WORD, chat
+from benchmarks.system import allow_many_files, cpu_seconds, fetch, pin, resident_bytes, runner
+
+Figures = dict[str, float]
+Once = Callable[[], Awaitable[object]]
+
+_MOST = 20_000
+"""Repetitions of one measurement."""
+
+
+class Bench:
+    """What a job works with."""
+
+    def __init__(self, client: Client, root: str) -> None:
+        self.client = client
+        self._root = root
+
+    def serve(self, behaviour: str) -> None:
+        """The server answers like this from now on."""
+        fetch(self._root, f"/set/{behaviour}")  # blocks, on purpose: nothing else runs between two jobs
+
+    async def call(self, chat_: tuple[list[Json], Json]) -> None:
+        """One call, whose reply has to be whole."""
+        _check(await self.client.call(*chat_), len(REPLY))
+
+    async def stream(self, chat_: tuple[list[Json], Json], chunks: int) -> float:
+        """One stream, which has to be whole; when its first text came."""
+        characters, first = await self.client.stream(*chat_)
+        _check(characters, chunks * len(WORD))
+        return first
+
+
+def _check(got: int, wanted: int) -> None:
+    if got != wanted:
+        raise ValueError(f"{got} characters arrived instead of {wanted}")
+
+
+# --- repeating -----------------------------------------------------------------------------------------------------
+
+
+async def repeat(once: Once, count: int, concurrency: int) -> list[float]:
+    """Does it `count` times, so many at a time; returns how long each took."""
+    left = count
+    took: list[float] = []
+
+    async def work() -> None:
+        nonlocal left
+        while left > 0:
+            left -= 1
+            start = time.perf_counter()
+            await once()
+            took.append(time.perf_counter() - start)
+
+    if concurrency == 1:
+        await work()
+    else:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(concurrency):
+                group.create_task(work())
+    return took
+
+
+async def warm_up(once: Once, concurrency: int, seconds: float) -> float:
+    """Repeats unmeasured for a while; returns what one takes."""
+    end = time.perf_counter() + seconds
+    while True:
+        start = time.perf_counter()
+        await repeat(once, concurrency, concurrency)
+        now = time.perf_counter()
+        if now >= end:
+            return (now - start) / concurrency
+
+
+async def measured(once: Once, count: int, concurrency: int, units: int = 1) -> Figures:
+    """What one unit costs, each repetition being so many units."""
+    gc.collect()
+    cpu, wall = cpu_seconds(), time.perf_counter()
+    took = await repeat(once, count, concurrency)
+    wall, cpu = time.perf_counter() - wall, cpu_seconds() - cpu
+    took.sort()
+    return {
+        "cpu_us": cpu / count / units * 1e6,
+        "wall_us": wall / count / units * 1e6,
+        "p50_ms": took[len(took) // 2] * 1e3,
+        "p99_ms": took[int(len(took) * 0.99)] * 1e3,
+        "units": count * units,
+    }
+
+
+def _count(job: Json, each: float) -> int:
+    """How often: as often as fits into the job's seconds, but every task at least once."""
+    concurrency: int = job["concurrency"]
+    return max(concurrency, min(_MOST, int(job["seconds"] / each)))
+
+
+# --- jobs ----------------------------------------------------------------------------------------------------------
+
+
+async def calls(bench: Bench, job: Json) -> Figures:
+    """Single answers."""
+    said = chat(job.get("kind", "short"), job.get("size", 0))
+    bench.serve("plain")
+
+    async def once() -> None:
+        await bench.call(said)
+
+    each = await warm_up(once, job["concurrency"], job["seconds"] / 4)
+    return await measured(once, _count(job, each), job["concurrency"])
+
+
+async def streams(bench: Bench, job: Json) -> Figures:
+    """Streams; a unit is a chunk. What takes long is warmed up with short bursts."""
+    said = chat()
+    chunks: int = job["chunks"]
+    pace: int = job.get("pace", 0)
+    concurrency: int = job["concurrency"]
+    size = min(chunks, 20) if pace or concurrency > 1 else chunks
+
+    async def once() -> None:
+        await bench.stream(said, size)
+
+    bench.serve(f"{job.get('form', 'burst')}-{size}")
+    each = await warm_up(once, concurrency, job["seconds"] / 4) * chunks / size
+    if pace:
+        each = chunks * pace / 1000 / concurrency
+    size = chunks
+    bench.serve(f"paced-{chunks}-{pace}" if pace else f"{job.get('form', 'burst')}-{chunks}")
+    return await measured(once, _count(job, each), concurrency, chunks)
+
+
+async def first_chunk(bench: Bench, job: Json) -> Figures:
+    """How long until the first text of a stream whose other chunks come later."""
+    said = chat()
+    waits: list[float] = []
+
+    async def once() -> None:
+        start = time.perf_counter()
+        waits.append(await bench.stream(said, job["chunks"]) - start)
+
+    bench.serve(f"paced-{job['chunks']}-{job['pace']}")
+    await repeat(once, 10, 1)
+    waits.clear()
+    figures = await measured(once, job["count"], 1, job["chunks"])
+    waits.sort()
+    return figures | {"first_ms": waits[len(waits) // 2] * 1e3, "first_p99_ms": waits[int(len(waits) * 0.99)] * 1e3}
+
+
+async def fan(bench: Bench, job: Json) -> Figures:
+    """`n` choices of one call, or of `n` calls at the same time."""
+    said = chat()
+    n: int = job["n"]
+    chunks: int = job.get("chunks", 0)
+    together: bool = job["together"]
+    client = cast("FanningClient", bench.client)
+
+    async def once() -> None:
+        if together and chunks:
+            _check((await client.fan_stream(*said, n)).characters, n * size * len(WORD))
+        elif together:
+            _check(await client.fan(*said, n), n * len(REPLY))
+        else:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(n):
+                    group.create_task(_discard(bench.stream(said, size) if chunks else bench.call(said)))
+
+    pace: int = job.get("pace", 0)
+    size = 20 if pace else chunks
+    bench.serve(f"burst-{size}" if chunks else "plain")
+    each = await warm_up(once, 1, job["seconds"] / 4)
+    if pace:
+        size = chunks
+        bench.serve(f"paced-{chunks}-{pace}")
+        each = chunks * pace / 1000
+    return await measured(once, _count({**job, "concurrency": 1}, each), 1, n * max(chunks, 1))
+
+
+async def _discard(act: Awaitable[object]) -> None:
+    await act
+
+
+async def hold(bench: Bench, job: Json) -> Figures:
+    """What open streams occupy, each after its first text; `gate` says how many may start at the same time."""
+    said = chat()
+    gate = asyncio.Semaphore(job["gate"])
+
+    async def open_one() -> object:
+        async with gate:
+            return await bench.client.hold(*said)
+
+    bench.serve("burst-20")
+    await repeat(lambda: bench.stream(said, 20), 20, 1)
+    bench.serve("hold-3")
+    before = resident_bytes()
+    cpu, wall = cpu_seconds(), time.perf_counter()
+    opening = [asyncio.ensure_future(open_one()) for _ in range(job["streams"])]
+    done, late = await asyncio.wait(opening, timeout=job["patience"])
+    wall, cpu = time.perf_counter() - wall, cpu_seconds() - cpu
+    held = [task.result() for task in done if task.exception() is None]
+    for task in late:
+        task.cancel()
+    opening.clear()
+    done.clear()
+    opened = len(held)
+    grown = resident_bytes() - before
+    return {
+        "kib": grown / max(opened, 1) / 1024,
+        "opened": opened,
+        "cpu_us": cpu / max(opened, 1) * 1e6,
+        "wall_us": wall / max(opened, 1) * 1e6,
+        "units": opened,
+    }
+
+
+async def leak(bench: Bench, job: Json) -> Figures:
+    """What is there after many calls and streams that was not there before them."""
+    said = chat()
+    concurrency: int = job["concurrency"]
+
+    async def call() -> None:
+        await bench.call(said)
+
+    async def stream() -> None:
+        await bench.stream(said, job["chunks"])
+
+    async def both(share: int) -> None:
+        bench.serve("plain")
+        await repeat(call, max(concurrency, job["calls"] // share), concurrency)
+        bench.serve(f"burst-{job['chunks']}")
+        await repeat(stream, max(concurrency, job["streams"] // share), concurrency)
+
+    await both(10)
+    before, state = resident_bytes(), _state()
+    cpu, wall = cpu_seconds(), time.perf_counter()
+    await both(1)
+    wall, cpu = time.perf_counter() - wall, cpu_seconds() - cpu
+    grown, after = resident_bytes() - before, _state()
+    units = job["calls"] + job["streams"]
+    return {
+        "mib": grown / 1024 / 1024,
+        **{name: after[name] - state[name] for name in state},
+        "cpu_us": cpu / units * 1e6,
+        "wall_us": wall / units * 1e6,
+        "units": units,
+    }
+
+
+def _state() -> Figures:
+    return {
+        "objects": len(gc.get_objects()),
+        "tasks": len(asyncio.all_tasks()),
+        "files": len(list(Path("/proc/self/fd").iterdir())),
+    }
+
+
+JOBS: dict[str, Callable[[Bench, Json], Awaitable[Figures]]] = {
+    job.__name__: job for job in (calls, streams, first_chunk, fan, hold, leak)
+}
+
+
+# --- talking to the driver -----------------------------------------------------------------------------------------
+
+
+def versions(names: Sequence[str]) -> dict[str, str]:
+    """The installed versions of those distributions that are installed."""
+    known: dict[str, str] = {"python": platform.python_version()}
+    for name in names:
+        try:
+            known[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            # This package runs from the working tree.
+            version = getattr(sys.modules.get(name), "__version__", None)
+            if version is not None:
+                known[name] = version
+    return known
+
+
+def main() -> None:
+    """Reads jobs until standard input ends."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("adapter")
+    parser.add_argument("root")
+    parser.add_argument("--options", type=json.loads, default={})
+    parser.add_argument("--versions", type=json.loads, default=[])
+    parser.add_argument("--loop", default="asyncio")
+    parser.add_argument("--core", type=int)
+    arguments = parser.parse_args()
+    # Some clients print; the driver reads this process's output, so that theirs goes where errors go.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    allow_many_files()
+    pin(arguments.core)
+    module: Any = importlib.import_module(f"benchmarks.clients.{arguments.adapter}")
+    with runner(arguments.loop) as running:
+
+        async def make() -> Bench:
+            return Bench(module.Client(arguments.root, **arguments.options), arguments.root)
+
+        bench = running.run(make())
+        hello = {"versions": versions(arguments.versions)}
+        print(json.dumps(hello), file=answers, flush=True)
+        for line in sys.stdin:
+            job = json.loads(line)
+            try:
+                told: Json = {"figures": running.run(_within(JOBS[job["job"]](bench, job), job["limit"]))}
+            except Exception:  # noqa: BLE001 (whatever a client did wrong, the driver has to hear of it)
+                told = {"error": traceback.format_exc()}
+            print(json.dumps(told), file=answers, flush=True)
+        answers.flush()
+        # Clients are not closed: streams may be held open, and what closing costs is nobody's question.
+        os._exit(0)
+
+
+async def _within(act: Awaitable[Figures], limit: float) -> Figures:
+    async with asyncio.timeout(limit):
+        return await act
+
+
+if __name__ == "__main__":
+    main()
