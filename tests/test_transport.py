@@ -270,9 +270,9 @@ async def test_requests_begin_in_their_order_and_the_cancelled_ones_not_at_all()
 async def test_an_open_answer_does_not_keep_the_headers_of_its_request() -> None:
     """Every open stream would hold them, and the key with them."""
     async with pool_to((REQUEST, STREAM, piece(b"x"), STALL)) as (server, pool):
-        before = [id(each) for each in gc.get_objects() if isinstance(each, aiohttp.RequestInfo)]
+        before = [id(each) for each in gc.get_objects() if type(each) is aiohttp.RequestInfo]
         exchange = await post(server, pool)
-        after = [each for each in gc.get_objects() if isinstance(each, aiohttp.RequestInfo) and id(each) not in before]
+        after = [each for each in gc.get_objects() if type(each) is aiohttp.RequestInfo and id(each) not in before]
         assert not after
         exchange.close()
 

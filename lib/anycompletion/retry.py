@@ -200,17 +200,17 @@ def next_delay(
     return delay if time_left is None or delay < time_left else None
 
 
-@attrs.define(eq=False)
 class Budget:
     """What retries are paid from, so that an outage is not made worse: each call pays in, each retry draws.
 
     In a total outage about one request in ten is a retry, where a fixed number of retries would triple the load.
     """
 
-    deposit: float = 0.1
-    """Tokens a call pays in."""
-    cap: float = 100.0
-    tokens: float = 10.0
+    def __init__(self, deposit: float = 0.1, cap: float = 100.0, tokens: float = 10.0) -> None:
+        self.deposit = deposit
+        """Tokens a call pays in."""
+        self.cap = cap
+        self.tokens = tokens
 
     def call(self) -> None:
         """A logical call begins."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar, cast
 from urllib.parse import urlencode, urlsplit
@@ -27,14 +26,13 @@ from ..errors import (
     printable,
 )
 from ..lenient import NotJSONError
-from ..options import Secret, Timeout
+from ..options import Secret
 from ..records import ChatCompletion, ChatRequest, ReplyInfo
 from ..retry import MAX_HINT, is_throttled, may_have_begun, next_delay, wait_hint, was_never_seen, worth_retrying
 from ..transport import MAX_ERROR_BODY, MAX_JSON, Clocks, Exchange, Held
 from ..validate import explain_unsendable, require_sendable
 from ..wire import Follow, Headers, HttpRequest, HttpResponse, MaskedBytes, MaskedValue, Need
 from .plan import Plan, override
-from .road import Road
 
 log = logging.getLogger("anycompletion")
 log.addHandler(logging.NullHandler())  # an app that set up no logging sees nothing on stderr
@@ -51,24 +49,36 @@ T = TypeVar("T")
 E = TypeVar("E", bound=CompletionError)
 
 
-@attrs.define(eq=False)
 class Call:
     """One branch of a logical call; made by the client, used once."""
 
-    plan: Plan
-    request: ChatRequest
-    info: ReplyInfo
-    started: float = 0.0
-    idempotency_key: str = ""
-    """The same for all attempts."""
-    throttled: RateLimitError | None = None
-    """The last answer that asked to wait."""
-    asked_twice: bool = False
-    """Whether the caller's function was asked for another key."""
-    reconnected: bool = False
-    """Whether a connection that was never made was tried again for nothing."""
-    revealed: Secret | None = None
-    """The key last sent, so that an answer that echoes it can be cleaned."""
+    __slots__ = (
+        "asked_twice",
+        "idempotency_key",
+        "info",
+        "plan",
+        "reconnected",
+        "request",
+        "revealed",
+        "started",
+        "throttled",
+    )
+
+    def __init__(self, plan: Plan, request: ChatRequest, info: ReplyInfo) -> None:
+        self.plan = plan
+        self.request = request
+        self.info = info
+        self.started = 0.0
+        self.idempotency_key = ""
+        """The same for all attempts."""
+        self.throttled: RateLimitError | None = None
+        """The last answer that asked to wait."""
+        self.asked_twice = False
+        """Whether the caller's function was asked for another key."""
+        self.reconnected = False
+        """Whether a connection that was never made was tried again for nothing."""
+        self.revealed: Secret | None = None
+        """The key last sent, so that an answer that echoes it can be cleaned."""
 
     # --- one attempt ---
 
@@ -77,7 +87,7 @@ class Call:
         self.started = asyncio.get_running_loop().time()
         self.plan.road.budget.call()
         if self.plan.idempotency_header:
-            self.idempotency_key = str(uuid.uuid4())
+            self.idempotency_key = str(_new_uuid())
 
     def clocks(self) -> Clocks:
         """The clocks of one attempt."""
@@ -451,7 +461,7 @@ class Call:
     async def cancel_upstream(self, request: HttpRequest) -> None:
         """Tells the provider that nobody waits any more; its failure changes nothing."""
         info = ReplyInfo(self.info.provider, self.info.model)
-        farewell = Call(attrs.evolve(self.plan, road=Road(), timeout=Timeout(total=_CANCEL_TIME)), self.request, info)
+        farewell = Call(self.plan.hurried(_CANCEL_TIME), self.request, info)
         farewell.start()
         try:
             (await farewell.send(request, None, "application/json")).close()
@@ -465,3 +475,9 @@ def _host(url: str) -> str | None:
         return urlsplit(url).hostname
     except ValueError:
         return None
+
+
+def _new_uuid() -> object:
+    import uuid  # noqa: PLC0415 (few providers take one, and it costs an import 1 ms)
+
+    return uuid.uuid4()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import attrs
-
 from ..limits import Rest
 from ..retry import Budget
 
 
-@attrs.define(eq=False)
 class Road:
     """One origin with one key, as its calls have found it so far."""
 
-    budget: Budget = attrs.field(factory=Budget)
-    rest: Rest = attrs.field(factory=Rest)
+    __slots__ = ("__weakref__", "budget", "rest")
+
+    def __init__(self) -> None:
+        self.budget = Budget()
+        self.rest = Rest()
