@@ -41,7 +41,7 @@ AT_ONCE, MANY_AT_ONCE = 100, 300
 """The latter where calls only wait."""
 WAIT, SHORT_WAIT = 0.3, 0.15
 """Seconds after which a call gives up where the fault is that it has to wait."""
-LONG_WAIT = 20.0
+LONG_WAIT = 5.0
 """The same for all other faults."""
 MOST = 4.0
 """MiB that a kind may leave."""
@@ -185,8 +185,8 @@ def kinds(refused: str) -> Iterator[Kind]:
 
 
 def _takes_time(fault: Fault) -> bool:
-    silent = fault.kind in ("hang", "stall") or fault.outcome == "slow" or {"slow-head", "stall"} & {*fault.script}
-    return bool(silent) or fault.retry_after is not None
+    silent = fault.kind in ("hang", "stall") or fault.outcome == "slow" or "slow-head" in fault.script
+    return silent or fault.retry_after is not None
 
 
 # --- what is seen --------------------------------------------------------------------------------------------------
