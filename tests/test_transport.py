@@ -267,6 +267,31 @@ async def test_requests_begin_in_their_order_and_the_cancelled_ones_not_at_all()
     assert starts.take_now(loop)
 
 
+@pytest.mark.parametrize("how", ["a clock runs out", "closed"])
+async def test_nothing_is_left_of_readers_that_a_close_has_woken(how: str) -> None:
+    """What they held would stay in the memory for ever: their answers, and the frames of all who waited for them."""
+    clocks = Clocks(idle=0.05) if how == "a clock runs out" else Clocks()
+    before = {id(each) for each in gc.get_objects() if isinstance(each, Exchange)}
+    async with pool_to((REQUEST, STREAM, piece(b"x"), STALL)) as (server, pool):
+        for _ in range(3):
+            exchanges = [await post(server, pool, clocks) for _ in range(5)]
+            for exchange in exchanges:
+                assert await exchange.read() == b"x"
+            readers = [asyncio.create_task(exchange.read()) for exchange in exchanges]
+            await asyncio.sleep(0)
+            if how == "closed":
+                for exchange in exchanges:
+                    exchange.close()
+            await asyncio.wait(readers, timeout=5)
+            assert all(isinstance(reader.exception(), APIConnectionError) for reader in readers)
+            del exchange
+        exchanges.clear()
+        readers.clear()
+        gc.collect()
+        left = [each for each in gc.get_objects() if isinstance(each, Exchange) and id(each) not in before]
+        assert not left
+
+
 async def test_an_open_answer_does_not_keep_the_headers_of_its_request() -> None:
     """Every open stream would hold them, and the key with them."""
     async with pool_to((REQUEST, STREAM, piece(b"x"), STALL)) as (server, pool):

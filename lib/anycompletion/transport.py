@@ -234,7 +234,7 @@ class _Watch:
         if self.task is not None:
             self.task.cancel()
         elif self.wake is not None:
-            self.wake.close()
+            _close(self.wake)
         return None
 
     def _limit(self) -> tuple[float, str] | None:
@@ -455,7 +455,7 @@ class Exchange:
         """Closes the connection unless the body had ended; a reader that waits gets `end` or a connection error."""
         if self._end is None:
             self._end = end
-        self._response.close()
+        _close(self._response)
         self._leave()
 
     def _leave(self) -> None:
@@ -465,6 +465,16 @@ class Exchange:
         if self in self._home:
             self._home.discard(self)
             self._slots.give()
+
+
+def _close(response: aiohttp.ClientResponse) -> None:
+    """Closes an answer and wakes who reads it, by an error of its own.
+
+    aiohttp has a single one for all readers: with each that is woken, it keeps more of their frames, for ever.
+    """
+    if response.content.exception() is None:
+        response.content.set_exception(aiohttp.ClientConnectionError("closed"))
+    response.close()
 
 
 class _Wire(ResponseHandler):
