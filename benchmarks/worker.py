@@ -11,17 +11,19 @@ import asyncio
 import gc
 import importlib
 import importlib.metadata
+import itertools
 import json
 import os
 import platform
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from benchmarks.clients import Client, FanningClient, Json
+from benchmarks.clients import BatchingClient, Client, FanningClient, Json
 from benchmarks.payloads import REPLY, WORD, chat
 from benchmarks.system import allow_many_files, cpu_seconds, fetch, pin, resident_bytes, runner
 
@@ -198,6 +200,25 @@ async def fan(bench: Bench, job: Json) -> Figures:
     return await measured(once, _count({**job, "concurrency": 1}, each), 1, n * max(chunks, 1))
 
 
+async def batch(bench: Bench, job: Json) -> Figures:
+    """Many requests at once; a unit is one of them."""
+    requests: int = job["requests"]
+    concurrency: int = job["concurrency"]
+    client = cast("BatchingClient", bench.client)
+    chats = [chat() for _ in range(requests)]
+    with tempfile.TemporaryDirectory() as folder:
+        files = itertools.count()
+
+        async def once() -> None:
+            journal = f"{folder}/{next(files)}" if job.get("journal") else ""
+            got = await client.batch(chats, concurrency, ordered=job.get("ordered", False), journal=journal)
+            _check(got, requests * len(REPLY))
+
+        bench.serve(f"plain-{job['delay']}")
+        each = await warm_up(once, 1, job["seconds"] / 4)
+        return await measured(once, _count({**job, "concurrency": 1}, each), 1, requests)
+
+
 async def _discard(act: Awaitable[object]) -> None:
     await act
 
@@ -277,7 +298,7 @@ def _state() -> Figures:
 
 
 JOBS: dict[str, Callable[[Bench, Json], Awaitable[Figures]]] = {
-    job.__name__: job for job in (calls, streams, first_chunk, fan, hold, leak)
+    job.__name__: job for job in (calls, streams, first_chunk, fan, batch, hold, leak)
 }
 
 

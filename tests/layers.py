@@ -11,12 +11,12 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-GROUND = ("errors", "lenient", "options", "wire", "records", "chunks")
+GROUND = ("errors", "lenient", "logs", "options", "wire", "records", "chunks")
 FRONT_DOOR = ("client", "__init__")
 PORCHES = ("testing", "web", "integrations", "cli", "__main__")
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "lenient"),
+    ("errors", "lenient", "logs"),
     ("options",),
     ("wire",),
     ("records",),
@@ -27,8 +27,11 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("dialects.*",),
     ("providers",),
     ("call",),
+    ("relay",),
     ("stream", "fanout", "journal", "batch"),
+    ("middleware",),
     ("client",),
+    ("workers",),
     ("__init__",),
     PORCHES,
 )
@@ -44,7 +47,7 @@ NEVER = {
 }
 """(who, whom) → why not, although the floors would allow it."""
 
-PORCH_MAY = frozenset({*FRONT_DOOR, *GROUND, "framing", "testing"})
+PORCH_MAY = frozenset({*FRONT_DOOR, *GROUND, "accumulate", "auth", "framing", "testing"})
 """All that a porch may use."""
 
 PORCH_PAIRS = frozenset({("__main__", "cli")})
@@ -57,9 +60,12 @@ DOORS: dict[str, frozenset[str]] = {
     "anyio": frozenset({"batch", "web", "testing", "cli", "client", "fanout"}),
     "cattrs": frozenset({"convert", "validate"}),
     "cyclopts": frozenset({"cli"}),
+    "genai_prices": frozenset({"integrations"}),
     "msgspec": frozenset({"convert", "chunks"}),
+    "opentelemetry": frozenset({"integrations"}),
     "pytest": frozenset({"testing"}),
     "rich": frozenset({"cli"}),
+    "starlette": frozenset({"web"}),
     "yarl": _HTTP,  # aiohttp's own type of URLs
 }
 """Library → the rooms it may enter by; a library that is neither here nor in `FREE` may not enter at all."""

@@ -113,7 +113,10 @@ LENIENT: list[tuple[dict[str, Any], ChatCompletionChunk]] = [
         {"choices": [{"logprobs": -0.5}]},
         ChatCompletionChunk(choices=[ChunkChoice(extra={"logprobs": -0.5})]),
     ),
-    ({"usage": {"cost": {"total_cost": 1}}}, ChatCompletionChunk(usage=Usage(extra={"cost": {"total_cost": 1}}))),
+    (
+        {"usage": {"cost": {"total_cost": 1}}},
+        ChatCompletionChunk(usage=Usage(cost=1.0, extra={"cost": {"total_cost": 1}})),
+    ),
 ]
 
 

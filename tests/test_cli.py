@@ -15,6 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from anycompletion import PROVIDERS, ChatCompletion, __version__, cli
+from anycompletion.cli import common
 from anycompletion.testing import SimulatorServer
 
 COMMAND = (sys.executable, "-W", "error", "-X", "dev", "-m", "anycompletion")
@@ -240,7 +241,7 @@ async def test_a_simulated_model_needs_no_key_and_leaves_the_environment_alone(m
 
 def test_every_simulated_provider_can_be_asked() -> None:
     """`-m sim/…` would lack a provider that the simulator speaks for, or offer one that it does not."""
-    assert cli.SIMULATED_MODELS.keys() == SERVED
+    assert common.SIMULATED_MODELS.keys() == SERVED
 
 
 async def test_a_key_without_a_model_is_a_usage_error() -> None:

@@ -204,7 +204,7 @@ INFOS = st.builds(
     attempts=st.integers(0, 9),
     elapsed=SECONDS,
     warnings=st.lists(WORDS, max_size=2),
-    branches=st.just([]) | st.lists(st.builds(ReplyInfo, WORDS, WORDS, attempts=st.integers(0, 9)), max_size=2),
+    branches=st.lists(st.builds(ReplyInfo, WORDS, WORDS, attempts=st.integers(0, 9)), max_size=2).map(tuple),
 )
 
 
@@ -316,7 +316,7 @@ def test_a_result_that_json_cannot_say_is_not_lost() -> None:
     completion.extra = {"x": object()}
     with pytest.raises(UnwrittenError, match="row-0") as caught:
         write_line(label(), Result(completion, None, "row-0", asked()))
-    assert caught.value.results == [Result(completion, None, "row-0")]
+    assert caught.value.unwritten == [Result(completion, None, "row-0")]
 
 
 def test_a_whole_line_that_says_nothing_we_know_is_an_error_of_ours() -> None:
@@ -800,9 +800,9 @@ async def gives_up():
         try:
             await each
         except UnwrittenError as error:
-            ids = [result.custom_id for result in error.results]
+            ids = [result.custom_id for result in error.unwritten]
             assert ids == [f"row-{written + i}" for i in range(3)], ids
-            assert error.results[0].completion.text.startswith(f"{written} ")
+            assert error.unwritten[0].completion.text.startswith(f"{written} ")
             assert "for 0.3 seconds" in str(error), error
         else:
             raise AssertionError("it was written")
@@ -810,7 +810,7 @@ async def gives_up():
     try:
         await journal.aclose()
     except UnwrittenError as error:
-        assert len(error.results) == 3
+        assert len(error.unwritten) == 3
     else:
         raise AssertionError("nobody said what was lost")
     again = Journal.open(path)
@@ -932,7 +932,7 @@ async def test_what_may_not_have_reached_the_disk_ends_the_run(
         for number in range(1, 102):
             await journal.append(label(number), Result(reply(), None, f"row-{number}"))
             await until(lambda: journal._syncing is None)
-    assert [result.custom_id for result in caught.value.results] == ["row-1" if fsync == "each" else "row-100"]
+    assert [result.custom_id for result in caught.value.unwritten] == ["row-1" if fsync == "each" else "row-100"]
     with pytest.raises(JournalError, match="may not have reached the disk"):
         await journal.aclose()
 
@@ -950,7 +950,7 @@ async def test_a_closed_journal_says_so_and_loses_nothing(path: Path) -> None:
     journal.close()
     with pytest.raises(UnwrittenError, match="closed") as caught:
         await journal.append(label(1), Result(reply("Late."), None, "row-1"))
-    assert [result.custom_id for result in caught.value.results] == ["row-1"]
+    assert [result.custom_id for result in caught.value.unwritten] == ["row-1"]
     with pytest.raises(JournalError, match="closed"):
         journal.read(entry)
 

@@ -14,6 +14,11 @@ from readme import README, Snippet, snippets
 
 TEXT = README.read_text("utf-8")
 
+PYTHONPATH = os.pathsep.join(
+    os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path
+)
+"""Snippets run in a folder of their own."""
+
 
 @pytest.fixture
 async def environment() -> AsyncIterator[dict[str, str]]:
@@ -24,6 +29,7 @@ async def environment() -> AsyncIterator[dict[str, str]]:
         for name, url in simulator.base_urls.items():
             row = PROVIDERS[name]
             values |= {row.base_url_env[0]: url, row.key_env[0]: simulator.api_keys[name]}
+        values["PYTHONPATH"] = PYTHONPATH
         values["ACME_BASE_URL"] = simulator.base_urls["openai"]
         values["ACME_API_KEY"] = simulator.api_keys["openai"]
         values["AZURE_SWEDEN_ENDPOINT"] = simulator.base_urls["azure"]
@@ -39,6 +45,7 @@ async def test_every_snippet_runs(snippet: Snippet, environment: dict[str, str],
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-W", "error", "-X", "dev", str(program)),
         env=environment,
+        cwd=tmp_path,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -235,7 +235,23 @@ LENIENT: list[tuple[dict[str, Any], ChatCompletion]] = [
     ({"usage": {"prompt_tokens": 3.0}, "created": 5.0}, ChatCompletion("", [], "", 5, usage=Usage(3))),
     (
         {"usage": {"cost": {"total_cost": 0.5}}},
-        ChatCompletion("", [], "", usage=Usage(extra={"cost": {"total_cost": 0.5}})),
+        ChatCompletion("", [], "", usage=Usage(cost=0.5, extra={"cost": {"total_cost": 0.5}})),
+    ),
+    (
+        {"usage": {"cost": {"total_cost": "free"}}},
+        ChatCompletion("", [], "", usage=Usage(extra={"cost": {"total_cost": "free"}})),
+    ),
+    (
+        {"usage": {"cost_in_usd_ticks": 37_756_000}},
+        ChatCompletion("", [], "", usage=Usage(cost=0.0037756, extra={"cost_in_usd_ticks": 37_756_000})),
+    ),
+    (
+        {"usage": {"cost_in_usd_ticks": 0}},
+        ChatCompletion("", [], "", usage=Usage(extra={"cost_in_usd_ticks": 0})),
+    ),
+    (
+        {"usage": {"cost_in_usd_ticks": 10**400}},
+        ChatCompletion("", [], "", usage=Usage(extra={"cost_in_usd_ticks": 10**400})),
     ),
     (
         {"choices": [{"logprobs": -1.5}]},

@@ -10,7 +10,7 @@ from benchmarks.reliability.common import Figure, conclude
 
 ROOT = Path(__file__).parents[1]
 
-COMMANDS = ("leaks", "amplification", "streams", "descriptors", "bombs")
+COMMANDS = ("leaks", "kills", "million", "amplification", "web", "streams", "descriptors", "bombs")
 """The longest first: they run at the same time."""
 
 

@@ -23,9 +23,21 @@ from anycompletion import (
     CompletionError,
 )
 from anycompletion.limits import Slots
-from anycompletion.transport import STARTS, Clocks, Exchange, Pool, _Connector, _Starts, _Timer, _Watch
+from anycompletion.transport import STARTS, Clocks, Exchange, Pool
+from anycompletion.transport.clocks import Timer, Watch
+from anycompletion.transport.connector import Connector
+from anycompletion.transport.starts import Starts
+from anycompletion.wire import RequestHeaders
 from leaks import acquired, kept
 from rawserver import END, FIN, REQUEST, RESET, STALL, STREAM, RawServer, Step, answer, head, piece
+
+
+@pytest.fixture(autouse=True, params=["own connections", "through a session"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """With an aiohttp that nobody has tested, requests go through its sessions."""
+    if request.param == "through a session":
+        monkeypatch.setattr(aiohttp, "__version__", "4.0.0")
+    return str(request.param)
 
 
 @asynccontextmanager
@@ -39,7 +51,7 @@ async def pool_to(*scripts: tuple[Step, ...]) -> AsyncIterator[tuple[RawServer, 
 
 
 async def post(server: RawServer, pool: Pool, clocks: Clocks | None = None) -> Exchange:
-    return await pool.send("POST", server.url + "/", {}, b"{}", clocks or Clocks())
+    return await pool.send("POST", server.url + "/", RequestHeaders({}), b"{}", clocks or Clocks())
 
 
 async def rest(exchange: Exchange) -> tuple[bytes, CompletionError | None]:
@@ -139,7 +151,9 @@ async def test_a_refused_connection_says_so() -> None:
         port = listener.getsockname()[1]
     pool = Pool(Slots())
     with pytest.raises(APIConnectionError) as caught:
-        await pool.send("POST", f"http://127.0.0.1:{port}/", {"Authorization": "key-text"}, b"{}", Clocks())
+        await pool.send(
+            "POST", f"http://127.0.0.1:{port}/", RequestHeaders({"Authorization": "key-text"}), b"{}", Clocks()
+        )
     assert (caught.value.phase, caught.value.maybe_billed) == ("connect", False)
     assert "127.0.0.1" in str(caught.value)
     assert "key-text" not in repr(caught.value)
@@ -248,12 +262,12 @@ async def test_many_requests_at_once_leave_the_loop_to_others() -> None:
 
 async def test_requests_begin_in_their_order_and_the_cancelled_ones_not_at_all() -> None:
     """A request could wait for ever while others pass, or for one that nobody waits for."""
-    starts, loop = _Starts(), asyncio.get_running_loop()
+    starts = Starts()
     order: list[int] = []
 
     async def one(number: int) -> None:
-        if not starts.take_now(loop):
-            await starts.take(loop)
+        if not starts.take_now():
+            await starts.take()
         order.append(number)
 
     tasks = [asyncio.create_task(one(number)) for number in range(4 * STARTS)]
@@ -264,7 +278,7 @@ async def test_requests_begin_in_their_order_and_the_cancelled_ones_not_at_all()
     await asyncio.wait(tasks, timeout=5)
     assert order == [*range(STARTS), *range(3 * STARTS, 4 * STARTS)]
     await asyncio.sleep(0)
-    assert starts.take_now(loop)
+    assert starts.take_now()
 
 
 @pytest.mark.parametrize("how", ["a clock runs out", "closed"])
@@ -423,7 +437,7 @@ async def test_the_connect_clock_ends_a_connection_attempt() -> None:
         pool = Pool(Slots())
         started = in_clocks(0)
         with pytest.raises(APITimeoutError) as caught:
-            await pool.send("POST", url, {}, b"{}", Clocks(connect=0.1))
+            await pool.send("POST", url, RequestHeaders({}), b"{}", Clocks(connect=0.1))
         assert 0.09 < in_clocks(0) - started < 0.5
         assert (caught.value.phase, caught.value.maybe_billed) == ("connect", False)
         assert acquired(pool) == 0
@@ -450,7 +464,7 @@ async def test_a_clock_ends_the_wait_for_a_connection_and_for_headers(phase: str
                 clocks.first_chunk = 0.1
             started = in_clocks(0)
             with pytest.raises(APITimeoutError) as caught:
-                await pool.send("POST", target, {}, b"{}", clocks)
+                await pool.send("POST", target, RequestHeaders({}), b"{}", clocks)
             assert 0.09 < in_clocks(0) - started < 0.5
             assert caught.value.phase == phase
             assert isinstance(caught.value, TimeoutError)
@@ -574,7 +588,7 @@ async def test_a_dropped_pool_is_not_kept_by_its_clocks() -> None:
     async with pool_to((REQUEST, answer())) as (server, pool):
         await (await post(server, pool, Clocks(deadline=in_clocks(70)))).read_all(1000)
         timer = weakref.ref(pool._timer)
-        pool._timer = _Timer()
+        pool._timer = Timer()
         gc.collect()
         assert timer() is None
 
@@ -599,7 +613,7 @@ async def test_closing_wakes_whoever_connects() -> None:
     """Shutting down would wait for a host that does not answer."""
     async with full_backlog() as url:
         pool = Pool(Slots())
-        task = asyncio.create_task(pool.send("POST", url, {}, b"{}", Clocks(connect=5)))
+        task = asyncio.create_task(pool.send("POST", url, RequestHeaders({}), b"{}", Clocks(connect=5)))
         await asyncio.sleep(0.05)
         await pool.aclose()
         with pytest.raises(ClientClosedError):
@@ -653,7 +667,7 @@ def test_aiohttps_private_methods_are_as_the_connector_overrides_them() -> None:
         theirs = getattr(aiohttp.TCPConnector, name)
         assert inspect.iscoroutinefunction(theirs), f"aiohttp {aiohttp.__version__}: {name} changed"
         assert list(inspect.signature(theirs).parameters) == parameters, f"aiohttp {aiohttp.__version__}: {name}"
-        assert list(inspect.signature(getattr(_Connector, name)).parameters) == parameters
+        assert list(inspect.signature(getattr(Connector, name)).parameters) == parameters
     release = list(inspect.signature(aiohttp.TCPConnector._release).parameters)
     assert release == ["self", "key", "protocol", "should_close"], f"aiohttp {aiohttp.__version__}: _release"
     assert list(inspect.signature(aiohttp.StreamReader._read_nowait).parameters) == ["self", "n"]
@@ -668,18 +682,13 @@ async def test_aiohttp_asks_the_connector_for_a_kept_connection_and_makes_fresh_
         seen: list[bool] = []
 
         async def once(fresh: bool) -> None:
-            task = asyncio.current_task()
+            loop, task = asyncio.get_running_loop(), asyncio.current_task()
             assert task is not None
-            session = pool._open()
-            connector = pool._connector
-            assert connector is not None
-            watch = connector.sending[task] = _Watch(task.get_loop(), Clocks(), task, None, pool._timer)
+            watch = Watch(loop, Clocks(), task, None, pool._timer)
             watch.fresh = fresh
-            async with session.post(server.url) as response:
-                await response.read()
+            answered = await (pool._sender or pool._open()).ask("POST", server.url, RequestHeaders({}), b"{}", watch)
+            await Exchange(answered, watch, set(), Slots(), loop).read_all(1000)
             seen.append(watch.kept is not None)
-            del connector.sending[task]
-            watch.stop()
 
         await once(False)
         await once(False)
@@ -691,11 +700,11 @@ async def test_aiohttp_asks_the_connector_for_a_kept_connection_and_makes_fresh_
 async def test_aiohttps_reader_keeps_what_arrived_before_a_failure() -> None:
     """A release of aiohttp that drops its buffer on an error would lose the last words of broken streams."""
     async with pool_to((REQUEST, STREAM, piece(b"abc"), 0.02, RESET)) as (server, pool):
-        response = await pool._open().post(server.url)
+        exchange = await post(server, pool)
         await asyncio.sleep(0.1)
-        content = response.content
+        content = exchange._content
         assert content.exception() is not None
         with pytest.raises(aiohttp.ClientError):
             content.read_nowait()
         assert content._read_nowait(-1) == b"abc"
-        response.close()
+        exchange.close()

@@ -58,6 +58,16 @@ class FanningClient(Client, Protocol):
         ...
 
 
+class BatchingClient(Client, Protocol):
+    """A client that is given many requests at once."""
+
+    async def batch(
+        self, chats: list[tuple[list[Json], Json]], concurrency: int, *, ordered: bool, journal: str
+    ) -> int:
+        """All of them, so many at a time; returns the length of all texts together. No journal where it is ""."""
+        ...
+
+
 async def _first_call(make: Callable[[str], Client], root: str) -> None:
     client = make(root)
     if await client.call([{"role": "user", "content": "Hello!"}], {}) == 0:

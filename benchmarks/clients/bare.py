@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from time import perf_counter
 from typing import Any
 
@@ -58,6 +59,17 @@ class Client:
             if line.startswith(b"data: ") and loads(line[6:])["choices"][0]["delta"].get("content"):
                 break
         return response
+
+    async def batch(
+        self, chats: list[tuple[list[Json], Json]], concurrency: int, *, ordered: bool, journal: str
+    ) -> int:
+        semaphore = asyncio.Semaphore(concurrency)
+
+        async def one(messages: list[Json], params: Json) -> int:
+            async with semaphore:
+                return await self.call(messages, params)
+
+        return sum(await asyncio.gather(*[one(*each) for each in chats]))
 
     async def close(self) -> None:
         await self._session.close()

@@ -46,6 +46,18 @@ class Client:
     async def fan_stream(self, messages: list[Json], params: Json, n: int) -> Streamed:
         return await self.stream(messages, {**params, "n": n})
 
+    async def batch(
+        self, chats: list[tuple[list[Json], Json]], concurrency: int, *, ordered: bool, journal: str
+    ) -> int:
+        requests = ({"model": self._model, "messages": messages, **params} for messages, params in chats)
+        characters = 0
+        async with self._client.batch(
+            requests, concurrency=concurrency, ordered=ordered, journal=journal or None
+        ) as run:
+            async for result in run:
+                characters += len(result.unwrap().choices[0].message.content or "")
+        return characters
+
     async def close(self) -> None:
         await self._client.aclose()
 

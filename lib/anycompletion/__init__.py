@@ -4,6 +4,7 @@ This module is a menu: public names only, nothing happens at import.
 """
 
 from .auth import Auth, header_key
+from .batch import BatchItem, BatchItems, BatchProgress, BatchRun
 from .chunks import ChatCompletionChunk, ChunkChoice, CustomDelta, Delta, FunctionDelta, ToolCallDelta
 from .client import AsyncCompletion
 from .errors import (
@@ -33,7 +34,21 @@ from .errors import (
     UnprocessableEntityError,
     UnsupportedParameterError,
 )
-from .options import BearerToken, CallOptions, Cell, CreateParams, Key, OnUnsupported, Params, Secret, Timeout
+from .journal import UnwrittenError, read_results
+from .middleware import CallNext, Middleware
+from .options import (
+    BearerToken,
+    CallOptions,
+    Cell,
+    CreateParams,
+    Key,
+    OnUnsupported,
+    Params,
+    RateLimit,
+    RateLimiter,
+    Secret,
+    Timeout,
+)
 from .providers import PROVIDERS, Provider, known_providers, supported_params
 from .records import (
     Annotation,
@@ -81,6 +96,7 @@ from .records import (
 )
 from .stream import CompletionStream
 from .wire import Headers, Quirks
+from .workers import ChatWorker, complete_many
 
 __version__ = "0.1.0"
 
@@ -98,12 +114,18 @@ __all__ = [
     "Auth",
     "AuthenticationError",
     "BadRequestError",
+    "BatchItem",
+    "BatchItems",
+    "BatchProgress",
+    "BatchRun",
     "BearerToken",
+    "CallNext",
     "CallOptions",
     "Cell",
     "ChatCompletion",
     "ChatCompletionChunk",
     "ChatRequest",
+    "ChatWorker",
     "Choice",
     "ChunkChoice",
     "ClientClosedError",
@@ -141,6 +163,7 @@ __all__ = [
     "Logprobs",
     "Message",
     "Messages",
+    "Middleware",
     "NotFoundError",
     "OnUnsupported",
     "OverloadedError",
@@ -152,8 +175,10 @@ __all__ = [
     "Provider",
     "Quirks",
     "QuotaExceededError",
+    "RateLimit",
     "RateLimitError",
     "RateLimitState",
+    "RateLimiter",
     "RefusalPart",
     "ReplyInfo",
     "Result",
@@ -171,10 +196,13 @@ __all__ = [
     "TopLogprob",
     "UnprocessableEntityError",
     "UnsupportedParameterError",
+    "UnwrittenError",
     "UrlCitation",
     "Usage",
     "UserMessage",
+    "complete_many",
     "header_key",
     "known_providers",
+    "read_results",
     "supported_params",
 ]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import ssl
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast, overload
 from urllib.parse import urlsplit
@@ -16,16 +18,31 @@ from weakref import WeakSet
 
 import attrs
 
-from .call import Call, KeySource, Known, Plan, Road, Source, log
+from .batch import BatchItems, BatchProgress, BatchRun
+from .call import USER_AGENT, Call, KeySource, Known, LimitedCall, LimitedSource, Plan, Road, Source
 from .dialects import Dialect
 from .errors import ClientClosedError, CompletionError, ConfigurationError, InvalidRequestError
 from .fanout import Merged, gather
-from .limits import Slots
-from .options import BearerToken, CallOptions, Cell, CreateParams, Key, OnUnsupported, Secret, Settings, Timeout
-from .providers import DIALECTS, Provider, check_base_url, directory, find_anywhere, gate, known_providers, origin
+from .limits import Adaptive, Limits, Slots, checked_limits
+from .logs import observer_failed
+from .middleware import CallNext, Chained, Middleware, Sender, checked_middleware, complete
+from .options import (
+    BearerToken,
+    CallOptions,
+    Cell,
+    CreateParams,
+    Key,
+    OnUnsupported,
+    RateLimit,
+    RateLimiter,
+    Secret,
+    Settings,
+    Timeout,
+)
+from .providers import DIALECTS, Provider, Rows, check_base_url, directory, find_anywhere, gate, known_providers, origin
 from .records import ChatCompletion, ChatRequest, Message, Messages, ReplyInfo, Result
 from .stream import ChunkSource, CompletionStream
-from .transport import Pool
+from .transport import Pool, Starts
 from .validate import call_options, checked_options, read_call, read_keys, read_options, ready_request, require_ids
 from .validate import timeout as read_timeout
 from .validate.values import check_flag, check_string
@@ -68,6 +85,9 @@ class _Core:
         self.tasks: set[asyncio.Task[None]] = set()
         self.farewells: set[asyncio.Task[None]] = set()
         """Tasks that tell a provider that nobody waits any more."""
+        self.starts = Starts()
+        limits, shared = config["limits"], config["rate_limiter"]
+        self.limits = Limits(limits, shared) if limits or shared is not None else None
         self.loop: asyncio.AbstractEventLoop | None = None
         self.pid = 0
         self.closed = False
@@ -95,6 +115,26 @@ class _Core:
                 "this client belongs to another event loop; make one AsyncCompletion per loop, inside it"
             )
 
+    def may_begin(self) -> bool:
+        """Whether a call may be prepared in this turn of the event loop.
+
+        Raises:
+            ClientClosedError: this client cannot be used.
+        """
+        self.check_alive()
+        return self.starts.take_now()
+
+    async def turn(self) -> float:
+        """Waits for a turn in which it may; since when, on the loop's clock: its total runs meanwhile.
+
+        Thousands of calls are often made in one turn. Reading them all at once would keep everything else waiting, and
+        have Python's garbage collector walk over what they make, time and again.
+        """
+        began = asyncio.get_running_loop().time()
+        await self.starts.take()
+        self.check_alive()
+        return began
+
     def lane(self, row: Provider) -> _Lane:
         """The provider's lane, prepared at first use: this is when the environment is read."""
         lane = self.lanes.get(row.name)
@@ -105,7 +145,7 @@ class _Core:
     def _prepare(self, row: Provider) -> _Lane:
         given = self.config["base_urls"].get(row.name)
         url = given or _first_env(row.base_url_env) or row.base_url
-        headers = {"User-Agent": _USER_AGENT, **_masked(row.headers)}
+        headers = {"User-Agent": USER_AGENT, **_masked(row.headers)}
         for name, variables in row.headers_env.items():
             value = _first_env(variables)
             if value is not None:
@@ -117,15 +157,18 @@ class _Core:
             row.api_version or _first_env(row.api_version_env),
             self._key(row),
             "" if row.name in self.config["api_keys"] else _key_source(row),
-            Pool(
-                Slots(),
-                session=self.config["session"],
-                proxy=self.config["proxy"],
-                ssl_context=self.config["ssl_context"],
-            ),
+            self._pool(row),
             headers,
             {name: cell for name, cell in row.table.items() if cell != _PLAIN},
         )
+
+    def _pool(self, row: Provider) -> Pool:
+        own = {name: self.config[name] for name in ("session", "proxy", "ssl_context")}
+
+        def make(**others: Any) -> Pool:
+            return Pool(Slots(), **{**own, **others})
+
+        return make() if row.stand_in is None else row.stand_in.pool(make)
 
     def _key(self, row: Provider) -> KeySource:
         key: KeySource = self.config["api_keys"].get(row.name)
@@ -185,6 +228,8 @@ class _Core:
         for lane in self.lanes.values():
             lane.pool.shut()
             lane.road.rest.wake()
+        if self.limits is not None:
+            self.limits.wake()
         for road in self.all_roads:
             road.rest.wake()
         for task in self.tasks:
@@ -201,7 +246,6 @@ _FAREWELL = 1.0
 """Seconds that closing waits for providers to learn that nobody waits for them."""
 
 _PLAIN = Cell("native")
-_USER_AGENT = "anycompletion"
 
 
 def _key_source(row: Provider) -> str:
@@ -219,7 +263,8 @@ class AsyncCompletion:
     """A client for chat completions of any provider, in OpenAI's format.
 
     Args:
-        providers: rows of your own; one with a built-in name replaces it.
+        providers: rows of your own; one with a built-in name replaces it. In tests also a `FakeProvider` or a
+            `Recorder` of `anycompletion.testing`, which stand in for rows.
         api_keys: provider name → key (text, `Secret` or ``async () -> str``). What is not here comes from the
             environment, at the first call to that provider.
         base_urls: provider name → base URL, in the form the vendor's own SDK takes.
@@ -230,6 +275,11 @@ class AsyncCompletion:
             said in ``reply.info.warnings``) or "drop".
         session: an `aiohttp.ClientSession` of yours to use for all providers; it is never closed here, and its
             connector's own limits hold.
+        limits: provider, or ``provider/model`` → `RateLimit`; where both are given, both hold. Calls wait for their
+            turn in the order of asking, within their total timeout, whatever key they have. Default: no limits.
+        rate_limiter: a `RateLimiter` that other clients use too; it is asked after `limits`. It goes along where the
+            client is pickled, if it pickles.
+        middleware: functions around every logical call, `Middleware`; the first is the outermost.
         proxy: URL of an HTTP proxy for all requests; the environment's proxies are never used.
         ssl_context: for private certificate authorities.
 
@@ -240,12 +290,15 @@ class AsyncCompletion:
     def __init__(
         self,
         *,
-        providers: Iterable[Provider] = (),
+        providers: Iterable[Provider | Rows] = (),
         api_keys: Mapping[str, Key] | None = None,
         base_urls: Mapping[str, str] | None = None,
         timeout: float | Timeout | None = None,
         max_retries: int = 2,
         on_unsupported: OnUnsupported = "raise",
+        limits: Mapping[str, RateLimit] | None = None,
+        rate_limiter: RateLimiter | None = None,
+        middleware: Sequence[Middleware] = (),
         session: aiohttp.ClientSession | None = None,
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
@@ -263,8 +316,12 @@ class AsyncCompletion:
                 "session": session,
                 "proxy": proxy,
                 "ssl_context": ssl_context,
+                "middleware": checked_middleware(middleware),
+                "limits": checked_limits({} if limits is None else limits),
+                "rate_limiter": rate_limiter,
             }
         )
+        self._middleware: tuple[Middleware, ...] = self._core.config["middleware"]
         self._owner = True
         self._plans = _Plans()
         clocks = Timeout() if timeout is None else read_timeout(timeout, "timeout")
@@ -273,11 +330,14 @@ class AsyncCompletion:
         for name, url in self._core.config["base_urls"].items():
             if not check_string(url, f"base_urls[{name!r}]"):
                 raise InvalidRequestError(f"base_urls[{name!r}]: is empty", param=f"base_urls[{name!r}]")
-        named = {*self._core.config["api_keys"], *self._core.config["base_urls"]} - self._core.rows.keys()
-        if named:
+        named = {*self._core.config["api_keys"], *self._core.config["base_urls"]}
+        named |= {key.partition("/")[0] for key in self._core.config["limits"]}
+        if named := named - self._core.rows.keys():
             self._core.rows = {**known_providers(), **self._core.rows}
             if strange := named - self._core.rows.keys():
-                raise ConfigurationError(f"unknown provider {min(map(str, strange))!r} in api_keys or base_urls")
+                raise ConfigurationError(
+                    f"unknown provider {min(map(str, strange))!r} in api_keys, base_urls or limits"
+                )
 
     def __repr__(self) -> str:
         core: _Core | None = self.__dict__.get("_core")
@@ -378,10 +438,11 @@ class AsyncCompletion:
             TypeError: an unknown keyword, or model and messages swapped.
         """
         try:
+            began = 0.0 if self._core.may_begin() else await self._core.turn()
             request, options = read_call(model, messages, params, stream=stream)
         finally:
             del model, messages, params  # this frame is in the traceback of whatever goes wrong
-        return await self._run(request, stream, options)
+        return await self._run(request, stream, options, began)
 
     def stream(self, model: str, messages: Messages, **params: Unpack[CreateParams]) -> CompletionStream:
         """A stream that is validated now, and sent at ``async with`` or at the first chunk.
@@ -402,10 +463,11 @@ class AsyncCompletion:
         request: ChatRequest | None = None
         try:
             try:
+                began = 0.0 if self._core.may_begin() else await self._core.turn()
                 request, options = read_call(model, messages, params, stream=False)
             finally:
                 del model, messages, params
-            return Result(await self._complete(request, options), request=request)
+            return Result(await self._complete(request, options, began=began), request=request)
         except CompletionError as error:
             return Result(error=error, request=request)
 
@@ -426,20 +488,102 @@ class AsyncCompletion:
     ) -> ChatCompletion | CompletionStream:
         """Sends a `ChatRequest` that is ready; raises what `create` raises."""
         try:
+            began = 0.0 if self._core.may_begin() else await self._core.turn()
             checked, settings = ready_request(request, stream=stream), read_options(options)
         finally:
             del request, options
-        return await self._run(checked, stream, settings)
+        return await self._run(checked, stream, settings, began)
 
-    async def _run(self, request: ChatRequest, stream: bool, options: Settings) -> ChatCompletion | CompletionStream:
+    def batch(
+        self,
+        requests: BatchItems,
+        *,
+        concurrency: int | None = None,
+        journal: str | PathLike[str] | None = None,
+        ordered: bool = False,
+        on_progress: Callable[[BatchProgress], object] | None = None,
+    ) -> BatchRun:
+        """Many requests, each answered once, and their results as they come.
+
+        Args:
+            requests: an iterable or async iterable that is read as far as needed: `ChatRequest`s, dicts of `create`'s
+                arguments (``custom_id`` among them), input lines of OpenAI's Batch API, or ``(id, request)``.
+            concurrency: how many are in flight at most, of all providers together. None (the default) finds out what
+                each provider takes: 16 at first, 512 at most, half after a refusal. An item whose provider is at its
+                limit holds up those of others only when 512 items wait.
+            journal: a file that keeps the results, so that a run that was cut off goes on where it ended: what is in
+                it is skipped (see `BatchProgress.skipped` and `read_results`), what failed for a reason that may pass
+                is sent again. It is locked while the run lasts, and needs POSIX.
+            ordered: results in the order of the requests. One that takes long holds back those behind it; 256 of them
+                (twice the concurrency, if that is more) are finished meanwhile, then nothing new begins.
+            on_progress: called with a `BatchProgress`, ten times a second at most, and at the end.
+
+        Sends at ``async with`` or when the first result is asked for. Iterating gives a `Result` for each item that is
+        not skipped. Errors are values, those of items that cannot be meant or whose id was used before too, and the run
+        goes on. With a journal, a result is in it before it is given out, and an item without an id gets one made of
+        its request.
+
+        Raises:
+            InvalidRequestError: an argument nobody can mean.
+            JournalError: while iterating: the journal is in use, damaged or cannot be written (`UnwrittenError`, which
+                has the results that are not in it), or an item has the id of one with another request.
+            ClientClosedError: while iterating: the client was closed.
+
+        What the iterable raises is raised when all that was read before it has its result.
+        """
+        options = Settings({})
+        return BatchRun(
+            requests,
+            run=lambda request, on_refused: self._send(request, options, on_refused=on_refused),
+            provider_of=self._provider_of,
+            adaptive=Adaptive,
+            keep=self._core.keep,
+            check_alive=self._core.check_alive,
+            concurrency=concurrency,
+            journal=journal,
+            ordered=ordered,
+            on_progress=on_progress,
+        )
+
+    def _provider_of(self, model: str) -> str:
+        """Whose model it is; "" where nobody knows, which sending says."""
+        try:
+            return find_anywhere(model, self._options.get("provider"), self._core.rows)[0].name
+        except CompletionError:
+            return ""
+
+    async def _run(
+        self, request: ChatRequest, stream: bool, options: Settings, began: float
+    ) -> ChatCompletion | CompletionStream:
         if stream is False or not check_flag(stream, "stream"):
-            return await self._complete(request, options)
-        opened = self._stream(request, options)
+            return await self._complete(request, options, began=began)
+        opened = self._stream(request, options, began)
         await opened.open()
         return opened
 
-    async def _complete(self, request: ChatRequest, options: Settings) -> ChatCompletion:
-        calls = self._calls(request, options, stream=False)
+    async def _send(
+        self, request: ChatRequest, options: Settings, *, on_refused: Callable[[], None] | None = None
+    ) -> ChatCompletion:
+        """What `send` does; `on_refused` is told of each attempt that met a 429 or 529, retried or not."""
+        try:
+            checked = ready_request(request, stream=False)
+        finally:
+            del request
+        return await self._complete(checked, options, on_refused)
+
+    async def _complete(
+        self,
+        request: ChatRequest,
+        options: Settings,
+        on_refused: Callable[[], None] | None = None,
+        began: float = 0.0,
+    ) -> ChatCompletion:
+        if self._middleware:
+            return await complete(self._call_next(on_refused, stream=False), request, options)
+        calls = self._calls(request, options, stream=False, began=began)
+        if on_refused is not None:
+            for call in calls:
+                call.on_refused = on_refused
         if calls[0].plan.observer is None:
             return await _completed(calls)
         observer = _Observer(calls[0].plan, request)
@@ -452,24 +596,49 @@ class AsyncCompletion:
         observer.after(completion)
         return completion
 
-    def _stream(self, request: ChatRequest, options: Settings) -> CompletionStream:
-        calls = self._calls(request, options, stream=True)
-        sources: list[ChunkSource] = [Source(call) for call in calls]
+    def _stream(self, request: ChatRequest, options: Settings, began: float = 0.0) -> CompletionStream:
+        if self._middleware:
+            self._core.check_alive()
+            asked = bool((request.stream_options or {}).get("include_usage"))
+            chained = Chained(self._call_next(None, stream=True), request, options)
+            return CompletionStream(chained, usage_asked=asked)
+        calls = self._calls(request, options, stream=True, began=began)
+        sources: list[ChunkSource] = [
+            LimitedSource(call) if isinstance(call, LimitedCall) else Source(call) for call in calls
+        ]
         source = sources[0] if len(sources) == 1 else Merged(sources, self._core.keep)
         asked = bool((request.stream_options or {}).get("include_usage"))
         plan = calls[0].plan
         observer = None if plan.observer is None else _Observer(plan, request)
         return CompletionStream(source, usage_asked=asked, observer=observer)
 
+    def _call_next(self, on_refused: Callable[[], None] | None, *, stream: bool) -> CallNext:
+        """The chain of this client's middleware, with sending at its end."""
+        direct = object.__new__(type(self))
+        direct.__dict__.update(self.__dict__, _owner=False, _middleware=())
+        return CallNext(direct._sender(on_refused), self._middleware, stream=stream)
+
+    def _sender(self, on_refused: Callable[[], None] | None) -> Sender:
+        return Sender(functools.partial(self._complete, on_refused=on_refused), self._stream, self._target)
+
+    def _target(self, request: ChatRequest, options: Settings, stream: bool) -> Target:
+        settings, plans = self._options, self._plans
+        if options:
+            settings, plans = settings | checked_options(options), _Plans()
+        plan, _ = plans.get((request.model, stream)) or self._plan(plans, request.model, settings, stream)
+        return plan.target
+
     # --- from what the caller wrote to calls ---
 
-    def _calls(self, request: ChatRequest, options: Settings, *, stream: bool) -> list[Call]:
-        """The branches of a logical call: one, or `n` where the provider has no `n` of its own."""
+    def _calls(self, request: ChatRequest, options: Settings, *, stream: bool, began: float) -> list[Call]:
+        """The branches of a logical call that began then: one, or `n` where the provider has no `n` of its own."""
         self._core.check_alive()
         settings, plans = self._options, self._plans
         if options:
             settings, plans = settings | checked_options(options), _Plans()
         plan, lane = plans.get((request.model, stream)) or self._plan(plans, request.model, settings, stream)
+        if lane.row.stand_in is not None:
+            plan = lane.row.stand_in.plan(request, plan)
         if not plan.target.quirks.calls_without_ids:
             require_ids(cast("list[Message]", request.messages))
         if plan.extra_body is not None:
@@ -477,16 +646,18 @@ class AsyncCompletion:
         report = Report(plan.target.on_unsupported, [*plan.warnings])
         request = gate(request, lane.table, report)
         if request.n is None:
-            return [Call(plan, request, _info(plan, report.warnings))]
-        return self._branches(plan, lane, request, report)
+            kind = Call if plan.limits is None else LimitedCall
+            return [kind(plan, request, _info(plan, report.warnings), began)]
+        return self._branches(plan, lane, request, report, began)
 
-    def _branches(self, plan: Plan, lane: _Lane, request: ChatRequest, report: Report) -> list[Call]:
+    def _branches(self, plan: Plan, lane: _Lane, request: ChatRequest, report: Report, began: float) -> list[Call]:
         cell, n = lane.table.get("n"), cast("int", request.n)
         if cell is None or cell.support != "fanned_out":
             n = 1
         elif n != 1 or not cell.takes_neutral:
             request = attrs.evolve(request, n=None)
-        return [Call(plan, request, _info(plan, list(report.warnings))) for _ in range(n)]
+        kind = Call if plan.limits is None else LimitedCall
+        return [kind(plan, request, _info(plan, list(report.warnings)), began) for _ in range(n)]
 
     def _plan(self, plans: _Plans, named: str, settings: Settings, stream: bool) -> tuple[Plan, _Lane]:
         """How calls of this kind are made; kept in `plans`."""
@@ -527,6 +698,7 @@ class AsyncCompletion:
             observer=settings.get("logger_fn"),
             extra_body=settings.get("extra_body"),
             warnings=tuple(report.warnings),
+            limits=None if self._core.limits is None else self._core.limits.of(row.name, model),
         )
         if len(plans) >= _KINDS_OF_CALLS:
             plans.clear()
@@ -627,7 +799,7 @@ class _Observer:
         try:
             self._tell({"provider": self._target.provider, "model": self._target.model, **make()})
         except Exception as fault:  # noqa: BLE001 (an observer's failure is logged, whatever it is, and the call goes on)
-            log.warning("logger_fn failed with %s", type(fault).__name__)
+            observer_failed("logger_fn", fault)
 
     def before(self) -> None:
         """Before the request."""

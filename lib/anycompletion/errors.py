@@ -87,7 +87,8 @@ class CompletionError(Exception):
         self.partial = partial
         """What had arrived when a stream or a fan-out failed."""
         self.phase = phase
-        """For connection errors: connect, send, headers, body, first_chunk, idle or total."""
+        """For connection errors: connect, send, headers, body, first_chunk, idle or total; closed, of a stream that its
+        reader left."""
         if retryable is not None:
             self.retryable = retryable
 

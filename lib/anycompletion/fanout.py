@@ -38,7 +38,7 @@ def merged_info(infos: Sequence[ReplyInfo]) -> ReplyInfo:
         sum(info.attempts for info in infos),
         max(info.elapsed for info in infos),
         warnings,
-        list(infos),
+        tuple(infos),
     )
 
 

@@ -29,9 +29,9 @@ class SSEFraming:
         self._limit = limit
         self._start: bytes | None = b""
         """The first bytes, held until it is sure whether they are a byte-order mark; None once that is settled."""
-        self._pieces: list[bytes] = []
-        """The line whose end has not arrived."""
-        self._data: list[bytes] = []
+        self._pieces: list[bytes] | None = None
+        """The line whose end has not arrived; None where there is nothing, because many streams are open at a time."""
+        self._data: list[bytes] | None = None
         """The values of the data lines of the event that no blank line has ended."""
         self._joined = 0
         """So many of them, the first ones, are many lines each."""
@@ -99,6 +99,8 @@ class SSEFraming:
 
     def _keep(self, piece: bytes) -> None:
         if piece:
+            if self._pieces is None:
+                self._pieces = []
             self._pieces.append(piece)
             self._grow(len(piece))
 
@@ -113,14 +115,14 @@ class SSEFraming:
             self._size -= sum(map(len, self._pieces))
             self._pieces.append(end)
             end = b"".join(self._pieces)
-            self._pieces.clear()
+            self._pieces = None
         self._line(end, events)
 
     def _line(self, line: bytes, events: list[Event]) -> None:
         if not line:
             if self._data:
                 events.append(Event(b"\n".join(self._data), self._name))
-                self._data.clear()
+                self._data = None
                 self._joined = 0
             self._name = ""
             self._size = 0
@@ -129,6 +131,8 @@ class SSEFraming:
         field, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if field == b"data":
+            if self._data is None:
+                self._data = []
             self._data.append(value)
             if len(self._data) - self._joined > _LINES:
                 self._data[self._joined :] = [b"\n".join(self._data[self._joined :])]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol, TypeAlias, TypedDict
 
 import attrs
+
+from .errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from .records import FunctionDefinition, Tool
@@ -42,6 +44,77 @@ class Timeout:
     def total_is_explicit(self) -> bool:
         """False when `total` is the default."""
         return not isinstance(self.total, DefaultSeconds)
+
+
+def _check_rate(limit: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    """A number above nought, per minute; whoever writes "100" or True does not mean a rate."""
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        _refuse(attribute.name, f"expected a number, found {type(value).__name__}")
+    if not 0 < value < float("inf"):
+        _refuse(attribute.name, "must be more than 0, and finite")
+
+
+def _check_count(limit: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int):
+        _refuse(attribute.name, f"expected an int, found {type(value).__name__}")
+    if value < 1:
+        _refuse(attribute.name, "must be 1 or more")
+
+
+def _refuse(param: str, text: str) -> NoReturn:
+    raise InvalidRequestError(f"{param}: {text}", param=param)
+
+
+@attrs.frozen
+class RateLimit:
+    """What a provider lets an account do. `None` is no limit, and `RateLimit()` what the provider's own headers say.
+
+    Those (`x-ratelimit-*`, `anthropic-ratelimit-*`) are heeded beside the limits given here: what is left is spread
+    over the time until there is more. Where no `RateLimit` is given, nothing is held back before the provider refuses.
+
+    A minute's worth is spread over the minute, and a twentieth of it may go at once. Tokens are estimated before a
+    request is sent (a quarter of its bytes, 1,000 for each image, and `max_tokens`) and settled to what the provider
+    counted. A request that is larger than all that may go at once waits until everything is there, and those behind it
+    until that is made up for.
+
+    Raises:
+        InvalidRequestError: a value that is no limit; `.param` names it.
+    """
+
+    requests_per_minute: float | None = attrs.field(default=None, validator=_check_rate)
+    tokens_per_minute: float | None = attrs.field(default=None, validator=_check_rate)
+    """Those of prompts and replies together."""
+    concurrency: int | None = attrs.field(default=None, validator=_check_count)
+    """Requests under way at the same time, streams until they end."""
+
+
+class RateLimiter(Protocol):
+    """A limiter that several clients share, in this process or beyond; ``AsyncCompletion(rate_limiter=...)``.
+
+    Keys are always ``"provider/model"``, the model as the provider is asked for it. What limits they stand for, and
+    which of them share one, is the limiter's own business.
+    """
+
+    async def acquire(self, key: str, *, requests: int, tokens: int) -> None:
+        """Returns when that many requests (always 1) and tokens (an estimate) may be sent.
+
+        It is awaited in the call's own task, within the call's total timeout. It is cancelled when that runs out, when
+        the caller gives up, and when the client is closed; then nothing is sent, `settle` is not called, and nothing
+        should stay taken. A `CompletionError` it raises is the call's; anything else becomes a `ConfigurationError`.
+        """
+        ...
+
+    def settle(self, key: str, *, estimated: int, actual: int) -> None:
+        """Called exactly once for each `acquire` that returned, when the request is over, however it ended.
+
+        `actual` is what the provider counted, 0 where it refused the request, and `estimated` where nobody knows. Must
+        neither wait nor block: it is called from places that cannot. What it raises is logged.
+        """
+        ...
 
 
 class Secret:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 import attrs
 
-from .errors import APIConnectionError, APIError, APIStatusError, QuotaExceededError, RateLimitError
+from .errors import APIConnectionError, APIError, APIStatusError, OverloadedError, QuotaExceededError, RateLimitError
 from .records import seconds
 
 MAX_HINT = 60.0
@@ -110,6 +110,21 @@ _BUCKETS = (
 """Headers that tell what remains of a limit → the ones that tell when it is whole again."""
 
 
+def what_is_left(headers: Mapping[str, str]) -> list[tuple[str, bool, float, float]]:
+    """What is left of each of the provider's limits: its header, whether it counts tokens, how much, for how long.
+
+    A limit is left out where one of the two headers is missing or tells nothing.
+    """
+    now = _date(headers.get("date"))
+    found: list[tuple[str, bool, float, float]] = []
+    for remaining, reset in _BUCKETS:
+        left = _number(headers.get(remaining))
+        wait = None if left is None else _reset(headers.get(reset), now)
+        if left is not None and wait is not None:
+            found.append((remaining, "tokens" in remaining, left, wait))
+    return found
+
+
 def _exhausted(headers: Mapping[str, str], now: float | None) -> float | None:
     """The longest wait for a limit of which nothing remains."""
     waits = [_reset(headers.get(reset), now) for remaining, reset in _BUCKETS if _number(headers.get(remaining)) == 0]
@@ -167,6 +182,11 @@ def may_have_begun(error: APIError) -> bool:
     if isinstance(error, APIStatusError):
         return error.status_code not in _NOT_BEGUN
     return error.maybe_billed
+
+
+def is_refusal(error: APIError) -> bool:
+    """Whether the provider refused because it is asked too much, and not for anything in the request."""
+    return isinstance(error, (RateLimitError, OverloadedError)) and not isinstance(error, QuotaExceededError)
 
 
 def is_throttled(error: APIError) -> bool:

@@ -8,7 +8,7 @@ seen. However the caller leaves, the source is closed by a plain function call t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import NoReturn, Protocol, Self
 
@@ -16,7 +16,9 @@ from .accumulate import Accumulator
 from .chunks import ChatCompletionChunk
 from .convert import dumps
 from .errors import ClientClosedError, CompletionError, StreamInterruptedError
+from .logs import observer_failed
 from .records import ChatCompletion, JsonObject, ReplyInfo, Usage
+from .relay import Change, Relay, Whole
 
 
 class ChunkSource(Protocol):
@@ -72,6 +74,9 @@ class CompletionStream:
 
     Leaving ``async with``, cancelling, dropping the object or `aclose()` closes the upstream connection at once.
     """
+
+    _tellers: list[Callable[[ChatCompletion, CompletionError | None], object]] | None = None
+    """Who is told of the end: nobody, of nearly all streams."""
 
     def __init__(
         self, source: ChunkSource, *, usage_asked: bool = False, observer: StreamObserver | None = None
@@ -214,6 +219,7 @@ class CompletionStream:
         self._finished = True
         if self._observer is not None:
             self._observer.after(self.snapshot)
+        self._tell_end(None)
         raise StopAsyncIteration
 
     def _fail(self, error: CompletionError) -> None:
@@ -223,6 +229,7 @@ class CompletionStream:
         self._source.close()
         if self._observer is not None:
             self._observer.failed(error)
+        self._tell_end(error)
 
     def _interrupted(self, text: str) -> StreamInterruptedError:
         info = self.info
@@ -233,6 +240,7 @@ class CompletionStream:
             request_id=info.request_id,
             attempts=info.attempts,
             partial=self.snapshot,
+            phase="closed",
         )
 
     async def get_final_completion(self) -> ChatCompletion:
@@ -259,6 +267,53 @@ class CompletionStream:
         """
         return SSEView(self)
 
+    # --- for whoever stands between the call and its reader ---
+
+    def on_end(self, tell: Callable[[ChatCompletion, CompletionError | None], object]) -> None:
+        """Has `tell` called once, when the stream is over, with the reply as far as it was handed out, and the error.
+
+        The error is None after a proper end, and a `StreamInterruptedError` with ``phase="closed"`` where the reader
+        closed or dropped the stream before. `tell` is an observer: what it raises is logged and changes nothing. A
+        dropped stream's destructor calls it, perhaps in another thread. It must not hold the stream.
+        """
+        if self._tellers is None:
+            self._tellers = []
+        self._tellers.append(tell)
+        if self._finished or self._closed or self._error is not None:
+            self._tell_end(None if self._finished else self._error or self._interrupted("the stream was closed"))
+
+    def _tell_end(self, error: CompletionError | None) -> None:
+        if self._tellers is None:
+            return
+        tellers, self._tellers = self._tellers, None
+        for tell in tellers:
+            try:
+                tell(self.snapshot, error)
+            except Exception as fault:  # noqa: BLE001 (an observer's failure is logged, whatever it is)
+                observer_failed("on_end", fault)
+
+    def map(self, change: Change) -> CompletionStream:
+        """A stream of what `change` makes of each chunk of this one, to be read in its place; None leaves a chunk out.
+
+        Whatever `change` raises ends the stream, and its reader gets it.
+        """
+        return CompletionStream(Relay(self, change), usage_asked=self._usage_asked)
+
+    def as_source(self) -> ChunkSource:
+        """This stream as another's source of chunks.
+
+        Raises:
+            RuntimeError: some of its chunks were handed out, and would be missing.
+        """
+        if self._finished:
+            return Whole(self.snapshot)
+        if self._accumulator.started:
+            raise RuntimeError(
+                "a middleware returned a stream of which it had read a part; to look at chunks use "
+                "stream.map(...), and stream.on_end(...) for the whole reply"
+            )
+        return Relay(self)
+
     # --- leaving ---
 
     async def __aenter__(self) -> Self:
@@ -274,7 +329,9 @@ class CompletionStream:
         """Closes the upstream connection now, without waiting for anything."""
         if not self._closed:
             self._closed = True
-            self._source.close(None if self._finished else self._interrupted("the stream was closed"))
+            end = None if self._finished else self._interrupted("the stream was closed")
+            self._source.close(end)
+            self._tell_end(end)
 
     async def aclose(self) -> None:
         """Closes the upstream connection; a task that reads meanwhile gets `StreamInterruptedError`."""
@@ -285,6 +342,8 @@ class CompletionStream:
         # Until its response is closed, a connection is never collected while the server keeps talking.
         if getattr(self, "_opened", False) and not (self._finished or self._closed):
             self._source.close()
+            if self._tellers is not None:
+                self._tell_end(self._interrupted("the stream was dropped"))
 
 
 class TextView:

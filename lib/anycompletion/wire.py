@@ -70,6 +70,19 @@ class Headers(Mapping[str, str]):
         return (Headers, (self._pairs,))
 
 
+class RequestHeaders(dict[str, str]):
+    """The headers of a request, not to be changed: their bytes are made once for all requests that have them."""
+
+    __slots__ = ("has_host", "lines")
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        super().__init__(headers)
+        self.lines: bytes | None = None
+        """As they are sent, once somebody has asked."""
+        self.has_host = False
+        """Whether ``Host`` is among them; known with `lines`."""
+
+
 # dict[str, str] and list[str] are three times as slow to call, and every call makes some of these.
 
 

@@ -212,8 +212,14 @@ def by_rule(differences: Pairs, *, from_chunks: bool) -> Pairs:
     return {
         path: pair
         for path, pair in differences.items()
-        if not _is_default(path, pair) and not (from_chunks and _is_in_raw(path, pair))
+        if not _is_default(path, pair) and not _is_cost(path, pair) and not (from_chunks and _is_in_raw(path, pair))
     }
+
+
+def _is_cost(path: str, pair: tuple[Any, Any]) -> bool:
+    """xAI tells the cost in ticks, which we give beside it in dollars."""
+    ours, theirs = pair
+    return path.endswith("usage.cost") and theirs is None and isinstance(ours, float)
 
 
 def _is_default(path: str, pair: tuple[Any, Any]) -> bool:

@@ -26,16 +26,23 @@ from ..errors import (
     printable,
 )
 from ..lenient import NotJSONError
+from ..logs import log
 from ..options import Secret
 from ..records import ChatCompletion, ChatRequest, ReplyInfo
-from ..retry import MAX_HINT, is_throttled, may_have_begun, next_delay, wait_hint, was_never_seen, worth_retrying
+from ..retry import (
+    MAX_HINT,
+    is_refusal,
+    is_throttled,
+    may_have_begun,
+    next_delay,
+    wait_hint,
+    was_never_seen,
+    worth_retrying,
+)
 from ..transport import MAX_ERROR_BODY, MAX_JSON, Clocks, Exchange, Held
 from ..validate import explain_unsendable, require_sendable
-from ..wire import Follow, Headers, HttpRequest, HttpResponse, MaskedBytes, MaskedValue, Need
+from ..wire import Follow, Headers, HttpRequest, HttpResponse, MaskedBytes, MaskedValue, Need, RequestHeaders
 from .plan import Plan, override
-
-log = logging.getLogger("anycompletion")
-log.addHandler(logging.NullHandler())  # an app that set up no logging sees nothing on stderr
 
 _LOST_PATIENCE = frozenset((504, *range(520, 525)))
 """Statuses of a gateway that heard nothing from the provider in time; that may have done the work all the same."""
@@ -56,6 +63,7 @@ class Call:
         "asked_twice",
         "idempotency_key",
         "info",
+        "on_refused",
         "plan",
         "reconnected",
         "request",
@@ -64,11 +72,14 @@ class Call:
         "throttled",
     )
 
-    def __init__(self, plan: Plan, request: ChatRequest, info: ReplyInfo) -> None:
+    def __init__(self, plan: Plan, request: ChatRequest, info: ReplyInfo, began: float = 0.0) -> None:
         self.plan = plan
         self.request = request
         self.info = info
-        self.started = 0.0
+        self.on_refused: Callable[[], None] | None = None
+        """Told of each attempt that the provider refused because there are too many."""
+        self.started = began
+        """On the loop's clock; 0.0 before the call begins."""
         self.idempotency_key = ""
         """The same for all attempts."""
         self.throttled: RateLimitError | None = None
@@ -84,7 +95,8 @@ class Call:
 
     def start(self) -> None:
         """The logical call begins: `total` runs from here."""
-        self.started = asyncio.get_running_loop().time()
+        if not self.started:
+            self.started = asyncio.get_running_loop().time()
         self.plan.road.budget.call()
         if self.plan.idempotency_header:
             self.idempotency_key = str(_new_uuid())
@@ -191,13 +203,13 @@ class Call:
         info.headers = plan.without_echoes(exchange.headers, self.revealed)
         info.request_id = info.headers.one(plan.request_id_header)
         if log.isEnabledFor(plan.log_level):
-            log.log(plan.log_level, "%s: status %s", self._name(), exchange.status)
+            self._say(plan.log_level, "answered", f"status {exchange.status}")
         if not 200 <= exchange.status < 300:
             raise await self._bad_status(exchange, shared=request.carries_key)
         plan.road.rest.answered(self.started)
         return exchange
 
-    async def _sent(self, request: HttpRequest, headers: dict[str, str], body: bytes | None) -> Exchange:
+    async def _sent(self, request: HttpRequest, headers: RequestHeaders, body: bytes | None) -> Exchange:
         """Sends when it is this call's turn."""
         rest, url, info = self.plan.road.rest, self._url(request), self.info
         # Where our key does not go, its rests do not hold: who neither waits for a rest nor is let pass spins.
@@ -223,6 +235,7 @@ class Call:
         rest, left = self.plan.road.rest, self.time_left()
         wait = rest.expected(asyncio.get_running_loop().time())
         if left is None or wait < left:
+            self._say(self.plan.log_level, "resting", f"waits {wait:.2f} s, as all calls with this key do", delay=wait)
             clock = asyncio.timeout(left)
             try:
                 async with clock:
@@ -316,7 +329,10 @@ class Call:
 
     async def again_or_raise(self, error: APIError, tried: int, *, creating: bool = False) -> None:
         """Waits before the next attempt, or raises `error`, stamped."""
+        if self.on_refused is not None and is_refusal(error):
+            self.on_refused()
         if creating and not self.plan.repeatable and may_have_begun(error):
+            self._give_up(error)
             raise self.stamped(error)
         if self._has_another_key(error) and tried <= self.plan.max_retries:
             return
@@ -334,7 +350,8 @@ class Call:
             self.info.warnings.append(
                 f"attempt {tried} got no answer ({error.phase}); it may have been billed all the same"
             )
-        log.log(self.plan.log_level, "%s: %s, again in %.2f s", self._name(), type(error).__name__, delay)
+        kind = type(error).__name__
+        self._say(self.plan.log_level, "retrying", f"{kind}, again in {delay:.2f} s", error=kind, delay=delay)
         if error is self.throttled and self.plan.road.rest.until:
             return  # sending waits until the rest that all calls keep is over
         await self.plan.pool.pause(delay)
@@ -359,12 +376,21 @@ class Call:
         return False
 
     def _give_up(self, error: APIError) -> None:
-        if self.info.attempts > 1:
-            log.warning("%s: given up after %d attempts: %s", self._name(), self.info.attempts, type(error).__name__)
+        kind, attempts = type(error).__name__, self.info.attempts
+        if attempts > 1:
+            self._say(logging.WARNING, "gave_up", f"given up after {attempts} attempts: {kind}", error=kind)
+        else:
+            self._say(self.plan.log_level, "failed", f"failed: {kind}", error=kind)
 
-    def _name(self) -> str:
-        """Whose call it is, for logs: what a caller gave as a model must not write lines of its own."""
-        return f"{self.plan.target.provider} {printable(self.plan.target.model)}"
+    def _say(self, level: int, event: str, text: str, **more: object) -> None:
+        """One record for the log: whose call it is and how far goes with it; nothing that was asked or told."""
+        if not log.isEnabledFor(level):
+            return
+        # What a caller gave as a model must not write lines of its own.
+        info, provider, model = self.info, self.plan.target.provider, printable(self.plan.target.model)
+        extra = {"event": event, "provider": provider, "model": model, "attempt": info.attempts}
+        extra |= {"status": info.status_code, "request_id": info.request_id, "elapsed": self.elapsed(), **more}
+        log.log(level, "%s %s: %s", provider, model, text, extra=extra, stacklevel=2)
 
     def time_left(self) -> float | None:
         """Seconds until the total runs out; None if it never does."""

@@ -10,12 +10,15 @@ from typing import Any
 
 from ..auth import SHORTEST, Auth, check_key, credentials, sign, without_echoes
 from ..dialects import Dialect
+from ..limits import Admission
 from ..options import BearerToken, Secret, Timeout
 from ..transport import Pool
-from ..wire import Headers, HttpRequest, MaskedValue, Target
+from ..wire import Headers, HttpRequest, MaskedValue, RequestHeaders, Target
 from .road import Road
 
 KeySource = str | Secret | Callable[[], Awaitable[str]] | None
+
+USER_AGENT = "anycompletion"
 
 EVENTS = "text/event-stream"
 """The media type of a stream."""
@@ -46,6 +49,7 @@ class Plan:
         "key",
         "key_source",
         "known",
+        "limits",
         "locks",
         "log_level",
         "max_retries",
@@ -86,6 +90,7 @@ class Plan:
         observer: Callable[[dict[str, Any]], object] | None = None,
         extra_body: Mapping[str, Any] | None = None,
         warnings: tuple[str, ...] = (),
+        limits: Admission | None = None,
     ) -> None:
         self.dialect = dialect
         self.target = target
@@ -116,6 +121,8 @@ class Plan:
         """What the options add to the request's own."""
         self.warnings = warnings
         """What of the options was dropped or changed."""
+        self.limits = limits
+        """What holds these calls back; None where nothing does."""
         self.signed: Mapping[str, str] | None = None
         """The headers that carry the key, once it was checked; None where it has to be asked for."""
         given = [*credentials(self.headers), *credentials(self.extra_headers)]
@@ -123,7 +130,7 @@ class Plan:
         needles = [secret.encode("utf-8", "replace") for secret in self.secrets(None) if len(secret) >= SHORTEST]
         self._needles: Callable[[], list[bytes]] = lambda: needles
         """The secrets as they would stand in the headers of an answer."""
-        self._ready: dict[tuple[Any, ...], dict[str, str]] = {}
+        self._ready: dict[tuple[Any, ...], RequestHeaders] = {}
 
     def hurried(self, total: float) -> Plan:
         """The same for a call that nobody waits for, in so many seconds and without regard to others."""
@@ -167,8 +174,8 @@ class Plan:
     def _is_token(self) -> bool:
         return isinstance(self.key, BearerToken) or (callable(self.key) and self.auth.functions_give_tokens)
 
-    def ready(self, request: HttpRequest, accept: str, has_body: bool, signed: Mapping[str, str]) -> dict[str, str]:
-        """The headers of a request, prepared once for all that are like it; not to be changed."""
+    def ready(self, request: HttpRequest, accept: str, has_body: bool, signed: Mapping[str, str]) -> RequestHeaders:
+        """The headers of a request, prepared once for all that are like it."""
         kind = (accept, has_body, request.carries_key, *request.headers.items())
         if signed is not self.signed:
             return self._make(request, accept, has_body, signed)
@@ -179,9 +186,10 @@ class Plan:
             known = self._ready[kind] = self._make(request, accept, has_body, signed)
         return known
 
-    def _make(self, request: HttpRequest, accept: str, has_body: bool, signed: Mapping[str, str]) -> dict[str, str]:
+    def _make(self, request: HttpRequest, accept: str, has_body: bool, signed: Mapping[str, str]) -> RequestHeaders:
         # A host the key was not meant for learns nothing else of ours either.
-        headers = {**(self.headers if request.carries_key else {}), "Accept": accept, **request.headers}
+        ours = self.headers if request.carries_key else {"User-Agent": USER_AGENT}
+        headers = {**ours, "Accept": accept, **request.headers}
         if has_body:
             headers["Content-Type"] = "application/json"
         # An event stream in pieces gains nothing from compression and would wait in its buffers.
@@ -190,13 +198,13 @@ class Plan:
             headers |= signed
             if self.extra_headers:
                 headers = override(headers, self.extra_headers)
-        return headers
+        return RequestHeaders(headers)
 
 
 _KINDS = 16
 
 
-def override(headers: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
+def override(headers: Mapping[str, str], extra: Mapping[str, str]) -> RequestHeaders:
     """`headers` with those of `extra`, whatever their case."""
     given = {name.lower() for name in extra}
-    return {name: value for name, value in headers.items() if name.lower() not in given} | dict(extra)
+    return RequestHeaders({name: value for name, value in headers.items() if name.lower() not in given} | dict(extra))

@@ -53,7 +53,7 @@ class Source:
         # Whatever can be said against the request is said now, and not when it is sent.
         self._request: tuple[HttpRequest, bytes | None] | None = call.encoded_now()
         self._exchange: Exchange | None = None
-        self._framing = SSEFraming()
+        self._framing: SSEFraming | None = None
         self._decoder: Decoder | None = None
         self._delivered = False
         self._error: APIError | None = None
@@ -129,14 +129,27 @@ class Source:
             if error is None:
                 if self._ended:
                     return None
+                exchange, decoder, lost, data = self._exchange, self._decoder, None, b""
+                assert exchange is not None, "open() comes first"
+                assert decoder is not None, "open() comes first"
                 try:
-                    chunks = await self._read()
+                    if self._last is not None or (not self._delivered and _whole_body(exchange.headers) is not None):
+                        chunks = await self._unless_closed(self._read_apart(exchange))
+                    else:
+                        # Here and not in a function of its own: each that waits is one more object per open stream.
+                        try:
+                            data = await exchange.read()
+                        except APIConnectionError as fault:
+                            lost = fault
+                        chunks = self._decode(data, exchange, decoder) if lost is None else self._lost(lost, decoder)
                 except APIError as fault:
                     error = self._error = fault
                     self._ended = False
                 else:
                     if chunks:
-                        self._delivered = True
+                        if not self._delivered:
+                            self._delivered = True
+                            self._request = None  # it is not sent again, and an open stream need not hold it
                         return chunks
                     continue
             if isinstance(error, StreamInterruptedError) and self._told is None:
@@ -163,26 +176,17 @@ class Source:
         await self._call.again_or_raise(error, self._tried, creating=True)
         await self._open()
 
-    async def _read(self) -> Sequence[ChatCompletionChunk]:
-        exchange, decoder = self._exchange, self._decoder
-        assert exchange is not None, "open() comes first"
-        assert decoder is not None, "open() comes first"
+    async def _read_apart(self, exchange: Exchange) -> Sequence[ChatCompletionChunk]:
+        """What does not come as a stream."""
         if self._last is not None:
-            return await self._unless_closed(self._read_last(self._last))
-        if not self._delivered and (whole := _whole_body(exchange.headers)) is not None:
-            return await self._unless_closed(self._read_whole(exchange, whole))
-        try:
-            data = await exchange.read()
-        except APIConnectionError as fault:
-            lost = fault
-        else:
-            return self._decode(data, exchange, decoder)
-        return self._lost(lost, decoder)
+            return await self._read_last(self._last)
+        return await self._read_whole(exchange)
 
     def _decode(self, data: bytes, exchange: Exchange, decoder: Decoder) -> Sequence[ChatCompletionChunk]:
         if not data:
             return self._finish(decoder)
         framing = self._framing
+        assert framing is not None, "open() comes first"
         events = framing.feed(data)
         if events and not self._delivered:
             exchange.first_event(keep_deadline=self._call.plan.timeout.total_is_explicit)
@@ -237,10 +241,10 @@ class Source:
         self._end()
         return _closing(result)
 
-    async def _read_whole(self, exchange: Exchange, kind: str) -> Sequence[ChatCompletionChunk]:
+    async def _read_whole(self, exchange: Exchange) -> Sequence[ChatCompletionChunk]:
         """Some servers answer a stream request with a whole reply, or with where the stream is; others with a page."""
         response = HttpResponse(exchange.status, exchange.headers, await exchange.read_all(MAX_JSON))
-        if kind != "json":
+        if _whole_body(exchange.headers) != "json":
             text = response.body[:200].decode("utf-8", "replace")
             raise APIResponseError("the answer to a stream request is a web page", body=text)
         call = self._call
@@ -257,7 +261,7 @@ class Source:
             self._cancel = result.cancel
             result = await self._call.follow(result)
         self._end()
-        return (_as_chunk(result),)
+        return (as_chunk(result),)
 
     async def _enter(self, follow: Follow, announced: HttpResponse) -> None:
         """Goes on with the stream that `announced` told of."""
@@ -327,7 +331,7 @@ def _closing(completion: ChatCompletion) -> Sequence[ChatCompletionChunk]:
     return (last, usage)
 
 
-def _as_chunk(completion: ChatCompletion) -> ChatCompletionChunk:
+def as_chunk(completion: ChatCompletion) -> ChatCompletionChunk:
     """A whole reply as the one chunk of a stream."""
     data = completion.to_dict()
     for choice in data["choices"]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import stat
 import sys
@@ -11,14 +10,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import JournalError, printable
+from ..logs import log
 from .index import Index
 from .lines import HEAD_SIZE, begins_right, may_be_torn, read_trailer
 
 if sys.platform != "win32":
     import fcntl
 
-log = logging.getLogger("anycompletion")
-log.addHandler(logging.NullHandler())  # an app that set up no logging sees nothing on stderr
 
 _BLOCK = 1 << 20
 
@@ -81,7 +79,7 @@ def open_to_write(path: Path) -> Opened:
         text = _refusal(path, fault)
     else:
         for warning in warnings:
-            log.warning("%s", warning)
+            log.warning("%s", warning, extra={"event": "journal", "path": str(path)})
         return Opened(fd, known, end, warnings)
     raise JournalError(text)
 

@@ -57,11 +57,19 @@ class Labels:
             custom_id = f"sha256-{digest.hex()[:32]}-{self._ordinal(request_hash)}"
         elif not isinstance(custom_id, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may not check types
             raise InvalidRequestError(f"an id is text, not {type(custom_id).__name__}", param="custom_id")
+        return Label(custom_id, self.note(custom_id), request_hash)
+
+    def note(self, custom_id: str) -> int:
+        """The key of an id, which is met now.
+
+        Raises:
+            InvalidRequestError: the id was met before in this run, or no file can hold it.
+        """
         key = key_of(custom_id)
         known = len(self._met)
         if self._met.number(key) < known:
             raise InvalidRequestError(f"the id {shown(custom_id)} was used before in this run", param="custom_id")
-        return Label(custom_id, key, request_hash)
+        return key
 
     def _ordinal(self, request_hash: int) -> int:
         number = self._requests.number(request_hash)
@@ -105,19 +113,38 @@ def request_digest(request: ChatRequest) -> bytes:
 
 
 _values = attrgetter(*PARAM_NAMES)
+_NO_VALUES = (None,) * len(PARAM_NAMES)
 
 
 def _wire_form(request: ChatRequest) -> dict[str, Any]:
     """What `ChatRequest.to_dict` gives, for a third of its time: a million of them are hashed before a run resumes."""
-    out: dict[str, Any] = {
-        name: _plain(value) for name, value in zip(PARAM_NAMES, _values(request), strict=True) if value is not None
-    }
+    values = _values(request)
+    out: dict[str, Any] = {}
+    if values != _NO_VALUES:
+        for name, value in zip(PARAM_NAMES, values, strict=True):
+            if value is not None:
+                out[name] = value if type(value) in _SCALARS else _plain(value)
     messages = request.messages
     out["model"] = request.model
-    out["messages"] = [{"role": "user", "content": messages}] if isinstance(messages, str) else _plain(messages)
+    if isinstance(messages, str):
+        messages = [{"role": "user", "content": messages}]
+    out["messages"] = messages if _is_plain(messages) else _plain(messages)
     if request.extra_body is not None:
         out.update(_plain(request.extra_body))
     return out
+
+
+def _is_plain(messages: object) -> bool:
+    """Whether they are dicts of texts, as most are: then they are said as they are."""
+    if type(messages) is not list:
+        return False
+    for message in cast("list[Any]", messages):
+        if type(message) is not dict:
+            return False
+        for value in cast("dict[Any, Any]", message).values():
+            if type(value) is not str:
+                return False
+    return True
 
 
 def _plain(value: object) -> Any:

@@ -17,8 +17,7 @@ The last five have a fixed width, so that a million lines are checked and indexe
 from __future__ import annotations
 
 import json
-import os
-import re
+import struct
 from collections.abc import Iterable, Mapping
 from typing import Any
 from zlib import crc32
@@ -47,19 +46,19 @@ _WORDS = {State.DONE: b"done", State.REDO: b"redo", State.FAILED: b"fail"}
 _BY_WORD = {word: int(state) for state, word in _WORDS.items()}
 _SEALED = b',"v":%d,"k":"%016x","h":"%016x","s":"%b"'
 _SEAL = b',"crc":"%08x"}}\n'
-_TRAILER = re.compile(
-    rb',"v":1,"k":"([0-9a-f]{16})","h":"([0-9a-f]{16})","s":"(done|redo|fail)","crc":"([0-9a-f]{8})"\}\}\n'
-)
+_TRAILER = struct.Struct("12s 16s 7s 16s 7s 4s 9s 8s 4s")
+"""The end of a line: what is the same in all, and between it key, request hash, state and crc."""
+_FIXED = (b',"v":1,"k":"', b'","h":"', b'","s":"', b'","crc":"', b'"}}\n')
 _SEAL_SIZE = len(_SEAL % 0)
 _TRAILER_SIZE = len(_SEALED % (_VERSION, 0, 0, b"done")) + _SEAL_SIZE
 
 
 class UnwrittenError(JournalError):
-    """Results could not be written to the journal; `results` are all of them, without their requests."""
+    """Results could not be written to the journal; `unwritten` are all of them, without their requests."""
 
-    def __init__(self, message: str = "", results: Iterable[Result] = (), **details: Any) -> None:
+    def __init__(self, message: str = "", unwritten: Iterable[Result] = (), **details: Any) -> None:
         super().__init__(message, **details)
-        self.results = [Result(each.completion, each.error, each.custom_id) for each in results]
+        self.unwritten = [Result(each.completion, each.error, each.custom_id) for each in unwritten]
 
 
 def state_of(result: Result) -> State:
@@ -105,32 +104,14 @@ def _dumps(value: Any) -> bytes:
 
 
 def _line(custom_id: str, result: Result) -> dict[str, Any]:
-    response: dict[str, Any] | None = None
-    failure: dict[str, Any] | None = None
+    """The line with one more member, the last one."""
     if result.completion is not None:
-        info = result.completion.info
-        response = _response(info.status_code or 200, info.request_id, result.completion.to_dict())
-        more = {"info": _info(info)}
+        more = {"info": _info(result.completion.info)}
     else:
-        error = result.error or CompletionError("an empty result")
-        if error.status_code is None or 200 <= error.status_code < 300:
-            # No code of ours is a code of OpenAI's, but its readers expect one.
-            failure = {"code": error.code or type(error).__name__, "message": error.message}
-        else:
-            told = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
-            response = _response(error.status_code, error.request_id, {"error": told})
-        more = {"error": _details(error)}
-    return {
-        "id": f"batch_req_{os.urandom(16).hex()}",
-        "custom_id": custom_id,
-        "response": response,
-        "error": failure,
-        "anycompletion": more,
-    }
-
-
-def _response(status: int, request_id: str | None, body: dict[str, Any]) -> dict[str, Any]:
-    return {"status_code": status, "request_id": request_id or "", "body": body}
+        more = {"error": _details(result.error or CompletionError("an empty result"))}
+    line = Result(result.completion, result.error, custom_id).to_dict()
+    line["anycompletion"] = more
+    return line
 
 
 _INFO = ("provider", "model", "status_code", "request_id", "attempts", "elapsed", "warnings")
@@ -192,12 +173,14 @@ def _class_of(error: CompletionError) -> type[CompletionError]:
 
 def read_trailer(line: bytes) -> tuple[int, int, int] | None:
     """Key, request hash and state from the end of a line; None where the line is not whole, or not of a journal."""
-    found = _TRAILER.fullmatch(line, len(line) - _TRAILER_SIZE)
-    if found is None:
+    if len(line) < _TRAILER_SIZE:
         return None
-    key, request_hash, word, crc = found.groups()
-    if crc32(line[:-_SEAL_SIZE]) != int(crc, 16):
+    first, key, second, request_hash, third, word, fourth, crc, last = _TRAILER.unpack_from(
+        line, len(line) - _TRAILER_SIZE
+    )
+    if (first, second, third, fourth, last) != _FIXED or b"%08x" % crc32(line[:-_SEAL_SIZE]) != crc:
         return None
+    # What the checksum covers was written by `write_line`, so that nothing else needs a check.
     return int(key, 16), int(request_hash, 16), _BY_WORD[word]
 
 
@@ -243,7 +226,7 @@ def read_line(line: bytes) -> Result:
 
 def _read_info(told: dict[str, Any]) -> ReplyInfo:
     known: dict[str, Any] = {"provider": "", "model": ""} | {name: told[name] for name in _INFO if name in told}
-    return ReplyInfo(**known, branches=[_read_info(branch) for branch in told.get("branches", ())])
+    return ReplyInfo(**known, branches=tuple(_read_info(branch) for branch in told.get("branches", ())))
 
 
 def _read_error(told: Mapping[str, bytes], details: bytes) -> CompletionError:

@@ -20,7 +20,7 @@ from attrs import define
 from ..errors import JournalError
 from ..records import ChatRequest, Result
 from .files import open_to_read, open_to_write, read_at, scan, sync_data
-from .index import Entry, Index
+from .index import Entry, Index, State
 from .labels import Label, shown
 from .lines import UnwrittenError, read_line, state_of, write_line
 
@@ -121,6 +121,17 @@ class Journal:
             "journal): give the changed item another id, or the run another journal",
             param="custom_id",
         )
+
+    def state(self, label: Label) -> State | None:
+        """How the item ended, if it did; all that a run that resumes needs of a million items, so that it is quick.
+
+        Raises:
+            JournalError: the item has the id of one with another request.
+        """
+        state = self._index.state(label.key, label.request_hash)
+        if state is None:
+            self.seen(label)
+        return state
 
     def read(self, entry: Entry, request: ChatRequest | None = None) -> Result:
         """The result that `seen` told of; of a reply all but `.raw` and headers, of an error all but body and headers.

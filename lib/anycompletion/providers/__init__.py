@@ -14,16 +14,21 @@ from ..records import ChatRequest
 from ..validate import without_frames
 from ..wire import Report
 from .plugins import installed
-from .row import DIALECTS, Provider, check_base_url, origin
+from .row import DIALECTS, Provider, Rows, StandIn, check_base_url, origin
 from .rows import ROWS
 
 PROVIDERS: Mapping[str, Provider] = MappingProxyType({row.name: row for row in ROWS})
 """The built-in rows by name."""
 
 
-def directory(own: Iterable[Provider] = ()) -> dict[str, Provider]:
-    """The built-in rows and a client's own; of one name, its own wins."""
-    return {**PROVIDERS, **{row.name: row for row in own}}
+def directory(own: Iterable[Provider | Rows] = ()) -> dict[str, Provider]:
+    """The built-in rows and a client's own; of one name, its own wins. What makes rows of others sees all of them."""
+    given = tuple(own)
+    rows = {**PROVIDERS, **{row.name: row for row in given if isinstance(row, Provider)}}
+    for source in given:
+        if not isinstance(source, Provider):
+            rows.update({row.name: row for row in source.rows(rows)})
+    return rows
 
 
 def known_providers() -> dict[str, Provider]:
@@ -107,7 +112,9 @@ def _unknown(name: str, rows: Mapping[str, Provider]) -> str:
     return f"unknown provider {_short(name)}; {hint}"
 
 
-def supported_params(model: str, provider: str | None = None, providers: Iterable[Provider] = ()) -> dict[str, Cell]:
+def supported_params(
+    model: str, provider: str | None = None, providers: Iterable[Provider | Rows] = ()
+) -> dict[str, Cell]:
     """What `model`'s provider makes of every parameter: native, mapped, fanned out or refused, with ranges.
 
     Raises:
@@ -191,6 +198,8 @@ __all__ = [
     "DIALECTS",
     "PROVIDERS",
     "Provider",
+    "Rows",
+    "StandIn",
     "check_base_url",
     "directory",
     "find",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlsplit
 
 import attrs
@@ -14,6 +15,11 @@ from ..dialects import Dialect
 from ..errors import ConfigurationError, InvalidRequestError
 from ..options import Cell, Table
 from ..wire import Quirks
+
+if TYPE_CHECKING:
+    from ..call import Plan
+    from ..records import ChatRequest
+    from ..transport import Pool
 
 
 class _Dialects(Mapping[str, Dialect]):
@@ -64,6 +70,26 @@ _LOADERS: Mapping[str, Callable[[], Dialect]] = {
 }
 
 DIALECTS: Mapping[str, Dialect] = _Dialects()
+
+
+class StandIn(Protocol):
+    """What `anycompletion.testing` puts between a client and a provider's connections."""
+
+    def pool(self, make: Callable[..., Pool]) -> Pool:
+        """The connections; `make` makes those the client would use, with other arguments where some are given."""
+        ...
+
+    def plan(self, request: ChatRequest, plan: Plan) -> Plan:
+        """How one logical call is made; `request` is what the caller meant, before the parameter table saw it."""
+        ...
+
+
+class Rows(Protocol):
+    """What may stand beside rows among a client's providers: it makes rows out of those there are."""
+
+    def rows(self, known: Mapping[str, Provider]) -> Iterable[Provider]:
+        """The rows that replace those of the same names."""
+        ...
 
 
 @attrs.frozen
@@ -118,6 +144,8 @@ class Provider:
     known to take one. No built-in row has any: no vendor documents one for chat completions."""
     allow_http: bool = attrs.field(default=False, kw_only=True)
     """Allows plain http to hosts that are not loopback."""
+    stand_in: StandIn | None = attrs.field(default=None, kw_only=True, eq=False, repr=False)
+    """What stands in for the provider's connections, in tests; see `anycompletion.testing`."""
 
     def __attrs_post_init__(self) -> None:
         if self.dialect not in DIALECTS:

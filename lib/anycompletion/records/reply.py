@@ -1,5 +1,6 @@
 """What comes back: completions, choices, usage and how the call went, in OpenAI's exact shape."""
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Any, cast
@@ -8,7 +9,7 @@ import attrs
 from attrs import define, field
 
 from ..errors import CompletionError
-from ..lenient import array, loads, obj, opt_float, opt_int, opt_obj, opt_text, rest, text
+from ..lenient import ShapeError, array, loads, obj, opt_float, opt_int, opt_obj, opt_text, rest, text
 from ..wire import Headers
 from .base import JsonObject, Record, extra_field, hidden, names, nullable
 from .messages import AssistantMessage, Content, TextPart
@@ -112,14 +113,15 @@ class Usage(Record):
     prompt_tokens_details: PromptTokensDetails | None = None
     completion_tokens_details: CompletionTokensDetails | None = None
     cost: float | None = None
-    """What the call cost, in the provider's currency, where the provider says so."""
+    """US dollars, where the provider says what it charged (OpenRouter, Perplexity, xAI); summed over branches."""
     extra: JsonObject = extra_field()
 
     @classmethod
     def from_dict(cls, data: object, path: str = "usage") -> "Usage":
         """Reads OpenAI's JSON leniently."""
         source = obj(data, path)
-        cost: Any = source.get("cost")  # Perplexity tells an object of costs, which is kept as it is
+        cost: Any = source.get("cost")
+        itemised = isinstance(cost, dict)  # by Perplexity; the items are kept as they are
         prompt = opt_obj(source.get("prompt_tokens_details"), f"{path}.prompt_tokens_details")
         completion = opt_obj(source.get("completion_tokens_details"), f"{path}.completion_tokens_details")
         return cls(
@@ -138,14 +140,35 @@ class Usage(Record):
                 **_counts(completion, _COMPLETION_FIELDS, f"{path}.completion_tokens_details"),
                 extra=rest(completion, _COMPLETION_DETAILS),
             ),
-            None if isinstance(cost, dict) else opt_float(cost, f"{path}.cost"),
-            extra=rest(source, _USAGE_BUT_COST if isinstance(cost, dict) else _USAGE),
+            _charged(source) if itemised or cost is None else opt_float(cost, f"{path}.cost"),
+            extra=rest(source, _USAGE_BUT_COST if itemised else _USAGE),
         )
 
     def __add__(self, other: "Usage") -> "Usage":
         """Field by field; a sum with an unknown is unknown. `extra` cannot be summed and is left out."""
         total: Usage = _add(self, other)
         return total
+
+
+_TICKS = 10_000_000_000
+"""Of xAI's, in a US dollar."""
+
+
+def _charged(usage: JsonObject) -> float | None:
+    """US dollars, in forms other than OpenRouter's; None where there are none, or none that can be read."""
+    items: Any = usage.get("cost")
+    if isinstance(items, dict):
+        return _dollars(cast("JsonObject", items).get("total_cost"))
+    ticks = _dollars(usage.get("cost_in_usd_ticks"))
+    # Azure counts no ticks when it serves xAI's models, and says 0.
+    return ticks / _TICKS if ticks else None
+
+
+def _dollars(value: object) -> float | None:
+    try:
+        return opt_float(value, "cost")
+    except ShapeError:
+        return None
 
 
 def _counts(source: JsonObject, fields: tuple[str, ...], path: str) -> dict[str, Any]:
@@ -216,10 +239,6 @@ def _texts() -> list[str]:
     return []
 
 
-def _infos() -> list["ReplyInfo"]:
-    return []
-
-
 @define
 class ReplyInfo:
     """How a reply came about. Shared by streams, where it fills as things become known."""
@@ -237,7 +256,7 @@ class ReplyInfo:
     """Seconds from the call to the end of the reply."""
     warnings: list[str] = field(factory=_texts)
     """Everything that was dropped, changed or defaulted on the way."""
-    branches: list["ReplyInfo"] = field(factory=_infos)
+    branches: tuple["ReplyInfo", ...] = ()
     """For `n` choices made of concurrent requests, the info of each, in choice order."""
 
     @property
@@ -344,11 +363,36 @@ class Result:
         """True when there is a completion."""
         return self.completion is not None
 
+    def to_dict(self) -> JsonObject:
+        """An output line of OpenAI's Batch API.
+
+        An answer by HTTP, good or bad, is its `response`; a failure without one is its `error`, with the provider's
+        code or else the name of the error's class.
+        """
+        response: JsonObject | None = None
+        failure: JsonObject | None = None
+        if self.completion is not None:
+            info = self.completion.info
+            response = _answered(info.status_code or 200, info.request_id, self.completion.to_dict())
+        else:
+            error = self.error or CompletionError("an empty result")
+            if error.status_code is None or 200 <= error.status_code < 300:
+                failure = {"code": error.code or type(error).__name__, "message": error.message}
+            else:
+                told = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
+                response = _answered(error.status_code, error.request_id, {"error": told})
+        line_id = f"batch_req_{os.urandom(16).hex()}"
+        return {"id": line_id, "custom_id": self.custom_id, "response": response, "error": failure}
+
     def unwrap(self) -> ChatCompletion:
         """The completion, or raises the error."""
         if self.completion is None:
             raise self.error or CompletionError("an empty result")
         return self.completion
+
+
+def _answered(status: int, request_id: str | None, body: JsonObject) -> JsonObject:
+    return {"status_code": status, "request_id": request_id or "", "body": body}
 
 
 # --- rate-limit headers

@@ -81,6 +81,8 @@ class Call:
     fault: Fault | None = None
     """What is to go wrong; only a format whose answers have an outcome of their own looks at it."""
     memory: Memory = attrs.field(factory=Memory)
+    trusted: bool = False
+    """The request is not looked through for what the provider would refuse."""
 
     @property
     def bearer(self) -> str | None:

@@ -34,6 +34,8 @@ class RecordedRequest:
     """The client closed the connection before the end of the answer."""
     ended: asyncio.Event = attrs.field(factory=asyncio.Event, repr=False)
     """Set once the answer is over, one way or another."""
+    loop: asyncio.AbstractEventLoop = attrs.field(factory=asyncio.get_running_loop, repr=False)
+    """The server's, which need not be the one of the test."""
 
     @property
     def authorized(self) -> bool:
@@ -43,9 +45,16 @@ class RecordedRequest:
     async def wait_closed(self, timeout: float = 5.0) -> bool:
         """Waits until the answer is over; True if that was because the client closed the connection.
 
+        It may be awaited in another event loop than the server's.
+
         Args:
             timeout: seconds after which an answer that is still under way counts as not closed; 5 by default.
         """
+        if self.loop is asyncio.get_running_loop() or self.loop.is_closed():
+            return await self._wait_closed(timeout)
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._wait_closed(timeout), self.loop))
+
+    async def _wait_closed(self, timeout: float) -> bool:
         try:
             async with asyncio.timeout(timeout):
                 await self.ended.wait()

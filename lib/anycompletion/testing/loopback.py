@@ -1,4 +1,4 @@
-"""A server on 127.0.0.1 for as long as an `async with` block; knows no provider and never listens anywhere else."""
+"""What answers requests and logs them, on 127.0.0.1 for an `async with` block; never listens anywhere else."""
 
 from __future__ import annotations
 
@@ -26,72 +26,13 @@ _RESET = struct.pack("ii", 1, 0)
 """SO_LINGER with no time to linger: closing sends a reset."""
 
 
-class LoopbackServer(ABC):
-    """What the servers of this package share: their life and the log of requests."""
+class Answerer(ABC):
+    """Answers requests, however they come in, and keeps a log of them."""
 
-    def __init__(self, *, host: str, port: int) -> None:
-        if host not in ("127.0.0.1", "localhost"):
-            raise ValueError(f"this server only listens on 127.0.0.1, not on {host!r}")
-        if not 0 <= port <= 65535:
-            raise ValueError(f"port must be from 0 to 65535, got {port}")
+    def __init__(self) -> None:
         self.requests: list[RecordedRequest] = []
-        self._port = port
-        self._runner: web.AppRunner | None = None
-        self._url: str | None = None
         self._live: dict[RecordedRequest, web.Request] = {}
         self._closing = False
-
-    @property
-    def url(self) -> str:
-        """The root, such as ``http://127.0.0.1:40123``.
-
-        Raises:
-            RuntimeError: the server was never started.
-        """
-        if self._url is None:
-            raise RuntimeError(f"{type(self).__name__} is not running; use it in `async with`")
-        return self._url
-
-    async def start(self) -> Self:
-        """Starts to listen; `async with` does it for you.
-
-        Raises:
-            RuntimeError: it was started before.
-            OSError: the port is taken.
-        """
-        if self._runner is not None or self._closing:
-            raise RuntimeError(f"{type(self).__name__} was started before; make a new one")
-        app = web.Application(client_max_size=_LARGEST)
-        app.router.add_route("*", "/{tail:.*}", self._serve)
-        # Without handler_cancellation a handler that sleeps would not notice that its client has left.
-        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.25)
-        try:
-            await self._runner.setup()
-            site = web.TCPSite(self._runner, "127.0.0.1", self._port, backlog=1024)
-            await site.start()
-        except BaseException:  # whatever stopped the start, nothing half open stays behind
-            await self.aclose()
-            raise
-        port = self._runner.addresses[0][1]
-        self._url = f"http://127.0.0.1:{port}"
-        return self
-
-    async def aclose(self) -> None:
-        """Stops at once, live streams included; a second call does nothing."""
-        self._closing = True
-        runner, self._runner = self._runner, None
-        if runner is None:
-            return
-        for request in list(self._live.values()):
-            if request.transport is not None:
-                request.transport.abort()
-        await runner.cleanup()
-
-    async def __aenter__(self) -> Self:
-        return await self.start()
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.aclose()
 
     @abstractmethod
     async def _respond(self, request: web.Request, record: RecordedRequest) -> web.StreamResponse:
@@ -100,6 +41,13 @@ class LoopbackServer(ABC):
     @abstractmethod
     def _provider_of(self, path: str) -> str:
         """The provider that a path belongs to; empty for none."""
+
+    def make_runner(self) -> web.AppRunner:
+        """What speaks HTTP for this; it is not set up yet."""
+        app = web.Application(client_max_size=_LARGEST)
+        app.router.add_route("*", "/{tail:.*}", self._serve)
+        # Without handler_cancellation a handler that sleeps would not notice that its client has left.
+        return web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.25)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         record = await self._record(request)
@@ -133,6 +81,69 @@ class LoopbackServer(ABC):
         return record
 
 
+class LoopbackServer(Answerer):
+    """What the servers of this package share: their life."""
+
+    def __init__(self, *, host: str, port: int) -> None:
+        super().__init__()
+        if host not in ("127.0.0.1", "localhost"):
+            raise ValueError(f"this server only listens on 127.0.0.1, not on {host!r}")
+        if not 0 <= port <= 65535:
+            raise ValueError(f"port must be from 0 to 65535, got {port}")
+        self._port = port
+        self._runner: web.AppRunner | None = None
+        self._url: str | None = None
+
+    @property
+    def url(self) -> str:
+        """The root, such as ``http://127.0.0.1:40123``.
+
+        Raises:
+            RuntimeError: the server was never started.
+        """
+        if self._url is None:
+            raise RuntimeError(f"{type(self).__name__} is not running; use it in `async with`")
+        return self._url
+
+    async def start(self) -> Self:
+        """Starts to listen; `async with` does it for you.
+
+        Raises:
+            RuntimeError: it was started before.
+            OSError: the port is taken.
+        """
+        if self._runner is not None or self._closing:
+            raise RuntimeError(f"{type(self).__name__} was started before; make a new one")
+        self._runner = self.make_runner()
+        try:
+            await self._runner.setup()
+            site = web.TCPSite(self._runner, "127.0.0.1", self._port, backlog=1024)
+            await site.start()
+        except BaseException:  # whatever stopped the start, nothing half open stays behind
+            await self.aclose()
+            raise
+        port = self._runner.addresses[0][1]
+        self._url = f"http://127.0.0.1:{port}"
+        return self
+
+    async def aclose(self) -> None:
+        """Stops at once, live streams included; a second call does nothing."""
+        self._closing = True
+        runner, self._runner = self._runner, None
+        if runner is None:
+            return
+        for request in list(self._live.values()):
+            if request.transport is not None:
+                request.transport.abort()
+        await runner.cleanup()
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+
 def close(request: web.Request, record: RecordedRequest) -> None:
     """Closes the TCP connection of a request before its answer has ended."""
     record.ended.set()  # Before the connection goes: it is not the client who leaves.
@@ -145,8 +156,9 @@ def reset(request: web.Request, record: RecordedRequest) -> None:
     record.ended.set()  # Before the connection goes: it is not the client who leaves.
     transport = request.transport
     if transport is not None:
-        connection: socket.socket = transport.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        connection: socket.socket | None = transport.get_extra_info("socket")
+        if connection is not None:  # as it is where there is no network
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         transport.abort()
 
 

@@ -82,6 +82,38 @@ class Recording:
         except (ValueError, TypeError) as error:
             raise ValueError(f"{file}: no recording, {error}") from error
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the recording into a file, which is there whole or not at all.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        file = Path(path)
+        unfinished = file.with_name(f"{file.name}.part")
+        unfinished.write_text(json.dumps(self._to_json(), ensure_ascii=False, indent=1) + "\n", "utf-8")
+        unfinished.replace(file)
+
+    def _to_json(self) -> dict[str, Any]:
+        request = self.request
+        members: dict[str, Any] = {
+            "id": self.id,
+            "provider": self.provider,
+            "api": self.api,
+            "streaming": self.streaming,
+            "framing": self.framing,
+            "request": None
+            if request is None
+            else {"method": request.method, "url": request.url, "headers": request.headers, "body": request.body},
+            "response": {"status": self.status, "headers": self.headers, **_body_json(self.body)},
+        }
+        if self.chunk_lengths:
+            members["response"]["chunk_lengths"] = list(self.chunk_lengths)
+        if self.features:
+            members["features"] = list(self.features)
+        if self.group is not None:
+            members["group"] = self.group
+        return members
+
     @classmethod
     def _from_json(cls, value: Any, path: Path) -> Self:
         if not isinstance(value, dict):
@@ -129,6 +161,13 @@ def load_folder(
             raise ValueError(f"{file}: the id {recording.id!r} is taken by {found[recording.id].path}")
         found[recording.id] = recording
     return [each for _, each in sorted(found.items()) if provider in (None, each.provider) and api in (None, each.api)]
+
+
+def _body_json(body: bytes) -> dict[str, str]:
+    try:
+        return {"body_text": body.decode()}
+    except UnicodeDecodeError:
+        return {"body_base64": base64.b64encode(body).decode()}
 
 
 def _body(response: dict[str, Any]) -> bytes:

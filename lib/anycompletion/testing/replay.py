@@ -17,7 +17,7 @@ from .log import RecordedRequest
 from .loopback import LoopbackServer
 from .recordings import Recording, load_folder
 
-_NEVER = frozenset(
+NEVER = frozenset(
     {
         "connection",
         "content-encoding",
@@ -35,7 +35,7 @@ _NEVER = frozenset(
 )
 """Headers that belong to the connection they were recorded on, not to the answer."""
 
-_TYPES: Mapping[str, str] = {
+TYPES: Mapping[str, str] = {
     "json": "application/json",
     "json-array": "application/json",
     "sse": "text/event-stream; charset=utf-8",
@@ -178,8 +178,8 @@ class ReplayServer(LoopbackServer):
         recording = self._recording(record.path)
         if recording is None:
             return web.json_response({"error": f"there is no recording for {record.path}"}, status=404)
-        kept = {name: value for name, value in recording.headers.items() if name not in _NEVER}
-        kept.setdefault("content-type", _TYPES.get(recording.framing, "application/octet-stream"))
+        kept = {name: value for name, value in recording.headers.items() if name not in NEVER}
+        kept.setdefault("content-type", TYPES.get(recording.framing, "application/octet-stream"))
         response = web.StreamResponse(status=recording.status, headers=kept)
         response.enable_chunked_encoding()
         pieces = segments(recording, self.segmentation)

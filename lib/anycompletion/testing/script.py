@@ -25,6 +25,8 @@ class Style:
 
     reply: Reply | None = None
     chunks: int | None = None
+    pieces: tuple[str, ...] | None = None
+    """The text in the pieces it is to be sent in, whatever the request asks for; goes before all else."""
 
 
 @attrs.frozen
@@ -102,6 +104,8 @@ def pick(tools: Iterable[Tool], name: str | None) -> Tool | None:
 
 def decide(ask: Ask, style: Style, choice: int) -> Say | UseTool:
     """The answer to `ask`; `choice` makes the default texts of several answers to one question different."""
+    if style.pieces is not None:
+        return Say(style.pieces)
     if ask.tool is not None and ask.result is None:
         arguments = f"some {ask.tool.name}" if ask.tool.custom else sample(ask.tool.schema or {"type": "object"})
         return UseTool(ask.tool, arguments)

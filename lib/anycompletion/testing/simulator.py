@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import time
 import uuid
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+import attrs
 from aiohttp import web
 
+from .. import known_providers
 from . import sim_anthropic, sim_azure, sim_cohere, sim_openai, sim_openrouter, sim_replicate
-from .delivery import Delivery, deliver, healthy
+from .delivery import deliver, healthy
 from .faults import Fault, Faults, FaultScript
-from .formats import Call, Failure, Format, Memory
+from .formats import Call, Failure, Format, Memory, Plain, Stream
 from .log import RecordedRequest
-from .loopback import STALL, LoopbackServer, close, reset
-from .raw import play
+from .loopback import LoopbackServer
+from .matching import Matcher
+from .recordings import Recording
 from .script import Reply, Style
+from .sending import send
 
 _MODULES = (sim_openai, sim_anthropic, sim_azure, sim_cohere, sim_replicate, sim_openrouter)
 
@@ -70,9 +75,15 @@ class SimulatorServer(LoopbackServer):
         chunks: pieces of text in a stream, per choice; a text too short for that is repeated. None: one per word.
         fault: what goes wrong: a `Fault`, a name such as ``"overloaded"`` or ``"cut-after-3-events"``, or several of
             them, taken in turn as `Fault` describes.
+        replay: recordings, or a folder of them, as `Recorder` writes it. Requests are then answered with what was
+            recorded for them: same provider, method, path and JSON body, whatever the key; the same request again gets
+            its next recording, and at last the last one again. A request that has none is refused, and the error says
+            in what it differs from the nearest. Providers of the recordings are in `base_urls`, whoever they are.
 
     Raises:
-        ValueError: another host, a number out of range, or an unknown fault; the message names the closest.
+        OSError: the folder of recordings cannot be read.
+        ValueError: another host, a number out of range, a file that is no recording, or an unknown fault; the message
+            names the closest.
     """
 
     def __init__(
@@ -85,6 +96,7 @@ class SimulatorServer(LoopbackServer):
         chunk_delay: float = 0.0,
         chunks: int | None = None,
         fault: Faults = None,
+        replay: Iterable[Recording] | str | os.PathLike[str] | None = None,
     ) -> None:
         super().__init__(host=host, port=port)
         for name, value in (("latency", latency), ("chunk_delay", chunk_delay)):
@@ -98,7 +110,9 @@ class SimulatorServer(LoopbackServer):
         self.chunks = chunks
         self._faults = FaultScript(fault)
         self._twins: Counter[bytes] = Counter()
-        self._memories = {name: Memory() for name in FORMATS}
+        self._replay = None if replay is None else Matcher(replay)
+        self._formats = {**FORMATS, **_like_openai(() if self._replay is None else self._replay.providers)}
+        self._memories = {name: Memory() for name in self._formats}
 
     @property
     def fault(self) -> tuple[Fault, ...]:
@@ -116,21 +130,38 @@ class SimulatorServer(LoopbackServer):
         Raises:
             RuntimeError: the server was never started.
         """
-        return {name: self.url + wire.base for name, wire in FORMATS.items()}
+        return {name: self.url + wire.base for name, wire in self._formats.items()}
 
     @property
     def api_keys(self) -> dict[str, str]:
         """Provider name → the one key the simulator accepts. They are no secrets."""
-        return {name: wire.api_key for name, wire in FORMATS.items()}
+        return {name: wire.api_key for name, wire in self._formats.items()}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment variables that point an `AsyncCompletion()` without arguments here; "" stands for those
+        that would go before them and must be unset.
+
+        Raises:
+            RuntimeError: the server was never started.
+        """
+        rows, keys = known_providers(), self.api_keys
+        values: dict[str, str] = {}
+        for name, url in self.base_urls.items():
+            row = rows.get(name)
+            if row is not None and row.base_url_env:
+                values |= dict.fromkeys([*row.base_url_env, *row.token_env, *row.key_env, *row.api_version_env], "")
+                values |= dict.fromkeys(row.base_url_env[:1], url) | dict.fromkeys(row.key_env[:1], keys[name])
+        return values
 
     def _provider_of(self, path: str) -> str:
         """The provider that a path belongs to; empty for none."""
         name = path.split("/", 2)[1]
-        return name if name in FORMATS else ""
+        return name if name in self._formats else ""
 
     async def _respond(self, request: web.Request, record: RecordedRequest) -> web.StreamResponse:
         """Answers one request in its provider's format."""
-        wire = FORMATS.get(record.provider)
+        wire = self._formats.get(record.provider)
         if wire is None:
             known = ", ".join(self.base_urls.values())
             return web.json_response({"error": f"nothing is simulated here; try {known}"}, status=404)
@@ -144,11 +175,13 @@ class SimulatorServer(LoopbackServer):
         if self.latency:
             await asyncio.sleep(self.latency)
         call = self._call(wire, record, answered=fault is None or fault.kind not in _NO_ANSWER)
+        if self._replay is not None:
+            wire, unknown = self._replayed(wire, call, fault, unknown)
         if unknown is not None:
             delivery = healthy(wire.refuse(call, Failure(400, "simulator_error", unknown)))
         else:
             delivery = deliver(wire, call, fault)
-        return await self._send(request, record, delivery)
+        return await send(request, record, delivery, self.chunk_delay)
 
     def _fault(self, wire: Format, record: RecordedRequest) -> Fault | None:
         name = record.headers.get("x-simulate")
@@ -159,6 +192,22 @@ class SimulatorServer(LoopbackServer):
         if fault.provider not in (None, wire.provider):
             raise ValueError(f"{name!r} is a fault of {fault.provider}'s, not of {wire.provider}'s")
         return fault if fault.step == step else None
+
+    def _replayed(
+        self, wire: Format, call: Call, fault: Fault | None, unknown: str | None
+    ) -> tuple[Format, str | None]:
+        """The format that answers with a recording, or why there is none."""
+        if self._replay is None or unknown is not None or (fault is not None and fault.kind in _NO_ANSWER):
+            return wire, unknown
+        found = self._replay.find(wire.provider, call.method, call.path, call.body)
+        if isinstance(found, str):
+            return wire, found
+        answer = self._replay.answer(found, self.url + wire.root)
+
+        def replayed(_: Call) -> Plain | Stream:
+            return answer
+
+        return attrs.evolve(wire, answer=replayed), None
 
     def _call(self, wire: Format, record: RecordedRequest, *, answered: bool) -> Call:
         """The request as its format sees it. One that gets an error instead of an answer is nobody's twin."""
@@ -183,36 +232,13 @@ class SimulatorServer(LoopbackServer):
             memory=self._memories[wire.provider],
         )
 
-    async def _send(self, request: web.Request, record: RecordedRequest, delivery: Delivery) -> web.StreamResponse:
-        if delivery.script:
-            return await play(request, record, delivery)
-        response = web.StreamResponse(status=delivery.status, headers=delivery.headers)
-        response.headers["content-type"] = delivery.content_type
-        if delivery.sized:
-            response.content_length = sum(map(len, delivery.writes))
-        else:
-            response.enable_chunked_encoding()
-        await response.prepare(request)
-        for index, data in enumerate(delivery.writes):
-            if index or not delivery.sized:
-                # Also without a delay: it lets the loop see that the client has left.
-                await asyncio.sleep(self.chunk_delay if index else 0)
-            await response.write(data)
-            record.chunks_written += not (delivery.sized or data.startswith(b":"))
-        await self._end(request, record, response, delivery)
-        return response
 
-    async def _end(
-        self, request: web.Request, record: RecordedRequest, response: web.StreamResponse, delivery: Delivery
-    ) -> None:
-        match delivery.ending:
-            case "end":
-                await response.write_eof()
-                record.finished = delivery.whole
-            case "close":
-                close(request, record)
-            case "reset":
-                reset(request, record)
-            case "stall":
-                await asyncio.sleep(STALL)
-                reset(request, record)
+def _like_openai(names: Iterable[str]) -> dict[str, Format]:
+    """Formats for providers that the simulator does not speak as: their errors are told in OpenAI's words."""
+    return {
+        name: attrs.evolve(
+            sim_openai.FORMAT, provider=name, root=f"/{name}", base=f"/{name}", api_key=f"simulated-{name}-key"
+        )
+        for name in names
+        if name not in FORMATS
+    }

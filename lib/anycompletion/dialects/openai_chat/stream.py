@@ -18,14 +18,14 @@ from .legacy import speaks_legacy, to_legacy_delta
 class Decoder:
     """One stream: ends at ``[DONE]``, or at the end of the body once every choice said why it stopped."""
 
-    __slots__ = ("_calls", "_count", "_expected", "_finished", "_legacy", "_seen", "done")
+    __slots__ = ("_calls", "_count", "_ended", "_expected", "_legacy", "done")
 
     def __init__(self, expected: int, legacy: bool = False) -> None:
         self.done = False
         self._legacy = legacy
         self._expected = expected
-        self._seen: set[int] = set()
-        self._finished: set[int] = set()
+        self._ended: dict[int, bool] = {}
+        """Whether each choice that was seen has said why it stopped."""
         self._calls: dict[int, _Calls] = {}
         """The tool calls of each choice."""
         self._count = 0
@@ -49,13 +49,13 @@ class Decoder:
                 delta.reasoning = None
             if delta.tool_calls is not None:
                 self._calls.setdefault(choice.index, _Calls()).number(delta.tool_calls)
-            self._seen.add(choice.index)
+            self._ended.setdefault(choice.index, False)
             if choice.finish_reason is not None:
                 if choice.finish_reason == "":
                     choice.finish_reason = None  # Snowflake's way to say that there is none
                     continue
                 ended = True
-                self._finished.add(choice.index)
+                self._ended[choice.index] = True
                 if choice.finish_reason == "error":
                     self._raise_if_error(data, True)
         if ended and chunk.usage is None:
@@ -86,7 +86,7 @@ class Decoder:
 
     def finish(self) -> Sequence[ChatCompletionChunk]:
         """Nothing is held back; says whether anything is missing."""
-        if self.done or (len(self._finished) >= self._expected and self._finished >= self._seen):
+        if self.done or (len(self._ended) >= self._expected and all(self._ended.values())):
             return ()
         raise StreamInterruptedError(
             f"the stream ended after {self._count} events, before the provider said why it stopped", maybe_billed=True

@@ -1,4 +1,4 @@
-"""The command line: one chat from a shell, and a local simulator; uses only what any user of the package can use.
+"""The command line: one chat, many, a local simulator; uses only what any user of the package can use.
 
 Replies go to stdout, everything else to stderr. Exit codes: 0, 1 a call failed, 2 usage or configuration, 130 Ctrl-C.
 """
@@ -7,16 +7,16 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from importlib.util import find_spec
 from io import TextIOWrapper
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO, cast
 
 from attrs import frozen
 
-from . import (
+from .. import (
     PROVIDERS,
     AsyncCompletion,
     ChatCompletion,
@@ -28,25 +28,12 @@ from . import (
     __version__,
     known_providers,
 )
-from .testing import SimulatorServer
+from ..testing import SimulatorServer
+from . import batch as many
+from .common import FAILED, INTERRUPTED, OK, SIMULATED, USAGE, UsageError, client_for, say, visible
 
 if TYPE_CHECKING:
     from cyclopts import App
-
-OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
-
-SIMULATED = "sim/"
-"""A model that begins with this is answered by the simulator, and costs nothing."""
-
-SIMULATED_MODELS = {
-    "openai": "gpt-4o-mini",
-    "anthropic": "claude-haiku-4-5",
-    "azure": "my-deployment",
-    "cohere": "command-a-03-2025",
-    "replicate": "meta/meta-llama-3-8b-instruct",
-    "openrouter": "openai/gpt-4o-mini",
-}
-"""What the simulator is asked for where `-m sim/<provider>` names no model."""
 
 NARROWEST = 24
 """Characters of a column below which choices that stand side by side go on in the next row."""
@@ -59,10 +46,6 @@ OWN_FLAGS = {
     "timeout": "--timeout",
 }
 """Parameters that `--option` leaves to other flags."""
-
-
-class UsageError(Exception):
-    """What was asked cannot be done; the text says what to write instead."""
 
 
 @frozen
@@ -83,7 +66,7 @@ class Question:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line `arguments` (default: the process's own), and returns the exit code."""
     if find_spec("cyclopts") is None:
-        _say("The command line needs one more package: pip install 'anycompletion[cli]'")
+        say("The command line needs one more package: pip install 'anycompletion[cli]'")
         return USAGE
     from cyclopts import CycloptsError  # noqa: PLC0415 (an extra, which may be missing)
 
@@ -93,10 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CycloptsError:
         return USAGE  # Cyclopts has said what is wrong
     except (UsageError, ConfigurationError, InvalidRequestError) as fault:
-        _say(str(fault))
+        say(str(fault))
         return USAGE
     except CompletionError as fault:
-        _say(f"{type(fault).__name__}: {fault}")
+        say(f"{type(fault).__name__}: {fault}")
         return FAILED
     except BrokenPipeError:
         _hush(sys.stdout)
@@ -160,6 +143,42 @@ def _app() -> "App":
         params = _options(option) | {"n": n, "timeout": timeout}
         question = Question(_model(model, os.environ), messages, cast("CreateParams", params), n, stream, json)
         return _run(_ask(question))
+
+    @app.command
+    def batch(  # pyright: ignore[reportUnusedFunction] (the decorator keeps it)
+        requests: Annotated[str, Parameter(allow_leading_hyphen=True)] = "-",
+        /,
+        *,
+        model: Annotated[str | None, Parameter(("--model", "-m"))] = None,
+        concurrency: Annotated[int | None, Parameter(validator=Number(gte=1))] = None,
+        journal: Path | None = None,
+        output: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+        ordered: Annotated[bool, Parameter(negative=())] = False,
+    ) -> int:
+        """Asks many questions, so many at a time, and writes a line of JSON for each answer.
+
+        Each line of the input is one request: an input line of OpenAI's Batch API, or {"custom_id": …, "messages": …}.
+        The answers are output lines of OpenAI's Batch API. With a journal, the same command goes on where it was
+        interrupted: what is answered is skipped, what failed for a reason that may pass is asked again.
+
+        Parameters
+        ----------
+        requests
+            A file of requests; - is stdin.
+        model
+            provider/model for all requests, whatever they say; default: their own, or ANYCOMPLETION_MODEL. With
+            sim/openai a simulator on this machine answers.
+        concurrency
+            How many requests are under way at most; by default as many as each provider takes.
+        journal
+            The file that keeps the answers.
+        output
+            Where the answers are written; - is stdout, which is the default without a journal.
+        ordered
+            Write the answers in the order of the requests.
+        """
+        job = many.Job(requests, model, os.environ.get("ANYCOMPLETION_MODEL"), concurrency, journal, output, ordered)
+        return _run(many.run(job))
 
     @app.command
     def providers() -> int:  # pyright: ignore[reportUnusedFunction] (the decorator keeps it)
@@ -263,7 +282,7 @@ def _model(wanted: str | None, environment: Mapping[str, str]) -> str:
     found = [name for row in PROVIDERS.values() for name in row.key_env if environment.get(name)]
     if found:
         raise UsageError(f"{found[0]} is set, but no model: name one with --model or ANYCOMPLETION_MODEL.")
-    _say("No model and no key was given: a simulator on this machine answers. Name a model with --model.")
+    say("No model and no key was given: a simulator on this machine answers. Name a model with --model.")
     return f"{SIMULATED}openai"
 
 
@@ -271,7 +290,7 @@ def _model(wanted: str | None, environment: Mapping[str, str]) -> str:
 
 
 async def _ask(question: Question) -> int:
-    async with _client(question.model) as (client, model):
+    async with client_for(question.model) as (client, model):
         if question.json:
             reply = await _whole(client, model, question)
             _print(json.dumps(reply.to_dict(), ensure_ascii=False), end="\n")
@@ -281,23 +300,6 @@ async def _ask(question: Question) -> int:
             reply = await _one(client, model, question)
     _remark(reply)
     return OK
-
-
-@asynccontextmanager
-async def _client(model: str) -> AsyncGenerator[tuple[AsyncCompletion, str]]:
-    """A client, and the model's name for it; the simulator runs behind a model that begins with ``sim/``."""
-    if not model.startswith(SIMULATED):
-        async with AsyncCompletion() as client:
-            yield client, model
-        return
-    provider, _, name = model.removeprefix(SIMULATED).partition("/")
-    if provider not in SIMULATED_MODELS:
-        raise UsageError(f"{model}: the simulator knows {', '.join(SIMULATED + name for name in SIMULATED_MODELS)}")
-    async with (
-        SimulatorServer() as server,
-        AsyncCompletion(base_urls=server.base_urls, api_keys=server.api_keys) as client,
-    ):
-        yield client, f"{provider}/{name or SIMULATED_MODELS[provider]}"
 
 
 async def _whole(client: AsyncCompletion, model: str, question: Question) -> ChatCompletion:
@@ -355,7 +357,7 @@ async def _side_by_side(client: AsyncCompletion, model: str, question: Question)
             async with client.stream(model, question.messages, **question.params) as stream:
                 async for chunk in stream:
                     for choice in chunk.choices:
-                        texts[choice.index] += _visible(choice.delta.content or "")
+                        texts[choice.index] += visible(choice.delta.content or "")
                 return await stream.get_final_completion()
     finally:
         if any(texts):
@@ -379,18 +381,11 @@ def _announce(server: SimulatorServer) -> None:
     for provider, url in server.base_urls.items():
         row = PROVIDERS[provider]
         _print(f"{provider} {url}\n")
-        _say(f"export {row.base_url_env[0]}={url} {row.key_env[0]}={server.api_keys[provider]}")
-    _say("Ctrl-C ends it.")
+        say(f"export {row.base_url_env[0]}={url} {row.key_env[0]}={server.api_keys[provider]}")
+    say("Ctrl-C ends it.")
 
 
 # --- printing ---
-
-_CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
-
-
-def _visible(text: str) -> str:
-    """`text` without the codes by which a reply could steer the terminal."""
-    return text.translate(_CONTROLS)
 
 
 def _ended(text: str) -> str:
@@ -398,20 +393,16 @@ def _ended(text: str) -> str:
 
 
 def _print(text: str, end: str = "") -> None:
-    print(_visible(text) if sys.stdout.isatty() else text, end=end, flush=True)
-
-
-def _say(text: str) -> None:
-    print(_visible(text), file=sys.stderr, flush=True)
+    print(visible(text) if sys.stdout.isatty() else text, end=end, flush=True)
 
 
 def _remark(reply: ChatCompletion) -> None:
     """Says on stderr what the text of the reply does not show."""
     for warning in reply.info.warnings:
-        _say(f"Note: {warning}")
+        say(f"Note: {warning}")
     for choice in reply.choices:
         if choice.finish_reason not in ("stop", None):
-            _say(f"Note: choice {choice.index + 1} ended with {choice.finish_reason}.")
+            say(f"Note: choice {choice.index + 1} ended with {choice.finish_reason}.")
 
 
 def _settle_encodings() -> None:

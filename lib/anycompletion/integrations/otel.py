@@ -1,0 +1,262 @@
+"""Spans and metrics by OpenTelemetry's conventions for generative AI (extra ``otel``); never a prompt or a reply.
+
+``AsyncCompletion(middleware=[otel()])``. The conventions are those that opentelemetry-util-genai follows, the helper
+library of the OpenTelemetry project: https://github.com/open-telemetry/semantic-conventions-genai. Text is captured
+only where the standard variable OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+try:
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
+
+    # The helper has types, and no mark that says so.
+    from opentelemetry.util.genai.handler import TelemetryHandler  # pyright: ignore[reportMissingTypeStubs]
+    from opentelemetry.util.genai.invocation import InferenceInvocation  # pyright: ignore[reportMissingTypeStubs]
+    from opentelemetry.util.genai.types import Error  # pyright: ignore[reportMissingTypeStubs]
+except ImportError as missing:
+    raise ImportError("telemetry needs an extra: pip install 'anycompletion[otel]'") from missing
+
+from opentelemetry._logs import LoggerProvider
+
+from .. import (
+    CallNext,
+    CallOptions,
+    ChatCompletion,
+    ChatCompletionChunk,
+    ChatRequest,
+    CompletionError,
+    CompletionStream,
+    StreamInterruptedError,
+    __version__,
+)
+from ..logs import observer_failed
+from .otel_content import asked, offered, told
+from .tokens import billed
+
+PROVIDER_NAMES: Mapping[str, str] = {
+    "azure": "azure.ai.openai",
+    "gemini": "gcp.gemini",
+    "mistral": "mistral_ai",
+    "xai": "x_ai",
+}
+"""Our provider → the conventions' name of it, where it is another."""
+
+T = TypeVar("T")
+
+
+def otel(
+    *,
+    tracer_provider: TracerProvider | None = None,
+    meter_provider: MeterProvider | None = None,
+    logger_provider: LoggerProvider | None = None,
+) -> Telemetry:
+    """Middleware that makes one span and the metrics of every logical call, plain, streamed or of a batch.
+
+    A span covers all attempts and branches of its call, and a stream's span ends with the stream: at its end, when it
+    fails, or when its reader leaves. What goes wrong in telemetry is logged, and the call goes on.
+
+    Args:
+        tracer_provider: where spans go; by default the global one.
+        meter_provider: where metrics go; by default the global one.
+        logger_provider: where events go, if they are switched on; by default the global one.
+    """
+    return Telemetry(tracer_provider, meter_provider, logger_provider)
+
+
+class Telemetry:
+    """The middleware that `otel` makes."""
+
+    def __init__(
+        self,
+        tracer_provider: TracerProvider | None,
+        meter_provider: MeterProvider | None,
+        logger_provider: LoggerProvider | None,
+    ) -> None:
+        self._providers = tracer_provider, meter_provider, logger_provider
+        self._handler: TelemetryHandler | None = None
+
+    def __reduce__(self) -> Any:
+        if self._providers != (None, None, None):
+            raise TypeError("telemetry with providers of its own does not pickle; set global ones")
+        return otel, ()
+
+    async def __call__(
+        self, request: ChatRequest, options: CallOptions, call_next: CallNext
+    ) -> ChatCompletion | CompletionStream:
+        """Goes on with the call, and watches it."""
+        span = _quietly(lambda: self._begin(request, options, call_next))
+        if span is None:
+            return await call_next(request, options)
+        try:
+            reply = await call_next(request, options)
+        except BaseException as error:  # cancellation, too, ends a span
+            span.end(error.partial if isinstance(error, CompletionError) else None, error)
+            raise
+        if isinstance(reply, ChatCompletion):
+            span.end(reply, None)
+            return reply
+        return span.watch(reply)
+
+    def _begin(self, request: ChatRequest, options: CallOptions, call_next: CallNext) -> _Span:
+        if self._handler is None:
+            tracers, meters, loggers = self._providers
+            self._handler = TelemetryHandler(
+                tracers,
+                meters,
+                loggers,
+                instrumentation_scope_name="anycompletion",
+                instrumentation_scope_version=__version__,
+            )
+        try:
+            target = call_next.target(request, options)
+        except CompletionError:
+            # The call is going to say so itself.
+            provider, _, model = request.model.rpartition("/")
+            invocation = self._handler.inference(provider or "_OTHER", request_model=model)
+        else:
+            host, port = _address(target.base_url)
+            invocation = self._handler.inference(
+                PROVIDER_NAMES.get(target.provider, target.provider),
+                request_model=target.model,
+                server_address=host,
+                server_port=port,
+            )
+        span = _Span(invocation)
+        _quietly(lambda: span.request(request, options, stream=call_next.stream))
+        return span
+
+
+def _address(url: str) -> tuple[str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.hostname, parts.port or (80 if parts.scheme == "http" else 443)
+
+
+class _Span:
+    """One call's span; nothing here raises."""
+
+    def __init__(self, invocation: InferenceInvocation) -> None:
+        self._invocation = invocation
+
+    def request(self, request: ChatRequest, options: CallOptions, *, stream: bool) -> None:
+        """What was asked for."""
+        invocation = self._invocation
+        invocation.temperature = request.temperature
+        invocation.top_p = request.top_p
+        invocation.frequency_penalty = request.frequency_penalty
+        invocation.presence_penalty = request.presence_penalty
+        invocation.max_tokens = (
+            request.max_tokens if request.max_completion_tokens is None else (request.max_completion_tokens)
+        )
+        invocation.stop_sequences = [request.stop] if isinstance(request.stop, str) else request.stop
+        invocation.seed = request.seed
+        invocation.reasoning_level = request.reasoning_effort
+        invocation.request_choice_count = request.n if request.n != 1 else None
+        invocation.request_stream = stream or None
+        invocation.output_type = _output_type(request)
+        top_k: object = {**(options.get("extra_body") or {}), **(request.extra_body or {})}.get("top_k")
+        invocation.top_k = top_k if type(top_k) is int else None
+        if invocation.provider == "openai":
+            invocation.attributes["openai.api.type"] = "chat_completions"
+            if request.service_tier is not None and request.service_tier != "auto":
+                invocation.attributes["openai.request.service_tier"] = request.service_tier
+        if invocation.should_capture_content:
+            invocation.input_messages = asked(request)
+            invocation.tool_definitions = offered(request) or None
+
+    def watch(self, stream: CompletionStream) -> CompletionStream:
+        """The stream to be read instead of this one: the span ends with it."""
+        # From here on the caller's own work goes on: it is no part of this span.
+        _quietly(self._invocation.suspend)
+        stream.on_end(self.end)
+        return stream.map(self._chunk)
+
+    def _chunk(self, chunk: ChatCompletionChunk) -> ChatCompletionChunk:
+        _quietly(lambda: self._count(chunk))
+        return chunk
+
+    def _count(self, chunk: ChatCompletionChunk) -> None:
+        if chunk.model and self._invocation.response_model_name is None:
+            self._invocation.response_model_name = chunk.model  # so that the metrics of chunks have it
+        self._invocation.record_stream_chunk()
+
+    def end(self, completion: ChatCompletion | None, error: BaseException | None) -> None:
+        """Ends the span. A reader who leaves makes no error."""
+        if completion is not None:
+            _quietly(lambda: self._reply(completion))
+        if error is None or (isinstance(error, StreamInterruptedError) and error.phase == "closed"):
+            _quietly(self._invocation.stop)
+        else:
+            _quietly(lambda: self._invocation.fail(Error(_description(error), _kind(error), error)))
+
+    def _reply(self, completion: ChatCompletion) -> None:
+        invocation = self._invocation
+        invocation.response_id = completion.id or None
+        invocation.response_model_name = completion.model or None
+        if completion.choices:
+            invocation.finish_reasons = [choice.finish_reason or "error" for choice in completion.choices]
+        usage = completion.usage
+        if usage is not None:
+            invocation.input_tokens, invocation.output_tokens = billed(usage)
+            if usage.prompt_tokens_details is not None:
+                invocation.cache_read_input_tokens = usage.prompt_tokens_details.cached_tokens
+                invocation.cache_write_input_tokens = usage.prompt_tokens_details.cache_write_tokens
+                invocation.text_input_tokens = usage.prompt_tokens_details.text_tokens
+                invocation.image_input_tokens = usage.prompt_tokens_details.image_tokens
+                invocation.audio_input_tokens = usage.prompt_tokens_details.audio_tokens
+            if usage.completion_tokens_details is not None:
+                invocation.thinking_tokens = usage.completion_tokens_details.reasoning_tokens
+                invocation.text_output_tokens = usage.completion_tokens_details.text_tokens
+                invocation.audio_output_tokens = usage.completion_tokens_details.audio_tokens
+        if invocation.provider == "openai":
+            for name in ("service_tier", "system_fingerprint"):
+                value = getattr(completion, name)
+                if value is not None:
+                    invocation.attributes[f"openai.response.{name}"] = value
+        if invocation.should_capture_content:
+            invocation.output_messages = told(completion)
+
+
+def _output_type(request: ChatRequest) -> str | None:
+    form: object = (request.response_format or {}).get("type")
+    if form in ("json_object", "json_schema"):
+        return "json"
+    if "audio" in (request.modalities or ()):
+        return "speech"
+    return "text" if form == "text" else None
+
+
+def _kind(error: BaseException) -> str:
+    """The class of an error, by the name under which it is public."""
+    name = type(error).__name__
+    if isinstance(error, CompletionError):
+        return f"anycompletion.{name}"
+    module = type(error).__module__
+    return name if module == "builtins" else f"{module}.{name}"
+
+
+def _description(error: BaseException) -> str:
+    """What may be said of an error: its own text may quote what was asked or told."""
+    said = [type(error).__name__]
+    if isinstance(error, CompletionError):
+        for name in ("status_code", "phase", "param", "request_id"):
+            value = getattr(error, name)
+            if value is not None:
+                said.append(f"{name}={value}")
+    return " ".join(said)
+
+
+def _quietly(act: Callable[[], T]) -> T | None:
+    try:
+        return act()
+    except Exception as fault:  # noqa: BLE001 (an observer's failure is logged, whatever it is, and the call goes on)
+        observer_failed("otel", fault)
+        return None
+
+
+__all__ = ["PROVIDER_NAMES", "Telemetry", "otel"]

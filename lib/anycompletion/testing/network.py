@@ -1,0 +1,361 @@
+"""Keeps a process off the network while a block of code runs; never lets a connection through in silence.
+
+Strategy: every road from Python to a connection leads through a few functions: `socket.socket`'s own, `socket`'s
+look-ups of names, and those of event loops that do not use them (uvloop's, Windows'). They are replaced while at least
+one block is active and put back after the last. What is refused is an error that no HTTP library takes for a failure of
+the network.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import ipaddress
+import socket
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, ParamSpec, Self, TypeVar, cast
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class NetworkBlockedError(AssertionError):
+    """Something tried to reach the network inside `block_network`: a mistake of the test, and no error of the API.
+
+    It is neither an OSError nor a RuntimeError: HTTP libraries would take these for a failed connection and try again.
+    """
+
+    def __init__(self, message: str, *, host: str = "", port: int | str | None = None) -> None:
+        super().__init__(message)
+        self.host = host
+        self.port = port
+
+
+class block_network:  # noqa: N801 (reads like what it is: a context)
+    """Turns connections to other machines into a `NetworkBlockedError` that names host and port.
+
+    ::
+
+        with block_network():
+            ...
+
+        @block_network()
+        async def test_something() -> None: ...
+
+    Connections, datagrams and look-ups of names are refused before anything leaves the machine: those of `socket`, of
+    asyncio and uvloop, and so of aiohttp, httpx, requests and all else that is built on them. They are refused in all
+    threads of the process, and not in other processes. Blocks may be nested, and overlap: all of them hold.
+
+    Args:
+        allow_loopback: whether 127.0.0.0/8, ::1 and localhost may be reached; True by default. Unix sockets always may.
+    """
+
+    def __init__(self, *, allow_loopback: bool = True) -> None:
+        self.allow_loopback = allow_loopback
+
+    def __enter__(self) -> Self:
+        with _LOCK:
+            if not _ACTIVE:
+                _install()
+            _ACTIVE.append(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with _LOCK:
+            _ACTIVE.remove(self)
+            if not _ACTIVE:
+                _restore()
+
+    def __call__(self, function: Callable[P, T]) -> Callable[P, T]:
+        """`function`, async or not, with the network blocked while it runs."""
+        again = functools.partial(type(self), allow_loopback=self.allow_loopback)
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def blocked_async(*args: P.args, **kwargs: P.kwargs) -> Any:
+                with again():
+                    return await function(*args, **kwargs)
+
+            return cast("Callable[P, T]", blocked_async)
+
+        @functools.wraps(function)
+        def blocked(*args: P.args, **kwargs: P.kwargs) -> T:
+            with again():
+                return function(*args, **kwargs)
+
+        return blocked
+
+
+# What is active is the process's own affair, as what is replaced is.
+_ACTIVE: list[block_network] = []
+_REPLACED: list[tuple[Any, str, Any]] = []
+_LOCK = threading.RLock()
+_MISSING = object()
+
+
+# --- deciding --------------------------------------------------------------------------------------------------------
+
+
+def _refuse(host: Any, port: Any, what: str) -> None:
+    """Raises, if a block that is active says so."""
+    name = _name(host)
+    if not _ACTIVE or (_is_loopback(name) and all(each.allow_loopback for each in _ACTIVE)):
+        return
+    where = f"{name}:{port}" if port not in (None, "") else name
+    raise NetworkBlockedError(
+        f"{what} {where} was blocked by block_network(): nothing in this test may reach the network. Give the client "
+        "a stand-in, AsyncCompletion(providers=[FakeProvider(...)]), or point it at a SimulatorServer "
+        "(base_urls=sim.base_urls, api_keys=sim.api_keys); see anycompletion.testing",
+        host=name,
+        port=port,
+    )
+
+
+def _name(host: Any) -> str:
+    text = bytes(host).decode("ascii", "replace") if isinstance(host, (bytes, bytearray)) else str(host)
+    return text.strip("[]").partition("%")[0]
+
+
+def _is_loopback(name: str) -> bool:
+    if name.lower().rstrip(".") == "localhost" or name.lower().endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_address(family: int, address: Any, what: str = "a connection to") -> None:
+    if family in (socket.AF_INET, socket.AF_INET6) and isinstance(address, tuple) and len(cast("Any", address)) >= 2:
+        host, port = cast("tuple[Any, Any]", address)[:2]
+        _refuse(host, port, what)
+
+
+def _check_name(host: Any, port: Any = None) -> None:
+    """A look-up: of an address, or of this machine itself, it asks nobody."""
+    if host is None or host in ("", b""):
+        return
+    name = _name(host)
+    if not _is_address(name) and not (_is_loopback(name) and all(each.allow_loopback for each in _ACTIVE)):
+        _refuse(host, port, "looking up")
+
+
+# --- replacing -------------------------------------------------------------------------------------------------------
+
+
+def _replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
+    members: dict[str, Any] = dict(vars(owner))
+    own = members.get(name, _MISSING)
+    _REPLACED.append((owner, name, own))
+    setattr(owner, name, make(getattr(owner, name)))
+
+
+def _restore() -> None:
+    while _REPLACED:
+        owner, name, own = _REPLACED.pop()
+        if own is _MISSING:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, own)
+
+
+def _install() -> None:
+    try:
+        for name in ("connect", "connect_ex", "sendto", "sendmsg"):
+            if hasattr(socket.socket, name):
+                _replace(socket.socket, name, _SOCKET[name])
+        for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr", "getnameinfo"):
+            _replace(socket, name, _LOOK_UPS.get(name, _looking_up))
+        for loop in _foreign_loops():
+            for name, make in _LOOPS.items():
+                _replace(loop, name, make)
+        for resolver in _resolvers():
+            _replace(resolver, "resolve", _resolving)
+    except BaseException:  # whatever went wrong, nothing stays replaced
+        _restore()
+        raise
+
+
+def _foreign_loops() -> list[Any]:
+    """Event loops that connect without `socket.socket`."""
+    loops = [getattr(_module("uvloop"), "Loop", None)]
+    loops.append(getattr(_module("asyncio.proactor_events"), "BaseProactorEventLoop", None))
+    return [each for each in loops if each is not None]
+
+
+def _resolvers() -> list[Any]:
+    """Resolvers that look names up without `socket`."""
+    aiohttp_resolver = _module("aiohttp.resolver")
+    return [each for each in [getattr(aiohttp_resolver, "AsyncResolver", None)] if each is not None]
+
+
+def _module(name: str) -> Any:
+    try:
+        # Whether it is there is known only now; and what is imported later must not find a way around the block.
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+def _connecting(real: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(real)
+    def connect(self: socket.socket, address: Any) -> Any:
+        try:
+            _check_address(self.family, address)
+        except NetworkBlockedError:
+            self.close()  # those who connect close it after an OSError only
+            raise
+        return real(self, address)
+
+    return connect
+
+
+def _sending_to(real: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(real)
+    def sendto(self: socket.socket, data: Any, *rest: Any) -> Any:
+        if rest:
+            _check_address(self.family, rest[-1], "a datagram to")
+        return real(self, data, *rest)
+
+    return sendto
+
+
+def _sending_message(real: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(real)
+    def sendmsg(self: socket.socket, buffers: Any, ancdata: Any = (), flags: int = 0, address: Any = None, /) -> Any:
+        if address is None:
+            return real(self, buffers, ancdata, flags)
+        _check_address(self.family, address, "a datagram to")
+        return real(self, buffers, ancdata, flags, address)
+
+    return sendmsg
+
+
+_SOCKET: dict[str, Callable[[Any], Any]] = {
+    "connect": _connecting,
+    "connect_ex": _connecting,
+    "sendto": _sending_to,
+    "sendmsg": _sending_message,
+}
+
+
+def _looking_up(real: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(real)
+    def look_up(host: Any, port: Any = None, *args: Any, **kwargs: Any) -> Any:
+        _check_name(host, port)
+        return real(host, *(() if port is None and not args else (port,)), *args, **kwargs)
+
+    return look_up
+
+
+def _getting_addresses(real: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(real)
+    def getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
+        _check_name(host, port)
+        return real(host, port, *args, **kwargs)
+
+    return getaddrinfo
+
+
+def _naming(real: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(real)
+    def getnameinfo(sockaddr: Any, flags: int) -> Any:
+        if not flags & socket.NI_NUMERICHOST:
+            _refuse(sockaddr[0], sockaddr[1], "looking up")
+        return real(sockaddr, flags)
+
+    return getnameinfo
+
+
+def _naming_by_address(real: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(real)
+    def gethostbyaddr(address: Any) -> Any:
+        _refuse(address, None, "looking up")
+        return real(address)
+
+    return gethostbyaddr
+
+
+_LOOK_UPS: dict[str, Callable[[Any], Any]] = {
+    "getaddrinfo": _getting_addresses,
+    "getnameinfo": _naming,
+    "gethostbyaddr": _naming_by_address,
+}
+
+
+def _loop_connecting(real: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(real)
+    async def create_connection(
+        self: Any, protocol_factory: Any, host: Any = None, port: Any = None, **more: Any
+    ) -> Any:
+        _check_target(host, port)
+        return await real(self, protocol_factory, host, port, **more)
+
+    return create_connection
+
+
+def _loop_sending(real: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(real)
+    async def create_datagram_endpoint(
+        self: Any, protocol_factory: Any, local_addr: Any = None, remote_addr: Any = None, **more: Any
+    ) -> Any:
+        if isinstance(remote_addr, tuple):
+            _check_target(*cast("tuple[Any, Any]", remote_addr)[:2])
+        return await real(self, protocol_factory, local_addr, remote_addr, **more)
+
+    return create_datagram_endpoint
+
+
+def _loop_looking_up(real: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(real)
+    async def getaddrinfo(self: Any, host: Any, port: Any, **more: Any) -> Any:
+        _check_name(host, port)
+        return await real(self, host, port, **more)
+
+    return getaddrinfo
+
+
+def _sock_connecting(real: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(real)
+    async def sock_connect(self: Any, sock: Any, address: Any) -> Any:
+        _check_address(sock.family, address)
+        return await real(self, sock, address)
+
+    return sock_connect
+
+
+_LOOPS: dict[str, Callable[[Any], Any]] = {
+    "create_connection": _loop_connecting,
+    "create_datagram_endpoint": _loop_sending,
+    "getaddrinfo": _loop_looking_up,
+    "sock_connect": _sock_connecting,
+}
+
+
+def _check_target(host: Any, port: Any) -> None:
+    if host is not None and host not in ("", b""):
+        _refuse(host, port, "a connection to")
+
+
+def _resolving(real: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(real)
+    async def resolve(self: Any, host: str, port: int = 0, family: Any = socket.AF_INET) -> Any:
+        _check_name(host, port)
+        return await real(self, host, port, family)
+
+    return resolve

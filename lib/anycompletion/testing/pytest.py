@@ -1,0 +1,61 @@
+"""The pytest plugin: fixtures for tests of apps; the only module here that imports pytest, and only loaded when asked.
+
+In a test suite's ``conftest.py``::
+
+    pytest_plugins = ["anycompletion.testing.pytest"]
+
+The fixtures are plain ones, without an event loop: they work in sync tests, and with pytest-asyncio and anyio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from anyio.from_thread import start_blocking_portal
+
+from .fake import ALL, FakeProvider
+from .network import block_network
+from .simulator import SimulatorServer
+
+__all__ = ["fake_llm", "llm_server", "no_network"]
+
+
+@pytest.fixture
+def fake_llm() -> FakeProvider:
+    """A `FakeProvider` in the place of all providers, without replies: it repeats what it is told.
+
+    ::
+
+        async def test_greets(fake_llm: FakeProvider) -> None:
+            fake_llm.add("Hello!")
+            async with AsyncCompletion(providers=[fake_llm]) as client:
+                assert await greet(client) == "Hello!"
+    """
+    return FakeProvider(name=ALL)
+
+
+@pytest.fixture
+def llm_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatorServer]:
+    """A running `SimulatorServer`, to which the environment points: an app that makes its own `AsyncCompletion()` in
+    the test, or in a process that the test starts, reaches it and no provider.
+
+    It runs in a thread of its own; its attributes may be read and set from the test.
+    """
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(SimulatorServer()) as server:
+        for name, value in server.environment.items():
+            if value:
+                monkeypatch.setenv(name, value)
+            else:
+                monkeypatch.delenv(name, raising=False)
+        yield server
+
+
+@pytest.fixture
+def no_network() -> Iterator[None]:
+    """The test reaches this machine and no other; see `block_network`.
+
+    For a whole module: ``pytestmark = pytest.mark.usefixtures("no_network")``.
+    """
+    with block_network():
+        yield

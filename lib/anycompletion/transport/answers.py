@@ -1,0 +1,95 @@
+"""What an exchange reads: an answer whose headers have come, on a connection of ours or of a caller's session."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol, cast
+
+import aiohttp
+
+if TYPE_CHECKING:
+    from aiohttp.client_reqrep import ConnectionKey
+
+    from .connector import Connector, Wire
+
+
+class Answer(Protocol):
+    """Status, headers, and the body as it comes."""
+
+    status: int
+    raw_headers: tuple[tuple[bytes, bytes], ...]
+    content: aiohttp.StreamReader
+
+    def close(self) -> None:
+        """Closes the connection unless the body has ended, and wakes who reads it."""
+        ...
+
+
+def wake(content: aiohttp.StreamReader) -> None:
+    """Wakes who reads a body that is being closed, by an error of its own.
+
+    aiohttp has a single one for all readers: with each that is woken, it keeps more of their frames, for ever.
+    """
+    if content.exception() is None:
+        content.set_exception(aiohttp.ClientConnectionError("closed"))
+
+
+class OwnAnswer:
+    """An answer on a connection of ours, which goes back to its connector when the body ends."""
+
+    __slots__ = ("_connector", "_key", "_wire", "_writing", "content", "raw_headers", "status")
+
+    def __init__(
+        self,
+        status: int,
+        raw_headers: tuple[tuple[bytes, bytes], ...],
+        content: aiohttp.StreamReader,
+        wire: Wire,
+        key: ConnectionKey,
+        connector: Connector,
+        writing: asyncio.Task[None] | None,
+    ) -> None:
+        self.status = status
+        self.raw_headers = raw_headers
+        self.content = content
+        self._wire: Wire | None = wire
+        self._key = key
+        self._connector = connector
+        self._writing = writing
+        content.on_eof(self._ended)
+
+    def _ended(self) -> None:
+        self._let_go(cut=False)
+
+    def close(self) -> None:
+        """Closes the connection unless the body has ended, and wakes who reads it."""
+        wake(self.content)
+        self._let_go(cut=True)
+
+    def _let_go(self, *, cut: bool) -> None:
+        wire, self._wire = self._wire, None
+        if wire is None:
+            return
+        if self._writing is not None and not self._writing.done():
+            self._writing.cancel()
+            cut = True  # the answer came early: the rest of the request must not meet the next one's answer
+        self._connector.give_back(self._key, wire, cut=cut)
+
+
+class LentAnswer:
+    """An answer of a caller's own session."""
+
+    __slots__ = ("_response", "content", "raw_headers", "status")
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self.status = response.status
+        self.raw_headers = response.raw_headers
+        self.content = response.content
+        self._response = response
+        # The request's address and headers take as much memory as an open answer does, and nobody asks it for them.
+        response._request_info = cast("aiohttp.RequestInfo", None)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+    def close(self) -> None:
+        """Closes the connection unless the body has ended, and wakes who reads it."""
+        wake(self.content)
+        self._response.close()

@@ -1,0 +1,177 @@
+"""Connections: opened through a gate, kept for a while, and never handed out when something was heard on them."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import select
+import warnings
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, cast
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.connector import Connection
+
+from .clocks import Watch
+from .faults import NotHTTPError
+
+KEEP_ALIVE = 15.0
+"""Seconds an idle connection is kept: shorter than common servers do, so that they rarely close it under us."""
+
+MAX_HEADER = 64 * 1024
+MAX_HEADERS = 256
+"""Of an answer: error pages of proxies have long ones."""
+
+GATE = 128
+"""Connections being opened at the same time; more at once starve the loop."""
+
+
+class Wire(ResponseHandler):
+    """A connection that knows whether the peer has said anything since it was handed out.
+
+    It closes itself when something comes that nobody has asked for: aiohttp would hand it to the next request as its
+    answer. And it tells the reader of a body when that stops being HTTP: aiohttp drops such a body without a word, and
+    its reader would wait until a clock runs out.
+    """
+
+    heard = False
+    idle = False
+    """Whether it is kept for a next request."""
+    _unread: Callable[[], bool] | None = None
+
+    def is_quiet(self) -> bool:
+        """Whether nothing has come, and no end, that the event loop has not handed on yet."""
+        if self._unread is None:
+            if self.transport is None:
+                return False
+            self._unread = _readable(self.transport.get_extra_info("socket").fileno())
+        return not self._unread()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes have come."""
+        if data and self.idle:
+            self.close()
+            return
+        if data:  # with none aiohttp goes on with what it holds
+            self.heard = True
+        super().data_received(data)
+        if self.idle and self.should_close:
+            self.close()  # the answer ended in these bytes, and another one began
+        if self._exception is not None:
+            body = self._payload
+            if body is not None and body.exception() is None and not body.is_eof():
+                body.set_exception(NotHTTPError())
+
+
+def _readable(descriptor: int) -> Callable[[], bool]:
+    """A look whether bytes, or an end, wait to be read; it takes half a microsecond."""
+    if not hasattr(select, "poll"):
+        return lambda: bool(select.select([descriptor], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return lambda: bool(poll.poll(0))
+
+
+class Held(Exception):
+    """The request was not sent, because it must wait after all."""
+
+
+class Connector(aiohttp.TCPConnector):
+    """Opens at most so many connections at a time, and knows which task got a fresh one.
+
+    Four privates of aiohttp are overridden; the transport's tests fail when they change.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        self._pid = os.getpid()
+        super().__init__(**options)  # pyright: ignore[reportUnknownMemberType]
+        self._factory = cast("functools.partial[ResponseHandler]", functools.partial(Wire, loop=self._loop))
+        self._gate = asyncio.Semaphore(GATE)
+        self.sending: dict[asyncio.Task[Any], Watch] = {}
+        """Tasks that wait for an answer's headers."""
+
+    @property
+    def is_inherited(self) -> bool:
+        """Whether a fork brought it here: closing a connection would then take it off the parent's event loop."""
+        return self._pid != os.getpid()
+
+    def abandon(self) -> None:
+        """Lets go without closing anything."""
+        self._closed = True
+
+    def __del__(self, _warnings: Any = warnings) -> None:
+        if self._closed:
+            return  # and modules may be gone already, when the interpreter ends
+        if self.is_inherited:
+            self.abandon()
+        super().__del__(_warnings)
+
+    def take(self, key: ConnectionKey, watch: Watch | None) -> Wire | None:
+        """A kept connection on which nothing was heard since; None if there is none."""
+        kept = self._conns.get(key)
+        if kept is None or (watch is not None and watch.fresh):
+            return None
+        now = monotonic()
+        found: Wire | None = None
+        while kept and found is None:
+            wire, since = kept.popleft()
+            if wire.is_connected() and now - since <= KEEP_ALIVE and isinstance(wire, Wire) and wire.is_quiet():
+                found = wire
+            else:
+                wire.close()
+        if not kept:
+            del self._conns[key]
+        if found is None:
+            return None
+        found.heard = found.idle = False
+        self._acquired.add(found)
+        if watch is not None:
+            watch.kept, watch.connected = found, True
+        return found
+
+    async def open(self, request: aiohttp.ClientRequest, watch: Watch, timeout: aiohttp.ClientTimeout) -> Wire:
+        """A new connection to where `request` goes."""
+        task = asyncio.current_task()
+        assert task is not None, "an event loop runs tasks"
+        self.sending[task] = watch
+        try:
+            connection = await self.connect(request, [], timeout)
+        finally:
+            self.sending.pop(task, None)
+        wire, connection._protocol = connection.protocol, None  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] (it would close what it holds when it goes)
+        assert isinstance(wire, Wire), "the factory makes these"
+        return wire
+
+    def give_back(self, key: ConnectionKey, wire: Wire, *, cut: bool) -> None:
+        """Keeps a connection for a next request, or closes it."""
+        self._release(key, wire, should_close=cut)
+
+    async def _get(self, key: ConnectionKey, traces: Any) -> Connection | None:
+        wire = self.take(key, self._current())
+        return None if wire is None else Connection(self, key, wire, self._loop)
+
+    def _release(self, key: Any, protocol: ResponseHandler, *, should_close: bool = False) -> None:
+        super()._release(key, protocol, should_close=should_close)
+        if isinstance(protocol, Wire):
+            protocol.idle = True
+
+    async def _create_connection(self, req: Any, traces: Any, timeout: aiohttp.ClientTimeout) -> Any:
+        watch = self._current()
+        if watch is not None:
+            watch.kept, watch.connected = None, False
+        # The clock starts behind the gate, so that queueing is no connect fault; the total covers it.
+        async with self._gate, asyncio.timeout(timeout.sock_connect):
+            if watch is not None and watch.held is not None and watch.held():
+                raise Held
+            connection = await super()._create_connection(req, traces, timeout)
+        if watch is not None:
+            watch.connected = True
+        return connection
+
+    def _current(self) -> Watch | None:
+        task = asyncio.current_task()
+        return None if task is None else self.sending.get(task)

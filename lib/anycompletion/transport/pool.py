@@ -1,0 +1,207 @@
+"""The connections to one provider: who may send, what bounds it, and what is left when it goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
+
+from ..errors import APIError
+from ..wire import RequestHeaders
+from .clocks import Clocks, Timer, Watch
+from .connector import Connector, Held
+from .exchange import Exchange
+from .faults import closed_error, errno_of, is_keep_alive_race, timed_out, translate
+from .lent import SessionSender
+from .own import OwnSender, is_known
+from .proxy import proxy_of
+from .slots import Slots
+from .starts import Starts
+
+
+class Pool:
+    """The connections to one provider; opened by the first request."""
+
+    def __init__(
+        self,
+        slots: Slots,
+        *,
+        session: aiohttp.ClientSession | None = None,
+        proxy: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self._slots = slots
+        self._starts = Starts()
+        self._session = session
+        self._proxy = proxy
+        proxy_of(proxy)  # one that cannot be used is refused now
+        self._ssl_context = ssl_context
+        self._sender: OwnSender | SessionSender | None = None
+        self._live: set[Exchange] = set()
+        self._pauses: set[asyncio.Future[None]] = set()
+        self._timer = Timer()
+        self._closed = False
+
+    def __repr__(self) -> str:
+        connector = self._connector
+        kept = 0 if connector is None else sum(map(len, connector._conns.values()))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] (a repr that tells the state)
+        return f"<Pool live={len(self._live)} kept={kept}>"
+
+    @property
+    def live(self) -> int:
+        """Exchanges whose body has not ended."""
+        return len(self._live)
+
+    @property
+    def _connector(self) -> Connector | None:
+        return None if self._sender is None else self._sender.connector
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        headers: RequestHeaders,
+        body: bytes | None,
+        clocks: Clocks,
+        held: Callable[[], bool] | None = None,
+    ) -> Exchange:
+        """Sends one request and waits for the headers of its answer, whatever their status.
+
+        A kept connection that the server closes before one byte of an answer is replaced once, without anybody
+        noticing: the server never saw the request.
+
+        Raises:
+            APIConnectionError: no answer; `.phase` says how far it came.
+            APITimeoutError: a clock ran out.
+            APIResponseError: the answer is no HTTP.
+            ClientClosedError: the pool is closed, or was closed meanwhile.
+            Held: `held` said so before a connection was opened; nothing was sent.
+        """
+        if self._closed:
+            raise closed_error()
+        task = asyncio.current_task()
+        assert task is not None, "an event loop runs tasks"
+        watch = Watch(task.get_loop(), clocks, task, held, self._timer)
+        try:
+            exchange = await self._try(method, url, headers, body, watch, task)
+            if exchange is None:
+                watch.fresh = True  # so this happens once
+                exchange = await self._try(method, url, headers, body, watch, task)
+                assert exchange is not None, "a fresh connection is not replaced"
+        except BaseException:  # whatever ended the wait, cancellation too, its clocks must not outlive it
+            watch.stop()
+            raise
+        return exchange
+
+    async def _try(
+        self,
+        method: str,
+        url: str,
+        headers: RequestHeaders,
+        body: bytes | None,
+        watch: Watch,
+        task: asyncio.Task[Any],
+    ) -> Exchange | None:
+        """One request; None where it is to be repeated on a fresh connection."""
+        loop = task.get_loop()
+        cancelling = task.cancelling()
+        again = has_slot = False
+        try:
+            if not self._starts.take_now():
+                await self._starts.take()
+            if not self._slots.take_now():
+                await self._slots.take()
+            has_slot = True
+            if watch.held is not None and watch.held():
+                raise Held  # a rest began while this request waited here
+            sender = self._sender or self._open()
+            watch.connected = sender.connector is None
+            watch.begin()
+            answer = await sender.ask(method, url, headers, body, watch)
+            has_slot = False
+            watch.task = watch.held = None
+            watch.wake = answer
+            exchange = Exchange(answer, watch, self._live, self._slots, loop)
+            exchange.require_encoding()
+            return exchange
+        except asyncio.CancelledError:
+            if watch.expired is None or task.uncancel() > cancelling:
+                raise
+            error: APIError = timed_out(watch.expired, watch, queued=not has_slot, sent=watch.connected)
+        except (aiohttp.ClientError, OSError, ValueError, HttpProcessingError) as fault:
+            error = translate(fault, watch, sent=watch.connected)
+            again = is_keep_alive_race(fault, watch)
+            if errno_of(fault) in (errno.EMFILE, errno.ENFILE):
+                self._slots.ran_out()
+        finally:
+            if has_slot:
+                self._slots.give()
+        if self._closed:
+            raise closed_error()
+        if again:
+            return None
+        raise error
+
+    def _open(self) -> OwnSender | SessionSender:
+        if self._closed:
+            raise closed_error()
+        if self._session is None and self._proxy is None and is_known():
+            self._sender = OwnSender(self._ssl_context)
+        else:
+            self._sender = SessionSender(self._session, self._proxy, self._ssl_context)
+        return self._sender
+
+    async def pause(self, delay: float) -> None:
+        """Waits `delay` seconds, or less when the pool is closed: the next `send` then says so."""
+        if self._closed:
+            raise closed_error()
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        handle = loop.call_later(delay, _wake, waiter)
+        self._pauses.add(waiter)
+        try:
+            await waiter
+        finally:
+            handle.cancel()
+            self._pauses.discard(waiter)
+
+    def abandon(self) -> None:
+        """Lets go without closing anything: after a fork the sockets belong to the parent."""
+        self._closed = True
+        if self._sender is not None:
+            self._sender.abandon()
+        self._sender = None
+        self._live = set()
+
+    def shut(self) -> None:
+        """Refuses further requests and wakes everybody who waits in the pool, at once."""
+        self._closed = True
+        for exchange in tuple(self._live):
+            # Closing the connections alone would leave readers waiting for ever.
+            exchange.close(closed_error())
+        for watch in tuple(self._timer.watches):
+            # Nor would a task notice that is still connecting.
+            watch.give_up()
+        self._timer.stop()
+        for waiter in self._pauses:
+            _wake(waiter)
+
+    async def aclose(self) -> None:
+        """Closes the pool; a session that was given stays open."""
+        if self._connector is not None and self._connector.is_inherited:
+            self.abandon()
+            return
+        self.shut()
+        sender, self._sender = self._sender, None
+        if sender is not None:
+            await sender.aclose()
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

@@ -1,0 +1,70 @@
+"""A chat service with aiohttp.web: tokens appear as they come, and the stop button truly stops.
+
+    pip install anycompletion
+    OPENAI_API_KEY=… python aiohttp_chat.py        # then open http://127.0.0.1:8080
+
+CHAT_MODEL names another model, such as anthropic/claude-haiku-4-5. Before this faces the internet, say who may use it:
+whoever reaches it spends your key.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from anycompletion import AsyncCompletion
+from anycompletion.web import aiohttp_client, aiohttp_sse, cancel_on_disconnect
+
+MODEL = os.environ.get("CHAT_MODEL", "openai/gpt-4o-mini")
+SYSTEM = {"role": "system", "content": "You are friendly, and brief."}
+CLIENT = web.AppKey("client", AsyncCompletion)
+
+routes = web.RouteTableDef()
+
+
+async def conversation(request: web.Request) -> list[dict[str, Any]]:
+    """What was said so far, after what the service says first. The system's part is not the browser's to write."""
+    try:
+        turns = [{"role": turn["role"], "content": turn["content"]} for turn in (await request.json())["messages"]]
+        good = all(turn["role"] in ("user", "assistant") and isinstance(turn["content"], str) for turn in turns)
+    except (json.JSONDecodeError, KeyError, TypeError):
+        good, turns = False, []
+    if not good or not 1 <= len(turns) <= 50:
+        raise web.HTTPUnprocessableEntity(text="expected messages of roles user and assistant")
+    return [SYSTEM, *turns]
+
+
+@routes.get("/")
+async def page(_: web.Request) -> web.FileResponse:
+    """The page; fastapi_chat.py shows the same."""
+    return web.FileResponse(Path(__file__).with_name("chat.html"))
+
+
+@routes.post("/chat")
+async def chat(request: web.Request) -> web.StreamResponse:
+    """The next turn, token by token; when the browser leaves, the provider stops, too."""
+    messages = await conversation(request)
+    return await aiohttp_sse(request, request.app[CLIENT].stream(MODEL, messages, max_completion_tokens=1000))
+
+
+@routes.post("/title")
+async def title(request: web.Request) -> web.Response:
+    """A title for the conversation, in one piece; not paid for when nobody waits any more."""
+    client, messages = request.app[CLIENT], await conversation(request)
+    messages.append({"role": "user", "content": "A title for this chat, of at most five words, please."})
+    reply = await cancel_on_disconnect(request, client.create(MODEL, messages, max_completion_tokens=20))
+    return web.json_response({"title": reply.text})
+
+
+def make_app() -> web.Application:
+    """The service; one client for all requests."""
+    app = web.Application()
+    app.add_routes(routes)
+    app.cleanup_ctx.append(aiohttp_client(CLIENT))
+    return app
+
+
+if __name__ == "__main__":
+    web.run_app(make_app(), host="127.0.0.1")

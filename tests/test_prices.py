@@ -1,0 +1,227 @@
+"""What replies cost: as providers report it, through branches and streams, and by genai-prices' list."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import genai_prices.data_snapshot
+import pytest
+
+from anycompletion import (
+    PROVIDERS,
+    AsyncCompletion,
+    ChatCompletion,
+    CompletionTokensDetails,
+    PromptTokensDetails,
+    ReplyInfo,
+    Usage,
+)
+from anycompletion.integrations.prices import PRICE_LISTS, cost
+from anycompletion.testing import SimulatorServer
+
+LONG_AGO = 1_735_689_600
+"""The first of January 2025: its prices change no more."""
+
+
+def reply(provider: str, model: str, usage: Usage | None, *, asked: str = "", **members: Any) -> ChatCompletion:
+    completion = ChatCompletion("id", [], model, LONG_AGO, usage=usage, **members)
+    completion.info = ReplyInfo(provider, asked or model)
+    return completion
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[AsyncCompletion]:
+    async with (
+        SimulatorServer() as server,
+        AsyncCompletion(base_urls=server.base_urls, api_keys=server.api_keys) as client,
+    ):
+        yield client
+
+
+# --- as reported ---
+
+
+async def test_a_reported_cost_is_kept_from_the_wire_to_the_sum(client: AsyncCompletion) -> None:
+    """What OpenRouter charged would be lost in a plain reply, a stream, or the sum over three branches."""
+    model = "openrouter/meta-llama/llama-3.3-70b-instruct"
+    one = await client.create(model, "Hello!")
+    assert one.usage is not None
+    assert one.usage.cost is not None
+    assert one.usage.cost == one.raw["usage"]["cost"] > 0
+    async with client.stream(model, "Hello!") as stream:
+        streamed = await stream.get_final_completion()
+    assert streamed.usage is not None
+    assert streamed.usage.cost == pytest.approx(one.usage.cost)
+    three = await client.create(model, "Hello!", n=3)
+    assert three.usage is not None
+    assert three.usage.cost == pytest.approx(sum(raw["usage"]["cost"] for raw in three.raw))
+    async with client.stream(model, "Hello!", n=3) as stream:
+        streamed = await stream.get_final_completion()
+    assert streamed.usage is not None
+    assert streamed.usage.cost == pytest.approx(three.usage.cost)
+    assert cost(three) == three.usage.cost
+
+
+def test_costs_are_reported_in_three_ways() -> None:
+    """What OpenRouter, Perplexity or xAI says of a call's cost would be overlooked, or be in no one's currency."""
+    reported: list[tuple[dict[str, Any], float | None]] = [
+        ({"cost": 0.00041625}, 0.00041625),
+        ({"cost": {"input_tokens_cost": 0.00005, "request_cost": 0.006, "total_cost": 0.00614}}, 0.00614),
+        ({"cost_in_usd_ticks": 1_466_250}, 0.000146625),
+        ({"cost": {"request_cost": 0.006}}, None),
+        ({"cost_in_usd_ticks": "many"}, None),
+    ]
+    for members, dollars in reported:
+        usage = Usage.from_dict({"prompt_tokens": 1, **members})
+        assert usage.cost == dollars
+        assert Usage.from_dict(usage.to_dict()) == usage
+        assert usage.to_dict().items() >= members.items()
+
+
+def test_a_sum_with_an_unknown_cost_is_unknown() -> None:
+    """A part of the cost would be taken for the whole."""
+    assert (Usage(1, cost=0.5) + Usage(1)).cost is None
+    assert (Usage(1, cost=0.5) + Usage(1, cost=0.25)).cost == 0.75
+
+
+# --- as computed ---
+
+COMPUTED: dict[str, tuple[ChatCompletion, float]] = {
+    "tokens": (reply("openai", "gpt-4o-2024-08-06", Usage(1000, 100, 1100)), 0.0025 + 0.001),
+    "an older name": (reply("openai", "gpt-4o", Usage(1000, 100, 1100)), 0.0035),
+    "from the cache": (
+        reply("openai", "gpt-4o", Usage(1000, 0, 1000, PromptTokensDetails(cached_tokens=1000))),
+        0.00125,
+    ),
+    "into the cache": (
+        reply("anthropic", "claude-3-5-haiku-20241022", Usage(1000, 0, 1000, PromptTokensDetails(0, None, 1000))),
+        0.001,
+    ),
+    "into the cache for an hour": (
+        reply(
+            "anthropic",
+            "claude-sonnet-4-5",
+            Usage(
+                1000,
+                0,
+                1000,
+                PromptTokensDetails(0, None, 1000),
+                extra={"cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 1000}},
+            ),
+        ),
+        0.006,
+    ),
+    "thought is billed": (
+        reply("openai", "gpt-4o", Usage(0, 1, 100, None, CompletionTokensDetails(reasoning_tokens=99))),
+        0.001,
+    ),
+    "a deployment's own name": (reply("azure", "gpt-4o-2024-08-06", Usage(1000, 0, 1000), asked="our-gpt"), 0.0025),
+    "a model nobody tells": (reply("openai", "?", Usage(1000, 0, 1000), asked="gpt-4o"), 0.0025),
+    "reported is not computed": (reply("openai", "gpt-4o", Usage(1000, 0, 1000, cost=7.0)), 7.0),
+}
+
+
+@pytest.mark.parametrize("case", COMPUTED)
+def test_a_cost_is_computed_from_the_tokens(case: str) -> None:
+    """Someone would be told a wrong price."""
+    priced, dollars = COMPUTED[case]
+    assert cost(priced) == pytest.approx(dollars)
+
+
+UNKNOWN: dict[str, ChatCompletion] = {
+    "no usage": reply("openai", "gpt-4o", None),
+    "no prompt tokens": reply("openai", "gpt-4o", Usage(None, 5)),
+    "no completion tokens": reply("openai", "gpt-4o", Usage(5)),
+    "no such model": reply("openai", "gpt-of-tomorrow", Usage(5, 5, 10)),
+    "no such provider": reply("replicate", "meta/meta-llama-3-8b-instruct", Usage(5, 5, 10)),
+    "a row of one's own": reply("openai-of-acme", "gpt-4o", Usage(5, 5, 10)),
+    "counts that contradict each other": reply("openai", "gpt-4o", Usage(5, 5, 10, PromptTokensDetails(100))),
+    "a reply made by hand": ChatCompletion("", [], "gpt-4o", usage=Usage(5, 5, 10)),
+}
+
+
+@pytest.mark.parametrize("case", UNKNOWN)
+def test_what_is_unknown_has_no_cost(case: str) -> None:
+    """A price would be guessed, or asking for it would fail."""
+    assert cost(UNKNOWN[case]) is None
+
+
+def test_a_row_of_ones_own_can_have_anothers_prices() -> None:
+    """Nobody could price the calls of a second Azure resource."""
+    own = reply("azure-sweden", "gpt-4o", Usage(1000, 0, 1000))
+    assert cost(own) is None
+    assert cost(own, provider="azure") == pytest.approx(0.0025)
+
+
+def test_branches_are_priced_one_by_one() -> None:
+    """Three short prompts would cost what one long prompt costs, per token."""
+    one = reply("gemini", "gemini-1.5-pro", Usage(100_000, 10, 100_010))
+    three = reply("gemini", "gemini-1.5-pro", Usage(300_000, 30, 300_030))
+    alone, together = cost(one), cost(three)
+    assert alone is not None
+    assert together is not None
+    assert together > 3.5 * alone  # one long prompt is dearer
+    three.info.branches = tuple(ReplyInfo("gemini", "gemini-1.5-pro") for _ in range(3))
+    assert cost(three) == pytest.approx(3 * alone)
+
+
+@pytest.mark.parametrize("created", [0, -(10**18), 10**18])
+def test_an_odd_date_is_no_obstacle(created: int) -> None:
+    """A server that names no day, or an impossible one, would make its replies fail."""
+    odd = reply("openai", "gpt-4o", Usage(1000, 0, 1000))
+    odd.created = created
+    assert cost(odd) is not None
+
+
+def test_every_list_and_every_provider_exists() -> None:
+    """A typing error would make a provider's prices unknown for ever."""
+    lists = {provider.id for provider in genai_prices.data_snapshot.get_snapshot().providers}
+    assert set(PRICE_LISTS.values()) <= lists
+    assert PRICE_LISTS.keys() <= PROVIDERS.keys()
+
+
+# --- what it costs to ask ---
+
+
+def test_prices_never_ask_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look at a price would wait for somebody's server, or tell it what we do."""
+
+    def refuse(*_: object, **__: object) -> Any:
+        raise AssertionError("nothing is to be connected")
+
+    names: list[tuple[Any, str]] = [(socket.socket, "connect"), (socket, "getaddrinfo")]
+    for owner, name in names:
+        monkeypatch.setattr(owner, name, refuse)
+    assert cost(reply("openai", "gpt-4o", Usage(1000, 0, 1000))) is not None
+    assert not genai_prices.data_snapshot.get_snapshot().from_auto_update
+
+
+Run = Callable[[str], str]
+
+
+def run(program: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+
+
+def test_nothing_of_it_is_imported_before_it_is_asked_for() -> None:
+    """Everybody's import would pay for a price list."""
+    assert run("import anycompletion, sys; print('genai_prices' in sys.modules)") == "False\n"
+
+
+def test_without_the_extra_its_name_is_told() -> None:
+    """Someone without the price list would not know what to install."""
+    program = """
+import sys
+sys.modules["genai_prices"] = None
+try:
+    import anycompletion.integrations.prices
+except ImportError as error:
+    print(error)
+"""
+    assert "pip install 'anycompletion[prices]'" in run(program)
