@@ -7,8 +7,10 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ from anycompletion import (
     UnsupportedParameterError,
 )
 from anycompletion.testing import Fault, SimulatorServer
+from anycompletion.transport import STARTS
 from leaks import CASES, Case, client_of, kept, nothing_left, pools
 from rawserver import REQUEST, STALL, RawServer, answer
 
@@ -71,6 +74,42 @@ async def _raise(call: Callable[[], Any]) -> None:
 
 async def _open(client: AsyncCompletion) -> None:
     await client.stream("openai/m", "Hi.").open()
+
+
+async def test_of_many_calls_made_at_once_only_some_begin_in_one_turn_of_the_loop() -> None:
+    """An app that gathers ten thousand calls would not answer anybody else for as long as reading all of them takes."""
+    async with AsyncCompletion() as client:
+        wrong = [asyncio.ensure_future(client.create("openai/m", [])) for _ in range(3 * STARTS)]
+        begun = []
+        while not wrong[-1].done():
+            await asyncio.sleep(0)
+            begun.append(sum(task.done() for task in wrong))
+        for task in wrong:
+            with pytest.raises(InvalidRequestError):
+                await task
+    assert {after - before for before, after in pairwise([0, *begun])} <= {0, STARTS}
+
+
+async def test_waiting_to_begin_is_part_of_a_calls_time() -> None:
+    """A call with two seconds could take ten, in an app that makes many at once."""
+    script = (REQUEST, answer())
+    async with RawServer(*[script] * (STARTS + 1)) as server, AsyncCompletion(base_urls={"vllm": server.url}) as client:
+        calls = [asyncio.ensure_future(client.create("vllm/m", "Hi.")) for _ in range(STARTS + 1)]
+        await asyncio.sleep(0)
+        time.sleep(0.1)  # the last one has not begun  # noqa: ASYNC251
+        *_, last = await asyncio.gather(*calls)
+    assert last.info.elapsed >= 0.1
+
+
+async def test_a_call_that_waits_to_begin_learns_that_the_client_was_closed() -> None:
+    """It would be sent after all, or say something else than those that were under way."""
+    async with AsyncCompletion(api_keys={"openai": "k"}) as client:
+        calls = [asyncio.ensure_future(client.create("openai/m", "Hi.")) for _ in range(2 * STARTS)]
+        await asyncio.sleep(0)
+        await client.aclose()
+        for call in calls:
+            with pytest.raises(ClientClosedError):
+                await call
 
 
 async def test_a_closed_client_says_so() -> None:

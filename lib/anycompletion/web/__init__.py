@@ -80,7 +80,7 @@ async def aiohttp_sse(
         async def chat(request):
             return await aiohttp_sse(request, client.stream(model, messages))
 
-    Otherwise as `starlette_sse`. That the peer has left is noticed within a tenth of a second, and at once in an
+    Otherwise as `starlette_sse`. That the peer has left is noticed within a twentieth of a second, and at once in an
     application that runs with ``handler_cancellation=True``.
 
     Raises:

@@ -15,7 +15,7 @@ T = TypeVar("T")
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 """How an ASGI server tells an application what its peer does."""
 
-POLL = 0.1
+POLL = 0.05
 """Seconds between looks at the connection of an aiohttp.web request: aiohttp tells handlers only by cancelling them,
 and that only where an application asks for it."""
 
@@ -54,8 +54,25 @@ async def asgi_peer_left(receive: Receive) -> None:
 
 async def aiohttp_peer_left(request: web.Request) -> None:
     """Returns when the connection of an aiohttp.web request is closed."""
-    while (transport := request.transport) is not None and not transport.is_closing():  # noqa: ASYNC110 (there is none)
-        await asyncio.sleep(POLL)
+    loop = asyncio.get_running_loop()
+    left: asyncio.Future[None] = loop.create_future()
+    timer: asyncio.TimerHandle | None = None
+
+    def look() -> None:
+        # A timer, as it costs a quarter of what a task that sleeps does, twenty times a second and peer.
+        nonlocal timer
+        transport = request.transport
+        if transport is not None and not transport.is_closing():
+            timer = loop.call_later(POLL, look)
+        elif not left.done():
+            left.set_result(None)
+
+    look()
+    try:
+        await left
+    finally:
+        if timer is not None:
+            timer.cancel()
 
 
 async def on_disconnect(request: Request | web.Request, awaitable: Awaitable[T]) -> T:
