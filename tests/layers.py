@@ -61,11 +61,14 @@ DOORS: dict[str, frozenset[str]] = {
     "cattrs": frozenset({"convert", "validate"}),
     "cyclopts": frozenset({"cli"}),
     "genai_prices": frozenset({"integrations"}),
+    "redis": frozenset({"integrations"}),
+    "throttled": frozenset({"integrations"}),
     "msgspec": frozenset({"convert", "chunks"}),
     "opentelemetry": frozenset({"integrations"}),
     "pytest": frozenset({"testing"}),
     "rich": frozenset({"cli"}),
     "starlette": frozenset({"web"}),
+    "uvloop": frozenset({"testing"}),
     "yarl": _HTTP,  # aiohttp's own type of URLs
 }
 """Library → the rooms it may enter by; a library that is neither here nor in `FREE` may not enter at all."""

@@ -67,9 +67,9 @@ def test_no_event_loop_finds_a_way_around(road: str, run: Run) -> None:
         run(main())
 
 
-def _datagram(*flags: int) -> None:
+def _datagram(*rest: Any) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connection:
-        connection.sendto(b"x", *flags, (ADDRESS, 53))
+        connection.sendto(b"x", *rest)
 
 
 def _message() -> None:
@@ -85,8 +85,8 @@ def _connect_ex() -> None:
 SYNC_ROADS: dict[str, Callable[[], Any]] = {
     "create_connection": lambda: socket.create_connection((ADDRESS, 80)),
     "connect_ex": _connect_ex,
-    "sendto": _datagram,
-    "sendto with flags": lambda: _datagram(0),
+    "sendto": lambda: _datagram((ADDRESS, 53)),
+    "sendto with flags": lambda: _datagram(0, (ADDRESS, 53)),
     "sendmsg": _message,
     "getaddrinfo": lambda: socket.getaddrinfo(HOST, 80),
     "gethostbyname": lambda: socket.gethostbyname(HOST),

@@ -28,12 +28,12 @@ from anycompletion import (
     CompletionError,
     CompletionStream,
     StreamInterruptedError,
-    limits,
     transport,
 )
 from anycompletion import client as client_module
 from anycompletion.dialects.replicate_predictions import reply as replicate_reply
 from anycompletion.limits import Rest, Slots
+from anycompletion.limits import slots as limits_slots
 from anycompletion.testing import SimulatorServer
 from anycompletion.testing.sim_replicate import ROOT, step
 from anycompletion.transport import Pool
@@ -459,13 +459,16 @@ def test_who_rests_with_others_can_be_cancelled_anywhere(runs: Runs) -> None:
         await asyncio.wait(others)
         return text
 
+    async def finish(_: Run) -> None:
+        await asyncio.wait(others)
+
     async def served(_: Run) -> None:
         assert await asyncio.wait_for(asyncio.gather(*others), 5) == ["Hello."] * 2
 
     async def play() -> None:
         async with Stage(script, seconds=60, max_retries=2) as stage:
             await create(stage.client, "openai/m")
-            await cancels(stage.client, in_line, "openai/m", places=4, also=served)
+            await cancels(stage.client, in_line, "openai/m", places=4, first=finish, also=served)
 
     runs(play())
 
@@ -475,7 +478,7 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> Callable[[AsyncCompletion, int], 
     """Lets a client make so few requests at a time."""
 
     def make(client: AsyncCompletion, slots: int) -> None:
-        monkeypatch.setattr(limits, "_FEW", slots)
+        monkeypatch.setattr(limits_slots, "_FEW", slots)
         for name in ("openai", "anthropic"):
             client._core.lane(PROVIDERS[name]).pool._slots = Slots(lambda: 0)
 
@@ -1085,7 +1088,7 @@ def test_a_process_without_a_free_descriptor_is_not_taken_for_one_without_a_boun
 
     monkeypatch.setattr(os, "listdir", nothing_free)
     slots = Slots()
-    assert sum(slots.take_now() for _ in range(100)) == limits._FEW
+    assert sum(slots.take_now() for _ in range(100)) == limits_slots._FEW
 
 
 async def test_a_stream_that_was_read_gives_its_slot_back_as_its_body_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,11 @@
 """FakeProvider: scripted replies through the real client, and nothing but the network left out."""
 
 import asyncio
+import pickle
 import socket
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import uvloop
@@ -56,8 +57,7 @@ def fake_of(*replies: FakeReply, **options: Any) -> FakeProvider:
 
 async def ask(fake: FakeProvider, model: str = "openai/gpt-4o", **params: Any) -> ChatCompletion:
     async with AsyncCompletion(providers=[fake]) as client:
-        reply: ChatCompletion = await client.create(model, "Hello there", **params)
-        return reply
+        return cast("ChatCompletion", await client.create(model, "Hello there", **params))
 
 
 async def pieces(fake: FakeProvider, model: str = "openai/gpt-4o", **params: Any) -> tuple[list[str], ChatCompletion]:
@@ -117,6 +117,14 @@ async def test_chunks_are_the_pieces_of_a_stream(model: str) -> None:
         ["One", " two"],
         "length" if "replicate" not in model else "stop",
     )
+
+
+@EACH_FORMAT
+@pytest.mark.parametrize("text", ["", " ", "one\n\ntwo\nthree", "é 🎉 \u2028 \x00", "data: [DONE]"])
+async def test_any_text_comes_through(text: str, model: str) -> None:
+    """A text that looks like framing, or is none at all, would break a fake where the provider would not."""
+    assert (await ask(fake_of(text), model)).text == text
+    assert (await pieces(fake_of(text), model))[1].text == text
 
 
 COMPLETION = ChatCompletion(
@@ -570,6 +578,12 @@ async def test_many_calls_at_once_get_a_reply_each() -> None:
         replies = await asyncio.gather(*(client.create("openai/x", "Hello") for _ in range(200)))
     assert sorted(int(reply.text) for reply in replies) == list(range(200))
     assert len(fake.requests) == 200
+
+
+def test_a_script_does_not_go_to_other_processes() -> None:
+    """Each process would give the same replies again, and the test would see none of the requests."""
+    with pytest.raises(TypeError, match="FakeProvider does not pickle"):
+        pickle.dumps(AsyncCompletion(providers=[FakeProvider("Hi")]))
 
 
 async def test_views_and_batches_reach_it() -> None:

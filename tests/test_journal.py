@@ -452,10 +452,12 @@ def test_a_request_that_json_cannot_say_is_that_items_error() -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 3000), max_size=60), st.integers(0, 4000))
-def test_the_table_of_keys_numbers_like_a_dict(keys: list[int], more: int) -> None:
+@given(
+    st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 3000), max_size=60), st.integers(0, 4000), st.integers(0, 3000)
+)
+def test_the_table_of_keys_numbers_like_a_dict(keys: list[int], more: int, expected: int) -> None:
     """An item could be taken for another one."""
-    table, reference = KeyTable(), dict[int, int]()
+    table, reference = KeyTable(expected), dict[int, int]()
     for key in (*keys, *range(more)):
         known = reference.setdefault(key, len(reference))
         assert table.number(key) == known
@@ -469,7 +471,7 @@ def test_a_known_item_takes_few_bytes() -> None:
     index = Index()
     for number in range(100_000):
         index.put(key_of(str(number)), number, State.DONE, number * 1000, 1000)
-    arrays = [index._hashes, index._places, index._lengths, index._table._keys, index._table._slots]
+    arrays = [index._hashes, index._places, index._lengths, index._table.keys, index._table._slots]
     assert sum(map(sys.getsizeof, arrays)) < 50 * len(index)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import pickle
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -22,6 +22,7 @@ from anycompletion.limits.turns import Turns
 from anycompletion.testing import Fault, SimulatorServer
 from leaks import client_of
 from rawserver import REQUEST, STALL, RawServer, answer
+from stepcancel import Act, Run, at_every_place, cancel, cancel_twice
 
 FEW = RateLimit(requests_per_minute=60_000, tokens_per_minute=6_000_000, concurrency=2)
 ONE = RateLimit(concurrency=1)
@@ -48,7 +49,7 @@ class Ledger:
 @asynccontextmanager
 async def simulated(
     fault: Any = None, latency: float = 0.0, **options: Any
-) -> AsyncIterator[tuple[SimulatorServer, AsyncCompletion]]:
+) -> AsyncGenerator[tuple[SimulatorServer, AsyncCompletion]]:
     async with (
         SimulatorServer(fault=fault, latency=latency) as sim,
         client_of(sim, **options) as client,
@@ -217,7 +218,8 @@ async def test_closing_the_client_ends_the_wait_for_a_turn() -> None:
         async def acquire(self, key: str, *, requests: int, tokens: int) -> None:
             await asyncio.sleep(3600)
 
-    for options in ({"limits": {"openai": ONE}}, {"rate_limiter": Slow()}):
+    ways: list[dict[str, Any]] = [{"limits": {"openai": ONE}}, {"rate_limiter": Slow()}]
+    for options in ways:
         async with (
             RawServer((REQUEST, STALL)) as server,
             AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "sk-nobody"}, **options) as client,
@@ -316,3 +318,36 @@ def test_limits_go_along_where_a_client_is_pickled() -> None:
     there = pickle.loads(pickle.dumps(client))  # noqa: S301 (it is our own)
     assert there._core.config["limits"] == {"openai": FEW, "groq/llama": ONE}
     assert isinstance(there._core.config["rate_limiter"], Ledger)
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("act", [cancel, cancel_twice])
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_cancel_anywhere_leaves_no_place_taken(streamed: bool, act: Act, late: bool) -> None:
+    """Each cancelled call could take a place for good, until nothing is sent any more."""
+
+    class Busy(Ledger):
+        async def acquire(self, key: str, *, requests: int, tokens: int) -> None:
+            await asyncio.sleep(0)
+            await super().acquire(key, requests=requests, tokens=tokens)
+
+    ledger = Busy()
+    async with simulated(limits={"openai": ONE, "openai/m": ONE}, rate_limiter=ledger) as (_, client):
+
+        async def call() -> None:
+            if streamed:
+                await client.stream("openai/m", "Hi.").get_final_completion()
+            else:
+                await client.create("openai/m", "Hi.")
+
+        async def work() -> None:
+            await asyncio.gather(call(), call())
+
+        async def check(run: Run) -> None:
+            await asyncio.wait([run.task])
+            for key in ("openai", "openai/m"):
+                assert (turns_of(client, key).in_flight, turns_of(client, key).queued) == (0, 0), str(run)
+            await call()
+
+        assert await at_every_place(work, check, act, late=late) >= 6
+    assert len(ledger.settled) <= len(ledger.asked)

@@ -481,6 +481,7 @@ def test_limits_are_names_and_limits() -> None:
         with pytest.raises(InvalidRequestError, match=r"limits\['openai'\]: expected a RateLimit"):
             checked_limits({"openai": limit})
     wrong: Any
-    for wrong in ([], "openai", {3: RateLimit()}):
+    values: list[Any] = [[], "openai", {3: RateLimit()}]
+    for wrong in values:
         with pytest.raises(InvalidRequestError, match="limits: expected"):
             checked_limits(wrong)

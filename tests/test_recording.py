@@ -87,16 +87,16 @@ async def test_no_key_gets_into_a_file(name: str, tmp_path: Path) -> None:
     """Somebody would commit a key, a cookie, or an account's name."""
     recorder = Recorder(tmp_path)
     async with (
-        SimulatorServer(reply=lambda body: "Your key is " + " ".join(sim.api_keys.values())) as sim,
+        SimulatorServer(reply=f"Your key is simulated-{name}-key, or simulated-{name}-token") as sim,
         AsyncCompletion(providers=[recorder], base_urls=sim.base_urls, api_keys=sim.api_keys) as client,
     ):
         extra = {"x-my-token": "very-secret-token-1234", "cookie": "session=abcdefgh1234"}
-        await client.create(MODELS[name], "Echo very-secret-token-1234 sk-abcdefghijklmnopqrst", extra_headers=extra)
+        await client.create(MODELS[name], "Echo very-secret-token-1234 sk-abcdefghij1234567890", extra_headers=extra)
         port = sim.url.rpartition(":")[2]
         await client.create(MODELS[name], "Hello", extra_query={"key": "secret-in-the-url"})
     written = files(tmp_path)
     assert len(written) >= 2
-    secrets = [sim.api_keys[name], "very-secret", "abcdefgh1234", "sk-abcdefghijklmnopqrst", "secret-in-the-url"]
+    secrets = [sim.api_keys[name], "very-secret", "abcdefgh1234", "sk-abcdefghij1234567890", "secret-in-the-url"]
     for text in written:
         assert not [secret for secret in [*secrets, "simulated-organization", f":{port}"] if secret in text]
         headers = {*json.loads(text)["request"]["headers"], *json.loads(text)["response"]["headers"]}

@@ -10,7 +10,7 @@ from benchmarks.reliability.common import Figure, conclude
 
 ROOT = Path(__file__).parents[1]
 
-COMMANDS = ("leaks", "kills", "million", "amplification", "web", "streams", "descriptors", "bombs")
+COMMANDS = ("leaks", "kills", "million", "amplification", "web", "streams", "descriptors", "bombs", "storm", "adaptive")
 """The longest first: they run at the same time."""
 
 

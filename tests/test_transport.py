@@ -671,6 +671,8 @@ def test_aiohttps_private_methods_are_as_the_connector_overrides_them() -> None:
     release = list(inspect.signature(aiohttp.TCPConnector._release).parameters)
     assert release == ["self", "key", "protocol", "should_close"], f"aiohttp {aiohttp.__version__}: _release"
     assert list(inspect.signature(aiohttp.StreamReader._read_nowait).parameters) == ["self", "n"]
+    looked_at = {"_buffer", "_eof", "_protocol", "_size", "_waiter"}
+    assert looked_at <= set(aiohttp.StreamReader.__slots__), f"aiohttp {aiohttp.__version__}: StreamReader"
 
 
 _CREATE = ["self", "req", "traces", "timeout"]

@@ -395,6 +395,11 @@ async def test_middlewares_of_starlette_may_stand_between(sim: SimulatorServer, 
         assert text_of(events(await peer.piece() + await peer.piece())) == "one"
         peer.leave()
         assert await sim.requests[0].wait_closed(PATIENCE)
+        sim.latency = 30.0
+        async with Peer(url, "/plain", {"model": "openai/gpt-4o"}) as other:
+            await asked(sim, 2)
+            other.leave()
+            assert await sim.requests[1].wait_closed(PATIENCE)
 
 
 # --- plain handlers --------------------------------------------------------------------------------------------------

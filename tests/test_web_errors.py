@@ -102,6 +102,13 @@ def test_an_error_has_its_status_and_code(kind: type[CompletionError]) -> None:
     assert (shown.type == "server_error") is (shown.status >= 500)
 
 
+def test_the_table_that_people_read_is_the_one_that_holds() -> None:
+    """Who mounts an endpoint would be told other statuses than their callers get."""
+    rows = {tuple(line.split()) for line in (public_error.__doc__ or "").splitlines()}
+    for status, code in DEMANDED.values():
+        assert any(str(status) in row and (code is None or code in row) for row in rows), code
+
+
 @pytest.mark.parametrize("detail", [False, True])
 @pytest.mark.parametrize("kind", DEMANDED)
 def test_strangers_see_only_what_is_their_business(kind: type[CompletionError], detail: bool) -> None:

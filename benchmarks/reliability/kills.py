@@ -131,7 +131,7 @@ def kill_batch(at: Server, journal: Path, rng: random.Random, most: int) -> Kill
         else:
             killed = False
             subprocess.run(python("kills", "--child", at.url, "--journal", journal), check=True, timeout=_HANG)
-        now = Counter(at.ask("asked"))
+        now: Counter[str] = Counter(at.ask("asked"))
         again = [name for name, times in now.items() if times > asked[name] > 0]
         paid_again += sum(name in known for name in again)
         if turn:

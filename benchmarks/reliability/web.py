@@ -7,8 +7,8 @@ HTTP over bare sockets; each reads a stream to its end and then the next, for a 
 number and its own.
 
 Resident memory of the service is read after a third of the time and at the end, each after a full collection. Its
-event-loop lag is how much too late a task ran that wakes every 5 ms, those collections left out; what of it this process
-ran says whether it was the service or the machine.
+event-loop lag is how much too late a task ran that wakes every 5 ms, those collections left out; the part of it for
+which this process ran says whether it was the service or a busy machine.
 
 Meanwhile other readers leave: in the middle of a stream, before its first chunk, and in the middle of a plain call.
 What they asked is the simulator, in this process, and the time from the closing of the reader's connection to the
@@ -31,7 +31,7 @@ from anycompletion import AsyncCompletion
 from anycompletion.testing import SimulatorServer
 
 from . import server
-from .common import MIB, Figure, Server, allow_files, command, conclude, in_use, resident_bytes
+from .common import MIB, Figure, Server, allow_files, command, conclude, in_use, resident_bytes, run_on
 
 READERS, SHORT_READERS = 200, 40
 SECONDS, SHORT_SECONDS = 60.0, 4.0
@@ -192,12 +192,14 @@ async def _until_told(port: int) -> None:
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 
-async def _serve(framework: str, upstream: str, simulator: str) -> None:
+async def _serve(framework: str, upstream: str, simulator: str) -> list[Figure]:
+    """Serves until it is told to stop; it has no figures of its own."""
     async with _client(upstream, simulator) as client:
         watched = Watched(client)
         ticking = asyncio.ensure_future(watched.tick())
         await SERVICES[framework](client, watched)
         ticking.cancel()
+    return []
 
 
 # --- the readers -----------------------------------------------------------------------------------------------------
@@ -294,12 +296,12 @@ async def leave(url: str, simulator: SimulatorServer, kind: str, times: int) -> 
 KINDS = ("in a stream", "before the first chunk", "in a plain call")
 
 
-async def measure(framework: str, readers: int, seconds: float, leavers: int) -> list[Figure]:
+async def measure(loop: str, framework: str, readers: int, seconds: float, leavers: int) -> list[Figure]:
     """One framework."""
     tokens = round(seconds * PACE / STREAMS)
     simulator = SimulatorServer(chunks=10_000, chunk_delay=0.02)
     async with simulator, asyncio.timeout(PATIENCE):
-        with Server("server", "web", tokens) as upstream, _service(framework, upstream, simulator) as service:
+        with Server("server", "web", tokens) as upstream, _service(loop, framework, upstream, simulator) as service:
             start = await asyncio.to_thread(service.ask, "state")
             reading = Readers(service.url, tokens)
             tasks = [asyncio.ensure_future(reading.run(number)) for number in range(readers)]
@@ -337,8 +339,8 @@ async def measure(framework: str, readers: int, seconds: float, leavers: int) ->
     return [figure._replace(says=f"{framework}: {figure.says}") for figure in figures]
 
 
-def _service(framework: str, upstream: Server, simulator: SimulatorServer) -> Server:
-    return Server("web", "--serve", framework, upstream.url, simulator.base_urls["anthropic"])
+def _service(loop: str, framework: str, upstream: Server, simulator: SimulatorServer) -> Server:
+    return Server("web", "--serve", loop, framework, upstream.url, simulator.base_urls["anthropic"])
 
 
 def run(given: argparse.Namespace) -> int:
@@ -349,7 +351,7 @@ def run(given: argparse.Namespace) -> int:
     )
     figures: list[Figure] = []
     for framework in SERVICES:
-        figures += asyncio.run(measure(framework, readers, seconds, leavers))
+        figures += run_on(given.loop, measure(given.loop, framework, readers, seconds, leavers))
     title = f"{readers} readers at one service, {PACE} tokens a second each, {seconds:g} s"
     return conclude(title, figures, short=given.short)
 
@@ -362,6 +364,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--serve"]:
         allow_files()
-        asyncio.run(_serve(*sys.argv[2:]))
+        run_on(sys.argv[2], _serve(*sys.argv[3:]))
     else:
         sys.exit(main())

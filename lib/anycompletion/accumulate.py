@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
-
 from .chunks import ChatCompletionChunk, ChunkChoice, CustomDelta, Delta, FunctionDelta, ToolCallDelta
 from .lenient import ShapeError, rest
 from .records import (
@@ -45,12 +43,12 @@ def _join(pieces: list[str]) -> int:
     return _LOOSE + len(text) // _LOOSE
 
 
-@attrs.define(eq=False)
 class _Call:
-    id: str = ""
-    type: str = ""
-    name: str = ""
-    pieces: list[str] = attrs.field(factory=list[str])
+    __slots__ = ("id", "name", "pieces", "type")
+
+    def __init__(self) -> None:
+        self.id = self.type = self.name = ""
+        self.pieces: list[str] = []
 
     def add(self, delta: FunctionDelta | CustomDelta) -> None:
         if delta.name:

@@ -52,23 +52,46 @@ if TYPE_CHECKING:
     import aiohttp
 
 
-@attrs.frozen
 class _Lane:
     """What calls to one provider share: prepared once, at the first call."""
 
-    row: Provider
-    dialect: Dialect
-    base_url: str
-    api_version: str | None
-    key: KeySource = attrs.field(repr=False)
-    key_source: str
-    pool: Pool
-    headers: Mapping[str, str] = attrs.field(repr=False)
-    table: Mapping[str, Cell] = attrs.field(repr=False)
-    """The cells that say more than «native»."""
-    known: Known = attrs.field(factory=Known)
-    road: Road = attrs.field(factory=Road, repr=False)
-    """Of the calls that go where the lane leads, with its key."""
+    __slots__ = (
+        "api_version",
+        "base_url",
+        "dialect",
+        "headers",
+        "key",
+        "key_source",
+        "known",
+        "pool",
+        "road",
+        "row",
+        "table",
+    )
+
+    def __init__(
+        self,
+        row: Provider,
+        base_url: str,
+        api_version: str | None,
+        key: KeySource,
+        key_source: str,
+        pool: Pool,
+        headers: Mapping[str, str],
+    ) -> None:
+        self.row = row
+        self.dialect: Dialect = DIALECTS[row.dialect]
+        self.base_url = base_url
+        self.api_version = api_version
+        self.key: KeySource = key
+        self.key_source = key_source
+        self.pool = pool
+        self.headers = headers
+        self.table = {name: cell for name, cell in row.table.items() if cell != _PLAIN}
+        """The cells that say more than «native»."""
+        self.known = Known()
+        self.road = Road()
+        """Of the calls that go where the lane leads, with its key."""
 
 
 class _Core:
@@ -152,14 +175,12 @@ class _Core:
                 headers[name] = MaskedValue(value)
         return _Lane(
             row,
-            DIALECTS[row.dialect],
             url and check_base_url(url, allow_http=row.allow_http, param=f"base_urls[{row.name!r}]"),
             row.api_version or _first_env(row.api_version_env),
             self._key(row),
             "" if row.name in self.config["api_keys"] else _key_source(row),
             self._pool(row),
             headers,
-            {name: cell for name, cell in row.table.items() if cell != _PLAIN},
         )
 
     def _pool(self, row: Provider) -> Pool:
@@ -515,7 +536,8 @@ class AsyncCompletion:
                 it is skipped (see `BatchProgress.skipped` and `read_results`), what failed for a reason that may pass
                 is sent again. It is locked while the run lasts, and needs POSIX.
             ordered: results in the order of the requests. One that takes long holds back those behind it; 256 of them
-                (twice the concurrency, if that is more) are finished meanwhile, then nothing new begins.
+                (twice the concurrency, if that is more) are finished meanwhile, then nothing new begins. Where no
+                concurrency is given, 2,048 items are read before the first of them is taken, in either order.
             on_progress: called with a `BatchProgress`, ten times a second at most, and at the end.
 
         Sends at ``async with`` or when the first result is asked for. Iterating gives a `Result` for each item that is

@@ -11,8 +11,6 @@ import math
 import re
 from collections.abc import Callable, Mapping
 
-import attrs
-
 from .errors import APIConnectionError, APIError, APIStatusError, OverloadedError, QuotaExceededError, RateLimitError
 from .records import seconds
 
@@ -32,18 +30,23 @@ _NOT_BEGUN = frozenset((429, 503))
 """Statuses by which a server says that it did not take the request."""
 
 
-@attrs.frozen
 class Backoff:
     """Exponential back-off with jitter below it, and jitter above a provider's hint."""
 
-    base: float = 0.5
-    cap: float = 8.0
+    __slots__ = ("base", "cap")
+
+    def __init__(self, base: float = 0.5, cap: float = 8.0) -> None:
+        self.base = base
+        self.cap = cap
 
     def delay(self, tried: int, hint: float | None, random: Callable[[], float]) -> float:
         """Seconds to wait after the attempt number `tried` (1 is the first)."""
         if hint is not None:
             return hint * (1 + 0.1 * random())
         return min(self.cap, self.base * 2.0 ** (tried - 1)) * (1 - 0.25 * random())
+
+
+_BACKOFF = Backoff()
 
 
 # --- how long the provider asks to wait ---
@@ -206,7 +209,7 @@ def next_delay(
     max_retries: int,
     time_left: float | None,
     random: Callable[[], float],
-    backoff: Backoff = Backoff(),
+    backoff: Backoff = _BACKOFF,
 ) -> float | None:
     """Seconds to wait before the next attempt, or None: raise `error`.
 

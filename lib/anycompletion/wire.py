@@ -163,12 +163,17 @@ class Target:
     """What the encoder does with a part of the request that the format cannot say; see `Report`."""
 
 
-@attrs.define(eq=False)
+# Plain classes, where nothing of what attrs makes is needed: each would cost an import a quarter of a millisecond.
+
+
 class Report:
     """What was dropped, changed or defaulted while a request was encoded, under the caller's policy."""
 
-    policy: OnUnsupported
-    warnings: list[str] = attrs.field(factory=_texts)
+    __slots__ = ("policy", "warnings")
+
+    def __init__(self, policy: OnUnsupported, warnings: list[str] | None = None) -> None:
+        self.policy: OnUnsupported = policy
+        self.warnings: list[str] = [] if warnings is None else warnings
 
     def unsupported(self, param: str, why: str) -> None:
         """The format cannot say `param`: refuse it, or have it dropped.
@@ -224,13 +229,15 @@ class HttpRequest:
     """Everything that was dropped, changed or defaulted on the way; ends up in `reply.info.warnings`."""
 
 
-@attrs.define(eq=False)
 class HttpResponse:
     """A whole response: status, headers and decoded body."""
 
-    status: int
-    headers: Headers
-    body: bytes = attrs.field(repr=False)
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, headers: Headers, body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
 
 
 @attrs.define
@@ -241,21 +248,25 @@ class Event:
     name: str = ""
 
 
-@attrs.define(eq=False)
 class Need:
     """A dialect's answer to «encode»: fetch this first, remember it under `key`, then ask again."""
 
-    key: str
-    request: HttpRequest
+    __slots__ = ("key", "request")
+
+    def __init__(self, key: str, request: HttpRequest) -> None:
+        self.key = key
+        self.request = request
 
 
-@attrs.define(eq=False)
 class Follow:
     """A dialect's answer to «decode»: not finished; ask again in `after` seconds, `cancel` if nobody wants it."""
 
-    request: HttpRequest
-    after: float
-    cancel: HttpRequest | None = None
+    __slots__ = ("after", "cancel", "request")
+
+    def __init__(self, request: HttpRequest, after: float, cancel: HttpRequest | None = None) -> None:
+        self.request = request
+        self.after = after
+        self.cancel = cancel
 
 
 Known: TypeAlias = Mapping[str, Any]

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
-from anycompletion import AsyncCompletion
-from anycompletion.web import aiohttp_client, aiohttp_sse, cancel_on_disconnect
+from anycompletion import AsyncCompletion, CompletionError
+from anycompletion.web import aiohttp_client, aiohttp_sse, cancel_on_disconnect, public_error
 
 MODEL = os.environ.get("CHAT_MODEL", "openai/gpt-4o-mini")
 SYSTEM = {"role": "system", "content": "You are friendly, and brief."}
@@ -34,6 +35,16 @@ async def conversation(request: web.Request) -> list[dict[str, Any]]:
     if not good or not 1 <= len(turns) <= 50:
         raise web.HTTPUnprocessableEntity(text="expected messages of roles user and assistant")
     return [SYSTEM, *turns]
+
+
+@web.middleware
+async def failed(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """What goes wrong in a plain handler, as strangers may see it; aiohttp_sse does the same for streams."""
+    try:
+        return await handler(request)
+    except CompletionError as error:
+        told = public_error(error)
+        return web.json_response(told.to_dict(), status=told.status, headers=told.headers)
 
 
 @routes.get("/")
@@ -60,7 +71,7 @@ async def title(request: web.Request) -> web.Response:
 
 def make_app() -> web.Application:
     """The service; one client for all requests."""
-    app = web.Application()
+    app = web.Application(middlewares=[failed])
     app.add_routes(routes)
     app.cleanup_ctx.append(aiohttp_client(CLIENT))
     return app

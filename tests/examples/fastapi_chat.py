@@ -13,11 +13,11 @@ from typing import Annotated, Any, Literal
 
 import uvicorn
 from fastapi import FastAPI, Request
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import FileResponse, JSONResponse, Response
 from pydantic import BaseModel, Field
 
-from anycompletion import AsyncCompletion
-from anycompletion.web import cancel_on_disconnect, starlette_lifespan, starlette_sse
+from anycompletion import AsyncCompletion, CompletionError
+from anycompletion.web import cancel_on_disconnect, public_error, starlette_lifespan, starlette_sse
 
 MODEL = os.environ.get("CHAT_MODEL", "openai/gpt-4o-mini")
 SYSTEM = {"role": "system", "content": "You are friendly, and brief."}
@@ -41,6 +41,13 @@ class Chat(BaseModel):
 
 
 app = FastAPI(lifespan=starlette_lifespan())  # one client for all requests, in app.state.client
+
+
+@app.exception_handler(CompletionError)
+async def failed(_: Request, error: CompletionError) -> Response:
+    """What goes wrong in a plain handler, as strangers may see it; starlette_sse does the same for streams."""
+    told = public_error(error)
+    return JSONResponse(told.to_dict(), told.status, told.headers)
 
 
 @app.get("/")

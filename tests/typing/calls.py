@@ -1,15 +1,22 @@
 """What type checkers must know of calls; never run."""
 
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import assert_type
 
 from anycompletion import (
     AsyncCompletion,
+    BatchProgress,
+    BatchRun,
     ChatCompletion,
     ChatCompletionChunk,
     ChatRequest,
+    ChatWorker,
     CompletionError,
     CompletionStream,
     Result,
+    complete_many,
+    read_results,
 )
 
 
@@ -35,6 +42,32 @@ async def stream(client: AsyncCompletion) -> None:
             assert_type(data, bytes)
     assert_type(opened.snapshot, ChatCompletion)
     assert_type(await opened.get_final_completion(), ChatCompletion)
+
+
+async def rows() -> AsyncIterator[dict[str, object]]:
+    yield {"model": "openai/gpt-4o", "messages": "Hello!"}
+
+
+async def batch(client: AsyncCompletion, seen: list[BatchProgress]) -> None:
+    request = ChatRequest("openai/gpt-4o", "Hello!")
+    async with client.batch(
+        [request, ("a", request), {"model": "openai/gpt-4o", "messages": [{"role": "user", "content": "Hello!"}]}],
+        concurrency=3,
+        journal=Path("answers.jsonl"),
+        on_progress=seen.append,
+    ) as run:
+        assert_type(run, BatchRun)
+        async for result in run:
+            assert_type(result, Result)
+    assert_type(run.progress, BatchProgress)
+    assert_type(run.progress.eta, float | None)
+    assert_type(client.batch(rows(), ordered=True), BatchRun)
+    assert_type(
+        [each async for each in client.batch([("a", {"model": "openai/gpt-4o", "messages": "Hello!"})])], list[Result]
+    )
+    assert_type(list(read_results("answers.jsonl")), list[Result])
+    assert_type(complete_many([request], concurrency=3, max_retries=0), list[Result])
+    assert_type(await ChatWorker(concurrency=3)([request]), list[Result])
 
 
 async def attempt(client: AsyncCompletion) -> None:

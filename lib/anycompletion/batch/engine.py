@@ -104,10 +104,13 @@ class Engine:
         self._wants = _Wants.NOTHING
         self._fault: BaseException | None = None
         self._unwritten: list[Result] = []
+        self._held_up = False
+        """Whether something did not begin because the disk is full."""
         self._halted = False
         """Nothing new begins."""
         self._stopped = False
         """The caller wants no more."""
+        self._over_at: float | None = None
         self.is_open = False
         self.loop: asyncio.AbstractEventLoop | None = None
 
@@ -123,14 +126,14 @@ class Engine:
 
     def stop(self) -> None:
         """Ends everything at once; in the engine's own loop."""
-        self._stopped = True
+        self._stopped = self._halted = True
         self.outlet.discard()
         if self._driver is not None:
             self._driver.cancel()
 
     def progress(self) -> BatchProgress:
         """How far it is."""
-        now = 0.0 if self.loop is None else self.loop.time()
+        now = self._over_at or (0.0 if self.loop is None else self.loop.time())
         return self._tally.progress(self._lanes.in_flight, now)
 
     def taken(self) -> None:
@@ -144,6 +147,7 @@ class Engine:
         try:
             if self._path is not None:
                 self._journal = await _opened(self._path, self._patience)
+                self._labels = Labels(self._journal.count)
             self.is_open = True
             self.outlet.wake_all()
             await self._read()
@@ -263,8 +267,17 @@ class Engine:
             self._workers.add(task)
             task.add_done_callback(self._worker_gone)
 
+    def _fill_all(self) -> None:
+        """There may be room on the disk again."""
+        self._held_up = False
+        for lane in self._lanes.all:
+            self._fill(lane)
+
     def _take(self, lane: Lane) -> Job | None:
-        if self._halted or (self._journal is not None and self._journal.full):
+        if self._halted:
+            return None
+        if self._journal is not None and self._journal.full:
+            self._held_up = True
             return None
         job = lane.take()
         if job is not None:
@@ -290,6 +303,8 @@ class Engine:
             job = self._take(lane)
             if lane.waiting and lane.in_flight < lane.limit.limit:
                 self._fill(lane)
+            if self._held_up:
+                self._fill_all()
 
     async def _answered(self, lane: Lane, job: Job) -> Result | None:
         """The item's result; None where there is none, which ends the run."""
@@ -395,6 +410,7 @@ class Engine:
             self._fault.add_note(f"and {len(self._unwritten)} results could not be written to the journal")
 
     def _end(self) -> None:
+        self._over_at = None if self.loop is None else self.loop.time()
         self._tell(last=True)
         self.outlet.end(self._fault)
         self._fault = None

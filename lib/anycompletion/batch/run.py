@@ -166,6 +166,8 @@ class BatchRun:
         if self._driver is None:
             self._start()
         engine = self._engine
+        if engine.loop is not asyncio.get_running_loop():
+            raise ClientClosedError("this batch belongs to another event loop; iterate in the loop it began in")
         result = await engine.outlet.get()
         if result is None:
             if self._closed:

@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +14,16 @@ from typing import Any, TextIO, cast
 
 from attrs import frozen
 
-from .. import BatchItem, BatchProgress, BatchRun, ConfigurationError, InvalidRequestError, read_results
+from .. import (
+    BatchItem,
+    BatchItems,
+    BatchProgress,
+    BatchRun,
+    ConfigurationError,
+    InvalidRequestError,
+    read_results,
+    supported_params,
+)
 from .common import FAILED, OK, SIMULATED, UsageError, client_for, say
 
 STDIO = "-"
@@ -45,13 +54,15 @@ class Job:
 
 async def run(job: Job) -> int:
     """Does it; returns the exit code."""
+    if job.model is not None and not job.model.startswith(SIMULATED):
+        supported_params(job.model)  # an unknown provider is a slip of the pen, and not a million failed requests
     with ExitStack() as stack:
         items = _items(job, stack)
         write = _writer(job, stack)
         async with client_for(job.model or "") as (client, model):
-            adapted = _Adapted(model or None, job.default_model)
+            adapter = _Adapter(model or None, job.default_model)
             run = client.batch(
-                adapted.each(items) if isinstance(items, AsyncIterator) else _Counted(items, adapted),
+                adapter.adapted(items),
                 concurrency=job.concurrency,
                 journal=job.journal,
                 ordered=job.ordered,
@@ -93,19 +104,21 @@ class _Lines:
         return iter(self._file)
 
 
-def _items(job: Job, stack: ExitStack) -> "_Lines | AsyncIterator[str]":
+def _items(job: Job, stack: ExitStack) -> "_Lines | Iterator[str] | AsyncIterator[str]":
     try:
         if job.requests != STDIO:
             return _Lines(stack.enter_context(open(job.requests, encoding="utf-8")))
         if sys.stdin is None or sys.stdin.isatty():  # pyright: ignore[reportUnnecessaryComparison] (there may be none)
             raise UsageError("Nothing to ask: name a file of requests, or pipe one in.")
-        if stat.S_ISREG(os.fstat(sys.stdin.fileno()).st_mode):
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+        if stat.S_ISREG(mode):
             return _Lines(sys.stdin)
     except OSError as fault:
         raise UsageError(f"{job.requests}: {fault.strerror or fault}") from None
     except UnicodeDecodeError:
         raise UsageError(f"{job.requests}: is not text in UTF-8") from None
-    return _piped()
+    # Of other things nobody can wait for more: /dev/null, or a pipe on Windows.
+    return _piped() if sys.platform != "win32" and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)) else iter(sys.stdin)
 
 
 async def _piped() -> AsyncIterator[str]:
@@ -120,7 +133,7 @@ async def _piped() -> AsyncIterator[str]:
         transport.close()
 
 
-class _Adapted:
+class _Adapter:
     """Lines → what a batch takes, with the model that was asked for."""
 
     def __init__(self, model: str | None, default: str | None) -> None:
@@ -128,8 +141,17 @@ class _Adapted:
         self._default = default
         self._number = 0
 
-    async def each(self, lines: AsyncIterator[str]) -> AsyncIterator[BatchItem]:
-        """The items of lines that come one by one."""
+    def adapted(self, lines: "_Lines | Iterator[str] | AsyncIterator[str]") -> BatchItems:
+        """The items of these lines."""
+        if isinstance(lines, _Lines):
+            return _Counted(lines, self)
+        return self._later(lines) if isinstance(lines, AsyncIterator) else self.now(lines)
+
+    def now(self, lines: Iterable[str]) -> Iterator[BatchItem]:
+        """The items of lines that are there."""
+        return (item for line in lines if (item := self.item(line)) is not None)
+
+    async def _later(self, lines: AsyncIterator[str]) -> AsyncIterator[BatchItem]:
         async for line in lines:
             if (item := self.item(line)) is not None:
                 yield item
@@ -160,15 +182,15 @@ class _Adapted:
 class _Counted:
     """The items of a file, whose number is known."""
 
-    def __init__(self, lines: _Lines, adapted: _Adapted) -> None:
+    def __init__(self, lines: _Lines, adapter: _Adapter) -> None:
         self._lines = lines
-        self._adapted = adapted
+        self._adapter = adapter
 
     def __len__(self) -> int:
         return self._lines.count
 
     def __iter__(self) -> Iterator[BatchItem]:
-        return (item for line in self._lines if (item := self._adapted.item(line)) is not None)
+        return self._adapter.now(self._lines)
 
 
 # --- lines out ---

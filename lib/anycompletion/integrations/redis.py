@@ -1,4 +1,4 @@
-"""`RedisRateLimiter`: one limit for many processes and machines, kept in Redis by throttled-py; sends no request itself.
+"""`RedisRateLimiter`: one limit for many processes and machines, kept in Redis by throttled-py; never sends a request.
 
 Strategy: a request books its place and is told how long it has to wait for it, which takes one round trip and no
 polling. Redis keeps, by GCRA, when the last booked place is; places are given in the order of booking, large or small.
@@ -120,17 +120,16 @@ class RedisRateLimiter:
             ClientClosedError: the limiter is closed, or belongs to another event loop.
         """
         self._check_alive()
-        booked: list[tuple[_Line, int, int]] = []
+        booked: list[_Line] = []
         try:
             for line in self._lines_of(key):
-                booked.append((line, requests, tokens))
-                if not await line.wait(requests, tokens):
-                    booked.pop()
+                await line.wait(requests, tokens)
+                booked.append(line)
         except _FAULTS as fault:
             reason = type(fault).__name__
         except asyncio.CancelledError:
-            for line, taken, estimated in booked:
-                line.owe(-taken, -estimated)
+            for line in booked:
+                line.owe(-requests, -tokens)
             self._settle_soon()
             raise
         else:
@@ -186,8 +185,9 @@ class _Store(RedisStore):
 
     async def aclose(self) -> None:
         """Closes all connections."""
+        client: Any = self._backend.get_client()
         try:
-            await self._backend.get_client().aclose(close_connection_pool=True)
+            await client.aclose(close_connection_pool=True)
         except _FAULTS:
             pass  # they are gone already
 
@@ -202,16 +202,20 @@ class _Line:
         }
         self._first = asyncio.Lock()
 
-    async def wait(self, requests: int, tokens: int) -> bool:
-        """Books a place and waits for it; False where there is nothing to book."""
-        if not self._rates:
-            return False
+    async def wait(self, requests: int, tokens: int) -> None:
+        """Books a place and waits for it. Who leaves gives it back, to those who book after that."""
         cost = {"requests": requests, "tokens": tokens}
+        wait, booked = 0.0, {"requests": 0, "tokens": 0}
         async with self._first:
-            waits = [await rate.book(cost[kind]) for kind, rate in self._rates.items()]
-            if max(waits) > 0:
-                await asyncio.sleep(max(waits))
-        return True
+            try:
+                for kind, rate in self._rates.items():
+                    wait = max(wait, await rate.book(cost[kind]))
+                    booked[kind] = cost[kind]
+                if wait > 0:
+                    await asyncio.sleep(wait)
+            except asyncio.CancelledError:
+                self.owe(-booked["requests"], -booked["tokens"])
+                raise
 
     def owe(self, requests: int, tokens: int) -> None:
         """So many more were taken than booked; fewer where it is negative."""
@@ -236,19 +240,30 @@ class _Booking:
         """Seconds that one takes."""
         self._burst = max(_BURST, self._each)
         self._limiter = RateLimiterRegistry.get(RateLimiterType.GCRA.value)(quota, store, key_prefix=prefix)
+        self._turn = asyncio.Lock()
         self.owed = 0
+        """What was taken beyond what was booked, and Redis does not know of yet."""
 
     async def book(self, cost: int) -> float:
         """Books a place; returns the seconds until it comes."""
         if cost <= 0:
             return 0.0
-        while (booked := await self._limiter.limit(self._name, cost)).limited:
-            await asyncio.sleep(max(booked.state.retry_after, 1.0))
+        async with self._turn:
+            if self.owed:
+                await self._settle()
+            booked = await self._limiter.limit(self._name, cost)
+        if booked.limited:  # more is booked already than can be
+            await asyncio.sleep(booked.state.retry_after)
+            return await self.book(cost)
         # What is larger than the burst goes when all before it is paid for.
         return booked.state.reset_after - max(self._burst, cost * self._each)
 
     async def settle(self) -> bool:
         """Tells Redis what is owed; False where that is nothing."""
+        async with self._turn:
+            return await self._settle()
+
+    async def _settle(self) -> bool:
         owed, self.owed = self.owed, 0
         if owed < 0:
             # No more can be given back than is booked.
@@ -274,5 +289,3 @@ def _check(key: object, limit: object) -> None:
 
 def _rebuild(limits: Mapping[str, RateLimit], options: Mapping[str, Any]) -> RedisRateLimiter:
     return RedisRateLimiter(limits, **options)
-
-

@@ -20,6 +20,9 @@ if sys.platform != "win32":
 
 _BLOCK = 1 << 20
 
+_USUAL_LINE, _MOST_EXPECTED = 1000, 1 << 20
+"""Bytes of a line, and lines, for which room is made before a file is read."""
+
 
 def _flags(*names: str) -> int:
     """Flags of `os.open`, as far as the system has them."""
@@ -114,10 +117,10 @@ def scan(fd: int, path: Path) -> Scan:
 def _scan(fd: int, path: Path) -> Scan:
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         raise JournalError(f"{_name(path)} is no regular file")
-    known, at = Index(), 0
-    put = known.put
     if not begins_right(_read(fd, 0, HEAD_SIZE)):  # else a large file of another kind might be one line
         raise JournalError(f"{_name(path)} is no journal: see its first line")
+    known, at = Index(min(os.fstat(fd).st_size // _USUAL_LINE, _MOST_EXPECTED)), 0
+    put = known.put
     os.lseek(fd, 0, os.SEEK_SET)
     with open(fd, "rb", buffering=_BLOCK, closefd=False) as file:
         for line in file:
@@ -128,8 +131,10 @@ def _scan(fd: int, path: Path) -> Scan:
                 if not may_be_torn(line):
                     raise JournalError(f"{_name(path)}: the last line, at byte {at}, was not written here")
                 return Scan(known, at, at + len(line))
-            put(*trailer, at, len(line))
-            at += len(line)
+            key, request_hash, state = trailer
+            length = len(line)
+            put(key, request_hash, state, at, length)
+            at += length
     return Scan(known, at, at)
 
 

@@ -31,7 +31,7 @@ class Entry(NamedTuple):
 
 
 _STATES = tuple(State)
-_START = 1024
+_START = 1023
 
 
 class KeyTable:
@@ -40,19 +40,21 @@ class KeyTable:
     A dict of a million ints takes 120 MB; this takes 16 to 24 bytes a key.
     """
 
-    __slots__ = ("_keys", "_slots")
+    __slots__ = ("_slots", "keys")
 
-    def __init__(self) -> None:
-        self._keys = array("Q")
-        self._slots = array("I", bytes(4 * _START))
+    def __init__(self, expected: int = 0) -> None:
+        """With room for so many, a table need not grow again and again."""
+        self.keys = array("Q")
+        """In the order in which they came."""
+        self._slots = array("I", bytes(4)) * (1 << max(_START, 2 * expected).bit_length())
         """A key's number + 1, at the place its low bits say or the first free one behind; 0 is free."""
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self.keys)
 
     def find(self, key: int) -> int:
         """The number of `key`, or -1."""
-        slots, keys = self._slots, self._keys
+        slots, keys = self._slots, self.keys
         mask = len(slots) - 1
         slot = key & mask
         while number := slots[slot]:
@@ -63,7 +65,7 @@ class KeyTable:
 
     def number(self, key: int) -> int:
         """The number of `key`, which is the next one if the key is new."""
-        slots, keys = self._slots, self._keys
+        slots, keys = self._slots, self.keys
         mask = len(slots) - 1
         slot = key & mask
         while number := slots[slot]:
@@ -80,7 +82,7 @@ class KeyTable:
         size = 2 * len(self._slots)
         slots = array("I", bytes(4)) * size
         mask = size - 1
-        for number, key in enumerate(self._keys, 1):
+        for number, key in enumerate(self.keys, 1):
             slot = key & mask
             while slots[slot]:
                 slot = (slot + 1) & mask
@@ -91,10 +93,11 @@ class KeyTable:
 class Index:
     """Key → entry; 36 to 50 bytes each."""
 
-    __slots__ = ("_hashes", "_lengths", "_places", "_table")
+    __slots__ = ("_hashes", "_lengths", "_number", "_places", "_table")
 
-    def __init__(self) -> None:
-        self._table = KeyTable()
+    def __init__(self, expected: int = 0) -> None:
+        self._table = KeyTable(expected)
+        self._number = self._table.number
         self._hashes = array("Q")
         self._places = array("Q")
         """Offset and, in the low two bits, state."""
@@ -105,14 +108,15 @@ class Index:
 
     def put(self, key: int, request_hash: int, state: int, offset: int, length: int) -> None:
         """Notes a line; an earlier one of the same key counts no more."""
-        number = self._table.number(key)
+        number = self._number(key)
+        place = offset << 2 | state
         if number == len(self._hashes):
             self._hashes.append(request_hash)
-            self._places.append(offset << 2 | state)
+            self._places.append(place)
             self._lengths.append(length)
         else:
             self._hashes[number] = request_hash
-            self._places[number] = offset << 2 | state
+            self._places[number] = place
             self._lengths[number] = length
 
     def get(self, key: int) -> Entry | None:

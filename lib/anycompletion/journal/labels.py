@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from array import array
+from hashlib import sha256
 from operator import attrgetter
 from typing import Any, NamedTuple, cast
 
@@ -36,8 +36,9 @@ class Labels:
     Requests must always come as they were written or always as they were checked: checking rewrites some of them.
     """
 
-    def __init__(self) -> None:
-        self._met = KeyTable()
+    def __init__(self, expected: int = 0) -> None:
+        """With room for so many items; there may be more."""
+        self._met = KeyTable(expected)
         self._requests = KeyTable()
         self._counts = array("I")
 
@@ -55,18 +56,18 @@ class Labels:
         custom_id = request.custom_id
         if custom_id is None:
             custom_id = f"sha256-{digest.hex()[:32]}-{self._ordinal(request_hash)}"
-        elif not isinstance(custom_id, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may not check types
-            raise InvalidRequestError(f"an id is text, not {type(custom_id).__name__}", param="custom_id")
         return Label(custom_id, self.note(custom_id), request_hash)
 
     def note(self, custom_id: str) -> int:
         """The key of an id, which is met now.
 
         Raises:
-            InvalidRequestError: the id was met before in this run, or no file can hold it.
+            InvalidRequestError: the id was met before in this run, is no text, or no file can hold it.
         """
+        if not isinstance(custom_id, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may not check types
+            raise InvalidRequestError(f"an id is text, not {type(custom_id).__name__}", param="custom_id")
         key = key_of(custom_id)
-        known = len(self._met)
+        known = len(self._met.keys)
         if self._met.number(key) < known:
             raise InvalidRequestError(f"the id {shown(custom_id)} was used before in this run", param="custom_id")
         return key
@@ -86,7 +87,7 @@ def key_of(custom_id: str) -> int:
         InvalidRequestError: the id holds half a character (a lone surrogate), which no file can hold.
     """
     try:
-        return int.from_bytes(hashlib.sha256(custom_id.encode()).digest()[:8], "big")
+        return int.from_bytes(sha256(custom_id.encode()).digest()[:8], "big")
     except UnicodeEncodeError:
         text = f"the id {shown(custom_id)} holds half a character"
     raise InvalidRequestError(text, param="custom_id")
@@ -106,7 +107,7 @@ def request_digest(request: ChatRequest) -> bytes:
         InvalidRequestError: the request cannot be said in JSON.
     """
     try:
-        return hashlib.sha256(canonical(_wire_form(request))).digest()
+        return sha256(canonical(_wire_form(request))).digest()
     except (TypeError, ValueError, RecursionError) as fault:
         text = f"the request cannot be said in JSON ({type(fault).__name__})"
     raise InvalidRequestError(text)

@@ -64,12 +64,12 @@ class Adaptive:
 
     def ended(self, *, refused: bool = False) -> None:
         """A call has ended, in whatever way; `refused` where that was a refusal."""
+        if refused:
+            self.refused()
         self._in_flight -= 1
         self._ended += 1
         self._deaf = max(0, self._deaf - 1)
-        if refused:
-            self.refused()
-        elif self._is_used() and self._in_flight < self.limit < self._most:
+        if not refused and self._is_used() and self._in_flight < self.limit < self._most:
             self._grow()
 
     def refused(self) -> None:

@@ -11,24 +11,30 @@ from .line import Line, first, let_go
 _JITTER = 0.1
 """A rest is up to so much longer than the hint, never shorter."""
 
-_SPREAD = 8
-"""Calls let through per rest at first, at least. With fewer answers, nothing is known of the provider's rate."""
+_SPREAD, _SHORT = 8, 0.1
+"""Calls let through per rest at first, at least; with fewer answers, nothing is known of the provider's rate. Rests
+that are shorter than so many seconds tell when there is room for one, and not for how many."""
 
 _SEARCH = 1.5
 """The rate after a first rest grows by so much per second: it was counted in a moment, and may be far too low."""
 
 _BELOW, _WELL_BELOW, _FAR_BELOW = 0.95, 0.85, 0.7
 """Of the rate at which the provider refused, so much is asked of it from then on: while it grew; while it was kept; and
-as soon as it was tried."""
+as soon as it was tried. A guess that was refused as soon as that is halved."""
 
 _SAME = 1.25
 """Answers that come at a rate that is lower by less tell nothing: it grew meanwhile, and some are still to come."""
 
 _DROP = 2.0
-"""They divide a rate by so much at most."""
+"""Nothing divides a rate by more at once."""
 
-_HOLD, _LONGEST_HOLD = 10, 60.0
-"""Hints, and seconds at most, for which a rate that is known well is kept before more is tried: a try costs a rest."""
+_LEAST = 0.02
+"""Whoever says how long to wait has room for one call then. So many seconds, or what was asked for, is the longest gap:
+a provider that refuses at random would else bring its calls to a halt."""
+
+_HOLD, _SHORTEST_HOLD, _LONGEST_HOLD = 10, 3.0, 60.0
+"""Hints, and seconds at least and at most, for which a rate that is known is kept before more is tried: a try costs a
+rest, and each refused call one of its attempts."""
 
 _GROWTH, _LONGEST_PACE = 1.02, 5.0
 """Then it grows by this to the power of the square of the hints that have passed (seconds: one to five each)."""
@@ -38,6 +44,9 @@ _RECENT = 10.0
 
 _MOMENT = 1.0
 """Seconds: providers count in windows, so nothing shorter tells a rate."""
+
+_LATE = 0.05
+"""Seconds by which a turn may be late without the next ones being so too."""
 
 _NO_GAP = 0.001
 """Seconds between two calls below which they are not spaced any more."""
@@ -90,7 +99,7 @@ class Rest:
         """Whether `_gap` is more than a guess."""
         self._hold, self._pace = 0.0, 1.0
         self._last = 0.0
-        """When the last one was let through."""
+        """When the last one was let through, or was to be."""
         self._waiters: Line = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
         self._over = False
@@ -103,7 +112,7 @@ class Rest:
         if now >= self.until:
             # A first one, and not one more answer to what had been sent before the rest.
             self._is_known, self._gap = bool(self.until), self._next_gap(hint, now)
-            self._hold = min(_HOLD * hint, _LONGEST_HOLD)
+            self._hold = min(max(_HOLD * hint, _SHORTEST_HOLD), _LONGEST_HOLD)
             self._pace = min(max(hint, 1.0), _LONGEST_PACE)
             self._count.restart(until)
         self.until = until
@@ -113,14 +122,18 @@ class Rest:
         number, seconds = self._count.look(now)
         seen = max(seconds + hint, _MOMENT) / max(number, 1)
         if not self.until:
-            return min(seen, (hint if number < _SPREAD else max(hint, _MOMENT)) / _SPREAD)
+            return min(seen, max(hint, _SHORT if number < _SPREAD else _MOMENT) / _SPREAD)
         rested = now - self.until
-        if self._is_known and rested < self._hold:
-            gap = self._gap / (_FAR_BELOW if rested < 2 * hint else _WELL_BELOW)
+        if rested < 2 * hint:
+            gap = self._gap / (_FAR_BELOW if self._is_known else 1 / _DROP)
+        elif self._is_known and rested < self._hold:
+            gap = self._gap / _WELL_BELOW
         else:
             # What is refused now, was too much a moment ago.
             gap = self._gap_at(now - self._pace) / _BELOW
-        return gap if seconds < max(hint, _MOMENT) else max(gap, min(seen / _SAME, gap * _DROP))
+        if seconds >= max(hint, _MOMENT):
+            gap = max(gap, min(seen / _SAME, gap * _DROP))
+        return min(gap, max(hint, _LEAST))
 
     def holds(self) -> bool:
         """Whether what was let through before must not be sent after all."""
@@ -182,8 +195,11 @@ class Rest:
         return self._gap / float(_GROWTH ** (grown * grown))
 
     def _let_through(self, now: float) -> None:
-        self._last = now
-        if self._gap_at(now) < _NO_GAP:
+        gap = self._gap_at(now)
+        due = self._last + gap
+        # Timers are late as a rule: counted from there, each would make all that follow it later.
+        self._last = due if now - due < _LATE else now
+        if gap < _NO_GAP:
             self.until = 0.0
 
     def _set_timer(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -6,8 +6,9 @@ So everything between the caller and the socket runs as it does in earnest, the 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import attrs
 
@@ -80,6 +81,9 @@ class FakeProvider:
     def __repr__(self) -> str:
         return f"<FakeProvider {self.name!r}: {len(self.replies)} replies left, {len(self.requests)} calls>"
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a FakeProvider does not pickle: its replies would be given once in each process")
+
     @property
     def name(self) -> str:
         """The row it replaces."""
@@ -146,8 +150,8 @@ class FakeProvider:
             ConfigurationError: there is no such row.
         """
         if self.name == ALL:
-            return [self._behind(row) for row in {**known_providers(), **known}.values()]
-        row = known.get(self.name) or known_providers().get(self.name)
+            return [self._behind(row) for row in {**_known(), **known}.values()]
+        row = known.get(self.name) or _known().get(self.name)
         if row is None:
             raise ConfigurationError(
                 f"FakeProvider: no provider is called {self.name!r}; put its row into providers= beside the fake"
@@ -167,6 +171,12 @@ class FakeProvider:
             api_version_env=(),
             headers_env={},
         )
+
+
+@functools.cache
+def _known() -> Mapping[str, Provider]:
+    """All rows. To look for installed ones takes milliseconds, and they are the same from one test to the next."""
+    return known_providers()
 
 
 def _checked(what: str, value: N, least: int) -> N:

@@ -31,6 +31,7 @@ class Answerer(ABC):
 
     def __init__(self) -> None:
         self.requests: list[RecordedRequest] = []
+        """The requests in the order they came, each with how its answer went out. The list may be cleared."""
         self._live: dict[RecordedRequest, web.Request] = {}
         self._closing = False
 

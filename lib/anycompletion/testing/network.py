@@ -8,8 +8,8 @@ the network.
 
 from __future__ import annotations
 
+import asyncio.proactor_events
 import functools
-import importlib
 import inspect
 import ipaddress
 import socket
@@ -17,6 +17,8 @@ import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, cast
+
+import aiohttp.resolver
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -159,8 +161,7 @@ def _check_name(host: Any, port: Any = None) -> None:
 
 
 def _replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
-    members: dict[str, Any] = dict(vars(owner))
-    own = members.get(name, _MISSING)
+    own: object = owner.__dict__.get(name, _MISSING)
     _REPLACED.append((owner, name, own))
     setattr(owner, name, make(getattr(owner, name)))
 
@@ -184,32 +185,20 @@ def _install() -> None:
         for loop in _foreign_loops():
             for name, make in _LOOPS.items():
                 _replace(loop, name, make)
-        for resolver in _resolvers():
-            _replace(resolver, "resolve", _resolving)
+        _replace(aiohttp.resolver.AsyncResolver, "resolve", _resolving)  # aiodns has sockets of its own
     except BaseException:  # whatever went wrong, nothing stays replaced
         _restore()
         raise
 
 
 def _foreign_loops() -> list[Any]:
-    """Event loops that connect without `socket.socket`."""
-    loops = [getattr(_module("uvloop"), "Loop", None)]
-    loops.append(getattr(_module("asyncio.proactor_events"), "BaseProactorEventLoop", None))
-    return [each for each in loops if each is not None]
-
-
-def _resolvers() -> list[Any]:
-    """Resolvers that look names up without `socket`."""
-    aiohttp_resolver = _module("aiohttp.resolver")
-    return [each for each in [getattr(aiohttp_resolver, "AsyncResolver", None)] if each is not None]
-
-
-def _module(name: str) -> Any:
+    """Event loops that connect without `socket.socket`: Windows' own, and uvloop's."""
+    loops: list[Any] = [asyncio.proactor_events.BaseProactorEventLoop]
     try:
-        # Whether it is there is known only now; and what is imported later must not find a way around the block.
-        return importlib.import_module(name)
+        import uvloop  # noqa: PLC0415 (it may not be there; and imported later it would be a way around the block)
     except ImportError:
-        return None
+        return loops
+    return [*loops, uvloop.Loop]
 
 
 def _connecting(real: Callable[..., Any]) -> Callable[..., Any]:

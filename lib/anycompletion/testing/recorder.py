@@ -50,7 +50,7 @@ _QUERY = frozenset({"api-version"})
 """Parameters of a URL that are kept."""
 
 _LOOKS_LIKE_A_KEY = re.compile(
-    r"\b(?:sk|rk|r8|gsk|xai|pplx|hf|nvapi|fw|tgp|csk|key)[-_][A-Za-z0-9_-]{16,}|\bAIza[A-Za-z0-9_-]{30,}"
+    r"\b(?:sk|rk|r8|gsk|xai|pplx|hf|nvapi|fw|tgp|csk)[-_](?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{16,}|\bAIza[A-Za-z0-9_-]{30,}"
 )
 
 _SHORTEST = 8

@@ -50,6 +50,8 @@ class SimulatorServer(LoopbackServer):
     that fit a schema, token limits, stop sequences, usage (a token is a word), thinking. It refuses what the real ones
     refuse, such as a wrong key or a missing parameter, and the model ``no-such-model``.
 
+    Every request is kept in `requests`, with how its answer went out.
+
     Faults come from `fault` or, for one request, from a request header ``x-simulate: rate-limit``, which goes first.
     All options are attributes that may be changed while it runs. The names are:
 

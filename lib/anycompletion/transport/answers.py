@@ -19,6 +19,8 @@ class Answer(Protocol):
     status: int
     raw_headers: tuple[tuple[bytes, bytes], ...]
     content: aiohttp.StreamReader
+    is_own: bool
+    """Whether it comes from an aiohttp whose privates are known."""
 
     def close(self) -> None:
         """Closes the connection unless the body has ended, and wakes who reads it."""
@@ -38,6 +40,7 @@ class OwnAnswer:
     """An answer on a connection of ours, which goes back to its connector when the body ends."""
 
     __slots__ = ("_connector", "_key", "_wire", "_writing", "content", "raw_headers", "status")
+    is_own = True
 
     def __init__(
         self,
@@ -80,6 +83,7 @@ class LentAnswer:
     """An answer of a caller's own session."""
 
     __slots__ = ("_response", "content", "raw_headers", "status")
+    is_own = False
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self.status = response.status

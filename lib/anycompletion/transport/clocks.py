@@ -38,33 +38,34 @@ class Timer:
     and a request costs no timer of its own; when there are none, it soon goes.
     """
 
-    __slots__ = ("__weakref__", "_at", "_handle", "_loop", "watches")
+    __slots__ = ("__weakref__", "_handle", "_loop", "at", "watches")
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._handle: asyncio.TimerHandle | None = None
-        self._at = math.inf
+        self.at = math.inf
+        """When it fires."""
         self.watches: set[Watch] = set()
 
     def expect(self, when: float, loop: asyncio.AbstractEventLoop) -> None:
         """Makes sure that it fires by then."""
-        if when < self._at:
+        if when < self.at:
             if self._handle is None:
                 when = min(when, loop.time() + _NOW_AND_THEN)
             self.stop()
             # Weakly, or a client that is dropped would live on with its timer.
             weak: weakref.ref[Timer] = weakref.ref(self)
-            self._at, self._handle = when, loop.call_at(when, _fire, weak, loop)
+            self.at, self._handle = when, loop.call_at(when, _fire, weak, loop)
 
     def stop(self) -> None:
         """Does not fire any more."""
         if self._handle is not None:
             self._handle.cancel()
-            self._handle, self._at = None, math.inf
+            self._handle, self.at = None, math.inf
 
     def fire(self, loop: asyncio.AbstractEventLoop) -> None:
         """Looks which watches are overdue."""
-        self._handle, self._at = None, math.inf
+        self._handle, self.at = None, math.inf
         now = loop.time()
         later = [limit for watch in tuple(self.watches) if (limit := watch.check(now)) is not None]
         if later:
@@ -145,6 +146,10 @@ class Watch:
     def wait(self) -> str | None:
         """A reader is about to wait for bytes; the name of a clock that has run out already."""
         self.waiting_since = now = self._loop.time()
+        at, deadline = self._timer.at, self.deadline
+        looks_by = now + self.idle if self.idle is not None and self.first_by is None else 0.0
+        if at <= looks_by and (deadline is None or at <= deadline):
+            return None  # as nearly always: the timer looks early enough
         limit = self._limit()
         if limit is None:
             return None

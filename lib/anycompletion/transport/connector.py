@@ -51,6 +51,11 @@ class Wire(ResponseHandler):
             self._unread = _readable(self.transport.get_extra_info("socket").fileno())
         return not self._unread()
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """A reader has made room; told after each read, whether reading was paused or not."""
+        if self._reading_paused or self._buffer_paused:
+            super().resume_reading(resume_parser)
+
     def data_received(self, data: bytes) -> None:
         """Bytes have come."""
         if data and self.idle:

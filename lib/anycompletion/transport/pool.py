@@ -39,13 +39,13 @@ class Pool:
         self._starts = Starts()
         self._session = session
         self._proxy = proxy
-        proxy_of(proxy)  # one that cannot be used is refused now
         self._ssl_context = ssl_context
         self._sender: OwnSender | SessionSender | None = None
         self._live: set[Exchange] = set()
         self._pauses: set[asyncio.Future[None]] = set()
         self._timer = Timer()
         self._closed = False
+        proxy_of(proxy)  # one that cannot be used is refused now
 
     def __repr__(self) -> str:
         connector = self._connector

@@ -81,7 +81,8 @@ async def aiohttp_sse(
             return await aiohttp_sse(request, client.stream(model, messages))
 
     Otherwise as `starlette_sse`. That the peer has left is noticed within a twentieth of a second, and at once in an
-    application that runs with ``handler_cancellation=True``.
+    application that runs with ``handler_cancellation=True``; but aiohttp notices nothing of a peer while a large body
+    of its request waits to be read, so read it first.
 
     Raises:
         ValueError: `ping` is not a positive number.

@@ -109,10 +109,14 @@ class _Endpoint:
         if allowed is not None and model not in allowed:
             refuse(NO_SUCH_MODEL.status, NO_SUCH_MODEL.message, "model", NO_SUCH_MODEL.code)
         try:
-            if stream:
-                opened = self._client.stream(model, messages, **params)
-                return EventResponse(opened, self._ping, None, detail=True)
-            reply = await unless_disconnected(request, self._client.create(model, messages, **params))
+            try:
+                if stream:
+                    opened = self._client.stream(model, messages, **params)
+                    return EventResponse(opened, self._ping, None, detail=True)
+                call = self._client.create(model, messages, **params)
+            finally:
+                del body, messages, params  # this frame is in the traceback of whatever goes wrong
+            reply = await unless_disconnected(request, call)
         except CompletionError as error:
             relayed_error(error)
             raise Refused(public_error(error, detail=True)) from None

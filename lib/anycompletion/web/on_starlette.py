@@ -39,11 +39,6 @@ class EventResponse(Response):
         self.background: BackgroundTask | None = None
         self.init_headers({**HEADERS, **(headers or {})})
 
-    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
-        """Starlette's own, without the length of a body that there is not."""
-        super().init_headers(headers)
-        del self.headers["content-length"]
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends the stream; called by Starlette."""
         sink = _Sink(self, scope, receive, send)

@@ -181,8 +181,8 @@ def relayed_error(error: CompletionError) -> None:
     kind = type(error).__name__
     names = ("provider", "model", "status_code", "code", "request_id")
     facts = {name: printable(str(value)) for name in names if (value := getattr(error, name)) is not None}
-    extra = {"event": "relayed_error", "provider": facts.get("provider"), "model": facts.get("model")}
-    extra |= {"status": error.status_code, "request_id": facts.get("request_id"), "error": kind}
+    extra: dict[str, object] = {name: facts.get(name) for name in ("provider", "model", "request_id")}
+    extra |= {"event": "relayed_error", "status": error.status_code, "error": kind}
     text = kind if isinstance(error, APIStatusError) else f"{kind}: {error}"
     said = ", ".join(f"{name}={value}" for name, value in facts.items())
     log.warning("a peer was told of an error: %s", f"{text} ({said})" if said else text, extra=extra)

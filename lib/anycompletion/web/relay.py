@@ -92,13 +92,13 @@ class Relay:
         try:
             async for data in Events(self._stream):
                 await self._write(data)
+                del data  # this frame is in the traceback of what the next one may raise
         except PeerLeft:
             raise
         except CompletionError as error:
             relayed_error(error)
             await self._fail(public_error(error, detail=self._detail))
-        except Exception as fault:
-            # A middleware's, or a bug: the peer learns that the answer is not whole, and the framework what it was.
+        except Exception as fault:  # a middleware's, or a bug: the peer is told, and the framework what it was
             if self._opened:
                 await self._fail(public_error(fault))
             raise
