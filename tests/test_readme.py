@@ -43,7 +43,7 @@ async def test_every_snippet_runs(snippet: Snippet, environment: dict[str, str],
     program = tmp_path / "snippet.py"
     program.write_text(snippet.program, "utf-8")
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-W", "error", "-X", "dev", str(program)),
+        *(sys.executable, "-W", "error", str(program)),
         env=environment,
         cwd=tmp_path,
         stdin=asyncio.subprocess.DEVNULL,

@@ -259,13 +259,17 @@ class CompletionStream:
         """Choice 0's text, piece by piece. Shares the cursor with the stream itself."""
         return TextView(self)
 
-    def sse(self) -> SSEView:
+    def sse(self, describe: Callable[[CompletionError], JsonObject] | None = None) -> SSEView:
         """The rest of the stream in OpenAI's own stream format, as bytes; ``[DONE]`` last.
+
+        Args:
+            describe: what is said of an error. By default its own text, which is meant for whoever runs the program:
+                of a key that is missing, it names the environment variables. `anycompletion.web` says less.
 
         After a failure an ``{"error": …}`` event comes last instead, and no ``[DONE]``: no reader can take a cut
         answer for a whole one.
         """
-        return SSEView(self)
+        return SSEView(self, describe or error_object)
 
     # --- for whoever stands between the call and its reader ---
 
@@ -369,8 +373,9 @@ def _text_of(chunk: ChatCompletionChunk) -> str | None:
 class SSEView:
     """A stream as bytes in OpenAI's own format."""
 
-    def __init__(self, stream: CompletionStream) -> None:
+    def __init__(self, stream: CompletionStream, describe: Callable[[CompletionError], JsonObject]) -> None:
         self._stream = stream
+        self._describe = describe
         self._over = False
 
     def __aiter__(self) -> Self:
@@ -386,7 +391,7 @@ class SSEView:
             return b"data: [DONE]\n\n"
         except CompletionError as error:
             self._over = True
-            return b"data: " + dumps({"error": error_object(error)}) + b"\n\n"
+            return b"data: " + dumps({"error": self._describe(error)}) + b"\n\n"
         return b"data: " + dumps(chunk.to_dict()) + b"\n\n"
 
 

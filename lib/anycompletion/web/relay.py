@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from .. import CompletionError, CompletionStream
 from .leaving import PeerLeft, unless_left
@@ -16,7 +16,6 @@ HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 EVENT_STREAM = "text/event-stream"
 
 _PING = b": ping\n\n"
-_FAILURE = b'data: {"error":'
 
 
 class Sink(Protocol):
@@ -39,21 +38,9 @@ class Sink(Protocol):
         ...
 
 
-class Events:
-    """`stream.sse()`, but a failure is raised: what it says is the service's to know."""
-
-    def __init__(self, stream: CompletionStream) -> None:
-        self._stream = stream
-        self._told = stream.sse()
-
-    def __aiter__(self) -> Events:
-        return self
-
-    async def __anext__(self) -> bytes:
-        data = await self._told.__anext__()
-        if data.startswith(_FAILURE):
-            await self._stream.__anext__()  # raises what ended it
-        return data
+def _raised(error: CompletionError) -> NoReturn:
+    """Instead of an event: what a failure says is the service's to know, and a status may tell it as yet."""
+    raise error
 
 
 class Relay:
@@ -90,7 +77,7 @@ class Relay:
 
     async def _pump(self) -> None:
         try:
-            async for data in Events(self._stream):
+            async for data in self._stream.sse(_raised):
                 await self._write(data)
                 del data  # this frame is in the traceback of what the next one may raise
         except PeerLeft:
