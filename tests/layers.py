@@ -47,7 +47,7 @@ NEVER = {
 }
 """(who, whom) → why not, although the floors would allow it."""
 
-PORCH_MAY = frozenset({*FRONT_DOOR, *GROUND, "accumulate", "auth", "framing", "testing"})
+PORCH_MAY = frozenset({*FRONT_DOOR, *GROUND, "accumulate", "auth", "batch", "framing", "testing", "workers"})
 """All that a porch may use."""
 
 PORCH_PAIRS = frozenset({("__main__", "cli")})

@@ -14,7 +14,6 @@ import pytest
 from anycompletion import (
     AsyncCompletion,
     BadRequestError,
-    BatchProgress,
     ChatRequest,
     ClientClosedError,
     CompletionError,
@@ -22,9 +21,8 @@ from anycompletion import (
     JournalError,
     RateLimitError,
     Result,
-    UnwrittenError,
-    read_results,
 )
+from anycompletion.batch import BatchProgress, UnwrittenError, read_results
 from anycompletion.batch.items import read_item
 from anycompletion.testing import SimulatorServer
 from batches import Provider, Tasks, asked, batch, reply, results
@@ -666,7 +664,8 @@ async def test_a_long_resume_leaves_the_loop_its_turns(tmp_path: Path) -> None:
 
 FULL_DISK = """
 import asyncio, resource, sys
-from anycompletion import Result, UnwrittenError, read_results
+from anycompletion import Result
+from anycompletion.batch import UnwrittenError, read_results
 from batches import Provider, asked, batch, results, reply
 
 class Long(Provider):
@@ -703,7 +702,7 @@ asyncio.run(main())
 
 SULKS = """
 import asyncio, resource, sys
-from anycompletion import read_results
+from anycompletion.batch import read_results
 from batches import Provider, asked, batch, results, reply
 
 class Long(Provider):

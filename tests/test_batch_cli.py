@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from anycompletion import cli, read_results
+from anycompletion import cli
+from anycompletion.batch import read_results
 from anycompletion.testing import SimulatorServer
 from test_cli import BARE, COMMAND, INTERRUPTIBLE, Done, environment_of, run
 

@@ -28,7 +28,6 @@ from anycompletion import (
     CompletionError,
     CompletionStream,
     StreamInterruptedError,
-    transport,
 )
 from anycompletion import client as client_module
 from anycompletion.dialects.replicate_predictions import reply as replicate_reply
@@ -36,7 +35,7 @@ from anycompletion.limits import Rest, Slots
 from anycompletion.limits import slots as limits_slots
 from anycompletion.testing import SimulatorServer
 from anycompletion.testing.sim_replicate import ROOT, step
-from anycompletion.transport import Pool
+from anycompletion.transport import Pool, exchange
 from faults import certificates
 from faults.harness import LOOPS, Stage, client_to, covers
 from leaks import acquired, kept, nothing_left, pools
@@ -894,7 +893,7 @@ def run_out(pools: Sequence[Pool]) -> None:
     loop = asyncio.get_running_loop()
     for pool in pools:
         for watch in pool._timer.watches:
-            watch.clocks.deadline = 0.0
+            watch.deadline = 0.0
         pool._timer.fire(loop)
 
 
@@ -1093,7 +1092,7 @@ def test_a_process_without_a_free_descriptor_is_not_taken_for_one_without_a_boun
 
 async def test_a_stream_that_was_read_gives_its_slot_back_as_its_body_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each stream would hold a slot for longer than it is read, and nobody else could have it."""
-    monkeypatch.setattr(transport, "_DRAIN", 50)
+    monkeypatch.setattr(exchange, "_DRAIN", 50)
     script = (REQUEST, STREAM, event("Hello."), event(finish_reason="stop"), DONE, 0.02, END, STALL)
     async with Stage(script) as stage:
         assert await final(stage.client, "openai/m") == "Hello."

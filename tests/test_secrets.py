@@ -683,7 +683,8 @@ async def test_the_password_of_a_proxy_is_not_shown() -> None:
     async with RawServer((REQUEST, answer())) as server:
         async with proxied(proxy=f"http://me:{password}@127.0.0.1:{server.port}") as client:
             assert (await client.create("openai/x", "Hi.")).text == "Hello."
-            assert found(password, reachable(client, masked=(MaskedValue, MaskedBytes)) + repr(vars(client._core))) == []
+            shown = reachable(client, masked=(MaskedValue, MaskedBytes)) + repr(vars(client._core))
+            assert found(password, shown) == []
         login = server.requests[0].headers["proxy-authorization"]
         assert login == "Basic bWU6bWFya2VkLXBhc3N3b3JkLTkwMTI1"
         assert server.requests[0].line == "POST http://127.0.0.1:9/v1/chat/completions HTTP/1.1"

@@ -18,12 +18,11 @@ from anycompletion import (
     PROVIDERS,
     AuthenticationError,
     BadRequestError,
-    ChatWorker,
     ClientClosedError,
     Result,
-    complete_many,
 )
 from anycompletion.testing import SimulatorServer
+from anycompletion.workers import ChatWorker, complete_many
 from readme import README
 
 LIBRARY = Path(__file__).parents[1] / "lib"

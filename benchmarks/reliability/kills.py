@@ -23,7 +23,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from anycompletion import AsyncCompletion, Result, read_results
+from anycompletion import AsyncCompletion, Result
+from anycompletion.batch import read_results
 
 from . import server
 from .common import Figure, Server, client_to, command, conclude, python

@@ -8,8 +8,8 @@ what is free (malloc_trim). What is in use of the pool (answers, slots, waiters,
 tasks, are counted when the calls have ended; descriptors, tasks, timers and all objects that Python's collector knows
 when the client is gone, against what was there before it. Whatever a destructor, the event loop or `warnings` says
 meanwhile counts as noise. Where memory grew too much, all calls are made once more, and what it grows then counts:
-fragments of memory are left behind once, a leak each time; the same with objects, for there are caches. Where something is left all the same, a few more calls are
-made under `tracemalloc`, which says where.
+fragments of memory are left behind once, a leak each time; the same with objects, for there are caches. Where something
+is left all the same, a few more calls are made under `tracemalloc`, which says where.
 """
 
 from __future__ import annotations

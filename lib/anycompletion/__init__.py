@@ -1,10 +1,11 @@
 """Chat completions of any provider, awaited: OpenAI's format in, typed records and streams out.
 
-This module is a menu: public names only, nothing happens at import.
+This module is a menu: public names only, nothing happens at import. What only some programs need has one of its own:
+`anycompletion.batch`, `anycompletion.workers`, `anycompletion.testing`, `anycompletion.web` and
+`anycompletion.integrations`.
 """
 
 from .auth import Auth, header_key
-from .batch import BatchItem, BatchItems, BatchProgress, BatchRun
 from .chunks import ChatCompletionChunk, ChunkChoice, CustomDelta, Delta, FunctionDelta, ToolCallDelta
 from .client import AsyncCompletion
 from .errors import (
@@ -34,7 +35,6 @@ from .errors import (
     UnprocessableEntityError,
     UnsupportedParameterError,
 )
-from .journal import UnwrittenError, read_results
 from .middleware import CallNext, Middleware
 from .options import (
     BearerToken,
@@ -96,7 +96,6 @@ from .records import (
 )
 from .stream import CompletionStream
 from .wire import Headers, Quirks
-from .workers import ChatWorker, complete_many
 
 __version__ = "0.1.0"
 
@@ -114,10 +113,6 @@ __all__ = [
     "Auth",
     "AuthenticationError",
     "BadRequestError",
-    "BatchItem",
-    "BatchItems",
-    "BatchProgress",
-    "BatchRun",
     "BearerToken",
     "CallNext",
     "CallOptions",
@@ -125,7 +120,6 @@ __all__ = [
     "ChatCompletion",
     "ChatCompletionChunk",
     "ChatRequest",
-    "ChatWorker",
     "Choice",
     "ChunkChoice",
     "ClientClosedError",
@@ -196,13 +190,10 @@ __all__ = [
     "TopLogprob",
     "UnprocessableEntityError",
     "UnsupportedParameterError",
-    "UnwrittenError",
     "UrlCitation",
     "Usage",
     "UserMessage",
-    "complete_many",
     "header_key",
     "known_providers",
-    "read_results",
     "supported_params",
 ]

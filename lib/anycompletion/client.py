@@ -18,7 +18,6 @@ from weakref import WeakSet
 
 import attrs
 
-from .batch import BatchItems, BatchProgress, BatchRun
 from .call import USER_AGENT, Call, KeySource, Known, LimitedCall, LimitedSource, Plan, Road, Source
 from .dialects import Dialect
 from .errors import ClientClosedError, CompletionError, ConfigurationError, InvalidRequestError
@@ -50,6 +49,8 @@ from .wire import MaskedValue, Report, Target
 
 if TYPE_CHECKING:
     import aiohttp
+
+    from .batch import BatchItems, BatchProgress, BatchRun
 
 
 class _Lane:
@@ -553,6 +554,8 @@ class AsyncCompletion:
 
         What the iterable raises is raised when all that was read before it has its result.
         """
+        from .batch import BatchRun  # noqa: PLC0415 (with its journal, it would cost each import 8 ms)
+
         options = Settings({})
         return BatchRun(
             requests,

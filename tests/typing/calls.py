@@ -6,18 +6,15 @@ from typing import assert_type
 
 from anycompletion import (
     AsyncCompletion,
-    BatchProgress,
-    BatchRun,
     ChatCompletion,
     ChatCompletionChunk,
     ChatRequest,
-    ChatWorker,
     CompletionError,
     CompletionStream,
     Result,
-    complete_many,
-    read_results,
 )
+from anycompletion.batch import BatchProgress, BatchRun, read_results
+from anycompletion.workers import ChatWorker, complete_many
 
 
 async def create(client: AsyncCompletion, maybe: bool) -> None:

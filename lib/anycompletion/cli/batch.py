@@ -15,15 +15,11 @@ from typing import Any, TextIO, cast
 from attrs import frozen
 
 from .. import (
-    BatchItem,
-    BatchItems,
-    BatchProgress,
-    BatchRun,
     ConfigurationError,
     InvalidRequestError,
-    read_results,
     supported_params,
 )
+from ..batch import BatchItem, BatchItems, BatchProgress, BatchRun, read_results
 from .common import FAILED, OK, SIMULATED, UsageError, client_for, say
 
 STDIO = "-"
