@@ -285,7 +285,7 @@ async def test_requests_begin_in_their_order_and_the_cancelled_ones_not_at_all()
 async def test_nothing_is_left_of_readers_that_a_close_has_woken(how: str) -> None:
     """What they held would stay in the memory for ever: their answers, and the frames of all who waited for them."""
     clocks = Clocks(idle=0.05) if how == "a clock runs out" else Clocks()
-    before = {id(each) for each in gc.get_objects() if isinstance(each, Exchange)}
+    before = {id(each) for each in gc.get_objects() if type(each) is Exchange}
     async with pool_to((REQUEST, STREAM, piece(b"x"), STALL)) as (server, pool):
         for _ in range(3):
             exchanges = [await post(server, pool, clocks) for _ in range(5)]
@@ -302,7 +302,7 @@ async def test_nothing_is_left_of_readers_that_a_close_has_woken(how: str) -> No
         exchanges.clear()
         readers.clear()
         gc.collect()
-        left = [each for each in gc.get_objects() if isinstance(each, Exchange) and id(each) not in before]
+        left = [each for each in gc.get_objects() if type(each) is Exchange and id(each) not in before]
         assert not left
 
 
