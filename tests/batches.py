@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from anycompletion.batch import BatchRun
-from anycompletion.limits import Adaptive
+from anycompletion.limits.adaptive import Adaptive
 from anycompletion.records import (
     AssistantMessage,
     ChatCompletion,

@@ -29,7 +29,7 @@ from anycompletion import (
     CompletionStream,
     StreamInterruptedError,
 )
-from anycompletion import client as client_module
+from anycompletion.client import core as client_core
 from anycompletion.dialects.replicate_predictions import reply as replicate_reply
 from anycompletion.limits import Rest, Slots
 from anycompletion.limits import slots as limits_slots
@@ -719,7 +719,7 @@ def test_a_client_that_is_closed_as_its_branches_start_ends_their_stream(runs: R
 
 def test_a_rest_ends_with_the_client_even_where_it_was_forgotten(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     """A service whose users bring their own keys could not stop for a minute."""
-    monkeypatch.setattr(client_module, "_ROADS", 1)
+    monkeypatch.setattr(client_core, "_ROADS", 1)
     script = (REQUEST, answer({}, 429, {"retry-after": "50"}), FIN)
 
     async def play() -> None:

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from anycompletion.limits import Adaptive, Rest
+from anycompletion.limits import Rest
+from anycompletion.limits.adaptive import Adaptive
 from virtual import run
 
 # --- the rule -----------------------------------------------------------------------------------------------------

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from anycompletion import ConfigurationError, InvalidRequestError, RateLimit, RateLimitError
-from anycompletion.limits import Admission, Left, Limits, checked_limits, estimated_tokens, used_tokens
+from anycompletion.limits.admission import Admission, Limits, checked_limits
 from anycompletion.limits.buckets import Bucket, Told
-from anycompletion.limits.turns import Turns
+from anycompletion.limits.estimate import estimated_tokens, used_tokens
+from anycompletion.limits.turns import Left, Turns
 from anycompletion.records import (
     AssistantMessage,
     AudioPart,

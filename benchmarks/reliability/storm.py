@@ -77,7 +77,7 @@ async def storm(server: Server, says: str, run: Run, kind: str, rate: int) -> li
     return [
         Figure(f"{says}: calls that fail, or things left in use", failed + left, at_most=0),
         Figure(f"{says}: requests a call", seen["requests"] / CALLS, at_most=1.3),
-        Figure(f"{says}: requests in the busiest second", seen["most"], at_most=2 * rate),
+        Figure(f"{says}: requests in the busiest second", seen["most"], at_most=2 * rate, machine=True),
         Figure(f"{says}: of the rate that is allowed", 100 * CALLS / seconds / rate, unit="%"),
     ]
 

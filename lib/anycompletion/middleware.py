@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from inspect import isawaitable
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import attrs
 
@@ -25,12 +25,20 @@ from .wire import Target
 Reply: TypeAlias = ChatCompletion | CompletionStream
 
 
-class Sender(NamedTuple):
+class Sender:
     """What is left of a call when every middleware has had its turn: the client's own ways of making it."""
 
-    complete: Callable[[ChatRequest, Settings], Awaitable[ChatCompletion]]
-    stream: Callable[[ChatRequest, Settings], CompletionStream]
-    target: Callable[[ChatRequest, Settings, bool], Target]
+    __slots__ = ("complete", "stream", "target")
+
+    def __init__(
+        self,
+        complete: Callable[[ChatRequest, Settings], Awaitable[ChatCompletion]],
+        stream: Callable[[ChatRequest, Settings], CompletionStream],
+        target: Callable[[ChatRequest, Settings, bool], Target],
+    ) -> None:
+        self.complete = complete
+        self.stream = stream
+        self.target = target
 
 
 class CallNext:

@@ -1,6 +1,5 @@
 """One logical call. The only room where the pure half meets the socket."""
 
-from .limited import LimitedCall, LimitedSource
 from .logical import Call
 from .plan import USER_AGENT, KeySource, Known, Plan
 from .road import Road
@@ -11,8 +10,6 @@ __all__ = [
     "Call",
     "KeySource",
     "Known",
-    "LimitedCall",
-    "LimitedSource",
     "Plan",
     "Road",
     "Source",

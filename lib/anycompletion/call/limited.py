@@ -10,7 +10,9 @@ from collections.abc import Sequence
 
 from ..chunks import ChatCompletionChunk
 from ..errors import APIError, APITimeoutError, CompletionError
-from ..limits import Left, Ticket, estimated_tokens, used_tokens
+from ..limits.admission import Ticket
+from ..limits.estimate import estimated_tokens, used_tokens
+from ..limits.turns import Left
 from ..records import ChatCompletion, ChatRequest, ReplyInfo, Usage
 from ..retry import what_is_left
 from ..transport import Exchange

@@ -6,15 +6,17 @@ import asyncio
 import copy
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..auth import SHORTEST, Auth, check_key, credentials, sign, without_echoes
 from ..dialects import Dialect
-from ..limits import Admission
 from ..options import BearerToken, Secret, Timeout
 from ..transport import Pool
 from ..wire import Headers, HttpRequest, MaskedValue, RequestHeaders, Target
 from .road import Road
+
+if TYPE_CHECKING:
+    from ..limits.admission import Admission
 
 KeySource = str | Secret | Callable[[], Awaitable[str]] | None
 

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import functools
-import logging
-import os
 import ssl
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast, overload
-from urllib.parse import urlsplit
-from weakref import WeakSet
 
 import attrs
 
-from .call import USER_AGENT, Call, KeySource, Known, LimitedCall, LimitedSource, Plan, Road, Source
-from .dialects import Dialect
-from .errors import ClientClosedError, CompletionError, ConfigurationError, InvalidRequestError
-from .fanout import Merged, gather
-from .limits import Adaptive, Limits, Slots, checked_limits
-from .logs import observer_failed
-from .middleware import CallNext, Chained, Middleware, Sender, checked_middleware, complete
-from .options import (
-    BearerToken,
+from ..call import Call, Plan, Source
+from ..errors import CompletionError, ConfigurationError, InvalidRequestError
+from ..fanout import Merged, gather
+from ..middleware import CallNext, Chained, Middleware, Sender, checked_middleware, complete
+from ..options import (
     CallOptions,
-    Cell,
     CreateParams,
     Key,
     OnUnsupported,
@@ -38,247 +27,27 @@ from .options import (
     Settings,
     Timeout,
 )
-from .providers import DIALECTS, Provider, Rows, check_base_url, directory, find_anywhere, gate, known_providers, origin
-from .records import ChatCompletion, ChatRequest, Message, Messages, ReplyInfo, Result
-from .stream import ChunkSource, CompletionStream
-from .transport import Pool, Starts
-from .validate import call_options, checked_options, read_call, read_keys, read_options, ready_request, require_ids
-from .validate import timeout as read_timeout
-from .validate.values import check_flag, check_string
-from .wire import MaskedValue, Report, Target
+from ..providers import (
+    Provider,
+    Rows,
+    find_anywhere,
+    gate,
+    known_providers,
+)
+from ..records import ChatCompletion, ChatRequest, Message, Messages, ReplyInfo, Result
+from ..stream import ChunkSource, CompletionStream
+from ..validate import call_options, checked_options, read_call, read_keys, read_options, ready_request, require_ids
+from ..validate import timeout as read_timeout
+from ..validate.values import check_flag, check_string
+from ..wire import MaskedValue, Report, Target
+from .core import Core, Lane
+from .observer import Observer
+from .plans import Plans, make_plan
 
 if TYPE_CHECKING:
     import aiohttp
 
-    from .batch import BatchItems, BatchProgress, BatchRun
-
-
-class _Lane:
-    """What calls to one provider share: prepared once, at the first call."""
-
-    __slots__ = (
-        "api_version",
-        "base_url",
-        "dialect",
-        "headers",
-        "key",
-        "key_source",
-        "known",
-        "pool",
-        "road",
-        "row",
-        "table",
-    )
-
-    def __init__(
-        self,
-        row: Provider,
-        base_url: str,
-        api_version: str | None,
-        key: KeySource,
-        key_source: str,
-        pool: Pool,
-        headers: Mapping[str, str],
-    ) -> None:
-        self.row = row
-        self.dialect: Dialect = DIALECTS[row.dialect]
-        self.base_url = base_url
-        self.api_version = api_version
-        self.key: KeySource = key
-        self.key_source = key_source
-        self.pool = pool
-        self.headers = headers
-        self.table = {name: cell for name, cell in row.table.items() if cell != _PLAIN}
-        """The cells that say more than «native»."""
-        self.known = Known()
-        self.road = Road()
-        """Of the calls that go where the lane leads, with its key."""
-
-
-class _Core:
-    """What a client and its views share: configuration, pools, tasks, and the loop they belong to."""
-
-    def __init__(self, config: dict[str, Any]) -> None:
-        self.config = config
-        self.rows = directory(config["providers"])
-        self.lanes: dict[str, _Lane] = {}
-        self.roads: dict[tuple[str, KeySource], Road] = {}
-        """Of calls with keys or base URLs of their own, the last used last."""
-        self.all_roads: WeakSet[Road] = WeakSet()
-        """Of these, all that some call still goes."""
-        self.tasks: set[asyncio.Task[None]] = set()
-        self.farewells: set[asyncio.Task[None]] = set()
-        """Tasks that tell a provider that nobody waits any more."""
-        self.starts = Starts()
-        limits, shared = config["limits"], config["rate_limiter"]
-        self.limits = Limits(limits, shared) if limits or shared is not None else None
-        self.loop: asyncio.AbstractEventLoop | None = None
-        self.pid = 0
-        self.closed = False
-
-    def check_alive(self) -> None:
-        """Raises `ClientClosedError` where this client cannot be used, naming the fix."""
-        if self.closed:
-            raise ClientClosedError(
-                "this client was closed; make calls inside `async with AsyncCompletion() as client:`, or a new client"
-            )
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            loop = None
-        if loop is None:
-            raise ClientClosedError("no event loop is running; use the client inside `async def`, under asyncio.run()")
-        if self.loop is None:
-            self.loop, self.pid = loop, os.getpid()
-        elif self.pid != os.getpid():
-            for lane in self.lanes.values():
-                lane.pool.abandon()
-            raise ClientClosedError("this process was forked; make a new AsyncCompletion in the child")
-        elif self.loop is not loop:
-            raise ClientClosedError(
-                "this client belongs to another event loop; make one AsyncCompletion per loop, inside it"
-            )
-
-    def may_begin(self) -> bool:
-        """Whether a call may be prepared in this turn of the event loop.
-
-        Raises:
-            ClientClosedError: this client cannot be used.
-        """
-        self.check_alive()
-        return self.starts.take_now()
-
-    async def turn(self) -> float:
-        """Waits for a turn in which it may; since when, on the loop's clock: its total runs meanwhile.
-
-        Thousands of calls are often made in one turn. Reading them all at once would keep everything else waiting, and
-        have Python's garbage collector walk over what they make, time and again.
-        """
-        began = asyncio.get_running_loop().time()
-        await self.starts.take()
-        self.check_alive()
-        return began
-
-    def lane(self, row: Provider) -> _Lane:
-        """The provider's lane, prepared at first use: this is when the environment is read."""
-        lane = self.lanes.get(row.name)
-        if lane is None:
-            lane = self.lanes[row.name] = self._prepare(row)
-        return lane
-
-    def _prepare(self, row: Provider) -> _Lane:
-        given = self.config["base_urls"].get(row.name)
-        url = given or _first_env(row.base_url_env) or row.base_url
-        headers = {"User-Agent": USER_AGENT, **_masked(row.headers)}
-        for name, variables in row.headers_env.items():
-            value = _first_env(variables)
-            if value is not None:
-                headers[name] = MaskedValue(value)
-        return _Lane(
-            row,
-            url and check_base_url(url, allow_http=row.allow_http, param=f"base_urls[{row.name!r}]"),
-            row.api_version or _first_env(row.api_version_env),
-            self._key(row),
-            "" if row.name in self.config["api_keys"] else _key_source(row),
-            self._pool(row),
-            headers,
-        )
-
-    def _pool(self, row: Provider) -> Pool:
-        own = {name: self.config[name] for name in ("session", "proxy", "ssl_context")}
-
-        def make(**others: Any) -> Pool:
-            return Pool(Slots(), **{**own, **others})
-
-        return make() if row.stand_in is None else row.stand_in.pool(make)
-
-    def _key(self, row: Provider) -> KeySource:
-        key: KeySource = self.config["api_keys"].get(row.name)
-        if key is not None:
-            return key
-        token = _first_env(row.token_env)
-        if token is not None:
-            return BearerToken(token)
-        found = _first_env(row.key_env)
-        return None if found is None else Secret(found)
-
-    def road(self, lane: _Lane, base_url: str, key: KeySource) -> Road:
-        """What this call shares with others: those that go to the same origin with the same key."""
-        if key is lane.key and base_url == lane.base_url:
-            return lane.road
-        where = (origin(base_url), key)
-        road = self.roads.pop(where) if where in self.roads else Road()
-        self.roads[where] = road
-        self.all_roads.add(road)
-        if len(self.roads) > _ROADS:
-            # A service may see a new key with every user of its own.
-            del self.roads[next(iter(self.roads))]
-        return road
-
-    def keep(self, task: asyncio.Task[None]) -> None:
-        """Holds a task until it is done; the loop itself holds tasks only weakly."""
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-
-    def see_off(self, task: asyncio.Task[None]) -> None:
-        """Holds a task that `aclose` lets finish."""
-        self.farewells.add(task)
-        task.add_done_callback(self.farewells.discard)
-
-    async def aclose(self) -> None:
-        """Closes everything; idempotent."""
-        elsewhere = self.loop is not None and self.loop is not asyncio.get_running_loop() and self.loop.is_running()
-        if elsewhere and self.pid == os.getpid():
-            raise ClientClosedError("this client belongs to another event loop; close it there")
-        self.closed = True
-        if self.pid not in (0, os.getpid()):
-            # After a fork, connections and tasks are the parent's.
-            for lane in self.lanes.values():
-                lane.pool.abandon()
-            return
-        # A cancel ends one of these waits; what comes after it is done all the same.
-        async with contextlib.AsyncExitStack() as stack:
-            stack.push_async_callback(self._tasks_ended)
-            for lane in self.lanes.values():
-                stack.push_async_callback(lane.pool.aclose)
-            stack.callback(self._shut)
-            if self.farewells:
-                await asyncio.wait(self.farewells, timeout=_FAREWELL)
-
-    def _shut(self) -> None:
-        """Wakes everybody who waits, at once."""
-        for lane in self.lanes.values():
-            lane.pool.shut()
-            lane.road.rest.wake()
-        if self.limits is not None:
-            self.limits.wake()
-        for road in self.all_roads:
-            road.rest.wake()
-        for task in self.tasks:
-            task.cancel()
-
-    async def _tasks_ended(self) -> None:
-        if self.tasks:
-            await asyncio.wait(self.tasks)
-
-
-_ROADS = 1000
-
-_FAREWELL = 1.0
-"""Seconds that closing waits for providers to learn that nobody waits for them."""
-
-_PLAIN = Cell("native")
-
-
-def _key_source(row: Provider) -> str:
-    """Where a row's key was found, and where else it was looked for, in order."""
-    names = (*row.token_env, *row.key_env)
-    found = next((name for name in names if os.environ.get(name)), None)
-    return f"the key is from {found}; looked for in {', '.join(names)}" if found else ""
-
-
-def _first_env(names: Iterable[str]) -> str | None:
-    return next((value for name in names if (value := os.environ.get(name))), None)
+    from ..batch import BatchItems, BatchProgress, BatchRun
 
 
 class AsyncCompletion:
@@ -330,7 +99,7 @@ class AsyncCompletion:
         finally:
             del api_keys  # this frame is in the traceback of whatever goes wrong
         proxy = MaskedValue(proxy) if proxy is not None and "@" in proxy else proxy
-        self._core = _Core(
+        self._core = Core(
             {
                 "providers": tuple(providers),
                 "api_keys": keys,
@@ -339,13 +108,13 @@ class AsyncCompletion:
                 "proxy": proxy,
                 "ssl_context": ssl_context,
                 "middleware": checked_middleware(middleware),
-                "limits": checked_limits({} if limits is None else limits),
+                "limits": {} if limits is None else _checked(limits),
                 "rate_limiter": rate_limiter,
             }
         )
         self._middleware: tuple[Middleware, ...] = self._core.config["middleware"]
         self._owner = True
-        self._plans = _Plans()
+        self._plans = Plans()
         clocks = Timeout() if timeout is None else read_timeout(timeout, "timeout")
         options = call_options({"max_retries": max_retries, "on_unsupported": on_unsupported})
         self._options = Settings(options | {"timeout": clocks})
@@ -362,7 +131,7 @@ class AsyncCompletion:
                 )
 
     def __repr__(self) -> str:
-        core: _Core | None = self.__dict__.get("_core")
+        core: Core | None = self.__dict__.get("_core")
         if core is None:
             return "<AsyncCompletion refused>"  # by its constructor, whose frame is in the traceback
         state = "closed" if core.closed else ", ".join(f"{n}: {x.pool!r}" for n, x in core.lanes.items())
@@ -406,7 +175,7 @@ class AsyncCompletion:
         finally:
             del options  # this frame is in the traceback of whatever goes wrong
         view = object.__new__(type(self))
-        view.__dict__.update(self.__dict__, _owner=False, _options=self._options | given, _plans=_Plans())
+        view.__dict__.update(self.__dict__, _owner=False, _options=self._options | given, _plans=Plans())
         return view
 
     def __reduce__(self) -> Any:
@@ -554,7 +323,8 @@ class AsyncCompletion:
 
         What the iterable raises is raised when all that was read before it has its result.
         """
-        from .batch import BatchRun  # noqa: PLC0415 (with its journal, it would cost each import 8 ms)
+        from ..batch import BatchRun  # noqa: PLC0415 (with its journal, it would cost each import 8 ms)
+        from ..limits.adaptive import Adaptive  # noqa: PLC0415 (as above)
 
         options = Settings({})
         return BatchRun(
@@ -611,7 +381,7 @@ class AsyncCompletion:
                 call.on_refused = on_refused
         if calls[0].plan.observer is None:
             return await _completed(calls)
-        observer = _Observer(calls[0].plan, request)
+        observer = Observer(calls[0].plan, request)
         observer.before()
         try:
             completion = await _completed(calls)
@@ -628,13 +398,11 @@ class AsyncCompletion:
             chained = Chained(self._call_next(None, stream=True), request, options)
             return CompletionStream(chained, usage_asked=asked)
         calls = self._calls(request, options, stream=True, began=began)
-        sources: list[ChunkSource] = [
-            LimitedSource(call) if isinstance(call, LimitedCall) else Source(call) for call in calls
-        ]
+        sources: list[ChunkSource] = [_source(call) for call in calls]
         source = sources[0] if len(sources) == 1 else Merged(sources, self._core.keep)
         asked = bool((request.stream_options or {}).get("include_usage"))
         plan = calls[0].plan
-        observer = None if plan.observer is None else _Observer(plan, request)
+        observer = None if plan.observer is None else Observer(plan, request)
         return CompletionStream(source, usage_asked=asked, observer=observer)
 
     def _call_next(self, on_refused: Callable[[], None] | None, *, stream: bool) -> CallNext:
@@ -649,8 +417,8 @@ class AsyncCompletion:
     def _target(self, request: ChatRequest, options: Settings, stream: bool) -> Target:
         settings, plans = self._options, self._plans
         if options:
-            settings, plans = settings | checked_options(options), _Plans()
-        plan, _ = plans.get((request.model, stream)) or self._plan(plans, request.model, settings, stream)
+            settings, plans = settings | checked_options(options), Plans()
+        plan, _ = plans.get((request.model, stream)) or self._planned(plans, request.model, settings, stream)
         return plan.target
 
     # --- from what the caller wrote to calls ---
@@ -660,8 +428,8 @@ class AsyncCompletion:
         self._core.check_alive()
         settings, plans = self._options, self._plans
         if options:
-            settings, plans = settings | checked_options(options), _Plans()
-        plan, lane = plans.get((request.model, stream)) or self._plan(plans, request.model, settings, stream)
+            settings, plans = settings | checked_options(options), Plans()
+        plan, lane = plans.get((request.model, stream)) or self._planned(plans, request.model, settings, stream)
         if lane.row.stand_in is not None:
             plan = lane.row.stand_in.plan(request, plan)
         if not plan.target.quirks.calls_without_ids:
@@ -671,173 +439,49 @@ class AsyncCompletion:
         report = Report(plan.target.on_unsupported, [*plan.warnings])
         request = gate(request, lane.table, report)
         if request.n is None:
-            kind = Call if plan.limits is None else LimitedCall
-            return [kind(plan, request, _info(plan, report.warnings), began)]
+            return [_call(plan, request, report.warnings, began)]
         return self._branches(plan, lane, request, report, began)
 
-    def _branches(self, plan: Plan, lane: _Lane, request: ChatRequest, report: Report, began: float) -> list[Call]:
+    def _branches(self, plan: Plan, lane: Lane, request: ChatRequest, report: Report, began: float) -> list[Call]:
         cell, n = lane.table.get("n"), cast("int", request.n)
         if cell is None or cell.support != "fanned_out":
             n = 1
         elif n != 1 or not cell.takes_neutral:
             request = attrs.evolve(request, n=None)
-        kind = Call if plan.limits is None else LimitedCall
-        return [kind(plan, request, _info(plan, list(report.warnings)), began) for _ in range(n)]
+        return [_call(plan, request, list(report.warnings), began) for _ in range(n)]
 
-    def _plan(self, plans: _Plans, named: str, settings: Settings, stream: bool) -> tuple[Plan, _Lane]:
-        """How calls of this kind are made; kept in `plans`."""
-        row, model = find_anywhere(named, settings.get("provider"), self._core.rows)
-        lane = self._core.lane(row)
-        report = Report(settings["on_unsupported"])
-        key, base_url = _key_and_url(lane, settings, self._options)
-        target = Target(
-            provider=row.name,
-            model=model,
-            base_url=base_url,
-            path=row.path,
-            api_version=settings.get("api_version") or lane.api_version,
-            stream=stream,
-            quirks=row.quirks,
-            time_limit=settings["timeout"].total,
-            on_unsupported=settings["on_unsupported"],
-        )
-        plan = Plan(
-            dialect=lane.dialect,
-            target=target,
-            pool=lane.pool,
-            road=self._core.road(lane, base_url, key),
-            auth=row.auth,
-            key=key,
-            key_source=lane.key_source if key is lane.key else "",
-            headers=lane.headers,
-            extra_headers=_extra_headers(settings, row, report),
-            query=settings.get("extra_query"),
-            request_id_header=row.request_id_header,
-            repeatable=row.repeatable,
-            idempotency_header=row.idempotency_header,
-            timeout=settings["timeout"],
-            max_retries=settings["max_retries"],
-            known=lane.known,
-            keep=self._core.see_off,
-            log_level=logging.INFO if settings.get("verbose") else logging.DEBUG,
-            observer=settings.get("logger_fn"),
-            extra_body=settings.get("extra_body"),
-            warnings=tuple(report.warnings),
-            limits=None if self._core.limits is None else self._core.limits.of(row.name, model),
-        )
-        if len(plans) >= _KINDS_OF_CALLS:
-            plans.clear()
-        plans[named, stream] = plan, lane
+    def _planned(self, plans: Plans, named: str, settings: Settings, stream: bool) -> tuple[Plan, Lane]:
+        plan, lane = make_plan(self._core, named, settings, self._options, stream)
+        plans.keep(named, stream, plan, lane)
         return plan, lane
 
 
-_KINDS_OF_CALLS = 256
+def _call(plan: Plan, request: ChatRequest, warnings: list[str], began: float) -> Call:
+    info = ReplyInfo(plan.target.provider, plan.target.model, warnings=warnings)
+    if plan.limits is None:
+        return Call(plan, request, info, began)
+    from ..call.limited import LimitedCall  # noqa: PLC0415 (few have limits, and each import would pay for them)
+
+    return LimitedCall(plan, request, info, began)
 
 
-class _Plans(dict["tuple[str, bool]", "tuple[Plan, _Lane]"]):
-    """Model and whether it streams → how such calls are made. It shows nothing: there are keys in it."""
+def _source(call: Call) -> Source:
+    if call.plan.limits is None:
+        return Source(call)
+    from ..call.limited import LimitedCall, LimitedSource  # noqa: PLC0415 (as above)
 
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} kinds of calls>"
-
-
-_HEADER_OPTIONS: Mapping[str, str] = {"organization": "OpenAI-Organization", "project": "OpenAI-Project"}
-
-
-def _info(plan: Plan, warnings: list[str]) -> ReplyInfo:
-    return ReplyInfo(plan.target.provider, plan.target.model, warnings=warnings)
+    assert isinstance(call, LimitedCall), "a plan with limits makes these"
+    return LimitedSource(call)
 
 
 async def _completed(calls: list[Call]) -> ChatCompletion:
     return await (calls[0].complete() if len(calls) == 1 else gather([call.complete for call in calls]))
 
 
-def _masked(headers: Mapping[str, str]) -> dict[str, str]:
-    """Callers put tokens into headers; their reprs hide them as they hide our own."""
-    return {name: MaskedValue(value) for name, value in headers.items()}
+def _checked(limits: Mapping[str, RateLimit]) -> dict[str, RateLimit]:
+    from ..limits.admission import checked_limits  # noqa: PLC0415 (as above)
 
-
-def _extra_headers(settings: Settings, row: Provider, report: Report) -> Mapping[str, str]:
-    named: dict[str, str] = {}
-    for name, header in _HEADER_OPTIONS.items():
-        if name in settings:
-            if header in row.headers_env:
-                named[header] = settings[name]
-            else:
-                report.unsupported(name, f"{row.name} has no such header")
-    return _masked({**named, **(settings.get("extra_headers") or {})})
-
-
-def _key_and_url(lane: _Lane, settings: Settings, defaults: Settings) -> tuple[KeySource, str]:
-    """The key and where it goes: another origin than the lane's needs a key of its own."""
-    row = lane.row
-    key: KeySource = settings.get("api_key")
-    given = settings.get("base_url")
-    url = lane.base_url if given is None else check_base_url(given, allow_http=row.allow_http)
-    if not url:
-        looked = " or ".join(row.base_url_env) or "base_urls"
-        raise ConfigurationError(
-            f"no base URL for {row.name}: set {looked}, or pass base_urls={{{row.name!r}: ...}}", provider=row.name
-        )
-    if key is not None and key is not defaults.get("api_key"):
-        return key, url
-    if key is not None:
-        # A view's key belongs to where the view points.
-        home = defaults.get("base_url") or lane.base_url
-        if not given or (home and origin(url) == origin(home)):
-            return key, url
-        raise ConfigurationError(
-            f"base_url points to {urlsplit(url).hostname}, and the view's key was not configured for it; "
-            "pass api_key= with it",
-            provider=row.name,
-        )
-    if given is not None and not (lane.base_url and origin(url) == origin(lane.base_url)):
-        if row.key_optional:
-            return None, url
-        raise ConfigurationError(
-            f"base_url points to {urlsplit(url).hostname}, and the key for {row.name} was not configured for it; "
-            "pass api_key= with it",
-            provider=row.name,
-        )
-    if lane.key is None and not row.key_optional:
-        looked = " or ".join((*row.token_env, *row.key_env))
-        raise ConfigurationError(
-            f"no API key for {row.name}: set {looked or 'one'}, or pass api_keys={{{row.name!r}: ...}}",
-            provider=row.name,
-        )
-    return lane.key, url
-
-
-class _Observer:
-    """Tells `logger_fn` once before a logical call and once after it; its own failure never breaks the call."""
-
-    def __init__(self, plan: Plan, request: ChatRequest) -> None:
-        self._request = request
-        self._tell = plan.observer
-        self._target = plan.target
-
-    def _say(self, make: Callable[[], dict[str, Any]]) -> None:
-        if self._tell is None:
-            return
-        try:
-            self._tell({"provider": self._target.provider, "model": self._target.model, **make()})
-        except Exception as fault:  # noqa: BLE001 (an observer's failure is logged, whatever it is, and the call goes on)
-            observer_failed("logger_fn", fault)
-
-    def before(self) -> None:
-        """Before the request."""
-        stream = self._target.stream
-        self._say(lambda: {"event": "request", "stream": stream, "request": self._request.to_dict()})
-
-    def after(self, completion: ChatCompletion) -> None:
-        """After the reply."""
-        self._say(lambda: {"event": "reply", "response": completion.to_dict(), "elapsed": completion.info.elapsed})
-
-    def failed(self, error: CompletionError) -> None:
-        """After an error."""
-        self._say(lambda: {"event": "error", "error": error})
+    return checked_limits(limits)
 
 
 def _rebuild(cls: type[AsyncCompletion], config: dict[str, Any], options: dict[str, Any]) -> AsyncCompletion:

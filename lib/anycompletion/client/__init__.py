@@ -1,0 +1,5 @@
+"""The front door: `AsyncCompletion`."""
+
+from .door import AsyncCompletion
+
+__all__ = ["AsyncCompletion"]
