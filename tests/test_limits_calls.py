@@ -297,8 +297,8 @@ async def test_views_share_the_limits() -> None:
 async def test_a_client_without_limits_makes_plain_calls() -> None:
     """Every call would pay for limits that there are not."""
     async with simulated(limits={"anthropic": ONE}) as (_, client):
-        assert client._plan(client._plans, "openai/m", client._options, False)[0].limits is None
-        assert client._plan(client._plans, "anthropic/m", client._options, False)[0].limits is not None
+        assert client._planned(client._plans, "openai/m", client._options, False)[0].limits is None
+        assert client._planned(client._plans, "anthropic/m", client._options, False)[0].limits is not None
     async with AsyncCompletion() as plain:
         assert plain._core.limits is None
 
