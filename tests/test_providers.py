@@ -445,3 +445,14 @@ def test_openais_ranges(name: str, good: list[Any], bad: list[Any]):
         with pytest.raises(UnsupportedParameterError) as caught:
             gate(ChatRequest("m", "x", **{name: value}), table, Report("raise"))
         assert caught.value.param == name
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Content-Length": "9"}, {"transfer-encoding": "chunked"}, {"X y": "1"}, {"X": "a\r\nY: b"}],
+    ids=["length", "encoding", "no token", "two lines"],
+)
+def test_a_row_has_no_headers_that_begin_another_request(headers: dict[str, str]) -> None:
+    """Whoever writes a row could have requests read as other ones than they are."""
+    with pytest.raises(InvalidRequestError):
+        Provider("acme", "https://api.acme.ai/v1", headers=headers)

@@ -16,6 +16,7 @@ import pytest
 
 from anycompletion import (
     APIConnectionError,
+    APIError,
     APIResponseError,
     APITimeoutError,
     AsyncCompletion,
@@ -29,7 +30,7 @@ from anycompletion.transport.connector import Connector
 from anycompletion.transport.starts import Starts
 from anycompletion.wire import RequestHeaders
 from leaks import acquired, kept
-from rawserver import END, FIN, REQUEST, RESET, STALL, STREAM, RawServer, Step, answer, head, piece
+from rawserver import END, FIN, HEAD, REQUEST, RESET, STALL, STREAM, RawServer, Step, answer, head, piece
 
 
 @pytest.fixture(autouse=True, params=["own connections", "through a session"])
@@ -279,6 +280,70 @@ async def test_requests_begin_in_their_order_and_the_cancelled_ones_not_at_all()
     assert order == [*range(STARTS), *range(3 * STARTS, 4 * STARTS)]
     await asyncio.sleep(0)
     assert starts.take_now()
+
+
+async def test_a_body_that_stops_being_http_right_after_a_chunks_end_is_noticed() -> None:
+    """The end of a chunk wakes its reader without a byte; it would wait again, for ever, for what cannot come."""
+    start = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello"
+    async with pool_to((REQUEST, start, 0.1, b"\r\nzz\r\n", STALL)) as (server, pool), asyncio.timeout(10):
+        exchange = await post(server, pool, Clocks(idle=0.5))
+        data, error = await rest(exchange)
+        assert data == b"hello"
+        assert isinstance(error, APIError)
+        assert (pool.live, acquired(pool)) == (0, 0)
+
+
+async def test_an_answer_before_the_end_of_the_request_costs_the_connection(way: str) -> None:
+    """The rest of the request would be read as the beginning of the next one, which then hangs."""
+    if way == "through a session":
+        pytest.skip("aiohttp does not see what the system has not sent yet")
+    early = b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno"
+    async with pool_to((HEAD, early, STALL), (REQUEST, answer())) as (server, pool):
+        for status, body in ((413, b"x" * 300_000), (200, b"{}")):
+            exchange = await pool.send(
+                "POST", server.url + "/", RequestHeaders({}), body, Clocks(first_chunk=5, idle=5)
+            )
+            assert exchange.status == status
+            assert await exchange.read_all(1000)
+        assert server.connections == 2
+
+
+@pytest.mark.parametrize("how", ["closed", "cancelled"])
+async def test_what_is_unsent_keeps_no_connection_open(how: str) -> None:
+    """Closing a client would wait for a peer that does not read, and a cancelled call would leave its descriptor."""
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        mute.listen()
+        pool = Pool(Slots())
+        url = f"http://127.0.0.1:{mute.getsockname()[1]}/"
+        sending = asyncio.ensure_future(pool.send("POST", url, RequestHeaders({}), bytes(30_000_000), Clocks()))
+        await asyncio.sleep(0.2)
+        peer, _ = mute.accept()
+        with peer:
+            if how == "cancelled":
+                sending.cancel()
+                await asyncio.wait([sending])
+                assert acquired(pool) == 0
+            await asyncio.wait_for(pool.aclose(), 5)
+            with pytest.raises(asyncio.CancelledError if how == "cancelled" else ClientClosedError):
+                await asyncio.wait_for(sending, 5)
+
+
+async def test_a_status_below_100_is_an_answer_and_no_announcement() -> None:
+    """The call would wait for another answer until its clock runs out."""
+    async with pool_to((REQUEST, b"HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n", STALL)) as (server, pool):
+        assert (await post(server, pool, Clocks(first_chunk=5))).status == 99
+
+
+@pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding"])
+async def test_no_header_says_where_a_request_ends(way: str, name: str) -> None:
+    """Whoever chooses it could put a request of his own behind ours."""
+    if way == "through a session":
+        pytest.skip("aiohttp looks after its own requests")
+    async with pool_to((REQUEST, answer())) as (server, pool):
+        with pytest.raises(APIConnectionError):
+            await pool.send("POST", server.url + "/", RequestHeaders({name: "9"}), b"{}", Clocks())
+        assert server.requests == []
 
 
 @pytest.mark.parametrize("how", ["a clock runs out", "closed"])

@@ -14,6 +14,7 @@ from ..auth import BEARER, Auth
 from ..dialects import Dialect
 from ..errors import ConfigurationError, InvalidRequestError
 from ..options import Cell, Table
+from ..validate.options import headers as check_headers
 from ..wire import Quirks
 
 if TYPE_CHECKING:
@@ -154,6 +155,8 @@ class Provider:
             raise ConfigurationError(f"provider {self.name!r}: a name is lower-case letters, digits, '-', '_' and '.'")
         if self.base_url:
             check_base_url(self.base_url, allow_http=self.allow_http)
+        if self.headers or self.headers_env:
+            check_headers({**dict.fromkeys(self.headers_env, "-"), **self.headers}, "headers")
 
     @property
     def table(self) -> Table:

@@ -32,14 +32,15 @@ def wake(content: aiohttp.StreamReader) -> None:
 
     aiohttp has a single one for all readers: with each that is woken, it keeps more of their frames, for ever.
     """
-    if content.exception() is None:
+    # A reader may have begun to wait after the body had got its error.
+    if content.exception() is None or getattr(content, "_waiter", None) is not None:
         content.set_exception(aiohttp.ClientConnectionError("closed"))
 
 
 class OwnAnswer:
     """An answer on a connection of ours, which goes back to its connector when the body ends."""
 
-    __slots__ = ("_connector", "_key", "_wire", "_writing", "content", "raw_headers", "status")
+    __slots__ = ("_connector", "_is_long", "_key", "_wire", "_writing", "content", "raw_headers", "status")
     is_own = True
 
     def __init__(
@@ -51,6 +52,7 @@ class OwnAnswer:
         key: ConnectionKey,
         connector: Connector,
         writing: asyncio.Task[None] | None,
+        is_long: bool,
     ) -> None:
         self.status = status
         self.raw_headers = raw_headers
@@ -59,6 +61,7 @@ class OwnAnswer:
         self._key = key
         self._connector = connector
         self._writing = writing
+        self._is_long = is_long
         content.on_eof(self._ended)
 
     def _ended(self) -> None:
@@ -75,7 +78,9 @@ class OwnAnswer:
             return
         if self._writing is not None and not self._writing.done():
             self._writing.cancel()
-            cut = True  # the answer came early: the rest of the request must not meet the next one's answer
+            cut = True  # the answer came early, and the rest of the request must not stand before the next one
+        if self._is_long and self.status >= 400:
+            cut = True  # as it may have here too: what TLS, or the system, has not sent yet cannot be seen
         self._connector.give_back(self._key, wire, cut=cut)
 
 

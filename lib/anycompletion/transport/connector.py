@@ -42,6 +42,15 @@ class Wire(ResponseHandler):
     idle = False
     """Whether it is kept for a next request."""
     _unread: Callable[[], bool] | None = None
+    _buffer_paused = False  # aiohttp has it since 3.14.4
+
+    def close(self) -> None:
+        """Closes it. What is unsent is dropped: closing would send it first, to a peer that may never read it."""
+        transport = self.transport
+        if transport is not None and transport.get_write_buffer_size():
+            self.abort()
+        else:
+            super().close()
 
     def is_quiet(self) -> bool:
         """Whether nothing has come, and no end, that the event loop has not handed on yet."""
@@ -153,7 +162,10 @@ class Connector(aiohttp.TCPConnector):
 
     def give_back(self, key: ConnectionKey, wire: Wire, *, cut: bool) -> None:
         """Keeps a connection for a next request, or closes it."""
-        self._release(key, wire, should_close=cut)
+        transport = wire.transport
+        # An answer may come before the request was sent whole; what is unsent must not stand before the next one.
+        unsent = transport is not None and transport.get_write_buffer_size() > 0
+        self._release(key, wire, should_close=cut or unsent)
 
     async def _get(self, key: ConnectionKey, traces: Any) -> Connection | None:
         wire = self.take(key, self._current())

@@ -111,6 +111,8 @@ class Exchange:
         try:
             if self._answer.is_own:
                 while not content._buffer and not content._eof:
+                    if content._exception is not None:
+                        raise RuntimeError  # set while a chunk's end, which brings no bytes, was waking this reader
                     if content._waiter is not None or not content._protocol.connected:
                         raise RuntimeError  # as aiohttp does: nothing will come, or for somebody else
                     waiter = content._waiter = self._loop.create_future()

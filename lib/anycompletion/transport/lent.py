@@ -83,6 +83,8 @@ class SessionSender:
     def _timeout(self, connect: float | None) -> aiohttp.ClientTimeout:
         known = self._timeouts.get(connect)
         if known is None:
+            if len(self._timeouts) > _URLS:
+                self._timeouts.clear()
             known = self._timeouts[connect] = aiohttp.ClientTimeout(total=None, sock_connect=connect)
         return known
 

@@ -33,8 +33,13 @@ BIG_BODY = 512 * 1024
 
 _PIECE = 256 * 1024
 
+_LONG = 64 * 1024
+"""Bytes; a server may refuse a longer body before it has read it."""
+
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 """What would end a header and begin another one."""
+
+_FRAMING = frozenset(("content-length", "transfer-encoding"))
 
 _TIMER = TimerNoop()
 
@@ -100,14 +105,15 @@ class OwnSender:
                     transport.write(head)
                     writing = asyncio.ensure_future(_write(wire, body))
             message, content = await wire.read()
-            while message.code < 200 and message.code != 101:  # announcements; the answer is still to come
+            while 100 <= message.code < 200 and message.code != 101:  # announcements; the answer is still to come
                 message, content = await wire.read()
         except BaseException:  # whatever it was, cancellation too: half an exchange is nobody's
             if writing is not None:
                 writing.cancel()
             connector.give_back(place.key, wire, cut=True)
             raise
-        return OwnAnswer(message.code, message.raw_headers, content, wire, place.key, connector, writing)
+        is_long = body is not None and len(body) > _LONG
+        return OwnAnswer(message.code, message.raw_headers, content, wire, place.key, connector, writing, is_long)
 
     def _place(self, method: str, url: str) -> _Place:
         if len(self._places) > _PLACES:
@@ -127,6 +133,8 @@ class OwnSender:
     def _timeout(self, connect: float | None) -> aiohttp.ClientTimeout:
         known = self._timeouts.get(connect)
         if known is None:
+            if len(self._timeouts) > _PLACES:
+                self._timeouts.clear()
             known = self._timeouts[connect] = aiohttp.ClientTimeout(total=None, sock_connect=connect)
         return known
 
@@ -154,8 +162,8 @@ def _head(place: _Place, headers: RequestHeaders, body: bytes | None) -> bytes:
 
 def _lines(headers: RequestHeaders) -> bytes:
     text = [f"{name}: {value}\r\n" for name, value in headers.items()]
-    if any(_CONTROL.search(line[:-2]) for line in text):
-        raise ValueError("control characters in a header")
+    if any(_CONTROL.search(line[:-2]) for line in text) or not _FRAMING.isdisjoint(name.lower() for name in headers):
+        raise ValueError("a header that would begin another one, or another body")
     headers.has_host = any(name.lower() == "host" for name in headers)
     return MaskedBytes("".join(text).encode())
 
