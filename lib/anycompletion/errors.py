@@ -20,13 +20,14 @@ BODY_LIMIT = 2048
 _TEXT_LIMIT = 500
 """Characters of a provider's message shown by `str(error)`; the whole of it is in `.message`."""
 
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters, other ends of lines, marks that turn the direction of writing, and halves of characters."""
+_UNPRINTABLE = "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+"""Control characters, other ends of lines, marks that turn the direction of writing, and halves of characters. Compiled
+when it is needed, as all patterns that few programs need: each would cost an import a part of a millisecond."""
 
 
 def printable(text: str) -> str:
     """`text` as one line that a terminal or log shows as it is: what would steer either is escaped."""
-    return _UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], text)
+    return text if text.isprintable() else re.sub(_UNPRINTABLE, lambda found: repr(found[0])[1:-1], text)
 
 
 class CompletionError(Exception):

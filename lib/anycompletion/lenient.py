@@ -143,13 +143,13 @@ def _items(value: Any) -> Iterable[Any]:
     return cast("dict[str, Any]", value).values() if isinstance(value, dict) else value
 
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE = "[\ud800-\udfff]"
 
 
 def _scrub(value: Any) -> Any:
     match value:
         case str():
-            return _SURROGATE.sub("\ufffd", value)
+            return re.sub(_SURROGATE, "\ufffd", value)
         case list():
             return [_scrub(item) for item in cast("list[Any]", value)]
         case dict():

@@ -157,12 +157,12 @@ def _timestamp(text: str | None) -> float | None:
         return None
 
 
-_RETRY_DELAY = re.compile(rb'"retryDelay"\s*:\s*"(\d{1,9}(?:\.\d{1,9})?)s"', re.ASCII)
+_RETRY_DELAY = rb'"retryDelay"\s*:\s*"(\d{1,9}(?:\.\d{1,9})?)s"'
 
 
 def _retry_delay(body: bytes) -> float | None:
     """``error.details[].retryDelay``, a protobuf duration; it is looked for in the text because gateways wrap it."""
-    found = _RETRY_DELAY.search(body)
+    found = re.search(_RETRY_DELAY, body, re.ASCII)
     return float(found[1]) or None if found is not None else None
 
 

@@ -397,7 +397,7 @@ def _answered(status: int, request_id: str | None, body: JsonObject) -> JsonObje
 
 # --- rate-limit headers
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)", re.ASCII)
+_DURATION = r"(\d+(?:\.\d+)?)(ms|h|m|s)"
 _LONGEST = 64
 """Characters of a header that may be a number; whoever sends more sends something else, and searching it takes time."""
 _UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -411,7 +411,7 @@ def seconds(value: str | None) -> float | None:
     try:
         number = float(value)
     except ValueError:
-        pieces = _DURATION.findall(value)
+        pieces = re.findall(_DURATION, value, re.ASCII)
         if not pieces or "".join(amount + unit for amount, unit in pieces) != value:
             return None
         return sum(float(amount) * _UNIT[unit] for amount, unit in pieces)
