@@ -75,7 +75,7 @@ def open_to_write(path: Path) -> Opened:
                 os.ftruncate(fd, end)
                 os.fsync(fd)
                 warnings.append(f"{_name(path)}: the last {size - end:,} bytes were no whole line and are cut off")
-        except BaseException:
+        except BaseException:  # whatever it was, Ctrl-C too, nobody else knows the descriptor
             os.close(fd)
             raise
     except OSError as fault:

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import os
 import select
+import ssl
 import warnings
 from collections.abc import Callable
 from time import monotonic
@@ -100,9 +101,10 @@ class Connector(aiohttp.TCPConnector):
     Four privates of aiohttp are overridden; the transport's tests fail when they change.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, ssl_context: ssl.SSLContext | None) -> None:
         self._pid = os.getpid()
-        super().__init__(**options)  # pyright: ignore[reportUnknownMemberType]
+        trusted = True if ssl_context is None else ssl_context
+        super().__init__(limit=0, keepalive_timeout=KEEP_ALIVE, ssl=trusted)  # pyright: ignore[reportUnknownMemberType]
         self._factory = cast("functools.partial[ResponseHandler]", functools.partial(Wire, loop=self._loop))
         self._gate = asyncio.Semaphore(GATE)
         self.sending: dict[asyncio.Task[Any], Watch] = {}
@@ -192,3 +194,9 @@ class Connector(aiohttp.TCPConnector):
     def _current(self) -> Watch | None:
         task = asyncio.current_task()
         return None if task is None else self.sending.get(task)
+
+
+@functools.lru_cache(64)
+def connect_timeout(seconds: float | None) -> aiohttp.ClientTimeout:
+    """Bounds opening a connection and nothing else: all other clocks are ours."""
+    return aiohttp.ClientTimeout(total=None, sock_connect=seconds)

@@ -12,7 +12,7 @@ from yarl import URL
 from ..wire import RequestHeaders
 from .answers import LentAnswer
 from .clocks import Watch
-from .connector import KEEP_ALIVE, MAX_HEADER, MAX_HEADERS, Connector
+from .connector import MAX_HEADER, MAX_HEADERS, Connector, connect_timeout
 from .own import BIG_BODY
 from .proxy import proxy_of
 
@@ -29,9 +29,7 @@ class SessionSender:
         self.connector: Connector | None = None
         self._is_ours = session is None
         if session is None:
-            self.connector = Connector(
-                limit=0, keepalive_timeout=KEEP_ALIVE, ssl=ssl_context if ssl_context is not None else True
-            )
+            self.connector = Connector(ssl_context)
             session = aiohttp.ClientSession(
                 connector=self.connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -43,7 +41,6 @@ class SessionSender:
             )
         self._session = session
         self._urls: dict[str, URL] = {}
-        self._timeouts: dict[float | None, aiohttp.ClientTimeout] = {}
 
     async def ask(self, method: str, url: str, headers: RequestHeaders, body: bytes | None, watch: Watch) -> LentAnswer:
         """Sends one request and waits for the headers of its answer.
@@ -66,7 +63,7 @@ class SessionSender:
                     allow_redirects=False,
                     proxy=self._proxy,
                     proxy_headers=self._proxy_headers or None,
-                    timeout=self._timeout(watch.connect),
+                    timeout=connect_timeout(watch.connect),
                 )
             )
         finally:
@@ -79,14 +76,6 @@ class SessionSender:
             self._urls.clear()
         read = self._urls[url] = URL(url, encoded=True)
         return read
-
-    def _timeout(self, connect: float | None) -> aiohttp.ClientTimeout:
-        known = self._timeouts.get(connect)
-        if known is None:
-            if len(self._timeouts) > _URLS:
-                self._timeouts.clear()
-            known = self._timeouts[connect] = aiohttp.ClientTimeout(total=None, sock_connect=connect)
-        return known
 
     def abandon(self) -> None:
         """Lets go without closing anything."""

@@ -20,7 +20,7 @@ from yarl import URL
 from ..wire import MaskedBytes, RequestHeaders
 from .answers import OwnAnswer
 from .clocks import Watch
-from .connector import KEEP_ALIVE, MAX_HEADER, MAX_HEADERS, Connector, Wire
+from .connector import MAX_HEADER, MAX_HEADERS, Connector, Wire, connect_timeout
 
 _KNOWN = re.compile(r"3\.14\.\d+")
 """Versions of aiohttp that the tests have run with."""
@@ -67,11 +67,8 @@ class OwnSender:
     """Sends requests on connections of its own."""
 
     def __init__(self, ssl_context: ssl.SSLContext | None) -> None:
-        self.connector = Connector(
-            limit=0, keepalive_timeout=KEEP_ALIVE, ssl=ssl_context if ssl_context is not None else True
-        )
+        self.connector = Connector(ssl_context)
         self._places: dict[tuple[str, str], _Place] = {}
-        self._timeouts: dict[float | None, aiohttp.ClientTimeout] = {}
 
     async def ask(self, method: str, url: str, headers: RequestHeaders, body: bytes | None, watch: Watch) -> OwnAnswer:
         """Sends one request and waits for the headers of its answer.
@@ -84,7 +81,7 @@ class OwnSender:
         connector = self.connector
         wire = connector.take(place.key, watch)
         if wire is None:
-            wire = await connector.open(place.request, watch, self._timeout(watch.connect))
+            wire = await connector.open(place.request, watch, connect_timeout(watch.connect))
         writing: asyncio.Task[None] | None = None
         try:
             wire.set_response_params(
@@ -129,14 +126,6 @@ class OwnSender:
         place = _Place(start.encode(), f"Host: {host}\r\n".encode(), request)
         self._places[method, url] = place
         return place
-
-    def _timeout(self, connect: float | None) -> aiohttp.ClientTimeout:
-        known = self._timeouts.get(connect)
-        if known is None:
-            if len(self._timeouts) > _PLACES:
-                self._timeouts.clear()
-            known = self._timeouts[connect] = aiohttp.ClientTimeout(total=None, sock_connect=connect)
-        return known
 
     def abandon(self) -> None:
         """Lets go without closing anything."""
