@@ -29,7 +29,7 @@ from benchmarks.driver import (
 from benchmarks.stats import Bound, difference, ratio
 from benchmarks.system import on_core
 
-IMPORT, CALL = "import", "first call"
+IMPORT, CLIENT, CALL = "import", "import and client", "first call"
 
 PYTHON = dataclasses.replace(BARE, name="python", label="python alone", adapter="", distributions=())
 AIOHTTP = dataclasses.replace(BARE, name="aiohttp", label="aiohttp alone", distributions=("aiohttp",))
@@ -48,6 +48,13 @@ _IMPORTS = {
     "litellm": "import litellm",
 }
 """By a contender's name or environment: what a program has at its top."""
+
+_CLIENTS = {
+    OURS.name: "AsyncCompletion()",
+    "openai": "AsyncOpenAI(api_key='k')",
+    "anthropic": "AsyncAnthropic(api_key='k')",
+}
+"""What makes a client, where that takes no event loop."""
 
 _ROOTS = {PYTHON.name: [], AIOHTTP.name: ["aiohttp"], BARE.name: ["aiohttp", _JSON]}
 """What is installed for it; for the others, the pins of their environment."""
@@ -118,6 +125,8 @@ def play(session: Session, case: Case, contender: Contender) -> Figures:
     python = str(python_for(contender))
     if case.name == IMPORT:
         command = [python, "-P", "-c", _statement(contender)]
+    elif case.name == CLIENT:
+        command = [python, "-P", "-c", f"{_statement(contender)}; {_CLIENTS[contender.name.removesuffix('-before')]}"]
     else:
         script = Path(__file__).parent / "clients" / f"{contender.adapter}.py"
         command = [python, "-P", str(script), session.server.root]
@@ -149,6 +158,11 @@ QUESTION = Question(
     "process",
     (
         Case(IMPORT),
+        Case(
+            CLIENT,
+            only=frozenset(_CLIENTS),
+            note="What a call needs is loaded at different times: here, all that a client loads before the first.",
+        ),
         Case(
             CALL,
             only=frozenset({BARE.name, OURS.name, *(each.name for each in PEERS)}),

@@ -2,7 +2,8 @@
 
 The rooms of `FLOORS` stand from the ground up: an import goes down, never up, and rooms of one floor are strangers
 unless `NEIGHBOURS` says otherwise. A library enters by the rooms `DOORS` names for it. What stands under
-``if TYPE_CHECKING:`` never runs, so it is exempt; what stands inside a function does run, so it counts.
+``if TYPE_CHECKING:`` never runs, so it is exempt; what stands inside a function does run, so it counts. A menu that
+loads its names when they are asked for has a stub, and that is read as well.
 """
 
 import ast
@@ -63,7 +64,7 @@ DOORS: dict[str, frozenset[str]] = {
     "genai_prices": frozenset({"integrations"}),
     "redis": frozenset({"integrations"}),
     "throttled": frozenset({"integrations"}),
-    "msgspec": frozenset({"convert", "chunks"}),
+    "msgspec": frozenset({"convert", "chunks", "framing"}),
     "opentelemetry": frozenset({"integrations"}),
     "pytest": frozenset({"testing"}),
     "rich": frozenset({"cli"}),
@@ -74,6 +75,8 @@ DOORS: dict[str, frozenset[str]] = {
 """Library → the rooms it may enter by; a library that is neither here nor in `FREE` may not enter at all."""
 
 FREE = frozenset({"attr", "attrs"}) | sys.stdlib_module_names
+
+_COMPUTED = ("?",)
 
 _LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 
@@ -90,13 +93,16 @@ def check(package_dir: Path) -> list[str]:
     package = package_dir.name
     modules = {_module(path, package_dir): path for path in sorted(package_dir.rglob("*.py"))}
     found: list[str] = []
-    for parts, path in modules.items():
+    stubs = {_module(path, package_dir): path for path in sorted(package_dir.rglob("*.pyi"))}
+    for parts, path in (*modules.items(), *stubs.items()):
         where = path.relative_to(package_dir).as_posix()
         room = _room(parts)
         if _plan(room) not in _LEVEL:
             found.append(f"{where}:1: {room} is no room of the plan")
             continue
         for imported in _imports(path, parts, package, modules.keys()):
+            if imported.parts == _COMPUTED and parts in stubs:
+                continue
             fault = _fault(room, imported.parts, package)
             if fault:
                 found.append(f"{where}:{imported.line}: {fault}")
@@ -127,7 +133,7 @@ def _plan(room: str) -> str:
 def _imports(
     path: Path, parts: tuple[str, ...], package: str, modules: Collection[tuple[str, ...]]
 ) -> Iterator[Import]:
-    inside = parts if path.name == "__init__.py" else parts[:-1]
+    inside = parts if path.stem == "__init__" else parts[:-1]
     for node in _running(ast.parse(path.read_text("utf-8"), str(path))):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -141,7 +147,7 @@ def _imports(
                 is_module = base[0] == package and member[1:] in modules
                 yield Import(member if is_module else base, node.lineno)
         elif isinstance(node, ast.Call) and _name(node.func) in {"__import__", "import_module"}:
-            yield Import(("?",), node.lineno)
+            yield Import(_COMPUTED, node.lineno)
 
 
 def _running(node: ast.AST) -> Iterator[ast.AST]:
@@ -164,7 +170,7 @@ def _name(node: ast.expr) -> str:
 
 
 def _fault(room: str, imported: tuple[str, ...], package: str) -> str | None:
-    if imported == ("?",):
+    if imported == _COMPUTED:
         return f"{room} imports by a computed name, which this check cannot see"
     if imported[0] != package:
         return _door_fault(room, imported[0])

@@ -38,7 +38,7 @@ def client_of(sim: SimulatorServer, **options: Any) -> AsyncCompletion:
 
 
 def pools(client: AsyncCompletion) -> list[Pool]:
-    return [lane.pool for lane in client._core.lanes.values()]
+    return [lane.pool for lane in client._desk.core.lanes.values()]
 
 
 class nothing_left:  # noqa: N801 (reads like what it is: a context)

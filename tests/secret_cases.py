@@ -284,7 +284,7 @@ async def used(client: AsyncCompletion) -> AsyncIterator[AsyncCompletion]:
     try:
         yield client
     finally:
-        await client._core.aclose()
+        await client._desk.core.aclose()
 
 
 def clients(name: str, **options: Any) -> Callable[[str], AsyncCompletion]:

@@ -94,17 +94,17 @@ def in_use(client: AsyncCompletion) -> list[str]:
             "sending tasks": len(pool._connector.sending) if pool._connector is not None else 0,
         }
         left += [f"{count} {what}" for what, count in counts.items() if count]
-    for lane in client._core.lanes.values():
+    for lane in client._desk.core.lanes.values():
         rest = lane.road.rest
         left += [f"{len(rest._waiters)} resting"] * bool(rest._waiters) + ["a rest's timer"] * bool(rest._timer)
         left += [f"the lock of {key}" for key, lock in lane.known.locks.items() if lock.locked()]
-    return left + [f"{len(client._core.tasks)} branches"] * bool(client._core.tasks)
+    return left + [f"{len(client._desk.core.tasks)} branches"] * bool(client._desk.core.tasks)
 
 
 async def idle(client: AsyncCompletion) -> None:
     """Nothing is in use, after a few turns at most."""
-    if client._core.farewells:
-        await asyncio.wait(client._core.farewells, timeout=5)
+    if client._desk.core.farewells:
+        await asyncio.wait(client._desk.core.farewells, timeout=5)
     # An answer that was read to its end may still wait for the end of its body.
     for turn in range(FEW_TURNS * 2):
         if not in_use(client):
@@ -439,7 +439,7 @@ def test_a_call_that_tries_again_can_be_cancelled_anywhere(runs: Runs, use: Use,
 
     async def play() -> None:
         async with Stage(script, seconds=60, max_retries=2) as stage:
-            road = stage.client._core.lane(PROVIDERS["openai"]).road
+            road = stage.client._desk.core.lane(PROVIDERS["openai"]).road
             road.budget.deposit = 5
             await cancels(stage.client, use, "openai/m", places=4)
 
@@ -452,7 +452,7 @@ def test_who_rests_with_others_can_be_cancelled_anywhere(runs: Runs) -> None:
     others: list[asyncio.Task[str]] = []
 
     async def in_line(client: AsyncCompletion, model: str) -> str:
-        client._core.lanes["openai"].road.rest.begin(0.003, asyncio.get_running_loop().time(), random.random)
+        client._desk.core.lanes["openai"].road.rest.begin(0.003, asyncio.get_running_loop().time(), random.random)
         others[:] = [asyncio.create_task(create(client, model)) for _ in range(2)]
         text = await create(client, model)
         await asyncio.wait(others)
@@ -479,7 +479,7 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> Callable[[AsyncCompletion, int], 
     def make(client: AsyncCompletion, slots: int) -> None:
         monkeypatch.setattr(limits_slots, "_FEW", slots)
         for name in ("openai", "anthropic"):
-            client._core.lane(PROVIDERS[name]).pool._slots = Slots(lambda: 0)
+            client._desk.core.lane(PROVIDERS[name]).pool._slots = Slots(lambda: 0)
 
     return make
 
@@ -533,7 +533,7 @@ def test_a_long_wait_that_is_cancelled_leaves_no_timer(runs: Runs, status: int) 
 
     async def play() -> None:
         async with Stage((REQUEST, answer({}, status, {"retry-after": "50"}), FIN), max_retries=2) as stage:
-            lane = stage.client._core.lane(PROVIDERS["openai"])
+            lane = stage.client._desk.core.lane(PROVIDERS["openai"])
             call = asyncio.create_task(create(stage.client, "openai/m"))
             while not (lane.pool._pauses or lane.road.rest._waiters):
                 await asyncio.sleep(0.001)
@@ -567,7 +567,7 @@ def test_a_prediction_can_be_cancelled_anywhere_and_the_provider_is_told_once(ru
 
     async def play() -> None:
         async with simulated("slow-prediction", max_retries=0) as (sim, client), nothing_left(client, seconds=60):
-            known = client._core.lane(PROVIDERS["replicate"]).known
+            known = client._desk.core.lane(PROVIDERS["replicate"]).known
 
             async def predicted(client: AsyncCompletion, model: str) -> str:
                 sim.requests.clear()
@@ -592,7 +592,7 @@ def test_who_waits_for_what_another_fetches_can_be_cancelled_anywhere(runs: Runs
     others: list[asyncio.Task[str]] = []
 
     async def both(client: AsyncCompletion, model: str) -> str:
-        client._core.lanes["replicate"].known.values.clear()
+        client._desk.core.lanes["replicate"].known.values.clear()
         others[:] = [asyncio.create_task(create(client, model))]
         text = await create(client, model)
         await asyncio.wait(others)
@@ -606,7 +606,7 @@ def test_who_waits_for_what_another_fetches_can_be_cancelled_anywhere(runs: Runs
 
     async def play() -> None:
         async with simulated() as (_, client), nothing_left(client, seconds=60):
-            client._core.lane(PROVIDERS["replicate"])
+            client._desk.core.lane(PROVIDERS["replicate"])
             await cancels(client, both, VERSION, places=4, acts=EVERY_WAY[:2], first=finish, also=served)
 
     runs(play())
@@ -629,7 +629,7 @@ class Busy:
         self.tasks: list[asyncio.Task[Any]] = []
 
     async def start(self) -> None:
-        client, core = self.client, self.client._core
+        client, core = self.client, self.client._desk.core
         self.tasks = [
             asyncio.create_task(stream(client, "openrouter/m")),
             asyncio.create_task(create(client, "anthropic/m")),
@@ -651,7 +651,7 @@ class Busy:
         with pytest.raises(ClientClosedError):
             await self.client.create("openai/m", PROMPT)
         await self.client.aclose()
-        assert not self.client._core.tasks
+        assert not self.client._desk.core.tasks
 
 
 async def close(busy: Busy) -> None:
@@ -726,9 +726,9 @@ def test_a_rest_ends_with_the_client_even_where_it_was_forgotten(runs: Runs, mon
         async with Stage(script, max_retries=2) as stage:
             keys = ("sk-one", "sk-two", "sk-three")
             calls = [asyncio.create_task(create(stage.client, "openai/m", api_key=key)) for key in keys]
-            while stage.requests < len(keys) or not all(road.rest.until for road in stage.client._core.all_roads):
+            while stage.requests < len(keys) or not all(road.rest.until for road in stage.client._desk.core.all_roads):
                 await asyncio.sleep(0.001)
-            assert len(stage.client._core.roads) == 1
+            assert len(stage.client._desk.core.roads) == 1
             await stage.client.aclose()
             done, waiting = await asyncio.wait(calls, timeout=5)
             assert not waiting
@@ -902,8 +902,8 @@ def a_clock(client: AsyncCompletion, _: Sequence[CompletionStream]) -> None:
 
 
 def a_closed_client(client: AsyncCompletion, _: Sequence[CompletionStream]) -> None:
-    client._core.closed = True
-    client._core._shut()
+    client._desk.core.closed = True
+    client._desk.core._shut()
 
 
 def a_closed_stream(_: AsyncCompletion, streams: Sequence[CompletionStream]) -> None:
@@ -981,7 +981,7 @@ def test_what_ends_a_call_from_inside_and_a_cancel_are_told_apart_anywhere(
             # A call whose clock has run out would else be tried again.
             retries = 0 if ours is a_clock else 2
             made = AsyncCompletion(base_urls={name: server.url}, api_keys={name: "key"}, max_retries=retries)
-            made._core.lane(PROVIDERS[name]).road.budget.deposit = 5
+            made._desk.core.lane(PROVIDERS[name]).road.budget.deposit = 5
             return made
 
         async with RawServer(script) as server:
@@ -1070,7 +1070,7 @@ async def test_a_request_without_our_key_does_not_spin_while_calls_with_it_rest(
         urls = {"replicate": sim.base_urls["replicate"].replace("127.0.0.1", "localhost")}
         async with AsyncCompletion(base_urls=urls, api_keys=sim.api_keys) as client:
             chunks = await client.create(VERSION, PROMPT, stream=True)
-            rest = client._core.lanes["replicate"].road.rest
+            rest = client._desk.core.lanes["replicate"].road.rest
             rest.begin(3, asyncio.get_running_loop().time(), float)
             await anext(chunks)
             assert rest.holds()

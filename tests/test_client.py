@@ -282,8 +282,8 @@ async def test_a_pickled_client_is_its_configuration(monkeypatch: pytest.MonkeyP
             async with _copy(data) as copy:
                 for model in ("openai/gpt-4o", "anthropic/claude-x"):
                     assert (await copy.create(model, "Hi.", seed=1)).text
-                assert copy._options == client._options
-                assert copy._options["timeout"] == Timeout(total=7)
+                assert copy._desk.options == client._desk.options
+                assert copy._desk.options["timeout"] == Timeout(total=7)
             monkeypatch.delenv("ANTHROPIC_API_KEY")
             async with _copy(data) as copy:
                 with pytest.raises(ConfigurationError):
@@ -313,8 +313,8 @@ async def test_a_view_shares_the_connections_and_closes_nothing() -> None:
         await client.create("openai/gpt-4o", "Hi.")
         assert [kept(pool) for pool in pools(client)] == [1]
         again = client.with_options(timeout=3).with_options(max_retries=1)
-        assert (again._options["timeout"].total, again._options["max_retries"]) == (3, 1)
-        assert client._options["max_retries"] == 2
+        assert (again._desk.options["timeout"].total, again._desk.options["max_retries"]) == (3, 1)
+        assert client._desk.options["max_retries"] == 2
 
 
 async def test_a_view_of_a_closed_client_is_closed() -> None:

@@ -167,7 +167,7 @@ BREACHES: dict[str, tuple[str, str, str]] = {
     "second door of msgspec": (
         "records/base.py",
         "import msgspec.json",
-        "records imports msgspec, which only enters by chunks, convert",
+        "records imports msgspec, which only enters by chunks, convert, framing",
     ),
     "second door of anyio": (
         "transport.py",
@@ -223,6 +223,16 @@ def test_the_else_of_type_checking_is_not_exempt(faults: Build) -> None:
     source = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    X = 1\nelse:\n    import aiohttp\n"
     assert faults(CLEAN | {"errors.py": source}) == [
         "errors.py:5: errors imports aiohttp, which only enters by cli, testing, transport, web"
+    ]
+
+
+def test_a_stub_says_what_a_computed_import_may_load(faults: Build) -> None:
+    """The menu could bring in a porch by a computed name, or be refused for loading what its stub says."""
+    lazy = {"__init__.py": "import importlib\ndef f(name):\n    importlib.import_module(name)\n"}
+    assert faults(CLEAN | lazy) == ["__init__.py:3: __init__ imports by a computed name, which this check cannot see"]
+    assert faults(CLEAN | lazy | {"__init__.pyi": "from .client import X\n"}) == []
+    assert faults(CLEAN | lazy | {"__init__.pyi": "from .cli import main\n"}) == [
+        "__init__.pyi:1: __init__ imports cli, which stands above it"
     ]
 
 

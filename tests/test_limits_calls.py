@@ -59,7 +59,7 @@ async def simulated(
 
 
 def turns_of(client: AsyncCompletion, key: str = "openai") -> Turns:
-    limits = client._core.limits
+    limits = client._desk.core.limits
     assert limits is not None
     return limits._turns[key]
 
@@ -297,10 +297,12 @@ async def test_views_share_the_limits() -> None:
 async def test_a_client_without_limits_makes_plain_calls() -> None:
     """Every call would pay for limits that there are not."""
     async with simulated(limits={"anthropic": ONE}) as (_, client):
-        assert client._planned(client._plans, "openai/m", client._options, False)[0].limits is None
-        assert client._planned(client._plans, "anthropic/m", client._options, False)[0].limits is not None
+        assert client._desk.planned(client._desk.plans, "openai/m", client._desk.options, False)[0].limits is None
+        assert (
+            client._desk.planned(client._desk.plans, "anthropic/m", client._desk.options, False)[0].limits is not None
+        )
     async with AsyncCompletion() as plain:
-        assert plain._core.limits is None
+        assert plain._desk.core.limits is None
 
 
 def test_limits_of_nobody_are_refused() -> None:
@@ -316,8 +318,8 @@ def test_limits_go_along_where_a_client_is_pickled() -> None:
     """Workers would send without limits."""
     client = AsyncCompletion(limits={"openai": FEW, "groq/llama": ONE}, rate_limiter=Ledger())
     there = pickle.loads(pickle.dumps(client))  # noqa: S301 (it is our own)
-    assert there._core.config["limits"] == {"openai": FEW, "groq/llama": ONE}
-    assert isinstance(there._core.config["rate_limiter"], Ledger)
+    assert there._desk.core.config["limits"] == {"openai": FEW, "groq/llama": ONE}
+    assert isinstance(there._desk.core.config["rate_limiter"], Ledger)
 
 
 @pytest.mark.parametrize("late", [False, True])

@@ -15,7 +15,7 @@ async def refusals(client: AsyncCompletion, **options: Any) -> int:
     """How often a call's sender is told."""
     told: list[None] = []
     try:
-        await client._send(
+        await client._desk.answer(
             ChatRequest(model="openai/m", messages=[{"role": "user", "content": "Hi."}]),
             read_options(options),
             on_refused=lambda: told.append(None),

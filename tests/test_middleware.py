@@ -653,8 +653,8 @@ async def test_without_middleware_nothing_of_it_is_run(connect: Open, monkeypatc
     def refuse(*_: object, **__: object) -> Any:
         raise AssertionError("there is no middleware")
 
-    monkeypatch.setattr("anycompletion.client.door.complete", refuse)
-    monkeypatch.setattr("anycompletion.client.door.Chained", refuse)
+    monkeypatch.setattr("anycompletion.client.desk.complete", refuse)
+    monkeypatch.setattr("anycompletion.client.desk.Chained", refuse)
     for way in WAYS.values():
         assert await way(connect())
 

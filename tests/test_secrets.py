@@ -184,7 +184,7 @@ async def test_no_object_shows_the_key_it_uses(way: str, monkeypatch: pytest.Mon
         view = client.with_options(timeout=5)
         stream = client.stream(model, PROMPT, **options())
         calls = [stream._source._call]  # type: ignore[attr-defined]
-        lanes = list(client._core.lanes.values())
+        lanes = list(client._desk.core.lanes.values())
         await asyncio.wait([asyncio.ensure_future(stream.open())], timeout=0.05)
         things = [client, view, stream, stream._source, stream.info, request, Result(request=request), *calls, *lanes]
         for thing in things:
@@ -683,7 +683,7 @@ async def test_the_password_of_a_proxy_is_not_shown() -> None:
     async with RawServer((REQUEST, answer())) as server:
         async with proxied(proxy=f"http://me:{password}@127.0.0.1:{server.port}") as client:
             assert (await client.create("openai/x", "Hi.")).text == "Hello."
-            shown = reachable(client, masked=(MaskedValue, MaskedBytes)) + repr(vars(client._core))
+            shown = reachable(client, masked=(MaskedValue, MaskedBytes)) + repr(vars(client._desk.core))
             assert found(password, shown) == []
         login = server.requests[0].headers["proxy-authorization"]
         assert login == "Basic bWU6bWFya2VkLXBhc3N3b3JkLTkwMTI1"

@@ -1,53 +1,28 @@
-"""AsyncCompletion: the front door. Resolves who is meant and how to call; every act is somebody else's room."""
+"""AsyncCompletion: the front door. What may be asked and what comes back; the desk behind it does it."""
 
 from __future__ import annotations
 
-import functools
 import ssl
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, overload
 
-import attrs
-
-from ..call import Call, Plan, Source
-from ..errors import CompletionError, ConfigurationError, InvalidRequestError
-from ..fanout import Merged, gather
-from ..middleware import CallNext, Chained, Middleware, Sender, checked_middleware, complete
-from ..options import (
-    CallOptions,
-    CreateParams,
-    Key,
-    OnUnsupported,
-    RateLimit,
-    RateLimiter,
-    Secret,
-    Settings,
-    Timeout,
-)
-from ..providers import (
-    Provider,
-    Rows,
-    find_anywhere,
-    gate,
-    known_providers,
-)
-from ..records import ChatCompletion, ChatRequest, Message, Messages, ReplyInfo, Result
-from ..stream import ChunkSource, CompletionStream
-from ..validate import call_options, checked_options, read_call, read_keys, read_options, ready_request, require_ids
-from ..validate import timeout as read_timeout
-from ..validate.values import check_flag, check_string
-from ..wire import MaskedValue, Report, Target
-from .core import Core, Lane
-from .observer import Observer
-from .plans import Plans, make_plan
+# Most of what there is to load is aiohttp, which this brings: so the import takes its time, and not the first client,
+# which may be made while an event loop is running.
+from .. import transport  # noqa: F401 # pyright: ignore[reportUnusedImport]
 
 if TYPE_CHECKING:
     import aiohttp
 
     from ..batch import BatchItems, BatchProgress, BatchRun
+    from ..middleware import Middleware
+    from ..options import CallOptions, CreateParams, Key, OnUnsupported, RateLimit, RateLimiter, Timeout
+    from ..providers import Provider, Rows
+    from ..records import ChatCompletion, ChatRequest, Messages, Result
+    from ..stream import CompletionStream
+    from .desk import Desk
 
 
 class AsyncCompletion:
@@ -94,53 +69,39 @@ class AsyncCompletion:
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
+        from .desk import open_desk  # noqa: PLC0415 (what calls need: few programs that import this make no client)
+
         try:
-            keys = read_keys(api_keys or {}, "api_keys")
+            self._desk: Desk = open_desk(
+                providers=providers,
+                api_keys=api_keys,
+                base_urls=base_urls,
+                timeout=timeout,
+                max_retries=max_retries,
+                on_unsupported=on_unsupported,
+                limits=limits,
+                rate_limiter=rate_limiter,
+                middleware=middleware,
+                session=session,
+                proxy=proxy,
+                ssl_context=ssl_context,
+            )
         finally:
-            del api_keys  # this frame is in the traceback of whatever goes wrong
-        proxy = MaskedValue(proxy) if proxy is not None and "@" in proxy else proxy
-        self._core = Core(
-            {
-                "providers": tuple(providers),
-                "api_keys": keys,
-                "base_urls": dict(base_urls or {}),
-                "session": session,
-                "proxy": proxy,
-                "ssl_context": ssl_context,
-                "middleware": checked_middleware(middleware),
-                "limits": {} if limits is None else _checked(limits),
-                "rate_limiter": rate_limiter,
-            }
-        )
-        self._middleware: tuple[Middleware, ...] = self._core.config["middleware"]
+            del api_keys, proxy  # this frame is in the traceback of whatever goes wrong
         self._owner = True
-        self._plans = Plans()
-        clocks = Timeout() if timeout is None else read_timeout(timeout, "timeout")
-        options = call_options({"max_retries": max_retries, "on_unsupported": on_unsupported})
-        self._options = Settings(options | {"timeout": clocks})
-        for name, url in self._core.config["base_urls"].items():
-            if not check_string(url, f"base_urls[{name!r}]"):
-                raise InvalidRequestError(f"base_urls[{name!r}]: is empty", param=f"base_urls[{name!r}]")
-        named = {*self._core.config["api_keys"], *self._core.config["base_urls"]}
-        named |= {key.partition("/")[0] for key in self._core.config["limits"]}
-        if named := named - self._core.rows.keys():
-            self._core.rows = {**known_providers(), **self._core.rows}
-            if strange := named - self._core.rows.keys():
-                raise ConfigurationError(
-                    f"unknown provider {min(map(str, strange))!r} in api_keys, base_urls or limits"
-                )
 
     def __repr__(self) -> str:
-        core: Core | None = self.__dict__.get("_core")
-        if core is None:
+        desk: Desk | None = self.__dict__.get("_desk")
+        if desk is None:
             return "<AsyncCompletion refused>"  # by its constructor, whose frame is in the traceback
+        core = desk.core
         state = "closed" if core.closed else ", ".join(f"{n}: {x.pool!r}" for n, x in core.lanes.items())
         return f"<AsyncCompletion {state or 'unused'}>"
 
     # --- life ---
 
     async def __aenter__(self) -> Self:
-        self._core.check_alive()
+        self._desk.core.check_alive()
         return self
 
     async def __aexit__(
@@ -151,11 +112,11 @@ class AsyncCompletion:
     async def aclose(self) -> None:
         """Closes all pools and wakes everybody who waits, with `ClientClosedError`; a view closes nothing."""
         if self._owner:
-            await self._core.aclose()
+            await self._desk.core.aclose()
 
     def __del__(self) -> None:
-        core = getattr(self, "_core", None)
-        if core is not None and self._owner and not core.closed and core.lanes:
+        desk = getattr(self, "_desk", None)
+        if desk is not None and self._owner and not desk.core.closed and desk.core.lanes:
             warnings.warn(
                 "an AsyncCompletion was not closed; use `async with` or `await client.aclose()`",
                 ResourceWarning,
@@ -170,31 +131,15 @@ class AsyncCompletion:
             TypeError: an unknown option.
             InvalidRequestError: a value nobody can mean.
         """
+        view = object.__new__(type(self))
         try:
-            given = checked_options(read_options(options))
+            view.__dict__.update(self.__dict__, _owner=False, _desk=self._desk.view(options))
         finally:
             del options  # this frame is in the traceback of whatever goes wrong
-        view = object.__new__(type(self))
-        view.__dict__.update(self.__dict__, _owner=False, _options=self._options | given, _plans=Plans())
         return view
 
     def __reduce__(self) -> Any:
-        return _rebuild, (type(self), self._configuration(), self._options.reveal())
-
-    def _configuration(self) -> dict[str, Any]:
-        config = self._core.config
-        for name in ("session", "ssl_context"):
-            if config[name] is not None:
-                raise TypeError(f"a client with a {name} does not pickle")
-        if self._options.get("extra_headers") or "@" in (config["proxy"] or ""):
-            raise TypeError("a client with extra_headers, or with a password in its proxy, does not pickle")
-        keys = [*config["api_keys"].values(), self._options.get("api_key")]
-        if any(isinstance(key, (str, Secret)) for key in keys):
-            raise TypeError(
-                "a client with explicit keys does not pickle; let the keys come from the environment, "
-                "or pass an async function"
-            )
-        return {name: value for name, value in config.items() if value is not None}
+        return _rebuild, (type(self), self._desk.configuration(), self._desk.options.reveal())
 
     # --- calls ---
 
@@ -228,12 +173,9 @@ class AsyncCompletion:
             APIError: see the error table.
             TypeError: an unknown keyword, or model and messages swapped.
         """
-        try:
-            began = 0.0 if self._core.may_begin() else await self._core.turn()
-            request, options = read_call(model, messages, params, stream=stream)
-        finally:
-            del model, messages, params  # this frame is in the traceback of whatever goes wrong
-        return await self._run(request, stream, options, began)
+        created = self._desk.create(model, messages, params, stream)
+        del model, messages, params  # this frame is in the traceback of whatever goes wrong
+        return await created
 
     def stream(self, model: str, messages: Messages, **params: Unpack[CreateParams]) -> CompletionStream:
         """A stream that is validated now, and sent at ``async with`` or at the first chunk.
@@ -241,26 +183,18 @@ class AsyncCompletion:
         Takes what `create` takes, and raises now what `create` raises before sending.
         """
         try:
-            request, options = read_call(model, messages, params, stream=True)
+            return self._desk.stream(model, messages, params)
         finally:
             del model, messages, params
-        return self._stream(request, options)
 
     async def attempt(self, model: str, messages: Messages, **params: Unpack[CreateParams]) -> Result:
         """Like `create`, but ok or error as a value: ``Result(completion | error)``.
 
         Only misuse that no data can cause still raises: an unknown keyword (TypeError).
         """
-        request: ChatRequest | None = None
-        try:
-            try:
-                began = 0.0 if self._core.may_begin() else await self._core.turn()
-                request, options = read_call(model, messages, params, stream=False)
-            finally:
-                del model, messages, params
-            return Result(await self._complete(request, options, began=began), request=request)
-        except CompletionError as error:
-            return Result(error=error, request=request)
+        attempted = self._desk.attempt(model, messages, params)
+        del model, messages, params
+        return await attempted
 
     @overload
     async def send(
@@ -278,12 +212,9 @@ class AsyncCompletion:
         self, request: ChatRequest, *, stream: bool = False, **options: Unpack[CallOptions]
     ) -> ChatCompletion | CompletionStream:
         """Sends a `ChatRequest` that is ready; raises what `create` raises."""
-        try:
-            began = 0.0 if self._core.may_begin() else await self._core.turn()
-            checked, settings = ready_request(request, stream=stream), read_options(options)
-        finally:
-            del request, options
-        return await self._run(checked, stream, settings, began)
+        sent = self._desk.send(request, options, stream)
+        del request, options
+        return await sent
 
     def batch(
         self,
@@ -323,168 +254,12 @@ class AsyncCompletion:
 
         What the iterable raises is raised when all that was read before it has its result.
         """
-        from ..batch import BatchRun  # noqa: PLC0415 (with its journal, it would cost each import 8 ms)
-        from ..limits.adaptive import Adaptive  # noqa: PLC0415 (as above)
-
-        options = Settings({})
-        return BatchRun(
-            requests,
-            run=lambda request, on_refused: self._send(request, options, on_refused=on_refused),
-            provider_of=self._provider_of,
-            adaptive=Adaptive,
-            keep=self._core.keep,
-            check_alive=self._core.check_alive,
-            concurrency=concurrency,
-            journal=journal,
-            ordered=ordered,
-            on_progress=on_progress,
+        return self._desk.batch(
+            requests, concurrency=concurrency, journal=journal, ordered=ordered, on_progress=on_progress
         )
-
-    def _provider_of(self, model: str) -> str:
-        """Whose model it is; "" where nobody knows, which sending says."""
-        try:
-            return find_anywhere(model, self._options.get("provider"), self._core.rows)[0].name
-        except CompletionError:
-            return ""
-
-    async def _run(
-        self, request: ChatRequest, stream: bool, options: Settings, began: float
-    ) -> ChatCompletion | CompletionStream:
-        if stream is False or not check_flag(stream, "stream"):
-            return await self._complete(request, options, began=began)
-        opened = self._stream(request, options, began)
-        await opened.open()
-        return opened
-
-    async def _send(
-        self, request: ChatRequest, options: Settings, *, on_refused: Callable[[], None] | None = None
-    ) -> ChatCompletion:
-        """What `send` does; `on_refused` is told of each attempt that met a 429 or 529, retried or not."""
-        try:
-            checked = ready_request(request, stream=False)
-        finally:
-            del request
-        return await self._complete(checked, options, on_refused)
-
-    async def _complete(
-        self,
-        request: ChatRequest,
-        options: Settings,
-        on_refused: Callable[[], None] | None = None,
-        began: float = 0.0,
-    ) -> ChatCompletion:
-        if self._middleware:
-            return await complete(self._call_next(on_refused, stream=False), request, options)
-        calls = self._calls(request, options, stream=False, began=began)
-        if on_refused is not None:
-            for call in calls:
-                call.on_refused = on_refused
-        if calls[0].plan.observer is None:
-            return await _completed(calls)
-        observer = Observer(calls[0].plan, request)
-        observer.before()
-        try:
-            completion = await _completed(calls)
-        except CompletionError as error:
-            observer.failed(error)
-            raise
-        observer.after(completion)
-        return completion
-
-    def _stream(self, request: ChatRequest, options: Settings, began: float = 0.0) -> CompletionStream:
-        if self._middleware:
-            self._core.check_alive()
-            asked = bool((request.stream_options or {}).get("include_usage"))
-            chained = Chained(self._call_next(None, stream=True), request, options)
-            return CompletionStream(chained, usage_asked=asked)
-        calls = self._calls(request, options, stream=True, began=began)
-        sources: list[ChunkSource] = [_source(call) for call in calls]
-        source = sources[0] if len(sources) == 1 else Merged(sources, self._core.keep)
-        asked = bool((request.stream_options or {}).get("include_usage"))
-        plan = calls[0].plan
-        observer = None if plan.observer is None else Observer(plan, request)
-        return CompletionStream(source, usage_asked=asked, observer=observer)
-
-    def _call_next(self, on_refused: Callable[[], None] | None, *, stream: bool) -> CallNext:
-        """The chain of this client's middleware, with sending at its end."""
-        direct = object.__new__(type(self))
-        direct.__dict__.update(self.__dict__, _owner=False, _middleware=())
-        return CallNext(direct._sender(on_refused), self._middleware, stream=stream)
-
-    def _sender(self, on_refused: Callable[[], None] | None) -> Sender:
-        return Sender(functools.partial(self._complete, on_refused=on_refused), self._stream, self._target)
-
-    def _target(self, request: ChatRequest, options: Settings, stream: bool) -> Target:
-        settings, plans = self._options, self._plans
-        if options:
-            settings, plans = settings | checked_options(options), Plans()
-        plan, _ = plans.get((request.model, stream)) or self._planned(plans, request.model, settings, stream)
-        return plan.target
-
-    # --- from what the caller wrote to calls ---
-
-    def _calls(self, request: ChatRequest, options: Settings, *, stream: bool, began: float) -> list[Call]:
-        """The branches of a logical call that began then: one, or `n` where the provider has no `n` of its own."""
-        self._core.check_alive()
-        settings, plans = self._options, self._plans
-        if options:
-            settings, plans = settings | checked_options(options), Plans()
-        plan, lane = plans.get((request.model, stream)) or self._planned(plans, request.model, settings, stream)
-        if lane.row.stand_in is not None:
-            plan = lane.row.stand_in.plan(request, plan)
-        if not plan.target.quirks.calls_without_ids:
-            require_ids(cast("list[Message]", request.messages))
-        if plan.extra_body is not None:
-            request = attrs.evolve(request, extra_body={**(request.extra_body or {}), **plan.extra_body})
-        report = Report(plan.target.on_unsupported, [*plan.warnings])
-        request = gate(request, lane.table, report)
-        if request.n is None:
-            return [_call(plan, request, report.warnings, began)]
-        return self._branches(plan, lane, request, report, began)
-
-    def _branches(self, plan: Plan, lane: Lane, request: ChatRequest, report: Report, began: float) -> list[Call]:
-        cell, n = lane.table.get("n"), cast("int", request.n)
-        if cell is None or cell.support != "fanned_out":
-            n = 1
-        elif n != 1 or not cell.takes_neutral:
-            request = attrs.evolve(request, n=None)
-        return [_call(plan, request, list(report.warnings), began) for _ in range(n)]
-
-    def _planned(self, plans: Plans, named: str, settings: Settings, stream: bool) -> tuple[Plan, Lane]:
-        plan, lane = make_plan(self._core, named, settings, self._options, stream)
-        plans.keep(named, stream, plan, lane)
-        return plan, lane
-
-
-def _call(plan: Plan, request: ChatRequest, warnings: list[str], began: float) -> Call:
-    info = ReplyInfo(plan.target.provider, plan.target.model, warnings=warnings)
-    if plan.limits is None:
-        return Call(plan, request, info, began)
-    from ..call.limited import LimitedCall  # noqa: PLC0415 (few have limits, and each import would pay for them)
-
-    return LimitedCall(plan, request, info, began)
-
-
-def _source(call: Call) -> Source:
-    if call.plan.limits is None:
-        return Source(call)
-    from ..call.limited import LimitedCall, LimitedSource  # noqa: PLC0415 (as above)
-
-    assert isinstance(call, LimitedCall), "a plan with limits makes these"
-    return LimitedSource(call)
-
-
-async def _completed(calls: list[Call]) -> ChatCompletion:
-    return await (calls[0].complete() if len(calls) == 1 else gather([call.complete for call in calls]))
-
-
-def _checked(limits: Mapping[str, RateLimit]) -> dict[str, RateLimit]:
-    from ..limits.admission import checked_limits  # noqa: PLC0415 (as above)
-
-    return checked_limits(limits)
 
 
 def _rebuild(cls: type[AsyncCompletion], config: dict[str, Any], options: dict[str, Any]) -> AsyncCompletion:
     client = cls(**config)
-    client.__dict__["_options"] = Settings(options)
+    client.__dict__["_desk"].restore(options)
     return client

@@ -1,0 +1,323 @@
+"""The desk behind the front door: reads what the caller wrote, resolves who is meant and how, and has it done."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+import attrs
+
+from ..call import Call, Plan, Source
+from ..errors import CompletionError, ConfigurationError, InvalidRequestError
+from ..fanout import Merged, gather
+from ..middleware import CallNext, Chained, Middleware, Sender, checked_middleware, complete
+from ..options import CallOptions, CreateParams, RateLimit, Secret, Settings, Timeout
+from ..providers import find_anywhere, gate, known_providers
+from ..records import ChatCompletion, ChatRequest, Message, Messages, ReplyInfo, Result
+from ..stream import ChunkSource, CompletionStream
+from ..validate import call_options, checked_options, read_call, read_keys, read_options, ready_request, require_ids
+from ..validate import timeout as read_timeout
+from ..validate.values import check_flag, check_string
+from ..wire import MaskedValue, Report, Target
+from .core import Core, Lane
+from .observer import Observer
+from .plans import Plans, make_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..batch import BatchItems, BatchRun
+
+_OnRefused: TypeAlias = Callable[[], None] | None
+
+
+def open_desk(**given: Any) -> Desk:
+    """The desk of a new client, which was given these arguments.
+
+    Raises:
+        InvalidRequestError: a value nobody can mean.
+        ConfigurationError: it speaks of a provider that nobody knows.
+    """
+    try:
+        config, options = _read(given)
+    finally:
+        given.clear()  # it is in frames of the traceback of whatever goes wrong, with keys as they were written
+    core = Core(config)
+    named = {*config["api_keys"], *config["base_urls"]}
+    named |= {key.partition("/")[0] for key in config["limits"]}
+    if named := named - core.rows.keys():
+        core.rows = {**known_providers(), **core.rows}
+        if strange := named - core.rows.keys():
+            raise ConfigurationError(f"unknown provider {min(map(str, strange))!r} in api_keys, base_urls or limits")
+    return Desk(core, options, config["middleware"])
+
+
+def _read(given: dict[str, Any]) -> tuple[dict[str, Any], Settings]:
+    """What all views of the client share, and the defaults of its own."""
+    timeout, limits = given["timeout"], given["limits"]
+    config: dict[str, Any] = {
+        "providers": tuple(given["providers"]),
+        "api_keys": read_keys(given["api_keys"] or {}, "api_keys"),
+        "base_urls": dict(given["base_urls"] or {}),
+        "session": given["session"],
+        "proxy": _without_password(given["proxy"]),
+        "ssl_context": given["ssl_context"],
+        "middleware": checked_middleware(given["middleware"]),
+        "limits": {} if limits is None else _checked(limits),
+        "rate_limiter": given["rate_limiter"],
+    }
+    for name, url in config["base_urls"].items():
+        if not check_string(url, f"base_urls[{name!r}]"):
+            raise InvalidRequestError(f"base_urls[{name!r}]: is empty", param=f"base_urls[{name!r}]")
+    options = call_options({"max_retries": given["max_retries"], "on_unsupported": given["on_unsupported"]})
+    clocks = Timeout() if timeout is None else read_timeout(timeout, "timeout")
+    return config, Settings(options | {"timeout": clocks})
+
+
+def _without_password(proxy: str | None) -> str | None:
+    """The proxy's URL, which shows itself only where nothing in it is secret."""
+    return MaskedValue(proxy) if proxy is not None and "@" in proxy else proxy
+
+
+class Desk:
+    """Of a client or a view of one: what it shares with others, and the defaults of its own."""
+
+    __slots__ = ("core", "middleware", "options", "plans")
+
+    def __init__(self, core: Core, options: Settings, middleware: tuple[Middleware, ...]) -> None:
+        self.core = core
+        self.options = options
+        self.middleware = middleware
+        self.plans = Plans()
+
+    def view(self, options: CallOptions) -> Desk:
+        """A desk with other defaults."""
+        try:
+            given = checked_options(read_options(options))
+        finally:
+            del options  # this frame is in the traceback of whatever goes wrong
+        return Desk(self.core, self.options | given, self.middleware)
+
+    def restore(self, options: dict[str, Any]) -> None:
+        """Takes the defaults that `options.reveal()` gave, in another process."""
+        self.options = Settings(options)
+
+    def configuration(self) -> dict[str, Any]:
+        """What makes another client like this one.
+
+        Raises:
+            TypeError: there is something that does not pickle, or must not.
+        """
+        config = self.core.config
+        for name in ("session", "ssl_context"):
+            if config[name] is not None:
+                raise TypeError(f"a client with a {name} does not pickle")
+        if self.options.get("extra_headers") or "@" in (config["proxy"] or ""):
+            raise TypeError("a client with extra_headers, or with a password in its proxy, does not pickle")
+        keys = [*config["api_keys"].values(), self.options.get("api_key")]
+        if any(isinstance(key, (str, Secret)) for key in keys):
+            raise TypeError(
+                "a client with explicit keys does not pickle; let the keys come from the environment, "
+                "or pass an async function"
+            )
+        return {name: value for name, value in config.items() if value is not None}
+
+    # --- calls ---
+
+    async def create(
+        self, model: str, messages: Messages, params: CreateParams, stream: bool
+    ) -> ChatCompletion | CompletionStream:
+        """What `AsyncCompletion.create` says."""
+        try:
+            began = 0.0 if self.core.may_begin() else await self.core.turn()
+            request, options = read_call(model, messages, params, stream=stream)
+        finally:
+            del model, messages, params  # this frame is in the traceback of whatever goes wrong
+        return await self._run(request, stream, options, began)
+
+    def stream(self, model: str, messages: Messages, params: CreateParams) -> CompletionStream:
+        """What `AsyncCompletion.stream` says."""
+        try:
+            request, options = read_call(model, messages, params, stream=True)
+        finally:
+            del model, messages, params
+        return self._stream(request, options)
+
+    async def attempt(self, model: str, messages: Messages, params: CreateParams) -> Result:
+        """What `AsyncCompletion.attempt` says."""
+        request: ChatRequest | None = None
+        try:
+            try:
+                began = 0.0 if self.core.may_begin() else await self.core.turn()
+                request, options = read_call(model, messages, params, stream=False)
+            finally:
+                del model, messages, params
+            return Result(await self._complete(request, options, began=began), request=request)
+        except CompletionError as error:
+            return Result(error=error, request=request)
+
+    async def send(self, request: ChatRequest, options: CallOptions, stream: bool) -> ChatCompletion | CompletionStream:
+        """What `AsyncCompletion.send` says."""
+        try:
+            began = 0.0 if self.core.may_begin() else await self.core.turn()
+            checked, settings = ready_request(request, stream=stream), read_options(options)
+        finally:
+            del request, options
+        return await self._run(checked, stream, settings, began)
+
+    def batch(self, requests: BatchItems, **how: Any) -> BatchRun:
+        """What `AsyncCompletion.batch` says."""
+        from ..batch import BatchRun  # noqa: PLC0415 (with its journal, it would cost each client 8 ms)
+        from ..limits.adaptive import Adaptive  # noqa: PLC0415 (as above)
+
+        options = Settings({})
+        return BatchRun(
+            requests,
+            run=lambda request, on_refused: self.answer(request, options, on_refused=on_refused),
+            provider_of=self._provider_of,
+            adaptive=Adaptive,
+            keep=self.core.keep,
+            check_alive=self.core.check_alive,
+            **how,
+        )
+
+    def _provider_of(self, model: str) -> str:
+        """Whose model it is; "" where nobody knows, which sending says."""
+        try:
+            return find_anywhere(model, self.options.get("provider"), self.core.rows)[0].name
+        except CompletionError:
+            return ""
+
+    async def _run(
+        self, request: ChatRequest, stream: bool, options: Settings, began: float
+    ) -> ChatCompletion | CompletionStream:
+        if stream is False or not check_flag(stream, "stream"):
+            return await self._complete(request, options, began=began)
+        opened = self._stream(request, options, began)
+        await opened.open()
+        return opened
+
+    async def answer(self, request: ChatRequest, options: Settings, *, on_refused: _OnRefused = None) -> ChatCompletion:
+        """What `send` does; `on_refused` is told of each attempt that met a 429 or 529, retried or not."""
+        try:
+            checked = ready_request(request, stream=False)
+        finally:
+            del request
+        return await self._complete(checked, options, on_refused)
+
+    async def _complete(
+        self,
+        request: ChatRequest,
+        options: Settings,
+        on_refused: _OnRefused = None,
+        began: float = 0.0,
+    ) -> ChatCompletion:
+        if self.middleware:
+            return await complete(self._call_next(on_refused, stream=False), request, options)
+        calls = self._calls(request, options, stream=False, began=began)
+        if on_refused is not None:
+            for call in calls:
+                call.on_refused = on_refused
+        if calls[0].plan.observer is None:
+            return await _completed(calls)
+        observer = Observer(calls[0].plan, request)
+        observer.before()
+        try:
+            completion = await _completed(calls)
+        except CompletionError as error:
+            observer.failed(error)
+            raise
+        observer.after(completion)
+        return completion
+
+    def _stream(self, request: ChatRequest, options: Settings, began: float = 0.0) -> CompletionStream:
+        if self.middleware:
+            self.core.check_alive()
+            asked = bool((request.stream_options or {}).get("include_usage"))
+            chained = Chained(self._call_next(None, stream=True), request, options)
+            return CompletionStream(chained, usage_asked=asked)
+        calls = self._calls(request, options, stream=True, began=began)
+        sources: list[ChunkSource] = [_source(call) for call in calls]
+        source = sources[0] if len(sources) == 1 else Merged(sources, self.core.keep)
+        asked = bool((request.stream_options or {}).get("include_usage"))
+        plan = calls[0].plan
+        observer = None if plan.observer is None else Observer(plan, request)
+        return CompletionStream(source, usage_asked=asked, observer=observer)
+
+    def _call_next(self, on_refused: _OnRefused, *, stream: bool) -> CallNext:
+        """The chain of this client's middleware, with sending at its end."""
+        direct = Desk(self.core, self.options, ())
+        direct.plans = self.plans
+        sender = Sender(functools.partial(direct._complete, on_refused=on_refused), direct._stream, direct._target)
+        return CallNext(sender, self.middleware, stream=stream)
+
+    def _target(self, request: ChatRequest, options: Settings, stream: bool) -> Target:
+        settings, plans = self.options, self.plans
+        if options:
+            settings, plans = settings | checked_options(options), Plans()
+        plan, _ = plans.get((request.model, stream)) or self.planned(plans, request.model, settings, stream)
+        return plan.target
+
+    # --- from what the caller wrote to calls ---
+
+    def _calls(self, request: ChatRequest, options: Settings, *, stream: bool, began: float) -> list[Call]:
+        """The branches of a logical call that began then: one, or `n` where the provider has no `n` of its own."""
+        self.core.check_alive()
+        settings, plans = self.options, self.plans
+        if options:
+            settings, plans = settings | checked_options(options), Plans()
+        plan, lane = plans.get((request.model, stream)) or self.planned(plans, request.model, settings, stream)
+        if lane.row.stand_in is not None:
+            plan = lane.row.stand_in.plan(request, plan)
+        if not plan.target.quirks.calls_without_ids:
+            require_ids(cast("list[Message]", request.messages))
+        if plan.extra_body is not None:
+            request = attrs.evolve(request, extra_body={**(request.extra_body or {}), **plan.extra_body})
+        report = Report(plan.target.on_unsupported, [*plan.warnings])
+        request = gate(request, lane.table, report)
+        if request.n is None:
+            return [_call(plan, request, report.warnings, began)]
+        return self._branches(plan, lane, request, report, began)
+
+    def _branches(self, plan: Plan, lane: Lane, request: ChatRequest, report: Report, began: float) -> list[Call]:
+        cell, n = lane.table.get("n"), cast("int", request.n)
+        if cell is None or cell.support != "fanned_out":
+            n = 1
+        elif n != 1 or not cell.takes_neutral:
+            request = attrs.evolve(request, n=None)
+        return [_call(plan, request, list(report.warnings), began) for _ in range(n)]
+
+    def planned(self, plans: Plans, named: str, settings: Settings, stream: bool) -> tuple[Plan, Lane]:
+        """Prepares how such calls are made, and keeps it in `plans`."""
+        plan, lane = make_plan(self.core, named, settings, self.options, stream)
+        plans.keep(named, stream, plan, lane)
+        return plan, lane
+
+
+def _call(plan: Plan, request: ChatRequest, warnings: list[str], began: float) -> Call:
+    info = ReplyInfo(plan.target.provider, plan.target.model, warnings=warnings)
+    if plan.limits is None:
+        return Call(plan, request, info, began)
+    from ..call.limited import LimitedCall  # noqa: PLC0415 (few have limits, and each client would pay for them)
+
+    return LimitedCall(plan, request, info, began)
+
+
+def _source(call: Call) -> Source:
+    if call.plan.limits is None:
+        return Source(call)
+    from ..call.limited import LimitedCall, LimitedSource  # noqa: PLC0415 (as above)
+
+    assert isinstance(call, LimitedCall), "a plan with limits makes these"
+    return LimitedSource(call)
+
+
+async def _completed(calls: list[Call]) -> ChatCompletion:
+    return await (calls[0].complete() if len(calls) == 1 else gather([call.complete for call in calls]))
+
+
+def _checked(limits: Mapping[str, RateLimit]) -> dict[str, RateLimit]:
+    from ..limits.admission import checked_limits  # noqa: PLC0415 (as above)
+
+    return checked_limits(limits)
