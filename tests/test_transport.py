@@ -643,7 +643,7 @@ async def test_a_finished_exchange_leaves_no_timer() -> None:
                 async with asyncio.timeout(0.05):
                     await post(server, pool, given)
         assert pool._timer.watches == set()
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.6)
         left = [timer for timer in loop._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]
         assert [timer for timer in left if "_fire" in repr(timer)] == []
 

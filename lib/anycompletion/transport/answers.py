@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import aiohttp
 
+from .body import Body, adopted
+
 if TYPE_CHECKING:
     from aiohttp.client_reqrep import ConnectionKey
 
@@ -19,8 +21,10 @@ class Answer(Protocol):
     status: int
     raw_headers: tuple[tuple[bytes, bytes], ...]
     content: aiohttp.StreamReader
-    is_own: bool
-    """Whether it comes from an aiohttp whose privates are known."""
+
+    @property
+    def own(self) -> Body | None:
+        """The same, where it comes from an aiohttp whose privates are known."""
 
     def close(self) -> None:
         """Closes the connection unless the body has ended, and wakes who reads it."""
@@ -40,8 +44,7 @@ def wake(content: aiohttp.StreamReader) -> None:
 class OwnAnswer:
     """An answer on a connection of ours, which goes back to its connector when the body ends."""
 
-    __slots__ = ("_connector", "_is_long", "_key", "_wire", "_writing", "content", "raw_headers", "status")
-    is_own = True
+    __slots__ = ("_connector", "_is_long", "_key", "_wire", "_writing", "content", "own", "raw_headers", "status")
 
     def __init__(
         self,
@@ -56,7 +59,8 @@ class OwnAnswer:
     ) -> None:
         self.status = status
         self.raw_headers = raw_headers
-        self.content = content
+        self.content: aiohttp.StreamReader = content
+        self.own = adopted(content)
         self._wire: Wire | None = wire
         self._key = key
         self._connector = connector
@@ -88,7 +92,7 @@ class LentAnswer:
     """An answer of a caller's own session."""
 
     __slots__ = ("_response", "content", "raw_headers", "status")
-    is_own = False
+    own = None
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self.status = response.status

@@ -78,7 +78,7 @@ def _fire(timer: weakref.ref[Timer], loop: asyncio.AbstractEventLoop) -> None:
         alive.fire(loop)
 
 
-_NOW_AND_THEN = 0.2
+_NOW_AND_THEN = 0.5
 """Seconds."""
 
 _COALESCE = 0.01

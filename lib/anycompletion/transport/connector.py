@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import os
 import select
@@ -27,6 +28,10 @@ MAX_HEADER = 64 * 1024
 MAX_HEADERS = 256
 """Of an answer: error pages of proxies have long ones."""
 
+_READ = 64 * 1024
+"""Bytes read at once. asyncio asks the system for 256 KiB, and makes room for them for each chunk of a stream: so much
+that the C library fetches and returns the pages each time, which takes several times as long as reading a chunk."""
+
 GATE = 128
 """Connections being opened at the same time; more at once starve the loop."""
 
@@ -44,6 +49,14 @@ class Wire(ResponseHandler):
     """Whether it is kept for a next request."""
     _unread: Callable[[], bool] | None = None
     _buffer_paused = False  # aiohttp has it since 3.14.4
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection is open."""
+        super().connection_made(transport)
+        reader: Any = getattr(transport, "_ssl_protocol", transport)
+        with contextlib.suppress(AttributeError):  # other event loops have other ways to read
+            if reader.max_size > _READ:
+                reader.max_size = _READ
 
     def close(self) -> None:
         """Closes it. What is unsent is dropped: closing would send it first, to a peer that may never read it."""

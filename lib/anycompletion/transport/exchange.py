@@ -46,6 +46,7 @@ class Exchange:
         "_end",
         "_home",
         "_loop",
+        "_own",
         "_received",
         "_run",
         "_slots",
@@ -66,6 +67,7 @@ class Exchange:
         self.headers = Headers(answer.raw_headers)
         self._answer = answer
         self._content = answer.content
+        self._own = answer.own
         self._watch = watch
         self._home = home
         self._slots = slots
@@ -85,14 +87,14 @@ class Exchange:
         Raises:
             APIConnectionError: the road failed or a clock ran out; everything that had arrived was handed out before.
         """
-        content = self._content
+        content, own = self._content, self._own
         if content.exception() is not None:
             return self._last_bytes()
         if content.at_eof():
             self._leave()
             return b""
         if content._size:
-            data = content._read_nowait(-1)
+            data = content._read_nowait(-1) if own is None else own.take()
             if content.total_compressed_bytes is not None:
                 self._refuse_bombs(content.total_compressed_bytes)
             self._run += len(data)
@@ -109,20 +111,20 @@ class Exchange:
             self._fail(name)
         came: bytes | None = None
         try:
-            if self._answer.is_own:
-                while not content._buffer and not content._eof:
-                    if content._exception is not None:
-                        raise RuntimeError  # set while a chunk's end, which brings no bytes, was waking this reader
-                    if content._waiter is not None or not content._protocol.connected:
+            if own is None:
+                came = await content.readany()
+            else:
+                while not own._buffer and not own._eof:
+                    if own._exception is not None:
+                        raise RuntimeError  # set while the end of the body, which brings no bytes, woke this reader
+                    if own._waiter is not None or not own._protocol.connected:
                         raise RuntimeError  # as aiohttp does: nothing will come, or for somebody else
-                    waiter = content._waiter = self._loop.create_future()
+                    waiter = own._waiter = self._loop.create_future()
                     try:
                         await waiter
                     finally:
-                        content._waiter = None
-                came = content._read_nowait(-1)
-            else:
-                came = await content.readany()
+                        own._waiter = None
+                came = own.take()
         except (aiohttp.ClientError, OSError, RuntimeError):
             pass
         except asyncio.CancelledError:
@@ -155,7 +157,8 @@ class Exchange:
     def _last_bytes(self) -> bytes:
         """After a failure: first what aiohttp still holds, then the error."""
         fault = self._content.exception()
-        data = self._content._read_nowait(-1)  # read_nowait raises first and loses what arrived
+        # aiohttp's read_nowait raises first and loses what arrived.
+        data = self._content._read_nowait(-1) if self._own is None else self._own.take()
         if data:
             return data
         self._fail(self._watch.expired, fault)

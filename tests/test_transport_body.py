@@ -1,0 +1,104 @@
+"""Bodies as they come in on connections of our own: nothing is lost, and nothing is held without bound."""
+
+import asyncio
+
+import pytest
+from aiohttp.helpers import TimerNoop
+from aiohttp.streams import EMPTY_PAYLOAD
+
+from anycompletion.limits import Slots
+from anycompletion.transport import Clocks, Pool
+from anycompletion.transport.body import Body, adopted
+from anycompletion.transport.connector import Wire
+from anycompletion.transport.own import is_known
+from anycompletion.wire import RequestHeaders
+from faults import certificates
+from rawserver import REQUEST, STALL, STREAM, RawServer, piece
+
+pytestmark = pytest.mark.skipif(not is_known(), reason="with this aiohttp, requests go through its sessions")
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+async def receiving(data: bytes = b"", limit: int = 2**16) -> tuple[Wire, Body]:
+    """A connection on which the head of a chunked answer has come, and perhaps more."""
+    wire = Wire(asyncio.get_running_loop())
+    wire.set_response_params(timer=TimerNoop(), read_until_eof=True, read_bufsize=limit)
+    wire.data_received(CHUNKED + data)
+    _, content = await wire.read()
+    return wire, adopted(content)
+
+
+async def test_what_came_with_the_headers_is_there() -> None:
+    """The beginning of an answer would be lost, or counted twice, when its reader becomes ours."""
+    wire, body = await receiving(piece(b"ab") + piece(b"cd"))
+    assert type(body) is Body
+    wire.data_received(piece(b"ef") + b"0\r\n\r\n")
+    assert body.take() == b"abcdef"
+    assert (body.take(), body.total_bytes, body.at_eof()) == (b"", 6, True)
+
+
+async def test_one_piece_is_not_copied() -> None:
+    """Each chunk of a stream would be copied once more."""
+    wire, body = await receiving()
+    wire.data_received(piece(b"x" * 300))
+    [data] = body._buffer
+    assert body.take() is data
+
+
+async def test_the_end_of_a_piece_wakes_nobody() -> None:
+    """A reader would be woken twice for each chunk, the second time for nothing."""
+    wire, body = await receiving()
+    waiter = body._waiter = asyncio.get_running_loop().create_future()
+    wire.data_received(b"3\r\n")
+    assert not waiter.done()
+    wire.data_received(b"abc")
+    assert waiter.done()
+    body.take()
+    waiter = body._waiter = asyncio.get_running_loop().create_future()
+    wire.data_received(b"\r\n")
+    assert not waiter.done()
+
+
+async def test_a_reader_that_gave_up_is_not_woken() -> None:
+    """What comes in the moment in which a read is cancelled would end in an error of the event loop."""
+    wire, body = await receiving()
+    waiter = body._waiter = asyncio.get_running_loop().create_future()
+    waiter.cancel()
+    wire.data_received(piece(b"abc"))
+    assert body.take() == b"abc"
+
+
+@pytest.mark.parametrize("size", [1, 40])
+async def test_a_body_that_nobody_reads_is_held_within_bounds(size: int) -> None:
+    """A server that sends faster than anybody reads would fill the memory, most of all with tiny pieces."""
+    wire, body = await receiving(limit=128)
+    pieces = [bytes([97 + at % 26]) * size for at in range(100)]
+    wire.data_received(b"".join(map(piece, pieces)) + b"0\r\n\r\n")
+    assert len(body._buffer) < 20
+    seen = b""
+    while data := body.take():
+        assert len(data) < 512
+        seen += data
+    assert (seen, body.at_eof()) == (b"".join(pieces), True)
+
+
+def test_the_reader_of_answers_without_a_body_stays_as_it_is() -> None:
+    """All answers without a body have the same one: it would be changed for the whole process, or refuse to be."""
+    assert adopted(EMPTY_PAYLOAD) is EMPTY_PAYLOAD
+    assert type(EMPTY_PAYLOAD) is not Body
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+async def test_no_more_is_asked_of_the_system_at_once_than_a_chunk_may_need(tls: bool) -> None:
+    """asyncio would make room for 256 KiB for each chunk of a stream, which takes longer than reading it."""
+    context = certificates.valid() if tls else None
+    pool = Pool(Slots(), ssl_context=certificates.trusting() if tls else None)
+    async with RawServer((REQUEST, STREAM, piece(b"abc"), STALL), tls=context) as server:
+        try:
+            exchange = await pool.send("POST", server.url, RequestHeaders({}), b"{}", Clocks())
+            transport = exchange._answer._wire.transport  # type: ignore[attr-defined]
+            assert (transport._ssl_protocol if tls else transport).max_size == 65536
+            assert await exchange.read() == b"abc"
+        finally:
+            await pool.aclose()
