@@ -33,9 +33,9 @@ from anycompletion.accumulate import Accumulator
 from anycompletion.convert import dumps
 from anycompletion.dialects import Dialect, Starts
 from anycompletion.errors import BODY_LIMIT, APIError, CompletionError
-from anycompletion.framing import SSEFraming
+from anycompletion.framing import Event, SSEFraming
 from anycompletion.records import ChatCompletion, ChatRequest, FunctionDefinition, UserMessage, read_rate_limit
-from anycompletion.wire import Event, Follow, Headers, HttpResponse, Quirks, Target
+from anycompletion.wire import Follow, Headers, HttpResponse, Quirks, Target
 
 from . import fuzz_mutations as mutations
 from .fuzz_seeds import HINT_BODIES, HINTS, SEEDS, Seeds

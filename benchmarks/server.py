@@ -6,7 +6,7 @@ answers everybody from then on is set by ``GET /set/BEHAVIOUR``:
 * ``plain``: a whole reply at once; ``plain-50``: after 50 ms.
 * ``burst-200``: a stream of 200 chunks in one write, every event a piece of the body, as providers send them.
 * ``solid-200``: the same as a single piece of the body.
-* ``paced-200-5``: 200 chunks, the first at once, then one every 5 ms.
+* ``paced-200-5``: 200 chunks, the first at once, then one every 5 ms; many streams take turns.
 * ``hold-3``: the beginning of a stream, three chunks long; the rest never comes.
 
 ``GET /cost`` tells what it cost so far. It prints its port, and stops when its standard input ends.
@@ -51,16 +51,26 @@ class Prepared:
 
 
 class Paced:
-    """The first piece at once, then one every `pace` seconds by the clock, whatever a write costs."""
+    """The first piece at once, then one every `pace` seconds by the clock, whatever a write costs.
+
+    Many streams take turns evenly, as models that know nothing of each other do on the average. If they kept the
+    distances in which a client happened to send its requests, one that sends all at once would be woken once for many
+    chunks, and one that does not, for each.
+    """
 
     def __init__(self, parts: Sequence[bytes], pace: float) -> None:
         self._parts = parts
         self._pace = pace
+        self._streams = 0
 
     def __call__(self, transport: asyncio.Transport) -> None:
         """Writes the first piece and sets the clock for the next."""
         loop = asyncio.get_running_loop()
-        self._write(transport, loop, loop.time(), 0)
+        start = loop.time()
+        if self._pace:
+            self._streams += 1
+            start += (self._streams * _GOLDEN % 1) * self._pace - start % self._pace
+        self._write(transport, loop, start, 0)
 
     def _write(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, start: float, at: int) -> None:
         if transport.is_closing():
@@ -68,6 +78,10 @@ class Paced:
         transport.write(self._parts[at])
         if at + 1 < len(self._parts):
             loop.call_at(start + (at + 1) * self._pace, self._write, transport, loop, start, at + 1)
+
+
+_GOLDEN = 0.6180339887498949
+"""Multiples of it, without what is before the point, lie about as evenly as can be, however many there are."""
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from anycompletion import convert
 from anycompletion.chunks import ChatCompletionChunk
-from anycompletion.convert import NotJSONError, ShapeError, dumps, loads, read_chunk, to_wire
+from anycompletion.convert import NotJSONError, Said, ShapeError, dumps, loads, read_chunk, to_wire
 from anycompletion.records import (
     Annotation,
     AssistantMessage,
@@ -63,6 +63,8 @@ DUMPED: list[tuple[Any, bytes]] = [
     ([Text("x"), Number(0.5), Count(3)], b'["x",0.5,3]'),
     ({Text("k"): Text("é")}, '{"k":"é"}'.encode()),
     ({"role": Words.USER}, b'{"role":"user"}'),
+    ([Said("user", "Hi")], b'[{"role":"user","content":"Hi"}]'),
+    ([Said("user", "Hi"), Number(0.5)], b'[{"role":"user","content":"Hi"},0.5]'),
 ]
 
 

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anycompletion.errors import APIResponseError
-from anycompletion.framing import SSEFraming
-from anycompletion.wire import Event
+from anycompletion.framing import Event, SSEFraming
 from sse_cases import BOM
 
 

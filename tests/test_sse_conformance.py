@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 from anycompletion.errors import APIResponseError
-from anycompletion.framing import SSEFraming
-from anycompletion.wire import Event
+from anycompletion.framing import Event, SSEFraming
 from sse_cases import CASES, LARGE, TOO_LARGE, Seen
 
 scored = pytest.mark.score("SSE")

@@ -6,7 +6,8 @@ import pickle
 import pytest
 
 from anycompletion.errors import UnsupportedParameterError
-from anycompletion.wire import Event, Follow, Headers, HttpRequest, HttpResponse, Need, Quirks, Report, Target
+from anycompletion.framing import Event
+from anycompletion.wire import Follow, Headers, HttpRequest, HttpResponse, Need, Quirks, Report, Target
 
 PAIRS = [(b"X-Request-ID", b"a"), (b"x-request-id", b"b"), (b"Set-Cookie", b"c=\xc3\xa9"), (b"X-Odd", b"\xff")]
 

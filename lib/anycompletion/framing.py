@@ -8,8 +8,9 @@ end marker to say.
 
 from __future__ import annotations
 
+import msgspec
+
 from .errors import APIResponseError
-from .wire import Event
 
 MAX_EVENT = 16 * 1024 * 1024
 """Bytes of one event; a longer one is an error, not a reason to fill the memory."""
@@ -18,6 +19,13 @@ _LINES = 1 << 12
 """Data lines of one event that are held one by one: short ones take several times their bytes."""
 
 _BOM = b"\xef\xbb\xbf"
+
+
+class Event(msgspec.Struct, gc=False):
+    """One event of a stream: its data as the bytes that were framed, and its name ("" where none was given)."""
+
+    data: bytes
+    name: str = ""
 
 
 class SSEFraming:
@@ -66,8 +74,14 @@ class SSEFraming:
         if not data:
             return
         at = 0
+        # Nearly always whole events have come, of a single line each.
+        if data.startswith(b"data: ") and data.endswith(b"\n\n") and len(data) <= self._limit and not self._is_open():
+            found = data[6:-2].split(b"\n\ndata: ")
+            if data.count(b"\n") == 2 * len(found):
+                events += [Event(each) for each in found]
+                return
         # What an earlier read left open is finished line by line, ...
-        while self._pieces or self._data or self._name:
+        while self._is_open():
             end = data.find(b"\n", at)
             if end < 0:
                 self._keep(data[at:])
@@ -80,6 +94,8 @@ class SSEFraming:
         for block in blocks:
             if block.startswith(b"data: ") and b"\n" not in block and len(block) <= self._limit:
                 events.append(Event(block[6:]))
+            elif (named := _named(block)) is not None and len(block) <= self._limit:
+                events.append(named)
             elif block:  # blank lines come in any number, and mean nothing here
                 for line in block.split(b"\n"):
                     self._line(line, events)
@@ -88,6 +104,9 @@ class SSEFraming:
         for line in lines:
             self._line(line, events)
         self._keep(tail)
+
+    def _is_open(self) -> bool:
+        return bool(self._pieces or self._data or self._name)
 
     def _without_bom(self, data: bytes) -> bytes:
         data = (self._start or b"") + data
@@ -141,3 +160,11 @@ class SSEFraming:
         self._size -= len(line)  # only data is kept
         if field == b"event":
             self._name = value.decode("utf-8", "replace")
+
+
+def _named(block: bytes) -> Event | None:
+    """An event that is a line with its name and one with its data, as Anthropic's are; None for all others."""
+    if not block.startswith(b"event: "):
+        return None
+    name, _, data = block[7:].partition(b"\ndata: ")
+    return Event(data, name.decode("utf-8", "replace")) if data and b"\n" not in name and b"\n" not in data else None

@@ -118,9 +118,13 @@ def _integer(digits: str) -> float:
 _DECODER = json.JSONDecoder(parse_int=_integer)
 
 
+SHALLOW = 2 * MAX_DEPTH
+"""Bytes that cannot hold as many brackets as too deep a value has."""
+
+
 def may_be_deep(data: bytes) -> bool:
     """Whether JSON bytes hold enough brackets to be too deep; quickly told of almost all."""
-    return len(data) > 2 * MAX_DEPTH and data.count(b"[") + data.count(b"{") > MAX_DEPTH
+    return len(data) > SHALLOW and data.count(b"[") + data.count(b"{") > MAX_DEPTH
 
 
 def check_depth(data: bytes, value: Any) -> None:

@@ -217,7 +217,7 @@ class MaskedBytes(bytes):
 
 @attrs.define
 class HttpRequest:
-    """A request as a value; `body` is a JSON value, made into bytes only when it is sent."""
+    """A request as a value; `body` is what `convert.dumps` takes, and made into bytes only when it is sent."""
 
     url: str
     body: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
@@ -238,14 +238,6 @@ class HttpResponse:
         self.status = status
         self.headers = headers
         self.body = body
-
-
-@attrs.define
-class Event:
-    """One event of a stream: its data as the bytes that were framed, and its name ("" where none was given)."""
-
-    data: bytes
-    name: str = ""
 
 
 class Need:

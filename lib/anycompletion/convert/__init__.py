@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import operator
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -34,8 +34,14 @@ def dumps(value: Any) -> bytes:
         return _encode(value)
     except TypeError:
         # Subclasses of str, int and float, which msgspec does not take; NumPy's floats are such.
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_members_of)
     return text.encode()
+
+
+def _members_of(value: object) -> Any:
+    if isinstance(value, Said):
+        return {"role": value.role, "content": value.content}
+    raise TypeError(f"{type(value).__name__} is nothing that JSON has")
 
 
 def loads(data: bytes) -> Any:
@@ -80,33 +86,69 @@ def read_chunk(data: bytes) -> ChatCompletionChunk:
     """One chunk in OpenAI's format: the fast path, and the tolerant one where the JSON does not fit it.
 
     Raises:
+        HoldsErrorError: it has a member that tells of an error, perhaps beside choices that look like any other.
         NotJSONError: the bytes are no JSON.
         ShapeError: a member has a type that cannot be read.
     """
     try:
         chunk = _decode_chunk(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        chunk = ChatCompletionChunk.from_dict(loads(data))
+        chunk = _read_tolerantly(data)
     else:
-        if chunk.usage is not None or lenient.may_be_deep(data):
-            # Rare. Usage is the only place of a chunk where members we have no field for belong to the reply.
-            chunk = ChatCompletionChunk.from_dict(loads(data))
+        # Usage, which is rare, is the only place of a chunk where members we have no field for belong to the reply.
+        if chunk.native or chunk.usage is not None or (len(data) > lenient.SHALLOW and lenient.may_be_deep(data)):
+            chunk = _read_tolerantly(data)
     chunk.native = data
     return chunk
 
 
+def _read_tolerantly(data: bytes) -> ChatCompletionChunk:
+    value = loads(data)
+    if isinstance(value, dict) and cast("dict[str, Any]", value).get("error"):
+        raise HoldsErrorError(value)
+    return ChatCompletionChunk.from_dict(value)
+
+
+class HoldsErrorError(ValueError):
+    """The JSON of an event is that of an error; `.value` is what it says."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__("holds an error")
+        self.value = value
+
+
+class Said(msgspec.Struct, gc=False):
+    """A message that is a role and a text: the JSON of a dict of the two, at a third of its cost.
+
+    And Python's garbage collector does not walk over it: over the dicts of thousands of messages, that takes as long as
+    making them.
+    """
+
+    role: str
+    content: str
+
+
+def said(value: Any) -> Said | None:
+    """A message that is no more than a role and a text, as this; None for all else."""
+    if type(value) in _SIMPLE:
+        if type(value.content) is str and value.name is None and not value.extra:
+            return Said(value.role, value.content)
+    elif type(value) is AssistantMessage and type(value.content) is str and _besides(value) == _NOTHING:
+        return Said(value.role, value.content)
+    return None
+
+
 def to_wire(value: Any) -> Any:
     """Records (and lists of them) as dicts in OpenAI's shape: what the caller wrote, and no more."""
-    if isinstance(value, _SIMPLE) and type(value.content) is str and value.name is None and not value.extra:
-        return {"role": value.role, "content": value.content}
-    if type(value) is AssistantMessage and type(value.content) is str and _besides(value) == _NOTHING:
-        return {"role": value.role, "content": value.content}
+    brief = said(value)
+    if brief is not None:
+        return {"role": brief.role, "content": brief.content}
     from .records import unstructure  # noqa: PLC0415 (loads cattrs, which simple messages do not need)
 
     return unstructure(value)
 
 
-_SIMPLE = (UserMessage, SystemMessage, DeveloperMessage)
+_SIMPLE = frozenset((UserMessage, SystemMessage, DeveloperMessage))
 
 _BESIDES = sorted(names(AssistantMessage) - {"role", "content"})
 _besides = operator.attrgetter(*_BESIDES, "extra")
@@ -114,4 +156,16 @@ _besides = operator.attrgetter(*_BESIDES, "extra")
 
 _NOTHING = (*[None] * len(_BESIDES), dict[str, Any]())
 
-__all__ = ["NotJSONError", "ShapeError", "canonical", "dumps", "loads", "members", "read_chunk", "to_wire"]
+__all__ = [
+    "HoldsErrorError",
+    "NotJSONError",
+    "Said",
+    "ShapeError",
+    "canonical",
+    "dumps",
+    "loads",
+    "members",
+    "read_chunk",
+    "said",
+    "to_wire",
+]

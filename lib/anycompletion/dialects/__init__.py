@@ -7,9 +7,10 @@ from typing import Protocol, runtime_checkable
 
 from ..chunks import ChatCompletionChunk
 from ..errors import APIError
+from ..framing import Event
 from ..options import Table
 from ..records import ChatCompletion, ChatRequest
-from ..wire import Event, Follow, HttpRequest, HttpResponse, Known, Need, Target
+from ..wire import Follow, HttpRequest, HttpResponse, Known, Need, Target
 
 
 class Decoder(Protocol):

@@ -12,9 +12,9 @@ from anycompletion.chunks import ChatCompletionChunk, Delta, FunctionDelta, Tool
 from anycompletion.dialects import Decoder
 from anycompletion.dialects import anthropic_messages as dialect
 from anycompletion.errors import APIResponseError, APIStatusError, OverloadedError, StreamInterruptedError
-from anycompletion.framing import SSEFraming
+from anycompletion.framing import Event, SSEFraming
 from anycompletion.records import ChatCompletion, ChatRequest, FunctionDefinition, UserMessage
-from anycompletion.wire import Event, Headers, HttpResponse, Target
+from anycompletion.wire import Headers, HttpResponse, Target
 
 TARGET = Target(provider="anthropic", model="asked", base_url="https://api.anthropic.com", stream=True)
 CHAT = ChatRequest("claude-opus-4-6", [UserMessage("Hi")], max_tokens=9)

@@ -17,9 +17,9 @@ from anycompletion.errors import (
     StreamInterruptedError,
     UnprocessableEntityError,
 )
-from anycompletion.framing import SSEFraming
+from anycompletion.framing import Event, SSEFraming
 from anycompletion.records import ChatCompletion, ChatRequest, FunctionDefinition, Logprobs, TokenLogprob, UserMessage
-from anycompletion.wire import Event, Headers, HttpResponse, Target
+from anycompletion.wire import Headers, HttpResponse, Target
 
 TARGET = Target(provider="cohere", model="command-a", base_url="https://api.cohere.com", stream=True)
 CHAT = ChatRequest("command-a", [UserMessage("Hi")])

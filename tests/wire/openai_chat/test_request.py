@@ -77,7 +77,7 @@ def encode(messages: Any = "Hi", where: Target | None = None, extra: Any = None,
     encoded = dialect.encode(request, where, {})
     assert isinstance(encoded, HttpRequest)
     assert encoded.body is not None
-    assert json.loads(dumps(encoded.body)) == encoded.body
+    encoded.body = json.loads(dumps(encoded.body))
     return encoded
 
 
@@ -167,7 +167,7 @@ def test_records_may_stand_anywhere():
     assert written["prediction"]["content"] == [{"type": "text", "text": "z"}]
     assert written["tools"][1] == {"type": "web", "part": {"type": "text", "text": "v"}}
     request = ready_request(ChatRequest("m", "x", extra_body={"part": TextPart("w")}), stream=False)
-    assert dialect.encode(request, target(), {}).body == {
+    assert json.loads(dumps(dialect.encode(request, target(), {}).body)) == {
         "model": "gpt-4o",
         "messages": [{"role": "user", "content": "x"}],
         "part": {"type": "text", "text": "w"},

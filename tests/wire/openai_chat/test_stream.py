@@ -12,9 +12,9 @@ from anycompletion.accumulate import Accumulator
 from anycompletion.chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionDelta, ToolCallDelta
 from anycompletion.dialects import openai_chat as dialect
 from anycompletion.errors import APIError, APIResponseError, APIStatusError, StreamInterruptedError
-from anycompletion.framing import SSEFraming
+from anycompletion.framing import Event, SSEFraming
 from anycompletion.records import ChatCompletion, ChatRequest, FunctionDefinition, UserMessage
-from anycompletion.wire import Event, Headers, HttpResponse, Quirks, Target
+from anycompletion.wire import Headers, HttpResponse, Quirks, Target
 
 CHAT = ChatRequest("m", [UserMessage("Hi")])
 TARGET = Target(provider="openai", model="m", base_url="https://x", stream=True)

@@ -11,9 +11,9 @@ from anycompletion import errors
 from anycompletion.accumulate import Accumulator
 from anycompletion.chunks import ChatCompletionChunk, ChunkChoice, Delta
 from anycompletion.dialects import replicate_predictions as dialect
-from anycompletion.framing import SSEFraming
+from anycompletion.framing import Event, SSEFraming
 from anycompletion.records import ChatRequest, UserMessage
-from anycompletion.wire import Event, Follow, Headers, HttpResponse, Target
+from anycompletion.wire import Follow, Headers, HttpResponse, Target
 
 CHAT = ChatRequest("replicate/meta/llama", [UserMessage("Hi")])
 BASE = "https://api.replicate.com"

@@ -14,9 +14,10 @@ from typing import Any, TypeAlias, cast
 from ... import convert
 from ...chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionDelta, ToolCallDelta
 from ...errors import APIResponseError, StreamInterruptedError
+from ...framing import Event
 from ...lenient import NotJSONError, ShapeError, array, obj, opt_int, opt_obj, opt_text, text
 from ...records import ChatRequest, JsonObject
-from ...wire import Event, Target
+from ...wire import Target
 from .faults import error_of
 from .messages import NATIVE_CONTENT
 from .reply import annotation, finish_reason, read_message, read_usage, refusal, stop_extras

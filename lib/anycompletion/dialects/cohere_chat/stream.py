@@ -14,9 +14,10 @@ from typing import TypeAlias, cast
 from ... import convert
 from ...chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionDelta, ToolCallDelta
 from ...errors import APIResponseError, StreamInterruptedError
+from ...framing import Event
 from ...lenient import NotJSONError, ShapeError, obj, opt_int, opt_obj, opt_text, text
 from ...records import ChatRequest, JsonObject, Logprobs
-from ...wire import Event, Target
+from ...wire import Target
 from .faults import FAILED, error_of
 from .reply import annotation, finish_reason, native_fields, read_logprobs, read_usage
 from .request import speaks_legacy

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import quote, urlencode, urlsplit
 
-from ...convert import to_wire
+from ...convert import Said, said, to_wire
 from ...errors import InvalidRequestError
 from ...records import (
     AssistantMessage,
@@ -108,16 +108,18 @@ def _segment(name: str) -> str:
     return quote(name, safe="")
 
 
-def _messages(request: ChatRequest, target: Target, report: Report) -> list[dict[str, Any]]:
+def _messages(request: ChatRequest, target: Target, report: Report) -> list[dict[str, Any] | Said]:
     messages = cast("Sequence[Message]", request.messages)
     ids = call_ids(messages) if target.quirks.functions_as_tools else {}
-    out: list[dict[str, Any]] = []
+    out: list[dict[str, Any] | Said] = []
     for i, message in enumerate(messages):
-        wire = to_wire(message)
-        if len(wire) != 2 or "content" not in wire or message.role not in _PLAIN_ROLES:
-            wire = _adapted(wire, message, f"messages[{i}]", target, report)
-            if i in ids:
-                wire = to_tool_form(wire, ids[i])
+        brief = said(message)
+        if brief is not None and brief.role in _PLAIN_ROLES:
+            out.append(brief)
+            continue
+        wire = _adapted(to_wire(message), message, f"messages[{i}]", target, report)
+        if i in ids:
+            wire = to_tool_form(wire, ids[i])
         out.append(wire)
     return out
 

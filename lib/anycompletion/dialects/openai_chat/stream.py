@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from ...chunks import ChatCompletionChunk, ToolCallDelta
-from ...convert import loads, read_chunk
-from ...errors import APIResponseError, StreamInterruptedError
+from ...convert import HoldsErrorError, loads, read_chunk
+from ...errors import APIError, APIResponseError, StreamInterruptedError
+from ...framing import Event
 from ...lenient import NotJSONError, ShapeError
 from ...records import ChatRequest, Usage
-from ...wire import Event, Target
-from .faults import as_text, error_of, holds_error
+from ...wire import Target
+from .faults import as_text, error_of
 from .legacy import speaks_legacy, to_legacy_delta
 
 
@@ -37,10 +38,20 @@ class Decoder:
             self.done = True
             return ()
         self._count += 1
-        if event.name == "error" or b'"error"' in data:
-            # Some tell it beside choices that look like any other.
-            self._raise_if_error(data, event.name == "error")
-        chunk = self._read(data)
+        if event.name == "error":
+            raise self._told(data)
+        try:
+            chunk = read_chunk(data)
+        except HoldsErrorError as fault:
+            error: APIError = error_of(fault.value, None, body_text=as_text(data))
+        except (ShapeError, NotJSONError) as fault:
+            reason = f"event {self._count} of the stream cannot be read: {fault}"
+            error = APIResponseError(reason, body=as_text(data))
+        else:
+            return self._checked(chunk, data)
+        raise error
+
+    def _checked(self, chunk: ChatCompletionChunk, data: bytes) -> Sequence[ChatCompletionChunk]:
         ended = False
         for choice in chunk.choices:
             delta = choice.delta
@@ -57,32 +68,20 @@ class Decoder:
                 ended = True
                 self._ended[choice.index] = True
                 if choice.finish_reason == "error":
-                    self._raise_if_error(data, True)
+                    raise self._told(data)
         if ended and chunk.usage is None:
             chunk.usage = _usage_elsewhere(data)
         if self._legacy:
             to_legacy_delta(chunk)
         return (chunk,)
 
-    def _read(self, data: bytes) -> ChatCompletionChunk:
-        try:
-            return read_chunk(data)
-        except (ShapeError, NotJSONError) as fault:
-            reason = str(fault)
-        self._raise_if_error(data, False)
-        raise APIResponseError(f"event {self._count} of the stream cannot be read: {reason}", body=as_text(data))
-
-    def _raise_if_error(self, data: bytes, certain: bool) -> None:
+    def _told(self, data: bytes) -> APIError:
+        """What an event says that is known to tell of an error."""
         try:
             value = loads(data)
         except NotJSONError:
             value = as_text(data)
-        if isinstance(value, dict):
-            members = cast("dict[str, Any]", value)
-            if holds_error(members):
-                raise error_of(members, None, body_text=as_text(data))
-        if certain:
-            raise error_of(value, None, body_text=as_text(data))
+        return error_of(value, None, body_text=as_text(data))
 
     def finish(self) -> Sequence[ChatCompletionChunk]:
         """Nothing is held back; says whether anything is missing."""

@@ -11,9 +11,10 @@ from typing import Any, TypeAlias, cast
 from ... import convert
 from ...chunks import ChatCompletionChunk, ChunkChoice, Delta
 from ...errors import StreamInterruptedError
+from ...framing import Event
 from ...lenient import NotJSONError, ShapeError
 from ...records import ChatRequest, JsonObject
-from ...wire import Event, Follow, HttpResponse, Target
+from ...wire import Follow, HttpResponse, Target
 from .faults import ended_early, error_event, unreadable
 from .reply import poll, prediction_of
 
