@@ -26,7 +26,7 @@ async def receiving(data: bytes = b"", limit: int = 2**16) -> tuple[Wire, Body]:
     wire.set_response_params(timer=TimerNoop(), read_until_eof=True, read_bufsize=limit)
     wire.data_received(CHUNKED + data)
     _, content = await wire.read()
-    return wire, adopted(content)
+    return wire, adopted(content, wire, asyncio.get_running_loop())
 
 
 async def test_what_came_with_the_headers_is_there() -> None:
@@ -83,9 +83,11 @@ async def test_a_body_that_nobody_reads_is_held_within_bounds(size: int) -> None
     assert (seen, body.at_eof()) == (b"".join(pieces), True)
 
 
-def test_the_reader_of_answers_without_a_body_stays_as_it_is() -> None:
-    """All answers without a body have the same one: it would be changed for the whole process, or refuse to be."""
-    assert adopted(EMPTY_PAYLOAD) is EMPTY_PAYLOAD
+async def test_answers_without_a_body_have_one_of_their_own_that_has_ended() -> None:
+    """All of them have the same reader of aiohttp's: it would be changed for the whole process."""
+    loop = asyncio.get_running_loop()
+    body = adopted(EMPTY_PAYLOAD, Wire(loop), loop)
+    assert (body.at_eof(), body.take()) == (True, b"")
     assert type(EMPTY_PAYLOAD) is not Body
 
 

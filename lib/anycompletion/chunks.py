@@ -84,9 +84,11 @@ class ChatCompletionChunk(msgspec.Struct, gc=False, eq=False):
     system_fingerprint: str | None = None
     prompt_filter_results: list[JsonObject] | None = None
     """What Azure's content filter found in the prompt."""
-    native: Any = msgspec.field(default=None, name="error")
-    """The native event's data: bytes of JSON, or text; use `raw`. (While an event is read, the member that no
-    chunk should have: looking for it in the bytes costs half as much as reading them.)"""
+    native: Any = msgspec.field(default=None, name="anycompletion:native")
+    """The native event's data: bytes of JSON, or text; use `raw`."""
+    _error: Any = msgspec.field(default=None, name="error")
+    """A member that no chunk that is handed out has. It is read along, because to look for it in the bytes of an event
+    costs half as much as reading them."""
 
     @property
     def raw(self) -> Any:
@@ -148,7 +150,7 @@ class ChatCompletionChunk(msgspec.Struct, gc=False, eq=False):
 
 _CHOICE = frozenset(("index", "delta", "finish_reason", "logprobs", "native_finish_reason", "content_filter_results"))
 _CHOICE_BUT_LOGPROBS = _CHOICE - {"logprobs"}
-_COMPARED = tuple(name for name in ChatCompletionChunk.__struct_fields__ if name != "native")
+_COMPARED = tuple(name for name in ChatCompletionChunk.__struct_fields__ if name not in ("native", "_error"))
 
 
 def _choice_dict(choice: ChunkChoice) -> JsonObject:

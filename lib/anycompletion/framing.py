@@ -54,12 +54,29 @@ class SSEFraming:
         """The events that `data` completes; once `fault` is set, none."""
         if self.fault is not None:
             return []
+        # Nearly always whole events have come, of a single line each.
+        if (
+            data.startswith(b"data: ")
+            and data.endswith(b"\n\n")
+            and len(data) <= self._limit
+            and self._is_between(data)
+        ):
+            found = data[6:-2].split(b"\n\ndata: ")
+            if data.count(b"\n") == 2 * len(found):
+                return [Event(each) for each in found]
         events: list[Event] = []
         try:
             self._feed(data, events)
         except APIResponseError as fault:
             self.fault = fault
         return events
+
+    def _is_between(self, data: bytes) -> bool:
+        """Whether no event is open, and all lines of `data` end with LF."""
+        if self._start == b"":
+            self._start = None  # it does not begin with a byte-order mark
+        is_open = self._start is not None or self._skip_lf or self._pieces or self._data or self._name
+        return not is_open and b"\r" not in data
 
     def _feed(self, data: bytes, events: list[Event]) -> None:
         if self._start is not None:
@@ -74,14 +91,8 @@ class SSEFraming:
         if not data:
             return
         at = 0
-        # Nearly always whole events have come, of a single line each.
-        if data.startswith(b"data: ") and data.endswith(b"\n\n") and len(data) <= self._limit and not self._is_open():
-            found = data[6:-2].split(b"\n\ndata: ")
-            if data.count(b"\n") == 2 * len(found):
-                events += [Event(each) for each in found]
-                return
         # What an earlier read left open is finished line by line, ...
-        while self._is_open():
+        while self._pieces or self._data or self._name:
             end = data.find(b"\n", at)
             if end < 0:
                 self._keep(data[at:])
@@ -104,9 +115,6 @@ class SSEFraming:
         for line in lines:
             self._line(line, events)
         self._keep(tail)
-
-    def _is_open(self) -> bool:
-        return bool(self._pieces or self._data or self._name)
 
     def _without_bom(self, data: bytes) -> bytes:
         data = (self._start or b"") + data

@@ -143,12 +143,15 @@ class CompletionStream:
                 if chunk.choices or chunk.usage is None or self._usage_asked:
                     return chunk
                 continue
-            # Here and not in a function of its own: each one that waits costs an open stream a quarter of a kilobyte.
-            self._check_readable()
+            # Here and not in functions of their own: each one that waits costs an open stream a quarter of a kilobyte,
+            # and all of them a chunk that comes alone some time.
+            if self._finished or self._closed or self._error is not None:
+                self._check_readable()
             self._take()
             self._ready = _NOTHING
             try:
-                await self._open()
+                if not self._opened:
+                    await self._open()
                 chunks = await self._source.next()
             except CompletionError as error:
                 if self._error is None:

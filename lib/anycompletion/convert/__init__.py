@@ -86,7 +86,7 @@ def read_chunk(data: bytes) -> ChatCompletionChunk:
     """One chunk in OpenAI's format: the fast path, and the tolerant one where the JSON does not fit it.
 
     Raises:
-        HoldsErrorError: it has a member that tells of an error, perhaps beside choices that look like any other.
+        HoldsError: it has a member that tells of an error, perhaps beside choices that look like any other.
         NotJSONError: the bytes are no JSON.
         ShapeError: a member has a type that cannot be read.
     """
@@ -95,8 +95,9 @@ def read_chunk(data: bytes) -> ChatCompletionChunk:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         chunk = _read_tolerantly(data)
     else:
+        told = chunk._error  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         # Usage, which is rare, is the only place of a chunk where members we have no field for belong to the reply.
-        if chunk.native or chunk.usage is not None or (len(data) > lenient.SHALLOW and lenient.may_be_deep(data)):
+        if told or chunk.usage is not None or (len(data) > lenient.SHALLOW and lenient.may_be_deep(data)):
             chunk = _read_tolerantly(data)
     chunk.native = data
     return chunk
@@ -105,11 +106,11 @@ def read_chunk(data: bytes) -> ChatCompletionChunk:
 def _read_tolerantly(data: bytes) -> ChatCompletionChunk:
     value = loads(data)
     if isinstance(value, dict) and cast("dict[str, Any]", value).get("error"):
-        raise HoldsErrorError(value)
+        raise HoldsError(value)
     return ChatCompletionChunk.from_dict(value)
 
 
-class HoldsErrorError(ValueError):
+class HoldsError(ValueError):
     """The JSON of an event is that of an error; `.value` is what it says."""
 
     def __init__(self, value: Any) -> None:
@@ -157,7 +158,7 @@ _besides = operator.attrgetter(*_BESIDES, "extra")
 _NOTHING = (*[None] * len(_BESIDES), dict[str, Any]())
 
 __all__ = [
-    "HoldsErrorError",
+    "HoldsError",
     "NotJSONError",
     "Said",
     "ShapeError",

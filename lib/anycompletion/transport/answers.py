@@ -59,14 +59,14 @@ class OwnAnswer:
     ) -> None:
         self.status = status
         self.raw_headers = raw_headers
-        self.content: aiohttp.StreamReader = content
-        self.own = adopted(content)
+        self.own = adopted(content, wire, wire._loop)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        self.content: aiohttp.StreamReader = self.own
         self._wire: Wire | None = wire
         self._key = key
         self._connector = connector
         self._writing = writing
         self._is_long = is_long
-        content.on_eof(self._ended)
+        self.content.on_eof(self._ended)
 
     def _ended(self) -> None:
         self._let_go(cut=False)

@@ -7,9 +7,11 @@ and a streamed chunk costs a third less.
 
 from __future__ import annotations
 
+import asyncio
 from typing import cast
 
 import aiohttp
+from aiohttp.base_protocol import BaseProtocol
 
 
 class Body(aiohttp.StreamReader):
@@ -55,9 +57,13 @@ class Body(aiohttp.StreamReader):
         return data
 
 
-def adopted(content: aiohttp.StreamReader) -> Body:
-    """An answer's reader as a `Body`; but for that of answers that have none, which all of them share."""
+def adopted(content: aiohttp.StreamReader, protocol: BaseProtocol, loop: asyncio.AbstractEventLoop) -> Body:
+    """An answer's reader as a `Body`."""
     if type(content) is aiohttp.StreamReader:
         content.__class__ = Body
         content.total_bytes -= content._size  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] (`take` counts it)
-    return cast("Body", content)
+        return cast("Body", content)
+    # All answers without a body share one reader, which is no whole one.
+    empty = Body(protocol, 0, loop=loop)
+    empty.feed_eof()
+    return empty

@@ -88,9 +88,9 @@ class Exchange:
             APIConnectionError: the road failed or a clock ran out; everything that had arrived was handed out before.
         """
         content, own = self._content, self._own
-        if content.exception() is not None:
+        if (content.exception() if own is None else own._exception) is not None:
             return self._last_bytes()
-        if content.at_eof():
+        if content.at_eof() if own is None else own._eof and not own._buffer:
             self._leave()
             return b""
         if content._size:
@@ -117,7 +117,7 @@ class Exchange:
                 while not own._buffer and not own._eof:
                     if own._exception is not None:
                         raise RuntimeError  # set while the end of the body, which brings no bytes, woke this reader
-                    if own._waiter is not None or not own._protocol.connected:
+                    if own._waiter is not None or own._protocol.transport is None:
                         raise RuntimeError  # as aiohttp does: nothing will come, or for somebody else
                     waiter = own._waiter = self._loop.create_future()
                     try:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from ...chunks import ChatCompletionChunk, ToolCallDelta
-from ...convert import HoldsErrorError, loads, read_chunk
+from ...convert import HoldsError, loads, read_chunk
 from ...errors import APIError, APIResponseError, StreamInterruptedError
 from ...framing import Event
 from ...lenient import NotJSONError, ShapeError
@@ -40,18 +40,18 @@ class Decoder:
         self._count += 1
         if event.name == "error":
             raise self._told(data)
+        chunk: ChatCompletionChunk | None = None
+        error: APIError | None = None
         try:
             chunk = read_chunk(data)
-        except HoldsErrorError as fault:
-            error: APIError = error_of(fault.value, None, body_text=as_text(data))
+        except HoldsError as fault:
+            error = error_of(fault.value, None, body_text=as_text(data))
         except (ShapeError, NotJSONError) as fault:
             reason = f"event {self._count} of the stream cannot be read: {fault}"
             error = APIResponseError(reason, body=as_text(data))
-        else:
-            return self._checked(chunk, data)
-        raise error
-
-    def _checked(self, chunk: ChatCompletionChunk, data: bytes) -> Sequence[ChatCompletionChunk]:
+        if chunk is None:
+            assert error is not None, "else it was read"
+            raise error
         ended = False
         for choice in chunk.choices:
             delta = choice.delta
