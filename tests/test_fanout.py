@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import pickle
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -196,6 +197,23 @@ async def test_the_merged_reply_is_the_first_branchs_whoever_was_first() -> None
     assert (reply.id, reply.model) == ("id-0", "model-0")
     assert reply.texts == ["text 0", "text 1", "text 2"]
     assert (reply.info.attempts, reply.info.elapsed, reply.info.warnings) == (3, 2.0, ["same"])
+
+
+@pytest.mark.parametrize("provider", ["groq", "anthropic"])
+async def test_the_raw_reply_is_the_list_of_the_branches_own(provider: str) -> None:
+    """What a provider said of a choice would be lost, read again at each look, or not survive a pickle."""
+    served = "anthropic" if provider == "anthropic" else "openai"
+    async with SimulatorServer() as sim:
+        urls, keys = {provider: sim.base_urls[served]}, {provider: sim.api_keys[served]}
+        async with AsyncCompletion(base_urls=urls, api_keys=keys) as client:
+            reply = await client.create(f"{provider}/m", "Hi.", n=2)
+    again: ChatCompletion = pickle.loads(pickle.dumps(reply))  # noqa: S301
+    both = merged([reply, again])
+    ids = [each["id"] for each in reply.raw]
+    assert len(set(ids)) == 2
+    assert reply.raw is reply.raw
+    assert [each["id"] for each in again.raw] == ids
+    assert both.raw == [reply.raw, reply.raw]
 
 
 def test_usage_sums_only_what_all_have_said() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import operator
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
@@ -45,7 +44,7 @@ def merged_info(infos: Sequence[ReplyInfo]) -> ReplyInfo:
 def total_usage(usages: Sequence[Usage | None]) -> Usage | None:
     """The sum, or None where any branch said nothing."""
     known = [usage for usage in usages if usage is not None]
-    return functools.reduce(operator.add, known) if known and len(known) == len(usages) else None
+    return Usage.total_of(known) if known and len(known) == len(usages) else None
 
 
 def merged(completions: Sequence[ChatCompletion]) -> ChatCompletion:
@@ -65,7 +64,7 @@ def merged(completions: Sequence[ChatCompletion]) -> ChatCompletion:
         service_tier=first.service_tier,
         system_fingerprint=first.system_fingerprint,
     )
-    whole.raw = [completion.raw for completion in completions]
+    whole.keep_raw_of(completions)
     whole.info = merged_info([completion.info for completion in completions])
     return whole
 

@@ -1,8 +1,9 @@
 """What comes back: completions, choices, usage and how the call went, in OpenAI's exact shape."""
 
+import functools
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import attrs
@@ -146,7 +147,12 @@ class Usage(Record):
 
     def __add__(self, other: "Usage") -> "Usage":
         """Field by field; a sum with an unknown is unknown. `extra` cannot be summed and is left out."""
-        total: Usage = _add(self, other)
+        return Usage.total_of((self, other))
+
+    @classmethod
+    def total_of(cls, usages: "Sequence[Usage]") -> "Usage":
+        """What all of these took, at least one; what one of them does not say is unknown."""
+        total: Usage = _total(usages)
         return total
 
 
@@ -175,16 +181,25 @@ def _counts(source: JsonObject, fields: tuple[str, ...], path: str) -> dict[str,
     return {name: opt_int(source.get(name), f"{path}.{name}") for name in fields}
 
 
-def _add(a: Any, b: Any) -> Any:
+def _read(raw: Any, native: Any) -> Any:
+    if isinstance(native, bytes):
+        return loads(native)
+    return raw if native is None else [_read(*each) for each in native]
+
+
+def _total(records: Sequence[Any]) -> Any:
     total: dict[str, Any] = {}
-    for attribute in attrs.fields(cast("type[Record]", type(a))):
-        name = attribute.name
-        if name == "extra":
-            continue
-        x, y = getattr(a, name), getattr(b, name)
-        if x is not None and y is not None:
-            total[name] = _add(x, y) if isinstance(x, Record) else x + y
-    return type(a)(**total)
+    cls = cast("Any", type(records[0]))
+    for name in _counted(cls):
+        values = [getattr(record, name) for record in records]
+        if all(value is not None for value in values):
+            total[name] = _total(values) if isinstance(values[0], Record) else sum(values)
+    return cls(**total)
+
+
+@functools.cache
+def _counted(cls: Any) -> tuple[str, ...]:
+    return tuple(attribute.name for attribute in attrs.fields(cls) if attribute.name != "extra")
 
 
 @define(repr=False, eq=False)
@@ -280,8 +295,8 @@ class ChatCompletion(Record):
     system_fingerprint: str | None = None
     extra: JsonObject = extra_field()
     _raw: Any = hidden(default=None, repr=False, kw_only=True)
-    _native: bytes | None = hidden(default=None, repr=False, kw_only=True)
-    """The provider's JSON as bytes, where nobody has read it yet."""
+    _native: bytes | list[tuple[Any, Any]] | None = hidden(default=None, repr=False, kw_only=True)
+    """The provider's JSON as bytes, where nobody has read it yet; of several requests, each one's raw and native."""
     _info: ReplyInfo | None = hidden(default=None, repr=False, kw_only=True)
 
     @property
@@ -299,7 +314,7 @@ class ChatCompletion(Record):
     def raw(self) -> Any:
         """The provider's own JSON; of a reply made of several requests the list of theirs, of a stream None."""
         if self._native is not None:
-            self.raw = loads(self._native)
+            self.raw = _read(self._raw, self._native)
         return self._raw
 
     @raw.setter
@@ -309,6 +324,13 @@ class ChatCompletion(Record):
     def keep_native(self, data: bytes) -> None:
         """Sets `raw` to what is in these bytes; they are read when somebody looks."""
         self._native = data
+
+    def keep_raw_of(self, parts: "Sequence[ChatCompletion]") -> None:
+        """Sets `raw` to the list of those of `parts`, which are read when somebody looks."""
+        self._native = [part._unread() for part in parts]  # noqa: SLF001
+
+    def _unread(self) -> tuple[Any, Any]:
+        return self._raw, self._native
 
     @property
     def text(self) -> str:
