@@ -22,7 +22,7 @@ from anycompletion import (
     RateLimitError,
     Result,
 )
-from anycompletion.batch import BatchProgress, UnwrittenError, read_results
+from anycompletion.batch import BatchProgress, BatchRun, UnwrittenError, read_results
 from anycompletion.batch.items import read_item
 from anycompletion.testing import SimulatorServer
 from batches import Provider, Tasks, asked, batch, reply, results
@@ -403,6 +403,24 @@ async def test_a_run_may_be_iterated_without_a_block() -> None:
         assert len([r async for r in batch([asked(0), asked(1)], Provider(), tasks)]) == 2
         await settle()
     assert not tasks.kept
+
+
+async def test_a_run_keeps_its_client() -> None:
+    """A client that only its run holds would complain in the middle of it that nobody had closed it."""
+    clients: list[weakref.ref[AsyncCompletion]] = []
+
+    def start(sim: SimulatorServer) -> BatchRun:
+        client = client_of(sim)
+        clients.append(weakref.ref(client))
+        return client.batch([{"model": "openai/m", "messages": "Hi."}] * 3)
+
+    async with SimulatorServer() as sim, start(sim) as run:
+        async for result in run:
+            assert result.ok
+            gc.collect()
+            client = clients[0]()
+            assert client is not None
+        await client.aclose()
 
 
 async def test_a_run_that_is_dropped_stops() -> None:

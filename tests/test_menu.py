@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import modulefinder
 import operator
 import subprocess
 import sys
@@ -78,3 +79,19 @@ def test_the_first_client_does_not_load_aiohttp() -> None:
     assert "aiohttp" not in loaded(
         "import anycompletion.client.door; before = {*sys.modules}; anycompletion.AsyncCompletion()"
     )
+
+
+def test_the_modules_of_public_names_are_there_too() -> None:
+    """`except anycompletion.errors.RateLimitError` would work or not, depending on what ran before."""
+    code = "import anycompletion; print(anycompletion.errors.RateLimitError is anycompletion.RateLimitError)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"True\n"
+
+
+def test_programs_that_look_for_imports_find_them(tmp_path: Path) -> None:
+    """An app that is packed into one file would lack most of the package."""
+    script = tmp_path / "app.py"
+    script.write_text("from anycompletion import AsyncCompletion")
+    finder = modulefinder.ModuleFinder(path=[str(Path(inspect.getfile(anycompletion)).parents[1])])
+    finder.run_script(str(script))
+    assert {f"anycompletion.{module}" for module in SAID.values()} <= finder.modules.keys()
+    assert {"anycompletion.client.desk", "anycompletion.dialects.openai_chat"} <= finder.modules.keys()

@@ -8,12 +8,14 @@ import json
 import logging
 import pickle
 import socket
+import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
+import yarl
 
 from anycompletion import (
     APIConnectionError,
@@ -699,6 +701,12 @@ async def test_the_password_of_a_proxy_is_not_shown() -> None:
         error = await raised_by(ask, proxied(proxy=wrong))
         assert isinstance(error, ConfigurationError)
         assert leaks(error, password) == []
+    for odd in (yarl.URL(f"http://me:{password}@x:1"), f"http://me:{password}@x:1".encode()):
+        with pytest.raises(InvalidRequestError, match="proxy: expected a URL as a string") as caught:
+            proxied(proxy=odd)
+        inside = [frame for frame, _ in traceback.walk_tb(caught.tb) if "anycompletion" in frame.f_globals["__name__"]]
+        assert inside
+        assert found(password, "".join(repr(frame.f_locals) for frame in inside)) == []
 
 
 # --- keys that cannot be one ---------------------------------------------------------------------------------------

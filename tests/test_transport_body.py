@@ -26,7 +26,9 @@ async def receiving(data: bytes = b"", limit: int = 2**16) -> tuple[Wire, Body]:
     wire.set_response_params(timer=TimerNoop(), read_until_eof=True, read_bufsize=limit)
     wire.data_received(CHUNKED + data)
     _, content = await wire.read()
-    return wire, adopted(content, wire, asyncio.get_running_loop())
+    body = adopted(content, wire, asyncio.get_running_loop())
+    assert body is not None
+    return wire, body
 
 
 async def test_what_came_with_the_headers_is_there() -> None:
@@ -87,6 +89,7 @@ async def test_answers_without_a_body_have_one_of_their_own_that_has_ended() -> 
     """All of them have the same reader of aiohttp's: it would be changed for the whole process."""
     loop = asyncio.get_running_loop()
     body = adopted(EMPTY_PAYLOAD, Wire(loop), loop)
+    assert body is not None
     assert (body.at_eof(), body.take()) == (True, b"")
     assert type(EMPTY_PAYLOAD) is not Body
 

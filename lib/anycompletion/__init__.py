@@ -9,6 +9,21 @@ import importlib
 
 __version__ = "0.1.0"
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # never runs; programs that look for imports, to pack an app into one file, find them here
+    from . import (  # noqa: F401
+        auth,  # pyright: ignore[reportUnusedImport]
+        chunks,  # pyright: ignore[reportUnusedImport]
+        client,  # pyright: ignore[reportUnusedImport]
+        errors,  # pyright: ignore[reportUnusedImport]
+        middleware,  # pyright: ignore[reportUnusedImport]
+        options,  # pyright: ignore[reportUnusedImport]
+        providers,  # pyright: ignore[reportUnusedImport]
+        records,  # pyright: ignore[reportUnusedImport]
+        stream,  # pyright: ignore[reportUnusedImport]
+        wire,  # pyright: ignore[reportUnusedImport]
+    )
+
 _SHELVES: dict[str, tuple[str, ...]] = {
     "auth": (
         "Auth",
@@ -131,6 +146,8 @@ __all__ = sorted(_HOMES)  # noqa: PLE0605 # pyright: ignore[reportUnsupportedDun
 
 
 def __getattr__(name: str) -> object:
+    if name in _SHELVES:
+        return importlib.import_module(f".{name}", __name__)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = globals()[name] = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)

@@ -108,6 +108,9 @@ class ChatCompletionChunk(msgspec.Struct, gc=False, eq=False):
 
     __hash__ = None  # type: ignore[assignment]  # mutable, like every Struct with eq
 
+    def __repr__(self) -> str:
+        return f"ChatCompletionChunk({', '.join(f'{name}={getattr(self, name)!r}' for name in (*_COMPARED, 'native'))})"
+
     def to_dict(self) -> JsonObject:
         """OpenAI's JSON for this chunk."""
         out: JsonObject = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import attrs
@@ -75,9 +75,13 @@ def _read(given: dict[str, Any]) -> tuple[dict[str, Any], Settings]:
     return config, Settings(options | {"timeout": clocks})
 
 
-def _without_password(proxy: str | None) -> str | None:
+def _without_password(proxy: object) -> str | None:
     """The proxy's URL, which shows itself only where nothing in it is secret."""
-    return MaskedValue(proxy) if proxy is not None and "@" in proxy else proxy
+    if proxy is None or isinstance(proxy, str):
+        return MaskedValue(proxy) if proxy is not None and "@" in proxy else proxy
+    found = type(proxy).__name__
+    del proxy  # this frame is in the traceback
+    raise InvalidRequestError(f"proxy: expected a URL as a string, found {found}", param="proxy")
 
 
 class Desk:
@@ -166,15 +170,20 @@ class Desk:
             del request, options
         return await self._run(checked, stream, settings, began)
 
-    def batch(self, requests: BatchItems, **how: Any) -> BatchRun:
-        """What `AsyncCompletion.batch` says."""
+    def batch(self, client: object, requests: BatchItems, **how: Any) -> BatchRun:
+        """What `AsyncCompletion.batch` says; the run holds `client`, which may have nobody else to do so."""
         from ..batch import BatchRun  # noqa: PLC0415 (with its journal, it would cost each client 8 ms)
         from ..limits.adaptive import Adaptive  # noqa: PLC0415 (as above)
 
         options = Settings({})
+
+        def run(request: ChatRequest, on_refused: _OnRefused) -> Awaitable[ChatCompletion]:
+            assert client is not None, "held until the run is over"
+            return self.answer(request, options, on_refused=on_refused)
+
         return BatchRun(
             requests,
-            run=lambda request, on_refused: self.answer(request, options, on_refused=on_refused),
+            run=run,
             provider_of=self._provider_of,
             adaptive=Adaptive,
             keep=self.core.keep,

@@ -69,9 +69,9 @@ class AsyncCompletion:
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        from .desk import open_desk  # noqa: PLC0415 (what calls need: few programs that import this make no client)
-
         try:
+            from .desk import open_desk  # noqa: PLC0415 (what calls need, which a program that makes no client does not)
+
             self._desk: Desk = open_desk(
                 providers=providers,
                 api_keys=api_keys,
@@ -255,7 +255,7 @@ class AsyncCompletion:
         What the iterable raises is raised when all that was read before it has its result.
         """
         return self._desk.batch(
-            requests, concurrency=concurrency, journal=journal, ordered=ordered, on_progress=on_progress
+            self, requests, concurrency=concurrency, journal=journal, ordered=ordered, on_progress=on_progress
         )
 
 

@@ -97,7 +97,7 @@ def read_chunk(data: bytes) -> ChatCompletionChunk:
     else:
         told = chunk._error  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         # Usage, which is rare, is the only place of a chunk where members we have no field for belong to the reply.
-        if told or chunk.usage is not None or (len(data) > lenient.SHALLOW and lenient.may_be_deep(data)):
+        if told is not None or chunk.usage is not None or (len(data) > lenient.SHALLOW and lenient.may_be_deep(data)):
             chunk = _read_tolerantly(data)
     chunk.native = data
     return chunk

@@ -60,7 +60,7 @@ class OwnAnswer:
         self.status = status
         self.raw_headers = raw_headers
         self.own = adopted(content, wire, wire._loop)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        self.content: aiohttp.StreamReader = self.own
+        self.content: aiohttp.StreamReader = self.own or content
         self._wire: Wire | None = wire
         self._key = key
         self._connector = connector

@@ -12,6 +12,7 @@ from typing import cast
 
 import aiohttp
 from aiohttp.base_protocol import BaseProtocol
+from aiohttp.streams import EMPTY_PAYLOAD
 
 
 class Body(aiohttp.StreamReader):
@@ -57,13 +58,15 @@ class Body(aiohttp.StreamReader):
         return data
 
 
-def adopted(content: aiohttp.StreamReader, protocol: BaseProtocol, loop: asyncio.AbstractEventLoop) -> Body:
-    """An answer's reader as a `Body`."""
-    if type(content) is aiohttp.StreamReader:
-        content.__class__ = Body
-        content.total_bytes -= content._size  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] (`take` counts it)
-        return cast("Body", content)
-    # All answers without a body share one reader, which is no whole one.
-    empty = Body(protocol, 0, loop=loop)
-    empty.feed_eof()
-    return empty
+def adopted(content: aiohttp.StreamReader, protocol: BaseProtocol, loop: asyncio.AbstractEventLoop) -> Body | None:
+    """An answer's reader as a `Body`; None where it is somebody else's."""
+    if content is EMPTY_PAYLOAD:
+        # All answers without a body share one reader, which is no whole one.
+        empty = Body(protocol, 0, loop=loop)
+        empty.feed_eof()
+        return empty
+    if type(content) is not aiohttp.StreamReader:
+        return None
+    content.__class__ = Body
+    content.total_bytes -= content._size  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] (`take` counts it)
+    return cast("Body", content)

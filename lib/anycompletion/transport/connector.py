@@ -54,7 +54,7 @@ class Wire(ResponseHandler):
         """The connection is open."""
         super().connection_made(transport)
         reader: Any = getattr(transport, "_ssl_protocol", transport)
-        with contextlib.suppress(AttributeError):  # other event loops have other ways to read
+        with contextlib.suppress(AttributeError, TypeError):  # other event loops have other ways to read
             if reader.max_size > _READ:
                 reader.max_size = _READ
 

@@ -1,6 +1,8 @@
 """Streams: the server's events on the left, chunks on the right, and every way in which a stream can end."""
 
+import gc
 import json
+import weakref
 from typing import Any
 
 import pytest
@@ -518,3 +520,21 @@ def test_functions_are_answered_as_functions():
     assert (choice.finish_reason, choice.native_finish_reason) == ("function_call", "tool_calls")
     chunks, _ = run(*events, DONE, request=request)
     assert accumulated(chunks).choices[0].message.function_call is None
+
+
+@pytest.mark.parametrize("data", [b'{"error":{"message":"m"}}', b'{"choices":5}', b"no JSON"])
+def test_an_error_that_nobody_keeps_is_gone(data: bytes):
+    """A stream that is tried again would leave the frames of its failure, and what they hold, to the collector."""
+
+    def failed() -> weakref.ref[APIError]:
+        try:
+            dialect.decoder(CHAT, TARGET).feed(Event(data))
+        except APIError as error:
+            return weakref.ref(error)
+        raise AssertionError("it was read")
+
+    gc.disable()
+    try:
+        assert failed()() is None
+    finally:
+        gc.enable()

@@ -41,17 +41,16 @@ class Decoder:
         if event.name == "error":
             raise self._told(data)
         chunk: ChatCompletionChunk | None = None
-        error: APIError | None = None
+        told, reason = None, ""
         try:
             chunk = read_chunk(data)
         except HoldsError as fault:
-            error = error_of(fault.value, None, body_text=as_text(data))
+            told = fault.value
         except (ShapeError, NotJSONError) as fault:
             reason = f"event {self._count} of the stream cannot be read: {fault}"
-            error = APIResponseError(reason, body=as_text(data))
         if chunk is None:
-            assert error is not None, "else it was read"
-            raise error
+            # No name of this frame holds it: one that is never shown would keep its frames until the collector comes.
+            raise APIResponseError(reason, body=as_text(data)) if reason else self._told(data, told)
         ended = False
         for choice in chunk.choices:
             delta = choice.delta
@@ -75,12 +74,13 @@ class Decoder:
             to_legacy_delta(chunk)
         return (chunk,)
 
-    def _told(self, data: bytes) -> APIError:
-        """What an event says that is known to tell of an error."""
-        try:
-            value = loads(data)
-        except NotJSONError:
-            value = as_text(data)
+    def _told(self, data: bytes, value: object = None) -> APIError:
+        """What an event says that is known to tell of an error; `value` is what was read of it."""
+        if value is None:
+            try:
+                value = loads(data)
+            except NotJSONError:
+                value = as_text(data)
         return error_of(value, None, body_text=as_text(data))
 
     def finish(self) -> Sequence[ChatCompletionChunk]:
