@@ -103,11 +103,13 @@ class SSEFraming:
         blocks = (data[at:] if at else data).split(b"\n\n")
         tail = blocks.pop()
         for block in blocks:
+            if not block or (block.startswith(b":") and b"\n" not in block and len(block) <= self._limit):
+                continue  # blank lines and comments come in any number, and mean nothing here
             if block.startswith(b"data: ") and b"\n" not in block and len(block) <= self._limit:
                 events.append(Event(block[6:]))
-            elif (named := _named(block)) is not None and len(block) <= self._limit:
+            elif block.startswith(b"event: ") and len(block) <= self._limit and (named := _named(block)) is not None:
                 events.append(named)
-            elif block:  # blank lines come in any number, and mean nothing here
+            else:
                 for line in block.split(b"\n"):
                     self._line(line, events)
                 self._line(b"", events)
@@ -172,7 +174,5 @@ class SSEFraming:
 
 def _named(block: bytes) -> Event | None:
     """An event that is a line with its name and one with its data, as Anthropic's are; None for all others."""
-    if not block.startswith(b"event: "):
-        return None
     name, _, data = block[7:].partition(b"\ndata: ")
     return Event(data, name.decode("utf-8", "replace")) if data and b"\n" not in name and b"\n" not in data else None
