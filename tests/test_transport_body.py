@@ -26,7 +26,7 @@ async def receiving(data: bytes = b"", limit: int = 2**16) -> tuple[Wire, Body]:
     wire.set_response_params(timer=TimerNoop(), read_until_eof=True, read_bufsize=limit)
     wire.data_received(CHUNKED + data)
     _, content = await wire.read()
-    body = adopted(content, wire, asyncio.get_running_loop())
+    body = adopted(content, wire)
     assert body is not None
     return wire, body
 
@@ -68,7 +68,7 @@ async def test_a_reader_that_gave_up_is_not_woken() -> None:
     waiter = body._waiter = asyncio.get_running_loop().create_future()
     waiter.cancel()
     wire.data_received(piece(b"abc"))
-    assert body.take() == b"abc"
+    assert (body.exception(), body.take()) == (None, b"abc")
 
 
 @pytest.mark.parametrize("size", [1, 40])
@@ -87,8 +87,7 @@ async def test_a_body_that_nobody_reads_is_held_within_bounds(size: int) -> None
 
 async def test_answers_without_a_body_have_one_of_their_own_that_has_ended() -> None:
     """All of them have the same reader of aiohttp's: it would be changed for the whole process."""
-    loop = asyncio.get_running_loop()
-    body = adopted(EMPTY_PAYLOAD, Wire(loop), loop)
+    body = adopted(EMPTY_PAYLOAD, Wire(asyncio.get_running_loop()))
     assert body is not None
     assert (body.at_eof(), body.take()) == (True, b"")
     assert type(EMPTY_PAYLOAD) is not Body

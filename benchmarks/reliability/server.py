@@ -6,6 +6,7 @@ prints its port, and stops when its standard input ends.
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import importlib
 import json
@@ -15,7 +16,7 @@ from typing import Any, cast
 from benchmarks.reliability.common import allow_files
 
 
-class Service:
+class Service(abc.ABC):
     """How a figure's server answers; made once, told its arguments."""
 
     def __init__(self) -> None:
@@ -24,9 +25,9 @@ class Service:
         self.most_open = 0
         """Connections at the same time."""
 
+    @abc.abstractmethod
     def answer(self, connection: Connection, target: str, body: bytes) -> None:
         """Answers one request, now or later."""
-        raise NotImplementedError
 
     def control(self, what: str) -> Any:
         """Whatever the figure asks for beside its requests; something that JSON can say."""

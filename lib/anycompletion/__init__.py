@@ -11,18 +11,7 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # never runs; programs that look for imports, to pack an app into one file, find them here
-    from . import (  # noqa: F401
-        auth,  # pyright: ignore[reportUnusedImport]
-        chunks,  # pyright: ignore[reportUnusedImport]
-        client,  # pyright: ignore[reportUnusedImport]
-        errors,  # pyright: ignore[reportUnusedImport]
-        middleware,  # pyright: ignore[reportUnusedImport]
-        options,  # pyright: ignore[reportUnusedImport]
-        providers,  # pyright: ignore[reportUnusedImport]
-        records,  # pyright: ignore[reportUnusedImport]
-        stream,  # pyright: ignore[reportUnusedImport]
-        wire,  # pyright: ignore[reportUnusedImport]
-    )
+    from . import client  # noqa: F401 # pyright: ignore[reportUnusedImport] (which imports all the others)
 
 _SHELVES: dict[str, tuple[str, ...]] = {
     "auth": (

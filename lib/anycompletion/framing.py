@@ -63,6 +63,7 @@ class SSEFraming:
         ):
             found = data[6:-2].split(b"\n\ndata: ")
             if data.count(b"\n") == 2 * len(found):
+                self._start = None
                 return [Event(each) for each in found]
         events: list[Event] = []
         try:
@@ -72,10 +73,8 @@ class SSEFraming:
         return events
 
     def _is_between(self, data: bytes) -> bool:
-        """Whether no event is open, and all lines of `data` end with LF."""
-        if self._start == b"":
-            self._start = None  # it does not begin with a byte-order mark
-        is_open = self._start is not None or self._skip_lf or self._pieces or self._data or self._name
+        """Whether nothing is held of what came before, and all lines of `data` end with LF."""
+        is_open = self._start or self._skip_lf or self._pieces or self._data or self._name
         return not is_open and b"\r" not in data
 
     def _feed(self, data: bytes, events: list[Event]) -> None:
@@ -103,10 +102,13 @@ class SSEFraming:
         blocks = (data[at:] if at else data).split(b"\n\n")
         tail = blocks.pop()
         for block in blocks:
-            if not block or (block.startswith(b":") and b"\n" not in block and len(block) <= self._limit):
-                continue  # blank lines and comments come in any number, and mean nothing here
-            if block.startswith(b"data: ") and b"\n" not in block and len(block) <= self._limit:
+            if not block:
+                continue  # blank lines come in any number, and mean nothing here
+            is_line = b"\n" not in block and len(block) <= self._limit
+            if is_line and block.startswith(b"data: "):
                 events.append(Event(block[6:]))
+            elif is_line and block.startswith(b":"):
+                continue  # nor do comments
             elif block.startswith(b"event: ") and len(block) <= self._limit and (named := _named(block)) is not None:
                 events.append(named)
             else:

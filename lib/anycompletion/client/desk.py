@@ -262,21 +262,14 @@ class Desk:
         return CallNext(sender, self.middleware, stream=stream)
 
     def _target(self, request: ChatRequest, options: Settings, stream: bool) -> Target:
-        settings, plans = self.options, self.plans
-        if options:
-            settings, plans = settings | checked_options(options), Plans()
-        plan, _ = plans.get((request.model, stream)) or self.planned(plans, request.model, settings, stream)
-        return plan.target
+        return self._plan(request, options, stream)[0].target
 
     # --- from what the caller wrote to calls ---
 
     def _calls(self, request: ChatRequest, options: Settings, *, stream: bool, began: float) -> list[Call]:
         """The branches of a logical call that began then: one, or `n` where the provider has no `n` of its own."""
         self.core.check_alive()
-        settings, plans = self.options, self.plans
-        if options:
-            settings, plans = settings | checked_options(options), Plans()
-        plan, lane = plans.get((request.model, stream)) or self.planned(plans, request.model, settings, stream)
+        plan, lane = self._plan(request, options, stream)
         if lane.row.stand_in is not None:
             plan = lane.row.stand_in.plan(request, plan)
         if not plan.target.quirks.calls_without_ids:
@@ -296,6 +289,13 @@ class Desk:
         elif n != 1 or not cell.takes_neutral:
             request = attrs.evolve(request, n=None)
         return [_call(plan, request, list(report.warnings), began) for _ in range(n)]
+
+    def _plan(self, request: ChatRequest, options: Settings, stream: bool) -> tuple[Plan, Lane]:
+        """How this call is made: as others of its kind, unless it has options of its own."""
+        settings, plans = self.options, self.plans
+        if options:
+            settings, plans = settings | checked_options(options), Plans()
+        return plans.get((request.model, stream)) or self.planned(plans, request.model, settings, stream)
 
     def planned(self, plans: Plans, named: str, settings: Settings, stream: bool) -> tuple[Plan, Lane]:
         """Prepares how such calls are made, and keeps it in `plans`."""

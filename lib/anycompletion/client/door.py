@@ -49,6 +49,10 @@ class AsyncCompletion:
         proxy: URL of an HTTP proxy for all requests; the environment's proxies are never used.
         ssl_context: for private certificate authorities.
 
+    Raises:
+        InvalidRequestError: a value nobody can mean; `.param` is its place.
+        ConfigurationError: a provider that nobody knows, in `api_keys`, `base_urls` or `limits`.
+
     One client serves many tasks of one event loop. It opens nothing before the first call. Close it with
     ``async with`` or `aclose()`. It pickles as configuration; keys given as text do not go along.
     """

@@ -40,7 +40,7 @@ def dumps(value: Any) -> bytes:
 
 def _members_of(value: object) -> Any:
     if isinstance(value, Said):
-        return {"role": value.role, "content": value.content}
+        return value.to_dict()
     raise TypeError(f"{type(value).__name__} is nothing that JSON has")
 
 
@@ -119,14 +119,17 @@ class HoldsError(ValueError):
 
 
 class Said(msgspec.Struct, gc=False):
-    """A message that is a role and a text: the JSON of a dict of the two, at a third of its cost.
+    """A message that is a role and a text; as JSON it is what a dict of the two is.
 
-    And Python's garbage collector does not walk over it: over the dicts of thousands of messages, that takes as long as
-    making them.
+    Python's garbage collector does not walk over it, as it does over the dicts of thousands of messages.
     """
 
     role: str
     content: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The dict."""
+        return {"role": self.role, "content": self.content}
 
 
 def said(value: Any) -> Said | None:
@@ -143,7 +146,7 @@ def to_wire(value: Any) -> Any:
     """Records (and lists of them) as dicts in OpenAI's shape: what the caller wrote, and no more."""
     brief = said(value)
     if brief is not None:
-        return {"role": brief.role, "content": brief.content}
+        return brief.to_dict()
     from .records import unstructure  # noqa: PLC0415 (loads cattrs, which simple messages do not need)
 
     return unstructure(value)

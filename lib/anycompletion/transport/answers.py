@@ -59,7 +59,7 @@ class OwnAnswer:
     ) -> None:
         self.status = status
         self.raw_headers = raw_headers
-        self.own = adopted(content, wire, wire._loop)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        self.own = adopted(content, wire)
         self.content: aiohttp.StreamReader = self.own or content
         self._wire: Wire | None = wire
         self._key = key

@@ -7,7 +7,6 @@ and a streamed chunk costs a third less.
 
 from __future__ import annotations
 
-import asyncio
 from typing import cast
 
 import aiohttp
@@ -58,11 +57,11 @@ class Body(aiohttp.StreamReader):
         return data
 
 
-def adopted(content: aiohttp.StreamReader, protocol: BaseProtocol, loop: asyncio.AbstractEventLoop) -> Body | None:
+def adopted(content: aiohttp.StreamReader, protocol: BaseProtocol) -> Body | None:
     """An answer's reader as a `Body`; None where it is somebody else's."""
     if content is EMPTY_PAYLOAD:
         # All answers without a body share one reader, which is no whole one.
-        empty = Body(protocol, 0, loop=loop)
+        empty = Body(protocol, 0, loop=protocol._loop)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         empty.feed_eof()
         return empty
     if type(content) is not aiohttp.StreamReader:
