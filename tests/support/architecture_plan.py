@@ -1,0 +1,181 @@
+"""The plan of the package as data: layers, libraries and names, with the reason for each exception.
+
+Modules are named by their dotted path inside the package (``codecs.lenient``); the package itself is ``__init__``.
+An entry covers the module or package of that name and all below it; where several entries match, the longest one
+decides. `architecture` checks the package against these tables and reports entries that nothing needs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import NamedTuple
+
+PUBLIC_USERS: dict[str, dict[str, str]] = {
+    "web": {
+        "errors": "each kind of error has its HTTP status",
+        "logs": "failures that no response can carry any more are logged",
+        "records": "JSON types of the endpoint",
+    },
+    "cli": {"batch": "public package", "testing": "public package: models that begin with sim/"},
+    "integrations": {
+        "errors": "errors that are raised or classified",
+        "logs": "failures of exporters are logged",
+        "options": "the protocol of shared rate limiters",
+    },
+    "testing": {
+        "auth": "recordings must not contain keys",
+        "errors": "errors that fakes raise",
+        "http": "headers as values",
+        "records": "requests that fakes receive and replies that they give",
+        "streaming.accumulator": "the reply of a recorded stream",
+        "transport": "a fake transport has the types of the real one",
+    },
+    "__main__": {"cli": "`python -m anycompletion` is the command line"},
+}
+"""Package that uses the public surface → what it may import besides `__init__` → why."""
+
+LAYERS: tuple[tuple[str, ...], ...] = (
+    ("errors", "logs", "_async"),
+    ("http", "options", "params", "redaction", "codecs.lenient"),
+    ("records",),
+    ("codecs",),
+    ("validation", "auth", "retry_policy", "rate_limit_headers"),
+    ("dialects", "dialects.base"),
+    ("dialects.*",),
+    ("providers",),
+    ("ratelimit", "transport"),
+    ("calls",),
+    ("streaming",),
+    ("middleware",),
+    ("structured", "tools", "routing", "caching"),
+    ("batch.journal",),
+    ("batch",),
+    ("client",),
+    ("workers",),
+    ("__init__",),
+    tuple(PUBLIC_USERS),
+)
+"""Lowest layer first. A module imports from lower layers; from its own layer only where `SAME_LAYER` names it."""
+
+SAME_LAYER: dict[str, dict[str, str]] = {
+    "dialects": {"dialects.base": "the package re-exports the seam"},
+    "http": {"redaction": "headers can have masked values"},
+    "options": {"params": "per-call options include parameter support", "redaction": "options contain secrets"},
+}
+"""Importer → imported module of the same layer → why."""
+
+_PURE = "a dialect is pure: it neither sends, retries, signs nor chooses a provider"
+NEVER: dict[str, dict[str, str]] = {
+    "dialects.*": dict.fromkeys(("auth", "calls", "providers", "ratelimit", "retry_policy", "transport"), _PURE),
+    "transport": dict.fromkeys(
+        ("records", "dialects", "providers"), "the transport carries bytes and does not know chat completions"
+    ),
+}
+"""Importer → imported module → why not, whatever the layers allow."""
+
+LIBRARIES: dict[str, dict[str, str]] = {
+    "aiohttp": {
+        "transport": "the only sockets of the package",
+        "testing": "servers and connectors of fakes and of the simulator",
+        "web": "handlers for aiohttp.web",
+    },
+    "anyio": {"testing": "the pytest plugin runs the simulator in a thread of its own"},
+    "cattrs": {"codecs.converters": "records to JSON", "validation.structure": "caller input to records"},
+    "cyclopts": {"cli": "extra"},
+    "genai_prices": {"integrations": "extra"},
+    "msgspec": {"codecs": "JSON", "records.chunks": "chunks are Structs"},
+    "opentelemetry": {"integrations": "extra"},
+    "pytest": {"testing": "the pytest plugin"},
+    "redis": {"integrations": "extra"},
+    "rich": {"cli": "extra"},
+    "starlette": {"web": "extra"},
+    "throttled": {"integrations": "extra"},
+    "uvloop": {"testing": "the network guard covers uvloop's connections as well"},
+    "yarl": {"transport": "aiohttp's type of URLs"},
+}
+"""Library → module or package that may import it → why. A library that is neither here nor free is a violation."""
+
+FREE_LIBRARIES = frozenset({"attr", "attrs"}) | sys.stdlib_module_names
+
+TYPE_ONLY_LIBRARIES: dict[str, dict[str, str]] = {
+    "aiohttp": {"client": "the type of the argument `session`"},
+}
+"""Library → module or package that may import it under ``if TYPE_CHECKING:`` only → why."""
+
+_EXTRA = "an extra, which may be missing"
+_CATTRS = "loads cattrs (7 ms), which simple messages do not need"
+FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
+    "cli": {"cyclopts": _EXTRA, "rich": _EXTRA},
+    "client": {"anycompletion.batch": "with its journal 3.5 ms, which a client without batches does not need"},
+    "codecs.json": {"anycompletion.codecs.converters": _CATTRS},
+    "providers.plugins": {"importlib.metadata": "4 ms, and most programs use built-in providers only"},
+    "testing.network": {"uvloop": "may be missing; imported later it would circumvent the network guard"},
+    "transport.connection_limit": {"resource": "does not exist on every platform"},
+    "validation.message_input": {"anycompletion.validation.structure": _CATTRS},
+    "web": {
+        "anycompletion.web.aiohttp": "aiohttp's server half, which users of Starlette do not need",
+        "anycompletion.web.endpoint": _EXTRA,
+        "anycompletion.web.starlette": _EXTRA,
+    },
+}
+"""Module or package → what it may import inside functions → why."""
+
+COMPUTED_IMPORTS: dict[str, str] = {
+    "providers.provider": "a dialect is loaded by the name of its folder when a provider first needs it",
+}
+"""Module that may import by a computed name → why."""
+
+DUPLICATE_NAMES: dict[str, str] = {}
+"""Name of a class or type alias that may exist in several modules → why."""
+
+_SEAM = "each dialect has the modules of the seam"
+_FORMAT = "each format has the modules of the simulator's seam"
+DUPLICATE_MODULES: dict[str, str] = {
+    "dialects.*.encode": _SEAM,
+    "dialects.*.decode": _SEAM,
+    "dialects.*.stream": _SEAM,
+    "dialects.*.errors": _SEAM,
+    "dialects.*.params": _SEAM,
+    "dialects.*.messages": "the messages of one format",
+    "dialects.*.reasoning": "the reasoning of one format",
+    "dialects.base": "the seam; records.base is the base class of records",
+    "transport.errors": "aiohttp's errors as errors of the package",
+    "client.client": "the module of AsyncCompletion, where readers look for it",
+    "testing.formats.*": "the same format as in dialects",
+    "testing.formats.*.encode": _FORMAT,
+    "testing.formats.*.simulate": _FORMAT,
+    "testing.formats.*.validate": _FORMAT,
+}
+"""Module whose last name may be that of another module → why; ``*`` stands for one name, and nothing below counts."""
+
+_CONNECTOR = "private members of aiohttp's connector"
+_CONNECTOR_USERS = {"transport.connector": _CONNECTOR, "transport.http1": _CONNECTOR}
+_IN_MEMORY = {"testing": "a connector that opens no sockets"}
+IDENTIFIERS: dict[str, dict[str, str]] = {
+    "StreamReader": {"transport.body": "the body reader replaces aiohttp's StreamReader"},
+    "EMPTY_PAYLOAD": {"transport.body": "what aiohttp has in place of a StreamReader where there is no body"},
+    **dict.fromkeys(("_acquired", "_conns", "_get", "_release", "_wrap_create_connection"), _CONNECTOR_USERS),
+    **dict.fromkeys(("_create_connection", "_factory"), _CONNECTOR_USERS | _IN_MEMORY),
+}
+"""Member of aiohttp that the package relies on → module that may name it, among those that import aiohttp → why."""
+
+
+class Plan(NamedTuple):
+    """All tables of the plan; tests of the check replace some of them."""
+
+    layers: tuple[tuple[str, ...], ...] = LAYERS
+    public_users: Mapping[str, Mapping[str, str]] = PUBLIC_USERS
+    same_layer: Mapping[str, Mapping[str, str]] = SAME_LAYER
+    never: Mapping[str, Mapping[str, str]] = NEVER
+    libraries: Mapping[str, Mapping[str, str]] = LIBRARIES
+    free_libraries: frozenset[str] = FREE_LIBRARIES
+    type_only_libraries: Mapping[str, Mapping[str, str]] = TYPE_ONLY_LIBRARIES
+    function_imports: Mapping[str, Mapping[str, str]] = FUNCTION_IMPORTS
+    computed_imports: Mapping[str, str] = COMPUTED_IMPORTS
+    duplicate_names: Mapping[str, str] = DUPLICATE_NAMES
+    duplicate_modules: Mapping[str, str] = DUPLICATE_MODULES
+    identifiers: Mapping[str, Mapping[str, str]] = IDENTIFIERS
+
+
+PLAN = Plan()
