@@ -9,7 +9,7 @@ import pytest
 
 from support.architecture import longest_match, unused_entries, violations
 from support.architecture_cases import CLEAN, IMPORTS
-from support.architecture_plan import PLAN, Plan
+from support.architecture_plan import PLAN, ArchitecturePlan
 
 Check = Callable[..., list[str]]
 
@@ -33,7 +33,7 @@ def write(tmp_path: Path) -> Callable[[dict[str, str]], Path]:
 def check(write: Callable[[dict[str, str]], Path]) -> Check:
     """Builds a small package and returns its violations."""
 
-    def check(sources: dict[str, str], plan: Plan = PLAN) -> list[str]:
+    def check(sources: dict[str, str], plan: ArchitecturePlan = PLAN) -> list[str]:
         return violations(write(sources), plan)
 
     return check
@@ -43,7 +43,7 @@ def check(write: Callable[[dict[str, str]], Path]) -> Check:
 def unused(write: Callable[[dict[str, str]], Path]) -> Check:
     """Builds a small package and returns the entries of a plan that nothing in it needs."""
 
-    def unused(sources: dict[str, str], plan: Plan) -> list[str]:
+    def unused(sources: dict[str, str], plan: ArchitecturePlan) -> list[str]:
         return unused_entries(write(sources), plan)
 
     return unused
@@ -188,7 +188,7 @@ def test_a_class_name_can_be_exempt(check: Check) -> None:
     assert check(sources, PLAN._replace(duplicate_names={"Record": "why"})) == []
 
 
-NOTHING = Plan(
+NOTHING = ArchitecturePlan(
     public_users={"web": {}, "cli": {"testing": ""}, "integrations": {}, "testing": {}, "__main__": {"cli": ""}},
     same_layer={},
     libraries={"aiohttp": {"transport": ""}},
@@ -209,7 +209,7 @@ NEEDS_NOTHING = {
     "records/b.py": "",
 }
 
-UNUSED: dict[str, tuple[Plan, str]] = {
+UNUSED: dict[str, tuple[ArchitecturePlan, str]] = {
     "public user": (
         NOTHING._replace(public_users={**NOTHING.public_users, "web": {"errors": ""}}),
         "public_users: nothing needs web, errors",

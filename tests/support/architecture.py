@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from support.architecture_plan import PLAN, Plan
+from support.architecture_plan import PLAN, ArchitecturePlan
 from support.architecture_source import COMPUTED, Import, Module, last_name, read_package
 
 _RESTRICTIONS = frozenset({"layers", "never", "free_libraries", "identifiers"})
@@ -31,12 +31,12 @@ class Violation(NamedTuple):
         return f"{self.path}:{self.line}: {self.text}"
 
 
-def violations(package_dir: Path, plan: Plan = PLAN) -> list[str]:
+def violations(package_dir: Path, plan: ArchitecturePlan = PLAN) -> list[str]:
     """Each way in which the package in `package_dir` departs from the plan, as ``file:line: sentence``."""
     return [str(found) for found in sorted(set(_Check(package_dir, plan).run()))]
 
 
-def unused_entries(package_dir: Path, plan: Plan = PLAN) -> list[str]:
+def unused_entries(package_dir: Path, plan: ArchitecturePlan = PLAN) -> list[str]:
     """The exceptions of the plan that nothing in the package needs."""
     check = _Check(package_dir, plan)
     for _ in check.run():
@@ -47,7 +47,7 @@ def unused_entries(package_dir: Path, plan: Plan = PLAN) -> list[str]:
 class _Check:
     """One run of all rules over one package; it notes which entries of the plan allowed something."""
 
-    def __init__(self, package_dir: Path, plan: Plan) -> None:
+    def __init__(self, package_dir: Path, plan: ArchitecturePlan) -> None:
         self._dir = package_dir
         self._plan = plan
         self._modules = read_package(package_dir)
@@ -219,11 +219,11 @@ def longest_match(name: str, entries: Collection[str]) -> str | None:
     return None
 
 
-def _entries(plan: Plan) -> set[tuple[str, ...]]:
+def _entries(plan: ArchitecturePlan) -> set[tuple[str, ...]]:
     """All entries of the plan that are exceptions to a rule: the table and its one or two keys."""
     return {
         (table, key, *inner)
-        for table in set(Plan._fields) - _RESTRICTIONS
+        for table in set(ArchitecturePlan._fields) - _RESTRICTIONS
         for key, value in getattr(plan, table).items()
         for inner in ([()] if isinstance(value, str) else [(name,) for name in value])
     }

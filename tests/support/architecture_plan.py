@@ -161,7 +161,7 @@ IDENTIFIERS: dict[str, dict[str, str]] = {
 """Member of aiohttp that the package relies on → module that may name it, among those that import aiohttp → why."""
 
 
-class Plan(NamedTuple):
+class ArchitecturePlan(NamedTuple):
     """All tables of the plan; tests of the check replace some of them."""
 
     layers: tuple[tuple[str, ...], ...] = LAYERS
@@ -178,4 +178,4 @@ class Plan(NamedTuple):
     identifiers: Mapping[str, Mapping[str, str]] = IDENTIFIERS
 
 
-PLAN = Plan()
+PLAN = ArchitecturePlan()

@@ -37,11 +37,13 @@ _NAMES = """
     OwnSender OwnAnswer LentAnswer _Place _places Wire is_quiet give_back GATE Held Starts STARTS Clocks Watch Timer
     Exchange Answer adopted NotHTTPError is_known shut abandon
     Need Follow Report Known carries_key _look Said HoldsError obj opt_text SSEFraming Relay Whole Change Chained
-    _tellers _tell_end Merged news Engine Job Fixed Outlet Tally _Wants Label Labels _SEALED
+    _tellers _tell_end Merged Sender news Engine Job Fixed Outlet Tally _Wants Label Labels _SEALED
     Rows StandIn stand_in find_anywhere Cell Table NEUTRAL Settings without_frames Misuse Misfit
     is_a kind_of read_call ready_request explain_unsendable speaks_legacy _Turns thought_of _SHELVES _HOMES
     PeerLeft unless_left _OURS billed _Line owe _Booking Ask Say Script Style
-    outlets stepcancel cells floor_table odd_objects
+    outlets stepcancel cells floor_table odd_objects standin tapped
+    say_anthropic say_cohere say_openai say_replicate sim_anthropic sim_azure sim_cohere sim_openai sim_openrouter
+    sim_replicate checks_anthropic checks_cohere checks_openai checks_replicate
 """
 RETIRED_NAMES = frozenset(_NAMES.split())
 """Identifiers that were renamed, compared as a whole and with their case.

@@ -56,7 +56,10 @@ class Found(NamedTuple):
 
 def find_retired(paths: Iterable[Path], root: Path = ROOT) -> list[Found]:
     """All occurrences of retired words in the files at and below `paths`, exempt ones included."""
-    return [found for path in _files(paths) for found in _find_in_file(path, path.relative_to(root).as_posix())]
+    found: list[Found] = []
+    for path in _files(paths):
+        found += _find_in_file(path, (path.relative_to(root) if path.is_relative_to(root) else path).as_posix())
+    return found
 
 
 def apply_exemptions(found: Iterable[Found], exempt: Exemptions = EXEMPT) -> tuple[list[Found], list[str]]:
