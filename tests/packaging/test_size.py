@@ -1,0 +1,128 @@
+"""The package stays small: lines of code in all, and lines of each module."""
+
+from __future__ import annotations
+
+import ast
+import io
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+MAX_CODE_LINES = 15_300
+"""Lines of code of the package without `testing`: raised only for a feature, and lowered when code goes."""
+
+MAX_MODULE_LINES = 400
+MIN_MODULE_LINES = 30
+"""Lines of a module with its comments and docstrings."""
+
+LONG: dict[str, str] = {
+    "providers/builtin.py": "a table: one row per provider",
+}
+"""Module that may be longer than `MAX_MODULE_LINES` → why."""
+
+SHORT: dict[str, str] = {
+    "logs.py": "the lowest layer: the logger of the package, which everything may use",
+}
+"""Module that may be shorter than `MIN_MODULE_LINES` → why."""
+
+NO_MODULES = frozenset({"__init__.py", "__main__.py"})
+"""Files that have no size of their own: they re-export, or start the command line."""
+
+_NO_CODE = {
+    tokenize.COMMENT,
+    tokenize.DEDENT,
+    tokenize.ENCODING,
+    tokenize.ENDMARKER,
+    tokenize.INDENT,
+    tokenize.NEWLINE,
+    tokenize.NL,
+}
+
+
+def code_lines(source: str) -> int:
+    """The number of lines with code: no blank lines, comments or docstrings, those of attributes included."""
+    lines: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in _NO_CODE:
+            lines.update(range(token.start[0], token.end[0] + 1))
+    return len(lines.difference(_docstring_lines(ast.parse(source))))
+
+
+def _docstring_lines(tree: ast.Module) -> Iterator[int]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield from range(node.lineno, (node.end_lineno or node.lineno) + 1)
+
+
+def module_sizes(package_dir: Path) -> dict[str, int]:
+    """Module → its lines, with comments, docstrings and blank lines."""
+    return {
+        path.relative_to(package_dir).as_posix(): len(path.read_text("utf-8").splitlines())
+        for path in sorted(package_dir.rglob("*.py"))
+        if path.name not in NO_MODULES
+    }
+
+
+def size_faults(sizes: dict[str, int], long: dict[str, str] = LONG, short: dict[str, str] = SHORT) -> list[str]:
+    """Modules that are too long or too short without a reason, and reasons that no module needs."""
+    too_long = {name for name, lines in sizes.items() if lines > MAX_MODULE_LINES}
+    too_short = {name for name, lines in sizes.items() if lines < MIN_MODULE_LINES}
+    return [
+        *(f"{name}: {sizes[name]} lines, more than {MAX_MODULE_LINES}" for name in sorted(too_long - long.keys())),
+        *(f"{name}: {sizes[name]} lines, fewer than {MIN_MODULE_LINES}" for name in sorted(too_short - short.keys())),
+        *(f"{name}: is not too long" for name in sorted(long.keys() - too_long)),
+        *(f"{name}: is not too short" for name in sorted(short.keys() - too_short)),
+    ]
+
+
+COUNTED = {
+    "blank lines": ("x = 1\n\n\ny = 2\n", 2),
+    "comments": ("# a\nx = 1  # b\n", 1),
+    "docstrings": ('"""A.\n\nB.\n"""\ndef f():\n    """C."""\n    return 1\n', 2),
+    "docstrings of attributes": ('x = 1\n"""A.\n\nB.\n"""\n', 1),
+    "texts over several lines": ('x = """a\n\nb"""\n', 3),
+    "a call over several lines": ("f(\n    1,\n\n    2,  # a\n    # b\n)\n", 4),
+    "two statements in one line": ("x = 1; y = 2\n", 1),
+    "continued lines": ("x = 1 + \\\n    2\n", 2),
+    "nothing": ("", 0),
+}
+"""Case → source and its lines of code."""
+
+
+@pytest.mark.parametrize("case", COUNTED)
+def test_lines_of_code_are_counted(case: str) -> None:
+    """Explanations would count as code, and there would be a price on them."""
+    source, lines = COUNTED[case]
+    assert code_lines(source) == lines
+
+
+def test_long_and_short_modules_are_found() -> None:
+    """A module would grow until no reader has it in view, or be so small that it is only one more file to open."""
+    sizes = {"a.py": 401, "b.py": 400, "c.py": 30, "d.py": 29, "e.py": 999, "f.py": 1}
+    assert size_faults(sizes, {"e.py": "why"}, {"f.py": "why"}) == [
+        "a.py: 401 lines, more than 400",
+        "d.py: 29 lines, fewer than 30",
+    ]
+
+
+def test_reasons_that_no_module_needs_are_found() -> None:
+    """A module could grow again because it was once allowed to."""
+    assert size_faults({"a.py": 100}, {"a.py": "why", "b.py": "why"}, {"a.py": "why"}) == [
+        "a.py: is not too long",
+        "b.py: is not too long",
+        "a.py: is not too short",
+    ]
+
+
+def test_the_package_has_no_more_code_than_it_needs(project: Path) -> None:
+    """Code would be added without being weighed."""
+    package = project / "lib" / "anycompletion"
+    modules = [path for path in package.rglob("*.py") if path.relative_to(package).parts[0] != "testing"]
+    assert sum(code_lines(path.read_text("utf-8")) for path in modules) <= MAX_CODE_LINES
+
+
+def test_modules_are_neither_long_nor_short(project: Path) -> None:
+    """A module would be too long to keep in view, or too short to be worth a file."""
+    assert size_faults(module_sizes(project / "lib" / "anycompletion")) == []
