@@ -56,7 +56,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("__init__",),
     tuple(PUBLIC_USERS),
 )
-"""Lowest layer first. A module imports from lower layers; from its own layer only where `SAME_LAYER` names it."""
+"""Lowest layer first. A module imports from lower layers; from its own layer only where `SAME_LAYER` names it.
+
+`codecs.lenient` is below the rest of its package because records read providers' JSON with it.
+"""
 
 SAME_LAYER: dict[str, dict[str, str]] = {
     "dialects": {"dialects.base": "the package re-exports the seam"},
