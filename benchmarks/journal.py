@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from anycompletion.journal import Fsync, Journal, Labels, read_results
+from anycompletion.batch.journal import Fsync, ItemKeys, Journal, read_results
 from anycompletion.records import (
     AssistantMessage,
     ChatCompletion,
@@ -29,7 +29,7 @@ from anycompletion.records import (
     Result,
     Usage,
 )
-from benchmarks.reliability.common import MIB, Figure, conclude, peak_bytes
+from benchmarks.soak.common import MIB, Figure, conclude, peak_bytes
 
 LINES = 1_000_000
 SHORT = 20_000
@@ -62,11 +62,11 @@ def write(path: Path, lines: int, fsync: Fsync = "none") -> Figures:
     """Appends that many results."""
 
     async def run() -> float:
-        labels = Labels()
+        labels = ItemKeys()
         async with Journal.open(path, fsync=fsync) as journal:
             start = time.perf_counter()
             for number in range(lines):
-                await journal.append(labels.take(_request(number)), _result(number))
+                await journal.append(labels.next_key(_request(number)), _result(number))
             return time.perf_counter() - start
 
     spent = asyncio.run(run())
@@ -95,12 +95,12 @@ def scan(path: Path, lines: int) -> Figures:
 
 def resume(path: Path, lines: int) -> Figures:
     """Finds every item of the input in the journal."""
-    journal, labels, before = Journal.open(path), Labels(), peak_bytes()
+    journal, labels, before = Journal.open(path), ItemKeys(), peak_bytes()
     found, seconds, cpu = 0, 0.0, 0.0
     for first in range(0, lines, _SOME):
         requests = [_request(number) for number in range(first, min(first + _SOME, lines))]  # which takes time itself
         wall, busy = time.perf_counter(), time.process_time()
-        found += sum(journal.seen(labels.take(request)) is not None for request in requests)
+        found += sum(journal.seen(labels.next_key(request)) is not None for request in requests)
         seconds, cpu = seconds + time.perf_counter() - wall, cpu + time.process_time() - busy
     assert found == lines, found
     journal.close()

@@ -11,8 +11,8 @@ from urllib.parse import quote
 import attrs
 
 from .errors import CompletionError, ConfigurationError
+from .http import Headers, MaskedValue
 from .records import ReplyInfo
-from .wire import Headers, MaskedValue
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _PLACEHOLDERS = frozenset({"none", "null", "your_api_key", "your-api-key"})
@@ -175,6 +175,8 @@ def hide_echoes(told: CompletionError | ReplyInfo, secrets: Iterable[str]) -> No
 def without_echoes(headers: Headers, secrets: Iterable[str]) -> Headers:
     """The headers of an answer, which are kept whether it is good or bad, without a secret that stands there whole."""
     found = [
-        secret for secret in secrets if len(secret) >= SHORTEST and headers.hold([secret.encode("utf-8", "replace")])
+        secret
+        for secret in secrets
+        if len(secret) >= SHORTEST and headers.contain_any([secret.encode("utf-8", "replace")])
     ]
     return Headers.of({name: hide(value, found) for name, value in headers.items()}) if found else headers

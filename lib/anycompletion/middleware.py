@@ -13,28 +13,28 @@ from typing import Any, TypeAlias, cast
 
 import attrs
 
-from .chunks import ChatCompletionChunk
 from .errors import CompletionError, InvalidRequestError
-from .options import CallOptions, Settings
+from .http import Target
+from .options import CallOptions, ResolvedOptions
 from .records import ChatCompletion, ChatRequest, ReplyInfo
-from .relay import Whole
-from .stream import ChunkSource, CompletionStream
-from .validate import call_options, read_options, ready_request
-from .wire import Target
+from .records.chunks import ChatCompletionChunk
+from .streaming.mapped import CompletedChunks
+from .streaming.stream import ChunkSource, CompletionStream
+from .validation.call_arguments import call_options, read_options, validate_request
 
 Reply: TypeAlias = ChatCompletion | CompletionStream
 
 
-class Sender:
+class Terminal:
     """What is left of a call when every middleware has had its turn: the client's own ways of making it."""
 
     __slots__ = ("complete", "stream", "target")
 
     def __init__(
         self,
-        complete: Callable[[ChatRequest, Settings], Awaitable[ChatCompletion]],
-        stream: Callable[[ChatRequest, Settings], CompletionStream],
-        target: Callable[[ChatRequest, Settings, bool], Target],
+        complete: Callable[[ChatRequest, ResolvedOptions], Awaitable[ChatCompletion]],
+        stream: Callable[[ChatRequest, ResolvedOptions], CompletionStream],
+        target: Callable[[ChatRequest, ResolvedOptions, bool], Target],
     ) -> None:
         self.complete = complete
         self.stream = stream
@@ -50,7 +50,7 @@ class CallNext:
 
     __slots__ = ("_left", "_sender", "stream")
 
-    def __init__(self, sender: Sender, left: Sequence[Middleware], *, stream: bool) -> None:
+    def __init__(self, sender: Terminal, left: Sequence[Middleware], *, stream: bool) -> None:
         self._sender = sender
         self._left = left
         self.stream = stream
@@ -62,7 +62,7 @@ class CallNext:
             CompletionError: what `create` raises.
         """
         if not self._left:
-            return await self._send(ready_request(request, stream=self.stream), read_options(options))
+            return await self._send(validate_request(request, stream=self.stream), read_options(options))
         further = CallNext(self._sender, self._left[1:], stream=self.stream)
         said: Any = self._left[0](request, options, further)
         reply: Any = await said if isawaitable(said) else said
@@ -74,7 +74,7 @@ class CallNext:
             "CompletionStream, such as `await call_next(request, options)` gives"
         )
 
-    async def _send(self, request: ChatRequest, settings: Settings) -> Reply:
+    async def _send(self, request: ChatRequest, settings: ResolvedOptions) -> Reply:
         if not self.stream:
             return await self._sender.complete(request, settings)
         opened = self._sender.stream(request, settings)
@@ -120,23 +120,23 @@ class _Shown(dict[str, Any]):
         return f"<{', '.join(self) or 'no options'}>"
 
 
-def _shown(options: Settings) -> CallOptions:
+def _shown(options: ResolvedOptions) -> CallOptions:
     return cast("CallOptions", _Shown(call_options(options.reveal())))
 
 
-async def complete(call_next: CallNext, request: ChatRequest, options: Settings) -> ChatCompletion:
+async def complete(call_next: CallNext, request: ChatRequest, options: ResolvedOptions) -> ChatCompletion:
     """A whole reply through the chain."""
     # A request of its own: that of the caller's reading knows what it holds, and middleware may change that.
     reply = await call_next(attrs.evolve(request), _shown(options))
     return await reply.get_final_completion() if isinstance(reply, CompletionStream) else reply
 
 
-class Chained:
+class MiddlewareChunks:
     """The chunks of the stream that the chain returns; the chain runs when this is opened."""
 
     __slots__ = ("_call_next", "_info", "_opener", "_options", "_request", "_source", "_told")
 
-    def __init__(self, call_next: CallNext, request: ChatRequest, options: Settings) -> None:
+    def __init__(self, call_next: CallNext, request: ChatRequest, options: ResolvedOptions) -> None:
         self._call_next = call_next
         self._request = attrs.evolve(request)
         self._options = _shown(options)
@@ -159,7 +159,7 @@ class Chained:
         cancelling = task.cancelling()
         try:
             reply = await self._call_next(self._request, self._options)
-            source = Whole(reply) if isinstance(reply, ChatCompletion) else reply.as_source()
+            source = CompletedChunks(reply) if isinstance(reply, ChatCompletion) else reply.as_source()
             await source.open()
         except asyncio.CancelledError:
             if self._told is None or task.uncancel() > cancelling:
@@ -192,4 +192,4 @@ class Chained:
             await self._source.wait_closed()
 
 
-__all__ = ["CallNext", "Chained", "Middleware", "Reply", "Sender", "checked_middleware", "complete"]
+__all__ = ["CallNext", "Middleware", "MiddlewareChunks", "Reply", "Terminal", "checked_middleware", "complete"]

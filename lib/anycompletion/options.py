@@ -156,7 +156,7 @@ class Secret:
         raise TypeError("a Secret does not pickle; pass the key through the environment or an async callable")
 
 
-class Settings:
+class ResolvedOptions:
     """Call options by name, read like a dict. It shows names only: keys, headers and bodies are among the values."""
 
     __slots__ = ("_reveal",)
@@ -183,11 +183,11 @@ class Settings:
     def __len__(self) -> int:
         return len(self._reveal())
 
-    def __or__(self, other: Settings) -> Settings:
-        return Settings(self.reveal() | other.reveal())
+    def __or__(self, other: ResolvedOptions) -> ResolvedOptions:
+        return ResolvedOptions(self.reveal() | other.reveal())
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Settings) and other.reveal() == self.reveal()
+        return isinstance(other, ResolvedOptions) and other.reveal() == self.reveal()
 
     __hash__ = None  # type: ignore[assignment]  # some values have none
 
@@ -279,12 +279,12 @@ class CreateParams(Params, CallOptions, total=False):
     """Everything `create` takes by keyword besides model, messages and stream."""
 
 
-Support: TypeAlias = Literal["native", "mapped", "fanned_out", "refused"]
+Support: TypeAlias = Literal["native", "mapped", "fanned_out", "unsupported"]
 """How a provider meets a parameter: as it is, translated, by several requests, or not at all."""
 
 
 @attrs.frozen
-class Cell:
+class ParamSupport:
     """One cell of the parameter table: what a dialect (or a row) makes of one parameter.
 
     The encoder's gate, `supported_params`, the README's table and the tests all read these cells.
@@ -299,28 +299,28 @@ class Cell:
     """Longest list the provider takes."""
     values: tuple[str, ...] | None = None
     """The only texts the provider takes."""
-    takes_neutral: bool = False
+    takes_no_op: bool = False
     """True where a value that asks for nothing (`NEUTRAL`) is known all the same, and sent as it was written."""
     note: str = ""
     """For a mapped parameter the provider's own name; for a refused one why, and what to do instead."""
 
 
-NATIVE = Cell("native")
+NATIVE = ParamSupport("native")
 
 TOOL_CHOICES = ("none", "auto", "required")
 FUNCTION_CALLS = ("none", "auto")
 """OpenAI's words for whether to call; a dict names what to call."""
 
 
-def refused(note: str = "the provider has no such parameter") -> Cell:
+def unsupported(note: str = "the provider has no such parameter") -> ParamSupport:
     """A cell for a parameter the provider does not have."""
-    return Cell("refused", note=note)
+    return ParamSupport("unsupported", note=note)
 
 
-Table: TypeAlias = Mapping[str, Cell]
+ParamTable: TypeAlias = Mapping[str, ParamSupport]
 """Parameter name → cell."""
 
-NEUTRAL: Mapping[str, tuple[object, ...]] = {
+NO_OP_VALUES: Mapping[str, tuple[object, ...]] = {
     "n": (1,),
     "presence_penalty": (0,),
     "frequency_penalty": (0,),

@@ -6,12 +6,12 @@ from typing import Any
 import attrs
 
 from anycompletion import PROVIDERS, APIError, ChatCompletion, ChatCompletionChunk, ChatRequest
-from anycompletion.accumulate import Accumulator
-from anycompletion.dialects import Decoder
-from anycompletion.framing import SSEFraming
-from anycompletion.providers import DIALECTS
+from anycompletion.codecs.sse import SSEParser
+from anycompletion.dialects.base import Decoder
+from anycompletion.http import Continuation, Target
+from anycompletion.providers.registry import DIALECTS
+from anycompletion.streaming.accumulator import Accumulator
 from anycompletion.testing import Recording
-from anycompletion.wire import Follow, Target
 from conformance.replay import own_n
 
 
@@ -53,12 +53,12 @@ def _decoder(recording: Recording) -> Decoder:
 
 
 def _feed(decoder: Decoder, pieces: Iterable[bytes], chunks: list[ChatCompletionChunk]) -> None:
-    framing = SSEFraming()
+    framing = SSEParser()
     for piece in pieces:
         for event in framing.feed(piece):
             if not decoder.done:
                 chunks += decoder.feed(event)
-    assert framing.fault is None
+    assert framing.error is None
     last = decoder.finish()
-    assert not isinstance(last, Follow), "only predictions are asked after"
+    assert not isinstance(last, Continuation), "only predictions are asked after"
     chunks += last

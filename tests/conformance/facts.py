@@ -10,9 +10,9 @@ import openai
 from pydantic import BaseModel
 
 from anycompletion import APIError, AssistantMessage, ChatCompletion, ChatRequest, UserMessage
-from anycompletion.dialects import anthropic_messages
+from anycompletion.dialects.anthropic_messages.encode import encode
+from anycompletion.http import HttpRequest, Target
 from anycompletion.testing import Recording
-from anycompletion.wire import HttpRequest, Target
 from conformance import cohere_facts, traffic
 from conformance.expected import REQUEST_ID_HEADERS
 
@@ -191,7 +191,7 @@ def _sent_back(message: AssistantMessage) -> Any:
     """The blocks Anthropic gets when the message is part of the next request."""
     request = ChatRequest("claude", [UserMessage("Hello"), message])
     target = Target(provider="anthropic", model="claude", base_url="http://127.0.0.1")
-    encoded = anthropic_messages.encode(request, target, {})
+    encoded = encode(request, target, {})
     assert isinstance(encoded, HttpRequest)
     assert encoded.body is not None
     turns = encoded.body["messages"][1:]

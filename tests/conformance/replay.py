@@ -52,5 +52,5 @@ def own_n(recording: Recording) -> int | None:
 def stream_options(recording: Recording) -> dict[str, Any]:
     """The wish to get the usage as a chunk, where the provider does not refuse it."""
     cell = PROVIDERS[recording.provider].table.get("stream_options")
-    refused = cell is not None and cell.support == "refused"
+    refused = cell is not None and cell.support == "unsupported"
     return {} if refused else {"stream_options": {"include_usage": True}}

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import pytest
 
 from anycompletion import PROVIDERS, APIError, CompletionStream
-from anycompletion.dialects.openai_chat import DEFAULTS, TOOL_DEFAULTS
+from anycompletion.dialects.openai_chat.params import DEFAULTS, TOOL_DEFAULTS
 from anycompletion.records import PARAM_NAMES
 from anycompletion.testing import Recording
 from conformance import expected, traffic

@@ -13,8 +13,8 @@ from weakref import WeakSet
 import pytest
 
 from anycompletion import AsyncCompletion, ChatCompletion, CompletionError
-from leaks import kept, nothing_left, pools
-from rawserver import RawServer, Step
+from support.raw_server import RawServer, Step
+from support.resource_leaks import kept, nothing_left, pools
 
 ROWS = {
     "F01": "connection refused",

@@ -5,7 +5,7 @@ from typing import Any
 
 from anycompletion import APIConnectionError
 from faults.harness import fault
-from rawserver import FIN, REQUEST, RESET, completion, head, piece
+from support.raw_server import FIN, REQUEST, RESET, completion, head, piece
 
 LOST: dict[str, Any] = {"phase": "headers", "retryable": True, "maybe_billed": True}
 LOSSES = (

@@ -11,8 +11,8 @@ from anycompletion import APIConnectionError, APITimeoutError, Timeout
 from anycompletion.testing import Fault, SimulatorServer
 from faults.harness import WAYS, Stage, Way, ask, client_to, covers, fails
 from faults.losses import CUTS, LOSSES
-from leaks import nothing_left
-from rawserver import FIN, REQUEST, RESET, STALL, WHOLE, ClosedPort, DeafServer, RawServer, Step, answer
+from support.raw_server import FIN, REQUEST, RESET, STALL, WHOLE, ClosedPort, DeafServer, RawServer, Step, answer
+from support.resource_leaks import nothing_left
 
 HEALTHY: tuple[Step, ...] = (REQUEST, answer()) * 3
 

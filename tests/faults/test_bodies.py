@@ -21,7 +21,7 @@ from anycompletion import (
     StreamInterruptedError,
 )
 from faults.harness import BOTH_WAYS, FAULT, WAYS, Stage, Way, ask, covers, fails, fails_both_ways, fault
-from rawserver import END, REQUEST, STALL, Step, answer, completion, head, piece
+from support.raw_server import END, REQUEST, STALL, Step, answer, completion, head, piece
 
 MEGABYTE = 1024 * 1024
 TEXT = json.dumps(completion("Hello. " * 300)).encode()

@@ -23,8 +23,7 @@ from anycompletion import (
     Timeout,
 )
 from faults.harness import PROMPT, Stage, ask, covers, fails
-from leaks import Reader, nothing_left
-from rawserver import (
+from support.raw_server import (
     DONE,
     END,
     REQUEST,
@@ -37,6 +36,7 @@ from rawserver import (
     answer,
     event,
 )
+from support.resource_leaks import Reader, nothing_left
 
 TALKS = (REQUEST, STREAM, event("Hel"), event("lo."), STALL)
 """A stream that says two things and then no more."""
@@ -350,7 +350,7 @@ async def test_another_loop_or_thread_is_refused_and_does_no_harm() -> None:
 HEAD = """
 import asyncio, os, sys
 from anycompletion import AsyncCompletion, ClientClosedError
-from rawserver import DONE, END, REQUEST, STALL, STREAM, RawServer, answer, event
+from support.raw_server import DONE, END, REQUEST, STALL, STREAM, RawServer, answer, event
 
 PARTS = (STREAM, event("Hel"), 0.1, event("lo."), event(finish_reason="stop"), DONE + END)
 

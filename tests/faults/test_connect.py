@@ -10,8 +10,8 @@ import pytest
 from anycompletion import APIConnectionError, APITimeoutError, CompletionError, Timeout
 from faults.harness import BOTH_WAYS, FAULT, WAYS, Stage, Way, ask, client_to, covers, fails, fails_both_ways
 from faults.losses import LOSSES
-from leaks import nothing_left
-from rawserver import FIN, REQUEST, RESET, STALL, ClosedPort, DeafServer, Step, answer
+from support.raw_server import FIN, REQUEST, RESET, STALL, ClosedPort, DeafServer, Step, answer
+from support.resource_leaks import nothing_left
 
 HEALTHY: tuple[Step, ...] = (REQUEST, answer()) * 3
 

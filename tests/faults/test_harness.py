@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from faults.harness import LOOPS, ROWS, Matrix, client_to, covers, loop_of
-from leaks import nothing_left
+from support.resource_leaks import nothing_left
 
 
 class _Noisy:
@@ -90,6 +90,6 @@ def test_a_row_is_missing_until_it_passed_on_every_loop_and_while_one_test_fails
 def test_every_row_of_the_matrix_has_a_test() -> None:
     """The last test of a row could go, and only the table at the end of a run would say so."""
     here = Path(__file__)
-    files = {*here.parent.glob("test_*.py"), here.parents[1] / "test_cancellation.py"} - {here}
+    files = {*here.parent.glob("test_*.py"), here.parents[1] / "behaviour" / "test_cancellation.py"} - {here}
     named = {row for file in files for row in re.findall(r'"(F\d\d)"', file.read_text())}
     assert named == set(ROWS)

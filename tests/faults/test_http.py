@@ -20,8 +20,7 @@ from anycompletion import (
 from anycompletion.testing import SimulatorServer
 from faults.harness import BOTH_WAYS, FAULT, WAYS, Stage, Way, ask, client_to, covers, fails, fails_both_ways, fault
 from faults.losses import CUTS
-from leaks import nothing_left
-from rawserver import (
+from support.raw_server import (
     FIN,
     HEAD,
     REQUEST,
@@ -35,6 +34,7 @@ from rawserver import (
     head,
     piece,
 )
+from support.resource_leaks import nothing_left
 
 # --- no HTTP -------------------------------------------------------------------------------------------------------
 

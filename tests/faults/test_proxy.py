@@ -16,8 +16,8 @@ from anycompletion import (
 )
 from faults import certificates
 from faults.harness import BOTH_WAYS, KEY, PROMPT, WAYS, Way, ask, client_to, covers, fails
-from leaks import nothing_left
-from rawserver import FIN, REQUEST, RESET, STALL, RawServer, Step, Tunnel, answer, head
+from support.raw_server import FIN, REQUEST, RESET, STALL, RawServer, Step, Tunnel, answer, head
+from support.resource_leaks import nothing_left
 
 PASSWORD = "the-proxys-password"
 BEYOND = "https://127.0.0.1:9"

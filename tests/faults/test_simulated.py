@@ -17,7 +17,7 @@ from anycompletion import (
 )
 from anycompletion.testing import FAULTS, SimulatorServer
 from faults.harness import WAYS, Way, covers
-from leaks import nothing_left
+from support.resource_leaks import nothing_left
 
 MODELS = {
     "openai": "openai/m",

@@ -21,8 +21,8 @@ from anycompletion import (
     UnprocessableEntityError,
 )
 from faults.harness import BOTH_WAYS, KEY, WAYS, Stage, Way, ask, client_to, covers, fails, fails_both_ways
-from leaks import nothing_left
-from rawserver import REQUEST, STALL, RawServer, answer
+from support.raw_server import REQUEST, STALL, RawServer, answer
+from support.resource_leaks import nothing_left
 
 # --- statuses ------------------------------------------------------------------------------------------------------
 

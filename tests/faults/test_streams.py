@@ -33,8 +33,23 @@ from anycompletion import (
 )
 from faults import certificates
 from faults.harness import FAULT, PROMPT, Stage, ask, client_to, covers, fails, fault
-from leaks import nothing_left, pools
-from rawserver import DONE, END, FIN, REQUEST, RESET, STALL, STREAM, WHOLE, RawServer, Step, answer, event, head, piece
+from support.raw_server import (
+    DONE,
+    END,
+    FIN,
+    REQUEST,
+    RESET,
+    STALL,
+    STREAM,
+    WHOLE,
+    RawServer,
+    Step,
+    answer,
+    event,
+    head,
+    piece,
+)
+from support.resource_leaks import nothing_left, pools
 
 EVENTS = {"Content-Type": "text/event-stream"}
 UNTIL_CLOSED = head(200, EVENTS | {"Connection": "close"})

@@ -10,8 +10,8 @@ import pytest
 from anycompletion import APIConnectionError, APITimeoutError, Timeout
 from faults import certificates
 from faults.harness import BOTH_WAYS, WAYS, Stage, Way, ask, client_to, covers, fails, fails_both_ways
-from leaks import nothing_left
-from rawserver import FIN, REQUEST, RESET, STALL, RawServer, Step, answer
+from support.raw_server import FIN, REQUEST, RESET, STALL, RawServer, Step, answer
+from support.resource_leaks import nothing_left
 
 CERTIFICATES = {
     "unknown authority": (certificates.of_an_unknown_authority, "unable to get local issuer certificate"),

@@ -5,10 +5,10 @@ as it may have requests in flight, and each worker takes item after item. So an 
 bounds the memory is one number: how many items were read whose results nobody has taken yet.
 """
 
-from ..journal import UnwrittenError, read_results
 from .items import BatchItem, BatchItems
-from .lanes import Limit
+from .journal import UnwrittenError, read_results
 from .progress import BatchProgress
+from .provider_queues import ConcurrencyLimit
 from .run import BatchRun
 
-__all__ = ["BatchItem", "BatchItems", "BatchProgress", "BatchRun", "Limit", "UnwrittenError", "read_results"]
+__all__ = ["BatchItem", "BatchItems", "BatchProgress", "BatchRun", "ConcurrencyLimit", "UnwrittenError", "read_results"]

@@ -53,7 +53,7 @@ class BatchProgress:
         return max(0, self.total - self.finished) / self.rate
 
 
-class Tally:
+class ProgressCounter:
     """Counts as results come."""
 
     __slots__ = (

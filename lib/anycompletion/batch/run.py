@@ -12,10 +12,10 @@ from typing import Any, NoReturn, Self, cast
 
 from ..errors import ClientClosedError, InvalidRequestError
 from ..records import Result
-from .engine import Engine, Run
-from .lanes import Lanes, Limit
+from .item_source import ItemSource
 from .progress import BatchProgress
-from .source import Source
+from .provider_queues import ConcurrencyLimit, ProviderQueues
+from .scheduler import BatchScheduler, Run
 
 _AHEAD, _AHEAD_OF_SEVERAL = 64, 512
 """Items that may be read and wait for their turn: of one lane, of several."""
@@ -40,7 +40,7 @@ class BatchRun:
         *,
         run: Run,
         provider_of: Callable[[str], str],
-        adaptive: Callable[[], Limit],
+        adaptive: Callable[[], ConcurrencyLimit],
         keep: Callable[[asyncio.Task[None]], None],
         check_alive: Callable[[], None],
         concurrency: object = None,
@@ -54,10 +54,10 @@ class BatchRun:
         self._keep = keep
         self._closed = False
         self._driver: asyncio.Task[None] | None = None
-        self._engine = Engine(
-            Source(requests),
+        self._engine = BatchScheduler(
+            ItemSource(requests),
             run=run,
-            lanes=Lanes(wanted, provider_of, adaptive),
+            lanes=ProviderQueues(wanted, provider_of, adaptive),
             journal=_path(journal),
             ordered=bool(ordered),
             ahead=_AHEAD_OF_SEVERAL if wanted is None else _AHEAD,
@@ -89,7 +89,7 @@ class BatchRun:
         self._start()
         try:
             while not self._engine.is_open and not self._engine.outlet.ended:
-                await self._engine.outlet.news()
+                await self._engine.outlet.wait_for_change()
         except BaseException:  # cancelled while the journal is opened: nobody will leave what was not entered
             self._stop()
             raise

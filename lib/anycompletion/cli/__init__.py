@@ -30,7 +30,7 @@ from .. import (
 )
 from ..testing import SimulatorServer
 from . import batch as many
-from .common import FAILED, INTERRUPTED, OK, SIMULATED, USAGE, UsageError, client_for, say, visible
+from .common import FAILED, INTERRUPTED, OK, SIMULATED, USAGE, CommandLineError, client_for, say, visible
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _app()(sys.argv[1:] if arguments is None else arguments)
     except CycloptsError:
         return USAGE  # Cyclopts has said what is wrong
-    except (UsageError, ConfigurationError, InvalidRequestError) as fault:
+    except (CommandLineError, ConfigurationError, InvalidRequestError) as fault:
         say(str(fault))
         return USAGE
     except CompletionError as fault:
@@ -240,13 +240,15 @@ def _piped(source: TextIO | None) -> str:
     try:
         return source.read()
     except UnicodeDecodeError:
-        raise UsageError("stdin is not text in UTF-8") from None
+        raise CommandLineError("stdin is not text in UTF-8") from None
 
 
 def _prompt(prompt: str, piped: str) -> str:
     text = "\n\n".join(part for part in (prompt, piped.strip()) if part)
     if not text:
-        raise UsageError('Nothing to ask: give a prompt, as in anycompletion chat "Knock knock.", or pipe one in.')
+        raise CommandLineError(
+            'Nothing to ask: give a prompt, as in anycompletion chat "Knock knock.", or pipe one in.'
+        )
     return text
 
 
@@ -256,13 +258,13 @@ def _options(options: Sequence[str]) -> dict[str, Any]:
     for option in options:
         name, equals, value = option.partition("=")
         if not equals or not name:
-            raise UsageError(f"--option {option}: write name=value")
+            raise CommandLineError(f"--option {option}: write name=value")
         if name in OWN_FLAGS:
-            raise UsageError(f"--option {option}: use {OWN_FLAGS[name]} for this")
+            raise CommandLineError(f"--option {option}: use {OWN_FLAGS[name]} for this")
         if name not in CreateParams.__annotations__:
             close = get_close_matches(name, CreateParams.__annotations__, 3)
             hint = f"did you mean {' or '.join(close)}?" if close else "extra_body takes what only a provider knows"
-            raise UsageError(f"--option {option}: no such parameter; {hint}")
+            raise CommandLineError(f"--option {option}: no such parameter; {hint}")
         params[name] = _value(value)
     return params
 
@@ -281,7 +283,7 @@ def _model(wanted: str | None, environment: Mapping[str, str]) -> str:
         return model
     found = [name for row in PROVIDERS.values() for name in row.key_env if environment.get(name)]
     if found:
-        raise UsageError(f"{found[0]} is set, but no model: name one with --model or ANYCOMPLETION_MODEL.")
+        raise CommandLineError(f"{found[0]} is set, but no model: name one with --model or ANYCOMPLETION_MODEL.")
     say("No model and no key was given: a simulator on this machine answers. Name a model with --model.")
     return f"{SIMULATED}openai"
 
@@ -368,7 +370,7 @@ async def _simulate(port: int) -> int:
     try:
         server = await SimulatorServer(port=port).start()
     except (OSError, ValueError) as fault:
-        raise UsageError(f"--port {port}: {fault}") from None
+        raise CommandLineError(f"--port {port}: {fault}") from None
     try:
         _announce(server)
         await asyncio.Event().wait()

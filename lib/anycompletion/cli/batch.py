@@ -20,7 +20,7 @@ from .. import (
     supported_params,
 )
 from ..batch import BatchItem, BatchItems, BatchProgress, BatchRun, read_results
-from .common import FAILED, OK, SIMULATED, UsageError, client_for, say
+from .common import FAILED, OK, SIMULATED, CommandLineError, client_for, say
 
 STDIO = "-"
 
@@ -105,14 +105,14 @@ def _items(job: Job, stack: ExitStack) -> "_Lines | Iterator[str] | AsyncIterato
         if job.requests != STDIO:
             return _Lines(stack.enter_context(open(job.requests, encoding="utf-8")))
         if sys.stdin is None or sys.stdin.isatty():  # pyright: ignore[reportUnnecessaryComparison] (there may be none)
-            raise UsageError("Nothing to ask: name a file of requests, or pipe one in.")
+            raise CommandLineError("Nothing to ask: name a file of requests, or pipe one in.")
         mode = os.fstat(sys.stdin.fileno()).st_mode
         if stat.S_ISREG(mode):
             return _Lines(sys.stdin)
     except OSError as fault:
-        raise UsageError(f"{job.requests}: {fault.strerror or fault}") from None
+        raise CommandLineError(f"{job.requests}: {fault.strerror or fault}") from None
     except UnicodeDecodeError:
-        raise UsageError(f"{job.requests}: is not text in UTF-8") from None
+        raise CommandLineError(f"{job.requests}: is not text in UTF-8") from None
     # Of other things nobody can wait for more: /dev/null, or a pipe on Windows.
     return _piped() if sys.platform != "win32" and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)) else iter(sys.stdin)
 
@@ -204,7 +204,7 @@ def _opened(path: str) -> TextIO:
     try:
         return open(path, "w", encoding="utf-8")
     except OSError as fault:
-        raise UsageError(f"--output {path}: {fault.strerror or fault}") from None
+        raise CommandLineError(f"--output {path}: {fault.strerror or fault}") from None
 
 
 def _copy(journal: Path, output: str) -> None:

@@ -23,7 +23,7 @@ SIMULATED_MODELS = {
 """What the simulator is asked for where `-m sim/<provider>` names no model."""
 
 
-class UsageError(Exception):
+class CommandLineError(Exception):
     """What was asked cannot be done; the text says what to write instead."""
 
 
@@ -36,7 +36,9 @@ async def client_for(model: str) -> AsyncGenerator[tuple[AsyncCompletion, str]]:
         return
     provider, _, name = model.removeprefix(SIMULATED).partition("/")
     if provider not in SIMULATED_MODELS:
-        raise UsageError(f"{model}: the simulator knows {', '.join(SIMULATED + name for name in SIMULATED_MODELS)}")
+        raise CommandLineError(
+            f"{model}: the simulator knows {', '.join(SIMULATED + name for name in SIMULATED_MODELS)}"
+        )
     async with (
         SimulatorServer() as server,
         AsyncCompletion(base_urls=server.base_urls, api_keys=server.api_keys) as client,

@@ -4,6 +4,6 @@
 into plans of calls, `core` is what a client and its views share, `observer` tells `logger_fn`.
 """
 
-from .door import AsyncCompletion
+from .client import AsyncCompletion
 
 __all__ = ["AsyncCompletion"]

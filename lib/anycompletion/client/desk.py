@@ -8,21 +8,29 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import attrs
 
-from ..call import Call, Plan, Source
+from ..calls import Call, CallChunks, CallPlan
 from ..errors import CompletionError, ConfigurationError, InvalidRequestError
-from ..fanout import Merged, gather
-from ..middleware import CallNext, Chained, Middleware, Sender, checked_middleware, complete
-from ..options import CallOptions, CreateParams, RateLimit, Secret, Settings, Timeout
-from ..providers import find_anywhere, gate, known_providers
+from ..http import EncodingReport, MaskedValue, Target
+from ..middleware import CallNext, Middleware, MiddlewareChunks, Terminal, checked_middleware, complete
+from ..options import CallOptions, CreateParams, RateLimit, ResolvedOptions, Secret, Timeout
+from ..providers.registry import apply_param_support, known_providers, resolve_model
 from ..records import ChatCompletion, ChatRequest, Message, Messages, ReplyInfo, Result
-from ..stream import ChunkSource, CompletionStream
-from ..validate import call_options, checked_options, read_call, read_keys, read_options, ready_request, require_ids
-from ..validate import timeout as read_timeout
-from ..validate.values import check_flag, check_string
-from ..wire import MaskedValue, Report, Target
-from .core import Core, Lane
+from ..streaming.fanout import MergedChunks, gather
+from ..streaming.stream import ChunkSource, CompletionStream
+from ..validation.call_arguments import (
+    call_options,
+    checked_options,
+    parse_call,
+    read_keys,
+    read_options,
+    require_ids,
+    validate_request,
+)
+from ..validation.call_arguments import timeout as read_timeout
+from ..validation.values import check_flag, check_string
 from .observer import Observer
-from .plans import Plans, make_plan
+from .planning import PlanCache, plan_call
+from .state import ClientState, ProviderState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,17 +51,17 @@ def open_desk(**given: Any) -> Desk:
         config, options = _read(given)
     finally:
         given.clear()  # it is in frames of the traceback of whatever goes wrong, with keys as they were written
-    core = Core(config)
+    core = ClientState(config)
     named = {*config["api_keys"], *config["base_urls"]}
     named |= {key.partition("/")[0] for key in config["limits"]}
-    if named := named - core.rows.keys():
-        core.rows = {**known_providers(), **core.rows}
-        if strange := named - core.rows.keys():
+    if named := named - core.providers.keys():
+        core.providers = {**known_providers(), **core.providers}
+        if strange := named - core.providers.keys():
             raise ConfigurationError(f"unknown provider {min(map(str, strange))!r} in api_keys, base_urls or limits")
     return Desk(core, options, config["middleware"])
 
 
-def _read(given: dict[str, Any]) -> tuple[dict[str, Any], Settings]:
+def _read(given: dict[str, Any]) -> tuple[dict[str, Any], ResolvedOptions]:
     """What all views of the client share, and the defaults of its own."""
     timeout, limits = given["timeout"], given["limits"]
     config: dict[str, Any] = {
@@ -72,7 +80,7 @@ def _read(given: dict[str, Any]) -> tuple[dict[str, Any], Settings]:
             raise InvalidRequestError(f"base_urls[{name!r}]: is empty", param=f"base_urls[{name!r}]")
     options = call_options({"max_retries": given["max_retries"], "on_unsupported": given["on_unsupported"]})
     clocks = Timeout() if timeout is None else read_timeout(timeout, "timeout")
-    return config, Settings(options | {"timeout": clocks})
+    return config, ResolvedOptions(options | {"timeout": clocks})
 
 
 def _without_password(proxy: object) -> str | None:
@@ -89,11 +97,11 @@ class Desk:
 
     __slots__ = ("core", "middleware", "options", "plans")
 
-    def __init__(self, core: Core, options: Settings, middleware: tuple[Middleware, ...]) -> None:
+    def __init__(self, core: ClientState, options: ResolvedOptions, middleware: tuple[Middleware, ...]) -> None:
         self.core = core
         self.options = options
         self.middleware = middleware
-        self.plans = Plans()
+        self.plans = PlanCache()
 
     def view(self, options: CallOptions) -> Desk:
         """A desk with other defaults."""
@@ -105,7 +113,7 @@ class Desk:
 
     def restore(self, options: dict[str, Any]) -> None:
         """Takes the defaults that `options.reveal()` gave, in another process."""
-        self.options = Settings(options)
+        self.options = ResolvedOptions(options)
 
     def configuration(self) -> dict[str, Any]:
         """What makes another client like this one.
@@ -134,8 +142,8 @@ class Desk:
     ) -> ChatCompletion | CompletionStream:
         """What `AsyncCompletion.create` says."""
         try:
-            began = 0.0 if self.core.may_begin() else await self.core.turn()
-            request, options = read_call(model, messages, params, stream=stream)
+            began = 0.0 if self.core.try_start() else await self.core.wait_to_start()
+            request, options = parse_call(model, messages, params, stream=stream)
         finally:
             del model, messages, params  # this frame is in the traceback of whatever goes wrong
         return await self._run(request, stream, options, began)
@@ -143,7 +151,7 @@ class Desk:
     def stream(self, model: str, messages: Messages, params: CreateParams) -> CompletionStream:
         """What `AsyncCompletion.stream` says."""
         try:
-            request, options = read_call(model, messages, params, stream=True)
+            request, options = parse_call(model, messages, params, stream=True)
         finally:
             del model, messages, params
         return self._stream(request, options)
@@ -153,8 +161,8 @@ class Desk:
         request: ChatRequest | None = None
         try:
             try:
-                began = 0.0 if self.core.may_begin() else await self.core.turn()
-                request, options = read_call(model, messages, params, stream=False)
+                began = 0.0 if self.core.try_start() else await self.core.wait_to_start()
+                request, options = parse_call(model, messages, params, stream=False)
             finally:
                 del model, messages, params
             return Result(await self._complete(request, options, began=began), request=request)
@@ -164,8 +172,8 @@ class Desk:
     async def send(self, request: ChatRequest, options: CallOptions, stream: bool) -> ChatCompletion | CompletionStream:
         """What `AsyncCompletion.send` says."""
         try:
-            began = 0.0 if self.core.may_begin() else await self.core.turn()
-            checked, settings = ready_request(request, stream=stream), read_options(options)
+            began = 0.0 if self.core.try_start() else await self.core.wait_to_start()
+            checked, settings = validate_request(request, stream=stream), read_options(options)
         finally:
             del request, options
         return await self._run(checked, stream, settings, began)
@@ -173,9 +181,9 @@ class Desk:
     def batch(self, client: object, requests: BatchItems, **how: Any) -> BatchRun:
         """What `AsyncCompletion.batch` says; the run holds `client`, which may have nobody else to do so."""
         from ..batch import BatchRun  # noqa: PLC0415 (with its journal, it would cost each client 8 ms)
-        from ..limits.adaptive import Adaptive  # noqa: PLC0415 (as above)
+        from ..ratelimit.adaptive_concurrency import AdaptiveConcurrency  # noqa: PLC0415 (as above)
 
-        options = Settings({})
+        options = ResolvedOptions({})
 
         def run(request: ChatRequest, on_refused: _OnRefused) -> Awaitable[ChatCompletion]:
             assert client is not None, "held until the run is over"
@@ -185,8 +193,8 @@ class Desk:
             requests,
             run=run,
             provider_of=self._provider_of,
-            adaptive=Adaptive,
-            keep=self.core.keep,
+            adaptive=AdaptiveConcurrency,
+            keep=self.core.track_task,
             check_alive=self.core.check_alive,
             **how,
         )
@@ -194,12 +202,12 @@ class Desk:
     def _provider_of(self, model: str) -> str:
         """Whose model it is; "" where nobody knows, which sending says."""
         try:
-            return find_anywhere(model, self.options.get("provider"), self.core.rows)[0].name
+            return resolve_model(model, self.options.get("provider"), self.core.providers)[0].name
         except CompletionError:
             return ""
 
     async def _run(
-        self, request: ChatRequest, stream: bool, options: Settings, began: float
+        self, request: ChatRequest, stream: bool, options: ResolvedOptions, began: float
     ) -> ChatCompletion | CompletionStream:
         if stream is False or not check_flag(stream, "stream"):
             return await self._complete(request, options, began=began)
@@ -207,10 +215,12 @@ class Desk:
         await opened.open()
         return opened
 
-    async def answer(self, request: ChatRequest, options: Settings, *, on_refused: _OnRefused = None) -> ChatCompletion:
+    async def answer(
+        self, request: ChatRequest, options: ResolvedOptions, *, on_refused: _OnRefused = None
+    ) -> ChatCompletion:
         """What `send` does; `on_refused` is told of each attempt that met a 429 or 529, retried or not."""
         try:
-            checked = ready_request(request, stream=False)
+            checked = validate_request(request, stream=False)
         finally:
             del request
         return await self._complete(checked, options, on_refused)
@@ -218,7 +228,7 @@ class Desk:
     async def _complete(
         self,
         request: ChatRequest,
-        options: Settings,
+        options: ResolvedOptions,
         on_refused: _OnRefused = None,
         began: float = 0.0,
     ) -> ChatCompletion:
@@ -227,7 +237,7 @@ class Desk:
         calls = self._calls(request, options, stream=False, began=began)
         if on_refused is not None:
             for call in calls:
-                call.on_refused = on_refused
+                call.on_throttled = on_refused
         if calls[0].plan.observer is None:
             return await _completed(calls)
         observer = Observer(calls[0].plan, request)
@@ -240,15 +250,15 @@ class Desk:
         observer.after(completion)
         return completion
 
-    def _stream(self, request: ChatRequest, options: Settings, began: float = 0.0) -> CompletionStream:
+    def _stream(self, request: ChatRequest, options: ResolvedOptions, began: float = 0.0) -> CompletionStream:
         if self.middleware:
             self.core.check_alive()
             asked = bool((request.stream_options or {}).get("include_usage"))
-            chained = Chained(self._call_next(None, stream=True), request, options)
+            chained = MiddlewareChunks(self._call_next(None, stream=True), request, options)
             return CompletionStream(chained, usage_asked=asked)
         calls = self._calls(request, options, stream=True, began=began)
         sources: list[ChunkSource] = [_source(call) for call in calls]
-        source = sources[0] if len(sources) == 1 else Merged(sources, self.core.keep)
+        source = sources[0] if len(sources) == 1 else MergedChunks(sources, self.core.track_task)
         asked = bool((request.stream_options or {}).get("include_usage"))
         plan = calls[0].plan
         observer = None if plan.observer is None else Observer(plan, request)
@@ -258,68 +268,72 @@ class Desk:
         """The chain of this client's middleware, with sending at its end."""
         direct = Desk(self.core, self.options, ())
         direct.plans = self.plans
-        sender = Sender(functools.partial(direct._complete, on_refused=on_refused), direct._stream, direct._target)
+        sender = Terminal(functools.partial(direct._complete, on_refused=on_refused), direct._stream, direct._target)
         return CallNext(sender, self.middleware, stream=stream)
 
-    def _target(self, request: ChatRequest, options: Settings, stream: bool) -> Target:
+    def _target(self, request: ChatRequest, options: ResolvedOptions, stream: bool) -> Target:
         return self._plan(request, options, stream)[0].target
 
     # --- from what the caller wrote to calls ---
 
-    def _calls(self, request: ChatRequest, options: Settings, *, stream: bool, began: float) -> list[Call]:
+    def _calls(self, request: ChatRequest, options: ResolvedOptions, *, stream: bool, began: float) -> list[Call]:
         """The branches of a logical call that began then: one, or `n` where the provider has no `n` of its own."""
         self.core.check_alive()
         plan, lane = self._plan(request, options, stream)
-        if lane.row.stand_in is not None:
-            plan = lane.row.stand_in.plan(request, plan)
+        if lane.provider.transport is not None:
+            plan = lane.provider.transport.plan(request, plan)
         if not plan.target.quirks.calls_without_ids:
             require_ids(cast("list[Message]", request.messages))
         if plan.extra_body is not None:
             request = attrs.evolve(request, extra_body={**(request.extra_body or {}), **plan.extra_body})
-        report = Report(plan.target.on_unsupported, [*plan.warnings])
-        request = gate(request, lane.table, report)
+        report = EncodingReport(plan.target.on_unsupported, [*plan.warnings])
+        request = apply_param_support(request, lane.param_support, report)
         if request.n is None:
             return [_call(plan, request, report.warnings, began)]
         return self._branches(plan, lane, request, report, began)
 
-    def _branches(self, plan: Plan, lane: Lane, request: ChatRequest, report: Report, began: float) -> list[Call]:
-        cell, n = lane.table.get("n"), cast("int", request.n)
+    def _branches(
+        self, plan: CallPlan, lane: ProviderState, request: ChatRequest, report: EncodingReport, began: float
+    ) -> list[Call]:
+        cell, n = lane.param_support.get("n"), cast("int", request.n)
         if cell is None or cell.support != "fanned_out":
             n = 1
-        elif n != 1 or not cell.takes_neutral:
+        elif n != 1 or not cell.takes_no_op:
             request = attrs.evolve(request, n=None)
         return [_call(plan, request, list(report.warnings), began) for _ in range(n)]
 
-    def _plan(self, request: ChatRequest, options: Settings, stream: bool) -> tuple[Plan, Lane]:
+    def _plan(self, request: ChatRequest, options: ResolvedOptions, stream: bool) -> tuple[CallPlan, ProviderState]:
         """How this call is made: as others of its kind, unless it has options of its own."""
         settings, plans = self.options, self.plans
         if options:
-            settings, plans = settings | checked_options(options), Plans()
+            settings, plans = settings | checked_options(options), PlanCache()
         return plans.get((request.model, stream)) or self.planned(plans, request.model, settings, stream)
 
-    def planned(self, plans: Plans, named: str, settings: Settings, stream: bool) -> tuple[Plan, Lane]:
+    def planned(
+        self, plans: PlanCache, named: str, settings: ResolvedOptions, stream: bool
+    ) -> tuple[CallPlan, ProviderState]:
         """Prepares how such calls are made, and keeps it in `plans`."""
-        plan, lane = make_plan(self.core, named, settings, self.options, stream)
+        plan, lane = plan_call(self.core, named, settings, self.options, stream)
         plans.keep(named, stream, plan, lane)
         return plan, lane
 
 
-def _call(plan: Plan, request: ChatRequest, warnings: list[str], began: float) -> Call:
+def _call(plan: CallPlan, request: ChatRequest, warnings: list[str], began: float) -> Call:
     info = ReplyInfo(plan.target.provider, plan.target.model, warnings=warnings)
     if plan.limits is None:
         return Call(plan, request, info, began)
-    from ..call.limited import LimitedCall  # noqa: PLC0415 (few have limits, and each client would pay for them)
+    from ..calls.limited import RateLimitedCall  # noqa: PLC0415 (few have limits, and each client would pay for them)
 
-    return LimitedCall(plan, request, info, began)
+    return RateLimitedCall(plan, request, info, began)
 
 
-def _source(call: Call) -> Source:
+def _source(call: Call) -> CallChunks:
     if call.plan.limits is None:
-        return Source(call)
-    from ..call.limited import LimitedCall, LimitedSource  # noqa: PLC0415 (as above)
+        return CallChunks(call)
+    from ..calls.limited import RateLimitedCall, RateLimitedChunks  # noqa: PLC0415 (as above)
 
-    assert isinstance(call, LimitedCall), "a plan with limits makes these"
-    return LimitedSource(call)
+    assert isinstance(call, RateLimitedCall), "a plan with limits makes these"
+    return RateLimitedChunks(call)
 
 
 async def _completed(calls: list[Call]) -> ChatCompletion:
@@ -327,6 +341,6 @@ async def _completed(calls: list[Call]) -> ChatCompletion:
 
 
 def _checked(limits: Mapping[str, RateLimit]) -> dict[str, RateLimit]:
-    from ..limits.admission import checked_limits  # noqa: PLC0415 (as above)
+    from ..ratelimit.client_limits import checked_limits  # noqa: PLC0415 (as above)
 
     return checked_limits(limits)

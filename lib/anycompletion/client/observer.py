@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..call import Plan
+from ..calls import CallPlan
 from ..errors import CompletionError
 from ..logs import observer_failed
 from ..records import ChatCompletion, ChatRequest
@@ -14,7 +14,7 @@ from ..records import ChatCompletion, ChatRequest
 class Observer:
     """Tells `logger_fn` once before a logical call and once after it; its own failure never breaks the call."""
 
-    def __init__(self, plan: Plan, request: ChatRequest) -> None:
+    def __init__(self, plan: CallPlan, request: ChatRequest) -> None:
         self._request = request
         self._tell = plan.observer
         self._target = plan.target

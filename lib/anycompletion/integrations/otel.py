@@ -36,8 +36,8 @@ from .. import (
     __version__,
 )
 from ..logs import observer_failed
-from .otel_content import asked, offered, told
-from .tokens import billed
+from .otel_content import input_messages, output_messages, tool_definitions
+from .tokens import billable_tokens
 
 PROVIDER_NAMES: Mapping[str, str] = {
     "azure": "azure.ai.openai",
@@ -166,8 +166,8 @@ class _Span:
             if request.service_tier is not None and request.service_tier != "auto":
                 invocation.attributes["openai.request.service_tier"] = request.service_tier
         if invocation.should_capture_content:
-            invocation.input_messages = asked(request)
-            invocation.tool_definitions = offered(request) or None
+            invocation.input_messages = input_messages(request)
+            invocation.tool_definitions = tool_definitions(request) or None
 
     def watch(self, stream: CompletionStream) -> CompletionStream:
         """The stream to be read instead of this one: the span ends with it."""
@@ -202,7 +202,7 @@ class _Span:
             invocation.finish_reasons = [choice.finish_reason or "error" for choice in completion.choices]
         usage = completion.usage
         if usage is not None:
-            invocation.input_tokens, invocation.output_tokens = billed(usage)
+            invocation.input_tokens, invocation.output_tokens = billable_tokens(usage)
             if usage.prompt_tokens_details is not None:
                 invocation.cache_read_input_tokens = usage.prompt_tokens_details.cached_tokens
                 invocation.cache_write_input_tokens = usage.prompt_tokens_details.cache_write_tokens
@@ -219,7 +219,7 @@ class _Span:
                 if value is not None:
                     invocation.attributes[f"openai.response.{name}"] = value
         if invocation.should_capture_content:
-            invocation.output_messages = told(completion)
+            invocation.output_messages = output_messages(completion)
 
 
 def _output_type(request: ChatRequest) -> str | None:

@@ -32,13 +32,13 @@ from .. import ChatCompletion, ChatRequest
 Json: TypeAlias = Mapping[str, Any]
 
 
-def asked(request: ChatRequest) -> list[InputMessage]:
+def input_messages(request: ChatRequest) -> list[InputMessage]:
     """The conversation so far; system messages are part of it."""
     messages = request.to_dict()["messages"]
     return [InputMessage(message["role"], list(_parts(message)), message.get("name")) for message in messages]
 
 
-def told(completion: ChatCompletion) -> list[OutputMessage]:
+def output_messages(completion: ChatCompletion) -> list[OutputMessage]:
     """One message for each choice."""
     messages: list[OutputMessage] = []
     for choice in completion.to_dict()["choices"]:
@@ -48,7 +48,7 @@ def told(completion: ChatCompletion) -> list[OutputMessage]:
     return messages
 
 
-def offered(request: ChatRequest) -> list[ToolDefinition]:
+def tool_definitions(request: ChatRequest) -> list[ToolDefinition]:
     """The tools that the model may call."""
     body = request.to_dict()
     functions = [tool.get("function") for tool in body.get("tools", ()) if tool.get("type") == "function"]

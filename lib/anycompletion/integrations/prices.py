@@ -19,7 +19,7 @@ except ImportError as missing:
     raise ImportError("prices need an extra: pip install 'anycompletion[prices]'") from missing
 
 from .. import ChatCompletion, Usage
-from .tokens import billed, count
+from .tokens import billable_tokens, count
 
 PRICE_LISTS: Mapping[str, str] = {
     "anthropic": "anthropic",
@@ -91,7 +91,7 @@ def _when(created: int) -> datetime | None:
 
 def _amounts(usage: Usage) -> dict[str, int] | None:
     """What is paid for, under genai-prices' names; None where it is unknown."""
-    prompt, completion = billed(usage)
+    prompt, completion = billable_tokens(usage)
     if prompt is None or completion is None:
         return None
     known: dict[str, int | None] = {"input_tokens": prompt, "output_tokens": completion}

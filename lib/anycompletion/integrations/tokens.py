@@ -7,7 +7,7 @@ from typing import Any, cast
 from .. import Usage
 
 
-def billed(usage: Usage) -> tuple[int | None, int | None]:
+def billable_tokens(usage: Usage) -> tuple[int | None, int | None]:
     """The tokens of the prompt and of the answer that are charged; None where they are unknown.
 
     Cohere charges fewer than its model read (`billed_units`). Some servers (xAI, Gemini) leave what was thought out of

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import ConfigurationError
-from .row import Provider
+from .provider import Provider
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

@@ -1,6 +1,22 @@
 """What callers write and keep: chat requests and replies in OpenAI's exact shape; knows no wire format."""
 
 from .base import JsonObject, Record, plain
+from .chunks import ChatCompletionChunk, ChunkChoice, CustomDelta, Delta, FunctionDelta, ToolCallDelta
+from .completion import (
+    ChatCompletion,
+    Choice,
+    CompletionTokensDetails,
+    Logprobs,
+    PromptTokensDetails,
+    RateLimitState,
+    ReplyInfo,
+    Result,
+    TokenLogprob,
+    TopLogprob,
+    Usage,
+    read_rate_limit,
+    seconds,
+)
 from .messages import (
     Annotation,
     AssistantMessage,
@@ -33,45 +49,36 @@ from .messages import (
     UrlCitation,
     UserMessage,
 )
-from .reply import (
-    ChatCompletion,
-    Choice,
-    CompletionTokensDetails,
-    Logprobs,
-    PromptTokensDetails,
-    RateLimitState,
-    ReplyInfo,
-    Result,
-    TokenLogprob,
-    TopLogprob,
-    Usage,
-    read_rate_limit,
-    seconds,
-)
 from .request import (
     PARAM_NAMES,
     ChatRequest,
 )
 
 __all__ = [
+    "PARAM_NAMES",
     "Annotation",
     "AssistantMessage",
     "Audio",
     "AudioPart",
     "ChatCompletion",
+    "ChatCompletionChunk",
     "ChatRequest",
     "Choice",
+    "ChunkChoice",
     "CompletionTokensDetails",
     "Content",
     "CustomCall",
+    "CustomDelta",
     "CustomMessage",
     "CustomPart",
     "CustomTool",
+    "Delta",
     "DeveloperMessage",
     "FilePart",
     "FileRef",
     "FunctionCall",
     "FunctionDefinition",
+    "FunctionDelta",
     "FunctionMessage",
     "FunctionTool",
     "ImagePart",
@@ -81,7 +88,6 @@ __all__ = [
     "Logprobs",
     "Message",
     "Messages",
-    "PARAM_NAMES",
     "Part",
     "PromptTokensDetails",
     "RateLimitState",
@@ -94,6 +100,7 @@ __all__ = [
     "TokenLogprob",
     "Tool",
     "ToolCall",
+    "ToolCallDelta",
     "ToolMessage",
     "TopLogprob",
     "UrlCitation",

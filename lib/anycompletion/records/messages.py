@@ -9,7 +9,15 @@ from typing import Any, TypeAlias
 
 from attrs import define, field
 
-from ..lenient import array, obj, opt_int, opt_obj, opt_text, rest, text
+from ..codecs.lenient import (
+    as_list,
+    as_object,
+    as_optional_int,
+    as_optional_object,
+    as_optional_str,
+    as_str,
+    unknown_members,
+)
 from .base import JsonObject, Record, extra_field, hidden, names
 
 # --- parts of a message ---
@@ -122,11 +130,11 @@ class FunctionCall(Record):
     @classmethod
     def from_dict(cls, data: object, path: str = "function") -> "FunctionCall":
         """Reads OpenAI's JSON leniently."""
-        source = obj(data, path)
+        source = as_object(data, path)
         return cls(
-            text(source.get("name"), f"{path}.name"),
-            text(source.get("arguments"), f"{path}.arguments"),
-            extra=rest(source, _FUNCTION_CALL),
+            as_str(source.get("name"), f"{path}.name"),
+            as_str(source.get("arguments"), f"{path}.arguments"),
+            extra=unknown_members(source, _FUNCTION_CALL),
         )
 
 
@@ -155,16 +163,16 @@ class ToolCall(Record):
     @classmethod
     def from_dict(cls, data: object, path: str = "tool_call") -> "ToolCall":
         """Reads OpenAI's JSON leniently."""
-        source = obj(data, path)
-        call_id = text(source.get("id"), f"{path}.id")
-        kind = opt_text(source.get("type"), f"{path}.type") or "function"
-        extra = rest(source, _TOOL_CALL)
+        source = as_object(data, path)
+        call_id = as_str(source.get("id"), f"{path}.id")
+        kind = as_optional_str(source.get("type"), f"{path}.type") or "function"
+        extra = unknown_members(source, _TOOL_CALL)
         if kind == "custom":
-            call = obj(source.get("custom") or {}, f"{path}.custom")
+            call = as_object(source.get("custom") or {}, f"{path}.custom")
             custom = CustomCall(
-                text(call.get("name"), f"{path}.custom.name"),
-                text(call.get("input"), f"{path}.custom.input"),
-                extra=rest(call, _CUSTOM_CALL),
+                as_str(call.get("name"), f"{path}.custom.name"),
+                as_str(call.get("input"), f"{path}.custom.input"),
+                extra=unknown_members(call, _CUSTOM_CALL),
             )
             return cls(call_id, type=kind, custom=custom, extra=extra)
         function = source.get("function")
@@ -268,20 +276,20 @@ class Annotation(Record):
     @classmethod
     def from_dict(cls, data: object, path: str = "annotation") -> "Annotation":
         """Reads OpenAI's JSON leniently."""
-        source = obj(data, path)
-        citation = opt_obj(source.get("url_citation"), f"{path}.url_citation")
+        source = as_object(data, path)
+        citation = as_optional_object(source.get("url_citation"), f"{path}.url_citation")
         return cls(
-            text(source.get("type"), f"{path}.type"),
+            as_str(source.get("type"), f"{path}.type"),
             None
             if citation is None
             else UrlCitation(
-                text(citation.get("url"), f"{path}.url_citation.url"),
-                text(citation.get("title"), f"{path}.url_citation.title"),
-                opt_int(citation.get("start_index"), f"{path}.url_citation.start_index"),
-                opt_int(citation.get("end_index"), f"{path}.url_citation.end_index"),
-                extra=rest(citation, _URL_CITATION),
+                as_str(citation.get("url"), f"{path}.url_citation.url"),
+                as_str(citation.get("title"), f"{path}.url_citation.title"),
+                as_optional_int(citation.get("start_index"), f"{path}.url_citation.start_index"),
+                as_optional_int(citation.get("end_index"), f"{path}.url_citation.end_index"),
+                extra=unknown_members(citation, _URL_CITATION),
             ),
-            extra=rest(source, _ANNOTATION),
+            extra=unknown_members(source, _ANNOTATION),
         )
 
 
@@ -321,17 +329,17 @@ class AssistantMessage(Record):
     @classmethod
     def from_dict(cls, data: object, path: str = "message") -> "AssistantMessage":
         """Reads OpenAI's JSON leniently."""
-        source = obj(data, path)
+        source = as_object(data, path)
         calls = source.get("tool_calls")
         function_call = source.get("function_call")
-        audio = opt_obj(source.get("audio"), f"{path}.audio")
+        audio = as_optional_object(source.get("audio"), f"{path}.audio")
         annotations = source.get("annotations")
         return cls(
             _reply_content(source.get("content"), f"{path}.content"),
-            opt_text(source.get("refusal"), f"{path}.refusal"),
+            as_optional_str(source.get("refusal"), f"{path}.refusal"),
             [
                 ToolCall.from_dict(call, f"{path}.tool_calls[{i}]")
-                for i, call in enumerate(array(calls, f"{path}.tool_calls"))
+                for i, call in enumerate(as_list(calls, f"{path}.tool_calls"))
             ]
             if calls
             else None,
@@ -339,25 +347,25 @@ class AssistantMessage(Record):
             None
             if audio is None
             else Audio(
-                opt_text(audio.get("id"), f"{path}.audio.id"),
-                opt_text(audio.get("data"), f"{path}.audio.data"),
-                opt_text(audio.get("transcript"), f"{path}.audio.transcript"),
-                opt_int(audio.get("expires_at"), f"{path}.audio.expires_at"),
-                extra=rest(audio, _AUDIO),
+                as_optional_str(audio.get("id"), f"{path}.audio.id"),
+                as_optional_str(audio.get("data"), f"{path}.audio.data"),
+                as_optional_str(audio.get("transcript"), f"{path}.audio.transcript"),
+                as_optional_int(audio.get("expires_at"), f"{path}.audio.expires_at"),
+                extra=unknown_members(audio, _AUDIO),
             ),
             None
             if annotations is None
             else [
                 Annotation.from_dict(item, f"{path}.annotations[{i}]")
-                for i, item in enumerate(array(annotations, f"{path}.annotations"))
+                for i, item in enumerate(as_list(annotations, f"{path}.annotations"))
             ],
-            opt_text(source.get("reasoning_content"), f"{path}.reasoning_content"),
+            as_optional_str(source.get("reasoning_content"), f"{path}.reasoning_content"),
             _objects(source.get("thinking_blocks"), f"{path}.thinking_blocks"),
             _objects(source.get("reasoning_details"), f"{path}.reasoning_details"),
-            opt_obj(source.get("provider_specific_fields"), f"{path}.provider_specific_fields"),
-            opt_text(source.get("name"), f"{path}.name"),
-            role=opt_text(source.get("role"), f"{path}.role") or "assistant",
-            extra=rest(source, _ASSISTANT),
+            as_optional_object(source.get("provider_specific_fields"), f"{path}.provider_specific_fields"),
+            as_optional_str(source.get("name"), f"{path}.name"),
+            role=as_optional_str(source.get("role"), f"{path}.role") or "assistant",
+            extra=unknown_members(source, _ASSISTANT),
         )
 
 
@@ -372,23 +380,25 @@ def _reply_content(value: object, path: str) -> Content | None:
     if value is None or isinstance(value, str):
         return value
     parts: list[Part] = []
-    for i, item in enumerate(array(value, path)):
+    for i, item in enumerate(as_list(value, path)):
         where = f"{path}[{i}]"
-        source = obj(item, where)
-        kind = text(source.get("type"), f"{where}.type")
+        source = as_object(item, where)
+        kind = as_str(source.get("type"), f"{where}.type")
         if kind == "text":
-            parts.append(TextPart(text(source.get("text"), f"{where}.text"), extra=rest(source, _TEXT)))
+            parts.append(TextPart(as_str(source.get("text"), f"{where}.text"), extra=unknown_members(source, _TEXT)))
         elif kind == "refusal":
-            parts.append(RefusalPart(text(source.get("refusal"), f"{where}.refusal"), extra=rest(source, _REFUSAL)))
+            parts.append(
+                RefusalPart(as_str(source.get("refusal"), f"{where}.refusal"), extra=unknown_members(source, _REFUSAL))
+            )
         else:
-            parts.append(CustomPart(kind, extra=rest(source, _TYPE)))
+            parts.append(CustomPart(kind, extra=unknown_members(source, _TYPE)))
     return parts
 
 
 def _objects(value: object, path: str) -> list[JsonObject] | None:
     if value is None:
         return None
-    return [obj(item, f"{path}[{i}]") for i, item in enumerate(array(value, path))]
+    return [as_object(item, f"{path}[{i}]") for i, item in enumerate(as_list(value, path))]
 
 
 # --- tools ---

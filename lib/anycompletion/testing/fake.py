@@ -161,7 +161,7 @@ class FakeProvider:
     def _behind(self, row: Provider) -> Provider:
         return attrs.evolve(
             row,
-            stand_in=FakeStandIn(self._desk, row),
+            transport=FakeStandIn(self._desk, row),
             base_url=row.base_url or f"https://{row.name}.invalid",
             # What is in the environment of whoever runs the tests changes nothing.
             key_optional=True,

@@ -26,11 +26,11 @@ from .recordings import RecordedCall, Recording
 from .tapped import TappedExchange, TappedPool
 
 if TYPE_CHECKING:
-    from ..call import Plan
-    from ..providers import StandIn
+    from ..calls import CallPlan
+    from ..http import RequestHeaders
+    from ..providers.registry import TransportOverride
     from ..records import ChatRequest
-    from ..transport import Exchange, Pool
-    from ..wire import RequestHeaders
+    from ..transport import Pool, Response
 
 ALL = "*"
 
@@ -124,7 +124,7 @@ class Recorder:
                 f"Recorder: no provider is called {self.name!r}; put its row into providers= beside the recorder"
             )
         rows = found.values() if self.name == ALL else [found[self.name]]
-        return [attrs.evolve(row, stand_in=_Tap(self, row)) for row in rows]
+        return [attrs.evolve(row, transport=_Tap(self, row)) for row in rows]
 
     def write(self, heard: Heard, pieces: list[bytes]) -> None:
         """Writes one file; called by what listens."""
@@ -145,13 +145,13 @@ class _Tap:
     def __init__(self, recorder: Recorder, row: Provider) -> None:
         self._recorder = recorder
         self._row = row
-        self._inner: StandIn | None = row.stand_in
+        self._inner: TransportOverride | None = row.transport
 
     def pool(self, make: Callable[..., Pool]) -> Pool:
         inner = make() if self._inner is None else self._inner.pool(make)
         return cast("Pool", _RecordingPool(inner, self._recorder, self._row))
 
-    def plan(self, request: ChatRequest, plan: Plan) -> Plan:
+    def plan(self, request: ChatRequest, plan: CallPlan) -> CallPlan:
         return plan if self._inner is None else self._inner.plan(request, plan)
 
 
@@ -161,7 +161,7 @@ class _RecordingPool(TappedPool):
         self._recorder = recorder
         self._row = row
 
-    async def send(self, method: str, url: str, headers: RequestHeaders, body: bytes | None, *rest: Any) -> Exchange:
+    async def send(self, method: str, url: str, headers: RequestHeaders, body: bytes | None, *rest: Any) -> Response:
         """Sends one request, and listens to the answer."""
         exchange = await self._inner.send(method, url, headers, body, *rest)
         heard = Heard(self._row, method, url, headers, body, exchange.status, dict(exchange.headers))
@@ -169,11 +169,11 @@ class _RecordingPool(TappedPool):
         def write(pieces: list[bytes]) -> None:
             self._recorder.write(heard, pieces)
 
-        return cast("Exchange", _RecordingExchange(exchange, write))
+        return cast("Response", _RecordingExchange(exchange, write))
 
 
 class _RecordingExchange(TappedExchange):
-    def __init__(self, inner: Exchange, write: Callable[[list[bytes]], None]) -> None:
+    def __init__(self, inner: Response, write: Callable[[list[bytes]], None]) -> None:
         super().__init__(inner)
         self._write: Callable[[list[bytes]], None] | None = write
         self._pieces: list[bytes] = []

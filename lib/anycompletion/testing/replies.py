@@ -8,10 +8,10 @@ from typing import Any, TypeAlias, cast
 
 import attrs
 
-from ..accumulate import Accumulator
-from ..chunks import ChatCompletionChunk
 from ..errors import CompletionError
 from ..records import ChatCompletion, ChatRequest, Usage
+from ..records.chunks import ChatCompletionChunk
+from ..streaming.accumulator import Accumulator
 from .loose import as_dict, as_list
 from .script import count, split
 from .sim_openai import text_of

@@ -10,8 +10,8 @@ import aiohttp
 
 from .. import Provider
 from ..errors import APIConnectionError
+from ..http import RequestHeaders
 from ..records import ChatRequest
-from ..wire import RequestHeaders
 from .desk import TAG, Ask, Desk, FakeRequest
 from .formats import Memory
 from .languages import LANGUAGES
@@ -19,8 +19,8 @@ from .memory import MemoryConnector
 from .tapped import TappedExchange, TappedPool
 
 if TYPE_CHECKING:
-    from ..call import Plan
-    from ..transport import Exchange, Pool
+    from ..calls import CallPlan
+    from ..transport import Pool, Response
 
 
 class FakeStandIn:
@@ -37,7 +37,7 @@ class FakeStandIn:
         session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
         return cast("Pool", _FakePool(make(session=session, proxy=None), session, connector))
 
-    def plan(self, request: ChatRequest, plan: Plan) -> Plan:
+    def plan(self, request: ChatRequest, plan: CallPlan) -> CallPlan:
         """The same plan with connections that know which call they are used for."""
         target = plan.target
         logical = FakeRequest(target.provider, target.model, request, target.stream)
@@ -81,7 +81,7 @@ class _BoundPool(TappedPool):
         self._desk = desk
         self._ask = ask
 
-    async def send(self, method: str, url: str, headers: RequestHeaders, *rest: Any) -> Exchange:
+    async def send(self, method: str, url: str, headers: RequestHeaders, *rest: Any) -> Response:
         """Sends one request."""
         ask = self._ask()
         tag = self._desk.expect(ask)
@@ -91,7 +91,7 @@ class _BoundPool(TappedPool):
             if ask.raising is None:
                 raise
         else:
-            return cast("Exchange", _FakeExchange(exchange, ask))
+            return cast("Response", _FakeExchange(exchange, ask))
         finally:
             self._desk.forget(tag)
         raise ask.raising
@@ -104,7 +104,7 @@ class _BoundPool(TappedPool):
 class _FakeExchange(TappedExchange):
     """An answer that may end with an error that the test asked for."""
 
-    def __init__(self, inner: Exchange, ask: Ask) -> None:
+    def __init__(self, inner: Response, ask: Ask) -> None:
         super().__init__(inner)
         self._ask = ask
 

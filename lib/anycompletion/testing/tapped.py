@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..transport import Exchange, Pool
+    from ..transport import Pool, Response
 
 
 class TappedExchange:
     """An exchange, of which a subclass sees what is read."""
 
-    def __init__(self, inner: Exchange) -> None:
+    def __init__(self, inner: Response) -> None:
         self._inner = inner
 
     def __getattr__(self, name: str) -> Any:

@@ -12,12 +12,12 @@ Strategy:
 * Errors are ours and are raised outside the `except` block: aiohttp's hold the request's headers.
 """
 
-from .clocks import Clocks
-from .connector import GATE, KEEP_ALIVE, Held
-from .exchange import Exchange
+from .connection_limit import ConnectionLimit
+from .connector import KEEP_ALIVE, MAX_CONNECTING, SendDeferred
 from .pool import Pool
-from .slots import Slots
-from .starts import STARTS, Starts
+from .response import Response
+from .start_gate import STARTS_PER_TICK, StartGate
+from .timeouts import Deadlines
 
 MAX_JSON = 32 * 1024 * 1024
 """Decoded bytes of a whole reply."""
@@ -26,15 +26,15 @@ MAX_ERROR_BODY = 64 * 1024
 """Decoded bytes read of an error's body."""
 
 __all__ = [
-    "GATE",
     "KEEP_ALIVE",
+    "MAX_CONNECTING",
     "MAX_ERROR_BODY",
     "MAX_JSON",
-    "STARTS",
-    "Clocks",
-    "Exchange",
-    "Held",
+    "STARTS_PER_TICK",
+    "StartGate",
+    "ConnectionLimit",
+    "Deadlines",
     "Pool",
-    "Slots",
-    "Starts",
+    "Response",
+    "SendDeferred",
 ]

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import aiohttp
 
-from .body import Body, adopted
+from .body import BodyReader, as_body_reader
 
 if TYPE_CHECKING:
     from aiohttp.client_reqrep import ConnectionKey
 
-    from .connector import Connector, Wire
+    from .connector import Connector, PooledConnection
 
 
-class Answer(Protocol):
+class RawResponse(Protocol):
     """Status, headers, and the body as it comes."""
 
     status: int
@@ -23,7 +23,7 @@ class Answer(Protocol):
     content: aiohttp.StreamReader
 
     @property
-    def own(self) -> Body | None:
+    def own(self) -> BodyReader | None:
         """The same, where it comes from an aiohttp whose privates are known."""
 
     def close(self) -> None:
@@ -41,7 +41,7 @@ def wake(content: aiohttp.StreamReader) -> None:
         content.set_exception(aiohttp.ClientConnectionError("closed"))
 
 
-class OwnAnswer:
+class DirectResponse:
     """An answer on a connection of ours, which goes back to its connector when the body ends."""
 
     __slots__ = ("_connector", "_is_long", "_key", "_wire", "_writing", "content", "own", "raw_headers", "status")
@@ -51,7 +51,7 @@ class OwnAnswer:
         status: int,
         raw_headers: tuple[tuple[bytes, bytes], ...],
         content: aiohttp.StreamReader,
-        wire: Wire,
+        wire: PooledConnection,
         key: ConnectionKey,
         connector: Connector,
         writing: asyncio.Task[None] | None,
@@ -59,9 +59,9 @@ class OwnAnswer:
     ) -> None:
         self.status = status
         self.raw_headers = raw_headers
-        self.own = adopted(content, wire)
+        self.own = as_body_reader(content, wire)
         self.content: aiohttp.StreamReader = self.own or content
-        self._wire: Wire | None = wire
+        self._wire: PooledConnection | None = wire
         self._key = key
         self._connector = connector
         self._writing = writing
@@ -85,10 +85,10 @@ class OwnAnswer:
             cut = True  # the answer came early, and the rest of the request must not stand before the next one
         if self._is_long and self.status >= 400:
             cut = True  # as it may have here too: what TLS, or the system, has not sent yet cannot be seen
-        self._connector.give_back(self._key, wire, cut=cut)
+        self._connector.release(self._key, wire, cut=cut)
 
 
-class LentAnswer:
+class SessionResponse:
     """An answer of a caller's own session."""
 
     __slots__ = ("_response", "content", "raw_headers", "status")

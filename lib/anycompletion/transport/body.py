@@ -14,7 +14,7 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.streams import EMPTY_PAYLOAD
 
 
-class Body(aiohttp.StreamReader):
+class BodyReader(aiohttp.StreamReader):
     """What has come of a body and was not taken yet."""
 
     __slots__ = ()
@@ -57,15 +57,15 @@ class Body(aiohttp.StreamReader):
         return data
 
 
-def adopted(content: aiohttp.StreamReader, protocol: BaseProtocol) -> Body | None:
+def as_body_reader(content: aiohttp.StreamReader, protocol: BaseProtocol) -> BodyReader | None:
     """An answer's reader as a `Body`; None where it is somebody else's."""
     if content is EMPTY_PAYLOAD:
         # All answers without a body share one reader, which is no whole one.
-        empty = Body(protocol, 0, loop=protocol._loop)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        empty = BodyReader(protocol, 0, loop=protocol._loop)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         empty.feed_eof()
         return empty
     if type(content) is not aiohttp.StreamReader:
         return None
-    content.__class__ = Body
+    content.__class__ = BodyReader
     content.total_bytes -= content._size  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] (`take` counts it)
-    return cast("Body", content)
+    return cast("BodyReader", content)

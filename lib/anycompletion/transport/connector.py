@@ -18,8 +18,8 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 
-from .clocks import Watch
-from .faults import NotHTTPError
+from .errors import MalformedBodyError
+from .timeouts import TimeoutWatch
 
 KEEP_ALIVE = 15.0
 """Seconds an idle connection is kept: shorter than common servers do, so that they rarely close it under us."""
@@ -32,11 +32,11 @@ _READ = 64 * 1024
 """Bytes read at once. asyncio asks the system for 256 KiB, and makes room for them for each chunk of a stream: so much
 that the C library fetches and returns the pages each time, which takes several times as long as reading a chunk."""
 
-GATE = 128
+MAX_CONNECTING = 128
 """Connections being opened at the same time; more at once starve the loop."""
 
 
-class Wire(ResponseHandler):
+class PooledConnection(ResponseHandler):
     """A connection that knows whether the peer has said anything since it was handed out.
 
     It closes itself when something comes that nobody has asked for: aiohttp would hand it to the next request as its
@@ -44,7 +44,7 @@ class Wire(ResponseHandler):
     its reader would wait until a clock runs out.
     """
 
-    heard = False
+    received_any = False
     idle = False
     """Whether it is kept for a next request."""
     _unread: Callable[[], bool] | None = None
@@ -85,14 +85,14 @@ class Wire(ResponseHandler):
             self.close()
             return
         if data:  # with none aiohttp goes on with what it holds
-            self.heard = True
+            self.received_any = True
         super().data_received(data)
         if self.idle and self.should_close:
             self.close()  # the answer ended in these bytes, and another one began
         if self._exception is not None:
             body = self._payload
             if body is not None and body.exception() is None and not body.is_eof():
-                body.set_exception(NotHTTPError())
+                body.set_exception(MalformedBodyError())
 
 
 def _readable(descriptor: int) -> Callable[[], bool]:
@@ -104,7 +104,7 @@ def _readable(descriptor: int) -> Callable[[], bool]:
     return lambda: bool(poll.poll(0))
 
 
-class Held(Exception):
+class SendDeferred(Exception):
     """The request was not sent, because it must wait after all."""
 
 
@@ -118,9 +118,9 @@ class Connector(aiohttp.TCPConnector):
         self._pid = os.getpid()
         trusted = True if ssl_context is None else ssl_context
         super().__init__(limit=0, keepalive_timeout=KEEP_ALIVE, ssl=trusted)  # pyright: ignore[reportUnknownMemberType]
-        self._factory = cast("functools.partial[ResponseHandler]", functools.partial(Wire, loop=self._loop))
-        self._gate = asyncio.Semaphore(GATE)
-        self.sending: dict[asyncio.Task[Any], Watch] = {}
+        self._factory = cast("functools.partial[ResponseHandler]", functools.partial(PooledConnection, loop=self._loop))
+        self._gate = asyncio.Semaphore(MAX_CONNECTING)
+        self.sending: dict[asyncio.Task[Any], TimeoutWatch] = {}
         """Tasks that wait for an answer's headers."""
 
     @property
@@ -128,7 +128,7 @@ class Connector(aiohttp.TCPConnector):
         """Whether a fork brought it here: closing a connection would then take it off the parent's event loop."""
         return self._pid != os.getpid()
 
-    def abandon(self) -> None:
+    def detach_after_fork(self) -> None:
         """Lets go without closing anything."""
         self._closed = True
 
@@ -136,19 +136,24 @@ class Connector(aiohttp.TCPConnector):
         if self._closed:
             return  # and modules may be gone already, when the interpreter ends
         if self.is_inherited:
-            self.abandon()
+            self.detach_after_fork()
         super().__del__(_warnings)
 
-    def take(self, key: ConnectionKey, watch: Watch | None) -> Wire | None:
+    def acquire_idle(self, key: ConnectionKey, watch: TimeoutWatch | None) -> PooledConnection | None:
         """A kept connection on which nothing was heard since; None if there is none."""
         kept = self._conns.get(key)
         if kept is None or (watch is not None and watch.fresh):
             return None
         now = monotonic()
-        found: Wire | None = None
+        found: PooledConnection | None = None
         while kept and found is None:
             wire, since = kept.popleft()
-            if wire.is_connected() and now - since <= KEEP_ALIVE and isinstance(wire, Wire) and wire.is_quiet():
+            if (
+                wire.is_connected()
+                and now - since <= KEEP_ALIVE
+                and isinstance(wire, PooledConnection)
+                and wire.is_quiet()
+            ):
                 found = wire
             else:
                 wire.close()
@@ -156,13 +161,15 @@ class Connector(aiohttp.TCPConnector):
             del self._conns[key]
         if found is None:
             return None
-        found.heard = found.idle = False
+        found.received_any = found.idle = False
         self._acquired.add(found)
         if watch is not None:
             watch.kept, watch.connected = found, True
         return found
 
-    async def open(self, request: aiohttp.ClientRequest, watch: Watch, timeout: aiohttp.ClientTimeout) -> Wire:
+    async def open(
+        self, request: aiohttp.ClientRequest, watch: TimeoutWatch, timeout: aiohttp.ClientTimeout
+    ) -> PooledConnection:
         """A new connection to where `request` goes."""
         task = asyncio.current_task()
         assert task is not None, "an event loop runs tasks"
@@ -172,10 +179,10 @@ class Connector(aiohttp.TCPConnector):
         finally:
             self.sending.pop(task, None)
         wire, connection._protocol = connection.protocol, None  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] (it would close what it holds when it goes)
-        assert isinstance(wire, Wire), "the factory makes these"
+        assert isinstance(wire, PooledConnection), "the factory makes these"
         return wire
 
-    def give_back(self, key: ConnectionKey, wire: Wire, *, cut: bool) -> None:
+    def release(self, key: ConnectionKey, wire: PooledConnection, *, cut: bool) -> None:
         """Keeps a connection for a next request, or closes it."""
         transport = wire.transport
         # An answer may come before the request was sent whole; what is unsent must not stand before the next one.
@@ -183,12 +190,12 @@ class Connector(aiohttp.TCPConnector):
         self._release(key, wire, should_close=cut or unsent)
 
     async def _get(self, key: ConnectionKey, traces: Any) -> Connection | None:
-        wire = self.take(key, self._current())
+        wire = self.acquire_idle(key, self._current())
         return None if wire is None else Connection(self, key, wire, self._loop)
 
     def _release(self, key: Any, protocol: ResponseHandler, *, should_close: bool = False) -> None:
         super()._release(key, protocol, should_close=should_close)
-        if isinstance(protocol, Wire):
+        if isinstance(protocol, PooledConnection):
             protocol.idle = True
 
     async def _create_connection(self, req: Any, traces: Any, timeout: aiohttp.ClientTimeout) -> Any:
@@ -197,14 +204,14 @@ class Connector(aiohttp.TCPConnector):
             watch.kept, watch.connected = None, False
         # The clock starts behind the gate, so that queueing is no connect fault; the total covers it.
         async with self._gate, asyncio.timeout(timeout.sock_connect):
-            if watch is not None and watch.held is not None and watch.held():
-                raise Held
+            if watch is not None and watch.must_defer is not None and watch.must_defer():
+                raise SendDeferred
             connection = await super()._create_connection(req, traces, timeout)
         if watch is not None:
             watch.connected = True
         return connection
 
-    def _current(self) -> Watch | None:
+    def _current(self) -> TimeoutWatch | None:
         task = asyncio.current_task()
         return None if task is None else self.sending.get(task)
 

@@ -12,16 +12,16 @@ import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
 from ..errors import APIError
-from ..wire import RequestHeaders
-from .clocks import Clocks, Timer, Watch
-from .connector import Connector, Held
-from .exchange import Exchange
-from .faults import closed_error, errno_of, is_keep_alive_race, timed_out, translate
-from .lent import SessionSender
-from .own import OwnSender, is_known
+from ..http import RequestHeaders
+from .connection_limit import ConnectionLimit
+from .connector import Connector, SendDeferred
+from .errors import closed_error, errno_of, is_keep_alive_race, timed_out, translate
+from .http1 import DirectSender, is_supported_aiohttp
 from .proxy import proxy_of
-from .slots import Slots
-from .starts import Starts
+from .response import Response
+from .session import SessionSender
+from .start_gate import StartGate
+from .timeouts import Deadlines, TimeoutTimer, TimeoutWatch
 
 
 class Pool:
@@ -29,21 +29,21 @@ class Pool:
 
     def __init__(
         self,
-        slots: Slots,
+        slots: ConnectionLimit,
         *,
         session: aiohttp.ClientSession | None = None,
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self._slots = slots
-        self._starts = Starts()
+        self._starts = StartGate()
         self._session = session
         self._proxy = proxy
         self._ssl_context = ssl_context
-        self._sender: OwnSender | SessionSender | None = None
-        self._live: set[Exchange] = set()
+        self._sender: DirectSender | SessionSender | None = None
+        self._live: set[Response] = set()
         self._pauses: set[asyncio.Future[None]] = set()
-        self._timer = Timer()
+        self._timer = TimeoutTimer()
         self._closed = False
         proxy_of(proxy)  # one that cannot be used is refused now
 
@@ -67,9 +67,9 @@ class Pool:
         url: str,
         headers: RequestHeaders,
         body: bytes | None,
-        clocks: Clocks,
-        held: Callable[[], bool] | None = None,
-    ) -> Exchange:
+        clocks: Deadlines,
+        must_defer: Callable[[], bool] | None = None,
+    ) -> Response:
         """Sends one request and waits for the headers of its answer, whatever their status.
 
         A kept connection that the server closes before one byte of an answer is replaced once, without anybody
@@ -86,7 +86,7 @@ class Pool:
             raise closed_error()
         task = asyncio.current_task()
         assert task is not None, "an event loop runs tasks"
-        watch = Watch(task.get_loop(), clocks, task, held, self._timer)
+        watch = TimeoutWatch(task.get_loop(), clocks, task, must_defer, self._timer)
         try:
             exchange = await self._try(method, url, headers, body, watch, task)
             if exchange is None:
@@ -104,29 +104,29 @@ class Pool:
         url: str,
         headers: RequestHeaders,
         body: bytes | None,
-        watch: Watch,
+        watch: TimeoutWatch,
         task: asyncio.Task[Any],
-    ) -> Exchange | None:
+    ) -> Response | None:
         """One request; None where it is to be repeated on a fresh connection."""
         loop = task.get_loop()
         cancelling = task.cancelling()
         again = has_slot = False
         try:
-            if not self._starts.take_now():
-                await self._starts.take()
-            if not self._slots.take_now():
-                await self._slots.take()
+            if not self._starts.try_start():
+                await self._starts.wait()
+            if not self._slots.try_acquire():
+                await self._slots.acquire()
             has_slot = True
-            if watch.held is not None and watch.held():
-                raise Held  # a rest began while this request waited here
+            if watch.must_defer is not None and watch.must_defer():
+                raise SendDeferred  # a rest began while this request waited here
             sender = self._sender or self._open()
             watch.connected = sender.connector is None
             watch.begin()
-            answer = await sender.ask(method, url, headers, body, watch)
+            answer = await sender.send(method, url, headers, body, watch)
             has_slot = False
-            watch.task = watch.held = None
+            watch.task = watch.must_defer = None
             watch.wake = answer
-            exchange = Exchange(answer, watch, self._live, self._slots, loop)
+            exchange = Response(answer, watch, self._live, self._slots, loop)
             exchange.require_encoding()
             return exchange
         except asyncio.CancelledError:
@@ -137,21 +137,21 @@ class Pool:
             error = translate(fault, watch, sent=watch.connected)
             again = is_keep_alive_race(fault, watch)
             if errno_of(fault) in (errno.EMFILE, errno.ENFILE):
-                self._slots.ran_out()
+                self._slots.on_exhausted()
         finally:
             if has_slot:
-                self._slots.give()
+                self._slots.release()
         if self._closed:
             raise closed_error()
         if again:
             return None
         raise error
 
-    def _open(self) -> OwnSender | SessionSender:
+    def _open(self) -> DirectSender | SessionSender:
         if self._closed:
             raise closed_error()
-        if self._session is None and self._proxy is None and is_known():
-            self._sender = OwnSender(self._ssl_context)
+        if self._session is None and self._proxy is None and is_supported_aiohttp():
+            self._sender = DirectSender(self._ssl_context)
         else:
             self._sender = SessionSender(self._session, self._proxy, self._ssl_context)
         return self._sender
@@ -170,15 +170,15 @@ class Pool:
             handle.cancel()
             self._pauses.discard(waiter)
 
-    def abandon(self) -> None:
+    def detach_after_fork(self) -> None:
         """Lets go without closing anything: after a fork the sockets belong to the parent."""
         self._closed = True
         if self._sender is not None:
-            self._sender.abandon()
+            self._sender.detach_after_fork()
         self._sender = None
         self._live = set()
 
-    def shut(self) -> None:
+    def close_now(self) -> None:
         """Refuses further requests and wakes everybody who waits in the pool, at once."""
         self._closed = True
         for exchange in tuple(self._live):
@@ -194,9 +194,9 @@ class Pool:
     async def aclose(self) -> None:
         """Closes the pool; a session that was given stays open."""
         if self._connector is not None and self._connector.is_inherited:
-            self.abandon()
+            self.detach_after_fork()
             return
-        self.shut()
+        self.close_now()
         sender, self._sender = self._sender, None
         if sender is not None:
             await sender.aclose()

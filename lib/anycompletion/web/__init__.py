@@ -11,7 +11,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
 from .. import AsyncCompletion, CompletionStream
-from .leaving import on_disconnect
+from .disconnect import on_disconnect
 from .lifespan import aiohttp_client, starlette_lifespan
 from .public_errors import PublicError, public_error
 
@@ -61,7 +61,7 @@ def starlette_sse(
     """
     _check_ping(ping)
     with _Needs("starlette_sse"):
-        from .on_starlette import EventResponse  # noqa: PLC0415 (an extra, which users of aiohttp.web need not have)
+        from .starlette import EventResponse  # noqa: PLC0415 (an extra, which users of aiohttp.web need not have)
 
     return EventResponse(stream, ping, headers)
 
@@ -88,7 +88,7 @@ async def aiohttp_sse(
         ValueError: `ping` is not a positive number.
     """
     _check_ping(ping)
-    from .on_aiohttp import relay_to  # noqa: PLC0415 (aiohttp's server half, which users of Starlette do not need)
+    from .aiohttp import relay_to  # noqa: PLC0415 (aiohttp's server half, which users of Starlette do not need)
 
     return await relay_to(request, stream, ping, headers)
 

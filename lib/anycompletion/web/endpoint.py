@@ -19,8 +19,8 @@ from starlette.routing import Route
 
 from .. import AsyncCompletion, CallOptions, CompletionError, CreateParams, Params
 from ..errors import printable
-from .on_starlette import EventResponse, error_response, unless_disconnected
 from .public_errors import NO_SUCH_MODEL, PublicError, public_error, relayed_error
+from .starlette import EventResponse, error_response, unless_disconnected
 
 Permit: TypeAlias = "bool | Collection[str] | None"
 """True: any model. False or None: none, which is a 401. Names: these models."""

@@ -5,11 +5,3 @@ https://docs.anthropic.com/en/api/messages
 Strategy: a reply is told in OpenAI's fields; where they cannot say it exactly (server tools, citations, interleaved
 thinking), the native blocks ride along in ``provider_specific_fields["anthropic_content"]`` and go back untouched.
 """
-
-from .faults import error
-from .params import NAME, PARAMS
-from .reply import decode
-from .request import encode
-from .stream import decoder
-
-__all__ = ["NAME", "PARAMS", "decode", "decoder", "encode", "error"]

@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, assert_never, cast
 
-from ... import convert
+from ...codecs import json
+from ...codecs.lenient import NotJSONError
 from ...errors import InvalidRequestError
-from ...lenient import NotJSONError
+from ...http import EncodingReport
 from ...records import (
     AssistantMessage,
     Content,
@@ -27,8 +28,7 @@ from ...records import (
     ToolMessage,
     UserMessage,
 )
-from ...wire import Report
-from .parts import content_blocks, given, text_block
+from .parts import content_blocks, text_block, without_nulls
 
 NATIVE_CONTENT = "anthropic_content"
 """The key of `provider_specific_fields` that holds a reply's own blocks."""
@@ -38,22 +38,24 @@ _REPLY_MEMBERS = frozenset({"cache_control", "caller"})
 """Of the unknown members of earlier replies, the ones Anthropic knows: any other makes it refuse the request."""
 
 
-def conversation(messages: Iterable[Message], report: Report) -> tuple[str | list[JsonObject] | None, list[JsonObject]]:
+def encode_messages(
+    messages: Iterable[Message], report: EncodingReport
+) -> tuple[str | list[JsonObject] | None, list[JsonObject]]:
     """The `system` and the `messages` of Anthropic's body.
 
     Raises:
         InvalidRequestError: a message cannot be said; `.param` names the place.
     """
-    turns = _Turns(report)
+    turns = _MessageEncoder(report)
     for index, message in enumerate(messages):
         turns.add(message, index)
     return turns.system(), turns.finished()
 
 
-class _Turns:
+class _MessageEncoder:
     """The conversation so far."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: EncodingReport) -> None:
         self._report = report
         self._system: list[tuple[Content, JsonObject, str]] = []
         self._turns: list[JsonObject] = []
@@ -80,7 +82,7 @@ class _Turns:
             case FunctionMessage():
                 self._answer(self._call_of(message.name, path), message.content, message.extra, path)
             case CustomMessage():
-                self._turns.append(convert.to_wire(message))
+                self._turns.append(json.to_wire(message))
                 self._open = None
             case _:
                 assert_never(message)
@@ -108,14 +110,14 @@ class _Turns:
             self._report.unsupported(f"{path}.role", "Anthropic takes instructions before the first message only")
             return
         self._refuse_name(message.name, path)
-        self._system.append((message.content, given(message.extra), path))
+        self._system.append((message.content, without_nulls(message.extra), path))
 
     def _refuse_name(self, name: str | None, path: str) -> None:
         if name is not None:
             self._report.unsupported(f"{path}.name", "Anthropic's messages have no names; say it in the text")
 
     def _say_user(self, message: UserMessage, path: str) -> None:
-        content = self._content(message.content, given(message.extra), path)
+        content = self._content(message.content, without_nulls(message.extra), path)
         if not content:
             raise InvalidRequestError(f"{path}.content: Anthropic refuses an empty message", param=f"{path}.content")
         self._say("user", content)
@@ -131,7 +133,7 @@ class _Turns:
             if block.get("type") == "tool_use":
                 self._unanswered[str(block.get("id"))] = str(block.get("name"))
         if not blocks:
-            self._report.note(f"{path} left out: it says nothing, which Anthropic refuses")
+            self._report.warn(f"{path} left out: it says nothing, which Anthropic refuses")
             return
         is_text = len(blocks) == 1 and blocks[0].keys() == {"type", "text"} and isinstance(message.content, str)
         self._say("assistant", blocks[0]["text"] if is_text else blocks)
@@ -142,7 +144,7 @@ class _Turns:
         said = content if isinstance(content, str) else content_blocks(content or [], path, self._report)
         if said:
             block["content"] = said
-        self._say("user", [block | given(extra)])
+        self._say("user", [block | without_nulls(extra)])
 
     def _call_of(self, name: str, path: str) -> str:
         for call_id, called in self._unanswered.items():
@@ -184,7 +186,7 @@ def _marked(blocks: list[JsonObject], extra: JsonObject) -> list[JsonObject]:
 # --- the assistant's turns --------------------------------------------------------------------------------------------
 
 
-def assistant_blocks(message: AssistantMessage, index: int, report: Report) -> list[JsonObject]:
+def assistant_blocks(message: AssistantMessage, index: int, report: EncodingReport) -> list[JsonObject]:
     """An assistant message as native blocks: thinking first, then what it said, then its calls.
 
     Raises:
@@ -213,28 +215,28 @@ def is_empty_text(block: JsonObject) -> bool:
     return block.get("type") == "text" and not block.get("text")
 
 
-def _note_losses(message: AssistantMessage, path: str, report: Report, *, refusal_said: bool) -> None:
+def _note_losses(message: AssistantMessage, path: str, report: EncodingReport, *, refusal_said: bool) -> None:
     if message.refusal and not refusal_said:
-        report.note(f"{path}.refusal left out: the message has content")
+        report.warn(f"{path}.refusal left out: the message has content")
     if message.thinking_blocks is None and (message.reasoning_content or message.reasoning_details):
-        report.note(f"{path}.reasoning_content left out: Anthropic takes only thinking blocks that it signed")
+        report.warn(f"{path}.reasoning_content left out: Anthropic takes only thinking blocks that it signed")
     if message.audio is not None:
-        report.note(f"{path}.audio left out: Anthropic takes no audio")
+        report.warn(f"{path}.audio left out: Anthropic takes no audio")
     if message.tool_calls and message.function_call is not None:
-        report.note(f"{path}.function_call left out: the message has tool_calls")
+        report.warn(f"{path}.function_call left out: the message has tool_calls")
 
 
-def _reply_members(extra: JsonObject, path: str, report: Report) -> JsonObject:
+def _reply_members(extra: JsonObject, path: str, report: EncodingReport) -> JsonObject:
     members: JsonObject = {}
-    for name, value in given(extra).items():
+    for name, value in without_nulls(extra).items():
         if name in _REPLY_MEMBERS:
             members[name] = value
         elif name != "index":  # some servers number the calls of whole replies
-            report.note(f"{path}.{name} left out: Anthropic refuses members it does not know")
+            report.warn(f"{path}.{name} left out: Anthropic refuses members it does not know")
     return members
 
 
-def _calls(message: AssistantMessage, index: int, report: Report) -> list[JsonObject]:
+def _calls(message: AssistantMessage, index: int, report: EncodingReport) -> list[JsonObject]:
     path = f"messages[{index}]"
     if message.tool_calls:
         return [_tool_use(call, f"{path}.tool_calls[{j}]", report) for j, call in enumerate(message.tool_calls)]
@@ -244,16 +246,16 @@ def _calls(message: AssistantMessage, index: int, report: Report) -> list[JsonOb
     return [_use(f"function_call_{index}", message.function_call, f"{path}.function_call", report)]
 
 
-def _tool_use(call: ToolCall, path: str, report: Report) -> JsonObject:
+def _tool_use(call: ToolCall, path: str, report: EncodingReport) -> JsonObject:
     if call.custom is not None:
         raise InvalidRequestError(f"{path}: Anthropic has no custom tools, only functions", param=path)
     call_id = tool_id(call.id)
     if call_id != call.id:
-        report.note(f"{path}.id sent as {call_id}: Anthropic takes letters, digits, _ and - only")
+        report.warn(f"{path}.id sent as {call_id}: Anthropic takes letters, digits, _ and - only")
     return _use(call_id, call.function, f"{path}.function", report) | _reply_members(call.extra, path, report)
 
 
-def _use(call_id: str, function: FunctionCall, path: str, report: Report) -> JsonObject:
+def _use(call_id: str, function: FunctionCall, path: str, report: EncodingReport) -> JsonObject:
     arguments = _arguments(function.arguments, f"{path}.arguments")
     block: JsonObject = {"type": "tool_use", "id": call_id, "name": function.name, "input": arguments}
     return block | _reply_members(function.extra, path, report)
@@ -263,7 +265,7 @@ def _arguments(text: str, path: str) -> JsonObject:
     if not text.strip():
         return {}
     try:
-        value = convert.loads(text.encode("utf-8", "replace"))
+        value = json.loads(text.encode("utf-8", "replace"))
     except NotJSONError:
         value = None
     if not isinstance(value, dict):

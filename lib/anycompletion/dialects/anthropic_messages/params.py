@@ -3,7 +3,7 @@
 https://docs.anthropic.com/en/api/messages
 """
 
-from ...options import FUNCTION_CALLS, NATIVE, TOOL_CHOICES, Cell, Table, refused
+from ...options import FUNCTION_CALLS, NATIVE, TOOL_CHOICES, ParamSupport, ParamTable, unsupported
 
 NAME = "anthropic_messages"
 
@@ -18,24 +18,24 @@ SERVICE_TIERS = {
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
-def _mapped(note: str, values: tuple[str, ...] | None = None) -> Cell:
-    return Cell("mapped", note=note, values=values)
+def _mapped(note: str, values: tuple[str, ...] | None = None) -> ParamSupport:
+    return ParamSupport("mapped", note=note, values=values)
 
 
-_CACHE = refused("Anthropic marks what to cache in place: put cache_control on messages, parts or tools")
-_TEXT_ONLY = refused("Anthropic answers in text only")
-_NO_LOGPROBS = refused("Anthropic gives no log probabilities")
+_CACHE = unsupported("Anthropic marks what to cache in place: put cache_control on messages, parts or tools")
+_TEXT_ONLY = unsupported("Anthropic answers in text only")
+_NO_LOGPROBS = unsupported("Anthropic gives no log probabilities")
 
-PARAMS: Table = {
-    "temperature": Cell("native", minimum=0, maximum=1),
-    "top_p": Cell("native", minimum=0, maximum=1),
-    "n": Cell("fanned_out"),
+PARAMS: ParamTable = {
+    "temperature": ParamSupport("native", minimum=0, maximum=1),
+    "top_p": ParamSupport("native", minimum=0, maximum=1),
+    "n": ParamSupport("fanned_out"),
     "stop": _mapped("stop_sequences"),
     "max_tokens": NATIVE,
     "max_completion_tokens": _mapped("max_tokens"),
-    "presence_penalty": refused("Anthropic has no penalties"),
-    "frequency_penalty": refused("Anthropic has no penalties"),
-    "logit_bias": refused("Anthropic has no logit bias"),
+    "presence_penalty": unsupported("Anthropic has no penalties"),
+    "frequency_penalty": unsupported("Anthropic has no penalties"),
+    "logit_bias": unsupported("Anthropic has no logit bias"),
     "user": _mapped("metadata.user_id"),
     "functions": _mapped("tools"),
     "function_call": _mapped("tool_choice", FUNCTION_CALLS),
@@ -43,7 +43,7 @@ PARAMS: Table = {
     "tool_choice": _mapped("tool_choice", TOOL_CHOICES),
     "parallel_tool_calls": _mapped("tool_choice.disable_parallel_tool_use"),
     "response_format": _mapped("output_config.format"),
-    "seed": refused("Anthropic has no seed"),
+    "seed": unsupported("Anthropic has no seed"),
     "logprobs": _NO_LOGPROBS,
     "top_logprobs": _NO_LOGPROBS,
     "stream_options": _mapped("usage is always part of the stream"),
@@ -51,17 +51,17 @@ PARAMS: Table = {
     "thinking": NATIVE,
     "modalities": _TEXT_ONLY,
     "audio": _TEXT_ONLY,
-    "prediction": refused("Anthropic has no predicted outputs"),
+    "prediction": unsupported("Anthropic has no predicted outputs"),
     "service_tier": _mapped("service_tier: auto or standard_only", tuple(SERVICE_TIERS)),
-    "store": refused("Anthropic stores no completions"),
-    "metadata": refused("Anthropic's metadata holds a user id only: pass user="),
-    "verbosity": refused("Anthropic has no verbosity; say it in the prompt"),
+    "store": unsupported("Anthropic stores no completions"),
+    "metadata": unsupported("Anthropic's metadata holds a user id only: pass user="),
+    "verbosity": unsupported("Anthropic has no verbosity; say it in the prompt"),
     "prompt_cache_key": _CACHE,
     "prompt_cache_retention": _CACHE,
     "prompt_cache_options": _CACHE,
-    "safety_identifier": refused("Anthropic's only identifier is metadata.user_id: pass user="),
-    "web_search_options": refused(
+    "safety_identifier": unsupported("Anthropic's only identifier is metadata.user_id: pass user="),
+    "web_search_options": unsupported(
         'put Anthropic\'s own tool into tools: {"type": "web_search_20250305", "name": "web_search"}'
     ),
-    "moderation": refused(),
+    "moderation": unsupported(),
 }

@@ -10,8 +10,9 @@ import binascii
 import mimetypes
 from typing import NamedTuple, assert_never
 
-from ... import convert
+from ...codecs import json
 from ...errors import InvalidRequestError
+from ...http import EncodingReport
 from ...records import (
     AudioPart,
     Content,
@@ -23,20 +24,19 @@ from ...records import (
     RefusalPart,
     TextPart,
 )
-from ...wire import Report
 
 
-def given(extra: JsonObject) -> JsonObject:
+def without_nulls(extra: JsonObject) -> JsonObject:
     """Members that go onto a native block as they are. A null asks for nothing, and is mostly OpenAI's."""
     return {name: value for name, value in extra.items() if value is not None} if extra else extra
 
 
 def text_block(text: str, extra: JsonObject) -> JsonObject | None:
     """A text block; Anthropic refuses empty ones, so there is none."""
-    return {"type": "text", "text": text, **given(extra)} if text else None
+    return {"type": "text", "text": text, **without_nulls(extra)} if text else None
 
 
-def content_blocks(content: Content, path: str, report: Report) -> list[JsonObject]:
+def content_blocks(content: Content, path: str, report: EncodingReport) -> list[JsonObject]:
     """The blocks of a content, whose `path` is its message's."""
     if isinstance(content, str):
         block = text_block(content, {})
@@ -45,7 +45,7 @@ def content_blocks(content: Content, path: str, report: Report) -> list[JsonObje
     return [block for block in blocks if block is not None]
 
 
-def _block(part: Part, path: str, report: Report) -> JsonObject | None:
+def _block(part: Part, path: str, report: EncodingReport) -> JsonObject | None:
     match part:
         case TextPart():
             return text_block(part.text, part.extra)
@@ -59,24 +59,28 @@ def _block(part: Part, path: str, report: Report) -> JsonObject | None:
             report.unsupported(path, "Anthropic takes no audio")
             return None
         case CustomPart():
-            native: JsonObject = convert.to_wire(part)
+            native: JsonObject = json.to_wire(part)
             return native
         case _:
             assert_never(part)
 
 
-def _image(part: ImagePart, path: str, report: Report) -> JsonObject | None:
+def _image(part: ImagePart, path: str, report: EncodingReport) -> JsonObject | None:
     image = part.image_url
     if image.detail not in (None, "auto"):
         report.unsupported(f"{path}.image_url.detail", "Anthropic has no levels of detail")
     source = _url_source(image.url, f"{path}.image_url.url", report)
-    return None if source is None else {"type": "image", "source": source} | given(image.extra) | given(part.extra)
+    return (
+        None
+        if source is None
+        else {"type": "image", "source": source} | without_nulls(image.extra) | without_nulls(part.extra)
+    )
 
 
-def _file(part: FilePart, path: str, report: Report) -> JsonObject | None:
+def _file(part: FilePart, path: str, report: EncodingReport) -> JsonObject | None:
     """An uploaded id needs Anthropic's files beta: pass its `anthropic-beta` header in `extra_headers`."""
     file = part.file
-    extra = given(file.extra) | given(part.extra)
+    extra = without_nulls(file.extra) | without_nulls(part.extra)
     if file.file_id is not None:
         return {"type": "document", "source": {"type": "file", "file_id": file.file_id}, **extra}
     if not file.file_data:
@@ -90,7 +94,7 @@ def _file(part: FilePart, path: str, report: Report) -> JsonObject | None:
     return {"type": "document", "source": source, **title, **extra}
 
 
-def _file_source(data: str, filename: str | None, path: str, report: Report) -> JsonObject | None:
+def _file_source(data: str, filename: str | None, path: str, report: EncodingReport) -> JsonObject | None:
     head = data[:8].lower()
     if head.startswith(("data:", "http:", "https:")):
         source = _url_source(data, path, report)
@@ -106,7 +110,7 @@ def _base64_source(media_type: str, data: str) -> JsonObject:
     return {"type": "base64", "media_type": media_type, "data": data}
 
 
-def _url_source(url: str, path: str, report: Report) -> JsonObject | None:
+def _url_source(url: str, path: str, report: EncodingReport) -> JsonObject | None:
     scheme = url.partition(":")[0].lower()
     if scheme == "data":
         found = _data_url(url, path)

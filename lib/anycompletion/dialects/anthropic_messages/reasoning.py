@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...wire import Report
+from ...http import EncodingReport
 
 Thinking = Mapping[str, Any]
 
@@ -31,7 +31,7 @@ _BY_BUDGET = (
 
 
 def reasoning(
-    effort: str | None, thinking: Thinking | None, model: str, report: Report
+    effort: str | None, thinking: Thinking | None, model: str, report: EncodingReport
 ) -> tuple[Thinking | None, str | None]:
     """Anthropic's `thinking` and `output_config.effort`; an explicit `thinking` passes as it is.
 
@@ -42,13 +42,13 @@ def reasoning(
         return thinking, None
     if _is(model, _BY_BUDGET) or _is(model, _THOUGHTLESS):
         if thinking is not None:
-            report.note("reasoning_effort left out: thinking was given, and wins")
+            report.warn("reasoning_effort left out: thinking was given, and wins")
             return thinking, None
         return (_disabled(model) if effort == "none" else _budget(effort, model, report)), None
     if effort == "none":
         return thinking or {"type": "disabled"}, None
     if effort == "minimal":
-        report.note("reasoning_effort 'minimal' sent as 'low', Anthropic's lowest")
+        report.warn("reasoning_effort 'minimal' sent as 'low', Anthropic's lowest")
         effort = "low"
     return thinking or {"type": "adaptive"}, effort
 
@@ -63,7 +63,7 @@ def _disabled(model: str) -> Thinking | None:
     return None if _is(model, _THOUGHTLESS) else {"type": "disabled"}
 
 
-def _budget(effort: str, model: str, report: Report) -> Thinking | None:
+def _budget(effort: str, model: str, report: EncodingReport) -> Thinking | None:
     if _is(model, _THOUGHTLESS):
         report.unsupported("reasoning_effort", f"{model} does not think")
         return None

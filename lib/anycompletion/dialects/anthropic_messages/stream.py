@@ -11,17 +11,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
-from ... import convert
-from ...chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionDelta, ToolCallDelta
+from ...codecs import json
+from ...codecs.lenient import (
+    NotJSONError,
+    ShapeError,
+    as_list,
+    as_object,
+    as_optional_int,
+    as_optional_object,
+    as_optional_str,
+    as_str,
+)
+from ...codecs.sse import Event
 from ...errors import APIResponseError, StreamInterruptedError
-from ...framing import Event
-from ...lenient import NotJSONError, ShapeError, array, obj, opt_int, opt_obj, opt_text, text
+from ...http import Target
 from ...records import ChatRequest, JsonObject
-from ...wire import Target
-from .faults import error_of
+from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionDelta, ToolCallDelta
+from .decode import annotation, finish_reason, read_message, read_usage, refusal, stop_extras
+from .encode import uses_legacy_functions
+from .errors import error_of
 from .messages import NATIVE_CONTENT
-from .reply import annotation, finish_reason, read_message, read_usage, refusal, stop_extras
-from .request import speaks_legacy
 
 Chunks: TypeAlias = Sequence[ChatCompletionChunk]
 
@@ -41,7 +50,7 @@ class _Block:
         self.citations: list[JsonObject] = []
 
 
-class StreamDecoder:
+class AnthropicStreamDecoder:
     """The decoder of one stream."""
 
     __slots__ = (
@@ -96,8 +105,8 @@ class StreamDecoder:
         if self.done:
             return ()
         try:
-            data = obj(convert.loads(event.data), "event")
-            kind = text(data.get("type"), "type") or event.name
+            data = as_object(json.loads(event.data), "event")
+            kind = as_str(data.get("type"), "type") or event.name
             if kind != "error":
                 self._last = event.data
                 return self._read(kind, data)
@@ -144,21 +153,21 @@ class StreamDecoder:
                 return ()  # ping, and what Anthropic may add
 
     def _on_message_start(self, data: JsonObject) -> Chunks:
-        message = obj(data.get("message") or {}, "message")
-        self._id = text(message.get("id"), "message.id")
-        self._model = opt_text(message.get("model"), "message.model") or self._model
-        self._start_reason = opt_text(message.get("stop_reason"), "message.stop_reason")
+        message = as_object(data.get("message") or {}, "message")
+        self._id = as_str(message.get("id"), "message.id")
+        self._model = as_optional_str(message.get("model"), "message.model") or self._model
+        self._start_reason = as_optional_str(message.get("stop_reason"), "message.stop_reason")
         self._update_usage(message)
         chunks = [self._chunk(Delta(role="assistant"))]
         # Empty as a rule; a turn that a server tool resumes can start with blocks that are already whole.
-        for i, item in enumerate(array(message.get("content"), "message.content")):
-            block = self._begin(obj(item, f"message.content[{i}]"))
+        for i, item in enumerate(as_list(message.get("content"), "message.content")):
+            block = self._begin(as_object(item, f"message.content[{i}]"))
             chunks += [*self._beginning(block), *self._end(block)]
         return chunks
 
     def _on_block_start(self, data: JsonObject) -> Chunks:
         ended = self._on_block_stop(data)  # a server that reuses an index has ended the block before
-        block = self._begin(obj(data.get("content_block"), "content_block"))
+        block = self._begin(as_object(data.get("content_block"), "content_block"))
         self._open[_index(data)] = block
         return [*ended, *self._beginning(block)]
 
@@ -166,7 +175,7 @@ class StreamDecoder:
         block = self._open.get(_index(data))
         if block is None:
             raise ShapeError("index", "the number of a content block that has started", data.get("index"))
-        delta = self._add(block, obj(data.get("delta"), "delta"))
+        delta = self._add(block, as_object(data.get("delta"), "delta"))
         return () if delta is None else (self._chunk(delta),)
 
     def _on_block_stop(self, data: JsonObject) -> Chunks:
@@ -175,10 +184,10 @@ class StreamDecoder:
 
     def _on_message_delta(self, data: JsonObject) -> Chunks:
         self._update_usage(data)
-        delta = obj(data.get("delta") or {}, "delta")
-        self._reason = opt_text(delta.get("stop_reason"), "delta.stop_reason") or self._reason
-        self._stop_details = opt_obj(delta.get("stop_details"), "delta.stop_details") or self._stop_details
-        self._stop_sequence = opt_text(delta.get("stop_sequence"), "delta.stop_sequence") or self._stop_sequence
+        delta = as_object(data.get("delta") or {}, "delta")
+        self._reason = as_optional_str(delta.get("stop_reason"), "delta.stop_reason") or self._reason
+        self._stop_details = as_optional_object(delta.get("stop_details"), "delta.stop_details") or self._stop_details
+        self._stop_sequence = as_optional_str(delta.get("stop_sequence"), "delta.stop_sequence") or self._stop_sequence
         return () if self._reason is None else self._finish()
 
     def _on_message_stop(self) -> Chunks:
@@ -189,7 +198,7 @@ class StreamDecoder:
     # --- blocks -------------------------------------------------------------------------------------------------------
 
     def _begin(self, native: JsonObject) -> _Block:
-        kind = text(native.get("type"), "content_block.type")
+        kind = as_str(native.get("type"), "content_block.type")
         family = "thinking" if kind == "redacted_thinking" else kind
         number = self._numbers.get(family, 0)
         if family in self._numbers:
@@ -202,17 +211,19 @@ class StreamDecoder:
         native = block.native
         match native.get("type"):
             case "text":
-                block.citations += [obj(item, "citation") for item in array(native.get("citations"), "citations")]
-                delta = self._add_text(block, text(native.get("text"), "content_block.text"))
+                block.citations += [
+                    as_object(item, "citation") for item in as_list(native.get("citations"), "citations")
+                ]
+                delta = self._add_text(block, as_str(native.get("text"), "content_block.text"))
             case "thinking":
-                shown = text(native.get("thinking"), "content_block.thinking")
+                shown = as_str(native.get("thinking"), "content_block.thinking")
                 block.pieces.append(shown)
                 delta = Delta(reasoning_content=shown or None, thinking_blocks=[{"index": block.number, **native}])
             case "redacted_thinking":
                 delta = Delta(thinking_blocks=[{"index": block.number, **native}])
             case "tool_use":
-                name = text(native.get("name"), "content_block.name")
-                delta = self._call(block, FunctionDelta(name, ""), text(native.get("id"), "content_block.id"))
+                name = as_str(native.get("name"), "content_block.name")
+                delta = self._call(block, FunctionDelta(name, ""), as_str(native.get("id"), "content_block.id"))
             case _:
                 delta = None
         return () if delta is None else (self._chunk(delta),)
@@ -238,12 +249,12 @@ class StreamDecoder:
             return None
         if block.native.get("type") != "tool_use":
             return None
-        arguments = convert.dumps(block.native.get("input") or {}).decode()
+        arguments = json.dumps(block.native.get("input") or {}).decode()
         return self._call(block, FunctionDelta(arguments=arguments))
 
     def _keep_input(self, native: JsonObject, said: str) -> None:
         try:
-            value = convert.loads(said.encode("utf-8", "replace"))
+            value = json.loads(said.encode("utf-8", "replace"))
         except NotJSONError:
             value = None
         native["input"] = cast("JsonObject", value if isinstance(value, dict) else {})
@@ -260,17 +271,17 @@ class StreamDecoder:
     def _add(self, block: _Block, delta: JsonObject) -> Delta | None:
         match delta.get("type"):
             case "text_delta":
-                return self._add_text(block, text(delta.get("text"), "delta.text"))
+                return self._add_text(block, as_str(delta.get("text"), "delta.text"))
             case "input_json_delta":
-                return self._add_input(block, text(delta.get("partial_json"), "delta.partial_json"))
+                return self._add_input(block, as_str(delta.get("partial_json"), "delta.partial_json"))
             case "thinking_delta":
-                return self._add_thinking(block, text(delta.get("thinking"), "delta.thinking"))
+                return self._add_thinking(block, as_str(delta.get("thinking"), "delta.thinking"))
             case "signature_delta":
-                signature = text(delta.get("signature"), "delta.signature")
+                signature = as_str(delta.get("signature"), "delta.signature")
                 block.native["signature"] = signature
                 return Delta(thinking_blocks=[{"index": block.number, "signature": signature}])
             case "citations_delta":
-                block.citations.append(obj(delta.get("citation"), "delta.citation"))
+                block.citations.append(as_object(delta.get("citation"), "delta.citation"))
                 return None
             case _:
                 return None
@@ -327,14 +338,14 @@ class StreamDecoder:
 
     def _update_usage(self, data: JsonObject) -> None:
         """Counts are cumulative: a later one replaces an earlier one, a null says nothing."""
-        usage = opt_obj(data.get("usage"), "usage") or {}
+        usage = as_optional_object(data.get("usage"), "usage") or {}
         self._usage.update((name, value) for name, value in usage.items() if value is not None)
 
     def _tell_usage(self) -> Chunks:
         if self._usage_told or not self._usage:
             return ()
         self._usage_told = True
-        tier = opt_text(self._usage.get("service_tier"), "usage.service_tier")
+        tier = as_optional_str(self._usage.get("service_tier"), "usage.service_tier")
         usage = read_usage(self._usage)
         return [ChatCompletionChunk(self._id, [], 0, self._model, usage=usage, service_tier=tier, native=self._last)]
 
@@ -347,12 +358,12 @@ def _unreadable(problem: str, body: str | None = None) -> APIResponseError:
 
 
 def _index(data: Mapping[str, Any]) -> int:
-    index = opt_int(data.get("index"), "index")
+    index = as_optional_int(data.get("index"), "index")
     if index is None:
         raise ShapeError("index", "an integer", None)
     return index
 
 
-def decoder(request: ChatRequest, target: Target) -> StreamDecoder:
+def decoder(request: ChatRequest, target: Target) -> AnthropicStreamDecoder:
     """A decoder for one stream."""
-    return StreamDecoder(speaks_legacy(request), target.model)
+    return AnthropicStreamDecoder(uses_legacy_functions(request), target.model)

@@ -7,11 +7,3 @@ Strategy: a reply is told in OpenAI's fields. What they have no room for rides a
 (Cohere's own, which are told as annotations too), and `content` (Cohere's own parts) where it is more than one text.
 A fourth member, `tool_calls`, is for readers only: the calls of a legacy reply, whose form has room for one.
 """
-
-from .faults import error
-from .params import NAME, PARAMS
-from .reply import decode
-from .request import encode
-from .stream import decoder
-
-__all__ = ["NAME", "PARAMS", "decode", "decoder", "encode", "error"]

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, assert_never, cast
 
-from ... import convert
+from ...codecs import json
 from ...errors import InvalidRequestError
+from ...http import EncodingReport
 from ...records import (
     AssistantMessage,
     AudioPart,
@@ -31,7 +32,6 @@ from ...records import (
     ToolMessage,
     UserMessage,
 )
-from ...wire import Report
 
 NATIVE = "cohere"
 """The key of `provider_specific_fields` that holds what OpenAI's fields have no room for."""
@@ -39,27 +39,27 @@ NATIVE = "cohere"
 _DETAILS = (None, "auto", "low", "high")
 
 
-def conversation(messages: Iterable[Message], report: Report) -> list[JsonObject]:
+def encode_messages(messages: Iterable[Message], report: EncodingReport) -> list[JsonObject]:
     """The `messages` of Cohere's body.
 
     Raises:
         InvalidRequestError: a message cannot be said; `.param` names the place.
     """
-    turns = _Turns(report)
+    turns = _CohereMessageEncoder(report)
     for index, message in enumerate(messages):
         turns.add(message, index)
     return turns.finished()
 
 
-def given(extra: JsonObject) -> JsonObject:
+def without_nulls(extra: JsonObject) -> JsonObject:
     """Members that go onto a native object as they are. A null asks for nothing, and is mostly OpenAI's."""
     return {name: value for name, value in extra.items() if value is not None} if extra else extra
 
 
-class _Turns:
+class _CohereMessageEncoder:
     """The conversation so far."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: EncodingReport) -> None:
         self._report = report
         self._system: list[JsonObject] = []
         self._turns: list[JsonObject] = []
@@ -76,7 +76,7 @@ class _Turns:
             case UserMessage():
                 self._refuse_name(message.name, path)
                 content = self._content(message.content, path, images=True)
-                self._turns.append({"role": "user", "content": content} | given(message.extra))
+                self._turns.append({"role": "user", "content": content} | without_nulls(message.extra))
             case AssistantMessage():
                 self._refuse_name(message.name, path)
                 self._say_assistant(message, index)
@@ -86,7 +86,7 @@ class _Turns:
             case FunctionMessage():
                 self._answer(self._call_of(message.name, path), message.content or "", message.extra, path)
             case CustomMessage():
-                self._turns.append(convert.to_wire(message))
+                self._turns.append(json.to_wire(message))
             case _:
                 assert_never(message)
         self._leading = False
@@ -101,7 +101,7 @@ class _Turns:
         self._refuse_name(message.name, path)
         content = self._content(message.content, path, images=False)
         if content:
-            self._system.append({"role": "system", "content": content} | given(message.extra))
+            self._system.append({"role": "system", "content": content} | without_nulls(message.extra))
 
     def _refuse_name(self, name: str | None, path: str) -> None:
         if name is not None:
@@ -110,7 +110,7 @@ class _Turns:
     def _answer(self, call_id: str, content: Content, extra: JsonObject, path: str) -> None:
         self._unanswered.pop(call_id, None)
         said = self._content(content, path, images=False)
-        self._turns.append({"role": "tool", "tool_call_id": call_id, "content": said} | given(extra))
+        self._turns.append({"role": "tool", "tool_call_id": call_id, "content": said} | without_nulls(extra))
 
     def _call_of(self, name: str, path: str) -> str:
         for call_id, called in self._unanswered.items():
@@ -130,10 +130,10 @@ class _Turns:
             "tool_plan": native.get("tool_plan"),
             "citations": native.get("citations"),
         }
-        turn = {name: value for name, value in fields.items() if value} | given(message.extra)
+        turn = {name: value for name, value in fields.items() if value} | without_nulls(message.extra)
         self._note_losses(message, native, path)
         if not turn:
-            self._report.note(f"{path} left out: it says nothing, which Cohere refuses")
+            self._report.warn(f"{path} left out: it says nothing, which Cohere refuses")
             return
         self._turns.append({"role": "assistant"} | turn)
         for call in calls:
@@ -149,7 +149,7 @@ class _Turns:
         return [_call(f"function_call_{index}", message.function_call)]
 
     def _note_losses(self, message: AssistantMessage, native: Mapping[str, Any], path: str) -> None:
-        note = self._report.note
+        note = self._report.warn
         if message.refusal and message.content:
             note(f"{path}.refusal left out: the message has content")
         if "content" not in native and (message.reasoning_content or message.thinking_blocks):
@@ -172,9 +172,9 @@ class _Turns:
     def _part(self, part: Part, path: str, images: bool) -> JsonObject | None:
         match part:
             case TextPart():
-                return {"type": "text", "text": part.text} | given(part.extra)
+                return {"type": "text", "text": part.text} | without_nulls(part.extra)
             case RefusalPart():
-                return {"type": "text", "text": part.refusal} | given(part.extra)
+                return {"type": "text", "text": part.refusal} | without_nulls(part.extra)
             case ImagePart():
                 return self._image(part, path, images)
             case AudioPart():
@@ -182,7 +182,7 @@ class _Turns:
             case FilePart():
                 self._report.unsupported(path, "Cohere takes no files; pass texts as documents in extra_body")
             case CustomPart():
-                native: JsonObject = convert.to_wire(part)
+                native: JsonObject = json.to_wire(part)
                 return native
             case _:
                 assert_never(part)
@@ -198,7 +198,7 @@ class _Turns:
             self._report.unsupported(f"{path}.image_url.detail", "Cohere's levels of detail are auto, low and high")
         elif image.detail is not None:
             native["detail"] = image.detail
-        return {"type": "image_url", "image_url": native | given(image.extra)} | given(part.extra)
+        return {"type": "image_url", "image_url": native | without_nulls(image.extra)} | without_nulls(part.extra)
 
 
 def _joined(system: list[JsonObject]) -> list[JsonObject]:
@@ -237,9 +237,11 @@ def _tool_call(call: ToolCall, path: str) -> JsonObject:
     if call.custom is not None:
         raise InvalidRequestError(f"{path}: Cohere has no custom tools, only functions", param=path)
     # Some servers number the calls of whole replies.
-    return _call(call.id, call.function) | {name: item for name, item in given(call.extra).items() if name != "index"}
+    return _call(call.id, call.function) | {
+        name: item for name, item in without_nulls(call.extra).items() if name != "index"
+    }
 
 
 def _call(call_id: str, function: FunctionCall) -> JsonObject:
-    said = {"name": function.name, "arguments": function.arguments or "{}"} | given(function.extra)
+    said = {"name": function.name, "arguments": function.arguments or "{}"} | without_nulls(function.extra)
     return {"id": call_id, "type": "function", "function": said}

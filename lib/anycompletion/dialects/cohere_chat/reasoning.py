@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...http import EncodingReport
 from ...records import JsonObject
-from ...wire import Report
 
 _TYPES = ("enabled", "disabled")
 
 
-def reasoning(effort: str | None, thinking: Mapping[str, Any] | None, report: Report) -> JsonObject | None:
+def reasoning(effort: str | None, thinking: Mapping[str, Any] | None, report: EncodingReport) -> JsonObject | None:
     """Cohere's `thinking`; an explicit one wins over an effort.
 
     Raises:
@@ -25,17 +25,17 @@ def reasoning(effort: str | None, thinking: Mapping[str, Any] | None, report: Re
     """
     if thinking is not None:
         if effort is not None:
-            report.note("reasoning_effort left out: thinking was given, and wins")
+            report.warn("reasoning_effort left out: thinking was given, and wins")
         return _explicit(thinking, report)
     if effort is None:
         return None
     if effort == "none":
         return {"type": "disabled"}
-    report.note(f"reasoning_effort {effort!r} sent as thinking enabled: Cohere has no levels of effort")
+    report.warn(f"reasoning_effort {effort!r} sent as thinking enabled: Cohere has no levels of effort")
     return {"type": "enabled"}
 
 
-def _explicit(thinking: Mapping[str, Any], report: Report) -> JsonObject | None:
+def _explicit(thinking: Mapping[str, Any], report: EncodingReport) -> JsonObject | None:
     kind = thinking.get("type")
     if kind is not None and kind not in _TYPES:
         report.unsupported("thinking.type", f"Cohere's thinking is {' or '.join(_TYPES)}, not {kind!r}")

@@ -11,16 +11,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias, cast
 
-from ... import convert
-from ...chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionDelta, ToolCallDelta
+from ...codecs import json
+from ...codecs.lenient import (
+    NotJSONError,
+    ShapeError,
+    as_object,
+    as_optional_int,
+    as_optional_object,
+    as_optional_str,
+    as_str,
+)
+from ...codecs.sse import Event
 from ...errors import APIResponseError, StreamInterruptedError
-from ...framing import Event
-from ...lenient import NotJSONError, ShapeError, obj, opt_int, opt_obj, opt_text, text
+from ...http import Target
 from ...records import ChatRequest, JsonObject, Logprobs
-from ...wire import Target
-from .faults import FAILED, error_of
-from .reply import annotation, finish_reason, native_fields, read_logprobs, read_usage
-from .request import speaks_legacy
+from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionDelta, ToolCallDelta
+from .decode import annotation, finish_reason, native_fields, read_logprobs, read_usage
+from .encode import uses_legacy_functions
+from .errors import FAILED, error_of
 
 Chunks: TypeAlias = Sequence[ChatCompletionChunk]
 
@@ -49,7 +57,7 @@ class _Call:
         self.pieces: list[str] = []
 
 
-class StreamDecoder:
+class CohereStreamDecoder:
     """The decoder of one stream."""
 
     __slots__ = (
@@ -100,8 +108,8 @@ class StreamDecoder:
             self.done = True
             return ()
         try:
-            data = obj(convert.loads(event.data), "event")
-            kind = opt_text(data.get("type"), "type") or event.name
+            data = as_object(json.loads(event.data), "event")
+            kind = as_optional_str(data.get("type"), "type") or event.name
             failure = _failure(kind, data) if kind in _MAY_FAIL else None
             if failure is None:
                 self._last = event.data
@@ -133,7 +141,7 @@ class StreamDecoder:
             case "tool-call-delta":
                 return self._on_call_delta(data)
             case "tool-plan-delta":
-                self._plan.append(text(_message(data).get("tool_plan"), "delta.message.tool_plan"))
+                self._plan.append(as_str(_message(data).get("tool_plan"), "delta.message.tool_plan"))
                 return ()
             case "content-start":
                 return self._on_content(data, starts=True)
@@ -144,7 +152,7 @@ class StreamDecoder:
             case "citation-start":
                 return self._on_citation(data)
             case "message-start":
-                self._id = text(data.get("id"), "id")
+                self._id = as_str(data.get("id"), "id")
                 return (self._chunk(Delta(role="assistant")),)
             case "message-end":
                 return self._on_message_end(data)
@@ -153,15 +161,15 @@ class StreamDecoder:
 
     def _on_content(self, data: JsonObject, *, starts: bool) -> Chunks:
         path = "delta.message.content"
-        content = opt_obj(_message(data).get("content"), path) or {}
-        index = opt_int(data.get("index"), "index")
+        content = as_optional_object(_message(data).get("content"), path) or {}
+        index = as_optional_int(data.get("index"), "index")
         part = None if starts else self._open_parts.get(index)
         if part is None:
             part = self._open_parts[index] = self._begin(content)
         piece: str | None = None
         for name, value in content.items():
             if name == part.member:
-                piece = text(value, f"{path}.{name}")
+                piece = as_str(value, f"{path}.{name}")
             elif name != "type" and value is not None:
                 # A member we do not know: it comes whole, or in pieces if it is text.
                 old = part.native.get(name)
@@ -173,7 +181,7 @@ class StreamDecoder:
         return (self._chunk(self._grown(part, piece or ""), logprobs),)
 
     def _begin(self, content: JsonObject) -> _Part:
-        kind = opt_text(content.get("type"), "delta.message.content.type")
+        kind = as_optional_str(content.get("type"), "delta.message.content.type")
         if kind is None:
             # A part that nothing announced: the member it brings tells what it is.
             kind = "thinking" if content.get("thinking") is not None else "text"
@@ -191,27 +199,27 @@ class StreamDecoder:
 
     def _on_call_start(self, data: JsonObject) -> Chunks:
         chunks: list[ChatCompletionChunk] = []
-        index = opt_int(data.get("index"), "index")
+        index = as_optional_int(data.get("index"), "index")
         for native in _each(_message(data).get("tool_calls"), "delta.message.tool_calls"):
             chunks += self._end_call(index)  # a server that reuses an index has ended the call before
-            function = opt_obj(native.get("function"), "tool_calls.function") or {}
+            function = as_optional_object(native.get("function"), "tool_calls.function") or {}
             call = self._open_calls[index] = _Call(native, function, len(self._calls))
             self._calls.append(call)
-            name = text(function.get("name"), "tool_calls.function.name")
-            piece = text(function.get("arguments"), "tool_calls.function.arguments")
+            name = as_str(function.get("name"), "tool_calls.function.name")
+            piece = as_str(function.get("arguments"), "tool_calls.function.arguments")
             if piece:
                 call.pieces.append(piece)
-            call_id = text(native.get("id"), "tool_calls.id")
+            call_id = as_str(native.get("id"), "tool_calls.id")
             chunks += self._told(call, FunctionDelta(name, piece), call_id)
         return chunks
 
     def _on_call_delta(self, data: JsonObject) -> Chunks:
-        index = opt_int(data.get("index"), "index")
+        index = as_optional_int(data.get("index"), "index")
         call = self._open_calls.get(index)
         chunks: list[ChatCompletionChunk] = []
         for native in _each(_message(data).get("tool_calls"), "delta.message.tool_calls"):
-            function = opt_obj(native.get("function"), "tool_calls.function") or {}
-            piece = text(function.get("arguments"), "tool_calls.function.arguments")
+            function = as_optional_object(native.get("function"), "tool_calls.function") or {}
+            piece = as_str(function.get("arguments"), "tool_calls.function.arguments")
             if not piece:
                 continue
             if call is None:
@@ -221,7 +229,7 @@ class StreamDecoder:
         return chunks
 
     def _on_call_end(self, data: JsonObject) -> Chunks:
-        return self._end_call(opt_int(data.get("index"), "index"))
+        return self._end_call(as_optional_int(data.get("index"), "index"))
 
     def _end_call(self, index: int | None) -> Chunks:
         """A call without arguments says so at its end: whole replies say {} where streams say nothing."""
@@ -247,9 +255,9 @@ class StreamDecoder:
         return (self._chunk(Delta(annotations=annotations)),) if annotations else ()
 
     def _on_message_end(self, data: JsonObject) -> Chunks:
-        delta = opt_obj(data.get("delta"), "delta") or {}
-        reason = opt_text(delta.get("finish_reason"), "delta.finish_reason")
-        usage = read_usage(opt_obj(delta.get("usage"), "delta.usage"))
+        delta = as_optional_object(data.get("delta"), "delta") or {}
+        reason = as_optional_str(delta.get("finish_reason"), "delta.finish_reason")
+        usage = read_usage(as_optional_object(delta.get("usage"), "delta.usage"))
         self.done = True
         if reason is None:
             return ()
@@ -284,8 +292,8 @@ _MAY_FAIL = ("message-end", "")
 def _failure(kind: str, data: JsonObject) -> JsonObject | None:
     """What tells the error, if this event is one."""
     if kind == "message-end":
-        delta = opt_obj(data.get("delta"), "delta") or {}
-        reason = opt_text(delta.get("finish_reason"), "delta.finish_reason")
+        delta = as_optional_object(data.get("delta"), "delta") or {}
+        reason = as_optional_str(delta.get("finish_reason"), "delta.finish_reason")
         if delta.get("error") is not None or reason in FAILED:
             return delta
     elif isinstance(data.get("message") or data.get("error"), str):
@@ -295,17 +303,17 @@ def _failure(kind: str, data: JsonObject) -> JsonObject | None:
 
 
 def _message(data: JsonObject) -> JsonObject:
-    delta = opt_obj(data.get("delta"), "delta") or {}
-    return opt_obj(delta.get("message"), "delta.message") or {}
+    delta = as_optional_object(data.get("delta"), "delta") or {}
+    return as_optional_object(delta.get("message"), "delta.message") or {}
 
 
 def _each(value: object, path: str) -> list[JsonObject]:
     """Cohere's streams put one object where replies have a list; both are read."""
     if isinstance(value, list):
-        return [obj(item, f"{path}[{i}]") for i, item in enumerate(cast("list[object]", value))]
-    return [] if value is None else [obj(value, path)]
+        return [as_object(item, f"{path}[{i}]") for i, item in enumerate(cast("list[object]", value))]
+    return [] if value is None else [as_object(value, path)]
 
 
-def decoder(request: ChatRequest, target: Target) -> StreamDecoder:
+def decoder(request: ChatRequest, target: Target) -> CohereStreamDecoder:
     """A decoder for one stream."""
-    return StreamDecoder(speaks_legacy(request), target.model)
+    return CohereStreamDecoder(uses_legacy_functions(request), target.model)

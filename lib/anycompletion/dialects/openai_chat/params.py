@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...options import FUNCTION_CALLS, NATIVE, TOOL_CHOICES, Cell, Table, refused
+from ...options import FUNCTION_CALLS, NATIVE, TOOL_CHOICES, ParamSupport, ParamTable, unsupported
 from ...records import PARAM_NAMES
 
 NAME = "openai_chat"
@@ -17,18 +17,18 @@ DEFAULTS: Mapping[str, Any] = {"stream_options": {"include_usage": True}}
 TOOL_DEFAULTS: Mapping[str, Any] = {"type": "function"}
 """What is added to a tool that says a function and no type."""
 
-PARAMS: Table = {
+PARAMS: ParamTable = {
     **dict.fromkeys(PARAM_NAMES, NATIVE),
-    "temperature": Cell("native", minimum=0, maximum=2),
-    "top_p": Cell("native", minimum=0, maximum=1),
-    "n": Cell("native", minimum=1, maximum=128),
-    "stop": Cell("native", max_items=4),
-    "max_tokens": Cell("native", minimum=1),
-    "max_completion_tokens": Cell("native", minimum=1),
-    "presence_penalty": Cell("native", minimum=-2, maximum=2),
-    "frequency_penalty": Cell("native", minimum=-2, maximum=2),
-    "top_logprobs": Cell("native", minimum=0, maximum=20),
-    "tool_choice": Cell("native", values=TOOL_CHOICES),
-    "function_call": Cell("native", values=FUNCTION_CALLS),
-    "thinking": refused("OpenAI has no thinking budget; use reasoning_effort"),
+    "temperature": ParamSupport("native", minimum=0, maximum=2),
+    "top_p": ParamSupport("native", minimum=0, maximum=1),
+    "n": ParamSupport("native", minimum=1, maximum=128),
+    "stop": ParamSupport("native", max_items=4),
+    "max_tokens": ParamSupport("native", minimum=1),
+    "max_completion_tokens": ParamSupport("native", minimum=1),
+    "presence_penalty": ParamSupport("native", minimum=-2, maximum=2),
+    "frequency_penalty": ParamSupport("native", minimum=-2, maximum=2),
+    "top_logprobs": ParamSupport("native", minimum=0, maximum=20),
+    "tool_choice": ParamSupport("native", values=TOOL_CHOICES),
+    "function_call": ParamSupport("native", values=FUNCTION_CALLS),
+    "thinking": unsupported("OpenAI has no thinking budget; use reasoning_effort"),
 }

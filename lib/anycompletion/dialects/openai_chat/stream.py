@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from ...chunks import ChatCompletionChunk, ToolCallDelta
-from ...convert import HoldsError, loads, read_chunk
+from ...codecs.json import EmbeddedErrorFound, loads, read_chunk
+from ...codecs.lenient import NotJSONError, ShapeError
+from ...codecs.sse import Event
 from ...errors import APIError, APIResponseError, StreamInterruptedError
-from ...framing import Event
-from ...lenient import NotJSONError, ShapeError
+from ...http import Target
 from ...records import ChatRequest, Usage
-from ...wire import Target
-from .faults import as_text, error_of
-from .legacy import speaks_legacy, to_legacy_delta
+from ...records.chunks import ChatCompletionChunk, ToolCallDelta
+from .errors import as_text, error_of
+from .legacy_functions import to_legacy_delta, uses_legacy_functions
 
 
-class Decoder:
+class OpenAIStreamDecoder:
     """One stream: ends at ``[DONE]``, or at the end of the body once every choice said why it stopped."""
 
     __slots__ = ("_calls", "_count", "_ended", "_expected", "_legacy", "done")
@@ -44,7 +44,7 @@ class Decoder:
         told, reason = None, ""
         try:
             chunk = read_chunk(data)
-        except HoldsError as fault:
+        except EmbeddedErrorFound as fault:
             told = fault.value
         except (ShapeError, NotJSONError) as fault:
             reason = f"event {self._count} of the stream cannot be read: {fault}"
@@ -136,6 +136,6 @@ def _usage_elsewhere(data: bytes) -> Usage | None:
     return None
 
 
-def decoder(request: ChatRequest, target: Target) -> Decoder:
+def decoder(request: ChatRequest, target: Target) -> OpenAIStreamDecoder:
     """A decoder for one stream of `request.n` choices."""
-    return Decoder(request.n or 1, speaks_legacy(request, target))
+    return OpenAIStreamDecoder(request.n or 1, uses_legacy_functions(request, target))

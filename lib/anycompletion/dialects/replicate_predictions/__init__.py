@@ -10,11 +10,3 @@ once, see `Need`), then the prediction itself, which is followed until it ends. 
 * A conversation for a model that takes a prompt only is written as a plain transcript, see `prompt`.
 * Replicate never says that a token limit ended an answer: the finish reason of whatever succeeded is "stop".
 """
-
-from .faults import error
-from .params import NAME, PARAMS
-from .reply import decode
-from .request import encode
-from .stream import decoder
-
-__all__ = ["NAME", "PARAMS", "decode", "decoder", "encode", "error"]

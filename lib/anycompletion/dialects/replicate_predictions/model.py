@@ -12,8 +12,8 @@ from typing import Any, NamedTuple, TypeAlias, cast
 import attrs
 
 from ...errors import InvalidRequestError
+from ...http import FetchedValues, HttpRequest, Prerequisite, Target
 from ...records import JsonObject
-from ...wire import HttpRequest, Known, Need, Target
 
 _PIECE = re.compile(r"[A-Za-z0-9._-]+")
 _VERSION = re.compile(r"[0-9a-fA-F]{64}")
@@ -92,21 +92,21 @@ class Model(NamedTuple):
     """For a model without an endpoint of its own: the version to run."""
 
 
-def look_up(reference: Reference, target: Target, known: Known) -> Model | Need:
+def look_up(reference: Reference, target: Target, known: FetchedValues) -> Model | Prerequisite:
     """What is `known` of the model, or what to fetch first.
 
     A deployment's description names a version; what that takes is a second question, with the same key as a reference
     to the version itself.
     """
     found = _description(f"schema:{target.model}", reference, target, known)
-    if isinstance(found, Need):
+    if isinstance(found, Prerequisite):
         return found
     if reference.deployment:
         release = _release(found)
         if release is None:
             return Model()
         found = _description(f"schema:{release.path}:{release.version}", release, target, known)
-        if isinstance(found, Need):
+        if isinstance(found, Prerequisite):
             return found
         return Model(_fields(found))
     if reference.version is not None:
@@ -116,10 +116,10 @@ def look_up(reference: Reference, target: Target, known: Known) -> Model | Need:
     return Model(_fields(latest), version if isinstance(version, str) and version else None)
 
 
-def _description(key: str, reference: Reference, target: Target, known: Known) -> Any | Need:
+def _description(key: str, reference: Reference, target: Target, known: FetchedValues) -> Any | Prerequisite:
     if reference.page is None or key in known:
         return known.get(key)
-    return Need(key, HttpRequest(target.base_url + reference.page, method="GET"))
+    return Prerequisite(key, HttpRequest(target.base_url + reference.page, method="GET"))
 
 
 def _release(deployment: Any) -> Reference | None:

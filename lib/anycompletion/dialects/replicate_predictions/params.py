@@ -5,7 +5,7 @@ https://replicate.com/docs/reference/http
 What a model takes, and in which range, is said by its own input schema: the encoder checks it, no cell can know it.
 """
 
-from ...options import Cell, Table, refused
+from ...options import ParamSupport, ParamTable, unsupported
 
 NAME = "replicate_predictions"
 
@@ -13,48 +13,48 @@ TOKEN_LIMITS = ("max_completion_tokens", "max_tokens", "max_new_tokens", "max_le
 """What models call their limit; the first that the schema has is taken."""
 STOPS = ("stop_sequences", "stop")
 
-_BY_MODEL = Cell("native", note="where the model's input has it")
-_LIMIT = Cell("mapped", note="the first the model has of " + ", ".join(TOKEN_LIMITS))
-_NO_TOOLS = refused("Replicate's models take no tools")
-_NO_LOGPROBS = refused("Replicate gives no log probabilities")
-_TEXT_ONLY = refused("a prediction answers in text only")
-_NO_CACHE = refused("Replicate has no prompt cache")
-_NO_USER = refused("Replicate takes no name of the user")
+_BY_MODEL = ParamSupport("native", note="where the model's input has it")
+_LIMIT = ParamSupport("mapped", note="the first the model has of " + ", ".join(TOKEN_LIMITS))
+_NO_TOOLS = unsupported("Replicate's models take no tools")
+_NO_LOGPROBS = unsupported("Replicate gives no log probabilities")
+_TEXT_ONLY = unsupported("a prediction answers in text only")
+_NO_CACHE = unsupported("Replicate has no prompt cache")
+_NO_USER = unsupported("Replicate takes no name of the user")
 
-PARAMS: Table = {
+PARAMS: ParamTable = {
     "temperature": _BY_MODEL,
     "top_p": _BY_MODEL,
-    "n": Cell("fanned_out"),
-    "stop": Cell("mapped", note="stop_sequences, joined with commas, where the model's input has it"),
+    "n": ParamSupport("fanned_out"),
+    "stop": ParamSupport("mapped", note="stop_sequences, joined with commas, where the model's input has it"),
     "max_tokens": _LIMIT,
     "max_completion_tokens": _LIMIT,
     "presence_penalty": _BY_MODEL,
     "frequency_penalty": _BY_MODEL,
-    "logit_bias": refused("Replicate's models have no logit bias"),
+    "logit_bias": unsupported("Replicate's models have no logit bias"),
     "user": _NO_USER,
     "functions": _NO_TOOLS,
     "function_call": _NO_TOOLS,
     "tools": _NO_TOOLS,
     "tool_choice": _NO_TOOLS,
     "parallel_tool_calls": _NO_TOOLS,
-    "response_format": refused("Replicate's models promise no format; say it in the prompt"),
+    "response_format": unsupported("Replicate's models promise no format; say it in the prompt"),
     "seed": _BY_MODEL,
     "logprobs": _NO_LOGPROBS,
     "top_logprobs": _NO_LOGPROBS,
-    "stream_options": Cell("mapped", note="usage is asked for after every stream"),
+    "stream_options": ParamSupport("mapped", note="usage is asked for after every stream"),
     "reasoning_effort": _BY_MODEL,
-    "thinking": refused("models name it each in their own way: pass the model's field in extra_body"),
+    "thinking": unsupported("models name it each in their own way: pass the model's field in extra_body"),
     "modalities": _TEXT_ONLY,
     "audio": _TEXT_ONLY,
-    "prediction": refused("Replicate has no predicted outputs"),
-    "service_tier": refused("Replicate has no service tiers; a deployment is what comes close"),
-    "store": refused("Replicate deletes predictions of the API after an hour"),
-    "metadata": refused("Replicate keeps no metadata"),
+    "prediction": unsupported("Replicate has no predicted outputs"),
+    "service_tier": unsupported("Replicate has no service tiers; a deployment is what comes close"),
+    "store": unsupported("Replicate deletes predictions of the API after an hour"),
+    "metadata": unsupported("Replicate keeps no metadata"),
     "verbosity": _BY_MODEL,
     "prompt_cache_key": _NO_CACHE,
     "prompt_cache_retention": _NO_CACHE,
     "prompt_cache_options": _NO_CACHE,
     "safety_identifier": _NO_USER,
-    "web_search_options": refused("Replicate has no web search"),
-    "moderation": refused("Replicate has no moderation beside its models"),
+    "web_search_options": unsupported("Replicate has no web search"),
+    "moderation": unsupported("Replicate has no moderation beside its models"),
 }

@@ -23,8 +23,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, assert_never
 
-from ... import convert
+from ...codecs import json
 from ...errors import InvalidRequestError
+from ...http import EncodingReport
 from ...records import (
     AssistantMessage,
     AudioPart,
@@ -44,7 +45,6 @@ from ...records import (
     ToolMessage,
     UserMessage,
 )
-from ...wire import Report
 from .model import Fields, is_array, missing
 
 _IMAGES = ("image_input", "image")
@@ -54,7 +54,7 @@ _REPLY_ONLY = ("reasoning_content", "reasoning_details", "thinking_blocks", "aud
 """Of an earlier answer, what no model of Replicate takes back."""
 
 
-def conversation(messages: Iterable[Message], fields: Fields, report: Report) -> JsonObject:
+def encode_messages(messages: Iterable[Message], fields: Fields, report: EncodingReport) -> JsonObject:
     """The members of a model's input that say the messages.
 
     Raises:
@@ -73,26 +73,26 @@ def conversation(messages: Iterable[Message], fields: Fields, report: Report) ->
 # --- messages ---------------------------------------------------------------------------------------------------------
 
 
-def _native_messages(messages: Iterable[Message], field: JsonObject, report: Report) -> list[JsonObject] | str:
+def _native_messages(messages: Iterable[Message], field: JsonObject, report: EncodingReport) -> list[JsonObject] | str:
     found = (_native(message, f"messages[{index}]", report) for index, message in enumerate(messages))
     native = [message for message in found if message is not None]
     if field.get("type") != "string":
         return native
     # Some models take the list as JSON in a text.
     try:
-        return convert.dumps(native).decode()
+        return json.dumps(native).decode()
     except (TypeError, ValueError, RecursionError):
         pass  # raised below, so that no traceback shows the messages
     raise InvalidRequestError("messages: hold something that cannot be said in JSON", param="messages")
 
 
-def _native(message: Message, path: str, report: Report) -> JsonObject | None:
+def _native(message: Message, path: str, report: EncodingReport) -> JsonObject | None:
     match message:
         case ToolMessage() | FunctionMessage():
             report.unsupported(f"{path}.role", _NO_TOOLS)
             return None
         case CustomMessage():
-            native: JsonObject = convert.to_wire(message)
+            native: JsonObject = json.to_wire(message)
             return native
         case AssistantMessage():
             content = _answer(message, path, report)
@@ -108,12 +108,12 @@ def _native(message: Message, path: str, report: Report) -> JsonObject | None:
     return {"role": message.role, "content": said, **name, **_given(message.extra)}
 
 
-def _native_parts(parts: list[Part], path: str, report: Report) -> list[JsonObject]:
+def _native_parts(parts: list[Part], path: str, report: EncodingReport) -> list[JsonObject]:
     found = (_native_part(part, f"{path}.content[{i}]", report) for i, part in enumerate(parts))
     return [part for part in found if part is not None]
 
 
-def _native_part(part: Part, path: str, report: Report) -> Any:
+def _native_part(part: Part, path: str, report: EncodingReport) -> Any:
     match part:
         case RefusalPart():
             return {"type": "text", "text": part.refusal}
@@ -121,7 +121,7 @@ def _native_part(part: Part, path: str, report: Report) -> Any:
             _refuse_part(part, path, report)
             return None
         case TextPart() | ImagePart() | CustomPart():
-            return convert.to_wire(part)
+            return json.to_wire(part)
         case _:
             assert_never(part)
 
@@ -129,7 +129,7 @@ def _native_part(part: Part, path: str, report: Report) -> Any:
 # --- both -------------------------------------------------------------------------------------------------------------
 
 
-def _answer(message: AssistantMessage, path: str, report: Report) -> Content:
+def _answer(message: AssistantMessage, path: str, report: EncodingReport) -> Content:
     """What an earlier answer said; everything else of it is refused, or noted as left out."""
     if message.tool_calls:
         report.unsupported(f"{path}.tool_calls", _NO_TOOLS)
@@ -137,15 +137,15 @@ def _answer(message: AssistantMessage, path: str, report: Report) -> Content:
         report.unsupported(f"{path}.function_call", _NO_TOOLS)
     for name in _REPLY_ONLY:
         if getattr(message, name):
-            report.note(f"{path}.{name} left out: Replicate's models take the text of an answer only")
+            report.warn(f"{path}.{name} left out: Replicate's models take the text of an answer only")
     return message.content or message.refusal or ""
 
 
-def _note_silence(path: str, report: Report) -> None:
-    report.note(f"{path} left out: it says nothing")
+def _note_silence(path: str, report: EncodingReport) -> None:
+    report.warn(f"{path} left out: it says nothing")
 
 
-def _refuse_part(part: Part, path: str, report: Report) -> None:
+def _refuse_part(part: Part, path: str, report: EncodingReport) -> None:
     report.unsupported(path, f"Replicate's models take text and images, not {part.type!r}")
 
 
@@ -160,7 +160,7 @@ def _given(extra: JsonObject) -> JsonObject:
 class _Transcript:
     """The conversation so far, as a prompt and what goes beside it."""
 
-    def __init__(self, fields: Fields, report: Report) -> None:
+    def __init__(self, fields: Fields, report: EncodingReport) -> None:
         self._fields = fields
         self._report = report
         self._system: list[str] = []
@@ -260,4 +260,4 @@ class _Transcript:
 
     def _note_extra(self, extra: JsonObject, path: str) -> None:
         for name in _given(extra):
-            self._report.note(f"{path}.{name} left out: a prompt is text only")
+            self._report.warn(f"{path}.{name} left out: a prompt is text only")

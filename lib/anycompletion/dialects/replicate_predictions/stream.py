@@ -8,20 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeAlias, cast
 
-from ... import convert
-from ...chunks import ChatCompletionChunk, ChunkChoice, Delta
+from ...codecs import json
+from ...codecs.lenient import NotJSONError, ShapeError
+from ...codecs.sse import Event
 from ...errors import StreamInterruptedError
-from ...framing import Event
-from ...lenient import NotJSONError, ShapeError
+from ...http import Continuation, HttpResponse, Target
 from ...records import ChatRequest, JsonObject
-from ...wire import Follow, HttpResponse, Target
-from .faults import ended_early, error_event, unreadable
-from .reply import poll, prediction_of
+from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta
+from .decode import poll, prediction_of
+from .errors import ended_early, error_event, unreadable
 
 Chunks: TypeAlias = Sequence[ChatCompletionChunk]
 
 
-class StreamDecoder:
+class ReplicateStreamDecoder:
     """The decoder of one stream; `start` tells it which prediction the stream belongs to."""
 
     __slots__ = ("_created", "_id", "_model", "_started", "_state", "_target", "done")
@@ -34,7 +34,7 @@ class StreamDecoder:
         self._model = target.model
         self._created = 0
         self._started = False
-        self._state: Follow | None = None
+        self._state: Continuation | None = None
 
     def start(self, prediction: HttpResponse) -> None:
         """The answer to the creation of the prediction, from which the stream's URL was taken.
@@ -73,7 +73,7 @@ class StreamDecoder:
             case _:
                 return ()  # logs, and what Replicate may add
 
-    def finish(self) -> Chunks | Follow:
+    def finish(self) -> Chunks | Continuation:
         """After `done`: the question for the prediction's true state and usage, or where it is not known which
         prediction this was, the finish chunk that `done` itself stands for.
 
@@ -107,11 +107,11 @@ class StreamDecoder:
 def _json(data: bytes) -> Any:
     """What an event says beside text; one that is no JSON says nothing."""
     try:
-        return convert.loads(data)
+        return json.loads(data)
     except NotJSONError:
         return None
 
 
-def decoder(request: ChatRequest, target: Target) -> StreamDecoder:
+def decoder(request: ChatRequest, target: Target) -> ReplicateStreamDecoder:
     """A decoder for one stream."""
-    return StreamDecoder(target)
+    return ReplicateStreamDecoder(target)

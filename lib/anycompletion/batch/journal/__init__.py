@@ -1,0 +1,24 @@
+"""The batch journal: results as lines of OpenAI's Batch output, in a file that survives crashes; sends nothing.
+
+`Labels` names the items of a run, `Journal` knows and keeps how they ended, `read_results` reads them back.
+"""
+
+from .index import Entry, Index, KeyTable, State
+from .item_keys import ItemKey, ItemKeys, key_of, request_digest
+from .lines import UnwrittenError
+from .writer import Fsync, Journal, read_results
+
+__all__ = [
+    "Entry",
+    "Fsync",
+    "Index",
+    "ItemKey",
+    "ItemKeys",
+    "Journal",
+    "KeyTable",
+    "State",
+    "UnwrittenError",
+    "key_of",
+    "read_results",
+    "request_digest",
+]

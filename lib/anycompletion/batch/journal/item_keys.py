@@ -1,0 +1,164 @@
+"""Which item of a batch is which: its id, the key the id is found by, and the hash of what is asked."""
+
+from __future__ import annotations
+
+from array import array
+from hashlib import sha256
+from operator import attrgetter
+from typing import Any, NamedTuple, cast
+
+from ...codecs.json import canonical, to_wire
+from ...errors import InvalidRequestError, printable
+from ...records import PARAM_NAMES, ChatRequest, DeveloperMessage, SystemMessage, UserMessage, plain
+from .index import KeyTable
+
+_SHOWN = 100
+"""Characters of an id that an error's text shows; a caller chooses how long ids are."""
+
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+_MESSAGES = frozenset({UserMessage, SystemMessage, DeveloperMessage})
+
+
+class ItemKey(NamedTuple):
+    """One item of a batch."""
+
+    custom_id: str
+    """The caller's id, or one made of the request's hash and the request's ordinal among equal ones."""
+    key: int
+    """64 bits of the id's hash: what tables hold instead of the id."""
+    request_hash: int
+    """64 bits of the request's hash: whether a later run asks the same."""
+
+
+class ItemKeys:
+    """Labels for the items of one run, in their order; some 20 bytes for each, however long the ids are.
+
+    Requests must always come as they were written or always as they were checked: checking rewrites some of them.
+    """
+
+    def __init__(self, expected: int = 0) -> None:
+        """With room for so many items; there may be more."""
+        self._met = KeyTable(expected)
+        self._requests = KeyTable()
+        self._counts = array("I")
+
+    def next_key(self, request: ChatRequest) -> ItemKey:
+        """The label of the next item.
+
+        A request without a `custom_id` is named after its hash and its ordinal: the second of two equal requests is
+        another item than the first, in this run and in the next.
+
+        Raises:
+            InvalidRequestError: the id was met before in this run, is no text, or the request cannot be said in JSON.
+        """
+        digest = request_digest(request)
+        request_hash = int.from_bytes(digest[:8], "big")
+        custom_id = request.custom_id
+        if custom_id is None:
+            custom_id = f"sha256-{digest.hex()[:32]}-{self._ordinal(request_hash)}"
+        return ItemKey(custom_id, self.register(custom_id), request_hash)
+
+    def register(self, custom_id: str) -> int:
+        """The key of an id, which is met now.
+
+        Raises:
+            InvalidRequestError: the id was met before in this run, is no text, or no file can hold it.
+        """
+        if not isinstance(custom_id, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may not check types
+            raise InvalidRequestError(f"an id is text, not {type(custom_id).__name__}", param="custom_id")
+        key = key_of(custom_id)
+        known = len(self._met.keys)
+        if self._met.number(key) < known:
+            raise InvalidRequestError(f"the id {shown(custom_id)} was used before in this run", param="custom_id")
+        return key
+
+    def _ordinal(self, request_hash: int) -> int:
+        number = self._requests.number(request_hash)
+        if number == len(self._counts):
+            self._counts.append(0)
+        self._counts[number] += 1
+        return self._counts[number]
+
+
+def key_of(custom_id: str) -> int:
+    """The key of an id: the first 64 bits of its SHA-256.
+
+    Raises:
+        InvalidRequestError: the id holds half a character (a lone surrogate), which no file can hold.
+    """
+    try:
+        return int.from_bytes(sha256(custom_id.encode()).digest()[:8], "big")
+    except UnicodeEncodeError:
+        text = f"the id {shown(custom_id)} holds half a character"
+    raise InvalidRequestError(text, param="custom_id")
+
+
+def shown(custom_id: str) -> str:
+    """An id as errors show it: quoted, in one line and not too long."""
+    return printable(repr(custom_id[:_SHOWN]) + ("…" if len(custom_id) > _SHOWN else ""))
+
+
+def request_digest(request: ChatRequest) -> bytes:
+    """SHA-256 of what is asked: the request's JSON with its members sorted, the model among them and the id not.
+
+    The same request as dicts and as records has the same digest.
+
+    Raises:
+        InvalidRequestError: the request cannot be said in JSON.
+    """
+    try:
+        return sha256(canonical(_wire_form(request))).digest()
+    except (TypeError, ValueError, RecursionError) as fault:
+        text = f"the request cannot be said in JSON ({type(fault).__name__})"
+    raise InvalidRequestError(text)
+
+
+_values = attrgetter(*PARAM_NAMES)
+_NO_VALUES = (None,) * len(PARAM_NAMES)
+
+
+def _wire_form(request: ChatRequest) -> dict[str, Any]:
+    """What `ChatRequest.to_dict` gives, for a third of its time: a million of them are hashed before a run resumes."""
+    values = _values(request)
+    out: dict[str, Any] = {}
+    if values != _NO_VALUES:
+        for name, value in zip(PARAM_NAMES, values, strict=True):
+            if value is not None:
+                out[name] = value if type(value) in _SCALARS else _plain(value)
+    messages = request.messages
+    out["model"] = request.model
+    if isinstance(messages, str):
+        messages = [{"role": "user", "content": messages}]
+    out["messages"] = messages if _is_plain(messages) else _plain(messages)
+    if request.extra_body is not None:
+        out.update(_plain(request.extra_body))
+    return out
+
+
+def _is_plain(messages: object) -> bool:
+    """Whether they are dicts of texts, as most are: then they are said as they are."""
+    if type(messages) is not list:
+        return False
+    for message in cast("list[Any]", messages):
+        if type(message) is not dict:
+            return False
+        for value in cast("dict[Any, Any]", message).values():
+            if type(value) is not str:
+                return False
+    return True
+
+
+def _plain(value: object) -> Any:
+    """What `plain` gives; quick for what most requests are made of."""
+    kind = type(value)
+    if kind in _SCALARS:
+        return value
+    if kind is dict:
+        # Texts are most of what there is, and a call for each is what would take the time.
+        members = cast("dict[str, Any]", value).items()
+        return {name: item if type(item) is str else _plain(item) for name, item in members}
+    if kind is list:
+        return [_plain(item) for item in cast("list[Any]", value)]
+    if kind in _MESSAGES and type(cast("UserMessage", value).content) is str:
+        return to_wire(value)
+    return plain(value)

@@ -1,0 +1,269 @@
+"""AsyncCompletion: the front door. What may be asked and what comes back; the desk behind it does it."""
+
+from __future__ import annotations
+
+import ssl
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import PathLike
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, overload
+
+# Most of what there is to load is aiohttp, which this brings: so the import takes its time, and not the first client,
+# which may be made while an event loop is running.
+from .. import transport  # noqa: F401 # pyright: ignore[reportUnusedImport]
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from ..batch import BatchItems, BatchProgress, BatchRun
+    from ..middleware import Middleware
+    from ..options import CallOptions, CreateParams, Key, OnUnsupported, RateLimit, RateLimiter, Timeout
+    from ..providers.registry import Provider, ProviderSource
+    from ..records import ChatCompletion, ChatRequest, Messages, Result
+    from ..streaming.stream import CompletionStream
+    from .desk import Desk
+
+
+class AsyncCompletion:
+    """A client for chat completions of any provider, in OpenAI's format.
+
+    Args:
+        providers: rows of your own; one with a built-in name replaces it. In tests also a `FakeProvider` or a
+            `Recorder` of `anycompletion.testing`, which stand in for rows.
+        api_keys: provider name → key (text, `Secret` or ``async () -> str``). What is not here comes from the
+            environment, at the first call to that provider.
+        base_urls: provider name → base URL, in the form the vendor's own SDK takes.
+        timeout: seconds in total, or a `Timeout`. Default: 600 in total, 10 to connect, 300 to a stream's first
+            chunk, 60 between bytes.
+        max_retries: attempts beyond the first, for errors that may pass. Default 2.
+        on_unsupported: what happens to a parameter the provider does not have: "raise" (default), "warn" (dropped,
+            said in ``reply.info.warnings``) or "drop".
+        session: an `aiohttp.ClientSession` of yours to use for all providers; it is never closed here, and its
+            connector's own limits hold.
+        limits: provider, or ``provider/model`` → `RateLimit`; where both are given, both hold. Calls wait for their
+            turn in the order of asking, within their total timeout, whatever key they have. Default: no limits.
+        rate_limiter: a `RateLimiter` that other clients use too; it is asked after `limits`. It goes along where the
+            client is pickled, if it pickles.
+        middleware: functions around every logical call, `Middleware`; the first is the outermost.
+        proxy: URL of an HTTP proxy for all requests; the environment's proxies are never used.
+        ssl_context: for private certificate authorities.
+
+    Raises:
+        InvalidRequestError: a value nobody can mean; `.param` is its place.
+        ConfigurationError: a provider that nobody knows, in `api_keys`, `base_urls` or `limits`.
+
+    One client serves many tasks of one event loop. It opens nothing before the first call. Close it with
+    ``async with`` or `aclose()`. It pickles as configuration; keys given as text do not go along.
+    """
+
+    def __init__(
+        self,
+        *,
+        providers: Iterable[Provider | ProviderSource] = (),
+        api_keys: Mapping[str, Key] | None = None,
+        base_urls: Mapping[str, str] | None = None,
+        timeout: float | Timeout | None = None,
+        max_retries: int = 2,
+        on_unsupported: OnUnsupported = "raise",
+        limits: Mapping[str, RateLimit] | None = None,
+        rate_limiter: RateLimiter | None = None,
+        middleware: Sequence[Middleware] = (),
+        session: aiohttp.ClientSession | None = None,
+        proxy: str | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        try:
+            from .desk import open_desk  # noqa: PLC0415 (what calls need, which a program that makes no client does not)
+
+            self._desk: Desk = open_desk(
+                providers=providers,
+                api_keys=api_keys,
+                base_urls=base_urls,
+                timeout=timeout,
+                max_retries=max_retries,
+                on_unsupported=on_unsupported,
+                limits=limits,
+                rate_limiter=rate_limiter,
+                middleware=middleware,
+                session=session,
+                proxy=proxy,
+                ssl_context=ssl_context,
+            )
+        finally:
+            del api_keys, proxy  # this frame is in the traceback of whatever goes wrong
+        self._owner = True
+
+    def __repr__(self) -> str:
+        desk: Desk | None = self.__dict__.get("_desk")
+        if desk is None:
+            return "<AsyncCompletion refused>"  # by its constructor, whose frame is in the traceback
+        core = desk.core
+        state = "closed" if core.closed else ", ".join(f"{n}: {x.pool!r}" for n, x in core.provider_states.items())
+        return f"<AsyncCompletion {state or 'unused'}>"
+
+    # --- life ---
+
+    async def __aenter__(self) -> Self:
+        self._desk.core.check_alive()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Closes all pools and wakes everybody who waits, with `ClientClosedError`; a view closes nothing."""
+        if self._owner:
+            await self._desk.core.aclose()
+
+    def __del__(self) -> None:
+        desk = getattr(self, "_desk", None)
+        if desk is not None and self._owner and not desk.core.closed and desk.core.provider_states:
+            warnings.warn(
+                "an AsyncCompletion was not closed; use `async with` or `await client.aclose()`",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
+
+    def with_options(self, **options: Unpack[CallOptions]) -> Self:
+        """A cheap view of this client with other defaults; it shares the pools, and closing it closes nothing.
+
+        Raises:
+            TypeError: an unknown option.
+            InvalidRequestError: a value nobody can mean.
+        """
+        view = object.__new__(type(self))
+        try:
+            view.__dict__.update(self.__dict__, _owner=False, _desk=self._desk.view(options))
+        finally:
+            del options  # this frame is in the traceback of whatever goes wrong
+        return view
+
+    def __reduce__(self) -> Any:
+        return _rebuild, (type(self), self._desk.configuration(), self._desk.options.reveal())
+
+    # --- calls ---
+
+    @overload
+    async def create(
+        self, model: str, messages: Messages, *, stream: Literal[False] = ..., **params: Unpack[CreateParams]
+    ) -> ChatCompletion: ...
+    @overload
+    async def create(
+        self, model: str, messages: Messages, *, stream: Literal[True], **params: Unpack[CreateParams]
+    ) -> CompletionStream: ...
+    @overload
+    async def create(
+        self, model: str, messages: Messages, *, stream: bool, **params: Unpack[CreateParams]
+    ) -> ChatCompletion | CompletionStream: ...
+    async def create(
+        self, model: str, messages: Messages, *, stream: bool = False, **params: Unpack[CreateParams]
+    ) -> ChatCompletion | CompletionStream:
+        """One reply, or with ``stream=True`` a stream that a good status has opened.
+
+        Args:
+            model: ``provider/model``; well-known bare names too (``gpt-``, ``claude-``).
+            messages: a string, or a list of OpenAI dicts and records.
+            stream: whether to return a `CompletionStream`.
+            **params: OpenAI's parameters (`Params`) and how to call (`CallOptions`).
+
+        Raises:
+            InvalidRequestError: the request cannot be meant; `.param` names the place, nothing was sent.
+            UnsupportedParameterError: the provider does not have the parameter or value; nothing was sent.
+            ConfigurationError: no key; the text names the variables looked for.
+            APIError: see the error table.
+            TypeError: an unknown keyword, or model and messages swapped.
+        """
+        created = self._desk.create(model, messages, params, stream)
+        del model, messages, params  # this frame is in the traceback of whatever goes wrong
+        return await created
+
+    def stream(self, model: str, messages: Messages, **params: Unpack[CreateParams]) -> CompletionStream:
+        """A stream that is validated now, and sent at ``async with`` or at the first chunk.
+
+        Takes what `create` takes, and raises now what `create` raises before sending.
+        """
+        try:
+            return self._desk.stream(model, messages, params)
+        finally:
+            del model, messages, params
+
+    async def attempt(self, model: str, messages: Messages, **params: Unpack[CreateParams]) -> Result:
+        """Like `create`, but ok or error as a value: ``Result(completion | error)``.
+
+        Only misuse that no data can cause still raises: an unknown keyword (TypeError).
+        """
+        attempted = self._desk.attempt(model, messages, params)
+        del model, messages, params
+        return await attempted
+
+    @overload
+    async def send(
+        self, request: ChatRequest, *, stream: Literal[False] = ..., **options: Unpack[CallOptions]
+    ) -> ChatCompletion: ...
+    @overload
+    async def send(
+        self, request: ChatRequest, *, stream: Literal[True], **options: Unpack[CallOptions]
+    ) -> CompletionStream: ...
+    @overload
+    async def send(
+        self, request: ChatRequest, *, stream: bool, **options: Unpack[CallOptions]
+    ) -> ChatCompletion | CompletionStream: ...
+    async def send(
+        self, request: ChatRequest, *, stream: bool = False, **options: Unpack[CallOptions]
+    ) -> ChatCompletion | CompletionStream:
+        """Sends a `ChatRequest` that is ready; raises what `create` raises."""
+        sent = self._desk.send(request, options, stream)
+        del request, options
+        return await sent
+
+    def batch(
+        self,
+        requests: BatchItems,
+        *,
+        concurrency: int | None = None,
+        journal: str | PathLike[str] | None = None,
+        ordered: bool = False,
+        on_progress: Callable[[BatchProgress], object] | None = None,
+    ) -> BatchRun:
+        """Many requests, each answered once, and their results as they come.
+
+        Args:
+            requests: an iterable or async iterable that is read as far as needed: `ChatRequest`s, dicts of `create`'s
+                arguments (``custom_id`` among them), input lines of OpenAI's Batch API, or ``(id, request)``.
+            concurrency: how many are in flight at most, of all providers together. None (the default) finds out what
+                each provider takes: 16 at first, 512 at most, half after a refusal. An item whose provider is at its
+                limit holds up those of others only when 512 items wait.
+            journal: a file that keeps the results, so that a run that was cut off goes on where it ended: what is in
+                it is skipped (see `BatchProgress.skipped` and `read_results`), what failed for a reason that may pass
+                is sent again. It is locked while the run lasts, and needs POSIX.
+            ordered: results in the order of the requests. One that takes long holds back those behind it; 256 of them
+                (twice the concurrency, if that is more) are finished meanwhile, then nothing new begins. Where no
+                concurrency is given, 2,048 items are read before the first of them is taken, in either order.
+            on_progress: called with a `BatchProgress`, ten times a second at most, and at the end.
+
+        Sends at ``async with`` or when the first result is asked for. Iterating gives a `Result` for each item that is
+        not skipped. Errors are values, those of items that cannot be meant or whose id was used before too, and the run
+        goes on. With a journal, a result is in it before it is given out, and an item without an id gets one made of
+        its request.
+
+        Raises:
+            InvalidRequestError: an argument nobody can mean.
+            JournalError: while iterating: the journal is in use, damaged or cannot be written (`UnwrittenError`, which
+                has the results that are not in it), or an item has the id of one with another request.
+            ClientClosedError: while iterating: the client was closed.
+
+        What the iterable raises is raised when all that was read before it has its result.
+        """
+        return self._desk.batch(
+            self, requests, concurrency=concurrency, journal=journal, ordered=ordered, on_progress=on_progress
+        )
+
+
+def _rebuild(cls: type[AsyncCompletion], config: dict[str, Any], options: dict[str, Any]) -> AsyncCompletion:
+    client = cls(**config)
+    client.__dict__["_desk"].restore(options)
+    return client

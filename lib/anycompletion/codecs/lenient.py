@@ -1,0 +1,162 @@
+"""Reads values out of a provider's JSON, keeping all it can; never guesses a value that is not there.
+
+Lenient about fields (missing, null, extra), strict about types: text where a number belongs is a `ShapeError` that
+names the path, because a guess there would be a silent loss.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any, cast
+
+_LARGEST = 10**300
+"""Integers beyond it are no floats, and sums of them cannot be written."""
+
+
+class ShapeError(ValueError):
+    """A provider's value has the wrong type; `.path` says where."""
+
+    def __init__(self, path: str, wanted: str, found: object) -> None:
+        super().__init__(f"{path}: expected {wanted}, found {type(found).__name__}")
+        self.path = path
+
+
+def as_object(value: object, path: str) -> dict[str, Any]:
+    """The JSON object at `path`, or a ShapeError."""
+    if not isinstance(value, dict):
+        raise ShapeError(path, "an object", value)
+    return cast("dict[str, Any]", value)
+
+
+def as_optional_object(value: object, path: str) -> dict[str, Any] | None:
+    """The JSON object at `path`, or None for null."""
+    return None if value is None else as_object(value, path)
+
+
+def as_list(value: object, path: str) -> list[Any]:
+    """The JSON array at `path`; null reads as an empty one."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise ShapeError(path, "an array", value)
+    return cast("list[Any]", value)
+
+
+def as_str(value: object, path: str) -> str:
+    """The string at `path`; null reads as empty."""
+    return as_optional_str(value, path) or ""
+
+
+def as_optional_str(value: object, path: str) -> str | None:
+    """The string at `path`, or None for null."""
+    if value is None or isinstance(value, str):
+        return value
+    raise ShapeError(path, "a string", value)
+
+
+def as_optional_int(value: object, path: str) -> int | None:
+    """The integer at `path` (a float without a fraction counts), or None for null."""
+    if value is None:
+        return None
+    if type(value) is int and -_LARGEST <= value <= _LARGEST:
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    raise ShapeError(path, "an integer", value)
+
+
+def as_optional_float(value: object, path: str) -> float | None:
+    """The number at `path`, or None for null."""
+    if value is None or type(value) is float:
+        return value
+    if type(value) is int and -_LARGEST <= value <= _LARGEST:
+        return float(value)
+    raise ShapeError(path, "a number", value)
+
+
+def unknown_members(data: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    """The members of `data` that no field took."""
+    if data.keys() <= known:
+        return {}
+    return {key: value for key, value in data.items() if key not in known}
+
+
+MAX_DEPTH = 200
+"""Levels of a value; printing, copying and comparing a deeper one would need more stack than Python has."""
+
+
+class NotJSONError(ValueError):
+    """A provider's bytes are no JSON at all, or none that can be handled."""
+
+
+def loads(data: bytes) -> Any:
+    """JSON bytes as a value; invalid UTF-8 reads as U+FFFD, NaN, lone surrogates and any number are survived. Slow.
+
+    Raises:
+        NotJSONError: the bytes are no JSON, or nested too deeply.
+    """
+    try:
+        value = _DECODER.decode(data.decode("utf-8", "replace"))
+    except (ValueError, RecursionError) as fault:
+        reason = "nested too deeply" if isinstance(fault, RecursionError) else "not JSON"
+    else:
+        check_depth(data, value)
+        return _scrub(value)
+    raise NotJSONError(reason)
+
+
+def _integer(digits: str) -> float:
+    """An integer; Python makes none of more digits than its own limit, and then it is a float."""
+    try:
+        return int(digits)
+    except ValueError:
+        return float(digits)
+
+
+_DECODER = json.JSONDecoder(parse_int=_integer)
+
+
+SHALLOW = 2 * MAX_DEPTH
+"""Bytes that cannot hold as many brackets as too deep a value has."""
+
+
+def may_be_deep(data: bytes) -> bool:
+    """Whether JSON bytes hold enough brackets to be too deep; quickly told of almost all."""
+    return len(data) > SHALLOW and data.count(b"[") + data.count(b"{") > MAX_DEPTH
+
+
+def check_depth(data: bytes, value: Any) -> None:
+    """Looks at `value`, which `data` says, level by level.
+
+    Raises:
+        NotJSONError: there are more than MAX_DEPTH levels.
+    """
+    if not may_be_deep(data):
+        return
+    level: list[Any] = [[value]]
+    for _ in range(MAX_DEPTH + 1):
+        level = [inner for outer in level for inner in _items(outer) if isinstance(inner, (list, dict))]
+        if not level:
+            return
+    raise NotJSONError("nested too deeply")
+
+
+def _items(value: Any) -> Iterable[Any]:
+    return cast("dict[str, Any]", value).values() if isinstance(value, dict) else value
+
+
+_SURROGATE = "[\ud800-\udfff]"
+
+
+def _scrub(value: Any) -> Any:
+    match value:
+        case str():
+            return re.sub(_SURROGATE, "\ufffd", value)
+        case list():
+            return [_scrub(item) for item in cast("list[Any]", value)]
+        case dict():
+            return {_scrub(key): _scrub(item) for key, item in cast("dict[str, Any]", value).items()}
+        case _:
+            return value

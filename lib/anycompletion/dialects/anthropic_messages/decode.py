@@ -1,0 +1,245 @@
+"""Anthropic's message as a chat completion; guesses no value that is not there and loses none that is.
+
+https://docs.anthropic.com/en/api/messages
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...codecs import json
+from ...codecs.lenient import (
+    NotJSONError,
+    ShapeError,
+    as_list,
+    as_object,
+    as_optional_int,
+    as_optional_object,
+    as_optional_str,
+    as_str,
+    unknown_members,
+)
+from ...errors import APIResponseError
+from ...http import EncodingReport, HttpResponse, Target
+from ...records import (
+    Annotation,
+    AssistantMessage,
+    ChatCompletion,
+    ChatRequest,
+    Choice,
+    CompletionTokensDetails,
+    FunctionCall,
+    JsonObject,
+    PromptTokensDetails,
+    ToolCall,
+    UrlCitation,
+    Usage,
+)
+from .encode import uses_legacy_functions
+from .errors import error_of
+from .messages import NATIVE_CONTENT, assistant_blocks, is_empty_text
+
+_FINISH: Mapping[str, str] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "pause_turn": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+_MESSAGE = frozenset(
+    {"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "stop_details", "usage"}
+)
+_USAGE = frozenset(
+    {
+        "input_tokens",
+        "output_tokens",
+        "cache_read_input_tokens",
+        "cache_creation_input_tokens",
+        "output_tokens_details",
+    }
+)
+_THINKING_TOKENS = frozenset({"thinking_tokens"})
+_URL_CITATION = frozenset({"type", "url", "title"})
+_TYPE = frozenset({"type"})
+
+
+def decode(response: HttpResponse, request: ChatRequest, target: Target) -> ChatCompletion:
+    """The reply of a good status.
+
+    Raises:
+        APIStatusError: the body is an error all the same.
+        APIResponseError: the body is not what the format allows.
+    """
+    try:
+        data = as_object(json.loads(response.body), "body")
+        if data.get("type") != "error":
+            return _completion(data, uses_legacy_functions(request), target.model)
+        fault: APIResponseError | None = None
+    except (ShapeError, NotJSONError) as problem:
+        fault = APIResponseError(f"Anthropic's reply cannot be read: {problem}")
+        data = {}
+    body = response.body.decode("utf-8", "replace")
+    if fault is None:
+        raise error_of(data, None, response.headers, body)
+    fault.status_code, fault.headers = response.status, response.headers
+    fault.request_id, fault.body = response.headers.get("request-id"), body[:2048]
+    raise fault
+
+
+def _completion(data: JsonObject, legacy: bool, model: str) -> ChatCompletion:
+    if data.get("content") is None:
+        raise ShapeError("content", "an array", None)
+    reason = as_optional_str(data.get("stop_reason"), "stop_reason")
+    details = as_optional_object(data.get("stop_details"), "stop_details")
+    message = read_message(as_list(data["content"], "content"), legacy)
+    message.refusal = refusal(reason, details)
+    usage = as_optional_object(data.get("usage"), "usage")
+    choice = Choice(
+        0,
+        message,
+        finish_reason(reason, legacy),
+        native_finish_reason=reason,
+        extra=stop_extras(as_optional_str(data.get("stop_sequence"), "stop_sequence"), details),
+    )
+    completion = ChatCompletion(
+        as_str(data.get("id"), "id"),
+        [choice],
+        as_optional_str(data.get("model"), "model") or model,
+        usage=None if usage is None else read_usage(usage),
+        service_tier=None if usage is None else as_optional_str(usage.get("service_tier"), "usage.service_tier"),
+        extra={name: value for name, value in unknown_members(data, _MESSAGE).items() if value is not None},
+    )
+    completion.raw = data
+    return completion
+
+
+def stop_extras(sequence: str | None, details: JsonObject | None) -> JsonObject:
+    """What Anthropic says of the end beyond its reason; kept in the choice's `extra`."""
+    ends = {"stop_sequence": sequence, "stop_details": details}
+    return {name: value for name, value in ends.items() if value is not None}
+
+
+def finish_reason(reason: str | None, legacy: bool) -> str | None:
+    """OpenAI's word for a stop reason; an unknown one passes as it is."""
+    if reason is None:
+        return None
+    return "function_call" if legacy and reason == "tool_use" else _FINISH.get(reason, reason)
+
+
+def refusal(reason: str | None, details: JsonObject | None) -> str | None:
+    """Why the model refused, where it did and says so."""
+    if reason != "refusal" or details is None:
+        return None
+    return as_optional_str(details.get("explanation"), "stop_details.explanation")
+
+
+def read_usage(usage: JsonObject) -> Usage:
+    """Tokens in OpenAI's sense: the prompt's include those read from and written to the cache."""
+    fresh = as_optional_int(usage.get("input_tokens"), "usage.input_tokens")
+    read = as_optional_int(usage.get("cache_read_input_tokens"), "usage.cache_read_input_tokens")
+    written = as_optional_int(usage.get("cache_creation_input_tokens"), "usage.cache_creation_input_tokens")
+    completion = as_optional_int(usage.get("output_tokens"), "usage.output_tokens")
+    details = as_optional_object(usage.get("output_tokens_details"), "usage.output_tokens_details")
+    prompt = None if fresh is None else fresh + (read or 0) + (written or 0)
+    return Usage(
+        prompt,
+        completion,
+        None if prompt is None or completion is None else prompt + completion,
+        None if read is None and written is None else PromptTokensDetails(read, cache_write_tokens=written),
+        None
+        if details is None
+        else CompletionTokensDetails(
+            as_optional_int(details.get("thinking_tokens"), "usage.output_tokens_details.thinking_tokens"),
+            extra=unknown_members(details, _THINKING_TOKENS),
+        ),
+        extra={name: value for name, value in unknown_members(usage, _USAGE).items() if value is not None},
+    )
+
+
+# --- the message -----------------------------------------------------------------------------------------------------
+
+
+def read_message(content: list[Any], legacy: bool) -> AssistantMessage:
+    """The message that content blocks say, with the blocks themselves where its fields cannot say them exactly."""
+    texts: list[str] = []
+    thinking: list[JsonObject] = []
+    calls: list[ToolCall] = []
+    annotations: list[Annotation] = []
+    at = 0
+    for i, item in enumerate(content):
+        path = f"content[{i}]"
+        block = as_object(item, path)
+        match block.get("type"):
+            case "text":
+                piece = as_str(block.get("text"), f"{path}.text")
+                citations = as_list(block.get("citations"), f"{path}.citations")
+                annotations += [
+                    annotation(as_object(citation, f"{path}.citations[{j}]"), at, at + len(piece))
+                    for j, citation in enumerate(citations)
+                ]
+                texts.append(piece)
+                at += len(piece)
+            case "thinking" | "redacted_thinking":
+                thinking.append(dict(block))
+            case "tool_use":
+                calls.append(_tool_call(block, path))
+            case _:
+                pass  # only the block itself can say it
+    shown = [as_str(block.get("thinking"), "content.thinking") for block in thinking]
+    message = AssistantMessage(
+        "".join(texts) or None,
+        tool_calls=None if legacy else calls or None,
+        function_call=calls[0].function if legacy and calls else None,
+        annotations=annotations or None,
+        reasoning_content="".join(shown) or None,
+        thinking_blocks=thinking or None,
+    )
+    if not _says_all(message, content, legacy):
+        message.provider_specific_fields = {NATIVE_CONTENT: content}
+    return message
+
+
+def _tool_call(block: JsonObject, path: str) -> ToolCall:
+    arguments = json.dumps(as_object(block.get("input") or {}, f"{path}.input")).decode()
+    name = as_str(block.get("name"), f"{path}.name")
+    return ToolCall(as_str(block.get("id"), f"{path}.id"), FunctionCall(name, arguments))
+
+
+def annotation(citation: JsonObject, start: int, end: int) -> Annotation:
+    """A citation of the content between `start` and `end`, in OpenAI's form where it is of a web page."""
+    kind = as_str(citation.get("type"), "citation.type")
+    if kind != "web_search_result_location":
+        place = {"content_start_index": start, "content_end_index": end}
+        return Annotation(kind, extra=place | unknown_members(citation, _TYPE))
+    url, title = as_str(citation.get("url"), "citation.url"), as_str(citation.get("title"), "citation.title")
+    return Annotation(
+        "url_citation", UrlCitation(url, title, start, end), extra=unknown_members(citation, _URL_CITATION)
+    )
+
+
+def _says_all(message: AssistantMessage, content: list[Any], legacy: bool) -> bool:
+    """True when encoding the message's fields gives back the very same blocks."""
+    rebuilt = assistant_blocks(message, 0, EncodingReport("drop"))
+    native = [_essence(block) for block in content if not is_empty_text(block)]
+    if legacy:
+        # The legacy form has no ids: call and result get a new one, the same for both.
+        rebuilt, native = [_without_id(block) for block in rebuilt], [_without_id(block) for block in native]
+    return rebuilt == native
+
+
+def _essence(block: JsonObject) -> JsonObject:
+    """A block without members that say nothing: no citations, a call by the model itself."""
+    match block:
+        case {"type": "text", "citations": None | []}:
+            return {name: value for name, value in block.items() if name != "citations"}
+        case {"type": "tool_use", "caller": {"type": "direct"}}:
+            return {name: value for name, value in block.items() if name != "caller"}
+        case _:
+            return block
+
+
+def _without_id(block: JsonObject) -> JsonObject:
+    return {name: value for name, value in block.items() if name != "id"}

@@ -1,0 +1,216 @@
+"""A chat request as Anthropic's HTTP request; sends nothing and knows no key.
+
+https://docs.anthropic.com/en/api/messages
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, assert_never, cast
+
+from ...codecs import json
+from ...errors import InvalidRequestError
+from ...http import EncodingReport, FetchedValues, HttpRequest, Target
+from ...records import ChatRequest, FunctionDefinition, FunctionTool, JsonObject, Message, Tool, UserMessage
+from .messages import encode_messages
+from .params import SERVICE_TIERS
+from .parts import without_nulls
+from .reasoning import Thinking, reasoning
+
+PATH = "/v1/messages"
+VERSION = "2023-06-01"
+"""Sent unless the target says another."""
+_WITHOUT_SAMPLING = "2026-10-21"
+"""From this version on Anthropic refuses sampling parameters."""
+DEFAULT_MAX_TOKENS = 4096
+"""Anthropic requires a limit; a thinking budget comes on top."""
+
+
+def encode(request: ChatRequest, target: Target, known: FetchedValues) -> HttpRequest:
+    """The HTTP request for a validated `request`, whose messages and tools are records.
+
+    Raises:
+        InvalidRequestError: the request cannot be said in this format; `.param` names the place.
+    """
+    report = EncodingReport(target.on_unsupported)
+    extra_body = request.extra_body or {}
+    messages = request.messages if not isinstance(request.messages, str) else [UserMessage(request.messages)]
+    system, turns = encode_messages(cast("Sequence[Message]", messages), report)
+    thinking, effort = reasoning(request.reasoning_effort, request.thinking, target.model, report)
+    body: JsonObject = {"model": target.model, "messages": turns}
+    fields: JsonObject = {
+        "max_tokens": _max_tokens(request, thinking, extra_body, report),
+        "system": system,
+        "thinking": None if thinking is None else dict(thinking),
+        "output_config": _output_config(request.response_format, effort, report),
+        "stop_sequences": _stop_sequences(request.stop, report),
+        "metadata": None if request.user is None else {"user_id": request.user},
+        "service_tier": _service_tier(request.service_tier, report),
+        "stream": True if target.stream else None,
+        **_sampling(request, target, report),
+        **_tools(request, extra_body, report),
+    }
+    body.update((name, value) for name, value in fields.items() if value is not None)
+    _check_stream_options(request.stream_options, report)
+    body.update(extra_body)
+    return HttpRequest(
+        target.base_url + (target.path or PATH),
+        body,
+        headers={"anthropic-version": target.api_version or VERSION},
+        warnings=report.warnings,
+    )
+
+
+def _max_tokens(
+    request: ChatRequest, thinking: Thinking | None, extra_body: Mapping[str, Any], report: EncodingReport
+) -> int | None:
+    asked = request.max_tokens if request.max_completion_tokens is None else request.max_completion_tokens
+    if request.max_tokens is not None and request.max_tokens != asked:
+        report.warn("max_tokens left out: max_completion_tokens was given too, and wins")
+    budget = _budget(extra_body.get("thinking", thinking))
+    limit = extra_body.get("max_tokens", asked)
+    if limit is None and "max_tokens" not in extra_body:
+        asked = DEFAULT_MAX_TOKENS + budget
+        report.warn(f"max_tokens defaulted to {asked}: Anthropic requires it")
+    elif request.thinking is None and "thinking" not in extra_body and isinstance(limit, int) and 0 < budget >= limit:
+        # Only for budgets we chose: Anthropic may allow more for those that callers choose (interleaved thinking).
+        raise InvalidRequestError(
+            f"reasoning_effort: {request.reasoning_effort!r} thinks for up to {budget} tokens, which must be fewer "
+            f"than max_tokens, {limit}; raise max_tokens or lower the effort",
+            param="reasoning_effort",
+        )
+    return asked
+
+
+def _budget(thinking: object) -> int:
+    if not isinstance(thinking, Mapping):
+        return 0
+    budget = cast("Mapping[str, object]", thinking).get("budget_tokens")
+    return budget if isinstance(budget, int) else 0
+
+
+def _stop_sequences(stop: str | Sequence[str] | None, report: EncodingReport) -> list[str] | None:
+    stops = [stop] if isinstance(stop, str) else list(stop or ())
+    if all(text.strip() for text in stops):
+        return stops or None
+    report.unsupported("stop", "Anthropic refuses stop sequences of white space only")
+    return None
+
+
+def _sampling(request: ChatRequest, target: Target, report: EncodingReport) -> JsonObject:
+    sampling = {"temperature": request.temperature, "top_p": request.top_p}
+    # The date is what counts: clouds that host Anthropic put their own name before it.
+    if (target.api_version or VERSION)[-10:] < _WITHOUT_SAMPLING:
+        return sampling
+    for name, value in sampling.items():
+        if value is not None:
+            report.unsupported(name, f"Anthropic's API has no sampling parameters since version {_WITHOUT_SAMPLING}")
+    return {}
+
+
+def _output_config(
+    response_format: Mapping[str, Any] | None, effort: str | None, report: EncodingReport
+) -> JsonObject | None:
+    config: JsonObject = {} if effort is None else {"effort": effort}
+    kind = None if response_format is None else response_format.get("type")
+    if response_format is not None and kind == "json_schema":
+        schema = cast("Mapping[str, Any]", response_format.get("json_schema") or {}).get("schema")
+        if schema is None:
+            where = "response_format.json_schema.schema"
+            raise InvalidRequestError(f"{where}: is missing", param=where)
+        config["format"] = {"type": "json_schema", "schema": schema}
+    elif kind == "json_object":
+        report.unsupported("response_format", "Anthropic has no JSON mode without a schema; use json_schema")
+    elif kind not in (None, "text"):
+        report.unsupported("response_format", "Anthropic knows json_schema only")
+    return config or None
+
+
+def _service_tier(tier: str | None, report: EncodingReport) -> str | None:
+    if tier is not None and tier not in SERVICE_TIERS:
+        report.unsupported("service_tier", f"expected one of {', '.join(SERVICE_TIERS)}")
+    return None if tier is None else SERVICE_TIERS.get(tier)
+
+
+def _check_stream_options(options: Mapping[str, Any] | None, report: EncodingReport) -> None:
+    for name, value in (options or {}).items():
+        if name != "include_usage" and value:
+            report.unsupported(f"stream_options.{name}", "Anthropic's streams have no options")
+
+
+# --- tools -----------------------------------------------------------------------------------------------------------
+
+
+def _tools(request: ChatRequest, extra_body: Mapping[str, Any], report: EncodingReport) -> JsonObject:
+    tools = [_tool(tool, f"tools[{i}]", report) for i, tool in enumerate(cast("Sequence[Tool]", request.tools or ()))]
+    tools += [_function(function, {}) for function in cast("Sequence[FunctionDefinition]", request.functions or ())]
+    sent = [tool for tool in tools if tool is not None]
+    choice = _tool_choice(request, report)
+    if not sent and "tools" not in extra_body and choice in (None, {"type": "auto"}, {"type": "none"}):
+        return {}  # Anthropic refuses a choice where there is nothing to choose from
+    if one_at_a_time(request) and (choice is None or choice.get("type") != "none"):
+        choice = {"type": "auto"} | (choice or {}) | {"disable_parallel_tool_use": True}
+    return {"tools": sent or None, "tool_choice": choice}
+
+
+def one_at_a_time(request: ChatRequest) -> bool:
+    """True when a reply may hold one call at most: asked for, or because the legacy form has room for one."""
+    return request.parallel_tool_calls is False or uses_legacy_functions(request)
+
+
+def uses_legacy_functions(request: ChatRequest) -> bool:
+    """True when the caller used `functions`, and is to be answered with `function_call`."""
+    return bool(request.functions) and not request.tools
+
+
+def _tool(tool: Tool, path: str, report: EncodingReport) -> JsonObject | None:
+    if isinstance(tool, FunctionTool):
+        return _function(tool.function, tool.extra)
+    if tool.type == "custom" and "custom" in tool.extra:
+        report.unsupported(path, "Anthropic has no custom (grammar) tools; use a function")
+        return None
+    native: JsonObject = json.to_wire(tool)
+    return native
+
+
+def _function(function: FunctionDefinition, extra: JsonObject) -> JsonObject:
+    schema = {"type": "object"} | dict(function.parameters or {"properties": {}})
+    tool: JsonObject = {"name": function.name, "input_schema": schema}
+    if function.description is not None:
+        tool["description"] = function.description
+    if function.strict:
+        tool["strict"] = True
+    return tool | without_nulls(function.extra) | without_nulls(extra)
+
+
+_CHOICES: Mapping[str, str] = {"none": "none", "auto": "auto", "required": "any"}
+_NATIVE_CHOICES = ("none", "auto", "any", "tool")
+
+
+def _tool_choice(request: ChatRequest, report: EncodingReport) -> JsonObject | None:
+    legacy = request.function_call
+    if request.tool_choice is not None:
+        if legacy is not None:
+            report.warn("function_call left out: tool_choice was given too, and wins")
+        return _choice(request.tool_choice, report)
+    match legacy:
+        case None:
+            return None
+        case str():
+            return {"type": _CHOICES.get(legacy, legacy)}
+        case Mapping():
+            return {"type": "tool", "name": legacy.get("name")}
+        case _:
+            assert_never(legacy)
+
+
+def _choice(choice: str | Mapping[str, Any], report: EncodingReport) -> JsonObject | None:
+    if isinstance(choice, str):
+        return {"type": _CHOICES.get(choice, choice)}
+    kind = choice.get("type", "function")
+    if kind == "function":
+        return {"type": "tool", "name": choice["function"]["name"]}
+    if kind in _NATIVE_CHOICES:
+        return dict(choice)
+    report.unsupported("tool_choice", f"Anthropic cannot choose {kind}")
+    return None

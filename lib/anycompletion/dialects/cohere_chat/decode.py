@@ -1,0 +1,245 @@
+"""Cohere's reply as a chat completion; guesses no value that is not there and loses none that is.
+
+https://docs.cohere.com/reference/chat
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ...codecs import json
+from ...codecs.lenient import (
+    NotJSONError,
+    ShapeError,
+    as_list,
+    as_object,
+    as_optional_float,
+    as_optional_int,
+    as_optional_object,
+    as_optional_str,
+    as_str,
+    unknown_members,
+)
+from ...errors import APIResponseError
+from ...http import HttpResponse, Target
+from ...records import (
+    Annotation,
+    AssistantMessage,
+    ChatCompletion,
+    ChatRequest,
+    Choice,
+    CompletionTokensDetails,
+    FunctionCall,
+    JsonObject,
+    Logprobs,
+    PromptTokensDetails,
+    TokenLogprob,
+    ToolCall,
+    Usage,
+)
+from .encode import uses_legacy_functions
+from .errors import FAILED, error_of
+from .messages import NATIVE
+
+_FINISH: Mapping[str, str] = {
+    "COMPLETE": "stop",
+    "STOP_SEQUENCE": "stop",
+    "MAX_TOKENS": "length",
+    "TOOL_CALL": "tool_calls",
+    "ERROR_TOXIC": "content_filter",
+}
+_REPLY = frozenset({"id", "message", "finish_reason", "usage", "logprobs"})
+_MESSAGE = frozenset({"role", "content", "tool_calls", "tool_plan", "citations"})
+_CALL, _FUNCTION = frozenset({"id", "type", "function"}), frozenset({"name", "arguments"})
+_USAGE = frozenset({"tokens", "cached_tokens"})
+_TOKENS = frozenset({"input_tokens", "output_tokens", "reasoning_tokens", "image_tokens"})
+
+
+def decode(response: HttpResponse, request: ChatRequest, target: Target) -> ChatCompletion:
+    """The reply of a good status.
+
+    Raises:
+        APIStatusError: the generation failed.
+        APIResponseError: the body is not what the format allows.
+    """
+    fault: APIResponseError | None = None
+    data: JsonObject = {}
+    try:
+        data = as_object(json.loads(response.body), "body")
+        reason = as_optional_str(data.get("finish_reason"), "finish_reason")
+        if reason not in FAILED and not isinstance(data.get("message"), str):
+            return _completion(data, reason, uses_legacy_functions(request), target.model)
+    except (ShapeError, NotJSONError) as problem:
+        fault = APIResponseError(f"Cohere's reply cannot be read: {problem}")
+    body = response.body.decode("utf-8", "replace")
+    if fault is None:
+        raise error_of(data, None, response.headers, body)
+    fault.status_code, fault.headers = response.status, response.headers
+    fault.request_id, fault.body = response.headers.get("x-debug-trace-id"), body[:2048]
+    raise fault
+
+
+def _completion(data: JsonObject, reason: str | None, legacy: bool, model: str) -> ChatCompletion:
+    message = read_message(as_object(data.get("message"), "message"), legacy)
+    logprobs = [as_object(item, f"logprobs[{i}]") for i, item in enumerate(as_list(data.get("logprobs"), "logprobs"))]
+    choice = Choice(0, message, finish_reason(reason, legacy), read_logprobs(logprobs), reason)
+    completion = ChatCompletion(
+        as_str(data.get("id"), "id"),
+        [choice],
+        model,
+        usage=read_usage(as_optional_object(data.get("usage"), "usage")),
+        extra={name: value for name, value in unknown_members(data, _REPLY).items() if value is not None},
+    )
+    completion.raw = data
+    return completion
+
+
+def finish_reason(reason: str | None, legacy: bool) -> str | None:
+    """OpenAI's word for a finish reason; an unknown one passes as it is."""
+    if reason is None:
+        return None
+    return "function_call" if legacy and reason == "TOOL_CALL" else _FINISH.get(reason, reason)
+
+
+# --- the message -----------------------------------------------------------------------------------------------------
+
+
+def read_message(source: JsonObject, legacy: bool) -> AssistantMessage:
+    """The message in OpenAI's fields, with all that they have no room for in `provider_specific_fields`."""
+    content = source.get("content")
+    if isinstance(content, str):
+        content = [{"type": "text", "text": content}]
+    parts = [as_object(item, f"message.content[{i}]") for i, item in enumerate(as_list(content, "message.content"))]
+    native_calls = as_list(source.get("tool_calls"), "message.tool_calls")
+    calls = [_tool_call(item, f"message.tool_calls[{i}]") for i, item in enumerate(native_calls)]
+    cited = as_list(source.get("citations"), "message.citations")
+    citations = [as_object(item, f"message.citations[{i}]") for i, item in enumerate(cited)]
+    texts: list[str] = []
+    thoughts: list[str] = []
+    starts: list[int] = []
+    length = 0
+    for i, part in enumerate(parts):
+        starts.append(length)
+        match part.get("type"):
+            case "text":
+                texts.append(as_str(part.get("text"), f"message.content[{i}].text"))
+                length += len(texts[-1])
+            case "thinking":
+                thoughts.append(as_str(part.get("thinking"), f"message.content[{i}].thinking"))
+            case _:
+                pass  # only the part itself can say it
+    return AssistantMessage(
+        "".join(texts) or None,
+        tool_calls=None if legacy else calls or None,
+        function_call=calls[0].function if legacy and calls else None,
+        annotations=[annotation(item, starts, f"message.citations[{i}]") for i, item in enumerate(citations)] or None,
+        reasoning_content="".join(thoughts) or None,
+        provider_specific_fields=native_fields(
+            parts,
+            as_optional_str(source.get("tool_plan"), "message.tool_plan"),
+            citations,
+            native_calls if legacy else [],
+        ),
+        extra={name: value for name, value in unknown_members(source, _MESSAGE).items() if value is not None},
+    )
+
+
+def _tool_call(value: object, path: str) -> ToolCall:
+    call = as_object(value, path)
+    function = as_optional_object(call.get("function"), f"{path}.function") or {}
+    return ToolCall(
+        as_str(call.get("id"), f"{path}.id"),
+        FunctionCall(
+            as_str(function.get("name"), f"{path}.function.name"),
+            as_optional_str(function.get("arguments"), f"{path}.function.arguments") or "{}",
+            extra=unknown_members(function, _FUNCTION),
+        ),
+        extra=unknown_members(call, _CALL),
+    )
+
+
+def native_fields(
+    parts: list[JsonObject], tool_plan: str | None, citations: list[JsonObject], legacy_calls: Sequence[object]
+) -> JsonObject | None:
+    """What OpenAI's fields have no room for, in the form that goes back; None where they say all."""
+    says_all = len(parts) < 2 and all(part.keys() == {"type", "text"} for part in parts)
+    fields: JsonObject = {
+        "tool_plan": tool_plan,
+        "citations": citations,
+        "content": [] if says_all else parts,
+        "tool_calls": legacy_calls if len(legacy_calls) > 1 else [],
+    }
+    told = {name: value for name, value in fields.items() if value}
+    return {NATIVE: told} if told else None
+
+
+def annotation(citation: JsonObject, starts: Sequence[int], path: str) -> Annotation:
+    """A citation, with its place in the content; `starts` says where each of Cohere's parts begins there.
+
+    Cohere counts from the start of a part. Citations of thinking and of a tool plan have no place in the content.
+    """
+    place: JsonObject = {}
+    start, end = (
+        as_optional_int(citation.get("start"), f"{path}.start"),
+        as_optional_int(citation.get("end"), f"{path}.end"),
+    )
+    index = as_optional_int(citation.get("content_index"), f"{path}.content_index")
+    if citation.get("type") in (None, "TEXT_CONTENT") and start is not None and end is not None:
+        offset = starts[index] if index is not None and 0 <= index < len(starts) else 0
+        place = {"content_start_index": offset + start, "content_end_index": offset + end}
+    return Annotation("citation", extra={**place, "citation": citation})
+
+
+# --- counts ----------------------------------------------------------------------------------------------------------
+
+
+def read_usage(usage: JsonObject | None) -> Usage | None:
+    """Tokens as the model saw them; what is billed differs (it leaves out Cohere's own preamble) and is in `extra`."""
+    if not usage:
+        return None
+    tokens = as_optional_object(usage.get("tokens"), "usage.tokens") or {}
+    prompt = _count(tokens, "input_tokens", "usage.tokens")
+    completion = _count(tokens, "output_tokens", "usage.tokens")
+    cached, images = _count(usage, "cached_tokens", "usage"), _count(tokens, "image_tokens", "usage.tokens")
+    reasoning = _count(tokens, "reasoning_tokens", "usage.tokens")
+    extra = {name: value for name, value in unknown_members(usage, _USAGE).items() if value is not None}
+    unsaid = {name: value for name, value in tokens.items() if name not in _TOKENS or not _is_said(value)}
+    if unsaid:
+        extra["tokens"] = unsaid
+    return Usage(
+        prompt,
+        completion,
+        None if prompt is None or completion is None else prompt + completion,
+        None if cached is None and images is None else PromptTokensDetails(cached, image_tokens=images),
+        None if reasoning is None else CompletionTokensDetails(reasoning),
+        extra=extra,
+    )
+
+
+def _count(source: JsonObject, name: str, path: str) -> int | None:
+    """Cohere's counts are floats by its schema; one that is not whole is no count of tokens, and unknown."""
+    number = as_optional_float(source.get(name), f"{path}.{name}")
+    return int(number) if number is not None and number.is_integer() else None
+
+
+def _is_said(value: float | None) -> bool:
+    return value is None or float(value).is_integer()
+
+
+def read_logprobs(items: Sequence[JsonObject]) -> Logprobs | None:
+    """Log probabilities of the pieces of text that Cohere gives them for.
+
+    A piece may be several tokens whose own texts are not told: its log probability is the sum of theirs, which stay in
+    `extra` with their ids. A piece without numbers is left out.
+    """
+    pieces: list[TokenLogprob] = []
+    for i, item in enumerate(items):
+        values = [
+            as_optional_float(value, f"logprobs[{i}].logprobs[{j}]")
+            for j, value in enumerate(as_list(item.get("logprobs"), f"logprobs[{i}].logprobs"))
+        ]
+        numbers = [value for value in values if value is not None]
+        if numbers and len(numbers) == len(values):
+            extra = {name: value for name, value in item.items() if name != "text" and value is not None}
+            pieces.append(TokenLogprob(as_str(item.get("text"), f"logprobs[{i}].text"), sum(numbers), extra=extra))
+    return Logprobs(pieces) if pieces else None

@@ -1,0 +1,12 @@
+"""The dialect `openai_chat`, assembled from the functions of this folder."""
+
+from __future__ import annotations
+
+from ..base import Dialect
+from .decode import decode
+from .encode import encode
+from .errors import error
+from .params import NAME, PARAMS
+from .stream import decoder
+
+DIALECT = Dialect(NAME, PARAMS, encode=encode, decode=decode, decoder=decoder, error=error)

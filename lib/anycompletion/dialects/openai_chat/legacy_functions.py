@@ -1,0 +1,84 @@
+"""The legacy functions form for servers that only have tools; the answer takes the form that was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from ...codecs.json import to_wire
+from ...http import Target
+from ...records import AssistantMessage, ChatCompletion, ChatRequest, FunctionDefinition, FunctionMessage, Message
+from ...records.chunks import ChatCompletionChunk
+
+
+def uses_legacy_functions(request: ChatRequest, target: Target) -> bool:
+    """Whether the request asks in functions and the server only has tools."""
+    return target.quirks.functions_as_tools and request.functions is not None
+
+
+def add_tools(body: dict[str, Any], request: ChatRequest) -> None:
+    """`functions` and `function_call` as tools and tool_choice."""
+    functions = cast("Sequence[FunctionDefinition]", request.functions or ())
+    if functions:
+        body["tools"] = [
+            *body.get("tools", ()),
+            *({"type": "function", "function": to_wire(function)} for function in functions),
+        ]
+    choice = request.function_call
+    if choice == "auto" and not body.get("tools"):
+        choice = None  # it asks for nothing, and servers refuse a choice where there is nothing to choose from
+    if choice is not None:
+        body["tool_choice"] = {"type": "function", "function": dict(choice)} if isinstance(choice, Mapping) else choice
+
+
+def call_ids(messages: Sequence[Message]) -> dict[int, str]:
+    """One deterministic id per function call and its result, by the index of either message.
+
+    A result belongs to the oldest call of its name before it that has no result yet.
+    """
+    ids: dict[int, str] = {}
+    waiting: dict[str, list[str]] = {}
+    for i, message in enumerate(messages):
+        if isinstance(message, AssistantMessage) and message.function_call is not None:
+            ids[i] = f"call_{i}_{message.function_call.name}"
+            waiting.setdefault(message.function_call.name, []).append(ids[i])
+        elif isinstance(message, FunctionMessage):
+            open_calls = waiting.get(message.name)
+            ids[i] = open_calls.pop(0) if open_calls else f"call_{i}_{message.name}"
+    return ids
+
+
+def to_tool_form(wire: dict[str, Any], call_id: str) -> dict[str, Any]:
+    """One message of the legacy form as the tools form says it."""
+    call = wire.pop("function_call", None)
+    if call is not None:
+        wire["tool_calls"] = [*wire.get("tool_calls", ()), {"id": call_id, "type": "function", "function": call}]
+    if wire.get("role") == "function":
+        wire.pop("name", None)
+        wire |= {"role": "tool", "tool_call_id": call_id, "content": wire.get("content") or ""}
+    return wire
+
+
+def to_legacy(completion: ChatCompletion) -> None:
+    """A reply in tools as the function_call that was asked for; further calls stay in `tool_calls`."""
+    for choice in completion.choices:
+        calls = choice.message.tool_calls
+        if not calls:
+            continue
+        choice.message.function_call = calls[0].function
+        choice.message.tool_calls = calls[1:] or None
+        if choice.finish_reason == "tool_calls":
+            choice.native_finish_reason, choice.finish_reason = choice.finish_reason, "function_call"
+
+
+def to_legacy_delta(chunk: ChatCompletionChunk) -> None:
+    """The same for a chunk."""
+    for choice in chunk.choices:
+        delta = choice.delta
+        for call in delta.tool_calls or ():
+            if not call.index and call.function is not None:
+                delta.function_call = call.function
+        if delta.tool_calls is not None:
+            delta.tool_calls = [call for call in delta.tool_calls if call.index] or None
+        if choice.finish_reason == "tool_calls":
+            choice.native_finish_reason, choice.finish_reason = choice.finish_reason, "function_call"

@@ -1,0 +1,588 @@
+"""The built-in rows, as data: one provider each, and no code.
+
+Rows of OpenAI-compatible providers say what is confirmed by recorded traffic, the vendor's SDK or the vendor's
+documentation, and `unverified` what is not. Where nothing is confirmed they take the way that cannot go wrong: n by
+several requests, functions as tools, developer as system, max_completion_tokens as max_tokens.
+
+A variable that holds a base URL in another form than the row's (without the version path, as GROQ_BASE_URL and
+OLLAMA_HOST do) is not read: the requests would go to a wrong address.
+"""
+
+from __future__ import annotations
+
+from ..auth import header_key
+from ..http import Quirks
+from ..options import NATIVE, TOOL_CHOICES, ParamSupport, ParamTable, unsupported
+from .provider import Provider
+
+# --- what OpenAI-compatible servers have in common ---
+
+_TOOLS = Quirks(functions_as_tools=True, developer_role=False)
+_MAX_TOKENS = Quirks(functions_as_tools=True, developer_role=False, only_max_tokens=True)
+_THINKING_BACK = Quirks(
+    functions_as_tools=True, developer_role=False, only_max_tokens=True, reasoning="reasoning_content"
+)
+
+_COMPATIBLE: ParamTable = {
+    "n": ParamSupport("fanned_out"),
+    # OpenAI's own limits are not theirs.
+    "temperature": ParamSupport("native", minimum=0),
+    "stop": NATIVE,
+    "top_logprobs": ParamSupport("native", minimum=0),
+    "thinking": unsupported("only reasoning_effort is known here; the provider's own switches go through extra_body"),
+}
+_OWN_N = ParamSupport("native", minimum=1)
+_ONE = ParamSupport("fanned_out", takes_no_op=True)
+_FOUR_STOPS = ParamSupport("native", max_items=4)
+
+_NOT_RECORDED = "from documentation and SDKs, no recorded traffic"
+_N_NOT_RECORDED = "native n is documented, not recorded"
+
+ROWS: tuple[Provider, ...] = (
+    Provider(
+        "openai",
+        "https://api.openai.com/v1",
+        key_env=("OPENAI_API_KEY",),
+        base_url_env=("OPENAI_BASE_URL", "OPENAI_API_BASE", "OPENAI_API_URL"),
+        headers_env={
+            "OpenAI-Organization": ("OPENAI_ORG_ID", "OPENAI_ORGANIZATION", "OPENAI_ORGANIZATION_KEY"),
+            "OpenAI-Project": ("OPENAI_PROJECT_ID",),
+        },
+        prefixes=("gpt-", "chatgpt-", "o1", "o3", "o4", "ft:gpt-"),
+        docs="https://platform.openai.com/docs/api-reference/chat",
+    ),
+    Provider(
+        "anthropic",
+        "https://api.anthropic.com",
+        "anthropic_messages",
+        key_env=("ANTHROPIC_API_KEY",),
+        base_url_env=("ANTHROPIC_BASE_URL", "ANTHROPIC_API_BASE"),
+        token_env=("ANTHROPIC_AUTH_TOKEN",),
+        auth=header_key("x-api-key"),
+        request_id_header="request-id",
+        prefixes=("claude-",),
+        docs="https://docs.anthropic.com/en/api/messages",
+    ),
+    Provider(
+        "cohere",
+        "https://api.cohere.com",
+        "cohere_chat",
+        key_env=("CO_API_KEY", "COHERE_API_KEY"),
+        base_url_env=("CO_API_URL",),
+        request_id_header="x-debug-trace-id",
+        prefixes=("command",),
+        docs="https://docs.cohere.com/reference/chat",
+    ),
+    Provider(
+        "replicate",
+        "https://api.replicate.com",
+        "replicate_predictions",
+        key_env=("REPLICATE_API_TOKEN", "REPLICATE_API_KEY"),
+        base_url_env=("REPLICATE_BASE_URL",),
+        retry_safe=False,
+        docs="https://replicate.com/docs/reference/http",
+    ),
+    # --- OpenAI's format on other hosts ---
+    Provider(
+        "azure",
+        "",
+        key_env=("AZURE_OPENAI_API_KEY", "AZURE_API_KEY"),
+        token_env=("AZURE_OPENAI_AD_TOKEN", "AZURE_AD_TOKEN"),
+        base_url_env=("AZURE_OPENAI_ENDPOINT", "AZURE_API_BASE"),
+        api_version_env=("OPENAI_API_VERSION", "AZURE_API_VERSION"),
+        auth=header_key("api-key", functions_give_tokens=True),
+        headers_env={"OpenAI-Organization": ()},
+        request_id_header="apim-request-id",
+        quirks=Quirks(deployments=True),
+        docs="https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference",
+        unverified="which API versions take which parameters, and n > 1 of models that are not OpenAI's",
+    ),
+    Provider(
+        "openrouter",
+        "https://openrouter.ai/api/v1",
+        key_env=("OPENROUTER_API_KEY", "OR_API_KEY"),
+        base_url_env=("OPENROUTER_API_BASE",),
+        headers_env={
+            "HTTP-Referer": ("OPENROUTER_HTTP_REFERER", "OR_SITE_URL"),
+            "X-OpenRouter-Title": ("OPENROUTER_X_OPEN_ROUTER_TITLE", "OR_APP_NAME"),
+        },
+        request_id_header="x-generation-id",
+        quirks=Quirks(functions_as_tools=True, reasoning="reasoning", reasoning_details=True, include_usage=False),
+        params={
+            **_COMPATIBLE,
+            "n": _ONE,
+            "stop": _FOUR_STOPS,
+            "thinking": unsupported(
+                "OpenRouter's own is reasoning: use reasoning_effort or extra_body={'reasoning': ...}"
+            ),
+            "audio": unsupported("OpenRouter's requests have no audio settings"),
+            "store": unsupported("OpenRouter stores no completions"),
+        },
+        docs="https://openrouter.ai/docs/api-reference/overview",
+        unverified="what the routed-to provider ignores: OpenRouter leaves out silently what it does not support, "
+        "unless extra_body={'provider': {'require_parameters': True}} says otherwise",
+    ),
+    Provider(
+        "groq",
+        "https://api.groq.com/openai/v1",
+        key_env=("GROQ_API_KEY",),
+        base_url_env=("GROQ_API_BASE",),
+        quirks=Quirks(functions_as_tools=True, reasoning="reasoning", message_name=False),
+        params={
+            **_COMPATIBLE,
+            "n": _ONE,
+            "temperature": ParamSupport("native", minimum=0, maximum=2),
+            "stop": _FOUR_STOPS,
+            **dict.fromkeys(
+                ("logprobs", "top_logprobs", "logit_bias"), unsupported("Groq answers 400: it is not supported yet")
+            ),
+            **dict.fromkeys(
+                ("presence_penalty", "frequency_penalty"), unsupported("none of Groq's models supports it yet")
+            ),
+            **dict.fromkeys(("metadata", "store"), unsupported("Groq does not support it")),
+        },
+        docs="https://console.groq.com/docs/openai",
+        unverified="the refusal of a message's name (documented), which is not checked here",
+    ),
+    Provider(
+        "mistral",
+        "https://api.mistral.ai/v1",
+        key_env=("MISTRAL_API_KEY",),
+        request_id_header="mistral-correlation-id",
+        quirks=Quirks(
+            functions_as_tools=True,
+            developer_role=False,
+            only_max_tokens=True,
+            stream_options=False,
+            message_name=False,
+            reply_members=False,
+            renames={"seed": "random_seed"},
+        ),
+        params={
+            **_COMPATIBLE,
+            "n": _OWN_N,
+            "tool_choice": ParamSupport("native", values=(*TOOL_CHOICES, "any")),
+            "thinking": unsupported("Mistral's own are reasoning_effort and extra_body={'prompt_mode': 'reasoning'}"),
+            **dict.fromkeys(
+                (
+                    "logit_bias",
+                    "user",
+                    "logprobs",
+                    "top_logprobs",
+                    "modalities",
+                    "audio",
+                    "service_tier",
+                    "store",
+                    "verbosity",
+                    "prompt_cache_retention",
+                    "prompt_cache_options",
+                    "safety_identifier",
+                    "web_search_options",
+                    "moderation",
+                ),
+                unsupported("Mistral answers 422 to parameters it does not know"),
+            ),
+        },
+        docs="https://docs.mistral.ai/api/",
+        unverified=f"{_N_NOT_RECORDED}; each refusal but those of max_completion_tokens and stream_options",
+    ),
+    Provider(
+        "deepseek",
+        "https://api.deepseek.com",
+        key_env=("DEEPSEEK_API_KEY",),
+        base_url_env=("DEEPSEEK_API_BASE",),
+        request_id_header="x-ds-trace-id",
+        quirks=_THINKING_BACK,
+        params={
+            **_COMPATIBLE,
+            "n": _ONE,
+            "temperature": ParamSupport("native", minimum=0, maximum=2),
+            "stop": ParamSupport("native", max_items=16),
+            "top_logprobs": ParamSupport("native", minimum=0, maximum=20),
+            "thinking": NATIVE,
+        },
+        docs="https://api-docs.deepseek.com/api/create-chat-completion",
+        unverified="what becomes of parameters its documentation does not list, such as seed and logit_bias",
+    ),
+    Provider(
+        "xai",
+        "https://api.x.ai/v1",
+        key_env=("XAI_API_KEY",),
+        base_url_env=("XAI_API_BASE",),
+        quirks=_TOOLS,
+        params={
+            **_COMPATIBLE,
+            "n": _OWN_N,
+            "temperature": ParamSupport("native", minimum=0, maximum=2),
+            "stop": _FOUR_STOPS,
+        },
+        docs="https://docs.x.ai/docs/api-reference",
+        unverified=f"{_N_NOT_RECORDED}; reasoning models refuse stop and the penalties; the role developer",
+    ),
+    Provider(
+        "together",
+        "https://api.together.ai/v1",
+        key_env=("TOGETHER_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHERAI_API_KEY", "TOGETHER_AI_TOKEN"),
+        base_url_env=("TOGETHER_AI_API_BASE",),
+        quirks=_TOOLS,
+        params={**_COMPATIBLE, "n": _OWN_N},
+        docs="https://docs.together.ai/docs/inference/openai-compatibility",
+        unverified=f"{_N_NOT_RECORDED}; max_completion_tokens, which its SDK does not have; logprobs is a number in "
+        "its SDK; the role developer",
+    ),
+    Provider(
+        "fireworks",
+        "https://api.fireworks.ai/inference/v1",
+        key_env=("FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY", "FIREWORKSAI_API_KEY", "FIREWORKS_AI_TOKEN"),
+        base_url_env=("FIREWORKS_API_BASE",),
+        quirks=_TOOLS,
+        params={**_COMPATIBLE, "n": _OWN_N, "stop": _FOUR_STOPS, "thinking": NATIVE},
+        docs="https://docs.fireworks.ai/api-reference/post-chatcompletions",
+        unverified=f"{_NOT_RECORDED}; whether reasoning_content may go back",
+    ),
+    Provider(
+        "cerebras",
+        "https://api.cerebras.ai/v1",
+        key_env=("CEREBRAS_API_KEY",),
+        base_url_env=("CEREBRAS_API_BASE",),
+        quirks=Quirks(functions_as_tools=True, developer_role=False, reasoning="reasoning"),
+        params={**_COMPATIBLE, "n": _OWN_N, "top_logprobs": ParamSupport("native", minimum=0, maximum=20)},
+        docs="https://inference-docs.cerebras.ai/resources/openai",
+        unverified=f"{_N_NOT_RECORDED}; penalties, logit_bias, parallel_tool_calls and service_tier, which its SDK "
+        "has and its documentation once said to be refused",
+    ),
+    Provider(
+        "perplexity",
+        "https://api.perplexity.ai",
+        key_env=("PERPLEXITY_API_KEY", "PERPLEXITYAI_API_KEY"),
+        base_url_env=("PERPLEXITY_BASE_URL", "PERPLEXITY_API_BASE"),
+        quirks=Quirks(
+            functions_as_tools=True,
+            developer_role=False,
+            only_max_tokens=True,
+            include_usage=False,
+            schema_name=False,
+        ),
+        params={**_COMPATIBLE, "temperature": ParamSupport("native", minimum=0, maximum=2)},
+        docs="https://docs.perplexity.ai/docs/sonar/openai-compatibility",
+        unverified="tools, stop, logprobs and n, which its SDK has and its documentation does not explain",
+    ),
+    Provider(
+        "moonshot",
+        "https://api.moonshot.ai/v1",
+        key_env=("MOONSHOT_API_KEY",),
+        base_url_env=("MOONSHOT_API_BASE",),
+        quirks=Quirks(functions_as_tools=True, developer_role=False, reasoning="reasoning_content"),
+        params={**_COMPATIBLE, "thinking": NATIVE},
+        docs="https://platform.kimi.ai/docs/api/chat",
+        unverified="no recorded request; kimi models take fixed temperature, top_p, n and penalties only, and "
+        "tool_choice required not with thinking",
+    ),
+    Provider(
+        "zai",
+        "https://api.z.ai/api/paas/v4",
+        key_env=("ZAI_API_KEY",),
+        base_url_env=("ZAI_BASE_URL", "ZAI_API_BASE"),
+        quirks=Quirks(
+            functions_as_tools=True,
+            developer_role=False,
+            only_max_tokens=True,
+            reasoning="reasoning_content",
+            calls_without_ids=True,
+        ),
+        params={**_COMPATIBLE, "thinking": NATIVE},
+        docs="https://docs.z.ai/api-reference/llm/chat-completion",
+        unverified="penalties, logprobs, logit_bias, how many stops, and tool_choice other than auto",
+    ),
+    Provider(
+        "huggingface",
+        "https://router.huggingface.co/v1",
+        key_env=("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_API_KEY"),
+        quirks=_MAX_TOKENS,
+        params=_COMPATIBLE,
+        docs="https://huggingface.co/docs/inference-providers/en/tasks/chat-completion",
+        unverified="recorded on the router's addresses of single providers only; parameters depend on the provider "
+        "that the router picks",
+    ),
+    Provider(
+        "nvidia",
+        "https://integrate.api.nvidia.com/v1",
+        key_env=("NVIDIA_API_KEY", "NVIDIA_NIM_API_KEY"),
+        base_url_env=("NVIDIA_NIM_API_BASE",),
+        quirks=_MAX_TOKENS,
+        params=_COMPATIBLE,
+        docs="https://docs.api.nvidia.com/nim/reference/llm-apis",
+        unverified=f"{_NOT_RECORDED}; every model has parameters of its own",
+    ),
+    Provider(
+        "gemini",
+        "https://generativelanguage.googleapis.com/v1beta/openai",
+        key_env=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+        quirks=_TOOLS,
+        params={
+            **_COMPATIBLE,
+            "temperature": ParamSupport("native", minimum=0, maximum=2),
+            "thinking": unsupported(
+                "use reasoning_effort, or extra_body={'extra_body': {'google': {'thinking_config': ...}}}"
+            ),
+        },
+        docs="https://ai.google.dev/gemini-api/docs/openai",
+        unverified="one recorded request; which of OpenAI's parameters it answers 400 to; thought signatures",
+    ),
+    # --- servers of one's own ---
+    Provider(
+        "ollama",
+        "http://localhost:11434/v1",
+        key_env=("OLLAMA_API_KEY",),
+        key_optional=True,
+        quirks=Quirks(functions_as_tools=True, developer_role=None, only_max_tokens=True, reasoning="reasoning"),
+        params={
+            **_COMPATIBLE,
+            "tool_choice": ParamSupport("unsupported", takes_no_op=True, note="Ollama ignores it without a word"),
+            **dict.fromkeys(("parallel_tool_calls", "logit_bias"), unsupported("Ollama ignores it without a word")),
+        },
+        docs="https://docs.ollama.com/api/openai-compatibility",
+        unverified="that a forced function_call, said as tool_choice, is ignored too; which models know developers",
+    ),
+    Provider(
+        "vllm",
+        "http://localhost:8000/v1",
+        key_env=("VLLM_API_KEY", "HOSTED_VLLM_API_KEY"),
+        key_optional=True,
+        base_url_env=("HOSTED_VLLM_API_BASE",),
+        quirks=_TOOLS,
+        params={**_COMPATIBLE, "n": _OWN_N},
+        docs="https://docs.vllm.ai/en/stable/serving/openai_compatible_server/",
+        unverified=f"{_NOT_RECORDED}; the name under which reasoning goes back differs between versions",
+    ),
+    Provider(
+        "lmstudio",
+        "http://localhost:1234/v1",
+        key_env=("LM_API_TOKEN", "LM_STUDIO_API_KEY"),
+        key_optional=True,
+        base_url_env=("LM_STUDIO_API_BASE",),
+        quirks=_MAX_TOKENS,
+        params=_COMPATIBLE,
+        docs="https://lmstudio.ai/docs/developer/openai-compat/chat-completions",
+        unverified=f"{_NOT_RECORDED}; what becomes of parameters its documentation does not list",
+    ),
+    Provider(
+        "llamacpp",
+        "http://localhost:8080/v1",
+        key_env=("LLAMA_API_KEY",),
+        key_optional=True,
+        quirks=_MAX_TOKENS,
+        params=_COMPATIBLE,
+        docs="https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
+        unverified="n, which only newer servers have",
+    ),
+    Provider(
+        "gpustack",
+        "",
+        key_env=("GPUSTACK_API_KEY",),
+        quirks=_THINKING_BACK,
+        params=_COMPATIBLE,
+        docs="https://docs.gpustack.ai/latest/user-guide/openai-compatible-apis/",
+        unverified="parameters depend on the backend; older servers have /v1-openai instead of /v1",
+    ),
+    Provider(
+        "litellm",
+        "http://localhost:4000",
+        key_env=("LITELLM_PROXY_API_KEY",),
+        key_optional=True,
+        base_url_env=("LITELLM_PROXY_API_BASE",),
+        quirks=_TOOLS,
+        params={**_COMPATIBLE, "thinking": NATIVE},
+        docs="https://docs.litellm.ai/docs/providers/litellm_proxy",
+        unverified=f"{_NOT_RECORDED}; parameters depend on where the proxy sends the request",
+    ),
+    # --- more hosts of open models, and gateways ---
+    Provider(
+        "writer",
+        "https://api.writer.com/v1",
+        key_env=("WRITER_API_KEY",),
+        path="/chat",
+        quirks=Quirks(functions_as_tools=True, developer_role=False, only_max_tokens=True, calls_without_ids=True),
+        params={**_COMPATIBLE, "n": _OWN_N},
+        docs="https://dev.writer.com/api-reference/completion-api/chat-completion",
+        unverified="what becomes of parameters its SDK does not have, such as seed, user and the penalties",
+    ),
+    Provider(
+        "snowflake",
+        "",
+        key_env=("SNOWFLAKE_PAT", "SNOWFLAKE_JWT"),
+        quirks=_TOOLS,
+        params={
+            **_COMPATIBLE,
+            "thinking": unsupported("use reasoning_effort, or for Claude models extra_body={'reasoning': ...}"),
+        },
+        docs="https://docs.snowflake.com/en/user-guide/snowflake-cortex/cortex-rest-api",
+        unverified="the variables' names, which Snowflake's documentation does not give; whether a JWT needs its "
+        "X-Snowflake-Authorization-Token-Type; which models take which parameters",
+    ),
+    Provider(
+        "alibaba",
+        "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+        key_env=("DASHSCOPE_API_KEY", "ALIBABA_API_KEY"),
+        base_url_env=("DASHSCOPE_API_BASE",),
+        quirks=_TOOLS,
+        params={
+            **_COMPATIBLE,
+            "thinking": unsupported("Alibaba's own are extra_body={'enable_thinking': ..., 'thinking_budget': ...}"),
+        },
+        docs="https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope",
+        unverified="no recorded request; keys of one region are refused in another; the penalties",
+    ),
+    Provider(
+        "crusoe",
+        "https://api.inference.crusoecloud.com/v1",
+        key_env=("CRUSOE_API_KEY",),
+        base_url_env=("CRUSOE_API_BASE",),
+        quirks=_MAX_TOKENS,
+        params=_COMPATIBLE,
+        docs="https://docs.crusoecloud.com/serverless-inference/overview",
+        unverified="everything but messages, tools, tool_choice auto and stream_options",
+    ),
+    Provider(
+        "deepinfra",
+        "https://api.deepinfra.com/v1/openai",
+        key_env=("DEEPINFRA_TOKEN", "DEEPINFRA_API_KEY"),
+        base_url_env=("DEEPINFRA_API_BASE",),
+        quirks=_MAX_TOKENS,
+        params=_COMPATIBLE,
+        docs="https://deepinfra.com/docs/openai_api",
+        unverified=f"{_NOT_RECORDED}; tool_choice other than auto and none",
+    ),
+    Provider(
+        "sambanova",
+        "https://api.sambanova.ai/v1",
+        key_env=("SAMBANOVA_API_KEY",),
+        base_url_env=("SAMBA_NOVA_BASE_URL", "SAMBANOVA_API_BASE"),
+        quirks=_TOOLS,
+        params={
+            **_COMPATIBLE,
+            **dict.fromkeys(
+                ("presence_penalty", "frequency_penalty"), unsupported("SambaNova takes it and does nothing with it")
+            ),
+        },
+        docs="https://docs.sambanova.ai/docs/en/features/openai-compatibility",
+        unverified=f"{_NOT_RECORDED}; native n, which its SDK has",
+    ),
+    Provider(
+        "hyperbolic",
+        "https://api.hyperbolic.xyz/v1",
+        key_env=("HYPERBOLIC_API_KEY",),
+        base_url_env=("HYPERBOLIC_API_BASE",),
+        quirks=_MAX_TOKENS,
+        params=_COMPATIBLE,
+        docs="https://docs.hyperbolic.ai/inference/overview",
+        unverified=f"{_NOT_RECORDED}; native n, the role developer, tools",
+    ),
+    Provider(
+        "novita",
+        "https://api.novita.ai/openai/v1",
+        key_env=("NOVITA_API_KEY",),
+        base_url_env=("NOVITA_API_BASE",),
+        quirks=_MAX_TOKENS,
+        params=_COMPATIBLE,
+        docs="https://novita.ai/docs/guides/llm-api",
+        unverified=f"{_NOT_RECORDED}; native n",
+    ),
+    Provider(
+        "nebius",
+        "https://api.tokenfactory.nebius.com/v1",
+        key_env=("NEBIUS_API_KEY",),
+        base_url_env=("NEBIUS_API_BASE",),
+        quirks=_MAX_TOKENS,
+        params=_COMPATIBLE,
+        docs="https://docs.tokenfactory.nebius.com/api-reference/introduction",
+        unverified=f"{_NOT_RECORDED}; native n",
+    ),
+    Provider(
+        "siliconflow",
+        "https://api.siliconflow.com/v1",
+        key_env=("SILICONFLOW_API_KEY",),
+        quirks=_MAX_TOKENS,
+        params={
+            **_COMPATIBLE,
+            "thinking": unsupported(
+                "SiliconFlow's own are extra_body={'enable_thinking': ..., 'thinking_budget': ...}"
+            ),
+        },
+        docs="https://docs.siliconflow.com/en/api-reference/chat-completions/chat-completions",
+        unverified=f"{_NOT_RECORDED}; native n; keys of siliconflow.cn, which is another platform",
+    ),
+    Provider(
+        "baseten",
+        "https://inference.baseten.co/v1",
+        key_env=("BASETEN_API_KEY",),
+        base_url_env=("BASETEN_API_BASE",),
+        quirks=_MAX_TOKENS,
+        params=_COMPATIBLE,
+        docs="https://docs.baseten.co/reference/inference-api/chat-completions",
+        unverified=_NOT_RECORDED,
+    ),
+    Provider(
+        "featherless",
+        "https://api.featherless.ai/v1",
+        key_env=("FEATHERLESS_API_KEY", "FEATHERLESS_AI_API_KEY"),
+        base_url_env=("FEATHERLESS_API_BASE", "FEATHERLESS_AI_API_BASE"),
+        quirks=_MAX_TOKENS,
+        params=_COMPATIBLE,
+        docs="https://featherless.ai/docs/completions",
+        unverified=f"{_NOT_RECORDED}; tool_choice other than auto and none",
+    ),
+    Provider(
+        "friendli",
+        "https://api.friendli.ai/serverless/v1",
+        key_env=("FRIENDLI_TOKEN", "FRIENDLIAI_API_KEY"),
+        base_url_env=("FRIENDLI_API_BASE",),
+        quirks=_MAX_TOKENS,
+        params=_COMPATIBLE,
+        docs="https://friendli.ai/docs/guides/serverless_endpoints/introduction",
+        unverified=f"{_NOT_RECORDED}; native n",
+    ),
+    Provider(
+        "vercel",
+        "https://ai-gateway.vercel.sh/v1",
+        key_env=("AI_GATEWAY_API_KEY", "VERCEL_AI_GATEWAY_API_KEY", "VERCEL_OIDC_TOKEN"),
+        base_url_env=("VERCEL_AI_GATEWAY_API_BASE",),
+        quirks=_TOOLS,
+        params={
+            **_COMPATIBLE,
+            "thinking": unsupported("the gateway's own is reasoning: extra_body={'reasoning': ...}"),
+        },
+        docs="https://vercel.com/docs/ai-gateway/sdks-and-apis/openai-chat-completions",
+        unverified=f"{_NOT_RECORDED}; parameters depend on the provider behind the gateway",
+    ),
+    Provider(
+        "minimax",
+        "https://api.minimax.io/v1",
+        key_env=("MINIMAX_API_KEY",),
+        base_url_env=("MINIMAX_API_BASE",),
+        quirks=Quirks(functions_as_tools=True, developer_role=False, reasoning_details=True),
+        params={**_COMPATIBLE, "thinking": NATIVE},
+        docs="https://platform.minimax.io/docs/api-reference/text-openai-api",
+        unverified=f"{_NOT_RECORDED}; the penalties, logit_bias and tool_choice; keys of minimaxi.com, which is "
+        "another platform",
+    ),
+    Provider(
+        "scaleway",
+        "https://api.scaleway.ai/v1",
+        key_env=("SCW_SECRET_KEY",),
+        quirks=_MAX_TOKENS,
+        params=_COMPATIBLE,
+        docs="https://www.scaleway.com/en/docs/generative-apis/api-cli/using-chat-api",
+        unverified=f"{_NOT_RECORDED}; frequency_penalty, logit_bias and top_logprobs",
+    ),
+    Provider(
+        "ovhcloud",
+        "https://oai.endpoints.kepler.ai.cloud.ovh.net/v1",
+        key_env=("OVH_AI_ENDPOINTS_ACCESS_TOKEN", "OVHCLOUD_API_KEY"),
+        base_url_env=("OVHCLOUD_API_BASE",),
+        quirks=_MAX_TOKENS,
+        params=_COMPATIBLE,
+        docs="https://www.ovhcloud.com/en/public-cloud/ai-endpoints/catalog/",
+        unverified=f"{_NOT_RECORDED}; it also answers without a key, at a low rate, which the row does not use",
+    ),
+)

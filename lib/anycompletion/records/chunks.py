@@ -1,0 +1,282 @@
+"""What flies by: chat-completion chunks as msgspec Structs in OpenAI's exact shape; decodes nothing by itself.
+
+A chunk keeps the bytes of the native event that made it; `.raw` decodes them only when somebody looks, so fields this
+package does not know are never lost and cost nothing.
+"""
+
+from typing import Any, TypeAlias, cast
+
+import msgspec
+
+from ..codecs.lenient import (
+    as_list,
+    as_object,
+    as_optional_int,
+    as_optional_object,
+    as_optional_str,
+    as_str,
+    loads,
+    unknown_members,
+)
+from .base import plain
+from .completion import Logprobs, Usage
+
+JsonObject: TypeAlias = dict[str, Any]
+
+
+class FunctionDelta(msgspec.Struct, gc=False, omit_defaults=True):
+    """A piece of a function call: the name comes once, `arguments` are appended."""
+
+    name: str | None = None
+    arguments: str | None = None
+
+
+class CustomDelta(msgspec.Struct, gc=False, omit_defaults=True):
+    """A piece of a custom tool call: the name comes once, `input` is appended."""
+
+    name: str | None = None
+    input: str | None = None
+
+
+class ToolCallDelta(msgspec.Struct, gc=False, omit_defaults=True):
+    """A piece of a tool call; `index` says which, id, type and name come once."""
+
+    index: int | None = None
+    id: str | None = None
+    type: str | None = None
+    function: FunctionDelta | None = None
+    custom: CustomDelta | None = None
+
+
+class Delta(msgspec.Struct, gc=False, omit_defaults=True):
+    """What a chunk adds to the message of one choice."""
+
+    role: str | None = None
+    content: str | None = None
+    refusal: str | None = None
+    tool_calls: list[ToolCallDelta] | None = None
+    function_call: FunctionDelta | None = None
+    audio: JsonObject | None = None
+    annotations: list[JsonObject] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    """The name some OpenAI-compatible servers give `reasoning_content`; decoders move it there."""
+    thinking_blocks: list[JsonObject] | None = None
+    """Pieces of Anthropic's thinking blocks; each has the `index` of its block."""
+    reasoning_details: list[JsonObject] | None = None
+    provider_specific_fields: JsonObject | None = None
+
+
+class ChunkChoice(msgspec.Struct, gc=False):
+    """What a chunk adds to one choice."""
+
+    index: int = 0
+    delta: Delta = msgspec.field(default_factory=Delta)
+    finish_reason: str | None = None
+    logprobs: Logprobs | None = None
+    native_finish_reason: str | None = None
+    extra: JsonObject | None = msgspec.field(default=None, name="anycompletion:extra")
+    """What the provider says of the choice beyond OpenAI's fields; the accumulator merges it into `Choice.extra`."""
+    content_filter_results: JsonObject | None = None
+    """What Azure's content filter found in this choice so far."""
+
+
+class ChatCompletionChunk(msgspec.Struct, gc=False, eq=False):
+    """One piece of a streamed reply."""
+
+    id: str = ""
+    choices: list[ChunkChoice] = msgspec.field(default_factory=list[ChunkChoice])
+    created: int = 0
+    model: str = ""
+    object: str = "chat.completion.chunk"
+    usage: Usage | None = None
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
+    prompt_filter_results: list[JsonObject] | None = None
+    """What Azure's content filter found in the prompt."""
+    native: Any = msgspec.field(default=None, name="anycompletion:native")
+    """The native event's data: bytes of JSON, or text; use `raw`."""
+    _error: Any = msgspec.field(default=None, name="error")
+    """A member that no chunk that is handed out has. It is read along, because to look for it in the bytes of an event
+    costs half as much as reading them."""
+
+    @property
+    def raw(self) -> Any:
+        """The data of the provider's own event that made this chunk: decoded JSON, or text; None if there is none."""
+        data: Any = self.native
+        if not isinstance(data, bytes):
+            return data
+        try:
+            return msgspec.json.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return loads(data)
+
+    def __eq__(self, other: Any) -> bool:
+        if not isinstance(other, ChatCompletionChunk):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in _COMPARED)
+
+    __hash__ = None  # type: ignore[assignment]  # mutable, like every Struct with eq
+
+    def __repr__(self) -> str:
+        return f"ChatCompletionChunk({', '.join(f'{name}={getattr(self, name)!r}' for name in (*_COMPARED, 'native'))})"
+
+    def to_dict(self) -> JsonObject:
+        """OpenAI's JSON for this chunk."""
+        out: JsonObject = {
+            "id": self.id,
+            "object": self.object,
+            "created": self.created,
+            "model": self.model,
+            "choices": [_choice_dict(choice) for choice in self.choices],
+        }
+        for name in ("service_tier", "system_fingerprint", "prompt_filter_results"):
+            value = getattr(self, name)
+            if value is not None:
+                out[name] = value
+        if self.usage is not None:
+            out["usage"] = self.usage.to_dict()
+        return out
+
+    @classmethod
+    def from_dict(cls, data: Any) -> "ChatCompletionChunk":
+        """Reads OpenAI's JSON leniently: null and missing members are skipped.
+
+        Raises:
+            ShapeError: a member has a type that cannot be read; the text names its path.
+        """
+        source = as_object(data, "chunk")
+        usage = source.get("usage")
+        choices = as_list(source.get("choices"), "choices")
+        return cls(
+            as_str(source.get("id"), "id"),
+            [_choice(item, f"choices[{i}]") for i, item in enumerate(choices)],
+            as_optional_int(source.get("created"), "created") or 0,
+            as_str(source.get("model"), "model"),
+            as_optional_str(source.get("object"), "object") or "chat.completion.chunk",
+            None if usage is None else Usage.from_dict(usage),
+            as_optional_str(source.get("service_tier"), "service_tier"),
+            as_optional_str(source.get("system_fingerprint"), "system_fingerprint"),
+            _objects(source.get("prompt_filter_results"), "prompt_filter_results"),
+        )
+
+
+_CHOICE = frozenset(("index", "delta", "finish_reason", "logprobs", "native_finish_reason", "content_filter_results"))
+_CHOICE_BUT_LOGPROBS = _CHOICE - {"logprobs"}
+_COMPARED = tuple(name for name in ChatCompletionChunk.__struct_fields__ if name not in ("native", "_error"))
+
+
+def _choice_dict(choice: ChunkChoice) -> JsonObject:
+    out: JsonObject = {
+        "index": choice.index,
+        "delta": msgspec.to_builtins(choice.delta),
+        "finish_reason": choice.finish_reason,
+        "logprobs": plain(choice.logprobs),
+    }
+    for name in ("native_finish_reason", "content_filter_results"):
+        value = getattr(choice, name)
+        if value is not None:
+            out[name] = value
+    return out if choice.extra is None else out | choice.extra
+
+
+def _choice(value: object, path: str) -> ChunkChoice:
+    source = as_object(value, path)
+    logprobs = source.get("logprobs")
+    odd = isinstance(logprobs, float)  # OpenRouter passes a bare number on from some servers
+    return ChunkChoice(
+        as_optional_int(source.get("index"), f"{path}.index") or 0,
+        _delta(source.get("delta") or {}, f"{path}.delta"),
+        as_optional_str(source.get("finish_reason"), f"{path}.finish_reason"),
+        None if logprobs is None or odd else Logprobs.from_dict(logprobs, f"{path}.logprobs"),
+        as_optional_str(source.get("native_finish_reason"), f"{path}.native_finish_reason"),
+        unknown_members(source, _CHOICE_BUT_LOGPROBS if odd else _CHOICE) or None,
+        as_optional_object(source.get("content_filter_results"), f"{path}.content_filter_results"),
+    )
+
+
+def _delta(value: object, path: str) -> Delta:
+    source = as_object(value, path)
+    calls = source.get("tool_calls")
+    function_call = as_optional_object(source.get("function_call"), f"{path}.function_call")
+    if isinstance(source.get("content"), list):
+        source = _parts_as_text(source, path)
+    return Delta(
+        role=as_optional_str(source.get("role"), f"{path}.role"),
+        content=as_optional_str(source.get("content"), f"{path}.content"),
+        refusal=as_optional_str(source.get("refusal"), f"{path}.refusal"),
+        tool_calls=[
+            _call(item, f"{path}.tool_calls[{i}]") for i, item in enumerate(as_list(calls, f"{path}.tool_calls"))
+        ]
+        if calls
+        else None,
+        function_call=None if function_call is None else _function(function_call, f"{path}.function_call"),
+        audio=as_optional_object(source.get("audio"), f"{path}.audio"),
+        annotations=_objects(source.get("annotations"), f"{path}.annotations"),
+        reasoning_content=as_optional_str(source.get("reasoning_content"), f"{path}.reasoning_content"),
+        reasoning=as_optional_str(source.get("reasoning"), f"{path}.reasoning"),
+        thinking_blocks=_objects(source.get("thinking_blocks"), f"{path}.thinking_blocks"),
+        reasoning_details=_objects(source.get("reasoning_details"), f"{path}.reasoning_details"),
+        provider_specific_fields=as_optional_object(
+            source.get("provider_specific_fields"), f"{path}.provider_specific_fields"
+        ),
+    )
+
+
+def _parts_as_text(delta: JsonObject, path: str) -> JsonObject:
+    """Mistral's content may be parts of text and thinking; a delta has a text, and LiteLLM's name for the other."""
+    texts: list[str] = []
+    thoughts: list[str] = []
+    for i, item in enumerate(as_list(delta["content"], f"{path}.content")):
+        part = as_object(item, f"{path}.content[{i}]")
+        if part.get("type") == "text":
+            texts.append(as_str(part.get("text"), f"{path}.content[{i}].text"))
+        elif part.get("type") == "thinking":
+            thoughts.append(thinking_text(part))
+    spoken: JsonObject = {"content": "".join(texts) if texts else None}
+    if thoughts and delta.get("reasoning_content") is None:
+        spoken["reasoning_content"] = "".join(thoughts)
+    return delta | spoken
+
+
+def thinking_text(part: JsonObject) -> str:
+    """The text of a thinking part: as it is, or in parts of its own."""
+    thinking = part.get("thinking")
+    if isinstance(thinking, str):
+        return thinking
+    said: list[str] = []
+    for item in as_list(thinking, "thinking"):
+        if isinstance(item, dict):
+            said.append(as_str(cast("JsonObject", item).get("text"), "thinking.text"))
+    return "".join(said)
+
+
+def _call(value: object, path: str) -> ToolCallDelta:
+    source = as_object(value, path)
+    function = as_optional_object(source.get("function"), f"{path}.function")
+    custom = as_optional_object(source.get("custom"), f"{path}.custom")
+    return ToolCallDelta(
+        as_optional_int(source.get("index"), f"{path}.index"),
+        as_optional_str(source.get("id"), f"{path}.id"),
+        as_optional_str(source.get("type"), f"{path}.type"),
+        None if function is None else _function(function, f"{path}.function"),
+        None
+        if custom is None
+        else CustomDelta(
+            as_optional_str(custom.get("name"), f"{path}.custom.name"),
+            as_optional_str(custom.get("input"), f"{path}.custom.input"),
+        ),
+    )
+
+
+def _function(source: JsonObject, path: str) -> FunctionDelta:
+    return FunctionDelta(
+        as_optional_str(source.get("name"), f"{path}.name"),
+        as_optional_str(source.get("arguments"), f"{path}.arguments"),
+    )
+
+
+def _objects(value: object, path: str) -> list[JsonObject] | None:
+    if value is None:
+        return None
+    return [as_object(item, f"{path}[{i}]") for i, item in enumerate(as_list(value, path))]

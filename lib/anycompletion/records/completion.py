@@ -1,0 +1,478 @@
+"""What comes back: completions, choices, usage and how the call went, in OpenAI's exact shape."""
+
+import functools
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import attrs
+from attrs import define, field
+
+from ..codecs.lenient import (
+    ShapeError,
+    as_list,
+    as_object,
+    as_optional_float,
+    as_optional_int,
+    as_optional_object,
+    as_optional_str,
+    as_str,
+    loads,
+    unknown_members,
+)
+from ..errors import CompletionError
+from ..http import Headers
+from .base import JsonObject, Record, extra_field, hidden, names, nullable
+from .messages import AssistantMessage, Content, TextPart
+from .request import ChatRequest
+
+
+@define(repr=False, eq=False)
+class TopLogprob(Record):
+    """A token the model might have chosen, and the logarithm of its probability."""
+
+    token: str
+    logprob: float
+    bytes: list[int] | None = nullable()
+    extra: JsonObject = extra_field()
+
+
+@define(repr=False, eq=False)
+class TokenLogprob(Record):
+    """A token the model chose, and its likeliest rivals."""
+
+    token: str
+    logprob: float
+    bytes: list[int] | None = nullable()
+    top_logprobs: list[TopLogprob] = field(factory=list[TopLogprob])
+    extra: JsonObject = extra_field()
+
+
+@define(repr=False, eq=False)
+class Logprobs(Record):
+    """Log probabilities of a choice's content and refusal."""
+
+    content: list[TokenLogprob] | None = nullable()
+    refusal: list[TokenLogprob] | None = nullable()
+    extra: JsonObject = extra_field()
+
+    @classmethod
+    def from_dict(cls, data: object, path: str = "logprobs") -> "Logprobs":
+        """Reads OpenAI's JSON leniently."""
+        source = as_object(data, path)
+        return cls(
+            _token_logprobs(source.get("content"), f"{path}.content"),
+            _token_logprobs(source.get("refusal"), f"{path}.refusal"),
+            extra=unknown_members(source, _LOGPROBS),
+        )
+
+
+def _token_logprobs(value: object, path: str) -> list[TokenLogprob] | None:
+    if value is None:
+        return None
+    tokens: list[TokenLogprob] = []
+    for i, item in enumerate(as_list(value, path)):
+        source = as_object(item, f"{path}[{i}]")
+        tops: list[TopLogprob] = []
+        for j, rival in enumerate(as_list(source.get("top_logprobs"), f"{path}[{i}].top_logprobs")):
+            tops.append(
+                TopLogprob(*_token(rival, f"{path}[{i}].top_logprobs[{j}]"), extra=unknown_members(rival, _TOKEN))
+            )
+        tokens.append(TokenLogprob(*_token(source, f"{path}[{i}]"), tops, extra=unknown_members(source, _TOKEN)))
+    return tokens
+
+
+def _token(value: object, path: str) -> tuple[str, float, list[int] | None]:
+    source = as_object(value, path)
+    raw = source.get("bytes")
+    return (
+        as_str(source.get("token"), f"{path}.token"),
+        as_optional_float(source.get("logprob"), f"{path}.logprob") or 0.0,
+        None if raw is None else as_list(raw, f"{path}.bytes"),
+    )
+
+
+@define(repr=False, eq=False)
+class PromptTokensDetails(Record):
+    """Of the prompt's tokens: how many were read from or written to the cache, and how many were no text."""
+
+    cached_tokens: int | None = None
+    audio_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    image_tokens: int | None = None
+    text_tokens: int | None = None
+    extra: JsonObject = extra_field()
+
+
+@define(repr=False, eq=False)
+class CompletionTokensDetails(Record):
+    """Of the completion's tokens: how many went to reasoning, audio and predictions (all are inside the total)."""
+
+    reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
+    accepted_prediction_tokens: int | None = None
+    rejected_prediction_tokens: int | None = None
+    text_tokens: int | None = None
+    extra: JsonObject = extra_field()
+
+
+@define(repr=False, eq=False)
+class Usage(Record):
+    """Tokens as the provider counted them; `None` is unknown, nothing is estimated."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: PromptTokensDetails | None = None
+    completion_tokens_details: CompletionTokensDetails | None = None
+    cost: float | None = None
+    """US dollars, where the provider says what it charged (OpenRouter, Perplexity, xAI); summed over branches."""
+    extra: JsonObject = extra_field()
+
+    @classmethod
+    def from_dict(cls, data: object, path: str = "usage") -> "Usage":
+        """Reads OpenAI's JSON leniently."""
+        source = as_object(data, path)
+        cost: Any = source.get("cost")
+        itemised = isinstance(cost, dict)  # by Perplexity; the items are kept as they are
+        prompt = as_optional_object(source.get("prompt_tokens_details"), f"{path}.prompt_tokens_details")
+        completion = as_optional_object(source.get("completion_tokens_details"), f"{path}.completion_tokens_details")
+        return cls(
+            as_optional_int(source.get("prompt_tokens"), f"{path}.prompt_tokens"),
+            as_optional_int(source.get("completion_tokens"), f"{path}.completion_tokens"),
+            as_optional_int(source.get("total_tokens"), f"{path}.total_tokens"),
+            None
+            if prompt is None
+            else PromptTokensDetails(
+                **_counts(prompt, _PROMPT_FIELDS, f"{path}.prompt_tokens_details"),
+                extra=unknown_members(prompt, _PROMPT_DETAILS),
+            ),
+            None
+            if completion is None
+            else CompletionTokensDetails(
+                **_counts(completion, _COMPLETION_FIELDS, f"{path}.completion_tokens_details"),
+                extra=unknown_members(completion, _COMPLETION_DETAILS),
+            ),
+            _charged(source) if itemised or cost is None else as_optional_float(cost, f"{path}.cost"),
+            extra=unknown_members(source, _USAGE_BUT_COST if itemised else _USAGE),
+        )
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """Field by field; a sum with an unknown is unknown. `extra` cannot be summed and is left out."""
+        return Usage.total_of((self, other))
+
+    @classmethod
+    def total_of(cls, usages: "Sequence[Usage]") -> "Usage":
+        """What all of these took, at least one; what one of them does not say is unknown."""
+        total: Usage = _total(usages)
+        return total
+
+
+_TICKS = 10_000_000_000
+"""Of xAI's, in a US dollar."""
+
+
+def _charged(usage: JsonObject) -> float | None:
+    """US dollars, in forms other than OpenRouter's; None where there are none, or none that can be read."""
+    items: Any = usage.get("cost")
+    if isinstance(items, dict):
+        return _dollars(cast("JsonObject", items).get("total_cost"))
+    ticks = _dollars(usage.get("cost_in_usd_ticks"))
+    # Azure counts no ticks when it serves xAI's models, and says 0.
+    return ticks / _TICKS if ticks else None
+
+
+def _dollars(value: object) -> float | None:
+    try:
+        return as_optional_float(value, "cost")
+    except ShapeError:
+        return None
+
+
+def _counts(source: JsonObject, fields: tuple[str, ...], path: str) -> dict[str, Any]:
+    return {name: as_optional_int(source.get(name), f"{path}.{name}") for name in fields}
+
+
+def _read(raw: Any, native: Any) -> Any:
+    if isinstance(native, bytes):
+        return loads(native)
+    return raw if native is None else [_read(*each) for each in native]
+
+
+def _total(records: Sequence[Any]) -> Any:
+    total: dict[str, Any] = {}
+    cls = cast("Any", type(records[0]))
+    for name in _counted(cls):
+        values = [getattr(record, name) for record in records]
+        if all(value is not None for value in values):
+            total[name] = _total(values) if isinstance(values[0], Record) else sum(values)
+    return cls(**total)
+
+
+@functools.cache
+def _counted(cls: Any) -> tuple[str, ...]:
+    return tuple(attribute.name for attribute in attrs.fields(cls) if attribute.name != "extra")
+
+
+@define(repr=False, eq=False)
+class Choice(Record):
+    """One of the `n` answers."""
+
+    index: int
+    message: AssistantMessage
+    finish_reason: str | None = nullable()
+    """stop, length, tool_calls, content_filter or function_call; a value unknown to OpenAI passes as it is."""
+    logprobs: Logprobs | None = nullable()
+    native_finish_reason: str | None = None
+    """The provider's own word for it, where it differs."""
+    extra: JsonObject = extra_field()
+
+    @classmethod
+    def from_dict(cls, data: object, path: str = "choice", index: int = 0) -> "Choice":
+        """Reads OpenAI's JSON leniently; a choice without an index has its place in the list."""
+        source = as_object(data, path)
+        logprobs: Any = source.get("logprobs")
+        odd = isinstance(logprobs, float)  # OpenRouter passes a bare number on from some servers
+        at = as_optional_int(source.get("index"), f"{path}.index")
+        return cls(
+            index if at is None else at,
+            AssistantMessage.from_dict(source.get("message") or {}, f"{path}.message"),
+            as_optional_str(source.get("finish_reason"), f"{path}.finish_reason"),
+            None if logprobs is None or odd else Logprobs.from_dict(logprobs, f"{path}.logprobs"),
+            as_optional_str(source.get("native_finish_reason"), f"{path}.native_finish_reason"),
+            extra=unknown_members(source, _CHOICE_BUT_LOGPROBS if odd else _CHOICE),
+        )
+
+    def to_dict(self) -> JsonObject:
+        """OpenAI's JSON, where a message always shows its content and refusal."""
+        out = super().to_dict()
+        out["message"] = {"role": self.message.role, "content": None, "refusal": None} | out["message"]
+        return out
+
+
+@define(repr=False, eq=False)
+class RateLimitState(Record):
+    """What the provider's headers say is left; resets are seconds from the reply."""
+
+    limit_requests: int | None = None
+    remaining_requests: int | None = None
+    reset_requests: float | None = None
+    limit_tokens: int | None = None
+    remaining_tokens: int | None = None
+    reset_tokens: float | None = None
+
+
+def _texts() -> list[str]:
+    return []
+
+
+@define
+class ReplyInfo:
+    """How a reply came about. Shared by streams, where it fills as things become known."""
+
+    provider: str
+    model: str
+    """The model as it was asked of the provider."""
+    status_code: int | None = None
+    headers: Headers = field(factory=Headers, repr=False)
+    """Of the last response; case-insensitive."""
+    request_id: str | None = None
+    attempts: int = 0
+    """Requests made, retries included; summed over branches."""
+    elapsed: float = 0.0
+    """Seconds from the call to the end of the reply."""
+    warnings: list[str] = field(factory=_texts)
+    """Everything that was dropped, changed or defaulted on the way."""
+    branches: tuple["ReplyInfo", ...] = ()
+    """For `n` choices made of concurrent requests, the info of each, in choice order."""
+
+    @property
+    def rate_limit(self) -> RateLimitState | None:
+        """The provider's rate-limit headers, or None if it sent none."""
+        return read_rate_limit(self.headers)
+
+
+@define(repr=False, eq=False)
+class ChatCompletion(Record):
+    """A reply."""
+
+    id: str
+    choices: list[Choice]
+    model: str
+    created: int = 0
+    """Unix seconds; 0 where the provider does not say."""
+    object: str = "chat.completion"
+    usage: Usage | None = None
+    service_tier: str | None = None
+    system_fingerprint: str | None = None
+    extra: JsonObject = extra_field()
+    _raw: Any = hidden(default=None, repr=False, kw_only=True)
+    _native: bytes | list[tuple[Any, Any]] | None = hidden(default=None, repr=False, kw_only=True)
+    """The provider's JSON as bytes, where nobody has read it yet; of several requests, each one's raw and native."""
+    _info: ReplyInfo | None = hidden(default=None, repr=False, kw_only=True)
+
+    @property
+    def info(self) -> ReplyInfo:
+        """Provider, request id, attempts, rate limits, warnings."""
+        if self._info is None:
+            self._info = ReplyInfo("", self.model)
+        return self._info
+
+    @info.setter
+    def info(self, info: ReplyInfo) -> None:
+        self._info = info
+
+    @property
+    def raw(self) -> Any:
+        """The provider's own JSON; of a reply made of several requests the list of theirs, of a stream None."""
+        if self._native is not None:
+            self.raw = _read(self._raw, self._native)
+        return self._raw
+
+    @raw.setter
+    def raw(self, raw: Any) -> None:
+        self._raw, self._native = raw, None
+
+    def keep_native(self, data: bytes) -> None:
+        """Sets `raw` to what is in these bytes; they are read when somebody looks."""
+        self._native = data
+
+    def keep_raw_of(self, parts: "Sequence[ChatCompletion]") -> None:
+        """Sets `raw` to the list of those of `parts`, which are read when somebody looks."""
+        self._native = [part._unread() for part in parts]  # noqa: SLF001
+
+    def _unread(self) -> tuple[Any, Any]:
+        return self._raw, self._native
+
+    @property
+    def text(self) -> str:
+        """The content of choice 0, or "" where it has none."""
+        return self.texts[0] if self.choices else ""
+
+    @property
+    def texts(self) -> list[str]:
+        """The content of every choice, in order."""
+        return [_text_of(choice.message.content) for choice in self.choices]
+
+    @classmethod
+    def from_dict(cls, data: Any) -> "ChatCompletion":
+        """Reads OpenAI's JSON leniently.
+
+        Raises:
+            ShapeError: a member has a type that cannot be read; the text names its path.
+        """
+        source = as_object(data, "completion")
+        usage = source.get("usage")
+        choices = source.get("choices")
+        return cls(
+            as_str(source.get("id"), "id"),
+            [Choice.from_dict(item, f"choices[{i}]", i) for i, item in enumerate(as_list(choices, "choices"))],
+            as_str(source.get("model"), "model"),
+            as_optional_int(source.get("created"), "created") or 0,
+            as_optional_str(source.get("object"), "object") or "chat.completion",
+            None if usage is None else Usage.from_dict(usage),
+            as_optional_str(source.get("service_tier"), "service_tier"),
+            as_optional_str(source.get("system_fingerprint"), "system_fingerprint"),
+            extra=unknown_members(source, _COMPLETION),
+        )
+
+
+def _text_of(content: Content | None) -> str:
+    if content is None or isinstance(content, str):
+        return content or ""
+    return "".join(part.text for part in content if isinstance(part, TextPart))
+
+
+@define
+class Result:
+    """Ok or error as a value: exactly one of `completion` and `error` is set."""
+
+    completion: ChatCompletion | None = None
+    error: CompletionError | None = None
+    custom_id: str | None = None
+    request: ChatRequest | None = field(default=None, repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """True when there is a completion."""
+        return self.completion is not None
+
+    def to_dict(self) -> JsonObject:
+        """An output line of OpenAI's Batch API.
+
+        An answer by HTTP, good or bad, is its `response`; a failure without one is its `error`, with the provider's
+        code or else the name of the error's class.
+        """
+        response: JsonObject | None = None
+        failure: JsonObject | None = None
+        if self.completion is not None:
+            info = self.completion.info
+            response = _answered(info.status_code or 200, info.request_id, self.completion.to_dict())
+        else:
+            error = self.error or CompletionError("an empty result")
+            if error.status_code is None or 200 <= error.status_code < 300:
+                failure = {"code": error.code or type(error).__name__, "message": error.message}
+            else:
+                told = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
+                response = _answered(error.status_code, error.request_id, {"error": told})
+        line_id = f"batch_req_{os.urandom(16).hex()}"
+        return {"id": line_id, "custom_id": self.custom_id, "response": response, "error": failure}
+
+    def unwrap(self) -> ChatCompletion:
+        """The completion, or raises the error."""
+        if self.completion is None:
+            raise self.error or CompletionError("an empty result")
+        return self.completion
+
+
+def _answered(status: int, request_id: str | None, body: JsonObject) -> JsonObject:
+    return {"status_code": status, "request_id": request_id or "", "body": body}
+
+
+# --- rate-limit headers
+
+_DURATION = r"(\d+(?:\.\d+)?)(ms|h|m|s)"
+_LONGEST = 64
+"""Characters of a header that may be a number; whoever sends more sends something else, and searching it takes time."""
+_UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def seconds(value: str | None) -> float | None:
+    """A duration as rate-limit headers write it: "12ms", "6m0s", "1.5"; None if it is none of these."""
+    if value is None or not value.isascii() or len(value) > _LONGEST:
+        return None
+    value = value.strip()
+    try:
+        number = float(value)
+    except ValueError:
+        pieces = re.findall(_DURATION, value, re.ASCII)
+        if not pieces or "".join(amount + unit for amount, unit in pieces) != value:
+            return None
+        return sum(float(amount) * _UNIT[unit] for amount, unit in pieces)
+    return number if 0 <= number < float("inf") else None
+
+
+def read_rate_limit(headers: Mapping[str, str]) -> RateLimitState | None:
+    """The `x-ratelimit-*` (OpenAI, Azure and most others) or `anthropic-ratelimit-*` headers, if there are any.
+
+    Anthropic's resets are points in time; they are left out here because a point in time is no number of seconds.
+    """
+    state = RateLimitState()
+    for prefix, order in (("x-ratelimit-", "{what}-{kind}"), ("anthropic-ratelimit-", "{kind}-{what}")):
+        for what in ("limit", "remaining", "reset"):
+            for kind in ("requests", "tokens"):
+                value = seconds(headers.get(prefix + order.format(what=what, kind=kind)))
+                if value is not None:
+                    setattr(state, f"{what}_{kind}", value if what == "reset" else int(value))
+    return state if state != RateLimitState() else None
+
+
+# --- members taken by fields ---
+
+_LOGPROBS, _TOKEN, _USAGE, _CHOICE = names(Logprobs), names(TokenLogprob), names(Usage), names(Choice)
+_PROMPT_DETAILS, _COMPLETION_DETAILS = names(PromptTokensDetails), names(CompletionTokensDetails)
+_PROMPT_FIELDS = tuple(a.name for a in attrs.fields(PromptTokensDetails) if a.name != "extra")
+_COMPLETION_FIELDS = tuple(a.name for a in attrs.fields(CompletionTokensDetails) if a.name != "extra")
+_USAGE_BUT_COST, _CHOICE_BUT_LOGPROBS = _USAGE - {"cost"}, _CHOICE - {"logprobs"}
+_COMPLETION = names(ChatCompletion)

@@ -1,0 +1,408 @@
+"""CompletionStream: what the caller iterates; pulls chunks from a source and never buffers more than one read of it.
+
+Strategy: an object, not an async generator, because a generator left half-way keeps its connection until somebody
+collects it. A chunk is folded into the snapshot when it is handed out, so `.snapshot` is exactly what the caller has
+seen. However the caller leaves, the source is closed by a plain function call that nothing can interrupt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import NoReturn, Protocol, Self
+
+from ..codecs.json import dumps
+from ..errors import ClientClosedError, CompletionError, StreamInterruptedError
+from ..logs import observer_failed
+from ..records import ChatCompletion, JsonObject, ReplyInfo, Usage
+from ..records.chunks import ChatCompletionChunk
+from .accumulator import Accumulator
+from .mapped import ChunkMapper, CompletedChunks, MappedChunks
+
+
+class ChunkSource(Protocol):
+    """Where a stream's chunks come from: one call, or several merged."""
+
+    @property
+    def info(self) -> ReplyInfo:
+        """How the call goes."""
+        ...
+
+    async def open(self) -> None:
+        """Sends; returns after a good status."""
+        ...
+
+    async def next(self) -> Sequence[ChatCompletionChunk] | None:
+        """The next chunks, at least one; None at the proper end."""
+        ...
+
+    def close(self, end: CompletionError | None = None) -> None:
+        """Lets go of everything at once, from any thread."""
+        ...
+
+    async def wait_closed(self) -> None:
+        """Until everything is let go of."""
+        ...
+
+
+class StreamObserver(Protocol):
+    """Told once before a streamed call and once after it."""
+
+    def before(self) -> None:
+        """Before the request."""
+        ...
+
+    def after(self, completion: ChatCompletion) -> None:
+        """After the proper end."""
+        ...
+
+    def failed(self, error: CompletionError) -> None:
+        """After an error."""
+        ...
+
+
+_NOTHING: Iterator[ChatCompletionChunk] = iter(())
+
+
+class CompletionStream:
+    """A streamed reply: an async iterator over `ChatCompletionChunk`s, and an async context manager.
+
+    Made by `client.stream(...)` (sent at ``async with`` or at the first chunk) or by ``await client.create(...,
+    stream=True)`` (sent already). A stream is never silently short: either the provider said why it stopped, or
+    `StreamInterruptedError` is raised, with what had arrived in `.partial`.
+
+    Leaving ``async with``, cancelling, dropping the object or `aclose()` closes the upstream connection at once.
+    """
+
+    _end_callbacks: list[Callable[[ChatCompletion, CompletionError | None], object]] | None = None
+    """Who is told of the end: nobody, of nearly all streams."""
+
+    def __init__(
+        self, source: ChunkSource, *, usage_asked: bool = False, observer: StreamObserver | None = None
+    ) -> None:
+        self._source = source
+        self._usage_asked = usage_asked
+        self._observer = observer
+        self._ready = _NOTHING
+        """What was read and not handed out."""
+        self._accumulator = Accumulator()
+        self._opened = False
+        self._finished = False
+        self._closed = False
+        self._reading = False
+        self._error: CompletionError | None = None
+        try:
+            self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+        except RuntimeError:
+            self._loop = None
+
+    def __repr__(self) -> str:
+        state = (
+            "finished"
+            if self._finished
+            else "failed"
+            if self._error is not None
+            else "closed"
+            if self._closed
+            else "open"
+            if self._opened
+            else "not sent"
+        )
+        return f"<CompletionStream {self.info.provider}/{self.info.model} {state}>"
+
+    # --- what is known so far ---
+
+    @property
+    def info(self) -> ReplyInfo:
+        """Provider, status, request id, attempts …, as they become known."""
+        return self._source.info
+
+    @property
+    def usage(self) -> Usage | None:
+        """The newest token counts of the provider; None until it tells them."""
+        return self._accumulator.usage
+
+    @property
+    def snapshot(self) -> ChatCompletion:
+        """The reply as far as it was handed out."""
+        completion = self._accumulator.completion()
+        completion.info = self.info
+        return completion
+
+    # --- iterating ---
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> ChatCompletionChunk:
+        while True:
+            chunk = next(self._ready, None)
+            if chunk is not None:
+                self._accumulator.add(chunk)
+                if chunk.choices or chunk.usage is None or self._usage_asked:
+                    return chunk
+                continue
+            # Here and not in functions of their own: each one that waits costs an open stream a quarter of a kilobyte,
+            # and all of them a chunk that comes alone some time.
+            if self._finished or self._closed or self._error is not None:
+                self._check_readable()
+            self._take()
+            self._ready = _NOTHING
+            try:
+                if not self._opened:
+                    await self._open()
+                chunks = await self._source.next()
+            except CompletionError as error:
+                if self._error is None:
+                    self._fail(error)
+                raise
+            except BaseException:  # a cancelled read leaves an answer that belongs to nobody
+                self.close()
+                raise
+            finally:
+                self._reading = False
+            if chunks is None:
+                self._finish()
+            else:
+                self._ready = iter(chunks)
+
+    async def open(self) -> None:
+        """Sends the request if it was not sent; returns after a good status. Called for you by all other methods.
+
+        Raises:
+            APIError: see the error table.
+        """
+        if self._opened:
+            return
+        self._take()
+        try:
+            await self._open()
+        finally:
+            self._reading = False
+
+    def _take(self) -> None:
+        if self._loop is not None and self._loop is not asyncio.get_running_loop():
+            raise ClientClosedError("this stream belongs to another event loop; read it in the loop it was made in")
+        if self._reading:
+            raise RuntimeError("two tasks use this stream at the same time; give each a stream of its own")
+        self._reading = True
+
+    async def _open(self) -> None:
+        if self._opened:
+            return
+        if self._error is not None:
+            raise self._error
+        self._check_not_closed()
+        if self._observer is not None:
+            self._observer.before()
+        try:
+            await self._source.open()
+        except CompletionError as error:
+            self._fail(error)
+            raise
+        except BaseException:  # cancelled while opening: what may have been sent belongs to nobody
+            self.close()
+            raise
+        self._opened = True
+        self._check_not_closed()
+
+    def _check_not_closed(self) -> None:
+        if self._closed:
+            raise self._interrupted("the stream was closed before its end")
+
+    def _check_readable(self) -> None:
+        if self._finished:
+            raise StopAsyncIteration
+        if self._error is not None:
+            raise self._error
+        self._check_not_closed()
+
+    def _finish(self) -> NoReturn:
+        self._finished = True
+        if self._observer is not None:
+            self._observer.after(self.snapshot)
+        self._notify_end(None)
+        raise StopAsyncIteration
+
+    def _fail(self, error: CompletionError) -> None:
+        if error.partial is None and (self._accumulator.started or isinstance(error, StreamInterruptedError)):
+            error.partial = self.snapshot
+        self._error = error
+        self._source.close()
+        if self._observer is not None:
+            self._observer.failed(error)
+        self._notify_end(error)
+
+    def _interrupted(self, text: str) -> StreamInterruptedError:
+        info = self.info
+        return StreamInterruptedError(
+            text,
+            provider=info.provider,
+            model=info.model,
+            request_id=info.request_id,
+            attempts=info.attempts,
+            partial=self.snapshot,
+            phase="closed",
+        )
+
+    async def get_final_completion(self) -> ChatCompletion:
+        """Drains what is left and returns the whole reply; costs no second request.
+
+        Raises:
+            StreamInterruptedError: the stream did not end properly, or was left early.
+            APIError: the error that ended the stream.
+        """
+        async for chunk in self:
+            del chunk  # this frame is in the traceback of what the next one may raise
+        return self.snapshot
+
+    @property
+    def text(self) -> TextView:
+        """Choice 0's text, piece by piece. Shares the cursor with the stream itself."""
+        return TextView(self)
+
+    def sse(self, describe: Callable[[CompletionError], JsonObject] | None = None) -> SSEView:
+        """The rest of the stream in OpenAI's own stream format, as bytes; ``[DONE]`` last.
+
+        Args:
+            describe: what is said of an error. By default its own text, which is meant for whoever runs the program:
+                of a key that is missing, it names the environment variables. `anycompletion.web` says less.
+
+        After a failure an ``{"error": …}`` event comes last instead, and no ``[DONE]``: no reader can take a cut
+        answer for a whole one.
+        """
+        return SSEView(self, describe or error_object)
+
+    # --- for whoever stands between the call and its reader ---
+
+    def on_end(self, tell: Callable[[ChatCompletion, CompletionError | None], object]) -> None:
+        """Has `tell` called once, when the stream is over, with the reply as far as it was handed out, and the error.
+
+        The error is None after a proper end, and a `StreamInterruptedError` with ``phase="closed"`` where the reader
+        closed or dropped the stream before. `tell` is an observer: what it raises is logged and changes nothing. A
+        dropped stream's destructor calls it, perhaps in another thread. It must not hold the stream.
+        """
+        if self._end_callbacks is None:
+            self._end_callbacks = []
+        self._end_callbacks.append(tell)
+        if self._finished or self._closed or self._error is not None:
+            self._notify_end(None if self._finished else self._error or self._interrupted("the stream was closed"))
+
+    def _notify_end(self, error: CompletionError | None) -> None:
+        if self._end_callbacks is None:
+            return
+        tellers, self._end_callbacks = self._end_callbacks, None
+        for tell in tellers:
+            try:
+                tell(self.snapshot, error)
+            except Exception as fault:  # noqa: BLE001 (an observer's failure is logged, whatever it is)
+                observer_failed("on_end", fault)
+
+    def map(self, change: ChunkMapper) -> CompletionStream:
+        """A stream of what `change` makes of each chunk of this one, to be read in its place; None leaves a chunk out.
+
+        Whatever `change` raises ends the stream, and its reader gets it.
+        """
+        return CompletionStream(MappedChunks(self, change), usage_asked=self._usage_asked)
+
+    def as_source(self) -> ChunkSource:
+        """This stream as another's source of chunks.
+
+        Raises:
+            RuntimeError: some of its chunks were handed out, and would be missing.
+        """
+        if self._finished:
+            return CompletedChunks(self.snapshot)
+        if self._accumulator.started:
+            raise RuntimeError(
+                "a middleware returned a stream of which it had read a part; to look at chunks use "
+                "stream.map(...), and stream.on_end(...) for the whole reply"
+            )
+        return MappedChunks(self)
+
+    # --- leaving ---
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def close(self) -> None:
+        """Closes the upstream connection now, without waiting for anything."""
+        if not self._closed:
+            self._closed = True
+            end = None if self._finished else self._interrupted("the stream was closed")
+            self._source.close(end)
+            self._notify_end(end)
+
+    async def aclose(self) -> None:
+        """Closes the upstream connection; a task that reads meanwhile gets `StreamInterruptedError`."""
+        self.close()
+        await self._source.wait_closed()
+
+    def __del__(self) -> None:
+        # Until its response is closed, a connection is never collected while the server keeps talking.
+        if getattr(self, "_opened", False) and not (self._finished or self._closed):
+            self._source.close()
+            if self._end_callbacks is not None:
+                self._notify_end(self._interrupted("the stream was dropped"))
+
+
+class TextView:
+    """Choice 0's text pieces of a stream."""
+
+    def __init__(self, stream: CompletionStream) -> None:
+        self._stream = stream
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> str:
+        while True:
+            text = _text_of(await self._stream.__anext__())
+            if text:
+                return text
+
+
+def _text_of(chunk: ChatCompletionChunk) -> str | None:
+    return next((choice.delta.content for choice in chunk.choices if choice.index == 0 and choice.delta.content), None)
+
+
+class SSEView:
+    """A stream as bytes in OpenAI's own format."""
+
+    def __init__(self, stream: CompletionStream, describe: Callable[[CompletionError], JsonObject]) -> None:
+        self._stream = stream
+        self._describe = describe
+        self._over = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._over:
+            raise StopAsyncIteration
+        try:
+            chunk = await self._stream.__anext__()
+        except StopAsyncIteration:
+            self._over = True
+            return b"data: [DONE]\n\n"
+        except CompletionError as error:
+            self._over = True
+            return b"data: " + dumps({"error": self._describe(error)}) + b"\n\n"
+        return b"data: " + dumps(chunk.to_dict()) + b"\n\n"
+
+
+def error_object(error: CompletionError) -> JsonObject:
+    """An error in the form OpenAI's API has: message, type, param, code."""
+    return {
+        "message": str(error),
+        "type": error.type or type(error).__name__,
+        "param": error.param,
+        "code": error.code,
+    }

@@ -1,0 +1,888 @@
+"""The front door: whose key goes where, who may use a client and when, and what is told to whom."""
+
+import asyncio
+import gc
+import logging
+import os
+import pickle
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+import anycompletion
+from anycompletion import (
+    APIError,
+    APITimeoutError,
+    AsyncCompletion,
+    BadRequestError,
+    ChatRequest,
+    ClientClosedError,
+    CompletionError,
+    CompletionStream,
+    ConfigurationError,
+    InvalidRequestError,
+    Provider,
+    RateLimitError,
+    StreamInterruptedError,
+    Timeout,
+    UnsupportedParameterError,
+)
+from anycompletion.testing import Fault, SimulatorServer
+from anycompletion.transport import STARTS_PER_TICK
+from support.raw_server import REQUEST, STALL, RawServer, answer
+from support.resource_leaks import CASES, Case, client_of, kept, nothing_left, pools
+
+every_kind = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+
+
+# --- life ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_client_of_another_loop_says_so() -> None:
+    """Calls would fail deep inside, or hang, with a client made for an earlier loop."""
+
+    async def use(client: AsyncCompletion, close: bool) -> None:
+        async with SimulatorServer() as sim:
+            if close:
+                await client.aclose()
+            else:
+                view = client.with_options(base_url=sim.base_urls["openai"], api_key=sim.api_keys["openai"])
+                await view.create("openai/gpt-4o", "Hi.")
+
+    client = AsyncCompletion()
+    asyncio.run(use(client, False))
+    for call in (lambda: client.create("openai/m", "Hi."), lambda: _open(client), lambda: client.attempt("o/m", "Hi.")):
+        with pytest.raises(ClientClosedError, match="one AsyncCompletion per loop") as caught:
+            asyncio.run(_raise(call))
+        assert isinstance(caught.value, RuntimeError)
+    asyncio.run(use(client, True))
+
+
+async def _raise(call: Callable[[], Any]) -> None:
+    result = await call()
+    if getattr(result, "error", None) is not None:
+        raise result.error
+
+
+async def _open(client: AsyncCompletion) -> None:
+    await client.stream("openai/m", "Hi.").open()
+
+
+async def test_of_many_calls_made_at_once_only_some_begin_in_one_turn_of_the_loop() -> None:
+    """An app that gathers ten thousand calls would not answer anybody else for as long as reading all of them takes."""
+    async with AsyncCompletion() as client:
+        wrong = [asyncio.ensure_future(client.create("openai/m", [])) for _ in range(3 * STARTS_PER_TICK)]
+        begun = []
+        while not wrong[-1].done():
+            await asyncio.sleep(0)
+            begun.append(sum(task.done() for task in wrong))
+        for task in wrong:
+            with pytest.raises(InvalidRequestError):
+                await task
+    assert {after - before for before, after in pairwise([0, *begun])} <= {0, STARTS_PER_TICK}
+
+
+async def test_waiting_to_begin_is_part_of_a_calls_time() -> None:
+    """A call with two seconds could take ten, in an app that makes many at once."""
+    script = (REQUEST, answer())
+    async with (
+        RawServer(*[script] * (STARTS_PER_TICK + 1)) as server,
+        AsyncCompletion(base_urls={"vllm": server.url}) as client,
+    ):
+        calls = [asyncio.ensure_future(client.create("vllm/m", "Hi.")) for _ in range(STARTS_PER_TICK + 1)]
+        await asyncio.sleep(0)
+        time.sleep(0.1)  # the last one has not begun  # noqa: ASYNC251
+        *_, last = await asyncio.gather(*calls)
+    assert last.info.elapsed >= 0.1
+
+
+async def test_a_call_that_waits_to_begin_learns_that_the_client_was_closed() -> None:
+    """It would be sent after all, or say something else than those that were under way."""
+    async with AsyncCompletion(api_keys={"openai": "k"}) as client:
+        calls = [asyncio.ensure_future(client.create("openai/m", "Hi.")) for _ in range(2 * STARTS_PER_TICK)]
+        await asyncio.sleep(0)
+        await client.aclose()
+        for call in calls:
+            with pytest.raises(ClientClosedError):
+                await call
+
+
+async def test_a_closed_client_says_so() -> None:
+    """Calls after shutdown would open connections that nobody closes."""
+    async with RawServer((REQUEST, answer())) as server:
+        client = AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "key"})
+        stream = client.stream("openai/m", "Hi.")
+        await client.aclose()
+        await client.aclose()
+        for call in (lambda: client.create("openai/m", "Hi."), lambda: _open(client), stream.open):
+            with pytest.raises(ClientClosedError, match="async with AsyncCompletion"):
+                await call()
+        with pytest.raises(ClientClosedError):
+            async with client:
+                pass
+        assert server.connections == 0
+
+
+def test_a_client_without_a_running_loop_says_so() -> None:
+    """A stream made outside async code would fail with words about event loops only experts read."""
+    client = AsyncCompletion(api_keys={"openai": "key"})
+    with pytest.raises(ClientClosedError, match=r"asyncio\.run"):
+        client.stream("openai/m", "Hi.")
+    coroutine = client.create("openai/m", "Hi.")
+    with pytest.raises(ClientClosedError, match="no event loop is running"):
+        coroutine.send(None)
+
+
+FORKED = """
+import asyncio, gc, os, sys
+from anycompletion import AsyncCompletion, ClientClosedError
+from anycompletion.testing import SimulatorServer
+
+def child(way, client, streams):
+    if way == "use":
+        try:
+            asyncio.run(client.create("openai/gpt-4o", "Hi."))
+        except ClientClosedError as error:
+            assert "forked; make a new AsyncCompletion in the child" in str(error)
+        else:
+            raise AssertionError("the child used the parent's connection")
+    elif way == "close":
+        asyncio.run(asyncio.wait_for(client.aclose(), 0.5))
+    elif way == "leave":
+        for stream in streams:
+            asyncio.run(stream.aclose())
+
+async def main(way, live):
+    async with SimulatorServer(chunks=40) as sim:
+        names = ("openai", "anthropic")
+        urls, keys = ({name: each[name] for name in names} for each in (sim.base_urls, sim.api_keys))
+        client = AsyncCompletion(base_urls=urls, api_keys=keys)
+        await client.create("openai/gpt-4o", "Hi.")
+        streams = []
+        if live:
+            sim.chunk_delay = 0.01
+            streams = [client.stream("openai/gpt-4o", "Hi."), client.stream("anthropic/claude-x", "Hi.", n=2)]
+            for stream in streams:
+                await anext(stream)
+            await client.create("openai/gpt-4o", "Hi.")
+        requests = len(sim.requests)
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                child(way, client, streams)
+                del client, streams
+                gc.collect()
+                status = 0
+            finally:
+                os._exit(status)
+        _, status = await asyncio.to_thread(os.waitpid, pid, 0)
+        assert status == 0, status
+        assert len(sim.requests) == requests, "the child sent something"
+        async with asyncio.timeout(5):
+            for stream in streams:
+                final = await stream.get_final_completion()
+                assert {choice.finish_reason for choice in final.choices} == {"stop"}
+            reply = await client.create("openai/gpt-4o", "Hi.")
+        assert reply.info.attempts == 1
+        await client.aclose()
+
+asyncio.run(main(sys.argv[1], sys.argv[2] == "live"))
+print("well")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.parametrize(
+    ("way", "live"),
+    [
+        ("use", "live"),
+        ("use", "idle"),
+        ("close", "live"),
+        ("close", "idle"),
+        ("leave", "live"),
+        ("drop", "live"),
+        ("drop", "idle"),
+    ],
+)
+def test_a_forked_child_is_refused_and_does_the_parent_no_harm(way: str, live: str) -> None:
+    """A worker process would write into its parent's connections, or make them hang."""
+    done = subprocess.run([sys.executable, "-c", FORKED, way, live], capture_output=True, timeout=20, check=False)
+    assert (done.returncode, done.stdout) == (0, b"well\n"), done.stderr.decode()
+
+
+async def test_a_client_that_was_not_closed_warns() -> None:
+    """Forgotten clients would pile up without a word."""
+    async with SimulatorServer() as sim:
+        client = client_of(sim)
+        await client.create("openai/gpt-4o", "Hi.")
+        (pool,) = pools(client)
+        with pytest.warns(ResourceWarning, match="AsyncCompletion was not closed"):
+            del client
+        await pool.aclose()
+
+
+async def test_a_client_that_was_never_used_needs_no_closing() -> None:
+    """Making a client would already cost something."""
+    client = AsyncCompletion()
+    assert repr(client) == "<AsyncCompletion unused>"
+    del client
+    gc.collect()
+
+
+async def test_one_client_serves_many_tasks() -> None:
+    """Replies would be mixed up under load, or connections lost."""
+    async with SimulatorServer(reply=_echo) as sim, client_of(sim) as client, nothing_left(client):
+
+        async def ask(number: int) -> bool:
+            case = list(CASES.values())[number % 4]
+            text = f"number {number}"
+            if number % 3:
+                reply = await client.create(case.model, text, n=case.n)
+            else:
+                async with client.stream(case.model, text, n=case.n) as stream:
+                    reply = await stream.get_final_completion()
+            return reply.texts == [text] * case.n
+
+        assert all(await asyncio.gather(*map(ask, range(200))))
+
+
+def _echo(body: dict[str, Any]) -> str:
+    content = body["messages"][-1]["content"]
+    return str(content if isinstance(content, str) else content[0]["text"])
+
+
+# --- pickles, views, sessions --------------------------------------------------------------------------------------
+
+
+def _copy(data: bytes) -> Any:
+    return pickle.loads(data)  # noqa: S301 (our own bytes)
+
+
+async def fetched_key() -> str:
+    return "simulated-openai-key"
+
+
+async def test_a_pickled_client_is_its_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker process could not be given a client, or would be given keys in a file."""
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "simulated-anthropic-key")
+    async with SimulatorServer() as sim:
+        urls = {name: sim.base_urls[name] for name in ("openai", "anthropic")}
+        async with AsyncCompletion(
+            base_urls=urls, api_keys={"openai": fetched_key}, timeout=7, max_retries=0, on_unsupported="drop"
+        ) as client:
+            await client.create("anthropic/claude-x", "Hi.")
+            data = pickle.dumps(client)
+            assert b"simulated-anthropic-key" not in data
+            async with _copy(data) as copy:
+                for model in ("openai/gpt-4o", "anthropic/claude-x"):
+                    assert (await copy.create(model, "Hi.", seed=1)).text
+                assert copy._desk.options == client._desk.options
+                assert copy._desk.options["timeout"] == Timeout(total=7)
+            monkeypatch.delenv("ANTHROPIC_API_KEY")
+            async with _copy(data) as copy:
+                with pytest.raises(ConfigurationError):
+                    await copy.create("anthropic/claude-x", "Hi.")
+
+
+async def test_explicit_keys_and_sessions_do_not_pickle() -> None:
+    """A key would end up in a file or a queue."""
+    with pytest.raises(TypeError, match="explicit keys"):
+        pickle.dumps(AsyncCompletion(api_keys={"openai": "key"}))
+    with pytest.raises(TypeError, match="explicit keys"):
+        pickle.dumps(AsyncCompletion().with_options(api_key="key"))
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(TypeError, match="session"):
+            pickle.dumps(AsyncCompletion(session=session))
+
+
+async def test_a_view_shares_the_connections_and_closes_nothing() -> None:
+    """Per-request options would cost a pool each, or close the client for all."""
+    async with SimulatorServer() as sim, client_of(sim) as client, nothing_left(client):
+        view = client.with_options(timeout=5, max_retries=0)
+        async with view:
+            await view.create("openai/gpt-4o", "Hi.")
+        await view.aclose()
+        del view
+        gc.collect()
+        await client.create("openai/gpt-4o", "Hi.")
+        assert [kept(pool) for pool in pools(client)] == [1]
+        again = client.with_options(timeout=3).with_options(max_retries=1)
+        assert (again._desk.options["timeout"].total, again._desk.options["max_retries"]) == (3, 1)
+        assert client._desk.options["max_retries"] == 2
+
+
+async def test_a_view_of_a_closed_client_is_closed() -> None:
+    """A view would outlive its client."""
+    client = AsyncCompletion(api_keys={"openai": "key"})
+    view = client.with_options(timeout=1)
+    await client.aclose()
+    with pytest.raises(ClientClosedError):
+        await view.create("openai/m", "Hi.")
+
+
+async def test_views_take_options_and_no_parameters() -> None:
+    """A temperature for a whole client would be dropped in silence."""
+    with pytest.raises(TypeError, match="belongs to the request"):
+        AsyncCompletion().with_options(temperature=0)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="max_retries"):
+        AsyncCompletion().with_options(max_retry=1)  # type: ignore[call-arg]
+    with pytest.raises(InvalidRequestError):
+        AsyncCompletion().with_options(timeout=-1)
+
+
+async def test_an_own_session_is_used_and_not_closed() -> None:
+    """An app's session would be closed by a client that only borrowed it."""
+    async with SimulatorServer() as sim, aiohttp.ClientSession(headers={"X-App": "mine"}) as session:
+        async with client_of(sim, session=session) as client:
+            assert (await client.create("openai/gpt-4o", "Hi.")).text
+            async with client.stream("anthropic/claude-x", "Hi.", n=2) as stream:
+                await stream.get_final_completion()
+        assert not session.closed
+        assert {request.headers["x-app"] for request in sim.requests} == {"mine"}
+
+
+@every_kind
+async def test_closing_a_client_with_an_own_session_ends_its_streams(case: Case) -> None:
+    """Streams over a borrowed session would outlive the client, and their readers hang."""
+    async with SimulatorServer(chunk_delay=0.01, chunks=300) as sim, aiohttp.ClientSession() as session:
+        client = client_of(sim, session=session)
+        stream = client.stream(case.model, "Hi.", n=case.n)
+        await anext(stream)
+        await client.aclose()
+        with pytest.raises(ClientClosedError):
+            async with asyncio.timeout(1):
+                await stream.get_final_completion()
+        assert all([await request.wait_closed(1) for request in sim.requests])
+
+
+# --- keys ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_key_does_not_go_to_another_origin() -> None:
+    """A base URL from a request's data would collect keys."""
+    async with RawServer((REQUEST, answer())) as mine, RawServer((REQUEST, answer(), REQUEST, answer())) as other:
+        async with AsyncCompletion(base_urls={"openai": mine.url}, api_keys={"openai": "key"}) as client:
+            with pytest.raises(ConfigurationError, match="api_key="):
+                await client.create("openai/m", "Hi.", base_url=other.url)
+            with pytest.raises(ConfigurationError):
+                client.stream("openai/m", "Hi.", base_url=other.url)
+            with pytest.raises(ConfigurationError):
+                await client.with_options(base_url=other.url).create("openai/m", "Hi.")
+            assert other.connections == 0
+            await client.create("openai/m", "Hi.", base_url=f"{mine.url}/deeper")
+            await client.create("openai/m", "Hi.", base_url=other.url, api_key="its-own")
+        assert mine.requests[0].line.startswith("POST /deeper/")
+        assert other.requests[0].headers["authorization"] == "Bearer its-own"
+
+
+async def test_a_missing_key_names_the_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A newcomer would not know what to set."""
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    async with AsyncCompletion() as client:
+        with pytest.raises(ConfigurationError, match="OPENAI_API_KEY"):
+            await client.create("openai/gpt-4o", "Hi.")
+        with pytest.raises(ConfigurationError, match="ANTHROPIC_API_KEY"):
+            client.stream("anthropic/claude-x", "Hi.")
+
+
+async def test_the_environment_is_read_at_first_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client made before the settings were loaded would never see them."""
+    async with SimulatorServer() as sim, AsyncCompletion() as client:
+        monkeypatch.setenv("OPENAI_API_KEY", sim.api_keys["openai"] + "\n")
+        monkeypatch.setenv("OPENAI_BASE_URL", sim.base_urls["openai"])
+        assert (await client.create("gpt-4o", "Hi.")).text
+
+
+@pytest.mark.parametrize("key", ["", "  ", "None", "two words", "schlüssel", "x" * 9000])
+async def test_a_key_that_cannot_be_one_is_refused_without_showing_it(key: str) -> None:
+    """A key with a typo would be sent, or shown."""
+    async with (
+        RawServer((REQUEST, answer())) as server,
+        AsyncCompletion(base_urls={"openai": server.url}) as client,
+    ):
+        with pytest.raises((ConfigurationError, InvalidRequestError)) as caught:
+            await client.create("openai/m", "Hi.", api_key=key)
+        assert not key.strip() or key == "None" or key not in str(caught.value)
+        assert server.connections == 0
+
+
+async def test_a_provider_of_ones_own_may_need_no_key() -> None:
+    """A server at home could not be used without a made-up key."""
+    async with RawServer((REQUEST, answer())) as server:
+        row = Provider("home", server.url, key_optional=True)
+        async with AsyncCompletion(providers=[row]) as client:
+            assert (await client.create("home/any/model", "Hi.")).text == "Hello."
+    assert "authorization" not in server.requests[0].headers
+
+
+# --- misuse --------------------------------------------------------------------------------------------------------
+
+
+async def test_an_unknown_keyword_names_the_closest() -> None:
+    """A typo would be sent to the provider, or dropped."""
+    client = AsyncCompletion(api_keys={"openai": "key"})
+    calls: list[Callable[[Any], Any]] = [client.create, client.attempt]
+    for call in calls:
+        with pytest.raises(TypeError, match="did you mean 'temperature'"):
+            await call("openai/m", "Hi.", temprature=1)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="did you mean 'max_tokens'"):
+        client.stream("openai/m", "Hi.", max_token=1)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="extra_body"):
+        client.stream("openai/m", "Hi.", zzz_qqq=1)  # type: ignore[call-arg]
+
+
+async def test_swapped_positionals_say_so() -> None:
+    """Model and messages in the wrong order would be an error about something else."""
+    client = AsyncCompletion(api_keys={"openai": "key"})
+    messages: Any = [{"role": "user", "content": "Hi."}]
+    with pytest.raises(TypeError, match="swapped"):
+        await client.create(messages, "openai/gpt-4o")
+    with pytest.raises(TypeError, match="swapped"):
+        client.stream(messages, "openai/gpt-4o")
+
+
+async def test_what_is_refused_is_refused_at_once_and_not_sent() -> None:
+    """A request nobody can mean would be sent, and billed, or fail only when read."""
+    async with SimulatorServer() as sim, client_of(sim) as client:
+        with pytest.raises(InvalidRequestError) as caught:
+            client.stream("openai/gpt-4o", "Hi.", temperature=float("nan"))
+        assert caught.value.param == "temperature"
+        with pytest.raises(UnsupportedParameterError) as refused:
+            await client.create("anthropic/claude-x", "Hi.", seed=1)
+        assert refused.value.param == "seed"
+        with pytest.raises(InvalidRequestError, match="openai"):
+            await client.create("opnai/gpt-4o", "Hi.")
+        reply = await client.create("anthropic/claude-x", "Hi.", seed=1, on_unsupported="warn")
+        assert any("seed" in warning for warning in reply.info.warnings)
+        assert len(sim.requests) == 1
+
+
+def test_keys_and_urls_of_unknown_providers_are_refused() -> None:
+    """A typo in a provider's name would leave its key unused."""
+    with pytest.raises(ConfigurationError, match="opnai"):
+        AsyncCompletion(api_keys={"opnai": "key"})
+    with pytest.raises(ConfigurationError, match="opnai"):
+        AsyncCompletion(base_urls={"opnai": "https://x.example"})
+
+
+@pytest.mark.parametrize("name", ["forceTimeout", "force_timeout", "timeout"])
+async def test_the_total_timeout_has_three_names(name: str) -> None:
+    """LiteLLM's name for the timeout would be unknown, or mean nothing."""
+    async with (
+        RawServer((REQUEST, STALL)) as server,
+        AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "key"}) as client,
+        nothing_left(client),
+    ):
+        options: dict[str, Any] = {name: 0.1}
+        with pytest.raises(APITimeoutError) as caught:
+            await client.create("openai/m", "Hi.", **options)
+        assert caught.value.phase == "total"
+        with pytest.raises(InvalidRequestError, match="give one of them"):
+            await client.create("openai/m", "Hi.", **{"timeout": 1, "forceTimeout": 1, name: 1})
+
+
+# --- attempt, send, create(stream=True) ----------------------------------------------------------------------------
+
+
+async def test_attempt_gives_errors_as_values() -> None:
+    """A batch would be ended by its first bad row."""
+    async with SimulatorServer(fault=[Fault.status(400, times=1)]) as sim, client_of(sim) as client:
+        failed = await client.attempt("openai/gpt-4o", "Hi.")
+        assert isinstance(failed.error, BadRequestError)
+        assert failed.completion is None
+        assert failed.request is not None
+        done = await client.attempt("openai/gpt-4o", "Hi.")
+        assert done.error is None
+        assert done.completion is not None
+        invalid = await client.attempt("openai/gpt-4o", [])
+        assert isinstance(invalid.error, InvalidRequestError)
+        unknown = await client.attempt("opnai/gpt-4o", "Hi.")
+        assert isinstance(unknown.error, InvalidRequestError)
+
+
+async def test_attempt_does_not_swallow_a_cancel() -> None:
+    """A cancelled task would go on with a value."""
+    async with SimulatorServer(latency=5) as sim, client_of(sim) as client, nothing_left(client):
+        task = asyncio.create_task(client.attempt("openai/gpt-4o", "Hi."))
+        while not sim.requests:
+            await asyncio.sleep(0.005)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def test_send_takes_a_request_that_is_ready() -> None:
+    """A request could not be made in one place and sent in another."""
+    async with SimulatorServer() as sim, client_of(sim) as client, nothing_left(client):
+        request = _copy(pickle.dumps(ChatRequest("anthropic/claude-x", "Hi.", n=2, custom_id="row-1")))
+        reply = await client.send(request)
+        assert len(reply.choices) == 2
+        async with await client.send(request, stream=True) as stream:
+            assert len((await stream.get_final_completion()).choices) == 2
+        assert request.n == 2
+
+
+@every_kind
+async def test_create_with_stream_opens_and_raises_by_itself(case: Case) -> None:
+    """An error would come only when the stream is read, after a web service has promised a good answer."""
+    async with SimulatorServer() as sim, client_of(sim) as client, nothing_left(client):
+        stream = await client.create(case.model, "Hi.", n=case.n, stream=True)
+        assert isinstance(stream, CompletionStream)
+        assert stream.info.status_code == 200
+        assert len(sim.requests) == case.requests
+        assert len((await stream.get_final_completion()).choices) == case.n
+        sim.fault = "bad-request"  # type: ignore[assignment]
+        with pytest.raises(BadRequestError):
+            await client.create(case.model, "Hi.", n=case.n, stream=True)
+
+
+async def test_stream_sends_nothing_before_it_is_used() -> None:
+    """A stream that is made and thrown away would cost money."""
+    async with SimulatorServer() as sim, client_of(sim) as client, nothing_left(client):
+        client.stream("openai/gpt-4o", "Hi.")
+        gc.collect()
+        await asyncio.sleep(0.02)
+        assert sim.requests == []
+
+
+# --- what is told --------------------------------------------------------------------------------------------------
+
+
+@every_kind
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+@pytest.mark.parametrize("fault", [None, "bad-request"], ids=["good", "bad"])
+async def test_logger_fn_is_told_once_before_and_once_after(case: Case, stream: bool, fault: str | None) -> None:
+    """An app's own log would count branches instead of calls, or miss some."""
+    told: list[dict[str, Any]] = []
+    async with SimulatorServer(fault=fault) as sim, client_of(sim) as client, nothing_left(client):
+        try:
+            if stream:
+                async with client.stream(case.model, "Hi.", n=case.n, logger_fn=told.append) as opened:
+                    await opened.get_final_completion()
+            else:
+                await client.create(case.model, "Hi.", n=case.n, logger_fn=told.append)
+        except BadRequestError as error:
+            assert told[-1]["error"] is error  # noqa: PT017 (the good half raises nothing)
+        assert [each["event"] for each in told] == ["request", "error" if fault else "reply"]
+        provider, _, model = case.model.partition("/")
+        assert all((each["provider"], each["model"]) == (provider, model) for each in told)
+        assert told[0]["stream"] == stream
+        assert told[0]["request"]["messages"][0]["content"] == "Hi."
+        if not fault:
+            assert len(told[1]["response"]["choices"]) == case.n
+            assert told[1]["elapsed"] > 0
+        assert not any(key in repr(told) for key in sim.api_keys.values())
+
+
+@pytest.mark.parametrize("fault", [None, "bad-request"], ids=["good", "bad"])
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+async def test_a_logger_fn_that_fails_breaks_nothing(
+    fault: str | None, stream: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A bug in an app's log would fail its calls."""
+
+    def broken(_: dict[str, Any]) -> None:
+        raise LookupError("mine")
+
+    async with SimulatorServer(fault=fault) as sim, client_of(sim) as client, nothing_left(client):
+        request: dict[str, Any] = {"logger_fn": broken}
+        try:
+            if stream:
+                await client.stream("openai/gpt-4o", "Hi.", **request).get_final_completion()
+            else:
+                await client.create("openai/gpt-4o", "Hi.", **request)
+        except BadRequestError:
+            assert fault is not None
+        else:
+            assert fault is None
+    assert [record.message for record in caplog.records if record.levelno == logging.WARNING] == [
+        "logger_fn failed with LookupError"
+    ] * 2
+
+
+async def test_verbose_says_at_info_what_else_is_said_at_debug_and_never_key_or_prompt(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One call could not be watched without all others, or a log would hold secrets."""
+    caplog.set_level(logging.DEBUG)
+    async with SimulatorServer(fault=Fault.status(429, retry_after=0.01, times=1)) as sim, client_of(sim) as client:
+        await client.create("openai/gpt-4o", "A secret prompt.", verbose=True)
+        loud = [record for record in caplog.records if record.name == "anycompletion"]
+        caplog.clear()
+        await client.create("openai/gpt-4o", "A secret prompt.")
+        quiet = [record for record in caplog.records if record.name == "anycompletion"]
+        assert {record.levelno for record in loud} == {logging.INFO}
+        assert {record.levelno for record in quiet} == {logging.DEBUG}
+        text = "\n".join(record.getMessage() for record in [*loud, *quiet])
+        assert "openai gpt-4o: status 429" in text
+        assert "again in" in text
+        assert "secret" not in text
+        assert sim.api_keys["openai"] not in text
+
+
+async def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    """A library that prints spoils its app's output."""
+    async with SimulatorServer(fault=[Fault.named("reset-after-3-events", times=1)]) as sim, client_of(sim) as client:
+        with pytest.raises(StreamInterruptedError):
+            await client.stream("openai/gpt-4o", "Hi.", verbose=True).get_final_completion()
+        await client.create("openai/gpt-4o", "Hi.", verbose=True)
+    assert capfd.readouterr() == ("", "")
+
+
+async def test_reprs_and_errors_show_no_key_and_no_prompt() -> None:
+    """A crash report would hold secrets."""
+    async with SimulatorServer(fault="rate-limit") as sim, client_of(sim, max_retries=0) as client:
+        with pytest.raises(RateLimitError) as caught:
+            await client.create("openai/gpt-4o", "A secret prompt.", api_key=sim.api_keys["openai"])
+        error: CompletionError = _copy(pickle.dumps(caught.value))
+        shown = "".join(map(repr, (client, client.with_options(api_key="k"), caught.value, error, error.__dict__)))
+        assert "simulated-openai-key" not in shown
+        assert "secret" not in shown
+        assert (error.retry_after, error.attempts) == (caught.value.retry_after, 1)
+
+
+# --- keys, from functions and in views ---
+
+
+async def test_the_total_covers_the_function_that_gives_the_key() -> None:
+    """A dead token service would hang every call, whatever its timeout."""
+
+    async def never() -> str:
+        await asyncio.sleep(60)
+        return "too late"
+
+    async with SimulatorServer() as sim, client_of(sim) as client:
+        with pytest.raises(APITimeoutError) as caught:
+            await client.create("openai/gpt-4o", "Hi.", api_key=never, timeout=0.05)
+        assert caught.value.phase == "total"
+        with pytest.raises(APITimeoutError):
+            await client.create("openai/gpt-4o", "Hi.", api_key=never, timeout=0.05, stream=True)
+        assert sim.requests == []
+
+
+@pytest.mark.parametrize("n", [1, 2])
+async def test_a_function_that_fails_to_give_the_key_is_a_configuration_error(n: int) -> None:
+    """Somebody else's exception would come out of a call, and show what it quotes."""
+
+    async def broken() -> str:
+        raise LookupError("vault: sk-very-secret")
+
+    async with SimulatorServer() as sim, client_of(sim) as client:
+        result = await client.attempt("anthropic/claude-haiku-4-5", "Hi.", api_key=broken, n=n)
+        assert isinstance(result.error, ConfigurationError)
+        assert "LookupError" in str(result.error)
+        assert "sk-very-secret" not in str(result.error)
+        not_async: Any = lambda: "sk-x"  # noqa: E731
+        result = await client.attempt("openai/gpt-4o", "Hi.", api_key=not_async)
+        assert isinstance(result.error, ConfigurationError)
+
+
+async def test_a_branch_that_fails_in_a_foreign_way_does_not_hang_the_others() -> None:
+    """A bug in the caller's own code would leave the reader of a fan-out stream waiting for ever."""
+    asked = 0
+
+    async def key() -> str:
+        nonlocal asked
+        asked += 1
+        if asked > 2:
+            raise ValueError("mine")
+        return sim.api_keys["anthropic"]
+
+    async with SimulatorServer(fault=Fault.named("empty")) as sim, client_of(sim) as client:
+        with pytest.raises(ConfigurationError):
+            async with asyncio.timeout(10):
+                async for _ in client.stream("anthropic/claude-haiku-4-5", "Hi.", n=2, api_key=key):
+                    pass
+
+
+async def test_a_views_key_goes_only_where_the_view_points() -> None:
+    """A key given for one host would be sent to whatever host a call names."""
+    async with SimulatorServer() as sim, SimulatorServer() as other, client_of(sim) as client:
+        view = client.with_options(api_key=sim.api_keys["openai"], base_url=sim.base_urls["openai"])
+        assert (await view.create("openai/gpt-4o", "Hi.")).text
+        with pytest.raises(ConfigurationError, match="was not configured for it"):
+            await view.create("openai/gpt-4o", "Hi.", base_url=other.base_urls["openai"])
+        assert other.requests == []
+        own = {"base_url": other.base_urls["openai"], "api_key": other.api_keys["openai"]}
+        assert (await view.create("openai/gpt-4o", "Hi.", **own)).text
+
+
+@pytest.mark.parametrize("key", ["sk-shown-to-nobody", "sk-shown-to-nobody but-with-a-space"])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_no_key_and_no_prompt_in_the_locals_of_our_frames(key: str, stream: bool) -> None:
+    """A crash report would hand out the key of the call that failed, and what was asked."""
+    package = str(Path(anycompletion.__file__).parent)
+    async with SimulatorServer() as sim, client_of(sim) as client:
+        with pytest.raises(CompletionError) as caught:
+            await client.create("openai/gpt-4o", "A prompt.", api_key=key, stream=stream)
+    trace = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    ours = [frame for frame in trace.stack if frame.filename.startswith(package)]
+    told = repr([frame.locals for frame in ours])
+    assert len(ours) > 2
+    assert "sk-shown" not in told
+    assert "A prompt" not in told
+
+
+async def test_a_client_with_secrets_in_headers_does_not_pickle() -> None:
+    """A token in a header would travel in a pickle."""
+    client = AsyncCompletion().with_options(extra_headers={"Authorization": "Bearer sk-1"})
+    with pytest.raises(TypeError, match="extra_headers"):
+        pickle.dumps(client)
+    with pytest.raises(TypeError, match="proxy"):
+        pickle.dumps(AsyncCompletion(proxy="http://me:pass@proxy.example:3128"))
+
+
+async def test_a_stream_is_refused_before_it_is_sent_where_its_format_cannot_say_it() -> None:
+    """A web app would answer 200 and then break off, where it could have answered 400."""
+    async with SimulatorServer() as sim, client_of(sim) as client:
+        with pytest.raises(UnsupportedParameterError) as caught:
+            client.stream("anthropic/claude-haiku-4-5", [{"role": "user", "content": "Hi.", "name": "bob"}])
+        assert caught.value.param == "messages[0].name"
+
+
+@pytest.mark.parametrize("model", ["Knock knock, who is there?", "Is https://example.com up?"])
+async def test_two_swapped_texts_are_recognised_and_the_prompt_is_not_repeated(model: str) -> None:
+    """A prompt would be taken for a model, and stand in the error."""
+    async with SimulatorServer() as sim, client_of(sim) as client:
+        with pytest.raises(TypeError, match="swapped"):
+            await client.create(model, "openai/gpt-4o")
+        with pytest.raises(InvalidRequestError) as caught:
+            await client.create(model, "Hello there")
+        assert "knock" not in str(caught.value)
+        assert "example.com" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "name"), [(408, "InternalServerError"), (409, "ConflictError"), (422, "UnprocessableEntityError")]
+)
+async def test_anthropics_general_type_leaves_the_class_to_the_status(status: int, name: str) -> None:
+    """A conflict would be called a bad request, and not be tried again."""
+    async with SimulatorServer(fault=Fault.status(status)) as sim, client_of(sim) as client:
+        result = await client.attempt("anthropic/claude-haiku-4-5", "Hi.", max_retries=0)
+        assert type(result.error).__name__ == name
+
+
+async def test_an_error_in_a_stream_that_had_begun_may_have_been_billed() -> None:
+    """A caller that adds up what was paid for would leave these calls out."""
+    async with SimulatorServer(fault="error-after-3-events") as sim, client_of(sim) as client:
+        for model in ("openai/gpt-4o", "anthropic/claude-haiku-4-5"):
+            with pytest.raises(APIError) as caught:
+                await client.stream(model, "Hi.").get_final_completion()
+            assert caught.value.maybe_billed
+            assert caught.value.partial is not None
+
+
+@pytest.mark.parametrize("model", ["openai/gpt-4o", "anthropic/claude-haiku-4-5"])
+async def test_logger_fn_is_told_the_request_that_the_caller_made(model: str) -> None:
+    """A log would show a call for one answer where three were paid for."""
+    told: list[dict[str, Any]] = []
+    async with SimulatorServer() as sim, client_of(sim) as client:
+        await client.create(model, "Hi.", n=3, logger_fn=told.append)
+    assert told[0]["request"]["n"] == 3
+    assert len(told) == 2
+
+
+async def test_an_async_logger_fn_is_refused() -> None:
+    """It would never be awaited, and nothing would be logged."""
+
+    async def write(_: dict[str, Any]) -> None:
+        await asyncio.sleep(0)
+
+    async with SimulatorServer() as sim, client_of(sim) as client:
+        with pytest.raises(InvalidRequestError) as caught:
+            await client.create("openai/gpt-4o", "Hi.", logger_fn=write)
+        assert caught.value.param == "logger_fn"
+
+
+async def test_the_summed_usage_of_branches_comes_in_a_whole_chunk() -> None:
+    """A reader of OpenAI's format would meet a chunk without id and model."""
+    options: dict[str, Any] = {"stream_options": {"include_usage": True}}
+    async with SimulatorServer() as sim, AsyncCompletion(base_urls=sim.base_urls, api_keys=sim.api_keys) as client:
+        chunks = [chunk async for chunk in client.stream("openrouter/openai/gpt-4o-mini", "Hi.", n=2, **options)]
+    last = chunks[-1]
+    assert last.usage is not None
+    assert (last.choices, last.id, last.model) == ([], chunks[0].id or last.id, "openai/gpt-4o-mini")
+    assert last.id
+    assert last.created
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("status", "sent"), [(500, 1), (503, 2), (429, 2)])
+async def test_a_prediction_is_not_created_twice(status: int, sent: int, stream: bool) -> None:
+    """A prediction whose creation failed half-way goes on by itself, and would be paid for twice."""
+    fault = Fault.status(status, retry_after=0.01, times=1)
+    async with (
+        SimulatorServer(fault=fault) as sim,
+        AsyncCompletion(base_urls=sim.base_urls, api_keys=sim.api_keys) as client,
+    ):
+        result: CompletionError | None = None
+        try:
+            reply = await client.create("replicate/meta/meta-llama-3-8b-instruct", "Hi.", stream=stream)
+            if isinstance(reply, CompletionStream):
+                await reply.get_final_completion()
+        except CompletionError as error:
+            result = error
+    created = [request for request in sim.requests if request.path.endswith("/predictions")]
+    assert len(created) == sent
+    assert (result is None) == (sent == 2)
+
+
+@pytest.mark.parametrize("key", ["sk-refused", "sk with-a-space"])
+async def test_a_wrong_key_names_where_it_is_from_and_where_it_was_looked_for(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody could tell which of several variables holds the key that a provider refuses."""
+    monkeypatch.delenv("CO_API_KEY", raising=False)
+    monkeypatch.setenv("COHERE_API_KEY", key)
+    async with SimulatorServer() as sim, AsyncCompletion(base_urls=sim.base_urls) as client:
+        result = await client.attempt("cohere/command-a-03-2025", "Hi.")
+        assert "the key is from COHERE_API_KEY; looked for in CO_API_KEY, COHERE_API_KEY" in str(result.error)
+        assert key not in str(result.error)
+        given = await client.attempt("cohere/command-a-03-2025", "Hi.", api_key="sk-given")
+        assert "COHERE_API_KEY" not in str(given.error)
+
+
+# --- misuse that is told at once -----------------------------------------------------------------------------------
+
+
+def test_a_key_in_the_place_of_a_name_is_not_shown() -> None:
+    """A slip of the pen would write a key into logs."""
+    for keys in ({"sk-Secret/key": "openai"}, {5: "openai"}, {"sk-Secret/key": b"x"}):
+        with pytest.raises(InvalidRequestError) as caught:
+            AsyncCompletion(api_keys=keys)  # type: ignore[arg-type]
+        assert caught.value.param == "api_keys"
+        assert "Secret" not in repr(caught.value)
+
+
+def test_an_empty_base_url_is_refused() -> None:
+    """A variable that was not set would send a key to the vendor instead of the gateway that was meant."""
+    with pytest.raises(InvalidRequestError) as caught:
+        AsyncCompletion(base_urls={"openai": ""})
+    assert caught.value.param == "base_urls['openai']"
+
+
+async def test_stream_is_true_or_false() -> None:
+    """The text "no" would stream."""
+    async with AsyncCompletion(api_keys={"openai": "sk-nobody"}) as client:
+        with pytest.raises(InvalidRequestError) as caught:
+            await client.create("openai/m", "Hi.", stream="no")  # type: ignore[call-overload]
+    assert caught.value.param == "stream"
+
+
+async def test_closing_from_another_loop_says_so() -> None:
+    """Connections would be closed under the feet of the loop that owns them."""
+    async with SimulatorServer() as sim, client_of(sim) as client:
+        await client.create("openai/m", "Hi.")
+        with pytest.raises(ClientClosedError, match="another event loop"):
+            await asyncio.to_thread(lambda: asyncio.run(client.aclose()))
+        assert (await client.create("openai/m", "Hi.")).text

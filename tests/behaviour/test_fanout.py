@@ -1,0 +1,380 @@
+"""n concurrent requests as one answer or one stream: numbered in order, summed honestly, failing together."""
+
+import asyncio
+import json
+import pickle
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from anycompletion import (
+    APIConnectionError,
+    AsyncCompletion,
+    BadRequestError,
+    ChatCompletion,
+    ChatCompletionChunk,
+    ClientClosedError,
+    CompletionError,
+    CompletionStream,
+    RateLimitError,
+    StreamInterruptedError,
+    Usage,
+)
+from anycompletion.records import AssistantMessage, Choice, ReplyInfo
+from anycompletion.records.chunks import ChunkChoice, Delta
+from anycompletion.streaming.fanout import MergedChunks, gather, merge_completions, total_usage
+from anycompletion.testing import SimulatorServer
+from support.raw_server import END, REQUEST, RESET, STALL, STREAM, RawServer, Step, answer, piece
+from support.resource_leaks import Reader, client_of, nothing_left
+
+MODEL = "anthropic/claude-haiku-4-5"
+
+
+@asynccontextmanager
+async def scripted(*scripts: tuple[Step, ...], **options: Any) -> AsyncIterator[tuple[RawServer, AsyncCompletion]]:
+    async with (
+        RawServer(*scripts) as server,
+        AsyncCompletion(base_urls={"anthropic": server.url}, api_keys={"anthropic": "key"}, **options) as client,
+        nothing_left(client),
+    ):
+        yield server, client
+
+
+def message(text: str, usage: bool = True) -> bytes:
+    """A whole reply in Anthropic's format."""
+    body: dict[str, Any] = {"id": f"msg-{text}", "type": "message", "role": "assistant", "model": "m"}
+    body |= {"content": [{"type": "text", "text": text}], "stop_reason": "end_turn"}
+    if usage:
+        body["usage"] = {"input_tokens": 3, "output_tokens": 2}
+    return answer(body)
+
+
+REFUSED = answer({"type": "error", "error": {"type": "invalid_request_error", "message": "no"}}, 400)
+
+
+def sse(kind: str, **members: Any) -> bytes:
+    data = json.dumps({"type": kind, **members}).encode()
+    return piece(b"event: " + kind.encode() + b"\ndata: " + data + b"\n\n")
+
+
+def start(name: str) -> bytes:
+    body = {"id": name, "type": "message", "role": "assistant", "model": "m", "content": []}
+    begun = sse("message_start", message=body | {"usage": {"input_tokens": 3, "output_tokens": 1}})
+    return begun + sse("content_block_start", index=0, content_block={"type": "text", "text": ""})
+
+
+def text(said: str) -> bytes:
+    return sse("content_block_delta", index=0, delta={"type": "text_delta", "text": said})
+
+
+FINISH = (
+    sse("content_block_stop", index=0)
+    + sse("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 2})
+    + sse("message_stop")
+    + END
+)
+
+
+# --- plain ---------------------------------------------------------------------------------------------------------
+
+
+async def test_choices_are_numbered_and_usage_is_summed() -> None:
+    """Several answers would look like one, or cost less than they did."""
+    async with SimulatorServer() as sim, client_of(sim) as client:
+        reply = await client.create(MODEL, "One two three.", n=3)
+        assert [choice.index for choice in reply.choices] == [0, 1, 2]
+        assert all("One two three" in text for text in reply.texts)
+        assert len(set(reply.texts)) == 3
+        assert reply.usage is not None
+        assert reply.usage.prompt_tokens == 9
+        assert reply.info.attempts == 3
+        assert len(reply.info.branches) == 3
+        assert [branch.attempts for branch in reply.info.branches] == [1, 1, 1]
+        assert len({branch.request_id for branch in reply.info.branches}) == 3
+        assert reply.info.request_id == reply.info.branches[0].request_id
+        assert len(sim.requests) == 3
+        assert all("n" not in request.body for request in sim.requests)
+
+
+async def test_branches_run_at_the_same_time() -> None:
+    """Three answers would take three times as long."""
+    async with (
+        SimulatorServer(latency=0.2) as sim,
+        client_of(sim) as client,
+    ):
+        async with asyncio.timeout(0.5):
+            await client.create(MODEL, "Hi.", n=5)
+
+
+async def test_usage_is_unknown_where_one_branch_said_nothing() -> None:
+    """A sum over some of the branches would pass for the whole bill."""
+    async with scripted((REQUEST, message("a")), (REQUEST, message("b", usage=False))) as (_, client):
+        reply = await client.create(MODEL, "Hi.", n=2)
+        assert sorted(reply.texts) == ["a", "b"]
+        assert reply.usage is None
+
+
+async def test_a_failing_branch_ends_the_others_and_keeps_what_they_gave() -> None:
+    """Requests would go on, and be billed, for an answer that failed, and what was paid for would be lost."""
+    scripts = ((REQUEST, message("a")), (REQUEST, 0.1, REFUSED), (REQUEST, message("c")), (REQUEST, STALL))
+    async with scripted(*scripts) as (server, client):
+        async with asyncio.timeout(1):
+            with pytest.raises(BadRequestError) as caught:
+                await client.create(MODEL, "Hi.", n=4)
+            while server.open:
+                await asyncio.sleep(0.005)
+        error = caught.value
+        assert (error.provider, error.attempts, error.status_code) == ("anthropic", 1, 400)
+        assert error.partial is not None
+        assert sorted(error.partial.texts) == ["a", "c"]
+        assert [choice.index for choice in error.partial.choices] == [0, 1]
+        assert error.__context__ is None
+
+
+async def test_a_branch_is_retried_on_its_own() -> None:
+    """One bad moment would ask all branches again."""
+    busy = answer({"error": {"type": "overloaded_error"}}, 529, {"Retry-After": "0.01"})
+    async with scripted((REQUEST, message("a")), (REQUEST, busy, REQUEST, message("b"))) as (server, client):
+        reply = await client.create(MODEL, "Hi.", n=2)
+        assert sorted(reply.texts) == ["a", "b"]
+        assert reply.info.attempts == len(server.requests) == 3
+
+
+async def test_cancelling_the_caller_ends_all_branches() -> None:
+    """Branches would go on for a caller who has left."""
+    async with scripted((REQUEST, STALL)) as (server, client):
+        task = asyncio.create_task(client.create(MODEL, "Hi.", n=3))
+        while len(server.requests) < 3:
+            await asyncio.sleep(0.005)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        async with asyncio.timeout(0.5):
+            while server.open:
+                await asyncio.sleep(0.005)
+
+
+async def test_closing_the_client_ends_all_branches() -> None:
+    """A caller who waits for several answers would wait for ever on a closed client."""
+    async with scripted((REQUEST, STALL)) as (server, client):
+        task = asyncio.create_task(client.create(MODEL, "Hi.", n=3))
+        while len(server.requests) < 3:
+            await asyncio.sleep(0.005)
+        await client.aclose()
+        with pytest.raises(ClientClosedError):
+            async with asyncio.timeout(0.5):
+                await task
+
+
+async def test_a_fault_of_a_branch_that_is_not_ours_arrives_as_it_is() -> None:
+    """A bug would come wrapped into a group that nobody expects."""
+    mine = LookupError("mine")
+
+    async def broken() -> ChatCompletion:
+        raise mine
+
+    with pytest.raises(LookupError) as caught:
+        await gather([broken, broken])
+    assert caught.value is mine
+
+
+async def test_the_merged_reply_is_the_first_branchs_whoever_was_first() -> None:
+    """The order of the choices would be a matter of luck."""
+
+    def branch(number: int) -> Callable[[], Awaitable[ChatCompletion]]:
+        async def run() -> ChatCompletion:
+            await asyncio.sleep(0.02 * (3 - number))
+            message = AssistantMessage(f"text {number}")
+            completion = ChatCompletion(f"id-{number}", [Choice(0, message, "stop")], f"model-{number}")
+            completion.info = ReplyInfo("p", "m", attempts=1, elapsed=float(number), warnings=["same"])
+            return completion
+
+        return run
+
+    reply = await gather([branch(number) for number in range(3)])
+    assert (reply.id, reply.model) == ("id-0", "model-0")
+    assert reply.texts == ["text 0", "text 1", "text 2"]
+    assert (reply.info.attempts, reply.info.elapsed, reply.info.warnings) == (3, 2.0, ["same"])
+
+
+@pytest.mark.parametrize("provider", ["groq", "anthropic"])
+async def test_the_raw_reply_is_the_list_of_the_branches_own(provider: str) -> None:
+    """What a provider said of a choice would be lost, read again at each look, or not survive a pickle."""
+    served = "anthropic" if provider == "anthropic" else "openai"
+    async with SimulatorServer() as sim:
+        urls, keys = {provider: sim.base_urls[served]}, {provider: sim.api_keys[served]}
+        async with AsyncCompletion(base_urls=urls, api_keys=keys) as client:
+            reply = await client.create(f"{provider}/m", "Hi.", n=2)
+    again: ChatCompletion = pickle.loads(pickle.dumps(reply))  # noqa: S301
+    both = merge_completions([reply, again])
+    ids = [each["id"] for each in reply.raw]
+    assert len(set(ids)) == 2
+    assert reply.raw is reply.raw
+    assert [each["id"] for each in again.raw] == ids
+    assert both.raw == [reply.raw, reply.raw]
+
+
+def test_usage_sums_only_what_all_have_said() -> None:
+    """Token counts would be guessed."""
+    usage = Usage(1, 2, 3)
+    assert total_usage([usage, usage]) == Usage(2, 4, 6)
+    assert total_usage([usage, None]) is None
+    assert total_usage([None]) is None
+    assert merge_completions([ChatCompletion("a", [], "m")]).usage is None
+
+
+# --- streams -------------------------------------------------------------------------------------------------------
+
+
+class Script:
+    """A source of chunks that follows a script: chunk lists, seconds to wait, errors to raise."""
+
+    def __init__(self, *steps: Sequence[ChatCompletionChunk] | float | CompletionError) -> None:
+        self.info = ReplyInfo("p", "m", attempts=1)
+        self.closed = False
+        self.given = 0
+        self._steps = iter(steps)
+
+    async def open(self) -> None:
+        await asyncio.sleep(0)
+
+    async def next(self) -> Sequence[ChatCompletionChunk] | None:
+        for step in self._steps:
+            if isinstance(step, CompletionError):
+                raise step
+            if isinstance(step, float):
+                await asyncio.sleep(step)
+            else:
+                self.given += 1
+                return step
+        return None
+
+    def close(self, end: CompletionError | None = None) -> None:
+        self.closed = True
+
+    async def wait_closed(self) -> None:
+        pass
+
+
+def said(name: str, *texts: str) -> list[ChatCompletionChunk]:
+    return [ChatCompletionChunk(name, [ChunkChoice(0, Delta(content=each))], model="m") for each in texts]
+
+
+def merge(*sources: Script) -> CompletionStream:
+    tasks: set[asyncio.Task[None]] = set()
+    return CompletionStream(MergedChunks(sources, tasks.add))
+
+
+async def test_chunks_of_the_branches_interleave_under_their_numbers() -> None:
+    """Words of different choices would run into each other."""
+    stream = merge(
+        Script(said("a", "1"), 0.04, said("a", "2")),
+        Script(0.02, said("b", "3"), 0.04, said("b", "4")),
+    )
+    seen = [(chunk.choices[0].index, chunk.choices[0].delta.content) async for chunk in stream]
+    assert seen == [(0, "1"), (1, "3"), (0, "2"), (1, "4")]
+    assert (await stream.get_final_completion()).texts == ["12", "34"]
+
+
+async def test_the_id_of_a_merged_stream_is_the_first_branchs_whoever_spoke_first() -> None:
+    """One reply would have several ids, or that of a branch that was quick by luck."""
+    stream = merge(Script(0.02, said("a", "1", "2")), Script(said("b", "3"), 0.04, said("b", "4")))
+    ids = [chunk.id async for chunk in stream]
+    assert stream.snapshot.id == "a"
+    assert set(ids) <= {"", "a"}
+
+
+async def test_a_failing_branch_of_a_stream_ends_the_others_after_what_came_before() -> None:
+    """A stream would go on with a choice missing, or lose words that had come."""
+    fault = RateLimitError("slow down")
+    sources = Script(said("a", "1"), 5.0), Script(said("b", "2", "3"), fault)
+    stream = merge(*sources)
+    seen = []
+    with pytest.raises(RateLimitError) as caught:
+        async for chunk in stream:
+            seen.append(chunk.choices[0].delta.content)
+            await asyncio.sleep(0.02)
+    assert caught.value is fault
+    assert seen == ["1", "2", "3"]
+    assert fault.partial is not None
+    assert fault.partial.texts == ["1", "23"]
+    assert all(source.closed for source in sources)
+    await stream.aclose()
+
+
+async def test_a_fast_branch_waits_for_the_consumer() -> None:
+    """A consumer that works slowly would let the queue grow without end."""
+    fast = Script(*[said("a", "x")] * 1000)
+    stream = merge(fast, Script(*[said("b", "x")] * 1000))
+    await anext(stream)
+    await asyncio.sleep(0.05)
+    assert fast.given < 20
+    assert len([chunk async for chunk in stream]) == 1999
+
+
+async def test_a_streams_branches_that_die_tell_it_with_what_all_gave() -> None:
+    """A broken branch would end the stream in silence."""
+    good = (REQUEST, STREAM, start("a"), text("one"), 0.1, text("more"), STALL)
+    async with scripted(good, (REQUEST, STREAM, start("b"), text("two"), 0.05, RESET)) as (server, client):
+        with pytest.raises(StreamInterruptedError) as caught:
+            async with client.stream(MODEL, "Hi.", n=2) as stream:
+                await stream.get_final_completion()
+        assert caught.value.partial is not None
+        assert sorted(caught.value.partial.texts) == ["one", "two"]
+        assert isinstance(caught.value, APIConnectionError)
+        while server.open:
+            await asyncio.sleep(0.005)
+
+
+async def test_a_branch_that_is_refused_ends_the_opening_of_all() -> None:
+    """A stream would open with a choice that can never come."""
+    async with scripted((REQUEST, REFUSED), (REQUEST, 0.05, STREAM, start("b"), STALL)) as (server, client):
+        with pytest.raises(BadRequestError):
+            async with asyncio.timeout(1):
+                await client.create(MODEL, "Hi.", n=3, stream=True)
+        while server.open:
+            await asyncio.sleep(0.005)
+
+
+async def test_the_info_of_a_merged_stream_sums_its_branches() -> None:
+    """Nobody could see how a stream of several requests went."""
+    script = (REQUEST, STREAM, start("a"), text("one"), FINISH)
+    async with scripted(script) as (_, client):
+        async with client.stream(MODEL, "Hi.", n=3) as stream:
+            assert stream.info.attempts == 3
+            assert stream.info.status_code == 200
+            final = await stream.get_final_completion()
+        assert len(stream.info.branches) == 3
+        assert all(branch.elapsed > 0 for branch in stream.info.branches)
+        assert stream.info.elapsed >= max(branch.elapsed for branch in stream.info.branches)
+        assert final.info is stream.info
+        assert final.usage is not None
+        assert (final.usage.prompt_tokens, final.usage.completion_tokens) == (9, 6)
+
+
+@pytest.mark.parametrize("n", [1, 3])
+async def test_a_slow_consumer_stops_the_servers(n: int) -> None:
+    """A consumer that works slowly would fill the memory."""
+    script = (REQUEST, STREAM, start("a"), *[text("x" * 60_000)] * 1000, STALL)
+    async with scripted(script) as (server, client), client.stream(MODEL, "Hi.", n=n) as stream:
+        await anext(stream)
+        last = -1
+        while server.steps != last:
+            last = server.steps
+            await asyncio.sleep(0.1)
+        assert server.steps < 500 * n
+        await anext(stream)
+
+
+async def test_one_branch_that_waits_does_not_hold_up_the_others() -> None:
+    """The slowest choice would set the pace of all."""
+    slow = (REQUEST, STREAM, start("a"), STALL)
+    quick = (REQUEST, STREAM, start("b"), *[text("x")] * 50, STALL)
+    async with scripted(slow, quick) as (_, client), client.stream(MODEL, "Hi.", n=2) as stream:
+        reader = Reader(stream)
+        async with asyncio.timeout(1):
+            await reader.has(50)
+        await stream.aclose()
+        assert isinstance(await reader.end(), StreamInterruptedError)

@@ -1,0 +1,355 @@
+"""Limits of a client, over sockets: each attempt waits its turn and is settled, however the call ends."""
+
+import asyncio
+import pickle
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from anycompletion import (
+    APITimeoutError,
+    AsyncCompletion,
+    ClientClosedError,
+    CompletionError,
+    ConfigurationError,
+    InvalidRequestError,
+    RateLimit,
+)
+from anycompletion.ratelimit.limiter import LocalRateLimiter
+from anycompletion.testing import Fault, SimulatorServer
+from support.cancel_points import Act, Run, at_every_place, cancel, cancel_twice
+from support.raw_server import REQUEST, STALL, RawServer, answer
+from support.resource_leaks import client_of
+
+FEW = RateLimit(requests_per_minute=60_000, tokens_per_minute=6_000_000, concurrency=2)
+ONE = RateLimit(concurrency=1)
+
+
+class Ledger:
+    """A limiter that lets all go, and writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, int]] = []
+        self.settled: list[tuple[str, int, int]] = []
+
+    async def acquire(self, key: str, *, requests: int, tokens: int) -> None:
+        self.asked.append((key, tokens))
+
+    def settle(self, key: str, *, estimated: int, actual: int) -> None:
+        self.settled.append((key, estimated, actual))
+
+    @property
+    def actual(self) -> list[int]:
+        return [actual for _, _, actual in self.settled]
+
+
+@asynccontextmanager
+async def simulated(
+    fault: Any = None, latency: float = 0.0, **options: Any
+) -> AsyncGenerator[tuple[SimulatorServer, AsyncCompletion]]:
+    async with (
+        SimulatorServer(fault=fault, latency=latency) as sim,
+        client_of(sim, **options) as client,
+        asyncio.timeout(30),
+    ):
+        yield sim, client
+
+
+def turns_of(client: AsyncCompletion, key: str = "openai") -> LocalRateLimiter:
+    limits = client._desk.core.limits
+    assert limits is not None
+    return limits._turns[key]
+
+
+async def test_no_more_calls_are_under_way_than_may_be() -> None:
+    """The provider would refuse what the limit promised to hold back."""
+    async with simulated(latency=0.02, limits={"openai": FEW}) as (sim, client):
+        most = 0
+
+        async def one() -> None:
+            nonlocal most
+            await client.create("openai/m", "Hi.")
+            most = max(most, turns_of(client).in_flight)
+
+        await asyncio.gather(*(one() for _ in range(10)))
+        assert most <= 2
+        assert turns_of(client).in_flight == 0
+        assert len(sim.requests) == 10
+
+
+async def test_each_branch_of_a_fan_out_counts() -> None:
+    """Three answers would be sent for at once where one may be under way."""
+    ledger = Ledger()
+    async with simulated(limits={"anthropic": ONE}, rate_limiter=ledger) as (_, client):
+        reply = await client.create("anthropic/m", "Hi.", n=3)
+        assert len(reply.choices) == 3
+        assert turns_of(client, "anthropic").in_flight == 0
+    assert [key for key, _ in ledger.asked] == ["anthropic/m"] * 3
+    assert len(ledger.settled) == 3
+
+
+async def test_a_reply_is_settled_to_its_usage() -> None:
+    """A limit would go on counting what a reply might have had."""
+    ledger = Ledger()
+    async with simulated(rate_limiter=ledger) as (_, client):
+        reply = await client.create("openai/m", "Hi.", max_tokens=1000)
+        assert reply.usage is not None
+    assert ledger.actual == [reply.usage.total_tokens]
+    ((_, estimated),) = ledger.asked
+    assert 1000 < estimated < 1100
+
+
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize("model", ["openai/m", "anthropic/m"])
+async def test_a_stream_is_settled_to_its_usage(model: str, n: int) -> None:
+    """Streams would hold their places for good, or count what they might have had."""
+    ledger = Ledger()
+    async with simulated(rate_limiter=ledger) as (_, client):
+        async with client.stream(model, "Hi.", n=n, max_tokens=1000) as stream:
+            reply = await stream.get_final_completion()
+        assert reply.usage is not None
+    assert sum(ledger.actual) == reply.usage.total_tokens
+    assert len(ledger.asked) == len(ledger.settled)
+
+
+async def test_a_stream_holds_its_place_until_it_is_left() -> None:
+    """More streams would be open than may be, or a place would be lost with each that is left early."""
+    ledger = Ledger()
+    async with simulated(limits={"openai": ONE}, rate_limiter=ledger) as (_, client):
+        for leave in ("aclose", "break", "drop"):
+            stream = client.stream("openai/m", "Hi.", max_tokens=1000)
+            await anext(stream)
+            assert turns_of(client).in_flight == 1
+            if leave == "aclose":
+                await stream.aclose()
+            elif leave == "break":
+                async with stream:
+                    pass
+            del stream
+            await asyncio.sleep(0)
+            assert turns_of(client).in_flight == 0
+    # What they took is not known, so it is what they might have taken.
+    assert all(actual > 1000 for actual in ledger.actual)
+
+
+@pytest.mark.parametrize(
+    ("fault", "settled"),
+    [
+        (Fault.status(500, times=1), [0, None]),
+        (Fault.status(429, retry_after=0.01, times=2), [0, 0, None]),
+        (Fault.status(400), [0]),
+        ("cut-after-3-events", None),
+    ],
+)
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_each_attempt_is_settled(fault: Any, settled: list[int | None] | None, streamed: bool) -> None:
+    """A place would be lost with each refusal, and tokens with each that took none."""
+    ledger = Ledger()
+    async with simulated(fault, limits={"openai": ONE}, rate_limiter=ledger) as (_, client):
+        try:
+            if streamed:
+                await client.stream("openai/m", "Hi.", max_tokens=1000).get_final_completion()
+            else:
+                await client.create("openai/m", "Hi.", max_tokens=1000)
+        except CompletionError:
+            pass
+        assert turns_of(client).in_flight == 0
+    assert len(ledger.asked) == len(ledger.settled)
+    if settled is not None:
+        assert [None if actual else 0 for actual in ledger.actual] == settled
+
+
+async def test_a_cancelled_call_counts_what_it_may_have_taken() -> None:
+    """Cancelled calls would use up the places one by one, or cost nothing although they are billed."""
+    ledger = Ledger()
+    async with (
+        RawServer((REQUEST, STALL)) as server,
+        AsyncCompletion(
+            base_urls={"openai": server.url},
+            api_keys={"openai": "sk-nobody"},
+            limits={"openai": ONE},
+            rate_limiter=ledger,
+        ) as client,
+    ):
+        call = asyncio.ensure_future(client.create("openai/m", "Hi.", max_tokens=1000))
+        waiting = asyncio.ensure_future(client.create("openai/m", "Hi."))
+        while not server.requests:
+            await asyncio.sleep(0.005)
+        waiting.cancel()
+        await asyncio.sleep(0.01)
+        call.cancel()
+        await asyncio.wait([call, waiting])
+        assert call.cancelled()
+        assert waiting.cancelled()
+        assert turns_of(client).in_flight == turns_of(client).queued == 0
+    assert ledger.settled == [("openai/m", ledger.asked[0][1], ledger.asked[0][1])]
+
+
+async def test_waiting_for_a_turn_is_part_of_the_calls_time() -> None:
+    """A call would wait for as long as the limit is low, whatever its timeout says."""
+    async with (
+        RawServer((REQUEST, STALL)) as server,
+        AsyncCompletion(
+            base_urls={"openai": server.url}, api_keys={"openai": "sk-nobody"}, limits={"openai": ONE}
+        ) as client,
+    ):
+        call = asyncio.ensure_future(client.create("openai/m", "Hi."))
+        while not server.requests:
+            await asyncio.sleep(0.005)
+        with pytest.raises(APITimeoutError, match="waited for the limits of openai/m") as late:
+            await client.create("openai/m", "Hi.", timeout=0.05)
+        assert (late.value.phase, late.value.attempts, late.value.maybe_billed) == ("total", 0, False)
+        stream = client.stream("openai/m", "Hi.", timeout=0.05)
+        with pytest.raises(APITimeoutError):
+            await anext(stream)
+        call.cancel()
+        await asyncio.wait([call])
+        assert turns_of(client).queued == 0
+    assert len(server.requests) == 1
+
+
+async def test_closing_the_client_ends_the_wait_for_a_turn() -> None:
+    """A service could not stop before its limits allow it."""
+
+    class Slow(Ledger):
+        async def acquire(self, key: str, *, requests: int, tokens: int) -> None:
+            await asyncio.sleep(3600)
+
+    ways: list[dict[str, Any]] = [{"limits": {"openai": ONE}}, {"rate_limiter": Slow()}]
+    for options in ways:
+        async with (
+            RawServer((REQUEST, STALL)) as server,
+            AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "sk-nobody"}, **options) as client,
+            asyncio.timeout(10),
+        ):
+            calls = [asyncio.ensure_future(client.attempt("openai/m", "Hi.", timeout=None)) for _ in range(3)]
+            opening = asyncio.ensure_future(client.create("openai/m", "Hi.", stream=True, timeout=None))
+            await asyncio.sleep(0.05)
+            await client.aclose()
+            errors = [(await call).error for call in calls]
+            with pytest.raises(ClientClosedError):
+                await opening
+        assert {type(error) for error in errors} == {ClientClosedError}
+
+
+async def test_a_call_that_follows_up_holds_its_place_until_the_reply() -> None:
+    """A provider that is asked again and again for one reply would be given more work than it may have."""
+    ledger = Ledger()
+    async with (
+        SimulatorServer() as sim,
+        AsyncCompletion(
+            base_urls={"replicate": sim.base_urls["replicate"]},
+            api_keys={"replicate": sim.api_keys["replicate"]},
+            limits={"replicate": ONE},
+            rate_limiter=ledger,
+        ) as client,
+    ):
+        await asyncio.gather(*(client.create("replicate/meta/meta-llama-3-8b-instruct", "Hi.") for _ in range(2)))
+        assert turns_of(client, "replicate").in_flight == 0
+    assert len(ledger.asked) == len(ledger.settled) == 2
+    assert len(sim.requests) >= 2
+
+
+async def test_calls_slow_down_as_the_headers_ask() -> None:
+    """The provider would have to refuse what it had said it would."""
+    said = answer(headers={"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "300ms"})
+    async with (
+        RawServer((REQUEST, said, REQUEST, answer())) as server,
+        AsyncCompletion(
+            base_urls={"openai": server.url}, api_keys={"openai": "sk-nobody"}, limits={"openai": RateLimit()}
+        ) as client,
+    ):
+        start = time.monotonic()
+        await client.create("openai/m", "Hi.")
+        await client.create("openai/m", "Hi.")
+        assert time.monotonic() - start >= 0.28
+
+
+async def test_anthropics_points_in_time_are_understood() -> None:
+    """Anthropic's limits would be met before they are heeded."""
+    when = time.time()
+    date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(when))
+    reset = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(when) + 1))
+    left = {"anthropic-ratelimit-input-tokens-remaining": "0", "anthropic-ratelimit-input-tokens-reset": reset}
+    async with (
+        RawServer((REQUEST, answer(headers={"Date": date, **left}), REQUEST, answer())) as server,
+        AsyncCompletion(
+            base_urls={"openai": server.url}, api_keys={"openai": "sk-nobody"}, limits={"openai/m": RateLimit()}
+        ) as client,
+    ):
+        start = time.monotonic()
+        await client.create("openai/m", "Hi.")
+        await client.create("openai/m", "Hi.")
+        assert time.monotonic() - start >= 0.9
+
+
+async def test_views_share_the_limits() -> None:
+    """A view would be a way around them."""
+    async with simulated(limits={"openai": ONE}) as (_, client):
+        view = client.with_options(timeout=5)
+        async with view.stream("openai/m", "Hi."):
+            assert turns_of(client).in_flight == 1
+
+
+async def test_a_client_without_limits_makes_plain_calls() -> None:
+    """Every call would pay for limits that there are not."""
+    async with simulated(limits={"anthropic": ONE}) as (_, client):
+        assert client._desk.planned(client._desk.plans, "openai/m", client._desk.options, False)[0].limits is None
+        assert (
+            client._desk.planned(client._desk.plans, "anthropic/m", client._desk.options, False)[0].limits is not None
+        )
+    async with AsyncCompletion() as plain:
+        assert plain._desk.core.limits is None
+
+
+def test_limits_of_nobody_are_refused() -> None:
+    """A misspelt provider would have no limit at all."""
+    for key in ("opnai", "opnai/gpt-4o", ""):
+        with pytest.raises(ConfigurationError, match="unknown provider"):
+            AsyncCompletion(limits={key: FEW})
+    with pytest.raises(InvalidRequestError, match="expected a RateLimit"):
+        AsyncCompletion(limits={"openai": 60})  # type: ignore[dict-item]  # what is tested
+
+
+def test_limits_go_along_where_a_client_is_pickled() -> None:
+    """Workers would send without limits."""
+    client = AsyncCompletion(limits={"openai": FEW, "groq/llama": ONE}, rate_limiter=Ledger())
+    there = pickle.loads(pickle.dumps(client))  # noqa: S301 (it is our own)
+    assert there._desk.core.config["limits"] == {"openai": FEW, "groq/llama": ONE}
+    assert isinstance(there._desk.core.config["rate_limiter"], Ledger)
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("act", [cancel, cancel_twice])
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_cancel_anywhere_leaves_no_place_taken(streamed: bool, act: Act, late: bool) -> None:
+    """Each cancelled call could take a place for good, until nothing is sent any more."""
+
+    class Busy(Ledger):
+        async def acquire(self, key: str, *, requests: int, tokens: int) -> None:
+            await asyncio.sleep(0)
+            await super().acquire(key, requests=requests, tokens=tokens)
+
+    ledger = Busy()
+    async with simulated(limits={"openai": ONE, "openai/m": ONE}, rate_limiter=ledger) as (_, client):
+
+        async def call() -> None:
+            if streamed:
+                await client.stream("openai/m", "Hi.").get_final_completion()
+            else:
+                await client.create("openai/m", "Hi.")
+
+        async def work() -> None:
+            await asyncio.gather(call(), call())
+
+        async def check(run: Run) -> None:
+            await asyncio.wait([run.task])
+            for key in ("openai", "openai/m"):
+                assert (turns_of(client, key).in_flight, turns_of(client, key).queued) == (0, 0), str(run)
+            await call()
+
+        assert await at_every_place(work, check, act, late=late) >= 6
+    assert len(ledger.settled) <= len(ledger.asked)

@@ -1,0 +1,218 @@
+"""What the package logs: one tree, structured records, documented levels, and nothing that was asked or told."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anycompletion import APIError, AsyncCompletion, ChatRequest, CompletionStream
+from anycompletion.testing import Fault, SimulatorServer
+from support.readme import README
+
+PROMPT = "Prompt-that-nobody-may-see."
+MODEL = "openai/gpt-4o"
+
+COMMON = {"event", "provider", "model", "attempt", "status", "request_id", "elapsed"}
+"""What every record of a call carries."""
+
+LEVELS = {
+    "answered": logging.DEBUG,
+    "retrying": logging.DEBUG,
+    "resting": logging.DEBUG,
+    "failed": logging.DEBUG,
+    "gave_up": logging.WARNING,
+    "observer_failed": logging.WARNING,
+    "journal": logging.WARNING,
+}
+"""Every event → the level it has without `verbose`."""
+
+Row = tuple[str, int, dict[str, Any]]
+"""Event, attempt, and what else is said of it."""
+
+STALLED = Fault.status(429, retry_after=0.02, times=1)
+
+SCRIPTS: dict[str, tuple[Any, dict[str, Any], list[Row]]] = {
+    "a good call": (None, {}, [("answered", 1, {"status": 200})]),
+    "a retry": (
+        Fault.status(503, retry_after=0.01, times=1),
+        {"max_retries": 1},
+        [
+            ("answered", 1, {"status": 503}),
+            ("retrying", 1, {"status": 503, "error": "ServiceUnavailableError"}),
+            ("answered", 2, {"status": 200}),
+        ],
+    ),
+    "a rest": (
+        STALLED,
+        {"max_retries": 1},
+        [
+            ("answered", 1, {"status": 429}),
+            ("retrying", 1, {"status": 429, "error": "RateLimitError"}),
+            ("resting", 1, {"status": 429}),
+            ("answered", 2, {"status": 200}),
+        ],
+    ),
+    "a refusal": (
+        "authentication",
+        {},
+        [("answered", 1, {"status": 401}), ("failed", 1, {"status": 401, "error": "AuthenticationError"})],
+    ),
+    "no answer": (
+        "close-before-answer",
+        {"max_retries": 0},
+        [("failed", 1, {"status": None, "error": "APIConnectionError"})],
+    ),
+    "an outage": (
+        Fault.status(503, retry_after=0.01),
+        {"max_retries": 1},
+        [
+            ("answered", 1, {"status": 503}),
+            ("retrying", 1, {"status": 503, "error": "ServiceUnavailableError"}),
+            ("answered", 2, {"status": 503}),
+            ("gave_up", 2, {"status": 503, "error": "ServiceUnavailableError"}),
+        ],
+    ),
+}
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[SimulatorServer]:
+    async with SimulatorServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def client(server: SimulatorServer) -> AsyncIterator[AsyncCompletion]:
+    async with AsyncCompletion(base_urls=server.base_urls, api_keys=server.api_keys) as client:
+        yield client
+
+
+def ours(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [record for record in caplog.records if record.name.partition(".")[0] == "anycompletion"]
+
+
+_PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def extras(record: logging.LogRecord) -> dict[str, Any]:
+    return {name: value for name, value in vars(record).items() if name not in _PLAIN}
+
+
+async def call(client: AsyncCompletion, *, stream: bool, **params: Any) -> None:
+    try:
+        reply = await client.create(MODEL, PROMPT, stream=stream, **params)
+        if isinstance(reply, CompletionStream):
+            await reply.get_final_completion()
+    except APIError:
+        pass
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("script", SCRIPTS)
+async def test_events_have_their_levels_and_extras(
+    client: AsyncCompletion,
+    server: SimulatorServer,
+    caplog: pytest.LogCaptureFixture,
+    script: str,
+    stream: bool,
+    verbose: bool,
+) -> None:
+    """A handler that writes JSON would miss a member, or an event would have a level nobody listens to."""
+    fault, params, rows = SCRIPTS[script]
+    server.fault = fault
+    caplog.set_level(logging.DEBUG)
+    await call(client, stream=stream, verbose=verbose, **params)
+    records = ours(caplog)
+    assert [(record.__dict__["event"], record.__dict__["attempt"]) for record in records] == [row[:2] for row in rows]
+    for record, (event, _, special) in zip(records, rows, strict=True):
+        said = extras(record)
+        told = set(special) | ({"delay"} if event in ("retrying", "resting") else set[str]())
+        assert said.keys() == COMMON | told
+        assert said.items() >= {"provider": "openai", "model": "gpt-4o", **special}.items()
+        assert 0 <= said["elapsed"] < 60
+        assert (said["request_id"] is not None) == (special["status"] is not None)
+        loud = LEVELS[event] == logging.DEBUG and verbose
+        assert record.levelno == (logging.INFO if loud else LEVELS[event])
+        assert record.getMessage().startswith("openai gpt-4o: ")
+        json.dumps(said)
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+@pytest.mark.parametrize("script", SCRIPTS)
+async def test_no_level_tells_keys_or_prompts(
+    client: AsyncCompletion, server: SimulatorServer, caplog: pytest.LogCaptureFixture, script: str, verbose: bool
+) -> None:
+    """Whoever collects logs would collect conversations and keys."""
+    server.fault, params, _ = SCRIPTS[script]
+    server.reply = "Reply-that-nobody-may-see."
+    caplog.set_level(logging.DEBUG)
+    for stream in (False, True):
+        await call(client, stream=stream, verbose=verbose, extra_headers={"X-Mark": "Header-nobody-may-see."}, **params)
+    assert ours(caplog)
+    text = "\n".join(f"{record.getMessage()} {vars(record)}" for record in caplog.records)
+    assert "nobody-may-see" not in text
+    assert server.api_keys["openai"] not in text
+
+
+async def test_an_observers_failure_is_an_event_without_its_text(
+    client: AsyncCompletion, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A failing `logger_fn` would go unseen, or put the request it was given into the log."""
+
+    def fail(event: dict[str, Any]) -> None:
+        raise LookupError(str(event))
+
+    caplog.set_level(logging.WARNING)
+    await client.create(MODEL, PROMPT, logger_fn=fail)
+    assert [extras(record) for record in ours(caplog)] == [
+        {"event": "observer_failed", "observer": "logger_fn", "error": "LookupError"}
+    ] * 2
+    assert PROMPT not in caplog.text
+
+
+async def test_a_mended_journal_is_an_event(
+    client: AsyncCompletion, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    """Nobody would learn that a crash has cut a line of the journal."""
+    journal = tmp_path / "answers.jsonl"
+    for _ in range(2):
+        async with client.batch([ChatRequest(MODEL, PROMPT, custom_id="1")], journal=journal) as run:
+            assert [result.ok async for result in run] == [True]
+        journal.write_bytes(journal.read_bytes()[:-20])
+    assert [extras(record) for record in ours(caplog)] == [{"event": "journal", "path": str(journal)}]
+    assert PROMPT not in caplog.text
+
+
+def test_the_readme_tells_every_event() -> None:
+    """An event would have to be found in the source."""
+    text = README.read_text("utf-8")
+    for event, level in LEVELS.items():
+        assert f"| `{event}` | {logging.getLevelName(level)}" in text
+
+
+def test_an_app_without_logging_sees_nothing() -> None:
+    """A warning would appear on the terminal of somebody who asked for none."""
+    program = """
+import asyncio
+from anycompletion import AsyncCompletion
+from anycompletion.testing import SimulatorServer
+
+async def main():
+    async with SimulatorServer(fault="unavailable") as sim:
+        async with AsyncCompletion(base_urls=sim.base_urls, api_keys=sim.api_keys, max_retries=1) as client:
+            print((await client.attempt("openai/gpt-4o", "Hello!")).ok)
+
+asyncio.run(main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert (done.stdout, done.stderr) == ("False\n", "")

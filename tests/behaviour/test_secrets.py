@@ -1,0 +1,766 @@
+"""Secrets: no error, log or object shows a key or a prompt, and a key goes only where it belongs."""
+
+import asyncio
+import copy
+import functools
+import itertools
+import json
+import logging
+import pickle
+import socket
+import traceback
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import yarl
+
+from anycompletion import (
+    APIConnectionError,
+    APIResponseError,
+    AsyncCompletion,
+    BadRequestError,
+    ChatRequest,
+    ClientClosedError,
+    CompletionError,
+    ConfigurationError,
+    InvalidRequestError,
+    RateLimitError,
+    Result,
+    Secret,
+)
+from anycompletion.http import MaskedBytes, MaskedValue
+from anycompletion.options import ResolvedOptions
+from anycompletion.testing import SimulatorServer
+from anycompletion.validation.call_arguments import without_frames
+from anycompletion.validation.frames import UsageError
+from support.raw_server import END, REQUEST, RESET, STALL, STREAM, WHOLE, RawServer, Step, answer, event, piece
+from support.secret_cases import (
+    ACME,
+    BAD_PART,
+    ECHO,
+    ECHO_HEADERS,
+    ECHOED,
+    HALF,
+    KEY,
+    KINDS,
+    MODELS,
+    PROMPT,
+    REFUSALS,
+    TOLD,
+    UNHAPPY,
+    WAYS,
+    Doing,
+    Use,
+    ask,
+    client_to,
+    clients,
+    drained,
+    final,
+    function_of,
+    heard,
+    impatiently,
+    provoked,
+    raised_by,
+    read,
+    said,
+    used,
+)
+from support.secret_channels import DUMPS, OUTLETS, chain, found, leaks, reachable
+
+kinds = pytest.mark.parametrize("kind", KINDS)
+
+
+@kinds
+@pytest.mark.score("kinds of errors that show no secret")
+async def test_no_error_shows_a_key_or_a_prompt(kind: str) -> None:
+    """A log, a crash report or a queue would hand out the key, or what a customer wrote."""
+    expected, steps, use, options = KINDS[kind]
+    error = await provoked(steps, use, **options)
+    assert isinstance(error, expected), repr(error)
+    assert leaks(error, KEY) == []
+    assert leaks(error, PROMPT) == []
+
+    names = [type(each).__name__ for each in chain(error)]
+    # Errors of aiohttp's hold the request's headers, and nobody can unpickle them.
+    assert names[1:] == (["CancelledError"] if names == ["TimeoutError", "CancelledError"] else [])
+
+
+async def test_refused_connections_show_nothing_either() -> None:
+    """The most common error of all would hold the key."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))  # and never listens
+        url = f"http://127.0.0.1:{held.getsockname()[1]}"
+        async with client_to(url, max_retries=1) as client:
+            error = await raised_by(ask, client)
+    assert type(error) is APIConnectionError
+    assert leaks(error, KEY) + leaks(error, PROMPT) == []
+    assert list(chain(error)) == [error]
+
+
+async def test_closed_clients_show_nothing_either() -> None:
+    """The call that came too late would hold the key."""
+    client = client_to("http://127.0.0.1:9")
+    await client.aclose()
+    use = Doing(
+        "send",
+        ChatRequest("openai/x", PROMPT),
+        api_key=KEY,
+        extra_headers={"Authorization": KEY},
+        extra_body={"x": PROMPT},
+    )
+    error = await raised_by(use, client)
+    assert type(error) is ClientClosedError
+    assert leaks(error, KEY) + leaks(error, PROMPT) == []
+
+
+@pytest.mark.parametrize("outlet", OUTLETS)
+async def test_the_outlets_find_what_is_there(outlet: str) -> None:
+    """A leak would go unseen because nobody looked."""
+
+    async def careless(header: str) -> None:
+        headers = {"Authorization": header}
+        await asyncio.sleep(0)
+        error = RateLimitError(f"{KEY} is over its limit, not {headers}")
+        raise error
+
+    error = await raised_by(lambda _: careless(f"Bearer {KEY}"), client_to("http://127.0.0.1:9"))
+    assert found(KEY, OUTLETS[outlet](error)) != []
+    assert any(place.endswith("careless: headers") for place in leaks(error, KEY))
+    assert found(KEY, f"x {KEY[:12]}") == ["its beginning"]
+    assert found(KEY, "c2stWnE3bWFya2VkLTAxMjM0NTY3ODlhYmNkZWZnaGlqL0tMTU5PUCs5dGFpbA==") == ["its base64"]
+
+
+# --- ways to give a key --------------------------------------------------------------------------------------------
+
+
+ways = pytest.mark.parametrize("way", WAYS)
+
+
+@ways
+@pytest.mark.parametrize("unhappy", UNHAPPY)
+@pytest.mark.score("ways to give a key that show no secret")
+async def test_no_way_of_giving_a_key_shows_it(way: str, unhappy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys from the vault would be safe, and those of one call not."""
+    model, header, make, options, environment = WAYS[way]
+    steps, meanwhile = UNHAPPY[unhappy]
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    async with RawServer(steps) as server, used(make(server.url)) as client:
+        error = await raised_by(lambda client: meanwhile(ask(client, model, **options())), client)
+        assert server.requests[0].headers[header].endswith(KEY)
+        lines = [request.line for request in server.requests]
+        await client.aclose()
+    assert not any(found(KEY, line) for line in lines)
+    assert leaks(error, KEY) + leaks(error, PROMPT) == []
+
+
+@ways
+@pytest.mark.parametrize("wrong", ["value", "keyword"])
+async def test_no_way_of_giving_a_key_shows_it_when_nothing_is_sent(
+    way: str, wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mistake beside the key would show the key."""
+    model, _, make, options, environment = WAYS[way]
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    mistake = {"temperature": "hot"} if wrong == "value" else {"temprature": 1}
+    async with used(make("http://127.0.0.1:9")) as client:
+        for method in ("create", "stream"):
+            error = await raised_by(Doing(method, model, PROMPT, **mistake, **options()), client)
+            assert isinstance(error, InvalidRequestError if wrong == "value" else TypeError)
+            assert leaks(error, KEY) + leaks(error, PROMPT) == []
+
+
+@ways
+async def test_no_object_shows_the_key_it_uses(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever prints a client while looking for a bug would put its key into a terminal or a ticket."""
+    model, _, make, options, environment = WAYS[way]
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    request = ChatRequest(model, PROMPT)
+    stalled = (REQUEST, STREAM, event("Hel"), STALL)
+    async with RawServer(stalled) as server, used(make(server.url)) as client:
+        view = client.with_options(timeout=5)
+        stream = client.stream(model, PROMPT, **options())
+        calls = [stream._source._call]  # type: ignore[attr-defined]
+        lanes = list(client._desk.core.provider_states.values())
+        await asyncio.wait([asyncio.ensure_future(stream.open())], timeout=0.05)
+        things = [client, view, stream, stream._source, stream.info, request, Result(request=request), *calls, *lanes]
+        for thing in things:
+            shown = {name: dump(thing) for name, dump in DUMPS.items()}
+            assert {name: found(KEY, text) for name, text in shown.items() if found(KEY, text)} == {}, thing
+            if thing is not request:
+                assert {name for name, text in shown.items() if found(PROMPT, text)} == set(), thing
+            assert not found(KEY, repr([lane.provider for lane in lanes]))
+        if model != "acme/x":  # a row holds what its maker wrote
+            assert found(KEY, reachable(client, masked=(MaskedValue, MaskedBytes))) == []
+            assert found(KEY, reachable(stream, masked=(MaskedValue, MaskedBytes))) == []
+        await stream.aclose()
+
+
+ECHOING = {
+    "openai": "openai/gpt-4o",
+    "anthropic": "anthropic/claude-haiku-4-5",
+    "azure": "azure/my-deployment",
+    "cohere": "cohere/command-a",
+    "openrouter": "openrouter/x/y",
+    "replicate": "replicate/owner/model",
+}
+"""Provider → model. The simulator's answers repeat what they were asked, and predictions hold it."""
+
+MISHAPS = {
+    "cut-after-2-events": 5,
+    "reset-after-3-events": 5,
+    "stall-after-2-events": 0.06,
+    "malformed-json": 5,
+    "hang": 0.06,
+}
+"""Fault → seconds that the caller has for it."""
+
+
+def hurried(use: Any, seconds: float, client: AsyncCompletion, **options: Any) -> Awaitable[None]:
+    return impatiently(use(client, **options), seconds)
+
+
+@pytest.mark.parametrize("provider", ECHOING)
+async def test_our_frames_show_no_answer_that_repeats_the_prompt(provider: str) -> None:
+    """A crash report would hold the conversation in what came back, where what was sent is hidden."""
+    async with (
+        SimulatorServer(reply=PROMPT, chunks=3) as sim,
+        AsyncCompletion(base_urls=sim.base_urls, api_keys=sim.api_keys, max_retries=0) as client,
+    ):
+        for fault, seconds in MISHAPS.items():
+            for n in (1, 2):
+                for use in (ask, final, heard):
+                    options: dict[str, Any] = {"n": n, "extra_headers": {"x-simulate": fault}}
+                    hurry = functools.partial(hurried, use, seconds, model=ECHOING[provider], **options)
+                    error = await raised_by(hurry, client)
+                    shown = [OUTLETS[name](error) for name in ("traceback with locals", "inspect", "crash report")]
+                    assert found(PROMPT, "".join(shown)) == [], (fault, n, use)
+
+
+@pytest.mark.parametrize("end", [answer(ECHO, 400), STALL], ids=["failed", "given up"])
+async def test_our_frames_show_no_reply_of_another_branch(end: Step) -> None:
+    """One branch of a fan-out that fails would take what the others said into the crash report."""
+    content = [{"type": "text", "text": PROMPT}]
+    said = {"type": "message", "role": "assistant", "content": content, "stop_reason": "end_turn"}
+    async with (
+        RawServer((REQUEST, answer(said)), (REQUEST, 0.05, end)) as server,
+        client_to(server.url) as client,
+    ):
+        hurry = functools.partial(hurried, ask, 5 if end is not STALL else 0.1, model=MODELS["anthropic"], n=2)
+        error = await raised_by(hurry, client)
+    if isinstance(error, BadRequestError):
+        assert error.partial is not None
+        assert error.partial.text == PROMPT
+    else:
+        assert type(error) is TimeoutError
+    shown = [OUTLETS[name](error) for name in ("str", "repr", "traceback with locals", "inspect", "crash report")]
+    assert found(PROMPT, "".join(shown)) == []
+
+
+async def test_what_goes_into_the_query_is_not_shown() -> None:
+    """Some gateways take a key there; whoever prints a call would see it."""
+    async with client_to("http://127.0.0.1:9") as client:
+        stream = client.stream("openai/x", PROMPT, extra_query={"subscription-key": KEY})
+        assert found(KEY, "".join(dump(stream._source._call) for dump in (str, repr))) == []  # type: ignore[attr-defined]
+
+
+# --- what a caller wrote, when it is refused -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("told", TOLD)
+@pytest.mark.parametrize("refusal", REFUSALS)
+async def test_refusals_show_nothing_of_what_was_written(told: str, refusal: str) -> None:
+    """A crash report of a refused call would hold the conversation, in frames nobody thought of."""
+    expected, model, mistake = REFUSALS[refusal]
+    given = {"messages": PROMPT, **TOLD[told], **mistake}
+    uses = [
+        Doing("create", model, **given),
+        Doing("create", model, **given, stream=True),
+        Doing("stream", model, **given),
+        Doing("attempt", model, **given),
+    ]
+    if expected is not TypeError:
+        request, options = split(model, given)
+        uses.append(Doing("send", request, **options))
+        del request, options
+    del given, told
+    async with client_to("http://127.0.0.1:9", providers=[ACME]) as client:
+        for use in uses:
+            error = await raised_by(use, client)
+            assert isinstance(error, expected), repr(error)
+            assert leaks(error, PROMPT) == []
+            assert len(list(chain(error))) == 1
+
+
+def split(model: str, given: dict[str, Any]) -> tuple[ChatRequest, dict[str, Any]]:
+    """`given` as a request and options; the request takes no text for a tool, so it is the options that are wrong."""
+    names = {field.name for field in attrs.fields(ChatRequest)}
+    wire = {name: value for name, value in given.items() if name in names}
+    return ChatRequest(model, **wire), {name: value for name, value in given.items() if name not in names}
+
+
+async def test_what_is_no_request_is_not_shown() -> None:
+    """`send` would show the dict that somebody took for a request."""
+    async with client_to("http://127.0.0.1:9") as client:
+        wrong: Any = {"model": "openai/x", "messages": PROMPT}
+        error = await raised_by(lambda client: client.send(wrong), client)
+    assert isinstance(error, InvalidRequestError)
+    assert leaks(error, PROMPT) == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"api_key": KEY, "timeout": -1},
+        {"api_key": KEY, "temperature": 1},
+        {"extra_headers": {"Authorization": f"Bearer {KEY}\0"}},
+        {"extra_headers": {"X-Key": KEY}, "max_retry": 1},
+        {"extra_query": {"key": KEY + "\ud800"}},
+    ],
+)
+async def test_a_view_that_is_refused_shows_nothing(options: dict[str, Any]) -> None:
+    """A wrong option beside a tenant's key would show the key."""
+    use = Doing("with_options", **options)
+    del options
+    error = await raised_by(use, client_to("http://127.0.0.1:9"))
+    assert isinstance(error, (InvalidRequestError, TypeError))
+    assert leaks(error, KEY) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"api_keys": {"opnai": KEY}},
+        {"api_keys": {"openai": KEY.encode()}},
+        {"api_keys": {"openai": KEY}, "timeout": "long"},
+        {"api_keys": {"openai": KEY}, "base_urls": {"openai": 5}},
+    ],
+)
+def test_a_client_that_is_refused_shows_nothing(wrong: dict[str, Any]) -> None:
+    """A typo in a provider's name would show all keys."""
+    make = functools.partial(AsyncCompletion, **wrong)
+    try:
+        make()
+    except (InvalidRequestError, ConfigurationError) as fault:
+        error = fault
+    del wrong, make
+    assert leaks(error, KEY) == []
+
+
+def test_only_refusals_lose_their_frames() -> None:
+    """A bug of ours would be reported without the place where it is."""
+
+    def buggy(kind: type[Exception]) -> None:
+        text = PROMPT
+        raise kind(f"{len(text)} characters")
+
+    names: dict[type[Exception], list[str]] = {}
+    for kind in (InvalidRequestError, UsageError, ValueError, KeyError):
+        with pytest.raises(Exception, match="characters") as caught:
+            without_frames(buggy)(kind)
+        names[caught.type] = [entry.name for entry in caught.traceback[1:]]
+    assert names == {
+        InvalidRequestError: ["plainly"],
+        TypeError: ["plainly"],
+        ValueError: ["plainly", "buggy"],
+        KeyError: ["plainly", "buggy"],
+    }
+
+
+def test_settings_show_names_only() -> None:
+    """Headers and bodies would stand in every frame they pass through."""
+    settings = ResolvedOptions({"api_key": KEY, "extra_body": {"x": PROMPT}}) | ResolvedOptions({"timeout": 5})
+    assert repr(settings) == "<api_key, extra_body, timeout>"
+    assert repr(ResolvedOptions({})) == "<no options>"
+    for dump in DUMPS.values():
+        assert found(KEY, dump(settings)) + found(PROMPT, dump(settings)) == []
+    assert found(KEY, reachable(settings)) == []
+    assert (settings["timeout"], settings.get("timeout"), settings.get("x"), len(settings)) == (5, 5, None, 3)
+    assert ("timeout" in settings, "x" in settings, bool(ResolvedOptions({}))) == (True, False, False)
+    assert settings == ResolvedOptions(settings.reveal())
+    assert settings != settings.reveal()
+    settings.reveal()["timeout"] = 6
+    assert settings["timeout"] == 5
+    with pytest.raises(KeyError):
+        settings["x"]
+
+
+def test_values_that_hide_themselves_do_not_pickle() -> None:
+    """A queue or a cache would hold the key in plain text."""
+    for hidden in (MaskedValue(KEY), Secret(KEY)):
+        assert copy.deepcopy([hidden])[0] is hidden
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+            with pytest.raises(TypeError, match="does not pickle"):
+                pickle.dumps(hidden, protocol)
+    with pytest.raises(TypeError, match="holds text, not bytes"):
+        Secret(KEY.encode())  # type: ignore[arg-type]
+
+
+# --- logs ----------------------------------------------------------------------------------------------------------
+
+HEADER_MARK, REPLY_MARK = "marked-header-7120 of the answer", "marked-reply-8842 of the model"
+
+CALLS: dict[str, tuple[tuple[Step, ...], Use]] = {
+    "a reply": ((REQUEST, answer({"choices": [], "x": REPLY_MARK}, headers={"X-Mark": HEADER_MARK})), ask),
+    "a stream": ((REQUEST, *WHOLE[:1], event(REPLY_MARK), *WHOLE[1:]), read),
+    "a big request": ((REQUEST, ECHOED), lambda client: client.create("openai/x", PROMPT * 30_000)),
+    "a refused key": ((REQUEST, ECHOED), ask),
+    "retries": (
+        (REQUEST, answer(ECHO, 500, {**ECHO_HEADERS, "Retry-After-Ms": "1"})) * 3,
+        lambda client: ask(client, max_retries=2),
+    ),
+    "a cut stream": ((REQUEST, STREAM, event(REPLY_MARK), END), read),
+    "a reset": ((REQUEST, RESET), ask),
+    "a caller that gives up": ((REQUEST, HALF, STALL), lambda client: impatiently(ask(client))),
+    "a dropped stream": (
+        (REQUEST, STREAM, event(REPLY_MARK), STALL),
+        lambda client: client.stream("openai/x", PROMPT).open(),
+    ),
+    "a fan-out": ((REQUEST, ECHOED), lambda client: ask(client, MODELS["anthropic"], n=3)),
+    "a refused request": ((), lambda client: client.create("openai/x", BAD_PART)),
+    "a redirect": ((REQUEST, answer(b"", 302, {"Location": f"http://x/{KEY}"})), ask),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+async def test_no_log_of_anybodys_shows_a_secret(
+    call: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever turns on debugging for a day would keep keys and conversations in the logs for years."""
+    caplog.set_level(logging.DEBUG)
+    steps, use = CALLS[call]
+    loop = asyncio.get_running_loop()
+    loop.set_debug(True)
+    loop.slow_callback_duration = 0.0  # so that every callback is logged with its arguments
+    told: list[dict[str, Any]] = []
+    async with RawServer(steps) as server, client_to(server.url) as client:
+        view = client.with_options(verbose=True, logger_fn=told.append, extra_headers={"X-Mark": HEADER_MARK})
+        await asyncio.wait([asyncio.ensure_future(use(view))])
+        caplog.handler.flush()
+    loop.set_debug(False)
+    assert {record.name for record in caplog.records} >= {"asyncio"}
+    assert any(record.name == "anycompletion" for record in caplog.records) or not server.requests or call == "a reset"
+    text = "\n".join(f"{record.getMessage()} {vars(record)}" for record in caplog.records) + caplog.text
+    for mark in (KEY, PROMPT, HEADER_MARK, REPLY_MARK):
+        assert found(mark, text) == []
+    assert "authorization" not in text.lower()
+    ours = [record.getMessage() for record in caplog.records if record.name == "anycompletion"]
+    assert all(message.isprintable() for message in ours)
+    assert found(KEY, repr(told)) == []
+    assert capfd.readouterr() == ("", "")
+
+
+STEERING = ["\n", "\r", "\x1b[2J", "\x9b2J", "\x85", "\u2028", "\u2029", "\x00", "\x7f", "\u202e", "\x08"]
+
+
+@pytest.mark.parametrize("mark", STEERING, ids=ascii)
+async def test_no_model_writes_lines_into_logs(mark: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A model's name from a web form would write lines into the log that look like the app's own."""
+    caplog.set_level(logging.DEBUG)
+    async with client_to("http://127.0.0.1:9") as client:
+        error = (await client.attempt(f"openai/x{mark}ERROR fake", "Hi.")).error
+    assert isinstance(error, InvalidRequestError)
+    assert error.param == "model"
+    assert str(error).isprintable()
+    assert "fake" not in caplog.text
+
+
+@pytest.mark.parametrize("mark", STEERING, ids=ascii)
+async def test_no_provider_writes_lines_into_logs(mark: str) -> None:
+    """A proxy's error page could forge log lines, or steer the terminal of whoever reads them."""
+    words = f"slow down{mark}ERROR fake"
+    body = {"error": {"message": words, "code": words, "type": words, "param": words}}
+    async with (
+        RawServer((REQUEST, answer(body, 400, {"X-Request-Id": "a b"}))) as server,
+        client_to(server.url) as client,
+    ):
+        error = (await client.attempt("openai/x", "Hi.")).error
+    assert error is not None
+    assert str(error) == f"slow down{ascii(mark)[1:-1]}ERROR fake"
+    assert repr(error).isprintable()
+    assert OUTLETS["logging.exception"](error).splitlines()[-1].count("fake") == 1
+    assert (error.message, error.code, error.type, error.param) == (words, words, words, words)
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301 (our own)
+
+
+def test_what_can_be_read_stays_as_it_is() -> None:
+    """Errors in other scripts than ours would be unreadable."""
+    for text in ("Zu viele Anfragen – später", "\u9650\u5236", "שלום", "👩\u200d🚀", "tab is a control, \\n is not"):
+        assert str(BadRequestError(text)) == text
+    assert str(BadRequestError("\ud800 \t")) == "\\ud800 \\t"
+
+
+# --- servers that repeat what they got -----------------------------------------------------------------------------
+
+PLACES = ("message", "code", "type", "param", "request_id", "body")
+
+FORMS: dict[str, Callable[[str], str]] = {
+    "as it is": lambda key: key,
+    "twice": lambda key: f"{key} and {key}{key}",
+    "its beginning": lambda key: f"{key[:20]}...",
+    "its end": lambda key: f"...{key[-20:]}",
+    "its middle": lambda key: f"...{key[10:30]}...",
+    "base64": lambda _: "c2stWnE3bWFya2VkLTAxMjM0NTY3ODlhYmNkZWZnaGlqL0tMTU5PUCs5dGFpbA==",
+    "in a URL": lambda key: key.replace("/", "%2F").replace("+", "%2B"),
+    "with escaped slashes": lambda key: key.replace("/", "\\/"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("where", ["status", "stream"])
+async def test_a_repeated_key_is_hidden_everywhere(form: str, where: str) -> None:
+    """Servers that say which key was wrong would put it into every log of the failure."""
+    told = FORMS[form](KEY)
+    error = {"error": {"message": f"no {told}!", "type": told, "code": told, "param": told}}
+    headers = {"X-Request-Id": told, "WWW-Authenticate": f"Bearer {told}", f"X-{KEY[:12]}": "x"}
+    if where == "status":
+        steps: tuple[Step, ...] = (answer(error, 401, headers),)
+    else:
+        opened = STREAM.replace(b"\r\n\r\n", f"\r\nX-Request-Id: {told}\r\nX-Echo: {told}\r\n\r\n".encode())
+        steps = (opened, event("Hel"), piece(b"data: " + json.dumps(error).encode() + b"\n\n"), STALL)
+    async with RawServer((REQUEST, *steps)) as server, client_to(server.url) as client:
+        stream = client.stream("openai/x", PROMPT)
+        caught = await raised_by(lambda _: drained(stream), client)
+        assert isinstance(caught, CompletionError)
+        assert leaks(caught, KEY) == []
+        for name in ("message", "code", "type", "param"):
+            assert "***" in getattr(caught, name)
+        assert caught.message.startswith("no ")
+        assert caught.message.endswith("!")
+        assert caught.headers is not None
+        assert not found(KEY, repr(caught.headers) + repr(stream.info.headers) + str(stream.info.request_id))
+        assert caught.request_id is not None
+        assert "***" in caught.request_id
+
+
+@pytest.mark.parametrize("cut", range(2030, 2060, 5))
+async def test_a_key_at_the_cut_of_a_body_is_hidden(cut: int) -> None:
+    """The end of what is kept of a body would show most of the key."""
+    page = b"x" * (cut - len(KEY)) + KEY.encode() + b"y" * 100
+    async with (
+        RawServer((REQUEST, answer(page, 500), REQUEST, answer(page[cut - 220 :], 500))) as server,
+        client_to(server.url) as client,
+    ):
+        for _ in range(2):
+            assert leaks(await raised_by(ask, client), KEY) == []
+
+
+async def test_good_answers_keep_no_key_in_their_headers() -> None:
+    """A gateway that repeats request headers would put the key into everything that keeps replies."""
+    async with (
+        RawServer((REQUEST, answer(headers=ECHO_HEADERS), REQUEST, answer(headers=ECHO_HEADERS))) as server,
+        client_to(server.url) as client,
+    ):
+        given: list[dict[str, Any]] = [
+            {},
+            {"extra_headers": {"Authorization": f"Bearer {KEY}"}, "api_key": "sk-another-one"},
+        ]
+        for options in given:
+            reply = await client.create("openai/x", "Hi.", **options)
+            assert reply.info.request_id == "***"
+            assert reply.info.headers["x-echo"] == "Bearer ***"
+            assert found(KEY, reachable(reply)) == []
+            assert found(KEY, pickle.dumps(reply).decode("latin-1")) == []
+
+
+async def test_short_keys_and_common_words_leave_messages_readable() -> None:
+    """With a test key such as «x» or «key» every message would be full of stars."""
+    told = {"error": {"message": "the api key is wrong, see https://example.com/account/api-keys"}}
+    for key in ("x", "key", "api", "sk-proj-aaaaaaaaaaaaaaaaaaaaaaaa"):
+        async with (
+            RawServer((REQUEST, answer(told, 401))) as server,
+            client_to(server.url, api_keys={"openai": key}) as client,
+        ):
+            error = (await client.attempt("openai/x", "Hi.")).error
+            assert str(error) == told["error"]["message"]
+
+
+# --- where a key goes ----------------------------------------------------------------------------------------------
+
+
+MOVED = list(zip(WAYS, itertools.cycle((301, 302, 303, 307, 308)), strict=False))
+
+
+@pytest.mark.parametrize(("way", "status"), [*MOVED, *(("text to the client", status) for _, status in MOVED[1:5])])
+async def test_redirects_get_no_key_and_no_prompt(way: str, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any answer could send the key, in whatever header it is, and the prompt to another host."""
+    model, header, make, options, environment = WAYS[way]
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    async with RawServer((REQUEST, answer())) as target:
+        moved = answer(b"", status, {"Location": f"{target.url}/v1/{KEY}"})
+        async with RawServer((REQUEST, moved)) as server, used(make(server.url)) as client:
+            error = await raised_by(lambda client: ask(client, model, **options()), client)
+            assert type(error) is APIResponseError
+            assert error.status_code == status
+            assert server.requests[0].headers[header].endswith(KEY)
+        assert target.connections == 0
+    assert found(KEY, str(error)) == []
+
+
+async def test_one_tenants_cookie_never_comes_back() -> None:
+    """A gateway would take one tenant for another."""
+    cookie = answer(headers={"Set-Cookie": "tenant=a; Path=/"})
+    async with RawServer((REQUEST, cookie) * 4) as server, client_to(server.url) as client:
+        for key in ("sk-tenant-one", "sk-tenant-two"):
+            await client.with_options(api_key=key).create("openai/x", "Hi.")
+            await client.create("openai/x", "Hi.", api_key=key)
+        assert [request.headers.get("cookie") for request in server.requests] == [None] * 4
+        assert [request.headers["authorization"] for request in server.requests] == [
+            *["Bearer sk-tenant-one"] * 2,
+            *["Bearer sk-tenant-two"] * 2,
+        ]
+
+
+@pytest.mark.parametrize("model", ["openai/x", "anthropic/claude-x"])
+async def test_a_hostile_environment_changes_nothing(
+    model: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whoever sets a variable or leaves a .netrc behind could read every request, or break them."""
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("default login mallory password netrc-password\n")
+    netrc.chmod(0o600)
+    async with RawServer((REQUEST, answer(status=500))) as spy, RawServer((REQUEST, said(400))) as server:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "WS_PROXY"):
+            monkeypatch.setenv(name, spy.url)
+            monkeypatch.setenv(name.lower(), spy.url)
+        monkeypatch.setenv("NO_PROXY", "")
+        monkeypatch.setenv("no_proxy", "")
+        monkeypatch.setenv("NETRC", str(netrc))
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.setenv("OPENAI_LOG", "debug")
+        monkeypatch.setenv("ANTHROPIC_LOG", "debug")
+        async with client_to(server.url) as client:
+            assert isinstance(await raised_by(lambda client: ask(client, model), client), BadRequestError)
+        assert spy.connections == 0
+        headers = server.requests[0].headers
+        given = {"authorization": f"Bearer {KEY}"} if model == "openai/x" else {"x-api-key": KEY}
+        assert {name: headers.get(name) for name in ("authorization", "x-api-key")} == {
+            "authorization": None,
+            "x-api-key": None,
+            **given,
+        }
+        assert not any("proxy" in name or "cookie" in name for name in headers)
+
+
+OTHER_ORIGINS = [
+    "https://evil.example/v1",
+    "http://127.0.0.1:{port}/v1",
+    "https://127.0.0.1:{here}/v1",
+    "http://localhost:{here}/v1",
+    "http://127.0.0.1.:{here}",
+    "http://[::1]:{here}/v1",
+    "http://127.0.0.1",
+]
+
+
+@pytest.mark.parametrize("address", OTHER_ORIGINS)
+@pytest.mark.parametrize("how", ["constructor", "environment", "view"])
+async def test_a_key_goes_to_its_own_origin_only(address: str, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A base URL from a request's body would get the operator's key."""
+    async with RawServer((REQUEST, answer())) as other, RawServer((REQUEST, answer())) as server:
+        url = address.format(port=other.port, here=server.port)
+        client = client_to(server.url, api_keys={"openai": KEY} if how == "constructor" else {})
+        if how == "environment":
+            monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        caller = client.with_options(api_key=KEY) if how == "view" else client
+        async with client:
+            for call in (ask, read):
+                error = await raised_by(functools.partial(call, base_url=url), caller)
+                assert isinstance(error, (ConfigurationError, InvalidRequestError))
+                assert leaks(error, KEY) == []
+            assert other.connections == server.connections == 0
+            assert (await caller.create("openai/x", "Hi.", base_url=f"{server.url}/other/path")).text == "Hello."
+
+
+async def test_the_password_of_a_proxy_is_not_shown() -> None:
+    """A crash report would hand out the way into the company's network."""
+    password = "marked-password-90125"
+    proxied = functools.partial(client_to, "http://127.0.0.1:9/v1")
+    async with RawServer((REQUEST, answer())) as server:
+        async with proxied(proxy=f"http://me:{password}@127.0.0.1:{server.port}") as client:
+            assert (await client.create("openai/x", "Hi.")).text == "Hello."
+            shown = reachable(client, masked=(MaskedValue, MaskedBytes)) + repr(vars(client._desk.core))
+            assert found(password, shown) == []
+        login = server.requests[0].headers["proxy-authorization"]
+        assert login == "Basic bWU6bWFya2VkLXBhc3N3b3JkLTkwMTI1"
+        assert server.requests[0].line == "POST http://127.0.0.1:9/v1/chat/completions HTTP/1.1"
+    async with RawServer((REQUEST, STALL)) as server:
+        for url in ("http://127.0.0.1:9/v1", "https://127.0.0.1:9/v1"):
+            async with client_to(url, proxy=f"http://me:{password}@127.0.0.1:{server.port}") as client:
+                error = await raised_by(lambda client: impatiently(ask(client)), client)
+                assert leaks(error, password) == []
+        assert server.requests[1].line.startswith("CONNECT 127.0.0.1:9 ")
+        assert server.requests[1].headers["proxy-authorization"] == login
+    for wrong in ("proxy.example:3128", f"socks5://me:{password}@x:1", f"http://me:{password}@[::1", "http://"):
+        error = await raised_by(ask, proxied(proxy=wrong))
+        assert isinstance(error, ConfigurationError)
+        assert leaks(error, password) == []
+    for odd in (yarl.URL(f"http://me:{password}@x:1"), f"http://me:{password}@x:1".encode()):
+        with pytest.raises(InvalidRequestError, match="proxy: expected a URL as a string") as caught:
+            proxied(proxy=odd)
+        inside = [frame for frame, _ in traceback.walk_tb(caught.tb) if "anycompletion" in frame.f_globals["__name__"]]
+        assert inside
+        assert found(password, "".join(repr(frame.f_locals) for frame in inside)) == []
+
+
+# --- keys that cannot be one ---------------------------------------------------------------------------------------
+
+BAD_KEYS: list[tuple[str, str]] = [
+    ("", "is empty"),
+    (" \r\n", "is empty"),
+    (f"{KEY} {KEY}", "93 characters, one of which is white space"),
+    (f"{KEY}\n{KEY}", "93 characters, one of which is white space"),
+    (f"{KEY}\r\nX-Evil: 1", "57 characters, one of which is white space"),
+    (f"{KEY}\0", "47 characters, one of which is a control character"),
+    (f"{KEY}\x1bx", "48 characters, one of which is a control character"),
+    (f"{KEY}\x7fx", "48 characters, one of which is a control character"),
+    (f"é{KEY}", "47 characters, one of which is not ASCII"),
+    (f"{KEY}…", "47 characters, one of which is not ASCII"),
+    (f"\u200b{KEY}", "47 characters, one of which is not ASCII"),
+    (f"{KEY}\ud800", "47 characters, one of which is not ASCII"),
+    (f"{KEY}\xa0{KEY}", "93 characters, one of which is white space"),
+    (KEY * 200, "9200 characters, more than 8192"),
+    ("None", "is a placeholder"),
+    ("null", "is a placeholder"),
+    ("YOUR_API_KEY", "is a placeholder"),
+]
+
+
+UNSAYABLE = ("\0", "\ud800")
+"""What no environment variable holds."""
+
+GIVEN = [
+    (how, bad)
+    for how in ("text", "Secret", "function", "environment")
+    for bad, (key, _) in enumerate(BAD_KEYS)
+    if how != "environment" or (key and not any(char in key for char in UNSAYABLE))
+]
+
+
+@pytest.mark.parametrize(("how", "bad"), GIVEN)
+async def test_keys_that_cannot_be_one_are_not_sent(bad: int, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key with a typo, or half of two, would go to the provider and come back in its error."""
+    key, reason = BAD_KEYS[bad]
+    keys: dict[str, Any] = {"text": key, "Secret": Secret(key), "function": function_of(key)}
+    if how == "environment":
+        monkeypatch.setenv("OPENAI_API_KEY", key)
+    async with RawServer((REQUEST, answer())) as server, clients("openai")(server.url) as client:
+        for method, more in (("create", {}), ("create", {"stream": True}), ("attempt", {})):
+            error = await raised_by(Doing(method, "openai/x", PROMPT, api_key=keys.get(how), **more), client)
+            assert isinstance(error, ConfigurationError)
+            assert reason in str(error)
+            assert ("OPENAI_API_KEY" in str(error)) == (how == "environment")
+            assert leaks(error, KEY) == []
+        assert server.connections == 0
+
+
+def test_the_tables_are_long_enough() -> None:
+    """They could shrink unseen."""
+    assert len(KINDS) >= 12
+    assert len(OUTLETS) >= 12

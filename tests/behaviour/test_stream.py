@@ -1,0 +1,555 @@
+"""CompletionStream: every way of leaving closes the connection and leaves nothing; no stream ends in silence."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from anycompletion import (
+    APIConnectionError,
+    AsyncCompletion,
+    ClientClosedError,
+    CompletionStream,
+    InternalServerError,
+    StreamInterruptedError,
+)
+from anycompletion.testing import Fault, SimulatorServer
+from support.raw_server import DONE, END, REQUEST, STALL, WHOLE, RawServer, event
+from support.resource_leaks import CASES, Case, Reader, client_of, nothing_left
+
+Leave = Callable[[AsyncCompletion, Case], Awaitable[None]]
+
+every_kind = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+
+
+@asynccontextmanager
+async def slow(**options: float) -> AsyncIterator[tuple[SimulatorServer, AsyncCompletion]]:
+    """A server that would talk for three seconds, and a client for it."""
+    settings = {"chunk_delay": 0.01, "chunks": 300, **options}
+    async with (
+        SimulatorServer(**settings) as sim,  # type: ignore[arg-type]
+        client_of(sim) as client,
+    ):
+        yield sim, client
+
+
+def begin(client: AsyncCompletion, case: Case) -> CompletionStream:
+    return client.stream(case.model, "Tell me a story.", n=case.n)
+
+
+async def closed_at_once(sim: SimulatorServer, case: Case) -> None:
+    """The server saw every connection closed before it could write ten more chunks."""
+    written = [request.chunks_written for request in sim.requests]
+    assert len(written) == case.requests
+    assert all([await request.wait_closed(1) for request in sim.requests])
+    assert all(request.chunks_written < before + 10 for request, before in zip(sim.requests, written, strict=True))
+
+
+# --- leaving -------------------------------------------------------------------------------------------------------
+
+
+async def leave_by_break(client: AsyncCompletion, case: Case) -> None:
+    count = 0
+    async with begin(client, case) as stream:
+        async for _ in stream:
+            count += 1
+            if count == 5:
+                break
+
+
+async def leave_by_cancel(client: AsyncCompletion, case: Case) -> None:
+    reader = Reader(begin(client, case))
+    await reader.has(5)
+    reader.task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reader.task
+
+
+async def leave_by_cancel_inside_with(client: AsyncCompletion, case: Case) -> None:
+    ready = asyncio.Event()
+
+    async def read() -> None:
+        async with begin(client, case) as stream:
+            async for _ in stream:
+                ready.set()
+
+    task = asyncio.create_task(read())
+    await ready.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def leave_by_exception(client: AsyncCompletion, case: Case) -> None:
+    mine = LookupError("mine")
+    with pytest.raises(LookupError) as caught:
+        async with begin(client, case) as stream:
+            async for _ in stream:
+                raise mine
+    assert caught.value is mine
+
+
+async def leave_by_dropping(client: AsyncCompletion, case: Case) -> None:
+    stream = begin(client, case)
+    await anext(stream)
+    del stream
+
+
+async def leave_by_break_without_with(client: AsyncCompletion, case: Case) -> None:
+    async for _ in begin(client, case):
+        break
+
+
+async def leave_by_dropping_a_view(client: AsyncCompletion, case: Case) -> None:
+    async for _ in begin(client, case).text:
+        break
+
+
+async def leave_unread(client: AsyncCompletion, case: Case) -> None:
+    stream = await client.create(case.model, "Tell me a story.", n=case.n, stream=True)
+    await asyncio.sleep(0.03)
+    del stream
+
+
+async def leave_by_closing_elsewhere(client: AsyncCompletion, case: Case) -> None:
+    reader = Reader(begin(client, case))
+    await reader.has(5)
+    await reader.stream.aclose()
+    error = await reader.end()
+    assert isinstance(error, StreamInterruptedError)
+    assert error.partial is not None
+    assert any(error.partial.texts)
+
+
+async def leave_by_closing_the_client(client: AsyncCompletion, case: Case) -> None:
+    reader = Reader(begin(client, case))
+    await reader.has(5)
+    await client.aclose()
+    error = await reader.end()
+    assert isinstance(error, ClientClosedError)
+    assert error.partial is not None
+    assert any(error.partial.texts)
+
+
+async def leave_by_the_callers_timeout(client: AsyncCompletion, case: Case) -> None:
+    with pytest.raises(TimeoutError) as caught:
+        async with asyncio.timeout(0.1):
+            async for _ in begin(client, case):
+                pass
+    assert type(caught.value) is TimeoutError
+
+
+WAYS: list[Leave] = [
+    leave_by_break,
+    leave_by_cancel,
+    leave_by_cancel_inside_with,
+    leave_by_exception,
+    leave_by_dropping,
+    leave_by_break_without_with,
+    leave_by_dropping_a_view,
+    leave_unread,
+    leave_by_closing_elsewhere,
+    leave_by_closing_the_client,
+    leave_by_the_callers_timeout,
+]
+
+
+@every_kind
+@pytest.mark.parametrize("leave", WAYS, ids=lambda way: way.__name__.removeprefix("leave_"))
+async def test_leaving_closes_the_connection_at_once_and_leaves_nothing(leave: Leave, case: Case) -> None:
+    """A provider would go on generating, and billing, for a caller who has left."""
+    async with slow() as (sim, client), nothing_left(client):
+        await leave(client, case)
+        await closed_at_once(sim, case)
+
+
+@every_kind
+async def test_closing_the_client_ends_many_live_streams(case: Case) -> None:
+    """Shutting down would hang, or leave readers waiting for ever."""
+    async with slow(chunk_delay=0.02) as (sim, client), nothing_left(client):
+        readers = [Reader(begin(client, case)) for _ in range(15)]
+        for reader in readers:
+            await reader.has(2)
+        async with asyncio.timeout(1):
+            await client.aclose()
+        assert all([isinstance(await reader.end(), ClientClosedError) for reader in readers])
+        assert all([await request.wait_closed(1) for request in sim.requests])
+
+
+@every_kind
+@pytest.mark.parametrize("whole_client", [False, True])
+async def test_closing_reaches_a_consumer_that_was_busy(case: Case, whole_client: bool) -> None:
+    """A consumer that works while its stream is closed would wait for ever when it comes back."""
+    async with slow(chunk_delay=0.002) as (_, client), nothing_left(client):
+        stream = begin(client, case)
+        await anext(stream)
+        await asyncio.sleep(0.1)  # the queue of a merged stream is full by now
+        await (client if whole_client else stream).aclose()
+        with pytest.raises(ClientClosedError if whole_client else StreamInterruptedError):
+            async with asyncio.timeout(1):
+                async for _ in stream:
+                    pass
+
+
+@every_kind
+@pytest.mark.parametrize("whole_client", [False, True])
+async def test_closing_reaches_a_consumer_whose_chunks_stopped(case: Case, whole_client: bool) -> None:
+    """A reader that waits for a silent server would not learn that its stream was closed."""
+    async with slow(chunk_delay=5) as (_, client), nothing_left(client):
+        stream = begin(client, case)
+        await stream.open()
+        for _ in range(case.requests):
+            await anext(stream)
+        reader = Reader(stream)
+        await asyncio.sleep(0.05)
+        await (client if whole_client else stream).aclose()
+        assert isinstance(await reader.end(), ClientClosedError if whole_client else StreamInterruptedError)
+
+
+@every_kind
+@pytest.mark.parametrize("whole_client", [False, True])
+async def test_closing_reaches_a_stream_that_waits_for_its_headers(case: Case, whole_client: bool) -> None:
+    """A stream closed before its answer came would send, wait and be billed all the same."""
+    async with slow(latency=5) as (sim, client), nothing_left(client):
+        reader = Reader(begin(client, case))
+        while len(sim.requests) < case.requests:
+            await asyncio.sleep(0.01)
+        await (client if whole_client else reader.stream).aclose()
+        assert isinstance(await reader.end(), ClientClosedError if whole_client else StreamInterruptedError)
+        assert all([await request.wait_closed(1) for request in sim.requests])
+
+
+@every_kind
+@pytest.mark.parametrize("whole_client", [False, True])
+async def test_closing_reaches_a_stream_that_waits_to_try_again(case: Case, whole_client: bool) -> None:
+    """A stream closed between two attempts would send another request."""
+    async with slow() as (sim, client), nothing_left(client):
+        sim.fault = Fault.status(429, retry_after=0.3)  # type: ignore[assignment]
+        reader = Reader(begin(client, case))
+        while len(sim.requests) < case.requests:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        await (client if whole_client else reader.stream).aclose()
+        assert isinstance(await reader.end(0.2), ClientClosedError if whole_client else StreamInterruptedError)
+        await asyncio.sleep(0.35)
+        assert len(sim.requests) == case.requests
+
+
+@every_kind
+async def test_cancelling_before_the_headers_closes_the_connection(case: Case) -> None:
+    """A caller who gives up early would leave requests running."""
+    async with slow(latency=5) as (sim, client), nothing_left(client):
+        reader = Reader(begin(client, case))
+        while len(sim.requests) < case.requests:
+            await asyncio.sleep(0.01)
+        reader.task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reader.task
+        await closed_at_once(sim, case)
+
+
+async def test_closing_before_sending_sends_nothing() -> None:
+    """A stream closed before its first chunk would be sent by a late reader."""
+    async with slow() as (sim, client), nothing_left(client):
+        stream = client.stream("openai/gpt-4o", "Hi.")
+        await stream.aclose()
+        with pytest.raises(StreamInterruptedError):
+            await anext(stream)
+        with pytest.raises(StreamInterruptedError):
+            await stream.open()
+        assert sim.requests == []
+
+
+@every_kind
+async def test_closing_twice_and_from_inside_is_harmless(case: Case) -> None:
+    """Web frameworks close a stream that its `async with` closes again."""
+    async with slow() as (_, client), nothing_left(client):
+        async with begin(client, case) as stream:
+            await anext(stream)
+            await stream.aclose()
+            stream.close()
+        await stream.aclose()
+
+
+@every_kind
+async def test_a_second_cancel_during_the_first_changes_nothing(case: Case) -> None:
+    """A cancel that comes while the stream is being left would keep the connection open."""
+    async with slow() as (sim, client), nothing_left(client):
+
+        async def read() -> None:
+            async with begin(client, case) as stream:
+                async for _ in stream:
+                    pass
+
+        task = asyncio.create_task(read())
+        while not sim.requests or sim.requests[-1].chunks_written < 3:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await closed_at_once(sim, case)
+
+
+@every_kind
+async def test_a_stream_may_be_read_and_closed_in_another_task_than_it_was_opened_in(case: Case) -> None:
+    """Web frameworks open a stream in one task and send it from another."""
+    async with slow() as (sim, client), nothing_left(client):
+        stream = await asyncio.create_task(client.create(case.model, "Hi.", n=case.n, stream=True))
+        await asyncio.create_task(stream.__anext__())
+        await asyncio.create_task(stream.aclose())
+        await closed_at_once(sim, case)
+
+
+# --- one cursor ----------------------------------------------------------------------------------------------------
+
+
+@every_kind
+async def test_two_tasks_cannot_iterate_one_stream(case: Case) -> None:
+    """Two readers would get half a text each."""
+    async with slow() as (_, client), nothing_left(client), begin(client, case) as stream:
+        first, second = await asyncio.gather(_drain(stream, 500), _drain(stream, 500), return_exceptions=True)
+        assert first is None
+        assert isinstance(second, RuntimeError)
+        assert "two tasks" in str(second)
+
+
+async def _drain(stream: CompletionStream, limit: int) -> None:
+    for _ in range(min(limit, 5)):
+        await anext(stream)
+
+
+async def test_reading_while_another_task_opens_says_so() -> None:
+    """A reader that comes while the stream is being opened would meet an assertion."""
+    async with slow(latency=0.1) as (_, client), nothing_left(client):
+        stream = client.stream("openai/gpt-4o", "Hi.")
+        opening = asyncio.create_task(stream.open())
+        await asyncio.sleep(0.02)
+        with pytest.raises(RuntimeError, match="two tasks"):
+            await anext(stream)
+        await opening
+        await anext(stream)
+        await stream.aclose()
+
+
+@every_kind
+async def test_text_chunks_and_sse_share_a_cursor(case: Case) -> None:
+    """A caller who mixes the views would see a piece twice, or lose one."""
+    async with slow(chunk_delay=0, chunks=20) as (_, client), nothing_left(client):
+        async with begin(client, case) as stream:
+            seen: dict[int, str] = {}
+            for _ in range(4):
+                for choice in (await anext(stream)).choices:
+                    seen[choice.index] = seen.get(choice.index, "") + (choice.delta.content or "")
+            before = len(seen.get(0, ""))
+            piece = await anext(stream.text)
+            assert stream.snapshot.text[before:].endswith(piece)
+            lines = [line async for line in stream.sse()]
+        final = await stream.get_final_completion()
+        pieces = [json.loads(line[6:]) for line in lines[:-1]]
+        told = {
+            index: "".join(
+                choice["delta"].get("content") or ""
+                for data in pieces
+                for choice in data["choices"]
+                if choice["index"] == index
+            )
+            for index in range(case.n)
+        }
+        assert final.texts[0].endswith(piece + told[0])
+        assert lines[-1] == b"data: [DONE]\n\n"
+        assert [choice.finish_reason for choice in final.choices] == ["stop"] * case.n
+
+
+@every_kind
+async def test_the_snapshot_is_what_was_handed_out(case: Case) -> None:
+    """A caller who shows the snapshot would show more, or less, than came by."""
+    async with slow(chunk_delay=0, chunks=20) as (_, client), nothing_left(client), begin(client, case) as stream:
+        texts: dict[int, str] = {}
+        async for chunk in stream:
+            for choice in chunk.choices:
+                texts[choice.index] = texts.get(choice.index, "") + (choice.delta.content or "")
+            assert stream.snapshot.texts == [texts[index] for index in sorted(texts)]
+
+
+@every_kind
+async def test_iterating_after_the_end_stops_again(case: Case) -> None:
+    """A stream that was read to its end would fail, or start anew."""
+    async with slow(chunk_delay=0, chunks=5) as (sim, client), nothing_left(client):
+        async with begin(client, case) as stream:
+            final = await stream.get_final_completion()
+            assert [chunk async for chunk in stream] == []
+        assert [chunk async for chunk in stream] == []
+        assert (await stream.get_final_completion()) == final
+        assert len(sim.requests) == case.requests
+
+
+@every_kind
+async def test_the_final_completion_after_leaving_early_is_an_error_with_what_was_read(case: Case) -> None:
+    """Half an answer would be taken for a whole one."""
+    async with slow() as (_, client), nothing_left(client):
+        async with begin(client, case) as stream:
+            text = await anext(stream.text)
+        with pytest.raises(StreamInterruptedError) as caught:
+            await stream.get_final_completion()
+        error = caught.value
+        assert error.partial is not None
+        assert error.partial.text.startswith(text)
+        assert error.provider == case.model.partition("/")[0]
+        assert error.attempts == case.requests
+        assert error.partial.choices[0].finish_reason is None
+
+
+async def test_an_error_is_raised_again_to_whoever_asks_again() -> None:
+    """A broken stream would look finished at the second look."""
+    async with slow(chunk_delay=0) as (sim, client), nothing_left(client):
+        sim.fault = "error-after-3-events"  # type: ignore[assignment]
+        stream = client.stream("openai/gpt-4o", "Hi.")
+        errors = []
+        for _ in range(3):
+            with pytest.raises(InternalServerError) as caught:
+                await stream.get_final_completion()
+            errors.append(caught.value)
+        assert errors[0] is errors[1] is errors[2]
+        assert errors[0].partial is not None
+
+
+# --- sse -----------------------------------------------------------------------------------------------------------
+
+
+@every_kind
+async def test_sse_of_a_whole_stream_ends_with_done(case: Case) -> None:
+    """A browser's OpenAI client could not read what is relayed to it."""
+    async with slow(chunk_delay=0, chunks=5) as (_, client), nothing_left(client):
+        lines = [line async for line in begin(client, case).sse()]
+    assert lines[-1] == b"data: [DONE]\n\n"
+    for line in lines[:-1]:
+        assert line.startswith(b"data: {")
+        assert line.endswith(b"}\n\n")
+        assert json.loads(line[6:])["object"] == "chat.completion.chunk"
+
+
+@every_kind
+@pytest.mark.parametrize("fault", ["cut-after-3-events", "reset-after-3-events", "error-after-3-events"])
+async def test_sse_of_a_broken_stream_ends_with_an_error_and_no_done(case: Case, fault: str) -> None:
+    """A browser would take a cut answer for a whole one."""
+    async with slow(chunk_delay=0, fault=fault) as (_, client), nothing_left(client):  # type: ignore[arg-type]
+        lines = [line async for line in begin(client, case).sse()]
+    assert b"data: [DONE]\n\n" not in lines
+    error = json.loads(lines[-1][6:])["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["message"]
+
+
+async def test_sse_tells_errors_that_came_before_the_first_chunk() -> None:
+    """A relay whose request was refused would send an empty answer."""
+    async with slow(fault="authentication") as (_, client), nothing_left(client):  # type: ignore[arg-type]
+        lines = [line async for line in client.stream("openai/gpt-4o", "Hi.").sse()]
+    assert len(lines) == 1
+    assert json.loads(lines[0][6:])["error"]["code"] == "invalid_api_key"
+
+
+# --- usage ---------------------------------------------------------------------------------------------------------
+
+
+@every_kind
+@pytest.mark.parametrize("asked", [False, True])
+async def test_a_usage_chunk_is_delivered_to_those_who_asked(case: Case, asked: bool) -> None:
+    """Callers who did not ask would trip over a chunk without choices, and those who did would miss it."""
+    options = {"stream_options": {"include_usage": True}} if asked else {}
+    async with slow(chunk_delay=0, chunks=5) as (_, client), nothing_left(client):
+        async with client.stream(case.model, "One two three.", n=case.n, **options) as stream:
+            chunks = [chunk async for chunk in stream]
+        bare = [chunk for chunk in chunks if not chunk.choices]
+        assert len(bare) == (1 if asked else 0)
+        assert stream.usage is not None
+        assert stream.usage == stream.snapshot.usage
+        assert stream.usage.prompt_tokens == 3 * case.requests
+        assert stream.usage.completion_tokens > 0
+        if asked:
+            assert chunks[-1].usage == stream.usage
+
+
+async def test_usage_is_not_asked_for_twice_where_the_caller_said_no() -> None:
+    """A caller's own stream options would be overwritten."""
+    async with slow(chunk_delay=0, chunks=5) as (sim, client), nothing_left(client):
+        async with client.stream("openai/gpt-4o", "Hi.", stream_options={"include_usage": False}) as stream:
+            await stream.get_final_completion()
+        assert stream.usage is None
+        assert sim.requests[0].body["stream_options"] == {"include_usage": False}
+
+
+# --- the end of a stream is the format's ---------------------------------------------------------------------------
+
+
+def raw_client(server: RawServer, **options: float) -> AsyncCompletion:
+    return AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "key"}, **options)  # type: ignore[arg-type]
+
+
+async def test_a_stream_ends_at_done_although_the_server_holds_the_connection() -> None:
+    """A server that forgets to end its body would keep the caller waiting."""
+    script = (REQUEST, *WHOLE[:-1], DONE, STALL)
+    async with RawServer(script) as server, raw_client(server) as client, nothing_left(client):
+        async with asyncio.timeout(1), client.stream("openai/m", "Hi.") as stream:
+            assert (await stream.get_final_completion()).text == "Hello."
+        while server.open:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_finished_stream_gives_its_connection_back() -> None:
+    """Every streamed call would pay for a new connection."""
+    late = (REQUEST, *WHOLE[:-1], DONE, 0.01, END)
+    async with RawServer((*late, *late, REQUEST, *WHOLE)) as server, raw_client(server) as client:
+        for _ in range(3):
+            async with client.stream("openai/m", "Hi.") as stream:
+                assert (await stream.get_final_completion()).text == "Hello."
+            await asyncio.sleep(0.03)
+        assert server.connections == 1
+
+
+async def test_what_follows_done_is_dropped() -> None:
+    """Ghost data behind the end marker would be shown."""
+    script = (REQUEST, *WHOLE[:-1], DONE + event("ghost") + END)
+    async with RawServer(script) as server, raw_client(server) as client, nothing_left(client):
+        assert (await client.stream("openai/m", "Hi.").get_final_completion()).text == "Hello."
+
+
+async def test_a_finish_reason_without_done_is_an_end() -> None:
+    """Honest servers that send no `[DONE]` would seem broken."""
+    script = (REQUEST, *WHOLE[:-1], END)
+    async with RawServer(script) as server, raw_client(server) as client, nothing_left(client):
+        assert (await client.stream("openai/m", "Hi.").get_final_completion()).text == "Hello."
+
+
+@every_kind
+@pytest.mark.parametrize("fault", ["cut-after-3-events", "no-finish-reason"])
+async def test_a_clean_end_before_the_finish_reason_is_an_interruption(case: Case, fault: str) -> None:
+    """A cut answer would pass for a whole one."""
+    async with slow(chunk_delay=0, chunks=5, fault=fault) as (_, client), nothing_left(client):  # type: ignore[arg-type]
+        async with begin(client, case) as stream:
+            with pytest.raises(StreamInterruptedError) as caught:
+                await stream.get_final_completion()
+        assert caught.value.partial is not None
+        assert isinstance(caught.value, APIConnectionError)
+        assert caught.value.maybe_billed
+
+
+async def test_repr_says_the_state_and_no_text() -> None:
+    """A log would show what was said, or not how far the stream is."""
+    async with slow(chunk_delay=0, chunks=5) as (_, client):
+        stream = client.stream("openai/gpt-4o", "Secret words.")
+        states = [repr(stream)]
+        await anext(stream)
+        states.append(repr(stream))
+        await stream.get_final_completion()
+        states.append(repr(stream))
+        await stream.aclose()
+        left = client.stream("openai/gpt-4o", "Secret words.")
+        await left.aclose()
+        states.append(repr(left))
+    assert states == [
+        f"<CompletionStream openai/gpt-4o {state}>" for state in ("not sent", "open", "finished", "closed")
+    ]

@@ -1,0 +1,82 @@
+"""Fuzzing in its short form, and that it finds what it looks for; ``python -m benchmarks.fuzz`` is the long one."""
+
+from collections import Counter
+from collections.abc import Callable
+from random import Random
+
+import pytest
+from benchmarks.fuzz import fuzzer as fuzz
+from benchmarks.fuzz.fuzzer import FORMATS, SUBJECTS, Subject
+
+INPUTS = 300
+"""Per target."""
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_nothing_a_provider_may_send_breaks_us(name: str) -> None:
+    """Some bytes would raise an exception that is not ours, mean something else when cut, or stop the loop."""
+    outcome = fuzz.run(1, name, SUBJECTS[name], range(INPUTS))
+    assert outcome.inputs == INPUTS
+    assert not outcome.failures, "\n".join(fuzz.table({name: outcome}, 1))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_enough_of_the_inputs_are_read_and_enough_are_refused(name: str) -> None:
+    """Inputs that all fail at the first byte, or none of which fails, would prove nothing."""
+    form = FORMATS[name]
+    ends: Counter[str] = Counter()
+    for number in range(200):
+        given = fuzz.make_input(1, name, SUBJECTS[f"{name}.stream"], number)
+        ends[form.end(given)] += 1
+    assert ends["ok"] > 20
+    assert ends["APIResponseError"] + ends["InternalServerError"] > 20
+    assert len(ends) > 4
+
+
+# --- the fuzzer itself ---------------------------------------------------------------------------------------------
+
+
+def make_number(rng: Random) -> int:
+    return rng.randrange(10)
+
+
+def check_key_error(given: int) -> None:
+    if given == 7:
+        raise KeyError("choices")
+
+
+def check_wait(given: int) -> None:
+    fuzz.check_wait(float("nan") if given == 7 else 0.0)
+
+
+@pytest.mark.parametrize("check", [check_key_error, check_wait])
+def test_what_is_wrong_is_found_and_can_be_brought_back(check: Callable[[int], None]) -> None:
+    """A table of zeros would mean nothing, or nobody could find the input again."""
+    subject = Subject(make_number, check)
+    outcome = fuzz.run(3, "x", subject, range(100))
+    wrong = [number for number in range(100) if fuzz.make_input(3, "x", subject, number) == 7]
+    assert sorted(outcome.failures) == wrong
+    assert fuzz.run(3, "x", subject, wrong[:1]).failures
+    shown = "\n".join(fuzz.table({"framing": outcome}, 3))
+    assert f"--seed 3 --target 'framing' --only {wrong[0]}\n" in shown
+    assert "\n    7" in shown
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_the_same_seed_makes_the_same_inputs(name: str) -> None:
+    """A failure in CI could not be brought back."""
+    first, second = (fuzz.shown(fuzz.make_input(5, name, SUBJECTS[name], 5)) for _ in range(2))
+    assert first == second != fuzz.shown(fuzz.make_input(6, name, SUBJECTS[name], 5))
+
+
+def test_a_quadratic_reader_is_found() -> None:
+    """A list that is copied for every event would pass for linear."""
+    assert fuzz.steepness(lambda times: times * 1e-5) is None
+    assert fuzz.steepness(lambda times: times * 1e-5 + times**2 * 1e-9) is not None
+    assert fuzz.steepness(lambda times: times**2 * 1e-12) is None  # so little that nothing can be told
+
+
+def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """A failure would not fail the run that looks for it."""
+    assert fuzz.main(["--target", "framing", "--only", "3"]) == 0
+    assert "1 inputs, seed 1" in capsys.readouterr().out

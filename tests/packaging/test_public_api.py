@@ -1,0 +1,58 @@
+"""The public names of the package: complete, importable, and cheap to import."""
+
+import inspect
+import modulefinder
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import anycompletion
+
+EXTRAS = ("cyclopts", "opentelemetry", "redis", "rich", "starlette", "throttled")
+"""Libraries that the extras bring."""
+
+EXPENSIVE = ("anycompletion.batch", "anycompletion.cli", "anycompletion.testing", "anycompletion.web", "cattrs")
+"""Modules that cost more than 2 ms and that not every program needs."""
+
+
+def loaded_by(code: str) -> set[str]:
+    """The modules that a fresh interpreter has loaded after `code`."""
+    shown = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules)"], capture_output=True, check=True, text=True
+    )
+    return set(shown.stdout.split())
+
+
+def test_every_public_name_is_listed_once_and_exists() -> None:
+    """`from anycompletion import *` would fail, or leave a public name out."""
+    names = anycompletion.__all__
+    assert len(set(names)) == len(names)
+    assert [name for name in names if not hasattr(anycompletion, name)] == []
+    exported = {
+        name for name, value in vars(anycompletion).items() if not name.startswith("_") and not inspect.ismodule(value)
+    }
+    assert exported == set(names)
+
+
+@pytest.mark.parametrize("module", [*EXTRAS, *EXPENSIVE])
+def test_an_import_loads_no_more_than_every_program_needs(module: str) -> None:
+    """The import would fail where an extra is not installed, or take longer than it must."""
+    assert module not in loaded_by("import anycompletion")
+
+
+def test_a_client_loads_no_library_more() -> None:
+    """Making a client in a running event loop would stop it for as long as a library takes to load."""
+    before = loaded_by("import anycompletion")
+    added = loaded_by("import anycompletion; anycompletion.AsyncCompletion()") - before
+    assert {name.partition(".")[0] for name in added} <= {"anycompletion"} | sys.stdlib_module_names
+
+
+def test_packers_find_every_module_that_a_client_needs(tmp_path: Path) -> None:
+    """An app that is packed into one file would lack parts of the package."""
+    script = tmp_path / "app.py"
+    script.write_text("from anycompletion import AsyncCompletion")
+    finder = modulefinder.ModuleFinder(path=[str(Path(inspect.getfile(anycompletion)).parents[1])])
+    finder.run_script(str(script))
+    assert {"anycompletion.client.client", "anycompletion.dialects.openai_chat"} <= finder.modules.keys()

@@ -1,0 +1,387 @@
+"""What errors are made of, ways to give keys, and places for prompts: the cases of the tests of secrets."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple
+
+from anycompletion import (
+    APIConnectionError,
+    APIResponseError,
+    APITimeoutError,
+    AsyncCompletion,
+    AuthenticationError,
+    BadRequestError,
+    ClientClosedError,
+    CompletionError,
+    CompletionStream,
+    ConfigurationError,
+    InternalServerError,
+    InvalidRequestError,
+    Provider,
+    QuotaExceededError,
+    RateLimitError,
+    Result,
+    Secret,
+    StreamInterruptedError,
+    Timeout,
+    UnsupportedParameterError,
+    UserMessage,
+)
+from anycompletion.auth import Auth
+from support.raw_server import END, REQUEST, RESET, STALL, STREAM, RawServer, Step, answer, event, head, piece
+
+KEY = "sk-Zq7marked-0123456789abcdefghij/KLMNOP+9tail"
+PROMPT = "marked-prompt-5531 which nobody but the provider may read"
+MODELS = {"openai": "openai/gpt-4o", "anthropic": "anthropic/claude-haiku-4-5"}
+
+Use = Callable[[AsyncCompletion], Awaitable[object]]
+"""Something to do with a client. None of these is a coroutine function: their frames hold the prompt."""
+
+
+def ask(client: AsyncCompletion, model: str = "openai/gpt-4o", **options: Any) -> Awaitable[Any]:
+    return client.create(model, PROMPT, **options)
+
+
+def read(client: AsyncCompletion, model: str = "openai/gpt-4o", **options: Any) -> Awaitable[None]:
+    return drained(client.stream(model, PROMPT, **options))
+
+
+async def drained(stream: CompletionStream) -> None:
+    async with stream:
+        async for _ in stream:
+            pass
+
+
+def final(client: AsyncCompletion, model: str = "openai/gpt-4o", **options: Any) -> Awaitable[Any]:
+    return client.stream(model, PROMPT, **options).get_final_completion()
+
+
+def heard(client: AsyncCompletion, model: str = "openai/gpt-4o", **options: Any) -> Awaitable[None]:
+    return _to_the_end(client.stream(model, PROMPT, **options))
+
+
+async def _to_the_end(stream: CompletionStream) -> None:
+    async for text in stream.text:
+        del text  # this frame is in the traceback too
+
+
+async def impatiently(call: Awaitable[object], seconds: float = 0.06) -> None:
+    """Waits for `call` as callers do who have a timeout of their own."""
+    async with asyncio.timeout(seconds):
+        await call
+
+
+class Doing:
+    """Something to do with a client that shows nothing itself, wherever a frame holds it."""
+
+    def __init__(self, method: str, *args: Any, **options: Any) -> None:
+        self._method, self._args, self._options = method, args, options
+
+    async def __call__(self, client: AsyncCompletion) -> None:
+        result = getattr(client, self._method)(*self._args, **self._options)
+        if not isinstance(result, (AsyncCompletion, CompletionStream)):
+            result = await result
+        if isinstance(result, Result):
+            result.unwrap()
+
+
+async def raised_by(use: Use, client: AsyncCompletion) -> BaseException:
+    try:
+        await use(client)
+    except BaseException as error:  # noqa: BLE001 (whatever it is, it is looked at and not lost)
+        return error
+    raise AssertionError("nothing was raised")
+
+
+def client_to(url: str, **options: Any) -> AsyncCompletion:
+    """A client whose keys are `KEY` for both formats of `MODELS`."""
+    settings: dict[str, Any] = {"api_keys": dict.fromkeys(MODELS, KEY), "max_retries": 0}
+    return AsyncCompletion(base_urls=dict.fromkeys(MODELS, url), **{**settings, **options})
+
+
+async def provoked(steps: tuple[Any, ...], use: Use, **options: Any) -> BaseException:
+    """The error that `use` meets at a server with that script (or one for each connection)."""
+    scripts: list[Any] = [step for step in steps if isinstance(step, tuple)] or [steps]
+    async with RawServer(*scripts) as server, client_to(server.url, **options) as client:
+        return await raised_by(use, client)
+
+
+# --- kinds of errors × outlets -------------------------------------------------------------------------------------
+
+ECHO: dict[str, Any] = {
+    "error": {"message": f"Incorrect API key provided: {KEY}.", "type": KEY, "code": KEY, "param": f"header {KEY}"},
+    "detail": f"{KEY} is unknown",
+    "message": f"no such key: {KEY}",
+}
+"""What a server says that repeats the key, in all formats' members."""
+
+ECHO_HEADERS = {"WWW-Authenticate": f'Bearer error="{KEY}"', "X-Request-Id": KEY, "X-Echo": f"Bearer {KEY}"}
+
+ECHOED = answer(ECHO, 401, ECHO_HEADERS)
+HALF = head(200, {"Content-Type": "application/json", "Content-Length": "5000"}) + f'{{"echo": "{KEY}"'.encode()
+
+
+class Kind(NamedTuple):
+    """A kind of error: how a server provokes it and what the caller does meanwhile."""
+
+    error: type[BaseException]
+    steps: tuple[Any, ...]
+    use: Use
+    options: Mapping[str, Any] = {}
+
+
+def said(status: int, code: str = "", **headers: str) -> bytes:
+    return answer({"error": {"message": "no", "code": code, "type": "x"}}, status, headers)
+
+
+NAMELESS = [{"role": "user", "content": PROMPT}, {"role": "user", "content": PROMPT, "name": "bob"}]
+BAD_PART = [{"role": "user", "content": [{"type": "text", "text": PROMPT}, {"type": "text", "text": 5}]}]
+
+EVENTS = piece(b'event: message_start\ndata: {"type":"message_start","message":{"id":"m","role":"assistant"}}\n\n')
+FAILED = piece(
+    b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"' + KEY.encode() + b'"}}\n\n'
+)
+
+KINDS: dict[str, Kind] = {
+    "a refused key that the server repeats": Kind(AuthenticationError, (REQUEST, ECHOED), ask),
+    "the same of a stream": Kind(AuthenticationError, (REQUEST, ECHOED), read),
+    "rate limit after retries": Kind(
+        RateLimitError, (REQUEST, said(429, **{"Retry-After-Ms": "1"})) * 2, ask, {"max_retries": 1}
+    ),
+    "quota": Kind(QuotaExceededError, (REQUEST, said(429, "insufficient_quota")), ask),
+    "bad request": Kind(BadRequestError, (REQUEST, answer(ECHO, 400)), ask),
+    "failure after retries": Kind(
+        InternalServerError, (REQUEST, answer(ECHO, 500, {"Retry-After-Ms": "1"})) * 2, ask, {"max_retries": 1}
+    ),
+    "an error inside a good status": Kind(CompletionError, (REQUEST, answer(ECHO, 200)), ask),
+    "no JSON, with the key in it": Kind(APIResponseError, (REQUEST, answer(f'{{"{KEY}": x'.encode())), ask),
+    "another shape, with the key in it": Kind(APIResponseError, (REQUEST, answer({"choices": KEY})), ask),
+    "a web page, with the key in it": Kind(
+        APIResponseError, (REQUEST, answer(f"<p>{KEY}".encode(), headers={"Content-Type": "text/html"})), read
+    ),
+    "no HTTP": Kind(APIResponseError, (REQUEST, f"{KEY}\r\n\r\n".encode()), ask),
+    "stream cut": Kind(StreamInterruptedError, (REQUEST, STREAM, event("Hel"), END), read),
+    "stream cut, drained": Kind(StreamInterruptedError, (REQUEST, STREAM, event("Hel"), END), final),
+    "stream reset": Kind(StreamInterruptedError, (REQUEST, STREAM, event("Hel"), 0.02, RESET), read),
+    "error in a stream": Kind(
+        CompletionError, (REQUEST, STREAM, event("Hel"), piece(b"data: " + json.dumps(ECHO).encode() + b"\n\n")), read
+    ),
+    "event that is no JSON": Kind(
+        APIResponseError, (REQUEST, STREAM, event("Hel"), piece(f"data: {KEY}\n\n".encode())), read
+    ),
+    "connection reset": Kind(APIConnectionError, (REQUEST, RESET), ask),
+    "connection reset in an answer": Kind(APIConnectionError, (REQUEST, HALF, 0.02, RESET), ask),
+    "timeout before the headers": Kind(APITimeoutError, (REQUEST, STALL), ask, {"timeout": 0.06}),
+    "timeout before the first chunk": Kind(
+        APITimeoutError, (REQUEST, STREAM, STALL), read, {"timeout": Timeout(first_chunk=0.06)}
+    ),
+    "timeout in an answer": Kind(APITimeoutError, (REQUEST, HALF, STALL), ask, {"timeout": 0.06}),
+    "timeout in a stream": Kind(
+        APITimeoutError, (REQUEST, STREAM, event("Hel"), STALL), read, {"timeout": Timeout(idle=0.06)}
+    ),
+    "the caller's own timeout before the headers": Kind(
+        TimeoutError, (REQUEST, STALL), lambda client: impatiently(ask(client))
+    ),
+    "the caller's own timeout in an answer": Kind(
+        TimeoutError, (REQUEST, HALF, STALL), lambda client: impatiently(ask(client))
+    ),
+    "the caller's own timeout in an error's answer": Kind(
+        TimeoutError,
+        (REQUEST, HALF.replace(b"200", b"401", 1), STALL),
+        lambda client: impatiently(ask(client)),
+    ),
+    "the caller's own timeout in a stream": Kind(
+        TimeoutError, (REQUEST, STREAM, event("Hel"), STALL), lambda client: impatiently(final(client))
+    ),
+    "the caller's own timeout between attempts": Kind(
+        TimeoutError,
+        (REQUEST, said(500)) * 2,
+        lambda client: impatiently(ask(client)),
+        {"max_retries": 9},
+    ),
+    "the caller's own timeout in a fan-out": Kind(
+        TimeoutError, (REQUEST, STALL), lambda client: impatiently(ask(client, MODELS["anthropic"], n=3))
+    ),
+    "redirect": Kind(APIResponseError, (REQUEST, answer(b"", 307, {"Location": f"http://127.0.0.1:9/?{KEY}"})), ask),
+    "unsupported parameter": Kind(
+        UnsupportedParameterError, (), lambda client: ask(client, MODELS["anthropic"], prediction={"content": PROMPT})
+    ),
+    "message that the format cannot say": Kind(
+        UnsupportedParameterError, (), lambda client: client.create(MODELS["anthropic"], NAMELESS)
+    ),
+    "the same, streamed": Kind(
+        UnsupportedParameterError, (), lambda client: drained(client.stream(MODELS["anthropic"], NAMELESS))
+    ),
+    "message nobody can mean": Kind(InvalidRequestError, (), lambda client: client.create("openai/x", BAD_PART)),
+    "message that is no text": Kind(
+        InvalidRequestError, (), lambda client: client.create("openai/x", PROMPT + "\ud800")
+    ),
+    "bad header": Kind(
+        InvalidRequestError, (), lambda client: ask(client, extra_headers={"Authorization": f"Bearer {KEY}\n"})
+    ),
+    "unknown keyword": Kind(TypeError, (), lambda client: ask(client, temprature=1, user=PROMPT, api_key=KEY)),
+    "swapped": Kind(TypeError, (), lambda client: client.create(PROMPT, "openai/gpt-4o", user=PROMPT)),
+    "unknown provider": Kind(InvalidRequestError, (), lambda client: ask(client, "opnai/x", user=PROMPT)),
+    "bad key": Kind(ConfigurationError, (), lambda client: ask(client, api_key=f"{KEY}\n{KEY}")),
+    "bad key of a function": Kind(ConfigurationError, (), lambda client: ask(client, api_key=function_of(f"é{KEY}"))),
+    "key for another origin": Kind(
+        ConfigurationError,
+        (),
+        lambda client: ask(client, base_url="https://other.example/v1", extra_body={"x": PROMPT}),
+    ),
+    "an error in a fan-out": Kind(
+        AuthenticationError,
+        ((REQUEST, ECHOED), (REQUEST, STALL)),
+        lambda client: ask(client, MODELS["anthropic"], n=3),
+    ),
+    "an error in a stream of a fan-out": Kind(
+        CompletionError,
+        ((REQUEST, STREAM, EVENTS, 0.02, FAILED, STALL), (REQUEST, STREAM, EVENTS, STALL)),
+        lambda client: read(client, MODELS["anthropic"], n=3),
+    ),
+    "client closed meanwhile": Kind(
+        ClientClosedError, (REQUEST, STALL), lambda client: closed_while(client, ask(client))
+    ),
+    "client closed in an answer": Kind(
+        ClientClosedError, (REQUEST, HALF, STALL), lambda client: closed_while(client, ask(client))
+    ),
+}
+
+
+def function_of(key: str) -> Callable[[], Awaitable[str]]:
+    async def give() -> str:
+        return key
+
+    return give
+
+
+async def closed_while(client: AsyncCompletion, call: Awaitable[object]) -> None:
+    task = asyncio.ensure_future(call)
+    await asyncio.sleep(0.05)
+    await client.aclose()
+    await task
+
+
+# --- ways to give a key ---
+
+
+class Way(NamedTuple):
+    """A way to give a key, for a call to `model`."""
+
+    model: str
+    header: str
+    """What the server sees of it."""
+    client: Callable[[str], AsyncCompletion]
+    options: Callable[[], dict[str, Any]] = dict
+    environment: Mapping[str, str] = {}
+
+
+@asynccontextmanager
+async def used(client: AsyncCompletion) -> AsyncIterator[AsyncCompletion]:
+    """A client or a view, closed with everything that it shares."""
+    try:
+        yield client
+    finally:
+        await client._desk.core.aclose()
+
+
+def clients(name: str, **options: Any) -> Callable[[str], AsyncCompletion]:
+    return lambda url: AsyncCompletion(base_urls={name: url}, max_retries=0, **options)
+
+
+ACME = Provider("acme", "https://acme.example/v1", auth=Auth("X-Token", "Token "), headers={"X-Tenant-Secret": KEY})
+
+WAYS: dict[str, Way] = {
+    "text to the client": Way("openai/x", "authorization", clients("openai", api_keys={"openai": KEY})),
+    "text from a file": Way("openai/x", "authorization", clients("openai", api_keys={"openai": f" {KEY}\r\n"})),
+    "Secret to the client": Way("openai/x", "authorization", clients("openai", api_keys={"openai": Secret(KEY)})),
+    "function to the client": Way(
+        "openai/x", "authorization", clients("openai", api_keys={"openai": function_of(KEY)})
+    ),
+    "text to the call": Way("openai/x", "authorization", clients("openai"), lambda: {"api_key": KEY}),
+    "Secret to the call": Way("openai/x", "authorization", clients("openai"), lambda: {"api_key": Secret(KEY)}),
+    "function to the call": Way("openai/x", "authorization", clients("openai"), lambda: {"api_key": function_of(KEY)}),
+    "environment": Way("openai/x", "authorization", clients("openai"), environment={"OPENAI_API_KEY": KEY}),
+    "view": Way("openai/x", "authorization", lambda url: clients("openai")(url).with_options(api_key=KEY)),
+    "header to the call": Way(
+        "openai/x",
+        "authorization",
+        clients("openai", api_keys={"openai": "sk-another"}),
+        lambda: {"extra_headers": {"Authorization": f"Bearer {KEY}", "X-Gateway-Key": KEY}},
+    ),
+    "header to a view": Way(
+        "openai/x",
+        "authorization",
+        lambda url: clients("openai", api_keys={"openai": "sk-another"})(url).with_options(
+            extra_headers={"Authorization": f"Bearer {KEY}"}
+        ),
+    ),
+    "header of a provider": Way(
+        "acme/x", "x-tenant-secret", clients("acme", providers=[ACME], api_keys={"acme": "sk-another"})
+    ),
+    "Anthropic's header": Way(
+        "anthropic/claude-x", "x-api-key", clients("anthropic"), environment={"ANTHROPIC_API_KEY": KEY}
+    ),
+    "Anthropic's token": Way(
+        "anthropic/claude-x", "authorization", clients("anthropic"), environment={"ANTHROPIC_AUTH_TOKEN": KEY}
+    ),
+    "Azure's header": Way("azure/x", "api-key", clients("azure", api_keys={"azure": KEY})),
+    "Azure's token": Way("azure/x", "authorization", clients("azure", api_keys={"azure": function_of(KEY)})),
+    "Cohere": Way("cohere/x", "authorization", clients("cohere", api_keys={"cohere": KEY})),
+    "Replicate": Way("replicate/owner/x", "authorization", clients("replicate", api_keys={"replicate": KEY})),
+    "a scheme of its own": Way("acme/x", "x-token", clients("acme", providers=[ACME], api_keys={"acme": KEY})),
+}
+UNHAPPY: dict[str, tuple[tuple[Step, ...], Callable[[Awaitable[object]], Awaitable[object]]]] = {
+    "refused": ((REQUEST, ECHOED), lambda call: call),
+    "no JSON": ((REQUEST, answer(f"{{ {KEY}".encode(), headers=ECHO_HEADERS)), lambda call: call),
+    "reset": ((REQUEST, RESET), lambda call: call),
+    "given up": ((REQUEST, STALL), impatiently),
+    "given up late": ((REQUEST, HALF, STALL), impatiently),
+}
+
+
+# --- what a caller wrote ---
+
+TOLD: dict[str, dict[str, Any]] = {
+    "text": {},
+    "dicts": {"messages": [{"role": "system", "content": PROMPT}, {"role": "user", "content": PROMPT}]},
+    "records": {"messages": [UserMessage(PROMPT)]},
+    "parts": {"messages": [{"role": "user", "content": [{"type": "text", "text": PROMPT}]}]},
+    "images": {
+        "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": f"https://x/{PROMPT}"}}]}]
+    },
+    "calls": {
+        "messages": [
+            {"role": "user", "content": PROMPT},
+            {
+                "role": "assistant",
+                "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": PROMPT}}],
+            },
+            {"role": "tool", "tool_call_id": "1", "content": PROMPT},
+        ]
+    },
+    "unknown members": {"messages": [{"role": "user", "content": PROMPT, "x": {"y": [PROMPT]}}]},
+    "tools": {
+        "tools": [{"type": "function", "function": {"name": "f", "description": PROMPT, "parameters": {"x": PROMPT}}}]
+    },
+    "functions": {"functions": [{"name": "f", "description": PROMPT}]},
+    "schema": {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"title": PROMPT}}}},
+    "stop": {"stop": [PROMPT]},
+    "user": {"user": PROMPT},
+    "extra_body": {"extra_body": {"text": {"x": PROMPT}}},
+}
+
+REFUSALS: dict[str, tuple[type[Exception], str, dict[str, Any]]] = {
+    "a wrong type": (InvalidRequestError, "openai/x", {"temperature": "hot"}),
+    "a wrong option": (InvalidRequestError, "openai/x", {"timeout": -1}),
+    "an unknown keyword": (TypeError, "openai/x", {"temprature": 1}),
+    "a parameter it does not have": (UnsupportedParameterError, "anthropic/claude-x", {"seed": 5}),
+    "a value it does not have": (UnsupportedParameterError, "openai/x", {"temperature": 7}),
+    "an option it does not have": (UnsupportedParameterError, "anthropic/claude-x", {"organization": "o"}),
+    "no such provider": (InvalidRequestError, "opnai/x", {}),
+    "no key": (ConfigurationError, "acme/x", {}),
+    "no key for that address": (ConfigurationError, "openai/x", {"base_url": "https://other.example/v1"}),
+    "half a character": (InvalidRequestError, "openai/x", {"metadata": {"a": "\ud800"}}),
+}

@@ -1,0 +1,293 @@
+"""Converters: JSON bytes both ways, the two paths of a chunk, and records as the wire wants them."""
+
+import enum
+import json as stdlib_json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anycompletion.codecs import json
+from anycompletion.codecs.json import NotJSONError, PlainMessage, ShapeError, dumps, loads, read_chunk, to_wire
+from anycompletion.records import (
+    Annotation,
+    AssistantMessage,
+    Audio,
+    CustomCall,
+    CustomMessage,
+    CustomPart,
+    CustomTool,
+    DeveloperMessage,
+    FilePart,
+    FileRef,
+    FunctionCall,
+    FunctionDefinition,
+    FunctionMessage,
+    FunctionTool,
+    ImagePart,
+    ImageUrl,
+    SystemMessage,
+    TextPart,
+    ToolCall,
+    ToolMessage,
+    UrlCitation,
+    UserMessage,
+)
+from anycompletion.records.chunks import ChatCompletionChunk
+
+
+class Text(str):
+    __slots__ = ()
+
+
+class Number(float):
+    pass
+
+
+class Count(int):
+    pass
+
+
+class Words(enum.StrEnum):
+    USER = "user"
+
+
+DUMPED: list[tuple[Any, bytes]] = [
+    ({"a": [1, 2.5, None, True, "é"]}, '{"a":[1,2.5,null,true,"é"]}'.encode()),
+    (("x", 1), b'["x",1]'),
+    ({1: "x"}, b'{"1":"x"}'),
+    ("\x00\u2028", b'"\\u0000\xe2\x80\xa8"'),
+    (10**30, b"1" + b"0" * 30),
+    ([Text("x"), Number(0.5), Count(3)], b'["x",0.5,3]'),
+    ({Text("k"): Text("é")}, '{"k":"é"}'.encode()),
+    ({"role": Words.USER}, b'{"role":"user"}'),
+    ([PlainMessage("user", "Hi")], b'[{"role":"user","content":"Hi"}]'),
+    ([PlainMessage("user", "Hi"), Number(0.5)], b'[{"role":"user","content":"Hi"},0.5]'),
+]
+
+
+@pytest.mark.parametrize(("value", "data"), DUMPED)
+def test_values_become_bytes(value: Any, data: bytes):
+    """A body would say something else than the caller wrote."""
+    assert dumps(value) == data
+
+
+@pytest.mark.parametrize(
+    "value",
+    [object(), {"a": object()}, {1j: 1}, "\ud800", {"\ud800": 1}, [Text("\ud800")], [Text("x"), math.nan], lambda: 1],
+)
+def test_values_that_json_cannot_say(value: Any):
+    """Something would be sent that is no JSON, or an unforeseen exception be raised."""
+    with pytest.raises((TypeError, ValueError)):
+        dumps(value)
+
+
+def test_cycles():
+    """A list that holds itself would end the process."""
+    cycle: list[Any] = []
+    cycle.append(cycle)
+    with pytest.raises(RecursionError):
+        dumps(cycle)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=150, derandomize=True, deadline=None)
+@given(VALUES)
+def test_any_json_there_and_back(value: Any):
+    """A value would change on the wire."""
+    assert loads(dumps(value)) == value == stdlib_json.loads(dumps(value))
+
+
+LOADED: list[tuple[bytes, Any]] = [
+    (b'{"a": 1}', {"a": 1}),
+    (b'"\xff"', "\ufffd"),
+    (b'"\\ud83d"', "\ufffd"),
+    (b"1e400", math.inf),
+    (b"-Infinity", -math.inf),
+    (b"1" * 400, int("1" * 400)),
+]
+
+
+@pytest.mark.parametrize(("data", "value"), LOADED)
+def test_bytes_become_values(data: bytes, value: Any):
+    """One bad byte would cost a whole reply."""
+    assert loads(data) == value
+
+
+@pytest.mark.parametrize("data", [b"", b"<html>", b"{", b'{"a": 1} {', b"[" * 200_000, b"\xef\xbb\xbf{}"])
+def test_bytes_that_are_no_json(data: bytes):
+    """A parser's own exception would reach the caller."""
+    with pytest.raises(NotJSONError):
+        loads(data)
+
+
+# --- chunks ---
+
+CHUNKS = {
+    "plain": '{"id":"i","object":"chat.completion.chunk","created":1,"choices":[{"delta":{"content":"x"}}]}',
+    "unknown members": '{"choices":[{"index":0,"delta":{"content":"x","mood":"fine"},"seen":1}],"obfuscation":"abc"}',
+    "nulls": '{"id":null,"choices":[{"index":null,"delta":null,"finish_reason":null}],"usage":null,"model":null}',
+    "no choices": '{"id":"i"}',
+    "null choices": '{"id":"i","choices":null}',
+    "integral floats": '{"created":5.0,"choices":[{"index":1.0}]}',
+    "usage": '{"choices":[],"usage":{"prompt_tokens":1,"queue_time":0.5,"prompt_tokens_details":null}}',
+    "usage beside choices": '{"choices":[{"index":0,"delta":{}}],"usage":{"prompt_tokens":1,"cost":{"total":1}}}',
+    "logprobs": '{"choices":[{"delta":{},"logprobs":{"content":[{"token":"x","logprob":-1}],"refusal":null}}]}',
+    "bare logprobs": '{"choices":[{"index":0,"delta":{},"logprobs":-1.5}]}',
+    "duplicate members": '{"id":"a","id":"b","choices":[]}',
+    "tools": '{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":""}}]}}]}',
+}
+
+
+@pytest.mark.parametrize("name", CHUNKS)
+def test_both_paths_read_the_same_chunk(name: str):
+    """The fast path would read a chunk differently from the tolerant one."""
+    data = CHUNKS[name].encode()
+    fast, tolerant = read_chunk(data), ChatCompletionChunk.from_dict(stdlib_json.loads(data))
+    for choice in tolerant.choices:
+        if name != "bare logprobs":  # which only the tolerant path reads
+            choice.extra = None  # the fast path leaves what it does not know to `raw`
+    assert fast == tolerant
+    assert fast.native == data
+    assert fast.raw == stdlib_json.loads(data)
+
+
+def test_usage_keeps_what_has_no_field():
+    """A provider's own counts would be lost from streams and kept in whole replies."""
+    usage = read_chunk(CHUNKS["usage"].encode()).usage
+    assert usage is not None
+    assert usage.extra == {"queue_time": 0.5}
+
+
+def test_a_chunk_with_bad_bytes():
+    """One bad byte would end a stream."""
+    chunk = read_chunk(b'{"choices":[{"index":0,"delta":{"content":"a\xffb"}}]}')
+    assert chunk.choices[0].delta.content == "a\ufffdb"
+    assert chunk.raw["choices"][0]["delta"]["content"] == "a\ufffdb"
+
+
+@pytest.mark.parametrize(
+    ("data", "path"),
+    [
+        (b"[]", "chunk"),
+        (b"null", "chunk"),
+        (b'{"choices":{}}', "choices"),
+        (b'{"choices":[{"delta":{"content":5}}]}', "choices[0].delta.content"),
+        (b'{"choices":[{"index":"0"}]}', "choices[0].index"),
+        (b'{"usage":{"total_tokens":"3"}}', "usage.total_tokens"),
+    ],
+)
+def test_chunks_of_another_shape(data: bytes, path: str):
+    """A wrong type would be reported without its place."""
+    with pytest.raises(ShapeError) as caught:
+        read_chunk(data)
+    assert caught.value.path == path
+
+
+@pytest.mark.parametrize("data", [b"", b"<html>", b'{"choices":[', b"[" * 200_000])
+def test_chunks_that_are_no_json(data: bytes):
+    """A parser's own exception would end a stream."""
+    with pytest.raises(NotJSONError):
+        read_chunk(data)
+
+
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(
+    st.binary(max_size=40) | st.sampled_from(list(CHUNKS.values())).map(str.encode),
+    st.integers(0, 60),
+    st.binary(max_size=2),
+)
+def test_any_bytes_in_the_place_of_a_chunk(data: bytes, place: int, noise: bytes):
+    """Some bytes would raise an exception that is not ours."""
+    try:
+        chunk = read_chunk(data[:place] + noise + data[place:])
+    except (NotJSONError, ShapeError):
+        return
+    chunk.to_dict()
+
+
+# --- records ---
+
+WIRE: list[tuple[Any, Any]] = [
+    (UserMessage("x"), {"role": "user", "content": "x"}),
+    (SystemMessage("x"), {"role": "system", "content": "x"}),
+    (DeveloperMessage("x", role="of_tomorrow"), {"role": "of_tomorrow", "content": "x"}),
+    (UserMessage("x", "Zoe"), {"role": "user", "content": "x", "name": "Zoe"}),
+    (UserMessage("x", extra={"name": None, "y": 1}), {"role": "user", "content": "x", "name": None, "y": 1}),
+    (
+        UserMessage([TextPart("x", extra={"cache_control": {"type": "ephemeral"}}), ImagePart(ImageUrl("u", "low"))]),
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}},
+                {"type": "image_url", "image_url": {"url": "u", "detail": "low"}},
+            ],
+        },
+    ),
+    (FilePart(FileRef(file_id="f")), {"type": "file", "file": {"file_id": "f"}}),
+    (CustomPart("video", extra={"url": "v"}), {"type": "video", "url": "v"}),
+    (CustomMessage("critic", extra={"content": "x"}), {"role": "critic", "content": "x"}),
+    (ToolMessage("r", "c"), {"role": "tool", "content": "r", "tool_call_id": "c"}),
+    (FunctionMessage(None, "f"), {"role": "function", "content": None, "name": "f"}),
+    (AssistantMessage("x"), {"role": "assistant", "content": "x"}),
+    (AssistantMessage(extra={"content": None}), {"role": "assistant", "content": None}),
+    (
+        AssistantMessage(
+            tool_calls=[
+                ToolCall("1", FunctionCall("f", "{}")),
+                ToolCall("2", type="custom", custom=CustomCall("g", "x"), extra={"z": 1}),
+            ],
+            audio=Audio("a"),
+            annotations=[Annotation("url_citation", UrlCitation("u"))],
+            thinking_blocks=[{"type": "thinking"}],
+        ),
+        {
+            "role": "assistant",
+            "tool_calls": [
+                {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+                {"id": "2", "type": "custom", "custom": {"name": "g", "input": "x"}, "z": 1},
+            ],
+            "audio": {"id": "a"},
+            "annotations": [{"type": "url_citation", "url_citation": {"url": "u", "title": ""}}],
+            "thinking_blocks": [{"type": "thinking"}],
+        },
+    ),
+    (
+        [FunctionTool(FunctionDefinition("f", parameters={"type": "object"})), CustomTool("web", extra={"size": 1})],
+        [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}, {"type": "web", "size": 1}],
+    ),
+    (CustomTool(extra={"google_search": {}}), {"google_search": {}}),
+    ({"a": UserMessage("x")}, {"a": {"role": "user", "content": "x"}}),
+    ("x", "x"),
+    (None, None),
+]
+
+
+@pytest.mark.parametrize(("value", "wire"), WIRE)
+def test_records_become_wire_values(value: Any, wire: Any):
+    """A provider would be sent a member nobody wrote, or lack one that was."""
+    assert to_wire(value) == wire
+    assert loads(dumps(to_wire(value))) == wire
+
+
+def test_the_records_themselves_stay():
+    """Encoding a request would change the caller's messages."""
+    message = AssistantMessage(tool_calls=[ToolCall("2", type="custom", custom=CustomCall("g"))], extra={"a": 1})
+    before = message.to_dict()
+    wire = to_wire(message)
+    wire["a"] = 2
+    wire["tool_calls"].clear()
+    assert message.to_dict() == before
+
+
+def test_the_menu():
+    """A name other rooms import from here would be missing."""
+    assert all(hasattr(json, name) for name in json.__all__)

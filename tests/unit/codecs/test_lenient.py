@@ -1,0 +1,141 @@
+"""Lenient reading: null and missing are fine, a wrong type is named with its path, bytes are read if possible."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anycompletion.codecs import json, lenient
+from anycompletion.codecs.lenient import NotJSONError, ShapeError
+
+READ: list[tuple[Callable[[object, str], Any], Any, Any]] = [
+    (lenient.as_object, {"a": 1}, {"a": 1}),
+    (lenient.as_optional_object, {}, {}),
+    (lenient.as_optional_object, None, None),
+    (lenient.as_list, [1], [1]),
+    (lenient.as_list, None, []),
+    (lenient.as_str, "x", "x"),
+    (lenient.as_str, "", ""),
+    (lenient.as_str, None, ""),
+    (lenient.as_optional_str, "x", "x"),
+    (lenient.as_optional_str, "", ""),
+    (lenient.as_optional_str, None, None),
+    (lenient.as_optional_int, 3, 3),
+    (lenient.as_optional_int, -(10**30), -(10**30)),
+    (lenient.as_optional_int, 3.0, 3),
+    (lenient.as_optional_int, None, None),
+    (lenient.as_optional_float, 0.5, 0.5),
+    (lenient.as_optional_float, 2, 2.0),
+    (lenient.as_optional_float, 10**300, 1e300),
+    (lenient.as_optional_float, None, None),
+]
+
+WRONG: list[tuple[Callable[[object, str], Any], Any, str]] = [
+    (lenient.as_object, None, "an object, found NoneType"),
+    (lenient.as_object, [], "an object, found list"),
+    (lenient.as_optional_object, "", "an object, found str"),
+    (lenient.as_list, {}, "an array, found dict"),
+    (lenient.as_list, "abc", "an array, found str"),
+    (lenient.as_list, 0, "an array, found int"),
+    (lenient.as_str, 1, "a string, found int"),
+    (lenient.as_optional_str, [], "a string, found list"),
+    (lenient.as_optional_str, False, "a string, found bool"),
+    (lenient.as_optional_int, True, "an integer, found bool"),
+    (lenient.as_optional_int, 1.5, "an integer, found float"),
+    (lenient.as_optional_int, math.inf, "an integer, found float"),
+    (lenient.as_optional_int, math.nan, "an integer, found float"),
+    (lenient.as_optional_int, "1", "an integer, found str"),
+    (lenient.as_optional_int, 10**301, "an integer, found int"),
+    (lenient.as_optional_float, True, "a number, found bool"),
+    (lenient.as_optional_float, "0.5", "a number, found str"),
+    (lenient.as_optional_float, 10**400, "a number, found int"),
+]
+
+JSON: list[tuple[bytes, Any]] = [
+    (b'{"a": [1, 2.5, null, true, "x"]}', {"a": [1, 2.5, None, True, "x"]}),
+    (b'"\xff"', "\ufffd"),
+    (b'"\xe2\x82"', "\ufffd"),
+    (b'"\\ud800x"', "\ufffdx"),
+    (b'["\\ud83d\\ude00"]', ["\U0001f600"]),
+    (b'{"\\udfff": {"b": "\\ud800"}}', {"\ufffd": {"b": "\ufffd"}}),
+    (b"[Infinity, -Infinity]", [math.inf, -math.inf]),
+    (b'{"a": 1, "a": 2}', {"a": 2}),
+    (b"1e400", math.inf),
+    (b"1" * 5000, math.inf),
+    (b"[-" + b"1" * 5000 + b"]", [-math.inf]),
+    (b" 1 ", 1),
+]
+
+NO_JSON = [b"", b" ", b"{", b"<html>", b"{'a': 1}", b'{"a": 1} x', b"\xef\xbb\xbf{}", b"\x00", b"nul"]
+
+
+@pytest.mark.parametrize(("read", "value", "result"), READ)
+def test_what_is_read(read: Callable[[object, str], Any], value: Any, result: Any):
+    """A reply with a null or an integral float would be refused."""
+    found = read(value, "a.b")
+    assert found == result
+    assert type(found) is type(result)
+
+
+@pytest.mark.parametrize(("read", "value", "text"), WRONG)
+def test_what_is_refused(read: Callable[[object, str], Any], value: Any, text: str):
+    """A wrong type would be guessed away, or reported without its place."""
+    with pytest.raises(ShapeError) as caught:
+        read(value, "choices[0].x")
+    assert str(caught.value) == f"choices[0].x: expected {text}"
+    assert caught.value.path == "choices[0].x"
+
+
+def test_a_nan_is_a_number():
+    """A provider's log probability of NaN would cost the reply."""
+    found = lenient.as_optional_float(math.nan, "x")
+    assert found is not None
+    assert math.isnan(found)
+
+
+def test_rest():
+    """Members without a field would be lost, or those with one kept twice."""
+    known = frozenset({"a", "b"})
+    assert lenient.unknown_members({"a": 1, "c": None, "d": 2}, known) == {"c": None, "d": 2}
+    assert lenient.unknown_members({"a": 1}, known) == {}
+    assert lenient.unknown_members({}, known) == {}
+
+
+@pytest.mark.parametrize(("data", "value"), JSON)
+def test_bytes_are_read_where_they_can_be(data: bytes, value: Any):
+    """One bad byte or a lone surrogate would cost a whole reply."""
+    assert lenient.loads(data) == value
+
+
+@pytest.mark.parametrize("data", NO_JSON)
+def test_bytes_that_are_no_json(data: bytes):
+    """A parser's own exception would reach the caller."""
+    with pytest.raises(NotJSONError, match=r"^not JSON$") as caught:
+        lenient.loads(data)
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("loads", [lenient.loads, json.loads])
+def test_endless_nesting(loads: Callable[[bytes], Any]):
+    """A hostile server would end the call, or the printing of a reply, with a RecursionError."""
+    deep = b"[" * 200 + b"]" * 200
+    for data in (b"[" * 200_000, b"[" + deep + b"]", b'{"a": ' * 201 + b"1" + b"}" * 201):
+        with pytest.raises(NotJSONError, match=r"^nested too deeply$"):
+            loads(data)
+    assert repr(loads(deep)) == deep.decode()
+    assert len(loads(b"[" + b"[]," * 5000 + b"[]]")) == 5001
+    assert loads(b'"' + b"[" * 5000 + b'"') == "[" * 5000
+
+
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(st.binary(max_size=60))
+def test_any_bytes(data: bytes):
+    """Some bytes would raise an exception that is not ours, or leave text that cannot be sent on."""
+    try:
+        value = lenient.loads(data)
+    except NotJSONError:
+        return
+    repr(value).encode()

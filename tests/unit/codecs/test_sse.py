@@ -1,0 +1,148 @@
+"""Framing: any bytes, limits and time; what single streams mean is in test_sse_conformance.py."""
+
+import itertools
+import time
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anycompletion.codecs.sse import Event, SSEParser
+from anycompletion.errors import APIResponseError
+from support.sse_cases import BOM
+
+
+def events(pieces: Iterable[bytes]) -> list[Event]:
+    framing = SSEParser()
+    out = [event for piece in pieces for event in framing.feed(piece)]
+    assert framing.error is None
+    return out
+
+
+def cut(data: bytes, *places: int) -> list[bytes]:
+    return [data[a:b] for a, b in itertools.pairwise((0, *places, len(data)))]
+
+
+PIECES = st.lists(
+    st.sampled_from([b"data: a", b"data:b", b"data", b"event: e", b"event:", b":c", b"id: 1", b"x: y", b"\n", b"\r"])
+    | st.sampled_from([b"\n\n", b"\r\n", b"\r\r", b" ", BOM, b"\xff"]),
+    max_size=14,
+)
+
+
+@settings(max_examples=400, derandomize=True, deadline=None)
+@given(PIECES, st.data())
+def test_any_bytes_at_any_cuts(pieces: list[bytes], data: st.DataObject) -> None:
+    """Some sequence of lines would read differently when cut."""
+    body = b"".join(pieces)
+    places = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=6)))
+    assert events(cut(body, *places)) == events([body]) == reference(body)
+
+
+def reference(body: bytes) -> list[Event]:
+    """The rules as the standard tells them, on the whole body."""
+    lines = body.removeprefix(BOM).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")[:-1]
+    out: list[Event] = []
+    data: list[bytes] = []
+    name = ""
+    for line in lines:
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if not line:
+            if data:
+                out.append(Event(b"\n".join(data), name))
+            data, name = [], ""
+        elif field == b"data":
+            data.append(value)
+        elif field == b"event":
+            name = value.decode("utf-8", "replace")
+    return out
+
+
+# --- limits ---
+
+LIMIT = 32
+FULL = b"data: " + b"x" * (LIMIT - 6)
+
+WITHIN = {
+    "one line": FULL + b"\n\n",
+    "two lines": b"data: " + b"x" * 10 + b"\ndata: " + b"y" * 10 + b"\n\n",
+    "two events": (FULL + b"\n\n") * 2,
+    "crlf": FULL + b"\r\n\r\n",
+    "with a name": b"event: " + b"e" * (LIMIT - 7) + b"\ndata: x\n\n",
+    "with comments": (b":" + b"c" * (LIMIT - 1) + b"\n") * 3 + FULL + b"\n\n",
+    "comments without end": b": keep\n" * 50 + b"data: x\n\n",
+    "with ids": b"data: x\n" + b"id: 1\n" * 20 + b"\n",
+}
+BEYOND = {
+    "one line": FULL + b"x\n\n",
+    "one line without end": FULL + b"x",
+    "two lines": b"data: " + b"x" * 10 + b"\ndata: " + b"y" * 11 + b"\n\n",
+    "many empty lines of data": b"data\n" * 9,
+    "a comment": b":" + b"c" * LIMIT + b"\n",
+    "an unknown field": b"data: x\n" + b"f" * (LIMIT - 6) + b"\n",
+    "a name": b"event: " + b"e" * (LIMIT - 6) + b"\n",
+    "crlf": FULL + b"x\r\n\r\n",
+}
+
+
+def limited(pieces: Iterable[bytes]) -> tuple[list[bytes], bool]:
+    framing = SSEParser(LIMIT)
+    out = [event.data for piece in pieces for event in framing.feed(piece)]
+    return out, framing.error is not None
+
+
+@pytest.mark.parametrize("name", WITHIN)
+def test_within_the_limit(name: str) -> None:
+    """A legal event would be refused, or refused only where a read happens to end."""
+    body = WITHIN[name]
+    expected = [event.data for event in reference(body)]
+    assert expected
+    for place in range(len(body) + 1):
+        assert limited(cut(body, place)) == (expected, False), place
+
+
+@pytest.mark.parametrize("name", BEYOND)
+def test_beyond_the_limit(name: str) -> None:
+    """A hostile server could fill the memory, or events before the fault would be lost."""
+    body = b"data: first\n\n" + BEYOND[name] + b"\n\ndata: after\n\n"
+    for place in range(len(body) + 1):
+        assert limited(cut(body, place)) == ([b"first"], True), place
+
+
+def test_the_fault() -> None:
+    """The caller would not learn what was wrong."""
+    framing = SSEParser(LIMIT)
+    assert framing.feed(b"data: first\n\n" + FULL + b"x") == [Event(b"first")]
+    assert isinstance(framing.error, APIResponseError)
+    assert str(framing.error) == "an event of the stream is longer than 32 bytes"
+    assert framing.feed(b"\n\ndata: y\n\n") == []
+
+
+# --- time ---
+
+
+def seconds(pieces: Iterable[bytes], limit: int = 1 << 40) -> float:
+    framing = SSEParser(limit)
+    start = time.process_time()
+    for piece in pieces:
+        framing.feed(piece)
+    return time.process_time() - start
+
+
+def test_linear_time() -> None:
+    """A long line, a long event or many small reads would stop the event loop for seconds."""
+    kib = b"x" * 1024
+    shapes: tuple[Iterable[bytes], ...] = (
+        [b"data: ", *[kib] * 16_000, b"\n\n"],
+        [b"data: x\n" * 250_000 + b"\n"],
+        [b"data: x\n\n" * 100_000],
+        [b"event: a\ndata: x\n\n" * 100_000],
+        [b"\r" * 1_000_000],
+        [b"\n" * 1_000_000],
+        [b": keep-alive\n\n" * 100_000],
+        (b"x" for _ in range(80_000)),
+        itertools.chain([b"event: a\n"], (b"data: x\n" for _ in range(80_000))),
+    )
+    assert [spent for spent in map(seconds, shapes) if spent > 2] == []

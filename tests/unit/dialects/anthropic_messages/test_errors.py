@@ -1,0 +1,94 @@
+"""Errors: what Anthropic answered on the left, the exception on the right."""
+
+import json
+from typing import Any
+
+import pytest
+
+from anycompletion import errors
+from anycompletion.dialects.anthropic_messages.dialect import DIALECT
+from anycompletion.http import Headers, HttpResponse
+
+
+def fault(status: int, body: Any, **headers: str) -> errors.APIError:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return DIALECT.error(HttpResponse(status, Headers.of(headers), raw))
+
+
+def told(kind: str | None, message: str = "Oh.") -> dict[str, Any]:
+    return {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_body"}
+
+
+TYPES: list[tuple[int, str, str, type[errors.APIError]]] = [
+    (400, "invalid_request_error", "Bad.", errors.BadRequestError),
+    (400, "invalid_request_error", "prompt is too long: 9 tokens > 8 maximum", errors.ContextWindowExceededError),
+    (
+        400,
+        "invalid_request_error",
+        "input length and `max_tokens` exceed context limit: 8 + 9 > 10",
+        errors.ContextWindowExceededError,
+    ),
+    (400, "invalid_request_error", "Your credit balance is too low to use the API.", errors.QuotaExceededError),
+    (400, "invalid_request_error", "You have reached your specified API usage limits.", errors.QuotaExceededError),
+    (
+        400,
+        "invalid_request_error",
+        "Output blocked by content filtering policy",
+        errors.ContentPolicyViolationError,
+    ),
+    (401, "authentication_error", "invalid x-api-key", errors.AuthenticationError),
+    (402, "billing_error", "Pay.", errors.QuotaExceededError),
+    (403, "permission_error", "No.", errors.PermissionDeniedError),
+    (404, "not_found_error", "model: x", errors.NotFoundError),
+    (409, "conflict_error", "Twice.", errors.ConflictError),
+    (413, "request_too_large", "Big.", errors.BadRequestError),
+    (429, "rate_limit_error", "Slow down: prompt is too long", errors.RateLimitError),
+    (500, "api_error", "Oops.", errors.InternalServerError),
+    (503, "api_error", "Oops.", errors.ServiceUnavailableError),
+    (504, "timeout_error", "Late.", errors.InternalServerError),
+    (529, "overloaded_error", "Overloaded", errors.OverloadedError),
+    (500, "overloaded_error", "Overloaded", errors.OverloadedError),
+    (422, "of_tomorrow", "?", errors.UnprocessableEntityError),
+]
+
+
+@pytest.mark.parametrize(("status", "kind", "message", "cls"), TYPES)
+def test_types(status: int, kind: str, message: str, cls: type[errors.APIError]):
+    """Callers would catch the wrong class, or a retry hammer a provider that will never say yes."""
+    error = fault(status, told(kind, message))
+    assert type(error) is cls
+    assert (error.message, error.type, error.status_code) == (message, kind, status)
+
+
+def test_what_an_error_carries():
+    """Support would ask for a request id that nobody kept."""
+    error = fault(429, told("rate_limit_error"), **{"Request-Id": "req_head", "retry-after": "3"})
+    assert error.request_id == "req_head"
+    assert error.code == "rate_limit_error"
+    assert error.body == json.dumps(told("rate_limit_error"))
+    assert error.headers is not None
+    assert error.headers["retry-after"] == "3"
+    assert error.retry_after is None  # the call layer reads the hint
+    assert fault(429, told("rate_limit_error")).request_id == "req_body"
+
+
+BARE: list[tuple[int, Any, type[errors.APIError], str]] = [
+    (502, b"<html>Bad gateway</html>", errors.InternalServerError, "HTTP 502: <html>Bad gateway</html>"),
+    (502, b"", errors.InternalServerError, "HTTP 502"),
+    (503, b"x" * 999, errors.ServiceUnavailableError, "HTTP 503: " + "x" * 200),
+    (401, {"detail": "no"}, errors.AuthenticationError, 'HTTP 401: {"detail": "no"}'),
+    (429, {"error": "slow"}, errors.RateLimitError, 'HTTP 429: {"error": "slow"}'),
+    (400, [], errors.BadRequestError, "HTTP 400: []"),
+    (302, told("api_error"), errors.APIResponseError, "HTTP 302: " + json.dumps(told("api_error"))),
+    (500, {"error": {}}, errors.InternalServerError, "HTTP 500"),
+    (404, {"error": {"type": "not_found_error", "message": 7}}, errors.NotFoundError, "not_found_error"),
+    (529, b"\xff", errors.OverloadedError, "HTTP 529: \ufffd"),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "cls", "message"), BARE)
+def test_bodies_that_are_no_error_of_anthropic(status: int, body: Any, cls: type[errors.APIError], message: str):
+    """The page of a proxy would make a foreign exception escape."""
+    error = fault(status, body, **{"request-id": "req_1"})
+    assert type(error) is cls
+    assert (error.message, error.status_code, error.request_id) == (message, status, "req_1")

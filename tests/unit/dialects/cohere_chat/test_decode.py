@@ -1,0 +1,343 @@
+"""Replies: Cohere's message on the left, OpenAI's record on the right, and the way back."""
+
+import json
+from typing import Any
+
+import pytest
+
+from anycompletion.dialects.cohere_chat.dialect import DIALECT
+from anycompletion.errors import (
+    APIResponseError,
+    APIStatusError,
+    ContextWindowExceededError,
+    InternalServerError,
+    UnprocessableEntityError,
+)
+from anycompletion.http import Headers, HttpResponse, Target
+from anycompletion.records import (
+    AssistantMessage,
+    ChatCompletion,
+    ChatRequest,
+    CompletionTokensDetails,
+    FunctionDefinition,
+    FunctionMessage,
+    Logprobs,
+    Message,
+    PromptTokensDetails,
+    TokenLogprob,
+    ToolMessage,
+    Usage,
+    UserMessage,
+)
+
+TARGET = Target(provider="cohere", model="command-a", base_url="https://api.cohere.com")
+CHAT = ChatRequest("command-a", [UserMessage("Hi")])
+LEGACY = ChatRequest("command-a", [UserMessage("Hi")], functions=[FunctionDefinition("add")])
+
+TEXT = {"type": "text", "text": "Hello"}
+THINKING = {"type": "thinking", "thinking": "hm"}
+CALL = {"id": "add_1", "type": "function", "function": {"name": "add", "arguments": '{"b":2,"a":1}'}}
+SECOND = {**CALL, "id": "add_2"}
+SOURCE = {"type": "document", "id": "doc:0", "document": {"id": "doc:0", "text": "..."}}
+
+
+def native(*content: dict[str, Any], reason: str | None = "COMPLETE", **members: Any) -> dict[str, Any]:
+    message = {"role": "assistant", **({"content": list(content)} if content else {}), **members}
+    usage = {"billed_units": {"input_tokens": 2}, "tokens": {"input_tokens": 3, "output_tokens": 5}}
+    return {"id": "gen_1", "message": message, "finish_reason": reason, "usage": usage}
+
+
+def decode(data: Any, request: ChatRequest = CHAT) -> ChatCompletion:
+    body = data if isinstance(data, bytes) else json.dumps(data).encode()
+    return DIALECT.decode(HttpResponse(200, Headers.of({"x-debug-trace-id": "trace"}), body), request, TARGET)
+
+
+def message(*content: dict[str, Any], request: ChatRequest = CHAT, **members: Any) -> AssistantMessage:
+    return decode(native(*content, **members), request).choices[0].message
+
+
+def test_the_whole_reply() -> None:
+    """A plain answer would come back in another shape than OpenAI's."""
+    data = native(TEXT)
+    reply = decode(data)
+    assert reply.to_dict() == {
+        "id": "gen_1",
+        "object": "chat.completion",
+        "created": 0,
+        "model": "command-a",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "Hello", "refusal": None},
+                "finish_reason": "stop",
+                "native_finish_reason": "COMPLETE",
+                "logprobs": None,
+            }
+        ],
+        "usage": {
+            "prompt_tokens": 3,
+            "completion_tokens": 5,
+            "total_tokens": 8,
+            "billed_units": {"input_tokens": 2},
+        },
+    }
+    assert reply.raw == data
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        ("COMPLETE", "stop"),
+        ("STOP_SEQUENCE", "stop"),
+        ("MAX_TOKENS", "length"),
+        ("TOOL_CALL", "tool_calls"),
+        ("ERROR_TOXIC", "content_filter"),
+        ("BRAND_NEW", "BRAND_NEW"),
+        (None, None),
+    ],
+)
+def test_finish_reasons(reason: str | None, expected: str | None) -> None:
+    """Callers would not learn why the model stopped, or a cut answer would look whole."""
+    choice = decode(native(TEXT, reason=reason)).choices[0]
+    assert (choice.finish_reason, choice.native_finish_reason) == (expected, reason)
+
+
+def test_texts_are_joined_and_thinking_is_apart() -> None:
+    """An answer in several parts would be cut, or the reasoning be mixed into it."""
+    got = message({**THINKING, "thinking": "a"}, TEXT, {**THINKING, "thinking": "b"}, {**TEXT, "text": "!"})
+    assert (got.content, got.reasoning_content) == ("Hello!", "ab")
+    assert got.thinking_blocks is None  # those are signed, and another provider would refuse ours
+
+
+def test_a_text_as_content() -> None:
+    """A server that answers with a plain text would look silent."""
+    assert decode({**native(), "message": {"content": "Hello"}}).text == "Hello"
+
+
+@pytest.mark.parametrize("content", [[], [TEXT], [{"type": "text", "text": ""}]])
+def test_nothing_native_where_the_fields_say_all(content: list[dict[str, Any]]) -> None:
+    """Every reply would carry its content twice."""
+    assert message(*content, tool_plan="", citations=[]).provider_specific_fields is None
+    assert message(*content, tool_calls=[CALL]).provider_specific_fields is None
+
+
+UNSAYABLE: list[tuple[list[dict[str, Any]], dict[str, Any]]] = [
+    ([THINKING], {}),
+    ([THINKING, TEXT], {}),
+    ([TEXT, TEXT], {}),
+    ([{**TEXT, "new_member": 1}], {}),
+    ([{"type": "of_tomorrow", "x": [1]}], {}),
+    ([], {"tool_plan": "I will add."}),
+    ([TEXT], {"citations": [{"start": 0, "end": 5, "text": "Hello", "sources": [SOURCE]}]}),
+    ([THINKING], {"tool_plan": "I will add.", "citations": [{"type": "PLAN"}]}),
+]
+
+
+@pytest.mark.parametrize(("content", "members"), UNSAYABLE)
+def test_what_the_fields_do_not_say_is_kept(content: list[dict[str, Any]], members: dict[str, Any]) -> None:
+    """What OpenAI's fields have no room for would be lost when the reply is sent back."""
+    kept = {"content": content} if content and content != [TEXT] else {}
+    assert message(*content, **members).provider_specific_fields == {"cohere": {**kept, **members}}
+
+
+def sent_back(reply: AssistantMessage, *more: Message) -> list[dict[str, Any]]:
+    sent = DIALECT.encode(ChatRequest("command-a", [UserMessage("Hi"), reply, *more]), TARGET, {})
+    assert sent.body is not None
+    assert sent.warnings == []
+    messages: list[dict[str, Any]] = sent.body["messages"][1:]
+    return messages
+
+
+@pytest.mark.parametrize(("content", "members"), UNSAYABLE)
+def test_replies_go_back_as_they_came(content: list[dict[str, Any]], members: dict[str, Any]) -> None:
+    """Cohere would not recognise its own turn in a tool use of several steps."""
+    data = native(*content, tool_calls=[CALL, SECOND], **members)["message"]
+    got = sent_back(decode({**native(), "message": data}).choices[0].message, ToolMessage("3", "add_1"))
+    expected = {**data, "content": "Hello"} if content == [TEXT] else data
+    assert got == [expected, {"role": "tool", "tool_call_id": "add_1", "content": "3"}]
+
+
+def test_a_reply_survives_a_file_on_its_way_back() -> None:
+    """A conversation kept as JSON would lose its plan and its thinking."""
+    reply = decode(native(THINKING, TEXT, tool_plan="p", tool_calls=[CALL]))
+    again = ChatCompletion.from_dict(json.loads(json.dumps(reply.to_dict())))
+    assert sent_back(again.choices[0].message) == sent_back(reply.choices[0].message)
+
+
+def test_tool_calls() -> None:
+    """Calls would lose their order, their ids, or arguments that are none."""
+    bare = {"id": "now_1", "type": "function", "function": {"name": "now", "arguments": ""}}
+    got = decode(native(tool_calls=[CALL, bare], reason="TOOL_CALL")).choices[0]
+    assert got.finish_reason == "tool_calls"
+    assert [call.to_dict() for call in got.message.tool_calls or ()] == [
+        CALL,
+        {**bare, "function": {"name": "now", "arguments": "{}"}},
+    ]
+
+
+def test_legacy_calls_are_answered_in_the_legacy_form() -> None:
+    """Code written for `functions` would find its answer nowhere."""
+    choice = decode(native(tool_calls=[CALL], reason="TOOL_CALL"), LEGACY).choices[0]
+    assert choice.finish_reason == "function_call"
+    assert choice.message.function_call is not None
+    assert choice.message.function_call.to_dict() == CALL["function"]
+    assert choice.message.tool_calls is None
+    assert choice.message.provider_specific_fields is None
+
+
+def test_calls_beyond_the_legacy_form_are_kept() -> None:
+    """Calls the legacy form has no room for would vanish."""
+    got = message(tool_calls=[CALL, SECOND], request=LEGACY)
+    assert got.provider_specific_fields == {"cohere": {"tool_calls": [CALL, SECOND]}}
+
+
+def test_a_round_with_functions() -> None:
+    """The legacy form has no ids, yet call and result must get the same one."""
+    asked, answered = sent_back(message(tool_calls=[CALL], request=LEGACY), FunctionMessage("3", "add"))
+    assert asked["tool_calls"][0]["id"] == answered["tool_call_id"]
+
+
+def test_citations() -> None:
+    """Sources of an answer would be lost, or point to a wrong place in it."""
+    first = {"start": 0, "end": 5, "text": "Hello", "sources": [SOURCE]}
+    second = {"start": 1, "end": 3, "text": "Wö", "sources": [], "type": "TEXT_CONTENT", "content_index": 2}
+    plan = {"start": 0, "end": 1, "text": "I", "type": "PLAN"}
+    thought = {"start": 0, "end": 1, "text": "h", "type": "THINKING_CONTENT", "content_index": 1}
+    content = (TEXT, THINKING, {"type": "text", "text": " Wörld"})
+    got = message(*content, citations=[first, second, plan, thought])
+    assert [item.to_dict() for item in got.annotations or ()] == [
+        {"type": "citation", "content_start_index": 0, "content_end_index": 5, "citation": first},
+        {"type": "citation", "content_start_index": 6, "content_end_index": 8, "citation": second},
+        {"type": "citation", "citation": plan},
+        {"type": "citation", "citation": thought},
+    ]
+    assert got.content is not None
+    assert isinstance(got.content, str)
+    assert got.content[6:8] == "Wö"
+
+
+# --- counts -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        (
+            {
+                "billed_units": {"input_tokens": 2.0, "search_units": 1},
+                "tokens": {"input_tokens": 30.0, "output_tokens": 5.0, "reasoning_tokens": 4, "image_tokens": 7},
+                "cached_tokens": 16.0,
+            },
+            Usage(
+                30,
+                5,
+                35,
+                PromptTokensDetails(16, image_tokens=7),
+                CompletionTokensDetails(4),
+                extra={"billed_units": {"input_tokens": 2.0, "search_units": 1}},
+            ),
+        ),
+        (
+            {"tokens": {"input_tokens": 0, "output_tokens": 0}, "cached_tokens": 0},
+            Usage(0, 0, 0, PromptTokensDetails(0)),
+        ),
+        ({"tokens": {"output_tokens": 5, "x": 1}}, Usage(None, 5, None, extra={"tokens": {"x": 1}})),
+        ({"tokens": {"input_tokens": 1.5}}, Usage(extra={"tokens": {"input_tokens": 1.5}})),
+        ({"billed_units": {"input_tokens": 2}, "tokens": None}, Usage(extra={"billed_units": {"input_tokens": 2}})),
+        ({}, None),
+        (None, None),
+    ],
+)
+def test_usage(usage: dict[str, Any] | None, expected: Usage | None) -> None:
+    """Tokens would be counted as floats, the bill be taken for them, or unknown counts look like zeros."""
+    got = decode({**native(TEXT), "usage": usage}).usage
+    assert got == expected
+    assert got is None or type(got.prompt_tokens) in (int, type(None))
+
+
+def test_logprobs() -> None:
+    """Probabilities would be lost, or those of several tokens be passed off as one token's."""
+    data = native(TEXT) | {
+        "logprobs": [
+            {"text": "Hel", "token_ids": [7], "logprobs": [-0.5]},
+            {"text": "lo", "token_ids": [8, 9], "logprobs": [-0.25, -1]},
+            {"text": "", "token_ids": []},
+            {"text": "x", "token_ids": [1], "logprobs": []},
+        ]
+    }
+    assert decode(data).choices[0].logprobs == Logprobs(
+        [
+            TokenLogprob("Hel", -0.5, extra={"token_ids": [7], "logprobs": [-0.5]}),
+            TokenLogprob("lo", -1.25, extra={"token_ids": [8, 9], "logprobs": [-0.25, -1]}),
+        ]
+    )
+    assert decode(native(TEXT) | {"logprobs": []}).choices[0].logprobs is None
+
+
+def test_what_has_no_field_is_kept() -> None:
+    """Members Cohere adds tomorrow would be lost on the day they come."""
+    reply = decode({**native(TEXT, mood="good", nothing=None), "speed": 1, "nothing": None})
+    assert reply.extra == {"speed": 1}
+    assert reply.choices[0].message.extra == {"mood": "good"}
+    call = {**CALL, "x": 1, "function": {**CALL["function"], "y": 2}}  # type: ignore[dict-item]
+    assert message(tool_calls=[call]).tool_calls[0].to_dict() == call  # type: ignore[index]
+
+
+# --- what is no message -----------------------------------------------------------------------------------------------
+
+FAILED: list[tuple[dict[str, Any], type[APIStatusError], int, str | None, str]] = [
+    (native(TEXT, reason="ERROR"), InternalServerError, 500, "ERROR", "the generation failed"),
+    (native(TEXT, reason="TIMEOUT"), InternalServerError, 504, "TIMEOUT", "the generation ran into a timeout"),
+    (
+        {"finish_reason": "ERROR", "error": "Bad tools.", "error_type": "INVALID_TOOL_GENERATION"},
+        UnprocessableEntityError,
+        422,
+        "INVALID_TOOL_GENERATION",
+        "Bad tools.",
+    ),
+    ({"id": "gen_1", "message": "Oh."}, InternalServerError, 500, None, "Oh."),
+    ({"id": "gen_1", "message": "too many tokens: 9"}, ContextWindowExceededError, 400, None, "too many tokens: 9"),
+]
+
+
+@pytest.mark.parametrize(("data", "cls", "status", "code", "text"), FAILED)
+def test_a_failure_inside_a_200(
+    data: dict[str, Any], cls: type[APIStatusError], status: int, code: str | None, text: str
+) -> None:
+    """A generation that failed would be read as an empty or a finished answer."""
+    with pytest.raises(APIStatusError) as caught:
+        decode(data)
+    error = caught.value
+    assert type(error) is cls
+    assert (error.message, error.status_code, error.code, error.request_id) == (text, status, code, "trace")
+    assert error.body == json.dumps(data)
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        (b"<html>", "not JSON"),
+        (b"[]", "body"),
+        (b"{}", "message"),
+        (b'{"message": []}', "message"),
+        (native("text"), r"content\[0\]"),  # type: ignore[arg-type]
+        (native({"type": "text", "text": 1}), r"content\[0\].text"),
+        (native({"type": "thinking", "thinking": 1}), r"content\[0\].thinking"),
+        (native(tool_calls={"id": "x"}), "tool_calls"),
+        (native(tool_calls=[{"id": 1}]), r"tool_calls\[0\].id"),
+        (native(tool_calls=[{"id": "x", "function": {"name": "f", "arguments": {}}}]), "arguments"),
+        (native(tool_plan=1), "tool_plan"),
+        (native(TEXT, citations=[1]), r"citations\[0\]"),
+        (native(TEXT, citations=[{"start": "x"}]), r"citations\[0\].start"),
+        (native(TEXT) | {"usage": {"tokens": {"input_tokens": "3"}}}, "usage.tokens.input_tokens"),
+        (native(TEXT) | {"logprobs": [{"logprobs": ["x"]}]}, r"logprobs\[0\].logprobs\[0\]"),
+        (native(TEXT, reason=["x"]), "finish_reason"),  # type: ignore[arg-type]
+    ],
+)
+def test_malformed(body: Any, where: str) -> None:
+    """A foreign exception would escape, or nobody would learn what was wrong with the answer."""
+    with pytest.raises(APIResponseError, match=where) as caught:
+        decode(body)
+    assert caught.value.status_code == 200
+    assert caught.value.request_id == "trace"
+    assert caught.value.body

@@ -1,0 +1,482 @@
+"""Streams: Cohere's events on the left, OpenAI's chunks on the right; accumulated they are the reply."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anycompletion.codecs.sse import Event, SSEParser
+from anycompletion.dialects.cohere_chat.dialect import DIALECT
+from anycompletion.errors import (
+    APIResponseError,
+    APIStatusError,
+    InternalServerError,
+    StreamInterruptedError,
+    UnprocessableEntityError,
+)
+from anycompletion.http import Headers, HttpResponse, Target
+from anycompletion.records import ChatCompletion, ChatRequest, FunctionDefinition, Logprobs, TokenLogprob, UserMessage
+from anycompletion.records.chunks import ChatCompletionChunk, Delta, FunctionDelta, ToolCallDelta
+from anycompletion.streaming.accumulator import Accumulator
+
+TARGET = Target(provider="cohere", model="command-a", base_url="https://api.cohere.com", stream=True)
+CHAT = ChatRequest("command-a", [UserMessage("Hi")])
+LEGACY = ChatRequest("command-a", [UserMessage("Hi")], functions=[FunctionDefinition("add")])
+
+BLANK: dict[str, Any] = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}
+START = {"type": "message-start", "id": "gen_1", "delta": {"message": BLANK}}
+USAGE = {"billed_units": {"input_tokens": 1}, "tokens": {"input_tokens": 3.0, "output_tokens": 5}, "cached_tokens": 2}
+
+
+def event(data: Any) -> Event:
+    return Event(json.dumps(data).encode(), data.get("type", ""))
+
+
+def said(kind: str, index: int | None = None, **message: Any) -> dict[str, Any]:
+    place = {} if index is None else {"index": index}
+    return {"type": kind, **place, "delta": {"message": message}}
+
+
+def begin(index: int | None, **content: Any) -> dict[str, Any]:
+    return said("content-start", index, content=content)
+
+
+def piece(index: int | None, **content: Any) -> dict[str, Any]:
+    return said("content-delta", index, content=content)
+
+
+def end(index: int) -> dict[str, Any]:
+    return {"type": "content-end", "index": index}
+
+
+def call(index: int | None, call_id: str, name: str, arguments: str = "") -> dict[str, Any]:
+    native = {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+    return said("tool-call-start", index, tool_calls=native)
+
+
+def fragment(index: int | None, arguments: str) -> dict[str, Any]:
+    return said("tool-call-delta", index, tool_calls={"function": {"arguments": arguments}})
+
+
+def call_end(index: int) -> dict[str, Any]:
+    return {"type": "tool-call-end", "index": index}
+
+
+def cite(index: int, **citation: Any) -> dict[str, Any]:
+    return said("citation-start", index, citations=citation)
+
+
+def plan(text: str) -> dict[str, Any]:
+    return said("tool-plan-delta", tool_plan=text)
+
+
+def stop(reason: str | None = "COMPLETE", **members: Any) -> dict[str, Any]:
+    return {"type": "message-end", "delta": {"finish_reason": reason, "usage": USAGE, **members}}
+
+
+def run(*events: dict[str, Any], request: ChatRequest = CHAT) -> list[ChatCompletionChunk]:
+    decoder = DIALECT.decoder(request, TARGET)
+    chunks = [chunk for data in events for chunk in decoder.feed(event(data))]
+    chunks += decoder.finish()
+    return chunks
+
+
+def deltas(*events: dict[str, Any], request: ChatRequest = CHAT) -> list[Delta]:
+    """What lies between the first chunk and the last two."""
+    first, *middle, _, _ = run(START, *events, stop(), request=request)
+    assert first.choices[0].delta == Delta(role="assistant")
+    return [chunk.choices[0].delta for chunk in middle]
+
+
+def accumulated(chunks: list[ChatCompletionChunk]) -> ChatCompletion:
+    accumulator = Accumulator()
+    for chunk in chunks:
+        accumulator.add(chunk)
+    return accumulator.completion()
+
+
+def native_fields(*events: dict[str, Any], request: ChatRequest = CHAT) -> Any:
+    return accumulated(run(START, *events, stop(), request=request)).choices[0].message.provider_specific_fields
+
+
+def test_the_whole_stream() -> None:
+    """A plain answer would stream in another shape than OpenAI's."""
+    events = [START, begin(0, type="text", text=""), piece(0, text="Hel"), piece(0, text="lo"), end(0), stop()]
+    chunks = run(*events)
+    head = {"id": "gen_1", "object": "chat.completion.chunk", "created": 0, "model": "command-a"}
+
+    def one(delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
+        native = {} if reason is None else {"native_finish_reason": "COMPLETE"}
+        return {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": reason, "logprobs": None, **native}]}
+
+    assert [chunk.to_dict() for chunk in chunks] == [
+        one({"role": "assistant"}),
+        one({"content": "Hel"}),
+        one({"content": "lo"}),
+        one({}, "stop"),
+        {
+            **head,
+            "choices": [],
+            "usage": {
+                "prompt_tokens": 3,
+                "completion_tokens": 5,
+                "total_tokens": 8,
+                "prompt_tokens_details": {"cached_tokens": 2},
+                "billed_units": {"input_tokens": 1},
+            },
+        },
+    ]
+    assert [chunk.raw for chunk in chunks] == [events[0], events[2], events[3], events[5], events[5]]
+
+
+# --- the end ----------------------------------------------------------------------------------------------------------
+
+
+def test_done_is_the_end_marker() -> None:
+    """A connection would be closed early, or read on after the end."""
+    decoder = DIALECT.decoder(CHAT, TARGET)
+    decoder.feed(event(START))
+    before = decoder.done
+    decoder.feed(event(stop()))
+    assert (before, decoder.done) == (False, True)
+    assert decoder.feed(Event(b"[DONE]")) == ()
+    assert decoder.finish() == ()
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [],
+        [START],
+        [START, begin(0, type="text", text="H"), end(0)],
+        [START, call(0, "a", "add"), call_end(0)],
+        [START, stop(None)],
+        [START, {"type": "message-end"}],
+    ],
+)
+@pytest.mark.parametrize("marker", [[], [Event(b"[DONE]")]])
+def test_a_stream_without_a_finish_reason_was_interrupted(events: list[dict[str, Any]], marker: list[Event]) -> None:
+    """A cut answer would pass for a whole one."""
+    decoder = DIALECT.decoder(CHAT, TARGET)
+    for item in [*map(event, events), *marker]:
+        decoder.feed(item)
+    with pytest.raises(StreamInterruptedError, match="before the provider said why it stopped"):
+        decoder.finish()
+
+
+def test_a_stream_without_usage_has_no_usage_chunk() -> None:
+    """Unknown counts would show up as a usage that says nothing."""
+    nothing: tuple[Any, ...] = (None, {})
+    for usage in nothing:
+        assert run(START, stop(usage=usage))[-1].choices
+
+
+@pytest.mark.parametrize(
+    ("reason", "request_", "expected"),
+    [
+        ("MAX_TOKENS", CHAT, "length"),
+        ("TOOL_CALL", CHAT, "tool_calls"),
+        ("TOOL_CALL", LEGACY, "function_call"),
+        ("ERROR_TOXIC", CHAT, "content_filter"),
+        ("BRAND_NEW", CHAT, "BRAND_NEW"),
+    ],
+)
+def test_finish_reasons(reason: str, request_: ChatRequest, expected: str) -> None:
+    """Callers of a stream would not learn why the model stopped."""
+    last = run(START, stop(reason), request=request_)[-2].choices[0]
+    assert (last.finish_reason, last.native_finish_reason) == (expected, reason)
+
+
+# --- pieces -----------------------------------------------------------------------------------------------------------
+
+
+def test_thinking_streams_as_reasoning() -> None:
+    """Reasoning would be invisible, mixed into the answer, or lost on the way back."""
+    events = [
+        begin(0, type="thinking", thinking=""),
+        piece(0, thinking="h"),
+        piece(0, thinking=""),
+        piece(0, thinking="m"),
+        end(0),
+        begin(1, type="text", text="S"),
+        piece(1, text="o."),
+        end(1),
+    ]
+    assert deltas(*events) == [
+        Delta(reasoning_content="h"),
+        Delta(reasoning_content="m"),
+        Delta(content="S"),
+        Delta(content="o."),
+    ]
+    content = [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "So."}]
+    assert native_fields(*events) == {"cohere": {"content": content}}
+
+
+def told(index: int, call_id: str | None = None, name: str | None = None, arguments: str | None = None) -> Delta:
+    kind = None if call_id is None else "function"
+    return Delta(tool_calls=[ToolCallDelta(index, call_id, kind, FunctionDelta(name, arguments))])
+
+
+def test_tool_calls_count_by_themselves() -> None:
+    """Calls would have holes in their numbers, no arguments where there are none, or mix up their pieces."""
+    assert deltas(
+        call(0, "add_1", "add"),
+        fragment(0, ""),
+        fragment(0, '{"a":'),
+        call(7, "sub_1", "sub", "{"),
+        fragment(0, " 1}"),
+        call_end(0),
+        fragment(7, "}"),
+        call_end(7),
+        call(8, "now_1", "now"),
+        call_end(8),
+        call_end(8),
+    ) == [
+        told(0, "add_1", "add", ""),
+        told(0, arguments='{"a":'),
+        told(1, "sub_1", "sub", "{"),
+        told(0, arguments=" 1}"),
+        told(1, arguments="}"),
+        told(2, "now_1", "now", ""),
+        told(2, arguments="{}"),
+    ]
+
+
+def test_a_call_that_nothing_ended() -> None:
+    """The arguments of a call without any would be no JSON, or the first of two with one number never be ended."""
+    assert deltas(call(0, "a", "add"), call(0, "b", "sub")) == [
+        told(0, "a", "add", ""),
+        told(0, arguments="{}"),
+        told(1, "b", "sub", ""),
+        told(1, arguments="{}"),
+    ]
+
+
+def test_the_plan_comes_with_the_end() -> None:
+    """The plan of a multi-step tool use could not be sent back."""
+    chunks = run(START, plan("I "), plan("will."), call(0, "a", "add", "{}"), call_end(0), stop("TOOL_CALL"))
+    assert chunks[-2].choices[0].delta == Delta(provider_specific_fields={"cohere": {"tool_plan": "I will."}})
+    assert accumulated(chunks).choices[0].message.content is None
+
+
+def test_legacy_calls_stream_in_the_legacy_form() -> None:
+    """Code written for `functions` would find its answer nowhere, or a second call vanish."""
+    first = {"id": "a", "type": "function", "function": {"name": "add", "arguments": "{}"}}
+    second = {"id": "b", "type": "function", "function": {"name": "sub", "arguments": '{"x":1}'}}
+    events = [call(0, "a", "add"), call_end(0), call(1, "b", "sub"), fragment(1, '{"x":1}'), call_end(1)]
+    assert deltas(*events, request=LEGACY) == [
+        Delta(function_call=FunctionDelta("add", "")),
+        Delta(function_call=FunctionDelta(arguments="{}")),
+    ]
+    assert native_fields(*events, request=LEGACY) == {"cohere": {"tool_calls": [first, second]}}
+    assert native_fields(*events[:2], request=LEGACY) is None
+
+
+def test_citations_come_with_their_place() -> None:
+    """Sources would be lost, or point to a wrong place of the answer."""
+    first = {"start": 0, "end": 2, "text": "Ah", "sources": []}
+    second = {"start": 0, "end": 2, "text": "So", "content_index": 1, "type": "TEXT_CONTENT"}
+    events = [
+        begin(0, type="text", text="Ah. "),
+        cite(0, **first),
+        end(0),
+        begin(1, type="text", text="So."),
+        said("citation-start", 1, citations=[second]),
+        {"type": "citation-end", "index": 1},
+    ]
+    annotations = [delta.annotations for delta in deltas(*events) if delta.annotations]
+    assert annotations == [
+        [{"type": "citation", "content_start_index": 0, "content_end_index": 2, "citation": first}],
+        [{"type": "citation", "content_start_index": 4, "content_end_index": 6, "citation": second}],
+    ]
+    assert native_fields(*events)["cohere"]["citations"] == [first, second]
+
+
+def test_logprobs_come_with_their_text() -> None:
+    """Probabilities of a stream would be lost, also where they come without a text."""
+    item = {"text": "a", "token_ids": [1], "logprobs": [-0.5]}
+    chunks = run(START, {**piece(0, text="a"), "logprobs": item}, {**piece(0, text=""), "logprobs": item}, stop())
+    expected = Logprobs([TokenLogprob("a", -0.5, extra={"token_ids": [1], "logprobs": [-0.5]})])
+    assert [chunk.choices[0].logprobs for chunk in chunks[1:3]] == [expected, expected]
+    assert [chunk.choices[0].delta for chunk in chunks[1:3]] == [Delta(content="a"), Delta()]
+
+
+def test_what_nothing_announced_is_read() -> None:
+    """A server that leaves out starts or numbers would have its text thrown away."""
+    assert deltas(piece(None, text="a"), piece(3, thinking="b"), piece(None, text="c")) == [
+        Delta(content="a"),
+        Delta(reasoning_content="b"),
+        Delta(content="c"),
+    ]
+    assert deltas(call(None, "a", "add"), fragment(None, "{}")) == [told(0, "a", "add", ""), told(0, arguments="{}")]
+
+
+def test_what_is_unknown_is_kept_or_ignored() -> None:
+    """The day Cohere adds an event or a part, every stream would fail."""
+    events: list[dict[str, Any]] = [
+        {"type": "of_tomorrow", "x": 1},
+        {"type": "debug", "prompt": "..."},
+        begin(0, type="of_tomorrow", text="a", n=1),
+        piece(0, text="b", n=2, nothing=None),
+        begin(1, type="text", text="x", mood="good"),
+    ]
+    assert deltas(*events) == [Delta(content="x")]
+    assert native_fields(*events) == {
+        "cohere": {
+            "content": [
+                {"type": "of_tomorrow", "text": "ab", "n": 2},
+                {"type": "text", "mood": "good", "text": "x"},
+            ]
+        }
+    }
+
+
+def test_empty_events_are_skipped() -> None:
+    """A keep-alive without data would end the stream with an error."""
+    assert DIALECT.decoder(CHAT, TARGET).feed(Event(b"", "ping")) == ()
+
+
+def test_an_event_told_by_its_name_only() -> None:
+    """Proxies that leave the type out would have every event ignored."""
+    decoder = DIALECT.decoder(CHAT, TARGET)
+    data = json.dumps({"index": 0, "delta": {"message": {"content": {"text": "a"}}}}).encode()
+    assert [chunk.choices[0].delta for chunk in decoder.feed(Event(data, "content-delta"))] == [Delta(content="a")]
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "cls", "status", "code"),
+    [
+        (stop("ERROR"), InternalServerError, 500, "ERROR"),
+        (stop("ERROR", error="Oh."), InternalServerError, 500, "ERROR"),
+        (stop("COMPLETE", error="Oh."), InternalServerError, 500, None),
+        (stop("TIMEOUT"), InternalServerError, 504, "TIMEOUT"),
+        (
+            stop("ERROR", error="Oh.", error_type="INVALID_TOOL_GENERATION"),
+            UnprocessableEntityError,
+            422,
+            "INVALID_TOOL_GENERATION",
+        ),
+        ({"id": "x", "message": "Oh."}, InternalServerError, 500, None),
+        ({"error": "Oh."}, InternalServerError, 500, None),
+    ],
+)
+def test_errors_inside_a_stream(data: dict[str, Any], cls: type[APIStatusError], status: int, code: str | None) -> None:
+    """An error after a good status would be swallowed, or be of the wrong kind."""
+    decoder = DIALECT.decoder(CHAT, TARGET)
+    decoder.feed(event(START))
+    with pytest.raises(APIStatusError) as caught:
+        decoder.feed(event(data))
+    assert type(caught.value) is cls
+    assert (caught.value.status_code, caught.value.code, caught.value.request_id) == (status, code, data.get("id"))
+    assert caught.value.body == json.dumps(data)
+    assert not decoder.done
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [Event(b"<html>")],
+        [Event(b"[]")],
+        [Event(b'{"type": 1}')],
+        [event({"type": "message-start", "id": 1})],
+        [event({"type": "content-start", "index": "x"})],
+        [event({"type": "content-delta", "delta": []})],
+        [event(piece(0, text=1))],
+        [event(begin(0, type=["text"]))],
+        [event(said("content-delta", 0, content="x"))],
+        [event(plan(["x"]))],  # type: ignore[arg-type]
+        [event(fragment(0, "{}"))],
+        [event(call(0, "a", "add")), event(call_end(0)), event(fragment(0, "{}"))],
+        [event(call(0, "a", "add")), event(fragment(0, {}))],  # type: ignore[arg-type]
+        [event(said("citation-start", 0, citations="x"))],
+        [event(stop(["x"]))],  # type: ignore[arg-type]
+        [event(stop(usage={"tokens": {"input_tokens": "x"}}))],
+    ],
+)
+def test_malformed(events: list[Event]) -> None:
+    """A foreign exception would escape, or text be lost without a word."""
+    decoder = DIALECT.decoder(CHAT, TARGET)
+
+    def feed() -> None:
+        for item in events:
+            decoder.feed(item)
+
+    with pytest.raises(APIResponseError, match="cannot be read"):
+        feed()
+
+
+# --- a stream is the reply in pieces ----------------------------------------------------------------------------------
+
+TEXTS = st.text(max_size=6)
+CALLS = st.fixed_dictionaries(
+    {
+        "id": st.sampled_from(["add_1", "sub_1"]),
+        "type": st.just("function"),
+        "function": st.fixed_dictionaries(
+            {"name": st.sampled_from(["add", "sub"]), "arguments": TEXTS.map(json.dumps)}
+        ),
+    }
+)
+PARTS = st.one_of(
+    st.fixed_dictionaries({"type": st.just("text"), "text": TEXTS}),
+    st.fixed_dictionaries({"type": st.just("thinking"), "thinking": TEXTS}),
+)
+CITATIONS = st.fixed_dictionaries(
+    {"start": st.integers(0, 3), "end": st.integers(3, 6), "text": TEXTS, "sources": st.just([])},
+    optional={"content_index": st.integers(0, 2), "type": st.sampled_from(["TEXT_CONTENT", "PLAN"])},
+)
+MESSAGES = st.fixed_dictionaries(
+    {"role": st.just("assistant")},
+    optional={
+        "content": st.lists(PARTS, max_size=3),
+        "tool_calls": st.lists(CALLS, max_size=3),
+        "tool_plan": TEXTS,
+        "citations": st.lists(CITATIONS, max_size=2),
+    },
+)
+
+
+def streamed(message: dict[str, Any], reason: str = "COMPLETE") -> list[dict[str, Any]]:
+    """The events of a reply with that message."""
+    events = [START, *map(plan, message.get("tool_plan", ""))]
+    for i, part in enumerate(message.get("content", ())):
+        name = part["type"]
+        events += [begin(i, type=name, **{name: ""}), *(piece(i, **{name: char}) for char in part[name]), end(i)]
+    for i, native in enumerate(message.get("tool_calls", ())):
+        function = native["function"]
+        events += [call(i, native["id"], function["name"])]
+        events += [fragment(i, char) for char in function["arguments"]]
+        events += [call_end(i)]
+    for i, citation in enumerate(message.get("citations", ())):
+        events += [cite(i, **citation), {"type": "citation-end", "index": i}]
+    return [*events, stop(reason)]
+
+
+@given(MESSAGES, st.sampled_from([CHAT, LEGACY]), st.sampled_from(["COMPLETE", "TOOL_CALL", "MAX_TOKENS"]))
+def test_a_stream_is_the_reply_in_pieces(message: dict[str, Any], request: ChatRequest, reason: str) -> None:
+    """The same answer would be another one when it is streamed."""
+    whole = {"id": "gen_1", "message": message, "finish_reason": reason, "usage": USAGE}
+    response = HttpResponse(200, Headers(), json.dumps(whole).encode())
+    expected = DIALECT.decode(response, request, TARGET)
+    assert accumulated(run(*streamed(message, reason), request=request)).to_dict() == expected.to_dict()
+
+
+@given(MESSAGES)
+def test_one_byte_at_a_time(message: dict[str, Any]) -> None:
+    """The chunks would depend on how the network cut the bytes."""
+    events = streamed(message)
+    data = b"".join(
+        b"event: %s\ndata: %s\n\n" % (item["type"].encode(), json.dumps(item, ensure_ascii=False).encode())
+        for item in events
+    )
+    framing, decoder = SSEParser(), DIALECT.decoder(CHAT, TARGET)
+    chunks = [
+        chunk for i in range(len(data)) for found in framing.feed(data[i : i + 1]) for chunk in decoder.feed(found)
+    ]
+    assert decoder.done
+    assert [*chunks, *decoder.finish()] == run(*events)

@@ -1,0 +1,193 @@
+"""Recorded traffic, where ANYCOMPLETION_TRAFFIC names its folder: nothing real may surprise the dialect.
+
+What the recordings say is read here from their JSON, member by member, and by nothing of this package.
+"""
+
+import csv
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anycompletion.codecs.sse import SSEParser
+from anycompletion.dialects.cohere_chat.dialect import DIALECT
+from anycompletion.errors import APIStatusError, AuthenticationError, UnprocessableEntityError
+from anycompletion.http import Headers, HttpResponse, Target
+from anycompletion.records import ChatCompletion, ChatRequest, UserMessage
+from anycompletion.streaming.accumulator import Accumulator
+from anycompletion.validation import call_arguments as validate
+
+
+def recordings() -> list[Path]:
+    """The recordings of the API this dialect speaks."""
+    folder = os.environ.get("ANYCOMPLETION_TRAFFIC")
+    if not folder:
+        return []
+    with Path(folder, "INDEX.csv").open(newline="") as index:
+        rows = [row for row in csv.DictReader(index) if (row["provider"], row["api"]) == ("cohere", "v2/chat")]
+    return [Path(folder, "cohere", f"{row['id']}.json") for row in rows]
+
+
+RECORDINGS = recordings()
+TARGET = Target(provider="cohere", model="command", base_url="https://api.cohere.com")
+CHAT = ChatRequest("command", [UserMessage("Hi")])
+FINISH = {"COMPLETE": "stop", "STOP_SEQUENCE": "stop", "MAX_TOKENS": "length", "TOOL_CALL": "tool_calls"}
+
+pytestmark = [pytest.mark.traffic, pytest.mark.skipif(not RECORDINGS, reason="no recorded traffic here")]
+
+
+def read(recording: dict[str, Any], step: int) -> ChatCompletion:
+    """What this package reads, `step` bytes at a time where it is a stream."""
+    response = recording["response"]
+    body = response["body_text"].encode()
+    headers = Headers.of({name: str(value) for name, value in (response.get("headers") or {}).items()})
+    if response["status"] >= 400:
+        raise DIALECT.error(HttpResponse(response["status"], headers, body))
+    if recording["framing"] != "sse":
+        return DIALECT.decode(HttpResponse(200, headers, body), CHAT, TARGET)
+    framing, accumulator, decoder = SSEParser(), Accumulator(), DIALECT.decoder(CHAT, TARGET)
+    for start in range(0, len(body), step):
+        for event in framing.feed(body[start : start + step]):
+            for chunk in decoder.feed(event):
+                accumulator.add(chunk)
+    for chunk in decoder.finish():
+        accumulator.add(chunk)
+    assert decoder.done
+    return accumulator.completion()
+
+
+def told(recording: dict[str, Any]) -> dict[str, Any]:
+    """The whole reply that the recording tells; a stream's is put together from its events."""
+    text = recording["response"]["body_text"]
+    if recording["framing"] != "sse":
+        whole: dict[str, Any] = json.loads(text)
+        return whole
+    reply: dict[str, Any] = {}
+    message: dict[str, Any] = {"content": [], "tool_calls": [], "tool_plan": "", "citations": []}
+    for line in text.splitlines():
+        if not line.startswith("data: {"):
+            continue
+        event = json.loads(line.removeprefix("data: "))
+        delta = event.get("delta", {})
+        match event["type"]:
+            case "message-start":
+                reply["id"] = event["id"]
+            case "content-start":
+                message["content"].append(delta["message"]["content"])
+            case "content-delta":
+                for name, piece in delta["message"]["content"].items():
+                    message["content"][event["index"]][name] += piece
+            case "tool-plan-delta":
+                message["tool_plan"] += delta["message"]["tool_plan"]
+            case "tool-call-start":
+                message["tool_calls"].append(delta["message"]["tool_calls"])
+            case "tool-call-delta":
+                piece = delta["message"]["tool_calls"]["function"]["arguments"]
+                message["tool_calls"][event["index"]]["function"]["arguments"] += piece
+            case "citation-start":
+                message["citations"].append(delta["message"]["citations"])
+            case "message-end":
+                reply |= delta
+    return {**reply, "message": message}
+
+
+def parts_of(native: dict[str, Any], kind: str) -> str | None:
+    found = [part[kind] for part in native["message"].get("content") or () if part["type"] == kind]
+    return "".join(found) or None
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
+def test_recordings_read(path: Path) -> None:
+    """A reply that Cohere really gave could not be read, or something of it be lost."""
+    recording = json.loads(path.read_text())
+    native = told(recording)
+    if recording["response"]["status"] >= 400:
+        with pytest.raises(AuthenticationError) as denied:
+            read(recording, 1)
+        assert (denied.value.message, denied.value.request_id) == (native["message"], native["id"])
+        return
+    if native["finish_reason"] == "ERROR":
+        with pytest.raises(UnprocessableEntityError) as failed:
+            read(recording, 1)
+        assert (failed.value.message, failed.value.code) == (native["error"], native["error_type"])
+        return
+    reply = read(recording, 1)
+    (choice,) = reply.choices
+    message, said, usage = choice.message, native["message"], native["usage"]
+    assert reply.id == native["id"]
+    assert message.content == parts_of(native, "text")
+    assert message.reasoning_content == parts_of(native, "thinking")
+    assert [item.to_dict() for item in message.tool_calls or ()] == [
+        {**item, "function": {**item["function"], "arguments": item["function"]["arguments"] or "{}"}}
+        for item in said.get("tool_calls") or ()
+    ]
+    assert [item.extra["citation"] for item in message.annotations or ()] == (said.get("citations") or [])
+    kept = (message.provider_specific_fields or {}).get("cohere", {})
+    assert kept.get("tool_plan", "") == (said.get("tool_plan") or "")
+    assert (choice.finish_reason, choice.native_finish_reason) == (
+        FINISH[native["finish_reason"]],
+        native["finish_reason"],
+    )
+    assert reply.usage is not None
+    assert reply.usage.prompt_tokens == usage["tokens"]["input_tokens"]
+    assert reply.usage.completion_tokens == usage["tokens"]["output_tokens"]
+    assert reply.usage.extra == {"billed_units": usage["billed_units"]}
+    cached = reply.usage.prompt_tokens_details and reply.usage.prompt_tokens_details.cached_tokens
+    assert cached == usage.get("cached_tokens")
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
+def test_citations_point_to_their_text(path: Path) -> None:
+    """A citation would be shown at another place of the answer than Cohere meant."""
+    try:
+        message = read(json.loads(path.read_text()), 4096).choices[0].message
+    except APIStatusError:
+        return
+    for item in message.annotations or ():
+        assert isinstance(message.content, str)
+        place = slice(item.extra["content_start_index"], item.extra["content_end_index"])
+        assert message.content[place] == item.extra["citation"]["text"]
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
+def test_recordings_go_back(path: Path) -> None:
+    """A real reply could not be sent back as it came."""
+    recording = json.loads(path.read_text())
+    try:
+        message = read(recording, 4096).choices[0].message
+    except APIStatusError:
+        return
+    sent = DIALECT.encode(ChatRequest("command", [UserMessage("Hi"), message]), TARGET, {})
+    assert sent.body is not None
+    assert sent.warnings == []
+    got = {"role": "assistant", "content": [], **sent.body["messages"][1]}
+    if isinstance(got["content"], str):
+        got["content"] = [{"type": "text", "text": got["content"]}]
+    native = told(recording)["message"]
+    expected = {name: value for name, value in native.items() if value or name == "content"}
+    for item in expected.get("tool_calls", ()):
+        item["function"]["arguments"] = item["function"]["arguments"] or "{}"
+    assert got == {"role": "assistant", "content": [], **expected}
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
+def test_recorded_messages_go_out_as_they_are(path: Path) -> None:
+    """Turns that Cohere took from others would be changed on their way through this package."""
+    recorded = (json.loads(path.read_text())["request"] or {}).get("body")
+    if recorded is None:
+        return
+    request = validate.chat_request("command", recorded["messages"], {"tools": recorded.get("tools", [])}, stream=False)
+    sent = DIALECT.encode(request, TARGET, {})
+    assert sent.body is not None
+    assert sent.warnings == []
+    turns = [{name: value for name, value in turn.items() if value is not None} for turn in recorded["messages"]]
+    assert sent.body["messages"] == turns
+    tools = [_without_null(tool) for tool in recorded.get("tools") or ()]
+    assert sent.body.get("tools", []) == tools
+
+
+def _without_null(tool: dict[str, Any]) -> dict[str, Any]:
+    function = {name: value for name, value in tool["function"].items() if value is not None}
+    return {**tool, "function": function}

@@ -1,0 +1,216 @@
+"""Replies: what a server answered on the left, the record or the error on the right."""
+
+import json
+from typing import Any
+
+import pytest
+
+from anycompletion.dialects.openai_chat.dialect import DIALECT
+from anycompletion.errors import APIResponseError, APIStatusError, InternalServerError, RateLimitError
+from anycompletion.http import Headers, HttpResponse, Quirks, Target
+from anycompletion.records import (
+    AssistantMessage,
+    ChatCompletion,
+    ChatRequest,
+    CustomPart,
+    FunctionCall,
+    FunctionDefinition,
+    TextPart,
+    ToolCall,
+    UserMessage,
+)
+
+CHAT = ChatRequest("m", [UserMessage("Hi")])
+TARGET = Target(provider="openai", model="m", base_url="https://x")
+REPLY: dict[str, Any] = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 1700000000,
+    "model": "gpt-4o",
+    "choices": [
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": "Hello.", "refusal": None},
+            "finish_reason": "stop",
+            "logprobs": None,
+        }
+    ],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+}
+
+
+def decode(body: Any, request: ChatRequest = CHAT, target: Target = TARGET, status: int = 200) -> ChatCompletion:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return DIALECT.decode(HttpResponse(status, Headers.of({"x-request-id": "req_1"}), raw), request, target)
+
+
+def choice(**message: Any) -> dict[str, Any]:
+    return {**REPLY, "choices": [{"index": 0, "message": {"role": "assistant", **message}, "finish_reason": "stop"}]}
+
+
+def test_a_reply():
+    """A good answer would be read as another one."""
+    reply = decode(REPLY)
+    assert reply.to_dict() == REPLY
+    assert reply.raw == REPLY
+    assert reply.text == "Hello."
+
+
+PARTS: list[tuple[list[Any], AssistantMessage]] = [
+    (
+        [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}, {"type": "text", "text": "Hi"}],
+        AssistantMessage("Hi", reasoning_content="Hm"),
+    ),
+    ([{"type": "thinking", "thinking": "Hm"}], AssistantMessage(None, reasoning_content="Hm")),
+    ([{"type": "text", "text": "Hi "}, {"type": "text", "text": "you"}], AssistantMessage("Hi you")),
+    (
+        [{"type": "text", "text": "Hi"}, {"type": "reference", "ids": [1]}],
+        AssistantMessage([TextPart("Hi"), CustomPart("reference", extra={"ids": [1]})]),
+    ),
+]
+
+
+@pytest.mark.parametrize(("content", "expected"), PARTS)
+def test_content_in_parts(content: list[Any], expected: AssistantMessage):
+    """A server that answers in parts would give a list where every reader expects a text."""
+    assert decode(choice(content=content)).choices[0].message == expected
+
+
+def test_an_empty_finish_reason_is_none():
+    """A reply would seem to have ended for a reason nobody knows."""
+    body = choice(content="x")
+    body["choices"][0]["finish_reason"] = ""
+    assert decode(body).choices[0].finish_reason is None
+
+
+REASONING: list[tuple[dict[str, Any], AssistantMessage]] = [
+    ({"content": "x", "reasoning": "r"}, AssistantMessage("x", reasoning_content="r")),
+    ({"content": "x", "reasoning_content": "r"}, AssistantMessage("x", reasoning_content="r")),
+    (
+        {"content": "x", "reasoning_content": "a", "reasoning": "b"},
+        AssistantMessage("x", reasoning_content="a", extra={"reasoning": "b"}),
+    ),
+    ({"content": "x", "reasoning": None}, AssistantMessage("x", extra={"reasoning": None})),
+    ({"content": "x", "reasoning": {"a": 1}}, AssistantMessage("x", extra={"reasoning": {"a": 1}})),
+]
+
+
+@pytest.mark.parametrize(("message", "expected"), REASONING)
+def test_reasoning_has_one_name(message: dict[str, Any], expected: AssistantMessage):
+    """A server's reasoning would be lost because it calls it otherwise."""
+    assert decode(choice(**message)).choices[0].message == expected
+
+
+def test_bytes_that_are_not_quite_json():
+    """One bad byte would cost a reply that was paid for."""
+    raw = json.dumps(REPLY).encode().replace(b"Hello.", b"H\xffllo.")
+    assert decode(raw).text == "H\ufffdllo."
+
+
+BAD: list[tuple[Any, str]] = [
+    (b"", "the answer is not JSON"),
+    (b"<html>portal</html>", "the answer is not JSON"),
+    (b'{"choices": [', "the answer is not JSON"),
+    (b"[" * 100_000, "the answer is nested too deeply"),
+    ([], "the answer has an unexpected shape: completion: expected an object, found list"),
+    ("Hello.", "the answer has an unexpected shape: completion: expected an object, found str"),
+    (None, "the answer has an unexpected shape: completion: expected an object, found NoneType"),
+    ({}, "the answer has an unexpected shape: choices: missing or empty"),
+    ({"choices": None}, "the answer has an unexpected shape: choices: missing or empty"),
+    ({"choices": []}, "the answer has an unexpected shape: choices: missing or empty"),
+    ({"error": None}, "the answer has an unexpected shape: choices: missing or empty"),
+    ({"choices": {}}, "the answer has an unexpected shape: choices: expected an array, found dict"),
+    ({"choices": ["x"]}, "the answer has an unexpected shape: choices[0]: expected an object, found str"),
+    (choice(content=5), "the answer has an unexpected shape: choices[0].message.content: expected an array, found int"),
+    (
+        choice(tool_calls=[{"function": {"arguments": {}}}]),
+        "the answer has an unexpected shape: choices[0].message.tool_calls[0].function.arguments: expected a string, "
+        "found dict",
+    ),
+    (
+        choice(content=[{"type": "thinking", "thinking": 5}]),
+        "the answer has an unexpected shape: thinking: expected an array, found int",
+    ),
+    ({**REPLY, "usage": 5}, "the answer has an unexpected shape: usage: expected an object, found int"),
+]
+
+
+@pytest.mark.parametrize(("body", "text"), BAD)
+def test_answers_that_are_none(body: Any, text: str):
+    """A portal's page or a broken server would end in a foreign exception, or in an empty reply."""
+    with pytest.raises(APIResponseError) as caught:
+        decode(body)
+    error = caught.value
+    assert str(error) == text
+    assert error.maybe_billed
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    assert error.body == raw.decode()[:2048]
+    assert error.__context__ is None
+
+
+IN_200: list[tuple[dict[str, Any], type[APIStatusError], int | None]] = [
+    ({"error": {"message": "Oh.", "code": 502}}, InternalServerError, 502),
+    ({"error": {"message": "Oh.", "code": "429"}}, RateLimitError, 429),
+    ({"error": {"message": "Oh.", "code": "rate_limit_exceeded"}}, RateLimitError, 200),
+    ({"error": {"message": "Oh."}, "choices": None}, InternalServerError, 200),
+    ({"error": "Oh."}, InternalServerError, 200),
+    ({"error": "Oh.", "code": 429}, RateLimitError, 429),
+]
+
+
+@pytest.mark.parametrize(("body", "cls", "status"), IN_200)
+def test_an_error_inside_of_a_200(body: dict[str, Any], cls: type[APIStatusError], status: int | None):
+    """A gateway's failure would look like an answer without choices."""
+    with pytest.raises(cls) as caught:
+        decode(body)
+    error = caught.value
+    assert type(error) is cls
+    assert (str(error), error.status_code, error.request_id) == ("Oh.", status, "req_1")
+    assert error.body == json.dumps(body)
+
+
+def test_an_empty_error_is_none():
+    """A server that always writes its error member would never give an answer."""
+    for nothing in (None, "", {}, False):
+        assert decode({**REPLY, "error": nothing}).text == "Hello."
+
+
+# --- the legacy form ---
+
+LEGACY = ChatRequest("m", [UserMessage("Hi")], functions=[FunctionDefinition("f")])
+TOOLS = Target(provider="p", model="m", base_url="https://x", quirks=Quirks(functions_as_tools=True))
+
+
+def test_functions_are_answered_as_functions():
+    """Code that asks in functions would be answered in tools."""
+    calls = [{"id": str(i), "type": "function", "function": {"name": "f", "arguments": "{}"}} for i in range(2)]
+    body = choice(tool_calls=calls)
+    body["choices"][0]["finish_reason"] = "tool_calls"
+    reply = decode(body, LEGACY, TOOLS)
+    first = reply.choices[0]
+    assert first.message.function_call == FunctionCall("f", "{}")
+    assert first.message.tool_calls == [ToolCall("1", FunctionCall("f", "{}"))]
+    assert (first.finish_reason, first.native_finish_reason) == ("function_call", "tool_calls")
+    body["choices"][0]["message"]["tool_calls"].pop()
+    body["choices"][0]["finish_reason"] = "stop"
+    first = decode(body, LEGACY, TOOLS).choices[0]
+    assert (first.message.tool_calls, first.finish_reason) == (None, "stop")
+
+
+def test_tools_are_answered_as_tools():
+    """Code that asks in tools would be answered in functions."""
+    body = choice(tool_calls=[{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}])
+    for request, target in ((CHAT, TOOLS), (LEGACY, TARGET)):
+        message = decode(body, request, target).choices[0].message
+        assert message.function_call is None
+        assert message.tool_calls == [ToolCall("1", FunctionCall("f", "{}"))]
+    assert decode(REPLY, LEGACY, TOOLS).choices[0].message.function_call is None
+
+
+def test_an_answer_of_the_older_completions_api_is_refused() -> None:
+    """A base URL that leads to the wrong path would give replies without a text, and nobody would know why."""
+    body = (
+        b'{"id": "cmpl-1", "object": "text_completion", "choices": [{"index": 0, "text": "Hello", "logprobs": null}]}'
+    )
+    with pytest.raises(APIResponseError, match=r"choices\[0\]\.message"):
+        decode(body)

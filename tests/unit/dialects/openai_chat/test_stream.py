@@ -1,0 +1,540 @@
+"""Streams: the server's events on the left, chunks on the right, and every way in which a stream can end."""
+
+import gc
+import json
+import weakref
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anycompletion import errors
+from anycompletion.codecs.sse import Event, SSEParser
+from anycompletion.dialects.openai_chat.dialect import DIALECT
+from anycompletion.errors import APIError, APIResponseError, APIStatusError, StreamInterruptedError
+from anycompletion.http import Headers, HttpResponse, Quirks, Target
+from anycompletion.records import ChatCompletion, ChatRequest, FunctionDefinition, UserMessage
+from anycompletion.records.chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionDelta, ToolCallDelta
+from anycompletion.streaming.accumulator import Accumulator
+
+CHAT = ChatRequest("m", [UserMessage("Hi")])
+TARGET = Target(provider="openai", model="m", base_url="https://x", stream=True)
+DONE = b"[DONE]"
+
+
+def event(data: Any, name: str = "") -> Event:
+    return Event(data if isinstance(data, bytes) else json.dumps(data, separators=(",", ":")).encode(), name)
+
+
+def chunk(*choices: dict[str, Any], **members: Any) -> dict[str, Any]:
+    return {"id": "i", "object": "chat.completion.chunk", "created": 5, "model": "m", "choices": [*choices], **members}
+
+
+def piece(index: int = 0, reason: str | None = None, **delta: Any) -> dict[str, Any]:
+    return {"index": index, "delta": delta, "finish_reason": reason}
+
+
+def run(
+    *events: Any, request: ChatRequest = CHAT, target: Target = TARGET
+) -> tuple[list[ChatCompletionChunk], APIError | None]:
+    """The chunks, and the error that ended the stream."""
+    decoder = DIALECT.decoder(request, target)
+    chunks: list[ChatCompletionChunk] = []
+    try:
+        for item in events:
+            chunks += decoder.feed(item if isinstance(item, Event) else event(item))
+            if decoder.done:
+                break
+        chunks += decoder.finish()
+    except APIError as error:
+        return chunks, error
+    return chunks, None
+
+
+def accumulated(chunks: list[ChatCompletionChunk]) -> ChatCompletion:
+    accumulator = Accumulator()
+    for each in chunks:
+        accumulator.add(each)
+    return accumulator.completion()
+
+
+HELLO: list[Any] = [
+    chunk(piece(role="assistant", content="")),
+    chunk(piece(content="Hel"), obfuscation="xYz12"),
+    chunk(piece(content="lo.")),
+    chunk(piece(reason="stop")),
+    chunk(usage={"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}),
+]
+
+
+def test_a_stream():
+    """A streamed answer would differ from the whole one."""
+    chunks, error = run(*HELLO, DONE)
+    assert error is None
+    assert [each.raw for each in chunks] == HELLO
+    reply = accumulated(chunks)
+    assert reply.to_dict() == {
+        "id": "i",
+        "object": "chat.completion",
+        "created": 5,
+        "model": "m",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "Hello.", "refusal": None},
+                "finish_reason": "stop",
+                "logprobs": None,
+            }
+        ],
+        "usage": HELLO[-1]["usage"],
+    }
+
+
+CHUNKS: dict[str, tuple[dict[str, Any], ChatCompletionChunk]] = {
+    "text": (chunk(piece(content="x")), ChatCompletionChunk("i", [ChunkChoice(0, Delta(content="x"))], 5, "m")),
+    "null delta": ({"choices": [{"index": 0, "delta": None}]}, ChatCompletionChunk(choices=[ChunkChoice()])),
+    "empty delta": (chunk({}), ChatCompletionChunk("i", [ChunkChoice()], 5, "m")),
+    "no choices": (
+        {"id": "i", "prompt_filter_results": [{"prompt_index": 0}]},
+        ChatCompletionChunk("i", prompt_filter_results=[{"prompt_index": 0}]),
+    ),
+    "a filter's findings": (
+        chunk({**piece(content="x"), "content_filter_results": {"hate": {"filtered": False}}}),
+        ChatCompletionChunk(
+            "i",
+            [ChunkChoice(0, Delta(content="x"), content_filter_results={"hate": {"filtered": False}})],
+            5,
+            "m",
+        ),
+    ),
+    "content in parts": (
+        chunk(
+            piece(
+                content=[
+                    {"type": "thinking", "thinking": [{"type": "text", "text": "H"}, "?", {"text": "m"}]},
+                    {"type": "thinking", "thinking": "m"},
+                    {"type": "text", "text": "x"},
+                    {"type": "reference", "reference_ids": [1]},
+                    {"type": "text", "text": "y"},
+                ]
+            )
+        ),
+        ChatCompletionChunk("i", [ChunkChoice(0, Delta(content="xy", reasoning_content="Hmm"))], 5, "m"),
+    ),
+    "content in parts beside reasoning": (
+        chunk(piece(content=[{"type": "thinking", "thinking": "H"}], reasoning_content="r")),
+        ChatCompletionChunk("i", [ChunkChoice(0, Delta(reasoning_content="r"))], 5, "m"),
+    ),
+    "null choices": ({"id": "i", "choices": None}, ChatCompletionChunk("i")),
+    "reasoning by another name": (
+        chunk(piece(reasoning="r")),
+        ChatCompletionChunk("i", [ChunkChoice(0, Delta(reasoning_content="r"))], 5, "m"),
+    ),
+    "reasoning by both names": (
+        chunk(piece(reasoning="r", reasoning_content="s")),
+        ChatCompletionChunk("i", [ChunkChoice(0, Delta(reasoning_content="s"))], 5, "m"),
+    ),
+    "an empty and a full name": (
+        chunk(piece(reasoning="r", reasoning_content="")),
+        ChatCompletionChunk("i", [ChunkChoice(0, Delta(reasoning_content="r"))], 5, "m"),
+    ),
+    "a tool call": (
+        chunk(piece(tool_calls=[{"index": 1, "id": "c", "function": {"name": "f", "arguments": ""}}])),
+        ChatCompletionChunk(
+            "i",
+            [ChunkChoice(0, Delta(tool_calls=[ToolCallDelta(1, "c", function=FunctionDelta("f", ""))]))],
+            5,
+            "m",
+        ),
+    ),
+    "an error that is none": (
+        {"error": None, **chunk(piece(content="x"))},
+        ChatCompletionChunk("i", [ChunkChoice(0, Delta(content="x"))], 5, "m"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHUNKS)
+def test_chunks(name: str):
+    """An event would be read as another chunk."""
+    data, expected = CHUNKS[name]
+    chunks, _ = run(data)
+    assert chunks == [expected]
+    assert chunks[0].raw == data
+
+
+def test_usage_on_any_chunk():
+    """The bill of a server that tells it beside a choice would be lost."""
+    usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3, "queue_time": 0.5}
+    chunks, error = run(chunk(piece(content="x", reason="stop"), usage=usage), chunk(piece(), usage=None), DONE)
+    assert error is None
+    reply = accumulated(chunks)
+    assert reply.usage is not None
+    assert reply.usage.to_dict() == usage
+
+
+USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+ELSEWHERE: list[tuple[dict[str, Any], dict[str, Any] | None]] = [
+    (chunk(piece(reason="stop"), x_groq={"usage": USAGE}), USAGE),
+    (chunk({**piece(reason="stop"), "usage": USAGE}), USAGE),
+    (chunk({**piece(reason="stop"), "usage": USAGE}, x_groq={"usage": {"total_tokens": "3"}}), USAGE),
+    (chunk(piece(reason="stop"), usage=USAGE, x_groq={"usage": {"total_tokens": 9}}), USAGE),
+    (chunk(piece(reason="stop"), usage=None, x_groq={"usage": None}), None),
+    (chunk(piece(content='"usage"', reason="stop"), x_groq="x"), None),
+    (chunk(piece(content="x"), x_groq={"usage": USAGE}), None),
+]
+
+
+@pytest.mark.parametrize(("data", "usage"), ELSEWHERE)
+def test_usage_in_other_places(data: dict[str, Any], usage: dict[str, Any] | None):
+    """The bill of a server that tells it in a place of its own would be lost."""
+    chunks, _ = run(data, DONE)
+    found = accumulated(chunks).usage
+    assert (None if found is None else found.to_dict()) == usage
+
+
+def test_choices_and_tool_fragments_interleave():
+    """Answers or tool calls that arrive in turns would be mixed up."""
+    events = [
+        chunk(piece(1, content="b")),
+        chunk(
+            piece(
+                0, tool_calls=[{"index": 1, "id": "d", "type": "function", "function": {"name": "g", "arguments": "{"}}]
+            )
+        ),
+        chunk(
+            piece(
+                0, tool_calls=[{"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "["}}]
+            )
+        ),
+        chunk(piece(1, content="c"), piece(0, tool_calls=[{"index": 1, "function": {"arguments": "}"}}])),
+        chunk(piece(0, tool_calls=[{"index": 0, "function": {"arguments": "]"}}])),
+        chunk(piece(0, "tool_calls")),
+        chunk(piece(1, "length")),
+    ]
+    chunks, error = run(*events, request=ChatRequest("m", "x", n=2))
+    assert error is None
+    reply = accumulated(chunks)
+    calls = reply.choices[0].message.tool_calls
+    assert calls is not None
+    assert [(call.id, call.function.name, call.function.arguments) for call in calls] == [
+        ("c", "f", "[]"),
+        ("d", "g", "{}"),
+    ]
+    assert reply.texts == ["", "bc"]
+    assert [choice.finish_reason for choice in reply.choices] == ["tool_calls", "length"]
+
+
+# --- ends ---
+
+ENDS: dict[str, tuple[list[Any], int | None, bool]] = {
+    # events, n, whether that is all
+    "done": ([*HELLO, DONE], None, True),
+    "done with a tail": ([chunk(piece(content="x")), b"[DONE] "], None, True),
+    "nothing but done": ([DONE], None, True),
+    "done, but without a finish reason": ([chunk(piece(content="x")), DONE], None, True),
+    "a finish reason without done": ([chunk(piece(content="x")), chunk(piece(reason="stop"))], None, True),
+    "a finish reason and then usage": ([chunk(piece(reason="stop")), chunk(usage={"total_tokens": 3})], None, True),
+    "a finish reason of tomorrow": ([chunk(piece(reason="abort"))], None, True),
+    "both of two choices": ([chunk(piece(0, "stop")), chunk(piece(1, "stop"))], 2, True),
+    "one of two choices": ([chunk(piece(0, "stop"))], 2, False),
+    "one of two choices that speak": ([chunk(piece(0, "stop")), chunk(piece(1, content="x"))], None, False),
+    "an unasked choice": ([chunk(piece(0, "stop")), chunk(piece(7, "stop"))], None, True),
+    "nothing": ([], None, False),
+    "only usage": ([chunk(usage={"total_tokens": 3})], None, False),
+    "only a role": ([chunk(piece(role="assistant"))], None, False),
+    "in the middle": (HELLO[:3], None, False),
+    "an empty finish reason is none": ([chunk(piece(content="x", reason=""))], None, False),
+    "an empty and a real one": ([chunk(piece(content="x", reason="")), chunk(piece(reason="stop"))], None, True),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_ends(name: str):
+    """A stream that was cut would look whole, or a whole one be thrown away."""
+    events, n, whole = ENDS[name]
+    chunks, error = run(*events, request=ChatRequest("m", "x", n=n))
+    assert len(chunks) == len([each for each in events if not isinstance(each, bytes)])
+    if whole:
+        assert error is None
+    else:
+        assert type(error) is StreamInterruptedError
+        assert error.maybe_billed
+        assert str(error) == (f"the stream ended after {len(events)} events, before the provider said why it stopped")
+
+
+def test_done_is_the_end():
+    """What a server sends after its end marker would be taken for the answer."""
+    decoder = DIALECT.decoder(CHAT, TARGET)
+    assert not decoder.done
+    assert decoder.feed(event(DONE)) == ()
+    assert decoder.done
+    assert decoder.finish() == ()
+
+
+# --- errors inside a stream ---
+
+
+def failing(data: Any, name: str = "") -> APIError:
+    chunks, error = run(chunk(piece(content="x")), event(data, name), chunk(piece(reason="stop")), DONE)
+    assert len(chunks) == 1
+    assert error is not None
+    return error
+
+
+FAILURES: dict[str, tuple[Any, str, type[APIStatusError], str]] = {
+    # data, event name, class, text
+    "an object": ({"error": {"message": "Oh.", "code": "rate_limit_exceeded"}}, "", errors.RateLimitError, "Oh."),
+    "a status as code": ({"error": {"message": "Oh.", "code": 503}}, "", errors.ServiceUnavailableError, "Oh."),
+    "quota": ({"error": {"message": "Oh.", "type": "insufficient_quota"}}, "", errors.QuotaExceededError, "Oh."),
+    "overloaded": ({"error": {"message": "Oh.", "type": "overloaded_error"}}, "", errors.OverloadedError, "Oh."),
+    "too long": (
+        {"error": {"message": "Oh.", "code": "context_length_exceeded"}},
+        "",
+        errors.ContextWindowExceededError,
+        "Oh.",
+    ),
+    "a bad request": (
+        {"error": {"message": "Oh.", "type": "invalid_request_error"}},
+        "",
+        errors.BadRequestError,
+        "Oh.",
+    ),
+    "a bad key": ({"error": {"message": "Oh.", "code": "invalid_api_key"}}, "", errors.AuthenticationError, "Oh."),
+    "no such model": (
+        {"error": {"message": "Oh.", "code": "model_not_found", "type": "invalid_request_error"}},
+        "",
+        errors.NotFoundError,
+        "Oh.",
+    ),
+    "no code": ({"error": {"message": "Oh."}}, "", errors.InternalServerError, "Oh."),
+    "a text": ({"error": "Oh."}, "", errors.InternalServerError, "Oh."),
+    "after other members": ({"id": "i", "error": {"message": "Oh.", "code": 429}}, "", errors.RateLimitError, "Oh."),
+    "with spaces": (b'{ "error": {"message": "Oh."}}', "", errors.InternalServerError, "Oh."),
+    "beside no choices": (chunk(error={"message": "Oh.", "code": 429}), "", errors.RateLimitError, "Oh."),
+    "beside usage": (chunk(error={"message": "Oh."}, usage={"total_tokens": 3}), "", errors.InternalServerError, "Oh."),
+    "beside a choice that ends in it": (
+        chunk(piece(content="", reason="error"), error={"message": "Oh.", "code": 502}),
+        "",
+        errors.InternalServerError,
+        "Oh.",
+    ),
+    "a finish reason alone": (
+        chunk(piece(reason="error")),
+        "",
+        errors.InternalServerError,
+        "the provider reported an error",
+    ),
+    "beside choices of a wrong type": (
+        {"choices": "x", "error": {"message": "Oh."}},
+        "",
+        errors.InternalServerError,
+        "Oh.",
+    ),
+    "a named event": ({"message": "Oh.", "code": "rate_limit_exceeded"}, "error", errors.RateLimitError, "Oh."),
+    "a named event with an error": ({"error": {"message": "Oh."}}, "error", errors.InternalServerError, "Oh."),
+    "a named event of text": (b"Oh.", "error", errors.InternalServerError, "Oh."),
+    "a named event of a list": ([1], "error", errors.InternalServerError, "[1]"),
+    "a named event of nothing": ({}, "error", errors.InternalServerError, "the provider reported an error"),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_errors_inside_a_stream(name: str):
+    """A provider's failure would look like an answer, or be raised as another class than it has as a status."""
+    data, event_name, cls, text = FAILURES[name]
+    error = failing(data, event_name)
+    assert type(error) is cls
+    assert str(error) == text
+    assert error.body == event(data).data.decode()
+
+
+UNREADABLE: list[tuple[Any, str]] = [
+    (b"", "not JSON"),
+    (b"<html>", "not JSON"),
+    (b'{"choices": [', "not JSON"),
+    (b"[" * 100_000, "nested too deeply"),
+    (b"null", "chunk: expected an object, found NoneType"),
+    ([], "chunk: expected an object, found list"),
+    ({"choices": {}}, "choices: expected an array, found dict"),
+    (chunk(piece(content=["x"])), "choices[0].delta.content[0]: expected an object, found str"),
+    (
+        chunk(piece(content=[{"type": "text", "text": 5}])),
+        "choices[0].delta.content[0].text: expected a string, found int",
+    ),
+    (
+        chunk({**piece(), "content_filter_results": 5}),
+        "choices[0].content_filter_results: expected an object, found int",
+    ),
+    (chunk("x"), "choices[0]: expected an object, found str"),
+    (chunk(piece(content=5)), "choices[0].delta.content: expected a string, found int"),
+    (
+        chunk(piece(tool_calls=[{"function": {"arguments": {}}}])),
+        "choices[0].delta.tool_calls[0].function.arguments: expected a string, found dict",
+    ),
+    (chunk(usage={"total_tokens": "3"}), "usage.total_tokens: expected an integer, found str"),
+]
+
+
+@pytest.mark.parametrize(("data", "reason"), UNREADABLE)
+def test_events_that_cannot_be_read(data: Any, reason: str):
+    """A broken event would be skipped, so that the answer is short and nobody knows."""
+    error = failing(data)
+    assert type(error) is APIResponseError
+    assert str(error) == f"event 2 of the stream cannot be read: {reason}"
+    assert error.body == event(data).data.decode()[:2048]
+    assert error.__context__ is None
+
+
+MEMBERS = [
+    "audio",
+    "annotations",
+    "choices",
+    "content",
+    "content_filter_results",
+    "data",
+    "delta",
+    "error",
+    "finish_reason",
+    "function",
+    "id",
+    "index",
+    "logprobs",
+    "prompt_filter_results",
+    "reasoning_details",
+    "text",
+    "thinking",
+    "tool_calls",
+    "type",
+    "usage",
+    "x_groq",
+]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(MEMBERS),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(
+    st.lists(JSON | st.fixed_dictionaries({"choices": st.lists(st.fixed_dictionaries({"delta": JSON}))}), max_size=3)
+)
+def test_any_json_in_the_place_of_events(values: list[Any]):
+    """Some event of a provider's would raise an exception that is not ours."""
+    chunks, _ = run(*values)
+    accumulated(chunks).to_dict()
+
+
+# --- bytes ---
+
+BODIES: dict[str, bytes] = {
+    "lf": b"".join(b"data: " + event(each).data + b"\n\n" for each in HELLO) + b"data: [DONE]\n\n",
+    "crlf and comments": b"\xef\xbb\xbf: hi\r\n\r\n"
+    + b"".join(b"data:" + event(each).data + b"\r\n\r\n: keep-alive\r\n\r\n" for each in HELLO)
+    + b"data: [DONE]\r\n\r\ndata: ghost\r\n\r\n",
+    "no done": b"".join(b"event: chunk\ndata: " + event(each).data + b"\n\n" for each in HELLO),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_the_same_chunks_however_the_bytes_are_cut(name: str):
+    """A stream would read differently when its bytes come one by one."""
+    body = BODIES[name]
+    whole = run(*SSEParser().feed(body))
+    assert whole[1] is None
+    assert [each.raw for each in whole[0]] == HELLO
+    framing = SSEParser()
+    pieces = [each for i in range(len(body)) for each in framing.feed(body[i : i + 1])]
+    assert run(*pieces) == whole
+    for place in range(0, len(body), 7):
+        framing = SSEParser()
+        assert run(*framing.feed(body[:place]), *framing.feed(body[place:])) == whole
+
+
+def test_a_cut_body_is_never_a_whole_answer():
+    """A lost connection would look like the end of the answer."""
+    body = BODIES["lf"]
+    end = body.index(b'"stop"')
+    for place in range(end):
+        _, error = run(*SSEParser().feed(body[:place]))
+        assert type(error) is StreamInterruptedError, place
+
+
+def test_a_stream_says_what_the_whole_reply_says():
+    """The same answer would be another one when it is streamed."""
+    whole = {
+        "id": "i",
+        "object": "chat.completion",
+        "created": 5,
+        "model": "m",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello."}, "finish_reason": "stop"}],
+        "usage": HELLO[-1]["usage"],
+    }
+    response = HttpResponse(200, Headers(), json.dumps(whole).encode())
+    assert accumulated(run(*HELLO, DONE)[0]) == DIALECT.decode(response, CHAT, TARGET)
+
+
+def test_a_number_given_to_one_call_is_not_given_to_another():
+    """Where a server uses an index twice, a later call's arguments would be put into an earlier one."""
+    calls = [(0, "a"), (0, "b"), (0, "c"), (1, "d")]
+    events = [
+        chunk(piece(tool_calls=[{"index": i, "id": name, "function": {"name": name, "arguments": f'"{name}"'}}]))
+        for i, name in calls
+    ]
+    chunks, error = run(*events, chunk(piece(reason="tool_calls")), DONE)
+    assert error is None
+    told = accumulated(chunks).choices[0].message.tool_calls
+    assert told is not None
+    assert [(call.id, call.function.arguments) for call in told] == [(name, f'"{name}"') for _, name in calls]
+
+
+# --- the legacy form ---
+
+
+def test_functions_are_answered_as_functions():
+    """Code that asks in functions would be answered in tools, or lose the further calls."""
+    request = ChatRequest("m", "x", functions=[FunctionDefinition("f")])
+    target = Target(provider="p", model="m", base_url="https://x", quirks=Quirks(functions_as_tools=True))
+    events = [
+        chunk(piece(role="assistant")),
+        chunk(piece(tool_calls=[{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{"}}])),
+        chunk(piece(tool_calls=[{"function": {"arguments": "}"}}, {"index": 1, "id": "d", "function": {"name": "g"}}])),
+        chunk(piece(tool_calls=[{"index": 0, "id": "c"}])),
+        chunk(piece(reason="tool_calls")),
+    ]
+    chunks, error = run(*events, DONE, request=request, target=target)
+    assert error is None
+    choice = accumulated(chunks).choices[0]
+    assert choice.message.function_call is not None
+    assert choice.message.function_call.to_dict() == {"name": "f", "arguments": "{}"}
+    assert [call.id for call in choice.message.tool_calls or ()] == ["d"]
+    assert (choice.finish_reason, choice.native_finish_reason) == ("function_call", "tool_calls")
+    chunks, _ = run(*events, DONE, request=request)
+    assert accumulated(chunks).choices[0].message.function_call is None
+
+
+@pytest.mark.parametrize("data", [b'{"error":{"message":"m"}}', b'{"choices":5}', b"no JSON"])
+def test_an_error_that_nobody_keeps_is_gone(data: bytes):
+    """A stream that is tried again would leave the frames of its failure, and what they hold, to the collector."""
+
+    def failed() -> weakref.ref[APIError]:
+        try:
+            DIALECT.decoder(CHAT, TARGET).feed(Event(data))
+        except APIError as error:
+            return weakref.ref(error)
+        raise AssertionError("it was read")
+
+    gc.disable()
+    try:
+        assert failed()() is None
+    finally:
+        gc.enable()

@@ -1,0 +1,440 @@
+"""Predictions: what Replicate answers on the left, a completion or the next question on the right."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anycompletion import errors
+from anycompletion.dialects.replicate_predictions.dialect import DIALECT
+from anycompletion.http import Continuation, Headers, HttpResponse, Target
+from anycompletion.records import ChatCompletion, ChatRequest, Usage, UserMessage
+
+BASE = "https://api.replicate.com"
+GET = f"{BASE}/v1/predictions/p1"
+CANCEL = f"{GET}/cancel"
+STREAM = "https://stream-b.svc.replicate.net/v1/streams/s1"
+SECRET = "the prompt nobody may see"
+
+
+def target(base_url: str = BASE, *, stream: bool = False) -> Target:
+    return Target(provider="replicate", model="meta/llama", base_url=base_url, stream=stream)
+
+
+def native(status: Any, output: Any = None, **members: Any) -> dict[str, Any]:
+    return {
+        "id": "p1",
+        "model": "meta/llama",
+        "version": "hidden",
+        "input": {"prompt": SECRET},
+        "logs": SECRET,
+        "output": output,
+        "error": None,
+        "status": status,
+        "created_at": "2025-11-04T00:51:20.014Z",
+        "urls": {"get": GET, "cancel": CANCEL, "stream": STREAM, "web": "https://replicate.com/p/p1"},
+        **members,
+    }
+
+
+def decode(
+    data: Any, where: Target | None = None, *, status: int = 201, **headers: str
+) -> ChatCompletion | Continuation:
+    where = where or target()
+    body = data if isinstance(data, bytes) else json.dumps(data).encode()
+    request = ChatRequest("replicate/meta/llama", [UserMessage(SECRET)])
+    return DIALECT.decode(HttpResponse(status, Headers.of(headers), body), request, where)
+
+
+def reply(data: Any) -> ChatCompletion:
+    found = decode(data)
+    assert isinstance(found, ChatCompletion)
+    return found
+
+
+def follow(data: Any, where: Target | None = None, **headers: str) -> Continuation:
+    found = decode(data, where, **headers)
+    assert isinstance(found, Continuation)
+    return found
+
+
+def fails(data: Any) -> errors.APIError:
+    with pytest.raises(errors.APIError) as caught:
+        decode(data)
+    error = caught.value
+    assert SECRET not in f"{error!s}{error!r}{error.body}"
+    return error
+
+
+# --- succeeded --------------------------------------------------------------------------------------------------------
+
+
+def test_the_whole_reply():
+    """A plain answer would come back in another shape than OpenAI's."""
+    metrics = {"predict_time": 0.9, "input_token_count": 50, "output_token_count": 18}
+    data = native("succeeded", ['{"', "name", '"}'], metrics=metrics)
+    found = reply(data)
+    assert found.to_dict() == {
+        "id": "p1",
+        "object": "chat.completion",
+        "created": 1762217480,
+        "model": "meta/llama",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": '{"name"}', "refusal": None},
+                "finish_reason": "stop",
+                "native_finish_reason": "succeeded",
+                "logprobs": None,
+            }
+        ],
+        "usage": {"prompt_tokens": 50, "completion_tokens": 18, "total_tokens": 68},
+    }
+    assert found.raw == data
+
+
+OUTPUTS: list[tuple[Any, str | None]] = [
+    ("Hello", "Hello"),
+    ("", ""),
+    (None, None),
+    ([], ""),
+    (["\n\n", " a", "", " b\n"], "\n\n a b\n"),
+    (["a", 1, None, {"b": [2]}], 'a1null{"b":[2]}'),
+    (["https://x.example/1.png", "https://x.example/2.png"], "https://x.example/1.pnghttps://x.example/2.png"),
+    (7, "7"),
+    (0.5, "0.5"),
+    (True, "true"),
+    ({"text": "ü", "n": None}, '{"text":"ü","n":null}'),
+    ([["a"]], '["a"]'),
+]
+
+
+@pytest.mark.parametrize(("output", "expected"), OUTPUTS)
+def test_outputs(output: Any, expected: str | None):
+    """A model's own form of output would be lost, or let a foreign exception escape."""
+    assert reply(native("succeeded", output)).choices[0].message.content == expected
+
+
+METRICS: list[tuple[Any, Usage | None]] = [
+    (None, None),
+    ({}, None),
+    ({"predict_time": 2}, None),
+    ({"input_token_count": None, "output_token_count": None}, None),
+    ({"input_token_count": 3}, Usage(3, None, None)),
+    ({"output_token_count": 0}, Usage(None, 0, None)),
+    ({"input_token_count": 3.0, "output_token_count": 5}, Usage(3, 5, 8)),
+]
+
+
+@pytest.mark.parametrize(("metrics", "usage"), METRICS)
+def test_usage(metrics: Any, usage: Usage | None):
+    """Tokens would be guessed where the model does not count them."""
+    assert reply(native("succeeded", "x", metrics=metrics)).usage == usage
+
+
+CREATED: list[tuple[Any, int]] = [
+    ("2023-10-29T11:19:59.558752983Z", 1698578399),
+    ("2023-10-29T11:19:59", 1698578399),
+    ("2023-10-29T13:19:59+02:00", 1698578399),
+    ("yesterday", 0),
+    ("", 0),
+    (None, 0),
+]
+
+
+@pytest.fixture
+def far_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose clock stands in another zone."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone of a process is fixed here")
+@pytest.mark.parametrize(("moment", "created"), CREATED)
+@pytest.mark.usefixtures("far_away")
+def test_created(moment: Any, created: int):
+    """A time would depend on the zone of whoever asks, or one that cannot be read lose the answer."""
+    assert reply(native("succeeded", "x", created_at=moment)).created == created
+
+
+def test_what_is_missing():
+    """A leaner answer would be lost."""
+    found = reply({"status": "succeeded", "output": "x"})
+    assert (found.id, found.model, found.text, found.usage) == ("", "meta/llama", "x", None)
+
+
+# --- running ----------------------------------------------------------------------------------------------------------
+
+DATE = "Tue, 04 Nov 2025 00:51:{:02} GMT"
+DELAYS: list[tuple[str, str | None, Any, float]] = [
+    ("starting", None, "2025-11-04T00:51:20Z", 0.5),
+    ("processing", None, "2025-11-04T00:51:20Z", 1.0),
+    ("starting", DATE.format(59), None, 0.5),
+    ("processing", "some day", "2025-11-04T00:51:20Z", 1.0),
+    ("processing", DATE.format(20), "2025-11-04T00:51:20Z", 0.5),
+    ("processing", DATE.format(10), "2025-11-04T00:51:20Z", 0.5),
+    ("processing", DATE.format(28), "2025-11-04T00:51:20Z", 1.0),
+    ("starting", DATE.format(32), "2025-11-04T00:51:20Z", 1.5),
+    ("processing", DATE.format(59), "2025-11-04T00:51:20Z", 2.0),
+]
+
+
+@pytest.mark.parametrize(("status", "date", "created_at", "after"), DELAYS)
+def test_when_to_ask_again(status: str, date: str | None, created_at: Any, after: float):
+    """A long prediction would be asked for many times a second, or a short one be kept waiting."""
+    headers = {} if date is None else {"date": date}
+    found = follow(native(status, created_at=created_at), **headers)
+    assert found.after == after
+
+
+def test_a_prediction_that_runs():
+    """The next question would go to the wrong place, or a half answer be taken for a whole one."""
+    found = follow(native("processing", ["half"]))
+    assert (found.request.method, found.request.url, found.request.body) == ("GET", GET, None)
+    assert found.request.authenticated
+    assert found.cancel is not None
+    assert (found.cancel.method, found.cancel.url, found.cancel.authenticated) == ("POST", CANCEL, True)
+
+
+def test_a_stream_that_runs():
+    """The stream would not be asked for as one, or its host be shown the key."""
+    found = follow(native("starting"), target(stream=True))
+    assert (found.request.method, found.request.url) == ("GET", STREAM)
+    assert found.request.headers == {"Accept": "text/event-stream", "Cache-Control": "no-store"}
+    assert not found.request.authenticated
+    assert found.after == 0
+    assert found.cancel is not None
+    assert (found.cancel.url, found.cancel.authenticated) == (CANCEL, True)
+
+
+def test_a_stream_at_home():
+    """A stream on the API's own host would be refused for want of the key."""
+    urls = {"get": GET, "cancel": CANCEL, "stream": f"{BASE}/v1/streams/s1"}
+    assert follow(native("starting", urls=urls), target(stream=True)).request.authenticated
+
+
+def test_a_model_that_cannot_stream():
+    """A model without streams could not be used with `stream` at all."""
+    found = follow(native("starting", urls={"get": GET, "cancel": CANCEL}), target(stream=True))
+    assert (found.request.url, found.request.headers) == (GET, {})
+
+
+def test_a_look_after_the_stream():
+    """A prediction that is still being closed when its stream ends would be streamed a second time."""
+    found = decode(native("processing", ["all"]), target(stream=True), status=200)
+    assert isinstance(found, Continuation)
+    assert (found.request.url, found.request.headers) == (GET, {})
+
+
+def test_a_stream_that_is_done_at_once():
+    """An answer that is there already would be asked for again."""
+    assert isinstance(decode(native("succeeded", "x"), target(stream=True)), ChatCompletion)
+
+
+KEYS: list[tuple[str, str, bool]] = [
+    (BASE, GET, True),
+    (BASE, "https://api.replicate.com:443/v1/predictions/p1", True),
+    (BASE, "https://API.Replicate.com/v1/predictions/p1", True),
+    (BASE, "https://api.replicate.com.evil.example/v1", False),
+    (BASE, "https://api.replicate.com:8443/v1", False),
+    (BASE, "https://evil.example/api.replicate.com", False),
+    ("http://127.0.0.1:8080/replicate", "http://127.0.0.1:8080/v1/predictions/p1", True),
+    ("http://127.0.0.1:8080", "http://127.0.0.1:8081/v1/predictions/p1", False),
+    ("http://127.0.0.1:443", "https://127.0.0.1/v1/predictions/p1", False),
+]
+
+
+@pytest.mark.parametrize(("base_url", "url", "carries_key"), KEYS)
+def test_who_gets_the_key(base_url: str, url: str, carries_key: bool):
+    """A URL in an answer would carry the key to whatever host it names."""
+    found = follow(native("starting", urls={"get": url, "cancel": url}), target(base_url))
+    assert found.request.url == url
+    assert found.request.authenticated is carries_key
+    assert found.cancel is not None
+    assert found.cancel.authenticated is carries_key
+
+
+BAD_URLS: list[Any] = [
+    7,
+    ["x"],
+    "/v1/predictions/p1",
+    "ftp://api.replicate.com/x",
+    "file:///etc/passwd",
+    "http://api.replicate.com/v1/predictions/p1",
+    "https://",
+    "https://user:word@api.replicate.com/x",
+    "https://user@evil.example/x",
+    "https://api.replicate.com/x y",
+    "https://api.replicate.com/x\r\nHost: evil.example",
+    "https://api.replicate.com\\@evil.example",
+    "https://[bad",
+    "https://x.example:port/",
+]
+
+
+@pytest.mark.parametrize("url", BAD_URLS)
+def test_urls_that_may_not_be_opened(url: Any):
+    """An answer could make us open a file, send in the clear, or let a foreign exception escape."""
+    assert type(fails(native("starting", urls={"get": url}))) is errors.APIResponseError
+    with pytest.raises(errors.APIResponseError, match=r"urls\.stream"):
+        decode(native("starting", urls={"get": GET, "stream": url}), target(stream=True))
+    found = follow(native("starting", urls={"get": GET, "cancel": url}))
+    assert found.cancel is None
+
+
+@pytest.mark.parametrize("urls", [None, {}, {"get": None, "cancel": ""}])
+def test_urls_that_are_left_out(urls: Any):
+    """A prediction that does not repeat its own URLs could never be read."""
+    found = follow(native("starting", urls=urls))
+    assert found.request.url == GET
+    assert found.cancel is not None
+    assert found.cancel.url == CANCEL
+
+
+@pytest.mark.parametrize("name", ["", "../account", "a/b", "p1?x", None])
+def test_ids_that_make_no_url(name: Any):
+    """An id would be put into a URL whatever it holds."""
+    assert type(fails(native("starting", id=name, urls=None))) is errors.APIResponseError
+
+
+# --- ended badly ------------------------------------------------------------------------------------------------------
+
+FAILURES: list[tuple[Any, type[errors.APIError], str | None, int, bool]] = [
+    ("CUDA out of memory", errors.InternalServerError, None, 500, False),
+    ("The input exceeds the model's context length.", errors.ContextWindowExceededError, None, 400, False),
+    ("Prompt is too long: 9 tokens", errors.ContextWindowExceededError, None, 400, False),
+    ("Prediction input failed validation: max_tokens", errors.BadRequestError, None, 400, False),
+    (
+        "The input or output was flagged as sensitive. (E005)",
+        errors.ContentPolicyViolationError,
+        "E005",
+        400,
+        False,
+    ),
+    ("Something went wrong (E1000)", errors.InternalServerError, "E1000", 500, True),
+    ("Killed (E1001): context length", errors.InternalServerError, "E1001", 500, False),
+    ("Director: timed out (code: E6716)", errors.ServiceUnavailableError, "E6716", 503, True),
+    ({"kind": "x"}, errors.InternalServerError, None, 500, False),
+]
+
+
+@pytest.mark.parametrize(("told", "cls", "code", "status", "retryable"), FAILURES)
+def test_failures(told: Any, cls: type[errors.APIError], code: str | None, status: int, retryable: bool):
+    """Callers would catch the wrong class, or a prediction that failed be paid for once more."""
+    error = fails(native("failed", error=told))
+    assert type(error) is cls
+    assert error.message == (told if isinstance(told, str) else '{"kind":"x"}')
+    assert (error.code, error.type, error.status_code) == (code, "failed", status)
+    assert (error.retryable, error.maybe_billed) == (retryable, not retryable)
+
+
+@pytest.mark.parametrize("told", [None, ""])
+def test_a_failure_without_words(told: Any):
+    """A failure that gives no reason would have an empty message."""
+    assert fails(native("failed", "half", error=told)).message == "the prediction failed; Replicate does not say why"
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "message"),
+    [
+        ("canceled", None, "the prediction was canceled while it ran"),
+        ("aborted", None, "the prediction was aborted before it ran"),
+        ("aborted", "Cancel-After passed", "the prediction was aborted before it ran: Cancel-After passed"),
+    ],
+)
+def test_predictions_that_were_ended(status: str, told: str | None, message: str):
+    """An aborted prediction would be asked for until the end of time, or a half answer be taken for a whole one."""
+    error = fails(native(status, ["half"], error=told))
+    assert type(error) is errors.InternalServerError
+    assert (error.message, error.code, error.type) == (message, status, status)
+    assert not error.retryable
+
+
+def test_what_a_failure_carries():
+    """Support would ask for the prediction's id, and nobody would have kept it."""
+    error = fails(native("failed", error="Oh."))
+    assert json.loads(error.body or "") == {
+        "id": "p1",
+        "status": "failed",
+        "error": "Oh.",
+        "model": "meta/llama",
+        "version": "hidden",
+        "created_at": "2025-11-04T00:51:20.014Z",
+    }
+    with pytest.raises(errors.APIStatusError) as caught:
+        decode(native("failed"), **{"X-Request-Id": "r1"})
+    assert caught.value.request_id == "r1"
+    assert caught.value.headers == {"x-request-id": "r1"}
+
+
+@pytest.mark.parametrize("status", ["queued", "SUCCEEDED", "", None])
+def test_states_of_tomorrow(status: Any):
+    """A state that nobody knows would be asked for until the end of time."""
+    error = fails(native(status, "x"))
+    assert type(error) is errors.APIResponseError
+    assert repr(status or "") in error.message
+
+
+MALFORMED: list[Any] = [
+    b"",
+    b"<html>",
+    b"{",
+    [],
+    "succeeded",
+    native(["succeeded"]),
+    native("succeeded", "x", id=1),
+    native("succeeded", "x", model={}),
+    native("succeeded", "x", created_at=1),
+    native("succeeded", "x", urls=[]),
+    native("succeeded", "x", metrics=[]),
+    native("succeeded", "x", metrics={"input_token_count": "3"}),
+    {"detail": "Not here."},
+    json.dumps(native("succeeded", "x")).encode()[:-9],
+]
+
+
+@pytest.mark.parametrize("data", MALFORMED)
+def test_malformed(data: Any):
+    """A foreign exception would escape, or show the prompt that such a body repeats."""
+    error = fails(data)
+    assert type(error) is errors.APIResponseError
+    assert error.message.startswith("Replicate's prediction cannot be read: ")
+    assert error.status_code == 201
+
+
+def test_a_page_is_shown():
+    """A gateway's page would not be seen by whoever looks for the fault."""
+    assert fails(b"<html>Bad gateway</html>").body == "<html>Bad gateway</html>"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+MEMBERS = ["id", "model", "output", "error", "created_at", "urls", "metrics", "status"]
+STATUSES = st.sampled_from(["starting", "processing", "succeeded", "failed", "canceled", "aborted", "new"])
+
+
+@given(STATUSES, st.dictionaries(st.sampled_from(MEMBERS), JSON, max_size=3), st.booleans())
+def test_nothing_foreign_escapes(status: str, members: dict[str, Any], stream: bool):
+    """Some strange prediction would crash the caller."""
+    try:
+        found = decode({**native(status), **members}, target(stream=stream))
+    except errors.APIError:
+        return
+    assert isinstance(found, (ChatCompletion, Continuation))
+
+
+@given(st.lists(st.text()))
+def test_the_pieces_are_the_text(pieces: list[str]):
+    """Spaces and newlines at the seams would be lost."""
+    expected = "".join(pieces).encode("utf-8", "replace").decode()
+    assert reply(native("succeeded", [piece.encode("utf-8", "replace").decode() for piece in pieces])).text == expected

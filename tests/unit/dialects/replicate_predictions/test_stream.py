@@ -1,0 +1,244 @@
+"""Streams: the events Replicate sends on the left, OpenAI's chunks on the right."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anycompletion import errors
+from anycompletion.codecs.sse import Event, SSEParser
+from anycompletion.dialects.replicate_predictions.dialect import DIALECT
+from anycompletion.http import Continuation, Headers, HttpResponse, Target
+from anycompletion.records import ChatRequest, UserMessage
+from anycompletion.records.chunks import ChatCompletionChunk, ChunkChoice, Delta
+from anycompletion.streaming.accumulator import Accumulator
+
+CHAT = ChatRequest("replicate/meta/llama", [UserMessage("Hi")])
+BASE = "https://api.replicate.com"
+GET = f"{BASE}/v1/predictions/p1"
+TARGET = Target(provider="replicate", model="meta/llama", base_url=BASE, stream=True)
+CREATED = {
+    "id": "p1",
+    "model": "meta/llama-3",
+    "status": "starting",
+    "created_at": "2025-11-04T00:51:20.014Z",
+    "urls": {"get": GET, "cancel": f"{GET}/cancel", "stream": "https://stream.replicate.net/s1"},
+}
+DONE = Event(b"{}", "done")
+
+
+def answer(data: Any) -> HttpResponse:
+    body = data if isinstance(data, bytes) else json.dumps(data).encode()
+    return HttpResponse(201, Headers(), body)
+
+
+def said(*pieces: str) -> list[Event]:
+    return [Event(piece.encode(), "output") for piece in pieces]
+
+
+def run(*events: Event) -> list[ChatCompletionChunk]:
+    decoder = DIALECT.decoder(CHAT, TARGET)
+    decoder.start(answer(CREATED))
+    return [chunk for event in events for chunk in decoder.feed(event)]
+
+
+def written(text: str, end: str = "\n") -> bytes:
+    """An output event as it stands on the wire."""
+    data = "".join(f"data: {line}{end}" for line in text.split("\n"))
+    return f"event: output{end}id: 1:0{end}{data}{end}".encode()
+
+
+def test_the_whole_stream():
+    """A plain stream would come in another shape than OpenAI's."""
+    chunks = run(*said("Hel", "lo"), DONE)
+    assert chunks == [
+        ChatCompletionChunk("p1", [ChunkChoice(0, Delta("assistant", "Hel"))], 1762217480, "meta/llama-3"),
+        ChatCompletionChunk("p1", [ChunkChoice(0, Delta(None, "lo"))], 1762217480, "meta/llama-3"),
+    ]
+    assert [chunk.raw for chunk in chunks] == ["Hel", "lo"]
+
+
+def test_the_end_asks_for_the_true_state():
+    """Usage would never be known, and a prediction that failed at its end would pass for a whole answer."""
+    decoder = DIALECT.decoder(CHAT, TARGET)
+    decoder.start(answer(CREATED))
+    assert not decoder.done
+    assert decoder.feed(DONE) == ()
+    assert decoder.done
+    found = decoder.finish()
+    assert isinstance(found, Continuation)
+    assert (found.request.method, found.request.url, found.request.headers) == ("GET", GET, {})
+    assert found.request.authenticated
+    assert found.after == 0
+    assert found.cancel is not None
+    assert found.cancel.url == f"{GET}/cancel"
+
+
+def test_the_end_of_a_stream_of_nobody():
+    """A stream read without its prediction would have no finish reason."""
+    decoder = DIALECT.decoder(CHAT, TARGET)
+    accumulator = Accumulator()
+    for event in (*said("Hi"), DONE):
+        for chunk in decoder.feed(event):
+            accumulator.add(chunk)
+    last = decoder.finish()
+    assert not isinstance(last, Continuation)
+    for chunk in last:
+        accumulator.add(chunk)
+    choice = accumulator.completion().choices[0]
+    assert (choice.message.content, choice.finish_reason, choice.native_finish_reason) == ("Hi", "stop", "succeeded")
+    assert accumulator.completion().model == "meta/llama"
+
+
+def test_a_prediction_elsewhere():
+    """The key would be shown to whatever host the prediction names."""
+    decoder = DIALECT.decoder(CHAT, TARGET)
+    decoder.start(answer({**CREATED, "urls": {"get": "https://evil.example/p1"}}))
+    decoder.feed(DONE)
+    found = decoder.finish()
+    assert isinstance(found, Continuation)
+    assert not found.request.authenticated
+
+
+@pytest.mark.parametrize("data", [b"<html>", b"[]", {**CREATED, "urls": {"get": "file:///x"}}, {"status": 1}])
+def test_a_start_that_cannot_be_read(data: Any):
+    """A foreign exception would escape before the first event."""
+    with pytest.raises(errors.APIResponseError, match="cannot be read"):
+        DIALECT.decoder(CHAT, TARGET).start(answer(data))
+
+
+@pytest.mark.parametrize("started", [True, False])
+@pytest.mark.parametrize("events", [[], said("a"), [Event(b"x", "logs")], [Event(b"{}", "message")]])
+def test_a_stream_without_its_end(events: list[Event], started: bool):
+    """Half an answer would be taken for a whole one."""
+    decoder = DIALECT.decoder(CHAT, TARGET)
+    if started:
+        decoder.start(answer(CREATED))
+    for event in events:
+        decoder.feed(event)
+    with pytest.raises(errors.StreamInterruptedError):
+        decoder.finish()
+
+
+def test_what_is_no_output():
+    """Logs, and what Replicate may add, would be read as the model's words; an empty piece as a first one."""
+    events = [Event(b"loading", "logs"), Event(b"x", ""), Event(b"x", "of_tomorrow"), Event(b"", "output"), *said("a")]
+    assert [chunk.choices[0].delta for chunk in run(*events)] == [Delta("assistant", "a")]
+
+
+def test_nothing_counts_after_the_end():
+    """What follows the end would be added to a whole answer."""
+    assert run(DONE, *said("more"), Event(b"{}", "error"), Event(b'{"reason": "error"}', "done")) == []
+
+
+@pytest.mark.parametrize("data", [b"{}", b"", b"null", b"[]", b"bye", b'{"reason": null}', b'{"id": "1"}'])
+def test_ends(data: bytes):
+    """An end that says a little more or less than usual would fail a whole answer."""
+    decoder = DIALECT.decoder(CHAT, TARGET)
+    decoder.feed(Event(data, "done"))
+    assert decoder.done
+
+
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [
+        ("canceled", "the prediction was canceled while it ran"),
+        ("error", "the prediction failed"),
+        ("tired", "the prediction ended early: tired"),
+        (7, "the prediction ended early: 7"),
+    ],
+)
+def test_ends_for_a_reason(reason: Any, message: str):
+    """Half an answer would be taken for a whole one."""
+    decoder = DIALECT.decoder(CHAT, TARGET)
+    decoder.start(answer(CREATED))
+    decoder.feed(said("half")[0])
+    with pytest.raises(errors.InternalServerError) as caught:
+        decoder.feed(Event(json.dumps({"reason": reason}).encode(), "done"))
+    assert (caught.value.message, caught.value.code) == (message, str(reason))
+    assert not caught.value.retryable
+    assert not decoder.done
+
+
+ERRORS: list[tuple[bytes, type[errors.APIStatusError], str]] = [
+    (b'{"detail": "CUDA out of memory"}', errors.InternalServerError, "CUDA out of memory"),
+    (b'{"detail": "maximum context length is 8"}', errors.ContextWindowExceededError, "maximum context length is 8"),
+    (b'{"detail": "late (E6716)"}', errors.ServiceUnavailableError, "late (E6716)"),
+    (b'{"detail": ["x"]}', errors.InternalServerError, '["x"]'),
+    (b'{"code": 1}', errors.InternalServerError, '{"code": 1}'),
+    (b'"Oh."', errors.InternalServerError, "Oh."),
+    (b"Oh no.", errors.InternalServerError, "Oh no."),
+    (b"", errors.InternalServerError, "the stream failed; Replicate does not say why"),
+    (b"\xff", errors.InternalServerError, "\ufffd"),
+]
+
+
+@pytest.mark.parametrize(("data", "cls", "message"), ERRORS)
+def test_errors_inside_a_stream(data: bytes, cls: type[errors.APIStatusError], message: str):
+    """An error after a good status would be swallowed, or be of the wrong kind."""
+    decoder = DIALECT.decoder(CHAT, TARGET)
+    with pytest.raises(errors.APIStatusError) as caught:
+        decoder.feed(Event(data, "error"))
+    assert type(caught.value) is cls
+    assert caught.value.message == message
+
+
+# --- bytes ------------------------------------------------------------------------------------------------------------
+
+SIGNIFICANT = [
+    "\n\n",
+    "Here is",
+    " a ha",
+    "iku",
+    "  two spaces",
+    "\n",
+    " ",
+    ":",
+    ": x",
+    "a\n\n b \n",
+    "é\u2028ü",
+    "data: x",
+]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_spaces_and_newlines_one_byte_at_a_time(end: str):
+    """Words would be glued together, paragraphs lost, or letters torn where the network cut them."""
+    body = b"".join(written(piece, end) for piece in SIGNIFICANT) + f"event: done{end}data: {{}}{end}{end}".encode()
+    framing, decoder = SSEParser(), DIALECT.decoder(CHAT, TARGET)
+    chunks = [
+        chunk for i in range(len(body)) for event in framing.feed(body[i : i + 1]) for chunk in decoder.feed(event)
+    ]
+    assert decoder.done
+    assert [chunk.choices[0].delta.content for chunk in chunks] == SIGNIFICANT
+    assert [chunk.raw for chunk in chunks] == SIGNIFICANT
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), min_size=1, max_size=8)
+
+
+@given(st.lists(TEXTS, max_size=6), st.integers(1, 9))
+def test_a_stream_is_the_reply_in_pieces(pieces: list[str], step: int):
+    """The same answer would be another one when it is streamed."""
+    body = b": hi\n\n" + b"".join(map(written, pieces)) + b"event: done\ndata: {}\n\n"
+    framing, decoder = SSEParser(), DIALECT.decoder(CHAT, TARGET)
+    parts = [body[i : i + step] for i in range(0, len(body), step)]
+    events = [event for part in parts for event in framing.feed(part)]
+    found = "".join(chunk.choices[0].delta.content or "" for event in events for chunk in decoder.feed(event))
+    assert decoder.done
+    assert found == "".join(pieces)
+    whole = DIALECT.decode(answer({**CREATED, "status": "succeeded", "output": pieces}), CHAT, TARGET)
+    assert not isinstance(whole, Continuation)
+    assert whole.text == found
+
+
+@given(st.sampled_from(["output", "done", "error", "logs", ""]), st.binary(max_size=12))
+def test_nothing_foreign_escapes(name: str, data: bytes):
+    """Some strange event would crash the caller."""
+    decoder = DIALECT.decoder(CHAT, TARGET)
+    try:
+        decoder.feed(Event(data, name))
+    except errors.APIStatusError:
+        assert name in ("error", "done")

@@ -1,0 +1,331 @@
+"""Chunks: OpenAI's JSON and back, lenient reading, the raw event that stays with each, pickles and copies."""
+
+import copy
+import pickle
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anycompletion.codecs.lenient import NotJSONError, ShapeError
+from anycompletion.records import Logprobs, TokenLogprob, Usage
+from anycompletion.records.chunks import (
+    ChatCompletionChunk,
+    ChunkChoice,
+    CustomDelta,
+    Delta,
+    FunctionDelta,
+    ToolCallDelta,
+)
+
+FULL: dict[str, Any] = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion.chunk",
+    "created": 1700000000,
+    "model": "gpt-4o",
+    "choices": [
+        {
+            "index": 0,
+            "delta": {
+                "role": "assistant",
+                "content": "Hel",
+                "refusal": "No",
+                "tool_calls": [
+                    {"index": 0, "id": "call_1", "type": "function", "function": {"name": "add", "arguments": "{"}},
+                    {"index": 1, "id": "call_2", "type": "custom", "custom": {"name": "grep", "input": "a"}},
+                ],
+                "function_call": {"name": "old", "arguments": "{"},
+                "audio": {"id": "a", "data": "UklG"},
+                "annotations": [{"type": "url_citation"}],
+                "reasoning_content": "Hm",
+                "reasoning": "Hm",
+                "thinking_blocks": [{"index": 0, "type": "thinking", "thinking": "Hm"}],
+                "reasoning_details": [{"type": "reasoning.text"}],
+                "provider_specific_fields": {"a": 1},
+            },
+            "finish_reason": "stop",
+            "logprobs": {
+                "content": [{"token": "Hel", "logprob": -0.5, "bytes": None, "top_logprobs": []}],
+                "refusal": None,
+            },
+            "native_finish_reason": "end_turn",
+            "content_filter_results": {"hate": 0},
+            "seen": 1,
+        }
+    ],
+    "prompt_filter_results": [{"prompt_index": 0}],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3, "queue_time": 0.5},
+    "service_tier": "default",
+    "system_fingerprint": "fp_1",
+}
+
+
+def test_a_full_chunk_there_and_back():
+    """A relay would pass on less than it was given."""
+    assert ChatCompletionChunk.from_dict(FULL).to_dict() == FULL
+
+
+def test_members_become_attributes():
+    """Code written for OpenAI's SDK would not find what it reads."""
+    chunk = ChatCompletionChunk.from_dict(FULL)
+    delta = chunk.choices[0].delta
+    assert (chunk.id, chunk.model, chunk.created) == ("chatcmpl-1", "gpt-4o", 1700000000)
+    assert (delta.role, delta.content, delta.refusal) == ("assistant", "Hel", "No")
+    assert delta.tool_calls == [
+        ToolCallDelta(0, "call_1", "function", FunctionDelta("add", "{")),
+        ToolCallDelta(1, "call_2", "custom", custom=CustomDelta("grep", "a")),
+    ]
+    assert chunk.choices[0].logprobs == Logprobs([TokenLogprob("Hel", -0.5)])
+    assert chunk.choices[0].content_filter_results == {"hate": 0}
+    assert chunk.choices[0].extra == {"seen": 1}
+    assert chunk.prompt_filter_results == [{"prompt_index": 0}]
+    assert chunk.usage == Usage(1, 2, 3, extra={"queue_time": 0.5})
+
+
+def test_an_empty_chunk_shows_what_openai_always_shows():
+    """Readers of the JSON would miss members that OpenAI's chunks always have."""
+    assert ChatCompletionChunk("i", [ChunkChoice()], 5, "m").to_dict() == {
+        "id": "i",
+        "object": "chat.completion.chunk",
+        "created": 5,
+        "model": "m",
+        "choices": [{"index": 0, "delta": {}, "finish_reason": None, "logprobs": None}],
+    }
+
+
+LENIENT: list[tuple[dict[str, Any], ChatCompletionChunk]] = [
+    ({}, ChatCompletionChunk()),
+    (dict.fromkeys(FULL), ChatCompletionChunk()),
+    ({"choices": [{}], "unknown": 1}, ChatCompletionChunk(choices=[ChunkChoice()])),
+    ({"choices": [dict.fromkeys(("index", "delta", "logprobs"))]}, ChatCompletionChunk(choices=[ChunkChoice()])),
+    (
+        {"choices": [{"delta": dict.fromkeys(FULL["choices"][0]["delta"])}]},
+        ChatCompletionChunk(choices=[ChunkChoice()]),
+    ),
+    ({"choices": [{"delta": {"tool_calls": []}}]}, ChatCompletionChunk(choices=[ChunkChoice()])),
+    (
+        {"choices": [{"index": 1.0, "delta": {"tool_calls": [{}]}}]},
+        ChatCompletionChunk(choices=[ChunkChoice(1, Delta(tool_calls=[ToolCallDelta()]))]),
+    ),
+    (
+        {"choices": [{"logprobs": -0.5}]},
+        ChatCompletionChunk(choices=[ChunkChoice(extra={"logprobs": -0.5})]),
+    ),
+    (
+        {"usage": {"cost": {"total_cost": 1}}},
+        ChatCompletionChunk(usage=Usage(cost=1.0, extra={"cost": {"total_cost": 1}})),
+    ),
+]
+
+
+@pytest.mark.parametrize(("data", "chunk"), LENIENT)
+def test_null_and_missing_members(data: dict[str, Any], chunk: ChatCompletionChunk):
+    """A stream would break off at a null or at a member its server leaves out."""
+    assert ChatCompletionChunk.from_dict(data) == chunk
+
+
+def put(path: str, value: Any) -> dict[str, Any]:
+    """`FULL` with another value at `path`."""
+    data = copy.deepcopy(FULL)
+    place: Any = data
+    *steps, last = (
+        int(step) if step.isdigit() else step for step in path.replace("[", ".").replace("]", "").split(".")
+    )
+    for step in steps:
+        place = place[step]
+    place[last] = value
+    return data
+
+
+CHOICE = "choices[0]"
+WRONG: list[tuple[str, Any]] = [
+    ("id", 1),
+    ("object", []),
+    ("created", "now"),
+    ("model", 1),
+    ("choices", {}),
+    ("choices", "x"),
+    (CHOICE, "x"),
+    (f"{CHOICE}.index", "0"),
+    (f"{CHOICE}.finish_reason", 1),
+    (f"{CHOICE}.native_finish_reason", 1),
+    (f"{CHOICE}.logprobs", []),
+    (f"{CHOICE}.logprobs.content[0].token", 1),
+    (f"{CHOICE}.delta", "Hel"),
+    (f"{CHOICE}.delta.role", 1),
+    (f"{CHOICE}.delta.content", 5),
+    (f"{CHOICE}.content_filter_results", []),
+    ("prompt_filter_results", {}),
+    ("prompt_filter_results[0]", 5),
+    (f"{CHOICE}.delta.refusal", True),
+    (f"{CHOICE}.delta.tool_calls", {"a": 1}),
+    (f"{CHOICE}.delta.tool_calls[0]", "add"),
+    (f"{CHOICE}.delta.tool_calls[0].index", "0"),
+    (f"{CHOICE}.delta.tool_calls[0].id", 1),
+    (f"{CHOICE}.delta.tool_calls[0].type", 1),
+    (f"{CHOICE}.delta.tool_calls[0].function", "add"),
+    (f"{CHOICE}.delta.tool_calls[0].function.name", 1),
+    (f"{CHOICE}.delta.tool_calls[0].function.arguments", {}),
+    (f"{CHOICE}.delta.tool_calls[1].custom", []),
+    (f"{CHOICE}.delta.tool_calls[1].custom.name", 1),
+    (f"{CHOICE}.delta.tool_calls[1].custom.input", 1),
+    (f"{CHOICE}.delta.function_call", "old"),
+    (f"{CHOICE}.delta.function_call.name", 1),
+    (f"{CHOICE}.delta.function_call.arguments", 1),
+    (f"{CHOICE}.delta.audio", "UklG"),
+    (f"{CHOICE}.delta.annotations", {}),
+    (f"{CHOICE}.delta.annotations[0]", "x"),
+    (f"{CHOICE}.delta.reasoning_content", 1),
+    (f"{CHOICE}.delta.reasoning", 1),
+    (f"{CHOICE}.delta.thinking_blocks[0]", "Hm"),
+    (f"{CHOICE}.delta.reasoning_details", "Hm"),
+    (f"{CHOICE}.delta.provider_specific_fields", []),
+    ("usage", 1),
+    ("usage.total_tokens", "3"),
+    ("service_tier", 1),
+    ("system_fingerprint", 1),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), WRONG)
+def test_wrong_types_are_named_with_their_path(path: str, value: Any):
+    """A wrong type would be guessed away, raise a foreign exception or be reported without its place."""
+    with pytest.raises(ShapeError) as caught:
+        ChatCompletionChunk.from_dict(put(path, value))
+    assert caught.value.path == path
+
+
+def test_a_chunk_that_is_no_object():
+    """A list or a null in the place of a chunk would raise a foreign exception."""
+    for value in ([], "x", None, 1):
+        with pytest.raises(ShapeError, match=r"^chunk: expected an object"):
+            ChatCompletionChunk.from_dict(value)
+
+
+# --- raw ---
+
+RAW: list[tuple[Any, Any]] = [
+    (None, None),
+    ("plain text", "plain text"),
+    (b'{"a": [1, null]}', {"a": [1, None]}),
+    (b'{"a": "\xff"}', {"a": "\ufffd"}),
+    (b'"\\ud800"', "\ufffd"),
+    (b"1e400", float("inf")),
+    (b"[]", []),
+]
+
+
+@pytest.mark.parametrize(("native", "raw"), RAW)
+def test_raw(native: Any, raw: Any):
+    """What a provider said beyond OpenAI's fields would be lost, or looking at it would raise."""
+    chunk = ChatCompletionChunk(native=native)
+    assert chunk.raw == raw
+    assert "native" not in chunk.to_dict()
+
+
+def test_raw_of_what_is_no_json():
+    """A made-up chunk would raise an exception that is not ours."""
+    with pytest.raises(NotJSONError):
+        _ = ChatCompletionChunk(native=b"<html>").raw
+
+
+@pytest.mark.parametrize("native", [None, "text", b'{"a": 1}'])
+def test_pickles_and_copies_keep_the_raw_event(native: Any):
+    """A chunk from another process would have lost what its provider said."""
+    chunk = ChatCompletionChunk.from_dict(FULL)
+    chunk.native = native
+    for twin in (pickle.loads(pickle.dumps(chunk)), copy.copy(chunk), copy.deepcopy(chunk)):  # noqa: S301
+        assert twin == chunk
+        assert twin.native == native
+        assert twin.raw == chunk.raw
+        assert twin.to_dict() == FULL
+
+
+def test_equality():
+    """The same chunk of two providers would differ for its native form, or two chunks seem one."""
+    one, other = ChatCompletionChunk.from_dict(FULL), ChatCompletionChunk.from_dict(FULL)
+    one.native = b"{}"
+    assert one == other
+    other.choices[0].delta.content = "lo"
+    assert one != other
+    assert one != FULL
+    assert one.__eq__(FULL) is NotImplemented
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(one)
+
+
+def test_what_structs_say_of_themselves():
+    """Deltas could not be compared, or would show members nobody set."""
+    assert Delta(content="x") == Delta(content="x")
+    assert Delta(content="x") != Delta(content="y")
+    assert msgspec.to_builtins(Delta(content="")) == {"content": ""}
+    assert msgspec.to_builtins(ToolCallDelta(0, function=FunctionDelta(arguments="{"))) == {
+        "index": 0,
+        "function": {"arguments": "{"},
+    }
+
+
+# --- round trips by hypothesis ---
+
+TEXT = st.text(max_size=6)
+SOME_TEXT = st.none() | TEXT
+OBJECTS = st.none() | st.lists(st.dictionaries(TEXT, SOME_TEXT, max_size=2), max_size=2)
+FUNCTIONS = st.none() | st.builds(FunctionDelta, SOME_TEXT, SOME_TEXT)
+CALLS = st.builds(
+    ToolCallDelta,
+    st.none() | st.integers(0, 9),
+    SOME_TEXT,
+    SOME_TEXT,
+    FUNCTIONS,
+    st.none() | st.builds(CustomDelta, SOME_TEXT, SOME_TEXT),
+)
+DELTAS = st.builds(
+    Delta,
+    role=SOME_TEXT,
+    content=SOME_TEXT,
+    refusal=SOME_TEXT,
+    tool_calls=st.none() | st.lists(CALLS, min_size=1, max_size=2),
+    function_call=FUNCTIONS,
+    audio=st.none() | st.dictionaries(TEXT, TEXT, max_size=2),
+    annotations=OBJECTS,
+    reasoning_content=SOME_TEXT,
+    thinking_blocks=OBJECTS,
+    reasoning_details=OBJECTS,
+    provider_specific_fields=st.none() | st.dictionaries(TEXT, TEXT, max_size=2),
+)
+LOGPROBS = st.builds(Logprobs, st.none() | st.lists(st.builds(TokenLogprob, TEXT, st.floats(-9, 0)), max_size=2))
+CHUNKS = st.builds(
+    ChatCompletionChunk,
+    TEXT,
+    st.lists(
+        st.builds(
+            ChunkChoice,
+            st.integers(0, 9),
+            DELTAS,
+            SOME_TEXT,
+            st.none() | LOGPROBS,
+            SOME_TEXT,
+            st.none() | st.just({"x": 1}),
+            st.none() | st.just({"hate": {"filtered": False}}),
+        ),
+        max_size=2,
+    ),
+    st.integers(0, 9),
+    TEXT,
+    prompt_filter_results=OBJECTS,
+    usage=st.none() | st.builds(Usage, st.none() | st.integers(0, 9), extra=st.just({"a": 1})),
+    service_tier=SOME_TEXT,
+    system_fingerprint=SOME_TEXT,
+)
+
+
+@settings(max_examples=100, derandomize=True, deadline=None)
+@given(CHUNKS)
+def test_any_chunk_there_and_back(chunk: ChatCompletionChunk):
+    """A recorded stream would be replayed as another one."""
+    data = chunk.to_dict()
+    assert ChatCompletionChunk.from_dict(data) == chunk
+    assert ChatCompletionChunk.from_dict(msgspec.json.decode(msgspec.json.encode(data))).to_dict() == data
+    assert pickle.loads(pickle.dumps(chunk)) == chunk == copy.deepcopy(chunk)  # noqa: S301

@@ -1,0 +1,342 @@
+"""Accumulating: any sequence of chunks becomes the reply it tells, whatever its pieces are."""
+
+import itertools
+import time
+import tracemalloc
+from typing import Any
+
+import pytest
+
+from anycompletion.records import (
+    Annotation,
+    AssistantMessage,
+    Audio,
+    ChatCompletion,
+    Choice,
+    CustomCall,
+    FunctionCall,
+    Logprobs,
+    TokenLogprob,
+    ToolCall,
+    UrlCitation,
+    Usage,
+)
+from anycompletion.records.chunks import (
+    ChatCompletionChunk,
+    ChunkChoice,
+    CustomDelta,
+    Delta,
+    FunctionDelta,
+    ToolCallDelta,
+)
+from anycompletion.streaming.accumulator import Accumulator
+
+
+def folded(*chunks: ChatCompletionChunk) -> Accumulator:
+    accumulator = Accumulator()
+    for chunk in chunks:
+        accumulator.add(chunk)
+    return accumulator
+
+
+def chunk(*choices: ChunkChoice, **members: Any) -> ChatCompletionChunk:
+    return ChatCompletionChunk("i", list(choices), 5, "m", **members)
+
+
+def message(*deltas: Delta) -> AssistantMessage:
+    return folded(*(chunk(ChunkChoice(0, delta)) for delta in deltas)).completion().choices[0].message
+
+
+def call(
+    index: int | None = None, id: str | None = None, name: str | None = None, arguments: str | None = None
+) -> Delta:
+    function = None if name is None and arguments is None else FunctionDelta(name, arguments)
+    return Delta(tool_calls=[ToolCallDelta(index, id, "function" if id else None, function)])
+
+
+MESSAGES: dict[str, tuple[list[Delta], AssistantMessage]] = {
+    "nothing": ([Delta()], AssistantMessage()),
+    "text": (
+        [Delta(role="assistant", content=""), Delta(content="Hel"), Delta(content="lo")],
+        AssistantMessage("Hello"),
+    ),
+    "only the role": ([Delta(role="assistant")], AssistantMessage()),
+    "an empty text is a text": ([Delta(content="")], AssistantMessage("")),
+    "another role": ([Delta(role="critic", content="x"), Delta(role="")], AssistantMessage("x", role="critic")),
+    "a refusal": ([Delta(refusal="I "), Delta(refusal="won't")], AssistantMessage(refusal="I won't")),
+    "reasoning": (
+        [Delta(reasoning_content="H"), Delta(reasoning_content="m")],
+        AssistantMessage(reasoning_content="Hm"),
+    ),
+    "a tool call in pieces": (
+        [call(0, "c", "add", ""), call(0, arguments='{"a"'), call(0, arguments=": 1}")],
+        AssistantMessage(tool_calls=[ToolCall("c", FunctionCall("add", '{"a": 1}'))]),
+    ),
+    "two tool calls that interleave": (
+        [call(1, "b", "g", "1"), call(0, "a", "f", "2"), call(1, arguments="3"), call(0, arguments="4")],
+        AssistantMessage(tool_calls=[ToolCall("a", FunctionCall("f", "24")), ToolCall("b", FunctionCall("g", "13"))]),
+    ),
+    "gaps between the indexes": (
+        [call(7, "a", "f", "1"), call(10**9, "b", "g", "2")],
+        AssistantMessage(tool_calls=[ToolCall("a", FunctionCall("f", "1")), ToolCall("b", FunctionCall("g", "2"))]),
+    ),
+    "no indexes, a new id begins a call": (
+        [call(None, "a", "f", "1"), call(None, None, None, "2"), call(None, "a", None, "3"), call(None, "b", "g", "4")],
+        AssistantMessage(tool_calls=[ToolCall("a", FunctionCall("f", "123")), ToolCall("b", FunctionCall("g", "4"))]),
+    ),
+    "neither index nor id": (
+        [call(None, None, "f", "1")],
+        AssistantMessage(tool_calls=[ToolCall("", FunctionCall("f", "1"))]),
+    ),
+    "id and name repeated": (
+        [call(0, "a", "f", "1"), call(0, "a", "f", "2")],
+        AssistantMessage(tool_calls=[ToolCall("a", FunctionCall("f", "12"))]),
+    ),
+    "the name comes late": (
+        [call(0, "a", None, "1"), call(0, None, "f", None)],
+        AssistantMessage(tool_calls=[ToolCall("a", FunctionCall("f", "1"))]),
+    ),
+    "a call without a function": ([call(0, "a")], AssistantMessage(tool_calls=[ToolCall("a", FunctionCall(""))])),
+    "a custom call": (
+        [
+            Delta(tool_calls=[ToolCallDelta(0, "c", "custom", custom=CustomDelta("grep", "a"))]),
+            Delta(tool_calls=[ToolCallDelta(0, custom=CustomDelta(input="+"))]),
+        ],
+        AssistantMessage(tool_calls=[ToolCall("c", type="custom", custom=CustomCall("grep", "a+"))]),
+    ),
+    "a type of tomorrow": (
+        [Delta(tool_calls=[ToolCallDelta(0, "c", "web", FunctionDelta("w", "x"))])],
+        AssistantMessage(tool_calls=[ToolCall("c", FunctionCall("w", "x"), "web")]),
+    ),
+    "a legacy function call": (
+        [Delta(function_call=FunctionDelta("f", "")), Delta(function_call=FunctionDelta(None, "{}"))],
+        AssistantMessage(function_call=FunctionCall("f", "{}")),
+    ),
+    "sound": (
+        [
+            Delta(audio={"id": "a", "data": "UklG"}),
+            Delta(audio={"data": "Rg", "transcript": "Hi"}),
+            Delta(audio={"id": None}),
+            Delta(audio={"transcript": " you", "expires_at": 9, "unknown": 1}),
+        ],
+        AssistantMessage(audio=Audio("a", "UklGRg", "Hi you", 9)),
+    ),
+    "annotations": (
+        [
+            Delta(annotations=[{"type": "url_citation", "url_citation": {"url": "u"}}]),
+            Delta(annotations=[{"type": "of_tomorrow", "x": 1}, {"type": 5}]),
+        ],
+        AssistantMessage(
+            annotations=[
+                Annotation("url_citation", UrlCitation("u")),
+                Annotation("of_tomorrow", extra={"x": 1}),
+                Annotation("", extra={"type": 5}),
+            ]
+        ),
+    ),
+    "thinking in pieces": (
+        [
+            Delta(thinking_blocks=[{"index": 0, "type": "thinking", "thinking": "H"}]),
+            Delta(thinking_blocks=[{"index": 0, "thinking": "m"}, {"index": 1, "type": "redacted", "data": "x"}]),
+            Delta(thinking_blocks=[{"index": 0, "signature": "s"}]),
+        ],
+        AssistantMessage(
+            thinking_blocks=[
+                {"type": "thinking", "thinking": "Hm", "signature": "s"},
+                {"type": "redacted", "data": "x"},
+            ]
+        ),
+    ),
+    "reasoning details": (
+        [
+            Delta(reasoning_details=[{"index": 0, "text": "a", "id": "1"}, {"index": 0, "text": "b", "id": "2"}]),
+            Delta(reasoning_details=[{"index": 1, "summary": "c"}, {"index": 1, "summary": "d", "text": "e"}]),
+        ],
+        AssistantMessage(reasoning_details=[{"text": "ab", "id": "2"}, {"summary": "cd", "text": "e"}]),
+    ),
+    "blocks without an index are blocks of their own": (
+        [
+            Delta(
+                reasoning_details=[{"index": 1, "text": "a"}, {"text": "b"}, {"text": "c"}, {"index": [1], "text": "d"}]
+            )
+        ],
+        AssistantMessage(reasoning_details=[{"text": "a"}, {"text": "b"}, {"text": "c"}, {"text": "d"}]),
+    ),
+    "a member of another type replaces": (
+        [Delta(reasoning_details=[{"index": 0, "text": None}, {"index": 0, "text": "a"}, {"index": 0, "text": 5}])],
+        AssistantMessage(reasoning_details=[{"text": 5}]),
+    ),
+    "provider's own fields": (
+        [Delta(provider_specific_fields={"a": 1, "b": 1}), Delta(provider_specific_fields={"b": 2})],
+        AssistantMessage(provider_specific_fields={"a": 1, "b": 2}),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_messages(name: str):
+    """A streamed message would differ from the whole one."""
+    deltas, expected = MESSAGES[name]
+    assert message(*deltas) == expected
+
+
+ODD: list[Delta] = [
+    Delta(audio={"data": 5}),
+    Delta(audio={"data": "x", "transcript": ["y"]}),
+    Delta(audio={"id": {}, "expires_at": "soon"}),
+    Delta(annotations=[{}]),
+    Delta(annotations=[{"type": None, "url_citation": "u"}]),
+    Delta(thinking_blocks=[{}]),
+    Delta(reasoning_details=[{"index": {}, "text": "x"}, {"index": None}, {"index": 1.5}, {"index": True}]),
+    Delta(tool_calls=[]),
+    Delta(tool_calls=[ToolCallDelta(-1)]),
+    Delta(function_call=FunctionDelta()),
+]
+
+
+def test_odd_deltas_never_raise():
+    """A server's odd member would end a stream with a TypeError."""
+    for deltas in itertools.product(ODD, repeat=2):
+        reply = folded(*(chunk(ChunkChoice(0, delta)) for delta in deltas)).completion()
+        assert reply.to_dict()["choices"][0]["index"] == 0
+
+
+def test_choices_interleave():
+    """The answers of one request would be mixed up."""
+    pieces = [
+        (index, letter)
+        for letters in zip("first", "other", "third", strict=True)
+        for index, letter in enumerate(letters)
+    ]
+    pieces.reverse()
+    accumulator = folded(*(chunk(ChunkChoice(index, Delta(content=letter))) for index, letter in pieces))
+    accumulator.add(chunk(*(ChunkChoice(index, finish_reason="stop") for index in (2, 0))))
+    reply = accumulator.completion()
+    assert [choice.index for choice in reply.choices] == [0, 1, 2]
+    assert reply.texts == ["tsrif", "rehto", "driht"]
+    assert accumulator.finish_reasons == {0: "stop", 1: None, 2: "stop"}
+
+
+def test_what_stands_around_the_message():
+    """Why a choice stopped, its probabilities or the head of the reply would be lost."""
+    first = TokenLogprob("a", -1.0)
+    accumulator = folded(
+        ChatCompletionChunk("", [], 0, "", usage=None),
+        chunk(ChunkChoice(0, Delta(content="a"), logprobs=Logprobs([first]), extra={"f": 1})),
+        ChatCompletionChunk("other", [ChunkChoice(0, logprobs=Logprobs([first], [first]))], 9, "other"),
+        chunk(ChunkChoice(0, logprobs=Logprobs()), service_tier="flex", system_fingerprint="fp"),
+        chunk(ChunkChoice(0, finish_reason="stop", native_finish_reason="end_turn", extra={"g": 2})),
+        chunk(ChunkChoice(0)),
+        chunk(usage=Usage(1)),
+        chunk(usage=Usage(1, 2, 3)),
+    )
+    assert accumulator.usage == Usage(1, 2, 3)
+    assert accumulator.completion() == ChatCompletion(
+        "i",
+        [
+            Choice(
+                0,
+                AssistantMessage("a"),
+                "stop",
+                Logprobs([first, first], [first]),
+                "end_turn",
+                extra={"f": 1, "g": 2},
+            )
+        ],
+        "m",
+        5,
+        usage=Usage(1, 2, 3),
+        service_tier="flex",
+        system_fingerprint="fp",
+    )
+
+
+def test_started():
+    """A failure before the first chunk would pretend to hold a partial reply."""
+    assert not Accumulator().started
+    assert not folded(ChatCompletionChunk()).started
+    assert folded(chunk()).started
+    assert folded(ChatCompletionChunk(choices=[ChunkChoice()])).started
+    assert Accumulator().completion() == ChatCompletion("", [], "")
+    assert Accumulator().finish_reasons == {}
+
+
+def test_what_a_filter_found():
+    """Azure's findings would be lost from streamed replies."""
+    reply = folded(
+        chunk(prompt_filter_results=[{"prompt_index": 0}]),
+        chunk(ChunkChoice(0, content_filter_results={"hate": {"filtered": False}})),
+        chunk(ChunkChoice(0, content_filter_results={"sexual": {"filtered": True}}, finish_reason="content_filter")),
+    ).completion()
+    assert reply.extra == {"prompt_filter_results": [{"prompt_index": 0}]}
+    assert reply.choices[0].extra == {
+        "content_filter_results": {"hate": {"filtered": False}, "sexual": {"filtered": True}}
+    }
+
+
+def test_a_whole_message_beside_the_deltas_does_not_stand_for_what_they_say():
+    """Some servers send one with every chunk: the last, perhaps empty, would be what `to_dict` gives."""
+    told = [("Hel", {"role": "assistant", "content": "Hel"}), ("lo.", {"content": ""}), ("", 7)]
+    reply = folded(*(chunk(ChunkChoice(0, Delta(content=text), extra={"message": m, "a": 1})) for text, m in told))
+    choice = reply.completion().to_dict()["choices"][0]
+    assert choice["message"] == {"role": "assistant", "content": "Hello.", "refusal": None}
+    assert choice["a"] == 1
+
+
+def test_a_snapshot_stays_as_it_was():
+    """A reply kept from the middle of a stream would go on changing."""
+    pieces = [
+        Delta(content="a", refusal="r", reasoning_content="t", annotations=[{"type": "x"}]),
+        Delta(thinking_blocks=[{"index": 0, "thinking": "a"}], reasoning_details=[{"index": 0, "text": "a"}]),
+        Delta(audio={"data": "a"}, provider_specific_fields={"a": 1}, tool_calls=[ToolCallDelta(0, "c")]),
+    ]
+    chunks = [
+        chunk(ChunkChoice(0, piece, logprobs=Logprobs([TokenLogprob("a", 0.0)]), extra={"a": 1})) for piece in pieces
+    ]
+    chunks.append(chunk(ChunkChoice(0, content_filter_results={"hate": {}}), prompt_filter_results=[{"a": 1}]))
+    before = [piece.to_dict() for piece in chunks]
+    accumulator = folded(*chunks)
+    snapshot = accumulator.completion()
+    shown = snapshot.to_dict()
+    for again in chunks:
+        accumulator.add(again)
+    accumulator.add(chunk(ChunkChoice(0, content_filter_results={"violence": {}}), prompt_filter_results=[{"b": 1}]))
+    assert snapshot.to_dict() == shown != accumulator.completion().to_dict()
+    snapshot.choices[0].extra["b"] = 2
+    assert "b" not in accumulator.completion().choices[0].extra
+    assert [piece.to_dict() for piece in chunks] == before
+
+
+def test_a_long_text_takes_little_more_memory_than_its_characters():
+    """Ten thousand streams would hold the text of each ten times over."""
+    accumulator = Accumulator()
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    for number in range(20_000):
+        accumulator.add(chunk(ChunkChoice(0, Delta(content=f"{number:05}", reasoning_content=f"{number:04} "))))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    message = accumulator.completion().choices[0].message
+    assert message.content == "".join(f"{number:05}" for number in range(20_000))
+    assert message.reasoning_content == "".join(f"{number:04} " for number in range(20_000))
+    assert held - before < 4 * len(message.content)
+
+
+def test_linear_time():
+    """A long answer with its probabilities, thoughts, sources or sound would get slower with every token."""
+    delta = Delta(
+        content="x",
+        reasoning_content="y",
+        refusal="z",
+        annotations=[{"type": "t"}],
+        thinking_blocks=[{"index": 0, "type": "thinking", "thinking": "y" * 8}],
+        audio={"data": "A" * 8},
+    )
+    one = ChunkChoice(0, delta, logprobs=Logprobs([TokenLogprob("x", -1.0)]))
+    start = time.process_time()
+    reply = folded(*itertools.repeat(chunk(one), 50_000)).completion()
+    assert time.process_time() - start < 5
+    message = reply.choices[0].message
+    assert message.audio is not None
+    assert len(reply.text) == len(message.annotations or ()) == len(message.audio.data or "") / 8 == 50_000
+    assert message.thinking_blocks == [{"type": "thinking", "thinking": "y" * 400_000}]

@@ -1,0 +1,189 @@
+"""Errors: the tree, what they carry, and what they never show."""
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+
+from anycompletion import errors
+from anycompletion.errors import BODY_LIMIT, CompletionError, class_for_status
+from anycompletion.http import Headers
+from anycompletion.records import AssistantMessage, ChatCompletion, Choice
+
+CLASSES = sorted(
+    (cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, CompletionError)),
+    key=lambda cls: cls.__name__,
+)
+
+BASES: dict[str, tuple[type[BaseException], ...]] = {
+    "APIConnectionError": (errors.APIError,),
+    "APIError": (CompletionError,),
+    "APIResponseError": (errors.APIError,),
+    "APIStatusError": (errors.APIError,),
+    "APITimeoutError": (errors.APIConnectionError, TimeoutError),
+    "AuthenticationError": (errors.APIStatusError,),
+    "BadRequestError": (errors.APIStatusError,),
+    "ClientClosedError": (CompletionError, RuntimeError),
+    "CompletionError": (Exception,),
+    "ConfigurationError": (CompletionError,),
+    "ConflictError": (errors.APIStatusError,),
+    "ContentPolicyViolationError": (errors.BadRequestError,),
+    "ContextWindowExceededError": (errors.BadRequestError,),
+    "InternalServerError": (errors.APIStatusError,),
+    "InvalidRequestError": (CompletionError, ValueError),
+    "JournalError": (CompletionError,),
+    "NotFoundError": (errors.APIStatusError,),
+    "OverloadedError": (errors.InternalServerError,),
+    "PermissionDeniedError": (errors.APIStatusError,),
+    "QuotaExceededError": (errors.RateLimitError,),
+    "RateLimitError": (errors.APIStatusError,),
+    "ServiceUnavailableError": (errors.InternalServerError,),
+    "StreamInterruptedError": (errors.APIConnectionError,),
+    "UnprocessableEntityError": (errors.APIStatusError,),
+    "UnsupportedParameterError": (errors.InvalidRequestError,),
+}
+
+RETRYABLE = {
+    "APIConnectionError",
+    "APITimeoutError",
+    "ConflictError",
+    "InternalServerError",
+    "OverloadedError",
+    "RateLimitError",
+    "ServiceUnavailableError",
+}
+
+STATUSES: dict[type[errors.APIStatusError], tuple[int, ...]] = {
+    errors.BadRequestError: (400, 405, 406, 410, 411, 413, 414, 415, 418, 421, 423, 426, 428, 431, 444, 451, 499),
+    errors.AuthenticationError: (401, 498),
+    errors.PermissionDeniedError: (403,),
+    errors.NotFoundError: (404,),
+    errors.ConflictError: (409,),
+    errors.UnprocessableEntityError: (422,),
+    errors.RateLimitError: (429,),
+    errors.QuotaExceededError: (402,),
+    errors.InternalServerError: (408, 425, 500, 501, 502, 504, 505, 507, 520, 521, 522, 523, 524, 530, 599),
+    errors.ServiceUnavailableError: (503,),
+    errors.OverloadedError: (529,),
+    errors.APIStatusError: (600, 999),
+}
+
+PARTIAL = ChatCompletion("c1", [Choice(0, AssistantMessage("Hel"))], "m")
+EVERYTHING: dict[str, Any] = {
+    "param": "messages[3].content",
+    "provider": "openai",
+    "model": "gpt-4o",
+    "status_code": 429,
+    "code": "rate_limit_exceeded",
+    "type": "tokens",
+    "request_id": "req_1",
+    "retry_after": 1.5,
+    "headers": Headers.of({"Retry-After": "1.5"}),
+    "body": '{"error": {}}',
+    "attempts": 3,
+    "elapsed": 2.25,
+    "maybe_billed": True,
+    "partial": PARTIAL,
+    "phase": "idle",
+    "retryable": True,
+}
+
+
+def test_the_table_of_bases_is_complete():
+    """A new class could enter the tree unseen."""
+    assert [cls.__name__ for cls in CLASSES] == sorted(BASES)
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_the_tree(cls: type[CompletionError]):
+    """An `except` of the caller's would catch too much or too little."""
+    assert cls.__bases__ == BASES[cls.__name__]
+    assert cls.__doc__
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_what_is_worth_another_try(cls: type[CompletionError]):
+    """Permanent failures would be retried, or passing ones given up."""
+    assert cls.retryable is (cls.__name__ in RETRYABLE)
+    assert cls("x").retryable is cls.retryable
+    assert cls("x", retryable=not cls.retryable).retryable is not cls.retryable
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_short_constructors(cls: type[CompletionError]):
+    """Tests of applications could not make the errors they handle."""
+    error = cls("slow down", retry_after=1)
+    assert str(error) == "slow down"
+    assert error.message == "slow down"
+    assert error.args == ("slow down",)
+    assert error.retry_after == 1
+    blank = cls()
+    assert str(blank) == ""
+    unknown = [name for name in EVERYTHING if name not in ("attempts", "maybe_billed", "retryable")]
+    assert {name: getattr(blank, name) for name in unknown} == dict.fromkeys(unknown)
+    assert (blank.attempts, blank.maybe_billed) == (0, False)
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize(
+    "again",
+    [copy.copy, copy.deepcopy, *(lambda e, p=p: pickle.loads(pickle.dumps(e, p)) for p in range(2, 6))],  # noqa: S301
+    ids=["copy", "deepcopy", "pickle2", "pickle3", "pickle4", "pickle5"],
+)
+def test_copies_and_pickles_keep_every_attribute(cls: type[CompletionError], again: Any):
+    """An error that crossed a process would arrive without what it knew, or not at all."""
+    error = cls("slow down", **EVERYTHING)
+    error.add_note("in row 7")
+    error.extra_of_the_app = 1  # type: ignore[attr-defined]
+    twin = again(error)
+    assert type(twin) is cls
+    assert str(twin) == "slow down"
+    assert twin.args == error.args
+    assert {name: getattr(twin, name) for name in EVERYTHING} == EVERYTHING
+    assert twin.__notes__ == ["in row 7"]
+    assert twin.extra_of_the_app == 1
+    assert repr(twin) == repr(error)
+
+
+def test_a_body_is_kept_only_in_part():
+    """A log or a queue would hold megabytes of some proxy's error page."""
+    assert errors.BadRequestError("x", body="b" * 5000).body == "b" * BODY_LIMIT
+    assert BODY_LIMIT == 2048
+    assert errors.BadRequestError("x", body="short").body == "short"
+    assert errors.BadRequestError("x", body="").body == ""
+
+
+def test_long_texts_stay_out_of_logs():
+    """One failed call could fill a log line with everything a provider echoes."""
+    error = errors.BadRequestError("p" * 100_000, body="b" * 5000)
+    assert str(error) == "p" * 500 + "…"
+    assert len(repr(error)) < 600
+    assert error.message == "p" * 100_000
+    assert str(errors.BadRequestError("p" * 500)) == "p" * 500
+
+
+def test_repr_shows_what_helps_and_nothing_else():
+    """Headers, bodies and partial replies, which hold prompts, would be in every traceback."""
+    shown = repr(errors.RateLimitError("slow down", **EVERYTHING))
+    assert shown == (
+        "RateLimitError('slow down', param='messages[3].content', provider='openai', model='gpt-4o', status_code=429, "
+        "code='rate_limit_exceeded', phase='idle', request_id='req_1', retry_after=1.5)"
+    )
+    assert repr(errors.JournalError("x")) == "JournalError('x')"
+
+
+@pytest.mark.parametrize(
+    ("status", "cls"), [(status, cls) for cls, statuses in STATUSES.items() for status in statuses]
+)
+def test_statuses(status: int, cls: type[errors.APIStatusError]):
+    """A status would be raised as another class than the contract's table says."""
+    assert class_for_status(status) is cls
+
+
+def test_builtin_relatives():
+    """Code that catches the builtin exceptions would miss ours."""
+    assert isinstance(errors.APITimeoutError("late"), TimeoutError)
+    assert isinstance(errors.UnsupportedParameterError("no"), ValueError)
+    assert isinstance(errors.ClientClosedError("closed"), RuntimeError)
+    assert not isinstance(errors.APIResponseError("odd"), ValueError)

@@ -1,0 +1,517 @@
+"""Validation: what nobody can mean is refused by name, and everything else reaches the wire as it was written."""
+
+import json
+import types
+from collections.abc import Callable
+from typing import Any, cast
+
+import attrs
+import pytest
+
+from anycompletion.codecs.json import dumps, to_wire
+from anycompletion.errors import InvalidRequestError
+from anycompletion.options import CallOptions, Secret, Timeout
+from anycompletion.records import (
+    PARAM_NAMES,
+    AssistantMessage,
+    ChatRequest,
+    CustomCall,
+    CustomTool,
+    FunctionCall,
+    FunctionDefinition,
+    FunctionMessage,
+    FunctionTool,
+    TextPart,
+    ToolCall,
+    ToolMessage,
+    UserMessage,
+)
+from anycompletion.validation import call_arguments as validate
+from anycompletion.validation.call_arguments import (
+    call_options,
+    chat_request,
+    find_unserializable,
+    read_messages,
+    split_keywords,
+    unknown_keyword,
+    validate_request,
+)
+from support.bad_input import (
+    BAD,
+    CALL,
+    INF,
+    SELF_PART,
+    Broken,
+    F,
+    Number,
+    Role,
+    Text,
+    assistant,
+    nested,
+    tool,
+    user,
+)
+
+
+def request(**params: Any) -> ChatRequest:
+    """What `create` makes of its arguments before anything is sent."""
+    model, messages = params.pop("model", "openai/gpt-4o"), params.pop("messages", "Hi")
+    stream = params.pop("stream", False)
+    wire, options = split_keywords(params)
+    call_options(options)
+    return chat_request(model, messages, wire, stream=stream)
+
+
+KEYWORDS = sorted({row.name for row in BAD})
+
+
+@pytest.mark.parametrize("name", KEYWORDS)
+def test_what_nobody_can_mean(name: str) -> None:
+    """A request nobody can mean would be refused only after something was prepared for it, or without its place."""
+    for i, row in enumerate(row for row in BAD if row.name == name and not row.late):
+        with pytest.raises(row.error) as caught:
+            request(**{**row.others, name: row.value}, stream=row.streams_too)
+        error: Any = caught.value
+        assert error.param == row.param, i
+        assert str(error).startswith(f"{row.param}: "), i
+        assert error.__cause__ is None, i
+        assert error.__context__ is None, i
+
+
+@pytest.mark.parametrize("name", KEYWORDS)
+def test_what_only_some_provider_takes(name: str) -> None:
+    """What is left to the provider's row, format or bytes would be refused for everybody."""
+    for row in BAD:
+        if row.name == name and row.late:
+            request(**{**row.others, name: row.value}, stream=row.streams_too)
+
+
+@pytest.mark.parametrize("name", [*PARAM_NAMES, *CallOptions.__annotations__])
+def test_none_is_as_good_as_nothing(name: str) -> None:
+    """Code that passes None for what it does not set would be refused."""
+    assert request(**{name: None}) == request()
+    assert split_keywords({name: None}) == ({}, {})
+
+
+def test_refusals_never_show_a_value() -> None:
+    """A prompt or a key would stand in a log."""
+    secret = "my secret value " * 20
+    tries: list[dict[str, Any]] = [
+        {"messages": user([{"type": "text", "text": {secret: secret}}])},
+        {"messages": [{"role": secret, "y": object(), "z": secret}]},
+        {"messages": [UserMessage(secret, extra={"y": {1}})]},
+        {"metadata": {secret: {"x": object()}}},
+        {"extra_headers": {"a": secret + "\n"}},
+        {"extra_headers": {secret: "x"}},
+        {"extra_query": {"a": secret + "\ud800"}},
+        {"api_key": [secret]},
+        {"stop": [secret, 5]},
+        {"tools": tool(name=secret)},
+        {"response_format": {"type": "json_schema", "json_schema": {"name": secret, "schema": secret}}},
+        {"temperature": secret},
+        {"logit_bias": {secret: 1}},
+        {"on_unsupported": secret},
+        {"model": secret + "\n"},
+        {"user": [secret]},
+    ]
+    for params in tries:
+        with pytest.raises(InvalidRequestError) as caught:
+            request(**params)
+        assert str(caught.value).count("secret") <= 8
+        assert len(str(caught.value)) < 250
+
+
+# --- what passes ---
+
+SCHEMA = {
+    "type": "object",
+    "$defs": {"node": {"type": "object", "properties": {"next": {"$ref": "#/$defs/node"}}}},
+    "properties": {"a": {"$ref": "#/$defs/node"}, "n": {"type": "number", "minimum": 0.5}},
+    "x-unknown": [None, True, {"k": ()}],
+}
+
+
+PASSES: list[dict[str, Any]] = [
+    *(
+        {"model": model}
+        for model in ("gpt-4o", "ft:gpt-4o:org::id", "@cf/meta/llama", "accounts/x/models/y", "m" * 512)
+    ),
+    *({"model": model} for model in ("models/x", "a/b:free", "meta/llama:1f2e", "模型", "a b")),
+    *({"temperature": value} for value in (0, 2, 0.5, -0.0, 10**400, Number(0.5))),
+    *({"top_p": value} for value in (0, 1, 1e-9)),
+    *({"n": value} for value in (1, 2, 128, 1024)),
+    *({"max_tokens": value} for value in (0, 1, 2**63 - 1)),
+    *({"max_completion_tokens": value} for value in (1, 10**6)),
+    *({"stop": value} for value in ("x", ["a"], ("a", "b"), ["a"] * 9, "\n", " ")),
+    *({"seed": value} for value in (0, -1, 2**63 - 1, -(2**63))),
+    *({"logit_bias": value} for value in ({}, {5: 1, "7": -100}, {"-1": 0.5}, types.MappingProxyType({1: 100}))),
+    {"presence_penalty": -2, "frequency_penalty": 2.0},
+    {"user": "", "safety_identifier": "\x00", "verbosity": "of tomorrow", "reasoning_effort": "absurd"},
+    {"tools": []},
+    {"tools": tool(name="f" * 64, description="d", parameters=SCHEMA, strict=True, unknown=None)},
+    {"tools": tool(name="a-b_C9", parameters={}) + tool(name="g", parameters={"type": "object"})},
+    {"tools": [{"function": {"name": "f"}}]},
+    {"tools": [FunctionTool(FunctionDefinition("f", parameters=types.MappingProxyType(SCHEMA)))]},
+    {"tools": [{"type": "web_search", "max": 3}, {"google_search": {}, "type": None}, CustomTool("x", extra={"y": 1})]},
+    {"tools": [{"type": "custom", "custom": {"name": "grep", "format": {"type": "grammar"}}}]},
+    {"tools": tool(**F), "tool_choice": {"type": "function", "function": {"name": "f"}}},
+    {
+        "tools": [{"type": "custom", "custom": {"name": "g"}}, {"type": "web"}],
+        "tool_choice": {"type": "custom", "custom": {"name": "g"}},
+    },
+    *({"tool_choice": value} for value in ("none", "auto", "required")),
+    {"tool_choice": {"type": "allowed_tools", "tools": []}},
+    {"functions": [F, FunctionDefinition("g", "d", SCHEMA)], "function_call": {"name": "g"}},
+    *({"function_call": value} for value in ("none", "auto")),
+    *({"response_format": {"type": value, "x": 1}} for value in ("text", "json_object", "of_tomorrow")),
+    {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA, "strict": None}}},
+    {"stream": True, "stream_options": {"include_usage": True, "unknown": 1}},
+    {"metadata": {}, "thinking": {"type": "enabled", "budget_tokens": 1024}, "modalities": ("text", "audio")},
+    {"metadata": {"a": {"b": [1, (2, 3)]}, 5: None, "e": Role.USER, "f": Number(1.5), "s": Text("x"), "i": 10**30}},
+    {"prediction": {"type": "content", "content": [TextPart("x", extra={"y": None})]}},
+    {"extra_body": {f"made_up_{i}": {"value": i} for i in range(100)}},
+    {"extra_body": {"top_k": 5, "temperature": 9}},
+    *({"messages": value} for value in ("", "x", "\0", "😀 שלום \u2028 \ufeff", Text("x"))),
+    {"messages": ({"role": "user", "content": "x"},)},
+    {"messages": [types.MappingProxyType({"role": "user", "content": "x"})]},
+    {"messages": [{"role": "critic", "content": {"any": ["thing"]}}, {"role": "ipython"}]},
+    {"messages": [{"role": Role.USER, "content": "x"}, {"role": Role.CRITIC, "x": 1}]},
+    {"messages": user([])},
+    {"messages": user(({"type": "text", "text": ""}, {"type": "video", "video": {"url": "u"}}))},
+    {"messages": user([{"type": "image_url", "image_url": {"url": "file:///etc/passwd", "detail": None, "x": 1}}])},
+    {"messages": user([{"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk"}, "cache": {}}])},
+    {"messages": user([{"type": "input_audio", "input_audio": {"data": "x", "format": "flac"}}])},
+    {"messages": user([{"type": "image_url", "image_url": "https://x"}])},
+    {"messages": user([{"type": "file", "file": {}}, {"type": "refusal", "refusal": "no"}])},
+    {"messages": [{"role": "user", "content": "x", "name": None, "unknown": None, "more": {"a": (1, 2)}}]},
+    {
+        "messages": [
+            {"role": "developer", "content": "x", "name": "Zoe"},
+            {"role": "system", "content": [{"type": "z"}]},
+        ]
+    },
+    {"messages": assistant()},
+    {"messages": assistant(content=None, refusal=None, tool_calls=None, function_call=None, audio=None)},
+    {"messages": assistant(content=None, tool_calls=[CALL, {"id": "d", "type": "custom", "custom": {"name": "g"}}])},
+    {"messages": assistant(content="", tool_calls=[])},
+    {"messages": assistant(function_call={"name": "f", "arguments": "no json"}, audio={"id": "a"}, name="bot")},
+    {"messages": assistant(thinking_blocks=[{"type": "thinking", "x": None}], reasoning_content="r", unknown=1)},
+    {
+        "messages": assistant(
+            annotations=[{"type": "url_citation", "url_citation": {"url": "u"}}, {"type": "x", "y": 1}]
+        )
+    },
+    {"messages": [{"role": "tool", "tool_call_id": "c", "content": [{"type": "text", "text": "x"}], "name": "f"}]},
+    {"messages": [{"role": "function", "name": "f", "content": None}]},
+    {"messages": [{"role": "user", "content": "x"}] * 10_000},
+    {"messages": "x" * 10_000_000},
+]
+
+
+def normal(value: Any) -> Any:
+    """What JSON makes of a value of Python's."""
+    return json.loads(json.dumps(value, default=lambda v: v.to_dict() if hasattr(v, "to_dict") else dict(v)))
+
+
+def body_of(made: ChatRequest) -> dict[str, Any]:
+    """The request as OpenAI's dialect writes it."""
+    wire = {name: to_wire(getattr(made, name)) for name in PARAM_NAMES if getattr(made, name) is not None}
+    return {"model": made.model, "messages": [to_wire(message) for message in made.messages], **wire}
+
+
+@pytest.mark.parametrize("params", PASSES, ids=[f"{i}-{','.join(params)}" for i, params in enumerate(PASSES)])
+def test_what_passes(params: dict[str, Any]) -> None:
+    """A request would be refused that some provider understands, or reach it changed."""
+    made = request(**params)
+    body = json.loads(dumps(body_of(made)))
+    wanted: dict[str, Any] = {name: value for name, value in params.items() if name not in ("stream", "extra_body")}
+    if isinstance(wanted.get("messages", ""), str):
+        wanted["messages"] = [{"role": "user", "content": wanted.get("messages", "Hi")}]
+    wanted.setdefault("model", "openai/gpt-4o")
+    for item in wanted.get("tools", []):
+        if isinstance(item, dict) and "function" in item:
+            wanted["tools"] = [entry | {"type": entry.get("type", "function")} for entry in wanted["tools"]]
+            break
+    for message in cast("list[Any]", wanted["messages"]):
+        for call in message.get("tool_calls") or ():
+            call.get("custom", {}).setdefault("input", "")
+        for note in message.get("annotations") or ():
+            note.get("url_citation", {}).setdefault("title", "")
+    assert body == normal(wanted)
+
+
+@pytest.mark.parametrize("params", [p for p in PASSES if "messages" in p and not isinstance(p["messages"], str)])
+def test_reading_twice_changes_nothing(params: dict[str, Any]) -> None:
+    """A request sent again, or through `send`, would be another one."""
+    once = read_messages(params["messages"])
+    assert read_messages(once) == once
+    assert [to_wire(message) for message in read_messages(once)] == [to_wire(message) for message in once]
+
+
+def test_the_simplest_messages_become_records() -> None:
+    """The fast way of reading a message would give something else than the general one."""
+    for role in ("user", "assistant", "system", "developer"):
+        fast = read_messages([{"role": role, "content": "x"}])
+        assert fast == read_messages([types.MappingProxyType({"role": role, "content": "x"})])
+        assert fast[0].to_dict() == {"role": role, "content": "x"}
+    message = UserMessage("x")
+    assert read_messages([message])[0] is message
+    assert read_messages("x") == [UserMessage("x")]
+
+
+def test_what_is_checked_is_what_is_sent() -> None:
+    """A caller who reuses a dict would change a request that was made but not yet sent."""
+    metadata: dict[str, Any] = {"a": {"b": [1]}}
+    message: dict[str, Any] = {"role": "user", "content": "x", "cache": {"c": [1]}}
+    schema: dict[str, Any] = {"type": "object", "properties": {}}
+    made = request(metadata=metadata, messages=[message], tools=tool(name="f", parameters=schema))
+    before = made.to_dict()
+    metadata["a"]["b"].append(2)
+    message["cache"]["c"].append(2)
+    schema["properties"]["x"] = {}
+    assert made.to_dict() == before
+
+
+def test_explicit_nulls_and_unknown_keys_reach_the_wire() -> None:
+    """A member a caller wrote for their provider would silently not be sent."""
+    written = [
+        {"role": "user", "content": "x", "name": None, "cache_control": {"type": "ephemeral"}},
+        {"role": "assistant", "content": None, "refusal": None, "x": [None]},
+        {"role": "user", "content": [{"type": "text", "text": "x", "y": None}, {"type": "new", "z": {"a": None}}]},
+        {"role": "of_tomorrow", "content": None},
+    ]
+    assert [to_wire(message) for message in read_messages(written)] == written
+    tools = [
+        {"type": "function", "function": {"name": "f", "strict": None, "x": None}, "y": 1},
+        {"type": "t", "z": None},
+    ]
+    assert to_wire(request(tools=tools).tools) == tools
+
+
+# --- any Python object ---
+
+
+def test_a_mapping_that_cannot_be_read() -> None:
+    """A caller's own broken type would raise from within a converter, without a place."""
+    with pytest.raises(InvalidRequestError) as caught:
+        request(messages=user([Broken(type="text")]))
+    place = "messages[0].content[0]"
+    assert (caught.value.param, str(caught.value)) == (place, f"{place}: cannot be read: LookupError")
+
+
+# --- lone surrogates ---
+
+SURROGATES: list[tuple[dict[str, Any], str]] = [
+    ({"messages": "\ud800"}, "messages[0].content"),
+    ({"messages": [UserMessage("x"), UserMessage("a\udfffb")]}, "messages[1].content"),
+    ({"messages": user([{"type": "text", "text": "\ud800"}])}, "messages[0].content[0].text"),
+    ({"messages": [{"role": "\ud800"}]}, "messages[0].role"),
+    ({"messages": [{"role": "user", "content": "x", "y": {"z": ["", "\ud800"]}}]}, "messages[0].y.z[1]"),
+    ({"messages": [{"role": "user", "content": "x", "\ud800": 1}]}, "messages[0]"),
+    ({"metadata": {"a": "\ud800"}}, "metadata.a"),
+    ({"metadata": {"a": {"\ud800": 1}}}, "metadata.a"),
+    ({"stop": ["a", "\ud800"]}, "stop[1]"),
+    ({"user": "\ud800"}, "user"),
+    ({"tools": tool(name="f", description="\ud800")}, "tools[0].function.description"),
+]
+
+
+@pytest.mark.parametrize(("params", "place"), SURROGATES)
+def test_lone_surrogates_are_named(params: dict[str, Any], place: str) -> None:
+    """Half a character from a broken text would end in a UnicodeEncodeError that names nothing."""
+    made = request(**params)
+    with pytest.raises(UnicodeEncodeError):
+        dumps(body_of(made))
+    error = find_unserializable(made)
+    assert error.param == place
+    assert str(error) == f"{place}: holds a lone surrogate, which UTF-8 cannot say"
+
+
+def test_other_reasons_are_named_too() -> None:
+    """A value that only fails while it is written would be blamed on the messages."""
+    made = request(seed=1)
+    made.metadata = {"a": object()}  # type: ignore[dict-item]
+    assert find_unserializable(made).param == "metadata"
+    assert str(find_unserializable(made)) == "metadata: cannot be said in JSON"
+    assert find_unserializable(request()).param == "messages"
+
+
+# --- keywords ---
+
+UNKNOWN: list[tuple[str, str]] = [
+    ("temprature", "unknown keyword 'temprature'; did you mean 'temperature'?"),
+    ("max_token", "unknown keyword 'max_token'; did you mean 'max_tokens'?"),
+    ("apikey", "unknown keyword 'apikey'; did you mean 'api_key'?"),
+    ("streaming", "unknown keyword 'streaming'; did you mean 'stream'?"),
+    ("message", "unknown keyword 'message'; did you mean 'messages'?"),
+    ("tool", "unknown keyword 'tool'; did you mean 'tools'?"),
+    ("qqqq", "unknown keyword 'qqqq'; a field only the provider has goes into extra_body={...}"),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), UNKNOWN)
+def test_unknown_keywords(name: str, text: str) -> None:
+    """A misspelt parameter would be dropped in silence, or refused without a hint."""
+    assert unknown_keyword(name) == text
+    with pytest.raises(TypeError) as caught:
+        request(**{name: 1})
+    assert str(caught.value) == text
+
+
+def test_keywords_are_sorted_into_two() -> None:
+    """A parameter would be taken for an option, and never be sent."""
+    params, options = split_keywords({"temperature": 0, "timeout": 5, "n": None, "provider": None, "store": False})
+    assert params == {"temperature": 0, "store": False}
+    assert options == {"timeout": 5}
+
+
+def test_every_parameter_and_option_has_its_check() -> None:
+    """A parameter of the contract would be an unknown keyword."""
+    for name in PARAM_NAMES:
+        assert split_keywords({name: 1}) == ({name: 1}, {})
+    for name in CallOptions.__annotations__:
+        assert split_keywords({name: 1}) == ({}, {name: 1})
+    assert all(hasattr(validate, name) for name in validate.__all__)
+
+
+def test_swapped_positionals() -> None:
+    """A caller who writes messages first would be told about the model's type."""
+    for messages in ([{"role": "user", "content": "x"}], [UserMessage("x")], ()):
+        with pytest.raises(TypeError, match="model comes first"):
+            request(model=messages, messages="gpt-4o")
+    with pytest.raises(InvalidRequestError, match=r"^model: expected a string such as 'openai/gpt-4o', found null$"):
+        request(model=None, messages="Hi")
+
+
+# --- options ---
+
+
+def test_the_three_names_of_the_timeout() -> None:
+    """Code written for LiteLLM would have another limit, or two limits at once."""
+    for name in ("timeout", "forceTimeout", "force_timeout"):
+        assert call_options({name: 5}) == {"timeout": Timeout(total=5)}
+        assert call_options({name: 5})["timeout"].total_is_explicit
+        assert call_options({name: INF}) == {"timeout": Timeout(total=None)}
+    for one, other in (("timeout", "forceTimeout"), ("timeout", "force_timeout"), ("forceTimeout", "force_timeout")):
+        with pytest.raises(InvalidRequestError, match=f"means the same as {one}") as caught:
+            call_options({other: 5, one: 5})
+        assert caught.value.param == other
+
+
+def test_clocks_without_end() -> None:
+    """A timeout no clock can count to would raise from the event loop."""
+    clocks = Timeout(total=10**400, connect=INF, first_chunk=1e300, idle=5)
+    assert call_options({"timeout": clocks})["timeout"] == Timeout(None, None, None, 5)
+    assert call_options({"timeout": 10**400})["timeout"].total is None
+    mine = Timeout(idle=5)
+    assert call_options({"timeout": mine})["timeout"] is mine
+    default = attrs.evolve(mine, connect=INF)
+    assert not call_options({"timeout": default})["timeout"].total_is_explicit
+
+
+def test_azure() -> None:
+    """Code written for LiteLLM would call another provider."""
+    assert call_options({"azure": True}) == {"provider": "azure"}
+    assert call_options({"azure": False}) == {}
+    assert call_options({"azure": True, "provider": "azure"}) == {"provider": "azure"}
+    assert call_options({"azure": False, "provider": "openai"}) == {"provider": "openai"}
+    with pytest.raises(InvalidRequestError, match="contradicts provider='openai'") as caught:
+        call_options({"azure": True, "provider": "openai"})
+    assert caught.value.param == "azure"
+
+
+async def some_key() -> str:
+    return "sk"
+
+
+GOOD_OPTIONS: list[tuple[str, Any, Any]] = [
+    ("provider", "openai", "openai"),
+    ("max_retries", 0, 0),
+    ("max_retries", 100, 100),
+    ("on_unsupported", "warn", "warn"),
+    ("extra_body", {"top_k": (1, 2)}, {"top_k": [1, 2]}),
+    ("extra_headers", {"X-A": " é\t1 ", "!#$%&'*+.^_`|~09az": ""}, {"X-A": "é\t1", "!#$%&'*+.^_`|~09az": ""}),
+    ("extra_headers", {"Authorization": "Bearer x"}, {"Authorization": "Bearer x"}),
+    ("extra_query", {"a b": "c&d=ü"}, {"a b": "c&d=ü"}),
+    ("extra_query", types.MappingProxyType({"a": ""}), {"a": ""}),
+    ("api_key", "sk", "sk"),
+    ("api_key", Secret("sk"), Secret("sk")),
+    ("api_key", some_key, some_key),
+    ("base_url", "https://x", "https://x"),
+    ("api_version", "2024-10-21 ", "2024-10-21"),
+    ("organization", "org-1", "org-1"),
+    ("project", "proj-1", "proj-1"),
+    ("logger_fn", print, print),
+    ("verbose", True, True),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "checked"), GOOD_OPTIONS)
+def test_good_options(name: str, value: Any, checked: Any) -> None:
+    """An option would be refused, or arrive as another."""
+    assert call_options({name: value}) == {name: checked}
+
+
+# --- ready requests ---
+
+
+def test_a_ready_request_is_checked_the_same_way() -> None:
+    """`send` and `batch` would let through what `create` refuses."""
+    made = ChatRequest(
+        "m", user("x"), temperature=0.5, stop=("a",), extra_body={"top_k": (5,)}, custom_id="row-1", tools=tool(**F)
+    )
+    checked = validate_request(made, stream=False)
+    assert checked is not made
+    assert checked.messages == [UserMessage("x")]
+    assert (checked.temperature, checked.stop, checked.custom_id) == (0.5, ["a"], "row-1")
+    assert checked.extra_body == {"top_k": [5]}
+    assert checked.tools == [FunctionTool(FunctionDefinition("f"))]
+    assert validate_request(checked, stream=False) == checked
+    assert validate_request(ChatRequest("m", "x"), stream=False).extra_body is None
+
+
+BAD_REQUESTS: list[tuple[Any, str]] = [
+    ({"model": "m", "messages": "x"}, "request"),
+    (None, "request"),
+    (ChatRequest("m", "x", temperature="hot"), "temperature"),  # type: ignore[arg-type]
+    (ChatRequest("", "x"), "model"),
+    (ChatRequest("m", []), "messages"),
+    (ChatRequest("m", "x", extra_body={"stream": True}), "extra_body.stream"),
+    (ChatRequest("m", "x", extra_body=[]), "extra_body"),  # type: ignore[arg-type]
+    (ChatRequest("m", "x", stream_options={}), "stream_options"),
+]
+
+
+@pytest.mark.parametrize(("made", "param"), BAD_REQUESTS)
+def test_bad_ready_requests(made: Any, param: str) -> None:
+    """A row of a batch would be sent although nobody can mean it."""
+    with pytest.raises(InvalidRequestError) as caught:
+        validate_request(made, stream=False)
+    assert caught.value.param == param
+
+
+def test_records_are_checked_like_dicts() -> None:
+    """A record filled with the wrong things would pass where a dict is refused."""
+    message = AssistantMessage(
+        "x",
+        tool_calls=[ToolCall("c", FunctionCall("f", "{}")), ToolCall("d", type="custom", custom=CustomCall("g", "x"))],
+    )
+    assert read_messages([message, ToolMessage([TextPart("x")], "c"), FunctionMessage(None, "f")]) == [
+        message,
+        ToolMessage([TextPart("x")], "c"),
+        FunctionMessage(None, "f"),
+    ]
+
+
+CALLS: list[Callable[[], object]] = [
+    lambda: read_messages(user([SELF_PART])),
+    lambda: request(metadata={"a": SELF_PART}),
+    lambda: request(extra_body={"a": nested(5000)}),
+]
+
+
+@pytest.mark.parametrize("act", CALLS)
+def test_endless_values(act: Callable[[], object]) -> None:
+    """A value that holds itself would end in a RecursionError."""
+    with pytest.raises(InvalidRequestError, match="nested too deeply or holds itself"):
+        act()
