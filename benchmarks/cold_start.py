@@ -15,6 +15,7 @@ from pathlib import Path
 from benchmarks import peers
 from benchmarks.contenders import BARE, OPENAI_AIOHTTP, OURS, PEERS, Contender
 from benchmarks.driver import (
+    BEFORE,
     BenchmarkError,
     Case,
     Column,
@@ -88,7 +89,7 @@ def _run(command: Sequence[str | Path], contender: Contender, library: Path) -> 
 
 
 def _statement(contender: Contender) -> str:
-    return _IMPORTS.get(contender.name.removesuffix("-before")) or _IMPORTS[contender.environment]
+    return _IMPORTS.get(contender.name.removesuffix(BEFORE)) or _IMPORTS[contender.environment]
 
 
 @functools.cache
@@ -126,7 +127,7 @@ def play(session: Session, case: Case, contender: Contender) -> Figures:
     if case.name == IMPORT:
         command = [python, "-P", "-c", _statement(contender)]
     elif case.name == CLIENT:
-        command = [python, "-P", "-c", f"{_statement(contender)}; {_CLIENTS[contender.name.removesuffix('-before')]}"]
+        command = [python, "-P", "-c", f"{_statement(contender)}; {_CLIENTS[contender.name.removesuffix(BEFORE)]}"]
     else:
         script = Path(__file__).parent / "clients" / f"{contender.adapter}.py"
         command = [python, "-P", str(script), session.server.root]

@@ -36,6 +36,10 @@ Figures = dict[str, float]
 
 RESULTS = Path(__file__).with_name("results")
 SHORT_RESULTS = Path(__file__).with_name(".short")
+COMPARISONS = Path(__file__).with_name(".comparisons")
+
+BEFORE = "-before"
+"""Suffix of the names of contenders that run the package of the checkout given by ``--before``."""
 
 
 @dataclass(frozen=True)
@@ -369,7 +373,7 @@ def chosen(question: Question, options: Options) -> list[Contender]:
         ours = [each for each in found if each.adapter == OURS.adapter and each.loop == "asyncio"]
         found += [
             dataclasses.replace(
-                each, name=f"{each.name}-before", label=f"{each.label}, before", library=str(options.before)
+                each, name=f"{each.name}{BEFORE}", label=f"{each.label}, before", library=str(options.before)
             )
             for each in ours
         ]
@@ -387,7 +391,7 @@ def _is_wanted(contender: Contender, question: Question, options: Options) -> bo
 def _with_comparisons(case: Case, before: Path | None) -> Case:
     if case.only is None or before is None:
         return case
-    return dataclasses.replace(case, only=case.only | {f"{name}-before" for name in case.only})
+    return dataclasses.replace(case, only=case.only | {f"{name}{BEFORE}" for name in case.only})
 
 
 def options_of(arguments: Sequence[str] | None, question: Question | None) -> Options:
@@ -410,12 +414,20 @@ def options_of(arguments: Sequence[str] | None, question: Question | None) -> Op
     parser.add_argument("--slices", type=int, help="turns of each contender at each case of a round")
     parser.add_argument("--out", type=Path, help="folder for the results; default benchmarks/results")
     parser.add_argument("--seed", type=int, default=1, help="of the order of turns")
-    parser.add_argument("--library", type=Path, default=peers.LIBRARY, help="`lib` of the checkout to measure")
-    parser.add_argument("--before", type=Path, help="`lib` of another checkout, measured beside this one")
+    parser.add_argument(
+        "--library", type=_library, metavar="DIR", default=peers.LIBRARY, help="checkout to measure instead of this one"
+    )
+    parser.add_argument(
+        "--before",
+        type=_library,
+        metavar="DIR",
+        help="another checkout to measure in the same rounds; prints the ratios of this one to it, and takes no peers "
+        "unless they are named",
+    )
     given = parser.parse_args(arguments)
     if (given.rounds is not None and given.rounds < 1) or (given.slices is not None and given.slices < 1):
         parser.error("there has to be at least one round of one slice")
-    alone = given.short or (question is not None and not question.peers_by_default)
+    alone = given.short or given.before or (question is not None and not question.peers_by_default)
     asked = given.peers or ("none" if alone else "installed")
     known = {"none": [], "all": list(peers.ENVIRONMENTS), "installed": peers.installed()}
     names = known.get(asked, asked.split(","))
@@ -423,15 +435,24 @@ def options_of(arguments: Sequence[str] | None, question: Question | None) -> Op
         rounds=given.rounds or (2 if given.short else 7),
         short=given.short,
         peers=frozenset(names) - {BARE.environment},
-        out=given.out or (SHORT_RESULTS if given.short else RESULTS),
+        out=given.out or (SHORT_RESULTS if given.short else COMPARISONS if given.before else RESULTS),
         seed=given.seed,
         seconds=given.seconds or (0.05 if given.short else 0.5),
         slices=given.slices or (1 if given.short else None),
-        library=given.library.resolve(),
-        before=given.before and given.before.resolve(),
+        library=given.library,
+        before=given.before,
         cases=frozenset(given.cases.split(",")) - {""},
         command=" ".join(["python -m", name, *(sys.argv[1:] if arguments is None else arguments)]),
     )
+
+
+def _library(text: str) -> Path:
+    """The folder with the package in a checkout, which may be given itself or as the checkout's root."""
+    given = Path(text).resolve()
+    for folder in (given / "lib", given):
+        if (folder / "anycompletion").is_dir():
+            return folder
+    raise argparse.ArgumentTypeError(f"no lib/anycompletion in {given}")
 
 
 # --- the whole of it -----------------------------------------------------------------------------------------------
@@ -509,6 +530,7 @@ def _result(
         "beside": [dataclasses.asdict(column) for column in question.beside],
         "contenders": labels,
         "commit": _commit(options.library),
+        "commit_before": options.before and _commit(options.before),
         "versions": {each.name: session.versions(each) for each in contenders},
         "cases": [
             {
@@ -517,6 +539,7 @@ def _result(
                 "job": dict(case.job) | (dict(case.short) if options.short else {}),
                 "figures": _summed(case, rounds, question.base, question.main.figure),
                 "failures": session.failures.get(case.name, {}),
+                "compared": _compared(case, rounds),
             }
             for case in cases
         ],
@@ -558,3 +581,17 @@ def _summed(case: Case, rounds: Sequence[Mapping[str, Mapping[str, Figures]]], b
             figures["ratio"] = dataclasses.asdict(interval(pairs))
         summed[name] = figures
     return summed
+
+
+def _compared(case: Case, rounds: Sequence[Mapping[str, Mapping[str, Figures]]]) -> Json:
+    """Per contender that was also measured with the other checkout: the ratio of each figure to that one's."""
+    compared: Json = {}
+    for name in rounds[-1][case.name]:
+        if name + BEFORE in rounds[-1][case.name]:
+            pairs = [(each[case.name][name], each[case.name][name + BEFORE]) for each in rounds]
+            compared[name] = {
+                figure: dataclasses.asdict(interval([now[figure] / before[figure] for now, before in pairs]))
+                for figure in pairs[0][0]
+                if all(before.get(figure) for _, before in pairs)
+            }
+    return compared

@@ -18,6 +18,7 @@ def markdown(result: Json) -> str:
     parts = [
         f"# {result['title']}",
         _overview(result),
+        _comparison(result),
         _bounds(result["bounds"]),
         *(_case(result, case) for case in result["cases"]),
         _circumstances(result),
@@ -57,6 +58,24 @@ def _overview(result: Json) -> str:
     if len(head) > len(rows) + 1:
         head, *rows = [list(column) for column in zip(head, *rows, strict=True)]
     return f"{table(head, rows)}\n\n{_legend(result)}"
+
+
+def _comparison(result: Json) -> str:
+    """Ratios of this checkout's figures to those of the one given by ``--before``; empty without it."""
+    columns = [result["main"], *result["beside"]]
+    compared = [(case["name"], name, seen) for case in result["cases"] for name, seen in case["compared"].items()]
+    if not compared:
+        return ""
+    columns = [column for column in columns if any(column["figure"] in seen for *_, seen in compared)]
+    rows = [
+        [
+            f"{case}: {result['contenders'][name]}",
+            *(_spread(seen[column["figure"]], 2) if column["figure"] in seen else "" for column in columns),
+        ]
+        for case, name, seen in compared
+    ]
+    text = f"Ratios of {result['commit']} to {result['commit_before']}, within a round: less than 1 is better."
+    return f"## Compared\n\n{table(['', *(column['title'] for column in columns)], rows)}\n\n{text}"
 
 
 def _legend(result: Json) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,34 @@ def test_a_question_is_answered_in_its_short_form(name: str, tmp_path: Path) -> 
 
 _SOMETIMES = {"modules", "distributions", "mb"}
 """Figures that only one of a question's cases has."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc, and a child's costs by wait4")
+@pytest.mark.parametrize("name", ["single", "cold_start"])
+def test_before_compares_two_checkouts_in_the_same_rounds(name: str, tmp_path: Path) -> None:
+    """`--before` would measure this checkout twice, or its ratios would be missing from the page."""
+    other = tmp_path / "other" / "lib" / "anycompletion"
+    shutil.copytree(ROOT / "lib" / "anycompletion", other, ignore=shutil.ignore_patterns("__pycache__"))
+    (other / "__init__.py").write_text(
+        f"{(other / '__init__.py').read_text('utf-8')}\n__version__ = '0.before'\n", "utf-8"
+    )
+    done = ask(name, tmp_path / "out", "--before", str(tmp_path / "other"), "--seconds", "0.02")
+    assert done.returncode == 0, done.stderr
+    result: dict[str, Any] = json.loads((tmp_path / "out" / f"{name}.json").read_text("utf-8"))
+    if name == "single":
+        assert result["versions"]["ours-before"]["anycompletion"] == "0.before"
+    for case in result["cases"]:
+        assert case["compared"].keys() == {"ours"} & case["figures"].keys()
+        for figures in case["compared"].values():
+            assert figures[result["main"]["figure"]]["median"] > 0
+    assert "## Compared" in done.stdout
+
+
+def test_before_needs_a_checkout(tmp_path: Path) -> None:
+    """A folder without the package would be compared as if it were one."""
+    done = ask("single", tmp_path / "out", "--before", str(tmp_path))
+    assert done.returncode == 2
+    assert f"no lib/anycompletion in {tmp_path}" in done.stderr
 
 
 def test_a_peer_that_is_not_installed_is_named() -> None:
