@@ -33,7 +33,7 @@ from anycompletion.client import state
 from anycompletion.dialects.replicate_predictions import decode as replicate_decode
 from anycompletion.ratelimit.cooldown import Cooldown
 from anycompletion.testing import SimulatorServer
-from anycompletion.testing.sim_replicate import ROOT, step
+from anycompletion.testing.formats.replicate_predictions.simulate import ROOT, step
 from anycompletion.transport import Pool, connection_limit, response
 from anycompletion.transport.connection_limit import ConnectionLimit
 from faults import certificates

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from anycompletion.testing import RecordedRequest, Recording
-from anycompletion.testing.loopback import LoopbackServer
+from anycompletion.testing.simulator.loopback import LoopbackServer
 
 Facts = dict[str, Any]
 

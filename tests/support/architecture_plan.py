@@ -113,7 +113,7 @@ FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
     "client": {"anycompletion.batch": "with its journal 3.5 ms, which a client without batches does not need"},
     "codecs.json": {"anycompletion.codecs.converters": _CATTRS},
     "providers.plugins": {"importlib.metadata": "4 ms, and most programs use built-in providers only"},
-    "testing.network": {"uvloop": "may be missing; imported later it would circumvent the network guard"},
+    "testing.network_guard": {"uvloop": "may be missing; imported later it would circumvent the network guard"},
     "transport.connection_limit": {"resource": "does not exist on every platform"},
     "validation.message_input": {"anycompletion.validation.structure": _CATTRS},
     "web": {

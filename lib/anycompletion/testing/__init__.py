@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from .desk import FakeRequest, NoReplyLeft
-from .fake import FakeProvider
-from .faults import FAULTS, Fault, Faults
-from .log import RecordedRequest
-from .network import NetworkBlockedError, block_network
-from .recorder import Recorder
-from .recordings import RecordedCall, Recording, load_folder
-from .replay import RandomCuts, ReplayServer, Segmentation
-from .replies import FakeReply
-from .script import Reply
-from .simulator import SimulatorServer
+from .fake.backend import FakeRequest, NoReplyLeft
+from .fake.fake_provider import FakeProvider
+from .fake.replies import FakeReply
+from .formats.simulated_reply import Reply
+from .network_guard import NetworkBlockedError, block_network
+from .recording.recorder import Recorder
+from .recording.recordings import RecordedCall, Recording, load_folder
+from .recording.replay_server import RandomCuts, ReplayServer, Segmentation
+from .simulator.faults import FAULTS, Fault, Faults
+from .simulator.request_log import RecordedRequest
+from .simulator.server import SimulatorServer
 
 __all__ = [
     "FAULTS",

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from .fake import ALL, FakeProvider
-from .network import block_network
-from .simulator import SimulatorServer
+from .fake.fake_provider import ALL, FakeProvider
+from .network_guard import block_network
+from .simulator.server import SimulatorServer
 
 __all__ = ["fake_llm", "llm_server", "no_network"]
 

@@ -1,0 +1,43 @@
+"""A client's own connections with something in between; passes everything on that it does not change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ...transport import Pool, Response
+
+
+class TappedExchange:
+    """An exchange, of which a subclass sees what is read."""
+
+    def __init__(self, inner: Response) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def read(self) -> bytes:
+        """The next bytes."""
+        return await self._inner.read()
+
+    async def read_all(self, limit: int) -> bytes:
+        """The whole body."""
+        return await self._inner.read_all(limit)
+
+    async def read_some(self, limit: int) -> bytes:
+        """The start of an error's body."""
+        return await self._inner.read_some(limit)
+
+
+class TappedPool:
+    """A pool, of which a subclass sees what is sent."""
+
+    def __init__(self, inner: Pool) -> None:
+        self._inner = inner
+
+    def __repr__(self) -> str:
+        return repr(self._inner)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)

@@ -1,0 +1,1 @@
+"""Anthropic's messages, as the simulator and the fakes write them."""

@@ -1,0 +1,1 @@
+"""Azure's chat completions, as the simulator writes them."""

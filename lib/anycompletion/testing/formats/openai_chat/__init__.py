@@ -1,0 +1,1 @@
+"""OpenAI's chat completions, as the simulator and the fakes write them."""

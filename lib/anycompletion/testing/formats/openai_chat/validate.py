@@ -1,0 +1,173 @@
+"""What OpenAI's chat completions refuse, in OpenAI's words; never answers anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..json_access import as_dict, as_list, as_text, is_integer, is_number
+from ..wire_format import UNKNOWN_MODEL, Call, Failure, first_failure
+
+PATH = "/v1/chat/completions"
+
+_RANGES = {
+    "temperature": (0, 2),
+    "top_p": (0, 1),
+    "presence_penalty": (-2, 2),
+    "frequency_penalty": (-2, 2),
+    "n": (1, 128),
+    "top_logprobs": (0, 20),
+}
+
+_INTEGERS = ("n", "top_logprobs", "max_tokens", "max_completion_tokens")
+_MOST_STOPS = 4
+
+_ROLES = ("developer", "system", "user", "assistant", "tool", "function")
+
+
+def check(call: Call, api_key: str) -> Failure | None:
+    """Why the request is refused, or None if it is in order."""
+    return first_failure(call, (_path, lambda call: key(call.bearer, api_key), body))
+
+
+def body(call: Call) -> Failure | None:
+    """Why the body is refused."""
+    if not isinstance(call.body, dict):
+        return _invalid("We could not parse the JSON body of your request.")
+    return first_failure(call, (_model, _messages, _ranges, _stop, _streaming, _tools, _order))
+
+
+def key(given: str | None, api_key: str) -> Failure | None:
+    """Why a key is refused."""
+    if given is None:
+        return Failure(401, "invalid_request_error", "You didn't provide an API key.")
+    if given != api_key:
+        return Failure(401, "invalid_request_error", "Incorrect API key provided.", "invalid_api_key")
+    return None
+
+
+def _invalid(message: str, code: str | None = None, param: str | None = None, status: int = 400) -> Failure:
+    return Failure(status, "invalid_request_error", message, code, param)
+
+
+def _path(call: Call) -> Failure | None:
+    if call.path != PATH:
+        return _invalid(f"Invalid URL ({call.method} {call.path})", status=404)
+    if call.method != "POST":
+        return _invalid(f"Not allowed to {call.method} on {call.path}.", "method_not_supported", status=405)
+    return None
+
+
+def _model(call: Call) -> Failure | None:
+    model = call.body.get("model")
+    if not isinstance(model, str) or not model:
+        return _invalid("you must provide a model parameter")
+    if model == UNKNOWN_MODEL:
+        message = f"The model `{model}` does not exist or you do not have access to it."
+        return _invalid(message, "model_not_found", status=404)
+    return None
+
+
+def _messages(call: Call) -> Failure | None:
+    messages = call.body.get("messages")
+    if messages is None:
+        return _invalid("Missing required parameter: 'messages'.", "missing_required_parameter", "messages")
+    if not isinstance(messages, list):
+        return _invalid("Invalid type for 'messages': expected an array of objects.", "invalid_type", "messages")
+    if not messages:
+        return _invalid("Invalid 'messages': empty array.", "empty_array", "messages")
+    for index, message in enumerate(as_list(messages)):
+        failure = _message(f"messages[{index}]", as_dict(message))
+        if failure is not None:
+            return failure
+    return None
+
+
+def _message(at: str, message: dict[str, Any]) -> Failure | None:
+    role = message.get("role")
+    if role not in _ROLES:
+        return _invalid(f"Invalid value: {role!r}. Supported values are: {_ROLES}.", "invalid_value", f"{at}.role")
+    calls = message.get("tool_calls") or message.get("function_call") or message.get("audio")
+    if message.get("content") is None and not (role == "assistant" and (calls or message.get("refusal"))):
+        return _invalid(f"Invalid value for 'content': expected a string, got null. ({at})", None, f"{at}.content")
+    if role == "function" and not message.get("name"):
+        return _invalid(f"Missing parameter 'name': {at} has the role 'function'.", None, f"{at}.name")
+    if role == "tool" and not message.get("tool_call_id"):
+        return _invalid(f"Missing parameter 'tool_call_id': {at} has the role 'tool'.", None, f"{at}.tool_call_id")
+    return None
+
+
+def _ranges(call: Call) -> Failure | None:
+    for name in _INTEGERS:
+        value = call.body.get(name)
+        if value is not None and not is_integer(value):
+            return _invalid(f"Invalid type for '{name}': expected an integer.", "invalid_type", name)
+    for name, (lowest, highest) in _RANGES.items():
+        value = call.body.get(name)
+        if value is None:
+            continue
+        if not is_number(value):
+            return _invalid(f"Invalid type for '{name}': expected a number.", "invalid_type", name)
+        if not lowest <= value <= highest:
+            message = f"Invalid '{name}': expected a value from {lowest} to {highest}, but got {value} instead."
+            return _invalid(message, "decimal_out_of_range", name)
+    return None
+
+
+def _stop(call: Call) -> Failure | None:
+    stop = call.body.get("stop")
+    if stop is None or isinstance(stop, str):
+        return None
+    if not isinstance(stop, list) or not all(isinstance(each, str) for each in as_list(stop)):
+        return _invalid("Invalid type for 'stop': expected a string or an array of strings.", "invalid_type", "stop")
+    if len(as_list(stop)) > _MOST_STOPS:
+        return _invalid(
+            f"Invalid 'stop': array too long, expected at most {_MOST_STOPS}.", "array_above_max_length", "stop"
+        )
+    return None
+
+
+def _streaming(call: Call) -> Failure | None:
+    if call.body.get("stream_options") is not None and not call.body.get("stream"):
+        message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
+        return _invalid(message, None, "stream_options")
+    return None
+
+
+def _tools(call: Call) -> Failure | None:
+    body = as_dict(call.body)
+    for choice, offers in (("tool_choice", "tools"), ("function_call", "functions")):
+        if body.get(choice) is not None and not body.get(offers):
+            return _invalid(f"'{choice}' is only allowed when '{offers}' are specified.", None, choice)
+    for index, tool in enumerate(as_list(body.get("tools"))):
+        kind = as_dict(tool).get("type")
+        if kind not in ("function", "custom"):
+            message = f"Invalid value: {kind!r}. Supported values are: 'function' and 'custom'."
+            return _invalid(message, "invalid_value", f"tools[{index}].type")
+        if not as_text(as_dict(as_dict(tool).get(kind)).get("name")):
+            name = f"tools[{index}].{kind}.name"
+            return _invalid(f"Missing required parameter: '{name}'.", "missing_required_parameter", name)
+    return None
+
+
+def _order(call: Call) -> Failure | None:
+    """Tool calls and their results have to follow each other."""
+    waiting: set[str] = set()
+    for index, message in enumerate(as_dict(each) for each in as_list(call.body["messages"])):
+        if message["role"] == "tool":
+            answered = as_text(message["tool_call_id"])
+            if answered not in waiting:
+                text = "messages with role 'tool' must be a response to a preceeding message with 'tool_calls'."
+                return _invalid(f"Invalid parameter: {text}", None, f"messages.[{index}].role")
+            waiting.discard(answered)
+            continue
+        if waiting:
+            break
+        waiting = {as_text(as_dict(each).get("id")) for each in as_list(message.get("tool_calls"))}
+    if waiting:
+        return _invalid(
+            "An assistant message with 'tool_calls' must be followed by tool messages responding to each "
+            f"'tool_call_id'. The following tool_call_ids did not have response messages: {', '.join(sorted(waiting))}",
+            None,
+            "messages",
+        )
+    return None

@@ -1,0 +1,1 @@
+"""OpenRouter's chat completions, as the simulator writes them."""

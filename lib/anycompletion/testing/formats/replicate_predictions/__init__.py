@@ -1,0 +1,1 @@
+"""Replicate's predictions, as the simulator and the fakes write them."""

@@ -1,0 +1,1 @@
+"""Provider traffic in files: recorded with a client, replayed by a server."""

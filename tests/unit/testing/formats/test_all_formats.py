@@ -1,0 +1,124 @@
+"""What all simulated providers have in common, whatever they speak."""
+
+from typing import Any
+
+import aiohttp
+import pytest
+
+from anycompletion.testing import FAULTS, Fault, SimulatorServer
+from anycompletion.testing.formats.wire_format import Memory
+from anycompletion.testing.simulator.server import FORMATS
+
+MESSAGES = [{"role": "user", "content": "Knock knock."}]
+CHAT: dict[str, Any] = {"model": "some-model", "messages": MESSAGES}
+ASK: dict[str, tuple[str, dict[str, Any]]] = {
+    "openai": ("/chat/completions", CHAT),
+    "anthropic": ("/v1/messages", {**CHAT, "max_tokens": 1000}),
+    "azure": ("/openai/v1/chat/completions", CHAT),
+    "cohere": ("/v2/chat", CHAT),
+    "replicate": ("/v1/models/meta/llama/predictions", {"input": {"prompt": "Knock knock."}}),
+    "openrouter": ("/chat/completions", CHAT),
+}
+STATUS = [name for name, fault in FAULTS.items() if fault.kind == "status"]
+
+
+def ask(
+    http: aiohttp.ClientSession, sim: SimulatorServer, provider: str, *, fault: str = "", stream: bool = False
+) -> "aiohttp.client._RequestContextManager":
+    """One request in the provider's format with the key it wants."""
+    path, body = ASK[provider]
+    headers = {"authorization": f"Bearer {sim.api_keys[provider]}", "anthropic-version": "2023-06-01"}
+    if fault:
+        headers["x-simulate"] = fault
+    return http.post(sim.base_urls[provider] + path, json={**body, "stream": stream}, headers=headers)
+
+
+def test_every_provider_is_tried() -> None:
+    """A new provider would go untested."""
+    assert ASK.keys() == FORMATS.keys()
+    assert all(wire.base.startswith(wire.root) for wire in FORMATS.values())
+    assert len({wire.root for wire in FORMATS.values()}) == len({wire.api_key for wire in FORMATS.values()}) == 6
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("provider", ASK)
+async def test_every_provider_answers(
+    sim: SimulatorServer, http: aiohttp.ClientSession, provider: str, stream: bool
+) -> None:
+    """A provider's URL or key would be wrong, or the log would not know whose request it was."""
+    async with ask(http, sim, provider, stream=stream) as response:
+        assert response.status == (201 if provider == "replicate" else 200)
+        assert response.content_type == (
+            "text/event-stream" if stream and provider != "replicate" else "application/json"
+        )
+        assert await response.read()
+    (request,) = sim.requests
+    assert (request.provider, request.authorized) == (provider, True)
+    await request.wait_closed()
+    assert request.finished
+
+
+@pytest.mark.parametrize("provider", ASK)
+@pytest.mark.parametrize("name", STATUS)
+async def test_every_provider_has_words_for_every_error(
+    sim: SimulatorServer, http: aiohttp.ClientSession, provider: str, name: str
+) -> None:
+    """A fault would work with one provider and be a KeyError with the next."""
+    async with ask(http, sim, provider, fault=name) as response:
+        assert response.status == FORMATS[provider].failures[name].status >= 400
+        assert FORMATS[provider].failures[name].message in await response.text()
+        assert response.headers.get("retry-after") == ("0.05" if name == "rate-limit" else None)
+
+
+@pytest.mark.parametrize("provider", ASK)
+async def test_a_fault_nobody_knows_is_a_bad_request(
+    sim: SimulatorServer, http: aiohttp.ClientSession, provider: str
+) -> None:
+    """A misspelt x-simulate would silently simulate nothing."""
+    async with ask(http, sim, provider, fault="overlouded") as response:
+        assert response.status == 400
+        assert "'overloaded'" in await response.text()
+
+
+@pytest.mark.parametrize("provider", ASK.keys() - {"replicate"})
+async def test_only_predictions_have_outcomes(sim: SimulatorServer, http: aiohttp.ClientSession, provider: str) -> None:
+    """A fault that means nothing to a provider would silently simulate nothing."""
+    async with ask(http, sim, provider, fault="failed-prediction") as response:
+        assert response.status == 400
+        assert "replicate" in await response.text()
+    sim.fault = "failed-prediction"
+    async with ask(http, sim, provider) as response:
+        assert response.status == 200
+    async with ask(http, sim, "replicate") as response:
+        prediction = await response.json()
+    assert prediction["status"] == "starting"
+
+
+@pytest.mark.parametrize("provider", ASK)
+async def test_a_hidden_fault_is_another_providers(
+    sim: SimulatorServer, http: aiohttp.ClientSession, provider: str
+) -> None:
+    """A failing fallback could not be staged on one server."""
+    sim.fault = [Fault.named("overloaded", provider=name) for name in ASK if name != provider]
+    async with ask(http, sim, provider) as response:
+        assert response.status < 300
+
+
+@pytest.mark.parametrize("provider", ASK)
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"x"', b'{"messages":[null],"input":[],"model":{}}'])
+async def test_no_body_breaks_the_simulator(
+    sim: SimulatorServer, http: aiohttp.ClientSession, provider: str, body: bytes
+) -> None:
+    """A client's mistake would look like the simulator's."""
+    headers = {"authorization": f"Bearer {sim.api_keys[provider]}", "anthropic-version": "2023-06-01"}
+    async with http.post(sim.base_urls[provider] + ASK[provider][0], data=body, headers=headers) as response:
+        assert 400 <= response.status < 500
+
+
+def test_a_memory_forgets_the_oldest() -> None:
+    """A server that is left running would fill the memory."""
+    memory = Memory(most=2)
+    for name in "abc":
+        memory.keep(name, name.upper())
+    assert [memory.find(name) for name in "abc"] == [None, "B", "C"]
+    assert len(memory) == 2

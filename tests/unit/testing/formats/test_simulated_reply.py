@@ -1,0 +1,82 @@
+"""Answers without a format: what is said, where it is cut, and into which pieces."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anycompletion.testing.formats.simulated_reply import Ask, Say, Style, Tool, UseTool, count, decide, split, words
+
+
+def say(style: Style | None = None, choice: int = 0, **ask: Any) -> Say:
+    """An answer in text."""
+    given_answer = decide(Ask(body={}, **ask), style or Style(), choice)
+    assert isinstance(given_answer, Say)
+    return given_answer
+
+
+@given(st.text())
+def test_words_add_up(text: str) -> None:
+    """Streamed and plain text would differ."""
+    assert "".join(words(text)) == text
+    assert len(words(text)) in (count(text), 1)
+
+
+@given(st.text(min_size=1), st.integers(1, 50))
+def test_pieces_add_up(text: str, pieces: int) -> None:
+    """Streamed and plain text would differ, or come in the wrong number of pieces."""
+    found = split(text, pieces)
+    assert "".join(found) == text
+    assert len(found) == min(pieces, len(text))
+    assert all(found)
+
+
+@pytest.mark.parametrize(
+    ("ask", "text"),
+    [
+        ({"user": "Knock knock."}, "Who's there? (choice 2)"),
+        ({"user": "KNOCK, KNOCK!"}, "Who's there? (choice 2)"),
+        ({"user": "Lettuce.", "assistant": "Who's there? (choice 0)"}, "Lettuce who? (choice 2)"),
+        ({"user": "Why is the sky blue?"}, "You said: Why is the sky blue? (choice 2)"),
+        ({"user": "x", "result": "rain", "tool": Tool("f")}, "The tool says: rain (choice 2)"),
+        ({"user": "hello", "wants_json": True}, '{"answer": "You said: hello (choice 2)"}'),
+        ({"user": "hello", "wants_json": True, "schema": {"type": "boolean"}}, "true"),
+    ],
+)
+def test_the_default_answer_follows_from_the_question(ask: dict[str, Any], text: str) -> None:
+    """Answers would not be the same tomorrow, or would all look alike."""
+    assert say(choice=2, **ask).text == text
+
+
+def test_a_long_question_is_not_repeated_whole() -> None:
+    """An answer would be as long as the largest prompt."""
+    assert count(say(user="word " * 10_000).text) < 60
+
+
+def test_a_tool_is_called_before_anything_is_said() -> None:
+    """Tools could not be tested with a fixed reply."""
+    tool = Tool("f", {"properties": {"a": {"type": "integer"}}})
+    assert decide(Ask(body={}, tool=tool), Style("hello"), 0) == UseTool(tool, {"a": 1})
+    assert decide(Ask(body={}, tool=Tool("f", custom=True)), Style(), 0).text == "some f"
+    assert decide(Ask(body={}, tool=Tool("f")), Style(), 0).text == "{}"
+
+
+def test_the_first_stop_sequence_wins_and_the_limit_comes_after_it() -> None:
+    """Texts would be cut at the wrong place, or for the wrong reason."""
+    cut = say(Style("one two three four"), stop=("four", "three"), max_tokens=5)
+    assert (cut.text, cut.end, cut.stop_sequence) == ("one two ", "stop", "three")
+    cut = say(Style("one two three four"), stop=("four",), max_tokens=2)
+    assert (cut.text, cut.end, cut.stop_sequence) == ("one two", "length", None)
+    whole = say(Style("one two"), max_tokens=2)
+    assert (whole.text, whole.end, whole.stop_sequence) == ("one two", "stop", None)
+
+
+def test_json_is_never_repeated_to_fill_chunks() -> None:
+    """Structured answers would not be JSON any more."""
+    assert say(Style(chunks=500), user="x", wants_json=True, schema={"type": "boolean"}).pieces == tuple("true")
+
+
+def test_a_reply_may_be_empty() -> None:
+    """An empty answer could not be tested."""
+    assert say(Style("", chunks=5)).pieces == ()
