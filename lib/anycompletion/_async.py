@@ -1,14 +1,156 @@
-"""Who waits for a turn, first come, first served; cancelling is leaving."""
+"""asyncio helpers that several packages share: FIFO queues of waiters, own cancellations, calls across threads."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict
-from typing import TypeAlias
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Generic, TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+
+class WaiterQueue(Generic[T]):
+    """FIFO queue of tasks that wait to be woken one by one, each with an optional item that describes its wait.
+
+    A waiter that is cancelled leaves the queue at once, in constant time: thousands may give up together. One that is
+    cancelled after it was woken, but before it ran, cannot use what it was woken for, and passes it on by `on_lost`::
+
+        waiter = queue.enqueue(item)  # what must see the waiter in the queue, such as setting a timer, comes after this
+        await queue.wait(waiter, on_lost=self.release)
+
+    `wake_first` and `wake_all` wake waiters, `first` is the item of the one that is next, `len` counts them.
+    """
+
+    __slots__ = ("_waiters",)
+
+    def __init__(self) -> None:
+        self._waiters: OrderedDict[asyncio.Future[None], T | None] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._waiters)
+
+    @property
+    def first(self) -> T | None:
+        """The item of the waiter that is woken next; None if the queue is empty."""
+        waiter = self._next()
+        return None if waiter is None else self._waiters[waiter]
+
+    def enqueue(self, item: T | None = None) -> asyncio.Future[None]:
+        """Adds a waiter at the end of the queue; `wait` must follow."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters[waiter] = item
+        return waiter
+
+    async def wait(self, waiter: asyncio.Future[None], *, on_lost: Callable[[], object] | None = None) -> None:
+        """Waits until `waiter` is woken. Cancelling removes it from the queue.
+
+        Args:
+            on_lost: called if the waiter was woken and is cancelled before it runs.
+        """
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            self._waiters.pop(waiter, None)
+            if on_lost is not None and not waiter.cancelled():
+                on_lost()
+            raise
+
+    def wake_first(self) -> bool:
+        """Wakes the first waiter and removes it; returns False if the queue is empty."""
+        waiter = self._next()
+        if waiter is None:
+            return False
+        del self._waiters[waiter]
+        waiter.set_result(None)
+        return True
+
+    def wake_all(self) -> None:
+        """Wakes all waiters, in their order."""
+        while self.wake_first():
+            pass
+
+    def _next(self) -> asyncio.Future[None] | None:
+        """The first waiter that was not cancelled."""
+        while self._waiters:
+            waiter = next(iter(self._waiters))
+            if not waiter.done():
+                return waiter
+            del self._waiters[waiter]  # cancelled, and its task did not run yet
+        return None
+
+
+class Interruptible:
+    """Context manager whose body `interrupt` ends by cancelling its task; that cancellation does not leave the body.
+
+    As with `asyncio.timeout`, cancellations from elsewhere pass through, also where both come at the same time::
+
+        with Interruptible() as body:
+            await something()
+        if body.interrupted:
+            raise ...
+    """
+
+    __slots__ = ("_cancelling", "_task", "interrupted")
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[Any] | None = None
+        self._cancelling = 0
+        self.interrupted = False
+        """Whether `interrupt` was called."""
+
+    def __enter__(self) -> Interruptible:
+        self._task = running_task()
+        self._cancelling = self._task.cancelling()
+        return self
+
+    def interrupt(self) -> None:
+        """Ends the body, from a callback or another task of the same event loop; once, and only while it runs."""
+        if self._task is not None and not self.interrupted:
+            self.interrupted = True
+            self._task.cancel()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        task, self._task = self._task, None
+        if task is None or not self.interrupted:
+            return False
+        return task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError)
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop that runs in this thread; None if there is none."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def running_task() -> asyncio.Task[Any]:
+    """The task that runs this code."""
+    task = asyncio.current_task()
+    assert task is not None, "coroutines of this package run in tasks"
+    return task
+
+
+def call_in_loop(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *args: Any) -> None:
+    """Calls `callback(*args)` in the thread of `loop`: now if it runs in this thread, else soon; never once closed.
+
+    For methods that close something and that destructors call, which Python may run in any thread.
+    """
+    if running_loop() is loop:
+        callback(*args)
+        return
+    with contextlib.suppress(RuntimeError):  # the loop is closed
+        loop.call_soon_threadsafe(callback, *args)
+
+
+# --- replaced by WaiterQueue ---
 
 Line: TypeAlias = "OrderedDict[asyncio.Future[None], None]"
-"""Who waits, in the order of asking. Who gives up is taken out at once: thousands may, and those behind them must not
-wait for their turns."""
 
 
 def first(line: Line) -> asyncio.Future[None]:
@@ -17,7 +159,7 @@ def first(line: Line) -> asyncio.Future[None]:
 
 
 def let_go(waiter: asyncio.Future[None]) -> bool:
-    """False where nobody waits any more."""
+    """False where the waiter is done already."""
     if waiter.done():
         return False
     waiter.set_result(None)
