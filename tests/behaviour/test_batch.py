@@ -23,10 +23,10 @@ from anycompletion import (
     Result,
 )
 from anycompletion.batch import BatchProgress, BatchRun, UnwrittenError, read_results
-from anycompletion.batch.items import read_item
+from anycompletion.batch.items import read_item, validate_item
 from anycompletion.testing import SimulatorServer
 from behaviour.test_cancellation import cancels, simulated
-from support.batches import Provider, Tasks, asked, batch, reply, results
+from support.batches import Provider, TaskTracker, asked, batch, reply, results
 from support.cancel_points import Run, at_every_place, cancel, cancel_twice
 from support.resource_leaks import client_of, nothing_left
 
@@ -80,8 +80,10 @@ def test_an_item_may_be_written_in_many_ways(kind: str) -> None:
     given, wanted = ITEMS[kind]
     item = read_item(given)
     assert item.error is None
-    assert item.request == wanted
-    assert (item.custom_id, item.request and item.request.custom_id) == (wanted.custom_id, wanted.custom_id)
+    assert item.request is not None
+    request = validate_item(item.request)
+    assert request == validate_item(wanted)
+    assert (item.custom_id, request.custom_id) == (wanted.custom_id, wanted.custom_id)
 
 
 class Torn(Mapping[str, Any]):
@@ -355,13 +357,13 @@ async def test_leaving_early_stops_everything(asynchronous: bool) -> None:
             await asyncio.sleep(0)
             closed = True
 
-    provider, tasks = Provider(turns=20), Tasks()
+    provider, tasks = Provider(turns=20), TaskTracker()
     before = asyncio.all_tasks()
     async with asyncio.timeout(HANG), batch(later() if asynchronous else rows(), provider, tasks, concurrency=8) as run:
         async for _ in run:
             break
         await settle(5)
-    assert (provider.in_flight, closed, tasks.kept) == (0, True, set())
+    assert (provider.in_flight, closed, tasks.tasks) == (0, True, set())
     assert asyncio.all_tasks() == before
     sent = sum(provider.begun.values())
     await settle()
@@ -398,11 +400,11 @@ async def test_leaving_does_not_wait_for_the_next_item() -> None:
 
 async def test_a_run_may_be_iterated_without_a_block() -> None:
     """Who writes only `async for` would get nothing, or leave tasks behind."""
-    tasks = Tasks()
+    tasks = TaskTracker()
     async with asyncio.timeout(HANG):
         assert len([r async for r in batch([asked(0), asked(1)], Provider(), tasks)]) == 2
         await settle()
-    assert not tasks.kept
+    assert not tasks.tasks
 
 
 async def test_a_run_keeps_its_client() -> None:
@@ -425,7 +427,7 @@ async def test_a_run_keeps_its_client() -> None:
 
 async def test_a_run_that_is_dropped_stops() -> None:
     """A loop that is left without a block would keep its requests going until the client is closed."""
-    provider, tasks = Provider(), Tasks()
+    provider, tasks = Provider(), TaskTracker()
     run = batch((asked(n) for n in range(100_000)), provider, tasks, concurrency=4)
     await anext(run)
     gone = weakref.ref(run)
@@ -433,7 +435,7 @@ async def test_a_run_that_is_dropped_stops() -> None:
     gc.collect()
     assert gone() is None
     await settle()
-    assert (tasks.kept, provider.in_flight) == (set(), 0)
+    assert (tasks.tasks, provider.in_flight) == (set(), 0)
 
 
 async def test_aclose_ends_a_run_and_may_be_called_again() -> None:
@@ -787,7 +789,7 @@ async def test_a_batch_stays_in_its_event_loop() -> None:
 async def test_cancelling_anywhere_leaves_nothing_behind(ordered: bool, act: Any, late: bool, tmp_path: Path) -> None:
     """A cancel at the wrong moment would leave requests, tasks or a locked journal, or an answer that is not in it."""
     number = 0
-    tasks = Tasks()
+    tasks = TaskTracker()
     provider = Provider()
 
     def path() -> Path:
@@ -805,9 +807,9 @@ async def test_cancelling_anywhere_leaves_nothing_behind(ordered: bool, act: Any
 
     async def check(run: Run) -> None:
         assert run.task.cancelled(), run
-        if tasks.kept:  # it was cancelled twice, and did not wait
-            await asyncio.wait(tasks.kept, timeout=HANG)
-        assert (provider.in_flight, tasks.kept) == (0, set()), run
+        if tasks.tasks:  # it was cancelled twice, and did not wait
+            await asyncio.wait(tasks.tasks, timeout=HANG)
+        assert (provider.in_flight, tasks.tasks) == (0, set()), run
         kept = ids(list(read_results(path()))) if path().exists() else []
         assert set(told) <= set(kept), run
         again = Provider()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from anycompletion.batch import BatchRun
-from anycompletion.ratelimit.adaptive_concurrency import AdaptiveConcurrency
 from anycompletion.records import (
     AssistantMessage,
     ChatCompletion,
@@ -19,7 +18,8 @@ from anycompletion.records import (
     Usage,
 )
 
-Run = Callable[[ChatRequest], Any]
+OnThrottled = Callable[[], None] | None
+Answer = Callable[[ChatRequest, OnThrottled], Awaitable[ChatCompletion]]
 
 
 def reply(text: str, **usage: Any) -> ChatCompletion:
@@ -49,7 +49,7 @@ class Provider:
         """By id: who is answered only then."""
         self.usage: dict[str, Any] = {}
 
-    async def __call__(self, request: ChatRequest, on_refused: Callable[[], None] | None) -> ChatCompletion:
+    async def __call__(self, request: ChatRequest, on_throttled: OnThrottled) -> ChatCompletion:
         self.begun[request.custom_id] += 1
         self.in_flight += 1
         self.most = max(self.most, self.in_flight)
@@ -61,7 +61,7 @@ class Provider:
             fault = self.faults.get(request.custom_id or "")
             if fault is not None:
                 raise fault
-            return reply(f"answer to {request.messages}", **self.usage)
+            return reply(f"answer to {request.messages[0].content}", **self.usage)
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
@@ -69,28 +69,37 @@ class Provider:
             self.in_flight -= 1
 
 
-class Tasks:
-    """Keeps tasks as a client does."""
+class TaskTracker:
+    """Keeps references to tasks until they end, as a client does."""
 
     def __init__(self) -> None:
-        self.kept: set[asyncio.Task[None]] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
 
-    def keep(self, task: asyncio.Task[None]) -> None:
-        self.kept.add(task)
-        task.add_done_callback(self.kept.discard)
+    def track_task(self, task: asyncio.Task[None]) -> None:
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
 
-def batch(items: Any, provider: Any, tasks: Tasks | None = None, **options: Any) -> BatchRun:
-    """A batch whose calls `provider` answers."""
-    return BatchRun(
-        items,
-        run=provider,
-        provider_of=lambda model: model.partition("/")[0],
-        adaptive=options.pop("adaptive", AdaptiveConcurrency),
-        keep=(tasks or Tasks()).keep,
-        check_alive=lambda: None,
-        **options,
-    )
+class _InProcessClient:
+    """The client of a batch without a network: `provider` answers its requests."""
+
+    def __init__(self, provider: Answer, tracker: TaskTracker) -> None:
+        self._provider = provider
+        self.track_task = tracker.track_task
+
+    def complete(self, request: ChatRequest, on_throttled: OnThrottled) -> Awaitable[ChatCompletion]:
+        return self._provider(request, on_throttled)
+
+    def provider_of(self, model: str) -> str:
+        return model.partition("/")[0]
+
+    def check_alive(self) -> None:
+        """Never closed."""
+
+
+def batch(items: Any, provider: Answer, tracker: TaskTracker | None = None, **options: Any) -> BatchRun:
+    """A batch whose requests `provider` answers."""
+    return BatchRun(items, client=_InProcessClient(provider, tracker or TaskTracker()), **options)
 
 
 async def results(run: BatchRun) -> list[Result]:

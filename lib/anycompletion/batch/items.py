@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, TypeAlias, cast
 import attrs
 
 from ..errors import InvalidRequestError
-from ..records import ChatRequest
+from ..records import PARAM_NAMES, ChatRequest
+from ..validation.call_arguments import request_from_arguments, validate_request
 
 BatchItem: TypeAlias = (
     ChatRequest | Mapping[str, Any] | tuple[str, ChatRequest | Mapping[str, Any]] | InvalidRequestError
@@ -23,16 +24,22 @@ _PATH = "/chat/completions"
 """How the `url` of a Batch input line ends, where it has one."""
 
 
+RequestSource: TypeAlias = ChatRequest | Mapping[str, Any]
+"""A request as it was passed, not validated: a record, or `create`'s arguments by name, with `custom_id`."""
+
+_ARGUMENTS = frozenset(("model", "messages", *PARAM_NAMES))
+
+
 class Item(NamedTuple):
-    """One item as it was read: a request, or why it is none."""
+    """One item as it was read: a request, or the error that is its result."""
 
     custom_id: str | None
-    request: ChatRequest | None
+    request: RequestSource | None
     error: InvalidRequestError | None = None
 
 
 def read_item(item: object) -> Item:
-    """Reads an item; whether the request can be meant is found out when it is sent."""
+    """Reads an item without validating its request: an item that the journal has finished is never validated."""
     if isinstance(item, ChatRequest):
         return Item(item.custom_id, item)
     if isinstance(item, InvalidRequestError):
@@ -44,17 +51,29 @@ def read_item(item: object) -> Item:
             if isinstance(item, ChatRequest):
                 return Item(_id(custom_id), attrs.evolve(item, custom_id=_id(custom_id)))
         body = dict(_mapping(item))
-        # What is said beside a request goes before what is said in it.
+        # The id beside a request overrides the one inside.
         inner_id = body.pop("custom_id", None)
         custom_id = inner_id if custom_id is None else custom_id
         if "body" in body:
             body = _body_of_line(body)
-        return Item(_id(custom_id), _request(body, _id(custom_id)))
-    except InvalidRequestError as fault:
-        error = fault.with_traceback(None)
-    except Exception as fault:  # noqa: BLE001 (the caller's own types may fail in any way)
-        error = InvalidRequestError(f"the item cannot be read: {type(fault).__name__}")
+        return Item(_id(custom_id), _arguments(body) | {"custom_id": _id(custom_id)})
+    except InvalidRequestError as invalid:
+        error = invalid.with_traceback(None)
+    except Exception as unreadable:  # noqa: BLE001 (user-defined types may raise anything)
+        error = InvalidRequestError(f"the item cannot be read: {type(unreadable).__name__}")
     return Item(custom_id if isinstance(custom_id, str) else None, None, error)
+
+
+def validate_item(request: RequestSource) -> ChatRequest:
+    """The validated request of an item.
+
+    Raises:
+        InvalidRequestError: `.param` names the parameter and the place in it.
+        TypeError: model and messages are swapped.
+    """
+    if isinstance(request, ChatRequest):
+        return validate_request(request, stream=False)
+    return request_from_arguments(request)
 
 
 def _pair(item: tuple[Any, ...]) -> tuple[object, object]:
@@ -88,12 +107,14 @@ def _body_of_line(line: dict[str, Any]) -> dict[str, Any]:
     return dict(cast("Mapping[str, Any]", body))
 
 
-def _request(body: dict[str, Any], custom_id: str | None) -> ChatRequest:
+def _arguments(body: dict[str, Any]) -> dict[str, Any]:
+    """A request's body as arguments of `create`; members that are none of them go to `extra_body`."""
     for name in ("model", "messages"):
         if name not in body:
             raise InvalidRequestError(f"{name}: is missing", param=name)
-    more = body.pop("extra_body", None)
-    request = ChatRequest.from_dict(body, custom_id=custom_id)
-    if more is not None:
-        request.extra_body = more if request.extra_body is None else {**request.extra_body, **more}
-    return request
+    body.pop("stream", None)
+    extra_body = body.pop("extra_body", None)
+    if unknown := {name: value for name, value in body.items() if name not in _ARGUMENTS}:
+        body = {name: value for name, value in body.items() if name in _ARGUMENTS}
+        extra_body = unknown if extra_body is None else unknown | dict(extra_body)
+    return body if extra_body is None else body | {"extra_body": extra_body}

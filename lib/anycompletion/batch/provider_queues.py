@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol, cast
 
 from ..records import ChatRequest
+from .items import RequestSource
 from .journal import ItemKey
 
 
@@ -52,7 +53,7 @@ class WorkItem(NamedTuple):
     number: int
     """Its place among those that are not skipped."""
     custom_id: str | None
-    request: ChatRequest
+    request: RequestSource
     label: ItemKey | None
     """Under which the journal knows it."""
 
@@ -90,11 +91,11 @@ class ProviderQueues:
         self._by_model: dict[str, ProviderQueue] = {}
         self.all: list[ProviderQueue] = [] if self._only is None else [self._only]
 
-    def of(self, request: ChatRequest) -> ProviderQueue:
+    def of(self, request: RequestSource) -> ProviderQueue:
         """The lane of a request, whatever its model may be."""
         if self._only is not None:
             return self._only
-        model = cast("object", request.model)
+        model = cast("object", request.model if isinstance(request, ChatRequest) else request["model"])
         lane = self._by_model.get(model) if isinstance(model, str) else None
         return lane or self._found(model if isinstance(model, str) else "")
 

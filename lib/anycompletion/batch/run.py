@@ -11,11 +11,12 @@ from types import TracebackType
 from typing import Any, NoReturn, Self, cast
 
 from ..errors import ClientClosedError, InvalidRequestError
+from ..ratelimit.adaptive_concurrency import AdaptiveConcurrency
 from ..records import Result
 from .item_source import ItemSource
 from .progress import BatchProgress
 from .provider_queues import ConcurrencyLimit, ProviderQueues
-from .scheduler import BatchScheduler, Run
+from .scheduler import BatchClient, BatchScheduler
 
 _AHEAD, _AHEAD_OF_SEVERAL = 64, 512
 """Items that may be read and wait for their turn: of one lane, of several."""
@@ -38,11 +39,8 @@ class BatchRun:
         self,
         requests: object,
         *,
-        run: Run,
-        provider_of: Callable[[str], str],
-        adaptive: Callable[[], ConcurrencyLimit],
-        keep: Callable[[asyncio.Task[None]], None],
-        check_alive: Callable[[], None],
+        client: BatchClient,
+        adaptive: Callable[[], ConcurrencyLimit] = AdaptiveConcurrency,
         concurrency: object = None,
         journal: object = None,
         ordered: bool = False,
@@ -50,14 +48,13 @@ class BatchRun:
         patience: float = 60.0,
     ) -> None:
         wanted = _concurrency(concurrency)
-        self._check_alive = check_alive
-        self._keep = keep
+        self._client = client
         self._closed = False
         self._driver: asyncio.Task[None] | None = None
         self._engine = BatchScheduler(
             ItemSource(requests),
-            run=run,
-            lanes=ProviderQueues(wanted, provider_of, adaptive),
+            client=client,
+            lanes=ProviderQueues(wanted, client.provider_of, adaptive),
             journal=_path(journal),
             ordered=bool(ordered),
             ahead=_AHEAD_OF_SEVERAL if wanted is None else _AHEAD,
@@ -130,9 +127,9 @@ class BatchRun:
             raise fault
 
     def _start(self) -> None:
-        self._check_alive()
+        self._client.check_alive()
         self._driver = self._engine.start()
-        self._keep(self._driver)
+        self._client.track_task(self._driver)
 
     def _stop(self) -> None:
         """Ends the work; may be called from any thread, as destructors are."""

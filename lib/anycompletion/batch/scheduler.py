@@ -11,7 +11,7 @@ import enum
 import functools
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol
 
 from ..errors import (
     ClientClosedError,
@@ -24,14 +24,30 @@ from ..errors import (
 from ..logs import observer_failed
 from ..records import ChatCompletion, ChatRequest, Result
 from .item_source import ItemSource
-from .items import read_item
+from .items import RequestSource, read_item, validate_item
 from .journal import ItemKey, ItemKeys, Journal, State, UnwrittenError
 from .progress import BatchProgress, ProgressCounter
 from .provider_queues import ProviderQueue, ProviderQueues, WorkItem
 from .result_queue import ResultQueue
 
-Run: TypeAlias = Callable[[ChatRequest, "Callable[[], None] | None"], Awaitable[ChatCompletion]]
-"""Sends a request; told whom to tell of an attempt that was refused because there are too many."""
+
+class BatchClient(Protocol):
+    """The client of a batch, which references this object until the run ends."""
+
+    def complete(self, request: ChatRequest, on_throttled: Callable[[], None] | None) -> Awaitable[ChatCompletion]:
+        """Sends a validated request; calls `on_throttled` for each attempt that ended with 429 or 529."""
+        ...
+
+    def provider_of(self, model: str) -> str:
+        """The name of the provider that serves `model`; "" where it is unknown."""
+        ...
+
+    def track_task(self, task: asyncio.Task[None]) -> None:
+        """References the run's task until it ends, and cancels it when the client is closed."""
+
+    def check_alive(self) -> None:
+        """Raises ClientClosedError where the client is closed."""
+
 
 _END = object()
 
@@ -70,7 +86,7 @@ class BatchScheduler:
         self,
         source: ItemSource,
         *,
-        run: Run,
+        client: BatchClient,
         lanes: ProviderQueues,
         journal: Path | None,
         ordered: bool,
@@ -80,7 +96,7 @@ class BatchScheduler:
         patience: float,
     ) -> None:
         self._source = source
-        self._run = run
+        self._client = client
         self._lanes = lanes
         self._path = journal
         self._journal: Journal | None = None
@@ -219,9 +235,9 @@ class BatchScheduler:
 
     def _admit(self, item: object) -> None:
         """Sends an item when it is its turn, unless it needs no sending."""
-        request: ChatRequest | None
+        request: RequestSource | None
         error: CompletionError | None
-        custom_id, request, error = (item.custom_id, item, None) if isinstance(item, ChatRequest) else read_item(item)
+        custom_id, request, error = read_item(item)
         label = None
         if request is not None:
             try:
@@ -233,8 +249,8 @@ class BatchScheduler:
             except CompletionError as fault:
                 error = fault.with_traceback(None)
         if error is not None or request is None:
-            number = self._count_item()
-            self._hand_out(number, Result(None, error, custom_id, request))
+            record = request if isinstance(request, ChatRequest) else None
+            self._hand_out(self._count_item(), Result(None, error, custom_id, record))
             return
         if label is not None and self._is_known(label):
             return
@@ -306,21 +322,24 @@ class BatchScheduler:
             if self._held_up:
                 self._fill_all()
 
-    async def _answered(self, lane: ProviderQueue, job: WorkItem) -> Result | None:
+    async def _answered(self, lane: ProviderQueue, item: WorkItem) -> Result | None:
         """The item's result; None where there is none, which ends the run."""
         refused = False
+        request = item.request if isinstance(item.request, ChatRequest) else None
         try:
-            completion = await self._run(job.request, lane.on_refused)
-            return Result(completion, None, job.custom_id, job.request)
+            valid = validate_item(item.request)
+            request = request or valid
+            completion = await self._client.complete(valid, lane.on_refused)
+            return Result(completion, None, item.custom_id, request)
         except ClientClosedError as closed:
             self._halt(closed.with_traceback(None))
             return None
         except CompletionError as error:
             refused = _is_refusal(error)
-            # Without the frames: they hold the request, and a run may hold many errors.
-            return Result(None, error.with_traceback(None), job.custom_id, job.request)
-        except Exception as fault:  # noqa: BLE001 (a bug, or somebody else's code, which the consumer has to hear of)
-            self._halt(fault)
+            # Without the frames: they reference the request, and a run may keep many errors.
+            return Result(None, error.with_traceback(None), item.custom_id, request)
+        except Exception as error:  # noqa: BLE001 (a bug, or an error of user code, which the consumer must get)
+            self._halt(error)
             return None
         finally:
             lane.limit.on_end(refused=refused)

@@ -33,6 +33,7 @@ from .planning import PlanCache, plan_call
 from .state import ClientState, ProviderState
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Mapping
 
     from ..batch import BatchItems, BatchRun
@@ -181,26 +182,11 @@ class Desk:
     def batch(self, client: object, requests: BatchItems, **how: Any) -> BatchRun:
         """What `AsyncCompletion.batch` says; the run holds `client`, which may have nobody else to do so."""
         from ..batch import BatchRun  # noqa: PLC0415 (with its journal, it would cost each client 8 ms)
-        from ..ratelimit.adaptive_concurrency import AdaptiveConcurrency  # noqa: PLC0415 (as above)
 
-        options = ResolvedOptions({})
+        return BatchRun(requests, client=_BatchCalls(client, self), **how)
 
-        def run(request: ChatRequest, on_refused: _OnRefused) -> Awaitable[ChatCompletion]:
-            assert client is not None, "held until the run is over"
-            return self.answer(request, options, on_refused=on_refused)
-
-        return BatchRun(
-            requests,
-            run=run,
-            provider_of=self._provider_of,
-            adaptive=AdaptiveConcurrency,
-            keep=self.core.track_task,
-            check_alive=self.core.check_alive,
-            **how,
-        )
-
-    def _provider_of(self, model: str) -> str:
-        """Whose model it is; "" where nobody knows, which sending says."""
+    def provider_of(self, model: str) -> str:
+        """The name of the provider that serves `model`; "" where it is unknown, which is an error when it is sent."""
         try:
             return resolve_model(model, self.options.get("provider"), self.core.providers)[0].name
         except CompletionError:
@@ -215,15 +201,9 @@ class Desk:
         await opened.open()
         return opened
 
-    async def answer(
-        self, request: ChatRequest, options: ResolvedOptions, *, on_refused: _OnRefused = None
-    ) -> ChatCompletion:
-        """What `send` does; `on_refused` is told of each attempt that met a 429 or 529, retried or not."""
-        try:
-            checked = validate_request(request, stream=False)
-        finally:
-            del request
-        return await self._complete(checked, options, on_refused)
+    async def answer(self, request: ChatRequest, on_throttled: _OnRefused) -> ChatCompletion:
+        """Sends a validated request; calls `on_throttled` for each attempt that ended with 429 or 529."""
+        return await self._complete(request, ResolvedOptions({}), on_throttled)
 
     async def _complete(
         self,
@@ -316,6 +296,26 @@ class Desk:
         plan, lane = plan_call(self.core, named, settings, self.options, stream)
         plans.keep(named, stream, plan, lane)
         return plan, lane
+
+
+class _BatchCalls:
+    """The `batch.BatchClient` of a client; references the client, so that it lives as long as the run."""
+
+    def __init__(self, client: object, desk: Desk) -> None:
+        self._client = client
+        self._desk = desk
+
+    def complete(self, request: ChatRequest, on_throttled: _OnRefused) -> Awaitable[ChatCompletion]:
+        return self._desk.answer(request, on_throttled)
+
+    def provider_of(self, model: str) -> str:
+        return self._desk.provider_of(model)
+
+    def track_task(self, task: asyncio.Task[None]) -> None:
+        self._desk.core.track_task(task)
+
+    def check_alive(self) -> None:
+        self._desk.core.check_alive()
 
 
 def _call(plan: CallPlan, request: ChatRequest, warnings: list[str], began: float) -> Call:

@@ -159,10 +159,27 @@ def validate_request(request: object, *, stream: bool) -> ChatRequest:
         refuse("request", f"expected a ChatRequest, found {type_name(request)}")
     params = {name: value for name in PARAM_NAMES if (value := getattr(request, name)) is not None}
     checked = chat_request(request.model, request.messages, params, stream=stream)
-    checked.custom_id = request.custom_id
-    if request.extra_body is not None:
-        checked.extra_body = call_options({"extra_body": request.extra_body})["extra_body"]
-    return checked
+    return _completed(checked, request.custom_id, request.extra_body)
+
+
+@without_frames
+def request_from_arguments(arguments: Mapping[str, Any]) -> ChatRequest:
+    """A validated request, not streamed, from `model`, `messages`, parameters, `custom_id` and `extra_body` by name.
+
+    Raises:
+        InvalidRequestError: `.param` names the parameter and the place in it.
+        TypeError: model and messages are swapped.
+    """
+    params = {name: value for name, value in arguments.items() if value is not None and name in PARAM_CHECKS}
+    checked = chat_request(arguments["model"], arguments["messages"], params, stream=False)
+    return _completed(checked, arguments.get("custom_id"), arguments.get("extra_body"))
+
+
+def _completed(request: ChatRequest, custom_id: str | None, extra_body: object) -> ChatRequest:
+    request.custom_id = custom_id
+    if extra_body is not None:
+        request.extra_body = call_options({"extra_body": extra_body})["extra_body"]
+    return request
 
 
 def _are_swapped(model: object, messages: object) -> bool:
@@ -323,6 +340,7 @@ __all__ = [
     "read_keys",
     "read_messages",
     "read_options",
+    "request_from_arguments",
     "require_ids",
     "require_sendable",
     "split_keywords",
