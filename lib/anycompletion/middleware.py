@@ -20,7 +20,7 @@ from .records import ChatCompletion, ChatRequest, ReplyInfo
 from .records.chunks import ChatCompletionChunk
 from .streaming.mapped import CompletedChunks
 from .streaming.stream import ChunkSource, CompletionStream
-from .validation.call_arguments import call_options, read_options, validate_request
+from .validation import check_options, parse_options, validate_request
 
 Reply: TypeAlias = ChatCompletion | CompletionStream
 
@@ -62,7 +62,7 @@ class CallNext:
             CompletionError: what `create` raises.
         """
         if not self._left:
-            return await self._send(validate_request(request, stream=self.stream), read_options(options))
+            return await self._send(validate_request(request, stream=self.stream), parse_options(options))
         further = CallNext(self._sender, self._left[1:], stream=self.stream)
         said: Any = self._left[0](request, options, further)
         reply: Any = await said if isawaitable(said) else said
@@ -88,7 +88,7 @@ class CallNext:
             InvalidRequestError: no such provider.
             ConfigurationError: no key, or no base URL.
         """
-        return self._sender.target(request, read_options(options), self.stream)
+        return self._sender.target(request, parse_options(options), self.stream)
 
 
 Middleware: TypeAlias = Callable[[ChatRequest, CallOptions, CallNext], Awaitable[Reply]]
@@ -121,7 +121,7 @@ class _Shown(dict[str, Any]):
 
 
 def _shown(options: ResolvedOptions) -> CallOptions:
-    return cast("CallOptions", _Shown(call_options(options.reveal())))
+    return cast("CallOptions", _Shown(check_options(options.reveal())))
 
 
 async def complete(call_next: CallNext, request: ChatRequest, options: ResolvedOptions) -> ChatCompletion:

@@ -33,7 +33,7 @@ from anycompletion.http import HttpRequest, Target
 from anycompletion.options import CallOptions
 from anycompletion.records import PARAM_NAMES, AssistantMessage, ChatRequest, TextPart, UserMessage
 from anycompletion.testing import SimulatorServer
-from anycompletion.validation.call_arguments import chat_request
+from anycompletion.validation.request_checks import build_request
 from support.bad_input import (
     BAD,
     KEY,
@@ -761,7 +761,7 @@ TARGET = Target(provider="openai", model="gpt-4o", base_url="https://api.openai.
 
 def made(messages: Any, **params: Any) -> bytes:
     """The body of a call, from what the caller wrote to bytes."""
-    request = chat_request(MODEL, messages, params, stream=False)
+    request = build_request(MODEL, messages, params, stream=False)
     encoded = encode(request, TARGET, {})
     assert isinstance(encoded, HttpRequest)
     return dumps(encoded.body)
@@ -834,7 +834,7 @@ LARGE_MESSAGES: dict[str, Any] = {
 def test_a_large_text_is_copied_once_and_that_is_its_body(name: str) -> None:
     """A large prompt would take many times its size, and end the process."""
     messages = LARGE_MESSAGES[name]
-    assert peak_of(lambda: chat_request(MODEL, messages, {}, stream=False)) < 1_000_000
+    assert peak_of(lambda: build_request(MODEL, messages, {}, stream=False)) < 1_000_000
     assert peak_of(lambda: made(messages)) < 1.6 * len(LARGE)  # a buffer that grows by halves
 
 

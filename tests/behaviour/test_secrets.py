@@ -34,8 +34,7 @@ from anycompletion import (
 from anycompletion.http import MaskedBytes, MaskedValue
 from anycompletion.options import ResolvedOptions
 from anycompletion.testing import SimulatorServer
-from anycompletion.validation.call_arguments import without_frames
-from anycompletion.validation.frames import UsageError
+from anycompletion.validation import UsageError, without_frames
 from support.raw_server import END, REQUEST, RESET, STALL, STREAM, WHOLE, RawServer, Step, answer, event, piece
 from support.secret_cases import (
     ACME,

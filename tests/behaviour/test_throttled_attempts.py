@@ -6,7 +6,7 @@ import pytest
 
 from anycompletion import AsyncCompletion, ChatRequest, CompletionError
 from anycompletion.testing import Fault, SimulatorServer
-from anycompletion.validation.call_arguments import read_options
+from anycompletion.validation import parse_options
 from support.raw_server import REQUEST, RawServer
 from support.resource_leaks import client_of
 
@@ -17,7 +17,7 @@ async def refusals(client: AsyncCompletion, **options: Any) -> int:
     try:
         await client._desk.answer(
             ChatRequest(model="openai/m", messages=[{"role": "user", "content": "Hi."}]),
-            read_options(options),
+            parse_options(options),
             on_refused=lambda: told.append(None),
         )
     except CompletionError:

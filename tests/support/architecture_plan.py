@@ -116,6 +116,8 @@ FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
     "testing.network_guard": {"uvloop": "may be missing; imported later it would circumvent the network guard"},
     "transport.connection_limit": {"resource": "does not exist on every platform"},
     "validation.message_input": {"anycompletion.validation.structure": _CATTRS},
+    "validation.call_arguments": {"difflib": "1 ms, for an error text only"},
+    "validation.values": {"dataclasses": "loaded already where there is a dataclass to read"},
     "web": {
         "anycompletion.web.aiohttp": "aiohttp's server half, which users of Starlette do not need",
         "anycompletion.web.endpoint": _EXTRA,

@@ -9,7 +9,7 @@ import attrs
 
 from ..errors import InvalidRequestError
 from ..records import PARAM_NAMES, ChatRequest
-from ..validation.call_arguments import request_from_arguments, validate_request
+from ..validation import request_from_arguments, validate_request
 
 BatchItem: TypeAlias = (
     ChatRequest | Mapping[str, Any] | tuple[str, ChatRequest | Mapping[str, Any]] | InvalidRequestError

@@ -50,7 +50,7 @@ from ..retry_policy import (
     worth_retrying,
 )
 from ..transport import MAX_ERROR_BODY, MAX_JSON, Deadlines, Response, SendDeferred
-from ..validation.call_arguments import find_unserializable, require_sendable
+from ..validation import find_unserializable, require_serializable
 from .plan import CallPlan, override
 
 _LOST_PATIENCE = frozenset((504, *range(520, 525)))
@@ -135,7 +135,7 @@ class Call:
             encoded = self._encode({**missing, **self.plan.cache.values})
             if isinstance(encoded, HttpRequest):
                 break
-            require_sendable(self.request)  # what cannot be sent is refused before anything is fetched for it
+            require_serializable(self.request)  # what cannot be sent is refused before anything is fetched for it
             if not await self._known(encoded):
                 missing[encoded.key] = None
         self.info.warnings.extend(encoded.warnings)

@@ -17,17 +17,18 @@ from ..providers.registry import apply_param_support, known_providers, resolve_m
 from ..records import ChatCompletion, ChatRequest, Message, Messages, ReplyInfo, Result
 from ..streaming.fanout import MergedChunks, gather
 from ..streaming.stream import ChunkSource, CompletionStream
-from ..validation.call_arguments import (
-    call_options,
-    checked_options,
+from ..validation import (
+    check_flag,
+    check_options,
+    check_resolved_options,
+    check_string,
+    check_timeout,
     parse_call,
-    read_keys,
-    read_options,
+    parse_keys,
+    parse_options,
     require_ids,
     validate_request,
 )
-from ..validation.call_arguments import timeout as read_timeout
-from ..validation.values import check_flag, check_string
 from .observer import Observer
 from .planning import PlanCache, plan_call
 from .state import ClientState, ProviderState
@@ -67,7 +68,7 @@ def _read(given: dict[str, Any]) -> tuple[dict[str, Any], ResolvedOptions]:
     timeout, limits = given["timeout"], given["limits"]
     config: dict[str, Any] = {
         "providers": tuple(given["providers"]),
-        "api_keys": read_keys(given["api_keys"] or {}, "api_keys"),
+        "api_keys": parse_keys(given["api_keys"] or {}, "api_keys"),
         "base_urls": dict(given["base_urls"] or {}),
         "session": given["session"],
         "proxy": _without_password(given["proxy"]),
@@ -79,8 +80,8 @@ def _read(given: dict[str, Any]) -> tuple[dict[str, Any], ResolvedOptions]:
     for name, url in config["base_urls"].items():
         if not check_string(url, f"base_urls[{name!r}]"):
             raise InvalidRequestError(f"base_urls[{name!r}]: is empty", param=f"base_urls[{name!r}]")
-    options = call_options({"max_retries": given["max_retries"], "on_unsupported": given["on_unsupported"]})
-    clocks = Timeout() if timeout is None else read_timeout(timeout, "timeout")
+    options = check_options({"max_retries": given["max_retries"], "on_unsupported": given["on_unsupported"]})
+    clocks = Timeout() if timeout is None else check_timeout(timeout, "timeout")
     return config, ResolvedOptions(options | {"timeout": clocks})
 
 
@@ -107,7 +108,7 @@ class Desk:
     def view(self, options: CallOptions) -> Desk:
         """A desk with other defaults."""
         try:
-            given = checked_options(read_options(options))
+            given = check_resolved_options(parse_options(options))
         finally:
             del options  # this frame is in the traceback of whatever goes wrong
         return Desk(self.core, self.options | given, self.middleware)
@@ -174,7 +175,7 @@ class Desk:
         """What `AsyncCompletion.send` says."""
         try:
             began = 0.0 if self.core.try_start() else await self.core.wait_to_start()
-            checked, settings = validate_request(request, stream=stream), read_options(options)
+            checked, settings = validate_request(request, stream=stream), parse_options(options)
         finally:
             del request, options
         return await self._run(checked, stream, settings, began)
@@ -286,7 +287,7 @@ class Desk:
         """How this call is made: as others of its kind, unless it has options of its own."""
         settings, plans = self.options, self.plans
         if options:
-            settings, plans = settings | checked_options(options), PlanCache()
+            settings, plans = settings | check_resolved_options(options), PlanCache()
         return plans.get((request.model, stream)) or self.planned(plans, request.model, settings, stream)
 
     def planned(

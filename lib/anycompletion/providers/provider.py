@@ -15,7 +15,7 @@ from ..dialects.base import Dialect
 from ..errors import ConfigurationError, InvalidRequestError
 from ..http import Quirks
 from ..options import ParamSupport, ParamTable
-from ..validation.option_checks import headers as check_headers
+from ..validation import check_headers
 
 if TYPE_CHECKING:
     from ..calls import CallPlan

@@ -12,7 +12,7 @@ from ..errors import InvalidRequestError
 from ..http import EncodingReport
 from ..options import NO_OP_VALUES, ParamSupport, ParamTable
 from ..records import ChatRequest
-from ..validation.call_arguments import without_frames
+from ..validation import without_frames
 from .builtin import ROWS
 from .plugins import installed
 from .provider import DIALECTS, Provider, ProviderSource, TransportOverride, check_base_url, origin

@@ -1,1 +1,32 @@
-"""What callers pass, checked and converted to records; every refusal names the parameter."""
+"""Validation of caller input: arguments and options are checked and converted to records, each error names its place.
+
+`parse_call` validates the arguments of `create` and `stream`, `validate_request` a `ChatRequest` that a caller made;
+each request passes one of the two once. Nothing here knows a provider's ranges: those are in the parameter tables.
+"""
+
+from .call_arguments import parse_call, parse_options
+from .frames import UsageError, without_frames
+from .message_input import require_ids
+from .option_checks import check_headers, check_options, check_resolved_options, check_timeout, parse_keys
+from .request_checks import request_from_arguments, validate_request
+from .serializability import find_unserializable, require_serializable
+from .values import check_flag, check_string
+
+__all__ = [
+    "UsageError",
+    "check_flag",
+    "check_headers",
+    "check_options",
+    "check_resolved_options",
+    "check_string",
+    "check_timeout",
+    "find_unserializable",
+    "parse_call",
+    "parse_keys",
+    "parse_options",
+    "request_from_arguments",
+    "require_ids",
+    "require_serializable",
+    "validate_request",
+    "without_frames",
+]

@@ -1,23 +1,23 @@
-"""Whether a data URL can be read; decodes nothing, and looks at one piece of it at a time."""
+"""Checks whether a data URL is well-formed; decodes nothing, and reads it in bounded chunks."""
 
 from __future__ import annotations
 
 from urllib.parse import unquote
 
-_PIECE = 65536
-"""Characters looked at at a time, so that a large file is not copied."""
+_CHUNK = 65536
+"""Characters checked at a time, so that a large file is not copied as a whole."""
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-_SPACE = " \t\n\f\r"
+_WHITESPACE = " \t\n\f\r"
 
 _MALFORMED = "is a data URL whose base64 is malformed"
 
 
-def problem_of(url: str) -> str | None:
-    """Why nobody can read `url`, if it is a data URL that nobody can read.
+def find_problem(url: str) -> str | None:
+    """Why `url` is a malformed data URL; None for a well-formed one and for every other URL.
 
-    What counts as base64 is what the web's own rules for data URLs take: white space in it, and no padding at its end,
-    are in order. https://fetch.spec.whatwg.org/#data-url-processor
+    Base64 is what the WHATWG's algorithm accepts: whitespace in it and missing padding are valid.
+    https://fetch.spec.whatwg.org/#data-url-processor
     """
     if url[:5].lower() != "data:":
         return None
@@ -34,16 +34,16 @@ def problem_of(url: str) -> str | None:
 def _is_base64(text: str, start: int) -> bool:
     end = len(text)
     padding = 0
-    while end > start and (text[end - 1] == "=" or text[end - 1] in _SPACE):
+    while end > start and (text[end - 1] == "=" or text[end - 1] in _WHITESPACE):
         padding += text[end - 1] == "="
         end -= 1
-    count = 0
-    for place in range(start, end, _PIECE):
-        piece = text[place : min(place + _PIECE, end)]
-        if not piece.isascii():
+    digits = 0
+    for offset in range(start, end, _CHUNK):
+        chunk = text[offset : min(offset + _CHUNK, end)]
+        if not chunk.isascii():
             return False
-        odd = piece.encode().translate(None, _ALPHABET)
-        if odd.translate(None, _SPACE.encode()):
+        others = chunk.encode().translate(None, _ALPHABET)
+        if others.translate(None, _WHITESPACE.encode()):
             return False
-        count += len(piece) - len(odd)
-    return padding <= 2 and (count + padding) % 4 == 0 if padding else count % 4 != 1
+        digits += len(chunk) - len(others)
+    return padding <= 2 and (digits + padding) % 4 == 0 if padding else digits % 4 != 1

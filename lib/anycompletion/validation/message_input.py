@@ -1,4 +1,4 @@
-"""What callers write as messages and tools → records; the simple cases cost two look-ups each."""
+"""Converts the caller's messages and tools to records; the simple cases cost two look-ups each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .frames import without_frames
 from .values import is_instance_strict, refuse, to_builtin, to_json_level, type_name
 
 
-def structured(value: object, cls: Any, param: str) -> Any:
+def to_record(value: object, cls: Any, param: str) -> Any:
     """`value` as a record of type `cls`.
 
     Raises:
@@ -21,7 +21,7 @@ def structured(value: object, cls: Any, param: str) -> Any:
     return structure(value, cls, param)
 
 
-def read_messages(messages: object) -> list[Message]:
+def parse_messages(messages: object) -> list[Message]:
     """Records from a string, or from a list of records and OpenAI dicts.
 
     Raises:
@@ -35,12 +35,12 @@ def read_messages(messages: object) -> list[Message]:
     items = cast("Sequence[object]", to_json_level(cast("object", messages)))
     if not items:
         refuse("messages", "is empty")
-    return [_read_message(item, i) for i, item in enumerate(items)]
+    return [_parse_message(item, i) for i, item in enumerate(items)]
 
 
 @without_frames
 def require_ids(messages: Sequence[Message]) -> None:
-    """Every tool call and every result has the id that ties the two together.
+    """Checks that every tool call and every tool result has the id that links the two.
 
     Raises:
         InvalidRequestError: one has none; `.param` is its place.
@@ -55,7 +55,7 @@ def require_ids(messages: Sequence[Message]) -> None:
                     refuse(f"messages[{i}].tool_calls[{j}].id", "is missing")
 
 
-def _read_message(item: object, i: int) -> Message:
+def _parse_message(item: object, i: int) -> Message:
     # Nearly every message is a dict of a role and a text; those cost two look-ups and no converter.
     if type(item) is dict and len(item) == 2:  # pyright: ignore[reportUnknownArgumentType]
         data = cast("dict[str, Any]", item)
@@ -72,7 +72,7 @@ def _read_message(item: object, i: int) -> Message:
         and not record.extra
     ):
         return record
-    message: Message = structured(cast("object", item), Message, f"messages[{i}]")
+    message: Message = to_record(cast("object", item), Message, f"messages[{i}]")
     return message
 
 

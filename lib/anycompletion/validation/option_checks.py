@@ -1,4 +1,4 @@
-"""The call options' checks, as data: clocks, headers, keys; nothing here is a field of the request."""
+"""The checks of call options and keys, as data: timeouts, headers, keys; none of these is a field of the request."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from typing import Any, cast
 
 import attrs
 
-from ..options import DefaultSeconds, OnUnsupported, Secret, Timeout
+from ..options import DefaultSeconds, Key, OnUnsupported, ResolvedOptions, Secret, Timeout
+from .frames import without_frames
 from .values import (
     CONTROL,
     SURROGATE,
+    SURROGATE_ERROR,
     Check,
     check_flag,
     check_integer,
     check_object,
     check_string,
-    failure,
+    describe_failure,
     is_instance_strict,
     refuse,
     to_builtin,
@@ -28,66 +30,124 @@ from .values import (
 RESERVED_BODY = frozenset({"model", "messages", "stream"})
 """Members of the body that `extra_body` must not replace."""
 
-_FOREVER = 1e9
-"""Seconds, more than thirty years; clocks cannot count to every number."""
+_UNLIMITED = 1e9
+"""Seconds, more than thirty years, from which on a timeout means no limit: event loops cannot schedule every number."""
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FRAMING_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 
-
-def extra_body(value: Any, param: str) -> Any:
-    """Fields only the provider has; they may not replace model, messages or stream."""
-    body = check_object(value, param)
-    for name in body:
-        if name in RESERVED_BODY:
-            refuse(f"{param}.{name}", f"pass {name} as an argument instead")
-    return body
+_PROVIDER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 
 
-def seconds(value: Any, param: str) -> Any:
-    """A positive number of seconds; infinity (and whatever is as good as it) means no limit."""
+@without_frames
+def parse_keys(keys: Mapping[str, object], param: str) -> dict[str, Key]:
+    """Provider name → key, with texts as `Secret`s; keys that are None are left out.
+
+    Raises:
+        InvalidRequestError: a name is not a provider's, or a value cannot be a key.
+    """
+    for name in keys:
+        if not is_instance_strict(name, str) or _PROVIDER.fullmatch(name) is None:
+            refuse(param, "has a name that is no provider's; is a key where the name should be?")
+    checked = {name: check_key(key, f"{param}[{name!r}]") for name, key in keys.items() if key is not None}
+    return {name: Secret(key) if isinstance(key, str) else key for name, key in checked.items()}
+
+
+@without_frames
+def check_resolved_options(options: ResolvedOptions) -> ResolvedOptions:
+    """`check_options` of options that contain secrets.
+
+    Raises:
+        InvalidRequestError: an invalid value, or two names for the same thing.
+    """
+    return ResolvedOptions(check_options(options.reveal()))
+
+
+def check_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Checked options under one name each: LiteLLM's `force_timeout` becomes `timeout`, `azure` becomes `provider`.
+
+    Raises:
+        InvalidRequestError: an invalid value, or two names for the same thing.
+    """
+    checked: dict[str, Any] = {}
+    for name, value in options.items():
+        try:
+            checked[name] = _OPTION_CHECKS[name](value, name)
+        except Exception as error:  # noqa: BLE001 (the caller's own types may fail in any way)
+            text = describe_failure(error)
+        else:
+            continue
+        refuse(name, text)
+    timeouts = [name for name in ("timeout", "forceTimeout", "force_timeout") if name in checked]
+    if len(timeouts) > 1:
+        refuse(timeouts[1], f"means the same as {timeouts[0]}; give one of them")
+    if timeouts and timeouts[0] != "timeout":
+        checked["timeout"] = checked.pop(timeouts[0])
+    if checked.pop("azure", False) and checked.setdefault("provider", "azure") != "azure":
+        refuse("azure", f"contradicts provider={checked['provider']!r}")
+    return checked
+
+
+def check_timeout(value: Any, param: str) -> Timeout:
+    """A `Timeout`; a number is the total."""
+    if not is_instance_strict(value, Timeout):
+        return Timeout(total=_seconds(value, param))
+    given = {name: getattr(value, name) for name in ("total", "connect", "first_chunk", "idle")}
+    checked = {name: None if limit is None else _seconds(limit, f"{param}.{name}") for name, limit in given.items()}
+    return value if all(checked[name] is given[name] for name in given) else attrs.evolve(value, **checked)
+
+
+def check_headers(value: Any, param: str) -> dict[str, str]:
+    """Header names and values that cannot inject other headers or change the framing."""
+    if not isinstance(value, Mapping):
+        refuse(param, f"expected a dict, found {type_name(value)}")
+    headers: dict[str, str] = {}
+    for key, text in cast("Mapping[Any, Any]", value).items():
+        name = to_builtin(key)
+        if type(name) is not str or not _HEADER_NAME.fullmatch(name):
+            refuse(param, "has a name that is no header name")
+        if name.lower() in _FRAMING_HEADERS:
+            refuse(f"{param}.{name}", "is set by the transport")
+        headers[name] = check_header_value(text, f"{param}.{name}")
+    return headers
+
+
+def check_header_value(value: Any, param: str) -> str:
+    """Text that is valid as the value of a header, without whitespace around it."""
+    text: str = check_string(value, param)
+    if CONTROL.search(text.replace("\t", " ")):
+        refuse(param, "contains a control character")
+    if any(ord(char) > 255 for char in text):
+        refuse(param, "contains a character outside Latin-1")
+    return text.strip()
+
+
+def check_key(value: Any, param: str) -> Any:
+    """A key (a string or a `Secret`), or a function that returns one."""
+    if not is_instance_strict(value, str) and not is_instance_strict(value, Secret) and not callable(value):
+        refuse(param, f"expected a string, a Secret or an async function, found {type_name(value)}")
+    return to_builtin(value)
+
+
+def _seconds(value: Any, param: str) -> Any:
+    """A positive number of seconds; None for infinity and other numbers from `_UNLIMITED` on."""
     number = to_builtin(value)
     if type(number) is not int and type(number) is not float:
         refuse(param, f"expected seconds or a Timeout, found {type_name(value)}")
     if not number > 0:
         refuse(param, "must be more than 0 seconds")
-    if number >= _FOREVER:
+    if number >= _UNLIMITED:
         return None
     return value if type(value) is DefaultSeconds else number
 
 
-def timeout(value: Any, param: str) -> Timeout:
-    """A `Timeout`; a number is the total."""
-    if not is_instance_strict(value, Timeout):
-        return Timeout(total=seconds(value, param))
-    given = {clock: getattr(value, clock) for clock in ("total", "connect", "first_chunk", "idle")}
-    checked = {clock: None if limit is None else seconds(limit, f"{param}.{clock}") for clock, limit in given.items()}
-    return value if all(checked[clock] is given[clock] for clock in given) else attrs.evolve(value, **checked)
-
-
-def headers(value: Any, param: str) -> dict[str, str]:
-    """Header names and values that cannot smuggle anything."""
-    if not isinstance(value, Mapping):
-        refuse(param, f"expected a dict, found {type_name(value)}")
-    out: dict[str, str] = {}
-    for key, text in cast("Mapping[Any, Any]", value).items():
-        name = to_builtin(key)
-        if type(name) is not str or not _TOKEN.fullmatch(name):
-            refuse(param, "has a name that is no header name")
-        if name.lower() in _FRAMING_HEADERS:
-            refuse(f"{param}.{name}", "is set by the transport")
-        out[name] = header_value(text, f"{param}.{name}")
-    return out
-
-
-def header_value(value: Any, param: str) -> str:
-    """Text that may stand in a header."""
-    text: str = check_string(value, param)
-    if CONTROL.search(text.replace("\t", " ")):
-        refuse(param, "holds a control character")
-    if any(ord(char) > 255 for char in text):
-        refuse(param, "holds a character outside Latin-1")
-    return text.strip()
+def _extra_body(value: Any, param: str) -> Any:
+    """Fields that only the provider has; they must not replace model, messages or stream."""
+    body = check_object(value, param)
+    for name in body:
+        if name in RESERVED_BODY:
+            refuse(f"{param}.{name}", f"pass {name} as an argument instead")
+    return body
 
 
 def _query(value: Any, param: str) -> dict[str, str]:
@@ -103,15 +163,8 @@ def _query(value: Any, param: str) -> dict[str, str]:
 def _url_text(value: Any, param: str) -> str:
     text: str = check_string(value, param)
     if SURROGATE.search(text):
-        refuse(param, "holds a lone surrogate, which UTF-8 cannot say")
+        refuse(param, SURROGATE_ERROR)
     return text
-
-
-def check_key(value: Any, param: str) -> Any:
-    """What is a key, or gives one."""
-    if not is_instance_strict(value, str) and not is_instance_strict(value, Secret) and not callable(value):
-        refuse(param, f"expected a string, a Secret or an async function, found {type_name(value)}")
-    return to_builtin(value)
 
 
 def _policy(value: Any, param: str) -> OnUnsupported:
@@ -125,51 +178,26 @@ def _observer(value: Any, param: str) -> Any:
     if not callable(value):
         refuse(param, f"expected a function, found {type_name(value)}")
     if inspect.iscoroutinefunction(value):
-        refuse(param, "is async, and nobody would await it")
+        refuse(param, "is async, and would never be awaited")
     return value
 
 
 _OPTION_CHECKS: Mapping[str, Check] = {
     "provider": check_string,
-    "timeout": timeout,
+    "timeout": check_timeout,
     "max_retries": check_integer(0, 100),
     "on_unsupported": _policy,
-    "extra_body": extra_body,
-    "extra_headers": headers,
+    "extra_body": _extra_body,
+    "extra_headers": check_headers,
     "extra_query": _query,
     "api_key": check_key,
     "base_url": check_string,
-    "api_version": header_value,
-    "organization": header_value,
-    "project": header_value,
-    "forceTimeout": timeout,
-    "force_timeout": timeout,
+    "api_version": check_header_value,
+    "organization": check_header_value,
+    "project": check_header_value,
+    "forceTimeout": check_timeout,
+    "force_timeout": check_timeout,
     "azure": check_flag,
     "logger_fn": _observer,
     "verbose": check_flag,
 }
-
-
-def call_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Checked options under one name each: LiteLLM's `force_timeout` becomes `timeout`, `azure` becomes `provider`.
-
-    Raises:
-        InvalidRequestError: a value nobody can mean, or two names for the same thing.
-    """
-    checked: dict[str, Any] = {}
-    for name, value in options.items():
-        try:
-            checked[name] = _OPTION_CHECKS[name](value, name)
-        except Exception as fault:  # noqa: BLE001 (the caller's own types may fail in any way)
-            text = failure(fault)
-        else:
-            continue
-        refuse(name, text)
-    clocks = [name for name in ("timeout", "forceTimeout", "force_timeout") if name in checked]
-    if len(clocks) > 1:
-        refuse(clocks[1], f"means the same as {clocks[0]}; give one of them")
-    if clocks and clocks[0] != "timeout":
-        checked["timeout"] = checked.pop(clocks[0])
-    if checked.pop("azure", False) and checked.setdefault("provider", "azure") != "azure":
-        refuse("azure", f"contradicts provider={checked['provider']!r}")
-    return checked

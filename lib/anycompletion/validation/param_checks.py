@@ -1,4 +1,4 @@
-"""The wire parameters' checks, as data: types and what nobody can mean; ranges are the parameter table's."""
+"""The checks of wire parameters, as data: types and values that are always invalid; ranges are in parameter tables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from ..records import CustomTool, FunctionDefinition, FunctionTool, Tool
-from .message_input import structured
+from .message_input import to_record
 from .values import (
     MAX_SCHEMA_DEPTH,
     Check,
@@ -25,7 +25,7 @@ from .values import (
 )
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
-"""What a function may be called at most; formats that take less say so themselves."""
+"""The widest set of function names that a provider accepts; the dialects of stricter formats check again."""
 
 _INT_TEXT = re.compile(r"-?\d{1,20}", re.ASCII)
 
@@ -38,7 +38,7 @@ def _stop(value: Any, param: str) -> str | list[str]:
         refuse(param, f"expected a string or a list of strings, found {type_name(value)}")
     texts = [stop] if isinstance(stop, str) else stop
     if not texts or "" in texts:
-        refuse(param, "is empty, or holds an empty string")
+        refuse(param, "is empty, or contains an empty string")
     return stop
 
 
@@ -66,17 +66,17 @@ def _token(key: object, param: str) -> str:
 
 
 def _function_call(value: Any, param: str) -> Any:
-    """A word, or a dict that names a function."""
+    """A keyword such as "auto", or a dict that names a function."""
     value = to_builtin(value)
     if type(value) is str:
         return value
     mapping = check_object(value, param)
-    _check_named(mapping, param)
+    _require_name(mapping, param)
     return mapping
 
 
 def _tool_choice(value: Any, param: str) -> Any:
-    """A word, or a dict that names a tool; some servers' own dicts have no type and mean a function."""
+    """A keyword such as "auto", or a dict that names a tool; some servers' dicts have no type, only a function."""
     value = to_builtin(value)
     if type(value) is str:
         return value
@@ -85,13 +85,13 @@ def _tool_choice(value: Any, param: str) -> Any:
     if not isinstance(kind, str):
         refuse(f"{param}.type", "is missing")
     if kind in ("function", "custom"):
-        _check_named(mapping.get(kind), param)
+        _require_name(mapping.get(kind), param)
     return mapping
 
 
-def _check_named(value: Any, param: str) -> None:
+def _require_name(value: Any, param: str) -> None:
     if not isinstance(value, Mapping) or not isinstance(cast("Mapping[str, Any]", value).get("name"), str):
-        refuse(param, "does not say a name")
+        refuse(param, "has no name")
 
 
 def _tools(value: Any, param: str) -> list[Tool]:
@@ -101,11 +101,11 @@ def _tools(value: Any, param: str) -> list[Tool]:
         place = f"{param}[{i}]"
         kind = cast("Mapping[str, Any]", item).get("type", "function") if isinstance(item, Mapping) else ""
         if isinstance(item, FunctionTool) or kind == "function":
-            tool: FunctionTool = structured(cast("object", item), FunctionTool, place)
+            tool: FunctionTool = to_record(cast("object", item), FunctionTool, place)
             _check_function(tool.function, f"{place}.function", seen)
             tools.append(tool)
         else:
-            tools.append(structured(cast("object", item), CustomTool, place))
+            tools.append(to_record(cast("object", item), CustomTool, place))
     return tools
 
 
@@ -113,7 +113,7 @@ def _functions(value: Any, param: str) -> list[FunctionDefinition]:
     functions: list[FunctionDefinition] = []
     seen: set[str] = set()
     for i, item in enumerate(check_list(value, param)):
-        function: FunctionDefinition = structured(item, FunctionDefinition, f"{param}[{i}]")
+        function: FunctionDefinition = to_record(item, FunctionDefinition, f"{param}[{i}]")
         _check_function(function, f"{param}[{i}]", seen)
         functions.append(function)
     return functions
@@ -139,10 +139,10 @@ def _response_format(value: Any, param: str) -> Any:
         schema = mapping.get("json_schema")
         if not isinstance(schema, Mapping):
             refuse(f"{param}.json_schema", "is missing")
-        named = cast("Mapping[str, Any]", schema)
-        if not isinstance(named.get("name", ""), str):
-            refuse(f"{param}.json_schema.name", f"expected a string, found {type_name(named.get('name'))}")
-        if not isinstance(named.get("schema"), Mapping):
+        members = cast("Mapping[str, Any]", schema)
+        if not isinstance(members.get("name", ""), str):
+            refuse(f"{param}.json_schema.name", f"expected a string, found {type_name(members.get('name'))}")
+        if not isinstance(members.get("schema"), Mapping):
             refuse(f"{param}.json_schema.schema", "is missing")
     return mapping
 

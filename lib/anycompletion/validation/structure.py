@@ -1,6 +1,6 @@
-"""Dicts and records → records, by cattrs: the general case, with the path of whatever does not fit.
+"""Converts dicts and records to records with cattrs: the general case, whose errors carry the path of the value.
 
-Loaded by the first message, part or tool that is more than a role and a text: cattrs costs an import several
+Imported at the first message, part or tool that is more than a role and a text: importing cattrs takes several
 milliseconds, and many programs never send one.
 """
 
@@ -36,16 +36,16 @@ from ..records import (
     ToolMessage,
     UserMessage,
 )
-from .data_urls import problem_of
+from .data_urls import find_problem
 from .values import (
     MAX_DEPTH,
     MAX_SCHEMA_DEPTH,
     ValidationFailure,
-    failure,
-    plain_json,
+    describe_failure,
     refuse,
     to_builtin,
     to_json_level,
+    to_plain_json,
     type_name,
 )
 
@@ -66,8 +66,8 @@ _PARTS: Mapping[str, type[Part]] = {
 }
 
 
-_MAY_BE_ABSENT: Mapping[type[Any], str] = {ToolMessage: "tool_call_id", ToolCall: "id"}
-"""The ids that tie calls and results together: a few servers take messages without them, so the wire format decides."""
+_OPTIONAL_IDS: Mapping[type[Any], str] = {ToolMessage: "tool_call_id", ToolCall: "id"}
+"""The ids that link calls and results. A few servers accept messages without them: the dialect decides."""
 
 
 def _check_name(message: SystemMessage | DeveloperMessage | UserMessage) -> None:
@@ -85,7 +85,7 @@ def _check_file(file: FileRef) -> None:
 
 
 def _check_data_url(url: str, path: str) -> None:
-    problem = problem_of(url)
+    problem = find_problem(url)
     if problem is not None:
         raise ValidationFailure(problem, path)
 
@@ -93,15 +93,15 @@ def _check_data_url(url: str, path: str) -> None:
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 _CHECKS: Mapping[type[Any], Callable[[Any], None]] = {
-    # Not of an assistant: its message may be an earlier reply, and the name the provider's; nor of a tool's result,
-    # which repeats what the model called.
+    # Names of assistants and tools are not checked: an assistant's message may be an earlier reply with a name of the
+    # provider's, and a tool's result repeats the name that the model called.
     SystemMessage: _check_name,
     DeveloperMessage: _check_name,
     UserMessage: _check_name,
     ImageUrl: _check_image,
     FileRef: _check_file,
 }
-"""Record → what its types do not say, raising `Misfit` with the path below the record."""
+"""Record → check beyond the types of its fields; raises `ValidationFailure` with the path relative to the record."""
 
 
 def structure(value: object, cls: Any, param: str) -> Any:
@@ -112,31 +112,31 @@ def structure(value: object, cls: Any, param: str) -> Any:
     """
     try:
         return _converter().structure(value, cls)
-    except Exception as fault:  # noqa: BLE001 (the caller's own types may fail in any way)
-        path, text = _locate(fault)
+    except Exception as error:  # noqa: BLE001 (the caller's own types may fail in any way)
+        path, text = _locate(error)
     refuse(param + path, text)
 
 
-def _locate(fault: Exception) -> tuple[str, str]:
-    """The path and reason of the first thing that does not fit."""
-    match fault:
+def _locate(error: Exception) -> tuple[str, str]:
+    """The path and the error text of the first invalid value."""
+    match error:
         case ClassValidationError():
-            noted, _ = fault.group_exceptions()
+            noted, _ = error.group_exceptions()
             inner, note = noted[0]
             step = f".{note.name}"
         case ValidationFailure():
-            return fault.path, str(fault)
+            return error.path, str(error)
         case KeyError():
             return "", "is missing"
         case _:
-            return "", failure(fault)
+            return "", describe_failure(error)
     path, text = _locate(inner)
     return step + path, text
 
 
 @functools.cache
 def _converter() -> Converter:
-    # Made at first need: many calls are all simple messages, and the import is kept light.
+    # Made at first use, because many programs send simple messages only.
     converter = Converter(detailed_validation=True)
     for scalar in (str, int, float, bool):
         converter.register_structure_hook(scalar, _scalar_hook(scalar))
@@ -154,7 +154,7 @@ def _converter() -> Converter:
     for shape in (str | list[Part], str | list[Part] | None):
         converter.register_structure_hook(shape, content)
     converter.register_structure_hook_func(lambda shape: shape == dict[str, Any], _object_hook(MAX_DEPTH))
-    # Only a function's parameters are a Mapping.
+    # A function's parameters are the only field whose type is Mapping.
     converter.register_structure_hook_func(lambda shape: shape == Mapping[str, Any], _object_hook(MAX_SCHEMA_DEPTH))
     converter.register_structure_hook_factory(
         lambda shape: getattr(shape, "__origin__", None) is list,
@@ -164,7 +164,7 @@ def _converter() -> Converter:
 
 
 def _bare_url(value: object) -> ImageUrl | None:
-    """OpenAI also takes an image's URL where its documentation has an object with one."""
+    """The record of a bare URL, which OpenAI accepts in place of the documented object; else None."""
     url = to_builtin(value)
     if isinstance(value, ImageUrl) and value.bare:
         url = to_builtin(value.url)
@@ -198,31 +198,31 @@ def _object_hook(depth: int) -> Callable[[object, Any], Any]:
         members: Any = to_json_level(value)
         if type(members) is not dict:
             raise ValidationFailure(f"expected an object, found {type_name(value)}")
-        return plain_json(members, depth)
+        return to_plain_json(members, depth)
 
     return hook
 
 
 def _list_hook(converter: Converter, shape: Any) -> Callable[[object, Any], list[Any]]:
-    """Only lists are lists; for cattrs everything that can be walked through is one."""
+    """Structures lists and tuples only; cattrs would accept every iterable."""
     (kind,) = get_args(shape)
 
     def hook(value: object, _: Any) -> list[Any]:
         items: Any = to_json_level(value)
         if type(items) is not list:
             raise ValidationFailure(f"expected a list, found {type_name(value)}")
-        return _each(cast("Sequence[object]", items), lambda item: converter.structure(item, kind))
+        return _structure_items(cast("Sequence[object]", items), lambda item: converter.structure(item, kind))
 
     return hook
 
 
-def _each(items: Sequence[object], read: Callable[[object], Any]) -> list[Any]:
+def _structure_items(items: Sequence[object], structure_item: Callable[[object], Any]) -> list[Any]:
     out: list[Any] = []
     for i, item in enumerate(items):
         try:
-            out.append(read(item))
-        except Exception as fault:  # noqa: BLE001 (the caller's own types may fail in any way)
-            path, text = _locate(fault)
+            out.append(structure_item(item))
+        except Exception as error:  # noqa: BLE001 (the caller's own types may fail in any way)
+            path, text = _locate(error)
         else:
             continue
         raise ValidationFailure(text, f"[{i}]{path}")
@@ -230,15 +230,15 @@ def _each(items: Sequence[object], read: Callable[[object], Any]) -> list[Any]:
 
 
 def _record_hook(converter: Converter, cls: type[Any]) -> Callable[[object, Any], Any]:
-    """Known keys go to fields, unknown ones and explicit nulls to `extra`, so that the wire shows what was written."""
+    """Known keys go to fields, unknown keys and explicit nulls to `extra`, so that all are sent as written."""
     fields = {a.name: a for a in attrs.fields(cls) if a.name != "extra" and not a.metadata.get("hidden")}
-    left = {a.name: override(omit=True) for a in attrs.fields(cls) if a.name not in fields}
-    absent = _MAY_BE_ABSENT.get(cls)
+    omitted = {a.name: override(omit=True) for a in attrs.fields(cls) if a.name not in fields}
+    optional_id = _OPTIONAL_IDS.get(cls)
     check = _CHECKS.get(cls)
-    structure = make_dict_structure_fn(cls, converter, **left)  # type: ignore[arg-type]  # mypy takes the overrides for other keywords
+    structure = make_dict_structure_fn(cls, converter, **omitted)  # type: ignore[arg-type]  # mypy takes the overrides for other keywords
 
     def hook(value: object, _: Any) -> Any:
-        data = _members(value, cls)
+        data = _record_members(value, cls)
         known: dict[str, Any] = {}
         extra: dict[str, Any] = {}
         for name, item in data.items():
@@ -247,11 +247,11 @@ def _record_hook(converter: Converter, cls: type[Any]) -> Callable[[object, Any]
                 extra[name] = item
             else:
                 known[name] = item
-        if absent is not None:
-            known.setdefault(absent, "")
+        if optional_id is not None:
+            known.setdefault(optional_id, "")
         record = structure(known, cls)
         if extra:
-            record.extra = plain_json(extra)
+            record.extra = to_plain_json(extra)
         if check is not None:
             check(record)
         return record
@@ -259,19 +259,19 @@ def _record_hook(converter: Converter, cls: type[Any]) -> Callable[[object, Any]
     return hook
 
 
-def _members(value: object, cls: type[Any]) -> Mapping[str, Any]:
+def _record_members(value: object, cls: type[Any]) -> Mapping[str, Any]:
     if isinstance(value, cls):
         fields = [a for a in attrs.fields(cls) if a.name != "extra" and not a.metadata.get("hidden")]
         given = {a.name: getattr(value, a.name) for a in fields}
         unset = {a.name for a in fields if a.default is None and given[a.name] is None}
         return {name: item for name, item in given.items() if name not in unset} | getattr(value, "extra", {})
-    members = _dict(value, "an object")
+    members = _as_dict(value, "an object")
     if all(type(key) is str for key in members):
         return members
-    return {_key(key): item for key, item in members.items()}
+    return {_as_str_key(key): item for key, item in members.items()}
 
 
-def _dict(value: Any, wanted: str) -> dict[Any, Any]:
+def _as_dict(value: Any, wanted: str) -> dict[Any, Any]:
     if type(value) is dict:
         return cast("dict[Any, Any]", value)
     if not isinstance(value, Mapping):
@@ -279,7 +279,7 @@ def _dict(value: Any, wanted: str) -> dict[Any, Any]:
     return dict[Any, Any](cast("Mapping[Any, Any]", value))
 
 
-def _key(key: object) -> str:
+def _as_str_key(key: object) -> str:
     name = to_builtin(key)
     if type(name) is not str:
         raise ValidationFailure("has a key that is no string")
@@ -287,21 +287,21 @@ def _key(key: object) -> str:
 
 
 def _tagged_hook(
-    converter: Converter, tag: str, known: Mapping[str, type[Any]], other: type[Any]
+    converter: Converter, tag: str, known: Mapping[str, type[Any]], custom: type[Any]
 ) -> Callable[[object, Any], Any]:
     def hook(value: object, _: Any) -> Any:
         if isinstance(value, Record):
             cls: type[Any] = type(value)
-            if cls is not other and cls not in known.values():
+            if cls is not custom and cls not in known.values():
                 raise ValidationFailure(f"expected an object with a {tag}, found {type_name(value)}")
             return converter.structure(value, cls)
-        members = _dict(value, f"an object with a {tag}")
+        members = _as_dict(value, f"an object with a {tag}")
         name = to_builtin(members.get(tag))
         if type(name) is not str or not name:
             raise ValidationFailure(
                 "is missing" if name is None else f"expected a string, found {type_name(name)}", f".{tag}"
             )
-        return converter.structure(members, known.get(name, other))
+        return converter.structure(members, known.get(name, custom))
 
     return hook
 
@@ -313,6 +313,6 @@ def _content_hook(part: Callable[[object, Any], Any]) -> Callable[[object, Any],
             return found
         if type(found) is not list:
             raise ValidationFailure(f"expected a string or a list of parts, found {type_name(value)}")
-        return _each(cast("Sequence[object]", found), lambda item: part(item, None))
+        return _structure_items(cast("Sequence[object]", found), lambda item: part(item, None))
 
     return hook

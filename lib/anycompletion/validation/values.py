@@ -1,7 +1,18 @@
-"""The checks every parameter is made of: types, finite numbers, JSON; each refusal names its parameter.
+"""The basic checks of caller input: types, finite numbers, JSON; each error names its parameter.
 
-What passes comes out as Python's own types, so that whatever reads it later meets no code of the caller's: an enum's
-member is its value, and a subclass of text or number is that text or number.
+Threat model: values come from user types, whose code may do anything. A property, `__iter__`, `__eq__` or `__class__`
+may raise, may lie about type or length, may never end, may change the value between two reads, and may call the client
+again. Therefore
+
+- types are taken from `type(value)` and its bases, never from the value (`is_instance_strict`);
+- each member is read once and copied into `dict`, `list`, `str`, `int`, `float` and `bool` themselves (`to_builtin`,
+  `to_json_level`, `to_to_plain_json`), so that no user code runs after validation: an enum member becomes its value, a
+  subclass of text or number that text or number;
+- subclasses of list, tuple, text and number are read with the methods of their base class;
+- every exception of user code becomes an error that names the place (`describe_failure`), and its message, which may
+  repeat the value, is dropped;
+- nesting is limited, which also ends values that contain themselves;
+- nothing here keeps state, so that user code which calls the client again meets none half-written.
 """
 
 from __future__ import annotations
@@ -18,20 +29,22 @@ from ..errors import CompletionError, InvalidRequestError
 from ..records import FunctionMessage, ImageUrl, Record, ToolCall
 
 MAX_DEPTH = 500
-"""Nesting of JSON. Python itself cannot go much deeper, and what holds itself is deeper than any number."""
+"""Levels of nesting of JSON. Python's own limit is not much larger, and a value that contains itself exceeds any."""
 
 MAX_SCHEMA_DEPTH = 100
-"""Nesting of JSON schemas; no provider takes nearly as much."""
+"""Levels of nesting of JSON schemas; all providers' limits are far lower."""
 
-_LONGEST = 120
-"""Characters of a path in a refusal."""
+_MAX_PATH = 120
+"""Characters of a path in an error text."""
 
-_LONGEST_TYPE = 60
-"""Characters of a type's name in a refusal."""
+_MAX_TYPE_NAME = 60
+"""Characters of a type's name in an error text."""
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 SURROGATE = re.compile("[\ud800-\udfff]")
+
+SURROGATE_ERROR = "contains a lone surrogate, which UTF-8 cannot encode"
 
 Check: TypeAlias = Callable[[Any, str], Any]
 
@@ -39,121 +52,121 @@ T = TypeVar("T")
 
 
 def refuse(param: str, text: str) -> NoReturn:
-    """Raises InvalidRequestError for `param`; keys of the caller's that are in it are cut and made printable."""
-    if len(param) > _LONGEST:
-        param = f"{param[: _LONGEST - 1]}…"
+    """Raises InvalidRequestError for `param`, which is shortened and made printable: it may contain keys of a dict."""
+    if len(param) > _MAX_PATH:
+        param = f"{param[: _MAX_PATH - 1]}…"
     if not param.isprintable():
         param = "".join(char if char.isprintable() else "?" for char in param)
     raise InvalidRequestError(f"{param}: {text}", param=param)
 
 
 def type_name(value: object) -> str:
-    """A value's type, as callers know it."""
+    """The name of a value's type for error texts, in JSON's words for None."""
     if value is None:
         return "null"
     name: str = type(value).__name__
-    return name if name.isidentifier() and len(name) <= _LONGEST_TYPE else "an object"
+    return name if name.isidentifier() and len(name) <= _MAX_TYPE_NAME else "an object"
 
 
 def is_instance_strict(value: object, cls: type[T]) -> TypeGuard[T]:
-    """`isinstance` that does not ask the value, which may have its own ideas of what it is."""
+    """`isinstance` by `type(value)` alone: `__class__`, which may be a property of a user type, is not read."""
     return issubclass(type(value), cls)
 
 
-def failure(fault: Exception) -> str:
-    """What to say of a value of the caller's that raised `fault` while it was looked at.
+def describe_failure(error: Exception) -> str:
+    """The error text for a value whose own code raised `error` while it was read.
 
     Raises:
-        CompletionError, MemoryError: `fault`, where it is no failure of the value's.
+        CompletionError, MemoryError: `error` itself, where it is not a failure of the value.
     """
-    if isinstance(fault, (CompletionError, MemoryError)):
-        raise fault
-    return _TOO_DEEP if isinstance(fault, RecursionError) else f"cannot be read: {type_name(fault)}"
+    if isinstance(error, (CompletionError, MemoryError)):
+        raise error
+    return _TOO_DEEP if isinstance(error, RecursionError) else f"cannot be read: {type_name(error)}"
 
 
-_TOO_DEEP = "is nested too deeply or holds itself"
+_TOO_DEEP = "is nested too deeply or contains itself"
 
 
 # --- JSON -------------------------------------------------------------------------------------------------------------
 
 
 class ValidationFailure(Exception):
-    """A value that does not fit, with its path below the place where structuring began."""
+    """An invalid value, with its path relative to the value whose validation began."""
 
     def __init__(self, text: str, path: str = "") -> None:
         super().__init__(text)
         self.path = path
 
-    def below(self, step: str) -> None:
-        """The value stands below `step`."""
+    def prefix_path(self, step: str) -> None:
+        """Puts `step` before the path, on the way up from the invalid value."""
         self.path = step + self.path
 
 
 class _TooDeep(ValidationFailure):
-    """Its path would be as deep, so there is none."""
+    """A value that is nested too deeply. It has no path, which would be as long as the nesting is deep."""
 
     def __init__(self) -> None:
         super().__init__(_TOO_DEEP)
 
-    def below(self, step: str) -> None:
+    def prefix_path(self, step: str) -> None:
         pass
 
 
-def plain_json(value: Any, depth: int = MAX_DEPTH) -> Any:
-    """A copy of `value` as dicts, lists and scalars of Python's own types, if JSON can say it.
+def to_plain_json(value: Any, depth: int = MAX_DEPTH) -> Any:
+    """A copy of a JSON-serializable value as dicts, lists and scalars of the built-in types.
 
-    JSON can say finite numbers, text, lists and tuples, objects whose keys are texts or integers, and as objects also
-    records and instances of dataclasses and of attrs classes.
+    JSON-serializable are finite numbers, text, lists and tuples, mappings whose keys are texts or integers, and, as
+    objects, records and instances of dataclasses and of attrs classes.
 
     Raises:
-        Misfit: it cannot, or is nested more than `depth` deep; the path is the place.
+        ValidationFailure: it is not, or is nested more than `depth` levels deep; the path is the place.
     """
     try:
-        return _plain(value, depth)
+        return _copy_json(value, depth)
     except RecursionError:
-        pass  # a record that holds itself, or a caller who is deep in a recursion
+        pass  # a record that contains itself, or a caller deep in a recursion
     raise _TooDeep
 
 
-def _plain(value: Any, room: int) -> Any:
-    # One frame per level, and no path before there is something to say: this walks through every schema of every call.
+def _copy_json(value: Any, levels: int) -> Any:
+    # One frame per level, and no path until something is wrong: this runs over every schema of every call.
     kind = cast("type[Any]", type(value))
     if kind is str or kind is int or kind is bool or value is None:
         return value
     if kind is float:
         if not isfinite(value):
-            raise ValidationFailure("is not a finite number, which JSON cannot say")
+            raise ValidationFailure("is not a finite number, which JSON cannot represent")
         return value
     if kind is dict:
-        if not room:
+        if not levels:
             raise _TooDeep
         members: dict[str, Any] = {}
         for key, item in value.items():
-            name = key if type(key) is str else _name_of(key)
+            name = key if type(key) is str else _json_key(key)
             try:
-                members[name] = _plain(item, room - 1)
-            except ValidationFailure as fault:
-                fault.below(f".{name}")
+                members[name] = _copy_json(item, levels - 1)
+            except ValidationFailure as error:
+                error.prefix_path(f".{name}")
                 raise
         if len(members) != len(value):
             raise ValidationFailure("has two keys that are the same in JSON")
         return members
     if kind is list or kind is tuple:
-        if not room:
+        if not levels:
             raise _TooDeep
         items: list[Any] = []
         for item in value:
             try:
-                items.append(_plain(item, room - 1))
-            except ValidationFailure as fault:
-                fault.below(f"[{len(items)}]")
+                items.append(_copy_json(item, levels - 1))
+            except ValidationFailure as error:
+                error.prefix_path(f"[{len(items)}]")
                 raise
         return items
-    return _plain(_readable(value), room)
+    return _copy_json(_read_level(value), levels)
 
 
-def _name_of(key: object) -> str:
-    """What a key that is no plain text is in JSON."""
+def _json_key(key: object) -> str:
+    """The text that a key of another type becomes in JSON."""
     key = _read(to_builtin, key)
     if type(key) is int:
         return str(key)
@@ -162,34 +175,34 @@ def _name_of(key: object) -> str:
     return key
 
 
-def _readable(value: object) -> Any:
-    """`contents` of a value of the caller's that must have some."""
+def _read_level(value: object) -> Any:
+    """`to_json_level` of a value that must be JSON-serializable."""
     found = _read(to_json_level, value)
-    if found is NOTHING:
-        raise ValidationFailure(f"a value of type {type_name(value)} cannot be said in JSON")
+    if found is UNSERIALIZABLE:
+        raise ValidationFailure(f"a value of type {type_name(value)} is not JSON-serializable")
     return found
 
 
 def _read(read: Callable[[Any], Any], value: object) -> Any:
-    """`read(value)`, where code of the caller's runs, which may fail in any way."""
+    """`read(value)`, where user code runs; what it raises becomes a `ValidationFailure`."""
     try:
         return read(value)
     except RecursionError:
         raise
-    except Exception as fault:  # noqa: BLE001 (the caller's own types may fail in any way)
-        text = failure(fault)
+    except Exception as error:  # noqa: BLE001 (the caller's own types may fail in any way)
+        text = describe_failure(error)
     raise ValidationFailure(text)
 
 
-NOTHING = object()
-"""What is in a value that JSON cannot say."""
+UNSERIALIZABLE = object()
+"""Returned by `to_json_level` for a value that is not JSON-serializable."""
 
 
 def to_json_level(value: Any) -> Any:
-    """One level of a value in JSON's own types: a dict, a list or a scalar, or `NOTHING`.
+    """One level of a value as a built-in dict, list or scalar, or `UNSERIALIZABLE`; its members stay as they are.
 
     Raises:
-        Exception: whatever the caller's own types raise.
+        Exception: any, from the code of user types.
     """
     kind = cast("type[Any]", type(value))
     if kind is dict or kind is list or kind is str or value is None:
@@ -199,22 +212,22 @@ def to_json_level(value: Any) -> Any:
     if issubclass(kind, (str, int, float)):
         return to_builtin(value)
     if issubclass(kind, (list, tuple)):
-        return _items(value)
+        return _list_items(value)
     if issubclass(kind, Record):
-        return _members(value)
+        return _record_members(value)
     if issubclass(kind, Mapping):
         return dict[Any, Any](value)
     if attrs.has(kind):
         return {field.name: getattr(value, field.name) for field in attrs.fields(kind)}
     if hasattr(kind, "__dataclass_fields__"):
-        import dataclasses  # noqa: PLC0415 (whoever has a dataclass has loaded it; nobody else needs it)
+        import dataclasses  # noqa: PLC0415 (loaded already where there is a dataclass, and not needed elsewhere)
 
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(kind)}
-    return NOTHING
+    return UNSERIALIZABLE
 
 
-def _members(record: Record) -> Any:
-    """One level of the record's `to_dict`, which itself would go on to whatever the caller put below."""
+def _record_members(record: Record) -> Any:
+    """One level of the record's `to_dict`, which itself would convert the user values below without validation."""
     if isinstance(record, ImageUrl) and record.bare:
         return to_json_level(record.url)
     fields = [field for field in attrs.fields(type(record)) if not field.metadata.get("hidden")]
@@ -228,14 +241,14 @@ def _members(record: Record) -> Any:
     return {name: value for name, value in members.items() if value is not None or name in shown} | extra
 
 
-def _items(value: Any) -> list[Any]:
-    """The list's or tuple's own items: what a subclass of the caller's walks through may have no end."""
+def _list_items(value: Any) -> list[Any]:
+    """The items of a list or tuple by the base class's iterator: that of a user's subclass may never end."""
     base = cast("Any", list if issubclass(type(value), list) else tuple)
     return list[Any](base.__iter__(value))
 
 
 def to_builtin(value: Any) -> Any:
-    """An enum's member as its value, and a subclass of text or number as the text or number; all else as it is."""
+    """An enum member as its value, a subclass of text or number as that text or number; other values unchanged."""
     kind = cast("type[Any]", type(value))
     if kind is str or kind is int or kind is float or kind is bool:
         return value
@@ -248,12 +261,12 @@ def to_builtin(value: Any) -> Any:
     return float.__float__(value) if issubclass(kind, float) else value
 
 
-def checked_json(value: Any, param: str, depth: int = MAX_DEPTH) -> Any:
-    """A copy of `value` as dicts, lists and scalars, if JSON can say it; `param` is what a refusal names."""
+def check_json(value: Any, param: str, depth: int = MAX_DEPTH) -> Any:
+    """`to_plain_json`, whose error names `param`."""
     try:
-        return plain_json(value, depth)
-    except ValidationFailure as fault:
-        path, text = fault.path, str(fault)
+        return to_plain_json(value, depth)
+    except ValidationFailure as error:
+        path, text = error.path, str(error)
     refuse(param + path, text)
 
 
@@ -301,11 +314,11 @@ def check_string(value: Any, param: str) -> Any:
 
 
 def check_object(value: Any, param: str, depth: int = MAX_DEPTH) -> Any:
-    """An object that JSON can say."""
+    """A JSON-serializable object."""
     members: Any = to_json_level(value)
     if type(members) is not dict:
         refuse(param, f"expected a dict, found {type_name(value)}")
-    return checked_json(members, param, depth)
+    return check_json(members, param, depth)
 
 
 def check_list(value: Any, param: str) -> Sequence[Any]:
@@ -314,7 +327,7 @@ def check_list(value: Any, param: str) -> Sequence[Any]:
         return cast("Sequence[Any]", value)
     if not isinstance(value, (list, tuple)):
         refuse(param, f"expected a list, found {type_name(value)}")
-    return _items(value)
+    return _list_items(value)
 
 
 def check_strings(value: Any, param: str) -> list[str]:

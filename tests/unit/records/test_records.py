@@ -45,7 +45,7 @@ from anycompletion.records import (
     read_rate_limit,
     seconds,
 )
-from anycompletion.validation import call_arguments as validate
+from anycompletion.validation.message_input import parse_messages
 
 FULL: dict[str, Any] = {
     "id": "chatcmpl-1",
@@ -559,11 +559,9 @@ def test_reprs_leave_out_what_is_not_there():
 
 def test_a_bare_url_goes_back_as_one():
     """An image's URL that a caller wrote without an object would be sent in another form."""
-    (message,) = validate.read_messages(
-        [{"role": "user", "content": [{"type": "image_url", "image_url": "https://x"}]}]
-    )
+    (message,) = parse_messages([{"role": "user", "content": [{"type": "image_url", "image_url": "https://x"}]}])
     assert message.to_dict()["content"] == [{"type": "image_url", "image_url": "https://x"}]
-    assert validate.read_messages([message]) == [message]
+    assert parse_messages([message]) == [message]
 
 
 def test_plain():
@@ -594,7 +592,7 @@ def test_a_message_may_be_appended_as_it_is():
     """A conversation could not go on with what the provider said."""
     reply = ChatCompletion.from_dict(FULL)
     turns = [UserMessage("Hi"), reply.choices[0].message, reply.choices[1].message]
-    read = validate.read_messages(turns)
+    read = parse_messages(turns)
     assert read == [UserMessage("Hi"), reply.choices[0].message, reply.choices[1].message]
     assert read[1].to_dict() == {
         name: value for name, value in FULL["choices"][0]["message"].items() if value is not None

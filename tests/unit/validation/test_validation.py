@@ -8,6 +8,7 @@ from typing import Any, cast
 import attrs
 import pytest
 
+from anycompletion import validation
 from anycompletion.codecs.json import dumps, to_wire
 from anycompletion.errors import InvalidRequestError
 from anycompletion.options import CallOptions, Secret, Timeout
@@ -26,16 +27,10 @@ from anycompletion.records import (
     ToolMessage,
     UserMessage,
 )
-from anycompletion.validation import call_arguments as validate
-from anycompletion.validation.call_arguments import (
-    call_options,
-    chat_request,
-    find_unserializable,
-    read_messages,
-    split_keywords,
-    unknown_keyword,
-    validate_request,
-)
+from anycompletion.validation import check_options, find_unserializable, validate_request
+from anycompletion.validation.call_arguments import split_keywords, unknown_keyword
+from anycompletion.validation.message_input import parse_messages
+from anycompletion.validation.request_checks import build_request
 from support.bad_input import (
     BAD,
     CALL,
@@ -58,8 +53,8 @@ def request(**params: Any) -> ChatRequest:
     model, messages = params.pop("model", "openai/gpt-4o"), params.pop("messages", "Hi")
     stream = params.pop("stream", False)
     wire, options = split_keywords(params)
-    call_options(options)
-    return chat_request(model, messages, wire, stream=stream)
+    check_options(options)
+    return build_request(model, messages, wire, stream=stream)
 
 
 KEYWORDS = sorted({row.name for row in BAD})
@@ -243,20 +238,20 @@ def test_what_passes(params: dict[str, Any]) -> None:
 @pytest.mark.parametrize("params", [p for p in PASSES if "messages" in p and not isinstance(p["messages"], str)])
 def test_reading_twice_changes_nothing(params: dict[str, Any]) -> None:
     """A request sent again, or through `send`, would be another one."""
-    once = read_messages(params["messages"])
-    assert read_messages(once) == once
-    assert [to_wire(message) for message in read_messages(once)] == [to_wire(message) for message in once]
+    once = parse_messages(params["messages"])
+    assert parse_messages(once) == once
+    assert [to_wire(message) for message in parse_messages(once)] == [to_wire(message) for message in once]
 
 
 def test_the_simplest_messages_become_records() -> None:
     """The fast way of reading a message would give something else than the general one."""
     for role in ("user", "assistant", "system", "developer"):
-        fast = read_messages([{"role": role, "content": "x"}])
-        assert fast == read_messages([types.MappingProxyType({"role": role, "content": "x"})])
+        fast = parse_messages([{"role": role, "content": "x"}])
+        assert fast == parse_messages([types.MappingProxyType({"role": role, "content": "x"})])
         assert fast[0].to_dict() == {"role": role, "content": "x"}
     message = UserMessage("x")
-    assert read_messages([message])[0] is message
-    assert read_messages("x") == [UserMessage("x")]
+    assert parse_messages([message])[0] is message
+    assert parse_messages("x") == [UserMessage("x")]
 
 
 def test_what_is_checked_is_what_is_sent() -> None:
@@ -280,7 +275,7 @@ def test_explicit_nulls_and_unknown_keys_reach_the_wire() -> None:
         {"role": "user", "content": [{"type": "text", "text": "x", "y": None}, {"type": "new", "z": {"a": None}}]},
         {"role": "of_tomorrow", "content": None},
     ]
-    assert [to_wire(message) for message in read_messages(written)] == written
+    assert [to_wire(message) for message in parse_messages(written)] == written
     tools = [
         {"type": "function", "function": {"name": "f", "strict": None, "x": None}, "y": 1},
         {"type": "t", "z": None},
@@ -324,7 +319,7 @@ def test_lone_surrogates_are_named(params: dict[str, Any], place: str) -> None:
         dumps(body_of(made))
     error = find_unserializable(made)
     assert error.param == place
-    assert str(error) == f"{place}: holds a lone surrogate, which UTF-8 cannot say"
+    assert str(error) == f"{place}: contains a lone surrogate, which UTF-8 cannot encode"
 
 
 def test_other_reasons_are_named_too() -> None:
@@ -332,7 +327,7 @@ def test_other_reasons_are_named_too() -> None:
     made = request(seed=1)
     made.metadata = {"a": object()}  # type: ignore[dict-item]
     assert find_unserializable(made).param == "metadata"
-    assert str(find_unserializable(made)) == "metadata: cannot be said in JSON"
+    assert str(find_unserializable(made)) == "metadata: is not JSON-serializable"
     assert find_unserializable(request()).param == "messages"
 
 
@@ -371,7 +366,7 @@ def test_every_parameter_and_option_has_its_check() -> None:
         assert split_keywords({name: 1}) == ({name: 1}, {})
     for name in CallOptions.__annotations__:
         assert split_keywords({name: 1}) == ({}, {name: 1})
-    assert all(hasattr(validate, name) for name in validate.__all__)
+    assert all(hasattr(validation, name) for name in validation.__all__)
 
 
 def test_swapped_positionals() -> None:
@@ -389,34 +384,34 @@ def test_swapped_positionals() -> None:
 def test_the_three_names_of_the_timeout() -> None:
     """Code written for LiteLLM would have another limit, or two limits at once."""
     for name in ("timeout", "forceTimeout", "force_timeout"):
-        assert call_options({name: 5}) == {"timeout": Timeout(total=5)}
-        assert call_options({name: 5})["timeout"].total_is_explicit
-        assert call_options({name: INF}) == {"timeout": Timeout(total=None)}
+        assert check_options({name: 5}) == {"timeout": Timeout(total=5)}
+        assert check_options({name: 5})["timeout"].total_is_explicit
+        assert check_options({name: INF}) == {"timeout": Timeout(total=None)}
     for one, other in (("timeout", "forceTimeout"), ("timeout", "force_timeout"), ("forceTimeout", "force_timeout")):
         with pytest.raises(InvalidRequestError, match=f"means the same as {one}") as caught:
-            call_options({other: 5, one: 5})
+            check_options({other: 5, one: 5})
         assert caught.value.param == other
 
 
 def test_clocks_without_end() -> None:
     """A timeout no clock can count to would raise from the event loop."""
     clocks = Timeout(total=10**400, connect=INF, first_chunk=1e300, idle=5)
-    assert call_options({"timeout": clocks})["timeout"] == Timeout(None, None, None, 5)
-    assert call_options({"timeout": 10**400})["timeout"].total is None
+    assert check_options({"timeout": clocks})["timeout"] == Timeout(None, None, None, 5)
+    assert check_options({"timeout": 10**400})["timeout"].total is None
     mine = Timeout(idle=5)
-    assert call_options({"timeout": mine})["timeout"] is mine
+    assert check_options({"timeout": mine})["timeout"] is mine
     default = attrs.evolve(mine, connect=INF)
-    assert not call_options({"timeout": default})["timeout"].total_is_explicit
+    assert not check_options({"timeout": default})["timeout"].total_is_explicit
 
 
 def test_azure() -> None:
     """Code written for LiteLLM would call another provider."""
-    assert call_options({"azure": True}) == {"provider": "azure"}
-    assert call_options({"azure": False}) == {}
-    assert call_options({"azure": True, "provider": "azure"}) == {"provider": "azure"}
-    assert call_options({"azure": False, "provider": "openai"}) == {"provider": "openai"}
+    assert check_options({"azure": True}) == {"provider": "azure"}
+    assert check_options({"azure": False}) == {}
+    assert check_options({"azure": True, "provider": "azure"}) == {"provider": "azure"}
+    assert check_options({"azure": False, "provider": "openai"}) == {"provider": "openai"}
     with pytest.raises(InvalidRequestError, match="contradicts provider='openai'") as caught:
-        call_options({"azure": True, "provider": "openai"})
+        check_options({"azure": True, "provider": "openai"})
     assert caught.value.param == "azure"
 
 
@@ -449,7 +444,7 @@ GOOD_OPTIONS: list[tuple[str, Any, Any]] = [
 @pytest.mark.parametrize(("name", "value", "checked"), GOOD_OPTIONS)
 def test_good_options(name: str, value: Any, checked: Any) -> None:
     """An option would be refused, or arrive as another."""
-    assert call_options({name: value}) == {name: checked}
+    assert check_options({name: value}) == {name: checked}
 
 
 # --- ready requests ---
@@ -496,7 +491,7 @@ def test_records_are_checked_like_dicts() -> None:
         "x",
         tool_calls=[ToolCall("c", FunctionCall("f", "{}")), ToolCall("d", type="custom", custom=CustomCall("g", "x"))],
     )
-    assert read_messages([message, ToolMessage([TextPart("x")], "c"), FunctionMessage(None, "f")]) == [
+    assert parse_messages([message, ToolMessage([TextPart("x")], "c"), FunctionMessage(None, "f")]) == [
         message,
         ToolMessage([TextPart("x")], "c"),
         FunctionMessage(None, "f"),
@@ -504,7 +499,7 @@ def test_records_are_checked_like_dicts() -> None:
 
 
 CALLS: list[Callable[[], object]] = [
-    lambda: read_messages(user([SELF_PART])),
+    lambda: parse_messages(user([SELF_PART])),
     lambda: request(metadata={"a": SELF_PART}),
     lambda: request(extra_body={"a": nested(5000)}),
 ]
@@ -513,5 +508,5 @@ CALLS: list[Callable[[], object]] = [
 @pytest.mark.parametrize("act", CALLS)
 def test_endless_values(act: Callable[[], object]) -> None:
     """A value that holds itself would end in a RecursionError."""
-    with pytest.raises(InvalidRequestError, match="nested too deeply or holds itself"):
+    with pytest.raises(InvalidRequestError, match="nested too deeply or contains itself"):
         act()

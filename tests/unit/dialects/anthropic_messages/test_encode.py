@@ -15,7 +15,7 @@ from anycompletion.errors import InvalidRequestError, UnsupportedParameterError
 from anycompletion.http import HttpRequest, Target
 from anycompletion.options import OnUnsupported
 from anycompletion.records import PARAM_NAMES, AssistantMessage, ChatRequest, CustomMessage
-from anycompletion.validation import call_arguments as validate
+from anycompletion.validation.request_checks import build_request
 
 MODEL = "claude-opus-4-6"
 OLDER = "claude-sonnet-4-5-20250929"
@@ -42,7 +42,7 @@ def send(
     extra_body: dict[str, Any] | None = None,
     **params: Any,
 ) -> HttpRequest:
-    request = validate.chat_request(model, messages, params, stream=stream)
+    request = build_request(model, messages, params, stream=stream)
     request.extra_body = extra_body
     target = Target(
         provider="anthropic",
@@ -740,7 +740,7 @@ def test_encoding_changes_nothing_of_the_callers():
         {"role": "user", "content": "x"},
         AssistantMessage("y", thinking_blocks=[{"type": "thinking", "thinking": "t", "signature": "s"}]),
     ]
-    request = validate.chat_request(MODEL, messages, {"tools": [TOOL]}, stream=False)
+    request = build_request(MODEL, messages, {"tools": [TOOL]}, stream=False)
     target = Target(provider="anthropic", model=MODEL, base_url="https://x")
     first = json.dumps(DIALECT.encode(request, target, {}).body)
     assert json.dumps(DIALECT.encode(request, target, {}).body) == first

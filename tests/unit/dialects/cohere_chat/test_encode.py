@@ -12,7 +12,7 @@ from anycompletion.http import EncodingReport, HttpRequest, Target
 from anycompletion.options import OnUnsupported
 from anycompletion.providers.registry import apply_param_support
 from anycompletion.records import PARAM_NAMES, AssistantMessage, ChatRequest, CustomMessage
-from anycompletion.validation import call_arguments as validate
+from anycompletion.validation.request_checks import build_request
 
 MODEL = "command-a-03-2025"
 USER = {"role": "user", "content": "Hi"}
@@ -38,7 +38,7 @@ def send(
     extra_body: dict[str, Any] | None = None,
     **params: Any,
 ) -> HttpRequest:
-    request = validate.chat_request(MODEL, messages, params, stream=stream)
+    request = build_request(MODEL, messages, params, stream=stream)
     request.extra_body = extra_body
     target = Target(
         provider="cohere",
@@ -621,7 +621,7 @@ def test_encoding_changes_nothing_of_the_callers() -> None:
         USER,
         AssistantMessage("y", provider_specific_fields=fields),
     ]
-    request = validate.chat_request(MODEL, messages, {"tools": [STRICT]}, stream=False)
+    request = build_request(MODEL, messages, {"tools": [STRICT]}, stream=False)
     request.extra_body = {"k": 1}
     target = Target(provider="cohere", model=MODEL, base_url="https://x")
     first = json.dumps(DIALECT.encode(request, target, {}).body)

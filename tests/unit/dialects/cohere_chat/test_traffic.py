@@ -17,7 +17,7 @@ from anycompletion.errors import APIStatusError, AuthenticationError, Unprocessa
 from anycompletion.http import Headers, HttpResponse, Target
 from anycompletion.records import ChatCompletion, ChatRequest, UserMessage
 from anycompletion.streaming.accumulator import Accumulator
-from anycompletion.validation import call_arguments as validate
+from anycompletion.validation.request_checks import build_request
 
 
 def recordings() -> list[Path]:
@@ -178,7 +178,7 @@ def test_recorded_messages_go_out_as_they_are(path: Path) -> None:
     recorded = (json.loads(path.read_text())["request"] or {}).get("body")
     if recorded is None:
         return
-    request = validate.chat_request("command", recorded["messages"], {"tools": recorded.get("tools", [])}, stream=False)
+    request = build_request("command", recorded["messages"], {"tools": recorded.get("tools", [])}, stream=False)
     sent = DIALECT.encode(request, TARGET, {})
     assert sent.body is not None
     assert sent.warnings == []

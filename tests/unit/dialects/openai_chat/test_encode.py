@@ -24,7 +24,7 @@ from anycompletion.records import (
     ToolCall,
     UserMessage,
 )
-from anycompletion.validation.call_arguments import chat_request, validate_request
+from anycompletion.validation.request_checks import build_request, validate_request
 
 HELLO = [{"role": "user", "content": "Hi"}]
 
@@ -73,7 +73,7 @@ def target(**members: Any) -> Target:
 
 def encode(messages: Any = "Hi", where: Target | None = None, extra: Any = None, **params: Any) -> HttpRequest:
     where = where or target()
-    request = chat_request("asked", messages, params, stream=where.stream)
+    request = build_request("asked", messages, params, stream=where.stream)
     request.extra_body = extra
     encoded = DIALECT.encode(request, where, {})
     assert isinstance(encoded, HttpRequest)

@@ -13,7 +13,7 @@ from anycompletion.errors import InvalidRequestError, UnsupportedParameterError
 from anycompletion.http import HttpRequest, Prerequisite, Target
 from anycompletion.options import OnUnsupported
 from anycompletion.records import PARAM_NAMES, AssistantMessage, ChatRequest, CustomMessage, UserMessage
-from anycompletion.validation import call_arguments as validate
+from anycompletion.validation.request_checks import build_request
 
 BASE = "https://api.replicate.com"
 MODEL = "meta/llama"
@@ -84,7 +84,7 @@ def send(
     extra_body: dict[str, Any] | None = None,
     **params: Any,
 ) -> HttpRequest:
-    request = validate.chat_request(model, messages, params, stream=stream)
+    request = build_request(model, messages, params, stream=stream)
     request.extra_body = extra_body
     target = Target(provider="replicate", model=model, base_url=BASE, stream=stream, on_unsupported=policy, path=path)
     known = {f"schema:{model}": described(fields)} if known is None else known
