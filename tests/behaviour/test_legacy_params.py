@@ -27,19 +27,15 @@ from anycompletion import (
 )
 from anycompletion.providers.registry import PROVIDERS
 from anycompletion.testing import RecordedRequest, SimulatorServer
-from support.legacy_params_table import BARE, FLOOR, KEY_VARIABLES, KEYS, ORGANIZATION_VARIABLES, URL_VARIABLES
-from support.params_notation import MODELS, QUESTION, USER, Row, expected, outcome
-from support.params_table import ADD, ADD_TOOL, ASKED, LEGACY_CALLED, LEGACY_TOLD
+from support.legacy_params_calls import ORGANIZATION_VARIABLES
+from support.params_calls import ADD, ADD_TOOL, FUNCTION_CALL, FUNCTION_RESULT, SUM
+from support.params_notation import QUESTION, USER, Row, expected, outcome
+from support.params_table import COLUMNS, LEGACY_ROWS, MODELS
 
-PATHS = {
-    "openai": "/openai/v1/chat/completions",
-    "azure": "/azure/openai/v1/chat/completions",
-    "openrouter": "/openrouter/api/v1/chat/completions",
-    "anthropic": "/anthropic/v1/messages",
-    "cohere": "/cohere/v2/chat",
-    "replicate": "/replicate/v1/models/meta/meta-llama-3-8b-instruct/predictions",
-}
-"""Provider → where its simulated self is asked."""
+BARE = {model: provider for provider, column in COLUMNS.items() for model in column.bare_models}
+"""Model name without a provider → the provider that is asked."""
+KEY_VARIABLES = [(provider, name) for provider, column in COLUMNS.items() for name in column.key_variables]
+URL_VARIABLES = [(provider, name) for provider, column in COLUMNS.items() for name in column.url_variables]
 
 every_provider = pytest.mark.parametrize("provider", MODELS)
 
@@ -79,11 +75,11 @@ def asked(sim: SimulatorServer) -> list[RecordedRequest]:
 # --- names ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", FLOOR)
+@pytest.mark.parametrize("name", LEGACY_ROWS)
 async def test_a_name_is_sent_or_refused(name: str, sim: SimulatorServer, client: AsyncCompletion) -> None:
     """Code that uses this name would break, or say something else than it did, with some provider."""
-    row: Row = FLOOR[name]
-    demanded = {provider: expected(row, provider, cell) for provider, cell in row.cells().items()}
+    row: Row = LEGACY_ROWS[name]
+    demanded = {provider: expected(row, provider, expectation) for provider, expectation in row.expectations.items()}
     assert {provider: await outcome(row, provider, sim, client) for provider in demanded} == demanded
 
 
@@ -92,7 +88,7 @@ async def test_bare_models_find_their_provider(model: str, sim: SimulatorServer,
     """A model that was always named without its provider would be unknown, or go to another one."""
     await client.create(model=model, messages=[USER])
     (request,) = sim.requests
-    assert (request.path, request.body["model"]) == (PATHS[BARE[model]], model)
+    assert (request.path, request.body["model"]) == (COLUMNS[BARE[model]].path, model)
 
 
 @every_provider
@@ -102,13 +98,13 @@ async def test_a_provider_can_be_named_beside_the_model(
     """Models whose names tell nothing of their provider could not be asked."""
     reply = await client.create(MODELS[provider], QUESTION, provider=provider)
     assert (reply.info.provider, reply.info.model) == (provider, MODELS[provider])
-    assert asked(sim)[0].path == PATHS[provider]
+    assert asked(sim)[0].path == COLUMNS[provider].path
 
 
 async def test_azure_is_said_with_a_flag(sim: SimulatorServer, client: AsyncCompletion) -> None:
     """`azure=True` would send a deployment's name to OpenAI."""
     await client.create("gpt-35-our-deployment", QUESTION, azure=True)
-    assert (sim.requests[0].path, sim.requests[0].body["model"]) == (PATHS["azure"], "gpt-35-our-deployment")
+    assert (sim.requests[0].path, sim.requests[0].body["model"]) == (COLUMNS["azure"].path, "gpt-35-our-deployment")
     with pytest.raises(InvalidRequestError):
         await client.create("gpt-4", QUESTION, azure=True, provider="openai")
 
@@ -184,7 +180,7 @@ async def test_verbose_calls_are_logged(
 async def test_a_key_per_call(provider: str, sim: SimulatorServer, client: AsyncCompletion) -> None:
     """One user's call would be made, and paid for, with another one's key."""
     await client.attempt(model_of(provider), QUESTION, api_key="the-key", max_retries=0)
-    header, value = KEYS[provider]
+    header, value = COLUMNS[provider].key_header
     assert sim.requests[0].headers[header] == value
 
 
@@ -196,7 +192,7 @@ async def test_a_base_url_per_call(provider: str, sim: SimulatorServer) -> None:
             model_of(provider), QUESTION, base_url=sim.base_urls[provider], api_key=sim.api_keys[provider]
         )
     assert reply.text
-    assert asked(sim)[0].path == PATHS[provider]
+    assert asked(sim)[0].path == COLUMNS[provider].path
 
 
 @pytest.mark.parametrize("provider", ["openai", "azure"])
@@ -256,7 +252,7 @@ async def test_a_variable_holds_the_organization(
 @every_provider
 async def test_records_are_sent_as_dicts_are(provider: str, sim: SimulatorServer, client: AsyncCompletion) -> None:
     """Typed messages would say something else than the same messages as dicts."""
-    dicts = [{"role": "system", "content": "Be brief."}, ASKED]
+    dicts = [{"role": "system", "content": "Be brief."}, SUM]
     records = [SystemMessage("Be brief."), UserMessage("1+1?")]
     await client.create(model_of(provider), dicts)
     await client.create(model_of(provider), records)
@@ -264,7 +260,7 @@ async def test_records_are_sent_as_dicts_are(provider: str, sim: SimulatorServer
     assert first.body == second.body
 
 
-@pytest.mark.parametrize("provider", [name for name in MODELS if name != "replicate"])
+@pytest.mark.parametrize("provider", [name for name, column in COLUMNS.items() if column.functions])
 async def test_legacy_records_are_sent_as_dicts_are(
     provider: str, sim: SimulatorServer, client: AsyncCompletion
 ) -> None:
@@ -272,8 +268,8 @@ async def test_legacy_records_are_sent_as_dicts_are(
     call = FunctionCall("add", '{"a":1}')
     function = FunctionDefinition("add", ADD["description"], ADD["parameters"])
     # A record that says nothing of its content leaves it out, where the dict says null.
-    plain = {name: value for name, value in LEGACY_CALLED.items() if value is not None}
-    await client.attempt(model_of(provider), [ASKED, plain, LEGACY_TOLD], functions=[ADD])
+    plain = {name: value for name, value in FUNCTION_CALL.items() if value is not None}
+    await client.attempt(model_of(provider), [SUM, plain, FUNCTION_RESULT], functions=[ADD])
     await client.attempt(
         model_of(provider),
         [UserMessage("1+1?"), AssistantMessage(function_call=call), FunctionMessage("2", "add")],
@@ -296,7 +292,7 @@ async def test_replies_are_records(provider: str, client: AsyncCompletion) -> No
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-@pytest.mark.parametrize("provider", [name for name in MODELS if name != "replicate"])
+@pytest.mark.parametrize("provider", [name for name, column in COLUMNS.items() if column.functions])
 async def test_functions_are_answered_as_functions(provider: str, streamed: bool, client: AsyncCompletion) -> None:
     """Who asks with `functions` would get `tool_calls`, which their code does not know."""
     if streamed:
@@ -311,7 +307,7 @@ async def test_functions_are_answered_as_functions(provider: str, streamed: bool
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-@pytest.mark.parametrize("provider", [name for name in MODELS if name != "replicate"])
+@pytest.mark.parametrize("provider", [name for name, column in COLUMNS.items() if column.functions])
 async def test_tools_are_answered_as_tools(provider: str, streamed: bool, client: AsyncCompletion) -> None:
     """Who asks with `tools` would get the legacy form."""
     if streamed:
@@ -347,9 +343,6 @@ async def test_ok_and_error_are_values(provider: str, client: AsyncCompletion) -
 
 # --- n --------------------------------------------------------------------------------------------------------------
 
-OWN_N = ("openai", "azure")
-"""Providers that give several choices themselves."""
-
 LATENCY = 0.15
 
 
@@ -370,14 +363,15 @@ async def test_three_choices(provider: str, streamed: bool, sim: SimulatorServer
     assert [choice.index for choice in reply.choices] == [0, 1, 2]
     assert [choice.finish_reason for choice in reply.choices] == ["stop"] * 3
     assert all(reply.texts)
+    own_n = COLUMNS[provider].several_choices
     requests = asked(sim)
-    assert len(requests) == (1 if provider in OWN_N else 3)
-    assert {request.body.get("n") for request in requests} == {3 if provider in OWN_N else None}
+    assert len(requests) == (1 if own_n else 3)
+    assert {request.body.get("n") for request in requests} == {3 if own_n else None}
     # All of them had arrived before the first was answered.
     assert max(request.received_at for request in requests) - requests[0].received_at < LATENCY
-    prompts = 1 if provider in OWN_N else 3
+    prompts = 1 if own_n else 3
     assert one.usage is not None
     assert reply.usage is not None
     assert reply.usage.prompt_tokens == prompts * one.usage.prompt_tokens
     assert reply.usage.completion_tokens == 3 * one.usage.completion_tokens
-    assert len(reply.info.branches) == (0 if provider in OWN_N else 3)
+    assert len(reply.info.branches) == (0 if own_n else 3)

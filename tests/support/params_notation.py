@@ -1,8 +1,12 @@
-"""What one call must put on the wire: the notation of the tables, and how a cell of theirs is looked at."""
+"""Notation of the parameter table: calls, what each provider must receive for them, and how an outcome is observed.
+
+A call is written once (`params_calls`, `legacy_params_calls`). Each provider has a column (a module of `params_table`)
+that maps the names of calls to expectations. `Row` joins a call with the expectations of all columns.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -10,152 +14,180 @@ import attrs
 from anycompletion import AsyncCompletion, CompletionError, InvalidRequestError, UnsupportedParameterError
 from anycompletion.testing import SimulatorServer
 
-MODELS: Mapping[str, str] = {
-    "openai": "gpt-4o-mini",
-    "azure": "our-deployment",
-    "openrouter": "openai/gpt-4o-mini",
-    "anthropic": "claude-haiku-4-5",
-    "cohere": "command-a-03-2025",
-    "replicate": "meta/meta-llama-3-8b-instruct",
-}
-"""Provider → the model that is asked, in the provider's own words."""
-
 QUESTION = "Hi."
 USER = {"role": "user", "content": QUESTION}
 
 
-# --- the notation ---------------------------------------------------------------------------------------------------
+# --- expectations -----------------------------------------------------------------------------------------------------
 
 
 @attrs.frozen
 class Given:
-    """The row's parameters (and messages) stand in the body as they were given, under their own names."""
+    """The body contains the call's parameters (and messages) under their own names, as they were given."""
 
 
 @attrs.frozen
 class Unsupported:
-    """`UnsupportedParameterError` naming `param` (the row's only one by default), and nothing is sent."""
+    """`UnsupportedParameterError` naming `param` (by default the call's only one), and nothing is sent."""
 
     param: str = ""
-    rest: Cell = attrs.field(factory=dict[str, Any])
-    """What is sent where it is dropped instead: a difference to the base body."""
+    rest: Expectation = attrs.field(factory=dict[str, Any])
+    """What is sent where the parameter is dropped instead: a difference from the base body."""
 
 
 @attrs.frozen
 class Invalid:
-    """`InvalidRequestError` naming `param` (the row's only one by default), whatever the policy."""
+    """`InvalidRequestError` naming `param` (by default the call's only one), whatever the policy."""
 
     param: str = ""
 
 
 @attrs.frozen
 class Branches:
-    """As many requests, each with the base body."""
+    """`number` requests, each with the base body."""
 
     number: int
 
 
-Cell = dict[str, Any] | Given | Unsupported | Invalid | Branches | None
-"""A dict is the difference to the base body (to its `input`, for Replicate), None is a cell nobody looks at."""
+Expectation = dict[str, Any] | Given | Unsupported | Invalid | Branches
+"""A dict is the difference from the base body, or from its member `ProviderColumn.member`."""
 
 GIVEN = Given()
-UNSENT: Cell = {}
-"""Accepted, and the base body goes out as it is."""
+UNSENT: Expectation = {}
+"""The parameter is accepted, and the base body is sent unchanged."""
 REFUSED = Unsupported()
 INVALID = Invalid()
 
 
+# --- calls, columns and rows ------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class ParamsCall:
+    """Arguments of one call."""
+
+    name: str
+    """The key of its expectations in columns."""
+    params: Mapping[str, Any]
+    messages: Any = None
+    """Instead of one question."""
+    stream: bool = False
+    model: str = ""
+    """Instead of the column's model."""
+
+
+def call(
+    name: str = "", /, *, messages: Any = None, stream: bool = False, model: str = "", **params: Any
+) -> ParamsCall:
+    """A call with `params`; its name is by default its parameters as they are written."""
+    return ParamsCall(name or described(params, messages, stream), params, messages, stream, model)
+
+
+def described(params: Mapping[str, Any], messages: Any, stream: bool) -> str:
+    """The arguments of a call as text."""
+    given = [f"{name}={value!r}" for name, value in params.items()]
+    if messages is not None:
+        given.append(f"messages={messages!r}")
+    return ", ".join(given) + (", stream" if stream else "")
+
+
+@attrs.frozen(kw_only=True)
+class ProviderColumn:
+    """One provider's column of the table: its expectations, and facts about it that tests need."""
+
+    model: str
+    """The model of calls without one, by the provider's own name."""
+    path: str
+    """Where the simulator receives requests for that model."""
+    body: Callable[[str, bool], dict[str, Any]]
+    """The base body of a call without parameters, for a model and for whether it streams."""
+    member: str = ""
+    """The member of the body that contains parameters and messages; "" for the body itself."""
+    expectations: Mapping[str, Expectation]
+    """An expectation for each of `CALLS`."""
+    own_expectations: tuple[tuple[ParamsCall, Expectation], ...] = ()
+    """Calls that are meant for this provider only, or for one of its models."""
+    legacy_expectations: Mapping[str, Expectation]
+    """Expectations for `LEGACY_CALLS`."""
+    denied: frozenset[str] = frozenset()
+    """Names of calls that the client sends and the server refuses."""
+    functions: bool = True
+    """Whether the model can call functions."""
+    several_choices: bool = False
+    """Whether one request can return several choices."""
+    support_depends_on_model: bool = False
+    """Whether a native parameter can be missing from a model."""
+    bare_models: tuple[str, ...] = ()
+    """Names that identify the provider without its name before them."""
+    key_header: tuple[str, str]
+    """The header that contains the key "the-key", and its value."""
+    key_variables: tuple[str, ...]
+    """Environment variables that can contain the key."""
+    url_variables: tuple[str, ...]
+    """Environment variables that can contain the base URL."""
+
+
 @attrs.frozen
 class Row:
-    """One call and what each provider is sent for it."""
+    """One call and what each provider must receive for it."""
 
-    params: Mapping[str, Any]
-    openai: Cell
-    openrouter: Cell
-    anthropic: Cell
-    cohere: Cell
-    replicate: Cell
-    azure: Cell = attrs.field(kw_only=True)
-    messages: Any = attrs.field(default=None, kw_only=True)
-    """Instead of one question."""
-    stream: bool = attrs.field(default=False, kw_only=True)
-    models: Mapping[str, str] = attrs.field(factory=dict[str, str], kw_only=True)
-    """Instead of `MODELS`."""
-    denied: tuple[str, ...] = attrs.field(default=(), kw_only=True)
-    """Providers whose server says no to what is sent all the same."""
+    call: ParamsCall
+    expectations: Mapping[str, Expectation]
+    """Provider → expectation."""
+    columns: Mapping[str, ProviderColumn]
 
-    @azure.default
-    def _as_openai(self) -> Cell:
-        return self.openai
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """The call's parameters."""
+        return self.call.params
+
+    def model(self, provider: str) -> str:
+        """The model that is asked."""
+        return self.call.model or self.columns[provider].model
 
     def __str__(self) -> str:
-        said = [f"{name}={value!r}" for name, value in self.params.items()]
-        if self.messages is not None:
-            said.append(f"messages={self.messages!r}")
-        text = ", ".join(said) + (", stream" if self.stream else "")
+        text = described(self.call.params, self.call.messages, self.call.stream)
         return text if len(text) <= 90 else f"{text[:89]}…"
-
-    def cells(self) -> dict[str, Cell]:
-        """Provider → cell."""
-        return {name: cell for name in MODELS if (cell := getattr(self, name)) is not None}
-
-
-def everywhere(params: Mapping[str, Any], cell: Cell, **options: Any) -> Row:
-    """The same cell for all providers."""
-    return Row(params, cell, cell, cell, cell, cell, **options)
 
 
 # --- what must be sent ----------------------------------------------------------------------------------------------
 
 
 def base_body(row: Row, provider: str) -> dict[str, Any]:
-    """What is sent for the row's messages and no parameter."""
-    if provider == "replicate":
-        whole: dict[str, Any] = {"input": {"prompt": QUESTION}}
-        return whole | {"stream": True} if row.stream else whole
-    body: dict[str, Any] = {"model": row.models.get(provider, MODELS[provider]), "messages": [USER]}
-    if provider == "anthropic":
-        body["max_tokens"] = 4096
-    if row.stream:
-        body["stream"] = True
-        if provider in ("openai", "azure"):
-            body["stream_options"] = {"include_usage": True}
-    return body
+    """The body for one question and no parameter."""
+    return row.columns[provider].body(row.model(provider), row.call.stream)
 
 
-def changed(row: Row, provider: str, cell: Cell) -> dict[str, Any]:
-    """The base body with a cell's difference."""
-    body = base_body(row, provider)
-    match cell:
+def changed_body(row: Row, provider: str, expectation: Expectation) -> dict[str, Any]:
+    """The base body with the difference of an expectation."""
+    body, member = base_body(row, provider), row.columns[provider].member
+    match expectation:
         case Given():
             difference = dict(row.params)
-            if row.messages is not None:
-                assert provider != "replicate", "no model here takes messages"
-                difference["messages"] = row.messages
+            if row.call.messages is not None:
+                difference["messages"] = row.call.messages
         case dict():
-            difference = cell
+            difference = expectation
         case _:
-            raise AssertionError(f"{cell} is no body")
-    if provider == "replicate":
-        return body | {"input": {**body["input"], **difference}}
-    return body | difference
+            raise AssertionError(f"{expectation} is not a body")
+    return body | {member: {**body[member], **difference}} if member else body | difference
 
 
 @attrs.frozen
 class Outcome:
-    """What a call came to."""
+    """The result of a call: what was sent and how the call ended."""
 
     bodies: list[dict[str, Any]]
-    """Of every request that asks for an answer."""
+    """Of every request for a completion."""
     refusal: tuple[type[CompletionError], str | None] | None = None
-    """Kind and parameter of an error that was raised before anything was sent."""
+    """Class and parameter of an error that was raised before anything was sent."""
     answered: bool = False
 
 
-def expected(row: Row, provider: str, cell: Cell) -> Outcome:
-    """What a cell demands."""
+def expected(row: Row, provider: str, expectation: Expectation) -> Outcome:
+    """The outcome that an expectation describes."""
     (own,) = row.params if len(row.params) == 1 else ("",)
-    match cell:
+    match expectation:
         case Invalid(param):
             return Outcome([], (InvalidRequestError, param or own))
         case Unsupported(param, _):
@@ -163,37 +195,38 @@ def expected(row: Row, provider: str, cell: Cell) -> Outcome:
         case Branches(number):
             return Outcome([base_body(row, provider)] * number, answered=True)
         case _:
-            return Outcome([changed(row, provider, cell)], answered=provider not in row.denied)
+            denied = row.call.name in row.columns[provider].denied
+            return Outcome([changed_body(row, provider, expectation)], answered=not denied)
 
 
 # --- what is sent ---------------------------------------------------------------------------------------------------
 
 
 async def outcome(row: Row, provider: str, sim: SimulatorServer, client: AsyncCompletion, **options: Any) -> Outcome:
-    """What the row's call comes to."""
+    """The outcome of the row's call."""
     sim.requests.clear()
     error = None
     try:
-        await said(row, provider, client, **options)
-    except CompletionError as fault:
-        error = fault
-    # What a model of Replicate's takes is asked before it is known what to refuse.
+        await reply_warnings(row, provider, client, **options)
+    except CompletionError as exc:
+        error = exc
+    # Replicate's model descriptions are fetched with GET before the request can be checked.
     bodies = [request.body for request in sim.requests if request.method == "POST"]
     if isinstance(error, InvalidRequestError):
         return Outcome(bodies, (type(error), error.param))
     return Outcome(bodies, answered=error is None)
 
 
-async def said(row: Row, provider: str, client: AsyncCompletion, **options: Any) -> list[str]:
-    """Makes the row's call, and gives the warnings of its reply.
+async def reply_warnings(row: Row, provider: str, client: AsyncCompletion, **options: Any) -> list[str]:
+    """Makes the row's call and returns the warnings of its reply.
 
     Raises:
-        CompletionError: what the call raises.
+        CompletionError: the call raises it.
     """
-    model = f"{provider}/{row.models.get(provider, MODELS[provider])}"
-    messages = QUESTION if row.messages is None else row.messages
+    model = f"{provider}/{row.model(provider)}"
+    messages = QUESTION if row.call.messages is None else row.call.messages
     options = {"max_retries": 0, **row.params, **options}
-    if not row.stream:
+    if not row.call.stream:
         return (await client.create(model, messages, **options)).info.warnings
     async with client.stream(model, messages, **options) as stream:
         return (await stream.get_final_completion()).info.warnings
