@@ -81,9 +81,9 @@ def runs(request: pytest.FixtureRequest) -> Iterator[Runs]:
 
 def in_use(client: AsyncCompletion) -> list[str]:
     """What an idle client has none of."""
-    left = [f"{pool.live} answers" for pool in pools(client) if pool.live]
+    left = [f"{pool.in_flight} answers" for pool in pools(client) if pool.in_flight]
     for pool in pools(client):
-        slots = pool._slots
+        slots = pool.connection_limit
         assert isinstance(slots, ConnectionLimit)
         counts = {
             "slots": slots.used,
@@ -481,7 +481,7 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> Callable[[AsyncCompletion, int], 
     def make(client: AsyncCompletion, slots: int) -> None:
         monkeypatch.setattr(connection_limit, "_FEW", slots)
         for name in ("openai", "anthropic"):
-            client._desk.core.provider_state(PROVIDERS[name]).pool._slots = ConnectionLimit(lambda: 0)
+            client._desk.core.provider_state(PROVIDERS[name]).pool.connection_limit = ConnectionLimit(lambda: 0)
 
     return make
 
@@ -649,7 +649,7 @@ class Busy:
         assert not waiting, f"these still wait: {waiting}"
         assert {type(task.exception()) for task in done} <= {ClientClosedError, type(None)}, done
         for pool in pools(self.client):
-            assert (pool.live, kept(pool), acquired(pool), pool._session) == (0, 0, 0, None)
+            assert (pool.in_flight, kept(pool), acquired(pool), pool._session) == (0, 0, 0, None)
         with pytest.raises(ClientClosedError):
             await self.client.create("openai/m", PROMPT)
         await self.client.aclose()
@@ -1101,8 +1101,8 @@ async def test_a_stream_that_was_read_gives_its_slot_back_as_its_body_ends(monke
     async with Stage(script) as stage:
         assert await final(stage.client, "openai/m") == "Hello."
         (pool,) = pools(stage.client)
-        assert pool.live == 1
-        while pool.live:
+        assert pool.in_flight == 1
+        while pool.in_flight:
             await asyncio.sleep(0.001)
         assert kept(pool) == 1
 

@@ -75,7 +75,7 @@ async def collect(stream: CompletionStream, texts: list[str]) -> None:
 
 async def kept(stage: Stage) -> int:
     """Connections kept, once those that are being let end have ended."""
-    while any(pool.live for pool in pools(stage.client)):
+    while any(pool.in_flight for pool in pools(stage.client)):
         await asyncio.sleep(0.005)
     return stage.kept
 

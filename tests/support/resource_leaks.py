@@ -89,7 +89,7 @@ class nothing_left:  # noqa: N801 (reads like what it is: a context)
 
     def _in_use(self) -> list[str]:
         """What a kept connection is no excuse for."""
-        left = [f"{pool.live} answers" for pool in pools(self._client) if pool.live]
+        left = [f"{pool.in_flight} answers" for pool in pools(self._client) if pool.in_flight]
         left += [f"{count} clocks" for pool in pools(self._client) if (count := len(pool._timer.watches))]
         return left + [f"{count} acquired connections" for pool in pools(self._client) if (count := acquired(pool))]
 

@@ -51,6 +51,7 @@ from ..retry_policy import (
 )
 from ..transport import MAX_ERROR_BODY, MAX_JSON, Deadlines, Response, SendDeferred
 from ..validation import find_unserializable, require_serializable
+from .admission import acquire_connection
 from .plan import CallPlan, override
 
 _LOST_PATIENCE = frozenset((504, *range(520, 525)))
@@ -221,6 +222,7 @@ class Call:
     async def _sent(self, request: HttpRequest, headers: RequestHeaders, body: bytes | None) -> Response:
         """Sends when it is this call's turn."""
         rest, url, info = self.plan.endpoint.cooldown, self._url(request), self.info
+        limit = self.plan.pool.connection_limit
         # Where our key does not go, its rests do not hold: who neither waits for a rest nor is let pass spins.
         held = rest.is_active if request.authenticated else None
         while True:
@@ -231,6 +233,8 @@ class Call:
                 # What an earlier attempt was told is not said of this one.
                 info.status_code, info.headers, info.request_id = None, Headers(), None
             try:
+                if not limit.try_acquire():
+                    await acquire_connection(limit, self.time_left(), held)
                 return await self.plan.pool.send(request.method, url, headers, body, self.deadlines(), held)
             except SendDeferred:
                 info.attempts -= 1

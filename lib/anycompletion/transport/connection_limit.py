@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
-from collections import OrderedDict
 from collections.abc import Callable
 
-from .._async import Line, first, let_go
+from .._async import WaiterQueue
+from ..errors import ClientClosedError
+from .errors import closed_error
 
 _SPARE = 64
 """File descriptors left to everybody else."""
@@ -40,7 +40,8 @@ class ConnectionLimit:
         """So many are known to fit."""
         self._limit: int | None = None
         self._given = 0
-        self._waiters: Line = OrderedDict()
+        self._closed = False
+        self._waiters: WaiterQueue[None] = WaiterQueue()
 
     @property
     def queued(self) -> int:
@@ -55,16 +56,28 @@ class ConnectionLimit:
         return True
 
     async def acquire(self) -> None:
-        """Takes a slot when it is the caller's turn. Cancelling leaves the queue."""
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters[waiter] = None
+        """Waits for a slot in the order of asking and takes it. Cancelling leaves the queue.
+
+        Raises:
+            ClientClosedError: the limit was closed before a slot was free.
+        """
+        self._require_open()
+        await self._waiters.wait(self._waiters.enqueue(), on_lost=self.release)
         try:
-            await waiter
-        except asyncio.CancelledError:
-            self._waiters.pop(waiter, None)
-            if not waiter.cancelled():
-                self.release()  # it was handed over in the same moment
+            self._require_open()
+        except ClientClosedError:
+            self.release()
             raise
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise closed_error()
+
+    def close(self) -> None:
+        """Ends all waits for a slot, with an error."""
+        self._closed = True
+        while self._waiters.wake_first():
+            self.used += 1  # until the waiter runs, which then releases it
 
     def release(self) -> None:
         """Gives a slot back: to the first who waits."""
@@ -72,9 +85,8 @@ class ConnectionLimit:
         self._given += 1
         if self._waiters and self._given % _SELDOM == 0:
             self._more()
-        while self._waiters and self.used < max(self._sure, 1):
-            if let_go(first(self._waiters)):
-                self.used += 1
+        while self.used < max(self._sure, 1) and self._waiters.wake_first():
+            self.used += 1
 
     def on_exhausted(self) -> None:
         """The system refused a descriptor: what was known to fit does not any more."""

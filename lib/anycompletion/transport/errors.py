@@ -45,14 +45,11 @@ def name_of(fault: BaseException | None) -> str:
     return "closed" if fault is None else type(fault).__name__
 
 
-def timed_out(clock: str, watch: TimeoutWatch, *, queued: bool = False, sent: bool = True) -> APITimeoutError:
+def timed_out(clock: str, watch: TimeoutWatch, *, sent: bool = True) -> APITimeoutError:
     """A clock ran out."""
     limit = {"connect": watch.connect, "first_chunk": watch.first_chunk, "idle": watch.idle}.get(clock)
     said = f" of {limit:g} s" if limit is not None else ""
-    where = " in the queue for a connection" if queued else ""
-    return APITimeoutError(
-        f"the {clock} timeout{said} ran out{where}", phase=clock, maybe_billed=sent and clock != "connect"
-    )
+    return APITimeoutError(f"the {clock} timeout{said} ran out", phase=clock, maybe_billed=sent and clock != "connect")
 
 
 def translate(fault: BaseException, watch: TimeoutWatch, *, sent: bool) -> APIError:

@@ -11,16 +11,16 @@ from typing import Any
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
+from .._async import running_task
 from ..errors import APIError
 from ..http import RequestHeaders
 from .connection_limit import ConnectionLimit
-from .connector import Connector, SendDeferred
+from .connector import Connector
 from .errors import closed_error, errno_of, is_keep_alive_race, timed_out, translate
 from .http1 import DirectSender, is_supported_aiohttp
 from .proxy import proxy_of
 from .response import Response
 from .session import SessionSender
-from .start_gate import StartGate
 from .timeouts import Deadlines, TimeoutTimer, TimeoutWatch
 
 
@@ -29,19 +29,20 @@ class Pool:
 
     def __init__(
         self,
-        slots: ConnectionLimit,
+        connection_limit: ConnectionLimit,
         *,
         session: aiohttp.ClientSession | None = None,
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        self._slots = slots
-        self._starts = StartGate()
+        self.connection_limit = connection_limit
+        """Callers of `send` acquire it before; it is released when the exchange ends."""
         self._session = session
         self._proxy = proxy
         self._ssl_context = ssl_context
         self._sender: DirectSender | SessionSender | None = None
-        self._live: set[Response] = set()
+        self._sending = 0
+        self._responses: set[Response] = set()
         self._pauses: set[asyncio.Future[None]] = set()
         self._timer = TimeoutTimer()
         self._closed = False
@@ -50,12 +51,12 @@ class Pool:
     def __repr__(self) -> str:
         connector = self._connector
         kept = 0 if connector is None else sum(map(len, connector._conns.values()))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] (a repr that tells the state)
-        return f"<Pool live={len(self._live)} kept={kept}>"
+        return f"<Pool in_flight={self.in_flight} idle_connections={kept}>"
 
     @property
-    def live(self) -> int:
-        """Exchanges whose body has not ended."""
-        return len(self._live)
+    def in_flight(self) -> int:
+        """Requests being sent, and responses whose body has not ended."""
+        return self._sending + len(self._responses)
 
     @property
     def _connector(self) -> Connector | None:
@@ -72,6 +73,9 @@ class Pool:
     ) -> Response:
         """Sends one request and waits for the headers of its answer, whatever their status.
 
+        The caller has acquired `connection_limit`. It is released when this raises, or when the response has ended or
+        is closed.
+
         A kept connection that the server closes before one byte of an answer is replaced once, without anybody
         noticing: the server never saw the request.
 
@@ -83,10 +87,11 @@ class Pool:
             Held: `held` said so before a connection was opened; nothing was sent.
         """
         if self._closed:
+            self.connection_limit.release()
             raise closed_error()
-        task = asyncio.current_task()
-        assert task is not None, "an event loop runs tasks"
+        task = running_task()
         watch = TimeoutWatch(task.get_loop(), clocks, task, must_defer, self._timer)
+        self._sending += 1
         try:
             exchange = await self._try(method, url, headers, body, watch, task)
             if exchange is None:
@@ -95,7 +100,11 @@ class Pool:
                 assert exchange is not None, "a fresh connection is not replaced"
         except BaseException:  # whatever ended the wait, cancellation too, its clocks must not outlive it
             watch.stop()
+            self.connection_limit.release()
             raise
+        finally:
+            self._sending -= 1
+        exchange.require_encoding()
         return exchange
 
     async def _try(
@@ -110,37 +119,24 @@ class Pool:
         """One request; None where it is to be repeated on a fresh connection."""
         loop = task.get_loop()
         cancelling = task.cancelling()
-        again = has_slot = False
+        again = False
         try:
-            if not self._starts.try_start():
-                await self._starts.wait()
-            if not self._slots.try_acquire():
-                await self._slots.acquire()
-            has_slot = True
-            if watch.must_defer is not None and watch.must_defer():
-                raise SendDeferred  # a rest began while this request waited here
             sender = self._sender or self._open()
             watch.connected = sender.connector is None
             watch.begin()
             answer = await sender.send(method, url, headers, body, watch)
-            has_slot = False
             watch.task = watch.must_defer = None
             watch.wake = answer
-            exchange = Response(answer, watch, self._live, self._slots, loop)
-            exchange.require_encoding()
-            return exchange
+            return Response(answer, watch, self._responses, self.connection_limit, loop)
         except asyncio.CancelledError:
             if watch.expired is None or task.uncancel() > cancelling:
                 raise
-            error: APIError = timed_out(watch.expired, watch, queued=not has_slot, sent=watch.connected)
+            error: APIError = timed_out(watch.expired, watch, sent=watch.connected)
         except (aiohttp.ClientError, OSError, ValueError, HttpProcessingError) as fault:
             error = translate(fault, watch, sent=watch.connected)
             again = is_keep_alive_race(fault, watch)
             if errno_of(fault) in (errno.EMFILE, errno.ENFILE):
-                self._slots.on_exhausted()
-        finally:
-            if has_slot:
-                self._slots.release()
+                self.connection_limit.on_exhausted()
         if self._closed:
             raise closed_error()
         if again:
@@ -176,18 +172,19 @@ class Pool:
         if self._sender is not None:
             self._sender.detach_after_fork()
         self._sender = None
-        self._live = set()
+        self._responses = set()
 
     def close_now(self) -> None:
         """Refuses further requests and wakes everybody who waits in the pool, at once."""
         self._closed = True
-        for exchange in tuple(self._live):
+        for exchange in tuple(self._responses):
             # Closing the connections alone would leave readers waiting for ever.
             exchange.close(closed_error())
         for watch in tuple(self._timer.watches):
             # Nor would a task notice that is still connecting.
             watch.give_up()
         self._timer.stop()
+        self.connection_limit.close()
         for waiter in self._pauses:
             _wake(waiter)
 

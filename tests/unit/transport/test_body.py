@@ -102,6 +102,7 @@ async def test_no_more_is_asked_of_the_system_at_once_than_a_chunk_may_need(tls:
     pool = Pool(ConnectionLimit(), ssl_context=certificates.trusting() if tls else None)
     async with RawServer((REQUEST, STREAM, piece(b"abc"), STALL), tls=context) as server:
         try:
+            assert pool.connection_limit.try_acquire()
             exchange = await pool.send("POST", server.url, RequestHeaders({}), b"{}", Deadlines())
             transport = exchange._answer._wire.transport  # type: ignore[attr-defined]
             assert (transport._ssl_protocol if tls else transport).max_size == 65536

@@ -52,7 +52,13 @@ async def pool_to(*scripts: tuple[Step, ...]) -> AsyncIterator[tuple[RawServer, 
 
 
 async def post(server: RawServer, pool: Pool, clocks: Deadlines | None = None) -> Response:
-    return await pool.send("POST", server.url + "/", RequestHeaders({}), b"{}", clocks or Deadlines())
+    return await send(pool, server.url + "/", clocks=clocks)
+
+
+async def send(pool: Pool, url: str, body: bytes = b"{}", clocks: Deadlines | None = None, **headers: str) -> Response:
+    """Sends as a call does, which has acquired the connection limit before."""
+    assert pool.connection_limit.try_acquire()
+    return await pool.send("POST", url, RequestHeaders(headers), body, clocks or Deadlines())
 
 
 async def rest(exchange: Response) -> tuple[bytes, CompletionError | None]:
@@ -80,7 +86,7 @@ async def test_a_connection_is_kept_for_the_next_request() -> None:
             exchange = await post(server, pool)
             assert exchange.status == 200
             assert b"Hello." in await exchange.read_all(1000)
-            assert pool.live == 0
+            assert pool.in_flight == 0
             assert (acquired(pool), kept(pool)) == (0, 1)
         assert server.connections == 1
 
@@ -152,9 +158,7 @@ async def test_a_refused_connection_says_so() -> None:
         port = listener.getsockname()[1]
     pool = Pool(ConnectionLimit())
     with pytest.raises(APIConnectionError) as caught:
-        await pool.send(
-            "POST", f"http://127.0.0.1:{port}/", RequestHeaders({"Authorization": "key-text"}), b"{}", Deadlines()
-        )
+        await send(pool, f"http://127.0.0.1:{port}/", Authorization="key-text")
     assert (caught.value.phase, caught.value.maybe_billed) == ("connect", False)
     assert "127.0.0.1" in str(caught.value)
     assert "key-text" not in repr(caught.value)
@@ -223,7 +227,7 @@ async def test_all_that_arrived_is_handed_out_before_the_error(end: Step, slow: 
         assert data + more == b"0 1 2 3 4 "
         assert isinstance(error, APIConnectionError)
         assert (error.phase, error.maybe_billed) == ("body", True)
-        assert pool.live == acquired(pool) == kept(pool) == 0
+        assert pool.in_flight == acquired(pool) == kept(pool) == 0
 
 
 async def test_a_body_cut_short_is_an_error() -> None:
@@ -235,30 +239,55 @@ async def test_a_body_cut_short_is_an_error() -> None:
         assert isinstance(error, APIConnectionError)
 
 
-class _CountedSlots(ConnectionLimit):
-    """Slots that know how many requests came to them."""
-
-    asked = 0
-
-    def try_acquire(self) -> bool:
-        self.asked += 1
-        return super().try_acquire()
-
-
 async def test_many_requests_at_once_leave_the_loop_to_others() -> None:
     """Whatever else runs in the app would stand still while thousands of requests are prepared."""
-    slots = _CountedSlots()
-    pool = Pool(slots)
-    async with RawServer((FIN,)) as server:
-        tasks = [asyncio.create_task(post(server, pool)) for _ in range(5 * STARTS_PER_TICK)]
-        turns = [0]
-        while turns[-1] < len(tasks):
-            await asyncio.sleep(0)
-            turns.append(slots.asked)
-        await asyncio.wait(tasks)
-        assert all(isinstance(task.exception(), APIConnectionError) for task in tasks)
-        await pool.aclose()
+    starts = StartGate()
+    started = 0
+
+    async def start() -> None:
+        nonlocal started
+        if not starts.try_start():
+            await starts.wait()
+        started += 1
+
+    tasks = [asyncio.create_task(start()) for _ in range(5 * STARTS_PER_TICK)]
+    turns = [0]
+    while turns[-1] < len(tasks):
+        await asyncio.sleep(0)
+        turns.append(started)
+    await asyncio.wait(tasks)
     assert [late - early for early, late in pairwise(turns) if late != early] == [STARTS_PER_TICK] * 5
+
+
+@pytest.mark.parametrize("failure", ["the pool is closed", "the connection is refused", "it is cancelled"])
+async def test_a_request_that_fails_releases_the_connection_limit_once(failure: str) -> None:
+    """A client would run out of connections, or open more than the process may have."""
+    async with pool_to((REQUEST, STALL)) as (server, pool):
+        if failure == "the pool is closed":
+            await pool.aclose()
+        url = "http://127.0.0.1:9/" if failure == "the connection is refused" else server.url
+        with pytest.raises((ClientClosedError, APIConnectionError, TimeoutError)):
+            async with asyncio.timeout(0.05 if failure == "it is cancelled" else 5):
+                await send(pool, url)
+        assert (pool.connection_limit.used, pool.in_flight) == (0, 0)
+
+
+async def test_closing_wakes_those_that_wait_for_the_connection_limit() -> None:
+    """A call in the queue would wait for ever on a pool that is gone."""
+    pool = Pool(ConnectionLimit(lambda: 0))
+    while pool.connection_limit.try_acquire():
+        pass
+    used = pool.connection_limit.used
+    waiting = [asyncio.create_task(pool.connection_limit.acquire()) for _ in range(3)]
+    await asyncio.sleep(0)
+    pool.connection_limit.release()  # hands a slot over, in the same moment
+    waiting[1].cancel()
+    await pool.aclose()
+    errors = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(error) for error in errors] == [ClientClosedError, asyncio.CancelledError, ClientClosedError]
+    assert (pool.connection_limit.used, pool.connection_limit.queued) == (used - 1, 0)
+    with pytest.raises(ClientClosedError):
+        await pool.connection_limit.acquire()
 
 
 async def test_requests_begin_in_their_order_and_the_cancelled_ones_not_at_all() -> None:
@@ -290,7 +319,7 @@ async def test_a_body_that_stops_being_http_right_after_a_chunks_end_is_noticed(
         data, error = await rest(exchange)
         assert data == b"hello"
         assert isinstance(error, APIError)
-        assert (pool.live, acquired(pool)) == (0, 0)
+        assert (pool.in_flight, acquired(pool)) == (0, 0)
 
 
 async def test_an_answer_before_the_end_of_the_request_costs_the_connection(way: str) -> None:
@@ -300,9 +329,7 @@ async def test_an_answer_before_the_end_of_the_request_costs_the_connection(way:
     early = b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno"
     async with pool_to((HEAD, early, STALL), (REQUEST, answer())) as (server, pool):
         for status, body in ((413, b"x" * 300_000), (200, b"{}")):
-            exchange = await pool.send(
-                "POST", server.url + "/", RequestHeaders({}), body, Deadlines(first_chunk=5, idle=5)
-            )
+            exchange = await send(pool, server.url + "/", body, Deadlines(first_chunk=5, idle=5))
             assert exchange.status == status
             assert await exchange.read_all(1000)
         assert server.connections == 2
@@ -316,7 +343,7 @@ async def test_what_is_unsent_keeps_no_connection_open(how: str) -> None:
         mute.listen()
         pool = Pool(ConnectionLimit())
         url = f"http://127.0.0.1:{mute.getsockname()[1]}/"
-        sending = asyncio.ensure_future(pool.send("POST", url, RequestHeaders({}), bytes(30_000_000), Deadlines()))
+        sending = asyncio.ensure_future(send(pool, url, bytes(30_000_000)))
         await asyncio.sleep(0.2)
         peer, _ = mute.accept()
         with peer:
@@ -342,7 +369,7 @@ async def test_no_header_says_where_a_request_ends(way: str, name: str) -> None:
         pytest.skip("aiohttp looks after its own requests")
     async with pool_to((REQUEST, answer())) as (server, pool):
         with pytest.raises(APIConnectionError):
-            await pool.send("POST", server.url + "/", RequestHeaders({name: "9"}), b"{}", Deadlines())
+            await send(pool, server.url + "/", **{name: "9"})
         assert server.requests == []
 
 
@@ -387,7 +414,7 @@ async def test_a_body_larger_than_the_limit_is_refused_while_it_arrives() -> Non
     async with pool_to(endless) as (server, pool):
         with pytest.raises(APIResponseError, match="larger"):
             await (await post(server, pool)).read_all(100_000)
-        assert pool.live == acquired(pool) == kept(pool) == 0
+        assert pool.in_flight == acquired(pool) == kept(pool) == 0
 
 
 async def test_the_limit_counts_decoded_bytes() -> None:
@@ -418,7 +445,7 @@ async def test_a_body_that_is_far_larger_than_what_is_sent_is_refused_long_befor
             else:
                 await exchange.read_all(40_000_000)
         assert read < 10_000_000
-        assert pool.live == acquired(pool) == kept(pool) == 0
+        assert pool.in_flight == acquired(pool) == kept(pool) == 0
 
 
 @pytest.mark.parametrize("pieces", [1, 200])
@@ -502,7 +529,7 @@ async def test_the_connect_clock_ends_a_connection_attempt() -> None:
         pool = Pool(ConnectionLimit())
         started = in_clocks(0)
         with pytest.raises(APITimeoutError) as caught:
-            await pool.send("POST", url, RequestHeaders({}), b"{}", Deadlines(connect=0.1))
+            await send(pool, url, clocks=Deadlines(connect=0.1))
         assert 0.09 < in_clocks(0) - started < 0.5
         assert (caught.value.phase, caught.value.maybe_billed) == ("connect", False)
         assert acquired(pool) == 0
@@ -529,7 +556,7 @@ async def test_a_clock_ends_the_wait_for_a_connection_and_for_headers(phase: str
                 clocks.first_chunk = 0.1
             started = in_clocks(0)
             with pytest.raises(APITimeoutError) as caught:
-                await pool.send("POST", target, RequestHeaders({}), b"{}", clocks)
+                await send(pool, target, clocks=clocks)
             assert 0.09 < in_clocks(0) - started < 0.5
             assert caught.value.phase == phase
             assert isinstance(caught.value, TimeoutError)
@@ -553,7 +580,7 @@ async def test_a_clock_ends_the_wait_for_bytes_after_all_that_arrived(phase: str
         assert data == b"ab"
         assert isinstance(error, APITimeoutError)
         assert error.phase == phase
-        assert pool.live == acquired(pool) == kept(pool) == 0
+        assert pool.in_flight == acquired(pool) == kept(pool) == 0
         assert _cancelling() == 0
         while server.open:
             await asyncio.sleep(0.005)
@@ -607,7 +634,7 @@ async def test_the_callers_own_timeout_and_cancel_stay_the_callers(script: tuple
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert pool.live == acquired(pool) == kept(pool) == 0
+        assert pool.in_flight == acquired(pool) == kept(pool) == 0
 
 
 @pytest.mark.parametrize("ours_first", [False, True])
@@ -678,7 +705,7 @@ async def test_closing_wakes_whoever_connects() -> None:
     """Shutting down would wait for a host that does not answer."""
     async with full_backlog() as url:
         pool = Pool(ConnectionLimit())
-        task = asyncio.create_task(pool.send("POST", url, RequestHeaders({}), b"{}", Deadlines(connect=5)))
+        task = asyncio.create_task(send(pool, url, clocks=Deadlines(connect=5)))
         await asyncio.sleep(0.05)
         await pool.aclose()
         with pytest.raises(ClientClosedError):
