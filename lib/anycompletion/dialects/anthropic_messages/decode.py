@@ -38,7 +38,7 @@ from ...records import (
 )
 from .encode import uses_legacy_functions
 from .errors import error_of
-from .messages import NATIVE_CONTENT, assistant_blocks, is_empty_text
+from .message_blocks import NATIVE_CONTENT, assistant_blocks, is_empty_text
 
 _FINISH: Mapping[str, str] = {
     "end_turn": "stop",

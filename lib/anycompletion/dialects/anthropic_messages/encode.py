@@ -12,10 +12,10 @@ from ...codecs import json
 from ...errors import InvalidRequestError
 from ...http import EncodingReport, FetchedValues, HttpRequest, Target
 from ...records import ChatRequest, FunctionDefinition, FunctionTool, JsonObject, Message, Tool, UserMessage
-from .messages import encode_messages
+from .content_blocks import without_nulls
+from .message_blocks import encode_messages
 from .params import SERVICE_TIERS
-from .parts import without_nulls
-from .reasoning import Thinking, reasoning
+from .thinking import Thinking, reasoning
 
 PATH = "/v1/messages"
 VERSION = "2023-06-01"

@@ -30,7 +30,7 @@ from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionD
 from .decode import annotation, finish_reason, read_message, read_usage, refusal, stop_extras
 from .encode import uses_legacy_functions
 from .errors import error_of
-from .messages import NATIVE_CONTENT
+from .message_blocks import NATIVE_CONTENT
 
 Chunks: TypeAlias = Sequence[ChatCompletionChunk]
 

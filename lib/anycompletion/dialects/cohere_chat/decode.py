@@ -37,9 +37,9 @@ from ...records import (
     ToolCall,
     Usage,
 )
+from .cohere_messages import NATIVE
 from .encode import uses_legacy_functions
 from .errors import FAILED, error_of
-from .messages import NATIVE
 
 _FINISH: Mapping[str, str] = {
     "COMPLETE": "stop",

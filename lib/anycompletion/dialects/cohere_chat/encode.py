@@ -12,8 +12,8 @@ from ...codecs import json
 from ...errors import InvalidRequestError
 from ...http import EncodingReport, FetchedValues, HttpRequest, Target
 from ...records import ChatRequest, FunctionDefinition, FunctionTool, JsonObject, Message, Tool, UserMessage
-from .messages import encode_messages, without_nulls
-from .reasoning import reasoning
+from .cohere_messages import encode_messages, without_nulls
+from .cohere_thinking import reasoning
 
 PATH = "/v2/chat"
 

@@ -11,9 +11,9 @@ from typing import Any, cast
 from ...http import EncodingReport, FetchedValues, HttpRequest, Prerequisite, Target
 from ...options import NO_OP_VALUES
 from ...records import ChatRequest, JsonObject, Message, UserMessage
-from .model import FALLBACK, Fields, Reference, is_array, look_up, missing, problem_of, read_reference
+from .model_input import encode_messages
+from .model_schema import FALLBACK, Fields, Reference, is_array, look_up, missing, problem_of, read_reference
 from .params import STOPS, TOKEN_LIMITS
-from .prompt import encode_messages
 
 HOLD = 60
 """Seconds for which Replicate may hold the answer back until the prediction is done; its own limit."""

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anycompletion.dialects.anthropic_messages.dialect import DIALECT
-from anycompletion.dialects.anthropic_messages.messages import tool_id
+from anycompletion.dialects.anthropic_messages.message_blocks import tool_id
 from anycompletion.dialects.base import Dialect
 from anycompletion.errors import InvalidRequestError, UnsupportedParameterError
 from anycompletion.http import HttpRequest, Target

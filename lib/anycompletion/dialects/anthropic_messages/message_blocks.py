@@ -28,7 +28,7 @@ from ...records import (
     ToolMessage,
     UserMessage,
 )
-from .parts import content_blocks, text_block, without_nulls
+from .content_blocks import content_blocks, text_block, without_nulls
 
 NATIVE_CONTENT = "anthropic_content"
 """The key of `provider_specific_fields` that holds a reply's own blocks."""

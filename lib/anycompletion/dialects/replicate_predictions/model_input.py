@@ -45,7 +45,7 @@ from ...records import (
     ToolMessage,
     UserMessage,
 )
-from .model import Fields, is_array, missing
+from .model_schema import Fields, is_array, missing
 
 _IMAGES = ("image_input", "image")
 _BETWEEN = "\n\n"
