@@ -1,4 +1,4 @@
-"""All questions, one after the other, then the summary: ``python -m benchmarks``; takes what each of them takes."""
+"""Runs all benchmarks one after the other, then the summary: ``python -m benchmarks`` with the options of each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ QUESTIONS = tuple(
 
 
 def main() -> int:
-    """The worst exit code of all."""
+    """Runs all benchmarks; returns the highest exit code."""
     worst = 0
     for question in QUESTIONS:
         options = options_of(None, question)

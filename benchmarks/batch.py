@@ -1,4 +1,4 @@
-"""What do 2,000 requests cost, 256 at a time, of a provider that takes its time?"""
+"""Benchmark: cost of 2,000 requests, 256 at a time, with a provider that replies after a delay."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from benchmarks.stats import Bound, ratio
 
 REQUESTS, CONCURRENCY, DELAY_MS = 2_000, 256, 50
 
-CASE = f"{REQUESTS:,} requests, {CONCURRENCY} at a time, answers after {DELAY_MS} ms"
+CASE = f"{REQUESTS:,} requests, {CONCURRENCY} at a time, replies after {DELAY_MS} ms"
 
 
 def _ours(name: str, label: str, **job: bool) -> Contender:
     return dataclasses.replace(OURS, name=name, label=label, job=job)
 
 
-BARE_SEMAPHORE = dataclasses.replace(BARE, label=f"{BARE.label}, a task each and a semaphore")
+BARE_SEMAPHORE = dataclasses.replace(BARE, label=f"{BARE.label}, one task per request and a semaphore")
 OURS_BATCH = _ours(OURS.name, "client.batch")
 ORDERED = _ours("ours-ordered", "client.batch, ordered", ordered=True)
 JOURNAL = _ours("ours-journal", "client.batch, with a journal", journal=True)

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks import peers
-from benchmarks.driver import BenchmarkError, Server, environment
+from benchmarks.driver import BenchmarkError, Server, checkout_library, environment
 from benchmarks.report import table
 
 JUDGED = sys.implementation.name == "cpython" and sys.version_info[:2] == (3, 11)
@@ -164,12 +164,12 @@ def listing(title: str, measurement: Measurement) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures and prints; the exit code: 0, 1 if a bound fails, 2 if the measurement fails."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.call_path", description=str(__doc__).partition("\n")[0])
-    parser.add_argument("--before", type=Path, metavar="DIR", help="another checkout to measure beside this one")
+    parser.add_argument("--before", type=checkout_library, metavar="DIR", help="another checkout to compare with")
     parser.add_argument("--list", action="store_true", help="list the functions entered, with the number of entries")
     options = parser.parse_args(arguments)
     try:
         measurement = measure()
-        before = None if options.before is None else measure(options.before.resolve() / "lib")
+        before = None if options.before is None else measure(options.before)
     except BenchmarkError as error:
         print(error, file=sys.stderr)
         return 2

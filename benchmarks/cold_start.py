@@ -1,4 +1,4 @@
-"""What does it cost to import a client, and to make the first call of a process?"""
+"""Benchmark: cost of importing a client, and of a process that makes one call."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from benchmarks.driver import (
     environment,
     main,
     python_for,
-    stands_in_for_orjson,
+    substitute_for_orjson,
 )
 from benchmarks.stats import Bound, difference, ratio
 from benchmarks.system import on_core
@@ -35,7 +35,7 @@ IMPORT, CLIENT, CALL = "import", "import and client", "first call"
 PYTHON = dataclasses.replace(BARE, name="python", label="python alone", adapter="", distributions=())
 AIOHTTP = dataclasses.replace(BARE, name="aiohttp", label="aiohttp alone", distributions=("aiohttp",))
 
-_JSON = stands_in_for_orjson() or "orjson"
+_JSON = substitute_for_orjson() or "orjson"
 _IMPORTS = {
     PYTHON.name: "pass",
     AIOHTTP.name: "import aiohttp",
@@ -48,17 +48,17 @@ _IMPORTS = {
     "langchain-openai": "from langchain_openai import ChatOpenAI",
     "litellm": "import litellm",
 }
-"""By a contender's name or environment: what a program has at its top."""
+"""Import statement by contender or environment."""
 
 _CLIENTS = {
     OURS.name: "AsyncCompletion()",
     "openai": "AsyncOpenAI(api_key='k')",
     "anthropic": "AsyncAnthropic(api_key='k')",
 }
-"""What makes a client, where that takes no event loop."""
+"""Expression that makes a client, for the clients that need no event loop for it."""
 
 _ROOTS = {PYTHON.name: [], AIOHTTP.name: ["aiohttp"], BARE.name: ["aiohttp", _JSON]}
-"""What is installed for it; for the others, the pins of their environment."""
+"""Requirements whose size is measured; for the other contenders, the pins of their environment."""
 
 _CLOSURE = """
 import importlib.metadata as metadata, json, sys
@@ -78,7 +78,7 @@ while todo:
              if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in extras)]
 print(len(seen), size)
 """
-"""Counts the distributions that some requirements bring along, and their bytes."""
+"""Program that counts the distributions in the closure of some requirements, and their bytes."""
 
 
 def _run(command: Sequence[str | Path], contender: Contender, library: Path) -> str:
@@ -94,15 +94,15 @@ def _statement(contender: Contender) -> str:
 
 @functools.cache
 def _size(contender: str) -> tuple[int, int]:
-    """Distributions and bytes that come with a contender, itself included."""
-    who = next(each for each in QUESTION.contenders if each.name == contender)
+    """Number and bytes of the distributions installed for a contender, its own included."""
+    owner = next(each for each in QUESTION.contenders if each.name == contender)
     roots = _ROOTS.get(contender)
     if roots is None:
-        pins = (peers.DEPENDENCIES,) if contender == OURS.name else peers.ENVIRONMENTS[who.environment].pins
+        pins = (peers.DEPENDENCIES,) if contender == OURS.name else peers.ENVIRONMENTS[owner.environment].pins
         roots = peers.requirements(pins)
     if not roots:
         return 0, 0
-    count, size = map(int, _run([python_for(who), "-c", _CLOSURE, json.dumps(roots)], who, peers.LIBRARY).split())
+    count, size = map(int, _run([python_for(owner), "-c", _CLOSURE, json.dumps(roots)], owner, peers.LIBRARY).split())
     if contender == OURS.name:
         ours = [path.stat().st_size for path in (peers.LIBRARY / "anycompletion").rglob("*.py*")]
         count, size = count + 1, size + sum(ours)
@@ -113,15 +113,15 @@ _MODULES: dict[str, int] = {}
 
 
 def _modules(contender: Contender, library: Path) -> int:
-    """How many modules are there after the import."""
+    """Number of modules loaded after the import."""
     if contender.name not in _MODULES:
         code = f"import sys; {_statement(contender)}; print(len(sys.modules))"
         _MODULES[contender.name] = int(_run([python_for(contender), "-P", "-c", code], contender, library))
     return _MODULES[contender.name]
 
 
-def play(session: Session, case: Case, contender: Contender) -> Figures:
-    """Runs one process to its end, alone on the client's core."""
+def measure(session: Session, case: Case, contender: Contender) -> Figures:
+    """Runs one process to its end on the client's core."""
     library = session.options.library if contender.library is None else Path(contender.library)
     python = str(python_for(contender))
     if case.name == IMPORT:
@@ -133,7 +133,7 @@ def play(session: Session, case: Case, contender: Contender) -> Figures:
         command = [python, "-P", str(script), session.server.root]
     with on_core(session.client_core):
         start = time.perf_counter()
-        # Its errors are shown as they come: nothing is read from it that could be mistaken.
+        # The process inherits stderr, so that its errors are shown.
         process = subprocess.Popen(command, env=environment(contender, library), stdout=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - start
@@ -162,12 +162,12 @@ QUESTION = Question(
         Case(
             CLIENT,
             only=frozenset(_CLIENTS),
-            note="What a call needs is loaded at different times: here, all that a client loads before the first.",
+            note="Clients load modules at different times: here, all that a client loads before its first call.",
         ),
         Case(
             CALL,
             only=frozenset({BARE.name, OURS.name, *(each.name for each in PEERS)}),
-            note="Starts, imports, makes one call, closes, ends.",
+            note="Starts, imports, makes one call, closes the client, exits.",
         ),
     ),
     (PYTHON, AIOHTTP, BARE, OURS, *(each for each in PEERS if each is not OPENAI_AIOHTTP)),
@@ -191,7 +191,7 @@ QUESTION = Question(
     ),
     always=frozenset({PYTHON.name, AIOHTTP.name, BARE.name, OURS.name}),
     slices=2,
-    play=play,
+    measure=measure,
 )
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Who is measured: the clients, how each is run, and what it is called in tables."""
+"""Contenders of the benchmarks: the clients measured, how each is run, and its label in tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Contender:
-    """One client, run one way."""
+    """One client in one configuration."""
 
     name: str
     label: str
@@ -21,20 +21,20 @@ class Contender:
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Arguments of the adapter's client."""
     job: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """What its jobs have that others have not."""
+    """Additional members of its jobs."""
     distributions: tuple[str, ...] = ()
-    """Whose versions are recorded."""
+    """Distributions whose versions the results record."""
     peer: bool = True
-    """Whether it is somebody else's work; peers are left out of the short form."""
+    """Whether it is a third-party client; the short form leaves peers out."""
     library: str | None = None
-    """Another checkout's ``lib`` folder."""
+    """The ``lib`` folder of another checkout, which it runs instead of this one's."""
 
 
-_OURS = ("anycompletion", "aiohttp", "attrs", "cattrs", "msgspec", "anyio")
+_RUNTIME = ("anycompletion", "aiohttp", "attrs", "cattrs", "msgspec", "anyio")
 _OPENAI = ("openai", "httpx2", "httpx", "pydantic", "aiohttp")
 
 BARE = Contender("bare", "aiohttp + orjson", "bare", "bare", distributions=("aiohttp", "orjson"), peer=False)
-OURS = Contender("ours", "anycompletion", "ours", "bare", distributions=_OURS, peer=False)
+OURS = Contender("ours", "anycompletion", "ours", "bare", distributions=_RUNTIME, peer=False)
 BARE_UVLOOP = Contender(
     "bare-uvloop", "aiohttp + orjson, uvloop", "bare", "bare", "uvloop", distributions=("uvloop",), peer=False
 )
@@ -47,7 +47,7 @@ OURS_ANTHROPIC = Contender(
     "ours",
     "bare",
     options={"model": "anthropic/claude-haiku-4-5"},
-    distributions=_OURS,
+    distributions=_RUNTIME,
     peer=False,
 )
 RAW = Contender("raw", "raw socket", "raw", "bare", distributions=("orjson",), peer=False)
@@ -81,6 +81,6 @@ LANGCHAIN = Contender(
 LITELLM = Contender("litellm", "LiteLLM", "lite_llm", "litellm", distributions=("litellm", *_OPENAI))
 
 PEERS = (ANTHROPIC, OPENAI, OPENAI_AIOHTTP, ANY_LLM, PYDANTIC_AI, LANGCHAIN, LITELLM)
-"""By rising cost, so that tables read as a list of prices."""
+"""By rising cost, as the tables list them."""
 
-EVERYBODY = (RAW, BARE, OURS, BARE_UVLOOP, OURS_UVLOOP, OURS_ANTHROPIC, *PEERS)
+ALL_CONTENDERS = (RAW, BARE, OURS, BARE_UVLOOP, OURS_UVLOOP, OURS_ANTHROPIC, *PEERS)

@@ -1,8 +1,8 @@
-"""Asks one question of all contenders in interleaved rounds, judges the bounds, and writes down what was seen.
+"""Runs a benchmark: measures all contenders in interleaved rounds, judges the bounds and writes the results.
 
-In every round each contender gets a fresh process. Within a round the contenders take turns at each case, in an order
-drawn anew and then once more in reverse, so that a machine that slows down or warms up does so for all of them. Client
-and server each have a core of their own where there are two.
+In every round each contender gets a fresh process. Within a round the contenders run each case alternately, in a random
+order and then in the reverse order, so that a machine that slows down or warms up affects all of them alike. Client
+and server each run on a core of their own where there are two.
 """
 
 from __future__ import annotations
@@ -49,17 +49,17 @@ class Case:
     name: str
     job: Mapping[str, Any] = field(default_factory=dict[str, Any])
     short: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """What the short form's job has instead."""
+    """Members of the job that replace those of `job` in the short form."""
     only: frozenset[str] | None = None
     """Names of the contenders that take part; None: all."""
     note: str = ""
     slices: int | None = None
-    """Turns of each contender in a round, where it differs from the question's."""
+    """Measurements of each contender in a round, where it differs from the question's."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A figure that the tables show."""
+    """A column of the result tables: one figure, its title and its number of decimals."""
 
     figure: str
     title: str
@@ -68,12 +68,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked, of whom, and what is demanded of the answer."""
+    """A benchmark: its cases, its contenders and the bounds on its figures."""
 
     name: str
     title: str
     unit: str
-    """What a figure is for: a call, a chunk."""
+    """What a figure refers to: a call, a chunk."""
     cases: tuple[Case, ...]
     contenders: tuple[Contender, ...]
     bounds: tuple[Bound, ...]
@@ -85,22 +85,22 @@ class Question:
         Column("server_us", "server µs"),
     )
     base: str = BARE.name
-    """Whom the tables compare with; "" for nobody."""
+    """Name of the contender that the tables compare with; "" for no comparison."""
     always: frozenset[str] = frozenset({BARE.name, OURS.name})
-    """Who takes part in the short form."""
+    """Names of the contenders that take part in the short form."""
     slices: int = 2
-    """Turns of each contender at each case of a round."""
+    """Measurements of each contender for each case of a round."""
     fresh: bool = False
-    """Whether every case needs a process of its own, because memory is measured."""
+    """Whether every case needs a fresh process, because memory is measured."""
     peers_by_default: bool = True
-    """Whether installed peers take part without being asked for."""
-    play: Callable[[Session, Case, Contender], Figures] | None = None
-    """Measures by itself, without a worker."""
+    """Whether installed peers take part by default."""
+    measure: Callable[[Session, Case, Contender], Figures] | None = None
+    """Measures one case of one contender without a worker process; None: a worker does it."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a question is asked; see `main`."""
+    """Options of a run; the command line's help describes them."""
 
     rounds: int
     short: bool
@@ -116,14 +116,14 @@ class Options:
 
 
 class BenchmarkError(Exception):
-    """Something went wrong that is no figure."""
+    """A measurement failed."""
 
 
 # --- processes -----------------------------------------------------------------------------------------------------
 
 
 def python_for(contender: Contender) -> Path:
-    """The interpreter of a contender's environment; ours, where the common one is not installed."""
+    """The interpreter of a contender's environment; this process's own where the baseline's is not installed."""
     python = peers.python_of(contender.environment)
     if python is not None:
         return python
@@ -135,7 +135,7 @@ def python_for(contender: Contender) -> Path:
 
 
 def environment(contender: Contender | None, library: Path) -> dict[str, str]:
-    """A child's environment: no proxies, no keys, the working tree first."""
+    """Environment variables of a child process: no proxies, no keys, the working tree first on the path."""
     kept = {
         name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SYSTEMROOT", "TEMP", "TMP") if name in os.environ
     }
@@ -145,7 +145,7 @@ def environment(contender: Contender | None, library: Path) -> dict[str, str]:
 
 
 class Worker:
-    """A contender's process."""
+    """Process that runs the jobs of one contender."""
 
     def __init__(self, contender: Contender, root: str, core: int | None, library: Path) -> None:
         self.contender = contender
@@ -165,40 +165,40 @@ class Worker:
             env=environment(contender, where),
         )
         try:
-            self.hello = self._answer(120)
-        except BaseException:  # nobody else knows of the process yet
+            self.hello = self._read_reply(120)
+        except BaseException:  # no caller can stop the process yet
             self.stop()
             raise
 
     def ask(self, job: Mapping[str, Any]) -> Figures:
-        """Has a job done."""
+        """Runs a job and returns its figures."""
         assert self._process.stdin is not None
         if self._process.poll() is not None:
             raise BenchmarkError(f"{self.contender.name} ended in an earlier case")
         self._process.stdin.write(json.dumps(dict(job)) + "\n")
         self._process.stdin.flush()
-        told = self._answer(job["limit"] + 30)
-        if "error" in told:
-            raise BenchmarkError(f"{self.contender.name} failed at {dict(job)}:\n{told['error']}")
-        figures: Figures = told["figures"]
+        reply = self._read_reply(job["limit"] + 30)
+        if "error" in reply:
+            raise BenchmarkError(f"{self.contender.name} failed at {dict(job)}:\n{reply['error']}")
+        figures: Figures = reply["figures"]
         return figures
 
-    def _answer(self, limit: float) -> Json:
+    def _read_reply(self, limit: float) -> Json:
         assert self._process.stdout is not None
         if sys.platform != "win32":
             ready, _, _ = select.select([self._process.stdout], [], [], limit)
             if not ready:
                 self.stop()
-                raise BenchmarkError(f"{self.contender.name} said nothing for {limit:.0f} s")
+                raise BenchmarkError(f"{self.contender.name} sent no reply for {limit:.0f} s")
         line = self._process.stdout.readline()
         if not line:
             self._errors.seek(0)
             raise BenchmarkError(f"{self.contender.name} ended:\n{self._errors.read()[-4000:]}")
-        told: Json = json.loads(line)
-        return told
+        reply: Json = json.loads(line)
+        return reply
 
     def stop(self) -> None:
-        """Ends the process."""
+        """Stops the process."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout, self._errors):
@@ -207,7 +207,7 @@ class Worker:
 
 
 class Server:
-    """The loopback server's process."""
+    """Process of the loopback server."""
 
     def __init__(self, core: int | None) -> None:
         python = peers.python_of("bare")
@@ -226,11 +226,11 @@ class Server:
         self.root = f"http://127.0.0.1:{int(self._process.stdout.readline())}"
 
     def cpu(self) -> float:
-        """Seconds it has spent so far."""
+        """CPU seconds that the server has used so far."""
         return float(fetch(self.root, "/cost")["cpu"])
 
     def stop(self) -> None:
-        """Ends the process."""
+        """Stops the process."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
@@ -242,7 +242,7 @@ class Server:
 
 
 class Session:
-    """A server, and the contenders that take turns at it."""
+    """One run of a question: the server and the worker processes of its contenders."""
 
     def __init__(self, question: Question, options: Options) -> None:
         self.question = question
@@ -252,12 +252,12 @@ class Session:
         self.server: Server
         self.hellos: dict[str, Json] = {}
         self.failures: dict[str, dict[str, str]] = {}
-        """By case and contender: what went wrong; it takes no further part in that case."""
+        """Error text by case and contender; the contender takes no further part in that case."""
         self._workers: dict[str, Worker] = {}
-        self._chance = random.Random(options.seed)  # noqa: S311 (an order, not a secret)
+        self._random = random.Random(options.seed)  # noqa: S311 (an order, not a secret)
 
     @contextmanager
-    def _served(self) -> Generator[None, None, None]:
+    def _running_server(self) -> Generator[None, None, None]:
         affinity = os.sched_getaffinity(0) if self.client_core is not None else set[int]()
         pin(self._server_core)  # this process mostly sleeps; it must not do so on the client's core
         self.server = Server(self._server_core)
@@ -269,9 +269,9 @@ class Session:
                 os.sched_setaffinity(0, affinity)
 
     @contextmanager
-    def _staffed(self, contenders: Sequence[Contender]) -> Generator[None, None, None]:
+    def _running_workers(self, contenders: Sequence[Contender]) -> Generator[None, None, None]:
         with ExitStack() as stack:
-            if self.question.play is None:
+            if self.question.measure is None:
                 for contender in contenders:
                     worker = Worker(contender, self.server.root, self.client_core, self.options.library)
                     stack.callback(worker.stop)
@@ -280,73 +280,73 @@ class Session:
             yield
 
     def run(self, cases: Sequence[Case], contenders: Sequence[Contender]) -> list[dict[str, dict[str, Figures]]]:
-        """The figures of every round, by case and contender."""
+        """Figures of every round, by case and contender."""
         rounds: list[dict[str, dict[str, Figures]]] = []
-        with self._served():
+        with self._running_server():
             for number in range(self.options.rounds):
                 start = time.monotonic()
                 rounds.append(self._round(cases, contenders))
-                _say(f"round {number + 1} of {self.options.rounds}: {time.monotonic() - start:.1f} s")
+                _log(f"round {number + 1} of {self.options.rounds}: {time.monotonic() - start:.1f} s")
         return rounds
 
     def versions(self, contender: Contender) -> dict[str, str]:
-        """Of its interpreter and its distributions."""
+        """Versions of a contender's interpreter and distributions."""
         hello = self.hellos.get(contender.name)
         if hello is not None:
             return dict(hello["versions"])
         code = "import json, sys; from benchmarks.worker import versions; print(json.dumps(versions(sys.argv[1:])))"
-        said = subprocess.run(
+        done = subprocess.run(
             [python_for(contender), "-P", "-c", code, *contender.distributions],
             env=environment(contender, self.options.library),
             capture_output=True,
             text=True,
             check=True,
         )
-        return dict(json.loads(said.stdout))
+        return dict(json.loads(done.stdout))
 
     def _round(self, cases: Sequence[Case], contenders: Sequence[Contender]) -> dict[str, dict[str, Figures]]:
         if not self.question.fresh:
-            with self._staffed(contenders):
+            with self._running_workers(contenders):
                 return {case.name: self._case(case, contenders) for case in cases}
-        seen: dict[str, dict[str, Figures]] = {}
+        measured: dict[str, dict[str, Figures]] = {}
         for case in cases:
-            with self._staffed(_taking_part(case, contenders)):
-                seen[case.name] = self._case(case, contenders)
-        return seen
+            with self._running_workers(_taking_part(case, contenders)):
+                measured[case.name] = self._case(case, contenders)
+        return measured
 
     def _case(self, case: Case, contenders: Sequence[Contender]) -> dict[str, Figures]:
         order = _taking_part(case, contenders)
-        self._chance.shuffle(order)
-        turns: dict[str, list[Figures]] = {}
+        self._random.shuffle(order)
+        samples: dict[str, list[Figures]] = {}
         for at in range(self.options.slices or case.slices or self.question.slices):
             for contender in order if at % 2 == 0 else reversed(order):
                 if contender.name not in self.failures.get(case.name, {}):
-                    self._take_turn(case, contender, turns)
-        return {name: _mean(figures) for name, figures in turns.items()}
+                    self._add_sample(case, contender, samples)
+        return {name: _mean(figures) for name, figures in samples.items()}
 
-    def _take_turn(self, case: Case, contender: Contender, turns: dict[str, list[Figures]]) -> None:
+    def _add_sample(self, case: Case, contender: Contender, samples: dict[str, list[Figures]]) -> None:
         try:
-            figures = self._turn(case, contender)
+            figures = self._measure(case, contender)
         except BenchmarkError as error:
             if not contender.peer:
                 raise
-            # What somebody else's client cannot do is said in the results; the others go on.
-            _say(str(error))
+            # The results name what a peer cannot do; the other contenders go on.
+            _log(str(error))
             self.failures.setdefault(case.name, {})[contender.name] = str(error).strip().splitlines()[-1]
-            turns.pop(contender.name, None)
+            samples.pop(contender.name, None)
         else:
-            turns.setdefault(contender.name, []).append(figures)
+            samples.setdefault(contender.name, []).append(figures)
 
-    def _turn(self, case: Case, contender: Contender) -> Figures:
-        if self.question.play is not None:
-            return self.question.play(self, case, contender)
+    def _measure(self, case: Case, contender: Contender) -> Figures:
+        if self.question.measure is not None:
+            return self.question.measure(self, case, contender)
         before = self.server.cpu()
         figures = self._workers[contender.name].ask(self.job(case, contender))
         figures["server_us"] = (self.server.cpu() - before) / figures["units"] * 1e6
         return figures
 
     def job(self, case: Case, contender: Contender) -> Json:
-        """What a worker is told."""
+        """The job that a worker gets for a case."""
         job: Json = {"seconds": self.options.seconds, "limit": 300, **case.job, **contender.job}
         return job | dict(case.short) if self.options.short else job
 
@@ -355,19 +355,19 @@ def _taking_part(case: Case, contenders: Sequence[Contender]) -> list[Contender]
     return [each for each in contenders if case.only is None or each.name in case.only]
 
 
-def _mean(turns: Sequence[Figures]) -> Figures:
-    return {name: sum(turn[name] for turn in turns) / len(turns) for name in turns[0]}
+def _mean(samples: Sequence[Figures]) -> Figures:
+    return {name: sum(sample[name] for sample in samples) / len(samples) for name in samples[0]}
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-# --- who takes part ------------------------------------------------------------------------------------------------
+# --- contenders and options ----------------------------------------------------------------------------------------
 
 
 def chosen(question: Question, options: Options) -> list[Contender]:
-    """The contenders of this run: our own, and the peers that were asked for."""
+    """The contenders of this run: our own and the selected peers."""
     found = [each for each in question.contenders if _is_wanted(each, question, options)]
     if options.before is not None:
         ours = [each for each in found if each.adapter == OURS.adapter and each.loop == "asyncio"]
@@ -395,38 +395,44 @@ def _with_comparisons(case: Case, before: Path | None) -> Case:
 
 
 def options_of(arguments: Sequence[str] | None, question: Question | None) -> Options:
-    """Reads the command line."""
+    """Parses the command line."""
     name = "benchmarks" if question is None else f"benchmarks.{question.name}"
     parser = argparse.ArgumentParser(
         prog=f"python -m {name}",
-        description="Every question of this folder" if question is None else question.title,
+        description="All benchmarks of this folder" if question is None else question.title,
         epilog="Exits with 1 if a bound fails: if, over at least 7 rounds, its whole interval is on the wrong side.",
     )
     parser.add_argument("--rounds", type=int, help="default 7, in the short form 2")
-    parser.add_argument("--short", action="store_true", help="a few seconds, no peers, nothing judged: does it run?")
+    parser.add_argument(
+        "--short", action="store_true", help="a few seconds, no peers, no bound judged: checks that it runs"
+    )
     parser.add_argument(
         "--peers", metavar="NAMES", help="comma-separated names, `all` or `none`; default: those that are installed"
     )
     parser.add_argument(
-        "--cases", metavar="NAMES", default="", help="comma-separated beginnings of cases; default: all"
+        "--cases", metavar="NAMES", default="", help="comma-separated prefixes of case names; default: all"
     )
-    parser.add_argument("--seconds", type=float, help="how long one turn lasts; default 0.5, in the short form 0.05")
-    parser.add_argument("--slices", type=int, help="turns of each contender at each case of a round")
+    parser.add_argument("--seconds", type=float, help="of one measurement; default 0.5, in the short form 0.05")
+    parser.add_argument("--slices", type=int, help="measurements of each contender for each case of a round")
     parser.add_argument("--out", type=Path, help="folder for the results; default benchmarks/results")
-    parser.add_argument("--seed", type=int, default=1, help="of the order of turns")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the order of contenders")
     parser.add_argument(
-        "--library", type=_library, metavar="DIR", default=peers.LIBRARY, help="checkout to measure instead of this one"
+        "--library",
+        type=checkout_library,
+        metavar="DIR",
+        default=peers.LIBRARY,
+        help="checkout to measure instead of this one",
     )
     parser.add_argument(
         "--before",
-        type=_library,
+        type=checkout_library,
         metavar="DIR",
         help="another checkout to measure in the same rounds; prints the ratios of this one to it, and takes no peers "
         "unless they are named",
     )
     given = parser.parse_args(arguments)
     if (given.rounds is not None and given.rounds < 1) or (given.slices is not None and given.slices < 1):
-        parser.error("there has to be at least one round of one slice")
+        parser.error("at least one round of one slice is required")
     alone = given.short or given.before or (question is not None and not question.peers_by_default)
     asked = given.peers or ("none" if alone else "installed")
     known = {"none": [], "all": list(peers.ENVIRONMENTS), "installed": peers.installed()}
@@ -446,7 +452,7 @@ def options_of(arguments: Sequence[str] | None, question: Question | None) -> Op
     )
 
 
-def _library(text: str) -> Path:
+def checkout_library(text: str) -> Path:
     """The folder with the package in a checkout, which may be given itself or as the checkout's root."""
     given = Path(text).resolve()
     for folder in (given / "lib", given):
@@ -455,16 +461,16 @@ def _library(text: str) -> Path:
     raise argparse.ArgumentTypeError(f"no lib/anycompletion in {given}")
 
 
-# --- the whole of it -----------------------------------------------------------------------------------------------
+# --- running a question --------------------------------------------------------------------------------------------
 
 
 def main(question: Question, arguments: Sequence[str] | None = None) -> int:
-    """Asks, prints, writes down; the exit code: 0, 1 a bound failed, 2 it could not be asked."""
+    """Runs a question, prints and writes its results; exit code 0, 1 if a bound failed, 2 if the run failed."""
     return ask(question, options_of(arguments, question))
 
 
 def ask(question: Question, options: Options) -> int:
-    """The same with options that were read."""
+    """`main` with parsed options."""
     contenders = chosen(question, options)
     cases = [
         _with_comparisons(case, options.before)
@@ -472,18 +478,18 @@ def ask(question: Question, options: Options) -> int:
         if not options.cases or any(case.name.startswith(name) for name in options.cases)
     ]
     known = {name for each in question.contenders for name in (each.name, each.environment)}
-    strange = options.peers - known - peers.ENVIRONMENTS.keys()
-    if strange or not cases:
-        _say(f"no such {'peer: ' + ', '.join(sorted(strange)) if strange else 'case'}")
+    unknown = options.peers - known - peers.ENVIRONMENTS.keys()
+    if unknown or not cases:
+        _log(f"no such {'peer: ' + ', '.join(sorted(unknown)) if unknown else 'case'}")
         return 2
     session = Session(question, options)
     started = datetime.datetime.now(datetime.UTC)
     try:
         rounds = session.run(cases, contenders)
     except BenchmarkError as error:
-        _say(str(error))
+        _log(str(error))
         return 2
-    substitute = stands_in_for_orjson()
+    substitute = substitute_for_orjson()
     judged = [judge(bound, [Round(each) for each in rounds], baseline=not substitute) for bound in question.bounds]
     result = _result(session, cases, contenders, rounds, judged, started, substitute)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -495,10 +501,10 @@ def ask(question: Question, options: Options) -> int:
     return 1 if any(each.failed for each in judged) else 0
 
 
-def stands_in_for_orjson() -> str:
-    """What the baseline uses where orjson is not there; "" where it is."""
-    there = peers.python_of(BARE.environment) is not None or importlib.util.find_spec("orjson") is not None
-    return "" if there else "msgspec"
+def substitute_for_orjson() -> str:
+    """Name of the JSON library that the baseline uses where orjson is not installed; "" where it is."""
+    installed = peers.python_of(BARE.environment) is not None or importlib.util.find_spec("orjson") is not None
+    return "" if installed else "msgspec"
 
 
 def _result(
@@ -537,7 +543,7 @@ def _result(
                 "name": case.name,
                 "note": case.note,
                 "job": dict(case.job) | (dict(case.short) if options.short else {}),
-                "figures": _summed(case, rounds, question.base, question.main.figure),
+                "figures": _summarized(case, rounds, question.base, question.main.figure),
                 "failures": session.failures.get(case.name, {}),
                 "compared": _compared(case, rounds),
             }
@@ -545,11 +551,11 @@ def _result(
         ],
         "bounds": [
             {
-                "says": each.bound.says,
+                "label": each.bound.label,
                 "unit": each.bound.unit,
                 "at_most": each.bound.at_most,
                 "at_least": each.bound.at_least,
-                "seen": each.seen and dataclasses.asdict(each.seen),
+                "measured": each.measured and dataclasses.asdict(each.measured),
                 "verdict": each.verdict,
             }
             for each in judged
@@ -559,7 +565,7 @@ def _result(
 
 
 def _commit(library: Path) -> str | None:
-    """What was measured, where it is a checkout; with a mark where that has changes that are not committed."""
+    """The commit that was measured, with `-dirty` where it has uncommitted changes; None outside a checkout."""
     command = ["git", "-C", str(library), "describe", "--always", "--dirty"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
@@ -567,9 +573,9 @@ def _commit(library: Path) -> str | None:
         return None
 
 
-def _summed(case: Case, rounds: Sequence[Mapping[str, Mapping[str, Figures]]], base: str, main_figure: str) -> Json:
-    """Per contender: the median of every figure, the main one's interval, and the ratio to the base round by round."""
-    summed: Json = {}
+def _summarized(case: Case, rounds: Sequence[Mapping[str, Mapping[str, Figures]]], base: str, main_figure: str) -> Json:
+    """Per contender: the median of every figure, the main one's interval, and its ratio to the base within a round."""
+    summary: Json = {}
     for name in rounds[-1][case.name]:
         seen = [each[case.name][name] for each in rounds]
         figures: Json = {figure: statistics.median(turn[figure] for turn in seen) for figure in seen[0]}
@@ -579,8 +585,8 @@ def _summed(case: Case, rounds: Sequence[Mapping[str, Mapping[str, Figures]]], b
                 turn[main_figure] / each[case.name][base][main_figure] for turn, each in zip(seen, rounds, strict=True)
             ]
             figures["ratio"] = dataclasses.asdict(interval(pairs))
-        summed[name] = figures
-    return summed
+        summary[name] = figures
+    return summary
 
 
 def _compared(case: Case, rounds: Sequence[Mapping[str, Mapping[str, Figures]]]) -> Json:

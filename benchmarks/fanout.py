@@ -1,4 +1,4 @@
-"""What do eight choices of one call cost where the provider gives one at a time, against eight calls of our own?"""
+"""Benchmark: one call with n=8 to a provider without `n`, against eight concurrent calls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _contender(base: Contender, name: str, label: str, *, together: bool, **opti
     return dataclasses.replace(base, name=name, label=label, options=changed, job={"together": together, "n": N})
 
 
-# A row that speaks OpenAI's format and has no `n` of its own.
+# A provider in OpenAI's format that does not support `n`.
 _GROQ = "groq/llama-3.3-70b-versatile"
 FAN = _contender(OURS, "ours-fan", f"n={N}", together=True, model=_GROQ)
 CALLS = _contender(OURS, "ours-calls", f"{N} calls", together=False, model=_GROQ)

@@ -1,10 +1,10 @@
-"""How long does it take until the first text of a stream is in the caller's hands?"""
+"""Benchmark: time until the caller gets the first text of a stream."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks.contenders import BARE, EVERYBODY, OURS
+from benchmarks.contenders import ALL_CONTENDERS, BARE, OURS
 from benchmarks.driver import Case, Column, Question, main
 from benchmarks.stats import Bound, difference
 
@@ -19,13 +19,13 @@ QUESTION = Question(
             FIRST,
             {"job": "first_chunk", "chunks": 5, "pace": 2, "count": 200},
             {"count": 20},
-            note="The first chunk comes with the headers, four others 2 ms apart; one stream at a time.",
+            note="The first chunk arrives with the headers, four more follow 2 ms apart; one stream at a time.",
         ),
     ),
-    EVERYBODY,
+    ALL_CONTENDERS,
     (
         Bound(
-            "first chunk, later than bare's",
+            "first chunk, delay over bare",
             difference(FIRST, OURS.name, BARE.name, "first_ms"),
             at_most=0.15,
             unit="ms",
@@ -35,8 +35,8 @@ QUESTION = Question(
     beside=(
         Column("first_p99_ms", "p99 ms", 2),
         Column("p50_ms", "whole stream, p50 ms", 2),
-        Column("cpu_us", "CPU µs a chunk"),
-        Column("server_us", "server µs a chunk"),
+        Column("cpu_us", "CPU µs per chunk"),
+        Column("server_us", "server µs per chunk"),
     ),
 )
 

@@ -1,4 +1,4 @@
-"""How does the cost of a call grow with the size of a message, the number of messages, tools and images?"""
+"""Benchmark: growth of a call's cost with the size of a message and the number of messages, tools and images."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ COUNTS = (1, 10, 100, 1_000, 10_000)
 TOOLS = (1, 10, 100)
 IMAGES = (1, 10)
 
-_STRAIGHT = 1.25
-"""How much dearer the next one may be, the last time the number grew tenfold, for growth to be called linear."""
+_LINEAR = 1.25
+"""Upper bound of the ratio between the marginal costs of two consecutive steps, for growth to count as linear."""
 
 
 def _name(count: int, what: str) -> str:
@@ -27,11 +27,11 @@ def _case(name: str, kind: str, size: int) -> Case:
     return Case(name, job)
 
 
-def _steeper(names: tuple[str, str, str], counts: tuple[int, int, int]) -> Callable[[Round], float]:
-    """What one more costs between the second and the third case, by what it costs between the first and the second."""
+def _marginal_cost_ratio(names: tuple[str, str, str], counts: tuple[int, int, int]) -> Callable[[Round], float]:
+    """Ratio of the marginal cost between the second and third case to that between the first and second."""
 
-    def of(seen: Round) -> float:
-        costs = [seen.figure(name, OURS.name, "cpu_us") for name in names]
+    def of(round_: Round) -> float:
+        costs = [round_.figure(name, OURS.name, "cpu_us") for name in names]
         early = (costs[1] - costs[0]) / (counts[1] - counts[0])
         late = (costs[2] - costs[1]) / (counts[2] - counts[1])
         return late / early
@@ -44,7 +44,7 @@ _MOST = _MESSAGES[10_000]
 
 QUESTION = Question(
     "growth",
-    "Growth with the size of a message, and with the number of messages, tools and images",
+    "Growth of a call's cost with the size of a message and the number of messages, tools and images",
     "call",
     (
         *(_case(name, "long", size) for name, size in SIZES.items()),
@@ -56,21 +56,21 @@ QUESTION = Question(
     (
         Bound("one message of 10 MB, against bare", ratio("10 MB", OURS.name, BARE.name), at_most=1.5),
         Bound(
-            f"{_MOST}, each over bare",
+            f"{_MOST}, cost per message over bare",
             difference(_MOST, OURS.name, BARE.name, "cpu_us", scale=1 / 10_000),
             at_most=2,
             unit="µs",
         ),
         Bound(
-            "a message more between 100 and 1,000, against between 1 and 100",
-            _steeper((_MESSAGES[1], _MESSAGES[100], _MESSAGES[1_000]), (1, 100, 1_000)),
-            at_most=_STRAIGHT,
+            "marginal cost of a message between 100 and 1,000, against between 1 and 100",
+            _marginal_cost_ratio((_MESSAGES[1], _MESSAGES[100], _MESSAGES[1_000]), (1, 100, 1_000)),
+            at_most=_LINEAR,
             fixed=True,
         ),
         Bound(
-            "a message more between 1,000 and 10,000, against between 100 and 1,000",
-            _steeper((_MESSAGES[100], _MESSAGES[1_000], _MOST), (100, 1_000, 10_000)),
-            at_most=_STRAIGHT,
+            "marginal cost of a message between 1,000 and 10,000, against between 100 and 1,000",
+            _marginal_cost_ratio((_MESSAGES[100], _MESSAGES[1_000], _MOST), (100, 1_000, 10_000)),
+            at_most=_LINEAR,
             fixed=True,
         ),
     ),

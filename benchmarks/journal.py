@@ -1,8 +1,8 @@
-"""What does a batch's journal cost, and how long does a run take that resumes a million items?
+"""Benchmark: cost of a batch's journal, and of resuming a run of a million items.
 
 ``python -m benchmarks.journal [--short] [--lines 1000000]`` writes a journal of that many lines and opens it again.
-Every step runs in a process of its own, so that each shows its own memory. The short form takes 20,000 lines and
-judges no times. Ends with 1 when a bound is broken.
+Every step runs in a process of its own, so that its memory is measured alone. The short form writes 20,000 lines and
+judges no times. The exit code is 1 when a bound fails.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from benchmarks.soak.common import MIB, Figure, conclude, peak_bytes
 
 LINES = 1_000_000
 SHORT = 20_000
-_SOME = 5_000
-"""Enough for what costs the same at every line."""
+_SAMPLE = 5_000
+"""Number of lines for figures that are the same for every line."""
 
 _QUESTION = "Which of these two sentences is the more polite one, and why? " * 6
 _ANSWER = "The second one: it asks, where the first one demands. " * 8
@@ -59,14 +59,14 @@ def _result(number: int) -> Result:
 
 
 def write(path: Path, lines: int, fsync: Fsync = "none") -> Figures:
-    """Appends that many results."""
+    """Appends results."""
 
     async def run() -> float:
-        labels = ItemKeys()
+        keys = ItemKeys()
         async with Journal.open(path, fsync=fsync) as journal:
             start = time.perf_counter()
             for number in range(lines):
-                await journal.append(labels.next_key(_request(number)), _result(number))
+                await journal.append(keys.next_key(_request(number)), _result(number))
             return time.perf_counter() - start
 
     spent = asyncio.run(run())
@@ -74,12 +74,12 @@ def write(path: Path, lines: int, fsync: Fsync = "none") -> Figures:
 
 
 def write_group(path: Path, lines: int) -> Figures:
-    """The same, and they reach the disk by the hundred."""
+    """Appends results, with group commits to the disk."""
     return write(path, lines, "group")
 
 
 def write_each(path: Path, lines: int) -> Figures:
-    """The same, and each reaches the disk before the next."""
+    """Appends results, each written to the disk before the next."""
     return write(path, lines, "each")
 
 
@@ -95,12 +95,12 @@ def scan(path: Path, lines: int) -> Figures:
 
 def resume(path: Path, lines: int) -> Figures:
     """Finds every item of the input in the journal."""
-    journal, labels, before = Journal.open(path), ItemKeys(), peak_bytes()
+    journal, keys, before = Journal.open(path), ItemKeys(), peak_bytes()
     found, seconds, cpu = 0, 0.0, 0.0
-    for first in range(0, lines, _SOME):
-        requests = [_request(number) for number in range(first, min(first + _SOME, lines))]  # which takes time itself
+    for first in range(0, lines, _SAMPLE):
+        requests = [_request(number) for number in range(first, min(first + _SAMPLE, lines))]  # not measured
         wall, busy = time.perf_counter(), time.process_time()
-        found += sum(journal.seen(labels.next_key(request)) is not None for request in requests)
+        found += sum(journal.seen(keys.next_key(request)) is not None for request in requests)
         seconds, cpu = seconds + time.perf_counter() - wall, cpu + time.process_time() - busy
     assert found == lines, found
     journal.close()
@@ -108,11 +108,11 @@ def resume(path: Path, lines: int) -> Figures:
 
 
 def read(path: Path, lines: int) -> Figures:
-    """Reads results back, after the scan that comes before the first."""
+    """Reads results back; the scan before the first is not measured."""
     results = read_results(path)
     next(results)
     start = time.perf_counter()
-    count = sum(1 for _, _ in zip(range(_SOME), results, strict=False))
+    count = sum(1 for _, _ in zip(range(_SAMPLE), results, strict=False))
     return {"us": (time.perf_counter() - start) / count * 1e6}
 
 
@@ -121,8 +121,8 @@ STEPS: dict[str, Callable[[Path, int], Figures]] = {
 }
 
 
-def _alone(step: Callable[[Path, int], Figures], path: Path, lines: int) -> Figures:
-    """A step, in a process of its own."""
+def _in_process(step: Callable[[Path, int], Figures], path: Path, lines: int) -> Figures:
+    """Runs a step in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.journal", "--step", step.__name__, "--lines", str(lines), str(path)]
     figures: Figures = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     return figures
@@ -132,19 +132,19 @@ def _alone(step: Callable[[Path, int], Figures], path: Path, lines: int) -> Figu
 
 
 def measure(folder: Path, lines: int) -> list[Figure]:
-    """All steps, one after the other."""
+    """Runs all steps one after the other."""
     path = folder / "answers.jsonl"
-    some = min(lines, _SOME)
-    written = _alone(write, path, lines)
-    grouped = _alone(write_group, folder / "group.jsonl", some)
-    each = _alone(write_each, folder / "each.jsonl", some // 5)
-    opened, resumed, back = (_alone(step, path, lines) for step in (scan, resume, read))
+    some = min(lines, _SAMPLE)
+    written = _in_process(write, path, lines)
+    grouped = _in_process(write_group, folder / "group.jsonl", some)
+    each = _in_process(write_each, folder / "each.jsonl", some // 5)
+    opened, resumed, back = (_in_process(step, path, lines) for step in (scan, resume, read))
     return [
         Figure("lines", lines),
-        Figure("a line", written["bytes"], unit="bytes"),
+        Figure("size of a line", written["bytes"], unit="bytes"),
         Figure("append", written["us"], unit="µs"),
-        Figure("append, by the hundred to the disk", grouped["us"], unit="µs"),
-        Figure("append, each to the disk, one at a time", each["us"], unit="µs"),
+        Figure("append, with group commits", grouped["us"], unit="µs"),
+        Figure("append, with a commit each", each["us"], unit="µs"),
         Figure("open", opened["seconds"], at_most=10, unit="s", machine=True),
         Figure("open, CPU", opened["cpu"], unit="s"),
         Figure("open, memory", opened["more"] / MIB, at_most=150, unit="MiB"),
@@ -157,7 +157,7 @@ def measure(folder: Path, lines: int) -> list[Figure]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command."""
+    """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.journal", description=str(__doc__).partition("\n")[0])
     parser.add_argument("--short", action="store_true", help=f"{SHORT:,} lines; times are shown, not judged")
     parser.add_argument("--lines", type=int, help=f"default: {LINES:,}")

@@ -1,4 +1,4 @@
-"""Is anything left behind after 20,000 calls and 2,000 streams?"""
+"""Benchmark: memory, objects, tasks and file descriptors left after 20,000 calls and 2,000 streams."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MANY = "20,000 calls, 2,000 streams"
 
 QUESTION = Question(
     "leaks",
-    "What calls leave behind, after a tenth of them as a warm-up",
+    "Resources left after calls and streams, with a tenth of them as warm-up",
     "",
     (
         Case(
@@ -28,12 +28,12 @@ QUESTION = Question(
         Column("objects", "objects", 0),
         Column("tasks", "tasks", 0),
         Column("files", "descriptors", 0),
-        Column("cpu_us", "CPU µs a call"),
+        Column("cpu_us", "CPU µs per call"),
     ),
     base="",
     slices=1,
     fresh=True,
-    # The dearest need minutes for this.
+    # The most expensive clients need minutes for this.
     peers_by_default=False,
 )
 

@@ -1,4 +1,4 @@
-"""How much memory does an open stream take?"""
+"""Benchmark: memory of an open stream."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from benchmarks.driver import Case, Column, Question, main
 from benchmarks.stats import Bound, value
 
 STREAMS = 1000
-AT_ONCE, GATED = f"{STREAMS} at once", f"{STREAMS}, 64 starting at a time"
-_JOB = {"job": "hold", "streams": STREAMS, "patience": 30}
-_SHORT = {"streams": 50, "gate": 50, "patience": 20}
+AT_ONCE, STAGGERED = f"{STREAMS} at once", f"{STREAMS}, 64 starting at a time"
+_JOB = {"job": "hold", "streams": STREAMS, "open_timeout": 30}
+_SHORT = {"streams": 50, "max_starting": 50, "open_timeout": 20}
 
 QUESTION = Question(
     "open_streams",
     "Memory of open streams, each after its third chunk",
     "open stream",
     (
-        Case(AT_ONCE, {**_JOB, "gate": STREAMS}, _SHORT),
-        Case(GATED, {**_JOB, "gate": 64}, _SHORT | {"gate": 8}),
+        Case(AT_ONCE, {**_JOB, "max_starting": STREAMS}, _SHORT),
+        Case(STAGGERED, {**_JOB, "max_starting": 64}, _SHORT | {"max_starting": 8}),
     ),
     (RAW, BARE, OURS, *PEERS),
-    tuple(Bound(case, value(case, OURS.name, "kib"), at_most=25, unit="KiB", fixed=True) for case in (AT_ONCE, GATED)),
+    tuple(
+        Bound(case, value(case, OURS.name, "kib"), at_most=25, unit="KiB", fixed=True) for case in (AT_ONCE, STAGGERED)
+    ),
     main=Column("kib", "resident KiB"),
     beside=(Column("opened", "opened", 0), Column("cpu_us", "CPU µs"), Column("wall_us", "wall µs")),
     base="",

@@ -1,6 +1,6 @@
-"""What goes over the wire: requests as callers write them, and answers as bytes, of the shape providers send today.
+"""Payloads of the benchmarks: requests as callers write them, and response bodies in the shape of today's providers.
 
-Everything here is built once and sent as it is; both sides import it, so it needs nothing but the standard library.
+Client and server import this module, so it uses only the standard library.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ Json = dict[str, Any]
 MODEL = "gpt-4o-mini"
 ANTHROPIC_MODEL = "claude-haiku-4-5"
 WORDS = ("orange ", "banana ", "cherry ", "papaya ", "quince ", "pomelo ", "raisin ", "damson ")
-"""All of one length; a client that looks for replies going round in circles shall find none."""
+"""All of the same length; several words, because some clients stop a reply that repeats itself."""
 
 WORD = WORDS[0]
 REPLY = WORD * 40
-"""The text of a whole reply; who got it whole has this many characters."""
+"""Text of a complete reply."""
 
 
 # --- requests ------------------------------------------------------------------------------------------------------
@@ -38,7 +38,8 @@ def chat(kind: str = "short", size: int = 0) -> tuple[list[Json], Json]:
             return [{"role": "user", "content": _text(size)}], {}
         case "many":
             return [
-                {"role": ("user", "assistant")[at % 2], "content": f"Message {at}: " + WORD * 4} for at in _odd(size)
+                {"role": ("user", "assistant")[at % 2], "content": f"Message {at}: " + WORD * 4}
+                for at in _numbers(size)
             ], {}
         case "tools":
             return list(_SHORT), {"tools": [_tool(at) for at in range(size)]}
@@ -59,14 +60,14 @@ _IMAGE = "data:image/png;base64," + base64.b64encode(bytes(range(256)) * 300).de
 
 
 def _text(size: int) -> str:
-    """Prose of `size` bytes as JSON: with the odd quote and line end, which have to be escaped."""
-    sentence = 'The quick brown fox said "jump" to a lazy dog, and nothing came of it.\n'
+    """Prose of `size` bytes as JSON, with quotes and line ends, which have to be escaped."""
+    sentence = 'The quick brown fox called "jump" to a lazy dog, and nothing came of it.\n'
     width = len(json.dumps(sentence)) - 2
     return sentence * (size // width) + "x" * (size % width)
 
 
-def _odd(size: int) -> range:
-    """So many messages that the user has the last word."""
+def _numbers(size: int) -> range:
+    """Numbers of `size` messages, so that the last message is the user's."""
     return range(size) if size % 2 else range(1, size + 1)
 
 
@@ -89,7 +90,7 @@ def _tool(at: int) -> Json:
     }
 
 
-# --- answers -------------------------------------------------------------------------------------------------------
+# --- response bodies -----------------------------------------------------------------------------------------------
 
 
 def _dump(data: Json) -> bytes:
@@ -206,8 +207,8 @@ _HEAD = (
 )
 
 
-def whole(body: bytes) -> bytes:
-    """A whole answer with its length."""
+def complete(body: bytes) -> bytes:
+    """A complete response with its Content-Length."""
     return _HEAD + b"content-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body) + body
 
 
@@ -215,11 +216,11 @@ STREAM_HEAD = _HEAD + b"content-type: text/event-stream; charset=utf-8\r\ntransf
 STREAM_END = b"0\r\n\r\n"
 
 
-def piece(data: bytes) -> bytes:
-    """A piece of a body in chunked transfer encoding."""
+def http_chunk(data: bytes) -> bytes:
+    """One chunk of the chunked transfer encoding."""
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-def pieces(events: Iterable[bytes]) -> bytes:
-    """Every event as a piece of its own, as providers send them."""
-    return b"".join(map(piece, events))
+def http_chunks(events: Iterable[bytes]) -> bytes:
+    """An HTTP chunk for each event, as providers send them."""
+    return b"".join(map(http_chunk, events))

@@ -1,7 +1,7 @@
-"""The clients that are measured, and a virtual environment for each: ``python -m benchmarks.peers install``.
+"""Virtual environments of the clients that the benchmarks compare: ``python -m benchmarks.peers install``.
 
-Every peer lives in an environment of its own under ``benchmarks/.peers/``, so that none drags another's dependencies
-along. `bare` is hand-written aiohttp + orjson; this package runs in the same environment, from the working tree, so
+Every peer has an environment of its own under ``benchmarks/.peers/``, so that their dependencies do not conflict.
+`bare` is hand-written aiohttp + orjson; this package runs in the same environment, from the working tree, so
 that both have the same interpreter and the same aiohttp.
 """
 
@@ -21,12 +21,12 @@ LIBRARY = ROOT / "lib"
 HOME = ROOT / "benchmarks" / ".peers"
 
 DEPENDENCIES = "the project's dependencies"
-"""Stands for what pyproject.toml asks for at run time."""
+"""Placeholder for the runtime dependencies in pyproject.toml."""
 
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment and what is installed into it; the pins are the table to edit for other versions."""
+    """A virtual environment and the pinned requirements installed into it."""
 
     pins: tuple[str, ...]
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -37,8 +37,8 @@ ENVIRONMENTS: Mapping[str, Environment] = {
     "bare": Environment((DEPENDENCIES, "aiohttp==3.14.5", "orjson==3.13.0", "uvloop==0.23.0; sys_platform != 'win32'")),
     "openai": Environment(("openai[aiohttp]==3.54.0",)),
     "anthropic": Environment(("anthropic==2.12.0",)),
-    # Its import would fetch a price list from the network; the copy inside the package is what it falls back to.
-    # It asks for mcp when it is given tools, though it does not depend on it.
+    # Its import would fetch a price list from the network; the variable selects the copy inside the package.
+    # It imports mcp for requests with tools, although it does not depend on it.
     "litellm": Environment(("litellm==1.106.0", "mcp==2.3.0"), {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}),
     "any-llm": Environment(("any-llm-sdk[openai]==1.40.2",)),
     "pydantic-ai": Environment(("pydantic-ai-slim[openai]==2.68.0",)),
@@ -54,18 +54,18 @@ def python_of(name: str) -> Path | None:
 
 
 def installed() -> list[str]:
-    """The names of the environments that are there."""
+    """Names of the installed environments."""
     return [name for name in ENVIRONMENTS if python_of(name) is not None]
 
 
 def requirements(pins: Sequence[str]) -> list[str]:
-    """The pins of an environment, the project's own dependencies among them."""
+    """Requirements of an environment, with the placeholder resolved."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     return [each for pin in pins for each in (project["dependencies"] if pin == DEPENDENCIES else [pin])]
 
 
 def install(names: Sequence[str]) -> None:
-    """Makes the environments anew; an unfinished one is never used."""
+    """Recreates the environments; a marker file shows that one is complete."""
     for name in names:
         folder = HOME / name
         print(f"{name}: {', '.join(ENVIRONMENTS[name].pins)}", flush=True)
@@ -79,15 +79,15 @@ def install(names: Sequence[str]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """``install [--only a,b]`` or ``list``."""
+    """The command line: ``install [--only a,b]`` or ``list``."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
-    parser.add_argument("act", choices=("install", "list"))
+    parser.add_argument("command", choices=("install", "list"))
     parser.add_argument("--only", metavar="NAMES", help=f"comma-separated, of: {', '.join(ENVIRONMENTS)}")
     options = parser.parse_args(arguments)
     names = options.only.split(",") if options.only else list(ENVIRONMENTS)
-    if strange := set(names) - ENVIRONMENTS.keys():
-        parser.error(f"unknown: {', '.join(sorted(strange))}")
-    if options.act == "install":
+    if unknown := set(names) - ENVIRONMENTS.keys():
+        parser.error(f"unknown: {', '.join(sorted(unknown))}")
+    if options.command == "install":
         install(names)
     for name in names:
         print(f"{name:18} {python_of(name) or 'not installed'}")

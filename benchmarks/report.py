@@ -1,4 +1,4 @@
-"""What was seen, for people: Markdown tables, and a picture drawn with a few lines of SVG."""
+"""Report of a benchmark's results: Markdown tables and an SVG bar chart."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Json = Mapping[str, Any]
 
 
 def markdown(result: Json) -> str:
-    """A question's page: an overview, the demands, all figures case by case, where and how it was measured."""
+    """Page of a question: overview, comparison, bounds, all figures by case, machine, commit and versions."""
     parts = [
         f"# {result['title']}",
         _overview(result),
@@ -29,22 +29,23 @@ def markdown(result: Json) -> str:
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table whose first column is text."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return "\n".join(f"| {' | '.join(row)} |" for row in lines)
 
 
 def number(value: float, digits: int = 1) -> str:
-    """As many digits as say something."""
+    """Formats a value with a number of decimals that suits its size."""
     if value and abs(value) < 10**-digits / 2:
         digits = min(6, digits - math.floor(math.log10(abs(value))))
     return f"{value:,.{0 if abs(value) >= 1000 else digits}f}"
 
 
-def _spread(seen: Json, digits: int) -> str:
-    return f"{number(seen['median'], digits)} ({number(seen['low'], digits)}–{number(seen['high'], digits)})"
+def _spread(interval: Json, digits: int) -> str:
+    median, low, high = (number(interval[name], digits) for name in ("median", "low", "high"))
+    return f"{median} ({low}–{high})"
 
 
 def _overview(result: Json) -> str:
-    """Contenders by cases, or the other way round if that is narrower; only where there are several cases."""
+    """Table of contenders by cases, transposed if that is narrower; empty where there is one case."""
     if len(result["cases"]) < 2:
         return ""
     head = ["", *(case["name"] for case in result["cases"])]
@@ -63,16 +64,16 @@ def _overview(result: Json) -> str:
 def _comparison(result: Json) -> str:
     """Ratios of this checkout's figures to those of the one given by ``--before``; empty without it."""
     columns = [result["main"], *result["beside"]]
-    compared = [(case["name"], name, seen) for case in result["cases"] for name, seen in case["compared"].items()]
+    compared = [(case["name"], name, ratios) for case in result["cases"] for name, ratios in case["compared"].items()]
     if not compared:
         return ""
-    columns = [column for column in columns if any(column["figure"] in seen for *_, seen in compared)]
+    columns = [column for column in columns if any(column["figure"] in ratios for *_, ratios in compared)]
     rows = [
         [
             f"{case}: {result['contenders'][name]}",
-            *(_spread(seen[column["figure"]], 2) if column["figure"] in seen else "" for column in columns),
+            *(_spread(ratios[column["figure"]], 2) if column["figure"] in ratios else "" for column in columns),
         ]
-        for case, name, seen in compared
+        for case, name, ratios in compared
     ]
     text = f"Ratios of {result['commit']} to {result['commit_before']}, within a round: less than 1 is better."
     return f"## Compared\n\n{table(['', *(column['title'] for column in columns)], rows)}\n\n{text}"
@@ -95,8 +96,8 @@ def _in_short(result: Json, figures: Json | None, *, is_base: bool) -> str:
 
 def _case(result: Json, case: Json) -> str:
     """All figures of one case."""
-    told = {figure for figures in case["figures"].values() for figure in figures}
-    columns = [column for column in result["beside"] if column["figure"] in told]
+    present = {figure for figures in case["figures"].values() for figure in figures}
+    columns = [column for column in result["beside"] if column["figure"] in present]
     base = result["base"] in case["figures"]
     head = ["", result["main"]["title"], *(["×"] if base else []), *(column["title"] for column in columns)]
     rows: list[list[str]] = []
@@ -119,39 +120,42 @@ def _cell(figures: Json, column: Json) -> str:
 def _bounds(bounds: Sequence[Json]) -> str:
     if not bounds:
         return ""
-    rows = [[bound["says"], limit(bound), measured(bound), bound["verdict"]] for bound in bounds]
-    return "## Demands\n\n" + table(["", "demanded", "seen", "verdict"], rows)
+    rows = [[bound["label"], limit(bound), measured(bound), bound["verdict"]] for bound in bounds]
+    return "## Bounds\n\n" + table(["", "bound", "measured", "verdict"], rows)
 
 
 def limit(bound: Json) -> str:
-    """What is demanded."""
+    """Text of a bound: a comparison sign, a number and its unit."""
     most = bound["at_most"] is not None
     return f"{'≤' if most else '≥'} {bound['at_most'] if most else bound['at_least']:g} {bound['unit']}"
 
 
 def measured(bound: Json) -> str:
-    """What was seen."""
-    return _spread(bound["seen"], 2) if bound["seen"] else "–"
+    """Text of a bound's measured interval."""
+    return _spread(bound["measured"], 2) if bound["measured"] else "–"
+
+
+def machine(result: Json) -> str:
+    """Text of the machine that a result was measured on."""
+    return f"{result['machine']['cpu']}, {result['machine']['cores']} cores, {result['machine']['system']}"
 
 
 def _circumstances(result: Json) -> str:
-    machine = result["machine"]
-    where = f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}"
-    pinned = "client and server pinned to a core each" if machine["pinned"] else "nothing pinned to a core"
+    pinned = "client and server pinned to a core each" if result["machine"]["pinned"] else "no process pinned to a core"
     lines = [
-        "## How",
+        "## Measurement",
         f"`{result['command']}`",
         f"{result['started']}, at {result['commit'] or 'no commit'}, {result['minutes']} minutes, "
-        f"{result['rounds']} rounds; {where}, {pinned}; load: {machine['load']}. Medians with their 95 % bootstrap "
-        "intervals; × is the ratio in the same round.",
+        f"{result['rounds']} rounds; {machine(result)}, {pinned}; load: {result['machine']['load']}. Medians with 95 % "
+        "bootstrap intervals; × is the ratio in the same round.",
     ]
     if result["short"]:
         lines.append(
-            "**The short form: turns too short to say much, and jobs that may be smaller than their names say.**"
+            "**The short form: measurements too short to compare, and jobs that may be smaller than their names.**"
         )
     if result["substitute"]:
         lines.append(
-            f"**orjson is not installed here: the baseline is aiohttp + {result['substitute']}, and nothing is judged "
+            f"**orjson is not installed: the baseline is aiohttp + {result['substitute']}, and no bound is judged "
             "against it.** `python -m benchmarks.peers install --only bare` installs it."
         )
     return "\n\n".join(lines) + "\n\n" + "\n".join(_versions(result))
@@ -164,7 +168,7 @@ def _versions(result: Json) -> list[str]:
     ]
 
 
-# --- the picture ---------------------------------------------------------------------------------------------------
+# --- the chart -----------------------------------------------------------------------------------------------------
 
 _WIDTH = 760
 _LEFT = 210
@@ -178,26 +182,26 @@ _STYLE = (
 
 
 def picture(result: Json) -> str:
-    """Bars by case and contender: ratios to the base, or the figures themselves; the scale is logarithmic."""
+    """Bar chart by case and contender: ratios to the base, or the figures themselves, on a logarithmic scale."""
     groups: list[tuple[str, list[Bar]]] = []
     for case in result["cases"]:
         bars: list[Bar] = []
         for name, figures in case["figures"].items():
             value = figures.get("ratio", {}).get("median", 1.0) if result["base"] else figures["main"]["median"]
-            said = f"{number(figures['main']['median'], result['main']['digits'])}"
-            said = f"{number(value, 2)} ×, {said}" if result["base"] else said
-            bars.append((name, result["contenders"][name], value, said))
+            text = number(figures["main"]["median"], result["main"]["digits"])
+            text = f"{number(value, 2)} ×, {text}" if result["base"] else text
+            bars.append((name, result["contenders"][name], value, text))
         groups.append((case["name"], bars))
     unit = f" per {result['unit']}" if result["unit"] else ""
     return bars_svg(f"{result['title']}: {result['main']['title']}{unit}", groups)
 
 
 Bar = tuple[str, str, float, str]
-"""Name, label, value, what stands behind it."""
+"""Name, label, value, and the text behind the bar."""
 
 
 def bars_svg(title: str, groups: Sequence[tuple[str, Sequence[Bar]]]) -> str:
-    """Groups of horizontal bars on one logarithmic scale, cheapest first."""
+    """SVG chart of groups of horizontal bars on one logarithmic scale, cheapest first."""
     values = [max(bar[2], 1e-3) for _, bars in groups for bar in bars] or [1.0]
     low = 10 ** math.floor(math.log10(min(values)))
     high = max(*values, low * 10)
@@ -210,13 +214,13 @@ def bars_svg(title: str, groups: Sequence[tuple[str, Sequence[Bar]]]) -> str:
     for name, bars in groups:
         lines.append(f'<text class="h" x="8" y="{y}">{escape(name)}</text>')
         y += 8
-        for who, label, value, said in sorted(bars, key=lambda bar: bar[2]):
-            kind = who.partition("-")[0]
+        for contender, label, value, text in sorted(bars, key=lambda bar: bar[2]):
+            kind = contender.partition("-")[0]
             end = max(x(value), _LEFT + 1.0)
             lines += [
                 f'<text x="{_LEFT - 8}" y="{y + 13}" text-anchor="end">{escape(label)}</text>',
                 f'<rect class="{kind}" x="{_LEFT}" y="{y + 2}" width="{end - _LEFT:.1f}" height="{_BAR - 4}"/>',
-                f'<text x="{end + 5:.1f}" y="{y + 13}">{escape(said)}</text>',
+                f'<text x="{end + 5:.1f}" y="{y + 13}">{escape(text)}</text>',
             ]
             y += _BAR
         y += 24

@@ -1,15 +1,15 @@
-"""The loopback server: prepared bytes, one process of its own, far cheaper a call than any client.
+"""Loopback server of the benchmarks: sends prepared bytes from a process of its own, much cheaper than any client.
 
-It reads no more of a request than its target and its length; the target's end says which format it speaks. How it
-answers everybody from then on is set by ``GET /set/BEHAVIOUR``:
+It reads no more of a request than its target and its length; the end of the target selects the format. A request
+``GET /set/BEHAVIOUR`` sets how it responds to all clients from then on:
 
-* ``plain``: a whole reply at once; ``plain-50``: after 50 ms.
-* ``burst-200``: a stream of 200 chunks in one write, every event a piece of the body, as providers send them.
-* ``solid-200``: the same as a single piece of the body.
-* ``paced-200-5``: 200 chunks, the first at once, then one every 5 ms; many streams take turns.
-* ``hold-3``: the beginning of a stream, three chunks long; the rest never comes.
+* ``plain``: a complete reply at once; ``plain-50``: after 50 ms.
+* ``burst-200``: a stream of 200 chunks in one write, an HTTP chunk per event, as providers send them.
+* ``solid-200``: the same in a single HTTP chunk.
+* ``paced-200-5``: 200 chunks, the first at once, then one every 5 ms; concurrent streams are spread over the interval.
+* ``hold-3``: the first three chunks of a stream, which then stays open.
 
-``GET /cost`` tells what it cost so far. It prints its port, and stops when its standard input ends.
+``GET /cost`` returns the CPU time used so far. The process prints its port and stops when its standard input ends.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from benchmarks import payloads
 from benchmarks.system import allow_many_files, pin, run
 
 
-class Answer(Protocol):
-    """A way to answer a request."""
+class Responder(Protocol):
+    """Sends the response to a request."""
 
     def __call__(self, transport: asyncio.Transport) -> None:
-        """Answers one request."""
+        """Responds to one request."""
 
 
 class Prepared:
-    """The same bytes every time, at once or after `delay` seconds."""
+    """Responder that sends the same bytes every time, at once or after `delay` seconds."""
 
     def __init__(self, data: bytes, delay: float = 0) -> None:
         self._data = data
         self._delay = delay
 
     def __call__(self, transport: asyncio.Transport) -> None:
-        """Writes, or will."""
+        """Writes the bytes or schedules that."""
         if self._delay:
             asyncio.get_running_loop().call_later(self._delay, transport.write, self._data)
         else:
@@ -51,11 +51,11 @@ class Prepared:
 
 
 class Paced:
-    """The first piece at once, then one every `pace` seconds by the clock, whatever a write costs.
+    """Responder that sends the first part at once, then one every `pace` seconds by the clock.
 
-    Many streams take turns evenly, as models that know nothing of each other do on the average. If they kept the
-    distances in which a client happened to send its requests, one that sends all at once would be woken once for many
-    chunks, and one that does not, for each.
+    Concurrent streams are spread evenly over the interval, as the streams of independent models are on average. If they
+    kept the times at which a client sent its requests, a client that sends all at once would be woken once for many
+    chunks, and another client for each chunk.
     """
 
     def __init__(self, parts: Sequence[bytes], pace: float) -> None:
@@ -64,7 +64,7 @@ class Paced:
         self._streams = 0
 
     def __call__(self, transport: asyncio.Transport) -> None:
-        """Writes the first piece and sets the clock for the next."""
+        """Writes the first part and schedules the next."""
         loop = asyncio.get_running_loop()
         start = loop.time()
         if self._pace:
@@ -81,71 +81,76 @@ class Paced:
 
 
 _GOLDEN = 0.6180339887498949
-"""Multiples of it, without what is before the point, lie about as evenly as can be, however many there are."""
+"""Golden ratio: the fractional parts of its multiples are spread almost evenly, whatever their number."""
 
 
 @functools.cache
-def answer(behaviour: str, *, anthropic: bool) -> Answer:
-    """The answer that a behaviour means in one format."""
+def responder(behaviour: str, *, anthropic: bool) -> Responder:
+    """The responder for a behaviour in one format."""
     name, *numbers = behaviour.split("-")
     first, second, *_ = [*map(int, numbers), 0, 0]
     if name == "plain":
-        return Prepared(payloads.whole(payloads.ANTHROPIC_MESSAGE if anthropic else payloads.COMPLETION), first / 1000)
+        return Prepared(
+            payloads.complete(payloads.ANTHROPIC_MESSAGE if anthropic else payloads.COMPLETION), first / 1000
+        )
     events = (payloads.anthropic_events if anthropic else payloads.openai_events)(first)
-    # What stands before the first word comes with it, what stands behind the last one with that.
+    # Events before the first word are sent with it, those after the last word with that.
     front = 3 if anthropic else 2
     back = front - 1 + first
     match name:
         case "burst":
-            return Prepared(payloads.STREAM_HEAD + payloads.pieces(events) + payloads.STREAM_END)
+            return Prepared(payloads.STREAM_HEAD + payloads.http_chunks(events) + payloads.STREAM_END)
         case "solid":
-            return Prepared(payloads.STREAM_HEAD + payloads.piece(b"".join(events)) + payloads.STREAM_END)
+            return Prepared(payloads.STREAM_HEAD + payloads.http_chunk(b"".join(events)) + payloads.STREAM_END)
         case "hold":
-            return Prepared(payloads.STREAM_HEAD + payloads.pieces(events[:back]))
+            return Prepared(payloads.STREAM_HEAD + payloads.http_chunks(events[:back]))
         case "paced":
-            parts = [payloads.STREAM_HEAD + payloads.pieces(events[:front]), *map(payloads.piece, events[front:back])]
-            parts[-1] += payloads.pieces(events[back:]) + payloads.STREAM_END
+            parts = [
+                payloads.STREAM_HEAD + payloads.http_chunks(events[:front]),
+                *map(payloads.http_chunk, events[front:back]),
+            ]
+            parts[-1] += payloads.http_chunks(events[back:]) + payloads.STREAM_END
             return Paced(parts, second / 1000)
         case _:
             raise ValueError(behaviour)
 
 
 class State:
-    """What all connections share."""
+    """State that all connections share."""
 
     def __init__(self) -> None:
         self.served = 0
         self.set("plain")
 
     def set(self, behaviour: str) -> None:
-        """Everybody is answered like this from now on."""
-        self.openai = answer(behaviour, anthropic=False)
-        self.anthropic = answer(behaviour, anthropic=True)
+        """Sets the response to all clients from now on."""
+        self.openai = responder(behaviour, anthropic=False)
+        self.anthropic = responder(behaviour, anthropic=True)
 
-    def told(self, target: str) -> bytes:
-        """The answer to a ``GET``: it sets the behaviour, or only tells what the server cost."""
+    def handle_get(self, target: str) -> bytes:
+        """The response to a ``GET``, which may set the behaviour: the number of requests served and the CPU time."""
         if target.startswith("/set/"):
             self.set(target.removeprefix("/set/"))
-        return payloads.whole(json.dumps({"served": self.served, "cpu": time.process_time()}).encode())
+        return payloads.complete(json.dumps({"served": self.served, "cpu": time.process_time()}).encode())
 
 
 class Connection(asyncio.Protocol):
-    """One client's connection, kept until the client closes it."""
+    """Connection of a client, kept open until the client closes it."""
 
     def __init__(self, state: State) -> None:
         self._state = state
         self._transport: asyncio.Transport | None = None
         self._head = b""
         self._missing = 0
-        """Bytes of a request's body that have not arrived; they are counted, never kept."""
-        self._pending: Answer | None = None
+        """Number of bytes of a request's body that have not arrived; the bytes are not kept."""
+        self._pending: Responder | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remembers where to answer."""
+        """Keeps the transport."""
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Answers each request that is whole."""
+        """Responds to each complete request."""
         if self._missing:
             if len(data) < self._missing:
                 self._missing -= len(data)
@@ -170,14 +175,14 @@ class Connection(asyncio.Protocol):
             self._missing = 0
             self._finish()
 
-    def _read_head(self, head: bytes) -> Answer:
+    def _read_head(self, head: bytes) -> Responder:
         method, target, _ = head.split(b" ", 2)
         if method == b"GET":
-            return Prepared(self._state.told(target.decode()))
+            return Prepared(self._state.handle_get(target.decode()))
         lower = head.lower()
         at = lower.find(b"\r\ncontent-length:")
         if at < 0:
-            raise ValueError("this server reads only bodies of a given length")
+            raise ValueError("this server reads only bodies with a Content-Length")
         stop = lower.find(b"\r\n", at + 17)
         self._missing = int(lower[at + 17 : stop if stop > 0 else None])
         return self._state.anthropic if target.endswith(b"/messages") else self._state.openai
@@ -195,11 +200,11 @@ async def serve() -> None:
     server = await loop.create_server(functools.partial(Connection, State()), "127.0.0.1", 0, backlog=4096)
     print(server.sockets[0].getsockname()[1], flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
-    os._exit(0)  # clients may still be connected; there is nothing to lose
+    os._exit(0)  # clients may still be connected; there is nothing to save
 
 
 def main() -> None:
-    """Serves, pinned to ``--core`` if one is given."""
+    """Serves; pinned to ``--core`` if one is given."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--core", type=int)
     parser.add_argument("--loop", choices=("asyncio", "uvloop"), default="asyncio")

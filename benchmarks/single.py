@@ -1,10 +1,10 @@
-"""What does a single answer cost, one at a time and many at a time?"""
+"""Benchmark: cost of a call, one at a time and many at a time."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks.contenders import BARE, EVERYBODY, LITELLM, OPENAI, OPENAI_AIOHTTP, OURS
+from benchmarks.contenders import ALL_CONTENDERS, BARE, LITELLM, OPENAI, OPENAI_AIOHTTP, OURS
 from benchmarks.driver import Case, Question, main
 from benchmarks.stats import Bound, ratio
 
@@ -12,14 +12,14 @@ ONE, MANY, CROWD = "1 at a time", "64 at a time", "512 at a time"
 
 QUESTION = Question(
     "single",
-    "Single answers",
+    "Calls",
     "call",
     (
         Case(ONE, {"job": "calls", "concurrency": 1}),
         Case(MANY, {"job": "calls", "concurrency": 64}),
         Case(CROWD, {"job": "calls", "concurrency": 512}),
     ),
-    EVERYBODY,
+    ALL_CONTENDERS,
     (
         *(
             Bound(f"{case}, against bare", ratio(case, OURS.name, BARE.name), at_most=1.25)

@@ -1,4 +1,4 @@
-"""Medians with bootstrap intervals, and what is demanded of them."""
+"""Medians with bootstrap intervals, and the bounds that are judged on them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 ENOUGH_ROUNDS = 7
-"""Fewer are shown, and not judged."""
+"""Results of fewer rounds are shown and not judged."""
 
 _RESAMPLES = 5_000
 _LEVEL = 0.95
@@ -18,11 +18,11 @@ Figures = Mapping[str, float]
 
 
 class NotMeasuredError(LookupError):
-    """Who a bound speaks of took no part; its text is the name."""
+    """A contender or case that a bound refers to was not measured; the text is its name."""
 
 
 class Round:
-    """The figures of one interleaved round, by case and contender."""
+    """Figures of one interleaved round, by case and contender."""
 
     def __init__(self, figures: Mapping[str, Mapping[str, Figures]]) -> None:
         self._figures = figures
@@ -41,7 +41,7 @@ class Round:
 
 @dataclass(frozen=True)
 class Interval:
-    """A median and where it lies with 95 % confidence."""
+    """A median and its 95 % confidence interval."""
 
     median: float
     low: float
@@ -49,7 +49,7 @@ class Interval:
 
 
 def interval(values: Sequence[float]) -> Interval:
-    """The median of one value per round, and its bootstrap interval; the same values always give the same."""
+    """The median of one value per round, and its bootstrap interval; deterministic."""
     medians = sorted(statistics.median([values[at] for at in sample]) for sample in _samples(len(values)))
     edge = int(len(medians) * (1 - _LEVEL) / 2)
     return Interval(statistics.median(values), medians[edge], medians[-edge - 1])
@@ -57,46 +57,46 @@ def interval(values: Sequence[float]) -> Interval:
 
 @functools.cache
 def _samples(count: int) -> list[list[int]]:
-    chance = random.Random(20260101)  # noqa: S311 (samples, not secrets)
-    return [chance.choices(range(count), k=count) for _ in range(_RESAMPLES if count > 1 else 1)]
+    generator = random.Random(20260101)  # noqa: S311 (samples, not secrets)
+    return [generator.choices(range(count), k=count) for _ in range(_RESAMPLES if count > 1 else 1)]
 
 
 @dataclass(frozen=True)
 class Bound:
-    """A demand: what is computed of each round, and what it may be at most or must be at least."""
+    """Bound on a figure computed from each round: an upper bound, a lower bound or both."""
 
-    says: str
+    label: str
     of: Callable[[Round], float]
     at_most: float | None = None
     at_least: float | None = None
     unit: str = "×"
     fixed: bool = False
-    """Whether it holds without a baseline, so that another baseline does not spoil it."""
+    """Whether it does not depend on the baseline, so that it is judged with a substitute too."""
 
 
 def ratio(case: str, over: str, under: str, figure: str = "cpu_us") -> Callable[[Round], float]:
-    """One contender's figure by another's."""
-    return lambda seen: seen.figure(case, over, figure) / seen.figure(case, under, figure)
+    """One contender's figure divided by another's."""
+    return lambda round_: round_.figure(case, over, figure) / round_.figure(case, under, figure)
 
 
 def difference(case: str, more: str, less: str, figure: str, scale: float = 1) -> Callable[[Round], float]:
-    """One contender's figure less another's."""
-    return lambda seen: (seen.figure(case, more, figure) - seen.figure(case, less, figure)) * scale
+    """One contender's figure minus another's."""
+    return lambda round_: (round_.figure(case, more, figure) - round_.figure(case, less, figure)) * scale
 
 
-def value(case: str, who: str, figure: str) -> Callable[[Round], float]:
+def value(case: str, contender: str, figure: str) -> Callable[[Round], float]:
     """One contender's figure as it is."""
-    return lambda seen: seen.figure(case, who, figure)
+    return lambda round_: round_.figure(case, contender, figure)
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What became of a bound."""
+    """Verdict on a bound and the interval it is based on."""
 
     bound: Bound
-    seen: Interval | None
+    measured: Interval | None
     verdict: str
-    """pass, FAIL, or why neither."""
+    """`pass`, `FAIL`, or the reason why it was not judged."""
 
     @property
     def failed(self) -> bool:
@@ -105,15 +105,15 @@ class Judgement:
 
 
 def judge(bound: Bound, rounds: Sequence[Round], *, baseline: bool = True) -> Judgement:
-    """Whether a bound holds; without its `baseline`, or with few rounds, it is only shown."""
+    """Judges a bound; without its `baseline`, or with fewer than `ENOUGH_ROUNDS`, it is only shown."""
     try:
-        seen = interval([bound.of(each) for each in rounds])
+        measured = interval([bound.of(each) for each in rounds])
     except NotMeasuredError as missing:
         return Judgement(bound, None, f"not measured: {missing}")
     if not baseline and not bound.fixed:
-        return Judgement(bound, seen, "not judged: another baseline")
+        return Judgement(bound, measured, "not judged: another baseline")
     if len(rounds) < ENOUGH_ROUNDS:
-        return Judgement(bound, seen, f"not judged: {len(rounds)} of {ENOUGH_ROUNDS} rounds")
-    above = bound.at_most is not None and seen.low > bound.at_most
-    below = bound.at_least is not None and seen.high < bound.at_least
-    return Judgement(bound, seen, "FAIL" if above or below else "pass")
+        return Judgement(bound, measured, f"not judged: {len(rounds)} of {ENOUGH_ROUNDS} rounds")
+    above = bound.at_most is not None and measured.low > bound.at_most
+    below = bound.at_least is not None and measured.high < bound.at_least
+    return Judgement(bound, measured, "FAIL" if above or below else "pass")

@@ -1,4 +1,4 @@
-"""What does a streamed chunk cost, in one burst and paced, in one stream and in 64 at a time?"""
+"""Benchmark: cost of a streamed chunk, in bursts and paced, in one stream and in 64 at a time."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import sys
 from typing import Any
 
 from benchmarks.contenders import (
+    ALL_CONTENDERS,
     BARE,
     BARE_UVLOOP,
-    EVERYBODY,
     LITELLM,
     OPENAI,
     OPENAI_AIOHTTP,
@@ -27,10 +27,10 @@ def _case(form: str, chunks: int, concurrency: int, pace: int = 0) -> Case:
     job: dict[str, Any] = {"job": "streams", "form": form, "chunks": chunks, "concurrency": concurrency}
     name = f"{form} of {chunks}, {concurrency} at a time"
     if not pace:
-        # The dearest clients need half a minute for 64,000 chunks; with 200 chunks a stream they tell the same.
+        # The most expensive clients need half a minute for 64,000 chunks; streams of 200 chunks have the same ratios.
         few = _OWN if concurrency * chunks > 20_000 else None
         return Case(name, job, {} if concurrency == 1 else {"concurrency": 8}, few)
-    # With 64 streams at this pace the dearest clients would be behind all the time, and so read bursts again.
+    # With 64 streams at this pace the most expensive clients would always lag behind, and so read bursts again.
     few = None if concurrency == 1 else _OWN if chunks < 1000 else frozenset({BARE.name, OURS.name})
     short = _SHORT_PACED | ({} if concurrency == 1 else {"concurrency": 8})
     return Case(name, job | {"pace": pace, "seconds": 2}, short, few, f"A chunk every {pace} ms.", slices=1)
@@ -44,10 +44,10 @@ PACED = tuple(
 
 QUESTION = Question(
     "streams",
-    "Streams: in bursts, each event a piece of the body as providers send it, or all in one solid piece; and paced",
+    "Streams in bursts (an HTTP chunk per event, as providers send it), solid (one HTTP chunk for all) and paced",
     "chunk",
     (*BURSTS, SOLID, *PACED),
-    EVERYBODY,
+    ALL_CONTENDERS,
     (
         *(
             Bound(f"{case.name}, against bare", ratio(case.name, OURS.name, BARE.name), at_most=1.10)

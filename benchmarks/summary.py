@@ -1,4 +1,7 @@
-"""One table and one picture of all results, for a README: ``python -m benchmarks.summary [--out FOLDER]``."""
+"""Summary of all results in one table and one picture: ``python -m benchmarks.summary [--out FOLDER]``.
+
+It reads the results as JSON, which each benchmark leaves beside its page. They stay out of version control.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import cold_start, first_chunk, open_streams, single, streams
-from benchmarks.contenders import BARE, EVERYBODY
+from benchmarks.contenders import ALL_CONTENDERS, BARE
 from benchmarks.driver import RESULTS, Question
-from benchmarks.report import Bar, bars_svg, limit, measured, number, table
+from benchmarks.report import Bar, bars_svg, limit, machine, measured, number, table
 
 Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: one case's figure, as it is or as a ratio to bare's."""
+    """Column of the table: one figure of a case, as it is or as a ratio to the baseline's."""
 
     title: str
     question: Question
@@ -38,17 +41,17 @@ COLUMNS = (
     Column("chunk, burst", streams.QUESTION, _BURST),
     Column("chunk, paced", streams.QUESTION, _PACED),
     Column("first chunk, ms", first_chunk.QUESTION, first_chunk.FIRST, ratio=False, digits=2),
-    Column("open stream, KiB", open_streams.QUESTION, open_streams.GATED, ratio=False),
+    Column("open stream, KiB", open_streams.QUESTION, open_streams.STAGGERED, ratio=False),
     Column("import, CPU ms", cold_start.QUESTION, cold_start.IMPORT, ratio=False),
     Column("distributions", cold_start.QUESTION, cold_start.IMPORT, ratio=False, figure="distributions"),
 )
-"""What a reader wants to know first; ratios are of CPU time."""
+"""Columns of the table; ratios are of CPU time."""
 
 PICTURED = COLUMNS[:4]
 
 
 class Results:
-    """What the questions left in a folder."""
+    """Results of all questions in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self.pages: dict[str, Json] = {
@@ -56,14 +59,14 @@ class Results:
         }
 
     def figures(self, column: Column) -> Mapping[str, Json]:
-        """A case's figures by contender; empty where the question was not asked."""
+        """Figures of a case by contender; empty where the question has no results."""
         page = self.pages.get(column.question.name)
         cases: Sequence[Json] = () if page is None else page["cases"]
-        nothing: Mapping[str, Json] = {}
-        return next((case["figures"] for case in cases if case["name"] == column.case), nothing)
+        empty: Mapping[str, Json] = {}
+        return next((case["figures"] for case in cases if case["name"] == column.case), empty)
 
     def value(self, column: Column, name: str) -> float | None:
-        """One figure."""
+        """Figure of one contender in a column; None where there is none."""
         figures = self.figures(column).get(name)
         if figures is None:
             return None
@@ -73,25 +76,25 @@ class Results:
         return None if value is None else float(value)
 
     def labels(self) -> dict[str, str]:
-        """The contenders that took part, as the pages call them."""
+        """Labels of the contenders that took part, by name."""
         known: dict[str, str] = {}
         for page in self.pages.values():
             known.update(page["contenders"])
-        return {each.name: known[each.name] for each in EVERYBODY if each.name in known}
+        return {each.name: known[each.name] for each in ALL_CONTENDERS if each.name in known}
 
 
 def overview(results: Results) -> str:
-    """The table of all columns."""
+    """Table of contenders by columns."""
     rows: list[list[str]] = []
     for name, label in results.labels().items():
         values = [(column, results.value(column, name)) for column in COLUMNS]
         rows.append([label, *("" if value is None else _cell(column, value) for column, value in values)])
     base = [_base(column, results) for column in COLUMNS]
-    return table(["", *(f"{column.title}{said}" for column, said in zip(COLUMNS, base, strict=True))], rows)
+    return table(["", *(f"{column.title}{text}" for column, text in zip(COLUMNS, base, strict=True))], rows)
 
 
 def _base(column: Column, results: Results) -> str:
-    """What 1.0 is."""
+    """Note on the absolute figure that 1.0 stands for."""
     figures = results.figures(column).get(BARE.name)
     return f" (1.0 = {number(figures['main']['median'])} µs)" if column.ratio and figures else ""
 
@@ -102,19 +105,30 @@ def _cell(column: Column, value: float) -> str:
     return number(value, column.digits)
 
 
-def demands(results: Results) -> str:
-    """All bounds of which something was seen."""
+def source(results: Results) -> str:
+    """Commits, dates and machines of the results, with the questions where they differ."""
+    names: dict[str, list[str]] = {}
+    for name, page in results.pages.items():
+        where = f"commit {page['commit'] or 'unknown'}, {page['started'][:10]}; {machine(page)}"
+        names.setdefault(where, []).append(name.replace("_", " "))
+    if len(names) == 1:
+        return f"Measured at {next(iter(names))}."
+    return "\n".join(f"- {', '.join(questions)}: measured at {where}." for where, questions in names.items())
+
+
+def bounds(results: Results) -> str:
+    """Table of all bounds that were measured."""
     rows = [
-        [f"{name.replace('_', ' ')}: {bound['says']}", limit(bound), measured(bound), bound["verdict"]]
+        [f"{name.replace('_', ' ')}: {bound['label']}", limit(bound), measured(bound), bound["verdict"]]
         for name, page in results.pages.items()
         for bound in page["bounds"]
-        if bound["seen"]
+        if bound["measured"]
     ]
-    return table(["", "demanded", "seen", "verdict"], rows)
+    return table(["", "bound", "measured", "verdict"], rows)
 
 
 def picture(results: Results) -> str:
-    """The ratios as bars."""
+    """Bar chart of the ratios."""
     groups: list[tuple[str, list[Bar]]] = []
     labels = results.labels()
     for column in PICTURED:
@@ -125,7 +139,7 @@ def picture(results: Results) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints the tables and draws the picture."""
+    """Prints the tables and writes them and the picture."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.summary", description=__doc__)
     parser.add_argument("--out", type=Path, default=RESULTS, help="the folder with the results")
     folder: Path = parser.parse_args(arguments).out
@@ -133,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not results.pages:
         print(f"no results in {folder}", file=sys.stderr)
         return 2
-    text = f"{overview(results)}\n\n{demands(results)}\n"
+    text = f"{overview(results)}\n\n{source(results)}\n\n{bounds(results)}\n"
     (folder / "summary.md").write_text(text, "utf-8")
     (folder / "summary.svg").write_text(picture(results), "utf-8")
     print(text)

@@ -1,4 +1,4 @@
-"""What the machine gives: cores, open files, event loops, and how to say which machine it was."""
+"""The machine: cores, limits of open files, event loops, costs of a process, and a description for the results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FILES = 8192
 
 
 def cores() -> tuple[int | None, int | None]:
-    """The client's core and the server's; None and None where there is one only, or processes cannot be pinned."""
+    """The client's core and the server's; both None with a single core or where processes cannot be pinned."""
     if not hasattr(os, "sched_getaffinity"):
         return None, None
     usable = sorted(os.sched_getaffinity(0))
@@ -36,7 +36,7 @@ def pin(core: int | None) -> None:
 
 @contextmanager
 def on_core(core: int | None) -> Generator[None, None, None]:
-    """Processes that are started meanwhile stay on that core."""
+    """Pins the processes started in the block to a core."""
     if core is None:
         yield
         return
@@ -49,7 +49,7 @@ def on_core(core: int | None) -> Generator[None, None, None]:
 
 
 def allow_many_files() -> None:
-    """Raises the soft limit of open files, as far as the hard one lets it."""
+    """Raises the soft limit of open files, up to the hard limit."""
     try:
         resource: Any = importlib.import_module("resource")
     except ImportError:  # no such limit on Windows
@@ -85,17 +85,17 @@ def cpu_seconds() -> float:
 
 
 def resident_bytes() -> int:
-    """What this process occupies in memory now, after a full collection."""
+    """Resident memory of this process after a full garbage collection."""
     gc.collect()
     try:
         pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    except OSError as fault:
-        raise RuntimeError("this question reads /proc/self/statm, which only Linux has") from fault
+    except OSError as error:
+        raise RuntimeError("this question reads /proc/self/statm, which only Linux has") from error
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def fetch(root: str, path: str) -> dict[str, Any]:
-    """What the benchmark's server says; blocks."""
+    """Response of the loopback server to a GET request; blocks."""
     connection = http.client.HTTPConnection(root.removeprefix("http://"), timeout=30)
     try:
         connection.request("GET", path)
@@ -105,7 +105,7 @@ def fetch(root: str, path: str) -> dict[str, Any]:
 
 
 def machine() -> dict[str, Any]:
-    """What was measured on."""
+    """Description of the machine for the results."""
     return {
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),

@@ -1,7 +1,7 @@
-"""The process of one client: is told jobs as lines of JSON, does each, and answers with what it cost.
+"""Worker process of one client: reads jobs as lines of JSON, runs each, and replies with its figures.
 
-It has a core of its own, nothing else runs in it, and its costs are user and system time of the whole process. Every
-job first runs unmeasured until connections are open and caches are warm.
+It has a core of its own, and its costs are user and system time of the whole process. Every job first runs unmeasured
+until connections are open and caches are warm.
 """
 
 from __future__ import annotations
@@ -30,44 +30,44 @@ from benchmarks.system import allow_many_files, cpu_seconds, fetch, pin, residen
 Figures = dict[str, float]
 Once = Callable[[], Awaitable[object]]
 
-_MOST = 20_000
-"""Repetitions of one measurement."""
+_MAX_REPETITIONS = 20_000
+"""Upper limit of the repetitions of one measurement."""
 
 
 class Bench:
-    """What a job works with."""
+    """Client and server that a job works with."""
 
     def __init__(self, client: Client, root: str) -> None:
         self.client = client
         self._root = root
 
     def serve(self, behaviour: str) -> None:
-        """The server answers like this from now on."""
-        fetch(self._root, f"/set/{behaviour}")  # blocks, on purpose: nothing else runs between two jobs
+        """Sets how the server responds from now on."""
+        fetch(self._root, f"/set/{behaviour}")  # blocks, because nothing else runs between two jobs
 
     async def call(self, chat_: tuple[list[Json], Json]) -> None:
-        """One call, whose reply has to be whole."""
+        """Makes one call and checks that its reply is complete."""
         _check(await self.client.call(*chat_), len(REPLY))
 
     async def stream(self, chat_: tuple[list[Json], Json], chunks: int) -> float:
-        """One stream, which has to be whole; when its first text came."""
+        """Reads one stream, checks that it is complete, and returns the time of its first text."""
         characters, first = await self.client.stream(*chat_)
         _check(characters, chunks * len(WORD))
         return first
 
 
-def _check(got: int, wanted: int) -> None:
-    if got != wanted:
-        raise ValueError(f"{got} characters arrived instead of {wanted}")
+def _check(received: int, expected: int) -> None:
+    if received != expected:
+        raise ValueError(f"{received} characters arrived instead of {expected}")
 
 
 # --- repeating -----------------------------------------------------------------------------------------------------
 
 
 async def repeat(once: Once, count: int, concurrency: int) -> list[float]:
-    """Does it `count` times, so many at a time; returns how long each took."""
+    """Runs `once` `count` times, `concurrency` at a time; returns the duration of each."""
     left = count
-    took: list[float] = []
+    durations: list[float] = []
 
     async def work() -> None:
         nonlocal left
@@ -75,7 +75,7 @@ async def repeat(once: Once, count: int, concurrency: int) -> list[float]:
             left -= 1
             start = time.perf_counter()
             await once()
-            took.append(time.perf_counter() - start)
+            durations.append(time.perf_counter() - start)
 
     if concurrency == 1:
         await work()
@@ -83,11 +83,11 @@ async def repeat(once: Once, count: int, concurrency: int) -> list[float]:
         async with asyncio.TaskGroup() as group:
             for _ in range(concurrency):
                 group.create_task(work())
-    return took
+    return durations
 
 
 async def warm_up(once: Once, concurrency: int, seconds: float) -> float:
-    """Repeats unmeasured for a while; returns what one takes."""
+    """Repeats for some seconds; returns the duration of one repetition."""
     end = time.perf_counter() + seconds
     while True:
         start = time.perf_counter()
@@ -98,52 +98,52 @@ async def warm_up(once: Once, concurrency: int, seconds: float) -> float:
 
 
 async def measured(once: Once, count: int, concurrency: int, units: int = 1) -> Figures:
-    """What one unit costs, each repetition being so many units."""
+    """Figures per unit, each repetition being `units` units."""
     gc.collect()
     cpu, wall = cpu_seconds(), time.perf_counter()
-    took = await repeat(once, count, concurrency)
+    durations = await repeat(once, count, concurrency)
     wall, cpu = time.perf_counter() - wall, cpu_seconds() - cpu
-    took.sort()
+    durations.sort()
     return {
         "cpu_us": cpu / count / units * 1e6,
         "wall_us": wall / count / units * 1e6,
-        "p50_ms": took[len(took) // 2] * 1e3,
-        "p99_ms": took[int(len(took) * 0.99)] * 1e3,
+        "p50_ms": durations[len(durations) // 2] * 1e3,
+        "p99_ms": durations[int(len(durations) * 0.99)] * 1e3,
         "units": count * units,
     }
 
 
 def _count(job: Json, each: float) -> int:
-    """How often: as often as fits into the job's seconds, but every task at least once."""
+    """Number of repetitions that fit into the job's seconds, but at least one per concurrent task."""
     concurrency: int = job["concurrency"]
-    return max(concurrency, min(_MOST, int(job["seconds"] / each)))
+    return max(concurrency, min(_MAX_REPETITIONS, int(job["seconds"] / each)))
 
 
 # --- jobs ----------------------------------------------------------------------------------------------------------
 
 
 async def calls(bench: Bench, job: Json) -> Figures:
-    """Single answers."""
-    said = chat(job.get("kind", "short"), job.get("size", 0))
+    """Calls, `concurrency` at a time."""
+    request = chat(job.get("kind", "short"), job.get("size", 0))
     bench.serve("plain")
 
     async def once() -> None:
-        await bench.call(said)
+        await bench.call(request)
 
     each = await warm_up(once, job["concurrency"], job["seconds"] / 4)
     return await measured(once, _count(job, each), job["concurrency"])
 
 
 async def streams(bench: Bench, job: Json) -> Figures:
-    """Streams; a unit is a chunk. What takes long is warmed up with short bursts."""
-    said = chat()
+    """Streams; a unit is a chunk. Paced and concurrent streams are warmed up with short bursts."""
+    request = chat()
     chunks: int = job["chunks"]
     pace: int = job.get("pace", 0)
     concurrency: int = job["concurrency"]
     size = min(chunks, 20) if pace or concurrency > 1 else chunks
 
     async def once() -> None:
-        await bench.stream(said, size)
+        await bench.stream(request, size)
 
     bench.serve(f"{job.get('form', 'burst')}-{size}")
     each = await warm_up(once, concurrency, job["seconds"] / 4) * chunks / size
@@ -155,25 +155,25 @@ async def streams(bench: Bench, job: Json) -> Figures:
 
 
 async def first_chunk(bench: Bench, job: Json) -> Figures:
-    """How long until the first text of a stream whose other chunks come later."""
-    said = chat()
-    waits: list[float] = []
+    """Time to the first text of a stream whose other chunks come later."""
+    request = chat()
+    delays: list[float] = []
 
     async def once() -> None:
         start = time.perf_counter()
-        waits.append(await bench.stream(said, job["chunks"]) - start)
+        delays.append(await bench.stream(request, job["chunks"]) - start)
 
     bench.serve(f"paced-{job['chunks']}-{job['pace']}")
     await repeat(once, 10, 1)
-    waits.clear()
+    delays.clear()
     figures = await measured(once, job["count"], 1, job["chunks"])
-    waits.sort()
-    return figures | {"first_ms": waits[len(waits) // 2] * 1e3, "first_p99_ms": waits[int(len(waits) * 0.99)] * 1e3}
+    delays.sort()
+    return figures | {"first_ms": delays[len(delays) // 2] * 1e3, "first_p99_ms": delays[int(len(delays) * 0.99)] * 1e3}
 
 
 async def fan(bench: Bench, job: Json) -> Figures:
-    """`n` choices of one call, or of `n` calls at the same time."""
-    said = chat()
+    """`n` choices of one call, or `n` concurrent calls."""
+    request = chat()
     n: int = job["n"]
     chunks: int = job.get("chunks", 0)
     together: bool = job["together"]
@@ -181,13 +181,13 @@ async def fan(bench: Bench, job: Json) -> Figures:
 
     async def once() -> None:
         if together and chunks:
-            _check((await client.fan_stream(*said, n)).characters, n * size * len(WORD))
+            _check((await client.fan_stream(*request, n)).characters, n * size * len(WORD))
         elif together:
-            _check(await client.fan(*said, n), n * len(REPLY))
+            _check(await client.fan(*request, n), n * len(REPLY))
         else:
             async with asyncio.TaskGroup() as group:
                 for _ in range(n):
-                    group.create_task(_discard(bench.stream(said, size) if chunks else bench.call(said)))
+                    group.create_task(_discard(bench.stream(request, size) if chunks else bench.call(request)))
 
     pace: int = job.get("pace", 0)
     size = 20 if pace else chunks
@@ -201,7 +201,7 @@ async def fan(bench: Bench, job: Json) -> Figures:
 
 
 async def batch(bench: Bench, job: Json) -> Figures:
-    """Many requests at once; a unit is one of them."""
+    """A batch; a unit is one request."""
     requests: int = job["requests"]
     concurrency: int = job["concurrency"]
     client = cast("BatchingClient", bench.client)
@@ -211,41 +211,41 @@ async def batch(bench: Bench, job: Json) -> Figures:
 
         async def once() -> None:
             journal = f"{folder}/{next(files)}" if job.get("journal") else ""
-            got = await client.batch(chats, concurrency, ordered=job.get("ordered", False), journal=journal)
-            _check(got, requests * len(REPLY))
+            received = await client.batch(chats, concurrency, ordered=job.get("ordered", False), journal=journal)
+            _check(received, requests * len(REPLY))
 
         bench.serve(f"plain-{job['delay']}")
         each = await warm_up(once, 1, job["seconds"] / 4)
         return await measured(once, _count({**job, "concurrency": 1}, each), 1, requests)
 
 
-async def _discard(act: Awaitable[object]) -> None:
-    await act
+async def _discard(awaitable: Awaitable[object]) -> None:
+    await awaitable
 
 
 async def hold(bench: Bench, job: Json) -> Figures:
-    """What open streams occupy, each after its first text; `gate` says how many may start at the same time."""
-    said = chat()
-    gate = asyncio.Semaphore(job["gate"])
+    """Memory of open streams, each after its first text; at most `max_starting` start at the same time."""
+    request = chat()
+    starting = asyncio.Semaphore(job["max_starting"])
 
     async def open_one() -> object:
-        async with gate:
-            return await bench.client.hold(*said)
+        async with starting:
+            return await bench.client.hold(*request)
 
     bench.serve("burst-20")
-    await repeat(lambda: bench.stream(said, 20), 20, 1)
+    await repeat(lambda: bench.stream(request, 20), 20, 1)
     bench.serve("hold-3")
     before = resident_bytes()
     cpu, wall = cpu_seconds(), time.perf_counter()
     opening = [asyncio.ensure_future(open_one()) for _ in range(job["streams"])]
-    done, late = await asyncio.wait(opening, timeout=job["patience"])
+    done, late = await asyncio.wait(opening, timeout=job["open_timeout"])
     wall, cpu = time.perf_counter() - wall, cpu_seconds() - cpu
-    held = [task.result() for task in done if task.exception() is None]
+    streams = [task.result() for task in done if task.exception() is None]
     for task in late:
         task.cancel()
     opening.clear()
     done.clear()
-    opened = len(held)
+    opened = len(streams)
     grown = resident_bytes() - before
     return {
         "kib": grown / max(opened, 1) / 1024,
@@ -257,15 +257,15 @@ async def hold(bench: Bench, job: Json) -> Figures:
 
 
 async def leak(bench: Bench, job: Json) -> Figures:
-    """What is there after many calls and streams that was not there before them."""
-    said = chat()
+    """Growth of memory, objects, tasks and files over many calls and streams."""
+    request = chat()
     concurrency: int = job["concurrency"]
 
     async def call() -> None:
-        await bench.call(said)
+        await bench.call(request)
 
     async def stream() -> None:
-        await bench.stream(said, job["chunks"])
+        await bench.stream(request, job["chunks"])
 
     async def both(share: int) -> None:
         bench.serve("plain")
@@ -302,11 +302,11 @@ JOBS: dict[str, Callable[[Bench, Json], Awaitable[Figures]]] = {
 }
 
 
-# --- talking to the driver -----------------------------------------------------------------------------------------
+# --- communication with the driver ---------------------------------------------------------------------------------
 
 
 def versions(names: Sequence[str]) -> dict[str, str]:
-    """The installed versions of those distributions that are installed."""
+    """Versions of the interpreter and of those distributions that are installed."""
     known: dict[str, str] = {"python": platform.python_version()}
     for name in names:
         try:
@@ -329,8 +329,8 @@ def main() -> None:
     parser.add_argument("--loop", default="asyncio")
     parser.add_argument("--core", type=int)
     arguments = parser.parse_args()
-    # Some clients print; the driver reads this process's output, so that theirs goes where errors go.
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    # The driver reads this process's stdout, so that what clients print goes to stderr.
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     allow_many_files()
     pin(arguments.core)
@@ -342,22 +342,22 @@ def main() -> None:
 
         bench = running.run(make())
         hello = {"versions": versions(arguments.versions)}
-        print(json.dumps(hello), file=answers, flush=True)
+        print(json.dumps(hello), file=replies, flush=True)
         for line in sys.stdin:
             job = json.loads(line)
             try:
-                told: Json = {"figures": running.run(_within(JOBS[job["job"]](bench, job), job["limit"]))}
-            except Exception:  # noqa: BLE001 (whatever a client did wrong, the driver has to hear of it)
-                told = {"error": traceback.format_exc()}
-            print(json.dumps(told), file=answers, flush=True)
-        answers.flush()
-        # Clients are not closed: streams may be held open, and what closing costs is nobody's question.
+                reply: Json = {"figures": running.run(_within(JOBS[job["job"]](bench, job), job["limit"]))}
+            except Exception:  # noqa: BLE001 (the driver reports any error of a client)
+                reply = {"error": traceback.format_exc()}
+            print(json.dumps(reply), file=replies, flush=True)
+        replies.flush()
+        # Clients are not closed: streams may still be open, and the cost of closing is not measured.
         os._exit(0)
 
 
-async def _within(act: Awaitable[Figures], limit: float) -> Figures:
+async def _within(job: Awaitable[Figures], limit: float) -> Figures:
     async with asyncio.timeout(limit):
-        return await act
+        return await job
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""One module per client that is measured: the same few acts, each said as that client's own documentation says them.
+"""Adapters of the measured clients, one module each: the same operations, each written as the client documents them.
 
 A module has a class `Client(root)` and, as a script, makes one first call. It runs in its client's environment, so it
-imports nothing of ours but this module, and this module only the standard library.
+imports only this module of ours, and this module only the standard library.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 
 class Streamed(NamedTuple):
-    """A stream that was read to its end."""
+    """Result of a stream that was read to its end."""
 
     characters: int
     first: float
@@ -27,18 +27,18 @@ class Streamed(NamedTuple):
 
 
 class Client(Protocol):
-    """What is asked of a client; all of it with the client's own defaults."""
+    """Operations of a client, all with the client's own defaults."""
 
     async def call(self, messages: list[Json], params: Json) -> int:
-        """One reply; returns the length of its text."""
+        """Makes one call; returns the length of the reply's text."""
         ...
 
     async def stream(self, messages: list[Json], params: Json) -> Streamed:
-        """One stream, every chunk looked at."""
+        """Reads one stream and looks at every chunk."""
         ...
 
     async def hold(self, messages: list[Json], params: Json) -> object:
-        """A stream that is open and has given its first text; it stays open as long as the returned object lives."""
+        """Opens a stream and reads up to its first text; it stays open as long as the returned object exists."""
         ...
 
     async def close(self) -> None:
@@ -47,24 +47,24 @@ class Client(Protocol):
 
 
 class FanningClient(Client, Protocol):
-    """A client that gives several choices where the server gives one at a time."""
+    """A client that supports several choices where the server returns one per call."""
 
     async def fan(self, messages: list[Json], params: Json, n: int) -> int:
-        """One reply of `n` choices; returns the length of all texts together."""
+        """Makes one call with `n` choices; returns the total length of all texts."""
         ...
 
     async def fan_stream(self, messages: list[Json], params: Json, n: int) -> Streamed:
-        """One stream of `n` choices."""
+        """Reads one stream with `n` choices."""
         ...
 
 
 class BatchingClient(Client, Protocol):
-    """A client that is given many requests at once."""
+    """A client with an API for many requests at once."""
 
     async def batch(
         self, chats: list[tuple[list[Json], Json]], concurrency: int, *, ordered: bool, journal: str
     ) -> int:
-        """All of them, so many at a time; returns the length of all texts together. No journal where it is ""."""
+        """Runs all requests; returns the total length of all texts. An empty `journal` means none."""
         ...
 
 
@@ -76,5 +76,5 @@ async def _first_call(make: Callable[[str], Client], root: str) -> None:
 
 
 def first_call(make: Callable[[str], Client]) -> None:
-    """What a program that makes one call does; the server's root is its argument."""
+    """Runs a program that makes one call; its argument is the server's root URL."""
     asyncio.run(_first_call(make, sys.argv[1]))

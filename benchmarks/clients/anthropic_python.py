@@ -11,13 +11,13 @@ from benchmarks.clients import ANTHROPIC_MODEL, KEY, Json, Streamed, first_call
 
 
 def _request(messages: list[Json], params: Json) -> Json:
-    """The same said Anthropic's way; its SDK no longer takes all the parameters that OpenAI's takes."""
+    """The request in Anthropic's format; its SDK does not accept all parameters that OpenAI's does."""
     system = [message["content"] for message in messages if message["role"] == "system"]
-    said = [message for message in messages if message["role"] != "system"]
-    known = {name: value for name, value in params.items() if name != "temperature"}
+    rest = [message for message in messages if message["role"] != "system"]
+    accepted = {name: value for name, value in params.items() if name != "temperature"}
     if system:
-        known["system"] = system[0]
-    return {"model": ANTHROPIC_MODEL, "max_tokens": 4096, "messages": said, **known}
+        accepted["system"] = system[0]
+    return {"model": ANTHROPIC_MODEL, "max_tokens": 4096, "messages": rest, **accepted}
 
 
 class Client:

@@ -1,4 +1,4 @@
-"""Hand-written aiohttp + orjson, the 1.0 of all ratios: no types, no validation, no retries, no deadline, naive SSE."""
+"""Baseline of all ratios: hand-written aiohttp + orjson no types, validation, retries or deadline, naive SSE."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ dumps: Any
 loads: Any
 try:
     from orjson import dumps, loads
-except ImportError:  # where the environment with orjson is not installed; the report says so
+except ImportError:  # where the environment with orjson is not installed; the report names the substitute
     from msgspec.json import decode as loads
     from msgspec.json import encode as dumps
 

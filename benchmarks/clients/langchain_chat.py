@@ -37,7 +37,7 @@ class Client:
         return stream
 
     async def close(self) -> None:
-        """It has no close of its own."""
+        """Does nothing: the client has no close method."""
 
 
 if __name__ == "__main__":

@@ -11,18 +11,18 @@ from benchmarks.clients import KEY, MODEL, Json, Streamed, first_call
 
 
 class Client:
-    """LiteLLM keeps its connections itself."""
+    """LiteLLM's module-level API; it keeps its connections itself."""
 
     def __init__(self, root: str) -> None:
-        self._how: Json = {"model": f"openai/{MODEL}", "api_base": f"{root}/v1", "api_key": KEY}
+        self._options: Json = {"model": f"openai/{MODEL}", "api_base": f"{root}/v1", "api_key": KEY}
 
     async def call(self, messages: list[Json], params: Json) -> int:
-        reply: Any = await litellm.acompletion(messages=messages, **self._how, **params)
+        reply: Any = await litellm.acompletion(messages=messages, **self._options, **params)
         return len(reply.choices[0].message.content)
 
     async def stream(self, messages: list[Json], params: Json) -> Streamed:
         characters, first = 0, 0.0
-        stream: Any = await litellm.acompletion(messages=messages, stream=True, **self._how, **params)
+        stream: Any = await litellm.acompletion(messages=messages, stream=True, **self._options, **params)
         async for chunk in stream:
             for choice in chunk.choices:
                 text = choice.delta.content
@@ -32,14 +32,14 @@ class Client:
         return Streamed(characters, first)
 
     async def hold(self, messages: list[Json], params: Json) -> object:
-        stream: Any = await litellm.acompletion(messages=messages, stream=True, **self._how, **params)
+        stream: Any = await litellm.acompletion(messages=messages, stream=True, **self._options, **params)
         async for chunk in stream:
             if chunk.choices and chunk.choices[0].delta.content:
                 break
         return stream
 
     async def close(self) -> None:
-        """It has no close of its own."""
+        """Does nothing: the client has no close method."""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""openai-python, on httpx as it comes or on aiohttp as its extra allows."""
+"""openai-python, on httpx (its default) or on aiohttp (its extra)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""This package with all its defaults: typed records, validation, retries, deadlines."""
+"""anycompletion with all its defaults: typed records, validation, retries, deadlines."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from benchmarks.clients import KEY, MODEL, Json, Streamed, first_call
 
 
 def _request(messages: list[Json]) -> list[Any]:
-    """The same as its own records; making them is part of a call, as it is for the others."""
+    """The messages as records of pydantic-ai; making them is part of the measured call."""
     kinds: Any = {"system": SystemPromptPart, "user": UserPromptPart}
     return [ModelRequest(parts=[kinds[message["role"]](message["content"]) for message in messages])]
 

@@ -1,6 +1,6 @@
-"""A raw socket and hand-rolled HTTP: the floor under every HTTP library, and nothing one would use.
+"""Hand-written HTTP on a raw socket: the lower limit of the cost of an HTTP client, not usable in practice.
 
-Knows only what the benchmark's server sends: a status line, a length or pieces, one event per piece.
+It supports only what the benchmark's server sends: a status line, a Content-Length or HTTP chunks, one event per chunk.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Client:
 
     async def hold(self, messages: list[Json], params: Json) -> object:
         connection, _ = await self._send({"model": MODEL, "messages": messages, "stream": True, **params})
-        # The first one tells the role and no text.
+        # The first event has the role and no text.
         await connection[0].readuntil(b"\n\n")
         await connection[0].readuntil(b"\n\n")
         return connection
