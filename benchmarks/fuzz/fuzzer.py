@@ -26,14 +26,15 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from anycompletion import retry_policy as retry
 from anycompletion.codecs.json import dumps
 from anycompletion.codecs.sse import Event, SSEParser
-from anycompletion.dialects.base import AnnouncedDecoder, Dialect
+from anycompletion.dialects.base import AnnouncedDecoder, Continuation, Dialect, Target
+from anycompletion.dialects.openai_chat.quirks import Quirks
 from anycompletion.errors import BODY_LIMIT, APIError, CompletionError
-from anycompletion.http import Continuation, Headers, HttpResponse, Quirks, Target
+from anycompletion.http import Headers, HttpResponse
 from anycompletion.providers import DIALECTS
-from anycompletion.records import ChatCompletion, ChatRequest, FunctionDefinition, UserMessage, read_rate_limit
+from anycompletion.rate_limit_headers import rate_limit_fields, wait_hint
+from anycompletion.records import ChatCompletion, ChatRequest, FunctionDefinition, UserMessage
 from anycompletion.streaming.accumulator import Accumulator
 
 from . import mutations
@@ -278,9 +279,8 @@ def make_hints(rng: Random) -> tuple[Headers, bytes]:
 
 
 def check_hints(given: tuple[Headers, bytes]) -> None:
-    check_wait(retry.wait_hint(*given))
-    state = read_rate_limit(given[0])
-    for value in () if state is None else state.to_dict().values():
+    check_wait(wait_hint(*given))
+    for value in rate_limit_fields(given[0]).values():
         check_wait(value)
 
 

@@ -7,6 +7,7 @@ program needs are sub-packages: `anycompletion.batch`, `anycompletion.workers`, 
 
 from .auth import Auth, header_key
 from .client import AsyncCompletion
+from .dialects.openai_chat.quirks import Quirks
 from .errors import (
     APIConnectionError,
     APIError,
@@ -34,21 +35,10 @@ from .errors import (
     UnprocessableEntityError,
     UnsupportedParameterError,
 )
-from .http import Headers, Quirks
+from .http import Headers
 from .middleware import CallNext, Middleware
-from .options import (
-    BearerToken,
-    CallOptions,
-    CreateParams,
-    Key,
-    OnUnsupported,
-    Params,
-    ParamSupport,
-    RateLimit,
-    RateLimiter,
-    Secret,
-    Timeout,
-)
+from .options import BearerToken, CallOptions, Key, OnUnsupported, RateLimit, RateLimiter, Secret, Timeout
+from .params import ParamSupport
 from .providers import PROVIDERS, Provider, known_providers, supported_params
 from .records import (
     Annotation,
@@ -100,6 +90,7 @@ from .records import (
     Usage,
     UserMessage,
 )
+from .records.request import CreateParams, Params
 from .streaming import CompletionStream
 
 __version__ = "0.1.0"

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .records import ChatCompletion
+    from .records.completion import ChatCompletion
 
 BODY_LIMIT = 2048
 """Characters of a provider's error body that an error keeps."""

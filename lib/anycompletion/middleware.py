@@ -13,8 +13,8 @@ from typing import Any, TypeAlias, cast
 
 import attrs
 
+from .dialects.base import Target
 from .errors import CompletionError, InvalidRequestError
-from .http import Target
 from .options import CallOptions, ResolvedOptions
 from .records import ChatCompletion, ChatRequest, ReplyInfo
 from .records.chunks import ChatCompletionChunk

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol, TypeAlias, TypedDict
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal, NoReturn, Protocol, TypeAlias, TypedDict
 
 import attrs
 
 from .errors import InvalidRequestError
-
-if TYPE_CHECKING:
-    from .records import FunctionDefinition, Tool
 
 OnUnsupported: TypeAlias = Literal["raise", "warn", "drop"]
 """What happens to a parameter that a provider does not have."""
@@ -205,49 +202,6 @@ Key: TypeAlias = "str | Secret | Callable[[], Awaitable[str]]"
 """An API key: text, a `Secret`, or ``async () -> str`` (asked once per attempt)."""
 
 
-class Params(TypedDict, total=False):
-    """The wire fields of OpenAI's chat-completion request, and LiteLLM's where OpenAI has none.
-
-    https://platform.openai.com/docs/api-reference/chat/create
-    """
-
-    temperature: float | None
-    top_p: float | None
-    n: int | None
-    stop: str | Sequence[str] | None
-    max_tokens: int | None
-    max_completion_tokens: int | None
-    presence_penalty: float | None
-    frequency_penalty: float | None
-    logit_bias: Mapping[str, float] | Mapping[int, float] | None
-    user: str | None
-    functions: Sequence[FunctionDefinition | Mapping[str, Any]] | None
-    function_call: str | Mapping[str, Any] | None
-    tools: Sequence[Tool | Mapping[str, Any]] | None
-    tool_choice: str | Mapping[str, Any] | None
-    parallel_tool_calls: bool | None
-    response_format: Mapping[str, Any] | None
-    seed: int | None
-    logprobs: bool | None
-    top_logprobs: int | None
-    stream_options: Mapping[str, Any] | None
-    reasoning_effort: str | None
-    thinking: Mapping[str, Any] | None
-    modalities: Sequence[str] | None
-    audio: Mapping[str, Any] | None
-    prediction: Mapping[str, Any] | None
-    service_tier: str | None
-    store: bool | None
-    metadata: Mapping[str, str] | None
-    verbosity: str | None
-    prompt_cache_key: str | None
-    prompt_cache_retention: str | None
-    prompt_cache_options: Mapping[str, Any] | None
-    safety_identifier: str | None
-    web_search_options: Mapping[str, Any] | None
-    moderation: Mapping[str, Any] | None
-
-
 class CallOptions(TypedDict, total=False):
     """How one call is made; nothing here is a field of OpenAI's request.
 
@@ -273,69 +227,3 @@ class CallOptions(TypedDict, total=False):
     azure: bool | None
     logger_fn: Callable[[dict[str, Any]], object] | None
     verbose: bool | None
-
-
-class CreateParams(Params, CallOptions, total=False):
-    """Everything `create` takes by keyword besides model, messages and stream."""
-
-
-Support: TypeAlias = Literal["native", "mapped", "fanned_out", "unsupported"]
-"""How a provider meets a parameter: as it is, translated, by several requests, or not at all."""
-
-
-@attrs.frozen
-class ParamSupport:
-    """One cell of the parameter table: what a dialect (or a row) makes of one parameter.
-
-    The encoder's gate, `supported_params`, the README's table and the tests all read these cells.
-    """
-
-    support: Support
-    minimum: float | None = None
-    """Smallest number the provider takes."""
-    maximum: float | None = None
-    """Largest number the provider takes."""
-    max_items: int | None = None
-    """Longest list the provider takes."""
-    values: tuple[str, ...] | None = None
-    """The only texts the provider takes."""
-    takes_no_op: bool = False
-    """True where a value that asks for nothing (`NEUTRAL`) is known all the same, and sent as it was written."""
-    note: str = ""
-    """For a mapped parameter the provider's own name; for a refused one why, and what to do instead."""
-
-
-NATIVE = ParamSupport("native")
-
-TOOL_CHOICES = ("none", "auto", "required")
-FUNCTION_CALLS = ("none", "auto")
-"""OpenAI's words for whether to call; a dict names what to call."""
-
-
-def unsupported(note: str = "the provider has no such parameter") -> ParamSupport:
-    """A cell for a parameter the provider does not have."""
-    return ParamSupport("unsupported", note=note)
-
-
-ParamTable: TypeAlias = Mapping[str, ParamSupport]
-"""Parameter name → cell."""
-
-NO_OP_VALUES: Mapping[str, tuple[object, ...]] = {
-    "n": (1,),
-    "presence_penalty": (0,),
-    "frequency_penalty": (0,),
-    "logit_bias": ({},),
-    "logprobs": (False,),
-    "top_logprobs": (0,),
-    "store": (False,),
-    "tool_choice": ("auto",),
-    "function_call": ("auto",),
-    "parallel_tool_calls": (True,),
-    "response_format": ({"type": "text"},),
-    "metadata": ({},),
-    "modalities": (["text"],),
-    "service_tier": ("auto",),
-    "tools": ([],),
-    "functions": ([],),
-}
-"""Values that ask for nothing: accepted everywhere, and not sent where the parameter is unknown."""

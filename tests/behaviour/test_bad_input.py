@@ -28,8 +28,9 @@ from anycompletion import (
     Timeout,
 )
 from anycompletion.codecs.json import dumps
+from anycompletion.dialects.base import Target
 from anycompletion.dialects.openai_chat.encode import encode
-from anycompletion.http import HttpRequest, Target
+from anycompletion.http import HttpRequest
 from anycompletion.options import CallOptions
 from anycompletion.records import PARAM_NAMES, AssistantMessage, ChatRequest, TextPart, UserMessage
 from anycompletion.testing import SimulatorServer

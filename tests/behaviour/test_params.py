@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from anycompletion import AsyncCompletion
-from anycompletion.options import Support
+from anycompletion.params import Support
 from anycompletion.providers.registry import supported_params
 from anycompletion.records import PARAM_NAMES
 from anycompletion.testing import SimulatorServer

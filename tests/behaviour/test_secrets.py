@@ -31,8 +31,8 @@ from anycompletion import (
     Result,
     Secret,
 )
-from anycompletion.http import MaskedBytes, MaskedValue
 from anycompletion.options import ResolvedOptions
+from anycompletion.redaction import MaskedBytes, MaskedValue
 from anycompletion.testing import SimulatorServer
 from anycompletion.validation import UsageError, without_frames
 from support.raw_server import END, REQUEST, RESET, STALL, STREAM, WHOLE, RawServer, Step, answer, event, piece

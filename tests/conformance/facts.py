@@ -11,7 +11,8 @@ from pydantic import BaseModel
 
 from anycompletion import APIError, AssistantMessage, ChatCompletion, ChatRequest, UserMessage
 from anycompletion.dialects.anthropic_messages.encode import encode
-from anycompletion.http import HttpRequest, Target
+from anycompletion.dialects.base import Target
+from anycompletion.http import HttpRequest
 from anycompletion.testing import Recording
 from conformance import cohere_facts, traffic
 from conformance.expected import REQUEST_ID_HEADERS

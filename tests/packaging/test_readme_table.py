@@ -5,7 +5,7 @@ import re
 import pytest
 
 from anycompletion import PROVIDERS
-from anycompletion.options import ParamSupport
+from anycompletion.params import ParamSupport
 from anycompletion.records import PARAM_NAMES
 from support.readme import README
 from support.readme_table import (

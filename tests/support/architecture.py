@@ -90,7 +90,7 @@ class _Check:
         if imported.inside is None:
             yield from self._library_faults(name, imported)
         else:
-            yield from self._layer_faults(name, imported.inside)
+            yield from self._layer_faults(name, imported.inside, imported.type_only)
 
     def _library_faults(self, name: str, imported: Import) -> Iterator[str]:
         library = imported.name.partition(".")[0]
@@ -107,7 +107,7 @@ class _Check:
         else:
             yield f"{name} imports {library}, which is no library of the plan"
 
-    def _layer_faults(self, name: str, imported: str) -> Iterator[str]:
+    def _layer_faults(self, name: str, imported: str, type_only: bool) -> Iterator[str]:
         layer, other = longest_match(name, self._level), longest_match(imported, self._level)
         assert layer is not None
         if other is None:
@@ -121,6 +121,8 @@ class _Check:
                 may_import = ", ".join(["the package itself", *sorted(self._plan.public_users[layer])])
                 yield f"{name} imports {imported}; it may import {may_import}"
         elif self._level[other] > self._level[layer]:
+            if type_only and self._allowed("type_only_modules", name, imported):
+                return
             yield f"{name} imports {imported}, which is in a higher layer"
         elif self._level[other] == self._level[layer] and not self._allowed("same_layer", name, imported):
             yield f"{name} imports {imported}, which is in the same layer"

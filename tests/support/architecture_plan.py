@@ -24,10 +24,10 @@ PUBLIC_USERS: dict[str, dict[str, str]] = {
         "options": "the protocol of shared rate limiters",
     },
     "testing": {
-        "auth": "recordings must not contain keys",
         "errors": "errors that fakes raise",
         "http": "headers as values",
         "records": "requests that fakes receive and replies that they give",
+        "redaction": "recordings must not contain keys",
         "streaming.accumulator": "the reply of a recorded stream",
         "transport": "a fake transport has the types of the real one",
     },
@@ -37,10 +37,10 @@ PUBLIC_USERS: dict[str, dict[str, str]] = {
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "logs", "_async"),
-    ("http", "options", "params", "redaction", "codecs.lenient"),
+    ("http", "options", "params", "redaction", "rate_limit_headers", "codecs.lenient"),
     ("records",),
     ("codecs",),
-    ("validation", "auth", "retry_policy", "rate_limit_headers"),
+    ("validation", "auth", "retry_policy"),
     ("dialects", "dialects.base"),
     ("dialects.*",),
     ("providers",),
@@ -58,13 +58,12 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 """Lowest layer first. A module imports from lower layers; from its own layer only where `SAME_LAYER` names it.
 
-`codecs.lenient` is below the rest of its package because records read providers' JSON with it.
+`codecs.lenient` and `rate_limit_headers` are below records, because records read providers' JSON and headers with them.
 """
 
 SAME_LAYER: dict[str, dict[str, str]] = {
     "dialects": {"dialects.base": "the package re-exports the seam"},
-    "http": {"redaction": "headers can have masked values"},
-    "options": {"params": "per-call options include parameter support", "redaction": "options contain secrets"},
+    "redaction": {"http": "secrets are hidden in headers"},
 }
 """Importer → imported module of the same layer → why."""
 
@@ -105,6 +104,11 @@ TYPE_ONLY_LIBRARIES: dict[str, dict[str, str]] = {
     "aiohttp": {"client": "the type of the argument `session`"},
 }
 """Library → module or package that may import it under ``if TYPE_CHECKING:`` only → why."""
+
+TYPE_ONLY_MODULES: dict[str, dict[str, str]] = {
+    "errors": {"records.completion": "the public type of an error's `partial`, which users read as a completion"},
+}
+"""Module → module of a higher layer that it may import under ``if TYPE_CHECKING:`` only → why."""
 
 _EXTRA = "an extra, which may be missing"
 _CATTRS = "loads cattrs (7 ms), which simple messages do not need"
@@ -175,6 +179,7 @@ class ArchitecturePlan(NamedTuple):
     libraries: Mapping[str, Mapping[str, str]] = LIBRARIES
     free_libraries: frozenset[str] = FREE_LIBRARIES
     type_only_libraries: Mapping[str, Mapping[str, str]] = TYPE_ONLY_LIBRARIES
+    type_only_modules: Mapping[str, Mapping[str, str]] = TYPE_ONLY_MODULES
     function_imports: Mapping[str, Mapping[str, str]] = FUNCTION_IMPORTS
     computed_imports: Mapping[str, str] = COMPUTED_IMPORTS
     duplicate_names: Mapping[str, str] = DUPLICATE_NAMES

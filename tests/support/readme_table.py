@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from anycompletion import PROVIDERS
-from anycompletion.options import ParamSupport
+from anycompletion.params import ParamSupport
 from anycompletion.providers.registry import supported_params
 from anycompletion.records import PARAM_NAMES
 from support.readme import README

@@ -6,21 +6,10 @@ from typing import Any
 
 import pytest
 
-from anycompletion.auth import (
-    BEARER,
-    MAX_KEY,
-    NO_AUTH,
-    Auth,
-    check_key,
-    credentials,
-    header_key,
-    hide,
-    hide_echoes,
-    sign,
-    without_echoes,
-)
+from anycompletion.auth import BEARER, MAX_KEY, NO_AUTH, Auth, check_key, header_key, sign
 from anycompletion.errors import ConfigurationError, RateLimitError
-from anycompletion.http import Headers, MaskedValue
+from anycompletion.http import Headers
+from anycompletion.redaction import MaskedValue, credentials, hide, hide_echoes, without_echoes
 
 GOOD: list[tuple[str, str]] = [
     ("sk-abc", "sk-abc"),

@@ -6,17 +6,10 @@ import pickle
 import pytest
 
 from anycompletion.codecs.sse import Event
+from anycompletion.dialects.base import Continuation, EncodingReport, Prerequisite, Target
+from anycompletion.dialects.openai_chat.quirks import Quirks
 from anycompletion.errors import UnsupportedParameterError
-from anycompletion.http import (
-    Continuation,
-    EncodingReport,
-    Headers,
-    HttpRequest,
-    HttpResponse,
-    Prerequisite,
-    Quirks,
-    Target,
-)
+from anycompletion.http import Headers, HttpRequest, HttpResponse
 
 PAIRS = [(b"X-Request-ID", b"a"), (b"x-request-id", b"b"), (b"Set-Cookie", b"c=\xc3\xa9"), (b"X-Odd", b"\xff")]
 

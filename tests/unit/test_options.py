@@ -11,18 +11,10 @@ from typing import Any
 import attrs
 import pytest
 
-from anycompletion.options import (
-    NATIVE,
-    NO_OP_VALUES,
-    CallOptions,
-    CreateParams,
-    Params,
-    ParamSupport,
-    Secret,
-    Timeout,
-    unsupported,
-)
+from anycompletion.options import CallOptions, Secret, Timeout
+from anycompletion.params import NATIVE, NO_OP_VALUES, ParamSupport, unsupported
 from anycompletion.records import PARAM_NAMES
+from anycompletion.records.request import CreateParams, Params
 
 KEY = "sk-very-secret-0123456789"
 

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from anycompletion import errors
 from anycompletion.errors import APIError
 from anycompletion.http import Headers
+from anycompletion.rate_limit_headers import wait_hint
 from anycompletion.retry_policy import (
     MAX_HINT,
     Backoff,
     RetryBudget,
     is_throttled,
     next_delay,
-    wait_hint,
     was_never_seen,
     worth_retrying,
 )

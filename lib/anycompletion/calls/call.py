@@ -11,9 +11,10 @@ from urllib.parse import urlencode, urlsplit
 
 import attrs
 
-from ..auth import check_key, hide_echoes
+from ..auth import check_key
 from ..codecs.json import dumps, loads
 from ..codecs.lenient import NotJSONError
+from ..dialects.base import Continuation, Prerequisite
 from ..errors import (
     APIConnectionError,
     APIError,
@@ -26,26 +27,18 @@ from ..errors import (
     RateLimitError,
     printable,
 )
-from ..http import (
-    Continuation,
-    Headers,
-    HttpRequest,
-    HttpResponse,
-    MaskedBytes,
-    MaskedValue,
-    Prerequisite,
-    RequestHeaders,
-)
+from ..http import Headers, HttpRequest, HttpResponse, RequestHeaders
 from ..logs import log
 from ..options import Secret
+from ..rate_limit_headers import wait_hint
 from ..records import ChatCompletion, ChatRequest, ReplyInfo
+from ..redaction import MaskedBytes, MaskedValue, hide_echoes
 from ..retry_policy import (
     MAX_HINT,
     is_overload,
     is_throttled,
     may_have_begun,
     next_delay,
-    wait_hint,
     was_never_seen,
     worth_retrying,
 )

@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
 from ..codecs.sse import SSEParser
-from ..dialects.base import AnnouncedDecoder, Decoder
+from ..dialects.base import AnnouncedDecoder, Continuation, Decoder
 from ..errors import (
     APIConnectionError,
     APIError,
@@ -17,7 +17,7 @@ from ..errors import (
     InternalServerError,
     StreamInterruptedError,
 )
-from ..http import Continuation, Headers, HttpRequest, HttpResponse
+from ..http import Headers, HttpRequest, HttpResponse
 from ..records import AssistantMessage, ChatCompletion, Choice, ReplyInfo
 from ..records.chunks import ChatCompletionChunk, ChunkChoice, Delta
 from ..transport import MAX_JSON, Response

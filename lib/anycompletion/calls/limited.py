@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 from ..errors import APIError, APITimeoutError, CompletionError
 from ..http import HttpRequest
+from ..rate_limit_headers import remaining_quotas
 from ..ratelimit.client_limits import Permit
 from ..ratelimit.limiter import RemainingQuota
 from ..ratelimit.token_estimate import estimated_tokens, used_tokens
 from ..records import ChatCompletion, ChatRequest, ReplyInfo, Usage
 from ..records.chunks import ChatCompletionChunk
-from ..retry_policy import remaining_quotas
 from ..transport import Response
 from .call import Call
 from .chunk_source import CallChunks

@@ -8,10 +8,11 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..auth import SHORTEST, Auth, check_key, credentials, sign, without_echoes
-from ..dialects.base import Dialect
-from ..http import Headers, HttpRequest, MaskedValue, RequestHeaders, Target
+from ..auth import Auth, check_key, sign
+from ..dialects.base import Dialect, Target
+from ..http import Headers, HttpRequest, RequestHeaders
 from ..options import BearerToken, Secret, Timeout
+from ..redaction import MIN_SECRET, MaskedValue, credentials, without_echoes
 from ..transport import Pool
 from .endpoint_state import EndpointState
 
@@ -129,7 +130,7 @@ class CallPlan:
         """The headers that carry the key, once it was checked; None where it has to be asked for."""
         given = [*credentials(self.headers), *credentials(self.extra_headers)]
         self._secrets = tuple(Secret(text) for text in given)
-        needles = [secret.encode("utf-8", "replace") for secret in self.secrets(None) if len(secret) >= SHORTEST]
+        needles = [secret.encode("utf-8", "replace") for secret in self.secrets(None) if len(secret) >= MIN_SECRET]
         self._needles: Callable[[], list[bytes]] = lambda: needles
         """The secrets as they would stand in the headers of an answer."""
         self._ready: dict[tuple[Any, ...], RequestHeaders] = {}

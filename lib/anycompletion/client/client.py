@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     from ..batch import BatchItems, BatchProgress, BatchRun
     from ..middleware import Middleware
-    from ..options import CallOptions, CreateParams, Key, OnUnsupported, RateLimit, RateLimiter, Timeout
+    from ..options import CallOptions, Key, OnUnsupported, RateLimit, RateLimiter, Timeout
     from ..providers.registry import Provider, ProviderSource
     from ..records import ChatCompletion, ChatRequest, Messages, Result
+    from ..records.request import CreateParams
     from ..streaming.stream import CompletionStream
     from .desk import Desk
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 import attrs
 
 from ..calls import Call, CallChunks, CallPlan
+from ..dialects.base import EncodingReport, Target
 from ..errors import CompletionError, ConfigurationError, InvalidRequestError
-from ..http import EncodingReport, MaskedValue, Target
 from ..middleware import CallNext, Middleware, MiddlewareChunks, Terminal, checked_middleware, complete
-from ..options import CallOptions, CreateParams, RateLimit, ResolvedOptions, Secret, Timeout
+from ..options import CallOptions, RateLimit, ResolvedOptions, Secret, Timeout
 from ..providers.registry import apply_param_support, known_providers, resolve_model
 from ..records import ChatCompletion, ChatRequest, Message, Messages, ReplyInfo, Result
+from ..records.request import CreateParams
+from ..redaction import MaskedValue
 from ..streaming.fanout import MergedChunks, gather
 from ..streaming.stream import ChunkSource, CompletionStream
 from ..validation import (

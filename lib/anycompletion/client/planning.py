@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from ..calls import CallPlan, KeySource
+from ..dialects.base import EncodingReport, Target
 from ..errors import ConfigurationError
-from ..http import EncodingReport, Target
 from ..options import ResolvedOptions
 from ..providers.registry import Provider, check_base_url, origin, resolve_model
 from .state import ClientState, ProviderState, masked

@@ -12,9 +12,10 @@ from weakref import WeakSet
 from ..calls import USER_AGENT, DialectCache, EndpointState, KeySource
 from ..dialects.base import Dialect
 from ..errors import ClientClosedError
-from ..http import MaskedValue
-from ..options import BearerToken, ParamSupport, Secret
+from ..options import BearerToken, Secret
+from ..params import ParamSupport
 from ..providers.registry import DIALECTS, Provider, all_providers, check_base_url, origin
+from ..redaction import MaskedValue
 from ..transport import Pool, StartGate
 from ..transport.connection_limit import ConnectionLimit
 

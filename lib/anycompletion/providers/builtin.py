@@ -11,8 +11,8 @@ OLLAMA_HOST do) is not read: the requests would go to a wrong address.
 from __future__ import annotations
 
 from ..auth import header_key
-from ..http import Quirks
-from ..options import NATIVE, TOOL_CHOICES, ParamSupport, ParamTable, unsupported
+from ..dialects.openai_chat.quirks import Quirks
+from ..params import NATIVE, TOOL_CHOICES, ParamSupport, ParamTable, unsupported
 from .provider import Provider
 
 # --- what OpenAI-compatible servers have in common ---

@@ -12,9 +12,9 @@ import attrs
 
 from ..auth import BEARER, Auth
 from ..dialects.base import Dialect
+from ..dialects.openai_chat.quirks import Quirks
 from ..errors import ConfigurationError, InvalidRequestError
-from ..http import Quirks
-from ..options import ParamSupport, ParamTable
+from ..params import ParamSupport, ParamTable
 from ..validation import check_headers
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import attrs
 
+from ..dialects.base import EncodingReport
 from ..errors import InvalidRequestError
-from ..http import EncodingReport
-from ..options import NO_OP_VALUES, ParamSupport, ParamTable
+from ..params import NO_OP_VALUES, ParamSupport, ParamTable
 from ..records import ChatRequest
 from ..validation import without_frames
 from .builtin import ROWS

@@ -8,14 +8,9 @@ from .completion import (
     CompletionTokensDetails,
     Logprobs,
     PromptTokensDetails,
-    RateLimitState,
-    ReplyInfo,
-    Result,
     TokenLogprob,
     TopLogprob,
     Usage,
-    read_rate_limit,
-    seconds,
 )
 from .messages import (
     Annotation,
@@ -49,10 +44,12 @@ from .messages import (
     UrlCitation,
     UserMessage,
 )
+from .reply_info import RateLimitState, ReplyInfo
 from .request import (
     PARAM_NAMES,
     ChatRequest,
 )
+from .results import Result
 
 __all__ = [
     "PARAM_NAMES",
@@ -107,6 +104,4 @@ __all__ = [
     "Usage",
     "UserMessage",
     "plain",
-    "read_rate_limit",
-    "seconds",
 ]

@@ -1,9 +1,7 @@
 """What comes back: completions, choices, usage and how the call went, in OpenAI's exact shape."""
 
 import functools
-import os
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import attrs
@@ -21,11 +19,9 @@ from ..codecs.lenient import (
     loads,
     unknown_members,
 )
-from ..errors import CompletionError
-from ..http import Headers
 from .base import JsonObject, Record, extra_field, hidden, names, nullable
 from .messages import AssistantMessage, Content, TextPart
-from .request import ChatRequest
+from .reply_info import ReplyInfo
 
 
 @define(repr=False, eq=False)
@@ -252,48 +248,6 @@ class Choice(Record):
 
 
 @define(repr=False, eq=False)
-class RateLimitState(Record):
-    """What the provider's headers say is left; resets are seconds from the reply."""
-
-    limit_requests: int | None = None
-    remaining_requests: int | None = None
-    reset_requests: float | None = None
-    limit_tokens: int | None = None
-    remaining_tokens: int | None = None
-    reset_tokens: float | None = None
-
-
-def _texts() -> list[str]:
-    return []
-
-
-@define
-class ReplyInfo:
-    """How a reply came about. Shared by streams, where it fills as things become known."""
-
-    provider: str
-    model: str
-    """The model as it was asked of the provider."""
-    status_code: int | None = None
-    headers: Headers = field(factory=Headers, repr=False)
-    """Of the last response; case-insensitive."""
-    request_id: str | None = None
-    attempts: int = 0
-    """Requests made, retries included; summed over branches."""
-    elapsed: float = 0.0
-    """Seconds from the call to the end of the reply."""
-    warnings: list[str] = field(factory=_texts)
-    """Everything that was dropped, changed or defaulted on the way."""
-    branches: tuple["ReplyInfo", ...] = ()
-    """For `n` choices made of concurrent requests, the info of each, in choice order."""
-
-    @property
-    def rate_limit(self) -> RateLimitState | None:
-        """The provider's rate-limit headers, or None if it sent none."""
-        return read_rate_limit(self.headers)
-
-
-@define(repr=False, eq=False)
 class ChatCompletion(Record):
     """A reply."""
 
@@ -382,90 +336,6 @@ def _text_of(content: Content | None) -> str:
     if content is None or isinstance(content, str):
         return content or ""
     return "".join(part.text for part in content if isinstance(part, TextPart))
-
-
-@define
-class Result:
-    """Ok or error as a value: exactly one of `completion` and `error` is set."""
-
-    completion: ChatCompletion | None = None
-    error: CompletionError | None = None
-    custom_id: str | None = None
-    request: ChatRequest | None = field(default=None, repr=False)
-
-    @property
-    def ok(self) -> bool:
-        """True when there is a completion."""
-        return self.completion is not None
-
-    def to_dict(self) -> JsonObject:
-        """An output line of OpenAI's Batch API.
-
-        An answer by HTTP, good or bad, is its `response`; a failure without one is its `error`, with the provider's
-        code or else the name of the error's class.
-        """
-        response: JsonObject | None = None
-        failure: JsonObject | None = None
-        if self.completion is not None:
-            info = self.completion.info
-            response = _answered(info.status_code or 200, info.request_id, self.completion.to_dict())
-        else:
-            error = self.error or CompletionError("an empty result")
-            if error.status_code is None or 200 <= error.status_code < 300:
-                failure = {"code": error.code or type(error).__name__, "message": error.message}
-            else:
-                told = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
-                response = _answered(error.status_code, error.request_id, {"error": told})
-        line_id = f"batch_req_{os.urandom(16).hex()}"
-        return {"id": line_id, "custom_id": self.custom_id, "response": response, "error": failure}
-
-    def unwrap(self) -> ChatCompletion:
-        """The completion, or raises the error."""
-        if self.completion is None:
-            raise self.error or CompletionError("an empty result")
-        return self.completion
-
-
-def _answered(status: int, request_id: str | None, body: JsonObject) -> JsonObject:
-    return {"status_code": status, "request_id": request_id or "", "body": body}
-
-
-# --- rate-limit headers
-
-_DURATION = r"(\d+(?:\.\d+)?)(ms|h|m|s)"
-_LONGEST = 64
-"""Characters of a header that may be a number; whoever sends more sends something else, and searching it takes time."""
-_UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-def seconds(value: str | None) -> float | None:
-    """A duration as rate-limit headers write it: "12ms", "6m0s", "1.5"; None if it is none of these."""
-    if value is None or not value.isascii() or len(value) > _LONGEST:
-        return None
-    value = value.strip()
-    try:
-        number = float(value)
-    except ValueError:
-        pieces = re.findall(_DURATION, value, re.ASCII)
-        if not pieces or "".join(amount + unit for amount, unit in pieces) != value:
-            return None
-        return sum(float(amount) * _UNIT[unit] for amount, unit in pieces)
-    return number if 0 <= number < float("inf") else None
-
-
-def read_rate_limit(headers: Mapping[str, str]) -> RateLimitState | None:
-    """The `x-ratelimit-*` (OpenAI, Azure and most others) or `anthropic-ratelimit-*` headers, if there are any.
-
-    Anthropic's resets are points in time; they are left out here because a point in time is no number of seconds.
-    """
-    state = RateLimitState()
-    for prefix, order in (("x-ratelimit-", "{what}-{kind}"), ("anthropic-ratelimit-", "{kind}-{what}")):
-        for what in ("limit", "remaining", "reset"):
-            for kind in ("requests", "tokens"):
-                value = seconds(headers.get(prefix + order.format(what=what, kind=kind)))
-                if value is not None:
-                    setattr(state, f"{what}_{kind}", value if what == "reset" else int(value))
-    return state if state != RateLimitState() else None
 
 
 # --- members taken by fields ---

@@ -2,11 +2,12 @@
 
 import operator
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import attrs
 from attrs import define, field
 
+from ..options import CallOptions
 from .base import JsonObject, Record, hidden
 from .messages import FunctionDefinition, Messages, Tool
 
@@ -103,3 +104,50 @@ PARAM_NAMES: tuple[str, ...] = tuple(
 _params = operator.attrgetter(*PARAM_NAMES)
 
 _REQUEST = frozenset(("model", "messages", *PARAM_NAMES))
+
+
+class Params(TypedDict, total=False):
+    """The wire fields of OpenAI's chat-completion request, and LiteLLM's where OpenAI has none.
+
+    https://platform.openai.com/docs/api-reference/chat/create
+    """
+
+    temperature: float | None
+    top_p: float | None
+    n: int | None
+    stop: str | Sequence[str] | None
+    max_tokens: int | None
+    max_completion_tokens: int | None
+    presence_penalty: float | None
+    frequency_penalty: float | None
+    logit_bias: Mapping[str, float] | Mapping[int, float] | None
+    user: str | None
+    functions: Sequence[FunctionDefinition | Mapping[str, Any]] | None
+    function_call: str | Mapping[str, Any] | None
+    tools: Sequence[Tool | Mapping[str, Any]] | None
+    tool_choice: str | Mapping[str, Any] | None
+    parallel_tool_calls: bool | None
+    response_format: Mapping[str, Any] | None
+    seed: int | None
+    logprobs: bool | None
+    top_logprobs: int | None
+    stream_options: Mapping[str, Any] | None
+    reasoning_effort: str | None
+    thinking: Mapping[str, Any] | None
+    modalities: Sequence[str] | None
+    audio: Mapping[str, Any] | None
+    prediction: Mapping[str, Any] | None
+    service_tier: str | None
+    store: bool | None
+    metadata: Mapping[str, str] | None
+    verbosity: str | None
+    prompt_cache_key: str | None
+    prompt_cache_retention: str | None
+    prompt_cache_options: Mapping[str, Any] | None
+    safety_identifier: str | None
+    web_search_options: Mapping[str, Any] | None
+    moderation: Mapping[str, Any] | None
+
+
+class CreateParams(Params, CallOptions, total=False):
+    """Everything `create` takes by keyword besides model, messages and stream."""

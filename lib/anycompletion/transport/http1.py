@@ -17,7 +17,8 @@ from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.helpers import TimerNoop
 from yarl import URL
 
-from ..http import MaskedBytes, RequestHeaders
+from ..http import RequestHeaders
+from ..redaction import MaskedBytes
 from .answers import DirectResponse
 from .connector import MAX_HEADER, MAX_HEADERS, Connector, PooledConnection, connect_timeout
 from .timeouts import TimeoutWatch

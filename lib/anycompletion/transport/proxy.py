@@ -7,7 +7,7 @@ from base64 import b64encode
 from yarl import URL
 
 from ..errors import ConfigurationError
-from ..http import MaskedValue
+from ..redaction import MaskedValue
 
 
 def proxy_of(proxy: str | None) -> tuple[URL | None, dict[str, str]]:

@@ -13,8 +13,8 @@ import pytest
 
 from anycompletion import AsyncCompletion, BadRequestError, ConfigurationError, InvalidRequestError, Provider
 from anycompletion.auth import BEARER
+from anycompletion.dialects.base import Target
 from anycompletion.dialects.openai_chat.encode import url
-from anycompletion.http import Target
 from anycompletion.providers.builtin import ROWS
 from anycompletion.providers.registry import DIALECTS, PROVIDERS, find, supported_params
 from anycompletion.records import PARAM_NAMES

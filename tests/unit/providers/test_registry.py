@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from anycompletion.auth import NO_AUTH
+from anycompletion.dialects.base import EncodingReport
 from anycompletion.errors import ConfigurationError, InvalidRequestError, UnsupportedParameterError
-from anycompletion.http import EncodingReport
-from anycompletion.options import NO_OP_VALUES, ParamSupport, ParamTable, unsupported
+from anycompletion.params import NO_OP_VALUES, ParamSupport, ParamTable, unsupported
 from anycompletion.providers.registry import (
     DIALECTS,
     PROVIDERS,

@@ -12,7 +12,6 @@ from typing import NamedTuple, assert_never
 
 from ...codecs import json
 from ...errors import InvalidRequestError
-from ...http import EncodingReport
 from ...records import (
     AudioPart,
     Content,
@@ -24,6 +23,7 @@ from ...records import (
     RefusalPart,
     TextPart,
 )
+from ..base import EncodingReport
 
 
 def without_nulls(extra: JsonObject) -> JsonObject:

@@ -21,7 +21,7 @@ from ...codecs.lenient import (
     unknown_members,
 )
 from ...errors import APIResponseError
-from ...http import EncodingReport, HttpResponse, Target
+from ...http import HttpResponse
 from ...records import (
     Annotation,
     AssistantMessage,
@@ -36,6 +36,7 @@ from ...records import (
     UrlCitation,
     Usage,
 )
+from ..base import EncodingReport, Target
 from .encode import uses_legacy_functions
 from .errors import error_of
 from .message_blocks import NATIVE_CONTENT, assistant_blocks, is_empty_text

@@ -10,8 +10,9 @@ from typing import Any, assert_never, cast
 
 from ...codecs import json
 from ...errors import InvalidRequestError
-from ...http import EncodingReport, FetchedValues, HttpRequest, Target
+from ...http import HttpRequest
 from ...records import ChatRequest, FunctionDefinition, FunctionTool, JsonObject, Message, Tool, UserMessage
+from ..base import EncodingReport, FetchedValues, Target
 from .content_blocks import without_nulls
 from .message_blocks import encode_messages
 from .params import SERVICE_TIERS

@@ -13,7 +13,6 @@ from typing import Any, assert_never, cast
 from ...codecs import json
 from ...codecs.lenient import NotJSONError
 from ...errors import InvalidRequestError
-from ...http import EncodingReport
 from ...records import (
     AssistantMessage,
     Content,
@@ -28,6 +27,7 @@ from ...records import (
     ToolMessage,
     UserMessage,
 )
+from ..base import EncodingReport
 from .content_blocks import content_blocks, text_block, without_nulls
 
 NATIVE_CONTENT = "anthropic_content"

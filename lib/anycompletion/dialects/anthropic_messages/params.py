@@ -3,7 +3,7 @@
 https://docs.anthropic.com/en/api/messages
 """
 
-from ...options import FUNCTION_CALLS, NATIVE, TOOL_CHOICES, ParamSupport, ParamTable, unsupported
+from ...params import FUNCTION_CALLS, NATIVE, TOOL_CHOICES, ParamSupport, ParamTable, unsupported
 
 NAME = "anthropic_messages"
 

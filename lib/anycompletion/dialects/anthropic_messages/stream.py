@@ -24,9 +24,9 @@ from ...codecs.lenient import (
 )
 from ...codecs.sse import Event
 from ...errors import APIResponseError, StreamInterruptedError
-from ...http import Target
 from ...records import ChatRequest, JsonObject
 from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionDelta, ToolCallDelta
+from ..base import Target
 from .decode import annotation, finish_reason, read_message, read_usage, refusal, stop_extras
 from .encode import uses_legacy_functions
 from .errors import error_of

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...http import EncodingReport
+from ..base import EncodingReport
 
 Thinking = Mapping[str, Any]
 

@@ -10,7 +10,6 @@ from typing import Any, assert_never, cast
 
 from ...codecs import json
 from ...errors import InvalidRequestError
-from ...http import EncodingReport
 from ...records import (
     AssistantMessage,
     AudioPart,
@@ -32,6 +31,7 @@ from ...records import (
     ToolMessage,
     UserMessage,
 )
+from ..base import EncodingReport
 
 NATIVE = "cohere"
 """The key of `provider_specific_fields` that holds what OpenAI's fields have no room for."""

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...http import EncodingReport
 from ...records import JsonObject
+from ..base import EncodingReport
 
 _TYPES = ("enabled", "disabled")
 

@@ -21,7 +21,7 @@ from ...codecs.lenient import (
     unknown_members,
 )
 from ...errors import APIResponseError
-from ...http import HttpResponse, Target
+from ...http import HttpResponse
 from ...records import (
     Annotation,
     AssistantMessage,
@@ -37,6 +37,7 @@ from ...records import (
     ToolCall,
     Usage,
 )
+from ..base import Target
 from .cohere_messages import NATIVE
 from .encode import uses_legacy_functions
 from .errors import FAILED, error_of

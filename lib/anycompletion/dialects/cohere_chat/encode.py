@@ -10,8 +10,9 @@ from typing import Any, NamedTuple, cast
 
 from ...codecs import json
 from ...errors import InvalidRequestError
-from ...http import EncodingReport, FetchedValues, HttpRequest, Target
+from ...http import HttpRequest
 from ...records import ChatRequest, FunctionDefinition, FunctionTool, JsonObject, Message, Tool, UserMessage
+from ..base import EncodingReport, FetchedValues, Target
 from .cohere_messages import encode_messages, without_nulls
 from .cohere_thinking import reasoning
 

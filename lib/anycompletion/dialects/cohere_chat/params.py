@@ -3,7 +3,7 @@
 https://docs.cohere.com/reference/chat
 """
 
-from ...options import FUNCTION_CALLS, NATIVE, TOOL_CHOICES, ParamSupport, ParamTable, unsupported
+from ...params import FUNCTION_CALLS, NATIVE, TOOL_CHOICES, ParamSupport, ParamTable, unsupported
 
 NAME = "cohere_chat"
 

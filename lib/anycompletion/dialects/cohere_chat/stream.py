@@ -23,9 +23,9 @@ from ...codecs.lenient import (
 )
 from ...codecs.sse import Event
 from ...errors import APIResponseError, StreamInterruptedError
-from ...http import Target
 from ...records import ChatRequest, JsonObject, Logprobs
 from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionDelta, ToolCallDelta
+from ..base import Target
 from .decode import annotation, finish_reason, native_fields, read_logprobs, read_usage
 from .encode import uses_legacy_functions
 from .errors import FAILED, error_of

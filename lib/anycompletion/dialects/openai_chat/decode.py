@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from ...codecs.fast_replies import read_reply
 from ...codecs.json import loads
 from ...codecs.lenient import NotJSONError, ShapeError
 from ...errors import APIResponseError
-from ...http import HttpResponse, Target
+from ...http import HttpResponse
 from ...records import AssistantMessage, ChatCompletion, ChatRequest, TextPart
 from ...records.chunks import thinking_text
+from ..base import Target
 from .errors import as_text, error_of, holds_error
+from .fast_decode import read_reply
 from .legacy_functions import to_legacy, uses_legacy_functions
 
 

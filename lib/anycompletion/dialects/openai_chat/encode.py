@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from ...codecs.json import PlainMessage, as_plain_message, to_wire
 from ...errors import InvalidRequestError
-from ...http import EncodingReport, FetchedValues, HttpRequest, Target
+from ...http import HttpRequest
 from ...records import (
     AssistantMessage,
     ChatRequest,
@@ -18,6 +18,7 @@ from ...records import (
     Tool,
     ToolMessage,
 )
+from ..base import EncodingReport, FetchedValues, Target
 from .legacy_functions import add_tools, call_ids, to_tool_form
 from .params import DEFAULTS, PATH
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from ...codecs.json import to_wire
-from ...http import Target
 from ...records import AssistantMessage, ChatCompletion, ChatRequest, FunctionDefinition, FunctionMessage, Message
 from ...records.chunks import ChatCompletionChunk
+from ..base import Target
 
 
 def uses_legacy_functions(request: ChatRequest, target: Target) -> bool:

@@ -9,9 +9,9 @@ from ...codecs.json import EmbeddedErrorFound, loads, read_chunk
 from ...codecs.lenient import NotJSONError, ShapeError
 from ...codecs.sse import Event
 from ...errors import APIError, APIResponseError, StreamInterruptedError
-from ...http import Target
 from ...records import ChatRequest, Usage
 from ...records.chunks import ChatCompletionChunk, ToolCallDelta
+from ..base import Target
 from .errors import as_text, error_of
 from .legacy_functions import to_legacy_delta, uses_legacy_functions
 

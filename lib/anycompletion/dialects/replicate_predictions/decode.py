@@ -24,8 +24,9 @@ from ...codecs.lenient import (
     as_optional_str,
     as_str,
 )
-from ...http import Continuation, Headers, HttpRequest, HttpResponse, Target
+from ...http import Headers, HttpRequest, HttpResponse
 from ...records import AssistantMessage, ChatCompletion, ChatRequest, Choice, JsonObject, Usage
+from ..base import Continuation, Target
 from .errors import failure, unreadable
 
 _UNFINISHED = ("starting", "processing")

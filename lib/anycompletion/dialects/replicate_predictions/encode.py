@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from ...http import EncodingReport, FetchedValues, HttpRequest, Prerequisite, Target
-from ...options import NO_OP_VALUES
+from ...http import HttpRequest
+from ...params import NO_OP_VALUES
 from ...records import ChatRequest, JsonObject, Message, UserMessage
+from ..base import EncodingReport, FetchedValues, Prerequisite, Target
 from .model_input import encode_messages
 from .model_schema import FALLBACK, Fields, Reference, is_array, look_up, missing, problem_of, read_reference
 from .params import STOPS, TOKEN_LIMITS

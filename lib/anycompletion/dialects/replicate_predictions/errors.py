@@ -28,7 +28,8 @@ from ...errors import (
     class_for_status,
 )
 from ...http import HttpResponse
-from ...records import JsonObject, seconds
+from ...rate_limit_headers import seconds
+from ...records import JsonObject
 
 _CODE = re.compile(r"\bE\d{3,4}\b")
 _CODES: Mapping[str, type[APIStatusError]] = {

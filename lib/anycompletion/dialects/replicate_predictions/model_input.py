@@ -25,7 +25,6 @@ from typing import Any, assert_never
 
 from ...codecs import json
 from ...errors import InvalidRequestError
-from ...http import EncodingReport
 from ...records import (
     AssistantMessage,
     AudioPart,
@@ -45,6 +44,7 @@ from ...records import (
     ToolMessage,
     UserMessage,
 )
+from ..base import EncodingReport
 from .model_schema import Fields, is_array, missing
 
 _IMAGES = ("image_input", "image")

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple, TypeAlias, cast
 import attrs
 
 from ...errors import InvalidRequestError
-from ...http import FetchedValues, HttpRequest, Prerequisite, Target
+from ...http import HttpRequest
 from ...records import JsonObject
+from ..base import FetchedValues, Prerequisite, Target
 
 _PIECE = re.compile(r"[A-Za-z0-9._-]+")
 _VERSION = re.compile(r"[0-9a-fA-F]{64}")

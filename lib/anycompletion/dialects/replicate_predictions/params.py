@@ -5,7 +5,7 @@ https://replicate.com/docs/reference/http
 What a model takes, and in which range, is said by its own input schema: the encoder checks it, no cell can know it.
 """
 
-from ...options import ParamSupport, ParamTable, unsupported
+from ...params import ParamSupport, ParamTable, unsupported
 
 NAME = "replicate_predictions"
 

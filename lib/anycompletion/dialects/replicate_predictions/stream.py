@@ -12,9 +12,10 @@ from ...codecs import json
 from ...codecs.lenient import NotJSONError, ShapeError
 from ...codecs.sse import Event
 from ...errors import StreamInterruptedError
-from ...http import Continuation, HttpResponse, Target
+from ...http import HttpResponse
 from ...records import ChatRequest, JsonObject
 from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta
+from ..base import Continuation, Target
 from .decode import poll, prediction_of
 from .errors import ended_early, error_event, unreadable
 

@@ -19,8 +19,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import attrs
 
 from ... import Provider, known_providers
-from ...auth import hide
 from ...errors import ConfigurationError
+from ...redaction import hide
 from ..fake.wrappers import TappedExchange, TappedPool
 from ..formats.json_access import as_dict
 from .recordings import RecordedCall, Recording

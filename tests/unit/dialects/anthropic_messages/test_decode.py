@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from anycompletion.dialects.anthropic_messages.dialect import DIALECT
+from anycompletion.dialects.base import Target
 from anycompletion.errors import APIResponseError, OverloadedError
-from anycompletion.http import Headers, HttpResponse, Target
+from anycompletion.http import Headers, HttpResponse
 from anycompletion.records import (
     AssistantMessage,
     ChatCompletion,

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from anycompletion.dialects.anthropic_messages.dialect import DIALECT
 from anycompletion.dialects.anthropic_messages.message_blocks import tool_id
-from anycompletion.dialects.base import Dialect
+from anycompletion.dialects.base import Dialect, Target
 from anycompletion.errors import InvalidRequestError, UnsupportedParameterError
-from anycompletion.http import HttpRequest, Target
+from anycompletion.http import HttpRequest
 from anycompletion.options import OnUnsupported
 from anycompletion.records import PARAM_NAMES, AssistantMessage, ChatRequest, CustomMessage
 from anycompletion.validation.request_checks import build_request

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from anycompletion.codecs.sse import Event, SSEParser
 from anycompletion.dialects.anthropic_messages.dialect import DIALECT
-from anycompletion.dialects.base import Decoder
+from anycompletion.dialects.base import Decoder, Target
 from anycompletion.errors import APIResponseError, APIStatusError, OverloadedError, StreamInterruptedError
-from anycompletion.http import Headers, HttpResponse, Target
+from anycompletion.http import Headers, HttpResponse
 from anycompletion.records import ChatCompletion, ChatRequest, FunctionDefinition, UserMessage
 from anycompletion.records.chunks import ChatCompletionChunk, Delta, FunctionDelta, ToolCallDelta
 from anycompletion.streaming.accumulator import Accumulator

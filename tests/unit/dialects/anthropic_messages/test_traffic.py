@@ -9,8 +9,9 @@ import pytest
 
 from anycompletion.codecs.sse import SSEParser
 from anycompletion.dialects.anthropic_messages.dialect import DIALECT
+from anycompletion.dialects.base import Target
 from anycompletion.errors import APIStatusError
-from anycompletion.http import Headers, HttpResponse, Target
+from anycompletion.http import Headers, HttpResponse
 from anycompletion.records import AssistantMessage, ChatCompletion, ChatRequest, UserMessage
 from anycompletion.streaming.accumulator import Accumulator
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from anycompletion.dialects.base import Target
 from anycompletion.dialects.cohere_chat.dialect import DIALECT
 from anycompletion.errors import (
     APIResponseError,
@@ -13,7 +14,7 @@ from anycompletion.errors import (
     InternalServerError,
     UnprocessableEntityError,
 )
-from anycompletion.http import Headers, HttpResponse, Target
+from anycompletion.http import Headers, HttpResponse
 from anycompletion.records import (
     AssistantMessage,
     ChatCompletion,

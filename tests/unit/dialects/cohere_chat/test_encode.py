@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from anycompletion.dialects.base import Dialect
+from anycompletion.dialects.base import Dialect, EncodingReport, Target
 from anycompletion.dialects.cohere_chat.dialect import DIALECT
 from anycompletion.errors import InvalidRequestError, UnsupportedParameterError
-from anycompletion.http import EncodingReport, HttpRequest, Target
+from anycompletion.http import HttpRequest
 from anycompletion.options import OnUnsupported
 from anycompletion.providers.registry import apply_param_support
 from anycompletion.records import PARAM_NAMES, AssistantMessage, ChatRequest, CustomMessage

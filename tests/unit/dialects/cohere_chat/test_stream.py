@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anycompletion.codecs.sse import Event, SSEParser
+from anycompletion.dialects.base import Target
 from anycompletion.dialects.cohere_chat.dialect import DIALECT
 from anycompletion.errors import (
     APIResponseError,
@@ -16,7 +17,7 @@ from anycompletion.errors import (
     StreamInterruptedError,
     UnprocessableEntityError,
 )
-from anycompletion.http import Headers, HttpResponse, Target
+from anycompletion.http import Headers, HttpResponse
 from anycompletion.records import ChatCompletion, ChatRequest, FunctionDefinition, Logprobs, TokenLogprob, UserMessage
 from anycompletion.records.chunks import ChatCompletionChunk, Delta, FunctionDelta, ToolCallDelta
 from anycompletion.streaming.accumulator import Accumulator

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from anycompletion.codecs.sse import SSEParser
+from anycompletion.dialects.base import Target
 from anycompletion.dialects.cohere_chat.dialect import DIALECT
 from anycompletion.errors import APIStatusError, AuthenticationError, UnprocessableEntityError
-from anycompletion.http import Headers, HttpResponse, Target
+from anycompletion.http import Headers, HttpResponse
 from anycompletion.records import ChatCompletion, ChatRequest, UserMessage
 from anycompletion.streaming.accumulator import Accumulator
 from anycompletion.validation.request_checks import build_request

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from anycompletion.dialects.base import Target
 from anycompletion.dialects.openai_chat.dialect import DIALECT
+from anycompletion.dialects.openai_chat.quirks import Quirks
 from anycompletion.errors import APIResponseError, APIStatusError, InternalServerError, RateLimitError
-from anycompletion.http import Headers, HttpResponse, Quirks, Target
+from anycompletion.http import Headers, HttpResponse
 from anycompletion.records import (
     AssistantMessage,
     ChatCompletion,

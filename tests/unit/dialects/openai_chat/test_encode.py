@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from anycompletion.codecs.json import dumps
+from anycompletion.dialects.base import Target
 from anycompletion.dialects.openai_chat.dialect import DIALECT
 from anycompletion.dialects.openai_chat.params import DEFAULTS
+from anycompletion.dialects.openai_chat.quirks import Quirks
 from anycompletion.errors import InvalidRequestError
-from anycompletion.http import HttpRequest, Quirks, Target
+from anycompletion.http import HttpRequest
 from anycompletion.records import (
     PARAM_NAMES,
     AssistantMessage,

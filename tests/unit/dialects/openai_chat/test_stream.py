@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from anycompletion import errors
 from anycompletion.codecs.sse import Event, SSEParser
+from anycompletion.dialects.base import Target
 from anycompletion.dialects.openai_chat.dialect import DIALECT
+from anycompletion.dialects.openai_chat.quirks import Quirks
 from anycompletion.errors import APIError, APIResponseError, APIStatusError, StreamInterruptedError
-from anycompletion.http import Headers, HttpResponse, Quirks, Target
+from anycompletion.http import Headers, HttpResponse
 from anycompletion.records import ChatCompletion, ChatRequest, FunctionDefinition, UserMessage
 from anycompletion.records.chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionDelta, ToolCallDelta
 from anycompletion.streaming.accumulator import Accumulator

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anycompletion import errors
+from anycompletion.dialects.base import Continuation, Target
 from anycompletion.dialects.replicate_predictions.dialect import DIALECT
-from anycompletion.http import Continuation, Headers, HttpResponse, Target
+from anycompletion.http import Headers, HttpResponse
 from anycompletion.records import ChatCompletion, ChatRequest, Usage, UserMessage
 
 BASE = "https://api.replicate.com"

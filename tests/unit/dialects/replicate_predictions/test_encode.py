@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anycompletion.dialects.base import Dialect
+from anycompletion.dialects.base import Dialect, Prerequisite, Target
 from anycompletion.dialects.replicate_predictions.dialect import DIALECT
 from anycompletion.errors import InvalidRequestError, UnsupportedParameterError
-from anycompletion.http import HttpRequest, Prerequisite, Target
+from anycompletion.http import HttpRequest
 from anycompletion.options import OnUnsupported
 from anycompletion.records import PARAM_NAMES, AssistantMessage, ChatRequest, CustomMessage, UserMessage
 from anycompletion.validation.request_checks import build_request

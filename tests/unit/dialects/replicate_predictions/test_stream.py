@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from anycompletion import errors
 from anycompletion.codecs.sse import Event, SSEParser
+from anycompletion.dialects.base import Continuation, Target
 from anycompletion.dialects.replicate_predictions.dialect import DIALECT
-from anycompletion.http import Continuation, Headers, HttpResponse, Target
+from anycompletion.http import Headers, HttpResponse
 from anycompletion.records import ChatRequest, UserMessage
 from anycompletion.records.chunks import ChatCompletionChunk, ChunkChoice, Delta
 from anycompletion.streaming.accumulator import Accumulator

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from anycompletion.dialects.base import Continuation, Prerequisite, Target
 from anycompletion.dialects.replicate_predictions.dialect import DIALECT
 from anycompletion.errors import APIError, APIStatusError, AuthenticationError, RateLimitError
-from anycompletion.http import Continuation, Headers, HttpRequest, HttpResponse, Prerequisite, Target
+from anycompletion.http import Headers, HttpRequest, HttpResponse
 from anycompletion.records import ChatCompletion, ChatRequest, UserMessage
 
 FOLDER = os.environ.get("ANYCOMPLETION_TRAFFIC")

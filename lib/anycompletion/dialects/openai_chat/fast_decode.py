@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from ..records import (
+from ...records import (
     AssistantMessage,
     ChatCompletion,
     Choice,

@@ -1,0 +1,50 @@
+"""How a reply came about: provider, headers, rate limits, attempts, warnings; knows nothing of a reply's content."""
+
+from attrs import define, field
+
+from ..http import Headers
+from ..rate_limit_headers import rate_limit_fields
+from .base import Record
+
+
+@define(repr=False, eq=False)
+class RateLimitState(Record):
+    """The rate limits that the provider's headers report; resets are seconds from the reply."""
+
+    limit_requests: int | None = None
+    remaining_requests: int | None = None
+    reset_requests: float | None = None
+    limit_tokens: int | None = None
+    remaining_tokens: int | None = None
+    reset_tokens: float | None = None
+
+
+def _texts() -> list[str]:
+    return []
+
+
+@define
+class ReplyInfo:
+    """How a reply came about. A stream shares it with its reader and fills it while the stream runs."""
+
+    provider: str
+    model: str
+    """The provider's own name of the model."""
+    status_code: int | None = None
+    headers: Headers = field(factory=Headers, repr=False)
+    """Of the last response; case-insensitive."""
+    request_id: str | None = None
+    attempts: int = 0
+    """Requests made, retries included; summed over branches."""
+    elapsed: float = 0.0
+    """Seconds from the call to the end of the reply."""
+    warnings: list[str] = field(factory=_texts)
+    """Everything in the request that was dropped, changed or defaulted."""
+    branches: tuple["ReplyInfo", ...] = ()
+    """For `n` choices made of concurrent requests, the info of each, in choice order."""
+
+    @property
+    def rate_limit(self) -> RateLimitState | None:
+        """The provider's rate-limit headers, or None if it sent none."""
+        fields = rate_limit_fields(self.headers)
+        return RateLimitState(**fields) if fields else None

@@ -1,0 +1,60 @@
+"""Results as values: a completion or an error, as one line of OpenAI's Batch API."""
+
+import os
+
+from attrs import define, field
+
+from ..errors import CompletionError
+from .base import JsonObject
+from .completion import ChatCompletion
+from .request import ChatRequest
+
+
+@define
+class Result:
+    """Result of one call: exactly one of `completion` and `error` is set."""
+
+    completion: ChatCompletion | None = None
+    error: CompletionError | None = None
+    custom_id: str | None = None
+    request: ChatRequest | None = field(default=None, repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """True when there is a completion."""
+        return self.completion is not None
+
+    def to_dict(self) -> JsonObject:
+        """An output line of OpenAI's Batch API.
+
+        A response by HTTP, whatever its status, becomes `response`. A failure without one becomes `error`, with the
+        provider's code or else the name of the error's class.
+        """
+        response: JsonObject | None = None
+        failure: JsonObject | None = None
+        if self.completion is not None:
+            info = self.completion.info
+            response = _response(info.status_code or 200, info.request_id, self.completion.to_dict())
+        else:
+            error = self.error or CompletionError("an empty result")
+            if error.status_code is None or 200 <= error.status_code < 300:
+                failure = {"code": error.code or type(error).__name__, "message": error.message}
+            else:
+                body = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
+                response = _response(error.status_code, error.request_id, {"error": body})
+        line_id = f"batch_req_{os.urandom(16).hex()}"
+        return {"id": line_id, "custom_id": self.custom_id, "response": response, "error": failure}
+
+    def unwrap(self) -> ChatCompletion:
+        """The completion.
+
+        Raises:
+            CompletionError: the error, if there is no completion.
+        """
+        if self.completion is None:
+            raise self.error or CompletionError("an empty result")
+        return self.completion
+
+
+def _response(status: int, request_id: str | None, body: JsonObject) -> JsonObject:
+    return {"status_code": status, "request_id": request_id or "", "body": body}

@@ -1,0 +1,151 @@
+"""Redaction of secrets: header values and bodies that no repr shows, and texts with *** in place of a secret.
+
+Nothing here keeps a secret.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NoReturn, Protocol
+from urllib.parse import quote
+
+from .errors import CompletionError
+from .http import Headers
+
+
+class MaskedValue(str):
+    """Header value whose repr hides it, so that dumps of a traceback's locals show no key."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+    def __deepcopy__(self, memo: object) -> MaskedValue:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a header value that may hold a key does not pickle")
+
+
+class MaskedBytes(bytes):
+    """Request body whose repr hides it, so that dumps of a traceback's locals show no prompt."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes>"
+
+
+_MIN_FRAGMENT = 12
+"""Characters; a fragment of a secret that is this long is hidden. Providers show shorter ones, so that people
+recognize the key."""
+
+MIN_SECRET = 4
+"""Characters; shorter values are not treated as secrets, because hiding them would garble every text."""
+
+_SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|password|credential", re.IGNORECASE)
+_SCHEME = re.compile(r"(bearer|basic|token|digest|apikey|key) +", re.IGNORECASE)
+
+
+def credentials(headers: Mapping[str, str]) -> list[str]:
+    """The secrets among a caller's headers: the values of headers with a telltale name, without the auth scheme."""
+    return [_SCHEME.sub("", value, count=1) for name, value in headers.items() if _SECRET_HEADER.search(name)]
+
+
+def hide(text: str, secrets: Iterable[str]) -> str:
+    """`text` with *** in place of each secret and of each long fragment of one, in any encoding servers use."""
+    return _redact(text, _matching_forms(text, secrets))
+
+
+def _matching_forms(text: str, secrets: Iterable[str]) -> list[str]:
+    """The encoded secrets of which `text` may contain a fragment: usually none, found by a few substring searches."""
+    forms = {form for secret in secrets if len(secret) >= MIN_SECRET for form in _encoded_forms(secret)}
+    return [form for form in forms if any(probe in text for probe in _probes(form))]
+
+
+def _encoded_forms(secret: str) -> set[str]:
+    """A secret as it is, in base64, percent-encoded, and in JSON that escapes slashes."""
+    encoded = base64.b64encode(secret.encode()).decode().rstrip("=")
+    return {str(secret), encoded, quote(secret, safe=""), secret.replace("/", r"\/")}
+
+
+def _fragment_size(form: str) -> int:
+    return min(len(form), _MIN_FRAGMENT)
+
+
+def _probes(form: str) -> list[str]:
+    """Consecutive substrings of `form`, half a fragment long: every fragment contains at least one of them whole."""
+    half = _fragment_size(form) // 2
+    return [form[at : at + half] for at in range(0, len(form) - half + 1, half)]
+
+
+def _redact(text: str, forms: Iterable[str]) -> str:
+    kept: list[str] = []
+    done = 0
+    for start, end in sorted(span for form in forms for span in _fragment_spans(text, form)):
+        if start > done or not kept:
+            kept += [text[done:start], "***"]
+        done = max(done, end)
+    return "".join([*kept, text[done:]]) if kept else text
+
+
+def _fragment_spans(text: str, form: str) -> Iterator[tuple[int, int]]:
+    """Start and end of each fragment of `form` in `text`, as long as possible."""
+    size = _fragment_size(form)
+    fragments = {form[at : at + size] for at in range(len(form) - size + 1)}
+    at = 0
+    while at + size <= len(text):
+        end = at + size
+        if text[at:end] not in fragments:
+            at += 1
+            continue
+        while text[end - size + 1 : end + 1] in fragments:
+            end += 1
+        yield at, end
+        at = end
+
+
+class _HasHeaders(Protocol):
+    """A `CompletionError` or a `ReplyInfo`."""
+
+    @property
+    def headers(self) -> Mapping[str, str] | None: ...
+
+
+_ECHOING = ("message", "code", "type", "param", "request_id", "body")
+"""Attributes of errors and of `ReplyInfo` that contain text from a response."""
+
+
+def hide_echoes(target: _HasHeaders, secrets: Iterable[str]) -> None:
+    """Redacts the request's secrets, in place, wherever an error or `ReplyInfo` repeats what the provider returned."""
+    texts = {name: text for name in _ECHOING if isinstance(text := getattr(target, name, None), str)}
+    headers = target.headers
+    shown = headers or {}
+    forms = _matching_forms("\n".join((*texts.values(), *shown.keys(), *shown.values())), secrets)
+    if not forms:
+        return
+    redacted: dict[str, Any] = {name: _redact(text, forms) for name, text in texts.items()}
+    if headers is not None:
+        redacted["headers"] = Headers.of(
+            {_redact(name, forms): _redact(value, forms) for name, value in headers.items()}
+        )
+    for name, value in redacted.items():
+        setattr(target, name, value)
+    if isinstance(target, CompletionError):
+        target.args = (target.message,)
+
+
+def without_echoes(headers: Headers, secrets: Iterable[str]) -> Headers:
+    """The headers of a response, redacted where a value contains a whole secret.
+
+    They are kept whatever the status is, so every response passes here.
+    """
+    found = [
+        secret
+        for secret in secrets
+        if len(secret) >= MIN_SECRET and headers.contain_any([secret.encode("utf-8", "replace")])
+    ]
+    return Headers.of({name: hide(value, found) for name, value in headers.items()}) if found else headers
