@@ -34,7 +34,7 @@ from anycompletion import (
     UnsupportedParameterError,
 )
 from anycompletion.web import PublicError, public_error
-from anycompletion.web.public_errors import relayed_error
+from anycompletion.web.public_errors import log_relayed_error
 from support.readme import README
 
 SAID = "set ACME_API_KEY, at https://llm.internal of org-123, for the prompt about Smith"
@@ -168,11 +168,11 @@ def test_the_form_is_openais() -> None:
 
 def test_the_log_repeats_nothing_that_a_provider_said(caplog: pytest.LogCaptureFixture) -> None:
     """A provider that repeats the prompt would bring it into the service's log, or nobody would learn of an error."""
-    relayed_error(
+    log_relayed_error(
         BadRequestError("about Smith\nand more", provider="acme", status_code=400, code="a\nb", request_id="req-1")
     )
-    relayed_error(ConfigurationError("no key: set ACME_API_KEY"))
-    assert [record.getMessage().removeprefix("a peer was told of an error: ") for record in caplog.records] == [
+    log_relayed_error(ConfigurationError("no key: set ACME_API_KEY"))
+    assert [record.getMessage().removeprefix("an error was relayed to a client: ") for record in caplog.records] == [
         "BadRequestError (provider=acme, status_code=400, code=a\\nb, request_id=req-1)",
         "ConfigurationError: no key: set ACME_API_KEY",
     ]

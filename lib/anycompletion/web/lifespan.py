@@ -1,4 +1,4 @@
-"""A client for as long as an application lives; imports no framework."""
+"""Opens a client at an application's startup and closes it at shutdown; imports no framework."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def starlette_lifespan(
 
         app = FastAPI(lifespan=starlette_lifespan())      # request.app.state.client
 
-    A lifespan of your own can use it as a context: ``async with starlette_lifespan()(app):``.
+    A lifespan of your own can use it as a context manager: ``async with starlette_lifespan()(app):``.
 
     Args:
-        make: returns the client; a client of yours that is ready goes as ``lambda: client``.
-        state: the attribute of ``app.state`` that holds the client.
+        make: returns the client; for a client that exists already, pass ``lambda: client``.
+        state: the attribute of ``app.state`` that becomes the client.
     """
 
     @asynccontextmanager
@@ -48,7 +48,7 @@ def aiohttp_client(
         app.cleanup_ctx.append(aiohttp_client(CLIENT))    # request.app[CLIENT]
 
     Args:
-        key: under which the application holds the client.
+        key: the application's key of the client.
         make: returns the client.
     """
 

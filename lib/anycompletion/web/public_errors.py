@@ -1,8 +1,9 @@
-"""An error as strangers may see it: OpenAI's form, the right status, and nothing of what is behind the service.
+"""Errors for external callers: OpenAI's form, the proper status, and no internals of the service.
 
-What our own errors say is for the service: the names of its environment variables, its organization, its providers'
-addresses, and in a relay a prompt that the peer never saw. So callers get one fixed sentence for each kind of error.
-Where the caller wrote the request (`detail`), what is wrong *with the request* is told in the words of who found it.
+The texts of the package's errors are for the service: they contain the names of its environment variables, its
+organization, its providers' addresses, and in a relay a prompt that the client never saw. So external callers get one
+fixed sentence for each kind of error. A caller that wrote the request itself (`detail`) gets the original text of
+errors that are about the request.
 """
 
 from __future__ import annotations
@@ -41,86 +42,104 @@ from ..records import JsonObject
 
 @attrs.frozen(kw_only=True)
 class PublicError:
-    """An error in OpenAI's form, fit for strangers."""
+    """An error in OpenAI's form that external callers may see."""
 
     status: int
-    """HTTP status, where nothing was sent yet."""
+    """HTTP status, for a response whose head is not sent yet."""
     type: str
     """OpenAI's kind of error: ``invalid_request_error``, ``rate_limit_error`` or ``server_error``."""
     code: str | None = None
     message: str
     param: str | None = None
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    """``retry-after`` in seconds, ``retry-after-ms``, ``x-should-retry``, which OpenAI's SDKs heed."""
+    """``retry-after`` in seconds, ``retry-after-ms``, ``x-should-retry``, which OpenAI's SDKs follow."""
 
     def to_dict(self) -> JsonObject:
-        """The body of an answer, and the data of an event."""
+        """The body of a response, and the data of an event."""
         return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
 
     def to_json(self) -> bytes:
-        """The same as bytes."""
+        """`to_dict` as JSON in UTF-8."""
         return json.dumps(self.to_dict(), separators=(",", ":")).encode()
 
 
 @attrs.frozen
-class _Row:
+class _ErrorKind:
     status: int
     type: str
     code: str | None
     message: str
-    told: bool = False
-    """What was wrong is the caller's business, who can mend it."""
-    hopeless: bool = False
-    """The same request will fail again, until somebody mends the service."""
+    detail: bool = False
+    """Whether the error is about the request, so that a caller who wrote the request may see its text."""
+    permanent: bool = False
+    """Whether the same request fails again until the service's configuration is changed."""
 
 
-_BAD = "invalid_request_error"
-_OURS = "server_error"
+_INVALID_REQUEST = "invalid_request_error"
+_SERVER_ERROR = "server_error"
 
-NO_SUCH_MODEL = _Row(404, _BAD, "model_not_found", "the model does not exist here, or you may not use it")
-REFUSED = _Row(502, _OURS, "upstream_refused", "the provider refused the service", hopeless=True)
-BROKEN = _Row(500, _OURS, "internal_error", "the service failed", hopeless=True)
+NO_SUCH_MODEL = _ErrorKind(
+    404, _INVALID_REQUEST, "model_not_found", "the model does not exist here, or you may not use it"
+)
+REFUSED = _ErrorKind(502, _SERVER_ERROR, "upstream_refused", "the provider refused the service", permanent=True)
+BROKEN = _ErrorKind(500, _SERVER_ERROR, "internal_error", "the service failed", permanent=True)
 
-_TABLE: tuple[tuple[type[CompletionError], _Row], ...] = (
-    (UnsupportedParameterError, _Row(400, _BAD, "unsupported_parameter", "the model does not take this", told=True)),
-    (InvalidRequestError, _Row(400, _BAD, None, "the request cannot be meant", told=True)),
-    (ClientClosedError, _Row(503, _OURS, "unavailable", "the service is starting or stopping")),
+_KINDS: tuple[tuple[type[CompletionError], _ErrorKind], ...] = (
+    (
+        UnsupportedParameterError,
+        _ErrorKind(400, _INVALID_REQUEST, "unsupported_parameter", "the model does not take this", detail=True),
+    ),
+    (InvalidRequestError, _ErrorKind(400, _INVALID_REQUEST, None, "the request is invalid", detail=True)),
+    (ClientClosedError, _ErrorKind(503, _SERVER_ERROR, "unavailable", "the service is starting or stopping")),
     (
         ContextWindowExceededError,
-        _Row(400, _BAD, "context_length_exceeded", "the conversation is too long for the model", told=True),
+        _ErrorKind(
+            400, _INVALID_REQUEST, "context_length_exceeded", "the conversation is too long for the model", detail=True
+        ),
     ),
     (
         ContentPolicyViolationError,
-        _Row(400, _BAD, "content_policy_violation", "the provider's content policy refused this", told=True),
+        _ErrorKind(
+            400, _INVALID_REQUEST, "content_policy_violation", "the provider's content policy refused this", detail=True
+        ),
     ),
-    (BadRequestError, _Row(400, _BAD, None, "the provider refused the request", told=True)),
-    (UnprocessableEntityError, _Row(422, _BAD, None, "the provider refused the request", told=True)),
+    (BadRequestError, _ErrorKind(400, _INVALID_REQUEST, None, "the provider refused the request", detail=True)),
+    (
+        UnprocessableEntityError,
+        _ErrorKind(422, _INVALID_REQUEST, None, "the provider refused the request", detail=True),
+    ),
     (NotFoundError, NO_SUCH_MODEL),
-    # The service's own key, rights and purse: not the caller's.
+    # They are about the service's own key, permissions and budget, not the caller's.
     (AuthenticationError, REFUSED),
     (PermissionDeniedError, REFUSED),
     (QuotaExceededError, REFUSED),
-    (RateLimitError, _Row(429, "rate_limit_error", "rate_limit_exceeded", "too many requests; try again later")),
-    (OverloadedError, _Row(503, _OURS, "overloaded", "the model is overloaded; try again later")),
-    (ServiceUnavailableError, _Row(503, _OURS, "overloaded", "the model is not available; try again later")),
-    (APITimeoutError, _Row(504, _OURS, "upstream_timeout", "the model took too long to answer")),
-    (StreamInterruptedError, _Row(502, _OURS, "stream_interrupted", "the answer was cut off before its end")),
-    (APIError, _Row(502, _OURS, "upstream_error", "the model could not be reached, or failed to answer")),
-    # Configuration and all else: nothing that a caller could do anything about, or should know of.
+    (RateLimitError, _ErrorKind(429, "rate_limit_error", "rate_limit_exceeded", "too many requests; try again later")),
+    (OverloadedError, _ErrorKind(503, _SERVER_ERROR, "overloaded", "the model is overloaded; try again later")),
+    (
+        ServiceUnavailableError,
+        _ErrorKind(503, _SERVER_ERROR, "overloaded", "the model is not available; try again later"),
+    ),
+    (APITimeoutError, _ErrorKind(504, _SERVER_ERROR, "upstream_timeout", "the model took too long to answer")),
+    (
+        StreamInterruptedError,
+        _ErrorKind(502, _SERVER_ERROR, "stream_interrupted", "the answer was cut off before its end"),
+    ),
+    (APIError, _ErrorKind(502, _SERVER_ERROR, "upstream_error", "the model could not be reached, or failed to answer")),
+    # Configuration errors and all others: a caller cannot act on them and should not see them.
     (CompletionError, BROKEN),
 )
-"""The first row that fits holds."""
+"""Class of error → how it is shown; the first class that matches counts."""
 
 
 def public_error(error: BaseException, *, detail: bool = False) -> PublicError:
-    """`error` as strangers may see it.
+    """`error` as external callers may see it.
 
     ========================================  ======  =========================  ==========================
     what happened                             status  code                       text with ``detail``
     ========================================  ======  =========================  ==========================
     `InvalidRequestError`                     400     none                       the error's own
     `UnsupportedParameterError`               400     unsupported_parameter      the error's own
-    nobody knows the model's provider         404     model_not_found            fixed
+    the model's provider is unknown           404     model_not_found            fixed
     `NotFoundError`                           404     model_not_found            fixed
     `BadRequestError`                         400     the provider's             the provider's
     `ContextWindowExceededError`              400     context_length_exceeded    the provider's
@@ -131,52 +150,53 @@ def public_error(error: BaseException, *, detail: bool = False) -> PublicError:
     `OverloadedError`, 503 upstream           503     overloaded                 fixed; ``retry-after``
     `APITimeoutError`                         504     upstream_timeout           fixed
     `StreamInterruptedError`                  502     stream_interrupted         fixed
-    other errors of provider or road          502     upstream_error             fixed; ``retry-after``
+    other errors of provider or network       502     upstream_error             fixed; ``retry-after``
     `ClientClosedError`                       503     unavailable                fixed
     `ConfigurationError`, anything else       500     internal_error             fixed; not to be retried
     ========================================  ======  =========================  ==========================
 
     Args:
         error: anything that was raised.
-        detail: the peer wrote the request, so what is wrong with it may be told in the words of who found it. Default:
-            False, the text is a fixed one.
+        detail: whether the caller wrote the request and may see the text of errors that are about it. Default: False,
+            all texts are fixed.
     """
-    row = _row(error)
-    message, code, param = row.message, row.code, None
-    if detail and row.told and isinstance(error, CompletionError):
+    kind = _kind_of(error)
+    message, code, param = kind.message, kind.code, None
+    if detail and kind.detail and isinstance(error, CompletionError):
         message, param = str(error) or message, error.param
-        code = code or (error.code[:_LONGEST_CODE] if error.code else None)
+        code = code or (error.code[:_MAX_CODE] if error.code else None)
     return PublicError(
-        status=row.status, type=row.type, code=code, message=message, param=param, headers=_headers(row, error)
+        status=kind.status, type=kind.type, code=code, message=message, param=param, headers=_headers(kind, error)
     )
 
 
-_LONGEST_CODE = 100
+_MAX_CODE = 100
 
 
-def _row(error: BaseException) -> _Row:
+def _kind_of(error: BaseException) -> _ErrorKind:
     if isinstance(error, InvalidRequestError) and error.param in ("model", "provider"):
-        # Its own text would list the providers there are.
+        # Its own text would list the providers that the service knows.
         return NO_SUCH_MODEL
-    return next((row for kind, row in _TABLE if isinstance(error, kind)), BROKEN)
+    return next((kind for cls, kind in _KINDS if isinstance(error, cls)), BROKEN)
 
 
-def _headers(row: _Row, error: BaseException) -> dict[str, str]:
-    if row.hopeless:
+def _headers(kind: _ErrorKind, error: BaseException) -> dict[str, str]:
+    if kind.permanent:
         return {"x-should-retry": "false"}
     wait = error.retry_after if isinstance(error, CompletionError) else None
-    if wait is None or not 0 <= wait < _FOREVER or row.status < 429:
+    if wait is None or not 0 <= wait < _MAX_WAIT or kind.status < 429:
         return {}
     return {"retry-after": str(math.ceil(wait)), "retry-after-ms": str(math.ceil(wait * 1000))}
 
 
-_FOREVER = 1e9
+_MAX_WAIT = 1e9
+"""Seconds; a larger hint, infinity included, is not passed on."""
 
 
-def relayed_error(error: CompletionError) -> None:
-    """Says at WARNING, in the service's log, what its peer is told of in a fixed sentence.
+def log_relayed_error(error: CompletionError) -> None:
+    """Logs at WARNING an error whose text the client does not get.
 
-    In our own words, but never in a provider's: what it says of a request may repeat the prompt.
+    The text of a provider's error is left out of the log as well: it may quote the prompt.
     """
     kind = type(error).__name__
     names = ("provider", "model", "status_code", "code", "request_id")
@@ -184,5 +204,5 @@ def relayed_error(error: CompletionError) -> None:
     extra: dict[str, object] = {name: facts.get(name) for name in ("provider", "model", "request_id")}
     extra |= {"event": "relayed_error", "status": error.status_code, "error": kind}
     text = kind if isinstance(error, APIStatusError) else f"{kind}: {error}"
-    said = ", ".join(f"{name}={value}" for name, value in facts.items())
-    log.warning("a peer was told of an error: %s", f"{text} ({said})" if said else text, extra=extra)
+    details = ", ".join(f"{name}={value}" for name, value in facts.items())
+    log.warning("an error was relayed to a client: %s", f"{text} ({details})" if details else text, extra=extra)

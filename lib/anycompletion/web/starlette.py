@@ -1,4 +1,4 @@
-"""Starlette's half of the relays: a response that is a stream, and handlers that end with their peer."""
+"""Starlette's half of the relays: streamed responses, and handlers that end when their client disconnects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from .. import CompletionStream
-from .disconnect import ClientDisconnected, asgi_peer_left, run_until_disconnect
+from .disconnect import ClientDisconnected, run_until_disconnect
 from .public_errors import PublicError
 from .sse_relay import EVENT_STREAM, HEADERS, SSERelay
 
@@ -20,12 +20,12 @@ T = TypeVar("T")
 
 
 def error_response(error: PublicError) -> Response:
-    """An error as an answer of its own."""
+    """A response that is only this error."""
     return Response(error.to_json(), error.status, error.headers, "application/json")
 
 
-class EventResponse(Response):
-    """A relayed stream as a response."""
+class SSEResponse(Response):
+    """A response that relays a stream as server-sent events."""
 
     media_type = EVENT_STREAM
 
@@ -41,14 +41,39 @@ class EventResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends the stream; called by Starlette."""
-        sink = _Sink(self, scope, receive, send)
-        await SSERelay(self._stream, sink, self._ping, detail=self._detail).run(asgi_peer_left(receive))
+        sink = _StarletteSink(self, scope, receive, send)
+        await SSERelay(self._stream, sink, self._ping, detail=self._detail).run(_wait_disconnected(receive))
         if self.background is not None:
             await self.background()
 
 
-class _Sink:
-    """A relay's way to an ASGI server."""
+async def unless_disconnected(request: Request, awaitable: Awaitable[T]) -> T:
+    """The result of `awaitable`, which is cancelled when the client disconnects."""
+    try:
+        return await run_until_disconnect(awaitable, _read_until_disconnected(request))
+    except ClientDisconnected:
+        raise HTTPException(499, "the client closed the request") from None
+
+
+async def _read_until_disconnected(request: Request) -> None:
+    """Reads the body, which Starlette keeps for the handler, and returns when the client disconnects."""
+    try:
+        await request.body()
+    except ClientDisconnect:
+        return
+    except RuntimeError:
+        pass  # the handler has read the body as a stream
+    await _wait_disconnected(request.receive)
+
+
+async def _wait_disconnected(receive: Receive) -> None:
+    """Returns when the ASGI server reports that the client has disconnected."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+class _StarletteSink:
+    """`EventSink` of an ASGI server."""
 
     def __init__(self, response: Response, scope: Scope, receive: Receive, send: Send) -> None:
         self._response = response
@@ -57,38 +82,20 @@ class _Sink:
         self._send = send
 
     async def open(self) -> None:
-        response = self._response
-        await self._say({"type": "http.response.start", "status": 200, "headers": response.raw_headers})
+        headers = self._response.raw_headers
+        await self._send_message({"type": "http.response.start", "status": 200, "headers": headers})
 
     async def write(self, data: bytes) -> None:
-        await self._say({"type": "http.response.body", "body": data, "more_body": True})
+        await self._send_message({"type": "http.response.body", "body": data, "more_body": True})
 
     async def close(self) -> None:
-        await self._say({"type": "http.response.body", "body": b"", "more_body": False})
+        await self._send_message({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def refuse(self, error: PublicError) -> None:
+    async def send_error(self, error: PublicError) -> None:
         await error_response(error)(self._scope, self._receive, self._send)
 
-    async def _say(self, message: dict[str, object]) -> None:
+    async def _send_message(self, message: dict[str, object]) -> None:
         try:
             await self._send(message)
-        except OSError:  # how servers tell it by ASGI 2.4 and later
+        except OSError:  # how servers report a disconnect since ASGI 2.4
             raise ClientDisconnected from None
-
-
-async def unless_disconnected(request: Request, awaitable: Awaitable[T]) -> T:
-    """The result of `awaitable`, which is cancelled when the peer leaves."""
-    try:
-        return await run_until_disconnect(awaitable, _peer_left(request))
-    except ClientDisconnected:
-        raise HTTPException(499, "the client closed the request") from None
-
-
-async def _peer_left(request: Request) -> None:
-    try:
-        await request.body()
-    except ClientDisconnect:
-        return
-    except RuntimeError:
-        pass  # it was read as a stream
-    await asgi_peer_left(request.receive)

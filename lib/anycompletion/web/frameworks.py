@@ -1,0 +1,199 @@
+"""The functions that handlers of web services call; each imports its framework's module when it is called."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, MutableMapping
+from contextlib import contextmanager
+from functools import wraps
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
+
+from .. import AsyncCompletion, CompletionStream
+
+if TYPE_CHECKING:
+    from aiohttp import web
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from .endpoint import Authorize
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+PING = 15.0
+"""Default seconds of silence after which a relay sends a comment."""
+
+MAX_BODY = 16 * 1024 * 1024
+MAX_N = 8
+
+
+def starlette_sse(
+    stream: CompletionStream, *, ping: float | None = PING, headers: Mapping[str, str] | None = None
+) -> Response:
+    """A Starlette (or FastAPI) response that relays `stream` in OpenAI's own stream format.
+
+    ::
+
+        @app.post("/chat")
+        async def chat(request: Request):
+            return starlette_sse(client.stream(model, messages))
+
+    The status is sent with the first chunk, or with the first ping if that comes earlier. An error before the status is
+    a response of its own with the proper status, `PublicError`'s body and ``retry-after``. An error after it is an
+    event ``{"error": …}``, and no ``[DONE]`` follows. When the client disconnects, the upstream request is closed at
+    once.
+
+    Args:
+        stream: the response opens it if it is not open yet.
+        ping: seconds of silence after which a comment is sent, so that proxies and browsers do not time out; None for
+            never. Default: 15.
+        headers: additional response headers.
+
+    Raises:
+        ImportError: Starlette is not installed.
+        ValueError: `ping` is not a positive number.
+    """
+    _check_ping(ping)
+    with _requires_starlette("starlette_sse"):
+        from .starlette import SSEResponse  # noqa: PLC0415 (an extra, which users of aiohttp.web need not have)
+
+    return SSEResponse(stream, ping, headers)
+
+
+async def aiohttp_sse(
+    request: web.Request,
+    stream: CompletionStream,
+    *,
+    ping: float | None = PING,
+    headers: Mapping[str, str] | None = None,
+) -> web.StreamResponse:
+    """Relays `stream` to the client of an aiohttp.web request; returns the response, for the handler to return.
+
+    ::
+
+        async def chat(request):
+            return await aiohttp_sse(request, client.stream(model, messages))
+
+    Otherwise as `starlette_sse`. A disconnect is noticed within 50 milliseconds, and at once in an application that
+    runs with ``handler_cancellation=True``. While a large request body is unread, aiohttp does not notice disconnects:
+    read it first.
+
+    Raises:
+        ValueError: `ping` is not a positive number.
+    """
+    _check_ping(ping)
+    from .aiohttp import relay_to  # noqa: PLC0415 (aiohttp's server half, which users of Starlette do not need)
+
+    return await relay_to(request, stream, ping, headers)
+
+
+async def cancel_on_disconnect(request: Request | web.Request, awaitable: Awaitable[T]) -> T:
+    """The result of `awaitable`, which is cancelled when the client of `request` disconnects; for plain handlers.
+
+    ::
+
+        reply = await cancel_on_disconnect(request, client.create(model, messages))
+
+    Without it both frameworks run a handler to its end after its client has disconnected, and the tokens are billed.
+    The body of a Starlette request is read first, so that it can still be read afterwards.
+
+    Args:
+        request: of Starlette, FastAPI or aiohttp.web.
+        awaitable: usually a call of a client.
+
+    Raises:
+        HTTPException: the framework's own, with status 499, when the client has disconnected. It ends the handler
+            quietly and is never sent.
+        TypeError: `request` is of neither framework.
+    """
+    if isinstance(getattr(request, "scope", None), MutableMapping):
+        from . import starlette  # noqa: PLC0415 (imported already where there is a request of it)
+
+        return await starlette.unless_disconnected(cast("Request", request), awaitable)
+    if hasattr(request, "transport"):
+        from . import aiohttp  # noqa: PLC0415 (as above)
+
+        return await aiohttp.unless_disconnected(cast("web.Request", request), awaitable)
+    if asyncio.iscoroutine(awaitable):
+        awaitable.close()
+    raise TypeError(f"expected a request of Starlette's or aiohttp's, found {type(request).__name__}")
+
+
+def _require_authorize(function: Callable[P, T]) -> Callable[P, T]:
+    """`function`, which raises an explanation where Python would only report `authorize` as missing."""
+
+    @wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+        # The signature requires it, but callers may not use a type checker.
+        if not callable(cast("object", kwargs.get("authorize"))):
+            raise TypeError(
+                "authorize= is required: the endpoint spends your keys, so say who may call it, with a function of "
+                "the request that returns True, False or the models it may ask for"
+            )
+        return function(*args, **kwargs)
+
+    return checked
+
+
+@_require_authorize
+def chat_completions_app(
+    client: AsyncCompletion,
+    *,
+    authorize: Authorize,
+    extra_fields: Collection[str] = (),
+    max_body: int = MAX_BODY,
+    max_n: int = MAX_N,
+    ping: float | None = PING,
+) -> Starlette:
+    """A mountable Starlette application: OpenAI's chat-completions API in front of any provider.
+
+    ::
+
+        app.mount("/llm", chat_completions_app(client, authorize=authorize))
+
+    Any OpenAI SDK whose base URL is ``https://…/llm`` (or ``/llm/v1``) reaches every provider `client` has keys for:
+    the model is ``provider/model``. It serves ``POST /chat/completions`` and ``GET /models``, which lists the models
+    that `authorize` returned.
+
+    A body may contain OpenAI's fields (`Params`), and nothing else: a key, a base URL, headers, a timeout or another
+    option of the call is refused, and so is every unknown field. The service allows fields that only a provider has
+    with `extra_fields`: some make providers fetch URLs, call webhooks or bill for more.
+
+    Args:
+        client: it stays yours to close.
+        authorize: a function, plain or async, of the Starlette request. True: any model. False or None: 401. Names of
+            models: these and no others, exactly as written. Its exceptions propagate; Starlette's `HTTPException` is
+            sent in OpenAI's form.
+        extra_fields: fields beyond OpenAI's that callers may use.
+        max_body: maximum bytes of a request's body. Default: 16 MiB.
+        max_n: maximum choices of one call, as each may be a request of its own. Default: 8.
+        ping: as with `starlette_sse`.
+
+    Raises:
+        ImportError: Starlette is not installed.
+        TypeError: `authorize` is missing, or not a function.
+        ValueError: a number is out of range, or a name in `extra_fields` is one of OpenAI's.
+    """
+    _check_ping(ping)
+    with _requires_starlette("chat_completions_app"):
+        from .endpoint import build_application  # noqa: PLC0415 (an extra, which users of aiohttp.web need not have)
+
+    return build_application(client, authorize, frozenset(extra_fields), max_body, max_n, ping)
+
+
+@contextmanager
+def _requires_starlette(function: str) -> Generator[None]:
+    """Names the extra to install where importing Starlette fails."""
+    try:
+        yield
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] != "starlette":
+            raise
+        text = f"{function} needs Starlette: pip install 'anycompletion[web]'"
+        raise ImportError(text, name=error.name) from None
+
+
+def _check_ping(ping: float | None) -> None:
+    if ping is not None and not ping > 0:
+        raise ValueError(f"ping must be more than 0 seconds, or None, got {ping}")
