@@ -697,7 +697,7 @@ async def main():
     path = sys.argv[1]
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
     provider, found = Long(), []
-    run = batch((asked(n) for n in range(10_000)), provider, concurrency=8, journal=path, patience=0.5)
+    run = batch((asked(n) for n in range(10_000)), provider, concurrency=8, journal=path, disk_full_timeout=0.5)
     try:
         async with run:
             async for result in run:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 from anycompletion.batch import BatchRun
 from anycompletion.records import (
@@ -16,6 +16,7 @@ from anycompletion.records import (
     ReplyInfo,
     Result,
     Usage,
+    UserMessage,
 )
 
 OnThrottled = Callable[[], None] | None
@@ -61,7 +62,7 @@ class Provider:
             fault = self.faults.get(request.custom_id or "")
             if fault is not None:
                 raise fault
-            return reply(f"answer to {request.messages[0].content}", **self.usage)
+            return reply(f"answer to {cast('UserMessage', request.messages[0]).content}", **self.usage)
         except asyncio.CancelledError:
             self.cancelled += 1
             raise

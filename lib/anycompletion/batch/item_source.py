@@ -1,4 +1,4 @@
-"""The items of a batch, one after the other, from whatever gives them; closes what it began to read."""
+"""Reads the items of a batch one by one from a sync or async iterable, and closes the generator that it read."""
 
 from __future__ import annotations
 
@@ -13,36 +13,37 @@ class ItemSource:
 
     def __init__(self, items: object) -> None:
         kind = type(items).__name__
-        self.total = _length(items)
-        """How many items there are, where that is known."""
+        self.total = len(items) if isinstance(items, Sized) else None
+        """Number of items; None where it is unknown."""
+        self._async: AsyncIterable[Any] | None = None
+        self._sync: Iterable[Any] = ()
         if isinstance(items, AsyncIterable):
-            self._later: AsyncIterable[Any] | None = cast("AsyncIterable[Any]", items)
-            self._now: Iterable[Any] = ()
+            self._async = cast("AsyncIterable[Any]", items)
         elif isinstance(items, Iterable) and not isinstance(items, (str, bytes, Mapping)):
-            self._later, self._now = None, cast("Iterable[Any]", items)
+            self._sync = cast("Iterable[Any]", items)
         else:
             raise InvalidRequestError(f"requests: expected an iterable of requests, found {kind}", param="requests")
         self._iterator: Iterator[Any] | AsyncIterator[Any] | None = None
 
     @property
     def is_sync(self) -> bool:
-        """Whether no item has to be waited for."""
-        return self._later is None
+        """Whether `next_now` reads the items, and not `next`."""
+        return self._async is None
 
     async def next(self, end: object) -> object:
         """The next item of an async iterable, or `end`. Raises what the iterable raises."""
-        if self._iterator is None and self._later is not None:
-            self._iterator = aiter(self._later)
+        if self._iterator is None and self._async is not None:
+            self._iterator = aiter(self._async)
         return await anext(cast("AsyncIterator[Any]", self._iterator), end)
 
     def next_now(self, end: object) -> object:
-        """The next item of another one, or `end`. Raises what the iterable raises."""
+        """The next item of a sync iterable, or `end`. Raises what the iterable raises."""
         if self._iterator is None:
-            self._iterator = iter(self._now)
+            self._iterator = iter(self._sync)
         return next(cast("Iterator[Any]", self._iterator), end)
 
     async def aclose(self) -> None:
-        """Ends a generator that was begun, so that its `finally` runs now; files and lists stay as they are.
+        """Closes a generator that was started, so that its `finally` runs now; files and lists are not closed.
 
         Raises what the generator raises.
         """
@@ -52,7 +53,3 @@ class ItemSource:
                 await cast("Any", iterator).aclose()
         elif iterator is not None and hasattr(iterator, "throw"):
             cast("Any", iterator).close()
-
-
-def _length(items: object) -> int | None:
-    return len(items) if isinstance(items, Sized) else None

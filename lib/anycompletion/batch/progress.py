@@ -1,34 +1,42 @@
-"""How far a batch is: counts, pace, tokens; knows no item."""
+"""The progress of a batch: counts, rate, tokens, cost; references no item."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from attrs import frozen
 
+from ..logs import observer_failed
 from ..records import Result
+from .journal import State
 
-_SAMPLE = 1.0
-_WINDOW = 30
-"""Samples, one a second at most, over which the rate is taken."""
+_SAMPLE_INTERVAL = 1.0
+"""Seconds between two samples, at least."""
+
+_MAX_SAMPLES = 30
+"""Samples over which the rate is measured."""
+
+_REPORT_INTERVAL = 0.1
+"""Seconds between two calls of `on_progress`, at least."""
 
 
 @frozen(kw_only=True)
 class BatchProgress:
-    """How far a batch is, at one moment."""
+    """The progress of a batch at one moment."""
 
     done: int
     """Items that were answered in this run."""
     failed: int
     """Items that ended with an error in this run."""
     skipped: int
-    """Items that an earlier run has finished, and that were not sent again."""
+    """Items that an earlier run finished, and that were not sent again."""
     skipped_failed: int
-    """Those of them that were refused for good: the earlier run's result of them is an error."""
+    """How many of the skipped items have an error as their result: the provider refused the request itself."""
     in_flight: int
-    """Items that are under way."""
+    """Items that are being sent."""
     total: int | None
-    """All items, where their number is known."""
+    """Number of all items; None where it is unknown."""
     elapsed: float
     """Seconds since the run began."""
     rate: float
@@ -36,86 +44,111 @@ class BatchProgress:
     prompt_tokens: int
     """Tokens of the answered requests, as far as providers counted them."""
     completion_tokens: int
-    """Tokens of the answers, likewise."""
+    """Tokens of the answers, as far as providers counted them."""
     cost: float | None
-    """What the answers cost, in the providers' currency; None where no provider says so."""
+    """Sum of the costs that providers reported, in their currency; None where none did."""
 
     @property
     def finished(self) -> int:
-        """Items of this and earlier runs that are behind us."""
+        """Items that this run or an earlier one finished."""
         return self.done + self.failed + self.skipped
 
     @property
     def eta(self) -> float | None:
-        """Seconds that are left at this rate; None where the total or the rate is not known."""
+        """Seconds until the end at this rate; None where the total or the rate is unknown."""
         if self.total is None or not self.rate:
             return None
         return max(0, self.total - self.finished) / self.rate
 
 
 class ProgressCounter:
-    """Counts as results come."""
+    """Counts the results of a run and calls `on_progress` from time to time.
 
-    __slots__ = (
-        "_samples",
-        "_start",
-        "completion_tokens",
-        "cost",
-        "done",
-        "failed",
-        "prompt_tokens",
-        "skipped",
-        "skipped_failed",
-        "total",
-    )
+    Args:
+        total: number of items, if known.
+        in_flight: returns the number of requests in flight.
+        observer: the caller's `on_progress`.
+    """
 
-    def __init__(self, total: int | None) -> None:
-        self.total = total
-        self.done = self.failed = self.skipped = self.skipped_failed = 0
-        self.prompt_tokens = self.completion_tokens = 0
-        self.cost: float | None = None
-        self._start: float | None = None
-        self._samples: deque[tuple[float, int]] = deque(maxlen=_WINDOW)
+    def __init__(
+        self, total: int | None, in_flight: Callable[[], int], observer: Callable[[BatchProgress], object] | None
+    ) -> None:
+        self._total = total
+        self._in_flight = in_flight
+        self._observer = observer
+        self._done = self._failed = self._skipped = self._skipped_failed = 0
+        self._prompt_tokens = self._completion_tokens = 0
+        self._cost: float | None = None
+        self._clock: Callable[[], float] = lambda: 0.0
+        self._start = self._next_report = 0.0
+        self._samples: deque[tuple[float, int]] = deque([(0.0, 0)], maxlen=_MAX_SAMPLES)
+        """Times and the number of results at that time."""
 
-    def begin(self, now: float) -> None:
-        """The run begins."""
-        self._start = now
-        self._samples.append((now, 0))
+    def start(self, clock: Callable[[], float]) -> None:
+        """Starts the clock of the run."""
+        self._clock, self._start = clock, clock()
+        self._samples[0] = (self._start, 0)
 
-    def count(self, result: Result, now: float) -> None:
-        """A result came."""
+    def count(self, result: Result) -> None:
+        """Counts a result."""
         completion = result.completion
         if completion is None:
-            self.failed += 1
+            self._failed += 1
         else:
-            self.done += 1
+            self._done += 1
             usage = completion.usage
             if usage is not None:
-                self.prompt_tokens += usage.prompt_tokens or 0
-                self.completion_tokens += usage.completion_tokens or 0
+                self._prompt_tokens += usage.prompt_tokens or 0
+                self._completion_tokens += usage.completion_tokens or 0
                 if usage.cost is not None:
-                    self.cost = (self.cost or 0.0) + usage.cost
-        if now - self._samples[-1][0] >= _SAMPLE:
-            self._samples.append((now, self.done + self.failed))
+                    self._cost = (self._cost or 0.0) + usage.cost
+        now = self._clock()
+        if now - self._samples[-1][0] >= _SAMPLE_INTERVAL:
+            self._samples.append((now, self._done + self._failed))
+        self.report()
 
-    def progress(self, in_flight: int, now: float) -> BatchProgress:
-        """Where the run is now."""
-        elapsed = 0.0 if self._start is None else now - self._start
-        rate = 0.0
-        if self._samples:
-            since, before = self._samples[0]
-            if now > since:
-                rate = (self.done + self.failed - before) / (now - since)
+    def skip(self, state: State) -> None:
+        """Counts an item that an earlier run finished."""
+        self._skipped += 1
+        if state is State.FAILED:
+            self._skipped_failed += 1
+
+    def report(self) -> None:
+        """Calls `on_progress`, unless it was called just before."""
+        if self._observer is None:
+            return
+        now = self._clock()
+        if now >= self._next_report:
+            self._next_report = now + _REPORT_INTERVAL
+            self._notify(self._observer)
+
+    def finish(self) -> None:
+        """Stops the clock and calls `on_progress` for the last time."""
+        end = self._clock()
+        self._clock = lambda: end
+        if self._observer is not None:
+            self._notify(self._observer)
+
+    def snapshot(self) -> BatchProgress:
+        """The progress now."""
+        now, (sample_time, count) = self._clock(), self._samples[0]
+        finished = self._done + self._failed
         return BatchProgress(
-            done=self.done,
-            failed=self.failed,
-            skipped=self.skipped,
-            skipped_failed=self.skipped_failed,
-            in_flight=in_flight,
-            total=self.total,
-            elapsed=elapsed,
-            rate=rate,
-            prompt_tokens=self.prompt_tokens,
-            completion_tokens=self.completion_tokens,
-            cost=self.cost,
+            done=self._done,
+            failed=self._failed,
+            skipped=self._skipped,
+            skipped_failed=self._skipped_failed,
+            in_flight=self._in_flight(),
+            total=self._total,
+            elapsed=now - self._start,
+            rate=(finished - count) / (now - sample_time) if now > sample_time else 0.0,
+            prompt_tokens=self._prompt_tokens,
+            completion_tokens=self._completion_tokens,
+            cost=self._cost,
         )
+
+    def _notify(self, observer: Callable[[BatchProgress], object]) -> None:
+        try:
+            observer(self.snapshot())
+        except Exception as error:  # noqa: BLE001 (an observer's failure is logged, and the run goes on)
+            observer_failed("on_progress", error)

@@ -1,36 +1,39 @@
-"""Whose turn it is: the items of one provider, and how many of them may be in flight."""
+"""The items of a batch that wait to be sent: a queue per provider, with a limit of requests in flight."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol
 
 from ..records import ChatRequest
 from .items import RequestSource
 from .journal import ItemKey
 
+_MAX_MODELS = 1000
+"""Models whose queue is remembered: an input file may name a new model in every line."""
+
 
 class ConcurrencyLimit(Protocol):
-    """How many requests may be in flight; told how they end. `anycompletion.limits.Adaptive` is one."""
+    """Limit of requests in flight, which may change; `AdaptiveConcurrency` is one."""
 
     @property
     def limit(self) -> int:
-        """So many, now."""
+        """Requests that may be in flight now."""
         ...
 
     def on_start(self) -> None:
-        """A request begins."""
+        """Called when a request starts."""
 
-    def on_end(self, *, refused: bool) -> None:
-        """It ended; `refused` where the provider said that it is asked too much."""
+    def on_end(self, *, throttled: bool) -> None:
+        """Called when a request ends; `throttled` if its error is that the provider is overloaded (429, 529)."""
 
     def on_throttled(self) -> None:
-        """An attempt was refused so, and will be made again."""
+        """Called when an attempt is refused with 429 or 529 and is made again."""
 
 
 class FixedConcurrency:
-    """A limit that the caller chose."""
+    """The limit that the caller chose."""
 
     __slots__ = ("limit",)
 
@@ -40,7 +43,7 @@ class FixedConcurrency:
     def on_start(self) -> None:
         """Changes nothing."""
 
-    def on_end(self, *, refused: bool) -> None:
+    def on_end(self, *, throttled: bool) -> None:
         """Changes nothing."""
 
     def on_throttled(self) -> None:
@@ -51,27 +54,34 @@ class WorkItem(NamedTuple):
     """An item that is to be sent."""
 
     number: int
-    """Its place among those that are not skipped."""
+    """Its position among the items that are not skipped."""
     custom_id: str | None
     request: RequestSource
-    label: ItemKey | None
-    """Under which the journal knows it."""
+    key: ItemKey | None
+    """Its key in the journal, if there is a journal."""
 
 
 class ProviderQueue:
-    """The items of one provider, or of all: those that wait, and how many are under way."""
+    """FIFO queue of the items of one provider, or of all; counts the requests in flight."""
 
-    __slots__ = ("in_flight", "limit", "on_refused", "waiting")
+    __slots__ = ("in_flight", "limit", "on_throttled", "waiting")
 
     def __init__(self, limit: ConcurrencyLimit) -> None:
         self.limit = limit
-        self.on_refused: Callable[[], None] | None = None if isinstance(limit, FixedConcurrency) else limit.on_throttled
+        self.on_throttled: Callable[[], None] | None = (
+            None if isinstance(limit, FixedConcurrency) else limit.on_throttled
+        )
         self.waiting: deque[WorkItem] = deque()
         self.in_flight = 0
 
+    @property
+    def can_start(self) -> bool:
+        """Whether an item waits and the limit allows to send it."""
+        return bool(self.waiting) and self.in_flight < self.limit.limit
+
     def take(self) -> WorkItem | None:
-        """The next item, if one waits and there is room for it; it is under way from now on."""
-        if not self.waiting or self.in_flight >= self.limit.limit:
+        """Removes the first item, if it may be sent, and counts it as in flight."""
+        if not self.can_start:
             return None
         self.in_flight += 1
         self.limit.on_start()
@@ -79,7 +89,7 @@ class ProviderQueue:
 
 
 class ProviderQueues:
-    """One lane for all where the caller said how many, else one for each provider."""
+    """One queue with a fixed limit where the caller chose one, else a queue with an adaptive limit per provider."""
 
     def __init__(
         self, concurrency: int | None, provider_of: Callable[[str], str], adaptive: Callable[[], ConcurrencyLimit]
@@ -91,30 +101,31 @@ class ProviderQueues:
         self._by_model: dict[str, ProviderQueue] = {}
         self.all: list[ProviderQueue] = [] if self._only is None else [self._only]
 
-    def of(self, request: RequestSource) -> ProviderQueue:
-        """The lane of a request, whatever its model may be."""
-        if self._only is not None:
-            return self._only
-        model = cast("object", request.model if isinstance(request, ChatRequest) else request["model"])
-        lane = self._by_model.get(model) if isinstance(model, str) else None
-        return lane or self._found(model if isinstance(model, str) else "")
-
-    def _found(self, model: str) -> ProviderQueue:
-        provider = self._provider_of(model)
-        lane = self._by_provider.get(provider)
-        if lane is None:
-            lane = self._by_provider[provider] = ProviderQueue(self._adaptive())
-            self.all.append(lane)
-        if len(self._by_model) >= _MODELS:
-            self._by_model.clear()
-        self._by_model[model] = lane
-        return lane
-
     @property
     def in_flight(self) -> int:
-        """Items that are under way."""
-        return sum(lane.in_flight for lane in self.all)
+        """Requests in flight."""
+        return sum(queue.in_flight for queue in self.all)
 
+    def of(self, request: RequestSource) -> ProviderQueue:
+        """The queue for a request. It is not validated yet: the model may have any type."""
+        if self._only is not None:
+            return self._only
+        named: object = request.model if isinstance(request, ChatRequest) else request["model"]
+        model = named if isinstance(named, str) else ""
+        return self._by_model.get(model) or self._find_or_create(model)
 
-_MODELS = 1000
-"""Models whose provider is remembered; an input file may name a new one in every line."""
+    def clear(self) -> None:
+        """Drops all items that wait."""
+        for queue in self.all:
+            queue.waiting.clear()
+
+    def _find_or_create(self, model: str) -> ProviderQueue:
+        provider = self._provider_of(model)
+        queue = self._by_provider.get(provider)
+        if queue is None:
+            queue = self._by_provider[provider] = ProviderQueue(self._adaptive())
+            self.all.append(queue)
+        if len(self._by_model) >= _MAX_MODELS:
+            self._by_model.clear()
+        self._by_model[model] = queue
+        return queue

@@ -1,104 +1,90 @@
-"""Results on their way to who iterates: as they come, or in the order of the items; never waits itself to put one."""
+"""The results of a batch that wait to be taken, in the order in which they come or in the order of the items."""
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 
+from .._async import WaiterQueue
 from ..records import Result
 
 
 class ResultQueue:
-    """Holds results until they are taken, by one task or several; each result goes to one of them."""
+    """Unbounded queue of results for one consumer task or several; each result goes to one of them.
+
+    Adding a result never waits. The reader of the items bounds the queue: it stops at a number of results not taken.
+    """
 
     def __init__(self, *, ordered: bool) -> None:
         self._ready: deque[Result] = deque()
         self._early: dict[int, Result] | None = {} if ordered else None
-        """By number: what waits for an item before it."""
-        self._due = 0
-        self._waiters: deque[asyncio.Future[None]] = deque()
+        """In ordered mode, results that wait for that of an item before them, by number."""
+        self._next_number = 0
+        self._waiters: WaiterQueue[None] = WaiterQueue()
         self.taken = 0
-        """How many items are behind us: their results were taken."""
+        """Number of results that were taken."""
         self.ended = False
-        self._fault: BaseException | None = None
+        self._error: BaseException | None = None
 
     def put(self, number: int, result: Result) -> None:
-        """The result of the item with this number."""
+        """Adds the result of the item with this number; dropped once the queue has ended."""
         if self.ended:
             return
         if self._early is None:
-            self._ready.append(result)
-            self._wake_one()
-        elif number == self._due:
-            self._hand_on(result, self._early)
+            self._append(result)
+        elif number == self._next_number:
+            next_result: Result | None = result
+            while next_result is not None:
+                self._append(next_result)
+                self._next_number += 1
+                next_result = self._early.pop(self._next_number, None)
         else:
             self._early[number] = result
 
-    def _hand_on(self, result: Result | None, early: dict[int, Result]) -> None:
-        while result is not None:
-            self._ready.append(result)
-            self._wake_one()
-            self._due += 1
-            result = early.pop(self._due, None)
-
-    def end(self, fault: BaseException | None) -> None:
-        """No more will come. What is there is taken first, then `fault` is raised, once."""
+    def end(self, error: BaseException | None) -> None:
+        """Ends the queue. Consumers take the results in it first, then one of them gets `error`."""
         if self.ended:
             return
         if self._early:
-            # Items before these ended without a result.
+            # An item before these ended without a result.
             self._ready.extend(result for _, result in sorted(self._early.items()))
             self._early.clear()
-        self.ended, self._fault = True, fault
-        self.wake_all()
+        self.ended, self._error = True, error
+        self.notify_all()
 
     def discard(self) -> None:
-        """What is there will not be taken."""
+        """Drops the results in the queue."""
         self._ready.clear()
         if self._early:
             self._early.clear()
 
-    def fault(self) -> BaseException | None:
-        """What ended it, if nobody was told yet."""
-        fault, self._fault = self._fault, None
-        return fault
+    def take_error(self) -> BaseException | None:
+        """The error that ended the queue, if no consumer got it yet."""
+        error, self._error = self._error, None
+        return error
 
     async def get(self) -> Result | None:
-        """The next result; None at the end. Raises what ended it."""
+        """Takes the next result; None at the end. Raises the error that ended the queue."""
         while not self._ready:
             if self.ended:
-                fault = self.fault()
-                if fault is None:
+                error = self.take_error()
+                if error is None:
                     return None
                 try:
-                    raise fault
+                    raise error
                 finally:
-                    del fault  # its traceback holds this frame
+                    del error  # its traceback references this frame
             await self.wait_for_change()
         self.taken += 1
         return self._ready.popleft()
 
     async def wait_for_change(self) -> None:
-        """Until a result comes, or the end."""
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
-                self._wake_one()  # it was told in the same moment; another may take the result
-            elif waiter in self._waiters:
-                self._waiters.remove(waiter)
-            raise
+        """Waits for a result, the end, or `notify_all`. Cancelled after it was woken, it wakes another consumer."""
+        await self._waiters.wait(self._waiters.enqueue(), on_lost=self._waiters.wake_first)
 
-    def _wake_one(self) -> None:
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return
+    def notify_all(self) -> None:
+        """Wakes all consumers, so that they look at the state again."""
+        self._waiters.wake_all()
 
-    def wake_all(self) -> None:
-        """Lets everybody look again."""
-        while self._waiters:
-            self._wake_one()
+    def _append(self, result: Result) -> None:
+        self._ready.append(result)
+        self._waiters.wake_first()

@@ -1,4 +1,4 @@
-"""BatchRun: what the caller holds of a batch; iterates, tells how far it is, ends it."""
+"""BatchRun, the caller's handle of a batch: starts it, gives its results and its progress, ends it."""
 
 from __future__ import annotations
 
@@ -10,29 +10,34 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self, cast
 
+from .._async import call_in_loop
 from ..errors import ClientClosedError, InvalidRequestError
 from ..ratelimit.adaptive_concurrency import AdaptiveConcurrency
 from ..records import Result
 from .item_source import ItemSource
 from .progress import BatchProgress
 from .provider_queues import ConcurrencyLimit, ProviderQueues
-from .scheduler import BatchClient, BatchScheduler
+from .scheduler import BatchScheduler
+from .worker_pool import BatchClient
 
-_AHEAD, _AHEAD_OF_SEVERAL = 64, 512
-"""Items that may be read and wait for their turn: of one lane, of several."""
+_PREFETCH, _PREFETCH_OF_SEVERAL = 64, 512
+"""Items that may be read and wait to be sent: in one queue, in the queues of several providers."""
 
-_LEAST_BACKLOG = 256
-_WINDOW = 2048
-"""Items that are read and not taken, where the concurrency is found out."""
+_MIN_BACKLOG = 256
+"""Results that may wait to be taken where the caller chose the concurrency, at least."""
+
+_MAX_UNDELIVERED = 2048
+"""Items that may be read while their results are not taken, where the concurrency is adaptive."""
 
 
 class BatchRun:
-    """Many requests under way: an async context manager, and an async iterator over `Result`s.
+    """A batch in progress: an async context manager, and an async iterator over `Result`s.
 
-    Made by `client.batch(...)`, which says what it does. It begins at ``async with``, or with the first result that is
-    asked for. Leaving ``async with``, `aclose()`, cancelling, dropping the object and closing the client end it: the
-    connections of what is under way are closed, the journal has every result that was there, the iterable of requests
-    is closed where it is a generator. Several tasks may iterate over one run; each result goes to one of them.
+    Made by `client.batch(...)`, which has the documentation of its arguments. It starts at ``async with``, or when the
+    first result is asked for. Leaving ``async with``, `aclose()`, cancelling, dropping the object and closing the
+    client end it: connections of requests in flight are closed, the journal has every result that was received, and
+    the iterable of requests is closed if it is a generator. Several tasks may iterate over one run; each result goes
+    to one of them.
     """
 
     def __init__(
@@ -45,65 +50,66 @@ class BatchRun:
         journal: object = None,
         ordered: bool = False,
         on_progress: object = None,
-        patience: float = 60.0,
+        disk_full_timeout: float = 60.0,
     ) -> None:
-        wanted = _concurrency(concurrency)
+        limit = _concurrency(concurrency)
         self._client = client
         self._closed = False
-        self._driver: asyncio.Task[None] | None = None
-        self._engine = BatchScheduler(
+        self._task: asyncio.Task[None] | None = None
+        self._scheduler = BatchScheduler(
             ItemSource(requests),
             client=client,
-            lanes=ProviderQueues(wanted, client.provider_of, adaptive),
+            queues=ProviderQueues(limit, client.provider_of, adaptive),
             journal=_path(journal),
             ordered=bool(ordered),
-            ahead=_AHEAD_OF_SEVERAL if wanted is None else _AHEAD,
-            window=_WINDOW if wanted is None else wanted + _AHEAD + max(_LEAST_BACKLOG, 2 * wanted),
+            prefetch=_PREFETCH_OF_SEVERAL if limit is None else _PREFETCH,
+            max_undelivered=_MAX_UNDELIVERED if limit is None else limit + _PREFETCH + max(_MIN_BACKLOG, 2 * limit),
             observer=_observer(on_progress),
-            patience=patience,
+            disk_full_timeout=disk_full_timeout,
         )
 
     def __repr__(self) -> str:
         now = self.progress
-        state = "closed" if self._closed else "new" if self._driver is None else "ended" if self._ended else "running"
+        state = "closed" if self._closed else "new" if self._task is None else "ended" if self._ended else "running"
         counts = f"{now.done} done, {now.failed} failed, {now.skipped} skipped, {now.in_flight} in flight"
         return f"<BatchRun {state}: {counts}>"
 
     @property
     def progress(self) -> BatchProgress:
-        """How far it is now."""
-        return self._engine.progress()
+        """The progress at this moment."""
+        return self._scheduler.progress()
 
     @property
     def _ended(self) -> bool:
-        return self._driver is not None and self._driver.done()
+        return self._task is not None and self._task.done()
 
-    # --- life
+    # --- life cycle
 
     async def __aenter__(self) -> Self:
-        if self._driver is not None or self._closed:
+        if self._task is not None or self._closed:
             raise ClientClosedError("this batch was begun already; make another with client.batch(...)")
         self._start()
+        scheduler = self._scheduler
         try:
-            while not self._engine.is_open and not self._engine.outlet.ended:
-                await self._engine.outlet.wait_for_change()
-        except BaseException:  # cancelled while the journal is opened: nobody will leave what was not entered
+            while not scheduler.is_open and not scheduler.results.ended:
+                await scheduler.results.wait_for_change()
+        except BaseException:  # cancelled while the journal is opened: `__aexit__` is not called then
             self._stop()
             raise
-        if not self._engine.is_open:
-            self._raise_fault()
+        if not scheduler.is_open:
+            self._raise_error()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self._shut()
-        fault = self._engine.outlet.fault()
-        if fault is None or isinstance(fault, ClientClosedError):
-            return  # of a client that was closed, there is nothing to say to one who leaves
+        await self._end()
+        own_error = self._scheduler.results.take_error()
+        if own_error is None or isinstance(own_error, ClientClosedError):
+            return  # a caller who leaves need not know that the client was closed
         if error is None:
-            raise fault
-        error.add_note(f"and then: {fault}")  # a cancel, or what went wrong first, goes on as what it is
+            raise own_error
+        error.add_note(f"and then: {own_error}")  # the first error, or a cancellation, is what the caller gets
 
     async def aclose(self) -> None:
         """Ends the run and waits until its connections and its journal are closed; idempotent.
@@ -111,48 +117,39 @@ class BatchRun:
         Raises:
             JournalError: results could not be written, which `.unwritten` holds.
         """
-        await self._shut()
-        self._raise_fault()
+        await self._end()
+        self._raise_error()
 
-    async def _shut(self) -> None:
+    async def _end(self) -> None:
         self._stop()
-        if self._driver is not None and not self._driver.done():
-            if self._engine.loop is not asyncio.get_running_loop():
+        if self._task is not None and not self._task.done():
+            if self._scheduler.loop is not asyncio.get_running_loop():
                 raise ClientClosedError("this batch belongs to another event loop; end it there")
-            await asyncio.wait({self._driver})
+            await asyncio.wait({self._task})
 
-    def _raise_fault(self) -> None:
-        fault = self._engine.outlet.fault()
-        if fault is not None:
-            raise fault
+    def _raise_error(self) -> None:
+        error = self._scheduler.results.take_error()
+        if error is not None:
+            raise error
 
     def _start(self) -> None:
         self._client.check_alive()
-        self._driver = self._engine.start()
-        self._client.track_task(self._driver)
+        self._task = self._scheduler.start()
+        self._client.track_task(self._task)
 
     def _stop(self) -> None:
-        """Ends the work; may be called from any thread, as destructors are."""
+        """Cancels the run; destructors call this, so it may be called from any thread."""
         if self._closed:
             return
         self._closed = True
-        loop = self._engine.loop
-        if self._driver is None or loop is None or self._driver.done() or loop.is_closed():
-            return
-        try:
-            here = asyncio.get_running_loop()
-        except RuntimeError:
-            here = None
-        if here is loop:
-            self._engine.stop()
-        else:
-            loop.call_soon_threadsafe(self._engine.stop)
+        if self._scheduler.loop is not None and not self._ended:
+            call_in_loop(self._scheduler.loop, self._scheduler.stop)
 
     def __del__(self) -> None:
-        if "_engine" in self.__dict__:  # else its arguments were refused
+        if "_scheduler" in self.__dict__:  # else the constructor refused its arguments
             self._stop()
 
-    # --- iterating
+    # --- iteration
 
     def __aiter__(self) -> Self:
         return self
@@ -160,17 +157,17 @@ class BatchRun:
     async def __anext__(self) -> Result:
         if self._closed:
             raise ClientClosedError("this batch was closed; make another with client.batch(...)")
-        if self._driver is None:
+        if self._task is None:
             self._start()
-        engine = self._engine
-        if engine.loop is not asyncio.get_running_loop():
+        scheduler = self._scheduler
+        if scheduler.loop is not asyncio.get_running_loop():
             raise ClientClosedError("this batch belongs to another event loop; iterate in the loop it began in")
-        result = await engine.outlet.get()
+        result = await scheduler.results.get()
         if result is None:
             if self._closed:
-                raise ClientClosedError("this batch was closed while somebody waited for its next result")
+                raise ClientClosedError("this batch was closed while a task waited for its next result")
             raise StopAsyncIteration
-        engine.taken()
+        scheduler.on_result_taken()
         return result
 
 
@@ -199,7 +196,7 @@ def _observer(value: object) -> Callable[[BatchProgress], Any] | None:
     if not callable(value):
         _refuse("on_progress", f"expected a function, found {type(value).__name__}")
     if inspect.iscoroutinefunction(value):
-        _refuse("on_progress", "is async, and nobody would await it")
+        _refuse("on_progress", "is async, but is called and not awaited")
     return cast("Callable[[BatchProgress], Any]", value)
 
 

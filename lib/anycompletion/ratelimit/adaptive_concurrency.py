@@ -62,14 +62,14 @@ class AdaptiveConcurrency:
         if self._in_flight >= self.limit:
             self._last_full = self._ended
 
-    def on_end(self, *, refused: bool = False) -> None:
-        """A call has ended, in whatever way; `refused` where that was a refusal."""
-        if refused:
+    def on_end(self, *, throttled: bool = False) -> None:
+        """A call has ended, in whatever way; `throttled` if its error was 429 or 529."""
+        if throttled:
             self.on_throttled()
         self._in_flight -= 1
         self._ended += 1
         self._ignored = max(0, self._ignored - 1)
-        if not refused and self._is_used() and self._in_flight < self.limit < self._most:
+        if not throttled and self._is_used() and self._in_flight < self.limit < self._most:
             self._grow()
 
     def on_throttled(self) -> None:

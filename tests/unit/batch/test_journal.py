@@ -794,7 +794,7 @@ async def until_full(journal):
         number += 1
 
 async def gives_up():
-    journal = Journal.open(path, patience=0.3)
+    journal = Journal.open(path, disk_full_timeout=0.3)
     written, task = await until_full(journal)
     assert journal.full and written >= 5, written
     more = [asyncio.create_task(append(journal, written + i)) for i in (1, 2)]
@@ -821,7 +821,7 @@ async def gives_up():
 
 async def goes_on():
     limit(20_000)
-    journal = Journal.open(path, patience=30)
+    journal = Journal.open(path, disk_full_timeout=30)
     written, task = await until_full(journal)
     left = asyncio.create_task(append(journal, written + 1))
     await asyncio.sleep(0.05)
@@ -837,7 +837,7 @@ async def goes_on():
 
 async def closes():
     limit(20_000)
-    journal = Journal.open(path, patience=30)
+    journal = Journal.open(path, disk_full_timeout=30)
     written, task = await until_full(journal)
     task.cancel()
     limit(1 << 30)

@@ -59,7 +59,7 @@ def test_a_refusal_halves_it_once_for_all_that_is_in_flight() -> None:
         each.on_throttled()
     assert each.limit == 32
     for _ in range(in_flight):
-        each.on_end(refused=True)
+        each.on_end(throttled=True)
     assert each.limit == 32
     fill(each)
     each.on_throttled()
@@ -102,7 +102,7 @@ def test_it_never_falls_below_one() -> None:
     for _ in range(50):
         each.on_start()
         each.on_throttled()
-        each.on_end(refused=True)
+        each.on_end(throttled=True)
     assert each.limit == 1
     assert rounds(each, 400)[-1] > 1
 
@@ -183,7 +183,7 @@ async def batch(provider: Provider, change: Callable[[], None], half: float, rng
         try:
             refused = await one(provider, rest, each, rng)
         finally:
-            each.on_end(refused=refused)
+            each.on_end(throttled=refused)
 
     for act in (change, lambda: None):
         end = loop.time() + half

@@ -29,7 +29,7 @@ Fsync: TypeAlias = Literal["none", "group", "each"]
 
 _GROUP_LINES = 100
 _GROUP_SECONDS = 1.0
-_PATIENCE = 60.0
+_DEFAULT_TIMEOUT = 60.0
 _PAUSE = 0.25
 """Seconds between two tries to write to a full disk."""
 
@@ -58,10 +58,10 @@ class Journal:
     A journal belongs to the event loop that appends to it, and to one process: others are refused while it is open.
     """
 
-    def __init__(self, path: Path, *, fsync: Fsync, patience: float) -> None:
+    def __init__(self, path: Path, *, fsync: Fsync, disk_full_timeout: float) -> None:
         self._path = path
         self._fsync: Fsync = fsync
-        self._patience = patience
+        self._disk_full_timeout = disk_full_timeout
         self._fd = -1
         opened = open_to_write(path)
         self._fd = opened.fd
@@ -83,17 +83,19 @@ class Journal:
         self._using_fd = threading.Lock()
 
     @classmethod
-    def open(cls, path: str | PathLike[str], *, fsync: Fsync = "group", patience: float = _PATIENCE) -> Self:
+    def open(
+        cls, path: str | PathLike[str], *, fsync: Fsync = "group", disk_full_timeout: float = _DEFAULT_TIMEOUT
+    ) -> Self:
         """Opens a journal or begins one; a million lines take some seconds, so a running loop calls it in a thread.
 
-        A line that a crash left unfinished is cut off, which `warnings` and the log tell. `patience` is how many
-        seconds `append` waits for a full disk.
+        A line that a crash left unfinished is cut off, which `warnings` and the log report. `disk_full_timeout` is the
+        number of seconds for which `append` waits for space on a full disk.
 
         Raises:
             JournalError: another process has the journal open (the text has its id), a line before the last is
                 damaged (the text has its first byte), the file is a link or no journal, or the system refuses.
         """
-        return cls(Path(path), fsync=fsync, patience=patience)
+        return cls(Path(path), fsync=fsync, disk_full_timeout=disk_full_timeout)
 
     @property
     def count(self) -> int:
@@ -207,8 +209,8 @@ class Journal:
         self._next_try = now + _PAUSE / 2
         if self._full_since is None:
             self._full_since = now
-        elif now - self._full_since >= self._patience:
-            self._break(f"{self._reason}, for {self._patience:g} seconds")
+        elif now - self._full_since >= self._disk_full_timeout:
+            self._break(f"{self._reason}, for {self._disk_full_timeout:g} seconds")
 
     def _break(self, reason: str) -> None:
         if self._fault is None:

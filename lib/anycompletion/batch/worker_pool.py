@@ -1,0 +1,162 @@
+"""Sends the items of a batch, as many at a time as their providers take, and writes each result before it is given out.
+
+Strategy: a task per request in flight, which goes on with the next item of its queue; an item costs no task of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from ..errors import APIError, ClientClosedError, CompletionError
+from ..records import ChatCompletion, ChatRequest, Result
+from ..retry_policy import is_overload
+from .items import validate_item
+from .journal import UnwrittenError
+from .provider_queues import ProviderQueue, ProviderQueues, WorkItem
+from .run_state import RunState
+
+
+class BatchClient(Protocol):
+    """What a batch needs of its client. It references the client, so that the client lives until the run ends."""
+
+    def complete(self, request: ChatRequest, on_throttled: Callable[[], None] | None) -> Awaitable[ChatCompletion]:
+        """Sends a validated request; calls `on_throttled` for each attempt that ended with 429 or 529."""
+        ...
+
+    def provider_of(self, model: str) -> str:
+        """The name of the provider that serves `model`; "" where it is unknown."""
+        ...
+
+    def track_task(self, task: asyncio.Task[None]) -> None:
+        """References the run's task until it ends, and cancels it when the client is closed."""
+
+    def check_alive(self) -> None:
+        """Raises ClientClosedError where the client is closed."""
+
+
+class WorkerPool:
+    """The tasks that send the items of a batch and write the results to its journal."""
+
+    def __init__(self, client: BatchClient, queues: ProviderQueues, state: RunState) -> None:
+        self._client = client
+        self._queues = queues
+        self._state = state
+        self.waiting = 0
+        """Items in all queues."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._held_back = False
+        """Whether an item was not started because the disk is full."""
+
+    @property
+    def has_several_queues(self) -> bool:
+        """Whether the items have several providers, whose limits are independent."""
+        return len(self._queues.all) > 1
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is in flight or waits."""
+        return not self._tasks and not self.waiting
+
+    def submit(self, item: WorkItem) -> None:
+        """Queues an item; it is sent at once if the limit of its provider allows that."""
+        queue = self._queues.of(item.request)
+        queue.waiting.append(item)
+        self.waiting += 1
+        self._start_workers(queue)
+
+    def halt(self, error: BaseException) -> None:
+        """Drops the items that wait and starts no new ones; those in flight are finished, because they are paid for."""
+        self._queues.clear()
+        self.waiting = 0
+        self._state.halt(error)
+
+    async def cancel(self) -> None:
+        """Cancels what is in flight and waits for its end."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    # --- workers
+
+    def _start_workers(self, queue: ProviderQueue) -> None:
+        """Starts a worker for each item that the queue's limit allows."""
+        while (item := self._take(queue)) is not None:
+            task = asyncio.get_running_loop().create_task(self._work(queue, item))
+            self._tasks.add(task)
+            task.add_done_callback(self._on_worker_done)
+
+    def _take(self, queue: ProviderQueue) -> WorkItem | None:
+        if self._state.halted:
+            return None
+        if self._state.journal.full:
+            self._held_back = True
+            return None
+        item = queue.take()
+        if item is not None:
+            self.waiting -= 1
+            self._state.notify()
+        return item
+
+    async def _work(self, queue: ProviderQueue, first: WorkItem) -> None:
+        item: WorkItem | None = first
+        while item is not None:
+            result = None
+            try:
+                result = await self._send(queue, item)
+                if result is not None and not await self._write(item, result):
+                    result = None
+            finally:
+                queue.in_flight -= 1
+            if result is not None:
+                self._state.deliver(item.number, result)
+            item = self._take(queue)
+            if queue.can_start:
+                self._start_workers(queue)
+            if self._held_back and not self._state.journal.full:
+                self._held_back = False
+                for each in self._queues.all:
+                    self._start_workers(each)
+
+    async def _send(self, queue: ProviderQueue, item: WorkItem) -> Result | None:
+        """The item's result; None where there is none, which halts the run."""
+        throttled = False
+        request = item.request if isinstance(item.request, ChatRequest) else None
+        try:
+            valid = validate_item(item.request)
+            request = request or valid
+            completion = await self._client.complete(valid, queue.on_throttled)
+            return Result(completion, None, item.custom_id, request)
+        except ClientClosedError as error:
+            self.halt(error.with_traceback(None))
+            return None
+        except CompletionError as error:
+            throttled = isinstance(error, APIError) and is_overload(error)
+            # Without the frames: they reference the request, and a run may keep many errors.
+            return Result(None, error.with_traceback(None), item.custom_id, request)
+        except Exception as error:  # noqa: BLE001 (a bug, or an error of user code, which the consumer must get)
+            self.halt(error)
+            return None
+        finally:
+            queue.limit.on_end(throttled=throttled)
+
+    async def _write(self, item: WorkItem, result: Result) -> bool:
+        """Writes a result to the journal; if that fails, halts the run and returns False."""
+        try:
+            await self._state.journal.append(item.key, result)
+        except UnwrittenError as error:
+            self._state.unwritten.append(result)
+            self.halt(error)
+            return False
+        return True
+
+    def _on_worker_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            if not self._state.halted:
+                self.halt(CompletionError("a call of this batch was cancelled, and not by the batch"))
+        elif (error := task.exception()) is not None:
+            self.halt(error)
+        self._state.notify()
