@@ -1,4 +1,6 @@
-"""README.md says what is so: its snippets run."""
+"""Tests that the python snippets of README.md run."""
+
+from __future__ import annotations
 
 import asyncio
 import os
@@ -17,15 +19,15 @@ TEXT = README.read_text("utf-8")
 PYTHONPATH = os.pathsep.join(
     os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path
 )
-"""Snippets run in a folder of their own."""
+"""Absolute, because snippets run in another folder."""
 
 
 @pytest.fixture
 async def environment() -> AsyncIterator[dict[str, str]]:
-    """An environment in which every provider of the README is the simulator."""
+    """Environment variables that direct every provider of the README to the simulator."""
     async with SimulatorServer() as simulator:
-        taken = {each for row in PROVIDERS.values() for each in (*row.token_env, *row.api_version_env)}
-        values = {name: value for name, value in os.environ.items() if name not in taken}
+        overriding = {each for row in PROVIDERS.values() for each in (*row.token_env, *row.api_version_env)}
+        values = {name: value for name, value in os.environ.items() if name not in overriding}
         for name, url in simulator.base_urls.items():
             row = PROVIDERS[name]
             values |= {row.base_url_env[0]: url, row.key_env[0]: simulator.api_keys[name]}
@@ -39,7 +41,7 @@ async def environment() -> AsyncIterator[dict[str, str]]:
 
 @pytest.mark.parametrize("snippet", snippets(TEXT), ids=lambda snippet: f"line{snippet.line}")
 async def test_every_snippet_runs(snippet: Snippet, environment: dict[str, str], tmp_path: Path) -> None:
-    """Someone who copies this snippet out of the README would get an error."""
+    """A snippet copied from the README would fail."""
     program = tmp_path / "snippet.py"
     program.write_text(snippet.program, "utf-8")
     process = await asyncio.create_subprocess_exec(
@@ -55,20 +57,20 @@ async def test_every_snippet_runs(snippet: Snippet, environment: dict[str, str],
     assert "failed" not in output.decode()
 
 
-def test_snippets_are_found_where_they_stand() -> None:
+def test_snippets_are_found_with_their_lines() -> None:
     """A snippet would be skipped, or a failure would point at another line."""
     text = "# A\n\n```python\nx = 1\n\n```\n\n```sh\nls\n```\n```python\ny = 2\n```\n"
     assert snippets(text) == [Snippet(4, "x = 1\n\n"), Snippet(12, "y = 2\n")]
 
 
 def test_a_fragment_becomes_a_program() -> None:
-    """A snippet's imports would stand inside a function, or its code outside of one."""
+    """The imports of a snippet would be inside a function, or its code outside of one."""
     program = Snippet(1, "import json\n\nfrom os import path\n\nawait client.aclose()\n").program
     compile(program, "snippet", "exec")
     assert program.index("from os") < program.index("async def") < program.index("        await client")
 
 
-def test_a_program_stays_as_it_is() -> None:
-    """A snippet with an event loop of its own would run inside another one."""
+def test_a_complete_program_is_unchanged() -> None:
+    """A snippet that runs an event loop would be wrapped in another one."""
     code = "import asyncio\nasyncio.run(main())\n"
     assert Snippet(1, code).program == code

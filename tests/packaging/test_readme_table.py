@@ -1,4 +1,6 @@
-"""The tables of README.md are those of the rows and cells, and say all that stands there."""
+"""Tests that the tables of README.md are up to date and complete."""
+
+from __future__ import annotations
 
 import re
 
@@ -12,16 +14,16 @@ from support.readme_table import (
     MAIN,
     Notes,
     column,
+    describe,
     differences,
     grouped,
     parameters,
     prefixes,
     providers,
-    shown,
-    written,
+    updated,
 )
 
-CELLS = [
+TEXTS = [
     (ParamSupport("native"), "native"),
     (ParamSupport("native", minimum=0, maximum=2), "native, 0…2"),
     (ParamSupport("native", minimum=1), "native, ≥ 1"),
@@ -38,86 +40,90 @@ CELLS = [
 
 
 def test_readme_is_up_to_date() -> None:
-    """The README's tables would differ from the rows; `python tests/support/readme_table.py` writes them again."""
+    """The README's tables would be out of date; `python tests/support/readme_table.py` updates them."""
     text = README.read_text("utf-8")
-    assert written(text) == text
+    assert updated(text) == text
 
 
-@pytest.mark.parametrize(("cell", "text"), CELLS)
-def test_a_cell_says_what_it_holds(cell: ParamSupport, text: str) -> None:
-    """A range, a name or a refusal would be missing from the README."""
-    assert shown(cell, Notes()) == text
+@pytest.mark.parametrize(("entry", "text"), TEXTS)
+def test_parameter_support_is_described(entry: ParamSupport, text: str) -> None:
+    """A range, a provider's name or a refusal would be missing from the README."""
+    assert describe(entry, Notes()) == text
 
 
 def test_notes_do_not_repeat_the_name() -> None:
-    """A note would say again what its cell says, or two cells with one note would have two."""
+    """A note would repeat the name before it, or equal notes would appear twice."""
     notes = Notes()
-    cells = [
+    entries = [
         ParamSupport("mapped", note="p; never 1"),
         ParamSupport("native", note="never 1"),
-        ParamSupport("native", note="by chance"),
+        ParamSupport("native", note="at times"),
     ]
-    assert [shown(cell, notes) for cell in cells] == ["→ `p`<sup>1</sup>", "native<sup>1</sup>", "native<sup>2</sup>"]
-    assert notes.lines() == ["1. never 1", "2. by chance"]
+    assert [describe(entry, notes) for entry in entries] == [
+        "→ `p`<sup>1</sup>",
+        "native<sup>1</sup>",
+        "native<sup>2</sup>",
+    ]
+    assert notes.lines() == ["1. never 1", "2. at times"]
 
 
-def test_every_parameter_stands_in_one_line_of_the_table() -> None:
-    """A reader would look for a parameter and not find it, or find it twice."""
+def test_every_parameter_is_in_one_line_of_the_table() -> None:
+    """A parameter would be missing from the table, or be in it twice."""
     first = [line.split("|")[1] for line in parameters() if line.startswith("| `")]
-    assert sorted(name for cell in first for name in re.findall(r"`(\w+)`", cell)) == sorted(PARAM_NAMES)
+    assert sorted(name for text in first for name in re.findall(r"`(\w+)`", text)) == sorted(PARAM_NAMES)
 
 
 def test_every_main_provider_has_a_column() -> None:
-    """A reader would not learn what becomes of a parameter with this provider."""
+    """The support of a parameter by a main provider would be missing from the README."""
     assert re.findall(r"`(\w+)`", parameters()[0]) == list(MAIN)
 
 
-def test_every_difference_is_told() -> None:
-    """Someone's `stop` would be refused by a provider of which the README says nothing."""
+def test_every_difference_is_listed() -> None:
+    """A provider would refuse a parameter without a mention in the README."""
     text = "\n".join(differences())
     for name, row in PROVIDERS.items():
         if name in MAIN:
             continue
-        refused = {param for param, cell in row.params.items() if cell.support == "unsupported"}
+        refused = {param for param, entry in row.params.items() if entry.support == "unsupported"}
         for line in text.splitlines():
             params = set(re.findall(r"`(\w+)`", line.split("|")[1]))
             usual, others = line.split("|")[2:4]
-            told = re.search(rf"–: [^;]*`{name}`", others) is not None
+            listed = re.search(rf"–: [^;]*`{name}`", others) is not None
             if params and usual.strip() != "–":
-                assert all((param in refused) == told for param in params), (name, line)
+                assert all((param in refused) == listed for param in params), (name, line)
 
 
 def test_every_row_is_in_the_table_of_providers() -> None:
-    """A provider, one of its variables, its address, its documentation or a doubt about it would be missing."""
+    """A provider, one of its variables, its URL, its documentation or its unverified mark would be missing."""
     lines = {line.split("`")[1]: line for line in providers()[2:]}
     assert set(lines) == set(PROVIDERS)
     for name, row in PROVIDERS.items():
-        for said in (*row.key_env, *row.token_env, *row.base_url_env):
-            assert f"`{said}`" in lines[name]
+        for variable in (*row.key_env, *row.token_env, *row.base_url_env):
+            assert f"`{variable}`" in lines[name]
         assert row.base_url in lines[name]
         assert f"({row.docs})" in lines[name]
         assert (" *" in lines[name]) == bool(row.unverified)
 
 
-def test_bare_names_are_told() -> None:
-    """A reader would not know which models need no provider before them."""
+def test_prefixes_of_model_names_are_listed() -> None:
+    """The prefix of a model name that needs no provider would be missing from the README."""
     text = "\n".join(prefixes())
     for name, row in PROVIDERS.items():
         assert all(f"`{prefix}…`" in text for prefix in row.prefixes), name
 
 
-def test_equal_lines_become_one() -> None:
-    """The table would be three times as long, or lines with different cells would be one."""
+def test_equal_rows_are_merged() -> None:
+    """Equal rows would be listed separately, or different rows would be merged."""
     assert grouped({"a": ["x"], "b": ["y"], "c": ["x"]}) == [["`a`, `c`", "x"], ["`b`", "y"]]
 
 
-def test_a_readme_without_marks_is_an_error() -> None:
-    """The tables would silently stay as they are."""
+def test_readme_without_marked_sections_is_an_error() -> None:
+    """The tables would silently remain out of date."""
     with pytest.raises(ValueError, match="parameters"):
-        written("# A page\n")
+        updated("# A page\n")
 
 
 def test_columns_come_from_the_parameter_table() -> None:
-    """A row's own cells would be told by the dialect's, or the other way round."""
+    """A provider's own entries would be ignored, or those of its dialect."""
     assert column("openrouter")["store"].support == "unsupported"
     assert column("cohere")["top_p"].maximum == 0.99

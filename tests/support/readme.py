@@ -1,4 +1,6 @@
-"""The python snippets of README.md, each as a program that can be run and type-checked."""
+"""Extracts the python snippets of README.md, each as a program that can be run and type-checked."""
+
+from __future__ import annotations
 
 import re
 import textwrap
@@ -23,26 +25,26 @@ async def main() -> None:
 
 the_asyncio.run(main())
 """
-"""The names are such that a snippet may import the same things under their own."""
+"""The aliases do not collide with what a snippet imports."""
 
 
 class Snippet(NamedTuple):
-    """A python block of a Markdown text, and the line it begins on."""
+    """Python block of a Markdown text, with the line it begins on."""
 
     line: int
     code: str
 
     @property
     def program(self) -> str:
-        """The snippet as a whole program; one that runs no event loop of its own is given `client` and a loop."""
+        """The snippet as a program; one that runs no event loop is wrapped in one with an open `client`."""
         if "asyncio.run(" in self.code:
             return self.code
         imports = _IMPORTS.match(self.code)
-        assert imports is not None, "an empty match is one, too"
+        assert imports is not None, "the pattern matches the empty string"
         body = textwrap.indent(self.code[imports.end() :], " " * 8)
         return _FRAGMENT.format(imports=imports.group(), body=body)
 
 
 def snippets(text: str) -> list[Snippet]:
-    """The python blocks of `text`, in order."""
+    """Python blocks of a Markdown text, in order."""
     return [Snippet(text.count("\n", 0, match.start()) + 2, match.group(1)) for match in _FENCED.finditer(text)]

@@ -1,4 +1,7 @@
-"""The tables of README.md, made from the rows and cells; ``python tests/support/readme_table.py`` writes them anew."""
+"""Generator of the tables in README.md from providers and parameter tables.
+
+``python tests/support/readme_table.py`` writes them into README.md.
+"""
 
 from __future__ import annotations
 
@@ -13,74 +16,74 @@ from anycompletion.records import PARAM_NAMES
 from support.readme import README
 
 MAIN = ("openai", "azure", "openrouter", "anthropic", "cohere", "replicate")
-"""The providers with a column of their own; the others are told by their differences."""
+"""Providers with a column of their own; the others are listed by their differences."""
 
 OTHERS = tuple(name for name in PROVIDERS if name not in MAIN)
 
 _NAME = re.compile(r"([a-z_.]+)(?:$|[;:,] )")
-"""What a mapped parameter is called there, if its note begins with it."""
+"""The provider's name of a mapped parameter, where its note begins with one."""
 
 
 def column(provider: str) -> dict[str, ParamSupport]:
-    """Parameter → cell, as `supported_params` tells it."""
+    """Parameter → support, as `supported_params` returns it."""
     return supported_params("any-model", provider)
 
 
 def code(names: Iterable[str]) -> str:
-    """Names as Markdown."""
+    """Names in Markdown's code format, joined by commas."""
     return ", ".join(f"`{name}`" for name in names)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """A Markdown table."""
-    return [f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows)]
+    return [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]
 
 
-# --- cells ----------------------------------------------------------------------------------------------------------
+# --- one parameter --------------------------------------------------------------------------------------------------
 
 
 class Notes:
-    """The notes below a table, numbered as they come."""
+    """Notes below a table, numbered in the order of their first reference."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
 
-    def mark(self, text: str) -> str:
-        """The sign that stands in a cell for a note."""
+    def reference(self, text: str) -> str:
+        """Reference to a note."""
         if text not in self.texts:
             self.texts.append(text)
         return f"<sup>{self.texts.index(text) + 1}</sup>"
 
     def lines(self) -> list[str]:
-        """The notes themselves."""
+        """The numbered notes."""
         return [f"{number}. {text}" for number, text in enumerate(self.texts, 1)]
 
 
-def shown(cell: ParamSupport, notes: Notes) -> str:
-    """A cell in a few signs."""
-    if cell.support == "unsupported":
+def describe(entry: ParamSupport, notes: Notes) -> str:
+    """Short text of how a provider supports a parameter."""
+    if entry.support == "unsupported":
         return "–"
-    if cell.support == "fanned_out":
+    if entry.support == "fanned_out":
         return "fanned out"
-    said, note = "native", cell.note
-    if cell.support == "mapped":
+    text, note = "native", entry.note
+    if entry.support == "mapped":
         named = _NAME.match(note)
-        said = f"→ `{named[1]}`" if named else "mapped"
+        text = f"→ `{named[1]}`" if named else "mapped"
         note = note[named.end() :] if named else note
-    said = ", ".join([said, *_limits(cell)])
-    return said + notes.mark(note.replace("|", "\\|")) if note else said
+    text = ", ".join([text, *_limits(entry)])
+    return text + notes.reference(note.replace("|", "\\|")) if note else text
 
 
-def _limits(cell: ParamSupport) -> list[str]:
+def _limits(entry: ParamSupport) -> list[str]:
     limits: list[str] = []
-    if cell.minimum is not None and cell.maximum is not None:
-        limits.append(f"{cell.minimum:g}…{cell.maximum:g}")
-    elif cell.minimum is not None:
-        limits.append(f"≥ {cell.minimum:g}")
-    elif cell.maximum is not None:
-        limits.append(f"≤ {cell.maximum:g}")
-    if cell.max_items is not None:
-        limits.append(f"at most {cell.max_items}")
+    if entry.minimum is not None and entry.maximum is not None:
+        limits.append(f"{entry.minimum:g}…{entry.maximum:g}")
+    elif entry.minimum is not None:
+        limits.append(f"≥ {entry.minimum:g}")
+    elif entry.maximum is not None:
+        limits.append(f"≤ {entry.maximum:g}")
+    if entry.max_items is not None:
+        limits.append(f"at most {entry.max_items}")
     return limits
 
 
@@ -88,36 +91,36 @@ def _limits(cell: ParamSupport) -> list[str]:
 
 
 def grouped(rows: Mapping[str, Sequence[str]]) -> list[list[str]]:
-    """Rows by name, those with the same cells as one row, at the place of the first."""
+    """Rows with their names in the first column; those with equal texts are one row, in the place of the first."""
     groups: dict[tuple[str, ...], list[str]] = {}
-    for name, cells in rows.items():
-        groups.setdefault(tuple(cells), []).append(name)
-    return [[code(names), *cells] for cells, names in groups.items()]
+    for name, texts in rows.items():
+        groups.setdefault(tuple(texts), []).append(name)
+    return [[code(names), *texts] for texts, names in groups.items()]
 
 
 def parameters() -> list[str]:
-    """Parameter × the main providers, of which those with the same cells share a column."""
+    """Table of parameters by main providers; providers with equal columns share one."""
     notes = Notes()
     columns = {provider: column(provider) for provider in MAIN}
-    cells = {name: [shown(columns[provider][name], notes) for provider in MAIN] for name in PARAM_NAMES}
-    twins: dict[tuple[str, ...], list[int]] = {}
+    texts = {name: [describe(columns[provider][name], notes) for provider in MAIN] for name in PARAM_NAMES}
+    equal: dict[tuple[str, ...], list[int]] = {}
     for i in range(len(MAIN)):
-        twins.setdefault(tuple(row[i] for row in cells.values()), []).append(i)
-    header = ["parameter", *(code(MAIN[i] for i in same) for same in twins.values())]
-    rows = {name: [row[same[0]] for same in twins.values()] for name, row in cells.items()}
+        equal.setdefault(tuple(row[i] for row in texts.values()), []).append(i)
+    header = ["parameter", *(code(MAIN[i] for i in same) for same in equal.values())]
+    rows = {name: [row[same[0]] for same in equal.values()] for name, row in texts.items()}
     return [*table(header, grouped(rows)), "", *notes.lines()]
 
 
 def differences() -> list[str]:
-    """What the other providers do that OpenAI does not, and who of them does otherwise."""
+    """Table of the parameters in which the other providers differ from OpenAI or from each other."""
     openai = _brief("openai")
     columns = {provider: _brief(provider) for provider in OTHERS}
     rows: dict[str, list[str]] = {}
     for name in PARAM_NAMES:
-        said = {provider: cells[name] for provider, cells in columns.items()}
-        usual = Counter(said.values()).most_common(1)[0][0]
+        texts = {provider: column[name] for provider, column in columns.items()}
+        usual = Counter(texts.values()).most_common(1)[0][0]
         exceptions: dict[str, list[str]] = {}
-        for provider, text in said.items():
+        for provider, text in texts.items():
             if text != usual:
                 exceptions.setdefault(text, []).append(provider)
         if exceptions or usual != openai[name]:
@@ -126,12 +129,12 @@ def differences() -> list[str]:
 
 
 def _brief(provider: str) -> dict[str, str]:
-    """Parameter → its cell without notes, which would be as many as there are providers."""
-    return {name: shown(cell, Notes()).partition("<sup>")[0] for name, cell in column(provider).items()}
+    """Parameter → text without notes, because there would be as many notes as providers."""
+    return {name: describe(entry, Notes()).partition("<sup>")[0] for name, entry in column(provider).items()}
 
 
 def providers() -> list[str]:
-    """Every row of the address book, the main ones first."""
+    """Table of all providers, the main ones first."""
     rows: list[list[str]] = []
     for name in (*MAIN, *sorted(OTHERS)):
         row = PROVIDERS[name]
@@ -144,17 +147,20 @@ def providers() -> list[str]:
 
 
 def prefixes() -> list[str]:
-    """Which bare model names need no provider."""
-    known = {name: row.prefixes for name, row in PROVIDERS.items() if row.prefixes}
-    return [f"- {', '.join(f'`{each}…`' for each in found)}: `{name}`" for name, found in known.items()]
+    """List of the prefixes of model names that need no provider."""
+    return [
+        f"- {', '.join(f'`{prefix}…`' for prefix in row.prefixes)}: `{name}`"
+        for name, row in PROVIDERS.items()
+        if row.prefixes
+    ]
 
 
 TABLES = {"parameters": parameters, "differences": differences, "providers": providers, "prefixes": prefixes}
-"""Name of a mark in README.md → what stands there."""
+"""Name of a marked section in README.md → function that makes its lines."""
 
 
-def written(text: str) -> str:
-    """`text` with all tables as they should be."""
+def updated(text: str) -> str:
+    """`text` with its marked sections replaced by current tables."""
     for name, make in TABLES.items():
         start, end = f"<!-- {name}: written by tests/support/readme_table.py -->\n", f"<!-- end of {name} -->"
         head, found, rest = text.partition(start)
@@ -167,4 +173,4 @@ def written(text: str) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(written(README.read_text("utf-8")), "utf-8")
+    README.write_text(updated(README.read_text("utf-8")), "utf-8")
