@@ -1,32 +1,29 @@
-"""Who sends many calls is told of each attempt that the provider refused because there are too many."""
+"""A batch is notified of each attempt that the provider refused because of too many requests."""
 
 from typing import Any
 
 import pytest
 
-from anycompletion import AsyncCompletion, ChatRequest, CompletionError
+from anycompletion import AsyncCompletion, CompletionError
 from anycompletion.testing import Fault, SimulatorServer
-from anycompletion.validation import parse_options
+from anycompletion.validation.call_arguments import request_from_arguments
 from support.raw_server import REQUEST, RawServer
 from support.resource_leaks import client_of
 
 
-async def refusals(client: AsyncCompletion, **options: Any) -> int:
-    """How often a call's sender is told."""
-    told: list[None] = []
+async def throttled_attempts(client: AsyncCompletion) -> int:
+    """How often a call notifies its batch."""
+    notified: list[None] = []
+    request = request_from_arguments({"model": "openai/m", "messages": "Hi."})
     try:
-        await client._desk.answer(
-            ChatRequest(model="openai/m", messages=[{"role": "user", "content": "Hi."}]),
-            parse_options(options),
-            on_refused=lambda: told.append(None),
-        )
+        await client._desk.answer(request, lambda: notified.append(None))
     except CompletionError:
         pass
-    return len(told)
+    return len(notified)
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "expected"),
     [
         (Fault.status(429, retry_after=0.01, times=2), 2),
         (Fault.status(429, times=1), 1),
@@ -37,18 +34,18 @@ async def refusals(client: AsyncCompletion, **options: Any) -> int:
         (None, 0),
     ],
 )
-async def test_each_refused_attempt_is_told_retried_or_not(fault: Any, told: int) -> None:
-    """A batch would go on at a pace that the provider refused, because retries hide it."""
+async def test_each_throttled_attempt_is_reported_retried_or_not(fault: Any, expected: int) -> None:
+    """A batch would go on at a rate that the provider refused, because retries hide it."""
     async with SimulatorServer(fault=fault) as sim, client_of(sim) as client:
-        assert await refusals(client) == told
+        assert await throttled_attempts(client) == expected
 
 
-async def test_an_empty_account_is_no_refusal() -> None:
+async def test_an_exhausted_quota_is_not_throttling() -> None:
     """A batch would slow down where waiting changes nothing."""
     body = b'{"error": {"message": "You have no credit.", "type": "x", "code": "insufficient_quota"}}'
-    said = b"HTTP/1.1 429 Slow\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+    response = b"HTTP/1.1 429 Slow\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
     async with (
-        RawServer((REQUEST, said)) as server,
+        RawServer((REQUEST, response)) as server,
         AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "sk-nobody"}) as client,
     ):
-        assert await refusals(client) == 0
+        assert await throttled_attempts(client) == 0
