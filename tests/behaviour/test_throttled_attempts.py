@@ -6,7 +6,7 @@ import pytest
 
 from anycompletion import AsyncCompletion, CompletionError
 from anycompletion.testing import Fault, SimulatorServer
-from anycompletion.validation.call_arguments import request_from_arguments
+from anycompletion.validation import request_from_arguments
 from support.raw_server import REQUEST, RawServer
 from support.resource_leaks import client_of
 
