@@ -1,4 +1,4 @@
-"""HttpRequest + secret → headers that sign it, and texts without what signed them; never keeps a key."""
+"""Authentication of requests: checks keys and makes the headers that carry them; never keeps a key."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from typing import Literal
 import attrs
 
 from .errors import ConfigurationError
+from .http import HttpRequest
 from .redaction import MaskedValue
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _PLACEHOLDERS = frozenset({"none", "null", "your_api_key", "your-api-key"})
 MAX_KEY = 8192
+"""Characters of the longest key that is accepted."""
 
 
 @attrs.frozen
 class Auth:
-    """How a provider wants its key: the header, and what stands before the key in it."""
+    """Authentication scheme of a provider: the header for the key, and the text before the key in it."""
 
     header: str = "Authorization"
     prefix: str = "Bearer "
     kind: Literal["header", "none"] = "header"
     functions_give_tokens: bool = False
-    """Whether an ``async () -> str`` gives a bearer token and not a key (Azure's Entra ID)."""
+    """Whether an ``async () -> str`` returns a bearer token and not a key (Azure's Entra ID)."""
 
 
 BEARER = Auth()
@@ -31,15 +33,15 @@ NO_AUTH = Auth(kind="none")
 
 
 def header_key(name: str, *, functions_give_tokens: bool = False) -> Auth:
-    """The key as it is, in a header of its own (``x-api-key``, ``api-key``)."""
+    """Scheme with the bare key in a header of its own (``x-api-key``, ``api-key``)."""
     return Auth(name, "", functions_give_tokens=functions_give_tokens)
 
 
 def check_key(key: object, provider: str, source: str = "") -> str:
-    """The key without outer white space (files end in newlines), if it can stand in a header.
+    """The key without surrounding white space (files end in newlines), if a header can carry it.
 
     Raises:
-        ConfigurationError: it cannot; the text tells its length and what is wrong, never the key.
+        ConfigurationError: a header cannot; the text states the length and the problem, never the key.
     """
     kind = type(key).__name__
     # This frame is in the traceback of what it raises: nothing in it shows the key.
@@ -62,22 +64,23 @@ def _problem(text: str) -> str | None:
         return "is a placeholder"
     if _VISIBLE.fullmatch(text):
         return None
-    return f"has {len(text)} characters, one of which is {next(map(_odd, filter(None, _VISIBLE.split(text))))}"
+    return f"has {len(text)} characters, one of which is {next(map(_kind, filter(None, _VISIBLE.split(text))))}"
 
 
-def _odd(text: str) -> str:
-    """What kind of character `text` begins with."""
+def _kind(text: str) -> str:
+    """The kind of the first character of `text`, which is no visible ASCII one."""
     if text[0].isspace():
         return "white space"
     return "a control character" if text[0] < "\x80" else "not ASCII"
 
 
-def sign(scheme: Auth, key: str | None, *, token: bool = False) -> dict[str, str]:
-    """The headers that carry `key`; a bearer token goes as one whatever the scheme."""
+def sign(scheme: Auth, request: HttpRequest, key: str | None, *, token: bool = False) -> dict[str, str]:
+    """The headers that authenticate `request` with `key`.
+
+    A bearer token is sent as one whatever the scheme is. The schemes of today depend on the key only; those that sign
+    method, URL, headers and body need the request as it will be sent.
+    """
     if scheme.kind == "none" or key is None:
         return {}
     scheme = BEARER if token else scheme
     return {scheme.header: MaskedValue(scheme.prefix + key)}
-
-
-# --- what comes back -------------------------------------------------------------------------------------------------

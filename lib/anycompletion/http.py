@@ -1,4 +1,4 @@
-"""HTTP as values: what a dialect asks to be sent and what came back; opens nothing and sends nothing."""
+"""HTTP requests, responses and headers as values; opens no connection and sends nothing."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import Any, Literal
 
 import attrs
 
+MAX_RESPONSE_BYTES = 32 * 1024 * 1024
+"""Default of `HttpRequest.max_response_bytes`."""
+
 
 class Headers(Mapping[str, str]):
-    """Response headers, case-insensitive; of a repeated one the first value counts.
+    """Response headers: a case-insensitive mapping, where the first value of a repeated header counts.
 
-    Keeps the raw pairs and builds its index only when somebody looks: most calls never do.
+    The index is built at the first lookup of any kind but `first`: most calls need none.
     """
 
     __slots__ = ("_index", "_pairs")
@@ -37,13 +40,13 @@ class Headers(Mapping[str, str]):
             self._index = index
         return index
 
-    def contain_any(self, needles: Iterable[bytes]) -> bool:
-        """Whether one of these stands in a value, without a look at each value."""
+    def contain_any(self, fragments: Iterable[bytes]) -> bool:
+        """Whether a value contains one of the fragments; searches all values at once."""
         values = b"\n".join([value for _, value in self._pairs])
-        return any([needle in values for needle in needles])  # noqa: C419 (a list costs half of a generator here)
+        return any([fragment in values for fragment in fragments])  # noqa: C419 (a generator costs twice as much here)
 
     def first(self, name: str) -> str | None:
-        """A single value, without an index; `name` in lower case."""
+        """The first value of a header, without an index; `name` in lower case."""
         wanted = name.encode("latin-1")
         size = len(wanted)
         for key, value in self._pairs:
@@ -68,19 +71,19 @@ class Headers(Mapping[str, str]):
 
 
 class RequestHeaders(dict[str, str]):
-    """The headers of a request, not to be changed: their bytes are made once for all requests that have them."""
+    """Request headers, immutable by convention, so that requests with the same headers share their encoded form."""
 
     __slots__ = ("has_host", "lines")
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         super().__init__(headers)
         self.lines: bytes | None = None
-        """As they are sent, once somebody has asked."""
+        """The header lines as they are sent; None until they are first needed."""
         self.has_host = False
-        """Whether ``Host`` is among them; known with `lines`."""
+        """Whether ``Host`` is among them; set with `lines`."""
 
 
-# dict[str, str] and list[str] are three times as slow to call, and every call makes some of these.
+# dict[str, str] and list[str] take three times as long to call as these, and every call needs some.
 
 
 def _texts() -> list[str]:
@@ -91,25 +94,28 @@ def _members() -> dict[str, str]:
     return {}
 
 
-# Plain classes, where nothing of what attrs makes is needed: each would cost an import a quarter of a millisecond.
-
-
 @attrs.define
 class HttpRequest:
-    """A request as a value; `body` is what `convert.dumps` takes, and made into bytes only when it is sent."""
+    """HTTP request as a value."""
 
     url: str
-    body: Mapping[str, Any] | None = attrs.field(default=None, repr=False)
+    body: Mapping[str, Any] | bytes | None = attrs.field(default=None, repr=False)
+    """A JSON object, encoded when it is sent, or bytes, sent as they are.
+
+    Bytes that are not JSON need a ``Content-Type`` in `headers`.
+    """
     method: Literal["GET", "POST"] = "POST"
     headers: Mapping[str, str] = attrs.field(factory=_members, repr=False)
     authenticated: bool = True
-    """False when the URL belongs to another host that must not see the provider's key."""
+    """False for a URL of another host, which must not get the provider's key."""
     warnings: list[str] = attrs.field(factory=_texts)
-    """Everything that was dropped, changed or defaulted on the way; ends up in `reply.info.warnings`."""
+    """Everything that was dropped, changed or defaulted while the request was encoded."""
+    max_response_bytes: int = MAX_RESPONSE_BYTES
+    """Size limit of the response's body; a larger one is an `APIResponseError`."""
 
 
 class HttpResponse:
-    """A whole response: status, headers and decoded body."""
+    """Complete HTTP response: status, headers and decoded body."""
 
     __slots__ = ("body", "headers", "status")
 

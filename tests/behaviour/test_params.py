@@ -74,7 +74,7 @@ async def test_what_is_refused_can_be_dropped(row: Row, sim: SimulatorServer, cl
         assert not [text for text in silent if "dropped" in text], provider
 
 
-# --- completeness of the table -----------------------------------------------------------------------------------------
+# --- completeness of the table ----------------------------------------------------------------------------------------
 
 
 def expectations_of(name: str, provider: str, *, alone: bool = True) -> list[tuple[object, Expectation]]:

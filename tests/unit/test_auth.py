@@ -8,7 +8,7 @@ import pytest
 
 from anycompletion.auth import BEARER, MAX_KEY, NO_AUTH, Auth, check_key, header_key, sign
 from anycompletion.errors import ConfigurationError, RateLimitError
-from anycompletion.http import Headers
+from anycompletion.http import Headers, HttpRequest
 from anycompletion.redaction import MaskedValue, credentials, hide, hide_echoes, without_echoes
 
 GOOD: list[tuple[str, str]] = [
@@ -87,7 +87,7 @@ SCHEMES: list[tuple[Auth, str | None, bool, dict[str, str]]] = [
 @pytest.mark.parametrize(("scheme", "key", "token", "headers"), SCHEMES)
 def test_signing(scheme: Auth, key: str | None, token: bool, headers: dict[str, str]) -> None:
     """A provider would not find the key where it looks for it."""
-    assert sign(scheme, key, token=token) == headers
+    assert sign(scheme, HttpRequest("https://x"), key, token=token) == headers
 
 
 def test_functions_that_give_tokens_are_said_so() -> None:
@@ -98,7 +98,7 @@ def test_functions_that_give_tokens_are_said_so() -> None:
 
 def test_a_signed_value_hides_itself() -> None:
     """A dump of a traceback's locals would show the key, even from frames of aiohttp."""
-    value = sign(BEARER, "sk-secret")["Authorization"]
+    value = sign(BEARER, HttpRequest("https://x"), "sk-secret")["Authorization"]
     assert isinstance(value, MaskedValue)
     assert isinstance(value, str)
     assert value == "Bearer sk-secret"

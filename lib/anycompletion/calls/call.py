@@ -181,6 +181,8 @@ class Call:
     def _bytes(self, request: HttpRequest) -> bytes | None:
         if request.body is None:
             return None
+        if isinstance(request.body, bytes):
+            return MaskedBytes(request.body)
         try:
             return MaskedBytes(dumps(request.body))
         except (TypeError, ValueError, RecursionError):
@@ -196,7 +198,7 @@ class Call:
         plan = self.plan
         signed = _UNSIGNED
         if request.authenticated:
-            signed = plan.signed if plan.signed is not None else await self._signed()
+            signed = plan.signed if plan.signed is not None else await self._signed(request)
         headers = plan.request_headers(request, accept, body is not None, signed)
         if self.idempotency_key and request.method == "POST" and request.authenticated:
             headers = override({plan.idempotency_header: self.idempotency_key}, headers)
@@ -258,17 +260,17 @@ class Call:
         )
         raise self.with_call_details(error)
 
-    async def _signed(self) -> dict[str, str]:
+    async def _signed(self, request: HttpRequest) -> dict[str, str]:
         """The headers that carry the key."""
         plan = self.plan
         if not callable(plan.key):
             key = plan.checked_key()
-            plan.signed = plan.sign(key)
+            plan.signed = plan.sign(request, key)
             return plan.signed
         key = check_key(await self._asked(plan.key), plan.target.provider, plan.key_source)
         if self.last_key_sent is None or self.last_key_sent.reveal() != key:
             self.last_key_sent = Secret(key)
-        return plan.sign(key)
+        return plan.sign(request, key)
 
     async def _asked(self, ask: Callable[[], Awaitable[str]]) -> object:
         """What the caller's function says the key is; it is part of the call, so the call's time bounds it.

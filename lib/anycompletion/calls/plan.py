@@ -170,9 +170,9 @@ class CallPlan:
         text = MaskedValue(key.reveal()) if isinstance(key, Secret) else key
         return check_key(text, self.target.provider, self.key_source)
 
-    def sign(self, key: str | None) -> dict[str, str]:
-        """The headers that carry `key`."""
-        return sign(self.auth, key, token=self._is_token())
+    def sign(self, request: HttpRequest, key: str | None) -> dict[str, str]:
+        """The headers that authenticate `request` with `key`."""
+        return sign(self.auth, request, key, token=self._is_token())
 
     def _is_token(self) -> bool:
         return isinstance(self.key, BearerToken) or (callable(self.key) and self.auth.functions_give_tokens)
@@ -195,7 +195,7 @@ class CallPlan:
         # A host the key was not meant for learns nothing else of ours either.
         ours = self.headers if request.authenticated else {"User-Agent": USER_AGENT}
         headers = {**ours, "Accept": accept, **request.headers}
-        if has_body:
+        if has_body and "Content-Type" not in request.headers:
             headers["Content-Type"] = "application/json"
         # An event stream in pieces gains nothing from compression and would wait in its buffers.
         headers["Accept-Encoding"] = "identity" if accept == EVENTS else "gzip, deflate"
