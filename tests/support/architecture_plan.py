@@ -113,7 +113,7 @@ TYPE_ONLY_MODULES: dict[str, dict[str, str]] = {
 _EXTRA = "an extra, which may be missing"
 _CATTRS = "loads cattrs (7 ms), which simple messages do not need"
 FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
-    "cli": {"cyclopts": _EXTRA, "rich": _EXTRA},
+    "cli": {"anycompletion.cli.app": _EXTRA, "cyclopts": _EXTRA, "rich": "slow to import, and few commands need it"},
     "client": {"anycompletion.batch": "with its journal 3.5 ms, which a client without batches does not need"},
     "codecs.json": {"anycompletion.codecs.converters": _CATTRS},
     "providers.plugins": {"importlib.metadata": "4 ms, and most programs use built-in providers only"},

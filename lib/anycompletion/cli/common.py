@@ -1,4 +1,6 @@
-"""What the commands share: exit codes, the simulator behind a model's name, what is said on stderr."""
+"""What the commands share: exit codes, the simulator behind models that begin with ``sim/``, output to the terminal."""
+
+from __future__ import annotations
 
 import sys
 from collections.abc import AsyncGenerator
@@ -10,7 +12,7 @@ from ..testing import SimulatorServer
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 SIMULATED = "sim/"
-"""A model that begins with this is answered by the simulator, and costs nothing."""
+"""Prefix of models that the simulator on this machine answers, at no cost."""
 
 SIMULATED_MODELS = {
     "openai": "gpt-4o-mini",
@@ -20,16 +22,16 @@ SIMULATED_MODELS = {
     "replicate": "meta/meta-llama-3-8b-instruct",
     "openrouter": "openai/gpt-4o-mini",
 }
-"""What the simulator is asked for where `-m sim/<provider>` names no model."""
+"""Provider → the model that ``sim/<provider>`` stands for."""
 
 
 class CommandLineError(Exception):
-    """What was asked cannot be done; the text says what to write instead."""
+    """A mistake in the command's arguments or input; the text says what to write instead."""
 
 
 @asynccontextmanager
 async def client_for(model: str) -> AsyncGenerator[tuple[AsyncCompletion, str]]:
-    """A client, and the model's name for it; the simulator runs behind a model that begins with ``sim/``."""
+    """A client, and the name of `model` for it; for a model that begins with ``sim/``, the simulator runs meanwhile."""
     if not model.startswith(SIMULATED):
         async with AsyncCompletion() as client:
             yield client, model
@@ -49,11 +51,16 @@ async def client_for(model: str) -> AsyncGenerator[tuple[AsyncCompletion, str]]:
 _CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
 
 
-def visible(text: str) -> str:
-    """`text` without the codes by which a reply could steer the terminal."""
+def replace_controls(text: str) -> str:
+    """`text` with control characters replaced: with them, a reply could send commands to the terminal."""
     return text.translate(_CONTROLS)
 
 
-def say(text: str) -> None:
-    """Tells the user, where replies do not go."""
-    print(visible(text), file=sys.stderr, flush=True)
+def print_text(text: str, end: str = "") -> None:
+    """Prints to stdout; control characters are replaced on a terminal and kept elsewhere."""
+    print(replace_controls(text) if sys.stdout.isatty() else text, end=end, flush=True)
+
+
+def print_note(text: str) -> None:
+    """Prints a line for the user to stderr, so that it does not mix with replies."""
+    print(replace_controls(text), file=sys.stderr, flush=True)

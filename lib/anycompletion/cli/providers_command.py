@@ -1,0 +1,38 @@
+"""`anycompletion providers`: a table of the providers; sends nothing and prints no key."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+
+from .. import Provider, known_providers
+from .common import OK
+
+
+def providers() -> int:
+    """Lists the providers: whether their key was found, their wire format, their base URL."""
+    print(*_table(known_providers().values(), os.environ), sep="\n")
+    return OK
+
+
+def _table(rows: Iterable[Provider], environment: Mapping[str, str]) -> list[str]:
+    """One line per provider, in columns."""
+    lines = [("PROVIDER", "FORMAT", "BASE URL", "KEY")]
+    lines += [
+        (row.name, row.dialect, _base_url(row, environment), _key_state(row, environment))
+        for row in sorted(rows, key=lambda row: row.name)
+    ]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+
+
+def _key_state(row: Provider, environment: Mapping[str, str]) -> str:
+    found = next((name for name in (*row.token_env, *row.key_env) if environment.get(name)), None)
+    if found is not None:
+        return f"found: {found}"
+    return "none needed" if row.key_optional else f"missing: {', '.join(row.key_env)}"
+
+
+def _base_url(row: Provider, environment: Mapping[str, str]) -> str:
+    found = next((environment[name] for name in row.base_url_env if environment.get(name)), None)
+    return found or row.base_url or f"missing: {', '.join(row.base_url_env) or 'base_urls'}"
