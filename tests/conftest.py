@@ -1,10 +1,12 @@
-"""Expected failures, and scores that are printed at the end of a run.
+"""Pytest hooks: expected failures, and scores printed at the end of a run.
 
 `expected_failures.toml` lists the tests that fail on the recorded traffic, each with its reason.
 
-Tests that share a marker ``score("name")`` are counted, "name: 90 of 90"; of those that cover rows of the fault matrix
-it is told which rows have passed on which event loop.
+Tests that share a marker ``score("name")`` are counted, "name: 90 of 90". For tests that cover rows of the fault matrix
+the summary lists which rows passed on which event loop.
 """
+
+from __future__ import annotations
 
 import tomllib
 from collections import Counter
@@ -21,7 +23,7 @@ _MATRIX = pytest.StashKey[Matrix]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "score(name): counted at the end of the run, together with all of this name")
+    config.addinivalue_line("markers", "score(name): counted with all tests of this name at the end of the run")
     config.addinivalue_line("markers", f"{COVERS}(*rows): the rows of the fault matrix that a test covers")
     config.stash[_MATRIX] = Matrix()
 

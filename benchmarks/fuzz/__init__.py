@@ -1,1 +1,1 @@
-"""Fuzzing of everything that reads what providers send."""
+"""Fuzzing of all code that reads providers' responses."""

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.fuzz``: the fuzzer's command line."""
+"""Command line of the fuzzer: ``python -m benchmarks.fuzz``."""
 
 import sys
 

@@ -1,13 +1,13 @@
-"""Does any answer of a provider break us? ``python -m benchmarks.fuzz [--inputs 200000] [--seed N]``
+"""Fuzzing of all code that reads providers' responses: ``python -m benchmarks.fuzz [--inputs 200000] [--seed N]``.
 
-Valid answers of every format are changed, damaged and replaced by noise, and handed to everything that reads what
-comes from outside: the framing, each dialect's decoders and error mapper, and the reader of wait hints. Checked of
-every input: only errors of ours come out, they and the replies can be printed, pickled and sent on, any cut of a
-stream gives the same events, waits are finite, and the time is bounded. Last, every text, list and event is made
-longer and longer: the time must grow no faster than the input.
+Valid responses of every format are mutated, damaged and replaced by noise, and passed to the code that reads them: the
+SSE parser, each dialect's decoders and error mapper, and the reader of retry hints. For every input it checks that only
+errors of ours are raised, that errors and replies can be printed, pickled and sent on, that a stream gives the same
+events whatever the pieces it arrives in, that waits are finite, and that the time is bounded. Finally every text, list
+and event is made longer and longer: the time must not grow faster than the input.
 
-It prints a table and ends with 1 when something failed, with what brings the failure back. One input alone is run by
-``--target openai_chat.stream --only 1234`` with the same seed.
+It prints a table, and for each failure the options that reproduce it; the exit code is 1 when there is a failure.
+``--target openai_chat.stream --only 1234`` runs one input alone, with the same seed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from .seeds import HINT_BODIES, HINTS, SEEDS, Seeds
 
 BASE_SECONDS = 1.0
 SECONDS_PER_MEGABYTE = 4.0
-"""Of processor time that any input may take: a hundred times what is usual, and far less than what stops a service."""
+"""Limit of the CPU time per input: a hundred times the usual, and far less than what blocks a service."""
 
 STATUSES = (
     *(300, 302, 400, 401, 402, 403, 404, 408, 409, 413, 418, 422, 425),
@@ -50,14 +50,14 @@ STATUSES = (
 )
 
 SHOWN = 2000
-"""Characters of an input that a failure shows."""
+"""Characters of an input shown with a failure."""
 
 
 T = TypeVar("T")
 
 
 class Wrong(AssertionError):
-    """A property does not hold."""
+    """A checked property does not hold."""
 
 
 def expect(holds: bool, what: str) -> None:
@@ -66,7 +66,7 @@ def expect(holds: bool, what: str) -> None:
 
 
 class Subject(NamedTuple):
-    """What is fuzzed: how an input is made, how big it is, and what must hold of it."""
+    """Target of fuzzing: how to make an input, and which properties to check."""
 
     make: Callable[[Random], Any]
     check: Callable[[Any], None]
@@ -76,7 +76,7 @@ class Subject(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """Bytes, the same in pieces, and what else the target needs to know."""
+    """Bytes, the same bytes in pieces, and a number that selects a variant of the target."""
 
     data: bytes
     pieces: list[bytes]
@@ -90,24 +90,24 @@ def make_framing(rng: Random) -> Cut:
 
 
 def check_framing(given: Cut) -> None:
-    whole, fault = framed([given.data], given.choice)
-    again, fault_again = framed(given.pieces, given.choice)
-    expect(whole == again, f"other events when cut: {again!r}")
-    expect((fault is None) == (fault_again is None), "another fault when cut")
+    events, error = parse([given.data], given.choice)
+    events_in_pieces, error_in_pieces = parse(given.pieces, given.choice)
+    expect(events == events_in_pieces, f"different events in pieces: {events_in_pieces!r}")
+    expect((error is None) == (error_in_pieces is None), "a different error in pieces")
 
 
-def framed(pieces: Iterable[bytes], limit: int) -> tuple[list[Event], APIError | None]:
-    framing = SSEParser(limit)
-    return [event for piece in pieces for event in framing.feed(piece)], framing.error
+def parse(pieces: Iterable[bytes], limit: int) -> tuple[list[Event], APIError | None]:
+    parser = SSEParser(limit)
+    return [event for piece in pieces for event in parser.feed(piece)], parser.error
 
 
 # --- dialects --------------------------------------------------------------------------------------------------------
 
-_TALK = (UserMessage("Hi."),)
+_MESSAGES = (UserMessage("Hi."),)
 _REQUESTS = (
-    ChatRequest("m", _TALK),
-    ChatRequest("m", _TALK, n=2),
-    ChatRequest("m", _TALK, functions=[FunctionDefinition("look")]),
+    ChatRequest("m", _MESSAGES),
+    ChatRequest("m", _MESSAGES, n=2),
+    ChatRequest("m", _MESSAGES, functions=[FunctionDefinition("look")]),
 )
 _TARGETS = tuple(
     Target(provider="p", model="owner/name", base_url="https://api.replicate.com", quirks=quirks, on_unsupported="drop")
@@ -136,10 +136,10 @@ class Format:
 
     def check_stream(self, given: Cut) -> None:
         whole = self.read([given.data], given.choice)
-        expect(whole == self.read(given.pieces, given.choice), "other chunks when cut")
+        expect(whole == self.read(given.pieces, given.choice), "different chunks in pieces")
 
     def end(self, given: Cut) -> str:
-        """How a stream ends: "ok", or the name of its error."""
+        """End of a stream: "ok", or the name of its error."""
         try:
             for _ in self.chunks([given.data], given.choice):
                 pass
@@ -148,7 +148,7 @@ class Format:
         return "ok"
 
     def read(self, pieces: Iterable[bytes], choice: int) -> list[Any]:
-        """Everything a caller would see of a stream, in a form that compares."""
+        """All that a caller gets of a stream, as comparable values."""
         seen: list[Any] = []
         accumulator = Accumulator()
         try:
@@ -163,23 +163,23 @@ class Format:
         return [*seen, dumps(completion.to_dict())]
 
     def chunks(self, pieces: Iterable[bytes], choice: int) -> Iterator[Any]:
-        framing = SSEParser()
+        parser = SSEParser()
         decoder = self.dialect.decoder(_REQUESTS[choice], _TARGETS[choice])
         starter: object = decoder
         if choice and isinstance(starter, AnnouncedDecoder):
             starter.start(HttpResponse(201, Headers.of(self.seeds.headers), dumps(self.seeds.replies[choice])))
         for piece in pieces:
-            for event in framing.feed(piece):
+            for event in parser.feed(piece):
                 yield from decoder.feed(event)
                 if decoder.done:
                     break
             if decoder.done:
                 break
-            if framing.error is not None:
-                raise framing.error
+            if parser.error is not None:
+                raise parser.error
         end = decoder.finish()
         if isinstance(end, Continuation):
-            check_follow(end, _TARGETS[choice])
+            check_continuation(end, _TARGETS[choice])
         else:
             yield from end
 
@@ -189,8 +189,8 @@ class Format:
         return self._response(rng, 200, self.seeds.replies), rng.randrange(len(_REQUESTS))
 
     def _response(self, rng: Random, status: int, seeds: Sequence[Any]) -> HttpResponse:
-        changes = {name: mutations.header(rng, said) for name, said in self.seeds.headers.items()}
-        kept = [(name.encode(), said) for name, said in changes.items() if rng.random() < 0.8]
+        changes = {name: mutations.header(rng, value) for name, value in self.seeds.headers.items()}
+        kept = [(name.encode(), value) for name, value in changes.items() if rng.random() < 0.8]
         return HttpResponse(status, Headers(kept), mutations.body(rng, seeds))
 
     def check_reply(self, given: tuple[HttpResponse, int]) -> None:
@@ -202,18 +202,18 @@ class Format:
             check_error(error)
             return
         if isinstance(found, Continuation):
-            check_follow(found, target)
+            check_continuation(found, target)
         else:
             self.check_completion(found, choice)
 
     def check_completion(self, completion: ChatCompletion, choice: int) -> None:
-        """A reply can be printed, kept, compared, and sent back as an earlier turn."""
+        """Checks that a reply can be printed, pickled, copied, and sent back as an earlier message."""
         repr(completion)
         dumps(completion.to_dict())
-        expect(dumps(pickled(completion).to_dict()) == dumps(completion.to_dict()), "another when pickled")
+        expect(dumps(pickled(completion).to_dict()) == dumps(completion.to_dict()), "different after pickling")
         copy.deepcopy(completion)
         for reply in completion.choices:
-            request = attrs.evolve(_REQUESTS[choice], messages=[*_TALK, reply.message, *_TALK])
+            request = attrs.evolve(_REQUESTS[choice], messages=[*_MESSAGES, reply.message, *_MESSAGES])
             try:
                 sent = self.dialect.encode(request, _TARGETS[choice], {})
                 dumps(getattr(sent, "body", None))
@@ -234,22 +234,22 @@ class Format:
 
 
 def check_error(error: CompletionError) -> None:
-    """An error can be printed, kept and decided upon."""
-    expect(len(str(error)) < BODY_LIMIT and len(repr(error)) < 4 * BODY_LIMIT, "a long text")
-    expect(not {"\n", "\r", "\x1b"} & {*str(error), *repr(error)}, "a text of several lines")
-    expect(error.body is None or len(error.body) <= BODY_LIMIT, "a long body")
+    """Checks that an error can be printed and pickled, and that its fields are valid."""
+    expect(len(str(error)) < BODY_LIMIT and len(repr(error)) < 4 * BODY_LIMIT, "the text is too long")
+    expect(not {"\n", "\r", "\x1b"} & {*str(error), *repr(error)}, "the text has several lines or control characters")
+    expect(error.body is None or len(error.body) <= BODY_LIMIT, "the body is too long")
     for name in ("param", "code", "type", "request_id", "body"):
         value = getattr(error, name)
-        expect(value is None or isinstance(value, str), f".{name} is no text")
-    expect(error.status_code is None or 200 <= error.status_code < 600, ".status_code is none")
+        expect(value is None or isinstance(value, str), f".{name} is not a string")
+    expect(error.status_code is None or 200 <= error.status_code < 600, ".status_code is not an HTTP status")
     check_wait(error.retry_after)
     again = pickled(error)
-    expect(type(again) is type(error) and repr(again) == repr(error), "another when pickled")
+    expect(type(again) is type(error) and repr(again) == repr(error), "different after pickling")
 
 
 def pickled(value: T) -> T:
-    """`value` after a journey to another process."""
-    again: T = pickle.loads(pickle.dumps(value))  # noqa: S301 (what is read was written on the same line)
+    """`value` after pickling and unpickling."""
+    again: T = pickle.loads(pickle.dumps(value))  # noqa: S301 (the data was pickled on the same line)
     return again
 
 
@@ -257,15 +257,16 @@ def check_wait(wait: float | None) -> None:
     expect(wait is None or (math.isfinite(wait) and wait >= 0), f"waits {wait!r}")
 
 
-def check_follow(follow: Continuation, target: Target) -> None:
-    """What is asked next goes to https only, and the key only to where it belongs."""
-    check_wait(follow.after)
-    for request in (follow.request, follow.cancel):
+def check_continuation(continuation: Continuation, target: Target) -> None:
+    """Checks that a continuation's requests use https and send the key to the provider's origin only."""
+    check_wait(continuation.after)
+    for request in (continuation.request, continuation.cancel):
         if request is not None:
-            asked, home = urlsplit(request.url), urlsplit(target.base_url)
-            expect(asked.scheme == "https" and asked.username is None, "asks elsewhere")
+            url, base = urlsplit(request.url), urlsplit(target.base_url)
+            expect(url.scheme == "https" and url.username is None, "no https, or credentials in the URL")
             expect(
-                not request.authenticated or asked.netloc.lower() in (home.netloc, home.netloc + ":443"), "key astray"
+                not request.authenticated or url.netloc.lower() in (base.netloc, base.netloc + ":443"),
+                "the key is sent to another origin",
             )
 
 
@@ -287,27 +288,27 @@ def check_hints(given: tuple[Headers, bytes]) -> None:
 # --- growth ----------------------------------------------------------------------------------------------------------
 
 GROWTH = ((1_500, 6_000), (6_000, 24_000), (24_000, 96_000))
-"""Times that a text, a list or an event is repeated; what grows too fast at one pair is looked at again at the next."""
+"""Pairs of repetitions of a text, a list or an event; a pair that grows too fast is confirmed by the next."""
 
 SUSPECT, STEEP = 4.7, 8.0
-"""Four times the input may take up to so many times as long; sixteen times is what a quadratic reader comes to."""
+"""Limits of the growth in time for four times the input; quadratic time would be sixteen times."""
 
 NOTICEABLE = 0.02
-"""Seconds below which nothing can be told."""
+"""Seconds below which a measurement is too short to compare."""
 
 Grow: TypeAlias = Callable[[int], Any]
-"""Makes something so many times as long."""
+"""Makes a value with this many repetitions."""
 
 
 def growths(form: Format) -> Iterator[tuple[str, Callable[[int], float]]]:
-    """Everything of a format that can be long: a label, and what reads it at that length."""
+    """All parts of a format that can be long: a label, and a function that measures reading it at a length."""
     for s, events in enumerate(form.seeds.streams):
         for i, (name, data) in enumerate(events):
             where = f"stream {s}, event {i}"
             before, after = _written(events[:i]), _written(events[i + 1 :])
             for numbered in (False, True):
                 one = functools.partial(_many, name, data, numbered)
-                yield f"{where} again and again{', numbered' * numbered}", _stream_reader(form, before, one, after)
+                yield f"{where} repeated{', numbered' * numbered}", _stream_reader(form, before, one, after)
             for label, grow in _grown(data):
                 yield f"{where}, {label}", _stream_reader(form, before, _one(name, grow), after)
     for r, reply in enumerate(form.seeds.replies):
@@ -360,7 +361,7 @@ def _reply_reader(form: Format, grow: Grow) -> Callable[[int], float]:
 
 
 def _grown(source: Any) -> Iterator[tuple[str, Grow]]:
-    """`source` with each of its texts, lists and objects in turn as long as is asked."""
+    """Functions that make `source` with one of its texts, lists and objects lengthened."""
     for i, place in enumerate(mutations.places([source])):
         kind = type(place.value).__name__
         if kind in ("str", "list", "dict") and place.value:
@@ -378,7 +379,7 @@ def _growing(source: Any, at: int) -> Grow:
 
 
 def longer(value: Any, times: int) -> Any:
-    """A text or a list so many times as long, or an object with so many members more."""
+    """A text or a list repeated, or an object with additional members."""
     if isinstance(value, list):
         items = cast("list[Any]", value)
         return [mutations.numbered(item, i) for i in range(times) for item in items]
@@ -388,7 +389,7 @@ def longer(value: Any, times: int) -> Any:
 
 
 def steepness(read: Callable[[int], float]) -> float | None:
-    """How many times as long four times the input takes, where that is too long."""
+    """Growth in time for four times the input, where it exceeds `STEEP`; None otherwise."""
     ratio = None
     for short, long in GROWTH:
         seconds = read(long)
@@ -420,22 +421,22 @@ SUBJECTS: Mapping[str, Subject] = {
 
 @dataclass
 class Outcome:
-    """What became of one target."""
+    """Results of one target."""
 
     inputs: int = 0
     failures: dict[int, str] = field(default_factory=dict[int, str])
-    """Number of the input → what went wrong, and the input."""
+    """Number of the input → the error and the input."""
     seconds: float = 0.0
     slowest: float = 0.0
 
 
 def generator(*names: object) -> Random:
-    """A random generator that is the same for the same names."""
-    return Random(" ".join(map(str, names)))  # noqa: S311 (inputs that come back are what is wanted)
+    """Random generator that is deterministic in its names."""
+    return Random(" ".join(map(str, names)))  # noqa: S311 (inputs have to be reproducible)
 
 
 def make_input(seed: int, name: str, subject: Subject, number: int) -> Any:
-    """The input of that number: the same for the same seed, whatever else is run."""
+    """The input of a number: the same for the same seed, independent of other inputs."""
     return subject.make(generator(seed, name, number))
 
 
@@ -447,19 +448,19 @@ def run(seed: int, name: str, subject: Subject, numbers: Iterable[int]) -> Outco
         start = time.process_time()
         try:
             subject.check(given)
-        except Exception as fault:  # noqa: BLE001 (whatever comes out is what is looked for)
-            outcome.failures[number] = f"{type(fault).__name__}: {str(fault)[:SHOWN]}\n    {shown(given)}"
+        except Exception as error:  # noqa: BLE001 (any exception is a finding)
+            outcome.failures[number] = f"{type(error).__name__}: {str(error)[:SHOWN]}\n    {shown(given)}"
         spent = time.process_time() - start
         outcome.inputs += 1
         outcome.seconds += spent
         outcome.slowest = max(outcome.slowest, spent)
         if spent > BASE_SECONDS + SECONDS_PER_MEGABYTE * size(given) / 1e6:
-            outcome.failures[number] = f"took {spent:.1f} s of processor time\n    {shown(given)}"
+            outcome.failures[number] = f"took {spent:.1f} s of CPU time\n    {shown(given)}"
     return outcome
 
 
 def shown(given: Any) -> str:
-    """An input with all it is made of."""
+    """Text of an input with all its parts."""
     if isinstance(given, HttpResponse):
         return f"HttpResponse({given.status}, {given.headers!r}, {given.body[:SHOWN]!r})"
     if isinstance(given, tuple):
@@ -468,7 +469,7 @@ def shown(given: Any) -> str:
 
 
 def size(given: Any) -> int:
-    """Bytes of an input."""
+    """Size of an input in bytes."""
     if isinstance(given, HttpResponse):
         return len(given.body)
     if isinstance(given, tuple):
@@ -477,7 +478,7 @@ def size(given: Any) -> int:
 
 
 def run_growth(form: Format) -> Outcome:
-    """Makes everything of one format longer and longer."""
+    """Measures the growth in time of all parts of one format."""
     outcome = Outcome()
     start = time.process_time()
     for number, (label, read) in enumerate(growths(form)):
@@ -490,7 +491,7 @@ def run_growth(form: Format) -> Outcome:
 
 
 def fuzz(inputs: int, seed: int, growth: bool = True) -> dict[str, Outcome]:
-    """Spreads `inputs` over all targets."""
+    """Runs `inputs` inputs, spread over all targets."""
     share = -(-inputs // len(SUBJECTS))
     outcomes = {name: run(seed, name, subject, range(share)) for name, subject in SUBJECTS.items()}
     if growth:
@@ -499,24 +500,24 @@ def fuzz(inputs: int, seed: int, growth: bool = True) -> dict[str, Outcome]:
 
 
 def table(outcomes: Mapping[str, Outcome], seed: int) -> Iterator[str]:
-    """The figures, and what brings each failure back."""
+    """Table of the results, followed by failures with the options that reproduce them."""
     yield f"{'target':34} {'inputs':>8} {'failures':>8} {'seconds':>8} {'slowest':>8}"
     for name, outcome in outcomes.items():
         figures = f"{len(outcome.failures):8,} {outcome.seconds:8.1f} {outcome.slowest:8.3f}"
         yield f"{name:34} {outcome.inputs:8,} {figures}"
     for name, outcome in outcomes.items():
-        for number, said in list(outcome.failures.items())[:5]:
-            how = f"--seed {seed} --target {name!r} --only {number}" if name in SUBJECTS else name
-            yield f"\n{how}\n    {said}"
+        for number, failure in list(outcome.failures.items())[:5]:
+            options = f"--seed {seed} --target {name!r} --only {number}" if name in SUBJECTS else name
+            yield f"\n{options}\n    {failure}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command."""
+    """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=str(__doc__).partition("\n")[0])
-    parser.add_argument("--inputs", type=int, default=200_000, help="over all targets together (default: %(default)s)")
+    parser.add_argument("--inputs", type=int, default=200_000, help="of all targets together (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
-    parser.add_argument("--target", choices=SUBJECTS, help="this target alone")
-    parser.add_argument("--only", type=int, help="of that target the input of this number alone")
+    parser.add_argument("--target", choices=SUBJECTS, help="run this target alone")
+    parser.add_argument("--only", type=int, help="run the input of this number of the target alone")
     given = parser.parse_args(arguments)
     if given.target is None:
         outcomes = fuzz(given.inputs, given.seed)

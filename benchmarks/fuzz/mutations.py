@@ -1,6 +1,6 @@
-"""How fuzzing changes what is valid: JSON values, the text they are written as, bytes, and sequences of events.
+"""Mutations of valid input: of JSON values, of their text, of bytes, and of sequences of events.
 
-Everything is drawn from the random generator that is handed in: the same generator gives the same input.
+All choices are drawn from the random generator passed in, so that the same generator gives the same input.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .seeds import Event
 Bytes: TypeAlias = "bytes | bytearray"
 
 MANY = 100_000
-"""How deep the deepest values are, in levels."""
+"""Nesting depth of the deepest values."""
 
 ODD_VALUES: Sequence[Any] = (
     None,
@@ -65,7 +65,7 @@ ODD_VALUES: Sequence[Any] = (
     {"type": "text"},
     {"a": {"b": [None]}},
 )
-"""What a member may hold instead of what belongs there."""
+"""Values that replace the value of a member."""
 
 _ODD = {kind: [odd for odd in ODD_VALUES if type(odd) is kind] for kind in (str, int, float)}
 
@@ -111,11 +111,11 @@ TOKENS: Sequence[bytes] = (
     b'"usage"',
     b'"index":',
 )
-"""What means something to one of the readers."""
+"""Byte sequences with a meaning for one of the parsers."""
 
 
-class _Twin(str):
-    """A name of a member that is never equal to another, so that an object can hold it twice."""
+class _DuplicateName(str):
+    """Name of a member that is never equal to another, so that an object can have it twice."""
 
     __slots__ = ()
 
@@ -127,13 +127,13 @@ class _Twin(str):
 
 
 class _Raw(str):
-    """Text that shall stand in the JSON as it is."""
+    """Text that is written into the JSON verbatim."""
 
     __slots__ = ()
 
 
 def value(rng: Random, depth: int = 3) -> Any:
-    """Any JSON value."""
+    """A random JSON value."""
     kind = rng.random()
     if depth and kind < 0.2:
         return [value(rng, depth - 1) for _ in range(rng.randrange(4))]
@@ -145,36 +145,36 @@ def value(rng: Random, depth: int = 3) -> Any:
 
 
 def text(rng: Random) -> str:
-    """A short text of any characters, surrogates too."""
+    """A short text of random characters, surrogates included."""
     ranges = ((32, 127), (0, 32), (128, 0x2100), (0xD800, 0xE000), (0x10000, 0x110000))
     return "".join(chr(rng.randrange(*rng.choice(ranges))) for _ in range(rng.randrange(8)))
 
 
 # --- JSON ------------------------------------------------------------------------------------------------------------
 
-Change: TypeAlias = Callable[[Random, "Place"], None]
+Mutation: TypeAlias = Callable[[Random, "Place"], None]
 
 
 class Place:
-    """A member of an object or an item of a list, to be changed where it stands."""
+    """A member of an object or an item of a list, which can be changed in place."""
 
-    def __init__(self, home: Any, key: Any) -> None:
-        self.home = home
+    def __init__(self, container: Any, key: Any) -> None:
+        self.container = container
         self.key = key
 
     @property
     def members(self) -> dict[str, Any] | None:
-        """The object it is a member of; None for an item of a list."""
-        home: object = self.home
-        return cast("dict[str, Any]", home) if isinstance(home, dict) else None
+        """The object that has this member; None for an item of a list."""
+        container: object = self.container
+        return cast("dict[str, Any]", container) if isinstance(container, dict) else None
 
     @property
     def value(self) -> Any:
-        return self.home[self.key]
+        return self.container[self.key]
 
     @value.setter
     def value(self, new: Any) -> None:
-        self.home[self.key] = new
+        self.container[self.key] = new
 
 
 def places(root: Any) -> list[Place]:
@@ -182,20 +182,20 @@ def places(root: Any) -> list[Place]:
     found: list[Place] = []
     open_values = [root]
     while open_values:
-        home = open_values.pop()
+        container = open_values.pop()
         keys: Any = ()
-        if isinstance(home, MutableMapping):
-            keys = cast("MutableMapping[str, Any]", home).keys()
-        elif isinstance(home, MutableSequence):
-            keys = range(len(cast("MutableSequence[Any]", home)))
+        if isinstance(container, MutableMapping):
+            keys = cast("MutableMapping[str, Any]", container).keys()
+        elif isinstance(container, MutableSequence):
+            keys = range(len(cast("MutableSequence[Any]", container)))
         for key in keys:
-            found.append(Place(home, key))
-            open_values.append(home[key])
+            found.append(Place(container, key))
+            open_values.append(container[key])
     return found
 
 
 def _remove(rng: Random, place: Place) -> None:
-    del place.home[place.key]
+    del place.container[place.key]
 
 
 def _rename(rng: Random, place: Place) -> None:
@@ -210,7 +210,7 @@ def _retype(rng: Random, place: Place) -> None:
 
 
 def _alter(rng: Random, place: Place) -> None:
-    """Another value of the same type, so that it is read and not refused."""
+    """Replaces a value by one of the same type, so that it is read and not refused."""
     old: object = place.value
     match old:
         case str():
@@ -220,8 +220,8 @@ def _alter(rng: Random, place: Place) -> None:
             place.value = items[: rng.randrange(len(items) + 1)] * rng.randrange(3)
         case dict():
             members = cast("dict[str, Any]", old)
-            kept = list(members)[: rng.randrange(len(members) + 1)]
-            place.value = {name: members[name] for name in kept}
+            names = list(members)[: rng.randrange(len(members) + 1)]
+            place.value = {name: members[name] for name in names}
         case _:
             place.value = rng.choice((*_ODD[int], *_ODD[float], None))
 
@@ -242,9 +242,9 @@ def _enlarge(rng: Random, place: Place) -> None:
 def _double(rng: Random, place: Place) -> None:
     members = place.members
     if members is not None:
-        members[_Twin(place.key)] = value(rng)
+        members[_DuplicateName(place.key)] = value(rng)
     else:
-        place.home[place.key : place.key] = [place.value] * rng.randrange(1, 4)
+        place.container[place.key : place.key] = [place.value] * rng.randrange(1, 4)
 
 
 def _graft(rng: Random, place: Place) -> None:
@@ -254,36 +254,36 @@ def _graft(rng: Random, place: Place) -> None:
         members[rng.choice(("error", "type", "index", "id", "usage", "logprobs", "message", text(rng)))] = value(rng)
 
 
-CHANGES: Sequence[Change] = (
+MUTATIONS: Sequence[Mutation] = (
     *(_remove, _rename, _retype, _retype, _wrap, _nest, _enlarge, _double, _graft),
     *(_alter,) * 5,
 )
 
 
 def nested(rng: Random) -> str:
-    """A value many levels deep: around the interpreter's limit, or far beyond it, sometimes never closed."""
+    """A deeply nested value: around the interpreter's recursion limit or far beyond it, sometimes unclosed."""
     depth = MANY if rng.random() < 0.05 else rng.randrange(50, 1100)
     head, tail = rng.choice((("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")))
     return head * depth + "1" + (tail * depth if rng.random() < 0.9 else "")
 
 
 def changed(rng: Random, source: Any) -> bytes:
-    """`source` with a few changes, as JSON."""
+    """`source` with a few mutations, as JSON."""
     root = [copied(source)]
     for _ in range(rng.choice((0, 1, 1, 1, 1, 2, 3))):
-        rng.choice(CHANGES)(rng, rng.choice(places(root) or [Place([None], 0)]))
+        rng.choice(MUTATIONS)(rng, rng.choice(places(root) or [Place([None], 0)]))
     return dump(rng, root[0] if root else None)
 
 
 def copied(source: Any) -> Any:
-    """A copy that shares nothing that can be changed."""
+    """A deep copy of a JSON value."""
     if isinstance(source, dict):
         return {name: copied(item) for name, item in cast("dict[str, Any]", source).items()}
     return [copied(item) for item in cast("list[Any]", source)] if isinstance(source, list) else source
 
 
 def numbered(source: Any, number: int) -> Any:
-    """A copy with numbers and ids of its own, as the items of a list and the events of a stream have."""
+    """A copy with its own indexes and ids, as items of a list and events of a stream have."""
     if isinstance(source, dict):
         members = cast("dict[str, Any]", source).items()
         return {
@@ -300,7 +300,7 @@ def _renumbered(value: Any, number: int) -> Any:
 
 
 def dump(rng: Random, source: Any) -> bytes:
-    """JSON bytes; now and then with lone surrogates as they are, in three bytes each."""
+    """JSON bytes, sometimes with lone surrogates encoded in three bytes each."""
     raws: list[str] = []
     marked = _mark(source, raws)
     ascii_only = rng.random() < 0.5
@@ -323,7 +323,7 @@ def _mark(source: Any, raws: list[str]) -> Any:
 
 
 def damaged(rng: Random, data: bytes) -> bytes:
-    """`data` with a few bytes flipped, lost, doubled or put in, or cut short."""
+    """`data` with a few bytes flipped, deleted, duplicated or inserted, or truncated."""
     out = bytearray(data)
     for _ in range(rng.choice((1, 1, 2, 4))):
         at = rng.randrange(len(out) + 1)
@@ -345,7 +345,7 @@ def damaged(rng: Random, data: bytes) -> bytes:
 
 
 def noise(rng: Random) -> bytes:
-    """Bytes that nobody valid wrote: random ones, random UTF-8, random JSON, or a heap of tokens."""
+    """Invalid input: random bytes, random UTF-8, random JSON, or a sequence of tokens."""
     match rng.randrange(4):
         case 0:
             return rng.randbytes(rng.randrange(60))
@@ -358,7 +358,7 @@ def noise(rng: Random) -> bytes:
 
 
 def body(rng: Random, seeds: Sequence[Any]) -> bytes:
-    """A whole answer's body."""
+    """Body of a complete response."""
     kind = rng.random()
     if kind < 0.05:
         return noise(rng)
@@ -370,7 +370,7 @@ def body(rng: Random, seeds: Sequence[Any]) -> bytes:
 
 
 def stream(rng: Random, seeds: Sequence[Sequence[Event]], others: Sequence[Sequence[Event]]) -> bytes:
-    """A stream's body: events of one seed, some of them changed, moved, lost, doubled, or another's."""
+    """Body of a stream: events of one seed, some mutated, moved, deleted, duplicated, or from another seed."""
     events = list(rng.choice(seeds))
     for _ in range(rng.choice((0, 0, 1, 2))):
         at = rng.randrange(len(events) + 1)
@@ -392,7 +392,7 @@ def stream(rng: Random, seeds: Sequence[Sequence[Event]], others: Sequence[Seque
 
 
 def event_bytes(rng: Random, name: str, data: Any, change: bool) -> bytes:
-    """One event as it goes over the wire."""
+    """Bytes of one event on the wire."""
     end = rng.choice((b"\n", b"\n", b"\r\n", b"\r"))
     if isinstance(data, str) and not change:
         written = data.encode()
@@ -406,7 +406,7 @@ def event_bytes(rng: Random, name: str, data: Any, change: bool) -> bytes:
 
 
 def cuts(rng: Random, data: bytes) -> list[bytes]:
-    """`data` in pieces: of one byte each, in a few random ones, or with the first or last bytes apart."""
+    """`data` in pieces: of one byte each, at a few random positions, or with the first or last bytes separate."""
     size = len(data)
     match rng.randrange(4):
         case 0 if size < 2000:
@@ -423,11 +423,11 @@ def cuts(rng: Random, data: bytes) -> list[bytes]:
 # --- headers ---------------------------------------------------------------------------------------------------------
 
 
-def header(rng: Random, said: str) -> bytes:
-    """A header's value: as it was, or changed."""
+def header(rng: Random, original: str) -> bytes:
+    """Value of a header, unchanged or mutated."""
     kind = rng.random()
     if kind < 0.4:
-        return said.encode()
+        return original.encode()
     if kind < 0.6:
         odd = (
             "",
@@ -449,4 +449,4 @@ def header(rng: Random, said: str) -> bytes:
         return rng.choice(odd).encode()
     if kind < 0.7:
         return noise(rng).replace(b"\n", b"").replace(b"\r", b"")[:200]
-    return damaged(rng, said.encode())[:6000]
+    return damaged(rng, original.encode())[:6000]

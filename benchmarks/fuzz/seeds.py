@@ -1,4 +1,4 @@
-"""What fuzzing starts from: valid answers of every format, as values; between them they touch every member we read."""
+"""Seeds of fuzzing: valid responses of every format as values; together they have every member that is read."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 Event: TypeAlias = "tuple[str, Any]"
-"""Name and data; data that is no text goes out as JSON."""
+"""Name and data of an event; data other than a text is sent as JSON."""
 
 
 @dataclass(frozen=True)
 class Seeds:
-    """What one format may answer."""
+    """Valid responses of one format."""
 
     streams: Sequence[Sequence[Event]]
     replies: Sequence[Any]
@@ -334,9 +334,9 @@ def _cohere(kind: str, message: Any = None, **members: Any) -> Event:
 
 
 def _cohere_part(index: int, kind: str, *pieces: str, **members: Any) -> list[Event]:
-    told = [_cohere("content-delta", {"content": {kind: piece}}, index=index, **members) for piece in pieces]
+    deltas = [_cohere("content-delta", {"content": {kind: piece}}, index=index, **members) for piece in pieces]
     start = _cohere("content-start", {"content": {"type": kind, kind: ""}}, index=index)
-    return [start, *told, _cohere("content-end", index=index)]
+    return [start, *deltas, _cohere("content-end", index=index)]
 
 
 _COHERE_END = {"finish_reason": "COMPLETE", "usage": _COHERE_USAGE, "logprobs": _COHERE_LOGPROBS}
@@ -479,7 +479,7 @@ HINTS: Mapping[str, Sequence[str]] = {
     "ratelimit-remaining": ("0", "1"),
     "x-should-retry": ("true", "false"),
 }
-"""Headers that say how long to wait, or seem to."""
+"""Headers with retry hints and rate limits, or similar values."""
 
 HINT_BODIES: Sequence[Any] = (
     {
@@ -496,4 +496,4 @@ HINT_BODIES: Sequence[Any] = (
     [{"error": {"details": [{"retryDelay": "34.074824224s"}]}}],
     {"error": {"details": {"retryDelay": 7}}, "retry_after": 3},
 )
-"""Bodies that say so."""
+"""Bodies with retry hints."""

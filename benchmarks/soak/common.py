@@ -237,7 +237,7 @@ def in_use(client: AsyncCompletion) -> dict[str, int]:
     """What is in use when nothing should be: answers, slots, waiters for slots, connections that were handed out."""
     found = {"answers": 0, "slots": 0, "waiters": 0, "connections": 0}
     for pool in pools(client):
-        slots: Any = pool.connection_limit  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        slots: Any = pool.connection_limit  # pyright: ignore[reportPrivateUsage]
         connector: Any = pool._connector  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         found["answers"] += pool.in_flight
         found["slots"] += slots.used

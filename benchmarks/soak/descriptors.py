@@ -142,7 +142,7 @@ def _unordered(numbers: Sequence[int]) -> int:
 def _record(client: AsyncCompletion, slots: RecordingSlots) -> None:
     """Puts the recording slots in the place of those that the open pool has."""
     pool: Any = common.pools(client)[0]
-    pool.connection_limit = slots  # noqa: SLF001
+    pool.connection_limit = slots
 
 
 def run(given: argparse.Namespace) -> int:

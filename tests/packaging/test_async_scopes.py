@@ -1,4 +1,6 @@
-"""House rules that only the syntax tree shows: no yield inside a scope, reasons beside exceptions to the rules."""
+"""Tests of rules on the syntax tree: no yield inside a scope, a reason beside each exception, docstrings of tests."""
+
+from __future__ import annotations
 
 import ast
 import io
@@ -27,10 +29,10 @@ SCOPES = frozenset(
         "timeout_at",
     }
 )
-"""What asyncio, anyio and trio call their task groups, cancel scopes and timeouts.
+"""Names of task groups, cancel scopes and timeouts in asyncio, anyio and trio.
 
 A generator that yields inside one lets the caller's code run inside the scope, so that the scope cancels the wrong
-code, or is left in another task than it was entered in (PEP 789).
+code, or is exited in another task than it was entered in (PEP 789).
 """
 
 
@@ -38,7 +40,7 @@ code, or is left in another task than it was entered in (PEP 789).
 
 
 def yields_in_scopes(source: str) -> list[int]:
-    """The lines on which a `yield` stands inside a `with` over one of `SCOPES`."""
+    """Lines with a `yield` inside a `with` over one of `SCOPES`."""
     tree = ast.parse(source)
     named = {name for node in ast.walk(tree) for name in _scope_names(node)}
     return sorted(_yields(tree, named, inside=False))
@@ -94,13 +96,13 @@ OUT_OF_SCOPE = {
 
 @pytest.mark.parametrize("case", IN_SCOPE)
 def test_a_yield_inside_a_scope_is_found(case: str) -> None:
-    """A generator could hand its caller a cancel scope unseen."""
+    """A generator could yield inside a cancel scope unnoticed."""
     assert yields_in_scopes(IN_SCOPE[case]) == [3]
 
 
 @pytest.mark.parametrize("case", OUT_OF_SCOPE)
 def test_a_yield_outside_of_scopes_is_allowed(case: str) -> None:
-    """Harmless generators would be refused."""
+    """Correct generators would be reported."""
     assert yields_in_scopes(OUT_OF_SCOPE[case]) == []
 
 
@@ -111,32 +113,32 @@ def test_no_generator_of_the_package_yields_inside_a_scope() -> None:
 
 # --- reasons -----------------------------------------------------------------------------------------------------
 
-_MARK = re.compile(r"(noqa|type:\s*ignore|pyright:\s*ignore|pragma)\b(:\s*[\w, ]*\d)?(\[[^]]*\])?(:\s*no \w+)?")
-"""A mark for a tool, which says what is switched off and not why."""
+_PRAGMA = re.compile(r"(noqa|type:\s*ignore|pyright:\s*ignore|pragma)\b(:\s*[\w, ]*\d)?(\[[^]]*\])?(:\s*no \w+)?")
+"""Comment for a tool, which names what it turns off and not why."""
 
 
 def lines_without_reason(source: str) -> list[int]:
-    """The lines that break a house rule with no reason in a comment on the same line or right above it."""
+    """Lines that break a rule without a reason in a comment on the same line or the line above."""
     comments = _reasons(source)
     return sorted(line for line in _exceptional(ast.parse(source)) if not {line, line - 1} & comments)
 
 
 def _reasons(source: str) -> set[int]:
-    """The lines on which a comment says something to a reader."""
+    """Lines with a comment other than one for a tool."""
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
     return {
         token.start[0]
         for token in tokens
-        if token.type == tokenize.COMMENT and re.search(r"[a-z]{2}", _MARK.sub("", token.string))
+        if token.type == tokenize.COMMENT and re.search(r"[a-z]{2}", _PRAGMA.sub("", token.string))
     }
 
 
 def _exceptional(node: ast.AST, *, in_function: bool = False) -> Iterator[int]:
-    """The lines with `except Exception`, a bare `except`, `global`, or an import inside a function."""
+    """Lines with `except Exception`, a bare `except`, `global`, or an import inside a function."""
     broad = isinstance(node, ast.ExceptHandler) and _is_broad(node)
     hidden = in_function and isinstance(node, ast.Import | ast.ImportFrom)
     if broad or hidden or isinstance(node, ast.Global):
-        yield node.lineno  # type: ignore[attr-defined]  # each of the three kinds has one
+        yield node.lineno  # type: ignore[attr-defined]  # all three kinds of nodes have one
     if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
         return
     in_function = in_function or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
@@ -145,32 +147,32 @@ def _exceptional(node: ast.AST, *, in_function: bool = False) -> Iterator[int]:
 
 
 def _is_broad(handler: ast.ExceptHandler) -> bool:
-    """Whether it catches what nobody foresaw; cleaning up after a BaseException and raising it again is no catching."""
+    """Whether a handler catches all exceptions; one that cleans up after a BaseException and re-raises it does not."""
     kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
     names = {"" if kind is None else ast.unparse(kind) for kind in kinds}
     last = handler.body[-1]
-    passes_on = isinstance(last, ast.Raise) and last.exc is None
-    return bool(names & {"", "Exception"}) or ("BaseException" in names and not passes_on)
+    reraises = isinstance(last, ast.Raise) and last.exc is None
+    return bool(names & {"", "Exception"}) or ("BaseException" in names and not reraises)
 
 
-UNREASONED = {
+WITHOUT_REASON = {
     "except Exception": "try:\n    pass\nexcept Exception:\n    pass\n",
-    "except BaseException": "try:\n    pass\nexcept BaseException as fault:\n    pass\n",
+    "except BaseException": "try:\n    pass\nexcept BaseException as error:\n    pass\n",
     "bare except": "try:\n    pass\nexcept:\n    pass\n",
     "one of two": "try:\n    pass\nexcept (OSError, Exception):\n    pass\n",
     "global": "x = 1\ndef f():\n    global x\n    x = 2\n",
     "import in a function": "def f():\n    x = 1\n    import json\n",
     "from-import in a method": "class A:\n    async def f(self):\n        from json import dumps\n",
-    "a mark is no reason": "def f():\n\n    import json  # noqa: PLC0415\n",
-    "marks are no reason": "try:\n    pass\nexcept Exception:  # noqa: BLE001, S110  # pragma: no cover\n    pass\n",
+    "a pragma is no reason": "def f():\n\n    import json  # noqa: PLC0415\n",
+    "pragmas are no reason": "try:\n    pass\nexcept Exception:  # noqa: BLE001, S110  # pragma: no cover\n    pass\n",
     "raised again": "try:\n    pass\nexcept Exception:\n    raise\n",
     "a comment two lines up": "# why\n\nimport_ = 1\n\ntry:\n    pass\nexcept Exception:\n    pass\n",
 }
 
-REASONED = {
+WITH_REASON = {
     "same line": "try:\n    pass\nexcept Exception:  # observers must not break the call\n    pass\n",
     "line above": "def f():\n    # An extra, which may be missing.\n    import json\n",
-    "behind a mark": "def f():\n    import json  # noqa: PLC0415 (an extra, which may be missing)\n",
+    "behind a pragma": "def f():\n    import json  # noqa: PLC0415 (an extra, which may be missing)\n",
     "narrow except": "try:\n    pass\nexcept (OSError, ValueError):\n    pass\n",
     "clean-up": "try:\n    pass\nexcept BaseException:\n    close()\n    raise\n",
     "import at the top": "import json\n",
@@ -178,35 +180,35 @@ REASONED = {
 }
 
 
-@pytest.mark.parametrize("case", UNREASONED)
+@pytest.mark.parametrize("case", WITHOUT_REASON)
 def test_an_exception_to_the_rules_without_reason_is_found(case: str) -> None:
-    """A rule could be broken without a word."""
-    assert len(lines_without_reason(UNREASONED[case])) == 1
+    """A rule could be broken without a reason."""
+    assert len(lines_without_reason(WITHOUT_REASON[case])) == 1
 
 
-@pytest.mark.parametrize("case", REASONED)
-def test_a_reason_beside_it_is_enough(case: str) -> None:
-    """Code that keeps the rules, or says why it does not, would be refused."""
-    assert lines_without_reason(REASONED[case]) == []
+@pytest.mark.parametrize("case", WITH_REASON)
+def test_code_with_a_reason_is_accepted(case: str) -> None:
+    """Code that follows the rules, or that has a reason beside it, would be reported."""
+    assert lines_without_reason(WITH_REASON[case]) == []
 
 
-def test_the_package_gives_its_reasons() -> None:
-    """A broad except, a global or a hidden import of the package says nothing of its reason."""
+def test_exceptions_to_the_rules_in_the_package_have_reasons() -> None:
+    """A broad except, a global or an import inside a function would have no reason beside it."""
     assert _report(LIBRARY, lines_without_reason) == []
 
 
-# --- what tests say ------------------------------------------------------------------------------------------------
+# --- docstrings of tests -------------------------------------------------------------------------------------------
 
 
 def tests_without_sentence(source: str) -> list[int]:
-    """The lines of test functions whose docstring is not exactly one sentence."""
+    """Lines of test functions whose docstring is not exactly one sentence."""
     functions = (
         node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     )
     return sorted(node.lineno for node in functions if node.name.startswith("test") and not _is_sentence(node))
 
 
-tests_without_sentence.__test__ = False  # type: ignore[attr-defined]  # a checker, though its name begins like a test's
+tests_without_sentence.__test__ = False  # type: ignore[attr-defined]  # a checker, although its name begins like a test's
 
 
 def _is_sentence(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
@@ -215,12 +217,12 @@ def _is_sentence(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
 
 
 def test_missing_and_long_docstrings_are_found() -> None:
-    """A test could be silent about what breaks when it fails, or tell a story."""
+    """A test without a docstring, or with one of several sentences, would not be found."""
     source = '''
-def test_silent(): ...
+def test_without(): ...
 def test_no_stop():
     """Something would break"""
-async def test_story():
+async def test_long():
     """Something would break. Then more."""
 class TestA:
     def test_inside(self): ...
@@ -232,8 +234,8 @@ def helper(): ...
     assert tests_without_sentence(source) == [2, 3, 5, 8]
 
 
-def test_every_test_says_in_one_sentence_what_would_be_broken() -> None:
-    """A failing test would not tell what its failure means."""
+def test_docstrings_of_tests_are_one_sentence() -> None:
+    """A failing test would not state what its failure means."""
     assert _report(TESTS, tests_without_sentence) == []
 
 

@@ -1,4 +1,6 @@
-"""Fuzzing in its short form, and that it finds what it looks for; ``python -m benchmarks.fuzz`` is the long one."""
+"""Tests of fuzzing in a short form, and that it finds failures; ``python -m benchmarks.fuzz`` is the long form."""
+
+from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
@@ -9,20 +11,20 @@ from benchmarks.fuzz import fuzzer as fuzz
 from benchmarks.fuzz.fuzzer import FORMATS, SUBJECTS, Subject
 
 INPUTS = 300
-"""Per target."""
+"""Number of inputs per target."""
 
 
 @pytest.mark.parametrize("name", SUBJECTS)
-def test_nothing_a_provider_may_send_breaks_us(name: str) -> None:
-    """Some bytes would raise an exception that is not ours, mean something else when cut, or stop the loop."""
+def test_no_response_raises_an_unexpected_exception(name: str) -> None:
+    """Some bytes would raise an exception that is not ours, be read differently in pieces, or block the event loop."""
     outcome = fuzz.run(1, name, SUBJECTS[name], range(INPUTS))
     assert outcome.inputs == INPUTS
     assert not outcome.failures, "\n".join(fuzz.table({name: outcome}, 1))
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_enough_of_the_inputs_are_read_and_enough_are_refused(name: str) -> None:
-    """Inputs that all fail at the first byte, or none of which fails, would prove nothing."""
+def test_inputs_include_valid_and_invalid_ones(name: str) -> None:
+    """Inputs that all fail at the first byte, or none of which fails, would test nothing."""
     form = FORMATS[name]
     ends: Counter[str] = Counter()
     for number in range(200):
@@ -50,8 +52,8 @@ def check_wait(given: int) -> None:
 
 
 @pytest.mark.parametrize("check", [check_key_error, check_wait])
-def test_what_is_wrong_is_found_and_can_be_brought_back(check: Callable[[int], None]) -> None:
-    """A table of zeros would mean nothing, or nobody could find the input again."""
+def test_failures_are_found_and_reproducible(check: Callable[[int], None]) -> None:
+    """A failing check would not be reported, or its input could not be reproduced."""
     subject = Subject(make_number, check)
     outcome = fuzz.run(3, "x", subject, range(100))
     wrong = [number for number in range(100) if fuzz.make_input(3, "x", subject, number) == 7]
@@ -64,19 +66,19 @@ def test_what_is_wrong_is_found_and_can_be_brought_back(check: Callable[[int], N
 
 @pytest.mark.parametrize("name", SUBJECTS)
 def test_the_same_seed_makes_the_same_inputs(name: str) -> None:
-    """A failure in CI could not be brought back."""
+    """A failure in CI could not be reproduced."""
     first, second = (fuzz.shown(fuzz.make_input(5, name, SUBJECTS[name], 5)) for _ in range(2))
     assert first == second != fuzz.shown(fuzz.make_input(6, name, SUBJECTS[name], 5))
 
 
-def test_a_quadratic_reader_is_found() -> None:
-    """A list that is copied for every event would pass for linear."""
+def test_quadratic_growth_is_found() -> None:
+    """A list that is copied for every event would count as linear."""
     assert fuzz.steepness(lambda times: times * 1e-5) is None
     assert fuzz.steepness(lambda times: times * 1e-5 + times**2 * 1e-9) is not None
-    assert fuzz.steepness(lambda times: times**2 * 1e-12) is None  # so little that nothing can be told
+    assert fuzz.steepness(lambda times: times**2 * 1e-12) is None  # too short to compare
 
 
-def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
-    """A failure would not fail the run that looks for it."""
+def test_the_command_line_prints_its_results(capsys: pytest.CaptureFixture[str]) -> None:
+    """The command line would fail, or not report its inputs."""
     assert fuzz.main(["--target", "framing", "--only", "3"]) == 0
     assert "1 inputs, seed 1" in capsys.readouterr().out

@@ -1,4 +1,6 @@
-"""The public names of the package: complete, importable, and cheap to import."""
+"""Tests that the public names are complete, importable, and cheap to import."""
+
+from __future__ import annotations
 
 import inspect
 import modulefinder
@@ -11,18 +13,18 @@ import pytest
 import anycompletion
 
 EXTRAS = ("cyclopts", "opentelemetry", "redis", "rich", "starlette", "throttled")
-"""Libraries that the extras bring."""
+"""Libraries that only extras install."""
 
 EXPENSIVE = ("anycompletion.batch", "anycompletion.cli", "anycompletion.testing", "anycompletion.web", "cattrs")
-"""Modules that cost more than 2 ms and that not every program needs."""
+"""Modules whose import takes more than 2 ms and that not every program needs."""
 
 
 def loaded_by(code: str) -> set[str]:
-    """The modules that a fresh interpreter has loaded after `code`."""
-    shown = subprocess.run(
+    """Modules loaded in a fresh interpreter after `code`."""
+    done = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules)"], capture_output=True, check=True, text=True
     )
-    return set(shown.stdout.split())
+    return set(done.stdout.split())
 
 
 def test_every_public_name_is_listed_once_and_exists() -> None:
@@ -38,19 +40,19 @@ def test_every_public_name_is_listed_once_and_exists() -> None:
 
 @pytest.mark.parametrize("module", [*EXTRAS, *EXPENSIVE])
 def test_an_import_loads_no_more_than_every_program_needs(module: str) -> None:
-    """The import would fail where an extra is not installed, or take longer than it must."""
+    """The import would fail where an extra is not installed, or load a module that few programs need."""
     assert module not in loaded_by("import anycompletion")
 
 
-def test_a_client_loads_no_library_more() -> None:
-    """Making a client in a running event loop would stop it for as long as a library takes to load."""
+def test_making_a_client_loads_no_further_library() -> None:
+    """Making a client would block the event loop while a library is loaded."""
     before = loaded_by("import anycompletion")
     added = loaded_by("import anycompletion; anycompletion.AsyncCompletion()") - before
     assert {name.partition(".")[0] for name in added} <= {"anycompletion"} | sys.stdlib_module_names
 
 
 def test_packers_find_every_module_that_a_client_needs(tmp_path: Path) -> None:
-    """An app that is packed into one file would lack parts of the package."""
+    """An app packed into one file would lack modules of the package."""
     script = tmp_path / "app.py"
     script.write_text("from anycompletion import AsyncCompletion")
     finder = modulefinder.ModuleFinder(path=[str(Path(inspect.getfile(anycompletion)).parents[1])])

@@ -1,4 +1,6 @@
-"""The commands for reliability figures run in their short form and find nothing wrong; nothing here asks how fast."""
+"""Tests of the soak commands in their short form; speed is not tested."""
+
+from __future__ import annotations
 
 import subprocess
 import sys
@@ -11,12 +13,12 @@ from benchmarks.soak.common import Figure, conclude
 ROOT = Path(__file__).parents[2]
 
 COMMANDS = ("leaks", "kills", "million", "amplification", "web", "streams", "descriptors", "bombs", "storm", "adaptive")
-"""The longest first: they run at the same time."""
+"""The longest first, because they run concurrently."""
 
 
 @pytest.fixture(scope="module")
 def runs() -> Iterator[dict[str, subprocess.Popen[str]]]:
-    """All commands in their short form, under way."""
+    """All commands, started in their short form."""
     started: dict[str, subprocess.Popen[str]] = {}
     try:
         for name in COMMANDS:
@@ -32,13 +34,13 @@ def runs() -> Iterator[dict[str, subprocess.Popen[str]]]:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_finds_nothing_wrong(runs: dict[str, subprocess.Popen[str]], name: str) -> None:
-    """A promise about load, faults, leaks or bombs is broken, or its figure cannot be asked for any more."""
-    said, complaints = runs[name].communicate(timeout=300)
-    assert (runs[name].returncode, complaints) == (0, ""), said + complaints
-    assert "(short form)" in said
-    assert "all bounds hold" in said
-    assert "BROKEN" not in said
+def test_command_reports_no_broken_bound(runs: dict[str, subprocess.Popen[str]], name: str) -> None:
+    """A bound on load, faults, leaks or bombs would be broken, or its command would no longer run."""
+    output, errors = runs[name].communicate(timeout=300)
+    assert (runs[name].returncode, errors) == (0, ""), output + errors
+    assert "(short form)" in output
+    assert "all bounds hold" in output
+    assert "BROKEN" not in output
 
 
 JUDGED = {
@@ -49,17 +51,17 @@ JUDGED = {
     "the machine's": (Figure("x", 11, at_most=10, machine=True), True, False),
     "without a bound": (Figure("x", 1e9), True, True),
 }
-"""A figure, and whether it is good enough for the short and for the long form."""
+"""A figure, and whether it passes in the short and in the long form."""
 
 
 @pytest.mark.parametrize("short", [True, False])
 @pytest.mark.parametrize("case", JUDGED)
-def test_a_broken_bound_is_said_and_fails(case: str, short: bool, capsys: pytest.CaptureFixture[str]) -> None:
-    """A broken promise would go unnoticed, or a busy machine would fail the tests."""
+def test_a_broken_bound_is_reported_and_fails(case: str, short: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    """A broken bound would go unnoticed, or a busy machine would fail the tests."""
     figure, *good = JUDGED[case]
     is_good = good[0] if short else good[1]
     assert conclude("title", [Figure("y", 0, at_most=0), figure], short=short) == (0 if is_good else 1)
-    said = capsys.readouterr().out
-    assert ("BROKEN" in said) is not is_good
-    assert ("not judged" in said) is (case == "the machine's" and short)
-    assert ("all bounds hold" in said) is is_good
+    output = capsys.readouterr().out
+    assert ("BROKEN" in output) is not is_good
+    assert ("not judged" in output) is (case == "the machine's" and short)
+    assert ("all bounds hold" in output) is is_good

@@ -1,4 +1,6 @@
-"""The public API as type checkers see it: mypy and pyright, both strict, on tests/typing and on README.md."""
+"""Tests of the public API with mypy and pyright, both strict, on tests/typing and the snippets of README.md."""
+
+from __future__ import annotations
 
 import json
 import os
@@ -20,8 +22,8 @@ IMPORTED_FROM = str(Path(anycompletion.__file__).parents[1])
 
 
 def mypy(folder: Path) -> list[str]:
-    """What a user's mypy has to say of the files in `folder`."""
-    # Errors inside the package are for the project's own run of mypy; here they would hide what a user sees.
+    """Messages of a user's mypy on the files in `folder`."""
+    # Errors inside the package belong to the project's own run of mypy; a user does not see them.
     options = ("--strict", "--config-file", "", "--follow-imports", "silent", "--no-error-summary")
     place = {} if "site-packages" in IMPORTED_FROM else {"MYPYPATH": IMPORTED_FROM}
     done = _run("mypy", *options, "--cache-dir", str(folder.parent / "mypy"), str(folder), **place)
@@ -29,7 +31,7 @@ def mypy(folder: Path) -> list[str]:
 
 
 def pyright(folder: Path) -> list[str]:
-    """What a user's pyright has to say of the files in `folder`."""
+    """Messages of a user's pyright on the files in `folder`."""
     settings = {
         "typeCheckingMode": "strict",
         "enableTypeIgnoreComments": False,
@@ -41,8 +43,8 @@ def pyright(folder: Path) -> list[str]:
     report = json.loads(done.stdout)
     assert report["summary"]["filesAnalyzed"] == len(list(folder.glob("*.py")))
     return [
-        f"{fault['file']}:{fault['range']['start']['line'] + 1}: {fault['message']}"
-        for fault in report["generalDiagnostics"]
+        f"{error['file']}:{error['range']['start']['line'] + 1}: {error['message']}"
+        for error in report["generalDiagnostics"]
     ]
 
 
@@ -55,8 +57,8 @@ CHECKERS = [pytest.param(checker, id=checker.__name__, marks=pytest.mark.slow) f
 
 
 @pytest.mark.parametrize("checker", CHECKERS)
-def test_type_checkers_see_the_api_as_it_is_promised(checker: Checker, tmp_path: Path) -> None:
-    """A user's checker would refuse right code, let a mistake pass, or know less than promised of a result."""
+def test_type_checkers_accept_and_reject_the_right_calls(checker: Checker, tmp_path: Path) -> None:
+    """A user's type checker would reject correct code, accept a mistake, or infer a less specific type."""
     folder = tmp_path / "surface"
     shutil.copytree(SURFACE, folder, ignore=shutil.ignore_patterns("__pycache__"))
     assert checker(folder) == []
@@ -64,7 +66,7 @@ def test_type_checkers_see_the_api_as_it_is_promised(checker: Checker, tmp_path:
 
 @pytest.mark.parametrize("checker", CHECKERS)
 def test_the_snippets_of_the_readme_pass_strict_checks(checker: Checker, tmp_path: Path) -> None:
-    """Someone who copies a snippet into strictly checked code would get errors."""
+    """A snippet copied into strictly checked code would have type errors."""
     folder = tmp_path / "snippets"
     folder.mkdir()
     for snippet in snippets(README.read_text("utf-8")):
@@ -73,10 +75,10 @@ def test_the_snippets_of_the_readme_pass_strict_checks(checker: Checker, tmp_pat
 
 
 @pytest.mark.parametrize("checker", CHECKERS)
-def test_a_checker_finds_a_fault(checker: Checker, tmp_path: Path) -> None:
-    """The tests above would pass whatever the code is."""
+def test_a_checker_finds_an_error(checker: Checker, tmp_path: Path) -> None:
+    """The tests above would pass for any code."""
     wrong = tmp_path / "wrong" / "wrong.py"
     wrong.parent.mkdir()
     wrong.write_text("from anycompletion import AsyncCompletion\n\nAsyncCompletion(timeout='5')\n", "utf-8")
-    (fault,) = checker(wrong.parent)
-    assert "wrong.py:3" in fault
+    (error,) = checker(wrong.parent)
+    assert "wrong.py:3" in error

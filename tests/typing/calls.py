@@ -1,4 +1,4 @@
-"""What type checkers must know of calls; never run."""
+"""Types of calls as type checkers have to infer them; not run."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What type checkers must know of the testing kit: what a test writes, and what it may look at; never run."""
+"""Types of `anycompletion.testing` as type checkers have to infer them; not run."""
 
 from collections.abc import Iterator
 from typing import Any, assert_type

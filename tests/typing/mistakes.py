@@ -1,6 +1,6 @@
-"""Mistakes that type checkers must find; never run.
+"""Mistakes that type checkers have to report; not run.
 
-Each ignore is needed: both checkers are told to report an ignore that hides nothing.
+Each ignore is needed, because both checkers report an unused ignore.
 """
 
 from anycompletion import AsyncCompletion, Timeout, UserMessage

@@ -1,4 +1,4 @@
-"""What type checkers must know of configuration, requests, replies and errors; never run."""
+"""Types of configuration, requests, replies and errors as type checkers have to infer them; not run."""
 
 import ssl
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What type checkers must know of the relays for web services; never run."""
+"""Types of `anycompletion.web` as type checkers have to infer them; not run."""
 
 from typing import assert_type
 
