@@ -61,7 +61,7 @@ async def simulated(
 def turns_of(client: AsyncCompletion, key: str = "openai") -> LocalRateLimiter:
     limits = client._desk.core.limits
     assert limits is not None
-    return limits._turns[key]
+    return limits.local[key]
 
 
 async def test_no_more_calls_are_under_way_than_may_be() -> None:

@@ -1,38 +1,40 @@
-"""How many requests a provider takes at a time, found out by asking more of it until it refuses.
+"""Adaptive concurrency (AIMD): finds out how many requests a provider takes at a time by trying more until it refuses.
 
-Strategy: double until the first refusal; then halve, come back at once to just below where it refused, stay there, and
-try a little more from time to time. Each time that the same ceiling is met again, the next try comes later: a probe
-costs a refusal, and where a refusal means a rest for all, it costs that too.
+Strategy: double the limit until the first refusal; then halve it, grow back at once to just below the number that was
+refused, stay there, and try a little more from time to time. Each time the same ceiling is met again, the next trial
+comes later: a trial costs a refusal, and where a refusal starts a cooldown for all calls, it costs that too.
 """
 
 from __future__ import annotations
 
 _BELOW, _WELL_BELOW = 0.95, 0.8
-"""Of the number at which the provider refused, so much is asked of it while nothing new is tried; less where it refused
-again on the way back, because then it takes less than it did."""
+"""Part of the ceiling at which the limit stays while nothing new is tried; the lower one if the provider refused again
+before the limit was back there, because then it takes less than before."""
 
-_BEYOND = 1.1
-"""A ceiling that is passed by so much is there no more."""
+_PASSED = 1.1
+"""A ceiling that was passed by this factor is forgotten."""
 
 _STEP = 0.02
-"""The first round of a try adds so much of the ceiling, and one at least; each further round twice as much."""
+"""Part of the ceiling by which the first round of a trial raises the limit, at least by 1; each further round raises it
+by twice as much."""
 
-_HOLD, _LONGEST_HOLD = 4.0, 16.0
-"""Rounds without a try, the first time and at most."""
+_HOLD, _MAX_HOLD = 4.0, 16.0
+"""Rounds between two trials, the first time and at most."""
 
-_FEW = 150
-"""Calls: where few are in flight, a refusal takes a larger share, so a hold is at most so many calls all the same."""
+_MAX_HOLD_CALLS = 150
+"""With few requests in flight, a refusal is a larger part of them, so a hold may last for this many calls even if they
+are more rounds."""
 
 
 class AdaptiveConcurrency:
-    """How many calls may be in flight: `limit`, which grows while answers come and halves where they are refused.
+    """Limit of requests in flight that grows while answers come and is halved when the provider refuses.
 
-    It is told when a call begins and ends, and of each attempt that was refused (429, 529), be it tried again or not.
-    It knows no clock: what counts is rounds, the time in which as many calls end as may be in flight.
+    It is notified when a request starts and ends, and of each attempt that ended with 429 or 529, retried or not. It
+    has no clock: it counts in rounds, a round being as many ended requests as may be in flight.
 
     Args:
-        start: calls in flight at first.
-        most: calls in flight at most.
+        start: requests in flight at first.
+        most: requests in flight at most.
     """
 
     def __init__(self, start: int = 16, most: int = 512) -> None:
@@ -40,30 +42,31 @@ class AdaptiveConcurrency:
         self._most = most
         self._in_flight = self._ended = 0
         self._last_full: int | None = None
-        """How many had ended when as many were in flight as may be."""
+        """Value of `_ended` when the limit was reached last."""
         self._ignored = 0
-        """So many calls are to end before a refusal counts again: they began before the last halving."""
+        """Number of requests that must end before a refusal counts again: they started before the last halving."""
         self._ceiling: float | None = None
-        """Where it refused."""
-        self._stay = 1.0
-        """Where nothing is tried for a while."""
-        self._hold = self._left_to_hold = 0.0
+        """Number in flight that was refused."""
+        self._plateau = 1.0
+        """Limit at which nothing is tried for a while."""
+        self._hold = self._hold_left = 0.0
+        """Rounds to stay on the plateau: of this trial, and how many of them are left."""
         self._step = 1.0
-        """How much more is tried per round."""
+        """By how much a round of the trial raises the limit."""
 
     @property
     def limit(self) -> int:
-        """Calls that may be in flight now, one at least."""
+        """Requests that may be in flight now, at least 1."""
         return int(self._limit)
 
     def on_start(self) -> None:
-        """A call begins."""
+        """Called when a request starts."""
         self._in_flight += 1
         if self._in_flight >= self.limit:
             self._last_full = self._ended
 
     def on_end(self, *, throttled: bool = False) -> None:
-        """A call has ended, in whatever way; `throttled` if its error was 429 or 529."""
+        """Called when a request ends; `throttled` if its error was 429 or 529."""
         if throttled:
             self.on_throttled()
         self._in_flight -= 1
@@ -73,20 +76,20 @@ class AdaptiveConcurrency:
             self._grow()
 
     def on_throttled(self) -> None:
-        """An attempt was refused. It halves the limit once for all that is in flight."""
+        """Called for each refused attempt. Halves the limit, once for all requests that are in flight."""
         if self._ignored:
             return
-        met = max(1.0, min(self._limit, self._in_flight))
-        again = self._ceiling is not None and met <= self._ceiling * _BEYOND
-        below = _WELL_BELOW if self._ceiling is not None and self._limit < self._stay else _BELOW
-        self._hold = min(self._hold * 2, max(_LONGEST_HOLD, _FEW / met)) if again else _HOLD
-        self._ceiling, self._left_to_hold, self._step = met, self._hold, max(1.0, met * _STEP)
-        self._stay = max(1.0, min(met * below, met - 1))
-        self._limit = max(1.0, met / 2)
+        refused = max(1.0, min(self._limit, self._in_flight))
+        is_same = self._ceiling is not None and refused <= self._ceiling * _PASSED
+        below = _WELL_BELOW if self._ceiling is not None and self._limit < self._plateau else _BELOW
+        self._hold = min(self._hold * 2, max(_MAX_HOLD, _MAX_HOLD_CALLS / refused)) if is_same else _HOLD
+        self._ceiling, self._hold_left, self._step = refused, self._hold, max(1.0, refused * _STEP)
+        self._plateau = max(1.0, min(refused * below, refused - 1))
+        self._limit = max(1.0, refused / 2)
         self._ignored = max(1, self._in_flight)
 
     def _is_used(self) -> bool:
-        """Whether the limit was what held calls back, within the last round."""
+        """Whether the limit was reached within the last round."""
         return self._last_full is not None and self._ended - self._last_full <= self._limit
 
     def _grow(self) -> None:
@@ -94,12 +97,12 @@ class AdaptiveConcurrency:
         if ceiling is None:
             self._limit = min(self._limit + 1, self._most)
             return
-        if self._limit < self._stay:
-            self._limit = min(self._limit + 1, self._stay)
-        elif self._left_to_hold > 0:
-            self._left_to_hold -= 1 / self._limit
+        if self._limit < self._plateau:
+            self._limit = min(self._limit + 1, self._plateau)
+        elif self._hold_left > 0:
+            self._hold_left -= 1 / self._limit
         else:
             self._limit = min(self._limit + self._step / self._limit, self._most)
             self._step *= 2 ** (1 / self._limit)
-            if self._limit > max(ceiling * _BEYOND, ceiling + 1):
+            if self._limit > max(ceiling * _PASSED, ceiling + 1):
                 self._ceiling = None

@@ -1,11 +1,11 @@
-"""Which limits a call has: the provider's, the model's, and those that a limiter of the caller's shares with others."""
+"""The rate limits of a client: for providers, for models, and those of a limiter that other processes share."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from .._async import Interruptible
 from ..errors import CompletionError, ConfigurationError, InvalidRequestError
 from ..logs import observer_failed
 from ..options import RateLimit, RateLimiter
@@ -13,7 +13,7 @@ from .limiter import LimiterSnapshot, LocalRateLimiter, RemainingQuota
 
 
 def checked_limits(limits: Mapping[str, RateLimit]) -> dict[str, RateLimit]:
-    """The limits a client was given.
+    """The `limits` argument of a client, after a check of its types.
 
     Raises:
         InvalidRequestError: it is no mapping of texts to `RateLimit`s.
@@ -32,133 +32,132 @@ def checked_limits(limits: Mapping[str, RateLimit]) -> dict[str, RateLimit]:
 
 
 class ClientLimits:
-    """All limits of one client.
+    """All rate limits of one client.
 
     Args:
-        limits: by provider, or by provider and model: ``"openai"``, ``"openai/gpt-4o"``. Both hold where both match.
-        shared: a limiter that others use too; it is asked last, when nothing here holds the call back.
+        limits: by provider, or by provider and model: ``"openai"``, ``"openai/gpt-4o"``. Both apply where both match.
+        shared: a limiter that other clients use too; acquired last, when no local limit delays the request any more.
     """
 
     def __init__(self, limits: Mapping[str, RateLimit], shared: RateLimiter | None = None) -> None:
-        self._turns = {key: LocalRateLimiter(limit) for key, limit in limits.items()}
-        self._shared = None if shared is None else _Shared(shared)
+        self.local = {key: LocalRateLimiter(limit) for key, limit in limits.items()}
+        self.shared = None if shared is None else SharedRateLimiter(shared)
 
     def for_model(self, provider: str, model: str) -> ModelLimits | None:
-        """What holds calls to this model back; None where nothing does."""
+        """The limits for requests to this model; None where there are none."""
         key = f"{provider}/{model}"
-        # The narrow one first: who waits for it takes nothing of the other.
-        turns = tuple(self._turns[each] for each in (key, provider) if each in self._turns)
-        return ModelLimits(key, turns, self._shared) if turns or self._shared is not None else None
+        # The model's limit is first: a request that waits for it uses nothing of the provider's.
+        local = tuple(self.local[each] for each in (key, provider) if each in self.local)
+        return ModelLimits(key, local, self.shared) if local or self.shared is not None else None
 
     def wake(self) -> None:
-        """Lets everybody go, for good: the client is closed, and sending says so."""
-        for turns in self._turns.values():
-            turns.wake()
-        if self._shared is not None:
-            self._shared.wake()
+        """Lets all requests through, for good: the client is closed, and sending reports that."""
+        for limiter in self.local.values():
+            limiter.wake()
+        if self.shared is not None:
+            self.shared.wake()
 
 
 class ModelLimits:
-    """What holds calls of one kind back."""
+    """All limits for requests to one model."""
 
-    __slots__ = ("_shared", "_turns", "key")
+    __slots__ = ("_local", "_shared", "key")
 
-    def __init__(self, key: str, turns: Sequence[LocalRateLimiter], shared: _Shared | None) -> None:
+    def __init__(self, key: str, local: Sequence[LocalRateLimiter], shared: SharedRateLimiter | None) -> None:
         self.key = key
-        self._turns = turns
+        self._local = local
         self._shared = shared
 
     async def acquire(self, tokens: int) -> Permit:
-        """Waits until a request of so many tokens may be sent. Cancelling takes nothing.
+        """Waits until a request of so many tokens may be sent. A cancelled wait uses no quota.
 
         Raises:
-            CompletionError: what the shared limiter raised; a `ConfigurationError` for anything foreign.
+            CompletionError: what the shared limiter raised; a `ConfigurationError` if that was another exception.
         """
-        marks: list[tuple[LocalRateLimiter, LimiterSnapshot]] = []
+        acquired: list[tuple[LocalRateLimiter, LimiterSnapshot]] = []
         try:
-            for turns in self._turns:
-                marks.append((turns, await turns.acquire(tokens)))
+            for limiter in self._local:
+                acquired.append((limiter, await limiter.acquire(tokens)))
             if self._shared is not None:
                 await self._shared.acquire(self.key, tokens)
-        except BaseException:  # cancelled, or refused by the last: it is not sent, and takes nothing of the others
-            for turns, _ in marks:
-                turns.settle(tokens, None)
+        except BaseException:  # cancelled, or refused by the shared limiter: the request is not sent
+            for limiter, _ in acquired:
+                limiter.settle(tokens, None)
             raise
-        return Permit(self.key, tokens, marks, self._shared)
+        return Permit(self.key, tokens, acquired, self._shared)
 
 
 class Permit:
-    """One request that may be sent; `settle` says what became of it, and must be called."""
+    """Permission to send one request; `settle` must be called when the request has ended."""
 
-    __slots__ = ("_key", "_marks", "_shared", "_tokens")
+    __slots__ = ("_acquired", "_key", "_shared", "_tokens")
 
     def __init__(
-        self, key: str, tokens: int, marks: Sequence[tuple[LocalRateLimiter, LimiterSnapshot]], shared: _Shared | None
+        self,
+        key: str,
+        tokens: int,
+        acquired: Sequence[tuple[LocalRateLimiter, LimiterSnapshot]],
+        shared: SharedRateLimiter | None,
     ) -> None:
         self._key = key
         self._tokens = tokens
-        self._marks = marks
+        self._acquired = acquired
         self._shared = shared
 
-    def update_from_headers(self, lefts: Sequence[RemainingQuota]) -> None:
-        """What the answer's headers say is left."""
-        for turns, mark in self._marks:
-            turns.update_from_headers(mark, lefts)
+    def update_from_headers(self, quotas: Sequence[RemainingQuota]) -> None:
+        """Takes what remains of the provider's limits from the headers of the response."""
+        for limiter, snapshot in self._acquired:
+            limiter.update_from_headers(snapshot, quotas)
 
     def settle(self, actual: int | None) -> None:
-        """The request is over, and took so many tokens; None where nobody knows, and the estimate stands."""
+        """Ends the request, which used `actual` tokens; None where that is unknown and the estimate is kept."""
         actual = self._tokens if actual is None else actual
-        for turns, _ in self._marks:
-            turns.settle(self._tokens, actual)
+        for limiter, _ in self._acquired:
+            limiter.settle(self._tokens, actual)
         if self._shared is not None:
             self._shared.settle(self._key, self._tokens, actual)
 
 
-class _Shared:
-    """The caller's limiter: somebody else's code, which may wait for ever or fail in any way."""
+class SharedRateLimiter:
+    """The client's `rate_limiter`: user code, which may wait without end or raise anything."""
 
     def __init__(self, limiter: RateLimiter) -> None:
         self._limiter = limiter
-        self._waiting: set[asyncio.Task[object]] = set()
-        self._over = False
+        self._waits: set[Interruptible] = set()
+        self._closed = False
+
+    @property
+    def queued(self) -> int:
+        """Number of requests that wait."""
+        return len(self._waits)
 
     async def acquire(self, key: str, tokens: int) -> None:
-        """Waits until it lets the request go, or `wake` is called."""
-        if self._is_over():
+        """Waits until the limiter lets the request through, or `wake` is called."""
+        if self._closed:
             return
-        task = asyncio.current_task()
-        assert task is not None, "an event loop runs tasks"
-        cancelling = task.cancelling()
-        self._waiting.add(task)
-        try:
-            await self._limiter.acquire(key, requests=1, tokens=tokens)
-        except asyncio.CancelledError:
-            # Where it was `wake`, there is nothing to wait for any more, and sending says that the client is closed.
-            if not self._is_over() or task.uncancel() > cancelling:
+        reason = ""
+        with Interruptible() as wait:
+            self._waits.add(wait)
+            try:
+                await self._limiter.acquire(key, requests=1, tokens=tokens)
+            except CompletionError:
                 raise
-            return
-        except CompletionError:
-            raise
-        except Exception as fault:  # noqa: BLE001 (somebody else's code may fail in any way)
-            reason = type(fault).__name__
-        else:
-            return
-        finally:
-            self._waiting.discard(task)
-        raise ConfigurationError(f"the rate_limiter failed with {reason}")
+            except Exception as error:  # noqa: BLE001 (user code may raise anything)
+                reason = type(error).__name__
+            finally:
+                self._waits.discard(wait)
+        if reason:
+            raise ConfigurationError(f"the rate_limiter failed with {reason}")
 
     def settle(self, key: str, estimated: int, actual: int) -> None:
-        """Tells it what a request took; its own failure changes nothing any more."""
+        """Reports what a request used; a failure of the limiter is only logged, because the reply is there."""
         try:
             self._limiter.settle(key, estimated=estimated, actual=actual)
-        except Exception as fault:  # noqa: BLE001 (an observer by now: the answer is there, whatever it does)
-            observer_failed("rate_limiter", fault)
-
-    def _is_over(self) -> bool:
-        return self._over
+        except Exception as error:  # noqa: BLE001 (user code may raise anything)
+            observer_failed("rate_limiter", error)
 
     def wake(self) -> None:
-        """Lets everybody go, for good."""
-        self._over = True
-        for task in self._waiting:
-            task.cancel()
+        """Lets all requests through, for good."""
+        self._closed = True
+        for wait in self._waits:
+            wait.interrupt()

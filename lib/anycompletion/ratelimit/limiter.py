@@ -1,23 +1,25 @@
-"""One limit within this process: calls go when it is their turn, in the order of asking."""
+"""Rate limiter within this process: keeps a `RateLimit`, and the limits that the provider reports in its headers."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from attrs import define
+
+from .._async import WaiterQueue
 from ..options import RateLimit
 from .token_bucket import ReportedLimit, TokenBucket
 
-_FOREVER = float("inf")
+_INFINITE = float("inf")
 
-_NO_WAIT = 1e-6
-"""Seconds that are none: sums of fractions are never exact."""
+_NEGLIGIBLE = 1e-6
+"""Seconds. A shorter wait is none: sums of fractions are never exact."""
 
 
 class LimiterSnapshot(NamedTuple):
-    """How far a limit was used when a call was let go, itself included."""
+    """What a limiter had let through when it let a request through, that request included."""
 
     requests: int
     tokens: int
@@ -25,102 +27,107 @@ class LimiterSnapshot(NamedTuple):
 
 
 class RemainingQuota(NamedTuple):
-    """What an answer's headers say is left of one of the provider's limits."""
+    """What remains of one of the provider's limits, by the headers of a response."""
 
     name: str
-    """Of the headers."""
+    """Name of the header."""
     counts_tokens: bool
     remaining: float
     reset: float
-    """Seconds from the request until it is whole again."""
+    """Seconds from the request until the limit is full again."""
+
+
+@define(eq=False)
+class _QueuedRequest:
+    tokens: int
+    snapshot: LimiterSnapshot | None = None
+    """Set when the request is let through."""
 
 
 class LocalRateLimiter:
-    """Holds calls back so that they keep a `RateLimit`, and what the provider tells of its own.
+    """Delays requests so that they keep a `RateLimit` and the limits that the provider reports.
 
-    Who asks first goes first, however large: a call that is cheap enough never overtakes one that has to wait, so none
-    starves. Cancelling leaves the line and takes nothing.
+    First in, first out: a small request never overtakes a large one that waits, so that none starves. Cancelling a
+    wait leaves the queue and uses no quota.
     """
 
     def __init__(self, limit: RateLimit) -> None:
         self._requests = None if limit.requests_per_minute is None else TokenBucket(limit.requests_per_minute)
         self._tokens = None if limit.tokens_per_minute is None else TokenBucket(limit.tokens_per_minute)
-        self._most = limit.concurrency
+        self._max_in_flight = limit.concurrency
         self.in_flight = 0
-        self._told: dict[str, tuple[bool, ReportedLimit]] = {}
-        """By the name of the headers: whether it counts tokens, and what they said."""
+        self._reported: dict[str, tuple[bool, ReportedLimit]] = {}
+        """Header → whether it counts tokens, and the limit that it reported."""
         self._newest: dict[str, int] = {}
-        """By the same: the number of the request whose answer was heard last."""
-        self._taken = LimiterSnapshot(0, 0, 0.0)
-        self._line: OrderedDict[asyncio.Future[LimiterSnapshot], int] = OrderedDict()
-        """Who waits, and for how many tokens."""
+        """Header → ordinal of the latest request whose response had it."""
+        self._total = LimiterSnapshot(0, 0, 0.0)
+        self._waiters: WaiterQueue[_QueuedRequest] = WaiterQueue()
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._over = False
+        self._closed = False
 
     @property
     def queued(self) -> int:
-        """Who waits."""
-        return len(self._line)
+        """Number of requests that wait."""
+        return len(self._waiters)
 
     async def acquire(self, tokens: int) -> LimiterSnapshot:
-        """Waits until a request of so many tokens may go, or `wake` is called."""
+        """Waits until a request of so many tokens may be sent, or `wake` is called."""
         loop = self._loop = asyncio.get_running_loop()
-        if not self._line and self._wait(tokens, loop.time()) <= _NO_WAIT:
+        if not self._waiters and self._wait_time(tokens, loop.time()) <= _NEGLIGIBLE:
             return self._let_through(tokens, loop.time())
-        waiter: asyncio.Future[LimiterSnapshot] = loop.create_future()
-        self._line[waiter] = tokens
+        request = _QueuedRequest(tokens)
+        waiter = self._waiters.enqueue(request)
         self._advance()
         try:
-            return await waiter
+            await self._waiters.wait(waiter, on_lost=lambda: self.settle(tokens, None))
         except asyncio.CancelledError:
-            if waiter.cancelled():
-                self._line.pop(waiter, None)
-                self._advance()
-            else:
-                self.settle(tokens, None)  # its turn came in the same moment, and it takes nothing
+            self._advance()  # the next request may need fewer tokens
             raise
+        assert request.snapshot is not None, "`_advance` sets it before it wakes the waiter"
+        return request.snapshot
 
     def settle(self, tokens: int, actual: int | None) -> None:
-        """A request that was let go is over: it took `actual` tokens, or was never sent, which is None."""
+        """Ends a request that was let through: it used `actual` tokens; None if it was never sent."""
         self.in_flight -= 1
         loop = self._loop
         if loop is None or loop.is_closed():
             return
         now = loop.time()
         if actual is None and self._requests is not None:
-            self._requests.give(1, now)
+            self._requests.give_back(1, now)
         if self._tokens is not None:
-            self._tokens.give(tokens - (actual or 0), now)
+            self._tokens.give_back(tokens - (actual or 0), now)
         self._advance()
 
-    def update_from_headers(self, mark: LimiterSnapshot, lefts: Iterable[RemainingQuota]) -> None:
-        """The headers of the answer to the request that was let go at `mark`."""
-        for left in lefts:
-            if mark.requests < self._newest.get(left.name, 0):
-                continue  # an answer to a later request came before
-            self._newest[left.name] = mark.requests
-            since = self._taken.tokens - mark.tokens if left.counts_tokens else self._taken.requests - mark.requests
-            _, told = self._told.setdefault(left.name, (left.counts_tokens, ReportedLimit(self._taken.at)))
-            told.update(left.remaining - since, mark.at + left.reset)
+    def update_from_headers(self, snapshot: LimiterSnapshot, quotas: Iterable[RemainingQuota]) -> None:
+        """Takes the limits from the headers of the response to the request with this snapshot."""
+        for quota in quotas:
+            if snapshot.requests < self._newest.get(quota.name, 0):
+                continue  # the response to a later request came before
+            self._newest[quota.name] = snapshot.requests
+            total = self._total
+            since = total.tokens - snapshot.tokens if quota.counts_tokens else total.requests - snapshot.requests
+            _, limit = self._reported.setdefault(quota.name, (quota.counts_tokens, ReportedLimit(total.at)))
+            limit.update(quota.remaining - since, snapshot.at + quota.reset)
         self._advance()
 
     def wake(self) -> None:
-        """Lets everybody go, for good: the client is closed, and sending says so."""
-        self._over = True
+        """Lets all requests through, for good: the client is closed, and sending reports that."""
+        self._closed = True
         self._advance()
 
-    def _wait(self, tokens: int, now: float) -> float:
-        """Seconds until a request of so many tokens may go; infinite until another one is over."""
-        if self._over:
+    def _wait_time(self, tokens: int, now: float) -> float:
+        """Seconds until a request of so many tokens may be sent; infinite if another one must end first."""
+        if self._closed:
             return 0.0
-        if self._most is not None and self.in_flight >= self._most:
-            return _FOREVER
-        wait = 0.0 if self._requests is None else self._requests.wait(1, now)
+        if self._max_in_flight is not None and self.in_flight >= self._max_in_flight:
+            return _INFINITE
+        wait = 0.0 if self._requests is None else self._requests.wait_time(1, now)
         if self._tokens is not None:
-            wait = max(wait, self._tokens.wait(tokens, now))
-        for counts_tokens, told in self._told.values():
-            wait = max(wait, told.wait(tokens if counts_tokens else 1, now))
+            wait = max(wait, self._tokens.wait_time(tokens, now))
+        for counts_tokens, limit in self._reported.values():
+            wait = max(wait, limit.wait_time(tokens if counts_tokens else 1, now))
         return wait
 
     def _let_through(self, tokens: int, now: float) -> LimiterSnapshot:
@@ -129,26 +136,24 @@ class LocalRateLimiter:
             self._requests.take(1, now)
         if self._tokens is not None:
             self._tokens.take(tokens, now)
-        for counts_tokens, told in self._told.values():
-            told.take(tokens if counts_tokens else 1, now)
-        self._taken = LimiterSnapshot(self._taken.requests + 1, self._taken.tokens + tokens, now)
-        return self._taken
+        for counts_tokens, limit in self._reported.values():
+            limit.take(tokens if counts_tokens else 1, now)
+        self._total = LimiterSnapshot(self._total.requests + 1, self._total.tokens + tokens, now)
+        return self._total
 
     def _advance(self) -> None:
-        """Lets go whoever may, and sets the clock for the next."""
+        """Lets the first requests through if they may be sent, and sets a timer for the next one."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         loop = self._loop
         if loop is None or loop.is_closed():
             return
-        while self._line:
-            waiter, tokens = next(iter(self._line.items()))
-            wait = self._wait(tokens, loop.time())
-            if wait > _NO_WAIT:
-                if wait < _FOREVER:
+        while (request := self._waiters.first) is not None:
+            wait = self._wait_time(request.tokens, loop.time())
+            if wait > _NEGLIGIBLE:
+                if wait < _INFINITE:
                     self._timer = loop.call_later(wait, self._advance)
                 return
-            del self._line[waiter]
-            if not waiter.done():
-                waiter.set_result(self._let_through(tokens, loop.time()))
+            request.snapshot = self._let_through(request.tokens, loop.time())
+            self._waiters.wake_first()

@@ -1,37 +1,37 @@
-"""How many tokens a request may cost, guessed before it is sent from the size of its body."""
+"""Estimate of the tokens that a request uses, from the size of its body; loads no tokenizer."""
 
 from __future__ import annotations
 
 from ..records import AudioPart, ChatRequest, FilePart, ImagePart, Part, TextPart, Usage
 
-_BYTES = 4
-"""Of a body per token: English text has four characters a token, and most other scripts more bytes a character."""
+_BYTES_PER_TOKEN = 4
+"""English text has four characters per token; most other scripts have more bytes per character."""
 
-_MEDIUM = 1000
-"""Tokens of an image, a sound or a file: of the size of its data they do not depend much."""
+_TOKENS_PER_MEDIUM = 1000
+"""Tokens of an image, a sound or a file, which depend little on the size of its data."""
 
 
 def estimated_tokens(request: ChatRequest, size: int) -> int:
-    """A quarter of the body's `size` in bytes, 1,000 for each image, sound and file, and what the reply may have.
+    """A quarter of the body's `size` in bytes, 1,000 for each image, sound and file, and the limit of the reply.
 
-    That is `max_completion_tokens` or `max_tokens` for each of `n` choices; where nobody set a limit it is unknown, and
-    counts nothing until the reply tells.
+    That limit is `max_completion_tokens` or `max_tokens`, for each of `n` choices. Where the request has none, the
+    reply counts nothing until its usage is known.
     """
     media = 0
     if not isinstance(request.messages, str):
         for message in request.messages:
             content: object = getattr(message, "content", None)
             if isinstance(content, list):
-                for part in content:  # pyright: ignore[reportUnknownVariableType]  # what `validate` made: parts
+                for part in content:  # pyright: ignore[reportUnknownVariableType]  # parts, after validation
                     if not isinstance(part, TextPart):
                         media += 1
-                        size -= _data(part)  # pyright: ignore[reportUnknownArgumentType]
+                        size -= _data_size(part)  # pyright: ignore[reportUnknownArgumentType]
     reply = request.max_completion_tokens or request.max_tokens or 0
-    return max(size, 0) // _BYTES + media * _MEDIUM + reply * (request.n or 1)
+    return max(size, 0) // _BYTES_PER_TOKEN + media * _TOKENS_PER_MEDIUM + reply * (request.n or 1)
 
 
-def _data(part: Part) -> int:
-    """The characters of a part that are no text."""
+def _data_size(part: Part) -> int:
+    """Characters of a part's data."""
     match part:
         case ImagePart():
             return len(part.image_url.url)
@@ -44,7 +44,7 @@ def _data(part: Part) -> int:
 
 
 def used_tokens(usage: Usage | None) -> int | None:
-    """The tokens that a reply took, as the provider counted them; None where it did not say."""
+    """The tokens that a request and its reply used, as the provider counted them; None where it reported none."""
     if usage is None:
         return None
     if usage.prompt_tokens is None or usage.completion_tokens is None:

@@ -126,9 +126,9 @@ async def test_a_provider_that_refuses_at_random_does_not_bring_calls_to_a_halt(
     rest, now = Cooldown(), asyncio.get_running_loop().time()
     for _ in range(100):
         rest.start(hint, now, lambda: 0.0)
-        now = rest.until + rest._gap
+        now = rest.until + rest._rate._interval
         rest.record_success(now)
-    assert rest._gap <= longest
+    assert rest._rate._interval <= longest
 
 
 async def test_answers_of_long_ago_tell_nothing_of_the_rate() -> None:
@@ -139,4 +139,4 @@ async def test_answers_of_long_ago_tell_nothing_of_the_rate() -> None:
     for _ in range(100):
         rest.record_success(now - 1)
     rest.start(1, now, lambda: 0.0)
-    assert rest._gap <= 2 / 100
+    assert rest._rate._interval <= 2 / 100

@@ -32,7 +32,7 @@ def sent_in_a_minute(bucket: TokenBucket, cost: float, seconds: float = 60.0) ->
     """How much goes in that time where somebody always wants to."""
     now, end, sent = 1000.0, 1000.0 + seconds, 0.0
     while True:
-        now += bucket.wait(cost, now) + 1e-9
+        now += bucket.wait_time(cost, now) + 1e-9
         if now > end:
             return sent
         bucket.take(cost, now)
@@ -48,24 +48,24 @@ def test_a_minute_has_at_most_a_twentieth_more(cost: float) -> None:
 def test_what_is_larger_than_the_bucket_goes_when_it_is_full_and_is_made_up_for() -> None:
     """A large request would wait for ever, or be free."""
     bucket = TokenBucket(600)  # thirty at once, ten a second
-    assert bucket.wait(100, 1000) == 0
+    assert bucket.wait_time(100, 1000) == 0
     bucket.take(100, 1000)
-    assert bucket.wait(1, 1000) == pytest.approx(7.1)
-    assert bucket.wait(100, 1000) == pytest.approx(10)
+    assert bucket.wait_time(1, 1000) == pytest.approx(7.1)
+    assert bucket.wait_time(100, 1000) == pytest.approx(10)
 
 
 def test_what_was_taken_too_much_comes_back_and_what_was_too_little_is_taken() -> None:
     """Every wrong estimate would shift the rate for good."""
     bucket = TokenBucket(600)
     bucket.take(30, 1000)
-    bucket.give(20, 1000)
-    assert bucket.wait(20, 1000) == 0
-    bucket.give(-40, 1000)
-    assert bucket.wait(10, 1000) == pytest.approx(3)
-    bucket.give(1000, 1000)
-    assert bucket.wait(30, 1000) == 0
+    bucket.give_back(20, 1000)
+    assert bucket.wait_time(20, 1000) == 0
+    bucket.give_back(-40, 1000)
+    assert bucket.wait_time(10, 1000) == pytest.approx(3)
+    bucket.give_back(1000, 1000)
+    assert bucket.wait_time(30, 1000) == 0
     bucket.take(30, 1000)
-    assert bucket.wait(1, 1000) > 0
+    assert bucket.wait_time(1, 1000) > 0
 
 
 def test_what_is_left_is_spread_over_the_time_it_must_last() -> None:
@@ -73,7 +73,7 @@ def test_what_is_left_is_spread_over_the_time_it_must_last() -> None:
     told, now, sent = ReportedLimit(), 1000.0, 0
     told.update(20, 1010)
     while now < 1010:
-        now += told.wait(1, now) or 0.001
+        now += told.wait_time(1, now) or 0.001
         told.take(1, now)
         sent += 1
         if now > 1009:
@@ -86,10 +86,10 @@ def test_a_provider_that_says_nothing_is_left_is_asked_again_soon() -> None:
     told = ReportedLimit()
     told.take(1, 1000)
     told.update(0, 1060)
-    assert told.wait(1, 1000) == 5
+    assert told.wait_time(1, 1000) == 5
     told.update(0, 1002)
-    assert told.wait(1, 1000) == 2
-    assert told.wait(1, 1003) == 0
+    assert told.wait_time(1, 1000) == 2
+    assert told.wait_time(1, 1003) == 0
 
 
 # --- turns --------------------------------------------------------------------------------------------------------

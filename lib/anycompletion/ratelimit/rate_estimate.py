@@ -1,0 +1,134 @@
+"""Estimate of the rate at which a provider answers, from its 429s and from the answers between them; has no clock.
+
+Its constants were tuned against simulated providers that count in token buckets and in windows, with exact hints and
+with hints in whole seconds; `tests/unit/ratelimit/test_cooldown.py` has these simulations.
+"""
+
+from __future__ import annotations
+
+_MIN_CALLS_PER_HINT = 8
+"""The first guess allows at least so many calls in the time of one hint: with fewer answers, nothing is known."""
+
+_SHORT_HINT = 0.1
+"""Seconds. A shorter hint is the time until one call is allowed, and contains nothing about the rate."""
+
+_GUESS_GROWTH = 1.5
+"""A guessed rate grows by this factor per second: it was counted within a moment, and may be far too low."""
+
+_BACKOFF_FROM_GROWN, _BACKOFF_FROM_HELD, _BACKOFF_FROM_NEW = 0.95, 0.85, 0.7
+"""Factors for a rate that was refused: while it grew, while it was held, as soon as it was tried."""
+
+_MAX_DIVISOR = 2.0
+"""Nothing divides a rate by more at once; a guess that was refused as soon as it was tried is divided by this."""
+
+_SAME_RATE = 1.25
+"""Answers that came at a rate lower by less than this factor change nothing: the rate grew while they were counted,
+and some are still to come."""
+
+_MIN_LONGEST_INTERVAL = 0.02
+"""Seconds. An interval is never longer than the hint, after which the provider has capacity for one call, or than this:
+a provider that refuses at random would otherwise slow its calls down without end."""
+
+_HOLD_HINTS, _MIN_HOLD, _MAX_HOLD = 10, 3.0, 60.0
+"""A measured rate is held for so many hints, for so many seconds at least and at most, before a higher one is tried: a
+trial that fails costs a cooldown, and each refused call one of its attempts."""
+
+_GROWTH, _MIN_PERIOD, _MAX_PERIOD = 1.02, 1.0, 5.0
+"""Then it grows by this factor to the power of the square of the periods that have passed; a period is a hint long, and
+so many seconds at least and at most."""
+
+_MAX_EXPONENT = 100.0
+"""Keeps the growth finite."""
+
+_WINDOW = 10.0
+"""Seconds. Answers are counted over the last one or two windows."""
+
+_MIN_MEASURED_TIME = 1.0
+"""Seconds. Providers count in windows, so a shorter time contains nothing about the rate."""
+
+
+class _SuccessCounter:
+    """Number of answers in the last ten to twenty seconds."""
+
+    __slots__ = ("_count", "_previous_count", "_previous_start", "_start")
+
+    def __init__(self) -> None:
+        self._count = self._previous_count = 0
+        self._start = self._previous_start = -1.0
+
+    def add(self, started: float) -> None:
+        """Counts the answer to a call that started then."""
+        if started - self._start > _WINDOW:
+            is_old = self._start < 0 or started - self._start > 2 * _WINDOW
+            self._previous_start, self._previous_count = (started, 0) if is_old else (self._start, self._count)
+            self._start, self._count = started, 0
+        self._count += 1
+
+    def total(self, now: float) -> tuple[int, float]:
+        """The number of answers, and the seconds in which they came."""
+        count = self._count + self._previous_count
+        return count, max(0.0, now - self._previous_start) if count else 0.0
+
+    def restart(self, start: float) -> None:
+        """Counts from `start` on."""
+        self._count = self._previous_count = 0
+        self._start = self._previous_start = start
+
+
+class RateEstimate:
+    """The interval between two calls that a provider is assumed to allow after it refused some.
+
+    The first 429 makes a *guess* from the answers before it; it grows fast until it is refused. A 429 while calls are
+    spaced makes it a *measured* rate, which is a little lower than the refused one; it is held for a while, and then
+    grows faster and faster until it is refused again.
+    """
+
+    def __init__(self) -> None:
+        self._successes = _SuccessCounter()
+        self.record_success = self._successes.add
+        """Counts the answer to a call, by the time at which the call started."""
+        self._interval = 0.0
+        """Seconds between two calls at the end of the cooldown."""
+        self._is_measured = False
+        self._hold, self._period = 0.0, 1.0
+
+    def interval(self, elapsed: float) -> float:
+        """Seconds between two calls, `elapsed` seconds after the end of the cooldown."""
+        elapsed = max(0.0, elapsed)
+        if not self._is_measured:
+            return self._interval / float(_GUESS_GROWTH ** min(elapsed, _MAX_EXPONENT))
+        periods = min(max(0.0, elapsed - self._hold) / self._period, _MAX_EXPONENT)
+        return self._interval / float(_GROWTH ** (periods * periods))
+
+    def on_refused(self, hint: float, now: float, elapsed: float | None, until: float) -> None:
+        """Revises the estimate after a 429.
+
+        Args:
+            hint: seconds that the provider asks to wait.
+            now: the time of the 429.
+            elapsed: seconds since the previous cooldown ended; None if calls were not spaced.
+            until: the time at which the cooldown that starts now will end.
+        """
+        count, seconds = self._successes.total(now)
+        answered = max(seconds + hint, _MIN_MEASURED_TIME) / max(count, 1)
+        if elapsed is None:
+            shortest = _SHORT_HINT if count < _MIN_CALLS_PER_HINT else _MIN_MEASURED_TIME
+            interval = min(answered, max(hint, shortest) / _MIN_CALLS_PER_HINT)
+        else:
+            interval = self._slower(hint, elapsed)
+            if seconds >= max(hint, _MIN_MEASURED_TIME):
+                interval = max(interval, min(answered / _SAME_RATE, interval * _MAX_DIVISOR))
+            interval = min(interval, max(hint, _MIN_LONGEST_INTERVAL))
+        self._interval, self._is_measured = interval, elapsed is not None
+        self._hold = min(max(_HOLD_HINTS * hint, _MIN_HOLD), _MAX_HOLD)
+        self._period = min(max(hint, _MIN_PERIOD), _MAX_PERIOD)
+        self._successes.restart(until)
+
+    def _slower(self, hint: float, elapsed: float) -> float:
+        """A longer interval than the one that was refused."""
+        if elapsed < 2 * hint:
+            return self._interval / (_BACKOFF_FROM_NEW if self._is_measured else 1 / _MAX_DIVISOR)
+        if self._is_measured and elapsed < self._hold:
+            return self._interval / _BACKOFF_FROM_HELD
+        # The calls that are refused now were sent some time ago, at the rate of then.
+        return self.interval(elapsed - self._period) / _BACKOFF_FROM_GROWN
