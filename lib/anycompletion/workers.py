@@ -1,7 +1,7 @@
-"""For engines that spread work over processes: lists of requests → lists of results; knows no engine.
+"""Batches for engines that distribute work over processes: lists of requests → lists of results; imports no engine.
 
-`complete_many` is for engines that call functions (process pools, Spark, Celery), `ChatWorker` for those that keep an
-object in each worker and await it (Ray Data, Dask's actors, Taskiq).
+`complete_many` is for engines that call functions (process pools, Spark, Celery), `ChatWorker` for engines that keep
+an object in each worker and await it (Ray Data, Dask's actors, Taskiq).
 """
 
 from __future__ import annotations
@@ -11,22 +11,20 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self
 
+from . import AsyncCompletion, ClientClosedError, Result
 from .batch import BatchItem
-from .client import AsyncCompletion
-from .errors import ClientClosedError
-from .records import Result
 
 
 class ChatWorker:
-    """Maps lists of requests to lists of results, with one client that opens at the first call.
+    """Maps lists of requests to lists of results, with one client that is created at the first call.
 
     Args:
-        concurrency: how many requests of one call are in flight at most; None finds out what the provider takes. Calls
-            that run at the same time share the client and count each for itself.
-        **client_options: what `AsyncCompletion` takes. To be pickled, leave the keys to the worker's environment.
+        concurrency: maximum requests in flight per call; None adapts to what the provider accepts. Concurrent calls
+            share the client, and each has a maximum of its own.
+        **client_options: arguments of `AsyncCompletion`. For pickling, leave keys to the worker's environment.
 
-    It pickles as its options, before and after it was used. An error is a value in its request's place, so that one bad
-    row ends no job.
+    It pickles as its options, before and after use. An error is a value in its request's place, so that one bad
+    row does not end a job.
     """
 
     def __init__(self, *, concurrency: int | None = None, **client_options: Any) -> None:
@@ -38,10 +36,10 @@ class ChatWorker:
         return _worker, (type(self), self._concurrency, self._options)
 
     async def __call__(self, requests: Iterable[BatchItem]) -> list[Result]:
-        """The results, in the order of the requests; see `AsyncCompletion.batch` for what a request may be.
+        """The results, in the order of the requests; `AsyncCompletion.batch` documents the types of requests.
 
         Raises:
-            ClientClosedError: it is called in another event loop than before.
+            ClientClosedError: the event loop is not the one of the first call.
         """
         if self._client is None:
             self._client = AsyncCompletion(**self._options)
@@ -57,7 +55,7 @@ class ChatWorker:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Closes the client; another call opens a new one."""
+        """Closes the client; another call creates a new one."""
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
@@ -70,13 +68,13 @@ def _worker(cls: type[ChatWorker], concurrency: int | None, options: dict[str, A
 def complete_many(
     requests: Iterable[BatchItem], *, concurrency: int | None = None, **client_options: Any
 ) -> list[Result]:
-    """The results of a list of requests, in its order: a batch in an event loop and with a client of its own.
+    """The results of a list of requests, in its order: a batch in a new event loop with a client of its own.
 
-    For workers that have no event loop. `concurrency` and the requests are those of `AsyncCompletion.batch`, all other
-    arguments are those of `AsyncCompletion`. Errors are values.
+    For workers without an event loop. `requests` and `concurrency` are those of `AsyncCompletion.batch`, all other
+    arguments those of `AsyncCompletion`. Errors are values.
 
     Raises:
-        ClientClosedError: an event loop is running, which this would stop; await ``client.batch`` there.
+        ClientClosedError: an event loop is running, which this would block; await ``client.batch`` there.
     """
     try:
         asyncio.get_running_loop()

@@ -18,6 +18,7 @@ PUBLIC_USERS: dict[str, dict[str, str]] = {
         "records": "JSON types of the endpoint",
     },
     "cli": {"batch": "public package", "testing": "public package: models that begin with sim/"},
+    "workers": {"batch": "public package"},
     "integrations": {
         "errors": "errors that are raised or classified",
         "logs": "failures of exporters are logged",
@@ -52,7 +53,6 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("batch.journal",),
     ("batch",),
     ("client",),
-    ("workers",),
     ("__init__",),
     tuple(PUBLIC_USERS),
 )

@@ -1,1 +1,1 @@
-"""Other libraries beside this one. Each module needs its extra, and only who uses it imports it."""
+"""Integrations with other libraries; each module needs its extra and is imported by its users only."""

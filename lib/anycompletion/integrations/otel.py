@@ -1,8 +1,8 @@
-"""Spans and metrics by OpenTelemetry's conventions for generative AI (extra ``otel``); never a prompt or a reply.
+"""Spans and metrics by OpenTelemetry's conventions for generative AI (extra ``otel``); without prompts and replies.
 
-``AsyncCompletion(middleware=[otel()])``. The conventions are those that opentelemetry-util-genai follows, the helper
-library of the OpenTelemetry project: https://github.com/open-telemetry/semantic-conventions-genai. Text is captured
-only where the standard variable OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT says so.
+``AsyncCompletion(middleware=[otel()])``. The conventions are those of opentelemetry-util-genai, the helper library of
+the OpenTelemetry project: https://github.com/open-telemetry/semantic-conventions-genai. Text is captured only if the
+standard variable OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT enables it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ try:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
-    # The helper has types, and no mark that says so.
+    # The helper library is typed, but has no py.typed marker.
     from opentelemetry.util.genai.handler import TelemetryHandler  # pyright: ignore[reportMissingTypeStubs]
     from opentelemetry.util.genai.invocation import InferenceInvocation  # pyright: ignore[reportMissingTypeStubs]
     from opentelemetry.util.genai.types import Error  # pyright: ignore[reportMissingTypeStubs]
@@ -45,7 +45,7 @@ PROVIDER_NAMES: Mapping[str, str] = {
     "mistral": "mistral_ai",
     "xai": "x_ai",
 }
-"""Our provider → the conventions' name of it, where it is another."""
+"""Provider → its name in the conventions, where that is another."""
 
 T = TypeVar("T")
 
@@ -56,21 +56,21 @@ def otel(
     meter_provider: MeterProvider | None = None,
     logger_provider: LoggerProvider | None = None,
 ) -> Telemetry:
-    """Middleware that makes one span and the metrics of every logical call, plain, streamed or of a batch.
+    """Middleware that records one span and the metrics of every logical call, plain, streamed or in a batch.
 
-    A span covers all attempts and branches of its call, and a stream's span ends with the stream: at its end, when it
-    fails, or when its reader leaves. What goes wrong in telemetry is logged, and the call goes on.
+    A span covers all attempts and branches of its call. A stream's span ends with the stream: at its end, when it
+    fails, or when it is closed early. Errors of telemetry are logged and do not affect the call.
 
     Args:
-        tracer_provider: where spans go; by default the global one.
-        meter_provider: where metrics go; by default the global one.
-        logger_provider: where events go, if they are switched on; by default the global one.
+        tracer_provider: receives spans; by default the global one.
+        meter_provider: receives metrics; by default the global one.
+        logger_provider: receives events, if they are enabled; by default the global one.
     """
     return Telemetry(tracer_provider, meter_provider, logger_provider)
 
 
 class Telemetry:
-    """The middleware that `otel` makes."""
+    """The middleware that `otel` returns."""
 
     def __init__(
         self,
@@ -89,13 +89,13 @@ class Telemetry:
     async def __call__(
         self, request: ChatRequest, options: CallOptions, call_next: CallNext
     ) -> ChatCompletion | CompletionStream:
-        """Goes on with the call, and watches it."""
-        span = _quietly(lambda: self._begin(request, options, call_next))
+        """Makes the call and records its span."""
+        span = _log_errors(lambda: self._start(request, options, call_next))
         if span is None:
             return await call_next(request, options)
         try:
             reply = await call_next(request, options)
-        except BaseException as error:  # cancellation, too, ends a span
+        except BaseException as error:  # a cancellation ends the span as well
             span.end(error.partial if isinstance(error, CompletionError) else None, error)
             raise
         if isinstance(reply, ChatCompletion):
@@ -103,7 +103,7 @@ class Telemetry:
             return reply
         return span.watch(reply)
 
-    def _begin(self, request: ChatRequest, options: CallOptions, call_next: CallNext) -> _Span:
+    def _start(self, request: ChatRequest, options: CallOptions, call_next: CallNext) -> _CallSpan:
         if self._handler is None:
             tracers, meters, loggers = self._providers
             self._handler = TelemetryHandler(
@@ -116,7 +116,7 @@ class Telemetry:
         try:
             target = call_next.target(request, options)
         except CompletionError:
-            # The call is going to say so itself.
+            # The call will raise the same error.
             provider, _, model = request.model.rpartition("/")
             invocation = self._handler.inference(provider or "_OTHER", request_model=model)
         else:
@@ -127,8 +127,8 @@ class Telemetry:
                 server_address=host,
                 server_port=port,
             )
-        span = _Span(invocation)
-        _quietly(lambda: span.request(request, options, stream=call_next.stream))
+        span = _CallSpan(invocation)
+        _log_errors(lambda: span.record_request(request, options, stream=call_next.stream))
         return span
 
 
@@ -137,21 +137,21 @@ def _address(url: str) -> tuple[str | None, int | None]:
     return parts.hostname, parts.port or (80 if parts.scheme == "http" else 443)
 
 
-class _Span:
-    """One call's span; nothing here raises."""
+class _CallSpan:
+    """The span of one call; its public methods but `record_request` do not raise."""
 
     def __init__(self, invocation: InferenceInvocation) -> None:
         self._invocation = invocation
 
-    def request(self, request: ChatRequest, options: CallOptions, *, stream: bool) -> None:
-        """What was asked for."""
+    def record_request(self, request: ChatRequest, options: CallOptions, *, stream: bool) -> None:
+        """Records the request's parameters, and its content if that is captured."""
         invocation = self._invocation
         invocation.temperature = request.temperature
         invocation.top_p = request.top_p
         invocation.frequency_penalty = request.frequency_penalty
         invocation.presence_penalty = request.presence_penalty
         invocation.max_tokens = (
-            request.max_tokens if request.max_completion_tokens is None else (request.max_completion_tokens)
+            request.max_tokens if request.max_completion_tokens is None else request.max_completion_tokens
         )
         invocation.stop_sequences = [request.stop] if isinstance(request.stop, str) else request.stop
         invocation.seed = request.seed
@@ -170,31 +170,31 @@ class _Span:
             invocation.tool_definitions = tool_definitions(request) or None
 
     def watch(self, stream: CompletionStream) -> CompletionStream:
-        """The stream to be read instead of this one: the span ends with it."""
-        # From here on the caller's own work goes on: it is no part of this span.
-        _quietly(self._invocation.suspend)
+        """A stream in place of this one; the span ends when it ends."""
+        # From here on the caller's own code runs, whose spans are not children of this one.
+        _log_errors(self._invocation.suspend)
         stream.on_end(self.end)
-        return stream.map(self._chunk)
+        return stream.map(self._on_chunk)
 
-    def _chunk(self, chunk: ChatCompletionChunk) -> ChatCompletionChunk:
-        _quietly(lambda: self._count(chunk))
+    def _on_chunk(self, chunk: ChatCompletionChunk) -> ChatCompletionChunk:
+        _log_errors(lambda: self._record_chunk(chunk))
         return chunk
 
-    def _count(self, chunk: ChatCompletionChunk) -> None:
+    def _record_chunk(self, chunk: ChatCompletionChunk) -> None:
         if chunk.model and self._invocation.response_model_name is None:
-            self._invocation.response_model_name = chunk.model  # so that the metrics of chunks have it
+            self._invocation.response_model_name = chunk.model  # the metrics of chunks have it as an attribute
         self._invocation.record_stream_chunk()
 
     def end(self, completion: ChatCompletion | None, error: BaseException | None) -> None:
-        """Ends the span. A reader who leaves makes no error."""
+        """Ends the span. A stream that was closed early is not an error."""
         if completion is not None:
-            _quietly(lambda: self._reply(completion))
+            _log_errors(lambda: self._record_reply(completion))
         if error is None or (isinstance(error, StreamInterruptedError) and error.phase == "closed"):
-            _quietly(self._invocation.stop)
+            _log_errors(self._invocation.stop)
         else:
-            _quietly(lambda: self._invocation.fail(Error(_description(error), _kind(error), error)))
+            _log_errors(lambda: self._invocation.fail(Error(_description(error), _error_type(error), error)))
 
-    def _reply(self, completion: ChatCompletion) -> None:
+    def _record_reply(self, completion: ChatCompletion) -> None:
         invocation = self._invocation
         invocation.response_id = completion.id or None
         invocation.response_model_name = completion.model or None
@@ -231,8 +231,8 @@ def _output_type(request: ChatRequest) -> str | None:
     return "text" if form == "text" else None
 
 
-def _kind(error: BaseException) -> str:
-    """The class of an error, by the name under which it is public."""
+def _error_type(error: BaseException) -> str:
+    """The qualified name of an error's class, as it is imported by users."""
     name = type(error).__name__
     if isinstance(error, CompletionError):
         return f"anycompletion.{name}"
@@ -241,21 +241,22 @@ def _kind(error: BaseException) -> str:
 
 
 def _description(error: BaseException) -> str:
-    """What may be said of an error: its own text may quote what was asked or told."""
-    said = [type(error).__name__]
+    """A text about an error without its message, which may quote the prompt or the reply."""
+    parts = [type(error).__name__]
     if isinstance(error, CompletionError):
         for name in ("status_code", "phase", "param", "request_id"):
             value = getattr(error, name)
             if value is not None:
-                said.append(f"{name}={value}")
-    return " ".join(said)
+                parts.append(f"{name}={value}")
+    return " ".join(parts)
 
 
-def _quietly(act: Callable[[], T]) -> T | None:
+def _log_errors(action: Callable[[], T]) -> T | None:
+    """The result of `action`; None if it raises, which is logged."""
     try:
-        return act()
-    except Exception as fault:  # noqa: BLE001 (an observer's failure is logged, whatever it is, and the call goes on)
-        observer_failed("otel", fault)
+        return action()
+    except Exception as error:  # noqa: BLE001 (an error of an observer must not affect the call)
+        observer_failed("otel", error)
         return None
 
 

@@ -1,4 +1,4 @@
-"""What was asked and told, in OpenTelemetry's form of messages; only for who switched its capturing on."""
+"""Converts messages, replies and tools to OpenTelemetry's types; called only if capturing content is switched on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
-# The helper has types, and no mark that says so.
+# The helper library is typed, but has no py.typed marker.
 from opentelemetry.util.genai.types import (  # pyright: ignore[reportMissingTypeStubs]
     BlobPart,
     FilePart,
@@ -90,7 +90,7 @@ def _parts(message: Json) -> Iterator[MessagePart]:
 
 
 def _part(part: Json) -> Iterator[MessagePart]:
-    """A part of a message; of what the conventions have no words for, nothing."""
+    """The converted part of a message; nothing for kinds that the conventions do not cover."""
     found: MessagePart | None = None
     match part:
         case {"type": "text", "text": str(text)} | {"type": "refusal", "refusal": str(text)}:
@@ -98,8 +98,8 @@ def _part(part: Json) -> Iterator[MessagePart]:
         case {"type": "image_url", "image_url": str(url) | {"url": str(url)}}:
             found = image_from_url(url)
         case {"type": "input_audio", "input_audio": {"data": str(data), "format": str(form)}}:
-            sound = decode_base64(data)
-            found = None if sound is None else BlobPart(f"audio/{form}", Modality.AUDIO, sound)
+            audio = decode_base64(data)
+            found = None if audio is None else BlobPart(f"audio/{form}", Modality.AUDIO, audio)
         case {"type": "file", "file": {"file_id": str(file_id)}}:
             found = FilePart(None, Modality.DOCUMENT, file_id)
         case {"type": "file", "file": {"file_data": str(data)}}:
@@ -111,7 +111,7 @@ def _part(part: Json) -> Iterator[MessagePart]:
 
 
 def _arguments(call: Json) -> Any:
-    """The arguments as the object they are, or as the text that is none."""
+    """The arguments as an object, or as text where they are not valid JSON."""
     text = call.get("arguments")
     try:
         return json.loads(text or "{}")

@@ -1,7 +1,7 @@
-"""What a reply cost, by genai-prices' price list; never asks the network (extra ``prices``).
+"""Computes what a reply cost from genai-prices' price lists; never uses the network (extra ``prices``).
 
-https://github.com/pydantic/genai-prices: the list comes with the package and is as old as it. Its updater is not
-started here; an app that wants today's prices starts it itself (`genai_prices.UpdatePrices`).
+https://github.com/pydantic/genai-prices: the lists are part of that package, as of its release. Its updater is not
+started here; an application that wants current prices starts it itself (`genai_prices.UpdatePrices`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 try:
-    # The list itself, too: it is large, and the first call inside an event loop would hold up all others.
+    # The lists are imported here as well: they are large, and loading them at the first call would block an event loop.
     import genai_prices.data as _  # noqa: F401
     from genai_prices import Usage as Amounts
     from genai_prices import calc_price
@@ -43,7 +43,7 @@ PRICE_LISTS: Mapping[str, str] = {
     "xai": "x-ai",
     "zai": "zai",
 }
-"""Our provider → genai-prices' name of its list. Whoever is not here has no prices: guessing is no pricing."""
+"""Provider → genai-prices' name of its list. Providers without an entry have no prices; none are guessed."""
 
 
 def cost(reply: ChatCompletion, *, provider: str | None = None) -> float | None:
@@ -51,7 +51,7 @@ def cost(reply: ChatCompletion, *, provider: str | None = None) -> float | None:
 
     Args:
         reply: also one of several branches, or the final one of a stream.
-        provider: whose prices hold, where ``reply.info.provider`` is a row of your own (``provider="azure"``).
+        provider: whose prices apply, where ``reply.info.provider`` is a `Provider` of your own (``provider="azure"``).
 
     Returns:
         Dollars, as a float like `reply.usage.cost`, so that the two add up; None where the provider, the model or the
@@ -63,17 +63,17 @@ def cost(reply: ChatCompletion, *, provider: str | None = None) -> float | None:
     if usage.cost is not None:
         return usage.cost
     prices = PRICE_LISTS.get(provider or reply.info.provider)
-    amounts = _amounts(usage)
+    amounts = _billed_amounts(usage)
     if prices is None or amounts is None:
         return None
-    # Branches are calls of their own with the same prompt: where the price depends on its length, that is one's.
+    # Branches are calls of their own with the same prompt: a price that depends on its length is computed for one.
     branches = len(reply.info.branches) or 1
-    one = Amounts(**{name: Decimal(tokens) / branches for name, tokens in amounts.items()})
+    branch = Amounts(**{name: Decimal(tokens) / branches for name, tokens in amounts.items()})
     context = {"service_tier": reply.service_tier} if reply.service_tier else None
     for model in dict.fromkeys((reply.model, reply.info.model)):
         try:
             price = calc_price(
-                one, model, provider_id=prices, genai_request_timestamp=_when(reply.created), price_context=context
+                branch, model, provider_id=prices, genai_request_timestamp=_date(reply.created), price_context=context
             )
         except (LookupError, ValueError):
             continue  # no such model in the list, or counts that contradict each other
@@ -81,16 +81,16 @@ def cost(reply: ChatCompletion, *, provider: str | None = None) -> float | None:
     return None
 
 
-def _when(created: int) -> datetime | None:
-    """The day the provider names; None for today."""
+def _date(created: int) -> datetime | None:
+    """The time the provider reported; None, which stands for now, where there is none."""
     try:
         return datetime.fromtimestamp(created, UTC) if created else None
     except (OverflowError, ValueError, OSError):
         return None
 
 
-def _amounts(usage: Usage) -> dict[str, int] | None:
-    """What is paid for, under genai-prices' names; None where it is unknown."""
+def _billed_amounts(usage: Usage) -> dict[str, int] | None:
+    """The billed tokens under genai-prices' names; None where they are unknown."""
     prompt, completion = billable_tokens(usage)
     if prompt is None or completion is None:
         return None
@@ -102,16 +102,16 @@ def _amounts(usage: Usage) -> dict[str, int] | None:
         known["input_audio_tokens"] = details.audio_tokens
     if usage.completion_tokens_details is not None:
         known["output_audio_tokens"] = usage.completion_tokens_details.audio_tokens
-    for name, member in _WRITTEN.items():
+    for name, member in _CACHE_WRITES.items():
         known[name] = count(usage.extra.get("cache_creation"), member)
     return {name: tokens for name, tokens in known.items() if tokens}
 
 
-_WRITTEN = {
+_CACHE_WRITES = {
     "cache_write_5m_tokens": "ephemeral_5m_input_tokens",
     "cache_write_1h_tokens": "ephemeral_1h_input_tokens",
 }
-"""Anthropic's words for how long a cache holds, on which the price depends."""
+"""genai-prices' name → Anthropic's name of tokens written to a cache; the price depends on the cache's lifetime."""
 
 
 __all__ = ["PRICE_LISTS", "cost"]

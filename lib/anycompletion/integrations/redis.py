@@ -1,8 +1,8 @@
-"""`RedisRateLimiter`: one limit for many processes and machines, kept in Redis by throttled-py; never sends a request.
+"""Rate limits that many processes and machines share, stored in Redis by throttled-py; never sends a request.
 
-Strategy: a request books its place and is told how long it has to wait for it, which takes one round trip and no
-polling. Redis keeps, by GCRA, when the last booked place is; places are given in the order of booking, large or small.
-Within a process only the first in line books, so that what replies give back shortens the way of all others.
+Strategy: a request reserves its amount and gets the time it has to wait, which takes one round trip and no polling.
+Redis stores, by GCRA, the time of the last reservation; reservations are served in their order, large or small. Within
+a process one request reserves at a time, first in, first out, so that what replies give back shortens all later waits.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ except ImportError as missing:
     raise ImportError("a shared rate limit needs throttled-py: pip install 'anycompletion[redis]'") from missing
 
 _BURST = 3.0
-"""Seconds' worth that may go at once: a twentieth of a minute's, as of limits within one process."""
+"""Seconds of the rate that may be sent at once: a twentieth of a minute, as with limits within one process."""
 
 _PERIOD = datetime.timedelta(weeks=1)
-"""So far ahead places can be booked. throttled-py counts whole requests per whole seconds, so it is also what makes a
-limit of a fraction per minute exact."""
+"""How far ahead reservations can be. throttled-py counts whole requests per whole seconds, so this long period also
+makes a limit of a fraction per minute exact."""
 
 _MINUTES = _PERIOD / datetime.timedelta(minutes=1)
 
-_FAULTS = (RedisError, BaseThrottledError, OSError, asyncio.TimeoutError)
-"""What Redis and the road to it raise."""
+_REDIS_ERRORS = (RedisError, BaseThrottledError, OSError, asyncio.TimeoutError)
+"""What Redis and the network raise."""
 
 
 class RedisRateLimiter:
@@ -43,19 +43,19 @@ class RedisRateLimiter:
 
     Args:
         limits: provider, or ``provider/model`` → `RateLimit`, as `AsyncCompletion` takes them; where both match, both
-            hold. Requests and tokens per minute only: how many are under way is counted by each client's own `limits`.
+            apply. Requests and tokens per minute only: concurrency is limited by each client's own `limits`.
         url: ``redis://``, ``rediss://``, ``redis+sentinel://`` or ``redis+cluster://``. Default: the environment's
             ``REDIS_URL``.
         prefix: of the keys in Redis. Default ``anycompletion``.
-        fail_open: whether requests go when Redis cannot be reached, with one warning in the log. Default False: they
-            fail with an `APIConnectionError`, whose `phase` is ``limits``.
+        fail_open: whether requests are sent when Redis cannot be reached, with one warning in the log. Default False:
+            they fail with an `APIConnectionError`, whose `phase` is ``limits``.
         timeout: seconds for Redis to answer. Default 5.
 
     It belongs to one event loop, and may serve many clients there; close it after them, with ``async with`` or
-    `aclose()`. It pickles where the URL comes from the environment or holds no password.
+    `aclose()`. It pickles if the URL comes from the environment or contains no password.
 
     Raises:
-        InvalidRequestError: `limits` are none, or limit how many are under way.
+        InvalidRequestError: `limits` are not `RateLimit`s, or limit concurrency.
         ConfigurationError: no URL.
     """
 
@@ -74,24 +74,22 @@ class RedisRateLimiter:
         self._limits = dict(limits)
         for key, limit in self._limits.items():
             _check(key, limit)
-        self._given: dict[str, Any] = {"prefix": prefix, "fail_open": fail_open, "timeout": timeout}
+        self._options: dict[str, Any] = {"prefix": prefix, "fail_open": fail_open, "timeout": timeout}
         self._url = url
         self._store = _Store(found, {"SOCKET_TIMEOUT": timeout, "SOCKET_CONNECT_TIMEOUT": timeout})
-        self._fails_open = fail_open
-        self._lines = {key: _Line(key, limit, self._store, prefix) for key, limit in self._limits.items()}
+        self._fail_open = fail_open
+        self._shared = {key: _SharedLimit(key, limit, self._store, prefix) for key, limit in self._limits.items()}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._settling: asyncio.Task[None] | None = None
-        self._is_lost = self._closed = False
+        self._unreachable = self._closed = False
 
     def __repr__(self) -> str:
-        return f"<RedisRateLimiter {', '.join(self._limits)}>"  # a URL may hold a password
+        return f"<RedisRateLimiter {', '.join(self._limits)}>"  # a URL may contain a password
 
     def __reduce__(self) -> Any:
         if self._url is not None and "@" in self._url:
             raise TypeError("a RedisRateLimiter with a password in its url does not pickle; let REDIS_URL hold it")
-        return _rebuild, (self._limits, {**self._given, "url": self._url})
-
-    # --- life ---
+        return _rebuild, (self._limits, {**self._options, "url": self._url})
 
     async def __aenter__(self) -> Self:
         return self
@@ -102,15 +100,13 @@ class RedisRateLimiter:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Settles what is to be settled, and closes the connections; idempotent."""
+        """Waits for pending settlements and closes the connections; idempotent."""
         if self._closed:
             return
         self._closed = True
         if self._settling is not None:
             await asyncio.wait([self._settling])
         await self._store.aclose()
-
-    # --- what a RateLimiter does ---
 
     async def acquire(self, key: str, *, requests: int, tokens: int) -> None:
         """Returns when the request may be sent.
@@ -120,33 +116,33 @@ class RedisRateLimiter:
             ClientClosedError: the limiter is closed, or belongs to another event loop.
         """
         self._check_alive()
-        booked: list[_Line] = []
+        reserved: list[_SharedLimit] = []
         try:
-            for line in self._lines_of(key):
-                await line.wait(requests, tokens)
-                booked.append(line)
-        except _FAULTS as fault:
-            reason = type(fault).__name__
+            for limit in self._limits_of(key):
+                await limit.wait(requests, tokens)
+                reserved.append(limit)
+        except _REDIS_ERRORS as error:
+            reason = type(error).__name__
         except asyncio.CancelledError:
-            for line in booked:
-                line.owe(-requests, -tokens)
+            for limit in reserved:
+                limit.add_debt(-requests, -tokens)
             self._settle_soon()
             raise
         else:
-            self._is_lost = False
+            self._unreachable = False
             return
-        if not self._fails_open:
+        if not self._fail_open:
             raise APIConnectionError(f"the Redis that shares rate limits cannot be reached ({reason})", phase="limits")
-        if not self._is_lost:
-            self._is_lost = True
-            log.warning("the Redis that shares rate limits cannot be reached (%s): requests go without", reason)
+        if not self._unreachable:
+            self._unreachable = True
+            log.warning("the Redis that shares rate limits cannot be reached (%s): requests are not limited", reason)
 
     def settle(self, key: str, *, estimated: int, actual: int) -> None:
-        """Takes or gives back the difference, soon."""
+        """Charges or gives back the difference, soon."""
         if estimated == actual:
             return
-        for line in self._lines_of(key):
-            line.owe(0, actual - estimated)
+        for limit in self._limits_of(key):
+            limit.add_debt(0, actual - estimated)
         self._settle_soon()
 
     def _check_alive(self) -> None:
@@ -158,12 +154,12 @@ class RedisRateLimiter:
         elif self._loop is not loop:
             raise ClientClosedError("this RedisRateLimiter belongs to another event loop; make one per loop")
 
-    def _lines_of(self, key: str) -> Sequence[_Line]:
+    def _limits_of(self, key: str) -> Sequence[_SharedLimit]:
         names = (key, key.partition("/")[0])
-        return [self._lines[name] for name in names if name in self._lines]
+        return [self._shared[name] for name in names if name in self._shared]
 
     def _settle_soon(self) -> None:
-        """All that is to be settled goes in one task: replies may come by the thousand."""
+        """Starts the task that settles all debts, unless it runs: thousands of replies may come at once."""
         loop = self._loop
         if self._closed or loop is None or loop.is_closed() or self._settling is not None:
             return
@@ -171,109 +167,109 @@ class RedisRateLimiter:
 
     async def _settle(self) -> None:
         try:
-            while any([await line.settle() for line in self._lines.values()]):
+            while any([await limit.settle() for limit in self._shared.values()]):
                 pass
-        except _FAULTS as fault:
-            # What replies took beyond their estimates is forgotten, and what they left is not given back.
-            log.debug("settling a shared rate limit failed with %s", type(fault).__name__)
+        except _REDIS_ERRORS as error:
+            # The difference between estimates and actual amounts is lost; the next requests are limited by estimates.
+            log.debug("settling a shared rate limit failed with %s", type(error).__name__)
         finally:
             self._settling = None
 
 
 class _Store(RedisStore):
-    """throttled-py's, which can be closed."""
+    """throttled-py's store with a method that closes it."""
 
     async def aclose(self) -> None:
         """Closes all connections."""
         client: Any = self._backend.get_client()
         try:
             await client.aclose(close_connection_pool=True)
-        except _FAULTS:
-            pass  # they are gone already
+        except _REDIS_ERRORS:
+            pass  # the connections are closed already
 
 
-class _Line:
-    """One limit, and who waits for it in this process, in the order of asking."""
+class _SharedLimit:
+    """One shared `RateLimit`: its rates in Redis, and the queue of this process's requests for them."""
 
     def __init__(self, name: str, limit: RateLimit, store: RedisStore, prefix: str) -> None:
         rates = {"requests": limit.requests_per_minute, "tokens": limit.tokens_per_minute}
         self._rates = {
-            kind: _Booking(f"{name}:{kind}", rate, store, prefix) for kind, rate in rates.items() if rate is not None
+            kind: _SharedRate(f"{name}:{kind}", rate, store, prefix) for kind, rate in rates.items() if rate is not None
         }
-        self._first = asyncio.Lock()
+        self._queue = asyncio.Lock()
 
     async def wait(self, requests: int, tokens: int) -> None:
-        """Books a place and waits for it. Who leaves gives it back, to those who book after that."""
+        """Reserves the amounts and waits until they may be used; a request that is cancelled gives them back."""
         cost = {"requests": requests, "tokens": tokens}
-        wait, booked = 0.0, {"requests": 0, "tokens": 0}
-        async with self._first:
+        wait, reserved = 0.0, {"requests": 0, "tokens": 0}
+        async with self._queue:
             try:
                 for kind, rate in self._rates.items():
-                    wait = max(wait, await rate.book(cost[kind]))
-                    booked[kind] = cost[kind]
+                    wait = max(wait, await rate.reserve(cost[kind]))
+                    reserved[kind] = cost[kind]
                 if wait > 0:
                     await asyncio.sleep(wait)
             except asyncio.CancelledError:
-                self.owe(-booked["requests"], -booked["tokens"])
+                self.add_debt(-reserved["requests"], -reserved["tokens"])
                 raise
 
-    def owe(self, requests: int, tokens: int) -> None:
-        """So many more were taken than booked; fewer where it is negative."""
+    def add_debt(self, requests: int, tokens: int) -> None:
+        """Notes amounts that were used beyond their reservation, or, negative, reserved and not used."""
         for kind, amount in (("requests", requests), ("tokens", tokens)):
             if kind in self._rates:
-                self._rates[kind].owed += amount
+                self._rates[kind].debt += amount
 
     async def settle(self) -> bool:
-        """Tells Redis what is owed; False where that is nothing."""
+        """Writes the debts to Redis; False if there are none."""
         return any([await rate.settle() for rate in self._rates.values()])
 
 
-class _Booking:
-    """One rate in Redis: when its last place is."""
+class _SharedRate:
+    """One rate in Redis, by GCRA: the time of its last reservation."""
 
     def __init__(self, name: str, per_minute: float, store: RedisStore, prefix: str) -> None:
         limit = max(1, round(per_minute * _MINUTES))
-        # With a burst of all there is, every place can be booked, and how far ahead it is is left for us to wait.
+        # The burst is the whole period, so every reservation succeeds, and waiting until it is due is left to us.
         quota = Quota(Rate(_PERIOD, limit), burst=limit)
         self._name = name
-        self._each = quota.emission_interval
-        """Seconds that one takes."""
-        self._burst = max(_BURST, self._each)
+        self._interval = quota.emission_interval
+        """Seconds between two units at this rate."""
+        self._burst = max(_BURST, self._interval)
         self._limiter = RateLimiterRegistry.get(RateLimiterType.GCRA.value)(quota, store, key_prefix=prefix)
-        self._turn = asyncio.Lock()
-        self.owed = 0
-        """What was taken beyond what was booked, and Redis does not know of yet."""
+        self._lock = asyncio.Lock()
+        self.debt = 0
+        """Units used beyond their reservations that are not written to Redis yet; negative if fewer were used."""
 
-    async def book(self, cost: int) -> float:
-        """Books a place; returns the seconds until it comes."""
+    async def reserve(self, cost: int) -> float:
+        """Reserves `cost` units; returns the seconds until they may be used."""
         if cost <= 0:
             return 0.0
-        async with self._turn:
-            if self.owed:
+        async with self._lock:
+            if self.debt:
                 await self._settle()
-            booked = await self._limiter.limit(self._name, cost)
-        if booked.limited:  # more is booked already than can be
-            await asyncio.sleep(booked.state.retry_after)
-            return await self.book(cost)
-        # What is larger than the burst goes when all before it is paid for.
-        return booked.state.reset_after - max(self._burst, cost * self._each)
+            result = await self._limiter.limit(self._name, cost)
+        if result.limited:  # the whole period is reserved
+            await asyncio.sleep(result.state.retry_after)
+            return await self.reserve(cost)
+        # A cost above the burst may be used when all earlier reservations are due.
+        return result.state.reset_after - max(self._burst, cost * self._interval)
 
     async def settle(self) -> bool:
-        """Tells Redis what is owed; False where that is nothing."""
-        async with self._turn:
+        """Writes the debt to Redis; False if there is none."""
+        async with self._lock:
             return await self._settle()
 
     async def _settle(self) -> bool:
-        owed, self.owed = self.owed, 0
-        if owed < 0:
-            # No more can be given back than is booked.
-            ahead = (await self._limiter.peek(self._name)).reset_after
-            owed = -min(-owed, int(ahead / self._each) - 1)
-            if owed >= 0:
+        debt, self.debt = self.debt, 0
+        if debt < 0:
+            # No more can be given back than is reserved.
+            reserved = (await self._limiter.peek(self._name)).reset_after
+            debt = -min(-debt, int(reserved / self._interval) - 1)
+            if debt >= 0:
                 return False
-        if owed:
-            await self._limiter.limit(self._name, owed)
-        return bool(owed)
+        if debt:
+            await self._limiter.limit(self._name, debt)
+        return bool(debt)
 
 
 def _check(key: object, limit: object) -> None:

@@ -1,4 +1,4 @@
-"""What a reply's tokens are to whoever pays: provider by provider they are counted in other ways."""
+"""Billable tokens of a reply: providers count them in different ways."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from .. import Usage
 
 
 def billable_tokens(usage: Usage) -> tuple[int | None, int | None]:
-    """The tokens of the prompt and of the answer that are charged; None where they are unknown.
+    """The billed tokens of the prompt and of the completion; None where they are unknown.
 
-    Cohere charges fewer than its model read (`billed_units`). Some servers (xAI, Gemini) leave what was thought out of
-    the completion's tokens, and only the total shows it.
+    Cohere bills fewer tokens than its model read (`billed_units`). Some servers (xAI, Gemini) do not count reasoning
+    tokens as completion tokens, and only the total includes them.
     """
     units: object = usage.extra.get("billed_units")
     prompt, completion = count(units, "input_tokens"), count(units, "output_tokens")
@@ -24,7 +24,7 @@ def billable_tokens(usage: Usage) -> tuple[int | None, int | None]:
 
 
 def count(counts: object, member: str) -> int | None:
-    """One count of an object that a provider wrote."""
+    """The number of tokens that a provider's object has as `member`; None if it is no valid count."""
     value: object = cast("dict[str, Any]", counts).get(member) if isinstance(counts, dict) else None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
