@@ -86,7 +86,11 @@ LIBRARIES: dict[str, dict[str, str]] = {
     "cattrs": {"codecs.converters": "records to JSON", "validation.structure": "caller input to records"},
     "cyclopts": {"cli": "extra"},
     "genai_prices": {"integrations": "extra"},
-    "msgspec": {"codecs": "JSON", "records.chunks": "chunks are Structs"},
+    "msgspec": {
+        "codecs": "JSON",
+        "dialects.openai_chat.fast_decode": "replies and chunks are decoded in one step",
+        "records.chunks": "chunks are Structs",
+    },
     "opentelemetry": {"integrations": "extra"},
     "pytest": {"testing": "the pytest plugin"},
     "redis": {"integrations": "extra"},

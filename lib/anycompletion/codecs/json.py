@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 import operator
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
 from ..records import AssistantMessage, DeveloperMessage, SystemMessage, UserMessage
 from ..records.base import names
-from ..records.chunks import ChatCompletionChunk
 from . import lenient
 from .lenient import NotJSONError, ShapeError
 
@@ -21,7 +20,6 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 _encode_sorted = msgspec.json.Encoder(order="deterministic").encode
 _decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_decode_chunk = msgspec.json.Decoder(ChatCompletionChunk).decode
 
 
 def dumps(value: Any) -> bytes:
@@ -82,42 +80,6 @@ def members(data: bytes) -> dict[str, bytes]:
         raise NotJSONError("not a JSON object") from None
 
 
-def read_chunk(data: bytes) -> ChatCompletionChunk:
-    """One chunk in OpenAI's format: the fast path, and the tolerant one where the JSON does not fit it.
-
-    Raises:
-        HoldsError: it has a member that tells of an error, perhaps beside choices that look like any other.
-        NotJSONError: the bytes are no JSON.
-        ShapeError: a member has a type that cannot be read.
-    """
-    try:
-        chunk = _decode_chunk(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        chunk = _read_tolerantly(data)
-    else:
-        told = chunk._error  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        # Usage, which is rare, is the only place of a chunk where members we have no field for belong to the reply.
-        if told is not None or chunk.usage is not None or (len(data) > lenient.SHALLOW and lenient.may_be_deep(data)):
-            chunk = _read_tolerantly(data)
-    chunk.native = data
-    return chunk
-
-
-def _read_tolerantly(data: bytes) -> ChatCompletionChunk:
-    value = loads(data)
-    if isinstance(value, dict) and cast("dict[str, Any]", value).get("error"):
-        raise EmbeddedErrorFound(value)
-    return ChatCompletionChunk.from_dict(value)
-
-
-class EmbeddedErrorFound(ValueError):
-    """The JSON of an event is that of an error; `.value` is what it says."""
-
-    def __init__(self, value: Any) -> None:
-        super().__init__("holds an error")
-        self.value = value
-
-
 class PlainMessage(msgspec.Struct, gc=False):
     """A message that is a role and a text; as JSON it is what a dict of the two is.
 
@@ -161,7 +123,6 @@ _besides = operator.attrgetter(*_BESIDES, "extra")
 _NOTHING = (*[None] * len(_BESIDES), dict[str, Any]())
 
 __all__ = [
-    "EmbeddedErrorFound",
     "NotJSONError",
     "PlainMessage",
     "ShapeError",
@@ -170,6 +131,5 @@ __all__ = [
     "dumps",
     "loads",
     "members",
-    "read_chunk",
     "to_wire",
 ]

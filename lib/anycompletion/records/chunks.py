@@ -1,10 +1,10 @@
-"""What flies by: chat-completion chunks as msgspec Structs in OpenAI's exact shape; decodes nothing by itself.
+"""Chunks of streamed replies, as msgspec Structs in OpenAI's exact shape.
 
-A chunk keeps the bytes of the native event that made it; `.raw` decodes them only when somebody looks, so fields this
-package does not know are never lost and cost nothing.
+A chunk keeps the bytes of the provider's event. `.raw` decodes them at its first use, so members that this package does
+not know are never lost and cost nothing.
 """
 
-from typing import Any, TypeAlias, cast
+from typing import Any
 
 import msgspec
 
@@ -18,28 +18,26 @@ from ..codecs.lenient import (
     loads,
     unknown_members,
 )
-from .base import plain
+from .base import JsonObject, plain
 from .completion import Logprobs, Usage
-
-JsonObject: TypeAlias = dict[str, Any]
 
 
 class FunctionDelta(msgspec.Struct, gc=False, omit_defaults=True):
-    """A piece of a function call: the name comes once, `arguments` are appended."""
+    """Fragment of a function call: the name comes once, `arguments` are appended."""
 
     name: str | None = None
     arguments: str | None = None
 
 
 class CustomDelta(msgspec.Struct, gc=False, omit_defaults=True):
-    """A piece of a custom tool call: the name comes once, `input` is appended."""
+    """Fragment of a custom tool call: the name comes once, `input` is appended."""
 
     name: str | None = None
     input: str | None = None
 
 
 class ToolCallDelta(msgspec.Struct, gc=False, omit_defaults=True):
-    """A piece of a tool call; `index` says which, id, type and name come once."""
+    """Fragment of the tool call number `index`; id, type and name come once."""
 
     index: int | None = None
     id: str | None = None
@@ -49,7 +47,7 @@ class ToolCallDelta(msgspec.Struct, gc=False, omit_defaults=True):
 
 
 class Delta(msgspec.Struct, gc=False, omit_defaults=True):
-    """What a chunk adds to the message of one choice."""
+    """Fragment of the message of one choice."""
 
     role: str | None = None
     content: str | None = None
@@ -60,15 +58,15 @@ class Delta(msgspec.Struct, gc=False, omit_defaults=True):
     annotations: list[JsonObject] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
-    """The name some OpenAI-compatible servers give `reasoning_content`; decoders move it there."""
+    """Another name of `reasoning_content`, used by some OpenAI-compatible servers; decoders move it there."""
     thinking_blocks: list[JsonObject] | None = None
-    """Pieces of Anthropic's thinking blocks; each has the `index` of its block."""
+    """Fragments of Anthropic's thinking blocks; each has the `index` of its block."""
     reasoning_details: list[JsonObject] | None = None
     provider_specific_fields: JsonObject | None = None
 
 
 class ChunkChoice(msgspec.Struct, gc=False):
-    """What a chunk adds to one choice."""
+    """Fragment of one choice."""
 
     index: int = 0
     delta: Delta = msgspec.field(default_factory=Delta)
@@ -76,13 +74,13 @@ class ChunkChoice(msgspec.Struct, gc=False):
     logprobs: Logprobs | None = None
     native_finish_reason: str | None = None
     extra: JsonObject | None = msgspec.field(default=None, name="anycompletion:extra")
-    """What the provider says of the choice beyond OpenAI's fields; the accumulator merges it into `Choice.extra`."""
+    """Members of the choice beyond OpenAI's; the accumulator merges them into `Choice.extra`."""
     content_filter_results: JsonObject | None = None
-    """What Azure's content filter found in this choice so far."""
+    """Results of Azure's content filter for this choice so far."""
 
 
 class ChatCompletionChunk(msgspec.Struct, gc=False, eq=False):
-    """One piece of a streamed reply."""
+    """Chunk of a streamed reply."""
 
     id: str = ""
     choices: list[ChunkChoice] = msgspec.field(default_factory=list[ChunkChoice])
@@ -93,16 +91,16 @@ class ChatCompletionChunk(msgspec.Struct, gc=False, eq=False):
     service_tier: str | None = None
     system_fingerprint: str | None = None
     prompt_filter_results: list[JsonObject] | None = None
-    """What Azure's content filter found in the prompt."""
+    """Results of Azure's content filter for the prompt."""
     native: Any = msgspec.field(default=None, name="anycompletion:native")
-    """The native event's data: bytes of JSON, or text; use `raw`."""
+    """Data of the provider's event: bytes of JSON, or text; `raw` decodes it."""
     _error: Any = msgspec.field(default=None, name="error")
-    """A member that no chunk that is handed out has. It is read along, because to look for it in the bytes of an event
-    costs half as much as reading them."""
+    """Set only while an event is decoded. It is a field, because searching the bytes for it takes half as long as
+    decoding them."""
 
     @property
     def raw(self) -> Any:
-        """The data of the provider's own event that made this chunk: decoded JSON, or text; None if there is none."""
+        """The data of the provider's event: decoded JSON, or text; None if there is none."""
         data: Any = self.native
         if not isinstance(data, bytes):
             return data
@@ -140,10 +138,10 @@ class ChatCompletionChunk(msgspec.Struct, gc=False, eq=False):
 
     @classmethod
     def from_dict(cls, data: Any) -> "ChatCompletionChunk":
-        """Reads OpenAI's JSON leniently: null and missing members are skipped.
+        """Reads OpenAI's JSON leniently: null counts as missing, and missing members get their defaults.
 
         Raises:
-            ShapeError: a member has a type that cannot be read; the text names its path.
+            ShapeError: a member has a wrong type; the text names its path.
         """
         source = as_object(data, "chunk")
         usage = source.get("usage")
@@ -183,14 +181,14 @@ def _choice_dict(choice: ChunkChoice) -> JsonObject:
 def _choice(value: object, path: str) -> ChunkChoice:
     source = as_object(value, path)
     logprobs = source.get("logprobs")
-    odd = isinstance(logprobs, float)  # OpenRouter passes a bare number on from some servers
+    is_number = isinstance(logprobs, float)  # kept in `extra`: some servers send one
     return ChunkChoice(
         as_optional_int(source.get("index"), f"{path}.index") or 0,
         _delta(source.get("delta") or {}, f"{path}.delta"),
         as_optional_str(source.get("finish_reason"), f"{path}.finish_reason"),
-        None if logprobs is None or odd else Logprobs.from_dict(logprobs, f"{path}.logprobs"),
+        None if logprobs is None or is_number else Logprobs.from_dict(logprobs, f"{path}.logprobs"),
         as_optional_str(source.get("native_finish_reason"), f"{path}.native_finish_reason"),
-        unknown_members(source, _CHOICE_BUT_LOGPROBS if odd else _CHOICE) or None,
+        unknown_members(source, _CHOICE_BUT_LOGPROBS if is_number else _CHOICE) or None,
         as_optional_object(source.get("content_filter_results"), f"{path}.content_filter_results"),
     )
 
@@ -199,8 +197,6 @@ def _delta(value: object, path: str) -> Delta:
     source = as_object(value, path)
     calls = source.get("tool_calls")
     function_call = as_optional_object(source.get("function_call"), f"{path}.function_call")
-    if isinstance(source.get("content"), list):
-        source = _parts_as_text(source, path)
     return Delta(
         role=as_optional_str(source.get("role"), f"{path}.role"),
         content=as_optional_str(source.get("content"), f"{path}.content"),
@@ -221,34 +217,6 @@ def _delta(value: object, path: str) -> Delta:
             source.get("provider_specific_fields"), f"{path}.provider_specific_fields"
         ),
     )
-
-
-def _parts_as_text(delta: JsonObject, path: str) -> JsonObject:
-    """Mistral's content may be parts of text and thinking; a delta has a text, and LiteLLM's name for the other."""
-    texts: list[str] = []
-    thoughts: list[str] = []
-    for i, item in enumerate(as_list(delta["content"], f"{path}.content")):
-        part = as_object(item, f"{path}.content[{i}]")
-        if part.get("type") == "text":
-            texts.append(as_str(part.get("text"), f"{path}.content[{i}].text"))
-        elif part.get("type") == "thinking":
-            thoughts.append(thinking_text(part))
-    spoken: JsonObject = {"content": "".join(texts) if texts else None}
-    if thoughts and delta.get("reasoning_content") is None:
-        spoken["reasoning_content"] = "".join(thoughts)
-    return delta | spoken
-
-
-def thinking_text(part: JsonObject) -> str:
-    """The text of a thinking part: as it is, or in parts of its own."""
-    thinking = part.get("thinking")
-    if isinstance(thinking, str):
-        return thinking
-    said: list[str] = []
-    for item in as_list(thinking, "thinking"):
-        if isinstance(item, dict):
-            said.append(as_str(cast("JsonObject", item).get("text"), "thinking.text"))
-    return "".join(said)
 
 
 def _call(value: object, path: str) -> ToolCallDelta:

@@ -20,7 +20,8 @@ from ..codecs.lenient import (
     unknown_members,
 )
 from .base import JsonObject, Record, extra_field, hidden, names, nullable
-from .messages import AssistantMessage, Content, TextPart
+from .content_parts import Content, TextPart
+from .messages import AssistantMessage
 from .reply_info import ReplyInfo
 
 
@@ -131,7 +132,7 @@ class Usage(Record):
         """Reads OpenAI's JSON leniently."""
         source = as_object(data, path)
         cost: Any = source.get("cost")
-        itemised = isinstance(cost, dict)  # by Perplexity; the items are kept as they are
+        itemized = isinstance(cost, dict)  # the items are kept in `extra`, which `to_dict` merges in
         prompt = as_optional_object(source.get("prompt_tokens_details"), f"{path}.prompt_tokens_details")
         completion = as_optional_object(source.get("completion_tokens_details"), f"{path}.completion_tokens_details")
         return cls(
@@ -150,8 +151,8 @@ class Usage(Record):
                 **_counts(completion, _COMPLETION_FIELDS, f"{path}.completion_tokens_details"),
                 extra=unknown_members(completion, _COMPLETION_DETAILS),
             ),
-            _charged(source) if itemised or cost is None else as_optional_float(cost, f"{path}.cost"),
-            extra=unknown_members(source, _USAGE_BUT_COST if itemised else _USAGE),
+            _total_cost(cast("JsonObject", cost)) if itemized else as_optional_float(cost, f"{path}.cost"),
+            extra=unknown_members(source, _USAGE_BUT_COST if itemized else _USAGE),
         )
 
     def __add__(self, other: "Usage") -> "Usage":
@@ -165,23 +166,9 @@ class Usage(Record):
         return total
 
 
-_TICKS = 10_000_000_000
-"""Of xAI's, in a US dollar."""
-
-
-def _charged(usage: JsonObject) -> float | None:
-    """US dollars, in forms other than OpenRouter's; None where there are none, or none that can be read."""
-    items: Any = usage.get("cost")
-    if isinstance(items, dict):
-        return _dollars(cast("JsonObject", items).get("total_cost"))
-    ticks = _dollars(usage.get("cost_in_usd_ticks"))
-    # Azure counts no ticks when it serves xAI's models, and says 0.
-    return ticks / _TICKS if ticks else None
-
-
-def _dollars(value: object) -> float | None:
+def _total_cost(items: JsonObject) -> float | None:
     try:
-        return as_optional_float(value, "cost")
+        return as_optional_float(items.get("total_cost"), "cost.total_cost")
     except ShapeError:
         return None
 

@@ -1,4 +1,4 @@
-"""What is said in a chat: parts, messages, tool calls and tool definitions, in OpenAI's exact shape.
+"""Messages, tool calls and tool definitions of a chat, in OpenAI's exact shape.
 
 Field names and meanings are OpenAI's (https://platform.openai.com/docs/api-reference/chat), LiteLLM's where OpenAI has
 none (`reasoning_content`, `thinking_blocks`, `provider_specific_fields`).
@@ -18,110 +18,15 @@ from ..codecs.lenient import (
     as_str,
     unknown_members,
 )
-from .base import JsonObject, Record, extra_field, hidden, names
-
-# --- parts of a message ---
-
-
-@define(repr=False, eq=False)
-class TextPart(Record):
-    """A piece of text."""
-
-    text: str
-    type: str = "text"
-    extra: JsonObject = extra_field()
-
-
-@define(repr=False, eq=False)
-class ImageUrl(Record):
-    """Where an image is: an https URL or a data URL."""
-
-    url: str
-    detail: str | None = None
-    """auto, low, high or original."""
-    bare: bool = hidden(default=False, kw_only=True)
-    """Written as text instead of an object, which OpenAI takes too; it goes on as it was written."""
-    extra: JsonObject = extra_field()
-
-
-@define(repr=False, eq=False)
-class ImagePart(Record):
-    """An image."""
-
-    image_url: ImageUrl
-    type: str = "image_url"
-    extra: JsonObject = extra_field()
-
-    def to_dict(self) -> JsonObject:
-        """OpenAI's JSON."""
-        out = super().to_dict()
-        return out | {"image_url": self.image_url.url} if self.image_url.bare else out
-
-
-@define(repr=False, eq=False)
-class InputAudio(Record):
-    """Sound, base64, in the given format (wav or mp3)."""
-
-    data: str
-    format: str
-    extra: JsonObject = extra_field()
-
-
-@define(repr=False, eq=False)
-class AudioPart(Record):
-    """Sound to listen to."""
-
-    input_audio: InputAudio
-    type: str = "input_audio"
-    extra: JsonObject = extra_field()
-
-
-@define(repr=False, eq=False)
-class FileRef(Record):
-    """A file: an uploaded id, or the data itself (a data URL) with a name."""
-
-    file_id: str | None = None
-    file_data: str | None = None
-    filename: str | None = None
-    extra: JsonObject = extra_field()
-
-
-@define(repr=False, eq=False)
-class FilePart(Record):
-    """A file to read."""
-
-    file: FileRef
-    type: str = "file"
-    extra: JsonObject = extra_field()
-
-
-@define(repr=False, eq=False)
-class RefusalPart(Record):
-    """A refusal the assistant gave earlier."""
-
-    refusal: str
-    type: str = "refusal"
-    extra: JsonObject = extra_field()
-
-
-@define(repr=False, eq=False)
-class CustomPart(Record):
-    """A part of a type this package does not know; passes as it is."""
-
-    type: str
-    extra: JsonObject = extra_field()
-
-
-Part: TypeAlias = TextPart | ImagePart | AudioPart | FilePart | RefusalPart | CustomPart
-Content: TypeAlias = str | list[Part]
-
+from .base import JsonObject, Record, extra_field, names
+from .content_parts import Content, CustomPart, Part, RefusalPart, TextPart
 
 # --- calls ---
 
 
 @define(repr=False, eq=False)
 class FunctionCall(Record):
-    """A function the model wants called; `arguments` is the model's JSON text, which may be invalid."""
+    """Call of a function by the model; `arguments` is the model's JSON text, which may be invalid."""
 
     name: str
     arguments: str = ""
@@ -140,7 +45,7 @@ class FunctionCall(Record):
 
 @define(repr=False, eq=False)
 class CustomCall(Record):
-    """A custom (grammar) tool the model wants called; `input` is free text."""
+    """Call of a custom (grammar) tool by the model; `input` is free text."""
 
     name: str
     input: str = ""
@@ -149,7 +54,7 @@ class CustomCall(Record):
 
 @define(repr=False, eq=False)
 class ToolCall(Record):
-    """One tool call of an assistant message.
+    """Tool call of an assistant message.
 
     `function` is set for every type but ``custom``, where it is empty and `custom` holds the call.
     """
@@ -181,7 +86,7 @@ class ToolCall(Record):
         return cls(call_id, FunctionCall.from_dict(function, f"{path}.function"), kind, extra=extra)
 
     def to_dict(self) -> JsonObject:
-        """OpenAI's JSON: a custom call shows no `function`."""
+        """OpenAI's JSON; a custom call has no `function`."""
         out = super().to_dict()
         if self.custom is not None:
             del out["function"]
@@ -193,7 +98,7 @@ class ToolCall(Record):
 
 @define(repr=False, eq=False)
 class SystemMessage(Record):
-    """Instructions, in the role of the system."""
+    """Instructions in the role system."""
 
     content: Content
     name: str | None = None
@@ -203,7 +108,7 @@ class SystemMessage(Record):
 
 @define(repr=False, eq=False)
 class DeveloperMessage(Record):
-    """Instructions, in the role OpenAI's reasoning models call developer."""
+    """Instructions in the role developer, which replaces system for OpenAI's reasoning models."""
 
     content: Content
     name: str | None = None
@@ -213,7 +118,7 @@ class DeveloperMessage(Record):
 
 @define(repr=False, eq=False)
 class UserMessage(Record):
-    """What the user says: text, or a list of parts."""
+    """Message of the user: text, or a list of parts."""
 
     content: Content
     name: str | None = None
@@ -223,7 +128,7 @@ class UserMessage(Record):
 
 @define(repr=False, eq=False)
 class ToolMessage(Record):
-    """The result of a tool call."""
+    """Result of a tool call."""
 
     content: Content
     tool_call_id: str
@@ -234,7 +139,7 @@ class ToolMessage(Record):
 
 @define(repr=False, eq=False)
 class FunctionMessage(Record):
-    """The result of a legacy function call."""
+    """Result of a legacy function call."""
 
     content: str | None
     name: str
@@ -242,13 +147,13 @@ class FunctionMessage(Record):
     extra: JsonObject = extra_field()
 
     def to_dict(self) -> JsonObject:
-        """OpenAI's JSON, where a function without a result shows null."""
+        """OpenAI's JSON; a function without a result has the content null."""
         return {"content": None} | super().to_dict()
 
 
 @define(repr=False, eq=False)
 class CustomMessage(Record):
-    """A message of a role this package does not know; passes as it is."""
+    """Message of a role that this package does not know; sent as it is."""
 
     role: str
     extra: JsonObject = extra_field()
@@ -256,7 +161,7 @@ class CustomMessage(Record):
 
 @define(repr=False, eq=False)
 class UrlCitation(Record):
-    """A web page the answer rests on; indexes are characters of the content."""
+    """Citation of a web page; indexes are characters of the content."""
 
     url: str = ""
     title: str = ""
@@ -267,7 +172,7 @@ class UrlCitation(Record):
 
 @define(repr=False, eq=False)
 class Annotation(Record):
-    """A citation. ``url_citation`` is OpenAI's; other types keep the provider's own members in `extra`."""
+    """Citation in a reply. ``url_citation`` is OpenAI's type; others keep the provider's own members in `extra`."""
 
     type: str
     url_citation: UrlCitation | None = None
@@ -295,7 +200,7 @@ class Annotation(Record):
 
 @define(repr=False, eq=False)
 class Audio(Record):
-    """Sound the model made; base64 `data`, its `transcript`, and the Unix time until which `id` may be referred to."""
+    """Audio of a reply: base64 `data`, its `transcript`, and the Unix time until which `id` can be referred to."""
 
     id: str | None = None
     data: str | None = None
@@ -306,7 +211,7 @@ class Audio(Record):
 
 @define(repr=False, eq=False)
 class AssistantMessage(Record):
-    """What the assistant said: an earlier turn, or the answer of a reply, which may be sent back as it is."""
+    """Message of the assistant: an earlier turn, or the message of a reply, which can be sent back as it is."""
 
     content: Content | None = None
     refusal: str | None = None
@@ -315,13 +220,13 @@ class AssistantMessage(Record):
     audio: Audio | None = None
     annotations: list[Annotation] | None = None
     reasoning_content: str | None = None
-    """The model's reasoning as text, where the provider shows it."""
+    """The model's reasoning as text, where the provider returns it."""
     thinking_blocks: list[JsonObject] | None = None
-    """Anthropic's thinking blocks, signatures and all, in order; sent back untouched."""
+    """Anthropic's thinking blocks with their signatures, in order; sent back unchanged."""
     reasoning_details: list[JsonObject] | None = None
-    """OpenRouter's reasoning blocks, in order; sent back untouched."""
+    """OpenRouter's reasoning blocks, in order; sent back unchanged."""
     provider_specific_fields: JsonObject | None = None
-    """What only the provider that answered understands, kept so that it can be sent back to it."""
+    """Members that only the provider of the reply understands, kept so that they can be sent back to it."""
     name: str | None = None
     role: str = field(default="assistant", kw_only=True)
     extra: JsonObject = extra_field()
@@ -373,7 +278,7 @@ Message: TypeAlias = (
     SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage | FunctionMessage | CustomMessage
 )
 Messages: TypeAlias = str | Sequence[Message | Mapping[str, Any]]
-"""What callers may pass: one user message as text, or a list of records and OpenAI dicts, mixed."""
+"""Messages as callers write them: one user message as text, or a list of records and dicts in OpenAI's format."""
 
 
 def _reply_content(value: object, path: str) -> Content | None:
@@ -406,7 +311,7 @@ def _objects(value: object, path: str) -> list[JsonObject] | None:
 
 @define(repr=False, eq=False)
 class FunctionDefinition(Record):
-    """A function the model may call; `parameters` is a JSON Schema of type object."""
+    """Definition of a function for the model; `parameters` is a JSON Schema of type object."""
 
     name: str
     description: str | None = None
@@ -417,7 +322,7 @@ class FunctionDefinition(Record):
 
 @define(repr=False, eq=False)
 class FunctionTool(Record):
-    """A tool that is a function."""
+    """Tool that is a function."""
 
     function: FunctionDefinition
     type: str = "function"
@@ -426,7 +331,7 @@ class FunctionTool(Record):
 
 @define(repr=False, eq=False)
 class CustomTool(Record):
-    """A tool of another type (OpenAI's ``custom`` with a grammar, a provider's own); passes as it is."""
+    """Tool of another type (OpenAI's ``custom`` with a grammar, a provider's own); sent as it is."""
 
     type: str | None = None
     extra: JsonObject = extra_field()
@@ -435,7 +340,7 @@ class CustomTool(Record):
 Tool: TypeAlias = FunctionTool | CustomTool
 
 
-# --- members taken by fields ---
+# --- JSON members with a field ---
 
 _TEXT, _REFUSAL, _TYPE = names(TextPart), names(RefusalPart), frozenset({"type"})
 _FUNCTION_CALL, _CUSTOM_CALL, _TOOL_CALL = names(FunctionCall), names(CustomCall), names(ToolCall)

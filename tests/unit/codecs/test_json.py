@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anycompletion.codecs import json
-from anycompletion.codecs.json import NotJSONError, PlainMessage, ShapeError, dumps, loads, read_chunk, to_wire
+from anycompletion.codecs.json import NotJSONError, PlainMessage, dumps, loads, to_wire
 from anycompletion.records import (
     Annotation,
     AssistantMessage,
@@ -35,7 +35,6 @@ from anycompletion.records import (
     UrlCitation,
     UserMessage,
 )
-from anycompletion.records.chunks import ChatCompletionChunk
 
 
 class Text(str):
@@ -127,91 +126,6 @@ def test_bytes_that_are_no_json(data: bytes):
     """A parser's own exception would reach the caller."""
     with pytest.raises(NotJSONError):
         loads(data)
-
-
-# --- chunks ---
-
-CHUNKS = {
-    "plain": '{"id":"i","object":"chat.completion.chunk","created":1,"choices":[{"delta":{"content":"x"}}]}',
-    "unknown members": '{"choices":[{"index":0,"delta":{"content":"x","mood":"fine"},"seen":1}],"obfuscation":"abc"}',
-    "nulls": '{"id":null,"choices":[{"index":null,"delta":null,"finish_reason":null}],"usage":null,"model":null}',
-    "no choices": '{"id":"i"}',
-    "null choices": '{"id":"i","choices":null}',
-    "integral floats": '{"created":5.0,"choices":[{"index":1.0}]}',
-    "usage": '{"choices":[],"usage":{"prompt_tokens":1,"queue_time":0.5,"prompt_tokens_details":null}}',
-    "usage beside choices": '{"choices":[{"index":0,"delta":{}}],"usage":{"prompt_tokens":1,"cost":{"total":1}}}',
-    "logprobs": '{"choices":[{"delta":{},"logprobs":{"content":[{"token":"x","logprob":-1}],"refusal":null}}]}',
-    "bare logprobs": '{"choices":[{"index":0,"delta":{},"logprobs":-1.5}]}',
-    "duplicate members": '{"id":"a","id":"b","choices":[]}',
-    "tools": '{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":""}}]}}]}',
-}
-
-
-@pytest.mark.parametrize("name", CHUNKS)
-def test_both_paths_read_the_same_chunk(name: str):
-    """The fast path would read a chunk differently from the tolerant one."""
-    data = CHUNKS[name].encode()
-    fast, tolerant = read_chunk(data), ChatCompletionChunk.from_dict(stdlib_json.loads(data))
-    for choice in tolerant.choices:
-        if name != "bare logprobs":  # which only the tolerant path reads
-            choice.extra = None  # the fast path leaves what it does not know to `raw`
-    assert fast == tolerant
-    assert fast.native == data
-    assert fast.raw == stdlib_json.loads(data)
-
-
-def test_usage_keeps_what_has_no_field():
-    """A provider's own counts would be lost from streams and kept in whole replies."""
-    usage = read_chunk(CHUNKS["usage"].encode()).usage
-    assert usage is not None
-    assert usage.extra == {"queue_time": 0.5}
-
-
-def test_a_chunk_with_bad_bytes():
-    """One bad byte would end a stream."""
-    chunk = read_chunk(b'{"choices":[{"index":0,"delta":{"content":"a\xffb"}}]}')
-    assert chunk.choices[0].delta.content == "a\ufffdb"
-    assert chunk.raw["choices"][0]["delta"]["content"] == "a\ufffdb"
-
-
-@pytest.mark.parametrize(
-    ("data", "path"),
-    [
-        (b"[]", "chunk"),
-        (b"null", "chunk"),
-        (b'{"choices":{}}', "choices"),
-        (b'{"choices":[{"delta":{"content":5}}]}', "choices[0].delta.content"),
-        (b'{"choices":[{"index":"0"}]}', "choices[0].index"),
-        (b'{"usage":{"total_tokens":"3"}}', "usage.total_tokens"),
-    ],
-)
-def test_chunks_of_another_shape(data: bytes, path: str):
-    """A wrong type would be reported without its place."""
-    with pytest.raises(ShapeError) as caught:
-        read_chunk(data)
-    assert caught.value.path == path
-
-
-@pytest.mark.parametrize("data", [b"", b"<html>", b'{"choices":[', b"[" * 200_000])
-def test_chunks_that_are_no_json(data: bytes):
-    """A parser's own exception would end a stream."""
-    with pytest.raises(NotJSONError):
-        read_chunk(data)
-
-
-@settings(max_examples=200, derandomize=True, deadline=None)
-@given(
-    st.binary(max_size=40) | st.sampled_from(list(CHUNKS.values())).map(str.encode),
-    st.integers(0, 60),
-    st.binary(max_size=2),
-)
-def test_any_bytes_in_the_place_of_a_chunk(data: bytes, place: int, noise: bytes):
-    """Some bytes would raise an exception that is not ours."""
-    try:
-        chunk = read_chunk(data[:place] + noise + data[place:])
-    except (NotJSONError, ShapeError):
-        return
-    chunk.to_dict()
 
 
 # --- records ---

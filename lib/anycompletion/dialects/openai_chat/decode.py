@@ -9,11 +9,11 @@ from ...codecs.lenient import NotJSONError, ShapeError
 from ...errors import APIResponseError
 from ...http import HttpResponse
 from ...records import AssistantMessage, ChatCompletion, ChatRequest, TextPart
-from ...records.chunks import thinking_text
 from ..base import Target
 from .errors import as_text, error_of, holds_error
 from .fast_decode import read_reply
 from .legacy_functions import to_legacy, uses_legacy_functions
+from .variants import set_cost, thinking_text
 
 
 def decode(response: HttpResponse, request: ChatRequest, target: Target) -> ChatCompletion:
@@ -43,6 +43,7 @@ def _json(body: bytes) -> Any:
 def _completion(data: Any, body: bytes) -> ChatCompletion:
     try:
         completion = ChatCompletion.from_dict(data)
+        set_cost(completion.usage)
         _require_messages(data)
         for choice in completion.choices:
             _name_reasoning(choice.message)

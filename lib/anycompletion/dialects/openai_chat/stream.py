@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from ...codecs.json import EmbeddedErrorFound, loads, read_chunk
+from ...codecs.json import loads
 from ...codecs.lenient import NotJSONError, ShapeError
 from ...codecs.sse import Event
 from ...errors import APIError, APIResponseError, StreamInterruptedError
@@ -13,7 +13,9 @@ from ...records import ChatRequest, Usage
 from ...records.chunks import ChatCompletionChunk, ToolCallDelta
 from ..base import Target
 from .errors import as_text, error_of
+from .fast_decode import EmbeddedErrorFound, read_chunk
 from .legacy_functions import to_legacy_delta, uses_legacy_functions
+from .variants import set_cost
 
 
 class OpenAIStreamDecoder:
@@ -130,9 +132,11 @@ def _usage_elsewhere(data: bytes) -> Usage | None:
         usage = cast("dict[str, Any]", place).get("usage") if isinstance(place, dict) else None
         if usage is not None:
             try:
-                return Usage.from_dict(usage)
+                found = Usage.from_dict(usage)
             except ShapeError:
                 continue
+            set_cost(found)
+            return found
     return None
 
 

@@ -19,6 +19,7 @@ from anycompletion.records import (
     FunctionDefinition,
     TextPart,
     ToolCall,
+    Usage,
     UserMessage,
 )
 
@@ -216,3 +217,9 @@ def test_an_answer_of_the_older_completions_api_is_refused() -> None:
     )
     with pytest.raises(APIResponseError, match=r"choices\[0\]\.message"):
         decode(body)
+
+
+def test_ticks_are_the_cost() -> None:
+    """xAI's price would be missing from whole replies."""
+    usage = {"cost_in_usd_ticks": 37_756_000}
+    assert decode({**REPLY, "usage": usage}).usage == Usage(cost=0.0037756, extra=usage)

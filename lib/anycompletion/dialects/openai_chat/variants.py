@@ -1,0 +1,67 @@
+"""Members that single OpenAI-compatible servers add to the format or shape in their own way, as OpenAI's."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from ...codecs.lenient import ShapeError, as_list, as_object, as_optional_float, as_str
+from ...records import JsonObject, Usage
+
+_TICKS_PER_DOLLAR = 10_000_000_000
+
+
+def set_cost(usage: Usage | None) -> None:
+    """Sets the cost from xAI's `cost_in_usd_ticks`, unless the usage has a cost or the ticks cannot be read.
+
+    Azure reports 0 ticks when it serves xAI's models, because it does not count them.
+    """
+    if usage is None or usage.cost is not None:
+        return
+    try:
+        ticks = as_optional_float(usage.extra.get("cost_in_usd_ticks"), "cost_in_usd_ticks")
+    except ShapeError:
+        return
+    if ticks:
+        usage.cost = ticks / _TICKS_PER_DOLLAR
+
+
+def with_text_content(chunk: Any) -> Any:
+    """The JSON of a chunk with text in place of Mistral's content parts, which are texts and thinking.
+
+    Raises:
+        ShapeError: a part cannot be read; the text names its path.
+    """
+    if not isinstance(chunk, dict) or not isinstance(cast("JsonObject", chunk).get("choices"), list):
+        return chunk
+    choices = cast("JsonObject", chunk)["choices"]
+    return chunk | {"choices": [_with_text_content(choice, f"choices[{i}].delta") for i, choice in enumerate(choices)]}
+
+
+def _with_text_content(choice: Any, path: str) -> Any:
+    delta = cast("JsonObject", choice).get("delta") if isinstance(choice, dict) else None
+    if not isinstance(delta, dict) or not isinstance(cast("JsonObject", delta).get("content"), list):
+        return choice
+    texts: list[str] = []
+    thoughts: list[str] = []
+    for i, item in enumerate(cast("JsonObject", delta)["content"]):
+        part = as_object(item, f"{path}.content[{i}]")
+        if part.get("type") == "text":
+            texts.append(as_str(part.get("text"), f"{path}.content[{i}].text"))
+        elif part.get("type") == "thinking":
+            thoughts.append(thinking_text(part))
+    changed: JsonObject = {"content": "".join(texts) if texts else None}
+    if thoughts and cast("JsonObject", delta).get("reasoning_content") is None:
+        changed["reasoning_content"] = "".join(thoughts)
+    return choice | {"delta": delta | changed}
+
+
+def thinking_text(part: JsonObject) -> str:
+    """The text of one of Mistral's thinking parts: a string, or a list of parts with text."""
+    thinking = part.get("thinking")
+    if isinstance(thinking, str):
+        return thinking
+    return "".join(
+        as_str(cast("JsonObject", item).get("text"), "thinking.text")
+        for item in as_list(thinking, "thinking")
+        if isinstance(item, dict)
+    )
