@@ -27,7 +27,7 @@ from anycompletion.batch.items import read_item, validate_item
 from anycompletion.testing import SimulatorServer
 from behaviour.test_cancellation import cancels, simulated
 from support.batches import Provider, TaskTracker, asked, batch, reply, results
-from support.cancel_points import Run, at_every_place, cancel, cancel_twice
+from support.cancel_points import Run, at_every_point, cancel, cancel_twice
 from support.resource_leaks import client_of, nothing_left
 
 HANG = 30.0
@@ -819,7 +819,7 @@ async def test_cancelling_anywhere_leaves_nothing_behind(ordered: bool, act: Any
 
     told: list[str | None] = []
     before = asyncio.all_tasks()
-    assert await at_every_place(work, check, act, late=late) > 10
+    assert await at_every_point(work, check, act, late=late) > 10
     assert asyncio.all_tasks() == before
 
 

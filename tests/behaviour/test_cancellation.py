@@ -1,8 +1,8 @@
-"""Cancelled anywhere: at once, as a cancel and nothing else, with nothing left behind and a client that works on.
+"""Tests of cancellation at every suspension point: prompt, exact, without leaks, and with a client that still works.
 
-Each test runs a use of the client again and again and interferes at the k-th place where it waits, for every k (see
-`stepcancel`); then the client must be idle and the same use must succeed. The random tests make thousands of calls;
-set ``ANYCOMPLETION_TEST_SCALE=20`` to have them make 20 times as many.
+Each test runs a use of the client repeatedly and interferes at its k-th suspension point, for every k (see
+`cancel_points`); then the client has to be idle and the same use has to succeed. The random tests make thousands of
+calls; ``ANYCOMPLETION_TEST_SCALE=20`` has them make 20 times as many.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from anycompletion import (
     CompletionStream,
     StreamInterruptedError,
 )
-from anycompletion.client import state
+from anycompletion.client import state as client_state
 from anycompletion.dialects.replicate_predictions import decode as replicate_decode
 from anycompletion.ratelimit.cooldown import Cooldown
 from anycompletion.testing import SimulatorServer
@@ -38,7 +38,7 @@ from anycompletion.transport import Pool, connection_limit, response
 from anycompletion.transport.connection_limit import ConnectionLimit
 from faults import certificates
 from faults.harness import LOOPS, Stage, client_to, covers
-from support.cancel_points import FEW_TURNS, Act, Run, at_every_place, cancel, cancel_twice, run_to
+from support.cancel_points import MAX_ITERATIONS, Act, Run, at_every_point, cancel, cancel_twice, run_to
 from support.raw_server import (
     DONE,
     END,
@@ -55,13 +55,13 @@ from support.raw_server import (
     forget_loss,
     piece,
 )
-from support.resource_leaks import acquired, kept, nothing_left, pools
+from support.resource_leaks import acquired, kept, nothing_left, pools, state_of
 
 SCALE = int(os.environ.get("ANYCOMPLETION_TEST_SCALE", "1"))
-"""The random tests make so many times as many calls."""
+"""Factor of the number of calls in the random tests."""
 
-TURNS = (0.0,) * 3
-"""Waits between the parts of an answer: so many turns of the loop that each part is waited for, and no time."""
+PAUSES = (0.0,) * 3
+"""Waits between the parts of a response, without a delay: iterations of the loop, so that each part is awaited."""
 
 pytestmark = covers("F50", "F51")
 
@@ -71,58 +71,60 @@ Use = Callable[[AsyncCompletion, str], Coroutine[Any, Any, str]]
 
 @pytest.fixture(params=LOOPS)
 def runs(request: pytest.FixtureRequest) -> Iterator[Runs]:
-    """Runs a test on an event loop of each kind."""
+    """Runs a coroutine on an event loop of each kind."""
     with asyncio.Runner(loop_factory=LOOPS[request.param]) as runner:
         yield runner.run
 
 
-# --- what must hold after each interference -------------------------------------------------------------------------
+# --- invariants after each interference -----------------------------------------------------------------------------
 
 
 def in_use(client: AsyncCompletion) -> list[str]:
-    """What an idle client has none of."""
-    left = [f"{pool.in_flight} answers" for pool in pools(client) if pool.in_flight]
+    """Resources that an idle client does not use."""
+    state = state_of(client)
+    left = [f"{pool.in_flight} responses" for pool in pools(client) if pool.in_flight]
     for pool in pools(client):
-        slots = pool.connection_limit
-        assert isinstance(slots, ConnectionLimit)
+        limit = pool.connection_limit
+        assert isinstance(limit, ConnectionLimit)
         counts = {
-            "slots": slots.used,
-            "in the queue for a slot": slots.queued,
+            "connections of the limit": limit.used,
+            "waiters for a connection": limit.queued,
             "acquired connections": acquired(pool),
-            "clocks": len(pool._timer.watches),
+            "timeout watches": len(pool._timer.watches),
             "pauses": len(pool._pauses),
             "sending tasks": len(pool._connector.sending) if pool._connector is not None else 0,
         }
         left += [f"{count} {what}" for what, count in counts.items() if count]
-    for lane in client._desk.core.provider_states.values():
-        rest = lane.endpoint.cooldown
-        left += [f"{len(rest._waiters)} resting"] * bool(rest._waiters) + ["a rest's timer"] * bool(rest._timer)
-        left += [f"the lock of {key}" for key, lock in lane.cache.locks.items() if lock.locked()]
-    return left + [f"{len(client._desk.core.tasks)} branches"] * bool(client._desk.core.tasks)
+    for provider in state.provider_states.values():
+        cooldown = provider.endpoint.cooldown
+        left += [f"{len(cooldown._waiters)} waiters of a cooldown"] * bool(cooldown._waiters)
+        left += ["a cooldown's timer"] * bool(cooldown._timer)
+        left += [f"the lock of {key}" for key, lock in provider.cache.locks.items() if lock.locked()]
+    return left + [f"{len(state.tasks)} branches"] * bool(state.tasks)
 
 
 async def idle(client: AsyncCompletion) -> None:
-    """Nothing is in use, after a few turns at most."""
-    if client._desk.core.cancel_requests:
-        await asyncio.wait(client._desk.core.cancel_requests, timeout=5)
-    # An answer that was read to its end may still wait for the end of its body.
-    for turn in range(FEW_TURNS * 2):
+    """Waits a few iterations of the loop until the client is idle; fails where it is not."""
+    if state_of(client).cancel_requests:
+        await asyncio.wait(state_of(client).cancel_requests, timeout=5)
+    # A response that was read to its end may still wait for the end of its body.
+    for iteration in range(MAX_ITERATIONS * 2):
         if not in_use(client):
             return
-        await asyncio.sleep(0 if turn < FEW_TURNS else 0.001)
+        await asyncio.sleep(0 if iteration < MAX_ITERATIONS else 0.001)
     raise AssertionError("\n".join(["still in use:", *in_use(client)]))
 
 
 def was_cancelled(run: Run, times: int = 1) -> None:
-    """The run ended with the cancel, which nobody took back and nobody added to."""
+    """Checks that the run ended with the cancellation, which was neither revoked nor repeated."""
     assert run.task.cancelled(), f"{run}: {run.task!r}"
-    assert run.turns <= FEW_TURNS, f"{run}: it went on for {run.turns} turns"
-    assert 1 <= run.task.cancelling() <= times, f"{run}: the task holds {run.task.cancelling()} cancels"
+    assert run.iterations <= MAX_ITERATIONS, f"{run}: it went on for {run.iterations} iterations"
+    assert 1 <= run.task.cancelling() <= times, f"{run}: the task has {run.task.cancelling()} pending cancellations"
 
 
 ONCE: Sequence[tuple[Act, bool]] = [(cancel, False)]
 EVERY_WAY: Sequence[tuple[Act, bool]] = [*ONCE, (cancel, True), (cancel_twice, False)]
-"""A cancel as a wait begins, one as it ends, and two in a row."""
+"""A cancellation as a wait begins, one as it ends, and two in a row."""
 
 
 async def cancels(
@@ -130,26 +132,26 @@ async def cancels(
     use: Use,
     model: str,
     *,
-    places: int,
+    min_points: int,
     acts: Sequence[tuple[Act, bool]] = EVERY_WAY,
-    first: Callable[[Run], Awaitable[object]] | None = None,
-    also: Callable[[Run], Awaitable[object]] | None = None,
+    before_idle: Callable[[Run], Awaitable[object]] | None = None,
+    when_idle: Callable[[Run], Awaitable[object]] | None = None,
 ) -> None:
-    """Cancels `use` everywhere and has it succeed after each time; it has so many places at least."""
+    """Cancels `use` at every suspension point, of which it has `min_points` at least; it has to succeed after each."""
     expected = await use(client, model)
 
     async def check(run: Run) -> None:
         was_cancelled(run, 2)
-        if first is not None:
-            await first(run)
+        if before_idle is not None:
+            await before_idle(run)
         await idle(client)
-        if also is not None:
-            await also(run)
-        assert await use(client, model) == expected, f"{run}: it does not work any more"
+        if when_idle is not None:
+            await when_idle(run)
+        assert await use(client, model) == expected, f"{run}: it no longer works"
 
     for act, late in acts:
-        found = await at_every_place(lambda: use(client, model), check, act, late=late)
-        assert found >= places, f"only {found} places: what was to be cancelled did not happen"
+        found = await at_every_point(lambda: use(client, model), check, act, late=late)
+        assert found >= min_points, f"only {found} suspension points: the use did not wait where it should"
 
 
 # --- ways to use a client -------------------------------------------------------------------------------------------
@@ -173,7 +175,7 @@ async def failing(client: AsyncCompletion, model: str) -> str:
 
 
 async def stream(client: AsyncCompletion, model: str, **params: Any) -> str:
-    """Reads a stream, and does something else after each chunk."""
+    """Reads a stream, with another suspension after each chunk."""
     async with client.stream(model, PROMPT, **params) as chunks:
         async for _ in chunks:
             await asyncio.sleep(0)
@@ -190,7 +192,7 @@ async def opened(client: AsyncCompletion, model: str, **params: Any) -> str:
 
 
 async def final(client: AsyncCompletion, model: str, **params: Any) -> str:
-    """A stream that nobody closes: who is cancelled in it leaves nothing to close."""
+    """Gets the final completion of a stream without closing it: a cancellation in it leaves no open stream."""
     return "|".join((await client.stream(model, PROMPT, **params).get_final_completion()).texts)
 
 
@@ -209,18 +211,18 @@ STREAMED: tuple[Use, ...] = (stream, opened, final, texts, events)
 
 
 def pieces(data: bytes, number: int = 2) -> tuple[Step, ...]:
-    """An answer in its head and so many parts of its body."""
+    """Steps that send a response as its head and `number` parts of its body."""
     top, body = data.split(b"\r\n\r\n", 1)
     size = -(-len(body) // number)
     parts = [top + b"\r\n\r\n", *(body[at : at + size] for at in range(0, len(body), size))]
-    return tuple(step for part in parts for step in (part, *TURNS))
+    return tuple(step for part in parts for step in (part, *PAUSES))
 
 
-def whole(headers: str = "") -> tuple[Step, ...]:
-    """A streamed answer, one event after another."""
+def streamed(headers: str = "") -> tuple[Step, ...]:
+    """Steps that send a complete stream, one event after another."""
     start = STREAM.replace(b"\r\n\r\n", f"\r\n{headers}\r\n\r\n".encode()) if headers else STREAM
-    said = (start, event("Hel"), event("lo."), event(finish_reason="stop"), DONE + END)
-    return tuple(step for part in said for step in (part, *TURNS))
+    parts = (start, event("Hel"), event("lo."), event(finish_reason="stop"), DONE + END)
+    return tuple(step for part in parts for step in (part, *PAUSES))
 
 
 CLOSE = {"Connection": "close"}
@@ -228,10 +230,10 @@ ONE_EACH, KEPT = "one for each request", "kept"
 SCRIPTS: dict[tuple[str, bool], tuple[Step, ...]] = {
     (ONE_EACH, False): (REQUEST, *pieces(answer(headers=CLOSE)), FIN),
     (KEPT, False): (REQUEST, *pieces(answer())) * 500,
-    (ONE_EACH, True): (REQUEST, *whole("Connection: close"), FIN),
-    (KEPT, True): (REQUEST, *whole()) * 500,
+    (ONE_EACH, True): (REQUEST, *streamed("Connection: close"), FIN),
+    (KEPT, True): (REQUEST, *streamed()) * 500,
 }
-"""Connections, and whether the answer is a stream → what the server does."""
+"""Kind of connections, and whether the response is a stream → steps of the server."""
 
 
 @pytest.mark.parametrize(
@@ -241,17 +243,17 @@ SCRIPTS: dict[tuple[str, bool], tuple[Step, ...]] = {
     ids=lambda value: getattr(value, "__name__", value),
 )
 def test_a_call_can_be_cancelled_anywhere(runs: Runs, use: Use, connections: str) -> None:
-    """A user who leaves, or a server that stops, would leave connections and half-read answers behind."""
+    """A cancelled call would leave a connection or a half-read response behind."""
 
     async def play() -> None:
         async with Stage(SCRIPTS[connections, use in STREAMED], seconds=60) as stage:
-            await cancels(stage.client, use, "openai/m", places=3)
+            await cancels(stage.client, use, "openai/m", min_points=3)
 
     runs(play())
 
 
-class but_for_handshakes(nothing_left):  # noqa: N801 (as what it is made of)
-    """Uvloop forgets its own timer for a TLS handshake that is given up, for a minute."""
+class no_leaks_but_handshakes(nothing_left):  # noqa: N801 (a context manager, named like its base)
+    """`nothing_left` without timers of TLS handshakes: uvloop keeps that of a cancelled handshake for a minute."""
 
     def _left(self) -> list[str]:
         return [left for left in super()._left() if "SSLProtocol._start_handshake" not in left]
@@ -259,33 +261,33 @@ class but_for_handshakes(nothing_left):  # noqa: N801 (as what it is made of)
 
 @pytest.mark.parametrize("use", [create, stream], ids=lambda use: use.__name__)
 def test_a_call_over_tls_can_be_cancelled_anywhere(runs: Runs, use: Use) -> None:
-    """A handshake that is left halfway would keep its socket."""
+    """A cancelled handshake would keep its socket."""
 
     async def play() -> None:
         async with (
             RawServer(SCRIPTS[ONE_EACH, use in STREAMED], tls=certificates.valid()) as server,
             client_to(server.url, ssl_context=certificates.trusting()) as client,
-            but_for_handshakes(client, seconds=60),
+            no_leaks_but_handshakes(client, seconds=60),
         ):
-            await cancels(client, use, "openai/m", places=4)
+            await cancels(client, use, "openai/m", min_points=4)
 
     runs(play())
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_connection_that_is_never_made_can_be_given_up_at_any_time(runs: Runs, scheme: str) -> None:
-    """A host behind a firewall, or a handshake that nobody answers, would hold whoever has long left."""
+def test_a_pending_connect_can_be_cancelled_at_any_time(runs: Runs, scheme: str) -> None:
+    """A call to a host that drops packets, or to one that never answers the handshake, could not be cancelled."""
 
     async def play() -> None:
         async with (
-            DeafServer() as deaf,
-            RawServer((STALL,)) as mute,
-            client_to(f"{scheme}://127.0.0.1:{deaf.port if scheme == 'http' else mute.port}") as client,
-            but_for_handshakes(client),
+            DeafServer() as unaccepting,
+            RawServer((STALL,)) as silent,
+            client_to(f"{scheme}://127.0.0.1:{unaccepting.port if scheme == 'http' else silent.port}") as client,
+            no_leaks_but_handshakes(client),
         ):
-            for turns in range(12):
+            for iterations in range(12):
                 call = asyncio.create_task(create(client, "openai/m"))
-                for _ in range(turns):
+                for _ in range(iterations):
                     await asyncio.sleep(0)
                 call.cancel()
                 await asyncio.wait([call], timeout=5)
@@ -304,16 +306,16 @@ LARGE: dict[str, tuple[Use, tuple[Step, ...]]] = {
     "reply": (create, (REQUEST, answer(completion("x" * 300_000))) * 200),
     "error": (failing, (REQUEST, answer(b"x" * 300_000, 400)) * 200),
 }
-"""What is large → what is asked and what is answered; an answer that is all there is still read in turns."""
+"""Large part → the use and the server's steps; a response that arrived completely is still read in several reads."""
 
 
 @pytest.mark.parametrize(("use", "script"), LARGE.values(), ids=LARGE)
 def test_a_large_call_can_be_cancelled_anywhere(runs: Runs, use: Use, script: tuple[Step, ...]) -> None:
-    """A body that is being sent, or lies there unread, would hold its connection for ever."""
+    """A cancelled call whose body is being sent or is unread would keep its connection for ever."""
 
     async def play() -> None:
         async with Stage(script, seconds=60) as stage:
-            await cancels(stage.client, use, "openai/m", places=2)
+            await cancels(stage.client, use, "openai/m", min_points=2)
 
     runs(play())
 
@@ -331,7 +333,7 @@ async def simulated(fault: Any = None, **options: Any) -> AsyncIterator[tuple[Si
 
 
 def message(kind: str, **members: Any) -> bytes:
-    """One event of Anthropic's stream, as a chunk of a body."""
+    """One event of Anthropic's stream, as an HTTP chunk."""
     return piece(f"event: {kind}\ndata: {json.dumps({'type': kind, **members})}\n\n".encode())
 
 
@@ -356,7 +358,7 @@ ANTHROPIC_EVENTS = (
 )
 BRANCH: dict[bool, tuple[Step, ...]] = {
     False: (REQUEST, *pieces(answer(ANTHROPIC), 1)) * 1000,
-    True: (REQUEST, *(step for part in ANTHROPIC_EVENTS for step in (part, *TURNS))) * 1000,
+    True: (REQUEST, *(step for part in ANTHROPIC_EVENTS for step in (part, *PAUSES))) * 1000,
 }
 
 
@@ -377,11 +379,11 @@ def branched_opened(client: AsyncCompletion, model: str) -> Coroutine[Any, Any, 
 
 
 async def refused(client: AsyncCompletion, model: str) -> str:
-    """Several choices of which one fails."""
+    """Several choices, all of which fail."""
     return type((await client.attempt(model, PROMPT, n=3)).error).__name__
 
 
-REFUSED: tuple[Step, ...] = (REQUEST, *TURNS, answer({}, 400)) * 1000
+REFUSED: tuple[Step, ...] = (REQUEST, *PAUSES, answer({}, 400)) * 1000
 
 
 @asynccontextmanager
@@ -400,59 +402,61 @@ async def branching(script: Sequence[Step], **options: Any) -> AsyncIterator[tup
     "use", [branched, refused, branched_stream, branched_opened, branched_final], ids=lambda use: use.__name__
 )
 def test_several_choices_can_be_cancelled_anywhere(runs: Runs, use: Use) -> None:
-    """Branches would go on, and be billed, for a caller who has left."""
+    """Branches of a cancelled call would go on and be billed."""
     script = BRANCH[False] if use is branched else REFUSED if use is refused else BRANCH[True]
 
     async def play() -> None:
         async with branching(script) as (_, client):
-            await cancels(client, use, "anthropic/m", places=4)
+            await cancels(client, use, "anthropic/m", min_points=4)
 
     runs(play())
 
 
 @pytest.mark.parametrize("use", [branched, branched_stream], ids=lambda use: use.__name__)
 def test_several_choices_of_cohere_can_be_cancelled_anywhere(runs: Runs, use: Use) -> None:
-    """The same, where another format ends its streams in another way."""
+    """Branches in a format that ends its streams differently would go on after a cancellation."""
 
     async def play() -> None:
         async with simulated() as (_, client), nothing_left(client, seconds=60):
-            await cancels(client, use, "cohere/m", places=4, acts=ONCE)
+            await cancels(client, use, "cohere/m", min_points=4, acts=ONCE)
 
     runs(play())
 
 
-# --- waits of our own -----------------------------------------------------------------------------------------------
+# --- waits between requests -----------------------------------------------------------------------------------------
 
 LATER = {"retry-after-ms": "2"}
-TROUBLE: dict[str, tuple[Use, tuple[Step, ...]]] = {
+WAITS: dict[str, tuple[Use, tuple[Step, ...]]] = {
     "retry": (create, (REQUEST, answer({}, 503, LATER), REQUEST, *pieces(answer())) * 500),
-    "rest": (create, (REQUEST, answer({}, 429, LATER), REQUEST, *pieces(answer())) * 500),
-    "retry of a stream": (stream, (REQUEST, answer({}, 503, LATER), REQUEST, *whole()) * 500),
-    "whole reply": (stream, (REQUEST, *pieces(answer())) * 500),
+    "cooldown": (create, (REQUEST, answer({}, 429, LATER), REQUEST, *pieces(answer())) * 500),
+    "retry of a stream": (stream, (REQUEST, answer({}, 503, LATER), REQUEST, *streamed()) * 500),
+    "complete reply": (stream, (REQUEST, *pieces(answer())) * 500),
 }
-"""What a call may have to wait for between two requests, or for want of a stream."""
+"""Wait between two requests, or a complete reply in place of a stream → the use and the server's steps."""
 
 
-@pytest.mark.parametrize(("use", "script"), TROUBLE.values(), ids=TROUBLE)
-def test_a_call_that_tries_again_can_be_cancelled_anywhere(runs: Runs, use: Use, script: tuple[Step, ...]) -> None:
-    """A cancelled call would wake up and send again, or keep all others resting."""
+@pytest.mark.parametrize(("use", "script"), WAITS.values(), ids=WAITS)
+def test_a_call_that_waits_for_a_retry_can_be_cancelled_anywhere(
+    runs: Runs, use: Use, script: tuple[Step, ...]
+) -> None:
+    """A cancelled call would wake up and be sent again, or would keep all other calls in the cooldown."""
 
     async def play() -> None:
         async with Stage(script, seconds=60, max_retries=2) as stage:
-            road = stage.client._desk.core.provider_state(PROVIDERS["openai"]).endpoint
-            road.retry_budget.per_call = 5
-            await cancels(stage.client, use, "openai/m", places=4)
+            endpoint = state_of(stage.client).provider_state(PROVIDERS["openai"]).endpoint
+            endpoint.retry_budget.per_call = 5
+            await cancels(stage.client, use, "openai/m", min_points=4)
 
     runs(play())
 
 
-def test_who_rests_with_others_can_be_cancelled_anywhere(runs: Runs) -> None:
-    """One that leaves the line would hold up, or let loose, those behind it."""
+def test_a_call_that_waits_for_a_cooldown_with_others_can_be_cancelled_anywhere(runs: Runs) -> None:
+    """A cancelled waiter of a cooldown would block those behind it, or release them too early."""
     script = (REQUEST, answer({}, 429, {"retry-after-ms": "3"}), *(REQUEST, answer()) * 500)
     others: list[asyncio.Task[str]] = []
 
-    async def in_line(client: AsyncCompletion, model: str) -> str:
-        client._desk.core.provider_states["openai"].endpoint.cooldown.start(
+    async def queued(client: AsyncCompletion, model: str) -> str:
+        state_of(client).provider_states["openai"].endpoint.cooldown.start(
             0.003, asyncio.get_running_loop().time(), random.random
         )
         others[:] = [asyncio.create_task(create(client, model)) for _ in range(2)]
@@ -469,29 +473,31 @@ def test_who_rests_with_others_can_be_cancelled_anywhere(runs: Runs) -> None:
     async def play() -> None:
         async with Stage(script, seconds=60, max_retries=2) as stage:
             await create(stage.client, "openai/m")
-            await cancels(stage.client, in_line, "openai/m", places=4, first=finish, also=served)
+            await cancels(stage.client, queued, "openai/m", min_points=4, before_idle=finish, when_idle=served)
 
     runs(play())
 
 
 @pytest.fixture
-def narrow(monkeypatch: pytest.MonkeyPatch) -> Callable[[AsyncCompletion, int], None]:
-    """Lets a client make so few requests at a time."""
+def limit_requests(monkeypatch: pytest.MonkeyPatch) -> Callable[[AsyncCompletion, int], None]:
+    """Function that limits a client to a few concurrent requests."""
 
-    def make(client: AsyncCompletion, slots: int) -> None:
-        monkeypatch.setattr(connection_limit, "_FEW", slots)
+    def limit(client: AsyncCompletion, connections: int) -> None:
+        monkeypatch.setattr(connection_limit, "_FEW", connections)
         for name in ("openai", "anthropic"):
-            client._desk.core.provider_state(PROVIDERS[name]).pool.connection_limit = ConnectionLimit(lambda: 0)
+            state_of(client).provider_state(PROVIDERS[name]).pool.connection_limit = ConnectionLimit(lambda: 0)
 
-    return make
+    return limit
 
 
-Narrow = Callable[[AsyncCompletion, int], None]
+LimitRequests = Callable[[AsyncCompletion, int], None]
 
 
 @pytest.mark.parametrize("use", [create, stream], ids=lambda use: use.__name__)
-def test_who_queues_for_a_slot_can_be_cancelled_anywhere(runs: Runs, narrow: Narrow, use: Use) -> None:
-    """A slot handed to one who has just left would be lost, and with the last of them the client."""
+def test_a_call_that_waits_for_a_connection_can_be_cancelled_anywhere(
+    runs: Runs, limit_requests: LimitRequests, use: Use
+) -> None:
+    """A connection handed to a call that was just cancelled would be lost, in the end all of them."""
     others: list[asyncio.Task[str]] = []
 
     async def in_queue(client: AsyncCompletion, model: str) -> str:
@@ -508,14 +514,14 @@ def test_who_queues_for_a_slot_can_be_cancelled_anywhere(runs: Runs, narrow: Nar
 
     async def play() -> None:
         async with Stage(SCRIPTS[KEPT, use in STREAMED], seconds=60) as stage:
-            narrow(stage.client, 1)
-            await cancels(stage.client, in_queue, "openai/m", places=6, first=finish, also=served)
+            limit_requests(stage.client, 1)
+            await cancels(stage.client, in_queue, "openai/m", min_points=6, before_idle=finish, when_idle=served)
 
     runs(play())
 
 
 def test_a_key_function_can_be_cancelled_anywhere(runs: Runs) -> None:
-    """A cancel while somebody else's code is asked for the key would be told as that code's failure."""
+    """A cancellation while a user's function returns the key would be reported as a failure of that function."""
 
     async def key() -> str:
         await asyncio.sleep(0)
@@ -524,20 +530,20 @@ def test_a_key_function_can_be_cancelled_anywhere(runs: Runs) -> None:
 
     async def play() -> None:
         async with Stage(SCRIPTS[KEPT, False], seconds=60, api_keys={"openai": key}) as stage:
-            await cancels(stage.client, create, "openai/m", places=4)
+            await cancels(stage.client, create, "openai/m", min_points=4)
 
     runs(play())
 
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_long_wait_that_is_cancelled_leaves_no_timer(runs: Runs, status: int) -> None:
-    """Each cancelled call would stay in memory until it would have been tried again."""
+    """Each cancelled call would stay in memory until the time of its retry."""
 
     async def play() -> None:
         async with Stage((REQUEST, answer({}, status, {"retry-after": "50"}), FIN), max_retries=2) as stage:
-            lane = stage.client._desk.core.provider_state(PROVIDERS["openai"])
+            provider = state_of(stage.client).provider_state(PROVIDERS["openai"])
             call = asyncio.create_task(create(stage.client, "openai/m"))
-            while not (lane.pool._pauses or lane.endpoint.cooldown._waiters):
+            while not (provider.pool._pauses or provider.endpoint.cooldown._waiters):
                 await asyncio.sleep(0.001)
             call.cancel()
             await asyncio.wait([call])
@@ -551,50 +557,50 @@ def test_a_long_wait_that_is_cancelled_leaves_no_timer(runs: Runs, status: int) 
 
 
 @pytest.fixture
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Predictions are looked at without pause."""
+def polling_without_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Predictions are polled without a delay."""
     monkeypatch.setattr(replicate_decode, "_SHORTEST", 0.001)
     monkeypatch.setattr(replicate_decode, "_LONGEST", 0.001)
 
 
 VERSION = "replicate/owner/name"
-"""A model whose form has to be fetched first."""
+"""A model whose input schema is fetched first."""
 
 
-@pytest.mark.usefixtures("hurried")
+@pytest.mark.usefixtures("polling_without_delay")
 @pytest.mark.parametrize("use", [create, stream], ids=lambda use: use.__name__)
-def test_a_prediction_can_be_cancelled_anywhere_and_the_provider_is_told_once(runs: Runs, use: Use) -> None:
-    """A prediction nobody waits for would run on and be paid for."""
-    told: list[int] = []
+def test_a_prediction_can_be_cancelled_anywhere_and_is_cancelled_once_at_the_provider(runs: Runs, use: Use) -> None:
+    """The prediction of a cancelled call would go on and be billed."""
+    cancel_requests: list[int] = []
 
     async def play() -> None:
         async with simulated("slow-prediction", max_retries=0) as (sim, client), nothing_left(client, seconds=60):
-            known = client._desk.core.provider_state(PROVIDERS["replicate"]).cache
+            cache = state_of(client).provider_state(PROVIDERS["replicate"]).cache
 
             async def predicted(client: AsyncCompletion, model: str) -> str:
                 sim.requests.clear()
-                known.values.clear()
+                cache.values.clear()
                 return await use(client, model)
 
-            async def told_once(run: Run) -> None:
+            async def cancelled_once(run: Run) -> None:
                 steps = Counter(step(request.method, request.path.removeprefix(ROOT)) for request in sim.requests)
-                told.append(steps["cancel"])
-                assert steps["cancel"] <= 1, f"{run}: told {steps['cancel']} times"
-                # Who looks at a prediction knows that there is one; a stream may have been read to its end.
-                assert steps["cancel"] == 1 or not steps["poll"] or use is stream, f"{run}: not told"
+                cancel_requests.append(steps["cancel"])
+                assert steps["cancel"] <= 1, f"{run}: {steps['cancel']} cancel requests"
+                # A call that polled knows its prediction; a stream may have been read to its end.
+                assert steps["cancel"] == 1 or not steps["poll"] or use is stream, f"{run}: no cancel request"
 
-            await cancels(client, predicted, VERSION, places=8, acts=EVERY_WAY[:2], also=told_once)
+            await cancels(client, predicted, VERSION, min_points=8, acts=EVERY_WAY[:2], when_idle=cancelled_once)
 
     runs(play())
-    assert {0, 1} == set(told)
+    assert {0, 1} == set(cancel_requests)
 
 
-def test_who_waits_for_what_another_fetches_can_be_cancelled_anywhere(runs: Runs) -> None:
-    """All calls to a model would wait for a lock that a cancelled one took with it."""
+def test_a_call_that_waits_for_another_ones_fetch_can_be_cancelled_anywhere(runs: Runs) -> None:
+    """All calls to a model would wait for a lock that a cancelled call never released."""
     others: list[asyncio.Task[str]] = []
 
     async def both(client: AsyncCompletion, model: str) -> str:
-        client._desk.core.provider_states["replicate"].cache.values.clear()
+        state_of(client).provider_states["replicate"].cache.values.clear()
         others[:] = [asyncio.create_task(create(client, model))]
         text = await create(client, model)
         await asyncio.wait(others)
@@ -608,22 +614,22 @@ def test_who_waits_for_what_another_fetches_can_be_cancelled_anywhere(runs: Runs
 
     async def play() -> None:
         async with simulated() as (_, client), nothing_left(client, seconds=60):
-            client._desk.core.provider_state(PROVIDERS["replicate"])
-            await cancels(client, both, VERSION, places=4, acts=EVERY_WAY[:2], first=finish, also=served)
+            state_of(client).provider_state(PROVIDERS["replicate"])
+            await cancels(client, both, VERSION, min_points=4, acts=EVERY_WAY[:2], before_idle=finish, when_idle=served)
 
     runs(play())
 
 
-# --- leaving the client itself --------------------------------------------------------------------------------------
+# --- closing the client ---------------------------------------------------------------------------------------------
 
 
-async def farewell() -> None:
+async def cancel_request() -> None:
     for _ in range(3):
         await asyncio.sleep(0)
 
 
 class Busy:
-    """A client with a bit of everything: kept connections, a stream that is read, a call, a rest, a farewell."""
+    """A client in use: idle connections, a stream being read, a call, a cooldown and a cancel request."""
 
     def __init__(self, **servers: RawServer) -> None:
         urls = {name: server.url for name, server in servers.items()}
@@ -631,29 +637,30 @@ class Busy:
         self.tasks: list[asyncio.Task[Any]] = []
 
     async def start(self) -> None:
-        client, core = self.client, self.client._desk.core
+        client, state = self.client, state_of(self.client)
         self.tasks = [
             asyncio.create_task(stream(client, "openrouter/m")),
             asyncio.create_task(create(client, "anthropic/m")),
             asyncio.create_task(branched_stream(client, "anthropic/m")),
         ]
         await create(client, "openai/m")
-        road = core.endpoint_state(core.provider_state(PROVIDERS["openai"]), "https://elsewhere.example", "another key")
-        road.cooldown.start(50, asyncio.get_running_loop().time(), random.random)
-        self.tasks.append(asyncio.create_task(road.cooldown.wait()))
-        core.track_cancel_request(asyncio.create_task(farewell()))
+        provider = state.provider_state(PROVIDERS["openai"])
+        endpoint = state.endpoint_state(provider, "https://elsewhere.example", "another key")
+        endpoint.cooldown.start(50, asyncio.get_running_loop().time(), random.random)
+        self.tasks.append(asyncio.create_task(endpoint.cooldown.wait()))
+        state.track_cancel_request(asyncio.create_task(cancel_request()))
 
     async def is_closed(self) -> None:
-        """All of it is closed, whoever was there told so, and closing again does no harm."""
+        """Checks that all is closed, that waiters got an error, and that closing again does nothing."""
         done, waiting = await asyncio.wait(self.tasks, timeout=5)
-        assert not waiting, f"these still wait: {waiting}"
+        assert not waiting, f"still waiting: {waiting}"
         assert {type(task.exception()) for task in done} <= {ClientClosedError, type(None)}, done
         for pool in pools(self.client):
             assert (pool.in_flight, kept(pool), acquired(pool), pool._session) == (0, 0, 0, None)
         with pytest.raises(ClientClosedError):
             await self.client.create("openai/m", PROMPT)
         await self.client.aclose()
-        assert not self.client._desk.core.tasks
+        assert not state_of(self.client).tasks
 
 
 async def close(busy: Busy) -> None:
@@ -670,44 +677,44 @@ async def leave_twice(busy: Busy) -> None:
         await asyncio.sleep(0)
 
 
-def cancel_again_and_again(task: asyncio.Task[Any]) -> None:
-    """As anyio's scopes do it: in each turn, until the task ends."""
+def cancel_repeatedly(task: asyncio.Task[Any]) -> None:
+    """Cancels as anyio's scopes do: in each iteration of the loop, until the task ends."""
     if not task.done():
         task.cancel()
-        task.get_loop().call_soon(cancel_again_and_again, task)
+        task.get_loop().call_soon(cancel_repeatedly, task)
 
 
-@pytest.mark.parametrize("act", [cancel, cancel_twice, cancel_again_and_again], ids=lambda act: act.__name__)
+@pytest.mark.parametrize("act", [cancel, cancel_twice, cancel_repeatedly], ids=lambda act: act.__name__)
 @pytest.mark.parametrize("leaving", [close, leave, leave_twice], ids=lambda leaving: leaving.__name__)
 def test_closing_a_client_can_be_cancelled_anywhere_and_closes_it(
     runs: Runs, leaving: Callable[[Busy], Coroutine[Any, Any, None]], act: Act
 ) -> None:
-    """A service that is told to stop twice would leave its connections open, and calls that wait for ever."""
+    """A service that is stopped twice would leave connections open and calls waiting for ever."""
 
     async def play() -> None:
         async with (
-            RawServer((REQUEST, *pieces(answer())) * 10) as calm,
+            RawServer((REQUEST, *pieces(answer())) * 10) as normal,
             RawServer((REQUEST, STREAM, event("Hel"), STALL)) as stalled,
-            RawServer((REQUEST, STALL)) as mute,
+            RawServer((REQUEST, STALL)) as silent,
         ):
             for late in (False, True):
-                place, reached = 1, True
+                point, reached = 1, True
                 while reached:
-                    busy = Busy(openai=calm, openrouter=stalled, anthropic=mute)
+                    busy = Busy(openai=normal, openrouter=stalled, anthropic=silent)
                     async with nothing_left(busy.client):
                         await busy.start()
-                        run = await run_to(functools.partial(leaving, busy), place, act, late=late)
+                        run = await run_to(functools.partial(leaving, busy), point, act, late=late)
                         if run.acted:
-                            was_cancelled(run, FEW_TURNS)
+                            was_cancelled(run, MAX_ITERATIONS)
                         await busy.is_closed()
-                    place, reached = place + 1, run.reached
-                assert place > 3
+                    point, reached = point + 1, run.reached
+                assert point > 3
 
     runs(play())
 
 
 def test_a_client_that_is_closed_as_its_branches_start_ends_their_stream(runs: Runs) -> None:
-    """A reader would wait for ever for branches that were cancelled before their first step."""
+    """A reader would wait for ever for branches that were cancelled before they started."""
 
     async def play() -> None:
         async with branching(BRANCH[True]) as (_, client):
@@ -719,9 +726,9 @@ def test_a_client_that_is_closed_as_its_branches_start_ends_their_stream(runs: R
     runs(play())
 
 
-def test_a_rest_ends_with_the_client_even_where_it_was_forgotten(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A service whose users bring their own keys could not stop for a minute."""
-    monkeypatch.setattr(state, "_MAX_ENDPOINTS", 1)
+def test_closing_ends_cooldowns_of_evicted_endpoints(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service with one key per user could not stop until all cooldowns are over."""
+    monkeypatch.setattr(client_state, "_MAX_ENDPOINTS", 1)
     script = (REQUEST, answer({}, 429, {"retry-after": "50"}), FIN)
 
     async def play() -> None:
@@ -729,10 +736,10 @@ def test_a_rest_ends_with_the_client_even_where_it_was_forgotten(runs: Runs, mon
             keys = ("sk-one", "sk-two", "sk-three")
             calls = [asyncio.create_task(create(stage.client, "openai/m", api_key=key)) for key in keys]
             while stage.requests < len(keys) or not all(
-                road.cooldown.until for road in stage.client._desk.core.live_endpoints
+                endpoint.cooldown.until for endpoint in state_of(stage.client).live_endpoints
             ):
                 await asyncio.sleep(0.001)
-            assert len(stage.client._desk.core.endpoints) == 1
+            assert len(state_of(stage.client).endpoints) == 1
             await stage.client.aclose()
             done, waiting = await asyncio.wait(calls, timeout=5)
             assert not waiting
@@ -741,14 +748,14 @@ def test_a_rest_ends_with_the_client_even_where_it_was_forgotten(runs: Runs, mon
     runs(play())
 
 
-# --- whoever cancels ------------------------------------------------------------------------------------------------
+# --- scopes that cancel ---------------------------------------------------------------------------------------------
 
 CUT = "cut"
-"""What a scope makes of a use that it ended."""
+"""Result of a use that its scope ended."""
 
 
 class Trigger:
-    """Ends the use in a scope; does nothing once that is left."""
+    """Ends the use in a scope; does nothing after the scope was left."""
 
     def __init__(self) -> None:
         self.pull: Callable[[], object] | None = None
@@ -761,8 +768,8 @@ class Trigger:
 Scope = Callable[[Coroutine[Any, Any, str], Trigger], Coroutine[Any, Any, str]]
 
 
-class SomethingElse(Exception):
-    """What another task of a group fails with."""
+class SiblingError(Exception):
+    """Error of another task in a group."""
 
 
 async def by_timeout(use: Coroutine[Any, Any, str], trigger: Trigger) -> str:
@@ -777,28 +784,28 @@ async def by_timeout(use: Coroutine[Any, Any, str], trigger: Trigger) -> str:
         return CUT
 
 
-def _fail(happens: asyncio.Future[None]) -> None:
-    if not happens.done():
-        happens.set_exception(SomethingElse())
+def _fail(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_exception(SiblingError())
 
 
 async def by_group(use: Coroutine[Any, Any, str], trigger: Trigger) -> str:
-    """A sibling fails."""
-    happens: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    trigger.pull = functools.partial(_fail, happens)
+    """Another task of the group fails."""
+    failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    trigger.pull = functools.partial(_fail, failure)
 
     async def sibling() -> None:
-        await happens
+        await failure
 
-    said = CUT
+    result = CUT
     try:
         async with asyncio.TaskGroup() as group:
             failing = group.create_task(sibling())
-            said = await group.create_task(use)
+            result = await group.create_task(use)
             failing.cancel()
-    except* SomethingElse:
+    except* SiblingError:
         pass
-    return said
+    return result
 
 
 async def by_move_on_after(use: Coroutine[Any, Any, str], trigger: Trigger) -> str:
@@ -823,16 +830,16 @@ async def by_fail_after(use: Coroutine[Any, Any, str], trigger: Trigger) -> str:
 
 
 async def by_task_group(use: Coroutine[Any, Any, str], trigger: Trigger) -> str:
-    """Anyio's group, whose scope is cancelled."""
-    said = [CUT]
+    """The cancel scope of an anyio task group is cancelled."""
+    results = [CUT]
 
     async def run() -> None:
-        said[0] = await use
+        results[0] = await use
 
     async with anyio.create_task_group() as group:
         trigger.pull = group.cancel_scope.cancel
         group.start_soon(run)
-    return said[0]
+    return results[0]
 
 
 SCOPES: tuple[Scope, ...] = (by_timeout, by_group, by_move_on_after, by_fail_after, by_task_group)
@@ -849,10 +856,10 @@ IN_SCOPES: dict[str, tuple[Use, str, tuple[Step, ...]]] = {
 
 @pytest.mark.parametrize(("use", "model", "script"), IN_SCOPES.values(), ids=IN_SCOPES)
 @pytest.mark.parametrize("scope", SCOPES, ids=lambda scope: scope.__name__)
-def test_any_scope_can_end_a_call_anywhere_and_nobody_else_is_cancelled(
+def test_any_scope_can_end_a_call_anywhere_and_only_that_call(
     runs: Runs, scope: Scope, use: Use, model: str, script: tuple[Step, ...]
 ) -> None:
-    """A scope would miss its own cancel, or the caller's task would be cancelled beyond it."""
+    """A scope would miss its own cancellation, or the caller's task would be cancelled outside of it."""
     ends: set[str] = set()
 
     async def play() -> None:
@@ -869,31 +876,32 @@ def test_any_scope_can_end_a_call_anywhere_and_nobody_else_is_cancelled(
             async def scoped() -> str:
                 task = asyncio.current_task()
                 assert task is not None
-                said = await scope(use(client, model), trigger)
+                result = await scope(use(client, model), trigger)
                 trigger.pull = None
                 assert task.cancelling() == 0
-                await asyncio.sleep(0)  # a cancel that nobody took back would come now
-                return said
+                await asyncio.sleep(0)  # a cancellation that was not revoked would arrive now
+                return result
 
             async def check(run: Run) -> None:
-                said = run.task.result()
-                ends.add(said)
-                assert said in (CUT, expected), f"{run}: {said}"
-                assert said != CUT or run.turns <= FEW_TURNS, f"{run}: it went on for {run.turns} turns"
+                result = run.task.result()
+                ends.add(result)
+                assert result in (CUT, expected), f"{run}: {result}"
+                prompt = run.iterations <= MAX_ITERATIONS
+                assert result != CUT or prompt, f"{run}: it went on for {run.iterations} iterations"
                 await idle(client)
 
-            await at_every_place(scoped, check, trigger)
+            await at_every_point(scoped, check, trigger)
             assert await use(client, model) == expected
 
     runs(play())
     assert CUT in ends
 
 
-# --- a cancel and something else at the same time -------------------------------------------------------------------
+# --- a cancellation and another event at the same time --------------------------------------------------------------
 
 
-def run_out(pools: Sequence[Pool]) -> None:
-    """The clocks of all that waits run out."""
+def expire_timeouts(pools: Sequence[Pool]) -> None:
+    """Lets all timeouts expire."""
     loop = asyncio.get_running_loop()
     for pool in pools:
         for watch in pool._timer.watches:
@@ -901,16 +909,16 @@ def run_out(pools: Sequence[Pool]) -> None:
         pool._timer.check_all(loop)
 
 
-def a_clock(client: AsyncCompletion, _: Sequence[CompletionStream]) -> None:
-    run_out(pools(client))
+def timeout(client: AsyncCompletion, _: Sequence[CompletionStream]) -> None:
+    expire_timeouts(pools(client))
 
 
-def a_closed_client(client: AsyncCompletion, _: Sequence[CompletionStream]) -> None:
-    client._desk.core.closed = True
-    client._desk.core._wake_all()
+def closed_client(client: AsyncCompletion, _: Sequence[CompletionStream]) -> None:
+    state_of(client).closed = True
+    state_of(client)._wake_all()
 
 
-def a_closed_stream(_: AsyncCompletion, streams: Sequence[CompletionStream]) -> None:
+def closed_stream(_: AsyncCompletion, streams: Sequence[CompletionStream]) -> None:
     for chunks in streams:
         chunks.close()
 
@@ -918,31 +926,31 @@ def a_closed_stream(_: AsyncCompletion, streams: Sequence[CompletionStream]) -> 
 FROM_INSIDE: dict[str, tuple[int, str, tuple[Step, ...]]] = {
     "reply": (0, "openai/m", SCRIPTS[ONE_EACH, False]),
     "replies": (0, "anthropic/m", BRANCH[False]),
-    "reply at the second try": (0, "openai/m", (REQUEST, answer({}, 503, LATER), REQUEST, answer()) * 500),
+    "reply of a retry": (0, "openai/m", (REQUEST, answer({}, 503, LATER), REQUEST, answer()) * 500),
     "stream": (1, "openai/m", SCRIPTS[KEPT, True]),
     "streams": (3, "anthropic/m", BRANCH[True]),
-    "stream at the second try": (1, "openai/m", (REQUEST, answer({}, 503, LATER), REQUEST, *whole()) * 500),
+    "stream of a retry": (1, "openai/m", (REQUEST, answer({}, 503, LATER), REQUEST, *streamed()) * 500),
     "stream that is a reply": (1, "openai/m", SCRIPTS[KEPT, False]),
 }
-"""What is asked for → the choices of a stream, or 0 for a reply, the model, and what the server does."""
+"""Request → the choices of a stream (0 for a reply), the model, and the server's steps."""
 
 
 @pytest.mark.parametrize(
     ("ours", "choices", "model", "script"),
     [
-        pytest.param(ours, *asked, id=f"{ours.__name__}-{name}")
-        for name, asked in FROM_INSIDE.items()
-        for ours in ([a_clock, a_closed_client, a_closed_stream] if asked[0] else [a_clock, a_closed_client])
+        pytest.param(ours, *request, id=f"{ours.__name__}-{name}")
+        for name, request in FROM_INSIDE.items()
+        for ours in ([timeout, closed_client, closed_stream] if request[0] else [timeout, closed_client])
     ],
 )
-def test_what_ends_a_call_from_inside_and_a_cancel_are_told_apart_anywhere(
+def test_an_internal_end_and_a_cancellation_are_distinguished_anywhere(
     runs: Runs,
     ours: Callable[[AsyncCompletion, Sequence[CompletionStream]], None],
     choices: int,
     model: str,
     script: tuple[Step, ...],
 ) -> None:
-    """A cancelled task would go on with an error of ours, or one with an error of ours would be cancelled later."""
+    """A cancelled task would go on with an error of ours, or a task with an error of ours would be cancelled."""
     name = model.partition("/")[0]
     ends: set[type] = set()
     client: AsyncCompletion
@@ -969,34 +977,35 @@ def test_what_ends_a_call_from_inside_and_a_cancel_are_told_apart_anywhere(
         if run.acted and act is not alone:
             was_cancelled(run)
             return
-        assert not run.task.cancelled(), f"{run}: cancelled, and nobody did"
-        assert run.task.cancelling() == 0, f"{run}: a cancel is left"
+        assert not run.task.cancelled(), f"{run}: cancelled without a cancellation"
+        assert run.task.cancelling() == 0, f"{run}: a cancellation is pending"
         error = run.task.exception()
         if run.acted:
             ends.add(type(error))
         assert error is None or isinstance(error, CompletionError), f"{run}: {error!r}"
-        # Once it is closed, there is nothing to wait for, and least of all another try.
-        assert run.turns <= FEW_TURNS or ours is a_clock or error is None, f"{run}: it went on for {run.turns} turns"
+        # A call of a closed client or stream has no retry to wait for.
+        prompt = run.iterations <= MAX_ITERATIONS or ours is timeout or error is None
+        assert prompt, f"{run}: it went on for {run.iterations} iterations"
 
     async def play() -> None:
         nonlocal client
 
         def fresh() -> AsyncCompletion:
-            # A call whose clock has run out would else be tried again.
-            retries = 0 if ours is a_clock else 2
+            # Without retries, so that a timeout ends the call.
+            retries = 0 if ours is timeout else 2
             made = AsyncCompletion(base_urls={name: server.url}, api_keys={name: "key"}, max_retries=retries)
-            made._desk.core.provider_state(PROVIDERS[name]).endpoint.retry_budget.per_call = 5
+            state_of(made).provider_state(PROVIDERS[name]).endpoint.retry_budget.per_call = 5
             return made
 
         async with RawServer(script) as server:
             client = fresh()
             async with nothing_left(client, seconds=60):
                 for act, late in ((alone, False), (alone, True), (before, True), (after, False)):
-                    for place in itertools.count(1):
-                        run = await run_to(use, place, act, late=late)
+                    for point in itertools.count(1):
+                        run = await run_to(use, point, act, late=late)
                         check(run, act)
                         await idle(client)
-                        if ours is a_closed_client:
+                        if ours is closed_client:
                             await client.aclose()
                             client = fresh()
                         if not run.reached:
@@ -1007,8 +1016,8 @@ def test_what_ends_a_call_from_inside_and_a_cancel_are_told_apart_anywhere(
     assert ends & {APITimeoutError, ClientClosedError, StreamInterruptedError}, ends
 
 
-async def test_a_stream_that_is_closed_before_its_first_chunk_is_not_asked_for_again() -> None:
-    """Who closes a stream would pay for a second one, and its reader wait for that."""
+async def test_a_stream_that_is_closed_before_its_first_chunk_is_not_retried() -> None:
+    """A closed stream would be requested and billed again, and its reader would wait for it."""
     async with Stage((REQUEST, STREAM, STALL), max_retries=2) as stage:
         chunks = await stage.client.create("openai/m", PROMPT, stream=True)
         reading = asyncio.create_task(anext(chunks))
@@ -1019,83 +1028,83 @@ async def test_a_stream_that_is_closed_before_its_first_chunk_is_not_asked_for_a
         assert stage.requests == 1
 
 
-# --- turns and slots ------------------------------------------------------------------------------------------------
+# --- cooldowns and connections --------------------------------------------------------------------------------------
 
 
-async def resting(rest: Cooldown, number: int) -> list[asyncio.Task[None]]:
-    tasks = [asyncio.create_task(rest.wait()) for _ in range(number)]
+async def waiters(cooldown: Cooldown, number: int) -> list[asyncio.Task[None]]:
+    tasks = [asyncio.create_task(cooldown.wait()) for _ in range(number)]
     await asyncio.sleep(0)
     return tasks
 
 
-async def test_who_left_a_rest_is_not_waited_for() -> None:
-    """Calls would be refused for want of time because of others that are long gone, and a timer would stay behind."""
-    rest, loop = Cooldown(), asyncio.get_running_loop()
-    rest.start(8, loop.time(), float)
-    gone = await resting(rest, 100)
-    assert rest.expected(loop.time()) > 100
-    for task in gone[:-1]:
+async def test_a_cancelled_waiter_of_a_cooldown_is_not_counted() -> None:
+    """Calls would be refused because of cancelled waiters before them, and a timer would be left."""
+    cooldown, loop = Cooldown(), asyncio.get_running_loop()
+    cooldown.start(8, loop.time(), float)
+    cancelled = await waiters(cooldown, 100)
+    assert cooldown.expected(loop.time()) > 100
+    for task in cancelled[:-1]:
         task.cancel()
-    await asyncio.wait(gone[:-1])
-    assert rest.expected(loop.time()) < 10
-    assert rest._timer is not None
-    gone[-1].cancel()
-    await asyncio.wait(gone)
-    assert rest._timer is None
+    await asyncio.wait(cancelled[:-1])
+    assert cooldown.expected(loop.time()) < 10
+    assert cooldown._timer is not None
+    cancelled[-1].cancel()
+    await asyncio.wait(cancelled)
+    assert cooldown._timer is None
 
 
-async def test_a_turn_given_to_one_who_is_cancelled_is_the_next_ones() -> None:
-    """Each such cancel would cost all others as long as the provider answers one call."""
-    rest, loop = Cooldown(), asyncio.get_running_loop()
-    rest.start(400, loop.time(), float)
-    first, second = await resting(rest, 2)
-    rest.until = loop.time()
-    rest._next(loop)
+async def test_the_slot_of_a_cancelled_waiter_passes_to_the_next() -> None:
+    """Each such cancellation would delay all other waiters by one interval of the cooldown."""
+    cooldown, loop = Cooldown(), asyncio.get_running_loop()
+    cooldown.start(400, loop.time(), float)
+    first, second = await waiters(cooldown, 2)
+    cooldown.until = loop.time()
+    cooldown._on_timer(loop)
     first.cancel()
-    async with asyncio.timeout(5):  # a turn is fifty seconds here
+    async with asyncio.timeout(5):  # the interval is fifty seconds here
         await second
     assert first.cancelled()
 
 
-async def test_a_closed_client_rests_no_more() -> None:
-    """An answer that was read while the client was closed would have its call wait for a minute."""
-    rest = Cooldown()
-    rest.wake()
-    rest.start(50, asyncio.get_running_loop().time(), float)
+async def test_a_closed_client_starts_no_cooldown() -> None:
+    """A response that is read while the client is closed would have its call wait for a minute."""
+    cooldown = Cooldown()
+    cooldown.wake()
+    cooldown.start(50, asyncio.get_running_loop().time(), float)
     async with asyncio.timeout(5):
-        await rest.wait()
-    assert not rest.is_active()
+        await cooldown.wait()
+    assert not cooldown.is_active()
 
 
-async def test_a_request_without_our_key_does_not_spin_while_calls_with_it_rest() -> None:
-    """The whole event loop would stand still until the rest is over."""
+async def test_a_request_without_our_key_does_not_spin_during_a_cooldown() -> None:
+    """The event loop would be blocked until the cooldown is over."""
     async with SimulatorServer(fault="slow-prediction") as sim:
-        # The stream's address is another origin, where the key does not go.
+        # The stream's URL is of another origin, to which the key is not sent.
         urls = {"replicate": sim.base_urls["replicate"].replace("127.0.0.1", "localhost")}
         async with AsyncCompletion(base_urls=urls, api_keys=sim.api_keys) as client:
             chunks = await client.create(VERSION, PROMPT, stream=True)
-            rest = client._desk.core.provider_states["replicate"].endpoint.cooldown
-            rest.start(3, asyncio.get_running_loop().time(), float)
+            cooldown = state_of(client).provider_states["replicate"].endpoint.cooldown
+            cooldown.start(3, asyncio.get_running_loop().time(), float)
             await anext(chunks)
-            assert rest.is_active()
+            assert cooldown.is_active()
             await chunks.aclose()
 
 
-def test_a_process_without_a_free_descriptor_is_not_taken_for_one_without_a_bound(
+def test_without_a_free_descriptor_the_connection_limit_has_its_minimum(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Where looking fails for want of a descriptor, the bound would be gone for as long as the client lives."""
+    """The connection limit would be unbounded for ever where counting descriptors fails for want of one."""
 
     def nothing_free(_: str) -> list[str]:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     monkeypatch.setattr(os, "listdir", nothing_free)
-    slots = ConnectionLimit()
-    assert sum(slots.try_acquire() for _ in range(100)) == connection_limit._FEW
+    limit = ConnectionLimit()
+    assert sum(limit.try_acquire() for _ in range(100)) == connection_limit._FEW
 
 
-async def test_a_stream_that_was_read_gives_its_slot_back_as_its_body_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each stream would hold a slot for longer than it is read, and nobody else could have it."""
+async def test_a_stream_that_was_read_releases_its_connection_as_its_body_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each stream would occupy its connection after the end of its body, and other calls would wait for it."""
     monkeypatch.setattr(response, "_DRAIN", 50)
     script = (REQUEST, STREAM, event("Hello."), event(finish_reason="stop"), DONE, 0.02, END, STALL)
     async with Stage(script) as stage:
@@ -1107,14 +1116,14 @@ async def test_a_stream_that_was_read_gives_its_slot_back_as_its_body_ends(monke
         assert kept(pool) == 1
 
 
-# --- at random ------------------------------------------------------------------------------------------------------
+# --- random cancellations -------------------------------------------------------------------------------------------
 
 
 class Echo:
-    """A server that answers each question with the question, whole or streamed, in pieces and at leisure."""
+    """A server that replies with the question, complete or streamed, in pieces with random pauses."""
 
     def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)  # noqa: S311 (it is to be the same each time)
+        self._random = random.Random(seed)  # noqa: S311 (reproducible, not secret)
         self._connections: set[asyncio.Task[Any]] = set()
         self.url = ""
 
@@ -1139,25 +1148,25 @@ class Echo:
             while True:
                 top = await reader.readuntil(b"\r\n\r\n")
                 size = int(top.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-                asked = json.loads(await reader.readexactly(size))
-                for part in self._said(asked["messages"][0]["content"], asked.get("stream", False)):
+                request = json.loads(await reader.readexactly(size))
+                for part in self._response(request["messages"][0]["content"], request.get("stream", False)):
                     writer.write(part)
                     await asyncio.sleep(0.003 * self._random.random() if self._random.random() < 0.3 else 0)
         except (asyncio.IncompleteReadError, ConnectionError, RuntimeError, asyncio.CancelledError):
-            pass  # uvloop raises RuntimeError where a peer has left
+            pass  # uvloop raises RuntimeError where the peer has disconnected
         finally:
             self._connections.discard(task)
             writer.close()
 
-    def _said(self, text: str, streamed: bool) -> Sequence[bytes]:
+    def _response(self, text: str, streamed: bool) -> Sequence[bytes]:
         if not streamed:
             top, body = answer(completion(text)).split(b"\r\n\r\n")
             return (top + b"\r\n\r\n", body[:50], body[50:])
         return (STREAM, event(text[:2]), event(text[2:]), event(finish_reason="stop"), DONE + END)
 
 
-async def asked(client: AsyncCompletion, question: str, way: int) -> str:
-    """The answer to `question`, by one of the ways to ask."""
+async def ask(client: AsyncCompletion, question: str, way: int) -> str:
+    """The reply to `question`, by one of three methods."""
     if way == 0:
         return (await client.create("openai/m", question)).text
     if way == 1:
@@ -1166,16 +1175,16 @@ async def asked(client: AsyncCompletion, question: str, way: int) -> str:
         return "".join([text async for text in chunks.text])
 
 
-async def perhaps(client: AsyncCompletion, number: int, chance: float, rolls: random.Random) -> bool:
-    """Asks a question of its own and may be cancelled at any time; whether it was."""
+async def maybe_cancelled(client: AsyncCompletion, number: int, chance: float, rolls: random.Random) -> bool:
+    """Makes a call with its own question that may be cancelled at any time; returns whether it was."""
     question = f"Question {number}."
-    task = asyncio.create_task(asked(client, question, rolls.randrange(3)))
+    task = asyncio.create_task(ask(client, question, rolls.randrange(3)))
     timer = None
     if rolls.random() < chance:
         delay = rolls.choice([0.0, rolls.random() * 0.002, rolls.random() * 0.02])
         timer = asyncio.get_running_loop().call_later(delay, task.cancel)
     try:
-        assert await task == question, "somebody else's answer"
+        assert await task == question, "the reply to another call"
     except asyncio.CancelledError:
         return True
     finally:
@@ -1185,42 +1194,48 @@ async def perhaps(client: AsyncCompletion, number: int, chance: float, rolls: ra
 
 
 @asynccontextmanager
-async def echoing(narrow: Narrow, slots: int) -> AsyncIterator[AsyncCompletion]:
+async def echoing(limit_requests: LimitRequests, connections: int) -> AsyncIterator[AsyncCompletion]:
     async with (
-        Echo(seed=slots) as echo,
+        Echo(seed=connections) as echo,
         AsyncCompletion(base_urls={"openai": echo.url}, api_keys={"openai": "key"}, max_retries=0) as client,
         nothing_left(client, seconds=60 * SCALE),
     ):
-        narrow(client, slots)
+        limit_requests(client, connections)
         yield client
 
 
-def test_after_a_thousand_cancels_a_client_of_five_slots_serves_everybody(runs: Runs, narrow: Narrow) -> None:
-    """Each cancelled call could take a slot with it, and the fifth would be the end."""
+def test_after_a_thousand_cancellations_a_client_of_five_connections_serves_all_calls(
+    runs: Runs, limit_requests: LimitRequests
+) -> None:
+    """Cancelled calls would leak connections of the limit, and a client would stop after five."""
 
     async def play() -> None:
-        rolls = random.Random(7)  # noqa: S311 (as above)
-        async with echoing(narrow, 5) as client:
+        rolls = random.Random(7)  # noqa: S311 (reproducible, not secret)
+        async with echoing(limit_requests, 5) as client:
             cancelled = 0
             while cancelled < 1000 * SCALE:
-                cancelled += sum(await asyncio.gather(*(perhaps(client, number, 1.0, rolls) for number in range(50))))
+                cancelled += sum(
+                    await asyncio.gather(*(maybe_cancelled(client, number, 1.0, rolls) for number in range(50)))
+                )
             await idle(client)
             async with asyncio.timeout(10):
-                assert not any(await asyncio.gather(*(perhaps(client, number, 0.0, rolls) for number in range(20))))
+                assert not any(
+                    await asyncio.gather(*(maybe_cancelled(client, number, 0.0, rolls) for number in range(20)))
+                )
             await idle(client)
 
     runs(play())
 
 
-def test_no_call_gets_the_answer_to_another_that_was_cancelled(runs: Runs, narrow: Narrow) -> None:
-    """One user would read what another has asked."""
+def test_no_call_gets_the_reply_to_a_cancelled_one(runs: Runs, limit_requests: LimitRequests) -> None:
+    """A user would read the reply to another user's call."""
 
     async def play() -> None:
-        rolls = random.Random(5)  # noqa: S311 (as above)
-        async with echoing(narrow, 20) as client:
+        rolls = random.Random(5)  # noqa: S311 (reproducible, not secret)
+        async with echoing(limit_requests, 20) as client:
             cancelled = 0
             for start in range(0, 2500 * SCALE, 100):
-                ended = await asyncio.gather(*(perhaps(client, start + i, 0.5, rolls) for i in range(100)))
+                ended = await asyncio.gather(*(maybe_cancelled(client, start + i, 0.5, rolls) for i in range(100)))
                 cancelled += sum(ended)
             assert cancelled > 1000 * SCALE
             await idle(client)

@@ -20,7 +20,7 @@ from anycompletion import (
 )
 from anycompletion.ratelimit.limiter import LocalRateLimiter
 from anycompletion.testing import Fault, SimulatorServer
-from support.cancel_points import Act, Run, at_every_place, cancel, cancel_twice
+from support.cancel_points import Act, Run, at_every_point, cancel, cancel_twice
 from support.raw_server import REQUEST, STALL, RawServer, answer
 from support.resource_leaks import client_of
 
@@ -351,5 +351,5 @@ async def test_a_cancel_anywhere_leaves_no_place_taken(streamed: bool, act: Act,
                 assert (turns_of(client, key).in_flight, turns_of(client, key).queued) == (0, 0), str(run)
             await call()
 
-        assert await at_every_place(work, check, act, late=late) >= 6
+        assert await at_every_point(work, check, act, late=late) >= 6
     assert len(ledger.settled) <= len(ledger.asked)

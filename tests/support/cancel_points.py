@@ -1,10 +1,9 @@
-"""Interferes with a coroutine at the k-th place where it waits, for each k in turn; knows nothing of clients.
+"""Runs a coroutine repeatedly and interferes at its k-th suspension point, for each k.
 
-A place is one suspension: of the coroutine's own task, or of any task that it starts. `at_every_place` runs the
-coroutine again and again, and lets an `Act` happen one place later each time, until a run ends before its place comes.
-An act happens either as the wait begins, or as late as can be: when what was waited for is there, and the waiter is
-about to be told. A run tells how many turns of the event loop it went on for after that: those are few or many
-whatever the clock says.
+A suspension point is one suspension of the coroutine's own task, or of any task that it starts. `at_every_point` runs
+the coroutine repeatedly, with an `Act` one point later each time, until a run ends before its point. An act happens
+either as the wait begins, or as late as possible: when the awaited result is there, before the waiter resumes. A run
+counts the iterations of the event loop that it needed to end after that, which do not depend on the clock.
 """
 
 from __future__ import annotations
@@ -15,74 +14,74 @@ from contextlib import asynccontextmanager
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, NamedTuple
 
-FEW_TURNS = 30
-"""Turns of the loop within which a run ends that was cancelled; the most that was seen is half of it."""
+MAX_ITERATIONS = 30
+"""Iterations of the event loop within which a cancelled run ends; twice the maximum observed."""
 
 _HANG = 10.0
-"""Seconds after which a run that goes on is called hanging."""
+"""Seconds after which a run counts as hanging."""
 
 Act = Callable[["asyncio.Task[Any]"], object]
-"""What happens to the task that runs the coroutine."""
+"""Interference with the task that runs the coroutine."""
 
 Work = Callable[[], Coroutine[Any, Any, Any]]
-"""Makes the coroutine, anew for each run."""
+"""Makes the coroutine of each run."""
 
 
 def cancel(task: asyncio.Task[Any]) -> None:
-    """A cancel."""
+    """Cancels the task."""
     task.cancel()
 
 
 def cancel_twice(task: asyncio.Task[Any]) -> None:
-    """A cancel, and another one turn later."""
+    """Cancels the task, and again one iteration of the event loop later."""
     task.cancel()
     task.get_loop().call_soon(task.cancel)
 
 
 class Run(NamedTuple):
-    """How one run ended."""
+    """End of one run."""
 
-    place: int
+    point: int
     late: bool
     task: asyncio.Task[Any]
     reached: bool
-    """Whether its place came."""
+    """Whether the run came to its suspension point."""
     acted: bool
-    """Whether the act happened; a late one finds nobody there where the run ends with that wait."""
-    turns: int
-    """Turns of the loop from the act to the end."""
+    """Whether the act happened; a late one does not where the run ends with that wait."""
+    iterations: int
+    """Iterations of the event loop from the act to the end."""
 
     def __str__(self) -> str:
-        return f"place {self.place}, {'as the wait ended' if self.late else 'as the wait began'}"
+        return f"suspension point {self.point}, {'as the wait ended' if self.late else 'as the wait began'}"
 
 
 class _Steps:
-    """Counts the places of one run, and acts at one of them."""
+    """Counts the suspension points of one run, and acts at one of them."""
 
-    def __init__(self, place: int, late: bool, act: Act) -> None:
-        self._place = place
+    def __init__(self, point: int, late: bool, act: Act) -> None:
+        self._point = point
         self._late = late
         self._act = act
         self.count = 0
         self.task: asyncio.Task[Any]
         self.acted = False
-        self.turns = 0
+        self.iterations = 0
 
-    def waits(self, what: object) -> None:
-        """One of the run's tasks is about to wait for `what`: a future, or nothing but its next turn."""
+    def on_suspend(self, awaited: object) -> None:
+        """Handles that one of the run's tasks starts to wait for a future, or for the loop's next iteration (None)."""
         if self.task.done():
             return
         self.count += 1
-        if self.count != self._place:
+        if self.count != self._point:
             return
         if not self._late:
-            self._go()
-        elif isinstance(what, asyncio.Future):
-            what.add_done_callback(self._go)
+            self._interfere()
+        elif isinstance(awaited, asyncio.Future):
+            awaited.add_done_callback(self._interfere)
         else:
-            self.task.get_loop().call_soon(self._go)
+            self.task.get_loop().call_soon(self._interfere)
 
-    def _go(self, _: object = None) -> None:
+    def _interfere(self, _: object = None) -> None:
         if not self.task.done():
             self.acted = True
             self._act(self.task)
@@ -90,26 +89,29 @@ class _Steps:
 
     def _tick(self) -> None:
         if not self.task.done():
-            self.turns += 1
+            self.iterations += 1
             self.task.get_loop().call_soon(self._tick)
 
 
 _STEPS: ContextVar[_Steps | None] = ContextVar("_STEPS", default=None)
-"""The run that this code belongs to; tasks inherit it from those that start them."""
+"""The run that the current code belongs to; a task inherits it from the task that starts it."""
 
 
 class _Counted(Coroutine[Any, Any, Any]):
-    """A coroutine that tells of each of its waits. No coroutine around it: one that never starts would not close it."""
+    """Coroutine that reports each of its suspensions.
+
+    It is not an `async def` around the other one, which would not close it where it never starts.
+    """
 
     def __init__(self, work: Coroutine[Any, Any, Any], steps: _Steps) -> None:
         self._work = work
         self._steps = steps
 
     def send(self, value: Any) -> Any:
-        return self._told(self._work.send(value))
+        return self._report(self._work.send(value))
 
-    def throw(self, *fault: Any) -> Any:
-        return self._told(self._work.throw(*fault))
+    def throw(self, *error: Any) -> Any:
+        return self._report(self._work.throw(*error))
 
     def close(self) -> None:
         self._work.close()
@@ -118,11 +120,11 @@ class _Counted(Coroutine[Any, Any, Any]):
         return self._work.__await__()
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._work, name)  # whoever looks at a task's coroutine sees how far it is
+        return getattr(self._work, name)  # the frame of a task's coroutine stays visible
 
-    def _told(self, what: Any) -> Any:
-        self._steps.waits(what)
-        return what
+    def _report(self, awaited: Any) -> Any:
+        self._steps.on_suspend(awaited)
+        return awaited
 
 
 def _task(
@@ -143,36 +145,36 @@ async def _counting() -> AsyncIterator[asyncio.AbstractEventLoop]:
         loop.set_task_factory(before)
 
 
-async def run_to(work: Work, place: int, act: Act = cancel, *, late: bool = False) -> Run:
-    """Runs `work` in a task of its own and acts at that place."""
-    steps = _Steps(place, late, act)
+async def run_to(work: Work, point: int, act: Act = cancel, *, late: bool = False) -> Run:
+    """Runs `work` in a new task and acts at a suspension point."""
+    steps = _Steps(point, late, act)
     async with _counting() as loop:
         context = copy_context()
         context.run(_STEPS.set, steps)
         steps.task = loop.create_task(work(), context=context)
         done, _ = await asyncio.wait({steps.task}, timeout=_HANG)
-    run = Run(place, late, steps.task, steps.count >= place, steps.acted, steps.turns)
+    run = Run(point, late, steps.task, steps.count >= point, steps.acted, steps.iterations)
     assert done, f"{run}: it hangs"
     return run
 
 
-async def at_every_place(
+async def at_every_point(
     work: Work,
     check: Callable[[Run], Awaitable[object]],
     act: Act = cancel,
     *,
     late: bool = False,
 ) -> int:
-    """Runs `work` once for every place, and tells `check` of each run in which `act` happened.
+    """Runs `work` once for every suspension point, and calls `check` for each run in which `act` happened.
 
-    Returns the number of places.
+    Returns the number of suspension points.
     """
-    place = 1
-    while (run := await run_to(work, place, act, late=late)).reached:
+    point = 1
+    while (run := await run_to(work, point, act, late=late)).reached:
         if run.acted:
             await check(run)
         else:
             run.task.result()
-        place += 1
+        point += 1
     run.task.result()
-    return place - 1
+    return point - 1

@@ -1,4 +1,6 @@
-"""What is left behind: tasks, timers, connections, file descriptors, warnings; and a bound on how long a test takes."""
+"""Detection of leaked tasks, timers, connections, file descriptors and warnings, with a time limit for a test."""
+
+from __future__ import annotations
 
 import asyncio
 import gc
@@ -8,17 +10,18 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 from anycompletion import AsyncCompletion, CompletionStream
+from anycompletion.client.state import ClientState
 from anycompletion.testing import SimulatorServer
 from anycompletion.transport import Pool
 
 
 class Case(NamedTuple):
-    """A kind of stream."""
+    """Kind of stream: a model and a number of choices."""
 
     model: str
     n: int
     requests: int
-    """HTTP requests that one stream of this kind makes."""
+    """Number of HTTP requests of one stream of this kind."""
 
 
 CASES = {
@@ -27,26 +30,32 @@ CASES = {
     "anthropic": Case("anthropic/claude-haiku-4-5", 1, 1),
     "anthropic-n3": Case("anthropic/claude-haiku-4-5", 3, 3),
 }
-"""Both formats, and several choices as the provider's own and as our fan-out."""
+"""Two formats, with several choices by the provider and by our fan-out."""
 
 
 def client_of(sim: SimulatorServer, **options: Any) -> AsyncCompletion:
-    """A client that reaches the simulator for the formats of `CASES`."""
+    """A client that sends to the simulator, for the formats of `CASES`."""
     names = ("openai", "anthropic")
     urls, keys = ({name: each[name] for name in names} for each in (sim.base_urls, sim.api_keys))
     return AsyncCompletion(base_urls=urls, api_keys=keys, **options)
 
 
+def state_of(client: AsyncCompletion) -> ClientState:
+    """The client's state: its providers, endpoints and tasks. The only place where tests reach into a client."""
+    return client._desk.core
+
+
 def pools(client: AsyncCompletion) -> list[Pool]:
-    return [lane.pool for lane in client._desk.core.provider_states.values()]
+    """The connection pools of a client."""
+    return [provider.pool for provider in state_of(client).provider_states.values()]
 
 
-class nothing_left:  # noqa: N801 (reads like what it is: a context)
-    """Fails a test that leaves something behind after the block, or takes longer than `seconds`.
+class nothing_left:  # noqa: N801 (a context manager)
+    """Context manager that fails where its block leaks resources, or takes longer than `seconds`.
 
-    What is there on entry may stay; timers and closing connections get `patience` seconds to go. A client that keeps
-    connections for the next request is closed, and then nothing may be left of these either. The event loop may be
-    asyncio's own or any that lists its timers under asyncio's name.
+    Resources present on entry are ignored; timers and closing connections have `patience` seconds to end. A client with
+    idle connections is closed, after which these may not be left either. The event loop may be asyncio's own or any
+    that lists its timers under asyncio's name.
     """
 
     def __init__(self, client: AsyncCompletion, *, seconds: float = 10.0, patience: float = 1.0) -> None:
@@ -63,7 +72,7 @@ class nothing_left:  # noqa: N801 (reads like what it is: a context)
         self._descriptors = descriptors()
         self._hook = sys.unraisablehook
         sys.unraisablehook = lambda args: self._noise.append(f"unraisable: {args.exc_value!r} in {args.object!r}")
-        gc.freeze()  # what is there already need not be looked through again
+        gc.freeze()  # existing objects need no further collection
         self._loop.set_exception_handler(lambda _, context: self._noise.append(f"loop: {context}"))
         return self
 
@@ -79,7 +88,7 @@ class nothing_left:  # noqa: N801 (reads like what it is: a context)
 
     async def _check(self) -> None:
         await self._until_empty(self._in_use)
-        if any(_tidies(pool) for pool in pools(self._client)):
+        if any(_has_cleanup_timer(pool) for pool in pools(self._client)):
             await self._client.aclose()
         await self._until_empty(self._left)
         gc.collect()
@@ -88,9 +97,9 @@ class nothing_left:  # noqa: N801 (reads like what it is: a context)
         assert not left, "\n".join(["left behind:", *left])
 
     def _in_use(self) -> list[str]:
-        """What a kept connection is no excuse for."""
-        left = [f"{pool.in_flight} answers" for pool in pools(self._client) if pool.in_flight]
-        left += [f"{count} clocks" for pool in pools(self._client) if (count := len(pool._timer.watches))]
+        """Resources that an idle connection does not need."""
+        left = [f"{pool.in_flight} responses" for pool in pools(self._client) if pool.in_flight]
+        left += [f"{count} timeout watches" for pool in pools(self._client) if (count := len(pool._timer.watches))]
         return left + [f"{count} acquired connections" for pool in pools(self._client) if (count := acquired(pool))]
 
     def _left(self) -> list[str]:
@@ -107,19 +116,19 @@ class nothing_left:  # noqa: N801 (reads like what it is: a context)
 
 
 def acquired(pool: Pool) -> int:
-    """Connections in use."""
+    """Number of connections in use."""
     return 0 if pool._connector is None else len(pool._connector._acquired)
 
 
-def _tidies(pool: Pool) -> bool:
-    """Whether a timer looks after kept connections, or after clocks."""
+def _has_cleanup_timer(pool: Pool) -> bool:
+    """Whether a timer of idle connections or of timeouts is scheduled."""
     return pool._timer._handle is not None or (
         pool._connector is not None and pool._connector._cleanup_handle is not None
     )
 
 
 def kept(pool: Pool) -> int:
-    """Connections kept for the next request."""
+    """Number of idle connections."""
     return 0 if pool._connector is None else sum(map(len, pool._connector._conns.values()))
 
 
@@ -129,12 +138,12 @@ def _timers(loop: asyncio.AbstractEventLoop) -> list[asyncio.TimerHandle]:
 
 
 def descriptors() -> int:
-    """Open file descriptors of this process."""
+    """Number of open file descriptors of this process."""
     return len(os.listdir("/proc/self/fd"))
 
 
 class Reader:
-    """A task that reads a stream to its end or error and counts the chunks."""
+    """Task that reads a stream to its end or error and counts its chunks."""
 
     def __init__(self, stream: CompletionStream) -> None:
         self.stream = stream
@@ -150,14 +159,14 @@ class Reader:
                 self._enough.set()
 
     async def has(self, count: int) -> None:
-        """Waits for that many chunks."""
+        """Waits until `count` chunks were read."""
         self._wanted = count
         if self.count < count:
             self._enough.clear()
             await self._enough.wait()
 
     async def end(self, seconds: float = 1.0) -> BaseException | None:
-        """The error that ended the reading, which must come within `seconds`; None after a proper end."""
+        """Waits up to `seconds` for the end of the reading; returns its error, or None after a complete stream."""
         done, _ = await asyncio.wait({self.task}, timeout=seconds)
         assert done, "the reader hangs"
         return self.task.exception()
