@@ -1,4 +1,4 @@
-"""Work that is spread over processes: lists of requests in, lists of results out, whatever engine carries them."""
+"""Workers of engines that distribute work over processes: lists of requests in, lists of results out."""
 
 import asyncio
 import os
@@ -28,13 +28,13 @@ from support.readme import README
 LIBRARY = Path(__file__).parents[2] / "lib"
 
 
-class Crowd:
-    """A simulator in a thread, and how many requests it had at the same time."""
+class ThreadedSimulator:
+    """A simulator in a thread that records the maximum of requests in flight."""
 
     def __init__(self, *, latency: float = 0.3) -> None:
         self._latency = latency
-        self._over, self._ready = Event(), Event()
-        self.most = 0
+        self._stop, self._ready = Event(), Event()
+        self.max_in_flight = 0
         self.requests = 0
         self.environment: dict[str, str] = {}
         self.options: dict[str, dict[str, str]] = {}
@@ -49,20 +49,22 @@ class Crowd:
             self.environment = {row.base_url_env[0]: url, row.key_env[0]: key}
             self.options = {"base_urls": {"openai": url}, "api_keys": {"openai": key}}
             self._ready.set()
-            while not self._over.is_set():
-                self.most = max(self.most, sum(not request.finished for request in simulator.requests))
+            while not self._stop.is_set():
+                self.max_in_flight = max(
+                    self.max_in_flight, sum(not request.finished for request in simulator.requests)
+                )
                 await asyncio.sleep(0.005)
             self.requests = len(simulator.requests)
 
     @contextmanager
-    def open(self) -> Iterator["Crowd"]:
+    def open(self) -> Iterator["ThreadedSimulator"]:
         thread = Thread(target=self.serve)
         thread.start()
         try:
             assert self._ready.wait(30)
             yield self
         finally:
-            self._over.set()
+            self._stop.set()
             thread.join()
 
 
@@ -72,34 +74,34 @@ def rows(count: int, first: int = 0) -> list[tuple[str, dict[str, str]]]:
     ]
 
 
-def test_complete_many_gives_a_result_for_each_request_in_their_order() -> None:
-    """A worker without an event loop could not call at all, or would mix up its rows."""
-    with Crowd(latency=0).open() as crowd:
-        found = complete_many([*rows(20), {"model": "openai/gpt-4o-mini"}], concurrency=5, **crowd.options)
+def test_complete_many_returns_the_results_in_the_order_of_the_requests() -> None:
+    """A worker without an event loop could not make calls, or would mix up its rows."""
+    with ThreadedSimulator(latency=0).open() as server:
+        found = complete_many([*rows(20), {"model": "openai/gpt-4o-mini"}], concurrency=5, **server.options)
     assert [result.custom_id for result in found] == [*(f"row-{n}" for n in range(20)), None]
     assert [result.ok for result in found] == [True] * 20 + [False]
     assert all(f"number {n}" in result.unwrap().text for n, result in enumerate(found[:20]))
 
 
-async def test_complete_many_says_what_to_use_where_a_loop_is_running() -> None:
-    """A web service would stop for as long as all its chats take, or see an error that explains nothing."""
+async def test_complete_many_in_an_event_loop_names_the_alternative() -> None:
+    """A web service would be blocked until all chats are complete, or get an error without an explanation."""
     with pytest.raises(ClientClosedError, match=r"client\.batch"):
         complete_many(rows(1))
 
 
 async def test_a_worker_serves_several_calls_and_closes() -> None:
-    """An actor would open a client for each batch, or leave its connections behind."""
+    """An actor would create a client for each batch, or leave connections open."""
     async with SimulatorServer() as simulator:
         worker = ChatWorker(base_urls=simulator.base_urls, api_keys=simulator.api_keys)
         async with worker:
             lists = await asyncio.gather(*[worker(rows(8, first)) for first in (0, 8, 16)])
         assert [result.custom_id for found in lists for result in found] == [f"row-{n}" for n in range(24)]
         assert all(result.ok for found in lists for result in found)
-        assert len(await worker(rows(1))) == 1  # with a client of its own
+        assert len(await worker(rows(1))) == 1  # with a new client
         await worker.aclose()
 
 
-async def test_a_worker_pickles_also_after_it_was_used(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_worker_pickles_before_and_after_use(monkeypatch: pytest.MonkeyPatch) -> None:
     """An engine could not send a worker to its processes."""
     async with SimulatorServer() as simulator:
         monkeypatch.setenv("OPENAI_API_KEY", simulator.api_keys["openai"])
@@ -112,10 +114,10 @@ async def test_a_worker_pickles_also_after_it_was_used(monkeypatch: pytest.Monke
 
 
 def test_results_pickle_with_their_errors() -> None:
-    """What a worker found could not come back from its process."""
-    with Crowd(latency=0).open() as crowd:
-        (good,) = complete_many(rows(1), **crowd.options)
-        (bad,) = complete_many(rows(1), base_urls=crowd.options["base_urls"], api_keys={"openai": "wrong"})
+    """The results of a worker could not be sent back from its process."""
+    with ThreadedSimulator(latency=0).open() as server:
+        (good,) = complete_many(rows(1), **server.options)
+        (bad,) = complete_many(rows(1), base_urls=server.options["base_urls"], api_keys={"openai": "wrong"})
     assert pickle.loads(pickle.dumps(good)).completion == good.completion  # noqa: S301 (our own bytes)
     again: Result = pickle.loads(pickle.dumps(bad))  # noqa: S301 (our own bytes)
     assert isinstance(again.error, AuthenticationError)
@@ -126,29 +128,29 @@ def test_results_pickle_with_their_errors() -> None:
 
 
 def test_a_pool_of_processes_keeps_many_requests_in_flight(tmp_path: Path) -> None:
-    """The recipe for process pools would ask one question at a time, or mix up the answers."""
+    """The recipe for process pools would send one request at a time, or mix up the answers."""
     program = tmp_path / "pool.py"
     program.write_text(recipe("from concurrent"), "utf-8")
-    with Crowd(latency=1).open() as crowd:
-        done = run([str(program)], crowd)
+    with ThreadedSimulator(latency=1).open() as server:
+        done = run([str(program)], server)
     assert (done.returncode, done.stderr) == (0, "")
     answers = done.stdout.splitlines()
     assert len(answers) == 128
     assert all(f"What is {n} + {n}?" in answer for n, answer in enumerate(answers))
-    assert crowd.most >= 60
+    assert server.max_in_flight >= 60
 
 
-def run(arguments: list[str], crowd: Crowd) -> subprocess.CompletedProcess[str]:
-    """Runs a recipe as its user would, but against the simulator."""
-    environment = {**os.environ, **crowd.environment, "PYTHONPATH": str(LIBRARY)}
+def run(arguments: list[str], server: ThreadedSimulator) -> subprocess.CompletedProcess[str]:
+    """Runs a recipe in a process of its own, against the simulator."""
+    environment = {**os.environ, **server.environment, "PYTHONPATH": str(LIBRARY)}
     command = [sys.executable, *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
 
 
-def recipe(beginning: str) -> str:
-    """A block of README.md that is not run as a snippet, by how it begins."""
+def recipe(prefix: str) -> str:
+    """The code block of README.md that begins with `prefix`."""
     blocks = re.findall(r"^```py\n(.*?)^```$", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
-    return next(block for block in blocks if block.startswith(beginning))
+    return next(block for block in blocks if block.startswith(prefix))
 
 
 RAY = """
@@ -168,10 +170,10 @@ ray.shutdown()
 @pytest.mark.ray
 @pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install 'ray[data]'")
 def test_ray_data_keeps_many_requests_in_flight_with_one_actor() -> None:
-    """The recipe for Ray Data would ask one question at a time, as Ray's own HTTP processor does, or lose rows."""
-    with Crowd(latency=1).open() as crowd:
-        program = RAY % ({**crowd.environment, "PYTHONPATH": str(LIBRARY)}, recipe("import numpy"))
-        done = run(["-c", program], crowd)
+    """The recipe for Ray Data would send one request at a time, as Ray's own HTTP processor does, or lose rows."""
+    with ThreadedSimulator(latency=1).open() as server:
+        program = RAY % ({**server.environment, "PYTHONPATH": str(LIBRARY)}, recipe("import numpy"))
+        done = run(["-c", program], server)
     assert done.returncode == 0, done.stderr[-4000:]
-    assert crowd.requests == 256
-    assert crowd.most >= 60
+    assert server.requests == 256
+    assert server.max_in_flight >= 60

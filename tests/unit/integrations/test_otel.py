@@ -1,4 +1,4 @@
-"""Spans and metrics by OpenTelemetry's conventions: what they say, when they end, and what they never say."""
+"""Spans and metrics by OpenTelemetry's conventions: their attributes, when they end, and what they never contain."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ from anycompletion import (
 from anycompletion.integrations.otel import PROVIDER_NAMES, otel
 from anycompletion.testing import Fault, SimulatorServer
 
-PROMPT = "Prompt-that-nobody-may-see."
+PROMPT = "Prompt-that-must-not-be-exported."
 CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
 
 @attrs.define
-class Watch:
-    """What telemetry was exported."""
+class Exported:
+    """The telemetry that was exported."""
 
     spans: InMemorySpanExporter = attrs.field(factory=InMemorySpanExporter)
     reader: InMemoryMetricReader = attrs.field(factory=InMemoryMetricReader)
@@ -86,8 +86,8 @@ class Watch:
 
 
 @pytest.fixture
-def watch() -> Watch:
-    return Watch()
+def exported() -> Exported:
+    return Exported()
 
 
 @pytest.fixture
@@ -97,20 +97,22 @@ async def server() -> AsyncIterator[SimulatorServer]:
 
 
 @pytest.fixture
-async def client(server: SimulatorServer, watch: Watch) -> AsyncIterator[AsyncCompletion]:
+async def client(server: SimulatorServer, exported: Exported) -> AsyncIterator[AsyncCompletion]:
     keys, urls = server.api_keys, server.base_urls
-    async with AsyncCompletion(base_urls=urls, api_keys=keys, middleware=[watch.middleware()]) as client:
+    async with AsyncCompletion(base_urls=urls, api_keys=keys, middleware=[exported.middleware()]) as client:
         yield client
 
 
-def said(span: ReadableSpan) -> dict[str, Any]:
+def attributes_of(span: ReadableSpan) -> dict[str, Any]:
     return dict(span.attributes or {})
 
 
-# --- what they say ---
+# --- attributes ---
 
 
-async def test_a_plain_call_is_one_span_by_the_conventions(client: AsyncCompletion, watch: Watch) -> None:
+async def test_a_plain_call_is_one_span_that_follows_the_conventions(
+    client: AsyncCompletion, exported: Exported
+) -> None:
     """A dashboard made for the conventions would find an attribute missing, or under another name."""
     reply = await client.create(
         "openai/gpt-4o",
@@ -125,13 +127,13 @@ async def test_a_plain_call_is_one_span_by_the_conventions(client: AsyncCompleti
         reasoning_effort="low",
         response_format={"type": "json_object"},
     )
-    span = watch.span()
+    span = exported.span()
     assert (span.name, span.kind, span.status.status_code) == ("chat gpt-4o", SpanKind.CLIENT, StatusCode.UNSET)
     assert span.instrumentation_scope is not None
     assert span.instrumentation_scope.name == "anycompletion"
     usage = reply.usage
     assert usage is not None
-    attributes = said(span)
+    attributes = attributes_of(span)
     assert attributes.pop("server.port") > 0
     assert attributes == {
         "gen_ai.operation.name": "chat",
@@ -158,11 +160,11 @@ async def test_a_plain_call_is_one_span_by_the_conventions(client: AsyncCompleti
     }
 
 
-async def test_a_plain_call_has_its_metrics(client: AsyncCompletion, watch: Watch) -> None:
-    """Nobody could see how long calls take and how many tokens they use."""
+async def test_a_plain_call_has_its_metrics(client: AsyncCompletion, exported: Exported) -> None:
+    """The duration of calls and their tokens would be unknown."""
     reply = await client.create("anthropic/claude-haiku-4-5", "Hello!")
     assert reply.usage is not None
-    metrics = watch.metrics()
+    metrics = exported.metrics()
     assert metrics.keys() == {"gen_ai.client.operation.duration", "gen_ai.client.token.usage"}
     ((attributes, duration),) = metrics["gen_ai.client.operation.duration"]
     assert duration.count == 1
@@ -181,26 +183,26 @@ async def test_a_plain_call_has_its_metrics(client: AsyncCompletion, watch: Watc
 
 
 @pytest.mark.parametrize("lazy", [False, True])
-async def test_a_stream_is_one_span_to_its_end_with_the_time_to_its_first_chunk(
-    client: AsyncCompletion, watch: Watch, lazy: bool
+async def test_a_stream_is_one_span_until_its_end_with_the_time_to_its_first_chunk(
+    client: AsyncCompletion, exported: Exported, lazy: bool
 ) -> None:
-    """A stream's span would end when it begins, or nobody would know how long its reader waited."""
+    """A stream's span would end when the stream opens, or lack the time to the first chunk."""
     if lazy:
         stream = client.stream("openai/gpt-4o", "Hello!")
     else:
         stream = await client.create("openai/gpt-4o", "Hello!", stream=True)
     async with stream:
-        assert watch.ended() == []
+        assert exported.ended() == []
         chunks = [chunk async for chunk in stream]
     final = await stream.get_final_completion()
     assert final.usage is not None
-    attributes = said(watch.span())
+    attributes = attributes_of(exported.span())
     assert attributes["gen_ai.request.stream"] is True
     assert attributes["gen_ai.response.id"] == final.id
     assert attributes["gen_ai.response.finish_reasons"] == ("stop",)
     assert attributes["gen_ai.usage.output_tokens"] == final.usage.completion_tokens
     assert attributes["gen_ai.response.time_to_first_chunk"] > 0
-    metrics = watch.metrics()
+    metrics = exported.metrics()
     assert metrics["gen_ai.client.operation.time_to_first_chunk"][0][1].count == 1
     assert metrics["gen_ai.client.operation.time_per_output_chunk"][0][1].count == len(chunks) - 1
     assert metrics["gen_ai.client.operation.duration"][0][1].count == 1
@@ -208,67 +210,73 @@ async def test_a_stream_is_one_span_to_its_end_with_the_time_to_its_first_chunk(
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_branches_are_one_span_with_their_sums(client: AsyncCompletion, watch: Watch, stream: bool) -> None:
+async def test_branches_are_one_span_with_their_sums(client: AsyncCompletion, exported: Exported, stream: bool) -> None:
     """Three choices would be three calls, or be counted as one."""
     reply = await client.create("anthropic/claude-haiku-4-5", "Hello!", n=3, stream=stream)
     final = await reply.get_final_completion() if isinstance(reply, CompletionStream) else reply
     assert final.usage is not None
-    attributes = said(watch.span())
+    attributes = attributes_of(exported.span())
     assert attributes["gen_ai.request.choice.count"] == 3
     assert attributes["gen_ai.response.finish_reasons"] == ("stop",) * 3
     assert attributes["gen_ai.usage.input_tokens"] == final.usage.prompt_tokens
     assert attributes["gen_ai.usage.output_tokens"] == final.usage.completion_tokens
 
 
-async def test_an_error_is_said_by_its_class(client: AsyncCompletion, server: SimulatorServer, watch: Watch) -> None:
-    """Failing calls would look like good ones, or have as many kinds as there are messages."""
+async def test_an_error_is_recorded_by_its_class(
+    client: AsyncCompletion, server: SimulatorServer, exported: Exported
+) -> None:
+    """Failed calls would look successful, or have as many error types as there are messages."""
     server.fault = "rate-limit"
     with pytest.raises(RateLimitError) as caught:
         await client.create("openai/gpt-4o", PROMPT, max_retries=0)
-    span = watch.span()
+    span = exported.span()
     assert span.status.status_code is StatusCode.ERROR
     assert span.status.description == f"RateLimitError status_code=429 request_id={caught.value.request_id}"
-    assert said(span)["error.type"] == "anycompletion.RateLimitError"
-    ((attributes, _),) = watch.metrics()["gen_ai.client.operation.duration"]
+    assert attributes_of(span)["error.type"] == "anycompletion.RateLimitError"
+    ((attributes, _),) = exported.metrics()["gen_ai.client.operation.duration"]
     assert attributes["error.type"] == "anycompletion.RateLimitError"
-    assert "gen_ai.client.token.usage" not in watch.metrics()
+    assert "gen_ai.client.token.usage" not in exported.metrics()
 
 
-async def test_retries_are_within_one_span(client: AsyncCompletion, server: SimulatorServer, watch: Watch) -> None:
-    """One call would be several, some of them failed."""
+async def test_retries_are_within_one_span(
+    client: AsyncCompletion, server: SimulatorServer, exported: Exported
+) -> None:
+    """One call would be several spans, some of them failed."""
     server.fault = Fault.status(429, retry_after=0.01, times=1)
     reply = await client.create("openai/gpt-4o", "Hello!")
     assert reply.info.attempts == 2
-    assert watch.span().status.status_code is StatusCode.UNSET
+    assert exported.span().status.status_code is StatusCode.UNSET
 
 
-async def test_a_call_that_has_nowhere_to_go_is_an_error_span(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A missing key would leave no trace, or telemetry would stumble over it."""
+async def test_a_call_without_a_key_is_a_span_with_an_error(
+    exported: Exported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A missing key would not be recorded, or telemetry would fail on it."""
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    async with AsyncCompletion(middleware=[watch.middleware()]) as client:
+    async with AsyncCompletion(middleware=[exported.middleware()]) as client:
         with pytest.raises(ConfigurationError):
             await client.create("openai/gpt-4o", "Hello!")
-    assert watch.span().name == "chat gpt-4o"
-    assert said(watch.span())["gen_ai.provider.name"] == "openai"
-    assert said(watch.span())["error.type"] == "anycompletion.ConfigurationError"
+    assert exported.span().name == "chat gpt-4o"
+    assert attributes_of(exported.span())["gen_ai.provider.name"] == "openai"
+    assert attributes_of(exported.span())["error.type"] == "anycompletion.ConfigurationError"
 
 
-async def test_each_item_of_a_batch_has_its_span(client: AsyncCompletion, watch: Watch) -> None:
-    """A batch would be one big unknown."""
+async def test_each_item_of_a_batch_has_its_span(client: AsyncCompletion, exported: Exported) -> None:
+    """The calls of a batch would not be recorded."""
     requests = [ChatRequest("openai/gpt-4o", f"Question {i}", custom_id=str(i)) for i in range(5)]
     async with client.batch(requests) as run:
         results = [result async for result in run]
     assert all(result.ok for result in results)
     ids = {result.unwrap().id for result in results}
-    assert {said(span)["gen_ai.response.id"] for span in watch.ended()} == ids
+    assert {attributes_of(span)["gen_ai.response.id"] for span in exported.ended()} == ids
     assert len(ids) == 5
-    assert watch.metrics()["gen_ai.client.operation.duration"][0][1].count == 5
+    assert exported.metrics()["gen_ai.client.operation.duration"][0][1].count == 5
 
 
-async def test_a_span_of_the_app_is_the_parent_and_stays_the_current_one(
-    client: AsyncCompletion, watch: Watch, server: SimulatorServer
+async def test_the_current_span_is_the_parent_and_stays_current(
+    client: AsyncCompletion, exported: Exported, server: SimulatorServer
 ) -> None:
-    """Calls would hang loose in a trace, or an app's own work would be hung below a stream's span."""
+    """Calls would not belong to their trace, or the application's spans would become children of a stream's span."""
     tracer = TracerProvider(shutdown_on_exit=False).get_tracer("app")
     with tracer.start_as_current_span("request") as parent:
         await client.create("openai/gpt-4o", "Hello!")
@@ -279,48 +287,48 @@ async def test_a_span_of_the_app_is_the_parent_and_stays_the_current_one(
         with pytest.raises(AuthenticationError):
             await client.stream("openai/gpt-4o", "Hello!").get_final_completion()
         assert get_current_span() is parent
-    assert [span.parent and span.parent.span_id for span in watch.ended()] == [parent.get_span_context().span_id] * 3
+    assert [span.parent and span.parent.span_id for span in exported.ended()] == [parent.get_span_context().span_id] * 3
 
 
 # --- when a stream's span ends ---
 
 
-async def test_a_closed_stream_ends_its_span_without_an_error(client: AsyncCompletion, watch: Watch) -> None:
-    """A reader who has enough would leave a span open for ever, or be counted as a failure."""
+async def test_a_closed_stream_ends_its_span_without_an_error(client: AsyncCompletion, exported: Exported) -> None:
+    """A stream that is closed early would leave its span open for ever, or be counted as a failure."""
     stream = await client.create("openai/gpt-4o", "Hello!", stream=True)
     await anext(stream)
     await stream.aclose()
-    assert watch.span().status.status_code is StatusCode.UNSET
-    assert said(watch.span())["gen_ai.response.finish_reasons"] == ("error",)
+    assert exported.span().status.status_code is StatusCode.UNSET
+    assert attributes_of(exported.span())["gen_ai.response.finish_reasons"] == ("error",)
 
 
-async def test_a_dropped_stream_ends_its_span(client: AsyncCompletion, watch: Watch) -> None:
-    """A forgotten stream would be a span without an end."""
+async def test_a_dropped_stream_ends_its_span(client: AsyncCompletion, exported: Exported) -> None:
+    """The span of a garbage-collected stream would never end."""
     stream = await client.create("openai/gpt-4o", "Hello!", stream=True)
     await anext(stream)
     del stream
     gc.collect()
-    assert len(watch.ended()) == 1
+    assert len(exported.ended()) == 1
 
 
 async def test_a_cut_stream_ends_its_span_with_an_error(
-    client: AsyncCompletion, server: SimulatorServer, watch: Watch
+    client: AsyncCompletion, server: SimulatorServer, exported: Exported
 ) -> None:
-    """Half an answer would look like a whole one."""
+    """A partial reply would look complete."""
     server.fault = "cut-after-3-events"
     stream = client.stream("openai/gpt-4o", "Hello!")
     with pytest.raises(StreamInterruptedError):
         await stream.get_final_completion()
-    assert watch.span().status.status_code is StatusCode.ERROR
-    assert said(watch.span())["error.type"] == "anycompletion.StreamInterruptedError"
-    assert said(watch.span())["gen_ai.response.finish_reasons"] == ("error",)
+    assert exported.span().status.status_code is StatusCode.ERROR
+    assert attributes_of(exported.span())["error.type"] == "anycompletion.StreamInterruptedError"
+    assert attributes_of(exported.span())["gen_ai.response.finish_reasons"] == ("error",)
 
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_cancelled_call_ends_its_span(
-    client: AsyncCompletion, server: SimulatorServer, watch: Watch, stream: bool
+    client: AsyncCompletion, server: SimulatorServer, exported: Exported, stream: bool
 ) -> None:
-    """A user who leaves would leave a span open for ever."""
+    """A cancelled call would leave its span open for ever."""
     server.fault = "hang"
     task = asyncio.ensure_future(client.create("openai/gpt-4o", "Hello!", stream=stream))
     while not server.requests:
@@ -328,12 +336,12 @@ async def test_a_cancelled_call_ends_its_span(
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert said(watch.span())["error.type"] == "asyncio.exceptions.CancelledError"
+    assert attributes_of(exported.span())["error.type"] == "asyncio.exceptions.CancelledError"
 
 
-async def test_a_closed_client_ends_the_spans_of_its_streams(server: SimulatorServer, watch: Watch) -> None:
-    """A shutdown would lose the spans of all that was under way."""
-    client = AsyncCompletion(base_urls=server.base_urls, api_keys=server.api_keys, middleware=[watch.middleware()])
+async def test_a_closed_client_ends_the_spans_of_its_streams(server: SimulatorServer, exported: Exported) -> None:
+    """A shutdown would lose the spans of all open streams."""
+    client = AsyncCompletion(base_urls=server.base_urls, api_keys=server.api_keys, middleware=[exported.middleware()])
     server.fault = "stall-after-2-events"
     stream = client.stream("openai/gpt-4o", "Hello!")
     task = asyncio.ensure_future(stream.get_final_completion())
@@ -342,54 +350,56 @@ async def test_a_closed_client_ends_the_spans_of_its_streams(server: SimulatorSe
     await client.aclose()
     with pytest.raises(Exception, match="closed"):
         await task
-    assert len(watch.ended()) == 1
+    assert len(exported.ended()) == 1
 
 
-# --- what they never say ---
+# --- content ---
 
 
-async def test_nothing_that_was_asked_or_told_is_exported(
-    client: AsyncCompletion, server: SimulatorServer, watch: Watch
+async def test_prompts_replies_and_keys_are_not_exported(
+    client: AsyncCompletion, server: SimulatorServer, exported: Exported
 ) -> None:
-    """Prompts, replies or keys would go to whoever can read traces."""
-    server.reply = "Reply-that-nobody-may-see."
-    tool = {"type": "function", "function": {"name": "f", "description": "Description-nobody-may-see."}}
+    """Prompts, replies or keys would be visible to everyone with access to traces."""
+    server.reply = "Reply-that-must-not-be-exported."
+    tool = {"type": "function", "function": {"name": "f", "description": "Description-that-must-not-be-exported."}}
     await client.create("openai/gpt-4o", PROMPT, n=2)
     await client.create("anthropic/claude-haiku-4-5", [{"role": "system", "content": PROMPT}, *user(PROMPT)])
     async with client.stream("openai/gpt-4o", PROMPT, tools=[tool], tool_choice="none") as stream:
         await stream.get_final_completion()
     server.fault = "bad-request"
     with pytest.raises(Exception, match=r"."):
-        await client.create("openai/gpt-4o", PROMPT, extra_headers={"X-Mark": "Header-nobody-may-see."})
-    exported = watch.everything()
-    assert "gpt-4o" in exported
-    for secret in (PROMPT, "nobody-may-see", *server.api_keys.values()):
-        assert secret not in exported
+        await client.create("openai/gpt-4o", PROMPT, extra_headers={"X-Mark": "Header-that-must-not-be-exported."})
+    text = exported.everything()
+    assert "gpt-4o" in text
+    for secret in (PROMPT, "must-not-be-exported", *server.api_keys.values()):
+        assert secret not in text
 
 
-async def test_an_error_of_somebody_elses_is_told_by_its_class_alone(server: SimulatorServer, watch: Watch) -> None:
-    """The text of an error from other middleware would be exported, and it may hold anything."""
+async def test_an_error_of_user_code_is_recorded_by_its_class_alone(
+    server: SimulatorServer, exported: Exported
+) -> None:
+    """The message of an error from other middleware would be exported, and it may contain prompts."""
 
     async def fails(request: ChatRequest, options: CallOptions, call_next: CallNext) -> ChatCompletion:
         raise LookupError(f"nothing known of {request.messages}")
 
     keys, urls = server.api_keys, server.base_urls
-    async with AsyncCompletion(base_urls=urls, api_keys=keys, middleware=[watch.middleware(), fails]) as client:
+    async with AsyncCompletion(base_urls=urls, api_keys=keys, middleware=[exported.middleware(), fails]) as client:
         with pytest.raises(LookupError):
             await client.create("openai/gpt-4o", PROMPT)
-    assert said(watch.span())["error.type"] == "LookupError"
-    assert watch.span().status.description == "LookupError"
-    assert PROMPT not in watch.everything()
+    assert attributes_of(exported.span())["error.type"] == "LookupError"
+    assert exported.span().status.description == "LookupError"
+    assert PROMPT not in exported.everything()
 
 
 def user(content: Any) -> list[dict[str, Any]]:
     return [{"role": "user", "content": content}]
 
 
-async def test_text_is_exported_where_the_standard_variable_says_so(
-    client: AsyncCompletion, watch: Watch, monkeypatch: pytest.MonkeyPatch
+async def test_text_is_exported_if_the_standard_variable_enables_it(
+    client: AsyncCompletion, exported: Exported, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who wants prompts and replies in traces, and says so in the standard way, would not get them."""
+    """Prompts and replies would be missing in traces although capturing them is enabled in the standard way."""
     monkeypatch.setenv(CAPTURE, "SPAN_ONLY")
     image = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
     pixels = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
@@ -403,7 +413,7 @@ async def test_text_is_exported_where_the_standard_variable_says_so(
         *user("And now?"),
     ]
     reply = await client.create("openai/gpt-4o", messages, tools=[weather], tool_choice="none")
-    attributes = said(watch.span())
+    attributes = attributes_of(exported.span())
     assert json.loads(attributes["gen_ai.input.messages"]) == [
         {"role": "system", "name": None, "parts": [{"type": "text", "content": "Be brief."}]},
         {
@@ -423,29 +433,29 @@ async def test_text_is_exported_where_the_standard_variable_says_so(
         {"role": "tool", "name": None, "parts": [{"type": "tool_call_response", "id": "call_1", "response": "Rain."}]},
         {"role": "user", "name": None, "parts": [{"type": "text", "content": "And now?"}]},
     ]
-    (told,) = json.loads(attributes["gen_ai.output.messages"])
-    assert told["parts"] == [{"type": "text", "content": reply.text}]
+    (message,) = json.loads(attributes["gen_ai.output.messages"])
+    assert message["parts"] == [{"type": "text", "content": reply.text}]
     assert json.loads(attributes["gen_ai.tool.definitions"])[0]["name"] == "weather"
 
 
 async def test_captured_streams_have_their_text(
-    client: AsyncCompletion, watch: Watch, monkeypatch: pytest.MonkeyPatch
+    client: AsyncCompletion, exported: Exported, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stream's reply would be missing where a plain one's is captured."""
+    """The replies of streams would be missing although those of plain calls are captured."""
     monkeypatch.setenv(CAPTURE, "SPAN_ONLY")
     async with client.stream("openai/gpt-4o", "Hello!") as stream:
         final = await stream.get_final_completion()
-    (told,) = json.loads(said(watch.span())["gen_ai.output.messages"])
-    assert told["parts"] == [{"type": "text", "content": final.text}]
+    (message,) = json.loads(attributes_of(exported.span())["gen_ai.output.messages"])
+    assert message["parts"] == [{"type": "text", "content": final.text}]
 
 
-# --- what it may not do ---
+# --- failures of telemetry ---
 
 
-async def test_failing_telemetry_breaks_no_call(
-    server: SimulatorServer, watch: Watch, caplog: pytest.LogCaptureFixture
+async def test_failing_telemetry_does_not_affect_calls(
+    server: SimulatorServer, exported: Exported, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A collector's bug would be an outage."""
+    """A bug in an exporter would be an outage."""
 
     class Broken:
         def __getattr__(self, name: str) -> Any:
@@ -461,10 +471,10 @@ async def test_failing_telemetry_breaks_no_call(
     assert [record.getMessage() for record in caplog.records] == ["otel failed with RuntimeError"] * 2
 
 
-async def test_telemetry_that_fails_half_way_breaks_no_call(
+async def test_telemetry_that_fails_during_a_call_does_not_affect_it(
     client: AsyncCompletion, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A span that cannot be written to would take the reply with it."""
+    """A span that cannot be written would lose the reply."""
 
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError(PROMPT)
@@ -480,21 +490,21 @@ async def test_telemetry_that_fails_half_way_breaks_no_call(
 
 
 def test_a_client_with_telemetry_pickles() -> None:
-    """Who sends its client to a worker could not watch it."""
+    """A client with telemetry could not be sent to a worker."""
     client = AsyncCompletion(middleware=[otel()])
     copy: AsyncCompletion = pickle.loads(pickle.dumps(client))  # noqa: S301 (our own bytes)
     assert repr(copy) == repr(client)
     with pytest.raises(TypeError, match="set global ones"):
-        pickle.dumps(AsyncCompletion(middleware=[Watch().middleware()]))
+        pickle.dumps(AsyncCompletion(middleware=[Exported().middleware()]))
 
 
-def test_names_are_of_providers_there_are() -> None:
+def test_every_provider_name_exists() -> None:
     """A typing error would give a provider two names."""
     assert PROVIDER_NAMES.keys() <= PROVIDERS.keys()
 
 
-def test_nothing_of_it_is_imported_where_it_is_off() -> None:
-    """Everybody's import and every call would pay for telemetry nobody reads."""
+def test_nothing_is_imported_without_telemetry() -> None:
+    """Every import and every call would pay for telemetry that is not used."""
     program = """
 import asyncio, sys
 from anycompletion import AsyncCompletion
@@ -512,8 +522,8 @@ print([name for name in sys.modules if name.startswith("opentelemetry")])
     assert run(program) == "[]\n"
 
 
-def test_without_the_extra_its_name_is_told() -> None:
-    """Someone without the helper would not know what to install."""
+def test_without_the_extra_the_error_names_it() -> None:
+    """A user without the helper library would not know what to install."""
     program = """
 import sys
 sys.modules["opentelemetry.util.genai.handler"] = None

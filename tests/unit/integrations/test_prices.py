@@ -1,4 +1,4 @@
-"""What replies cost: as providers report it, through branches and streams, and by genai-prices' list."""
+"""Costs of replies: reported by providers, summed over branches and streams, computed with genai-prices."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from anycompletion.integrations.prices import PRICE_LISTS, cost
 from anycompletion.testing import SimulatorServer
 
 LONG_AGO = 1_735_689_600
-"""The first of January 2025: its prices change no more."""
+"""The first of January 2025, whose prices no longer change."""
 
 
 def reply(provider: str, model: str, usage: Usage | None, *, asked: str = "", **members: Any) -> ChatCompletion:
@@ -45,7 +45,7 @@ async def client() -> AsyncIterator[AsyncCompletion]:
 # --- as reported ---
 
 
-async def test_a_reported_cost_is_kept_from_the_wire_to_the_sum(client: AsyncCompletion) -> None:
+async def test_a_reported_cost_is_kept_and_summed(client: AsyncCompletion) -> None:
     """What OpenRouter charged would be lost in a plain reply, a stream, or the sum over three branches."""
     model = "openrouter/meta-llama/llama-3.3-70b-instruct"
     one = await client.create(model, "Hello!")
@@ -66,8 +66,8 @@ async def test_a_reported_cost_is_kept_from_the_wire_to_the_sum(client: AsyncCom
     assert cost(three) == three.usage.cost
 
 
-def test_costs_are_reported_in_three_ways() -> None:
-    """What OpenRouter, Perplexity or xAI says of a call's cost would be overlooked, or be in no one's currency."""
+def test_the_three_formats_of_reported_costs_are_read() -> None:
+    """The cost that OpenRouter, Perplexity or xAI reports would be ignored, or be in the wrong unit."""
     reported: list[tuple[dict[str, Any], float | None]] = [
         ({"cost": 0.00041625}, 0.00041625),
         ({"cost": {"input_tokens_cost": 0.00005, "request_cost": 0.006, "total_cost": 0.00614}}, 0.00614),
@@ -115,19 +115,19 @@ COMPUTED: dict[str, tuple[ChatCompletion, float]] = {
         ),
         0.006,
     ),
-    "thought is billed": (
+    "reasoning is billed": (
         reply("openai", "gpt-4o", Usage(0, 1, 100, None, CompletionTokensDetails(reasoning_tokens=99))),
         0.001,
     ),
     "a deployment's own name": (reply("azure", "gpt-4o-2024-08-06", Usage(1000, 0, 1000), asked="our-gpt"), 0.0025),
-    "a model nobody tells": (reply("openai", "?", Usage(1000, 0, 1000), asked="gpt-4o"), 0.0025),
+    "a model that is not reported": (reply("openai", "?", Usage(1000, 0, 1000), asked="gpt-4o"), 0.0025),
     "reported is not computed": (reply("openai", "gpt-4o", Usage(1000, 0, 1000, cost=7.0)), 7.0),
 }
 
 
 @pytest.mark.parametrize("case", COMPUTED)
 def test_a_cost_is_computed_from_the_tokens(case: str) -> None:
-    """Someone would be told a wrong price."""
+    """A wrong price would be returned."""
     priced, dollars = COMPUTED[case]
     assert cost(priced) == pytest.approx(dollars)
 
@@ -138,20 +138,20 @@ UNKNOWN: dict[str, ChatCompletion] = {
     "no completion tokens": reply("openai", "gpt-4o", Usage(5)),
     "no such model": reply("openai", "gpt-of-tomorrow", Usage(5, 5, 10)),
     "no such provider": reply("replicate", "meta/meta-llama-3-8b-instruct", Usage(5, 5, 10)),
-    "a row of one's own": reply("openai-of-acme", "gpt-4o", Usage(5, 5, 10)),
+    "a custom provider": reply("openai-of-acme", "gpt-4o", Usage(5, 5, 10)),
     "counts that contradict each other": reply("openai", "gpt-4o", Usage(5, 5, 10, PromptTokensDetails(100))),
     "a reply made by hand": ChatCompletion("", [], "gpt-4o", usage=Usage(5, 5, 10)),
 }
 
 
 @pytest.mark.parametrize("case", UNKNOWN)
-def test_what_is_unknown_has_no_cost(case: str) -> None:
-    """A price would be guessed, or asking for it would fail."""
+def test_an_unknown_cost_is_none(case: str) -> None:
+    """A price would be guessed, or an exception raised."""
     assert cost(UNKNOWN[case]) is None
 
 
-def test_a_row_of_ones_own_can_have_anothers_prices() -> None:
-    """Nobody could price the calls of a second Azure resource."""
+def test_a_custom_provider_can_use_the_prices_of_another() -> None:
+    """The calls of a second Azure resource would have no price."""
     own = reply("azure-sweden", "gpt-4o", Usage(1000, 0, 1000))
     assert cost(own) is None
     assert cost(own, provider="azure") == pytest.approx(0.0025)
@@ -164,14 +164,14 @@ def test_branches_are_priced_one_by_one() -> None:
     alone, together = cost(one), cost(three)
     assert alone is not None
     assert together is not None
-    assert together > 3.5 * alone  # one long prompt is dearer
+    assert together > 3.5 * alone  # one long prompt costs more per token
     three.info.branches = tuple(ReplyInfo("gemini", "gemini-1.5-pro") for _ in range(3))
     assert cost(three) == pytest.approx(3 * alone)
 
 
 @pytest.mark.parametrize("created", [0, -(10**18), 10**18])
-def test_an_odd_date_is_no_obstacle(created: int) -> None:
-    """A server that names no day, or an impossible one, would make its replies fail."""
+def test_an_invalid_date_is_ignored(created: int) -> None:
+    """The replies of a server that reports no date, or an impossible one, would have no price."""
     odd = reply("openai", "gpt-4o", Usage(1000, 0, 1000))
     odd.created = created
     assert cost(odd) is not None
@@ -184,14 +184,14 @@ def test_every_list_and_every_provider_exists() -> None:
     assert PRICE_LISTS.keys() <= PROVIDERS.keys()
 
 
-# --- what it costs to ask ---
+# --- side effects ---
 
 
-def test_prices_never_ask_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A look at a price would wait for somebody's server, or tell it what we do."""
+def test_prices_never_use_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Computing a price would wait for a server, or send it data."""
 
     def refuse(*_: object, **__: object) -> Any:
-        raise AssertionError("nothing is to be connected")
+        raise AssertionError("prices must not connect")
 
     names: list[tuple[Any, str]] = [(socket.socket, "connect"), (socket, "getaddrinfo")]
     for owner, name in names:
@@ -209,13 +209,13 @@ def run(program: str) -> str:
     ).stdout
 
 
-def test_nothing_of_it_is_imported_before_it_is_asked_for() -> None:
-    """Everybody's import would pay for a price list."""
+def test_price_lists_are_not_imported_with_the_package() -> None:
+    """Every import of the package would load the price lists."""
     assert run("import anycompletion, sys; print('genai_prices' in sys.modules)") == "False\n"
 
 
-def test_without_the_extra_its_name_is_told() -> None:
-    """Someone without the price list would not know what to install."""
+def test_without_the_extra_the_error_names_it() -> None:
+    """A user without the price lists would not know what to install."""
     program = """
 import sys
 sys.modules["genai_prices"] = None
