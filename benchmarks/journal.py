@@ -100,7 +100,7 @@ def resume(path: Path, lines: int) -> Figures:
     for first in range(0, lines, _SAMPLE):
         requests = [_request(number) for number in range(first, min(first + _SAMPLE, lines))]  # not measured
         wall, busy = time.perf_counter(), time.process_time()
-        found += sum(journal.seen(keys.next_key(request)) is not None for request in requests)
+        found += sum(journal.entry(keys.next_key(request)) is not None for request in requests)
         seconds, cpu = seconds + time.perf_counter() - wall, cpu + time.process_time() - busy
     assert found == lines, found
     journal.close()

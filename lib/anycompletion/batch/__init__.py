@@ -1,8 +1,8 @@
-"""Many requests at once: bounded, resumable, results as they finish; sends nothing itself.
+"""Live batches: many requests, bounded and resumable, with results as they come; this package has no sockets.
 
-Strategy: one task, the driver, reads the items and puts each into the lane of its provider; a lane has as many workers
-as it may have requests in flight, and each worker takes item after item. So an item costs no task of its own, and what
-bounds the memory is one number: how many items were read whose results nobody has taken yet.
+Strategy: one task reads the items and puts each into the queue of its provider (`ItemReader`). A queue has as many
+worker tasks as it may have requests in flight, and each worker sends item after item (`WorkerPool`), so that an item
+costs no task of its own. Memory is bounded by one number: the items that were read and whose results were not taken.
 """
 
 from .items import BatchItem, BatchItems

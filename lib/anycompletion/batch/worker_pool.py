@@ -46,7 +46,7 @@ class WorkerPool:
         self.waiting = 0
         """Items in all queues."""
         self._tasks: set[asyncio.Task[None]] = set()
-        self._held_back = False
+        self._disk_was_full = False
         """Whether an item was not started because the disk is full."""
 
     @property
@@ -92,7 +92,7 @@ class WorkerPool:
         if self._state.halted:
             return None
         if self._state.journal.full:
-            self._held_back = True
+            self._disk_was_full = True
             return None
         item = queue.take()
         if item is not None:
@@ -115,8 +115,8 @@ class WorkerPool:
             item = self._take(queue)
             if queue.can_start:
                 self._start_workers(queue)
-            if self._held_back and not self._state.journal.full:
-                self._held_back = False
+            if self._disk_was_full and not self._state.journal.full:
+                self._disk_was_full = False
                 for each in self._queues.all:
                     self._start_workers(each)
 

@@ -95,9 +95,9 @@ class LocalRateLimiter:
             return
         now = loop.time()
         if actual is None and self._requests is not None:
-            self._requests.give_back(1, now)
+            self._requests.refund(1, now)
         if self._tokens is not None:
-            self._tokens.give_back(tokens - (actual or 0), now)
+            self._tokens.refund(tokens - (actual or 0), now)
         self._advance()
 
     def update_from_headers(self, snapshot: LimiterSnapshot, quotas: Iterable[RemainingQuota]) -> None:

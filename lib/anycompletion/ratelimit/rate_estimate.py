@@ -15,8 +15,8 @@ _SHORT_HINT = 0.1
 _GUESS_GROWTH = 1.5
 """A guessed rate grows by this factor per second: it was counted within a moment, and may be far too low."""
 
-_BACKOFF_FROM_GROWN, _BACKOFF_FROM_HELD, _BACKOFF_FROM_NEW = 0.95, 0.85, 0.7
-"""Factors for a rate that was refused: while it grew, while it was held, as soon as it was tried."""
+_AFTER_GROWTH, _AFTER_PLATEAU, _AT_ONCE = 0.95, 0.85, 0.7
+"""Factors for a rate that was refused: while it grew, while it was constant, as soon as it was tried."""
 
 _MAX_DIVISOR = 2.0
 """Nothing divides a rate by more at once; a guess that was refused as soon as it was tried is divided by this."""
@@ -30,8 +30,8 @@ _MIN_LONGEST_INTERVAL = 0.02
 a provider that refuses at random would otherwise slow its calls down without end."""
 
 _HOLD_HINTS, _MIN_HOLD, _MAX_HOLD = 10, 3.0, 60.0
-"""A measured rate is held for so many hints, for so many seconds at least and at most, before a higher one is tried: a
-trial that fails costs a cooldown, and each refused call one of its attempts."""
+"""A measured rate stays constant for so many hints, for so many seconds at least and at most, before a higher one is
+tried: a trial that fails costs a cooldown, and each refused call one of its attempts."""
 
 _GROWTH, _MIN_PERIOD, _MAX_PERIOD = 1.02, 1.0, 5.0
 """Then it grows by this factor to the power of the square of the periods that have passed; a period is a hint long, and
@@ -79,8 +79,8 @@ class RateEstimate:
     """The interval between two calls that a provider is assumed to allow after it refused some.
 
     The first 429 makes a *guess* from the answers before it; it grows fast until it is refused. A 429 while calls are
-    spaced makes it a *measured* rate, which is a little lower than the refused one; it is held for a while, and then
-    grows faster and faster until it is refused again.
+    spaced makes it a *measured* rate, which is a little lower than the refused one; it is constant for a while, and
+    then grows faster and faster until it is refused again.
     """
 
     def __init__(self) -> None:
@@ -127,8 +127,8 @@ class RateEstimate:
     def _slower(self, hint: float, elapsed: float) -> float:
         """A longer interval than the one that was refused."""
         if elapsed < 2 * hint:
-            return self._interval / (_BACKOFF_FROM_NEW if self._is_measured else 1 / _MAX_DIVISOR)
+            return self._interval / (_AT_ONCE if self._is_measured else 1 / _MAX_DIVISOR)
         if self._is_measured and elapsed < self._hold:
-            return self._interval / _BACKOFF_FROM_HELD
+            return self._interval / _AFTER_PLATEAU
         # The calls that are refused now were sent some time ago, at the rate of then.
-        return self.interval(elapsed - self._period) / _BACKOFF_FROM_GROWN
+        return self.interval(elapsed - self._period) / _AFTER_GROWTH

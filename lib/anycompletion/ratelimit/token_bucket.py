@@ -34,7 +34,7 @@ class TokenBucket:
         self._fill(now)
         self._level -= cost
 
-    def give_back(self, amount: float, now: float) -> None:
+    def refund(self, amount: float, now: float) -> None:
         """Returns what was taken too much; a negative amount takes what was taken too little."""
         self._fill(now)
         self._level = min(self._size, self._level + amount)

@@ -471,7 +471,7 @@ def test_a_known_item_takes_few_bytes() -> None:
     index = Index()
     for number in range(100_000):
         index.put(key_of(str(number)), number, State.DONE, number * 1000, 1000)
-    arrays = [index._hashes, index._places, index._lengths, index._table.keys, index._table._slots]
+    arrays = [index._hashes, index._positions, index._lengths, index._table.keys, index._table._slots]
     assert sum(map(sys.getsizeof, arrays)) < 50 * len(index)
 
 
@@ -487,19 +487,19 @@ async def test_a_later_run_knows_how_every_item_ended(path: Path) -> None:
     ]
     async with Journal.open(path) as journal:
         for number, result in enumerate(outcomes):
-            assert journal.seen(label(number)) is None
+            assert journal.entry(label(number)) is None
             await journal.append(label(number), result)
-            assert alike(journal.read(journal.seen(label(number))), result)  # type: ignore[arg-type]
+            assert alike(journal.read(journal.entry(label(number))), result)  # type: ignore[arg-type]
     async with Journal.open(path) as journal:
         assert journal.count == 3
         for number, state in enumerate((State.DONE, State.RETRYABLE, State.FAILED)):
-            entry = journal.seen(label(number))
+            entry = journal.entry(label(number))
             assert entry is not None
             assert entry.state is state
             found = journal.read(entry, asked(number))
             assert alike(found, outcomes[number])
             assert found.request == asked(number)
-        assert journal.seen(label(3)) is None
+        assert journal.entry(label(3)) is None
         assert journal.warnings == []
 
 
@@ -511,7 +511,7 @@ async def test_the_last_result_of_an_item_counts(path: Path) -> None:
     async with Journal.open(path) as journal:
         await journal.append(label(0), Result(reply("Zero."), None, "row-0"))
     async with Journal.open(path) as journal:
-        entry = journal.seen(label(0))
+        entry = journal.entry(label(0))
         assert entry is not None
         assert (entry.state, journal.read(entry).completion) == (State.DONE, reply("Zero."))
         assert journal.count == 2
@@ -525,7 +525,7 @@ async def test_a_changed_request_under_a_known_id_is_an_error(path: Path) -> Non
     async with Journal.open(path) as journal:
         changed = ItemKeys().next_key(ChatRequest("openai/gpt-4o", "another", custom_id="row-1"))
         with pytest.raises(JournalError, match="'row-1' is not the one"):
-            journal.seen(changed)
+            journal.entry(changed)
 
 
 @pytest.mark.parametrize(
@@ -537,7 +537,7 @@ async def test_any_text_is_an_id(path: Path, custom_id: str) -> None:
     async with Journal.open(path) as journal:
         await journal.append(item, Result(reply(), None, custom_id))
     async with Journal.open(path) as journal:
-        entry = journal.seen(item)
+        entry = journal.entry(item)
         assert entry is not None
         assert journal.read(entry).custom_id == custom_id
 
@@ -560,7 +560,7 @@ async def test_a_line_cut_at_any_byte_is_taken_off_and_written_again(
         journal = Journal.open(path, fsync="none")
         assert size_of(path) == start
         assert journal.count == 1
-        assert (journal.seen(label(0)) is None, journal.seen(label(1))) == (False, None)
+        assert (journal.entry(label(0)) is None, journal.entry(label(1))) == (False, None)
         torn = cut > start
         assert len(journal.warnings) == len(caplog.records) == torn
         if torn:
@@ -901,7 +901,7 @@ async def test_each_line_reaches_the_disk_before_it_is_told_when_asked_so(path: 
 
         async def append(number: int) -> None:
             await journal.append(label(number), Result(reply(), None, f"row-{number}"))
-            entry = journal.seen(label(number))
+            entry = journal.entry(label(number))
             assert entry is not None
             assert journal._durable >= entry.offset + entry.length
 
@@ -946,7 +946,7 @@ async def test_a_closed_journal_says_so_and_loses_nothing(path: Path) -> None:
     """A result that came late would vanish."""
     async with Journal.open(path) as journal:
         await journal.append(label(), Result(reply(), None, "row-0"))
-        entry = journal.seen(label())
+        entry = journal.entry(label())
         assert entry is not None
     await journal.aclose()
     journal.close()
@@ -1077,7 +1077,7 @@ for _ in range(kills):
     journal = Journal.open(path, fsync="none")
     torn += bool(journal.warnings)
     known = journal.count
-    assert all(journal.seen(label(number)) for number in range(told_so_far))
+    assert all(journal.entry(label(number)) for number in range(told_so_far))
     assert told_so_far <= known <= told_so_far + 1, (told_so_far, known)
     journal.close()
 

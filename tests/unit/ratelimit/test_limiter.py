@@ -58,11 +58,11 @@ def test_what_was_taken_too_much_comes_back_and_what_was_too_little_is_taken() -
     """Every wrong estimate would shift the rate for good."""
     bucket = TokenBucket(600)
     bucket.take(30, 1000)
-    bucket.give_back(20, 1000)
+    bucket.refund(20, 1000)
     assert bucket.wait_time(20, 1000) == 0
-    bucket.give_back(-40, 1000)
+    bucket.refund(-40, 1000)
     assert bucket.wait_time(10, 1000) == pytest.approx(3)
-    bucket.give_back(1000, 1000)
+    bucket.refund(1000, 1000)
     assert bucket.wait_time(30, 1000) == 0
     bucket.take(30, 1000)
     assert bucket.wait_time(1, 1000) > 0

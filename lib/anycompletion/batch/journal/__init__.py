@@ -1,6 +1,6 @@
 """The batch journal: results as lines of OpenAI's Batch output, in a file that survives crashes; sends nothing.
 
-`Labels` names the items of a run, `Journal` knows and keeps how they ended, `read_results` reads them back.
+`ItemKeys` identifies the items of a run, `Journal` stores their results, `read_results` reads them back.
 """
 
 from .index import Entry, Index, KeyTable, State

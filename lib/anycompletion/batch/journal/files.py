@@ -1,4 +1,4 @@
-"""The journal's file: created, locked, scanned and cut; knows how lines end, not what they say."""
+"""The journal's file: created, locked, scanned, truncated; knows where lines end, and not what they contain."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import NamedTuple
 from ...errors import JournalError, printable
 from ...logs import log
 from .index import Index
-from .lines import HEAD_SIZE, begins_right, may_be_torn, read_trailer
+from .lines import HEAD_SIZE, has_journal_head, may_be_torn, read_trailer
 
 if sys.platform != "win32":
     import fcntl
 
 
-_BLOCK = 1 << 20
+_BLOCK_SIZE = 1 << 20
 
-_USUAL_LINE, _MOST_EXPECTED = 1000, 1 << 20
-"""Bytes of a line, and lines, for which room is made before a file is read."""
+_TYPICAL_LINE_SIZE, _MAX_EXPECTED_LINES = 1000, 1 << 20
+"""From these, the size of the index is chosen before a file is read."""
 
 
 def _flags(*names: str) -> int:
@@ -29,125 +29,125 @@ def _flags(*names: str) -> int:
     return sum(getattr(os, name, 0) for name in names)
 
 
-_WRITING = _flags("O_RDWR", "O_APPEND", "O_CLOEXEC", "O_NOFOLLOW")
-_READING = _flags("O_RDONLY", "O_CLOEXEC", "O_BINARY", "O_NONBLOCK")
-"""Without the last, opening a pipe would wait for its writer."""
+_WRITE_FLAGS = _flags("O_RDWR", "O_APPEND", "O_CLOEXEC", "O_NOFOLLOW")
+_READ_FLAGS = _flags("O_RDONLY", "O_CLOEXEC", "O_BINARY", "O_NONBLOCK")
+"""Without O_NONBLOCK, opening a pipe would wait for its writer."""
 
-sync_data = getattr(os, "fdatasync", os.fsync)  # macOS has only the latter
+sync_data = getattr(os, "fdatasync", os.fsync)  # macOS has only fsync
 
 
-class Opened(NamedTuple):
-    """A journal's file, locked for this process and ending in a whole line."""
+class OpenFile(NamedTuple):
+    """A journal's file, locked for this process and ending with a complete line."""
 
     fd: int
-    known: Index
+    index: Index
     size: int
     warnings: list[str]
 
 
-class Scan(NamedTuple):
-    """What a file holds."""
+class ScannedFile(NamedTuple):
+    """The lines of a file."""
 
-    known: Index
+    index: Index
     end: int
-    """Where the last whole line ends."""
+    """Offset of the end of the last complete line."""
     size: int
-    """Where the file ends; what stands between the two was cut short."""
+    """Offset of the end of the file; a torn line is between the two."""
 
 
-def open_to_write(path: Path) -> Opened:
-    """Opens the file, or creates it for its owner alone; locks it; cuts a line that a crash left unfinished.
+def open_to_write(path: Path) -> OpenFile:
+    """Opens or creates the file (readable by its owner only), locks it, and cuts off a line that a crash left torn.
 
     What the caller should know is in `warnings`, and logged.
 
     Raises:
-        JournalError: another process has it, it is damaged in the middle or no journal, or the system refuses.
+        JournalError: another process uses it, it is damaged in the middle or no journal, or the system refuses.
     """
     if sys.platform == "win32":
         raise JournalError("a journal needs the file locks of POSIX, which Windows does not have")
     try:
-        warnings = _of_folder(path.parent)
+        warnings = _folder_warnings(path.parent)
         fd = _open_or_create(path)
         try:
             _lock(fd, path)
-            known, end, size = scan(fd, path)
+            index, end, size = scan(fd, path)
             if end < size:
                 os.ftruncate(fd, end)
                 os.fsync(fd)
-                warnings.append(f"{_name(path)}: the last {size - end:,} bytes were no whole line and are cut off")
-        except BaseException:  # whatever it was, Ctrl-C too, nobody else knows the descriptor
+                warnings.append(f"{_name(path)}: the last {size - end:,} bytes were no complete line and are cut off")
+        except BaseException:  # KeyboardInterrupt too: no one else has the descriptor
             os.close(fd)
             raise
-    except OSError as fault:
-        text = _refusal(path, fault)
+    except OSError as error:
+        text = _system_error(path, error)
     else:
         for warning in warnings:
             log.warning("%s", warning, extra={"event": "journal", "path": str(path)})
-        return Opened(fd, known, end, warnings)
+        return OpenFile(fd, index, end, warnings)
     raise JournalError(text)
 
 
 def open_to_read(path: Path) -> int:
-    """Opens the file, whoever writes to it.
+    """Opens the file without a lock: another process may be writing it.
 
     Raises:
-        JournalError: there is none, or the system refuses.
+        JournalError: there is no such file, or the system refuses.
     """
     try:
-        return os.open(path, _READING)
-    except OSError as fault:
-        text = _refusal(path, fault)
+        return os.open(path, _READ_FLAGS)
+    except OSError as error:
+        text = _system_error(path, error)
     raise JournalError(text)
 
 
-def scan(fd: int, path: Path) -> Scan:
-    """Checks every line and notes which item it is of. Bytes at the end that are no whole line may be a crash's.
+def scan(fd: int, path: Path) -> ScannedFile:
+    """Checks every line and indexes it by its item. Bytes at the end that are no complete line may come from a crash.
 
     Raises:
-        JournalError: a line before the last is not whole, or the file is none of ours (the text has the line's first
-            byte), or the system refuses.
+        JournalError: a line before the last is damaged, or the file is no journal (the text has the offset of the
+            line), or the system refuses.
     """
     try:
         return _scan(fd, path)
-    except OSError as fault:
-        text = _refusal(path, fault)
+    except OSError as error:
+        text = _system_error(path, error)
     raise JournalError(text)
 
 
-def _scan(fd: int, path: Path) -> Scan:
+def _scan(fd: int, path: Path) -> ScannedFile:
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         raise JournalError(f"{_name(path)} is no regular file")
-    if not begins_right(_read(fd, 0, HEAD_SIZE)):  # else a large file of another kind might be one line
+    if not has_journal_head(_read(fd, 0, HEAD_SIZE)):  # a large file of another kind might be a single line
         raise JournalError(f"{_name(path)} is no journal: see its first line")
-    known, at = Index(min(os.fstat(fd).st_size // _USUAL_LINE, _MOST_EXPECTED)), 0
-    put = known.put
+    index, offset = Index(min(os.fstat(fd).st_size // _TYPICAL_LINE_SIZE, _MAX_EXPECTED_LINES)), 0
+    put = index.put
     os.lseek(fd, 0, os.SEEK_SET)
-    with open(fd, "rb", buffering=_BLOCK, closefd=False) as file:
+    with open(fd, "rb", buffering=_BLOCK_SIZE, closefd=False) as file:
         for line in file:
             trailer = read_trailer(line)
             if trailer is None:
                 if file.read(1):
-                    raise JournalError(f"{_name(path)}: the line at byte {at} is damaged, or was not written here")
+                    raise JournalError(f"{_name(path)}: the line at byte {offset} is damaged, or was not written here")
                 if not may_be_torn(line):
-                    raise JournalError(f"{_name(path)}: the last line, at byte {at}, was not written here")
-                return Scan(known, at, at + len(line))
+                    raise JournalError(f"{_name(path)}: the last line, at byte {offset}, was not written here")
+                return ScannedFile(index, offset, offset + len(line))
             key, request_hash, state = trailer
             length = len(line)
-            put(key, request_hash, state, at, length)
-            at += length
-    return Scan(known, at, at)
+            put(key, request_hash, state, offset, length)
+            offset += length
+    return ScannedFile(index, offset, offset)
 
 
 def read_at(fd: int, offset: int, length: int, path: Path) -> bytes:
-    """A line that a scan or a write noted, checked again.
+    """Reads a line that is in the index, and checks it again.
 
     Raises:
-        JournalError: the line is not there any more.
+        JournalError: the line was changed since.
     """
     try:
         line = _read(fd, offset, length)
-    except OSError as fault:
-        text = _refusal(path, fault)
+    except OSError as error:
+        text = _system_error(path, error)
     else:
         if read_trailer(line) is not None:
             return line
@@ -156,7 +156,7 @@ def read_at(fd: int, offset: int, length: int, path: Path) -> bytes:
 
 
 def _read(fd: int, offset: int, length: int) -> bytes:
-    # Not pread, which Windows lacks: results can be read there.
+    # Not pread, which Windows lacks: there, results can be read.
     os.lseek(fd, offset, os.SEEK_SET)
     return os.read(fd, length)
 
@@ -166,9 +166,9 @@ def _read(fd: int, offset: int, length: int) -> bytes:
 
 def _open_or_create(path: Path) -> int:
     try:
-        return os.open(path, _WRITING)
+        return os.open(path, _WRITE_FLAGS)
     except FileNotFoundError:
-        fd = os.open(path, _WRITING | os.O_CREAT, 0o600)
+        fd = os.open(path, _WRITE_FLAGS | os.O_CREAT, 0o600)
     # A crash of the machine might keep the file and lose its name.
     folder = os.open(path.parent, os.O_RDONLY)
     try:
@@ -178,10 +178,10 @@ def _open_or_create(path: Path) -> int:
     return fd
 
 
-def _of_folder(folder: Path) -> list[str]:
+def _folder_warnings(folder: Path) -> list[str]:
     mode = folder.stat().st_mode
     if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-        return [f"{_name(folder)}: everybody may replace files in this folder, and so the journal"]
+        return [f"{_name(folder)}: every user may replace files in this folder, and so the journal"]
     return []
 
 
@@ -189,14 +189,14 @@ def _lock(fd: int, path: Path) -> None:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        text = f"{_name(path)} is in use by {_holder(fd)}"
+        text = f"{_name(path)} is in use by {_lock_owner(fd)}"
     else:
         return
     raise JournalError(text)
 
 
-def _holder(fd: int) -> str:
-    """Who has locked the file, as far as Linux says: a table of locks, each with kind, process and inode."""
+def _lock_owner(fd: int) -> str:
+    """The process that has locked the file, from Linux' table of locks: rows of kind, process and inode."""
     inode = str(os.fstat(fd).st_ino)
     try:
         table = Path("/proc/locks").read_text("ascii")
@@ -217,7 +217,7 @@ def _name(path: Path) -> str:
     return printable(str(path))
 
 
-def _refusal(path: Path, fault: OSError) -> str:
-    if fault.errno == errno.ELOOP:
+def _system_error(path: Path, error: OSError) -> str:
+    if error.errno == errno.ELOOP:
         return f"{_name(path)} is a symbolic link, which a journal does not follow"
-    return f"{_name(path)}: {fault.strerror or type(fault).__name__}"
+    return f"{_name(path)}: {error.strerror or type(error).__name__}"

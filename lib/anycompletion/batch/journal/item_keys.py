@@ -1,4 +1,4 @@
-"""Which item of a batch is which: its id, the key the id is found by, and the hash of what is asked."""
+"""Identity of the items of a batch: the id, the key by which tables find it, and the hash of the request."""
 
 from __future__ import annotations
 
@@ -13,44 +13,45 @@ from ...errors import InvalidRequestError, printable
 from ...records import PARAM_NAMES, ChatRequest, DeveloperMessage, SystemMessage, UserMessage, plain
 from .index import KeyTable
 
-_SHOWN = 100
-"""Characters of an id that an error's text shows; a caller chooses how long ids are."""
+_MAX_SHOWN = 100
+"""Characters of an id in the text of an error; callers choose how long ids are."""
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 _MESSAGES = frozenset({UserMessage, SystemMessage, DeveloperMessage})
 
 
 class ItemKey(NamedTuple):
-    """One item of a batch."""
+    """Identity of one item of a batch."""
 
     custom_id: str
-    """The caller's id, or one made of the request's hash and the request's ordinal among equal ones."""
+    """The caller's id, or one made from the request's hash and its ordinal among equal requests."""
     key: int
-    """64 bits of the id's hash: what tables hold instead of the id."""
+    """64 bits of the id's hash, which tables contain instead of the id."""
     request_hash: int
-    """64 bits of the request's hash: whether a later run asks the same."""
+    """64 bits of the request's hash, by which a later run recognizes a changed request."""
 
 
 class ItemKeys:
-    """Labels for the items of one run, in their order; some 20 bytes for each, however long the ids are.
+    """Makes the keys of the items of one run, in their order; takes about 20 bytes per item, however long its id is.
 
-    Requests must always come as they were written or always as they were checked: checking rewrites some of them.
+    Requests must be passed as the caller wrote them, because validation rewrites some of them.
     """
 
     def __init__(self, expected: int = 0) -> None:
-        """With room for so many items; there may be more."""
-        self._met = KeyTable(expected)
+        """Makes tables for the expected number of items; there may be more."""
+        self._seen = KeyTable(expected)
         self._requests = KeyTable()
         self._counts = array("I")
 
     def next_key(self, request: ChatRequest | Mapping[str, Any]) -> ItemKey:
-        """The label of the next item.
+        """The key of the next item.
 
-        A request without a `custom_id` is named after its hash and its ordinal: the second of two equal requests is
+        A request without a `custom_id` gets one from its hash and its ordinal: the second of two equal requests is
         another item than the first, in this run and in the next.
 
         Raises:
-            InvalidRequestError: the id was met before in this run, is no text, or the request cannot be said in JSON.
+            InvalidRequestError: the id was used before in this run, is no text, or the request is not
+                JSON-serializable.
         """
         digest = request_digest(request)
         request_hash = int.from_bytes(digest[:8], "big")
@@ -60,16 +61,16 @@ class ItemKeys:
         return ItemKey(custom_id, self.register(custom_id), request_hash)
 
     def register(self, custom_id: str) -> int:
-        """The key of an id, which is met now.
+        """Registers an id and returns its key.
 
         Raises:
-            InvalidRequestError: the id was met before in this run, is no text, or no file can hold it.
+            InvalidRequestError: the id was used before in this run, is no text, or is not encodable.
         """
         if not isinstance(custom_id, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may not check types
             raise InvalidRequestError(f"an id is text, not {type(custom_id).__name__}", param="custom_id")
         key = key_of(custom_id)
-        known = len(self._met.keys)
-        if self._met.number(key) < known:
+        known = len(self._seen.keys)
+        if self._seen.number(key) < known:
             raise InvalidRequestError(f"the id {shown(custom_id)} was used before in this run", param="custom_id")
         return key
 
@@ -85,32 +86,32 @@ def key_of(custom_id: str) -> int:
     """The key of an id: the first 64 bits of its SHA-256.
 
     Raises:
-        InvalidRequestError: the id holds half a character (a lone surrogate), which no file can hold.
+        InvalidRequestError: the id has a lone surrogate, which UTF-8 cannot encode.
     """
     try:
         return int.from_bytes(sha256(custom_id.encode()).digest()[:8], "big")
     except UnicodeEncodeError:
-        text = f"the id {shown(custom_id)} holds half a character"
+        text = f"the id {shown(custom_id)} contains a lone surrogate, which UTF-8 cannot encode"
     raise InvalidRequestError(text, param="custom_id")
 
 
 def shown(custom_id: str) -> str:
-    """An id as errors show it: quoted, in one line and not too long."""
-    return printable(repr(custom_id[:_SHOWN]) + ("…" if len(custom_id) > _SHOWN else ""))
+    """An id for the text of an error: quoted, in one line and not too long."""
+    return printable(repr(custom_id[:_MAX_SHOWN]) + ("…" if len(custom_id) > _MAX_SHOWN else ""))
 
 
 def request_digest(request: ChatRequest | Mapping[str, Any]) -> bytes:
-    """SHA-256 of what is asked: the request's JSON with its members sorted, the model among them and the id not.
+    """SHA-256 of the request's JSON with its members sorted; it covers the model and does not cover the id.
 
-    The same request as dicts and as records has the same digest.
+    A request that is made of dicts and the same one made of records have the same digest.
 
     Raises:
-        InvalidRequestError: the request cannot be said in JSON.
+        InvalidRequestError: the request is not JSON-serializable.
     """
     try:
         return sha256(canonical(_wire_form(request))).digest()
-    except (TypeError, ValueError, RecursionError) as fault:
-        text = f"the request cannot be said in JSON ({type(fault).__name__})"
+    except (TypeError, ValueError, RecursionError) as error:
+        text = f"the request is not JSON-serializable ({type(error).__name__})"
     raise InvalidRequestError(text)
 
 
@@ -142,7 +143,7 @@ def _wire_form(request: ChatRequest | Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_plain(messages: object) -> bool:
-    """Whether they are dicts of texts, as most are: then they are said as they are."""
+    """Whether they are dicts of texts, as most are, which need no conversion."""
     if type(messages) is not list:
         return False
     for message in cast("list[Any]", messages):
@@ -155,12 +156,12 @@ def _is_plain(messages: object) -> bool:
 
 
 def _plain(value: object) -> Any:
-    """What `plain` gives; quick for what most requests are made of."""
+    """The result of `records.plain`, faster for the types that most requests consist of."""
     kind = type(value)
     if kind in _SCALARS:
         return value
     if kind is dict:
-        # Texts are most of what there is, and a call for each is what would take the time.
+        # Most values are texts, and a function call for each would take most of the time.
         members = cast("dict[str, Any]", value).items()
         return {name: item if type(item) is str else _plain(item) for name, item in members}
     if kind is list:

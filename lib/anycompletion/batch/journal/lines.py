@@ -1,17 +1,18 @@
-"""One result ↔ one line: OpenAI's Batch output format with one more member; opens no file.
+"""Conversion between a result and a line of the journal, OpenAI's Batch output with one more member; opens no file.
 
-https://platform.openai.com/docs/api-reference/batch/request-output says what a line has. An answer by HTTP, good or
-bad, is a `response` with its status; a failure without one (a lost connection, a request that was never sent) is an
-`error` with `code` and `message`. What OpenAI has no member for stands in ``anycompletion``, the last one:
+https://platform.openai.com/docs/api-reference/batch/request-output documents the format. An HTTP response, good or bad,
+is a `response` with its status; a failure without one (a lost connection, a request that was never sent) is an `error`
+with `code` and `message`. What OpenAI has no member for is in ``anycompletion``, the last member:
 
-``info``   how the reply came about: provider, model, request id, attempts, seconds, warnings;
-``error``  the rest of an error, so that a later run has the very error;
+``info``   metadata of the reply: provider, model, request id, attempts, seconds, warnings;
+``error``  the other attributes of an error, so that a later run gets an equal error;
 ``v``      1, the version of this format;
 ``k h``    64 bits each, in hex: SHA-256 of the id, and of the request;
 ``s``      done, redo (failed for a reason that may pass) or fail;
 ``crc``    CRC-32 of all bytes before ``,"crc"``.
 
-The last five have a fixed width, so that a million lines are checked and indexed without reading their JSON.
+The last five are the *checksum trailer*. It has a fixed width, so that a million lines are checked and indexed without
+parsing their JSON.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from zlib import crc32
 
 from ... import errors
 from ...codecs.json import NotJSONError, ShapeError, dumps, loads, members
-from ...codecs.lenient import loads as scrubbed
+from ...codecs.lenient import loads as lenient_loads
 from ...errors import (
     BadRequestError,
     CompletionError,
@@ -39,18 +40,19 @@ from .item_keys import ItemKey, shown
 
 _HEAD = b'{"id":"batch_req_'
 HEAD_SIZE = len(_HEAD)
-"""Bytes with which every line begins."""
+"""Size of the bytes with which every line begins."""
 
 _VERSION = 1
-_WORDS = {State.DONE: b"done", State.RETRYABLE: b"redo", State.FAILED: b"fail"}
-_BY_WORD = {word: int(state) for state, word in _WORDS.items()}
-_SEALED = b',"v":%d,"k":"%016x","h":"%016x","s":"%b"'
-_SEAL = b',"crc":"%08x"}}\n'
-_TRAILER = struct.Struct("12s 16s 7s 16s 7s 4s 9s 8s 4s")
-"""The end of a line: what is the same in all, and between it key, request hash, state and crc."""
-_FIXED = (b',"v":1,"k":"', b'","h":"', b'","s":"', b'","crc":"', b'"}}\n')
-_SEAL_SIZE = len(_SEAL % 0)
-_TRAILER_SIZE = len(_SEALED % (_VERSION, 0, 0, b"done")) + _SEAL_SIZE
+_STATE_NAMES = {State.DONE: b"done", State.RETRYABLE: b"redo", State.FAILED: b"fail"}
+_STATES_BY_NAME = {name: int(state) for state, name in _STATE_NAMES.items()}
+
+_KEYS_FORMAT = b',"v":%d,"k":"%016x","h":"%016x","s":"%b"'
+_CHECKSUM_FORMAT = b',"crc":"%08x"}}\n'
+_CHECKSUM_SIZE = len(_CHECKSUM_FORMAT % 0)
+
+CHECKSUM_TRAILER = struct.Struct("12s 16s 7s 16s 7s 4s 9s 8s 4s")
+"""The end of a line: constant parts, and between them key, request hash, state and checksum."""
+_CONSTANT_PARTS = (b',"v":1,"k":"', b'","h":"', b'","s":"', b'","crc":"', b'"}}\n')
 
 
 class UnwrittenError(JournalError):
@@ -62,10 +64,10 @@ class UnwrittenError(JournalError):
 
 
 def state_of(result: Result) -> State:
-    """How an item ended.
+    """The state of an item with this result.
 
-    Failed for good is what was refused for what it asks, and what nobody would grant it a little later: anything else
-    (a key, money, a missing deployment, the network) can be put right without another request.
+    FAILED is an item that the provider refused because of its content and would refuse again. Any other failure (a
+    key, money, a missing deployment, the network) can be put right without changing the request.
     """
     if result.completion is not None:
         return State.DONE
@@ -78,20 +80,21 @@ def state_of(result: Result) -> State:
 # --- writing -----------------------------------------------------------------------------------------------------
 
 
-def write_line(label: ItemKey, result: Result) -> bytes:
-    """The line of a result, its LF included.
+def write_line(key: ItemKey, result: Result) -> bytes:
+    """The line of a result, its line feed included.
 
     Raises:
-        UnwrittenError: the result cannot be said in JSON.
+        UnwrittenError: the result is not JSON-serializable.
     """
     try:
-        inner = _dumps(_line(label.custom_id, result))
-    except (TypeError, ValueError, RecursionError) as fault:
-        text = f"the result of {shown(label.custom_id)} cannot be said in JSON ({type(fault).__name__})"
+        body = _dumps(_line(key.custom_id, result))
+    except (TypeError, ValueError, RecursionError) as error:
+        text = f"the result of {shown(key.custom_id)} is not JSON-serializable ({type(error).__name__})"
     else:
-        # The two braces that end the line and its last member come again behind what is added to that member.
-        line = inner[:-2] + _SEALED % (_VERSION, label.key, label.request_hash, _WORDS[state_of(result)])
-        return line + _SEAL % crc32(line)
+        # The trailer goes into the last member; the two braces that end that member and the line come after it.
+        state = _STATE_NAMES[state_of(result)]
+        line = body[:-2] + _KEYS_FORMAT % (_VERSION, key.key, key.request_hash, state)
+        return line + _CHECKSUM_FORMAT % crc32(line)
     raise UnwrittenError(text, [result])
 
 
@@ -99,12 +102,12 @@ def _dumps(value: Any) -> bytes:
     try:
         return dumps(value)
     except UnicodeEncodeError:
-        # Half a character, which a file of UTF-8 cannot hold: as in replies, U+FFFD takes its place.
-        return dumps(scrubbed(json.dumps(value).encode()))
+        # UTF-8 cannot encode a lone surrogate; as in replies, U+FFFD takes its place.
+        return dumps(lenient_loads(json.dumps(value).encode()))
 
 
 def _line(custom_id: str, result: Result) -> dict[str, Any]:
-    """The line with one more member, the last one."""
+    """The line with our member, which is the last one."""
     if result.completion is not None:
         more = {"info": _info(result.completion.info)}
     else:
@@ -115,12 +118,12 @@ def _line(custom_id: str, result: Result) -> dict[str, Any]:
 
 
 _INFO = ("provider", "model", "status_code", "request_id", "attempts", "elapsed", "warnings")
-"""What is kept of `ReplyInfo`; headers are not."""
+"""The attributes of `ReplyInfo` that are written; headers are not."""
 
 
 def _info(info: ReplyInfo) -> dict[str, Any]:
-    told = {name: value for name in _INFO if (value := getattr(info, name))}
-    return told | {"branches": [_info(branch) for branch in info.branches]} if info.branches else told
+    written = {name: value for name in _INFO if (value := getattr(info, name))}
+    return written | {"branches": [_info(branch) for branch in info.branches]} if info.branches else written
 
 
 _DETAILS = (
@@ -137,11 +140,11 @@ _DETAILS = (
     "maybe_billed",
     "phase",
 )
-"""What is kept of an error beside its text; headers and body are not, for they may repeat the prompt."""
+"""The attributes of an error that are written beside its text; headers and body are not: they may repeat the prompt."""
 
-_BLANK = CompletionError()
+_DEFAULT_ERROR = CompletionError()
 
-_CLASSES: Mapping[str, type[CompletionError]] = {
+_ERROR_CLASSES: Mapping[str, type[CompletionError]] = {
     name: value
     for name, value in vars(errors).items()
     if isinstance(value, type) and issubclass(value, CompletionError)
@@ -149,9 +152,9 @@ _CLASSES: Mapping[str, type[CompletionError]] = {
 
 
 def _details(error: CompletionError) -> dict[str, Any]:
-    cls = _class_of(error)
+    cls = _public_class(error)
     details: dict[str, Any] = {"class": cls.__name__}
-    details |= {name: value for name in _DETAILS if (value := getattr(error, name)) != getattr(_BLANK, name)}
+    details |= {name: value for name in _DETAILS if (value := getattr(error, name)) != getattr(_DEFAULT_ERROR, name)}
     if error.retryable != cls.retryable:
         details["retryable"] = error.retryable
     if error.partial is not None:
@@ -159,12 +162,12 @@ def _details(error: CompletionError) -> dict[str, Any]:
     return details
 
 
-def _class_of(error: CompletionError) -> type[CompletionError]:
-    """The error's class, or of a class that is not ours the nearest above it that is."""
+def _public_class(error: CompletionError) -> type[CompletionError]:
+    """The error's class; for a class of user code, its nearest base class of this package."""
     for cls in type(error).__mro__:
-        known = _CLASSES.get(cls.__name__)
-        if known is not None and known is cls:
-            return known
+        public = _ERROR_CLASSES.get(cls.__name__)
+        if public is not None and public is cls:
+            return public
     return CompletionError
 
 
@@ -172,30 +175,30 @@ def _class_of(error: CompletionError) -> type[CompletionError]:
 
 
 def read_trailer(line: bytes) -> tuple[int, int, int] | None:
-    """Key, request hash and state from the end of a line; None where the line is not whole, or not of a journal."""
-    if len(line) < _TRAILER_SIZE:
+    """Key, request hash and state from the checksum trailer; None where the line is incomplete, damaged or foreign."""
+    if len(line) < CHECKSUM_TRAILER.size:
         return None
-    first, key, second, request_hash, third, word, fourth, crc, last = _TRAILER.unpack_from(
-        line, len(line) - _TRAILER_SIZE
+    first, key, second, request_hash, third, state, fourth, checksum, last = CHECKSUM_TRAILER.unpack_from(
+        line, len(line) - CHECKSUM_TRAILER.size
     )
-    if (first, second, third, fourth, last) != _FIXED or b"%08x" % crc32(line[:-_SEAL_SIZE]) != crc:
+    if (first, second, third, fourth, last) != _CONSTANT_PARTS or b"%08x" % crc32(line[:-_CHECKSUM_SIZE]) != checksum:
         return None
-    # What the checksum covers was written by `write_line`, so that nothing else needs a check.
-    return int(key, 16), int(request_hash, 16), _BY_WORD[word]
+    # The checksum covers these fields, so `write_line` wrote them, and they need no check.
+    return int(key, 16), int(request_hash, 16), _STATES_BY_NAME[state]
 
 
-def begins_right(data: bytes) -> bool:
-    """Whether a line of ours may begin so, which a crash of the machine may have left as zeros."""
+def has_journal_head(data: bytes) -> bool:
+    """Whether a file that begins so may be a journal; a crash of the machine may have left zeros."""
     return _HEAD.startswith(data[:HEAD_SIZE].rstrip(b"\0"))
 
 
 def may_be_torn(line: bytes) -> bool:
-    """Whether the last bytes of a file may be what a crash left of a line of ours.
+    """Whether a last line without a valid trailer may be what a crash left of a line of a journal.
 
-    The last line of a file that was named by mistake may not: it begins otherwise, or it is whole and has no member of
-    ours.
+    The last line of another file, which was named by mistake, is not: its beginning differs, or it is complete JSON
+    without our member.
     """
-    if not begins_right(line):
+    if not has_journal_head(line):
         return False
     try:
         return "anycompletion" in members(line)
@@ -204,41 +207,41 @@ def may_be_torn(line: bytes) -> bool:
 
 
 def read_line(line: bytes) -> Result:
-    """The result of a line that `read_trailer` found whole.
+    """The result of a line with a valid trailer.
 
     Raises:
-        JournalError: the line says something that no version of this package writes.
+        JournalError: the line has content that no version of this package writes.
     """
     try:
-        # Member by member: a reply may be as deep as a reply may be, and stands some levels down.
-        told = members(line)
-        more = members(told["anycompletion"])
-        custom_id = loads(told["custom_id"])
+        # Parsed member by member: a reply may be nested as deep as the parser allows, and is some levels down here.
+        row = members(line)
+        more = members(row["anycompletion"])
+        custom_id = loads(row["custom_id"])
         if "info" in more:
-            completion = ChatCompletion.from_dict(loads(members(told["response"])["body"]))
+            completion = ChatCompletion.from_dict(loads(members(row["response"])["body"]))
             completion.info = _read_info(loads(more["info"]))
             return Result(completion, None, custom_id)
-        return Result(None, _read_error(told, more["error"]), custom_id)
-    except (NotJSONError, ShapeError, KeyError, TypeError, AttributeError) as fault:
-        text = f"a whole line of the journal cannot be read ({type(fault).__name__})"
+        return Result(None, _read_error(row, more["error"]), custom_id)
+    except (NotJSONError, ShapeError, KeyError, TypeError, AttributeError) as error:
+        text = f"a complete line of the journal cannot be read ({type(error).__name__})"
     raise JournalError(text)
 
 
-def _read_info(told: dict[str, Any]) -> ReplyInfo:
-    known: dict[str, Any] = {"provider": "", "model": ""} | {name: told[name] for name in _INFO if name in told}
-    return ReplyInfo(**known, branches=tuple(_read_info(branch) for branch in told.get("branches", ())))
+def _read_info(written: dict[str, Any]) -> ReplyInfo:
+    info: dict[str, Any] = {"provider": "", "model": ""} | {name: written[name] for name in _INFO if name in written}
+    return ReplyInfo(**info, branches=tuple(_read_info(branch) for branch in written.get("branches", ())))
 
 
-def _read_error(told: Mapping[str, bytes], details: bytes) -> CompletionError:
-    more = members(details)
-    known = {name: loads(more[name]) for name in (*_DETAILS, "retryable") if name in more}
-    if "partial" in more:
-        known["partial"] = ChatCompletion.from_dict(loads(more["partial"]))
-    source = told["error"]
+def _read_error(row: Mapping[str, bytes], details: bytes) -> CompletionError:
+    written = members(details)
+    attributes = {name: loads(written[name]) for name in (*_DETAILS, "retryable") if name in written}
+    if "partial" in written:
+        attributes["partial"] = ChatCompletion.from_dict(loads(written["partial"]))
+    source = row["error"]
     if source == b"null":
-        source = members(members(told["response"])["body"])["error"]
-    cls = _CLASSES.get(loads(more["class"]))
-    if cls is None:  # of a later version
-        status = known.get("status_code")
+        source = members(members(row["response"])["body"])["error"]
+    cls = _ERROR_CLASSES.get(loads(written["class"]))
+    if cls is None:  # a class of a later version
+        status = attributes.get("status_code")
         cls = class_for_status(status) if status else CompletionError
-    return cls(loads(members(source)["message"]), **known)
+    return cls(loads(members(source)["message"]), **attributes)

@@ -1,4 +1,4 @@
-"""The journal of a run: asked before an item is sent, written before its result is told; reads no clock but its own."""
+"""The journal of a run: looked up before an item is sent, written before its result is given out; sends nothing."""
 
 from __future__ import annotations
 
@@ -30,32 +30,46 @@ Fsync: TypeAlias = Literal["none", "group", "each"]
 _GROUP_LINES = 100
 _GROUP_SECONDS = 1.0
 _DEFAULT_TIMEOUT = 60.0
-_PAUSE = 0.25
-"""Seconds between two tries to write to a full disk."""
+_RETRY_PAUSE = 0.25
+"""Seconds between two attempts to write to a full disk."""
 
-_MAY_PASS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
-"""A disk that is full or sulks may be put right while the results wait; anything else may not."""
+_TRANSIENT = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""Errors of a full or failing disk, which may be repaired while the results wait; others may not."""
 
 
 @define(eq=False)
-class _Record:
-    """A line on its way into the file."""
+class _PendingLine:
+    """A line that is to be written."""
 
-    label: ItemKey
+    key: ItemKey
     result: Result
     line: bytes
     end: int | None = None
-    """Where it ends in the file, once it is there."""
+    """Position of its end in the file, once it is written."""
 
 
 class Journal:
-    """One file that holds the result of every item of a batch, so that a run that was cut off can go on.
+    """A file with the result of every item of a batch, so that an interrupted run can be resumed.
 
-    ``seen`` says what an earlier run knows of an item, ``append`` writes down how one ended. A result that was
+    ``entry`` and ``state`` look up what an earlier run did with an item, ``append`` writes a result. A result that was
     appended survives the end of the process at any moment; with fsync ``group`` (the default) at most a second of
-    results is lost when the machine itself goes down, with ``each`` none.
+    results is lost when the machine itself crashes, with ``each`` none.
 
     A journal belongs to the event loop that appends to it, and to one process: others are refused while it is open.
+
+    The states of writing, and of bringing what is written to the disk::
+
+        writing ──(disk full)──▶ full ──(disk_full_timeout, or another error)──▶ broken
+           ▲                      │
+           └──(a retry succeeds)──┘
+
+        synced ──(a line)──▶ timer runs ──(1 s, or 100 lines)──▶ fsync in a thread ──(it fails)──▶ broken
+           ▲                                                            │
+           └─────────────────────────(it succeeds)──────────────────────┘
+
+    In state *full* (`_pending` is not empty), `append` waits and retries, and lines are written in their order. In
+    state *broken* (`_error` is set), nothing is written any more and `append` raises. From any state, `aclose` and
+    `close` write and sync once more, and close the file.
     """
 
     def __init__(self, path: Path, *, fsync: Fsync, disk_full_timeout: float) -> None:
@@ -65,81 +79,81 @@ class Journal:
         self._fd = -1
         opened = open_to_write(path)
         self._fd = opened.fd
-        self._index: Index = opened.known
+        self._index: Index = opened.index
         self._size = opened.size
         self.warnings: list[str] = opened.warnings
-        """What the caller should know: an unfinished line was cut off, everybody may write to the folder."""
-        self._held: deque[_Record] = deque()
+        """What the caller should know: a torn line was cut off, every user may write to the folder."""
+        self._pending: deque[_PendingLine] = deque()
         self._full_since: float | None = None
-        self._next_try = 0.0
+        self._next_attempt = 0.0
         self._reason = ""
-        self._fault: str | None = None
+        self._error: str | None = None
         """Why nothing can be written any more."""
         self._durable = opened.size
         self._unsynced = 0
         self._timer: asyncio.TimerHandle | None = None
         self._syncing: asyncio.Future[int] | None = None
         self._closed = False
-        self._using_fd = threading.Lock()
+        self._fd_lock = threading.Lock()
 
     @classmethod
     def open(
         cls, path: str | PathLike[str], *, fsync: Fsync = "group", disk_full_timeout: float = _DEFAULT_TIMEOUT
     ) -> Self:
-        """Opens a journal or begins one; a million lines take some seconds, so a running loop calls it in a thread.
+        """Opens or creates a journal; a million lines take some seconds, so a running loop calls it in a thread.
 
-        A line that a crash left unfinished is cut off, which `warnings` and the log report. `disk_full_timeout` is the
+        A line that a crash left torn is cut off, which `warnings` and the log report. `disk_full_timeout` is the
         number of seconds for which `append` waits for space on a full disk.
 
         Raises:
             JournalError: another process has the journal open (the text has its id), a line before the last is
-                damaged (the text has its first byte), the file is a link or no journal, or the system refuses.
+                damaged (the text has its offset), the file is a link or no journal, or the system refuses.
         """
         return cls(Path(path), fsync=fsync, disk_full_timeout=disk_full_timeout)
 
     @property
     def count(self) -> int:
-        """How many items the journal knows."""
+        """Number of items in the journal."""
         return len(self._index)
 
     @property
     def full(self) -> bool:
-        """True while results wait for room on the disk: no new work should begin."""
-        return bool(self._held)
+        """Whether results wait for space on the disk: no new work should begin."""
+        return bool(self._pending)
 
-    # --- what is known
+    # --- look-up
 
-    def seen(self, label: ItemKey) -> Entry | None:
-        """How the item ended, if it did: in an earlier run, or in this one. The last line of an item counts.
+    def entry(self, key: ItemKey) -> Entry | None:
+        """The entry of an item that this run or an earlier one finished; that of its last line.
 
         Raises:
             JournalError: the item has the id of one with another request.
         """
-        entry = self._index.get(label.key)
-        if entry is None or entry.request_hash == label.request_hash:
+        entry = self._index.get(key.key)
+        if entry is None or entry.request_hash == key.request_hash:
             return entry
         raise JournalError(
-            f"the request of {shown(label.custom_id)} is not the one that was answered (byte {entry.offset} of the "
+            f"the request of {shown(key.custom_id)} is not the one that was answered (byte {entry.offset} of the "
             "journal): give the changed item another id, or the run another journal",
             param="custom_id",
         )
 
-    def state(self, label: ItemKey) -> State | None:
-        """How the item ended, if it did; all that a run that resumes needs of a million items, so that it is quick.
+    def state(self, key: ItemKey) -> State | None:
+        """The state of an item; faster than `entry`, because a resumed run looks up a million items.
 
         Raises:
             JournalError: the item has the id of one with another request.
         """
-        state = self._index.state(label.key, label.request_hash)
+        state = self._index.state(key.key, key.request_hash)
         if state is None:
-            self.seen(label)
+            self.entry(key)
         return state
 
     def read(self, entry: Entry, request: ChatRequest | None = None) -> Result:
-        """The result that `seen` told of; of a reply all but `.raw` and headers, of an error all but body and headers.
+        """The result of an entry: a reply without `.raw` and headers, or an error without body and headers.
 
         Raises:
-            JournalError: the journal is closed, or its line is not there any more.
+            JournalError: the journal is closed, or the line was changed since.
         """
         if self._closed:
             raise JournalError("the journal is closed")
@@ -149,79 +163,79 @@ class Journal:
 
     # --- writing
 
-    async def append(self, label: ItemKey, result: Result) -> None:
-        """Writes a result down, with one write; what returned is there when the process is killed.
+    async def append(self, key: ItemKey, result: Result) -> None:
+        """Writes a result with one system call; once it returns, the result survives a kill of the process.
 
-        While the disk is full it waits and tries again. Cancelled meanwhile, it leaves the result to later calls and
-        to `aclose`.
+        While the disk is full it waits and retries. If it is cancelled meanwhile, later calls and `aclose` write the
+        result.
 
         Raises:
-            UnwrittenError: the disk stayed full, or the journal is closed or broken; it has all waiting results.
+            UnwrittenError: the disk stayed full, or the journal is closed or broken; it has all pending results.
         """
-        record = _Record(label, result, write_line(label, result))
-        self._held.append(record)
-        self._write_held()
-        while record.end is None:
-            if self._fault is not None or self._closed:
+        pending = _PendingLine(key, result, write_line(key, result))
+        self._pending.append(pending)
+        self._write_pending()
+        while pending.end is None:
+            if self._error is not None or self._closed:
                 raise self._unwritten()
-            await asyncio.sleep(_PAUSE)
-            self._write_held()
-        self._plan_sync()
+            await asyncio.sleep(_RETRY_PAUSE)
+            self._write_pending()
+        self._schedule_sync()
         if self._fsync == "each":
-            await self._synced(record, record.end)
+            await self._wait_for_sync(pending, pending.end)
 
-    def _write_held(self) -> None:
-        """Writes what waits, in its order, as far as there is room."""
-        if self._fault is not None or self._closed or time.monotonic() < self._next_try:
+    def _write_pending(self) -> None:
+        """Writes the pending lines in their order, as long as there is space."""
+        if self._error is not None or self._closed or time.monotonic() < self._next_attempt:
             return
-        while self._held:
-            record = self._held[0]
-            if not self._write(record.line):
-                self._wait_for_room(time.monotonic())
+        while self._pending:
+            first = self._pending[0]
+            if not self._write(first.line):
+                self._on_disk_full(time.monotonic())
                 return
-            label, offset = record.label, self._size
-            self._size += len(record.line)
-            record.end = self._size
-            self._index.put(label.key, label.request_hash, state_of(record.result), offset, len(record.line))
+            key, offset = first.key, self._size
+            self._size += len(first.line)
+            first.end = self._size
+            self._index.put(key.key, key.request_hash, state_of(first.result), offset, len(first.line))
             self._unsynced += 1
-            self._held.popleft()
-        self._full_since, self._next_try = None, 0.0
+            self._pending.popleft()
+        self._full_since, self._next_attempt = None, 0.0
 
     def _write(self, line: bytes) -> bool:
-        """Writes the line, all of it or nothing."""
+        """Writes all of the line, or nothing and returns False."""
         try:
             written = os.write(self._fd, line)
             if written == len(line):
                 return True
             self._reason = "the disk is full"
-        except OSError as fault:
-            self._reason = fault.strerror or type(fault).__name__
-            if fault.errno not in _MAY_PASS:
+        except OSError as error:
+            self._reason = error.strerror or type(error).__name__
+            if error.errno not in _TRANSIENT:
                 self._break(self._reason)
         try:
             os.ftruncate(self._fd, self._size)
-        except OSError as fault:
-            self._break(f"{self._reason}, and half a line cannot be taken back: {fault.strerror}")
+        except OSError as error:
+            self._break(f"{self._reason}, and half a line cannot be removed: {error.strerror}")
         return False
 
-    def _wait_for_room(self, now: float) -> None:
-        # A little less than the pause of those who wait, so that each wait ends in a try.
-        self._next_try = now + _PAUSE / 2
+    def _on_disk_full(self, now: float) -> None:
+        # A little less than the pause of `append`, so that each pause ends with an attempt.
+        self._next_attempt = now + _RETRY_PAUSE / 2
         if self._full_since is None:
             self._full_since = now
         elif now - self._full_since >= self._disk_full_timeout:
             self._break(f"{self._reason}, for {self._disk_full_timeout:g} seconds")
 
     def _break(self, reason: str) -> None:
-        if self._fault is None:
-            self._fault = f"the journal cannot be written: {reason}"
+        if self._error is None:
+            self._error = f"the journal cannot be written: {reason}"
 
     def _unwritten(self) -> UnwrittenError:
-        return UnwrittenError(self._fault or "the journal is closed", [record.result for record in self._held])
+        return UnwrittenError(self._error or "the journal is closed", [pending.result for pending in self._pending])
 
     # --- reaching the disk
 
-    def _plan_sync(self) -> None:
+    def _schedule_sync(self) -> None:
         if self._fsync == "none" or self._unsynced == 0 or self._syncing is not None or self._closed:
             return
         if self._fsync == "each" or self._unsynced >= _GROUP_LINES:
@@ -239,26 +253,26 @@ class Journal:
         self._syncing = None
         if done.cancelled():
             return
-        fault = done.exception()
-        if fault is not None:
-            # Never tried again: a second fsync may succeed although the first one's pages are lost.
-            self._break(f"it may not have reached the disk ({fault})")
+        error = done.exception()
+        if error is not None:
+            # Never retried: a second fsync may succeed although the pages of the first are lost.
+            self._break(f"it may not have reached the disk ({error})")
             return
         self._durable = done.result()
-        self._plan_sync()
+        self._schedule_sync()
 
     def _sync(self, size: int) -> int:
-        """In a thread: brings the file to the disk, at least up to `size`."""
-        with self._using_fd:
+        """In a thread: brings at least the first `size` bytes of the file to the disk."""
+        with self._fd_lock:
             if self._fd >= 0:
                 _sync(self._fd, size)
         return size
 
-    async def _synced(self, record: _Record, end: int) -> None:
+    async def _wait_for_sync(self, pending: _PendingLine, end: int) -> None:
         while self._durable < end:
-            if self._fault is not None or self._closed:
-                raise UnwrittenError(self._fault or "the journal was closed meanwhile", [record.result])
-            self._plan_sync()
+            if self._error is not None or self._closed:
+                raise UnwrittenError(self._error or "the journal was closed meanwhile", [pending.result])
+            self._schedule_sync()
             if self._syncing is not None:
                 await asyncio.wait({self._syncing})
 
@@ -267,10 +281,10 @@ class Journal:
             self._timer.cancel()
             self._timer = None
 
-    # --- the end
+    # --- closing
 
     async def aclose(self) -> None:
-        """Writes what waits, brings all to the disk and closes the file; however it ends, the file is closed.
+        """Writes pending results, brings all to the disk and closes the file, which is closed even if that fails.
 
         Raises:
             UnwrittenError: some results could not be written.
@@ -278,46 +292,46 @@ class Journal:
         """
         if self._closed:
             return
-        self._last_writes()
+        self._begin_close()
         try:
-            await asyncio.get_running_loop().run_in_executor(None, self._finish)
+            await asyncio.get_running_loop().run_in_executor(None, self._sync_and_close)
         finally:
-            self._finish()  # for the cancelled: waits for the thread, or does its work
-        self._report()
+            self._sync_and_close()  # if it was cancelled: waits for the thread, or does its work
+        self._raise_errors()
 
     def close(self) -> None:
-        """`aclose` for where there is no event loop; waits for the disk."""
+        """`aclose` without an event loop; blocks until the disk has all."""
         if self._closed:
             return
-        self._last_writes()
-        self._finish()
-        self._report()
+        self._begin_close()
+        self._sync_and_close()
+        self._raise_errors()
 
-    def _last_writes(self) -> None:
+    def _begin_close(self) -> None:
         self._stop_timer()
-        self._next_try = 0.0
-        self._write_held()
+        self._next_attempt = 0.0
+        self._write_pending()
         self._closed = True
 
-    def _finish(self) -> None:
-        with self._using_fd:
+    def _sync_and_close(self) -> None:
+        with self._fd_lock:
             if self._fd < 0:
                 return
             fd, self._fd = self._fd, -1
             try:
-                if self._fsync != "none" and self._durable < self._size and self._fault is None:
+                if self._fsync != "none" and self._durable < self._size and self._error is None:
                     _sync(fd, self._size)
                     self._durable = self._size
-            except OSError as fault:
-                self._break(f"it may not have reached the disk ({fault})")
+            except OSError as error:
+                self._break(f"it may not have reached the disk ({error})")
             finally:
                 os.close(fd)
 
-    def _report(self) -> None:
-        if self._held:
+    def _raise_errors(self) -> None:
+        if self._pending:
             raise self._unwritten()
-        if self._fault is not None:
-            raise JournalError(self._fault)
+        if self._error is not None:
+            raise JournalError(self._error)
 
     async def __aenter__(self) -> Self:
         return self
@@ -327,10 +341,10 @@ class Journal:
     ) -> None:
         try:
             await self.aclose()
-        except JournalError as fault:
+        except JournalError as own_error:
             if error is None:
                 raise
-            error.add_note(f"and then: {fault}")  # a cancel, or what went wrong first, goes on as what it is
+            error.add_note(f"and then: {own_error}")  # the first error, or a cancellation, is what the caller gets
 
     def __del__(self) -> None:
         if self._fd >= 0:
@@ -340,20 +354,20 @@ class Journal:
 
 
 def _sync(fd: int, size: int) -> None:
-    """Raises OSError when the data may not be on the disk, or not in a file that anybody will find."""
+    """Raises OSError if the data may not be on the disk, or not in a file that still has a name."""
     status = os.fstat(fd)
     if status.st_nlink == 0:
         raise OSError("its file was deleted")
     if status.st_size < size:
-        raise OSError("its file was cut by somebody else")
+        raise OSError("its file was truncated by another process")
     sync_data(fd)
 
 
 def read_results(path: str | PathLike[str]) -> Iterator[Result]:
-    """The results in a journal, one for each item, in the order in which the items first ended.
+    """The results in a journal, one per item, in the order in which the items first ended.
 
-    It needs no lock, so a run may be writing meanwhile: what is appended after the first result was asked for is not
-    read, nor is a line that is not whole yet. Requests are not in the journal, so `Result.request` is None.
+    It takes no lock, so a run may be writing meanwhile: lines that are appended after the first result was asked for
+    are not read, nor is an incomplete one. Requests are not in the journal, so `Result.request` is None.
 
     Raises:
         JournalError: there is no such file, it is no journal, or a line before the last is damaged.
@@ -361,7 +375,7 @@ def read_results(path: str | PathLike[str]) -> Iterator[Result]:
     where = Path(path)
     fd = open_to_read(where)
     try:
-        for entry in scan(fd, where).known:
+        for entry in scan(fd, where).index:
             yield read_line(read_at(fd, entry.offset, entry.length, where))
     finally:
         os.close(fd)
