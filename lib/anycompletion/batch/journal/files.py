@@ -40,7 +40,7 @@ class OpenFile(NamedTuple):
     """A journal's file, locked for this process and ending with a complete line."""
 
     fd: int
-    index: Index
+    entries: Index
     size: int
     warnings: list[str]
 
@@ -48,7 +48,7 @@ class OpenFile(NamedTuple):
 class ScannedFile(NamedTuple):
     """The lines of a file."""
 
-    index: Index
+    entries: Index
     end: int
     """Offset of the end of the last complete line."""
     size: int

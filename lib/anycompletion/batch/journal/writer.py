@@ -79,7 +79,7 @@ class Journal:
         self._fd = -1
         opened = open_to_write(path)
         self._fd = opened.fd
-        self._index: Index = opened.index
+        self._index: Index = opened.entries
         self._size = opened.size
         self.warnings: list[str] = opened.warnings
         """What the caller should know: a torn line was cut off, every user may write to the folder."""
@@ -375,7 +375,7 @@ def read_results(path: str | PathLike[str]) -> Iterator[Result]:
     where = Path(path)
     fd = open_to_read(where)
     try:
-        for entry in scan(fd, where).index:
+        for entry in scan(fd, where).entries:
             yield read_line(read_at(fd, entry.offset, entry.length, where))
     finally:
         os.close(fd)
