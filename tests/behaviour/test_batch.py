@@ -886,7 +886,7 @@ async def three(client: AsyncCompletion, model: str) -> str:
 async def test_a_batch_of_a_client_can_be_cancelled_anywhere() -> None:
     """Connections, slots or half-read answers would be left behind, or the client not work any more."""
     async with simulated() as (_, client):
-        await cancels(client, three, "openai/gpt-4o-mini", places=6)
+        await cancels(client, three, "openai/gpt-4o-mini", min_points=6)
 
 
 def test_a_result_is_an_output_line_of_the_batch_api() -> None:
