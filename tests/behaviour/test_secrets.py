@@ -1,4 +1,6 @@
-"""Secrets: no error, log or object shows a key or a prompt, and a key goes only where it belongs."""
+"""Tests of secrets: no error, log or object shows a key or a prompt, and a key is sent to its own origin only."""
+
+from __future__ import annotations
 
 import asyncio
 import copy
@@ -36,38 +38,39 @@ from anycompletion.redaction import MaskedBytes, MaskedValue
 from anycompletion.testing import SimulatorServer
 from anycompletion.validation import UsageError, without_frames
 from support.raw_server import END, REQUEST, RESET, STALL, STREAM, WHOLE, RawServer, Step, answer, event, piece
+from support.resource_leaks import state_of
 from support.secret_cases import (
     ACME,
     BAD_PART,
     ECHO,
     ECHO_HEADERS,
     ECHOED,
+    FAILURES,
     HALF,
+    INPUTS,
     KEY,
     KINDS,
     MODELS,
     PROMPT,
     REFUSALS,
-    TOLD,
-    UNHAPPY,
     WAYS,
-    Doing,
+    ClientCall,
     Use,
     ask,
     client_to,
     clients,
     drained,
+    failure_response,
     final,
     function_of,
-    heard,
-    impatiently,
     provoked,
     raised_by,
     read,
-    said,
+    read_text,
     used,
+    with_timeout,
 )
-from support.secret_channels import DUMPS, OUTLETS, chain, found, leaks, reachable
+from support.secret_channels import CHANNELS, DUMPS, chain, found, leaks, reachable
 
 kinds = pytest.mark.parametrize("kind", KINDS)
 
@@ -75,7 +78,7 @@ kinds = pytest.mark.parametrize("kind", KINDS)
 @kinds
 @pytest.mark.score("kinds of errors that show no secret")
 async def test_no_error_shows_a_key_or_a_prompt(kind: str) -> None:
-    """A log, a crash report or a queue would hand out the key, or what a customer wrote."""
+    """A log, a crash report or a queue would contain the key or a prompt."""
     expected, steps, use, options = KINDS[kind]
     error = await provoked(steps, use, **options)
     assert isinstance(error, expected), repr(error)
@@ -83,15 +86,15 @@ async def test_no_error_shows_a_key_or_a_prompt(kind: str) -> None:
     assert leaks(error, PROMPT) == []
 
     names = [type(each).__name__ for each in chain(error)]
-    # Errors of aiohttp's hold the request's headers, and nobody can unpickle them.
+    # Errors of aiohttp contain the request's headers, and cannot be unpickled.
     assert names[1:] == (["CancelledError"] if names == ["TimeoutError", "CancelledError"] else [])
 
 
-async def test_refused_connections_show_nothing_either() -> None:
-    """The most common error of all would hold the key."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))  # and never listens
-        url = f"http://127.0.0.1:{held.getsockname()[1]}"
+async def test_the_error_of_a_refused_connection_shows_no_secret() -> None:
+    """The error of a refused connection would contain the key or the prompt."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))  # not listening
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}"
         async with client_to(url, max_retries=1) as client:
             error = await raised_by(ask, client)
     assert type(error) is APIConnectionError
@@ -99,11 +102,11 @@ async def test_refused_connections_show_nothing_either() -> None:
     assert list(chain(error)) == [error]
 
 
-async def test_closed_clients_show_nothing_either() -> None:
-    """The call that came too late would hold the key."""
+async def test_the_error_of_a_closed_client_shows_no_secret() -> None:
+    """The error of a call after closing would contain the key or the prompt."""
     client = client_to("http://127.0.0.1:9")
     await client.aclose()
-    use = Doing(
+    use = ClientCall(
         "send",
         ChatRequest("openai/x", PROMPT),
         api_key=KEY,
@@ -115,9 +118,9 @@ async def test_closed_clients_show_nothing_either() -> None:
     assert leaks(error, KEY) + leaks(error, PROMPT) == []
 
 
-@pytest.mark.parametrize("outlet", OUTLETS)
-async def test_the_outlets_find_what_is_there(outlet: str) -> None:
-    """A leak would go unseen because nobody looked."""
+@pytest.mark.parametrize("channel", CHANNELS)
+async def test_each_channel_finds_a_leaked_secret(channel: str) -> None:
+    """A leak through this channel would not be found."""
 
     async def careless(header: str) -> None:
         headers = {"Authorization": header}
@@ -126,29 +129,29 @@ async def test_the_outlets_find_what_is_there(outlet: str) -> None:
         raise error
 
     error = await raised_by(lambda _: careless(f"Bearer {KEY}"), client_to("http://127.0.0.1:9"))
-    assert found(KEY, OUTLETS[outlet](error)) != []
-    assert any(place.endswith("careless: headers") for place in leaks(error, KEY))
-    assert found(KEY, f"x {KEY[:12]}") == ["its beginning"]
+    assert found(KEY, CHANNELS[channel](error)) != []
+    assert any(leak.endswith("careless: headers") for leak in leaks(error, KEY))
+    assert found(KEY, f"x {KEY[:12]}") == ["its prefix"]
     assert found(KEY, "c2stWnE3bWFya2VkLTAxMjM0NTY3ODlhYmNkZWZnaGlqL0tMTU5PUCs5dGFpbA==") == ["its base64"]
 
 
-# --- ways to give a key --------------------------------------------------------------------------------------------
+# --- ways to pass a key --------------------------------------------------------------------------------------------
 
 
 ways = pytest.mark.parametrize("way", WAYS)
 
 
 @ways
-@pytest.mark.parametrize("unhappy", UNHAPPY)
-@pytest.mark.score("ways to give a key that show no secret")
-async def test_no_way_of_giving_a_key_shows_it(way: str, unhappy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys from the vault would be safe, and those of one call not."""
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.score("ways to pass a key that show no secret")
+async def test_no_way_of_passing_a_key_shows_it(way: str, failure: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failed call would show a key that was passed in this way."""
     model, header, make, options, environment = WAYS[way]
-    steps, meanwhile = UNHAPPY[unhappy]
+    steps, wait_for = FAILURES[failure]
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     async with RawServer(steps) as server, used(make(server.url)) as client:
-        error = await raised_by(lambda client: meanwhile(ask(client, model, **options())), client)
+        error = await raised_by(lambda client: wait_for(ask(client, model, **options())), client)
         assert server.requests[0].headers[header].endswith(KEY)
         lines = [request.line for request in server.requests]
         await client.aclose()
@@ -158,24 +161,24 @@ async def test_no_way_of_giving_a_key_shows_it(way: str, unhappy: str, monkeypat
 
 @ways
 @pytest.mark.parametrize("wrong", ["value", "keyword"])
-async def test_no_way_of_giving_a_key_shows_it_when_nothing_is_sent(
+async def test_no_way_of_passing_a_key_shows_it_when_nothing_is_sent(
     way: str, wrong: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A mistake beside the key would show the key."""
+    """The error of a wrong argument beside the key would show the key."""
     model, _, make, options, environment = WAYS[way]
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     mistake = {"temperature": "hot"} if wrong == "value" else {"temprature": 1}
     async with used(make("http://127.0.0.1:9")) as client:
         for method in ("create", "stream"):
-            error = await raised_by(Doing(method, model, PROMPT, **mistake, **options()), client)
+            error = await raised_by(ClientCall(method, model, PROMPT, **mistake, **options()), client)
             assert isinstance(error, InvalidRequestError if wrong == "value" else TypeError)
             assert leaks(error, KEY) + leaks(error, PROMPT) == []
 
 
 @ways
 async def test_no_object_shows_the_key_it_uses(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever prints a client while looking for a bug would put its key into a terminal or a ticket."""
+    """Printing a client, a stream or a call would show its key."""
     model, _, make, options, environment = WAYS[way]
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -185,16 +188,16 @@ async def test_no_object_shows_the_key_it_uses(way: str, monkeypatch: pytest.Mon
         view = client.with_options(timeout=5)
         stream = client.stream(model, PROMPT, **options())
         calls = [stream._source._call]  # type: ignore[attr-defined]
-        lanes = list(client._desk.core.provider_states.values())
+        providers = list(state_of(client).provider_states.values())
         await asyncio.wait([asyncio.ensure_future(stream.open())], timeout=0.05)
-        things = [client, view, stream, stream._source, stream.info, request, Result(request=request), *calls, *lanes]
-        for thing in things:
-            shown = {name: dump(thing) for name, dump in DUMPS.items()}
-            assert {name: found(KEY, text) for name, text in shown.items() if found(KEY, text)} == {}, thing
-            if thing is not request:
-                assert {name for name, text in shown.items() if found(PROMPT, text)} == set(), thing
-            assert not found(KEY, repr([lane.provider for lane in lanes]))
-        if model != "acme/x":  # a row holds what its maker wrote
+        objects = [client, view, stream, stream._source, stream.info, request, Result(request=request)]
+        for value in [*objects, *calls, *providers]:
+            shown = {name: dump(value) for name, dump in DUMPS.items()}
+            assert {name: found(KEY, text) for name, text in shown.items() if found(KEY, text)} == {}, value
+            if value is not request:
+                assert {name for name, text in shown.items() if found(PROMPT, text)} == set(), value
+            assert not found(KEY, repr([each.provider for each in providers]))
+        if model != "acme/x":  # a provider's own headers are not masked in memory
             assert found(KEY, reachable(client, masked=(MaskedValue, MaskedBytes))) == []
             assert found(KEY, reachable(stream, masked=(MaskedValue, MaskedBytes))) == []
         await stream.aclose()
@@ -208,86 +211,87 @@ ECHOING = {
     "openrouter": "openrouter/x/y",
     "replicate": "replicate/owner/model",
 }
-"""Provider → model. The simulator's answers repeat what they were asked, and predictions hold it."""
+"""Provider → model. The simulator's replies repeat the prompt, and predictions contain it."""
 
-MISHAPS = {
+FAULTS = {
     "cut-after-2-events": 5,
     "reset-after-3-events": 5,
     "stall-after-2-events": 0.06,
     "malformed-json": 5,
     "hang": 0.06,
 }
-"""Fault → seconds that the caller has for it."""
+"""Fault → the caller's timeout in seconds."""
 
 
-def hurried(use: Any, seconds: float, client: AsyncCompletion, **options: Any) -> Awaitable[None]:
-    return impatiently(use(client, **options), seconds)
+def use_with_timeout(use: Any, seconds: float, client: AsyncCompletion, **options: Any) -> Awaitable[None]:
+    return with_timeout(use(client, **options), seconds)
 
 
 @pytest.mark.parametrize("provider", ECHOING)
 async def test_our_frames_show_no_answer_that_repeats_the_prompt(provider: str) -> None:
-    """A crash report would hold the conversation in what came back, where what was sent is hidden."""
+    """A crash report would contain the conversation as part of a reply."""
     async with (
         SimulatorServer(reply=PROMPT, chunks=3) as sim,
         AsyncCompletion(base_urls=sim.base_urls, api_keys=sim.api_keys, max_retries=0) as client,
     ):
-        for fault, seconds in MISHAPS.items():
+        for fault, seconds in FAULTS.items():
             for n in (1, 2):
-                for use in (ask, final, heard):
+                for use in (ask, final, read_text):
                     options: dict[str, Any] = {"n": n, "extra_headers": {"x-simulate": fault}}
-                    hurry = functools.partial(hurried, use, seconds, model=ECHOING[provider], **options)
-                    error = await raised_by(hurry, client)
-                    shown = [OUTLETS[name](error) for name in ("traceback with locals", "inspect", "crash report")]
+                    call = functools.partial(use_with_timeout, use, seconds, model=ECHOING[provider], **options)
+                    error = await raised_by(call, client)
+                    shown = [CHANNELS[name](error) for name in ("traceback with locals", "inspect", "crash report")]
                     assert found(PROMPT, "".join(shown)) == [], (fault, n, use)
 
 
-@pytest.mark.parametrize("end", [answer(ECHO, 400), STALL], ids=["failed", "given up"])
+@pytest.mark.parametrize("end", [answer(ECHO, 400), STALL], ids=["failed", "timed out"])
 async def test_our_frames_show_no_reply_of_another_branch(end: Step) -> None:
-    """One branch of a fan-out that fails would take what the others said into the crash report."""
+    """The failure of one branch of a fan-out would put the other branches' replies into the crash report."""
     content = [{"type": "text", "text": PROMPT}]
-    said = {"type": "message", "role": "assistant", "content": content, "stop_reason": "end_turn"}
+    message = {"type": "message", "role": "assistant", "content": content, "stop_reason": "end_turn"}
     async with (
-        RawServer((REQUEST, answer(said)), (REQUEST, 0.05, end)) as server,
+        RawServer((REQUEST, answer(message)), (REQUEST, 0.05, end)) as server,
         client_to(server.url) as client,
     ):
-        hurry = functools.partial(hurried, ask, 5 if end is not STALL else 0.1, model=MODELS["anthropic"], n=2)
-        error = await raised_by(hurry, client)
+        seconds = 5 if end is not STALL else 0.1
+        call = functools.partial(use_with_timeout, ask, seconds, model=MODELS["anthropic"], n=2)
+        error = await raised_by(call, client)
     if isinstance(error, BadRequestError):
         assert error.partial is not None
         assert error.partial.text == PROMPT
     else:
         assert type(error) is TimeoutError
-    shown = [OUTLETS[name](error) for name in ("str", "repr", "traceback with locals", "inspect", "crash report")]
+    shown = [CHANNELS[name](error) for name in ("str", "repr", "traceback with locals", "inspect", "crash report")]
     assert found(PROMPT, "".join(shown)) == []
 
 
-async def test_what_goes_into_the_query_is_not_shown() -> None:
-    """Some gateways take a key there; whoever prints a call would see it."""
+async def test_the_query_is_not_shown() -> None:
+    """Printing a call would show a key in its query, where some gateways expect it."""
     async with client_to("http://127.0.0.1:9") as client:
         stream = client.stream("openai/x", PROMPT, extra_query={"subscription-key": KEY})
         assert found(KEY, "".join(dump(stream._source._call) for dump in (str, repr))) == []  # type: ignore[attr-defined]
 
 
-# --- what a caller wrote, when it is refused -----------------------------------------------------------------------
+# --- refused input -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("told", TOLD)
+@pytest.mark.parametrize("kind", INPUTS)
 @pytest.mark.parametrize("refusal", REFUSALS)
-async def test_refusals_show_nothing_of_what_was_written(told: str, refusal: str) -> None:
-    """A crash report of a refused call would hold the conversation, in frames nobody thought of."""
+async def test_the_error_of_refused_input_does_not_show_the_input(kind: str, refusal: str) -> None:
+    """A crash report of a refused call would contain the conversation in one of its frames."""
     expected, model, mistake = REFUSALS[refusal]
-    given = {"messages": PROMPT, **TOLD[told], **mistake}
+    given = {"messages": PROMPT, **INPUTS[kind], **mistake}
     uses = [
-        Doing("create", model, **given),
-        Doing("create", model, **given, stream=True),
-        Doing("stream", model, **given),
-        Doing("attempt", model, **given),
+        ClientCall("create", model, **given),
+        ClientCall("create", model, **given, stream=True),
+        ClientCall("stream", model, **given),
+        ClientCall("attempt", model, **given),
     ]
     if expected is not TypeError:
         request, options = split(model, given)
-        uses.append(Doing("send", request, **options))
+        uses.append(ClientCall("send", request, **options))
         del request, options
-    del given, told
+    del given
     async with client_to("http://127.0.0.1:9", providers=[ACME]) as client:
         for use in uses:
             error = await raised_by(use, client)
@@ -297,14 +301,14 @@ async def test_refusals_show_nothing_of_what_was_written(told: str, refusal: str
 
 
 def split(model: str, given: dict[str, Any]) -> tuple[ChatRequest, dict[str, Any]]:
-    """`given` as a request and options; the request takes no text for a tool, so it is the options that are wrong."""
+    """`given` as a request and options."""
     names = {field.name for field in attrs.fields(ChatRequest)}
     wire = {name: value for name, value in given.items() if name in names}
     return ChatRequest(model, **wire), {name: value for name, value in given.items() if name not in names}
 
 
-async def test_what_is_no_request_is_not_shown() -> None:
-    """`send` would show the dict that somebody took for a request."""
+async def test_a_dict_passed_to_send_is_not_shown() -> None:
+    """`send` would show a dict that was passed in place of a request."""
     async with client_to("http://127.0.0.1:9") as client:
         wrong: Any = {"model": "openai/x", "messages": PROMPT}
         error = await raised_by(lambda client: client.send(wrong), client)
@@ -322,9 +326,9 @@ async def test_what_is_no_request_is_not_shown() -> None:
         {"extra_query": {"key": KEY + "\ud800"}},
     ],
 )
-async def test_a_view_that_is_refused_shows_nothing(options: dict[str, Any]) -> None:
-    """A wrong option beside a tenant's key would show the key."""
-    use = Doing("with_options", **options)
+async def test_the_error_of_wrong_options_does_not_show_them(options: dict[str, Any]) -> None:
+    """The error of a wrong option of a view would show the key beside it."""
+    use = ClientCall("with_options", **options)
     del options
     error = await raised_by(use, client_to("http://127.0.0.1:9"))
     assert isinstance(error, (InvalidRequestError, TypeError))
@@ -340,19 +344,19 @@ async def test_a_view_that_is_refused_shows_nothing(options: dict[str, Any]) -> 
         {"api_keys": {"openai": KEY}, "base_urls": {"openai": 5}},
     ],
 )
-def test_a_client_that_is_refused_shows_nothing(wrong: dict[str, Any]) -> None:
-    """A typo in a provider's name would show all keys."""
+def test_the_error_of_a_wrong_client_does_not_show_its_keys(wrong: dict[str, Any]) -> None:
+    """The error of a misspelled provider's name would show all keys."""
     make = functools.partial(AsyncCompletion, **wrong)
     try:
         make()
-    except (InvalidRequestError, ConfigurationError) as fault:
-        error = fault
+    except (InvalidRequestError, ConfigurationError) as exc:
+        error = exc
     del wrong, make
     assert leaks(error, KEY) == []
 
 
 def test_only_refusals_lose_their_frames() -> None:
-    """A bug of ours would be reported without the place where it is."""
+    """An unexpected error would be reported without the frame where it was raised."""
 
     def buggy(kind: type[Exception]) -> None:
         text = PROMPT
@@ -371,26 +375,26 @@ def test_only_refusals_lose_their_frames() -> None:
     }
 
 
-def test_settings_show_names_only() -> None:
-    """Headers and bodies would stand in every frame they pass through."""
-    settings = ResolvedOptions({"api_key": KEY, "extra_body": {"x": PROMPT}}) | ResolvedOptions({"timeout": 5})
-    assert repr(settings) == "<api_key, extra_body, timeout>"
+def test_options_show_names_only() -> None:
+    """Headers and bodies would be visible in every frame that they pass through."""
+    options = ResolvedOptions({"api_key": KEY, "extra_body": {"x": PROMPT}}) | ResolvedOptions({"timeout": 5})
+    assert repr(options) == "<api_key, extra_body, timeout>"
     assert repr(ResolvedOptions({})) == "<no options>"
     for dump in DUMPS.values():
-        assert found(KEY, dump(settings)) + found(PROMPT, dump(settings)) == []
-    assert found(KEY, reachable(settings)) == []
-    assert (settings["timeout"], settings.get("timeout"), settings.get("x"), len(settings)) == (5, 5, None, 3)
-    assert ("timeout" in settings, "x" in settings, bool(ResolvedOptions({}))) == (True, False, False)
-    assert settings == ResolvedOptions(settings.reveal())
-    assert settings != settings.reveal()
-    settings.reveal()["timeout"] = 6
-    assert settings["timeout"] == 5
+        assert found(KEY, dump(options)) + found(PROMPT, dump(options)) == []
+    assert found(KEY, reachable(options)) == []
+    assert (options["timeout"], options.get("timeout"), options.get("x"), len(options)) == (5, 5, None, 3)
+    assert ("timeout" in options, "x" in options, bool(ResolvedOptions({}))) == (True, False, False)
+    assert options == ResolvedOptions(options.reveal())
+    assert options != options.reveal()
+    options.reveal()["timeout"] = 6
+    assert options["timeout"] == 5
     with pytest.raises(KeyError):
-        settings["x"]
+        options["x"]
 
 
-def test_values_that_hide_themselves_do_not_pickle() -> None:
-    """A queue or a cache would hold the key in plain text."""
+def test_masked_values_do_not_pickle() -> None:
+    """A queue or a cache would contain the key in plain text."""
     for hidden in (MaskedValue(KEY), Secret(KEY)):
         assert copy.deepcopy([hidden])[0] is hidden
         for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
@@ -415,7 +419,7 @@ CALLS: dict[str, tuple[tuple[Step, ...], Use]] = {
     ),
     "a cut stream": ((REQUEST, STREAM, event(REPLY_MARK), END), read),
     "a reset": ((REQUEST, RESET), ask),
-    "a caller that gives up": ((REQUEST, HALF, STALL), lambda client: impatiently(ask(client))),
+    "a caller's timeout": ((REQUEST, HALF, STALL), lambda client: with_timeout(ask(client))),
     "a dropped stream": (
         (REQUEST, STREAM, event(REPLY_MARK), STALL),
         lambda client: client.stream("openai/x", PROMPT).open(),
@@ -427,18 +431,18 @@ CALLS: dict[str, tuple[tuple[Step, ...], Use]] = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-async def test_no_log_of_anybodys_shows_a_secret(
+async def test_no_log_record_shows_a_secret(
     call: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Whoever turns on debugging for a day would keep keys and conversations in the logs for years."""
+    """Debug logging, of any library, would write keys and conversations into the logs."""
     caplog.set_level(logging.DEBUG)
     steps, use = CALLS[call]
     loop = asyncio.get_running_loop()
     loop.set_debug(True)
     loop.slow_callback_duration = 0.0  # so that every callback is logged with its arguments
-    told: list[dict[str, Any]] = []
+    events: list[dict[str, Any]] = []
     async with RawServer(steps) as server, client_to(server.url) as client:
-        view = client.with_options(verbose=True, logger_fn=told.append, extra_headers={"X-Mark": HEADER_MARK})
+        view = client.with_options(verbose=True, logger_fn=events.append, extra_headers={"X-Mark": HEADER_MARK})
         await asyncio.wait([asyncio.ensure_future(use(view))])
         caplog.handler.flush()
     loop.set_debug(False)
@@ -450,16 +454,16 @@ async def test_no_log_of_anybodys_shows_a_secret(
     assert "authorization" not in text.lower()
     ours = [record.getMessage() for record in caplog.records if record.name == "anycompletion"]
     assert all(message.isprintable() for message in ours)
-    assert found(KEY, repr(told)) == []
+    assert found(KEY, repr(events)) == []
     assert capfd.readouterr() == ("", "")
 
 
-STEERING = ["\n", "\r", "\x1b[2J", "\x9b2J", "\x85", "\u2028", "\u2029", "\x00", "\x7f", "\u202e", "\x08"]
+CONTROL = ["\n", "\r", "\x1b[2J", "\x9b2J", "\x85", "\u2028", "\u2029", "\x00", "\x7f", "\u202e", "\x08"]
 
 
-@pytest.mark.parametrize("mark", STEERING, ids=ascii)
-async def test_no_model_writes_lines_into_logs(mark: str, caplog: pytest.LogCaptureFixture) -> None:
-    """A model's name from a web form would write lines into the log that look like the app's own."""
+@pytest.mark.parametrize("mark", CONTROL, ids=ascii)
+async def test_a_models_name_cannot_forge_log_lines(mark: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A model's name from a web form would write lines into the log that look like the application's own."""
     caplog.set_level(logging.DEBUG)
     async with client_to("http://127.0.0.1:9") as client:
         error = (await client.attempt(f"openai/x{mark}ERROR fake", "Hi.")).error
@@ -469,9 +473,9 @@ async def test_no_model_writes_lines_into_logs(mark: str, caplog: pytest.LogCapt
     assert "fake" not in caplog.text
 
 
-@pytest.mark.parametrize("mark", STEERING, ids=ascii)
-async def test_no_provider_writes_lines_into_logs(mark: str) -> None:
-    """A proxy's error page could forge log lines, or steer the terminal of whoever reads them."""
+@pytest.mark.parametrize("mark", CONTROL, ids=ascii)
+async def test_a_providers_error_cannot_forge_log_lines(mark: str) -> None:
+    """An error page could forge log lines, or control the terminal in which they are read."""
     words = f"slow down{mark}ERROR fake"
     body = {"error": {"message": words, "code": words, "type": words, "param": words}}
     async with (
@@ -482,45 +486,43 @@ async def test_no_provider_writes_lines_into_logs(mark: str) -> None:
     assert error is not None
     assert str(error) == f"slow down{ascii(mark)[1:-1]}ERROR fake"
     assert repr(error).isprintable()
-    assert OUTLETS["logging.exception"](error).splitlines()[-1].count("fake") == 1
+    assert CHANNELS["logging.exception"](error).splitlines()[-1].count("fake") == 1
     assert (error.message, error.code, error.type, error.param) == (words, words, words, words)
     assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301 (our own)
 
 
-def test_what_can_be_read_stays_as_it_is() -> None:
-    """Errors in other scripts than ours would be unreadable."""
+def test_printable_text_of_any_script_is_unchanged() -> None:
+    """Errors in other scripts than Latin would be unreadable."""
     for text in ("Zu viele Anfragen – später", "\u9650\u5236", "שלום", "👩\u200d🚀", "tab is a control, \\n is not"):
         assert str(BadRequestError(text)) == text
     assert str(BadRequestError("\ud800 \t")) == "\\ud800 \\t"
 
 
-# --- servers that repeat what they got -----------------------------------------------------------------------------
-
-PLACES = ("message", "code", "type", "param", "request_id", "body")
+# --- servers that repeat the request -------------------------------------------------------------------------------
 
 FORMS: dict[str, Callable[[str], str]] = {
-    "as it is": lambda key: key,
+    "unchanged": lambda key: key,
     "twice": lambda key: f"{key} and {key}{key}",
-    "its beginning": lambda key: f"{key[:20]}...",
-    "its end": lambda key: f"...{key[-20:]}",
-    "its middle": lambda key: f"...{key[10:30]}...",
+    "prefix": lambda key: f"{key[:20]}...",
+    "suffix": lambda key: f"...{key[-20:]}",
+    "middle": lambda key: f"...{key[10:30]}...",
     "base64": lambda _: "c2stWnE3bWFya2VkLTAxMjM0NTY3ODlhYmNkZWZnaGlqL0tMTU5PUCs5dGFpbA==",
-    "in a URL": lambda key: key.replace("/", "%2F").replace("+", "%2B"),
+    "URL-encoded": lambda key: key.replace("/", "%2F").replace("+", "%2B"),
     "with escaped slashes": lambda key: key.replace("/", "\\/"),
 }
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("where", ["status", "stream"])
-async def test_a_repeated_key_is_hidden_everywhere(form: str, where: str) -> None:
-    """Servers that say which key was wrong would put it into every log of the failure."""
-    told = FORMS[form](KEY)
-    error = {"error": {"message": f"no {told}!", "type": told, "code": told, "param": told}}
-    headers = {"X-Request-Id": told, "WWW-Authenticate": f"Bearer {told}", f"X-{KEY[:12]}": "x"}
+async def test_a_key_that_the_server_repeats_is_masked_everywhere(form: str, where: str) -> None:
+    """A server that repeats a wrong key in its error would put it into the logs."""
+    echo = FORMS[form](KEY)
+    error = {"error": {"message": f"no {echo}!", "type": echo, "code": echo, "param": echo}}
+    headers = {"X-Request-Id": echo, "WWW-Authenticate": f"Bearer {echo}", f"X-{KEY[:12]}": "x"}
     if where == "status":
         steps: tuple[Step, ...] = (answer(error, 401, headers),)
     else:
-        opened = STREAM.replace(b"\r\n\r\n", f"\r\nX-Request-Id: {told}\r\nX-Echo: {told}\r\n\r\n".encode())
+        opened = STREAM.replace(b"\r\n\r\n", f"\r\nX-Request-Id: {echo}\r\nX-Echo: {echo}\r\n\r\n".encode())
         steps = (opened, event("Hel"), piece(b"data: " + json.dumps(error).encode() + b"\n\n"), STALL)
     async with RawServer((REQUEST, *steps)) as server, client_to(server.url) as client:
         stream = client.stream("openai/x", PROMPT)
@@ -538,8 +540,8 @@ async def test_a_repeated_key_is_hidden_everywhere(form: str, where: str) -> Non
 
 
 @pytest.mark.parametrize("cut", range(2030, 2060, 5))
-async def test_a_key_at_the_cut_of_a_body_is_hidden(cut: int) -> None:
-    """The end of what is kept of a body would show most of the key."""
+async def test_a_key_where_a_body_is_truncated_is_masked(cut: int) -> None:
+    """The end of a truncated body would show most of the key."""
     page = b"x" * (cut - len(KEY)) + KEY.encode() + b"y" * 100
     async with (
         RawServer((REQUEST, answer(page, 500), REQUEST, answer(page[cut - 220 :], 500))) as server,
@@ -549,8 +551,8 @@ async def test_a_key_at_the_cut_of_a_body_is_hidden(cut: int) -> None:
             assert leaks(await raised_by(ask, client), KEY) == []
 
 
-async def test_good_answers_keep_no_key_in_their_headers() -> None:
-    """A gateway that repeats request headers would put the key into everything that keeps replies."""
+async def test_replies_keep_no_key_in_their_headers() -> None:
+    """A gateway that repeats request headers would put the key into all stored replies."""
     async with (
         RawServer((REQUEST, answer(headers=ECHO_HEADERS), REQUEST, answer(headers=ECHO_HEADERS))) as server,
         client_to(server.url) as client,
@@ -568,26 +570,26 @@ async def test_good_answers_keep_no_key_in_their_headers() -> None:
 
 
 async def test_short_keys_and_common_words_leave_messages_readable() -> None:
-    """With a test key such as «x» or «key» every message would be full of stars."""
-    told = {"error": {"message": "the api key is wrong, see https://example.com/account/api-keys"}}
+    """With a test key such as «x» or «key» most of a message would be masked."""
+    body = {"error": {"message": "the api key is wrong, see https://example.com/account/api-keys"}}
     for key in ("x", "key", "api", "sk-proj-aaaaaaaaaaaaaaaaaaaaaaaa"):
         async with (
-            RawServer((REQUEST, answer(told, 401))) as server,
+            RawServer((REQUEST, answer(body, 401))) as server,
             client_to(server.url, api_keys={"openai": key}) as client,
         ):
             error = (await client.attempt("openai/x", "Hi.")).error
-            assert str(error) == told["error"]["message"]
+            assert str(error) == body["error"]["message"]
 
 
-# --- where a key goes ----------------------------------------------------------------------------------------------
+# --- destinations of a key -----------------------------------------------------------------------------------------
 
 
 MOVED = list(zip(WAYS, itertools.cycle((301, 302, 303, 307, 308)), strict=False))
 
 
 @pytest.mark.parametrize(("way", "status"), [*MOVED, *(("text to the client", status) for _, status in MOVED[1:5])])
-async def test_redirects_get_no_key_and_no_prompt(way: str, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any answer could send the key, in whatever header it is, and the prompt to another host."""
+async def test_redirects_are_not_followed(way: str, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A response could have the key and the prompt sent to another host."""
     model, header, make, options, environment = WAYS[way]
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -602,8 +604,8 @@ async def test_redirects_get_no_key_and_no_prompt(way: str, status: int, monkeyp
     assert found(KEY, str(error)) == []
 
 
-async def test_one_tenants_cookie_never_comes_back() -> None:
-    """A gateway would take one tenant for another."""
+async def test_cookies_are_not_sent_back() -> None:
+    """A gateway would confuse two tenants that share a client."""
     cookie = answer(headers={"Set-Cookie": "tenant=a; Path=/"})
     async with RawServer((REQUEST, cookie) * 4) as server, client_to(server.url) as client:
         for key in ("sk-tenant-one", "sk-tenant-two"):
@@ -617,14 +619,14 @@ async def test_one_tenants_cookie_never_comes_back() -> None:
 
 
 @pytest.mark.parametrize("model", ["openai/x", "anthropic/claude-x"])
-async def test_a_hostile_environment_changes_nothing(
+async def test_environment_variables_and_netrc_do_not_redirect_requests(
     model: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Whoever sets a variable or leaves a .netrc behind could read every request, or break them."""
+    """A proxy variable or a .netrc file would redirect or change requests."""
     netrc = tmp_path / ".netrc"
     netrc.write_text("default login mallory password netrc-password\n")
     netrc.chmod(0o600)
-    async with RawServer((REQUEST, answer(status=500))) as spy, RawServer((REQUEST, said(400))) as server:
+    async with RawServer((REQUEST, answer(status=500))) as spy, RawServer((REQUEST, failure_response(400))) as server:
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "WS_PROXY"):
             monkeypatch.setenv(name, spy.url)
             monkeypatch.setenv(name.lower(), spy.url)
@@ -661,7 +663,7 @@ OTHER_ORIGINS = [
 @pytest.mark.parametrize("address", OTHER_ORIGINS)
 @pytest.mark.parametrize("how", ["constructor", "environment", "view"])
 async def test_a_key_goes_to_its_own_origin_only(address: str, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A base URL from a request's body would get the operator's key."""
+    """The operator's key would be sent to a base URL of a caller."""
     async with RawServer((REQUEST, answer())) as other, RawServer((REQUEST, answer())) as server:
         url = address.format(port=other.port, here=server.port)
         client = client_to(server.url, api_keys={"openai": KEY} if how == "constructor" else {})
@@ -678,13 +680,13 @@ async def test_a_key_goes_to_its_own_origin_only(address: str, how: str, monkeyp
 
 
 async def test_the_password_of_a_proxy_is_not_shown() -> None:
-    """A crash report would hand out the way into the company's network."""
+    """A crash report would contain the password of the proxy."""
     password = "marked-password-90125"
     proxied = functools.partial(client_to, "http://127.0.0.1:9/v1")
     async with RawServer((REQUEST, answer())) as server:
         async with proxied(proxy=f"http://me:{password}@127.0.0.1:{server.port}") as client:
             assert (await client.create("openai/x", "Hi.")).text == "Hello."
-            shown = reachable(client, masked=(MaskedValue, MaskedBytes)) + repr(vars(client._desk.core))
+            shown = reachable(client, masked=(MaskedValue, MaskedBytes)) + repr(vars(state_of(client)))
             assert found(password, shown) == []
         login = server.requests[0].headers["proxy-authorization"]
         assert login == "Basic bWU6bWFya2VkLXBhc3N3b3JkLTkwMTI1"
@@ -692,7 +694,7 @@ async def test_the_password_of_a_proxy_is_not_shown() -> None:
     async with RawServer((REQUEST, STALL)) as server:
         for url in ("http://127.0.0.1:9/v1", "https://127.0.0.1:9/v1"):
             async with client_to(url, proxy=f"http://me:{password}@127.0.0.1:{server.port}") as client:
-                error = await raised_by(lambda client: impatiently(ask(client)), client)
+                error = await raised_by(lambda client: with_timeout(ask(client)), client)
                 assert leaks(error, password) == []
         assert server.requests[1].line.startswith("CONNECT 127.0.0.1:9 ")
         assert server.requests[1].headers["proxy-authorization"] == login
@@ -708,7 +710,7 @@ async def test_the_password_of_a_proxy_is_not_shown() -> None:
         assert found(password, "".join(repr(frame.f_locals) for frame in inside)) == []
 
 
-# --- keys that cannot be one ---------------------------------------------------------------------------------------
+# --- malformed keys ------------------------------------------------------------------------------------------------
 
 BAD_KEYS: list[tuple[str, str]] = [
     ("", "is empty"),
@@ -731,27 +733,27 @@ BAD_KEYS: list[tuple[str, str]] = [
 ]
 
 
-UNSAYABLE = ("\0", "\ud800")
-"""What no environment variable holds."""
+NOT_IN_ENVIRONMENT = ("\0", "\ud800")
+"""Characters that an environment variable cannot contain."""
 
-GIVEN = [
+PASSED = [
     (how, bad)
     for how in ("text", "Secret", "function", "environment")
     for bad, (key, _) in enumerate(BAD_KEYS)
-    if how != "environment" or (key and not any(char in key for char in UNSAYABLE))
+    if how != "environment" or (key and not any(char in key for char in NOT_IN_ENVIRONMENT))
 ]
 
 
-@pytest.mark.parametrize(("how", "bad"), GIVEN)
-async def test_keys_that_cannot_be_one_are_not_sent(bad: int, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key with a typo, or half of two, would go to the provider and come back in its error."""
+@pytest.mark.parametrize(("how", "bad"), PASSED)
+async def test_malformed_keys_are_not_sent(bad: int, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A malformed key would be sent to the provider and appear in its error."""
     key, reason = BAD_KEYS[bad]
     keys: dict[str, Any] = {"text": key, "Secret": Secret(key), "function": function_of(key)}
     if how == "environment":
         monkeypatch.setenv("OPENAI_API_KEY", key)
     async with RawServer((REQUEST, answer())) as server, clients("openai")(server.url) as client:
         for method, more in (("create", {}), ("create", {"stream": True}), ("attempt", {})):
-            error = await raised_by(Doing(method, "openai/x", PROMPT, api_key=keys.get(how), **more), client)
+            error = await raised_by(ClientCall(method, "openai/x", PROMPT, api_key=keys.get(how), **more), client)
             assert isinstance(error, ConfigurationError)
             assert reason in str(error)
             assert ("OPENAI_API_KEY" in str(error)) == (how == "environment")
@@ -759,7 +761,7 @@ async def test_keys_that_cannot_be_one_are_not_sent(bad: int, how: str, monkeypa
         assert server.connections == 0
 
 
-def test_the_tables_are_long_enough() -> None:
-    """They could shrink unseen."""
+def test_the_tables_have_their_minimum_length() -> None:
+    """The tables of cases could shrink unnoticed."""
     assert len(KINDS) >= 12
-    assert len(OUTLETS) >= 12
+    assert len(CHANNELS) >= 12

@@ -1,4 +1,6 @@
-"""What errors are made of, ways to give keys, and places for prompts: the cases of the tests of secrets."""
+"""Cases of the tests of secrets: kinds of errors, ways to pass keys, and inputs that contain prompts."""
+
+from __future__ import annotations
 
 import asyncio
 import json
@@ -31,13 +33,14 @@ from anycompletion import (
 )
 from anycompletion.auth import Auth
 from support.raw_server import END, REQUEST, RESET, STALL, STREAM, RawServer, Step, answer, event, head, piece
+from support.resource_leaks import state_of
 
 KEY = "sk-Zq7marked-0123456789abcdefghij/KLMNOP+9tail"
-PROMPT = "marked-prompt-5531 which nobody but the provider may read"
+PROMPT = "marked-prompt-5531 which only the provider may read"
 MODELS = {"openai": "openai/gpt-4o", "anthropic": "anthropic/claude-haiku-4-5"}
 
 Use = Callable[[AsyncCompletion], Awaitable[object]]
-"""Something to do with a client. None of these is a coroutine function: their frames hold the prompt."""
+"""Use of a client. None of these is a coroutine function, because its frame would contain the prompt."""
 
 
 def ask(client: AsyncCompletion, model: str = "openai/gpt-4o", **options: Any) -> Awaitable[Any]:
@@ -58,23 +61,23 @@ def final(client: AsyncCompletion, model: str = "openai/gpt-4o", **options: Any)
     return client.stream(model, PROMPT, **options).get_final_completion()
 
 
-def heard(client: AsyncCompletion, model: str = "openai/gpt-4o", **options: Any) -> Awaitable[None]:
-    return _to_the_end(client.stream(model, PROMPT, **options))
+def read_text(client: AsyncCompletion, model: str = "openai/gpt-4o", **options: Any) -> Awaitable[None]:
+    return _read_text(client.stream(model, PROMPT, **options))
 
 
-async def _to_the_end(stream: CompletionStream) -> None:
+async def _read_text(stream: CompletionStream) -> None:
     async for text in stream.text:
-        del text  # this frame is in the traceback too
+        del text  # this frame is in the traceback
 
 
-async def impatiently(call: Awaitable[object], seconds: float = 0.06) -> None:
-    """Waits for `call` as callers do who have a timeout of their own."""
+async def with_timeout(call: Awaitable[object], seconds: float = 0.06) -> None:
+    """Waits for `call` under the caller's own timeout."""
     async with asyncio.timeout(seconds):
         await call
 
 
-class Doing:
-    """Something to do with a client that shows nothing itself, wherever a frame holds it."""
+class ClientCall:
+    """Call of a client's method whose repr shows no arguments, so that a frame may contain it."""
 
     def __init__(self, method: str, *args: Any, **options: Any) -> None:
         self._method, self._args, self._options = method, args, options
@@ -90,32 +93,32 @@ class Doing:
 async def raised_by(use: Use, client: AsyncCompletion) -> BaseException:
     try:
         await use(client)
-    except BaseException as error:  # noqa: BLE001 (whatever it is, it is looked at and not lost)
+    except BaseException as error:  # noqa: BLE001 (the error is returned)
         return error
     raise AssertionError("nothing was raised")
 
 
 def client_to(url: str, **options: Any) -> AsyncCompletion:
-    """A client whose keys are `KEY` for both formats of `MODELS`."""
+    """A client with the key `KEY` for both formats of `MODELS`."""
     settings: dict[str, Any] = {"api_keys": dict.fromkeys(MODELS, KEY), "max_retries": 0}
     return AsyncCompletion(base_urls=dict.fromkeys(MODELS, url), **{**settings, **options})
 
 
 async def provoked(steps: tuple[Any, ...], use: Use, **options: Any) -> BaseException:
-    """The error that `use` meets at a server with that script (or one for each connection)."""
+    """The error of `use` with a server that runs these steps (or one tuple of steps per connection)."""
     scripts: list[Any] = [step for step in steps if isinstance(step, tuple)] or [steps]
     async with RawServer(*scripts) as server, client_to(server.url, **options) as client:
         return await raised_by(use, client)
 
 
-# --- kinds of errors × outlets -------------------------------------------------------------------------------------
+# --- kinds of errors -----------------------------------------------------------------------------------------------
 
 ECHO: dict[str, Any] = {
     "error": {"message": f"Incorrect API key provided: {KEY}.", "type": KEY, "code": KEY, "param": f"header {KEY}"},
     "detail": f"{KEY} is unknown",
     "message": f"no such key: {KEY}",
 }
-"""What a server says that repeats the key, in all formats' members."""
+"""Error body that repeats the key, with the members of all formats."""
 
 ECHO_HEADERS = {"WWW-Authenticate": f'Bearer error="{KEY}"', "X-Request-Id": KEY, "X-Echo": f"Bearer {KEY}"}
 
@@ -124,7 +127,7 @@ HALF = head(200, {"Content-Type": "application/json", "Content-Length": "5000"})
 
 
 class Kind(NamedTuple):
-    """A kind of error: how a server provokes it and what the caller does meanwhile."""
+    """Kind of error: the server's steps and the use of the client that cause it."""
 
     error: type[BaseException]
     steps: tuple[Any, ...]
@@ -132,7 +135,7 @@ class Kind(NamedTuple):
     options: Mapping[str, Any] = {}
 
 
-def said(status: int, code: str = "", **headers: str) -> bytes:
+def failure_response(status: int, code: str = "", **headers: str) -> bytes:
     return answer({"error": {"message": "no", "code": code, "type": "x"}}, status, headers)
 
 
@@ -146,19 +149,19 @@ FAILED = piece(
 
 KINDS: dict[str, Kind] = {
     "a refused key that the server repeats": Kind(AuthenticationError, (REQUEST, ECHOED), ask),
-    "the same of a stream": Kind(AuthenticationError, (REQUEST, ECHOED), read),
+    "a refused key of a stream": Kind(AuthenticationError, (REQUEST, ECHOED), read),
     "rate limit after retries": Kind(
-        RateLimitError, (REQUEST, said(429, **{"Retry-After-Ms": "1"})) * 2, ask, {"max_retries": 1}
+        RateLimitError, (REQUEST, failure_response(429, **{"Retry-After-Ms": "1"})) * 2, ask, {"max_retries": 1}
     ),
-    "quota": Kind(QuotaExceededError, (REQUEST, said(429, "insufficient_quota")), ask),
+    "quota": Kind(QuotaExceededError, (REQUEST, failure_response(429, "insufficient_quota")), ask),
     "bad request": Kind(BadRequestError, (REQUEST, answer(ECHO, 400)), ask),
     "failure after retries": Kind(
         InternalServerError, (REQUEST, answer(ECHO, 500, {"Retry-After-Ms": "1"})) * 2, ask, {"max_retries": 1}
     ),
-    "an error inside a good status": Kind(CompletionError, (REQUEST, answer(ECHO, 200)), ask),
-    "no JSON, with the key in it": Kind(APIResponseError, (REQUEST, answer(f'{{"{KEY}": x'.encode())), ask),
-    "another shape, with the key in it": Kind(APIResponseError, (REQUEST, answer({"choices": KEY})), ask),
-    "a web page, with the key in it": Kind(
+    "error with status 200": Kind(CompletionError, (REQUEST, answer(ECHO, 200)), ask),
+    "no JSON, contains the key": Kind(APIResponseError, (REQUEST, answer(f'{{"{KEY}": x'.encode())), ask),
+    "another shape, contains the key": Kind(APIResponseError, (REQUEST, answer({"choices": KEY})), ask),
+    "a web page, contains the key": Kind(
         APIResponseError, (REQUEST, answer(f"<p>{KEY}".encode(), headers={"Content-Type": "text/html"})), read
     ),
     "no HTTP": Kind(APIResponseError, (REQUEST, f"{KEY}\r\n\r\n".encode()), ask),
@@ -182,40 +185,40 @@ KINDS: dict[str, Kind] = {
         APITimeoutError, (REQUEST, STREAM, event("Hel"), STALL), read, {"timeout": Timeout(idle=0.06)}
     ),
     "the caller's own timeout before the headers": Kind(
-        TimeoutError, (REQUEST, STALL), lambda client: impatiently(ask(client))
+        TimeoutError, (REQUEST, STALL), lambda client: with_timeout(ask(client))
     ),
     "the caller's own timeout in an answer": Kind(
-        TimeoutError, (REQUEST, HALF, STALL), lambda client: impatiently(ask(client))
+        TimeoutError, (REQUEST, HALF, STALL), lambda client: with_timeout(ask(client))
     ),
     "the caller's own timeout in an error's answer": Kind(
         TimeoutError,
         (REQUEST, HALF.replace(b"200", b"401", 1), STALL),
-        lambda client: impatiently(ask(client)),
+        lambda client: with_timeout(ask(client)),
     ),
     "the caller's own timeout in a stream": Kind(
-        TimeoutError, (REQUEST, STREAM, event("Hel"), STALL), lambda client: impatiently(final(client))
+        TimeoutError, (REQUEST, STREAM, event("Hel"), STALL), lambda client: with_timeout(final(client))
     ),
     "the caller's own timeout between attempts": Kind(
         TimeoutError,
-        (REQUEST, said(500)) * 2,
-        lambda client: impatiently(ask(client)),
+        (REQUEST, failure_response(500)) * 2,
+        lambda client: with_timeout(ask(client)),
         {"max_retries": 9},
     ),
     "the caller's own timeout in a fan-out": Kind(
-        TimeoutError, (REQUEST, STALL), lambda client: impatiently(ask(client, MODELS["anthropic"], n=3))
+        TimeoutError, (REQUEST, STALL), lambda client: with_timeout(ask(client, MODELS["anthropic"], n=3))
     ),
     "redirect": Kind(APIResponseError, (REQUEST, answer(b"", 307, {"Location": f"http://127.0.0.1:9/?{KEY}"})), ask),
     "unsupported parameter": Kind(
         UnsupportedParameterError, (), lambda client: ask(client, MODELS["anthropic"], prediction={"content": PROMPT})
     ),
-    "message that the format cannot say": Kind(
+    "message that the format does not support": Kind(
         UnsupportedParameterError, (), lambda client: client.create(MODELS["anthropic"], NAMELESS)
     ),
-    "the same, streamed": Kind(
+    "message that the format does not support, streamed": Kind(
         UnsupportedParameterError, (), lambda client: drained(client.stream(MODELS["anthropic"], NAMELESS))
     ),
-    "message nobody can mean": Kind(InvalidRequestError, (), lambda client: client.create("openai/x", BAD_PART)),
-    "message that is no text": Kind(
+    "invalid message": Kind(InvalidRequestError, (), lambda client: client.create("openai/x", BAD_PART)),
+    "message that is not encodable": Kind(
         InvalidRequestError, (), lambda client: client.create("openai/x", PROMPT + "\ud800")
     ),
     "bad header": Kind(
@@ -231,12 +234,12 @@ KINDS: dict[str, Kind] = {
         (),
         lambda client: ask(client, base_url="https://other.example/v1", extra_body={"x": PROMPT}),
     ),
-    "an error in a fan-out": Kind(
+    "error in a fan-out": Kind(
         AuthenticationError,
         ((REQUEST, ECHOED), (REQUEST, STALL)),
         lambda client: ask(client, MODELS["anthropic"], n=3),
     ),
-    "an error in a stream of a fan-out": Kind(
+    "error in a stream of a fan-out": Kind(
         CompletionError,
         ((REQUEST, STREAM, EVENTS, 0.02, FAILED, STALL), (REQUEST, STREAM, EVENTS, STALL)),
         lambda client: read(client, MODELS["anthropic"], n=3),
@@ -264,15 +267,15 @@ async def closed_while(client: AsyncCompletion, call: Awaitable[object]) -> None
     await task
 
 
-# --- ways to give a key ---
+# --- ways to pass a key ---
 
 
 class Way(NamedTuple):
-    """A way to give a key, for a call to `model`."""
+    """Way to pass a key, for a call to `model`."""
 
     model: str
     header: str
-    """What the server sees of it."""
+    """Name of the header with which the key is sent."""
     client: Callable[[str], AsyncCompletion]
     options: Callable[[], dict[str, Any]] = dict
     environment: Mapping[str, str] = {}
@@ -280,11 +283,11 @@ class Way(NamedTuple):
 
 @asynccontextmanager
 async def used(client: AsyncCompletion) -> AsyncIterator[AsyncCompletion]:
-    """A client or a view, closed with everything that it shares."""
+    """Closes a client or a view with its shared state at the end of the block."""
     try:
         yield client
     finally:
-        await client._desk.core.aclose()
+        await state_of(client).aclose()
 
 
 def clients(name: str, **options: Any) -> Callable[[str], AsyncCompletion]:
@@ -333,18 +336,18 @@ WAYS: dict[str, Way] = {
     "Replicate": Way("replicate/owner/x", "authorization", clients("replicate", api_keys={"replicate": KEY})),
     "a scheme of its own": Way("acme/x", "x-token", clients("acme", providers=[ACME], api_keys={"acme": KEY})),
 }
-UNHAPPY: dict[str, tuple[tuple[Step, ...], Callable[[Awaitable[object]], Awaitable[object]]]] = {
+FAILURES: dict[str, tuple[tuple[Step, ...], Callable[[Awaitable[object]], Awaitable[object]]]] = {
     "refused": ((REQUEST, ECHOED), lambda call: call),
     "no JSON": ((REQUEST, answer(f"{{ {KEY}".encode(), headers=ECHO_HEADERS)), lambda call: call),
     "reset": ((REQUEST, RESET), lambda call: call),
-    "given up": ((REQUEST, STALL), impatiently),
-    "given up late": ((REQUEST, HALF, STALL), impatiently),
+    "timed out": ((REQUEST, STALL), with_timeout),
+    "timed out in the response": ((REQUEST, HALF, STALL), with_timeout),
 }
 
 
-# --- what a caller wrote ---
+# --- input that contains a prompt ---
 
-TOLD: dict[str, dict[str, Any]] = {
+INPUTS: dict[str, dict[str, Any]] = {
     "text": {},
     "dicts": {"messages": [{"role": "system", "content": PROMPT}, {"role": "user", "content": PROMPT}]},
     "records": {"messages": [UserMessage(PROMPT)]},
@@ -377,11 +380,11 @@ REFUSALS: dict[str, tuple[type[Exception], str, dict[str, Any]]] = {
     "a wrong type": (InvalidRequestError, "openai/x", {"temperature": "hot"}),
     "a wrong option": (InvalidRequestError, "openai/x", {"timeout": -1}),
     "an unknown keyword": (TypeError, "openai/x", {"temprature": 1}),
-    "a parameter it does not have": (UnsupportedParameterError, "anthropic/claude-x", {"seed": 5}),
-    "a value it does not have": (UnsupportedParameterError, "openai/x", {"temperature": 7}),
-    "an option it does not have": (UnsupportedParameterError, "anthropic/claude-x", {"organization": "o"}),
-    "no such provider": (InvalidRequestError, "opnai/x", {}),
+    "an unsupported parameter": (UnsupportedParameterError, "anthropic/claude-x", {"seed": 5}),
+    "an unsupported value": (UnsupportedParameterError, "openai/x", {"temperature": 7}),
+    "an unsupported option": (UnsupportedParameterError, "anthropic/claude-x", {"organization": "o"}),
+    "an unknown provider": (InvalidRequestError, "opnai/x", {}),
     "no key": (ConfigurationError, "acme/x", {}),
-    "no key for that address": (ConfigurationError, "openai/x", {"base_url": "https://other.example/v1"}),
-    "half a character": (InvalidRequestError, "openai/x", {"metadata": {"a": "\ud800"}}),
+    "no key for that origin": (ConfigurationError, "openai/x", {"base_url": "https://other.example/v1"}),
+    "a lone surrogate": (InvalidRequestError, "openai/x", {"metadata": {"a": "\ud800"}}),
 }

@@ -1,4 +1,6 @@
-"""Where a secret could come out: every way an app, a log or a crash report turns errors and objects into text."""
+"""Channels through which secrets leak: the ways in which errors and objects are turned into text."""
+
+from __future__ import annotations
 
 import base64
 import copy
@@ -16,22 +18,22 @@ from typing import Any
 import attrs
 
 _PIECE = 12
-"""Characters at either end of a secret that give it away."""
+"""Number of characters at either end of a secret that count as a leak."""
 
 
 def found(secret: str, text: str) -> list[str]:
-    """How much of a secret stands in a text."""
-    wanted = {
+    """The parts of a secret that a text contains."""
+    parts = {
         "all of it": secret,
         "its base64": base64.b64encode(secret.encode()).decode().rstrip("=")[:-1],
-        "its beginning": secret[:_PIECE],
-        "its end": secret[-_PIECE:],
+        "its prefix": secret[:_PIECE],
+        "its suffix": secret[-_PIECE:],
     }
-    return [name for name, piece in wanted.items() if piece in text]
+    return [name for name, part in parts.items() if part in text]
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and everything a traceback prints with it."""
+    """The error and all errors that a traceback prints with it."""
     seen: dict[int, BaseException] = {}
     waiting: list[BaseException | None] = [error]
     while waiting:
@@ -46,13 +48,13 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def frames(error: BaseException) -> Iterator[FrameType]:
-    """Every frame of every traceback of the chain."""
+    """All frames of the tracebacks of the chain."""
     for each in chain(error):
         for frame, _ in traceback.walk_tb(each.__traceback__):
             yield frame
 
 
-# --- what shows errors ---------------------------------------------------------------------------------------------
+# --- channels of errors --------------------------------------------------------------------------------------------
 
 
 def _with_locals(error: BaseException) -> str:
@@ -87,7 +89,7 @@ def _inspected(error: BaseException) -> str:
 
 
 def _reported(error: BaseException) -> str:
-    """What crash reporters send: the locals of every frame, containers walked through, leaves by their repr."""
+    """Content of a crash report: the local variables of every frame, containers expanded, leaves by their repr."""
     return "\n".join(leaf for frame in frames(error) for leaf in _leaves(dict(frame.f_locals)))
 
 
@@ -104,7 +106,7 @@ def _leaves(value: object, depth: int = 6) -> Iterator[str]:
 
 
 def as_json(value: object) -> str:
-    """All attributes as JSON, those that JSON cannot say by their repr."""
+    """All attributes as JSON; values that are not JSON-serializable by their repr."""
     return json.dumps(_members(value), default=repr, skipkeys=True)
 
 
@@ -116,9 +118,9 @@ def _members(value: object) -> dict[str, Any]:
 
 
 def reachable(root: object, *, masked: tuple[type, ...] = ()) -> str:
-    """All text that attributes, slots, items and elements lead to; functions and frames are closed.
+    """All text reachable through attributes, slots, items and elements, but not through functions and frames.
 
-    Values of the types `masked` count by their repr.
+    Values of the types `masked` are included by their repr.
     """
     seen: dict[int, object] = {}
     texts: list[str] = []
@@ -140,11 +142,11 @@ def reachable(root: object, *, masked: tuple[type, ...] = ()) -> str:
     return "\n".join(texts)
 
 
-_CLOSED = (type, ModuleType, FunctionType, MethodType, FrameType, TracebackType)
+_NOT_EXPANDED = (type, ModuleType, FunctionType, MethodType, FrameType, TracebackType)
 
 
 def _parts(value: object) -> Iterator[object]:
-    if isinstance(value, _CLOSED):
+    if isinstance(value, _NOT_EXPANDED):
         return
     if isinstance(value, Mapping):
         for pair in list(value.items()):
@@ -161,7 +163,7 @@ def _parts(value: object) -> Iterator[object]:
                 yield getattr(value, name)
 
 
-OUTLETS: Mapping[str, Callable[[BaseException], str]] = {
+CHANNELS: Mapping[str, Callable[[BaseException], str]] = {
     "str": str,
     "repr": repr,
     "format": lambda error: f"{error} {error!s} {error!a}",
@@ -178,21 +180,21 @@ OUTLETS: Mapping[str, Callable[[BaseException], str]] = {
     "crash report": _reported,
     "reachable": reachable,
 }
-"""Outlet → what an error shows there."""
+"""Channel → function that returns the text of an error in it."""
 
 
 def leaks(error: BaseException, secret: str) -> list[str]:
-    """Every outlet by which an error or one of its chain gives a secret away, and the local variables that do."""
-    told = [
+    """Channels through which an error or one of its chain leaks a secret, and local variables that contain it."""
+    channels = [
         f"{name} of {type(each).__name__}: {', '.join(pieces)}"
-        for name, outlet in OUTLETS.items()
+        for name, channel in CHANNELS.items()
         for each in chain(error)
-        if (pieces := found(secret, outlet(each)))
+        if (pieces := found(secret, channel(each)))
     ]
-    return [*told, *_places(error, secret)]
+    return [*channels, *_variables(error, secret)]
 
 
-def _places(error: BaseException, secret: str) -> Iterator[str]:
+def _variables(error: BaseException, secret: str) -> Iterator[str]:
     for frame in frames(error):
         for name, value in frame.f_locals.items():
             if any(found(secret, leaf) for leaf in _leaves(value)):
@@ -209,4 +211,4 @@ DUMPS: Mapping[str, Callable[[Any], str]] = {
     "json": lambda value: json.dumps([value], default=repr),
     "log": lambda value: logging.LogRecord("x", 10, "x", 1, "%s %r", (value, value), None).getMessage(),
 }
-"""Way to look at any object → what it shows there."""
+"""Way to print an object → function that returns its text."""
