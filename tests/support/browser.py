@@ -1,4 +1,4 @@
-"""A headless Chromium, driven over its DevTools protocol; knows no page."""
+"""A headless Chromium, controlled by its DevTools protocol; contains nothing about a particular page."""
 
 import asyncio
 import base64
@@ -30,11 +30,11 @@ _FLAGS = (
     "--disable-sync",
     "--hide-scrollbars",
     "--mute-audio",
-    # Debian's wrapper and containers have no user namespace for it; the only page it shows is the test's.
+    # Debian's wrapper and containers have no user namespace for the sandbox; the only page is the test's.
     "--no-sandbox",
 )
 
-_PATIENCE = 30.0
+_TIMEOUT = 30.0
 
 
 class Page:
@@ -42,54 +42,54 @@ class Page:
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
-        self._turn = 0
+        self._id = 0
 
-    async def ask(self, method: str, **params: Any) -> Any:
-        """A command of the protocol, and its result."""
-        self._turn += 1
-        await self._socket.send_json({"id": self._turn, "method": method, "params": params})
+    async def send(self, method: str, **params: Any) -> Any:
+        """Sends a command of the protocol; returns its result."""
+        self._id += 1
+        await self._socket.send_json({"id": self._id, "method": method, "params": params})
         while True:
-            said = await self._socket.receive_json(timeout=_PATIENCE)
-            if said.get("id") == self._turn:  # the others are events
-                assert "error" not in said, said
-                return said["result"]
+            message = await self._socket.receive_json(timeout=_TIMEOUT)
+            if message.get("id") == self._id:  # the others are events
+                assert "error" not in message, message
+                return message["result"]
 
     async def open(self, url: str) -> None:
-        """Shows a page."""
-        await self.ask("Page.navigate", url=url)
+        """Loads a page."""
+        await self.send("Page.navigate", url=url)
         await self.until("document.readyState === 'complete' && location.href !== 'about:blank'")
 
     async def value(self, expression: str) -> Any:
-        """What a JavaScript expression is worth on the page."""
-        result = await self.ask("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        """The value of a JavaScript expression on the page."""
+        result = await self.send("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
 
     async def until(self, expression: str) -> None:
         """Waits until an expression is true."""
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(_TIMEOUT):
             while not await self.value(expression):
                 await asyncio.sleep(0.01)
 
     async def type(self, text: str) -> None:
-        """Types into what has the focus, and presses Enter."""
-        await self.ask("Input.insertText", text=text)
+        """Types into the focused element and presses Enter."""
+        await self.send("Input.insertText", text=text)
         for kind in ("keyDown", "keyUp"):
             key = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"}
-            await self.ask("Input.dispatchKeyEvent", type=kind, **key)
+            await self.send("Input.dispatchKeyEvent", type=kind, **key)
 
     async def click(self, selector: str) -> None:
         """Clicks in the middle of an element, with the mouse."""
         box = await self.value(f"(({{x, y, width, height}}) => [x + width / 2, y + height / 2])({_rect(selector)})")
         for kind in ("mousePressed", "mouseReleased"):
-            await self.ask("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
+            await self.send("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
 
-    async def picture(self, width: int, height: int) -> bytes:
-        """The page as a PNG of that many pixels."""
-        await self.ask(
+    async def screenshot(self, width: int, height: int) -> bytes:
+        """The page as a PNG of `width` × `height` pixels."""
+        await self.send(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
         )
-        return base64.b64decode((await self.ask("Page.captureScreenshot", format="png"))["data"])
+        return base64.b64decode((await self.send("Page.captureScreenshot", format="png"))["data"])
 
 
 def _rect(selector: str) -> str:
@@ -98,7 +98,7 @@ def _rect(selector: str) -> str:
 
 @contextlib.asynccontextmanager
 async def browser() -> AsyncGenerator[Page, None]:
-    """A browser with an empty page, for as long as the block runs."""
+    """Context manager of a browser with an empty page."""
     assert CHROMIUM is not None, "there is no Chromium"
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         process = await asyncio.create_subprocess_exec(
@@ -112,34 +112,34 @@ async def browser() -> AsyncGenerator[Page, None]:
         try:
             async with (
                 aiohttp.ClientSession() as session,
-                session.ws_connect(await _address(session, Path(profile)), max_msg_size=0) as socket,
+                session.ws_connect(await _page_address(session, Path(profile)), max_msg_size=0) as socket,
             ):
                 page = Page(socket)
-                await page.ask("Page.enable")
+                await page.send("Page.enable")
                 yield page
-                with contextlib.suppress(TypeError, TimeoutError):  # it may hang up before it answers
-                    await page.ask("Browser.close")
+                with contextlib.suppress(TypeError, TimeoutError):  # it may close the connection before it responds
+                    await page.send("Browser.close")
         finally:
-            await _gone(process)
+            await _wait_ended(process)
 
 
-async def _address(session: aiohttp.ClientSession, profile: Path) -> str:
-    """Where the first page listens; the browser writes its port into a file."""
-    note = profile / "DevToolsActivePort"
-    async with asyncio.timeout(_PATIENCE):
-        while not note.exists() or len(lines := note.read_text("ascii").splitlines()) < 2:
+async def _page_address(session: aiohttp.ClientSession, profile: Path) -> str:
+    """The WebSocket URL of the first page; the browser writes its port into a file."""
+    port_file = profile / "DevToolsActivePort"
+    async with asyncio.timeout(_TIMEOUT):
+        while not port_file.exists() or len(lines := port_file.read_text("ascii").splitlines()) < 2:
             await asyncio.sleep(0.01)
         while True:
-            async with session.get(f"http://127.0.0.1:{lines[0]}/json/list") as answer:
-                pages = [each for each in await answer.json() if each["type"] == "page"]
+            async with session.get(f"http://127.0.0.1:{lines[0]}/json/list") as response:
+                pages = [each for each in await response.json() if each["type"] == "page"]
             if pages:
                 address: str = pages[0]["webSocketDebuggerUrl"]
                 return address
             await asyncio.sleep(0.01)
 
 
-async def _gone(process: asyncio.subprocess.Process) -> None:
-    """Waits for the browser's end, and kills it where that takes long."""
+async def _wait_ended(process: asyncio.subprocess.Process) -> None:
+    """Waits until the browser ends, and kills it after 5 seconds."""
     try:
         await asyncio.wait_for(process.wait(), 5)
     except TimeoutError:

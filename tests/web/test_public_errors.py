@@ -1,4 +1,4 @@
-"""Errors as strangers may see them: the right status, and nothing of what is behind the service."""
+"""Errors for external callers: the proper status, and no internals of the service."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -37,12 +37,12 @@ from anycompletion.web import PublicError, public_error
 from anycompletion.web.public_errors import log_relayed_error
 from support.readme import README
 
-SAID = "set ACME_API_KEY, at https://llm.internal of org-123, for the prompt about Smith"
+TEXT = "set ACME_API_KEY, at https://llm.internal of org-123, for the prompt about Smith"
 
-WORDS = ("ACME", "llm.", "org-123", "Smith", "messages[0]", "code-of-the-provider")
-"""What strangers must not see of it."""
+INTERNALS = ("ACME", "llm.", "org-123", "Smith", "messages[0]", "code-of-the-provider")
+"""Parts of `TEXT` and of the error's attributes that external callers must not see."""
 
-DEMANDED: dict[type[CompletionError], tuple[int, str | None]] = {
+EXPECTED: dict[type[CompletionError], tuple[int, str | None]] = {
     APIConnectionError: (502, "upstream_error"),
     APIError: (502, "upstream_error"),
     APIResponseError: (502, "upstream_error"),
@@ -71,11 +71,13 @@ DEMANDED: dict[type[CompletionError], tuple[int, str | None]] = {
 }
 """Every class of error → status and code."""
 
-TOLD = {kind for kind in DEMANDED if issubclass(kind, (BadRequestError, InvalidRequestError, UnprocessableEntityError))}
-"""What is wrong with the request, and so the business of who wrote it."""
+WITH_DETAIL = {
+    kind for kind in EXPECTED if issubclass(kind, (BadRequestError, InvalidRequestError, UnprocessableEntityError))
+}
+"""Errors about the request, whose text a caller who wrote the request may see."""
 
 
-def kinds() -> Iterator[type[CompletionError]]:
+def error_classes() -> Iterator[type[CompletionError]]:
     """Every class of error that the package exports."""
     for name in anycompletion.__all__:
         value: Any = getattr(anycompletion, name)
@@ -83,82 +85,82 @@ def kinds() -> Iterator[type[CompletionError]]:
             yield value
 
 
-def test_every_error_has_its_row() -> None:
-    """A new kind of error would be shown to strangers in a way that nobody thought of."""
-    assert set(kinds()) >= DEMANDED.keys()
-    for kind in kinds():
-        shown = public_error(kind(SAID))
-        family = next(base for base in kind.__mro__ if base in DEMANDED)
-        assert (shown.status, shown.code) == DEMANDED[family]
-        assert kind is family or family is not CompletionError, "a new branch of the tree needs a row of its own"
+def test_every_error_class_has_a_status() -> None:
+    """A new class of errors would be shown to external callers without a decision how."""
+    assert set(error_classes()) >= EXPECTED.keys()
+    for kind in error_classes():
+        shown = public_error(kind(TEXT))
+        family = next(base for base in kind.__mro__ if base in EXPECTED)
+        assert (shown.status, shown.code) == EXPECTED[family]
+        assert kind is family or family is not CompletionError, "a new branch of the tree needs an entry of its own"
 
 
-@pytest.mark.parametrize("kind", DEMANDED)
+@pytest.mark.parametrize("kind", EXPECTED)
 def test_an_error_has_its_status_and_code(kind: type[CompletionError]) -> None:
-    """Peers would retry what cannot succeed, or take the service's trouble for their own."""
-    shown = public_error(kind(SAID))
-    assert (shown.status, shown.code) == DEMANDED[kind]
+    """Callers would retry what cannot succeed, or take errors of the service for their own."""
+    shown = public_error(kind(TEXT))
+    assert (shown.status, shown.code) == EXPECTED[kind]
     assert shown.type in ("invalid_request_error", "rate_limit_error", "server_error")
     assert (shown.type == "server_error") is (shown.status >= 500)
 
 
-def test_the_table_that_people_read_is_the_one_that_holds() -> None:
-    """Who mounts an endpoint would be told other statuses than their callers get."""
+def test_the_documented_table_matches_the_code() -> None:
+    """The documentation would list other statuses than callers get."""
     rows = {tuple(line.split()) for line in (public_error.__doc__ or "").splitlines()}
-    for status, code in DEMANDED.values():
+    for status, code in EXPECTED.values():
         assert any(str(status) in row and (code is None or code in row) for row in rows), code
 
 
 @pytest.mark.parametrize("detail", [False, True])
-@pytest.mark.parametrize("kind", DEMANDED)
-def test_strangers_see_only_what_is_their_business(kind: type[CompletionError], detail: bool) -> None:
-    """Names of variables, addresses, organizations or prompts would go out to strangers."""
-    shown = public_error(kind(SAID, param="messages[0]", code="code-of-the-provider", body=SAID), detail=detail)
-    if detail and kind in TOLD:
-        assert (shown.message, shown.param) == (SAID, "messages[0]")
-        assert shown.code in ("code-of-the-provider", DEMANDED[kind][1])
+@pytest.mark.parametrize("kind", EXPECTED)
+def test_external_callers_see_no_internals(kind: type[CompletionError], detail: bool) -> None:
+    """Names of variables, addresses, organizations or prompts would be visible to external callers."""
+    shown = public_error(kind(TEXT, param="messages[0]", code="code-of-the-provider", body=TEXT), detail=detail)
+    if detail and kind in WITH_DETAIL:
+        assert (shown.message, shown.param) == (TEXT, "messages[0]")
+        assert shown.code in ("code-of-the-provider", EXPECTED[kind][1])
     else:
-        assert not [word for word in WORDS if word in shown.to_json().decode()]
+        assert not [word for word in INTERNALS if word in shown.to_json().decode()]
         assert shown.message
 
 
 def test_an_unknown_provider_is_an_unknown_model() -> None:
-    """Strangers would be told which providers a service knows."""
+    """External callers would see which providers a service knows."""
     error = InvalidRequestError("unknown provider 'x'; known are a, b", param="model")
     assert public_error(error, detail=True) == public_error(NotFoundError("x"), detail=True)
 
 
-@pytest.mark.parametrize("fault", [ZeroDivisionError(SAID), KeyError(SAID), KeyboardInterrupt(SAID)])
-def test_a_fault_that_is_not_ours_says_nothing(fault: BaseException) -> None:
-    """Internals would go out to strangers."""
-    shown = public_error(fault, detail=True)
+@pytest.mark.parametrize("error", [ZeroDivisionError(TEXT), KeyError(TEXT), KeyboardInterrupt(TEXT)])
+def test_other_exceptions_show_no_internals(error: BaseException) -> None:
+    """Internals would be visible to external callers."""
+    shown = public_error(error, detail=True)
     assert (shown.status, shown.code) == (500, "internal_error")
     assert "ACME" not in shown.to_json().decode()
 
 
 HINTS: dict[str, tuple[CompletionError, dict[str, str]]] = {
-    "a while": (RateLimitError(retry_after=1.5), {"retry-after": "2", "retry-after-ms": "1500"}),
-    "no time": (RateLimitError(retry_after=0), {"retry-after": "0", "retry-after-ms": "0"}),
+    "seconds": (RateLimitError(retry_after=1.5), {"retry-after": "2", "retry-after-ms": "1500"}),
+    "zero": (RateLimitError(retry_after=0), {"retry-after": "0", "retry-after-ms": "0"}),
     "unknown": (RateLimitError(), {}),
-    "no number": (RateLimitError(retry_after=float("nan")), {}),
-    "for ever": (RateLimitError(retry_after=float("inf")), {}),
+    "NaN": (RateLimitError(retry_after=float("nan")), {}),
+    "infinite": (RateLimitError(retry_after=float("inf")), {}),
     "overloaded": (OverloadedError(retry_after=3), {"retry-after": "3", "retry-after-ms": "3000"}),
     "the service's own quota": (QuotaExceededError(retry_after=9), {"x-should-retry": "false"}),
     "the service's own key": (AuthenticationError(), {"x-should-retry": "false"}),
-    "no waiting helps": (BadRequestError(retry_after=9), {}),
+    "waiting does not help": (BadRequestError(retry_after=9), {}),
 }
-"""What is known of the time after which to come back, and the headers that say it."""
+"""`retry_after` of an error and the headers of the response."""
 
 
 @pytest.mark.parametrize("case", HINTS)
-def test_a_peer_is_told_when_to_come_back(case: str) -> None:
-    """Peers would come back too early, too late, or in vain."""
+def test_retry_headers(case: str) -> None:
+    """Callers would retry too early, too late, or in vain."""
     error, headers = HINTS[case]
     assert public_error(error).headers == headers
 
 
-def test_the_form_is_openais() -> None:
-    """An OpenAI client could not read it."""
+def test_the_format_is_openais() -> None:
+    """An OpenAI client could not parse errors."""
     error = PublicError(status=400, type="invalid_request_error", message="a «text»", param="n")
     assert error.to_dict() == {
         "error": {"message": "a «text»", "type": "invalid_request_error", "param": "n", "code": None}
@@ -166,8 +168,8 @@ def test_the_form_is_openais() -> None:
     assert b"\n" not in error.to_json()
 
 
-def test_the_log_repeats_nothing_that_a_provider_said(caplog: pytest.LogCaptureFixture) -> None:
-    """A provider that repeats the prompt would bring it into the service's log, or nobody would learn of an error."""
+def test_the_log_contains_no_text_of_a_provider(caplog: pytest.LogCaptureFixture) -> None:
+    """A provider that quotes the prompt would bring it into the service's log, or an error would not be logged."""
     log_relayed_error(
         BadRequestError("about Smith\nand more", provider="acme", status_code=400, code="a\nb", request_id="req-1")
     )

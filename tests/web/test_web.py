@@ -1,4 +1,4 @@
-"""Streams that real servers relay to real peers: whole, told when they fail, ended when the peer leaves."""
+"""Streams that real servers relay to real clients: complete, with their errors, ended when the client disconnects."""
 
 import asyncio
 import json
@@ -30,13 +30,13 @@ from anycompletion.web import (
 )
 from support.services import Peer, aiohttp_service, asgi_service, events
 
-PATIENCE = 10.0
-"""Seconds after which something that should have come counts as not coming."""
+TIMEOUT = 10.0
+"""Seconds after which an expected event counts as missing."""
 
-PROMPT, KEY = "A prompt that is nobody's business.", "simulated-openai-key"
+PROMPT, KEY = "A confidential prompt.", "simulated-openai-key"
 
 Make = Callable[[dict[str, Any]], CompletionStream]
-"""From a request's JSON to what is relayed."""
+"""Function from the JSON of a request to the stream that is relayed."""
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ async def sim() -> AsyncIterator[SimulatorServer]:
 
 @pytest.fixture
 async def client(sim: SimulatorServer) -> AsyncIterator[AsyncCompletion]:
-    """A client of the simulator's."""
+    """A client of the simulator."""
     async with AsyncCompletion(base_urls=sim.base_urls, api_keys=sim.api_keys, max_retries=0) as made:
         yield made
 
@@ -56,34 +56,34 @@ async def client(sim: SimulatorServer) -> AsyncIterator[AsyncCompletion]:
 # --- the services ----------------------------------------------------------------------------------------------------
 
 
-def of_starlette(client: AsyncCompletion, make: Make) -> FastAPI:
+def starlette_app(client: AsyncCompletion, make: Make) -> FastAPI:
     """A FastAPI service with a stream and a plain call."""
     app = FastAPI()
 
     @app.post("/stream")
     async def stream(request: Request) -> Response:
-        asked = await request.json()
-        return starlette_sse(make(asked), ping=asked.get("ping", 15.0), headers={"X-More": "yes"})
+        body = await request.json()
+        return starlette_sse(make(body), ping=body.get("ping", 15.0), headers={"X-More": "yes"})
 
     @app.post("/plain")
     async def plain(request: Request) -> Any:
-        asked = await request.json()
-        reply = await cancel_on_disconnect(request, client.create(asked["model"], PROMPT))
+        body = await request.json()
+        reply = await cancel_on_disconnect(request, client.create(body["model"], PROMPT))
         return reply.to_dict()
 
     return app
 
 
-def of_aiohttp(client: AsyncCompletion, make: Make) -> web.Application:
+def aiohttp_app(client: AsyncCompletion, make: Make) -> web.Application:
     """The same with aiohttp.web."""
 
     async def stream(request: web.Request) -> web.StreamResponse:
-        asked = await request.json()
-        return await aiohttp_sse(request, make(asked), ping=asked.get("ping", 15.0), headers={"X-More": "yes"})
+        body = await request.json()
+        return await aiohttp_sse(request, make(body), ping=body.get("ping", 15.0), headers={"X-More": "yes"})
 
     async def plain(request: web.Request) -> web.Response:
-        asked = await request.json()
-        reply = await cancel_on_disconnect(request, client.create(asked["model"], PROMPT))
+        body = await request.json()
+        reply = await cancel_on_disconnect(request, client.create(body["model"], PROMPT))
         return web.json_response(reply.to_dict())
 
     app = web.Application()
@@ -95,78 +95,78 @@ Served = Callable[..., AbstractAsyncContextManager[str]]
 
 
 def _starlette(client: AsyncCompletion, make: Make | None = None) -> AbstractAsyncContextManager[str]:
-    return asgi_service(of_starlette(client, make or _streams(client)))
+    return asgi_service(starlette_app(client, make or _streams(client)))
 
 
 def _aiohttp(client: AsyncCompletion, make: Make | None = None) -> AbstractAsyncContextManager[str]:
-    return aiohttp_service(of_aiohttp(client, make or _streams(client)))
+    return aiohttp_service(aiohttp_app(client, make or _streams(client)))
 
 
 def _cancelling(client: AsyncCompletion, make: Make | None = None) -> AbstractAsyncContextManager[str]:
-    return aiohttp_service(of_aiohttp(client, make or _streams(client)), handler_cancellation=True)
+    return aiohttp_service(aiohttp_app(client, make or _streams(client)), handler_cancellation=True)
 
 
 def _streams(client: AsyncCompletion) -> Make:
-    return lambda asked: client.stream(asked.get("model", "openai/gpt-4o"), PROMPT, n=asked.get("n", 1))
+    return lambda body: client.stream(body.get("model", "openai/gpt-4o"), PROMPT, n=body.get("n", 1))
 
 
 SERVICES: dict[str, Served] = {"starlette": _starlette, "aiohttp": _aiohttp, "aiohttp-cancelling": _cancelling}
 
-everywhere = pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
+all_services = pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
 
 
-def text_of(told: Sequence[str]) -> str:
-    """What the chunks among some events say."""
-    chunks = [json.loads(data) for data in told if data != "[DONE]"]
+def text_of(data: Sequence[str]) -> str:
+    """The text of the chunks among the data of events."""
+    chunks = [json.loads(each) for each in data if each != "[DONE]"]
     return "".join(choice["delta"].get("content") or "" for chunk in chunks for choice in chunk.get("choices", ()))
 
 
-async def asked(sim: SimulatorServer, count: int = 1) -> None:
+async def wait_for_requests(sim: SimulatorServer, count: int = 1) -> None:
     """Waits until the simulator has that many requests."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT):
         while len(sim.requests) < count:
             await asyncio.sleep(0.001)
 
 
-# --- whole -----------------------------------------------------------------------------------------------------------
+# --- complete streams ------------------------------------------------------------------------------------------------
 
 
-@everywhere
+@all_services
 @pytest.mark.parametrize("model", ["openai/gpt-4o", "anthropic/claude-haiku-4-5"])
-async def test_a_relayed_stream_is_what_openai_would_send(service: Served, model: str, client: AsyncCompletion) -> None:
-    """An OpenAI client or a browser could not read it, or a proxy would hold it back."""
+async def test_a_relayed_stream_has_openais_format(service: Served, model: str, client: AsyncCompletion) -> None:
+    """An OpenAI client or a browser could not read it, or a proxy would buffer it."""
     async with service(client) as url, Peer(url, "/stream", {"model": model}) as peer:
         head = await peer.head()
-        told = events(await peer.rest())
+        data = events(await peer.rest())
     assert (head.status, head.headers["content-type"].partition(";")[0]) == (200, "text/event-stream")
     assert head.headers["cache-control"] == "no-cache, no-transform"
     assert head.headers["x-accel-buffering"] == "no"
     assert (head.headers["x-more"], "content-length" in head.headers) == ("yes", False)
-    assert told[-1] == "[DONE]"
-    assert {json.loads(data)["object"] for data in told[:-1]} == {"chat.completion.chunk"}
-    assert text_of(told) == "one two three four five"
+    assert data[-1] == "[DONE]"
+    assert {json.loads(data)["object"] for data in data[:-1]} == {"chat.completion.chunk"}
+    assert text_of(data) == "one two three four five"
 
 
-@everywhere
-async def test_a_chunk_is_sent_when_it_comes(service: Served, sim: SimulatorServer, client: AsyncCompletion) -> None:
-    """A reader would see nothing until the end."""
+@all_services
+async def test_a_chunk_is_sent_when_it_arrives(service: Served, sim: SimulatorServer, client: AsyncCompletion) -> None:
+    """A user would see nothing until the end of the stream."""
     sim.fault = "stall-after-2-events"
-    async with service(client) as url, Peer(url, "/stream", {}) as peer, asyncio.timeout(PATIENCE):
+    async with service(client) as url, Peer(url, "/stream", {}) as peer, asyncio.timeout(TIMEOUT):
         assert (await peer.head()).status == 200
-        told = events(await peer.piece() + await peer.piece())
-    assert text_of(told) == "one"
+        data = events(await peer.piece() + await peer.piece())
+    assert text_of(data) == "one"
 
 
-@everywhere
-async def test_a_silence_is_broken_by_pings(service: Served, sim: SimulatorServer, client: AsyncCompletion) -> None:
-    """A proxy or browser would give up while the model thinks, or take a ping for a chunk."""
+@all_services
+async def test_pings_are_sent_during_silence(service: Served, sim: SimulatorServer, client: AsyncCompletion) -> None:
+    """A proxy or browser would time out while the model is silent, or parse a ping as a chunk."""
     sim.latency = 0.2
     async with service(client) as url, Peer(url, "/stream", {"ping": 0.05}) as peer:
         assert (await peer.head()).status == 200
         body = await peer.rest()
     assert body.startswith(b": ping\n\n")
-    told = events(body)
-    assert (text_of(told), told[-1]) == ("one two three four five", "[DONE]")
+    data = events(body)
+    assert (text_of(data), data[-1]) == ("one two three four five", "[DONE]")
 
 
 # --- failures --------------------------------------------------------------------------------------------------------
@@ -189,14 +189,14 @@ BEFORE = {
     "error-after-0-events": (503, "overloaded"),
     "rate-limit": (429, "rate_limit_exceeded"),
 }
-"""Fault before the first chunk → what the peer is told. Last what makes the next call wait."""
+"""Fault before the first chunk → status and code of the response. The last one makes the next call wait."""
 
 
-@everywhere
-async def test_what_fails_before_the_first_byte_has_its_own_status(
+@all_services
+async def test_an_error_before_the_first_byte_has_its_own_status(
     service: Served, sim: SimulatorServer, client: AsyncCompletion
 ) -> None:
-    """A peer would take an error for an answer, or the service's own trouble for its own."""
+    """A caller would take an error for a reply, or an error of the service for one of its own."""
     seen: dict[str, tuple[int, Any]] = {}
     async with service(client) as url:
         for fault in BEFORE:
@@ -209,77 +209,79 @@ async def test_what_fails_before_the_first_byte_has_its_own_status(
     assert seen == BEFORE
 
 
-@everywhere
-async def test_a_rate_limit_says_how_long_to_wait(
+@all_services
+async def test_a_rate_limit_has_retry_after_headers(
     service: Served, sim: SimulatorServer, client: AsyncCompletion
 ) -> None:
-    """Peers would come back too early."""
+    """Callers would retry too early."""
     sim.fault = Fault.status(429, retry_after=7)
     async with service(client) as url, Peer(url, "/stream", {}) as peer:
         head, _ = await peer.whole()
     assert (head.status, head.headers["retry-after"], head.headers["retry-after-ms"]) == (429, "7", "7000")
 
 
-@everywhere
+@all_services
 @pytest.mark.parametrize("fault", ["cut-after-3-events", "reset-after-3-events", "error-after-3-events"])
-async def test_what_fails_after_the_first_byte_is_an_event(
+async def test_an_error_after_the_first_byte_is_an_event(
     service: Served, fault: str, sim: SimulatorServer, client: AsyncCompletion
 ) -> None:
-    """A cut answer would look whole, or show what is the service's own business."""
+    """A truncated reply would look complete, or internals of the service would be visible."""
     sim.fault = fault
     async with service(client) as url, Peer(url, "/stream", {}) as peer:
         assert (await peer.head()).status == 200
         body = await peer.rest()
-    told = events(body)
-    assert text_of(told[:-1]) == "one two"
-    assert json.loads(told[-1])["error"]["type"] == "server_error"
-    assert "[DONE]" not in told
+    data = events(body)
+    assert text_of(data[:-1]) == "one two"
+    assert json.loads(data[-1])["error"]["type"] == "server_error"
+    assert "[DONE]" not in data
     assert PROMPT.encode() not in body
     assert KEY.encode() not in body
 
 
-@everywhere
-async def test_what_fails_after_a_ping_is_an_event(
+@all_services
+async def test_an_error_after_a_ping_is_an_event(
     service: Served, sim: SimulatorServer, client: AsyncCompletion
 ) -> None:
-    """The status is sent by then, and the answer would end in silence."""
+    """The status is sent already, and the response would end without an error."""
     sim.latency, sim.fault = 0.2, "rate-limit"
     async with service(client) as url, Peer(url, "/stream", {"ping": 0.05}) as peer:
         assert (await peer.head()).status == 200
-        (told,) = events(await peer.rest())
-    assert json.loads(told)["error"]["code"] == "rate_limit_exceeded"
+        (data,) = events(await peer.rest())
+    assert json.loads(data)["error"]["code"] == "rate_limit_exceeded"
 
 
 class Broken:
-    """A source of chunks with a bug."""
+    """A source of chunks that raises after some chunks."""
 
     info = ReplyInfo("openai", "gpt-4o")
 
     def __init__(self, chunks: int) -> None:
-        self._left = chunks
+        self._remaining = chunks
         self.closed = False
 
     async def open(self) -> None:
         """Nothing to do."""
 
     async def next(self) -> Sequence[ChatCompletionChunk]:
-        """A chunk, or the bug."""
-        self._left -= 1
-        if self._left < 0:
+        """A chunk, or the error."""
+        self._remaining -= 1
+        if self._remaining < 0:
             raise ZeroDivisionError("internals")
         return [ChatCompletionChunk("id", [ChunkChoice(0, Delta(content="one"))])]
 
     def close(self, end: CompletionError | None = None) -> None:
-        """Remembers it."""
+        """Records that it was called."""
         self.closed = True
 
     async def wait_closed(self) -> None:
         """Nothing to do."""
 
 
-@everywhere
-async def test_a_fault_that_is_not_ours_is_told_and_passed_on(service: Served, client: AsyncCompletion) -> None:
-    """A middleware's exception would end a stream in silence, show internals, or be swallowed."""
+@all_services
+async def test_an_exception_of_user_code_is_relayed_as_internal_error_and_raised(
+    service: Served, client: AsyncCompletion
+) -> None:
+    """A middleware's exception would end a stream without an error, show internals, or be swallowed."""
     sources = [Broken(1), Broken(0)]
     waiting = list(sources)
 
@@ -289,18 +291,18 @@ async def test_a_fault_that_is_not_ours_is_told_and_passed_on(service: Served, c
     async with service(client, make) as url:
         async with Peer(url, "/stream", {}) as peer:
             await peer.head()
-            told = events(await peer.piece() + await peer.piece())
+            data = events(await peer.piece() + await peer.piece())
         async with Peer(url, "/stream", {}) as peer:
             assert (await peer.head()).status == 500
-    assert text_of(told[:1]) == "one"
-    assert json.loads(told[1])["error"]["code"] == "internal_error"
-    assert "internals" not in told[1]
+    assert text_of(data[:1]) == "one"
+    assert json.loads(data[1])["error"]["code"] == "internal_error"
+    assert "internals" not in data[1]
     assert all(source.closed for source in sources)
 
 
-# --- leaving ---------------------------------------------------------------------------------------------------------
+# --- disconnects -----------------------------------------------------------------------------------------------------
 
-WAYS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+DISCONNECTS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "mid-stream": ("/stream", {}, {"chunk_delay": 0.05, "chunks": 1000}),
     "mid-stream of three": ("/stream", {"model": "anthropic/claude-haiku-4-5", "n": 3}, {"chunk_delay": 0.05}),
     "between chunks": ("/stream", {}, {"fault": "stall-after-2-events"}),
@@ -309,113 +311,117 @@ WAYS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "after a ping": ("/stream", {"ping": 0.05}, {"latency": 30.0}),
     "mid-call": ("/plain", {"model": "openai/gpt-4o"}, {"latency": 30.0}),
 }
-"""When a peer leaves: the path, what it asks, and how the simulator answers."""
+"""When a client disconnects → the path, the body of its request, and how the simulator responds."""
 
 
-@everywhere
-@pytest.mark.parametrize("way", WAYS)
-async def test_when_the_peer_leaves_the_provider_stops(
-    service: Served, way: str, sim: SimulatorServer, client: AsyncCompletion
+@all_services
+@pytest.mark.parametrize("case", DISCONNECTS)
+async def test_a_disconnect_closes_the_upstream_request(
+    service: Served, case: str, sim: SimulatorServer, client: AsyncCompletion
 ) -> None:
-    """Tokens that nobody reads would be paid for."""
-    path, body, options = WAYS[way]
+    """Tokens without a reader would be billed."""
+    path, body, options = DISCONNECTS[case]
     sim.chunks = 1000
     for name, value in options.items():
         setattr(sim, name, value)
     async with service(client) as url:
         async with Peer(url, path, body) as peer:
-            await asked(sim, body.get("n", 1))
-            if way in ("mid-stream", "mid-stream of three", "between chunks", "after a ping"):
+            await wait_for_requests(sim, body.get("n", 1))
+            if case in ("mid-stream", "mid-stream of three", "between chunks", "after a ping"):
                 assert (await peer.head()).status == 200
                 await peer.piece()
             peer.leave()
-            closed = [await request.wait_closed(PATIENCE) for request in sim.requests]
+            closed = [await request.wait_closed(TIMEOUT) for request in sim.requests]
         assert closed == [True] * body.get("n", 1)
 
 
-@everywhere
-async def test_a_peer_that_reads_nothing_stops_the_provider(
+@all_services
+async def test_a_client_that_does_not_read_pauses_the_provider(
     service: Served, sim: SimulatorServer, client: AsyncCompletion
 ) -> None:
-    """The memory of a service would hold what its slow readers do not read, or they could not leave."""
+    """A service would buffer what slow clients do not read, or not notice their disconnect."""
     sim.reply, sim.chunks = "x" * 40_000_000, 4_000
     async with service(client) as url, Peer(url, "/stream", {}) as peer:
-        await asked(sim)
+        await wait_for_requests(sim)
         (request,) = sim.requests
         written = -1
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while written != request.chunks_written or not written:
                 written = request.chunks_written
                 await asyncio.sleep(0.2)
         assert written < 4_000
         peer.leave()
-        assert await request.wait_closed(PATIENCE)
+        assert await request.wait_closed(TIMEOUT)
 
 
-@everywhere
-async def test_nothing_is_left_behind(service: Served, sim: SimulatorServer, client: AsyncCompletion) -> None:
-    """Every peer that leaves would leave a task behind."""
+@all_services
+async def test_disconnects_leave_no_tasks_behind(
+    service: Served, sim: SimulatorServer, client: AsyncCompletion
+) -> None:
+    """Every disconnect would leak a task."""
     sim.chunk_delay, sim.chunks = 0.01, 1000
     async with service(client) as url:
         before = asyncio.all_tasks()
         for _ in range(5):
             async with Peer(url, "/stream", {}) as peer:
                 await peer.head()
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT):
             while asyncio.all_tasks() - before:
                 await asyncio.sleep(0.01)
 
 
-async def test_streams_of_a_service_that_stops_are_closed(sim: SimulatorServer, client: AsyncCompletion) -> None:
-    """A deployment would leave requests behind that go on being paid for."""
+async def test_a_shutdown_closes_open_streams(sim: SimulatorServer, client: AsyncCompletion) -> None:
+    """A deployment would leave upstream requests open that are billed."""
     sim.chunk_delay, sim.chunks = 0.05, 1000
     async with _aiohttp(client) as url:
         peer = await Peer(url, "/stream", {}).__aenter__()
         await peer.head()
-    assert await sim.requests[0].wait_closed(PATIENCE)
+    assert await sim.requests[0].wait_closed(TIMEOUT)
     await peer.__aexit__()
 
 
-async def test_middlewares_of_starlette_may_stand_between(sim: SimulatorServer, client: AsyncCompletion) -> None:
-    """With a middleware, chunks would be held back, or nobody would notice that a peer left."""
+async def test_starlettes_middlewares_do_not_buffer_or_hide_disconnects(
+    sim: SimulatorServer, client: AsyncCompletion
+) -> None:
+    """Behind a middleware, chunks would be buffered, or a disconnect would not be noticed."""
     sim.fault = "stall-after-2-events"
-    app = of_starlette(client, _streams(client))
+    app = starlette_app(client, _streams(client))
 
-    async def passes(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    async def pass_through(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
         return await call_next(request)
 
-    app.add_middleware(BaseHTTPMiddleware, dispatch=passes)
+    app.add_middleware(BaseHTTPMiddleware, dispatch=pass_through)
     app.add_middleware(GZipMiddleware, minimum_size=1)
     async with (
         asgi_service(app) as url,
         Peer(url, "/stream", {}, {"Accept-Encoding": "gzip"}) as peer,
-        asyncio.timeout(PATIENCE),
+        asyncio.timeout(TIMEOUT),
     ):
         await peer.head()
         assert text_of(events(await peer.piece() + await peer.piece())) == "one"
         peer.leave()
-        assert await sim.requests[0].wait_closed(PATIENCE)
+        assert await sim.requests[0].wait_closed(TIMEOUT)
         sim.latency = 30.0
         async with Peer(url, "/plain", {"model": "openai/gpt-4o"}) as other:
-            await asked(sim, 2)
+            await wait_for_requests(sim, 2)
             other.leave()
-            assert await sim.requests[1].wait_closed(PATIENCE)
+            assert await sim.requests[1].wait_closed(TIMEOUT)
 
 
 # --- plain handlers --------------------------------------------------------------------------------------------------
 
 
-@everywhere
-async def test_a_plain_call_is_answered(service: Served, client: AsyncCompletion) -> None:
-    """The guard would get in the way of those who stay."""
+@all_services
+async def test_a_plain_call_returns_its_reply(service: Served, client: AsyncCompletion) -> None:
+    """Calls of clients that stay connected would be cancelled."""
     async with service(client) as url, Peer(url, "/plain", {"model": "openai/gpt-4o"}) as peer:
         head, body = await peer.whole()
     assert head.status == 200
     assert body["choices"][0]["message"]["content"] == "one two three four five"
 
 
-async def test_a_body_can_be_read_before_and_after() -> None:
-    """The guard would eat the request's body."""
+async def test_the_body_can_be_read_before_and_after() -> None:
+    """`cancel_on_disconnect` would consume the request's body."""
     app = FastAPI()
 
     @app.post("/after")
@@ -435,8 +441,8 @@ async def test_a_body_can_be_read_before_and_after() -> None:
             assert (head.status, body) == (200, {"a": 1})
 
 
-async def test_what_the_call_raises_is_raised(sim: SimulatorServer, client: AsyncCompletion) -> None:
-    """A handler could not tell its peer what went wrong."""
+async def test_exceptions_of_the_call_propagate(sim: SimulatorServer, client: AsyncCompletion) -> None:
+    """A handler could not respond to an error."""
     raised: list[BaseException] = []
     sim.fault = "rate-limit"
 
@@ -471,22 +477,22 @@ async def test_a_cancelled_handler_cancels_its_call(sim: SimulatorServer, client
     app.add_routes([web.get("/", handler)])
     async with aiohttp_service(app) as url, Peer(url, "/") as peer:
         await peer.head()
-        assert await sim.requests[0].wait_closed(PATIENCE)
+        assert await sim.requests[0].wait_closed(TIMEOUT)
     assert timed_out == [True]
 
 
 async def test_a_request_of_neither_framework_is_refused() -> None:
-    """The error would be about an attribute, and the call would be left unawaited."""
+    """The error would be an AttributeError, and the coroutine would never be awaited."""
     nothing: Any = object()
     with pytest.raises(TypeError, match="expected a request of Starlette's or aiohttp's, found object"):
         await cancel_on_disconnect(nothing, asyncio.sleep(0))
 
 
-# --- the rest --------------------------------------------------------------------------------------------------------
+# --- lifecycle -------------------------------------------------------------------------------------------------------
 
 
 async def test_background_tasks_run_after_the_stream(client: AsyncCompletion) -> None:
-    """FastAPI's background tasks would be lost with a relayed stream."""
+    """FastAPI's background tasks would not run after a relayed stream."""
     app, ran = FastAPI(), asyncio.Event()
 
     @app.post("/")
@@ -497,11 +503,11 @@ async def test_background_tasks_run_after_the_stream(client: AsyncCompletion) ->
     async with asgi_service(app) as url, Peer(url, "/", {}) as peer:
         await peer.head()
         assert events(await peer.rest())[-1] == "[DONE]"
-        await asyncio.wait_for(ran.wait(), PATIENCE)
+        await asyncio.wait_for(ran.wait(), TIMEOUT)
 
 
-async def test_a_client_lives_as_long_as_its_application() -> None:
-    """Connections would be left open, or a handler would find no client."""
+async def test_a_client_is_closed_with_its_application() -> None:
+    """Connections would be left open, or a handler would have no client."""
     key = web.AppKey("client", AsyncCompletion)
     seen: list[AsyncCompletion] = []
 
@@ -526,7 +532,7 @@ async def test_a_client_lives_as_long_as_its_application() -> None:
     assert [repr(client) for client in seen] == ["<AsyncCompletion closed>"] * 2
 
 
-async def test_a_lifespan_fits_into_another() -> None:
+async def test_a_lifespan_can_be_used_inside_another() -> None:
     """An application with a lifespan of its own could not use it."""
     app: Any = Starlette()
     async with starlette_lifespan()(app):
@@ -535,13 +541,13 @@ async def test_a_lifespan_fits_into_another() -> None:
 
 
 @pytest.mark.parametrize("ping", [0, -1.0, float("nan")])
-def test_a_ping_that_never_ends_is_refused(ping: float) -> None:
-    """A relay would send nothing but pings."""
+def test_an_invalid_ping_interval_is_refused(ping: float) -> None:
+    """A relay would send pings without a pause."""
     with pytest.raises(ValueError, match="ping must be more than 0 seconds"):
         starlette_sse(CompletionStream(Broken(0)), ping=ping)
 
 
-ALONE = """
+ONLY_AIOHTTP = """
 import sys
 import anycompletion.web
 assert not {"starlette", "aiohttp.web"} & sys.modules.keys(), "imported too early"
@@ -557,14 +563,22 @@ except ImportError as error:
 import anycompletion.web.aiohttp
 """
 
+ONLY_STARLETTE = """
+import sys
+import anycompletion.web.endpoint, anycompletion.web.starlette
+assert "aiohttp.web" not in sys.modules, "imported too early"
+"""
 
-def test_a_user_of_one_framework_needs_not_the_other() -> None:
-    """aiohttp.web services would have to install Starlette, or would not be told what to install."""
+
+def test_a_user_of_one_framework_does_not_need_the_other() -> None:
+    """Services would need a framework that they do not use, or an error would not name the extra to install."""
     path = {"PYTHONPATH": str(Path(anycompletion.__file__).parents[1])}
-    command = [sys.executable, "-W", "error", "-c", ALONE]
-    done = subprocess.run(command, env=path, capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == [
+    done = {}
+    for program in (ONLY_AIOHTTP, ONLY_STARLETTE):
+        command = [sys.executable, "-W", "error", "-c", program]
+        done[program] = subprocess.run(command, env=path, capture_output=True, text=True, timeout=60, check=False)
+        assert (done[program].returncode, done[program].stderr) == (0, "")
+    assert done[ONLY_AIOHTTP].stdout.splitlines() == [
         f"{name} needs Starlette: pip install 'anycompletion[web]'"
         for name in ("starlette_sse", "chat_completions_app")
     ]
