@@ -25,7 +25,7 @@ from anycompletion import (
     Usage,
     UserMessage,
 )
-from anycompletion.providers.registry import PROVIDERS
+from anycompletion.providers import PROVIDERS
 from anycompletion.testing import RecordedRequest, SimulatorServer
 from support.legacy_params_calls import ORGANIZATION_VARIABLES
 from support.params_calls import ADD, ADD_TOOL, FUNCTION_CALL, FUNCTION_RESULT, SUM

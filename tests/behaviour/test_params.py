@@ -6,7 +6,7 @@ import pytest
 
 from anycompletion import AsyncCompletion
 from anycompletion.params import Support
-from anycompletion.providers.registry import supported_params
+from anycompletion.providers import supported_params
 from anycompletion.records import PARAM_NAMES
 from anycompletion.testing import SimulatorServer
 from support.params_notation import (

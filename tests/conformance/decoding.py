@@ -8,7 +8,7 @@ import attrs
 from anycompletion import PROVIDERS, APIError, ChatCompletion, ChatCompletionChunk, ChatRequest
 from anycompletion.codecs.sse import SSEParser
 from anycompletion.dialects.base import Continuation, Decoder, Target
-from anycompletion.providers.registry import DIALECTS
+from anycompletion.providers import DIALECTS
 from anycompletion.streaming.accumulator import Accumulator
 from anycompletion.testing import Recording
 from conformance.replay import own_n

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from anycompletion import PROVIDERS
 from anycompletion.params import ParamSupport
-from anycompletion.providers.registry import supported_params
+from anycompletion.providers import supported_params
 from anycompletion.records import PARAM_NAMES
 from support.readme import README
 

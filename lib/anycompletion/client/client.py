@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..batch import BatchItems, BatchProgress, BatchRun
     from ..middleware import Middleware
     from ..options import CallOptions, Key, OnUnsupported, RateLimit, RateLimiter, Timeout
-    from ..providers.registry import Provider, ProviderSource
+    from ..providers import Provider, ProviderSource
     from ..records import ChatCompletion, ChatRequest, Messages, Result
     from ..records.request import CreateParams
     from ..streaming.stream import CompletionStream

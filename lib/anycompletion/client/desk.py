@@ -13,7 +13,7 @@ from ..dialects.base import EncodingReport, Target
 from ..errors import CompletionError, ConfigurationError, InvalidRequestError
 from ..middleware import CallNext, Middleware, MiddlewareChunks, Terminal, checked_middleware, complete
 from ..options import CallOptions, RateLimit, ResolvedOptions, Secret, Timeout
-from ..providers.registry import apply_param_support, known_providers, resolve_model
+from ..providers import apply_param_support, known_providers, resolve_model
 from ..records import ChatCompletion, ChatRequest, Message, Messages, ReplyInfo, Result
 from ..records.request import CreateParams
 from ..redaction import MaskedValue

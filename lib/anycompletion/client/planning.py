@@ -10,7 +10,7 @@ from ..calls import CallPlan, KeySource
 from ..dialects.base import EncodingReport, Target
 from ..errors import ConfigurationError
 from ..options import ResolvedOptions
-from ..providers.registry import Provider, check_base_url, origin, resolve_model
+from ..providers import Provider, check_base_url, origin, resolve_model
 from .state import ClientState, ProviderState, masked
 
 _KINDS_OF_CALLS = 256

@@ -14,7 +14,7 @@ from ..dialects.base import Dialect
 from ..errors import ClientClosedError
 from ..options import BearerToken, Secret
 from ..params import ParamSupport
-from ..providers.registry import DIALECTS, Provider, all_providers, check_base_url, origin
+from ..providers import DIALECTS, Provider, all_providers, check_base_url, origin
 from ..redaction import MaskedValue
 from ..transport import Pool, StartGate
 from ..transport.connection_limit import ConnectionLimit

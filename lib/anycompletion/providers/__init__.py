@@ -1,15 +1,9 @@
-"""Providers as data: where each API is, which wire format it speaks, and which parameters it takes."""
+"""Providers as data: where each API is, which dialect it has, and which parameters it supports."""
 
-from .provider import DIALECTS, Provider, ProviderSource, TransportOverride, check_base_url, origin
-from .registry import (
-    PROVIDERS,
-    all_providers,
-    apply_param_support,
-    find,
-    known_providers,
-    resolve_model,
-    supported_params,
-)
+from .base_url import check_base_url, origin
+from .param_support import apply_param_support
+from .provider import DIALECTS, Provider, ProviderSource, TransportOverride, fill_placeholders
+from .registry import PROVIDERS, all_providers, find, known_providers, resolve_model, supported_params
 
 __all__ = [
     "DIALECTS",
@@ -20,6 +14,7 @@ __all__ = [
     "all_providers",
     "apply_param_support",
     "check_base_url",
+    "fill_placeholders",
     "find",
     "known_providers",
     "origin",

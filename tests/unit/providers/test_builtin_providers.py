@@ -15,8 +15,8 @@ from anycompletion import AsyncCompletion, BadRequestError, ConfigurationError, 
 from anycompletion.auth import BEARER
 from anycompletion.dialects.base import Target
 from anycompletion.dialects.openai_chat.encode import url
+from anycompletion.providers import DIALECTS, PROVIDERS, find, supported_params
 from anycompletion.providers.builtin import ROWS
-from anycompletion.providers.registry import DIALECTS, PROVIDERS, find, supported_params
 from anycompletion.records import PARAM_NAMES
 from anycompletion.testing import RecordedRequest, SimulatorServer, load_folder
 

@@ -9,7 +9,7 @@ from anycompletion.auth import NO_AUTH
 from anycompletion.dialects.base import EncodingReport
 from anycompletion.errors import ConfigurationError, InvalidRequestError, UnsupportedParameterError
 from anycompletion.params import NO_OP_VALUES, ParamSupport, ParamTable, unsupported
-from anycompletion.providers.registry import (
+from anycompletion.providers import (
     DIALECTS,
     PROVIDERS,
     Provider,
@@ -249,12 +249,12 @@ BAD_URLS: list[tuple[str, str]] = [
     ("https://x/a/../b", "holds a '.' or '..' segment"),
     ("https://x/./b", "holds a '.' or '..' segment"),
     ("https://x/%2e%2E/b", "holds a '.' or '..' segment"),
-    ("https://2852039166", "has a host that is a number in disguise"),
-    ("https://0x7f.1", "has a host that is a number in disguise"),
-    ("https://0X7F000001", "has a host that is a number in disguise"),
-    ("https://127.1", "has a host that is a number in disguise"),
-    ("https://0177.0.0.1", "has a host that is a number in disguise"),
-    ("https://0", "has a host that is a number in disguise"),
+    ("https://2852039166", "has a host that is an IP address in an unusual notation"),
+    ("https://0x7f.1", "has a host that is an IP address in an unusual notation"),
+    ("https://0X7F000001", "has a host that is an IP address in an unusual notation"),
+    ("https://127.1", "has a host that is an IP address in an unusual notation"),
+    ("https://0177.0.0.1", "has a host that is an IP address in an unusual notation"),
+    ("https://0", "has a host that is an IP address in an unusual notation"),
     ("https://169.254.169.254", "points to a link-local address"),
     ("https://169.254.1.1/v1", "points to a link-local address"),
     ("http://169.254.169.254", "points to a link-local address"),
@@ -278,7 +278,7 @@ BAD_URLS: list[tuple[str, str]] = [
     ("https://metadata.goog", "points to a cloud's metadata service"),
     ("https://metadata.google.internal.", "points to a cloud's metadata service"),
     ("https://\uff4detadata.google.internal", "points to a cloud's metadata service"),
-    ("https://" + "é" * 70 + ".example", "has a host that is no name"),
+    ("https://" + "é" * 70 + ".example", "has an invalid host name"),
     ("http://api.openai.com", "must use https"),
     ("http://10.0.0.5", "must use https"),
     ("http://0.0.0.0:8000", "must use https"),

@@ -28,7 +28,7 @@ from .recordings import RecordedCall, Recording
 if TYPE_CHECKING:
     from ...calls import CallPlan
     from ...http import RequestHeaders
-    from ...providers.registry import TransportOverride
+    from ...providers import TransportOverride
     from ...records import ChatRequest
     from ...transport import Pool, Response
 

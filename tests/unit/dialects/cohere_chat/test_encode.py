@@ -10,7 +10,7 @@ from anycompletion.dialects.cohere_chat.dialect import DIALECT
 from anycompletion.errors import InvalidRequestError, UnsupportedParameterError
 from anycompletion.http import HttpRequest
 from anycompletion.options import OnUnsupported
-from anycompletion.providers.registry import apply_param_support
+from anycompletion.providers import apply_param_support
 from anycompletion.records import PARAM_NAMES, AssistantMessage, ChatRequest, CustomMessage
 from anycompletion.validation.request_checks import build_request
 

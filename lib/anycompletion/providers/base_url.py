@@ -1,0 +1,94 @@
+"""Checks of base URLs: a key is sent only over https or to loopback, and never to a cloud's metadata service."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import unquote, urlsplit
+
+from ..errors import InvalidRequestError
+
+_METADATA_HOSTS = frozenset(("metadata.google.internal", "metadata.goog", "instance-data.ec2.internal"))
+_METADATA_ADDRESSES = frozenset(("fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"))
+"""Of clouds' services that give a machine's credentials to any process on it, besides the link-local ones."""
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+def check_base_url(url: str, *, allow_http: bool = False, param: str = "base_url") -> str:
+    """The URL without a slash at its end, if a key may be sent there.
+
+    Raises:
+        InvalidRequestError: it has no scheme or host, contains a user, query, fragment or brace, points to a metadata
+            service, or is plain http to a host that is not loopback. `.param` is `param`.
+    """
+    problem = _url_problem(url, allow_http)
+    if problem is not None:
+        raise InvalidRequestError(f"{param}: {problem}", param=param)
+    return url.rstrip("/")
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of a URL, to which a key is bound."""
+    parts = urlsplit(url)
+    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    return f"{parts.scheme}://{parts.hostname}:{port}"
+
+
+def _url_problem(url: str, allow_http: bool) -> str | None:
+    if " " in url or "\\" in url or not url.isprintable():
+        return "holds white space, a backslash, a control character or a lone surrogate"
+    if "{" in url or "}" in url:
+        return "holds '{' or '}', which only stand for placeholders of a Provider"
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "is no URL"
+    if parts.scheme not in ("http", "https"):
+        return "must begin with https://"
+    if not host:
+        return "has no host"
+    if parts.username is not None or parts.password is not None:
+        return "must not hold a user or password"
+    if "?" in url or "#" in url:
+        return "must not hold a query or fragment; extra_query adds one"
+    if any(unquote(segment) in (".", "..") for segment in parts.path.split("/")):
+        return "holds a '.' or '..' segment"
+    return _host_problem(host, parts.scheme, allow_http)
+
+
+def _host_problem(host: str, scheme: str, allow_http: bool) -> str | None:
+    try:
+        # As a resolver reads it: full-width digits are digits, an ideographic full stop is a dot.
+        host = host if host.isascii() else host.encode("idna").decode()
+    except UnicodeError:
+        return "has an invalid host name"
+    host = host.removesuffix(".")
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        if host[:1].isdigit() and re.fullmatch(r"(0x[0-9a-f]+|\d+)(\.(0x[0-9a-f]+|\d+))*", host):
+            return "has a host that is an IP address in an unusual notation"
+        if host in _METADATA_HOSTS:
+            return "points to a cloud's metadata service"
+        loopback = host == "localhost" or host.endswith(".localhost")
+    else:
+        address = _without_tunnel(address)
+        if address.is_link_local or str(address).partition("%")[0] in _METADATA_ADDRESSES:
+            return "points to a link-local address or a cloud's metadata service"
+        loopback = address.is_loopback
+    if scheme == "http" and not loopback and not allow_http:
+        return "must use https (plain http is for loopback, or needs Provider(allow_http=True))"
+    return None
+
+
+def _without_tunnel(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The IPv4 address that an IPv6 one stands for in a translation or a tunnel."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in _NAT64 or (int(address) >> 32 == 0 and int(address) > 1):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or address
