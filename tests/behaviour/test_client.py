@@ -1,4 +1,6 @@
-"""The front door: whose key goes where, who may use a client and when, and what is told to whom."""
+"""Tests of AsyncCompletion: life cycle, views and pickles, keys, misuse, `attempt` and `send`, logs."""
+
+from __future__ import annotations
 
 import asyncio
 import gc
@@ -38,15 +40,15 @@ from anycompletion import (
 from anycompletion.testing import Fault, SimulatorServer
 from anycompletion.transport import STARTS_PER_TICK
 from support.raw_server import REQUEST, STALL, RawServer, answer
-from support.resource_leaks import CASES, Case, client_of, kept, nothing_left, pools
+from support.resource_leaks import CASES, Case, client_of, kept, nothing_left, options_of, pools
 
 every_kind = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 
-# --- life ----------------------------------------------------------------------------------------------------------
+# --- life cycle ----------------------------------------------------------------------------------------------------
 
 
-def test_a_client_of_another_loop_says_so() -> None:
+def test_using_a_client_in_another_loop_is_an_error() -> None:
     """Calls would fail deep inside, or hang, with a client made for an earlier loop."""
 
     async def use(client: AsyncCompletion, close: bool) -> None:
@@ -76,22 +78,22 @@ async def _open(client: AsyncCompletion) -> None:
     await client.stream("openai/m", "Hi.").open()
 
 
-async def test_of_many_calls_made_at_once_only_some_begin_in_one_turn_of_the_loop() -> None:
-    """An app that gathers ten thousand calls would not answer anybody else for as long as reading all of them takes."""
+async def test_only_some_of_many_concurrent_calls_start_in_one_iteration_of_the_loop() -> None:
+    """An app that gathers ten thousand calls would block its event loop while all of them are validated."""
     async with AsyncCompletion() as client:
         wrong = [asyncio.ensure_future(client.create("openai/m", [])) for _ in range(3 * STARTS_PER_TICK)]
-        begun = []
+        started = []
         while not wrong[-1].done():
             await asyncio.sleep(0)
-            begun.append(sum(task.done() for task in wrong))
+            started.append(sum(task.done() for task in wrong))
         for task in wrong:
             with pytest.raises(InvalidRequestError):
                 await task
-    assert {after - before for before, after in pairwise([0, *begun])} <= {0, STARTS_PER_TICK}
+    assert {after - before for before, after in pairwise([0, *started])} <= {0, STARTS_PER_TICK}
 
 
-async def test_waiting_to_begin_is_part_of_a_calls_time() -> None:
-    """A call with two seconds could take ten, in an app that makes many at once."""
+async def test_waiting_to_start_counts_against_the_timeout() -> None:
+    """A call with a timeout of two seconds could take ten in an app that makes many calls at once."""
     script = (REQUEST, answer())
     async with (
         RawServer(*[script] * (STARTS_PER_TICK + 1)) as server,
@@ -99,13 +101,13 @@ async def test_waiting_to_begin_is_part_of_a_calls_time() -> None:
     ):
         calls = [asyncio.ensure_future(client.create("vllm/m", "Hi.")) for _ in range(STARTS_PER_TICK + 1)]
         await asyncio.sleep(0)
-        time.sleep(0.1)  # the last one has not begun  # noqa: ASYNC251
+        time.sleep(0.1)  # the last one has not started  # noqa: ASYNC251
         *_, last = await asyncio.gather(*calls)
     assert last.info.elapsed >= 0.1
 
 
-async def test_a_call_that_waits_to_begin_learns_that_the_client_was_closed() -> None:
-    """It would be sent after all, or say something else than those that were under way."""
+async def test_a_call_that_waits_to_start_fails_when_the_client_is_closed() -> None:
+    """A call that waits to start would be sent after closing, or fail with another error."""
     async with AsyncCompletion(api_keys={"openai": "k"}) as client:
         calls = [asyncio.ensure_future(client.create("openai/m", "Hi.")) for _ in range(2 * STARTS_PER_TICK)]
         await asyncio.sleep(0)
@@ -115,8 +117,8 @@ async def test_a_call_that_waits_to_begin_learns_that_the_client_was_closed() ->
                 await call
 
 
-async def test_a_closed_client_says_so() -> None:
-    """Calls after shutdown would open connections that nobody closes."""
+async def test_using_a_closed_client_is_an_error() -> None:
+    """Calls after closing would open connections that are never closed."""
     async with RawServer((REQUEST, answer())) as server:
         client = AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "key"})
         stream = client.stream("openai/m", "Hi.")
@@ -131,8 +133,8 @@ async def test_a_closed_client_says_so() -> None:
         assert server.connections == 0
 
 
-def test_a_client_without_a_running_loop_says_so() -> None:
-    """A stream made outside async code would fail with words about event loops only experts read."""
+def test_using_a_client_without_a_running_loop_is_an_error() -> None:
+    """A stream made outside async code would fail with an error that does not name the remedy."""
     client = AsyncCompletion(api_keys={"openai": "key"})
     with pytest.raises(ClientClosedError, match=r"asyncio\.run"):
         client.stream("openai/m", "Hi.")
@@ -156,7 +158,7 @@ def child(way, client, streams):
             raise AssertionError("the child used the parent's connection")
     elif way == "close":
         asyncio.run(asyncio.wait_for(client.aclose(), 0.5))
-    elif way == "leave":
+    elif way == "close streams":
         for stream in streams:
             asyncio.run(stream.aclose())
 
@@ -196,7 +198,7 @@ async def main(way, live):
         await client.aclose()
 
 asyncio.run(main(sys.argv[1], sys.argv[2] == "live"))
-print("well")
+print("passed")
 """
 
 
@@ -208,19 +210,19 @@ print("well")
         ("use", "idle"),
         ("close", "live"),
         ("close", "idle"),
-        ("leave", "live"),
+        ("close streams", "live"),
         ("drop", "live"),
         ("drop", "idle"),
     ],
 )
-def test_a_forked_child_is_refused_and_does_the_parent_no_harm(way: str, live: str) -> None:
-    """A worker process would write into its parent's connections, or make them hang."""
+def test_a_forked_child_cannot_use_the_client_and_does_not_affect_the_parent(way: str, live: str) -> None:
+    """A worker process would write into its parent's connections, or block them."""
     done = subprocess.run([sys.executable, "-c", FORKED, way, live], capture_output=True, timeout=20, check=False)
-    assert (done.returncode, done.stdout) == (0, b"well\n"), done.stderr.decode()
+    assert (done.returncode, done.stdout) == (0, b"passed\n"), done.stderr.decode()
 
 
 async def test_a_client_that_was_not_closed_warns() -> None:
-    """Forgotten clients would pile up without a word."""
+    """Unclosed clients would accumulate without a warning."""
     async with SimulatorServer() as sim:
         client = client_of(sim)
         await client.create("openai/gpt-4o", "Hi.")
@@ -231,7 +233,7 @@ async def test_a_client_that_was_not_closed_warns() -> None:
 
 
 async def test_a_client_that_was_never_used_needs_no_closing() -> None:
-    """Making a client would already cost something."""
+    """A client that was never used would have resources to release."""
     client = AsyncCompletion()
     assert repr(client) == "<AsyncCompletion unused>"
     del client
@@ -239,7 +241,7 @@ async def test_a_client_that_was_never_used_needs_no_closing() -> None:
 
 
 async def test_one_client_serves_many_tasks() -> None:
-    """Replies would be mixed up under load, or connections lost."""
+    """Concurrent calls would get each other's replies, or leak connections."""
     async with SimulatorServer(reply=_echo) as sim, client_of(sim) as client, nothing_left(client):
 
         async def ask(number: int) -> bool:
@@ -272,7 +274,7 @@ async def fetched_key() -> str:
 
 
 async def test_a_pickled_client_is_its_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker process could not be given a client, or would be given keys in a file."""
+    """A pickled client would not work in a worker process, or would contain its keys."""
     monkeypatch.setenv("ANTHROPIC_API_KEY", "simulated-anthropic-key")
     async with SimulatorServer() as sim:
         urls = {name: sim.base_urls[name] for name in ("openai", "anthropic")}
@@ -285,8 +287,8 @@ async def test_a_pickled_client_is_its_configuration(monkeypatch: pytest.MonkeyP
             async with _copy(data) as copy:
                 for model in ("openai/gpt-4o", "anthropic/claude-x"):
                     assert (await copy.create(model, "Hi.", seed=1)).text
-                assert copy._desk.options == client._desk.options
-                assert copy._desk.options["timeout"] == Timeout(total=7)
+                assert options_of(copy) == options_of(client)
+                assert options_of(copy)["timeout"] == Timeout(total=7)
             monkeypatch.delenv("ANTHROPIC_API_KEY")
             async with _copy(data) as copy:
                 with pytest.raises(ConfigurationError):
@@ -294,7 +296,7 @@ async def test_a_pickled_client_is_its_configuration(monkeypatch: pytest.MonkeyP
 
 
 async def test_explicit_keys_and_sessions_do_not_pickle() -> None:
-    """A key would end up in a file or a queue."""
+    """A key would be written into a file or a queue."""
     with pytest.raises(TypeError, match="explicit keys"):
         pickle.dumps(AsyncCompletion(api_keys={"openai": "key"}))
     with pytest.raises(TypeError, match="explicit keys"):
@@ -305,7 +307,7 @@ async def test_explicit_keys_and_sessions_do_not_pickle() -> None:
 
 
 async def test_a_view_shares_the_connections_and_closes_nothing() -> None:
-    """Per-request options would cost a pool each, or close the client for all."""
+    """A view would open its own connections, or close those of its client."""
     async with SimulatorServer() as sim, client_of(sim) as client, nothing_left(client):
         view = client.with_options(timeout=5, max_retries=0)
         async with view:
@@ -316,12 +318,12 @@ async def test_a_view_shares_the_connections_and_closes_nothing() -> None:
         await client.create("openai/gpt-4o", "Hi.")
         assert [kept(pool) for pool in pools(client)] == [1]
         again = client.with_options(timeout=3).with_options(max_retries=1)
-        assert (again._desk.options["timeout"].total, again._desk.options["max_retries"]) == (3, 1)
-        assert client._desk.options["max_retries"] == 2
+        assert (options_of(again)["timeout"].total, options_of(again)["max_retries"]) == (3, 1)
+        assert options_of(client)["max_retries"] == 2
 
 
 async def test_a_view_of_a_closed_client_is_closed() -> None:
-    """A view would outlive its client."""
+    """A view would work after its client was closed."""
     client = AsyncCompletion(api_keys={"openai": "key"})
     view = client.with_options(timeout=1)
     await client.aclose()
@@ -330,7 +332,7 @@ async def test_a_view_of_a_closed_client_is_closed() -> None:
 
 
 async def test_views_take_options_and_no_parameters() -> None:
-    """A temperature for a whole client would be dropped in silence."""
+    """A request parameter among a client's options would be dropped silently."""
     with pytest.raises(TypeError, match="belongs to the request"):
         AsyncCompletion().with_options(temperature=0)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="max_retries"):
@@ -340,7 +342,7 @@ async def test_views_take_options_and_no_parameters() -> None:
 
 
 async def test_an_own_session_is_used_and_not_closed() -> None:
-    """An app's session would be closed by a client that only borrowed it."""
+    """A client would close a session that belongs to the application."""
     async with SimulatorServer() as sim, aiohttp.ClientSession(headers={"X-App": "mine"}) as session:
         async with client_of(sim, session=session) as client:
             assert (await client.create("openai/gpt-4o", "Hi.")).text
@@ -352,7 +354,7 @@ async def test_an_own_session_is_used_and_not_closed() -> None:
 
 @every_kind
 async def test_closing_a_client_with_an_own_session_ends_its_streams(case: Case) -> None:
-    """Streams over a borrowed session would outlive the client, and their readers hang."""
+    """Streams over the application's session would go on after the client was closed, or their readers would hang."""
     async with SimulatorServer(chunk_delay=0.01, chunks=300) as sim, aiohttp.ClientSession() as session:
         client = client_of(sim, session=session)
         stream = client.stream(case.model, "Hi.", n=case.n)
@@ -368,7 +370,7 @@ async def test_closing_a_client_with_an_own_session_ends_its_streams(case: Case)
 
 
 async def test_a_key_does_not_go_to_another_origin() -> None:
-    """A base URL from a request's data would collect keys."""
+    """The client's key would be sent to a base URL of a caller."""
     async with RawServer((REQUEST, answer())) as mine, RawServer((REQUEST, answer(), REQUEST, answer())) as other:
         async with AsyncCompletion(base_urls={"openai": mine.url}, api_keys={"openai": "key"}) as client:
             with pytest.raises(ConfigurationError, match="api_key="):
@@ -385,7 +387,7 @@ async def test_a_key_does_not_go_to_another_origin() -> None:
 
 
 async def test_a_missing_key_names_the_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A newcomer would not know what to set."""
+    """The error of a missing key would not name the environment variables."""
     for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     async with AsyncCompletion() as client:
@@ -396,7 +398,7 @@ async def test_a_missing_key_names_the_variables(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_the_environment_is_read_at_first_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client made before the settings were loaded would never see them."""
+    """A client made before the environment is set would never use it."""
     async with SimulatorServer() as sim, AsyncCompletion() as client:
         monkeypatch.setenv("OPENAI_API_KEY", sim.api_keys["openai"] + "\n")
         monkeypatch.setenv("OPENAI_BASE_URL", sim.base_urls["openai"])
@@ -404,8 +406,8 @@ async def test_the_environment_is_read_at_first_use(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("key", ["", "  ", "None", "two words", "schlüssel", "x" * 9000])
-async def test_a_key_that_cannot_be_one_is_refused_without_showing_it(key: str) -> None:
-    """A key with a typo would be sent, or shown."""
+async def test_a_malformed_key_is_refused_without_showing_it(key: str) -> None:
+    """A malformed key would be sent, or shown in the error."""
     async with (
         RawServer((REQUEST, answer())) as server,
         AsyncCompletion(base_urls={"openai": server.url}) as client,
@@ -416,8 +418,8 @@ async def test_a_key_that_cannot_be_one_is_refused_without_showing_it(key: str) 
         assert server.connections == 0
 
 
-async def test_a_provider_of_ones_own_may_need_no_key() -> None:
-    """A server at home could not be used without a made-up key."""
+async def test_a_custom_provider_may_need_no_key() -> None:
+    """A local server could not be used without a made-up key."""
     async with RawServer((REQUEST, answer())) as server:
         row = Provider("home", server.url, key_optional=True)
         async with AsyncCompletion(providers=[row]) as client:
@@ -429,7 +431,7 @@ async def test_a_provider_of_ones_own_may_need_no_key() -> None:
 
 
 async def test_an_unknown_keyword_names_the_closest() -> None:
-    """A typo would be sent to the provider, or dropped."""
+    """A misspelled parameter would be sent to the provider, or dropped."""
     client = AsyncCompletion(api_keys={"openai": "key"})
     calls: list[Callable[[Any], Any]] = [client.create, client.attempt]
     for call in calls:
@@ -441,8 +443,8 @@ async def test_an_unknown_keyword_names_the_closest() -> None:
         client.stream("openai/m", "Hi.", zzz_qqq=1)  # type: ignore[call-arg]
 
 
-async def test_swapped_positionals_say_so() -> None:
-    """Model and messages in the wrong order would be an error about something else."""
+async def test_swapped_positional_arguments_are_named() -> None:
+    """Model and messages in the wrong order would be reported as another error."""
     client = AsyncCompletion(api_keys={"openai": "key"})
     messages: Any = [{"role": "user", "content": "Hi."}]
     with pytest.raises(TypeError, match="swapped"):
@@ -451,8 +453,8 @@ async def test_swapped_positionals_say_so() -> None:
         client.stream(messages, "openai/gpt-4o")
 
 
-async def test_what_is_refused_is_refused_at_once_and_not_sent() -> None:
-    """A request nobody can mean would be sent, and billed, or fail only when read."""
+async def test_an_invalid_request_is_refused_before_it_is_sent() -> None:
+    """An invalid request would be sent and billed, or fail only when its stream is read."""
     async with SimulatorServer() as sim, client_of(sim) as client:
         with pytest.raises(InvalidRequestError) as caught:
             client.stream("openai/gpt-4o", "Hi.", temperature=float("nan"))
@@ -468,7 +470,7 @@ async def test_what_is_refused_is_refused_at_once_and_not_sent() -> None:
 
 
 def test_keys_and_urls_of_unknown_providers_are_refused() -> None:
-    """A typo in a provider's name would leave its key unused."""
+    """The key of a misspelled provider's name would be unused."""
     with pytest.raises(ConfigurationError, match="opnai"):
         AsyncCompletion(api_keys={"opnai": "key"})
     with pytest.raises(ConfigurationError, match="opnai"):
@@ -477,7 +479,7 @@ def test_keys_and_urls_of_unknown_providers_are_refused() -> None:
 
 @pytest.mark.parametrize("name", ["forceTimeout", "force_timeout", "timeout"])
 async def test_the_total_timeout_has_three_names(name: str) -> None:
-    """LiteLLM's name for the timeout would be unknown, or mean nothing."""
+    """LiteLLM's name for the timeout would be unknown, or have no effect."""
     async with (
         RawServer((REQUEST, STALL)) as server,
         AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "key"}) as client,
@@ -494,8 +496,8 @@ async def test_the_total_timeout_has_three_names(name: str) -> None:
 # --- attempt, send, create(stream=True) ----------------------------------------------------------------------------
 
 
-async def test_attempt_gives_errors_as_values() -> None:
-    """A batch would be ended by its first bad row."""
+async def test_attempt_returns_errors_as_values() -> None:
+    """`attempt` would raise an error instead of returning it."""
     async with SimulatorServer(fault=[Fault.status(400, times=1)]) as sim, client_of(sim) as client:
         failed = await client.attempt("openai/gpt-4o", "Hi.")
         assert isinstance(failed.error, BadRequestError)
@@ -510,7 +512,7 @@ async def test_attempt_gives_errors_as_values() -> None:
         assert isinstance(unknown.error, InvalidRequestError)
 
 
-async def test_attempt_does_not_swallow_a_cancel() -> None:
+async def test_attempt_does_not_swallow_a_cancellation() -> None:
     """A cancelled task would go on with a value."""
     async with SimulatorServer(latency=5) as sim, client_of(sim) as client, nothing_left(client):
         task = asyncio.create_task(client.attempt("openai/gpt-4o", "Hi."))
@@ -521,8 +523,8 @@ async def test_attempt_does_not_swallow_a_cancel() -> None:
             await task
 
 
-async def test_send_takes_a_request_that_is_ready() -> None:
-    """A request could not be made in one place and sent in another."""
+async def test_send_takes_a_request_record() -> None:
+    """A request record could not be pickled, sent, or streamed."""
     async with SimulatorServer() as sim, client_of(sim) as client, nothing_left(client):
         request = _copy(pickle.dumps(ChatRequest("anthropic/claude-x", "Hi.", n=2, custom_id="row-1")))
         reply = await client.send(request)
@@ -533,8 +535,8 @@ async def test_send_takes_a_request_that_is_ready() -> None:
 
 
 @every_kind
-async def test_create_with_stream_opens_and_raises_by_itself(case: Case) -> None:
-    """An error would come only when the stream is read, after a web service has promised a good answer."""
+async def test_create_with_stream_opens_the_stream_and_raises_its_errors(case: Case) -> None:
+    """An error would come only when the stream is read, after a web service has sent its status."""
     async with SimulatorServer() as sim, client_of(sim) as client, nothing_left(client):
         stream = await client.create(case.model, "Hi.", n=case.n, stream=True)
         assert isinstance(stream, CompletionStream)
@@ -547,7 +549,7 @@ async def test_create_with_stream_opens_and_raises_by_itself(case: Case) -> None
 
 
 async def test_stream_sends_nothing_before_it_is_used() -> None:
-    """A stream that is made and thrown away would cost money."""
+    """A stream that is created and dropped would be billed."""
     async with SimulatorServer() as sim, client_of(sim) as client, nothing_left(client):
         client.stream("openai/gpt-4o", "Hi.")
         gc.collect()
@@ -555,33 +557,33 @@ async def test_stream_sends_nothing_before_it_is_used() -> None:
         assert sim.requests == []
 
 
-# --- what is told --------------------------------------------------------------------------------------------------
+# --- observers and logs --------------------------------------------------------------------------------------------
 
 
 @every_kind
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 @pytest.mark.parametrize("fault", [None, "bad-request"], ids=["good", "bad"])
-async def test_logger_fn_is_told_once_before_and_once_after(case: Case, stream: bool, fault: str | None) -> None:
-    """An app's own log would count branches instead of calls, or miss some."""
-    told: list[dict[str, Any]] = []
+async def test_logger_fn_is_called_once_before_and_once_after(case: Case, stream: bool, fault: str | None) -> None:
+    """An app's own log would count branches instead of calls, or miss calls."""
+    events: list[dict[str, Any]] = []
     async with SimulatorServer(fault=fault) as sim, client_of(sim) as client, nothing_left(client):
         try:
             if stream:
-                async with client.stream(case.model, "Hi.", n=case.n, logger_fn=told.append) as opened:
+                async with client.stream(case.model, "Hi.", n=case.n, logger_fn=events.append) as opened:
                     await opened.get_final_completion()
             else:
-                await client.create(case.model, "Hi.", n=case.n, logger_fn=told.append)
+                await client.create(case.model, "Hi.", n=case.n, logger_fn=events.append)
         except BadRequestError as error:
-            assert told[-1]["error"] is error  # noqa: PT017 (the good half raises nothing)
-        assert [each["event"] for each in told] == ["request", "error" if fault else "reply"]
+            assert events[-1]["error"] is error  # noqa: PT017 (without a fault nothing is raised)
+        assert [each["event"] for each in events] == ["request", "error" if fault else "reply"]
         provider, _, model = case.model.partition("/")
-        assert all((each["provider"], each["model"]) == (provider, model) for each in told)
-        assert told[0]["stream"] == stream
-        assert told[0]["request"]["messages"][0]["content"] == "Hi."
+        assert all((each["provider"], each["model"]) == (provider, model) for each in events)
+        assert events[0]["stream"] == stream
+        assert events[0]["request"]["messages"][0]["content"] == "Hi."
         if not fault:
-            assert len(told[1]["response"]["choices"]) == case.n
-            assert told[1]["elapsed"] > 0
-        assert not any(key in repr(told) for key in sim.api_keys.values())
+            assert len(events[1]["response"]["choices"]) == case.n
+            assert events[1]["elapsed"] > 0
+        assert not any(key in repr(events) for key in sim.api_keys.values())
 
 
 @pytest.mark.parametrize("fault", [None, "bad-request"], ids=["good", "bad"])
@@ -610,20 +612,20 @@ async def test_a_logger_fn_that_fails_breaks_nothing(
     ] * 2
 
 
-async def test_verbose_says_at_info_what_else_is_said_at_debug_and_never_key_or_prompt(
+async def test_verbose_logs_at_info_what_is_otherwise_logged_at_debug(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """One call could not be watched without all others, or a log would hold secrets."""
+    """The logs of one call could not be enabled alone, or would contain the key or the prompt."""
     caplog.set_level(logging.DEBUG)
     async with SimulatorServer(fault=Fault.status(429, retry_after=0.01, times=1)) as sim, client_of(sim) as client:
         await client.create("openai/gpt-4o", "A secret prompt.", verbose=True)
-        loud = [record for record in caplog.records if record.name == "anycompletion"]
+        verbose = [record for record in caplog.records if record.name == "anycompletion"]
         caplog.clear()
         await client.create("openai/gpt-4o", "A secret prompt.")
-        quiet = [record for record in caplog.records if record.name == "anycompletion"]
-        assert {record.levelno for record in loud} == {logging.INFO}
-        assert {record.levelno for record in quiet} == {logging.DEBUG}
-        text = "\n".join(record.getMessage() for record in [*loud, *quiet])
+        default = [record for record in caplog.records if record.name == "anycompletion"]
+        assert {record.levelno for record in verbose} == {logging.INFO}
+        assert {record.levelno for record in default} == {logging.DEBUG}
+        text = "\n".join(record.getMessage() for record in [*verbose, *default])
         assert "openai gpt-4o: status 429" in text
         assert "again in" in text
         assert "secret" not in text
@@ -631,7 +633,7 @@ async def test_verbose_says_at_info_what_else_is_said_at_debug_and_never_key_or_
 
 
 async def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
-    """A library that prints spoils its app's output."""
+    """The library would write into its application's output."""
     async with SimulatorServer(fault=[Fault.named("reset-after-3-events", times=1)]) as sim, client_of(sim) as client:
         with pytest.raises(StreamInterruptedError):
             await client.stream("openai/gpt-4o", "Hi.", verbose=True).get_final_completion()
@@ -640,7 +642,7 @@ async def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 async def test_reprs_and_errors_show_no_key_and_no_prompt() -> None:
-    """A crash report would hold secrets."""
+    """A crash report would contain the key or the prompt."""
     async with SimulatorServer(fault="rate-limit") as sim, client_of(sim, max_retries=0) as client:
         with pytest.raises(RateLimitError) as caught:
             await client.create("openai/gpt-4o", "A secret prompt.", api_key=sim.api_keys["openai"])
@@ -651,11 +653,11 @@ async def test_reprs_and_errors_show_no_key_and_no_prompt() -> None:
         assert (error.retry_after, error.attempts) == (caught.value.retry_after, 1)
 
 
-# --- keys, from functions and in views ---
+# --- keys from functions and in views ---
 
 
-async def test_the_total_covers_the_function_that_gives_the_key() -> None:
-    """A dead token service would hang every call, whatever its timeout."""
+async def test_the_total_timeout_includes_the_key_function() -> None:
+    """A token service that does not respond would block every call, whatever its timeout."""
 
     async def never() -> str:
         await asyncio.sleep(60)
@@ -671,8 +673,8 @@ async def test_the_total_covers_the_function_that_gives_the_key() -> None:
 
 
 @pytest.mark.parametrize("n", [1, 2])
-async def test_a_function_that_fails_to_give_the_key_is_a_configuration_error(n: int) -> None:
-    """Somebody else's exception would come out of a call, and show what it quotes."""
+async def test_a_failing_key_function_is_a_configuration_error(n: int) -> None:
+    """A call would raise the user's own exception, with a text that may contain secrets."""
 
     async def broken() -> str:
         raise LookupError("vault: sk-very-secret")
@@ -687,14 +689,14 @@ async def test_a_function_that_fails_to_give_the_key_is_a_configuration_error(n:
         assert isinstance(result.error, ConfigurationError)
 
 
-async def test_a_branch_that_fails_in_a_foreign_way_does_not_hang_the_others() -> None:
-    """A bug in the caller's own code would leave the reader of a fan-out stream waiting for ever."""
-    asked = 0
+async def test_an_error_of_user_code_in_a_branch_ends_the_stream() -> None:
+    """An error in the caller's own code would leave the reader of a fan-out stream waiting for ever."""
+    calls = 0
 
     async def key() -> str:
-        nonlocal asked
-        asked += 1
-        if asked > 2:
+        nonlocal calls
+        calls += 1
+        if calls > 2:
             raise ValueError("mine")
         return sim.api_keys["anthropic"]
 
@@ -705,8 +707,8 @@ async def test_a_branch_that_fails_in_a_foreign_way_does_not_hang_the_others() -
                     pass
 
 
-async def test_a_views_key_goes_only_where_the_view_points() -> None:
-    """A key given for one host would be sent to whatever host a call names."""
+async def test_a_views_key_is_sent_to_the_views_origin_only() -> None:
+    """A key for one host would be sent to any host that a call names."""
     async with SimulatorServer() as sim, SimulatorServer() as other, client_of(sim) as client:
         view = client.with_options(api_key=sim.api_keys["openai"], base_url=sim.base_urls["openai"])
         assert (await view.create("openai/gpt-4o", "Hi.")).text
@@ -717,24 +719,24 @@ async def test_a_views_key_goes_only_where_the_view_points() -> None:
         assert (await view.create("openai/gpt-4o", "Hi.", **own)).text
 
 
-@pytest.mark.parametrize("key", ["sk-shown-to-nobody", "sk-shown-to-nobody but-with-a-space"])
+@pytest.mark.parametrize("key", ["sk-never-shown", "sk-never-shown but-with-a-space"])
 @pytest.mark.parametrize("stream", [False, True])
 async def test_no_key_and_no_prompt_in_the_locals_of_our_frames(key: str, stream: bool) -> None:
-    """A crash report would hand out the key of the call that failed, and what was asked."""
+    """A crash report would contain the key and the prompt of the failed call."""
     package = str(Path(anycompletion.__file__).parent)
     async with SimulatorServer() as sim, client_of(sim) as client:
         with pytest.raises(CompletionError) as caught:
             await client.create("openai/gpt-4o", "A prompt.", api_key=key, stream=stream)
     trace = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     ours = [frame for frame in trace.stack if frame.filename.startswith(package)]
-    told = repr([frame.locals for frame in ours])
+    shown = repr([frame.locals for frame in ours])
     assert len(ours) > 2
-    assert "sk-shown" not in told
-    assert "A prompt" not in told
+    assert "sk-never" not in shown
+    assert "A prompt" not in shown
 
 
 async def test_a_client_with_secrets_in_headers_does_not_pickle() -> None:
-    """A token in a header would travel in a pickle."""
+    """A token in a header would be part of a pickle."""
     client = AsyncCompletion().with_options(extra_headers={"Authorization": "Bearer sk-1"})
     with pytest.raises(TypeError, match="extra_headers"):
         pickle.dumps(client)
@@ -742,8 +744,8 @@ async def test_a_client_with_secrets_in_headers_does_not_pickle() -> None:
         pickle.dumps(AsyncCompletion(proxy="http://me:pass@proxy.example:3128"))
 
 
-async def test_a_stream_is_refused_before_it_is_sent_where_its_format_cannot_say_it() -> None:
-    """A web app would answer 200 and then break off, where it could have answered 400."""
+async def test_a_stream_with_an_unsupported_message_is_refused_before_it_is_sent() -> None:
+    """A web app would send status 200 and then abort, where it could have sent 400."""
     async with SimulatorServer() as sim, client_of(sim) as client:
         with pytest.raises(UnsupportedParameterError) as caught:
             client.stream("anthropic/claude-haiku-4-5", [{"role": "user", "content": "Hi.", "name": "bob"}])
@@ -752,7 +754,7 @@ async def test_a_stream_is_refused_before_it_is_sent_where_its_format_cannot_say
 
 @pytest.mark.parametrize("model", ["Knock knock, who is there?", "Is https://example.com up?"])
 async def test_two_swapped_texts_are_recognised_and_the_prompt_is_not_repeated(model: str) -> None:
-    """A prompt would be taken for a model, and stand in the error."""
+    """A prompt in the place of the model would be repeated in the error."""
     async with SimulatorServer() as sim, client_of(sim) as client:
         with pytest.raises(TypeError, match="swapped"):
             await client.create(model, "openai/gpt-4o")
@@ -765,15 +767,15 @@ async def test_two_swapped_texts_are_recognised_and_the_prompt_is_not_repeated(m
 @pytest.mark.parametrize(
     ("status", "name"), [(408, "InternalServerError"), (409, "ConflictError"), (422, "UnprocessableEntityError")]
 )
-async def test_anthropics_general_type_leaves_the_class_to_the_status(status: int, name: str) -> None:
-    """A conflict would be called a bad request, and not be tried again."""
+async def test_the_status_decides_the_class_of_anthropics_general_error_type(status: int, name: str) -> None:
+    """A conflict would be reported as a bad request, and not be retried."""
     async with SimulatorServer(fault=Fault.status(status)) as sim, client_of(sim) as client:
         result = await client.attempt("anthropic/claude-haiku-4-5", "Hi.", max_retries=0)
         assert type(result.error).__name__ == name
 
 
-async def test_an_error_in_a_stream_that_had_begun_may_have_been_billed() -> None:
-    """A caller that adds up what was paid for would leave these calls out."""
+async def test_an_error_in_a_started_stream_may_have_been_billed() -> None:
+    """A caller that sums costs would leave these calls out."""
     async with SimulatorServer(fault="error-after-3-events") as sim, client_of(sim) as client:
         for model in ("openai/gpt-4o", "anthropic/claude-haiku-4-5"):
             with pytest.raises(APIError) as caught:
@@ -783,17 +785,17 @@ async def test_an_error_in_a_stream_that_had_begun_may_have_been_billed() -> Non
 
 
 @pytest.mark.parametrize("model", ["openai/gpt-4o", "anthropic/claude-haiku-4-5"])
-async def test_logger_fn_is_told_the_request_that_the_caller_made(model: str) -> None:
-    """A log would show a call for one answer where three were paid for."""
-    told: list[dict[str, Any]] = []
+async def test_logger_fn_gets_the_request_of_the_caller(model: str) -> None:
+    """A log would show a request for one choice where three were billed."""
+    events: list[dict[str, Any]] = []
     async with SimulatorServer() as sim, client_of(sim) as client:
-        await client.create(model, "Hi.", n=3, logger_fn=told.append)
-    assert told[0]["request"]["n"] == 3
-    assert len(told) == 2
+        await client.create(model, "Hi.", n=3, logger_fn=events.append)
+    assert events[0]["request"]["n"] == 3
+    assert len(events) == 2
 
 
 async def test_an_async_logger_fn_is_refused() -> None:
-    """It would never be awaited, and nothing would be logged."""
+    """An async `logger_fn` would never be awaited, and nothing would be logged."""
 
     async def write(_: dict[str, Any]) -> None:
         await asyncio.sleep(0)
@@ -804,8 +806,8 @@ async def test_an_async_logger_fn_is_refused() -> None:
         assert caught.value.param == "logger_fn"
 
 
-async def test_the_summed_usage_of_branches_comes_in_a_whole_chunk() -> None:
-    """A reader of OpenAI's format would meet a chunk without id and model."""
+async def test_the_summed_usage_of_branches_is_in_a_complete_chunk() -> None:
+    """A reader of OpenAI's format would get a chunk without id and model."""
     options: dict[str, Any] = {"stream_options": {"include_usage": True}}
     async with SimulatorServer() as sim, AsyncCompletion(base_urls=sim.base_urls, api_keys=sim.api_keys) as client:
         chunks = [chunk async for chunk in client.stream("openrouter/openai/gpt-4o-mini", "Hi.", n=2, **options)]
@@ -819,7 +821,7 @@ async def test_the_summed_usage_of_branches_comes_in_a_whole_chunk() -> None:
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(("status", "sent"), [(500, 1), (503, 2), (429, 2)])
 async def test_a_prediction_is_not_created_twice(status: int, sent: int, stream: bool) -> None:
-    """A prediction whose creation failed half-way goes on by itself, and would be paid for twice."""
+    """A prediction whose creation failed with a server error may run on, and would be billed twice."""
     fault = Fault.status(status, retry_after=0.01, times=1)
     async with (
         SimulatorServer(fault=fault) as sim,
@@ -838,10 +840,10 @@ async def test_a_prediction_is_not_created_twice(status: int, sent: int, stream:
 
 
 @pytest.mark.parametrize("key", ["sk-refused", "sk with-a-space"])
-async def test_a_wrong_key_names_where_it_is_from_and_where_it_was_looked_for(
+async def test_the_error_of_a_wrong_key_names_its_variable_and_all_variables(
     key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody could tell which of several variables holds the key that a provider refuses."""
+    """The error of a refused key would not name the environment variable that it is from."""
     monkeypatch.delenv("CO_API_KEY", raising=False)
     monkeypatch.setenv("COHERE_API_KEY", key)
     async with SimulatorServer() as sim, AsyncCompletion(base_urls=sim.base_urls) as client:
@@ -852,11 +854,11 @@ async def test_a_wrong_key_names_where_it_is_from_and_where_it_was_looked_for(
         assert "COHERE_API_KEY" not in str(given.error)
 
 
-# --- misuse that is told at once -----------------------------------------------------------------------------------
+# --- misuse that fails at once -------------------------------------------------------------------------------------
 
 
-def test_a_key_in_the_place_of_a_name_is_not_shown() -> None:
-    """A slip of the pen would write a key into logs."""
+def test_a_key_in_place_of_a_providers_name_is_not_shown() -> None:
+    """The error of swapped names and keys would write a key into logs."""
     for keys in ({"sk-Secret/key": "openai"}, {5: "openai"}, {"sk-Secret/key": b"x"}):
         with pytest.raises(InvalidRequestError) as caught:
             AsyncCompletion(api_keys=keys)  # type: ignore[arg-type]
@@ -865,22 +867,22 @@ def test_a_key_in_the_place_of_a_name_is_not_shown() -> None:
 
 
 def test_an_empty_base_url_is_refused() -> None:
-    """A variable that was not set would send a key to the vendor instead of the gateway that was meant."""
+    """An unset variable for the base URL would have the key sent to the vendor instead of a gateway."""
     with pytest.raises(InvalidRequestError) as caught:
         AsyncCompletion(base_urls={"openai": ""})
     assert caught.value.param == "base_urls['openai']"
 
 
 async def test_stream_is_true_or_false() -> None:
-    """The text "no" would stream."""
-    async with AsyncCompletion(api_keys={"openai": "sk-nobody"}) as client:
+    """The text "no" as `stream` would count as true."""
+    async with AsyncCompletion(api_keys={"openai": "sk-unused"}) as client:
         with pytest.raises(InvalidRequestError) as caught:
             await client.create("openai/m", "Hi.", stream="no")  # type: ignore[call-overload]
     assert caught.value.param == "stream"
 
 
-async def test_closing_from_another_loop_says_so() -> None:
-    """Connections would be closed under the feet of the loop that owns them."""
+async def test_closing_from_another_loop_is_an_error() -> None:
+    """Connections would be closed while the loop that owns them uses them."""
     async with SimulatorServer() as sim, client_of(sim) as client:
         await client.create("openai/m", "Hi.")
         with pytest.raises(ClientClosedError, match="another event loop"):

@@ -1,4 +1,6 @@
-"""n concurrent requests as one answer or one stream: numbered in order, summed honestly, failing together."""
+"""Tests of fan-out: n concurrent requests as one reply or one stream, numbered, summed, failing together."""
+
+from __future__ import annotations
 
 import asyncio
 import json
@@ -43,7 +45,7 @@ async def scripted(*scripts: tuple[Step, ...], **options: Any) -> AsyncIterator[
 
 
 def message(text: str, usage: bool = True) -> bytes:
-    """A whole reply in Anthropic's format."""
+    """A complete reply in Anthropic's format."""
     body: dict[str, Any] = {"id": f"msg-{text}", "type": "message", "role": "assistant", "model": "m"}
     body |= {"content": [{"type": "text", "text": text}], "stop_reason": "end_turn"}
     if usage:
@@ -61,12 +63,12 @@ def sse(kind: str, **members: Any) -> bytes:
 
 def start(name: str) -> bytes:
     body = {"id": name, "type": "message", "role": "assistant", "model": "m", "content": []}
-    begun = sse("message_start", message=body | {"usage": {"input_tokens": 3, "output_tokens": 1}})
-    return begun + sse("content_block_start", index=0, content_block={"type": "text", "text": ""})
+    head = sse("message_start", message=body | {"usage": {"input_tokens": 3, "output_tokens": 1}})
+    return head + sse("content_block_start", index=0, content_block={"type": "text", "text": ""})
 
 
-def text(said: str) -> bytes:
-    return sse("content_block_delta", index=0, delta={"type": "text_delta", "text": said})
+def text(content: str) -> bytes:
+    return sse("content_block_delta", index=0, delta={"type": "text_delta", "text": content})
 
 
 FINISH = (
@@ -77,11 +79,11 @@ FINISH = (
 )
 
 
-# --- plain ---------------------------------------------------------------------------------------------------------
+# --- replies -------------------------------------------------------------------------------------------------------
 
 
 async def test_choices_are_numbered_and_usage_is_summed() -> None:
-    """Several answers would look like one, or cost less than they did."""
+    """Choices would have the same index, or their usage would not be summed."""
     async with SimulatorServer() as sim, client_of(sim) as client:
         reply = await client.create(MODEL, "One two three.", n=3)
         assert [choice.index for choice in reply.choices] == [0, 1, 2]
@@ -98,8 +100,8 @@ async def test_choices_are_numbered_and_usage_is_summed() -> None:
         assert all("n" not in request.body for request in sim.requests)
 
 
-async def test_branches_run_at_the_same_time() -> None:
-    """Three answers would take three times as long."""
+async def test_branches_run_concurrently() -> None:
+    """Five choices would take five times as long as one."""
     async with (
         SimulatorServer(latency=0.2) as sim,
         client_of(sim) as client,
@@ -108,16 +110,16 @@ async def test_branches_run_at_the_same_time() -> None:
             await client.create(MODEL, "Hi.", n=5)
 
 
-async def test_usage_is_unknown_where_one_branch_said_nothing() -> None:
-    """A sum over some of the branches would pass for the whole bill."""
+async def test_usage_is_unknown_where_one_branch_has_none() -> None:
+    """A sum over some of the branches would count as the total usage."""
     async with scripted((REQUEST, message("a")), (REQUEST, message("b", usage=False))) as (_, client):
         reply = await client.create(MODEL, "Hi.", n=2)
         assert sorted(reply.texts) == ["a", "b"]
         assert reply.usage is None
 
 
-async def test_a_failing_branch_ends_the_others_and_keeps_what_they_gave() -> None:
-    """Requests would go on, and be billed, for an answer that failed, and what was paid for would be lost."""
+async def test_a_failing_branch_ends_the_others_and_keeps_their_replies() -> None:
+    """Other branches of a failed call would go on and be billed, or their replies would be lost."""
     scripts = ((REQUEST, message("a")), (REQUEST, 0.1, REFUSED), (REQUEST, message("c")), (REQUEST, STALL))
     async with scripted(*scripts) as (server, client):
         async with asyncio.timeout(1):
@@ -134,7 +136,7 @@ async def test_a_failing_branch_ends_the_others_and_keeps_what_they_gave() -> No
 
 
 async def test_a_branch_is_retried_on_its_own() -> None:
-    """One bad moment would ask all branches again."""
+    """The retry of one branch would repeat all branches."""
     busy = answer({"error": {"type": "overloaded_error"}}, 529, {"Retry-After": "0.01"})
     async with scripted((REQUEST, message("a")), (REQUEST, busy, REQUEST, message("b"))) as (server, client):
         reply = await client.create(MODEL, "Hi.", n=2)
@@ -143,7 +145,7 @@ async def test_a_branch_is_retried_on_its_own() -> None:
 
 
 async def test_cancelling_the_caller_ends_all_branches() -> None:
-    """Branches would go on for a caller who has left."""
+    """Branches of a cancelled call would go on."""
     async with scripted((REQUEST, STALL)) as (server, client):
         task = asyncio.create_task(client.create(MODEL, "Hi.", n=3))
         while len(server.requests) < 3:
@@ -157,7 +159,7 @@ async def test_cancelling_the_caller_ends_all_branches() -> None:
 
 
 async def test_closing_the_client_ends_all_branches() -> None:
-    """A caller who waits for several answers would wait for ever on a closed client."""
+    """A call with several choices would wait for ever after the client was closed."""
     async with scripted((REQUEST, STALL)) as (server, client):
         task = asyncio.create_task(client.create(MODEL, "Hi.", n=3))
         while len(server.requests) < 3:
@@ -168,8 +170,8 @@ async def test_closing_the_client_ends_all_branches() -> None:
                 await task
 
 
-async def test_a_fault_of_a_branch_that_is_not_ours_arrives_as_it_is() -> None:
-    """A bug would come wrapped into a group that nobody expects."""
+async def test_an_unexpected_error_of_a_branch_is_raised_unchanged() -> None:
+    """An unexpected error would be wrapped in an exception group."""
     mine = LookupError("mine")
 
     async def broken() -> ChatCompletion:
@@ -180,8 +182,8 @@ async def test_a_fault_of_a_branch_that_is_not_ours_arrives_as_it_is() -> None:
     assert caught.value is mine
 
 
-async def test_the_merged_reply_is_the_first_branchs_whoever_was_first() -> None:
-    """The order of the choices would be a matter of luck."""
+async def test_the_merged_reply_has_the_first_branchs_id_whichever_ended_first() -> None:
+    """The order of the choices would depend on which branch ended first."""
 
     def branch(number: int) -> Callable[[], Awaitable[ChatCompletion]]:
         async def run() -> ChatCompletion:
@@ -200,8 +202,8 @@ async def test_the_merged_reply_is_the_first_branchs_whoever_was_first() -> None
 
 
 @pytest.mark.parametrize("provider", ["groq", "anthropic"])
-async def test_the_raw_reply_is_the_list_of_the_branches_own(provider: str) -> None:
-    """What a provider said of a choice would be lost, read again at each look, or not survive a pickle."""
+async def test_the_raw_reply_is_the_list_of_the_branches_raw_replies(provider: str) -> None:
+    """A branch's raw reply would be lost, parsed at each access, or missing after pickling."""
     served = "anthropic" if provider == "anthropic" else "openai"
     async with SimulatorServer() as sim:
         urls, keys = {provider: sim.base_urls[served]}, {provider: sim.api_keys[served]}
@@ -216,8 +218,8 @@ async def test_the_raw_reply_is_the_list_of_the_branches_own(provider: str) -> N
     assert both.raw == [reply.raw, reply.raw]
 
 
-def test_usage_sums_only_what_all_have_said() -> None:
-    """Token counts would be guessed."""
+def test_usage_is_summed_only_where_all_branches_have_it() -> None:
+    """Token counts of some branches would count as the total."""
     usage = Usage(1, 2, 3)
     assert total_usage([usage, usage]) == Usage(2, 4, 6)
     assert total_usage([usage, None]) is None
@@ -228,13 +230,13 @@ def test_usage_sums_only_what_all_have_said() -> None:
 # --- streams -------------------------------------------------------------------------------------------------------
 
 
-class Script:
-    """A source of chunks that follows a script: chunk lists, seconds to wait, errors to raise."""
+class ScriptedChunks:
+    """Source of chunks that follows a script of chunk lists, seconds to wait, and errors to raise."""
 
     def __init__(self, *steps: Sequence[ChatCompletionChunk] | float | CompletionError) -> None:
         self.info = ReplyInfo("p", "m", attempts=1)
         self.closed = False
-        self.given = 0
+        self.delivered = 0
         self._steps = iter(steps)
 
     async def open(self) -> None:
@@ -247,7 +249,7 @@ class Script:
             if isinstance(step, float):
                 await asyncio.sleep(step)
             else:
-                self.given += 1
+                self.delivered += 1
                 return step
         return None
 
@@ -258,64 +260,66 @@ class Script:
         pass
 
 
-def said(name: str, *texts: str) -> list[ChatCompletionChunk]:
+def chunks(name: str, *texts: str) -> list[ChatCompletionChunk]:
     return [ChatCompletionChunk(name, [ChunkChoice(0, Delta(content=each))], model="m") for each in texts]
 
 
-def merge(*sources: Script) -> CompletionStream:
+def merge(*sources: ScriptedChunks) -> CompletionStream:
     tasks: set[asyncio.Task[None]] = set()
     return CompletionStream(MergedChunks(sources, tasks.add))
 
 
 async def test_chunks_of_the_branches_interleave_under_their_numbers() -> None:
-    """Words of different choices would run into each other."""
+    """Texts of different choices would be mixed."""
     stream = merge(
-        Script(said("a", "1"), 0.04, said("a", "2")),
-        Script(0.02, said("b", "3"), 0.04, said("b", "4")),
+        ScriptedChunks(chunks("a", "1"), 0.04, chunks("a", "2")),
+        ScriptedChunks(0.02, chunks("b", "3"), 0.04, chunks("b", "4")),
     )
     seen = [(chunk.choices[0].index, chunk.choices[0].delta.content) async for chunk in stream]
     assert seen == [(0, "1"), (1, "3"), (0, "2"), (1, "4")]
     assert (await stream.get_final_completion()).texts == ["12", "34"]
 
 
-async def test_the_id_of_a_merged_stream_is_the_first_branchs_whoever_spoke_first() -> None:
-    """One reply would have several ids, or that of a branch that was quick by luck."""
-    stream = merge(Script(0.02, said("a", "1", "2")), Script(said("b", "3"), 0.04, said("b", "4")))
+async def test_the_id_of_a_merged_stream_is_the_first_branchs_whichever_started_first() -> None:
+    """A merged stream would have several ids, or that of the branch that happened to be the fastest."""
+    stream = merge(
+        ScriptedChunks(0.02, chunks("a", "1", "2")), ScriptedChunks(chunks("b", "3"), 0.04, chunks("b", "4"))
+    )
     ids = [chunk.id async for chunk in stream]
     assert stream.snapshot.id == "a"
     assert set(ids) <= {"", "a"}
 
 
-async def test_a_failing_branch_of_a_stream_ends_the_others_after_what_came_before() -> None:
-    """A stream would go on with a choice missing, or lose words that had come."""
-    fault = RateLimitError("slow down")
-    sources = Script(said("a", "1"), 5.0), Script(said("b", "2", "3"), fault)
+async def test_a_failing_branch_of_a_stream_ends_the_others_after_earlier_chunks() -> None:
+    """A stream would go on without one choice, or lose chunks that had arrived."""
+    error = RateLimitError("slow down")
+    sources = ScriptedChunks(chunks("a", "1"), 5.0), ScriptedChunks(chunks("b", "2", "3"), error)
     stream = merge(*sources)
     seen = []
     with pytest.raises(RateLimitError) as caught:
         async for chunk in stream:
             seen.append(chunk.choices[0].delta.content)
             await asyncio.sleep(0.02)
-    assert caught.value is fault
+    assert caught.value is error
     assert seen == ["1", "2", "3"]
-    assert fault.partial is not None
-    assert fault.partial.texts == ["1", "23"]
+    assert error.partial is not None
+    assert error.partial.texts == ["1", "23"]
     assert all(source.closed for source in sources)
     await stream.aclose()
 
 
 async def test_a_fast_branch_waits_for_the_consumer() -> None:
-    """A consumer that works slowly would let the queue grow without end."""
-    fast = Script(*[said("a", "x")] * 1000)
-    stream = merge(fast, Script(*[said("b", "x")] * 1000))
+    """The queue of a slow consumer would grow without bound."""
+    fast = ScriptedChunks(*[chunks("a", "x")] * 1000)
+    stream = merge(fast, ScriptedChunks(*[chunks("b", "x")] * 1000))
     await anext(stream)
     await asyncio.sleep(0.05)
-    assert fast.given < 20
+    assert fast.delivered < 20
     assert len([chunk async for chunk in stream]) == 1999
 
 
-async def test_a_streams_branches_that_die_tell_it_with_what_all_gave() -> None:
-    """A broken branch would end the stream in silence."""
+async def test_an_interrupted_branch_ends_the_stream_with_the_partial_texts_of_all() -> None:
+    """An interrupted branch would end the stream without an error, or lose the other branches' texts."""
     good = (REQUEST, STREAM, start("a"), text("one"), 0.1, text("more"), STALL)
     async with scripted(good, (REQUEST, STREAM, start("b"), text("two"), 0.05, RESET)) as (server, client):
         with pytest.raises(StreamInterruptedError) as caught:
@@ -328,8 +332,8 @@ async def test_a_streams_branches_that_die_tell_it_with_what_all_gave() -> None:
             await asyncio.sleep(0.005)
 
 
-async def test_a_branch_that_is_refused_ends_the_opening_of_all() -> None:
-    """A stream would open with a choice that can never come."""
+async def test_a_refused_branch_ends_the_opening_of_all() -> None:
+    """A stream would open although one of its branches was refused."""
     async with scripted((REQUEST, REFUSED), (REQUEST, 0.05, STREAM, start("b"), STALL)) as (server, client):
         with pytest.raises(BadRequestError):
             async with asyncio.timeout(1):
@@ -339,7 +343,7 @@ async def test_a_branch_that_is_refused_ends_the_opening_of_all() -> None:
 
 
 async def test_the_info_of_a_merged_stream_sums_its_branches() -> None:
-    """Nobody could see how a stream of several requests went."""
+    """The info of a merged stream would lack attempts, times or usage of its branches."""
     script = (REQUEST, STREAM, start("a"), text("one"), FINISH)
     async with scripted(script) as (_, client):
         async with client.stream(MODEL, "Hi.", n=3) as stream:
@@ -355,8 +359,8 @@ async def test_the_info_of_a_merged_stream_sums_its_branches() -> None:
 
 
 @pytest.mark.parametrize("n", [1, 3])
-async def test_a_slow_consumer_stops_the_servers(n: int) -> None:
-    """A consumer that works slowly would fill the memory."""
+async def test_a_slow_consumer_pauses_the_servers(n: int) -> None:
+    """A slow consumer would fill the memory."""
     script = (REQUEST, STREAM, start("a"), *[text("x" * 60_000)] * 1000, STALL)
     async with scripted(script) as (server, client), client.stream(MODEL, "Hi.", n=n) as stream:
         await anext(stream)
@@ -368,8 +372,8 @@ async def test_a_slow_consumer_stops_the_servers(n: int) -> None:
         await anext(stream)
 
 
-async def test_one_branch_that_waits_does_not_hold_up_the_others() -> None:
-    """The slowest choice would set the pace of all."""
+async def test_a_waiting_branch_does_not_delay_the_others() -> None:
+    """The slowest choice would delay all others."""
     slow = (REQUEST, STREAM, start("a"), STALL)
     quick = (REQUEST, STREAM, start("b"), *[text("x")] * 50, STALL)
     async with scripted(slow, quick) as (_, client), client.stream(MODEL, "Hi.", n=2) as stream:

@@ -1,4 +1,4 @@
-"""What the package logs: one tree, structured records, documented levels, and nothing that was asked or told."""
+"""Tests of logging: one logger, structured records, documented levels, and no prompts or replies."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from anycompletion import APIError, AsyncCompletion, ChatRequest, CompletionStre
 from anycompletion.testing import Fault, SimulatorServer
 from support.readme import README
 
-PROMPT = "Prompt-that-nobody-may-see."
+PROMPT = "Prompt-that-must-stay-secret."
 MODEL = "openai/gpt-4o"
 
 COMMON = {"event", "provider", "model", "attempt", "status", "request_id", "elapsed"}
-"""What every record of a call carries."""
+"""Attributes of every record of a call."""
 
 LEVELS = {
     "answered": logging.DEBUG,
@@ -31,15 +31,15 @@ LEVELS = {
     "observer_failed": logging.WARNING,
     "journal": logging.WARNING,
 }
-"""Every event → the level it has without `verbose`."""
+"""Event → its level without `verbose`."""
 
 Row = tuple[str, int, dict[str, Any]]
-"""Event, attempt, and what else is said of it."""
+"""Event, attempt, and further attributes."""
 
-STALLED = Fault.status(429, retry_after=0.02, times=1)
+THROTTLED = Fault.status(429, retry_after=0.02, times=1)
 
-SCRIPTS: dict[str, tuple[Any, dict[str, Any], list[Row]]] = {
-    "a good call": (None, {}, [("answered", 1, {"status": 200})]),
+CASES: dict[str, tuple[Any, dict[str, Any], list[Row]]] = {
+    "a successful call": (None, {}, [("answered", 1, {"status": 200})]),
     "a retry": (
         Fault.status(503, retry_after=0.01, times=1),
         {"max_retries": 1},
@@ -49,8 +49,8 @@ SCRIPTS: dict[str, tuple[Any, dict[str, Any], list[Row]]] = {
             ("answered", 2, {"status": 200}),
         ],
     ),
-    "a rest": (
-        STALLED,
+    "a cooldown": (
+        THROTTLED,
         {"max_retries": 1},
         [
             ("answered", 1, {"status": 429}),
@@ -116,56 +116,58 @@ async def call(client: AsyncCompletion, *, stream: bool, **params: Any) -> None:
 
 @pytest.mark.parametrize("verbose", [False, True])
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize("case", CASES)
 async def test_events_have_their_levels_and_extras(
     client: AsyncCompletion,
     server: SimulatorServer,
     caplog: pytest.LogCaptureFixture,
-    script: str,
+    case: str,
     stream: bool,
     verbose: bool,
 ) -> None:
-    """A handler that writes JSON would miss a member, or an event would have a level nobody listens to."""
-    fault, params, rows = SCRIPTS[script]
+    """A handler that writes JSON would miss an attribute, or an event would have another level than documented."""
+    fault, params, rows = CASES[case]
     server.fault = fault
     caplog.set_level(logging.DEBUG)
     await call(client, stream=stream, verbose=verbose, **params)
     records = ours(caplog)
     assert [(record.__dict__["event"], record.__dict__["attempt"]) for record in records] == [row[:2] for row in rows]
     for record, (event, _, special) in zip(records, rows, strict=True):
-        said = extras(record)
-        told = set(special) | ({"delay"} if event in ("retrying", "resting") else set[str]())
-        assert said.keys() == COMMON | told
-        assert said.items() >= {"provider": "openai", "model": "gpt-4o", **special}.items()
-        assert 0 <= said["elapsed"] < 60
-        assert (said["request_id"] is not None) == (special["status"] is not None)
-        loud = LEVELS[event] == logging.DEBUG and verbose
-        assert record.levelno == (logging.INFO if loud else LEVELS[event])
+        attributes = extras(record)
+        further = set(special) | ({"delay"} if event in ("retrying", "resting") else set[str]())
+        assert attributes.keys() == COMMON | further
+        assert attributes.items() >= {"provider": "openai", "model": "gpt-4o", **special}.items()
+        assert 0 <= attributes["elapsed"] < 60
+        assert (attributes["request_id"] is not None) == (special["status"] is not None)
+        raised = LEVELS[event] == logging.DEBUG and verbose
+        assert record.levelno == (logging.INFO if raised else LEVELS[event])
         assert record.getMessage().startswith("openai gpt-4o: ")
-        json.dumps(said)
+        json.dumps(attributes)
 
 
 @pytest.mark.parametrize("verbose", [False, True])
-@pytest.mark.parametrize("script", SCRIPTS)
-async def test_no_level_tells_keys_or_prompts(
-    client: AsyncCompletion, server: SimulatorServer, caplog: pytest.LogCaptureFixture, script: str, verbose: bool
+@pytest.mark.parametrize("case", CASES)
+async def test_no_level_logs_keys_or_prompts(
+    client: AsyncCompletion, server: SimulatorServer, caplog: pytest.LogCaptureFixture, case: str, verbose: bool
 ) -> None:
-    """Whoever collects logs would collect conversations and keys."""
-    server.fault, params, _ = SCRIPTS[script]
-    server.reply = "Reply-that-nobody-may-see."
+    """Logs would contain conversations and keys."""
+    server.fault, params, _ = CASES[case]
+    server.reply = "Reply-that-must-stay-secret."
     caplog.set_level(logging.DEBUG)
     for stream in (False, True):
-        await call(client, stream=stream, verbose=verbose, extra_headers={"X-Mark": "Header-nobody-may-see."}, **params)
+        await call(
+            client, stream=stream, verbose=verbose, extra_headers={"X-Mark": "Header-that-must-stay-secret."}, **params
+        )
     assert ours(caplog)
     text = "\n".join(f"{record.getMessage()} {vars(record)}" for record in caplog.records)
-    assert "nobody-may-see" not in text
+    assert "must-stay-secret" not in text
     assert server.api_keys["openai"] not in text
 
 
 async def test_an_observers_failure_is_an_event_without_its_text(
     client: AsyncCompletion, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A failing `logger_fn` would go unseen, or put the request it was given into the log."""
+    """A failing `logger_fn` would go unnoticed, or its error would put the request into the log."""
 
     def fail(event: dict[str, Any]) -> None:
         raise LookupError(str(event))
@@ -178,10 +180,10 @@ async def test_an_observers_failure_is_an_event_without_its_text(
     assert PROMPT not in caplog.text
 
 
-async def test_a_mended_journal_is_an_event(
+async def test_a_repaired_journal_is_an_event(
     client: AsyncCompletion, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    """Nobody would learn that a crash has cut a line of the journal."""
+    """The repair of a truncated line of the journal would go unnoticed."""
     journal = tmp_path / "answers.jsonl"
     for _ in range(2):
         async with client.batch([ChatRequest(MODEL, PROMPT, custom_id="1")], journal=journal) as run:
@@ -191,15 +193,15 @@ async def test_a_mended_journal_is_an_event(
     assert PROMPT not in caplog.text
 
 
-def test_the_readme_tells_every_event() -> None:
-    """An event would have to be found in the source."""
+def test_the_readme_lists_every_event() -> None:
+    """An event would be undocumented."""
     text = README.read_text("utf-8")
     for event, level in LEVELS.items():
         assert f"| `{event}` | {logging.getLevelName(level)}" in text
 
 
-def test_an_app_without_logging_sees_nothing() -> None:
-    """A warning would appear on the terminal of somebody who asked for none."""
+def test_an_app_without_logging_gets_no_output() -> None:
+    """A warning would appear in the output of an app that has no logging configured."""
     program = """
 import asyncio
 from anycompletion import AsyncCompletion

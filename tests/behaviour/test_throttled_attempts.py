@@ -1,4 +1,6 @@
-"""A batch is notified of each attempt that the provider refused because of too many requests."""
+"""Tests that a batch is notified of each throttled attempt of its calls."""
+
+from __future__ import annotations
 
 from typing import Any
 
@@ -12,7 +14,7 @@ from support.resource_leaks import client_of
 
 
 async def throttled_attempts(client: AsyncCompletion) -> int:
-    """How often a call notifies its batch."""
+    """Number of notifications that a call sends to its batch."""
     notified: list[None] = []
     request = request_from_arguments({"model": "openai/m", "messages": "Hi."})
     try:
@@ -35,17 +37,17 @@ async def throttled_attempts(client: AsyncCompletion) -> int:
     ],
 )
 async def test_each_throttled_attempt_is_reported_retried_or_not(fault: Any, expected: int) -> None:
-    """A batch would go on at a rate that the provider refused, because retries hide it."""
+    """A batch would not slow down where retries hide that the provider throttles it."""
     async with SimulatorServer(fault=fault) as sim, client_of(sim) as client:
         assert await throttled_attempts(client) == expected
 
 
 async def test_an_exhausted_quota_is_not_throttling() -> None:
-    """A batch would slow down where waiting changes nothing."""
+    """A batch would slow down where waiting does not help."""
     body = b'{"error": {"message": "You have no credit.", "type": "x", "code": "insufficient_quota"}}'
     response = b"HTTP/1.1 429 Slow\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
     async with (
         RawServer((REQUEST, response)) as server,
-        AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "sk-nobody"}) as client,
+        AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "sk-unused"}) as client,
     ):
         assert await throttled_attempts(client) == 0

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self
 
 from anycompletion import AsyncCompletion, CompletionStream
 from anycompletion.client.state import ClientState
+from anycompletion.options import ResolvedOptions
 from anycompletion.testing import SimulatorServer
 from anycompletion.transport import Pool
 
@@ -41,8 +42,13 @@ def client_of(sim: SimulatorServer, **options: Any) -> AsyncCompletion:
 
 
 def state_of(client: AsyncCompletion) -> ClientState:
-    """The client's state: its providers, endpoints and tasks. The only place where tests reach into a client."""
+    """The client's state: its providers, endpoints and tasks. Tests reach into a client only here."""
     return client._desk.core
+
+
+def options_of(client: AsyncCompletion) -> ResolvedOptions:
+    """The options of a client or a view."""
+    return client._desk.options
 
 
 def pools(client: AsyncCompletion) -> list[Pool]:
