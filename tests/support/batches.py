@@ -1,4 +1,4 @@
-"""A provider inside the process for tests of batches, and batches without a client."""
+"""Batches without a client or a network: an in-process provider, and a `BatchClient` that uses it."""
 
 from __future__ import annotations
 
@@ -36,32 +36,34 @@ def asked(number: int, model: str = "openai/m") -> ChatRequest:
 
 
 class Provider:
-    """Answers after some turns of the loop, and counts."""
+    """In-process provider that replies after some iterations of the event loop, and counts requests."""
 
-    def __init__(self, *, turns: int = 1, faults: dict[str, Exception] | None = None) -> None:
-        self.turns = turns
-        self.faults = faults or {}
-        """By id."""
-        self.begun: Counter[str | None] = Counter()
+    def __init__(self, *, delay: int = 1, errors: dict[str, Exception] | None = None) -> None:
+        self.delay = delay
+        """Iterations of the event loop before a reply."""
+        self.errors = errors or {}
+        """Id → the error that is raised instead of a reply."""
+        self.started: Counter[str | None] = Counter()
+        """Id → number of requests."""
         self.in_flight = 0
-        self.most = 0
+        self.max_in_flight = 0
         self.cancelled = 0
-        self.held: dict[str, asyncio.Event] = {}
-        """By id: who is answered only then."""
+        self.blocked: dict[str, asyncio.Event] = {}
+        """Id → the event that its reply waits for."""
         self.usage: dict[str, Any] = {}
 
     async def __call__(self, request: ChatRequest, on_throttled: OnThrottled) -> ChatCompletion:
-        self.begun[request.custom_id] += 1
+        custom_id = request.custom_id or ""
+        self.started[request.custom_id] += 1
         self.in_flight += 1
-        self.most = max(self.most, self.in_flight)
+        self.max_in_flight = max(self.max_in_flight, self.in_flight)
         try:
-            for _ in range(self.turns):
+            for _ in range(self.delay):
                 await asyncio.sleep(0)
-            if (held := self.held.get(request.custom_id or "")) is not None:
-                await held.wait()
-            fault = self.faults.get(request.custom_id or "")
-            if fault is not None:
-                raise fault
+            if custom_id in self.blocked:
+                await self.blocked[custom_id].wait()
+            if custom_id in self.errors:
+                raise self.errors[custom_id]
             return reply(f"answer to {cast('UserMessage', request.messages[0]).content}", **self.usage)
         except asyncio.CancelledError:
             self.cancelled += 1

@@ -1,4 +1,4 @@
-"""What tests of the journal write into it, small enough to be imported by the processes that they kill."""
+"""Results, keys and file access for tests of the journal; imported by the processes that these tests kill."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ def asked(number: int = 0) -> ChatRequest:
     return ChatRequest("openai/gpt-4o", f"question {number}", custom_id=f"row-{number}")
 
 
-def label(number: int = 0) -> ItemKey:
+def key_of_row(number: int = 0) -> ItemKey:
     return ItemKeys().next_key(asked(number))
 
 
@@ -36,7 +36,7 @@ def put(path: Path, data: bytes) -> None:
 
 
 def texts(path: Path) -> dict[str | None, str | None]:
-    """Id → answer, or the class of the error."""
+    """Id → text of the reply, or name of the error's class."""
     return {
         result.custom_id: result.completion.text if result.completion else type(result.error).__name__
         for result in read_results(path)

@@ -1,4 +1,4 @@
-"""An event loop whose clock jumps to the next timer: hours pass in no time, and nothing depends on the machine."""
+"""Event loop with virtual time: its clock jumps to the next timer, so hours pass at once and results do not vary."""
 
 import asyncio
 import selectors
@@ -8,28 +8,28 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class _Jump(selectors.SelectSelector):
-    """Waits for nothing but time, and makes that pass."""
+class _VirtualSelector(selectors.SelectSelector):
+    """Selector that advances the clock by the timeout instead of waiting."""
 
     now = 1000.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
-            raise RuntimeError("everybody waits, and nobody for a time")
+            raise RuntimeError("deadlock: all tasks wait, and there is no timer")
         self.now += max(0.0, timeout)
         return []
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """A loop of its own time, without sockets."""
+    """Event loop with its own time and without sockets."""
 
     def __init__(self) -> None:
-        self._jump = _Jump()
-        super().__init__(self._jump)
+        self._virtual_selector = _VirtualSelector()
+        super().__init__(self._virtual_selector)
 
     def time(self) -> float:
-        """Virtual seconds."""
-        return self._jump.now
+        """The virtual time in seconds."""
+        return self._virtual_selector.now
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:

@@ -1,4 +1,4 @@
-"""What a batch is given, item by item → requests; a bad item is an error as a value, and the next one is read."""
+"""The kinds of items that a batch accepts, and how requests are made of them; an invalid item is an error as a value."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ BatchItem: TypeAlias = (
     ChatRequest | Mapping[str, Any] | tuple[str, ChatRequest | Mapping[str, Any]] | InvalidRequestError
 )
 """A `ChatRequest`; a dict of `create`'s arguments, with ``custom_id`` if it has an id; an input line of OpenAI's Batch
-API (``custom_id`` and ``body``); ``(id, request)``; or, where an item could not be read, the error that becomes its
-result."""
+API (``custom_id`` and ``body``); ``(id, request)``; or an error, where the caller could not read an item: it becomes the
+result of the item."""
 
 BatchItems: TypeAlias = Iterable[BatchItem] | AsyncIterable[BatchItem]
 
-_PATH = "/chat/completions"
-"""How the `url` of a Batch input line ends, where it has one."""
+_URL_PATH = "/chat/completions"
+"""End of the `url` of a Batch input line, if it has one."""
 
 
 RequestSource: TypeAlias = ChatRequest | Mapping[str, Any]
@@ -99,8 +99,8 @@ def _body_of_line(line: dict[str, Any]) -> dict[str, Any]:
     method, url = line.get("method"), line.get("url")
     if method not in (None, "POST"):
         raise InvalidRequestError("method: only POST makes a chat completion", param="method")
-    if url is not None and not str(url).endswith(_PATH):
-        raise InvalidRequestError(f"url: only …{_PATH} makes a chat completion", param="url")
+    if url is not None and not str(url).endswith(_URL_PATH):
+        raise InvalidRequestError(f"url: only …{_URL_PATH} makes a chat completion", param="url")
     body = line["body"]
     if not isinstance(body, Mapping):
         raise InvalidRequestError(f"body: expected a dict, found {type(body).__name__}", param="body")

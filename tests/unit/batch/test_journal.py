@@ -58,7 +58,7 @@ from anycompletion.records import (
     Usage,
     UserMessage,
 )
-from support.journals import asked, content, label, put, reply, size_of, texts
+from support.journals import asked, content, key_of_row, put, reply, size_of, texts
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a journal needs the file locks of POSIX")
 
@@ -100,7 +100,7 @@ async def fill(path: Path, count: int, first: int = 0) -> list[int]:
     ends: list[int] = []
     async with Journal.open(path, fsync="none") as journal:
         for number in range(first, first + count):
-            await journal.append(label(number), Result(reply(f"Answer {number}, größer."), None, f"row-{number}"))
+            await journal.append(key_of_row(number), Result(reply(f"Answer {number}, größer."), None, f"row-{number}"))
             ends.append(size_of(path))
     return ends
 
@@ -143,7 +143,7 @@ def documented(line: bytes) -> Any:
 
 def test_a_reply_is_a_line_that_openais_own_reader_takes() -> None:
     """Tools for OpenAI's Batch output could not read the journal."""
-    told = documented(write_line(label(), Result(reply(request_id="req_7"), None, "row-0")))
+    told = documented(write_line(key_of_row(), Result(reply(request_id="req_7"), None, "row-0")))
     assert told["custom_id"] == "row-0"
     assert (told["response"]["status_code"], told["response"]["request_id"]) == (200, "req_7")
     body = OpenAICompletion.model_validate(told["response"]["body"], strict=True)
@@ -153,7 +153,7 @@ def test_a_reply_is_a_line_that_openais_own_reader_takes() -> None:
 def test_a_refusal_by_status_is_a_response_and_any_other_failure_an_error() -> None:
     """Tools that look at the status would take a failure for a reply, or not find its text."""
     limited = RateLimitError("slow down", status_code=429, code="rate_limit_exceeded", type="tokens", request_id="r1")
-    told = documented(write_line(label(), Result(None, limited, "row-0")))
+    told = documented(write_line(key_of_row(), Result(None, limited, "row-0")))
     assert told["response"] == {
         "status_code": 429,
         "request_id": "r1",
@@ -162,7 +162,7 @@ def test_a_refusal_by_status_is_a_response_and_any_other_failure_an_error() -> N
         },
     }
     for unsent in (errors.APIConnectionError("gone"), errors.APIStatusError("in a 200", status_code=200)):
-        told = documented(write_line(label(), Result(None, unsent, "row-0")))
+        told = documented(write_line(key_of_row(), Result(None, unsent, "row-0")))
         assert told["error"] == {"code": type(unsent).__name__, "message": unsent.message}
 
 
@@ -268,7 +268,7 @@ def test_every_result_comes_back_as_it_was(custom_id: str, outcome: ChatCompleti
 def test_an_error_comes_back_in_its_class(cls: type[CompletionError]) -> None:
     """Code that catches a class would miss the error after a resume."""
     error = cls("x", status_code=499, retry_after=0, maybe_billed=True, partial=reply())
-    found = read_line(write_line(label(), Result(None, error, "row-0")))
+    found = read_line(write_line(key_of_row(), Result(None, error, "row-0")))
     assert alike(found, Result(None, error, "row-0"))
 
 
@@ -278,7 +278,7 @@ class OwnError(RateLimitError):
 
 def test_an_error_of_another_package_comes_back_as_the_nearest_of_ours() -> None:
     """A middleware's own error would break the journal."""
-    line = write_line(label(), Result(None, OwnError("x", status_code=429), "row-0"))
+    line = write_line(key_of_row(), Result(None, OwnError("x", status_code=429), "row-0"))
     assert type(read_line(line).error) is RateLimitError
 
 
@@ -287,7 +287,7 @@ def test_an_error_of_a_later_version_comes_back_as_its_status_says(
     status: int | None, cls: type[CompletionError]
 ) -> None:
     """A journal that a later version wrote could not be read."""
-    line = write_line(label(), Result(None, RateLimitError("x", status_code=status), "row-0"))
+    line = write_line(key_of_row(), Result(None, RateLimitError("x", status_code=status), "row-0"))
     later = sealed(line.replace(b'"class":"RateLimitError"', b'"class":"TiredError"'))
     assert alike(read_line(later), Result(None, cls("x", status_code=status), "row-0"))
 
@@ -301,12 +301,12 @@ def test_a_reply_may_be_as_deep_in_the_journal_as_it_may_come() -> None:
     completion = ChatCompletion.from_dict(loads(dumps(body)))
     with pytest.raises(NotJSONError):
         loads(dumps(body | {"deep": [deep]}))
-    assert read_line(write_line(label(), Result(completion, None, "row-0"))).completion == completion
+    assert read_line(write_line(key_of_row(), Result(completion, None, "row-0"))).completion == completion
 
 
 def test_half_characters_become_replacement_characters() -> None:
     """One broken character in an answer would cost the answer."""
-    line = write_line(label(), Result(reply("a\ud800b"), None, "row-0"))
+    line = write_line(key_of_row(), Result(reply("a\ud800b"), None, "row-0"))
     assert read_line(line).completion == reply("a\ufffdb")
 
 
@@ -315,13 +315,13 @@ def test_a_result_that_json_cannot_say_is_not_lost() -> None:
     completion = reply()
     completion.extra = {"x": object()}
     with pytest.raises(UnwrittenError, match="row-0") as caught:
-        write_line(label(), Result(completion, None, "row-0", asked()))
+        write_line(key_of_row(), Result(completion, None, "row-0", asked()))
     assert caught.value.unwritten == [Result(completion, None, "row-0")]
 
 
 def test_a_whole_line_that_says_nothing_we_know_is_an_error_of_ours() -> None:
     """A KeyError or a foreign exception would escape."""
-    line = write_line(label(), Result(reply(), None, "row-0"))
+    line = write_line(key_of_row(), Result(reply(), None, "row-0"))
     for old, new in ((b'"info":', b'"infos":'), (b'"body":', b'"bode":'), (b'"choices":[', b'"choices":3,"x":[')):
         with pytest.raises(JournalError, match="cannot be read"):
             read_line(sealed(line.replace(old, new, 1)))
@@ -346,8 +346,8 @@ STATES = [
 @pytest.mark.parametrize(("error", "state"), STATES, ids=lambda value: type(value).__name__)
 def test_what_can_be_put_right_without_another_request_is_done_again(error: CompletionError, state: State) -> None:
     """A batch that ran out of money would never be finished, or hopeless requests be sent in every run."""
-    line = write_line(label(), Result(None, error, "row-0"))
-    assert read_trailer(line) == (label().key, label().request_hash, state)
+    line = write_line(key_of_row(), Result(None, error, "row-0"))
+    assert read_trailer(line) == (key_of_row().key, key_of_row().request_hash, state)
 
 
 # --- which item is which -----------------------------------------------------------------------------------------
@@ -487,31 +487,31 @@ async def test_a_later_run_knows_how_every_item_ended(path: Path) -> None:
     ]
     async with Journal.open(path) as journal:
         for number, result in enumerate(outcomes):
-            assert journal.entry(label(number)) is None
-            await journal.append(label(number), result)
-            assert alike(journal.read(journal.entry(label(number))), result)  # type: ignore[arg-type]
+            assert journal.entry(key_of_row(number)) is None
+            await journal.append(key_of_row(number), result)
+            assert alike(journal.read(journal.entry(key_of_row(number))), result)  # type: ignore[arg-type]
     async with Journal.open(path) as journal:
         assert journal.count == 3
         for number, state in enumerate((State.DONE, State.RETRYABLE, State.FAILED)):
-            entry = journal.entry(label(number))
+            entry = journal.entry(key_of_row(number))
             assert entry is not None
             assert entry.state is state
             found = journal.read(entry, asked(number))
             assert alike(found, outcomes[number])
             assert found.request == asked(number)
-        assert journal.entry(label(3)) is None
+        assert journal.entry(key_of_row(3)) is None
         assert journal.warnings == []
 
 
 async def test_the_last_result_of_an_item_counts(path: Path) -> None:
     """An item that failed and was then done would be asked for ever."""
     async with Journal.open(path) as journal:
-        await journal.append(label(0), Result(None, errors.APIConnectionError("gone"), "row-0"))
-        await journal.append(label(1), Result(reply("One."), None, "row-1"))
+        await journal.append(key_of_row(0), Result(None, errors.APIConnectionError("gone"), "row-0"))
+        await journal.append(key_of_row(1), Result(reply("One."), None, "row-1"))
     async with Journal.open(path) as journal:
-        await journal.append(label(0), Result(reply("Zero."), None, "row-0"))
+        await journal.append(key_of_row(0), Result(reply("Zero."), None, "row-0"))
     async with Journal.open(path) as journal:
-        entry = journal.entry(label(0))
+        entry = journal.entry(key_of_row(0))
         assert entry is not None
         assert (entry.state, journal.read(entry).completion) == (State.DONE, reply("Zero."))
         assert journal.count == 2
@@ -552,7 +552,7 @@ async def test_a_line_cut_at_any_byte_is_taken_off_and_written_again(
     caplog.set_level(logging.WARNING)
     start = (await fill(path, 1))[0]
     async with Journal.open(path, fsync="none") as journal:
-        await journal.append(label(1), Result(None, RateLimitError("größer"), "row-1"))
+        await journal.append(key_of_row(1), Result(None, RateLimitError("größer"), "row-1"))
     whole = content(path)
     for cut in range(start, len(whole)):
         put(path, whole[:cut])
@@ -560,12 +560,12 @@ async def test_a_line_cut_at_any_byte_is_taken_off_and_written_again(
         journal = Journal.open(path, fsync="none")
         assert size_of(path) == start
         assert journal.count == 1
-        assert (journal.entry(label(0)) is None, journal.entry(label(1))) == (False, None)
+        assert (journal.entry(key_of_row(0)) is None, journal.entry(key_of_row(1))) == (False, None)
         torn = cut > start
         assert len(journal.warnings) == len(caplog.records) == torn
         if torn:
             assert f"the last {cut - start:,} bytes" in journal.warnings[0]
-        await journal.append(label(1), Result(reply("Again."), None, "row-1"))
+        await journal.append(key_of_row(1), Result(reply("Again."), None, "row-1"))
         await journal.aclose()
         assert texts(path) == {"row-0": "Answer 0, größer.", "row-1": "Again."}
 
@@ -597,7 +597,9 @@ async def test_a_damaged_line_in_the_middle_is_an_error_with_its_place(path: Pat
     assert content(path) == whole
 
 
-LINES = [write_line(label(number), Result(reply(f"Answer {number}."), None, f"row-{number}")) for number in range(3)]
+LINES = [
+    write_line(key_of_row(number), Result(reply(f"Answer {number}."), None, f"row-{number}")) for number in range(3)
+]
 
 
 @settings(max_examples=150, deadline=None)
@@ -716,7 +718,7 @@ except JournalError as error:
 async def test_a_second_process_is_refused_and_told_who_was_first(path: Path) -> None:
     """Two runs would both send every request, and mix their lines."""
     async with Journal.open(path) as journal:
-        await journal.append(label(), Result(reply(), None, "row-0"))
+        await journal.append(key_of_row(), Result(reply(), None, "row-0"))
         said = await asyncio.to_thread(python, OPEN, path)
         who = f"process {os.getpid()}" if sys.platform == "linux" else "another process"
         assert said.stdout == f"{path} is in use by {who}\n", said.stderr
@@ -773,7 +775,7 @@ import asyncio, resource, sys
 from pathlib import Path
 from anycompletion.batch.journal import Journal, UnwrittenError
 from anycompletion.records import Result
-from support.journals import label, reply, texts
+from support.journals import key_of_row, reply, texts
 
 path = Path(sys.argv[1]) / "answers.jsonl"
 
@@ -781,7 +783,7 @@ def limit(size):
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 async def append(journal, number):
-    await journal.append(label(number), Result(reply(f"{number} " + "x" * 3000), None, f"row-{number}"))
+    await journal.append(key_of_row(number), Result(reply(f"{number} " + "x" * 3000), None, f"row-{number}"))
 
 async def until_full(journal):
     number = 0
@@ -886,11 +888,11 @@ async def test_lines_reach_the_disk_by_the_hundred_and_by_the_second(path: Path)
     async with Journal.open(path) as journal:
         for number in range(100):
             assert journal._syncing is None
-            await journal.append(label(number), Result(reply(), None, f"row-{number}"))
+            await journal.append(key_of_row(number), Result(reply(), None, f"row-{number}"))
         assert journal._syncing is not None
         await until(lambda: journal._durable == journal._size)
         assert journal._timer is None
-        await journal.append(label(100), Result(reply(), None, "row-100"))
+        await journal.append(key_of_row(100), Result(reply(), None, "row-100"))
         assert journal._durable < journal._size
         await until(lambda: journal._durable == journal._size)
 
@@ -900,8 +902,8 @@ async def test_each_line_reaches_the_disk_before_it_is_told_when_asked_so(path: 
     async with Journal.open(path, fsync="each") as journal:
 
         async def append(number: int) -> None:
-            await journal.append(label(number), Result(reply(), None, f"row-{number}"))
-            entry = journal.entry(label(number))
+            await journal.append(key_of_row(number), Result(reply(), None, f"row-{number}"))
+            entry = journal.entry(key_of_row(number))
             assert entry is not None
             assert journal._durable >= entry.offset + entry.length
 
@@ -912,7 +914,7 @@ async def test_closing_brings_all_to_the_disk(path: Path) -> None:
     """The last answers of a run would be those that are lost."""
     for fsync, durable in (("group", True), ("none", False)):
         journal = Journal.open(path, fsync=fsync)  # type: ignore[arg-type]
-        await journal.append(label(), Result(reply(), None, "row-0"))
+        await journal.append(key_of_row(), Result(reply(), None, "row-0"))
         await journal.aclose()
         assert (journal._durable == journal._size) is durable
 
@@ -928,11 +930,11 @@ async def test_what_may_not_have_reached_the_disk_ends_the_run(
 ) -> None:
     """Answers would go on being written where nobody will find them."""
     journal = Journal.open(path, fsync=fsync)
-    await journal.append(label(0), Result(reply(), None, "row-0"))
+    await journal.append(key_of_row(0), Result(reply(), None, "row-0"))
     spoil(path)
     with pytest.raises(UnwrittenError, match="may not have reached the disk") as caught:
         for number in range(1, 102):
-            await journal.append(label(number), Result(reply(), None, f"row-{number}"))
+            await journal.append(key_of_row(number), Result(reply(), None, f"row-{number}"))
             await until(lambda: journal._syncing is None)
     assert [result.custom_id for result in caught.value.unwritten] == ["row-1" if fsync == "each" else "row-100"]
     with pytest.raises(JournalError, match="may not have reached the disk"):
@@ -945,13 +947,13 @@ async def test_what_may_not_have_reached_the_disk_ends_the_run(
 async def test_a_closed_journal_says_so_and_loses_nothing(path: Path) -> None:
     """A result that came late would vanish."""
     async with Journal.open(path) as journal:
-        await journal.append(label(), Result(reply(), None, "row-0"))
-        entry = journal.entry(label())
+        await journal.append(key_of_row(), Result(reply(), None, "row-0"))
+        entry = journal.entry(key_of_row())
         assert entry is not None
     await journal.aclose()
     journal.close()
     with pytest.raises(UnwrittenError, match="closed") as caught:
-        await journal.append(label(1), Result(reply("Late."), None, "row-1"))
+        await journal.append(key_of_row(1), Result(reply("Late."), None, "row-1"))
     assert [result.custom_id for result in caught.value.unwritten] == ["row-1"]
     with pytest.raises(JournalError, match="closed"):
         journal.read(entry)
@@ -961,14 +963,14 @@ async def test_what_went_wrong_first_is_what_is_raised(path: Path) -> None:
     """A cancel would turn into an error of the journal, and the task go on."""
     with pytest.raises(asyncio.CancelledError) as caught:
         async with Journal.open(path) as journal:
-            await journal.append(label(), Result(reply(), None, "row-0"))
+            await journal.append(key_of_row(), Result(reply(), None, "row-0"))
             path.unlink()  # noqa: ASYNC240
             raise asyncio.CancelledError
     assert "may not have reached the disk" in caught.value.__notes__[0]
 
     async def write() -> None:
         async with Journal.open(path) as journal:
-            await journal.append(label(), Result(reply(), None, "row-0"))
+            await journal.append(key_of_row(), Result(reply(), None, "row-0"))
             path.unlink()  # noqa: ASYNC240
 
     with pytest.raises(JournalError, match="may not have reached the disk"):
@@ -979,7 +981,7 @@ async def test_a_cancelled_close_closes(path: Path) -> None:
     """The next run in the same process would find the journal locked."""
     for _ in range(20):
         journal = Journal.open(path)
-        await journal.append(label(), Result(reply(), None, "row-0"))
+        await journal.append(key_of_row(), Result(reply(), None, "row-0"))
         task = asyncio.create_task(journal.aclose())
         await asyncio.sleep(0)
         task.cancel()
@@ -992,7 +994,7 @@ async def test_nothing_is_left_behind(path: Path) -> None:
     """Timers, tasks or descriptors would pile up in a long-lived service."""
     before = set(os.listdir("/dev/fd"))
     async with Journal.open(path) as journal:
-        await journal.append(label(), Result(reply(), None, "row-0"))
+        await journal.append(key_of_row(), Result(reply(), None, "row-0"))
         results = read_results(path)
         next(results)
         timer = journal._timer
@@ -1017,8 +1019,8 @@ def test_a_journal_that_was_forgotten_is_closed_and_told(path: Path) -> None:
 async def test_results_are_read_while_a_run_writes(path: Path) -> None:
     """Nobody could look at a run before it ends."""
     async with Journal.open(path) as journal:
-        await journal.append(label(0), Result(reply("Zero."), None, "row-0"))
-        await journal.append(label(1), Result(None, RateLimitError("x"), "row-1"))
+        await journal.append(key_of_row(0), Result(reply("Zero."), None, "row-0"))
+        await journal.append(key_of_row(1), Result(None, RateLimitError("x"), "row-1"))
         with path.open("ab") as file:
             file.write(b'{"id":"batch_req_')
         reading = read_results(path)
@@ -1046,7 +1048,7 @@ KILLED = """
 import asyncio, json, os, random, select, signal, sys
 from anycompletion.batch.journal import Journal, read_results
 from anycompletion.records import Result
-from support.journals import label, reply
+from support.journals import key_of_row, reply
 
 path, kills, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 chance = random.Random(seed)
@@ -1056,7 +1058,7 @@ async def append(told, first):
     async with Journal.open(path) as journal:
         for number in range(first, first + 100_000):
             size = (number * 7919) % 20_000
-            await journal.append(label(number), Result(reply("x" * size), None, f"row-{number}"))
+            await journal.append(key_of_row(number), Result(reply("x" * size), None, f"row-{number}"))
             os.write(told, b"%d\\n" % number)
 
 told_so_far = 0
@@ -1077,7 +1079,7 @@ for _ in range(kills):
     journal = Journal.open(path, fsync="none")
     torn += bool(journal.warnings)
     known = journal.count
-    assert all(journal.entry(label(number)) for number in range(told_so_far))
+    assert all(journal.entry(key_of_row(number)) for number in range(told_so_far))
     assert told_so_far <= known <= told_so_far + 1, (told_so_far, known)
     journal.close()
 
