@@ -32,7 +32,7 @@ import attrs
 
 from anycompletion import AsyncCompletion, CompletionError, CompletionStream, Timeout
 from anycompletion.testing import FAULTS, Fault, SimulatorServer
-from anycompletion.testing.simulator.server import FORMATS
+from anycompletion.testing.formats.registry import FORMATS
 
 from .common import MIB, Figure, Server, allow_files, command, conclude, descriptors, held_bytes, in_use, run_on
 

@@ -1,11 +1,11 @@
-"""Testing without a provider: fakes, a simulator, recordings, and no network; the package itself never imports it."""
+"""Testing without a provider: fakes, a simulator, recordings, and a network guard; the package never imports it."""
 
 from __future__ import annotations
 
 from .fake.backend import FakeRequest, NoReplyLeft
 from .fake.fake_provider import FakeProvider
 from .fake.replies import FakeReply
-from .formats.simulated_reply import Reply
+from .formats.simulated_reply import SimulatorReply
 from .network_guard import NetworkBlockedError, block_network
 from .recording.recorder import Recorder
 from .recording.recordings import RecordedCall, Recording, load_folder
@@ -29,8 +29,8 @@ __all__ = [
     "Recorder",
     "Recording",
     "ReplayServer",
-    "Reply",
     "Segmentation",
+    "SimulatorReply",
     "SimulatorServer",
     "block_network",
     "load_folder",

@@ -1,9 +1,9 @@
-"""Keeps a process off the network while a block of code runs; never lets a connection through in silence.
+"""Blocks a process's network access while a block of code runs; never drops a connection silently.
 
-Strategy: every road from Python to a connection leads through a few functions: `socket.socket`'s own, `socket`'s
-look-ups of names, and those of event loops that do not use them (uvloop's, Windows'). They are replaced while at least
-one block is active and put back after the last. What is refused is an error that no HTTP library takes for a failure of
-the network.
+Strategy: every connection that Python code makes goes through a few functions: the methods of `socket.socket`,
+`socket`'s name look-ups, and the methods of event loops that use neither (uvloop's, Windows'). They are replaced while
+at least one block is active and restored after the last. A blocked call raises an error that no HTTP library takes for
+a network failure.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ T = TypeVar("T")
 
 
 class NetworkBlockedError(AssertionError):
-    """Something tried to reach the network inside `block_network`: a mistake of the test, and no error of the API.
+    """Code inside `block_network` tried to reach the network: a mistake of the test, and no error of the API.
 
-    It is neither an OSError nor a RuntimeError: HTTP libraries would take these for a failed connection and try again.
+    It is neither an OSError nor a RuntimeError: HTTP libraries would take these for a failed connection and retry.
     """
 
     def __init__(self, message: str, *, host: str = "", port: int | str | None = None) -> None:
@@ -36,7 +36,7 @@ class NetworkBlockedError(AssertionError):
         self.port = port
 
 
-class block_network:  # noqa: N801 (reads like what it is: a context)
+class block_network:  # noqa: N801 (a context manager that is used like a function)
     """Turns connections to other machines into a `NetworkBlockedError` that names host and port.
 
     ::
@@ -47,9 +47,9 @@ class block_network:  # noqa: N801 (reads like what it is: a context)
         @block_network()
         async def test_something() -> None: ...
 
-    Connections, datagrams and look-ups of names are refused before anything leaves the machine: those of `socket`, of
-    asyncio and uvloop, and so of aiohttp, httpx, requests and all else that is built on them. They are refused in all
-    threads of the process, and not in other processes. Blocks may be nested, and overlap: all of them hold.
+    Connections, datagrams and name look-ups are blocked before anything leaves the machine: those of `socket`, of
+    asyncio and uvloop, and so of aiohttp, httpx, requests and everything else that is built on them. They are blocked
+    in all threads of the process, and not in other processes. Blocks may be nested, and overlap: all of them apply.
 
     Args:
         allow_loopback: whether 127.0.0.0/8, ::1 and localhost may be reached; True by default. Unix sockets always may.
@@ -93,25 +93,25 @@ class block_network:  # noqa: N801 (reads like what it is: a context)
         return blocked
 
 
-# What is active is the process's own affair, as what is replaced is.
+# Of the whole process, as the functions that are replaced are.
 _ACTIVE: list[block_network] = []
 _REPLACED: list[tuple[Any, str, Any]] = []
 _LOCK = threading.RLock()
 _MISSING = object()
 
 
-# --- deciding --------------------------------------------------------------------------------------------------------
+# --- checks ----------------------------------------------------------------------------------------------------------
 
 
-def _refuse(host: Any, port: Any, what: str) -> None:
-    """Raises, if a block that is active says so."""
+def _refuse(host: Any, port: Any, action: str) -> None:
+    """Raises if an active block does not allow the host."""
     name = _name(host)
     if not _ACTIVE or (_is_loopback(name) and all(each.allow_loopback for each in _ACTIVE)):
         return
     where = f"{name}:{port}" if port not in (None, "") else name
     raise NetworkBlockedError(
-        f"{what} {where} was blocked by block_network(): nothing in this test may reach the network. Give the client "
-        "a stand-in, AsyncCompletion(providers=[FakeProvider(...)]), or point it at a SimulatorServer "
+        f"{action} {where} was blocked by block_network(): nothing in this test may reach the network. Give the client "
+        "a fake, AsyncCompletion(providers=[FakeProvider(...)]), or point it at a SimulatorServer "
         "(base_urls=sim.base_urls, api_keys=sim.api_keys); see anycompletion.testing",
         host=name,
         port=port,
@@ -142,14 +142,14 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _check_address(family: int, address: Any, what: str = "a connection to") -> None:
+def _check_address(family: int, address: Any, action: str = "a connection to") -> None:
     if family in (socket.AF_INET, socket.AF_INET6) and isinstance(address, tuple) and len(cast("Any", address)) >= 2:
         host, port = cast("tuple[Any, Any]", address)[:2]
-        _refuse(host, port, what)
+        _refuse(host, port, action)
 
 
 def _check_name(host: Any, port: Any = None) -> None:
-    """A look-up: of an address, or of this machine itself, it asks nobody."""
+    """Checks a name look-up; that of an address, or of this machine itself, needs no network."""
     if host is None or host in ("", b""):
         return
     name = _name(host)
@@ -157,7 +157,7 @@ def _check_name(host: Any, port: Any = None) -> None:
         _refuse(host, port, "looking up")
 
 
-# --- replacing -------------------------------------------------------------------------------------------------------
+# --- replacements ----------------------------------------------------------------------------------------------------
 
 
 def _replace(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
@@ -186,7 +186,7 @@ def _install() -> None:
             for name, make in _LOOPS.items():
                 _replace(loop, name, make)
         _replace(aiohttp.resolver.AsyncResolver, "resolve", _resolving)  # aiodns has sockets of its own
-    except BaseException:  # whatever went wrong, nothing stays replaced
+    except BaseException:  # interrupts too: nothing may stay replaced
         _restore()
         raise
 
@@ -195,7 +195,7 @@ def _foreign_loops() -> list[Any]:
     """Event loops that connect without `socket.socket`: Windows' own, and uvloop's."""
     loops: list[Any] = [asyncio.proactor_events.BaseProactorEventLoop]
     try:
-        import uvloop  # noqa: PLC0415 (it may not be there; and imported later it would be a way around the block)
+        import uvloop  # noqa: PLC0415 (may be missing; imported later it would circumvent the block)
     except ImportError:
         return loops
     return [*loops, uvloop.Loop]
@@ -207,7 +207,7 @@ def _connecting(real: Callable[..., Any]) -> Callable[..., Any]:
         try:
             _check_address(self.family, address)
         except NetworkBlockedError:
-            self.close()  # those who connect close it after an OSError only
+            self.close()  # callers close it after an OSError only
             raise
         return real(self, address)
 

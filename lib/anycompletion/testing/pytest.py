@@ -1,10 +1,10 @@
-"""The pytest plugin: fixtures for tests of apps; the only module here that imports pytest, and only loaded when asked.
+"""The pytest plugin: fixtures for tests of apps; the only module here that imports pytest, and loaded on demand only.
 
 In a test suite's ``conftest.py``::
 
     pytest_plugins = ["anycompletion.testing.pytest"]
 
-The fixtures are plain ones, without an event loop: they work in sync tests, and with pytest-asyncio and anyio.
+The fixtures need no event loop: they work in sync tests, and with pytest-asyncio and anyio.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["fake_llm", "llm_server", "no_network"]
 
 @pytest.fixture
 def fake_llm() -> FakeProvider:
-    """A `FakeProvider` in the place of all providers, without replies: it repeats what it is told.
+    """A `FakeProvider` that replaces all providers, without replies: it repeats the last user message.
 
     ::
 
@@ -37,10 +37,10 @@ def fake_llm() -> FakeProvider:
 
 @pytest.fixture
 def llm_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatorServer]:
-    """A running `SimulatorServer`, to which the environment points: an app that makes its own `AsyncCompletion()` in
-    the test, or in a process that the test starts, reaches it and no provider.
+    """A running `SimulatorServer`, with environment variables that point to it: an app that creates its own
+    `AsyncCompletion()` in the test, or in a process that the test starts, connects to it and to no provider.
 
-    It runs in a thread of its own; its attributes may be read and set from the test.
+    It runs in a thread of its own; the test may read and set its attributes.
     """
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(SimulatorServer()) as server:
         for name, value in server.environment.items():
@@ -53,7 +53,7 @@ def llm_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimulatorServer]:
 
 @pytest.fixture
 def no_network() -> Iterator[None]:
-    """The test reaches this machine and no other; see `block_network`.
+    """Blocks connections to other machines during the test; see `block_network`.
 
     For a whole module: ``pytestmark = pytest.mark.usefixtures("no_network")``.
     """

@@ -1,4 +1,4 @@
-"""The server behind a fake provider: takes replies in turn and answers with them; opens no connection."""
+"""The server of a fake provider: takes scripted replies in order and sends them; opens no connection."""
 
 from __future__ import annotations
 
@@ -18,35 +18,32 @@ from aiohttp import web
 from ...errors import CompletionError
 from ...records import ChatCompletion, ChatRequest
 from ..formats.json_access import as_dict
-from ..formats.openai_chat import simulate as sim_openai
-from ..formats.registry import Language
-from ..formats.replicate_predictions import encode as say_replicate
-from ..formats.replicate_predictions import simulate as sim_replicate
-from ..formats.wire_format import ASK, Call, Memory, Plain, Stream
-from ..simulator.delivery import Delivery, deliver, healthy
-from ..simulator.faults import FaultScript
-from ..simulator.loopback import Answerer, close
+from ..formats.openai_chat import simulate as openai_chat
+from ..formats.openai_chat.encode import DONE
+from ..formats.registry import FakeFormat
+from ..formats.replicate_predictions.scripted import continue_prediction, create_prediction, stream_interruption
+from ..formats.wire_format import ASK, ProviderMemory, SimulatedRequest, StreamedResponse, WholeResponse
+from ..simulator.delivery import NO_REPLY_FAULTS, Delivery, plain_delivery, plan_delivery
+from ..simulator.faults import FaultSequence
+from ..simulator.loopback import RequestHandler, close_connection
 from ..simulator.request_log import RecordedRequest
 from ..simulator.sending import send
-from .replies import Answer, FakeReply, Frame, Script, check, choices_of, script_of
+from .replies import FakeAnswer, FakeReply, ReplyDefaults, check_reply, count_choices, make_script
 
 TAG = "x-anycompletion-fake"
-"""The header that tells the server which call a request belongs to; nobody else sees it."""
+"""The header by which the backend finds the call that a request belongs to; it is removed before it is logged."""
 
-_KEPT = 100_000
-"""Calls that are remembered; after that the oldest go."""
-
-_NO_ANSWER = frozenset({"status", "body", "garble"})
-"""Kinds of faults that put something else in the place of the answer."""
+_MAX_KEPT = 100_000
+"""Calls that are kept; beyond that the oldest are dropped."""
 
 
 class NoReplyLeft(AssertionError):
-    """A `FakeProvider` was asked once more than it has replies: a mistake of the test, and no error of the API."""
+    """A `FakeProvider` got more requests than it has replies: a mistake of the test, and no error of the API."""
 
 
 @attrs.define(eq=False)
 class FakeRequest:
-    """One logical call that reached a `FakeProvider`: what the app meant, and what went over the wire for it."""
+    """One logical call that reached a `FakeProvider`: the request of the app, and the HTTP requests made for it."""
 
     provider: str
     model: str
@@ -55,33 +52,32 @@ class FakeRequest:
     """As the app wrote it: with its `n`, and with parameters that the provider does not have."""
     stream: bool
     wire: list[RecordedRequest] = attrs.field(factory=list[RecordedRequest], repr=False)
-    """The HTTP requests in the order they came: attempts, branches of a fan-out, steps of a prediction."""
+    """The HTTP requests in order: attempts, branches of a fan-out, steps of a prediction."""
 
     @property
     def body(self) -> Any:
-        """The JSON of the first HTTP request that asked for an answer."""
+        """The JSON of the first HTTP request that asked for a reply."""
         return next((each.body for each in self.wire if each.method == "POST"), None)
 
 
 @attrs.define(eq=False)
-class Ask:
-    """One HTTP request on its way."""
+class PendingRequest:
+    """One HTTP request whose response has not begun."""
 
-    logical: FakeRequest
-    language: Language
+    call: FakeRequest
+    format: FakeFormat
     base_url: str
     id_header: str
-    """The header in which the provider names a request."""
-    memory: Memory
-    """The provider's, from one request to the next."""
-    answered: list[int]
+    """The header in which the provider reports the id of a request."""
+    memory: ProviderMemory
+    choices_made: list[int]
     """Choices of the logical call that were answered before: one number that all its requests share."""
-    raising: BaseException | None = None
-    """What the caller gets in the place of a connection error."""
+    error: BaseException | None = None
+    """What the caller gets instead of a connection error."""
 
 
-class Desk(Answerer):
-    """Answers what a client sends, with what a test wrote."""
+class FakeBackend(RequestHandler):
+    """Answers a client's requests with the replies that a test scripted."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -89,69 +85,70 @@ class Desk(Answerer):
         self.latency = 0.0
         self.chunk_delay = 0.0
         self.chunks: int | None = None
-        self.faults = FaultScript(None)
+        self.faults = FaultSequence(None)
         self.calls: list[FakeRequest] = []
         self.replies: deque[FakeReply] = deque()
-        self.given = 0
-        """Replies that were ever given."""
-        self._expected: dict[str, Ask] = {}
+        self.added = 0
+        """Replies that were ever added."""
+        self._pending: dict[str, PendingRequest] = {}
         self._tags = 0
 
     def add(self, *replies: FakeReply) -> None:
-        """More replies."""
-        self.replies.extend([check(each) for each in replies])
-        self.given += len(replies)
+        """Appends replies."""
+        self.replies.extend([check_reply(each) for each in replies])
+        self.added += len(replies)
 
-    def expect(self, ask: Ask) -> str:
-        """A tag for a request that is about to be sent."""
+    def expect(self, pending: PendingRequest) -> str:
+        """Registers a request that is about to be sent; returns its tag."""
         self._tags += 1
         tag = str(self._tags)
-        self._expected[tag] = ask
+        self._pending[tag] = pending
         return tag
 
     def forget(self, tag: str) -> None:
-        """Its answer has begun, or never will."""
-        self._expected.pop(tag, None)
+        """Removes a request whose response has begun, or never will."""
+        self._pending.pop(tag, None)
 
     # --- replies ---
 
-    async def _answers(self, ask: Ask, call: Call) -> list[Answer]:
-        """Replies for all the choices that one HTTP request asks for; or an error alone."""
-        most = ask.language.most_choices
-        count = most or as_dict(call.body).get("n") or 1
-        first = ask.answered[0]
-        ask.answered[0] += count
-        answers: list[Answer] = []
-        have = 0
-        while have < count:
-            answer = await self._answer(ask.logical, count - have, first + have)
+    async def _next_answers(self, pending: PendingRequest, request: SimulatedRequest) -> list[FakeAnswer]:
+        """Answers for all the choices that one HTTP request asks for; or an error alone."""
+        most = pending.format.max_choices
+        count = most or as_dict(request.body).get("n") or 1
+        first = pending.choices_made[0]
+        pending.choices_made[0] += count
+        answers: list[FakeAnswer] = []
+        made = 0
+        while made < count:
+            answer = await self._next_answer(pending.call, count - made, first + made)
             if isinstance(answer, CompletionError):
                 return [answer]
             answers.append(answer)
-            have += choices_of(answer)
-        if most is not None and have > most:
+            made += count_choices(answer)
+        if most is not None and made > most:
             raise ValueError(
-                f"a reply has several choices, and an answer of {ask.logical.provider}'s has one; give it one each"
+                f"a reply has several choices, and a response of {pending.call.provider} has one; "
+                "give it one reply for each choice"
             )
         return answers
 
-    async def _answer(self, logical: FakeRequest, count: int, first: int) -> Answer:
-        if not self.given:
-            return _echo(logical, count, first)
+    async def _next_answer(self, call: FakeRequest, count: int, first: int) -> FakeAnswer:
+        if not self.added:
+            return _simulated_answer(call, count, first)
         if not self.replies:
             raise NoReplyLeft(
-                f"FakeProvider {self.name!r} has no reply left of the {self.given} it was given, and a call to "
-                f"{logical.provider}/{logical.model} asks for one; give it more, or as the last one a function, which "
-                "answers all that come"
+                f"FakeProvider {self.name!r} has no reply left of the {self.added} it was given, and a call to "
+                f"{call.provider}/{call.model} asks for one; give it more, or as the last one a function, which "
+                "answers all further requests"
             )
-        lasting = len(self.replies) == 1 and callable(self.replies[0])
-        reply = self.replies[0] if lasting else self.replies.popleft()
+        stays = len(self.replies) == 1 and callable(self.replies[0])
+        reply = self.replies[0] if stays else self.replies.popleft()
         if not callable(reply):
             return reply
-        given = reply(logical.request)
-        answer = check(await given if inspect.isawaitable(given) else given)
+        result = reply(call.request)
+        answer = check_reply(await result if inspect.isawaitable(result) else result)
         if callable(answer):
-            raise TypeError("the function of a FakeProvider gave another function")
+            raise TypeError("the function of a FakeProvider returned another function")
         return answer
 
     # --- requests ---
@@ -160,66 +157,70 @@ class Desk(Answerer):
         return ""
 
     async def _respond(self, request: web.Request, record: RecordedRequest) -> web.StreamResponse:
-        ask = self._expected[record.headers.pop(TAG)]
-        self._note(ask, record)
+        pending = self._pending[record.headers.pop(TAG)]
+        self._log_request(pending, record)
         try:
-            delivery = await self._delivery(ask, record)
-        except Exception as error:  # noqa: BLE001 (the test's own code may fail in any way, and its caller is told)
-            ask.raising = copy.copy(error) if isinstance(error, CompletionError) else error
-            close(request, record)
+            delivery = await self._delivery(pending, record)
+        except Exception as error:  # noqa: BLE001 (the test's own code can fail in any way, and the caller gets that error)
+            pending.error = copy.copy(error) if isinstance(error, CompletionError) else error
+            close_connection(request, record)
             return web.Response()
-        headers = {ask.id_header: f"req_{uuid.uuid4().hex}", **delivery.headers}
+        headers = {pending.id_header: f"req_{uuid.uuid4().hex}", **delivery.headers}
         return await send(request, record, attrs.evolve(delivery, headers=headers), self.chunk_delay)
 
-    def _note(self, ask: Ask, record: RecordedRequest) -> None:
-        record.provider = ask.logical.provider
+    def _log_request(self, pending: PendingRequest, record: RecordedRequest) -> None:
+        record.provider = pending.call.provider
         self.requests.clear()  # they are kept by call
-        if not ask.logical.wire:
-            self.calls.append(ask.logical)
-            del self.calls[:-_KEPT]
-        ask.logical.wire.append(record)
+        if not pending.call.wire:
+            self.calls.append(pending.call)
+            del self.calls[:-_MAX_KEPT]
+        pending.call.wire.append(record)
 
-    async def _delivery(self, ask: Ask, record: RecordedRequest) -> Delivery:
-        """What the server does for one request; whatever is raised, the caller gets."""
-        call, wire = self._call(ask, record), ask.language.simulated
-        step = wire.step(call.method, call.path)
-        fault = self.faults.next(ask.logical.provider, step)
+    async def _delivery(self, pending: PendingRequest, record: RecordedRequest) -> Delivery:
+        """The delivery of one response; what this raises, the caller of the API gets."""
+        request, wire = self._simulated_request(pending, record), pending.format.simulated
+        step = wire.step(request.method, request.path)
+        fault = self.faults.next(pending.call.provider, step)
         if fault is not None and fault.kind == "hang":
             await asyncio.Event().wait()
         if self.latency:
             await asyncio.sleep(self.latency)
         if step != ASK:
-            delivery = deliver(attrs.evolve(wire, answer=say_replicate.step), call, fault)
-            error = say_replicate.broken_off(call) if fault is None else None
-            return delivery if error is None else _broken_off(delivery, error, ask)
-        replaced = fault is not None and fault.kind in _NO_ANSWER
-        answers = [_echo(ask.logical, 1, 0)] if replaced else await self._answers(ask, call)
+            delivery = plan_delivery(attrs.evolve(wire, respond=continue_prediction), request, fault)
+            error = stream_interruption(request) if fault is None else None
+            return delivery if error is None else _interrupted(delivery, error, pending)
+        replaced = fault is not None and fault.kind in NO_REPLY_FAULTS
+        answers = [_simulated_answer(pending.call, 1, 0)] if replaced else await self._next_answers(pending, request)
         if isinstance(answers[0], CompletionError):
-            return _failed(answers[0], ask, call)
-        script = script_of(answers, self._frame(ask, call))
-        if script.error is not None and not ask.logical.stream:
-            return _failed(script.error, ask, call)
-        delivery = deliver(attrs.evolve(wire, answer=_Said(ask.language, script)), call, fault)
-        if script.error is None or fault is not None or wire is sim_replicate.FORMAT:
-            return delivery
-        return _broken_off(delivery, script.error, ask)
+            return _error_delivery(answers[0], pending, request)
+        script = make_script(answers, self._defaults(pending.call, request))
+        if script.error is not None and not pending.call.stream:
+            return _error_delivery(script.error, pending, request)
+        encode = pending.format.encode
 
-    def _frame(self, ask: Ask, call: Call) -> Frame:
-        logical = ask.logical
-        return Frame(
-            id=f"fake-{call.uid}",
-            created=int(call.now),
-            model=logical.model,
-            request=logical.request,
-            stream=logical.stream,
+        def respond(request: SimulatedRequest) -> WholeResponse | StreamedResponse:
+            return encode(request, script)
+
+        delivery = plan_delivery(attrs.evolve(wire, respond=respond), request, fault)
+        if script.error is None or fault is not None or encode is create_prediction:
+            return delivery
+        return _interrupted(delivery, script.error, pending)
+
+    def _defaults(self, call: FakeRequest, request: SimulatedRequest) -> ReplyDefaults:
+        return ReplyDefaults(
+            id=f"fake-{request.uid}",
+            created=int(request.now),
+            model=call.model,
+            request=call.request,
+            stream=call.stream,
             pieces=self.chunks,
         )
 
-    def _call(self, ask: Ask, record: RecordedRequest) -> Call:
-        wire, base = ask.language.simulated, urlsplit(ask.base_url)
-        return Call(
+    def _simulated_request(self, pending: PendingRequest, record: RecordedRequest) -> SimulatedRequest:
+        base = urlsplit(pending.base_url)
+        return SimulatedRequest(
             method=record.method,
-            path=record.path.removeprefix(base.path).removeprefix(wire.root),
+            path=record.path.removeprefix(base.path).removeprefix(pending.format.simulated.root),
             headers=record.headers,
             body=record.body,
             uid=uuid.uuid4().hex,
@@ -227,48 +228,39 @@ class Desk(Answerer):
             query=record.query,
             origin=f"{base.scheme}://{base.netloc}{base.path}",
             latency=self.latency,
-            memory=ask.memory,
+            memory=pending.memory,
         )
 
 
-@attrs.frozen
-class _Said:
-    """The answer that was written, whatever is asked."""
-
-    language: Language
-    script: Script
-
-    def __call__(self, call: Call) -> Plain | Stream:
-        return self.language.say(call, self.script)
-
-
-def _echo(logical: FakeRequest, count: int, first: int) -> ChatCompletion:
-    """What the simulator would answer."""
-    body: Mapping[str, Any] = logical.request.to_dict()
+def _simulated_answer(call: FakeRequest, count: int, first: int) -> ChatCompletion:
+    """The simulator's reply to the request."""
+    body: Mapping[str, Any] = call.request.to_dict()
     messages = body["messages"]
     if isinstance(messages, str):
         messages = [{"role": "user", "content": messages}]
-    asked = {**body, "messages": messages, "model": logical.model, "n": count}
-    call = Call(method="POST", path="", headers={}, body=asked, uid=uuid.uuid4().hex, now=time.time())
-    return ChatCompletion.from_dict(sim_openai.completion(call, asked, sim_openai.decisions(call, asked, first)))
+    body = {**body, "messages": messages, "model": call.model, "n": count}
+    request = SimulatedRequest(method="POST", path="", headers={}, body=body, uid=uuid.uuid4().hex, now=time.time())
+    replies = openai_chat.choose_replies(request, body, first)
+    return ChatCompletion.from_dict(openai_chat.completion(request, body, replies))
 
 
-def _failed(error: CompletionError, ask: Ask, call: Call) -> Delivery:
-    """The provider's own words for an error, where it has any.
+def _error_delivery(error: CompletionError, pending: PendingRequest, request: SimulatedRequest) -> Delivery:
+    """The delivery of the error response with which the provider would report this error.
 
     Raises:
-        CompletionError: it has none, and the caller gets the error itself.
+        CompletionError: it would report it with none, and the caller gets the error itself.
     """
-    failure = ask.language.failure(error)
-    if failure is None:
+    encodable = pending.format.encodable(error)
+    if encodable is None:
         raise error
-    answer = ask.language.refuse(call, failure)
+    response = pending.format.error_response(request, encodable)
     wait = {} if error.retry_after is None else {"retry-after": f"{error.retry_after:g}"}
-    return healthy(attrs.evolve(answer, headers={**answer.headers, **dict(error.headers or {}), **wait}))
+    headers = {**response.headers, **dict(error.headers or {}), **wait}
+    return plain_delivery(attrs.evolve(response, headers=headers))
 
 
-def _broken_off(delivery: Delivery, error: CompletionError, ask: Ask) -> Delivery:
-    """A stream without its end, and the error that its reader gets instead."""
-    ask.raising = copy.copy(error)
-    writes = tuple(each for each in delivery.writes if each != sim_openai.DONE.data and b"event: done" not in each)
+def _interrupted(delivery: Delivery, error: CompletionError, pending: PendingRequest) -> Delivery:
+    """A stream without its end; its reader gets `error` instead."""
+    pending.error = copy.copy(error)
+    writes = tuple(each for each in delivery.writes if each != DONE.data and b"event: done" not in each)
     return attrs.evolve(delivery, writes=writes, ending="close", whole=False)

@@ -1,4 +1,4 @@
-"""What stands between a client and the desk of a fake provider; passes everything on but the network."""
+"""The transport of a fake provider: the client's own, connected to the fake's backend instead of the network."""
 
 from __future__ import annotations
 
@@ -12,107 +12,107 @@ from ... import Provider
 from ...errors import APIConnectionError
 from ...http import RequestHeaders
 from ...records import ChatRequest
-from ..formats.registry import LANGUAGES
-from ..formats.wire_format import Memory
-from .backend import TAG, Ask, Desk, FakeRequest
+from ..formats.registry import FAKE_FORMATS
+from ..formats.wire_format import ProviderMemory
+from .backend import TAG, FakeBackend, FakeRequest, PendingRequest
 from .memory_connector import MemoryConnector
-from .wrappers import TappedExchange, TappedPool
+from .wrappers import ResponseWrapper, TransportWrapper
 
 if TYPE_CHECKING:
     from ...calls import CallPlan
     from ...transport import Pool, Response
 
 
-class FakeStandIn:
-    """The desk behind one row."""
+class FakeTransportOverride:
+    """Connects one provider of a client to a backend."""
 
-    def __init__(self, desk: Desk, row: Provider) -> None:
-        self._desk = desk
-        self._row = row
-        self._memory = Memory()
+    def __init__(self, backend: FakeBackend, provider: Provider) -> None:
+        self._backend = backend
+        self._provider = provider
+        self._memory = ProviderMemory()
 
     def pool(self, make: Callable[..., Pool]) -> Pool:
-        """The client's own pool, with a session that reaches the desk and nothing else."""
-        connector = MemoryConnector(self._desk.make_runner)
+        """The client's own transport, with a session that reaches the backend and nothing else."""
+        connector = MemoryConnector(self._backend.make_runner)
         session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
-        return cast("Pool", _FakePool(make(session=session, proxy=None), session, connector))
+        return cast("Pool", _FakeTransport(make(session=session, proxy=None), session, connector))
 
     def plan(self, request: ChatRequest, plan: CallPlan) -> CallPlan:
-        """The same plan with connections that know which call they are used for."""
+        """The same plan with a transport that tells the backend which logical call its requests belong to."""
         target = plan.target
-        logical = FakeRequest(target.provider, target.model, request, target.stream)
-        answered = [0]
+        call = FakeRequest(target.provider, target.model, request, target.stream)
+        choices_made = [0]
 
-        def ask() -> Ask:
-            return Ask(
-                logical,
-                LANGUAGES[self._row.dialect],
+        def pending() -> PendingRequest:
+            return PendingRequest(
+                call,
+                FAKE_FORMATS[self._provider.dialect],
                 target.base_url,
-                self._row.request_id_header,
+                self._provider.request_id_header,
                 self._memory,
-                answered,
+                choices_made,
             )
 
         bound = copy.copy(plan)
-        bound.pool = cast("Pool", _BoundPool(plan.pool, self._desk, ask))
+        bound.pool = cast("Pool", _CallTransport(plan.pool, self._backend, pending))
         return bound
 
 
-class _FakePool(TappedPool):
-    """A pool with a session of its own."""
+class _FakeTransport(TransportWrapper):
+    """A transport that owns its session."""
 
     def __init__(self, inner: Pool, session: aiohttp.ClientSession, connector: MemoryConnector) -> None:
         super().__init__(inner)
-        self._session_of_fake = session
-        self._memory_connector = connector
+        self._fake_session = session
+        self._fake_connector = connector
 
     async def aclose(self) -> None:
-        """Closes all of it."""
+        """Closes the transport, its session and the backend's server."""
         await self._inner.aclose()
-        await self._session_of_fake.close()
-        await self._memory_connector.stop()
+        await self._fake_session.close()
+        await self._fake_connector.stop()
 
 
-class _BoundPool(TappedPool):
-    """A pool that says of each request which logical call it belongs to."""
+class _CallTransport(TransportWrapper):
+    """A transport for the requests of one logical call."""
 
-    def __init__(self, inner: Pool, desk: Desk, ask: Callable[[], Ask]) -> None:
+    def __init__(self, inner: Pool, backend: FakeBackend, pending: Callable[[], PendingRequest]) -> None:
         super().__init__(inner)
-        self._desk = desk
-        self._ask = ask
+        self._backend = backend
+        self._pending = pending
 
     async def send(self, method: str, url: str, headers: RequestHeaders, *rest: Any) -> Response:
         """Sends one request."""
-        ask = self._ask()
-        tag = self._desk.expect(ask)
+        pending = self._pending()
+        tag = self._backend.expect(pending)
         try:
-            exchange = await self._inner.send(method, url, RequestHeaders({**headers, TAG: tag}), *rest)
+            response = await self._inner.send(method, url, RequestHeaders({**headers, TAG: tag}), *rest)
         except APIConnectionError:
-            if ask.raising is None:
+            if pending.error is None:
                 raise
         else:
-            return cast("Response", _FakeExchange(exchange, ask))
+            return cast("Response", _FakeResponse(response, pending))
         finally:
-            self._desk.forget(tag)
-        raise ask.raising
+            self._backend.forget(tag)
+        raise pending.error
 
     async def pause(self, delay: float) -> None:
-        """Tests do not wait."""
+        """Does not wait: tests should not take as long as retries do."""
         await self._inner.pause(0)
 
 
-class _FakeExchange(TappedExchange):
-    """An answer that may end with an error that the test asked for."""
+class _FakeResponse(ResponseWrapper):
+    """A response that can end with an error which the test scripted."""
 
-    def __init__(self, inner: Response, ask: Ask) -> None:
+    def __init__(self, inner: Response, pending: PendingRequest) -> None:
         super().__init__(inner)
-        self._ask = ask
+        self._pending = pending
 
     async def read(self) -> bytes:
         """The next bytes."""
         try:
             return await self._inner.read()
         except APIConnectionError:
-            if self._ask.raising is None:
+            if self._pending.error is None:
                 raise
-        raise self._ask.raising
+        raise self._pending.error

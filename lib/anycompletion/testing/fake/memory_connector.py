@@ -10,32 +10,32 @@ from typing import Any, cast
 import aiohttp
 from aiohttp import web
 
-_MUCH = 256 * 1024
-"""Bytes that may wait for their reader before the writer is told to pause."""
+_HIGH_WATER = 256 * 1024
+"""Bytes that may wait for their reader before the writer is paused."""
 
 
-class _End(asyncio.Transport):
-    """One end of a connection; what is written here arrives at the other end in a next turn of the event loop."""
+class _MemoryTransport(asyncio.Transport):
+    """One end of a connection; bytes written here arrive at the other end in the next turn of the event loop."""
 
     def __init__(self, protocol: asyncio.Protocol, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__({"peername": ("127.0.0.1", 0), "sockname": ("127.0.0.1", 0)})
         self._protocol = protocol
         self._loop = loop
-        self._other: _End | None = None
+        self._other: _MemoryTransport | None = None
         self._inbox: deque[bytes] = deque()
         self._size = 0
         self._reading = True
         self._pauses_writer = False
-        """Whether the other end was told to pause."""
-        self._due = False
-        """Whether a delivery is due."""
+        """Whether the other end was paused."""
+        self._scheduled = False
+        """Whether a delivery is scheduled."""
         self._closing = False
         self._ended: BaseException | bool = False
-        """What came after the inbox: nothing yet, the end, or an error."""
+        """What follows the inbox: nothing yet, the end, or an error."""
         self._lost = False
 
-    def meet(self, other: _End) -> None:
-        """Connects this end; the protocol hears of it."""
+    def connect_to(self, other: _MemoryTransport) -> None:
+        """Connects this end and notifies its protocol."""
         self._other = other
         self._protocol.connection_made(self)
 
@@ -58,22 +58,22 @@ class _End(asyncio.Transport):
 
     @property
     def waiting(self) -> int:
-        """Bytes that nobody has read."""
+        """Bytes that were not read yet."""
         return self._size
 
     def receive(self, data: bytes) -> None:
-        """Takes what the other end wrote."""
+        """Receives bytes that the other end wrote."""
         if self._closing:
             return
         self._inbox.append(data)
         self._size += len(data)
-        if self._size > _MUCH and not self._pauses_writer and self._other is not None:
+        if self._size > _HIGH_WATER and not self._pauses_writer and self._other is not None:
             self._pauses_writer = True
             self._other.protocol.pause_writing()
         self._deliver_soon()
 
     def end(self, error: BaseException | None) -> None:
-        """The other end has closed; what it wrote before is still handed on."""
+        """Ends this end after the other one closed; bytes that arrived before are still delivered."""
         if not self._ended:
             self._ended = True if error is None else error
             self._deliver_soon()
@@ -89,12 +89,12 @@ class _End(asyncio.Transport):
         return self._reading and not self._closing
 
     def _deliver_soon(self) -> None:
-        if not self._due and self._reading and (self._inbox or self._ended):
-            self._due = True
+        if not self._scheduled and self._reading and (self._inbox or self._ended):
+            self._scheduled = True
             self._loop.call_soon(self._deliver)
 
     def _deliver(self) -> None:
-        self._due = False
+        self._scheduled = False
         if self._lost or not self._reading:
             return
         if self._inbox and not self._closing:
@@ -113,11 +113,11 @@ class _End(asyncio.Transport):
             self._closing = True
             self._lose(error)
 
-    # --- life ---
+    # --- closing ---
 
     @property
     def protocol(self) -> asyncio.Protocol:
-        """Who reads here."""
+        """The protocol that reads here."""
         return self._protocol
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
@@ -133,7 +133,7 @@ class _End(asyncio.Transport):
         self._close(None)
 
     def abort(self) -> None:
-        self._close(ConnectionResetError("the other end has gone"))
+        self._close(ConnectionResetError("the other end closed the connection"))
 
     def _close(self, error: BaseException | None) -> None:
         if self._closing:
@@ -157,20 +157,20 @@ class _End(asyncio.Transport):
 
 def connect(client: asyncio.Protocol, server: asyncio.Protocol, loop: asyncio.AbstractEventLoop) -> None:
     """Connects two protocols."""
-    near, far = _End(client, loop), _End(server, loop)
-    far.meet(near)
-    near.meet(far)
+    near, far = _MemoryTransport(client, loop), _MemoryTransport(server, loop)
+    far.connect_to(near)
+    near.connect_to(far)
 
 
 class MemoryConnector(aiohttp.BaseConnector):
     """Connects every request, whatever host it is for, to a server that runs in the same event loop.
 
     Args:
-        make_runner: gives the server; it is set up at the first request.
+        make_runner: returns the server; it is set up at the first request.
     """
 
     def __init__(self, make_runner: Callable[[], web.AppRunner]) -> None:
-        # Nothing is kept between requests: a client that nobody closes leaves nothing behind.
+        # Connections are not reused: a client that is never closed leaves none open.
         super().__init__(force_close=True, limit=0)
         self._make_runner = make_runner
         self._starting: asyncio.Task[web.AppRunner] | None = None

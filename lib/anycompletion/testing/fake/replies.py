@@ -1,49 +1,33 @@
-"""Replies that a test writes, as OpenAI's JSON, whole and in pieces; knows no other format and sends nothing."""
+"""Replies that a test scripts, as OpenAI's JSON, whole and in chunks; knows no other format and sends nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from itertools import chain, zip_longest
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeAlias, cast
 
 import attrs
 
 from ...errors import CompletionError
-from ...records import ChatCompletion, ChatRequest, Usage
+from ...records import ChatCompletion, ChatRequest, JsonObject, Usage
 from ...records.chunks import ChatCompletionChunk
 from ...streaming.accumulator import Accumulator
-from ..formats.json_access import as_dict, as_list
-from ..formats.openai_chat.simulate import text_of
-from ..formats.simulated_reply import count, split
+from ..formats.json_access import as_dict, text_of
+from ..formats.reply_script import ReplyScript, choice_chunks, interleave
+from ..formats.simulated_reply import count_tokens, split_text
 
-JsonObject: TypeAlias = dict[str, Any]
+FakePiece: TypeAlias = str | ChatCompletionChunk | CompletionError
+"""A piece of a stream: text, a chunk, or as the last one the error that interrupts it."""
 
-Piece: TypeAlias = str | ChatCompletionChunk | CompletionError
-"""A piece of a stream: text, a chunk, or as the last one the error that breaks it off."""
+FakeAnswer: TypeAlias = str | ChatCompletion | CompletionError | Sequence[FakePiece]
+"""A text, a completion, an error to raise, or a list of the pieces of a stream."""
 
-Answer: TypeAlias = str | ChatCompletion | CompletionError | Sequence[Piece]
-"""A text, a reply, an error to raise, or the pieces of a stream in a list."""
-
-FakeReply: TypeAlias = Answer | Callable[[ChatRequest], Answer | Awaitable[Answer]]
-"""What `FakeProvider` answers with: an `Answer`, or a function, async or not, from the request to one."""
+FakeReply: TypeAlias = FakeAnswer | Callable[[ChatRequest], FakeAnswer | Awaitable[FakeAnswer]]
+"""What `FakeProvider` replies with: a `FakeAnswer`, or a function, async or not, from the request to one."""
 
 
 @attrs.frozen(kw_only=True)
-class Script:
-    """What one request gets, in OpenAI's JSON."""
-
-    whole: JsonObject
-    """The completion."""
-    chunks: tuple[JsonObject, ...]
-    """The same in pieces, without usage; none where nobody streams."""
-    usage: JsonObject | None
-    error: CompletionError | None = None
-    """What breaks the stream off."""
-
-
-@attrs.frozen(kw_only=True)
-class Frame:
-    """What surrounds an answer that says nothing of its own about it."""
+class ReplyDefaults:
+    """Properties of a reply that the scripted answer does not specify itself."""
 
     id: str
     created: int
@@ -55,17 +39,17 @@ class Frame:
 
 
 @attrs.frozen(kw_only=True)
-class _Part:
-    """One answer: its choices, numbered from 0."""
+class _AnswerParts:
+    """One answer, its choices numbered from 0."""
 
-    head: JsonObject
+    frame: JsonObject
     choices: list[JsonObject]
     chunks: list[JsonObject]
     usage: JsonObject | None
     error: CompletionError | None = None
 
 
-def check(reply: object) -> FakeReply:
+def check_reply(reply: object) -> FakeReply:
     """`reply`, if it is one.
 
     Raises:
@@ -75,12 +59,12 @@ def check(reply: object) -> FakeReply:
         return cast("FakeReply", reply)
     if isinstance(reply, (list, tuple)):
         pieces = cast("Sequence[object]", reply)
-        odd = [each for each in pieces if not isinstance(each, (str, ChatCompletionChunk))]
-        if not odd or (odd == [pieces[-1]] and isinstance(odd[0], CompletionError)):
-            return cast("Sequence[Piece]", reply)
+        others = [each for each in pieces if not isinstance(each, (str, ChatCompletionChunk))]
+        if not others or (others == [pieces[-1]] and isinstance(others[0], CompletionError)):
+            return cast("Sequence[FakePiece]", reply)
         raise TypeError(
             "a list is the pieces of a stream: texts and chunks, and as the last one an error; "
-            f"there is a {type(odd[0]).__name__} in it"
+            f"there is a {type(others[0]).__name__} in it"
         )
     raise TypeError(
         f"a reply is a text, a ChatCompletion, an error of anycompletion, a list of pieces, or a function; "
@@ -88,8 +72,8 @@ def check(reply: object) -> FakeReply:
     )
 
 
-def choices_of(answer: Answer) -> int:
-    """How many choices an answer holds."""
+def count_choices(answer: FakeAnswer) -> int:
+    """The number of choices in an answer."""
     if isinstance(answer, ChatCompletion):
         return len(answer.choices)
     if isinstance(answer, (str, CompletionError)):
@@ -98,10 +82,10 @@ def choices_of(answer: Answer) -> int:
     return max([choice.index for chunk in chunks for choice in chunk.choices], default=0) + 1
 
 
-def script_of(answers: Sequence[Answer], frame: Frame) -> Script:
-    """The answers as the choices of one reply, in their order."""
-    parts = [_part(each, frame) for each in answers]
-    head = {"id": frame.id, "created": frame.created, "model": frame.model} | parts[0].head
+def make_script(answers: Sequence[FakeAnswer], defaults: ReplyDefaults) -> ReplyScript:
+    """One reply with the choices of all answers, in order."""
+    parts = [_answer_parts(each, defaults) for each in answers]
+    frame = {"id": defaults.id, "created": defaults.created, "model": defaults.model} | parts[0].frame
     offsets = [sum(len(part.choices) for part in parts[:at]) for at in range(len(parts))]
     choices = [
         {**choice, "index": choice["index"] + offset}
@@ -109,22 +93,20 @@ def script_of(answers: Sequence[Answer], frame: Frame) -> Script:
         for choice in part.choices
     ]
     tracks = [[_moved(chunk, offset) for chunk in part.chunks] for part, offset in zip(parts, offsets, strict=True)]
-    usage = parts[0].usage if len(parts) == 1 else _sum(answers, parts, frame)
-    return Script(
-        whole={**head, "object": "chat.completion", "choices": choices, "usage": usage},
+    usage = parts[0].usage if len(parts) == 1 else _total_usage(answers, parts, defaults)
+    return ReplyScript(
+        whole={**frame, "object": "chat.completion", "choices": choices, "usage": usage},
         chunks=tuple(
-            {**head, "object": "chat.completion.chunk", **_set(chunk)}
-            for chunk in chain(*zip_longest(*tracks))
-            if chunk is not None
+            {**frame, "object": "chat.completion.chunk", **_without_blanks(chunk)} for chunk in interleave(tracks)
         ),
         usage=usage,
         error=next((part.error for part in parts if part.error is not None), None),
     )
 
 
-def _set(chunk: JsonObject) -> JsonObject:
-    """Without what only fills a place."""
-    return {name: value for name, value in chunk.items() if value not in ("", 0, None)}
+def _without_blanks(members: JsonObject) -> JsonObject:
+    """The members that have a value."""
+    return {name: value for name, value in members.items() if value not in ("", 0, None)}
 
 
 def _moved(chunk: JsonObject, offset: int) -> JsonObject:
@@ -132,9 +114,11 @@ def _moved(chunk: JsonObject, offset: int) -> JsonObject:
     return {**chunk, "choices": choices}
 
 
-def _sum(answers: Sequence[Answer], parts: Sequence[_Part], frame: Frame) -> JsonObject | None:
+def _total_usage(
+    answers: Sequence[FakeAnswer], parts: Sequence[_AnswerParts], defaults: ReplyDefaults
+) -> JsonObject | None:
     if all(isinstance(each, str) for each in answers):
-        return _count(frame.request, "\n".join(cast("Sequence[str]", answers)))
+        return _count_usage(defaults.request, "\n".join(cast("Sequence[str]", answers)))
     if any(part.usage is None for part in parts):
         return None
     total = Usage.from_dict(parts[0].usage)
@@ -143,135 +127,90 @@ def _sum(answers: Sequence[Answer], parts: Sequence[_Part], frame: Frame) -> Jso
     return total.to_dict()
 
 
-def _part(answer: Answer, frame: Frame) -> _Part:
+def _answer_parts(answer: FakeAnswer, defaults: ReplyDefaults) -> _AnswerParts:
+    if isinstance(answer, CompletionError):
+        raise TypeError("an error has no choices")
     if isinstance(answer, str):
-        message = {"role": "assistant", "content": answer}
-        return _whole(
-            {}, [{"index": 0, "message": message, "finish_reason": "stop"}], _count(frame.request, answer), frame
-        )
+        choice = {"index": 0, "message": {"role": "assistant", "content": answer}, "finish_reason": "stop"}
+        return _whole_parts({}, [choice], _count_usage(defaults.request, answer), defaults)
     if isinstance(answer, ChatCompletion):
         data = answer.to_dict()
-        head = {name: value for name, value in data.items() if name not in _OWN and value not in ("", 0, None)}
-        return _whole(head, data["choices"], data.get("usage"), frame)
-    if isinstance(answer, CompletionError):
-        raise TypeError("an error is no choice")
-    return _streamed(answer, frame)
+        return _whole_parts(_frame(data), data["choices"], data.get("usage"), defaults)
+    return _streamed_parts(answer, defaults)
 
 
-_OWN = frozenset({"choices", "usage", "object"})
+def _frame(completion: JsonObject) -> JsonObject:
+    """The members of a completion besides its choices and usage."""
+    others = {name: value for name, value in completion.items() if name not in ("choices", "usage", "object")}
+    return _without_blanks(others)
 
 
-def _count(request: ChatRequest, text: str) -> JsonObject:
+def _count_usage(request: ChatRequest, text: str) -> JsonObject:
     """Tokens as the simulator counts them: words."""
     messages = request.to_dict()["messages"]
-    said = messages if isinstance(messages, str) else "\n".join(text_of(as_dict(m).get("content")) for m in messages)
-    prompt, completion = count(said), count(text)
+    if not isinstance(messages, str):
+        messages = "\n".join(text_of(as_dict(each).get("content")) for each in messages)
+    prompt, completion = count_tokens(messages), count_tokens(text)
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
-# --- a whole answer, in pieces ---------------------------------------------------------------------------------------
+def _whole_parts(
+    frame: JsonObject, choices: list[JsonObject], usage: JsonObject | None, defaults: ReplyDefaults
+) -> _AnswerParts:
+    """The parts of a completion, which is cut into chunks where the request streams."""
+    tracks: list[list[JsonObject]] = []
+    for choice in choices if defaults.stream else ():
+        pieces = split_text(text_of(as_dict(choice.get("message")).get("content")), defaults.pieces)
+        tracks.append([{"choices": [each]} for each in choice_chunks(choice, pieces)])
+    return _AnswerParts(frame=frame, choices=choices, chunks=interleave(tracks), usage=usage)
 
 
-def _whole(head: JsonObject, choices: list[JsonObject], usage: JsonObject | None, frame: Frame) -> _Part:
-    if not frame.stream:
-        return _Part(head=head, choices=choices, chunks=[], usage=usage)
-    tracks = [[_chunk(choice["index"], delta) for delta in _deltas(choice, frame)] for choice in choices]
-    for choice, track in zip(choices, tracks, strict=True):
-        rest = {name: value for name, value in choice.items() if name not in ("index", "message", "logprobs")}
-        track.append(_chunk(choice["index"], {}, **rest))
-    chunks = [chunk for chunk in chain(*zip_longest(*tracks)) if chunk is not None]
-    return _Part(head=head, choices=choices, chunks=chunks, usage=usage)
+# --- pieces, and the completion they add up to -----------------------------------------------------------------------
 
 
-def _chunk(index: int, delta: JsonObject, **rest: Any) -> JsonObject:
-    return {"choices": [{"index": index, "delta": delta, "finish_reason": None, **rest}]}
-
-
-def _deltas(choice: JsonObject, frame: Frame) -> Iterator[JsonObject]:
-    message = as_dict(choice.get("message"))
-    yield {"role": "assistant", "content": ""}
-    blocks = as_list(message.get("thinking_blocks"))
-    for index, block in enumerate(blocks):
-        yield {"thinking_blocks": [{"index": index, **block}]}
-    if not blocks:
-        yield from _texts("reasoning_content", message, None)
-    yield from _texts("content", message, frame.pieces)
-    yield from _texts("refusal", message, None)
-    for index, call in enumerate(as_list(message.get("tool_calls"))):
-        yield from _call_deltas(index, as_dict(call))
-    call = as_dict(message.get("function_call"))
-    if call:
-        yield {"function_call": {"name": call.get("name"), "arguments": ""}}
-        yield from ({"function_call": {"arguments": piece}} for piece in split(call.get("arguments") or "", None))
-    others = {name: value for name, value in message.items() if name not in _IN_PIECES and value is not None}
-    if others:
-        yield others
-
-
-_IN_PIECES = frozenset(
-    {"role", "content", "reasoning_content", "thinking_blocks", "refusal", "tool_calls", "function_call"}
-)
-
-
-def _texts(name: str, message: JsonObject, pieces: int | None) -> Iterator[JsonObject]:
-    return ({name: piece} for piece in split(text_of(message.get(name)), pieces))
-
-
-def _call_deltas(index: int, call: JsonObject) -> Iterator[JsonObject]:
-    kind = "custom" if call.get("type") == "custom" else "function"
-    member = "input" if kind == "custom" else "arguments"
-    told = as_dict(call.get(kind))
-    yield {"tool_calls": [{"index": index, **call, kind: {**told, member: ""}}]}
-    for piece in split(told.get(member) or "", None):
-        yield {"tool_calls": [{"index": index, kind: {member: piece}}]}
-
-
-# --- pieces, and the whole they make ---------------------------------------------------------------------------------
-
-
-def _streamed(pieces: Sequence[Piece], frame: Frame) -> _Part:
-    """What the pieces are, with the end that was left out."""
+def _streamed_parts(pieces: Sequence[FakePiece], defaults: ReplyDefaults) -> _AnswerParts:
+    """The parts of a stream, with finish reasons where they were left out."""
     error = pieces[-1] if pieces and isinstance(pieces[-1], CompletionError) else None
-    chunks = [_chunk_of(each) for each in pieces if not isinstance(each, CompletionError)]
+    chunks = [_chunk_json(each) for each in pieces if not isinstance(each, CompletionError)]
     usage = next((each["usage"] for each in reversed(chunks) if each.get("usage")), None)
     if error is None:
-        chunks += _ends(chunks)
+        chunks += _missing_ends(chunks)
     accumulator = Accumulator()
     for chunk in chunks:
         accumulator.add(ChatCompletionChunk.from_dict(chunk))
     whole = accumulator.completion().to_dict()
     if usage is None and error is None:
-        said = "\n".join(text_of(as_dict(each.get("message")).get("content")) for each in whole["choices"])
-        usage = _count(frame.request, said)
-    head = {name: value for name, value in whole.items() if name not in _OWN and value not in ("", 0, None)}
-    told = [{name: value for name, value in each.items() if name != "usage"} for each in chunks]
-    return _Part(
-        head=head,
+        texts = [text_of(as_dict(each.get("message")).get("content")) for each in whole["choices"]]
+        usage = _count_usage(defaults.request, "\n".join(texts))
+    without_usage = [{name: value for name, value in each.items() if name != "usage"} for each in chunks]
+    return _AnswerParts(
+        frame=_frame(whole),
         choices=whole["choices"],
-        chunks=[each for each in told if each["choices"] or each.keys() - _HEAD],
+        chunks=[each for each in without_usage if each["choices"] or each.keys() - _FRAME],
         usage=usage,
         error=error,
     )
 
 
-_HEAD = frozenset({"id", "object", "created", "model", "choices", "service_tier", "system_fingerprint"})
+_FRAME = frozenset({"id", "object", "created", "model", "choices", "service_tier", "system_fingerprint"})
 
 
-def _chunk_of(piece: str | ChatCompletionChunk) -> JsonObject:
+def _chunk_json(piece: str | ChatCompletionChunk) -> JsonObject:
     return _chunk(0, {"content": piece}) if isinstance(piece, str) else piece.to_dict()
 
 
-def _ends(chunks: Iterable[JsonObject]) -> list[JsonObject]:
-    """A reason to stop for each choice that has none."""
+def _chunk(index: int, delta: JsonObject, finish_reason: Any = None) -> JsonObject:
+    return {"choices": [{"index": index, "delta": delta, "finish_reason": finish_reason}]}
+
+
+def _missing_ends(chunks: Iterable[JsonObject]) -> list[JsonObject]:
+    """Chunks with a finish reason for each choice that has none."""
     reasons: dict[int, str | None] = {}
     for choice in (each for chunk in chunks for each in chunk["choices"]):
         index = choice["index"]
         calls = "tool_calls" if choice["delta"].get("tool_calls") else None
         reasons[index] = choice.get("finish_reason") or reasons.get(index) or calls
-    missing = dict.fromkeys(reasons or {0: None}, "stop")
     ended = {choice["index"] for chunk in chunks for choice in chunk["choices"] if choice.get("finish_reason")}
     return [
-        _chunk(index, {}, finish_reason=reasons.get(index) or end)
-        for index, end in missing.items()
-        if index not in ended
+        _chunk(index, {}, reason or "stop") for index, reason in (reasons or {0: None}).items() if index not in ended
     ]

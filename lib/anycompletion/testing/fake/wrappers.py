@@ -1,4 +1,4 @@
-"""A client's own connections with something in between; passes everything on that it does not change."""
+"""Wrappers around a client's transport and its responses, which pass on everything that a subclass does not change."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from ...transport import Pool, Response
 
 
-class TappedExchange:
-    """An exchange, of which a subclass sees what is read."""
+class ResponseWrapper:
+    """A response whose reads a subclass can change."""
 
     def __init__(self, inner: Response) -> None:
         self._inner = inner
@@ -30,8 +30,8 @@ class TappedExchange:
         return await self._inner.read_some(limit)
 
 
-class TappedPool:
-    """A pool, of which a subclass sees what is sent."""
+class TransportWrapper:
+    """A transport whose requests a subclass can change."""
 
     def __init__(self, inner: Pool) -> None:
         self._inner = inner

@@ -1,4 +1,4 @@
-"""Reading JSON of any shape without tripping over it; never says what is wrong with it."""
+"""Access to JSON values of unknown shape without raising; never reports what is wrong with them."""
 
 from __future__ import annotations
 
@@ -29,3 +29,12 @@ def is_number(value: Any) -> bool:
 def is_integer(value: Any) -> bool:
     """True for JSON numbers without a fraction part."""
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+def text_of(content: Any) -> str:
+    """The text of a message's content in OpenAI's JSON, a string or a list of parts."""
+    if isinstance(content, str):
+        return content
+    return "\n".join(
+        as_text(as_dict(part).get("text")) for part in as_list(content) if as_dict(part).get("type") == "text"
+    )

@@ -1,4 +1,4 @@
-"""What the simulator answers, whatever the format: a question in, an answer out; never writes a provider's JSON."""
+"""The simulator's reply to a prompt, independent of the wire format; never writes a provider's JSON."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ import attrs
 
 from .schema_sample import sample
 
-Reply: TypeAlias = "str | Callable[[dict[str, Any]], str]"
-"""The text to answer, or a function from a request's JSON body to it."""
+SimulatorReply: TypeAlias = "str | Callable[[dict[str, Any]], str]"
+"""The text to reply with, or a function from a request's JSON body to it."""
 
-_ECHOED = 40
-"""Words of a message that the default answer repeats."""
+_MAX_ECHOED = 40
+"""Words of a message that the default reply repeats."""
 
 
 @attrs.frozen
-class Style:
-    """How the simulator was told to answer."""
+class ReplyOptions:
+    """Options of the simulator's replies."""
 
-    reply: Reply | None = None
+    reply: SimulatorReply | None = None
     chunks: int | None = None
     pieces: tuple[str, ...] | None = None
-    """The text in the pieces it is to be sent in, whatever the request asks for; goes before all else."""
+    """The text in the pieces to send, whatever the request asks for; has priority over all other options."""
 
 
 @attrs.frozen
-class Tool:
-    """A tool on offer; a custom one takes text instead of an object."""
+class OfferedTool:
+    """A tool that a request offers; a custom one takes text instead of an object."""
 
     name: str
     schema: Any = None
@@ -39,8 +39,8 @@ class Tool:
 
 
 @attrs.frozen(kw_only=True)
-class Ask:
-    """What a request asks for, whatever format it came in."""
+class Prompt:
+    """What a request asks for, independent of its format."""
 
     body: dict[str, Any] = attrs.field(repr=False)
     user: str = ""
@@ -49,18 +49,18 @@ class Ask:
     """The text of the last assistant message."""
     result: str | None = None
     """The text of the tool result that the conversation ends with."""
-    tool: Tool | None = None
+    tool: OfferedTool | None = None
     """The tool to call, unless the conversation ends with a tool result."""
     wants_json: bool = False
     schema: Any = None
-    """The JSON Schema of the answer; None is any object."""
+    """The JSON Schema of the reply; None is any object."""
     max_tokens: int | None = None
     stop: tuple[str, ...] = ()
 
 
 @attrs.frozen
-class Say:
-    """An answer in text, cut into the pieces that a stream sends."""
+class TextReply:
+    """A reply in text, cut into the pieces that a stream sends."""
 
     pieces: tuple[str, ...]
     end: Literal["stop", "length"] = "stop"
@@ -69,85 +69,94 @@ class Say:
 
     @property
     def text(self) -> str:
-        """The whole of it."""
+        """The whole text."""
         return "".join(self.pieces)
 
 
 @attrs.frozen
-class UseTool:
-    """An answer that calls a tool."""
+class ToolCallReply:
+    """A reply that calls a tool."""
 
-    tool: Tool
+    tool: OfferedTool
     arguments: Any
     """A JSON object, or text for a custom tool."""
 
     @property
     def text(self) -> str:
-        """The arguments as they are written."""
+        """The arguments as text."""
         return self.arguments if self.tool.custom else json.dumps(self.arguments, ensure_ascii=False)
 
+    @property
+    def pieces(self) -> tuple[str, ...]:
+        """Pieces of the reply's content, of which there is none."""
+        return ()
 
-def count(text: str) -> int:
-    """The simulator's tokens: words."""
+
+def count_tokens(text: str) -> int:
+    """The simulator's number of tokens: one per word."""
     return len(text.split())
 
 
-def words(text: str) -> list[str]:
-    """`text` in one-word pieces that add up to it, white space kept with the word it stands before."""
+def split_words(text: str) -> list[str]:
+    """`text` in one-word pieces that add up to it; white space stays with the word that follows it."""
     return re.findall(r"\s*\S+\s*\Z|\s*\S+|\s+", text)
 
 
-def pick(tools: Iterable[Tool], name: str | None) -> Tool | None:
+def select_tool(tools: Iterable[OfferedTool], name: str | None) -> OfferedTool | None:
     """The tool called `name`, or the first one where no name is given."""
     return next((tool for tool in tools if name is None or tool.name == name), None)
 
 
-def decide(ask: Ask, style: Style, choice: int) -> Say | UseTool:
-    """The answer to `ask`; `choice` makes the default texts of several answers to one question different."""
-    if style.pieces is not None:
-        return Say(style.pieces)
-    if ask.tool is not None and ask.result is None:
-        arguments = f"some {ask.tool.name}" if ask.tool.custom else sample(ask.tool.schema or {"type": "object"})
-        return UseTool(ask.tool, arguments)
-    text, repeatable = _text(ask, style, choice)
-    if style.chunks and repeatable:
-        text = _lengthened(text, style.chunks)
-    text, end, stop_sequence = _cut(text, ask)
-    return Say(tuple(split(text, style.chunks)), end, stop_sequence)
+def choose_reply(prompt: Prompt, options: ReplyOptions, choice: int) -> TextReply | ToolCallReply:
+    """The reply to `prompt`; `choice` makes the default texts of several replies to one prompt different."""
+    if options.pieces is not None:
+        return TextReply(options.pieces)
+    if prompt.tool is not None and prompt.result is None:
+        arguments = f"some {prompt.tool.name}" if prompt.tool.custom else sample(prompt.tool.schema or _ANY_OBJECT)
+        return ToolCallReply(prompt.tool, arguments)
+    text, repeatable = _text(prompt, options, choice)
+    if options.chunks and repeatable:
+        text = _lengthened(text, options.chunks)
+    text, end, stop_sequence = _cut(text, prompt)
+    return TextReply(tuple(split_text(text, options.chunks)), end, stop_sequence)
 
 
-def split(text: str, pieces: int | None) -> list[str]:
+_ANY_OBJECT = {"type": "object"}
+
+
+def split_text(text: str, pieces: int | None) -> list[str]:
     """`text` in that many pieces of nearly one length (fewer, if it is too short); by words for None."""
     if pieces is None or not text:
-        return words(text)
+        return split_words(text)
     pieces = min(pieces, len(text))
     cuts = [len(text) * at // pieces for at in range(pieces + 1)]
     return [text[start:stop] for start, stop in pairwise(cuts)]
 
 
-def _text(ask: Ask, style: Style, choice: int) -> tuple[str, bool]:
+def _text(prompt: Prompt, options: ReplyOptions, choice: int) -> tuple[str, bool]:
     """The text, and whether it may be repeated to make it longer."""
-    if style.reply is not None:
-        return (style.reply if isinstance(style.reply, str) else style.reply(ask.body)), not ask.wants_json
-    line = f"{_line(ask)} (choice {choice})"
-    if not ask.wants_json:
+    if options.reply is not None:
+        text = options.reply if isinstance(options.reply, str) else options.reply(prompt.body)
+        return text, not prompt.wants_json
+    line = f"{_line(prompt)} (choice {choice})"
+    if not prompt.wants_json:
         return line, True
-    return json.dumps({"answer": line} if ask.schema is None else sample(ask.schema), ensure_ascii=False), False
+    return json.dumps({"answer": line} if prompt.schema is None else sample(prompt.schema), ensure_ascii=False), False
 
 
-def _line(ask: Ask) -> str:
-    if ask.result is not None:
-        return f"The tool says: {_short(ask.result)}"
-    if re.sub(r"\W+", " ", ask.user).strip().lower() == "knock knock":
+def _line(prompt: Prompt) -> str:
+    if prompt.result is not None:
+        return f"The tool says: {_shortened(prompt.result)}"
+    if re.sub(r"\W+", " ", prompt.user).strip().lower() == "knock knock":
         return "Who's there?"
-    if ask.assistant.startswith("Who's there?"):
-        return f"{ask.user.strip().rstrip('.!')} who?"
-    return f"You said: {_short(ask.user)}"
+    if prompt.assistant.startswith("Who's there?"):
+        return f"{prompt.user.strip().rstrip('.!')} who?"
+    return f"You said: {_shortened(prompt.user)}"
 
 
-def _short(text: str) -> str:
-    parts = words(text.strip())
-    return "".join(parts[:_ECHOED]) + (" …" if len(parts) > _ECHOED else "")
+def _shortened(text: str) -> str:
+    parts = split_words(text.strip())
+    return "".join(parts[:_MAX_ECHOED]) + (" …" if len(parts) > _MAX_ECHOED else "")
 
 
 def _lengthened(text: str, characters: int) -> str:
@@ -155,11 +164,11 @@ def _lengthened(text: str, characters: int) -> str:
     return " ".join([text] * times) if text else text
 
 
-def _cut(text: str, ask: Ask) -> tuple[str, Literal["stop", "length"], str | None]:
-    found = [(text.find(stop), stop) for stop in ask.stop if stop and stop in text]
+def _cut(text: str, prompt: Prompt) -> tuple[str, Literal["stop", "length"], str | None]:
+    found = [(text.find(stop), stop) for stop in prompt.stop if stop and stop in text]
     at, stop_sequence = min(found, default=(len(text), None))
     text = text[:at]
-    parts = words(text)
-    if ask.max_tokens is not None and len(parts) > ask.max_tokens:
-        return "".join(parts[: ask.max_tokens]), "length", None
+    parts = split_words(text)
+    if prompt.max_tokens is not None and len(parts) > prompt.max_tokens:
+        return "".join(parts[: prompt.max_tokens]), "length", None
     return text, "stop", stop_sequence

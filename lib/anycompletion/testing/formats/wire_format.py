@@ -1,8 +1,8 @@
-"""What a simulated wire format is: a call in, an answer out, all as values; opens no socket and reads no clock.
+"""What a simulated wire format is: a request in, a response out, all as values; opens no socket and reads no clock.
 
-A provider is one module with one `Format`. Its `answer` depends on the call alone: identifiers, the time, the number of
-earlier twins of a request and the provider's memory come with it. What the answer looks like when something goes wrong
-on the way is decided elsewhere, from the marks on the events.
+Each provider has one `WireFormat`. Its `respond` depends on the request alone: identifiers, the time, the number of
+earlier repeats of a request and the provider's memory come with it. How a fault changes the response on its way out is
+decided elsewhere, from the kinds of the events.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any, Literal, TypeAlias
 import attrs
 
 from ..simulator.faults import Fault
-from .simulated_reply import Style
+from .simulated_reply import ReplyOptions
 
-Mark: TypeAlias = Literal["body", "finish", "usage", "end", "comment"]
-"""What an event is for: content, the reason why it stopped, the token counts, or the format's own end marker.
+EventKind: TypeAlias = Literal["body", "finish", "usage", "end", "comment"]
+"""What an event is for: content, the finish reason, the token counts, or the format's own end marker.
 
-A comment is no event: it says nothing, and nobody counts it.
+A comment carries no data and does not count as an event.
 """
 
 
@@ -27,37 +27,37 @@ UNKNOWN_MODEL = "no-such-model"
 """The one model that no simulated provider has."""
 
 ASK = "ask"
-"""The step of a request that asks for an answer; most providers know no other."""
+"""The step of a request that asks for a reply; most providers have no other."""
 
 
-class Memory:
-    """What a simulated provider knows from one call to the next; of too much the oldest goes.
+class ProviderMemory:
+    """State that a simulated provider keeps between requests; the oldest entries are dropped first.
 
     Args:
-        most: things that are kept.
+        most: maximum number of entries.
     """
 
     def __init__(self, most: int = 100_000) -> None:
-        self._kept: dict[str, Any] = {}
+        self._entries: dict[str, Any] = {}
         self._most = most
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._entries)
 
-    def keep(self, name: str, thing: Any) -> None:
-        """Keeps `thing` under `name`."""
-        self._kept[name] = thing
-        while len(self._kept) > self._most:
-            del self._kept[next(iter(self._kept))]
+    def store(self, name: str, value: Any) -> None:
+        """Stores `value` under `name`."""
+        self._entries[name] = value
+        while len(self._entries) > self._most:
+            del self._entries[next(iter(self._entries))]
 
-    def find(self, name: str) -> Any:
-        """What is kept under `name`; None for nothing."""
-        return self._kept.get(name)
+    def get(self, name: str) -> Any:
+        """The value stored under `name`; None if there is none."""
+        return self._entries.get(name)
 
 
 @attrs.frozen(kw_only=True)
-class Call:
-    """One request to a simulated provider, with everything its answer may depend on."""
+class SimulatedRequest:
+    """One request to a simulated provider, with everything its response may depend on."""
 
     method: str
     path: str
@@ -67,22 +67,22 @@ class Call:
     body: Any
     """The parsed JSON, None where there was none."""
     uid: str
-    """32 hexadecimal digits, different for every call; ids are made from it."""
+    """32 hexadecimal digits, different for every request; ids in the response are made from it."""
     now: float
     """Unix time in seconds."""
-    twins: int = 0
-    """How many requests with the same body came before this one."""
-    style: Style = attrs.field(factory=Style)
+    repeats: int = 0
+    """Number of earlier requests with the same body."""
+    options: ReplyOptions = attrs.field(factory=ReplyOptions)
     query: Mapping[str, str] = attrs.field(factory=dict[str, str])
     origin: str = ""
-    """The server's own URL, for answers that hold links."""
+    """The server's own URL, for responses that contain links."""
     latency: float = 0.0
-    """Seconds that the server takes for any answer."""
+    """Seconds that the server takes for any response."""
     fault: Fault | None = None
-    """What is to go wrong; only a format whose answers have an outcome of their own looks at it."""
-    memory: Memory = attrs.field(factory=Memory)
-    trusted: bool = False
-    """The request is not looked through for what the provider would refuse."""
+    """The fault to inject; only a format whose responses have an outcome of their own looks at it."""
+    memory: ProviderMemory = attrs.field(factory=ProviderMemory)
+    skip_validation: bool = False
+    """Whether to accept a request that the provider would reject."""
 
     @property
     def bearer(self) -> str | None:
@@ -92,8 +92,8 @@ class Call:
 
 
 @attrs.frozen
-class Failure:
-    """Why a provider refuses, in words every format can write."""
+class SimulatedError:
+    """An error of a provider as data, from which each format encodes its own error body."""
 
     status: int
     type: str
@@ -103,45 +103,45 @@ class Failure:
 
 
 @attrs.frozen
-class Plain:
-    """An answer in one piece."""
+class WholeResponse:
+    """A response with one body."""
 
     status: int
     body: bytes
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     content_type: str = "application/json"
     opens_stream: bool = False
-    """It links to a stream, and a fault of streams waits for that."""
+    """Whether it links to a stream; stream faults then apply to that stream instead."""
 
 
 @attrs.frozen
 class StreamEvent:
-    """One event as it goes over the wire, and what it is for."""
+    """The bytes of one event, and its kind."""
 
     data: bytes
-    mark: Mark = "body"
+    kind: EventKind = "body"
 
 
 @attrs.frozen
-class Stream:
-    """An answer in events, each of which is its own write."""
+class StreamedResponse:
+    """A response as a stream of events, each of which is one write."""
 
     events: tuple[StreamEvent, ...]
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     content_type: str = "text/event-stream; charset=utf-8"
     status: int = 200
     fault: Fault | None = None
-    """A fault that the request met which opened this stream; it goes before any other."""
+    """The fault of the request that opened this stream; it has priority over any other."""
 
 
-def always_ask(method: str, path: str) -> str:
-    """The step of every request to a provider that answers in one."""
+def single_step(method: str, path: str) -> str:
+    """The step of every request to a provider that has only one."""
     return ASK
 
 
 @attrs.frozen(kw_only=True)
-class Format:
-    """One provider as the simulator speaks it."""
+class WireFormat:
+    """One simulated provider."""
 
     provider: str
     root: str
@@ -149,15 +149,15 @@ class Format:
     base: str
     """Path of the provider's base URL on the simulator; starts with `root`."""
     api_key: str
-    answer: Callable[[Call], Plain | Stream]
-    failures: Mapping[str, Failure]
-    """Fault name → how this provider says it. Of several with one status the first is that status's usual one."""
-    refuse: Callable[[Call, Failure], Plain]
-    """A refusal with the provider's own body and headers."""
-    stream_error: Callable[[Call, Failure], bytes]
-    """The event that says the same inside a stream."""
-    step: Callable[[str, str], str] = always_ask
-    """Method and path below the root → which step of a call that is; a fault meets one kind of steps."""
+    respond: Callable[[SimulatedRequest], WholeResponse | StreamedResponse]
+    errors: Mapping[str, SimulatedError]
+    """Error by name of the fault. Of several with one status the first is the default for that status."""
+    error_response: Callable[[SimulatedRequest, SimulatedError], WholeResponse]
+    """The error response, with the provider's own body and headers."""
+    stream_error: Callable[[SimulatedRequest, SimulatedError], bytes]
+    """The event that reports the error inside a stream."""
+    step: Callable[[str, str], str] = single_step
+    """Method and path below the root → the step of a call; a fault applies to requests of one step."""
 
 
 def dump(value: Any) -> bytes:
@@ -171,19 +171,21 @@ def sse(value: Any, name: str = "") -> bytes:
     return head + b"data: " + dump(value) + b"\n\n"
 
 
-def first_failure(call: Call, checks: Iterable[Callable[[Call], Failure | None]]) -> Failure | None:
-    """What the first check that objects says."""
-    return next((failure for check in checks if (failure := check(call)) is not None), None)
+def first_error(
+    request: SimulatedRequest, checks: Iterable[Callable[[SimulatedRequest], SimulatedError | None]]
+) -> SimulatedError | None:
+    """The error of the first check that fails; None if all pass."""
+    return next((error for check in checks if (error := check(request)) is not None), None)
 
 
-def failure_of(wire: Format, name: str, status: int | None) -> Failure:
-    """The provider's failure of that name, or of that status where one is given.
+def find_error(wire: WireFormat, name: str, status: int | None) -> SimulatedError:
+    """The provider's error of that name, or of that status where one is given.
 
-    A status the provider's table does not have is said in the words of its 400 or its 500.
+    For a status that the provider's table does not have, the error for 400 or 500 is used with that status.
     """
     if status is None:
-        return wire.failures[name]
-    for failure in wire.failures.values():
-        if failure.status == status:
-            return failure
-    return attrs.evolve(wire.failures["server-error" if status >= 500 else "bad-request"], status=status)
+        return wire.errors[name]
+    for error in wire.errors.values():
+        if error.status == status:
+            return error
+    return attrs.evolve(wire.errors["server-error" if status >= 500 else "bad-request"], status=status)

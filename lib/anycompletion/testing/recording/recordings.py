@@ -1,18 +1,19 @@
 """Recorded HTTP exchanges as values, read from files; never opens a connection.
 
-A recording is one JSON file; a folder of recordings may be nested as it likes. The file is an object:
+A recording is one JSON file; a folder of recordings may have folders in it. The file is an object:
 
 * ``id``: a name that no other recording has; it becomes a segment of a URL.
-* ``provider``, ``api``: who answered, and which of its APIs (``openai``, ``chat.completions``).
+* ``provider``, ``api``: the provider that responded, and which of its APIs (``openai``, ``chat.completions``).
 * ``streaming``: true if the request asked for a stream.
 * ``framing``: how the body is cut: ``json``, ``sse``, ``ndjson``, ``json-array``, ``aws-eventstream`` or ``text``.
-* ``request``: ``method``, ``url``, ``headers`` and ``body`` (the parsed JSON); null where only the answer was kept.
-  Leave the key out of the headers.
+* ``request``: ``method``, ``url``, ``headers`` and ``body`` (the parsed JSON); null where only the response was
+  recorded. The headers must not contain the key.
 * ``response``: ``status``, ``headers``, and the body with any compression undone: ``body_text``, or ``body_base64``
   where it is not UTF-8. Optionally ``chunk_lengths``, the bytes of each read, which add up to the body.
-* optionally ``features``, a list of words to choose by, and ``group``, a name shared by the calls of one task.
+* optionally ``features``, a list of words to select recordings by, and ``group``, a name that the calls of one
+  task share.
 
-Other members are ignored, so a file may also say where it came from. ``bytes`` above are those of the body in UTF-8.
+Other members are ignored, so a file may also contain its origin. ``bytes`` above are those of the body in UTF-8.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class RecordedCall:
 
 @attrs.frozen(kw_only=True)
 class Recording:
-    """One recorded exchange. Make one by hand, or `load` it from a file of the format described in this module."""
+    """One recorded exchange. Make one by hand, or `load` it from a file of the format that this module describes."""
 
     id: str
     provider: str
@@ -83,7 +84,7 @@ class Recording:
             raise ValueError(f"{file}: no recording, {error}") from error
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the recording into a file, which is there whole or not at all.
+        """Writes the recording into a file atomically.
 
         Raises:
             OSError: the file cannot be written.
@@ -140,16 +141,16 @@ class Recording:
 def load_folder(
     path: str | os.PathLike[str], *, provider: str | None = None, api: str | None = None
 ) -> list[Recording]:
-    """Every recording in a folder and the folders in it, by id.
+    """All recordings in a folder and the folders in it, sorted by id.
 
     Args:
         path: the folder; its ``*.json`` files are the recordings.
-        provider: only this provider's.
-        api: only those of this API.
+        provider: only recordings of this provider.
+        api: only recordings of this API.
 
     Raises:
         OSError: the folder or a file cannot be read.
-        ValueError: a file is no recording, or two have one id.
+        ValueError: a file is no recording, or two have the same id.
     """
     folder = Path(path)
     if not folder.is_dir():
@@ -173,7 +174,7 @@ def _body_json(body: bytes) -> dict[str, str]:
 def _body(response: dict[str, Any]) -> bytes:
     if "body_base64" in response:
         return base64.b64decode(response["body_base64"], validate=True)
-    # A lone surrogate can only come from a recorder that was careless; it is kept rather than refused.
+    # A recorder may have written a lone surrogate; it is kept rather than rejected.
     return str(response["body_text"]).encode("utf-8", "surrogatepass")
 
 

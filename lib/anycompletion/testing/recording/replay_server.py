@@ -1,4 +1,4 @@
-"""Recorded answers served again, byte for byte, cut as the test asks for; never invents an answer."""
+"""A server that replays recorded responses byte for byte, cut as the test asks for; never makes up a response."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..simulator.loopback import LoopbackServer
 from ..simulator.request_log import RecordedRequest
 from .recordings import Recording, load_folder
 
-NEVER = frozenset(
+CONNECTION_HEADERS = frozenset(
     {
         "connection",
         "content-encoding",
@@ -33,9 +33,9 @@ NEVER = frozenset(
         "upgrade",
     }
 )
-"""Headers that belong to the connection they were recorded on, not to the answer."""
+"""Headers that belong to the connection they were recorded on, not to the response."""
 
-TYPES: Mapping[str, str] = {
+CONTENT_TYPES: Mapping[str, str] = {
     "json": "application/json",
     "json-array": "application/json",
     "sse": "text/event-stream; charset=utf-8",
@@ -48,7 +48,7 @@ TYPES: Mapping[str, str] = {
 
 @attrs.frozen
 class RandomCuts:
-    """A body in pieces of random length, the same ones for the same seed."""
+    """Cuts a body into pieces of random length, the same ones for the same seed."""
 
     seed: int
     longest: int = 200
@@ -60,8 +60,8 @@ class RandomCuts:
 
 
 Segmentation: TypeAlias = Literal["recorded"] | int | RandomCuts | None
-"""How a body is cut: None whole, ``"recorded"`` as it was read (whole where that was not recorded), a number into
-pieces of so many bytes, `RandomCuts` at random."""
+"""How a body is cut: None not at all, ``"recorded"`` as it was read (not at all where that was not recorded), a number
+into pieces of that many bytes, `RandomCuts` at random."""
 
 
 def segments(recording: Recording, segmentation: Segmentation) -> list[bytes]:
@@ -91,31 +91,31 @@ def _cuts(recording: Recording, segmentation: Segmentation) -> Iterable[int]:
 
 
 def _random_cuts(size: int, cuts: RandomCuts) -> Iterator[int]:
-    dice = random.Random(cuts.seed)  # noqa: S311 (the same cuts again are the point)
-    at = dice.randint(1, cuts.longest)
+    rng = random.Random(cuts.seed)  # noqa: S311 (the cuts have to be reproducible, not secure)
+    at = rng.randint(1, cuts.longest)
     while at < size:
         yield at
-        at += dice.randint(1, cuts.longest)
+        at += rng.randint(1, cuts.longest)
 
 
 class ReplayServer(LoopbackServer):
-    """A server on 127.0.0.1 that answers with recordings: their status, headers and bytes.
+    """A server on 127.0.0.1 that responds with recordings: their status, headers and bytes.
 
     ::
 
         async with ReplayServer("recordings") as server:
             base_url = server.base_url("some-recording")
 
-    Any path below a recording's base URL gets that recording, whatever the request says; the requests are kept in
-    `requests`. Headers that belong to a connection (lengths, encodings, cookies) are left out; the content type follows
-    from the framing where it was not recorded.
+    Any path below a recording's base URL gets that recording, whatever the request contains; the requests are kept in
+    `requests`. Headers that belong to a connection (lengths, encodings, cookies) are omitted; the content type is
+    derived from the framing where it was not recorded.
 
     Args:
         recordings: recordings, or a folder of them.
         segmentation: how bodies are cut; each piece is written and drained as an HTTP chunk of its own. An attribute
-            that may be changed at any time and counts for the requests that begin after it.
-        delay: seconds between two pieces; 0 by default. Without one a client may well read several at once.
-        host: 127.0.0.1 or localhost; there is no other.
+            that may be changed at any time and applies to later requests.
+        delay: seconds between two pieces; 0 by default. Without a delay a client may read several at once.
+        host: 127.0.0.1 or localhost, no other.
         port: 0 picks a free one.
 
     Raises:
@@ -153,7 +153,7 @@ class ReplayServer(LoopbackServer):
 
     @segmentation.setter
     def segmentation(self, segmentation: Segmentation) -> None:
-        segments(Recording(id="none", provider=""), segmentation)  # Raises here rather than in the middle of an answer.
+        segments(Recording(id="none", provider=""), segmentation)  # raises here rather than in the middle of a response
         self._segmentation: Segmentation = segmentation
 
     def base_url(self, recording: Recording | str) -> str:
@@ -174,18 +174,18 @@ class ReplayServer(LoopbackServer):
         return "" if recording is None else recording.provider
 
     async def _respond(self, request: web.Request, record: RecordedRequest) -> web.StreamResponse:
-        """Answers one request with the recording that its path names."""
+        """Responds to one request with the recording that its path names."""
         recording = self._recording(record.path)
         if recording is None:
             return web.json_response({"error": f"there is no recording for {record.path}"}, status=404)
-        kept = {name: value for name, value in recording.headers.items() if name not in NEVER}
-        kept.setdefault("content-type", TYPES.get(recording.framing, "application/octet-stream"))
+        kept = {name: value for name, value in recording.headers.items() if name not in CONNECTION_HEADERS}
+        kept.setdefault("content-type", CONTENT_TYPES.get(recording.framing, "application/octet-stream"))
         response = web.StreamResponse(status=recording.status, headers=kept)
         response.enable_chunked_encoding()
         pieces = segments(recording, self.segmentation)
         await response.prepare(request)
         for index, piece in enumerate(pieces):
-            # Also without a delay: it lets the client read this piece before the next.
+            # Also without a delay: it lets the client read this piece before the next one.
             await asyncio.sleep(self.delay if index else 0)
             await response.write(piece)
             await request.writer.drain()

@@ -1,4 +1,4 @@
-"""How an answer goes out under a fault: writes and an ending, as values; never writes anything itself."""
+"""How a response is sent under a fault: writes and an ending, as values; never writes anything itself."""
 
 from __future__ import annotations
 
@@ -7,24 +7,34 @@ from typing import Literal, TypeAlias
 
 import attrs
 
-from ..formats.wire_format import Call, Failure, Format, Mark, Plain, Stream, failure_of
+from ..formats.wire_format import (
+    EventKind,
+    SimulatedRequest,
+    StreamedResponse,
+    WholeResponse,
+    WireFormat,
+    find_error,
+)
 from .faults import Fault, RawStep
 
 Ending: TypeAlias = Literal["end", "close", "reset", "stall"]
 
-_KEPT: Mapping[str, frozenset[Mark]] = {
+NO_REPLY_FAULTS = frozenset({"status", "body", "garble"})
+"""Kinds of faults that replace the reply."""
+
+_KEPT: Mapping[str, frozenset[EventKind]] = {
     "no-finish": frozenset({"body", "comment"}),
     "no-end": frozenset({"body", "finish", "usage", "comment"}),
 }
-"""Fault kind → the events of a stream that go out all the same."""
+"""Fault kind → the kinds of events that are sent all the same."""
 
-_OF_STREAMS = frozenset({"cut", "close", "reset", "stall", "error", "no-finish", "no-end"})
-"""Fault kinds that wait for the stream where an answer opens one."""
+_STREAM_FAULTS = frozenset({"cut", "close", "reset", "stall", "error", "no-finish", "no-end"})
+"""Fault kinds that apply to the stream where a response opens one."""
 
 
 @attrs.frozen(kw_only=True)
 class Delivery:
-    """What the server has to do for one answer."""
+    """What the server does to send one response."""
 
     status: int
     headers: Mapping[str, str]
@@ -34,117 +44,121 @@ class Delivery:
     whole: bool = True
     """False when a fault left something out."""
     sized: bool = False
-    """Say the length beforehand; otherwise each write is a chunk of its own."""
+    """Whether to send the length beforehand; otherwise each write is a chunk of its own."""
     script: tuple[RawStep, ...] = ()
-    """What goes over the wire instead, where that is no HTTP."""
+    """Raw steps to perform instead, for responses that are not HTTP."""
 
 
-def deliver(wire: Format, call: Call, fault: Fault | None) -> Delivery:
-    """The delivery of the answer to `call` as `fault` lets it out.
+def plan_delivery(wire: WireFormat, request: SimulatedRequest, fault: Fault | None) -> Delivery:
+    """The delivery of the response to `request` under `fault`.
 
-    A refusal of the provider's own is not disturbed by faults of streams.
+    Stream faults do not apply to an error response that the provider itself gives.
     """
     if fault is not None and fault.kind == "status":
-        return healthy(refusal(wire, call, failure_of(wire, fault.error, fault.status_code), fault.retry_after))
-    answer = wire.answer(attrs.evolve(call, fault=fault))
-    if isinstance(answer, Stream) and answer.fault is not None:
-        fault = answer.fault
-    if fault is None or fault.kind == "outcome" or (answer.status >= 400 and fault.kind != "body"):
-        return healthy(answer)
-    if isinstance(answer, Plain) and answer.opens_stream and fault.kind in _OF_STREAMS:
-        return healthy(answer)
+        return plain_delivery(_error_response(wire, request, fault))
+    response = wire.respond(attrs.evolve(request, fault=fault))
+    if isinstance(response, StreamedResponse) and response.fault is not None:
+        fault = response.fault
+    if fault is None or fault.kind == "outcome" or (response.status >= 400 and fault.kind != "body"):
+        return plain_delivery(response)
+    if isinstance(response, WholeResponse) and response.opens_stream and fault.kind in _STREAM_FAULTS:
+        return plain_delivery(response)
     if fault.kind == "body":
-        return _instead(answer, fault)
+        return _replaced_body(response, fault)
     if fault.kind in ("headers", "raw"):
-        return _dressed(answer, fault)
-    if isinstance(answer, Stream):
-        return _broken_stream(wire, call, answer, fault)
-    return _broken_plain(wire, call, answer, fault)
+        return _with_headers(response, fault)
+    if isinstance(response, StreamedResponse):
+        return _broken_stream(wire, request, response, fault)
+    return _broken_body(wire, request, response, fault)
 
 
-def refusal(wire: Format, call: Call, failure: Failure, retry_after: float | None = None) -> Plain:
-    """The provider's error answer, with the wait it asks for in seconds."""
-    answer = wire.refuse(call, failure)
-    if retry_after is None:
-        return answer
-    return attrs.evolve(answer, headers={**answer.headers, "retry-after": f"{retry_after:g}"})
+def _error_response(wire: WireFormat, request: SimulatedRequest, fault: Fault) -> WholeResponse:
+    """The provider's error response, with the wait that the fault asks for."""
+    response = wire.error_response(request, find_error(wire, fault.error, fault.status_code))
+    if fault.retry_after is None:
+        return response
+    return attrs.evolve(response, headers={**response.headers, "retry-after": f"{fault.retry_after:g}"})
 
 
-def healthy(answer: Plain | Stream) -> Delivery:
-    """The delivery of an answer that nothing happens to."""
-    stream = isinstance(answer, Stream)
+def plain_delivery(response: WholeResponse | StreamedResponse) -> Delivery:
+    """The delivery of a response without a fault."""
+    if isinstance(response, StreamedResponse):
+        writes = tuple(event.data for event in response.events)
+    else:
+        writes = (response.body,)
     return Delivery(
-        status=answer.status,
-        headers=answer.headers,
-        content_type=answer.content_type,
-        writes=tuple(event.data for event in answer.events) if isinstance(answer, Stream) else (answer.body,),
-        sized=not stream,
+        status=response.status,
+        headers=response.headers,
+        content_type=response.content_type,
+        writes=writes,
+        sized=isinstance(response, WholeResponse),
     )
 
 
-def _instead(answer: Plain | Stream, fault: Fault) -> Delivery:
+def _replaced_body(response: WholeResponse | StreamedResponse, fault: Fault) -> Delivery:
     return Delivery(
         status=fault.status_code or 200,
-        headers={**answer.headers, **fault.headers},
-        content_type=fault.content_type or answer.content_type,
+        headers={**response.headers, **fault.headers},
+        content_type=fault.content_type or response.content_type,
         writes=(fault.body,) if fault.body else (),
         whole=False,
-        sized=isinstance(answer, Plain),
+        sized=isinstance(response, WholeResponse),
     )
 
 
-def _dressed(answer: Plain | Stream, fault: Fault) -> Delivery:
-    """A healthy answer with the fault's headers, and its script where it has one."""
-    sound = healthy(answer)
+def _with_headers(response: WholeResponse | StreamedResponse, fault: Fault) -> Delivery:
+    """The response with the fault's headers, and its script where it has one."""
+    sound = plain_delivery(response)
     whole = fault.kind == "headers" or "answer" in fault.script
     return attrs.evolve(sound, headers={**sound.headers, **fault.headers}, script=fault.script, whole=whole)
 
 
-def _broken_stream(wire: Format, call: Call, answer: Stream, fault: Fault) -> Delivery:
-    sound = healthy(answer)
+def _broken_stream(wire: WireFormat, request: SimulatedRequest, response: StreamedResponse, fault: Fault) -> Delivery:
+    sound = plain_delivery(response)
     match fault.kind:
         case "garble":
-            first = next(event.data for event in answer.events if event.mark != "comment")
-            return attrs.evolve(sound, writes=(_half(first) + b"\n\n",), whole=False)
+            first = next(event.data for event in response.events if event.kind != "comment")
+            return attrs.evolve(sound, writes=(_first_half(first) + b"\n\n",), whole=False)
         case "no-finish" | "no-end":
-            kept = tuple(event.data for event in answer.events if event.mark in _KEPT[fault.kind])
+            kept = tuple(event.data for event in response.events if event.kind in _KEPT[fault.kind])
             return attrs.evolve(sound, writes=kept, whole=False)
         case "error":
-            event = wire.stream_error(call, wire.failures[fault.error])
-            return attrs.evolve(sound, writes=(*_first(answer, fault.after), event), whole=False)
-        case "cut" if _first(answer, fault.after) == sound.writes:
+            event = wire.stream_error(request, wire.errors[fault.error])
+            return attrs.evolve(sound, writes=(*_first_writes(response, fault.after), event), whole=False)
+        case "cut" if _first_writes(response, fault.after) == sound.writes:
             return sound
         case _:
-            return attrs.evolve(sound, writes=_first(answer, fault.after), ending=_ending(fault), whole=False)
+            writes = _first_writes(response, fault.after)
+            return attrs.evolve(sound, writes=writes, ending=_ending(fault), whole=False)
 
 
-def _first(answer: Stream, events: int) -> tuple[bytes, ...]:
-    """What goes out up to that many events, and the comments before the next one."""
+def _first_writes(response: StreamedResponse, events: int) -> tuple[bytes, ...]:
+    """The first events, that many, and the comments before the next one."""
     writes: list[bytes] = []
-    for event in answer.events:
-        events -= event.mark != "comment"
+    for event in response.events:
+        events -= event.kind != "comment"
         if events < 0:
             break
         writes.append(event.data)
     return tuple(writes)
 
 
-def _broken_plain(wire: Format, call: Call, answer: Plain, fault: Fault) -> Delivery:
-    """An answer in one piece has no events: it is stopped halfway, or refused where a stream would hold an error."""
-    sound = healthy(answer)
+def _broken_body(wire: WireFormat, request: SimulatedRequest, response: WholeResponse, fault: Fault) -> Delivery:
+    """A response without events, cut after half of its body; an error response where a stream would have an error."""
+    sound = plain_delivery(response)
     match fault.kind:
         case "no-finish" | "no-end":
             return sound
         case "error":
-            return healthy(wire.refuse(call, wire.failures[fault.error]))
+            return plain_delivery(wire.error_response(request, wire.errors[fault.error]))
         case "garble":
-            return attrs.evolve(sound, writes=(_half(answer.body),), whole=False)
+            return attrs.evolve(sound, writes=(_first_half(response.body),), whole=False)
         case _:
-            half = _half(answer.body)
+            half = _first_half(response.body)
             return attrs.evolve(sound, writes=(half,), ending=_ending(fault), whole=False, sized=False)
 
 
-def _half(data: bytes) -> bytes:
+def _first_half(data: bytes) -> bytes:
     return data[: len(data) // 2]
 
 

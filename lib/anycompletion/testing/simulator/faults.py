@@ -1,4 +1,4 @@
-"""What can go wrong on demand: every fault the simulator knows, as data; never touches a connection."""
+"""Faults that the simulator and the fakes inject, as data; never touches a connection."""
 
 from __future__ import annotations
 
@@ -27,64 +27,65 @@ FaultKind: TypeAlias = Literal[
     "outcome",
 ]
 
-_AFTER = re.compile(r"(cut|close|reset|stall|error)-after-(\d+)-events?")
+_AFTER_EVENTS = re.compile(r"(cut|close|reset|stall|error)-after-(\d+)-events?")
 
-RawWord: TypeAlias = Literal[
+RawAction: TypeAlias = Literal[
     "answer", "head", "slow-head", "chunked-head", "half", "endless", "close", "reset", "stall"
 ]
-RawStep: TypeAlias = "bytes | float | RawWord"
-"""One step of an answer that no HTTP library would send: bytes as they are, seconds to wait, or a word:
+RawStep: TypeAlias = "bytes | float | RawAction"
+"""One step of a response that no HTTP library would send: bytes as they are, seconds to wait, or an action:
 
-``answer`` the healthy answer, whole · ``head`` its status line and headers · ``slow-head`` the same, a byte each tenth
+``answer`` sends the whole response · ``head`` its status line and headers · ``slow-head`` the same, a byte each tenth
 of a second · ``chunked-head`` the same, for a body in chunks · ``half`` the first half of its body · ``endless`` white
-space until the client leaves · ``close`` ``reset`` end the connection · ``stall`` waits until the client leaves, for 30
-seconds at most. A script that ends otherwise closes the connection."""
+space until the client disconnects · ``close`` ``reset`` end the connection · ``stall`` waits until the client
+disconnects, for 30 seconds at most. A script that ends otherwise closes the connection."""
 
-_WORDS = frozenset(get_args(RawWord))
+_ACTIONS = frozenset(get_args(RawAction))
 
 
 @attrs.frozen(kw_only=True)
 class Fault:
-    """One thing that goes wrong, as a value. Write ``Fault.status(429)`` or ``Fault.named("overloaded")``.
+    """One fault to inject, as a value. Write ``Fault.status(429)`` or ``Fault.named("overloaded")``.
 
-    A request meets the first fault of the simulator's list that still has something to do with it: `skip` requests
-    pass a fault unharmed, the next `times` are hit (None: all of them), the rest go on to the fault after it. So a
-    list reads as a script: ``[Fault.status(429, times=2), Fault.named("cut-after-3-events", times=1)]``.
+    Each request gets the first fault of the list that applies to it: a fault skips its first `skip` requests, applies
+    to the next `times` (None: all of them), and leaves the others to the faults after it. So a list is a sequence:
+    ``[Fault.status(429, times=2), Fault.named("cut-after-3-events", times=1)]``.
 
     Raises:
-        ValueError: a number is negative, or the status is none.
+        ValueError: a number is negative, or the status is not an HTTP status.
     """
 
     kind: FaultKind
-    """``status`` an error answer · ``body`` an answer with `body` instead of what it should say · ``headers`` the right
-    answer with `headers` besides · ``raw`` what `script` says, byte by byte · ``garble`` half an answer (or the first
-    half of a stream's first event) as if it were whole · ``hang`` no headers · ``cut`` ``close`` ``reset`` ``stall``
-    ``error`` end a stream after `after` events · ``no-finish`` ``no-end`` leave its last events out · ``outcome`` a
-    prediction ends as `outcome` says."""
+    """``status`` an error response · ``body`` a response with `body` instead of its own · ``headers`` a response with
+    additional `headers` · ``raw`` the bytes of `script` · ``garble`` half a response (or the first half of a stream's
+    first event) as if it were whole · ``hang`` no headers · ``cut`` ``close`` ``reset`` ``stall`` ``error`` end a
+    stream after `after` events · ``no-finish`` ``no-end`` omit its last events · ``outcome`` a prediction ends with
+    `outcome`."""
     error: str = "server-error"
-    """For ``status`` and ``error``: a row of each provider's own table of errors."""
+    """For ``status`` and ``error``: the name of an error that each provider has."""
     status_code: int | None = None
     """For ``status``: the HTTP status; None takes the one of `error`. For ``body``: None is 200."""
     retry_after: float | None = None
-    """For ``status``: seconds the answer asks to wait; None leaves the header out."""
+    """For ``status``: seconds the response asks to wait; None omits the header."""
     after: int = 0
-    """Stream events that go out before the fault. An answer without events is disturbed after half of its bytes."""
+    """Stream events that are sent before the fault. A response without events fails after half of its bytes."""
     body: bytes = attrs.field(default=b"", repr=lambda body: f"<{len(body)} bytes>")
     content_type: str | None = None
-    """For ``body``: None is the type the healthy answer would have had."""
+    """For ``body``: None is the type of the response without the fault."""
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], hash=False, repr=False)
-    """For ``body``, ``headers`` and ``raw``: headers besides those of the healthy answer."""
+    """For ``body``, ``headers`` and ``raw``: headers in addition to those of the response without the fault."""
     script: tuple[RawStep, ...] = ()
-    """For ``raw``: what goes over the wire instead of the answer."""
+    """For ``raw``: the steps to perform instead of sending the response."""
     times: int | None = None
-    """Requests that meet this fault; None is all of them."""
+    """Requests that get this fault; None is all of them."""
     skip: int = 0
-    """Requests that pass before."""
+    """Requests without the fault before the first one with it."""
     provider: str | None = None
-    """Only requests to this provider count; None is every provider."""
+    """Applies only to requests to this provider; None is every provider."""
     step: str = "ask"
-    """Only requests of this step count: those that ask for an answer. Replicate knows ``model``, ``poll``, ``cancel``
-    and ``stream`` besides; a fault of streams that meets the request for a prediction waits for that one's stream."""
+    """Applies only to requests of this step, by default those that ask for a reply. Replicate also has ``model``,
+    ``poll``, ``cancel`` and ``stream``; a stream fault that the request for a prediction gets applies to the stream of
+    that prediction."""
     outcome: str = ""
     """For ``outcome``: slow, failed, aborted or canceled."""
 
@@ -95,8 +96,8 @@ class Fault:
         if self.status_code is not None and not 200 <= self.status_code <= 599:
             raise ValueError(f"status_code must be from 200 to 599, got {self.status_code}")
         for step in self.script:
-            if isinstance(step, str) and step not in _WORDS:
-                raise ValueError(f"no step of a script is called {step!r}; there are {', '.join(sorted(_WORDS))}")
+            if isinstance(step, str) and step not in _ACTIONS:
+                raise ValueError(f"no step of a script is called {step!r}; the steps are {', '.join(sorted(_ACTIONS))}")
 
     @classmethod
     def status(
@@ -109,15 +110,15 @@ class Fault:
         provider: str | None = None,
         step: str = "ask",
     ) -> Fault:
-        """An error answer with that HTTP status, in the words the provider has for it.
+        """An error response with that HTTP status, with the provider's own error for it.
 
         Args:
             status_code: from 200 to 599.
             retry_after: seconds for the retry-after header; fractions are sent as they are.
             times: requests that get it, all by default.
-            skip: requests that pass before, 0 by default.
-            provider: only this provider's requests.
-            step: only requests of this step, by default those that ask for an answer.
+            skip: requests before the first one that gets it, 0 by default.
+            provider: only requests to this provider.
+            step: only requests of this step, by default those that ask for a reply.
 
         Raises:
             ValueError: a number is out of range.
@@ -142,19 +143,19 @@ class Fault:
         provider: str | None = None,
         step: str = "ask",
     ) -> Fault:
-        """Whatever `script` says instead of an answer: ``Fault.raw(b"HTTP/1.1 20", 0.5, "reset")``.
+        """A response as raw bytes and actions: ``Fault.raw(b"HTTP/1.1 20", 0.5, "reset")``.
 
         Args:
-            script: bytes, seconds and words, as `RawStep` describes them.
-            headers: headers of the healthy answer besides its own, where the script has its head; a second
-                content-length is one of them.
+            script: bytes, seconds and actions, as `RawStep` describes them.
+            headers: additional headers of the response, where the script sends its head; a second content-length, for
+                example.
             times: requests that get it, all by default.
-            skip: requests that pass before, 0 by default.
-            provider: only this provider's requests.
-            step: only requests of this step, by default those that ask for an answer.
+            skip: requests before the first one that gets it, 0 by default.
+            provider: only requests to this provider.
+            step: only requests of this step, by default those that ask for a reply.
 
         Raises:
-            ValueError: a word is unknown, or a number is negative.
+            ValueError: an action is unknown, or a number is negative.
         """
         return cls(
             kind="raw", script=script, headers=headers or {}, times=times, skip=skip, provider=provider, step=step
@@ -174,19 +175,19 @@ class Fault:
         """The fault of that name; see `FAULTS` for all of them and `status` for the arguments.
 
         Raises:
-            ValueError: no fault has that name; the message says which one is closest.
+            ValueError: no fault has that name; the message names the closest one.
         """
         fault = _find(name)
         wait = fault.retry_after if retry_after is None else retry_after
-        whose = provider or fault.provider
-        return attrs.evolve(fault, retry_after=wait, times=times, skip=skip, provider=whose, step=step)
+        provider = provider or fault.provider
+        return attrs.evolve(fault, retry_after=wait, times=times, skip=skip, provider=provider, step=step)
 
 
 def _bomb() -> bytes:
-    """256 MiB of nothing in 256 KiB of gzip: one block over and over, so that making it costs nothing."""
-    press = zlib.compressobj(wbits=31)
-    first, again = (press.compress(bytes(1 << 20)) + press.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
-    return first + again * 255
+    """256 MiB of zeros in 256 KiB of gzip: one block repeated, so that making it costs little."""
+    compressor = zlib.compressobj(wbits=31)
+    first, other = (compressor.compress(bytes(1 << 20)) + compressor.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
+    return first + other * 255
 
 
 _HUGE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10000000000\r\n\r\n{"
@@ -223,7 +224,7 @@ FAULTS: Mapping[str, Fault] = {
     "redirect": Fault(kind="body", status_code=307, headers={"location": "https://elsewhere.invalid/v1"}),
     "gzip-bomb": Fault(kind="body", body=_bomb(), headers={"content-encoding": "gzip"}),
     "false-gzip": Fault(kind="headers", headers={"content-encoding": "gzip"}),
-    "unknown-encoding": Fault(kind="headers", headers={"content-encoding": "x-nobody-knows"}),
+    "unknown-encoding": Fault(kind="headers", headers={"content-encoding": "x-unknown"}),
     "long-header": Fault(kind="headers", headers={"x-long": "x" * 100_000}),
     "many-headers": Fault(kind="headers", headers={f"x-{number}": "x" for number in range(500)}),
     "close-before-answer": Fault.raw("close"),
@@ -245,18 +246,18 @@ FAULTS: Mapping[str, Fault] = {
         for outcome in ("slow", "failed", "aborted", "canceled")
     },
 }
-"""Fault by name. Besides these: ``cut-after-N-events`` (the body ends cleanly in the middle of the stream),
+"""Fault by name. In addition: ``cut-after-N-events`` (the body ends cleanly in the middle of the stream),
 ``close-after-N-events`` and ``reset-after-N-events`` (the TCP connection is closed before the body ends, or reset),
-``stall-after-N-events`` (no more bytes until the client leaves, for 30 seconds at most) and ``error-after-N-events``
-(the provider's own error event), for any number N. The outcomes of predictions are Replicate's only; a slow one is not
-done when the wait for it is over. ``early-hints``, ``slow-headers``, ``second-answer`` and the cuts of an answer's last
-events are for clients that take too much or too little for an error."""
+``stall-after-N-events`` (no more bytes until the client disconnects, for 30 seconds at most) and
+``error-after-N-events`` (the provider's own error event), for any number N. Only Replicate has outcomes of predictions;
+a slow one is not done when the wait for it is over. ``early-hints``, ``slow-headers``, ``second-answer`` and faults
+that omit a stream's last events show whether a client takes valid responses for errors, or errors for valid ones."""
 
 
 def _find(name: str) -> Fault:
     if name in FAULTS:
         return FAULTS[name]
-    if match := _AFTER.fullmatch(name):
+    if match := _AFTER_EVENTS.fullmatch(name):
         return _after(match[1], int(match[2]))
     known = [*FAULTS, *(f"{kind}-after-3-events" for kind in ("cut", "close", "reset", "stall", "error"))]
     close = difflib.get_close_matches(name, known, 1, 0)
@@ -278,24 +279,24 @@ def _after(kind: str, events: int) -> Fault:
 
 
 Faults: TypeAlias = "Sequence[Fault | str] | Fault | str | None"
-"""What the simulator takes for its faults: one or several, as values or by name."""
+"""One fault or several, as values or by name."""
 
 
-class FaultScript:
-    """A list of faults and how many requests each has seen."""
+class FaultSequence:
+    """A list of faults with the number of requests that each has counted."""
 
     def __init__(self, faults: Faults) -> None:
         self.faults = tuple(_as_faults(faults))
-        self._seen = [0] * len(self.faults)
+        self._counts = [0] * len(self.faults)
 
     def next(self, provider: str, step: str = "ask") -> Fault | None:
-        """The fault that the next request to `provider` meets, if that is what `step` says."""
+        """The fault for the next request to `provider`, which is of the given step; None for none."""
         for at, fault in enumerate(self.faults):
             if fault.provider not in (None, provider) or fault.step != step:
                 continue
-            self._seen[at] += 1
-            turn = self._seen[at] - fault.skip
-            if turn > 0 and (fault.times is None or turn <= fault.times):
+            self._counts[at] += 1
+            number = self._counts[at] - fault.skip
+            if number > 0 and (fault.times is None or number <= fault.times):
                 return fault
         return None
 

@@ -1,4 +1,4 @@
-"""What answers requests and logs them, on 127.0.0.1 for an `async with` block; never listens anywhere else."""
+"""HTTP servers on 127.0.0.1 for the length of an `async with` block, which log requests; never listen elsewhere."""
 
 from __future__ import annotations
 
@@ -13,46 +13,46 @@ from aiohttp import web
 
 from .request_log import RecordedRequest
 
-_LARGEST = 64 * 1024 * 1024
+_MAX_BODY = 64 * 1024 * 1024
 """Bytes of a request's body."""
 
-_KEPT = 100_000
-"""Requests in the log; after that the oldest go, so that a server left running does not fill the memory."""
+_MAX_LOGGED = 100_000
+"""Requests in the log; beyond that the oldest are dropped, so that a server left running does not fill the memory."""
 
-STALL = 30.0
-"""Seconds that a stalled answer waits for its client to leave."""
+STALL_SECONDS = 30.0
+"""Seconds that a stalled response waits for its client to disconnect."""
 
-_RESET = struct.pack("ii", 1, 0)
-"""SO_LINGER with no time to linger: closing sends a reset."""
+_LINGER_ZERO = struct.pack("ii", 1, 0)
+"""SO_LINGER of zero seconds: closing sends a reset."""
 
 
-class Answerer(ABC):
-    """Answers requests, however they come in, and keeps a log of them."""
+class RequestHandler(ABC):
+    """Responds to HTTP requests, from whatever transport, and keeps a log of them."""
 
     def __init__(self) -> None:
         self.requests: list[RecordedRequest] = []
-        """The requests in the order they came, each with how its answer went out. The list may be cleared."""
-        self._live: dict[RecordedRequest, web.Request] = {}
+        """The requests in order, each with how its response was sent. The list may be cleared."""
+        self._active: dict[RecordedRequest, web.Request] = {}
         self._closing = False
 
     @abstractmethod
     async def _respond(self, request: web.Request, record: RecordedRequest) -> web.StreamResponse:
-        """Answers one request; what subclasses are for."""
+        """Responds to one request; implemented by subclasses."""
 
     @abstractmethod
     def _provider_of(self, path: str) -> str:
         """The provider that a path belongs to; empty for none."""
 
     def make_runner(self) -> web.AppRunner:
-        """What speaks HTTP for this; it is not set up yet."""
-        app = web.Application(client_max_size=_LARGEST)
+        """The HTTP server for this handler; it is not set up yet."""
+        app = web.Application(client_max_size=_MAX_BODY)
         app.router.add_route("*", "/{tail:.*}", self._serve)
-        # Without handler_cancellation a handler that sleeps would not notice that its client has left.
+        # Without handler_cancellation a handler that sleeps would not notice that its client has disconnected.
         return web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.25)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         record = await self._record(request)
-        self._live[record] = request
+        self._active[record] = request
         try:
             return await self._respond(request, record)
         except asyncio.CancelledError:
@@ -60,9 +60,9 @@ class Answerer(ABC):
             raise
         except ConnectionError:
             record.closed_by_client = not self._closing and not record.ended.is_set()
-            return web.Response()  # Goes nowhere; raising would be logged as a failure of this server.
+            return web.Response()  # never sent; raising would be logged as a failure of this server
         finally:
-            del self._live[record]
+            del self._active[record]
             record.ended.set()
 
     async def _record(self, request: web.Request) -> RecordedRequest:
@@ -78,12 +78,12 @@ class Answerer(ABC):
             received_at=asyncio.get_running_loop().time(),
         )
         self.requests.append(record)
-        del self.requests[:-_KEPT]
+        del self.requests[:-_MAX_LOGGED]
         return record
 
 
-class LoopbackServer(Answerer):
-    """What the servers of this package share: their life."""
+class LoopbackServer(RequestHandler):
+    """Base class of the servers of this package: starting, stopping and their URL."""
 
     def __init__(self, *, host: str, port: int) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ class LoopbackServer(Answerer):
         return self._url
 
     async def start(self) -> Self:
-        """Starts to listen; `async with` does it for you.
+        """Starts to listen; `async with` calls it.
 
         Raises:
             RuntimeError: it was started before.
@@ -120,7 +120,7 @@ class LoopbackServer(Answerer):
             await self._runner.setup()
             site = web.TCPSite(self._runner, "127.0.0.1", self._port, backlog=1024)
             await site.start()
-        except BaseException:  # whatever stopped the start, nothing half open stays behind
+        except BaseException:  # cancellation too: nothing may stay half open
             await self.aclose()
             raise
         port = self._runner.addresses[0][1]
@@ -128,12 +128,12 @@ class LoopbackServer(Answerer):
         return self
 
     async def aclose(self) -> None:
-        """Stops at once, live streams included; a second call does nothing."""
+        """Stops immediately, active streams included; a second call does nothing."""
         self._closing = True
         runner, self._runner = self._runner, None
         if runner is None:
             return
-        for request in list(self._live.values()):
+        for request in list(self._active.values()):
             if request.transport is not None:
                 request.transport.abort()
         await runner.cleanup()
@@ -145,21 +145,21 @@ class LoopbackServer(Answerer):
         await self.aclose()
 
 
-def close(request: web.Request, record: RecordedRequest) -> None:
-    """Closes the TCP connection of a request before its answer has ended."""
-    record.ended.set()  # Before the connection goes: it is not the client who leaves.
+def close_connection(request: web.Request, record: RecordedRequest) -> None:
+    """Closes the TCP connection of a request before its response has ended."""
+    record.ended.set()  # before the connection closes: it is not the client that disconnects
     if request.transport is not None:
         request.transport.close()
 
 
-def reset(request: web.Request, record: RecordedRequest) -> None:
-    """Resets the TCP connection of a request, as a crashed server or an impatient middlebox does."""
-    record.ended.set()  # Before the connection goes: it is not the client who leaves.
+def reset_connection(request: web.Request, record: RecordedRequest) -> None:
+    """Resets the TCP connection of a request, as a crashed server or a proxy with a timeout does."""
+    record.ended.set()  # before the connection closes: it is not the client that disconnects
     transport = request.transport
     if transport is not None:
         connection: socket.socket | None = transport.get_extra_info("socket")
-        if connection is not None:  # as it is where there is no network
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        if connection is not None:  # a connection in memory has no socket
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
         transport.abort()
 
 

@@ -1,4 +1,4 @@
-"""Answers that no HTTP library would send: a script of bytes, played on a request's connection; decides nothing."""
+"""Performs a fault's script of bytes on a request's connection, for responses that no HTTP library would send."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from aiohttp import web
 
 from .delivery import Delivery
 from .faults import RawStep
-from .loopback import STALL, close, reset
+from .loopback import STALL_SECONDS, close_connection, reset_connection
 from .request_log import RecordedRequest
 
-_DRIP = 0.1
-"""Seconds between two bytes of a head that comes slowly."""
+_BYTE_DELAY = 0.1
+"""Seconds between two bytes of a head that is sent slowly."""
 
 _FILLER = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
-"""A chunk of white space, which is neither JSON's nor an event stream's end."""
+"""A chunk of white space, which ends neither JSON nor an event stream."""
 
-_FULL = 1 << 20
+_MAX_BUFFERED = 1 << 20
 """Bytes that may wait in the connection's buffer."""
 
 
-async def play(request: web.Request, record: RecordedRequest, delivery: Delivery) -> web.StreamResponse:
-    """Sends what the delivery's script says and ends the connection; what it returns is never sent."""
-    record.closed_by_client = not await _plays(request, record, delivery)
+async def perform_script(request: web.Request, record: RecordedRequest, delivery: Delivery) -> web.StreamResponse:
+    """Performs the delivery's script and ends the connection; the response it returns is never sent."""
+    record.closed_by_client = not await _perform(request, record, delivery)
     record.finished = delivery.whole and not record.closed_by_client
-    close(request, record)
+    close_connection(request, record)
     return web.Response()
 
 
-async def _plays(request: web.Request, record: RecordedRequest, delivery: Delivery) -> bool:
-    """Plays the script to its end, or to the end of the connection; False when it was the client who left."""
+async def _perform(request: web.Request, record: RecordedRequest, delivery: Delivery) -> bool:
+    """Performs the script to its end, or to the end of the connection; False when the client disconnected."""
     chunked = not delivery.sized or "chunked-head" in delivery.script
     for step in delivery.script:
-        for part in _parts(step, delivery, chunked):
+        for action in _actions(step, delivery, chunked):
             if request.transport is None or request.transport.is_closing():
                 return record.ended.is_set()
-            await _do(part, request, record)
+            await _act(action, request, record)
     return True
 
 
-def _parts(step: RawStep, delivery: Delivery, chunked: bool) -> Iterator[RawStep]:
-    """A step as bytes, seconds, and what ends a connection; white space goes on for ever."""
+def _actions(step: RawStep, delivery: Delivery, chunked: bool) -> Iterator[RawStep]:
+    """A step as bytes, seconds, and endings of the connection; endless where the step is."""
     match step:
         case "answer":
             yield _head(delivery, chunked) + _body(delivery, chunked)
@@ -53,7 +53,7 @@ def _parts(step: RawStep, delivery: Delivery, chunked: bool) -> Iterator[RawStep
         case "slow-head":
             for byte in _head(delivery, chunked):
                 yield bytes([byte])
-                yield _DRIP
+                yield _BYTE_DELAY
         case "half":
             yield _half(delivery, chunked)
         case "endless":
@@ -63,27 +63,27 @@ def _parts(step: RawStep, delivery: Delivery, chunked: bool) -> Iterator[RawStep
             yield step
 
 
-async def _do(part: RawStep, request: web.Request, record: RecordedRequest) -> None:
-    match part:
+async def _act(action: RawStep, request: web.Request, record: RecordedRequest) -> None:
+    match action:
         case bytes():
-            await _write(part, request)
+            await _write(action, request)
         case "close":
-            close(request, record)
+            close_connection(request, record)
         case "reset":
-            reset(request, record)
+            reset_connection(request, record)
         case "stall":
-            await asyncio.sleep(STALL)
+            await asyncio.sleep(STALL_SECONDS)
         case int() | float():
-            await asyncio.sleep(part)
+            await asyncio.sleep(action)
         case _:
-            raise AssertionError(f"{part!r} has no parts")
+            raise AssertionError(f"{action!r} is no action")
 
 
 async def _write(data: bytes, request: web.Request) -> None:
-    """Writes past the HTTP library, no faster than the client reads."""
+    """Writes directly to the transport, no faster than the client reads."""
     transport = cast("asyncio.Transport", request.transport)
     transport.write(data)
-    while transport.get_write_buffer_size() > _FULL:  # noqa: ASYNC110 (the transport tells only its HTTP library)
+    while transport.get_write_buffer_size() > _MAX_BUFFERED:  # noqa: ASYNC110 (only aiohttp is notified by the transport)
         await asyncio.sleep(0.001)
     await asyncio.sleep(0)
 

@@ -1,4 +1,4 @@
-"""What a server of this package saw: one record per request; never decides an answer."""
+"""The log of requests that the servers of this package received; never decides a response."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import attrs
 
 @attrs.define(kw_only=True, eq=False)
 class RecordedRequest:
-    """One request as it arrived, and how its answer went out. Filled in while the answer is under way."""
+    """One request as it arrived, and how its response was sent. Updated while the response is being sent."""
 
     provider: str
     """``openai``, ``anthropic`` …; empty where the path belongs to none."""
@@ -29,26 +29,26 @@ class RecordedRequest:
     chunks_written: int = 0
     """Stream events (or pieces of a replayed body) that were written."""
     finished: bool = False
-    """The answer went out whole: nothing was left out by a fault, and nobody left."""
+    """The response was sent completely: no fault left anything out, and the client did not disconnect."""
     closed_by_client: bool = False
-    """The client closed the connection before the end of the answer."""
+    """The client closed the connection before the end of the response."""
     ended: asyncio.Event = attrs.field(factory=asyncio.Event, repr=False)
-    """Set once the answer is over, one way or another."""
+    """Set when the response has ended, completely or not."""
     loop: asyncio.AbstractEventLoop = attrs.field(factory=asyncio.get_running_loop, repr=False)
-    """The server's, which need not be the one of the test."""
+    """The server's, which can differ from the test's."""
 
     @property
     def authorized(self) -> bool:
-        """A key or token came with it, right or wrong."""
+        """The request had a key or a token, valid or not."""
         return any(name in self.headers for name in ("authorization", "x-api-key", "api-key"))
 
     async def wait_closed(self, timeout: float = 5.0) -> bool:
-        """Waits until the answer is over; True if that was because the client closed the connection.
+        """Waits until the response has ended; True if that was because the client closed the connection.
 
         It may be awaited in another event loop than the server's.
 
         Args:
-            timeout: seconds after which an answer that is still under way counts as not closed; 5 by default.
+            timeout: seconds after which a response that is still being sent counts as not closed; 5 by default.
         """
         if self.loop is asyncio.get_running_loop() or self.loop.is_closed():
             return await self._wait_closed(timeout)

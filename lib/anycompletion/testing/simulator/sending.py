@@ -1,4 +1,4 @@
-"""Sends what a delivery says, at the pace that is asked for; decides nothing."""
+"""Sends a delivery with a given pause between events; makes no decision of its own."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import asyncio
 from aiohttp import web
 
 from .delivery import Delivery
-from .loopback import STALL, close, reset
-from .raw_script import play
+from .loopback import STALL_SECONDS, close_connection, reset_connection
+from .raw_script import perform_script
 from .request_log import RecordedRequest
 
 
 async def send(request: web.Request, record: RecordedRequest, delivery: Delivery, pause: float) -> web.StreamResponse:
-    """Sends an answer, with `pause` seconds between the events of a stream."""
+    """Sends a response, with `pause` seconds between the events of a stream."""
     if delivery.script:
-        return await play(request, record, delivery)
+        return await perform_script(request, record, delivery)
     response = web.StreamResponse(status=delivery.status, headers=delivery.headers)
     response.headers["content-type"] = delivery.content_type
     if delivery.sized:
@@ -25,7 +25,7 @@ async def send(request: web.Request, record: RecordedRequest, delivery: Delivery
     await response.prepare(request)
     for index, data in enumerate(delivery.writes):
         if index or not delivery.sized:
-            # Also without a pause: it lets the loop see that the client has left.
+            # Also without a pause: it lets the event loop notice that the client has disconnected.
             await asyncio.sleep(pause if index else 0)
         await response.write(data)
         record.chunks_written += not (delivery.sized or data.startswith(b":"))
@@ -39,9 +39,9 @@ async def _end(request: web.Request, record: RecordedRequest, response: web.Stre
             await response.write_eof()
             record.finished = delivery.whole
         case "close":
-            close(request, record)
+            close_connection(request, record)
         case "reset":
-            reset(request, record)
+            reset_connection(request, record)
         case "stall":
-            await asyncio.sleep(STALL)
-            reset(request, record)
+            await asyncio.sleep(STALL_SECONDS)
+            reset_connection(request, record)

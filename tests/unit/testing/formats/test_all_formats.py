@@ -6,8 +6,8 @@ import aiohttp
 import pytest
 
 from anycompletion.testing import FAULTS, Fault, SimulatorServer
-from anycompletion.testing.formats.wire_format import Memory
-from anycompletion.testing.simulator.server import FORMATS
+from anycompletion.testing.formats.registry import FORMATS
+from anycompletion.testing.formats.wire_format import ProviderMemory
 
 MESSAGES = [{"role": "user", "content": "Knock knock."}]
 CHAT: dict[str, Any] = {"model": "some-model", "messages": MESSAGES}
@@ -65,8 +65,8 @@ async def test_every_provider_has_words_for_every_error(
 ) -> None:
     """A fault would work with one provider and be a KeyError with the next."""
     async with ask(http, sim, provider, fault=name) as response:
-        assert response.status == FORMATS[provider].failures[name].status >= 400
-        assert FORMATS[provider].failures[name].message in await response.text()
+        assert response.status == FORMATS[provider].errors[name].status >= 400
+        assert FORMATS[provider].errors[name].message in await response.text()
         assert response.headers.get("retry-after") == ("0.05" if name == "rate-limit" else None)
 
 
@@ -117,8 +117,8 @@ async def test_no_body_breaks_the_simulator(
 
 def test_a_memory_forgets_the_oldest() -> None:
     """A server that is left running would fill the memory."""
-    memory = Memory(most=2)
+    memory = ProviderMemory(most=2)
     for name in "abc":
-        memory.keep(name, name.upper())
-    assert [memory.find(name) for name in "abc"] == [None, "B", "C"]
+        memory.store(name, name.upper())
+    assert [memory.get(name) for name in "abc"] == [None, "B", "C"]
     assert len(memory) == 2

@@ -10,7 +10,7 @@ from anthropic import AsyncAnthropic
 from anycompletion.testing import Fault, SimulatorServer
 from anycompletion.testing.formats.anthropic_messages.simulate import API_KEY, FORMAT
 from anycompletion.testing.formats.anthropic_messages.validate import signature
-from anycompletion.testing.formats.wire_format import Call, Plain
+from anycompletion.testing.formats.wire_format import SimulatedRequest, WholeResponse
 
 MODEL = "claude-haiku-4-5"
 KNOCK: list[Any] = [{"role": "user", "content": "Knock knock."}]
@@ -40,14 +40,14 @@ def answer(
     headers = {"x-api-key": API_KEY} if not key else {name.replace("_", "-"): value for name, value in key.items()}
     if version is not None:
         headers["anthropic-version"] = version
-    call = Call(method=method, path=path, headers=headers, body=body, uid="0" * 32, now=1.5)
-    return FORMAT.answer(call)
+    call = SimulatedRequest(method=method, path=path, headers=headers, body=body, uid="0" * 32, now=1.5)
+    return FORMAT.respond(call)
 
 
 def refusal(body: Any, **options: Any) -> tuple[int, str, str]:
     """The status, the type and the message that the simulator answers a body with."""
     given = answer(body, **options)
-    assert isinstance(given, Plain)
+    assert isinstance(given, WholeResponse)
     said = json.loads(given.body)
     assert said["type"] == "error"
     assert said["request_id"] == given.headers["request-id"]
@@ -226,7 +226,7 @@ ERRORS: dict[str, tuple[type[sdk.APIStatusError], str]] = {
 
 def test_every_error_is_tried() -> None:
     """A new error would go untested."""
-    assert ERRORS.keys() == FORMAT.failures.keys()
+    assert ERRORS.keys() == FORMAT.errors.keys()
 
 
 @pytest.mark.parametrize("stream", [True, False])

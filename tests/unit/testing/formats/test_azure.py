@@ -11,7 +11,7 @@ from openai import AsyncAzureOpenAI, AsyncOpenAI
 
 from anycompletion.testing import SimulatorServer
 from anycompletion.testing.formats.azure.simulate import API_KEY, FORMAT
-from anycompletion.testing.formats.wire_format import Call, Plain
+from anycompletion.testing.formats.wire_format import SimulatedRequest, WholeResponse
 
 KNOCK: list[Any] = [{"role": "user", "content": "Knock knock."}]
 VERSION = "2024-10-21"
@@ -41,7 +41,9 @@ def answer(
     """What the simulator says to a body, without any server."""
     given = {name.replace("_", "-"): value for name, value in headers.items()} or {"api-key": API_KEY}
     query = DATED if query is None else query
-    return FORMAT.answer(Call(method=method, path=path, headers=given, body=body, uid="0" * 32, now=1.5, query=query))
+    return FORMAT.respond(
+        SimulatedRequest(method=method, path=path, headers=given, body=body, uid="0" * 32, now=1.5, query=query)
+    )
 
 
 # --- answers ------------------------------------------------------------------------------------------------------
@@ -144,7 +146,7 @@ async def test_an_error_in_a_stream_is_one_the_sdk_raises(sim: SimulatorServer, 
 def test_the_path_and_its_version_have_to_be_right(path: str, query: dict[str, str], status: int, code: str) -> None:
     """A wrong URL would pass."""
     given = answer({"model": "our-gpt", "messages": KNOCK}, path, query)
-    assert isinstance(given, Plain)
+    assert isinstance(given, WholeResponse)
     assert (given.status, json.loads(given.body)["error"]["code"]) == (status, code)
 
 

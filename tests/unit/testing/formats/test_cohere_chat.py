@@ -9,7 +9,7 @@ import pytest
 
 from anycompletion.testing import Fault, SimulatorServer
 from anycompletion.testing.formats.cohere_chat.simulate import API_KEY, FORMAT
-from anycompletion.testing.formats.wire_format import Call, Plain, Stream
+from anycompletion.testing.formats.wire_format import SimulatedRequest, StreamedResponse, WholeResponse
 
 MODEL = "command-a-03-2025"
 KNOCK: list[Any] = [{"role": "user", "content": "Knock knock."}]
@@ -29,13 +29,13 @@ CALLED = [*KNOCK, {"role": "assistant", "tool_calls": [CALL], "tool_plan": "I wi
 def answer(body: Any, *, path: str = "/v2/chat", method: str = "POST", key: str | None = API_KEY) -> Any:
     """What the simulator says to a body, without any server."""
     headers = {} if key is None else {"authorization": f"Bearer {key}"}
-    return FORMAT.answer(Call(method=method, path=path, headers=headers, body=body, uid="0" * 32, now=1.5))
+    return FORMAT.respond(SimulatedRequest(method=method, path=path, headers=headers, body=body, uid="0" * 32, now=1.5))
 
 
 def reply(**change: Any) -> dict[str, Any]:
     """The whole answer to a question that is in order."""
     given = answer({**ASK, **change})
-    assert isinstance(given, Plain)
+    assert isinstance(given, WholeResponse)
     assert given.status == 200, given.body
     return json.loads(given.body)
 
@@ -43,7 +43,7 @@ def reply(**change: Any) -> dict[str, Any]:
 def events(**change: Any) -> list[dict[str, Any]]:
     """The data of the events of a stream, each of which is named like its type."""
     given = answer({**ASK, "stream": True, **change})
-    assert isinstance(given, Stream)
+    assert isinstance(given, StreamedResponse)
     found: list[dict[str, Any]] = []
     for event in given.events[:-1]:
         name, _, data = event.data.decode().removeprefix("event: ").partition("\ndata: ")
@@ -56,7 +56,7 @@ def events(**change: Any) -> list[dict[str, Any]]:
 def refusal(body: Any, **options: Any) -> tuple[int, str]:
     """The status and the message that the simulator answers a body with."""
     given = answer(body, **options)
-    assert isinstance(given, Plain)
+    assert isinstance(given, WholeResponse)
     said = json.loads(given.body)
     assert said.keys() == {"id", "message"}
     return given.status, said["message"]

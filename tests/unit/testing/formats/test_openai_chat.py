@@ -10,7 +10,7 @@ from openai import AsyncOpenAI
 
 from anycompletion.testing import Fault, SimulatorServer
 from anycompletion.testing.formats.openai_chat.simulate import API_KEY, FORMAT
-from anycompletion.testing.formats.wire_format import Call, Plain, Stream
+from anycompletion.testing.formats.wire_format import SimulatedRequest, StreamedResponse, WholeResponse
 
 MODEL = "gpt-4o"
 KNOCK: list[Any] = [{"role": "user", "content": "Knock knock."}]
@@ -33,14 +33,14 @@ TOOLS: list[Any] = [{"type": "function", "function": {"name": "other"}}, {"type"
 def answer(body: Any, *, path: str = "/v1/chat/completions", method: str = "POST", key: str | None = API_KEY) -> Any:
     """What the simulator says to a body, without any server."""
     headers = {} if key is None else {"authorization": f"Bearer {key}"}
-    call = Call(method=method, path=path, headers=headers, body=body, uid="0" * 32, now=1.5)
-    return FORMAT.answer(call)
+    call = SimulatedRequest(method=method, path=path, headers=headers, body=body, uid="0" * 32, now=1.5)
+    return FORMAT.respond(call)
 
 
 def refusal(body: Any, **options: Any) -> tuple[int, dict[str, Any]]:
     """The status and the error that the simulator answers a body with."""
     given = answer(body, **options)
-    assert isinstance(given, Plain)
+    assert isinstance(given, WholeResponse)
     return given.status, json.loads(given.body)["error"]
 
 
@@ -104,8 +104,8 @@ async def test_streamed_choices_interleave_and_each_says_why_it_stopped(openai: 
 def test_a_stream_has_usage_only_when_asked() -> None:
     """A client that needs the usage chunk would pass without asking for it."""
     stream = answer({"model": MODEL, "messages": KNOCK, "stream": True})
-    assert isinstance(stream, Stream)
-    assert not [event for event in stream.events if event.mark == "usage" or b'"usage"' in event.data]
+    assert isinstance(stream, StreamedResponse)
+    assert not [event for event in stream.events if event.kind == "usage" or b'"usage"' in event.data]
     assert stream.events[-1].data == b"data: [DONE]\n\n"
 
 
@@ -276,7 +276,7 @@ ERRORS: dict[str, tuple[type[sdk.APIStatusError], str | None]] = {
 
 def test_every_error_is_tried() -> None:
     """A new error would go untested."""
-    assert ERRORS.keys() == FORMAT.failures.keys()
+    assert ERRORS.keys() == FORMAT.errors.keys()
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -11,7 +11,7 @@ from openai import AsyncOpenAI
 
 from anycompletion.testing import Fault, SimulatorServer
 from anycompletion.testing.formats.openrouter.simulate import API_KEY, FORMAT
-from anycompletion.testing.formats.wire_format import Call, Plain
+from anycompletion.testing.formats.wire_format import SimulatedRequest, WholeResponse
 
 MODEL = "anthropic/claude-haiku-4.5"
 KNOCK: list[Any] = [{"role": "user", "content": "Knock knock."}]
@@ -35,7 +35,7 @@ def answer(
 ) -> Any:
     """What the simulator says to a body, without any server."""
     headers = {} if key is None else {"authorization": f"Bearer {key}"}
-    return FORMAT.answer(Call(method=method, path=path, headers=headers, body=body, uid="0" * 32, now=1.5))
+    return FORMAT.respond(SimulatedRequest(method=method, path=path, headers=headers, body=body, uid="0" * 32, now=1.5))
 
 
 def chunks(**change: Any) -> list[dict[str, Any]]:
@@ -47,7 +47,7 @@ def chunks(**change: Any) -> list[dict[str, Any]]:
 def refusal(body: Any, **options: Any) -> tuple[int, dict[str, Any]]:
     """The status and the error that the simulator answers a body with."""
     given = answer(body, **options)
-    assert isinstance(given, Plain)
+    assert isinstance(given, WholeResponse)
     error = json.loads(given.body)["error"]
     assert error["code"] == given.status
     return given.status, error
@@ -204,8 +204,8 @@ async def test_an_error_in_a_stream_is_its_end(sim: SimulatorServer, openrouter:
 
 def test_the_chunk_of_an_error_says_so_in_its_choice() -> None:
     """A client that looks only at choices would take the end for a good one."""
-    call = Call(method="POST", path="", headers={}, body=ASK, uid="0" * 32, now=1.5)
-    chunk, end = FORMAT.stream_error(call, FORMAT.failures["overloaded"]).split(b"\n\n")[:2]
+    call = SimulatedRequest(method="POST", path="", headers={}, body=ASK, uid="0" * 32, now=1.5)
+    chunk, end = FORMAT.stream_error(call, FORMAT.errors["overloaded"]).split(b"\n\n")[:2]
     found = json.loads(chunk[6:])
     assert found["error"]["metadata"]["error_type"] == "provider_overloaded"
     assert found["choices"][0]["finish_reason"] == "error"

@@ -8,7 +8,7 @@ import pytest
 
 from anycompletion.testing import Fault, SimulatorServer
 from anycompletion.testing.formats.replicate_predictions.simulate import API_KEY, FORMAT
-from anycompletion.testing.formats.wire_format import Call, Plain
+from anycompletion.testing.formats.wire_format import SimulatedRequest, WholeResponse
 
 LLAMA = "meta/meta-llama-3-70b-instruct"
 GPT = "openai/gpt-4.1"
@@ -362,13 +362,13 @@ async def test_a_fault_meets_the_step_it_is_meant_for(sim: SimulatorServer, repl
 def answer(body: Any = None, *, path: str = f"/v1/models/{LLAMA}/predictions", **headers: str) -> Any:
     """What the simulator says to a POST, without any server."""
     headers = {"authorization": f"Bearer {API_KEY}", **headers}
-    return FORMAT.answer(Call(method="POST", path=path, headers=headers, body=body, uid="0" * 32, now=1.5))
+    return FORMAT.respond(SimulatedRequest(method="POST", path=path, headers=headers, body=body, uid="0" * 32, now=1.5))
 
 
 def refusal(body: Any = None, **options: Any) -> dict[str, Any]:
     """The problem that the simulator answers a POST with."""
     given = answer(body, **options)
-    assert isinstance(given, Plain)
+    assert isinstance(given, WholeResponse)
     assert given.content_type == "application/problem+json"
     problem = json.loads(given.body)
     assert problem["status"] == given.status

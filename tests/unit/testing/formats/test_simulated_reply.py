@@ -6,27 +6,37 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anycompletion.testing.formats.simulated_reply import Ask, Say, Style, Tool, UseTool, count, decide, split, words
+from anycompletion.testing.formats.simulated_reply import (
+    OfferedTool,
+    Prompt,
+    ReplyOptions,
+    TextReply,
+    ToolCallReply,
+    choose_reply,
+    count_tokens,
+    split_text,
+    split_words,
+)
 
 
-def say(style: Style | None = None, choice: int = 0, **ask: Any) -> Say:
+def say(style: ReplyOptions | None = None, choice: int = 0, **ask: Any) -> TextReply:
     """An answer in text."""
-    given_answer = decide(Ask(body={}, **ask), style or Style(), choice)
-    assert isinstance(given_answer, Say)
+    given_answer = choose_reply(Prompt(body={}, **ask), style or ReplyOptions(), choice)
+    assert isinstance(given_answer, TextReply)
     return given_answer
 
 
 @given(st.text())
 def test_words_add_up(text: str) -> None:
     """Streamed and plain text would differ."""
-    assert "".join(words(text)) == text
-    assert len(words(text)) in (count(text), 1)
+    assert "".join(split_words(text)) == text
+    assert len(split_words(text)) in (count_tokens(text), 1)
 
 
 @given(st.text(min_size=1), st.integers(1, 50))
 def test_pieces_add_up(text: str, pieces: int) -> None:
     """Streamed and plain text would differ, or come in the wrong number of pieces."""
-    found = split(text, pieces)
+    found = split_text(text, pieces)
     assert "".join(found) == text
     assert len(found) == min(pieces, len(text))
     assert all(found)
@@ -39,7 +49,7 @@ def test_pieces_add_up(text: str, pieces: int) -> None:
         ({"user": "KNOCK, KNOCK!"}, "Who's there? (choice 2)"),
         ({"user": "Lettuce.", "assistant": "Who's there? (choice 0)"}, "Lettuce who? (choice 2)"),
         ({"user": "Why is the sky blue?"}, "You said: Why is the sky blue? (choice 2)"),
-        ({"user": "x", "result": "rain", "tool": Tool("f")}, "The tool says: rain (choice 2)"),
+        ({"user": "x", "result": "rain", "tool": OfferedTool("f")}, "The tool says: rain (choice 2)"),
         ({"user": "hello", "wants_json": True}, '{"answer": "You said: hello (choice 2)"}'),
         ({"user": "hello", "wants_json": True, "schema": {"type": "boolean"}}, "true"),
     ],
@@ -51,32 +61,32 @@ def test_the_default_answer_follows_from_the_question(ask: dict[str, Any], text:
 
 def test_a_long_question_is_not_repeated_whole() -> None:
     """An answer would be as long as the largest prompt."""
-    assert count(say(user="word " * 10_000).text) < 60
+    assert count_tokens(say(user="word " * 10_000).text) < 60
 
 
 def test_a_tool_is_called_before_anything_is_said() -> None:
     """Tools could not be tested with a fixed reply."""
-    tool = Tool("f", {"properties": {"a": {"type": "integer"}}})
-    assert decide(Ask(body={}, tool=tool), Style("hello"), 0) == UseTool(tool, {"a": 1})
-    assert decide(Ask(body={}, tool=Tool("f", custom=True)), Style(), 0).text == "some f"
-    assert decide(Ask(body={}, tool=Tool("f")), Style(), 0).text == "{}"
+    tool = OfferedTool("f", {"properties": {"a": {"type": "integer"}}})
+    assert choose_reply(Prompt(body={}, tool=tool), ReplyOptions("hello"), 0) == ToolCallReply(tool, {"a": 1})
+    assert choose_reply(Prompt(body={}, tool=OfferedTool("f", custom=True)), ReplyOptions(), 0).text == "some f"
+    assert choose_reply(Prompt(body={}, tool=OfferedTool("f")), ReplyOptions(), 0).text == "{}"
 
 
 def test_the_first_stop_sequence_wins_and_the_limit_comes_after_it() -> None:
     """Texts would be cut at the wrong place, or for the wrong reason."""
-    cut = say(Style("one two three four"), stop=("four", "three"), max_tokens=5)
+    cut = say(ReplyOptions("one two three four"), stop=("four", "three"), max_tokens=5)
     assert (cut.text, cut.end, cut.stop_sequence) == ("one two ", "stop", "three")
-    cut = say(Style("one two three four"), stop=("four",), max_tokens=2)
+    cut = say(ReplyOptions("one two three four"), stop=("four",), max_tokens=2)
     assert (cut.text, cut.end, cut.stop_sequence) == ("one two", "length", None)
-    whole = say(Style("one two"), max_tokens=2)
+    whole = say(ReplyOptions("one two"), max_tokens=2)
     assert (whole.text, whole.end, whole.stop_sequence) == ("one two", "stop", None)
 
 
 def test_json_is_never_repeated_to_fill_chunks() -> None:
     """Structured answers would not be JSON any more."""
-    assert say(Style(chunks=500), user="x", wants_json=True, schema={"type": "boolean"}).pieces == tuple("true")
+    assert say(ReplyOptions(chunks=500), user="x", wants_json=True, schema={"type": "boolean"}).pieces == tuple("true")
 
 
 def test_a_reply_may_be_empty() -> None:
     """An empty answer could not be tested."""
-    assert say(Style("", chunks=5)).pieces == ()
+    assert say(ReplyOptions("", chunks=5)).pieces == ()

@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from anycompletion.testing import FAULTS, Fault, SimulatorServer
-from anycompletion.testing.simulator.faults import FaultScript
+from anycompletion.testing.simulator.faults import FaultSequence
 
 AFTER = ("cut", "close", "reset", "stall", "error")
 
@@ -59,7 +59,7 @@ def test_an_unknown_name_is_refused_with_the_closest(name: str, closest: str) ->
     with pytest.raises(ValueError, match=f"'{closest}'"):
         Fault.named(name)
     with pytest.raises(ValueError, match=f"'{closest}'"):
-        FaultScript([name])
+        FaultSequence([name])
 
 
 def test_a_number_in_a_name_counts() -> None:
@@ -92,17 +92,17 @@ def test_a_fault_does_not_change() -> None:
 def test_turns_are_counted_per_fault() -> None:
     """The second fault of a script would come too early, too late, or never."""
     first, second = Fault.status(500, times=2), Fault.status(503, skip=1, times=1)
-    script = FaultScript([first, second])
+    script = FaultSequence([first, second])
     assert [script.next("openai") for _ in range(5)] == [first, first, None, second, None]
 
 
 def test_a_fault_of_one_provider_does_not_count_the_others() -> None:
     """Requests to one provider would use up the faults of another."""
     fault = Fault.status(500, times=1, provider="anthropic")
-    script = FaultScript(fault)
+    script = FaultSequence(fault)
     assert [script.next(name) for name in ("openai", "anthropic", "anthropic")] == [None, fault, None]
 
 
 def test_no_faults_is_no_fault() -> None:
     """A healthy simulator would fail."""
-    assert FaultScript(None).next("openai") is None
+    assert FaultSequence(None).next("openai") is None

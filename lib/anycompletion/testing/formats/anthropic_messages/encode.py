@@ -1,4 +1,4 @@
-"""Replies as Anthropic's messages API sends them; pure, and checks nothing of the request.
+"""Encodes replies and errors as Anthropic's messages API sends them; pure, and never looks for mistakes in a request.
 
 https://docs.claude.com/en/api/messages
 """
@@ -11,50 +11,63 @@ from typing import Any
 
 import attrs
 
-from ...fake.replies import JsonObject, Script
-from ..json_access import as_dict, as_list
-from ..openai_chat.simulate import text_of
-from ..wire_format import Call, Failure, Plain, Stream, StreamEvent, dump, sse
+from ....records import JsonObject
+from ..json_access import as_dict, as_list, text_of
+from ..reply_script import ReplyScript
+from ..wire_format import (
+    SimulatedError,
+    SimulatedRequest,
+    StreamedResponse,
+    StreamEvent,
+    WholeResponse,
+    dump,
+    sse,
+)
 
-_STOP: Mapping[str, str] = {
+_STOP_REASONS: Mapping[str, str] = {
     "stop": "end_turn",
     "length": "max_tokens",
     "tool_calls": "tool_use",
     "function_call": "tool_use",
     "content_filter": "refusal",
 }
+_NO_ARGUMENTS = "{}"
 
 
-def say(call: Call, script: Script) -> Plain | Stream:
-    """The answer to a request for a message."""
-    if as_dict(call.body).get("stream"):
-        return Stream(tuple(_events(script)))
-    choice = script.whole["choices"][0]
-    message = {**_message(script), "content": _content(as_dict(choice["message"])), **_stop(choice)}
-    return Plain(200, dump({**message, "usage": _usage(script)}))
+def encode(request: SimulatedRequest, script: ReplyScript) -> WholeResponse | StreamedResponse:
+    """The response to a request for a message."""
+    if as_dict(request.body).get("stream"):
+        return StreamedResponse(tuple(_events(script)))
+    content = _content(as_dict(script.choice["message"]))
+    return WholeResponse(
+        200, dump({**_frame(script), "content": content, **_stop(script.choice), "usage": _usage(script)})
+    )
 
 
-def _message(script: Script) -> JsonObject:
+def _frame(script: ReplyScript) -> JsonObject:
     return {"id": script.whole["id"], "type": "message", "role": "assistant", "model": script.whole["model"]}
 
 
 def _stop(choice: JsonObject) -> JsonObject:
     reason = choice.get("finish_reason") or "stop"
-    return {"stop_reason": choice.get("native_finish_reason") or _STOP.get(reason, reason), "stop_sequence": None}
+    native = choice.get("native_finish_reason") or _STOP_REASONS.get(reason, reason)
+    return {"stop_reason": native, "stop_sequence": choice.get("stop_sequence")}
 
 
-def _usage(script: Script) -> JsonObject:
+def _usage(script: ReplyScript) -> JsonObject:
+    if script.native_usage is not None:
+        return script.native_usage
     usage = script.usage or {}
     details = as_dict(usage.get("prompt_tokens_details"))
-    told = {
+    native = {
         "cache_read_input_tokens": details.get("cached_tokens"),
         "cache_creation_input_tokens": details.get("cache_write_tokens"),
         "output_tokens": usage.get("completion_tokens"),
     }
     if usage.get("prompt_tokens") is not None:
         cached = sum(details.get(name) or 0 for name in ("cached_tokens", "cache_write_tokens"))
-        told["input_tokens"] = usage["prompt_tokens"] - cached
-    return {name: value for name, value in told.items() if value is not None}
+        native["input_tokens"] = usage["prompt_tokens"] - cached
+    return {name: value for name, value in native.items() if value is not None}
 
 
 def _content(message: JsonObject) -> list[JsonObject]:
@@ -64,18 +77,23 @@ def _content(message: JsonObject) -> list[JsonObject]:
     text = text_of(message.get("content"))
     if text:
         content.append({"type": "text", "text": text})
-    content += [_tool_use(as_dict(each)) for each in as_list(message.get("tool_calls"))]
+    return content + [_tool_use(each) for each in _calls(message)]
+
+
+def _calls(message: JsonObject) -> list[JsonObject]:
+    """The tool calls of a message or a delta; a legacy function call becomes the first tool call."""
+    calls = [as_dict(each) for each in as_list(message.get("tool_calls"))]
     if message.get("function_call"):
-        content.append(_tool_use({"id": "call_0", "function": message["function_call"]}))
-    return content
+        calls.append({"index": 0, "function": message["function_call"]})
+    return calls
 
 
 def _tool_use(call: JsonObject) -> JsonObject:
-    told = as_dict(call.get("function"))
-    given = json.loads(told.get("arguments") or "{}")
-    if not isinstance(given, dict):
+    function = as_dict(call.get("function"))
+    arguments = json.loads(function.get("arguments") or _NO_ARGUMENTS)
+    if not isinstance(arguments, dict):
         raise ValueError("the arguments of a tool call are a JSON object in Anthropic's format")
-    return {"type": "tool_use", "id": call.get("id") or "call_0", "name": told.get("name"), "input": given}
+    return {"type": "tool_use", "id": call.get("id") or "call_0", "name": function.get("name"), "input": arguments}
 
 
 # --- streams ---------------------------------------------------------------------------------------------------------
@@ -85,31 +103,34 @@ def _event(kind: str, **members: Any) -> StreamEvent:
     return StreamEvent(sse({"type": kind, **members}, kind))
 
 
-def _events(script: Script) -> Iterator[StreamEvent]:
-    start: JsonObject = {**_message(script), "content": [], "stop_reason": None, "stop_sequence": None}
+def _events(script: ReplyScript) -> Iterator[StreamEvent]:
+    start: JsonObject = {**_frame(script), "content": [], "stop_reason": None, "stop_sequence": None}
     yield _event("message_start", message={**start, "usage": {**_usage(script), "output_tokens": 1}})
-    blocks = _Blocks()
+    blocks = _ContentBlocks()
     last: JsonObject = {}
-    for choice in (each for chunk in script.chunks for each in chunk["choices"]):
+    for choice in script.chunk_choices():
         yield from blocks.add(as_dict(choice.get("delta")))
         last = choice if choice.get("finish_reason") else last
     yield from blocks.close()
     if last:
-        told = {"type": "message_delta", "delta": _stop(last), "usage": _usage(script)}
-        yield StreamEvent(sse(told, "message_delta"), "finish")
+        end = {"type": "message_delta", "delta": _stop(last), "usage": _usage(script)}
+        yield StreamEvent(sse(end, "message_delta"), "finish")
         yield StreamEvent(sse({"type": "message_stop"}, "message_stop"), "end")
 
 
 @attrs.define
-class _Blocks:
-    """The content blocks of a stream, one after another."""
+class _ContentBlocks:
+    """Encodes deltas as the events of content blocks, which are open one at a time."""
 
     count: int = 0
+    """Blocks that were closed."""
     open: str = ""
-    """What the block that is open holds; "" where none is."""
+    """A name for what the open block contains; "" where none is open."""
+    empty: bool = True
+    """Whether the open block has had no arguments yet."""
 
     def add(self, delta: JsonObject) -> Iterator[StreamEvent]:
-        """The events that say what a delta says."""
+        """The events for one delta."""
         for block in as_list(delta.get("thinking_blocks")):
             yield from self._thinking(as_dict(block))
         if delta.get("reasoning_content"):
@@ -118,24 +139,23 @@ class _Blocks:
         if delta.get("content"):
             yield from self._enter("text", {"type": "text", "text": ""})
             yield self._delta({"type": "text_delta", "text": delta["content"]})
-        calls = [as_dict(each) for each in as_list(delta.get("tool_calls"))]
-        if delta.get("function_call"):
-            calls.append({"index": 0, "id": "call_0", "function": delta["function_call"]})
-        for call in calls:
+        for call in _calls(delta):
             yield from self._call(call)
 
     def close(self) -> Iterator[StreamEvent]:
-        """The end of the block that is open."""
+        """The end of the open block."""
         if self.open:
             self.open = ""
             self.count += 1
             yield _event("content_block_stop", index=self.count - 1)
 
-    def _enter(self, what: str, block: JsonObject) -> Iterator[StreamEvent]:
-        if self.open != what:
+    def _enter(self, name: str, block: JsonObject) -> Iterator[StreamEvent]:
+        if self.open != name:
             yield from self.close()
-            self.open = what
+            self.open, self.empty = name, True
             yield _event("content_block_start", index=self.count, content_block=block)
+            if self.count == 0:
+                yield _event("ping")
 
     def _delta(self, delta: JsonObject) -> StreamEvent:
         return _event("content_block_delta", index=self.count, delta=delta)
@@ -143,31 +163,41 @@ class _Blocks:
     def _thinking(self, block: JsonObject) -> Iterator[StreamEvent]:
         if block.get("type") != "thinking":
             yield from self.close()
-            self.open = "other"
-            whole = {name: value for name, value in block.items() if name != "index"}
-            yield _event("content_block_start", index=self.count, content_block=whole)
+            yield from self._enter("other", {name: value for name, value in block.items() if name != "index"})
             return
-        what = f"thinking {block.get('index')}"
-        yield from self._enter(what, {"type": "thinking", "thinking": "", "signature": ""})
+        name = f"thinking {block.get('index')}"
+        yield from self._enter(name, {"type": "thinking", "thinking": "", "signature": ""})
         for kind, member in (("thinking_delta", "thinking"), ("signature_delta", "signature")):
             if block.get(member):
                 yield self._delta({"type": kind, member: block[member]})
 
     def _call(self, call: JsonObject) -> Iterator[StreamEvent]:
-        told = as_dict(call.get("function"))
-        block: JsonObject = {
-            "type": "tool_use",
-            "id": call.get("id") or "call_0",
-            "name": told.get("name"),
-            "input": {},
-        }
-        yield from self._enter(f"call {call.get('index')}", block)
-        if told.get("arguments"):
-            yield self._delta({"type": "input_json_delta", "partial_json": told["arguments"]})
+        function, name = as_dict(call.get("function")), f"call {call.get('index')}"
+        if self.open != name:
+            ident = call.get("id") or "call_0"
+            yield from self._enter(name, {"type": "tool_use", "id": ident, "name": function.get("name"), "input": {}})
+            # The real API sends an empty fragment first; without arguments there is no other.
+            yield self._delta({"type": "input_json_delta", "partial_json": ""})
+        arguments = function.get("arguments")
+        if arguments and not (self.empty and arguments == _NO_ARGUMENTS):
+            self.empty = False
+            yield self._delta({"type": "input_json_delta", "partial_json": arguments})
 
 
-def refuse(call: Call, failure: Failure) -> Plain:
-    """The error answer for `failure`."""
-    error = {"type": failure.type, "message": failure.message}
-    told = {"type": "error", "error": error, "request_id": f"req_{call.uid}"}
-    return Plain(failure.status, dump(told))
+# --- errors ----------------------------------------------------------------------------------------------------------
+
+
+def error_body(request: SimulatedRequest, error: SimulatedError) -> JsonObject:
+    """Anthropic's error body."""
+    details = {"type": error.type, "message": error.message}
+    return {"type": "error", "error": details, "request_id": request_id(request)}
+
+
+def request_id(request: SimulatedRequest) -> str:
+    """The provider's id of a request."""
+    return f"req_01{request.uid[:22]}"
+
+
+def error_response(request: SimulatedRequest, error: SimulatedError) -> WholeResponse:
+    """The error response, without headers of its own."""
+    return WholeResponse(error.status, dump(error_body(request, error)))

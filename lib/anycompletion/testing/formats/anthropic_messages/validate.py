@@ -1,4 +1,4 @@
-"""What Anthropic's messages API refuses, in Anthropic's words; never answers anything."""
+"""Validates requests for messages as Anthropic does, with Anthropic's error messages; never makes a reply."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from ..json_access import as_dict, as_list, as_text, is_integer, is_number
-from ..wire_format import UNKNOWN_MODEL, Call, Failure, first_failure
+from ..wire_format import UNKNOWN_MODEL, SimulatedError, SimulatedRequest, first_error
 
 PATH = "/v1/messages"
 
@@ -40,71 +40,73 @@ _FIELDS = frozenset(
     }
 )
 _VERSIONS: Mapping[str, frozenset[str]] = {"2023-06-01": _FIELDS | _SAMPLING, "2026-10-21": _FIELDS}
-"""Version → the members a request may have; any other is refused."""
+"""Version → the members a request may have; any other is rejected."""
 
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _TOOL_ID = re.compile(r"[a-zA-Z0-9_-]+")
 
 
-def check(call: Call, api_key: str) -> Failure | None:
-    """Why the request is refused, or None if it is in order."""
-    if call.path != PATH:
-        return Failure(404, "not_found_error", "Not found")
-    if call.method != "POST":
-        return Failure(405, "invalid_request_error", "Method Not Allowed")
-    return _key(call, api_key) or first_failure(call, _CHECKS)
+def validate(request: SimulatedRequest, api_key: str) -> SimulatedError | None:
+    """The error that rejects the request, or None if it is valid."""
+    if request.path != PATH:
+        return SimulatedError(404, "not_found_error", "Not found")
+    if request.method != "POST":
+        return SimulatedError(405, "invalid_request_error", "Method Not Allowed")
+    return _key(request, api_key) or first_error(request, _CHECKS)
 
 
 def signature(thinking: str) -> str:
-    """What a thinking block is signed with; a block that was changed is refused when it comes back."""
+    """The signature of a thinking block; a block that was changed is rejected when it comes back."""
     return base64.b64encode(hashlib.sha256(f"simulated {thinking}".encode("utf-8", "replace")).digest()).decode()
 
 
-def turns(messages: Any) -> list[tuple[str, list[dict[str, Any]]]]:
-    """The conversation as the API reads it: role and blocks, neighbours of one role joined."""
+def joined_turns(messages: Any) -> list[tuple[str, list[dict[str, Any]]]]:
+    """The conversation as the API reads it: role and blocks, adjacent messages of one role joined."""
     joined = groupby((as_dict(each) for each in as_list(messages)), lambda message: str(message.get("role")))
-    return [(role, [block for each in group for block in blocks(each.get("content"))]) for role, group in joined]
+    return [
+        (role, [block for each in group for block in content_blocks(each.get("content"))]) for role, group in joined
+    ]
 
 
-def blocks(content: Any) -> list[dict[str, Any]]:
+def content_blocks(content: Any) -> list[dict[str, Any]]:
     """The blocks of a content that may be a string."""
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
     return [as_dict(each) for each in as_list(content)]
 
 
-def _invalid(message: str) -> Failure:
-    return Failure(400, "invalid_request_error", message)
+def _invalid(message: str) -> SimulatedError:
+    return SimulatedError(400, "invalid_request_error", message)
 
 
-def _key(call: Call, api_key: str) -> Failure | None:
-    given = call.headers.get("x-api-key") or call.bearer
+def _key(request: SimulatedRequest, api_key: str) -> SimulatedError | None:
+    given = request.headers.get("x-api-key") or request.bearer
     if given is None:
-        return Failure(401, "authentication_error", "x-api-key header is required")
-    return None if given == api_key else Failure(401, "authentication_error", "invalid x-api-key")
+        return SimulatedError(401, "authentication_error", "x-api-key header is required")
+    return None if given == api_key else SimulatedError(401, "authentication_error", "invalid x-api-key")
 
 
-def _version(call: Call) -> Failure | None:
-    version = call.headers.get("anthropic-version")
+def _version(request: SimulatedRequest) -> SimulatedError | None:
+    version = request.headers.get("anthropic-version")
     if version is None:
         return _invalid("anthropic-version: header is required")
     return None if version in _VERSIONS else _invalid(f'anthropic-version: "{version}" is not a valid version')
 
 
-def _members(call: Call) -> Failure | None:
-    body = as_dict(call.body)
+def _members(request: SimulatedRequest) -> SimulatedError | None:
+    body = as_dict(request.body)
     if not body:
         return _invalid("The request body is not valid JSON")
     for name in ("model", "messages", "max_tokens"):
         if body.get(name) is None:
             return _invalid(f"{name}: Field required")
-    known = _VERSIONS[call.headers["anthropic-version"]]
+    known = _VERSIONS[request.headers["anthropic-version"]]
     unknown = next((name for name in body if name not in known), None)
     return None if unknown is None else _invalid(f"{unknown}: Extra inputs are not permitted")
 
 
-def _values(call: Call) -> Failure | None:
-    body = as_dict(call.body)
+def _values(request: SimulatedRequest) -> SimulatedError | None:
+    body = as_dict(request.body)
     limit = body["max_tokens"]
     if not is_integer(limit):
         return _invalid("max_tokens: Input should be a valid integer")
@@ -119,15 +121,15 @@ def _values(call: Call) -> Failure | None:
     return None
 
 
-def _model(call: Call) -> Failure | None:
-    model = call.body["model"]
+def _model(request: SimulatedRequest) -> SimulatedError | None:
+    model = request.body["model"]
     if not isinstance(model, str):
         return _invalid("model: Input should be a valid string")
-    return Failure(404, "not_found_error", f"model: {model}") if model == UNKNOWN_MODEL else None
+    return SimulatedError(404, "not_found_error", f"model: {model}") if model == UNKNOWN_MODEL else None
 
 
-def _thinking(call: Call) -> Failure | None:
-    body = as_dict(call.body)
+def _thinking(request: SimulatedRequest) -> SimulatedError | None:
+    body = as_dict(request.body)
     thinking = as_dict(body.get("thinking"))
     if thinking.get("type") not in ("enabled", "adaptive"):
         return None
@@ -144,11 +146,11 @@ def _thinking(call: Call) -> Failure | None:
     return None
 
 
-def _tools(call: Call) -> Failure | None:
+def _tools(request: SimulatedRequest) -> SimulatedError | None:
     names: set[str] = set()
-    for index, tool in enumerate(as_dict(each) for each in as_list(call.body.get("tools"))):
+    for index, tool in enumerate(as_dict(each) for each in as_list(request.body.get("tools"))):
         if tool.get("type") not in (None, "custom"):
-            continue  # One of the provider's own, which brings its schema along.
+            continue  # a tool of the provider's own, whose schema the provider knows
         at, name = f"tools.{index}.custom", as_text(tool.get("name"))
         if not _TOOL_NAME.fullmatch(name):
             return _invalid(f"{at}.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'")
@@ -159,7 +161,7 @@ def _tools(call: Call) -> Failure | None:
             return _invalid(f"{at}.input_schema.type: Input should be 'object'")
         if unknown := tool.keys() - _TOOL_FIELDS:
             return _invalid(f"{at}.{min(unknown)}: Extra inputs are not permitted")
-    if call.body.get("tool_choice") is not None and not call.body.get("tools"):
+    if request.body.get("tool_choice") is not None and not request.body.get("tools"):
         return _invalid("tool_choice may only be specified while providing tools.")
     return None
 
@@ -180,10 +182,10 @@ _TOOL_FIELDS = frozenset(
 )
 
 
-def _messages(call: Call) -> Failure | None:
-    if not isinstance(call.body["messages"], list):
+def _messages(request: SimulatedRequest) -> SimulatedError | None:
+    if not isinstance(request.body["messages"], list):
         return _invalid("messages: Input should be a valid list")
-    messages = [as_dict(each) for each in as_list(call.body["messages"])]
+    messages = [as_dict(each) for each in as_list(request.body["messages"])]
     if not messages:
         return _invalid("messages: at least one message is required")
     for index, message in enumerate(messages):
@@ -193,14 +195,14 @@ def _messages(call: Call) -> Failure | None:
             return _invalid(f"messages.{index}.{min(unknown)}: Extra inputs are not permitted")
         if not message.get("content") and (message["role"] == "user" or index < len(messages) - 1):
             return _invalid(f"messages.{index}: {message['role']} messages must have non-empty content")
-        for at, block in enumerate(blocks(message.get("content"))):
-            failure = _block(f"messages.{index}.content.{at}", block)
-            if failure is not None:
-                return failure
+        for at, block in enumerate(content_blocks(message.get("content"))):
+            error = _block(f"messages.{index}.content.{at}", block)
+            if error is not None:
+                return error
     return None
 
 
-def _block(at: str, block: dict[str, Any]) -> Failure | None:
+def _block(at: str, block: dict[str, Any]) -> SimulatedError | None:
     match block.get("type"):
         case None:
             return _invalid(f"{at}.type: Field required")
@@ -216,26 +218,26 @@ def _block(at: str, block: dict[str, Any]) -> Failure | None:
             return None
 
 
-def _order(call: Call) -> Failure | None:
-    """The first turn is the user's, and tool results answer the turn before, ahead of everything else."""
-    conversation = [turn for turn in turns(call.body["messages"]) if turn[0] != "system"]
+def _order(request: SimulatedRequest) -> SimulatedError | None:
+    """Checks that the first turn is the user's, and that tool results follow their calls, before other content."""
+    conversation = [turn for turn in joined_turns(request.body["messages"]) if turn[0] != "system"]
     if not conversation or conversation[0][0] != "user":
         return _invalid('messages: first message must use the "user" role')
-    asked: set[str] = set()
+    open_calls: set[str] = set()
     for index, (_, content) in enumerate(conversation):
         given = [as_text(each.get("tool_use_id")) for each in content if each.get("type") == "tool_result"]
-        stray = next((each for each in given if each not in asked), None)
+        stray = next((each for each in given if each not in open_calls), None)
         if stray is not None:
             return _invalid(f"messages.{index}: unexpected `tool_use_id` found in `tool_result` blocks: {stray}")
-        missing = asked - set(given)
+        missing = open_calls - set(given)
         if missing or any(each.get("type") != "tool_result" for each in content[: len(given)]):
-            ids = ", ".join(sorted(missing or asked))
+            ids = ", ".join(sorted(missing or open_calls))
             text = "`tool_use` ids were found without `tool_result` blocks immediately after"
             return _invalid(f"messages.{index}: {text}: {ids}")
-        asked = {as_text(each.get("id")) for each in content if each.get("type") == "tool_use"}
+        open_calls = {as_text(each.get("id")) for each in content if each.get("type") == "tool_use"}
     role, content = conversation[-1]
-    if asked:
-        ids = ", ".join(sorted(asked))
+    if open_calls:
+        ids = ", ".join(sorted(open_calls))
         return _invalid(f"messages: `tool_use` ids were found without `tool_result` blocks immediately after: {ids}")
     prefill = as_text(content[-1].get("text")) if role == "assistant" and content else ""
     if prefill != prefill.rstrip():

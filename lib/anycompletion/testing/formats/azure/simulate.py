@@ -1,4 +1,4 @@
-"""Azure's chat completions as the simulator speaks them: OpenAI's, behind other doors; never has a body of its own.
+"""Simulates Azure's chat completions: OpenAI's, with other paths, keys and errors; has no chat format of its own.
 
 https://learn.microsoft.com/azure/ai-foundry/openai/reference
 """
@@ -12,15 +12,27 @@ from typing import Any
 import attrs
 
 from ..json_access import as_dict
-from ..openai_chat import simulate as sim_openai
-from ..openai_chat import validate as checks_openai
-from ..wire_format import UNKNOWN_MODEL, Call, Failure, Format, Plain, Stream, StreamEvent, dump, sse
+from ..openai_chat import simulate as openai_chat
+from ..openai_chat.encode import DONE
+from ..openai_chat.validate import validate_body
+from ..simulated_reply import TextReply, ToolCallReply
+from ..wire_format import (
+    UNKNOWN_MODEL,
+    SimulatedError,
+    SimulatedRequest,
+    StreamedResponse,
+    StreamEvent,
+    WholeResponse,
+    WireFormat,
+    dump,
+    sse,
+)
 
 API_KEY = "simulated-azure-key"
 
-FAILURES: Mapping[str, Failure] = {
-    **sim_openai.FAILURES,
-    "content-policy": Failure(
+ERRORS: Mapping[str, SimulatedError] = {
+    **openai_chat.ERRORS,
+    "content-policy": SimulatedError(
         400,
         "",
         "The response was filtered due to the prompt triggering Azure OpenAI's content management policy. Please "
@@ -28,22 +40,22 @@ FAILURES: Mapping[str, Failure] = {
         "content_filter",
         "prompt",
     ),
-    "authentication": Failure(
+    "authentication": SimulatedError(
         401,
         "",
         "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an "
         "active subscription and use a correct regional API endpoint for your resource.",
         "401",
     ),
-    "permission": Failure(403, "", "Public access is disabled. Please configure private endpoint.", "403"),
-    "not-found": Failure(
+    "permission": SimulatedError(403, "", "Public access is disabled. Please configure private endpoint.", "403"),
+    "not-found": SimulatedError(
         404,
         "invalid_request_error",
         "The API deployment for this resource does not exist. If you created the deployment within the last 5 minutes, "
         "please wait a moment and try again.",
         "DeploymentNotFound",
     ),
-    "rate-limit": Failure(
+    "rate-limit": SimulatedError(
         429,
         "",
         "Requests to the ChatCompletions_Create Operation have exceeded token rate limit of your current AIServices S0 "
@@ -58,84 +70,90 @@ _FOUNDRY = "/models/chat/completions"
 _DATED = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?")
 
 _ENTRA = "entra-"
-"""What a bearer token that is no key begins with."""
+"""Prefix of bearer tokens, as opposed to keys."""
 
 _HARMS = {name: {"filtered": False, "severity": "safe"} for name in ("hate", "self_harm", "sexual", "violence")}
-_CLEAR = {"filtered": False, "detected": False}
-_OF_PROMPT: dict[str, Any] = {**_HARMS, "jailbreak": _CLEAR}
-_OF_ANSWER: dict[str, Any] = {**_HARMS, "protected_material_code": _CLEAR, "protected_material_text": _CLEAR}
-_PROMPT_RESULTS = [{"prompt_index": 0, "content_filter_results": _OF_PROMPT}]
+_UNDETECTED = {"filtered": False, "detected": False}
+_PROMPT_RESULT: dict[str, Any] = {**_HARMS, "jailbreak": _UNDETECTED}
+_REPLY_RESULT: dict[str, Any] = {
+    **_HARMS,
+    "protected_material_code": _UNDETECTED,
+    "protected_material_text": _UNDETECTED,
+}
+_PROMPT_RESULTS = [{"prompt_index": 0, "content_filter_results": _PROMPT_RESULT}]
 
 
-def answer(call: Call) -> Plain | Stream:
-    """The answer to any request below the format's root."""
-    failure = _door(call) or _key(call)
-    if failure is not None:
-        return refuse(call, failure)
-    classic = _CLASSIC.fullmatch(call.path)
-    body = as_dict(call.body)
+def respond(request: SimulatedRequest) -> WholeResponse | StreamedResponse:
+    """The response to any request below the format's root."""
+    error = _validate_path(request) or _validate_key(request)
+    if error is not None:
+        return error_response(request, error)
+    classic = _CLASSIC.fullmatch(request.path)
+    body = as_dict(request.body)
     if classic is not None and body:
         body = {**body, "model": classic[1]}
     if body.get("model") == UNKNOWN_MODEL:
-        return refuse(call, FAILURES["not-found"])
-    failure = checks_openai.body(attrs.evolve(call, body=body or None))
-    if failure is not None:
-        return refuse(call, failure)
-    # Answers name the model that was deployed, and not the deployment.
-    return _complete(call, {**body, "model": f"{body['model']}-2025-04-14"})
+        return error_response(request, ERRORS["not-found"])
+    error = validate_body(attrs.evolve(request, body=body or None))
+    if error is not None:
+        return error_response(request, error)
+    # Responses name the model that is deployed, and not the deployment.
+    return _complete(request, {**body, "model": f"{body['model']}-2025-04-14"})
 
 
-def _complete(call: Call, body: dict[str, Any]) -> Plain | Stream:
-    answers = sim_openai.decisions(call, body)
+def _complete(request: SimulatedRequest, body: dict[str, Any]) -> WholeResponse | StreamedResponse:
+    replies = openai_chat.choose_replies(request, body)
     if body.get("stream"):
-        return Stream((*_events(call, body, answers), sim_openai.DONE), _headers(call))
-    whole = sim_openai.completion(call, body, answers)
+        return StreamedResponse((*_events(request, body, replies), DONE), _headers(request))
+    whole = openai_chat.completion(request, body, replies)
     whole["prompt_filter_results"] = _PROMPT_RESULTS
     for choice in whole["choices"]:
-        choice["content_filter_results"] = _OF_ANSWER
-    return Plain(200, dump(whole), _headers(call))
+        choice["content_filter_results"] = _REPLY_RESULT
+    return WholeResponse(200, dump(whole), _headers(request))
 
 
-def _events(call: Call, body: dict[str, Any], answers: list[Any]) -> Iterator[StreamEvent]:
+def _events(
+    request: SimulatedRequest, body: dict[str, Any], replies: list[TextReply | ToolCallReply]
+) -> Iterator[StreamEvent]:
     first: dict[str, Any] = {"choices": [], "created": 0, "id": "", "model": "", "object": ""}
     yield StreamEvent(sse({**first, "prompt_filter_results": _PROMPT_RESULTS}))
-    for mark, chunk in sim_openai.chunks(call, body, answers):
+    for kind, chunk in openai_chat.chunks(request, body, replies):
         for choice in chunk["choices"]:
-            choice["content_filter_results"] = _OF_ANSWER if choice["delta"].get("content") else {}
-        yield StreamEvent(sse(chunk), mark)
+            choice["content_filter_results"] = _REPLY_RESULT if choice["delta"].get("content") else {}
+        yield StreamEvent(sse(chunk), kind)
 
 
-def refuse(call: Call, failure: Failure) -> Plain:
-    """The error answer for `failure`."""
-    if failure.type == _GATEWAY:
-        said = {"statusCode": failure.status, "message": failure.message}
+def error_response(request: SimulatedRequest, error: SimulatedError) -> WholeResponse:
+    """The error response."""
+    if error.type == _GATEWAY:
+        body = {"statusCode": error.status, "message": error.message}
     else:
-        said = {"error": _error(failure)}
-    return Plain(failure.status, dump(said), _headers(call, 0 if failure.status == 429 else 119))
+        body = {"error": _error_json(error)}
+    return WholeResponse(error.status, dump(body), _headers(request, 0 if error.status == 429 else 119))
 
 
-def stream_error(call: Call, failure: Failure) -> bytes:
-    """The event that reports `failure` inside a stream."""
-    return sse({"error": _error(failure)})
+def stream_error(request: SimulatedRequest, error: SimulatedError) -> bytes:
+    """The event that reports the error inside a stream."""
+    return sse({"error": _error_json(error)})
 
 
-def _error(failure: Failure) -> dict[str, Any]:
-    error: dict[str, Any] = {"code": failure.code or str(failure.status), "message": failure.message}
-    if failure.type:
-        error["type"] = failure.type
-    if failure.param is not None:
-        error["param"] = failure.param
-    if failure.code == "content_filter":
-        found = {**_OF_PROMPT, "violence": {"filtered": True, "severity": "medium"}}
-        inner = {"code": "ResponsibleAIPolicyViolation", "content_filter_result": found}
-        error = {**error, "type": None, "status": failure.status, "innererror": inner}
-    return error
+def _error_json(error: SimulatedError) -> dict[str, Any]:
+    members: dict[str, Any] = {"code": error.code or str(error.status), "message": error.message}
+    if error.type:
+        members["type"] = error.type
+    if error.param is not None:
+        members["param"] = error.param
+    if error.code == "content_filter":
+        result = {**_PROMPT_RESULT, "violence": {"filtered": True, "severity": "medium"}}
+        inner = {"code": "ResponsibleAIPolicyViolation", "content_filter_result": result}
+        members |= {"type": None, "status": error.status, "innererror": inner}
+    return members
 
 
-def _headers(call: Call, remaining: int = 119) -> dict[str, str]:
+def _headers(request: SimulatedRequest, remaining: int = 119) -> dict[str, str]:
     return {
-        "apim-request-id": call.uid,
-        "x-request-id": call.uid,
+        "apim-request-id": request.uid,
+        "x-request-id": request.uid,
         "x-ms-region": "Simulated",
         "azureml-model-session": "d20260330170902-simulated",
         "x-ratelimit-limit-requests": "120",
@@ -147,51 +165,51 @@ def _headers(call: Call, remaining: int = 119) -> dict[str, str]:
     }
 
 
-# --- doors --------------------------------------------------------------------------------------------------------
+# --- paths and keys -----------------------------------------------------------------------------------------------
 
 _GATEWAY = "gateway"
-"""The type of a failure that the gateway reports, which knows another form."""
+"""The type of errors that come from the gateway, whose bodies have another form."""
 
-_NO_RESOURCE = Failure(404, "", "Resource not found", "404")
-
-
-def _bad(message: str) -> Failure:
-    return Failure(400, "", message, "BadRequest")
+_NO_RESOURCE = SimulatedError(404, "", "Resource not found", "404")
 
 
-def _door(call: Call) -> Failure | None:
-    """Why the path, the API version or the method is refused."""
-    version = call.query.get("api-version")
-    if call.path == _V1:
+def _bad(message: str) -> SimulatedError:
+    return SimulatedError(400, "", message, "BadRequest")
+
+
+def _validate_path(request: SimulatedRequest) -> SimulatedError | None:
+    """The error that rejects the path, the API version or the method."""
+    version = request.query.get("api-version")
+    if request.path == _V1:
         if version is not None and _DATED.fullmatch(version):
             return _bad("api-version query parameter is not allowed when using /v1 path")
-    elif call.path == _FOUNDRY or _CLASSIC.fullmatch(call.path):
+    elif request.path == _FOUNDRY or _CLASSIC.fullmatch(request.path):
         if not version:
-            return _bad("Missing required query parameter: api-version") if call.path == _FOUNDRY else _NO_RESOURCE
+            return _bad("Missing required query parameter: api-version") if request.path == _FOUNDRY else _NO_RESOURCE
         if not _DATED.fullmatch(version):
             return _bad("API version not supported")
     else:
         return _NO_RESOURCE
-    return None if call.method == "POST" else Failure(405, "", "Method Not Allowed", "405")
+    return None if request.method == "POST" else SimulatedError(405, "", "Method Not Allowed", "405")
 
 
-def _key(call: Call) -> Failure | None:
-    given = call.headers.get("api-key")
-    if given is not None or call.bearer is None:
-        return None if given == API_KEY else FAILURES["authentication"]
-    if call.bearer == API_KEY or call.bearer.startswith(_ENTRA):
+def _validate_key(request: SimulatedRequest) -> SimulatedError | None:
+    given = request.headers.get("api-key")
+    if given is not None or request.bearer is None:
+        return None if given == API_KEY else ERRORS["authentication"]
+    if request.bearer == API_KEY or request.bearer.startswith(_ENTRA):
         return None
     message = "Unauthorized. Access token is missing, invalid, audience is incorrect, or have expired."
-    return Failure(401, _GATEWAY, message)
+    return SimulatedError(401, _GATEWAY, message)
 
 
-FORMAT = Format(
+FORMAT = WireFormat(
     provider="azure",
     root="/azure",
     base="/azure",
     api_key=API_KEY,
-    answer=answer,
-    failures=FAILURES,
-    refuse=refuse,
+    respond=respond,
+    errors=ERRORS,
+    error_response=error_response,
     stream_error=stream_error,
 )

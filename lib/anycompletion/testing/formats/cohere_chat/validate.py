@@ -1,4 +1,4 @@
-"""What Cohere's chat refuses, in Cohere's words; never answers anything."""
+"""Validates requests for chats as Cohere does, with Cohere's error messages; never makes a reply."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..json_access import as_dict, as_list, as_text, is_integer, is_number
-from ..wire_format import UNKNOWN_MODEL, Call, Failure, first_failure
+from ..wire_format import UNKNOWN_MODEL, SimulatedError, SimulatedRequest, first_error
 
 PATH = "/v2/chat"
 
@@ -69,54 +69,54 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "safety_mode": ("CONTEXTUAL", "STRICT", "OFF"),
 }
 _SWITCHES = ("stream", "strict_tools", "logprobs")
-_MOST_STOPS = 5
+_MAX_STOPS = 5
 _TOOL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]*")
 
 
-def check(call: Call, api_key: str) -> Failure | None:
-    """Why the request is refused, or None if it is in order."""
-    if call.path != PATH:
-        return Failure(404, "", f"no route found for {call.method} {call.path}")
-    if call.method != "POST":
-        return Failure(405, "", f"method {call.method} is not allowed")
-    return _key(call, api_key) or first_failure(call, _CHECKS)
+def validate(request: SimulatedRequest, api_key: str) -> SimulatedError | None:
+    """The error that rejects the request, or None if it is valid."""
+    if request.path != PATH:
+        return SimulatedError(404, "", f"no route found for {request.method} {request.path}")
+    if request.method != "POST":
+        return SimulatedError(405, "", f"method {request.method} is not allowed")
+    return _key(request, api_key) or first_error(request, _CHECKS)
 
 
-def _invalid(message: str) -> Failure:
-    return Failure(400, "", f"invalid request: {message}")
+def _invalid(message: str) -> SimulatedError:
+    return SimulatedError(400, "", f"invalid request: {message}")
 
 
-def _misfit(message: str) -> Failure:
-    return Failure(422, "", message)
+def _unprocessable(message: str) -> SimulatedError:
+    return SimulatedError(422, "", message)
 
 
-def _key(call: Call, api_key: str) -> Failure | None:
-    if call.bearer is None:
-        return Failure(401, "", "no api key supplied")
-    return None if call.bearer == api_key else Failure(401, "", "invalid api token")
+def _key(request: SimulatedRequest, api_key: str) -> SimulatedError | None:
+    if request.bearer is None:
+        return SimulatedError(401, "", "no api key supplied")
+    return None if request.bearer == api_key else SimulatedError(401, "", "invalid api token")
 
 
-def _members(call: Call) -> Failure | None:
-    body = as_dict(call.body)
+def _members(request: SimulatedRequest) -> SimulatedError | None:
+    body = as_dict(request.body)
     if not body:
         return _invalid("the body is not valid JSON")
     unknown = next((name for name in body if name not in _FIELDS), None)
     if unknown is not None:
-        return _misfit(f"unknown field: parameter '{unknown}' is not a valid field")
+        return _unprocessable(f"unknown field: parameter '{unknown}' is not a valid field")
     model = body.get("model")
     if not isinstance(model, str) or not model:
         return _invalid("model is required")
     if model == UNKNOWN_MODEL:
-        return Failure(404, "", f"model '{model}' not found, make sure the correct model ID was used")
+        return SimulatedError(404, "", f"model '{model}' not found, make sure the correct model ID was used")
     return None
 
 
-def _values(call: Call) -> Failure | None:
-    body: dict[str, Any] = {name: value for name, value in as_dict(call.body).items() if value is not None}
+def _values(request: SimulatedRequest) -> SimulatedError | None:
+    body: dict[str, Any] = {name: value for name, value in as_dict(request.body).items() if value is not None}
     for name, (lowest, highest) in _RANGES.items():
         value = body.get(name, lowest)
         if not (is_integer(value) if name in _INTEGERS else is_number(value)):
-            return _misfit(f"parameter '{name}' has an invalid type")
+            return _unprocessable(f"parameter '{name}' has an invalid type")
         if not lowest <= value <= highest:
             return _invalid(f"{name} must be between {lowest} and {highest} inclusive")
     for name, values in _CHOICES.items():
@@ -124,31 +124,31 @@ def _values(call: Call) -> Failure | None:
             return _invalid(f"{name} must be one of {', '.join(values)}")
     for name in _SWITCHES:
         if not isinstance(body.get(name, False), bool):
-            return _misfit(f"parameter '{name}' has an invalid type")
+            return _unprocessable(f"parameter '{name}' has an invalid type")
     stops: Any = body.get("stop_sequences", [])
     if not isinstance(stops, list) or not all(isinstance(each, str) for each in as_list(stops)):
-        return _misfit("parameter 'stop_sequences' has an invalid type")
-    if len(as_list(stops)) > _MOST_STOPS:
-        return _invalid(f"stop_sequences takes at most {_MOST_STOPS} sequences")
+        return _unprocessable("parameter 'stop_sequences' has an invalid type")
+    if len(as_list(stops)) > _MAX_STOPS:
+        return _invalid(f"stop_sequences takes at most {_MAX_STOPS} sequences")
     return None
 
 
-def _thinking(call: Call) -> Failure | None:
-    thinking = call.body.get("thinking")
+def _thinking(request: SimulatedRequest) -> SimulatedError | None:
+    thinking = request.body.get("thinking")
     if thinking is None:
         return None
     if as_dict(thinking).get("type") not in ("enabled", "disabled"):
         return _invalid("thinking.type must be one of enabled, disabled")
     if unknown := as_dict(thinking).keys() - {"type", "token_budget"}:
-        return _misfit(f"unknown field: parameter 'thinking.{min(unknown)}' is not a valid field")
+        return _unprocessable(f"unknown field: parameter 'thinking.{min(unknown)}' is not a valid field")
     budget = as_dict(thinking).get("token_budget")
     if budget is not None and not (is_integer(budget) and budget >= 1):
         return _invalid("thinking.token_budget must be a positive integer")
     return None
 
 
-def _tools(call: Call) -> Failure | None:
-    body = as_dict(call.body)
+def _tools(request: SimulatedRequest) -> SimulatedError | None:
+    body = as_dict(request.body)
     for index, tool in enumerate(as_dict(each) for each in as_list(body.get("tools"))):
         at, function = f"tools[{index}]", as_dict(tool.get("function"))
         if tool.get("type") != "function":
@@ -158,14 +158,14 @@ def _tools(call: Call) -> Failure | None:
         if not isinstance(function.get("parameters"), dict):
             return _invalid(f"{at}.function.parameters is required")
         if unknown := function.keys() - {"name", "description", "parameters"}:
-            return _misfit(f"unknown field: parameter '{at}.function.{min(unknown)}' is not a valid field")
+            return _unprocessable(f"unknown field: parameter '{at}.function.{min(unknown)}' is not a valid field")
     if body.get("tool_choice") is not None and not body.get("tools"):
         return _invalid("tool_choice may only be given with tools")
     return None
 
 
-def _response_format(call: Call) -> Failure | None:
-    body = as_dict(call.body)
+def _response_format(request: SimulatedRequest) -> SimulatedError | None:
+    body = as_dict(request.body)
     wanted = body.get("response_format")
     if wanted is None:
         return None
@@ -173,7 +173,7 @@ def _response_format(call: Call) -> Failure | None:
     if kind not in ("text", "json_object"):
         return _invalid("response_format.type must be one of text, json_object")
     if unknown := as_dict(wanted).keys() - {"type", "json_schema", "schema"}:
-        return _misfit(f"unknown field: parameter 'response_format.{min(unknown)}' is not a valid field")
+        return _unprocessable(f"unknown field: parameter 'response_format.{min(unknown)}' is not a valid field")
     if kind == "json_object" and (body.get("tools") or body.get("documents")):
         return _invalid("response_format of type json_object is not supported with tools or documents")
     schema = as_dict(wanted).get("json_schema")
@@ -182,27 +182,27 @@ def _response_format(call: Call) -> Failure | None:
     return None
 
 
-def _messages(call: Call) -> Failure | None:
-    messages = call.body.get("messages")
+def _messages(request: SimulatedRequest) -> SimulatedError | None:
+    messages = request.body.get("messages")
     if not isinstance(messages, list) or not messages:
         return _invalid("messages must be a non-empty list")
-    for index, message in enumerate(as_list(call.body["messages"])):
-        failure = _message(f"messages[{index}]", as_dict(message))
-        if failure is not None:
-            return failure
+    for index, message in enumerate(as_list(request.body["messages"])):
+        error = _message(f"messages[{index}]", as_dict(message))
+        if error is not None:
+            return error
     return None
 
 
-def _message(at: str, message: dict[str, Any]) -> Failure | None:
+def _message(at: str, message: dict[str, Any]) -> SimulatedError | None:
     role, content = as_text(message.get("role")), message.get("content")
     if role not in _MEMBERS:
         return _invalid(f"{at}.role must be one of {', '.join(_MEMBERS)}")
     if unknown := message.keys() - _MEMBERS[role]:
-        return _misfit(f"unknown field: parameter '{at}.{min(unknown)}' is not a valid field")
+        return _unprocessable(f"unknown field: parameter '{at}.{min(unknown)}' is not a valid field")
     if not content and not (role == "assistant" and message.get("tool_calls")):
         return _invalid(f"{at}.content must not be empty")
     if content and not isinstance(content, (str, list)):
-        return _misfit(f"parameter '{at}.content' has an invalid type")
+        return _unprocessable(f"parameter '{at}.content' has an invalid type")
     if role == "tool" and not message.get("tool_call_id"):
         return _invalid(f"{at}.tool_call_id is required")
     for part in as_list(content):
@@ -210,7 +210,7 @@ def _message(at: str, message: dict[str, Any]) -> Failure | None:
         if kind not in _PARTS[role]:
             return _invalid(f"{at}.content: a {role} message has no parts of type {kind!r}")
         if not isinstance(as_dict(part).get(kind), _PARTS[role][kind]):
-            return _misfit(f"parameter '{at}.content.{kind}' has an invalid type")
+            return _unprocessable(f"parameter '{at}.content.{kind}' has an invalid type")
     for tool_call in as_list(message.get("tool_calls")):
         function = as_dict(as_dict(tool_call).get("function"))
         if not (as_text(as_dict(tool_call).get("id")) and isinstance(function.get("arguments"), str)):
@@ -218,19 +218,19 @@ def _message(at: str, message: dict[str, Any]) -> Failure | None:
     return None
 
 
-def _order(call: Call) -> Failure | None:
-    """A result answers a call of an earlier turn."""
-    asked: set[str] = set()
-    for index, message in enumerate(as_dict(each) for each in as_list(call.body["messages"])):
-        asked |= {as_text(as_dict(each).get("id")) for each in as_list(message.get("tool_calls"))}
-        if message["role"] == "tool" and message["tool_call_id"] not in asked:
+def _order(request: SimulatedRequest) -> SimulatedError | None:
+    """Checks that each tool result belongs to a call of an earlier turn."""
+    call_ids: set[str] = set()
+    for index, message in enumerate(as_dict(each) for each in as_list(request.body["messages"])):
+        call_ids |= {as_text(as_dict(each).get("id")) for each in as_list(message.get("tool_calls"))}
+        if message["role"] == "tool" and message["tool_call_id"] not in call_ids:
             return _invalid(
                 f"messages[{index}]: tool call id {message['tool_call_id']} not found in previous tool calls"
             )
     return None
 
 
-_CHECKS: tuple[Callable[[Call], Failure | None], ...] = (
+_CHECKS: tuple[Callable[[SimulatedRequest], SimulatedError | None], ...] = (
     _members,
     _values,
     _messages,

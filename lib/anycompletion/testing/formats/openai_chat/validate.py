@@ -1,11 +1,11 @@
-"""What OpenAI's chat completions refuse, in OpenAI's words; never answers anything."""
+"""Validates requests for chat completions as OpenAI does, with OpenAI's error messages; never makes a reply."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ..json_access import as_dict, as_list, as_text, is_integer, is_number
-from ..wire_format import UNKNOWN_MODEL, Call, Failure, first_failure
+from ..wire_format import UNKNOWN_MODEL, SimulatedError, SimulatedRequest, first_error
 
 PATH = "/v1/chat/completions"
 
@@ -19,46 +19,45 @@ _RANGES = {
 }
 
 _INTEGERS = ("n", "top_logprobs", "max_tokens", "max_completion_tokens")
-_MOST_STOPS = 4
+_MAX_STOPS = 4
 
 _ROLES = ("developer", "system", "user", "assistant", "tool", "function")
 
 
-def check(call: Call, api_key: str) -> Failure | None:
-    """Why the request is refused, or None if it is in order."""
-    return first_failure(call, (_path, lambda call: key(call.bearer, api_key), body))
+def validate(request: SimulatedRequest, api_key: str) -> SimulatedError | None:
+    """The error that rejects the request, or None if it is valid."""
+    return first_error(request, (_path, lambda request: _key(request.bearer, api_key), validate_body))
 
 
-def body(call: Call) -> Failure | None:
-    """Why the body is refused."""
-    if not isinstance(call.body, dict):
+def validate_body(request: SimulatedRequest) -> SimulatedError | None:
+    """The error that rejects the body."""
+    if not isinstance(request.body, dict):
         return _invalid("We could not parse the JSON body of your request.")
-    return first_failure(call, (_model, _messages, _ranges, _stop, _streaming, _tools, _order))
+    return first_error(request, (_model, _messages, _ranges, _stop, _streaming, _tools, _order))
 
 
-def key(given: str | None, api_key: str) -> Failure | None:
-    """Why a key is refused."""
+def _key(given: str | None, api_key: str) -> SimulatedError | None:
     if given is None:
-        return Failure(401, "invalid_request_error", "You didn't provide an API key.")
+        return SimulatedError(401, "invalid_request_error", "You didn't provide an API key.")
     if given != api_key:
-        return Failure(401, "invalid_request_error", "Incorrect API key provided.", "invalid_api_key")
+        return SimulatedError(401, "invalid_request_error", "Incorrect API key provided.", "invalid_api_key")
     return None
 
 
-def _invalid(message: str, code: str | None = None, param: str | None = None, status: int = 400) -> Failure:
-    return Failure(status, "invalid_request_error", message, code, param)
+def _invalid(message: str, code: str | None = None, param: str | None = None, status: int = 400) -> SimulatedError:
+    return SimulatedError(status, "invalid_request_error", message, code, param)
 
 
-def _path(call: Call) -> Failure | None:
-    if call.path != PATH:
-        return _invalid(f"Invalid URL ({call.method} {call.path})", status=404)
-    if call.method != "POST":
-        return _invalid(f"Not allowed to {call.method} on {call.path}.", "method_not_supported", status=405)
+def _path(request: SimulatedRequest) -> SimulatedError | None:
+    if request.path != PATH:
+        return _invalid(f"Invalid URL ({request.method} {request.path})", status=404)
+    if request.method != "POST":
+        return _invalid(f"Not allowed to {request.method} on {request.path}.", "method_not_supported", status=405)
     return None
 
 
-def _model(call: Call) -> Failure | None:
-    model = call.body.get("model")
+def _model(request: SimulatedRequest) -> SimulatedError | None:
+    model = request.body.get("model")
     if not isinstance(model, str) or not model:
         return _invalid("you must provide a model parameter")
     if model == UNKNOWN_MODEL:
@@ -67,8 +66,8 @@ def _model(call: Call) -> Failure | None:
     return None
 
 
-def _messages(call: Call) -> Failure | None:
-    messages = call.body.get("messages")
+def _messages(request: SimulatedRequest) -> SimulatedError | None:
+    messages = request.body.get("messages")
     if messages is None:
         return _invalid("Missing required parameter: 'messages'.", "missing_required_parameter", "messages")
     if not isinstance(messages, list):
@@ -76,13 +75,13 @@ def _messages(call: Call) -> Failure | None:
     if not messages:
         return _invalid("Invalid 'messages': empty array.", "empty_array", "messages")
     for index, message in enumerate(as_list(messages)):
-        failure = _message(f"messages[{index}]", as_dict(message))
-        if failure is not None:
-            return failure
+        error = _message(f"messages[{index}]", as_dict(message))
+        if error is not None:
+            return error
     return None
 
 
-def _message(at: str, message: dict[str, Any]) -> Failure | None:
+def _message(at: str, message: dict[str, Any]) -> SimulatedError | None:
     role = message.get("role")
     if role not in _ROLES:
         return _invalid(f"Invalid value: {role!r}. Supported values are: {_ROLES}.", "invalid_value", f"{at}.role")
@@ -96,13 +95,13 @@ def _message(at: str, message: dict[str, Any]) -> Failure | None:
     return None
 
 
-def _ranges(call: Call) -> Failure | None:
+def _ranges(request: SimulatedRequest) -> SimulatedError | None:
     for name in _INTEGERS:
-        value = call.body.get(name)
+        value = request.body.get(name)
         if value is not None and not is_integer(value):
             return _invalid(f"Invalid type for '{name}': expected an integer.", "invalid_type", name)
     for name, (lowest, highest) in _RANGES.items():
-        value = call.body.get(name)
+        value = request.body.get(name)
         if value is None:
             continue
         if not is_number(value):
@@ -113,28 +112,28 @@ def _ranges(call: Call) -> Failure | None:
     return None
 
 
-def _stop(call: Call) -> Failure | None:
-    stop = call.body.get("stop")
+def _stop(request: SimulatedRequest) -> SimulatedError | None:
+    stop = request.body.get("stop")
     if stop is None or isinstance(stop, str):
         return None
     if not isinstance(stop, list) or not all(isinstance(each, str) for each in as_list(stop)):
         return _invalid("Invalid type for 'stop': expected a string or an array of strings.", "invalid_type", "stop")
-    if len(as_list(stop)) > _MOST_STOPS:
+    if len(as_list(stop)) > _MAX_STOPS:
         return _invalid(
-            f"Invalid 'stop': array too long, expected at most {_MOST_STOPS}.", "array_above_max_length", "stop"
+            f"Invalid 'stop': array too long, expected at most {_MAX_STOPS}.", "array_above_max_length", "stop"
         )
     return None
 
 
-def _streaming(call: Call) -> Failure | None:
-    if call.body.get("stream_options") is not None and not call.body.get("stream"):
+def _streaming(request: SimulatedRequest) -> SimulatedError | None:
+    if request.body.get("stream_options") is not None and not request.body.get("stream"):
         message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
         return _invalid(message, None, "stream_options")
     return None
 
 
-def _tools(call: Call) -> Failure | None:
-    body = as_dict(call.body)
+def _tools(request: SimulatedRequest) -> SimulatedError | None:
+    body = as_dict(request.body)
     for choice, offers in (("tool_choice", "tools"), ("function_call", "functions")):
         if body.get(choice) is not None and not body.get(offers):
             return _invalid(f"'{choice}' is only allowed when '{offers}' are specified.", None, choice)
@@ -149,24 +148,25 @@ def _tools(call: Call) -> Failure | None:
     return None
 
 
-def _order(call: Call) -> Failure | None:
-    """Tool calls and their results have to follow each other."""
-    waiting: set[str] = set()
-    for index, message in enumerate(as_dict(each) for each in as_list(call.body["messages"])):
+def _order(request: SimulatedRequest) -> SimulatedError | None:
+    """Checks that each tool call is followed by its result."""
+    open_calls: set[str] = set()
+    for index, message in enumerate(as_dict(each) for each in as_list(request.body["messages"])):
         if message["role"] == "tool":
-            answered = as_text(message["tool_call_id"])
-            if answered not in waiting:
+            ident = as_text(message["tool_call_id"])
+            if ident not in open_calls:
                 text = "messages with role 'tool' must be a response to a preceeding message with 'tool_calls'."
                 return _invalid(f"Invalid parameter: {text}", None, f"messages.[{index}].role")
-            waiting.discard(answered)
+            open_calls.discard(ident)
             continue
-        if waiting:
+        if open_calls:
             break
-        waiting = {as_text(as_dict(each).get("id")) for each in as_list(message.get("tool_calls"))}
-    if waiting:
+        open_calls = {as_text(as_dict(each).get("id")) for each in as_list(message.get("tool_calls"))}
+    if open_calls:
         return _invalid(
             "An assistant message with 'tool_calls' must be followed by tool messages responding to each "
-            f"'tool_call_id'. The following tool_call_ids did not have response messages: {', '.join(sorted(waiting))}",
+            f"'tool_call_id'. The following tool_call_ids did not have response messages: "
+            f"{', '.join(sorted(open_calls))}",
             None,
             "messages",
         )

@@ -1,4 +1,4 @@
-"""OpenRouter's chat completions as the simulator speaks them: OpenAI's with additions; never gives several choices.
+"""Simulates OpenRouter's chat completions: OpenAI's with additions; never returns several choices.
 
 https://openrouter.ai/docs/api-reference
 """
@@ -11,40 +11,53 @@ from typing import Any
 import attrs
 
 from ..json_access import as_dict, as_list, as_text
-from ..openai_chat import simulate as sim_openai
-from ..openai_chat import validate as checks_openai
-from ..simulated_reply import Say, UseTool, count, words
-from ..wire_format import UNKNOWN_MODEL, Call, Failure, Format, Plain, Stream, StreamEvent, dump, sse
+from ..openai_chat import simulate as openai_chat
+from ..openai_chat.encode import DONE
+from ..openai_chat.validate import validate_body
+from ..simulated_reply import TextReply, ToolCallReply, count_tokens, split_words
+from ..wire_format import (
+    UNKNOWN_MODEL,
+    SimulatedError,
+    SimulatedRequest,
+    StreamedResponse,
+    StreamEvent,
+    WholeResponse,
+    WireFormat,
+    dump,
+    sse,
+)
 
 API_KEY = "simulated-openrouter-key"
 
-FAILURES: Mapping[str, Failure] = {
-    "bad-request": Failure(400, "invalid_request", "The request is not valid. (simulated)"),
-    "context-length": Failure(
+ERRORS: Mapping[str, SimulatedError] = {
+    "bad-request": SimulatedError(400, "invalid_request", "The request is not valid. (simulated)"),
+    "context-length": SimulatedError(
         400,
         "context_length_exceeded",
         "This endpoint's maximum context length is 200000 tokens. However, you requested about 210000 tokens. Please "
         "reduce the length of either one.",
     ),
-    "authentication": Failure(401, "authentication", "User not found."),
-    "quota": Failure(402, "payment_required", "Insufficient credits. Add more in the settings. (simulated)"),
-    "permission": Failure(403, "permission_denied", "Your key may not use this model. (simulated)"),
-    "content-policy": Failure(403, "content_policy_violation", "The input was flagged by moderation. (simulated)"),
-    "not-found": Failure(404, "not_found", "No endpoints found that fit the request. (simulated)"),
-    "timeout": Failure(408, "timeout", "The request timed out. (simulated)"),
-    "rate-limit": Failure(429, "rate_limit_exceeded", "Provider returned error"),
-    "server-error": Failure(500, "server", "Internal Server Error"),
-    "bad-gateway": Failure(502, "provider_unavailable", "Provider returned error"),
-    "unavailable": Failure(503, "provider_unavailable", "No provider is available. (simulated)"),
-    "overloaded": Failure(529, "provider_overloaded", "The provider is overloaded. (simulated)"),
+    "authentication": SimulatedError(401, "authentication", "User not found."),
+    "quota": SimulatedError(402, "payment_required", "Insufficient credits. Add more in the settings. (simulated)"),
+    "permission": SimulatedError(403, "permission_denied", "Your key may not use this model. (simulated)"),
+    "content-policy": SimulatedError(
+        403, "content_policy_violation", "The input was flagged by moderation. (simulated)"
+    ),
+    "not-found": SimulatedError(404, "not_found", "No endpoints found that fit the request. (simulated)"),
+    "timeout": SimulatedError(408, "timeout", "The request timed out. (simulated)"),
+    "rate-limit": SimulatedError(429, "rate_limit_exceeded", "Provider returned error"),
+    "server-error": SimulatedError(500, "server", "Internal Server Error"),
+    "bad-gateway": SimulatedError(502, "provider_unavailable", "Provider returned error"),
+    "unavailable": SimulatedError(503, "provider_unavailable", "No provider is available. (simulated)"),
+    "overloaded": SimulatedError(529, "provider_overloaded", "The provider is overloaded. (simulated)"),
 }
 
 _PATH = "/api/v1/chat/completions"
 _PADDING = b"\n         \n"
-_WAITING = StreamEvent(b": OPENROUTER PROCESSING\n\n", "comment")
+_KEEP_ALIVE = StreamEvent(b": OPENROUTER PROCESSING\n\n", "comment")
 _THOUGHTS = "Let me think about that for a moment."
 _IGNORED = ("n", "functions", "function_call", "stream_options")
-"""What OpenAI has and OpenRouter does nothing with."""
+"""Parameters of OpenAI's that OpenRouter ignores."""
 
 _EFFORTS = ("max", "xhigh", "high", "medium", "low", "minimal", "none")
 _ROLES = ("system", "developer", "user", "assistant", "tool")
@@ -53,84 +66,85 @@ _NATIVE: Mapping[str, Mapping[str, str]] = {
     "anthropic": {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"},
     "google": {"stop": "STOP", "length": "MAX_TOKENS", "tool_calls": "STOP"},
 }
-"""Vendor → finish reason → the vendor's own word for it, where that is another."""
+"""Vendor → finish reason → the vendor's own name for it, where that differs."""
 
 
-def answer(call: Call) -> Plain | Stream:
-    """The answer to any request below the format's root."""
-    failure = _door(call)
-    body = {name: value for name, value in as_dict(call.body).items() if name not in _IGNORED}
-    failure = failure or _body(call, body)
-    if failure is not None:
-        return refuse(call, failure)
+def respond(request: SimulatedRequest) -> WholeResponse | StreamedResponse:
+    """The response to any request below the format's root."""
+    body = {name: value for name, value in as_dict(request.body).items() if name not in _IGNORED}
+    error = _validate(request) or _validate_body(request, body)
+    if error is not None:
+        return error_response(request, error)
     body["model"] = _model(body)
-    # Usage comes unasked, and nothing is obfuscated.
+    # OpenRouter sends usage without being asked, and pads nothing.
     body["stream_options"] = {"include_usage": True, "include_obfuscation": False}
-    answers = sim_openai.decisions(call, body, call.twins)
+    replies = openai_chat.choose_replies(request, body, request.repeats)
     if body.get("stream"):
-        return Stream((_WAITING, *_events(call, body, answers), sim_openai.DONE), _headers(call), "text/event-stream")
-    whole = _framed(call, body, sim_openai.completion(call, body, answers))
-    whole["usage"] = _usage(body, answers)
-    thoughts = _shown(body)
+        events = (_KEEP_ALIVE, *_events(request, body, replies), DONE)
+        return StreamedResponse(events, _headers(request), "text/event-stream")
+    whole = _framed(request, body, openai_chat.completion(request, body, replies))
+    whole["usage"] = _usage(body, replies)
+    thoughts = _visible_thoughts(body)
     for choice in whole["choices"]:
-        choice["native_finish_reason"] = _native(body, choice["finish_reason"])
+        choice["native_finish_reason"] = _native_reason(body, choice["finish_reason"])
         choice["message"]["reasoning"] = thoughts or None
         if thoughts:
             choice["message"]["reasoning_details"] = [_detail(thoughts)]
-    return Plain(200, _PADDING + dump(whole), _headers(call))
+    return WholeResponse(200, _PADDING + dump(whole), _headers(request))
 
 
-def refuse(call: Call, failure: Failure) -> Plain:
-    """The error answer for `failure`."""
-    return Plain(failure.status, dump({"error": _error(failure), "user_id": "user_simulated"}))
+def error_response(request: SimulatedRequest, error: SimulatedError) -> WholeResponse:
+    """The error response."""
+    return WholeResponse(error.status, dump({"error": _error_json(error), "user_id": "user_simulated"}))
 
 
-def stream_error(call: Call, failure: Failure) -> bytes:
-    """The chunk that reports `failure` inside a stream and ends it."""
-    body = as_dict(call.body)
+def stream_error(request: SimulatedRequest, error: SimulatedError) -> bytes:
+    """The chunk that reports the error inside a stream and ends it."""
+    model = _model(as_dict(request.body))
+    frame = {"object": "chat.completion.chunk", "created": int(request.now)}
     chunk = {
-        **_framed(call, {"model": _model(body)}, {"object": "chat.completion.chunk", "created": int(call.now)}),
-        "error": _error(failure),
+        **_framed(request, {"model": model}, frame),
+        "error": _error_json(error),
         "choices": [_choice({"role": "assistant", "content": ""}, "error", "error")],
     }
-    return sse(chunk) + sim_openai.DONE.data
+    return sse(chunk) + DONE.data
 
 
-def _error(failure: Failure) -> dict[str, Any]:
-    if failure.status < 400:
-        # Upstream failed after a good status had gone out.
-        failure = FAILURES["bad-gateway"]
-    kinds = {"invalid_request_error": "not_found" if failure.status == 404 else "invalid_request"}
-    metadata: dict[str, Any] = {"error_type": kinds.get(failure.type, failure.type)}
-    if failure.message == "Provider returned error":
+def _error_json(error: SimulatedError) -> dict[str, Any]:
+    if error.status < 400:
+        # Upstream failed after a successful status had been sent.
+        error = ERRORS["bad-gateway"]
+    types = {"invalid_request_error": "not_found" if error.status == 404 else "invalid_request"}
+    metadata: dict[str, Any] = {"error_type": types.get(error.type, error.type)}
+    if error.message == "Provider returned error":
         metadata |= {"provider_name": "Simulated", "raw": "temporarily rate-limited upstream. Please retry shortly."}
-    return {"code": failure.status, "message": failure.message, "metadata": metadata}
+    return {"code": error.status, "message": error.message, "metadata": metadata}
 
 
 # --- reading ------------------------------------------------------------------------------------------------------
 
 
-def _invalid(message: str) -> Failure:
-    return Failure(400, "invalid_request", message)
+def _invalid(message: str) -> SimulatedError:
+    return SimulatedError(400, "invalid_request", message)
 
 
-def _door(call: Call) -> Failure | None:
-    if call.path != _PATH:
-        return Failure(404, "not_found", "Not Found")
-    if call.method != "POST":
-        return Failure(405, "invalid_request", "Method Not Allowed")
-    if call.bearer is None:
-        return Failure(401, "authentication", "Missing Authentication header")
-    return None if call.bearer == API_KEY else FAILURES["authentication"]
+def _validate(request: SimulatedRequest) -> SimulatedError | None:
+    if request.path != _PATH:
+        return SimulatedError(404, "not_found", "Not Found")
+    if request.method != "POST":
+        return SimulatedError(405, "invalid_request", "Method Not Allowed")
+    if request.bearer is None:
+        return SimulatedError(401, "authentication", "Missing Authentication header")
+    return None if request.bearer == API_KEY else ERRORS["authentication"]
 
 
-def _body(call: Call, body: dict[str, Any]) -> Failure | None:
+def _validate_body(request: SimulatedRequest, body: dict[str, Any]) -> SimulatedError | None:
     model = _model(body)
     if model == UNKNOWN_MODEL:
-        return Failure(404, "not_found", f"No endpoints found for {model}.")
-    failure = checks_openai.body(attrs.evolve(call, body={**body, "model": model} if body else None))
-    if failure is not None:
-        return failure
+        return SimulatedError(404, "not_found", f"No endpoints found for {model}.")
+    error = validate_body(attrs.evolve(request, body={**body, "model": model} if body else None))
+    if error is not None:
+        return error
     if any(as_dict(each).get("role") not in _ROLES for each in as_list(body["messages"])):
         return _invalid(f"messages: the roles are {', '.join(_ROLES)}")
     efforts = {as_dict(body.get("reasoning")).get("effort"), body.get("reasoning_effort")} - {None}
@@ -142,42 +156,42 @@ def _body(call: Call, body: dict[str, Any]) -> Failure | None:
 
 
 def _model(body: dict[str, Any]) -> str:
-    """The first model asked for that there is, or else the first one."""
-    asked = [as_text(each) for each in (body.get("model"), *as_list(body.get("models"))) if each]
-    return next((each for each in asked if each != UNKNOWN_MODEL), asked[0] if asked else "")
+    """The first of the requested models that exists, or else the first one."""
+    models = [as_text(each) for each in (body.get("model"), *as_list(body.get("models"))) if each]
+    return next((each for each in models if each != UNKNOWN_MODEL), models[0] if models else "")
 
 
 def _thoughts(body: dict[str, Any]) -> str:
-    """What the model thinks; nothing unless it is asked to."""
-    asked = as_dict(body.get("reasoning"))
-    effort = asked.get("effort") or body.get("reasoning_effort")
-    wanted = effort or asked.get("max_tokens") or asked.get("enabled")
-    return _THOUGHTS if wanted and effort != "none" and asked.get("enabled") is not False else ""
+    """The model's reasoning; empty unless the request asks for it."""
+    options = as_dict(body.get("reasoning"))
+    effort = options.get("effort") or body.get("reasoning_effort")
+    wanted = effort or options.get("max_tokens") or options.get("enabled")
+    return _THOUGHTS if wanted and effort != "none" and options.get("enabled") is not False else ""
 
 
-def _shown(body: dict[str, Any]) -> str:
-    """What of it may be seen."""
+def _visible_thoughts(body: dict[str, Any]) -> str:
+    """The reasoning, unless the request excludes it from the response."""
     return "" if as_dict(body.get("reasoning")).get("exclude") else _thoughts(body)
 
 
 # --- writing ------------------------------------------------------------------------------------------------------
 
 
-def _headers(call: Call) -> dict[str, str]:
-    return {"x-generation-id": _id(call), "cf-ray": f"{call.uid[:16]}-SIM"}
+def _headers(request: SimulatedRequest) -> dict[str, str]:
+    return {"x-generation-id": _id(request), "cf-ray": f"{request.uid[:16]}-SIM"}
 
 
-def _id(call: Call) -> str:
-    return f"gen-{int(call.now)}-{call.uid[:20]}"
+def _id(request: SimulatedRequest) -> str:
+    return f"gen-{int(request.now)}-{request.uid[:20]}"
 
 
-def _framed(call: Call, body: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
-    """`whole` with OpenRouter's own id and the name of who really answered."""
+def _framed(request: SimulatedRequest, body: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
+    """`whole` with OpenRouter's own id and the name of the upstream provider."""
     vendor = body["model"].partition("/")[0]
-    return {**whole, "id": _id(call), "provider": vendor.capitalize(), "model": body["model"]}
+    return {**whole, "id": _id(request), "provider": vendor.capitalize(), "model": body["model"]}
 
 
-def _native(body: dict[str, Any], reason: str | None) -> str | None:
+def _native_reason(body: dict[str, Any], reason: str | None) -> str | None:
     return None if reason is None else _NATIVE.get(body["model"].partition("/")[0], {}).get(reason, reason)
 
 
@@ -185,13 +199,13 @@ def _detail(text: str) -> dict[str, Any]:
     return {"type": "reasoning.text", "text": text, "format": "unknown", "index": 0}
 
 
-def _usage(body: dict[str, Any], answers: list[Say | UseTool]) -> dict[str, Any]:
-    usage = sim_openai.usage(body, answers)
-    thought = count(_thoughts(body))
-    usage["completion_tokens"] += thought
-    usage["total_tokens"] += thought
+def _usage(body: dict[str, Any], replies: list[TextReply | ToolCallReply]) -> dict[str, Any]:
+    usage = openai_chat.usage(body, replies)
+    reasoning = count_tokens(_thoughts(body))
+    usage["completion_tokens"] += reasoning
+    usage["total_tokens"] += reasoning
     usage["prompt_tokens_details"] = {"cached_tokens": 0, "audio_tokens": 0}
-    usage["completion_tokens_details"] = {"reasoning_tokens": thought, "image_tokens": 0}
+    usage["completion_tokens_details"] = {"reasoning_tokens": reasoning, "image_tokens": 0}
     prompt, output = usage["prompt_tokens"] / 1_000_000, 2 * usage["completion_tokens"] / 1_000_000
     details = {"upstream_inference_prompt_cost": prompt, "upstream_inference_completions_cost": output}
     usage |= {"cost": prompt + output, "is_byok": False}
@@ -203,32 +217,34 @@ def _choice(delta: dict[str, Any], reason: str | None = None, native: str | None
     return {"index": 0, "delta": delta, "finish_reason": reason, "native_finish_reason": native, "logprobs": None}
 
 
-def _events(call: Call, body: dict[str, Any], answers: list[Say | UseTool]) -> Iterator[StreamEvent]:
-    chunks = list(sim_openai.chunks(call, body, answers))
+def _events(
+    request: SimulatedRequest, body: dict[str, Any], replies: list[TextReply | ToolCallReply]
+) -> Iterator[StreamEvent]:
+    chunks = list(openai_chat.chunks(request, body, replies))
     frame = {name: value for name, value in chunks[0][1].items() if name not in ("choices", "usage")}
-    for piece in words(_shown(body)):
+    for piece in split_words(_visible_thoughts(body)):
         delta = {"role": "assistant", "content": "", "reasoning": piece, "reasoning_details": [_detail(piece)]}
-        yield StreamEvent(sse(_framed(call, body, {**frame, "choices": [_choice(delta)]})))
-    for mark, chunk in chunks:
+        yield StreamEvent(sse(_framed(request, body, {**frame, "choices": [_choice(delta)]})))
+    for kind, chunk in chunks:
         for choice in chunk["choices"]:
-            choice["native_finish_reason"] = _native(body, choice["finish_reason"])
+            choice["native_finish_reason"] = _native_reason(body, choice["finish_reason"])
             choice["delta"].setdefault("role", "assistant")
-        if mark == "usage":
+        if kind == "usage":
             # Unlike OpenAI's, the last chunk has a choice.
             chunk["choices"] = [_choice({"role": "assistant", "content": ""})]
-            chunk["usage"] = _usage(body, answers)
+            chunk["usage"] = _usage(body, replies)
         else:
             del chunk["usage"]
-        yield StreamEvent(sse(_framed(call, body, chunk)), mark)
+        yield StreamEvent(sse(_framed(request, body, chunk)), kind)
 
 
-FORMAT = Format(
+FORMAT = WireFormat(
     provider="openrouter",
     root="/openrouter",
     base="/openrouter/api/v1",
     api_key=API_KEY,
-    answer=answer,
-    failures=FAILURES,
-    refuse=refuse,
+    respond=respond,
+    errors=ERRORS,
+    error_response=error_response,
     stream_error=stream_error,
 )
