@@ -1,4 +1,4 @@
-"""Middleware around the logical call: what it sees, what it may change, and that it is run once for all there is."""
+"""Tests of middleware: it runs once per logical call, and may change, answer, repeat or refuse it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ Open = Callable[..., AsyncCompletion]
 
 @pytest.fixture
 async def connect(server: SimulatorServer) -> AsyncIterator[Open]:
-    """Opens clients with the middleware given."""
+    """Function that opens clients with some middleware."""
     clients: list[AsyncCompletion] = []
 
     def open_client(*middleware: Middleware, **options: Any) -> AsyncCompletion:
@@ -110,8 +110,8 @@ every_way = pytest.mark.parametrize("way", WAYS)
 
 
 @attrs.define
-class Seen:
-    """Middleware that changes nothing and remembers what it saw."""
+class Recorder:
+    """Middleware that records requests, options and replies and changes nothing."""
 
     requests: list[ChatRequest] = attrs.field(factory=list[ChatRequest])
     options: list[Options] = attrs.field(factory=list[Options])
@@ -126,15 +126,15 @@ class Seen:
         return self.replies[-1]
 
 
-# --- what it sees ---
+# --- observing ---
 
 
 @every_way
-async def test_every_way_of_calling_goes_through_it_once(connect: Open, server: SimulatorServer, way: str) -> None:
-    """One way of calling would go unseen, or be seen twice."""
-    seen = Seen()
-    said = await WAYS[way](connect(seen))
-    assert said.startswith("You said: Hello!")
+async def test_middleware_runs_once_for_every_way_of_calling(connect: Open, server: SimulatorServer, way: str) -> None:
+    """One way of calling would bypass middleware, or run it twice."""
+    seen = Recorder()
+    text = await WAYS[way](connect(seen))
+    assert text.startswith("You said: Hello!")
     assert [request.model for request in seen.requests] == [MODEL]
     assert seen.requests[0].messages == [UserMessage("Hello!")]
     assert seen.streams == [way in STREAMS]
@@ -144,9 +144,9 @@ async def test_every_way_of_calling_goes_through_it_once(connect: Open, server: 
 
 @pytest.mark.parametrize("way", ["create", "create a stream", "stream"])
 async def test_branches_and_retries_are_one_call(connect: Open, server: SimulatorServer, way: str) -> None:
-    """A log line for each call would be one for each branch or attempt."""
+    """Middleware would run once for each branch or attempt."""
     server.fault = Fault.status(429, retry_after=0.01, times=1)
-    seen = Seen()
+    seen = Recorder()
     client = connect(seen).with_options(max_retries=3)
     stream = client.stream(ELSEWHERE, "Hello!", n=3)
     final = await client.create(ELSEWHERE, "Hello!", n=3) if way == "create" else await stream.get_final_completion()
@@ -156,17 +156,17 @@ async def test_branches_and_retries_are_one_call(connect: Open, server: Simulato
     assert len(server.requests) == 4
 
 
-async def test_it_sees_the_options_of_the_call_under_one_name_each(connect: Open) -> None:
-    """Middleware would have to know LiteLLM's names, or could change an option only to be contradicted by another."""
-    seen = Seen()
+async def test_middleware_gets_each_option_under_one_name(connect: Open) -> None:
+    """Middleware would have to know LiteLLM's names, or its change of an option would conflict with another name."""
+    seen = Recorder()
     client = connect(seen).with_options(max_retries=7)
     await client.create("our-gpt", "Hello!", forceTimeout=30, azure=True)
     await client.create(MODEL, "Hello!")
     assert seen.options == [{"timeout": Timeout(total=30), "provider": "azure"}, {}]
 
 
-async def test_it_can_ask_where_a_request_would_go(connect: Open, server: SimulatorServer) -> None:
-    """Middleware could not tell providers apart, with models that name none."""
+async def test_middleware_can_get_the_target_of_a_request(connect: Open, server: SimulatorServer) -> None:
+    """Middleware could not determine the provider of a model without a prefix."""
     targets: list[tuple[str, str, str]] = []
 
     async def ask(request: ChatRequest, options: Options, call_next: Next) -> Reply:
@@ -185,8 +185,8 @@ async def test_it_can_ask_where_a_request_would_go(connect: Open, server: Simula
     ]
 
 
-async def test_the_first_is_the_outermost(connect: Open) -> None:
-    """Middleware would be run in an order nobody meant."""
+async def test_the_first_middleware_is_the_outermost(connect: Open) -> None:
+    """Middleware would run in another order than that of the list."""
     order: list[str] = []
 
     def named(name: str) -> Middleware:
@@ -200,20 +200,22 @@ async def test_the_first_is_the_outermost(connect: Open) -> None:
 
     client = connect(named("a"), named("b"), named("c"))
     await client.create(MODEL, "Hello!")
-    whole = ["a in", "b in", "c in", "c out", "b out", "a out"]
-    assert order == whole
+    expected = ["a in", "b in", "c in", "c out", "b out", "a out"]
+    assert order == expected
     stream = client.stream(MODEL, "Hello!")
-    assert order == whole  # nothing is run before it is sent
+    assert order == expected  # a stream runs middleware when it is sent
     await stream.get_final_completion()
-    assert order == whole * 2
+    assert order == expected * 2
 
 
-# --- what it may change ---
+# --- changing and answering ---
 
 
 @every_way
-async def test_it_may_change_the_request_and_the_options(connect: Open, server: SimulatorServer, way: str) -> None:
-    """What middleware adds to a request would not be sent."""
+async def test_middleware_may_change_the_request_and_the_options(
+    connect: Open, server: SimulatorServer, way: str
+) -> None:
+    """Changes of a request or of options by middleware would not be sent."""
 
     async def change(request: ChatRequest, options: Options, call_next: Next) -> Reply:
         messages: list[Message | dict[str, Any]] = [{"role": "system", "content": "Be brief."}, UserMessage("Bye!")]
@@ -228,8 +230,8 @@ async def test_it_may_change_the_request_and_the_options(connect: Open, server: 
     assert request.headers["x-team"] == "blue"
 
 
-async def test_a_request_changed_in_place_is_sent_as_it_is_now(connect: Open, server: SimulatorServer) -> None:
-    """A parameter that middleware sets on the record itself would be lost, or land in the caller's own record."""
+async def test_a_request_changed_in_place_is_sent_with_its_changes(connect: Open, server: SimulatorServer) -> None:
+    """A parameter that middleware sets in place would be lost, or be set in the caller's record."""
 
     async def change(request: ChatRequest, options: Options, call_next: Next) -> Reply:
         request.seed = 7
@@ -244,8 +246,8 @@ async def test_a_request_changed_in_place_is_sent_as_it_is_now(connect: Open, se
 
 
 @pytest.mark.parametrize("way", ["create", "stream"])
-async def test_what_it_changed_is_validated_again(connect: Open, server: SimulatorServer, way: str) -> None:
-    """A mistake of middleware would be sent, or be an error from the depths."""
+async def test_a_changed_request_is_validated_again(connect: Open, server: SimulatorServer, way: str) -> None:
+    """A mistake of middleware would be sent, or raise an internal error."""
 
     async def change(request: ChatRequest, options: Options, call_next: Next) -> Reply:
         return await call_next(attrs.evolve(request, temperature=float("nan")), options)
@@ -264,19 +266,19 @@ async def test_what_it_changed_is_validated_again(connect: Open, server: Simulat
 
 
 @every_way
-async def test_it_may_answer_itself(connect: Open, server: SimulatorServer, way: str) -> None:
-    """A cache could not answer a stream with what it has, or a plain call with a stream."""
-    kept: dict[str, ChatCompletion] = {}
+async def test_middleware_may_answer_a_call(connect: Open, server: SimulatorServer, way: str) -> None:
+    """A cached reply could not answer a call, or a stream."""
+    cache: dict[str, ChatCompletion] = {}
 
     async def cached(request: ChatRequest, options: Options, call_next: Next) -> Reply:
         key = repr(request.to_dict())
-        if key in kept:
-            return kept[key]
+        if key in cache:
+            return cache[key]
         reply = await call_next(request, options)
         if isinstance(reply, ChatCompletion):
-            kept[key] = reply
+            cache[key] = reply
         else:
-            reply.on_end(lambda whole, error: kept.update({key: whole} if error is None else {}))
+            reply.on_end(lambda completion, error: cache.update({key: completion} if error is None else {}))
         return reply
 
     client = connect(cached)
@@ -287,8 +289,8 @@ async def test_it_may_answer_itself(connect: Open, server: SimulatorServer, way:
     assert len(server.requests) == 1
 
 
-async def test_a_stream_serves_for_a_plain_call(connect: Open, server: SimulatorServer) -> None:
-    """Middleware that always streams would break every plain call."""
+async def test_a_stream_of_middleware_answers_a_plain_call(connect: Open, server: SimulatorServer) -> None:
+    """Middleware that returns a stream would break calls without streaming."""
     inner = connect()
 
     async def streamed(request: ChatRequest, options: Options, call_next: Next) -> Reply:
@@ -301,8 +303,8 @@ async def test_a_stream_serves_for_a_plain_call(connect: Open, server: Simulator
 
 
 @every_way
-async def test_it_may_call_again(connect: Open, server: SimulatorServer, way: str) -> None:
-    """There would be no falling back to another provider."""
+async def test_middleware_may_call_again(connect: Open, server: SimulatorServer, way: str) -> None:
+    """Middleware could not fall back to another provider."""
     server.fault = "unavailable"
 
     async def fallback(request: ChatRequest, options: Options, call_next: Next) -> Reply:
@@ -317,22 +319,22 @@ async def test_it_may_call_again(connect: Open, server: SimulatorServer, way: st
 
 
 @pytest.mark.parametrize("way", [name for name in WAYS if name not in ("attempt", "batch")])
-async def test_its_exceptions_are_the_callers(connect: Open, server: SimulatorServer, way: str) -> None:
-    """An app could not refuse a call by an exception of its own."""
+async def test_exceptions_of_middleware_are_raised_unchanged(connect: Open, server: SimulatorServer, way: str) -> None:
+    """Middleware could not refuse a call with its own exception."""
 
-    class TooDear(Exception):
-        """The app's own."""
+    class TooExpensiveError(Exception):
+        """Exception of the application."""
 
     async def refuse(request: ChatRequest, options: Options, call_next: Next) -> Reply:
-        raise TooDear
+        raise TooExpensiveError
 
-    with pytest.raises(TooDear):
+    with pytest.raises(TooExpensiveError):
         await WAYS[way](connect(refuse))
     assert server.requests == []
 
 
 async def test_an_error_of_ours_from_middleware_is_a_result(connect: Open) -> None:
-    """`attempt` and batches would raise what they give as values."""
+    """`attempt` and batches would raise an error of middleware instead of returning it."""
 
     async def refuse(request: ChatRequest, options: Options, call_next: Next) -> Reply:
         raise InvalidRequestError("not today", param="model")
@@ -347,7 +349,7 @@ async def test_an_error_of_ours_from_middleware_is_a_result(connect: Open) -> No
 
 @pytest.mark.parametrize("way", ["create", "stream"])
 async def test_middleware_that_returns_nothing_is_named(connect: Open, way: str) -> None:
-    """Who forgets `return` would search for long."""
+    """The error of middleware without a `return` would not name it."""
 
     async def forgetful(request: ChatRequest, options: Options, call_next: Next) -> Any:
         await call_next(request, options)
@@ -356,8 +358,8 @@ async def test_middleware_that_returns_nothing_is_named(connect: Open, way: str)
         await WAYS[way](connect(forgetful))
 
 
-def test_what_cannot_be_called_is_refused_at_once() -> None:
-    """A mistake at the start of a program would show at its first call."""
+def test_middleware_that_is_not_callable_is_refused_at_once() -> None:
+    """Middleware of a wrong type would be an error only at the first call."""
     wrong: Any = [print, "log"]
     with pytest.raises(InvalidRequestError) as caught:
         AsyncCompletion(middleware=wrong)
@@ -367,10 +369,10 @@ def test_what_cannot_be_called_is_refused_at_once() -> None:
 # --- streams ---
 
 
-async def test_it_may_change_the_chunks(connect: Open) -> None:
-    """Text could not be cleaned on its way, or the reply at the end would be another than was streamed."""
+async def test_middleware_may_change_the_chunks(connect: Open) -> None:
+    """Chunks could not be changed, or the final reply would differ from the changed chunks."""
 
-    def loud(chunk: ChatCompletionChunk) -> ChatCompletionChunk | None:
+    def upper_case(chunk: ChatCompletionChunk) -> ChatCompletionChunk | None:
         for choice in chunk.choices:
             if choice.delta.content is not None:
                 choice.delta.content = choice.delta.content.upper()
@@ -378,7 +380,7 @@ async def test_it_may_change_the_chunks(connect: Open) -> None:
 
     async def change(request: ChatRequest, options: Options, call_next: Next) -> Reply:
         reply = await call_next(request, options)
-        return reply.map(loud) if isinstance(reply, CompletionStream) else reply
+        return reply.map(upper_case) if isinstance(reply, CompletionStream) else reply
 
     stream = connect(change).stream(MODEL, "Hello!")
     text = "".join([piece async for piece in stream.text])
@@ -390,28 +392,28 @@ async def test_it_may_change_the_chunks(connect: Open) -> None:
     assert final.info.request_id
 
 
-@pytest.mark.parametrize("asked", [False, True])
+@pytest.mark.parametrize("requested", [False, True])
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("n", [1, 3])
-async def test_usage_is_told_as_it_is_without_middleware(connect: Open, asked: bool, layers: int, n: int) -> None:
-    """A chunk with usage would be delivered that nobody asked for, or one be missing that was asked for."""
+async def test_usage_chunks_are_the_same_with_middleware(connect: Open, requested: bool, layers: int, n: int) -> None:
+    """With middleware an unrequested usage chunk would be delivered, or a requested one would be missing."""
 
     async def same(request: ChatRequest, options: Options, call_next: Next) -> Reply:
         reply = await call_next(request, options)
         return reply.map(lambda chunk: chunk) if isinstance(reply, CompletionStream) else reply
 
-    told: list[list[tuple[bool, bool]]] = []
+    usage: list[list[tuple[bool, bool]]] = []
     for client in (connect(), connect(*[same] * layers)):
-        stream = client.stream(ELSEWHERE, "Hello!", n=n, stream_options={"include_usage": asked})
+        stream = client.stream(ELSEWHERE, "Hello!", n=n, stream_options={"include_usage": requested})
         chunks = [chunk async for chunk in stream]
         assert stream.usage is not None
         assert (await stream.get_final_completion()).usage == stream.usage
-        told.append(sorted((bool(chunk.choices), chunk.usage is not None) for chunk in chunks))
-    assert told[0] == told[1]
+        usage.append(sorted((bool(chunk.choices), chunk.usage is not None) for chunk in chunks))
+    assert usage[0] == usage[1]
 
 
-async def test_an_exception_of_a_change_ends_the_stream(connect: Open, server: SimulatorServer) -> None:
-    """A chunk that middleware refuses would be swallowed, or leave a connection open."""
+async def test_an_exception_of_a_chunk_function_ends_the_stream(connect: Open, server: SimulatorServer) -> None:
+    """An exception for a chunk would be swallowed, or leave a connection open."""
 
     def refuse(chunk: ChatCompletionChunk) -> ChatCompletionChunk:
         raise LookupError("no such word")
@@ -424,11 +426,11 @@ async def test_an_exception_of_a_change_ends_the_stream(connect: Open, server: S
     client = connect(change)
     with pytest.raises(LookupError):
         await client.stream(MODEL, "Hello!").get_final_completion()
-    assert "live=0" in repr(client)
+    assert "in_flight=0" in repr(client)
 
 
-async def test_what_had_arrived_is_what_the_reader_saw(connect: Open, server: SimulatorServer) -> None:
-    """A failed stream would show the text from before it was cleaned."""
+async def test_the_partial_text_has_the_changed_chunks(connect: Open, server: SimulatorServer) -> None:
+    """The partial text of a failed stream would be that of the unchanged chunks."""
 
     def mask(chunk: ChatCompletionChunk) -> ChatCompletionChunk:
         for choice in chunk.choices:
@@ -451,20 +453,20 @@ Ends = list[tuple[str, CompletionError | None]]
 
 @asynccontextmanager
 async def ending(connect: Open) -> AsyncIterator[tuple[CompletionStream, Ends]]:
-    """A stream whose end middleware watches."""
+    """A stream whose end middleware observes."""
     ends: Ends = []
 
     async def watch(request: ChatRequest, options: Options, call_next: Next) -> Reply:
         reply = await call_next(request, options)
         assert isinstance(reply, CompletionStream)
-        reply.on_end(lambda whole, error: ends.append((whole.text, error)))
+        reply.on_end(lambda completion, error: ends.append((completion.text, error)))
         return reply
 
     yield connect(watch).stream(MODEL, "Hello!"), ends
 
 
-async def test_the_end_is_told_once(connect: Open) -> None:
-    """A watcher would be told of the end twice, or early."""
+async def test_end_callbacks_are_called_once(connect: Open) -> None:
+    """An end callback would be called twice, or before the end."""
     async with ending(connect) as (stream, ends):
         async with stream:
             text = "".join([piece async for piece in stream.text])
@@ -474,8 +476,8 @@ async def test_the_end_is_told_once(connect: Open) -> None:
     assert ends == [(text, None)]
 
 
-async def test_a_failure_is_told_with_what_had_arrived(connect: Open, server: SimulatorServer) -> None:
-    """A watcher would take a cut answer for a whole one."""
+async def test_end_callbacks_of_a_failed_stream_get_its_error(connect: Open, server: SimulatorServer) -> None:
+    """An end callback would treat a truncated reply as complete."""
     server.fault = "cut-after-4-events"
     async with ending(connect) as (stream, ends):
         with pytest.raises(StreamInterruptedError) as caught:
@@ -484,8 +486,8 @@ async def test_a_failure_is_told_with_what_had_arrived(connect: Open, server: Si
     assert ends == [("You said: Hello!", caught.value)]
 
 
-async def test_a_reader_who_leaves_is_told(connect: Open) -> None:
-    """A watcher would wait for the end of a stream that nobody reads any more."""
+async def test_end_callbacks_of_a_closed_stream_are_called(connect: Open) -> None:
+    """An end callback of a stream that its reader closed would never be called."""
     async with ending(connect) as (stream, ends):
         await anext(stream)
         await stream.aclose()
@@ -494,8 +496,8 @@ async def test_a_reader_who_leaves_is_told(connect: Open) -> None:
     assert error.phase == "closed"
 
 
-async def test_a_dropped_stream_is_told_and_closed(connect: Open, server: SimulatorServer) -> None:
-    """A forgotten stream would go on, and its watcher would wait for ever."""
+async def test_a_dropped_stream_is_closed_and_its_end_callbacks_called(connect: Open, server: SimulatorServer) -> None:
+    """A dropped stream would go on, and its end callback would never be called."""
     server.fault = "stall-after-2-events"
     async with ending(connect) as (stream, ends):
         await anext(stream)
@@ -505,26 +507,28 @@ async def test_a_dropped_stream_is_told_and_closed(connect: Open, server: Simula
     assert isinstance(error, StreamInterruptedError)
 
 
-async def test_who_asks_too_late_is_told_at_once(connect: Open) -> None:
-    """A watcher of a stream that is over would never hear of it."""
+async def test_an_end_callback_added_after_the_end_is_called_at_once(connect: Open) -> None:
+    """An end callback that is added after the end would never be called."""
     ends: Ends = []
     stream = connect().stream(MODEL, "Hello!")
     await stream.get_final_completion()
-    stream.on_end(lambda whole, error: ends.append((whole.text, error)))
+    stream.on_end(lambda completion, error: ends.append((completion.text, error)))
     assert ends == [(stream.snapshot.text, None)]
-    left = await connect().create(MODEL, "Hello!", stream=True)
-    await left.aclose()
-    left.on_end(lambda whole, error: ends.append((whole.text, error)))
+    closed = await connect().create(MODEL, "Hello!", stream=True)
+    await closed.aclose()
+    closed.on_end(lambda completion, error: ends.append((completion.text, error)))
     assert isinstance(ends[1][1], StreamInterruptedError)
 
 
-async def test_a_failing_watcher_breaks_no_stream(connect: Open, caplog: pytest.LogCaptureFixture) -> None:
-    """A bug in bookkeeping would take the answer with it."""
+async def test_a_failing_end_callback_does_not_break_the_stream(
+    connect: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error in an end callback would fail the call."""
 
     async def watch(request: ChatRequest, options: Options, call_next: Next) -> Reply:
         reply = await call_next(request, options)
         assert isinstance(reply, CompletionStream)
-        reply.on_end(lambda whole, error: 1 / 0)
+        reply.on_end(lambda completion, error: 1 / 0)
         return reply
 
     with caplog.at_level(logging.WARNING, "anycompletion"):
@@ -532,8 +536,8 @@ async def test_a_failing_watcher_breaks_no_stream(connect: Open, caplog: pytest.
     assert [record.getMessage() for record in caplog.records] == ["on_end failed with ZeroDivisionError"]
 
 
-async def test_a_stream_read_to_its_end_is_told_again(connect: Open) -> None:
-    """Middleware that waits for the whole reply would leave an empty stream to the caller."""
+async def test_a_stream_that_middleware_read_to_its_end_is_replayed(connect: Open) -> None:
+    """Middleware that waits for the complete reply would leave an empty stream to the caller."""
 
     async def wait(request: ChatRequest, options: Options, call_next: Next) -> Reply:
         reply = await call_next(request, options)
@@ -549,8 +553,8 @@ async def test_a_stream_read_to_its_end_is_told_again(connect: Open) -> None:
     assert final.choices[0].finish_reason == "stop"
 
 
-async def test_a_stream_read_in_part_is_refused(connect: Open) -> None:
-    """The caller would get an answer without its beginning."""
+async def test_a_stream_that_middleware_read_in_part_is_refused(connect: Open) -> None:
+    """The caller would get a stream without its beginning."""
 
     async def peek(request: ChatRequest, options: Options, call_next: Next) -> Reply:
         reply = await call_next(request, options)
@@ -562,13 +566,13 @@ async def test_a_stream_read_in_part_is_refused(connect: Open) -> None:
     with pytest.raises(RuntimeError, match="read a part"):
         await lazy(client)
     gc.collect()
-    assert "live=0" in repr(client)
+    assert "in_flight=0" in repr(client)
 
 
-async def test_closing_ends_middleware_that_is_under_way(connect: Open, server: SimulatorServer) -> None:
-    """A reader who leaves before the first chunk would leave the call behind."""
+async def test_closing_a_stream_ends_its_running_middleware(connect: Open, server: SimulatorServer) -> None:
+    """Closing a stream before its first chunk would leave its call running."""
     server.fault = "hang"
-    client = connect(Seen())
+    client = connect(Recorder())
     stream = client.stream(MODEL, "Hello!")
     task = asyncio.ensure_future(anext(stream))
     while not server.requests:
@@ -577,13 +581,13 @@ async def test_closing_ends_middleware_that_is_under_way(connect: Open, server: 
     with pytest.raises(StreamInterruptedError):
         await task
     assert not task.cancelled()
-    assert "live=0" in repr(client)
+    assert "in_flight=0" in repr(client)
 
 
-async def test_cancelling_ends_middleware_that_is_under_way(connect: Open, server: SimulatorServer) -> None:
-    """A cancelled reader would be told something else, or leave the call behind."""
+async def test_cancelling_a_reader_ends_the_running_middleware(connect: Open, server: SimulatorServer) -> None:
+    """A cancelled reader would get another error, or leave its call running."""
     server.fault = "hang"
-    client = connect(Seen())
+    client = connect(Recorder())
     stream = client.stream(MODEL, "Hello!")
     task = asyncio.ensure_future(anext(stream))
     while not server.requests:
@@ -593,13 +597,13 @@ async def test_cancelling_ends_middleware_that_is_under_way(connect: Open, serve
         await task
     with pytest.raises(StreamInterruptedError):
         await anext(stream)
-    assert "live=0" in repr(client)
+    assert "in_flight=0" in repr(client)
 
 
-async def test_a_closed_client_ends_its_relayed_streams(connect: Open, server: SimulatorServer) -> None:
-    """A shutdown would hang on a stream that middleware passed on."""
+async def test_closing_the_client_ends_streams_with_middleware(connect: Open, server: SimulatorServer) -> None:
+    """Closing the client would hang on a stream that passed through middleware."""
     server.fault = "stall-after-2-events"
-    client = connect(Seen())
+    client = connect(Recorder())
     stream = client.stream(MODEL, "Hello!")
     task = asyncio.ensure_future(stream.get_final_completion())
     while not stream.snapshot.choices:
@@ -612,26 +616,28 @@ async def test_a_closed_client_ends_its_relayed_streams(connect: Open, server: S
 
 
 @pytest.mark.parametrize("n", [1, 3])
-async def test_leaving_a_relayed_stream_closes_the_connection(connect: Open, server: SimulatorServer, n: int) -> None:
-    """A provider would go on writing for a reader who has left."""
+async def test_closing_a_stream_with_middleware_closes_the_connection(
+    connect: Open, server: SimulatorServer, n: int
+) -> None:
+    """A provider would go on writing after the reader closed its stream."""
     server.fault = "stall-after-2-events"
-    client = connect(Seen(), Seen())
+    client = connect(Recorder(), Recorder())
     async with client.stream(ELSEWHERE, "Hello!", n=n) as stream:
         await anext(stream)
-        assert f"live={n}" in repr(client)
-    assert "live=0" in repr(client)
+        assert f"in_flight={n}" in repr(client)
+    assert "in_flight=0" in repr(client)
 
 
-async def passed(request: ChatRequest, options: Options, call_next: Next) -> Reply:
+async def identity(request: ChatRequest, options: Options, call_next: Next) -> Reply:
     reply = await call_next(request, options)
     return reply.map(lambda chunk: chunk) if isinstance(reply, CompletionStream) else reply
 
 
 @pytest.mark.parametrize("case", CASES)
-async def test_relayed_streams_leave_nothing_behind(server: SimulatorServer, case: str) -> None:
-    """A service with middleware would lose memory or connections with every user who leaves."""
+async def test_streams_with_middleware_leak_nothing(server: SimulatorServer, case: str) -> None:
+    """Streams with middleware would leak memory or connections when they end early."""
     model, n, _ = CASES[case]
-    async with client_of(server, middleware=[passed, passed]) as client, nothing_left(client):
+    async with client_of(server, middleware=[identity, identity]) as client, nothing_left(client):
         for _ in range(3):
             await client.stream(model, "Hello!", n=n).get_final_completion()
             async with client.stream(model, "Hello!", n=n) as stream:
@@ -644,33 +650,33 @@ async def test_relayed_streams_leave_nothing_behind(server: SimulatorServer, cas
                     await client.stream(model, "Hello!", n=n).get_final_completion()
 
 
-# --- what it may not do ---
+# --- isolation ---
 
 
-async def test_without_middleware_nothing_of_it_is_run(connect: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Calls without middleware would pay for it."""
+async def test_without_middleware_its_code_does_not_run(connect: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls without middleware would have its cost."""
 
     def refuse(*_: object, **__: object) -> Any:
         raise AssertionError("there is no middleware")
 
     monkeypatch.setattr("anycompletion.client.desk.complete", refuse)
-    monkeypatch.setattr("anycompletion.client.desk.Chained", refuse)
+    monkeypatch.setattr("anycompletion.client.desk.MiddlewareChunks", refuse)
     for way in WAYS.values():
         assert await way(connect())
 
 
-async def test_secrets_do_not_show_in_its_frames(connect: Open, server: SimulatorServer) -> None:
-    """A report of a crash in middleware would show prompts and keys."""
+async def test_frames_of_middleware_show_no_secrets(connect: Open, server: SimulatorServer) -> None:
+    """A crash report of an error in middleware would contain prompts and keys."""
 
     async def crash(request: ChatRequest, options: Options, call_next: Next) -> Reply:
         await call_next(request, options)
         raise LookupError
 
-    key, header, body = server.api_keys["openai"], "header-nobody-may-see", "body-nobody-may-see"
+    key, header, body = server.api_keys["openai"], "header-that-must-stay-secret", "body-that-must-stay-secret"
     with pytest.raises(LookupError) as caught:
         await connect(crash).create(
             MODEL,
-            "prompt-nobody-may-see",
+            "prompt-that-must-stay-secret",
             api_key=key,
             extra_headers={"X-Mark": header},
             extra_body={"metadata": {"mark": body}},
@@ -679,13 +685,13 @@ async def test_secrets_do_not_show_in_its_frames(connect: Open, server: Simulato
     inside = [frame for frame in report.stack if frame.filename != __file__ or frame.name == "crash"]
     assert {frame.name for frame in inside} >= {"create", "complete", "__call__", "crash"}
     shown = repr([frame.locals for frame in inside])
-    for secret in (key, header, body, "nobody-may-see"):
+    for secret in (key, header, body, "must-stay-secret"):
         assert secret not in shown
 
 
-async def test_views_and_pickles_keep_it(connect: Open) -> None:
-    """A view would be a way around middleware, and so would a worker's copy."""
-    seen = Seen()
+async def test_views_and_pickles_keep_middleware(connect: Open) -> None:
+    """A view or a pickled copy of a client would bypass its middleware."""
+    seen = Recorder()
     client = connect(seen)
     await client.with_options(timeout=30).create(MODEL, "Hello!")
     assert len(seen.requests) == 1
@@ -698,18 +704,18 @@ async def counted(request: ChatRequest, options: Options, call_next: Next) -> Re
     raise NotImplementedError
 
 
-async def test_many_calls_at_a_time_do_not_meet(connect: Open) -> None:
-    """One call's middleware would see another call's request or reply."""
+async def test_concurrent_calls_do_not_share_middleware_state(connect: Open) -> None:
+    """The middleware of one call would get another call's request or reply."""
 
     async def mark(request: ChatRequest, options: Options, call_next: Next) -> Reply:
-        asked = request.to_dict()["messages"][0]["content"]
+        question = request.to_dict()["messages"][0]["content"]
         reply = await call_next(request, options)
         await asyncio.sleep(0)
-        whole = await reply.get_final_completion() if isinstance(reply, CompletionStream) else reply
-        assert asked in whole.text
+        completion = await reply.get_final_completion() if isinstance(reply, CompletionStream) else reply
+        assert question in completion.text
         return reply
 
-    client = connect(mark, Seen())
+    client = connect(mark, Recorder())
     texts = [f"Question {i:03}" for i in range(50)]
     replies: Sequence[ChatCompletion] = await asyncio.gather(
         *(client.create(MODEL, text) for text in texts),
@@ -722,13 +728,13 @@ async def test_many_calls_at_a_time_do_not_meet(connect: Open) -> None:
 
 
 async def test_a_failing_logger_fn_breaks_nothing(connect: Open, caplog: pytest.LogCaptureFixture) -> None:
-    """A bug in logging would take the answer with it."""
+    """An error in a `logger_fn` would fail the call."""
 
     def fail(event: dict[str, Any]) -> None:
         raise RuntimeError(str(event))
 
     with caplog.at_level(logging.WARNING, "anycompletion"):
-        for client in (connect(), connect(Seen())):
+        for client in (connect(), connect(Recorder())):
             for way in (plain, opened, lazy):
                 assert await way(client, logger_fn=fail)
     assert {record.getMessage() for record in caplog.records} == {"logger_fn failed with RuntimeError"}
@@ -736,7 +742,7 @@ async def test_a_failing_logger_fn_breaks_nothing(connect: Open, caplog: pytest.
 
 
 async def test_a_failing_progress_callback_breaks_no_batch(connect: Open) -> None:
-    """A bug in a progress bar would end a batch."""
+    """An error in a progress callback would end a batch."""
 
     def fail(progress: object) -> None:
         raise RuntimeError
@@ -746,11 +752,11 @@ async def test_a_failing_progress_callback_breaks_no_batch(connect: Open) -> Non
         assert [result.ok async for result in run] == [True] * 3
 
 
-# --- around each attempt: aiohttp's own ---
+# --- aiohttp's traces and client middleware ---
 
 
-async def test_a_session_of_the_apps_own_watches_every_attempt(connect: Open, server: SimulatorServer) -> None:
-    """aiohttp's traces and client middleware, which see attempts and not calls, could not be used."""
+async def test_a_custom_session_observes_every_attempt(connect: Open, server: SimulatorServer) -> None:
+    """Traces and client middleware of a custom session would not observe attempts."""
     attempts: list[int] = []
     marked: list[str] = []
 
@@ -765,7 +771,7 @@ async def test_a_session_of_the_apps_own_watches_every_attempt(connect: Open, se
     trace = aiohttp.TraceConfig()
     trace.on_request_end.append(ended)
     server.fault = Fault.status(503, retry_after=0.01, times=1)
-    seen = Seen()
+    seen = Recorder()
     async with aiohttp.ClientSession(trace_configs=[trace], middlewares=[mark]) as session:
         client = connect(seen, session=session)
         assert await plain(client)

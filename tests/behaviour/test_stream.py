@@ -1,4 +1,6 @@
-"""CompletionStream: every way of leaving closes the connection and leaves nothing; no stream ends in silence."""
+"""Tests of CompletionStream: ending it in every way closes its connection, and no stream ends without a cause."""
+
+from __future__ import annotations
 
 import asyncio
 import json
@@ -19,14 +21,14 @@ from anycompletion.testing import Fault, SimulatorServer
 from support.raw_server import DONE, END, REQUEST, STALL, WHOLE, RawServer, event
 from support.resource_leaks import CASES, Case, Reader, client_of, nothing_left
 
-Leave = Callable[[AsyncCompletion, Case], Awaitable[None]]
+EndEarly = Callable[[AsyncCompletion, Case], Awaitable[None]]
 
 every_kind = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 
 @asynccontextmanager
 async def slow(**options: float) -> AsyncIterator[tuple[SimulatorServer, AsyncCompletion]]:
-    """A server that would talk for three seconds, and a client for it."""
+    """A server whose streams take three seconds, and a client for it."""
     settings = {"chunk_delay": 0.01, "chunks": 300, **options}
     async with (
         SimulatorServer(**settings) as sim,  # type: ignore[arg-type]
@@ -40,17 +42,17 @@ def begin(client: AsyncCompletion, case: Case) -> CompletionStream:
 
 
 async def closed_at_once(sim: SimulatorServer, case: Case) -> None:
-    """The server saw every connection closed before it could write ten more chunks."""
+    """Checks that the server saw every connection closed before it could write ten more chunks."""
     written = [request.chunks_written for request in sim.requests]
     assert len(written) == case.requests
     assert all([await request.wait_closed(1) for request in sim.requests])
     assert all(request.chunks_written < before + 10 for request, before in zip(sim.requests, written, strict=True))
 
 
-# --- leaving -------------------------------------------------------------------------------------------------------
+# --- ways to end a stream early ------------------------------------------------------------------------------------
 
 
-async def leave_by_break(client: AsyncCompletion, case: Case) -> None:
+async def end_by_break(client: AsyncCompletion, case: Case) -> None:
     count = 0
     async with begin(client, case) as stream:
         async for _ in stream:
@@ -59,7 +61,7 @@ async def leave_by_break(client: AsyncCompletion, case: Case) -> None:
                 break
 
 
-async def leave_by_cancel(client: AsyncCompletion, case: Case) -> None:
+async def end_by_cancel(client: AsyncCompletion, case: Case) -> None:
     reader = Reader(begin(client, case))
     await reader.has(5)
     reader.task.cancel()
@@ -67,7 +69,7 @@ async def leave_by_cancel(client: AsyncCompletion, case: Case) -> None:
         await reader.task
 
 
-async def leave_by_cancel_inside_with(client: AsyncCompletion, case: Case) -> None:
+async def end_by_cancel_inside_with(client: AsyncCompletion, case: Case) -> None:
     ready = asyncio.Event()
 
     async def read() -> None:
@@ -82,7 +84,7 @@ async def leave_by_cancel_inside_with(client: AsyncCompletion, case: Case) -> No
         await task
 
 
-async def leave_by_exception(client: AsyncCompletion, case: Case) -> None:
+async def end_by_exception(client: AsyncCompletion, case: Case) -> None:
     mine = LookupError("mine")
     with pytest.raises(LookupError) as caught:
         async with begin(client, case) as stream:
@@ -91,29 +93,29 @@ async def leave_by_exception(client: AsyncCompletion, case: Case) -> None:
     assert caught.value is mine
 
 
-async def leave_by_dropping(client: AsyncCompletion, case: Case) -> None:
+async def end_by_dropping(client: AsyncCompletion, case: Case) -> None:
     stream = begin(client, case)
     await anext(stream)
     del stream
 
 
-async def leave_by_break_without_with(client: AsyncCompletion, case: Case) -> None:
+async def end_by_break_without_with(client: AsyncCompletion, case: Case) -> None:
     async for _ in begin(client, case):
         break
 
 
-async def leave_by_dropping_a_view(client: AsyncCompletion, case: Case) -> None:
+async def end_by_dropping_a_view(client: AsyncCompletion, case: Case) -> None:
     async for _ in begin(client, case).text:
         break
 
 
-async def leave_unread(client: AsyncCompletion, case: Case) -> None:
+async def end_unread(client: AsyncCompletion, case: Case) -> None:
     stream = await client.create(case.model, "Tell me a story.", n=case.n, stream=True)
     await asyncio.sleep(0.03)
     del stream
 
 
-async def leave_by_closing_elsewhere(client: AsyncCompletion, case: Case) -> None:
+async def end_by_closing_elsewhere(client: AsyncCompletion, case: Case) -> None:
     reader = Reader(begin(client, case))
     await reader.has(5)
     await reader.stream.aclose()
@@ -123,7 +125,7 @@ async def leave_by_closing_elsewhere(client: AsyncCompletion, case: Case) -> Non
     assert any(error.partial.texts)
 
 
-async def leave_by_closing_the_client(client: AsyncCompletion, case: Case) -> None:
+async def end_by_closing_the_client(client: AsyncCompletion, case: Case) -> None:
     reader = Reader(begin(client, case))
     await reader.has(5)
     await client.aclose()
@@ -133,7 +135,7 @@ async def leave_by_closing_the_client(client: AsyncCompletion, case: Case) -> No
     assert any(error.partial.texts)
 
 
-async def leave_by_the_callers_timeout(client: AsyncCompletion, case: Case) -> None:
+async def end_by_the_callers_timeout(client: AsyncCompletion, case: Case) -> None:
     with pytest.raises(TimeoutError) as caught:
         async with asyncio.timeout(0.1):
             async for _ in begin(client, case):
@@ -141,33 +143,33 @@ async def leave_by_the_callers_timeout(client: AsyncCompletion, case: Case) -> N
     assert type(caught.value) is TimeoutError
 
 
-WAYS: list[Leave] = [
-    leave_by_break,
-    leave_by_cancel,
-    leave_by_cancel_inside_with,
-    leave_by_exception,
-    leave_by_dropping,
-    leave_by_break_without_with,
-    leave_by_dropping_a_view,
-    leave_unread,
-    leave_by_closing_elsewhere,
-    leave_by_closing_the_client,
-    leave_by_the_callers_timeout,
+WAYS: list[EndEarly] = [
+    end_by_break,
+    end_by_cancel,
+    end_by_cancel_inside_with,
+    end_by_exception,
+    end_by_dropping,
+    end_by_break_without_with,
+    end_by_dropping_a_view,
+    end_unread,
+    end_by_closing_elsewhere,
+    end_by_closing_the_client,
+    end_by_the_callers_timeout,
 ]
 
 
 @every_kind
-@pytest.mark.parametrize("leave", WAYS, ids=lambda way: way.__name__.removeprefix("leave_"))
-async def test_leaving_closes_the_connection_at_once_and_leaves_nothing(leave: Leave, case: Case) -> None:
-    """A provider would go on generating, and billing, for a caller who has left."""
+@pytest.mark.parametrize("end", WAYS, ids=lambda way: way.__name__.removeprefix("end_"))
+async def test_ending_a_stream_early_closes_its_connection_without_leaks(end: EndEarly, case: Case) -> None:
+    """A provider would go on generating, and billing, after the caller ended its stream."""
     async with slow() as (sim, client), nothing_left(client):
-        await leave(client, case)
+        await end(client, case)
         await closed_at_once(sim, case)
 
 
 @every_kind
 async def test_closing_the_client_ends_many_live_streams(case: Case) -> None:
-    """Shutting down would hang, or leave readers waiting for ever."""
+    """Closing the client would hang, or leave readers waiting for ever."""
     async with slow(chunk_delay=0.02) as (sim, client), nothing_left(client):
         readers = [Reader(begin(client, case)) for _ in range(15)]
         for reader in readers:
@@ -180,12 +182,12 @@ async def test_closing_the_client_ends_many_live_streams(case: Case) -> None:
 
 @every_kind
 @pytest.mark.parametrize("whole_client", [False, True])
-async def test_closing_reaches_a_consumer_that_was_busy(case: Case, whole_client: bool) -> None:
-    """A consumer that works while its stream is closed would wait for ever when it comes back."""
+async def test_closing_ends_a_stream_whose_consumer_is_busy(case: Case, whole_client: bool) -> None:
+    """A consumer that is busy while its stream is closed would wait for ever at its next read."""
     async with slow(chunk_delay=0.002) as (_, client), nothing_left(client):
         stream = begin(client, case)
         await anext(stream)
-        await asyncio.sleep(0.1)  # the queue of a merged stream is full by now
+        await asyncio.sleep(0.1)  # the queue of a merged stream is full after this
         await (client if whole_client else stream).aclose()
         with pytest.raises(ClientClosedError if whole_client else StreamInterruptedError):
             async with asyncio.timeout(1):
@@ -195,8 +197,8 @@ async def test_closing_reaches_a_consumer_that_was_busy(case: Case, whole_client
 
 @every_kind
 @pytest.mark.parametrize("whole_client", [False, True])
-async def test_closing_reaches_a_consumer_whose_chunks_stopped(case: Case, whole_client: bool) -> None:
-    """A reader that waits for a silent server would not learn that its stream was closed."""
+async def test_closing_ends_a_stream_that_waits_for_a_chunk(case: Case, whole_client: bool) -> None:
+    """A reader that waits for a stalled server would go on waiting after its stream was closed."""
     async with slow(chunk_delay=5) as (_, client), nothing_left(client):
         stream = begin(client, case)
         await stream.open()
@@ -210,8 +212,8 @@ async def test_closing_reaches_a_consumer_whose_chunks_stopped(case: Case, whole
 
 @every_kind
 @pytest.mark.parametrize("whole_client", [False, True])
-async def test_closing_reaches_a_stream_that_waits_for_its_headers(case: Case, whole_client: bool) -> None:
-    """A stream closed before its answer came would send, wait and be billed all the same."""
+async def test_closing_ends_a_stream_that_waits_for_its_headers(case: Case, whole_client: bool) -> None:
+    """A stream closed before its response would go on and be billed."""
     async with slow(latency=5) as (sim, client), nothing_left(client):
         reader = Reader(begin(client, case))
         while len(sim.requests) < case.requests:
@@ -223,7 +225,7 @@ async def test_closing_reaches_a_stream_that_waits_for_its_headers(case: Case, w
 
 @every_kind
 @pytest.mark.parametrize("whole_client", [False, True])
-async def test_closing_reaches_a_stream_that_waits_to_try_again(case: Case, whole_client: bool) -> None:
+async def test_closing_ends_a_stream_that_waits_for_a_retry(case: Case, whole_client: bool) -> None:
     """A stream closed between two attempts would send another request."""
     async with slow() as (sim, client), nothing_left(client):
         sim.fault = Fault.status(429, retry_after=0.3)  # type: ignore[assignment]
@@ -239,7 +241,7 @@ async def test_closing_reaches_a_stream_that_waits_to_try_again(case: Case, whol
 
 @every_kind
 async def test_cancelling_before_the_headers_closes_the_connection(case: Case) -> None:
-    """A caller who gives up early would leave requests running."""
+    """A cancelled caller would leave requests running."""
     async with slow(latency=5) as (sim, client), nothing_left(client):
         reader = Reader(begin(client, case))
         while len(sim.requests) < case.requests:
@@ -251,7 +253,7 @@ async def test_cancelling_before_the_headers_closes_the_connection(case: Case) -
 
 
 async def test_closing_before_sending_sends_nothing() -> None:
-    """A stream closed before its first chunk would be sent by a late reader."""
+    """Reading a stream that was closed before it was sent would send it."""
     async with slow() as (sim, client), nothing_left(client):
         stream = client.stream("openai/gpt-4o", "Hi.")
         await stream.aclose()
@@ -264,7 +266,7 @@ async def test_closing_before_sending_sends_nothing() -> None:
 
 @every_kind
 async def test_closing_twice_and_from_inside_is_harmless(case: Case) -> None:
-    """Web frameworks close a stream that its `async with` closes again."""
+    """Closing a stream that a web framework has closed would fail."""
     async with slow() as (_, client), nothing_left(client):
         async with begin(client, case) as stream:
             await anext(stream)
@@ -274,8 +276,8 @@ async def test_closing_twice_and_from_inside_is_harmless(case: Case) -> None:
 
 
 @every_kind
-async def test_a_second_cancel_during_the_first_changes_nothing(case: Case) -> None:
-    """A cancel that comes while the stream is being left would keep the connection open."""
+async def test_a_second_cancellation_during_the_first_changes_nothing(case: Case) -> None:
+    """A cancellation while the stream is being closed would leave the connection open."""
     async with slow() as (sim, client), nothing_left(client):
 
         async def read() -> None:
@@ -296,7 +298,7 @@ async def test_a_second_cancel_during_the_first_changes_nothing(case: Case) -> N
 
 @every_kind
 async def test_a_stream_may_be_read_and_closed_in_another_task_than_it_was_opened_in(case: Case) -> None:
-    """Web frameworks open a stream in one task and send it from another."""
+    """A web framework that opens a stream in one task could not read it in another."""
     async with slow() as (sim, client), nothing_left(client):
         stream = await asyncio.create_task(client.create(case.model, "Hi.", n=case.n, stream=True))
         await asyncio.create_task(stream.__anext__())
@@ -309,7 +311,7 @@ async def test_a_stream_may_be_read_and_closed_in_another_task_than_it_was_opene
 
 @every_kind
 async def test_two_tasks_cannot_iterate_one_stream(case: Case) -> None:
-    """Two readers would get half a text each."""
+    """Two concurrent readers would get a part of the text each."""
     async with slow() as (_, client), nothing_left(client), begin(client, case) as stream:
         first, second = await asyncio.gather(_drain(stream, 500), _drain(stream, 500), return_exceptions=True)
         assert first is None
@@ -322,8 +324,8 @@ async def _drain(stream: CompletionStream, limit: int) -> None:
         await anext(stream)
 
 
-async def test_reading_while_another_task_opens_says_so() -> None:
-    """A reader that comes while the stream is being opened would meet an assertion."""
+async def test_reading_while_another_task_opens_is_an_error() -> None:
+    """Reading while the stream is being opened would fail with an internal error."""
     async with slow(latency=0.1) as (_, client), nothing_left(client):
         stream = client.stream("openai/gpt-4o", "Hi.")
         opening = asyncio.create_task(stream.open())
@@ -337,7 +339,7 @@ async def test_reading_while_another_task_opens_says_so() -> None:
 
 @every_kind
 async def test_text_chunks_and_sse_share_a_cursor(case: Case) -> None:
-    """A caller who mixes the views would see a piece twice, or lose one."""
+    """A caller who mixes chunks, text and SSE would get a part twice, or miss one."""
     async with slow(chunk_delay=0, chunks=20) as (_, client), nothing_left(client):
         async with begin(client, case) as stream:
             seen: dict[int, str] = {}
@@ -350,7 +352,7 @@ async def test_text_chunks_and_sse_share_a_cursor(case: Case) -> None:
             lines = [line async for line in stream.sse()]
         final = await stream.get_final_completion()
         pieces = [json.loads(line[6:]) for line in lines[:-1]]
-        told = {
+        texts = {
             index: "".join(
                 choice["delta"].get("content") or ""
                 for data in pieces
@@ -359,14 +361,14 @@ async def test_text_chunks_and_sse_share_a_cursor(case: Case) -> None:
             )
             for index in range(case.n)
         }
-        assert final.texts[0].endswith(piece + told[0])
+        assert final.texts[0].endswith(piece + texts[0])
         assert lines[-1] == b"data: [DONE]\n\n"
         assert [choice.finish_reason for choice in final.choices] == ["stop"] * case.n
 
 
 @every_kind
-async def test_the_snapshot_is_what_was_handed_out(case: Case) -> None:
-    """A caller who shows the snapshot would show more, or less, than came by."""
+async def test_the_snapshot_equals_the_delivered_chunks(case: Case) -> None:
+    """The snapshot would have more, or less, than the chunks that were delivered."""
     async with slow(chunk_delay=0, chunks=20) as (_, client), nothing_left(client), begin(client, case) as stream:
         texts: dict[int, str] = {}
         async for chunk in stream:
@@ -377,7 +379,7 @@ async def test_the_snapshot_is_what_was_handed_out(case: Case) -> None:
 
 @every_kind
 async def test_iterating_after_the_end_stops_again(case: Case) -> None:
-    """A stream that was read to its end would fail, or start anew."""
+    """A stream that was read to its end would fail, or be requested again."""
     async with slow(chunk_delay=0, chunks=5) as (sim, client), nothing_left(client):
         async with begin(client, case) as stream:
             final = await stream.get_final_completion()
@@ -388,8 +390,8 @@ async def test_iterating_after_the_end_stops_again(case: Case) -> None:
 
 
 @every_kind
-async def test_the_final_completion_after_leaving_early_is_an_error_with_what_was_read(case: Case) -> None:
-    """Half an answer would be taken for a whole one."""
+async def test_the_final_completion_of_a_stream_ended_early_is_an_error_with_its_partial_text(case: Case) -> None:
+    """A partial reply would be returned as a complete one."""
     async with slow() as (_, client), nothing_left(client):
         async with begin(client, case) as stream:
             text = await anext(stream.text)
@@ -403,8 +405,8 @@ async def test_the_final_completion_after_leaving_early_is_an_error_with_what_wa
         assert error.partial.choices[0].finish_reason is None
 
 
-async def test_an_error_is_raised_again_to_whoever_asks_again() -> None:
-    """A broken stream would look finished at the second look."""
+async def test_an_error_is_raised_again_at_the_next_read() -> None:
+    """An interrupted stream would seem complete at the second read."""
     async with slow(chunk_delay=0) as (sim, client), nothing_left(client):
         sim.fault = "error-after-3-events"  # type: ignore[assignment]
         stream = client.stream("openai/gpt-4o", "Hi.")
@@ -421,8 +423,8 @@ async def test_an_error_is_raised_again_to_whoever_asks_again() -> None:
 
 
 @every_kind
-async def test_sse_of_a_whole_stream_ends_with_done(case: Case) -> None:
-    """A browser's OpenAI client could not read what is relayed to it."""
+async def test_sse_of_a_complete_stream_ends_with_done(case: Case) -> None:
+    """An OpenAI client in a browser could not read the relayed stream."""
     async with slow(chunk_delay=0, chunks=5) as (_, client), nothing_left(client):
         lines = [line async for line in begin(client, case).sse()]
     assert lines[-1] == b"data: [DONE]\n\n"
@@ -435,7 +437,7 @@ async def test_sse_of_a_whole_stream_ends_with_done(case: Case) -> None:
 @every_kind
 @pytest.mark.parametrize("fault", ["cut-after-3-events", "reset-after-3-events", "error-after-3-events"])
 async def test_sse_of_a_broken_stream_ends_with_an_error_and_no_done(case: Case, fault: str) -> None:
-    """A browser would take a cut answer for a whole one."""
+    """A browser would treat a truncated reply as complete."""
     async with slow(chunk_delay=0, fault=fault) as (_, client), nothing_left(client):  # type: ignore[arg-type]
         lines = [line async for line in begin(client, case).sse()]
     assert b"data: [DONE]\n\n" not in lines
@@ -444,8 +446,8 @@ async def test_sse_of_a_broken_stream_ends_with_an_error_and_no_done(case: Case,
     assert error["message"]
 
 
-async def test_sse_tells_errors_that_came_before_the_first_chunk() -> None:
-    """A relay whose request was refused would send an empty answer."""
+async def test_sse_contains_an_error_before_the_first_chunk() -> None:
+    """A relay whose request was refused would send an empty response."""
     async with slow(fault="authentication") as (_, client), nothing_left(client):  # type: ignore[arg-type]
         lines = [line async for line in client.stream("openai/gpt-4o", "Hi.").sse()]
     assert len(lines) == 1
@@ -456,24 +458,24 @@ async def test_sse_tells_errors_that_came_before_the_first_chunk() -> None:
 
 
 @every_kind
-@pytest.mark.parametrize("asked", [False, True])
-async def test_a_usage_chunk_is_delivered_to_those_who_asked(case: Case, asked: bool) -> None:
-    """Callers who did not ask would trip over a chunk without choices, and those who did would miss it."""
-    options = {"stream_options": {"include_usage": True}} if asked else {}
+@pytest.mark.parametrize("requested", [False, True])
+async def test_a_usage_chunk_is_delivered_only_where_it_is_requested(case: Case, requested: bool) -> None:
+    """A chunk without choices would be delivered unrequested, or a requested one would be missing."""
+    options = {"stream_options": {"include_usage": True}} if requested else {}
     async with slow(chunk_delay=0, chunks=5) as (_, client), nothing_left(client):
         async with client.stream(case.model, "One two three.", n=case.n, **options) as stream:
             chunks = [chunk async for chunk in stream]
         bare = [chunk for chunk in chunks if not chunk.choices]
-        assert len(bare) == (1 if asked else 0)
+        assert len(bare) == (1 if requested else 0)
         assert stream.usage is not None
         assert stream.usage == stream.snapshot.usage
         assert stream.usage.prompt_tokens == 3 * case.requests
         assert stream.usage.completion_tokens > 0
-        if asked:
+        if requested:
             assert chunks[-1].usage == stream.usage
 
 
-async def test_usage_is_not_asked_for_twice_where_the_caller_said_no() -> None:
+async def test_usage_is_not_requested_where_the_caller_turned_it_off() -> None:
     """A caller's own stream options would be overwritten."""
     async with slow(chunk_delay=0, chunks=5) as (sim, client), nothing_left(client):
         async with client.stream("openai/gpt-4o", "Hi.", stream_options={"include_usage": False}) as stream:
@@ -482,15 +484,15 @@ async def test_usage_is_not_asked_for_twice_where_the_caller_said_no() -> None:
         assert sim.requests[0].body["stream_options"] == {"include_usage": False}
 
 
-# --- the end of a stream is the format's ---------------------------------------------------------------------------
+# --- the format decides the end of a stream ------------------------------------------------------------------------
 
 
 def raw_client(server: RawServer, **options: float) -> AsyncCompletion:
     return AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "key"}, **options)  # type: ignore[arg-type]
 
 
-async def test_a_stream_ends_at_done_although_the_server_holds_the_connection() -> None:
-    """A server that forgets to end its body would keep the caller waiting."""
+async def test_a_stream_ends_at_done_although_the_server_keeps_the_body_open() -> None:
+    """A server that does not end its body would keep the caller waiting."""
     script = (REQUEST, *WHOLE[:-1], DONE, STALL)
     async with RawServer(script) as server, raw_client(server) as client, nothing_left(client):
         async with asyncio.timeout(1), client.stream("openai/m", "Hi.") as stream:
@@ -499,8 +501,8 @@ async def test_a_stream_ends_at_done_although_the_server_holds_the_connection() 
             await asyncio.sleep(0.01)
 
 
-async def test_a_finished_stream_gives_its_connection_back() -> None:
-    """Every streamed call would pay for a new connection."""
+async def test_a_finished_stream_releases_its_connection() -> None:
+    """Every streamed call would open a new connection."""
     late = (REQUEST, *WHOLE[:-1], DONE, 0.01, END)
     async with RawServer((*late, *late, REQUEST, *WHOLE)) as server, raw_client(server) as client:
         for _ in range(3):
@@ -510,15 +512,15 @@ async def test_a_finished_stream_gives_its_connection_back() -> None:
         assert server.connections == 1
 
 
-async def test_what_follows_done_is_dropped() -> None:
-    """Ghost data behind the end marker would be shown."""
+async def test_data_after_done_is_dropped() -> None:
+    """Data after the end marker would be delivered."""
     script = (REQUEST, *WHOLE[:-1], DONE + event("ghost") + END)
     async with RawServer(script) as server, raw_client(server) as client, nothing_left(client):
         assert (await client.stream("openai/m", "Hi.").get_final_completion()).text == "Hello."
 
 
 async def test_a_finish_reason_without_done_is_an_end() -> None:
-    """Honest servers that send no `[DONE]` would seem broken."""
+    """Streams of servers that send no `[DONE]` would count as interrupted."""
     script = (REQUEST, *WHOLE[:-1], END)
     async with RawServer(script) as server, raw_client(server) as client, nothing_left(client):
         assert (await client.stream("openai/m", "Hi.").get_final_completion()).text == "Hello."
@@ -527,7 +529,7 @@ async def test_a_finish_reason_without_done_is_an_end() -> None:
 @every_kind
 @pytest.mark.parametrize("fault", ["cut-after-3-events", "no-finish-reason"])
 async def test_a_clean_end_before_the_finish_reason_is_an_interruption(case: Case, fault: str) -> None:
-    """A cut answer would pass for a whole one."""
+    """A truncated reply would count as complete."""
     async with slow(chunk_delay=0, chunks=5, fault=fault) as (_, client), nothing_left(client):  # type: ignore[arg-type]
         async with begin(client, case) as stream:
             with pytest.raises(StreamInterruptedError) as caught:
@@ -537,8 +539,8 @@ async def test_a_clean_end_before_the_finish_reason_is_an_interruption(case: Cas
         assert caught.value.maybe_billed
 
 
-async def test_repr_says_the_state_and_no_text() -> None:
-    """A log would show what was said, or not how far the stream is."""
+async def test_repr_shows_the_state_and_no_text() -> None:
+    """A stream's repr in a log would show its text, or not its state."""
     async with slow(chunk_delay=0, chunks=5) as (_, client):
         stream = client.stream("openai/gpt-4o", "Secret words.")
         states = [repr(stream)]
@@ -547,9 +549,9 @@ async def test_repr_says_the_state_and_no_text() -> None:
         await stream.get_final_completion()
         states.append(repr(stream))
         await stream.aclose()
-        left = client.stream("openai/gpt-4o", "Secret words.")
-        await left.aclose()
-        states.append(repr(left))
+        unsent = client.stream("openai/gpt-4o", "Secret words.")
+        await unsent.aclose()
+        states.append(repr(unsent))
     assert states == [
         f"<CompletionStream openai/gpt-4o {state}>" for state in ("not sent", "open", "finished", "closed")
     ]
