@@ -1,4 +1,4 @@
-"""The package stays small: lines of code in all, and lines of each module."""
+"""Tests of size: lines of code of the package, and lines of each module."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 MAX_CODE_LINES = 15_300
-"""Lines of code of the package without `testing`: raised only for a feature, and lowered when code goes."""
+"""Limit of the package's lines of code without `testing`: raised for a feature only, lowered when code is removed."""
 
 MAX_MODULE_LINES = 400
 MIN_MODULE_LINES = 30
@@ -23,12 +23,12 @@ LONG: dict[str, str] = {
 """Module that may be longer than `MAX_MODULE_LINES` → why."""
 
 SHORT: dict[str, str] = {
-    "logs.py": "the lowest layer: the logger of the package, which everything may use",
+    "logs.py": "the lowest layer: the logger, which all modules may use",
 }
 """Module that may be shorter than `MIN_MODULE_LINES` → why."""
 
 NO_MODULES = frozenset({"__init__.py", "__main__.py"})
-"""Files that have no size of their own: they re-export, or start the command line."""
+"""Files without a limit: they re-export, or start the command line."""
 
 _NO_CODE = {
     tokenize.COMMENT,
@@ -42,7 +42,7 @@ _NO_CODE = {
 
 
 def code_lines(source: str) -> int:
-    """The number of lines with code: no blank lines, comments or docstrings, those of attributes included."""
+    """Number of lines with code, without blank lines, comments and docstrings (of attributes too)."""
     lines: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type not in _NO_CODE:
@@ -65,7 +65,7 @@ def module_sizes(package_dir: Path) -> dict[str, int]:
     }
 
 
-def size_faults(sizes: dict[str, int], long: dict[str, str] = LONG, short: dict[str, str] = SHORT) -> list[str]:
+def size_violations(sizes: dict[str, int], long: dict[str, str] = LONG, short: dict[str, str] = SHORT) -> list[str]:
     """Modules that are too long or too short without a reason, and reasons that no module needs."""
     too_long = {name for name, lines in sizes.items() if lines > MAX_MODULE_LINES}
     too_short = {name for name, lines in sizes.items() if lines < MIN_MODULE_LINES}
@@ -93,23 +93,23 @@ COUNTED = {
 
 @pytest.mark.parametrize("case", COUNTED)
 def test_lines_of_code_are_counted(case: str) -> None:
-    """Explanations would count as code, and there would be a price on them."""
+    """Comments and docstrings would count as code, so that fewer would be written."""
     source, lines = COUNTED[case]
     assert code_lines(source) == lines
 
 
 def test_long_and_short_modules_are_found() -> None:
-    """A module would grow until no reader has it in view, or be so small that it is only one more file to open."""
+    """A module longer than the limit, or shorter than the minimum, would not be reported."""
     sizes = {"a.py": 401, "b.py": 400, "c.py": 30, "d.py": 29, "e.py": 999, "f.py": 1}
-    assert size_faults(sizes, {"e.py": "why"}, {"f.py": "why"}) == [
+    assert size_violations(sizes, {"e.py": "why"}, {"f.py": "why"}) == [
         "a.py: 401 lines, more than 400",
         "d.py: 29 lines, fewer than 30",
     ]
 
 
 def test_reasons_that_no_module_needs_are_found() -> None:
-    """A module could grow again because it was once allowed to."""
-    assert size_faults({"a.py": 100}, {"a.py": "why", "b.py": "why"}, {"a.py": "why"}) == [
+    """An unneeded exemption would stay, and let the module grow again."""
+    assert size_violations({"a.py": 100}, {"a.py": "why", "b.py": "why"}, {"a.py": "why"}) == [
         "a.py: is not too long",
         "b.py: is not too long",
         "a.py: is not too short",
@@ -117,12 +117,12 @@ def test_reasons_that_no_module_needs_are_found() -> None:
 
 
 def test_the_package_has_no_more_code_than_it_needs(project: Path) -> None:
-    """Code would be added without being weighed."""
+    """The package would grow unnoticed."""
     package = project / "lib" / "anycompletion"
     modules = [path for path in package.rglob("*.py") if path.relative_to(package).parts[0] != "testing"]
     assert sum(code_lines(path.read_text("utf-8")) for path in modules) <= MAX_CODE_LINES
 
 
 def test_modules_are_neither_long_nor_short(project: Path) -> None:
-    """A module would be too long to keep in view, or too short to be worth a file."""
-    assert size_faults(module_sizes(project / "lib" / "anycompletion")) == []
+    """A module would be too long to read, or too short for a file of its own."""
+    assert size_violations(module_sizes(project / "lib" / "anycompletion")) == []

@@ -1,4 +1,4 @@
-"""The project keeps to standard terms: no retired word is in its identifiers, comments, docstrings or texts."""
+"""Tests that no retired word is in use in identifiers, comments, docstrings and texts."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ FINE: dict[str, tuple[str, str]] = {
 
 @pytest.mark.parametrize("case", FINE)
 def test_ordinary_words_and_data_are_not_reported(find: Find, case: str) -> None:
-    """The list would be so long that no reader takes it seriously."""
+    """Ordinary words would be reported as retired ones."""
     name, text = FINE[case]
     assert find({name: text}) == []
 
@@ -97,13 +97,13 @@ def test_an_exemption_covers_one_word_in_one_line() -> None:
 
 
 def test_an_exemption_that_covers_nothing_is_reported() -> None:
-    """Exemptions would stay when their lines are gone, and cover what is written there next."""
+    """Unneeded exemptions would stay, and cover later occurrences."""
     exempt = {"a.py": {("held", "permit is held"): "why"}}
     assert words.apply_exemptions([], exempt) == ([], ["a.py: no line with 'held' contains 'permit is held'"])
 
 
 def test_the_command_line_lists_and_counts(tmp_path: Path) -> None:
-    """People who clean up would not find the occurrences."""
+    """The command line would not list occurrences with their lines and number."""
     (tmp_path / "a.py").write_text("x = 1  # said\n")
     command = [sys.executable, words.__file__, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -113,7 +113,7 @@ def test_the_command_line_lists_and_counts(tmp_path: Path) -> None:
 
 
 def test_the_lists_are_consistent() -> None:
-    """An entry would never match, or an ordinary phrase would be needed by no retired word."""
+    """An entry would never match, or an ordinary phrase would contain no retired word."""
     retired = word_lists.RETIRED_WORDS | word_lists.RETIRED_PHRASES
     assert {word for word in retired if word != word.lower()} == set()
     assert {phrase for phrase in word_lists.ORDINARY if not set(phrase.split()) & word_lists.RETIRED_WORDS} == set()
@@ -121,7 +121,7 @@ def test_the_lists_are_consistent() -> None:
 
 
 def test_no_retired_word_is_in_use(project: Path) -> None:
-    """A private metaphor would come back, and readers would have to learn it."""
+    """A retired word would be in use again."""
     found = words.find_retired([project / path for path in words.DEFAULT_PATHS])
     left, unused = words.apply_exemptions(found)
     assert [str(one) for one in left] == []

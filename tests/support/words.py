@@ -27,7 +27,7 @@ else:  # run as a script
     from word_lists import DATA_FILES, EXEMPT, ORDINARY, RETIRED_NAMES, RETIRED_PHRASES, RETIRED_WORDS
 
 ROOT = Path(__file__).parents[2]
-DEFAULT_PATHS = ("lib", "tests", "docs", "README.md")
+DEFAULT_PATHS = ("lib", "tests", "benchmarks", "docs", "README.md", "SECURITY.md")
 
 Exemptions = Mapping[str, Mapping[tuple[str, str], str]]
 
