@@ -44,7 +44,7 @@ async def pass_loop(times: int = 50) -> None:
         await asyncio.sleep(0)
 
 
-# --- items ---------------------------------------------------------------------------------------------------------
+# --- items -----------------------------------------------------------------------------------------------------------
 
 HELLO = [{"role": "user", "content": "Hello!"}]
 
@@ -150,7 +150,7 @@ async def test_a_repeated_id_is_an_error_and_its_request_is_not_sent(with_journa
     assert (found[2].custom_id, found[2].error.param, sum(provider.started.values())) == ("row-0", "custom_id", 2)
 
 
-# --- results -------------------------------------------------------------------------------------------------------
+# --- results ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("ordered", [False, True])
@@ -277,7 +277,7 @@ async def test_a_cancelled_consumer_loses_no_result() -> None:
         assert sum(isinstance(each, Result) for each in done) + len([r async for r in run]) == 1
 
 
-# --- the end of a run -----------------------------------------------------------------------------------------------
+# --- the end of a run ------------------------------------------------------------------------------------------------
 
 
 class SourceError(Exception):
@@ -484,7 +484,7 @@ async def test_closing_a_run_raises_in_a_waiting_consumer() -> None:
         await asyncio.wait_for(waiting, HANG)
 
 
-# --- progress ------------------------------------------------------------------------------------------------------
+# --- progress --------------------------------------------------------------------------------------------------------
 
 
 async def test_progress_has_counts_tokens_and_cost() -> None:
@@ -522,7 +522,7 @@ async def test_an_exception_of_on_progress_is_only_logged(caplog: pytest.LogCapt
     assert "row-1" not in caplog.text
 
 
-# --- arguments -----------------------------------------------------------------------------------------------------
+# --- arguments -------------------------------------------------------------------------------------------------------
 
 INVALID_ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
     "not iterable": ({"requests": 7}, "requests"),
@@ -548,7 +548,7 @@ async def test_an_invalid_argument_is_refused_at_once(case: str) -> None:
     assert caught.value.param == param
 
 
-# --- adaptive concurrency ------------------------------------------------------------------------------------------------------
+# --- adaptive concurrency --------------------------------------------------------------------------------------------
 
 
 async def test_adaptive_concurrency_grows_while_replies_come() -> None:
@@ -588,7 +588,7 @@ async def test_a_provider_at_its_limit_does_not_delay_others() -> None:
         assert len([result async for result in run]) == 500
 
 
-# --- the journal ---------------------------------------------------------------------------------------------------
+# --- the journal -----------------------------------------------------------------------------------------------------
 
 
 @posix
@@ -643,6 +643,30 @@ async def test_a_changed_request_with_a_known_id_ends_the_run(tmp_path: Path) ->
             async for result in run:
                 found.append(result)
     assert (ids(found), list(provider.started)) == (["row-1"], ["row-1"])
+
+
+@posix
+async def test_a_request_may_be_a_dict_in_one_run_and_a_record_in_the_next(tmp_path: Path) -> None:
+    """A run that is resumed with the other form would be refused as changed, or pay again."""
+    path = tmp_path / "answers.jsonl"
+    record = ChatRequest("openai/m", [{"role": "user", "content": "Hi."}], extra_body={"top_k": 5}, custom_id="a")
+    arguments = {"model": "openai/m", "messages": "Hi.", "top_k": 5, "stream": False, "custom_id": "a"}
+    (found,) = await results(batch([arguments], Provider(), journal=path))
+    assert found.request == validate_item(record)
+    assert ids(await results(batch([record, ("b", arguments)], Provider(), journal=path))) == ["b"]
+
+
+@posix
+async def test_an_invalid_request_is_never_sent_and_a_later_run_skips_it(tmp_path: Path) -> None:
+    """Every run would report the same invalid requests again, or they would stop the run."""
+    path, provider = tmp_path / "answers.jsonl", Provider()
+    arguments = {"model": "openai/m", "messages": "Hi.", "temperature": "hot"}
+    items = [("a", arguments), ChatRequest("openai/m", [], custom_id="b")]
+    found = await results(batch(items, provider, journal=path, ordered=True))
+    assert [result.error and result.error.param for result in found] == ["temperature", "messages"]
+    run = batch(items, provider, journal=path)
+    assert not await results(run)
+    assert (run.progress.skipped_failed, provider.started.total()) == (2, 0)
 
 
 @posix
@@ -759,7 +783,7 @@ asyncio.run(main())
 @posix
 @pytest.mark.parametrize("program", [FULL_FOR_GOOD, FULL_FOR_A_WHILE], ids=["for good", "for a while"])
 async def test_a_full_disk_loses_no_result_silently(program: str, tmp_path: Path) -> None:
-    """Paid replies would vanish, requests would continue whose replies cannot be kept, or the run would never resume."""
+    """Paid replies would vanish, requests would continue whose replies cannot be kept, or a run would stop for good."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-W", "error", "-c", program, str(tmp_path / "answers.jsonl")),
         env={"PYTHONPATH": ":".join(path for path in sys.path if path)},
@@ -828,7 +852,7 @@ async def test_a_cancellation_anywhere_leaves_nothing_behind(
     assert asyncio.all_tasks() == before
 
 
-# --- with a client -------------------------------------------------------------------------------------------------
+# --- with a client ---------------------------------------------------------------------------------------------------
 
 
 async def test_a_client_sends_a_batch_to_several_providers() -> None:

@@ -20,7 +20,7 @@ from anycompletion.records import (
 )
 
 OnThrottled = Callable[[], None] | None
-Answer = Callable[[ChatRequest, OnThrottled], Awaitable[ChatCompletion]]
+Complete = Callable[[ChatRequest, OnThrottled], Awaitable[ChatCompletion]]
 
 
 def reply(text: str, **usage: Any) -> ChatCompletion:
@@ -86,7 +86,7 @@ class TaskTracker:
 class _InProcessClient:
     """The client of a batch without a network: `provider` answers its requests."""
 
-    def __init__(self, provider: Answer, tracker: TaskTracker) -> None:
+    def __init__(self, provider: Complete, tracker: TaskTracker) -> None:
         self._provider = provider
         self.track_task = tracker.track_task
 
@@ -100,7 +100,7 @@ class _InProcessClient:
         """Never closed."""
 
 
-def batch(items: Any, provider: Answer, tracker: TaskTracker | None = None, **options: Any) -> BatchRun:
+def batch(items: Any, provider: Complete, tracker: TaskTracker | None = None, **options: Any) -> BatchRun:
     """A batch whose requests `provider` answers."""
     return BatchRun(items, client=_InProcessClient(provider, tracker or TaskTracker()), **options)
 
