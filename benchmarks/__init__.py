@@ -1,1 +1,1 @@
-"""What things cost: one module per question, peers beside us, one loopback server for all. See README.md here."""
+"""Benchmarks: one module per question, with other clients for comparison and one loopback server; see README.md."""

@@ -44,7 +44,7 @@ BEFORE = "-before"
 
 @dataclass(frozen=True)
 class Case:
-    """One thing that is measured."""
+    """One measured case of a question."""
 
     name: str
     job: Mapping[str, Any] = field(default_factory=dict[str, Any])

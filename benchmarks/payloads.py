@@ -178,7 +178,7 @@ def openai_events(chunks: int) -> list[bytes]:
 
 
 def anthropic_events(chunks: int) -> list[bytes]:
-    """The same in Anthropic's format."""
+    """A streamed reply of `chunks` words in Anthropic's format."""
 
     def event(name: str, **data: Any) -> bytes:
         return _event(_dump({"type": name, **data}), name)

@@ -56,13 +56,13 @@ SHOWN = 2000
 T = TypeVar("T")
 
 
-class Wrong(AssertionError):
+class ViolationError(AssertionError):
     """A checked property does not hold."""
 
 
 def expect(holds: bool, what: str) -> None:
     if not holds:
-        raise Wrong(what)
+        raise ViolationError(what)
 
 
 class Subject(NamedTuple):

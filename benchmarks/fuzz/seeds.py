@@ -126,7 +126,7 @@ _PLAIN: dict[str, Any] = {
     "logprobs": None,
     "finish_reason": "stop",
 }
-"""As OpenAI writes it, and no more: there is a faster way for that."""
+"""Reply with the members of OpenAI's own format only, which is decoded on the fast path."""
 
 
 def _openai_reply(*choices: Any, **members: Any) -> Any:

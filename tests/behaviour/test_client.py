@@ -49,7 +49,7 @@ every_kind = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 
 def test_using_a_client_in_another_loop_is_an_error() -> None:
-    """Calls would fail deep inside, or hang, with a client made for an earlier loop."""
+    """Calls of a client made in an earlier loop would fail with an internal error, or hang."""
 
     async def use(client: AsyncCompletion, close: bool) -> None:
         async with SimulatorServer() as sim:
@@ -591,7 +591,7 @@ async def test_logger_fn_is_called_once_before_and_once_after(case: Case, stream
 async def test_a_logger_fn_that_fails_breaks_nothing(
     fault: str | None, stream: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A bug in an app's log would fail its calls."""
+    """An error in an application's `logger_fn` would fail its calls."""
 
     def broken(_: dict[str, Any]) -> None:
         raise LookupError("mine")

@@ -1,4 +1,4 @@
-"""The package follows its plan, and the check finds every kind of departure from it."""
+"""Tests that the package follows its architecture plan, and that the check finds every kind of violation."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_package_that_follows_the_plan_passes(check: Check) -> None:
 
 @pytest.mark.parametrize("case", IMPORTS)
 def test_every_kind_of_wrong_import_is_found_and_nothing_else(check: Check, case: str) -> None:
-    """An import that departs from the plan would pass, or be reported as something else."""
+    """An import that violates the plan would pass, or be reported as another violation."""
     name, source, sentence = IMPORTS[case]
     sources = CLEAN | {name: CLEAN.get(name, "") + source + "\n"}
     line = sources[name].count("\n")
@@ -154,7 +154,7 @@ OTHERS: dict[str, tuple[dict[str, str], str]] = {
 
 @pytest.mark.parametrize("case", OTHERS)
 def test_every_other_kind_of_violation_is_found_and_nothing_else(check: Check, case: str) -> None:
-    """A departure from the plan would pass, or be reported as something else."""
+    """A violation of the plan would pass, or be reported as another one."""
     sources, violation = OTHERS[case]
     assert check(CLEAN | sources) == [violation]
 
@@ -255,13 +255,13 @@ UNUSED: dict[str, tuple[ArchitecturePlan, str]] = {
 
 @pytest.mark.parametrize("case", UNUSED)
 def test_an_exception_that_nothing_needs_is_found(unused: Check, case: str) -> None:
-    """The plan would go on allowing what was cleaned up long ago."""
+    """An exception of the plan that the package no longer needs would stay."""
     plan, sentence = UNUSED[case]
     assert unused(NEEDS_NOTHING, plan) == [sentence]
 
 
 def test_an_exception_that_something_needs_is_not_reported(unused: Check) -> None:
-    """Exceptions would have to go although the package needs them."""
+    """An exception that the package needs would be reported as unneeded."""
     assert unused(NEEDS_NOTHING, NOTHING._replace(duplicate_modules={"testing.b": ""})) == []
 
 
@@ -288,10 +288,10 @@ def test_the_plan_is_consistent() -> None:
 
 
 def test_the_package_follows_the_plan(project: Path) -> None:
-    """An import goes up, a library enters elsewhere, modules import each other, or a name has two meanings."""
+    """An import from a higher layer, a library in another module, an import cycle or a duplicate name would pass."""
     assert violations(project / "lib" / "anycompletion") == []
 
 
 def test_the_package_needs_every_exception_of_the_plan(project: Path) -> None:
-    """The plan would go on allowing what the package no longer does."""
+    """An exception of the plan that the package no longer needs would stay."""
     assert unused_entries(project / "lib" / "anycompletion") == []

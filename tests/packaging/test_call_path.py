@@ -44,7 +44,7 @@ def test_call_path_does_not_exceed_its_bounds(bound: Bound, measurement: Measure
 
 
 def test_measurement_contains_the_whole_warm_call_and_nothing_else(measurement: Measurement) -> None:
-    """The measurement would miss the call, count code outside the package, or take a cold call for a warm one."""
+    """The measurement would miss the call, count code outside the package, or measure a cold call."""
     entered = [*measurement.call, *measurement.chunk]
     assert "AsyncCompletion.create" in {each.name for each in measurement.call}
     assert "AsyncCompletion.create" in {each.name for each in measurement.stack}

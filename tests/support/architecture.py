@@ -24,7 +24,7 @@ _RESTRICTIONS = frozenset({"layers", "never", "free_libraries", "identifiers"})
 
 
 class Violation(NamedTuple):
-    """One departure from the plan."""
+    """One violation of the plan."""
 
     path: str
     line: int
@@ -35,12 +35,12 @@ class Violation(NamedTuple):
 
 
 def violations(package_dir: Path, plan: ArchitecturePlan = PLAN) -> list[str]:
-    """Each way in which the package in `package_dir` departs from the plan, as ``file:line: sentence``."""
+    """Violations of the plan by the package in `package_dir`, as ``file:line: sentence``."""
     return [str(found) for found in sorted(set(_Check(package_dir, plan).run()))]
 
 
 def unused_entries(package_dir: Path, plan: ArchitecturePlan = PLAN) -> list[str]:
-    """The exceptions of the plan that nothing in the package needs."""
+    """Exceptions of the plan that no module of the package needs."""
     check = _Check(package_dir, plan)
     for _ in check.run():
         pass
