@@ -1,4 +1,4 @@
-"""Bad input, through every door: refused by name with nothing sent; what is only odd arrives as it was meant."""
+"""Invalid input at every entry point is refused with its place and nothing is sent; unusual valid input is sent."""
 
 from __future__ import annotations
 
@@ -53,103 +53,103 @@ from support.bad_input import (
     Text,
     assistant,
     image,
-    named,
     nested,
     nested_objects,
+    row_ids,
     schema,
     tool,
     user,
 )
-from support.hostile_objects import OPENED, Meaning, Recipe, build, close_all, conversations, recipes
+from support.hostile_objects import OPENED, NotJson, Recipe, build, close_all, conversations, recipes
 
 module_loop = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def server() -> AsyncIterator[SimulatorServer]:
-    """One server for all rows: what it was asked is the evidence."""
+    """One server for all rows, whose recorded requests the tests check."""
     async with SimulatorServer() as started:
         yield started
 
 
 @pytest.fixture
 def sim(server: SimulatorServer) -> SimulatorServer:
-    """The server, asked nothing so far."""
+    """The server, without recorded requests."""
     server.requests.clear()
     return server
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def client(server: SimulatorServer) -> AsyncIterator[AsyncCompletion]:
-    """A client that reaches the simulator for every format."""
+    """A client of the simulator for every format."""
     async with AsyncCompletion(base_urls=server.base_urls, api_keys=server.api_keys) as made:
         yield made
 
 
-# --- the doors ------------------------------------------------------------------------------------------------------
+# --- entry points ---------------------------------------------------------------------------------------------------
 
 Arguments = Mapping[str, Any]
-Door = Callable[[AsyncCompletion, Arguments], Awaitable[object]]
+EntryPoint = Callable[[AsyncCompletion, Arguments], Awaitable[object]]
 OPTIONS = frozenset(CallOptions.__annotations__)
 
 
 def split(call: Arguments) -> tuple[ChatRequest, dict[str, Any]]:
-    """A call as a request that is ready, and how to send it."""
+    """A call as a `ChatRequest` and options."""
     options: dict[str, Any] = {name: value for name, value in call.items() if name in OPTIONS and name != "extra_body"}
     return ChatRequest(**{name: value for name, value in call.items() if name not in options}), options
 
 
 async def create(client: AsyncCompletion, call: Arguments) -> ChatCompletion:
-    """A reply."""
-    answer: Any = client.create
-    reply: ChatCompletion = await answer(**call)
+    """Calls `create` without a stream."""
+    untyped: Any = client.create
+    reply: ChatCompletion = await untyped(**call)
     return reply
 
 
 async def create_stream(client: AsyncCompletion, call: Arguments) -> None:
-    """A stream that is opened at once."""
+    """Calls `create` with a stream."""
     await (await client.create(**call, stream=True)).aclose()
 
 
 async def stream(client: AsyncCompletion, call: Arguments) -> None:
-    """A stream that is opened when it is used."""
+    """Opens the stream of `stream`."""
     async with client.stream(**call):
         pass
 
 
 async def attempt(client: AsyncCompletion, call: Arguments) -> None:
-    """An error as a value."""
+    """Calls `attempt` and raises its error."""
     result = await client.attempt(**call)
     if result.error is not None:
         raise result.error
 
 
 async def send(client: AsyncCompletion, call: Arguments) -> None:
-    """A request that was made before."""
+    """Calls `send` with a `ChatRequest`."""
     request, options = split(call)
     await client.send(request, **options)
 
 
 async def send_stream(client: AsyncCompletion, call: Arguments) -> None:
-    """A request that was made before, for a stream."""
+    """Calls `send` with a `ChatRequest` for a stream."""
     request, options = split(call)
-    answer = await client.send(request, stream=True, **options)
-    assert isinstance(answer, CompletionStream)
-    await answer.aclose()
+    opened = await client.send(request, stream=True, **options)
+    assert isinstance(opened, CompletionStream)
+    await opened.aclose()
 
 
 async def with_options(client: AsyncCompletion, call: Arguments) -> None:
-    """Another way of calling, for all calls of a view."""
+    """Passes the options to `with_options` and calls `create` of that view."""
     view = client.with_options(**{name: value for name, value in call.items() if name in OPTIONS})
     await view.create(**{name: value for name, value in call.items() if name not in OPTIONS})
 
 
-PLAIN: tuple[Door, ...] = (create, attempt, send)
-STREAMS: tuple[Door, ...] = (create_stream, stream, send_stream)
+PLAIN: tuple[EntryPoint, ...] = (create, attempt, send)
+STREAMS: tuple[EntryPoint, ...] = (create_stream, stream, send_stream)
 
 
-def doors(row: Bad) -> Iterator[Door]:
-    """Every way in which a row can be called."""
+def entry_points(row: Bad) -> Iterator[EntryPoint]:
+    """Every entry point that the row applies to."""
     yield from PLAIN
     if row.streams_too:
         yield from STREAMS
@@ -157,17 +157,17 @@ def doors(row: Bad) -> Iterator[Door]:
         yield with_options
 
 
-# --- what is refused ------------------------------------------------------------------------------------------------
+# --- invalid input --------------------------------------------------------------------------------------------------
 
 
-def test_the_matrix_is_long() -> None:
-    """The table could shrink unseen."""
+def test_the_table_has_all_parameters() -> None:
+    """The table could shrink without notice."""
     assert len(BAD) >= 1300
     assert {row.name for row in BAD} == {"model", "messages", *PARAM_NAMES, *OPTIONS}
 
 
 def texts_in(value: Any, depth: int = 6) -> Iterator[str]:
-    """The caller's texts in a value, as far as they are worth a look."""
+    """The texts of a value, down to a depth and of ten items each."""
     kind = type(value)  # pyright: ignore[reportUnknownVariableType]
     if kind is str:
         yield value
@@ -180,63 +180,63 @@ def texts_in(value: Any, depth: int = 6) -> Iterator[str]:
 
 
 def check_text(error: BaseException, value: Any) -> None:
-    """What an error says shows no key, and of the caller's text no more than 200 characters."""
-    for said in (str(error), repr(error)):
-        assert KEY not in said
-        said.encode()
+    """Checks that an error's texts contain no key, and at most 200 characters of the caller's texts."""
+    for shown in (str(error), repr(error)):
+        assert KEY not in shown
+        shown.encode()
         for text in texts_in(value):
-            assert not any(said[i : i + 201] in text for i in range(len(said) - 200))
+            assert not any(shown[i : i + 201] in text for i in range(len(shown) - 200))
 
 
 @module_loop
-@pytest.mark.parametrize("row", BAD, ids=named(BAD))
-async def test_bad_input_is_refused_by_name_and_nothing_is_sent(
+@pytest.mark.parametrize("row", BAD, ids=row_ids(BAD))
+async def test_invalid_input_is_refused_with_its_place_and_nothing_is_sent(
     client: AsyncCompletion, sim: SimulatorServer, row: Bad
 ) -> None:
-    """A request nobody can mean would be sent and paid for, or refused without saying where it is wrong."""
+    """An invalid request would be sent and billed, or refused without the place of the error."""
     call: dict[str, Any] = {"model": MODEL, "messages": "Hi.", **row.others, row.name: row.value}
-    for door in doors(row):
+    for entry_point in entry_points(row):
         with pytest.raises(row.error) as caught:
-            await door(client, call)
+            await entry_point(client, call)
         error: Any = caught.value
-        assert error.param == row.param, door.__name__
-        assert row.param is None or str(error).startswith(f"{row.param}: "), door.__name__
+        assert error.param == row.param, entry_point.__name__
+        assert row.param is None or str(error).startswith(f"{row.param}: "), entry_point.__name__
         check_text(error, row.value)
-        assert not sim.requests, door.__name__
+        assert not sim.requests, entry_point.__name__
     if row.streams_too and not row.late:
         with pytest.raises(row.error):
-            client.stream(**call)  # now, and not where the stream is used
+            client.stream(**call)  # at once, not when the stream is opened
 
 
-OF_CLIENTS = [row for row in BAD if row.name in ("timeout", "max_retries", "on_unsupported")] + [
+CLIENT_ROWS = [row for row in BAD if row.name in ("timeout", "max_retries", "on_unsupported")] + [
     *(Bad("api_keys", {"openai": key}, "api_keys['openai']") for key in (5, b"sk", True, Level.MANY)),
     *(Bad("base_urls", {"openai": url}, "base_urls['openai']") for url in (5, b"https://x", True, Level.MANY)),
 ]
 
 
-@pytest.mark.parametrize("row", OF_CLIENTS, ids=named(OF_CLIENTS))
-def test_a_client_refuses_what_a_call_refuses(row: Bad) -> None:
-    """A bad setting would be noticed at the first call, far from where it was written."""
+@pytest.mark.parametrize("row", CLIENT_ROWS, ids=row_ids(CLIENT_ROWS))
+def test_a_client_refuses_invalid_arguments(row: Bad) -> None:
+    """An invalid argument of the client would be noticed at the first call only."""
     with pytest.raises(row.error) as caught:
         AsyncCompletion(**{row.name: row.value})
     assert getattr(caught.value, "param", None) == row.param
 
 
 BAD_URLS = [row for row in BAD if row.name == "base_url" and isinstance(row.value, str) and row.value and row.param]
-FROM = [
+URL_SOURCES = [
     pytest.param(row, environment, id=f"{i}-{'environment' if environment else 'given'}")
     for i, row in enumerate(BAD_URLS)
     for environment in (False, True)
-    if not (environment and ("\0" in row.value or "\ud800" in row.value))  # which no environment can hold
+    if not (environment and ("\0" in row.value or "\ud800" in row.value))  # which environment variables cannot contain
 ]
 
 
 @module_loop
-@pytest.mark.parametrize(("row", "from_environment"), FROM)
-async def test_a_bad_address_is_refused_wherever_it_comes_from(
+@pytest.mark.parametrize(("row", "from_environment"), URL_SOURCES)
+async def test_an_invalid_base_url_is_refused_from_every_source(
     monkeypatch: pytest.MonkeyPatch, row: Bad, from_environment: bool
 ) -> None:
-    """A key would go to whom an address in disguise belongs."""
+    """A key would be sent to the host of a disguised address."""
     if from_environment:
         monkeypatch.setenv("OPENAI_BASE_URL", row.value)
     async with AsyncCompletion(
@@ -248,15 +248,15 @@ async def test_a_bad_address_is_refused_wherever_it_comes_from(
     check_text(caught.value, row.value)
 
 
-MISUSES: dict[str, tuple[Callable[[Any], Any], str]] = {
+USAGE_ERRORS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "swapped": (lambda client: client.create("Why is the sky blue?", MODEL), "model comes first"),
     "swapped list": (lambda client: client.create(user("x"), MODEL), "model comes first"),
     "swapped stream": (lambda client: client.stream("Why is the sky blue?", MODEL), "model comes first"),
     "no messages": (lambda client: client.create(MODEL), "messages"),
-    "third in line": (lambda client: client.create(MODEL, "Hi.", 0.5), "positional"),
+    "third positional": (lambda client: client.create(MODEL, "Hi.", 0.5), "positional"),
     "misspelt": (lambda client: client.create(MODEL, "Hi.", temprature=1), "did you mean 'temperature'"),
-    "made up": (lambda client: client.create(MODEL, "Hi.", zzz=1), "extra_body"),
-    "endless": (lambda client: client.create(MODEL, "Hi.", **{"k" * 100_000: 1}), "unknown keyword of 100000"),
+    "unknown": (lambda client: client.create(MODEL, "Hi.", zzz=1), "extra_body"),
+    "very long": (lambda client: client.create(MODEL, "Hi.", **{"k" * 100_000: 1}), "unknown keyword of 100000"),
     "stream of a stream": (lambda client: client.stream(MODEL, "Hi.", stream=True), "always streams"),
     "attempt of a stream": (lambda client: client.attempt(MODEL, "Hi.", stream=True), "attempt"),
     "sent with a parameter": (
@@ -264,26 +264,24 @@ MISUSES: dict[str, tuple[Callable[[Any], Any], str]] = {
         "belongs to the request",
     ),
     "a view with a parameter": (lambda client: client.with_options(temperature=1), "belongs to the request"),
-    "a view with a made-up name": (lambda client: client.with_options(retries=1), "did you mean"),
+    "a view with an unknown name": (lambda client: client.with_options(retries=1), "did you mean"),
 }
 
 
 @module_loop
-@pytest.mark.parametrize("name", MISUSES)
-async def test_a_mistake_in_the_program_is_a_type_error(
-    client: AsyncCompletion, sim: SimulatorServer, name: str
-) -> None:
-    """A misspelt keyword would be sent, or silently left out."""
-    call, says = MISUSES[name]
-    with pytest.raises(TypeError, match=says) as caught:
+@pytest.mark.parametrize("name", USAGE_ERRORS)
+async def test_a_usage_error_is_a_type_error(client: AsyncCompletion, sim: SimulatorServer, name: str) -> None:
+    """A misspelt keyword would be sent, or silently dropped."""
+    call, text = USAGE_ERRORS[name]
+    with pytest.raises(TypeError, match=text) as caught:
         await call(client)
     assert len(str(caught.value)) < 300
     assert not sim.requests
 
 
 @module_loop
-async def test_what_is_no_request_is_not_sent(client: AsyncCompletion, sim: SimulatorServer) -> None:
-    """A dict in the place of a `ChatRequest` would fail deep inside."""
+async def test_send_refuses_other_types_than_chat_requests(client: AsyncCompletion, sim: SimulatorServer) -> None:
+    """A dict in place of a `ChatRequest` would raise an obscure error."""
     for request in ({"model": MODEL, "messages": "Hi."}, None, "Hi.", ChatRequest):
         with pytest.raises(InvalidRequestError) as caught:
             await client.send(request)  # type: ignore[call-overload]
@@ -292,35 +290,37 @@ async def test_what_is_no_request_is_not_sent(client: AsyncCompletion, sim: Simu
 
 
 @module_loop
-async def test_a_call_that_nobody_awaits_warns_and_sends_nothing(client: AsyncCompletion, sim: SimulatorServer) -> None:
-    """A forgotten await would look like a provider that does not answer."""
+async def test_a_call_that_is_not_awaited_warns_and_sends_nothing(
+    client: AsyncCompletion, sim: SimulatorServer
+) -> None:
+    """A missing await would look like a provider that does not respond."""
     with pytest.warns(RuntimeWarning, match="never awaited"):
         client.create(MODEL, "Hi.")  # type: ignore[unused-coroutine]
     assert not sim.requests
 
 
-# --- what is odd and in order ---------------------------------------------------------------------------------------
+# --- unusual valid input --------------------------------------------------------------------------------------------
 
 
 class Good(NamedTuple):
-    """A call that must arrive."""
+    """A valid call, which must be sent."""
 
     call: Mapping[str, Any]
-    """What is passed besides the model and messages."""
+    """Arguments besides the default model and messages."""
     body: Mapping[str, Any]
-    """Members of the body, as they have to arrive."""
+    """Members that the body must have."""
     model: str = MODEL
     large: bool = False
-    """True for a call that takes a while, and is made once."""
+    """Whether the call is slow, so that it is made at one entry point only."""
 
 
 def as_written(**call: Any) -> Good:
-    """A call whose arguments arrive just as they are."""
+    """A call whose arguments are sent as they are."""
     return Good(call, call)
 
 
 def of_model(name: str) -> Good:
-    """A call for a model of OpenAI's that nobody knows."""
+    """A call for an unknown model of OpenAI."""
     return Good({}, {"model": name}, f"openai/{name}")
 
 
@@ -347,7 +347,7 @@ ROLES = [{"role": "critic", "content": {"any": ["thing"]}}, {"role": "ipython"},
 PARTS = [{"type": "text", "text": ""}, {"type": "video", "video": {"url": "u", "fps": 1.5}}, {"type": "of_tomorrow"}]
 JSON_OF: dict[str, Any] = {
     "tuple": [1, [2, [3]]],
-    "named": [1, "x"],
+    "row_ids": [1, "x"],
     "5": None,
     "text": "x",
     "number": 0.5,
@@ -367,7 +367,7 @@ JSON_OF: dict[str, Any] = {
 }
 ODD_JSON: dict[Any, Any] = {
     "tuple": (1, (2, (3,))),
-    "named": Pair(1, Text("x")),
+    "row_ids": Pair(1, Text("x")),
     5: None,
     "text": Text("x"),
     "number": Number(0.5),
@@ -415,7 +415,7 @@ GOOD: list[Good] = [
         {"messages": [UserMessage([TextPart("x", extra={"y": (1,)})]), REPLY, *user("y")]},
         {"messages": [*user([TEXT | {"y": [1]}]), *assistant(content="x", annotations=[]), *user("y")]},
     ),
-    # images and files are named, never fetched or opened
+    # URLs of images and names of files, which are neither fetched nor opened
     *(
         as_written(messages=image(url))
         for url in (
@@ -485,54 +485,54 @@ GOOD: list[Good] = [
     as_written(metadata={"a": {"b": {"c": [{"d": None}]}}, "": "", "k" * 1000: "é"}),
     Good({"extra_body": OF_THEIRS}, OF_THEIRS),
     Good({"extra_body": ODD_JSON}, JSON_OF),
-    # how to call
+    # options
     *(Good({"timeout": value}, {}) for value in (math.inf, 1e300, 30, Number(30), Count(30))),
     Good({"timeout": Timeout(total=None, idle=math.inf, connect=Number(5))}, {}),
     Good({"max_retries": Count(0), "on_unsupported": Text("warn"), "extra_headers": {"x-a": "\tb\xe9 "}}, {}),
 ]
-"""The right column of the table of bad input: what must pass."""
+"""Unusual valid calls."""
 
 
-ARRIVING = [
-    pytest.param(row, door, id=f"{i}-{'-'.join(row.call)}-{door.__name__}")
+GOOD_CALLS = [
+    pytest.param(row, entry_point, id=f"{i}-{'-'.join(row.call)}-{entry_point.__name__}")
     for i, row in enumerate(GOOD)
-    for door in ((create,) if row.large else (create, stream, send))
+    for entry_point in ((create,) if row.large else (create, stream, send))
 ]
 
 
 @module_loop
-@pytest.mark.parametrize(("row", "door"), ARRIVING)
-async def test_what_is_only_odd_arrives_as_it_was_meant(
-    client: AsyncCompletion, sim: SimulatorServer, row: Good, door: Door
+@pytest.mark.parametrize(("row", "entry_point"), GOOD_CALLS)
+async def test_unusual_valid_input_is_sent(
+    client: AsyncCompletion, sim: SimulatorServer, row: Good, entry_point: EntryPoint
 ) -> None:
-    """A request would be refused that some provider understands, or reach it changed."""
-    body = await arrived(client, sim, {"model": row.model, "messages": "Hi.", **row.call}, door)
+    """A request that some provider accepts would be refused, or changed."""
+    body = await sent_body(client, sim, {"model": row.model, "messages": "Hi.", **row.call}, entry_point)
     for name, value in row.body.items():
         assert same_json(body[name], value), name
 
 
 FUTURE = {"type": "of_tomorrow", "text": ["x", {"y": None}]}
-"""A part that nobody knows, and that looks like one that everybody knows."""
+"""A part of an unknown type with the members of a known one."""
 
 
 @module_loop
 @pytest.mark.parametrize("role", ["user", "system"])
 @pytest.mark.parametrize("model", [MODEL, *OTHER_MODELS[:-1]])
-async def test_unknown_parts_arrive_in_every_format(
+async def test_unknown_parts_are_sent_in_every_format(
     client: AsyncCompletion, sim: SimulatorServer, model: str, role: str
 ) -> None:
-    """What a provider takes tomorrow would be taken for text, or raise a foreign exception."""
+    """A part of a future type would be sent as text, or raise an obscure error."""
     messages = [*[{"role": role, "content": [FUTURE]}] * 2, *user("x")]
-    body = await arrived(client, sim, {"model": model, "messages": messages}, create)
+    body = await sent_body(client, sim, {"model": model, "messages": messages}, create)
     assert json.dumps(body).count(json.dumps(FUTURE)) == 2
 
 
-async def arrived(client: AsyncCompletion, sim: SimulatorServer, call: Arguments, door: Door) -> Any:
-    """The body that a call makes arrive; whether the simulator likes it does not matter."""
+async def sent_body(client: AsyncCompletion, sim: SimulatorServer, call: Arguments, entry_point: EntryPoint) -> Any:
+    """The body that the simulator received; the status of its response does not matter."""
     sim.requests.clear()
     status: int | None = None
     try:
-        await door(client, call)
+        await entry_point(client, call)
     except APIError as error:
         status = error.status_code
     assert status in (None, 400, 422)
@@ -541,16 +541,16 @@ async def arrived(client: AsyncCompletion, sim: SimulatorServer, call: Arguments
 
 
 def same_json(left: Any, right: Any) -> bool:
-    """Equal, and written alike: 1 is not 1.0 and not true."""
+    """Whether both are equal and have the same JSON: 1 differs from 1.0 and true."""
     return bool(left == right) and json.dumps(left, sort_keys=True) == json.dumps(right, sort_keys=True)
 
 
 @module_loop
-async def test_values_that_ask_for_nothing_are_as_good_as_none(client: AsyncCompletion, sim: SimulatorServer) -> None:
-    """Code that passes None for what it does not set would be refused, or send nulls."""
-    plain = await arrived(client, sim, {"model": MODEL, "messages": "Hi."}, create)
+async def test_none_equals_an_omitted_argument(client: AsyncCompletion, sim: SimulatorServer) -> None:
+    """Code that passes None for unset parameters would be refused, or send nulls."""
+    plain = await sent_body(client, sim, {"model": MODEL, "messages": "Hi."}, create)
     nothing = dict.fromkeys([*PARAM_NAMES, *OPTIONS])
-    assert await arrived(client, sim, {"model": MODEL, "messages": "Hi.", **nothing}, create) == plain
+    assert await sent_body(client, sim, {"model": MODEL, "messages": "Hi.", **nothing}, create) == plain
 
 
 # --- warnings -------------------------------------------------------------------------------------------------------
@@ -564,10 +564,10 @@ MANY: dict[str, tuple[Mapping[str, Any], str]] = {
 
 @module_loop
 @pytest.mark.parametrize("name", MANY)
-async def test_more_than_most_providers_take_is_sent_with_a_warning(
+async def test_more_than_most_providers_accept_is_sent_with_a_warning(
     client: AsyncCompletion, sim: SimulatorServer, name: str
 ) -> None:
-    """Nobody would know why a provider refuses a request, or what a bill is for."""
+    """The reason for a provider's refusal, or for a high bill, would be unknown."""
     call, model = MANY[name]
     reply = await create(client, {"model": model, "messages": "Hi.", **call})
     assert [text for text in reply.info.warnings if text.startswith(f"{name}: more than 128")]
@@ -580,13 +580,15 @@ async def test_more_than_most_providers_take_is_sent_with_a_warning(
 
 @module_loop
 @pytest.mark.parametrize("model", [model for model in OTHER_MODELS if "anthropic" in model or "cohere" in model])
-async def test_formats_with_longer_names_take_them(client: AsyncCompletion, sim: SimulatorServer, model: str) -> None:
-    """Tools of tool servers, whose names grow long, could not be used where they are in order."""
-    body = await arrived(client, sim, {"model": model, "messages": "Hi.", "tools": tool(name="f" * 128)}, create)
+async def test_formats_that_allow_longer_names_accept_them(
+    client: AsyncCompletion, sim: SimulatorServer, model: str
+) -> None:
+    """Tools with long names could not be used with providers that accept them."""
+    body = await sent_body(client, sim, {"model": model, "messages": "Hi.", "tools": tool(name="f" * 128)}, create)
     assert "f" * 128 in json.dumps(body["tools"])
 
 
-# --- made-up parameters ---------------------------------------------------------------------------------------------
+# --- unknown parameters ---------------------------------------------------------------------------------------------
 
 _NAMES = (
     "made_up_{}",
@@ -630,42 +632,42 @@ _VALUES: tuple[Any, ...] = (
     {"名": {"前": "🦊"}},
 )
 
-INVENTED: dict[str, Any] = {_NAMES[i % len(_NAMES)].format(i): _VALUES[i % len(_VALUES)] for i in range(100)}
-"""A hundred parameters that no provider has."""
+UNKNOWN_PARAMS: dict[str, Any] = {_NAMES[i % len(_NAMES)].format(i): _VALUES[i % len(_VALUES)] for i in range(100)}
+"""A hundred unknown parameters."""
 
 
 @module_loop
-@pytest.mark.parametrize("door", [create, stream, send, with_options], ids=lambda door: door.__name__)
+@pytest.mark.parametrize("entry_point", [create, stream, send, with_options], ids=lambda each: each.__name__)
 @pytest.mark.parametrize("model", [MODEL, *OTHER_MODELS])
-async def test_made_up_parameters_arrive_unchanged(
-    client: AsyncCompletion, sim: SimulatorServer, model: str, door: Door
+async def test_unknown_parameters_are_sent_unchanged(
+    client: AsyncCompletion, sim: SimulatorServer, model: str, entry_point: EntryPoint
 ) -> None:
-    """What a provider brings tomorrow could not be used before a new version of this package."""
-    assert len(INVENTED) == 100
-    body = await arrived(client, sim, {"model": model, "messages": "Hi.", "extra_body": INVENTED}, door)
-    # Replicate's models have parameters, not its API.
+    """A new parameter of a provider could not be used before a new version of this package."""
+    assert len(UNKNOWN_PARAMS) == 100
+    body = await sent_body(client, sim, {"model": model, "messages": "Hi.", "extra_body": UNKNOWN_PARAMS}, entry_point)
+    # Replicate's parameters belong to its models, in "input".
     found = body["input"] if model.startswith("replicate/") else body
-    assert same_json({name: found[name] for name in INVENTED}, INVENTED)
+    assert same_json({name: found[name] for name in UNKNOWN_PARAMS}, UNKNOWN_PARAMS)
 
 
 # --- any Python object ----------------------------------------------------------------------------------------------
 
 MISSING = object()
-ALONE = ("tool_choice", "function_call")
-"""What means nothing without tools, and is not sent then."""
+ONLY_WITH_TOOLS = ("tool_choice", "function_call")
+"""Parameters without effect if there are no tools; they are not sent then."""
 
 
-def expected(name: str, meaning: Any) -> Any:
-    """What a parameter's value looks like in OpenAI's body."""
-    if name == "messages" and isinstance(meaning, str):
-        return user(meaning)
+def openai_value(name: str, expected: Any) -> Any:
+    """The expected JSON value of a parameter as OpenAI's body has it."""
+    if name == "messages" and isinstance(expected, str):
+        return user(expected)
     if name == "tools":
-        return [{"type": "function", **each} if "function" in each else each for each in meaning]
-    return meaning
+        return [{"type": "function", **each} if "function" in each else each for each in expected]
+    return expected
 
 
 def check_refused(error: BaseException, name: str) -> None:
-    """A refusal names the parameter, and no more of it than it has to."""
+    """Checks that a validation error names the parameter and is short."""
     assert isinstance(error, CompletionError)
     if isinstance(error, InvalidRequestError):
         assert (error.param or "").split(".")[0].split("[")[0] == name
@@ -673,64 +675,65 @@ def check_refused(error: BaseException, name: str) -> None:
     repr(error).encode()
 
 
-class Meeting(NamedTuple):
-    """A call with any object for one argument."""
+class FuzzedCall(NamedTuple):
+    """A call with any object as one argument."""
 
     name: str
     recipe: Recipe
     model: str
-    door: Door
+    entry_point: EntryPoint
 
 
-async def meet(client: AsyncCompletion, sim: SimulatorServer, meeting: Meeting) -> None:
-    """The object is refused and nothing sent, or it arrives as it was meant."""
-    name, recipe, model, door = meeting
-    value, meaning = build(recipe)
+async def check_call(client: AsyncCompletion, sim: SimulatorServer, call: FuzzedCall) -> None:
+    """Checks that the object is refused and nothing sent, or that it is sent as expected."""
+    name, recipe, model, entry_point = call
+    value, expected = build(recipe)
     sim.requests.clear()
     error: Exception | None = None
-    call: dict[str, Any] = {"model": model, "messages": "Hi.", "on_unsupported": "raise" if model == MODEL else "drop"}
+    policy = "raise" if model == MODEL else "drop"
+    arguments: dict[str, Any] = {"model": model, "messages": "Hi.", "on_unsupported": policy, name: value}
     try:
-        await door(client, call | {name: value})
-    except (CompletionError, TypeError) as fault:
-        error = fault
+        await entry_point(client, arguments)
+    except (CompletionError, TypeError) as raised:
+        error = raised
     if isinstance(error, TypeError):
         assert name == "model", error
-        assert issubclass(type(value), (list, tuple)), "is only said of a list in the place of the model"
+        assert issubclass(type(value), (list, tuple)), "only a list as the model is a usage error"
     elif error is not None:
         check_refused(error, name)
     if not any(request.method == "POST" for request in sim.requests):
         assert error is not None
-        assert name not in ("metadata", "prediction") or not isinstance(meaning, dict), "refused for no reason"
+        assert name not in ("metadata", "prediction") or not isinstance(expected, dict), "a valid value was refused"
         return
     assert not isinstance(error, InvalidRequestError | TypeError)
     body = sim.requests[-1].body
     assert json.loads(sim.requests[-1].raw) == body
     if model == MODEL and (name in PARAM_NAMES or name in ("messages", "extra_body")):
-        assert meaning is not Meaning.NONE, "sent for no reason"
-        check_arrived(body, name, meaning)
+        assert expected is not NotJson.REFUSED, "an invalid value was sent"
+        check_sent(body, name, expected)
 
 
-def check_arrived(body: Any, name: str, meaning: Any) -> None:
-    """A value is in the body as it was meant."""
-    if meaning is None:
+def check_sent(body: Any, name: str, expected: Any) -> None:
+    """Checks that the body has the expected value."""
+    if expected is None:
         assert name not in body
     elif name == "extra_body":
-        assert {each: body.get(each, MISSING) for each in meaning} == meaning
-    elif name not in ALONE and meaning is not Meaning.OPEN:
-        assert body.get(name) == expected(name, meaning)
+        assert {each: body.get(each, MISSING) for each in expected} == expected
+    elif name not in ONLY_WITH_TOOLS and expected is not NotJson.EITHER:
+        assert body.get(name) == openai_value(name, expected)
 
 
 ARGUMENTS = [*sorted({"model", "messages", *PARAM_NAMES, *OPTIONS}), *["metadata", "extra_body"] * 3]
-_WAYS = (st.sampled_from([MODEL] * 5 + list(OTHER_MODELS)), st.sampled_from([create, stream, send]))
-MEETINGS = st.builds(Meeting, st.sampled_from(ARGUMENTS), recipes(), *_WAYS) | st.builds(
-    Meeting, st.just("messages"), conversations(), *_WAYS
+_MODELS_AND_ENTRY_POINTS = (st.sampled_from([MODEL] * 5 + list(OTHER_MODELS)), st.sampled_from([create, stream, send]))
+FUZZED_CALLS = st.builds(FuzzedCall, st.sampled_from(ARGUMENTS), recipes(), *_MODELS_AND_ENTRY_POINTS) | st.builds(
+    FuzzedCall, st.just("messages"), conversations(), *_MODELS_AND_ENTRY_POINTS
 )
 
 _ALLOWED = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example)
 
 
-def test_any_object_is_refused_or_arrives() -> None:
-    """Some value would raise a foreign exception far from where it was given, or be sent as something else."""
+def test_any_object_is_refused_or_sent() -> None:
+    """Some value would raise an obscure error, or be sent as another value."""
     with asyncio.Runner() as runner:
 
         async def begin() -> tuple[SimulatorServer, AsyncCompletion]:
@@ -740,10 +743,10 @@ def test_any_object_is_refused_or_arrives() -> None:
         sim, client = runner.run(begin())
 
         @settings(max_examples=500, derandomize=True, deadline=None, suppress_health_check=_ALLOWED)
-        @given(MEETINGS)
-        def check(meeting: Meeting) -> None:
+        @given(FUZZED_CALLS)
+        def check(call: FuzzedCall) -> None:
             try:
-                runner.run(meet(client, sim, meeting))
+                runner.run(check_call(client, sim, call))
             finally:
                 close_all()
 
@@ -760,8 +763,8 @@ def test_any_object_is_refused_or_arrives() -> None:
 TARGET = Target(provider="openai", model="gpt-4o", base_url="https://api.openai.com/v1")
 
 
-def made(messages: Any, **params: Any) -> bytes:
-    """The body of a call, from what the caller wrote to bytes."""
+def encode_body(messages: Any, **params: Any) -> bytes:
+    """The encoded body of a call."""
     request = build_request(MODEL, messages, params, stream=False)
     encoded = encode(request, TARGET, {})
     assert isinstance(encoded, HttpRequest)
@@ -769,14 +772,14 @@ def made(messages: Any, **params: Any) -> bytes:
 
 
 def steps(work: Callable[[], object]) -> int:
-    """How many functions are called in the course of `work`."""
+    """The number of function calls that `work` makes."""
     count = 0
 
-    def note(frame: object, event: str, argument: object) -> None:
+    def count_call(frame: object, event: str, argument: object) -> None:
         nonlocal count
         count += event in ("call", "c_call")
 
-    sys.setprofile(note)
+    sys.setprofile(count_call)
     try:
         work()
     finally:
@@ -785,31 +788,35 @@ def steps(work: Callable[[], object]) -> int:
 
 
 GROWING: dict[str, Callable[[int], object]] = {
-    "texts": lambda n: made([{"role": "user", "content": "x"}] * n),
-    "records": lambda n: made([UserMessage("x")] * n),
-    "parts": lambda n: made(user([{"type": "text", "text": "x"}] * n)),
-    "images": lambda n: made(image(f"data:;base64,{'A' * 65_536 * n}")),
-    "calls": lambda n: made(assistant(tool_calls=[{"id": "c", "function": {"name": "f", "arguments": "{}"}}] * n)),
-    "other roles": lambda n: made([{"role": "critic", "content": {"a": [1]}}] * n),
-    "tools": lambda n: made("x", tools=[each for i in range(n) for each in tool(name=f"f{i}", parameters=RECURSIVE)]),
-    "objects": lambda n: made("x", metadata={str(i): {"a": [i]} for i in range(n)}),
-    "stops": lambda n: made("x", stop=["x"] * n),
-    "biases": lambda n: made("x", logit_bias=dict.fromkeys(range(n), 1)),
+    "texts": lambda n: encode_body([{"role": "user", "content": "x"}] * n),
+    "records": lambda n: encode_body([UserMessage("x")] * n),
+    "parts": lambda n: encode_body(user([{"type": "text", "text": "x"}] * n)),
+    "images": lambda n: encode_body(image(f"data:;base64,{'A' * 65_536 * n}")),
+    "calls": lambda n: encode_body(
+        assistant(tool_calls=[{"id": "c", "function": {"name": "f", "arguments": "{}"}}] * n)
+    ),
+    "other roles": lambda n: encode_body([{"role": "critic", "content": {"a": [1]}}] * n),
+    "tools": lambda n: encode_body(
+        "x", tools=[each for i in range(n) for each in tool(name=f"f{i}", parameters=RECURSIVE)]
+    ),
+    "objects": lambda n: encode_body("x", metadata={str(i): {"a": [i]} for i in range(n)}),
+    "stops": lambda n: encode_body("x", stop=["x"] * n),
+    "biases": lambda n: encode_body("x", logit_bias=dict.fromkeys(range(n), 1)),
 }
 
 
 @pytest.mark.parametrize("name", GROWING)
-def test_work_grows_no_faster_than_the_request(name: str) -> None:
-    """A long conversation would take minutes to be checked: each message would cost more than the one before."""
+def test_work_grows_linearly_with_the_request(name: str) -> None:
+    """Validating a long conversation would take minutes: each message would cost more than the one before."""
     work = GROWING[name]
-    work(1)  # what is made once, is made now
+    work(1)  # creates what is cached
     fifty, hundred, two_hundred = (steps(functools.partial(work, n)) for n in (50, 100, 200))
     assert two_hundred - hundred == pytest.approx(2 * (hundred - fifty), rel=0.01)
 
 
 def peak_of(work: Callable[[], object]) -> int:
-    """Bytes that `work` needs at most, its result included."""
-    made([*user([]), *user("x")], tools=tool(**F))  # what is loaded or made once, is so now
+    """The peak of bytes that `work` allocates, its result included."""
+    encode_body([*user([]), *user("x")], tools=tool(**F))  # loads and creates what is cached
     tracemalloc.start()
     try:
         result = work()
@@ -832,24 +839,24 @@ LARGE_MESSAGES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", LARGE_MESSAGES)
-def test_a_large_text_is_copied_once_and_that_is_its_body(name: str) -> None:
-    """A large prompt would take many times its size, and end the process."""
+def test_a_large_text_is_copied_once_into_the_body(name: str) -> None:
+    """A large prompt would take many times its size in memory."""
     messages = LARGE_MESSAGES[name]
     assert peak_of(lambda: build_request(MODEL, messages, {}, stream=False)) < 1_000_000
-    assert peak_of(lambda: made(messages)) < 1.6 * len(LARGE)  # a buffer that grows by halves
+    assert peak_of(lambda: encode_body(messages)) < 1.6 * len(LARGE)  # a buffer that grows by half its size
 
 
-def test_many_messages_cost_little_beside_their_body() -> None:
-    """A long conversation would take many times its size."""
+def test_many_messages_take_little_memory_beside_their_body() -> None:
+    """A long conversation would take many times its size in memory."""
     messages = [{"role": "user", "content": "x" * 500}] * 100_000
-    per_message = 500  # a record, a dict, and their places in lists
-    assert peak_of(lambda: made(messages)) < 100_000 * (1.6 * 540 + per_message)
+    per_message = 500  # a record, a dict, and their references in lists
+    assert peak_of(lambda: encode_body(messages)) < 100_000 * (1.6 * 540 + per_message)
 
 
 @module_loop
-async def test_fifty_megabytes_arrive(client: AsyncCompletion, sim: SimulatorServer) -> None:
-    """A large prompt would not get through, or not whole."""
+async def test_fifty_megabytes_are_sent(client: AsyncCompletion, sim: SimulatorServer) -> None:
+    """A large prompt would not be sent completely."""
     sim.reply = "Long."
-    body = await arrived(client, sim, {"model": MODEL, "messages": LARGE}, create)
+    body = await sent_body(client, sim, {"model": MODEL, "messages": LARGE}, create)
     sim.reply = None
     assert body["messages"][0]["content"] == LARGE

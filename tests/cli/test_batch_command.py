@@ -1,4 +1,4 @@
-"""`anycompletion batch`, as a shell meets it: lines in, lines out, and how it ended."""
+"""`anycompletion batch` as a process: lines in, lines out, exit codes."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ import pytest
 from anycompletion import cli
 from anycompletion.batch import read_results
 from anycompletion.testing import SimulatorServer
-from cli.test_cli import BARE, COMMAND, INTERRUPTIBLE, Done, environment_of, run
+from cli.test_cli import BARE, COMMAND, INTERRUPTIBLE, Completed, environment_of, run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a journal needs the file locks of POSIX")
 
@@ -25,8 +25,8 @@ MODEL = ("-m", "openai/gpt-4o-mini")
 
 @pytest.fixture
 async def simulator() -> AsyncIterator[SimulatorServer]:
-    """A simulator that repeats what it is asked."""
-    async with SimulatorServer(reply=lambda body: f"You said: {body['messages'][-1]['content']}") as server:
+    """A simulator that repeats the last message."""
+    async with SimulatorServer(reply=lambda body: f"You wrote: {body['messages'][-1]['content']}") as server:
         yield server
 
 
@@ -51,7 +51,7 @@ def content(path: Path) -> str:
 
 
 def answers(out: str) -> dict[str | None, Any]:
-    """Id → text of the answer, status of a refusal or code of an error."""
+    """Id → text of the answer, status of an error response or code of an error."""
     found: dict[str | None, Any] = {}
     for each in map(json.loads, out.splitlines()):
         assert each["custom_id"] not in found
@@ -64,13 +64,13 @@ def answers(out: str) -> dict[str | None, Any]:
     return found
 
 
-def told(*numbers: int) -> dict[str | None, Any]:
-    return {f"row-{number}": f"You said: Hello {number}." for number in numbers}
+def expected_answers(*numbers: int) -> dict[str | None, Any]:
+    return {f"row-{number}": f"You wrote: Hello {number}." for number in numbers}
 
 
 @pytest.mark.parametrize("source", ["file", "stdin", "pipe"])
 async def test_lines_in_lines_out(source: str, simulator: SimulatorServer, tmp_path: Path) -> None:
-    """A file of requests could not be answered from a shell, or its answers not be piped on."""
+    """A file of requests could not be processed in a shell, or its answers not be piped."""
     text = line(1) + "\n" + batch_line(2) + batch_line(3, model="gpt-4o", temperature=0)
     given = put(tmp_path / "q.jsonl", text)
     environment = environment_of(simulator)
@@ -84,14 +84,14 @@ async def test_lines_in_lines_out(source: str, simulator: SimulatorServer, tmp_p
                 *COMMAND, "batch", "-", *MODEL, env=BARE | environment, stdin=file, stdout=PIPE, stderr=PIPE
             )
             out, err = await asyncio.wait_for(process.communicate(), 60)
-            done = Done(process.returncode, out.decode(), err.decode())
-    assert answers(done.out) == told(1, 2, 3)
+            done = Completed(process.returncode, out.decode(), err.decode())
+    assert answers(done.out) == expected_answers(1, 2, 3)
     assert done.code == 0
     assert "3 done; 0 failed; " in done.err
     assert {request.body["model"] for request in simulator.requests if request.body} == {"gpt-4o-mini"}
 
 
-async def test_nothing_in_is_nothing_out() -> None:
+async def test_empty_input_is_empty_output() -> None:
     """An empty batch would hang, or look like a failure."""
     for stdin in (None, ""):
         done = await run("batch", "-m", "sim/openai", stdin=stdin)
@@ -100,8 +100,8 @@ async def test_nothing_in_is_nothing_out() -> None:
         assert "Traceback" not in done.err
 
 
-async def test_without_a_model_lines_say_their_own(simulator: SimulatorServer, tmp_path: Path) -> None:
-    """A file that names models would be refused, or all its lines go to one model."""
+async def test_without_a_model_lines_use_their_own(simulator: SimulatorServer, tmp_path: Path) -> None:
+    """A file that names models would be refused, or all its lines be sent to one model."""
     text = batch_line(1, model="gpt-4o") + batch_line(2) + batch_line(3, model="anthropic/claude-haiku-4-5")
     environment = environment_of(simulator) | {"ANYCOMPLETION_MODEL": "openai/gpt-4o-mini"}
     done = await run("batch", put(tmp_path / "q.jsonl", text), "--ordered", "--concurrency", "1", **environment)
@@ -111,10 +111,10 @@ async def test_without_a_model_lines_say_their_own(simulator: SimulatorServer, t
     ]
 
 
-async def test_a_line_that_fails_is_said_and_the_others_are_answered(
+async def test_a_failed_line_is_reported_and_the_others_are_answered(
     simulator: SimulatorServer, tmp_path: Path
 ) -> None:
-    """A script could not tell that something failed, or one bad line would cost all answers."""
+    """A script could not detect a failure, or one invalid line would lose all answers."""
     text = line(1) + "no JSON\n" + line(2, model="x") + line(2) + '["a"]\n' + line(3, temperature="hot")
     done = await run("batch", put(tmp_path / "q.jsonl", text), *MODEL, "--ordered", **environment_of(simulator))
     lines = [json.loads(each) for each in done.out.splitlines()]
@@ -126,23 +126,23 @@ async def test_a_line_that_fails_is_said_and_the_others_are_answered(
     assert "2 done; 4 failed" in done.err
 
 
-async def test_the_output_may_be_a_file(simulator: SimulatorServer, tmp_path: Path) -> None:
-    """Answers could only be read from stdout, or a journal would not be copied whole."""
+async def test_the_output_can_be_a_file(simulator: SimulatorServer, tmp_path: Path) -> None:
+    """Answers could only be read from stdout, or a journal would not be copied completely."""
     given, out = put(tmp_path / "q.jsonl", line(1) + line(2)), tmp_path / "out.jsonl"
     environment = environment_of(simulator)
     done = await run("batch", given, *MODEL, "--output", str(out), **environment)
-    assert (done.code, done.out, answers(content(out))) == (0, "", told(1, 2))
+    assert (done.code, done.out, answers(content(out))) == (0, "", expected_answers(1, 2))
     put(tmp_path / "q.jsonl", line(1))
     journal = ("--journal", str(tmp_path / "a.jsonl"))
     assert (await run("batch", given, *MODEL, *journal, **environment)).out == ""
     put(tmp_path / "q.jsonl", line(1) + line(2))
     done = await run("batch", given, *MODEL, *journal, "--output", "-", **environment)
-    assert answers(done.out) == told(1, 2)
+    assert answers(done.out) == expected_answers(1, 2)
     assert "1 skipped because the journal has them" in done.err
 
 
-async def test_what_failed_for_good_in_an_earlier_run_still_counts(simulator: SimulatorServer, tmp_path: Path) -> None:
-    """The second run of a batch with a refused request would look as if all were well."""
+async def test_permanent_failures_of_an_earlier_run_still_count(simulator: SimulatorServer, tmp_path: Path) -> None:
+    """The second run of a batch with a refused request would look successful."""
     given = put(tmp_path / "q.jsonl", line(1) + line(2, temperature="hot"))
     arguments = ("batch", given, *MODEL, "--journal", str(tmp_path / "a.jsonl"))
     assert (await run(*arguments, **environment_of(simulator))).code == 1
@@ -157,9 +157,9 @@ class Main:
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys
 
-    def __call__(self, *arguments: str) -> Done:
+    def __call__(self, *arguments: str) -> Completed:
         code = cli.main(arguments)
-        return Done(code, *self._capsys.readouterr())
+        return Completed(code, *self._capsys.readouterr())
 
 
 @pytest.fixture
@@ -170,19 +170,21 @@ def main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     return Main(capsys)
 
 
-def test_the_simulator_answers_only_where_it_is_named(main: Main, tmp_path: Path) -> None:
-    """A batch without a key would be answered with nonsense, or there would be no way to try one for nothing."""
+def test_the_simulator_answers_only_if_it_is_named(main: Main, tmp_path: Path) -> None:
+    """A batch without a key would get simulated answers, or could not be tried without cost."""
     given = put(tmp_path / "q.jsonl", line(1) + line(2))
     done = main("batch", given, "-m", "sim/anthropic")
     assert (done.code, answers(done.out).keys()) == (0, {"row-1", "row-2"})
     assert main("batch", given, "-m", "openai/gpt-4o")[:2] == (2, "")
-    nobody = main("batch", given)
-    assert nobody.code == 1
-    assert {each["error"]["message"] for each in map(json.loads, nobody.out.splitlines())} == {"model: is missing"}
+    without_model = main("batch", given)
+    assert without_model.code == 1
+    assert {each["error"]["message"] for each in map(json.loads, without_model.out.splitlines())} == {
+        "model: is missing"
+    }
     named = main("batch", put(tmp_path / "q.jsonl", line(1, model="sim/openai")))
     assert named.code == 1
     assert "the simulator is asked by --model sim/openai" in named.out
-    assert main("batch", given, "-m", "sim/nobody").code == 2
+    assert main("batch", given, "-m", "sim/unknown").code == 2
 
 
 USAGE: dict[str, tuple[tuple[str, ...], str]] = {
@@ -195,16 +197,16 @@ USAGE: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 @pytest.mark.parametrize("case", USAGE)
-def test_misuse_is_exit_code_2(case: str, main: Main, tmp_path: Path) -> None:
-    """A script could not tell its own mistake from a provider's."""
-    arguments, says = USAGE[case]
+def test_usage_errors_exit_2(case: str, main: Main, tmp_path: Path) -> None:
+    """A script could not distinguish its own mistake from a provider's failure."""
+    arguments, text = USAGE[case]
     done = main("batch", put(tmp_path / "q.jsonl", line(1) + line(2)), *arguments)
     assert done.code == 2
-    assert says in done.err
+    assert text in done.err
 
 
-def test_a_file_that_cannot_be_read_is_exit_code_2(main: Main, tmp_path: Path) -> None:
-    """A slip of the pen in a file's name would show a traceback, or look like an empty batch."""
+def test_an_unreadable_file_exits_2(main: Main, tmp_path: Path) -> None:
+    """A misspelt file name would print a traceback, or look like an empty batch."""
     done = main("batch", str(tmp_path / "nothing.jsonl"), *MODEL)
     assert (done.code, "No such file" in done.err) == (2, True)
     path = tmp_path / "binary"
@@ -216,8 +218,8 @@ def test_a_file_that_cannot_be_read_is_exit_code_2(main: Main, tmp_path: Path) -
 LINES = 5000 if "ANYCOMPLETION_TEST_SCALE" in os.environ else 1500
 
 
-async def interrupted(arguments: tuple[str, ...], simulator: SimulatorServer, after: int) -> Done:
-    """Runs the command and presses Ctrl-C after so many requests."""
+async def interrupted(arguments: tuple[str, ...], simulator: SimulatorServer, after: int) -> Completed:
+    """Runs the command and interrupts it after `after` requests."""
     process = await asyncio.create_subprocess_exec(
         *INTERRUPTIBLE, *arguments, env=BARE | environment_of(simulator), stdin=DEVNULL, stdout=PIPE, stderr=PIPE
     )
@@ -227,11 +229,11 @@ async def interrupted(arguments: tuple[str, ...], simulator: SimulatorServer, af
         if process.returncode is None:
             process.send_signal(signal.SIGINT)
         out, err = await process.communicate()
-    return Done(process.returncode, out.decode(), err.decode())
+    return Completed(process.returncode, out.decode(), err.decode())
 
 
-async def test_ctrl_c_and_again_ends_with_every_answer_once(simulator: SimulatorServer, tmp_path: Path) -> None:
-    """An interrupted batch would lose answers, pay for them again, or leave its user without a word."""
+async def test_a_batch_resumes_after_ctrl_c_with_every_answer_once(simulator: SimulatorServer, tmp_path: Path) -> None:
+    """An interrupted batch would lose answers, pay for them twice, or print nothing about its state."""
     given = put(tmp_path / "q.jsonl", "".join(map(line, range(LINES))))
     journal = tmp_path / "a.jsonl"
     arguments = ("batch", given, *MODEL, "--concurrency", "64", "--journal", str(journal))
@@ -244,29 +246,29 @@ async def test_ctrl_c_and_again_ends_with_every_answer_once(simulator: Simulator
     sent = len(simulator.requests)
     again = await run(*arguments, "--output", "-", **environment_of(simulator))
     assert again.code == 0
-    assert answers(again.out) == told(*range(LINES))
+    assert answers(again.out) == expected_answers(*range(LINES))
     assert f"{LINES - len(kept):,} done; 0 failed; {len(kept):,} skipped because the journal has them" in again.err
     assert len(simulator.requests) - sent == LINES - len(kept)
     assert sent - len(kept) <= 64
 
 
-async def test_on_a_terminal_a_bar_shows_how_far_it_is(simulator: SimulatorServer, tmp_path: Path) -> None:
-    """A user would wait for hours without knowing for what."""
+async def test_on_a_terminal_a_bar_shows_the_progress(simulator: SimulatorServer, tmp_path: Path) -> None:
+    """A user would wait for hours without seeing progress."""
     given = put(tmp_path / "q.jsonl", "".join(map(line, range(50))))
-    here, there = pty.openpty()
+    master, slave = pty.openpty()
     process = await asyncio.create_subprocess_exec(
         *COMMAND,
         *("batch", given, *MODEL, "--output", str(tmp_path / "out.jsonl")),
         env=BARE | environment_of(simulator) | {"TERM": "xterm", "COLUMNS": "120"},
         stdin=DEVNULL,
         stdout=PIPE,
-        stderr=there,
+        stderr=slave,
     )
-    os.close(there)
+    os.close(slave)
     async with asyncio.timeout(60):
         await process.wait()
-    shown = os.read(here, 1 << 16).decode()
-    os.close(here)
+    shown = os.read(master, 1 << 16).decode()
+    os.close(master)
     assert process.returncode == 0
     assert "50/50" in shown
     assert "50 done; 0 failed" in shown

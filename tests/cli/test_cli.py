@@ -1,4 +1,4 @@
-"""The command line, as a shell meets it and as a function."""
+"""The command line as a process of its own and as a function."""
 
 import asyncio
 import io
@@ -24,7 +24,7 @@ INTERRUPTIBLE = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
     "from anycompletion.cli import main; sys.exit(main())",
 )
-"""The command with Ctrl-C switched on: a shell starts background jobs, such as a test run may be, with it ignored."""
+"""The command with Ctrl-C enabled: a shell starts background jobs, such as a test run may be, with it ignored."""
 
 BARE = {
     name: value
@@ -36,18 +36,18 @@ BARE = {
 
 
 SERVED = SimulatorServer().api_keys.keys()
-"""The providers that the simulator speaks for."""
+"""The providers that the simulator serves."""
 
 
-class Done(NamedTuple):
-    """How a command ended."""
+class Completed(NamedTuple):
+    """Exit code and output of a command."""
 
     code: int | None
     out: str
     err: str
 
 
-async def run(*arguments: str, stdin: str | bytes | None = None, **environment: str) -> Done:
+async def run(*arguments: str, stdin: str | bytes | None = None, **environment: str) -> Completed:
     """Runs the command in a process of its own."""
     process = await asyncio.create_subprocess_exec(
         *COMMAND,
@@ -59,11 +59,11 @@ async def run(*arguments: str, stdin: str | bytes | None = None, **environment: 
     )
     data = stdin.encode() if isinstance(stdin, str) else stdin
     out, err = await asyncio.wait_for(process.communicate(data), 60)
-    return Done(process.returncode, out.decode(), err.decode())
+    return Completed(process.returncode, out.decode(), err.decode())
 
 
 def environment_of(simulator: SimulatorServer) -> dict[str, str]:
-    """The environment in which every provider is the simulator."""
+    """The environment that makes the simulator every provider."""
     values: dict[str, str] = {}
     for name, url in simulator.base_urls.items():
         row = PROVIDERS[name]
@@ -73,12 +73,12 @@ def environment_of(simulator: SimulatorServer) -> dict[str, str]:
 
 @pytest.fixture
 async def simulator() -> AsyncIterator[SimulatorServer]:
-    """A simulator that repeats what it is asked."""
-    async with SimulatorServer(reply=lambda body: f"You said: {body['messages'][-1]['content']}") as server:
+    """A simulator that repeats the last message."""
+    async with SimulatorServer(reply=lambda body: f"You wrote: {body['messages'][-1]['content']}") as server:
         yield server
 
 
-Main = Callable[..., Done]
+Main = Callable[..., Completed]
 
 
 @pytest.fixture
@@ -87,10 +87,10 @@ def main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     for name in os.environ.keys() - BARE.keys():
         monkeypatch.delenv(name)
 
-    def call(*arguments: str, stdin: str = "") -> Done:
+    def call(*arguments: str, stdin: str = "") -> Completed:
         monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
         code = cli.main(arguments)
-        return Done(code, *capsys.readouterr())
+        return Completed(code, *capsys.readouterr())
 
     return call
 
@@ -99,10 +99,10 @@ def main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize("more", [[], ["--no-stream"]])
-async def test_a_reply_goes_to_stdout_and_nothing_else_does(simulator: SimulatorServer, more: Sequence[str]) -> None:
+async def test_only_the_reply_is_written_to_stdout(simulator: SimulatorServer, more: Sequence[str]) -> None:
     """A script could not use the reply."""
     done = await run("chat", "Hello!", "-m", "openai/gpt-4o-mini", *more, **environment_of(simulator))
-    assert done == Done(0, "You said: Hello!\n", "")
+    assert done == Completed(0, "You wrote: Hello!\n", "")
 
 
 async def test_flags_reach_the_provider(simulator: SimulatorServer) -> None:
@@ -123,51 +123,51 @@ async def test_flags_reach_the_provider(simulator: SimulatorServer) -> None:
     }
 
 
-async def test_the_model_may_come_from_the_environment(simulator: SimulatorServer) -> None:
-    """ANYCOMPLETION_MODEL would be ignored, or win over the flag."""
+async def test_the_model_can_come_from_the_environment(simulator: SimulatorServer) -> None:
+    """ANYCOMPLETION_MODEL would be ignored, or override the flag."""
     environment = environment_of(simulator) | {"ANYCOMPLETION_MODEL": "anthropic/claude-haiku-4-5"}
     await run("chat", "Hi.", **environment)
     await run("chat", "Hi.", "-m", "openai/gpt-4o-mini", **environment)
     assert [request.provider for request in simulator.requests] == ["anthropic", "openai"]
 
 
-async def test_piped_text_is_the_prompt_or_follows_it(simulator: SimulatorServer) -> None:
-    """A file piped in would not be seen by the model."""
+async def test_piped_text_is_the_prompt_or_is_appended(simulator: SimulatorServer) -> None:
+    """A file on stdin would not be sent."""
     environment = environment_of(simulator) | {"ANYCOMPLETION_MODEL": "openai/gpt-4o-mini"}
-    assert (await run("chat", stdin="Grüße\n", **environment)).out == "You said: Grüße\n"
-    assert (await run("chat", "Sum up.", stdin="a\nb\n", **environment)).out == "You said: Sum up.\n\na\nb\n"
+    assert (await run("chat", stdin="Grüße\n", **environment)).out == "You wrote: Grüße\n"
+    assert (await run("chat", "Sum up.", stdin="a\nb\n", **environment)).out == "You wrote: Sum up.\n\na\nb\n"
 
 
 @pytest.mark.parametrize("n", [1, 3])
-async def test_json_is_one_whole_completion(simulator: SimulatorServer, n: int) -> None:
+async def test_json_is_one_completion(simulator: SimulatorServer, n: int) -> None:
     """`--json` could not be piped into a tool that reads OpenAI's format."""
     flags = ("-m", "anthropic/claude-haiku-4-5", "--json", "-n", str(n))
     done = await run("chat", "Hello!", *flags, **environment_of(simulator))
     reply = ChatCompletion.from_dict(json.loads(done.out))
     assert done.out.count("\n") == 1
-    assert reply.texts == ["You said: Hello!"] * n
+    assert reply.texts == ["You wrote: Hello!"] * n
     assert not any(
         request.body["stream"] for request in simulator.requests if request.body and "stream" in request.body
     )
 
 
-async def test_several_choices_come_one_after_another_without_a_terminal(simulator: SimulatorServer) -> None:
-    """The pieces of several choices would be mixed up in a pipe or a file."""
+async def test_several_choices_are_written_one_after_another_without_a_terminal(simulator: SimulatorServer) -> None:
+    """The chunks of several choices would be interleaved in a pipe or a file."""
     done = await run("chat", "Hello!", "-m", "openai/gpt-4o-mini", "-n", "2", **environment_of(simulator))
-    text = "You said: Hello!"
-    assert done == Done(0, f"--- choice 1 ---\n{text}\n\n--- choice 2 ---\n{text}\n", "")
+    text = "You wrote: Hello!"
+    assert done == Completed(0, f"--- choice 1 ---\n{text}\n\n--- choice 2 ---\n{text}\n", "")
 
 
-async def test_several_choices_stand_side_by_side_on_a_terminal(simulator: SimulatorServer) -> None:
-    """On a terminal the choices would not be comparable at a glance, or would be lost at the end."""
+async def test_several_choices_are_side_by_side_on_a_terminal(simulator: SimulatorServer) -> None:
+    """On a terminal the choices would not be side by side, or be erased at the end."""
     screen = await on_terminal("chat", "Hello!", "-m", "openai/gpt-4o-mini", "-n", "2", **environment_of(simulator))
     last = screen.rstrip().splitlines()[-3:]
     assert "choice 1" in last[0]
     assert "choice 2" in last[0]
-    assert last[1].count("You said: Hello!") == 2
+    assert last[1].count("You wrote: Hello!") == 2
 
 
-async def test_many_choices_go_on_in_the_next_row(simulator: SimulatorServer) -> None:
+async def test_many_choices_continue_in_the_next_row(simulator: SimulatorServer) -> None:
     """Columns would become too narrow to read."""
     screen = await on_terminal("chat", "Hello!", "-m", "openai/gpt-4o-mini", "-n", "6", **environment_of(simulator))
     rows = [[f"choice {number}" in line for number in range(1, 7)] for line in screen.splitlines() if "choice" in line]
@@ -175,13 +175,13 @@ async def test_many_choices_go_on_in_the_next_row(simulator: SimulatorServer) ->
 
 
 async def test_a_failed_call_leaves_no_empty_columns(simulator: SimulatorServer) -> None:
-    """A failure would be hidden behind boxes with nothing in them."""
+    """A failure would be shown with empty columns."""
     arguments = ("chat", "Hello!", "-m", "openai/no-such-model", "-n", "2")
     screen = await on_terminal(*arguments, code=1, **environment_of(simulator))
-    assert "choice" not in screen.rpartition("\x1b[2K")[2]  # what stands there after the live columns are wiped
+    assert "choice" not in screen.rpartition("\x1b[2K")[2]  # the screen after the live columns are erased
 
 
-async def test_a_reply_cannot_steer_the_terminal(simulator: SimulatorServer) -> None:
+async def test_a_reply_cannot_control_the_terminal(simulator: SimulatorServer) -> None:
     """A model could clear the screen, rename the window or fake the shell's prompt."""
     simulator.reply = "a\x1b[2Jb\x9b31mc"
     screen = await on_terminal("chat", "Hello!", "-m", "openai/gpt-4o-mini", **environment_of(simulator))
@@ -189,7 +189,7 @@ async def test_a_reply_cannot_steer_the_terminal(simulator: SimulatorServer) -> 
 
 
 async def on_terminal(*arguments: str, code: int = 0, **environment: str) -> str:
-    """What the command writes when its output is a terminal."""
+    """The output of the command on a terminal."""
     ours, theirs = pty.openpty()
     try:
         process = await asyncio.create_subprocess_exec(
@@ -214,15 +214,15 @@ def _read_all(terminal: int) -> bytes:
             while piece := file.read(65536):
                 data += piece
         except OSError:
-            pass  # how Linux says that nobody writes to this terminal any more
+            pass  # how Linux reports that the other end of the terminal is closed
         return data
 
 
 # --- the simulator -------------------------------------------------------------------------------------------------
 
 
-async def test_without_model_and_key_the_simulator_answers_and_says_so() -> None:
-    """The first command of the README would fail, or pass a simulation off as a provider's answer."""
+async def test_without_model_and_key_the_simulator_replies_with_a_note() -> None:
+    """The first command of the README would fail, or present a simulation as a provider's reply."""
     done = await run("chat", "Knock knock.")
     assert done.code == 0
     assert done.out.startswith("Who's there?")
@@ -230,8 +230,8 @@ async def test_without_model_and_key_the_simulator_answers_and_says_so() -> None
 
 
 @pytest.mark.parametrize("model", ["sim/openai", "sim/anthropic", "sim/openai/some-model"])
-async def test_a_simulated_model_needs_no_key_and_leaves_the_environment_alone(model: str) -> None:
-    """`-m sim/…` would ask a real provider, or the wrong format."""
+async def test_a_simulated_model_needs_no_key_and_ignores_base_urls_of_the_environment(model: str) -> None:
+    """`-m sim/…` would call a real provider, or use the wrong format."""
     elsewhere = dict.fromkeys(("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL"), "https://unreachable.invalid")
     done = await run("chat", "Knock knock.", "-m", model, **elsewhere)
     assert done.code == 0
@@ -239,13 +239,13 @@ async def test_a_simulated_model_needs_no_key_and_leaves_the_environment_alone(m
     assert "simulator" not in done.err
 
 
-def test_every_simulated_provider_can_be_asked() -> None:
-    """`-m sim/…` would lack a provider that the simulator speaks for, or offer one that it does not."""
+def test_every_simulated_provider_has_a_model() -> None:
+    """`-m sim/…` would lack a provider that the simulator serves, or offer one that it does not."""
     assert common.SIMULATED_MODELS.keys() == SERVED
 
 
 async def test_a_key_without_a_model_is_a_usage_error() -> None:
-    """Someone with a key would be given the simulator, or a model they did not choose."""
+    """A user with a key would get the simulator, or a model they did not choose."""
     done = await run("chat", "Hello!", OPENAI_API_KEY="made-up")
     assert (done.code, done.out) == (2, "")
     assert "OPENAI_API_KEY is set, but no model" in done.err
@@ -272,7 +272,7 @@ async def serving(*arguments: str) -> AsyncIterator[tuple[Process, dict[str, str
 
 
 async def test_simulate_serves_until_interrupted() -> None:
-    """Nobody could use the simulator from another process, or it would not stop cleanly."""
+    """The simulator could not be used from another process, or would not stop cleanly."""
     async with serving() as (process, urls):
         keys: dict[str, str] = {}
         assert process.stderr is not None
@@ -288,8 +288,8 @@ async def test_simulate_serves_until_interrupted() -> None:
         assert (process.returncode, out, err) == (130, b"", b"Ctrl-C ends it.\n")
 
 
-async def test_simulate_listens_where_it_is_told() -> None:
-    """`--port` would be ignored, or a taken port would end in a traceback."""
+async def test_simulate_listens_on_the_given_port() -> None:
+    """`--port` would be ignored, or a port in use would raise a traceback."""
     async with serving() as (_, urls):
         port = urls["openai"].split(":")[2].split("/")[0]
         done = await run("simulate", "--port", port)
@@ -311,17 +311,17 @@ async def test_a_failed_call_exits_1(simulator: SimulatorServer) -> None:
         assert done.err.startswith("NotFoundError: ")
 
 
-async def test_a_cut_stream_keeps_what_had_come_and_exits_1(simulator: SimulatorServer) -> None:
-    """Half an answer would pass for a whole one, or be thrown away."""
+async def test_a_truncated_stream_keeps_its_text_and_exits_1(simulator: SimulatorServer) -> None:
+    """A partial reply would look complete, or be discarded."""
     simulator.fault = "cut-after-3-events"  # type: ignore[assignment]  # the setter takes names, too
     done = await run("chat", "Hello!", "-m", "anthropic/claude-haiku-4-5", **environment_of(simulator))
     assert done.code == 1
-    assert "You said: Hello!\n".startswith(done.out)
+    assert "You wrote: Hello!\n".startswith(done.out)
     assert done.err.startswith("StreamInterruptedError: ")
 
 
-async def test_what_the_text_does_not_show_is_said_on_stderr(simulator: SimulatorServer) -> None:
-    """A reply cut at max_tokens, or a dropped parameter, would go unnoticed."""
+async def test_warnings_are_written_to_stderr(simulator: SimulatorServer) -> None:
+    """A reply truncated by max_tokens, or a dropped parameter, would not be noticed."""
     flags = ("-m", "anthropic/claude-haiku-4-5", "-o", "max_tokens=2", "-o", "seed=1", "-o", "on_unsupported=warn")
     done = await run("chat", "Hello!", *flags, **environment_of(simulator))
     assert done.code == 0
@@ -334,7 +334,7 @@ async def test_what_the_text_does_not_show_is_said_on_stderr(simulator: Simulato
     [
         (["chat", "Hi.", "-m", "openai/gpt-4o-mini"], "OPENAI_API_KEY"),
         (["chat", "Hi.", "-m", "opanai/gpt-4o-mini"], "did you mean openai"),
-        (["chat", "Hi.", "-m", "sim/nobody"], "sim/openai, sim/anthropic"),
+        (["chat", "Hi.", "-m", "sim/unknown"], "sim/openai, sim/anthropic"),
         (["chat"], "Nothing to ask"),
         (["chat", "Hi.", "-m", "sim/openai", "-o", "temperature"], "write name=value"),
         (["chat", "Hi.", "-m", "sim/openai", "-o", "=1"], "write name=value"),
@@ -357,14 +357,14 @@ def test_usage_and_configuration_errors_exit_2(main: Main, arguments: Sequence[s
     assert "Traceback" not in done.err
 
 
-async def test_stdin_that_is_no_text_exits_2() -> None:
-    """An image piped in by mistake would be sent as garbage, or end in a traceback."""
+async def test_stdin_that_is_not_text_exits_2() -> None:
+    """An image on stdin would be sent as garbage, or raise a traceback."""
     done = await run("chat", "What is this?", stdin=b"\x89PNG\xff\xfe")
-    assert done == Done(2, "", "stdin is not text in UTF-8\n")
+    assert done == Completed(2, "", "stdin is not text in UTF-8\n")
 
 
 async def test_ctrl_c_exits_130_without_a_traceback(simulator: SimulatorServer) -> None:
-    """A user who stops an answer would be shown a traceback, and the provider would go on."""
+    """A user who interrupts a reply would see a traceback, or the provider would continue."""
     simulator.chunk_delay = 0.2
     simulator.chunks = 1000
     process = await asyncio.create_subprocess_exec(
@@ -381,8 +381,8 @@ async def test_ctrl_c_exits_130_without_a_traceback(simulator: SimulatorServer) 
     assert (process.returncode, err) == (130, b"")
 
 
-async def test_a_reader_that_leaves_ends_the_command_quietly(simulator: SimulatorServer) -> None:
-    """`anycompletion chat … | head -1` would end in a traceback."""
+async def test_a_closed_pipe_ends_the_command_quietly(simulator: SimulatorServer) -> None:
+    """`anycompletion chat … | head -1` would print a traceback."""
     simulator.chunk_delay = 0.05
     simulator.chunks = 200
     process = await asyncio.create_subprocess_exec(
@@ -395,29 +395,29 @@ async def test_a_reader_that_leaves_ends_the_command_quietly(simulator: Simulato
     assert process.stdout is not None
     assert process.stderr is not None
     await asyncio.wait_for(process.stdout.read(1), 30)
-    process.stdout._transport.close()  # type: ignore[attr-defined]  # asyncio has no public way to leave a pipe
+    process.stdout._transport.close()  # type: ignore[attr-defined]  # asyncio has no public way to close a pipe
     assert await asyncio.wait_for(process.stderr.read(), 30) == b""
     assert await process.wait() == 1
 
 
-# --- itself ------------------------------------------------------------------------------------------------------
+# --- usage ------------------------------------------------------------------------------------------------------
 
 
 async def test_version_is_printed() -> None:
-    """A report could not say which version it is about."""
-    assert await run("--version") == Done(0, f"{__version__}\n", "")
+    """A bug report could not name the version."""
+    assert await run("--version") == Completed(0, f"{__version__}\n", "")
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["chat", "--help"], ["simulate", "--help"]])
 def test_help_is_printed(main: Main, arguments: Sequence[str]) -> None:
-    """Nobody could find out what there is."""
+    """The commands could not be listed."""
     done = main(*arguments)
     assert (done.code, done.err) == (0, "")
     assert "Usage: anycompletion" in done.out
 
 
-async def test_without_cyclopts_the_command_says_what_to_install() -> None:
-    """Who installed the package without the extra would be shown a traceback."""
+async def test_without_cyclopts_the_error_names_the_extra() -> None:
+    """A user without the extra would see a traceback."""
     hide = "import sys; sys.modules['cyclopts'] = None; from anycompletion.cli import main; sys.exit(main())"
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", hide, env=BARE, stdout=PIPE, stderr=PIPE)
     out, err = await asyncio.wait_for(process.communicate(), 30)
@@ -425,9 +425,9 @@ async def test_without_cyclopts_the_command_says_what_to_install() -> None:
     assert b"pip install 'anycompletion[cli]'" in err
 
 
-async def test_providers_lists_rows_keys_and_formats() -> None:
-    """Nobody could see which providers there are, or why one's key is not found."""
-    done = await run("providers", CO_API_KEY="key-that-nobody-may-see", OPENAI_BASE_URL="https://proxy.example/v1")
+async def test_providers_lists_providers_keys_and_formats() -> None:
+    """The providers could not be listed, or the reason for a missing key not be found."""
+    done = await run("providers", CO_API_KEY="secret-key", OPENAI_BASE_URL="https://proxy.example/v1")
     lines = {line.split()[0]: line for line in done.out.splitlines()}
     assert done.code == 0
     assert set(lines) == {"PROVIDER", *PROVIDERS}
@@ -436,4 +436,4 @@ async def test_providers_lists_rows_keys_and_formats() -> None:
     assert "https://proxy.example/v1" in lines["openai"]
     assert "missing: OPENAI_API_KEY" in lines["openai"]
     assert "none needed" in lines["ollama"]
-    assert "key-that-nobody-may-see" not in done.out + done.err
+    assert "secret-key" not in done.out + done.err

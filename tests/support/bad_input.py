@@ -1,7 +1,6 @@
-"""What callers may write and must not, as data: the one table of bad input, and the one of odd input that is in order.
+"""The table of invalid input: keyword of `create`, value, and the place that the error names.
 
-A row of `BAD` is a keyword of `create`, a value, and where the refusal has to point. `test_validate` reads the rows
-that no provider is needed for; `test_bad_input` makes the calls.
+`test_validation` checks the rows that need no provider; `test_bad_input` makes the calls.
 """
 
 from __future__ import annotations
@@ -36,28 +35,28 @@ from anycompletion.records import (
 
 NAN, INF = math.nan, math.inf
 MODEL = "openai/gpt-4o"
-KEY = "sk-of-nobody-0123456789"
+KEY = "sk-invented-0123456789"
 
 
 class Bad(NamedTuple):
-    """A call that must be refused before anything is sent."""
+    """An invalid call, which must be refused before anything is sent."""
 
     name: str
     """The keyword of `create`."""
     value: Any
     param: str | None
-    """Where the refusal points; None where it is about no parameter."""
+    """`.param` of the error; None if the error is not about a parameter."""
     others: Mapping[str, Any] = {}
     """The call's other arguments."""
     late: bool = False
-    """True where it takes the provider's row, format or key to know that the value is bad."""
+    """Whether the value is only invalid for a provider, its format or its key, so that validation accepts it."""
     error: type[Exception] = InvalidRequestError
     streams_too: bool = True
-    """False for what only a call without a stream must not say."""
+    """False for a value that is invalid only without a stream."""
 
 
 def bad(name: str, *values: Any, at: str = "", **more: Any) -> list[Bad]:
-    """One row per value, all refused at the same place: the parameter, and what `at` says below it."""
+    """One row per value, all refused at the same place: the parameter and the path `at` below it."""
     return [Bad(name, value, name + at, **more) for value in values]
 
 
@@ -89,17 +88,17 @@ SELF_PART.extra["self"] = SELF_PART
 
 
 def user(content: Any, **more: Any) -> list[dict[str, Any]]:
-    """One message of the user's."""
+    """A list of one user message."""
     return [{"role": "user", "content": content, **more}]
 
 
 def assistant(**members: Any) -> list[dict[str, Any]]:
-    """One earlier answer."""
+    """A list of one assistant message."""
     return [{"role": "assistant", **members}]
 
 
 def image(url: Any, **more: Any) -> list[dict[str, Any]]:
-    """One message that shows an image."""
+    """A list of one user message with an image."""
     return user([{"type": "image_url", "image_url": {"url": url, **more}}])
 
 
@@ -109,29 +108,29 @@ def tool(**function: Any) -> list[dict[str, Any]]:
 
 
 def schema(value: Any) -> dict[str, Any]:
-    """A format for the answer."""
+    """A response format with a JSON schema."""
     return {"type": "json_schema", "json_schema": {"name": "x", "schema": value}}
 
 
-def clocks(name: str, value: Any) -> Timeout:
-    """Clocks, one of them with any value."""
+def timeout(name: str, value: Any) -> Timeout:
+    """A `Timeout` with one of its limits."""
     return Timeout(**{name: value})
 
 
 def generator() -> Iterator[dict[str, str]]:
-    """Messages that come once."""
+    """An iterator of messages."""
     yield {"role": "user", "content": "x"}
 
 
 class Role(enum.StrEnum):
-    """Text, and a member of an enum."""
+    """An enum whose members are texts."""
 
     USER = "user"
     CRITIC = "critic"
 
 
 class Level(enum.Enum):
-    """Members that are no text themselves."""
+    """An enum whose members are not texts themselves."""
 
     LOW = "low"
     MANY = 3
@@ -141,21 +140,21 @@ class Level(enum.Enum):
 
 
 class Text(str):
-    """Text of a type of its own."""
+    """A subclass of str."""
 
     __slots__ = ()
 
 
 class Number(float):
-    """A number of a type of its own."""
+    """A subclass of float."""
 
 
 class Count(int):
-    """A whole number of a type of its own."""
+    """A subclass of int."""
 
 
 class Pair(NamedTuple):
-    """A tuple with names."""
+    """A row_ids tuple."""
 
     left: Any
     right: Any
@@ -180,17 +179,17 @@ class Attrs:
 
 
 class Broken(dict[str, Any]):
-    """A mapping that cannot be read."""
+    """A mapping whose methods raise."""
 
     def __iter__(self) -> Iterator[str]:
         raise LookupError
 
     def keys(self) -> Any:
-        """Fails."""
+        """Raises."""
         raise LookupError
 
     def items(self) -> Any:
-        """Fails."""
+        """Raises."""
         raise LookupError
 
 
@@ -303,7 +302,7 @@ MESSAGES: list[Bad] = [
 
 _FILE = "[0].content[0].file.file_data"
 IMAGES: list[Bad] = [
-    # Data URLs that nobody can read.
+    # Malformed data URLs.
     *bad(
         "messages",
         *map(
@@ -339,14 +338,14 @@ IMAGES: list[Bad] = [
 
 _VERSION = "0123456789abcdef" * 4
 AZURE = {"api_version": "2024-10-21"}
-"""With a version of the API the deployment's name stands in the path."""
+"""Options with which the deployment's name is part of the path."""
 
 MODELS: list[Bad] = [
     *bad("model", None, 5, b"gpt-4o", 1.5, True, {"m"}, {}, Data(), "", " \t", "m" * 513),
     *bad("model", "openai/gpt\r\nX: y", "openai/gpt\n", "openai/gpt\0", "openai/gpt\x7f", "openai/gpt\x1b[1m"),
     *bad("model", "openai/gpt\ud800"),
     *bad("model", "my-model", "no-such-provider/m", "openai/", "openai/ ", "/m", "?", late=True),
-    *bad("model", "a prompt that stands where the model belongs", late=True),
+    *bad("model", "a prompt in place of the model", late=True),
     *bad("model", "azure/.", "azure/..", others=AZURE, late=True),
     *bad(
         "model",
@@ -443,8 +442,8 @@ NUMBERS: list[Bad] = [
     ),
     *(
         row
-        for clock in ("total", "connect", "first_chunk", "idle")
-        for row in bad("timeout", *(clocks(clock, value) for value in (0, -1.5, NAN, True, "5")), at=f".{clock}")
+        for limit in ("total", "connect", "first_chunk", "idle")
+        for row in bad("timeout", *(timeout(limit, value) for value in (0, -1.5, NAN, True, "5")), at=f".{limit}")
     ),
     *bad("force_timeout", 5, others={"timeout": 5}),
     *bad("azure", True, others={"provider": "openai"}),
@@ -538,9 +537,9 @@ TOOLS: list[Bad] = [
     *bad("stream_options", {"x": object()}, at=".x"),
 ]
 
-# --- JSON wherever it may stand -------------------------------------------------------------------------------------
+# --- values inside JSON -------------------------------------------------------------------------------------------
 
-UNSAYABLE: list[Any] = [
+UNSERIALIZABLE: list[Any] = [
     NAN,
     INF,
     -INF,
@@ -576,10 +575,10 @@ UNSAYABLE: list[Any] = [
     {1: "a", "1": "b"},
     {Level.LOW: 1, "low": 2},
 ]
-"""Values that JSON cannot say; the place is that of the value."""
+"""Values that are not JSON-serializable; the error names their place."""
 
-ENDLESS: list[Any] = [CYCLE, SELF_LIST, SELF_PART, nested(501), nested_objects(501), nested(100_000)]
-"""Values that are too deep, so that their place has no name."""
+TOO_DEEP: list[Any] = [CYCLE, SELF_LIST, SELF_PART, nested(501), nested_objects(501), nested(100_000)]
+"""Values that are nested too deeply, so that the error names the parameter only."""
 
 _PLACES: list[tuple[str, str, Callable[[Any], Any]]] = [
     ("metadata", ".a.b", lambda value: {"a": {"b": value}}),
@@ -590,7 +589,7 @@ _PLACES: list[tuple[str, str, Callable[[Any], Any]]] = [
     ("response_format", ".json_schema.schema.a", lambda value: schema({"a": value})),
     ("prediction", ".x.inner.inner.a", lambda value: {"x": Data(inner=Attrs(inner={"a": value}))}),
 ]
-"""Parameter, path and whole argument for a value that stands somewhere in it."""
+"""Parameter, path of a value inside its argument, and function from the value to the argument."""
 
 _OBJECTS = (
     "thinking",
@@ -604,15 +603,15 @@ _OBJECTS = (
 )
 
 JSON: list[Bad] = [
-    *(Bad(name, put(value), name + path) for name, path, put in _PLACES for value in UNSAYABLE),
+    *(Bad(name, wrap(value), name + path) for name, path, wrap in _PLACES for value in UNSERIALIZABLE),
     *(
-        Bad(name, put(value), name)
-        for name, _, put in _PLACES
+        Bad(name, wrap(value), name)
+        for name, _, wrap in _PLACES
         if name not in ("messages", "tools")
-        for value in ENDLESS
+        for value in TOO_DEEP
     ),
-    *(Bad("messages", user("x", y=value), "messages[0]") for value in ENDLESS),
-    *(Bad("tools", tool(**F, parameters={"a": value}), f"tools{_PARAMETERS}") for value in ENDLESS),
+    *(Bad("messages", user("x", y=value), "messages[0]") for value in TOO_DEEP),
+    *(Bad("tools", tool(**F, parameters={"a": value}), f"tools{_PARAMETERS}") for value in TOO_DEEP),
     *(row for name in _OBJECTS for row in bad(name, 5, "x", [], [("a", 1)], CYCLE, nested(100_000), b"{}", Level.LOW)),
     *bad("metadata", {1.5: "a"}, {True: "a"}, {b"a": "a"}, {1: "a", "1": "b"}, Broken()),
     *bad("metadata", {"k" * 500: object()}, at="." + "k" * 110 + "…"),
@@ -624,54 +623,54 @@ JSON: list[Bad] = [
     *bad("extra_body", {"\ud800": object()}, at=".?"),
 ]
 
-# --- halves of characters -------------------------------------------------------------------------------------------
+# --- lone surrogates ------------------------------------------------------------------------------------------------
 
-HALF = "a \ud83d b"
-"""A text that was cut in the middle of an emoji."""
+SURROGATE = "a \ud83d b"
+"""A text with half an emoji: a lone surrogate."""
 
-SURROGATES: list[Bad] = [
-    *bad("messages", HALF, at="[0].content", late=True),
-    *bad("messages", [*user("x"), *user("x"), *user("x"), *user(HALF)], at="[3].content", late=True),
-    *bad("messages", user([{"type": "text", "text": HALF}]), at="[0].content[0].text", late=True),
-    *bad("messages", [UserMessage([TextPart(HALF)])], at="[0].content[0].text", late=True),
-    *bad("messages", image(f"https://x/{HALF}"), at="[0].content[0].image_url.url", late=True),
-    *bad("messages", assistant(content=HALF), at="[0].content", late=True),
-    *bad("messages", assistant(tool_calls=[CALL | {"id": HALF}]), at="[0].tool_calls[0].id", late=True),
-    *bad("messages", [{"role": HALF, "content": "x"}], at="[0].role", late=True),
-    *bad("messages", user("x", y={"z": [HALF]}), at="[0].y.z[0]", late=True),
-    *bad("messages", [{"role": "user", "content": "x", HALF: 1}], at="[0]", late=True),
-    *bad("user", HALF, late=True),
-    *bad("stop", HALF, late=True),
-    *bad("stop", ["a", HALF], at="[1]", late=True),
-    *bad("tools", tool(**F, description=HALF), at="[0].function.description", late=True),
-    *bad("tools", tool(**F, parameters={"x": {"enum": ["a", HALF]}}), at=f"{_PARAMETERS}.x.enum[1]", late=True),
-    *bad("tools", tool(**F, parameters={"x": {HALF: 1}}), at=f"{_PARAMETERS}.x", late=True),
-    *bad("functions", [{"name": "f", "description": HALF}], at="[0].description", late=True),
-    *bad("response_format", schema({"title": HALF}), at=".json_schema.schema.title", late=True),
-    *bad("metadata", {"a": HALF}, at=".a", late=True),
-    *bad("metadata", {HALF: "a"}, late=True),
-    *bad("prediction", {"type": "content", "content": HALF}, at=".content", late=True),
-    *bad("extra_body", {"a": {"b": HALF}}, at=".a.b", late=True),
-    *bad("safety_identifier", HALF, late=True),
-    *bad("prompt_cache_key", HALF, late=True),
+WITH_SURROGATES: list[Bad] = [
+    *bad("messages", SURROGATE, at="[0].content", late=True),
+    *bad("messages", [*user("x"), *user("x"), *user("x"), *user(SURROGATE)], at="[3].content", late=True),
+    *bad("messages", user([{"type": "text", "text": SURROGATE}]), at="[0].content[0].text", late=True),
+    *bad("messages", [UserMessage([TextPart(SURROGATE)])], at="[0].content[0].text", late=True),
+    *bad("messages", image(f"https://x/{SURROGATE}"), at="[0].content[0].image_url.url", late=True),
+    *bad("messages", assistant(content=SURROGATE), at="[0].content", late=True),
+    *bad("messages", assistant(tool_calls=[CALL | {"id": SURROGATE}]), at="[0].tool_calls[0].id", late=True),
+    *bad("messages", [{"role": SURROGATE, "content": "x"}], at="[0].role", late=True),
+    *bad("messages", user("x", y={"z": [SURROGATE]}), at="[0].y.z[0]", late=True),
+    *bad("messages", [{"role": "user", "content": "x", SURROGATE: 1}], at="[0]", late=True),
+    *bad("user", SURROGATE, late=True),
+    *bad("stop", SURROGATE, late=True),
+    *bad("stop", ["a", SURROGATE], at="[1]", late=True),
+    *bad("tools", tool(**F, description=SURROGATE), at="[0].function.description", late=True),
+    *bad("tools", tool(**F, parameters={"x": {"enum": ["a", SURROGATE]}}), at=f"{_PARAMETERS}.x.enum[1]", late=True),
+    *bad("tools", tool(**F, parameters={"x": {SURROGATE: 1}}), at=f"{_PARAMETERS}.x", late=True),
+    *bad("functions", [{"name": "f", "description": SURROGATE}], at="[0].description", late=True),
+    *bad("response_format", schema({"title": SURROGATE}), at=".json_schema.schema.title", late=True),
+    *bad("metadata", {"a": SURROGATE}, at=".a", late=True),
+    *bad("metadata", {SURROGATE: "a"}, late=True),
+    *bad("prediction", {"type": "content", "content": SURROGATE}, at=".content", late=True),
+    *bad("extra_body", {"a": {"b": SURROGATE}}, at=".a.b", late=True),
+    *bad("safety_identifier", SURROGATE, late=True),
+    *bad("prompt_cache_key", SURROGATE, late=True),
 ]
 
 OTHER_MODELS = ("anthropic/claude-x", "cohere/command-x", "azure/our-gpt", "openrouter/a/b", "replicate/a/b")
-"""One model for each of the other formats that the simulator speaks."""
+"""One model for each of the other formats of the simulator."""
 
 OTHERS: list[Bad] = [
     row
     for model in OTHER_MODELS
     for row in (
-        *bad("messages", HALF, at="[0].content", others={"model": model}, late=True),
+        *bad("messages", SURROGATE, at="[0].content", others={"model": model}, late=True),
         *bad(
             "messages",
-            user([{"type": "text", "text": HALF}]),
+            user([{"type": "text", "text": SURROGATE}]),
             at="[0].content[0].text",
             others={"model": model},
             late=True,
         ),
-        *bad("extra_body", {"a": [HALF]}, at=".a[0]", others={"model": model}, late=True),
+        *bad("extra_body", {"a": [SURROGATE]}, at=".a[0]", others={"model": model}, late=True),
         *bad("messages", user({}), at="[0].content", others={"model": model}),
         *bad("temperature", NAN, others={"model": model}),
         *bad("extra_headers", {"a": "x\r\ny: z"}, at=".a", others={"model": model}),
@@ -728,27 +727,27 @@ KEYS: list[Bad] = [
 
 
 async def key_of_bytes() -> Any:
-    """No text."""
+    """Returns bytes."""
     return KEY.encode()
 
 
 async def key_of_nothing() -> Any:
-    """Nothing."""
+    """Returns None."""
     return None
 
 
 async def key_with_a_space() -> str:
-    """No key."""
+    """Returns an invalid key."""
     return f"{KEY} {KEY}"
 
 
 async def key_that_fails() -> str:
-    """Fails, and says the key."""
+    """Raises an error whose text contains the key."""
     raise LookupError(KEY)
 
 
 def key_at_once() -> str:
-    """Not async."""
+    """Returns a key without being async."""
     return KEY
 
 
@@ -776,7 +775,7 @@ URLS: list[Bad] = [
         "https://",
         "https:///v1",
         "https://:443/v1",
-        # what does not belong into one
+        # parts that a base URL must not have
         "https://user@api.example.com",
         f"https://user:{KEY}@api.example.com",
         f"https://:{KEY}@api.example.com",
@@ -802,7 +801,7 @@ URLS: list[Bad] = [
         "https://api.example.com/..",
         "https://[::1",
         "https://[x]",
-        # numbers that are addresses
+        # addresses as numbers
         "https://2852039166/",
         "https://0xa9fea9fe",
         "https://0x7f.1",
@@ -810,7 +809,7 @@ URLS: list[Bad] = [
         "https://169.0376.43518",
         "https://127.1",
         "https://0",
-        # clouds' own services
+        # metadata services of clouds
         "http://169.254.169.254",
         "https://169.254.169.254/latest",
         "https://169.254.0.1",
@@ -823,7 +822,7 @@ URLS: list[Bad] = [
         "https://METADATA.google.internal./computeMetadata",
         "https://１６９.254.169.254",
         "https://169。254。169。254",
-        # plain http to somewhere else
+        # plain HTTP to other machines
         "http://api.example.com/v1",
         "http://10.0.0.1",
         "http://192.168.0.1:8000/v1",
@@ -852,16 +851,16 @@ BAD: list[Bad] = [
     *TEXTS,
     *TOOLS,
     *JSON,
-    *SURROGATES,
+    *WITH_SURROGATES,
     *OTHERS,
     *HEADERS,
     *KEYS,
     *KEY_FUNCTIONS,
     *URLS,
 ]
-"""Everything that must be refused."""
+"""All rows."""
 
 
-def named(rows: list[Bad]) -> list[str]:
-    """An id for each row; never made of its value."""
+def row_ids(rows: list[Bad]) -> list[str]:
+    """A test id for each row, without its value."""
     return [f"{i}-{row.name}" for i, row in enumerate(rows)]

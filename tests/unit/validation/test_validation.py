@@ -1,4 +1,4 @@
-"""Validation: what nobody can mean is refused by name, and everything else reaches the wire as it was written."""
+"""Validation: invalid input is refused with its place, and all other input is sent as it was written."""
 
 import json
 import types
@@ -49,7 +49,7 @@ from support.bad_input import (
 
 
 def request(**params: Any) -> ChatRequest:
-    """What `create` makes of its arguments before anything is sent."""
+    """The request that `create` makes of its arguments."""
     model, messages = params.pop("model", "openai/gpt-4o"), params.pop("messages", "Hi")
     stream = params.pop("stream", False)
     wire, options = split_keywords(params)
@@ -61,8 +61,8 @@ KEYWORDS = sorted({row.name for row in BAD})
 
 
 @pytest.mark.parametrize("name", KEYWORDS)
-def test_what_nobody_can_mean(name: str) -> None:
-    """A request nobody can mean would be refused only after something was prepared for it, or without its place."""
+def test_invalid_input_is_refused_with_its_place(name: str) -> None:
+    """Invalid input would be refused only after resources were prepared for it, or without its place."""
     for i, row in enumerate(row for row in BAD if row.name == name and not row.late):
         with pytest.raises(row.error) as caught:
             request(**{**row.others, name: row.value}, stream=row.streams_too)
@@ -74,24 +74,24 @@ def test_what_nobody_can_mean(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", KEYWORDS)
-def test_what_only_some_provider_takes(name: str) -> None:
-    """What is left to the provider's row, format or bytes would be refused for everybody."""
+def test_provider_specific_limits_are_not_checked(name: str) -> None:
+    """Input that only some providers or formats refuse would be refused for all of them."""
     for row in BAD:
         if row.name == name and row.late:
             request(**{**row.others, name: row.value}, stream=row.streams_too)
 
 
 @pytest.mark.parametrize("name", [*PARAM_NAMES, *CallOptions.__annotations__])
-def test_none_is_as_good_as_nothing(name: str) -> None:
-    """Code that passes None for what it does not set would be refused."""
+def test_none_equals_an_omitted_argument(name: str) -> None:
+    """Code that passes None for unset parameters would be refused."""
     assert request(**{name: None}) == request()
     assert split_keywords({name: None}) == ({}, {})
 
 
-def test_refusals_never_show_a_value() -> None:
-    """A prompt or a key would stand in a log."""
+def test_errors_do_not_contain_values() -> None:
+    """A prompt or a key would be logged."""
     secret = "my secret value " * 20
-    tries: list[dict[str, Any]] = [
+    cases: list[dict[str, Any]] = [
         {"messages": user([{"type": "text", "text": {secret: secret}}])},
         {"messages": [{"role": secret, "y": object(), "z": secret}]},
         {"messages": [UserMessage(secret, extra={"y": {1}})]},
@@ -109,14 +109,14 @@ def test_refusals_never_show_a_value() -> None:
         {"model": secret + "\n"},
         {"user": [secret]},
     ]
-    for params in tries:
+    for params in cases:
         with pytest.raises(InvalidRequestError) as caught:
             request(**params)
         assert str(caught.value).count("secret") <= 8
         assert len(str(caught.value)) < 250
 
 
-# --- what passes ---
+# --- valid input ---
 
 SCHEMA = {
     "type": "object",
@@ -126,7 +126,7 @@ SCHEMA = {
 }
 
 
-PASSES: list[dict[str, Any]] = [
+VALID: list[dict[str, Any]] = [
     *(
         {"model": model}
         for model in ("gpt-4o", "ft:gpt-4o:org::id", "@cf/meta/llama", "accounts/x/models/y", "m" * 512)
@@ -203,48 +203,48 @@ PASSES: list[dict[str, Any]] = [
 ]
 
 
-def normal(value: Any) -> Any:
-    """What JSON makes of a value of Python's."""
+def through_json(value: Any) -> Any:
+    """A Python value after a round trip through JSON."""
     return json.loads(json.dumps(value, default=lambda v: v.to_dict() if hasattr(v, "to_dict") else dict(v)))
 
 
 def body_of(made: ChatRequest) -> dict[str, Any]:
-    """The request as OpenAI's dialect writes it."""
+    """The request as the body in OpenAI's format."""
     wire = {name: to_wire(getattr(made, name)) for name in PARAM_NAMES if getattr(made, name) is not None}
     return {"model": made.model, "messages": [to_wire(message) for message in made.messages], **wire}
 
 
-@pytest.mark.parametrize("params", PASSES, ids=[f"{i}-{','.join(params)}" for i, params in enumerate(PASSES)])
-def test_what_passes(params: dict[str, Any]) -> None:
-    """A request would be refused that some provider understands, or reach it changed."""
+@pytest.mark.parametrize("params", VALID, ids=[f"{i}-{','.join(params)}" for i, params in enumerate(VALID)])
+def test_valid_input_is_sent_as_written(params: dict[str, Any]) -> None:
+    """A request that some provider accepts would be refused, or changed."""
     made = request(**params)
     body = json.loads(dumps(body_of(made)))
-    wanted: dict[str, Any] = {name: value for name, value in params.items() if name not in ("stream", "extra_body")}
-    if isinstance(wanted.get("messages", ""), str):
-        wanted["messages"] = [{"role": "user", "content": wanted.get("messages", "Hi")}]
-    wanted.setdefault("model", "openai/gpt-4o")
-    for item in wanted.get("tools", []):
+    expected: dict[str, Any] = {name: value for name, value in params.items() if name not in ("stream", "extra_body")}
+    if isinstance(expected.get("messages", ""), str):
+        expected["messages"] = [{"role": "user", "content": expected.get("messages", "Hi")}]
+    expected.setdefault("model", "openai/gpt-4o")
+    for item in expected.get("tools", []):
         if isinstance(item, dict) and "function" in item:
-            wanted["tools"] = [entry | {"type": entry.get("type", "function")} for entry in wanted["tools"]]
+            expected["tools"] = [entry | {"type": entry.get("type", "function")} for entry in expected["tools"]]
             break
-    for message in cast("list[Any]", wanted["messages"]):
+    for message in cast("list[Any]", expected["messages"]):
         for call in message.get("tool_calls") or ():
             call.get("custom", {}).setdefault("input", "")
         for note in message.get("annotations") or ():
             note.get("url_citation", {}).setdefault("title", "")
-    assert body == normal(wanted)
+    assert body == through_json(expected)
 
 
-@pytest.mark.parametrize("params", [p for p in PASSES if "messages" in p and not isinstance(p["messages"], str)])
-def test_reading_twice_changes_nothing(params: dict[str, Any]) -> None:
-    """A request sent again, or through `send`, would be another one."""
+@pytest.mark.parametrize("params", [p for p in VALID if "messages" in p and not isinstance(p["messages"], str)])
+def test_parsing_is_idempotent(params: dict[str, Any]) -> None:
+    """A request that is sent again, or with `send`, would be changed."""
     once = parse_messages(params["messages"])
     assert parse_messages(once) == once
     assert [to_wire(message) for message in parse_messages(once)] == [to_wire(message) for message in once]
 
 
 def test_the_simplest_messages_become_records() -> None:
-    """The fast way of reading a message would give something else than the general one."""
+    """The fast path for simple messages would return other records than the general one."""
     for role in ("user", "assistant", "system", "developer"):
         fast = parse_messages([{"role": role, "content": "x"}])
         assert fast == parse_messages([types.MappingProxyType({"role": role, "content": "x"})])
@@ -254,8 +254,8 @@ def test_the_simplest_messages_become_records() -> None:
     assert parse_messages("x") == [UserMessage("x")]
 
 
-def test_what_is_checked_is_what_is_sent() -> None:
-    """A caller who reuses a dict would change a request that was made but not yet sent."""
+def test_a_validated_request_is_independent_of_its_input() -> None:
+    """Changing a dict afterwards would change a request that is not sent yet."""
     metadata: dict[str, Any] = {"a": {"b": [1]}}
     message: dict[str, Any] = {"role": "user", "content": "x", "cache": {"c": [1]}}
     schema: dict[str, Any] = {"type": "object", "properties": {}}
@@ -267,8 +267,8 @@ def test_what_is_checked_is_what_is_sent() -> None:
     assert made.to_dict() == before
 
 
-def test_explicit_nulls_and_unknown_keys_reach_the_wire() -> None:
-    """A member a caller wrote for their provider would silently not be sent."""
+def test_explicit_nulls_and_unknown_keys_are_sent() -> None:
+    """A provider-specific member would silently be dropped."""
     written = [
         {"role": "user", "content": "x", "name": None, "cache_control": {"type": "ephemeral"}},
         {"role": "assistant", "content": None, "refusal": None, "x": [None]},
@@ -287,7 +287,7 @@ def test_explicit_nulls_and_unknown_keys_reach_the_wire() -> None:
 
 
 def test_a_mapping_that_cannot_be_read() -> None:
-    """A caller's own broken type would raise from within a converter, without a place."""
+    """An exception of a user type would propagate from a converter, without a place."""
     with pytest.raises(InvalidRequestError) as caught:
         request(messages=user([Broken(type="text")]))
     place = "messages[0].content[0]"
@@ -313,7 +313,7 @@ SURROGATES: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("params", "place"), SURROGATES)
 def test_lone_surrogates_are_named(params: dict[str, Any], place: str) -> None:
-    """Half a character from a broken text would end in a UnicodeEncodeError that names nothing."""
+    """A text that was cut inside a character would raise a UnicodeEncodeError without a place."""
     made = request(**params)
     with pytest.raises(UnicodeEncodeError):
         dumps(body_of(made))
@@ -322,8 +322,8 @@ def test_lone_surrogates_are_named(params: dict[str, Any], place: str) -> None:
     assert str(error) == f"{place}: contains a lone surrogate, which UTF-8 cannot encode"
 
 
-def test_other_reasons_are_named_too() -> None:
-    """A value that only fails while it is written would be blamed on the messages."""
+def test_other_serialization_errors_are_named() -> None:
+    """A value that cannot be serialized would be reported as an error of the messages."""
     made = request(seed=1)
     made.metadata = {"a": object()}  # type: ignore[dict-item]
     assert find_unserializable(made).param == "metadata"
@@ -346,22 +346,22 @@ UNKNOWN: list[tuple[str, str]] = [
 
 @pytest.mark.parametrize(("name", "text"), UNKNOWN)
 def test_unknown_keywords(name: str, text: str) -> None:
-    """A misspelt parameter would be dropped in silence, or refused without a hint."""
+    """A misspelt parameter would silently be dropped, or refused without a hint."""
     assert unknown_keyword(name) == text
     with pytest.raises(TypeError) as caught:
         request(**{name: 1})
     assert str(caught.value) == text
 
 
-def test_keywords_are_sorted_into_two() -> None:
-    """A parameter would be taken for an option, and never be sent."""
+def test_keywords_are_split_into_parameters_and_options() -> None:
+    """A parameter would be treated as an option, and not be sent."""
     params, options = split_keywords({"temperature": 0, "timeout": 5, "n": None, "provider": None, "store": False})
     assert params == {"temperature": 0, "store": False}
     assert options == {"timeout": 5}
 
 
-def test_every_parameter_and_option_has_its_check() -> None:
-    """A parameter of the contract would be an unknown keyword."""
+def test_every_parameter_and_option_has_a_check() -> None:
+    """A documented parameter would be an unknown keyword."""
     for name in PARAM_NAMES:
         assert split_keywords({name: 1}) == ({name: 1}, {})
     for name in CallOptions.__annotations__:
@@ -370,7 +370,7 @@ def test_every_parameter_and_option_has_its_check() -> None:
 
 
 def test_swapped_positionals() -> None:
-    """A caller who writes messages first would be told about the model's type."""
+    """A caller who passes the messages first would get an error about the model's type."""
     for messages in ([{"role": "user", "content": "x"}], [UserMessage("x")], ()):
         with pytest.raises(TypeError, match="model comes first"):
             request(model=messages, messages="gpt-4o")
@@ -382,7 +382,7 @@ def test_swapped_positionals() -> None:
 
 
 def test_the_three_names_of_the_timeout() -> None:
-    """Code written for LiteLLM would have another limit, or two limits at once."""
+    """Code written for LiteLLM would have another timeout, or two at once."""
     for name in ("timeout", "forceTimeout", "force_timeout"):
         assert check_options({name: 5}) == {"timeout": Timeout(total=5)}
         assert check_options({name: 5})["timeout"].total_is_explicit
@@ -393,10 +393,10 @@ def test_the_three_names_of_the_timeout() -> None:
         assert caught.value.param == other
 
 
-def test_clocks_without_end() -> None:
-    """A timeout no clock can count to would raise from the event loop."""
-    clocks = Timeout(total=10**400, connect=INF, first_chunk=1e300, idle=5)
-    assert check_options({"timeout": clocks})["timeout"] == Timeout(None, None, None, 5)
+def test_unlimited_timeouts() -> None:
+    """A timeout that the event loop cannot schedule would raise from it."""
+    unlimited = Timeout(total=10**400, connect=INF, first_chunk=1e300, idle=5)
+    assert check_options({"timeout": unlimited})["timeout"] == Timeout(None, None, None, 5)
     assert check_options({"timeout": 10**400})["timeout"].total is None
     mine = Timeout(idle=5)
     assert check_options({"timeout": mine})["timeout"] is mine
@@ -419,7 +419,7 @@ async def some_key() -> str:
     return "sk"
 
 
-GOOD_OPTIONS: list[tuple[str, Any, Any]] = [
+VALID_OPTIONS: list[tuple[str, Any, Any]] = [
     ("provider", "openai", "openai"),
     ("max_retries", 0, 0),
     ("max_retries", 100, 100),
@@ -441,17 +441,17 @@ GOOD_OPTIONS: list[tuple[str, Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value", "checked"), GOOD_OPTIONS)
-def test_good_options(name: str, value: Any, checked: Any) -> None:
-    """An option would be refused, or arrive as another."""
+@pytest.mark.parametrize(("name", "value", "checked"), VALID_OPTIONS)
+def test_valid_options(name: str, value: Any, checked: Any) -> None:
+    """A valid option would be refused, or changed."""
     assert check_options({name: value}) == {name: checked}
 
 
-# --- ready requests ---
+# --- ChatRequest ---
 
 
-def test_a_ready_request_is_checked_the_same_way() -> None:
-    """`send` and `batch` would let through what `create` refuses."""
+def test_a_chat_request_is_validated_like_arguments() -> None:
+    """`send` and `batch` would accept input that `create` refuses."""
     made = ChatRequest(
         "m", user("x"), temperature=0.5, stop=("a",), extra_body={"top_k": (5,)}, custom_id="row-1", tools=tool(**F)
     )
@@ -478,15 +478,15 @@ BAD_REQUESTS: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("made", "param"), BAD_REQUESTS)
-def test_bad_ready_requests(made: Any, param: str) -> None:
-    """A row of a batch would be sent although nobody can mean it."""
+def test_invalid_chat_requests(made: Any, param: str) -> None:
+    """An invalid item of a batch would be sent."""
     with pytest.raises(InvalidRequestError) as caught:
         validate_request(made, stream=False)
     assert caught.value.param == param
 
 
-def test_records_are_checked_like_dicts() -> None:
-    """A record filled with the wrong things would pass where a dict is refused."""
+def test_valid_records_pass_unchanged() -> None:
+    """A valid record would be refused, or changed."""
     message = AssistantMessage(
         "x",
         tool_calls=[ToolCall("c", FunctionCall("f", "{}")), ToolCall("d", type="custom", custom=CustomCall("g", "x"))],
@@ -498,15 +498,15 @@ def test_records_are_checked_like_dicts() -> None:
     ]
 
 
-CALLS: list[Callable[[], object]] = [
+ENDLESS: list[Callable[[], object]] = [
     lambda: parse_messages(user([SELF_PART])),
     lambda: request(metadata={"a": SELF_PART}),
     lambda: request(extra_body={"a": nested(5000)}),
 ]
 
 
-@pytest.mark.parametrize("act", CALLS)
-def test_endless_values(act: Callable[[], object]) -> None:
-    """A value that holds itself would end in a RecursionError."""
+@pytest.mark.parametrize("validate", ENDLESS)
+def test_endless_values(validate: Callable[[], object]) -> None:
+    """A value that contains itself would raise a RecursionError."""
     with pytest.raises(InvalidRequestError, match="nested too deeply or contains itself"):
-        act()
+        validate()
