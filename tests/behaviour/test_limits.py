@@ -1,4 +1,4 @@
-"""Limits of a client, over sockets: each attempt waits its turn and is settled, however the call ends."""
+"""The rate limits of a client, over sockets: each attempt is admitted and settled, however the call ends."""
 
 import asyncio
 import pickle
@@ -28,15 +28,15 @@ FEW = RateLimit(requests_per_minute=60_000, tokens_per_minute=6_000_000, concurr
 ONE = RateLimit(concurrency=1)
 
 
-class Ledger:
-    """A limiter that lets all go, and writes down what it is told."""
+class RecordingLimiter:
+    """Shared limiter that admits every request and records its calls."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, int]] = []
+        self.acquired: list[tuple[str, int]] = []
         self.settled: list[tuple[str, int, int]] = []
 
     async def acquire(self, key: str, *, requests: int, tokens: int) -> None:
-        self.asked.append((key, tokens))
+        self.acquired.append((key, tokens))
 
     def settle(self, key: str, *, estimated: int, actual: int) -> None:
         self.settled.append((key, estimated, actual))
@@ -58,71 +58,71 @@ async def simulated(
         yield sim, client
 
 
-def turns_of(client: AsyncCompletion, key: str = "openai") -> LocalRateLimiter:
+def local_limiter(client: AsyncCompletion, key: str = "openai") -> LocalRateLimiter:
     limits = client._desk.core.limits
     assert limits is not None
     return limits.local[key]
 
 
-async def test_no_more_calls_are_under_way_than_may_be() -> None:
-    """The provider would refuse what the limit promised to hold back."""
+async def test_the_concurrency_limit_is_kept() -> None:
+    """The provider would refuse requests that the limit should have delayed."""
     async with simulated(latency=0.02, limits={"openai": FEW}) as (sim, client):
         most = 0
 
         async def one() -> None:
             nonlocal most
             await client.create("openai/m", "Hi.")
-            most = max(most, turns_of(client).in_flight)
+            most = max(most, local_limiter(client).in_flight)
 
         await asyncio.gather(*(one() for _ in range(10)))
         assert most <= 2
-        assert turns_of(client).in_flight == 0
+        assert local_limiter(client).in_flight == 0
         assert len(sim.requests) == 10
 
 
-async def test_each_branch_of_a_fan_out_counts() -> None:
-    """Three answers would be sent for at once where one may be under way."""
-    ledger = Ledger()
-    async with simulated(limits={"anthropic": ONE}, rate_limiter=ledger) as (_, client):
+async def test_each_branch_of_a_fan_out_is_limited() -> None:
+    """Three requests would be in flight where one is allowed."""
+    limiter = RecordingLimiter()
+    async with simulated(limits={"anthropic": ONE}, rate_limiter=limiter) as (_, client):
         reply = await client.create("anthropic/m", "Hi.", n=3)
         assert len(reply.choices) == 3
-        assert turns_of(client, "anthropic").in_flight == 0
-    assert [key for key, _ in ledger.asked] == ["anthropic/m"] * 3
-    assert len(ledger.settled) == 3
+        assert local_limiter(client, "anthropic").in_flight == 0
+    assert [key for key, _ in limiter.acquired] == ["anthropic/m"] * 3
+    assert len(limiter.settled) == 3
 
 
-async def test_a_reply_is_settled_to_its_usage() -> None:
-    """A limit would go on counting what a reply might have had."""
-    ledger = Ledger()
-    async with simulated(rate_limiter=ledger) as (_, client):
+async def test_a_reply_is_settled_with_its_usage() -> None:
+    """The limit would count the largest possible reply instead of the real one."""
+    limiter = RecordingLimiter()
+    async with simulated(rate_limiter=limiter) as (_, client):
         reply = await client.create("openai/m", "Hi.", max_tokens=1000)
         assert reply.usage is not None
-    assert ledger.actual == [reply.usage.total_tokens]
-    ((_, estimated),) = ledger.asked
+    assert limiter.actual == [reply.usage.total_tokens]
+    ((_, estimated),) = limiter.acquired
     assert 1000 < estimated < 1100
 
 
 @pytest.mark.parametrize("n", [1, 3])
 @pytest.mark.parametrize("model", ["openai/m", "anthropic/m"])
-async def test_a_stream_is_settled_to_its_usage(model: str, n: int) -> None:
-    """Streams would hold their places for good, or count what they might have had."""
-    ledger = Ledger()
-    async with simulated(rate_limiter=ledger) as (_, client):
+async def test_a_stream_is_settled_with_its_usage(model: str, n: int) -> None:
+    """Streams would keep their permits for good, or count the largest possible reply."""
+    limiter = RecordingLimiter()
+    async with simulated(rate_limiter=limiter) as (_, client):
         async with client.stream(model, "Hi.", n=n, max_tokens=1000) as stream:
             reply = await stream.get_final_completion()
         assert reply.usage is not None
-    assert sum(ledger.actual) == reply.usage.total_tokens
-    assert len(ledger.asked) == len(ledger.settled)
+    assert sum(limiter.actual) == reply.usage.total_tokens
+    assert len(limiter.acquired) == len(limiter.settled)
 
 
-async def test_a_stream_holds_its_place_until_it_is_left() -> None:
-    """More streams would be open than may be, or a place would be lost with each that is left early."""
-    ledger = Ledger()
-    async with simulated(limits={"openai": ONE}, rate_limiter=ledger) as (_, client):
+async def test_a_stream_keeps_its_permit_until_it_is_closed() -> None:
+    """More streams would be open than allowed, or each stream that is left early would cost a permit."""
+    limiter = RecordingLimiter()
+    async with simulated(limits={"openai": ONE}, rate_limiter=limiter) as (_, client):
         for leave in ("aclose", "break", "drop"):
             stream = client.stream("openai/m", "Hi.", max_tokens=1000)
             await anext(stream)
-            assert turns_of(client).in_flight == 1
+            assert local_limiter(client).in_flight == 1
             if leave == "aclose":
                 await stream.aclose()
             elif leave == "break":
@@ -130,9 +130,9 @@ async def test_a_stream_holds_its_place_until_it_is_left() -> None:
                     pass
             del stream
             await asyncio.sleep(0)
-            assert turns_of(client).in_flight == 0
-    # What they took is not known, so it is what they might have taken.
-    assert all(actual > 1000 for actual in ledger.actual)
+            assert local_limiter(client).in_flight == 0
+    # What they used is unknown, so the estimate counts.
+    assert all(actual > 1000 for actual in limiter.actual)
 
 
 @pytest.mark.parametrize(
@@ -146,9 +146,9 @@ async def test_a_stream_holds_its_place_until_it_is_left() -> None:
 )
 @pytest.mark.parametrize("streamed", [True, False])
 async def test_each_attempt_is_settled(fault: Any, settled: list[int | None] | None, streamed: bool) -> None:
-    """A place would be lost with each refusal, and tokens with each that took none."""
-    ledger = Ledger()
-    async with simulated(fault, limits={"openai": ONE}, rate_limiter=ledger) as (_, client):
+    """Each refused attempt would cost a permit, and tokens that it did not use."""
+    limiter = RecordingLimiter()
+    async with simulated(fault, limits={"openai": ONE}, rate_limiter=limiter) as (_, client):
         try:
             if streamed:
                 await client.stream("openai/m", "Hi.", max_tokens=1000).get_final_completion()
@@ -156,22 +156,22 @@ async def test_each_attempt_is_settled(fault: Any, settled: list[int | None] | N
                 await client.create("openai/m", "Hi.", max_tokens=1000)
         except CompletionError:
             pass
-        assert turns_of(client).in_flight == 0
-    assert len(ledger.asked) == len(ledger.settled)
+        assert local_limiter(client).in_flight == 0
+    assert len(limiter.acquired) == len(limiter.settled)
     if settled is not None:
-        assert [None if actual else 0 for actual in ledger.actual] == settled
+        assert [None if actual else 0 for actual in limiter.actual] == settled
 
 
-async def test_a_cancelled_call_counts_what_it_may_have_taken() -> None:
-    """Cancelled calls would use up the places one by one, or cost nothing although they are billed."""
-    ledger = Ledger()
+async def test_a_cancelled_call_is_settled_with_its_estimate() -> None:
+    """Cancelled calls would use up the permits, or count nothing although they are billed."""
+    limiter = RecordingLimiter()
     async with (
         RawServer((REQUEST, STALL)) as server,
         AsyncCompletion(
             base_urls={"openai": server.url},
-            api_keys={"openai": "sk-nobody"},
+            api_keys={"openai": "sk-test"},
             limits={"openai": ONE},
-            rate_limiter=ledger,
+            rate_limiter=limiter,
         ) as client,
     ):
         call = asyncio.ensure_future(client.create("openai/m", "Hi.", max_tokens=1000))
@@ -184,16 +184,16 @@ async def test_a_cancelled_call_counts_what_it_may_have_taken() -> None:
         await asyncio.wait([call, waiting])
         assert call.cancelled()
         assert waiting.cancelled()
-        assert turns_of(client).in_flight == turns_of(client).queued == 0
-    assert ledger.settled == [("openai/m", ledger.asked[0][1], ledger.asked[0][1])]
+        assert local_limiter(client).in_flight == local_limiter(client).queued == 0
+    assert limiter.settled == [("openai/m", limiter.acquired[0][1], limiter.acquired[0][1])]
 
 
-async def test_waiting_for_a_turn_is_part_of_the_calls_time() -> None:
-    """A call would wait for as long as the limit is low, whatever its timeout says."""
+async def test_the_total_timeout_includes_the_wait_for_limits() -> None:
+    """A call would wait for the limits beyond its timeout."""
     async with (
         RawServer((REQUEST, STALL)) as server,
         AsyncCompletion(
-            base_urls={"openai": server.url}, api_keys={"openai": "sk-nobody"}, limits={"openai": ONE}
+            base_urls={"openai": server.url}, api_keys={"openai": "sk-test"}, limits={"openai": ONE}
         ) as client,
     ):
         call = asyncio.ensure_future(client.create("openai/m", "Hi."))
@@ -207,22 +207,22 @@ async def test_waiting_for_a_turn_is_part_of_the_calls_time() -> None:
             await anext(stream)
         call.cancel()
         await asyncio.wait([call])
-        assert turns_of(client).queued == 0
+        assert local_limiter(client).queued == 0
     assert len(server.requests) == 1
 
 
-async def test_closing_the_client_ends_the_wait_for_a_turn() -> None:
+async def test_closing_the_client_ends_the_wait_for_limits() -> None:
     """A service could not stop before its limits allow it."""
 
-    class Slow(Ledger):
+    class Blocking(RecordingLimiter):
         async def acquire(self, key: str, *, requests: int, tokens: int) -> None:
             await asyncio.sleep(3600)
 
-    ways: list[dict[str, Any]] = [{"limits": {"openai": ONE}}, {"rate_limiter": Slow()}]
-    for options in ways:
+    cases: list[dict[str, Any]] = [{"limits": {"openai": ONE}}, {"rate_limiter": Blocking()}]
+    for options in cases:
         async with (
             RawServer((REQUEST, STALL)) as server,
-            AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "sk-nobody"}, **options) as client,
+            AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "sk-test"}, **options) as client,
             asyncio.timeout(10),
         ):
             calls = [asyncio.ensure_future(client.attempt("openai/m", "Hi.", timeout=None)) for _ in range(3)]
@@ -235,31 +235,31 @@ async def test_closing_the_client_ends_the_wait_for_a_turn() -> None:
         assert {type(error) for error in errors} == {ClientClosedError}
 
 
-async def test_a_call_that_follows_up_holds_its_place_until_the_reply() -> None:
-    """A provider that is asked again and again for one reply would be given more work than it may have."""
-    ledger = Ledger()
+async def test_a_call_with_several_requests_keeps_its_permit_until_the_reply() -> None:
+    """A provider that is polled for one reply would get more work than allowed."""
+    limiter = RecordingLimiter()
     async with (
         SimulatorServer() as sim,
         AsyncCompletion(
             base_urls={"replicate": sim.base_urls["replicate"]},
             api_keys={"replicate": sim.api_keys["replicate"]},
             limits={"replicate": ONE},
-            rate_limiter=ledger,
+            rate_limiter=limiter,
         ) as client,
     ):
         await asyncio.gather(*(client.create("replicate/meta/meta-llama-3-8b-instruct", "Hi.") for _ in range(2)))
-        assert turns_of(client, "replicate").in_flight == 0
-    assert len(ledger.asked) == len(ledger.settled) == 2
+        assert local_limiter(client, "replicate").in_flight == 0
+    assert len(limiter.acquired) == len(limiter.settled) == 2
     assert len(sim.requests) >= 2
 
 
-async def test_calls_slow_down_as_the_headers_ask() -> None:
-    """The provider would have to refuse what it had said it would."""
-    said = answer(headers={"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "300ms"})
+async def test_calls_slow_down_by_the_rate_limit_headers() -> None:
+    """The provider would refuse requests although its headers had announced that."""
+    exhausted = answer(headers={"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "300ms"})
     async with (
-        RawServer((REQUEST, said, REQUEST, answer())) as server,
+        RawServer((REQUEST, exhausted, REQUEST, answer())) as server,
         AsyncCompletion(
-            base_urls={"openai": server.url}, api_keys={"openai": "sk-nobody"}, limits={"openai": RateLimit()}
+            base_urls={"openai": server.url}, api_keys={"openai": "sk-test"}, limits={"openai": RateLimit()}
         ) as client,
     ):
         start = time.monotonic()
@@ -268,8 +268,8 @@ async def test_calls_slow_down_as_the_headers_ask() -> None:
         assert time.monotonic() - start >= 0.28
 
 
-async def test_anthropics_points_in_time_are_understood() -> None:
-    """Anthropic's limits would be met before they are heeded."""
+async def test_resets_as_points_in_time_are_read() -> None:
+    """Anthropic's limits would be reached before calls slow down."""
     when = time.time()
     date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(when))
     reset = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(when) + 1))
@@ -277,7 +277,7 @@ async def test_anthropics_points_in_time_are_understood() -> None:
     async with (
         RawServer((REQUEST, answer(headers={"Date": date, **left}), REQUEST, answer())) as server,
         AsyncCompletion(
-            base_urls={"openai": server.url}, api_keys={"openai": "sk-nobody"}, limits={"openai/m": RateLimit()}
+            base_urls={"openai": server.url}, api_keys={"openai": "sk-test"}, limits={"openai/m": RateLimit()}
         ) as client,
     ):
         start = time.monotonic()
@@ -287,15 +287,15 @@ async def test_anthropics_points_in_time_are_understood() -> None:
 
 
 async def test_views_share_the_limits() -> None:
-    """A view would be a way around them."""
+    """A view would bypass them."""
     async with simulated(limits={"openai": ONE}) as (_, client):
         view = client.with_options(timeout=5)
         async with view.stream("openai/m", "Hi."):
-            assert turns_of(client).in_flight == 1
+            assert local_limiter(client).in_flight == 1
 
 
-async def test_a_client_without_limits_makes_plain_calls() -> None:
-    """Every call would pay for limits that there are not."""
+async def test_models_without_limits_have_none_in_their_plan() -> None:
+    """Every call would spend time on limits that do not exist."""
     async with simulated(limits={"anthropic": ONE}) as (_, client):
         assert client._desk.planned(client._desk.plans, "openai/m", client._desk.options, False)[0].limits is None
         assert (
@@ -305,7 +305,7 @@ async def test_a_client_without_limits_makes_plain_calls() -> None:
         assert plain._desk.core.limits is None
 
 
-def test_limits_of_nobody_are_refused() -> None:
+def test_limits_of_unknown_providers_are_refused() -> None:
     """A misspelt provider would have no limit at all."""
     for key in ("opnai", "opnai/gpt-4o", ""):
         with pytest.raises(ConfigurationError, match="unknown provider"):
@@ -314,27 +314,27 @@ def test_limits_of_nobody_are_refused() -> None:
         AsyncCompletion(limits={"openai": 60})  # type: ignore[dict-item]  # what is tested
 
 
-def test_limits_go_along_where_a_client_is_pickled() -> None:
-    """Workers would send without limits."""
-    client = AsyncCompletion(limits={"openai": FEW, "groq/llama": ONE}, rate_limiter=Ledger())
-    there = pickle.loads(pickle.dumps(client))  # noqa: S301 (it is our own)
-    assert there._desk.core.config["limits"] == {"openai": FEW, "groq/llama": ONE}
-    assert isinstance(there._desk.core.config["rate_limiter"], Ledger)
+def test_a_pickled_client_keeps_its_limits() -> None:
+    """Worker processes would send without limits."""
+    client = AsyncCompletion(limits={"openai": FEW, "groq/llama": ONE}, rate_limiter=RecordingLimiter())
+    unpickled = pickle.loads(pickle.dumps(client))  # noqa: S301 (it is our own)
+    assert unpickled._desk.core.config["limits"] == {"openai": FEW, "groq/llama": ONE}
+    assert isinstance(unpickled._desk.core.config["rate_limiter"], RecordingLimiter)
 
 
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("act", [cancel, cancel_twice])
 @pytest.mark.parametrize("streamed", [False, True])
-async def test_a_cancel_anywhere_leaves_no_place_taken(streamed: bool, act: Act, late: bool) -> None:
-    """Each cancelled call could take a place for good, until nothing is sent any more."""
+async def test_a_cancellation_anywhere_returns_every_permit(streamed: bool, act: Act, late: bool) -> None:
+    """Each cancelled call could keep a permit, until nothing is sent any more."""
 
-    class Busy(Ledger):
+    class YieldingLimiter(RecordingLimiter):
         async def acquire(self, key: str, *, requests: int, tokens: int) -> None:
             await asyncio.sleep(0)
             await super().acquire(key, requests=requests, tokens=tokens)
 
-    ledger = Busy()
-    async with simulated(limits={"openai": ONE, "openai/m": ONE}, rate_limiter=ledger) as (_, client):
+    limiter = YieldingLimiter()
+    async with simulated(limits={"openai": ONE, "openai/m": ONE}, rate_limiter=limiter) as (_, client):
 
         async def call() -> None:
             if streamed:
@@ -348,8 +348,8 @@ async def test_a_cancel_anywhere_leaves_no_place_taken(streamed: bool, act: Act,
         async def check(run: Run) -> None:
             await asyncio.wait([run.task])
             for key in ("openai", "openai/m"):
-                assert (turns_of(client, key).in_flight, turns_of(client, key).queued) == (0, 0), str(run)
+                assert (local_limiter(client, key).in_flight, local_limiter(client, key).queued) == (0, 0), str(run)
             await call()
 
         assert await at_every_point(work, check, act, late=late) >= 6
-    assert len(ledger.settled) <= len(ledger.asked)
+    assert len(limiter.settled) <= len(limiter.acquired)

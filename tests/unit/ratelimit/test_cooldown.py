@@ -1,4 +1,4 @@
-"""Rests in virtual time: storms of calls against providers that count in their own ways, and rates that change."""
+"""Cooldowns after a 429: order, length, cancellation; and storms of calls against simulated providers."""
 
 import asyncio
 import random
@@ -8,11 +8,157 @@ import pytest
 from anycompletion.ratelimit.cooldown import Cooldown
 from support.virtual_clock import run
 
+# --- waiting ---------------------------------------------------------------------------------------------------------
+
+
+def no_jitter() -> float:
+    return 0.0
+
+
+async def arrivals(cooldown: Cooldown, number: int) -> list[float]:
+    """The times at which so many simultaneous calls are let through."""
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    times: list[float] = []
+
+    async def one() -> None:
+        await cooldown.wait()
+        times.append(loop.time() - start)
+
+    async with asyncio.timeout(10):
+        await asyncio.gather(*(one() for _ in range(number)))
+    return times
+
+
+async def test_without_a_429_calls_do_not_wait() -> None:
+    """Every call would spend time on cooldowns that do not exist."""
+    cooldown = Cooldown()
+    assert cooldown.until == 0
+    assert cooldown.expected(asyncio.get_running_loop().time()) == 0
+    assert not cooldown.is_active()
+    await cooldown.wait()
+
+
+async def test_after_the_hint_calls_are_let_through_one_by_one() -> None:
+    """All waiting calls would be sent at once and refused again."""
+    cooldown = Cooldown()
+    now = asyncio.get_running_loop().time()
+    for _ in range(10):
+        cooldown.record_success(now)
+    cooldown.start(0.2, now, no_jitter)
+    assert cooldown.is_active()
+    times = await arrivals(cooldown, 6)
+    assert times[0] >= 0.19
+    # There were ten successes per hint, so ten calls per hint are sent.
+    assert times[-1] - times[0] >= 5 * 0.02 * 0.8
+
+
+async def test_calls_are_let_through_first_in_first_out() -> None:
+    """A call could wait without end while later ones pass."""
+    cooldown = Cooldown()
+    cooldown.start(0.05, asyncio.get_running_loop().time(), no_jitter)
+    order: list[int] = []
+
+    async def one(number: int) -> None:
+        await cooldown.wait()
+        order.append(number)
+
+    async with asyncio.timeout(10):
+        await asyncio.gather(*(one(number) for number in range(20)))
+    assert order == list(range(20))
+
+
+async def test_a_longer_hint_lengthens_a_cooldown_and_a_shorter_one_does_not() -> None:
+    """Late responses to earlier requests would end a cooldown early."""
+    cooldown, now = Cooldown(), asyncio.get_running_loop().time()
+    cooldown.start(5, now, no_jitter)
+    cooldown.start(1, now, no_jitter)
+    assert cooldown.until == now + 5
+    cooldown.start(9, now, lambda: 1.0)
+    assert cooldown.until == pytest.approx(now + 9.9)
+
+
+async def test_a_new_cooldown_applies_to_calls_that_still_wait() -> None:
+    """After a second 429, the calls that wait since the first one would be sent."""
+    cooldown, loop = Cooldown(), asyncio.get_running_loop()
+    cooldown.start(0.05, loop.time(), no_jitter)
+    waiting = asyncio.create_task(arrivals(cooldown, 2))
+    await asyncio.sleep(0.02)
+    cooldown.start(0.2, loop.time(), no_jitter)
+    assert min(await waiting) >= 0.2
+
+
+async def test_a_cancelled_call_leaves_the_queue() -> None:
+    """A cancelled call would take the place of one that waits."""
+    cooldown = Cooldown()
+    cooldown.start(0.05, asyncio.get_running_loop().time(), no_jitter)
+    cancelled = [asyncio.create_task(cooldown.wait()) for _ in range(50)]
+    last = asyncio.create_task(cooldown.wait())
+    await asyncio.sleep(0)
+    for task in cancelled:
+        task.cancel()
+    async with asyncio.timeout(5):
+        await last
+
+
+async def test_wake_lets_all_calls_through() -> None:
+    """The calls of a closed client would wait for a minute."""
+    cooldown = Cooldown()
+    cooldown.start(60, asyncio.get_running_loop().time(), no_jitter)
+    waiting = [asyncio.create_task(cooldown.wait()) for _ in range(3)]
+    await asyncio.sleep(0)
+    cooldown.wake()
+    async with asyncio.timeout(5):
+        await asyncio.gather(*waiting)
+
+
+async def test_the_expected_wait_is_close_to_the_real_one() -> None:
+    """A call with too little time would wait in vain, or one with enough time would fail."""
+    cooldown, loop = Cooldown(), asyncio.get_running_loop()
+    cooldown.start(0.1, loop.time(), no_jitter)
+    earlier = [asyncio.create_task(cooldown.wait()) for _ in range(4)]
+    await asyncio.sleep(0)
+    expected = cooldown.expected(loop.time())
+    assert 0.1 <= expected <= 0.2
+    (took,) = await arrivals(cooldown, 1)
+    assert expected * 0.7 <= took <= expected + 1
+    await asyncio.gather(*earlier)
+
+
+async def test_the_queue_and_the_remaining_time_are_reported() -> None:
+    """The statistics of a client would not show why its calls wait."""
+    cooldown, now = Cooldown(), asyncio.get_running_loop().time()
+    assert (cooldown.queued, cooldown.remaining(now)) == (0, None)
+    cooldown.start(60, now, no_jitter)
+    waiting = [asyncio.create_task(cooldown.wait()) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert cooldown.queued == 3
+    assert cooldown.remaining(now + 20) == pytest.approx(40)
+    assert cooldown.remaining(now + 60) is None
+    waiting[0].cancel()
+    await asyncio.wait(waiting[:1])
+    assert cooldown.queued == 2
+    cooldown.wake()
+    await asyncio.wait(waiting)
+    assert cooldown.queued == 0
+
+
+async def test_a_cooldown_becomes_inactive_again() -> None:
+    """One 429 would slow down all calls of a client for good."""
+    cooldown = Cooldown()
+    now = asyncio.get_running_loop().time() - 3600
+    cooldown.start(1, now, no_jitter)
+    await cooldown.wait()
+    assert cooldown.until == 0
+
+
+# --- against simulated providers, in virtual time --------------------------------------------------------------------
+
 RATE = 50
 
 
 class Provider:
-    """Lets so many a second pass; tells all others how long to wait, exactly or in whole seconds."""
+    """Provider that takes so many requests per second; its hints are exact or in whole seconds."""
 
     def __init__(self, kind: str, exact: bool, latency: float) -> None:
         self.rate = float(RATE)
@@ -36,7 +182,7 @@ class Provider:
         return 1.001 - into if self._exact else 1.0
 
     async def ask(self) -> float:
-        """One request; 0 where it was answered, else seconds to wait."""
+        """Sends one request; returns 0 for a success, or else the seconds to wait."""
         await asyncio.sleep(0.001)
         now = asyncio.get_running_loop().time()
         self.seen.append(now)
@@ -53,38 +199,40 @@ class Provider:
         return max(sum(first <= at < first + 1 for at in late) for first in late)
 
 
-async def call(provider: Provider, rest: Cooldown, rng: random.Random) -> int:
-    """One call that keeps the rests of all; how often it was tried."""
+async def call(provider: Provider, cooldown: Cooldown, rng: random.Random) -> int:
+    """One call that keeps the cooldown; returns its number of attempts."""
     loop = asyncio.get_running_loop()
-    asked, tried = loop.time(), 0
+    call_start, attempts = loop.time(), 0
     while True:
-        while rest.until:
-            await rest.wait()
-            if not rest.is_active():
+        while cooldown.until:
+            await cooldown.wait()
+            if not cooldown.is_active():
                 break
-        tried += 1
+        attempts += 1
         wait = await provider.ask()
         if not wait:
-            rest.record_success(asked)
-            return tried
-        rest.start(wait, loop.time(), rng.random)
+            cooldown.record_success(call_start)
+            return attempts
+        cooldown.start(wait, loop.time(), rng.random)
 
 
 @pytest.mark.parametrize("latency", [0.02, 2.0])
 @pytest.mark.parametrize("exact", [True, False])
 @pytest.mark.parametrize("kind", ["bucket", "window"])
 @pytest.mark.parametrize("start", [0.0, 0.97])
-def test_a_storm_comes_home_at_the_providers_pace(kind: str, exact: bool, latency: float, start: float) -> None:
-    """A thousand calls that were told to wait would come back as a thousand, again and again, until they give up."""
+def test_a_storm_of_calls_settles_at_the_rate_of_the_provider(
+    kind: str, exact: bool, latency: float, start: float
+) -> None:
+    """A thousand refused calls would be sent again at once, again and again, until they fail."""
     provider, rng = Provider(kind, exact, latency), random.Random(1)  # noqa: S311 (no secret)
 
     async def main() -> list[int]:
-        await asyncio.sleep(start)  # it may begin just before the provider counts anew
-        rest = Cooldown()
+        await asyncio.sleep(start)  # it may begin just before a window of the provider ends
+        cooldown = Cooldown()
 
         async def one(number: int) -> int:
             await asyncio.sleep(number * 0.0003)
-            return await call(provider, rest, rng)
+            return await call(provider, cooldown, rng)
 
         return await asyncio.gather(*(one(number) for number in range(1000)))
 
@@ -94,17 +242,17 @@ def test_a_storm_comes_home_at_the_providers_pace(kind: str, exact: bool, latenc
     assert provider.seen[-1] - provider.seen[0] <= 1000 / RATE * 1.7
 
 
-def test_a_rate_that_is_known_is_kept_and_then_tried_and_a_lower_one_is_found() -> None:
-    """A provider would be made to refuse every second; or asked for what it gave once, for ever."""
+def test_a_measured_rate_is_used_and_follows_the_provider() -> None:
+    """A provider would refuse calls every second, or be called at an outdated rate for good."""
     provider, rng = Provider("bucket", False, 0.2), random.Random(1)  # noqa: S311 (no secret)
 
     async def main() -> list[float]:
-        rest, loop = Cooldown(), asyncio.get_running_loop()
+        cooldown, loop = Cooldown(), asyncio.get_running_loop()
         start = loop.time()
 
         async def work() -> None:
             while loop.time() < start + 180:
-                await call(provider, rest, rng)
+                await call(provider, cooldown, rng)
 
         tasks = [asyncio.ensure_future(work()) for _ in range(100)]
         await asyncio.sleep(90)
@@ -121,22 +269,22 @@ def test_a_rate_that_is_known_is_kept_and_then_tried_and_a_lower_one_is_found() 
 
 
 @pytest.mark.parametrize(("hint", "longest"), [(0.002, 0.02), (0.5, 0.5), (20, 20)])
-async def test_a_provider_that_refuses_at_random_does_not_bring_calls_to_a_halt(hint: float, longest: float) -> None:
-    """Each refusal would slow all calls down, without an end, although every other one is answered."""
-    rest, now = Cooldown(), asyncio.get_running_loop().time()
+async def test_random_refusals_do_not_stop_all_calls(hint: float, longest: float) -> None:
+    """Each refusal would slow all calls down without end, although every other call succeeds."""
+    cooldown, now = Cooldown(), asyncio.get_running_loop().time()
     for _ in range(100):
-        rest.start(hint, now, lambda: 0.0)
-        now = rest.until + rest._rate._interval
-        rest.record_success(now)
-    assert rest._rate._interval <= longest
+        cooldown.start(hint, now, lambda: 0.0)
+        now = cooldown.until + cooldown._rate._interval
+        cooldown.record_success(now)
+    assert cooldown._rate._interval <= longest
 
 
-async def test_answers_of_long_ago_tell_nothing_of_the_rate() -> None:
-    """A service that was quiet for a night would go on at the pace of the night."""
-    rest, now = Cooldown(), asyncio.get_running_loop().time()
+async def test_old_successes_do_not_count() -> None:
+    """A service would continue at the rate of a quiet night."""
+    cooldown, now = Cooldown(), asyncio.get_running_loop().time()
     for second in range(1000):
-        rest.record_success(now - 100_000 + 50 * second)
+        cooldown.record_success(now - 100_000 + 50 * second)
     for _ in range(100):
-        rest.record_success(now - 1)
-    rest.start(1, now, lambda: 0.0)
-    assert rest._rate._interval <= 2 / 100
+        cooldown.record_success(now - 1)
+    cooldown.start(1, now, lambda: 0.0)
+    assert cooldown._rate._interval <= 2 / 100
