@@ -6,7 +6,8 @@ import dataclasses
 import sys
 
 from benchmarks.contenders import BARE, OURS, Contender
-from benchmarks.driver import Case, Question, main
+from benchmarks.driver import main
+from benchmarks.question import Case, Question
 from benchmarks.stats import Bound, ratio
 
 REQUESTS, CONCURRENCY, DELAY_MS = 2_000, 256, 50

@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks import peers
-from benchmarks.driver import BenchmarkError, Server, checkout_library, environment
+from benchmarks.options import checkout_library
+from benchmarks.processes import BenchmarkError, Server, environment
 from benchmarks.report import table
 
 JUDGED = sys.implementation.name == "cpython" and sys.version_info[:2] == (3, 11)

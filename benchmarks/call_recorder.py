@@ -22,7 +22,7 @@ import anycompletion
 from anycompletion import AsyncCompletion
 from benchmarks import payloads
 from benchmarks.call_path import Function, Measurement
-from benchmarks.driver import BenchmarkError
+from benchmarks.processes import BenchmarkError
 from benchmarks.system import fetch
 
 WARM_UP_CALLS = 5

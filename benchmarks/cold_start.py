@@ -14,19 +14,9 @@ from pathlib import Path
 
 from benchmarks import peers
 from benchmarks.contenders import BARE, OPENAI_AIOHTTP, OURS, PEERS, Contender
-from benchmarks.driver import (
-    BEFORE,
-    BenchmarkError,
-    Case,
-    Column,
-    Figures,
-    Question,
-    Session,
-    environment,
-    main,
-    python_for,
-    substitute_for_orjson,
-)
+from benchmarks.driver import BEFORE, Session, main, substitute_for_orjson
+from benchmarks.processes import BenchmarkError, environment, python_for
+from benchmarks.question import Case, Column, Figures, Question
 from benchmarks.stats import Bound, difference, ratio
 from benchmarks.system import on_core
 

@@ -7,238 +7,30 @@ and server each run on a core of their own where there are two.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import datetime
 import importlib.util
 import json
 import os
 import random
-import select
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
 
 from benchmarks import peers, report
 from benchmarks.contenders import BARE, OURS, Contender
-from benchmarks.stats import Bound, Judgement, Round, interval, judge
-from benchmarks.system import cores, fetch, machine, pin
-
-Json = dict[str, Any]
-Figures = dict[str, float]
-
-RESULTS = Path(__file__).with_name("results")
-SHORT_RESULTS = Path(__file__).with_name(".short")
-COMPARISONS = Path(__file__).with_name(".comparisons")
+from benchmarks.options import Options, options_of
+from benchmarks.processes import BenchmarkError, Json, Server, Worker, environment, python_for
+from benchmarks.question import Case, Figures, Question
+from benchmarks.stats import Judgement, Round, interval, judge
+from benchmarks.system import cores, machine, pin
 
 BEFORE = "-before"
 """Suffix of the names of contenders that run the package of the checkout given by ``--before``."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One measured case of a question."""
-
-    name: str
-    job: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    short: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """Members of the job that replace those of `job` in the short form."""
-    only: frozenset[str] | None = None
-    """Names of the contenders that take part; None: all."""
-    note: str = ""
-    slices: int | None = None
-    """Measurements of each contender in a round, where it differs from the question's."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of the result tables: one figure, its title and its number of decimals."""
-
-    figure: str
-    title: str
-    digits: int = 1
-
-
-@dataclass(frozen=True)
-class Question:
-    """A benchmark: its cases, its contenders and the bounds on its figures."""
-
-    name: str
-    title: str
-    unit: str
-    """What a figure refers to: a call, a chunk."""
-    cases: tuple[Case, ...]
-    contenders: tuple[Contender, ...]
-    bounds: tuple[Bound, ...]
-    main: Column = Column("cpu_us", "CPU µs")
-    beside: tuple[Column, ...] = (
-        Column("wall_us", "wall µs"),
-        Column("p50_ms", "p50 ms", 2),
-        Column("p99_ms", "p99 ms", 2),
-        Column("server_us", "server µs"),
-    )
-    base: str = BARE.name
-    """Name of the contender that the tables compare with; "" for no comparison."""
-    always: frozenset[str] = frozenset({BARE.name, OURS.name})
-    """Names of the contenders that take part in the short form."""
-    slices: int = 2
-    """Measurements of each contender for each case of a round."""
-    fresh: bool = False
-    """Whether every case needs a fresh process, because memory is measured."""
-    peers_by_default: bool = True
-    """Whether installed peers take part by default."""
-    measure: Callable[[Session, Case, Contender], Figures] | None = None
-    """Measures one case of one contender without a worker process; None: a worker does it."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """Options of a run; the command line's help describes them."""
-
-    rounds: int
-    short: bool
-    peers: frozenset[str]
-    out: Path
-    seed: int
-    seconds: float
-    slices: int | None
-    library: Path
-    before: Path | None
-    cases: frozenset[str]
-    command: str
-
-
-class BenchmarkError(Exception):
-    """A measurement failed."""
-
-
-# --- processes -----------------------------------------------------------------------------------------------------
-
-
-def python_for(contender: Contender) -> Path:
-    """The interpreter of a contender's environment; this process's own where the baseline's is not installed."""
-    python = peers.python_of(contender.environment)
-    if python is not None:
-        return python
-    if contender.environment == BARE.environment:
-        return Path(sys.executable)
-    raise BenchmarkError(
-        f"{contender.environment} is not installed: python -m benchmarks.peers install --only {contender.environment}"
-    )
-
-
-def environment(contender: Contender | None, library: Path) -> dict[str, str]:
-    """Environment variables of a child process: no proxies, no keys, the working tree first on the path."""
-    kept = {
-        name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SYSTEMROOT", "TEMP", "TMP") if name in os.environ
-    }
-    extra = peers.Environment(()) if contender is None else peers.ENVIRONMENTS[contender.environment]
-    path = [str(peers.ROOT), str(library)]
-    return {**kept, **extra.variables, "PYTHONPATH": os.pathsep.join(path)}
-
-
-class Worker:
-    """Process that runs the jobs of one contender."""
-
-    def __init__(self, contender: Contender, root: str, core: int | None, library: Path) -> None:
-        self.contender = contender
-        self._errors: IO[str] = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 (lives as long as the process)
-        where = library if contender.library is None else Path(contender.library)
-        self._process = subprocess.Popen(
-            [
-                *(str(python_for(contender)), "-P", "-m", "benchmarks.worker", contender.adapter, root),
-                *("--options", json.dumps(dict(contender.options)), "--loop", contender.loop),
-                *("--versions", json.dumps(contender.distributions)),
-                *(() if core is None else ("--core", str(core))),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-            env=environment(contender, where),
-        )
-        try:
-            self.hello = self._read_reply(120)
-        except BaseException:  # no caller can stop the process yet
-            self.stop()
-            raise
-
-    def ask(self, job: Mapping[str, Any]) -> Figures:
-        """Runs a job and returns its figures."""
-        assert self._process.stdin is not None
-        if self._process.poll() is not None:
-            raise BenchmarkError(f"{self.contender.name} ended in an earlier case")
-        self._process.stdin.write(json.dumps(dict(job)) + "\n")
-        self._process.stdin.flush()
-        reply = self._read_reply(job["limit"] + 30)
-        if "error" in reply:
-            raise BenchmarkError(f"{self.contender.name} failed at {dict(job)}:\n{reply['error']}")
-        figures: Figures = reply["figures"]
-        return figures
-
-    def _read_reply(self, limit: float) -> Json:
-        assert self._process.stdout is not None
-        if sys.platform != "win32":
-            ready, _, _ = select.select([self._process.stdout], [], [], limit)
-            if not ready:
-                self.stop()
-                raise BenchmarkError(f"{self.contender.name} sent no reply for {limit:.0f} s")
-        line = self._process.stdout.readline()
-        if not line:
-            self._errors.seek(0)
-            raise BenchmarkError(f"{self.contender.name} ended:\n{self._errors.read()[-4000:]}")
-        reply: Json = json.loads(line)
-        return reply
-
-    def stop(self) -> None:
-        """Stops the process."""
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout, self._errors):
-            if pipe is not None:
-                pipe.close()
-
-
-class Server:
-    """Process of the loopback server."""
-
-    def __init__(self, core: int | None) -> None:
-        python = peers.python_of("bare")
-        loop = "asyncio" if python is None or sys.platform == "win32" else "uvloop"
-        self._process = subprocess.Popen(
-            [
-                *(str(python or sys.executable), "-P", "-m", "benchmarks.server", "--loop", loop),
-                *(() if core is None else ("--core", str(core))),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment(None, peers.LIBRARY),
-        )
-        assert self._process.stdout is not None
-        self.root = f"http://127.0.0.1:{int(self._process.stdout.readline())}"
-
-    def cpu(self) -> float:
-        """CPU seconds that the server has used so far."""
-        return float(fetch(self.root, "/cost")["cpu"])
-
-    def stop(self) -> None:
-        """Stops the process."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait()
-        self._process.stdout.close()
-
-
-# --- one question --------------------------------------------------------------------------------------------------
 
 
 class Session:
@@ -363,7 +155,7 @@ def _log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-# --- contenders and options ----------------------------------------------------------------------------------------
+# --- contenders ----------------------------------------------------------------------------------------------------
 
 
 def chosen(question: Question, options: Options) -> list[Contender]:
@@ -392,73 +184,6 @@ def _with_comparisons(case: Case, before: Path | None) -> Case:
     if case.only is None or before is None:
         return case
     return dataclasses.replace(case, only=case.only | {f"{name}{BEFORE}" for name in case.only})
-
-
-def options_of(arguments: Sequence[str] | None, question: Question | None) -> Options:
-    """Parses the command line."""
-    name = "benchmarks" if question is None else f"benchmarks.{question.name}"
-    parser = argparse.ArgumentParser(
-        prog=f"python -m {name}",
-        description="All benchmarks of this folder" if question is None else question.title,
-        epilog="Exits with 1 if a bound fails: if, over at least 7 rounds, its whole interval is on the wrong side.",
-    )
-    parser.add_argument("--rounds", type=int, help="default 7, in the short form 2")
-    parser.add_argument(
-        "--short", action="store_true", help="a few seconds, no peers, no bound judged: checks that it runs"
-    )
-    parser.add_argument(
-        "--peers", metavar="NAMES", help="comma-separated names, `all` or `none`; default: those that are installed"
-    )
-    parser.add_argument(
-        "--cases", metavar="NAMES", default="", help="comma-separated prefixes of case names; default: all"
-    )
-    parser.add_argument("--seconds", type=float, help="of one measurement; default 0.5, in the short form 0.05")
-    parser.add_argument("--slices", type=int, help="measurements of each contender for each case of a round")
-    parser.add_argument("--out", type=Path, help="folder for the results; default benchmarks/results")
-    parser.add_argument("--seed", type=int, default=1, help="seed of the order of contenders")
-    parser.add_argument(
-        "--library",
-        type=checkout_library,
-        metavar="DIR",
-        default=peers.LIBRARY,
-        help="checkout to measure instead of this one",
-    )
-    parser.add_argument(
-        "--before",
-        type=checkout_library,
-        metavar="DIR",
-        help="another checkout to measure in the same rounds; prints the ratios of this one to it, and takes no peers "
-        "unless they are named",
-    )
-    given = parser.parse_args(arguments)
-    if (given.rounds is not None and given.rounds < 1) or (given.slices is not None and given.slices < 1):
-        parser.error("at least one round of one slice is required")
-    alone = given.short or given.before or (question is not None and not question.peers_by_default)
-    asked = given.peers or ("none" if alone else "installed")
-    known = {"none": [], "all": list(peers.ENVIRONMENTS), "installed": peers.installed()}
-    names = known.get(asked, asked.split(","))
-    return Options(
-        rounds=given.rounds or (2 if given.short else 7),
-        short=given.short,
-        peers=frozenset(names) - {BARE.environment},
-        out=given.out or (SHORT_RESULTS if given.short else COMPARISONS if given.before else RESULTS),
-        seed=given.seed,
-        seconds=given.seconds or (0.05 if given.short else 0.5),
-        slices=given.slices or (1 if given.short else None),
-        library=given.library,
-        before=given.before,
-        cases=frozenset(given.cases.split(",")) - {""},
-        command=" ".join(["python -m", name, *(sys.argv[1:] if arguments is None else arguments)]),
-    )
-
-
-def checkout_library(text: str) -> Path:
-    """The folder with the package in a checkout, which may be given itself or as the checkout's root."""
-    given = Path(text).resolve()
-    for folder in (given / "lib", given):
-        if (folder / "anycompletion").is_dir():
-            return folder
-    raise argparse.ArgumentTypeError(f"no lib/anycompletion in {given}")
 
 
 # --- running a question --------------------------------------------------------------------------------------------

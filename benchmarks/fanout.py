@@ -7,7 +7,8 @@ import sys
 from typing import Any
 
 from benchmarks.contenders import BARE, OURS, OURS_ANTHROPIC, Contender
-from benchmarks.driver import Case, Question, main
+from benchmarks.driver import main
+from benchmarks.question import Case, Question
 from benchmarks.stats import Bound, ratio
 
 N = 8

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Callable
 
 from benchmarks.contenders import ANY_LLM, BARE, LANGCHAIN, LITELLM, OPENAI, OPENAI_AIOHTTP, OURS
-from benchmarks.driver import Case, Question, main
+from benchmarks.driver import main
+from benchmarks.question import Case, Question
 from benchmarks.stats import Bound, Round, difference, ratio
 
 SIZES = {"1 KB": 10**3, "10 KB": 10**4, "100 KB": 10**5, "1 MB": 10**6, "10 MB": 10**7}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 
 from benchmarks.contenders import BARE, LITELLM, OPENAI, OURS
-from benchmarks.driver import Case, Column, Question, main
+from benchmarks.driver import main
+from benchmarks.question import Case, Column, Question
 from benchmarks.stats import Bound, value
 
 MANY = "20,000 calls, 2,000 streams"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 
 from benchmarks.contenders import BARE, OURS, PEERS, RAW
-from benchmarks.driver import Case, Column, Question, main
+from benchmarks.driver import main
+from benchmarks.question import Case, Column, Question
 from benchmarks.stats import Bound, value
 
 STREAMS = 1000

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 
 from benchmarks.contenders import ALL_CONTENDERS, BARE, LITELLM, OPENAI, OPENAI_AIOHTTP, OURS
-from benchmarks.driver import Case, Question, main
+from benchmarks.driver import main
+from benchmarks.question import Case, Question
 from benchmarks.stats import Bound, ratio
 
 ONE, MANY, CROWD = "1 at a time", "64 at a time", "512 at a time"

@@ -16,7 +16,8 @@ from benchmarks.contenders import (
     OURS_ANTHROPIC,
     OURS_UVLOOP,
 )
-from benchmarks.driver import Case, Question, main
+from benchmarks.driver import main
+from benchmarks.question import Case, Question
 from benchmarks.stats import Bound, ratio
 
 _OWN = frozenset({BARE.name, OURS.name, BARE_UVLOOP.name, OURS_UVLOOP.name, OURS_ANTHROPIC.name})

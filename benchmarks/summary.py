@@ -15,7 +15,8 @@ from typing import Any
 
 from benchmarks import cold_start, first_chunk, open_streams, single, streams
 from benchmarks.contenders import ALL_CONTENDERS, BARE
-from benchmarks.driver import RESULTS, Question
+from benchmarks.options import RESULTS
+from benchmarks.question import Question
 from benchmarks.report import Bar, bars_svg, limit, machine, measured, number, table
 
 Json = Mapping[str, Any]
