@@ -1,8 +1,8 @@
-"""Every exception of the package: whose fault it was and what came back; never imports anything of ours.
+"""Exceptions of the package; depends on no other module at run time.
 
-The tree says *who* has to act: the caller (`InvalidRequestError`, `ConfigurationError`), the road
-(`APIConnectionError`) or the provider (`APIStatusError`, `APIResponseError`). No error holds a key or a prompt in its
-text, and what `str` and `repr` give is one printable line, whatever a provider sent.
+The class shows where the cause is: in the call (`InvalidRequestError`, `ConfigurationError`), in the network
+(`APIConnectionError`) or at the provider (`APIStatusError`, `APIResponseError`). No error has a key or a prompt in its
+text, and `str` and `repr` return one printable line, whatever a provider sent.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ BODY_LIMIT = 2048
 """Characters of a provider's error body that an error keeps."""
 
 _TEXT_LIMIT = 500
-"""Characters of a provider's message shown by `str(error)`; the whole of it is in `.message`."""
+"""Characters of a provider's message that `str(error)` shows; `.message` has all of it."""
 
 _UNPRINTABLE = "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-"""Control characters, other ends of lines, marks that turn the direction of writing, and halves of characters. Compiled
-when it is needed, as all patterns that few programs need: each would cost an import a part of a millisecond."""
+"""Control characters, line separators, marks of writing direction, and surrogates. Compiled at its first use, as all
+patterns that few programs need, because each would add a part of a millisecond to the import."""
 
 
 def printable(text: str) -> str:
-    """`text` as one line that a terminal or log shows as it is: what would steer either is escaped."""
+    """`text` as one line for terminals and logs: control characters and the like are escaped."""
     return text if text.isprintable() else re.sub(_UNPRINTABLE, lambda found: repr(found[0])[1:-1], text)
 
 
 class CompletionError(Exception):
-    """Base of every error this package raises on its own account.
+    """Base class of the package's errors.
 
-    Constructors are short on purpose, so that tests write ``RateLimitError("slow down", retry_after=1)``. Every
-    attribute below is `None` (or 0, or False) where it is unknown. Errors pickle and copy.
+    All arguments are optional, so that tests can write ``RateLimitError("slow down", retry_after=1)``. An attribute is
+    `None` (or 0, or False) where it is unknown. Errors can be pickled and copied.
     """
 
     retryable: bool = False
-    """True when the same call may well succeed a little later."""
+    """True when the same call may succeed a little later."""
 
     def __init__(
         self,
@@ -64,32 +64,32 @@ class CompletionError(Exception):
         super().__init__(message)
         self.message = message
         self.param = param
-        """The parameter at fault, with its path: ``messages[3].content[0].image_url.url``."""
+        """The wrong parameter, with its path: ``messages[3].content[0].image_url.url``."""
         self.provider = provider
         self.model = model
         self.status_code = status_code
-        """HTTP status, also for an error that came inside a 200."""
+        """HTTP status, also of an error inside a 200."""
         self.code = code
         """The provider's structured code (``context_length_exceeded``), as text."""
         self.type = type
         """The provider's error type (``invalid_request_error``)."""
         self.request_id = request_id
         self.retry_after = retry_after
-        """Seconds the provider asked to wait."""
+        """Seconds that the provider asks to wait."""
         self.headers = headers
         self.body = None if body is None else body[:BODY_LIMIT]
-        """What the provider sent, at most 2,048 characters of it."""
+        """The first 2,048 characters of the response's body."""
         self.attempts = attempts
         """Requests made for this logical call."""
         self.elapsed = elapsed
         """Seconds from the call to the error."""
         self.maybe_billed = maybe_billed
-        """True when the provider may have done the work although no answer arrived."""
+        """True when the provider may have done the work although no reply arrived."""
         self.partial = partial
-        """What had arrived when a stream or a fan-out failed."""
+        """The part of the reply that had arrived when a stream or a fan-out failed."""
         self.phase = phase
-        """For connection errors: connect, send, headers, body, first_chunk, idle or total; closed, of a stream that its
-        reader left."""
+        """For connection errors: connect, send, headers, body, first_chunk, idle or total; closed for a stream that its
+        reader closed."""
         if retryable is not None:
             self.retryable = retryable
 
@@ -108,7 +108,7 @@ class CompletionError(Exception):
         for name in ("param", "provider", "model", "status_code", "code", "phase", "request_id", "retry_after"):
             value = getattr(self, name)
             if value is not None:
-                # A provider chooses how long its codes and ids are.
+                # Codes and ids come from the provider and can have any length.
                 shown.append(f"{name}={value[:_TEXT_LIMIT] if isinstance(value, str) else value!r}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
@@ -118,18 +118,18 @@ def _rebuild(cls: type[CompletionError], message: str) -> CompletionError:
 
 
 class InvalidRequestError(CompletionError, ValueError):
-    """The request cannot be meant; `.param` names the culprit and nothing was sent."""
+    """The request is invalid; `.param` names the parameter, and nothing was sent."""
 
 
 class UnsupportedParameterError(InvalidRequestError):
-    """The provider has no such parameter, or not this value of it; nothing was sent.
+    """The provider does not support the parameter, or its value; nothing was sent.
 
     Drop the parameter, choose another provider, or pass ``on_unsupported="warn"`` or ``"drop"``.
     """
 
 
 class ConfigurationError(CompletionError):
-    """A key, base URL or provider is missing or wrong; the text names what was looked for."""
+    """A key, base URL or provider is missing or wrong; the text names where it is expected."""
 
 
 class ClientClosedError(CompletionError, RuntimeError):
@@ -141,39 +141,39 @@ class JournalError(CompletionError):
 
 
 class APIError(CompletionError):
-    """Something went wrong between here and the provider's answer."""
+    """The call failed after it was validated: in the network or at the provider."""
 
 
 class APIConnectionError(APIError):
-    """The road failed: name look-up, TCP, TLS, proxy, or a connection lost. `.phase` says where."""
+    """The network failed: name resolution, TCP, TLS, proxy, or a lost connection; `.phase` names the phase."""
 
     retryable = True
 
 
 class APITimeoutError(APIConnectionError, TimeoutError):
-    """One of the clocks of `Timeout` ran out; `.phase` is connect, first_chunk, idle or total."""
+    """One of the limits of `Timeout` was exceeded; `.phase` is connect, first_chunk, idle or total."""
 
 
 class StreamInterruptedError(APIConnectionError):
-    """A stream ended before the provider said why it stopped; `.partial` is what had arrived."""
+    """A stream ended before its end marker or finish reason; `.partial` is the part that had arrived."""
 
     retryable = False
 
 
 class APIResponseError(APIError):
-    """The answer is not what the protocol allows (not JSON, wrong shape, a redirect, too large)."""
+    """The response violates the protocol (not JSON, wrong shape, a redirect, too large)."""
 
 
 class APIStatusError(APIError):
-    """The provider answered with an error, as a status, inside a 200 or inside a stream."""
+    """The provider returned an error: as a status, inside a 200 or inside a stream."""
 
 
 class BadRequestError(APIStatusError):
-    """400 and other refusals of the request as it stands."""
+    """400 and other refusals of the request itself."""
 
 
 class ContextWindowExceededError(BadRequestError):
-    """The prompt, or prompt and answer together, are longer than the model's window."""
+    """The prompt, or prompt and reply together, exceed the model's context window."""
 
 
 class ContentPolicyViolationError(BadRequestError):
@@ -185,7 +185,7 @@ class AuthenticationError(APIStatusError):
 
 
 class PermissionDeniedError(APIStatusError):
-    """403: the key may not do this."""
+    """403: the key has no permission for this."""
 
 
 class NotFoundError(APIStatusError):
@@ -193,23 +193,23 @@ class NotFoundError(APIStatusError):
 
 
 class ConflictError(APIStatusError):
-    """409."""
+    """409: a conflict with another request."""
 
     retryable = True
 
 
 class UnprocessableEntityError(APIStatusError):
-    """422."""
+    """422: the provider cannot process the request."""
 
 
 class RateLimitError(APIStatusError):
-    """429: too many requests or tokens; `.retry_after` holds the hint in seconds, if one came."""
+    """429: too many requests or tokens; `.retry_after` is the wait in seconds that the provider asks for, if any."""
 
     retryable = True
 
 
 class QuotaExceededError(RateLimitError):
-    """402, or a 429 about billing or quota; waiting does not help, so it is never retried."""
+    """402, or a 429 about billing or quota; never retried, because waiting does not help."""
 
     retryable = False
 
@@ -221,11 +221,11 @@ class InternalServerError(APIStatusError):
 
 
 class ServiceUnavailableError(InternalServerError):
-    """503."""
+    """503: the service is unavailable."""
 
 
 class OverloadedError(InternalServerError):
-    """529, or an overloaded code under another status."""
+    """529, or an overload's code with another status."""
 
 
 _BY_STATUS: Mapping[int, type[APIStatusError]] = {
@@ -245,10 +245,10 @@ _BY_STATUS: Mapping[int, type[APIStatusError]] = {
 
 
 def class_for_status(status: int) -> type[APIStatusError]:
-    """The class for an HTTP status when no structured code says more."""
+    """The class for an HTTP status, for errors without a known structured code."""
     known = _BY_STATUS.get(status)
     if known is not None:
         return known
     if status >= 600:
-        return APIStatusError  # no status that HTTP knows: whose fault it is, it does not say
+        return APIStatusError  # not a status of HTTP, so it shows no cause
     return InternalServerError if status >= 500 else BadRequestError

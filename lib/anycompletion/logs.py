@@ -1,7 +1,7 @@
-"""The package's one logger, and what every record of it carries; says who and how far, never what was asked or told.
+"""The package's logger. Log records contain neither prompts nor replies nor keys.
 
-A record's text is for people. Its `event`, and what goes with it (`provider`, `model`, `attempt`, `status` …), are
-attributes of the record, for handlers that write JSON.
+A record's text is for people. Its `event` and the details (`provider`, `model`, `attempt`, `status` …) are attributes
+of the record, for handlers that write JSON.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 import logging
 
 log = logging.getLogger("anycompletion")
-log.addHandler(logging.NullHandler())  # an app that set up no logging sees nothing on stderr
+log.addHandler(logging.NullHandler())  # without this, warnings of an app that configures no logging go to stderr
 
 
-def observer_failed(observer: str, fault: Exception) -> None:
-    """Says at WARNING that an observer failed, which changes nothing for the call.
+def observer_failed(observer: str, exc: Exception) -> None:
+    """Logs at WARNING that an observer failed, which does not affect the call.
 
-    Only of what type its error is: it may quote what it was told.
+    Logs the type of the error only, because its text may quote a prompt or reply.
     """
-    error = type(fault).__name__
+    error = type(exc).__name__
     extra = {"event": "observer_failed", "observer": observer, "error": error}
     log.warning("%s failed with %s", observer, error, extra=extra)

@@ -1,4 +1,4 @@
-"""How to call and what may be said: clocks, limits, keys, and the cells of the parameter table; holds no behaviour."""
+"""Options of a call: timeouts, rate limits, keys and all else in `CallOptions`, as values."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import attrs
 from .errors import InvalidRequestError
 
 OnUnsupported: TypeAlias = Literal["raise", "warn", "drop"]
-"""What happens to a parameter that a provider does not have."""
+"""Policy for a parameter that the provider does not support."""
 
 
 class DefaultSeconds(float):
-    """A number of seconds nobody asked for; `Timeout` tells by it a default from an explicit choice."""
+    """Seconds that are a default, so that `Timeout` can distinguish them from a caller's value."""
 
     __slots__ = ()
 
@@ -24,12 +24,12 @@ _DEFAULT_TOTAL = DefaultSeconds(600.0)
 
 @attrs.frozen
 class Timeout:
-    """The clocks of a call, all in seconds; `None` switches one off.
+    """Timeouts of a call in seconds; `None` disables one.
 
-    `connect`, `first_chunk` and `idle` start anew with every attempt; `total` spans the whole logical call, queueing
-    and waits between attempts included. `first_chunk` is for streams: from the request sent to the first event
-    (keep-alive comments do not count as one). `idle` runs only while waiting for bytes, never while the caller works.
-    A total that was not asked for ends at a stream's first chunk; an explicit one holds to the stream's end.
+    `connect`, `first_chunk` and `idle` restart with every attempt; `total` covers the whole logical call, with queueing
+    and the waits between attempts. `first_chunk` is for streams: from the sent request to the first event (keep-alive
+    comments are not events). `idle` runs only while the call waits for bytes, never while the caller works. The default
+    total ends at a stream's first chunk; an explicit one covers the whole stream.
     """
 
     total: float | None = _DEFAULT_TOTAL
@@ -44,7 +44,7 @@ class Timeout:
 
 
 def _check_rate(limit: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    """A number above nought, per minute; whoever writes "100" or True does not mean a rate."""
+    """A positive number per minute; "100" and True are mistakes, not rates."""
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -68,65 +68,64 @@ def _refuse(param: str, text: str) -> NoReturn:
 
 @attrs.frozen
 class RateLimit:
-    """What a provider lets an account do. `None` is no limit, and `RateLimit()` what the provider's own headers say.
+    """Rate limit of an account. `None` is no limit; `RateLimit()` follows only the limits in the provider's headers.
 
-    Those (`x-ratelimit-*`, `anthropic-ratelimit-*`) are heeded beside the limits given here: what is left is spread
-    over the time until there is more. Where no `RateLimit` is given, nothing is held back before the provider refuses.
+    Those headers (`x-ratelimit-*`, `anthropic-ratelimit-*`) apply beside the limits given here: what remains is spread
+    over the time until the reset. Without a `RateLimit`, requests are not delayed until the provider refuses one.
 
-    A minute's worth is spread over the minute, and a twentieth of it may go at once. Tokens are estimated before a
-    request is sent (a quarter of its bytes, 1,000 for each image, and `max_tokens`) and settled to what the provider
-    counted. A request that is larger than all that may go at once waits until everything is there, and those behind it
-    until that is made up for.
+    A minute's quota is spread over the minute, with bursts of a twentieth of it. Tokens are estimated before a request
+    is sent (a quarter of its bytes, 1,000 for each image, and `max_tokens`) and settled to the provider's count. A
+    request larger than a burst waits until the bucket is full, and leaves a debt that later requests wait for.
 
     Raises:
-        InvalidRequestError: a value that is no limit; `.param` names it.
+        InvalidRequestError: a value is not a valid limit; `.param` names it.
     """
 
     requests_per_minute: float | None = attrs.field(default=None, validator=_check_rate)
     tokens_per_minute: float | None = attrs.field(default=None, validator=_check_rate)
-    """Those of prompts and replies together."""
+    """Tokens of prompts and replies together."""
     concurrency: int | None = attrs.field(default=None, validator=_check_count)
-    """Requests under way at the same time, streams until they end."""
+    """Requests in flight at the same time; a stream counts until it ends."""
 
 
 class RateLimiter(Protocol):
-    """A limiter that several clients share, in this process or beyond; ``AsyncCompletion(rate_limiter=...)``.
+    """Rate limiter that several clients share, across processes if it can; ``AsyncCompletion(rate_limiter=...)``.
 
-    Keys are always ``"provider/model"``, the model as the provider is asked for it. What limits they stand for, and
-    which of them share one, is the limiter's own business.
+    Keys are ``"provider/model"``, with the provider's own name of the model. The limiter decides which limits they
+    have, and which keys share one.
     """
 
     async def acquire(self, key: str, *, requests: int, tokens: int) -> None:
-        """Returns when that many requests (always 1) and tokens (an estimate) may be sent.
+        """Waits until that many requests (always 1) and tokens (an estimate) are available, and takes them.
 
-        It is awaited in the call's own task, within the call's total timeout. It is cancelled when that runs out, when
-        the caller gives up, and when the client is closed; then nothing is sent, `settle` is not called, and nothing
-        should stay taken. A `CompletionError` it raises is the call's; anything else becomes a `ConfigurationError`.
+        It is awaited in the call's own task, within the call's total timeout. It is cancelled when the timeout expires,
+        the caller cancels or the client is closed; then nothing is sent, `settle` is not called, and it must take
+        nothing. A `CompletionError` that it raises is the call's error; any other becomes a `ConfigurationError`.
         """
         ...
 
     def settle(self, key: str, *, estimated: int, actual: int) -> None:
-        """Called exactly once for each `acquire` that returned, when the request is over, however it ended.
+        """Corrects the estimate; called exactly once for each `acquire` that returned, when its request has ended.
 
-        `actual` is what the provider counted, 0 where it refused the request, and `estimated` where nobody knows. Must
-        neither wait nor block: it is called from places that cannot. What it raises is logged.
+        `actual` is the provider's count, 0 if it refused the request, and `estimated` if the count is unknown. It must
+        not block, because it is called from synchronous code. Its exceptions are logged.
         """
         ...
 
 
 class Secret:
-    """A key that no repr, str, format, pickle or traceback shows; `reveal()` gives it."""
+    """Secret text, such as a key, that no repr, str, format, pickle or traceback shows; `reveal()` returns it."""
 
     __slots__ = ("_reveal",)
 
     def __init__(self, value: str) -> None:
         if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may not check types
             raise TypeError(f"a Secret holds text, not {type(value).__name__}")
-        # A closure, not an attribute: vars(), pprint and debuggers that walk attributes find no text.
+        # In a closure, because vars(), pprint and debuggers show the values of attributes.
         self._reveal: Callable[[], str] = lambda: value
 
     def reveal(self) -> str:
-        """The key itself."""
+        """The secret text."""
         return self._reveal()
 
     def __repr__(self) -> str:
@@ -154,24 +153,24 @@ class Secret:
 
 
 class ResolvedOptions:
-    """Call options by name, read like a dict. It shows names only: keys, headers and bodies are among the values."""
+    """Call options by name, read like a dict. The repr shows names only: values may be keys, headers or bodies."""
 
     __slots__ = ("_reveal",)
 
     def __init__(self, values: Mapping[str, Any]) -> None:
-        # A closure again: reports of crashes walk through dicts.
-        held = dict(values)
-        self._reveal: Callable[[], dict[str, Any]] = lambda: held
+        # In a closure, as in `Secret`: crash reports show the contents of dicts.
+        copied = dict(values)
+        self._reveal: Callable[[], dict[str, Any]] = lambda: copied
 
     def reveal(self) -> dict[str, Any]:
-        """The options as a dict of their own."""
+        """A copy of the options as a dict."""
         return self._reveal().copy()
 
     def __getitem__(self, name: str) -> Any:
         return self._reveal()[name]
 
     def get(self, name: str) -> Any:
-        """The option, or None where it was not given."""
+        """The option, or None if it is not set."""
         return self._reveal().get(name)
 
     def __contains__(self, name: object) -> bool:
@@ -186,28 +185,28 @@ class ResolvedOptions:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ResolvedOptions) and other.reveal() == self.reveal()
 
-    __hash__ = None  # type: ignore[assignment]  # some values have none
+    __hash__ = None  # type: ignore[assignment]  # some values are not hashable
 
     def __repr__(self) -> str:
         return f"<{', '.join(self._reveal()) or 'no options'}>"
 
 
 class BearerToken(Secret):
-    """A token that goes as ``Authorization: Bearer`` to providers whose keys go in a header of their own."""
+    """Token sent as ``Authorization: Bearer``, also to providers whose keys have a header of their own."""
 
     __slots__ = ()
 
 
 Key: TypeAlias = "str | Secret | Callable[[], Awaitable[str]]"
-"""An API key: text, a `Secret`, or ``async () -> str`` (asked once per attempt)."""
+"""API key: text, a `Secret`, or ``async () -> str`` (called once per attempt)."""
 
 
 class CallOptions(TypedDict, total=False):
-    """How one call is made; nothing here is a field of OpenAI's request.
+    """Options of one call; none is a field of OpenAI's request.
 
-    `forceTimeout` and `force_timeout` are LiteLLM's names for the total timeout (giving two of the three is an
-    error); `azure=True` is ``provider="azure"``; `logger_fn` is called with a dict before the request and after the
-    reply or error, secrets removed; `verbose` logs this call's records at INFO on the logger ``anycompletion``.
+    `forceTimeout` and `force_timeout` are LiteLLM's names of the total timeout (two of the three are an error);
+    `azure=True` is ``provider="azure"``; `logger_fn` is called with a dict without secrets before the request and after
+    the reply or error; `verbose` logs this call at INFO on the logger ``anycompletion``.
     """
 
     provider: str | None

@@ -1,6 +1,6 @@
-"""Whether and when to try again: pure decisions over values, with clock and random handed in; never sleeps.
+"""Retry policy: whether and when to retry, as pure decisions over values; never sleeps and reads no clock.
 
-Nothing is decided here about streams that already delivered a chunk: those are never retried.
+Streams that have already delivered a chunk are never retried and do not come here.
 """
 
 from __future__ import annotations
@@ -10,19 +10,17 @@ from collections.abc import Callable
 from .errors import APIConnectionError, APIError, APIStatusError, OverloadedError, QuotaExceededError, RateLimitError
 
 MAX_HINT = 60.0
-"""Seconds; a provider that asks for a longer wait gets an error now instead of a shorter wait."""
-
+"""Seconds; a longer hint ends the call with its error at once, because a shorter wait would be refused again."""
 
 _NEVER = frozenset((501, 505))
-"""Statuses of a server that will never do what was asked."""
+"""Statuses of a server that will never accept the request."""
 
-
-_NOT_BEGUN = frozenset((429, 503))
-"""Statuses by which a server says that it did not take the request."""
+_NOT_STARTED = frozenset((429, 503))
+"""Statuses of a server that did not start the request."""
 
 
 class Backoff:
-    """Exponential back-off with jitter below it, and jitter above a provider's hint."""
+    """Exponential backoff with jitter: up to a quarter less, or up to a tenth more than a provider's hint."""
 
     __slots__ = ("base", "cap")
 
@@ -41,35 +39,35 @@ _BACKOFF = Backoff()
 
 
 def worth_retrying(error: APIError) -> bool:
-    """Whether the same request may succeed later; the provider's `x-should-retry` wins over its status."""
+    """Whether the same request may succeed later; the provider's `x-should-retry` overrides its status."""
     if isinstance(error, QuotaExceededError):
         return False
     if isinstance(error, APIStatusError) and error.headers is not None:
-        said = error.headers.get("x-should-retry")
-        if said in ("true", "false"):
-            return said == "true"
+        should_retry = error.headers.get("x-should-retry")
+        if should_retry in ("true", "false"):
+            return should_retry == "true"
     return error.retryable and error.status_code not in _NEVER
 
 
 def may_have_begun(error: APIError) -> bool:
-    """Whether the provider may have started the work although it answered with `error`, or not at all."""
+    """Whether the provider may have started the work although it returned `error`, or nothing."""
     if isinstance(error, APIStatusError):
-        return error.status_code not in _NOT_BEGUN
+        return error.status_code not in _NOT_STARTED
     return error.maybe_billed
 
 
 def is_overload(error: APIError) -> bool:
-    """Whether the provider refused because it is asked too much, and not for anything in the request."""
+    """Whether the provider refused because of its load or a rate limit, and not because of the request."""
     return isinstance(error, (RateLimitError, OverloadedError)) and not isinstance(error, QuotaExceededError)
 
 
 def is_throttled(error: APIError) -> bool:
-    """Whether the provider said when to come back: such a retry rests with all others, and draws on no budget."""
+    """Whether the provider stated a wait: such a retry waits for the shared cooldown and costs no retry budget."""
     return isinstance(error, RateLimitError) and error.retry_after is not None
 
 
 def was_never_seen(error: APIError) -> bool:
-    """Whether the provider cannot have seen the request: no connection was made."""
+    """Whether the provider cannot have received the request, because no connection was made."""
     return isinstance(error, APIConnectionError) and error.phase == "connect"
 
 
@@ -82,9 +80,9 @@ def next_delay(
     random: Callable[[], float],
     backoff: Backoff = _BACKOFF,
 ) -> float | None:
-    """Seconds to wait before the next attempt, or None: raise `error`.
+    """Seconds to wait before the next attempt, or None if `error` is to be raised.
 
-    A wait that would pass the deadline, or a hint above a minute, is not begun.
+    It is raised at once where the wait would exceed the deadline, or the provider's hint a minute.
     """
     if tried > max_retries or not worth_retrying(error):
         return None
@@ -95,24 +93,24 @@ def next_delay(
 
 
 class RetryBudget:
-    """What retries are paid from, so that an outage is not made worse: each call pays in, each retry draws.
+    """Retry budget as a token bucket, so that retries do not make an outage worse: calls deposit, retries spend.
 
     In a total outage about one request in ten is a retry, where a fixed number of retries would triple the load.
     """
 
     def __init__(self, deposit: float = 0.1, cap: float = 100.0, tokens: float = 10.0) -> None:
         self.per_call = deposit
-        """Tokens a call pays in."""
+        """Tokens that a call deposits."""
         self.cap = cap
         self.tokens = tokens
 
     def deposit(self) -> None:
-        """A logical call begins."""
+        """Adds the tokens of one logical call."""
         tokens = self.tokens + self.per_call
         self.tokens = tokens if tokens < self.cap else self.cap
 
     def spend(self) -> bool:
-        """Takes the token for one retry; False where there is none."""
+        """Takes the token of one retry; False if there is none."""
         if self.tokens < 1.0:
             return False
         self.tokens -= 1.0

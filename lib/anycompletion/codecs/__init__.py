@@ -1,1 +1,1 @@
-"""Bytes and values: JSON, records to JSON and back, lenient reading, server-sent events."""
+"""Codecs between bytes and values: JSON, records as JSON, lenient reading of replies, server-sent events."""

@@ -1,6 +1,6 @@
-"""Records → wire values, by cattrs: the general case of `to_wire`.
+"""Records → dicts in OpenAI's format, by cattrs: the general case of `to_wire`.
 
-Loaded by the first record that is more than a role and a text: cattrs costs an import several milliseconds.
+Imported for the first record that is more than a role and a text, because importing cattrs takes several milliseconds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..records import ImageUrl, Record, ToolCall
 
 
 def unstructure(value: Any) -> Any:
-    """Records (and lists of them) as dicts in OpenAI's shape."""
+    """Records, and lists of them, as dicts in OpenAI's format."""
     return _converter().unstructure(value)
 
 
@@ -28,14 +28,14 @@ def _converter() -> Converter:
         _is_record,
         lambda cls: _record_hook(converter, cls),  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
     )
-    # What was checked as JSON is plain already: a copy would cost as much as the check, and one more recursion.
-    converter.register_unstructure_hook_func(lambda shape: shape in _JSON, _itself)
+    # Checked JSON is plain already: a copy would take as long as the check, and one more recursion.
+    converter.register_unstructure_hook_func(lambda shape: shape in _JSON, _unchanged)
     plain_call = _record_hook(converter, ToolCall)
 
     def unstructure_call(call: ToolCall) -> dict[str, Any]:
         out = plain_call(call)
         if call.custom is not None:
-            del out["function"]  # only there so that readers need not check for None
+            del out["function"]  # an empty one exists so that users need not check for None
         return out
 
     converter.register_unstructure_hook(ToolCall, unstructure_call)
@@ -47,7 +47,7 @@ def _converter() -> Converter:
 _JSON = (dict[str, Any], Mapping[str, Any])
 
 
-def _itself(value: Any) -> Any:
+def _unchanged(value: Any) -> Any:
     return value
 
 
@@ -56,7 +56,7 @@ def _is_record(cls: Any) -> bool:
 
 
 def _record_hook(converter: Converter, cls: type[Any]) -> Callable[[Any], dict[str, Any]]:
-    """Fields without a value are left out, `extra` is merged in: what the caller wrote, and no more."""
+    """Leaves out fields that are not set and merges `extra` in: exactly what the caller wrote."""
     overrides: dict[str, Any] = {"extra": override(omit=True)}
     for attribute in attrs.fields(cls):
         if attribute.metadata.get("hidden"):

@@ -1,7 +1,4 @@
-"""The configured converters: records → wire values by cattrs, JSON by msgspec, chunks by msgspec's fast path.
-
-Never validates what callers write (`validate` does) and never knows a provider.
-"""
+"""JSON by msgspec, with the standard library for what it refuses, and records → JSON; validates nothing."""
 
 from __future__ import annotations
 
@@ -26,12 +23,12 @@ def dumps(value: Any) -> bytes:
     """`value` as JSON bytes.
 
     Raises:
-        TypeError, ValueError, RecursionError: `value` cannot be said in JSON.
+        TypeError, ValueError, RecursionError: `value` is not JSON-serializable.
     """
     try:
         return _encode(value)
     except TypeError:
-        # Subclasses of str, int and float, which msgspec does not take; NumPy's floats are such.
+        # Subclasses of str, int and float (NumPy's floats, for example), which msgspec refuses.
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_members_of)
     return text.encode()
 
@@ -39,14 +36,14 @@ def dumps(value: Any) -> bytes:
 def _members_of(value: object) -> Any:
     if isinstance(value, PlainMessage):
         return value.to_dict()
-    raise TypeError(f"{type(value).__name__} is nothing that JSON has")
+    raise TypeError(f"{type(value).__name__} is not JSON-serializable")
 
 
 def loads(data: bytes) -> Any:
-    """JSON bytes as a value; invalid UTF-8 reads as U+FFFD, NaN, lone surrogates and any number are survived.
+    """The value of JSON bytes; accepts NaN and any number, and replaces invalid UTF-8 and lone surrogates by U+FFFD.
 
     Raises:
-        NotJSONError: the bytes are no JSON, or nested too deeply.
+        NotJSONError: the bytes are not JSON, or nested too deeply.
     """
     try:
         value = _decode(data)
@@ -57,10 +54,10 @@ def loads(data: bytes) -> Any:
 
 
 def canonical(value: Any) -> bytes:
-    """`value` as JSON bytes that do not depend on the order of an object's members; for hashes.
+    """`value` as JSON bytes with sorted members, for hashes.
 
     Raises:
-        TypeError, ValueError, RecursionError: `value` cannot be said in JSON.
+        TypeError, ValueError, RecursionError: `value` is not JSON-serializable.
     """
     try:
         return _encode_sorted(value)
@@ -69,10 +66,10 @@ def canonical(value: Any) -> bytes:
 
 
 def members(data: bytes) -> dict[str, bytes]:
-    """The members of a JSON object, each as the bytes that say it; these are not read.
+    """The members of a JSON object, each as undecoded bytes.
 
     Raises:
-        NotJSONError: the bytes are no JSON object.
+        NotJSONError: the bytes are not a JSON object.
     """
     try:
         return {name: bytes(value) for name, value in _decode_members(data).items()}
@@ -81,46 +78,46 @@ def members(data: bytes) -> dict[str, bytes]:
 
 
 class PlainMessage(msgspec.Struct, gc=False):
-    """A message that is a role and a text; as JSON it is what a dict of the two is.
+    """Message with a role and a text only; its JSON is that of a dict of the two.
 
-    Python's garbage collector does not walk over it, as it does over the dicts of thousands of messages.
+    The garbage collector does not traverse it, unlike a dict, which matters for thousands of messages.
     """
 
     role: str
     content: str
 
     def to_dict(self) -> dict[str, Any]:
-        """The dict."""
+        """The message as a dict."""
         return {"role": self.role, "content": self.content}
 
 
 def as_plain_message(value: Any) -> PlainMessage | None:
-    """A message that is no more than a role and a text, as this; None for all else."""
+    """A message that has a role and a text only as a `PlainMessage`; None for all else."""
     if type(value) in _SIMPLE:
         if type(value.content) is str and value.name is None and not value.extra:
             return PlainMessage(value.role, value.content)
-    elif type(value) is AssistantMessage and type(value.content) is str and _besides(value) == _NOTHING:
+    elif type(value) is AssistantMessage and type(value.content) is str and _other_fields(value) == _UNSET:
         return PlainMessage(value.role, value.content)
     return None
 
 
 def to_wire(value: Any) -> Any:
-    """Records (and lists of them) as dicts in OpenAI's shape: what the caller wrote, and no more."""
-    brief = as_plain_message(value)
-    if brief is not None:
-        return brief.to_dict()
-    from .converters import unstructure  # noqa: PLC0415 (loads cattrs, which simple messages do not need)
+    """Records, and lists of them, as dicts in OpenAI's format: exactly what the caller wrote."""
+    plain = as_plain_message(value)
+    if plain is not None:
+        return plain.to_dict()
+    from .converters import unstructure  # noqa: PLC0415 (imports cattrs, which plain messages do not need)
 
     return unstructure(value)
 
 
 _SIMPLE = frozenset((UserMessage, SystemMessage, DeveloperMessage))
 
-_BESIDES = sorted(names(AssistantMessage) - {"role", "content"})
-_besides = operator.attrgetter(*_BESIDES, "extra")
-"""All that an assistant's message may hold besides a text."""
+_OTHER_FIELDS = sorted(names(AssistantMessage) - {"role", "content"})
+_other_fields = operator.attrgetter(*_OTHER_FIELDS, "extra")
+"""The fields of an assistant's message besides role and content."""
 
-_NOTHING = (*[None] * len(_BESIDES), dict[str, Any]())
+_UNSET = (*[None] * len(_OTHER_FIELDS), dict[str, Any]())
 
 __all__ = [
     "NotJSONError",

@@ -1,7 +1,7 @@
-"""Reads values out of a provider's JSON, keeping all it can; never guesses a value that is not there.
+"""Lenient reading of a provider's JSON: keeps as much as possible and never guesses a value.
 
-Lenient about fields (missing, null, extra), strict about types: text where a number belongs is a `ShapeError` that
-names the path, because a guess there would be a silent loss.
+Missing, null and unknown members are accepted. A wrong type is a `ShapeError` that names the path, because a guess
+would lose data silently.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 _LARGEST = 10**300
-"""Integers beyond it are no floats, and sums of them cannot be written."""
+"""Larger integers cannot be converted to floats, and sums of them not to JSON."""
 
 
 class ShapeError(ValueError):
-    """A provider's value has the wrong type; `.path` says where."""
+    """A value in a provider's JSON has the wrong type; `.path` is its path."""
 
     def __init__(self, path: str, wanted: str, found: object) -> None:
         super().__init__(f"{path}: expected {wanted}, found {type(found).__name__}")
@@ -24,7 +24,7 @@ class ShapeError(ValueError):
 
 
 def as_object(value: object, path: str) -> dict[str, Any]:
-    """The JSON object at `path`, or a ShapeError."""
+    """The JSON object at `path`."""
     if not isinstance(value, dict):
         raise ShapeError(path, "an object", value)
     return cast("dict[str, Any]", value)
@@ -77,38 +77,38 @@ def as_optional_float(value: object, path: str) -> float | None:
 
 
 def unknown_members(data: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
-    """The members of `data` that no field took."""
+    """The members of `data` without a field."""
     if data.keys() <= known:
         return {}
     return {key: value for key, value in data.items() if key not in known}
 
 
 MAX_DEPTH = 200
-"""Levels of a value; printing, copying and comparing a deeper one would need more stack than Python has."""
+"""Levels of nesting; printing, copying and comparing a deeper value would exceed Python's recursion limit."""
 
 
 class NotJSONError(ValueError):
-    """A provider's bytes are no JSON at all, or none that can be handled."""
+    """A provider's bytes are not JSON, or JSON that is nested too deeply."""
 
 
 def loads(data: bytes) -> Any:
-    """JSON bytes as a value; invalid UTF-8 reads as U+FFFD, NaN, lone surrogates and any number are survived. Slow.
+    """The value of JSON bytes, like `codecs.json.loads`; slow, but accepts all that msgspec refuses.
 
     Raises:
-        NotJSONError: the bytes are no JSON, or nested too deeply.
+        NotJSONError: the bytes are not JSON, or nested too deeply.
     """
     try:
         value = _DECODER.decode(data.decode("utf-8", "replace"))
-    except (ValueError, RecursionError) as fault:
-        reason = "nested too deeply" if isinstance(fault, RecursionError) else "not JSON"
+    except (ValueError, RecursionError) as exc:
+        reason = "nested too deeply" if isinstance(exc, RecursionError) else "not JSON"
     else:
         check_depth(data, value)
-        return _scrub(value)
+        return _without_surrogates(value)
     raise NotJSONError(reason)
 
 
 def _integer(digits: str) -> float:
-    """An integer; Python makes none of more digits than its own limit, and then it is a float."""
+    """The integer, or a float if it has more digits than Python converts."""
     try:
         return int(digits)
     except ValueError:
@@ -119,16 +119,16 @@ _DECODER = json.JSONDecoder(parse_int=_integer)
 
 
 SHALLOW = 2 * MAX_DEPTH
-"""Bytes that cannot hold as many brackets as too deep a value has."""
+"""Bytes; shorter JSON cannot have enough brackets to be too deep."""
 
 
 def may_be_deep(data: bytes) -> bool:
-    """Whether JSON bytes hold enough brackets to be too deep; quickly told of almost all."""
+    """Whether JSON bytes have enough brackets to be too deep; a quick check that nearly all JSON passes."""
     return len(data) > SHALLOW and data.count(b"[") + data.count(b"{") > MAX_DEPTH
 
 
 def check_depth(data: bytes, value: Any) -> None:
-    """Looks at `value`, which `data` says, level by level.
+    """Checks the depth of `value`, which was decoded from `data`, level by level.
 
     Raises:
         NotJSONError: there are more than MAX_DEPTH levels.
@@ -150,13 +150,16 @@ def _items(value: Any) -> Iterable[Any]:
 _SURROGATE = "[\ud800-\udfff]"
 
 
-def _scrub(value: Any) -> Any:
+def _without_surrogates(value: Any) -> Any:
     match value:
         case str():
             return re.sub(_SURROGATE, "\ufffd", value)
         case list():
-            return [_scrub(item) for item in cast("list[Any]", value)]
+            return [_without_surrogates(item) for item in cast("list[Any]", value)]
         case dict():
-            return {_scrub(key): _scrub(item) for key, item in cast("dict[str, Any]", value).items()}
+            return {
+                _without_surrogates(key): _without_surrogates(item)
+                for key, item in cast("dict[str, Any]", value).items()
+            }
         case _:
             return value

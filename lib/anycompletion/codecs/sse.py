@@ -1,9 +1,8 @@
-"""Bytes → events: server-sent events after the WHATWG rules (html 9.2.6); reads no socket and knows no JSON.
+"""Parser of server-sent events (WHATWG HTML 9.2.6): bytes → events; reads no socket and decodes no JSON.
 
-Strategy: every function here must give the same events however the bytes are cut, touch each byte a bounded number of
-times, and hold no more than one unfinished event. Lines end with LF, CR or CRLF; an event is dispatched by a blank
-line only, so a block that the end of the body cuts off is dropped: whether that loses anything is for the dialect's
-end marker to say.
+The events are the same however the bytes are split, each byte is processed a bounded number of times, and at most one
+incomplete event is buffered. Lines end with LF, CR or CRLF. Only a blank line dispatches an event, so an incomplete
+event at the end of the body is dropped: the dialect's end marker decides whether something is missing.
 """
 
 from __future__ import annotations
@@ -13,48 +12,49 @@ import msgspec
 from ..errors import APIResponseError
 
 MAX_EVENT = 16 * 1024 * 1024
-"""Bytes of one event; a longer one is an error, not a reason to fill the memory."""
+"""Bytes of one event; a longer one is an error, so that no server can fill the memory."""
 
 _LINES = 1 << 12
-"""Data lines of one event that are held one by one: short ones take several times their bytes."""
+"""Data lines of one event that are buffered separately; more are joined, because short lines take several times their
+size."""
 
 _BOM = b"\xef\xbb\xbf"
 
 
 class Event(msgspec.Struct, gc=False):
-    """One event of a stream: its data as the bytes that were framed, and its name ("" where none was given)."""
+    """Event of a stream: its data as bytes, and its name or ""."""
 
     data: bytes
     name: str = ""
 
 
 class SSEParser:
-    """An incremental parser of one event stream."""
+    """Incremental parser of one event stream."""
 
     __slots__ = ("_data", "_joined", "_limit", "_name", "_pieces", "_size", "_skip_lf", "_start", "error")
 
     def __init__(self, limit: int = MAX_EVENT) -> None:
         self._limit = limit
         self._start: bytes | None = b""
-        """The first bytes, held until it is sure whether they are a byte-order mark; None once that is settled."""
+        """The first bytes, while they may be the beginning of a byte-order mark; None afterwards."""
         self._pieces: list[bytes] | None = None
-        """The line whose end has not arrived; None where there is nothing, because many streams are open at a time."""
+        """Fragments of an incomplete line; None instead of an empty list, because many streams are open at a time."""
         self._data: list[bytes] | None = None
-        """The values of the data lines of the event that no blank line has ended."""
+        """The values of the incomplete event's data lines."""
         self._joined = 0
-        """So many of them, the first ones, are many lines each."""
+        """Number of the first values that are several joined lines each."""
         self._name = ""
         self._size = 0
-        """Bytes of its data lines, and of the line whose end has not arrived."""
+        """Bytes of the data lines and of the incomplete line."""
         self._skip_lf = False
         self.error: APIResponseError | None = None
-        """Set when an event was longer than the limit; what came before it was still given."""
+        """Set when an event was longer than the limit; the events before it were returned."""
 
     def feed(self, data: bytes) -> list[Event]:
-        """The events that `data` completes; once `fault` is set, none."""
+        """The events that `data` completes; none once `error` is set."""
         if self.error is not None:
             return []
-        # Nearly always whole events have come, of a single line each.
+        # Nearly always, `data` is complete events of a single line each.
         if (
             data.startswith(b"data: ")
             and data.endswith(b"\n\n")
@@ -68,12 +68,12 @@ class SSEParser:
         events: list[Event] = []
         try:
             self._feed(data, events)
-        except APIResponseError as fault:
-            self.error = fault
+        except APIResponseError as exc:
+            self.error = exc
         return events
 
     def _is_between(self, data: bytes) -> bool:
-        """Whether nothing is held of what came before, and all lines of `data` end with LF."""
+        """Whether nothing is buffered and all lines of `data` end with LF."""
         is_open = self._start or self._skip_lf or self._pieces or self._data or self._name
         return not is_open and b"\r" not in data
 
@@ -90,7 +90,7 @@ class SSEParser:
         if not data:
             return
         at = 0
-        # What an earlier read left open is finished line by line, ...
+        # What is buffered is completed line by line; ...
         while self._pieces or self._data or self._name:
             end = data.find(b"\n", at)
             if end < 0:
@@ -98,17 +98,17 @@ class SSEParser:
                 return
             self._end_line(data[at:end], events)
             at = end + 1
-        # ... the rest is cut at blank lines, which is where events end.
+        # ... the rest is split at blank lines, which end events.
         blocks = (data[at:] if at else data).split(b"\n\n")
         tail = blocks.pop()
         for block in blocks:
             if not block:
-                continue  # blank lines come in any number, and mean nothing here
+                continue  # more blank lines have no meaning
             is_line = b"\n" not in block and len(block) <= self._limit
             if is_line and block.startswith(b"data: "):
                 events.append(Event(block[6:]))
             elif is_line and block.startswith(b":"):
-                continue  # nor do comments
+                continue  # a comment
             elif block.startswith(b"event: ") and len(block) <= self._limit and (named := _named(block)) is not None:
                 events.append(named)
             else:
@@ -136,7 +136,7 @@ class SSEParser:
             self._grow(len(piece))
 
     def _grow(self, size: int) -> None:
-        # Whole lines count, not their values alone: what has arrived of a line does not tell what it will be.
+        # Whole lines count, because the field of an incomplete line is not known yet.
         self._size += size
         if self._size > self._limit:
             raise APIResponseError(f"an event of the stream is longer than {self._limit} bytes")
@@ -169,12 +169,12 @@ class SSEParser:
                 self._data[self._joined :] = [b"\n".join(self._data[self._joined :])]
                 self._joined += 1
             return
-        self._size -= len(line)  # only data is kept
+        self._size -= len(line)  # only data lines are buffered
         if field == b"event":
             self._name = value.decode("utf-8", "replace")
 
 
 def _named(block: bytes) -> Event | None:
-    """An event that is a line with its name and one with its data, as Anthropic's are; None for all others."""
+    """The event of a block that is one line with its name and one with its data (Anthropic's are); None for others."""
     name, _, data = block[7:].partition(b"\ndata: ")
     return Event(data, name.decode("utf-8", "replace")) if data and b"\n" not in name and b"\n" not in data else None

@@ -1,11 +1,11 @@
-"""The built-in rows, as data: one provider each, and no code.
+"""The built-in providers, as data without code.
 
-Rows of OpenAI-compatible providers say what is confirmed by recorded traffic, the vendor's SDK or the vendor's
-documentation, and `unverified` what is not. Where nothing is confirmed they take the way that cannot go wrong: n by
+Rows of OpenAI-compatible providers follow recorded traffic, the vendor's SDK or the vendor's documentation, and list in
+`unverified` what none of these confirms. Unconfirmed features are requested in the form that every server accepts: n by
 several requests, functions as tools, developer as system, max_completion_tokens as max_tokens.
 
-A variable that holds a base URL in another form than the row's (without the version path, as GROQ_BASE_URL and
-OLLAMA_HOST do) is not read: the requests would go to a wrong address.
+Environment variables with a base URL in another form than the row's are not read (GROQ_BASE_URL and OLLAMA_HOST have no
+version path), because requests would go to a wrong address.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..dialects.openai_chat.quirks import Quirks
 from ..params import NATIVE, TOOL_CHOICES, ParamSupport, ParamTable, unsupported
 from .provider import Provider
 
-# --- what OpenAI-compatible servers have in common ---
+# --- shared by OpenAI-compatible servers ---
 
 _TOOLS = Quirks(functions_as_tools=True, developer_role=False)
 _MAX_TOKENS = Quirks(functions_as_tools=True, developer_role=False, only_max_tokens=True)
@@ -25,7 +25,7 @@ _THINKING_BACK = Quirks(
 
 _COMPATIBLE: ParamTable = {
     "n": ParamSupport("fanned_out"),
-    # OpenAI's own limits are not theirs.
+    # OpenAI's limits do not apply.
     "temperature": ParamSupport("native", minimum=0),
     "stop": NATIVE,
     "top_logprobs": ParamSupport("native", minimum=0),
@@ -120,7 +120,7 @@ ROWS: tuple[Provider, ...] = (
         },
         docs="https://openrouter.ai/docs/api-reference/overview",
         unverified="what the routed-to provider ignores: OpenRouter leaves out silently what it does not support, "
-        "unless extra_body={'provider': {'require_parameters': True}} says otherwise",
+        "unless extra_body={'provider': {'require_parameters': True}} is sent",
     ),
     Provider(
         "groq",
@@ -202,7 +202,7 @@ ROWS: tuple[Provider, ...] = (
             "thinking": NATIVE,
         },
         docs="https://api-docs.deepseek.com/api/create-chat-completion",
-        unverified="what becomes of parameters its documentation does not list, such as seed and logit_bias",
+        unverified="the effect of parameters that its documentation does not list, such as seed and logit_bias",
     ),
     Provider(
         "xai",
@@ -238,7 +238,7 @@ ROWS: tuple[Provider, ...] = (
         quirks=_TOOLS,
         params={**_COMPATIBLE, "n": _OWN_N, "stop": _FOUR_STOPS, "thinking": NATIVE},
         docs="https://docs.fireworks.ai/api-reference/post-chatcompletions",
-        unverified=f"{_NOT_RECORDED}; whether reasoning_content may go back",
+        unverified=f"{_NOT_RECORDED}; whether reasoning_content may be sent back",
     ),
     Provider(
         "cerebras",
@@ -249,7 +249,7 @@ ROWS: tuple[Provider, ...] = (
         params={**_COMPATIBLE, "n": _OWN_N, "top_logprobs": ParamSupport("native", minimum=0, maximum=20)},
         docs="https://inference-docs.cerebras.ai/resources/openai",
         unverified=f"{_N_NOT_RECORDED}; penalties, logit_bias, parallel_tool_calls and service_tier, which its SDK "
-        "has and its documentation once said to be refused",
+        "has and an earlier documentation listed as refused",
     ),
     Provider(
         "perplexity",
@@ -329,7 +329,7 @@ ROWS: tuple[Provider, ...] = (
         docs="https://ai.google.dev/gemini-api/docs/openai",
         unverified="one recorded request; which of OpenAI's parameters it answers 400 to; thought signatures",
     ),
-    # --- servers of one's own ---
+    # --- self-hosted servers ---
     Provider(
         "ollama",
         "http://localhost:11434/v1",
@@ -338,11 +338,12 @@ ROWS: tuple[Provider, ...] = (
         quirks=Quirks(functions_as_tools=True, developer_role=None, only_max_tokens=True, reasoning="reasoning"),
         params={
             **_COMPATIBLE,
-            "tool_choice": ParamSupport("unsupported", takes_no_op=True, note="Ollama ignores it without a word"),
-            **dict.fromkeys(("parallel_tool_calls", "logit_bias"), unsupported("Ollama ignores it without a word")),
+            "tool_choice": ParamSupport("unsupported", takes_no_op=True, note="Ollama ignores it silently"),
+            **dict.fromkeys(("parallel_tool_calls", "logit_bias"), unsupported("Ollama ignores it silently")),
         },
         docs="https://docs.ollama.com/api/openai-compatibility",
-        unverified="that a forced function_call, said as tool_choice, is ignored too; which models know developers",
+        unverified="that a forced function_call, sent as tool_choice, is ignored too; which models know the role "
+        "developer",
     ),
     Provider(
         "vllm",
@@ -353,7 +354,7 @@ ROWS: tuple[Provider, ...] = (
         quirks=_TOOLS,
         params={**_COMPATIBLE, "n": _OWN_N},
         docs="https://docs.vllm.ai/en/stable/serving/openai_compatible_server/",
-        unverified=f"{_NOT_RECORDED}; the name under which reasoning goes back differs between versions",
+        unverified=f"{_NOT_RECORDED}; the name of reasoning that is sent back differs between versions",
     ),
     Provider(
         "lmstudio",
@@ -364,7 +365,7 @@ ROWS: tuple[Provider, ...] = (
         quirks=_MAX_TOKENS,
         params=_COMPATIBLE,
         docs="https://lmstudio.ai/docs/developer/openai-compat/chat-completions",
-        unverified=f"{_NOT_RECORDED}; what becomes of parameters its documentation does not list",
+        unverified=f"{_NOT_RECORDED}; the effect of parameters that its documentation does not list",
     ),
     Provider(
         "llamacpp",
@@ -405,7 +406,7 @@ ROWS: tuple[Provider, ...] = (
         quirks=Quirks(functions_as_tools=True, developer_role=False, only_max_tokens=True, calls_without_ids=True),
         params={**_COMPATIBLE, "n": _OWN_N},
         docs="https://dev.writer.com/api-reference/completion-api/chat-completion",
-        unverified="what becomes of parameters its SDK does not have, such as seed, user and the penalties",
+        unverified="the effect of parameters that its SDK does not have, such as seed, user and the penalties",
     ),
     Provider(
         "snowflake",
@@ -462,7 +463,7 @@ ROWS: tuple[Provider, ...] = (
         params={
             **_COMPATIBLE,
             **dict.fromkeys(
-                ("presence_penalty", "frequency_penalty"), unsupported("SambaNova takes it and does nothing with it")
+                ("presence_penalty", "frequency_penalty"), unsupported("SambaNova accepts it and ignores it")
             ),
         },
         docs="https://docs.sambanova.ai/docs/en/features/openai-compatibility",
@@ -583,6 +584,6 @@ ROWS: tuple[Provider, ...] = (
         quirks=_MAX_TOKENS,
         params=_COMPATIBLE,
         docs="https://www.ovhcloud.com/en/public-cloud/ai-endpoints/catalog/",
-        unverified=f"{_NOT_RECORDED}; it also answers without a key, at a low rate, which the row does not use",
+        unverified=f"{_NOT_RECORDED}; it also accepts requests without a key, at a low rate; the row does not",
     ),
 )

@@ -1,4 +1,4 @@
-"""Rows that installed packages bring: the entry-point group ``anycompletion.providers``; looked at only when asked."""
+"""Providers of installed packages: the entry-point group ``anycompletion.providers``, read on demand only."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ GROUP = "anycompletion.providers"
 
 
 def installed() -> dict[str, Provider]:
-    """The rows of all installed packages by name.
+    """The providers of all installed packages by name.
 
-    An entry point names a `Provider`, a list of them, or a function that returns either. Costs a walk over the
-    installed distributions, so it is called when a provider is not known otherwise.
+    An entry point is a `Provider`, a list of them, or a function that returns either. This reads the metadata of all
+    installed distributions, so it is called only when a provider is not known otherwise.
 
     Raises:
-        ConfigurationError: an entry point cannot be loaded, or gives something else.
+        ConfigurationError: an entry point cannot be loaded, or is something else.
     """
-    from importlib.metadata import entry_points  # noqa: PLC0415 (costs an import 5 ms, and few need it)
+    from importlib.metadata import entry_points  # noqa: PLC0415 (takes 4 ms, and few programs need it)
 
     rows: dict[str, Provider] = {}
     for entry in entry_points(group=GROUP):
@@ -37,8 +37,8 @@ def _rows_of(entry: EntryPoint) -> Iterable[Provider]:
         value: Any = entry.load()
         if callable(value):
             value = value()
-    except Exception as fault:  # noqa: BLE001 (somebody else's code may fail in any way)
-        reason = f"{type(fault).__name__}: {fault}"
+    except Exception as exc:  # noqa: BLE001 (code of other packages can raise anything)
+        reason = f"{type(exc).__name__}: {exc}"
     else:
         rows = (value,) if isinstance(value, Provider) else value
         if isinstance(rows, Mapping):

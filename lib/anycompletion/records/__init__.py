@@ -1,4 +1,4 @@
-"""What callers write and keep: chat requests and replies in OpenAI's exact shape; knows no wire format."""
+"""Records: chat requests and replies as callers write and get them, in OpenAI's exact shape; knows no provider."""
 
 from .base import JsonObject, Record, plain
 from .chunks import ChatCompletionChunk, ChunkChoice, CustomDelta, Delta, FunctionDelta, ToolCallDelta

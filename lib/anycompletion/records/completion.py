@@ -1,4 +1,4 @@
-"""What comes back: completions, choices, usage and how the call went, in OpenAI's exact shape."""
+"""Chat completions: choices, log probabilities and usage, in OpenAI's exact shape."""
 
 import functools
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from .reply_info import ReplyInfo
 
 @define(repr=False, eq=False)
 class TopLogprob(Record):
-    """A token the model might have chosen, and the logarithm of its probability."""
+    """Alternative token with its log probability."""
 
     token: str
     logprob: float
@@ -37,7 +37,7 @@ class TopLogprob(Record):
 
 @define(repr=False, eq=False)
 class TokenLogprob(Record):
-    """A token the model chose, and its likeliest rivals."""
+    """Token of the reply with its log probability and the likeliest alternatives."""
 
     token: str
     logprob: float
@@ -92,7 +92,7 @@ def _token(value: object, path: str) -> tuple[str, float, list[int] | None]:
 
 @define(repr=False, eq=False)
 class PromptTokensDetails(Record):
-    """Of the prompt's tokens: how many were read from or written to the cache, and how many were no text."""
+    """Parts of the prompt's tokens: read from or written to the cache, audio, and others that are not text."""
 
     cached_tokens: int | None = None
     audio_tokens: int | None = None
@@ -104,7 +104,7 @@ class PromptTokensDetails(Record):
 
 @define(repr=False, eq=False)
 class CompletionTokensDetails(Record):
-    """Of the completion's tokens: how many went to reasoning, audio and predictions (all are inside the total)."""
+    """Parts of the completion's tokens: reasoning, audio and predictions, all included in the total."""
 
     reasoning_tokens: int | None = None
     audio_tokens: int | None = None
@@ -116,7 +116,7 @@ class CompletionTokensDetails(Record):
 
 @define(repr=False, eq=False)
 class Usage(Record):
-    """Tokens as the provider counted them; `None` is unknown, nothing is estimated."""
+    """Token usage as counted by the provider; `None` is unknown, nothing is estimated."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -124,7 +124,7 @@ class Usage(Record):
     prompt_tokens_details: PromptTokensDetails | None = None
     completion_tokens_details: CompletionTokensDetails | None = None
     cost: float | None = None
-    """US dollars, where the provider says what it charged (OpenRouter, Perplexity, xAI); summed over branches."""
+    """US dollars, where the provider reports its charge; summed over branches."""
     extra: JsonObject = extra_field()
 
     @classmethod
@@ -156,12 +156,12 @@ class Usage(Record):
         )
 
     def __add__(self, other: "Usage") -> "Usage":
-        """Field by field; a sum with an unknown is unknown. `extra` cannot be summed and is left out."""
+        """The sum of each field, where an unknown makes the sum unknown. `extra` cannot be summed and is left out."""
         return Usage.total_of((self, other))
 
     @classmethod
     def total_of(cls, usages: "Sequence[Usage]") -> "Usage":
-        """What all of these took, at least one; what one of them does not say is unknown."""
+        """The sum of one or more usages, where an unknown makes the sum unknown."""
         total: Usage = _total(usages)
         return total
 
@@ -177,10 +177,10 @@ def _counts(source: JsonObject, fields: tuple[str, ...], path: str) -> dict[str,
     return {name: as_optional_int(source.get(name), f"{path}.{name}") for name in fields}
 
 
-def _read(raw: Any, native: Any) -> Any:
+def _decoded(raw: Any, native: Any) -> Any:
     if isinstance(native, bytes):
         return loads(native)
-    return raw if native is None else [_read(*each) for each in native]
+    return raw if native is None else [_decoded(*each) for each in native]
 
 
 def _total(records: Sequence[Any]) -> Any:
@@ -200,35 +200,35 @@ def _counted(cls: Any) -> tuple[str, ...]:
 
 @define(repr=False, eq=False)
 class Choice(Record):
-    """One of the `n` answers."""
+    """One of the `n` choices of a reply."""
 
     index: int
     message: AssistantMessage
     finish_reason: str | None = nullable()
-    """stop, length, tool_calls, content_filter or function_call; a value unknown to OpenAI passes as it is."""
+    """stop, length, tool_calls, content_filter or function_call; other values pass unchanged."""
     logprobs: Logprobs | None = nullable()
     native_finish_reason: str | None = None
-    """The provider's own word for it, where it differs."""
+    """The provider's own finish reason, where it differs."""
     extra: JsonObject = extra_field()
 
     @classmethod
     def from_dict(cls, data: object, path: str = "choice", index: int = 0) -> "Choice":
-        """Reads OpenAI's JSON leniently; a choice without an index has its place in the list."""
+        """Reads OpenAI's JSON leniently; a choice without an index gets its position in the list."""
         source = as_object(data, path)
         logprobs: Any = source.get("logprobs")
-        odd = isinstance(logprobs, float)  # OpenRouter passes a bare number on from some servers
+        is_number = isinstance(logprobs, float)  # kept in `extra`: some servers send one
         at = as_optional_int(source.get("index"), f"{path}.index")
         return cls(
             index if at is None else at,
             AssistantMessage.from_dict(source.get("message") or {}, f"{path}.message"),
             as_optional_str(source.get("finish_reason"), f"{path}.finish_reason"),
-            None if logprobs is None or odd else Logprobs.from_dict(logprobs, f"{path}.logprobs"),
+            None if logprobs is None or is_number else Logprobs.from_dict(logprobs, f"{path}.logprobs"),
             as_optional_str(source.get("native_finish_reason"), f"{path}.native_finish_reason"),
-            extra=unknown_members(source, _CHOICE_BUT_LOGPROBS if odd else _CHOICE),
+            extra=unknown_members(source, _CHOICE_BUT_LOGPROBS if is_number else _CHOICE),
         )
 
     def to_dict(self) -> JsonObject:
-        """OpenAI's JSON, where a message always shows its content and refusal."""
+        """OpenAI's JSON, where a message always has content and refusal."""
         out = super().to_dict()
         out["message"] = {"role": self.message.role, "content": None, "refusal": None} | out["message"]
         return out
@@ -236,13 +236,13 @@ class Choice(Record):
 
 @define(repr=False, eq=False)
 class ChatCompletion(Record):
-    """A reply."""
+    """Chat completion: the whole reply to a request."""
 
     id: str
     choices: list[Choice]
     model: str
     created: int = 0
-    """Unix seconds; 0 where the provider does not say."""
+    """Unix seconds; 0 if unknown."""
     object: str = "chat.completion"
     usage: Usage | None = None
     service_tier: str | None = None
@@ -250,7 +250,7 @@ class ChatCompletion(Record):
     extra: JsonObject = extra_field()
     _raw: Any = hidden(default=None, repr=False, kw_only=True)
     _native: bytes | list[tuple[Any, Any]] | None = hidden(default=None, repr=False, kw_only=True)
-    """The provider's JSON as bytes, where nobody has read it yet; of several requests, each one's raw and native."""
+    """The provider's JSON as bytes, until `raw` is first used; for several requests, `_raw` and `_native` of each."""
     _info: ReplyInfo | None = hidden(default=None, repr=False, kw_only=True)
 
     @property
@@ -266,9 +266,9 @@ class ChatCompletion(Record):
 
     @property
     def raw(self) -> Any:
-        """The provider's own JSON; of a reply made of several requests the list of theirs, of a stream None."""
+        """The provider's own JSON; a list of several requests' JSON, and None for a stream."""
         if self._native is not None:
-            self.raw = _read(self._raw, self._native)
+            self.raw = _decoded(self._raw, self._native)
         return self._raw
 
     @raw.setter
@@ -276,19 +276,19 @@ class ChatCompletion(Record):
         self._raw, self._native = raw, None
 
     def keep_native(self, data: bytes) -> None:
-        """Sets `raw` to what is in these bytes; they are read when somebody looks."""
+        """Sets `raw` to the JSON in these bytes, which are decoded at its first use."""
         self._native = data
 
     def keep_raw_of(self, parts: "Sequence[ChatCompletion]") -> None:
-        """Sets `raw` to the list of those of `parts`, which are read when somebody looks."""
-        self._native = [part._unread() for part in parts]  # noqa: SLF001
+        """Sets `raw` to the list of those of `parts`, which are decoded at its first use."""
+        self._native = [part._undecoded() for part in parts]  # noqa: SLF001
 
-    def _unread(self) -> tuple[Any, Any]:
+    def _undecoded(self) -> tuple[Any, Any]:
         return self._raw, self._native
 
     @property
     def text(self) -> str:
-        """The content of choice 0, or "" where it has none."""
+        """The content of choice 0, or ""."""
         return self.texts[0] if self.choices else ""
 
     @property
@@ -301,7 +301,7 @@ class ChatCompletion(Record):
         """Reads OpenAI's JSON leniently.
 
         Raises:
-            ShapeError: a member has a type that cannot be read; the text names its path.
+            ShapeError: a member has a wrong type; the text names its path.
         """
         source = as_object(data, "completion")
         usage = source.get("usage")
@@ -325,7 +325,7 @@ def _text_of(content: Content | None) -> str:
     return "".join(part.text for part in content if isinstance(part, TextPart))
 
 
-# --- members taken by fields ---
+# --- JSON members with a field ---
 
 _LOGPROBS, _TOKEN, _USAGE, _CHOICE = names(Logprobs), names(TokenLogprob), names(Usage), names(Choice)
 _PROMPT_DETAILS, _COMPLETION_DETAILS = names(PromptTokensDetails), names(CompletionTokensDetails)

@@ -1,4 +1,4 @@
-"""One chat-completion request as a record: OpenAI's fields and nothing that holds a key."""
+"""Chat-completion requests: the record, its parameters' names, and their types for keyword arguments."""
 
 import operator
 from collections.abc import Mapping, Sequence
@@ -14,9 +14,9 @@ from .messages import FunctionDefinition, Messages, Tool
 
 @define(repr=False, eq=False)
 class ChatRequest(Record):
-    """One chat-completion request: OpenAI's fields, `custom_id` for batches, and nothing that holds a key.
+    """Chat-completion request: OpenAI's fields and `custom_id` for batches. No field contains a key.
 
-    `extra_body` holds fields only the provider has; they are merged into the body as they are.
+    `extra_body` has the fields of a single provider; they are merged into the body unchanged.
     """
 
     model: str
@@ -59,20 +59,20 @@ class ChatRequest(Record):
     extra_body: Mapping[str, Any] | None = field(default=None, kw_only=True)
     custom_id: str | None = field(default=None, kw_only=True)
     _given: dict[str, Any] | None = hidden(default=None, init=False, repr=False)
-    """The parameters that have a value, where nobody can have changed them since they were counted."""
+    """The result of `given`, while the fields cannot have changed since."""
 
     def given(self) -> dict[str, Any]:
-        """The wire parameters that have a value, by name."""
+        """The wire parameters with a value, by name."""
         if self._given is not None:
             return self._given
         return {name: value for name, value in zip(PARAM_NAMES, _params(self), strict=True) if value is not None}
 
     def keep_given(self, given: dict[str, Any]) -> None:
-        """Says what `given` will find, for a request that is encoded before anybody else sees it."""
+        """Sets the result of `given`, for a request that is encoded before other code can change it."""
         self._given = given
 
     def __repr__(self) -> str:
-        # The prompt stays out: reprs end up in logs and in tracebacks with locals.
+        # Without the prompt, because logs and tracebacks with locals show reprs.
         messages = "text" if isinstance(self.messages, str) else f"{len(self.messages)} messages"
         given = [name for name in PARAM_NAMES if getattr(self, name) is not None]
         return f"<ChatRequest {self.model!r}: {messages}{''.join(', ' + name for name in given)}>"
@@ -88,7 +88,7 @@ class ChatRequest(Record):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], *, custom_id: str | None = None) -> "ChatRequest":
-        """Reads a request body of OpenAI's; members it has no field for go to `extra_body`, `stream` is left out."""
+        """A request from OpenAI's body; unknown members go to `extra_body`, `stream` is left out."""
         known = {name: value for name, value in data.items() if name in _REQUEST}
         unknown = {name: value for name, value in data.items() if name not in _REQUEST and name != "stream"}
         return cls(**known, extra_body=unknown or None, custom_id=custom_id)
@@ -99,7 +99,7 @@ PARAM_NAMES: tuple[str, ...] = tuple(
     for attribute in attrs.fields(ChatRequest)
     if attribute.name not in ("model", "messages", "extra_body", "custom_id", "_given")
 )
-"""The wire parameters, in the contract's order."""
+"""Names of the wire parameters, in the order of the record's fields."""
 
 _params = operator.attrgetter(*PARAM_NAMES)
 
@@ -107,7 +107,7 @@ _REQUEST = frozenset(("model", "messages", *PARAM_NAMES))
 
 
 class Params(TypedDict, total=False):
-    """The wire fields of OpenAI's chat-completion request, and LiteLLM's where OpenAI has none.
+    """Parameters of OpenAI's chat-completion request, and LiteLLM's where OpenAI has none.
 
     https://platform.openai.com/docs/api-reference/chat/create
     """
@@ -150,4 +150,4 @@ class Params(TypedDict, total=False):
 
 
 class CreateParams(Params, CallOptions, total=False):
-    """Everything `create` takes by keyword besides model, messages and stream."""
+    """Keyword arguments of `create` besides model, messages and stream."""
