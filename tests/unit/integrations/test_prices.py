@@ -15,12 +15,17 @@ from anycompletion import (
     PROVIDERS,
     AsyncCompletion,
     ChatCompletion,
+    ChatRequest,
     CompletionTokensDetails,
     PromptTokensDetails,
     ReplyInfo,
     Usage,
 )
+from anycompletion.codecs.json import dumps
+from anycompletion.dialects.base import Target
+from anycompletion.http import Headers, HttpResponse
 from anycompletion.integrations.prices import PRICE_LISTS, cost
+from anycompletion.providers import DIALECTS
 from anycompletion.testing import SimulatorServer
 
 LONG_AGO = 1_735_689_600
@@ -66,6 +71,16 @@ async def test_a_reported_cost_is_kept_and_summed(client: AsyncCompletion) -> No
     assert cost(three) == three.usage.cost
 
 
+def decoded_usage(usage: dict[str, Any]) -> Usage:
+    """The usage of a reply in OpenAI's format."""
+    body = dumps({"choices": [{"message": {"content": "Hello."}}], "usage": usage})
+    target = Target(provider="p", model="m", base_url="https://x")
+    reply = DIALECTS["openai_chat"].decode(HttpResponse(200, Headers(), body), ChatRequest("m", "Hello!"), target)
+    assert isinstance(reply, ChatCompletion)
+    assert reply.usage is not None
+    return reply.usage
+
+
 def test_the_three_formats_of_reported_costs_are_read() -> None:
     """The cost that OpenRouter, Perplexity or xAI reports would be ignored, or be in the wrong unit."""
     reported: list[tuple[dict[str, Any], float | None]] = [
@@ -76,7 +91,7 @@ def test_the_three_formats_of_reported_costs_are_read() -> None:
         ({"cost_in_usd_ticks": "many"}, None),
     ]
     for members, dollars in reported:
-        usage = Usage.from_dict({"prompt_tokens": 1, **members})
+        usage = decoded_usage({"prompt_tokens": 1, **members})
         assert usage.cost == dollars
         assert Usage.from_dict(usage.to_dict()) == usage
         assert usage.to_dict().items() >= members.items()
