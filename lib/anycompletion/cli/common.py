@@ -26,7 +26,7 @@ SIMULATED_MODELS = {
 
 
 class CommandLineError(Exception):
-    """A mistake in the command's arguments or input; the text says what to write instead."""
+    """A mistake in the command's arguments or input; the text contains what to write instead."""
 
 
 @asynccontextmanager

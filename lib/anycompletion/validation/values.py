@@ -1,18 +1,21 @@
 """The basic checks of caller input: types, finite numbers, JSON; each error names its parameter.
 
-Threat model: values come from user types, whose code may do anything. A property, `__iter__`, `__eq__` or `__class__`
-may raise, may lie about type or length, may never end, may change the value between two reads, and may call the client
-again. Therefore
+Threat model: callers pass objects of their own types, whose code runs when they are read and may do anything: raise,
+return another type or length than expected, change the object between two reads, or call the client again. Therefore
 
-- types are taken from `type(value)` and its bases, never from the value (`is_instance_strict`);
-- each member is read once and copied into `dict`, `list`, `str`, `int`, `float` and `bool` themselves (`to_builtin`,
-  `to_json_level`, `to_to_plain_json`), so that no user code runs after validation: an enum member becomes its value, a
-  subclass of text or number that text or number;
-- subclasses of list, tuple, text and number are read with the methods of their base class;
-- every exception of user code becomes an error that names the place (`describe_failure`), and its message, which may
-  repeat the value, is dropped;
-- nesting is limited, which also ends values that contain themselves;
-- nothing here keeps state, so that user code which calls the client again meets none half-written.
+- types are taken from `type(value)` (`is_instance_strict`); where `isinstance` is used, a false `__class__` leads to an
+  error and nothing else;
+- values are copied into `dict`, `list`, `str`, `int`, `float` and `bool` themselves (`to_builtin`, `to_json_level`,
+  `to_plain_json`), and later code uses the copies only: an enum member becomes its value, a subclass of text or number
+  that text or number;
+- subclasses of list, tuple, text and number are read with the methods of their base class, so that an iterator without
+  an end or an overridden `__str__` has no effect;
+- an exception of user code becomes an error that names the place and the exception's class; its message, which may
+  repeat the value, is dropped (`describe_failure`);
+- nesting is limited, which also stops at values that contain themselves;
+- nothing here keeps state between calls, so user code that calls the client again finds nothing half done.
+
+Not covered: user mappings that never end, and user code that blocks.
 """
 
 from __future__ import annotations
@@ -134,9 +137,7 @@ def _copy_json(value: Any, levels: int) -> Any:
     if kind is str or kind is int or kind is bool or value is None:
         return value
     if kind is float:
-        if not isfinite(value):
-            raise ValidationFailure("is not a finite number, which JSON cannot represent")
-        return value
+        return _finite(value)
     if kind is dict:
         if not levels:
             raise _TooDeep
@@ -163,6 +164,12 @@ def _copy_json(value: Any, levels: int) -> Any:
                 raise
         return items
     return _copy_json(_read_level(value), levels)
+
+
+def _finite(number: float) -> float:
+    if not isfinite(number):
+        raise ValidationFailure("is not a finite number, which JSON cannot represent")
+    return number
 
 
 def _json_key(key: object) -> str:
