@@ -40,7 +40,8 @@ class AdaptiveConcurrency:
     def __init__(self, start: int = 16, most: int = 512) -> None:
         self._limit = float(min(start, most))
         self._most = most
-        self._in_flight = self._ended = 0
+        self.in_flight = 0
+        self._ended = 0
         self._last_full: int | None = None
         """Value of `_ended` when the limit was reached last."""
         self._ignored = 0
@@ -61,32 +62,32 @@ class AdaptiveConcurrency:
 
     def on_start(self) -> None:
         """Called when a request starts."""
-        self._in_flight += 1
-        if self._in_flight >= self.limit:
+        self.in_flight += 1
+        if self.in_flight >= self.limit:
             self._last_full = self._ended
 
     def on_end(self, *, throttled: bool = False) -> None:
         """Called when a request ends; `throttled` if its error was 429 or 529."""
         if throttled:
             self.on_throttled()
-        self._in_flight -= 1
+        self.in_flight -= 1
         self._ended += 1
         self._ignored = max(0, self._ignored - 1)
-        if not throttled and self._is_used() and self._in_flight < self.limit < self._most:
+        if not throttled and self._is_used() and self.in_flight < self.limit < self._most:
             self._grow()
 
     def on_throttled(self) -> None:
         """Called for each refused attempt. Halves the limit, once for all requests that are in flight."""
         if self._ignored:
             return
-        refused = max(1.0, min(self._limit, self._in_flight))
+        refused = max(1.0, min(self._limit, self.in_flight))
         is_same = self._ceiling is not None and refused <= self._ceiling * _PASSED
         below = _WELL_BELOW if self._ceiling is not None and self._limit < self._plateau else _BELOW
         self._hold = min(self._hold * 2, max(_MAX_HOLD, _MAX_HOLD_CALLS / refused)) if is_same else _HOLD
         self._ceiling, self._hold_left, self._step = refused, self._hold, max(1.0, refused * _STEP)
         self._plateau = max(1.0, min(refused * below, refused - 1))
         self._limit = max(1.0, refused / 2)
-        self._ignored = max(1, self._in_flight)
+        self._ignored = max(1, self.in_flight)
 
     def _is_used(self) -> bool:
         """Whether the limit was reached within the last round."""

@@ -16,7 +16,7 @@ from support.virtual_clock import run
 def fill(concurrency: AdaptiveConcurrency) -> int:
     """Starts calls up to the limit, and returns their number."""
     started = 0
-    while concurrency._in_flight < concurrency.limit:
+    while concurrency.in_flight < concurrency.limit:
         concurrency.on_start()
         started += 1
     return started
@@ -27,7 +27,7 @@ def rounds(concurrency: AdaptiveConcurrency, number: int) -> list[int]:
     limits: list[int] = []
     for _ in range(number):
         fill(concurrency)
-        for _ in range(concurrency._in_flight):
+        for _ in range(concurrency.in_flight):
             concurrency.on_end()
         limits.append(concurrency.limit)
     return limits
@@ -49,7 +49,7 @@ def test_it_does_not_grow_while_it_is_not_used() -> None:
     assert concurrency.limit == 16
 
 
-def test_a_refusal_halves_it_once_for_all_calls_in_flight() -> None:
+def test_a_refusal_halves_it_once_for_all_callsin_flight() -> None:
     """Thirty refusals of call_with_retries moment would reduce it to call_with_retries."""
     concurrency = AdaptiveConcurrency()
     rounds(concurrency, 2)
@@ -87,10 +87,10 @@ def test_the_same_ceiling_is_tried_less_and_less_often() -> None:
         while concurrency.limit <= 100:
             rounds(concurrency, 1)
             number += 1
-        while concurrency._in_flight < 101:
+        while concurrency.in_flight < 101:
             concurrency.on_start()
         concurrency.on_throttled()
-        for _ in range(concurrency._in_flight):
+        for _ in range(concurrency.in_flight):
             concurrency.on_end()
         calm.append(number)
     assert 3 < calm[1] < calm[2] < calm[3] < 40

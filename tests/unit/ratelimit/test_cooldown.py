@@ -266,25 +266,3 @@ def test_a_measured_rate_is_used_and_follows_the_provider() -> None:
     seen = [at - provider.seen[0] for at in provider.seen]
     assert len([at for at in seen if 20 < at < 80]) >= 0.9 * 60 * RATE
     assert len([at for at in seen if 120 < at < 170]) >= 0.85 * 50 * RATE / 5
-
-
-@pytest.mark.parametrize(("hint", "longest"), [(0.002, 0.02), (0.5, 0.5), (20, 20)])
-async def test_random_refusals_do_not_stop_all_calls(hint: float, longest: float) -> None:
-    """Each refusal would slow all calls down without end, although every other call succeeds."""
-    cooldown, now = Cooldown(), asyncio.get_running_loop().time()
-    for _ in range(100):
-        cooldown.start(hint, now, lambda: 0.0)
-        now = cooldown.until + cooldown._rate._interval
-        cooldown.record_success(now)
-    assert cooldown._rate._interval <= longest
-
-
-async def test_old_successes_do_not_count() -> None:
-    """A service would continue at the rate of a quiet night."""
-    cooldown, now = Cooldown(), asyncio.get_running_loop().time()
-    for second in range(1000):
-        cooldown.record_success(now - 100_000 + 50 * second)
-    for _ in range(100):
-        cooldown.record_success(now - 1)
-    cooldown.start(1, now, lambda: 0.0)
-    assert cooldown._rate._interval <= 2 / 100
