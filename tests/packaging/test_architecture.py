@@ -200,6 +200,7 @@ NOTHING = ArchitecturePlan(
     type_only_modules={},
     function_imports={},
     computed_imports={},
+    dialect_names={},
     duplicate_names={},
     duplicate_modules={},
     identifiers={},

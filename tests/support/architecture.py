@@ -76,7 +76,19 @@ class _Check:
                 yield imported.line, text
         yield from self._identifier_faults(module)
         yield from _init_faults(module)
-        yield from _dialect_faults(module)
+        yield from self._dialect_faults(module)
+
+    def _dialect_faults(self, module: Module) -> Iterator[tuple[int, str]]:
+        """Public classes of a dialect without the name of its format."""
+        parts = module.name.split(".")
+        if parts[0] != "dialects" or len(parts) == 1 or parts[1] == "base":
+            return
+        word = parts[1].partition("_")[0]
+        for node in module.tree.body:
+            if not isinstance(node, ast.ClassDef) or node.name.startswith("_") or word in node.name.lower():
+                continue
+            if not self._allowed("dialect_names", node.name):
+                yield node.lineno, f"{node.name}: public classes of a dialect have its format in their names ({word})"
 
     # --- imports -------------------------------------------------------------------------------------------------
 
@@ -279,17 +291,6 @@ def _re_exports(node: ast.stmt, *, first: bool) -> bool:
     if isinstance(node, ast.Assign):
         return {last_name(target) for target in node.targets} <= {"__all__", "__version__"}
     return isinstance(node, ast.Import | ast.ImportFrom)
-
-
-def _dialect_faults(module: Module) -> Iterator[tuple[int, str]]:
-    """Public classes of a dialect without the name of its format."""
-    parts = module.name.split(".")
-    if parts[0] != "dialects" or len(parts) == 1 or parts[1] == "base":
-        return
-    word = parts[1].partition("_")[0]
-    for node in module.tree.body:
-        if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and word not in node.name.lower():
-            yield node.lineno, f"{node.name}: public classes of a dialect have its format in their names ({word})"
 
 
 def _defined_types(tree: ast.Module) -> Iterator[tuple[str, int]]:

@@ -43,6 +43,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("codecs",),
     ("validation", "auth", "retry_policy"),
     ("dialects", "dialects.base"),
+    ("dialects.shared",),
     ("dialects.*",),
     ("providers",),
     ("ratelimit", "transport"),
@@ -139,6 +140,9 @@ COMPUTED_IMPORTS: dict[str, str] = {
 }
 """Module that may import by a computed name → why."""
 
+DIALECT_NAMES: dict[str, str] = {"Quirks": "a public name; OpenAI's is the format that most providers have"}
+"""Public class of a dialect that may lack its format's name → why."""
+
 DUPLICATE_NAMES: dict[str, str] = {}
 """Name of a class or type alias that may exist in several modules → why."""
 
@@ -186,6 +190,7 @@ class ArchitecturePlan(NamedTuple):
     type_only_modules: Mapping[str, Mapping[str, str]] = TYPE_ONLY_MODULES
     function_imports: Mapping[str, Mapping[str, str]] = FUNCTION_IMPORTS
     computed_imports: Mapping[str, str] = COMPUTED_IMPORTS
+    dialect_names: Mapping[str, str] = DIALECT_NAMES
     duplicate_names: Mapping[str, str] = DUPLICATE_NAMES
     duplicate_modules: Mapping[str, str] = DUPLICATE_MODULES
     identifiers: Mapping[str, Mapping[str, str]] = IDENTIFIERS

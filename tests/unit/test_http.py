@@ -6,8 +6,7 @@ import pickle
 import pytest
 
 from anycompletion.codecs.sse import Event
-from anycompletion.dialects.base import Continuation, EncodingReport, Prerequisite, Target
-from anycompletion.dialects.openai_chat.quirks import Quirks
+from anycompletion.dialects.base import Continuation, DialectQuirks, EncodingReport, Prerequisite, Target
 from anycompletion.errors import UnsupportedParameterError
 from anycompletion.http import Headers, HttpRequest, HttpResponse
 
@@ -92,7 +91,7 @@ def test_values_start_plain():
     assert (first.method, first.body, first.headers, first.authenticated) == ("POST", None, {}, True)
     target = Target(provider="p", model="m", base_url="https://x")
     assert (target.path, target.api_version, target.stream, target.on_unsupported) == (None, None, False, "raise")
-    assert target.quirks == Quirks()
+    assert target.quirks == DialectQuirks()
     assert Event(b"x").name == ""
     assert Continuation(first, 1.0).cancel is None
     assert Prerequisite("k", first).key == "k"

@@ -265,7 +265,7 @@ class Desk:
         plan, lane = self._plan(request, options, stream)
         if lane.provider.transport is not None:
             plan = lane.provider.transport.plan(request, plan)
-        if not plan.target.quirks.calls_without_ids:
+        if plan.target.quirks.requires_call_ids:
             require_ids(cast("list[Message]", request.messages))
         if plan.extra_body is not None:
             request = attrs.evolve(request, extra_body={**(request.extra_body or {}), **plan.extra_body})

@@ -1,4 +1,4 @@
-"""What a dialect is: a wire format as pure functions over values; it never sees a socket, a clock, a retry or a key."""
+"""The dialect seam: a wire format as pure functions over values. No sockets, clocks, retries or keys."""
 
 from __future__ import annotations
 
@@ -7,19 +7,32 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import attrs
 
-from ..codecs.sse import Event
-from ..errors import APIError, UnsupportedParameterError
+from ..codecs.sse import Event, SSEParser
+from ..errors import APIError, APIResponseError, UnsupportedParameterError
 from ..http import HttpRequest, HttpResponse
 from ..options import OnUnsupported
 from ..params import ParamTable
 from ..records import ChatCompletion, ChatRequest
 from ..records.chunks import ChatCompletionChunk
-from .openai_chat.quirks import Quirks
+
+
+@attrs.frozen
+class DialectQuirks:
+    """Differences of one server from its dialect: none. A dialect that supports differences defines a subclass."""
+
+    @property
+    def requires_call_ids(self) -> bool:
+        """Whether tool calls and their results need an id."""
+        return True
+
+    def param_support(self) -> ParamTable:
+        """Parameter support that differs from the dialect's."""
+        return {}
 
 
 @attrs.define(kw_only=True, eq=False)
 class Target:
-    """Where one call goes and how: everything a dialect may know of the provider."""
+    """Destination of one call: everything that a dialect may know of the provider."""
 
     provider: str
     model: str
@@ -30,15 +43,16 @@ class Target:
     """Replaces the dialect's own path."""
     api_version: str | None = None
     stream: bool = False
-    quirks: Quirks = attrs.field(factory=Quirks)
+    quirks: DialectQuirks = attrs.field(factory=DialectQuirks)
+    """An instance of the dialect's `quirks_type`, or of `DialectQuirks` for none."""
     time_limit: float | None = None
-    """Seconds the whole call may take; None is no limit."""
+    """Seconds that the whole call may take; None is no limit."""
     on_unsupported: OnUnsupported = "raise"
-    """What the encoder does with a part of the request that the format cannot say; see `Report`."""
+    """What the encoder does with a part of the request that the format cannot express; see `EncodingReport`."""
 
 
 class EncodingReport:
-    """What was dropped, changed or defaulted while a request was encoded, under the caller's policy."""
+    """Warnings and refusals of one request's encoding, under the caller's policy."""
 
     __slots__ = ("policy", "warnings")
 
@@ -47,7 +61,7 @@ class EncodingReport:
         self.warnings: list[str] = [] if warnings is None else warnings
 
     def unsupported(self, param: str, why: str) -> None:
-        """The format cannot say `param`: refuse it, or have it dropped.
+        """Reports that the format cannot express `param`; unless this raises, the caller leaves it out.
 
         Raises:
             UnsupportedParameterError: under the policy "raise".
@@ -58,12 +72,12 @@ class EncodingReport:
             self.warnings.append(f"{param} dropped: {why}")
 
     def warn(self, text: str) -> None:
-        """Something was defaulted or changed, whatever the policy."""
+        """Reports something that was defaulted or changed, under every policy."""
         self.warnings.append(text)
 
 
 class Prerequisite:
-    """A dialect's answer to «encode»: fetch this first, remember it under `key`, then ask again."""
+    """A request whose response the encoder needs first: send it, store the response under `key`, encode again."""
 
     __slots__ = ("key", "request")
 
@@ -73,7 +87,7 @@ class Prerequisite:
 
 
 class Continuation:
-    """A dialect's answer to «decode»: not finished; ask again in `after` seconds, `cancel` if nobody wants it."""
+    """The next request of an unfinished call: send it after `after` seconds, or `cancel` if the caller cancels."""
 
     __slots__ = ("after", "cancel", "request")
 
@@ -84,19 +98,34 @@ class Continuation:
 
 
 FetchedValues: TypeAlias = Mapping[str, Any]
-"""What a client has fetched for a dialect so far, by the keys of `Need`."""
+"""`Prerequisite.key` → the JSON that was fetched for it; None where the fetch failed."""
+
+Chunks: TypeAlias = Sequence[ChatCompletionChunk]
+
+
+class Framing(Protocol):
+    """Incremental parser of one stream's bytes: bytes → events."""
+
+    @property
+    def error(self) -> APIResponseError | None:
+        """Set once the bytes cannot be parsed further; events before that point were returned."""
+        ...
+
+    def feed(self, data: bytes) -> list[Event]:
+        """The events that `data` completes."""
+        ...
 
 
 class Decoder(Protocol):
-    """Turns the events of one stream into chunks; a fresh one for every attempt."""
+    """Decoder of one attempt's stream: events → chunks."""
 
     @property
     def done(self) -> bool:
-        """True once the format's own end marker was seen; nothing after it counts."""
+        """Whether the format's end marker was received; later events are ignored."""
         ...
 
-    def feed(self, event: Event) -> Sequence[ChatCompletionChunk]:
-        """The chunks of one event, often one, sometimes none.
+    def feed(self, event: Event) -> Chunks:
+        """The chunks of one event: often one, sometimes none.
 
         Raises:
             APIStatusError: the event is the provider's error.
@@ -104,21 +133,21 @@ class Decoder(Protocol):
         """
         ...
 
-    def finish(self) -> Sequence[ChatCompletionChunk] | Continuation:
-        """Called at the end of the body (or at `done`); the last chunks, if any are held back.
+    def finish(self) -> Chunks | Continuation:
+        """The chunks that are left at the end of the body, or at `done`.
 
-        A `Follow` says that only another request tells how it ended: its answer goes to the dialect's `decode`, and
-        the reply's end (finish reason, usage) closes the stream.
+        A `Continuation` means that only another request reports how the stream ended: its response goes to the
+        dialect's `decode`, and the completion's end (finish reason, usage) closes the stream.
 
         Raises:
-            StreamInterruptedError: the provider had not said why it stopped.
+            StreamInterruptedError: the stream was cut before the provider sent a finish reason.
         """
         ...
 
 
 @runtime_checkable
 class AnnouncedDecoder(Protocol):
-    """A decoder that wants to see the answer which announced the stream."""
+    """A decoder that needs the response in which the provider announced the stream (Replicate's only)."""
 
     def start(self, response: HttpResponse) -> None:
         """Called once, before the first event."""
@@ -127,24 +156,28 @@ class AnnouncedDecoder(Protocol):
 
 @attrs.frozen
 class Dialect:
-    """A wire format: pure functions between chat records and HTTP values."""
+    """A wire format as pure functions between chat records and HTTP values."""
 
     name: str
     """The name that `Provider.dialect` refers to."""
     params: ParamTable
-    """Parameter name → support. A parameter without an entry passes as it is."""
+    """Parameter name → support. A parameter without an entry is sent unchanged."""
     encode: Callable[[ChatRequest, Target, FetchedValues], HttpRequest | Prerequisite] = attrs.field(kw_only=True)
     """The HTTP request for a validated request, whose messages and tools are records.
 
     Raises `InvalidRequestError` where the format cannot express the messages; `.param` names the place.
     """
     decode: Callable[[HttpResponse, ChatRequest, Target], ChatCompletion | Continuation] = attrs.field(kw_only=True)
-    """The reply of a response with a good status.
+    """The completion in a response with a good status.
 
-    Raises `APIStatusError` where the body is an error all the same, and `APIResponseError` where it is not what the
-    format allows.
+    Raises `APIStatusError` where the body is an error nevertheless, and `APIResponseError` where it does not have the
+    format's shape.
     """
     decoder: Callable[[ChatRequest, Target], Decoder] = attrs.field(kw_only=True)
     """A new decoder for one stream."""
     error: Callable[[HttpResponse], APIError] = attrs.field(kw_only=True)
     """The exception for a response with a bad status: by structured code first, then by status."""
+    framing: Callable[[], Framing] = attrs.field(default=SSEParser, kw_only=True)
+    """A new parser for one stream's bytes."""
+    quirks_type: type[DialectQuirks] = attrs.field(default=DialectQuirks, kw_only=True)
+    """The class of `Provider.quirks` for this dialect."""

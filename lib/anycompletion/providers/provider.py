@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import attrs
 
 from ..auth import BEARER, Auth
-from ..dialects.base import Dialect
+from ..dialects.base import Dialect, DialectQuirks
 from ..dialects.openai_chat.quirks import Quirks
 from ..errors import ConfigurationError
 from ..params import ParamSupport, ParamTable
@@ -25,23 +25,28 @@ class _Dialects(Mapping[str, Dialect]):
     """The dialects by name; each is imported at its first use (1 ms), because most programs need one or two."""
 
     def __getitem__(self, name: str) -> Dialect:
-        if name not in _DIALECT_NAMES:
+        if name not in _QUIRKS_TYPES:
             raise KeyError(name)
         module = importlib.import_module(f"..dialects.{name}.dialect", __package__)
         return cast("Dialect", module.DIALECT)
 
     def __contains__(self, name: object) -> bool:
-        return name in _DIALECT_NAMES  # the inherited method would import it
+        return name in _QUIRKS_TYPES  # the inherited method would import it
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_DIALECT_NAMES)
+        return iter(_QUIRKS_TYPES)
 
     def __len__(self) -> int:
-        return len(_DIALECT_NAMES)
+        return len(_QUIRKS_TYPES)
 
 
-_DIALECT_NAMES = ("openai_chat", "anthropic_messages", "cohere_chat", "replicate_predictions")
-"""The folders of `dialects`."""
+_QUIRKS_TYPES: Mapping[str, type[DialectQuirks]] = {
+    "openai_chat": Quirks,
+    "anthropic_messages": DialectQuirks,
+    "cohere_chat": DialectQuirks,
+    "replicate_predictions": DialectQuirks,
+}
+"""Folder of `dialects` → the dialect's `quirks_type`, so that a row is checked without importing its dialect."""
 
 DIALECTS: Mapping[str, Dialect] = _Dialects()
 
@@ -113,7 +118,8 @@ class Provider:
     headers_env: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, "tuple[str, ...]"], kw_only=True)
     """Header name → environment variables for its value (OpenAI's organization and project)."""
     request_id_header: str = attrs.field(default="x-request-id", kw_only=True)
-    quirks: Quirks = attrs.field(default=Quirks(), kw_only=True)
+    quirks: DialectQuirks = attrs.field(kw_only=True)
+    """Differences from the dialect, of the dialect's own class: `Quirks` for openai_chat; the others have none yet."""
     params: ParamTable = attrs.field(factory=dict[str, ParamSupport], kw_only=True)
     """Support for parameters, where it differs from the dialect's."""
     prefixes: tuple[str, ...] = attrs.field(default=(), kw_only=True)
@@ -133,9 +139,19 @@ class Provider:
     transport: TransportOverride | None = attrs.field(default=None, kw_only=True, eq=False, repr=False)
     """Replaces the provider's connections in tests; see `anycompletion.testing`."""
 
+    @quirks.default
+    def _no_quirks(self) -> DialectQuirks:
+        return _QUIRKS_TYPES.get(self.dialect, DialectQuirks)()
+
     def __attrs_post_init__(self) -> None:
         if self.dialect not in DIALECTS:
             raise ConfigurationError(f"provider {self.name!r}: no dialect {self.dialect!r}, only {', '.join(DIALECTS)}")
+        quirks_type = _QUIRKS_TYPES[self.dialect]
+        if type(self.quirks) is not quirks_type:
+            raise ConfigurationError(
+                f"provider {self.name!r}: quirks: expected {quirks_type.__name__} for the dialect {self.dialect}, "
+                f"found {type(self.quirks).__name__}"
+            )
         if not _is_name(self.name):
             raise ConfigurationError(f"provider {self.name!r}: a name is lower-case letters, digits, '-', '_' and '.'")
         url = self.base_url
@@ -152,7 +168,7 @@ class Provider:
     @property
     def table(self) -> ParamTable:
         """Parameter name → support: the dialect's, with this provider's differences."""
-        return {**DIALECTS[self.dialect].params, **self.quirks.cells(), **self.params}
+        return {**DIALECTS[self.dialect].params, **self.quirks.param_support(), **self.params}
 
 
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")

@@ -1,7 +1,7 @@
-"""Anthropic's Messages API as pure functions: OpenAI's chat in, native blocks out, and back; never opens a socket.
+"""Dialect of Anthropic's Messages API: chat requests as native blocks, native blocks as chat completions. No I/O.
 
 https://docs.anthropic.com/en/api/messages
 
-Strategy: a reply is told in OpenAI's fields; where they cannot say it exactly (server tools, citations, interleaved
-thinking), the native blocks ride along in ``provider_specific_fields["anthropic_content"]`` and go back untouched.
+A reply has OpenAI's fields. Where these cannot express it exactly (server tools, citations, interleaved thinking), the
+native blocks are kept in ``provider_specific_fields["anthropic_content"]`` and are sent back unchanged with the turn.
 """

@@ -1,4 +1,4 @@
-"""Parts of a message as Anthropic's content blocks; fetches nothing.
+"""Content parts of a message as Anthropic's content blocks. Fetches nothing.
 
 https://docs.anthropic.com/en/api/messages
 """
@@ -24,20 +24,16 @@ from ...records import (
     TextPart,
 )
 from ..base import EncodingReport
-
-
-def without_nulls(extra: JsonObject) -> JsonObject:
-    """Members that go onto a native block as they are. A null asks for nothing, and is mostly OpenAI's."""
-    return {name: value for name, value in extra.items() if value is not None} if extra else extra
+from ..shared import without_nulls
 
 
 def text_block(text: str, extra: JsonObject) -> JsonObject | None:
-    """A text block; Anthropic refuses empty ones, so there is none."""
+    """A text block, or None for an empty text, which Anthropic refuses."""
     return {"type": "text", "text": text, **without_nulls(extra)} if text else None
 
 
 def content_blocks(content: Content, path: str, report: EncodingReport) -> list[JsonObject]:
-    """The blocks of a content, whose `path` is its message's."""
+    """The content blocks of a message; `path` is the message's."""
     if isinstance(content, str):
         block = text_block(content, {})
         return [] if block is None else [block]
@@ -70,15 +66,16 @@ def _image(part: ImagePart, path: str, report: EncodingReport) -> JsonObject | N
     if image.detail not in (None, "auto"):
         report.unsupported(f"{path}.image_url.detail", "Anthropic has no levels of detail")
     source = _url_source(image.url, f"{path}.image_url.url", report)
-    return (
-        None
-        if source is None
-        else {"type": "image", "source": source} | without_nulls(image.extra) | without_nulls(part.extra)
-    )
+    if source is None:
+        return None
+    return {"type": "image", "source": source} | without_nulls(image.extra) | without_nulls(part.extra)
 
 
 def _file(part: FilePart, path: str, report: EncodingReport) -> JsonObject | None:
-    """An uploaded id needs Anthropic's files beta: pass its `anthropic-beta` header in `extra_headers`."""
+    """A file as a document or image block.
+
+    An uploaded id needs Anthropic's files beta: pass its `anthropic-beta` header in `extra_headers`.
+    """
     file = part.file
     extra = without_nulls(file.extra) | without_nulls(part.extra)
     if file.file_id is not None:
@@ -121,22 +118,22 @@ def _url_source(url: str, path: str, report: EncodingReport) -> JsonObject | Non
     return {"type": "url", "url": url}
 
 
-class _DataUrl(NamedTuple):
+class _DataURL(NamedTuple):
     media_type: str
     data: str
 
 
-def _data_url(url: str, path: str) -> _DataUrl:
+def _data_url(url: str, path: str) -> _DataURL:
     head, comma, data = url[len("data:") :].partition(",")
     media_type, *options = head.split(";")
     if not comma or "base64" not in (option.strip().lower() for option in options):
         raise InvalidRequestError(f"{path}: expected a data URL in base64", param=path)
-    return _DataUrl(media_type.strip().lower(), data)
+    return _DataURL(media_type.strip().lower(), data)
 
 
 def _decoded(data: str, path: str) -> str:
     try:
         return base64.b64decode(data, validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
-        pass  # raised below, so that no traceback shows the data
+        pass  # raised below, so that the error's context does not hold the data
     raise InvalidRequestError(f"{path}: expected UTF-8 text in base64", param=path)

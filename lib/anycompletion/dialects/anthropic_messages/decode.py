@@ -1,4 +1,4 @@
-"""Anthropic's message as a chat completion; guesses no value that is not there and loses none that is.
+"""Anthropic's message as a chat completion: no value is guessed, and none is lost.
 
 https://docs.anthropic.com/en/api/messages
 """
@@ -20,7 +20,6 @@ from ...codecs.lenient import (
     as_str,
     unknown_members,
 )
-from ...errors import APIResponseError
 from ...http import HttpResponse
 from ...records import (
     Annotation,
@@ -37,8 +36,8 @@ from ...records import (
     Usage,
 )
 from ..base import EncodingReport, Target
-from .encode import uses_legacy_functions
-from .errors import error_of
+from ..shared import as_text, unreadable_reply, uses_legacy_functions
+from .errors import REQUEST_ID, error_of
 from .message_blocks import NATIVE_CONTENT, assistant_blocks, is_empty_text
 
 _FINISH: Mapping[str, str] = {
@@ -50,6 +49,7 @@ _FINISH: Mapping[str, str] = {
     "tool_use": "tool_calls",
     "refusal": "content_filter",
 }
+"""Anthropic's stop reason → OpenAI's finish reason."""
 _MESSAGE = frozenset(
     {"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "stop_details", "usage"}
 )
@@ -68,26 +68,24 @@ _TYPE = frozenset({"type"})
 
 
 def decode(response: HttpResponse, request: ChatRequest, target: Target) -> ChatCompletion:
-    """The reply of a good status.
+    """The completion in a response with a good status.
 
     Raises:
-        APIStatusError: the body is an error all the same.
-        APIResponseError: the body is not what the format allows.
+        APIStatusError: the body is an error nevertheless.
+        APIResponseError: the body does not have the format's shape.
     """
+    data: JsonObject = {}
+    problem = ""
     try:
         data = as_object(json.loads(response.body), "body")
         if data.get("type") != "error":
             return _completion(data, uses_legacy_functions(request), target.model)
-        fault: APIResponseError | None = None
-    except (ShapeError, NotJSONError) as problem:
-        fault = APIResponseError(f"Anthropic's reply cannot be read: {problem}")
-        data = {}
-    body = response.body.decode("utf-8", "replace")
-    if fault is None:
-        raise error_of(data, None, response.headers, body)
-    fault.status_code, fault.headers = response.status, response.headers
-    fault.request_id, fault.body = response.headers.get("request-id"), body[:2048]
-    raise fault
+    except (ShapeError, NotJSONError) as exc:
+        problem = str(exc)
+    # Raised here, so that the error's context and traceback do not hold the reply.
+    if problem:
+        raise unreadable_reply(f"Anthropic's reply cannot be read: {problem}", response, REQUEST_ID)
+    raise error_of(data, None, response.headers, as_text(response.body))
 
 
 def _completion(data: JsonObject, legacy: bool, model: str) -> ChatCompletion:
@@ -118,27 +116,27 @@ def _completion(data: JsonObject, legacy: bool, model: str) -> ChatCompletion:
 
 
 def stop_extras(sequence: str | None, details: JsonObject | None) -> JsonObject:
-    """What Anthropic says of the end beyond its reason; kept in the choice's `extra`."""
+    """What Anthropic reports of the end besides its reason, for the choice's `extra`."""
     ends = {"stop_sequence": sequence, "stop_details": details}
     return {name: value for name, value in ends.items() if value is not None}
 
 
 def finish_reason(reason: str | None, legacy: bool) -> str | None:
-    """OpenAI's word for a stop reason; an unknown one passes as it is."""
+    """OpenAI's finish reason for a stop reason; an unknown one passes unchanged."""
     if reason is None:
         return None
     return "function_call" if legacy and reason == "tool_use" else _FINISH.get(reason, reason)
 
 
 def refusal(reason: str | None, details: JsonObject | None) -> str | None:
-    """Why the model refused, where it did and says so."""
+    """The explanation of a refusal, where Anthropic gives one."""
     if reason != "refusal" or details is None:
         return None
     return as_optional_str(details.get("explanation"), "stop_details.explanation")
 
 
 def read_usage(usage: JsonObject) -> Usage:
-    """Tokens in OpenAI's sense: the prompt's include those read from and written to the cache."""
+    """Token counts as OpenAI defines them: prompt tokens include those read from and written to the cache."""
     fresh = as_optional_int(usage.get("input_tokens"), "usage.input_tokens")
     read = as_optional_int(usage.get("cache_read_input_tokens"), "usage.cache_read_input_tokens")
     written = as_optional_int(usage.get("cache_creation_input_tokens"), "usage.cache_creation_input_tokens")
@@ -164,12 +162,12 @@ def read_usage(usage: JsonObject) -> Usage:
 
 
 def read_message(content: list[Any], legacy: bool) -> AssistantMessage:
-    """The message that content blocks say, with the blocks themselves where its fields cannot say them exactly."""
+    """The message of content blocks, with the blocks themselves where its fields cannot express them exactly."""
     texts: list[str] = []
     thinking: list[JsonObject] = []
     calls: list[ToolCall] = []
     annotations: list[Annotation] = []
-    at = 0
+    length = 0
     for i, item in enumerate(content):
         path = f"content[{i}]"
         block = as_object(item, path)
@@ -178,27 +176,27 @@ def read_message(content: list[Any], legacy: bool) -> AssistantMessage:
                 piece = as_str(block.get("text"), f"{path}.text")
                 citations = as_list(block.get("citations"), f"{path}.citations")
                 annotations += [
-                    annotation(as_object(citation, f"{path}.citations[{j}]"), at, at + len(piece))
+                    annotation(as_object(citation, f"{path}.citations[{j}]"), length, length + len(piece))
                     for j, citation in enumerate(citations)
                 ]
                 texts.append(piece)
-                at += len(piece)
+                length += len(piece)
             case "thinking" | "redacted_thinking":
                 thinking.append(dict(block))
             case "tool_use":
                 calls.append(_tool_call(block, path))
             case _:
-                pass  # only the block itself can say it
-    shown = [as_str(block.get("thinking"), "content.thinking") for block in thinking]
+                pass  # only the native block can express it
+    thoughts = [as_str(block.get("thinking"), "content.thinking") for block in thinking]
     message = AssistantMessage(
         "".join(texts) or None,
         tool_calls=None if legacy else calls or None,
         function_call=calls[0].function if legacy and calls else None,
         annotations=annotations or None,
-        reasoning_content="".join(shown) or None,
+        reasoning_content="".join(thoughts) or None,
         thinking_blocks=thinking or None,
     )
-    if not _says_all(message, content, legacy):
+    if not _is_complete(message, content, legacy):
         message.provider_specific_fields = {NATIVE_CONTENT: content}
     return message
 
@@ -210,7 +208,7 @@ def _tool_call(block: JsonObject, path: str) -> ToolCall:
 
 
 def annotation(citation: JsonObject, start: int, end: int) -> Annotation:
-    """A citation of the content between `start` and `end`, in OpenAI's form where it is of a web page."""
+    """A citation of the content between `start` and `end`; a web page's has OpenAI's form."""
     kind = as_str(citation.get("type"), "citation.type")
     if kind != "web_search_result_location":
         place = {"content_start_index": start, "content_end_index": end}
@@ -221,18 +219,18 @@ def annotation(citation: JsonObject, start: int, end: int) -> Annotation:
     )
 
 
-def _says_all(message: AssistantMessage, content: list[Any], legacy: bool) -> bool:
-    """True when encoding the message's fields gives back the very same blocks."""
+def _is_complete(message: AssistantMessage, content: list[Any], legacy: bool) -> bool:
+    """Whether encoding the message's fields gives the same blocks again."""
     rebuilt = assistant_blocks(message, 0, EncodingReport("drop"))
     native = [_essence(block) for block in content if not is_empty_text(block)]
     if legacy:
-        # The legacy form has no ids: call and result get a new one, the same for both.
+        # The legacy form has no ids: a call and its result get the same new one.
         rebuilt, native = [_without_id(block) for block in rebuilt], [_without_id(block) for block in native]
     return rebuilt == native
 
 
 def _essence(block: JsonObject) -> JsonObject:
-    """A block without members that say nothing: no citations, a call by the model itself."""
+    """A block without default members: no citations, a call by the model itself."""
     match block:
         case {"type": "text", "citations": None | []}:
             return {name: value for name, value in block.items() if name != "citations"}

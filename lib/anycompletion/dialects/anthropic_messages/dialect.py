@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...codecs.sse import SSEParser
 from ..base import Dialect
 from .decode import decode
 from .encode import encode
@@ -9,4 +10,4 @@ from .errors import error
 from .params import NAME, PARAMS
 from .stream import decoder
 
-DIALECT = Dialect(NAME, PARAMS, encode=encode, decode=decode, decoder=decoder, error=error)
+DIALECT = Dialect(NAME, PARAMS, encode=encode, decode=decode, decoder=decoder, error=error, framing=SSEParser)

@@ -1,4 +1,4 @@
-"""A chat request as Anthropic's HTTP request; sends nothing and knows no key.
+"""A chat request as Anthropic's HTTP request. Sends nothing.
 
 https://docs.anthropic.com/en/api/messages
 """
@@ -11,33 +11,32 @@ from typing import Any, assert_never, cast
 from ...codecs import json
 from ...errors import InvalidRequestError
 from ...http import HttpRequest
-from ...records import ChatRequest, FunctionDefinition, FunctionTool, JsonObject, Message, Tool, UserMessage
+from ...records import ChatRequest, FunctionDefinition, FunctionTool, JsonObject, Tool
 from ..base import EncodingReport, FetchedValues, Target
-from .content_blocks import without_nulls
+from ..shared import messages_of, refuse_stream_options, token_limit, uses_legacy_functions, without_nulls
 from .message_blocks import encode_messages
 from .params import SERVICE_TIERS
-from .thinking import Thinking, reasoning
+from .thinking import Thinking, encode_thinking
 
 PATH = "/v1/messages"
 VERSION = "2023-06-01"
-"""Sent unless the target says another."""
+"""Sent unless the target has another one."""
 _WITHOUT_SAMPLING = "2026-10-21"
 """From this version on Anthropic refuses sampling parameters."""
 DEFAULT_MAX_TOKENS = 4096
-"""Anthropic requires a limit; a thinking budget comes on top."""
+"""Anthropic requires a limit; a thinking budget is added to it."""
 
 
-def encode(request: ChatRequest, target: Target, known: FetchedValues) -> HttpRequest:
+def encode(request: ChatRequest, target: Target, cache: FetchedValues) -> HttpRequest:
     """The HTTP request for a validated `request`, whose messages and tools are records.
 
     Raises:
-        InvalidRequestError: the request cannot be said in this format; `.param` names the place.
+        InvalidRequestError: the format cannot express the request; `.param` names the place.
     """
     report = EncodingReport(target.on_unsupported)
     extra_body = request.extra_body or {}
-    messages = request.messages if not isinstance(request.messages, str) else [UserMessage(request.messages)]
-    system, turns = encode_messages(cast("Sequence[Message]", messages), report)
-    thinking, effort = reasoning(request.reasoning_effort, request.thinking, target.model, report)
+    system, turns = encode_messages(messages_of(request), report)
+    thinking, effort = encode_thinking(request.reasoning_effort, request.thinking, target.model, report)
     body: JsonObject = {"model": target.model, "messages": turns}
     fields: JsonObject = {
         "max_tokens": _max_tokens(request, thinking, extra_body, report),
@@ -52,7 +51,7 @@ def encode(request: ChatRequest, target: Target, known: FetchedValues) -> HttpRe
         **_tools(request, extra_body, report),
     }
     body.update((name, value) for name, value in fields.items() if value is not None)
-    _check_stream_options(request.stream_options, report)
+    refuse_stream_options(request, "Anthropic", report)
     body.update(extra_body)
     return HttpRequest(
         target.base_url + (target.path or PATH),
@@ -65,22 +64,23 @@ def encode(request: ChatRequest, target: Target, known: FetchedValues) -> HttpRe
 def _max_tokens(
     request: ChatRequest, thinking: Thinking | None, extra_body: Mapping[str, Any], report: EncodingReport
 ) -> int | None:
-    asked = request.max_tokens if request.max_completion_tokens is None else request.max_completion_tokens
-    if request.max_tokens is not None and request.max_tokens != asked:
-        report.warn("max_tokens left out: max_completion_tokens was given too, and wins")
+    requested = token_limit(request, report)
     budget = _budget(extra_body.get("thinking", thinking))
-    limit = extra_body.get("max_tokens", asked)
+    limit = extra_body.get("max_tokens", requested)
     if limit is None and "max_tokens" not in extra_body:
-        asked = DEFAULT_MAX_TOKENS + budget
-        report.warn(f"max_tokens defaulted to {asked}: Anthropic requires it")
-    elif request.thinking is None and "thinking" not in extra_body and isinstance(limit, int) and 0 < budget >= limit:
-        # Only for budgets we chose: Anthropic may allow more for those that callers choose (interleaved thinking).
+        default = DEFAULT_MAX_TOKENS + budget
+        report.warn(f"max_tokens defaulted to {default}: Anthropic requires it")
+        return default
+    # Only a budget that this package chose is checked: for a budget of the caller's, Anthropic may allow more than
+    # max_tokens (interleaved thinking).
+    is_chosen_here = request.thinking is None and "thinking" not in extra_body
+    if is_chosen_here and isinstance(limit, int) and 0 < budget >= limit:
         raise InvalidRequestError(
             f"reasoning_effort: {request.reasoning_effort!r} thinks for up to {budget} tokens, which must be fewer "
             f"than max_tokens, {limit}; raise max_tokens or lower the effort",
             param="reasoning_effort",
         )
-    return asked
+    return requested
 
 
 def _budget(thinking: object) -> int:
@@ -100,7 +100,7 @@ def _stop_sequences(stop: str | Sequence[str] | None, report: EncodingReport) ->
 
 def _sampling(request: ChatRequest, target: Target, report: EncodingReport) -> JsonObject:
     sampling = {"temperature": request.temperature, "top_p": request.top_p}
-    # The date is what counts: clouds that host Anthropic put their own name before it.
+    # Only the date is compared: clouds that host Anthropic put their own name before it.
     if (target.api_version or VERSION)[-10:] < _WITHOUT_SAMPLING:
         return sampling
     for name, value in sampling.items():
@@ -117,8 +117,8 @@ def _output_config(
     if response_format is not None and kind == "json_schema":
         schema = cast("Mapping[str, Any]", response_format.get("json_schema") or {}).get("schema")
         if schema is None:
-            where = "response_format.json_schema.schema"
-            raise InvalidRequestError(f"{where}: is missing", param=where)
+            place = "response_format.json_schema.schema"
+            raise InvalidRequestError(f"{place}: is missing", param=place)
         config["format"] = {"type": "json_schema", "schema": schema}
     elif kind == "json_object":
         report.unsupported("response_format", "Anthropic has no JSON mode without a schema; use json_schema")
@@ -133,12 +133,6 @@ def _service_tier(tier: str | None, report: EncodingReport) -> str | None:
     return None if tier is None else SERVICE_TIERS.get(tier)
 
 
-def _check_stream_options(options: Mapping[str, Any] | None, report: EncodingReport) -> None:
-    for name, value in (options or {}).items():
-        if name != "include_usage" and value:
-            report.unsupported(f"stream_options.{name}", "Anthropic's streams have no options")
-
-
 # --- tools -----------------------------------------------------------------------------------------------------------
 
 
@@ -148,20 +142,15 @@ def _tools(request: ChatRequest, extra_body: Mapping[str, Any], report: Encoding
     sent = [tool for tool in tools if tool is not None]
     choice = _tool_choice(request, report)
     if not sent and "tools" not in extra_body and choice in (None, {"type": "auto"}, {"type": "none"}):
-        return {}  # Anthropic refuses a choice where there is nothing to choose from
+        return {}  # Anthropic refuses a choice without tools
     if one_at_a_time(request) and (choice is None or choice.get("type") != "none"):
         choice = {"type": "auto"} | (choice or {}) | {"disable_parallel_tool_use": True}
     return {"tools": sent or None, "tool_choice": choice}
 
 
 def one_at_a_time(request: ChatRequest) -> bool:
-    """True when a reply may hold one call at most: asked for, or because the legacy form has room for one."""
+    """Whether a reply may contain at most one call: requested, or because the legacy form has a place for one."""
     return request.parallel_tool_calls is False or uses_legacy_functions(request)
-
-
-def uses_legacy_functions(request: ChatRequest) -> bool:
-    """True when the caller used `functions`, and is to be answered with `function_call`."""
-    return bool(request.functions) and not request.tools
 
 
 def _tool(tool: Tool, path: str, report: EncodingReport) -> JsonObject | None:
@@ -185,6 +174,7 @@ def _function(function: FunctionDefinition, extra: JsonObject) -> JsonObject:
 
 
 _CHOICES: Mapping[str, str] = {"none": "none", "auto": "auto", "required": "any"}
+"""OpenAI's tool choice → Anthropic's type."""
 _NATIVE_CHOICES = ("none", "auto", "any", "tool")
 
 

@@ -1,4 +1,4 @@
-"""Anthropic's errors as this package's exceptions: by structured type first, then by status; raises nothing itself.
+"""Anthropic's errors as exceptions of this package: by structured type first, then by status. Raises nothing itself.
 
 https://docs.anthropic.com/en/api/errors
 """
@@ -8,11 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from ...codecs import json
-from ...codecs.lenient import NotJSONError
 from ...errors import (
     APIError,
-    APIResponseError,
     APIStatusError,
     AuthenticationError,
     BadRequestError,
@@ -28,6 +25,10 @@ from ...errors import (
     class_for_status,
 )
 from ...http import HttpResponse
+from ..shared import as_text, error_without_details, loads_or_none, non_empty_str
+
+REQUEST_ID = "request-id"
+"""The header with the request's id."""
 
 _TYPES: Mapping[str, tuple[int, type[APIStatusError]]] = {
     "invalid_request_error": (400, BadRequestError),
@@ -42,73 +43,57 @@ _TYPES: Mapping[str, tuple[int, type[APIStatusError]]] = {
     "timeout_error": (504, InternalServerError),
     "overloaded_error": (529, OverloadedError),
 }
-"""Error type → the status it comes with (for errors inside a 200 or a stream), and our class."""
+"""Error type → its usual status (for errors inside a 200 or a stream) and its class."""
 
-_TEXTS: tuple[tuple[str, type[APIStatusError]], ...] = (
+# Classifying by prose is the exception: Anthropic gives these cases the type `invalid_request_error` and no code, so
+# the message is the only signal. Their callers act differently (shorten the prompt, pay, rephrase), which is why a
+# plain BadRequestError is not enough. A message that matches nothing is classified by its status.
+_MESSAGE_PARTS: tuple[tuple[str, type[APIStatusError]], ...] = (
     ("prompt is too long", ContextWindowExceededError),
     ("exceed context limit", ContextWindowExceededError),
     ("credit balance", QuotaExceededError),
     ("usage limits", QuotaExceededError),
     ("content filtering policy", ContentPolicyViolationError),
 )
-"""Parts of an `invalid_request_error`'s message: Anthropic gives these cases no code, the text is the only signal."""
+"""Lower-case part of an `invalid_request_error`'s message → class."""
 
 
 def error(response: HttpResponse) -> APIError:
-    """The exception for a bad status, with everything the body tells."""
-    text = response.body.decode("utf-8", "replace")
-    if 300 <= response.status < 400:
-        return _bare(response, text, APIResponseError)
-    try:
-        data = json.loads(response.body)
-    except NotJSONError:
-        data = None
-    if not isinstance(data, dict) or not isinstance(cast("dict[str, Any]", data).get("error"), dict):
-        return _bare(response, text, class_for_status(response.status))
-    return error_of(cast("dict[str, Any]", data), response.status, response.headers, text)
-
-
-def _bare(response: HttpResponse, text: str, cls: type[APIError]) -> APIError:
-    return cls(
-        f"HTTP {response.status}: {text[:200]}" if text else f"HTTP {response.status}",
-        status_code=response.status,
-        request_id=response.headers.get("request-id"),
-        headers=response.headers,
-        body=text,
-    )
+    """The exception for a bad status, with all details of the body."""
+    data = loads_or_none(response.body)
+    is_error = isinstance(data, dict) and isinstance(cast("dict[str, Any]", data).get("error"), dict)
+    if 300 <= response.status < 400 or not is_error:
+        return error_without_details(response, REQUEST_ID)
+    return error_of(data, response.status, response.headers, as_text(response.body))
 
 
 def error_of(
     data: dict[str, Any], status: int | None = None, headers: Mapping[str, str] | None = None, body: str | None = None
 ) -> APIStatusError:
-    """The exception for an error object; without a status (it came inside a good one) the type tells that too."""
+    """The exception for an error object; without a status (inside a good one or a stream), the type gives it."""
     found = data.get("error")
     details = cast("dict[str, Any]", found if isinstance(found, dict) else {})
-    kind, message = _text(details.get("type")), _text(details.get("message"))
-    usual, by_type = _TYPES.get(kind or "", (500, None))
-    status = status or usual
-    return _class(by_type, status, message or "")(
+    kind, message = non_empty_str(details.get("type")), non_empty_str(details.get("message"))
+    usual_status, class_of_type = _TYPES.get(kind or "", (500, None))
+    status = status or usual_status
+    return _error_class(class_of_type, status, message or "")(
         message or kind or f"HTTP {status}",
         status_code=status,
         type=kind,
         code=kind,
-        request_id=(headers or {}).get("request-id") or _text(data.get("request_id")),
+        request_id=(headers or {}).get(REQUEST_ID) or non_empty_str(data.get("request_id")),
         headers=headers,
         body=body,
     )
 
 
-def _class(by_type: type[APIStatusError] | None, status: int, message: str) -> type[APIStatusError]:
-    by_status = class_for_status(status)
-    if by_type is None:
-        return by_status
-    if by_type is BadRequestError:
+def _error_class(class_of_type: type[APIStatusError] | None, status: int, message: str) -> type[APIStatusError]:
+    class_of_status = class_for_status(status)
+    if class_of_type is None:
+        return class_of_status
+    if class_of_type is BadRequestError:
+        # `invalid_request_error` covers many cases; the message or the status is often more precise.
         folded = message.lower()
-        # This type is all that Anthropic says of many a refusal; the status may be closer.
-        return next((cls for part, cls in _TEXTS if part in folded), by_status)
-    # "api_error" under a 503 or 529 is what the status says: a kind of the same, but closer.
-    return by_status if issubclass(by_status, by_type) else by_type
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+        return next((cls for part, cls in _MESSAGE_PARTS if part in folded), class_of_status)
+    # For "api_error" with 503 or 529 the status has the more precise class, a subclass of the type's.
+    return class_of_status if issubclass(class_of_status, class_of_type) else class_of_type

@@ -1,4 +1,4 @@
-"""Messages as Anthropic's turns: system apart, roles merged, every tool result beside its call; drops nothing silently.
+"""Messages as Anthropic's turns: `system` separate, equal roles merged, tool results first. Drops nothing silently.
 
 https://docs.anthropic.com/en/api/messages
 """
@@ -28,14 +28,15 @@ from ...records import (
     UserMessage,
 )
 from ..base import EncodingReport
-from .content_blocks import content_blocks, text_block, without_nulls
+from ..shared import without_nulls
+from .content_blocks import content_blocks, text_block
 
 NATIVE_CONTENT = "anthropic_content"
-"""The key of `provider_specific_fields` that holds a reply's own blocks."""
+"""The member of `provider_specific_fields` that contains a reply's native blocks."""
 
 _UNSAFE = re.compile(r"[^a-zA-Z0-9_-]")
 _REPLY_MEMBERS = frozenset({"cache_control", "caller"})
-"""Of the unknown members of earlier replies, the ones Anthropic knows: any other makes it refuse the request."""
+"""Unknown members of earlier replies that Anthropic accepts; it refuses a request with any other."""
 
 
 def encode_messages(
@@ -44,43 +45,43 @@ def encode_messages(
     """The `system` and the `messages` of Anthropic's body.
 
     Raises:
-        InvalidRequestError: a message cannot be said; `.param` names the place.
+        InvalidRequestError: the format cannot express a message; `.param` names the place.
     """
-    turns = _MessageEncoder(report)
+    encoder = _AnthropicMessageEncoder(report)
     for index, message in enumerate(messages):
-        turns.add(message, index)
-    return turns.system(), turns.finished()
+        encoder.add(message, index)
+    return encoder.system(), encoder.turns()
 
 
-class _MessageEncoder:
-    """The conversation so far."""
+class _AnthropicMessageEncoder:
+    """The turns of the messages added so far."""
 
     def __init__(self, report: EncodingReport) -> None:
         self._report = report
         self._system: list[tuple[Content, JsonObject, str]] = []
         self._turns: list[JsonObject] = []
         self._open: JsonObject | None = None
-        """The last turn, if a message of the same role may still join it."""
+        """The last turn, if the content of another message of its role may be appended to it."""
         self._leading = True
         self._unanswered: dict[str, str] = {}
-        """Ids of calls without a result → names, in order; legacy results know the name only."""
+        """Ids of calls without a result → names, in order; a legacy result has only the name."""
 
     def add(self, message: Message, index: int) -> None:
         path = f"messages[{index}]"
         match message:
             case SystemMessage() | DeveloperMessage():
-                self._instruct(message, path)
+                self._add_system(message, path)
                 return
             case UserMessage():
-                self._refuse_name(message.name, path)
-                self._say_user(message, path)
+                self._report_name(message.name, path)
+                self._add_user(message, path)
             case AssistantMessage():
-                self._refuse_name(message.name, path)
-                self._say_assistant(message, index)
+                self._report_name(message.name, path)
+                self._add_assistant(message, index)
             case ToolMessage():
-                self._answer(tool_id(message.tool_call_id), message.content, message.extra, path)
+                self._add_result(tool_id(message.tool_call_id), message.content, message.extra, path)
             case FunctionMessage():
-                self._answer(self._call_of(message.name, path), message.content, message.extra, path)
+                self._add_result(self._call_id_of(message.name, path), message.content, message.extra, path)
             case CustomMessage():
                 self._turns.append(json.to_wire(message))
                 self._open = None
@@ -93,36 +94,36 @@ class _MessageEncoder:
             return "\n\n".join(cast("str", content) for content, _, _ in self._system if content) or None
         blocks: list[JsonObject] = []
         for content, extra, path in self._system:
-            blocks += _marked(content_blocks(content, path, self._report), extra)
+            blocks += _with_members(content_blocks(content, path, self._report), extra)
         return blocks or None
 
-    def finished(self) -> list[JsonObject]:
+    def turns(self) -> list[JsonObject]:
         if not self._turns:
             raise InvalidRequestError("messages: Anthropic needs one besides the system's", param="messages")
         for turn in self._turns:
             if turn["role"] == "user" and isinstance(turn["content"], list):
-                # Results before anything else is a rule of the API; the order among each other stays.
-                turn["content"] = sorted(cast("list[JsonObject]", turn["content"]), key=_is_no_result)
+                # The API requires tool results before all other blocks; the sort is stable.
+                turn["content"] = sorted(cast("list[JsonObject]", turn["content"]), key=_is_not_result)
         return self._turns
 
-    def _instruct(self, message: SystemMessage | DeveloperMessage, path: str) -> None:
+    def _add_system(self, message: SystemMessage | DeveloperMessage, path: str) -> None:
         if not self._leading:
             self._report.unsupported(f"{path}.role", "Anthropic takes instructions before the first message only")
             return
-        self._refuse_name(message.name, path)
+        self._report_name(message.name, path)
         self._system.append((message.content, without_nulls(message.extra), path))
 
-    def _refuse_name(self, name: str | None, path: str) -> None:
+    def _report_name(self, name: str | None, path: str) -> None:
         if name is not None:
             self._report.unsupported(f"{path}.name", "Anthropic's messages have no names; say it in the text")
 
-    def _say_user(self, message: UserMessage, path: str) -> None:
+    def _add_user(self, message: UserMessage, path: str) -> None:
         content = self._content(message.content, without_nulls(message.extra), path)
         if not content:
             raise InvalidRequestError(f"{path}.content: Anthropic refuses an empty message", param=f"{path}.content")
-        self._say("user", content)
+        self._append("user", content)
 
-    def _say_assistant(self, message: AssistantMessage, index: int) -> None:
+    def _add_assistant(self, message: AssistantMessage, index: int) -> None:
         path = f"messages[{index}]"
         native = (message.provider_specific_fields or {}).get(NATIVE_CONTENT)
         if native:
@@ -133,20 +134,20 @@ class _MessageEncoder:
             if block.get("type") == "tool_use":
                 self._unanswered[str(block.get("id"))] = str(block.get("name"))
         if not blocks:
-            self._report.warn(f"{path} left out: it says nothing, which Anthropic refuses")
+            self._report.warn(f"{path} left out: it is empty, which Anthropic refuses")
             return
         is_text = len(blocks) == 1 and blocks[0].keys() == {"type", "text"} and isinstance(message.content, str)
-        self._say("assistant", blocks[0]["text"] if is_text else blocks)
+        self._append("assistant", blocks[0]["text"] if is_text else blocks)
 
-    def _answer(self, call_id: str, content: Content | None, extra: JsonObject, path: str) -> None:
+    def _add_result(self, call_id: str, content: Content | None, extra: JsonObject, path: str) -> None:
         self._unanswered.pop(call_id, None)
         block: JsonObject = {"type": "tool_result", "tool_use_id": call_id}
-        said = content if isinstance(content, str) else content_blocks(content or [], path, self._report)
-        if said:
-            block["content"] = said
-        self._say("user", [block | without_nulls(extra)])
+        native = content if isinstance(content, str) else content_blocks(content or [], path, self._report)
+        if native:
+            block["content"] = native
+        self._append("user", [block | without_nulls(extra)])
 
-    def _call_of(self, name: str, path: str) -> str:
+    def _call_id_of(self, name: str, path: str) -> str:
         for call_id, called in self._unanswered.items():
             if called == name:
                 return call_id
@@ -155,9 +156,9 @@ class _MessageEncoder:
     def _content(self, content: Content, extra: JsonObject, path: str) -> str | list[JsonObject]:
         if isinstance(content, str) and not extra:
             return content
-        return _marked(content_blocks(content, path, self._report), extra)
+        return _with_members(content_blocks(content, path, self._report), extra)
 
-    def _say(self, role: str, content: str | list[JsonObject]) -> None:
+    def _append(self, role: str, content: str | list[JsonObject]) -> None:
         last = self._open
         if last is None or last["role"] != role:
             self._open = {"role": role, "content": content}
@@ -172,12 +173,12 @@ def _as_blocks(content: str | list[JsonObject]) -> list[JsonObject]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
-def _is_no_result(block: JsonObject) -> bool:
+def _is_not_result(block: JsonObject) -> bool:
     return block.get("type") != "tool_result"
 
 
-def _marked(blocks: list[JsonObject], extra: JsonObject) -> list[JsonObject]:
-    """Members of a message go onto its last block: a cache breakpoint holds for everything before it."""
+def _with_members(blocks: list[JsonObject], extra: JsonObject) -> list[JsonObject]:
+    """Puts members of a message onto its last block: a cache breakpoint there covers everything before it."""
     if blocks and extra:
         blocks[-1] = blocks[-1] | extra
     return blocks
@@ -187,19 +188,19 @@ def _marked(blocks: list[JsonObject], extra: JsonObject) -> list[JsonObject]:
 
 
 def assistant_blocks(message: AssistantMessage, index: int, report: EncodingReport) -> list[JsonObject]:
-    """An assistant message as native blocks: thinking first, then what it said, then its calls.
+    """An assistant message as native blocks: thinking first, then its content, then its calls.
 
     Raises:
-        InvalidRequestError: a call's arguments are no JSON object, or it is a call of no function.
+        InvalidRequestError: a call's arguments are not a JSON object, or the call is not a function call.
     """
     path = f"messages[{index}]"
     thinking = [dict(block) for block in message.thinking_blocks or ()]
-    said = content_blocks(message.content or [], path, report)
-    if message.refusal and not said:
-        said = [cast("JsonObject", text_block(message.refusal, {}))]
-    said += _calls(message, index, report)
-    _note_losses(message, path, report, refusal_said=message.content in (None, "", []))
-    return thinking + _marked(said, _reply_members(message.extra, path, report))
+    blocks = content_blocks(message.content or [], path, report)
+    if message.refusal and not blocks:
+        blocks = [cast("JsonObject", text_block(message.refusal, {}))]
+    blocks += _calls(message, index, report)
+    _warn_of_losses(message, path, report, refusal_sent=message.content in (None, "", []))
+    return thinking + _with_members(blocks, _reply_members(message.extra, path, report))
 
 
 def _native_blocks(native: object, path: str) -> list[JsonObject]:
@@ -211,12 +212,12 @@ def _native_blocks(native: object, path: str) -> list[JsonObject]:
 
 
 def is_empty_text(block: JsonObject) -> bool:
-    """Anthropic sends such blocks now and then, and refuses to get them back."""
+    """Whether a block is an empty text, which Anthropic sometimes returns and always refuses."""
     return block.get("type") == "text" and not block.get("text")
 
 
-def _note_losses(message: AssistantMessage, path: str, report: EncodingReport, *, refusal_said: bool) -> None:
-    if message.refusal and not refusal_said:
+def _warn_of_losses(message: AssistantMessage, path: str, report: EncodingReport, *, refusal_sent: bool) -> None:
+    if message.refusal and not refusal_sent:
         report.warn(f"{path}.refusal left out: the message has content")
     if message.thinking_blocks is None and (message.reasoning_content or message.reasoning_details):
         report.warn(f"{path}.reasoning_content left out: Anthropic takes only thinking blocks that it signed")
@@ -242,7 +243,7 @@ def _calls(message: AssistantMessage, index: int, report: EncodingReport) -> lis
         return [_tool_use(call, f"{path}.tool_calls[{j}]", report) for j, call in enumerate(message.tool_calls)]
     if message.function_call is None:
         return []
-    # The legacy form has no ids; the place in the conversation is one that stays when the conversation grows.
+    # The legacy form has no ids; the index of the message stays the same as the conversation grows.
     return [_use(f"function_call_{index}", message.function_call, f"{path}.function_call", report)]
 
 
@@ -274,7 +275,7 @@ def _arguments(text: str, path: str) -> JsonObject:
 
 
 def tool_id(given_id: str) -> str:
-    """An id Anthropic takes, the same one for the same text; the digest keeps two ids from becoming one."""
+    """An id that Anthropic accepts, deterministic; the digest keeps two different ids different."""
     if given_id and not _UNSAFE.search(given_id):
         return given_id
     digest = hashlib.sha256(given_id.encode("utf-8", "surrogatepass")).hexdigest()[:12]

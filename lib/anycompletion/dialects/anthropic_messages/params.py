@@ -1,9 +1,12 @@
-"""The dialect's column of the parameter table; holds no behaviour.
+"""Parameter support of Anthropic's Messages API: data only.
 
 https://docs.anthropic.com/en/api/messages
 """
 
+from __future__ import annotations
+
 from ...params import FUNCTION_CALLS, NATIVE, TOOL_CHOICES, ParamSupport, ParamTable, unsupported
+from ..shared import EFFORTS, mapped
 
 NAME = "anthropic_messages"
 
@@ -13,14 +16,7 @@ SERVICE_TIERS = {
     "standard": "standard_only",
     "standard_only": "standard_only",
 }
-"""OpenAI's words (and Anthropic's own) → Anthropic's."""
-
-EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-
-
-def _mapped(note: str, values: tuple[str, ...] | None = None) -> ParamSupport:
-    return ParamSupport("mapped", note=note, values=values)
-
+"""OpenAI's value, or Anthropic's own → Anthropic's value."""
 
 _CACHE = unsupported("Anthropic marks what to cache in place: put cache_control on messages, parts or tools")
 _TEXT_ONLY = unsupported("Anthropic answers in text only")
@@ -30,29 +26,29 @@ PARAMS: ParamTable = {
     "temperature": ParamSupport("native", minimum=0, maximum=1),
     "top_p": ParamSupport("native", minimum=0, maximum=1),
     "n": ParamSupport("fanned_out"),
-    "stop": _mapped("stop_sequences"),
+    "stop": mapped("stop_sequences"),
     "max_tokens": NATIVE,
-    "max_completion_tokens": _mapped("max_tokens"),
+    "max_completion_tokens": mapped("max_tokens"),
     "presence_penalty": unsupported("Anthropic has no penalties"),
     "frequency_penalty": unsupported("Anthropic has no penalties"),
     "logit_bias": unsupported("Anthropic has no logit bias"),
-    "user": _mapped("metadata.user_id"),
-    "functions": _mapped("tools"),
-    "function_call": _mapped("tool_choice", FUNCTION_CALLS),
-    "tools": _mapped("tools"),
-    "tool_choice": _mapped("tool_choice", TOOL_CHOICES),
-    "parallel_tool_calls": _mapped("tool_choice.disable_parallel_tool_use"),
-    "response_format": _mapped("output_config.format"),
+    "user": mapped("metadata.user_id"),
+    "functions": mapped("tools"),
+    "function_call": mapped("tool_choice", FUNCTION_CALLS),
+    "tools": mapped("tools"),
+    "tool_choice": mapped("tool_choice", TOOL_CHOICES),
+    "parallel_tool_calls": mapped("tool_choice.disable_parallel_tool_use"),
+    "response_format": mapped("output_config.format"),
     "seed": unsupported("Anthropic has no seed"),
     "logprobs": _NO_LOGPROBS,
     "top_logprobs": _NO_LOGPROBS,
-    "stream_options": _mapped("usage is always part of the stream"),
-    "reasoning_effort": _mapped("thinking and output_config.effort", EFFORTS),
+    "stream_options": mapped("usage is always part of the stream"),
+    "reasoning_effort": mapped("thinking and output_config.effort", EFFORTS),
     "thinking": NATIVE,
     "modalities": _TEXT_ONLY,
     "audio": _TEXT_ONLY,
     "prediction": unsupported("Anthropic has no predicted outputs"),
-    "service_tier": _mapped("service_tier: auto or standard_only", tuple(SERVICE_TIERS)),
+    "service_tier": mapped("service_tier: auto or standard_only", tuple(SERVICE_TIERS)),
     "store": unsupported("Anthropic stores no completions"),
     "metadata": unsupported("Anthropic's metadata holds a user id only: pass user="),
     "verbosity": unsupported("Anthropic has no verbosity; say it in the prompt"),

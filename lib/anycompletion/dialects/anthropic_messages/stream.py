@@ -1,15 +1,15 @@
-"""Anthropic's stream events as chunks in OpenAI's shape; keeps the blocks it saw, asks for no bytes.
+"""Decoder of Anthropic's stream: events → chunks in OpenAI's shape. No I/O.
 
 https://docs.anthropic.com/en/api/messages-streaming
 
-Strategy: every delta becomes a chunk at once. Blocks are put together on the side, because only at the end is it known
-whether OpenAI's fields said them exactly; the citations of a block wait for its end, where their place is known.
+Each delta becomes a chunk at once. The native blocks are assembled as well, because only at the end it is known whether
+OpenAI's fields express them exactly. A block's citations are sent at its end, when their place in the text is known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias, cast
+from collections.abc import Mapping
+from typing import Any, cast
 
 from ...codecs import json
 from ...codecs.lenient import (
@@ -25,37 +25,36 @@ from ...codecs.lenient import (
 from ...codecs.sse import Event
 from ...errors import APIResponseError, StreamInterruptedError
 from ...records import ChatRequest, JsonObject
-from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionDelta, ToolCallDelta
-from ..base import Target
+from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionDelta
+from ..base import Chunks, Target
+from ..shared import as_text, tool_call_delta, uses_legacy_functions
 from .decode import annotation, finish_reason, read_message, read_usage, refusal, stop_extras
-from .encode import uses_legacy_functions
 from .errors import error_of
 from .message_blocks import NATIVE_CONTENT
 
-Chunks: TypeAlias = Sequence[ChatCompletionChunk]
 
-
-class _Block:
-    """One content block while it grows."""
+class _GrowingBlock:
+    """A content block that is not complete yet."""
 
     __slots__ = ("citations", "native", "number", "pieces", "start")
 
     def __init__(self, native: JsonObject, number: int, start: int) -> None:
         self.native = native
         self.number = number
-        """Among the thinking blocks, or among the tool calls."""
+        """Its index among the thinking blocks, or among the tool calls."""
         self.start = start
-        """Where its text starts in the content, in characters."""
+        """Offset of its text in the content, in characters."""
         self.pieces: list[str] = []
         self.citations: list[JsonObject] = []
 
 
 class AnthropicStreamDecoder:
-    """The decoder of one stream."""
+    """Decoder of one stream of Anthropic's Messages API."""
 
     __slots__ = (
         "_blocks",
         "_finished",
+        "_has_cut_input",
         "_id",
         "_last",
         "_legacy",
@@ -67,32 +66,31 @@ class AnthropicStreamDecoder:
         "_start_reason",
         "_stop_details",
         "_stop_sequence",
-        "_unreadable",
         "_usage",
-        "_usage_told",
+        "_usage_sent",
         "done",
     )
 
     def __init__(self, legacy: bool, model: str) -> None:
         self.done = False
-        """True once `message_stop` was seen."""
+        """Whether `message_stop` was received."""
         self._legacy = legacy
         self._id = ""
         self._model = model
-        self._blocks: list[_Block] = []
-        self._open: dict[int, _Block] = {}
+        self._blocks: list[_GrowingBlock] = []
+        self._open: dict[int, _GrowingBlock] = {}
         self._numbers = {"thinking": 0, "tool_use": 0}
         self._length = 0
         self._reason: str | None = None
         self._start_reason: str | None = None
-        """What `message_start` says already; it counts only once the message has stopped."""
+        """The stop reason in `message_start`; used only after `message_stop`."""
         self._stop_details: JsonObject | None = None
         self._stop_sequence: str | None = None
         self._finished = False
         self._usage: JsonObject = {}
-        self._usage_told = False
-        self._unreadable = False
-        """True when a call's arguments were cut off: such blocks cannot be sent back in any form."""
+        self._usage_sent = False
+        self._has_cut_input = False
+        """Whether a call's arguments were cut off: such blocks cannot be sent back in any form."""
         self._last = b""
 
     def feed(self, event: Event) -> Chunks:
@@ -111,27 +109,28 @@ class AnthropicStreamDecoder:
                 self._last = event.data
                 return self._read(kind, data)
             problem = None
-        except (ShapeError, NotJSONError) as fault:
-            problem, data = str(fault), {}
-        body = event.data.decode("utf-8", "replace")
+        except (ShapeError, NotJSONError) as exc:
+            problem, data = str(exc), {}
+        # Raised here, so that the error's context and traceback do not hold the event.
+        body = as_text(event.data)
         if problem is None:
             raise error_of(data, body=body)
-        raise _unreadable(problem, body)
+        raise _unreadable_event(problem, body)
 
     def finish(self) -> Chunks:
-        """What is held back.
+        """The last chunks: the finish reason and the usage, where they were not sent yet.
 
         Raises:
-            StreamInterruptedError: no stop reason was seen.
-            APIResponseError: what was held back cannot be read.
+            StreamInterruptedError: no stop reason was received.
+            APIResponseError: the usage or the assembled blocks cannot be read.
         """
         if self._reason is None:
-            raise StreamInterruptedError("the stream ended before the provider said why it stopped")
+            raise StreamInterruptedError("the stream ended before the provider sent a finish reason")
         try:
-            return [*self._finish(), *self._tell_usage()]
-        except ShapeError as fault:
-            problem = str(fault)
-        raise _unreadable(problem)
+            return [*self._finish_chunks(), *self._usage_chunk()]
+        except ShapeError as exc:
+            problem = str(exc)
+        raise _unreadable_event(problem)
 
     # --- events -------------------------------------------------------------------------------------------------------
 
@@ -150,7 +149,7 @@ class AnthropicStreamDecoder:
             case "message_stop":
                 return self._on_message_stop()
             case _:
-                return ()  # ping, and what Anthropic may add
+                return ()  # ping, and types that Anthropic adds later
 
     def _on_message_start(self, data: JsonObject) -> Chunks:
         message = as_object(data.get("message") or {}, "message")
@@ -159,17 +158,17 @@ class AnthropicStreamDecoder:
         self._start_reason = as_optional_str(message.get("stop_reason"), "message.stop_reason")
         self._update_usage(message)
         chunks = [self._chunk(Delta(role="assistant"))]
-        # Empty as a rule; a turn that a server tool resumes can start with blocks that are already whole.
+        # Usually empty; a turn that a server tool resumes can start with complete blocks.
         for i, item in enumerate(as_list(message.get("content"), "message.content")):
-            block = self._begin(as_object(item, f"message.content[{i}]"))
-            chunks += [*self._beginning(block), *self._end(block)]
+            block = self._open_block(as_object(item, f"message.content[{i}]"))
+            chunks += [*self._start_chunks(block), *self._close_block(block)]
         return chunks
 
     def _on_block_start(self, data: JsonObject) -> Chunks:
-        ended = self._on_block_stop(data)  # a server that reuses an index has ended the block before
-        block = self._begin(as_object(data.get("content_block"), "content_block"))
+        ended = self._on_block_stop(data)  # a reused index ends the block before
+        block = self._open_block(as_object(data.get("content_block"), "content_block"))
         self._open[_index(data)] = block
-        return [*ended, *self._beginning(block)]
+        return [*ended, *self._start_chunks(block)]
 
     def _on_block_delta(self, data: JsonObject) -> Chunks:
         block = self._open.get(_index(data))
@@ -180,7 +179,7 @@ class AnthropicStreamDecoder:
 
     def _on_block_stop(self, data: JsonObject) -> Chunks:
         block = self._open.pop(_index(data), None)
-        return () if block is None else self._end(block)
+        return () if block is None else self._close_block(block)
 
     def _on_message_delta(self, data: JsonObject) -> Chunks:
         self._update_usage(data)
@@ -188,26 +187,26 @@ class AnthropicStreamDecoder:
         self._reason = as_optional_str(delta.get("stop_reason"), "delta.stop_reason") or self._reason
         self._stop_details = as_optional_object(delta.get("stop_details"), "delta.stop_details") or self._stop_details
         self._stop_sequence = as_optional_str(delta.get("stop_sequence"), "delta.stop_sequence") or self._stop_sequence
-        return () if self._reason is None else self._finish()
+        return () if self._reason is None else self._finish_chunks()
 
     def _on_message_stop(self) -> Chunks:
         self.done = True
         self._reason = self._reason or self._start_reason
-        return () if self._reason is None else [*self._finish(), *self._tell_usage()]
+        return () if self._reason is None else [*self._finish_chunks(), *self._usage_chunk()]
 
     # --- blocks -------------------------------------------------------------------------------------------------------
 
-    def _begin(self, native: JsonObject) -> _Block:
+    def _open_block(self, native: JsonObject) -> _GrowingBlock:
         kind = as_str(native.get("type"), "content_block.type")
         family = "thinking" if kind == "redacted_thinking" else kind
         number = self._numbers.get(family, 0)
         if family in self._numbers:
             self._numbers[family] = number + 1
-        block = _Block(dict(native), number, self._length)
+        block = _GrowingBlock(dict(native), number, self._length)
         self._blocks.append(block)
         return block
 
-    def _beginning(self, block: _Block) -> Chunks:
+    def _start_chunks(self, block: _GrowingBlock) -> Chunks:
         native = block.native
         match native.get("type"):
             case "text":
@@ -216,9 +215,9 @@ class AnthropicStreamDecoder:
                 ]
                 delta = self._add_text(block, as_str(native.get("text"), "content_block.text"))
             case "thinking":
-                shown = as_str(native.get("thinking"), "content_block.thinking")
-                block.pieces.append(shown)
-                delta = Delta(reasoning_content=shown or None, thinking_blocks=[{"index": block.number, **native}])
+                thought = as_str(native.get("thinking"), "content_block.thinking")
+                block.pieces.append(thought)
+                delta = Delta(reasoning_content=thought or None, thinking_blocks=[{"index": block.number, **native}])
             case "redacted_thinking":
                 delta = Delta(thinking_blocks=[{"index": block.number, **native}])
             case "tool_use":
@@ -228,39 +227,39 @@ class AnthropicStreamDecoder:
                 delta = None
         return () if delta is None else (self._chunk(delta),)
 
-    def _end(self, block: _Block) -> Chunks:
+    def _close_block(self, block: _GrowingBlock) -> Chunks:
         native = block.native
         match native.get("type"):
             case "text":
                 native["text"] = "".join(block.pieces)
-                delta = self._cite(block)
+                delta = self._annotations(block)
             case "thinking":
                 native["thinking"] = "".join(block.pieces)
                 delta = None
             case _:
-                delta = self._end_input(block)
+                delta = self._close_input(block)
         return () if delta is None else (self._chunk(delta),)
 
-    def _end_input(self, block: _Block) -> Delta | None:
-        """A call's input is the JSON its pieces make; without any it is what the block started with."""
-        said = "".join(block.pieces)
-        if said:
-            self._keep_input(block.native, said)
+    def _close_input(self, block: _GrowingBlock) -> Delta | None:
+        """Sets a call's input: the JSON of its pieces, or without pieces the input that the block started with."""
+        text = "".join(block.pieces)
+        if text:
+            self._set_input(block.native, text)
             return None
         if block.native.get("type") != "tool_use":
             return None
         arguments = json.dumps(block.native.get("input") or {}).decode()
         return self._call(block, FunctionDelta(arguments=arguments))
 
-    def _keep_input(self, native: JsonObject, said: str) -> None:
+    def _set_input(self, native: JsonObject, text: str) -> None:
         try:
-            value = json.loads(said.encode("utf-8", "replace"))
+            value = json.loads(text.encode("utf-8", "replace"))
         except NotJSONError:
             value = None
         native["input"] = cast("JsonObject", value if isinstance(value, dict) else {})
-        self._unreadable = self._unreadable or not isinstance(value, dict)
+        self._has_cut_input = self._has_cut_input or not isinstance(value, dict)
 
-    def _cite(self, block: _Block) -> Delta | None:
+    def _annotations(self, block: _GrowingBlock) -> Delta | None:
         if not block.citations:
             return None
         block.native["citations"] = block.citations
@@ -268,7 +267,7 @@ class AnthropicStreamDecoder:
 
     # --- deltas -------------------------------------------------------------------------------------------------------
 
-    def _add(self, block: _Block, delta: JsonObject) -> Delta | None:
+    def _add(self, block: _GrowingBlock, delta: JsonObject) -> Delta | None:
         match delta.get("type"):
             case "text_delta":
                 return self._add_text(block, as_str(delta.get("text"), "delta.text"))
@@ -286,14 +285,14 @@ class AnthropicStreamDecoder:
             case _:
                 return None
 
-    def _add_text(self, block: _Block, piece: str) -> Delta | None:
+    def _add_text(self, block: _GrowingBlock, piece: str) -> Delta | None:
         if not piece:
             return None
         block.pieces.append(piece)
         self._length += len(piece)
         return Delta(content=piece)
 
-    def _add_thinking(self, block: _Block, piece: str) -> Delta | None:
+    def _add_thinking(self, block: _GrowingBlock, piece: str) -> Delta | None:
         if not piece:
             return None
         block.pieces.append(piece)
@@ -302,26 +301,23 @@ class AnthropicStreamDecoder:
             thinking_blocks=[{"index": block.number, "type": "thinking", "thinking": piece}],
         )
 
-    def _add_input(self, block: _Block, piece: str) -> Delta | None:
+    def _add_input(self, block: _GrowingBlock, piece: str) -> Delta | None:
         if not piece:
             return None
         block.pieces.append(piece)
         return self._call(block, FunctionDelta(arguments=piece)) if block.native.get("type") == "tool_use" else None
 
-    def _call(self, block: _Block, function: FunctionDelta, call_id: str | None = None) -> Delta | None:
-        if not self._legacy:
-            kind = None if call_id is None else "function"
-            return Delta(tool_calls=[ToolCallDelta(block.number, call_id, kind, function)])
-        # The legacy form has room for one call; others are in the blocks themselves.
-        return Delta(function_call=function) if block.number == 0 else None
+    def _call(self, block: _GrowingBlock, function: FunctionDelta, call_id: str | None = None) -> Delta | None:
+        # Calls that the legacy form has no place for are in the native blocks.
+        return tool_call_delta(block.number, function, call_id, legacy=self._legacy)
 
     # --- ends ---------------------------------------------------------------------------------------------------------
 
-    def _finish(self) -> Chunks:
+    def _finish_chunks(self) -> Chunks:
         if self._finished:
             return ()
         self._finished = True
-        chunks = [chunk for block in self._open.values() for chunk in self._end(block)]
+        chunks = [chunk for block in self._open.values() for chunk in self._close_block(block)]
         self._open.clear()
         delta = Delta(refusal=refusal(self._reason, self._stop_details), provider_specific_fields=self._native())
         reason = finish_reason(self._reason, self._legacy)
@@ -330,21 +326,21 @@ class AnthropicStreamDecoder:
         return [*chunks, ChatCompletionChunk(self._id, [last], 0, self._model, native=self._last)]
 
     def _native(self) -> JsonObject | None:
-        if self._unreadable:
+        if self._has_cut_input:
             return None
         content = [block.native for block in self._blocks]
         fields = read_message(content, self._legacy).provider_specific_fields
         return None if fields is None else {NATIVE_CONTENT: content}
 
     def _update_usage(self, data: JsonObject) -> None:
-        """Counts are cumulative: a later one replaces an earlier one, a null says nothing."""
+        """Counts are cumulative: a later count replaces an earlier one, a null does not."""
         usage = as_optional_object(data.get("usage"), "usage") or {}
         self._usage.update((name, value) for name, value in usage.items() if value is not None)
 
-    def _tell_usage(self) -> Chunks:
-        if self._usage_told or not self._usage:
+    def _usage_chunk(self) -> Chunks:
+        if self._usage_sent or not self._usage:
             return ()
-        self._usage_told = True
+        self._usage_sent = True
         tier = as_optional_str(self._usage.get("service_tier"), "usage.service_tier")
         usage = read_usage(self._usage)
         return [ChatCompletionChunk(self._id, [], 0, self._model, usage=usage, service_tier=tier, native=self._last)]
@@ -353,7 +349,7 @@ class AnthropicStreamDecoder:
         return ChatCompletionChunk(self._id, [ChunkChoice(0, delta)], 0, self._model, native=self._last)
 
 
-def _unreadable(problem: str, body: str | None = None) -> APIResponseError:
+def _unreadable_event(problem: str, body: str | None = None) -> APIResponseError:
     return APIResponseError(f"an event of Anthropic's stream cannot be read: {problem}", body=body)
 
 
@@ -365,5 +361,5 @@ def _index(data: Mapping[str, Any]) -> int:
 
 
 def decoder(request: ChatRequest, target: Target) -> AnthropicStreamDecoder:
-    """A decoder for one stream."""
+    """A new decoder for one stream."""
     return AnthropicStreamDecoder(uses_legacy_functions(request), target.model)

@@ -1,4 +1,4 @@
-"""`reasoning_effort` as Anthropic's thinking: which models think by budget, and how much; decides nothing else.
+"""`reasoning_effort` as Anthropic's thinking: which models have a thinking budget, and how many tokens per effort.
 
 https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking
 """
@@ -13,10 +13,10 @@ from ..base import EncodingReport
 Thinking = Mapping[str, Any]
 
 BUDGETS = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 8192, "max": 16384}
-"""Thinking tokens per effort for models that think by budget; Anthropic's smallest is 1024."""
+"""Effort → thinking tokens, for models with a thinking budget; Anthropic's minimum is 1024."""
 
-_THOUGHTLESS = ("claude-instant", "claude-2", "claude-3-haiku", "claude-3-sonnet", "claude-3-opus", "claude-3-5")
-_BY_BUDGET = (
+_WITHOUT_THINKING = ("claude-instant", "claude-2", "claude-3-haiku", "claude-3-sonnet", "claude-3-opus", "claude-3-5")
+_WITH_BUDGET = (
     "claude-3-7",
     "claude-opus-4-0",
     "claude-opus-4-20250514",
@@ -27,20 +27,20 @@ _BY_BUDGET = (
     "claude-sonnet-4-5",
     "claude-haiku-4-5",
 )
-"""Newer models, and unknown ones, think adaptively."""
+"""Newer and unknown models have adaptive thinking."""
 
 
-def reasoning(
+def encode_thinking(
     effort: str | None, thinking: Thinking | None, model: str, report: EncodingReport
 ) -> tuple[Thinking | None, str | None]:
-    """Anthropic's `thinking` and `output_config.effort`; an explicit `thinking` passes as it is.
+    """Anthropic's `thinking` and `output_config.effort`; an explicit `thinking` passes unchanged.
 
     Raises:
-        UnsupportedParameterError: the model does not think, or not with this effort, under the policy "raise".
+        UnsupportedParameterError: the model has no thinking, or not this effort, under the policy "raise".
     """
     if effort is None:
         return thinking, None
-    if _is(model, _BY_BUDGET) or _is(model, _THOUGHTLESS):
+    if _is_of(model, _WITH_BUDGET) or _is_of(model, _WITHOUT_THINKING):
         if thinking is not None:
             report.warn("reasoning_effort left out: thinking was given, and wins")
             return thinking, None
@@ -53,18 +53,18 @@ def reasoning(
     return thinking or {"type": "adaptive"}, effort
 
 
-def _is(model: str, families: tuple[str, ...]) -> bool:
-    """Gateways put words before Anthropic's name and write 4.5 for 4-5."""
+def _is_of(model: str, families: tuple[str, ...]) -> bool:
+    """Whether a model belongs to one of `families`; gateways prefix Anthropic's name and write 4.5 for 4-5."""
     name = model[max(model.find("claude"), 0) :].replace(".", "-")
     return any(name == family or name.startswith((f"{family}-", f"{family}@", f"{family}:")) for family in families)
 
 
 def _disabled(model: str) -> Thinking | None:
-    return None if _is(model, _THOUGHTLESS) else {"type": "disabled"}
+    return None if _is_of(model, _WITHOUT_THINKING) else {"type": "disabled"}
 
 
 def _budget(effort: str, model: str, report: EncodingReport) -> Thinking | None:
-    if _is(model, _THOUGHTLESS):
+    if _is_of(model, _WITHOUT_THINKING):
         report.unsupported("reasoning_effort", f"{model} does not think")
         return None
     if effort not in BUDGETS:

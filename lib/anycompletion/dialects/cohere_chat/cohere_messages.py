@@ -1,4 +1,4 @@
-"""Messages as Cohere's turns: one system turn first, calls and results by id; drops nothing silently.
+"""Messages as Cohere's turns: one system turn first, tool results by call id. Drops nothing silently.
 
 https://docs.cohere.com/reference/chat
 """
@@ -32,9 +32,10 @@ from ...records import (
     UserMessage,
 )
 from ..base import EncodingReport
+from ..shared import without_nulls
 
 NATIVE = "cohere"
-"""The key of `provider_specific_fields` that holds what OpenAI's fields have no room for."""
+"""The member of `provider_specific_fields` that contains what OpenAI's fields cannot express."""
 
 _DETAILS = (None, "auto", "low", "high")
 
@@ -43,76 +44,71 @@ def encode_messages(messages: Iterable[Message], report: EncodingReport) -> list
     """The `messages` of Cohere's body.
 
     Raises:
-        InvalidRequestError: a message cannot be said; `.param` names the place.
+        InvalidRequestError: the format cannot express a message; `.param` names the place.
     """
-    turns = _CohereMessageEncoder(report)
+    encoder = _CohereMessageEncoder(report)
     for index, message in enumerate(messages):
-        turns.add(message, index)
-    return turns.finished()
-
-
-def without_nulls(extra: JsonObject) -> JsonObject:
-    """Members that go onto a native object as they are. A null asks for nothing, and is mostly OpenAI's."""
-    return {name: value for name, value in extra.items() if value is not None} if extra else extra
+        encoder.add(message, index)
+    return encoder.turns()
 
 
 class _CohereMessageEncoder:
-    """The conversation so far."""
+    """The turns of the messages added so far."""
 
     def __init__(self, report: EncodingReport) -> None:
         self._report = report
         self._system: list[JsonObject] = []
         self._turns: list[JsonObject] = []
         self._unanswered: dict[str, str] = {}
-        """Ids of calls without a result → names, in order; legacy results know the name only."""
+        """Ids of calls without a result → names, in order; a legacy result has only the name."""
         self._leading = True
 
     def add(self, message: Message, index: int) -> None:
         path = f"messages[{index}]"
         match message:
             case SystemMessage() | DeveloperMessage():
-                self._instruct(message, path)
+                self._add_system(message, path)
                 return
             case UserMessage():
-                self._refuse_name(message.name, path)
+                self._report_name(message.name, path)
                 content = self._content(message.content, path, images=True)
                 self._turns.append({"role": "user", "content": content} | without_nulls(message.extra))
             case AssistantMessage():
-                self._refuse_name(message.name, path)
-                self._say_assistant(message, index)
+                self._report_name(message.name, path)
+                self._add_assistant(message, index)
             case ToolMessage():
-                # A name here only repeats what the id says.
-                self._answer(message.tool_call_id, message.content, message.extra, path)
+                # A name here repeats the id, so it is dropped.
+                self._add_result(message.tool_call_id, message.content, message.extra, path)
             case FunctionMessage():
-                self._answer(self._call_of(message.name, path), message.content or "", message.extra, path)
+                self._add_result(self._call_id_of(message.name, path), message.content or "", message.extra, path)
             case CustomMessage():
                 self._turns.append(json.to_wire(message))
             case _:
                 assert_never(message)
         self._leading = False
 
-    def finished(self) -> list[JsonObject]:
+    def turns(self) -> list[JsonObject]:
         return [*_joined(self._system), *self._turns]
 
-    def _instruct(self, message: SystemMessage | DeveloperMessage, path: str) -> None:
+    def _add_system(self, message: SystemMessage | DeveloperMessage, path: str) -> None:
         if not self._leading:
             self._report.unsupported(f"{path}.role", "Cohere takes instructions before the first message only")
             return
-        self._refuse_name(message.name, path)
+        self._report_name(message.name, path)
         content = self._content(message.content, path, images=False)
         if content:
             self._system.append({"role": "system", "content": content} | without_nulls(message.extra))
 
-    def _refuse_name(self, name: str | None, path: str) -> None:
+    def _report_name(self, name: str | None, path: str) -> None:
         if name is not None:
             self._report.unsupported(f"{path}.name", "Cohere's messages have no names; say it in the text")
 
-    def _answer(self, call_id: str, content: Content, extra: JsonObject, path: str) -> None:
+    def _add_result(self, call_id: str, content: Content, extra: JsonObject, path: str) -> None:
         self._unanswered.pop(call_id, None)
-        said = self._content(content, path, images=False)
-        self._turns.append({"role": "tool", "tool_call_id": call_id, "content": said} | without_nulls(extra))
+        native = self._content(content, path, images=False)
+        self._turns.append({"role": "tool", "tool_call_id": call_id, "content": native} | without_nulls(extra))
 
-    def _call_of(self, name: str, path: str) -> str:
+    def _call_id_of(self, name: str, path: str) -> str:
         for call_id, called in self._unanswered.items():
             if called == name:
                 return call_id
@@ -120,7 +116,7 @@ class _CohereMessageEncoder:
 
     # --- the assistant's turns ---
 
-    def _say_assistant(self, message: AssistantMessage, index: int) -> None:
+    def _add_assistant(self, message: AssistantMessage, index: int) -> None:
         path = f"messages[{index}]"
         native = _native_fields(message, f"{path}.provider_specific_fields.{NATIVE}")
         calls = self._calls(message, index)
@@ -131,9 +127,9 @@ class _CohereMessageEncoder:
             "citations": native.get("citations"),
         }
         turn = {name: value for name, value in fields.items() if value} | without_nulls(message.extra)
-        self._note_losses(message, native, path)
+        self._warn_of_losses(message, native, path)
         if not turn:
-            self._report.warn(f"{path} left out: it says nothing, which Cohere refuses")
+            self._report.warn(f"{path} left out: it is empty, which Cohere refuses")
             return
         self._turns.append({"role": "assistant"} | turn)
         for call in calls:
@@ -145,21 +141,21 @@ class _CohereMessageEncoder:
             return [_tool_call(call, f"{path}.tool_calls[{j}]") for j, call in enumerate(message.tool_calls)]
         if message.function_call is None:
             return []
-        # The legacy form has no ids; the place in the conversation is one that stays when the conversation grows.
+        # The legacy form has no ids; the index of the message stays the same as the conversation grows.
         return [_call(f"function_call_{index}", message.function_call)]
 
-    def _note_losses(self, message: AssistantMessage, native: Mapping[str, Any], path: str) -> None:
-        note = self._report.warn
+    def _warn_of_losses(self, message: AssistantMessage, native: Mapping[str, Any], path: str) -> None:
+        warn = self._report.warn
         if message.refusal and message.content:
-            note(f"{path}.refusal left out: the message has content")
+            warn(f"{path}.refusal left out: the message has content")
         if "content" not in native and (message.reasoning_content or message.thinking_blocks):
-            note(f"{path}.reasoning_content left out: it is not the thinking of a Cohere model")
+            warn(f"{path}.reasoning_content left out: it is not the thinking of a Cohere model")
         if message.audio is not None:
-            note(f"{path}.audio left out: Cohere takes no audio")
+            warn(f"{path}.audio left out: Cohere takes no audio")
         if message.tool_calls and message.function_call is not None:
-            note(f"{path}.function_call left out: the message has tool_calls")
+            warn(f"{path}.function_call left out: the message has tool_calls")
         elif native.get("tool_calls"):
-            note(f"{path}: only the call in function_call sent: the legacy form answers no other")
+            warn(f"{path}: only the call in function_call sent: the legacy form has no results for others")
 
     # --- content ---
 
@@ -202,7 +198,7 @@ class _CohereMessageEncoder:
 
 
 def _joined(system: list[JsonObject]) -> list[JsonObject]:
-    """One system turn out of several: texts with a blank line between, or all parts where one has more than text."""
+    """One system turn for several: texts separated by a blank line, or all parts where one is not a text."""
     if len(system) < 2:
         return system
     merged = {name: value for turn in system for name, value in turn.items()}
@@ -236,12 +232,12 @@ def _native_fields(message: AssistantMessage, path: str) -> Mapping[str, Any]:
 def _tool_call(call: ToolCall, path: str) -> JsonObject:
     if call.custom is not None:
         raise InvalidRequestError(f"{path}: Cohere has no custom tools, only functions", param=path)
-    # Some servers number the calls of whole replies.
+    # Some servers put an index into the calls of complete replies.
     return _call(call.id, call.function) | {
         name: item for name, item in without_nulls(call.extra).items() if name != "index"
     }
 
 
 def _call(call_id: str, function: FunctionCall) -> JsonObject:
-    said = {"name": function.name, "arguments": function.arguments or "{}"} | without_nulls(function.extra)
-    return {"id": call_id, "type": "function", "function": said}
+    native = {"name": function.name, "arguments": function.arguments or "{}"} | without_nulls(function.extra)
+    return {"id": call_id, "type": "function", "function": native}

@@ -1,9 +1,9 @@
-"""`reasoning_effort` and `thinking` as Cohere's switch for thinking; decides nothing else.
+"""`reasoning_effort` and `thinking` as Cohere's `thinking`, which is enabled or disabled.
 
 https://docs.cohere.com/docs/reasoning
 
-Cohere's models think or do not, up to a budget if one is given; there are no levels. An effort other than ``none``
-therefore switches thinking on and sets no budget: any number would be ours, and would cut the model short.
+Cohere's thinking has an optional budget and no levels. An effort other than ``none`` therefore enables thinking without
+a budget: any number chosen here would limit the model arbitrarily.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from ..base import EncodingReport
 _TYPES = ("enabled", "disabled")
 
 
-def reasoning(effort: str | None, thinking: Mapping[str, Any] | None, report: EncodingReport) -> JsonObject | None:
+def encode_thinking(
+    effort: str | None, thinking: Mapping[str, Any] | None, report: EncodingReport
+) -> JsonObject | None:
     """Cohere's `thinking`; an explicit one wins over an effort.
 
     Raises:
-        UnsupportedParameterError: `thinking` asks for a type that Cohere does not have, under the policy "raise".
+        UnsupportedParameterError: `thinking` has a type that Cohere does not have, under the policy "raise".
     """
     if thinking is not None:
         if effort is not None:

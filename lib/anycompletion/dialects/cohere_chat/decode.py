@@ -1,4 +1,4 @@
-"""Cohere's reply as a chat completion; guesses no value that is not there and loses none that is.
+"""Cohere's reply as a chat completion: no value is guessed, and none is lost.
 
 https://docs.cohere.com/reference/chat
 """
@@ -20,7 +20,6 @@ from ...codecs.lenient import (
     as_str,
     unknown_members,
 )
-from ...errors import APIResponseError
 from ...http import HttpResponse
 from ...records import (
     Annotation,
@@ -38,9 +37,9 @@ from ...records import (
     Usage,
 )
 from ..base import Target
+from ..shared import as_text, unreadable_reply, uses_legacy_functions
 from .cohere_messages import NATIVE
-from .encode import uses_legacy_functions
-from .errors import FAILED, error_of
+from .errors import FAILED, REQUEST_ID, error_of
 
 _FINISH: Mapping[str, str] = {
     "COMPLETE": "stop",
@@ -49,6 +48,7 @@ _FINISH: Mapping[str, str] = {
     "TOOL_CALL": "tool_calls",
     "ERROR_TOXIC": "content_filter",
 }
+"""Cohere's finish reason → OpenAI's."""
 _REPLY = frozenset({"id", "message", "finish_reason", "usage", "logprobs"})
 _MESSAGE = frozenset({"role", "content", "tool_calls", "tool_plan", "citations"})
 _CALL, _FUNCTION = frozenset({"id", "type", "function"}), frozenset({"name", "arguments"})
@@ -57,27 +57,25 @@ _TOKENS = frozenset({"input_tokens", "output_tokens", "reasoning_tokens", "image
 
 
 def decode(response: HttpResponse, request: ChatRequest, target: Target) -> ChatCompletion:
-    """The reply of a good status.
+    """The completion in a response with a good status.
 
     Raises:
         APIStatusError: the generation failed.
-        APIResponseError: the body is not what the format allows.
+        APIResponseError: the body does not have the format's shape.
     """
-    fault: APIResponseError | None = None
     data: JsonObject = {}
+    problem = ""
     try:
         data = as_object(json.loads(response.body), "body")
         reason = as_optional_str(data.get("finish_reason"), "finish_reason")
         if reason not in FAILED and not isinstance(data.get("message"), str):
             return _completion(data, reason, uses_legacy_functions(request), target.model)
-    except (ShapeError, NotJSONError) as problem:
-        fault = APIResponseError(f"Cohere's reply cannot be read: {problem}")
-    body = response.body.decode("utf-8", "replace")
-    if fault is None:
-        raise error_of(data, None, response.headers, body)
-    fault.status_code, fault.headers = response.status, response.headers
-    fault.request_id, fault.body = response.headers.get("x-debug-trace-id"), body[:2048]
-    raise fault
+    except (ShapeError, NotJSONError) as exc:
+        problem = str(exc)
+    # Raised here, so that the error's context and traceback do not hold the reply.
+    if problem:
+        raise unreadable_reply(f"Cohere's reply cannot be read: {problem}", response, REQUEST_ID)
+    raise error_of(data, None, response.headers, as_text(response.body))
 
 
 def _completion(data: JsonObject, reason: str | None, legacy: bool, model: str) -> ChatCompletion:
@@ -96,7 +94,7 @@ def _completion(data: JsonObject, reason: str | None, legacy: bool, model: str) 
 
 
 def finish_reason(reason: str | None, legacy: bool) -> str | None:
-    """OpenAI's word for a finish reason; an unknown one passes as it is."""
+    """OpenAI's finish reason for Cohere's; an unknown one passes unchanged."""
     if reason is None:
         return None
     return "function_call" if legacy and reason == "TOOL_CALL" else _FINISH.get(reason, reason)
@@ -106,7 +104,7 @@ def finish_reason(reason: str | None, legacy: bool) -> str | None:
 
 
 def read_message(source: JsonObject, legacy: bool) -> AssistantMessage:
-    """The message in OpenAI's fields, with all that they have no room for in `provider_specific_fields`."""
+    """The message in OpenAI's fields, with what they cannot express in `provider_specific_fields`."""
     content = source.get("content")
     if isinstance(content, str):
         content = [{"type": "text", "text": content}]
@@ -128,7 +126,7 @@ def read_message(source: JsonObject, legacy: bool) -> AssistantMessage:
             case "thinking":
                 thoughts.append(as_str(part.get("thinking"), f"message.content[{i}].thinking"))
             case _:
-                pass  # only the part itself can say it
+                pass  # only the native part can express it
     return AssistantMessage(
         "".join(texts) or None,
         tool_calls=None if legacy else calls or None,
@@ -162,20 +160,20 @@ def _tool_call(value: object, path: str) -> ToolCall:
 def native_fields(
     parts: list[JsonObject], tool_plan: str | None, citations: list[JsonObject], legacy_calls: Sequence[object]
 ) -> JsonObject | None:
-    """What OpenAI's fields have no room for, in the form that goes back; None where they say all."""
-    says_all = len(parts) < 2 and all(part.keys() == {"type", "text"} for part in parts)
+    """What OpenAI's fields cannot express, in the form that is sent back; None where they express everything."""
+    is_plain_text = len(parts) < 2 and all(part.keys() == {"type", "text"} for part in parts)
     fields: JsonObject = {
         "tool_plan": tool_plan,
         "citations": citations,
-        "content": [] if says_all else parts,
+        "content": [] if is_plain_text else parts,
         "tool_calls": legacy_calls if len(legacy_calls) > 1 else [],
     }
-    told = {name: value for name, value in fields.items() if value}
-    return {NATIVE: told} if told else None
+    native = {name: value for name, value in fields.items() if value}
+    return {NATIVE: native} if native else None
 
 
 def annotation(citation: JsonObject, starts: Sequence[int], path: str) -> Annotation:
-    """A citation, with its place in the content; `starts` says where each of Cohere's parts begins there.
+    """A citation as an annotation, with its place in the content; `starts` are the offsets of Cohere's parts there.
 
     Cohere counts from the start of a part. Citations of thinking and of a tool plan have no place in the content.
     """
@@ -195,7 +193,10 @@ def annotation(citation: JsonObject, starts: Sequence[int], path: str) -> Annota
 
 
 def read_usage(usage: JsonObject | None) -> Usage | None:
-    """Tokens as the model saw them; what is billed differs (it leaves out Cohere's own preamble) and is in `extra`."""
+    """Token counts of the model's input and output.
+
+    The billed counts differ (they exclude Cohere's own preamble) and are in `extra`.
+    """
     if not usage:
         return None
     tokens = as_optional_object(usage.get("tokens"), "usage.tokens") or {}
@@ -204,9 +205,9 @@ def read_usage(usage: JsonObject | None) -> Usage | None:
     cached, images = _count(usage, "cached_tokens", "usage"), _count(tokens, "image_tokens", "usage.tokens")
     reasoning = _count(tokens, "reasoning_tokens", "usage.tokens")
     extra = {name: value for name, value in unknown_members(usage, _USAGE).items() if value is not None}
-    unsaid = {name: value for name, value in tokens.items() if name not in _TOKENS or not _is_said(value)}
-    if unsaid:
-        extra["tokens"] = unsaid
+    others = {name: value for name, value in tokens.items() if name not in _TOKENS or not _is_count(value)}
+    if others:
+        extra["tokens"] = others
     return Usage(
         prompt,
         completion,
@@ -218,20 +219,20 @@ def read_usage(usage: JsonObject | None) -> Usage | None:
 
 
 def _count(source: JsonObject, name: str, path: str) -> int | None:
-    """Cohere's counts are floats by its schema; one that is not whole is no count of tokens, and unknown."""
+    """A token count. Cohere's counts are floats by its schema; one with a fraction is not a count, so it is None."""
     number = as_optional_float(source.get(name), f"{path}.{name}")
     return int(number) if number is not None and number.is_integer() else None
 
 
-def _is_said(value: float | None) -> bool:
+def _is_count(value: float | None) -> bool:
     return value is None or float(value).is_integer()
 
 
 def read_logprobs(items: Sequence[JsonObject]) -> Logprobs | None:
-    """Log probabilities of the pieces of text that Cohere gives them for.
+    """Log probabilities of pieces of text.
 
-    A piece may be several tokens whose own texts are not told: its log probability is the sum of theirs, which stay in
-    `extra` with their ids. A piece without numbers is left out.
+    A piece can consist of several tokens whose own texts Cohere does not return: its log probability is the sum of
+    theirs, which stay in `extra` with their ids. A piece without numbers is left out.
     """
     pieces: list[TokenLogprob] = []
     for i, item in enumerate(items):

@@ -1,21 +1,17 @@
-"""The dialect's column of the parameter table; holds no behaviour.
+"""Parameter support of Cohere's v2 chat API: data only.
 
 https://docs.cohere.com/reference/chat
 """
 
+from __future__ import annotations
+
 from ...params import FUNCTION_CALLS, NATIVE, TOOL_CHOICES, ParamSupport, ParamTable, unsupported
+from ..shared import EFFORTS, mapped
 
 NAME = "cohere_chat"
 
-EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-
-
-def _mapped(note: str, values: tuple[str, ...] | None = None) -> ParamSupport:
-    return ParamSupport("mapped", note=note, values=values)
-
-
 _PENALTY = ParamSupport("native", minimum=0, maximum=1, note="some models take only one of the two penalties")
-_CACHE = unsupported("Cohere caches prompts by itself and takes no wishes about it")
+_CACHE = unsupported("Cohere caches prompts by itself and has no options for it")
 _TEXT_ONLY = unsupported("Cohere answers in text only")
 
 PARAMS: ParamTable = {
@@ -26,25 +22,23 @@ PARAMS: ParamTable = {
     "n": ParamSupport("fanned_out"),
     "stop": ParamSupport("mapped", max_items=5, note="stop_sequences"),
     "max_tokens": NATIVE,
-    "max_completion_tokens": _mapped("max_tokens"),
+    "max_completion_tokens": mapped("max_tokens"),
     "presence_penalty": _PENALTY,
     "frequency_penalty": _PENALTY,
     "logit_bias": unsupported("Cohere has no logit bias"),
     "user": unsupported("Cohere takes no identifier of the user"),
-    "functions": _mapped("tools"),
-    "function_call": _mapped("tool_choice", FUNCTION_CALLS),
+    "functions": mapped("tools"),
+    "function_call": mapped("tool_choice", FUNCTION_CALLS),
     "tools": NATIVE,
-    "tool_choice": _mapped("tool_choice: REQUIRED or NONE; a named tool is sent alone with REQUIRED", TOOL_CHOICES),
+    "tool_choice": mapped("tool_choice: REQUIRED or NONE; a named tool is sent alone with REQUIRED", TOOL_CHOICES),
     "parallel_tool_calls": unsupported("Cohere always allows several calls at once"),
-    "response_format": _mapped("response_format: json_object, with the schema itself as json_schema"),
+    "response_format": mapped("response_format: json_object, with the schema itself as json_schema"),
     "seed": NATIVE,
     "logprobs": NATIVE,
-    "top_logprobs": unsupported(
-        "Cohere tells the probabilities of the tokens it chose and of no others: pass logprobs=True"
-    ),
-    "stream_options": _mapped("usage is always part of the stream"),
-    "reasoning_effort": _mapped("thinking: none switches it off, all others on; there are no levels", EFFORTS),
-    "thinking": _mapped("thinking, with budget_tokens as token_budget"),
+    "top_logprobs": unsupported("Cohere returns the probabilities of the chosen tokens only: pass logprobs=True"),
+    "stream_options": mapped("usage is always part of the stream"),
+    "reasoning_effort": mapped("thinking: none disables it, all others enable it; there are no levels", EFFORTS),
+    "thinking": mapped("thinking, with budget_tokens as token_budget"),
     "modalities": _TEXT_ONLY,
     "audio": _TEXT_ONLY,
     "prediction": unsupported("Cohere has no predicted outputs"),

@@ -1,15 +1,14 @@
-"""Cohere's stream events as chunks in OpenAI's shape; keeps what goes back with the turn, asks for no bytes.
+"""Decoder of Cohere's stream: events → chunks in OpenAI's shape. No I/O.
 
 https://docs.cohere.com/docs/streaming
 
-Strategy: every piece of text, thinking or arguments becomes a chunk at once. The tool plan and Cohere's own parts are
-put together on the side and told with the finish reason, because chunks have no field that pieces of them fit.
+Each piece of text, thinking or arguments becomes a chunk at once. The tool plan and Cohere's own parts are assembled
+and sent with the finish reason, because chunks have no field for pieces of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeAlias, cast
+from typing import cast
 
 from ...codecs import json
 from ...codecs.lenient import (
@@ -24,29 +23,27 @@ from ...codecs.lenient import (
 from ...codecs.sse import Event
 from ...errors import APIResponseError, StreamInterruptedError
 from ...records import ChatRequest, JsonObject, Logprobs
-from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionDelta, ToolCallDelta
-from ..base import Target
+from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionDelta
+from ..base import Chunks, Target
+from ..shared import as_text, tool_call_delta, uses_legacy_functions
 from .decode import annotation, finish_reason, native_fields, read_logprobs, read_usage
-from .encode import uses_legacy_functions
 from .errors import FAILED, error_of
 
-Chunks: TypeAlias = Sequence[ChatCompletionChunk]
 
-
-class _Part:
-    """One content part while it grows."""
+class _GrowingPart:
+    """A content part that is not complete yet."""
 
     __slots__ = ("member", "native", "pieces")
 
     def __init__(self, native: JsonObject, member: str) -> None:
         self.native = native
         self.member = member
-        """text or thinking: the member that we tell in pieces; "" where the part is of neither type."""
+        """The member that is sent in pieces, text or thinking; "" for a part of another type."""
         self.pieces: list[str] = []
 
 
-class _Call:
-    """One tool call while it grows."""
+class _GrowingCall:
+    """A tool call that is not complete yet."""
 
     __slots__ = ("function", "native", "number", "pieces")
 
@@ -58,7 +55,7 @@ class _Call:
 
 
 class CohereStreamDecoder:
-    """The decoder of one stream."""
+    """Decoder of one stream of Cohere's v2 chat API."""
 
     __slots__ = (
         "_calls",
@@ -79,16 +76,16 @@ class CohereStreamDecoder:
 
     def __init__(self, legacy: bool, model: str) -> None:
         self.done = False
-        """True once `message-end` was seen."""
+        """Whether `message-end` was received."""
         self._legacy = legacy
         self._id = ""
         self._model = model
-        self._parts: list[_Part] = []
+        self._parts: list[_GrowingPart] = []
         self._starts: list[int] = []
-        """Where the text of each part starts in the content, in characters."""
-        self._open_parts: dict[int | None, _Part] = {}
-        self._calls: list[_Call] = []
-        self._open_calls: dict[int | None, _Call] = {}
+        """Offset of each part's text in the content, in characters."""
+        self._open_parts: dict[int | None, _GrowingPart] = {}
+        self._calls: list[_GrowingCall] = []
+        self._open_calls: dict[int | None, _GrowingCall] = {}
         self._plan: list[str] = []
         self._citations: list[JsonObject] = []
         self._length = 0
@@ -115,21 +112,22 @@ class CohereStreamDecoder:
                 self._last = event.data
                 return self._read(kind, data)
             problem = None
-        except (ShapeError, NotJSONError) as fault:
-            failure, problem = None, str(fault)
-        body = event.data.decode("utf-8", "replace")
+        except (ShapeError, NotJSONError) as exc:
+            failure, problem = None, str(exc)
+        # Raised here, so that the error's context and traceback do not hold the event.
+        body = as_text(event.data)
         if failure is not None:
             raise error_of(failure, body=body)
         raise APIResponseError(f"an event of Cohere's stream cannot be read: {problem}", body=body)
 
     def finish(self) -> Chunks:
-        """Nothing is held back.
+        """No chunks: all were sent.
 
         Raises:
-            StreamInterruptedError: no finish reason was seen.
+            StreamInterruptedError: no finish reason was received.
         """
         if not self._finished:
-            raise StreamInterruptedError("the stream ended before the provider said why it stopped")
+            raise StreamInterruptedError("the stream ended before the provider sent a finish reason")
         return ()
 
     # --- events -------------------------------------------------------------------------------------------------------
@@ -157,7 +155,7 @@ class CohereStreamDecoder:
             case "message-end":
                 return self._on_message_end(data)
             case _:
-                return ()  # content-end, citation-end, debug, and what Cohere may add
+                return ()  # content-end, citation-end, debug, and types that Cohere adds later
 
     def _on_content(self, data: JsonObject, *, starts: bool) -> Chunks:
         path = "delta.message.content"
@@ -165,32 +163,32 @@ class CohereStreamDecoder:
         index = as_optional_int(data.get("index"), "index")
         part = None if starts else self._open_parts.get(index)
         if part is None:
-            part = self._open_parts[index] = self._begin(content)
+            part = self._open_parts[index] = self._open_part(content)
         piece: str | None = None
         for name, value in content.items():
             if name == part.member:
                 piece = as_str(value, f"{path}.{name}")
             elif name != "type" and value is not None:
-                # A member we do not know: it comes whole, or in pieces if it is text.
+                # An unknown member comes complete, or in pieces if it is text.
                 old = part.native.get(name)
                 part.native[name] = old + value if isinstance(old, str) and isinstance(value, str) else value
-        told = data.get("logprobs")
-        logprobs = None if told is None else read_logprobs(_each(told, "logprobs"))
+        numbers = data.get("logprobs")
+        logprobs = None if numbers is None else read_logprobs(_as_list(numbers, "logprobs"))
         if not piece and logprobs is None:
             return ()
-        return (self._chunk(self._grown(part, piece or ""), logprobs),)
+        return (self._chunk(self._add_piece(part, piece or ""), logprobs),)
 
-    def _begin(self, content: JsonObject) -> _Part:
+    def _open_part(self, content: JsonObject) -> _GrowingPart:
         kind = as_optional_str(content.get("type"), "delta.message.content.type")
         if kind is None:
-            # A part that nothing announced: the member it brings tells what it is.
+            # No content-start came before: the type follows from the member.
             kind = "thinking" if content.get("thinking") is not None else "text"
-        part = _Part({"type": kind}, kind if kind in ("text", "thinking") else "")
+        part = _GrowingPart({"type": kind}, kind if kind in ("text", "thinking") else "")
         self._parts.append(part)
         self._starts.append(self._length)
         return part
 
-    def _grown(self, part: _Part, piece: str) -> Delta:
+    def _add_piece(self, part: _GrowingPart, piece: str) -> Delta:
         part.pieces.append(piece)
         if part.member == "text":
             self._length += len(piece)
@@ -200,24 +198,24 @@ class CohereStreamDecoder:
     def _on_call_start(self, data: JsonObject) -> Chunks:
         chunks: list[ChatCompletionChunk] = []
         index = as_optional_int(data.get("index"), "index")
-        for native in _each(_message(data).get("tool_calls"), "delta.message.tool_calls"):
-            chunks += self._end_call(index)  # a server that reuses an index has ended the call before
+        for native in _as_list(_message(data).get("tool_calls"), "delta.message.tool_calls"):
+            chunks += self._end_call(index)  # a reused index ends the call before
             function = as_optional_object(native.get("function"), "tool_calls.function") or {}
-            call = self._open_calls[index] = _Call(native, function, len(self._calls))
+            call = self._open_calls[index] = _GrowingCall(native, function, len(self._calls))
             self._calls.append(call)
             name = as_str(function.get("name"), "tool_calls.function.name")
             piece = as_str(function.get("arguments"), "tool_calls.function.arguments")
             if piece:
                 call.pieces.append(piece)
             call_id = as_str(native.get("id"), "tool_calls.id")
-            chunks += self._told(call, FunctionDelta(name, piece), call_id)
+            chunks += self._call_chunks(call, FunctionDelta(name, piece), call_id)
         return chunks
 
     def _on_call_delta(self, data: JsonObject) -> Chunks:
         index = as_optional_int(data.get("index"), "index")
         call = self._open_calls.get(index)
         chunks: list[ChatCompletionChunk] = []
-        for native in _each(_message(data).get("tool_calls"), "delta.message.tool_calls"):
+        for native in _as_list(_message(data).get("tool_calls"), "delta.message.tool_calls"):
             function = as_optional_object(native.get("function"), "tool_calls.function") or {}
             piece = as_str(function.get("arguments"), "tool_calls.function.arguments")
             if not piece:
@@ -225,31 +223,28 @@ class CohereStreamDecoder:
             if call is None:
                 raise ShapeError("index", "the number of a tool call that has started", data.get("index"))
             call.pieces.append(piece)
-            chunks += self._told(call, FunctionDelta(arguments=piece))
+            chunks += self._call_chunks(call, FunctionDelta(arguments=piece))
         return chunks
 
     def _on_call_end(self, data: JsonObject) -> Chunks:
         return self._end_call(as_optional_int(data.get("index"), "index"))
 
     def _end_call(self, index: int | None) -> Chunks:
-        """A call without arguments says so at its end: whole replies say {} where streams say nothing."""
+        """Completes a call. One without arguments gets {}, as in complete replies, where streams send nothing."""
         call = self._open_calls.pop(index, None)
         if call is None:
             return ()
-        chunks = () if call.pieces else self._told(call, FunctionDelta(arguments="{}"))
+        chunks = () if call.pieces else self._call_chunks(call, FunctionDelta(arguments="{}"))
         call.function["arguments"] = "".join(call.pieces) or "{}"
         return chunks
 
-    def _told(self, call: _Call, function: FunctionDelta, call_id: str | None = None) -> Chunks:
-        if not self._legacy:
-            kind = None if call_id is None else "function"
-            return (self._chunk(Delta(tool_calls=[ToolCallDelta(call.number, call_id, kind, function)])),)
-        # The legacy form has room for one call.
-        return (self._chunk(Delta(function_call=function)),) if call.number == 0 else ()
+    def _call_chunks(self, call: _GrowingCall, function: FunctionDelta, call_id: str | None = None) -> Chunks:
+        delta = tool_call_delta(call.number, function, call_id, legacy=self._legacy)
+        return () if delta is None else (self._chunk(delta),)
 
     def _on_citation(self, data: JsonObject) -> Chunks:
         path = "delta.message.citations"
-        cited = _each(_message(data).get("citations"), path)
+        cited = _as_list(_message(data).get("citations"), path)
         self._citations += cited
         annotations = [annotation(citation, self._starts, path).to_dict() for citation in cited]
         return (self._chunk(Delta(annotations=annotations)),) if annotations else ()
@@ -267,7 +262,7 @@ class CohereStreamDecoder:
             0,
             Delta(provider_specific_fields=self._native()),
             finish_reason(reason, self._legacy),
-            read_logprobs(_each(delta.get("logprobs"), "delta.logprobs")),
+            read_logprobs(_as_list(delta.get("logprobs"), "delta.logprobs")),
             reason,
         )
         chunks.append(ChatCompletionChunk(self._id, [last], 0, self._model, native=self._last))
@@ -290,14 +285,14 @@ _MAY_FAIL = ("message-end", "")
 
 
 def _failure(kind: str, data: JsonObject) -> JsonObject | None:
-    """What tells the error, if this event is one."""
+    """The object that describes the error, if this event is one."""
     if kind == "message-end":
         delta = as_optional_object(data.get("delta"), "delta") or {}
         reason = as_optional_str(delta.get("finish_reason"), "delta.finish_reason")
         if delta.get("error") is not None or reason in FAILED:
             return delta
     elif isinstance(data.get("message") or data.get("error"), str):
-        # The body of an error without a status, as a proxy or a server that fails in the middle may write it.
+        # An error body without a status, as proxies and servers send it when they fail within a stream.
         return data
     return None
 
@@ -307,13 +302,13 @@ def _message(data: JsonObject) -> JsonObject:
     return as_optional_object(delta.get("message"), "delta.message") or {}
 
 
-def _each(value: object, path: str) -> list[JsonObject]:
-    """Cohere's streams put one object where replies have a list; both are read."""
+def _as_list(value: object, path: str) -> list[JsonObject]:
+    """The objects of a list; streams have one object where replies have a list."""
     if isinstance(value, list):
         return [as_object(item, f"{path}[{i}]") for i, item in enumerate(cast("list[object]", value))]
     return [] if value is None else [as_object(value, path)]
 
 
 def decoder(request: ChatRequest, target: Target) -> CohereStreamDecoder:
-    """A decoder for one stream."""
+    """A new decoder for one stream."""
     return CohereStreamDecoder(uses_legacy_functions(request), target.model)

@@ -1,6 +1,6 @@
-"""OpenAI's chat-completions format, spoken by OpenAI and everyone compatible; knows no host and no provider by name.
+"""Dialect of OpenAI's chat completions API and of compatible servers. Contains no host and no provider's name.
 
 https://platform.openai.com/docs/api-reference/chat
 
-Where a compatible server differs, a quirk of its row says so; what the format itself leaves open is read leniently.
+Where a compatible server differs, its provider row has a quirk; what the format leaves open is read leniently.
 """

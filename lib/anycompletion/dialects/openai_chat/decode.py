@@ -1,4 +1,4 @@
-"""OpenAI's replies → records; a 200 that holds an error is that error."""
+"""OpenAI's reply as a chat completion; a 200 that contains an error raises that error."""
 
 from __future__ import annotations
 
@@ -10,22 +10,28 @@ from ...errors import APIResponseError
 from ...http import HttpResponse
 from ...records import AssistantMessage, ChatCompletion, ChatRequest, TextPart
 from ..base import Target
-from .errors import as_text, error_of, holds_error
+from ..shared import as_text
+from .errors import error_of, holds_error
 from .fast_decode import read_reply
-from .legacy_functions import to_legacy, uses_legacy_functions
+from .legacy_functions import to_legacy, uses_converted_functions
 from .variants import set_cost, thinking_text
 
 
 def decode(response: HttpResponse, request: ChatRequest, target: Target) -> ChatCompletion:
-    """The reply; `.raw` is its JSON."""
+    """The completion in a response with a good status; `.raw` is its JSON.
+
+    Raises:
+        APIStatusError: the body is an error nevertheless.
+        APIResponseError: the body does not have the format's shape.
+    """
     completion = read_reply(response.body) or _read(response)
-    if uses_legacy_functions(request, target):
+    if uses_converted_functions(request, target):
         to_legacy(completion)
     return completion
 
 
 def _read(response: HttpResponse) -> ChatCompletion:
-    """The tolerant way, for all that a server may say besides what OpenAI documents."""
+    """The tolerant path, for replies that differ from OpenAI's documentation."""
     data = _json(response.body)
     if isinstance(data, dict) and holds_error(cast("dict[str, Any]", data)):
         raise error_of(data, response)
@@ -35,8 +41,8 @@ def _read(response: HttpResponse) -> ChatCompletion:
 def _json(body: bytes) -> Any:
     try:
         return loads(body)
-    except NotJSONError as fault:
-        reason = str(fault)
+    except NotJSONError as exc:
+        reason = str(exc)
     raise APIResponseError(f"the answer is {reason}", body=as_text(body), maybe_billed=True)
 
 
@@ -46,11 +52,11 @@ def _completion(data: Any, body: bytes) -> ChatCompletion:
         set_cost(completion.usage)
         _require_messages(data)
         for choice in completion.choices:
-            _name_reasoning(choice.message)
-            _say_as_text(choice.message)
-            choice.finish_reason = choice.finish_reason or None  # Snowflake says "" where there is none
-    except ShapeError as fault:
-        reason = str(fault)
+            _rename_reasoning(choice.message)
+            _join_text(choice.message)
+            choice.finish_reason = choice.finish_reason or None  # Snowflake sends "" for none
+    except ShapeError as exc:
+        reason = str(exc)
     else:
         if completion.choices:
             completion.raw = data
@@ -60,22 +66,22 @@ def _completion(data: Any, body: bytes) -> ChatCompletion:
 
 
 def _require_messages(data: dict[str, Any]) -> None:
-    """A text instead of a message is the answer of another API; Azure's filter leaves a choice with neither."""
+    """Refuses a text in place of a message, which another API returns; Azure's filter leaves a choice with neither."""
     for i, choice in enumerate(data.get("choices") or ()):
         if "text" in choice and not choice.get("message"):
             raise ShapeError(f"choices[{i}].message", "an object", choice.get("message"))
 
 
-def _name_reasoning(message: AssistantMessage) -> None:
-    """Some compatible servers call it `reasoning`; LiteLLM's name is ours."""
+def _rename_reasoning(message: AssistantMessage) -> None:
+    """Renames `reasoning`, as some compatible servers call it, to LiteLLM's name."""
     if message.reasoning_content is None and isinstance(message.extra.get("reasoning"), str):
         message.reasoning_content = message.extra.pop("reasoning")
 
 
-def _say_as_text(message: AssistantMessage) -> None:
-    """Mistral says text and thinking as parts; OpenAI's replies have a text, and LiteLLM's name for the other.
+def _join_text(message: AssistantMessage) -> None:
+    """Turns a content of text and thinking parts, as Mistral sends it, into a text and `reasoning_content`.
 
-    Parts of other types stay, and so does the list that they stand in.
+    A content with parts of other types stays a list.
     """
     content = message.content
     if content is None or isinstance(content, str):

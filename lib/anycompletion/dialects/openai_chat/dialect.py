@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from ...codecs.sse import SSEParser
 from ..base import Dialect
 from .decode import decode
 from .encode import encode
 from .errors import error
 from .params import NAME, PARAMS
+from .quirks import Quirks
 from .stream import decoder
 
-DIALECT = Dialect(NAME, PARAMS, encode=encode, decode=decode, decoder=decoder, error=error)
+DIALECT = Dialect(
+    NAME, PARAMS, encode=encode, decode=decode, decoder=decoder, error=error, framing=SSEParser, quirks_type=Quirks
+)

@@ -1,9 +1,12 @@
-"""Chat requests → OpenAI's body: what the caller wrote, the row's quirks, and the declared defaults."""
+"""A chat request as OpenAI's HTTP request: the caller's parameters, the target's quirks, the declared defaults.
+
+https://platform.openai.com/docs/api-reference/chat/create
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 from urllib.parse import quote, urlencode, urlsplit
 
 from ...codecs.json import PlainMessage, as_plain_message, to_wire
@@ -14,15 +17,18 @@ from ...records import (
     ChatRequest,
     FunctionDefinition,
     FunctionTool,
+    JsonObject,
     Message,
     Tool,
     ToolMessage,
 )
 from ..base import EncodingReport, FetchedValues, Target
+from ..shared import messages_of
 from .legacy_functions import add_tools, call_ids, to_tool_form
 from .params import DEFAULTS, PATH
+from .quirks import Quirks, quirks_of
 
-_OURS = ("thinking_blocks", "provider_specific_fields")
+_NEVER_SENT = ("thinking_blocks", "provider_specific_fields")
 """Members of an assistant message that only the provider that wrote them understands."""
 
 _REPLY_MEMBERS = ("refusal", "annotations", "audio")
@@ -30,35 +36,24 @@ _REPLY_MEMBERS = ("refusal", "annotations", "audio")
 _RECORDS = frozenset(("tools", "functions"))
 _LEGACY = frozenset(("functions", "function_call"))
 
+_PLAIN_ROLES = frozenset(("system", "user", "assistant"))
+"""Messages of these roles that have only a content are the same for all servers."""
 
-def encode(request: ChatRequest, target: Target, known: FetchedValues) -> HttpRequest:
-    """The request as OpenAI's body.
+
+def encode(request: ChatRequest, target: Target, cache: FetchedValues) -> HttpRequest:
+    """The HTTP request for a validated `request`, whose messages and tools are records.
 
     Raises:
-        InvalidRequestError: a deployment's name cannot stand in a path, a function's name is too long, or a schema has
-            none.
+        InvalidRequestError: a deployment's name cannot be part of a path, a function's name is too long, or a schema
+            has no name.
     """
     report = EncodingReport(target.on_unsupported)
-    quirks = target.quirks
-    body: dict[str, Any] = {"model": target.model, "messages": _messages(request, target, report)}
-    for name, value in request.given().items():
-        if name in _RECORDS:
-            _check_names(value, name, quirks.longest_function_name)
-        if not (quirks.functions_as_tools and name in _LEGACY):
-            body[name] = to_wire(value) if name in _RECORDS else value
-    if quirks.functions_as_tools:
-        add_tools(body, request)
-    if quirks.schema_name:
-        _require_schema_name(request)
-    for name, wire_name in quirks.renames.items():
-        if name in body:
-            body[wire_name] = body.pop(name)
-    if not quirks.stream_options:
-        for name in body.pop("stream_options", ()):
-            if name != "include_usage":
-                report.unsupported(f"stream_options.{name}", f"{target.provider} has no stream_options")
-    if quirks.only_max_tokens and "max_completion_tokens" in body:
-        body["max_tokens"] = body.pop("max_completion_tokens")
+    quirks = quirks_of(target)
+    body: JsonObject = {"model": target.model, "messages": _messages(request, target, quirks, report)}
+    _add_params(body, request, quirks)
+    for quirk, value, transform in _TRANSFORMS:
+        if bool(getattr(quirks, quirk)) is value:
+            transform(body, request, target, report)
     if target.stream:
         body["stream"] = True
         if quirks.include_usage and quirks.stream_options and "stream_options" not in body:
@@ -66,6 +61,14 @@ def encode(request: ChatRequest, target: Target, known: FetchedValues) -> HttpRe
     if request.extra_body:
         body.update(request.extra_body)
     return HttpRequest(url(target), body, warnings=report.warnings)
+
+
+def _add_params(body: JsonObject, request: ChatRequest, quirks: Quirks) -> None:
+    for name, value in request.given().items():
+        if name in _RECORDS:
+            _check_names(value, name, quirks.longest_function_name)
+        if not (quirks.functions_as_tools and name in _LEGACY):
+            body[name] = to_wire(value) if name in _RECORDS else value
 
 
 def _check_names(tools: Sequence[Tool | FunctionDefinition], param: str, longest: int) -> None:
@@ -77,20 +80,55 @@ def _check_names(tools: Sequence[Tool | FunctionDefinition], param: str, longest
             raise InvalidRequestError(f"{place}: is longer than {longest} characters", param=place)
 
 
-def _require_schema_name(request: ChatRequest) -> None:
+# --- quirks -----------------------------------------------------------------------------------------------------------
+
+
+def _require_schema_name(body: JsonObject, request: ChatRequest, target: Target, report: EncodingReport) -> None:
     schema = (request.response_format or {}).get("json_schema")
     if isinstance(schema, Mapping) and "name" not in schema:
         place = "response_format.json_schema.name"
         raise InvalidRequestError(f"{place}: is missing", param=place)
 
 
+def _rename(body: JsonObject, request: ChatRequest, target: Target, report: EncodingReport) -> None:
+    for name, wire_name in quirks_of(target).renames.items():
+        if name in body:
+            body[wire_name] = body.pop(name)
+
+
+def _drop_stream_options(body: JsonObject, request: ChatRequest, target: Target, report: EncodingReport) -> None:
+    for name in body.pop("stream_options", ()):
+        if name != "include_usage":
+            report.unsupported(f"stream_options.{name}", f"{target.provider} has no stream_options")
+
+
+def _use_max_tokens(body: JsonObject, request: ChatRequest, target: Target, report: EncodingReport) -> None:
+    if "max_completion_tokens" in body:
+        body["max_tokens"] = body.pop("max_completion_tokens")
+
+
+_Transform: TypeAlias = Callable[[JsonObject, ChatRequest, Target, EncodingReport], None]
+
+_TRANSFORMS: tuple[tuple[str, bool, _Transform], ...] = (
+    ("functions_as_tools", True, add_tools),
+    ("schema_name", True, _require_schema_name),
+    ("renames", True, _rename),
+    ("stream_options", False, _drop_stream_options),
+    ("only_max_tokens", True, _use_max_tokens),
+)
+"""Quirk, its truth value, and the change to the body that is made then, in this order."""
+
+
+# --- the URL ----------------------------------------------------------------------------------------------------------
+
+
 def url(target: Target) -> str:
-    """Where the request goes; Azure's address holds the deployment and its API version.
+    """The request's URL; Azure's contains the deployment and the API version.
 
     https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference
     """
     base, version = target.base_url, target.api_version
-    if not target.quirks.deployments:
+    if not quirks_of(target).deployments:
         return base + (target.path or PATH)
     query = f"?{urlencode({'api-version': version})}" if version is not None and version != "v1" else ""
     path = urlsplit(base).path
@@ -109,65 +147,65 @@ def _segment(name: str) -> str:
     return quote(name, safe="")
 
 
-def _messages(request: ChatRequest, target: Target, report: EncodingReport) -> list[dict[str, Any] | PlainMessage]:
-    messages = cast("Sequence[Message]", request.messages)
-    ids = call_ids(messages) if target.quirks.functions_as_tools else {}
-    out: list[dict[str, Any] | PlainMessage] = []
+# --- messages ---------------------------------------------------------------------------------------------------------
+
+
+def _messages(
+    request: ChatRequest, target: Target, quirks: Quirks, report: EncodingReport
+) -> list[JsonObject | PlainMessage]:
+    messages = messages_of(request)
+    ids = call_ids(messages) if quirks.functions_as_tools else {}
+    encoded: list[JsonObject | PlainMessage] = []
     for i, message in enumerate(messages):
-        brief = as_plain_message(message)
-        if brief is not None and brief.role in _PLAIN_ROLES:
-            out.append(brief)
+        plain = as_plain_message(message)
+        if plain is not None and plain.role in _PLAIN_ROLES:
+            encoded.append(plain)
             continue
         wire = _adapted(to_wire(message), message, f"messages[{i}]", target, report)
         if i in ids:
             wire = to_tool_form(wire, ids[i])
-        out.append(wire)
-    return out
+        encoded.append(wire)
+    return encoded
 
 
-_PLAIN_ROLES = frozenset(("system", "user", "assistant"))
-"""Messages of these roles, and of nothing but a content, are said alike everywhere."""
-
-
-def _adapted(
-    wire: dict[str, Any], message: Message, place: str, target: Target, report: EncodingReport
-) -> dict[str, Any]:
+def _adapted(wire: JsonObject, message: Message, path: str, target: Target, report: EncodingReport) -> JsonObject:
+    quirks = quirks_of(target)
     if isinstance(message, AssistantMessage):
-        _leave_out(wire, message, place, target, report)
-    elif message.role == "developer" and target.quirks.developer_role is not True:
-        if target.quirks.developer_role is None:
-            report.warn(f"{place}.role: some of {target.provider}'s models overlook the role developer")
+        _adapt_assistant(wire, message, path, target, report)
+    elif message.role == "developer" and quirks.developer_role is not True:
+        if quirks.developer_role is None:
+            report.warn(f"{path}.role: some of {target.provider}'s models overlook the role developer")
         else:
             wire["role"] = "system"
     elif isinstance(message, ToolMessage) and not message.tool_call_id:
         del wire["tool_call_id"]
-    named = message.role not in ("tool", "function") and "name" in wire
-    if named and not target.quirks.message_name:
+    is_named = message.role not in ("tool", "function") and "name" in wire
+    if is_named and not quirks.message_name:
         del wire["name"]
-        report.unsupported(f"{place}.name", f"{target.provider}'s messages have no name")
+        report.unsupported(f"{path}.name", f"{target.provider}'s messages have no name")
     return wire
 
 
-def _leave_out(
-    wire: dict[str, Any], message: AssistantMessage, place: str, target: Target, report: EncodingReport
+def _adapt_assistant(
+    wire: JsonObject, message: AssistantMessage, path: str, target: Target, report: EncodingReport
 ) -> None:
-    """An earlier reply may come from another provider; what only that one understands stays here, and is said."""
-    for name in _OURS:
+    """Drops, with a warning, what only another provider understands: an earlier reply may come from any provider."""
+    quirks = quirks_of(target)
+    private = _NEVER_SENT if quirks.reasoning_details else (*_NEVER_SENT, "reasoning_details")
+    for name in private:
         if wire.pop(name, None) is not None:
-            report.warn(f"{place}.{name} left out: only the provider that wrote it understands it")
-    if not target.quirks.reasoning_details and wire.pop("reasoning_details", None) is not None:
-        report.warn(f"{place}.reasoning_details left out: only the provider that wrote it understands it")
-    if target.quirks.reasoning is None:
+            report.warn(f"{path}.{name} left out: only the provider that wrote it understands it")
+    if quirks.reasoning is None:
         if wire.pop("reasoning_content", None) is not None:
-            report.warn(f"{place}.reasoning_content left out: {target.provider} takes none back")
-    elif "reasoning_content" in wire and target.quirks.reasoning not in message.extra:
-        wire[target.quirks.reasoning] = wire.pop("reasoning_content")
+            report.warn(f"{path}.reasoning_content left out: {target.provider} takes none back")
+    elif "reasoning_content" in wire and quirks.reasoning not in message.extra:
+        wire[quirks.reasoning] = wire.pop("reasoning_content")
     for call in wire.get("tool_calls") or ():
         if not call["id"]:
             del call["id"]
-    if not target.quirks.reply_members:
+    if not quirks.reply_members:
         for name in _REPLY_MEMBERS:
             if wire.pop(name, None):
-                report.warn(f"{place}.{name} left out: {target.provider} does not know it")
+                report.warn(f"{path}.{name} left out: {target.provider} does not know it")
     elif message.audio is not None and message.audio.id is not None:
-        wire["audio"] = {"id": message.audio.id}  # the API refers to its own sound, it does not take it back
+        wire["audio"] = {"id": message.audio.id}  # the API takes only the id of its own audio, not the data

@@ -1,4 +1,7 @@
-"""Errors of OpenAI-compatible servers → ours: by structured code first, then by status, never by prose."""
+"""OpenAI-compatible errors as exceptions of this package: by structured code first, then by status, never by prose.
+
+https://platform.openai.com/docs/guides/error-codes
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-from ...codecs.json import dumps, loads
-from ...codecs.lenient import NotJSONError
+from ...codecs.json import dumps
 from ...errors import (
     APIError,
     APIStatusError,
@@ -26,6 +28,8 @@ from ...errors import (
     class_for_status,
 )
 from ...http import HttpResponse
+from ...records import JsonObject
+from ..shared import as_text, loads_or_none
 
 _BY_CODE: Mapping[str, type[APIStatusError]] = {
     "context_length_exceeded": ContextWindowExceededError,
@@ -42,7 +46,7 @@ _BY_CODE: Mapping[str, type[APIStatusError]] = {
     "overloaded_error": OverloadedError,
     "server_overloaded": OverloadedError,
 }
-"""By `code`, then by `type`, before the status counts."""
+"""`code` or `type` → class; looked up before the status."""
 
 _WITHOUT_STATUS: Mapping[str, type[APIStatusError]] = {
     "invalid_api_key": AuthenticationError,
@@ -53,7 +57,7 @@ _WITHOUT_STATUS: Mapping[str, type[APIStatusError]] = {
     "not_found_error": NotFoundError,
     "rate_limit_error": RateLimitError,
 }
-"""By `code`, then by `type`, for errors inside a 200 or a stream; beside a status they say less than it does."""
+"""`code` or `type` → class, for errors inside a 200 or a stream; a status is more precise than these."""
 
 _BY_ERROR_TYPE: Mapping[str, type[APIStatusError]] = {
     "context_length_exceeded": ContextWindowExceededError,
@@ -73,7 +77,7 @@ _BY_ERROR_TYPE: Mapping[str, type[APIStatusError]] = {
     "server": InternalServerError,
     "timeout": InternalServerError,
 }
-"""OpenRouter's canonical `metadata.error_type`, which comes before everything else where it is given.
+"""OpenRouter's canonical `metadata.error_type` → class; looked up first.
 
 https://openrouter.ai/docs/api-reference/errors
 """
@@ -81,39 +85,24 @@ https://openrouter.ai/docs/api-reference/errors
 
 def error(response: HttpResponse) -> APIError:
     """The exception for a bad status: by structured code, then by status."""
-    try:
-        data = loads(response.body)
-    except NotJSONError:
-        data = None
+    data = loads_or_none(response.body)
     if not data or not isinstance(data, dict):
         data = {"message": as_text(response.body[:200]).strip()}
     return error_of(cast("dict[str, Any]", data), response)
 
 
 def holds_error(data: Mapping[str, Any]) -> bool:
-    """Whether a body of a good status, or an event, is an error all the same."""
+    """Whether the body of a good status, or an event, is an error."""
     return bool(data.get("error"))
 
 
 def error_of(body: Any, response: HttpResponse | None, *, body_text: str | None = None) -> APIStatusError:
-    """One of ours for an error body: ``{"error": {...}}``, or the flatter forms some servers use."""
+    """The exception for an error body: ``{"error": {...}}``, or the flatter forms of some servers."""
     members = _members(body)
     code, kind, param = (_scalar(members.get(name)) for name in ("code", "type", "param"))
     status = response.status if response is not None and response.status >= 400 else _status(code)
-    metadata = members.get("metadata")
-    canonical = cast("dict[str, Any]", metadata).get("error_type") if isinstance(metadata, dict) else None
-    cls = (
-        _BY_ERROR_TYPE.get(str(canonical))
-        or _BY_CODE.get(code or "")
-        or _BY_CODE.get(kind or "")
-        or (ContentPolicyViolationError if status == 403 and _is_moderation(metadata) else None)
-        or (class_for_status(status) if status is not None else None)
-        or _WITHOUT_STATUS.get(code or "")
-        or _WITHOUT_STATUS.get(kind or "")
-        or InternalServerError
-    )
     headers = response.headers if response is not None else None
-    return cls(
+    return _error_class(members, code or "", kind or "", status)(
         _message(members) or (f"HTTP {status}" if status else "the provider reported an error"),
         param=param,
         status_code=status or (response.status if response is not None else None),
@@ -125,8 +114,30 @@ def error_of(body: Any, response: HttpResponse | None, *, body_text: str | None 
     )
 
 
+def _error_class(members: JsonObject, code: str, kind: str, status: int | None) -> type[APIStatusError]:
+    """The class that the first of these knows: error type, code, type, status, code or type without a status."""
+    found: object = members.get("metadata")
+    metadata = cast("JsonObject", found if isinstance(found, dict) else {})
+    by_code = _first(
+        (_BY_ERROR_TYPE, str(metadata.get("error_type"))),
+        (_BY_CODE, code),
+        (_BY_CODE, kind),
+    )
+    if by_code is not None:
+        return by_code
+    if status is None:
+        return _first((_WITHOUT_STATUS, code), (_WITHOUT_STATUS, kind)) or InternalServerError
+    # OpenRouter's 403 for a moderated prompt contains what was flagged.
+    return ContentPolicyViolationError if status == 403 and "flagged_input" in metadata else class_for_status(status)
+
+
+def _first(*lookups: tuple[Mapping[str, type[APIStatusError]], str]) -> type[APIStatusError] | None:
+    """The first class that a table has for its key."""
+    return next((table[key] for table, key in lookups if key in table), None)
+
+
 def _members(body: Any) -> dict[str, Any]:
-    """The error object itself; where `error` is only text, its neighbours are the other members."""
+    """The members of the error object; where `error` is a text, it is the message of the object around it."""
     if not isinstance(body, dict):
         return {"message": body}
     outer = cast("dict[str, Any]", body)
@@ -142,13 +153,13 @@ def _message(members: dict[str, Any]) -> str:
         message = members.get("detail")
     if message is None:
         return ""
-    said = message if isinstance(message, str) else dumps(message).decode()
+    text = message if isinstance(message, str) else dumps(message).decode()
     categories = _filtered(members)
-    return f"{said} (filtered: {', '.join(categories)})" if categories else said
+    return f"{text} (filtered: {', '.join(categories)})" if categories else text
 
 
 def _filtered(members: dict[str, Any]) -> list[str]:
-    """The categories Azure's content filter objects to."""
+    """The categories that Azure's content filter found."""
     inner: Any = members.get("innererror") or members.get("inner_error")
     results: Any = cast("dict[str, Any]", inner).get("content_filter_result") if isinstance(inner, dict) else None
     if not isinstance(results, dict):
@@ -159,23 +170,13 @@ def _filtered(members: dict[str, Any]) -> list[str]:
     ]
 
 
-def _is_moderation(metadata: Any) -> bool:
-    """OpenRouter's 403 of a moderated prompt says what was flagged."""
-    return isinstance(metadata, dict) and "flagged_input" in metadata
-
-
 def _scalar(value: Any) -> str | None:
     return None if value is None or isinstance(value, (dict, list)) else str(value)
 
 
 def _status(code: str | None) -> int | None:
-    """Gateways put the status of a failed stream into its code."""
+    """The status in an error's code, where gateways put it for a failed stream."""
     return int(code) if code is not None and _STATUS.fullmatch(code) else None
 
 
 _STATUS = re.compile(r"[45][0-9][0-9]")
-
-
-def as_text(body: bytes) -> str:
-    """Bytes for people to read."""
-    return body.decode("utf-8", "replace")

@@ -155,7 +155,7 @@ def read_chunk(data: bytes) -> ChatCompletionChunk:
     """One chunk in OpenAI's format: the fast path, and the tolerant one where the JSON does not fit it.
 
     Raises:
-        EmbeddedErrorFound: it has a member `error`, perhaps beside ordinary choices.
+        OpenAIEmbeddedErrorFound: it has a member `error`, perhaps beside ordinary choices.
         NotJSONError: the bytes are not JSON.
         ShapeError: a member has a type that cannot be read.
     """
@@ -175,13 +175,13 @@ def read_chunk(data: bytes) -> ChatCompletionChunk:
 def _read_tolerantly(data: bytes) -> ChatCompletionChunk:
     value = loads(data)
     if isinstance(value, dict) and cast("dict[str, Any]", value).get("error"):
-        raise EmbeddedErrorFound(value)
+        raise OpenAIEmbeddedErrorFound(value)
     chunk = ChatCompletionChunk.from_dict(with_text_content(value))
     set_cost(chunk.usage)
     return chunk
 
 
-class EmbeddedErrorFound(ValueError):
+class OpenAIEmbeddedErrorFound(ValueError):
     """The event contains an error; `.value` is its JSON."""
 
     def __init__(self, value: Any) -> None:

@@ -1,23 +1,32 @@
-"""The legacy functions form for servers that only have tools; the answer takes the form that was asked."""
+"""Legacy functions for servers that have only tools: requests become tools, replies become function calls."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import cast
 
 from ...codecs.json import to_wire
-from ...records import AssistantMessage, ChatCompletion, ChatRequest, FunctionDefinition, FunctionMessage, Message
+from ...records import (
+    AssistantMessage,
+    ChatCompletion,
+    ChatRequest,
+    FunctionDefinition,
+    FunctionMessage,
+    JsonObject,
+    Message,
+)
 from ...records.chunks import ChatCompletionChunk
-from ..base import Target
+from ..base import EncodingReport, Target
+from .quirks import quirks_of
 
 
-def uses_legacy_functions(request: ChatRequest, target: Target) -> bool:
-    """Whether the request asks in functions and the server only has tools."""
-    return target.quirks.functions_as_tools and request.functions is not None
+def uses_converted_functions(request: ChatRequest, target: Target) -> bool:
+    """Whether the request has functions and the server has only tools."""
+    return request.functions is not None and quirks_of(target).functions_as_tools
 
 
-def add_tools(body: dict[str, Any], request: ChatRequest) -> None:
-    """`functions` and `function_call` as tools and tool_choice."""
+def add_tools(body: JsonObject, request: ChatRequest, target: Target, report: EncodingReport) -> None:
+    """Adds `functions` and `function_call` to the body as `tools` and `tool_choice`."""
     functions = cast("Sequence[FunctionDefinition]", request.functions or ())
     if functions:
         body["tools"] = [
@@ -26,15 +35,15 @@ def add_tools(body: dict[str, Any], request: ChatRequest) -> None:
         ]
     choice = request.function_call
     if choice == "auto" and not body.get("tools"):
-        choice = None  # it asks for nothing, and servers refuse a choice where there is nothing to choose from
+        choice = None  # "auto" is the default, and servers refuse a choice without tools
     if choice is not None:
         body["tool_choice"] = {"type": "function", "function": dict(choice)} if isinstance(choice, Mapping) else choice
 
 
 def call_ids(messages: Sequence[Message]) -> dict[int, str]:
-    """One deterministic id per function call and its result, by the index of either message.
+    """Index of a message → a deterministic id, the same for a function call and its result.
 
-    A result belongs to the oldest call of its name before it that has no result yet.
+    A result belongs to the oldest earlier call of its name that has no result yet.
     """
     ids: dict[int, str] = {}
     waiting: dict[str, list[str]] = {}
@@ -48,8 +57,8 @@ def call_ids(messages: Sequence[Message]) -> dict[int, str]:
     return ids
 
 
-def to_tool_form(wire: dict[str, Any], call_id: str) -> dict[str, Any]:
-    """One message of the legacy form as the tools form says it."""
+def to_tool_form(wire: JsonObject, call_id: str) -> JsonObject:
+    """A message of the legacy form in the tools form."""
     call = wire.pop("function_call", None)
     if call is not None:
         wire["tool_calls"] = [*wire.get("tool_calls", ()), {"id": call_id, "type": "function", "function": call}]
@@ -60,7 +69,7 @@ def to_tool_form(wire: dict[str, Any], call_id: str) -> dict[str, Any]:
 
 
 def to_legacy(completion: ChatCompletion) -> None:
-    """A reply in tools as the function_call that was asked for; further calls stay in `tool_calls`."""
+    """Moves the first tool call of each choice to `function_call`; further calls stay in `tool_calls`."""
     for choice in completion.choices:
         calls = choice.message.tool_calls
         if not calls:
@@ -72,7 +81,7 @@ def to_legacy(completion: ChatCompletion) -> None:
 
 
 def to_legacy_delta(chunk: ChatCompletionChunk) -> None:
-    """The same for a chunk."""
+    """Does the same as `to_legacy` with a chunk."""
     for choice in chunk.choices:
         delta = choice.delta
         for call in delta.tool_calls or ():

@@ -1,4 +1,7 @@
-"""OpenAI's column of the parameter table, and what is added to a body nobody asked for: nothing else is."""
+"""Parameter support of OpenAI's chat completions API, and the members that are added to requests: data only.
+
+https://platform.openai.com/docs/api-reference/chat/create
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,10 @@ NAME = "openai_chat"
 PATH = "/chat/completions"
 
 DEFAULTS: Mapping[str, Any] = {"stream_options": {"include_usage": True}}
-"""What is added to a body nobody asked for, on streams only: a stream's usage is free."""
+"""Members that are added to the body of streams, unless the caller set them: a stream's usage is free."""
 
 TOOL_DEFAULTS: Mapping[str, Any] = {"type": "function"}
-"""What is added to a tool that says a function and no type."""
+"""Members that are added to a tool that has a function and no type."""
 
 PARAMS: ParamTable = {
     **dict.fromkeys(PARAM_NAMES, NATIVE),

@@ -1,4 +1,4 @@
-"""Differences between OpenAI-compatible servers and OpenAI; contains no provider's data."""
+"""Differences between OpenAI-compatible servers and OpenAI. Contains no provider's data."""
 
 from __future__ import annotations
 
@@ -6,53 +6,67 @@ from collections.abc import Mapping
 
 import attrs
 
-from ...params import FUNCTION_CALLS, ParamSupport
+from ...params import FUNCTION_CALLS, ParamSupport, ParamTable
+from ..base import DialectQuirks, Target
 
 
 @attrs.frozen
-class Quirks:
-    """Where an OpenAI-compatible server differs from OpenAI; the default is OpenAI itself."""
+class Quirks(DialectQuirks):
+    """Differences between an OpenAI-compatible server and OpenAI; the default has none."""
 
     include_usage: bool = True
-    """Send ``stream_options.include_usage`` on streams that did not say otherwise."""
+    """Send ``stream_options.include_usage`` with streams for which the caller did not set it."""
     reasoning: str | None = None
-    """The member in which `reasoning_content` of earlier assistant turns goes back; None: it does not."""
+    """The member in which `reasoning_content` of earlier assistant messages is sent back; None: it is not sent."""
     reasoning_details: bool = False
-    """Send `reasoning_details` of earlier assistant turns back."""
+    """Send `reasoning_details` of earlier assistant messages back."""
     functions_as_tools: bool = False
-    """The server has no functions: they are said as tools, and the answer is told in the form that was asked."""
+    """The server has no functions: they are sent as tools, and the reply is converted to the form of the request."""
     only_max_tokens: bool = False
-    """The server knows `max_tokens` and not `max_completion_tokens`."""
+    """The server supports `max_tokens` and not `max_completion_tokens`."""
     developer_role: bool | None = True
-    """The server knows the role developer; where not, it is said as system. None: that depends on the model, so the
-    role goes as it is and a warning says so."""
+    """The server supports the role developer; if False, the role is sent as system. None: this depends on the model, so
+    the role is sent unchanged with a warning."""
     calls_without_ids: bool = False
-    """The server takes tool calls, and results of them, that have no id."""
+    """The server accepts tool calls and results without an id."""
     schema_name: bool = True
-    """A JSON schema for the answer needs a name."""
+    """A JSON schema for the reply needs a name."""
     longest_function_name: int = 64
-    """Characters that the name of a function may have."""
+    """Maximum length of a function's name, in characters."""
     renames: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    """Parameters that have another name here."""
+    """Parameter → its name for this server."""
     stream_options: bool = True
-    """The server knows `stream_options`; where not, usage comes without being asked for."""
+    """The server supports `stream_options`; if not, usage is sent without a request for it."""
     message_name: bool = True
     """Messages may have a name."""
     reply_members: bool = True
     """Assistant messages may keep OpenAI's members of replies (refusal, annotations, audio)."""
     deployments: bool = False
-    """Azure's addresses: the deployment and the API version stand in the URL."""
+    """Azure's URLs, which contain the deployment and the API version."""
 
-    def cells(self) -> dict[str, ParamSupport]:
-        """What these quirks change in the parameter table, so that the table says what the encoder does."""
-        cells: dict[str, ParamSupport] = {}
+    @property
+    def requires_call_ids(self) -> bool:
+        """Whether tool calls and their results need an id."""
+        return not self.calls_without_ids
+
+    def param_support(self) -> ParamTable:
+        """Parameter support that differs from the dialect's, so that the table agrees with the encoder."""
+        support: dict[str, ParamSupport] = {}
         if self.functions_as_tools:
-            cells["functions"] = ParamSupport("mapped", note="tools")
-            cells["function_call"] = ParamSupport("mapped", values=FUNCTION_CALLS, note="tool_choice")
+            support["functions"] = ParamSupport("mapped", note="tools")
+            support["function_call"] = ParamSupport("mapped", values=FUNCTION_CALLS, note="tool_choice")
         for name, wire_name in self.renames.items():
-            cells[name] = ParamSupport("mapped", note=wire_name)
+            support[name] = ParamSupport("mapped", note=wire_name)
         if not self.stream_options:
-            cells["stream_options"] = ParamSupport("mapped", note="usage always comes")
+            support["stream_options"] = ParamSupport("mapped", note="usage always comes")
         if self.only_max_tokens:
-            cells["max_completion_tokens"] = ParamSupport("mapped", minimum=1, note="max_tokens")
-        return cells
+            support["max_completion_tokens"] = ParamSupport("mapped", minimum=1, note="max_tokens")
+        return support
+
+
+_OPENAI = Quirks()
+
+
+def quirks_of(target: Target) -> Quirks:
+    """The target's quirks; a target without any is OpenAI itself."""
+    return target.quirks if isinstance(target.quirks, Quirks) else _OPENAI

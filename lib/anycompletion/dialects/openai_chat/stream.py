@@ -1,4 +1,7 @@
-"""OpenAI's stream events → chunks: the fast path, and every way in which servers end or fail inside a stream."""
+"""Decoder of OpenAI's stream: events → chunks, and the ways in which servers end or fail inside a stream. No I/O.
+
+https://platform.openai.com/docs/api-reference/chat-streaming
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,17 @@ from ...codecs.lenient import NotJSONError, ShapeError
 from ...codecs.sse import Event
 from ...errors import APIError, APIResponseError, StreamInterruptedError
 from ...records import ChatRequest, Usage
-from ...records.chunks import ChatCompletionChunk, ToolCallDelta
-from ..base import Target
-from .errors import as_text, error_of
-from .fast_decode import EmbeddedErrorFound, read_chunk
-from .legacy_functions import to_legacy_delta, uses_legacy_functions
+from ...records.chunks import ChatCompletionChunk, ChunkChoice, ToolCallDelta
+from ..base import Chunks, Target
+from ..shared import as_text
+from .errors import error_of
+from .fast_decode import OpenAIEmbeddedErrorFound, read_chunk
+from .legacy_functions import to_legacy_delta, uses_converted_functions
 from .variants import set_cost
 
 
 class OpenAIStreamDecoder:
-    """One stream: ends at ``[DONE]``, or at the end of the body once every choice said why it stopped."""
+    """Decoder of one stream: it ends at ``[DONE]``, or at the end of the body once every choice has a finish reason."""
 
     __slots__ = ("_calls", "_count", "_ended", "_expected", "_legacy", "done")
 
@@ -28,31 +32,36 @@ class OpenAIStreamDecoder:
         self._legacy = legacy
         self._expected = expected
         self._ended: dict[int, bool] = {}
-        """Whether each choice that was seen has said why it stopped."""
-        self._calls: dict[int, _Calls] = {}
-        """The tool calls of each choice."""
+        """Index of a choice → whether its finish reason was received."""
+        self._calls: dict[int, _ToolCallNumbers] = {}
+        """Index of a choice → the numbers of its tool calls."""
         self._count = 0
 
-    def feed(self, event: Event) -> Sequence[ChatCompletionChunk]:
-        """The chunk of one event."""
+    def feed(self, event: Event) -> Chunks:
+        """The chunk of one event.
+
+        Raises:
+            APIStatusError: the event is an error.
+            APIResponseError: the event cannot be read.
+        """
         data = event.data
         if data.startswith(b"[DONE]"):
             self.done = True
             return ()
         self._count += 1
         if event.name == "error":
-            raise self._told(data)
+            raise _error_event(data)
         chunk: ChatCompletionChunk | None = None
-        told, reason = None, ""
+        found, problem = None, ""
         try:
             chunk = read_chunk(data)
-        except EmbeddedErrorFound as fault:
-            told = fault.value
-        except (ShapeError, NotJSONError) as fault:
-            reason = f"event {self._count} of the stream cannot be read: {fault}"
+        except OpenAIEmbeddedErrorFound as exc:
+            found = exc.value
+        except (ShapeError, NotJSONError) as exc:
+            problem = f"event {self._count} of the stream cannot be read: {exc}"
         if chunk is None:
-            # No name of this frame holds it: one that is never shown would keep its frames until the collector comes.
-            raise APIResponseError(reason, body=as_text(data)) if reason else self._told(data, told)
+            # Not bound to a local name: a cycle of error and frame would live until the garbage collector runs.
+            raise APIResponseError(problem, body=as_text(data)) if problem else _error_event(data, found)
         ended = False
         for choice in chunk.choices:
             delta = choice.delta
@@ -60,45 +69,54 @@ class OpenAIStreamDecoder:
                 delta.reasoning_content = delta.reasoning_content or delta.reasoning
                 delta.reasoning = None
             if delta.tool_calls is not None:
-                self._calls.setdefault(choice.index, _Calls()).number(delta.tool_calls)
+                self._calls.setdefault(choice.index, _ToolCallNumbers()).number(delta.tool_calls)
             self._ended.setdefault(choice.index, False)
-            if choice.finish_reason is not None:
-                if choice.finish_reason == "":
-                    choice.finish_reason = None  # Snowflake's way to say that there is none
-                    continue
+            if choice.finish_reason is not None and self._end(choice, data):
                 ended = True
-                self._ended[choice.index] = True
-                if choice.finish_reason == "error":
-                    raise self._told(data)
         if ended and chunk.usage is None:
-            chunk.usage = _usage_elsewhere(data)
+            chunk.usage = _misplaced_usage(data)
         if self._legacy:
             to_legacy_delta(chunk)
         return (chunk,)
 
-    def _told(self, data: bytes, value: object = None) -> APIError:
-        """What an event says that is known to tell of an error; `value` is what was read of it."""
-        if value is None:
-            try:
-                value = loads(data)
-            except NotJSONError:
-                value = as_text(data)
-        return error_of(value, None, body_text=as_text(data))
+    def _end(self, choice: ChunkChoice, data: bytes) -> bool:
+        """Records a choice's finish reason; returns whether it is one."""
+        if choice.finish_reason == "":
+            choice.finish_reason = None  # Snowflake sends "" for none
+            return False
+        self._ended[choice.index] = True
+        if choice.finish_reason == "error":
+            raise _error_event(data)
+        return True
 
-    def finish(self) -> Sequence[ChatCompletionChunk]:
-        """Nothing is held back; says whether anything is missing."""
+    def finish(self) -> Chunks:
+        """No chunks: all were sent.
+
+        Raises:
+            StreamInterruptedError: a choice has no finish reason.
+        """
         if self.done or (len(self._ended) >= self._expected and all(self._ended.values())):
             return ()
         raise StreamInterruptedError(
-            f"the stream ended after {self._count} events, before the provider said why it stopped", maybe_billed=True
+            f"the stream ended after {self._count} events, before the provider sent a finish reason", maybe_billed=True
         )
 
 
-class _Calls:
-    """The numbers of a choice's tool calls.
+def _error_event(data: bytes, found: object = None) -> APIError:
+    """The exception for an event that is an error; `found` is the error object, where it was parsed already."""
+    if found is None:
+        try:
+            found = loads(data)
+        except NotJSONError:
+            found = as_text(data)
+    return error_of(found, None, body_text=as_text(data))
 
-    A server may give all of them one index (Gemini 0, Z.ai -1); where each begins with an id and a name of its own,
-    nothing is mixed up.
+
+class _ToolCallNumbers:
+    """Distinct indices for a choice's tool calls.
+
+    Some servers give all calls the same index (Gemini 0, Z.ai -1); calls are distinguished by the id and name
+    with which each begins.
     """
 
     __slots__ = ("_given", "_last", "_open")
@@ -107,24 +125,25 @@ class _Calls:
         self._last = -1
         self._given: set[int] = set()
         self._open: dict[int, tuple[int, str | None]] = {}
-        """The server's index → our number and the id of the call it stands for now."""
+        """The server's index → our index and the id of its current call."""
 
     def number(self, deltas: Sequence[ToolCallDelta]) -> None:
+        """Sets the index of each delta."""
         for delta in deltas:
             index = delta.index
             if index is None:
-                continue  # the accumulator goes by the id alone
-            known = self._open.get(index)
-            if known is None or (delta.id and delta.id != known[1] and delta.function and delta.function.name):
-                free = known is None and index >= 0 and index not in self._given
-                known = self._open[index] = (index if free else self._last + 1, delta.id)
-                self._given.add(known[0])
-                self._last = max(self._last, known[0])
-            delta.index = known[0]
+                continue  # the accumulator uses the id alone
+            current = self._open.get(index)
+            if current is None or (delta.id and delta.id != current[1] and delta.function and delta.function.name):
+                is_free = current is None and index >= 0 and index not in self._given
+                current = self._open[index] = (index if is_free else self._last + 1, delta.id)
+                self._given.add(current[0])
+                self._last = max(self._last, current[0])
+            delta.index = current[0]
 
 
-def _usage_elsewhere(data: bytes) -> Usage | None:
-    """Groq tells the usage of a stream in `x_groq`, and beside it only where it was asked to; others in a choice."""
+def _misplaced_usage(data: bytes) -> Usage | None:
+    """The usage in `x_groq` (Groq, unless the standard place was requested) or in a choice (others)."""
     if b'"usage"' not in data:
         return None
     chunk = cast("dict[str, Any]", loads(data))
@@ -141,5 +160,5 @@ def _usage_elsewhere(data: bytes) -> Usage | None:
 
 
 def decoder(request: ChatRequest, target: Target) -> OpenAIStreamDecoder:
-    """A decoder for one stream of `request.n` choices."""
-    return OpenAIStreamDecoder(request.n or 1, uses_legacy_functions(request, target))
+    """A new decoder for one stream of `request.n` choices."""
+    return OpenAIStreamDecoder(request.n or 1, uses_converted_functions(request, target))

@@ -1,12 +1,13 @@
-"""Replicate's predictions as pure functions: OpenAI's chat in, a model's own input out, and back; never opens a socket.
+"""Dialect of Replicate's predictions API: chat requests as a model's input, predictions as chat completions. No I/O.
 
 https://replicate.com/docs/reference/http
 
-Strategy: every model has an input schema of its own, so a request is made of two questions: what the model takes (asked
-once, see `Need`), then the prediction itself, which is followed until it ends. What callers should know of it:
+Every model has its own input schema, so a call has two steps: the schema is fetched (once, see `Prerequisite`), then
+the prediction is created and polled or streamed until it ends. For callers:
 
-* ``extra_body`` goes into the model's `input` as it is; only `webhook`, `webhook_events_filter` and `version` go beside
-  it. A ``prompt`` in it replaces the text made of the messages, for models that want a template of their own.
-* A conversation for a model that takes a prompt only is written as a plain transcript, see `prompt`.
-* Replicate never says that a token limit ended an answer: the finish reason of whatever succeeded is "stop".
+* ``extra_body`` becomes part of the model's `input` unchanged; only `webhook`, `webhook_events_filter` and `version`
+  are members of the prediction. A ``prompt`` in it replaces the prompt made of the messages, for models that need
+  their own template.
+* A conversation for a model that accepts only a prompt is written as a plain transcript, see `model_input`.
+* Replicate does not report that a token limit ended a reply: the finish reason of every success is "stop".
 """

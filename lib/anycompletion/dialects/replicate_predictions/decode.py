@@ -1,4 +1,4 @@
-"""A prediction as a chat completion, or as what to ask next while it runs; guesses no value that is not there.
+"""A prediction as a chat completion, or as the next request while it runs. No value is guessed.
 
 https://replicate.com/docs/reference/http#predictions.get
 """
@@ -27,43 +27,44 @@ from ...codecs.lenient import (
 from ...http import Headers, HttpRequest, HttpResponse
 from ...records import AssistantMessage, ChatCompletion, ChatRequest, Choice, JsonObject, Usage
 from ..base import Continuation, Target
-from .errors import failure, unreadable
+from .errors import failure, unreadable_prediction
 
 _UNFINISHED = ("starting", "processing")
-_ENDED_BADLY = ("failed", "canceled", "aborted")
-_LOOKED = 200
-"""The status of an answer about a prediction that was there before; one just created is 201."""
-_SHORTEST, _LONGEST = 0.5, 2.0
+_FAILED = ("failed", "canceled", "aborted")
+_EXISTING = 200
+"""The status of a response about an existing prediction; creation has the status 201."""
+_SHORTEST_DELAY, _LONGEST_DELAY = 0.5, 2.0
+"""Seconds between polls."""
 _ID = re.compile(r"[A-Za-z0-9_-]+")
 _NOT_IN_URL = re.compile(r"[\s\\\x00-\x1f\x7f]")
 _PORTS = {"https": 443, "http": 80}
 
 
 def decode(response: HttpResponse, request: ChatRequest, target: Target) -> ChatCompletion | Continuation:
-    """The reply of a good status: a completion when the prediction succeeded, what to ask next while it runs.
+    """The completion of a prediction that succeeded, or the next request while it runs.
 
-    For a stream (`target.stream`) the next question after a prediction's creation is the stream itself, to be read by a
-    decoder and recognised by its ``Accept: text/event-stream``; a model that cannot stream is asked for its whole
-    answer instead. A look at a prediction (200, where a creation is 201) never leads to the stream: what looks while
-    the stream is read, or after it, wants the state, and would get all the text a second time.
+    For a stream (`target.stream`), the next request after the creation is the stream itself, which a decoder reads and
+    which is marked by ``Accept: text/event-stream``; a model that cannot stream is polled for its complete output. A
+    poll (status 200, where creation has 201) never leads to the stream: it asks for the state while the stream is read
+    or after it, and the stream would repeat all the text.
 
     Raises:
         APIStatusError: the prediction failed, or was canceled or aborted.
-        APIResponseError: the body is no prediction, or has a status that nobody knows.
+        APIResponseError: the body is not a prediction, or its status is unknown.
     """
     try:
-        return _answer(_read(response), response, target)
-    except (ShapeError, NotJSONError) as fault:
-        problem = str(fault)
-    raise unreadable(problem, response)
+        return _result(_read(response), response, target)
+    except (ShapeError, NotJSONError) as exc:
+        problem = str(exc)
+    raise unreadable_prediction(problem, response)
 
 
 @attrs.frozen
-class Prediction:
-    """What of a prediction says where it stands."""
+class ReplicatePrediction:
+    """State of a prediction."""
 
     data: JsonObject = attrs.field(repr=False)
-    """All of it, with the prompt."""
+    """The complete JSON, including the prompt."""
     status: str
     id: str
     model: str | None
@@ -74,14 +75,14 @@ class Prediction:
     def request(
         self, name: Literal["get", "cancel", "stream"], target: Target, headers: Mapping[str, str] | None = None
     ) -> HttpRequest:
-        """The request to one of its URLs; the key goes along only to the origin it was configured for.
+        """The request to one of its URLs; the key is sent only to the origin it was configured for.
 
         Raises:
-            ShapeError: there is no such URL, or none that may be opened.
+            ShapeError: there is no such URL, or it must not be opened.
         """
         url = as_optional_str(self.urls.get(name), f"urls.{name}")
         if not url:
-            # The first two stand where the documentation says, whether the prediction repeats it or not.
+            # The URLs of the other two are documented, so they are known even if the prediction omits them.
             if name == "stream" or not _ID.fullmatch(self.id):
                 raise ShapeError(f"urls.{name}", "a URL", url)
             url = f"{target.base_url}/v1/predictions/{self.id}" + ("/cancel" if name == "cancel" else "")
@@ -91,29 +92,29 @@ class Prediction:
         )
 
     def cancel(self, target: Target) -> HttpRequest | None:
-        """The request that ends it; a prediction that cannot be ended can still be followed."""
+        """The request that cancels it; a prediction without one can still be polled."""
         try:
             return self.request("cancel", target)
         except ShapeError:
             return None
 
 
-def prediction_of(response: HttpResponse) -> Prediction:
-    """The prediction of a good status.
+def read_prediction(response: HttpResponse) -> ReplicatePrediction:
+    """The prediction in a response with a good status.
 
     Raises:
-        APIResponseError: the body is none.
+        APIResponseError: the body is not a prediction.
     """
     try:
         return _read(response)
-    except (ShapeError, NotJSONError) as fault:
-        problem = str(fault)
-    raise unreadable(problem, response)
+    except (ShapeError, NotJSONError) as exc:
+        problem = str(exc)
+    raise unreadable_prediction(problem, response)
 
 
-def _read(response: HttpResponse) -> Prediction:
+def _read(response: HttpResponse) -> ReplicatePrediction:
     data = as_object(json.loads(response.body), "body")
-    return Prediction(
+    return ReplicatePrediction(
         data,
         as_str(data.get("status"), "status"),
         as_str(data.get("id"), "id"),
@@ -123,40 +124,40 @@ def _read(response: HttpResponse) -> Prediction:
     )
 
 
-def _answer(prediction: Prediction, response: HttpResponse, target: Target) -> ChatCompletion | Continuation:
+def _result(prediction: ReplicatePrediction, response: HttpResponse, target: Target) -> ChatCompletion | Continuation:
     if prediction.status == "succeeded":
         return _completion(prediction, target.model)
     if prediction.status in _UNFINISHED:
-        if target.stream and response.status != _LOOKED and prediction.urls.get("stream"):
+        if target.stream and response.status != _EXISTING and prediction.urls.get("stream"):
             headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
             return Continuation(prediction.request("stream", target, headers), 0.0, prediction.cancel(target))
         return poll(prediction, target, _delay(prediction, response.headers))
-    if prediction.status in _ENDED_BADLY:
+    if prediction.status in _FAILED:
         raise failure(prediction.data, response.headers)
-    raise unreadable(f"{prediction.status[:40]!r} is no status that is documented", response)
+    raise unreadable_prediction(f"{prediction.status[:40]!r} is no status that is documented", response)
 
 
-def poll(prediction: Prediction, target: Target, after: float) -> Continuation:
-    """Asks in `after` seconds how a prediction stands."""
+def poll(prediction: ReplicatePrediction, target: Target, after: float) -> Continuation:
+    """The request for a prediction's state, to be sent after `after` seconds."""
     return Continuation(prediction.request("get", target), after, prediction.cancel(target))
 
 
-def _delay(prediction: Prediction, headers: Headers) -> float:
-    """Seconds until the next look: an eighth of the prediction's age, from half a second up to two.
+def _delay(prediction: ReplicatePrediction, headers: Headers) -> float:
+    """Seconds until the next poll: an eighth of the prediction's age, between half a second and two seconds.
 
-    The age is the answer's own `Date` less `created_at`, both by the provider's clock, so that the back-off needs no
-    memory. Where either is missing it is half a second for one that starts, and a second for one that runs.
+    The age is the response's `Date` minus `created_at`, both by the provider's clock, so that the back-off needs no
+    state. Where either is missing, the delay is half a second while it starts and a second while it runs.
     """
     now = _date(headers.get("date"))
     if now is None or prediction.created is None:
-        return _SHORTEST if prediction.status == "starting" else 2 * _SHORTEST
-    return min(_LONGEST, max(_SHORTEST, (now - prediction.created) / 8))
+        return _SHORTEST_DELAY if prediction.status == "starting" else 2 * _SHORTEST_DELAY
+    return min(_LONGEST_DELAY, max(_SHORTEST_DELAY, (now - prediction.created) / 8))
 
 
-# --- the answer -------------------------------------------------------------------------------------------------------
+# --- the completion ---------------------------------------------------------------------------------------------------
 
 
-def _completion(prediction: Prediction, model: str) -> ChatCompletion:
+def _completion(prediction: ReplicatePrediction, model: str) -> ChatCompletion:
     data = prediction.data
     message = AssistantMessage(_text(data.get("output")))
     completion = ChatCompletion(
@@ -171,7 +172,7 @@ def _completion(prediction: Prediction, model: str) -> ChatCompletion:
 
 
 def _text(output: Any) -> str | None:
-    """A text as it is, a list of texts one after the other, anything else as JSON; null stays None."""
+    """A string unchanged, a list of strings joined, anything else as JSON; null stays None."""
     if output is None or isinstance(output, str):
         return output
     items = cast("list[Any]", output) if isinstance(output, list) else [output]
@@ -179,7 +180,7 @@ def _text(output: Any) -> str | None:
 
 
 def _usage(metrics: JsonObject) -> Usage | None:
-    """The token counts, which models that are not paid by the token do not tell."""
+    """The token counts, which models without a price per token do not report."""
     prompt = as_optional_int(metrics.get("input_token_count"), "metrics.input_token_count")
     completion = as_optional_int(metrics.get("output_token_count"), "metrics.output_token_count")
     if prompt is None and completion is None:
@@ -187,11 +188,11 @@ def _usage(metrics: JsonObject) -> Usage | None:
     return Usage(prompt, completion, None if prompt is None or completion is None else prompt + completion)
 
 
-# --- times and places -------------------------------------------------------------------------------------------------
+# --- times and URLs ---------------------------------------------------------------------------------------------------
 
 
 def _seconds(moment: str | None) -> float | None:
-    """An ISO time as Unix seconds; one without a zone is in UTC."""
+    """An ISO 8601 time as Unix seconds; one without a zone is in UTC."""
     if not moment:
         return None
     try:
@@ -216,10 +217,10 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def _checked_origin(url: str, path: str, target: Target) -> tuple[str, str | None, int | None]:
-    """The origin of a URL that came from outside.
+    """The origin of a URL in a response.
 
     Raises:
-        ShapeError: it is none that may be opened: not https (nor what the base URL is), or with a user in it.
+        ShapeError: it must not be opened: it has neither https nor the base URL's scheme, or it contains a user.
     """
     try:
         origin = _origin(url)

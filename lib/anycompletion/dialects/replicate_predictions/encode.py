@@ -1,26 +1,36 @@
-"""A chat request as the HTTP request that creates a prediction; sends nothing and knows no key.
+"""A chat request as the HTTP request that creates a prediction. Sends nothing.
 
 https://replicate.com/docs/reference/http#predictions.create
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any
 
 from ...http import HttpRequest
 from ...params import NO_OP_VALUES
-from ...records import ChatRequest, JsonObject, Message, UserMessage
+from ...records import ChatRequest, JsonObject
 from ..base import EncodingReport, FetchedValues, Prerequisite, Target
+from ..shared import messages_of, refuse_stream_options
 from .model_input import encode_messages
-from .model_schema import FALLBACK, Fields, Reference, is_array, look_up, missing, problem_of, read_reference
+from .model_schema import (
+    FALLBACK,
+    Fields,
+    ReplicateReference,
+    find_model,
+    is_array,
+    missing,
+    problem_of,
+    read_reference,
+)
 from .params import STOPS, TOKEN_LIMITS
 
-HOLD = 60
-"""Seconds for which Replicate may hold the answer back until the prediction is done; its own limit."""
+MAX_WAIT = 60
+"""Seconds for which Replicate can delay its response until the prediction is done; Replicate's own maximum."""
 
-_BESIDE_INPUT = ("webhook", "webhook_events_filter", "version")
-"""What of `extra_body` belongs to the prediction and not to the model."""
+_PREDICTION_MEMBERS = ("webhook", "webhook_events_filter", "version")
+"""Members of `extra_body` that belong to the prediction and not to the model's input."""
 _BY_MODEL = (
     "temperature",
     "top_p",
@@ -30,22 +40,24 @@ _BY_MODEL = (
     "reasoning_effort",
     "verbosity",
 )
+"""Parameters that are sent under their own names to models whose schema has them."""
 
 
-def encode(request: ChatRequest, target: Target, known: FetchedValues) -> HttpRequest | Prerequisite:
-    """The HTTP request for a validated `request`, or what to fetch first: how the model describes its input.
+def encode(request: ChatRequest, target: Target, cache: FetchedValues) -> HttpRequest | Prerequisite:
+    """The HTTP request for a validated `request`, or the request for the model's description, which is needed first.
 
-    Where the description could not be fetched (`known` says None), or cannot be read, the model is taken to have
-    `prompt`, `system_prompt` and `max_tokens`, and a warning says so. A bare version is described nowhere.
+    If the description could not be fetched (its value in `cache` is None) or cannot be read, the input is assumed to
+    have `prompt`, `system_prompt` and `max_tokens`, with a warning. A bare version has no description.
 
-    An ``owner/name`` goes to the model's own endpoint. Only official models have one: of one whose description says
-    ``"is_official": false`` the latest version is run by its id instead.
+    An ``owner/name`` is sent to the model's own endpoint. Only official models have one: if the description contains
+    ``"is_official": false``, the latest version is run by its id instead.
 
     Raises:
-        InvalidRequestError: the reference or a message cannot be said; `.param` names the place.
+        InvalidRequestError: the model's name is invalid, or the format cannot express a message; `.param` names the
+            place.
     """
     reference = read_reference(target.model)
-    model = look_up(reference, target, known)
+    model = find_model(reference, target, cache)
     if isinstance(model, Prerequisite):
         return model
     report = EncodingReport(target.on_unsupported)
@@ -54,45 +66,39 @@ def encode(request: ChatRequest, target: Target, known: FetchedValues) -> HttpRe
         report.warn("the model's input schema is not known: only prompt, system_prompt and max_tokens are sent")
         fields = FALLBACK
     extra = dict(request.extra_body or {})
-    beside: JsonObject = {name: extra.pop(name) for name in _BESIDE_INPUT if name in extra}
+    prediction: JsonObject = {name: extra.pop(name) for name in _PREDICTION_MEMBERS if name in extra}
     version = reference.version or model.version
     if version is not None:
-        beside.setdefault("version", version)
+        prediction.setdefault("version", version)
     if target.stream:
-        beside["stream"] = True
-    _check_stream_options(request.stream_options, report)
-    values = {**_said(request, fields, extra, report), **_parameters(request, fields, report), **extra}
+        prediction["stream"] = True
+    refuse_stream_options(request, "Replicate", report)
+    values = {**_messages(request, fields, extra, report), **_parameters(request, fields, report), **extra}
     return HttpRequest(
-        target.base_url + (target.path or _path(reference, versioned="version" in beside)),
-        {**beside, "input": values},
-        headers={} if target.stream else {"Prefer": f"wait={_hold(target)}"},
+        target.base_url + (target.path or _path(reference, versioned="version" in prediction)),
+        {**prediction, "input": values},
+        headers={} if target.stream else {"Prefer": f"wait={_wait(target)}"},
         warnings=report.warnings,
     )
 
 
-def _hold(target: Target) -> int:
-    """Seconds; no longer than the caller waits, because what is held back cannot be cancelled: its id is not known."""
-    return HOLD if target.time_limit is None else max(1, min(HOLD, int(target.time_limit / 2)))
+def _wait(target: Target) -> int:
+    """Seconds for ``Prefer: wait``: half the time limit at most, because a prediction whose id is unknown cannot be
+    cancelled."""
+    return MAX_WAIT if target.time_limit is None else max(1, min(MAX_WAIT, int(target.time_limit / 2)))
 
 
-def _path(reference: Reference, *, versioned: bool) -> str:
+def _path(reference: ReplicateReference, *, versioned: bool) -> str:
     if reference.deployment:
         return f"/v1/deployments/{reference.path}/predictions"
     return "/v1/predictions" if versioned else f"/v1/models/{reference.path}/predictions"
 
 
-def _said(request: ChatRequest, fields: Fields, extra: Mapping[str, Any], report: EncodingReport) -> JsonObject:
-    messages = request.messages if not isinstance(request.messages, str) else [UserMessage(request.messages)]
+def _messages(request: ChatRequest, fields: Fields, extra: Mapping[str, Any], report: EncodingReport) -> JsonObject:
     if "prompt" in extra:
-        # A prompt of the caller's own: next to messages a model would not look at it.
+        # The caller's own prompt; models ignore it beside messages.
         fields = {name: field for name, field in fields.items() if name != "messages"}
-    return encode_messages(cast("Sequence[Message]", messages), fields, report)
-
-
-def _check_stream_options(options: Mapping[str, Any] | None, report: EncodingReport) -> None:
-    for name, value in (options or {}).items():
-        if name != "include_usage" and value:
-            report.unsupported(f"stream_options.{name}", "Replicate's streams have no options")
+    return encode_messages(messages_of(request), fields, report)
 
 
 # --- parameters -------------------------------------------------------------------------------------------------------
@@ -121,7 +127,7 @@ def _limit(request: ChatRequest, fields: Fields, report: EncodingReport) -> Json
 def _value(
     param: str, names: tuple[str, ...], value: str | float, fields: Fields, report: EncodingReport
 ) -> JsonObject:
-    """The first of `names` that the model has, with `value`, which is refused where the model will not take it."""
+    """The first of `names` that the model has, with `value`; a value that the model does not accept is refused."""
     name = next((name for name in names if name in fields), None)
     if name is None:
         if value not in NO_OP_VALUES.get(param, ()):

@@ -1,9 +1,9 @@
-"""Messages as the text or the list that a model takes; guesses no model's chat template.
+"""Messages as a model's input: its `messages`, or a prompt. Guesses no model's chat template.
 
 https://replicate.com/docs/reference/http#predictions.create
 
-A model that has `messages` gets OpenAI's messages. Any other gets a prompt. One user message is sent as it is written.
-Of several turns a plain transcript is made, which leaves the model's own template to the model's own code::
+A model whose schema has `messages` gets OpenAI's messages, any other a prompt. A single user message is the prompt.
+Several turns become a plain transcript; the model's own code applies its template::
 
     User: What is the capital of France?
 
@@ -13,9 +13,9 @@ Of several turns a plain transcript is made, which leaves the model's own templa
 
     Assistant:
 
-The last line is left out where the conversation ends with the assistant, whose words the model then goes on with.
-Instructions go into `system_prompt`, or before the prompt where a model has none. Images stay at their place in
-`messages`; beside a prompt they go into `image_input` (a list) or `image` (one), in their order.
+The last line is left out if the conversation ends with the assistant, whose text the model then continues. System
+messages become `system_prompt`, or the start of the prompt if the model has none. Images keep their place in
+`messages`; with a prompt they are sent as `image_input` (a list) or `image` (one), in their order.
 """
 
 from __future__ import annotations
@@ -45,20 +45,22 @@ from ...records import (
     UserMessage,
 )
 from ..base import EncodingReport
+from ..shared import without_nulls
 from .model_schema import Fields, is_array, missing
 
 _IMAGES = ("image_input", "image")
-_BETWEEN = "\n\n"
+_SEPARATOR = "\n\n"
 _NO_TOOLS = "Replicate's models take no tools"
 _REPLY_ONLY = ("reasoning_content", "reasoning_details", "thinking_blocks", "audio")
-"""Of an earlier answer, what no model of Replicate takes back."""
+"""Members of an earlier reply that no model of Replicate accepts."""
 
 
 def encode_messages(messages: Iterable[Message], fields: Fields, report: EncodingReport) -> JsonObject:
-    """The members of a model's input that say the messages.
+    """The members of a model's input that contain the messages.
 
     Raises:
-        InvalidRequestError: a message cannot be said, or the model cannot be talked to; `.param` names the place.
+        InvalidRequestError: the format cannot express a message, or the model is not a chat model; `.param` names the
+            place.
     """
     if "messages" in fields:
         return {"messages": _native_messages(messages, fields["messages"], report)}
@@ -67,7 +69,7 @@ def encode_messages(messages: Iterable[Message], fields: Fields, report: Encodin
     transcript = _Transcript(fields, report)
     for index, message in enumerate(messages):
         transcript.add(message, f"messages[{index}]")
-    return transcript.finished()
+    return transcript.model_input()
 
 
 # --- messages ---------------------------------------------------------------------------------------------------------
@@ -78,12 +80,12 @@ def _native_messages(messages: Iterable[Message], field: JsonObject, report: Enc
     native = [message for message in found if message is not None]
     if field.get("type") != "string":
         return native
-    # Some models take the list as JSON in a text.
+    # Some models accept the list as a JSON string.
     try:
         return json.dumps(native).decode()
     except (TypeError, ValueError, RecursionError):
-        pass  # raised below, so that no traceback shows the messages
-    raise InvalidRequestError("messages: hold something that cannot be said in JSON", param="messages")
+        pass  # raised below, so that the error's context does not hold the messages
+    raise InvalidRequestError("messages: contain something that is not JSON-serializable", param="messages")
 
 
 def _native(message: Message, path: str, report: EncodingReport) -> JsonObject | None:
@@ -95,17 +97,17 @@ def _native(message: Message, path: str, report: EncodingReport) -> JsonObject |
             native: JsonObject = json.to_wire(message)
             return native
         case AssistantMessage():
-            content = _answer(message, path, report)
+            content = _reply_content(message, path, report)
         case SystemMessage() | DeveloperMessage() | UserMessage():
             content = message.content
         case _:
             assert_never(message)
     if not content and isinstance(message, AssistantMessage):
-        _note_silence(path, report)
+        _warn_of_empty(path, report)
         return None
-    said = content if isinstance(content, str) else _native_parts(content, path, report)
+    native_content = content if isinstance(content, str) else _native_parts(content, path, report)
     name = {} if message.name is None else {"name": message.name}
-    return {"role": message.role, "content": said, **name, **_given(message.extra)}
+    return {"role": message.role, "content": native_content, **name, **without_nulls(message.extra)}
 
 
 def _native_parts(parts: list[Part], path: str, report: EncodingReport) -> list[JsonObject]:
@@ -126,11 +128,11 @@ def _native_part(part: Part, path: str, report: EncodingReport) -> Any:
             assert_never(part)
 
 
-# --- both -------------------------------------------------------------------------------------------------------------
+# --- messages and prompts ---------------------------------------------------------------------------------------------
 
 
-def _answer(message: AssistantMessage, path: str, report: EncodingReport) -> Content:
-    """What an earlier answer said; everything else of it is refused, or noted as left out."""
+def _reply_content(message: AssistantMessage, path: str, report: EncodingReport) -> Content:
+    """The content of an earlier reply; its other members are refused, or left out with a warning."""
     if message.tool_calls:
         report.unsupported(f"{path}.tool_calls", _NO_TOOLS)
     if message.function_call is not None:
@@ -141,24 +143,19 @@ def _answer(message: AssistantMessage, path: str, report: EncodingReport) -> Con
     return message.content or message.refusal or ""
 
 
-def _note_silence(path: str, report: EncodingReport) -> None:
-    report.warn(f"{path} left out: it says nothing")
+def _warn_of_empty(path: str, report: EncodingReport) -> None:
+    report.warn(f"{path} left out: it is empty")
 
 
 def _refuse_part(part: Part, path: str, report: EncodingReport) -> None:
     report.unsupported(path, f"Replicate's models take text and images, not {part.type!r}")
 
 
-def _given(extra: JsonObject) -> JsonObject:
-    """Members that nobody here knows. A null asks for nothing."""
-    return {name: value for name, value in extra.items() if value is not None}
-
-
 # --- a prompt ---------------------------------------------------------------------------------------------------------
 
 
 class _Transcript:
-    """The conversation so far, as a prompt and what goes beside it."""
+    """The messages added so far as a prompt, with the system prompt and images."""
 
     def __init__(self, fields: Fields, report: EncodingReport) -> None:
         self._fields = fields
@@ -169,6 +166,7 @@ class _Transcript:
         self._image_field = next((name for name in _IMAGES if name in fields), None)
 
     def add(self, message: Message, path: str) -> None:
+        """Adds a message."""
         report = self._report
         match message:
             case ToolMessage() | FunctionMessage():
@@ -185,49 +183,50 @@ class _Transcript:
             case UserMessage():
                 self._turns.append(("User", self._text(message.content, path)))
             case AssistantMessage():
-                said = self._text(_answer(message, path, report), path)
-                if said:
-                    self._turns.append(("Assistant", said))
+                text = self._text(_reply_content(message, path, report), path)
+                if text:
+                    self._turns.append(("Assistant", text))
                 else:
-                    _note_silence(path, report)
+                    _warn_of_empty(path, report)
             case _:
                 assert_never(message)
         if message.name is not None:
             report.unsupported(f"{path}.name", "a prompt has no names; say it in the text")
-        self._note_extra(message.extra, path)
+        self._warn_of_extra(message.extra, path)
 
-    def finished(self) -> JsonObject:
+    def model_input(self) -> JsonObject:
+        """The prompt, and the system prompt and images where there are any."""
         if not self._turns:
             raise InvalidRequestError("messages: a prompt needs one besides the system's", param="messages")
         prompt = self._prompt()
-        system = _BETWEEN.join(text for text in self._system if text)
+        system = _SEPARATOR.join(text for text in self._system if text)
         if system and "system_prompt" not in self._fields:
-            prompt, system = system + _BETWEEN + prompt, ""
+            prompt, system = system + _SEPARATOR + prompt, ""
         values: JsonObject = {"system_prompt": system} if system else {}
         values["prompt"] = prompt
         if self._images and self._image_field is not None:
-            values[self._image_field] = self._images if self._takes_many() else self._images[0]
+            values[self._image_field] = self._images if self._accepts_several_images() else self._images[0]
         return values
 
     def _prompt(self) -> str:
-        (role, said), *more = self._turns
+        (role, text), *more = self._turns
         if role == "User" and not more:
-            return said
-        lines = [f"{role}: {said}" for role, said in self._turns]
+            return text
+        lines = [f"{role}: {text}" for role, text in self._turns]
         if self._turns[-1][0] == "User":
             lines.append("Assistant:")
-        return _BETWEEN.join(lines)
+        return _SEPARATOR.join(lines)
 
     def _text(self, content: Content, path: str) -> str:
         if isinstance(content, str):
             return content
         texts = (self._part(part, f"{path}.content[{i}]") for i, part in enumerate(content))
-        return _BETWEEN.join(text for text in texts if text)
+        return _SEPARATOR.join(text for text in texts if text)
 
     def _part(self, part: Part, path: str) -> str | None:
         match part:
             case TextPart():
-                self._note_extra(part.extra, path)
+                self._warn_of_extra(part.extra, path)
                 return part.text
             case RefusalPart():
                 return part.refusal
@@ -244,20 +243,20 @@ class _Transcript:
         if self._image_field is None:
             self._report.unsupported(path, missing(self._fields, *_IMAGES))
             return
-        if self._images and not self._takes_many():
+        if self._images and not self._accepts_several_images():
             self._report.unsupported(path, "the model takes one image only")
             return
         if part.image_url.detail not in (None, "auto"):
             self._report.unsupported(f"{path}.image_url.detail", "the model has no levels of detail")
-        self._note_extra(part.extra, path)
-        self._note_extra(part.image_url.extra, f"{path}.image_url")
+        self._warn_of_extra(part.extra, path)
+        self._warn_of_extra(part.image_url.extra, f"{path}.image_url")
         self._images.append(part.image_url.url)
 
-    def _takes_many(self) -> bool:
+    def _accepts_several_images(self) -> bool:
         name = self._image_field or ""
         field = self._fields[name]
         return is_array(field) or (name == "image_input" and "type" not in field)
 
-    def _note_extra(self, extra: JsonObject, path: str) -> None:
-        for name in _given(extra):
+    def _warn_of_extra(self, extra: JsonObject, path: str) -> None:
+        for name in without_nulls(extra):
             self._report.warn(f"{path}.{name} left out: a prompt is text only")

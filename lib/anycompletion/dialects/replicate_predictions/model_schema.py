@@ -1,4 +1,4 @@
-"""Which model is meant, and what it takes: references, and the models' own schemas as read; fetches nothing itself.
+"""A model's name and input schema: parses names, reads descriptions, checks values. Fetches nothing itself.
 
 https://replicate.com/docs/reference/http#models.get
 """
@@ -20,30 +20,30 @@ _PIECE = re.compile(r"[A-Za-z0-9._-]+")
 _VERSION = re.compile(r"[0-9a-fA-F]{64}")
 _REF = "#/components/schemas/"
 _DEPTH = 4
-"""References followed from one field; a schema that goes deeper goes in circles."""
+"""References followed from one field; a deeper schema is circular."""
 
 Fields: TypeAlias = Mapping[str, JsonObject]
-"""Name → JSON schema of what a model takes as input."""
+"""Name of an input field → its JSON schema."""
 
 FALLBACK: Fields = {"prompt": {}, "system_prompt": {}, "max_tokens": {}}
-"""What is taken for granted of a model whose schema nobody could read."""
+"""The fields assumed of a model whose schema could not be read."""
 
 
 # --- references -------------------------------------------------------------------------------------------------------
 
 
 @attrs.frozen
-class Reference:
-    """``owner/name``, ``owner/name:version``, a bare version, or ``deployments/owner/name``."""
+class ReplicateReference:
+    """A model's name: ``owner/name``, ``owner/name:version``, a bare version, or ``deployments/owner/name``."""
 
     path: str | None
-    """owner/name, if it was said."""
+    """owner/name; None for a bare version."""
     version: str | None = None
     deployment: bool = False
 
     @property
-    def page(self) -> str | None:
-        """Where the API describes it; a bare version is described nowhere."""
+    def description_path(self) -> str | None:
+        """The path of its description; a bare version has none."""
         if self.path is None:
             return None
         if self.deployment:
@@ -51,11 +51,11 @@ class Reference:
         return f"/v1/models/{self.path}" + (f"/versions/{self.version}" if self.version else "")
 
 
-def read_reference(model: str) -> Reference:
-    """What a model's name refers to.
+def read_reference(model: str) -> ReplicateReference:
+    """Parses a model's name.
 
     Raises:
-        InvalidRequestError: it is none of the four forms, or would make another URL than it seems to.
+        InvalidRequestError: it has none of the four forms, or its parts would change the URL's path.
     """
     reference = _reference(model)
     if reference is None:
@@ -67,63 +67,63 @@ def read_reference(model: str) -> Reference:
     return reference
 
 
-def _reference(model: str) -> Reference | None:
+def _reference(model: str) -> ReplicateReference | None:
     if _VERSION.fullmatch(model):
-        return Reference(None, model)
+        return ReplicateReference(None, model)
     named, colon, version = model.partition(":")
     pieces = named.split("/")
     if not all(_PIECE.fullmatch(piece) and piece not in (".", "..") for piece in pieces):
         return None
     if len(pieces) == 3 and pieces[0] == "deployments" and not colon:
-        return Reference("/".join(pieces[1:]), deployment=True)
+        return ReplicateReference("/".join(pieces[1:]), deployment=True)
     if len(pieces) != 2 or (colon and not _VERSION.fullmatch(version)):
         return None
-    return Reference(named, version or None)
+    return ReplicateReference(named, version or None)
 
 
 # --- descriptions -----------------------------------------------------------------------------------------------------
 
 
-class Model(NamedTuple):
-    """What is known of a model."""
+class ReplicateModel(NamedTuple):
+    """Description of a model."""
 
     fields: Fields | None = None
-    """What it takes; None where that could not be read."""
+    """Its input fields; None where these could not be read."""
     version: str | None = None
-    """For a model without an endpoint of its own: the version to run."""
+    """The version to run, for a model without an endpoint of its own."""
 
 
-def look_up(reference: Reference, target: Target, known: FetchedValues) -> Model | Prerequisite:
-    """What is `known` of the model, or what to fetch first.
+def find_model(reference: ReplicateReference, target: Target, cache: FetchedValues) -> ReplicateModel | Prerequisite:
+    """The model's description from `cache`, or the request that is needed first.
 
-    A deployment's description names a version; what that takes is a second question, with the same key as a reference
-    to the version itself.
+    A deployment's description contains a version, whose description is a second request, with the same key as for a
+    reference to that version.
     """
-    found = _description(f"schema:{target.model}", reference, target, known)
+    found = _description(f"schema:{target.model}", reference, target, cache)
     if isinstance(found, Prerequisite):
         return found
     if reference.deployment:
         release = _release(found)
         if release is None:
-            return Model()
-        found = _description(f"schema:{release.path}:{release.version}", release, target, known)
+            return ReplicateModel()
+        found = _description(f"schema:{release.path}:{release.version}", release, target, cache)
         if isinstance(found, Prerequisite):
             return found
-        return Model(_fields(found))
+        return ReplicateModel(_fields(found))
     if reference.version is not None:
-        return Model(_fields(found))
+        return ReplicateModel(_fields(found))
     latest = _member(found, "latest_version")
     version = _member(latest, "id") if _member(found, "is_official") is False else None
-    return Model(_fields(latest), version if isinstance(version, str) and version else None)
+    return ReplicateModel(_fields(latest), version if isinstance(version, str) and version else None)
 
 
-def _description(key: str, reference: Reference, target: Target, known: FetchedValues) -> Any | Prerequisite:
-    if reference.page is None or key in known:
-        return known.get(key)
-    return Prerequisite(key, HttpRequest(target.base_url + reference.page, method="GET"))
+def _description(key: str, reference: ReplicateReference, target: Target, cache: FetchedValues) -> Any | Prerequisite:
+    if reference.description_path is None or key in cache:
+        return cache.get(key)
+    return Prerequisite(key, HttpRequest(target.base_url + reference.description_path, method="GET"))
 
 
-def _release(deployment: Any) -> Reference | None:
+def _release(deployment: Any) -> ReplicateReference | None:
     release = _member(deployment, "current_release")
     model, version = _member(release, "model"), _member(release, "version")
     if not isinstance(model, str) or not isinstance(version, str):
@@ -133,7 +133,7 @@ def _release(deployment: Any) -> Reference | None:
 
 
 def _member(value: Any, name: str) -> Any:
-    """A member of what should be an object; nothing a description may lack is worth a failure."""
+    """A member of an object; None for anything else, because an incomplete description must not fail the call."""
     return cast("JsonObject", value).get(name) if isinstance(value, dict) else None
 
 
@@ -146,7 +146,7 @@ def _fields(version: Any) -> Fields | None:
 
 
 def _resolved(schema: Any, schemas: Any, depth: int = 0) -> JsonObject:
-    """A schema with what it refers to put in its place: models say their choices by reference, and "or null"."""
+    """A schema with its references replaced: models use references for enums, and `anyOf` for "or null"."""
     if not isinstance(schema, dict) or depth > _DEPTH:
         return {}
     own = dict(cast("JsonObject", schema))
@@ -172,18 +172,18 @@ def _list(value: object) -> list[Any]:
 
 
 def missing(fields: Fields, *names: str) -> str:
-    """Says that a model has none of `names`."""
-    known = ", as far as is known: its input schema could not be read" if fields == FALLBACK else ""
-    return f"the model has no {' or '.join(names)}{known}"
+    """The message that a model has none of `names`."""
+    doubt = ", as far as is known: its input schema could not be read" if fields == FALLBACK else ""
+    return f"the model has no {' or '.join(names)}{doubt}"
 
 
 def is_array(field: JsonObject) -> bool:
-    """True for a field that takes a list."""
+    """Whether a field accepts a list."""
     return field.get("type") == "array"
 
 
 def problem_of(field: JsonObject, value: str | float) -> str | None:
-    """Why a model that describes a field so will not take `value`, if that is so."""
+    """Why a model with this field does not accept `value`; None if it does."""
     choices = _list(field.get("enum"))
     if choices and value not in choices:
         return f"must be one of {', '.join(map(str, choices))} for this model"
@@ -203,9 +203,9 @@ def problem_of(field: JsonObject, value: str | float) -> str | None:
 
 
 def _bound(field: JsonObject, name: str, exclusive: str) -> tuple[float | None, float | None]:
-    """A bound that may be reached, and one that may not."""
+    """The inclusive and the exclusive bound."""
     bound, strict = field.get(name), field.get(exclusive)
-    if strict is True:  # before OpenAPI 3.1 the number stands beside it
+    if strict is True:  # before OpenAPI 3.1 this is a flag for the other bound
         return None, _number(bound)
     return _number(bound), _number(strict)
 

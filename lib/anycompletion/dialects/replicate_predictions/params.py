@@ -1,17 +1,20 @@
-"""The dialect's column of the parameter table; holds no behaviour.
+"""Parameter support of Replicate's predictions API: data only.
 
 https://replicate.com/docs/reference/http
 
-What a model takes, and in which range, is said by its own input schema: the encoder checks it, no cell can know it.
+Which parameters a model accepts, and in which range, depends on its input schema, which only the encoder knows.
 """
+
+from __future__ import annotations
 
 from ...params import ParamSupport, ParamTable, unsupported
 
 NAME = "replicate_predictions"
 
 TOKEN_LIMITS = ("max_completion_tokens", "max_tokens", "max_new_tokens", "max_length")
-"""What models call their limit; the first that the schema has is taken."""
+"""Names of a model's token limit; the first one in its schema is used."""
 STOPS = ("stop_sequences", "stop")
+"""Names of a model's stop sequences; the first one in its schema is used."""
 
 _BY_MODEL = ParamSupport("native", note="where the model's input has it")
 _LIMIT = ParamSupport("mapped", note="the first the model has of " + ", ".join(TOKEN_LIMITS))

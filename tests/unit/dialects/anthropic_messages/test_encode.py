@@ -617,7 +617,7 @@ def test_a_refusal_goes_back_as_text():
             "messages[1].reasoning_content left out: Anthropic takes only thinking blocks that it signed",
         ),
         ({"content": "x", "audio": {"id": "a"}}, "messages[1].audio left out: Anthropic takes no audio"),
-        ({"content": ""}, "messages[1] left out: it says nothing, which Anthropic refuses"),
+        ({"content": ""}, "messages[1] left out: it is empty, which Anthropic refuses"),
         (
             {"content": "x", "tool_plan": "y"},
             "messages[1].tool_plan left out: Anthropic refuses members it does not know",

@@ -146,7 +146,7 @@ def test_a_stop_reason_completes_a_stream_without_message_stop():
 )
 def test_a_stream_without_a_stop_reason_was_interrupted(events: list[dict[str, Any]]):
     """A cut answer would pass for a whole one."""
-    with pytest.raises(StreamInterruptedError, match="before the provider said why it stopped"):
+    with pytest.raises(StreamInterruptedError, match="before the provider sent a finish reason"):
         run(*events)
 
 

@@ -568,7 +568,7 @@ FUNCTION_CALL = {"name": "add", "arguments": ""}
             "messages[1].reasoning_content left out: it is not the thinking of a Cohere model",
         ),
         ({"content": "x", "audio": {"id": "a"}}, "messages[1].audio left out: Cohere takes no audio"),
-        ({"content": ""}, "messages[1] left out: it says nothing, which Cohere refuses"),
+        ({"content": ""}, "messages[1] left out: it is empty, which Cohere refuses"),
         (
             {"content": None, "tool_calls": [CALL], "function_call": FUNCTION_CALL},
             "messages[1].function_call left out: the message has tool_calls",
@@ -579,7 +579,7 @@ FUNCTION_CALL = {"name": "add", "arguments": ""}
                 "function_call": FUNCTION_CALL,
                 "provider_specific_fields": {"cohere": {"tool_calls": [CALL, CALL]}},
             },
-            "messages[1]: only the call in function_call sent: the legacy form answers no other",
+            "messages[1]: only the call in function_call sent: the legacy form has no results for others",
         ),
     ],
 )

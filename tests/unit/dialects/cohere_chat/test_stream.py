@@ -163,7 +163,7 @@ def test_a_stream_without_a_finish_reason_was_interrupted(events: list[dict[str,
     decoder = DIALECT.decoder(CHAT, TARGET)
     for item in [*map(event, events), *marker]:
         decoder.feed(item)
-    with pytest.raises(StreamInterruptedError, match="before the provider said why it stopped"):
+    with pytest.raises(StreamInterruptedError, match="before the provider sent a finish reason"):
         decoder.finish()
 
 

@@ -263,7 +263,7 @@ def test_ends(name: str):
     else:
         assert type(error) is StreamInterruptedError
         assert error.maybe_billed
-        assert str(error) == (f"the stream ended after {len(events)} events, before the provider said why it stopped")
+        assert str(error) == (f"the stream ended after {len(events)} events, before the provider sent a finish reason")
 
 
 def test_done_is_the_end():

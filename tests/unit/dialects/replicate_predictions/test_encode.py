@@ -683,7 +683,7 @@ def test_an_earlier_answer_that_says_nothing(fields: dict[str, Any]):
     request = send([USER, AssistantMessage("")], fields)
     assert request.body is not None
     assert request.body["input"] in ({"prompt": "Hi"}, {"messages": [USER]})
-    assert request.warnings == ["messages[1] left out: it says nothing"]
+    assert request.warnings == ["messages[1] left out: it is empty"]
 
 
 @pytest.mark.parametrize("fields", [LLAMA, GPT])

@@ -1,0 +1,115 @@
+"""Functions that dialects share: reading requests, dropping nulls, errors for unreadable responses. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from ..codecs import json
+from ..codecs.lenient import NotJSONError
+from ..errors import APIError, APIResponseError, class_for_status
+from ..http import HttpResponse
+from ..params import ParamSupport
+from ..records import ChatRequest, JsonObject, Message, UserMessage
+from ..records.chunks import Delta, FunctionDelta, ToolCallDelta
+from .base import EncodingReport
+
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+"""Values of `reasoning_effort` that are mapped to a provider's own form of thinking."""
+
+
+def mapped(note: str, values: tuple[str, ...] | None = None) -> ParamSupport:
+    """Support for a parameter that has another name or form in the dialect."""
+    return ParamSupport("mapped", note=note, values=values)
+
+
+# --- requests ---------------------------------------------------------------------------------------------------------
+
+
+def messages_of(request: ChatRequest) -> Sequence[Message]:
+    """The request's messages as records; a string is one user message."""
+    messages = request.messages if not isinstance(request.messages, str) else [UserMessage(request.messages)]
+    return cast("Sequence[Message]", messages)
+
+
+def uses_legacy_functions(request: ChatRequest) -> bool:
+    """Whether the caller passed `functions` and no `tools`, so that the reply must use `function_call`."""
+    return bool(request.functions) and not request.tools
+
+
+def token_limit(request: ChatRequest, report: EncodingReport) -> int | None:
+    """The limit of completion tokens under either name; `max_completion_tokens` wins."""
+    limit = request.max_tokens if request.max_completion_tokens is None else request.max_completion_tokens
+    if request.max_tokens is not None and request.max_tokens != limit:
+        report.warn("max_tokens left out: max_completion_tokens was given too, and wins")
+    return limit
+
+
+def refuse_stream_options(request: ChatRequest, provider: str, report: EncodingReport) -> None:
+    """Reports each stream option that asks for something; `include_usage` does not, because usage always comes."""
+    for name, value in (request.stream_options or {}).items():
+        if name != "include_usage" and value:
+            report.unsupported(f"stream_options.{name}", f"{provider}'s streams have no options")
+
+
+def without_nulls(members: JsonObject) -> JsonObject:
+    """The members that are not null. A null asks for nothing, and most nulls come from OpenAI's replies."""
+    return {name: value for name, value in members.items() if value is not None} if members else members
+
+
+# --- replies ----------------------------------------------------------------------------------------------------------
+
+
+def tool_call_delta(number: int, function: FunctionDelta, call_id: str | None, *, legacy: bool) -> Delta | None:
+    """The delta of a tool call, which begins with `call_id`; in the legacy form None for all calls but the first.
+
+    The legacy form has a place for one call.
+    """
+    if legacy:
+        return Delta(function_call=function) if number == 0 else None
+    return Delta(tool_calls=[ToolCallDelta(number, call_id, None if call_id is None else "function", function)])
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+def as_text(body: bytes) -> str:
+    """Bytes as text for error messages."""
+    return body.decode("utf-8", "replace")
+
+
+def loads_or_none(data: bytes) -> Any:
+    """The JSON value, or None for bytes that are not JSON."""
+    try:
+        return json.loads(data)
+    except NotJSONError:
+        return None
+
+
+def non_empty_str(value: object) -> str | None:
+    """`value` if it is a non-empty string; errors use nothing else of a member that should be one."""
+    return value if isinstance(value, str) and value else None
+
+
+def error_without_details(response: HttpResponse, request_id_header: str) -> APIError:
+    """The exception for a bad status whose body does not have the provider's error format: by status alone."""
+    text = as_text(response.body)
+    cls = APIResponseError if 300 <= response.status < 400 else class_for_status(response.status)
+    return cls(
+        f"HTTP {response.status}: {text[:200]}" if text else f"HTTP {response.status}",
+        status_code=response.status,
+        request_id=response.headers.get(request_id_header),
+        headers=response.headers,
+        body=text,
+    )
+
+
+def unreadable_reply(problem: str, response: HttpResponse, request_id_header: str) -> APIResponseError:
+    """The exception for a good status whose body does not have the format's shape."""
+    return APIResponseError(
+        problem,
+        status_code=response.status,
+        request_id=response.headers.get(request_id_header),
+        headers=response.headers,
+        body=as_text(response.body)[:2048],
+    )
