@@ -11,6 +11,7 @@ import json
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any, NoReturn, TypeAlias, cast
 
+import attrs
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -73,24 +74,16 @@ def build_application(
     return Starlette(routes=routes, exception_handlers=handlers)
 
 
+@attrs.frozen
 class ChatCompletionsEndpoint:
     """The handlers of the endpoint's routes and their configuration."""
 
-    def __init__(
-        self,
-        client: AsyncCompletion,
-        authorize: Authorize,
-        extra_fields: frozenset[str],
-        max_body: int,
-        max_n: int,
-        ping: float | None,
-    ) -> None:
-        self._client = client
-        self._authorize = authorize
-        self._extra_fields = extra_fields
-        self._max_body = max_body
-        self._max_n = max_n
-        self._ping = ping
+    _client: AsyncCompletion
+    _authorize: Authorize
+    _extra_fields: frozenset[str]
+    _max_body: int
+    _max_n: int
+    _ping: float | None
 
     async def models(self, request: Request) -> Response:
         """``GET /models``: the models that `authorize` returned."""
