@@ -23,6 +23,7 @@ LONG: dict[str, str] = {
 """Module that may be longer than `MAX_MODULE_LINES` → why."""
 
 SHORT: dict[str, str] = {
+    "cli/app.py": "imports all commands and so the extra, for which `main` looks before it imports this",
     "logs.py": "the lowest layer: the logger, which all modules may use",
 }
 """Module that may be shorter than `MIN_MODULE_LINES` → why."""

@@ -65,8 +65,10 @@ class PublicError:
 
 @attrs.frozen
 class _ErrorKind:
-    status: int
+    """How a class of errors is shown."""
+
     type: str
+    status: int
     code: str | None
     message: str
     detail: bool = False
@@ -75,58 +77,48 @@ class _ErrorKind:
     """Whether the same request fails again until the service's configuration is changed."""
 
 
-_INVALID_REQUEST = "invalid_request_error"
-_SERVER_ERROR = "server_error"
+def _request_error(status: int, code: str | None, message: str) -> _ErrorKind:
+    return _ErrorKind("invalid_request_error", status, code, message, detail=True)
+
+
+def _server_error(status: int, code: str, message: str, *, permanent: bool = False) -> _ErrorKind:
+    return _ErrorKind("server_error", status, code, message, permanent=permanent)
+
 
 NO_SUCH_MODEL = _ErrorKind(
-    404, _INVALID_REQUEST, "model_not_found", "the model does not exist here, or you may not use it"
+    "invalid_request_error", 404, "model_not_found", "the model does not exist here, or you may not use it"
 )
-REFUSED = _ErrorKind(502, _SERVER_ERROR, "upstream_refused", "the provider refused the service", permanent=True)
-BROKEN = _ErrorKind(500, _SERVER_ERROR, "internal_error", "the service failed", permanent=True)
+_RATE_LIMIT = _ErrorKind("rate_limit_error", 429, "rate_limit_exceeded", "too many requests; try again later")
+_REFUSED = _server_error(502, "upstream_refused", "the provider refused the service", permanent=True)
+_INTERNAL = _server_error(500, "internal_error", "the service failed", permanent=True)
 
 _KINDS: tuple[tuple[type[CompletionError], _ErrorKind], ...] = (
-    (
-        UnsupportedParameterError,
-        _ErrorKind(400, _INVALID_REQUEST, "unsupported_parameter", "the model does not take this", detail=True),
-    ),
-    (InvalidRequestError, _ErrorKind(400, _INVALID_REQUEST, None, "the request is invalid", detail=True)),
-    (ClientClosedError, _ErrorKind(503, _SERVER_ERROR, "unavailable", "the service is starting or stopping")),
+    (UnsupportedParameterError, _request_error(400, "unsupported_parameter", "the model does not take this")),
+    (InvalidRequestError, _request_error(400, None, "the request is invalid")),
+    (ClientClosedError, _server_error(503, "unavailable", "the service is starting or stopping")),
     (
         ContextWindowExceededError,
-        _ErrorKind(
-            400, _INVALID_REQUEST, "context_length_exceeded", "the conversation is too long for the model", detail=True
-        ),
+        _request_error(400, "context_length_exceeded", "the conversation is too long for the model"),
     ),
     (
         ContentPolicyViolationError,
-        _ErrorKind(
-            400, _INVALID_REQUEST, "content_policy_violation", "the provider's content policy refused this", detail=True
-        ),
+        _request_error(400, "content_policy_violation", "the provider's content policy refused this"),
     ),
-    (BadRequestError, _ErrorKind(400, _INVALID_REQUEST, None, "the provider refused the request", detail=True)),
-    (
-        UnprocessableEntityError,
-        _ErrorKind(422, _INVALID_REQUEST, None, "the provider refused the request", detail=True),
-    ),
+    (BadRequestError, _request_error(400, None, "the provider refused the request")),
+    (UnprocessableEntityError, _request_error(422, None, "the provider refused the request")),
     (NotFoundError, NO_SUCH_MODEL),
     # They are about the service's own key, permissions and budget, not the caller's.
-    (AuthenticationError, REFUSED),
-    (PermissionDeniedError, REFUSED),
-    (QuotaExceededError, REFUSED),
-    (RateLimitError, _ErrorKind(429, "rate_limit_error", "rate_limit_exceeded", "too many requests; try again later")),
-    (OverloadedError, _ErrorKind(503, _SERVER_ERROR, "overloaded", "the model is overloaded; try again later")),
-    (
-        ServiceUnavailableError,
-        _ErrorKind(503, _SERVER_ERROR, "overloaded", "the model is not available; try again later"),
-    ),
-    (APITimeoutError, _ErrorKind(504, _SERVER_ERROR, "upstream_timeout", "the model took too long to answer")),
-    (
-        StreamInterruptedError,
-        _ErrorKind(502, _SERVER_ERROR, "stream_interrupted", "the answer was cut off before its end"),
-    ),
-    (APIError, _ErrorKind(502, _SERVER_ERROR, "upstream_error", "the model could not be reached, or failed to answer")),
+    (AuthenticationError, _REFUSED),
+    (PermissionDeniedError, _REFUSED),
+    (QuotaExceededError, _REFUSED),
+    (RateLimitError, _RATE_LIMIT),
+    (OverloadedError, _server_error(503, "overloaded", "the model is overloaded; try again later")),
+    (ServiceUnavailableError, _server_error(503, "overloaded", "the model is not available; try again later")),
+    (APITimeoutError, _server_error(504, "upstream_timeout", "the model took too long to answer")),
+    (StreamInterruptedError, _server_error(502, "stream_interrupted", "the answer was cut off before its end")),
+    (APIError, _server_error(502, "upstream_error", "the model could not be reached, or failed to answer")),
     # Configuration errors and all others: a caller cannot act on them and should not see them.
-    (CompletionError, BROKEN),
+    (CompletionError, _INTERNAL),
 )
 """Class of error → how it is shown; the first class that matches counts."""
 
@@ -177,7 +169,7 @@ def _kind_of(error: BaseException) -> _ErrorKind:
     if isinstance(error, InvalidRequestError) and error.param in ("model", "provider"):
         # Its own text would list the providers that the service knows.
         return NO_SUCH_MODEL
-    return next((kind for cls, kind in _KINDS if isinstance(error, cls)), BROKEN)
+    return next((kind for cls, kind in _KINDS if isinstance(error, cls)), _INTERNAL)
 
 
 def _headers(kind: _ErrorKind, error: BaseException) -> dict[str, str]:
