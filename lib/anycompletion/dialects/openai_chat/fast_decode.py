@@ -7,12 +7,13 @@ reply takes a third of the time.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
 from ...codecs import lenient
 from ...codecs.json import loads
+from ...codecs.lenient import as_object
 from ...records import (
     AssistantMessage,
     ChatCompletion,
@@ -173,8 +174,8 @@ def read_chunk(data: bytes) -> ChatCompletionChunk:
 
 
 def _read_tolerantly(data: bytes) -> ChatCompletionChunk:
-    value = loads(data)
-    if isinstance(value, dict) and cast("dict[str, Any]", value).get("error"):
+    value = as_object(loads(data), "chunk")
+    if value.get("error"):
         raise OpenAIEmbeddedErrorFound(value)
     chunk = ChatCompletionChunk.from_dict(with_text_content(value))
     set_cost(chunk.usage)

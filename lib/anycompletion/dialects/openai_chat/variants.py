@@ -25,34 +25,36 @@ def set_cost(usage: Usage | None) -> None:
         usage.cost = ticks / _TICKS_PER_DOLLAR
 
 
-def with_text_content(chunk: Any) -> Any:
+def with_text_content(chunk: JsonObject) -> JsonObject:
     """The JSON of a chunk with text in place of Mistral's content parts, which are texts and thinking.
 
     Raises:
         ShapeError: a part cannot be read; the text names its path.
     """
-    if not isinstance(chunk, dict) or not isinstance(cast("JsonObject", chunk).get("choices"), list):
+    choices: Any = chunk.get("choices")
+    if not isinstance(choices, list):
         return chunk
-    choices = cast("JsonObject", chunk)["choices"]
-    return chunk | {"choices": [_with_text_content(choice, f"choices[{i}].delta") for i, choice in enumerate(choices)]}
+    items = enumerate(cast("list[Any]", choices))
+    return chunk | {"choices": [_with_text_content(item, f"choices[{i}].delta.content") for i, item in items]}
 
 
 def _with_text_content(choice: Any, path: str) -> Any:
-    delta = cast("JsonObject", choice).get("delta") if isinstance(choice, dict) else None
-    if not isinstance(delta, dict) or not isinstance(cast("JsonObject", delta).get("content"), list):
+    delta: Any = cast("JsonObject", choice).get("delta") if isinstance(choice, dict) else None
+    content: Any = cast("JsonObject", delta).get("content") if isinstance(delta, dict) else None
+    if not isinstance(content, list):
         return choice
     texts: list[str] = []
     thoughts: list[str] = []
-    for i, item in enumerate(cast("JsonObject", delta)["content"]):
-        part = as_object(item, f"{path}.content[{i}]")
+    for i, item in enumerate(cast("list[Any]", content)):
+        part = as_object(item, f"{path}[{i}]")
         if part.get("type") == "text":
-            texts.append(as_str(part.get("text"), f"{path}.content[{i}].text"))
+            texts.append(as_str(part.get("text"), f"{path}[{i}].text"))
         elif part.get("type") == "thinking":
             thoughts.append(thinking_text(part))
-    changed: JsonObject = {"content": "".join(texts) if texts else None}
-    if thoughts and cast("JsonObject", delta).get("reasoning_content") is None:
+    changed = cast("JsonObject", delta) | {"content": "".join(texts) if texts else None}
+    if thoughts and changed.get("reasoning_content") is None:
         changed["reasoning_content"] = "".join(thoughts)
-    return choice | {"delta": delta | changed}
+    return cast("JsonObject", choice) | {"delta": changed}
 
 
 def thinking_text(part: JsonObject) -> str:
