@@ -74,6 +74,10 @@ class ProviderSource(Protocol):
         ...
 
 
+def _default_quirks(provider: Provider) -> DialectQuirks:
+    return _QUIRKS_TYPES.get(provider.dialect, DialectQuirks)()
+
+
 @attrs.frozen
 class Provider:
     """Provider of an API, as one row of data. A provider with a known format needs nothing else.
@@ -118,7 +122,7 @@ class Provider:
     headers_env: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, "tuple[str, ...]"], kw_only=True)
     """Header name → environment variables for its value (OpenAI's organization and project)."""
     request_id_header: str = attrs.field(default="x-request-id", kw_only=True)
-    quirks: DialectQuirks = attrs.field(kw_only=True)
+    quirks: DialectQuirks = attrs.field(default=attrs.Factory(_default_quirks, takes_self=True), kw_only=True)
     """Differences from the dialect, of the dialect's own class: `Quirks` for openai_chat; the others have none yet."""
     params: ParamTable = attrs.field(factory=dict[str, ParamSupport], kw_only=True)
     """Support for parameters, where it differs from the dialect's."""
@@ -138,10 +142,6 @@ class Provider:
     """Allows plain http to hosts that are not loopback."""
     transport: TransportOverride | None = attrs.field(default=None, kw_only=True, eq=False, repr=False)
     """Replaces the provider's connections in tests; see `anycompletion.testing`."""
-
-    @quirks.default
-    def _no_quirks(self) -> DialectQuirks:
-        return _QUIRKS_TYPES.get(self.dialect, DialectQuirks)()
 
     def __attrs_post_init__(self) -> None:
         if self.dialect not in DIALECTS:

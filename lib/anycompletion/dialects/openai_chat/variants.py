@@ -38,11 +38,11 @@ def with_text_content(chunk: JsonObject) -> JsonObject:
     return chunk | {"choices": [_with_text_content(item, f"choices[{i}].delta.content") for i, item in items]}
 
 
-def _with_text_content(choice: Any, path: str) -> Any:
+def _with_text_content(choice: object, path: str) -> object:
     delta: Any = cast("JsonObject", choice).get("delta") if isinstance(choice, dict) else None
     content: Any = cast("JsonObject", delta).get("content") if isinstance(delta, dict) else None
     if not isinstance(content, list):
-        return choice
+        return cast("object", choice)
     texts: list[str] = []
     thoughts: list[str] = []
     for i, item in enumerate(cast("list[Any]", content)):
