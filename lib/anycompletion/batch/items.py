@@ -1,4 +1,4 @@
-"""The kinds of items that a batch accepts, and how requests are made of them; an invalid item is an error as a value."""
+"""The items of a batch: what callers may pass, and the requests made of it; an invalid item is an error as a value."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ BatchItem: TypeAlias = (
     ChatRequest | Mapping[str, Any] | tuple[str, ChatRequest | Mapping[str, Any]] | InvalidRequestError
 )
 """A `ChatRequest`; a dict of `create`'s arguments, with ``custom_id`` if it has an id; an input line of OpenAI's Batch
-API (``custom_id`` and ``body``); ``(id, request)``; or an error, where the caller could not read an item: it becomes the
-result of the item."""
+API (``custom_id`` and ``body``); ``(id, request)``; or an error, where the caller could not read an item: it becomes
+the result of the item."""
 
 BatchItems: TypeAlias = Iterable[BatchItem] | AsyncIterable[BatchItem]
 

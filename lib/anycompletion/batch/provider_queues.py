@@ -33,7 +33,7 @@ class ConcurrencyLimit(Protocol):
 
 
 class FixedConcurrency:
-    """The limit that the caller chose."""
+    """The limit that the caller chose; no event changes it."""
 
     __slots__ = ("limit",)
 

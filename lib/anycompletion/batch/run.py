@@ -15,8 +15,11 @@ from ..errors import ClientClosedError, InvalidRequestError
 from ..ratelimit.adaptive_concurrency import AdaptiveConcurrency
 from ..records import Result
 from .item_source import ItemSource
-from .progress import BatchProgress
+from .progress import BatchProgress, ProgressCounter
 from .provider_queues import ConcurrencyLimit, ProviderQueues
+from .result_queue import ResultQueue
+from .run_journal import RunJournal
+from .run_state import RunState
 from .scheduler import BatchScheduler
 from .worker_pool import BatchClient
 
@@ -52,20 +55,23 @@ class BatchRun:
         on_progress: object = None,
         disk_full_timeout: float = 60.0,
     ) -> None:
-        limit = _concurrency(concurrency)
+        source, limit = ItemSource(requests), _concurrency(concurrency)
+        queues = ProviderQueues(limit, client.provider_of, adaptive)
         self._client = client
         self._closed = False
         self._task: asyncio.Task[None] | None = None
+        self._state = RunState(
+            RunJournal(_path(journal), disk_full_timeout),
+            ResultQueue(ordered=bool(ordered)),
+            ProgressCounter(source.total, lambda: queues.in_flight, _observer(on_progress)),
+        )
         self._scheduler = BatchScheduler(
-            ItemSource(requests),
-            client=client,
-            queues=ProviderQueues(limit, client.provider_of, adaptive),
-            journal=_path(journal),
-            ordered=bool(ordered),
+            source,
+            client,
+            queues,
+            self._state,
             prefetch=_PREFETCH_OF_SEVERAL if limit is None else _PREFETCH,
             max_undelivered=_MAX_UNDELIVERED if limit is None else limit + _PREFETCH + max(_MIN_BACKLOG, 2 * limit),
-            observer=_observer(on_progress),
-            disk_full_timeout=disk_full_timeout,
         )
 
     def __repr__(self) -> str:
@@ -77,7 +83,7 @@ class BatchRun:
     @property
     def progress(self) -> BatchProgress:
         """The progress at this moment."""
-        return self._scheduler.progress()
+        return self._state.progress.snapshot()
 
     @property
     def _ended(self) -> bool:
@@ -89,10 +95,10 @@ class BatchRun:
         if self._task is not None or self._closed:
             raise ClientClosedError("this batch was begun already; make another with client.batch(...)")
         self._start()
-        scheduler = self._scheduler
+        scheduler, results = self._scheduler, self._state.results
         try:
-            while not scheduler.is_open and not scheduler.results.ended:
-                await scheduler.results.wait_for_change()
+            while not scheduler.is_open and not results.ended:
+                await results.wait_for_change()
         except BaseException:  # cancelled while the journal is opened: `__aexit__` is not called then
             self._stop()
             raise
@@ -104,7 +110,7 @@ class BatchRun:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self._end()
-        own_error = self._scheduler.results.take_error()
+        own_error = self._state.results.take_error()
         if own_error is None or isinstance(own_error, ClientClosedError):
             return  # a caller who leaves need not know that the client was closed
         if error is None:
@@ -128,7 +134,7 @@ class BatchRun:
             await asyncio.wait({self._task})
 
     def _raise_error(self) -> None:
-        error = self._scheduler.results.take_error()
+        error = self._state.results.take_error()
         if error is not None:
             raise error
 
@@ -159,15 +165,14 @@ class BatchRun:
             raise ClientClosedError("this batch was closed; make another with client.batch(...)")
         if self._task is None:
             self._start()
-        scheduler = self._scheduler
-        if scheduler.loop is not asyncio.get_running_loop():
+        if self._scheduler.loop is not asyncio.get_running_loop():
             raise ClientClosedError("this batch belongs to another event loop; iterate in the loop it began in")
-        result = await scheduler.results.get()
+        result = await self._state.results.get()
         if result is None:
             if self._closed:
                 raise ClientClosedError("this batch was closed while a task waited for its next result")
             raise StopAsyncIteration
-        scheduler.on_result_taken()
+        self._state.notify()  # reading may go on
         return result
 
 

@@ -7,17 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from pathlib import Path
 
 from ..errors import ClientClosedError
 from .item_reader import ItemReader
 from .item_source import ItemSource
-from .progress import BatchProgress, ProgressCounter
 from .provider_queues import ProviderQueues
-from .result_queue import ResultQueue
 from .run_closer import RunCloser
-from .run_journal import RunJournal
 from .run_state import RunState
 from .worker_pool import BatchClient, WorkerPool
 
@@ -28,35 +23,26 @@ class BatchScheduler:
     Args:
         prefetch: items that may wait to be sent.
         max_undelivered: items that may be read while their results have not been taken.
-        observer: the caller's `on_progress`.
-        disk_full_timeout: seconds that results wait for space on a full disk.
     """
 
     def __init__(
         self,
         source: ItemSource,
-        *,
         client: BatchClient,
         queues: ProviderQueues,
-        journal: Path | None,
-        ordered: bool,
+        state: RunState,
+        *,
         prefetch: int,
         max_undelivered: int,
-        observer: Callable[[BatchProgress], object] | None,
-        disk_full_timeout: float,
     ) -> None:
-        self.results = ResultQueue(ordered=ordered)
         self.is_open = False
         """Whether the journal is open, if there is one, and reading has begun."""
         self.loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
-        progress = ProgressCounter(source.total, lambda: queues.in_flight, observer)
-        self._state = RunState(RunJournal(journal, disk_full_timeout), self.results, progress)
-        self._workers = WorkerPool(client, queues, self._state)
-        self._reader = ItemReader(
-            source, self._workers, self._state, prefetch=prefetch, max_undelivered=max_undelivered
-        )
-        self._closer = RunCloser(source, self._workers, self._state)
+        self._state = state
+        self._workers = WorkerPool(client, queues, state)
+        self._reader = ItemReader(source, self._workers, state, prefetch=prefetch, max_undelivered=max_undelivered)
+        self._closer = RunCloser(source, self._workers, state)
 
     def start(self) -> asyncio.Task[None]:
         """Starts the batch and returns its task, which the caller must reference."""
@@ -69,23 +55,15 @@ class BatchScheduler:
     def stop(self) -> None:
         """Cancels everything and drops results that were not taken; only in the event loop of the batch."""
         self._state.stopped = self._state.halted = True
-        self.results.discard()
+        self._state.results.discard()
         if self._task is not None:
             self._task.cancel()
-
-    def progress(self) -> BatchProgress:
-        """The progress at this moment."""
-        return self._state.progress.snapshot()
-
-    def on_result_taken(self) -> None:
-        """Continues reading, if enough results were taken."""
-        self._state.notify()
 
     async def _run(self) -> None:
         try:
             await self._state.journal.open()
             self.is_open = True
-            self.results.notify_all()
+            self._state.results.notify_all()
             await self._reader.read()
             await self._wait_for_workers()
         except asyncio.CancelledError:
@@ -102,8 +80,8 @@ class BatchScheduler:
             await self._state.wait_until(lambda: self._workers.is_idle)
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
-        if not self.results.ended:  # it was cancelled before its first step
+        if not self._state.results.ended:  # it was cancelled before its first step
             self._state.record_error(ClientClosedError("the client was closed before this batch began"))
-            self.results.end(None if self._state.stopped else self._state.error)
+            self._state.results.end(None if self._state.stopped else self._state.error)
         if not task.cancelled():
             task.exception()
