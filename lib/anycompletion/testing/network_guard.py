@@ -177,15 +177,16 @@ def _restore() -> None:
 
 def _install() -> None:
     try:
-        for name in ("connect", "connect_ex", "sendto", "sendmsg"):
+        for name, check in _SOCKET_METHODS.items():
             if hasattr(socket.socket, name):
-                _replace(socket.socket, name, _SOCKET[name])
-        for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr", "getnameinfo"):
-            _replace(socket, name, _LOOK_UPS.get(name, _looking_up))
+                _replace(socket.socket, name, _checked(check))
+        for name, check in _LOOK_UPS.items():
+            _replace(socket, name, _checked(check))
         for loop in _foreign_loops():
-            for name, make in _LOOPS.items():
-                _replace(loop, name, make)
-        _replace(aiohttp.resolver.AsyncResolver, "resolve", _resolving)  # aiodns has sockets of its own
+            for name, check in _LOOP_METHODS.items():
+                _replace(loop, name, _checked_async(check))
+        # aiodns has sockets of its own
+        _replace(aiohttp.resolver.AsyncResolver, "resolve", _checked_async(_check_method_look_up))
     except BaseException:  # interrupts too: nothing may stay replaced
         _restore()
         raise
@@ -201,150 +202,114 @@ def _foreign_loops() -> list[Any]:
     return [*loops, uvloop.Loop]
 
 
-def _connecting(real: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(real)
-    def connect(self: socket.socket, address: Any) -> Any:
-        try:
-            _check_address(self.family, address)
-        except NetworkBlockedError:
-            self.close()  # callers close it after an OSError only
-            raise
-        return real(self, address)
+def _checked(check: Callable[..., None]) -> Callable[[Any], Any]:
+    """Makes a function call `check` with its arguments first."""
 
-    return connect
+    def wrap(real: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(real)
+        def checked(*args: Any, **kwargs: Any) -> Any:
+            check(*args, **kwargs)
+            return real(*args, **kwargs)
 
+        return checked
 
-def _sending_to(real: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(real)
-    def sendto(self: socket.socket, data: Any, *rest: Any) -> Any:
-        if rest:
-            _check_address(self.family, rest[-1], "a datagram to")
-        return real(self, data, *rest)
-
-    return sendto
+    return wrap
 
 
-def _sending_message(real: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(real)
-    def sendmsg(self: socket.socket, buffers: Any, ancdata: Any = (), flags: int = 0, address: Any = None, /) -> Any:
-        if address is None:
-            return real(self, buffers, ancdata, flags)
-        _check_address(self.family, address, "a datagram to")
-        return real(self, buffers, ancdata, flags, address)
+def _checked_async(check: Callable[..., None]) -> Callable[[Any], Any]:
+    """Makes an async function call `check` with its arguments first."""
 
-    return sendmsg
+    def wrap(real: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(real)
+        async def checked(*args: Any, **kwargs: Any) -> Any:
+            check(*args, **kwargs)
+            return await real(*args, **kwargs)
 
+        return checked
 
-_SOCKET: dict[str, Callable[[Any], Any]] = {
-    "connect": _connecting,
-    "connect_ex": _connecting,
-    "sendto": _sending_to,
-    "sendmsg": _sending_message,
-}
+    return wrap
 
 
-def _looking_up(real: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(real)
-    def look_up(host: Any, port: Any = None, *args: Any, **kwargs: Any) -> Any:
-        _check_name(host, port)
-        return real(host, *(() if port is None and not args else (port,)), *args, **kwargs)
-
-    return look_up
+# --- checks by the arguments of the functions that are replaced ------------------------------------------------------
 
 
-def _getting_addresses(real: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(real)
-    def getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
-        _check_name(host, port)
-        return real(host, port, *args, **kwargs)
-
-    return getaddrinfo
-
-
-def _naming(real: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(real)
-    def getnameinfo(sockaddr: Any, flags: int) -> Any:
-        if not flags & socket.NI_NUMERICHOST:
-            _refuse(sockaddr[0], sockaddr[1], "looking up")
-        return real(sockaddr, flags)
-
-    return getnameinfo
-
-
-def _naming_by_address(real: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(real)
-    def gethostbyaddr(address: Any) -> Any:
-        _refuse(address, None, "looking up")
-        return real(address)
-
-    return gethostbyaddr
-
-
-_LOOK_UPS: dict[str, Callable[[Any], Any]] = {
-    "getaddrinfo": _getting_addresses,
-    "getnameinfo": _naming,
-    "gethostbyaddr": _naming_by_address,
-}
-
-
-def _loop_connecting(real: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(real)
-    async def create_connection(
-        self: Any, protocol_factory: Any, host: Any = None, port: Any = None, **more: Any
-    ) -> Any:
-        _check_target(host, port)
-        return await real(self, protocol_factory, host, port, **more)
-
-    return create_connection
-
-
-def _loop_sending(real: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(real)
-    async def create_datagram_endpoint(
-        self: Any, protocol_factory: Any, local_addr: Any = None, remote_addr: Any = None, **more: Any
-    ) -> Any:
-        if isinstance(remote_addr, tuple):
-            _check_target(*cast("tuple[Any, Any]", remote_addr)[:2])
-        return await real(self, protocol_factory, local_addr, remote_addr, **more)
-
-    return create_datagram_endpoint
-
-
-def _loop_looking_up(real: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(real)
-    async def getaddrinfo(self: Any, host: Any, port: Any, **more: Any) -> Any:
-        _check_name(host, port)
-        return await real(self, host, port, **more)
-
-    return getaddrinfo
-
-
-def _sock_connecting(real: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(real)
-    async def sock_connect(self: Any, sock: Any, address: Any) -> Any:
+def _check_connect(sock: socket.socket, address: Any) -> None:
+    try:
         _check_address(sock.family, address)
-        return await real(self, sock, address)
+    except NetworkBlockedError:
+        sock.close()  # callers close it after an OSError only
+        raise
 
-    return sock_connect
+
+def _check_sendto(sock: socket.socket, data: Any, *rest: Any) -> None:
+    if rest:
+        _check_address(sock.family, rest[-1], "a datagram to")
 
 
-_LOOPS: dict[str, Callable[[Any], Any]] = {
-    "create_connection": _loop_connecting,
-    "create_datagram_endpoint": _loop_sending,
-    "getaddrinfo": _loop_looking_up,
-    "sock_connect": _sock_connecting,
+def _check_sendmsg(sock: socket.socket, buffers: Any, ancdata: Any = (), flags: int = 0, address: Any = None) -> None:
+    if address is not None:
+        _check_address(sock.family, address, "a datagram to")
+
+
+_SOCKET_METHODS: dict[str, Callable[..., None]] = {
+    "connect": _check_connect,
+    "connect_ex": _check_connect,
+    "sendto": _check_sendto,
+    "sendmsg": _check_sendmsg,
+}
+
+
+def _check_look_up(host: Any, port: Any = None, *args: Any, **kwargs: Any) -> None:
+    _check_name(host, port)
+
+
+def _check_getnameinfo(sockaddr: Any, flags: int) -> None:
+    if not flags & socket.NI_NUMERICHOST:
+        _refuse(sockaddr[0], sockaddr[1], "looking up")
+
+
+def _check_gethostbyaddr(address: Any) -> None:
+    _refuse(address, None, "looking up")
+
+
+_LOOK_UPS: dict[str, Callable[..., None]] = {
+    "getaddrinfo": _check_look_up,
+    "gethostbyname": _check_look_up,
+    "gethostbyname_ex": _check_look_up,
+    "gethostbyaddr": _check_gethostbyaddr,
+    "getnameinfo": _check_getnameinfo,
+}
+
+
+def _check_create_connection(
+    loop: Any, protocol_factory: Any, host: Any = None, port: Any = None, **kwargs: Any
+) -> None:
+    _check_target(host, port)
+
+
+def _check_create_datagram_endpoint(
+    loop: Any, protocol_factory: Any, local_addr: Any = None, remote_addr: Any = None, **kwargs: Any
+) -> None:
+    if isinstance(remote_addr, tuple):
+        _check_target(*cast("tuple[Any, Any]", remote_addr)[:2])
+
+
+def _check_method_look_up(owner: Any, host: Any, port: Any = 0, *args: Any, **kwargs: Any) -> None:
+    _check_name(host, port)
+
+
+def _check_sock_connect(loop: Any, sock: Any, address: Any) -> None:
+    _check_address(sock.family, address)
+
+
+_LOOP_METHODS: dict[str, Callable[..., None]] = {
+    "create_connection": _check_create_connection,
+    "create_datagram_endpoint": _check_create_datagram_endpoint,
+    "getaddrinfo": _check_method_look_up,
+    "sock_connect": _check_sock_connect,
 }
 
 
 def _check_target(host: Any, port: Any) -> None:
     if host is not None and host not in ("", b""):
         _refuse(host, port, "a connection to")
-
-
-def _resolving(real: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(real)
-    async def resolve(self: Any, host: str, port: int = 0, family: Any = socket.AF_INET) -> Any:
-        _check_name(host, port)
-        return await real(self, host, port, family)
-
-    return resolve

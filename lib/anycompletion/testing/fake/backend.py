@@ -20,9 +20,9 @@ from ...records import ChatCompletion, ChatRequest
 from ..formats.json_access import as_dict
 from ..formats.openai_chat import simulate as openai_chat
 from ..formats.openai_chat.encode import DONE
-from ..formats.registry import FakeFormat
-from ..formats.replicate_predictions.scripted import continue_prediction, create_prediction, stream_interruption
-from ..formats.wire_format import ASK, ProviderMemory, SimulatedRequest, StreamedResponse, WholeResponse
+from ..formats.registry import simulated_error
+from ..formats.replicate_predictions.simulate import stream_interruption
+from ..formats.wire_format import ASK, ProviderMemory, SimulatedRequest, WireFormat
 from ..simulator.delivery import NO_REPLY_FAULTS, Delivery, plain_delivery, plan_delivery
 from ..simulator.faults import FaultSequence
 from ..simulator.loopback import RequestHandler, close_connection
@@ -65,7 +65,7 @@ class PendingRequest:
     """One HTTP request whose response has not begun."""
 
     call: FakeRequest
-    format: FakeFormat
+    format: WireFormat
     base_url: str
     id_header: str
     """The header in which the provider reports the id of a request."""
@@ -178,7 +178,7 @@ class FakeBackend(RequestHandler):
 
     async def _delivery(self, pending: PendingRequest, record: RecordedRequest) -> Delivery:
         """The delivery of one response; what this raises, the caller of the API gets."""
-        request, wire = self._simulated_request(pending, record), pending.format.simulated
+        request, wire = self._simulated_request(pending, record), pending.format
         step = wire.step(request.method, request.path)
         fault = self.faults.next(pending.call.provider, step)
         if fault is not None and fault.kind == "hang":
@@ -186,7 +186,7 @@ class FakeBackend(RequestHandler):
         if self.latency:
             await asyncio.sleep(self.latency)
         if step != ASK:
-            delivery = plan_delivery(attrs.evolve(wire, respond=continue_prediction), request, fault)
+            delivery = plan_delivery(wire, wire.reply, request, fault)
             error = stream_interruption(request) if fault is None else None
             return delivery if error is None else _interrupted(delivery, error, pending)
         replaced = fault is not None and fault.kind in NO_REPLY_FAULTS
@@ -196,13 +196,10 @@ class FakeBackend(RequestHandler):
         script = make_script(answers, self._defaults(pending.call, request))
         if script.error is not None and not pending.call.stream:
             return _error_delivery(script.error, pending, request)
-        encode = pending.format.encode
-
-        def respond(request: SimulatedRequest) -> WholeResponse | StreamedResponse:
-            return encode(request, script)
-
-        delivery = plan_delivery(attrs.evolve(wire, respond=respond), request, fault)
-        if script.error is None or fault is not None or encode is create_prediction:
+        encode = wire.encode
+        assert encode is not None, "a dialect's own format encodes scripts"
+        delivery = plan_delivery(wire, lambda request: encode(request, script), request, fault)
+        if script.error is None or fault is not None or delivery.sized:
             return delivery
         return _interrupted(delivery, script.error, pending)
 
@@ -220,7 +217,7 @@ class FakeBackend(RequestHandler):
         base = urlsplit(pending.base_url)
         return SimulatedRequest(
             method=record.method,
-            path=record.path.removeprefix(base.path).removeprefix(pending.format.simulated.root),
+            path=record.path.removeprefix(base.path).removeprefix(pending.format.root),
             headers=record.headers,
             body=record.body,
             uid=uuid.uuid4().hex,
@@ -250,10 +247,10 @@ def _error_delivery(error: CompletionError, pending: PendingRequest, request: Si
     Raises:
         CompletionError: it would report it with none, and the caller gets the error itself.
     """
-    encodable = pending.format.encodable(error)
-    if encodable is None:
+    reported = simulated_error(pending.format, error)
+    if reported is None:
         raise error
-    response = pending.format.error_response(request, encodable)
+    response = pending.format.encode_error(request, reported)
     wait = {} if error.retry_after is None else {"retry-after": f"{error.retry_after:g}"}
     headers = {**response.headers, **dict(error.headers or {}), **wait}
     return plain_delivery(attrs.evolve(response, headers=headers))

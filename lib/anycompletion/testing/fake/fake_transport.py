@@ -12,7 +12,7 @@ from ... import Provider
 from ...errors import APIConnectionError
 from ...http import RequestHeaders
 from ...records import ChatRequest
-from ..formats.registry import FAKE_FORMATS
+from ..formats.registry import FORMATS_BY_DIALECT
 from ..formats.wire_format import ProviderMemory
 from .backend import TAG, FakeBackend, FakeRequest, PendingRequest
 from .memory_connector import MemoryConnector
@@ -38,7 +38,7 @@ class FakeTransportOverride:
         return cast("Pool", _FakeTransport(make(session=session, proxy=None), session, connector))
 
     def plan(self, request: ChatRequest, plan: CallPlan) -> CallPlan:
-        """The same plan with a transport that tells the backend which logical call its requests belong to."""
+        """The same plan with a transport that sends the requests of this logical call."""
         target = plan.target
         call = FakeRequest(target.provider, target.model, request, target.stream)
         choices_made = [0]
@@ -46,7 +46,7 @@ class FakeTransportOverride:
         def pending() -> PendingRequest:
             return PendingRequest(
                 call,
-                FAKE_FORMATS[self._provider.dialect],
+                FORMATS_BY_DIALECT[self._provider.dialect],
                 target.base_url,
                 self._provider.request_id_header,
                 self._memory,

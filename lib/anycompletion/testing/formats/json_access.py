@@ -1,7 +1,8 @@
-"""Access to JSON values of unknown shape without raising; never reports what is wrong with them."""
+"""Reads JSON values of unknown shape without raising, and writes JSON as bytes; never reports what is wrong with it."""
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any, cast
 
@@ -38,3 +39,14 @@ def text_of(content: Any) -> str:
     return "\n".join(
         as_text(as_dict(part).get("text")) for part in as_list(content) if as_dict(part).get("type") == "text"
     )
+
+
+def dump(value: Any) -> bytes:
+    """Compact JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def sse(value: Any, name: str = "") -> bytes:
+    """A server-sent event with `value` as its data."""
+    head = f"event: {name}\n".encode() if name else b""
+    return head + b"data: " + dump(value) + b"\n\n"

@@ -1,11 +1,8 @@
-"""All simulated formats by provider, and the encoders of scripted replies by dialect; sends nothing."""
+"""All simulated formats, by provider and by dialect, and the errors that they can report; sends nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TypeAlias
-
-import attrs
+from collections.abc import Mapping
 
 from ...errors import (
     APIStatusError,
@@ -13,8 +10,6 @@ from ...errors import (
     BadRequestError,
     CompletionError,
     ConflictError,
-    ContentPolicyViolationError,
-    ContextWindowExceededError,
     InternalServerError,
     NotFoundError,
     OverloadedError,
@@ -25,62 +20,25 @@ from ...errors import (
     UnprocessableEntityError,
     class_for_status,
 )
-from .anthropic_messages import encode as anthropic_encode
-from .anthropic_messages import simulate as anthropic_simulate
-from .azure import simulate as azure_simulate
-from .cohere_chat import encode as cohere_encode
-from .cohere_chat import simulate as cohere_simulate
-from .openai_chat import encode as openai_encode
-from .openai_chat import simulate as openai_simulate
-from .openrouter import simulate as openrouter_simulate
-from .replicate_predictions import encode as replicate_encode
-from .replicate_predictions import scripted as replicate_scripted
-from .replicate_predictions import simulate as replicate_simulate
-from .reply_script import ReplyScript
-from .wire_format import SimulatedError, SimulatedRequest, StreamedResponse, WholeResponse, WireFormat
+from .anthropic_messages import simulate as anthropic_messages
+from .azure import simulate as azure
+from .cohere_chat import simulate as cohere_chat
+from .openai_chat import simulate as openai_chat
+from .openrouter import simulate as openrouter
+from .replicate_predictions import simulate as replicate_predictions
+from .wire_format import ErrorSpec, WireFormat
 
-FORMATS: Mapping[str, WireFormat] = {
-    wire.provider: wire
-    for wire in (
-        openai_simulate.FORMAT,
-        anthropic_simulate.FORMAT,
-        azure_simulate.FORMAT,
-        cohere_simulate.FORMAT,
-        replicate_simulate.FORMAT,
-        openrouter_simulate.FORMAT,
-    )
-}
+_MODULES = (openai_chat, anthropic_messages, azure, cohere_chat, replicate_predictions, openrouter)
+
+FORMATS: Mapping[str, WireFormat] = {module.FORMAT.provider: module.FORMAT for module in _MODULES}
 """Format by provider: every provider that the simulator imitates."""
 
-ReplyEncoder: TypeAlias = Callable[[SimulatedRequest, ReplyScript], "WholeResponse | StreamedResponse"]
-
-
-@attrs.frozen(kw_only=True)
-class FakeFormat:
-    """How scripted replies and errors are encoded for one dialect."""
-
-    simulated: WireFormat
-    """The simulator's format of this dialect, for its errors and steps."""
-    encode: ReplyEncoder
-    error_response: Callable[[SimulatedRequest, SimulatedError], WholeResponse]
-    max_choices: int | None
-    """Choices that one response can have; None is no limit."""
-    error_codes: Mapping[type[CompletionError], str] = attrs.field(factory=dict[type[CompletionError], str])
-    """Errors that clients recognize by a code, and not by their status alone."""
-
-    def encodable(self, error: CompletionError) -> SimulatedError | None:
-        """The error as the provider would report it; None where none of its responses means exactly this error."""
-        if not isinstance(error, APIStatusError):
-            return None
-        kind = type(error)
-        status, code = error.status_code or _STATUSES.get(kind), error.code
-        if kind in self.error_codes:
-            status, code = status or 400, code or self.error_codes[kind]
-        elif status is None or status < 400 or class_for_status(status) is not kind:
-            return None
-        default = next((each.type for each in self.simulated.errors.values() if each.status == status), "")
-        return SimulatedError(status, error.type or default, error.message, code, error.param)
-
+FORMATS_BY_DIALECT: Mapping[str, WireFormat] = {
+    "openai_chat": openai_chat.FORMAT,
+    "anthropic_messages": anthropic_messages.FORMAT,
+    "cohere_chat": cohere_chat.FORMAT,
+    "replicate_predictions": replicate_predictions.FORMAT,
+}
 
 _STATUSES: Mapping[type[CompletionError], int] = {
     BadRequestError: 400,
@@ -96,34 +54,16 @@ _STATUSES: Mapping[type[CompletionError], int] = {
     OverloadedError: 529,
 }
 
-FAKE_FORMATS: Mapping[str, FakeFormat] = {
-    "openai_chat": FakeFormat(
-        simulated=openai_simulate.FORMAT,
-        encode=openai_encode.encode,
-        error_response=openai_encode.error_response,
-        max_choices=None,
-        error_codes={
-            ContextWindowExceededError: "context_length_exceeded",
-            ContentPolicyViolationError: "content_policy_violation",
-        },
-    ),
-    "anthropic_messages": FakeFormat(
-        simulated=anthropic_simulate.FORMAT,
-        encode=anthropic_encode.encode,
-        error_response=anthropic_encode.error_response,
-        max_choices=1,
-    ),
-    "cohere_chat": FakeFormat(
-        simulated=cohere_simulate.FORMAT,
-        encode=cohere_encode.encode,
-        error_response=cohere_encode.error_response,
-        max_choices=1,
-    ),
-    "replicate_predictions": FakeFormat(
-        simulated=replicate_simulate.FORMAT,
-        encode=replicate_scripted.create_prediction,
-        error_response=replicate_encode.error_response,
-        max_choices=1,
-    ),
-}
-"""Encoders by name of the dialect."""
+
+def simulated_error(wire: WireFormat, error: CompletionError) -> ErrorSpec | None:
+    """The error as the provider would report it; None where none of its responses means exactly this error."""
+    if not isinstance(error, APIStatusError):
+        return None
+    kind = type(error)
+    status, code = error.status_code or _STATUSES.get(kind), error.code
+    if kind in wire.error_codes:
+        status, code = status or 400, code or wire.error_codes[kind]
+    elif status is None or status < 400 or class_for_status(status) is not kind:
+        return None
+    default = next((each.type for each in wire.errors.values() if each.status == status), "")
+    return ErrorSpec(status, error.type or default, error.message, code, error.param)

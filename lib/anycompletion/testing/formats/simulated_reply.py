@@ -92,6 +92,9 @@ class ToolCallReply:
         return ()
 
 
+SimulatedReply: TypeAlias = TextReply | ToolCallReply
+
+
 def count_tokens(text: str) -> int:
     """The simulator's number of tokens: one per word."""
     return len(text.split())
@@ -107,7 +110,7 @@ def select_tool(tools: Iterable[OfferedTool], name: str | None) -> OfferedTool |
     return next((tool for tool in tools if name is None or tool.name == name), None)
 
 
-def choose_reply(prompt: Prompt, options: ReplyOptions, choice: int) -> TextReply | ToolCallReply:
+def choose_reply(prompt: Prompt, options: ReplyOptions, choice: int) -> SimulatedReply:
     """The reply to `prompt`; `choice` makes the default texts of several replies to one prompt different."""
     if options.pieces is not None:
         return TextReply(options.pieces)

@@ -1,19 +1,20 @@
 """What a simulated wire format is: a request in, a response out, all as values; opens no socket and reads no clock.
 
-Each provider has one `WireFormat`. Its `respond` depends on the request alone: identifiers, the time, the number of
+Each provider has one `WireFormat`. Its response depends on the request alone: identifiers, the time, the number of
 earlier repeats of a request and the provider's memory come with it. How a fault changes the response on its way out is
 decided elsewhere, from the kinds of the events.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
 import attrs
 
+from ...errors import CompletionError
 from ..simulator.faults import Fault
+from .reply_script import ReplyScript
 from .simulated_reply import ReplyOptions
 
 EventKind: TypeAlias = Literal["body", "finish", "usage", "end", "comment"]
@@ -92,7 +93,7 @@ class SimulatedRequest:
 
 
 @attrs.frozen
-class SimulatedError:
+class ErrorSpec:
     """An error of a provider as data, from which each format encodes its own error body."""
 
     status: int
@@ -134,6 +135,9 @@ class StreamedResponse:
     """The fault of the request that opened this stream; it has priority over any other."""
 
 
+AnyResponse: TypeAlias = WholeResponse | StreamedResponse
+
+
 def single_step(method: str, path: str) -> str:
     """The step of every request to a provider that has only one."""
     return ASK
@@ -144,41 +148,61 @@ class WireFormat:
     """One simulated provider."""
 
     provider: str
-    root: str
-    """The first segment of the path, by which the server finds the format."""
-    base: str
-    """Path of the provider's base URL on the simulator; starts with `root`."""
+    base_path: str = ""
+    """Path of the provider's base URL below `root`."""
     api_key: str
-    respond: Callable[[SimulatedRequest], WholeResponse | StreamedResponse]
-    errors: Mapping[str, SimulatedError]
+    validate: Callable[[SimulatedRequest, str], ErrorSpec | None]
+    """The error with which the provider rejects a request, given the valid key; None for a valid request."""
+    reply: Callable[[SimulatedRequest], AnyResponse]
+    """The response to a valid request, without `headers`."""
+    encode: Callable[[SimulatedRequest, ReplyScript], AnyResponse] | None = None
+    """The response with a scripted reply, without `headers`; None for variants of another format."""
+    max_choices: int | None = 1
+    """Choices that one response can have; None is no limit."""
+    errors: Mapping[str, ErrorSpec]
     """Error by name of the fault. Of several with one status the first is the default for that status."""
-    error_response: Callable[[SimulatedRequest, SimulatedError], WholeResponse]
-    """The error response, with the provider's own body and headers."""
-    stream_error: Callable[[SimulatedRequest, SimulatedError], bytes]
+    error_codes: Mapping[type[CompletionError], str] = attrs.field(factory=dict[type[CompletionError], str])
+    """Errors that clients recognize by a code, and not by their status alone."""
+    encode_error: Callable[[SimulatedRequest, ErrorSpec], WholeResponse]
+    """The error response, without `headers`."""
+    stream_error: Callable[[SimulatedRequest, ErrorSpec], bytes]
     """The event that reports the error inside a stream."""
+    headers: Callable[[SimulatedRequest, int], Mapping[str, str]]
+    """The provider's own headers of a response with that status."""
     step: Callable[[str, str], str] = single_step
     """Method and path below the root → the step of a call; a fault applies to requests of one step."""
 
+    @property
+    def root(self) -> str:
+        """The first segment of the path, by which the server finds the format."""
+        return f"/{self.provider}"
 
-def dump(value: Any) -> bytes:
-    """Compact JSON."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    @property
+    def base(self) -> str:
+        """Path of the provider's base URL on the simulator."""
+        return self.root + self.base_path
 
+    def respond(self, request: SimulatedRequest) -> AnyResponse:
+        """The response to any request below `root`."""
+        error = self.validate(request, self.api_key)
+        if error is not None:
+            return self.error_response(request, error)
+        response = self.reply(request)
+        return attrs.evolve(response, headers={**self.headers(request, response.status), **response.headers})
 
-def sse(value: Any, name: str = "") -> bytes:
-    """A server-sent event with `value` as its data."""
-    head = f"event: {name}\n".encode() if name else b""
-    return head + b"data: " + dump(value) + b"\n\n"
+    def error_response(self, request: SimulatedRequest, error: ErrorSpec) -> WholeResponse:
+        """The error response."""
+        return attrs.evolve(self.encode_error(request, error), headers=self.headers(request, error.status))
 
 
 def first_error(
-    request: SimulatedRequest, checks: Iterable[Callable[[SimulatedRequest], SimulatedError | None]]
-) -> SimulatedError | None:
+    request: SimulatedRequest, checks: Iterable[Callable[[SimulatedRequest], ErrorSpec | None]]
+) -> ErrorSpec | None:
     """The error of the first check that fails; None if all pass."""
     return next((error for check in checks if (error := check(request)) is not None), None)
 
 
-def find_error(wire: WireFormat, name: str, status: int | None) -> SimulatedError:
+def find_error(wire: WireFormat, name: str, status: int | None) -> ErrorSpec:
     """The provider's error of that name, or of that status where one is given.
 
     For a status that the provider's table does not have, the error for 400 or 500 is used with that status.

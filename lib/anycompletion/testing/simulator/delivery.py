@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal, TypeAlias
 
 import attrs
 
 from ..formats.wire_format import (
+    AnyResponse,
     EventKind,
     SimulatedRequest,
     StreamedResponse,
@@ -16,6 +17,8 @@ from ..formats.wire_format import (
     find_error,
 )
 from .faults import Fault, RawStep
+
+Responder: TypeAlias = Callable[[SimulatedRequest], AnyResponse]
 
 Ending: TypeAlias = Literal["end", "close", "reset", "stall"]
 
@@ -49,14 +52,14 @@ class Delivery:
     """Raw steps to perform instead, for responses that are not HTTP."""
 
 
-def plan_delivery(wire: WireFormat, request: SimulatedRequest, fault: Fault | None) -> Delivery:
-    """The delivery of the response to `request` under `fault`.
+def plan_delivery(wire: WireFormat, respond: Responder, request: SimulatedRequest, fault: Fault | None) -> Delivery:
+    """The delivery of the response that `respond` makes to `request`, under `fault`.
 
     Stream faults do not apply to an error response that the provider itself gives.
     """
     if fault is not None and fault.kind == "status":
         return plain_delivery(_error_response(wire, request, fault))
-    response = wire.respond(attrs.evolve(request, fault=fault))
+    response = respond(attrs.evolve(request, fault=fault))
     if isinstance(response, StreamedResponse) and response.fault is not None:
         fault = response.fault
     if fault is None or fault.kind == "outcome" or (response.status >= 400 and fault.kind != "body"):
@@ -80,7 +83,7 @@ def _error_response(wire: WireFormat, request: SimulatedRequest, fault: Fault) -
     return attrs.evolve(response, headers={**response.headers, "retry-after": f"{fault.retry_after:g}"})
 
 
-def plain_delivery(response: WholeResponse | StreamedResponse) -> Delivery:
+def plain_delivery(response: AnyResponse) -> Delivery:
     """The delivery of a response without a fault."""
     if isinstance(response, StreamedResponse):
         writes = tuple(event.data for event in response.events)
@@ -95,7 +98,7 @@ def plain_delivery(response: WholeResponse | StreamedResponse) -> Delivery:
     )
 
 
-def _replaced_body(response: WholeResponse | StreamedResponse, fault: Fault) -> Delivery:
+def _replaced_body(response: AnyResponse, fault: Fault) -> Delivery:
     return Delivery(
         status=fault.status_code or 200,
         headers={**response.headers, **fault.headers},
@@ -106,7 +109,7 @@ def _replaced_body(response: WholeResponse | StreamedResponse, fault: Fault) -> 
     )
 
 
-def _with_headers(response: WholeResponse | StreamedResponse, fault: Fault) -> Delivery:
+def _with_headers(response: AnyResponse, fault: Fault) -> Delivery:
     """The response with the fault's headers, and its script where it has one."""
     sound = plain_delivery(response)
     whole = fault.kind == "headers" or "answer" in fault.script

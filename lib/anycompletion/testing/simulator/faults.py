@@ -6,7 +6,7 @@ import difflib
 import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, cast, get_args
 
 import attrs
 
@@ -258,24 +258,11 @@ def _find(name: str) -> Fault:
     if name in FAULTS:
         return FAULTS[name]
     if match := _AFTER_EVENTS.fullmatch(name):
-        return _after(match[1], int(match[2]))
+        error = "overloaded" if match[1] == "error" else "server-error"
+        return Fault(kind=cast("FaultKind", match[1]), error=error, after=int(match[2]))
     known = [*FAULTS, *(f"{kind}-after-3-events" for kind in ("cut", "close", "reset", "stall", "error"))]
     close = difflib.get_close_matches(name, known, 1, 0)
     raise ValueError(f"no fault is called {name!r}; the closest is {close[0]!r}")
-
-
-def _after(kind: str, events: int) -> Fault:
-    match kind:
-        case "cut":
-            return Fault(kind="cut", after=events)
-        case "close":
-            return Fault(kind="close", after=events)
-        case "reset":
-            return Fault(kind="reset", after=events)
-        case "stall":
-            return Fault(kind="stall", after=events)
-        case _:
-            return Fault(kind="error", error="overloaded", after=events)
 
 
 Faults: TypeAlias = "Sequence[Fault | str] | Fault | str | None"

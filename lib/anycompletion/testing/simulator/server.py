@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import os
 import time
@@ -17,17 +18,10 @@ from ... import known_providers
 from ..formats.openai_chat import simulate as openai_chat
 from ..formats.registry import FORMATS
 from ..formats.simulated_reply import ReplyOptions, SimulatorReply
-from ..formats.wire_format import (
-    ProviderMemory,
-    SimulatedError,
-    SimulatedRequest,
-    StreamedResponse,
-    WholeResponse,
-    WireFormat,
-)
+from ..formats.wire_format import AnyResponse, ErrorSpec, ProviderMemory, SimulatedRequest, WireFormat
 from ..recording.matcher import RecordingMatcher
 from ..recording.recordings import Recording
-from .delivery import NO_REPLY_FAULTS, plain_delivery, plan_delivery
+from .delivery import NO_REPLY_FAULTS, Responder, plain_delivery, plan_delivery
 from .faults import Fault, Faults, FaultSequence
 from .loopback import LoopbackServer
 from .request_log import RecordedRequest
@@ -179,13 +173,19 @@ class SimulatorServer(LoopbackServer):
             await asyncio.sleep(self.latency)
         replied = fault is None or fault.kind not in NO_REPLY_FAULTS
         simulated = self._simulated_request(wire, record, replied=replied)
+        respond: Responder = wire.respond
         if self._replay is not None and problem is None and replied:
-            wire, problem = self._replayed(self._replay, wire, simulated)
+            found = self._replay.find(wire.provider, simulated.method, simulated.path, simulated.body)
+            if isinstance(found, str):
+                problem = found
+            else:
+                recorded = self._replay.response(found, self.url + wire.root)
+                respond = functools.partial(_constant, recorded)
         if problem is not None:
-            error_response = wire.error_response(simulated, SimulatedError(400, "simulator_error", problem))
+            error_response = wire.error_response(simulated, ErrorSpec(400, "simulator_error", problem))
             delivery = plain_delivery(error_response)
         else:
-            delivery = plan_delivery(wire, simulated, fault)
+            delivery = plan_delivery(wire, respond, simulated, fault)
         return await send(request, record, delivery, self.chunk_delay)
 
     def _fault(self, wire: WireFormat, record: RecordedRequest) -> Fault | None:
@@ -197,20 +197,6 @@ class SimulatorServer(LoopbackServer):
         if fault.provider not in (None, wire.provider):
             raise ValueError(f"{name!r} is a fault of {fault.provider}, not of {wire.provider}")
         return fault if fault.step == step else None
-
-    def _replayed(
-        self, recordings: RecordingMatcher, wire: WireFormat, request: SimulatedRequest
-    ) -> tuple[WireFormat, str | None]:
-        """The format that responds with a recording, or why there is none."""
-        found = recordings.find(wire.provider, request.method, request.path, request.body)
-        if isinstance(found, str):
-            return wire, found
-        response = recordings.response(found, self.url + wire.root)
-
-        def respond(_: SimulatedRequest) -> WholeResponse | StreamedResponse:
-            return response
-
-        return attrs.evolve(wire, respond=respond), None
 
     def _simulated_request(self, wire: WireFormat, record: RecordedRequest, *, replied: bool) -> SimulatedRequest:
         """The request as its format gets it. One that gets an error instead of a reply is not counted as a repeat."""
@@ -236,12 +222,15 @@ class SimulatorServer(LoopbackServer):
         )
 
 
+def _constant(response: AnyResponse, _: SimulatedRequest) -> AnyResponse:
+    """A responder that always returns the same response."""
+    return response
+
+
 def _openai_formats(names: Iterable[str]) -> dict[str, WireFormat]:
     """Formats for providers that have recordings but no simulation: their errors are OpenAI's."""
     return {
-        name: attrs.evolve(
-            openai_chat.FORMAT, provider=name, root=f"/{name}", base=f"/{name}", api_key=f"simulated-{name}-key"
-        )
+        name: attrs.evolve(openai_chat.FORMAT, provider=name, base_path="", api_key=f"simulated-{name}-key")
         for name in names
         if name not in FORMATS
     }

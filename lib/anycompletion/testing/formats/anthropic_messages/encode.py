@@ -12,17 +12,9 @@ from typing import Any
 import attrs
 
 from ....records import JsonObject
-from ..json_access import as_dict, as_list, text_of
+from ..json_access import as_dict, as_list, dump, sse, text_of
 from ..reply_script import ReplyScript
-from ..wire_format import (
-    SimulatedError,
-    SimulatedRequest,
-    StreamedResponse,
-    StreamEvent,
-    WholeResponse,
-    dump,
-    sse,
-)
+from ..wire_format import AnyResponse, ErrorSpec, SimulatedRequest, StreamedResponse, StreamEvent, WholeResponse
 
 _STOP_REASONS: Mapping[str, str] = {
     "stop": "end_turn",
@@ -34,7 +26,7 @@ _STOP_REASONS: Mapping[str, str] = {
 _NO_ARGUMENTS = "{}"
 
 
-def encode(request: SimulatedRequest, script: ReplyScript) -> WholeResponse | StreamedResponse:
+def encode(request: SimulatedRequest, script: ReplyScript) -> AnyResponse:
     """The response to a request for a message."""
     if as_dict(request.body).get("stream"):
         return StreamedResponse(tuple(_events(script)))
@@ -187,7 +179,7 @@ class _ContentBlocks:
 # --- errors ----------------------------------------------------------------------------------------------------------
 
 
-def error_body(request: SimulatedRequest, error: SimulatedError) -> JsonObject:
+def error_body(request: SimulatedRequest, error: ErrorSpec) -> JsonObject:
     """Anthropic's error body."""
     details = {"type": error.type, "message": error.message}
     return {"type": "error", "error": details, "request_id": request_id(request)}
@@ -198,6 +190,6 @@ def request_id(request: SimulatedRequest) -> str:
     return f"req_01{request.uid[:22]}"
 
 
-def error_response(request: SimulatedRequest, error: SimulatedError) -> WholeResponse:
-    """The error response, without headers of its own."""
+def encode_error(request: SimulatedRequest, error: ErrorSpec) -> WholeResponse:
+    """The error response."""
     return WholeResponse(error.status, dump(error_body(request, error)))

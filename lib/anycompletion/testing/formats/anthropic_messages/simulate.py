@@ -9,68 +9,58 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import attrs
-
-from ..json_access import as_dict, as_list, as_text, text_of
+from ..json_access import as_dict, as_list, as_text, sse, text_of
 from ..reply_script import ReplyScript, single_reply
-from ..simulated_reply import OfferedTool, Prompt, TextReply, ToolCallReply, choose_reply, count_tokens, select_tool
-from ..wire_format import SimulatedError, SimulatedRequest, StreamedResponse, WholeResponse, WireFormat, sse
+from ..simulated_reply import OfferedTool, Prompt, SimulatedReply, TextReply, choose_reply, count_tokens, select_tool
+from ..wire_format import AnyResponse, ErrorSpec, SimulatedRequest, WireFormat
 from . import encode
 from .validate import content_blocks, joined_turns, signature, validate
 
 API_KEY = "simulated-anthropic-key"
 
-ERRORS: Mapping[str, SimulatedError] = {
-    "bad-request": SimulatedError(400, "invalid_request_error", "The request is not valid. (simulated)"),
-    "context-length": SimulatedError(
-        400, "invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum"
-    ),
-    "content-policy": SimulatedError(400, "invalid_request_error", "Output blocked by content filtering policy"),
-    "authentication": SimulatedError(401, "authentication_error", "invalid x-api-key"),
-    "quota": SimulatedError(402, "billing_error", "There is a problem with your billing. (simulated)"),
-    "permission": SimulatedError(
-        403, "permission_error", "Your API key does not have permission for this. (simulated)"
-    ),
-    "not-found": SimulatedError(404, "not_found_error", "The requested resource was not found. (simulated)"),
-    "rate-limit": SimulatedError(
+ERRORS: Mapping[str, ErrorSpec] = {
+    "bad-request": ErrorSpec(400, "invalid_request_error", "The request is not valid. (simulated)"),
+    "context-length": ErrorSpec(400, "invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum"),
+    "content-policy": ErrorSpec(400, "invalid_request_error", "Output blocked by content filtering policy"),
+    "authentication": ErrorSpec(401, "authentication_error", "invalid x-api-key"),
+    "quota": ErrorSpec(402, "billing_error", "There is a problem with your billing. (simulated)"),
+    "permission": ErrorSpec(403, "permission_error", "Your API key does not have permission for this. (simulated)"),
+    "not-found": ErrorSpec(404, "not_found_error", "The requested resource was not found. (simulated)"),
+    "rate-limit": ErrorSpec(
         429, "rate_limit_error", "This request would exceed your organization's rate limit of requests per minute."
     ),
-    "server-error": SimulatedError(500, "api_error", "Internal server error"),
-    "unavailable": SimulatedError(503, "api_error", "The service is temporarily unavailable. (simulated)"),
-    "timeout": SimulatedError(504, "timeout_error", "The request timed out. (simulated)"),
-    "overloaded": SimulatedError(529, "overloaded_error", "Overloaded"),
+    "server-error": ErrorSpec(500, "api_error", "Internal server error"),
+    "unavailable": ErrorSpec(503, "api_error", "The service is temporarily unavailable. (simulated)"),
+    "timeout": ErrorSpec(504, "timeout_error", "The request timed out. (simulated)"),
+    "overloaded": ErrorSpec(529, "overloaded_error", "Overloaded"),
 }
 
 _LIMITS = {"requests": 4000, "input-tokens": 2_000_000, "output-tokens": 400_000, "tokens": 2_400_000}
 
 
-def respond(request: SimulatedRequest) -> WholeResponse | StreamedResponse:
-    """The response to any request below the format's root."""
-    error = validate(request, API_KEY)
-    if error is not None:
-        return error_response(request, error)
+def reply(request: SimulatedRequest) -> AnyResponse:
+    """The response to a valid request."""
     body = as_dict(request.body)
-    reply = choose_reply(read_prompt(body), request.options, request.repeats)
-    return attrs.evolve(encode.encode(request, _script(request, body, reply)), headers=_headers(request))
+    chosen = choose_reply(read_prompt(body), request.options, request.repeats)
+    return encode.encode(request, _script(request, body, chosen))
 
 
-def error_response(request: SimulatedRequest, error: SimulatedError) -> WholeResponse:
-    """The error response."""
-    head = _headers(request, used_up=True) if error.status == 429 else {"request-id": encode.request_id(request)}
-    return attrs.evolve(encode.error_response(request, error), headers=head)
-
-
-def stream_error(request: SimulatedRequest, error: SimulatedError) -> bytes:
+def stream_error(request: SimulatedRequest, error: ErrorSpec) -> bytes:
     """The event that reports the error inside a stream."""
     return sse(encode.error_body(request, error), "error")
 
 
-def _headers(request: SimulatedRequest, *, used_up: bool = False) -> dict[str, str]:
+def headers(request: SimulatedRequest, status: int) -> dict[str, str]:
+    """The headers of a response with that status."""
+    head = {"request-id": encode.request_id(request)}
+    if status >= 400 and status != 429:
+        return head
     reset = datetime.fromtimestamp(int(request.now) + 1, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    head = {"request-id": encode.request_id(request), "anthropic-organization-id": "simulated-organization"}
+    head["anthropic-organization-id"] = "simulated-organization"
     for name, limit in _LIMITS.items():
+        used_up = status == 429 and name == "requests"
         head[f"anthropic-ratelimit-{name}-limit"] = str(limit)
-        head[f"anthropic-ratelimit-{name}-remaining"] = "0" if used_up and name == "requests" else str(limit - 1)
+        head[f"anthropic-ratelimit-{name}-remaining"] = "0" if used_up else str(limit - 1)
         head[f"anthropic-ratelimit-{name}-reset"] = reset
     return head
 
@@ -116,7 +106,7 @@ def _tool_to_call(body: dict[str, Any]) -> OfferedTool | None:
 # --- writing ------------------------------------------------------------------------------------------------------
 
 
-def _script(request: SimulatedRequest, body: dict[str, Any], reply: TextReply | ToolCallReply) -> ReplyScript:
+def _script(request: SimulatedRequest, body: dict[str, Any], reply: SimulatedReply) -> ReplyScript:
     message: dict[str, Any] = {"role": "assistant", "content": None}
     thoughts = _thoughts(body)
     if thoughts is not None:
@@ -158,11 +148,12 @@ def _thoughts(body: dict[str, Any]) -> str | None:
 
 FORMAT = WireFormat(
     provider="anthropic",
-    root="/anthropic",
-    base="/anthropic",
     api_key=API_KEY,
-    respond=respond,
+    validate=validate,
+    reply=reply,
+    encode=encode.encode,
     errors=ERRORS,
-    error_response=error_response,
+    encode_error=encode.encode_error,
     stream_error=stream_error,
+    headers=headers,
 )

@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from ..json_access import as_dict, as_list, as_text, is_integer, is_number
-from ..wire_format import UNKNOWN_MODEL, SimulatedError, SimulatedRequest, first_error
+from ..wire_format import UNKNOWN_MODEL, ErrorSpec, SimulatedRequest, first_error
 
 PATH = "/v1/messages"
 
@@ -46,12 +46,12 @@ _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _TOOL_ID = re.compile(r"[a-zA-Z0-9_-]+")
 
 
-def validate(request: SimulatedRequest, api_key: str) -> SimulatedError | None:
+def validate(request: SimulatedRequest, api_key: str) -> ErrorSpec | None:
     """The error that rejects the request, or None if it is valid."""
     if request.path != PATH:
-        return SimulatedError(404, "not_found_error", "Not found")
+        return ErrorSpec(404, "not_found_error", "Not found")
     if request.method != "POST":
-        return SimulatedError(405, "invalid_request_error", "Method Not Allowed")
+        return ErrorSpec(405, "invalid_request_error", "Method Not Allowed")
     return _key(request, api_key) or first_error(request, _CHECKS)
 
 
@@ -75,25 +75,25 @@ def content_blocks(content: Any) -> list[dict[str, Any]]:
     return [as_dict(each) for each in as_list(content)]
 
 
-def _invalid(message: str) -> SimulatedError:
-    return SimulatedError(400, "invalid_request_error", message)
+def _invalid(message: str) -> ErrorSpec:
+    return ErrorSpec(400, "invalid_request_error", message)
 
 
-def _key(request: SimulatedRequest, api_key: str) -> SimulatedError | None:
+def _key(request: SimulatedRequest, api_key: str) -> ErrorSpec | None:
     given = request.headers.get("x-api-key") or request.bearer
     if given is None:
-        return SimulatedError(401, "authentication_error", "x-api-key header is required")
-    return None if given == api_key else SimulatedError(401, "authentication_error", "invalid x-api-key")
+        return ErrorSpec(401, "authentication_error", "x-api-key header is required")
+    return None if given == api_key else ErrorSpec(401, "authentication_error", "invalid x-api-key")
 
 
-def _version(request: SimulatedRequest) -> SimulatedError | None:
+def _version(request: SimulatedRequest) -> ErrorSpec | None:
     version = request.headers.get("anthropic-version")
     if version is None:
         return _invalid("anthropic-version: header is required")
     return None if version in _VERSIONS else _invalid(f'anthropic-version: "{version}" is not a valid version')
 
 
-def _members(request: SimulatedRequest) -> SimulatedError | None:
+def _members(request: SimulatedRequest) -> ErrorSpec | None:
     body = as_dict(request.body)
     if not body:
         return _invalid("The request body is not valid JSON")
@@ -105,7 +105,7 @@ def _members(request: SimulatedRequest) -> SimulatedError | None:
     return None if unknown is None else _invalid(f"{unknown}: Extra inputs are not permitted")
 
 
-def _values(request: SimulatedRequest) -> SimulatedError | None:
+def _values(request: SimulatedRequest) -> ErrorSpec | None:
     body = as_dict(request.body)
     limit = body["max_tokens"]
     if not is_integer(limit):
@@ -121,14 +121,14 @@ def _values(request: SimulatedRequest) -> SimulatedError | None:
     return None
 
 
-def _model(request: SimulatedRequest) -> SimulatedError | None:
+def _model(request: SimulatedRequest) -> ErrorSpec | None:
     model = request.body["model"]
     if not isinstance(model, str):
         return _invalid("model: Input should be a valid string")
-    return SimulatedError(404, "not_found_error", f"model: {model}") if model == UNKNOWN_MODEL else None
+    return ErrorSpec(404, "not_found_error", f"model: {model}") if model == UNKNOWN_MODEL else None
 
 
-def _thinking(request: SimulatedRequest) -> SimulatedError | None:
+def _thinking(request: SimulatedRequest) -> ErrorSpec | None:
     body = as_dict(request.body)
     thinking = as_dict(body.get("thinking"))
     if thinking.get("type") not in ("enabled", "adaptive"):
@@ -146,7 +146,7 @@ def _thinking(request: SimulatedRequest) -> SimulatedError | None:
     return None
 
 
-def _tools(request: SimulatedRequest) -> SimulatedError | None:
+def _tools(request: SimulatedRequest) -> ErrorSpec | None:
     names: set[str] = set()
     for index, tool in enumerate(as_dict(each) for each in as_list(request.body.get("tools"))):
         if tool.get("type") not in (None, "custom"):
@@ -182,7 +182,7 @@ _TOOL_FIELDS = frozenset(
 )
 
 
-def _messages(request: SimulatedRequest) -> SimulatedError | None:
+def _messages(request: SimulatedRequest) -> ErrorSpec | None:
     if not isinstance(request.body["messages"], list):
         return _invalid("messages: Input should be a valid list")
     messages = [as_dict(each) for each in as_list(request.body["messages"])]
@@ -202,7 +202,7 @@ def _messages(request: SimulatedRequest) -> SimulatedError | None:
     return None
 
 
-def _block(at: str, block: dict[str, Any]) -> SimulatedError | None:
+def _block(at: str, block: dict[str, Any]) -> ErrorSpec | None:
     match block.get("type"):
         case None:
             return _invalid(f"{at}.type: Field required")
@@ -218,7 +218,7 @@ def _block(at: str, block: dict[str, Any]) -> SimulatedError | None:
             return None
 
 
-def _order(request: SimulatedRequest) -> SimulatedError | None:
+def _order(request: SimulatedRequest) -> ErrorSpec | None:
     """Checks that the first turn is the user's, and that tool results follow their calls, before other content."""
     conversation = [turn for turn in joined_turns(request.body["messages"]) if turn[0] != "system"]
     if not conversation or conversation[0][0] != "user":

@@ -11,28 +11,27 @@ from typing import Any
 
 import attrs
 
-from ..json_access import as_dict
+from ..json_access import as_dict, dump, sse
 from ..openai_chat import simulate as openai_chat
 from ..openai_chat.encode import DONE
 from ..openai_chat.validate import validate_body
-from ..simulated_reply import TextReply, ToolCallReply
+from ..simulated_reply import SimulatedReply
 from ..wire_format import (
     UNKNOWN_MODEL,
-    SimulatedError,
+    AnyResponse,
+    ErrorSpec,
     SimulatedRequest,
     StreamedResponse,
     StreamEvent,
     WholeResponse,
     WireFormat,
-    dump,
-    sse,
 )
 
 API_KEY = "simulated-azure-key"
 
-ERRORS: Mapping[str, SimulatedError] = {
+ERRORS: Mapping[str, ErrorSpec] = {
     **openai_chat.ERRORS,
-    "content-policy": SimulatedError(
+    "content-policy": ErrorSpec(
         400,
         "",
         "The response was filtered due to the prompt triggering Azure OpenAI's content management policy. Please "
@@ -40,22 +39,22 @@ ERRORS: Mapping[str, SimulatedError] = {
         "content_filter",
         "prompt",
     ),
-    "authentication": SimulatedError(
+    "authentication": ErrorSpec(
         401,
         "",
         "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an "
         "active subscription and use a correct regional API endpoint for your resource.",
         "401",
     ),
-    "permission": SimulatedError(403, "", "Public access is disabled. Please configure private endpoint.", "403"),
-    "not-found": SimulatedError(
+    "permission": ErrorSpec(403, "", "Public access is disabled. Please configure private endpoint.", "403"),
+    "not-found": ErrorSpec(
         404,
         "invalid_request_error",
         "The API deployment for this resource does not exist. If you created the deployment within the last 5 minutes, "
         "please wait a moment and try again.",
         "DeploymentNotFound",
     ),
-    "rate-limit": SimulatedError(
+    "rate-limit": ErrorSpec(
         429,
         "",
         "Requests to the ChatCompletions_Create Operation have exceeded token rate limit of your current AIServices S0 "
@@ -83,38 +82,40 @@ _REPLY_RESULT: dict[str, Any] = {
 _PROMPT_RESULTS = [{"prompt_index": 0, "content_filter_results": _PROMPT_RESULT}]
 
 
-def respond(request: SimulatedRequest) -> WholeResponse | StreamedResponse:
-    """The response to any request below the format's root."""
-    error = _validate_path(request) or _validate_key(request)
+def validate(request: SimulatedRequest, api_key: str) -> ErrorSpec | None:
+    """The error that rejects the request, or None if it is valid."""
+    error = _validate_path(request) or _validate_key(request, api_key)
     if error is not None:
-        return error_response(request, error)
+        return error
+    body = _body(request)
+    if body.get("model") == UNKNOWN_MODEL:
+        return ERRORS["not-found"]
+    return validate_body(attrs.evolve(request, body=body or None))
+
+
+def _body(request: SimulatedRequest) -> dict[str, Any]:
+    """The body, with the deployment of the path as its model."""
     classic = _CLASSIC.fullmatch(request.path)
     body = as_dict(request.body)
-    if classic is not None and body:
-        body = {**body, "model": classic[1]}
-    if body.get("model") == UNKNOWN_MODEL:
-        return error_response(request, ERRORS["not-found"])
-    error = validate_body(attrs.evolve(request, body=body or None))
-    if error is not None:
-        return error_response(request, error)
+    return {**body, "model": classic[1]} if classic is not None and body else body
+
+
+def reply(request: SimulatedRequest) -> AnyResponse:
+    """The response to a valid request."""
+    body = _body(request)
     # Responses name the model that is deployed, and not the deployment.
-    return _complete(request, {**body, "model": f"{body['model']}-2025-04-14"})
-
-
-def _complete(request: SimulatedRequest, body: dict[str, Any]) -> WholeResponse | StreamedResponse:
+    body = {**body, "model": f"{body['model']}-2025-04-14"}
     replies = openai_chat.choose_replies(request, body)
     if body.get("stream"):
-        return StreamedResponse((*_events(request, body, replies), DONE), _headers(request))
+        return StreamedResponse((*_events(request, body, replies), DONE))
     whole = openai_chat.completion(request, body, replies)
     whole["prompt_filter_results"] = _PROMPT_RESULTS
     for choice in whole["choices"]:
         choice["content_filter_results"] = _REPLY_RESULT
-    return WholeResponse(200, dump(whole), _headers(request))
+    return WholeResponse(200, dump(whole))
 
 
-def _events(
-    request: SimulatedRequest, body: dict[str, Any], replies: list[TextReply | ToolCallReply]
-) -> Iterator[StreamEvent]:
+def _events(request: SimulatedRequest, body: dict[str, Any], replies: list[SimulatedReply]) -> Iterator[StreamEvent]:
     first: dict[str, Any] = {"choices": [], "created": 0, "id": "", "model": "", "object": ""}
     yield StreamEvent(sse({**first, "prompt_filter_results": _PROMPT_RESULTS}))
     for kind, chunk in openai_chat.chunks(request, body, replies):
@@ -123,21 +124,21 @@ def _events(
         yield StreamEvent(sse(chunk), kind)
 
 
-def error_response(request: SimulatedRequest, error: SimulatedError) -> WholeResponse:
+def encode_error(request: SimulatedRequest, error: ErrorSpec) -> WholeResponse:
     """The error response."""
     if error.type == _GATEWAY:
         body = {"statusCode": error.status, "message": error.message}
     else:
         body = {"error": _error_json(error)}
-    return WholeResponse(error.status, dump(body), _headers(request, 0 if error.status == 429 else 119))
+    return WholeResponse(error.status, dump(body))
 
 
-def stream_error(request: SimulatedRequest, error: SimulatedError) -> bytes:
+def stream_error(request: SimulatedRequest, error: ErrorSpec) -> bytes:
     """The event that reports the error inside a stream."""
     return sse({"error": _error_json(error)})
 
 
-def _error_json(error: SimulatedError) -> dict[str, Any]:
+def _error_json(error: ErrorSpec) -> dict[str, Any]:
     members: dict[str, Any] = {"code": error.code or str(error.status), "message": error.message}
     if error.type:
         members["type"] = error.type
@@ -150,14 +151,15 @@ def _error_json(error: SimulatedError) -> dict[str, Any]:
     return members
 
 
-def _headers(request: SimulatedRequest, remaining: int = 119) -> dict[str, str]:
+def headers(request: SimulatedRequest, status: int) -> dict[str, str]:
+    """The headers of a response with that status."""
     return {
         "apim-request-id": request.uid,
         "x-request-id": request.uid,
         "x-ms-region": "Simulated",
         "azureml-model-session": "d20260330170902-simulated",
         "x-ratelimit-limit-requests": "120",
-        "x-ratelimit-remaining-requests": str(remaining),
+        "x-ratelimit-remaining-requests": "0" if status == 429 else "119",
         "x-ratelimit-reset-requests": "1",
         "x-ratelimit-limit-tokens": "120000",
         "x-ratelimit-remaining-tokens": "119986",
@@ -170,14 +172,14 @@ def _headers(request: SimulatedRequest, remaining: int = 119) -> dict[str, str]:
 _GATEWAY = "gateway"
 """The type of errors that come from the gateway, whose bodies have another form."""
 
-_NO_RESOURCE = SimulatedError(404, "", "Resource not found", "404")
+_NO_RESOURCE = ErrorSpec(404, "", "Resource not found", "404")
 
 
-def _bad(message: str) -> SimulatedError:
-    return SimulatedError(400, "", message, "BadRequest")
+def _bad(message: str) -> ErrorSpec:
+    return ErrorSpec(400, "", message, "BadRequest")
 
 
-def _validate_path(request: SimulatedRequest) -> SimulatedError | None:
+def _validate_path(request: SimulatedRequest) -> ErrorSpec | None:
     """The error that rejects the path, the API version or the method."""
     version = request.query.get("api-version")
     if request.path == _V1:
@@ -190,26 +192,26 @@ def _validate_path(request: SimulatedRequest) -> SimulatedError | None:
             return _bad("API version not supported")
     else:
         return _NO_RESOURCE
-    return None if request.method == "POST" else SimulatedError(405, "", "Method Not Allowed", "405")
+    return None if request.method == "POST" else ErrorSpec(405, "", "Method Not Allowed", "405")
 
 
-def _validate_key(request: SimulatedRequest) -> SimulatedError | None:
+def _validate_key(request: SimulatedRequest, api_key: str) -> ErrorSpec | None:
     given = request.headers.get("api-key")
     if given is not None or request.bearer is None:
-        return None if given == API_KEY else ERRORS["authentication"]
-    if request.bearer == API_KEY or request.bearer.startswith(_ENTRA):
+        return None if given == api_key else ERRORS["authentication"]
+    if request.bearer == api_key or request.bearer.startswith(_ENTRA):
         return None
     message = "Unauthorized. Access token is missing, invalid, audience is incorrect, or have expired."
-    return SimulatedError(401, _GATEWAY, message)
+    return ErrorSpec(401, _GATEWAY, message)
 
 
 FORMAT = WireFormat(
     provider="azure",
-    root="/azure",
-    base="/azure",
     api_key=API_KEY,
-    respond=respond,
+    validate=validate,
+    reply=reply,
     errors=ERRORS,
-    error_response=error_response,
+    encode_error=encode_error,
     stream_error=stream_error,
+    headers=headers,
 )

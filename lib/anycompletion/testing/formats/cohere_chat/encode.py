@@ -12,17 +12,9 @@ from typing import Any
 import attrs
 
 from ....records import JsonObject
-from ..json_access import as_dict, as_list, as_text, text_of
+from ..json_access import as_dict, as_list, as_text, dump, sse, text_of
 from ..reply_script import ReplyScript
-from ..wire_format import (
-    SimulatedError,
-    SimulatedRequest,
-    StreamedResponse,
-    StreamEvent,
-    WholeResponse,
-    dump,
-    sse,
-)
+from ..wire_format import AnyResponse, ErrorSpec, SimulatedRequest, StreamedResponse, StreamEvent, WholeResponse
 
 DONE = StreamEvent(b"data: [DONE]\n\n", "end")
 
@@ -35,7 +27,7 @@ _FINISH: Mapping[str, str] = {
 }
 
 
-def encode(request: SimulatedRequest, script: ReplyScript) -> WholeResponse | StreamedResponse:
+def encode(request: SimulatedRequest, script: ReplyScript) -> AnyResponse:
     """The response to a request for a chat."""
     if as_dict(request.body).get("stream"):
         return StreamedResponse(tuple(_events(script)), content_type="text/event-stream")
@@ -181,6 +173,6 @@ def response_id(request: SimulatedRequest) -> str:
     return str(uuid.UUID(request.uid))
 
 
-def error_response(request: SimulatedRequest, error: SimulatedError) -> WholeResponse:
-    """The error response, without headers of its own."""
+def encode_error(request: SimulatedRequest, error: ErrorSpec) -> WholeResponse:
+    """The error response."""
     return WholeResponse(error.status, dump({"id": response_id(request), "message": error.message}))

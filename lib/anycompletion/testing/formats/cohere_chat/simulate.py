@@ -10,11 +10,12 @@ from typing import Any
 
 import attrs
 
-from ..json_access import as_dict, as_list, as_text
+from ..json_access import as_dict, as_list, as_text, sse
 from ..reply_script import ReplyScript, single_reply
 from ..simulated_reply import (
     OfferedTool,
     Prompt,
+    SimulatedReply,
     TextReply,
     ToolCallReply,
     choose_reply,
@@ -22,63 +23,56 @@ from ..simulated_reply import (
     select_tool,
     split_words,
 )
-from ..wire_format import SimulatedError, SimulatedRequest, StreamedResponse, WholeResponse, WireFormat, sse
+from ..wire_format import AnyResponse, ErrorSpec, SimulatedRequest, WireFormat
 from . import encode
 from .validate import validate
 
 API_KEY = "simulated-cohere-key"
 
-ERRORS: Mapping[str, SimulatedError] = {
-    "bad-request": SimulatedError(400, "", "invalid request: the request is not valid (simulated)"),
-    "context-length": SimulatedError(
+ERRORS: Mapping[str, ErrorSpec] = {
+    "bad-request": ErrorSpec(400, "", "invalid request: the request is not valid (simulated)"),
+    "context-length": ErrorSpec(
         400,
         "",
         "too many tokens: total number of tokens in the prompt cannot exceed 128000 - received 130000. Try using a "
         "shorter prompt, or enabling prompt truncating.",
     ),
-    "content-policy": SimulatedError(400, "", "invalid request: blocked by content moderation (simulated)"),
-    "authentication": SimulatedError(401, "", "invalid api token"),
-    "quota": SimulatedError(402, "", "please add or update your payment method to continue (simulated)"),
-    "permission": SimulatedError(403, "", "your api key is not allowed to use this model (simulated)"),
-    "not-found": SimulatedError(404, "", "model not found, make sure the correct model ID was used (simulated)"),
-    "rate-limit": SimulatedError(
+    "content-policy": ErrorSpec(400, "", "invalid request: blocked by content moderation (simulated)"),
+    "authentication": ErrorSpec(401, "", "invalid api token"),
+    "quota": ErrorSpec(402, "", "please add or update your payment method to continue (simulated)"),
+    "permission": ErrorSpec(403, "", "your api key is not allowed to use this model (simulated)"),
+    "not-found": ErrorSpec(404, "", "model not found, make sure the correct model ID was used (simulated)"),
+    "rate-limit": ErrorSpec(
         429, "", "You are using a Trial key, which is limited to 20 API calls / minute. (simulated)"
     ),
-    "invalid-token": SimulatedError(498, "", "invalid token"),
-    "server-error": SimulatedError(500, "", "internal server error, please try again later (simulated)"),
-    "unavailable": SimulatedError(503, "", "the service is temporarily unavailable (simulated)"),
-    "overloaded": SimulatedError(503, "", "the model is overloaded, please try again later (simulated)"),
-    "timeout": SimulatedError(504, "", "upstream request timeout (simulated)"),
+    "invalid-token": ErrorSpec(498, "", "invalid token"),
+    "server-error": ErrorSpec(500, "", "internal server error, please try again later (simulated)"),
+    "unavailable": ErrorSpec(503, "", "the service is temporarily unavailable (simulated)"),
+    "overloaded": ErrorSpec(503, "", "the model is overloaded, please try again later (simulated)"),
+    "timeout": ErrorSpec(504, "", "upstream request timeout (simulated)"),
 }
 
 _PREAMBLE = 60
 """Tokens of the provider's own preamble: they are counted, and not billed."""
 
 
-def respond(request: SimulatedRequest) -> WholeResponse | StreamedResponse:
-    """The response to any request below the format's root."""
-    error = validate(request, API_KEY)
-    if error is not None:
-        return error_response(request, error)
+def reply(request: SimulatedRequest) -> AnyResponse:
+    """The response to a valid request."""
     body = as_dict(request.body)
-    reply = choose_reply(read_prompt(body), request.options, request.repeats)
-    response = encode.encode(request, _script(request, body, reply))
-    counts = {"num_tokens": str(_output(body, reply))} if isinstance(response, WholeResponse) else {}
-    return attrs.evolve(response, headers={**_headers(request), **counts})
+    chosen = choose_reply(read_prompt(body), request.options, request.repeats)
+    response = encode.encode(request, _script(request, body, chosen))
+    counts = {} if body.get("stream") else {"num_tokens": str(_output(body, chosen))}
+    return attrs.evolve(response, headers=counts)
 
 
-def error_response(request: SimulatedRequest, error: SimulatedError) -> WholeResponse:
-    """The error response."""
-    return attrs.evolve(encode.error_response(request, error), headers=_headers(request))
-
-
-def stream_error(request: SimulatedRequest, error: SimulatedError) -> bytes:
+def stream_error(request: SimulatedRequest, error: ErrorSpec) -> bytes:
     """The end of a stream that the error interrupted."""
     delta: dict[str, Any] = {"finish_reason": "ERROR", "usage": {}, "error": error.message}
     return sse({"type": "message-end", "delta": delta}, "message-end") + encode.DONE.data
 
 
-def _headers(request: SimulatedRequest) -> dict[str, str]:
+def headers(request: SimulatedRequest, status: int) -> dict[str, str]:
+    """The headers of any response."""
     return {
         "x-debug-trace-id": request.uid,
         "x-endpoint-monthly-call-limit": "1000",
@@ -130,7 +124,7 @@ def _tool_to_call(body: dict[str, Any]) -> OfferedTool | None:
 # --- writing ------------------------------------------------------------------------------------------------------
 
 
-def _script(request: SimulatedRequest, body: dict[str, Any], reply: TextReply | ToolCallReply) -> ReplyScript:
+def _script(request: SimulatedRequest, body: dict[str, Any], reply: SimulatedReply) -> ReplyScript:
     thoughts = _thoughts(body)
     message: dict[str, Any] = {"role": "assistant", "content": None, "reasoning_content": thoughts or None}
     choice: dict[str, Any] = {"message": message}
@@ -161,12 +155,12 @@ def _plan(reply: ToolCallReply) -> str:
     return f"I will use the {reply.tool.name} tool."
 
 
-def _output(body: dict[str, Any], reply: TextReply | ToolCallReply) -> int:
+def _output(body: dict[str, Any], reply: SimulatedReply) -> int:
     plan = _plan(reply) if isinstance(reply, ToolCallReply) and not _thoughts(body) else ""
     return count_tokens(reply.text) + count_tokens(_thoughts(body)) + count_tokens(plan)
 
 
-def _usage(body: dict[str, Any], reply: TextReply | ToolCallReply) -> dict[str, Any]:
+def _usage(body: dict[str, Any], reply: SimulatedReply) -> dict[str, Any]:
     prompt = sum(count_tokens(_text(as_dict(each).get("content"))) for each in as_list(body["messages"]))
     output = _output(body, reply)
     return {
@@ -178,11 +172,12 @@ def _usage(body: dict[str, Any], reply: TextReply | ToolCallReply) -> dict[str, 
 
 FORMAT = WireFormat(
     provider="cohere",
-    root="/cohere",
-    base="/cohere",
     api_key=API_KEY,
-    respond=respond,
+    validate=validate,
+    reply=reply,
+    encode=encode.encode,
     errors=ERRORS,
-    error_response=error_response,
+    encode_error=encode.encode_error,
     stream_error=stream_error,
+    headers=headers,
 )

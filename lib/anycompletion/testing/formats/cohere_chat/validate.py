@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..json_access import as_dict, as_list, as_text, is_integer, is_number
-from ..wire_format import UNKNOWN_MODEL, SimulatedError, SimulatedRequest, first_error
+from ..wire_format import UNKNOWN_MODEL, ErrorSpec, SimulatedRequest, first_error
 
 PATH = "/v2/chat"
 
@@ -73,30 +73,30 @@ _MAX_STOPS = 5
 _TOOL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]*")
 
 
-def validate(request: SimulatedRequest, api_key: str) -> SimulatedError | None:
+def validate(request: SimulatedRequest, api_key: str) -> ErrorSpec | None:
     """The error that rejects the request, or None if it is valid."""
     if request.path != PATH:
-        return SimulatedError(404, "", f"no route found for {request.method} {request.path}")
+        return ErrorSpec(404, "", f"no route found for {request.method} {request.path}")
     if request.method != "POST":
-        return SimulatedError(405, "", f"method {request.method} is not allowed")
+        return ErrorSpec(405, "", f"method {request.method} is not allowed")
     return _key(request, api_key) or first_error(request, _CHECKS)
 
 
-def _invalid(message: str) -> SimulatedError:
-    return SimulatedError(400, "", f"invalid request: {message}")
+def _invalid(message: str) -> ErrorSpec:
+    return ErrorSpec(400, "", f"invalid request: {message}")
 
 
-def _unprocessable(message: str) -> SimulatedError:
-    return SimulatedError(422, "", message)
+def _unprocessable(message: str) -> ErrorSpec:
+    return ErrorSpec(422, "", message)
 
 
-def _key(request: SimulatedRequest, api_key: str) -> SimulatedError | None:
+def _key(request: SimulatedRequest, api_key: str) -> ErrorSpec | None:
     if request.bearer is None:
-        return SimulatedError(401, "", "no api key supplied")
-    return None if request.bearer == api_key else SimulatedError(401, "", "invalid api token")
+        return ErrorSpec(401, "", "no api key supplied")
+    return None if request.bearer == api_key else ErrorSpec(401, "", "invalid api token")
 
 
-def _members(request: SimulatedRequest) -> SimulatedError | None:
+def _members(request: SimulatedRequest) -> ErrorSpec | None:
     body = as_dict(request.body)
     if not body:
         return _invalid("the body is not valid JSON")
@@ -107,11 +107,11 @@ def _members(request: SimulatedRequest) -> SimulatedError | None:
     if not isinstance(model, str) or not model:
         return _invalid("model is required")
     if model == UNKNOWN_MODEL:
-        return SimulatedError(404, "", f"model '{model}' not found, make sure the correct model ID was used")
+        return ErrorSpec(404, "", f"model '{model}' not found, make sure the correct model ID was used")
     return None
 
 
-def _values(request: SimulatedRequest) -> SimulatedError | None:
+def _values(request: SimulatedRequest) -> ErrorSpec | None:
     body: dict[str, Any] = {name: value for name, value in as_dict(request.body).items() if value is not None}
     for name, (lowest, highest) in _RANGES.items():
         value = body.get(name, lowest)
@@ -133,7 +133,7 @@ def _values(request: SimulatedRequest) -> SimulatedError | None:
     return None
 
 
-def _thinking(request: SimulatedRequest) -> SimulatedError | None:
+def _thinking(request: SimulatedRequest) -> ErrorSpec | None:
     thinking = request.body.get("thinking")
     if thinking is None:
         return None
@@ -147,7 +147,7 @@ def _thinking(request: SimulatedRequest) -> SimulatedError | None:
     return None
 
 
-def _tools(request: SimulatedRequest) -> SimulatedError | None:
+def _tools(request: SimulatedRequest) -> ErrorSpec | None:
     body = as_dict(request.body)
     for index, tool in enumerate(as_dict(each) for each in as_list(body.get("tools"))):
         at, function = f"tools[{index}]", as_dict(tool.get("function"))
@@ -164,7 +164,7 @@ def _tools(request: SimulatedRequest) -> SimulatedError | None:
     return None
 
 
-def _response_format(request: SimulatedRequest) -> SimulatedError | None:
+def _response_format(request: SimulatedRequest) -> ErrorSpec | None:
     body = as_dict(request.body)
     wanted = body.get("response_format")
     if wanted is None:
@@ -182,7 +182,7 @@ def _response_format(request: SimulatedRequest) -> SimulatedError | None:
     return None
 
 
-def _messages(request: SimulatedRequest) -> SimulatedError | None:
+def _messages(request: SimulatedRequest) -> ErrorSpec | None:
     messages = request.body.get("messages")
     if not isinstance(messages, list) or not messages:
         return _invalid("messages must be a non-empty list")
@@ -193,7 +193,7 @@ def _messages(request: SimulatedRequest) -> SimulatedError | None:
     return None
 
 
-def _message(at: str, message: dict[str, Any]) -> SimulatedError | None:
+def _message(at: str, message: dict[str, Any]) -> ErrorSpec | None:
     role, content = as_text(message.get("role")), message.get("content")
     if role not in _MEMBERS:
         return _invalid(f"{at}.role must be one of {', '.join(_MEMBERS)}")
@@ -218,7 +218,7 @@ def _message(at: str, message: dict[str, Any]) -> SimulatedError | None:
     return None
 
 
-def _order(request: SimulatedRequest) -> SimulatedError | None:
+def _order(request: SimulatedRequest) -> ErrorSpec | None:
     """Checks that each tool result belongs to a call of an earlier turn."""
     call_ids: set[str] = set()
     for index, message in enumerate(as_dict(each) for each in as_list(request.body["messages"])):
@@ -230,7 +230,7 @@ def _order(request: SimulatedRequest) -> SimulatedError | None:
     return None
 
 
-_CHECKS: tuple[Callable[[SimulatedRequest], SimulatedError | None], ...] = (
+_CHECKS: tuple[Callable[[SimulatedRequest], ErrorSpec | None], ...] = (
     _members,
     _values,
     _messages,

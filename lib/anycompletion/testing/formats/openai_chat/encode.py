@@ -9,17 +9,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from ....records import JsonObject
-from ..json_access import as_dict
+from ..json_access import as_dict, dump, sse
 from ..reply_script import ReplyScript
 from ..wire_format import (
+    AnyResponse,
+    ErrorSpec,
     EventKind,
-    SimulatedError,
     SimulatedRequest,
     StreamedResponse,
     StreamEvent,
     WholeResponse,
-    dump,
-    sse,
 )
 
 DONE = StreamEvent(b"data: [DONE]\n\n", "end")
@@ -27,7 +26,7 @@ DONE = StreamEvent(b"data: [DONE]\n\n", "end")
 _CHUNK = "chat.completion.chunk"
 
 
-def encode(request: SimulatedRequest, script: ReplyScript, **chunk_members: Any) -> WholeResponse | StreamedResponse:
+def encode(request: SimulatedRequest, script: ReplyScript, **chunk_members: Any) -> AnyResponse:
     """The response to a request for a chat completion; `chunk_members` are added to each chunk."""
     body = as_dict(request.body)
     if not body.get("stream"):
@@ -57,11 +56,11 @@ def script_chunks(whole: JsonObject, choices: list[JsonObject]) -> tuple[JsonObj
     return tuple({**frame, "object": _CHUNK, "choices": [choice]} for choice in choices)
 
 
-def error_body(error: SimulatedError) -> JsonObject:
+def error_body(error: ErrorSpec) -> JsonObject:
     """OpenAI's error body."""
     return {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
 
 
-def error_response(request: SimulatedRequest, error: SimulatedError) -> WholeResponse:
-    """The error response, without headers of its own."""
+def encode_error(request: SimulatedRequest, error: ErrorSpec) -> WholeResponse:
+    """The error response."""
     return WholeResponse(error.status, dump(error_body(error)))

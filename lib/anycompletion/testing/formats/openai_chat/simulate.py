@@ -8,20 +8,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import attrs
-
-from ..json_access import as_dict, as_list, as_text, text_of
+from ....errors import ContentPolicyViolationError, ContextWindowExceededError
+from ..json_access import as_dict, as_list, as_text, sse, text_of
 from ..reply_script import ReplyScript, choice_chunks, interleave
-from ..simulated_reply import OfferedTool, Prompt, TextReply, ToolCallReply, choose_reply, count_tokens, select_tool
-from ..wire_format import EventKind, SimulatedError, SimulatedRequest, StreamedResponse, WholeResponse, WireFormat, sse
+from ..simulated_reply import (
+    OfferedTool,
+    Prompt,
+    SimulatedReply,
+    TextReply,
+    ToolCallReply,
+    choose_reply,
+    count_tokens,
+    select_tool,
+)
+from ..wire_format import AnyResponse, ErrorSpec, EventKind, SimulatedRequest, WireFormat
 from . import encode
 from .validate import validate
 
 API_KEY = "simulated-openai-key"
 
-ERRORS: Mapping[str, SimulatedError] = {
-    "bad-request": SimulatedError(400, "invalid_request_error", "The request is not valid. (simulated)"),
-    "context-length": SimulatedError(
+ERRORS: Mapping[str, ErrorSpec] = {
+    "bad-request": ErrorSpec(400, "invalid_request_error", "The request is not valid. (simulated)"),
+    "context-length": ErrorSpec(
         400,
         "invalid_request_error",
         "This model's maximum context length is 128000 tokens. However, your messages resulted in 130000 tokens. "
@@ -29,54 +37,48 @@ ERRORS: Mapping[str, SimulatedError] = {
         "context_length_exceeded",
         "messages",
     ),
-    "content-policy": SimulatedError(
+    "content-policy": ErrorSpec(
         400, "invalid_request_error", "Your request was rejected by our safety system.", "content_policy_violation"
     ),
-    "authentication": SimulatedError(401, "invalid_request_error", "Incorrect API key provided.", "invalid_api_key"),
-    "permission": SimulatedError(
+    "authentication": ErrorSpec(401, "invalid_request_error", "Incorrect API key provided.", "invalid_api_key"),
+    "permission": ErrorSpec(
         403, "invalid_request_error", "You are not allowed to use this model.", "model_not_allowed"
     ),
-    "not-found": SimulatedError(404, "invalid_request_error", "The model does not exist.", "model_not_found"),
-    "timeout": SimulatedError(408, "timeout", "The request timed out. (simulated)"),
-    "rate-limit": SimulatedError(
+    "not-found": ErrorSpec(404, "invalid_request_error", "The model does not exist.", "model_not_found"),
+    "timeout": ErrorSpec(408, "timeout", "The request timed out. (simulated)"),
+    "rate-limit": ErrorSpec(
         429, "requests", "Rate limit reached for requests per minute. Please slow down.", "rate_limit_exceeded"
     ),
-    "quota": SimulatedError(
+    "quota": ErrorSpec(
         429,
         "insufficient_quota",
         "You exceeded your current quota, please check your plan and billing details.",
         "insufficient_quota",
     ),
-    "server-error": SimulatedError(
+    "server-error": ErrorSpec(
         500, "server_error", "The server had an error while processing your request. (simulated)"
     ),
-    "unavailable": SimulatedError(503, "server_error", "The service is temporarily unavailable. (simulated)"),
-    "overloaded": SimulatedError(
+    "unavailable": ErrorSpec(503, "server_error", "The service is temporarily unavailable. (simulated)"),
+    "overloaded": ErrorSpec(
         503, "server_error", "That model is currently overloaded. (simulated)", "server_overloaded"
     ),
 }
 
 
-def respond(request: SimulatedRequest) -> WholeResponse | StreamedResponse:
-    """The response to any request below the format's root."""
-    error = validate(request, API_KEY)
-    if error is not None:
-        return error_response(request, error)
+def reply(request: SimulatedRequest) -> AnyResponse:
+    """The response to a valid request."""
     body = as_dict(request.body)
     script = reply_script(request, body, choose_replies(request, body))
-    response = encode.encode(request, script, **_padding(request, body))
-    return attrs.evolve(response, headers=headers(request))
+    return encode.encode(request, script, **_padding(request, body))
 
 
-def choose_replies(request: SimulatedRequest, body: dict[str, Any], first: int = 0) -> list[TextReply | ToolCallReply]:
+def choose_replies(request: SimulatedRequest, body: dict[str, Any], first: int = 0) -> list[SimulatedReply]:
     """The reply of each choice; `first` is the number in the first one's text."""
     prompt = read_prompt(body)
     return [choose_reply(prompt, request.options, first + choice) for choice in range(body.get("n") or 1)]
 
 
-def reply_script(
-    request: SimulatedRequest, body: dict[str, Any], replies: list[TextReply | ToolCallReply]
-) -> ReplyScript:
+def reply_script(request: SimulatedRequest, body: dict[str, Any], replies: list[SimulatedReply]) -> ReplyScript:
     """The replies as a completion and as chunks, the choices interleaved."""
     whole = completion(request, body, replies)
     tracks = [choice_chunks(choice, reply.pieces) for choice, reply in zip(whole["choices"], replies, strict=True)]
@@ -85,9 +87,7 @@ def reply_script(
     )
 
 
-def completion(
-    request: SimulatedRequest, body: dict[str, Any], replies: list[TextReply | ToolCallReply]
-) -> dict[str, Any]:
+def completion(request: SimulatedRequest, body: dict[str, Any], replies: list[SimulatedReply]) -> dict[str, Any]:
     """The replies as one completion."""
     return {
         "id": f"chatcmpl-{request.uid}",
@@ -102,7 +102,7 @@ def completion(
 
 
 def chunks(
-    request: SimulatedRequest, body: dict[str, Any], replies: list[TextReply | ToolCallReply]
+    request: SimulatedRequest, body: dict[str, Any], replies: list[SimulatedReply]
 ) -> Iterator[tuple[EventKind, dict[str, Any]]]:
     """The chunks of a stream with their kinds."""
     script = reply_script(request, body, replies)
@@ -114,15 +114,17 @@ def _padding(request: SimulatedRequest, body: dict[str, Any]) -> dict[str, Any]:
     return {"obfuscation": request.uid[:8]} if obfuscated else {}
 
 
-def headers(request: SimulatedRequest, remaining: int = 9999) -> dict[str, str]:
-    """The headers of a successful response."""
+def headers(request: SimulatedRequest, status: int) -> dict[str, str]:
+    """The headers of a response with that status."""
+    if status >= 400 and status != 429:
+        return {"x-request-id": f"req_{request.uid}"}
     return {
         "x-request-id": f"req_{request.uid}",
         "openai-organization": "simulated-organization",
         "openai-processing-ms": "12",
         "openai-version": "2020-10-01",
         "x-ratelimit-limit-requests": "10000",
-        "x-ratelimit-remaining-requests": str(remaining),
+        "x-ratelimit-remaining-requests": "0" if status == 429 else "9999",
         "x-ratelimit-reset-requests": "6ms",
         "x-ratelimit-limit-tokens": "2000000",
         "x-ratelimit-remaining-tokens": "1999000",
@@ -130,13 +132,7 @@ def headers(request: SimulatedRequest, remaining: int = 9999) -> dict[str, str]:
     }
 
 
-def error_response(request: SimulatedRequest, error: SimulatedError) -> WholeResponse:
-    """The error response."""
-    head = headers(request, 0) if error.status == 429 else {"x-request-id": f"req_{request.uid}"}
-    return attrs.evolve(encode.error_response(request, error), headers=head)
-
-
-def stream_error(request: SimulatedRequest, error: SimulatedError) -> bytes:
+def stream_error(request: SimulatedRequest, error: ErrorSpec) -> bytes:
     """The event that reports the error inside a stream."""
     return sse(encode.error_body(error))
 
@@ -199,7 +195,7 @@ def _offered_tool(offer: dict[str, Any]) -> OfferedTool:
 # --- writing ------------------------------------------------------------------------------------------------------
 
 
-def usage(body: dict[str, Any], replies: list[TextReply | ToolCallReply]) -> dict[str, Any]:
+def usage(body: dict[str, Any], replies: list[SimulatedReply]) -> dict[str, Any]:
     """The token counts of all choices together."""
     prompt = sum(count_tokens(text_of(as_dict(each).get("content"))) for each in as_list(body.get("messages")))
     output = sum(count_tokens(each.text) for each in replies)
@@ -217,9 +213,7 @@ def usage(body: dict[str, Any], replies: list[TextReply | ToolCallReply]) -> dic
     }
 
 
-def _choice(
-    request: SimulatedRequest, body: dict[str, Any], index: int, reply: TextReply | ToolCallReply
-) -> dict[str, Any]:
+def _choice(request: SimulatedRequest, body: dict[str, Any], index: int, reply: SimulatedReply) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None, "annotations": []}
     if isinstance(reply, TextReply):
         message["content"], reason = reply.text, str(reply.end)
@@ -265,11 +259,18 @@ def _token(text: str, rank: int) -> dict[str, Any]:
 
 FORMAT = WireFormat(
     provider="openai",
-    root="/openai",
-    base="/openai/v1",
+    base_path="/v1",
     api_key=API_KEY,
-    respond=respond,
+    validate=validate,
+    reply=reply,
+    encode=encode.encode,
+    max_choices=None,
     errors=ERRORS,
-    error_response=error_response,
+    error_codes={
+        ContextWindowExceededError: "context_length_exceeded",
+        ContentPolicyViolationError: "content_policy_violation",
+    },
+    encode_error=encode.encode_error,
     stream_error=stream_error,
+    headers=headers,
 )

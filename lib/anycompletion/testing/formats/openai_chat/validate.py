@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..json_access import as_dict, as_list, as_text, is_integer, is_number
-from ..wire_format import UNKNOWN_MODEL, SimulatedError, SimulatedRequest, first_error
+from ..wire_format import UNKNOWN_MODEL, ErrorSpec, SimulatedRequest, first_error
 
 PATH = "/v1/chat/completions"
 
@@ -24,31 +24,31 @@ _MAX_STOPS = 4
 _ROLES = ("developer", "system", "user", "assistant", "tool", "function")
 
 
-def validate(request: SimulatedRequest, api_key: str) -> SimulatedError | None:
+def validate(request: SimulatedRequest, api_key: str) -> ErrorSpec | None:
     """The error that rejects the request, or None if it is valid."""
     return first_error(request, (_path, lambda request: _key(request.bearer, api_key), validate_body))
 
 
-def validate_body(request: SimulatedRequest) -> SimulatedError | None:
+def validate_body(request: SimulatedRequest) -> ErrorSpec | None:
     """The error that rejects the body."""
     if not isinstance(request.body, dict):
         return _invalid("We could not parse the JSON body of your request.")
     return first_error(request, (_model, _messages, _ranges, _stop, _streaming, _tools, _order))
 
 
-def _key(given: str | None, api_key: str) -> SimulatedError | None:
+def _key(given: str | None, api_key: str) -> ErrorSpec | None:
     if given is None:
-        return SimulatedError(401, "invalid_request_error", "You didn't provide an API key.")
+        return ErrorSpec(401, "invalid_request_error", "You didn't provide an API key.")
     if given != api_key:
-        return SimulatedError(401, "invalid_request_error", "Incorrect API key provided.", "invalid_api_key")
+        return ErrorSpec(401, "invalid_request_error", "Incorrect API key provided.", "invalid_api_key")
     return None
 
 
-def _invalid(message: str, code: str | None = None, param: str | None = None, status: int = 400) -> SimulatedError:
-    return SimulatedError(status, "invalid_request_error", message, code, param)
+def _invalid(message: str, code: str | None = None, param: str | None = None, status: int = 400) -> ErrorSpec:
+    return ErrorSpec(status, "invalid_request_error", message, code, param)
 
 
-def _path(request: SimulatedRequest) -> SimulatedError | None:
+def _path(request: SimulatedRequest) -> ErrorSpec | None:
     if request.path != PATH:
         return _invalid(f"Invalid URL ({request.method} {request.path})", status=404)
     if request.method != "POST":
@@ -56,7 +56,7 @@ def _path(request: SimulatedRequest) -> SimulatedError | None:
     return None
 
 
-def _model(request: SimulatedRequest) -> SimulatedError | None:
+def _model(request: SimulatedRequest) -> ErrorSpec | None:
     model = request.body.get("model")
     if not isinstance(model, str) or not model:
         return _invalid("you must provide a model parameter")
@@ -66,7 +66,7 @@ def _model(request: SimulatedRequest) -> SimulatedError | None:
     return None
 
 
-def _messages(request: SimulatedRequest) -> SimulatedError | None:
+def _messages(request: SimulatedRequest) -> ErrorSpec | None:
     messages = request.body.get("messages")
     if messages is None:
         return _invalid("Missing required parameter: 'messages'.", "missing_required_parameter", "messages")
@@ -81,7 +81,7 @@ def _messages(request: SimulatedRequest) -> SimulatedError | None:
     return None
 
 
-def _message(at: str, message: dict[str, Any]) -> SimulatedError | None:
+def _message(at: str, message: dict[str, Any]) -> ErrorSpec | None:
     role = message.get("role")
     if role not in _ROLES:
         return _invalid(f"Invalid value: {role!r}. Supported values are: {_ROLES}.", "invalid_value", f"{at}.role")
@@ -95,7 +95,7 @@ def _message(at: str, message: dict[str, Any]) -> SimulatedError | None:
     return None
 
 
-def _ranges(request: SimulatedRequest) -> SimulatedError | None:
+def _ranges(request: SimulatedRequest) -> ErrorSpec | None:
     for name in _INTEGERS:
         value = request.body.get(name)
         if value is not None and not is_integer(value):
@@ -112,7 +112,7 @@ def _ranges(request: SimulatedRequest) -> SimulatedError | None:
     return None
 
 
-def _stop(request: SimulatedRequest) -> SimulatedError | None:
+def _stop(request: SimulatedRequest) -> ErrorSpec | None:
     stop = request.body.get("stop")
     if stop is None or isinstance(stop, str):
         return None
@@ -125,14 +125,14 @@ def _stop(request: SimulatedRequest) -> SimulatedError | None:
     return None
 
 
-def _streaming(request: SimulatedRequest) -> SimulatedError | None:
+def _streaming(request: SimulatedRequest) -> ErrorSpec | None:
     if request.body.get("stream_options") is not None and not request.body.get("stream"):
         message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
         return _invalid(message, None, "stream_options")
     return None
 
 
-def _tools(request: SimulatedRequest) -> SimulatedError | None:
+def _tools(request: SimulatedRequest) -> ErrorSpec | None:
     body = as_dict(request.body)
     for choice, offers in (("tool_choice", "tools"), ("function_call", "functions")):
         if body.get(choice) is not None and not body.get(offers):
@@ -148,7 +148,7 @@ def _tools(request: SimulatedRequest) -> SimulatedError | None:
     return None
 
 
-def _order(request: SimulatedRequest) -> SimulatedError | None:
+def _order(request: SimulatedRequest) -> ErrorSpec | None:
     """Checks that each tool call is followed by its result."""
     open_calls: set[str] = set()
     for index, message in enumerate(as_dict(each) for each in as_list(request.body["messages"])):

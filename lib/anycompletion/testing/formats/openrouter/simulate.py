@@ -10,46 +10,43 @@ from typing import Any
 
 import attrs
 
-from ..json_access import as_dict, as_list, as_text
+from ..json_access import as_dict, as_list, as_text, dump, sse
 from ..openai_chat import simulate as openai_chat
 from ..openai_chat.encode import DONE
 from ..openai_chat.validate import validate_body
-from ..simulated_reply import TextReply, ToolCallReply, count_tokens, split_words
+from ..simulated_reply import SimulatedReply, count_tokens, split_words
 from ..wire_format import (
     UNKNOWN_MODEL,
-    SimulatedError,
+    AnyResponse,
+    ErrorSpec,
     SimulatedRequest,
     StreamedResponse,
     StreamEvent,
     WholeResponse,
     WireFormat,
-    dump,
-    sse,
 )
 
 API_KEY = "simulated-openrouter-key"
 
-ERRORS: Mapping[str, SimulatedError] = {
-    "bad-request": SimulatedError(400, "invalid_request", "The request is not valid. (simulated)"),
-    "context-length": SimulatedError(
+ERRORS: Mapping[str, ErrorSpec] = {
+    "bad-request": ErrorSpec(400, "invalid_request", "The request is not valid. (simulated)"),
+    "context-length": ErrorSpec(
         400,
         "context_length_exceeded",
         "This endpoint's maximum context length is 200000 tokens. However, you requested about 210000 tokens. Please "
         "reduce the length of either one.",
     ),
-    "authentication": SimulatedError(401, "authentication", "User not found."),
-    "quota": SimulatedError(402, "payment_required", "Insufficient credits. Add more in the settings. (simulated)"),
-    "permission": SimulatedError(403, "permission_denied", "Your key may not use this model. (simulated)"),
-    "content-policy": SimulatedError(
-        403, "content_policy_violation", "The input was flagged by moderation. (simulated)"
-    ),
-    "not-found": SimulatedError(404, "not_found", "No endpoints found that fit the request. (simulated)"),
-    "timeout": SimulatedError(408, "timeout", "The request timed out. (simulated)"),
-    "rate-limit": SimulatedError(429, "rate_limit_exceeded", "Provider returned error"),
-    "server-error": SimulatedError(500, "server", "Internal Server Error"),
-    "bad-gateway": SimulatedError(502, "provider_unavailable", "Provider returned error"),
-    "unavailable": SimulatedError(503, "provider_unavailable", "No provider is available. (simulated)"),
-    "overloaded": SimulatedError(529, "provider_overloaded", "The provider is overloaded. (simulated)"),
+    "authentication": ErrorSpec(401, "authentication", "User not found."),
+    "quota": ErrorSpec(402, "payment_required", "Insufficient credits. Add more in the settings. (simulated)"),
+    "permission": ErrorSpec(403, "permission_denied", "Your key may not use this model. (simulated)"),
+    "content-policy": ErrorSpec(403, "content_policy_violation", "The input was flagged by moderation. (simulated)"),
+    "not-found": ErrorSpec(404, "not_found", "No endpoints found that fit the request. (simulated)"),
+    "timeout": ErrorSpec(408, "timeout", "The request timed out. (simulated)"),
+    "rate-limit": ErrorSpec(429, "rate_limit_exceeded", "Provider returned error"),
+    "server-error": ErrorSpec(500, "server", "Internal Server Error"),
+    "bad-gateway": ErrorSpec(502, "provider_unavailable", "Provider returned error"),
+    "unavailable": ErrorSpec(503, "provider_unavailable", "No provider is available. (simulated)"),
+    "overloaded": ErrorSpec(529, "provider_overloaded", "The provider is overloaded. (simulated)"),
 }
 
 _PATH = "/api/v1/chat/completions"
@@ -69,19 +66,15 @@ _NATIVE: Mapping[str, Mapping[str, str]] = {
 """Vendor → finish reason → the vendor's own name for it, where that differs."""
 
 
-def respond(request: SimulatedRequest) -> WholeResponse | StreamedResponse:
-    """The response to any request below the format's root."""
-    body = {name: value for name, value in as_dict(request.body).items() if name not in _IGNORED}
-    error = _validate(request) or _validate_body(request, body)
-    if error is not None:
-        return error_response(request, error)
+def reply(request: SimulatedRequest) -> AnyResponse:
+    """The response to a valid request."""
+    body = _body(request)
     body["model"] = _model(body)
     # OpenRouter sends usage without being asked, and pads nothing.
     body["stream_options"] = {"include_usage": True, "include_obfuscation": False}
     replies = openai_chat.choose_replies(request, body, request.repeats)
     if body.get("stream"):
-        events = (_KEEP_ALIVE, *_events(request, body, replies), DONE)
-        return StreamedResponse(events, _headers(request), "text/event-stream")
+        return StreamedResponse((_KEEP_ALIVE, *_events(request, body, replies), DONE), content_type="text/event-stream")
     whole = _framed(request, body, openai_chat.completion(request, body, replies))
     whole["usage"] = _usage(body, replies)
     thoughts = _visible_thoughts(body)
@@ -90,15 +83,15 @@ def respond(request: SimulatedRequest) -> WholeResponse | StreamedResponse:
         choice["message"]["reasoning"] = thoughts or None
         if thoughts:
             choice["message"]["reasoning_details"] = [_detail(thoughts)]
-    return WholeResponse(200, _PADDING + dump(whole), _headers(request))
+    return WholeResponse(200, _PADDING + dump(whole))
 
 
-def error_response(request: SimulatedRequest, error: SimulatedError) -> WholeResponse:
+def encode_error(request: SimulatedRequest, error: ErrorSpec) -> WholeResponse:
     """The error response."""
     return WholeResponse(error.status, dump({"error": _error_json(error), "user_id": "user_simulated"}))
 
 
-def stream_error(request: SimulatedRequest, error: SimulatedError) -> bytes:
+def stream_error(request: SimulatedRequest, error: ErrorSpec) -> bytes:
     """The chunk that reports the error inside a stream and ends it."""
     model = _model(as_dict(request.body))
     frame = {"object": "chat.completion.chunk", "created": int(request.now)}
@@ -110,7 +103,7 @@ def stream_error(request: SimulatedRequest, error: SimulatedError) -> bytes:
     return sse(chunk) + DONE.data
 
 
-def _error_json(error: SimulatedError) -> dict[str, Any]:
+def _error_json(error: ErrorSpec) -> dict[str, Any]:
     if error.status < 400:
         # Upstream failed after a successful status had been sent.
         error = ERRORS["bad-gateway"]
@@ -124,24 +117,28 @@ def _error_json(error: SimulatedError) -> dict[str, Any]:
 # --- reading ------------------------------------------------------------------------------------------------------
 
 
-def _invalid(message: str) -> SimulatedError:
-    return SimulatedError(400, "invalid_request", message)
+def _invalid(message: str) -> ErrorSpec:
+    return ErrorSpec(400, "invalid_request", message)
 
 
-def _validate(request: SimulatedRequest) -> SimulatedError | None:
+def _body(request: SimulatedRequest) -> dict[str, Any]:
+    return {name: value for name, value in as_dict(request.body).items() if name not in _IGNORED}
+
+
+def validate(request: SimulatedRequest, api_key: str) -> ErrorSpec | None:
+    """The error that rejects the request, or None if it is valid."""
     if request.path != _PATH:
-        return SimulatedError(404, "not_found", "Not Found")
+        return ErrorSpec(404, "not_found", "Not Found")
     if request.method != "POST":
-        return SimulatedError(405, "invalid_request", "Method Not Allowed")
+        return ErrorSpec(405, "invalid_request", "Method Not Allowed")
     if request.bearer is None:
-        return SimulatedError(401, "authentication", "Missing Authentication header")
-    return None if request.bearer == API_KEY else ERRORS["authentication"]
-
-
-def _validate_body(request: SimulatedRequest, body: dict[str, Any]) -> SimulatedError | None:
+        return ErrorSpec(401, "authentication", "Missing Authentication header")
+    if request.bearer != api_key:
+        return ERRORS["authentication"]
+    body = _body(request)
     model = _model(body)
     if model == UNKNOWN_MODEL:
-        return SimulatedError(404, "not_found", f"No endpoints found for {model}.")
+        return ErrorSpec(404, "not_found", f"No endpoints found for {model}.")
     error = validate_body(attrs.evolve(request, body={**body, "model": model} if body else None))
     if error is not None:
         return error
@@ -177,7 +174,10 @@ def _visible_thoughts(body: dict[str, Any]) -> str:
 # --- writing ------------------------------------------------------------------------------------------------------
 
 
-def _headers(request: SimulatedRequest) -> dict[str, str]:
+def headers(request: SimulatedRequest, status: int) -> dict[str, str]:
+    """The headers of a response with that status."""
+    if status >= 400:
+        return {}
     return {"x-generation-id": _id(request), "cf-ray": f"{request.uid[:16]}-SIM"}
 
 
@@ -199,7 +199,7 @@ def _detail(text: str) -> dict[str, Any]:
     return {"type": "reasoning.text", "text": text, "format": "unknown", "index": 0}
 
 
-def _usage(body: dict[str, Any], replies: list[TextReply | ToolCallReply]) -> dict[str, Any]:
+def _usage(body: dict[str, Any], replies: list[SimulatedReply]) -> dict[str, Any]:
     usage = openai_chat.usage(body, replies)
     reasoning = count_tokens(_thoughts(body))
     usage["completion_tokens"] += reasoning
@@ -217,9 +217,7 @@ def _choice(delta: dict[str, Any], reason: str | None = None, native: str | None
     return {"index": 0, "delta": delta, "finish_reason": reason, "native_finish_reason": native, "logprobs": None}
 
 
-def _events(
-    request: SimulatedRequest, body: dict[str, Any], replies: list[TextReply | ToolCallReply]
-) -> Iterator[StreamEvent]:
+def _events(request: SimulatedRequest, body: dict[str, Any], replies: list[SimulatedReply]) -> Iterator[StreamEvent]:
     chunks = list(openai_chat.chunks(request, body, replies))
     frame = {name: value for name, value in chunks[0][1].items() if name not in ("choices", "usage")}
     for piece in split_words(_visible_thoughts(body)):
@@ -240,11 +238,12 @@ def _events(
 
 FORMAT = WireFormat(
     provider="openrouter",
-    root="/openrouter",
-    base="/openrouter/api/v1",
+    base_path="/api/v1",
     api_key=API_KEY,
-    respond=respond,
+    validate=validate,
+    reply=reply,
     errors=ERRORS,
-    error_response=error_response,
+    encode_error=encode_error,
     stream_error=stream_error,
+    headers=headers,
 )

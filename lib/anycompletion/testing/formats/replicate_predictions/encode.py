@@ -13,9 +13,9 @@ from typing import Any, Literal, TypeAlias
 import attrs
 
 from ...simulator.faults import Fault
-from ..json_access import as_dict, as_text, text_of
+from ..json_access import as_dict, as_text, dump, sse, text_of
 from ..simulated_reply import count_tokens
-from ..wire_format import SimulatedError, SimulatedRequest, StreamEvent, WholeResponse, dump, sse
+from ..wire_format import ErrorSpec, SimulatedRequest, StreamEvent, WholeResponse
 from .models import SimulatedModel
 
 PredictionStatus: TypeAlias = Literal["starting", "processing", "succeeded", "failed", "canceled", "aborted"]
@@ -166,8 +166,8 @@ def stream_events(prediction: SimulatedPrediction) -> Iterator[StreamEvent]:
 # --- errors ----------------------------------------------------------------------------------------------------------
 
 
-def error_body(error: SimulatedError) -> dict[str, Any]:
-    """Replicate's error body."""
+def encode_error(request: SimulatedRequest, error: ErrorSpec) -> WholeResponse:
+    """The error response."""
     problem: dict[str, Any] = {
         "title": error.code or error.type,
         "detail": error.message,
@@ -176,9 +176,4 @@ def error_body(error: SimulatedError) -> dict[str, Any]:
     if error.param is not None:
         description = error.message.rpartition(": ")[2].strip()
         problem["invalid_fields"] = [{"type": "invalid", "field": error.param, "description": description}]
-    return problem
-
-
-def error_response(request: SimulatedRequest, error: SimulatedError) -> WholeResponse:
-    """The error response, without headers of its own."""
-    return WholeResponse(error.status, dump(error_body(error)), content_type="application/problem+json")
+    return WholeResponse(error.status, dump(problem), content_type="application/problem+json")

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from ..json_access import as_dict, as_text, is_integer, is_number
-from ..wire_format import SimulatedError, SimulatedRequest
+from ..wire_format import ErrorSpec, SimulatedRequest
 from .models import SimulatedModel
 
 _MAX_WAIT = 60
@@ -15,15 +15,15 @@ _MAX_WAIT = 60
 _PREFERENCE = re.compile(r"wait(?:=(\d+))?")
 
 
-def validate_key(request: SimulatedRequest, api_key: str) -> SimulatedError | None:
+def validate_key(request: SimulatedRequest, api_key: str) -> ErrorSpec | None:
     """The error that rejects the token; the legacy scheme ``Token`` is accepted as well."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() in ("bearer", "token") and token.strip() == api_key:
         return None
-    return SimulatedError(401, "Unauthenticated", "You did not pass a valid authentication token")
+    return ErrorSpec(401, "Unauthenticated", "You did not pass a valid authentication token")
 
 
-def validate_body(request: SimulatedRequest, model: SimulatedModel) -> SimulatedError | None:
+def validate_body(request: SimulatedRequest, model: SimulatedModel) -> ErrorSpec | None:
     """The error that rejects the body of a request for a prediction."""
     body = as_dict(request.body)
     if not isinstance(body.get("input"), dict):
@@ -48,7 +48,7 @@ def requested_wait(request: SimulatedRequest) -> int | None:
     return None if found is None else int(found[1] or _MAX_WAIT)
 
 
-def _preference(request: SimulatedRequest) -> SimulatedError | None:
+def _preference(request: SimulatedRequest) -> ErrorSpec | None:
     if request.headers.get("prefer") is None:
         return None
     seconds = requested_wait(request)
@@ -57,8 +57,8 @@ def _preference(request: SimulatedRequest) -> SimulatedError | None:
     return None
 
 
-def _unprocessable(name: str, problem: str) -> SimulatedError:
-    return SimulatedError(422, "Input validation failed", f"- {name}: {problem}\n", param=name)
+def _unprocessable(name: str, problem: str) -> ErrorSpec:
+    return ErrorSpec(422, "Input validation failed", f"- {name}: {problem}\n", param=name)
 
 
 def _value_problem(rules: dict[str, Any] | None, value: Any) -> str | None:
