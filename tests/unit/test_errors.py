@@ -1,4 +1,6 @@
-"""Errors: the tree, what they carry, and what they never show."""
+"""Errors: the class tree, their attributes, and what their texts never show."""
+
+from __future__ import annotations
 
 import copy
 import pickle
@@ -91,20 +93,20 @@ EVERYTHING: dict[str, Any] = {
 
 
 def test_the_table_of_bases_is_complete():
-    """A new class could enter the tree unseen."""
+    """A new class would have no tests."""
     assert [cls.__name__ for cls in CLASSES] == sorted(BASES)
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
-def test_the_tree(cls: type[CompletionError]):
-    """An `except` of the caller's would catch too much or too little."""
+def test_bases(cls: type[CompletionError]):
+    """A caller's `except` would catch too much or too little."""
     assert cls.__bases__ == BASES[cls.__name__]
     assert cls.__doc__
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
-def test_what_is_worth_another_try(cls: type[CompletionError]):
-    """Permanent failures would be retried, or passing ones given up."""
+def test_retryable_classes(cls: type[CompletionError]):
+    """Permanent failures would be retried, or temporary ones not."""
     assert cls.retryable is (cls.__name__ in RETRYABLE)
     assert cls("x").retryable is cls.retryable
     assert cls("x", retryable=not cls.retryable).retryable is not cls.retryable
@@ -112,7 +114,7 @@ def test_what_is_worth_another_try(cls: type[CompletionError]):
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_short_constructors(cls: type[CompletionError]):
-    """Tests of applications could not make the errors they handle."""
+    """Tests of applications could not make the errors that they handle."""
     error = cls("slow down", retry_after=1)
     assert str(error) == "slow down"
     assert error.message == "slow down"
@@ -132,30 +134,30 @@ def test_short_constructors(cls: type[CompletionError]):
     ids=["copy", "deepcopy", "pickle2", "pickle3", "pickle4", "pickle5"],
 )
 def test_copies_and_pickles_keep_every_attribute(cls: type[CompletionError], again: Any):
-    """An error that crossed a process would arrive without what it knew, or not at all."""
+    """An error from another process would lose attributes, or fail to unpickle."""
     error = cls("slow down", **EVERYTHING)
     error.add_note("in row 7")
     error.extra_of_the_app = 1  # type: ignore[attr-defined]
-    twin = again(error)
-    assert type(twin) is cls
-    assert str(twin) == "slow down"
-    assert twin.args == error.args
-    assert {name: getattr(twin, name) for name in EVERYTHING} == EVERYTHING
-    assert twin.__notes__ == ["in row 7"]
-    assert twin.extra_of_the_app == 1
-    assert repr(twin) == repr(error)
+    copied = again(error)
+    assert type(copied) is cls
+    assert str(copied) == "slow down"
+    assert copied.args == error.args
+    assert {name: getattr(copied, name) for name in EVERYTHING} == EVERYTHING
+    assert copied.__notes__ == ["in row 7"]
+    assert copied.extra_of_the_app == 1
+    assert repr(copied) == repr(error)
 
 
-def test_a_body_is_kept_only_in_part():
-    """A log or a queue would hold megabytes of some proxy's error page."""
+def test_a_body_is_truncated():
+    """A log or a queue would contain megabytes of a proxy's error page."""
     assert errors.BadRequestError("x", body="b" * 5000).body == "b" * BODY_LIMIT
     assert BODY_LIMIT == 2048
     assert errors.BadRequestError("x", body="short").body == "short"
     assert errors.BadRequestError("x", body="").body == ""
 
 
-def test_long_texts_stay_out_of_logs():
-    """One failed call could fill a log line with everything a provider echoes."""
+def test_long_texts_are_truncated():
+    """One failed call could fill a log with a text from the provider."""
     error = errors.BadRequestError("p" * 100_000, body="b" * 5000)
     assert str(error) == "p" * 500 + "…"
     assert len(repr(error)) < 600
@@ -163,8 +165,8 @@ def test_long_texts_stay_out_of_logs():
     assert str(errors.BadRequestError("p" * 500)) == "p" * 500
 
 
-def test_repr_shows_what_helps_and_nothing_else():
-    """Headers, bodies and partial replies, which hold prompts, would be in every traceback."""
+def test_repr():
+    """Headers, bodies and partial replies, which can contain prompts, would be in every traceback."""
     shown = repr(errors.RateLimitError("slow down", **EVERYTHING))
     assert shown == (
         "RateLimitError('slow down', param='messages[3].content', provider='openai', model='gpt-4o', status_code=429, "
@@ -177,12 +179,12 @@ def test_repr_shows_what_helps_and_nothing_else():
     ("status", "cls"), [(status, cls) for cls, statuses in STATUSES.items() for status in statuses]
 )
 def test_statuses(status: int, cls: type[errors.APIStatusError]):
-    """A status would be raised as another class than the contract's table says."""
+    """A status would be raised as another class than documented."""
     assert class_for_status(status) is cls
 
 
-def test_builtin_relatives():
-    """Code that catches the builtin exceptions would miss ours."""
+def test_builtin_bases():
+    """Code that catches builtin exceptions would miss the package's."""
     assert isinstance(errors.APITimeoutError("late"), TimeoutError)
     assert isinstance(errors.UnsupportedParameterError("no"), ValueError)
     assert isinstance(errors.ClientClosedError("closed"), RuntimeError)

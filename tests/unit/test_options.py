@@ -1,4 +1,6 @@
-"""Options: clocks, secrets and the cells of the parameter table."""
+"""Options: timeouts and secrets."""
+
+from __future__ import annotations
 
 import copy
 import json
@@ -11,47 +13,44 @@ from typing import Any
 import attrs
 import pytest
 
-from anycompletion.options import CallOptions, Secret, Timeout
-from anycompletion.params import NATIVE, NO_OP_VALUES, ParamSupport, unsupported
-from anycompletion.records import PARAM_NAMES
-from anycompletion.records.request import CreateParams, Params
+from anycompletion.options import Secret, Timeout
 
 KEY = "sk-very-secret-0123456789"
 
 
-def test_the_default_clocks():
-    """The documented defaults would not hold."""
+def test_default_timeouts():
+    """The defaults would not be the documented ones."""
     timeout = Timeout()
     assert (timeout.total, timeout.connect, timeout.first_chunk, timeout.idle) == (600, 10, 300, 60)
 
 
 @pytest.mark.parametrize("total", [600.0, 600, 1, math.inf, None])
-def test_an_asked_for_total_is_told_from_the_default(total: float | None):
-    """An explicit limit of 600 s would end at a stream's first chunk as the default does."""
+def test_an_explicit_total_differs_from_the_default(total: float | None):
+    """An explicit limit of 600 s would end at a stream's first chunk, as the default does."""
     assert Timeout(total=total).total_is_explicit
     assert not Timeout(connect=1).total_is_explicit
     assert not attrs.evolve(Timeout(), idle=5).total_is_explicit
     assert attrs.evolve(Timeout(), total=total).total_is_explicit
 
 
-def test_clocks_survive_pickling_as_what_they_were():
-    """A client that was sent to a worker would take its default total for an explicit one."""
+def test_timeouts_pickle_and_copy():
+    """In a worker process the default total would become an explicit one."""
     for timeout in (Timeout(), Timeout(total=5, idle=None)):
-        for twin in (pickle.loads(pickle.dumps(timeout)), copy.deepcopy(timeout), copy.copy(timeout)):  # noqa: S301
-            assert twin == timeout
-            assert twin.total_is_explicit == timeout.total_is_explicit
+        for copied in (pickle.loads(pickle.dumps(timeout)), copy.deepcopy(timeout), copy.copy(timeout)):  # noqa: S301
+            assert copied == timeout
+            assert copied.total_is_explicit == timeout.total_is_explicit
 
 
-def test_clocks_cannot_be_changed_in_place():
-    """One call could change the clocks of all others."""
+def test_timeouts_are_immutable():
+    """One call could change the timeouts of all others."""
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         Timeout().idle = 1  # type: ignore[misc]
 
 
 def _traceback_with_locals(secret: Secret) -> str:
     def fail(key: Secret) -> None:
-        held = {"key": key, "list": [key]}
-        raise RuntimeError(len(held))
+        local = {"key": key, "list": [key]}
+        raise RuntimeError(len(local))
 
     try:
         fail(secret)
@@ -61,7 +60,7 @@ def _traceback_with_locals(secret: Secret) -> str:
 
 
 @pytest.mark.parametrize(
-    "outlet",
+    "show",
     [
         repr,
         str,
@@ -76,14 +75,14 @@ def _traceback_with_locals(secret: Secret) -> str:
         _traceback_with_locals,
     ],
 )
-def test_a_secret_stays_one(outlet: Any):
-    """A key would stand in a log, a dump or a traceback."""
-    shown = outlet(Secret(KEY))
+def test_nothing_shows_a_secret(show: Any):
+    """A key would be in a log, a dump or a traceback."""
+    shown = show(Secret(KEY))
     assert KEY not in shown
     assert KEY[3:12] not in shown
 
 
-def test_a_secret_reveals_itself_only_when_asked():
+def test_a_secret_can_be_revealed():
     """A call could not be signed."""
     secret = Secret(KEY)
     assert secret.reveal() == KEY
@@ -105,38 +104,9 @@ def test_a_secret_is_copied_but_never_pickled():
         assert KEY not in str(caught.value)
 
 
-def test_secrets_compare_by_what_they_hold():
-    """Clients with the same key would be told apart."""
+def test_secrets_compare_by_value():
+    """Clients with the same key would share no state."""
     assert Secret(KEY) == Secret(KEY)
     assert Secret(KEY) != Secret("other")
     assert Secret(KEY) != KEY
     assert len({Secret(KEY), Secret(KEY), Secret("other")}) == 2
-
-
-def test_parameters_and_options_are_two_things():
-    """A request would hold how it is sent, keys included, or a wire field would never be sent."""
-    assert set(Params.__annotations__) == set(PARAM_NAMES)
-    assert not set(Params.__annotations__) & set(CallOptions.__annotations__)
-    assert set(CreateParams.__annotations__) == {*Params.__annotations__, *CallOptions.__annotations__}
-    assert not CreateParams.__required_keys__
-
-
-def test_cells():
-    """The parameter table would say something else than it was told."""
-    assert ParamSupport("native") == NATIVE
-    assert unsupported() == ParamSupport("unsupported", note="the provider has no such parameter")
-    assert unsupported("no").note == "no"
-    assert NATIVE.minimum is NATIVE.maximum is NATIVE.max_items is NATIVE.values is None
-
-
-def test_neutral_values_belong_to_parameters():
-    """A misspelt row would make a value that asks for nothing an error."""
-    assert set(NO_OP_VALUES) <= set(PARAM_NAMES)
-    expected = {"n": 1, "presence_penalty": 0, "frequency_penalty": 0, "logit_bias": {}, "logprobs": False}
-    expected |= {
-        "store": False,
-        "tool_choice": "auto",
-        "parallel_tool_calls": True,
-        "response_format": {"type": "text"},
-    }
-    assert {name: values[0] for name, values in NO_OP_VALUES.items() if name in expected} == expected

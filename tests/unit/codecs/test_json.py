@@ -1,4 +1,6 @@
-"""Converters: JSON bytes both ways, the two paths of a chunk, and records as the wire wants them."""
+"""JSON: bytes to values and back, and records as dicts in OpenAI's format."""
+
+from __future__ import annotations
 
 import enum
 import json as stdlib_json
@@ -69,7 +71,7 @@ DUMPED: list[tuple[Any, bytes]] = [
 
 @pytest.mark.parametrize(("value", "data"), DUMPED)
 def test_values_become_bytes(value: Any, data: bytes):
-    """A body would say something else than the caller wrote."""
+    """A body would differ from the caller's values."""
     assert dumps(value) == data
 
 
@@ -77,14 +79,14 @@ def test_values_become_bytes(value: Any, data: bytes):
     "value",
     [object(), {"a": object()}, {1j: 1}, "\ud800", {"\ud800": 1}, [Text("\ud800")], [Text("x"), math.nan], lambda: 1],
 )
-def test_values_that_json_cannot_say(value: Any):
-    """Something would be sent that is no JSON, or an unforeseen exception be raised."""
+def test_values_that_are_not_json(value: Any):
+    """Invalid JSON would be sent, or an undocumented exception be raised."""
     with pytest.raises((TypeError, ValueError)):
         dumps(value)
 
 
 def test_cycles():
-    """A list that holds itself would end the process."""
+    """A list that contains itself would crash the process."""
     cycle: list[Any] = []
     cycle.append(cycle)
     with pytest.raises(RecursionError):
@@ -100,8 +102,8 @@ VALUES = st.recursive(
 
 @settings(max_examples=150, derandomize=True, deadline=None)
 @given(VALUES)
-def test_any_json_there_and_back(value: Any):
-    """A value would change on the wire."""
+def test_round_trip_of_any_json(value: Any):
+    """A value would change in transit."""
     assert loads(dumps(value)) == value == stdlib_json.loads(dumps(value))
 
 
@@ -117,13 +119,13 @@ LOADED: list[tuple[bytes, Any]] = [
 
 @pytest.mark.parametrize(("data", "value"), LOADED)
 def test_bytes_become_values(data: bytes, value: Any):
-    """One bad byte would cost a whole reply."""
+    """One invalid byte would make a whole reply fail."""
     assert loads(data) == value
 
 
 @pytest.mark.parametrize("data", [b"", b"<html>", b"{", b'{"a": 1} {', b"[" * 200_000, b"\xef\xbb\xbf{}"])
-def test_bytes_that_are_no_json(data: bytes):
-    """A parser's own exception would reach the caller."""
+def test_bytes_that_are_not_json(data: bytes):
+    """The parser's own exception would reach the caller."""
     with pytest.raises(NotJSONError):
         loads(data)
 
@@ -186,13 +188,13 @@ WIRE: list[tuple[Any, Any]] = [
 
 
 @pytest.mark.parametrize(("value", "wire"), WIRE)
-def test_records_become_wire_values(value: Any, wire: Any):
-    """A provider would be sent a member nobody wrote, or lack one that was."""
+def test_records_become_dicts(value: Any, wire: Any):
+    """A request would have a member that no caller wrote, or lack one."""
     assert to_wire(value) == wire
     assert loads(dumps(to_wire(value))) == wire
 
 
-def test_the_records_themselves_stay():
+def test_records_are_not_changed():
     """Encoding a request would change the caller's messages."""
     message = AssistantMessage(tool_calls=[ToolCall("2", type="custom", custom=CustomCall("g"))], extra={"a": 1})
     before = message.to_dict()
@@ -202,6 +204,6 @@ def test_the_records_themselves_stay():
     assert message.to_dict() == before
 
 
-def test_the_menu():
-    """A name other rooms import from here would be missing."""
+def test_exported_names() -> None:
+    """A name in `__all__` would be missing."""
     assert all(hasattr(json, name) for name in json.__all__)

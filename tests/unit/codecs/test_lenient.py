@@ -1,4 +1,6 @@
-"""Lenient reading: null and missing are fine, a wrong type is named with its path, bytes are read if possible."""
+"""Lenient reading: null and missing members are accepted, wrong types are named with their path."""
+
+from __future__ import annotations
 
 import math
 from collections.abc import Callable
@@ -69,11 +71,11 @@ JSON: list[tuple[bytes, Any]] = [
     (b" 1 ", 1),
 ]
 
-NO_JSON = [b"", b" ", b"{", b"<html>", b"{'a': 1}", b'{"a": 1} x', b"\xef\xbb\xbf{}", b"\x00", b"nul"]
+NOT_JSON = [b"", b" ", b"{", b"<html>", b"{'a': 1}", b'{"a": 1} x', b"\xef\xbb\xbf{}", b"\x00", b"nul"]
 
 
 @pytest.mark.parametrize(("read", "value", "result"), READ)
-def test_what_is_read(read: Callable[[object, str], Any], value: Any, result: Any):
+def test_values_are_read(read: Callable[[object, str], Any], value: Any, result: Any):
     """A reply with a null or an integral float would be refused."""
     found = read(value, "a.b")
     assert found == result
@@ -81,8 +83,8 @@ def test_what_is_read(read: Callable[[object, str], Any], value: Any, result: An
 
 
 @pytest.mark.parametrize(("read", "value", "text"), WRONG)
-def test_what_is_refused(read: Callable[[object, str], Any], value: Any, text: str):
-    """A wrong type would be guessed away, or reported without its place."""
+def test_wrong_types_are_refused(read: Callable[[object, str], Any], value: Any, text: str):
+    """A wrong type would be hidden by a guess, or reported without its path."""
     with pytest.raises(ShapeError) as caught:
         read(value, "choices[0].x")
     assert str(caught.value) == f"choices[0].x: expected {text}"
@@ -90,14 +92,14 @@ def test_what_is_refused(read: Callable[[object, str], Any], value: Any, text: s
 
 
 def test_a_nan_is_a_number():
-    """A provider's log probability of NaN would cost the reply."""
+    """A log probability of NaN would make the reply fail."""
     found = lenient.as_optional_float(math.nan, "x")
     assert found is not None
     assert math.isnan(found)
 
 
-def test_rest():
-    """Members without a field would be lost, or those with one kept twice."""
+def test_unknown_members():
+    """Members without a field would be lost, or those with one be duplicated."""
     known = frozenset({"a", "b"})
     assert lenient.unknown_members({"a": 1, "c": None, "d": 2}, known) == {"c": None, "d": 2}
     assert lenient.unknown_members({"a": 1}, known) == {}
@@ -105,22 +107,22 @@ def test_rest():
 
 
 @pytest.mark.parametrize(("data", "value"), JSON)
-def test_bytes_are_read_where_they_can_be(data: bytes, value: Any):
-    """One bad byte or a lone surrogate would cost a whole reply."""
+def test_invalid_bytes_are_replaced(data: bytes, value: Any):
+    """One invalid byte or a lone surrogate would make a whole reply fail."""
     assert lenient.loads(data) == value
 
 
-@pytest.mark.parametrize("data", NO_JSON)
-def test_bytes_that_are_no_json(data: bytes):
-    """A parser's own exception would reach the caller."""
+@pytest.mark.parametrize("data", NOT_JSON)
+def test_bytes_that_are_not_json(data: bytes):
+    """The parser's own exception would reach the caller."""
     with pytest.raises(NotJSONError, match=r"^not JSON$") as caught:
         lenient.loads(data)
     assert caught.value.__context__ is None
 
 
 @pytest.mark.parametrize("loads", [lenient.loads, json.loads])
-def test_endless_nesting(loads: Callable[[bytes], Any]):
-    """A hostile server would end the call, or the printing of a reply, with a RecursionError."""
+def test_deep_nesting(loads: Callable[[bytes], Any]):
+    """A hostile server could raise a RecursionError in the call, or when the reply is printed."""
     deep = b"[" * 200 + b"]" * 200
     for data in (b"[" * 200_000, b"[" + deep + b"]", b'{"a": ' * 201 + b"1" + b"}" * 201):
         with pytest.raises(NotJSONError, match=r"^nested too deeply$"):
@@ -133,7 +135,7 @@ def test_endless_nesting(loads: Callable[[bytes], Any]):
 @settings(max_examples=200, derandomize=True, deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes(data: bytes):
-    """Some bytes would raise an exception that is not ours, or leave text that cannot be sent on."""
+    """Some bytes would raise another exception, or leave text that cannot be encoded."""
     try:
         value = lenient.loads(data)
     except NotJSONError:

@@ -1,4 +1,6 @@
-"""Framing: any bytes, limits and time; what single streams mean is in test_sse_conformance.py."""
+"""Parser of server-sent events: any bytes, limits and time. The conformance tests cover single streams."""
+
+from __future__ import annotations
 
 import itertools
 import time
@@ -14,13 +16,13 @@ from support.sse_cases import BOM
 
 
 def events(pieces: Iterable[bytes]) -> list[Event]:
-    framing = SSEParser()
-    out = [event for piece in pieces for event in framing.feed(piece)]
-    assert framing.error is None
+    parser = SSEParser()
+    out = [event for piece in pieces for event in parser.feed(piece)]
+    assert parser.error is None
     return out
 
 
-def cut(data: bytes, *places: int) -> list[bytes]:
+def split(data: bytes, *places: int) -> list[bytes]:
     return [data[a:b] for a, b in itertools.pairwise((0, *places, len(data)))]
 
 
@@ -33,15 +35,15 @@ PIECES = st.lists(
 
 @settings(max_examples=400, derandomize=True, deadline=None)
 @given(PIECES, st.data())
-def test_any_bytes_at_any_cuts(pieces: list[bytes], data: st.DataObject) -> None:
-    """Some sequence of lines would read differently when cut."""
+def test_any_bytes_split_anywhere(pieces: list[bytes], data: st.DataObject) -> None:
+    """Some sequence of lines would give other events when split."""
     body = b"".join(pieces)
     places = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=6)))
-    assert events(cut(body, *places)) == events([body]) == reference(body)
+    assert events(split(body, *places)) == events([body]) == reference(body)
 
 
 def reference(body: bytes) -> list[Event]:
-    """The rules as the standard tells them, on the whole body."""
+    """The standard's algorithm, applied to the whole body."""
     lines = body.removeprefix(BOM).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")[:-1]
     out: list[Event] = []
     data: list[bytes] = []
@@ -88,51 +90,51 @@ BEYOND = {
 
 
 def limited(pieces: Iterable[bytes]) -> tuple[list[bytes], bool]:
-    framing = SSEParser(LIMIT)
-    out = [event.data for piece in pieces for event in framing.feed(piece)]
-    return out, framing.error is not None
+    parser = SSEParser(LIMIT)
+    out = [event.data for piece in pieces for event in parser.feed(piece)]
+    return out, parser.error is not None
 
 
 @pytest.mark.parametrize("name", WITHIN)
 def test_within_the_limit(name: str) -> None:
-    """A legal event would be refused, or refused only where a read happens to end."""
+    """A valid event would be refused, for some ends of a read or always."""
     body = WITHIN[name]
     expected = [event.data for event in reference(body)]
     assert expected
     for place in range(len(body) + 1):
-        assert limited(cut(body, place)) == (expected, False), place
+        assert limited(split(body, place)) == (expected, False), place
 
 
 @pytest.mark.parametrize("name", BEYOND)
 def test_beyond_the_limit(name: str) -> None:
-    """A hostile server could fill the memory, or events before the fault would be lost."""
+    """A hostile server could fill the memory, or events before the long one would be lost."""
     body = b"data: first\n\n" + BEYOND[name] + b"\n\ndata: after\n\n"
     for place in range(len(body) + 1):
-        assert limited(cut(body, place)) == ([b"first"], True), place
+        assert limited(split(body, place)) == ([b"first"], True), place
 
 
-def test_the_fault() -> None:
-    """The caller would not learn what was wrong."""
-    framing = SSEParser(LIMIT)
-    assert framing.feed(b"data: first\n\n" + FULL + b"x") == [Event(b"first")]
-    assert isinstance(framing.error, APIResponseError)
-    assert str(framing.error) == "an event of the stream is longer than 32 bytes"
-    assert framing.feed(b"\n\ndata: y\n\n") == []
+def test_the_error_of_a_long_event() -> None:
+    """The caller would not see the cause."""
+    parser = SSEParser(LIMIT)
+    assert parser.feed(b"data: first\n\n" + FULL + b"x") == [Event(b"first")]
+    assert isinstance(parser.error, APIResponseError)
+    assert str(parser.error) == "an event of the stream is longer than 32 bytes"
+    assert parser.feed(b"\n\ndata: y\n\n") == []
 
 
 # --- time ---
 
 
 def seconds(pieces: Iterable[bytes], limit: int = 1 << 40) -> float:
-    framing = SSEParser(limit)
+    parser = SSEParser(limit)
     start = time.process_time()
     for piece in pieces:
-        framing.feed(piece)
+        parser.feed(piece)
     return time.process_time() - start
 
 
 def test_linear_time() -> None:
-    """A long line, a long event or many small reads would stop the event loop for seconds."""
+    """A long line, a long event or many small reads would block the event loop for seconds."""
     kib = b"x" * 1024
     shapes: tuple[Iterable[bytes], ...] = (
         [b"data: ", *[kib] * 16_000, b"\n\n"],

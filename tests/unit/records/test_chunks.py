@@ -62,13 +62,13 @@ FULL: dict[str, Any] = {
 }
 
 
-def test_a_full_chunk_there_and_back():
-    """A relay would pass on less than it was given."""
+def test_round_trip_of_a_full_chunk():
+    """A relay would lose members."""
     assert ChatCompletionChunk.from_dict(FULL).to_dict() == FULL
 
 
 def test_members_become_attributes():
-    """Code written for OpenAI's SDK would not find what it reads."""
+    """Code written for OpenAI's SDK would not find the attributes it reads."""
     chunk = ChatCompletionChunk.from_dict(FULL)
     delta = chunk.choices[0].delta
     assert (chunk.id, chunk.model, chunk.created) == ("chatcmpl-1", "gpt-4o", 1700000000)
@@ -84,8 +84,8 @@ def test_members_become_attributes():
     assert chunk.usage == Usage(1, 2, 3, extra={"queue_time": 0.5})
 
 
-def test_an_empty_chunk_shows_what_openai_always_shows():
-    """Readers of the JSON would miss members that OpenAI's chunks always have."""
+def test_an_empty_chunk_has_all_required_members():
+    """The JSON would lack members that OpenAI's chunks always have."""
     assert ChatCompletionChunk("i", [ChunkChoice()], 5, "m").to_dict() == {
         "id": "i",
         "object": "chat.completion.chunk",
@@ -122,7 +122,7 @@ LENIENT: list[tuple[dict[str, Any], ChatCompletionChunk]] = [
 
 @pytest.mark.parametrize(("data", "chunk"), LENIENT)
 def test_null_and_missing_members(data: dict[str, Any], chunk: ChatCompletionChunk):
-    """A stream would break off at a null or at a member its server leaves out."""
+    """A stream would fail at a null or a missing member."""
     assert ChatCompletionChunk.from_dict(data) == chunk
 
 
@@ -191,14 +191,14 @@ WRONG: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize(("path", "value"), WRONG)
 def test_wrong_types_are_named_with_their_path(path: str, value: Any):
-    """A wrong type would be guessed away, raise a foreign exception or be reported without its place."""
+    """A wrong type would be hidden by a guess, raise another exception or be reported without its path."""
     with pytest.raises(ShapeError) as caught:
         ChatCompletionChunk.from_dict(put(path, value))
     assert caught.value.path == path
 
 
-def test_a_chunk_that_is_no_object():
-    """A list or a null in the place of a chunk would raise a foreign exception."""
+def test_a_chunk_that_is_not_an_object():
+    """A list or a null in place of a chunk would raise another exception."""
     for value in ([], "x", None, 1):
         with pytest.raises(ShapeError, match=r"^chunk: expected an object"):
             ChatCompletionChunk.from_dict(value)
@@ -219,32 +219,32 @@ RAW: list[tuple[Any, Any]] = [
 
 @pytest.mark.parametrize(("native", "raw"), RAW)
 def test_raw(native: Any, raw: Any):
-    """What a provider said beyond OpenAI's fields would be lost, or looking at it would raise."""
+    """Members beyond OpenAI's would be lost, or `raw` would raise."""
     chunk = ChatCompletionChunk(native=native)
     assert chunk.raw == raw
     assert "native" not in chunk.to_dict()
 
 
-def test_raw_of_what_is_no_json():
-    """A made-up chunk would raise an exception that is not ours."""
+def test_raw_of_bytes_that_are_not_json():
+    """A chunk made by hand would raise another exception."""
     with pytest.raises(NotJSONError):
         _ = ChatCompletionChunk(native=b"<html>").raw
 
 
 @pytest.mark.parametrize("native", [None, "text", b'{"a": 1}'])
 def test_pickles_and_copies_keep_the_raw_event(native: Any):
-    """A chunk from another process would have lost what its provider said."""
+    """A chunk from another process would lose the provider's event."""
     chunk = ChatCompletionChunk.from_dict(FULL)
     chunk.native = native
-    for twin in (pickle.loads(pickle.dumps(chunk)), copy.copy(chunk), copy.deepcopy(chunk)):  # noqa: S301
-        assert twin == chunk
-        assert twin.native == native
-        assert twin.raw == chunk.raw
-        assert twin.to_dict() == FULL
+    for copied in (pickle.loads(pickle.dumps(chunk)), copy.copy(chunk), copy.deepcopy(chunk)):  # noqa: S301
+        assert copied == chunk
+        assert copied.native == native
+        assert copied.raw == chunk.raw
+        assert copied.to_dict() == FULL
 
 
 def test_equality():
-    """The same chunk of two providers would differ for its native form, or two chunks seem one."""
+    """Equal chunks of two providers would differ, or different chunks be equal."""
     one, other = ChatCompletionChunk.from_dict(FULL), ChatCompletionChunk.from_dict(FULL)
     one.native = b"{}"
     assert one == other
@@ -256,8 +256,8 @@ def test_equality():
         hash(one)
 
 
-def test_what_structs_say_of_themselves():
-    """Deltas could not be compared, or would show members nobody set."""
+def test_structs_compare_and_leave_out_defaults():
+    """Deltas could not be compared, or their JSON would have members that are not set."""
     assert Delta(content="x") == Delta(content="x")
     assert Delta(content="x") != Delta(content="y")
     assert msgspec.to_builtins(Delta(content="")) == {"content": ""}
@@ -323,8 +323,8 @@ CHUNKS = st.builds(
 
 @settings(max_examples=100, derandomize=True, deadline=None)
 @given(CHUNKS)
-def test_any_chunk_there_and_back(chunk: ChatCompletionChunk):
-    """A recorded stream would be replayed as another one."""
+def test_round_trip_of_any_chunk(chunk: ChatCompletionChunk):
+    """A recorded stream would change when it is replayed."""
     data = chunk.to_dict()
     assert ChatCompletionChunk.from_dict(data) == chunk
     assert ChatCompletionChunk.from_dict(msgspec.json.decode(msgspec.json.encode(data))).to_dict() == data
