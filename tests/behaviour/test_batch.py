@@ -26,7 +26,7 @@ from anycompletion.batch import BatchProgress, BatchRun, UnwrittenError, read_re
 from anycompletion.batch.items import read_item, validate_item
 from anycompletion.testing import SimulatorServer
 from behaviour.test_cancellation import cancels, simulated
-from support.batches import Provider, TaskTracker, asked, batch, reply, results
+from support.batches import Provider, TaskTracker, batch, make_request, reply, results
 from support.cancel_points import Run, at_every_point, cancel, cancel_twice
 from support.resource_leaks import client_of, nothing_left
 
@@ -39,7 +39,7 @@ def ids(found: list[Result]) -> list[str | None]:
     return [result.custom_id for result in found]
 
 
-async def pass_loop(times: int = 50) -> None:
+async def yield_to_loop(times: int = 50) -> None:
     for _ in range(times):
         await asyncio.sleep(0)
 
@@ -50,7 +50,7 @@ HELLO = [{"role": "user", "content": "Hello!"}]
 
 ITEMS: dict[str, tuple[Any, ChatRequest]] = {
     "request": (ChatRequest("openai/m", "Hi."), ChatRequest("openai/m", "Hi.")),
-    "request with an id": (asked(1), asked(1)),
+    "request with an id": (make_request(1), make_request(1)),
     "dict": (
         {"model": "openai/m", "messages": HELLO, "temperature": 0, "custom_id": "a"},
         ChatRequest("openai/m", HELLO, temperature=0, custom_id="a"),
@@ -69,7 +69,7 @@ ITEMS: dict[str, tuple[Any, ChatRequest]] = {
         ChatRequest("gpt-4o-mini", HELLO, max_tokens=9, custom_id="request-1"),
     ),
     "id and request": (("b", ChatRequest("openai/m", "Hi.")), ChatRequest("openai/m", "Hi.", custom_id="b")),
-    "id and request with another id": (("b", asked(1)), ChatRequest("openai/m", "question 1", custom_id="b")),
+    "id and request with another id": (("b", make_request(1)), ChatRequest("openai/m", "question 1", custom_id="b")),
     "id and dict": (("c", {"model": "openai/m", "messages": "Hi."}), ChatRequest("openai/m", "Hi.", custom_id="c")),
 }
 
@@ -101,14 +101,14 @@ class FailingMapping(Mapping[str, Any]):
 
 LINE = {"custom_id": "a", "body": {"model": "m", "messages": "Hi."}}
 
-BAD: dict[str, tuple[Any, Any, str | None]] = {
+INVALID_ITEMS: dict[str, tuple[Any, Any, str | None]] = {
     "text": ("Hello!", None, None),
     "None": (None, None, None),
     "no model": ({"messages": "Hi.", "custom_id": "a"}, "a", "model"),
     "no messages": (("a", {"model": "openai/m"}), "a", "messages"),
     "request with an id of another type": (ChatRequest("openai/m", "Hi.", custom_id=7), 7, "custom_id"),  # type: ignore[arg-type]
     "id of another type": ({"model": "m", "messages": "Hi.", "custom_id": 7}, None, "custom_id"),
-    "id of another type beside a request": ((7, asked(1)), None, "custom_id"),
+    "id of another type beside a request": ((7, make_request(1)), None, "custom_id"),
     "tuple of three": (("a", "b", "c"), None, None),
     "line of another method": ({**LINE, "method": "GET"}, "a", "method"),
     "line for embeddings": ({**LINE, "url": "/v1/embeddings"}, "a", "url"),
@@ -118,12 +118,12 @@ BAD: dict[str, tuple[Any, Any, str | None]] = {
 """An invalid item, and the id and the parameter of its error."""
 
 
-@pytest.mark.parametrize("kind", BAD)
+@pytest.mark.parametrize("kind", INVALID_ITEMS)
 async def test_an_invalid_item_is_an_error_result_and_the_run_goes_on(kind: str) -> None:
     """One invalid line of a million would end the run, or be dropped silently."""
-    bad, custom_id, param = BAD[kind]
+    invalid, custom_id, param = INVALID_ITEMS[kind]
     provider = Provider()
-    found = await results(batch([asked(0), bad, asked(2)], provider, concurrency=1, ordered=True))
+    found = await results(batch([make_request(0), invalid, make_request(2)], provider, concurrency=1, ordered=True))
     assert [result.ok for result in found] == [True, False, True]
     error = found[1].error
     assert isinstance(error, InvalidRequestError)
@@ -142,7 +142,7 @@ async def test_an_error_as_an_item_is_its_result() -> None:
 async def test_a_repeated_id_is_an_error_and_its_request_is_not_sent(with_journal: bool, tmp_path: Path) -> None:
     """Two results would have the same id, and one of them would be lost."""
     provider = Provider()
-    items = [asked(0), asked(1), asked(0)]
+    items = [make_request(0), make_request(1), make_request(0)]
     journal = tmp_path / "answers.jsonl" if with_journal else None
     found = await results(batch(items, provider, ordered=True, concurrency=2, journal=journal))
     assert [result.ok for result in found] == [True, True, False]
@@ -158,7 +158,7 @@ async def test_a_repeated_id_is_an_error_and_its_request_is_not_sent(with_journa
 async def test_every_item_gets_its_own_result_once(concurrency: int | None, ordered: bool) -> None:
     """A result would be lost, repeated or another item's, or the order would be wrong."""
     provider = Provider(delay=3, errors={f"row-{number}": BadRequestError("no") for number in range(0, 2000, 10)})
-    items = [asked(number) for number in range(2000)]
+    items = [make_request(number) for number in range(2000)]
     found = await results(batch(items, provider, concurrency=concurrency, ordered=ordered))
     assert {*ids(found)} == {item.custom_id for item in items}
     assert len(found) == len(items)
@@ -178,7 +178,7 @@ async def test_every_item_gets_its_own_result_once(concurrency: int | None, orde
 async def test_the_concurrency_is_reached_and_not_exceeded() -> None:
     """The provider would refuse requests, or capacity would stay unused."""
     provider = Provider(delay=5)
-    await results(batch((asked(number) for number in range(1000)), provider, concurrency=37))
+    await results(batch((make_request(number) for number in range(1000)), provider, concurrency=37))
     assert provider.max_in_flight == 37
 
 
@@ -186,7 +186,7 @@ async def test_results_are_given_out_as_they_come() -> None:
     """One slow reply would delay all other results."""
     provider = Provider()
     provider.blocked["row-0"] = asyncio.Event()
-    async with asyncio.timeout(HANG), batch((asked(n) for n in range(5000)), provider, concurrency=8) as run:
+    async with asyncio.timeout(HANG), batch((make_request(n) for n in range(5000)), provider, concurrency=8) as run:
         seen = 0
         async for result in run:
             seen += 1
@@ -202,10 +202,10 @@ async def test_in_order_a_slow_item_delays_a_bounded_number() -> None:
     provider.blocked["row-0"] = asyncio.Event()
     async with (
         asyncio.timeout(HANG),
-        batch((asked(n) for n in range(5000)), provider, concurrency=8, ordered=True) as run,
+        batch((make_request(n) for n in range(5000)), provider, concurrency=8, ordered=True) as run,
     ):
         first = asyncio.create_task(anext(run))
-        await pass_loop(3000)
+        await yield_to_loop(3000)
         assert 256 <= len(provider.started) <= 8 + 64 + 256
         provider.blocked["row-0"].set()
         found = [await first, *[result async for result in run]]
@@ -222,13 +222,13 @@ async def test_items_are_read_as_far_as_needed(ordered: bool, concurrency: int |
         nonlocal read
         while True:
             read += 1
-            yield asked(read)
+            yield make_request(read)
 
     bound = 2048 if concurrency is None else concurrency + 64 + 256
     async with asyncio.timeout(HANG), batch(endless(), Provider(), concurrency=concurrency, ordered=ordered) as run:
         for taken in range(1, 40):
             await anext(run)
-            await pass_loop(200)
+            await yield_to_loop(200)
             assert read <= taken + bound + 1
 
 
@@ -237,10 +237,10 @@ async def test_async_items_are_read_as_they_come() -> None:
     more = asyncio.Event()
 
     async def slow() -> AsyncIterator[ChatRequest]:
-        yield asked(0)
-        yield asked(1)
+        yield make_request(0)
+        yield make_request(1)
         await more.wait()
-        yield asked(2)
+        yield make_request(2)
 
     async with asyncio.timeout(HANG), batch(slow(), Provider(), concurrency=2) as run:
         assert ids([await anext(run), await anext(run)]) == ["row-0", "row-1"]
@@ -257,7 +257,7 @@ async def test_several_tasks_may_share_a_run() -> None:
             found.append(result)
             await asyncio.sleep(0)
 
-    async with asyncio.timeout(HANG), batch((asked(n) for n in range(500)), Provider(), concurrency=5) as run:
+    async with asyncio.timeout(HANG), batch((make_request(n) for n in range(500)), Provider(), concurrency=5) as run:
         await asyncio.gather(consume(), consume(), consume())
     assert sorted(ids(found)) == sorted(f"row-{number}" for number in range(500))
 
@@ -266,9 +266,9 @@ async def test_a_cancelled_consumer_loses_no_result() -> None:
     """A result that a consumer was woken for would be lost with its timeout."""
     provider = Provider()
     provider.blocked["row-0"] = asyncio.Event()
-    async with asyncio.timeout(HANG), batch([asked(0)], provider, concurrency=1) as run:
+    async with asyncio.timeout(HANG), batch([make_request(0)], provider, concurrency=1) as run:
         waiting = [asyncio.create_task(anext(run)) for _ in range(2)]
-        await pass_loop()
+        await yield_to_loop()
         provider.blocked["row-0"].set()
         while provider.in_flight:
             await asyncio.sleep(0)
@@ -285,13 +285,13 @@ class SourceError(Exception):
 
 
 def fails_sync() -> Iterator[ChatRequest]:
-    yield from (asked(number) for number in range(20))
+    yield from (make_request(number) for number in range(20))
     raise SourceError
 
 
 async def fails_async() -> AsyncIterator[ChatRequest]:
     for number in range(20):
-        yield asked(number)
+        yield make_request(number)
     raise SourceError
 
 
@@ -316,7 +316,7 @@ async def test_an_unexpected_exception_ends_the_run() -> None:
     """A bug in a middleware would look like a million failed requests."""
     provider = Provider(errors={"row-3": ZeroDivisionError()})
     found: list[Result] = []
-    async with asyncio.timeout(HANG), batch((asked(n) for n in range(10_000)), provider, concurrency=4) as run:
+    async with asyncio.timeout(HANG), batch((make_request(n) for n in range(10_000)), provider, concurrency=4) as run:
         with pytest.raises(ZeroDivisionError):
             async for result in run:
                 found.append(result)
@@ -330,7 +330,7 @@ async def test_a_call_that_cancels_itself_ends_the_run() -> None:
     async def cancels_itself(request: ChatRequest, on_throttled: object) -> Any:
         raise asyncio.CancelledError
 
-    async with asyncio.timeout(HANG), batch([asked(0)], cancels_itself, concurrency=1) as run:
+    async with asyncio.timeout(HANG), batch([make_request(0)], cancels_itself, concurrency=1) as run:
         with pytest.raises(CompletionError, match="cancelled"):
             await anext(run)
 
@@ -344,7 +344,7 @@ async def test_leaving_early_cancels_everything(asynchronous: bool) -> None:
         nonlocal closed
         try:
             for number in range(10_000):
-                yield asked(number)
+                yield make_request(number)
         finally:
             closed = True
 
@@ -352,7 +352,7 @@ async def test_leaving_early_cancels_everything(asynchronous: bool) -> None:
         nonlocal closed
         try:
             for number in range(10_000):
-                yield asked(number)
+                yield make_request(number)
         finally:
             await asyncio.sleep(0)
             closed = True
@@ -365,11 +365,11 @@ async def test_leaving_early_cancels_everything(asynchronous: bool) -> None:
     ):
         async for _ in run:
             break
-        await pass_loop(5)
+        await yield_to_loop(5)
     assert (provider.in_flight, closed, tasks.tasks) == (0, True, set())
     assert asyncio.all_tasks() == before
     sent = sum(provider.started.values())
-    await pass_loop()
+    await yield_to_loop()
     assert sum(provider.started.values()) == sent
     assert provider.cancelled
     with pytest.raises(ClientClosedError, match="closed"):
@@ -390,7 +390,7 @@ async def test_leaving_does_not_wait_for_the_next_item() -> None:
     """A batch whose iterable never gives its next item could not be closed."""
 
     async def never() -> AsyncIterator[ChatRequest]:
-        yield asked(0)
+        yield make_request(0)
         await asyncio.Event().wait()
 
     async with asyncio.timeout(HANG):
@@ -405,8 +405,8 @@ async def test_a_run_may_be_iterated_without_async_with() -> None:
     """A caller who writes only `async for` would get nothing, or leave tasks behind."""
     tasks = TaskTracker()
     async with asyncio.timeout(HANG):
-        assert len([r async for r in batch([asked(0), asked(1)], Provider(), tasks)]) == 2
-        await pass_loop()
+        assert len([r async for r in batch([make_request(0), make_request(1)], Provider(), tasks)]) == 2
+        await yield_to_loop()
     assert not tasks.tasks
 
 
@@ -431,20 +431,20 @@ async def test_a_run_keeps_its_client_alive() -> None:
 async def test_a_collected_run_stops() -> None:
     """After a `break` without a block, requests would continue until the client is closed."""
     provider, tasks = Provider(), TaskTracker()
-    run = batch((asked(n) for n in range(100_000)), provider, tasks, concurrency=4)
+    run = batch((make_request(n) for n in range(100_000)), provider, tasks, concurrency=4)
     await anext(run)
     dropped = weakref.ref(run)
     del run
     gc.collect()
     assert dropped() is None
-    await pass_loop()
+    await yield_to_loop()
     assert (tasks.tasks, provider.in_flight) == (set(), 0)
 
 
 async def test_aclose_is_idempotent() -> None:
     """A run without a block could not be ended, or a second call would raise."""
     provider = Provider()
-    run = batch((asked(n) for n in range(100_000)), provider, concurrency=4)
+    run = batch((make_request(n) for n in range(100_000)), provider, concurrency=4)
     await anext(run)
     await run.aclose()
     await run.aclose()
@@ -454,7 +454,7 @@ async def test_aclose_is_idempotent() -> None:
 
 async def test_a_run_that_never_started_can_be_closed() -> None:
     """An unused batch would raise or read its items."""
-    items = iter([asked(0)])
+    items = iter([make_request(0)])
     run = batch(items, Provider())
     assert "new" in repr(run)
     await run.aclose()
@@ -465,7 +465,7 @@ async def test_a_run_that_never_started_can_be_closed() -> None:
 
 async def test_a_run_is_used_once() -> None:
     """A second block would look like an empty batch."""
-    run = batch([asked(0)], Provider())
+    run = batch([make_request(0)], Provider())
     assert len(await results(run)) == 1
     with pytest.raises(ClientClosedError, match="begun already"):
         async with run:
@@ -476,9 +476,9 @@ async def test_closing_a_run_raises_in_a_waiting_consumer() -> None:
     """Closing a run from another task would leave its consumer waiting, or look like the end of all results."""
     provider = Provider()
     provider.blocked["row-0"] = asyncio.Event()
-    run = batch([asked(0)], provider, concurrency=1)
+    run = batch([make_request(0)], provider, concurrency=1)
     waiting = asyncio.create_task(anext(run))
-    await pass_loop()
+    await yield_to_loop()
     await run.aclose()
     with pytest.raises(ClientClosedError):
         await asyncio.wait_for(waiting, HANG)
@@ -492,7 +492,7 @@ async def test_progress_has_counts_tokens_and_cost() -> None:
     seen: list[BatchProgress] = []
     provider = Provider(errors={"row-1": RateLimitError("slow down")})
     provider.usage = {"cost": 0.25}
-    run = batch([asked(number) for number in range(5)], provider, concurrency=2, on_progress=seen.append)
+    run = batch([make_request(number) for number in range(5)], provider, concurrency=2, on_progress=seen.append)
     await results(run)
     last = seen[-1]
     assert last == run.progress or last.done == run.progress.done
@@ -505,7 +505,7 @@ async def test_progress_has_counts_tokens_and_cost() -> None:
 
 async def test_the_total_of_a_generator_is_unknown() -> None:
     """The estimated end would be invented."""
-    run = batch((asked(number) for number in range(3)), Provider())
+    run = batch((make_request(number) for number in range(3)), Provider())
     assert (run.progress.total, run.progress.eta, run.progress.cost) == (None, None, None)
     await results(run)
     assert (run.progress.eta, run.progress.done) == (None, 3)
@@ -517,7 +517,7 @@ async def test_an_exception_of_on_progress_is_only_logged(caplog: pytest.LogCapt
     def fails_always(_: BatchProgress) -> None:
         raise SourceError("row-1")
 
-    assert len(await results(batch([asked(0), asked(1)], Provider(), on_progress=fails_always))) == 2
+    assert len(await results(batch([make_request(0), make_request(1)], Provider(), on_progress=fails_always))) == 2
     assert "on_progress failed with SourceError" in caplog.text
     assert "row-1" not in caplog.text
 
@@ -534,7 +534,7 @@ INVALID_ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
     "empty path": ({"journal": ""}, "journal"),
     "a file descriptor": ({"journal": 3}, "journal"),
     "not callable": ({"on_progress": 1}, "on_progress"),
-    "async function": ({"on_progress": pass_loop}, "on_progress"),
+    "async function": ({"on_progress": yield_to_loop}, "on_progress"),
 }
 
 
@@ -554,7 +554,7 @@ async def test_an_invalid_argument_is_refused_at_once(case: str) -> None:
 async def test_adaptive_concurrency_grows_while_replies_come() -> None:
     """A batch without a `concurrency` would stay slow."""
     provider = Provider(delay=3)
-    await results(batch((asked(n) for n in range(20_000)), provider))
+    await results(batch((make_request(n) for n in range(20_000)), provider))
     assert 256 < provider.max_in_flight <= 512
 
 
@@ -570,15 +570,15 @@ async def test_adaptive_concurrency_shrinks_when_the_provider_refuses() -> None:
             most.append(self.in_flight)
             return await super().__call__(request, on_throttled)
 
-    await results(batch((asked(n) for n in range(20_000)), Overloaded(delay=5)))
+    await results(batch((make_request(n) for n in range(20_000)), Overloaded(delay=5)))
     assert max(most[10_000:]) < 100
 
 
 async def test_a_provider_at_its_limit_does_not_delay_others() -> None:
     """One slow provider would stop a mixed batch although the others are idle."""
     provider = Provider()
-    slow = [asked(number, "slow/m") for number in range(500)]
-    quick = [asked(number, "quick/m") for number in range(500, 1500)]
+    slow = [make_request(number, "slow/m") for number in range(500)]
+    quick = [make_request(number, "quick/m") for number in range(500, 1500)]
     provider.blocked = {f"row-{number}": asyncio.Event() for number in range(500)}
     async with asyncio.timeout(HANG), batch([*slow, *quick], provider) as run:
         found = [await anext(run) for _ in range(1000)]
@@ -597,7 +597,7 @@ async def test_a_result_is_in_the_journal_before_it_is_given_out(tmp_path: Path)
     path = tmp_path / "answers.jsonl"
     async with (
         asyncio.timeout(HANG),
-        batch((asked(n) for n in range(50)), Provider(), concurrency=4, journal=path) as run,
+        batch((make_request(n) for n in range(50)), Provider(), concurrency=4, journal=path) as run,
     ):
         async for result in run:
             assert result.custom_id in ids(list(read_results(path)))
@@ -609,9 +609,9 @@ async def test_a_second_run_skips_finished_items_and_retries_transient_failures(
     """An answered item would be paid again, or one that a rate limit refused would never be sent again."""
     path = tmp_path / "answers.jsonl"
     errors = {"row-1": RateLimitError("slow down"), "row-2": BadRequestError("no")}
-    await results(batch([asked(n) for n in range(5)], Provider(errors=errors), journal=path))
+    await results(batch([make_request(n) for n in range(5)], Provider(errors=errors), journal=path))
     again = Provider()
-    run = batch([asked(n) for n in range(7)], again, journal=str(path))
+    run = batch([make_request(n) for n in range(7)], again, journal=str(path))
     found = await results(run)
     assert sorted(ids(found)) == ["row-1", "row-5", "row-6"]
     assert again.started.keys() == {"row-1", "row-5", "row-6"}
@@ -634,11 +634,11 @@ async def test_items_without_an_id_are_recognized(tmp_path: Path) -> None:
 async def test_a_changed_request_with_a_known_id_ends_the_run(tmp_path: Path) -> None:
     """A changed request would silently get the old reply."""
     path = tmp_path / "answers.jsonl"
-    await results(batch([asked(0)], Provider(), journal=path))
+    await results(batch([make_request(0)], Provider(), journal=path))
     provider = Provider()
     changed = ("row-0", ChatRequest("openai/m", "another question"))
     found: list[Result] = []
-    async with asyncio.timeout(HANG), batch([asked(1), changed, asked(2)], provider, journal=path) as run:
+    async with asyncio.timeout(HANG), batch([make_request(1), changed, make_request(2)], provider, journal=path) as run:
         with pytest.raises(JournalError, match="give the changed item another id"):
             async for result in run:
                 found.append(result)
@@ -675,21 +675,21 @@ async def test_two_runs_cannot_share_a_journal(tmp_path: Path) -> None:
     path = tmp_path / "answers.jsonl"
     busy, provider = Provider(), Provider()
     busy.blocked["row-0"] = asyncio.Event()
-    async with asyncio.timeout(HANG), batch([asked(0)], busy, journal=path):
+    async with asyncio.timeout(HANG), batch([make_request(0)], busy, journal=path):
         with pytest.raises(JournalError, match="is in use by"):
-            async with batch([asked(0)], provider, journal=path):
+            async with batch([make_request(0)], provider, journal=path):
                 pass
         with pytest.raises(JournalError, match="is in use by"):
-            await anext(batch([asked(0)], provider, journal=path))
+            await anext(batch([make_request(0)], provider, journal=path))
         assert not provider.started
-    assert len(await results(batch([asked(0)], Provider(), journal=path))) == 1
+    assert len(await results(batch([make_request(0)], Provider(), journal=path))) == 1
 
 
 @posix
 async def test_a_long_resumption_does_not_block_the_event_loop(tmp_path: Path) -> None:
     """Skipping a million items would stop everything else in the process."""
     path = tmp_path / "answers.jsonl"
-    items = [asked(number) for number in range(5000)]
+    items = [make_request(number) for number in range(5000)]
     await results(batch(items, Provider(), journal=path, concurrency=100))
     turns = 0
 
@@ -713,7 +713,7 @@ FULL_FOR_GOOD = """
 import asyncio, resource, sys
 from anycompletion import Result
 from anycompletion.batch import UnwrittenError, read_results
-from support.batches import Provider, asked, batch, results, reply
+from support.batches import Provider, make_request, batch, results, reply
 
 class Long(Provider):
     async def __call__(self, request, on_throttled):
@@ -724,7 +724,7 @@ async def main():
     path = sys.argv[1]
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
     provider, found = Long(), []
-    run = batch((asked(n) for n in range(10_000)), provider, concurrency=8, journal=path, disk_full_timeout=0.5)
+    run = batch((make_request(n) for n in range(10_000)), provider, concurrency=8, journal=path, disk_full_timeout=0.5)
     try:
         async with run:
             async for result in run:
@@ -739,7 +739,7 @@ async def main():
     assert len(lost) <= 8, lost
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 30, resource.RLIM_INFINITY))
     again = Provider()
-    await results(batch((asked(n) for n in range(100)), again, concurrency=8, journal=path))
+    await results(batch((make_request(n) for n in range(100)), again, concurrency=8, journal=path))
     assert not set(kept) & set(again.started)
     assert len(list(read_results(path))) == 100
 
@@ -750,7 +750,7 @@ asyncio.run(main())
 FULL_FOR_A_WHILE = """
 import asyncio, resource, sys
 from anycompletion.batch import read_results
-from support.batches import Provider, asked, batch, results, reply
+from support.batches import Provider, make_request, batch, results, reply
 
 class Long(Provider):
     async def __call__(self, request, on_throttled):
@@ -763,7 +763,7 @@ def limit(size):
 async def main():
     path, provider = sys.argv[1], Long()
     limit(100_000)
-    items = (asked(n, ("openai/m", "cohere/m", "groq/m")[n % 3]) for n in range(600))
+    items = (make_request(n, ("openai/m", "cohere/m", "groq/m")[n % 3]) for n in range(600))
     task = asyncio.create_task(results(batch(items, provider, journal=path)))
     for size in (150_000, 200_000, 260_000, 1 << 30):
         await asyncio.sleep(0.4)
@@ -795,7 +795,7 @@ async def test_a_full_disk_loses_no_result_silently(program: str, tmp_path: Path
 
 async def test_a_batch_belongs_to_its_event_loop() -> None:
     """Iterating in another thread's loop would hang or lose results."""
-    run = batch([asked(0), asked(1)], Provider())
+    run = batch([make_request(0), make_request(1)], Provider())
     await anext(run)
 
     def in_another_loop() -> None:
@@ -829,7 +829,7 @@ async def test_a_cancellation_anywhere_leaves_nothing_behind(
         number += 1
         provider = Provider()
         async with batch(
-            (asked(n) for n in range(6)), provider, tasks, concurrency=2, journal=path(), ordered=ordered
+            (make_request(n) for n in range(6)), provider, tasks, concurrency=2, journal=path(), ordered=ordered
         ) as run:
             async for result in run:
                 received.append(result.custom_id)
@@ -842,7 +842,7 @@ async def test_a_cancellation_anywhere_leaves_nothing_behind(
         kept = ids(list(read_results(path()))) if path().exists() else []
         assert set(received) <= set(kept), run
         again = Provider()
-        await results(batch((asked(n) for n in range(6)), again, journal=path()))
+        await results(batch((make_request(n) for n in range(6)), again, journal=path()))
         assert not set(kept) & set(again.started), run
         received.clear()
 

@@ -31,7 +31,7 @@ def reply(text: str, **usage: Any) -> ChatCompletion:
     return completion
 
 
-def asked(number: int, model: str = "openai/m") -> ChatRequest:
+def make_request(number: int, model: str = "openai/m") -> ChatRequest:
     return ChatRequest(model, f"question {number}", custom_id=f"row-{number}")
 
 

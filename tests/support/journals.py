@@ -16,12 +16,12 @@ def reply(text: str = "Hello.", **info: Any) -> ChatCompletion:
     return completion
 
 
-def asked(number: int = 0) -> ChatRequest:
+def make_request(number: int = 0) -> ChatRequest:
     return ChatRequest("openai/gpt-4o", f"question {number}", custom_id=f"row-{number}")
 
 
-def key_of_row(number: int = 0) -> ItemKey:
-    return ItemKeys().next_key(asked(number))
+def make_key(number: int = 0) -> ItemKey:
+    return ItemKeys().next_key(make_request(number))
 
 
 def size_of(path: Path) -> int:

@@ -27,7 +27,7 @@ from anycompletion.records import (
     SystemMessage,
     UserMessage,
 )
-from support.journals import asked
+from support.journals import make_request
 
 
 def test_equal_requests_in_several_forms_have_one_digest() -> None:
@@ -55,7 +55,7 @@ def test_equal_requests_in_several_forms_have_one_digest() -> None:
         custom_id="named",
     )
     assert request_digest(dicts) == request_digest(written)
-    for request in (dicts, written, asked()):
+    for request in (dicts, written, make_request()):
         assert canonical(_wire_form(request)) == canonical(request.to_dict())
     assert request_digest(ChatRequest("m", "x")) == request_digest(ChatRequest("m", [UserMessage("x")]))
     arguments = {"model": "m", "messages": "x", "stop": None, "extra_body": {"top_k": 3}, "custom_id": "named"}
@@ -104,7 +104,7 @@ def test_equal_requests_without_an_id_are_separate_items_in_every_run() -> None:
 def test_a_repeated_id_is_an_error_of_that_item() -> None:
     """Two items would share one result."""
     keys = ItemKeys()
-    keys.next_key(asked(1))
+    keys.next_key(make_request(1))
     generated = keys.next_key(ChatRequest("m", "x"))
     for repeated in (
         ChatRequest("m", "other", custom_id="row-1"),
@@ -113,7 +113,7 @@ def test_a_repeated_id_is_an_error_of_that_item() -> None:
         with pytest.raises(InvalidRequestError, match="used before") as caught:
             keys.next_key(repeated)
         assert caught.value.param == "custom_id"
-    keys.next_key(asked(2))
+    keys.next_key(make_request(2))
 
 
 @pytest.mark.parametrize(

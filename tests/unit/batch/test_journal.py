@@ -31,7 +31,7 @@ from anycompletion.records import (
     ChatRequest,
     Result,
 )
-from support.journals import asked, content, equal_results, key_of_row, put, reply, size_of, texts, with_checksum
+from support.journals import content, equal_results, make_key, make_request, put, reply, size_of, texts, with_checksum
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a journal needs the file locks of POSIX")
 
@@ -47,7 +47,7 @@ async def fill(path: Path, count: int, first: int = 0) -> list[int]:
     ends: list[int] = []
     async with Journal.open(path, fsync="none") as journal:
         for number in range(first, first + count):
-            await journal.append(key_of_row(number), Result(reply(f"Answer {number}, größer."), None, f"row-{number}"))
+            await journal.append(make_key(number), Result(reply(f"Answer {number}, größer."), None, f"row-{number}"))
             ends.append(size_of(path))
     return ends
 
@@ -69,31 +69,31 @@ async def test_a_later_run_finds_the_state_of_every_item(path: Path) -> None:
     ]
     async with Journal.open(path) as journal:
         for number, result in enumerate(outcomes):
-            assert journal.entry(key_of_row(number)) is None
-            await journal.append(key_of_row(number), result)
-            assert equal_results(journal.read(journal.entry(key_of_row(number))), result)  # type: ignore[arg-type]
+            assert journal.entry(make_key(number)) is None
+            await journal.append(make_key(number), result)
+            assert equal_results(journal.read(journal.entry(make_key(number))), result)  # type: ignore[arg-type]
     async with Journal.open(path) as journal:
         assert journal.count == 3
         for number, state in enumerate((State.DONE, State.RETRYABLE, State.FAILED)):
-            entry = journal.entry(key_of_row(number))
+            entry = journal.entry(make_key(number))
             assert entry is not None
             assert entry.state is state
-            found = journal.read(entry, asked(number))
+            found = journal.read(entry, make_request(number))
             assert equal_results(found, outcomes[number])
-            assert found.request == asked(number)
-        assert journal.entry(key_of_row(3)) is None
+            assert found.request == make_request(number)
+        assert journal.entry(make_key(3)) is None
         assert journal.warnings == []
 
 
 async def test_the_last_result_of_an_item_is_valid(path: Path) -> None:
     """An item that failed and was answered later would be sent in every run."""
     async with Journal.open(path) as journal:
-        await journal.append(key_of_row(0), Result(None, errors.APIConnectionError("gone"), "row-0"))
-        await journal.append(key_of_row(1), Result(reply("One."), None, "row-1"))
+        await journal.append(make_key(0), Result(None, errors.APIConnectionError("gone"), "row-0"))
+        await journal.append(make_key(1), Result(reply("One."), None, "row-1"))
     async with Journal.open(path) as journal:
-        await journal.append(key_of_row(0), Result(reply("Zero."), None, "row-0"))
+        await journal.append(make_key(0), Result(reply("Zero."), None, "row-0"))
     async with Journal.open(path) as journal:
-        entry = journal.entry(key_of_row(0))
+        entry = journal.entry(make_key(0))
         assert entry is not None
         assert (entry.state, journal.read(entry).completion) == (State.DONE, reply("Zero."))
         assert journal.count == 2
@@ -134,7 +134,7 @@ async def test_a_line_torn_at_any_byte_is_cut_off_and_can_be_rewritten(
     caplog.set_level(logging.WARNING)
     start = (await fill(path, 1))[0]
     async with Journal.open(path, fsync="none") as journal:
-        await journal.append(key_of_row(1), Result(None, RateLimitError("größer"), "row-1"))
+        await journal.append(make_key(1), Result(None, RateLimitError("größer"), "row-1"))
     whole = content(path)
     for cut in range(start, len(whole)):
         put(path, whole[:cut])
@@ -142,12 +142,12 @@ async def test_a_line_torn_at_any_byte_is_cut_off_and_can_be_rewritten(
         journal = Journal.open(path, fsync="none")
         assert size_of(path) == start
         assert journal.count == 1
-        assert (journal.entry(key_of_row(0)) is None, journal.entry(key_of_row(1))) == (False, None)
+        assert (journal.entry(make_key(0)) is None, journal.entry(make_key(1))) == (False, None)
         torn = cut > start
         assert len(journal.warnings) == len(caplog.records) == torn
         if torn:
             assert f"the last {cut - start:,} bytes" in journal.warnings[0]
-        await journal.append(key_of_row(1), Result(reply("Again."), None, "row-1"))
+        await journal.append(make_key(1), Result(reply("Again."), None, "row-1"))
         await journal.aclose()
         assert texts(path) == {"row-0": "Answer 0, größer.", "row-1": "Again."}
 
@@ -179,9 +179,7 @@ async def test_a_damaged_line_in_the_middle_is_an_error_with_its_offset(path: Pa
     assert content(path) == whole
 
 
-LINES = [
-    write_line(key_of_row(number), Result(reply(f"Answer {number}."), None, f"row-{number}")) for number in range(3)
-]
+LINES = [write_line(make_key(number), Result(reply(f"Answer {number}."), None, f"row-{number}")) for number in range(3)]
 
 
 @settings(max_examples=150, deadline=None)
@@ -300,7 +298,7 @@ except JournalError as error:
 async def test_a_second_process_is_refused_with_the_id_of_the_first(path: Path) -> None:
     """Two runs would both send every request, and mix their lines."""
     async with Journal.open(path) as journal:
-        await journal.append(key_of_row(), Result(reply(), None, "row-0"))
+        await journal.append(make_key(), Result(reply(), None, "row-0"))
         done = await asyncio.to_thread(python, OPEN, path)
         owner = f"process {os.getpid()}" if sys.platform == "linux" else "another process"
         assert done.stdout == f"{path} is in use by {owner}\n", done.stderr
@@ -357,7 +355,7 @@ import asyncio, resource, sys
 from pathlib import Path
 from anycompletion.batch.journal import Journal, UnwrittenError
 from anycompletion.records import Result
-from support.journals import key_of_row, reply, texts
+from support.journals import make_key, reply, texts
 
 path = Path(sys.argv[1]) / "answers.jsonl"
 
@@ -365,7 +363,7 @@ def limit(size):
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 async def append(journal, number):
-    await journal.append(key_of_row(number), Result(reply(f"{number} " + "x" * 3000), None, f"row-{number}"))
+    await journal.append(make_key(number), Result(reply(f"{number} " + "x" * 3000), None, f"row-{number}"))
 
 async def until_full(journal):
     number = 0
@@ -470,11 +468,11 @@ async def test_lines_are_synced_every_hundred_and_every_second(path: Path) -> No
     async with Journal.open(path) as journal:
         for number in range(100):
             assert journal._syncing is None
-            await journal.append(key_of_row(number), Result(reply(), None, f"row-{number}"))
+            await journal.append(make_key(number), Result(reply(), None, f"row-{number}"))
         assert journal._syncing is not None
         await until(lambda: journal._durable == journal._size)
         assert journal._timer is None
-        await journal.append(key_of_row(100), Result(reply(), None, "row-100"))
+        await journal.append(make_key(100), Result(reply(), None, "row-100"))
         assert journal._durable < journal._size
         await until(lambda: journal._durable == journal._size)
 
@@ -484,8 +482,8 @@ async def test_with_fsync_each_every_line_is_on_the_disk_when_append_returns(pat
     async with Journal.open(path, fsync="each") as journal:
 
         async def append(number: int) -> None:
-            await journal.append(key_of_row(number), Result(reply(), None, f"row-{number}"))
-            entry = journal.entry(key_of_row(number))
+            await journal.append(make_key(number), Result(reply(), None, f"row-{number}"))
+            entry = journal.entry(make_key(number))
             assert entry is not None
             assert journal._durable >= entry.offset + entry.length
 
@@ -496,7 +494,7 @@ async def test_closing_syncs_the_file(path: Path) -> None:
     """The last results of a run would be lost with the machine."""
     for fsync, durable in (("group", True), ("none", False)):
         journal = Journal.open(path, fsync=fsync)  # type: ignore[arg-type]
-        await journal.append(key_of_row(), Result(reply(), None, "row-0"))
+        await journal.append(make_key(), Result(reply(), None, "row-0"))
         await journal.aclose()
         assert (journal._durable == journal._size) is durable
 
@@ -510,11 +508,11 @@ def truncate(path: Path) -> None:
 async def test_a_failed_sync_breaks_the_journal(path: Path, fsync: Fsync, damage: Callable[[Path], None]) -> None:
     """Results would be written to a file that cannot be found any more."""
     journal = Journal.open(path, fsync=fsync)
-    await journal.append(key_of_row(0), Result(reply(), None, "row-0"))
+    await journal.append(make_key(0), Result(reply(), None, "row-0"))
     damage(path)
     with pytest.raises(UnwrittenError, match="may not have reached the disk") as caught:
         for number in range(1, 102):
-            await journal.append(key_of_row(number), Result(reply(), None, f"row-{number}"))
+            await journal.append(make_key(number), Result(reply(), None, f"row-{number}"))
             await until(lambda: journal._syncing is None)
     assert [result.custom_id for result in caught.value.unwritten] == ["row-1" if fsync == "each" else "row-100"]
     with pytest.raises(JournalError, match="may not have reached the disk"):
@@ -527,13 +525,13 @@ async def test_a_failed_sync_breaks_the_journal(path: Path, fsync: Fsync, damage
 async def test_appending_to_a_closed_journal_raises_with_the_result(path: Path) -> None:
     """A late result would be lost."""
     async with Journal.open(path) as journal:
-        await journal.append(key_of_row(), Result(reply(), None, "row-0"))
-        entry = journal.entry(key_of_row())
+        await journal.append(make_key(), Result(reply(), None, "row-0"))
+        entry = journal.entry(make_key())
         assert entry is not None
     await journal.aclose()
     journal.close()
     with pytest.raises(UnwrittenError, match="closed") as caught:
-        await journal.append(key_of_row(1), Result(reply("Late."), None, "row-1"))
+        await journal.append(make_key(1), Result(reply("Late."), None, "row-1"))
     assert [result.custom_id for result in caught.value.unwritten] == ["row-1"]
     with pytest.raises(JournalError, match="closed"):
         journal.read(entry)
@@ -543,14 +541,14 @@ async def test_the_first_error_is_the_one_that_is_raised(path: Path) -> None:
     """A cancellation would become an error of the journal, and the task would continue."""
     with pytest.raises(asyncio.CancelledError) as caught:
         async with Journal.open(path) as journal:
-            await journal.append(key_of_row(), Result(reply(), None, "row-0"))
+            await journal.append(make_key(), Result(reply(), None, "row-0"))
             path.unlink()  # noqa: ASYNC240
             raise asyncio.CancelledError
     assert "may not have reached the disk" in caught.value.__notes__[0]
 
     async def write() -> None:
         async with Journal.open(path) as journal:
-            await journal.append(key_of_row(), Result(reply(), None, "row-0"))
+            await journal.append(make_key(), Result(reply(), None, "row-0"))
             path.unlink()  # noqa: ASYNC240
 
     with pytest.raises(JournalError, match="may not have reached the disk"):
@@ -561,7 +559,7 @@ async def test_a_cancelled_aclose_still_closes(path: Path) -> None:
     """The next run in the same process would find the journal locked."""
     for _ in range(20):
         journal = Journal.open(path)
-        await journal.append(key_of_row(), Result(reply(), None, "row-0"))
+        await journal.append(make_key(), Result(reply(), None, "row-0"))
         task = asyncio.create_task(journal.aclose())
         await asyncio.sleep(0)
         task.cancel()
@@ -574,7 +572,7 @@ async def test_nothing_is_left_behind(path: Path) -> None:
     """Timers, tasks or descriptors would pile up in a long-lived service."""
     before = set(os.listdir("/dev/fd"))
     async with Journal.open(path) as journal:
-        await journal.append(key_of_row(), Result(reply(), None, "row-0"))
+        await journal.append(make_key(), Result(reply(), None, "row-0"))
         results = read_results(path)
         next(results)
         timer = journal._timer
@@ -599,8 +597,8 @@ def test_a_collected_journal_is_closed_with_a_warning(path: Path) -> None:
 async def test_results_can_be_read_while_a_run_writes(path: Path) -> None:
     """The results of a run could not be read before its end."""
     async with Journal.open(path) as journal:
-        await journal.append(key_of_row(0), Result(reply("Zero."), None, "row-0"))
-        await journal.append(key_of_row(1), Result(None, RateLimitError("x"), "row-1"))
+        await journal.append(make_key(0), Result(reply("Zero."), None, "row-0"))
+        await journal.append(make_key(1), Result(None, RateLimitError("x"), "row-1"))
         with path.open("ab") as file:
             file.write(b'{"id":"batch_req_')
         reading = read_results(path)
@@ -628,7 +626,7 @@ KILLED = """
 import asyncio, json, os, random, select, signal, sys
 from anycompletion.batch.journal import Journal, read_results
 from anycompletion.records import Result
-from support.journals import key_of_row, reply
+from support.journals import make_key, reply
 
 path, kills, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 chance = random.Random(seed)
@@ -638,7 +636,7 @@ async def append(pipe, first):
     async with Journal.open(path) as journal:
         for number in range(first, first + 100_000):
             size = (number * 7919) % 20_000
-            await journal.append(key_of_row(number), Result(reply("x" * size), None, f"row-{number}"))
+            await journal.append(make_key(number), Result(reply("x" * size), None, f"row-{number}"))
             os.write(pipe, b"%d\\n" % number)
 
 acknowledged_count = 0
@@ -659,7 +657,7 @@ for _ in range(kills):
     journal = Journal.open(path, fsync="none")
     torn += bool(journal.warnings)
     known = journal.count
-    assert all(journal.entry(key_of_row(number)) for number in range(acknowledged_count))
+    assert all(journal.entry(make_key(number)) for number in range(acknowledged_count))
     assert acknowledged_count <= known <= acknowledged_count + 1, (acknowledged_count, known)
     journal.close()
 

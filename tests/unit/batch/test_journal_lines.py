@@ -34,7 +34,7 @@ from anycompletion.records import (
     ToolCall,
     Usage,
 )
-from support.journals import asked, equal_results, key_of_row, reply, with_checksum
+from support.journals import equal_results, make_key, make_request, reply, with_checksum
 
 CLASSES = sorted(
     (cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, CompletionError)),
@@ -66,7 +66,7 @@ def check_format(line: bytes) -> Any:
 
 def test_the_line_of_a_reply_is_valid_for_openais_own_client() -> None:
     """Tools for OpenAI's Batch output could not read the journal."""
-    row = check_format(write_line(key_of_row(), Result(reply(request_id="req_7"), None, "row-0")))
+    row = check_format(write_line(make_key(), Result(reply(request_id="req_7"), None, "row-0")))
     assert row["custom_id"] == "row-0"
     assert (row["response"]["status_code"], row["response"]["request_id"]) == (200, "req_7")
     body = OpenAICompletion.model_validate(row["response"]["body"], strict=True)
@@ -76,7 +76,7 @@ def test_the_line_of_a_reply_is_valid_for_openais_own_client() -> None:
 def test_an_http_error_is_a_response_and_any_other_failure_an_error() -> None:
     """Tools that read the status would take a failure for a reply, or not find its text."""
     limited = RateLimitError("slow down", status_code=429, code="rate_limit_exceeded", type="tokens", request_id="r1")
-    row = check_format(write_line(key_of_row(), Result(None, limited, "row-0")))
+    row = check_format(write_line(make_key(), Result(None, limited, "row-0")))
     assert row["response"] == {
         "status_code": 429,
         "request_id": "r1",
@@ -85,7 +85,7 @@ def test_an_http_error_is_a_response_and_any_other_failure_an_error() -> None:
         },
     }
     for unsent in (errors.APIConnectionError("gone"), errors.APIStatusError("in a 200", status_code=200)):
-        row = check_format(write_line(key_of_row(), Result(None, unsent, "row-0")))
+        row = check_format(write_line(make_key(), Result(None, unsent, "row-0")))
         assert row["error"] == {"code": type(unsent).__name__, "message": unsent.message}
 
 
@@ -191,7 +191,7 @@ def test_every_result_survives_a_round_trip(custom_id: str, outcome: ChatComplet
 def test_an_error_keeps_its_class(cls: type[CompletionError]) -> None:
     """Code that catches a class would miss the error after a resumption."""
     error = cls("x", status_code=499, retry_after=0, maybe_billed=True, partial=reply())
-    found = read_line(write_line(key_of_row(), Result(None, error, "row-0")))
+    found = read_line(write_line(make_key(), Result(None, error, "row-0")))
     assert equal_results(found, Result(None, error, "row-0"))
 
 
@@ -201,14 +201,14 @@ class UserError(RateLimitError):
 
 def test_an_error_of_a_user_class_is_read_as_its_nearest_public_base_class() -> None:
     """An error class of a middleware would break the journal."""
-    line = write_line(key_of_row(), Result(None, UserError("x", status_code=429), "row-0"))
+    line = write_line(make_key(), Result(None, UserError("x", status_code=429), "row-0"))
     assert type(read_line(line).error) is RateLimitError
 
 
 @pytest.mark.parametrize(("status", "cls"), [(429, RateLimitError), (None, CompletionError)])
 def test_an_unknown_error_class_is_read_by_its_status(status: int | None, cls: type[CompletionError]) -> None:
     """A journal that a later version wrote could not be read."""
-    line = write_line(key_of_row(), Result(None, RateLimitError("x", status_code=status), "row-0"))
+    line = write_line(make_key(), Result(None, RateLimitError("x", status_code=status), "row-0"))
     later = with_checksum(line.replace(b'"class":"RateLimitError"', b'"class":"FutureError"'))
     assert equal_results(read_line(later), Result(None, cls("x", status_code=status), "row-0"))
 
@@ -222,12 +222,12 @@ def test_a_reply_of_the_maximum_depth_can_be_read_back() -> None:
     completion = ChatCompletion.from_dict(loads(dumps(body)))
     with pytest.raises(NotJSONError):
         loads(dumps(body | {"deep": [deep]}))
-    assert read_line(write_line(key_of_row(), Result(completion, None, "row-0"))).completion == completion
+    assert read_line(write_line(make_key(), Result(completion, None, "row-0"))).completion == completion
 
 
 def test_lone_surrogates_become_replacement_characters() -> None:
     """One invalid character in a reply would cost the reply."""
-    line = write_line(key_of_row(), Result(reply("a\ud800b"), None, "row-0"))
+    line = write_line(make_key(), Result(reply("a\ud800b"), None, "row-0"))
     assert read_line(line).completion == reply("a\ufffdb")
 
 
@@ -236,13 +236,13 @@ def test_a_result_that_is_not_json_serializable_is_not_lost() -> None:
     completion = reply()
     completion.extra = {"x": object()}
     with pytest.raises(UnwrittenError, match="row-0") as caught:
-        write_line(key_of_row(), Result(completion, None, "row-0", asked()))
+        write_line(make_key(), Result(completion, None, "row-0", make_request()))
     assert caught.value.unwritten == [Result(completion, None, "row-0")]
 
 
 def test_a_valid_line_with_unknown_content_is_a_journal_error() -> None:
     """A KeyError or another exception would be raised."""
-    line = write_line(key_of_row(), Result(reply(), None, "row-0"))
+    line = write_line(make_key(), Result(reply(), None, "row-0"))
     for old, new in ((b'"info":', b'"infos":'), (b'"body":', b'"bode":'), (b'"choices":[', b'"choices":3,"x":[')):
         with pytest.raises(JournalError, match="cannot be read"):
             read_line(with_checksum(line.replace(old, new, 1)))
@@ -267,5 +267,5 @@ STATES = [
 @pytest.mark.parametrize(("error", "state"), STATES, ids=lambda value: type(value).__name__)
 def test_only_errors_of_the_request_itself_are_final(error: CompletionError, state: State) -> None:
     """A batch that ran out of money would never be finished, or invalid requests would be sent in every run."""
-    line = write_line(key_of_row(), Result(None, error, "row-0"))
-    assert read_trailer(line) == (key_of_row().key, key_of_row().request_hash, state)
+    line = write_line(make_key(), Result(None, error, "row-0"))
+    assert read_trailer(line) == (make_key().key, make_key().request_hash, state)

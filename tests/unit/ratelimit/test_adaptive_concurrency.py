@@ -156,7 +156,7 @@ async def call_with_retries(
 ) -> bool:
     """One call with cooldowns and three attempts; returns whether the last call_with_retries was refused."""
     loop = asyncio.get_running_loop()
-    asked = loop.time()
+    started = loop.time()
     for tried in range(3):
         while cooldown.until:
             await cooldown.wait()
@@ -164,7 +164,7 @@ async def call_with_retries(
                 break
         wait = await provider.ask()
         if wait is None:
-            cooldown.record_success(asked)
+            cooldown.record_success(started)
             return False
         concurrency.on_throttled()
         if wait:
