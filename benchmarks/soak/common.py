@@ -230,7 +230,7 @@ def client_to(url: str, **options: Any) -> AsyncCompletion:
 
 def pools(client: AsyncCompletion) -> list[Pool]:
     """The client's pools."""
-    return [lane.pool for lane in client._desk.core.provider_states.values()]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return [lane.pool for lane in client._state.provider_states.values()]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 def in_use(client: AsyncCompletion) -> dict[str, int]:

@@ -1,20 +1,22 @@
 """Middleware: functions around the logical call, once for all its attempts and branches, streams included.
 
-Strategy: a plain call goes through the chain at once. A stream is made before its middleware has run, because
-`client.stream(...)` is no coroutine; the chain runs when the stream is opened, and what it returns is relayed.
+A plain call passes the chain at once. A stream is made before its middleware has run, because `client.stream(...)` is
+no coroutine; the chain runs when the stream is opened, and the stream delivers the chunks of what the chain returned.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from inspect import isawaitable
 from typing import Any, TypeAlias, cast
 
 import attrs
 
+from ._async import Interruptible
+from ._boundary import hides_frames
 from .dialects.base import Target
 from .errors import CompletionError, InvalidRequestError
+from .logs import observer_failed
 from .options import CallOptions, ResolvedOptions
 from .records import ChatCompletion, ChatRequest, ReplyInfo
 from .records.chunks import ChatCompletionChunk
@@ -26,7 +28,7 @@ Reply: TypeAlias = ChatCompletion | CompletionStream
 
 
 class Terminal:
-    """What is left of a call when every middleware has had its turn: the client's own ways of making it."""
+    """The end of a middleware chain: the client's own ways of making the call."""
 
     __slots__ = ("complete", "stream", "target")
 
@@ -42,45 +44,47 @@ class Terminal:
 
 
 class CallNext:
-    """What is left of a call: the middleware further in, and sending. ``await call_next(request, options)``.
+    """The rest of the chain: inner middleware, then sending. ``await call_next(request, options)``.
 
     It may be called never, once or several times. `stream` says whether a stream was asked for; then the reply is a
-    `CompletionStream` that a good status has opened, and otherwise a `ChatCompletion`.
+    `CompletionStream` that has been opened by a good status, otherwise a `ChatCompletion`.
     """
 
-    __slots__ = ("_left", "_sender", "stream")
+    __slots__ = ("_inner", "_terminal", "stream")
 
-    def __init__(self, sender: Terminal, left: Sequence[Middleware], *, stream: bool) -> None:
-        self._sender = sender
-        self._left = left
+    def __init__(self, terminal: Terminal, inner: Sequence[Middleware], *, stream: bool) -> None:
+        self._terminal = terminal
+        self._inner = inner
         self.stream = stream
 
+    @hides_frames
     async def __call__(self, request: ChatRequest, options: CallOptions) -> Reply:
-        """Goes on with the call; request and options may be other ones than came, and are validated again.
+        """Continues the call; request and options may differ from those that came, and are validated again.
 
         Raises:
             CompletionError: what `create` raises.
         """
-        if not self._left:
+        if not self._inner:
             return await self._send(validate_request(request, stream=self.stream), parse_options(options))
-        further = CallNext(self._sender, self._left[1:], stream=self.stream)
-        said: Any = self._left[0](request, options, further)
-        reply: Any = await said if isawaitable(said) else said
+        function = self._inner[0]
+        returned: Any = function(request, options, CallNext(self._terminal, self._inner[1:], stream=self.stream))
+        reply: Any = await returned if isawaitable(returned) else returned
         if isinstance(reply, (ChatCompletion, CompletionStream)):
             return reply
-        name = getattr(self._left[0], "__qualname__", type(self._left[0]).__name__)
+        name = getattr(function, "__qualname__", type(function).__name__)
         raise TypeError(
             f"the middleware {name} returned {type(reply).__name__}; it must return a ChatCompletion or a "
             "CompletionStream, such as `await call_next(request, options)` gives"
         )
 
-    async def _send(self, request: ChatRequest, settings: ResolvedOptions) -> Reply:
+    async def _send(self, request: ChatRequest, options: ResolvedOptions) -> Reply:
         if not self.stream:
-            return await self._sender.complete(request, settings)
-        opened = self._sender.stream(request, settings)
-        await opened.open()
-        return opened
+            return await self._terminal.complete(request, options)
+        stream = self._terminal.stream(request, options)
+        await stream.open()
+        return stream
 
+    @hides_frames
     def target(self, request: ChatRequest, options: CallOptions) -> Target:
         """Where this request would go, with the client's defaults: `.provider`, `.model` and `.base_url`.
 
@@ -88,14 +92,14 @@ class CallNext:
             InvalidRequestError: no such provider.
             ConfigurationError: no key, or no base URL.
         """
-        return self._sender.target(request, parse_options(options), self.stream)
+        return self._terminal.target(request, parse_options(options), self.stream)
 
 
 Middleware: TypeAlias = Callable[[ChatRequest, CallOptions, CallNext], Awaitable[Reply]]
 """``async (request, options, call_next) -> reply``, around the logical call. Its exceptions propagate.
 
-`options` are those of this call, under one name each (`timeout` is a `Timeout`); the client's own go below them.
-A whole reply is taken for a stream, and a stream for a whole reply: each is made into what was asked for.
+`options` are those of this call, under one name each (`timeout` is a `Timeout`); the client's own apply below them.
+A whole reply may be returned for a stream, and a stream for a whole reply: each is converted to what was asked for.
 """
 
 
@@ -103,7 +107,7 @@ def checked_middleware(given: Sequence[Middleware]) -> tuple[Middleware, ...]:
     """The functions as a client keeps them.
 
     Raises:
-        InvalidRequestError: something that cannot be called.
+        InvalidRequestError: one of them cannot be called.
     """
     functions = tuple(given)
     for index, function in enumerate(cast("tuple[object, ...]", functions)):
@@ -113,65 +117,64 @@ def checked_middleware(given: Sequence[Middleware]) -> tuple[Middleware, ...]:
     return functions
 
 
-class _Shown(dict[str, Any]):
-    """Call options as middleware gets them. There may be secrets among the values: it shows names only."""
+class _MiddlewareOptions(dict[str, Any]):
+    """Call options as middleware gets them; the repr has their names only, because values may be secret."""
 
     def __repr__(self) -> str:
         return f"<{', '.join(self) or 'no options'}>"
 
 
-def _shown(options: ResolvedOptions) -> CallOptions:
-    return cast("CallOptions", _Shown(check_options(options.reveal())))
+def _options_for_middleware(options: ResolvedOptions) -> CallOptions:
+    return cast("CallOptions", _MiddlewareOptions(check_options(options.reveal())))
 
 
-async def complete(call_next: CallNext, request: ChatRequest, options: ResolvedOptions) -> ChatCompletion:
+async def complete_through(call_next: CallNext, request: ChatRequest, options: ResolvedOptions) -> ChatCompletion:
     """A whole reply through the chain."""
-    # A request of its own: that of the caller's reading knows what it holds, and middleware may change that.
-    reply = await call_next(attrs.evolve(request), _shown(options))
+    # A request of its own: the validated one remembers which members it has, and middleware may change that.
+    reply = await call_next(attrs.evolve(request), _options_for_middleware(options))
     return await reply.get_final_completion() if isinstance(reply, CompletionStream) else reply
 
 
 class MiddlewareChunks:
-    """The chunks of the stream that the chain returns; the chain runs when this is opened."""
+    """The source of the chunks of the stream that the chain returns; opening it runs the chain."""
 
-    __slots__ = ("_call_next", "_info", "_opener", "_options", "_request", "_source", "_told")
+    __slots__ = ("_call_next", "_closed_with", "_info", "_opening", "_options", "_request", "_source")
 
     def __init__(self, call_next: CallNext, request: ChatRequest, options: ResolvedOptions) -> None:
         self._call_next = call_next
         self._request = attrs.evolve(request)
-        self._options = _shown(options)
+        self._options = _options_for_middleware(options)
         self._info = ReplyInfo("", request.model)
         self._source: ChunkSource | None = None
-        self._opener: asyncio.Task[Any] | None = None
-        """The task that runs the chain."""
-        self._told: CompletionError | None = None
-        """What `close` was told to end with."""
+        self._opening: Interruptible | None = None
+        self._closed_with: CompletionError | None = None
+        """The error that `close` was given while the chain ran."""
 
     @property
     def info(self) -> ReplyInfo:
-        """How the call goes; little, before the chain has run."""
+        """Details of the call; without a provider before the chain has run."""
         return self._info if self._source is None else self._source.info
 
     async def open(self) -> None:
-        """Runs the chain, and opens what it returns."""
-        task = self._opener = asyncio.current_task()
-        assert task is not None, "an event loop runs tasks"
-        cancelling = task.cancelling()
+        """Runs the chain, and opens what it returns.
+
+        Raises:
+            CompletionError: what the chain raised, or what `close` was given in the meantime.
+        """
+        self._opening = Interruptible()
         try:
-            reply = await self._call_next(self._request, self._options)
-            source = CompletedChunks(reply) if isinstance(reply, ChatCompletion) else reply.as_source()
-            await source.open()
-        except asyncio.CancelledError:
-            if self._told is None or task.uncancel() > cancelling:
-                raise
-        else:
-            self._source = source
-            if self._told is None:
-                return
-            source.close(self._told)
+            with self._opening:
+                reply = await self._call_next(self._request, self._options)
+                source = CompletedChunks(reply) if isinstance(reply, ChatCompletion) else reply.as_source()
+                await source.open()
+                self._source = source
+                if self._closed_with is None:
+                    return
+                source.close(self._closed_with)
         finally:
-            self._opener = None
-        raise self._told
+            self._opening = None
+        assert self._closed_with is not None, "only `close` interrupts"
+        raise self._closed_with
 
     async def next(self) -> Sequence[ChatCompletionChunk] | None:
         """The next chunks; None at the proper end."""
@@ -179,17 +182,65 @@ class MiddlewareChunks:
         return await self._source.next()
 
     def close(self, end: CompletionError | None = None) -> None:
-        """Closes what the chain returned, or ends the chain that is under way."""
+        """Closes what the chain returned, or interrupts the chain."""
         if self._source is not None:
             self._source.close(end)
-        elif self._opener is not None and end is not None and self._told is None:
-            self._told = end
-            self._opener.cancel()
+        elif self._opening is not None and end is not None and self._closed_with is None:
+            self._closed_with = end
+            self._opening.interrupt()
 
     async def wait_closed(self) -> None:
-        """Until everything is let go of."""
+        """Waits until everything is released."""
         if self._source is not None:
             await self._source.wait_closed()
 
 
-__all__ = ["CallNext", "Middleware", "MiddlewareChunks", "Reply", "Terminal", "checked_middleware", "complete"]
+# --- logger_fn ---
+
+
+def logger_middleware(function: Callable[[dict[str, Any]], object]) -> Middleware:
+    """The middleware that calls `logger_fn` once before a logical call and once after its reply or error.
+
+    An exception of the function is logged and changes nothing for the call.
+    """
+
+    async def log_call(request: ChatRequest, options: CallOptions, call_next: CallNext) -> Reply:
+        target = call_next.target(request, options)
+
+        def report(event: str, **details: Any) -> None:
+            try:
+                function({"provider": target.provider, "model": target.model, "event": event, **details})
+            except Exception as error:  # noqa: BLE001 (an observer's failure is logged, whatever it is)
+                observer_failed("logger_fn", error)
+
+        def report_end(completion: ChatCompletion, error: CompletionError | None) -> None:
+            if error is None:
+                report("reply", response=completion.to_dict(), elapsed=completion.info.elapsed)
+            elif error.phase != "closed":  # a stream that its reader left has neither a reply nor an error
+                report("error", error=error)
+
+        report("request", stream=call_next.stream, request=request.to_dict())
+        try:
+            reply = await call_next(request, options)
+        except CompletionError as error:
+            report("error", error=error)
+            raise
+        if isinstance(reply, CompletionStream):
+            reply.on_end(report_end)
+        else:
+            report_end(reply, None)
+        return reply
+
+    return log_call
+
+
+__all__ = [
+    "CallNext",
+    "Middleware",
+    "MiddlewareChunks",
+    "Reply",
+    "Terminal",
+    "checked_middleware",
+    "complete_through",
+    "logger_middleware",
+]

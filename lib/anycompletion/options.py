@@ -179,6 +179,12 @@ class ResolvedOptions:
     def __len__(self) -> int:
         return len(self._reveal())
 
+    def without(self, name: str) -> ResolvedOptions:
+        """The options but one; itself where that is not among them."""
+        if name not in self:
+            return self
+        return ResolvedOptions({key: value for key, value in self._reveal().items() if key != name}) or NO_OPTIONS
+
     def __or__(self, other: ResolvedOptions) -> ResolvedOptions:
         return ResolvedOptions(self.reveal() | other.reveal())
 
@@ -189,6 +195,10 @@ class ResolvedOptions:
 
     def __repr__(self) -> str:
         return f"<{', '.join(self._reveal()) or 'no options'}>"
+
+
+NO_OPTIONS = ResolvedOptions({})
+"""The options of a call that was given none."""
 
 
 class BearerToken(Secret):

@@ -730,7 +730,7 @@ async def test_no_key_and_no_prompt_in_the_locals_of_our_frames(key: str, stream
     trace = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     ours = [frame for frame in trace.stack if frame.filename.startswith(package)]
     shown = repr([frame.locals for frame in ours])
-    assert len(ours) > 2
+    assert ours, "the boundary's own frame stays"
     assert "sk-never" not in shown
     assert "A prompt" not in shown
 

@@ -22,7 +22,7 @@ from anycompletion.ratelimit.limiter import LocalRateLimiter
 from anycompletion.testing import Fault, SimulatorServer
 from support.cancel_points import Act, Run, at_every_point, cancel, cancel_twice
 from support.raw_server import REQUEST, STALL, RawServer, answer
-from support.resource_leaks import client_of
+from support.resource_leaks import client_of, state_of
 
 FEW = RateLimit(requests_per_minute=60_000, tokens_per_minute=6_000_000, concurrency=2)
 ONE = RateLimit(concurrency=1)
@@ -59,7 +59,7 @@ async def simulated(
 
 
 def local_limiter(client: AsyncCompletion, key: str = "openai") -> LocalRateLimiter:
-    limits = client._desk.core.limits
+    limits = state_of(client).limits
     assert limits is not None
     return limits.local[key]
 
@@ -297,12 +297,12 @@ async def test_views_share_the_limits() -> None:
 async def test_models_without_limits_have_none_in_their_plan() -> None:
     """Every call would spend time on limits that do not exist."""
     async with simulated(limits={"anthropic": ONE}) as (_, client):
-        assert client._desk.planned(client._desk.plans, "openai/m", client._desk.options, False)[0].limits is None
-        assert (
-            client._desk.planned(client._desk.plans, "anthropic/m", client._desk.options, False)[0].limits is not None
-        )
+        limits = state_of(client).limits
+        assert limits is not None
+        assert limits.for_model("openai", "m") is None
+        assert limits.for_model("anthropic", "m") is not None
     async with AsyncCompletion() as plain:
-        assert plain._desk.core.limits is None
+        assert state_of(plain).limits is None
 
 
 def test_limits_of_unknown_providers_are_refused() -> None:
@@ -318,8 +318,8 @@ def test_a_pickled_client_keeps_its_limits() -> None:
     """Worker processes would send without limits."""
     client = AsyncCompletion(limits={"openai": FEW, "groq/llama": ONE}, rate_limiter=RecordingLimiter())
     unpickled = pickle.loads(pickle.dumps(client))  # noqa: S301 (it is our own)
-    assert unpickled._desk.core.config["limits"] == {"openai": FEW, "groq/llama": ONE}
-    assert isinstance(unpickled._desk.core.config["rate_limiter"], RecordingLimiter)
+    assert state_of(unpickled).config.limits == {"openai": FEW, "groq/llama": ONE}
+    assert isinstance(state_of(unpickled).config.rate_limiter, RecordingLimiter)
 
 
 @pytest.mark.parametrize("late", [False, True])

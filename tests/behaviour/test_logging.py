@@ -25,7 +25,7 @@ COMMON = {"event", "provider", "model", "attempt", "status", "request_id", "elap
 LEVELS = {
     "answered": logging.DEBUG,
     "retrying": logging.DEBUG,
-    "resting": logging.DEBUG,
+    "cooling_down": logging.DEBUG,
     "failed": logging.DEBUG,
     "gave_up": logging.WARNING,
     "observer_failed": logging.WARNING,
@@ -55,7 +55,7 @@ CASES: dict[str, tuple[Any, dict[str, Any], list[Row]]] = {
         [
             ("answered", 1, {"status": 429}),
             ("retrying", 1, {"status": 429, "error": "RateLimitError"}),
-            ("resting", 1, {"status": 429}),
+            ("cooling_down", 1, {"status": 429}),
             ("answered", 2, {"status": 200}),
         ],
     ),
@@ -134,7 +134,7 @@ async def test_events_have_their_levels_and_extras(
     assert [(record.__dict__["event"], record.__dict__["attempt"]) for record in records] == [row[:2] for row in rows]
     for record, (event, _, special) in zip(records, rows, strict=True):
         attributes = extras(record)
-        further = set(special) | ({"delay"} if event in ("retrying", "resting") else set[str]())
+        further = set(special) | ({"delay"} if event in ("retrying", "cooling_down") else set[str]())
         assert attributes.keys() == COMMON | further
         assert attributes.items() >= {"provider": "openai", "model": "gpt-4o", **special}.items()
         assert 0 <= attributes["elapsed"] < 60

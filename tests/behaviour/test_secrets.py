@@ -33,10 +33,10 @@ from anycompletion import (
     Result,
     Secret,
 )
+from anycompletion._boundary import UsageError, hides_frames
 from anycompletion.options import ResolvedOptions
 from anycompletion.redaction import MaskedBytes, MaskedValue
 from anycompletion.testing import SimulatorServer
-from anycompletion.validation import UsageError, without_frames
 from support.raw_server import END, REQUEST, RESET, STALL, STREAM, WHOLE, RawServer, Step, answer, event, piece
 from support.resource_leaks import state_of
 from support.secret_cases import (
@@ -365,13 +365,13 @@ def test_only_refusals_lose_their_frames() -> None:
     names: dict[type[Exception], list[str]] = {}
     for kind in (InvalidRequestError, UsageError, ValueError, KeyError):
         with pytest.raises(Exception, match="characters") as caught:
-            without_frames(buggy)(kind)
+            hides_frames(buggy)(kind)
         names[caught.type] = [entry.name for entry in caught.traceback[1:]]
     assert names == {
-        InvalidRequestError: ["plainly"],
-        TypeError: ["plainly"],
-        ValueError: ["plainly", "buggy"],
-        KeyError: ["plainly", "buggy"],
+        InvalidRequestError: ["call"],
+        TypeError: ["call"],
+        ValueError: ["call", "buggy"],
+        KeyError: ["call", "buggy"],
     }
 
 

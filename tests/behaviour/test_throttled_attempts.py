@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from anycompletion import AsyncCompletion, CompletionError
+from anycompletion.options import NO_OPTIONS
 from anycompletion.testing import Fault, SimulatorServer
 from anycompletion.validation import request_from_arguments
 from support.raw_server import REQUEST, RawServer
@@ -18,7 +19,7 @@ async def throttled_attempts(client: AsyncCompletion) -> int:
     notified: list[None] = []
     request = request_from_arguments({"model": "openai/m", "messages": "Hi."})
     try:
-        await client._desk.answer(request, lambda: notified.append(None))
+        await client._dispatcher.complete(request, NO_OPTIONS, on_throttled=lambda: notified.append(None))
     except CompletionError:
         pass
     return len(notified)

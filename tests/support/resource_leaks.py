@@ -43,12 +43,12 @@ def client_of(sim: SimulatorServer, **options: Any) -> AsyncCompletion:
 
 def state_of(client: AsyncCompletion) -> ClientState:
     """The client's state: its providers, endpoints and tasks. Tests reach into a client only here."""
-    return client._desk.core
+    return client._state
 
 
 def options_of(client: AsyncCompletion) -> ResolvedOptions:
     """The options of a client or a view."""
-    return client._desk.options
+    return client._dispatcher.defaults
 
 
 def pools(client: AsyncCompletion) -> list[Pool]:

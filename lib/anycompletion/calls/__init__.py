@@ -1,17 +1,21 @@
-"""One logical call. The only room where the pure half meets the socket."""
+"""One logical call: where the pure dialects meet the transport."""
 
 from .call import Call
-from .chunk_source import CallChunks, as_chunk
-from .endpoint_state import EndpointState
-from .plan import USER_AGENT, CallPlan, DialectCache, KeySource
+from .chunk_source import CallChunks
+from .endpoint_state import EndpointState, RetryBudget
+from .plan import USER_AGENT, CallPlan
+from .provider_state import DialectCache, KeySource, ProviderState
+from .stream_attempt import as_chunk
 
 __all__ = [
     "USER_AGENT",
     "Call",
-    "CallPlan",
-    "EndpointState",
-    "DialectCache",
     "CallChunks",
+    "CallPlan",
+    "DialectCache",
+    "EndpointState",
     "KeySource",
+    "ProviderState",
+    "RetryBudget",
     "as_chunk",
 ]

@@ -1,41 +1,106 @@
-"""Waits that a call passes before its request is sent."""
+"""Admission: everything that an attempt waits for before its request is sent.
+
+The waits, in order; each bounds something else, and each is passed once per attempt unless it says otherwise:
+
+1. **Start gate** (`StartGate`, once per call, before its request is read): at most 64 calls begin in one iteration of
+   the event loop, so that thousands of calls made at once do not block it.
+2. **The client's own limits** (``limits=``, `LocalRateLimiter`): requests and tokens per minute, calls in flight; the
+   model's limit before the provider's.
+3. **The shared limiter** (``rate_limiter=``): the same across clients or processes.
+4. **Cooldown** (`Cooldown`, one per origin and key): after a 429, until the provider's hint has passed, then at the
+   pace of its answers.
+5. **Connection limit** (`ConnectionLimit`, one per provider and client): as many exchanges as there are file
+   descriptors. Behind it the cooldown is checked again, because it may have begun in the meantime.
+6. **Connect gate** (`MAX_CONNECTING`, in the transport's connector): at most 128 connections are being opened at a
+   time; reused connections do not pass it. A cooldown that began in the meantime sends the request back to 4.
+
+Waits 2 and 3 are for requests that ask for a reply; requests that only poll or cancel skip them, and those that do not
+carry the key skip 4. Every wait counts towards the call's total timeout, ends with `ClientClosedError` when the client
+is closed, and can be cancelled without taking anything.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, TypeVar
 
-from ..errors import APITimeoutError
-from ..transport import SendDeferred
-from ..transport.connection_limit import ConnectionLimit
+from ..errors import APITimeoutError, RateLimitError
+from ..ratelimit.token_estimate import estimated_tokens
+
+if TYPE_CHECKING:
+    from ..ratelimit.client_limits import Permit
+    from .call import Call
+
+T = TypeVar("T")
 
 
-async def acquire_connection(
-    limit: ConnectionLimit, time_left: float | None, must_defer: Callable[[], bool] | None
-) -> None:
-    """Waits in the queue for a connection; `Pool.send` must follow, which releases what this acquires.
-
-    The pool waits once more: at most `MAX_CONNECTING` connections are opened at the same time. It asks `must_defer`
-    again behind that wait.
+async def acquire_limits(call: Call, size: int) -> Permit:
+    """Waits for the client's own limits, then for the shared limiter.
 
     Args:
-        limit: the connection limit of the pool.
-        time_left: seconds until the call's total timeout runs out.
-        must_defer: whether a cooldown has begun, which the request must wait for.
+        call: the call, whose plan has limits.
+        size: bytes of the request's body, from which its tokens are estimated.
 
     Raises:
-        APITimeoutError: the total timeout ran out first.
-        ClientClosedError: the pool was closed meanwhile.
-        SendDeferred: `must_defer` returned True after the wait; nothing is acquired.
+        APITimeoutError: the call's total timeout ran out.
+        CompletionError: what the shared limiter raised.
     """
-    try:
-        async with asyncio.timeout(time_left):
-            await limit.acquire()
-    except TimeoutError:
-        pass
-    else:
-        if must_defer is None or not must_defer():
+    limits = call.plan.limits
+    assert limits is not None, "only calls with limits wait for them"
+    return await _within_total(
+        call,
+        limits.acquire(estimated_tokens(call.request, size)),
+        f"the total timeout ran out while the call waited for the limits of {limits.key}",
+    )
+
+
+async def acquire_connection(call: Call, *, authenticated: bool) -> None:
+    """Waits for the end of a cooldown and for the connection limit; the caller owns one unit of the limit then.
+
+    Raises:
+        RateLimitError: the cooldown lasts longer than the call may.
+        APITimeoutError: the call's total timeout ran out.
+    """
+    cooldown, limit = call.plan.endpoint.cooldown, call.plan.pool.connection_limit
+    while True:
+        if cooldown.until and authenticated:
+            await _wait_for_cooldown(call)
+        if not limit.try_acquire():
+            await _within_total(call, limit.acquire(), "the total timeout ran out in the queue for a connection")
+        if not (authenticated and cooldown.is_active()):
             return
         limit.release()
-        raise SendDeferred
-    raise APITimeoutError("the total timeout ran out in the queue for a connection", phase="total")
+
+
+async def _wait_for_cooldown(call: Call) -> None:
+    cooldown, left = call.plan.endpoint.cooldown, call.time_left()
+    wait = cooldown.expected(asyncio.get_running_loop().time())
+    if left is None or wait < left:
+        call.log(call.plan.log_level, "cooling_down", f"waits {wait:.2f} s, as all calls with this key do", delay=wait)
+        try:
+            async with asyncio.timeout(left) as timer:
+                await cooldown.wait()
+        except TimeoutError:
+            if not timer.expired():
+                raise
+        else:
+            return
+    provider = call.plan.target.provider
+    error = call.last_rate_limit_error or RateLimitError(
+        f"{provider} asked for a pause, which all calls with this key keep; it is longer than this call's timeout, so "
+        "nothing was sent",
+        retry_after=wait,
+    )
+    raise call.with_details(error)
+
+
+async def _within_total(call: Call, waiting: Awaitable[T], text: str) -> T:
+    """The result of `waiting`, within the call's total timeout."""
+    try:
+        async with asyncio.timeout(call.time_left()) as timer:
+            return await waiting
+    except TimeoutError:
+        if not timer.expired():
+            raise
+    raise APITimeoutError(text, phase="total")

@@ -1,17 +1,21 @@
-"""One branch of a logical call: encode, sign, send, retry, decode a whole reply; knows no other branch."""
+"""One branch of a logical call: encodes, signs, sends and decodes one request; knows no other branch.
+
+`retry` decides what happens after a failure, `admission` has the waits before a request is sent, `chunk_source` reads
+streamed replies.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar, cast
+import uuid
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import attrs
 
-from ..auth import check_key
+from .._async import running_loop
 from ..codecs.json import dumps, loads
 from ..codecs.lenient import NotJSONError
 from ..dialects.base import Continuation, Prerequisite
@@ -22,45 +26,41 @@ from ..errors import (
     APITimeoutError,
     AuthenticationError,
     CompletionError,
-    ConfigurationError,
-    InvalidRequestError,
     RateLimitError,
     printable,
 )
-from ..http import Headers, HttpRequest, HttpResponse, RequestHeaders
+from ..http import Headers, HttpRequest, HttpResponse
 from ..logs import log
 from ..options import Secret
-from ..rate_limit_headers import wait_hint
-from ..records import ChatCompletion, ChatRequest, ReplyInfo
-from ..redaction import MaskedBytes, MaskedValue, hide_echoes
-from ..retry_policy import (
-    MAX_HINT,
-    is_overload,
-    is_throttled,
-    may_have_begun,
-    next_delay,
-    was_never_seen,
-    worth_retrying,
-)
+from ..rate_limit_headers import remaining_quotas, wait_hint
+from ..ratelimit.limiter import RemainingQuota
+from ..ratelimit.token_estimate import used_tokens
+from ..records import ChatCompletion, ChatRequest, ReplyInfo, Usage
+from ..redaction import MaskedBytes, hide_echoes
+from ..retry_policy import worth_retrying
 from ..transport import MAX_ERROR_BODY, MAX_JSON, Deadlines, Response, SendDeferred
 from ..validation import find_unserializable, require_serializable
-from .admission import acquire_connection
+from .admission import acquire_connection, acquire_limits
 from .plan import CallPlan, override
+from .retry import start_cooldown, with_retries
+from .signing import signed_headers
 
-_LOST_PATIENCE = frozenset((504, *range(520, 525)))
-"""Statuses of a gateway that heard nothing from the provider in time; that may have done the work all the same."""
+if TYPE_CHECKING:
+    from ..ratelimit.client_limits import Permit
+
+_GATEWAY_TIMEOUTS = frozenset((504, *range(520, 525)))
+"""Statuses of a gateway that got no answer from the provider in time; the work may have been done all the same."""
 
 _UNSIGNED: Mapping[str, str] = {}
 
-_CANCEL_TIME = 5.0
-"""Seconds the provider gets to learn that nobody waits any more."""
+CANCEL_TIMEOUT = 5.0
+"""Seconds that a request which cancels work at the provider may take."""
 
-T = TypeVar("T")
 E = TypeVar("E", bound=CompletionError)
 
 
 class Call:
-    """One branch of a logical call; made by the client, used once."""
+    """One branch of a logical call. The client makes it; it is used once."""
 
     __slots__ = (
         "free_reconnect_used",
@@ -70,42 +70,45 @@ class Call:
         "last_key_sent",
         "last_rate_limit_error",
         "on_throttled",
+        "permit",
         "plan",
         "request",
         "started",
     )
 
-    def __init__(self, plan: CallPlan, request: ChatRequest, info: ReplyInfo, began: float = 0.0) -> None:
+    def __init__(self, plan: CallPlan, request: ChatRequest, info: ReplyInfo, started: float = 0.0) -> None:
         self.plan = plan
         self.request = request
         self.info = info
+        self.started = started
+        """When the logical call began, on the loop's clock; 0.0 before that."""
         self.on_throttled: Callable[[], None] | None = None
-        """Told of each attempt that the provider refused because there are too many."""
-        self.started = began
-        """On the loop's clock; 0.0 before the call begins."""
+        """Called after each attempt that the provider refused because it gets too many requests."""
         self.idempotency_key = ""
-        """The same for all attempts."""
+        """The same for all attempts; "" for providers that know none."""
+        self.permit: Permit | None = None
+        """What the attempt that is under way has acquired of the client's limits."""
         self.last_rate_limit_error: RateLimitError | None = None
-        """The last answer that asked to wait."""
+        """The last error with a wait hint."""
         self.key_refreshed = False
-        """Whether the caller's function was asked for another key."""
+        """Whether the caller's function was asked for another key after a 401."""
         self.free_reconnect_used = False
-        """Whether a connection that was never made was tried again for nothing."""
+        """Whether a connection that could not be made was tried again without spending retry budget."""
         self.last_key_sent: Secret | None = None
-        """The key last sent, so that an answer that echoes it can be cleaned."""
+        """The key that a function gave last, so that echoes of it can be hidden."""
 
-    # --- one attempt ---
+    # --- time ---
 
     def start(self) -> None:
-        """The logical call begins: `total` runs from here."""
+        """Begins the logical call: its total timeout runs from here."""
         if not self.started:
             self.started = asyncio.get_running_loop().time()
         self.plan.endpoint.retry_budget.deposit()
-        if self.plan.idempotency_header:
-            self.idempotency_key = str(_new_uuid())
+        if self.plan.state.provider.idempotency_header:
+            self.idempotency_key = str(uuid.uuid4())
 
     def deadlines(self) -> Deadlines:
-        """The clocks of one attempt."""
+        """The timeouts of one attempt."""
         timeout = self.plan.timeout
         return Deadlines(
             timeout.connect,
@@ -114,294 +117,8 @@ class Call:
             None if timeout.total is None else self.started + timeout.total,
         )
 
-    def encoded_now(self) -> tuple[HttpRequest, bytes | None] | None:
-        """The request if nothing has to be fetched for it; raises what encoding raises."""
-        encoded = self._encode(self.plan.cache.values)
-        if not isinstance(encoded, HttpRequest):
-            return None
-        self.info.warnings.extend(encoded.warnings)
-        return encoded, self._bytes(encoded)
-
-    async def encoded(self) -> tuple[HttpRequest, bytes | None]:
-        """The request as a value and its body as bytes; fetches what the dialect needs first."""
-        missing: dict[str, None] = {}
-        while True:
-            encoded = self._encode({**missing, **self.plan.cache.values})
-            if isinstance(encoded, HttpRequest):
-                break
-            require_serializable(self.request)  # what cannot be sent is refused before anything is fetched for it
-            if not await self._known(encoded):
-                missing[encoded.key] = None
-        self.info.warnings.extend(encoded.warnings)
-        return encoded, self._bytes(encoded)
-
-    def _encode(self, known: Mapping[str, Any]) -> HttpRequest | Prerequisite:
-        try:
-            return self.plan.dialect.encode(self.request, self.plan.target, known)
-        except InvalidRequestError as fault:
-            # The dialect's frames hold the messages, and tell nothing that `.param` does not.
-            refusal = fault.with_traceback(None)
-        raise refusal
-
-    async def _known(self, need: Prerequisite) -> bool:
-        """Fetches what nobody has fetched yet; who waits for another call's fetch does so in its own time."""
-        lock = self.plan.cache.locks.setdefault(need.key, asyncio.Lock())
-        clock = asyncio.timeout(self.time_left())
-        try:
-            async with clock:
-                await lock.acquire()
-        except TimeoutError:
-            pass
-        else:
-            try:
-                return need.key in self.plan.cache.values or await self._fetch(need)
-            finally:
-                lock.release()
-        raise self.with_call_details(APITimeoutError("the total timeout ran out in the queue", phase="total"))
-
-    async def _fetch(self, need: Prerequisite) -> bool:
-        """Fetches what the dialect needs; False where the provider does not give it, which is this call's alone.
-
-        Raises:
-            APIError: the road failed, or an error that the call itself would meet too.
-        """
-        try:
-            response = await self.with_retries(lambda: self._response(need.request))
-            self.plan.cache.values[need.key] = loads(response.body)
-        except (AuthenticationError, RateLimitError, APIConnectionError):
-            raise
-        except (APIError, NotJSONError):
-            return False
-        return True
-
-    async def _response(self, request: HttpRequest) -> HttpResponse:
-        exchange = await self.send(request, None, "application/json")
-        return HttpResponse(exchange.status, exchange.headers, await exchange.read_all(MAX_JSON))
-
-    def _bytes(self, request: HttpRequest) -> bytes | None:
-        if request.body is None:
-            return None
-        if isinstance(request.body, bytes):
-            return MaskedBytes(request.body)
-        try:
-            return MaskedBytes(dumps(request.body))
-        except (TypeError, ValueError, RecursionError):
-            pass  # and it is let go of here: it holds the text
-        raise find_unserializable(self.request).with_traceback(None)
-
-    async def send(self, request: HttpRequest, body: bytes | None, accept: str) -> Response:
-        """Sends one request; an answer with a bad status is an error.
-
-        Raises:
-            APIError: no answer, or the provider's error.
-        """
-        plan = self.plan
-        signed = _UNSIGNED
-        if request.authenticated:
-            signed = plan.signed if plan.signed is not None else await self._signed(request)
-        headers = plan.request_headers(request, accept, body is not None, signed)
-        if self.idempotency_key and request.method == "POST" and request.authenticated:
-            headers = override({plan.idempotency_header: self.idempotency_key}, headers)
-        exchange = await self._sent(request, headers, body)
-        info = self.info
-        info.status_code = exchange.status
-        info.headers = plan.without_echoes(exchange.headers, self.last_key_sent)
-        info.request_id = info.headers.first(plan.request_id_header)
-        if log.isEnabledFor(plan.log_level):
-            self._log(plan.log_level, "answered", f"status {exchange.status}")
-        if not 200 <= exchange.status < 300:
-            raise await self._bad_status(exchange, shared=request.authenticated)
-        plan.endpoint.cooldown.record_success(self.started)
-        return exchange
-
-    async def _sent(self, request: HttpRequest, headers: RequestHeaders, body: bytes | None) -> Response:
-        """Sends when it is this call's turn."""
-        rest, url, info = self.plan.endpoint.cooldown, self._url(request), self.info
-        limit = self.plan.pool.connection_limit
-        # Where our key does not go, its rests do not hold: who neither waits for a rest nor is let pass spins.
-        held = rest.is_active if request.authenticated else None
-        while True:
-            if rest.until and request.authenticated:
-                await self._wait_for_cooldown()
-            info.attempts += 1
-            if info.attempts > 1:
-                # What an earlier attempt was told is not said of this one.
-                info.status_code, info.headers, info.request_id = None, Headers(), None
-            try:
-                if not limit.try_acquire():
-                    await acquire_connection(limit, self.time_left(), held)
-                return await self.plan.pool.send(request.method, url, headers, body, self.deadlines(), held)
-            except SendDeferred:
-                info.attempts -= 1
-
-    async def _wait_for_cooldown(self) -> None:
-        """Waits while all calls to this provider with this key rest.
-
-        Raises:
-            RateLimitError: that would take longer than this call may.
-        """
-        rest, left = self.plan.endpoint.cooldown, self.time_left()
-        wait = rest.expected(asyncio.get_running_loop().time())
-        if left is None or wait < left:
-            self._log(self.plan.log_level, "resting", f"waits {wait:.2f} s, as all calls with this key do", delay=wait)
-            clock = asyncio.timeout(left)
-            try:
-                async with clock:
-                    await rest.wait()
-            except TimeoutError:
-                if not clock.expired():
-                    raise
-            else:
-                return
-        error = self.last_rate_limit_error or RateLimitError(
-            f"{self.plan.target.provider} asked for a pause, which all calls with this key keep; it is longer than "
-            "this call's timeout, so nothing was sent",
-            retry_after=wait,
-        )
-        raise self.with_call_details(error)
-
-    async def _signed(self, request: HttpRequest) -> dict[str, str]:
-        """The headers that carry the key."""
-        plan = self.plan
-        if not callable(plan.key):
-            key = plan.checked_key()
-            plan.signed = plan.sign(request, key)
-            return plan.signed
-        key = check_key(await self._asked(plan.key), plan.target.provider, plan.key_source)
-        if self.last_key_sent is None or self.last_key_sent.reveal() != key:
-            self.last_key_sent = Secret(key)
-        return plan.sign(request, key)
-
-    async def _asked(self, ask: Callable[[], Awaitable[str]]) -> object:
-        """What the caller's function says the key is; it is part of the call, so the call's time bounds it.
-
-        Raises:
-            APITimeoutError: it took too long.
-            ConfigurationError: it failed, or is no async function.
-        """
-        clock = asyncio.timeout(self.time_left())
-        try:
-            async with clock:
-                key = cast("object", await ask())
-                return MaskedValue(key) if isinstance(key, str) else key
-        except CompletionError:
-            raise
-        except Exception as fault:  # noqa: BLE001 (somebody else's code may fail in any way)
-            reason = type(fault).__name__
-        if clock.expired():
-            raise APITimeoutError("the total timeout ran out while the key was asked for", phase="total")
-        raise ConfigurationError(
-            f"the function that gives the key for {self.plan.target.provider} failed with {reason}; it must be async "
-            "and return text",
-            provider=self.plan.target.provider,
-        )
-
-    def _url(self, request: HttpRequest) -> str:
-        url = request.url
-        if not self.plan.query or not request.authenticated:
-            return url
-        return f"{url}{'&' if '?' in url else '?'}{urlencode(self.plan.query)}"
-
-    async def _bad_status(self, exchange: Response, *, shared: bool) -> APIError:
-        """The provider's error; `shared` says whether a pause it asks for is one for all calls with this key."""
-        if exchange.status < 400:
-            exchange.close()
-            where = _host(exchange.headers.get("location", ""))
-            return APIResponseError(
-                f"status {exchange.status} points to {where or 'somewhere else'}; redirects are never followed",
-                status_code=exchange.status,
-            )
-        body = await exchange.read_some(MAX_ERROR_BODY)
-        error = self.plan.dialect.error(HttpResponse(exchange.status, exchange.headers, body))
-        error.maybe_billed = error.maybe_billed or exchange.status in _LOST_PATIENCE
-        hint = wait_hint(exchange.headers, body)
-        if hint is not None:
-            error.retry_after = hint
-            if shared and isinstance(error, RateLimitError) and error.retryable and hint <= MAX_HINT:
-                self.last_rate_limit_error = error
-                self.plan.endpoint.cooldown.start(hint, asyncio.get_running_loop().time(), random.random)
-        error.retryable = worth_retrying(error)
-        return error
-
-    # --- attempts ---
-
-    async def with_retries(self, attempt: Callable[[], Awaitable[T]], *, tried: int = 0, creating: bool = False) -> T:
-        """Runs `attempt` until it succeeds or its error is final; `tried` attempts were made before."""
-        while True:
-            tried += 1
-            try:
-                return await attempt()
-            except APIError as fault:
-                error = fault
-            await self.retry_or_raise(error, tried, creating=creating)
-
-    async def retry_or_raise(self, error: APIError, tried: int, *, creating: bool = False) -> None:
-        """Waits before the next attempt, or raises `error`, stamped."""
-        if self.on_throttled is not None and is_overload(error):
-            self.on_throttled()
-        if creating and not self.plan.retry_safe and may_have_begun(error):
-            self._give_up(error)
-            raise self.with_call_details(error)
-        if self._has_another_key(error) and tried <= self.plan.max_retries:
-            return
-        delay = next_delay(
-            error,
-            tried=tried,
-            max_retries=self.plan.max_retries,
-            time_left=self.time_left(),
-            random=random.random,
-        )
-        if delay is None or not self._retry_budget_allows(error):
-            self._give_up(error)
-            raise self.with_call_details(error)
-        if error.maybe_billed:
-            self.info.warnings.append(
-                f"attempt {tried} got no answer ({error.phase}); it may have been billed all the same"
-            )
-        kind = type(error).__name__
-        self._log(self.plan.log_level, "retrying", f"{kind}, again in {delay:.2f} s", error=kind, delay=delay)
-        if error is self.last_rate_limit_error and self.plan.endpoint.cooldown.until:
-            return  # sending waits until the rest that all calls keep is over
-        await self.plan.pool.pause(delay)
-
-    def _has_another_key(self, error: APIError) -> bool:
-        """Whether the function that gives the key is to be asked again: once, because tokens grow old."""
-        if self.key_refreshed or not callable(self.plan.key) or not isinstance(error, AuthenticationError):
-            return False
-        self.key_refreshed = True
-        return True
-
-    def _retry_budget_allows(self, error: APIError) -> bool:
-        """Whether a retry may be made: those that cannot make anything worse are free, all others draw."""
-        if is_throttled(error):
-            return True
-        if was_never_seen(error) and not self.free_reconnect_used:
-            self.free_reconnect_used = True
-            return True
-        if self.plan.endpoint.retry_budget.spend():
-            return True
-        error.add_note("not tried again: too many calls to this provider fail, and retries would make it worse")
-        return False
-
-    def _give_up(self, error: APIError) -> None:
-        kind, attempts = type(error).__name__, self.info.attempts
-        if attempts > 1:
-            self._log(logging.WARNING, "gave_up", f"given up after {attempts} attempts: {kind}", error=kind)
-        else:
-            self._log(self.plan.log_level, "failed", f"failed: {kind}", error=kind)
-
-    def _log(self, level: int, event: str, text: str, **more: object) -> None:
-        """One record for the log: whose call it is and how far goes with it; nothing that was asked or told."""
-        if not log.isEnabledFor(level):
-            return
-        # What a caller gave as a model must not write lines of its own.
-        info, provider, model = self.info, self.plan.target.provider, printable(self.plan.target.model)
-        extra = {"event": event, "provider": provider, "model": model, "attempt": info.attempts}
-        extra |= {"status": info.status_code, "request_id": info.request_id, "elapsed": self.elapsed(), **more}
-        log.log(level, "%s %s: %s", provider, model, text, extra=extra, stacklevel=2)
-
     def time_left(self) -> float | None:
-        """Seconds until the total runs out; None if it never does."""
+        """Seconds until the total timeout; None if there is none."""
         total = self.plan.timeout.total
         return None if total is None else self.started + total - asyncio.get_running_loop().time()
 
@@ -409,11 +126,238 @@ class Call:
         """Seconds since the logical call began."""
         return asyncio.get_running_loop().time() - self.started
 
-    def with_call_details(self, error: E) -> E:
-        """`error` with everything the call knows, and without our key should the provider have echoed it.
+    # --- the request ---
 
-        Also without the frames of reading the answer: they hold it as it came, and tell nothing the error does not.
+    def encode_now(self) -> tuple[HttpRequest, bytes | None] | None:
+        """The request and its body, or None where something has to be fetched first; raises what encoding raises."""
+        plan = self.plan
+        encoded = plan.state.dialect.encode(self.request, plan.target, plan.state.cache.values)
+        return self._ready(encoded) if isinstance(encoded, HttpRequest) else None
+
+    async def encode(self) -> tuple[HttpRequest, bytes | None]:
+        """The request and its body; fetches first what the dialect needs.
+
+        Raises:
+            InvalidRequestError: the request cannot be expressed in the provider's format.
+            APIError: fetching failed.
         """
+        plan, missing = self.plan, dict[str, None]()
+        while True:
+            known = {**missing, **plan.state.cache.values}
+            encoded = plan.state.dialect.encode(self.request, plan.target, known)
+            if isinstance(encoded, HttpRequest):
+                return self._ready(encoded)
+            require_serializable(self.request)  # what cannot be sent is refused before anything is fetched for it
+            if not await self._fetch_once(encoded):
+                missing[encoded.key] = None
+
+    def _ready(self, request: HttpRequest) -> tuple[HttpRequest, bytes | None]:
+        self.info.warnings.extend(request.warnings)
+        body = request.body
+        if body is None or isinstance(body, bytes):
+            return request, body
+        try:
+            return request, MaskedBytes(dumps(body))
+        except (TypeError, ValueError, RecursionError):
+            pass
+        raise find_unserializable(self.request)
+
+    async def _fetch_once(self, needed: Prerequisite) -> bool:
+        """Fetches what no call has fetched yet; waits, within this call's time, where another call is fetching it."""
+        cache = self.plan.state.cache
+        lock = cache.locks.setdefault(needed.key, asyncio.Lock())
+        try:
+            async with asyncio.timeout(self.time_left()):
+                await lock.acquire()
+        except TimeoutError:
+            pass
+        else:
+            try:
+                return needed.key in cache.values or await self._fetch(needed)
+            finally:
+                lock.release()
+        raise self.with_details(APITimeoutError("the total timeout ran out in the queue", phase="total"))
+
+    async def _fetch(self, needed: Prerequisite) -> bool:
+        """Fetches what the dialect needs; False where the provider does not give it, which is not remembered.
+
+        Raises:
+            APIError: the network failed, or an error that the call itself would meet too.
+        """
+        try:
+            response = await with_retries(self, lambda: self.exchange(needed.request))
+            self.plan.state.cache.values[needed.key] = loads(response.body)
+        except (AuthenticationError, RateLimitError, APIConnectionError):
+            raise
+        except (APIError, NotJSONError):
+            return False
+        return True
+
+    # --- one attempt ---
+
+    async def send(self, request: HttpRequest, body: bytes | None, accept: str) -> Response:
+        """Sends one request; returns its response, whose body is yet to be read, if the status is good.
+
+        Raises:
+            APIError: no response, or the provider's error.
+        """
+        plan = self.plan
+        if body is not None and plan.limits is not None:
+            self.permit = await acquire_limits(self, len(body))
+        signed = _UNSIGNED
+        if request.authenticated:
+            signed = plan.signed if plan.signed is not None else await signed_headers(self, request)
+        headers = plan.request_headers(request, accept, body is not None, signed)
+        if self.idempotency_key and request.method == "POST" and request.authenticated:
+            headers = override({plan.state.provider.idempotency_header: self.idempotency_key}, headers)
+        url = request.url
+        if plan.query and request.authenticated:
+            url = f"{url}{'&' if '?' in url else '?'}{urlencode(plan.query)}"
+        pool, must_defer = plan.pool, plan.endpoint.cooldown.is_active if request.authenticated else None
+        while True:
+            await acquire_connection(self, authenticated=request.authenticated)
+            self._begin_attempt()
+            try:
+                response = await pool.send(request.method, url, headers, body, self.deadlines(), must_defer)
+                break
+            except SendDeferred:
+                self.info.attempts -= 1
+        return await self._checked(response, request) if response.status >= 300 else self._accepted(response)
+
+    def _begin_attempt(self) -> None:
+        info = self.info
+        info.attempts += 1
+        if info.attempts > 1:
+            # What an earlier attempt was answered says nothing of this one.
+            info.status_code, info.headers, info.request_id = None, Headers(), None
+
+    def _accepted(self, response: Response) -> Response:
+        self._note_response(response)
+        self.plan.endpoint.cooldown.record_success(self.started)
+        return response
+
+    def _note_response(self, response: Response) -> None:
+        info, plan = self.info, self.plan
+        info.status_code = response.status
+        info.headers = plan.without_echoes(response.headers, self.last_key_sent)
+        info.request_id = info.headers.first(plan.state.provider.request_id_header)
+        if self.permit is not None:
+            self.permit.update_from_headers([RemainingQuota(*quota) for quota in remaining_quotas(info.headers)])
+        if log.isEnabledFor(plan.log_level):
+            self.log(plan.log_level, "answered", f"status {response.status}")
+
+    async def _checked(self, response: Response, request: HttpRequest) -> Response:
+        """Raises the error of a response with a bad status."""
+        self._note_response(response)
+        raise await self._status_error(response, starts_cooldown=request.authenticated)
+
+    async def _status_error(self, response: Response, *, starts_cooldown: bool) -> APIError:
+        """The provider's error; `starts_cooldown` says whether a wait hint is one for all calls with this key."""
+        if response.status < 400:
+            response.close()
+            where = _host(response.headers.get("location", ""))
+            return APIResponseError(
+                f"status {response.status} points to {where or 'somewhere else'}; redirects are never followed",
+                status_code=response.status,
+            )
+        body = await response.read_some(MAX_ERROR_BODY)
+        error = self.plan.state.dialect.error(HttpResponse(response.status, response.headers, body))
+        error.maybe_billed = error.maybe_billed or response.status in _GATEWAY_TIMEOUTS
+        hint = wait_hint(response.headers, body)
+        if hint is not None:
+            error.retry_after = hint
+            if starts_cooldown:
+                start_cooldown(self, error)
+        error.retryable = worth_retrying(error)
+        return error
+
+    async def exchange(self, request: HttpRequest) -> HttpResponse:
+        """Sends a request without a body and returns the whole response."""
+        response = await self.send(request, None, "application/json")
+        return await self._read_whole(response, request)
+
+    async def _read_whole(self, response: Response, request: HttpRequest) -> HttpResponse:
+        limit = request.max_response_bytes or MAX_JSON
+        return HttpResponse(response.status, response.headers, await response.read_all(limit))
+
+    # --- a whole reply ---
+
+    async def complete(self) -> ChatCompletion:
+        """One reply.
+
+        Raises:
+            InvalidRequestError: the request cannot be expressed in the provider's format; nothing was sent.
+            APIError: see the error table.
+        """
+        try:
+            self.start()
+            request, body = self.encode_now() or await self.encode()
+            result = await with_retries(self, lambda: self._attempt(request, body), creating=True)
+            while isinstance(result, Continuation):
+                result = await self._continue(result)
+        except BaseException:  # whatever it was, cancellation too: what the attempt has acquired is given back
+            self.settle_permit()
+            raise
+        self.settle_permit(result.usage)
+        self.info.elapsed = self.elapsed()
+        result.info = self.info
+        return result
+
+    async def _attempt(self, request: HttpRequest, body: bytes | None) -> ChatCompletion | Continuation:
+        response = await self.send(request, body, "application/json")
+        return self.decode(await self._read_whole(response, request))
+
+    async def _continue(self, continuation: Continuation) -> ChatCompletion | Continuation:
+        try:
+            return await self.follow(continuation)
+        except (asyncio.CancelledError, APITimeoutError):
+            self.cancel_upstream_soon(continuation.cancel)
+            raise
+
+    def decode(self, response: HttpResponse, *, stream: bool | None = None) -> ChatCompletion | Continuation:
+        """The reply that a good response holds, or what has to be asked next for it."""
+        target = self.plan.target if stream is None else attrs.evolve(self.plan.target, stream=stream)
+        return self.plan.state.dialect.decode(response, self.request, target)
+
+    async def follow(self, continuation: Continuation) -> ChatCompletion | Continuation:
+        """The result of a reply that was not finished, after the wait that its provider asks for."""
+        response = await self.followed(continuation)
+        try:
+            return self.decode(response)
+        except APIError as error:
+            raise self.with_details(error) from None
+
+    async def followed(self, continuation: Continuation) -> HttpResponse:
+        """The response to a continuation. Only this request is retried: a second creating one would be billed again."""
+        await self.plan.pool.pause(continuation.after)
+        return await with_retries(self, lambda: self.exchange(continuation.request))
+
+    # --- giving up ---
+
+    def settle_permit(self, usage: Usage | None = None, *, refused: bool = False) -> None:
+        """Ends the attempt for the client's limits: a refused one used no tokens, an unknown usage is as estimated."""
+        permit, self.permit = self.permit, None
+        if permit is not None:
+            permit.settle(0 if refused else used_tokens(usage))
+
+    def cancel_upstream_soon(self, request: HttpRequest | None) -> None:
+        """Cancels the work at the provider, in a task of its own, so that whoever cancels does not wait for it."""
+        loop = running_loop()
+        if request is not None and loop is not None:
+            self.plan.state.track_cancel_request(loop.create_task(self._cancel_upstream(request)))
+
+    async def _cancel_upstream(self, request: HttpRequest) -> None:
+        """Sends the request that cancels the work at the provider; its failure changes nothing."""
+        info = ReplyInfo(self.info.provider, self.info.model)
+        call = Call(self.plan.for_cancel_request(CANCEL_TIMEOUT), self.request, info)
+        call.start()
+        try:
+            (await call.send(request, None, "application/json")).close()
+        except CompletionError:
+            pass
+
+    def with_details(self, error: E) -> E:
+        """`error` with everything that the call knows, without echoes of the key, and without our frames."""
         info = self.info
         error.provider, error.model = self.plan.target.provider, self.plan.target.model
         error.attempts, error.elapsed = info.attempts, self.elapsed()
@@ -423,95 +367,33 @@ class Call:
         secrets = self.plan.secrets(self.last_key_sent)
         hide_echoes(error, secrets)
         hide_echoes(info, secrets)
-        if isinstance(error, AuthenticationError) and self.plan.key_source:
-            error.message = f"{error.message} ({self.plan.key_source})"
+        if isinstance(error, AuthenticationError) and self.plan.key_origin:
+            error.message = f"{error.message} ({self.plan.key_origin})"
             error.args = (error.message,)
         return error.with_traceback(None)
 
-    # --- a whole reply ---
+    def log(self, level: int, event: str, text: str, **details: object) -> None:
+        """Logs one event of the call, without anything that the request or the reply contains."""
+        if not log.isEnabledFor(level):
+            return
+        # A model's name comes from the caller; it must not add lines to the log.
+        info, provider, model = self.info, self.plan.target.provider, printable(self.plan.target.model)
+        extra = {"event": event, "provider": provider, "model": model, "attempt": info.attempts}
+        extra |= {"status": info.status_code, "request_id": info.request_id, "elapsed": self.elapsed(), **details}
+        log.log(level, "%s %s: %s", provider, model, text, extra=extra, stacklevel=2)
 
-    async def complete(self) -> ChatCompletion:
-        """One reply.
-
-        Raises:
-            InvalidRequestError: the request cannot be said to this provider; nothing was sent.
-            APIError: see the error table.
-        """
-        self.start()
-        request, body = self.encoded_now() or await self.encoded()
-        try:
-            result = await self._answer(request, body)
-        except APIError as fault:
-            failed = fault
+    def log_failure(self, error: APIError) -> None:
+        """Logs that the call failed: at WARNING after retries, which nothing else reports."""
+        kind, attempts = type(error).__name__, self.info.attempts
+        if attempts > 1:
+            self.log(logging.WARNING, "gave_up", f"given up after {attempts} attempts: {kind}", error=kind)
         else:
-            # Nearly every call ends here.
-            return await self._followed_up(result) if isinstance(result, Continuation) else self._done(result)
-        await self.retry_or_raise(failed, 1, creating=True)
-        del failed  # this frame is in the traceback of whatever goes wrong from here on
-        result = await self.with_retries(lambda: self._answer(request, body), tried=1, creating=True)
-        return await self._followed_up(result) if isinstance(result, Continuation) else self._done(result)
-
-    async def _followed_up(self, result: ChatCompletion | Continuation) -> ChatCompletion:
-        while isinstance(result, Continuation):
-            follow = result
-            try:
-                result = await self.follow(follow)
-            except (asyncio.CancelledError, APITimeoutError):
-                if follow.cancel is not None:
-                    # In a task of its own: who cancels does not wait for the provider.
-                    self.plan.track_task(asyncio.ensure_future(self.cancel_upstream(follow.cancel)))
-                raise
-        return self._done(result)
-
-    def _done(self, completion: ChatCompletion) -> ChatCompletion:
-        self.info.elapsed = self.elapsed()
-        completion.info = self.info
-        return completion
-
-    async def _answer(self, request: HttpRequest, body: bytes | None) -> ChatCompletion | Continuation:
-        exchange = await self.send(request, body, "application/json")
-        data = await exchange.read_all(MAX_JSON)
-        return self.decode(HttpResponse(exchange.status, exchange.headers, data))
-
-    def decode(self, response: HttpResponse, *, stream: bool | None = None) -> ChatCompletion | Continuation:
-        """What a good answer says."""
-        target = self.plan.target if stream is None else attrs.evolve(self.plan.target, stream=stream)
-        return self.plan.dialect.decode(response, self.request, target)
-
-    async def follow(self, follow: Continuation) -> ChatCompletion | Continuation:
-        """The answer to the request of a reply that was not finished, after the wait it asks for."""
-        response = await self.followed(follow)
-        try:
-            return self.decode(response)
-        except APIError as fault:
-            error = fault
-        raise self.with_call_details(error)
-
-    async def followed(self, follow: Continuation) -> HttpResponse:
-        """The same, as it came. It is asked again by itself: asking for the reply again would pay for it twice."""
-        await self.plan.pool.pause(follow.after)
-        return await self.with_retries(lambda: self._response(follow.request))
-
-    async def cancel_upstream(self, request: HttpRequest) -> None:
-        """Tells the provider that nobody waits any more; its failure changes nothing."""
-        info = ReplyInfo(self.info.provider, self.info.model)
-        farewell = Call(self.plan.for_cancel_request(_CANCEL_TIME), self.request, info)
-        farewell.start()
-        try:
-            (await farewell.send(request, None, "application/json")).close()
-        except CompletionError:
-            pass
+            self.log(self.plan.log_level, "failed", f"failed: {kind}", error=kind)
 
 
 def _host(url: str) -> str | None:
-    """The host of a URL that a server wrote; None where there is none to be found."""
+    """The host of a URL that a server wrote; None where it has none."""
     try:
         return urlsplit(url).hostname
     except ValueError:
         return None
-
-
-def _new_uuid() -> object:
-    import uuid  # noqa: PLC0415 (few providers take one, and it costs an import 1 ms)
-
-    return uuid.uuid4()

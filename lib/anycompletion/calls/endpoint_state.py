@@ -1,13 +1,40 @@
-"""What all calls to one origin with one key share: the budget their retries are paid from, and their rests."""
+"""What all calls to one origin with one key share: their cooldown after a 429, and the budget their retries spend."""
 
 from __future__ import annotations
 
 from ..ratelimit.cooldown import Cooldown
-from ..retry_policy import RetryBudget
+
+
+class RetryBudget:
+    """A budget that bounds retries, so that they do not make an outage worse: calls add to it, retries take from it.
+
+    In a total outage about one request in ten is a retry, where a fixed number of retries would triple the load.
+    """
+
+    __slots__ = ("cap", "per_call", "tokens")
+
+    def __init__(self, per_call: float = 0.1, cap: float = 100.0, tokens: float = 10.0) -> None:
+        self.per_call = per_call
+        """Tokens that each call adds; a retry takes one."""
+        self.cap = cap
+        """Tokens at most."""
+        self.tokens = tokens
+
+    def deposit(self) -> None:
+        """Adds one call's share."""
+        tokens = self.tokens + self.per_call
+        self.tokens = tokens if tokens < self.cap else self.cap
+
+    def spend(self) -> bool:
+        """Takes the token for one retry; False where there is none."""
+        if self.tokens < 1.0:
+            return False
+        self.tokens -= 1.0
+        return True
 
 
 class EndpointState:
-    """One origin with one key, as its calls have found it so far."""
+    """The state of one origin with one key, as its calls have found it."""
 
     __slots__ = ("__weakref__", "cooldown", "retry_budget")
 

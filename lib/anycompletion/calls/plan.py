@@ -1,165 +1,133 @@
-"""How calls of one kind are made: all that is the same from one call to the next, prepared once."""
+"""How calls of one kind are made: everything that is the same from one call to the next, prepared once."""
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..auth import Auth, check_key, sign
-from ..dialects.base import Dialect, Target
+from ..auth import check_key, sign
 from ..http import Headers, HttpRequest, RequestHeaders
 from ..options import BearerToken, Secret, Timeout
 from ..redaction import MIN_SECRET, MaskedValue, credentials, without_echoes
-from ..transport import Pool
 from .endpoint_state import EndpointState
+from .provider_state import KeySource, ProviderState
 
 if TYPE_CHECKING:
+    from ..dialects.base import Target
     from ..ratelimit.client_limits import ModelLimits
-
-KeySource = str | Secret | Callable[[], Awaitable[str]] | None
+    from ..transport import Pool as Transport
 
 USER_AGENT = "anycompletion"
 
-EVENTS = "text/event-stream"
+EVENT_STREAM = "text/event-stream"
 """The media type of a stream."""
 
-
-class DialectCache:
-    """What a client has fetched for one provider's dialect, shared by its calls; nothing is fetched twice at a time."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, Any] = {}
-        self.locks: dict[str, asyncio.Lock] = {}
+_MAX_HEADER_SETS = 16
+"""Header sets that a plan keeps."""
 
 
 class CallPlan:
-    """How calls of one kind are made; made by the client. A plain class: what attrs makes would cost an import 3 ms."""
+    """How calls of one kind (client or view, model, streamed or not) are made; made by the client."""
 
     __slots__ = (
-        "_needles",
-        "_ready",
+        "_header_sets",
+        "_secret_bytes",
         "_secrets",
-        "auth",
-        "cache",
-        "dialect",
         "endpoint",
         "extra_body",
         "extra_headers",
-        "headers",
-        "idempotency_header",
         "key",
-        "key_source",
+        "key_origin",
         "limits",
-        "locks",
         "log_level",
         "max_retries",
-        "observer",
         "pool",
         "query",
-        "request_id_header",
-        "retry_safe",
         "signed",
+        "state",
         "target",
         "timeout",
-        "track_task",
-        "values",
         "warnings",
     )
 
     def __init__(
         self,
-        *,
-        dialect: Dialect,
+        state: ProviderState,
         target: Target,
-        pool: Pool,
-        road: EndpointState,
-        auth: Auth,
+        endpoint: EndpointState,
+        *,
         key: KeySource,
-        key_source: str,
-        headers: Mapping[str, str],
-        extra_headers: Mapping[str, str],
-        query: Mapping[str, str] | None,
-        request_id_header: str,
-        retry_safe: bool,
-        idempotency_header: str,
         timeout: Timeout,
         max_retries: int,
-        known: DialectCache,
-        keep: Callable[[asyncio.Task[None]], None],
-        log_level: int = logging.DEBUG,
-        observer: Callable[[dict[str, Any]], object] | None = None,
+        extra_headers: Mapping[str, str],
+        query: Mapping[str, str] | None = None,
         extra_body: Mapping[str, Any] | None = None,
+        log_level: int = logging.DEBUG,
         warnings: tuple[str, ...] = (),
         limits: ModelLimits | None = None,
     ) -> None:
-        self.dialect = dialect
+        self.state = state
+        self.pool: Transport = state.pool
         self.target = target
-        self.pool = pool
-        self.endpoint = road
-        self.auth = auth
+        self.endpoint = endpoint
         self.key: KeySource = key
-        self.key_source = key_source
-        """Where a key of the environment came from, for errors; "" for one that was given."""
-        self.headers = headers
-        self.extra_headers = extra_headers
-        """The caller's own; they win over all others."""
-        self.query = query
-        self.request_id_header = request_id_header
-        self.retry_safe = retry_safe
-        """Whether a request that may have been received can be sent again."""
-        self.idempotency_header = idempotency_header
-        """The header that tells the provider that a request is a second try of the same; "" where it knows none."""
+        self.key_origin = state.key_origin if key is state.key else ""
         self.timeout = timeout
         self.max_retries = max_retries
-        self.cache = known
-        self.track_task = keep
-        """Takes a strong reference to a task for as long as it runs."""
-        self.log_level = log_level
-        self.observer = observer
-        """The caller's `logger_fn`."""
+        self.extra_headers = extra_headers
+        """The caller's own headers; they override all others."""
+        self.query = query
         self.extra_body = extra_body
-        """What the options add to the request's own."""
+        """Members that the options add to the request's own."""
+        self.log_level = log_level
         self.warnings = warnings
-        """What of the options was dropped or changed."""
+        """What was dropped from the options."""
         self.limits = limits
-        """What holds these calls back; None where nothing does."""
+        """The client's own limits and the shared limiter; None where there are none."""
         self.signed: Mapping[str, str] | None = None
-        """The headers that carry the key, once it was checked; None where it has to be asked for."""
-        given = [*credentials(self.headers), *credentials(self.extra_headers)]
-        self._secrets = tuple(Secret(text) for text in given)
-        needles = [secret.encode("utf-8", "replace") for secret in self.secrets(None) if len(secret) >= MIN_SECRET]
-        self._needles: Callable[[], list[bytes]] = lambda: needles
-        """The secrets as they would stand in the headers of an answer."""
-        self._ready: dict[tuple[Any, ...], RequestHeaders] = {}
+        """The headers that carry the key, once it was checked; None where a function has to be asked for it."""
+        found = (*credentials(state.headers), *credentials(extra_headers))
+        self._secrets = tuple(Secret(text) for text in found)
+        secret_bytes = [text.encode("utf-8", "replace") for text in self.secrets(None) if len(text) >= MIN_SECRET]
+        self._secret_bytes: Callable[[], list[bytes]] = lambda: secret_bytes
+        """The secrets as they would stand in a response's headers; a function, because reprs show attributes."""
+        self._header_sets: dict[tuple[Any, ...], RequestHeaders] = {}
+
+    def with_transport(self, transport: Transport) -> CallPlan:
+        """A copy for one logical call that is sent by `transport`."""
+        plan = copy.copy(self)
+        plan.pool = transport
+        return plan
 
     def for_cancel_request(self, total: float) -> CallPlan:
-        """The same for a call that nobody waits for, in so many seconds and without regard to others."""
-        hurried = copy.copy(self)
-        hurried.endpoint, hurried.timeout = EndpointState(), Timeout(total=total)
-        return hurried
+        """A copy for a request that nothing waits for: `total` seconds, no shared cooldown, no limits."""
+        plan = copy.copy(self)
+        plan.endpoint, plan.timeout, plan.limits = EndpointState(), Timeout(total=total), None
+        return plan
 
-    def secrets(self, revealed: Secret | None) -> list[str]:
-        """What requests are signed with."""
+    # --- the key ---
+
+    def secrets(self, last_key_sent: Secret | None) -> list[str]:
+        """The texts that requests are signed with."""
         secrets = [secret.reveal() for secret in self._secrets]
-        if revealed is not None:
-            secrets.append(revealed.reveal())
+        if last_key_sent is not None:
+            secrets.append(last_key_sent.reveal())
         elif isinstance(self.key, Secret):
             secrets.append(self.key.reveal().strip())
         elif isinstance(self.key, str):
             secrets.append(self.key.strip())
         return secrets
 
-    def without_echoes(self, headers: Headers, revealed: Secret | None) -> Headers:
-        """The headers of an answer without what the request was signed with."""
-        if revealed is None and not headers.contain_any(self._needles()):
+    def without_echoes(self, headers: Headers, last_key_sent: Secret | None) -> Headers:
+        """A response's headers without the secrets of its request."""
+        if last_key_sent is None and not headers.contain_any(self._secret_bytes()):
             return headers
-        return without_echoes(headers, self.secrets(revealed))
+        return without_echoes(headers, self.secrets(last_key_sent))
 
     def checked_key(self) -> str | None:
-        """The key, where it is known without asking.
+        """The key, where no function has to be asked for it.
 
         Raises:
             ConfigurationError: it cannot be sent.
@@ -168,45 +136,45 @@ class CallPlan:
         if key is None or callable(key):
             return None
         text = MaskedValue(key.reveal()) if isinstance(key, Secret) else key
-        return check_key(text, self.target.provider, self.key_source)
+        return check_key(text, self.target.provider, self.key_origin)
 
     def sign(self, request: HttpRequest, key: str | None) -> dict[str, str]:
-        """The headers that authenticate `request` with `key`."""
-        return sign(self.auth, request, key, token=self._is_token())
+        """The headers of `request` that carry `key`."""
+        auth = self.state.provider.auth
+        is_token = isinstance(self.key, BearerToken) or (callable(self.key) and auth.functions_give_tokens)
+        return sign(auth, request, key, token=is_token)
 
-    def _is_token(self) -> bool:
-        return isinstance(self.key, BearerToken) or (callable(self.key) and self.auth.functions_give_tokens)
+    # --- headers ---
 
     def request_headers(
         self, request: HttpRequest, accept: str, has_body: bool, signed: Mapping[str, str]
     ) -> RequestHeaders:
-        """The headers of a request, prepared once for all that are like it."""
-        kind = (accept, has_body, request.authenticated, *request.headers.items())
+        """The headers of a request, prepared once for all requests that are alike."""
         if signed is not self.signed:
-            return self._make(request, accept, has_body, signed)
-        known = self._ready.get(kind)
-        if known is None:
-            if len(self._ready) > _KINDS:
-                self._ready.clear()
-            known = self._ready[kind] = self._make(request, accept, has_body, signed)
-        return known
+            return self._make_headers(request, accept, has_body, signed)
+        kind = (accept, has_body, request.authenticated, *request.headers.items())
+        headers = self._header_sets.get(kind)
+        if headers is None:
+            if len(self._header_sets) > _MAX_HEADER_SETS:
+                self._header_sets.clear()
+            headers = self._header_sets[kind] = self._make_headers(request, accept, has_body, signed)
+        return headers
 
-    def _make(self, request: HttpRequest, accept: str, has_body: bool, signed: Mapping[str, str]) -> RequestHeaders:
-        # A host the key was not meant for learns nothing else of ours either.
-        ours = self.headers if request.authenticated else {"User-Agent": USER_AGENT}
-        headers = {**ours, "Accept": accept, **request.headers}
-        if has_body and "Content-Type" not in request.headers:
-            headers["Content-Type"] = "application/json"
+    def _make_headers(
+        self, request: HttpRequest, accept: str, has_body: bool, signed: Mapping[str, str]
+    ) -> RequestHeaders:
+        # A host that does not get the key gets none of the other headers either.
+        common = self.state.headers if request.authenticated else {"User-Agent": USER_AGENT}
+        headers = {**common, "Accept": accept, **request.headers}
+        if has_body:
+            headers.setdefault("Content-Type", "application/json")
         # An event stream in pieces gains nothing from compression and would wait in its buffers.
-        headers["Accept-Encoding"] = "identity" if accept == EVENTS else "gzip, deflate"
+        headers["Accept-Encoding"] = "identity" if accept == EVENT_STREAM else "gzip, deflate"
         if request.authenticated:
             headers |= signed
             if self.extra_headers:
                 headers = override(headers, self.extra_headers)
         return RequestHeaders(headers)
-
-
-_KINDS = 16
 
 
 def override(headers: Mapping[str, str], extra: Mapping[str, str]) -> RequestHeaders:

@@ -1,9 +1,6 @@
-"""The front door, `AsyncCompletion`, and what is behind it.
-
-`door` says what may be asked; `desk`, loaded with the first client, reads it and has it done; `plans` makes options
-into plans of calls, `core` is what a client and its views share, `observer` tells `logger_fn`.
-"""
+"""The client: `client` has its methods, `dispatch` makes calls of requests, `planning` plans them."""
 
 from .client import AsyncCompletion
+from .stats import ProviderStats, Stats
 
-__all__ = ["AsyncCompletion"]
+__all__ = ["AsyncCompletion", "ProviderStats", "Stats"]

@@ -1,29 +1,32 @@
-"""AsyncCompletion: the front door. What may be asked and what comes back; the desk behind it does it."""
+"""AsyncCompletion, the client: its public methods, their arguments and what they return."""
 
 from __future__ import annotations
 
 import ssl
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, overload
 
-# Most of what there is to load is aiohttp, which this brings: so the import takes its time, and not the first client,
-# which may be made while an event loop is running.
-from .. import transport  # noqa: F401 # pyright: ignore[reportUnusedImport]
+from .._boundary import hides_frames
+from ..errors import CompletionError, ConfigurationError
+from ..middleware import Middleware
+from ..options import CallOptions, Key, OnUnsupported, RateLimit, RateLimiter, ResolvedOptions, Timeout
+from ..providers import Provider, ProviderSource, known_providers
+from ..records import ChatCompletion, ChatRequest, Messages, Result
+from ..records.request import CreateParams
+from ..streaming import CompletionStream
+from ..validation import check_flag, parse_call, parse_options, validate_request
+from .configuration import checked_configuration, default_options
+from .dispatch import BatchCalls, CallDispatcher
+from .state import ClientState
+from .stats import Stats, client_stats
 
 if TYPE_CHECKING:
     import aiohttp
 
     from ..batch import BatchItems, BatchProgress, BatchRun
-    from ..middleware import Middleware
-    from ..options import CallOptions, Key, OnUnsupported, RateLimit, RateLimiter, Timeout
-    from ..providers import Provider, ProviderSource
-    from ..records import ChatCompletion, ChatRequest, Messages, Result
-    from ..records.request import CreateParams
-    from ..streaming.stream import CompletionStream
-    from .desk import Desk
 
 
 class AsyncCompletion:
@@ -58,6 +61,7 @@ class AsyncCompletion:
     ``async with`` or `aclose()`. It pickles as configuration; keys given as text do not go along.
     """
 
+    @hides_frames
     def __init__(
         self,
         *,
@@ -74,39 +78,44 @@ class AsyncCompletion:
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        try:
-            from .desk import open_desk  # noqa: PLC0415 (what calls need, which a program that makes no client does not)
+        config = checked_configuration(
+            providers=providers,
+            api_keys=api_keys,
+            base_urls=base_urls,
+            limits=limits,
+            rate_limiter=rate_limiter,
+            middleware=middleware,
+            session=session,
+            proxy=proxy,
+            ssl_context=ssl_context,
+        )
+        defaults = default_options(timeout, max_retries, on_unsupported)
+        self._state = ClientState(config)
+        self._require_known(config.named_providers)
+        self._dispatcher = CallDispatcher(self._state, defaults, config.middleware)
+        self._is_view = False
 
-            self._desk: Desk = open_desk(
-                providers=providers,
-                api_keys=api_keys,
-                base_urls=base_urls,
-                timeout=timeout,
-                max_retries=max_retries,
-                on_unsupported=on_unsupported,
-                limits=limits,
-                rate_limiter=rate_limiter,
-                middleware=middleware,
-                session=session,
-                proxy=proxy,
-                ssl_context=ssl_context,
-            )
-        finally:
-            del api_keys, proxy  # this frame is in the traceback of whatever goes wrong
-        self._owner = True
+    def _require_known(self, names: set[str]) -> None:
+        providers = self._state.providers
+        if names - providers.keys():
+            self._state.providers = providers = {**known_providers(), **providers}
+        if unknown := names - providers.keys():
+            raise ConfigurationError(f"unknown provider {min(map(str, unknown))!r} in api_keys, base_urls or limits")
 
     def __repr__(self) -> str:
-        desk: Desk | None = self.__dict__.get("_desk")
-        if desk is None:
-            return "<AsyncCompletion refused>"  # by its constructor, whose frame is in the traceback
-        core = desk.core
-        state = "closed" if core.closed else ", ".join(f"{n}: {x.pool!r}" for n, x in core.provider_states.items())
-        return f"<AsyncCompletion {state or 'unused'}>"
+        state: ClientState | None = self.__dict__.get("_state")
+        if state is None:
+            return "<AsyncCompletion refused>"  # by its constructor
+        return f"<AsyncCompletion {'closed' if state.closed else self.stats().summary() or 'unused'}>"
+
+    def stats(self) -> Stats:
+        """The client's present state, by provider; costs microseconds, sends nothing."""
+        return client_stats(self._state)
 
     # --- life ---
 
     async def __aenter__(self) -> Self:
-        self._desk.core.check_alive()
+        self._state.check_alive()
         return self
 
     async def __aexit__(
@@ -115,13 +124,13 @@ class AsyncCompletion:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Closes all pools and wakes everybody who waits, with `ClientClosedError`; a view closes nothing."""
-        if self._owner:
-            await self._desk.core.aclose()
+        """Closes all pools and wakes all waiters, with `ClientClosedError`; a view closes nothing."""
+        if not self._is_view:
+            await self._state.aclose()
 
     def __del__(self) -> None:
-        desk = getattr(self, "_desk", None)
-        if desk is not None and self._owner and not desk.core.closed and desk.core.provider_states:
+        state: ClientState | None = self.__dict__.get("_state")
+        if state is not None and not self.__dict__.get("_is_view", True) and not state.closed and state.provider_states:
             warnings.warn(
                 "an AsyncCompletion was not closed; use `async with` or `await client.aclose()`",
                 ResourceWarning,
@@ -129,22 +138,22 @@ class AsyncCompletion:
                 source=self,
             )
 
+    @hides_frames
     def with_options(self, **options: Unpack[CallOptions]) -> Self:
         """A cheap view of this client with other defaults; it shares the pools, and closing it closes nothing.
 
         Raises:
             TypeError: an unknown option.
-            InvalidRequestError: a value nobody can mean.
+            InvalidRequestError: an invalid value.
         """
         view = object.__new__(type(self))
-        try:
-            view.__dict__.update(self.__dict__, _owner=False, _desk=self._desk.view(options))
-        finally:
-            del options  # this frame is in the traceback of whatever goes wrong
+        dispatcher = self._dispatcher.with_defaults(parse_options(options))
+        view.__dict__.update(self.__dict__, _is_view=True, _dispatcher=dispatcher)
         return view
 
     def __reduce__(self) -> Any:
-        return _rebuild, (type(self), self._desk.configuration(), self._desk.options.reveal())
+        defaults = self._dispatcher.defaults
+        return _rebuild, (type(self), self._state.config.to_pickle(defaults), defaults.reveal())
 
     # --- calls ---
 
@@ -160,6 +169,7 @@ class AsyncCompletion:
     async def create(
         self, model: str, messages: Messages, *, stream: bool, **params: Unpack[CreateParams]
     ) -> ChatCompletion | CompletionStream: ...
+    @hides_frames
     async def create(
         self, model: str, messages: Messages, *, stream: bool = False, **params: Unpack[CreateParams]
     ) -> ChatCompletion | CompletionStream:
@@ -178,28 +188,41 @@ class AsyncCompletion:
             APIError: see the error table.
             TypeError: an unknown keyword, or model and messages swapped.
         """
-        created = self._desk.create(model, messages, params, stream)
-        del model, messages, params  # this frame is in the traceback of whatever goes wrong
-        return await created
+        started = await self._state.start_call()
+        request, options = parse_call(model, messages, params, stream=stream)
+        del params  # errors of middleware keep their traceback, which has this frame
+        return await self._reply(request, options, started, stream=stream)
 
+    def _reply(
+        self, request: ChatRequest, options: ResolvedOptions, started: float, *, stream: bool
+    ) -> Awaitable[ChatCompletion | CompletionStream]:
+        if stream is False or not check_flag(stream, "stream"):
+            return self._dispatcher.complete(request, options, started)
+        return _opened(self._dispatcher.stream(request, options, started))
+
+    @hides_frames
     def stream(self, model: str, messages: Messages, **params: Unpack[CreateParams]) -> CompletionStream:
         """A stream that is validated now, and sent at ``async with`` or at the first chunk.
 
         Takes what `create` takes, and raises now what `create` raises before sending.
         """
-        try:
-            return self._desk.stream(model, messages, params)
-        finally:
-            del model, messages, params
+        request, options = parse_call(model, messages, params, stream=True)
+        return self._dispatcher.stream(request, options)
 
+    @hides_frames
     async def attempt(self, model: str, messages: Messages, **params: Unpack[CreateParams]) -> Result:
         """Like `create`, but ok or error as a value: ``Result(completion | error)``.
 
         Only misuse that no data can cause still raises: an unknown keyword (TypeError).
         """
-        attempted = self._desk.attempt(model, messages, params)
-        del model, messages, params
-        return await attempted
+        request: ChatRequest | None = None
+        try:
+            started = await self._state.start_call()
+            request, options = parse_call(model, messages, params, stream=False)
+            del params  # as in `create`
+            return Result(await self._dispatcher.complete(request, options, started), request=request)
+        except CompletionError as error:
+            return Result(error=error.with_traceback(None), request=request)
 
     @overload
     async def send(
@@ -213,13 +236,15 @@ class AsyncCompletion:
     async def send(
         self, request: ChatRequest, *, stream: bool, **options: Unpack[CallOptions]
     ) -> ChatCompletion | CompletionStream: ...
+    @hides_frames
     async def send(
         self, request: ChatRequest, *, stream: bool = False, **options: Unpack[CallOptions]
     ) -> ChatCompletion | CompletionStream:
         """Sends a `ChatRequest` that is ready; raises what `create` raises."""
-        sent = self._desk.send(request, options, stream)
-        del request, options
-        return await sent
+        started = await self._state.start_call()
+        checked, resolved = validate_request(request, stream=stream), parse_options(options)
+        del options  # as in `create`
+        return await self._reply(checked, resolved, started, stream=stream)
 
     def batch(
         self,
@@ -259,12 +284,25 @@ class AsyncCompletion:
 
         What the iterable raises is raised when all that was read before it has its result.
         """
-        return self._desk.batch(
-            self, requests, concurrency=concurrency, journal=journal, ordered=ordered, on_progress=on_progress
+        from ..batch import BatchRun  # noqa: PLC0415 (3.5 ms, and most programs run no batch)
+
+        return BatchRun(
+            requests,
+            client=BatchCalls(self, self._dispatcher),
+            concurrency=concurrency,
+            journal=journal,
+            ordered=ordered,
+            on_progress=on_progress,
         )
 
 
-def _rebuild(cls: type[AsyncCompletion], config: dict[str, Any], options: dict[str, Any]) -> AsyncCompletion:
+async def _opened(stream: CompletionStream) -> CompletionStream:
+    await stream.open()
+    return stream
+
+
+def _rebuild(cls: type[AsyncCompletion], config: dict[str, Any], defaults: dict[str, Any]) -> AsyncCompletion:
     client = cls(**config)
-    client.__dict__["_desk"].restore(options)
+    state = client.__dict__["_state"]
+    client.__dict__["_dispatcher"] = CallDispatcher(state, ResolvedOptions(defaults), state.config.middleware)
     return client

@@ -1,4 +1,4 @@
-"""From options to plans: how calls of one kind are made, with which key and where to."""
+"""Planning: from a model's name and options to the plan by which such calls are made."""
 
 from __future__ import annotations
 
@@ -6,130 +6,127 @@ import logging
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from ..calls import CallPlan, KeySource
+from ..calls import CallPlan, KeySource, ProviderState
 from ..dialects.base import EncodingReport, Target
 from ..errors import ConfigurationError
 from ..options import ResolvedOptions
 from ..providers import Provider, check_base_url, origin, resolve_model
-from .state import ClientState, ProviderState, masked
+from .state import ClientState, masked
 
-_KINDS_OF_CALLS = 256
+_MAX_PLANS = 256
+
+_OPTION_HEADERS: Mapping[str, str] = {"organization": "OpenAI-Organization", "project": "OpenAI-Project"}
 
 
-class PlanCache(dict["tuple[str, bool]", "tuple[CallPlan, ProviderState]"]):
-    """Model and whether it streams → how such calls are made. It shows nothing: there are keys in it."""
+class PlanCache(dict["tuple[str, bool]", CallPlan]):
+    """Model and whether it streams → the plan. Its repr shows none of them, because there are keys in them."""
 
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return f"<{len(self)} kinds of calls>"
+        return f"<{len(self)} plans>"
 
-    def keep(self, named: str, stream: bool, plan: CallPlan, lane: ProviderState) -> None:
-        """Keeps a plan, and not more than there is room for."""
-        if len(self) >= _KINDS_OF_CALLS:
+    def keep(self, model: str, stream: bool, plan: CallPlan) -> CallPlan:
+        """Adds a plan; a full cache is emptied first."""
+        if len(self) >= _MAX_PLANS:
             self.clear()
-        self[named, stream] = plan, lane
-
-
-_HEADER_OPTIONS: Mapping[str, str] = {"organization": "OpenAI-Organization", "project": "OpenAI-Project"}
+        self[model, stream] = plan
+        return plan
 
 
 def plan_call(
-    core: ClientState, named: str, settings: ResolvedOptions, defaults: ResolvedOptions, stream: bool
-) -> tuple[CallPlan, ProviderState]:
-    """How calls of this kind are made; `defaults` are those of the client, or of its view.
+    client: ClientState, named: str, options: ResolvedOptions, defaults: ResolvedOptions, *, stream: bool
+) -> CallPlan:
+    """The plan of calls to the model `named` with `options`; `defaults` are those of the client or view.
 
     Raises:
+        InvalidRequestError: no such provider.
         ConfigurationError: no key, no base URL, or a base URL that the key is not for.
     """
-    row, model = resolve_model(named, settings.get("provider"), core.providers)
-    lane = core.provider_state(row)
-    report = EncodingReport(settings["on_unsupported"])
-    key, base_url = _key_and_url(lane, settings, defaults)
+    provider, model = resolve_model(named, options.get("provider"), client.providers)
+    state = client.provider_state(provider)
+    report = EncodingReport(options["on_unsupported"])
+    key, base_url = _key_and_url(state, options, defaults)
     target = Target(
-        provider=row.name,
+        provider=provider.name,
         model=model,
         base_url=base_url,
-        path=row.path,
-        api_version=settings.get("api_version") or lane.api_version,
+        path=provider.path,
+        api_version=options.get("api_version") or state.api_version,
         stream=stream,
-        quirks=row.quirks,
-        time_limit=settings["timeout"].total,
-        on_unsupported=settings["on_unsupported"],
+        quirks=provider.quirks,
+        time_limit=options["timeout"].total,
+        on_unsupported=options["on_unsupported"],
     )
-    plan = CallPlan(
-        dialect=lane.dialect,
-        target=target,
-        pool=lane.pool,
-        road=core.endpoint_state(lane, base_url, key),
-        auth=row.auth,
+    return CallPlan(
+        state,
+        target,
+        client.endpoint_state(state, base_url, key),
         key=key,
-        key_source=lane.key_source if key is lane.key else "",
-        headers=lane.headers,
-        extra_headers=_extra_headers(settings, row, report),
-        query=settings.get("extra_query"),
-        request_id_header=row.request_id_header,
-        retry_safe=row.retry_safe,
-        idempotency_header=row.idempotency_header,
-        timeout=settings["timeout"],
-        max_retries=settings["max_retries"],
-        known=lane.cache,
-        keep=core.track_cancel_request,
-        log_level=logging.INFO if settings.get("verbose") else logging.DEBUG,
-        observer=settings.get("logger_fn"),
-        extra_body=settings.get("extra_body"),
+        timeout=options["timeout"],
+        max_retries=options["max_retries"],
+        extra_headers=_extra_headers(options, provider, report),
+        query=options.get("extra_query"),
+        extra_body=options.get("extra_body"),
+        log_level=logging.INFO if options.get("verbose") else logging.DEBUG,
         warnings=tuple(report.warnings),
-        limits=None if core.limits is None else core.limits.for_model(row.name, model),
+        limits=None if client.limits is None else client.limits.for_model(provider.name, model),
     )
-    return plan, lane
 
 
-def _extra_headers(settings: ResolvedOptions, row: Provider, report: EncodingReport) -> Mapping[str, str]:
-    named: dict[str, str] = {}
-    for name, header in _HEADER_OPTIONS.items():
-        if name in settings:
-            if header in row.headers_env:
-                named[header] = settings[name]
+def _extra_headers(options: ResolvedOptions, provider: Provider, report: EncodingReport) -> Mapping[str, str]:
+    headers: dict[str, str] = {}
+    for name, header in _OPTION_HEADERS.items():
+        if name in options:
+            if header in provider.headers_env:
+                headers[header] = options[name]
             else:
-                report.unsupported(name, f"{row.name} has no such header")
-    return masked({**named, **(settings.get("extra_headers") or {})})
+                report.unsupported(name, f"{provider.name} has no such header")
+    return masked({**headers, **(options.get("extra_headers") or {})})
 
 
-def _key_and_url(lane: ProviderState, settings: ResolvedOptions, defaults: ResolvedOptions) -> tuple[KeySource, str]:
-    """The key and where it goes: another origin than the lane's needs a key of its own."""
-    row = lane.provider
-    key: KeySource = settings.get("api_key")
-    given = settings.get("base_url")
-    url = lane.base_url if given is None else check_base_url(given, allow_http=row.allow_http)
+def _key_and_url(state: ProviderState, options: ResolvedOptions, defaults: ResolvedOptions) -> tuple[KeySource, str]:
+    """The key and the base URL of a call.
+
+    A key goes only to the origin that it was given for: a call's own key to the call's base URL, a view's key to the
+    view's base URL, the client's key to the provider's.
+    """
+    provider = state.provider
+    given_url = options.get("base_url")
+    url = state.base_url if given_url is None else check_base_url(given_url, allow_http=provider.allow_http)
     if not url:
-        looked = " or ".join(row.base_url_env) or "base_urls"
+        variables = " or ".join(provider.base_url_env) or "base_urls"
         raise ConfigurationError(
-            f"no base URL for {row.name}: set {looked}, or pass base_urls={{{row.name!r}: ...}}", provider=row.name
+            f"no base URL for {provider.name}: set {variables}, or pass base_urls={{{provider.name!r}: ...}}",
+            provider=provider.name,
         )
-    if key is not None and key is not defaults.get("api_key"):
-        return key, url
-    if key is not None:
-        # A view's key belongs to where the view points.
-        home = defaults.get("base_url") or lane.base_url
-        if not given or (home and origin(url) == origin(home)):
-            return key, url
+    key: KeySource = options.get("api_key")
+    if key is None:
+        return _client_key(state, url, is_own=given_url is None), url
+    if key is defaults.get("api_key"):
+        home = defaults.get("base_url") or state.base_url
+        if given_url and not (home and origin(url) == origin(home)):
+            raise _wrong_origin(provider, url, "the view's key")
+    return key, url
+
+
+def _client_key(state: ProviderState, url: str, *, is_own: bool) -> KeySource:
+    provider = state.provider
+    if not is_own and not (state.base_url and origin(url) == origin(state.base_url)):
+        if provider.key_optional:
+            return None
+        raise _wrong_origin(provider, url, f"the key for {provider.name}")
+    if state.key is None and not provider.key_optional:
+        variables = " or ".join((*provider.token_env, *provider.key_env))
         raise ConfigurationError(
-            f"base_url points to {urlsplit(url).hostname}, and the view's key was not configured for it; "
-            "pass api_key= with it",
-            provider=row.name,
+            f"no API key for {provider.name}: set {variables or 'one'}, or pass api_keys={{{provider.name!r}: ...}}",
+            provider=provider.name,
         )
-    if given is not None and not (lane.base_url and origin(url) == origin(lane.base_url)):
-        if row.key_optional:
-            return None, url
-        raise ConfigurationError(
-            f"base_url points to {urlsplit(url).hostname}, and the key for {row.name} was not configured for it; "
-            "pass api_key= with it",
-            provider=row.name,
-        )
-    if lane.key is None and not row.key_optional:
-        looked = " or ".join((*row.token_env, *row.key_env))
-        raise ConfigurationError(
-            f"no API key for {row.name}: set {looked or 'one'}, or pass api_keys={{{row.name!r}: ...}}",
-            provider=row.name,
-        )
-    return lane.key, url
+    return state.key
+
+
+def _wrong_origin(provider: Provider, url: str, key: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"base_url points to {urlsplit(url).hostname}, and {key} was not configured for it; pass api_key= with it",
+        provider=provider.name,
+    )

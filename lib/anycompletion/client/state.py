@@ -1,264 +1,246 @@
-"""What a client and its views share: configuration, lanes to providers, tasks, and the loop they belong to."""
+"""What a client and its views share: configuration, provider states, tasks, and the event loop that they belong to."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from ..calls import USER_AGENT, DialectCache, EndpointState, KeySource
-from ..dialects.base import Dialect
+from .._async import running_loop
+from ..calls import USER_AGENT, EndpointState, KeySource, ProviderState
 from ..errors import ClientClosedError
 from ..options import BearerToken, Secret
-from ..params import ParamSupport
-from ..providers import DIALECTS, Provider, all_providers, check_base_url, origin
+from ..providers import DIALECTS, Provider, check_base_url, fill_placeholders, origin, with_sources
+from ..ratelimit.client_limits import ClientLimits
 from ..redaction import MaskedValue
 from ..transport import Pool, StartGate
 from ..transport.connection_limit import ConnectionLimit
 
 if TYPE_CHECKING:
-    from ..ratelimit.client_limits import ClientLimits
+    from ..ratelimit.adaptive_concurrency import AdaptiveConcurrency
+    from ..transport import Pool as Transport
+    from .configuration import ClientConfiguration
 
+_MAX_ENDPOINTS = 1000
+"""Endpoint states that a client keeps: a service may get a new key with every user of its own."""
 
-class ProviderState:
-    """What calls to one provider share: prepared once, at the first call."""
-
-    __slots__ = (
-        "api_version",
-        "base_url",
-        "cache",
-        "dialect",
-        "endpoint",
-        "headers",
-        "key",
-        "key_source",
-        "param_support",
-        "pool",
-        "provider",
-    )
-
-    def __init__(
-        self,
-        row: Provider,
-        base_url: str,
-        api_version: str | None,
-        key: KeySource,
-        key_source: str,
-        pool: Pool,
-        headers: Mapping[str, str],
-    ) -> None:
-        self.provider = row
-        self.dialect: Dialect = DIALECTS[row.dialect]
-        self.base_url = base_url
-        self.api_version = api_version
-        self.key: KeySource = key
-        self.key_source = key_source
-        self.pool = pool
-        self.headers = headers
-        self.param_support = {name: cell for name, cell in row.table.items() if cell != _PLAIN}
-        """The cells that say more than «native»."""
-        self.cache = DialectCache()
-        self.endpoint = EndpointState()
-        """Of the calls that go where the lane leads, with its key."""
+CANCEL_GRACE = 1.0
+"""Seconds that closing waits for the requests which cancel work at providers."""
 
 
 class ClientState:
-    """What a client and its views share: configuration, pools, tasks, and the loop they belong to."""
+    """What a client and its views share."""
 
-    def __init__(self, config: dict[str, Any]) -> None:
+    def __init__(self, config: ClientConfiguration) -> None:
         self.config = config
-        self.providers = all_providers(config["providers"])
+        self.providers, self._sources = with_sources(config.providers)
         self.provider_states: dict[str, ProviderState] = {}
+        self.limits = _client_limits(config)
+        self.closed = False
         self.endpoints: dict[tuple[str, KeySource], EndpointState] = {}
         """Of calls with keys or base URLs of their own, the last used last."""
         self.live_endpoints: WeakSet[EndpointState] = WeakSet()
-        """Of these, all that some call still goes."""
+        """Of these, all that some call still uses."""
+        self._adaptive: dict[str, WeakSet[AdaptiveConcurrency]] = {}
         self.tasks: set[asyncio.Task[None]] = set()
         self.cancel_requests: set[asyncio.Task[None]] = set()
-        """Tasks that tell a provider that nobody waits any more."""
-        self.start_gate = StartGate()
-        self.limits = _limits(config)
-        self.loop: asyncio.AbstractEventLoop | None = None
-        self.pid = 0
-        self.closed = False
+        self._start_gate = StartGate()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = 0
+
+    # --- whether the client can be used ---
 
     def check_alive(self) -> None:
-        """Raises `ClientClosedError` where this client cannot be used, naming the fix."""
+        """Binds the client to the running event loop at its first use.
+
+        Raises:
+            ClientClosedError: this client cannot be used; the text names the fix.
+        """
         if self.closed:
             raise ClientClosedError(
                 "this client was closed; make calls inside `async with AsyncCompletion() as client:`, or a new client"
             )
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            loop = None
+        loop = running_loop()
         if loop is None:
             raise ClientClosedError("no event loop is running; use the client inside `async def`, under asyncio.run()")
-        if self.loop is None:
-            self.loop, self.pid = loop, os.getpid()
-        elif self.pid != os.getpid():
-            for lane in self.provider_states.values():
-                lane.pool.detach_after_fork()
+        if self._loop is None:
+            self._loop, self._pid = loop, os.getpid()
+        elif self._pid != os.getpid():
+            self._detach_after_fork()
             raise ClientClosedError("this process was forked; make a new AsyncCompletion in the child")
-        elif self.loop is not loop:
+        elif self._loop is not loop:
             raise ClientClosedError(
                 "this client belongs to another event loop; make one AsyncCompletion per loop, inside it"
             )
 
-    def try_start(self) -> bool:
-        """Whether a call may be prepared in this turn of the event loop.
+    async def start_call(self) -> float:
+        """Passes the start gate; returns when the call began, on the loop's clock.
 
         Raises:
             ClientClosedError: this client cannot be used.
         """
         self.check_alive()
-        return self.start_gate.try_start()
+        started = asyncio.get_running_loop().time()
+        if not self._start_gate.try_start():
+            await self._start_gate.wait()
+            self.check_alive()
+        return started
 
-    async def wait_to_start(self) -> float:
-        """Waits for a turn in which it may; since when, on the loop's clock: its total runs meanwhile.
+    # --- providers ---
 
-        Thousands of calls are often made in one turn. Reading them all at once would keep everything else waiting, and
-        have Python's garbage collector walk over what they make, time and again.
-        """
-        began = asyncio.get_running_loop().time()
-        await self.start_gate.wait()
-        self.check_alive()
-        return began
+    def provider_state(self, provider: Provider) -> ProviderState:
+        """The provider's state, made at first use: this is when the environment is read."""
+        state = self.provider_states.get(provider.name)
+        if state is None:
+            state = self.provider_states[provider.name] = self._open(provider)
+        return state
 
-    def provider_state(self, row: Provider) -> ProviderState:
-        """The provider's lane, prepared at first use: this is when the environment is read."""
-        lane = self.provider_states.get(row.name)
-        if lane is None:
-            lane = self.provider_states[row.name] = self._prepare(row)
-        return lane
-
-    def _prepare(self, row: Provider) -> ProviderState:
-        given = self.config["base_urls"].get(row.name)
-        url = given or _first_env(row.base_url_env) or row.base_url
-        headers = {"User-Agent": USER_AGENT, **masked(row.headers)}
-        for name, variables in row.headers_env.items():
-            value = _first_env(variables)
+    def _open(self, provider: Provider) -> ProviderState:
+        config, name = self.config, provider.name
+        url = config.base_urls.get(name) or _first_variable(provider.base_url_env)
+        url = url or fill_placeholders(provider, os.environ)
+        headers = {"User-Agent": USER_AGENT, **masked(provider.headers)}
+        for header, variables in provider.headers_env.items():
+            value = _first_variable(variables)
             if value is not None:
-                headers[name] = MaskedValue(value)
+                headers[header] = MaskedValue(value)
         return ProviderState(
-            row,
-            url and check_base_url(url, allow_http=row.allow_http, param=f"base_urls[{row.name!r}]"),
-            row.api_version or _first_env(row.api_version_env),
-            self._key(row),
-            "" if row.name in self.config["api_keys"] else _key_source(row),
-            self._pool(row),
-            headers,
+            provider,
+            DIALECTS[provider.dialect],
+            self._open_transport(provider),
+            base_url=url and check_base_url(url, allow_http=provider.allow_http, param=f"base_urls[{name!r}]"),
+            api_version=provider.api_version or _first_variable(provider.api_version_env),
+            key=self._key(provider),
+            key_origin="" if name in config.api_keys else _key_origin(provider),
+            headers=headers,
+            start_gate=self._start_gate,
+            track_cancel_request=self.track_cancel_request,
         )
 
-    def _pool(self, row: Provider) -> Pool:
-        own = {name: self.config[name] for name in ("session", "proxy", "ssl_context")}
+    def _open_transport(self, provider: Provider) -> Transport:
+        opened: Callable[..., Transport] = self._open_pool
+        for source in self._sources.get(provider.name, ()):
+            wrap = getattr(source, "transport", None)
+            if wrap is not None:
+                opened = functools.partial(wrap, provider, opened)
+        return opened()
 
-        def make(**others: Any) -> Pool:
-            return Pool(ConnectionLimit(), **{**own, **others})
+    def _open_pool(self, **overrides: Any) -> Pool:
+        config = self.config
+        own = {"session": config.session, "proxy": config.proxy, "ssl_context": config.ssl_context}
+        return Pool(ConnectionLimit(), **own | overrides)
 
-        return make() if row.transport is None else row.transport.pool(make)
-
-    def _key(self, row: Provider) -> KeySource:
-        key: KeySource = self.config["api_keys"].get(row.name)
+    def _key(self, provider: Provider) -> KeySource:
+        key: KeySource = self.config.api_keys.get(provider.name)
         if key is not None:
             return key
-        token = _first_env(row.token_env)
+        token = _first_variable(provider.token_env)
         if token is not None:
             return BearerToken(token)
-        found = _first_env(row.key_env)
+        found = _first_variable(provider.key_env)
         return None if found is None else Secret(found)
 
-    def endpoint_state(self, lane: ProviderState, base_url: str, key: KeySource) -> EndpointState:
-        """What this call shares with others: those that go to the same origin with the same key."""
-        if key is lane.key and base_url == lane.base_url:
-            return lane.endpoint
+    def endpoint_state(self, state: ProviderState, base_url: str, key: KeySource) -> EndpointState:
+        """The state that calls to this origin with this key share."""
+        if key is state.key and base_url == state.base_url:
+            return state.endpoint
         where = (origin(base_url), key)
-        road = self.endpoints.pop(where) if where in self.endpoints else EndpointState()
-        self.endpoints[where] = road
-        self.live_endpoints.add(road)
+        endpoint = self.endpoints.pop(where) if where in self.endpoints else EndpointState()
+        self.endpoints[where] = endpoint
+        self.live_endpoints.add(endpoint)
+        state.other_endpoints.add(endpoint)
         if len(self.endpoints) > _MAX_ENDPOINTS:
-            # A service may see a new key with every user of its own.
             del self.endpoints[next(iter(self.endpoints))]
-        return road
+        return endpoint
+
+    def adaptive_limit(self, name: str) -> int | None:
+        """Requests in flight that the running batches allow themselves at a provider; None where none adapts."""
+        limits = [limit.limit for limit in self._adaptive.get(name, ())]
+        return sum(limits) if limits else None
+
+    def track_concurrency(self, name: str, limit: AdaptiveConcurrency) -> None:
+        """Has `stats()` show a batch's limit for as long as the batch holds it."""
+        self._adaptive.setdefault(name, WeakSet()).add(limit)
+
+    # --- tasks ---
 
     def track_task(self, task: asyncio.Task[None]) -> None:
-        """Holds a task until it is done; the loop itself holds tasks only weakly."""
+        """Keeps a strong reference to a task until it is done (the event loop has weak ones); closing cancels it."""
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
     def track_cancel_request(self, task: asyncio.Task[None]) -> None:
-        """Holds a task that `aclose` lets finish."""
+        """The same for a task that cancels work at a provider; closing lets it finish, for a moment."""
         self.cancel_requests.add(task)
         task.add_done_callback(self.cancel_requests.discard)
 
+    # --- closing ---
+
     async def aclose(self) -> None:
-        """Closes everything; idempotent."""
-        elsewhere = self.loop is not None and self.loop is not asyncio.get_running_loop() and self.loop.is_running()
-        if elsewhere and self.pid == os.getpid():
+        """Closes everything; idempotent.
+
+        Raises:
+            ClientClosedError: the client belongs to another event loop that is running.
+        """
+        is_foreign = self._loop is not None and self._loop is not asyncio.get_running_loop() and self._loop.is_running()
+        if is_foreign and self._pid == os.getpid():
             raise ClientClosedError("this client belongs to another event loop; close it there")
         self.closed = True
-        if self.pid not in (0, os.getpid()):
-            # After a fork, connections and tasks are the parent's.
-            for lane in self.provider_states.values():
-                lane.pool.detach_after_fork()
+        if self._pid not in (0, os.getpid()):
+            self._detach_after_fork()
             return
-        # A cancel ends one of these waits; what comes after it is done all the same.
+        # A cancellation ends one of these waits; what comes after it is done all the same.
         async with contextlib.AsyncExitStack() as stack:
-            stack.push_async_callback(self._tasks_ended)
-            for lane in self.provider_states.values():
-                stack.push_async_callback(lane.pool.aclose)
+            stack.push_async_callback(self._wait_for_tasks)
+            for state in self.provider_states.values():
+                stack.push_async_callback(state.pool.aclose)
             stack.callback(self._wake_all)
             if self.cancel_requests:
                 await asyncio.wait(self.cancel_requests, timeout=CANCEL_GRACE)
 
+    def _detach_after_fork(self) -> None:
+        """After a fork, connections and tasks belong to the parent."""
+        for state in self.provider_states.values():
+            state.pool.detach_after_fork()
+
     def _wake_all(self) -> None:
-        """Wakes everybody who waits, at once."""
-        for lane in self.provider_states.values():
-            lane.pool.close_now()
-            lane.endpoint.cooldown.wake()
+        """Wakes all waiters at once; they find the client closed."""
+        for state in self.provider_states.values():
+            state.pool.close_now()
+            state.endpoint.cooldown.wake()
         if self.limits is not None:
             self.limits.wake()
-        for road in self.live_endpoints:
-            road.cooldown.wake()
+        for endpoint in self.live_endpoints:
+            endpoint.cooldown.wake()
         for task in self.tasks:
             task.cancel()
 
-    async def _tasks_ended(self) -> None:
+    async def _wait_for_tasks(self) -> None:
         if self.tasks:
             await asyncio.wait(self.tasks)
 
 
-def _limits(config: dict[str, Any]) -> ClientLimits | None:
-    own, shared = config["limits"], config["rate_limiter"]
-    if not own and shared is None:
+def _client_limits(config: ClientConfiguration) -> ClientLimits | None:
+    if not config.limits and config.rate_limiter is None:
         return None
-    from ..ratelimit.client_limits import ClientLimits  # noqa: PLC0415 (it would cost each import 1 ms, and few have limits)
-
-    return ClientLimits(own, shared)
+    return ClientLimits(config.limits, config.rate_limiter)
 
 
-_MAX_ENDPOINTS = 1000
-
-CANCEL_GRACE = 1.0
-"""Seconds that closing waits for providers to learn that nobody waits for them."""
-
-_PLAIN = ParamSupport("native")
-
-
-def _key_source(row: Provider) -> str:
-    """Where a row's key was found, and where else it was looked for, in order."""
-    names = (*row.token_env, *row.key_env)
+def _key_origin(provider: Provider) -> str:
+    """Which variable the key came from, and which are looked for, in order; "" where none is set."""
+    names = (*provider.token_env, *provider.key_env)
     found = next((name for name in names if os.environ.get(name)), None)
     return f"the key is from {found}; looked for in {', '.join(names)}" if found else ""
 
 
-def _first_env(names: Iterable[str]) -> str | None:
+def _first_variable(names: Iterable[str]) -> str | None:
     return next((value for name in names if (value := os.environ.get(name))), None)
 
 
 def masked(headers: Mapping[str, str]) -> dict[str, str]:
-    """Callers put tokens into headers; their reprs hide them as they hide our own."""
+    """Headers whose values are hidden in reprs: callers put tokens into them."""
     return {name: MaskedValue(value) for name, value in headers.items()}

@@ -2,15 +2,14 @@
 
 from .base_url import check_base_url, origin
 from .param_support import apply_param_support
-from .provider import DIALECTS, Provider, ProviderSource, TransportOverride, fill_placeholders
-from .registry import PROVIDERS, all_providers, find, known_providers, resolve_model, supported_params
+from .provider import DIALECTS, Provider, ProviderSource, fill_placeholders
+from .registry import PROVIDERS, all_providers, find, known_providers, resolve_model, supported_params, with_sources
 
 __all__ = [
     "DIALECTS",
     "PROVIDERS",
     "Provider",
     "ProviderSource",
-    "TransportOverride",
     "all_providers",
     "apply_param_support",
     "check_base_url",
@@ -20,4 +19,5 @@ __all__ = [
     "origin",
     "resolve_model",
     "supported_params",
+    "with_sources",
 ]

@@ -10,7 +10,6 @@ import attrs
 from ..dialects.base import EncodingReport
 from ..params import NO_OP_VALUES, ParamSupport, ParamTable
 from ..records import ChatRequest
-from ..validation import without_frames
 
 MANY = 128
 """OpenAI's limit of choices and of tools. More are sent to providers without a limit in their table, with a warning."""
@@ -24,7 +23,6 @@ _NEEDS: Mapping[str, str] = {
 """Parameter → the parameter without which it has no meaning."""
 
 
-@without_frames
 def apply_param_support(request: ChatRequest, table: ParamTable, report: EncodingReport) -> ChatRequest:
     """`request` without the parameters that the table does not support; `report` decides whether those are errors.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Protocol, cast
 
 import attrs
 
@@ -18,7 +18,7 @@ from ..validation import check_headers
 from .base_url import check_base_url
 
 if TYPE_CHECKING:
-    from ..records import ChatRequest
+    pass
 
 
 class _Dialects(Mapping[str, Dialect]):
@@ -51,23 +51,13 @@ _QUIRKS_TYPES: Mapping[str, type[DialectQuirks]] = {
 DIALECTS: Mapping[str, Dialect] = _Dialects()
 
 
-class TransportOverride(Protocol):
-    """Replacement of a provider's connections, made by `anycompletion.testing`.
-
-    A `Pool` and a `CallPlan` are types of higher layers, which a row of data does not import.
-    """
-
-    def pool(self, make: Callable[..., Any]) -> Any:
-        """The `Pool` to use; `make` makes the client's own one, with other arguments where some are given."""
-        ...
-
-    def plan(self, request: ChatRequest, plan: Any) -> Any:
-        """The `CallPlan` of one call; `request` is the caller's, before parameter support is applied to it."""
-        ...
-
-
 class ProviderSource(Protocol):
-    """Source of providers that are derived from others; accepted among a client's providers."""
+    """Source of providers that are derived from others; accepted among a client's providers.
+
+    It may also have ``transport(provider, open_pool) -> Transport``, which the client calls when it opens a provider
+    that went through the source; ``open_pool(**overrides)`` opens the client's own pool. The transport may have
+    ``for_call(request, *, model, stream, base_url) -> Transport``, which is called for each logical call.
+    """
 
     def rows(self, known: Mapping[str, Provider]) -> Iterable[Provider]:
         """The providers that replace those of the same names."""
@@ -140,8 +130,6 @@ class Provider:
     one. No built-in row has any: no vendor documents one for chat completions."""
     allow_http: bool = attrs.field(default=False, kw_only=True)
     """Allows plain http to hosts that are not loopback."""
-    transport: TransportOverride | None = attrs.field(default=None, kw_only=True, eq=False, repr=False)
-    """Replaces the provider's connections in tests; see `anycompletion.testing`."""
 
     def __attrs_post_init__(self) -> None:
         if self.dialect not in DIALECTS:

@@ -21,12 +21,22 @@ _MAX_SHOWN = 40
 
 def all_providers(own: Iterable[Provider | ProviderSource] = ()) -> dict[str, Provider]:
     """The built-in providers and a client's own, which win; a `ProviderSource` gets all of them."""
+    return with_sources(own)[0]
+
+
+def with_sources(
+    own: Iterable[Provider | ProviderSource],
+) -> tuple[dict[str, Provider], dict[str, tuple[ProviderSource, ...]]]:
+    """All providers by name, and for those that went through sources these sources, the innermost first."""
     given = tuple(own)
     rows = {**PROVIDERS, **{row.name: row for row in given if isinstance(row, Provider)}}
+    sources: dict[str, tuple[ProviderSource, ...]] = {}
     for source in given:
         if not isinstance(source, Provider):
-            rows.update({row.name: row for row in source.rows(rows)})
-    return rows
+            made = {row.name: row for row in source.rows(rows)}
+            rows |= made
+            sources |= {name: (*sources.get(name, ()), source) for name in made}
+    return rows, sources
 
 
 def known_providers() -> dict[str, Provider]:

@@ -50,6 +50,14 @@ class ClientLimits:
         local = tuple(self.local[each] for each in (key, provider) if each in self.local)
         return ModelLimits(key, local, self.shared) if local or self.shared is not None else None
 
+    def queued(self, provider: str) -> int:
+        """Number of requests to a provider that wait for this client's own limits."""
+        return sum(limiter.queued for key, limiter in self.local.items() if key.partition("/")[0] == provider)
+
+    def queued_for_shared(self, provider: str) -> int:
+        """Number of requests to a provider that wait for the shared limiter."""
+        return 0 if self.shared is None else self.shared.queued(provider)
+
     def wake(self) -> None:
         """Lets all requests through, for good: the client is closed, and sending reports that."""
         for limiter in self.local.values():
@@ -123,13 +131,13 @@ class SharedRateLimiter:
 
     def __init__(self, limiter: RateLimiter) -> None:
         self._limiter = limiter
-        self._waits: set[Interruptible] = set()
+        self._waits: dict[Interruptible, str] = {}
+        """Waits, and for which key."""
         self._closed = False
 
-    @property
-    def queued(self) -> int:
-        """Number of requests that wait."""
-        return len(self._waits)
+    def queued(self, provider: str) -> int:
+        """Number of requests to a provider that wait."""
+        return sum(key.partition("/")[0] == provider for key in self._waits.values())
 
     async def acquire(self, key: str, tokens: int) -> None:
         """Waits until the limiter lets the request through, or `wake` is called."""
@@ -137,7 +145,7 @@ class SharedRateLimiter:
             return
         reason = ""
         with Interruptible() as wait:
-            self._waits.add(wait)
+            self._waits[wait] = key
             try:
                 await self._limiter.acquire(key, requests=1, tokens=tokens)
             except CompletionError:
@@ -145,7 +153,7 @@ class SharedRateLimiter:
             except Exception as error:  # noqa: BLE001 (user code may raise anything)
                 reason = type(error).__name__
             finally:
-                self._waits.discard(wait)
+                self._waits.pop(wait, None)
         if reason:
             raise ConfigurationError(f"the rate_limiter failed with {reason}")
 
@@ -159,5 +167,5 @@ class SharedRateLimiter:
     def wake(self) -> None:
         """Lets all requests through, for good."""
         self._closed = True
-        for wait in self._waits:
+        for wait in tuple(self._waits):
             wait.interrupt()

@@ -5,7 +5,6 @@ each request passes one of the two once. Nothing here knows a provider's ranges:
 """
 
 from .call_arguments import parse_call, parse_options
-from .frames import UsageError, without_frames
 from .message_input import require_ids
 from .option_checks import check_headers, check_options, check_resolved_options, check_timeout, parse_keys
 from .request_checks import request_from_arguments, validate_request
@@ -13,7 +12,6 @@ from .serializability import find_unserializable, require_serializable
 from .values import check_flag, check_string
 
 __all__ = [
-    "UsageError",
     "check_flag",
     "check_headers",
     "check_options",
@@ -28,5 +26,4 @@ __all__ = [
     "require_ids",
     "require_serializable",
     "validate_request",
-    "without_frames",
 ]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..options import CallOptions, ResolvedOptions, Secret
+from .._boundary import UsageError
+from ..options import NO_OPTIONS, CallOptions, ResolvedOptions, Secret
 from ..records import ChatRequest
-from .frames import UsageError, without_frames
 from .param_checks import PARAM_CHECKS
 from .request_checks import build_request
 from .values import is_instance_strict
@@ -17,7 +17,6 @@ OPTION_NAMES = frozenset(CallOptions.__annotations__)
 _MAX_SHOWN_KEYWORD = 100
 
 
-@without_frames
 def parse_call(
     model: object, messages: object, keywords: Mapping[str, Any], *, stream: bool
 ) -> tuple[ChatRequest, ResolvedOptions]:
@@ -28,10 +27,10 @@ def parse_call(
         TypeError: an unknown keyword, or model and messages are swapped.
     """
     params, options = split_keywords(keywords)
-    return build_request(model, messages, params, stream=stream), ResolvedOptions(options)
+    request = build_request(model, messages, params, stream=stream)
+    return request, ResolvedOptions(options) if options else NO_OPTIONS
 
 
-@without_frames
 def parse_options(keywords: Mapping[str, Any]) -> ResolvedOptions:
     """Keywords as call options that are not checked yet.
 
@@ -41,7 +40,7 @@ def parse_options(keywords: Mapping[str, Any]) -> ResolvedOptions:
     params, options = split_keywords(keywords)
     if params:
         raise UsageError(f"{next(iter(params))!r} belongs to the request, not to how it is sent")
-    return ResolvedOptions(options)
+    return ResolvedOptions(options) if options else NO_OPTIONS
 
 
 def split_keywords(keywords: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from ..records import AssistantMessage, DeveloperMessage, Message, SystemMessage, ToolMessage, UserMessage
-from .frames import without_frames
 from .values import is_instance_strict, refuse, to_builtin, to_json_level, type_name
 
 
@@ -38,7 +37,6 @@ def parse_messages(messages: object) -> list[Message]:
     return [_parse_message(item, i) for i, item in enumerate(items)]
 
 
-@without_frames
 def require_ids(messages: Sequence[Message]) -> None:
     """Checks that every tool call and every tool result has the id that links the two.
 

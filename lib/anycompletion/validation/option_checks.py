@@ -10,7 +10,6 @@ from typing import Any, cast
 import attrs
 
 from ..options import DefaultSeconds, Key, OnUnsupported, ResolvedOptions, Secret, Timeout
-from .frames import without_frames
 from .values import (
     CONTROL,
     SURROGATE,
@@ -39,7 +38,6 @@ _FRAMING_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "co
 _PROVIDER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 
 
-@without_frames
 def parse_keys(keys: Mapping[str, object], param: str) -> dict[str, Key]:
     """Provider name → key, with texts as `Secret`s; keys that are None are left out.
 
@@ -53,7 +51,6 @@ def parse_keys(keys: Mapping[str, object], param: str) -> dict[str, Key]:
     return {name: Secret(key) if isinstance(key, str) else key for name, key in checked.items()}
 
 
-@without_frames
 def check_resolved_options(options: ResolvedOptions) -> ResolvedOptions:
     """`check_options` of options that contain secrets.
 

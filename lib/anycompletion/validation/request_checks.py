@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from .._boundary import UsageError
 from ..errors import printable
 from ..records import PARAM_NAMES, ChatRequest, FunctionDefinition, FunctionTool, Tool
-from .frames import UsageError, without_frames
 from .message_input import parse_messages
 from .option_checks import check_options
 from .param_checks import PARAM_CHECKS
@@ -52,7 +52,6 @@ def build_request(model: object, messages: object, params: Mapping[str, Any], *,
     refuse(name, text)
 
 
-@without_frames
 def validate_request(request: object, *, stream: bool) -> ChatRequest:
     """A validated copy of a `ChatRequest` that a caller made.
 
@@ -66,7 +65,6 @@ def validate_request(request: object, *, stream: bool) -> ChatRequest:
     return _with_members(checked, request.custom_id, request.extra_body)
 
 
-@without_frames
 def request_from_arguments(arguments: Mapping[str, Any]) -> ChatRequest:
     """A validated request, not streamed, from `model`, `messages`, parameters, `custom_id` and `extra_body` by name.
 

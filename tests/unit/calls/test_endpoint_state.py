@@ -53,7 +53,7 @@ async def test_an_error_says_that_the_budget_forbade_a_retry() -> None:
     """Nobody would understand why some errors were retried and others were not."""
     async with simulated(Fault.status(500), max_retries=0) as (_, client):
         assert not hasattr(await outcome(client), "__notes__")
-        client._desk.core.provider_state(PROVIDERS["openai"]).endpoint.retry_budget.tokens = 0
+        client._state.provider_state(PROVIDERS["openai"]).endpoint.retry_budget.tokens = 0
         error = await outcome(client, max_retries=2)
     assert error is not None
     assert error.attempts == 1
@@ -63,20 +63,20 @@ async def test_an_error_says_that_the_budget_forbade_a_retry() -> None:
 async def test_a_budget_belongs_to_one_key_at_one_origin() -> None:
     """One customer's broken key would take the retries of all others."""
     async with simulated(Fault.status(500), max_retries=1) as (sim, client):
-        client._desk.core.provider_state(PROVIDERS["openai"]).endpoint.retry_budget.tokens = 0
+        client._state.provider_state(PROVIDERS["openai"]).endpoint.retry_budget.tokens = 0
         errors = [await outcome(client, api_key=key) for key in (None, "sk-other-key", "sk-third-key", "sk-other-key")]
     assert [error and error.attempts for error in errors] == [1, 2, 2, 2]
-    assert len(client._desk.core.endpoints) == 2
+    assert len(client._state.endpoints) == 2
     assert len(sim.requests) == 7
 
 
 async def test_keys_that_come_and_go_are_forgotten() -> None:
     """A service whose users bring their own keys would grow until it dies."""
     async with simulated() as (_, client):
-        lane = client._desk.core.provider_state(PROVIDERS["openai"])
+        lane = client._state.provider_state(PROVIDERS["openai"])
         for number in range(3000):
-            client._desk.core.endpoint_state(lane, lane.base_url, f"sk-{number}")
-        assert len(client._desk.core.endpoints) == 1000
+            client._state.endpoint_state(lane, lane.base_url, f"sk-{number}")
+        assert len(client._state.endpoints) == 1000
 
 
 async def test_a_connection_that_was_never_made_is_retried_for_nothing_once() -> None:
@@ -84,7 +84,7 @@ async def test_a_connection_that_was_never_made_is_retried_for_nothing_once() ->
     async with AsyncCompletion(
         base_urls={"openai": "http://127.0.0.1:9"}, api_keys={"openai": "sk-nobody"}, max_retries=1
     ) as client:
-        road = client._desk.core.provider_state(PROVIDERS["openai"]).endpoint
+        road = client._state.provider_state(PROVIDERS["openai"]).endpoint
         road.retry_budget.tokens = 0
         error = await outcome(client)
         assert isinstance(error, APIConnectionError)
@@ -123,10 +123,7 @@ async def test_one_rate_limit_quiets_all_calls_with_that_key() -> None:
     """Every call would be told by itself, and each would wait on its own."""
     async with simulated(Fault.status(429, retry_after=0.3, times=1)) as (sim, client):
         first = asyncio.create_task(outcome(client))
-        while (
-            not client._desk.core.provider_states
-            or not client._desk.core.provider_states["openai"].endpoint.cooldown.until
-        ):
+        while not client._state.provider_states or not client._state.provider_states["openai"].endpoint.cooldown.until:
             await asyncio.sleep(0.005)
         start = time.monotonic()
         assert await asyncio.gather(first, *(outcome(client) for _ in range(5))) == [None] * 6
@@ -144,7 +141,7 @@ async def test_another_key_is_another_account() -> None:
 async def test_a_rest_draws_nothing_from_the_budget() -> None:
     """Being polite would cost the retries that real faults need."""
     async with simulated(Fault.status(429, retry_after=0.05, times=1)) as (_, client):
-        road = client._desk.core.provider_state(PROVIDERS["openai"]).endpoint
+        road = client._state.provider_state(PROVIDERS["openai"]).endpoint
         road.retry_budget.tokens = 0
         assert await outcome(client) is None
 
@@ -166,10 +163,7 @@ async def test_closing_the_client_ends_a_rest() -> None:
     """A service could not stop for a minute."""
     async with simulated(Fault.status(429, retry_after=50)) as (_, client):
         waiting = [asyncio.create_task(outcome(client, timeout=None)) for _ in range(3)]
-        while (
-            not client._desk.core.provider_states
-            or not client._desk.core.provider_states["openai"].endpoint.cooldown.until
-        ):
+        while not client._state.provider_states or not client._state.provider_states["openai"].endpoint.cooldown.until:
             await asyncio.sleep(0.005)
         await client.aclose()
         assert {type(error) for error in await asyncio.gather(*waiting)} == {ClientClosedError}

@@ -7,8 +7,8 @@ between the caller and the socket runs as it does in production, the HTTP includ
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
-from typing import NoReturn, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 import attrs
 
@@ -16,8 +16,11 @@ from ... import Provider, known_providers
 from ...errors import ConfigurationError
 from ..simulator.faults import Fault, Faults, FaultSequence
 from .backend import FakeBackend, FakeRequest
-from .fake_transport import FakeTransportOverride
+from .fake_transport import FakeTransport
 from .replies import FakeReply
+
+if TYPE_CHECKING:
+    from ...transport import Pool
 
 ALL = "*"
 
@@ -158,10 +161,15 @@ class FakeProvider:
             )
         return [self._replaced(row)]
 
+    def transport(self, provider: Provider, open_pool: Callable[..., Pool], **overrides: Any) -> Pool:
+        """Opens the connections of a client to the fake; called by the client, or by a fake that replaces this one."""
+        if overrides:
+            return open_pool(**overrides)
+        return cast("Pool", FakeTransport(self._backend, provider, open_pool))
+
     def _replaced(self, row: Provider) -> Provider:
         return attrs.evolve(
             row,
-            transport=FakeTransportOverride(self._backend, row),
             base_url=row.base_url or f"https://{row.name}.invalid",
             # The environment of the machine that runs the tests must change nothing.
             key_optional=True,

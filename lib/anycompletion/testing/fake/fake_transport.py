@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,52 +18,33 @@ from .memory_connector import MemoryConnector
 from .wrappers import ResponseWrapper, TransportWrapper
 
 if TYPE_CHECKING:
-    from ...calls import CallPlan
     from ...transport import Pool, Response
 
 
-class FakeTransportOverride:
-    """Connects one provider of a client to a backend."""
+class FakeTransport(TransportWrapper):
+    """The client's own transport for one provider, with a session that reaches a fake's backend and nothing else."""
 
-    def __init__(self, backend: FakeBackend, provider: Provider) -> None:
+    def __init__(self, backend: FakeBackend, provider: Provider, open_pool: Callable[..., Pool]) -> None:
+        self._fake_connector = MemoryConnector(backend.make_runner)
+        self._fake_session = aiohttp.ClientSession(
+            connector=self._fake_connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+        )
+        super().__init__(open_pool(session=self._fake_session, proxy=None))
         self._backend = backend
         self._provider = provider
         self._memory = ProviderMemory()
 
-    def pool(self, make: Callable[..., Pool]) -> Pool:
-        """The client's own transport, with a session that reaches the backend and nothing else."""
-        connector = MemoryConnector(self._backend.make_runner)
-        session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
-        return cast("Pool", _FakeTransport(make(session=session, proxy=None), session, connector))
-
-    def plan(self, request: ChatRequest, plan: CallPlan) -> CallPlan:
-        """The same plan with a transport that sends the requests of this logical call."""
-        target = plan.target
-        call = FakeRequest(target.provider, target.model, request, target.stream)
+    def for_call(self, request: ChatRequest, *, model: str, stream: bool, base_url: str) -> Pool:
+        """The transport for one logical call; it tells the backend which call its requests belong to."""
+        provider = self._provider
+        call = FakeRequest(provider.name, model, request, stream)
         choices_made = [0]
 
         def pending() -> PendingRequest:
-            return PendingRequest(
-                call,
-                FORMATS_BY_DIALECT[self._provider.dialect],
-                target.base_url,
-                self._provider.request_id_header,
-                self._memory,
-                choices_made,
-            )
+            wire_format, header = FORMATS_BY_DIALECT[provider.dialect], provider.request_id_header
+            return PendingRequest(call, wire_format, base_url, header, self._memory, choices_made)
 
-        bound = copy.copy(plan)
-        bound.pool = cast("Pool", _CallTransport(plan.pool, self._backend, pending))
-        return bound
-
-
-class _FakeTransport(TransportWrapper):
-    """A transport that owns its session."""
-
-    def __init__(self, inner: Pool, session: aiohttp.ClientSession, connector: MemoryConnector) -> None:
-        super().__init__(inner)
-        self._fake_session = session
-        self._fake_connector = connector
+        return cast("Pool", _CallTransport(self._inner, self._backend, pending))
 
     async def aclose(self) -> None:
         """Closes the transport, its session and the backend's server."""

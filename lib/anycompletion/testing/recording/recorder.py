@@ -26,10 +26,7 @@ from ..formats.json_access import as_dict
 from .recordings import RecordedCall, Recording
 
 if TYPE_CHECKING:
-    from ...calls import CallPlan
     from ...http import RequestHeaders
-    from ...providers import TransportOverride
-    from ...records import ChatRequest
     from ...transport import Pool, Response
 
 ALL = "*"
@@ -113,7 +110,7 @@ class Recorder:
         return f"<Recorder {str(self.folder)!r}: {len(self.recordings)} recordings>"
 
     def rows(self, known: Mapping[str, Provider]) -> Iterable[Provider]:
-        """The providers it records, with its transport; called by the client.
+        """The providers it records; called by the client.
 
         Raises:
             ConfigurationError: there is no such provider.
@@ -124,7 +121,11 @@ class Recorder:
                 f"Recorder: no provider is called {self.name!r}; put its row into providers= beside the recorder"
             )
         rows = found.values() if self.name == ALL else [found[self.name]]
-        return [attrs.evolve(row, transport=RecordingTransportOverride(self, row)) for row in rows]
+        return list(rows)
+
+    def transport(self, provider: Provider, open_pool: Callable[..., Pool]) -> Pool:
+        """Opens a transport whose responses are recorded; called by the client."""
+        return cast("Pool", _RecordingTransport(open_pool(), self, provider))
 
     def write(self, exchange: RecordedExchange, pieces: list[bytes]) -> None:
         """Writes one file; called by the transport."""
@@ -139,24 +140,6 @@ class Recorder:
         self.recordings.append(attrs.evolve(recording, path=path))
 
 
-class RecordingTransportOverride:
-    """Records the traffic of one provider of a client."""
-
-    def __init__(self, recorder: Recorder, row: Provider) -> None:
-        self._recorder = recorder
-        self._row = row
-        self._inner: TransportOverride | None = row.transport
-
-    def pool(self, make: Callable[..., Pool]) -> Pool:
-        """The client's transport, wrapped."""
-        inner = make() if self._inner is None else self._inner.pool(make)
-        return cast("Pool", _RecordingTransport(inner, self._recorder, self._row))
-
-    def plan(self, request: ChatRequest, plan: CallPlan) -> CallPlan:
-        """The plan as it is, or as a fake that is recorded changes it."""
-        return plan if self._inner is None else self._inner.plan(request, plan)
-
-
 class _RecordingTransport(TransportWrapper):
     """A transport whose responses are recorded."""
 
@@ -164,6 +147,14 @@ class _RecordingTransport(TransportWrapper):
         super().__init__(inner)
         self._recorder = recorder
         self._row = row
+
+    @property
+    def for_call(self) -> Callable[..., Pool]:
+        """What a fake's transport has, recorded as well; no attribute where the wrapped transport has none."""
+        bind: Callable[..., Pool] = self._inner.for_call  # type: ignore[attr-defined]
+        return lambda *args, **kwargs: cast(
+            "Pool", _RecordingTransport(bind(*args, **kwargs), self._recorder, self._row)
+        )
 
     async def send(self, method: str, url: str, headers: RequestHeaders, body: bytes | None, *rest: Any) -> Response:
         """Sends one request, and records its response."""

@@ -1,0 +1,63 @@
+"""The boundary of the package: what leaves a public function carries no frame of ours that may hold a key.
+
+Crash reporters print the local variables of every frame in a traceback. The arguments of our public functions hold
+keys, URLs with passwords and headers, so each such function has this decorator; the functions behind it need no care.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from .errors import CompletionError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OURS = (CompletionError, asyncio.CancelledError)
+
+
+class UsageError(TypeError):
+    """A mistake in the program, such as an unknown keyword; leaves the package as a plain TypeError."""
+
+
+def hides_frames(function: F) -> F:
+    """Removes the package's frames from the traceback of the package's own errors that leave `function`.
+
+    Errors of user code (middleware, key functions) keep their traceback: it is what explains them.
+    """
+    wrapper = _async_wrapper(function) if inspect.iscoroutinefunction(function) else _sync_wrapper(function)
+    return cast("F", wrapper)
+
+
+def _without_frames(error: BaseException) -> BaseException:
+    return TypeError(*error.args) if isinstance(error, UsageError) else error.with_traceback(None)
+
+
+def _sync_wrapper(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except (*_OURS, UsageError) as caught:
+            error = _without_frames(caught)
+        del args, kwargs
+        raise error
+
+    return call
+
+
+def _async_wrapper(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        running = function(*args, **kwargs)
+        del args, kwargs
+        try:
+            return await running
+        except (*_OURS, UsageError) as caught:
+            error = _without_frames(caught)
+        raise error
+
+    return call

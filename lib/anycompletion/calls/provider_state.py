@@ -1,0 +1,97 @@
+"""What all calls of one client to one provider share; made by the client at the first of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+from weakref import WeakSet
+
+from ..dialects.base import Dialect
+from ..options import Secret
+from ..params import ParamSupport
+from ..providers import Provider
+from .endpoint_state import EndpointState
+
+if TYPE_CHECKING:
+    from ..transport import Pool as Transport
+    from ..transport import StartGate
+
+KeySource: TypeAlias = "str | Secret | Callable[[], Awaitable[str]] | None"
+"""A key, or the function that is asked for one before each attempt."""
+
+_NATIVE = ParamSupport("native")
+
+
+class DialectCache:
+    """What a client has fetched for one provider's dialect; nothing is fetched twice at the same time."""
+
+    __slots__ = ("locks", "values")
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.locks: dict[str, asyncio.Lock] = {}
+
+
+class ProviderState:
+    """One provider as one client uses it: connections, key, headers, and what was learned so far."""
+
+    __slots__ = (
+        "api_version",
+        "base_url",
+        "cache",
+        "dialect",
+        "endpoint",
+        "for_call",
+        "headers",
+        "key",
+        "key_origin",
+        "other_endpoints",
+        "param_support",
+        "pool",
+        "provider",
+        "retries",
+        "start_gate",
+        "track_cancel_request",
+    )
+
+    def __init__(
+        self,
+        provider: Provider,
+        dialect: Dialect,
+        pool: Transport,
+        *,
+        base_url: str,
+        api_version: str | None,
+        key: KeySource,
+        key_origin: str,
+        headers: Mapping[str, str],
+        start_gate: StartGate,
+        track_cancel_request: Callable[[asyncio.Task[None]], None],
+    ) -> None:
+        self.provider = provider
+        self.dialect = dialect
+        self.pool: Transport = pool
+        self.for_call: Callable[..., Transport] | None = getattr(pool, "for_call", None)
+        """Gives each logical call a transport of its own; only fakes have this, see `ProviderSource`."""
+        self.base_url = base_url
+        """"" where each call must bring its own."""
+        self.api_version = api_version
+        self.key: KeySource = key
+        self.key_origin = key_origin
+        """Which environment variable the key came from, for errors; "" for a key that was passed."""
+        self.headers = headers
+        """Headers of every request with the key."""
+        self.start_gate = start_gate
+        """The client's, which all its calls pass once."""
+        self.track_cancel_request = track_cancel_request
+        """Keeps a strong reference to a task that cancels work at the provider; closing the client waits for it."""
+        self.param_support = {name: support for name, support in provider.table.items() if support != _NATIVE}
+        """Parameters that are not simply native."""
+        self.cache = DialectCache()
+        self.retries = 0
+        """Attempts after the first, of all calls so far."""
+        self.endpoint = EndpointState()
+        """The endpoint state of calls with this base URL and key."""
+        self.other_endpoints: WeakSet[EndpointState] = WeakSet()
+        """Those of calls with keys or base URLs of their own, as long as some call uses them."""

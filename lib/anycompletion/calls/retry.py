@@ -1,0 +1,107 @@
+"""What a call does after a failed attempt: it waits and tries again, or raises. `retry_policy` has the rules."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+from ..errors import APIError, AuthenticationError, RateLimitError
+from ..retry_policy import MAX_HINT, is_overload, is_throttled, may_have_begun, next_delay, was_never_seen
+
+if TYPE_CHECKING:
+    from .call import Call
+
+T = TypeVar("T")
+
+
+async def with_retries(call: Call, attempt: Callable[[], Awaitable[T]], *, creating: bool = False) -> T:
+    """Runs `attempt` until it succeeds or its error is final.
+
+    Args:
+        creating: whether the attempt asks for a reply, which may be billed, and not only for the state of one.
+    """
+    tried = 0
+    while True:
+        tried += 1
+        try:
+            return await attempt()
+        except APIError as error:
+            failed = error
+        await retry_or_raise(call, failed, tried, creating=creating)
+        del failed  # its frames would be kept by this one
+
+
+async def retry_or_raise(call: Call, error: APIError, tried: int, *, creating: bool = False) -> None:
+    """Returns when the next attempt is due, or raises `error` with the call's details.
+
+    Args:
+        tried: attempts so far.
+        creating: as in `with_retries`; the client's limits are given back while the call waits.
+    """
+    plan = call.plan
+    if creating:
+        call.settle_permit(refused=not error.maybe_billed)
+    if call.on_throttled is not None and is_overload(error):
+        call.on_throttled()
+    if not _may_repeat(call, error, creating=creating):
+        _give_up(call, error)
+    if _has_another_key(call, error) and tried <= plan.max_retries:
+        plan.state.retries += 1
+        return
+    delay = next_delay(
+        error, tried=tried, max_retries=plan.max_retries, time_left=call.time_left(), random=random.random
+    )
+    if delay is None or not _retry_budget_allows(call, error):
+        _give_up(call, error)
+    plan.state.retries += 1
+    if error.maybe_billed:
+        call.info.warnings.append(
+            f"attempt {tried} got no answer ({error.phase}); it may have been billed all the same"
+        )
+    kind = type(error).__name__
+    call.log(plan.log_level, "retrying", f"{kind}, again in {delay:.2f} s", error=kind, delay=delay)
+    if error is call.last_rate_limit_error and plan.endpoint.cooldown.until:
+        return  # admission waits for the cooldown
+    await plan.pool.pause(delay)
+
+
+def start_cooldown(call: Call, error: APIError) -> None:
+    """Starts the cooldown that a 429 with a wait hint asks for; a longer hint than `MAX_HINT` ends the call instead."""
+    hint = error.retry_after
+    if hint is None or hint > MAX_HINT or not isinstance(error, RateLimitError) or not error.retryable:
+        return
+    call.last_rate_limit_error = error
+    call.plan.endpoint.cooldown.start(hint, asyncio.get_running_loop().time(), random.random)
+
+
+def _give_up(call: Call, error: APIError) -> NoReturn:
+    call.log_failure(error)
+    raise call.with_details(error)
+
+
+def _may_repeat(call: Call, error: APIError, *, creating: bool) -> bool:
+    """Whether sending the request again cannot do the work twice at a provider where that matters."""
+    return not creating or call.plan.state.provider.retry_safe or not may_have_begun(error)
+
+
+def _has_another_key(call: Call, error: APIError) -> bool:
+    """Whether the function that gives the key is asked again after a 401: once, because tokens expire."""
+    if call.key_refreshed or not callable(call.plan.key) or not isinstance(error, AuthenticationError):
+        return False
+    call.key_refreshed = True
+    return True
+
+
+def _retry_budget_allows(call: Call, error: APIError) -> bool:
+    """Whether the retry may be made: one that cannot make an outage worse is free, all others spend budget."""
+    if is_throttled(error):
+        return True
+    if was_never_seen(error) and not call.free_reconnect_used:
+        call.free_reconnect_used = True
+        return True
+    if call.plan.endpoint.retry_budget.spend():
+        return True
+    error.add_note("not tried again: too many calls to this provider fail, and retries would make it worse")
+    return False

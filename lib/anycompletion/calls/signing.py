@@ -1,0 +1,52 @@
+"""The headers that carry a call's key, which may have to be asked for first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, cast
+
+from ..auth import check_key
+from ..errors import APITimeoutError, CompletionError, ConfigurationError
+from ..options import Secret
+from ..redaction import MaskedValue
+
+if TYPE_CHECKING:
+    from ..http import HttpRequest
+    from .call import Call
+
+
+async def signed_headers(call: Call, request: HttpRequest) -> Mapping[str, str]:
+    """The headers of `request` that carry the key.
+
+    Raises:
+        ConfigurationError: the key cannot be sent, or the function that gives it failed.
+        APITimeoutError: the function took longer than the call may.
+    """
+    plan = call.plan
+    if not callable(plan.key):
+        plan.signed = plan.sign(request, plan.checked_key())  # the same for every request
+        return plan.signed
+    key = check_key(await _requested_key(call, plan.key), plan.target.provider, plan.key_origin)
+    if call.last_key_sent is None or call.last_key_sent.reveal() != key:
+        call.last_key_sent = Secret(key)
+    return plan.sign(request, key)
+
+
+async def _requested_key(call: Call, function: Callable[[], Awaitable[str]]) -> object:
+    """The key that the caller's function gives, within the call's total timeout."""
+    provider = call.plan.target.provider
+    try:
+        async with asyncio.timeout(call.time_left()) as timer:
+            key = cast("object", await function())
+            return MaskedValue(key) if isinstance(key, str) else key
+    except CompletionError:
+        raise
+    except Exception as error:  # noqa: BLE001 (user code may fail in any way)
+        reason = type(error).__name__
+    if timer.expired():
+        raise APITimeoutError("the total timeout ran out while the key was asked for", phase="total")
+    raise ConfigurationError(
+        f"the function that gives the key for {provider} failed with {reason}; it must be async and return text",
+        provider=provider,
+    )

@@ -1,0 +1,299 @@
+"""One attempt at a streamed reply: a response whose headers have come, read as what its headers say it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from ..dialects.base import AnnouncedDecoder, Continuation, Decoder
+from ..errors import (
+    APIConnectionError,
+    APIError,
+    APIResponseError,
+    APITimeoutError,
+    InternalServerError,
+    StreamInterruptedError,
+)
+from ..http import Headers, HttpRequest, HttpResponse
+from ..records import AssistantMessage, ChatCompletion, Choice
+from ..records.chunks import ChatCompletionChunk, ChunkChoice, Delta
+from ..transport import MAX_JSON, Response
+from .close_signal import CloseSignal
+from .plan import EVENT_STREAM
+
+if TYPE_CHECKING:
+    from .call import Call
+
+Chunks: TypeAlias = Sequence[ChatCompletionChunk]
+
+
+class Attempt(Protocol):
+    """A response that is read chunk by chunk."""
+
+    response: Response
+    """The response that is being read."""
+    cancel_request: HttpRequest | None
+    """The request that cancels the work at the provider, where it goes on without a reader."""
+    may_restart: bool
+    """Whether the reply may be asked for again after a failure; False where that would be billed twice."""
+    ended: bool
+    """Whether everything was read, up to the proper end."""
+
+    async def next(self) -> Chunks | None:
+        """The next chunks, at least one; None once the attempt has ended.
+
+        Raises:
+            APIError: the network failed, a timeout, or the provider's error.
+        """
+        ...
+
+
+def attempt_for(call: Call, response: Response, closed: CloseSignal) -> Attempt:
+    """How `response` is read: as a stream, or as the whole body that some servers send instead."""
+    match _media_type(response.headers):
+        case "application/json":
+            return WholeAttempt(call, response, closed)
+        case "text/html":
+            return PageAttempt(response)
+        case _:
+            return StreamAttempt(call, response, closed)
+
+
+def _media_type(headers: Headers) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+class StreamAttempt:
+    """A response that is an event stream: its bytes framed into events, and these decoded into chunks."""
+
+    __slots__ = (
+        "_call",
+        "_closed",
+        "_continuation",
+        "_decoder",
+        "_delivered",
+        "_error",
+        "_framing",
+        "cancel_request",
+        "ended",
+        "may_restart",
+        "response",
+    )
+
+    def __init__(
+        self, call: Call, response: Response, closed: CloseSignal, announced: HttpResponse | None = None
+    ) -> None:
+        dialect = call.plan.state.dialect
+        self._call = call
+        self._closed = closed
+        self.response = response
+        self.cancel_request: HttpRequest | None = None
+        self.may_restart = True
+        self.ended = False
+        self._framing = dialect.framing()
+        self._decoder: Decoder = dialect.decoder(call.request, call.plan.target)
+        self._delivered = False
+        self._error: APIError | None = None
+        """An error that came in the same bytes as chunks, which are delivered before it."""
+        self._continuation: Continuation | None = None
+        """The request whose response says how the stream ended."""
+        if announced is not None and isinstance(self._decoder, AnnouncedDecoder):
+            self._decoder.start(announced)
+
+    async def next(self) -> Chunks | None:
+        """The next chunks; None at the proper end."""
+        while not self.ended:
+            if self._continuation is not None:
+                return await self._closed.interrupting(self._read_end(self._continuation))
+            if self._error is not None:
+                raise self._error
+            data, lost = b"", None
+            try:
+                data = await self.response.read()
+            except APIConnectionError as error:
+                lost = error
+            if lost is not None:
+                chunks = self._finish_without_network(lost)
+            else:
+                chunks = self._decode(data) if data else self._finish()
+            if chunks:
+                self._delivered = True
+                return chunks
+        return None
+
+    def _decode(self, data: bytes) -> Chunks:
+        events = self._framing.feed(data)
+        if events and not self._delivered:
+            self.response.first_event(keep_deadline=self._call.plan.timeout.total_is_explicit)
+        chunks: list[ChatCompletionChunk] = []
+        try:
+            for event in events:
+                chunks += self._decoder.feed(event)
+                if self._decoder.done:
+                    chunks += self._finish()
+                    self.response.release()
+                    return chunks
+            if self._framing.error is not None:
+                raise self._framing.error
+        except APIError as error:
+            self._error = error
+        return chunks
+
+    def _finish(self) -> Chunks:
+        end = self._decoder.finish()
+        if isinstance(end, Continuation):
+            self._continuation = end
+            return ()
+        self.ended = True
+        return end
+
+    def _finish_without_network(self, error: APIConnectionError) -> Chunks:
+        """The network failed: nothing is missing if the provider had already said why it stopped."""
+        try:
+            return self._finish()
+        except StreamInterruptedError:
+            pass
+        if isinstance(error, (APITimeoutError, StreamInterruptedError)) or not self._delivered:
+            raise error
+        raise StreamInterruptedError(
+            f"{error.message}, before the provider said why it stopped", phase=error.phase, maybe_billed=True
+        )
+
+    async def _read_end(self, continuation: Continuation) -> Chunks:
+        """How the stream ended, which another response says; its text was delivered already."""
+        call, result = self._call, None
+        try:
+            while not isinstance(result, ChatCompletion):
+                result = call.decode(await call.followed(result or continuation))
+        except (APIConnectionError, InternalServerError) as error:
+            if not self._delivered or isinstance(error, APITimeoutError):
+                raise
+            call.info.warnings.append(f"usage is unknown: asking for it failed with {type(error).__name__}")
+            result = ChatCompletion("", [Choice(0, AssistantMessage(), "stop")], call.plan.target.model)
+        self.ended = True
+        return _closing_chunks(result)
+
+
+class WholeAttempt:
+    """A response to a stream request that is a whole JSON body: a reply, or the announcement of where its stream is."""
+
+    __slots__ = ("_announced", "_call", "_closed", "_stream", "cancel_request", "ended", "may_restart", "response")
+
+    def __init__(self, call: Call, response: Response, closed: CloseSignal) -> None:
+        self._call = call
+        self._closed = closed
+        self.response = response
+        self.cancel_request: HttpRequest | None = None
+        self.may_restart = True
+        self.ended = False
+        self._announced: HttpResponse | None = None
+        """The announcement of a stream that has not delivered anything yet."""
+        self._stream: StreamAttempt | None = None
+
+    async def next(self) -> Chunks | None:
+        """The reply as one chunk, or the chunks of the announced stream; None at the proper end."""
+        if self.ended:
+            return None
+        if self._stream is None:
+            chunks = await self._closed.interrupting(self._read_body())
+            if chunks is not None:
+                return chunks
+        assert self._stream is not None, "reading the body has opened it"
+        return await self._next_of_stream(self._stream)
+
+    async def _read_body(self) -> Chunks | None:
+        response = self.response
+        body = HttpResponse(response.status, response.headers, await response.read_all(MAX_JSON))
+        result = self._call.decode(body)
+        if not isinstance(result, Continuation) or result.request.headers.get("Accept") != EVENT_STREAM:
+            return await self._poll(result)
+        self.cancel_request, self._announced, self.may_restart = result.cancel, body, False
+        try:
+            self.response = await self._call.send(result.request, None, EVENT_STREAM)
+        except APIError as error:
+            failed = error
+        else:
+            self._stream = StreamAttempt(self._call, self.response, self._closed, body)
+            return None
+        return await self._poll_after(failed)
+
+    async def _next_of_stream(self, stream: StreamAttempt) -> Chunks | None:
+        try:
+            chunks = await stream.next()
+        except APIError as error:
+            if self._announced is None:
+                raise
+            failed = error
+        else:
+            self._announced, self.ended = None, stream.ended
+            return chunks
+        return await self._closed.interrupting(self._poll_after(failed))
+
+    async def _poll_after(self, error: APIError) -> Chunks:
+        """The announced stream failed before its first chunk: the work goes on, and its result can be polled for.
+
+        Asking for the reply again would be billed again, so other errors of the stream are final.
+        """
+        announced, self._announced = self._announced, None
+        self.response.close()
+        if announced is not None and isinstance(error, APIConnectionError) and not isinstance(error, APITimeoutError):
+            return await self._poll(self._call.decode(announced, stream=False))
+        raise error
+
+    async def _poll(self, result: ChatCompletion | Continuation) -> Chunks:
+        while isinstance(result, Continuation):
+            self.cancel_request = result.cancel
+            result = await self._call.follow(result)
+        self.ended = True
+        return (as_chunk(result),)
+
+
+class PageAttempt:
+    """A response to a stream request that is an HTML page: an error."""
+
+    __slots__ = ("cancel_request", "ended", "may_restart", "response")
+
+    def __init__(self, response: Response) -> None:
+        self.response = response
+        self.cancel_request: HttpRequest | None = None
+        self.may_restart = True
+        self.ended = False
+
+    async def next(self) -> Chunks | None:
+        """Raises the error.
+
+        Raises:
+            APIResponseError: with the beginning of the page.
+        """
+        body = await self.response.read_all(MAX_JSON)
+        text = body[:200].decode("utf-8", "replace")
+        raise APIResponseError("the answer to a stream request is a web page", body=text)
+
+
+def _closing_chunks(completion: ChatCompletion) -> Chunks:
+    """The end of a reply whose text was streamed: finish reasons, then usage."""
+    ends = [
+        ChunkChoice(
+            choice.index, Delta(), choice.finish_reason, None, choice.native_finish_reason, choice.extra or None
+        )
+        for choice in completion.choices
+    ]
+    last = ChatCompletionChunk(completion.id, ends, completion.created, completion.model, native=completion.raw)
+    if completion.usage is None:
+        return (last,)
+    usage = ChatCompletionChunk(
+        completion.id, [], completion.created, completion.model, usage=completion.usage, native=completion.raw
+    )
+    return (last, usage)
+
+
+def as_chunk(completion: ChatCompletion) -> ChatCompletionChunk:
+    """A whole reply as the one chunk of a stream."""
+    data = completion.to_dict()
+    for choice in data["choices"]:
+        choice["delta"] = choice.pop("message")
+        for index, call in enumerate(choice["delta"].get("tool_calls") or ()):
+            call["index"] = index
+    chunk = ChatCompletionChunk.from_dict(data | {"object": "chat.completion.chunk"})
+    chunk.native = completion.raw
+    return chunk

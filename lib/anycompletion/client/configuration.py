@@ -1,0 +1,110 @@
+"""A client's configuration: the constructor's arguments, checked, and the form in which they pickle."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from ..errors import InvalidRequestError
+from ..middleware import checked_middleware
+from ..options import Key, OnUnsupported, RateLimit, RateLimiter, ResolvedOptions, Secret, Timeout
+from ..providers import Provider, ProviderSource
+from ..ratelimit.client_limits import checked_limits
+from ..redaction import MaskedValue
+from ..validation import check_options, check_string, check_timeout, parse_keys
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from ..middleware import Middleware
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class ClientConfiguration:
+    """The constructor's arguments that views share; see `AsyncCompletion` for what they mean."""
+
+    providers: tuple[Provider | ProviderSource, ...]
+    api_keys: dict[str, Key]
+    base_urls: dict[str, str]
+    limits: dict[str, RateLimit]
+    rate_limiter: RateLimiter | None
+    middleware: tuple[Middleware, ...]
+    session: aiohttp.ClientSession | None
+    proxy: str | None
+    ssl_context: ssl.SSLContext | None
+
+    @property
+    def named_providers(self) -> set[str]:
+        """Names of providers in `api_keys`, `base_urls` and `limits`."""
+        return {*self.api_keys, *self.base_urls, *(key.partition("/")[0] for key in self.limits)}
+
+    def to_pickle(self, options: ResolvedOptions) -> dict[str, Any]:
+        """Arguments that make an equal client in another process.
+
+        Raises:
+            TypeError: something among them or in `options` does not pickle, or must not.
+        """
+        for name in ("session", "ssl_context"):
+            if getattr(self, name) is not None:
+                raise TypeError(f"a client with a {name} does not pickle")
+        if options.get("extra_headers") or "@" in (self.proxy or ""):
+            raise TypeError("a client with extra_headers, or with a password in its proxy, does not pickle")
+        if any(isinstance(key, (str, Secret)) for key in (*self.api_keys.values(), options.get("api_key"))):
+            raise TypeError(
+                "a client with explicit keys does not pickle; let the keys come from the environment, "
+                "or pass an async function"
+            )
+        return {name: value for name, value in attrs.asdict(self, recurse=False).items() if value is not None}
+
+
+def checked_configuration(
+    *,
+    providers: Iterable[Provider | ProviderSource],
+    api_keys: Mapping[str, Key] | None,
+    base_urls: Mapping[str, str] | None,
+    limits: Mapping[str, RateLimit] | None,
+    rate_limiter: RateLimiter | None,
+    middleware: Sequence[Middleware],
+    session: aiohttp.ClientSession | None,
+    proxy: str | None,
+    ssl_context: ssl.SSLContext | None,
+) -> ClientConfiguration:
+    """The configuration that these arguments make.
+
+    Raises:
+        InvalidRequestError: an invalid value; `.param` is its place.
+    """
+    urls = dict(base_urls or {})
+    for name, url in urls.items():
+        if not check_string(url, f"base_urls[{name!r}]"):
+            raise InvalidRequestError(f"base_urls[{name!r}]: is empty", param=f"base_urls[{name!r}]")
+    return ClientConfiguration(
+        providers=tuple(providers),
+        api_keys=parse_keys(api_keys or {}, "api_keys"),
+        base_urls=urls,
+        limits={} if limits is None else checked_limits(limits),
+        rate_limiter=rate_limiter,
+        middleware=checked_middleware(middleware),
+        session=session,
+        proxy=_checked_proxy(proxy),
+        ssl_context=ssl_context,
+    )
+
+
+def default_options(
+    timeout: float | Timeout | None, max_retries: int, on_unsupported: OnUnsupported
+) -> ResolvedOptions:
+    """The call options of a client that were given to its constructor."""
+    options = check_options({"max_retries": max_retries, "on_unsupported": on_unsupported})
+    return ResolvedOptions(options | {"timeout": Timeout() if timeout is None else check_timeout(timeout, "timeout")})
+
+
+def _checked_proxy(proxy: object) -> str | None:
+    """The proxy's URL; its repr is hidden where it holds a password."""
+    if proxy is None or isinstance(proxy, str):
+        return MaskedValue(proxy) if proxy is not None and "@" in proxy else proxy
+    kind = type(proxy).__name__
+    raise InvalidRequestError(f"proxy: expected a URL as a string, found {kind}", param="proxy")

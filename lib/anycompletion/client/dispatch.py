@@ -1,0 +1,183 @@
+"""Dispatching: from a validated request to its calls, through the middleware if there is any."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+import attrs
+
+from ..calls import Call, CallChunks, CallPlan
+from ..dialects.base import EncodingReport, Target
+from ..errors import CompletionError
+from ..middleware import CallNext, Middleware, MiddlewareChunks, Terminal, complete_through, logger_middleware
+from ..options import NO_OPTIONS, ResolvedOptions
+from ..providers import apply_param_support, resolve_model
+from ..records import ChatCompletion, ChatRequest, Message, ReplyInfo
+from ..streaming.fanout import MergedChunks, gather
+from ..streaming.stream import ChunkSource, CompletionStream
+from ..validation import check_resolved_options, require_ids
+from .planning import PlanCache, plan_call
+from .state import ClientState
+
+if TYPE_CHECKING:
+    from .client import AsyncCompletion
+
+OnThrottled: TypeAlias = Callable[[], None] | None
+
+
+class CallDispatcher:
+    """Makes the calls of one client, or of one view of it: its state, its default options and its middleware."""
+
+    __slots__ = ("_logger", "defaults", "middleware", "plans", "state")
+
+    def __init__(self, state: ClientState, defaults: ResolvedOptions, middleware: tuple[Middleware, ...]) -> None:
+        self.state = state
+        self.defaults = defaults
+        self.middleware = middleware
+        self.plans = PlanCache()
+        self._logger = defaults.get("logger_fn")
+
+    def with_defaults(self, options: ResolvedOptions) -> CallDispatcher:
+        """The dispatcher of a view with these options over the present defaults."""
+        return CallDispatcher(self.state, self.defaults | check_resolved_options(options), self.middleware)
+
+    def complete(
+        self, request: ChatRequest, options: ResolvedOptions, started: float = 0.0, on_throttled: OnThrottled = None
+    ) -> Awaitable[ChatCompletion]:
+        """One whole reply, as an awaitable that sends.
+
+        Args:
+            started: when the call began, on the loop's clock; 0.0 if it begins when this is awaited.
+            on_throttled: called after each attempt that ended with 429 or 529, retried or not.
+
+        Raises:
+            CompletionError: what can be said before sending.
+        """
+        chain = self._chain(options)
+        if chain:
+            call_next = CallNext(self._terminal(on_throttled), chain, stream=False)
+            return complete_through(call_next, request, options)
+        calls = self._calls(request, options, stream=False, started=started)
+        if on_throttled is not None:
+            for call in calls:
+                call.on_throttled = on_throttled
+        return calls[0].complete() if len(calls) == 1 else gather([call.complete for call in calls])
+
+    def stream(self, request: ChatRequest, options: ResolvedOptions, started: float = 0.0) -> CompletionStream:
+        """One streamed reply, which is sent when it is opened."""
+        usage_asked = bool((request.stream_options or {}).get("include_usage"))
+        chain = self._chain(options)
+        if chain:
+            self.state.check_alive()
+            call_next = CallNext(self._terminal(None), chain, stream=True)
+            return CompletionStream(MiddlewareChunks(call_next, request, options), usage_asked=usage_asked)
+        calls = self._calls(request, options, stream=True, started=started)
+        sources: list[ChunkSource] = [CallChunks(call) for call in calls]
+        source = sources[0] if len(sources) == 1 else MergedChunks(sources, self.state.track_task)
+        return CompletionStream(source, usage_asked=usage_asked)
+
+    def target(self, request: ChatRequest, options: ResolvedOptions, stream: bool) -> Target:
+        """Where the request would go."""
+        return self._plan(request, options, stream=stream).target
+
+    # --- middleware ---
+
+    def _chain(self, options: ResolvedOptions) -> tuple[Middleware, ...]:
+        """The middleware that the call passes next: the caller's own, and inside these `logger_fn`, if there is one."""
+        if self.middleware:
+            return self.middleware
+        logger = self._logger if options is NO_OPTIONS else options.get("logger_fn") or self._logger
+        return () if logger is None else (logger_middleware(logger),)
+
+    def _terminal(self, on_throttled: OnThrottled) -> Terminal:
+        """What follows after the chain: `logger_fn` after the caller's own middleware, sending after `logger_fn`."""
+        is_logged = not self.middleware
+        defaults = self.defaults.without("logger_fn") if is_logged else self.defaults
+        inner = CallDispatcher(self.state, defaults, ())
+        inner.plans = self.plans
+
+        def rest_of(options: ResolvedOptions) -> ResolvedOptions:
+            return options.without("logger_fn") if is_logged else options
+
+        def complete(request: ChatRequest, options: ResolvedOptions) -> Awaitable[ChatCompletion]:
+            return inner.complete(request, rest_of(options), on_throttled=on_throttled)
+
+        def stream(request: ChatRequest, options: ResolvedOptions) -> CompletionStream:
+            return inner.stream(request, rest_of(options))
+
+        return Terminal(complete, stream, inner.target)
+
+    # --- calls ---
+
+    def _plan(self, request: ChatRequest, options: ResolvedOptions, *, stream: bool) -> CallPlan:
+        if options is NO_OPTIONS:
+            plan = self.plans.get((request.model, stream))
+            if plan is None:
+                plan = plan_call(self.state, request.model, self.defaults, self.defaults, stream=stream)
+                self.plans.keep(request.model, stream, plan)
+            return plan
+        merged = self.defaults | check_resolved_options(options)
+        return plan_call(self.state, request.model, merged, self.defaults, stream=stream)
+
+    def _calls(self, request: ChatRequest, options: ResolvedOptions, *, stream: bool, started: float) -> list[Call]:
+        """The branches of a logical call: one, or `n` where the provider has no `n` of its own."""
+        if not started:
+            self.state.check_alive()  # the others have passed `ClientState.start_call`
+        plan = self._plan(request, options, stream=stream)
+        state, target = plan.state, plan.target
+        if state.for_call is not None:
+            bound = state.for_call(request, model=target.model, stream=stream, base_url=target.base_url)
+            plan = plan.with_transport(bound)
+        if target.quirks.requires_call_ids:
+            require_ids(cast("list[Message]", request.messages))
+        if plan.extra_body is not None:
+            request = attrs.evolve(request, extra_body={**(request.extra_body or {}), **plan.extra_body})
+        report = EncodingReport(target.on_unsupported, [*plan.warnings])
+        request = apply_param_support(request, state.param_support, report)
+        branches = 1
+        if request.n is not None:
+            request, branches = _fanned_out(request, plan)
+        return [
+            Call(plan, request, ReplyInfo(target.provider, target.model, warnings=list(report.warnings)), started)
+            for _ in range(branches)
+        ]
+
+
+def _fanned_out(request: ChatRequest, plan: CallPlan) -> tuple[ChatRequest, int]:
+    """The request of each branch, and how many branches there are."""
+    n, support = cast("int", request.n), plan.state.param_support.get("n")
+    if support is None or support.support != "fanned_out":
+        return request, 1
+    return (request if n == 1 and support.takes_no_op else attrs.evolve(request, n=None)), n
+
+
+class BatchCalls:
+    """A client as `batch.BatchClient`; it references the client, which so lives as long as the batch runs."""
+
+    __slots__ = ("_client", "_dispatcher")
+
+    def __init__(self, client: AsyncCompletion, dispatcher: CallDispatcher) -> None:
+        self._client = client
+        self._dispatcher = dispatcher
+
+    def complete(self, request: ChatRequest, on_throttled: OnThrottled) -> Awaitable[ChatCompletion]:
+        """Sends a validated request."""
+        return self._dispatcher.complete(request, NO_OPTIONS, on_throttled=on_throttled)
+
+    def provider_of(self, model: str) -> str:
+        """The name of the provider that serves `model`; "" where it is unknown, which sending reports."""
+        dispatcher = self._dispatcher
+        try:
+            return resolve_model(model, dispatcher.defaults.get("provider"), dispatcher.state.providers)[0].name
+        except CompletionError:
+            return ""
+
+    def track_task(self, task: asyncio.Task[None]) -> None:
+        """Keeps a strong reference to a task of the batch; closing the client cancels it."""
+        self._dispatcher.state.track_task(task)
+
+    def check_alive(self) -> None:
+        """Raises `ClientClosedError` if the client cannot be used."""
+        self._dispatcher.state.check_alive()

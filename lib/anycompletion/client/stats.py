@@ -1,0 +1,86 @@
+"""What `client.stats()` returns: how much is under way, what waits and for what, per provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from .._async import running_loop
+
+if TYPE_CHECKING:
+    from ..calls import ProviderState
+    from .state import ClientState
+
+
+@attrs.frozen
+class ProviderStats:
+    """The state of one provider, as this client and its views use it."""
+
+    in_flight: int
+    """Requests that were sent and whose response has not ended; open streams count."""
+    queued: Mapping[str, int]
+    """What calls wait for ("limits", "rate_limiter", "cooldown", "connection") → how many do; without zeros."""
+    cooldown: float | None
+    """Seconds until the provider's cooldown ends; None where there is none. The longest, if several keys are in use."""
+    retry_budget: float
+    """Retries that may be made at once; calls with keys of their own have budgets of their own."""
+    retries: int
+    """Attempts after the first, since the client was made."""
+    adaptive_limit: int | None
+    """Requests in flight that a running batch allows itself here; None where none adapts."""
+    connections: int
+    """Open connections, those in use and those kept for reuse."""
+
+
+@attrs.frozen
+class Stats:
+    """The state of a client: one entry for each provider that was called."""
+
+    providers: dict[str, ProviderStats]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as plain dicts, for a health page."""
+        return attrs.asdict(self)
+
+    def summary(self) -> str:
+        """The same as one line for people; "" before the first call."""
+        return "; ".join(f"{name}: {_summary(stats)}" for name, stats in self.providers.items())
+
+
+def client_stats(client: ClientState) -> Stats:
+    """The present state of `client`."""
+    loop = running_loop()
+    now = 0.0 if loop is None else loop.time()
+    return Stats({name: _provider_stats(client, state, now) for name, state in client.provider_states.items()})
+
+
+def _provider_stats(client: ClientState, state: ProviderState, now: float) -> ProviderStats:
+    endpoints = [state.endpoint, *state.other_endpoints]
+    pool, name = state.pool, state.provider.name
+    limits = client.limits
+    queued = {
+        "limits": 0 if limits is None else limits.queued(name),
+        "rate_limiter": 0 if limits is None else limits.queued_for_shared(name),
+        "cooldown": sum(endpoint.cooldown.queued for endpoint in endpoints),
+        "connection": pool.connection_limit.queued,
+    }
+    cooldowns = [left for endpoint in endpoints if (left := endpoint.cooldown.remaining(now)) is not None]
+    return ProviderStats(
+        in_flight=pool.in_flight,
+        queued={what: number for what, number in queued.items() if number},
+        cooldown=max(cooldowns, default=None),
+        retry_budget=state.endpoint.retry_budget.tokens,
+        retries=state.retries,
+        adaptive_limit=client.adaptive_limit(name),
+        connections=pool.in_flight + getattr(pool, "idle_connections", 0),
+    )
+
+
+def _summary(stats: ProviderStats) -> str:
+    parts = [f"{stats.in_flight} in flight", f"{stats.connections} connections"]
+    parts += [f"{number} waiting for {what}" for what, number in stats.queued.items()]
+    if stats.cooldown is not None:
+        parts.append(f"cooling down for {stats.cooldown:.1f} s")
+    return ", ".join(parts)
