@@ -60,9 +60,9 @@ _MESSAGE_PARTS: tuple[tuple[str, type[APIStatusError]], ...] = (
 
 def error(response: HttpResponse) -> APIError:
     """The exception for a bad status, with all details of the body."""
-    data = loads_or_none(response.body)
-    is_error = isinstance(data, dict) and isinstance(cast("dict[str, Any]", data).get("error"), dict)
-    if 300 <= response.status < 400 or not is_error:
+    found = loads_or_none(response.body)
+    data = cast("dict[str, Any]", found if isinstance(found, dict) else {})
+    if 300 <= response.status < 400 or not isinstance(data.get("error"), dict):
         return error_without_details(response, REQUEST_ID)
     return error_of(data, response.status, response.headers, as_text(response.body))
 
