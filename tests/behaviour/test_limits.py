@@ -5,7 +5,7 @@ import pickle
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -314,12 +314,26 @@ def test_limits_of_unknown_providers_are_refused() -> None:
         AsyncCompletion(limits={"openai": 60})  # type: ignore[dict-item]  # what is tested
 
 
-def test_a_pickled_client_keeps_its_limits() -> None:
+class ProcessWideLimiter(RecordingLimiter):
+    """A limiter whose pickled copies record into one list."""
+
+    keys: ClassVar[list[str]] = []
+
+    async def acquire(self, key: str, *, requests: int, tokens: int) -> None:
+        self.keys.append(key)
+
+
+async def test_a_pickled_client_keeps_its_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Worker processes would send without limits."""
-    client = AsyncCompletion(limits={"openai": FEW, "groq/llama": ONE}, rate_limiter=RecordingLimiter())
-    unpickled = pickle.loads(pickle.dumps(client))  # noqa: S301 (it is our own)
-    assert state_of(unpickled).config.limits == {"openai": FEW, "groq/llama": ONE}
-    assert isinstance(state_of(unpickled).config.rate_limiter, RecordingLimiter)
+    latency = 0.05
+    async with SimulatorServer(latency=latency) as sim:
+        monkeypatch.setenv("OPENAI_API_KEY", sim.api_keys["openai"])
+        client = AsyncCompletion(base_urls=sim.base_urls, limits={"openai": ONE}, rate_limiter=ProcessWideLimiter())
+        async with pickle.loads(pickle.dumps(client)) as unpickled:  # noqa: S301 (our own data)
+            start = time.monotonic()
+            await asyncio.gather(*(unpickled.create("openai/m", "Hi.") for _ in range(3)))
+            assert time.monotonic() - start >= 3 * latency * 0.95
+    assert ProcessWideLimiter.keys == ["openai/m"] * 3
 
 
 @pytest.mark.parametrize("late", [False, True])
