@@ -406,11 +406,10 @@ def test_closing_ends_the_wait_for_a_shared_limiter() -> None:
         assert limits_of_model is not None
         waiting = [asyncio.ensure_future(limits_of_model.acquire(1)) for _ in range(3)]
         await asyncio.sleep(1)
-        assert limits.shared is not None
-        assert limits.shared.queued == 3
+        assert (limits.queued_for_shared("openai"), limits.queued_for_shared("cohere")) == (3, 0)
         limits.wake()
         await asyncio.gather(*waiting)
-        assert limits.shared.queued == 0
+        assert limits.queued_for_shared("openai") == 0
         await limits_of_model.acquire(1)
         return all(task.cancelling() == 0 for task in waiting)
 
