@@ -20,6 +20,7 @@ PUBLIC_USERS: dict[str, dict[str, str]] = {
     "cli": {"batch": "public package", "testing": "public package: models that begin with sim/"},
     "workers": {"batch": "public package"},
     "integrations": {
+        "_boundary": "constructors that take URLs with passwords",
         "errors": "errors that are raised or classified",
         "logs": "failures of exporters are logged",
         "options": "the protocol of shared rate limiters",
@@ -38,7 +39,7 @@ PUBLIC_USERS: dict[str, dict[str, str]] = {
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "logs", "_async"),
-    ("http", "options", "params", "redaction", "rate_limit_headers", "codecs.lenient"),
+    ("http", "options", "params", "redaction", "rate_limit_headers", "codecs.lenient", "_boundary"),
     ("records",),
     ("codecs",),
     ("validation", "auth", "retry_policy"),

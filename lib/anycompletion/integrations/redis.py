@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from .._boundary import hides_frames
 from ..errors import APIConnectionError, ClientClosedError, ConfigurationError, InvalidRequestError
 from ..logs import log
 from ..options import RateLimit
@@ -59,6 +60,7 @@ class RedisRateLimiter:
         ConfigurationError: no URL.
     """
 
+    @hides_frames  # a URL may contain a password
     def __init__(
         self,
         limits: Mapping[str, RateLimit],

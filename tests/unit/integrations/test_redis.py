@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -292,6 +293,14 @@ def test_a_limiter_pickles_unless_its_url_has_a_password(redis: Redis, monkeypat
     secret = RedisRateLimiter(limits)
     assert b"hunter2" not in pickle.dumps(AsyncCompletion(rate_limiter=secret))
     assert "hunter2" not in repr(secret)
+
+
+def test_errors_of_the_constructor_have_no_frame_with_the_url() -> None:
+    """A crash reporter that prints local variables would print the password."""
+    with pytest.raises(InvalidRequestError) as caught:
+        RedisRateLimiter({"openai": RateLimit(concurrency=3)}, url="redis://:hunter2@127.0.0.1")
+    frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__)][1:]
+    assert "hunter2" not in repr([frame.f_locals for frame in frames])
 
 
 def test_unsupported_limits_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
