@@ -1,4 +1,6 @@
-"""What callers of older libraries wrote still works: every name of theirs, with every provider."""
+"""Parameters of older libraries: every one of their names works with every provider."""
+
+from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
@@ -33,7 +35,7 @@ from support.params_notation import QUESTION, USER, Row, expected, outcome
 from support.params_table import COLUMNS, LEGACY_ROWS, MODELS
 
 BARE = {model: provider for provider, column in COLUMNS.items() for model in column.bare_models}
-"""Model name without a provider → the provider that is asked."""
+"""Model name without a provider → the provider that gets the request."""
 KEY_VARIABLES = [(provider, name) for provider, column in COLUMNS.items() for name in column.key_variables]
 URL_VARIABLES = [(provider, name) for provider, column in COLUMNS.items() for name in column.url_variables]
 
@@ -50,25 +52,25 @@ def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[r
 
 @pytest.fixture
 async def sim() -> AsyncIterator[SimulatorServer]:
-    """A running simulator; what it was asked is the evidence."""
+    """A running simulator, whose recorded requests are checked."""
     async with SimulatorServer() as server:
         yield server
 
 
 @pytest.fixture
 async def client(sim: SimulatorServer) -> AsyncIterator[AsyncCompletion]:
-    """A client of the simulator's."""
+    """A client of the simulator."""
     async with AsyncCompletion(base_urls=sim.base_urls, api_keys=sim.api_keys) as made:
         yield made
 
 
 def model_of(provider: str) -> str:
-    """The provider's model with the provider before it."""
+    """The provider's model as provider/model."""
     return f"{provider}/{MODELS[provider]}"
 
 
-def asked(sim: SimulatorServer) -> list[RecordedRequest]:
-    """The requests that ask for an answer."""
+def chat_requests(sim: SimulatorServer) -> list[RecordedRequest]:
+    """The requests for a reply."""
     return [request for request in sim.requests if request.method == "POST"]
 
 
@@ -77,31 +79,29 @@ def asked(sim: SimulatorServer) -> list[RecordedRequest]:
 
 @pytest.mark.parametrize("name", LEGACY_ROWS)
 async def test_a_name_is_sent_or_refused(name: str, sim: SimulatorServer, client: AsyncCompletion) -> None:
-    """Code that uses this name would break, or say something else than it did, with some provider."""
+    """Code that uses this name would fail, or have another effect, with some provider."""
     row: Row = LEGACY_ROWS[name]
-    demanded = {provider: expected(row, provider, expectation) for provider, expectation in row.expectations.items()}
-    assert {provider: await outcome(row, provider, sim, client) for provider in demanded} == demanded
+    wanted = {provider: expected(row, provider, expectation) for provider, expectation in row.expectations.items()}
+    assert {provider: await outcome(row, provider, sim, client) for provider in wanted} == wanted
 
 
 @pytest.mark.parametrize("model", BARE)
 async def test_bare_models_find_their_provider(model: str, sim: SimulatorServer, client: AsyncCompletion) -> None:
-    """A model that was always named without its provider would be unknown, or go to another one."""
+    """A model that is usually written without its provider would be unknown, or go to another one."""
     await client.create(model=model, messages=[USER])
     (request,) = sim.requests
     assert (request.path, request.body["model"]) == (COLUMNS[BARE[model]].path, model)
 
 
 @every_provider
-async def test_a_provider_can_be_named_beside_the_model(
-    provider: str, sim: SimulatorServer, client: AsyncCompletion
-) -> None:
-    """Models whose names tell nothing of their provider could not be asked."""
+async def test_a_provider_can_be_an_argument(provider: str, sim: SimulatorServer, client: AsyncCompletion) -> None:
+    """Models whose names do not contain their provider could not be used."""
     reply = await client.create(MODELS[provider], QUESTION, provider=provider)
     assert (reply.info.provider, reply.info.model) == (provider, MODELS[provider])
-    assert asked(sim)[0].path == COLUMNS[provider].path
+    assert chat_requests(sim)[0].path == COLUMNS[provider].path
 
 
-async def test_azure_is_said_with_a_flag(sim: SimulatorServer, client: AsyncCompletion) -> None:
+async def test_azure_is_selected_by_a_flag(sim: SimulatorServer, client: AsyncCompletion) -> None:
     """`azure=True` would send a deployment's name to OpenAI."""
     await client.create("gpt-35-our-deployment", QUESTION, azure=True)
     assert (sim.requests[0].path, sim.requests[0].body["model"]) == (COLUMNS["azure"].path, "gpt-35-our-deployment")
@@ -110,8 +110,8 @@ async def test_azure_is_said_with_a_flag(sim: SimulatorServer, client: AsyncComp
 
 
 @every_provider
-async def test_model_and_messages_go_by_keyword(provider: str, client: AsyncCompletion) -> None:
-    """A call that names its two required arguments would fail, or one without them would be sent."""
+async def test_model_and_messages_can_be_keywords(provider: str, client: AsyncCompletion) -> None:
+    """A call with its two required arguments as keywords would fail, or one without them would be sent."""
     reply = await client.create(messages=[USER], model=model_of(provider))
     assert reply.text
     missing: Any = client.create
@@ -122,8 +122,8 @@ async def test_model_and_messages_go_by_keyword(provider: str, client: AsyncComp
 
 
 @every_provider
-async def test_a_stream_says_what_a_reply_says(provider: str, client: AsyncCompletion) -> None:
-    """`stream=True` would give something else than chunks that add up to the reply."""
+async def test_a_stream_has_the_content_of_a_reply(provider: str, client: AsyncCompletion) -> None:
+    """`stream=True` would not return chunks that add up to the reply."""
     opened = await client.create(model_of(provider), "Knock knock.", stream=True)
     chunks = [chunk async for chunk in opened]
     assert all(type(chunk) is ChatCompletionChunk for chunk in chunks)
@@ -132,31 +132,31 @@ async def test_a_stream_says_what_a_reply_says(provider: str, client: AsyncCompl
     assert [choice.finish_reason for chunk in chunks for choice in chunk.choices if choice.finish_reason] == ["stop"]
 
 
-# --- how to call ----------------------------------------------------------------------------------------------------
+# --- call options ---------------------------------------------------------------------------------------------------
 
 
 @every_provider
 @pytest.mark.parametrize("name", ["forceTimeout", "force_timeout", "timeout"])
-async def test_the_forced_timeout_ends_a_call(
+async def test_the_legacy_timeout_ends_a_call(
     name: str, provider: str, sim: SimulatorServer, client: AsyncCompletion
 ) -> None:
-    """A call would hang for ten minutes although its caller gave it a moment."""
+    """A call would take ten minutes although its caller allowed a moment."""
     sim.latency = 30.0
     options: dict[str, Any] = {name: 0.05}
     with pytest.raises(APITimeoutError):
         await client.create(model_of(provider), QUESTION, **options)
 
 
-async def test_two_names_for_one_clock_are_refused(sim: SimulatorServer, client: AsyncCompletion) -> None:
-    """One of two contradicting timeouts would win, nobody knows which."""
+async def test_two_names_of_one_timeout_are_refused(sim: SimulatorServer, client: AsyncCompletion) -> None:
+    """One of two contradicting timeouts would silently win."""
     with pytest.raises(InvalidRequestError):
         await client.create("gpt-4", QUESTION, force_timeout=1, timeout=2)
     assert sim.requests == []
 
 
 @every_provider
-async def test_logger_fn_hears_both_ends(provider: str, client: AsyncCompletion) -> None:
-    """An observer would miss a call, hear of it twice, or hear the key."""
+async def test_logger_fn_gets_the_request_and_the_reply(provider: str, client: AsyncCompletion) -> None:
+    """An observer would miss a call, get it twice, or get the key."""
     events: list[dict[str, Any]] = []
     await client.create(model_of(provider), QUESTION, n=2, logger_fn=events.append)
     assert [(event["event"], event["provider"]) for event in events] == [("request", provider), ("reply", provider)]
@@ -167,7 +167,7 @@ async def test_logger_fn_hears_both_ends(provider: str, client: AsyncCompletion)
 async def test_verbose_calls_are_logged(
     provider: str, client: AsyncCompletion, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """`verbose=True` would show nothing, or every other call would be shown, too."""
+    """`verbose=True` would log nothing, or other calls as well."""
     with caplog.at_level(logging.INFO, "anycompletion"):
         await client.create(model_of(provider), QUESTION)
         assert caplog.records == []
@@ -178,7 +178,7 @@ async def test_verbose_calls_are_logged(
 
 @every_provider
 async def test_a_key_per_call(provider: str, sim: SimulatorServer, client: AsyncCompletion) -> None:
-    """One user's call would be made, and paid for, with another one's key."""
+    """One user's call would be made, and billed, with another user's key."""
     await client.attempt(model_of(provider), QUESTION, api_key="the-key", max_retries=0)
     header, value = COLUMNS[provider].key_header
     assert sim.requests[0].headers[header] == value
@@ -186,13 +186,13 @@ async def test_a_key_per_call(provider: str, sim: SimulatorServer, client: Async
 
 @every_provider
 async def test_a_base_url_per_call(provider: str, sim: SimulatorServer) -> None:
-    """A call to a server of one's own would go to the vendor's instead."""
+    """A call to a self-hosted server would go to the vendor's."""
     async with AsyncCompletion(base_urls={provider: "https://elsewhere.example"}) as client:
         reply = await client.create(
             model_of(provider), QUESTION, base_url=sim.base_urls[provider], api_key=sim.api_keys[provider]
         )
     assert reply.text
-    assert asked(sim)[0].path == COLUMNS[provider].path
+    assert chat_requests(sim)[0].path == COLUMNS[provider].path
 
 
 @pytest.mark.parametrize("provider", ["openai", "azure"])
@@ -206,18 +206,18 @@ async def test_an_organization_per_call(provider: str, sim: SimulatorServer, cli
 
 
 @pytest.mark.parametrize(("provider", "variable"), KEY_VARIABLES)
-async def test_a_variable_holds_the_key(
+async def test_a_variable_can_contain_the_key(
     provider: str, variable: str, sim: SimulatorServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A program that has its key in this variable would find none."""
+    """A program with its key in this variable would have no key."""
     monkeypatch.setenv(variable, sim.api_keys[provider])
     async with AsyncCompletion(base_urls=sim.base_urls) as client:
         assert (await client.create(model_of(provider), QUESTION)).text
 
 
 @every_provider
-async def test_without_a_key_the_variable_is_named(provider: str, sim: SimulatorServer) -> None:
-    """A caller without a key would get an answer from a server, and not be told what to set."""
+async def test_the_error_of_a_missing_key_names_the_variable(provider: str, sim: SimulatorServer) -> None:
+    """A caller without a key would get an error from a server, and not the name of the variable."""
     async with AsyncCompletion(base_urls=sim.base_urls) as client:
         with pytest.raises(ConfigurationError, match=PROVIDERS[provider].key_env[0]):
             await client.create(model_of(provider), QUESTION)
@@ -225,20 +225,20 @@ async def test_without_a_key_the_variable_is_named(provider: str, sim: Simulator
 
 
 @pytest.mark.parametrize(("provider", "variable"), URL_VARIABLES)
-async def test_a_variable_holds_the_base_url(
+async def test_a_variable_can_contain_the_base_url(
     provider: str, variable: str, sim: SimulatorServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A program that has its server in this variable would send its prompts to the vendor."""
+    """A program with its server in this variable would send its prompts to the vendor."""
     monkeypatch.setenv(variable, sim.base_urls[provider])
     async with AsyncCompletion(api_keys=sim.api_keys) as client:
         assert (await client.create(model_of(provider), QUESTION)).text
 
 
 @pytest.mark.parametrize("variable", ORGANIZATION_VARIABLES)
-async def test_a_variable_holds_the_organization(
+async def test_a_variable_can_contain_the_organization(
     variable: str, sim: SimulatorServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The calls of a program that has its organization in this variable would count for another one."""
+    """The calls of a program with its organization in this variable would count for another one."""
     monkeypatch.setenv(variable, "org-1")
     async with AsyncCompletion(base_urls=sim.base_urls, api_keys=sim.api_keys) as client:
         await client.create("gpt-4", QUESTION)
@@ -246,17 +246,17 @@ async def test_a_variable_holds_the_organization(
     assert [request.headers.get("openai-organization") for request in sim.requests] == ["org-1", None]
 
 
-# --- records in and out ---------------------------------------------------------------------------------------------
+# --- records --------------------------------------------------------------------------------------------------------
 
 
 @every_provider
 async def test_records_are_sent_as_dicts_are(provider: str, sim: SimulatorServer, client: AsyncCompletion) -> None:
-    """Typed messages would say something else than the same messages as dicts."""
+    """Typed messages would be sent differently from the same messages as dicts."""
     dicts = [{"role": "system", "content": "Be brief."}, SUM]
     records = [SystemMessage("Be brief."), UserMessage("1+1?")]
     await client.create(model_of(provider), dicts)
     await client.create(model_of(provider), records)
-    first, second = asked(sim)
+    first, second = chat_requests(sim)
     assert first.body == second.body
 
 
@@ -264,10 +264,10 @@ async def test_records_are_sent_as_dicts_are(provider: str, sim: SimulatorServer
 async def test_legacy_records_are_sent_as_dicts_are(
     provider: str, sim: SimulatorServer, client: AsyncCompletion
 ) -> None:
-    """Typed functions, calls and results would say something else than the same ones as dicts."""
+    """Typed functions, calls and results would be sent differently from the same ones as dicts."""
     call = FunctionCall("add", '{"a":1}')
     function = FunctionDefinition("add", ADD["description"], ADD["parameters"])
-    # A record that says nothing of its content leaves it out, where the dict says null.
+    # A record without content leaves it out, where the dict has null.
     plain = {name: value for name, value in FUNCTION_CALL.items() if value is not None}
     await client.attempt(model_of(provider), [SUM, plain, FUNCTION_RESULT], functions=[ADD])
     await client.attempt(
@@ -275,13 +275,13 @@ async def test_legacy_records_are_sent_as_dicts_are(
         [UserMessage("1+1?"), AssistantMessage(function_call=call), FunctionMessage("2", "add")],
         functions=[function],
     )
-    first, second = asked(sim)
+    first, second = chat_requests(sim)
     assert first.body == second.body
 
 
 @every_provider
 async def test_replies_are_records(provider: str, client: AsyncCompletion) -> None:
-    """A reply would be something else than OpenAI's shape, with some provider."""
+    """A reply of some provider would not have OpenAI's shape."""
     reply = await client.create(model_of(provider), QUESTION)
     (choice,) = reply.choices
     kinds = (type(reply), type(choice), type(choice.message), type(reply.usage))
@@ -294,7 +294,7 @@ async def test_replies_are_records(provider: str, client: AsyncCompletion) -> No
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize("provider", [name for name, column in COLUMNS.items() if column.functions])
 async def test_functions_are_answered_as_functions(provider: str, streamed: bool, client: AsyncCompletion) -> None:
-    """Who asks with `functions` would get `tool_calls`, which their code does not know."""
+    """Code with `functions` would get `tool_calls`, which it does not handle."""
     if streamed:
         async with client.stream(model_of(provider), "1+1?", functions=[ADD]) as stream:
             reply = await stream.get_final_completion()
@@ -309,7 +309,7 @@ async def test_functions_are_answered_as_functions(provider: str, streamed: bool
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize("provider", [name for name, column in COLUMNS.items() if column.functions])
 async def test_tools_are_answered_as_tools(provider: str, streamed: bool, client: AsyncCompletion) -> None:
-    """Who asks with `tools` would get the legacy form."""
+    """Code with `tools` would get the legacy form."""
     if streamed:
         async with client.stream(model_of(provider), "1+1?", tools=[ADD_TOOL]) as stream:
             reply = await stream.get_final_completion()
@@ -320,12 +320,12 @@ async def test_tools_are_answered_as_tools(provider: str, streamed: bool, client
     assert [call.function.name for call in choice.message.tool_calls or ()] == ["add"]
 
 
-# --- ok and error as values -------------------------------------------------------------------------------------------
+# --- results ----------------------------------------------------------------------------------------------------------
 
 
 @every_provider
 async def test_ok_and_error_are_values(provider: str, client: AsyncCompletion) -> None:
-    """Code that matches on the result would be met by an exception."""
+    """Code that matches on the result would get an exception."""
     match await client.attempt(model_of(provider), QUESTION):
         case Result(completion=ChatCompletion() as reply, error=None):
             assert reply.text
@@ -349,7 +349,7 @@ LATENCY = 0.15
 @every_provider
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_three_choices(provider: str, streamed: bool, sim: SimulatorServer, client: AsyncCompletion) -> None:
-    """`n=3` would give fewer choices, number them twice, forget tokens, or ask one after another."""
+    """`n=3` would return fewer choices, duplicate indexes, lose tokens, or send requests one after another."""
     one = await client.create(model_of(provider), QUESTION)
     sim.requests.clear()
     sim.latency = LATENCY
@@ -364,10 +364,10 @@ async def test_three_choices(provider: str, streamed: bool, sim: SimulatorServer
     assert [choice.finish_reason for choice in reply.choices] == ["stop"] * 3
     assert all(reply.texts)
     own_n = COLUMNS[provider].several_choices
-    requests = asked(sim)
+    requests = chat_requests(sim)
     assert len(requests) == (1 if own_n else 3)
     assert {request.body.get("n") for request in requests} == {3 if own_n else None}
-    # All of them had arrived before the first was answered.
+    # All of them arrived before the first response.
     assert max(request.received_at for request in requests) - requests[0].received_at < LATENCY
     prompts = 1 if own_n else 3
     assert one.usage is not None

@@ -1,4 +1,6 @@
-"""Parameters: for every parameter of the table, what each provider is sent, or that it is refused."""
+"""Parameters: what is sent to each provider for every parameter of the table, or that it is refused."""
+
+from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
@@ -28,7 +30,7 @@ from support.params_table import COLUMNS, MODELS, ROWS
 
 @pytest.fixture
 async def sim(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SimulatorServer]:
-    """A running simulator; what it was asked is the evidence."""
+    """A running simulator, whose recorded requests are checked."""
     for variable in ("OPENAI_API_VERSION", "AZURE_API_VERSION"):
         monkeypatch.delenv(variable, raising=False)
     async with SimulatorServer() as server:
@@ -37,19 +39,19 @@ async def sim(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SimulatorServer]
 
 @pytest.fixture
 async def client(sim: SimulatorServer) -> AsyncIterator[AsyncCompletion]:
-    """A client of the simulator's."""
+    """A client of the simulator."""
     async with AsyncCompletion(base_urls=sim.base_urls, api_keys=sim.api_keys) as made:
         yield made
 
 
-# --- what is sent ---------------------------------------------------------------------------------------------------
+# --- requests -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
-async def test_each_provider_is_sent_exactly_this(row: Row, sim: SimulatorServer, client: AsyncCompletion) -> None:
-    """A parameter would reach a provider under a wrong name, in a wrong form, or where it should have been refused."""
-    demanded = {provider: expected(row, provider, expectation) for provider, expectation in row.expectations.items()}
-    assert {provider: await outcome(row, provider, sim, client) for provider in demanded} == demanded
+async def test_requests_have_exactly_the_expected_body(row: Row, sim: SimulatorServer, client: AsyncCompletion) -> None:
+    """A parameter would be sent with a wrong name, in a wrong form, or although the provider refuses it."""
+    wanted = {provider: expected(row, provider, expectation) for provider, expectation in row.expectations.items()}
+    assert {provider: await outcome(row, provider, sim, client) for provider in wanted} == wanted
 
 
 DROPPING = [
@@ -58,27 +60,27 @@ DROPPING = [
 
 
 @pytest.mark.parametrize("row", DROPPING, ids=str)
-async def test_what_is_refused_can_be_dropped(row: Row, sim: SimulatorServer, client: AsyncCompletion) -> None:
-    """Dropping one parameter would change the rest of the request, or be said where nobody wants to hear of it."""
+async def test_refused_parameters_can_be_dropped(row: Row, sim: SimulatorServer, client: AsyncCompletion) -> None:
+    """Dropping one parameter would change the rest of the request, or add a warning under the policy "drop"."""
     for provider, expectation in row.expectations.items():
         if not isinstance(expectation, Unsupported):
             continue
-        demanded = Outcome([changed_body(row, provider, expectation.rest)], answered=True)
+        wanted = Outcome([changed_body(row, provider, expectation.rest)], answered=True)
         for policy in ("warn", "drop"):
-            assert await outcome(row, provider, sim, client, on_unsupported=policy) == demanded, (provider, policy)
-        silent = await reply_warnings(row, provider, client, on_unsupported="drop")
-        loud = await reply_warnings(row, provider, client, on_unsupported="warn")
+            assert await outcome(row, provider, sim, client, on_unsupported=policy) == wanted, (provider, policy)
+        without = await reply_warnings(row, provider, client, on_unsupported="drop")
+        warnings = await reply_warnings(row, provider, client, on_unsupported="warn")
         param = expectation.param or next(iter(row.params))
-        warned = [text for text in loud if text not in silent]
-        assert any(text.startswith(f"{param} dropped: ") for text in warned), (provider, loud)
-        assert not [text for text in silent if "dropped" in text], provider
+        warned = [text for text in warnings if text not in without]
+        assert any(text.startswith(f"{param} dropped: ") for text in warned), (provider, warnings)
+        assert not [text for text in without if "dropped" in text], provider
 
 
 # --- completeness of the table ----------------------------------------------------------------------------------------
 
 
 def expectations_of(name: str, provider: str, *, alone: bool = True) -> list[tuple[object, Expectation]]:
-    """Value and expectation of every row that gives a parameter, and nothing else."""
+    """Value and expectation of every row for a parameter; `alone`: without other parameters."""
     return [
         (row.params[name], row.expectations[provider])
         for row in ROWS
@@ -89,15 +91,15 @@ def expectations_of(name: str, provider: str, *, alone: bool = True) -> list[tup
     ]
 
 
-def test_there_are_rows_enough() -> None:
-    """Whole parameters could go missing from the table unseen."""
+def test_the_table_has_enough_rows() -> None:
+    """Parameters could disappear from the table."""
     assert len(ROWS) >= 120
     assert len({repr((row.params, row.call.messages, row.call.stream, row.call.model)) for row in ROWS}) == len(ROWS)
 
 
 @pytest.mark.parametrize("name", PARAM_NAMES)
-def test_every_parameter_has_good_and_bad_values(name: str) -> None:
-    """A parameter would be tried with values of one kind only."""
+def test_every_parameter_has_valid_and_invalid_values(name: str) -> None:
+    """A parameter would be tested with values of one kind only."""
     for provider in MODELS:
         kinds = {type(expectation) for _, expectation in expectations_of(name, provider)}
         assert Invalid in kinds
@@ -105,7 +107,7 @@ def test_every_parameter_has_good_and_bad_values(name: str) -> None:
 
 
 def agrees(name: str, provider: str, support: Support) -> bool:
-    """Whether what the rows show is what the parameter table promises."""
+    """Whether the rows agree with the provider's parameter table."""
     found = [expectation for _, expectation in expectations_of(name, provider) if not isinstance(expectation, Invalid)]
     only_refused = all(isinstance(expectation, Unsupported) or expectation == UNSENT for expectation in found)
     match support:
@@ -114,7 +116,7 @@ def agrees(name: str, provider: str, support: Support) -> bool:
         case "fanned_out":
             return any(isinstance(expectation, Branches) for expectation in found)
         case "mapped":
-            # Some are heard of only together with others, and one (the usage of streams) needs no word at all.
+            # Some are sent only together with others, and one (the usage of streams) is never sent.
             sent = [
                 expectation
                 for _, expectation in expectations_of(name, provider, alone=False)
@@ -122,7 +124,7 @@ def agrees(name: str, provider: str, support: Support) -> bool:
             ]
             return bool(sent)
         case "native":
-            # Models of Replicate's differ; this one has neither efforts nor verbosity.
+            # Replicate's models differ; this one has neither reasoning effort nor verbosity.
             sent = [
                 expectation
                 for expectation in found
@@ -132,16 +134,16 @@ def agrees(name: str, provider: str, support: Support) -> bool:
 
 
 @pytest.mark.parametrize("provider", MODELS)
-def test_supported_params_promises_what_is_done(provider: str) -> None:
-    """`supported_params` would call a parameter native that is refused, or the other way round."""
+def test_supported_params_matches_the_requests(provider: str) -> None:
+    """`supported_params` would return native for a refused parameter, or the reverse."""
     table = supported_params(f"{provider}/{MODELS[provider]}")
     assert set(table) == set(PARAM_NAMES)
     assert [name for name in PARAM_NAMES if not agrees(name, provider, table[name].support)] == []
 
 
 @pytest.mark.parametrize("provider", MODELS)
-def test_ranges_are_tried_at_their_ends(provider: str) -> None:
-    """A bound could move by a little, and no row would notice."""
+def test_ranges_are_tested_at_their_bounds(provider: str) -> None:
+    """A bound could change without a failing row."""
     for name, expectation in supported_params(f"{provider}/{MODELS[provider]}").items():
         tried = [(value, not isinstance(got, (Unsupported, Invalid))) for value, got in expectations_of(name, provider)]
         numbers = [(value, good) for value, good in tried if type(value) in (int, float)]
@@ -154,9 +156,9 @@ def test_ranges_are_tried_at_their_ends(provider: str) -> None:
         if expectation.max_items is not None:
             lengths = [(len(value), good) for value, good in tried if isinstance(value, list)]
             assert {(expectation.max_items, True), (expectation.max_items + 1, False)} <= set(lengths), name
-        words = {
+        texts = {
             value
             for value, got in expectations_of(name, provider, alone=False)
             if isinstance(value, str) and not isinstance(got, (Unsupported, Invalid))
         }
-        assert words >= set(expectation.values or ()), name
+        assert texts >= set(expectation.values or ()), name

@@ -1,4 +1,4 @@
-"""Rows that installed packages bring."""
+"""Providers of installed packages."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ except CompletionError as error:
 
 
 def run(folder: Path, plugin: str, points: str) -> str:
-    """What a process prints that has a package with these entry points installed."""
+    """Output of a process that has a package with these entry points installed."""
     (folder / "acme_rows.py").write_text(plugin)
     info = folder / "acme_rows-1.0.dist-info"
     info.mkdir()
@@ -42,7 +42,7 @@ def run(folder: Path, plugin: str, points: str) -> str:
 
 
 def python(environment: dict[str, str], code: str) -> str:
-    """What a fresh interpreter prints."""
+    """Output of a new interpreter."""
     command = [sys.executable, "-W", "error", "-c", code]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=True).stdout
 
@@ -53,24 +53,24 @@ ROW = Provider("acme", "https://llm.acme.example/v1", key_env=("ACME_API_KEY",))
 """
 
 
-def test_an_installed_row_is_found_when_its_model_is_asked_for(tmp_path: Path) -> None:
-    """A package that brings a provider would have to be wired in by hand."""
-    said = run(tmp_path, ROW, "acme = acme_rows:ROW")
-    assert said.splitlines() == [
+def test_an_installed_provider_is_found_by_its_model(tmp_path: Path) -> None:
+    """A package with a provider would have to be registered by hand."""
+    output = run(tmp_path, ROW, "acme = acme_rows:ROW")
+    assert output.splitlines() == [
         "ConfigurationError no API key for acme: set ACME_API_KEY, or pass api_keys={'acme': ...}",
         "['acme']",
         "native",
     ]
 
 
-def test_an_entry_point_may_be_a_function_that_gives_several_rows(tmp_path: Path) -> None:
-    """A package with many hosts would need an entry point for each."""
+def test_an_entry_point_can_be_a_function_that_returns_several_providers(tmp_path: Path) -> None:
+    """A package with many providers would need an entry point for each."""
     plugin = ROW + "def rows():\n    import attrs\n    return [ROW, attrs.evolve(ROW, name='acme-eu')]\n"
     assert "['acme', 'acme-eu']" in run(tmp_path, plugin, "acme = acme_rows:rows")
 
 
-def test_a_built_in_row_is_not_replaced_by_an_installed_one(tmp_path: Path) -> None:
-    """An installed package could send everybody's OpenAI key to its own host."""
+def test_an_installed_provider_does_not_replace_a_built_in_one(tmp_path: Path) -> None:
+    """An installed package could redirect OpenAI's keys to its own host."""
     plugin = "from anycompletion import Provider\nROW = Provider('openai', 'https://evil.example/v1')\n"
     check = "import anycompletion; print(anycompletion.known_providers()['openai'].base_url)"
     run(tmp_path, plugin, "openai = acme_rows:ROW")
@@ -80,11 +80,11 @@ def test_a_built_in_row_is_not_replaced_by_an_installed_one(tmp_path: Path) -> N
 
 
 def test_a_broken_plugin_is_named(tmp_path: Path) -> None:
-    """A foreign exception would come out of a call, and nobody would know whose."""
+    """A call would raise a plugin's own exception, without the plugin's name."""
     assert run(tmp_path, "ROW = 5\n", "acme = acme_rows:ROW").startswith(
         "ConfigurationError the installed provider 'acme' (acme_rows:ROW) does not load: it gives int"
     )
     (tmp_path / "other").mkdir()
-    said = run(tmp_path / "other", "raise RuntimeError('no luck')\n", "acme = acme_rows:ROW")
-    assert said.startswith("ConfigurationError")
-    assert "RuntimeError: no luck" in said
+    output = run(tmp_path / "other", "raise RuntimeError('no luck')\n", "acme = acme_rows:ROW")
+    assert output.startswith("ConfigurationError")
+    assert "RuntimeError: no luck" in output

@@ -1,0 +1,144 @@
+"""Base URLs: which ones a key may be sent to, and the origin that it is bound to."""
+
+from __future__ import annotations
+
+import pytest
+
+from anycompletion.errors import InvalidRequestError
+from anycompletion.providers import (
+    check_base_url,
+    origin,
+)
+
+VALID: list[tuple[str, str]] = [
+    ("https://api.openai.com/v1", "https://api.openai.com/v1"),
+    ("https://api.openai.com/v1/", "https://api.openai.com/v1"),
+    ("https://api.openai.com/v1///", "https://api.openai.com/v1"),
+    ("https://x", "https://x"),
+    ("https://x:8443/a/b", "https://x:8443/a/b"),
+    ("HTTPS://API.Example.COM", "HTTPS://API.Example.COM"),
+    ("https://10.0.0.5/v1", "https://10.0.0.5/v1"),
+    ("https://[2001:db8::1]:8443", "https://[2001:db8::1]:8443"),
+    ("https://bücher.example", "https://bücher.example"),
+    ("https://x/a..b/.c/d.", "https://x/a..b/.c/d."),
+    ("https://my-resource.openai.azure.com", "https://my-resource.openai.azure.com"),
+    ("http://localhost:11434/v1", "http://localhost:11434/v1"),
+    ("http://LOCALHOST", "http://LOCALHOST"),
+    ("http://app.localhost", "http://app.localhost"),
+    ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+    ("http://127.8.9.1", "http://127.8.9.1"),
+    ("http://[::1]:8080/", "http://[::1]:8080"),
+    ("http://[::ffff:127.0.0.1]", "http://[::ffff:127.0.0.1]"),
+]
+
+INVALID: list[tuple[str, str]] = [
+    ("", "must begin with https://"),
+    ("api.openai.com/v1", "must begin with https://"),
+    ("//api.openai.com", "must begin with https://"),
+    ("ftp://x", "must begin with https://"),
+    ("file:///etc/passwd", "must begin with https://"),
+    ("javascript:alert(1)", "must begin with https://"),
+    ("unix:///run/x.sock", "must begin with https://"),
+    ("https://", "has no host"),
+    ("https:///v1", "has no host"),
+    ("https://:443", "has no host"),
+    ("https://user@x", "must not hold a user or password"),
+    ("https://user:pw@x", "must not hold a user or password"),
+    ("https://@x", "must not hold a user or password"),
+    ("https://:pw@x", "must not hold a user or password"),
+    ("https://x?a=b", "must not hold a query or fragment"),
+    ("https://x/v1?", "must not hold a query or fragment"),
+    ("https://x#f", "must not hold a query or fragment"),
+    ("https://x/v1#", "must not hold a query or fragment"),
+    ("https://x y", "holds white space"),
+    ("https://x/\n", "holds white space"),
+    (" https://x", "holds white space"),
+    ("https://x\\@y", "holds white space"),
+    ("https://x/\x00", "holds white space"),
+    ("https://x/\x7f", "holds white space"),
+    ("https://x/\u2028", "holds white space"),
+    ("https://x/\ud800", "holds white space"),
+    ("https://x:0x1", "is no URL"),
+    ("https://x:99999", "is no URL"),
+    ("https://x:-1", "is no URL"),
+    ("https://[::1", "is no URL"),
+    ("https://x/..", "holds a '.' or '..' segment"),
+    ("https://x/a/../b", "holds a '.' or '..' segment"),
+    ("https://x/./b", "holds a '.' or '..' segment"),
+    ("https://x/%2e%2E/b", "holds a '.' or '..' segment"),
+    ("https://2852039166", "has a host that is an IP address in an unusual notation"),
+    ("https://0x7f.1", "has a host that is an IP address in an unusual notation"),
+    ("https://0X7F000001", "has a host that is an IP address in an unusual notation"),
+    ("https://127.1", "has a host that is an IP address in an unusual notation"),
+    ("https://0177.0.0.1", "has a host that is an IP address in an unusual notation"),
+    ("https://0", "has a host that is an IP address in an unusual notation"),
+    ("https://169.254.169.254", "points to a link-local address"),
+    ("https://169.254.1.1/v1", "points to a link-local address"),
+    ("http://169.254.169.254", "points to a link-local address"),
+    ("https://169.254.169.254.", "points to a link-local address"),
+    ("https://169\u3002254.169.254", "points to a link-local address"),
+    ("https://\u2460\u2465\u2468.254.169.254", "points to a link-local address"),
+    ("https://\uff11\uff16\uff19.254.169.254", "points to a link-local address"),
+    ("https://[::ffff:169.254.169.254]", "points to a link-local address"),
+    ("https://[::ffff:a9fe:a9fe]", "points to a link-local address"),
+    ("https://[fe80::1]", "points to a link-local address"),
+    ("https://[fe80::1%25eth0]", "points to a link-local address"),
+    ("https://[fd00:ec2::254]", "points to a link-local address"),
+    ("https://100.100.100.200", "points to a link-local address"),
+    ("https://metadata.google.internal", "points to a cloud's metadata service"),
+    ("https://METADATA.google.internal", "points to a cloud's metadata service"),
+    ("https://[64:ff9b::a9fe:a9fe]", "points to a link-local address"),
+    ("https://[2002:a9fe:a9fe::1]", "points to a link-local address"),
+    ("https://[::a9fe:a9fe]", "points to a link-local address"),
+    ("https://168.63.129.16", "points to a link-local address"),
+    ("https://192.0.0.192", "points to a link-local address"),
+    ("https://metadata.goog", "points to a cloud's metadata service"),
+    ("https://metadata.google.internal.", "points to a cloud's metadata service"),
+    ("https://\uff4detadata.google.internal", "points to a cloud's metadata service"),
+    ("https://" + "é" * 70 + ".example", "has an invalid host name"),
+    ("http://api.openai.com", "must use https"),
+    ("http://10.0.0.5", "must use https"),
+    ("http://0.0.0.0:8000", "must use https"),
+    ("http://localhost.evil.example", "must use https"),
+    ("http://notlocalhost", "must use https"),
+    ("http://[2001:db8::1]", "must use https"),
+]
+
+
+@pytest.mark.parametrize(("url", "checked"), VALID)
+def test_valid_urls(url: str, checked: str):
+    """A self-hosted server could not be reached, or get a path with two slashes."""
+    assert check_base_url(url) == checked
+
+
+@pytest.mark.parametrize(("url", "problem"), INVALID)
+def test_invalid_urls(url: str, problem: str):
+    """A key could be sent in plain text, to a metadata service, or to another host than the URL seems to have."""
+    with pytest.raises(InvalidRequestError) as caught:
+        check_base_url(url, param="base_urls.acme")
+    assert str(caught.value).startswith(f"base_urls.acme: {problem}")
+    assert caught.value.param == "base_urls.acme"
+    assert "pw" not in str(caught.value)
+
+
+def test_plain_http_can_be_allowed():
+    """A server in a private network could not be used, or allowing it would disable the other checks."""
+    assert check_base_url("http://10.0.0.5/v1/", allow_http=True) == "http://10.0.0.5/v1"
+    for url in ("http://169.254.169.254", "http://2852039166", "http://a:b@x", "ftp://x"):
+        with pytest.raises(InvalidRequestError):
+            check_base_url(url, allow_http=True)
+
+
+ORIGINS: list[tuple[str, str]] = [
+    ("https://api.openai.com/v1", "https://api.openai.com:443"),
+    ("https://API.OpenAI.com:443", "https://api.openai.com:443"),
+    ("https://api.openai.com:8443/v1", "https://api.openai.com:8443"),
+    ("http://localhost/v1", "http://localhost:80"),
+    ("http://[::1]:8080", "http://::1:8080"),
+]
+
+
+@pytest.mark.parametrize(("url", "expected"), ORIGINS)
+def test_origins(url: str, expected: str):
+    """A key would be sent to another server than its own, or not be sent to its own."""
+    assert origin(url) == expected

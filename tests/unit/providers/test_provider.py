@@ -1,0 +1,79 @@
+"""Provider rows: invalid ones are refused when they are made."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from anycompletion.auth import NO_AUTH
+from anycompletion.errors import ConfigurationError, InvalidRequestError
+from anycompletion.params import ParamSupport, unsupported
+from anycompletion.providers import (
+    DIALECTS,
+    PROVIDERS,
+    Provider,
+)
+from anycompletion.records import PARAM_NAMES
+
+INVALID: list[tuple[dict[str, Any], type[Exception], str]] = [
+    ({"dialect": "of_tomorrow"}, ConfigurationError, "provider 'acme': no dialect 'of_tomorrow', only openai_chat"),
+    ({"name": ""}, ConfigurationError, "provider '': a name is lower-case letters"),
+    ({"name": "Acme"}, ConfigurationError, "provider 'Acme': a name is"),
+    ({"name": "ac/me"}, ConfigurationError, "provider 'ac/me': a name is"),
+    ({"name": "ac:me"}, ConfigurationError, "provider 'ac:me': a name is"),
+    ({"name": "ac me"}, ConfigurationError, "provider 'ac me': a name is"),
+    ({"name": "acme\n"}, ConfigurationError, "provider 'acme\\n': a name is"),
+    ({"name": "-acme"}, ConfigurationError, "provider '-acme': a name is"),
+    ({"base_url": "http://api.acme.ai"}, InvalidRequestError, "base_url: must use https"),
+    ({"base_url": "api.acme.ai"}, InvalidRequestError, "base_url: must begin with https://"),
+]
+
+
+@pytest.mark.parametrize(("members", "cls", "text"), INVALID)
+def test_invalid_providers(members: dict[str, Any], cls: type[Exception], text: str):
+    """An invalid provider would fail at its first call, far from its definition."""
+    with pytest.raises(cls, match=re.escape(text)):
+        Provider(**{"name": "acme", "base_url": "https://api.acme.ai/v1", **members})
+
+
+def test_valid_providers():
+    """A provider with only a name and a base URL would be impossible."""
+    row = Provider("a-b_c.9", "http://10.0.0.5:8000/v1", allow_http=True, key_optional=True, auth=NO_AUTH)
+    assert row.table == DIALECTS["openai_chat"].params
+    row = Provider("acme", "https://x", params={"n": ParamSupport("fanned_out"), "seed": unsupported("none")})
+    assert row.table["n"].support == "fanned_out"
+    assert row.table["seed"].note == "none"
+    assert row.table["temperature"] == DIALECTS["openai_chat"].params["temperature"]
+    assert Provider("acme", "").base_url == ""
+
+
+@pytest.mark.parametrize("name", sorted(PROVIDERS))
+def test_built_in_providers(name: str):
+    """A built-in provider would lack a key's variable or documentation, or list an unknown parameter."""
+    row = PROVIDERS[name]
+    assert row.name == name
+    assert row.key_env or row.key_optional
+    assert row.docs.startswith("https://")
+    assert not row.base_url.endswith("/")
+    assert set(row.table) <= set(PARAM_NAMES)
+    assert all(support.note for support in row.table.values() if support.support in ("unsupported", "mapped"))
+
+
+@pytest.mark.parametrize("name", sorted(DIALECTS))
+def test_dialects(name: str):
+    """A dialect's name would differ from its folder."""
+    assert name == DIALECTS[name].name
+    assert set(DIALECTS[name].params) <= set(PARAM_NAMES)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Content-Length": "9"}, {"transfer-encoding": "chunked"}, {"X y": "1"}, {"X": "a\r\nY: b"}],
+    ids=["length", "encoding", "no token", "two lines"],
+)
+def test_headers_cannot_inject_a_request(headers: dict[str, str]) -> None:
+    """A provider's headers could split a request in two."""
+    with pytest.raises(InvalidRequestError):
+        Provider("acme", "https://api.acme.ai/v1", headers=headers)
