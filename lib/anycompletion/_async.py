@@ -118,7 +118,16 @@ class Interruptible:
         task, self._task = self._task, None
         if task is None or not self.interrupted:
             return False
-        return task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError)
+        return take_back_cancellation(task, self._cancelling) and isinstance(error, asyncio.CancelledError)
+
+
+def take_back_cancellation(task: asyncio.Task[Any], cancelling: int) -> bool:
+    """Takes back a cancellation of our own; returns whether it was the only one, so that the task may go on.
+
+    Args:
+        cancelling: `task.cancelling()` before the wait that the cancellation ended.
+    """
+    return task.uncancel() <= cancelling
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

@@ -483,7 +483,7 @@ def limit_requests(monkeypatch: pytest.MonkeyPatch) -> Callable[[AsyncCompletion
     """Function that limits a client to a few concurrent requests."""
 
     def limit(client: AsyncCompletion, connections: int) -> None:
-        monkeypatch.setattr(connection_limit, "_FEW", connections)
+        monkeypatch.setattr(connection_limit, "_MINIMUM", connections)
         for name in ("openai", "anthropic"):
             state_of(client).provider_state(PROVIDERS[name]).pool.connection_limit = ConnectionLimit(lambda: 0)
 
@@ -905,7 +905,7 @@ def expire_timeouts(pools: Sequence[Pool]) -> None:
     loop = asyncio.get_running_loop()
     for pool in pools:
         for watch in pool._timer.watches:
-            watch.deadline = 0.0
+            watch._deadline = 0.0
         pool._timer.check_all(loop)
 
 
@@ -1100,7 +1100,7 @@ def test_without_a_free_descriptor_the_connection_limit_has_its_minimum(
 
     monkeypatch.setattr(os, "listdir", nothing_free)
     limit = ConnectionLimit()
-    assert sum(limit.try_acquire() for _ in range(100)) == connection_limit._FEW
+    assert sum(limit.try_acquire() for _ in range(100)) == connection_limit._MINIMUM
 
 
 async def test_a_stream_that_was_read_releases_its_connection_as_its_body_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,26 +1,74 @@
-"""A body as it comes in: aiohttp's buffer without what only its other readers need.
+"""Response bodies: the bytes that arrived and were not taken yet. The only module that uses aiohttp's `StreamReader`.
 
-aiohttp's parser makes its own `StreamReader` for each answer, and calls four of its methods for each piece of a chunked
-body. Those count offsets and wake readers for who reads piece by piece; here everything that has come is read at once,
-and a streamed chunk costs a third less.
+Both readers have the same interface: `take_available` returns all that has arrived, and where that is nothing, the
+caller awaits `wait` and tries again. Failures are not raised, because aiohttp raises one exception object in all
+readers, which keeps frames of each: `exception` returns it, after everything that had arrived was taken.
 """
 
 from __future__ import annotations
 
-from typing import cast
+import asyncio
+from collections.abc import Callable
+from types import NoneType
+from typing import TypeAlias
 
 import aiohttp
-from aiohttp.base_protocol import BaseProtocol
-from aiohttp.streams import EMPTY_PAYLOAD
 
 
 class BodyReader(aiohttp.StreamReader):
-    """What has come of a body and was not taken yet."""
+    """Body of a response, without what only aiohttp's own reading methods need.
+
+    aiohttp's parser makes a `StreamReader` for each response, and calls four of its methods for each piece of a chunked
+    body. Those count offsets and wake readers for callers that read piece by piece; without that a streamed chunk costs
+    a third less. The private members of `StreamReader` that this uses are those of the versions of aiohttp in
+    `http1.is_supported_aiohttp`.
+    """
 
     __slots__ = ()
 
+    def is_waiting(self) -> bool:
+        """Whether a reader waits, and nothing has arrived for it."""
+        return self._waiter is not None
+
+    def take_available(self) -> bytes | None:
+        """All bytes that have arrived; b"" after the end or a failure; None if there are none yet."""
+        buffer = self._buffer
+        if not buffer:
+            return b"" if self._eof or self._exception is not None else None
+        if len(buffer) == 1:
+            data = buffer.popleft()
+        else:
+            data = b"".join(buffer)
+            buffer.clear()
+        self.total_bytes += len(data)
+        self._size = 0
+        protocol = self._protocol
+        if protocol._reading_paused:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+            protocol.resume_reading()
+        return data
+
+    def wait(self) -> asyncio.Future[None]:
+        """A future that is done when there is something to take, after `take_available` returned None.
+
+        It is awaited by the caller itself: each coroutine more would cost time for each chunk, and memory for each open
+        stream.
+        """
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        if self._waiter is not None or self._protocol.transport is None:
+            # Another task reads already, or nothing will arrive.
+            self.set_exception(aiohttp.ClientConnectionError("closed"))
+            waiter.set_result(None)
+        else:
+            self._waiter = waiter
+        return waiter
+
+    def abort(self) -> None:
+        """Ends the body with an error, unless it has one; wakes its reader."""
+        if self._exception is None:
+            self.set_exception(aiohttp.ClientConnectionError("closed"))
+
     def feed_data(self, data: bytes, size: int = 0) -> bool:
-        """A piece has come; whether there is more that it can be asked for, which there never is."""
+        """Adds bytes that have arrived; returns False: nothing is held back that could be asked for."""
         if not data:
             return False
         buffer = self._buffer
@@ -35,37 +83,89 @@ class BodyReader(aiohttp.StreamReader):
             self._protocol.pause_reading()
         return False
 
-    def begin_http_chunk_receiving(self) -> None:
-        """Nobody asks where pieces begin, ..."""
+    def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
+        """Ends the body with an error. The reader is woken without it, see the module."""
+        waiter, self._waiter = self._waiter, None
+        super().set_exception(exc)
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
-    def end_http_chunk_receiving(self) -> None:
-        """... or end."""
-
-    def take(self) -> bytes:
-        """All that has come; b"" where nothing has."""
-        buffer = self._buffer
-        if len(buffer) == 1:
-            data = buffer.popleft()
-        else:
-            data = b"".join(buffer)
-            buffer.clear()
-        self.total_bytes += len(data)
-        self._size = 0
-        protocol = self._protocol
-        if protocol._reading_paused:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-            protocol.resume_reading()
-        return data
+    # aiohttp's parser calls these where each piece begins and ends, which readers here do not see. They do nothing, and
+    # are not Python functions because of the cost for each chunk.
+    begin_http_chunk_receiving: Callable[[], None] = staticmethod(NoneType)
+    end_http_chunk_receiving: Callable[[], None] = staticmethod(NoneType)
 
 
-def as_body_reader(content: aiohttp.StreamReader, protocol: BaseProtocol) -> BodyReader | None:
-    """An answer's reader as a `Body`; None where it is somebody else's."""
-    if content is EMPTY_PAYLOAD:
-        # All answers without a body share one reader, which is no whole one.
-        empty = BodyReader(protocol, 0, loop=protocol._loop)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        empty.feed_eof()
-        return empty
+class ForeignBodyReader:
+    """Body of a response whose reader must stay what it is: aiohttp's for empty bodies, or one that was not tested."""
+
+    __slots__ = ("_content", "_ready", "_waits", "at_eof", "exception", "is_eof", "on_eof")
+
+    def __init__(self, content: aiohttp.StreamReader) -> None:
+        self._content = content
+        self._ready = b""
+        """Bytes that `wait` got from the reader."""
+        self._waits = False
+        self.exception = content.exception
+        self.at_eof = content.at_eof
+        self.is_eof = content.is_eof
+        self.on_eof = content.on_eof
+
+    def is_waiting(self) -> bool:
+        """Whether a reader waits."""
+        return self._waits
+
+    @property
+    def total_bytes(self) -> int:
+        """Decoded bytes."""
+        return self._content.total_bytes
+
+    @property
+    def total_compressed_bytes(self) -> int | None:
+        """Bytes received; None if the body is not compressed."""
+        return getattr(self._content, "total_compressed_bytes", None)
+
+    def take_available(self) -> bytes | None:
+        """As `BodyReader.take_available`."""
+        data, self._ready = self._ready, b""
+        if data:
+            return data
+        content = self._content
+        if content.at_eof():
+            return b""
+        if content._size:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+            # aiohttp's `read_nowait` raises an error that is there first, and loses what arrived before.
+            return content._read_nowait(-1)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        return None if content.exception() is None else b""
+
+    async def wait(self) -> None:
+        """Waits until there is something to take."""
+        content = self._content
+        self._waits = True
+        try:
+            self._ready = await content.readany()
+        except (aiohttp.ClientError, OSError, RuntimeError):
+            if content.exception() is None:
+                content.set_exception(aiohttp.ClientConnectionError("closed"))
+        finally:
+            self._waits = False
+
+    def abort(self) -> None:
+        """As `BodyReader.abort`."""
+        content = self._content
+        # A reader may have begun to wait after the body got its error.
+        if content.exception() is None or self._waits:
+            content.set_exception(aiohttp.ClientConnectionError("closed"))
+
+
+ResponseBody: TypeAlias = BodyReader | ForeignBodyReader
+
+
+def as_body_reader(content: aiohttp.StreamReader) -> ResponseBody:
+    """The body of a response of a supported aiohttp; `content` becomes a `BodyReader` if it is aiohttp's own class."""
     if type(content) is not aiohttp.StreamReader:
-        return None
+        return ForeignBodyReader(content)
     content.__class__ = BodyReader
-    content.total_bytes -= content._size  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] (`take` counts it)
-    return cast("BodyReader", content)
+    assert isinstance(content, BodyReader)
+    content.total_bytes -= content._size  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] (`take_available` counts it)
+    return content

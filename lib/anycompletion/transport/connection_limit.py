@@ -1,4 +1,4 @@
-"""How many exchanges one provider may have at a time, by what the process may still open."""
+"""Limit on the connections of one provider, derived from the file descriptors that the process may still open."""
 
 from __future__ import annotations
 
@@ -11,55 +11,58 @@ from ..errors import ClientClosedError
 from .errors import closed_error
 
 _SPARE = 64
-"""File descriptors left to everybody else."""
+"""File descriptors left to the rest of the process."""
 
-_FEW = 8
-"""Slots that are given out whatever the system says: without any, nothing would ever be given back."""
+_MINIMUM = 8
+"""Connections that are allowed whatever the system reports: without any, none would ever be released."""
 
-_SELDOM = 64
-"""While somebody waits, the system is asked again each time so many slots were given back."""
+_RECHECK = 64
+"""While callers wait, the system is asked again after so many releases."""
 
-_MOST = 0.75
-"""Of the descriptors that were free at first, one provider takes no more: a mute one must not starve the others."""
+_SHARE = 0.75
+"""Of the descriptors that were free at first, one provider gets no more: if it does not respond, the others must not
+starve."""
 
 Free = Callable[[], "int | None"]
-"""How many file descriptors the process may still open; None where nobody knows."""
+"""Returns how many file descriptors the process may still open; None if that is not known."""
 
 
 class ConnectionLimit:
-    """How many exchanges one provider may have at a time, first come, first served.
+    """Limit on the exchanges that one provider may have at the same time; callers wait for it first in, first out.
 
-    The system is asked how much is left only when there are more exchanges than ever before, so that a slot costs a
+    The system is asked how much is left only when there are more exchanges than ever before, so that acquiring takes a
     comparison.
     """
 
     def __init__(self, free: Free | None = None) -> None:
         self._free = free or free_descriptors
         self.used = 0
-        self._sure = _FEW
-        """So many are known to fit."""
+        self._known_to_fit = _MINIMUM
         self._limit: int | None = None
-        self._given = 0
+        self._releases = 0
         self._closed = False
         self._waiters: WaiterQueue[None] = WaiterQueue()
 
+    def __repr__(self) -> str:
+        return f"<ConnectionLimit used={self.used} queued={self.queued}>"
+
     @property
     def queued(self) -> int:
-        """Who waits for a slot."""
+        """Callers that wait."""
         return len(self._waiters)
 
     def try_acquire(self) -> bool:
-        """Takes a slot, if there is one and nobody waits for it."""
-        if self._waiters or not (self.used < self._sure or self._more()):
-            return False
+        """Acquires one if it is free; returns whether it was."""
+        if self.used >= self._known_to_fit and (self._waiters or not self._raise_limit()):
+            return False  # with fewer in use nobody waits, as `release` wakes waiters
         self.used += 1
         return True
 
     async def acquire(self) -> None:
-        """Waits for a slot in the order of asking and takes it. Cancelling leaves the queue.
+        """Waits for one in the order of asking, after `try_acquire` returned False. Cancelling leaves the queue.
 
         Raises:
-            ClientClosedError: the limit was closed before a slot was free.
+            ClientClosedError: the limit was closed before one was free.
         """
         self._require_open()
         await self._waiters.wait(self._waiters.enqueue(), on_lost=self.release)
@@ -73,47 +76,47 @@ class ConnectionLimit:
         if self._closed:
             raise closed_error()
 
+    def release(self) -> None:
+        """Releases one, for the first waiter."""
+        self.used -= 1
+        self._releases += 1
+        if self._releases % _RECHECK == 0 and self._waiters:
+            self._raise_limit()
+        while self.used < self._known_to_fit and self._waiters.wake_first():
+            self.used += 1
+
+    def on_exhausted(self) -> None:
+        """The system refused a file descriptor: what was known to fit does not fit any more."""
+        self._known_to_fit = max(_MINIMUM, min(self._known_to_fit, self.used - 1))
+
     def close(self) -> None:
-        """Ends all waits for a slot, with an error."""
+        """Ends all waits, with an error."""
         self._closed = True
         while self._waiters.wake_first():
             self.used += 1  # until the waiter runs, which then releases it
 
-    def release(self) -> None:
-        """Gives a slot back: to the first who waits."""
-        self.used -= 1
-        self._given += 1
-        if self._waiters and self._given % _SELDOM == 0:
-            self._more()
-        while self.used < max(self._sure, 1) and self._waiters.wake_first():
-            self.used += 1
-
-    def on_exhausted(self) -> None:
-        """The system refused a descriptor: what was known to fit does not any more."""
-        self._sure = max(_FEW, min(self._sure, self.used - 1))
-
-    def _more(self) -> bool:
-        """Whether one more fits, by asking the system."""
+    def _raise_limit(self) -> bool:
+        """Asks the system how many fit; returns whether one more does."""
         left = self._free()
         if left is None:
-            self._sure = self.used + 2**20
+            self._known_to_fit = self.used + 2**20
             return True
         if self._limit is None:
-            self._limit = max(_FEW, int((self.used + left - _SPARE) * _MOST))
-        # Half of it, because others ask too.
-        self._sure = max(_FEW, min(self._limit, self.used + (left - _SPARE) // 2))
-        return self.used < self._sure
+            self._limit = max(_MINIMUM, int((self.used + left - _SPARE) * _SHARE))
+        # Half of it, because other clients and providers ask too.
+        self._known_to_fit = max(_MINIMUM, min(self._limit, self.used + (left - _SPARE) // 2))
+        return self.used < self._known_to_fit
 
 
 def free_descriptors() -> int | None:
-    """How many file descriptors this process may still open, where the system tells."""
+    """How many file descriptors this process may still open, where the system reports it."""
     try:
         import resource  # noqa: PLC0415 (not on every system)
 
         most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         return None if most == resource.RLIM_INFINITY else most - len(os.listdir("/dev/fd"))
-    except OSError as fault:
-        # Looking takes a descriptor too.
-        return 0 if fault.errno in (errno.EMFILE, errno.ENFILE) else None
+    except OSError as error:
+        # Listing needs a descriptor too.
+        return 0 if error.errno in (errno.EMFILE, errno.ENFILE) else None
     except ImportError:
         return None

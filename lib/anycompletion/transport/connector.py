@@ -1,4 +1,7 @@
-"""Connections: opened through a gate, kept for a while, and never handed out when something was heard on them."""
+"""Connections: opened through a gate, kept for a while, and not used again once something unexpected arrived on them.
+
+With `http1` the only module that uses private members of aiohttp's connector.
+"""
 
 from __future__ import annotations
 
@@ -18,36 +21,68 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 
+from .._async import running_task
 from .errors import MalformedBodyError
-from .timeouts import TimeoutWatch
 
 KEEP_ALIVE = 15.0
-"""Seconds an idle connection is kept: shorter than common servers do, so that they rarely close it under us."""
+"""Seconds an idle connection is kept: shorter than common servers do, so that they rarely close it while it is used."""
 
 MAX_HEADER = 64 * 1024
 MAX_HEADERS = 256
-"""Of an answer: error pages of proxies have long ones."""
+"""Limits of a response's headers: error pages of proxies have long ones."""
 
 _READ = 64 * 1024
-"""Bytes read at once. asyncio asks the system for 256 KiB, and makes room for them for each chunk of a stream: so much
-that the C library fetches and returns the pages each time, which takes several times as long as reading a chunk."""
+"""Bytes read at once. asyncio asks the system for 256 KiB and allocates them for each chunk of a stream: so much that
+the C library returns the pages to the system each time, which takes several times as long as reading a chunk."""
 
 MAX_CONNECTING = 128
-"""Connections being opened at the same time; more at once starve the loop."""
+"""Connections being opened at the same time; more at once starve the event loop."""
+
+
+class Attempt:
+    """One attempt to send a request: what it asks of the connector, and what the connector did.
+
+    Args:
+        must_defer: asked before a connection is opened: whether the request must not be sent now.
+    """
+
+    __slots__ = ("connect_timeout", "connected", "fresh_only", "must_defer", "reused")
+
+    def __init__(self, connect_timeout: float | None = None, must_defer: Callable[[], bool] | None = None) -> None:
+        self.connect_timeout = connect_timeout
+        self.must_defer = must_defer
+        self.fresh_only = False
+        """Whether the request must not get a kept connection."""
+        self.connected = False
+        """Whether the server may have received something of the request."""
+        self.reused: PooledConnection | None = None
+        """The kept connection that the request was sent on."""
+
+    def is_keep_alive_race(self, error: BaseException) -> bool:
+        """Whether `error` is that of a kept connection that was lost without a byte of a response."""
+        if self.reused is None or self.reused.received_any:
+            return False
+        return isinstance(error, (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)) and not isinstance(
+            error, aiohttp.ClientConnectorError
+        )
+
+
+class SendDeferred(Exception):
+    """The request was not sent, because it must wait after all."""
 
 
 class PooledConnection(ResponseHandler):
-    """A connection that knows whether the peer has said anything since it was handed out.
+    """A connection that knows whether anything was received since it was last taken from the pool.
 
-    It closes itself when something comes that nobody has asked for: aiohttp would hand it to the next request as its
-    answer. And it tells the reader of a body when that stops being HTTP: aiohttp drops such a body without a word, and
-    its reader would wait until a clock runs out.
+    It closes itself when bytes arrive while it is idle: aiohttp would take them for the response to the next request.
+    And it fails the body of a response that stops being valid HTTP: aiohttp drops such a body, and its reader would
+    wait until a timeout expires.
     """
 
     received_any = False
     idle = False
     """Whether it is kept for a next request."""
-    _unread: Callable[[], bool] | None = None
+    _is_readable: Callable[[], bool] | None = None
     _buffer_paused = False  # aiohttp has it since 3.14.4
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -59,36 +94,40 @@ class PooledConnection(ResponseHandler):
                 reader.max_size = _READ
 
     def close(self) -> None:
-        """Closes it. What is unsent is dropped: closing would send it first, to a peer that may never read it."""
+        """Closes it. Unsent bytes are dropped: closing would first send them, to a peer that may never read them."""
         transport = self.transport
         if transport is not None and transport.get_write_buffer_size():
             self.abort()
         else:
             super().close()
 
-    def is_quiet(self) -> bool:
-        """Whether nothing has come, and no end, that the event loop has not handed on yet."""
-        if self._unread is None:
+    def has_unread_bytes(self) -> bool:
+        """Whether bytes or an end have arrived that the event loop has not read yet; True if it is closed."""
+        if self._is_readable is None:
             if self.transport is None:
-                return False
-            self._unread = _readable(self.transport.get_extra_info("socket").fileno())
-        return not self._unread()
+                return True
+            self._is_readable = _readable(self.transport.get_extra_info("socket").fileno())
+        return self._is_readable()
+
+    async def drain(self) -> None:
+        """Waits until more can be written."""
+        await self._drain_helper()
 
     def resume_reading(self, resume_parser: bool = True) -> None:
-        """A reader has made room; told after each read, whether reading was paused or not."""
+        """Reads on if reading is paused; aiohttp calls this after each read."""
         if self._reading_paused or self._buffer_paused:
             super().resume_reading(resume_parser)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes have come."""
-        if data and self.idle:
-            self.close()
-            return
-        if data:  # with none aiohttp goes on with what it holds
+        """Bytes have arrived; with none, aiohttp goes on with those it has kept."""
+        if data:
+            if self.idle:
+                self.close()
+                return
             self.received_any = True
         super().data_received(data)
         if self.idle and self.should_close:
-            self.close()  # the answer ended in these bytes, and another one began
+            self.close()  # the response ended in these bytes, and something else followed it
         if self._exception is not None:
             body = self._payload
             if body is not None and body.exception() is None and not body.is_eof():
@@ -96,7 +135,7 @@ class PooledConnection(ResponseHandler):
 
 
 def _readable(descriptor: int) -> Callable[[], bool]:
-    """A look whether bytes, or an end, wait to be read; it takes half a microsecond."""
+    """A check whether bytes, or an end, can be read from a descriptor; it takes half a microsecond."""
     if not hasattr(select, "poll"):
         return lambda: bool(select.select([descriptor], [], [], 0)[0])
     poll = select.poll()
@@ -104,14 +143,10 @@ def _readable(descriptor: int) -> Callable[[], bool]:
     return lambda: bool(poll.poll(0))
 
 
-class SendDeferred(Exception):
-    """The request was not sent, because it must wait after all."""
-
-
 class Connector(aiohttp.TCPConnector):
-    """Opens at most so many connections at a time, and knows which task got a fresh one.
+    """Opens at most `MAX_CONNECTING` connections at the same time, and knows for which attempt it does.
 
-    Four privates of aiohttp are overridden; the transport's tests fail when they change.
+    Four private members of aiohttp's connector are overridden; tests fail when they change.
     """
 
     def __init__(self, ssl_context: ssl.SSLContext | None) -> None:
@@ -119,17 +154,22 @@ class Connector(aiohttp.TCPConnector):
         trusted = True if ssl_context is None else ssl_context
         super().__init__(limit=0, keepalive_timeout=KEEP_ALIVE, ssl=trusted)  # pyright: ignore[reportUnknownMemberType]
         self._factory = cast("functools.partial[ResponseHandler]", functools.partial(PooledConnection, loop=self._loop))
-        self._gate = asyncio.Semaphore(MAX_CONNECTING)
-        self.sending: dict[asyncio.Task[Any], TimeoutWatch] = {}
-        """Tasks that wait for an answer's headers."""
+        self._connecting = asyncio.Semaphore(MAX_CONNECTING)
+        self.sending: dict[asyncio.Task[Any], Attempt] = {}
+        """Tasks that wait for the headers of a response, or for a connection."""
 
     @property
     def is_inherited(self) -> bool:
         """Whether a fork brought it here: closing a connection would then take it off the parent's event loop."""
         return self._pid != os.getpid()
 
+    @property
+    def idle_connections(self) -> int:
+        """Connections kept for a next request."""
+        return sum(map(len, self._conns.values()))
+
     def detach_after_fork(self) -> None:
-        """Lets go without closing anything."""
+        """Forgets all connections without closing them."""
         self._closed = True
 
     def __del__(self, _warnings: Any = warnings) -> None:
@@ -139,59 +179,57 @@ class Connector(aiohttp.TCPConnector):
             self.detach_after_fork()
         super().__del__(_warnings)
 
-    def acquire_idle(self, key: ConnectionKey, watch: TimeoutWatch | None) -> PooledConnection | None:
-        """A kept connection on which nothing was heard since; None if there is none."""
+    def acquire_idle(self, key: ConnectionKey, attempt: Attempt | None) -> PooledConnection | None:
+        """A kept connection on which nothing has arrived since; None if there is none."""
         kept = self._conns.get(key)
-        if kept is None or (watch is not None and watch.fresh):
+        if kept is None or (attempt is not None and attempt.fresh_only):
             return None
         now = monotonic()
         found: PooledConnection | None = None
         while kept and found is None:
-            wire, since = kept.popleft()
+            connection, since = kept.popleft()
             if (
-                wire.is_connected()
+                connection.is_connected()
                 and now - since <= KEEP_ALIVE
-                and isinstance(wire, PooledConnection)
-                and wire.is_quiet()
+                and isinstance(connection, PooledConnection)
+                and not connection.has_unread_bytes()
             ):
-                found = wire
+                found = connection
             else:
-                wire.close()
+                connection.close()
         if not kept:
             del self._conns[key]
         if found is None:
             return None
         found.received_any = found.idle = False
         self._acquired.add(found)
-        if watch is not None:
-            watch.kept, watch.connected = found, True
+        if attempt is not None:
+            attempt.reused, attempt.connected = found, True
         return found
 
-    async def open(
-        self, request: aiohttp.ClientRequest, watch: TimeoutWatch, timeout: aiohttp.ClientTimeout
-    ) -> PooledConnection:
-        """A new connection to where `request` goes."""
-        task = asyncio.current_task()
-        assert task is not None, "an event loop runs tasks"
-        self.sending[task] = watch
+    async def open(self, request: aiohttp.ClientRequest, attempt: Attempt) -> PooledConnection:
+        """A new connection to the server of `request`, or a kept one that has become idle meanwhile."""
+        task = running_task()
+        self.sending[task] = attempt
         try:
-            connection = await self.connect(request, [], timeout)
+            connection = await self.connect(request, [], timeout_of(attempt.connect_timeout))
         finally:
             self.sending.pop(task, None)
-        wire, connection._protocol = connection.protocol, None  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] (it would close what it holds when it goes)
-        assert isinstance(wire, PooledConnection), "the factory makes these"
-        return wire
+        # The wrapper would close the connection when it is collected.
+        opened, connection._protocol = connection.protocol, None  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        assert isinstance(opened, PooledConnection), "the factory makes these"
+        return opened
 
-    def release(self, key: ConnectionKey, wire: PooledConnection, *, cut: bool) -> None:
-        """Keeps a connection for a next request, or closes it."""
-        transport = wire.transport
-        # An answer may come before the request was sent whole; what is unsent must not stand before the next one.
+    def release(self, key: ConnectionKey, connection: PooledConnection, *, cut: bool) -> None:
+        """Keeps a connection for a next request; closes it if it was `cut` off in the middle of an exchange."""
+        transport = connection.transport
+        # A response may come before the request was sent whole; the next request must not follow what is unsent.
         unsent = transport is not None and transport.get_write_buffer_size() > 0
-        self._release(key, wire, should_close=cut or unsent)
+        self._release(key, connection, should_close=cut or unsent)
 
     async def _get(self, key: ConnectionKey, traces: Any) -> Connection | None:
-        wire = self.acquire_idle(key, self._current())
-        return None if wire is None else Connection(self, key, wire, self._loop)
+        found = self.acquire_idle(key, self._current())
+        return None if found is None else Connection(self, key, found, self._loop)
 
     def _release(self, key: Any, protocol: ResponseHandler, *, should_close: bool = False) -> None:
         super()._release(key, protocol, should_close=should_close)
@@ -199,24 +237,24 @@ class Connector(aiohttp.TCPConnector):
             protocol.idle = True
 
     async def _create_connection(self, req: Any, traces: Any, timeout: aiohttp.ClientTimeout) -> Any:
-        watch = self._current()
-        if watch is not None:
-            watch.kept, watch.connected = None, False
-        # The clock starts behind the gate, so that queueing is no connect fault; the total covers it.
-        async with self._gate, asyncio.timeout(timeout.sock_connect):
-            if watch is not None and watch.must_defer is not None and watch.must_defer():
+        attempt = self._current()
+        if attempt is not None:
+            attempt.reused, attempt.connected = None, False
+        # The timeout starts behind the gate, so that queueing is no connect timeout; the total covers it.
+        async with self._connecting, asyncio.timeout(timeout.sock_connect):
+            if attempt is not None and attempt.must_defer is not None and attempt.must_defer():
                 raise SendDeferred
             connection = await super()._create_connection(req, traces, timeout)
-        if watch is not None:
-            watch.connected = True
+        if attempt is not None:
+            attempt.connected = True
         return connection
 
-    def _current(self) -> TimeoutWatch | None:
+    def _current(self) -> Attempt | None:
         task = asyncio.current_task()
         return None if task is None else self.sending.get(task)
 
 
 @functools.lru_cache(64)
-def connect_timeout(seconds: float | None) -> aiohttp.ClientTimeout:
-    """Bounds opening a connection and nothing else: all other clocks are ours."""
-    return aiohttp.ClientTimeout(total=None, sock_connect=seconds)
+def timeout_of(connect: float | None) -> aiohttp.ClientTimeout:
+    """aiohttp's timeouts, of which only that for opening a connection is used: all others are our own."""
+    return aiohttp.ClientTimeout(total=None, sock_connect=connect)

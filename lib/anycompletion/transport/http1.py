@@ -1,9 +1,9 @@
-"""Requests on connections of our own: written in one piece, on aiohttp's connector and its parser of answers.
+"""HTTP/1.1 requests written in one piece on connections of our own, with aiohttp's connector and response parser.
 
-`ClientSession` prepares for each request what never changes between two of ours (it merges headers, follows cookies,
-redirects, netrc and traces, and writes the body by a task), which is half of what a call costs. What is used here of
-aiohttp below its session is not promised to stay: `is_known` says which versions were tested, and with any other
-requests go through a session (`lent`), as those of a caller's own session and those through a proxy do.
+`ClientSession` prepares for each request what does not change between two of ours (it merges headers, follows cookies,
+redirects, netrc and traces, and writes the body in a task), which is half of the cost of a call. What is used here of
+aiohttp below its session may change in any release: `is_supported_aiohttp` knows the versions that were tested. With
+any other, requests go through a session (`session`), as those of a caller's own session and those through a proxy do.
 """
 
 from __future__ import annotations
@@ -19,26 +19,25 @@ from yarl import URL
 
 from ..http import RequestHeaders
 from ..redaction import MaskedBytes
-from .answers import DirectResponse
-from .connector import MAX_HEADER, MAX_HEADERS, Connector, PooledConnection, connect_timeout
-from .timeouts import TimeoutWatch
+from .body import ResponseBody, as_body_reader
+from .connector import MAX_HEADER, MAX_HEADERS, Attempt, Connector, PooledConnection
 
-_KNOWN = re.compile(r"3\.14\.\d+")
+_SUPPORTED = re.compile(r"3\.14\.\d+")
 """Versions of aiohttp that the tests have run with."""
 
-_MAX_ENDPOINTS = 64
-"""Addresses that are remembered; an app that has more (one per customer) reads them anew."""
+_MAX_TARGETS = 64
+"""Request targets that are remembered; those of an app that has more (one per customer) are parsed anew."""
 
 BIG_BODY = 512 * 1024
-"""Bytes; a larger body goes out in pieces, so that it does not block the loop."""
+"""Bytes; a larger request body is sent in pieces, so that it does not block the event loop."""
 
 _PIECE = 256 * 1024
 
 _LONG = 64 * 1024
-"""Bytes; a server may refuse a longer body before it has read it."""
+"""Bytes; a server may refuse a longer request body before it has read it."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-"""What would end a header and begin another one."""
+"""Characters that would end a header and begin another one."""
 
 _FRAMING = frozenset(("content-length", "transfer-encoding"))
 
@@ -47,11 +46,54 @@ _TIMER = TimerNoop()
 
 def is_supported_aiohttp() -> bool:
     """Whether this version of aiohttp was tested."""
-    return _KNOWN.fullmatch(aiohttp.__version__) is not None
+    return _SUPPORTED.fullmatch(aiohttp.__version__) is not None
 
 
-class _Endpoint:
-    """Where requests of one method and URL go."""
+class DirectResponse:
+    """Response on a connection of our own, which is released when the body ends."""
+
+    __slots__ = ("_connection", "_connector", "_is_long", "_key", "_writing", "body", "raw_headers", "status")
+
+    def __init__(
+        self,
+        message: aiohttp.http.RawResponseMessage,
+        body: ResponseBody,
+        connection: PooledConnection,
+        key: ConnectionKey,
+        connector: Connector,
+        writing: asyncio.Task[None] | None,
+        is_long: bool,
+    ) -> None:
+        self.status = message.code
+        self.raw_headers = message.raw_headers
+        self.body = body
+        self._connection: PooledConnection | None = connection
+        self._key = key
+        self._connector = connector
+        self._writing = writing
+        self._is_long = is_long
+        body.on_eof(self._release)
+
+    def close(self) -> None:
+        """Closes the connection unless the body has ended, and wakes its reader."""
+        self.body.abort()
+        self._release(cut=True)
+
+    def _release(self, *, cut: bool = False) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if self._writing is not None and not self._writing.done():
+            # The response came early, and the next request must not follow the rest of this one.
+            self._writing.cancel()
+            cut = True
+        if self._is_long and self.status >= 400:
+            cut = True  # it may have come early here too: what TLS or the system has not sent yet cannot be seen
+        self._connector.release(self._key, connection, cut=cut)
+
+
+class _Target:
+    """Method and URL of requests, prepared."""
 
     __slots__ = ("host", "key", "request", "start")
 
@@ -60,7 +102,7 @@ class _Endpoint:
         """The request line."""
         self.host = host
         self.request = request
-        """What opens a connection to it."""
+        """What aiohttp's connector opens a connection for."""
         self.key: ConnectionKey = request.connection_key
 
 
@@ -69,33 +111,34 @@ class DirectSender:
 
     def __init__(self, ssl_context: ssl.SSLContext | None) -> None:
         self.connector = Connector(ssl_context)
-        self._endpoints: dict[tuple[str, str], _Endpoint] = {}
+        self._targets: dict[tuple[str, str], _Target] = {}
 
     async def send(
-        self, method: str, url: str, headers: RequestHeaders, body: bytes | None, watch: TimeoutWatch
+        self, method: str, url: str, headers: RequestHeaders, body: bytes | None, attempt: Attempt
     ) -> DirectResponse:
-        """Sends one request and waits for the headers of its answer.
+        """Sends one request and waits for the headers of its response.
 
         Raises:
-            aiohttp.ClientError, OSError, ValueError, HttpProcessingError: see `faults.translate`.
+            aiohttp.ClientError, OSError, ValueError, HttpProcessingError: see `errors.translate`.
+            SendDeferred: `attempt.must_defer` returned True before a connection was opened.
         """
-        place = self._endpoints.get((method, url)) or self._endpoint(method, url)
-        head = _head(place, headers, body)
+        target = self._targets.get((method, url)) or self._prepare(method, url)
+        head = _head(target, headers, body)
         connector = self.connector
-        wire = connector.acquire_idle(place.key, watch)
-        if wire is None:
-            wire = await connector.open(place.request, watch, connect_timeout(watch.connect))
+        connection = connector.acquire_idle(target.key, attempt)
+        if connection is None:
+            connection = await connector.open(target.request, attempt)
         writing: asyncio.Task[None] | None = None
         try:
-            wire.set_response_params(
+            connection.set_response_params(
                 timer=_TIMER,
                 read_until_eof=True,
                 max_line_size=MAX_HEADER,
                 max_field_size=MAX_HEADER,
                 max_headers=MAX_HEADERS,
             )
-            transport = wire.transport
-            # Without one, or one that closes, the connection is lost already, and reading says so.
+            transport = connection.transport
+            # Without one, or with one that is closing, the connection is lost already, and reading raises that.
             if transport is not None:
                 if body is None:
                     transport.write(head)
@@ -103,35 +146,34 @@ class DirectSender:
                     transport.write(b"".join((head, body)))
                 else:
                     transport.write(head)
-                    writing = asyncio.ensure_future(_write(wire, body))
-            message, content = await wire.read()
-            while 100 <= message.code < 200 and message.code != 101:  # announcements; the answer is still to come
-                message, content = await wire.read()
-        except BaseException:  # whatever it was, cancellation too: half an exchange is nobody's
+                    writing = asyncio.ensure_future(_write(connection, body))
+            message, content = await connection.read()
+            while 100 <= message.code < 200 and message.code != 101:  # informational; the response is still to come
+                message, content = await connection.read()
+        except BaseException:  # whatever it was, cancellation too: the connection is in the middle of an exchange
             if writing is not None:
                 writing.cancel()
-            connector.release(place.key, wire, cut=True)
+            connector.release(target.key, connection, cut=True)
             raise
         is_long = body is not None and len(body) > _LONG
-        return DirectResponse(message.code, message.raw_headers, content, wire, place.key, connector, writing, is_long)
+        return DirectResponse(message, as_body_reader(content), connection, target.key, connector, writing, is_long)
 
-    def _endpoint(self, method: str, url: str) -> _Endpoint:
-        if len(self._endpoints) > _MAX_ENDPOINTS:
-            self._endpoints.clear()
-        read = URL(url, encoded=True)
-        host = read.host_port_subcomponent
-        if read.scheme not in ("http", "https") or not host or read.raw_user or read.raw_password:
-            raise ValueError("no address of a server")
-        request = aiohttp.ClientRequest(method, read, loop=asyncio.get_running_loop())
-        start = f"{method} {read.raw_path_qs} HTTP/1.1\r\n"
+    def _prepare(self, method: str, url: str) -> _Target:
+        if len(self._targets) > _MAX_TARGETS:
+            self._targets.clear()
+        parsed = URL(url, encoded=True)
+        host = parsed.host_port_subcomponent
+        if parsed.scheme not in ("http", "https") or not host or parsed.raw_user or parsed.raw_password:
+            raise ValueError("not the address of a server")
+        request = aiohttp.ClientRequest(method, parsed, loop=asyncio.get_running_loop())
+        start = f"{method} {parsed.raw_path_qs} HTTP/1.1\r\n"
         if _CONTROL.search(start[:-2]):
             raise ValueError("control characters in a URL")
-        place = _Endpoint(start.encode(), f"Host: {host}\r\n".encode(), request)
-        self._endpoints[method, url] = place
-        return place
+        target = self._targets[method, url] = _Target(start.encode(), f"Host: {host}\r\n".encode(), request)
+        return target
 
     def detach_after_fork(self) -> None:
-        """Lets go without closing anything."""
+        """Forgets all connections without closing them."""
         self.connector.detach_after_fork()
 
     async def aclose(self) -> None:
@@ -139,17 +181,17 @@ class DirectSender:
         await self.connector.close()
 
 
-def _head(place: _Endpoint, headers: RequestHeaders, body: bytes | None) -> bytes:
-    """The request line and the headers; those that are ours are made into bytes once."""
+def _head(target: _Target, headers: RequestHeaders, body: bytes | None) -> bytes:
+    """The request line and the headers; headers that are the same for many requests are encoded once."""
     lines = headers.lines
     if lines is None:
         lines = headers.lines = _lines(headers)
     if body is not None:
         length = b"Content-Length: %d\r\n\r\n" % len(body)
     else:
-        length = b"\r\n" if place.start.startswith(b"GET") else b"Content-Length: 0\r\n\r\n"
-    host = b"" if headers.has_host else place.host
-    return MaskedBytes(b"".join((place.start, host, lines, length)))
+        length = b"\r\n" if target.start.startswith(b"GET") else b"Content-Length: 0\r\n\r\n"
+    host = b"" if headers.has_host else target.host
+    return MaskedBytes(b"".join((target.start, host, lines, length)))
 
 
 def _lines(headers: RequestHeaders) -> bytes:
@@ -160,15 +202,15 @@ def _lines(headers: RequestHeaders) -> bytes:
     return MaskedBytes("".join(text).encode())
 
 
-async def _write(wire: PooledConnection, body: bytes) -> None:
-    """Writes a large body; whatever goes wrong, who reads the answer learns it."""
+async def _write(connection: PooledConnection, body: bytes) -> None:
+    """Writes a large body; the reader of the response gets the error if that fails."""
     view = memoryview(body)
     try:
         for start in range(0, len(view), _PIECE):
-            if wire.transport is None:
+            if connection.transport is None:
                 return
-            wire.transport.write(view[start : start + _PIECE])
+            connection.transport.write(view[start : start + _PIECE])
             await asyncio.sleep(0)
-            await wire._drain_helper()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] (as aiohttp's own writer does)
+            await connection.drain()
     except (OSError, aiohttp.ClientError):
         pass

@@ -1,4 +1,4 @@
-"""The connections to one provider: who may send, what bounds it, and what is left when it goes wrong."""
+"""Connection pool of one provider: sends requests, ends them in time, and translates what goes wrong."""
 
 from __future__ import annotations
 
@@ -6,26 +6,34 @@ import asyncio
 import errno
 import ssl
 from collections.abc import Callable
-from typing import Any
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
-from .._async import running_task
-from ..errors import APIError
+from .._async import running_task, take_back_cancellation
+from ..errors import CompletionError
 from ..http import RequestHeaders
 from .connection_limit import ConnectionLimit
-from .connector import Connector
-from .errors import closed_error, errno_of, is_keep_alive_race, timed_out, translate
+from .connector import Attempt, Connector
+from .errors import closed_error, errno_of, timed_out, translate
 from .http1 import DirectSender, is_supported_aiohttp
 from .proxy import proxy_of
-from .response import Response
+from .response import RawResponse, Response
 from .session import SessionSender
 from .timeouts import Deadlines, TimeoutTimer, TimeoutWatch
 
 
 class Pool:
-    """The connections to one provider; opened by the first request."""
+    """Connections to one provider; opened by the first request. The `Transport` of real calls.
+
+    Args:
+        session: a session of the caller, which sends all requests and stays open.
+        proxy: URL of a proxy.
+        ssl_context: trusted certificates, and the client's own.
+
+    Raises:
+        ConfigurationError: `proxy` is not the URL of a proxy.
+    """
 
     def __init__(
         self,
@@ -36,7 +44,7 @@ class Pool:
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self.connection_limit = connection_limit
-        """Callers of `send` acquire it before; it is released when the exchange ends."""
+        """Acquired by the caller before each `send`; released when the exchange ends."""
         self._session = session
         self._proxy = proxy
         self._ssl_context = ssl_context
@@ -46,17 +54,20 @@ class Pool:
         self._pauses: set[asyncio.Future[None]] = set()
         self._timer = TimeoutTimer()
         self._closed = False
-        proxy_of(proxy)  # one that cannot be used is refused now
+        proxy_of(proxy)
 
     def __repr__(self) -> str:
-        connector = self._connector
-        kept = 0 if connector is None else sum(map(len, connector._conns.values()))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] (a repr that tells the state)
-        return f"<Pool in_flight={self.in_flight} idle_connections={kept}>"
+        return f"<Pool in_flight={self.in_flight} idle_connections={self.idle_connections}>"
 
     @property
     def in_flight(self) -> int:
         """Requests being sent, and responses whose body has not ended."""
         return self._sending + len(self._responses)
+
+    @property
+    def idle_connections(self) -> int:
+        """Connections kept for a next request; those of a caller's session are not counted."""
+        return 0 if self._connector is None else self._connector.idle_connections
 
     @property
     def _connector(self) -> Connector | None:
@@ -68,84 +79,67 @@ class Pool:
         url: str,
         headers: RequestHeaders,
         body: bytes | None,
-        clocks: Deadlines,
+        deadlines: Deadlines,
         must_defer: Callable[[], bool] | None = None,
     ) -> Response:
-        """Sends one request and waits for the headers of its answer, whatever their status.
+        """Sends one request and waits for the headers of its response, see `Transport.send`.
 
-        The caller has acquired `connection_limit`. It is released when this raises, or when the response has ended or
-        is closed.
-
-        A kept connection that the server closes before one byte of an answer is replaced once, without anybody
-        noticing: the server never saw the request.
-
-        Raises:
-            APIConnectionError: no answer; `.phase` says how far it came.
-            APITimeoutError: a clock ran out.
-            APIResponseError: the answer is no HTTP.
-            ClientClosedError: the pool is closed, or was closed meanwhile.
-            Held: `held` said so before a connection was opened; nothing was sent.
+        A kept connection that the server closes before one byte of a response is replaced once, which the caller does
+        not see: the server has not processed the request.
         """
         if self._closed:
             self.connection_limit.release()
             raise closed_error()
         task = running_task()
-        watch = TimeoutWatch(task.get_loop(), clocks, task, must_defer, self._timer)
+        loop, cancelling = task.get_loop(), task.cancelling()
+        watch = TimeoutWatch(loop, deadlines, self._timer, task.cancel)
+        attempt = Attempt(deadlines.connect, must_defer)
         self._sending += 1
         try:
-            exchange = await self._try(method, url, headers, body, watch, task)
-            if exchange is None:
-                watch.fresh = True  # so this happens once
-                exchange = await self._try(method, url, headers, body, watch, task)
-                assert exchange is not None, "a fresh connection is not replaced"
-        except BaseException:  # whatever ended the wait, cancellation too, its clocks must not outlive it
+            raw: RawResponse | None = None
+            while raw is None:
+                sender = self._sender or self._open()
+                attempt.connected = sender.connector is None  # of a caller's session it is not known
+                watch.begin_request()
+                error: CompletionError | None = None
+                try:
+                    raw = await sender.send(method, url, headers, body, attempt)
+                except asyncio.CancelledError:
+                    if watch.expired is None or not take_back_cancellation(task, cancelling):
+                        raise
+                    error = self._expired_error(watch.expired, watch, attempt)
+                except (aiohttp.ClientError, OSError, ValueError, HttpProcessingError) as failure:
+                    error = self._failure_error(failure, attempt)
+                if error is not None:
+                    raise error
+        except BaseException:  # whatever ended the wait, cancellation too
             watch.stop()
             self.connection_limit.release()
             raise
         finally:
             self._sending -= 1
-        exchange.require_encoding()
-        return exchange
+        response = Response(raw, watch, self._responses, self.connection_limit, loop)
+        response.require_encoding()
+        return response
 
-    async def _try(
-        self,
-        method: str,
-        url: str,
-        headers: RequestHeaders,
-        body: bytes | None,
-        watch: TimeoutWatch,
-        task: asyncio.Task[Any],
-    ) -> Response | None:
-        """One request; None where it is to be repeated on a fresh connection."""
-        loop = task.get_loop()
-        cancelling = task.cancelling()
-        again = False
-        try:
-            sender = self._sender or self._open()
-            watch.connected = sender.connector is None
-            watch.begin()
-            answer = await sender.send(method, url, headers, body, watch)
-            watch.task = watch.must_defer = None
-            watch.wake = answer
-            return Response(answer, watch, self._responses, self.connection_limit, loop)
-        except asyncio.CancelledError:
-            if watch.expired is None or task.uncancel() > cancelling:
-                raise
-            error: APIError = timed_out(watch.expired, watch, sent=watch.connected)
-        except (aiohttp.ClientError, OSError, ValueError, HttpProcessingError) as fault:
-            error = translate(fault, watch, sent=watch.connected)
-            again = is_keep_alive_race(fault, watch)
-            if errno_of(fault) in (errno.EMFILE, errno.ENFILE):
-                self.connection_limit.on_exhausted()
+    def _expired_error(self, name: str, watch: TimeoutWatch, attempt: Attempt) -> CompletionError:
+        """The error of an attempt that a timeout or `close_now` ended."""
         if self._closed:
-            raise closed_error()
-        if again:
+            return closed_error()
+        return timed_out(name, watch.seconds(name), sent=attempt.connected)
+
+    def _failure_error(self, failure: BaseException, attempt: Attempt) -> CompletionError | None:
+        """The error of an attempt that failed; None if it is to be repeated on a fresh connection."""
+        if errno_of(failure) in (errno.EMFILE, errno.ENFILE):
+            self.connection_limit.on_exhausted()
+        if self._closed:
+            return closed_error()
+        if attempt.is_keep_alive_race(failure) and not attempt.fresh_only:
+            attempt.fresh_only = True
             return None
-        raise error
+        return translate(failure, connect_timeout=attempt.connect_timeout, sent=attempt.connected)
 
     def _open(self) -> DirectSender | SessionSender:
-        if self._closed:
-            raise closed_error()
         if self._session is None and self._proxy is None and is_supported_aiohttp():
             self._sender = DirectSender(self._ssl_context)
         else:
@@ -153,7 +147,11 @@ class Pool:
         return self._sender
 
     async def pause(self, delay: float) -> None:
-        """Waits `delay` seconds, or less when the pool is closed: the next `send` then says so."""
+        """Waits `delay` seconds, or less if the pool is closed: the next `send` then raises that.
+
+        Raises:
+            ClientClosedError: the pool was closed before.
+        """
         if self._closed:
             raise closed_error()
         loop = asyncio.get_running_loop()
@@ -167,7 +165,7 @@ class Pool:
             self._pauses.discard(waiter)
 
     def detach_after_fork(self) -> None:
-        """Lets go without closing anything: after a fork the sockets belong to the parent."""
+        """Forgets all connections without closing them: after a fork the sockets belong to the parent process."""
         self._closed = True
         if self._sender is not None:
             self._sender.detach_after_fork()
@@ -175,13 +173,13 @@ class Pool:
         self._responses = set()
 
     def close_now(self) -> None:
-        """Refuses further requests and wakes everybody who waits in the pool, at once."""
+        """Refuses further requests, and ends all waits in the pool at once."""
         self._closed = True
-        for exchange in tuple(self._responses):
-            # Closing the connections alone would leave readers waiting for ever.
-            exchange.close(closed_error())
+        for response in tuple(self._responses):
+            # If only the connections were closed, readers would wait for ever.
+            response.close(closed_error())
         for watch in tuple(self._timer.watches):
-            # Nor would a task notice that is still connecting.
+            # A task that is still connecting would not notice either.
             watch.give_up()
         self._timer.stop()
         self.connection_limit.close()
@@ -189,7 +187,7 @@ class Pool:
             _wake(waiter)
 
     async def aclose(self) -> None:
-        """Closes the pool; a session that was given stays open."""
+        """Closes all connections; a session of the caller stays open."""
         if self._connector is not None and self._connector.is_inherited:
             self.detach_after_fork()
             return

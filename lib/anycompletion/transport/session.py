@@ -1,22 +1,43 @@
-"""Requests through an aiohttp session: a caller's own, or ours where `own` cannot be used."""
+"""Requests through an aiohttp session: the caller's own, or one of ours where `http1` cannot be used."""
 
 from __future__ import annotations
 
-import asyncio
 import io
 import ssl
+from typing import cast
 
 import aiohttp
 from yarl import URL
 
+from .._async import running_task
 from ..http import RequestHeaders
-from .answers import SessionResponse
-from .connector import MAX_HEADER, MAX_HEADERS, Connector, connect_timeout
-from .http1 import BIG_BODY
+from .body import ForeignBodyReader, ResponseBody, as_body_reader
+from .connector import MAX_HEADER, MAX_HEADERS, Attempt, Connector, timeout_of
+from .http1 import BIG_BODY, is_supported_aiohttp
 from .proxy import proxy_of
-from .timeouts import TimeoutWatch
 
-_URLS = 64
+_MAX_URLS = 64
+"""URLs that are remembered."""
+
+
+class SessionResponse:
+    """Response of an aiohttp session."""
+
+    __slots__ = ("_response", "body", "raw_headers", "status")
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self.status = response.status
+        self.raw_headers = response.raw_headers
+        content = response.content
+        self.body: ResponseBody = as_body_reader(content) if is_supported_aiohttp() else ForeignBodyReader(content)
+        self._response = response
+        # The URL and headers of the request take as much memory as an open response does, and are not needed.
+        response._request_info = cast("aiohttp.RequestInfo", None)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+    def close(self) -> None:
+        """Closes the connection unless the body has ended, and wakes its reader."""
+        self.body.abort()
+        self._response.close()
 
 
 class SessionSender:
@@ -27,7 +48,7 @@ class SessionSender:
     ) -> None:
         self._proxy, self._proxy_headers = proxy_of(proxy)
         self.connector: Connector | None = None
-        self._is_ours = session is None
+        """None with a session of the caller."""
         if session is None:
             self.connector = Connector(ssl_context)
             session = aiohttp.ClientSession(
@@ -43,17 +64,17 @@ class SessionSender:
         self._urls: dict[str, URL] = {}
 
     async def send(
-        self, method: str, url: str, headers: RequestHeaders, body: bytes | None, watch: TimeoutWatch
+        self, method: str, url: str, headers: RequestHeaders, body: bytes | None, attempt: Attempt
     ) -> SessionResponse:
-        """Sends one request and waits for the headers of its answer.
+        """Sends one request and waits for the headers of its response.
 
         Raises:
-            aiohttp.ClientError, OSError, ValueError: see `faults.translate`.
+            aiohttp.ClientError, OSError, ValueError: see `errors.translate`.
+            SendDeferred: `attempt.must_defer` returned True before a connection was opened.
         """
-        task = asyncio.current_task()
-        assert task is not None, "an event loop runs tasks"
+        task = running_task()
         if self.connector is not None:
-            self.connector.sending[task] = watch
+            self.connector.sending[task] = attempt
         try:
             return SessionResponse(
                 await self._session.request(
@@ -65,7 +86,7 @@ class SessionSender:
                     allow_redirects=False,
                     proxy=self._proxy,
                     proxy_headers=self._proxy_headers or None,
-                    timeout=connect_timeout(watch.connect),
+                    timeout=timeout_of(attempt.connect_timeout),
                 )
             )
         finally:
@@ -73,19 +94,19 @@ class SessionSender:
                 self.connector.sending.pop(task, None)
 
     def _url(self, url: str) -> URL:
-        """A URL that is read once, and not for every request."""
-        if len(self._urls) > _URLS:
+        """A URL that is parsed once, and not for every request."""
+        if len(self._urls) > _MAX_URLS:
             self._urls.clear()
-        read = self._urls[url] = URL(url, encoded=True)
-        return read
+        parsed = self._urls[url] = URL(url, encoded=True)
+        return parsed
 
     def detach_after_fork(self) -> None:
-        """Lets go without closing anything."""
+        """Forgets all connections without closing them."""
         if self.connector is not None:
             self.connector.detach_after_fork()
             self._session.detach()
 
     async def aclose(self) -> None:
-        """Closes all connections; a session that was given stays open."""
-        if self._is_ours:
+        """Closes all connections; a session of the caller stays open."""
+        if self.connector is not None:
             await self._session.close()

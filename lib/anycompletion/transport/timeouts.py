@@ -1,4 +1,8 @@
-"""What bounds an exchange in time: its clocks, and the one timer that serves all exchanges of a pool."""
+"""Timeouts of requests and responses, and the one timer that checks all of a pool.
+
+A timeout runs only while something is waited for: the headers of a response, or the next bytes of its body. A slow
+consumer cannot cause one, and bytes that have arrived are read before a timeout is reported.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,10 @@ import asyncio
 import math
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from .answers import RawResponse
-    from .connector import PooledConnection
 
 
 class Deadlines:
-    """What bounds one exchange: seconds, except `deadline`, which is a time of the loop's clock."""
+    """Limits of one request in time: seconds, except `deadline`, which is a time of the event loop's clock."""
 
     __slots__ = ("connect", "deadline", "first_chunk", "idle")
 
@@ -32,39 +31,38 @@ class Deadlines:
 
 
 class TimeoutTimer:
-    """The one timer of a pool: it fires no later than the first limit of all watches, and looks which are overdue.
+    """The one timer of a pool: it fires no later than the first limit of all watches, and checks them.
 
-    While there are watches it also fires every now and then, so that most limits lie later than the time it is set to,
-    and a request costs no timer of its own; when there are none, it soon goes.
+    While there are watches it also fires now and then, so that most limits lie later than the time it is set to, and a
+    request needs no timer of its own. Without watches it is not set again.
     """
 
-    __slots__ = ("__weakref__", "_handle", "_loop", "at", "watches")
+    __slots__ = ("__weakref__", "_handle", "at", "watches")
 
     def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._handle: asyncio.TimerHandle | None = None
         self.at = math.inf
-        """When it fires."""
+        """The time at which it fires; infinite if it is not set."""
         self.watches: set[TimeoutWatch] = set()
 
     def schedule_by(self, when: float, loop: asyncio.AbstractEventLoop) -> None:
-        """Makes sure that it fires by then."""
+        """Makes sure that it fires at `when` or before."""
         if when < self.at:
             if self._handle is None:
-                when = min(when, loop.time() + _NOW_AND_THEN)
+                when = min(when, loop.time() + _CHECK_INTERVAL)
             self.stop()
-            # Weakly, or a client that is dropped would live on with its timer.
+            # A weak reference: otherwise the event loop would keep a client that its program has dropped.
             weak: weakref.ref[TimeoutTimer] = weakref.ref(self)
             self.at, self._handle = when, loop.call_at(when, _fire, weak, loop)
 
     def stop(self) -> None:
-        """Does not fire any more."""
+        """Cancels it."""
         if self._handle is not None:
             self._handle.cancel()
             self._handle, self.at = None, math.inf
 
     def check_all(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Looks which watches are overdue."""
+        """Expires the watches that are overdue, and sets the timer for the others."""
         self._handle, self.at = None, math.inf
         now = loop.time()
         later = [limit for watch in tuple(self.watches) if (limit := watch.check(now)) is not None]
@@ -78,121 +76,131 @@ def _fire(timer: weakref.ref[TimeoutTimer], loop: asyncio.AbstractEventLoop) -> 
         alive.check_all(loop)
 
 
-_NOW_AND_THEN = 0.5
-"""Seconds."""
+_CHECK_INTERVAL = 0.5
+"""Seconds between two checks at most, while there are watches."""
 
 _COALESCE = 0.01
-"""Seconds between two looks at all watches at least: many limits that lie close together are one look."""
+"""Seconds between two checks at least: limits that lie close together are checked at once."""
 
 
 class TimeoutWatch:
-    """The clocks of an exchange."""
+    """Timeouts of one request and its response: which one runs now, and what ends the wait when it expires.
+
+    Args:
+        on_expire: ends the wait for the headers of the response.
+    """
 
     __slots__ = (
+        "_deadline",
+        "_first_by",
+        "_first_chunk",
+        "_idle",
+        "_is_waiting",
         "_loop",
+        "_on_expire",
+        "_reading_since",
         "_timer",
-        "connect",
-        "connected",
-        "deadline",
         "expired",
-        "first_by",
-        "first_chunk",
-        "fresh",
-        "idle",
-        "kept",
-        "must_defer",
-        "task",
-        "waiting_since",
-        "wake",
     )
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        clocks: Deadlines,
-        task: asyncio.Task[Any],
-        held: Callable[[], bool] | None,
+        deadlines: Deadlines,
         timer: TimeoutTimer,
+        on_expire: Callable[[], object],
     ) -> None:
         self._loop = loop
         self._timer = timer
-        # And not the clocks themselves: many streams are open at a time.
-        self.connect, self.first_chunk, self.idle = clocks.connect, clocks.first_chunk, clocks.idle
-        self.deadline = clocks.deadline
-        self.task: asyncio.Task[Any] | None = task
-        self.must_defer = held
-        """Asked before a connection is opened: whether the request must wait after all."""
-        self.connected = False
-        """Whether the peer may have seen something of the request."""
-        self.kept: PooledConnection | None = None
-        """The kept connection that the request went out on."""
-        self.fresh = False
-        """Whether the request must not get a kept connection."""
-        self.first_by: float | None = None
-        self.waiting_since: float | None = None
-        """Since when a reader waits for bytes after the headers; None while nobody does."""
+        # The values, not the object: many streams are open at the same time.
+        self._first_chunk, self._idle, self._deadline = deadlines.first_chunk, deadlines.idle, deadlines.deadline
+        self._on_expire = on_expire
+        self._is_waiting: Callable[[], bool] | None = None
+        """Whether a reader waits for bytes; None before the response has started."""
+        self._first_by: float | None = None
+        """The time by which the first event must arrive; None before the request and after that event."""
+        self._reading_since: float | None = None
+        """When a reader last began to wait for bytes of the body."""
         self.expired: str | None = None
-        self.wake: RawResponse | None = None
+        """The name of the timeout that expired; "close" if the pool was closed."""
         timer.watches.add(self)
-        if clocks.deadline is not None:
-            timer.schedule_by(clocks.deadline, loop)
+        if self._deadline is not None:
+            timer.schedule_by(self._deadline, loop)
 
-    def begin(self) -> None:
-        """The request is about to be sent: waiting for an answer begins."""
-        if self.first_chunk is not None:
-            self.first_by = self._loop.time() + self.first_chunk
-            self._timer.schedule_by(self.first_by, self._loop)
+    def begin_request(self) -> None:
+        """The request is about to be sent: the wait for the first event begins."""
+        if self._first_chunk is not None:
+            self._first_by = self._loop.time() + self._first_chunk
+            self._timer.schedule_by(self._first_by, self._loop)
 
-    def wait(self) -> str | None:
-        """A reader is about to wait for bytes; the name of a clock that has run out already."""
-        self.waiting_since = now = self._loop.time()
-        at, deadline = self._timer.at, self.deadline
-        looks_by = now + self.idle if self.idle is not None and self.first_by is None else 0.0
-        if at <= looks_by and (deadline is None or at <= deadline):
-            return None  # as nearly always: the timer looks early enough
+    def response_started(self, on_expire: Callable[[], object], is_waiting: Callable[[], bool]) -> None:
+        """The headers have arrived. From now on timeouts run only while a reader waits for bytes.
+
+        Args:
+            on_expire: ends the wait for bytes.
+            is_waiting: whether a reader waits for bytes.
+        """
+        self._on_expire = on_expire
+        self._is_waiting = is_waiting
+
+    def begin_read(self) -> bool:
+        """A reader is about to wait for bytes; returns whether a timeout has expired already."""
+        self._reading_since = now = self._loop.time()
+        at, deadline = self._timer.at, self._deadline
+        checked_by = now + self._idle if self._idle is not None and self._first_by is None else 0.0
+        if at <= checked_by and (deadline is None or at <= deadline):
+            return False  # as nearly always: the timer fires early enough
         limit = self._limit()
         if limit is None:
-            return None
+            return False
         if limit[0] <= now:
-            return limit[1]
+            self.expired = limit[1]
+            return True
         self._timer.schedule_by(limit[0], self._loop)
-        return None
+        return False
+
+    def first_event_received(self, *, keep_deadline: bool) -> None:
+        """The first event of a stream has arrived: its timeout ends, and the total unless it is to be kept."""
+        self._first_by = None
+        if not keep_deadline:
+            self._deadline = None
 
     def stop(self) -> None:
-        """Nobody waits any more."""
+        """Ends all timeouts."""
         self._timer.watches.discard(self)
 
     def give_up(self) -> None:
-        """Ends the wait for the headers, whatever the clocks say."""
+        """Ends the wait for the headers of a response, because the pool is closed."""
         self.stop()
-        if self.task is not None and self.expired is None:
+        if self._is_waiting is None and self.expired is None:
             self.expired = "close"
-            self.task.cancel()
+            self._on_expire()
 
     def check(self, now: float) -> float | None:
-        """Ends the wait if a clock has run out; else the time at which one will."""
-        if self.task is None and self.waiting_since is None:
-            return None  # nobody waits: the next wait sets the timer again
+        """Ends the wait if a timeout has expired; otherwise returns the time at which one will."""
+        if self.expired is not None or (self._is_waiting is not None and not self._is_waiting()):
+            return None  # the next wait sets the timer again
         limit = self._limit()
-        if limit is None or self.expired is not None:
+        if limit is None:
             return None
         if limit[0] > now:
             return limit[0]
         self.expired = limit[1]
-        if self.task is not None:
-            self.task.cancel()
-        elif self.wake is not None:
-            self.wake.close()
+        self._on_expire()
         return None
 
+    def seconds(self, name: str) -> float | None:
+        """The length of the timeout of that name; None for a total."""
+        return {"first_chunk": self._first_chunk, "idle": self._idle}.get(name)
+
     def _limit(self) -> tuple[float, str] | None:
-        """The earliest time at which a clock runs out, and its name."""
-        if self.first_by is not None:
-            limit = (self.first_by, "first_chunk")
-        elif self.waiting_since is not None and self.idle is not None:
-            limit = (self.waiting_since + self.idle, "idle")
-        elif self.deadline is not None:
-            return (self.deadline, "total")
+        """The earliest time at which a timeout expires, and its name."""
+        if self._first_by is not None:
+            limit = (self._first_by, "first_chunk")
+        elif self._reading_since is not None and self._idle is not None:
+            limit = (self._reading_since + self._idle, "idle")
+        elif self._deadline is not None:
+            return (self._deadline, "total")
         else:
             return None
-        return limit if self.deadline is None or self.deadline >= limit[0] else (self.deadline, "total")
+        return limit if self._deadline is None or self._deadline >= limit[0] else (self._deadline, "total")
