@@ -871,6 +871,18 @@ async def test_a_client_sends_a_batch_to_several_providers() -> None:
             assert ids([result async for result in run]) == [name for name, _ in items]
 
 
+async def test_statistics_show_the_adaptive_limit_of_a_running_batch() -> None:
+    """A user could not see how many requests a batch without a `concurrency` sends at a time."""
+    async with SimulatorServer() as simulator, client_of(simulator) as client:
+        items = ({"model": "openai/gpt-4o", "messages": "Hi."} for _ in range(200))
+        async with client.batch(items) as run:
+            await anext(run)
+            assert (client.stats().providers["openai"].adaptive_limit or 0) >= 16
+        del run
+        gc.collect()
+        assert client.stats().providers["openai"].adaptive_limit is None
+
+
 async def test_leaving_closes_the_connections_of_requests_in_flight() -> None:
     """The provider would continue to generate replies that are not read."""
     async with SimulatorServer(latency=60) as simulator, client_of(simulator) as client, nothing_left(client):

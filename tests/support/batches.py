@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from anycompletion.batch import BatchRun
+from anycompletion.ratelimit.adaptive_concurrency import AdaptiveConcurrency
 from anycompletion.records import (
     AssistantMessage,
     ChatCompletion,
@@ -95,6 +96,9 @@ class _InProcessClient:
 
     def provider_of(self, model: str) -> str:
         return model.partition("/")[0]
+
+    def track_concurrency(self, provider: str, limit: AdaptiveConcurrency) -> None:
+        """Not tracked."""
 
     def check_alive(self) -> None:
         """Never closed."""

@@ -6,7 +6,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from ..ratelimit.adaptive_concurrency import AdaptiveConcurrency
 from ..records import ChatRequest
+from .batch_client import BatchClient
 from .items import RequestSource
 from .journal import ItemKey
 
@@ -91,11 +93,8 @@ class ProviderQueue:
 class ProviderQueues:
     """One queue with a fixed limit where the caller chose one, else a queue with an adaptive limit per provider."""
 
-    def __init__(
-        self, concurrency: int | None, provider_of: Callable[[str], str], adaptive: Callable[[], ConcurrencyLimit]
-    ) -> None:
-        self._provider_of = provider_of
-        self._adaptive = adaptive
+    def __init__(self, concurrency: int | None, client: BatchClient) -> None:
+        self._client = client
         self._only = None if concurrency is None else ProviderQueue(FixedConcurrency(concurrency))
         self._by_provider: dict[str, ProviderQueue] = {}
         self._by_model: dict[str, ProviderQueue] = {}
@@ -120,10 +119,12 @@ class ProviderQueues:
             queue.waiting.clear()
 
     def _find_or_create(self, model: str) -> ProviderQueue:
-        provider = self._provider_of(model)
+        provider = self._client.provider_of(model)
         queue = self._by_provider.get(provider)
         if queue is None:
-            queue = self._by_provider[provider] = ProviderQueue(self._adaptive())
+            limit = AdaptiveConcurrency()
+            self._client.track_concurrency(provider, limit)
+            queue = self._by_provider[provider] = ProviderQueue(limit)
             self.all.append(queue)
         if len(self._by_model) >= _MAX_MODELS:
             self._by_model.clear()

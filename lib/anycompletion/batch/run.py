@@ -12,16 +12,15 @@ from typing import Any, NoReturn, Self, cast
 
 from .._async import call_in_loop
 from ..errors import ClientClosedError, InvalidRequestError
-from ..ratelimit.adaptive_concurrency import AdaptiveConcurrency
 from ..records import Result
+from .batch_client import BatchClient
 from .item_source import ItemSource
 from .progress import BatchProgress, ProgressCounter
-from .provider_queues import ConcurrencyLimit, ProviderQueues
+from .provider_queues import ProviderQueues
 from .result_queue import ResultQueue
 from .run_journal import RunJournal
 from .run_state import RunState
 from .scheduler import BatchScheduler
-from .worker_pool import BatchClient
 
 _PREFETCH, _PREFETCH_OF_SEVERAL = 64, 512
 """Items that may be read and wait to be sent: in one queue, in the queues of several providers."""
@@ -48,7 +47,6 @@ class BatchRun:
         requests: object,
         *,
         client: BatchClient,
-        adaptive: Callable[[], ConcurrencyLimit] = AdaptiveConcurrency,
         concurrency: object = None,
         journal: object = None,
         ordered: bool = False,
@@ -56,7 +54,7 @@ class BatchRun:
         disk_full_timeout: float = 60.0,
     ) -> None:
         source, limit = ItemSource(requests), _concurrency(concurrency)
-        queues = ProviderQueues(limit, client.provider_of, adaptive)
+        queues = ProviderQueues(limit, client)
         self._client = client
         self._closed = False
         self._task: asyncio.Task[None] | None = None

@@ -9,12 +9,13 @@ import asyncio
 import contextlib
 
 from ..errors import ClientClosedError
+from .batch_client import BatchClient
 from .item_reader import ItemReader
 from .item_source import ItemSource
 from .provider_queues import ProviderQueues
 from .run_closer import RunCloser
 from .run_state import RunState
-from .worker_pool import BatchClient, WorkerPool
+from .worker_pool import WorkerPool
 
 
 class BatchScheduler:

@@ -6,34 +6,15 @@ Strategy: a task per request in flight, which goes on with the next item of its 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Protocol
 
 from ..errors import APIError, ClientClosedError, CompletionError
-from ..records import ChatCompletion, ChatRequest, Result
+from ..records import ChatRequest, Result
 from ..retry_policy import is_overload
+from .batch_client import BatchClient
 from .items import validate_item
 from .journal import UnwrittenError
 from .provider_queues import ProviderQueue, ProviderQueues, WorkItem
 from .run_state import RunState
-
-
-class BatchClient(Protocol):
-    """What a batch needs of its client. It references the client, so that the client lives until the run ends."""
-
-    def complete(self, request: ChatRequest, on_throttled: Callable[[], None] | None) -> Awaitable[ChatCompletion]:
-        """Sends a validated request; calls `on_throttled` for each attempt that ended with 429 or 529."""
-        ...
-
-    def provider_of(self, model: str) -> str:
-        """The name of the provider that serves `model`; "" where it is unknown."""
-        ...
-
-    def track_task(self, task: asyncio.Task[None]) -> None:
-        """References the run's task until it ends, and cancels it when the client is closed."""
-
-    def check_alive(self) -> None:
-        """Raises ClientClosedError where the client is closed."""
 
 
 class WorkerPool:

@@ -22,6 +22,7 @@ from .planning import PlanCache, plan_call
 from .state import ClientState
 
 if TYPE_CHECKING:
+    from ..ratelimit.adaptive_concurrency import AdaptiveConcurrency
     from .client import AsyncCompletion
 
 OnThrottled: TypeAlias = Callable[[], None] | None
@@ -173,6 +174,10 @@ class BatchCalls:
             return resolve_model(model, dispatcher.defaults.get("provider"), dispatcher.state.providers)[0].name
         except CompletionError:
             return ""
+
+    def track_concurrency(self, provider: str, limit: AdaptiveConcurrency) -> None:
+        """Has `stats()` show the limit for as long as it exists."""
+        self._dispatcher.state.track_concurrency(provider, limit)
 
     def track_task(self, task: asyncio.Task[None]) -> None:
         """Keeps a strong reference to a task of the batch; closing the client cancels it."""
