@@ -388,9 +388,8 @@ OWN_ADDRESSES: Mapping[str, Mapping[str, str]] = {
 """The configuration of a recorded customer, for providers without a common base URL."""
 
 RECORDED_ELSEWHERE = {
-    "alibaba": "only responses were recorded",
+    "fireworks": "only responses were recorded",
     "moonshot": "only responses were recorded",
-    "huggingface": "recorded when the router had a URL for every provider behind it",
 }
 
 
