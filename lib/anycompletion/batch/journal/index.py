@@ -38,7 +38,7 @@ class KeyTable:
     """Hash table that numbers 64-bit keys in the order of their insertion: 0, 1, 2 …
 
     It exists for its memory. A run that resumes a million items has two to three of these tables. A dict from int to
-    int takes about 120 MB for a million keys, because each key and each number is an object of its own; this table
+    int takes about 110 MB for a million keys, because each key and each number is an object of its own; this table
     takes 16 to 24 MB: 8 bytes per key in one array, and in another 2 to 4 slots of 4 bytes per key. It resolves
     collisions by linear probing, is at most half full, and needs no hash function, because the keys are hashes already
     and their low bits are evenly distributed. Keys are never removed.
