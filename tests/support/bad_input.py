@@ -1,6 +1,6 @@
 """The table of invalid input: keyword of `create`, value, and the place that the error names.
 
-`test_validation` checks the rows that need no provider; `test_bad_input` makes the calls.
+`test_request_checks` checks the rows that need no provider; `test_bad_input` makes the calls.
 """
 
 from __future__ import annotations

@@ -1,42 +1,31 @@
-"""Validation: invalid input is refused with its place, and all other input is sent as it was written."""
+"""Validation of requests: invalid input is refused with its place, and all other input is sent as it was written."""
 
 import json
 import types
 from collections.abc import Callable
 from typing import Any, cast
 
-import attrs
 import pytest
 
-from anycompletion import validation
 from anycompletion.codecs.json import dumps, to_wire
 from anycompletion.errors import InvalidRequestError
-from anycompletion.options import CallOptions, Secret, Timeout
+from anycompletion.options import CallOptions
 from anycompletion.records import (
     PARAM_NAMES,
-    AssistantMessage,
     ChatRequest,
-    CustomCall,
     CustomTool,
-    FunctionCall,
     FunctionDefinition,
-    FunctionMessage,
     FunctionTool,
     TextPart,
-    ToolCall,
-    ToolMessage,
     UserMessage,
 )
-from anycompletion.validation import check_options, find_unserializable, validate_request
-from anycompletion.validation.call_arguments import split_keywords, unknown_keyword
+from anycompletion.validation import validate_request
+from anycompletion.validation.call_arguments import split_keywords
 from anycompletion.validation.message_input import parse_messages
-from anycompletion.validation.request_checks import build_request
 from support.bad_input import (
     BAD,
     CALL,
-    INF,
     SELF_PART,
-    Broken,
     F,
     Number,
     Role,
@@ -46,16 +35,7 @@ from support.bad_input import (
     tool,
     user,
 )
-
-
-def request(**params: Any) -> ChatRequest:
-    """The request that `create` makes of its arguments."""
-    model, messages = params.pop("model", "openai/gpt-4o"), params.pop("messages", "Hi")
-    stream = params.pop("stream", False)
-    wire, options = split_keywords(params)
-    check_options(options)
-    return build_request(model, messages, wire, stream=stream)
-
+from support.validated import body_of, build
 
 KEYWORDS = sorted({row.name for row in BAD})
 
@@ -65,7 +45,7 @@ def test_invalid_input_is_refused_with_its_place(name: str) -> None:
     """Invalid input would be refused only after resources were prepared for it, or without its place."""
     for i, row in enumerate(row for row in BAD if row.name == name and not row.late):
         with pytest.raises(row.error) as caught:
-            request(**{**row.others, name: row.value}, stream=row.streams_too)
+            build(**{**row.others, name: row.value}, stream=row.streams_too)
         error: Any = caught.value
         assert error.param == row.param, i
         assert str(error).startswith(f"{row.param}: "), i
@@ -78,13 +58,13 @@ def test_provider_specific_limits_are_not_checked(name: str) -> None:
     """Input that only some providers or formats refuse would be refused for all of them."""
     for row in BAD:
         if row.name == name and row.late:
-            request(**{**row.others, name: row.value}, stream=row.streams_too)
+            build(**{**row.others, name: row.value}, stream=row.streams_too)
 
 
 @pytest.mark.parametrize("name", [*PARAM_NAMES, *CallOptions.__annotations__])
 def test_none_equals_an_omitted_argument(name: str) -> None:
     """Code that passes None for unset parameters would be refused."""
-    assert request(**{name: None}) == request()
+    assert build(**{name: None}) == build()
     assert split_keywords({name: None}) == ({}, {})
 
 
@@ -111,12 +91,10 @@ def test_errors_do_not_contain_values() -> None:
     ]
     for params in cases:
         with pytest.raises(InvalidRequestError) as caught:
-            request(**params)
+            build(**params)
         assert str(caught.value).count("secret") <= 8
         assert len(str(caught.value)) < 250
 
-
-# --- valid input ---
 
 SCHEMA = {
     "type": "object",
@@ -208,16 +186,10 @@ def through_json(value: Any) -> Any:
     return json.loads(json.dumps(value, default=lambda v: v.to_dict() if hasattr(v, "to_dict") else dict(v)))
 
 
-def body_of(made: ChatRequest) -> dict[str, Any]:
-    """The request as the body in OpenAI's format."""
-    wire = {name: to_wire(getattr(made, name)) for name in PARAM_NAMES if getattr(made, name) is not None}
-    return {"model": made.model, "messages": [to_wire(message) for message in made.messages], **wire}
-
-
 @pytest.mark.parametrize("params", VALID, ids=[f"{i}-{','.join(params)}" for i, params in enumerate(VALID)])
 def test_valid_input_is_sent_as_written(params: dict[str, Any]) -> None:
     """A request that some provider accepts would be refused, or changed."""
-    made = request(**params)
+    made = build(**params)
     body = json.loads(dumps(body_of(made)))
     expected: dict[str, Any] = {name: value for name, value in params.items() if name not in ("stream", "extra_body")}
     if isinstance(expected.get("messages", ""), str):
@@ -243,211 +215,17 @@ def test_parsing_is_idempotent(params: dict[str, Any]) -> None:
     assert [to_wire(message) for message in parse_messages(once)] == [to_wire(message) for message in once]
 
 
-def test_the_simplest_messages_become_records() -> None:
-    """The fast path for simple messages would return other records than the general one."""
-    for role in ("user", "assistant", "system", "developer"):
-        fast = parse_messages([{"role": role, "content": "x"}])
-        assert fast == parse_messages([types.MappingProxyType({"role": role, "content": "x"})])
-        assert fast[0].to_dict() == {"role": role, "content": "x"}
-    message = UserMessage("x")
-    assert parse_messages([message])[0] is message
-    assert parse_messages("x") == [UserMessage("x")]
-
-
 def test_a_validated_request_is_independent_of_its_input() -> None:
     """Changing a dict afterwards would change a request that is not sent yet."""
     metadata: dict[str, Any] = {"a": {"b": [1]}}
     message: dict[str, Any] = {"role": "user", "content": "x", "cache": {"c": [1]}}
     schema: dict[str, Any] = {"type": "object", "properties": {}}
-    made = request(metadata=metadata, messages=[message], tools=tool(name="f", parameters=schema))
+    made = build(metadata=metadata, messages=[message], tools=tool(name="f", parameters=schema))
     before = made.to_dict()
     metadata["a"]["b"].append(2)
     message["cache"]["c"].append(2)
     schema["properties"]["x"] = {}
     assert made.to_dict() == before
-
-
-def test_explicit_nulls_and_unknown_keys_are_sent() -> None:
-    """A provider-specific member would silently be dropped."""
-    written = [
-        {"role": "user", "content": "x", "name": None, "cache_control": {"type": "ephemeral"}},
-        {"role": "assistant", "content": None, "refusal": None, "x": [None]},
-        {"role": "user", "content": [{"type": "text", "text": "x", "y": None}, {"type": "new", "z": {"a": None}}]},
-        {"role": "of_tomorrow", "content": None},
-    ]
-    assert [to_wire(message) for message in parse_messages(written)] == written
-    tools = [
-        {"type": "function", "function": {"name": "f", "strict": None, "x": None}, "y": 1},
-        {"type": "t", "z": None},
-    ]
-    assert to_wire(request(tools=tools).tools) == tools
-
-
-# --- any Python object ---
-
-
-def test_a_mapping_that_cannot_be_read() -> None:
-    """An exception of a user type would propagate from a converter, without a place."""
-    with pytest.raises(InvalidRequestError) as caught:
-        request(messages=user([Broken(type="text")]))
-    place = "messages[0].content[0]"
-    assert (caught.value.param, str(caught.value)) == (place, f"{place}: cannot be read: LookupError")
-
-
-# --- lone surrogates ---
-
-SURROGATES: list[tuple[dict[str, Any], str]] = [
-    ({"messages": "\ud800"}, "messages[0].content"),
-    ({"messages": [UserMessage("x"), UserMessage("a\udfffb")]}, "messages[1].content"),
-    ({"messages": user([{"type": "text", "text": "\ud800"}])}, "messages[0].content[0].text"),
-    ({"messages": [{"role": "\ud800"}]}, "messages[0].role"),
-    ({"messages": [{"role": "user", "content": "x", "y": {"z": ["", "\ud800"]}}]}, "messages[0].y.z[1]"),
-    ({"messages": [{"role": "user", "content": "x", "\ud800": 1}]}, "messages[0]"),
-    ({"metadata": {"a": "\ud800"}}, "metadata.a"),
-    ({"metadata": {"a": {"\ud800": 1}}}, "metadata.a"),
-    ({"stop": ["a", "\ud800"]}, "stop[1]"),
-    ({"user": "\ud800"}, "user"),
-    ({"tools": tool(name="f", description="\ud800")}, "tools[0].function.description"),
-]
-
-
-@pytest.mark.parametrize(("params", "place"), SURROGATES)
-def test_lone_surrogates_are_named(params: dict[str, Any], place: str) -> None:
-    """A text that was cut inside a character would raise a UnicodeEncodeError without a place."""
-    made = request(**params)
-    with pytest.raises(UnicodeEncodeError):
-        dumps(body_of(made))
-    error = find_unserializable(made)
-    assert error.param == place
-    assert str(error) == f"{place}: contains a lone surrogate, which UTF-8 cannot encode"
-
-
-def test_other_serialization_errors_are_named() -> None:
-    """A value that cannot be serialized would be reported as an error of the messages."""
-    made = request(seed=1)
-    made.metadata = {"a": object()}  # type: ignore[dict-item]
-    assert find_unserializable(made).param == "metadata"
-    assert str(find_unserializable(made)) == "metadata: is not JSON-serializable"
-    assert find_unserializable(request()).param == "messages"
-
-
-# --- keywords ---
-
-UNKNOWN: list[tuple[str, str]] = [
-    ("temprature", "unknown keyword 'temprature'; did you mean 'temperature'?"),
-    ("max_token", "unknown keyword 'max_token'; did you mean 'max_tokens'?"),
-    ("apikey", "unknown keyword 'apikey'; did you mean 'api_key'?"),
-    ("streaming", "unknown keyword 'streaming'; did you mean 'stream'?"),
-    ("message", "unknown keyword 'message'; did you mean 'messages'?"),
-    ("tool", "unknown keyword 'tool'; did you mean 'tools'?"),
-    ("qqqq", "unknown keyword 'qqqq'; a field only the provider has goes into extra_body={...}"),
-]
-
-
-@pytest.mark.parametrize(("name", "text"), UNKNOWN)
-def test_unknown_keywords(name: str, text: str) -> None:
-    """A misspelt parameter would silently be dropped, or refused without a hint."""
-    assert unknown_keyword(name) == text
-    with pytest.raises(TypeError) as caught:
-        request(**{name: 1})
-    assert str(caught.value) == text
-
-
-def test_keywords_are_split_into_parameters_and_options() -> None:
-    """A parameter would be treated as an option, and not be sent."""
-    params, options = split_keywords({"temperature": 0, "timeout": 5, "n": None, "provider": None, "store": False})
-    assert params == {"temperature": 0, "store": False}
-    assert options == {"timeout": 5}
-
-
-def test_every_parameter_and_option_has_a_check() -> None:
-    """A documented parameter would be an unknown keyword."""
-    for name in PARAM_NAMES:
-        assert split_keywords({name: 1}) == ({name: 1}, {})
-    for name in CallOptions.__annotations__:
-        assert split_keywords({name: 1}) == ({}, {name: 1})
-    assert all(hasattr(validation, name) for name in validation.__all__)
-
-
-def test_swapped_positionals() -> None:
-    """A caller who passes the messages first would get an error about the model's type."""
-    for messages in ([{"role": "user", "content": "x"}], [UserMessage("x")], ()):
-        with pytest.raises(TypeError, match="model comes first"):
-            request(model=messages, messages="gpt-4o")
-    with pytest.raises(InvalidRequestError, match=r"^model: expected a string such as 'openai/gpt-4o', found null$"):
-        request(model=None, messages="Hi")
-
-
-# --- options ---
-
-
-def test_the_three_names_of_the_timeout() -> None:
-    """Code written for LiteLLM would have another timeout, or two at once."""
-    for name in ("timeout", "forceTimeout", "force_timeout"):
-        assert check_options({name: 5}) == {"timeout": Timeout(total=5)}
-        assert check_options({name: 5})["timeout"].total_is_explicit
-        assert check_options({name: INF}) == {"timeout": Timeout(total=None)}
-    for one, other in (("timeout", "forceTimeout"), ("timeout", "force_timeout"), ("forceTimeout", "force_timeout")):
-        with pytest.raises(InvalidRequestError, match=f"means the same as {one}") as caught:
-            check_options({other: 5, one: 5})
-        assert caught.value.param == other
-
-
-def test_unlimited_timeouts() -> None:
-    """A timeout that the event loop cannot schedule would raise from it."""
-    unlimited = Timeout(total=10**400, connect=INF, first_chunk=1e300, idle=5)
-    assert check_options({"timeout": unlimited})["timeout"] == Timeout(None, None, None, 5)
-    assert check_options({"timeout": 10**400})["timeout"].total is None
-    mine = Timeout(idle=5)
-    assert check_options({"timeout": mine})["timeout"] is mine
-    default = attrs.evolve(mine, connect=INF)
-    assert not check_options({"timeout": default})["timeout"].total_is_explicit
-
-
-def test_azure() -> None:
-    """Code written for LiteLLM would call another provider."""
-    assert check_options({"azure": True}) == {"provider": "azure"}
-    assert check_options({"azure": False}) == {}
-    assert check_options({"azure": True, "provider": "azure"}) == {"provider": "azure"}
-    assert check_options({"azure": False, "provider": "openai"}) == {"provider": "openai"}
-    with pytest.raises(InvalidRequestError, match="contradicts provider='openai'") as caught:
-        check_options({"azure": True, "provider": "openai"})
-    assert caught.value.param == "azure"
-
-
-async def some_key() -> str:
-    return "sk"
-
-
-VALID_OPTIONS: list[tuple[str, Any, Any]] = [
-    ("provider", "openai", "openai"),
-    ("max_retries", 0, 0),
-    ("max_retries", 100, 100),
-    ("on_unsupported", "warn", "warn"),
-    ("extra_body", {"top_k": (1, 2)}, {"top_k": [1, 2]}),
-    ("extra_headers", {"X-A": " é\t1 ", "!#$%&'*+.^_`|~09az": ""}, {"X-A": "é\t1", "!#$%&'*+.^_`|~09az": ""}),
-    ("extra_headers", {"Authorization": "Bearer x"}, {"Authorization": "Bearer x"}),
-    ("extra_query", {"a b": "c&d=ü"}, {"a b": "c&d=ü"}),
-    ("extra_query", types.MappingProxyType({"a": ""}), {"a": ""}),
-    ("api_key", "sk", "sk"),
-    ("api_key", Secret("sk"), Secret("sk")),
-    ("api_key", some_key, some_key),
-    ("base_url", "https://x", "https://x"),
-    ("api_version", "2024-10-21 ", "2024-10-21"),
-    ("organization", "org-1", "org-1"),
-    ("project", "proj-1", "proj-1"),
-    ("logger_fn", print, print),
-    ("verbose", True, True),
-]
-
-
-@pytest.mark.parametrize(("name", "value", "checked"), VALID_OPTIONS)
-def test_valid_options(name: str, value: Any, checked: Any) -> None:
-    """A valid option would be refused, or changed."""
-    assert check_options({name: value}) == {name: checked}
-
-
-# --- ChatRequest ---
 
 
 def test_a_chat_request_is_validated_like_arguments() -> None:
@@ -485,23 +263,10 @@ def test_invalid_chat_requests(made: Any, param: str) -> None:
     assert caught.value.param == param
 
 
-def test_valid_records_pass_unchanged() -> None:
-    """A valid record would be refused, or changed."""
-    message = AssistantMessage(
-        "x",
-        tool_calls=[ToolCall("c", FunctionCall("f", "{}")), ToolCall("d", type="custom", custom=CustomCall("g", "x"))],
-    )
-    assert parse_messages([message, ToolMessage([TextPart("x")], "c"), FunctionMessage(None, "f")]) == [
-        message,
-        ToolMessage([TextPart("x")], "c"),
-        FunctionMessage(None, "f"),
-    ]
-
-
 ENDLESS: list[Callable[[], object]] = [
     lambda: parse_messages(user([SELF_PART])),
-    lambda: request(metadata={"a": SELF_PART}),
-    lambda: request(extra_body={"a": nested(5000)}),
+    lambda: build(metadata={"a": SELF_PART}),
+    lambda: build(extra_body={"a": nested(5000)}),
 ]
 
 
