@@ -90,28 +90,3 @@ def next_delay(
         return None
     delay = backoff.delay(tried, error.retry_after, random)
     return delay if time_left is None or delay < time_left else None
-
-
-class RetryBudget:
-    """Retry budget as a token bucket, so that retries do not make an outage worse: calls deposit, retries spend.
-
-    In a total outage about one request in ten is a retry, where a fixed number of retries would triple the load.
-    """
-
-    def __init__(self, deposit: float = 0.1, cap: float = 100.0, tokens: float = 10.0) -> None:
-        self.per_call = deposit
-        """Tokens that a call deposits."""
-        self.cap = cap
-        self.tokens = tokens
-
-    def deposit(self) -> None:
-        """Adds the tokens of one logical call."""
-        tokens = self.tokens + self.per_call
-        self.tokens = tokens if tokens < self.cap else self.cap
-
-    def spend(self) -> bool:
-        """Takes the token of one retry; False if there is none."""
-        if self.tokens < 1.0:
-            return False
-        self.tokens -= 1.0
-        return True

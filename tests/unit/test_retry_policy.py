@@ -1,4 +1,4 @@
-"""Retry policy: which errors are retried, the waits before it, and the budget."""
+"""Retry policy: which errors are retried and the waits before it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from anycompletion.http import Headers
 from anycompletion.retry_policy import (
     MAX_HINT,
     Backoff,
-    RetryBudget,
     is_throttled,
     next_delay,
     was_never_seen,
@@ -131,21 +130,3 @@ FREE: list[tuple[APIError, bool, bool]] = [
 def test_retries_that_cost_no_budget(error: APIError, throttled: bool, unseen: bool):
     """A retry that makes an outage worse would cost no budget, or one that does not would cost some."""
     assert (is_throttled(error), was_never_seen(error)) == (throttled, unseen)
-
-
-def test_a_budget_allows_one_retry_per_ten_calls():
-    """An outage would multiply the load."""
-    budget = RetryBudget()
-    retries = 0
-    for _ in range(10_000):
-        budget.deposit()
-        retries += budget.spend() + budget.spend()
-    assert 1000 <= retries <= 1010
-
-
-def test_a_budget_is_capped():
-    """Months without errors would allow a burst of retries."""
-    budget = RetryBudget()
-    for _ in range(100_000):
-        budget.deposit()
-    assert sum(budget.spend() for _ in range(1000)) == 100

@@ -78,15 +78,7 @@ class SSEParser:
         return not is_open and b"\r" not in data
 
     def _feed(self, data: bytes, events: list[Event]) -> None:
-        if self._start is not None:
-            data = self._without_bom(data)
-        if self._skip_lf and data:
-            self._skip_lf = False
-            if data.startswith(b"\n"):
-                data = data[1:]
-        if b"\r" in data:
-            self._skip_lf = data.endswith(b"\r")
-            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        data = self._normalized(data)
         if not data:
             return
         at = 0
@@ -119,6 +111,19 @@ class SSEParser:
         for line in lines:
             self._line(line, events)
         self._keep(tail)
+
+    def _normalized(self, data: bytes) -> bytes:
+        """`data` without the byte-order mark, and with LF as the end of all lines."""
+        if self._start is not None:
+            data = self._without_bom(data)
+        if self._skip_lf and data:
+            self._skip_lf = False
+            if data.startswith(b"\n"):
+                data = data[1:]
+        if b"\r" in data:
+            self._skip_lf = data.endswith(b"\r")
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        return data
 
     def _without_bom(self, data: bytes) -> bytes:
         data = (self._start or b"") + data

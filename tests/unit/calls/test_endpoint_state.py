@@ -21,6 +21,7 @@ from anycompletion import (
     RateLimitError,
     Secret,
 )
+from anycompletion.calls import RetryBudget
 from anycompletion.testing import Fault, SimulatorServer
 from support.raw_server import FIN, REQUEST, RawServer, answer
 from support.resource_leaks import client_of
@@ -37,6 +38,24 @@ async def outcome(client: AsyncCompletion, model: str = "openai/m", **options: A
 
 
 # --- the budget -----------------------------------------------------------------------------------------------------
+
+
+def test_a_budget_allows_one_retry_per_ten_calls() -> None:
+    """An outage would multiply the load."""
+    budget = RetryBudget()
+    retries = 0
+    for _ in range(10_000):
+        budget.deposit()
+        retries += budget.spend() + budget.spend()
+    assert 1000 <= retries <= 1010
+
+
+def test_a_budget_is_capped() -> None:
+    """Months without errors would allow a burst of retries."""
+    budget = RetryBudget()
+    for _ in range(100_000):
+        budget.deposit()
+    assert sum(budget.spend() for _ in range(1000)) == 100
 
 
 async def test_an_outage_is_not_multiplied() -> None:
