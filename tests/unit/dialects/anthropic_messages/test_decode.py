@@ -1,4 +1,4 @@
-"""Replies: Anthropic's message on the left, OpenAI's record on the right, and the way back."""
+"""Decoding of Anthropic's replies: a message → OpenAI's record, and encoding the record again."""
 
 import json
 from typing import Any
@@ -66,8 +66,8 @@ def message(*content: dict[str, Any], request: ChatRequest = CHAT) -> AssistantM
     return decode(native(*content), request).choices[0].message
 
 
-def test_the_whole_reply():
-    """A plain answer would come back in another shape than OpenAI's."""
+def test_a_complete_reply():
+    """A plain reply would not have OpenAI's shape."""
     data = native(TEXT)
     reply = decode(data)
     assert reply.to_dict() == {
@@ -104,20 +104,20 @@ def test_the_whole_reply():
     ],
 )
 def test_finish_reasons(native_reason: str | None, reason: str | None):
-    """Callers would not learn why the model stopped, or a cut answer would look whole."""
+    """The finish reason would be unknown, or a cut reply would look complete."""
     choice = decode(native(TEXT, stop_reason=native_reason)).choices[0]
     assert (choice.finish_reason, choice.native_finish_reason) == (reason, native_reason)
 
 
 def test_stop_sequence_is_kept():
-    """Which of the stop sequences was met would be lost."""
+    """The stop sequence that ended the reply would be lost."""
     assert decode(native(TEXT, stop_reason="stop_sequence", stop_sequence="END")).choices[0].extra == {
         "stop_sequence": "END"
     }
 
 
-def test_refusal_with_and_without_words():
-    """A refusal would look like an empty answer, or be given words Anthropic never said."""
+def test_refusal_with_and_without_an_explanation():
+    """A refusal would look like an empty reply, or would have an invented explanation."""
     details = {"type": "refusal", "category": "cyber", "explanation": "No."}
     choice = decode(native(stop_reason="refusal", stop_details=details)).choices[0]
     assert (choice.message.content, choice.message.refusal, choice.finish_reason) == (None, "No.", "content_filter")
@@ -127,7 +127,7 @@ def test_refusal_with_and_without_words():
 
 
 def test_thinking():
-    """Reasoning would be unreadable, or its blocks changed and refused when sent back."""
+    """Reasoning would be lost, or its blocks would be changed and refused when they are sent back."""
     got = message({**THINKING, "thinking": "a"}, REDACTED, {**THINKING, "thinking": "b"}, TEXT)
     assert got.reasoning_content == "ab"
     assert got.thinking_blocks == [{**THINKING, "thinking": "a"}, REDACTED, {**THINKING, "thinking": "b"}]
@@ -135,7 +135,7 @@ def test_thinking():
 
 
 def test_omitted_thinking():
-    """Thinking that is not shown would count as reasoning text, or its signature be lost."""
+    """Omitted thinking would count as reasoning text, or its signature would be lost."""
     got = message({**THINKING, "thinking": ""}, TEXT)
     assert got.reasoning_content is None
     assert got.thinking_blocks == [{**THINKING, "thinking": ""}]
@@ -153,7 +153,7 @@ def test_tool_calls():
 
 
 def test_legacy_calls_are_answered_in_the_legacy_form():
-    """Code written for `functions` would find its answer nowhere."""
+    """Code that uses `functions` would get a reply without a function call."""
     choice = decode(native(TEXT, USE, stop_reason="tool_use"), LEGACY).choices[0]
     assert choice.finish_reason == "function_call"
     assert choice.message.function_call is not None
@@ -163,7 +163,7 @@ def test_legacy_calls_are_answered_in_the_legacy_form():
 
 
 def test_citations():
-    """Sources of an answer would be lost, or point to a wrong place in it."""
+    """Citations would be lost, or would point to a wrong place in the reply."""
     got = message(TEXT, {"type": "text", "text": " Wörld", "citations": [WEB, CHAR]})
     assert got.content == "Hello Wörld"
     assert [item.to_dict() for item in got.annotations or ()] == [
@@ -209,14 +209,14 @@ UNSAYABLE = [
 
 
 @pytest.mark.parametrize("content", SAYABLE)
-def test_no_native_blocks_where_the_fields_say_all(content: list[dict[str, Any]]):
-    """Every reply would carry its content twice."""
+def test_no_native_blocks_where_the_fields_are_complete(content: list[dict[str, Any]]):
+    """Every reply would contain its content twice."""
     assert message(*content).provider_specific_fields is None
 
 
 @pytest.mark.parametrize("content", UNSAYABLE)
-def test_native_blocks_where_the_fields_do_not(content: list[dict[str, Any]]):
-    """What OpenAI's fields cannot say would be lost when the reply is sent back."""
+def test_native_blocks_where_the_fields_are_incomplete(content: list[dict[str, Any]]):
+    """What OpenAI's fields cannot express would be lost when the reply is sent back."""
     assert message(*content).provider_specific_fields == {"anthropic_content": content}
 
 
@@ -229,8 +229,8 @@ def sent_back(reply: AssistantMessage, *more: Message) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("content", [content for content in (*SAYABLE, *UNSAYABLE)[1:] if content != TEXT])
-def test_replies_go_back_as_they_came(content: list[dict[str, Any]]):
-    """Anthropic refuses a turn whose thinking or server tools were changed on the way through."""
+def test_replies_are_sent_back_unchanged(content: list[dict[str, Any]]):
+    """Anthropic would refuse a turn whose thinking or server tools were changed."""
     got = sent_back(message(*content))[0]["content"]
     if isinstance(got, str):
         got = [{"type": "text", "text": got}]
@@ -246,7 +246,7 @@ OPTIONAL: list[tuple[str, Any]] = [("citations", None), ("citations", []), ("cal
 
 
 def test_a_round_with_tools():
-    """The result of a call would not find its call."""
+    """The result of a call would lose its call."""
     sent = sent_back(message(THINKING, USE), ToolMessage("3", "toolu_1"))
     assert sent == [
         {"role": "assistant", "content": [THINKING, USE]},
@@ -256,7 +256,7 @@ def test_a_round_with_tools():
 
 @pytest.mark.parametrize("content", [[USE], [SERVER, FOUND, USE]])
 def test_a_round_with_functions(content: list[dict[str, Any]]):
-    """The legacy form has no ids, yet call and result must get the same one."""
+    """A legacy call and its result would get different ids."""
     asked, answered = sent_back(message(*content, request=LEGACY), FunctionMessage("3", "add"))
     assert asked["content"][-1]["id"] == answered["content"][0]["tool_use_id"]
 
@@ -294,23 +294,23 @@ def test_a_round_with_functions(content: list[dict[str, Any]]):
     ],
 )
 def test_usage(usage: dict[str, Any] | None, expected: Usage | None):
-    """Cached tokens would be missing from the bill, or unknown counts would look like zeros."""
+    """Cached tokens would be missing from the counts, or unknown counts would look like zeros."""
     assert decode(native(TEXT, usage=usage)).usage == expected
 
 
-def test_what_has_no_field_is_kept():
-    """The container a later request has to name would be lost."""
+def test_unknown_members_are_kept():
+    """The container id that a later request needs would be lost."""
     container = {"id": "c", "expires_at": "2026-01-01"}
     reply = decode(native(TEXT, container=container, context_management=None, usage={"service_tier": "priority"}))
     assert reply.extra == {"container": container}
     assert reply.service_tier == "priority"
 
 
-# --- what is no message -----------------------------------------------------------------------------------------------
+# --- bodies that are not messages -------------------------------------------------------------------------------------
 
 
 def test_an_error_inside_a_200():
-    """An error would be read as an empty answer."""
+    """An error would be read as an empty reply."""
     with pytest.raises(OverloadedError, match="Busy") as caught:
         decode({"type": "error", "error": {"type": "overloaded_error", "message": "Busy"}})
     assert caught.value.status_code == 529
@@ -333,7 +333,7 @@ def test_an_error_inside_a_200():
     ],
 )
 def test_malformed(body: Any, where: str):
-    """A foreign exception would escape, or nobody would learn what was wrong with the answer."""
+    """An undocumented exception would be raised, or one without the reply's problem."""
     with pytest.raises(APIResponseError, match=where) as caught:
         decode(body)
     assert caught.value.status_code == 200

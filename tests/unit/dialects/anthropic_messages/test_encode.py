@@ -1,4 +1,4 @@
-"""Requests: an OpenAI request on the left, the exact body Anthropic gets on the right."""
+"""Encoding of requests for Anthropic: a chat request → the exact body."""
 
 import base64
 import json
@@ -57,7 +57,7 @@ def send(
 
 
 def body(messages: Any = "Hi", **options: Any) -> dict[str, Any]:
-    """The body, without the three members that every one has."""
+    """The body without the three members of every body."""
     sent = dict(send(messages, **options).body or {})
     assert sent.pop("model") == options.get("model", MODEL)
     if options.get("max_tokens") is None and sent.get("max_tokens") == 4096:
@@ -75,11 +75,11 @@ def parts(*content: Any, **options: Any) -> Any:
     return turns({"role": "user", "content": list(content)}, **options)[0]["content"]
 
 
-# --- the frame --------------------------------------------------------------------------------------------------------
+# --- the request ------------------------------------------------------------------------------------------------------
 
 
-def test_the_whole_request():
-    """A plain question would go to the wrong URL, with a wrong body or without the version header."""
+def test_a_complete_request():
+    """A plain question would be sent to the wrong URL, with a wrong body or without the version header."""
     request = send([{"role": "system", "content": "Be brief."}, USER], max_tokens=5)
     assert request.method == "POST"
     assert request.url == "https://api.anthropic.com/v1/messages"
@@ -89,7 +89,7 @@ def test_the_whole_request():
 
 
 def test_path_version_and_stream_of_the_target():
-    """A row's own path, the version a user sets or streaming would be ignored."""
+    """A row's path, the user's version or streaming would be ignored."""
     request = send("Hi", path="/anthropic/messages", api_version="2026-10-21", stream=True)
     assert request.url == "https://api.anthropic.com/anthropic/messages"
     assert request.headers == {"anthropic-version": "2026-10-21"}
@@ -98,28 +98,28 @@ def test_path_version_and_stream_of_the_target():
 
 
 def test_the_module_is_a_dialect():
-    """A missing name would be found only when somebody calls Anthropic."""
+    """A missing function would be found only in a call to Anthropic."""
     as_dialect: Dialect = DIALECT
     assert as_dialect.name == "anthropic_messages"
 
 
-def test_every_parameter_has_a_cell():
-    """A parameter without a cell passes as it is, and Anthropic refuses what it does not know."""
+def test_every_parameter_has_support():
+    """A parameter without an entry would be sent unchanged, and Anthropic refuses unknown members."""
     assert set(DIALECT.params) == set(PARAM_NAMES)
 
 
-def test_refused_cells_say_why():
-    """A refusal without a reason leaves the user guessing."""
+def test_unsupported_parameters_have_a_reason():
+    """A refusal would not contain its reason."""
     assert all(cell.note for cell in DIALECT.params.values() if cell.support == "unsupported")
 
 
 def test_a_hosted_version_is_read_by_its_date():
-    """Hosts that write their name before the date would lose the temperature."""
+    """Hosts that prefix the date with their name would lose the temperature."""
     assert body(api_version="vertex-2023-10-16", temperature=0.5) == {"temperature": 0.5}
 
 
 def test_a_text_as_messages():
-    """A request record made by hand, with a text for messages, would crash."""
+    """A request record with a text for messages would raise an internal error."""
     target = Target(provider="anthropic", model=MODEL, base_url="https://x")
     request = DIALECT.encode(ChatRequest(MODEL, "Hi", max_tokens=1), target, {})
     assert request.body == {"model": MODEL, "max_tokens": 1, "messages": [USER]}
@@ -229,20 +229,20 @@ def test_nulls_of_tools_are_not_sent():
     assert body(tools=[{"type": "function", "function": function}])["tools"] == [SENT_TOOL]
 
 
-def test_native_tools_pass_as_they_are():
+def test_native_tools_are_sent_unchanged():
     """Anthropic's server tools could not be used."""
     tools = [{"type": "web_search_20250305", "name": "web_search", "max_uses": 2}]
     assert body(tools=tools) == {"tools": tools}
 
 
 def test_native_custom_tool_passes():
-    """Anthropic's own word for a client tool is custom too, and must not be mistaken for OpenAI's."""
+    """A client tool, whose type at Anthropic is custom, would be mistaken for OpenAI's custom tool."""
     tools = [{"type": "custom", "name": "add", "input_schema": {"type": "object"}}]
     assert body(tools=tools) == {"tools": tools}
 
 
 def test_extra_body_wins():
-    """A field only Anthropic has would be lost, or a default of ours would beat the user's."""
+    """A field that only Anthropic has would be lost, or a default would win over the user's value."""
     request = send("Hi", extra_body={"max_tokens": 9, "top_k": 3, "metadata": {"user_id": "b"}}, user="a")
     assert request.body == {
         "model": MODEL,
@@ -254,23 +254,23 @@ def test_extra_body_wins():
     assert request.warnings == []
 
 
-def test_default_limit_is_recorded():
-    """A limit nobody asked for would cut answers without a word."""
+def test_a_default_limit_is_reported():
+    """A default limit would cut replies without a warning."""
     request = send("Hi")
     assert request.body is not None
     assert request.body["max_tokens"] == 4096
     assert request.warnings == ["max_tokens defaulted to 4096: Anthropic requires it"]
 
 
-def test_two_limits_are_noted():
-    """One of two limits would vanish silently."""
+def test_two_limits_are_reported():
+    """One of two limits would be dropped silently."""
     assert send("Hi", max_tokens=9, max_completion_tokens=8).warnings == [
         "max_tokens left out: max_completion_tokens was given too, and wins"
     ]
 
 
 def test_tool_choice_wins_over_function_call():
-    """One of two choices would vanish silently."""
+    """One of two choices would be dropped silently."""
     request = send("Hi", max_tokens=1, functions=[FUNCTION], function_call="none", tool_choice="required")
     assert request.body is not None
     assert request.body["tool_choice"] == {"type": "any", "disable_parallel_tool_use": True}
@@ -317,18 +317,18 @@ REASONING: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("model", "params", "expected"), REASONING)
 def test_reasoning(model: str, params: dict[str, Any], expected: dict[str, Any]):
-    """A model would get a kind of thinking it refuses, or a limit below its budget."""
+    """A model would get a kind of thinking that it refuses, or a limit below its budget."""
     assert body(model=model, **params) == expected
 
 
 def test_extra_body_thinking_raises_the_default_limit():
-    """A budget given by extra_body would exceed our own default limit."""
+    """A budget in extra_body would exceed the default limit."""
     sent = body(model=OLDER, extra_body={"thinking": enabled(6000)}, reasoning_effort="max")
     assert sent == {"thinking": enabled(6000), "max_tokens": 10096}
 
 
 def test_limit_below_the_budget_of_an_effort():
-    """The request would be sent only to be refused, in words about a budget the caller never gave."""
+    """The request would be sent and refused, with an error about a budget that the caller did not pass."""
     with pytest.raises(InvalidRequestError, match="raise max_tokens") as caught:
         send("Hi", model=OLDER, reasoning_effort="high", max_tokens=4096)
     assert caught.value.param == "reasoning_effort"
@@ -369,7 +369,7 @@ UNSUPPORTED: list[tuple[str, Any, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("param", "messages", "params"), UNSUPPORTED)
 def test_unsupported_is_refused(param: str, messages: Any, params: dict[str, Any]):
-    """Something Anthropic has no word for would be lost silently, or refused without naming the place."""
+    """Something that the format cannot express would be lost silently, or refused without its place."""
     with pytest.raises(UnsupportedParameterError) as caught:
         send(messages, **params)
     assert caught.value.param == param
@@ -377,7 +377,7 @@ def test_unsupported_is_refused(param: str, messages: Any, params: dict[str, Any
 
 @pytest.mark.parametrize(("param", "messages", "params"), UNSUPPORTED)
 def test_unsupported_is_dropped_with_a_warning(param: str, messages: Any, params: dict[str, Any]):
-    """The policy "warn" would still raise, or drop without a word; "drop" would warn."""
+    """The policy "warn" would raise, or drop without a warning; "drop" would warn."""
     warned = send(messages, policy="warn", max_tokens=1, **params)
     assert [text for text in warned.warnings if text.startswith(f"{param} dropped: ")]
     dropped = send(messages, policy="drop", max_tokens=1, **params)
@@ -428,7 +428,7 @@ INVALID: list[tuple[str, list[Any]]] = [
 @pytest.mark.parametrize(("param", "messages"), INVALID)
 @pytest.mark.parametrize("policy", ["raise", "drop"])
 def test_invalid_is_refused_whatever_the_policy(param: str, messages: list[Any], policy: OnUnsupported):
-    """What can never be said would be sent mangled instead of being refused with its place."""
+    """Invalid input would be sent in a changed form instead of being refused with its place."""
     with pytest.raises(InvalidRequestError) as caught:
         send(messages, policy=policy)
     assert caught.value.param == param
@@ -440,14 +440,14 @@ def test_invalid_is_refused_whatever_the_policy(param: str, messages: list[Any],
 MARK = {"type": "ephemeral"}
 
 
-def test_leading_instructions_are_joined():
+def test_leading_system_messages_are_joined():
     """A second system or developer message would overwrite the first."""
     sent = body([{"role": "system", "content": "A"}, {"role": "developer", "content": "B\n"}, USER])
     assert sent["system"] == "A\n\nB\n"
 
 
-def test_cached_instructions_are_blocks():
-    """A cache breakpoint on instructions would be lost, or their order changed."""
+def test_cached_system_messages_are_blocks():
+    """A cache breakpoint on a system message would be lost, or the order would change."""
     sent = body(
         [
             {"role": "system", "content": "A"},
@@ -464,8 +464,8 @@ def test_cached_instructions_are_blocks():
     ]
 
 
-def test_empty_instructions_are_not_sent():
-    """Anthropic refuses empty system texts."""
+def test_empty_system_messages_are_not_sent():
+    """Anthropic would refuse an empty system text."""
     assert "system" not in body([{"role": "system", "content": ""}, USER])
 
 
@@ -473,7 +473,7 @@ def test_empty_instructions_are_not_sent():
 
 
 def test_turns_of_one_role_are_merged():
-    """Consecutive turns of one role would rely on the API's mercy."""
+    """Consecutive turns of one role would be sent, which the API does not promise to accept."""
     assert turns(USER, {"role": "user", "content": [HI]}, {"role": "assistant", "content": " Yes\n"}, USER) == [
         {"role": "user", "content": [HI, HI]},
         {"role": "assistant", "content": " Yes\n"},
@@ -481,8 +481,8 @@ def test_turns_of_one_role_are_merged():
     ]
 
 
-def test_results_stand_together_before_any_text():
-    """Results in several turns, or after a text, make Anthropic refuse the whole conversation."""
+def test_results_are_together_before_any_text():
+    """Anthropic would refuse a conversation with results in several turns, or after a text."""
     second = {**CALL, "id": "toolu_2"}
     sent = turns(
         USER,
@@ -517,7 +517,7 @@ def test_results_stand_together_before_any_text():
 
 @pytest.mark.parametrize("content", ["", [], [{"type": "text", "text": ""}]])
 def test_empty_results_have_no_content(content: Any):
-    """An empty result would be refused, or turned into a text nobody wrote."""
+    """An empty result would be refused, or replaced with an invented text."""
     sent = turns(USER, CALLING, {"role": "tool", "tool_call_id": "toolu_1", "content": content})
     assert sent[2]["content"] == [{"type": "tool_result", "tool_use_id": "toolu_1"}]
 
@@ -529,7 +529,7 @@ def test_calls_without_arguments(arguments: str):
 
 
 def test_foreign_ids_are_rewritten_alike():
-    """Ids of other providers would be refused, or call and result would no longer meet."""
+    """Ids of other providers would be refused, or a call and its result would get different ids."""
     call = {**CALL, "id": "call:1/ä"}
     request = send(
         [USER, {**CALLING, "tool_calls": [call]}, {"role": "tool", "tool_call_id": "call:1/ä", "content": "2"}]
@@ -546,15 +546,15 @@ def test_foreign_ids_are_rewritten_alike():
 
 
 @given(st.text(), st.text())
-def test_rewritten_ids_are_legal_and_distinct(one: str, other: str):
-    """Two ids could become one, or still hold a character Anthropic refuses."""
+def test_rewritten_ids_are_valid_and_distinct(one: str, other: str):
+    """Two ids could become the same, or contain a character that Anthropic refuses."""
     assert tool_id(one) == tool_id(one)
     assert set(tool_id(one)) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
     assert (tool_id(one) == tool_id(other)) == (one == other)
 
 
 def test_legacy_functions_have_one_id_per_pair():
-    """Two different ids for a legacy call and its result make Anthropic refuse the conversation."""
+    """A legacy call and its result would get different ids, which Anthropic refuses."""
     call = {"role": "assistant", "content": None, "function_call": {"name": "add", "arguments": '{"a": 1}'}}
     result = {"role": "function", "name": "add", "content": "2"}
     sent = turns(USER, call, result, call, {**result, "content": None})
@@ -567,14 +567,14 @@ def test_legacy_functions_have_one_id_per_pair():
 
 
 def test_legacy_result_of_a_native_call():
-    """A legacy result could not answer a call whose reply kept its native blocks."""
+    """A legacy result would not be matched with a call in native blocks."""
     native = AssistantMessage(None, provider_specific_fields={"anthropic_content": [USED]})
     sent = turns(USER, native, {"role": "function", "name": "add", "content": "2"})
     assert sent[1:] == [{"role": "assistant", "content": [USED]}, {"role": "user", "content": [RESULT]}]
 
 
-def test_thinking_goes_back_first_and_untouched():
-    """A changed or moved thinking block makes Anthropic refuse the turn."""
+def test_thinking_is_sent_back_first_and_unchanged():
+    """Anthropic would refuse a turn with a changed or moved thinking block."""
     thinking = [
         {"type": "thinking", "thinking": "", "signature": "c2ln"},
         {"type": "redacted_thinking", "data": "eA=="},
@@ -586,8 +586,8 @@ def test_thinking_goes_back_first_and_untouched():
     assert request.warnings == []
 
 
-def test_native_content_goes_back_exactly():
-    """Blocks that OpenAI's fields cannot say would be lost on the way back."""
+def test_native_content_is_sent_back_exactly():
+    """Blocks that OpenAI's fields cannot express would be lost when they are sent back."""
     native = [
         {"type": "text", "text": "a", "citations": [{"type": "char_location"}]},
         {"type": "text", "text": ""},
@@ -598,8 +598,8 @@ def test_native_content_goes_back_exactly():
     assert turns(USER, message)[1]["content"] == [native[0], native[2], native[3]]
 
 
-def test_a_refusal_goes_back_as_text():
-    """An earlier refusal would vanish, and the conversation lose its turn."""
+def test_a_refusal_is_sent_back_as_text():
+    """An earlier refusal would be dropped, and the conversation would lack a turn."""
     assert turns(USER, {"role": "assistant", "content": None, "refusal": "No."})[1] == {
         "role": "assistant",
         "content": [{"type": "text", "text": "No."}],
@@ -628,13 +628,13 @@ def test_a_refusal_goes_back_as_text():
         ),
     ],
 )
-def test_losses_of_other_providers_replies_are_noted(members: dict[str, Any], note: str):
-    """A reply of another provider would lose something without a word, or make Anthropic refuse it."""
+def test_losses_of_other_providers_replies_are_reported(members: dict[str, Any], note: str):
+    """A reply of another provider would lose members silently, or would be refused by Anthropic."""
     assert send([USER, {"role": "assistant", **members}], max_tokens=1).warnings == [note]
 
 
-def test_replies_of_other_providers_pass_without_a_word():
-    """Members that only describe a reply would be refused or raise false alarms."""
+def test_replies_of_other_providers_need_no_warning():
+    """Members that only describe a reply would be refused or cause warnings."""
     members = {"annotations": [], "refusal": None, "tool_calls": None}
     call = {**CALL, "index": 0, "cache_control": MARK}
     request = send(
@@ -646,7 +646,7 @@ def test_replies_of_other_providers_pass_without_a_word():
     assert request.body["messages"][3]["content"] == [{**USED, "cache_control": MARK}]
 
 
-def test_members_of_messages_go_onto_the_last_block():
+def test_members_of_messages_are_put_onto_the_last_block():
     """A cache breakpoint on a whole message would be lost."""
     sent = turns({**USER, "cache_control": MARK}, {"role": "assistant", "content": [HI, HI], "cache_control": MARK})
     assert sent == [
@@ -655,8 +655,8 @@ def test_members_of_messages_go_onto_the_last_block():
     ]
 
 
-def test_native_messages_pass_as_they_are():
-    """A role this package does not know could not be sent."""
+def test_native_messages_are_sent_unchanged():
+    """An unknown role could not be sent."""
     custom = CustomMessage("system_note", extra={"content": "x"})
     assert turns(USER, custom, USER) == [USER, {"role": "system_note", "content": "x"}, USER]
 
@@ -723,17 +723,17 @@ PARTS: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("part", "block"), PARTS)
 def test_parts(part: dict[str, Any], block: dict[str, Any]):
-    """A part would be lost, mangled or sent in a form Anthropic refuses."""
+    """A part would be lost, changed or sent in a form that Anthropic refuses."""
     assert parts(part) == [block]
 
 
 def test_empty_texts_are_left_out():
-    """One empty text makes Anthropic refuse the whole request."""
+    """Anthropic would refuse a request with one empty text."""
     assert parts({"type": "text", "text": ""}, HI) == [HI]
 
 
-def test_encoding_changes_nothing_of_the_callers():
-    """A second encoding of the same records would find its values changed by the first."""
+def test_encoding_does_not_change_the_callers_records():
+    """A second encoding of the same records would give another body."""
     native = [{"type": "text", "text": "b"}, RESULT]
     messages = [
         {"role": "user", "content": native},

@@ -1,4 +1,4 @@
-"""Errors: what Anthropic answered on the left, the exception on the right."""
+"""Anthropic's errors: a response → the exception."""
 
 import json
 from typing import Any
@@ -10,12 +10,12 @@ from anycompletion.dialects.anthropic_messages.dialect import DIALECT
 from anycompletion.http import Headers, HttpResponse
 
 
-def fault(status: int, body: Any, **headers: str) -> errors.APIError:
+def error_of_response(status: int, body: Any, **headers: str) -> errors.APIError:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return DIALECT.error(HttpResponse(status, Headers.of(headers), raw))
 
 
-def told(kind: str | None, message: str = "Oh.") -> dict[str, Any]:
+def error_body(kind: str | None, message: str = "Oh.") -> dict[str, Any]:
     return {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_body"}
 
 
@@ -54,22 +54,22 @@ TYPES: list[tuple[int, str, str, type[errors.APIError]]] = [
 
 @pytest.mark.parametrize(("status", "kind", "message", "cls"), TYPES)
 def test_types(status: int, kind: str, message: str, cls: type[errors.APIError]):
-    """Callers would catch the wrong class, or a retry hammer a provider that will never say yes."""
-    error = fault(status, told(kind, message))
+    """A program would catch the wrong class, or retry a call that can never succeed."""
+    error = error_of_response(status, error_body(kind, message))
     assert type(error) is cls
     assert (error.message, error.type, error.status_code) == (message, kind, status)
 
 
-def test_what_an_error_carries():
-    """Support would ask for a request id that nobody kept."""
-    error = fault(429, told("rate_limit_error"), **{"Request-Id": "req_head", "retry-after": "3"})
+def test_an_error_has_all_details():
+    """An error would lack the request id that Anthropic's support asks for."""
+    error = error_of_response(429, error_body("rate_limit_error"), **{"Request-Id": "req_head", "retry-after": "3"})
     assert error.request_id == "req_head"
     assert error.code == "rate_limit_error"
-    assert error.body == json.dumps(told("rate_limit_error"))
+    assert error.body == json.dumps(error_body("rate_limit_error"))
     assert error.headers is not None
     assert error.headers["retry-after"] == "3"
     assert error.retry_after is None  # the call layer reads the hint
-    assert fault(429, told("rate_limit_error")).request_id == "req_body"
+    assert error_of_response(429, error_body("rate_limit_error")).request_id == "req_body"
 
 
 BARE: list[tuple[int, Any, type[errors.APIError], str]] = [
@@ -79,7 +79,7 @@ BARE: list[tuple[int, Any, type[errors.APIError], str]] = [
     (401, {"detail": "no"}, errors.AuthenticationError, 'HTTP 401: {"detail": "no"}'),
     (429, {"error": "slow"}, errors.RateLimitError, 'HTTP 429: {"error": "slow"}'),
     (400, [], errors.BadRequestError, "HTTP 400: []"),
-    (302, told("api_error"), errors.APIResponseError, "HTTP 302: " + json.dumps(told("api_error"))),
+    (302, error_body("api_error"), errors.APIResponseError, "HTTP 302: " + json.dumps(error_body("api_error"))),
     (500, {"error": {}}, errors.InternalServerError, "HTTP 500"),
     (404, {"error": {"type": "not_found_error", "message": 7}}, errors.NotFoundError, "not_found_error"),
     (529, b"\xff", errors.OverloadedError, "HTTP 529: \ufffd"),
@@ -87,8 +87,8 @@ BARE: list[tuple[int, Any, type[errors.APIError], str]] = [
 
 
 @pytest.mark.parametrize(("status", "body", "cls", "message"), BARE)
-def test_bodies_that_are_no_error_of_anthropic(status: int, body: Any, cls: type[errors.APIError], message: str):
-    """The page of a proxy would make a foreign exception escape."""
-    error = fault(status, body, **{"request-id": "req_1"})
+def test_bodies_without_anthropics_error_format(status: int, body: Any, cls: type[errors.APIError], message: str):
+    """A proxy's page would raise an undocumented exception."""
+    error = error_of_response(status, body, **{"request-id": "req_1"})
     assert type(error) is cls
     assert (error.message, error.status_code, error.request_id) == (message, status, "req_1")

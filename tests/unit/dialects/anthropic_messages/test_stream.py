@@ -1,4 +1,4 @@
-"""Streams: Anthropic's events on the left, OpenAI's chunks on the right; accumulated they are the reply."""
+"""Decoding of Anthropic's streams: events → OpenAI's chunks, which accumulate to the reply."""
 
 import json
 from typing import Any
@@ -58,7 +58,7 @@ def run(*events: dict[str, Any], request: ChatRequest = CHAT) -> list[ChatComple
 
 
 def deltas(*events: dict[str, Any], request: ChatRequest = CHAT) -> list[Delta]:
-    """What lies between the first chunk and the last two."""
+    """The deltas of all chunks except the first one and the last two."""
     first, *middle, _, _ = run(start(), *events, stop(), STOP, request=request)
     assert first.choices[0].delta == Delta(role="assistant")
     return [chunk.choices[0].delta for chunk in middle]
@@ -75,8 +75,8 @@ def reply(data: dict[str, Any], request: ChatRequest = CHAT) -> ChatCompletion:
     return DIALECT.decode(HttpResponse(200, Headers(), json.dumps(data).encode()), request, TARGET)
 
 
-def test_the_whole_stream():
-    """A plain answer would stream in another shape than OpenAI's."""
+def test_a_complete_stream():
+    """A plain stream would not have OpenAI's shape."""
     events = [
         start(),
         begin(0, type="text", text=""),
@@ -114,7 +114,7 @@ def test_the_whole_stream():
 
 
 def test_done_only_after_message_stop():
-    """The connection would be closed early, or read on after the end."""
+    """The connection would be closed too early, or read after the end."""
     decoder = DIALECT.decoder(CHAT, TARGET)
     for data in (start(), stop()):
         decoder.feed(event(data))
@@ -126,7 +126,7 @@ def test_done_only_after_message_stop():
 
 
 def test_a_stop_reason_completes_a_stream_without_message_stop():
-    """An honest server that ends after its stop reason would count as broken, or its usage be lost."""
+    """A stream that ends after its stop reason would raise, or its usage would be lost."""
     chunks = run(start(), stop("max_tokens"))
     assert chunks[-2].choices[0].finish_reason == "length"
     assert chunks[-1].usage is not None
@@ -145,13 +145,13 @@ def test_a_stop_reason_completes_a_stream_without_message_stop():
     ],
 )
 def test_a_stream_without_a_stop_reason_was_interrupted(events: list[dict[str, Any]]):
-    """A cut answer would pass for a whole one."""
+    """A cut reply would look complete."""
     with pytest.raises(StreamInterruptedError, match="before the provider sent a finish reason"):
         run(*events)
 
 
-def test_tool_calls_count_by_themselves():
-    """Calls would be numbered by content block, and clients would see holes."""
+def test_tool_calls_have_their_own_indices():
+    """Calls would have the indices of content blocks, with gaps."""
     assert deltas(
         begin(0, type="text", text="Well"),
         end(0),
@@ -182,7 +182,7 @@ def call(index: int, call_id: str | None = None, name: str | None = None, argume
 
 
 def test_legacy_calls_stream_in_the_legacy_form():
-    """Code written for `functions` would find its answer nowhere."""
+    """Code that uses `functions` would get a stream without a function call."""
     chunks = run(
         start(),
         begin(0, type="tool_use", id="toolu_1", name="add", input={}),
@@ -199,11 +199,11 @@ def test_legacy_calls_stream_in_the_legacy_form():
     assert choice.message.tool_calls is None
     assert choice.message.function_call is not None
     assert choice.message.function_call.to_dict() == {"name": "add", "arguments": "{}"}
-    assert choice.message.provider_specific_fields is not None  # the second call, which the form has no room for
+    assert choice.message.provider_specific_fields is not None  # the second call, for which the form has no place
 
 
 def test_thinking_streams_as_text_and_as_blocks():
-    """Reasoning would be invisible, or its blocks could not be put together again."""
+    """Reasoning would be missing, or its blocks could not be assembled."""
     assert deltas(
         begin(0, type="thinking", thinking="", signature=""),
         piece(0, "thinking_delta", thinking="h"),
@@ -226,7 +226,7 @@ def test_thinking_streams_as_text_and_as_blocks():
 
 
 def test_citations_come_with_their_place():
-    """Sources would point to a place that was not known yet."""
+    """Citations would be sent before their place is known."""
     web = {"type": "web_search_result_location", "url": "https://x", "title": "T", "cited_text": "c"}
     assert deltas(
         begin(0, type="text", text="Ah. "),
@@ -247,7 +247,7 @@ def test_citations_come_with_their_place():
 
 
 def test_refusal():
-    """A refusal in a stream would look like an empty answer."""
+    """A refusal in a stream would look like an empty reply."""
     details = {"type": "refusal", "category": None, "explanation": "No."}
     last = run(start(), stop("refusal", stop_details=details), STOP)[-2].choices[0]
     assert (last.finish_reason, last.native_finish_reason, last.delta) == (
@@ -259,7 +259,7 @@ def test_refusal():
 
 
 def test_usage_is_cumulative():
-    """Counts would be added twice, an explicit zero ignored, or a null erase what was known."""
+    """Counts would be added twice, an explicit zero ignored, or a null would erase a count."""
     first = start(usage={"input_tokens": 3, "cache_read_input_tokens": 9, "output_tokens": 2, "service_tier": "batch"})
     second = stop()
     second["usage"] = {"input_tokens": None, "cache_read_input_tokens": 0, "output_tokens": 0}
@@ -270,17 +270,17 @@ def test_usage_is_cumulative():
 
 
 def test_a_stream_without_usage_has_no_usage_chunk():
-    """Unknown counts would show up as a usage that says nothing."""
+    """Unknown counts would appear as an empty usage."""
     assert run(start(usage=None), {"type": "message_delta", "delta": {"stop_reason": "end_turn"}}, STOP)[-1].choices
 
 
-def test_a_stop_reason_told_at_the_start():
-    """A turn that is whole from the start would count as broken for want of a message_delta."""
+def test_a_stop_reason_at_the_start():
+    """A turn that is complete at its start would raise because it has no message_delta."""
     choice = run(start(stop_reason="tool_use"), STOP)[-2].choices[0]
     assert (choice.finish_reason, choice.native_finish_reason) == ("tool_calls", "tool_use")
 
 
-def test_blocks_that_are_whole_from_the_start():
+def test_blocks_that_are_complete_at_the_start():
     """The calls of a turn that a server tool resumes would be lost."""
     use = {"type": "tool_use", "id": "toolu_1", "name": "add", "input": {"a": 1}}
     got = accumulated(run(start(content=[use]), begin(0, type="text", text="x"), end(0), stop("tool_use"), STOP))
@@ -289,7 +289,7 @@ def test_blocks_that_are_whole_from_the_start():
 
 
 def test_a_call_cut_off_in_the_middle():
-    """Arguments that the limit cut off would make the end of the stream fail."""
+    """Arguments that the limit cut off would make the end of the stream raise."""
     chunks = run(
         start(),
         begin(0, type="tool_use", id="toolu_1", name="add", input={}),
@@ -302,8 +302,8 @@ def test_a_call_cut_off_in_the_middle():
     assert message.provider_specific_fields is None
 
 
-def test_what_is_unknown_is_ignored():
-    """The day Anthropic adds an event, a block or a delta, every stream would fail."""
+def test_unknown_types_are_ignored():
+    """A new type of event, block or delta would make every stream raise."""
     assert deltas(
         {"type": "of_tomorrow", "x": 1},
         begin(0, type="block_of_tomorrow", x=1),
@@ -318,7 +318,7 @@ def test_what_is_unknown_is_ignored():
 
 
 def test_a_reused_index_ends_the_block_before():
-    """A block that no stop ended would be lost from the content that is sent back."""
+    """A block without a stop event would be missing from the content that is sent back."""
     first, second = begin(0, type="text", text="a"), begin(0, type="text", text="b")
     got = accumulated(run(start(), first, second, end(0), stop(), STOP))
     assert got.choices[0].message.content == "ab"
@@ -335,7 +335,7 @@ def test_a_reused_index_ends_the_block_before():
     ],
 )
 def test_errors_inside_a_stream(data: dict[str, Any], cls: type[APIStatusError], status: int):
-    """An error after a good status would be swallowed, or be of the wrong kind."""
+    """An error after a good status would be ignored, or raised as the wrong class."""
     decoder = DIALECT.decoder(CHAT, TARGET)
     decoder.feed(event(start()))
     with pytest.raises(cls) as caught:
@@ -345,8 +345,8 @@ def test_errors_inside_a_stream(data: dict[str, Any], cls: type[APIStatusError],
     assert caught.value.body == json.dumps(data)
 
 
-def test_an_error_told_by_its_event_name_only():
-    """Proxies that leave the type out would have their errors ignored."""
+def test_an_error_with_only_an_event_name():
+    """The errors of proxies that leave out the type would be ignored."""
     with pytest.raises(OverloadedError):
         DIALECT.decoder(CHAT, TARGET).feed(Event(b'{"error": {"type": "overloaded_error"}}', "error"))
 
@@ -369,7 +369,7 @@ def test_an_error_told_by_its_event_name_only():
     ],
 )
 def test_malformed(events: list[Event]):
-    """A foreign exception would escape, or text be lost without a word."""
+    """An undocumented exception would be raised, or text would be lost silently."""
     decoder = DIALECT.decoder(CHAT, TARGET)
 
     def feed() -> None:
@@ -380,8 +380,8 @@ def test_malformed(events: list[Event]):
         feed()
 
 
-def test_malformed_to_the_last():
-    """Usage that cannot be read would let a foreign exception escape from the end of the stream."""
+def test_malformed_usage_at_the_end():
+    """Usage that cannot be read would raise an undocumented exception at the end of the stream."""
     decoder = DIALECT.decoder(CHAT, TARGET)
     decoder.feed(event({**stop(), "usage": {"output_tokens": "x"}}))
     with pytest.raises(APIResponseError, match=r"usage\.output_tokens"):
@@ -415,7 +415,7 @@ def blocks() -> st.SearchStrategy[list[dict[str, Any]]]:
 
 
 def streamed(content: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The events of a reply with that content."""
+    """The events of a reply with this content."""
     events = [start()]
     for i, block in enumerate(content):
         match block:
@@ -440,7 +440,7 @@ def streamed(content: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @given(blocks(), st.sampled_from([CHAT, LEGACY]))
 def test_a_stream_is_the_reply_in_pieces(content: list[dict[str, Any]], request: ChatRequest):
-    """The same answer would be another one when it is streamed."""
+    """The same reply would have other values when it is streamed."""
     whole = start(content=content, stop_reason="end_turn")["message"]
     whole["usage"] = {**whole["usage"], "output_tokens": 5}
     expected = reply(whole, request)
@@ -450,7 +450,7 @@ def test_a_stream_is_the_reply_in_pieces(content: list[dict[str, Any]], request:
 
 @given(blocks())
 def test_one_byte_at_a_time(content: list[dict[str, Any]]):
-    """The chunks would depend on how the network cut the bytes."""
+    """The chunks would depend on where the network cuts the bytes."""
     events = streamed(content)
     data = b"".join(
         b"event: %s\r\ndata: %s\r\n\r\n" % (item["type"].encode(), json.dumps(item, ensure_ascii=False).encode())

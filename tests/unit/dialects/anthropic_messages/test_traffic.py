@@ -1,4 +1,4 @@
-"""Recorded traffic, where ANYCOMPLETION_TRAFFIC names its folder: nothing real may surprise the dialect."""
+"""Recorded traffic: the dialect reads and sends everything in the folder that ANYCOMPLETION_TRAFFIC names."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def read(recording: dict[str, Any]) -> ChatCompletion:
 
 
 def blocks(recording: dict[str, Any]) -> list[dict[str, Any]] | None:
-    """The content of a whole reply, or of a stream as far as its block starts tell it."""
+    """The content of a complete reply, or of a stream's block starts."""
     if recording["framing"] != "sse":
         content: list[dict[str, Any]] = json.loads(recording["response"]["body_text"])["content"]
         return content
@@ -49,8 +49,8 @@ def blocks(recording: dict[str, Any]) -> list[dict[str, Any]] | None:
 
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
-def test_recordings_read(path: Path):
-    """A reply that the provider really gave could not be read."""
+def test_recordings_are_decoded(path: Path):
+    """A real reply could not be decoded."""
     recording = json.loads(path.read_text())
     if recording["response"]["status"] >= 400 or "event: error" in recording["response"]["body_text"]:
         with pytest.raises(APIStatusError):
@@ -67,8 +67,8 @@ def test_recordings_read(path: Path):
 
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
-def test_recordings_go_back(path: Path):
-    """A real reply could not be sent back as it came."""
+def test_recordings_are_sent_back_unchanged(path: Path):
+    """A real reply would be changed when it is sent back."""
     recording = json.loads(path.read_text())
     try:
         message: AssistantMessage = read(recording).choices[0].message

@@ -1,4 +1,4 @@
-"""Replies: Cohere's message on the left, OpenAI's record on the right, and the way back."""
+"""Decoding of Cohere's replies: a message → OpenAI's record, and encoding the record again."""
 
 import json
 from typing import Any
@@ -57,8 +57,8 @@ def message(*content: dict[str, Any], request: ChatRequest = CHAT, **members: An
     return decode(native(*content, **members), request).choices[0].message
 
 
-def test_the_whole_reply() -> None:
-    """A plain answer would come back in another shape than OpenAI's."""
+def test_a_complete_reply() -> None:
+    """A plain reply would not have OpenAI's shape."""
     data = native(TEXT)
     reply = decode(data)
     assert reply.to_dict() == {
@@ -98,26 +98,26 @@ def test_the_whole_reply() -> None:
     ],
 )
 def test_finish_reasons(reason: str | None, expected: str | None) -> None:
-    """Callers would not learn why the model stopped, or a cut answer would look whole."""
+    """The finish reason would be unknown, or a cut reply would look complete."""
     choice = decode(native(TEXT, reason=reason)).choices[0]
     assert (choice.finish_reason, choice.native_finish_reason) == (expected, reason)
 
 
-def test_texts_are_joined_and_thinking_is_apart() -> None:
-    """An answer in several parts would be cut, or the reasoning be mixed into it."""
+def test_texts_are_joined_and_thinking_is_separate() -> None:
+    """A reply in several parts would be cut, or mixed with the reasoning."""
     got = message({**THINKING, "thinking": "a"}, TEXT, {**THINKING, "thinking": "b"}, {**TEXT, "text": "!"})
     assert (got.content, got.reasoning_content) == ("Hello!", "ab")
-    assert got.thinking_blocks is None  # those are signed, and another provider would refuse ours
+    assert got.thinking_blocks is None  # blocks are signed, and other providers refuse them without a signature
 
 
 def test_a_text_as_content() -> None:
-    """A server that answers with a plain text would look silent."""
+    """A content that is a plain text would look empty."""
     assert decode({**native(), "message": {"content": "Hello"}}).text == "Hello"
 
 
 @pytest.mark.parametrize("content", [[], [TEXT], [{"type": "text", "text": ""}]])
-def test_nothing_native_where_the_fields_say_all(content: list[dict[str, Any]]) -> None:
-    """Every reply would carry its content twice."""
+def test_no_native_fields_where_the_fields_are_complete(content: list[dict[str, Any]]) -> None:
+    """Every reply would contain its content twice."""
     assert message(*content, tool_plan="", citations=[]).provider_specific_fields is None
     assert message(*content, tool_calls=[CALL]).provider_specific_fields is None
 
@@ -135,8 +135,8 @@ UNSAYABLE: list[tuple[list[dict[str, Any]], dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("content", "members"), UNSAYABLE)
-def test_what_the_fields_do_not_say_is_kept(content: list[dict[str, Any]], members: dict[str, Any]) -> None:
-    """What OpenAI's fields have no room for would be lost when the reply is sent back."""
+def test_native_fields_where_the_fields_are_incomplete(content: list[dict[str, Any]], members: dict[str, Any]) -> None:
+    """What OpenAI's fields cannot express would be lost when the reply is sent back."""
     kept = {"content": content} if content and content != [TEXT] else {}
     assert message(*content, **members).provider_specific_fields == {"cohere": {**kept, **members}}
 
@@ -150,7 +150,7 @@ def sent_back(reply: AssistantMessage, *more: Message) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(("content", "members"), UNSAYABLE)
-def test_replies_go_back_as_they_came(content: list[dict[str, Any]], members: dict[str, Any]) -> None:
+def test_replies_are_sent_back_unchanged(content: list[dict[str, Any]], members: dict[str, Any]) -> None:
     """Cohere would not recognise its own turn in a tool use of several steps."""
     data = native(*content, tool_calls=[CALL, SECOND], **members)["message"]
     got = sent_back(decode({**native(), "message": data}).choices[0].message, ToolMessage("3", "add_1"))
@@ -158,7 +158,7 @@ def test_replies_go_back_as_they_came(content: list[dict[str, Any]], members: di
     assert got == [expected, {"role": "tool", "tool_call_id": "add_1", "content": "3"}]
 
 
-def test_a_reply_survives_a_file_on_its_way_back() -> None:
+def test_a_reply_kept_as_json_is_sent_back_unchanged() -> None:
     """A conversation kept as JSON would lose its plan and its thinking."""
     reply = decode(native(THINKING, TEXT, tool_plan="p", tool_calls=[CALL]))
     again = ChatCompletion.from_dict(json.loads(json.dumps(reply.to_dict())))
@@ -166,7 +166,7 @@ def test_a_reply_survives_a_file_on_its_way_back() -> None:
 
 
 def test_tool_calls() -> None:
-    """Calls would lose their order, their ids, or arguments that are none."""
+    """Calls would lose their order, their ids, or empty arguments."""
     bare = {"id": "now_1", "type": "function", "function": {"name": "now", "arguments": ""}}
     got = decode(native(tool_calls=[CALL, bare], reason="TOOL_CALL")).choices[0]
     assert got.finish_reason == "tool_calls"
@@ -177,7 +177,7 @@ def test_tool_calls() -> None:
 
 
 def test_legacy_calls_are_answered_in_the_legacy_form() -> None:
-    """Code written for `functions` would find its answer nowhere."""
+    """Code that uses `functions` would get a reply without a function call."""
     choice = decode(native(tool_calls=[CALL], reason="TOOL_CALL"), LEGACY).choices[0]
     assert choice.finish_reason == "function_call"
     assert choice.message.function_call is not None
@@ -187,19 +187,19 @@ def test_legacy_calls_are_answered_in_the_legacy_form() -> None:
 
 
 def test_calls_beyond_the_legacy_form_are_kept() -> None:
-    """Calls the legacy form has no room for would vanish."""
+    """Calls for which the legacy form has no place would be lost."""
     got = message(tool_calls=[CALL, SECOND], request=LEGACY)
     assert got.provider_specific_fields == {"cohere": {"tool_calls": [CALL, SECOND]}}
 
 
 def test_a_round_with_functions() -> None:
-    """The legacy form has no ids, yet call and result must get the same one."""
+    """A legacy call and its result would get different ids."""
     asked, answered = sent_back(message(tool_calls=[CALL], request=LEGACY), FunctionMessage("3", "add"))
     assert asked["tool_calls"][0]["id"] == answered["tool_call_id"]
 
 
 def test_citations() -> None:
-    """Sources of an answer would be lost, or point to a wrong place in it."""
+    """Citations would be lost, or would point to a wrong place in the reply."""
     first = {"start": 0, "end": 5, "text": "Hello", "sources": [SOURCE]}
     second = {"start": 1, "end": 3, "text": "Wö", "sources": [], "type": "TEXT_CONTENT", "content_index": 2}
     plan = {"start": 0, "end": 1, "text": "I", "type": "PLAN"}
@@ -250,14 +250,14 @@ def test_citations() -> None:
     ],
 )
 def test_usage(usage: dict[str, Any] | None, expected: Usage | None) -> None:
-    """Tokens would be counted as floats, the bill be taken for them, or unknown counts look like zeros."""
+    """Counts would be floats or billed units, or unknown counts would look like zeros."""
     got = decode({**native(TEXT), "usage": usage}).usage
     assert got == expected
     assert got is None or type(got.prompt_tokens) in (int, type(None))
 
 
 def test_logprobs() -> None:
-    """Probabilities would be lost, or those of several tokens be passed off as one token's."""
+    """Probabilities would be lost, or those of several tokens would look like one token's."""
     data = native(TEXT) | {
         "logprobs": [
             {"text": "Hel", "token_ids": [7], "logprobs": [-0.5]},
@@ -275,8 +275,8 @@ def test_logprobs() -> None:
     assert decode(native(TEXT) | {"logprobs": []}).choices[0].logprobs is None
 
 
-def test_what_has_no_field_is_kept() -> None:
-    """Members Cohere adds tomorrow would be lost on the day they come."""
+def test_unknown_members_are_kept() -> None:
+    """Members that Cohere adds later would be lost."""
     reply = decode({**native(TEXT, mood="good", nothing=None), "speed": 1, "nothing": None})
     assert reply.extra == {"speed": 1}
     assert reply.choices[0].message.extra == {"mood": "good"}
@@ -284,7 +284,7 @@ def test_what_has_no_field_is_kept() -> None:
     assert message(tool_calls=[call]).tool_calls[0].to_dict() == call  # type: ignore[index]
 
 
-# --- what is no message -----------------------------------------------------------------------------------------------
+# --- bodies that are not messages -------------------------------------------------------------------------------------
 
 FAILED: list[tuple[dict[str, Any], type[APIStatusError], int, str | None, str]] = [
     (native(TEXT, reason="ERROR"), InternalServerError, 500, "ERROR", "the generation failed"),
@@ -305,7 +305,7 @@ FAILED: list[tuple[dict[str, Any], type[APIStatusError], int, str | None, str]] 
 def test_a_failure_inside_a_200(
     data: dict[str, Any], cls: type[APIStatusError], status: int, code: str | None, text: str
 ) -> None:
-    """A generation that failed would be read as an empty or a finished answer."""
+    """A failed generation would be read as an empty or a complete reply."""
     with pytest.raises(APIStatusError) as caught:
         decode(data)
     error = caught.value
@@ -336,7 +336,7 @@ def test_a_failure_inside_a_200(
     ],
 )
 def test_malformed(body: Any, where: str) -> None:
-    """A foreign exception would escape, or nobody would learn what was wrong with the answer."""
+    """An undocumented exception would be raised, or one without the reply's problem."""
     with pytest.raises(APIResponseError, match=where) as caught:
         decode(body)
     assert caught.value.status_code == 200

@@ -1,4 +1,4 @@
-"""Requests: an OpenAI request on the left, the exact body Cohere gets on the right."""
+"""Encoding of requests for Cohere: a chat request → the exact body."""
 
 import json
 from typing import Any
@@ -52,7 +52,7 @@ def send(
 
 
 def body(messages: Any = "Hi", **options: Any) -> dict[str, Any]:
-    """The body, without the model and the messages that every one has."""
+    """The body without the model and messages."""
     sent = dict(send(messages, **options).body or {})
     assert sent.pop("model") == MODEL
     if messages == "Hi":
@@ -64,11 +64,11 @@ def turns(*messages: Any, **options: Any) -> Any:
     return body(list(messages), **options)["messages"]
 
 
-# --- the frame --------------------------------------------------------------------------------------------------------
+# --- the request ------------------------------------------------------------------------------------------------------
 
 
-def test_the_whole_request() -> None:
-    """A plain question would go to the wrong URL or with a wrong body."""
+def test_a_complete_request() -> None:
+    """A plain question would be sent to the wrong URL or with a wrong body."""
     request = send([{"role": "system", "content": "Be brief."}, USER], max_tokens=5)
     assert request.method == "POST"
     assert request.url == "https://api.cohere.com/v2/chat"
@@ -82,30 +82,30 @@ def test_the_whole_request() -> None:
 
 
 def test_path_and_stream_of_the_target() -> None:
-    """A row's own path or streaming would be ignored."""
+    """A row's path or streaming would be ignored."""
     request = send("Hi", path="/cohere/v2/chat", stream=True)
     assert request.url == "https://api.cohere.com/cohere/v2/chat"
     assert request.body == {"model": MODEL, "messages": [USER], "stream": True}
 
 
 def test_the_module_is_a_dialect() -> None:
-    """A missing name would be found only when somebody calls Cohere."""
+    """A missing function would be found only in a call to Cohere."""
     as_dialect: Dialect = DIALECT
     assert as_dialect.name == "cohere_chat"
 
 
-def test_every_parameter_has_a_cell() -> None:
-    """A parameter without a cell passes as it is, under a name Cohere may not know."""
+def test_every_parameter_has_support() -> None:
+    """A parameter without an entry would be sent unchanged, under a name that Cohere may not have."""
     assert set(DIALECT.params) == set(PARAM_NAMES)
 
 
-def test_refused_cells_say_why() -> None:
-    """A refusal without a reason leaves the user guessing."""
+def test_unsupported_parameters_have_a_reason() -> None:
+    """A refusal would not contain its reason."""
     assert all(cell.note for cell in DIALECT.params.values() if cell.support == "unsupported")
 
 
 def test_a_text_as_messages() -> None:
-    """A request record made by hand, with a text for messages, would crash."""
+    """A request record with a text for messages would raise an internal error."""
     target = Target(provider="cohere", model=MODEL, base_url="https://x")
     assert DIALECT.encode(ChatRequest(MODEL, "Hi"), target, {}).body == {"model": MODEL, "messages": [USER]}
 
@@ -186,7 +186,7 @@ def test_parameters(params: dict[str, Any], expected: dict[str, Any]) -> None:
 
 
 def test_unknown_members_of_tools_pass() -> None:
-    """A description or a member of tomorrow would be dropped from a tool, or OpenAI's nulls be sent."""
+    """A description or an unknown member of a tool would be dropped, or OpenAI's nulls would be sent."""
     function: dict[str, Any] = {
         "name": "add",
         "description": "Adds.",
@@ -208,14 +208,14 @@ def test_unknown_members_of_tools_pass() -> None:
     ]
 
 
-def test_native_tools_pass_as_they_are() -> None:
-    """A kind of tool that Cohere may add could not be used."""
+def test_native_tools_are_sent_unchanged() -> None:
+    """A type of tool that Cohere adds later could not be used."""
     tools = [{"type": "of_tomorrow", "size": 2}]
     assert body(tools=tools) == {"tools": tools}
 
 
 def test_extra_body_wins() -> None:
-    """A field only Cohere has would be lost, or something of ours would beat the user's own word."""
+    """A field that only Cohere has would be lost, or a parameter would win over the user's field."""
     extra = {
         "safety_mode": "STRICT",
         "documents": ["a"],
@@ -258,8 +258,8 @@ def test_extra_body_wins() -> None:
         ),
     ],
 )
-def test_what_was_changed_is_noted(params: dict[str, Any], note: str) -> None:
-    """Something the caller wrote would be left out or changed without a word."""
+def test_changes_are_reported(params: dict[str, Any], note: str) -> None:
+    """A parameter would be dropped or changed without a warning."""
     assert send("Hi", **params).warnings == [note]
 
 
@@ -299,8 +299,8 @@ GATED: list[tuple[str, Any, bool]] = [
 
 
 @pytest.mark.parametrize(("name", "value", "passes"), GATED)
-def test_the_table(name: str, value: Any, passes: bool) -> None:
-    """A value Cohere refuses would be sent, or one that it takes be refused."""
+def test_ranges(name: str, value: Any, passes: bool) -> None:
+    """A value that Cohere refuses would be sent, or a value that it accepts would be refused."""
     request = ChatRequest(MODEL, "Hi", **{name: value})
     if passes:
         apply_param_support(request, DIALECT.params, EncodingReport("raise"))
@@ -346,7 +346,7 @@ UNSUPPORTED: list[tuple[str, Any, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("param", "messages", "params"), UNSUPPORTED)
 def test_unsupported_is_refused(param: str, messages: Any, params: dict[str, Any]) -> None:
-    """Something Cohere has no word for would be lost silently, or refused without naming the place."""
+    """Something that the format cannot express would be lost silently, or refused without its place."""
     with pytest.raises(UnsupportedParameterError) as caught:
         send(messages, **params)
     assert caught.value.param == param
@@ -354,7 +354,7 @@ def test_unsupported_is_refused(param: str, messages: Any, params: dict[str, Any
 
 @pytest.mark.parametrize(("param", "messages", "params"), UNSUPPORTED)
 def test_unsupported_is_dropped_with_a_warning(param: str, messages: Any, params: dict[str, Any]) -> None:
-    """The policy "warn" would still raise, or drop without a word; "drop" would warn."""
+    """The policy "warn" would raise, or drop without a warning; "drop" would warn."""
     warned = send(messages, policy="warn", **params)
     assert [text for text in warned.warnings if text.startswith(f"{param} dropped: ")]
     dropped = send(messages, policy="drop", **params)
@@ -362,8 +362,8 @@ def test_unsupported_is_dropped_with_a_warning(param: str, messages: Any, params
     assert dropped.warnings == []
 
 
-def test_what_is_left_after_a_drop() -> None:
-    """Dropping one thing would take its neighbours along."""
+def test_a_drop_keeps_the_rest() -> None:
+    """Dropping one part would drop others as well."""
     assert turns(*user(HI, AUDIO, {**PNG, "image_url": {"url": "u", "detail": "original"}}), policy="drop") == user(
         HI, {"type": "image_url", "image_url": {"url": "u"}}
     )
@@ -401,7 +401,7 @@ INVALID: list[tuple[str, Any]] = [
 @pytest.mark.parametrize(("param", "messages"), INVALID)
 @pytest.mark.parametrize("policy", ["raise", "drop"])
 def test_invalid_is_refused_whatever_the_policy(param: str, messages: list[Any], policy: OnUnsupported) -> None:
-    """What can never be said would be sent mangled instead of being refused with its place."""
+    """Invalid input would be sent in a changed form instead of being refused with its place."""
     with pytest.raises(InvalidRequestError) as caught:
         send(messages, policy=policy)
     assert caught.value.param == param
@@ -416,8 +416,8 @@ def test_invalid_is_refused_whatever_the_policy(param: str, messages: list[Any],
         ("function_call", {"function_call": {"name": "add"}}),
     ],
 )
-def test_unvalidated_records_are_refused_too(param: str, params: dict[str, Any]) -> None:
-    """A request record made by hand would make a KeyError escape, or force no tool at all."""
+def test_unvalidated_records_are_refused(param: str, params: dict[str, Any]) -> None:
+    """An unvalidated request record would raise a KeyError, or would not require the tool."""
     target = Target(provider="cohere", model=MODEL, base_url="https://x")
     with pytest.raises(InvalidRequestError) as caught:
         DIALECT.encode(ChatRequest(MODEL, "Hi", **params), target, {})
@@ -438,23 +438,23 @@ def test_unvalidated_records_are_refused_too(param: str, params: dict[str, Any])
         (["A", [{**HI, "x": 1}]], [{"type": "text", "text": "A"}, {**HI, "x": 1}]),
     ],
 )
-def test_leading_instructions_are_one_turn(instructions: list[Any], expected: Any) -> None:
-    """Cohere takes one system turn: a second one would be refused, or overwrite the first."""
+def test_leading_system_messages_are_one_turn(instructions: list[Any], expected: Any) -> None:
+    """A second system message would be refused by Cohere, or overwrite the first."""
     roles = ["system", "developer"]
     messages = [{"role": roles[i % 2], "content": content} for i, content in enumerate(instructions)]
     assert turns(*messages, USER) == [{"role": "system", "content": expected}, USER]
 
 
-def test_empty_instructions_are_not_sent() -> None:
-    """Cohere refuses empty turns."""
+def test_empty_system_messages_are_not_sent() -> None:
+    """Cohere would refuse an empty turn."""
     assert turns({"role": "system", "content": ""}, USER) == [USER]
 
 
 # --- turns ------------------------------------------------------------------------------------------------------------
 
 
-def test_content_stays_in_the_form_it_has() -> None:
-    """A text or an image would be lost, or changed on the way."""
+def test_content_keeps_its_form() -> None:
+    """A text or an image would be lost or changed."""
     low = {**PNG, "image_url": {"url": "data:image/png;base64,AA", "detail": "low"}}
     plain = {**PNG, "image_url": {"url": "http://x/a.png", "detail": "auto"}}
     assert turns({"role": "user", "content": [HI, PNG, low, plain]}) == user(HI, PNG, low, plain)
@@ -462,12 +462,12 @@ def test_content_stays_in_the_form_it_has() -> None:
 
 
 def test_a_round_with_tools() -> None:
-    """The call or its result would not reach Cohere, or not find each other."""
+    """The call or its result would not be sent, or would have different ids."""
     assert turns(USER, CALLING, RESULT, USER) == [USER, {"role": "assistant", "tool_calls": [CALL]}, RESULT, USER]
 
 
 def test_the_name_of_a_tool_message_is_left_out() -> None:
-    """Clients that repeat the tool's name in its result would be refused for nothing."""
+    """Clients that repeat the tool's name in its result would be refused."""
     request = send([USER, CALLING, {**RESULT, "name": "add"}])
     assert request.body is not None
     assert request.body["messages"][2] == RESULT
@@ -492,23 +492,23 @@ def test_calls_without_arguments(arguments: str) -> None:
 
 
 def test_legacy_functions_have_one_id_per_pair() -> None:
-    """A legacy call and its result with different ids, or two calls with one id, make Cohere refuse it all."""
+    """A legacy call and its result would have different ids, or two calls the same, which Cohere refuses."""
     call = {"role": "assistant", "content": None, "function_call": {"name": "add", "arguments": '{"a": 1}'}}
     result = {"role": "function", "name": "add", "content": "2"}
 
-    def asked(call_id: str) -> dict[str, Any]:
+    def calling(call_id: str) -> dict[str, Any]:
         return {"role": "assistant", "tool_calls": [{**CALL, "id": call_id}]}
 
     assert turns(USER, call, result, call, {**result, "content": None}) == [
         USER,
-        asked("function_call_1"),
+        calling("function_call_1"),
         {"role": "tool", "tool_call_id": "function_call_1", "content": "2"},
-        asked("function_call_3"),
+        calling("function_call_3"),
         {"role": "tool", "tool_call_id": "function_call_3", "content": ""},
     ]
 
 
-def test_a_legacy_result_answers_a_call_with_an_id() -> None:
+def test_a_legacy_result_of_a_call_with_an_id() -> None:
     """A conversation that mixes both forms could not be continued."""
     result = {"role": "function", "name": "add", "content": "2"}
     assert turns(USER, CALLING, result)[2] == RESULT
@@ -517,7 +517,7 @@ def test_a_legacy_result_answers_a_call_with_an_id() -> None:
     assert [turn["tool_call_id"] for turn in sent[2:]] == ["b", "add_1", "a"]
 
 
-def test_what_only_cohere_understands_goes_back() -> None:
+def test_native_fields_are_sent_back() -> None:
     """The plan of a multi-step tool use, its thinking or its citations would be lost between the steps."""
     native = {
         "tool_plan": "I will add.",
@@ -531,21 +531,21 @@ def test_what_only_cohere_understands_goes_back() -> None:
     assert request.warnings == []
 
 
-def test_cohere_turns_pass_as_they_are() -> None:
+def test_cohere_turns_are_sent_unchanged() -> None:
     """Cohere's own form of a turn, thinking parts and plan as plain members, could not be used."""
     thinking = {"type": "thinking", "thinking": "hm"}
     turn = {"role": "assistant", "content": [thinking, HI], "tool_plan": "p", "tool_calls": [CALL]}
     assert turns(USER, turn) == [USER, turn]
 
 
-def test_fields_of_other_providers_stay_here() -> None:
-    """What another provider wants back would be sent to Cohere, which refuses it."""
+def test_fields_of_other_providers_are_not_sent() -> None:
+    """Another provider's own fields would be sent to Cohere, which refuses them."""
     message = AssistantMessage("x", provider_specific_fields={"anthropic_content": [{"type": "text"}]})
     assert turns(USER, message) == [USER, {"role": "assistant", "content": "x"}]
 
 
-def test_a_refusal_goes_back_as_text() -> None:
-    """An earlier refusal would vanish, and the conversation lose its turn."""
+def test_a_refusal_is_sent_back_as_text() -> None:
+    """An earlier refusal would be dropped, and the conversation would lack a turn."""
     expected = {"role": "assistant", "content": "No."}
     assert turns(USER, {"role": "assistant", "content": None, "refusal": "No."})[1] == expected
     part = {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]}
@@ -583,13 +583,13 @@ FUNCTION_CALL = {"name": "add", "arguments": ""}
         ),
     ],
 )
-def test_losses_are_noted(members: dict[str, Any], note: str) -> None:
-    """An earlier turn would lose something without a word, or make Cohere refuse it."""
+def test_losses_are_reported(members: dict[str, Any], note: str) -> None:
+    """An earlier turn would lose members silently, or would be refused by Cohere."""
     assert send([USER, {"role": "assistant", **members}]).warnings == [note]
 
 
-def test_replies_of_other_providers_pass_without_a_word() -> None:
-    """Members that only describe a reply would be sent or raise false alarms."""
+def test_replies_of_other_providers_need_no_warning() -> None:
+    """Members that only describe a reply would be sent or cause warnings."""
     members: dict[str, Any] = {
         "annotations": [],
         "refusal": None,
@@ -603,8 +603,8 @@ def test_replies_of_other_providers_pass_without_a_word() -> None:
     assert request.body["messages"][1] == {"role": "assistant", "content": "x"}
 
 
-def test_native_messages_pass_as_they_are() -> None:
-    """A role this package does not know could not be sent."""
+def test_native_messages_are_sent_unchanged() -> None:
+    """An unknown role could not be sent."""
     assert turns(USER, CustomMessage("note", extra={"content": "x"}), USER) == [
         USER,
         {"role": "note", "content": "x"},
@@ -612,8 +612,8 @@ def test_native_messages_pass_as_they_are() -> None:
     ]
 
 
-def test_encoding_changes_nothing_of_the_callers() -> None:
-    """A second encoding of the same records would find its values changed by the first."""
+def test_encoding_does_not_change_the_callers_records() -> None:
+    """A second encoding of the same records would give another body."""
     fields = {"cohere": {"content": [{"type": "thinking", "thinking": "t"}, HI], "tool_plan": "p"}}
     messages = [
         {"role": "system", "content": "a"},

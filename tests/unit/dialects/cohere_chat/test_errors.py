@@ -1,4 +1,4 @@
-"""Errors: what Cohere answered on the left, the exception on the right."""
+"""Cohere's errors: a response → the exception."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ from anycompletion.dialects.cohere_chat.dialect import DIALECT
 from anycompletion.http import Headers, HttpResponse
 
 
-def fault(status: int, body: Any, **headers: str) -> errors.APIError:
+def error_of_response(status: int, body: Any, **headers: str) -> errors.APIError:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return DIALECT.error(HttpResponse(status, Headers.of(named), raw))
@@ -48,16 +48,16 @@ STATUSES: list[tuple[int, str, type[errors.APIError]]] = [
 
 @pytest.mark.parametrize(("status", "message", "cls"), STATUSES)
 def test_statuses(status: int, message: str, cls: type[errors.APIError]) -> None:
-    """Callers would catch the wrong class, or a retry hammer a provider that will never say yes."""
-    error = fault(status, {"id": "abc", "message": message})
+    """A program would catch the wrong class, or retry a call that can never succeed."""
+    error = error_of_response(status, {"id": "abc", "message": message})
     assert type(error) is cls
     assert (error.message, error.status_code, error.request_id, error.code) == (message, status, "abc", None)
 
 
-def test_what_an_error_carries() -> None:
-    """Support would ask for an id that nobody kept, and nobody could tell one 422 from another."""
+def test_an_error_has_all_details() -> None:
+    """An error would lack the id that Cohere's support asks for, or the type that distinguishes two 422s."""
     body = {"id": "abc", "message": "invalid tool generation", "error_type": "INVALID_TOOL_GENERATION"}
-    error = fault(422, body, X_Debug_Trace_Id="trace", retry_after="3")
+    error = error_of_response(422, body, X_Debug_Trace_Id="trace", retry_after="3")
     assert (error.code, error.type) == ("INVALID_TOOL_GENERATION", "INVALID_TOOL_GENERATION")
     assert error.request_id == "trace"
     assert error.body == json.dumps(body)
@@ -80,8 +80,8 @@ BARE: list[tuple[int, Any, type[errors.APIError], str]] = [
 
 
 @pytest.mark.parametrize(("status", "body", "cls", "message"), BARE)
-def test_bodies_that_are_no_error_of_cohere(status: int, body: Any, cls: type[errors.APIError], message: str) -> None:
-    """The page of a proxy would make a foreign exception escape."""
-    error = fault(status, body, x_debug_trace_id="trace")
+def test_bodies_without_coheres_error_format(status: int, body: Any, cls: type[errors.APIError], message: str) -> None:
+    """A proxy's page would raise an undocumented exception."""
+    error = error_of_response(status, body, x_debug_trace_id="trace")
     assert type(error) is cls
     assert (error.message, error.status_code, error.request_id) == (message, status, "trace")

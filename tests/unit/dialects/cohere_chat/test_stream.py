@@ -1,4 +1,4 @@
-"""Streams: Cohere's events on the left, OpenAI's chunks on the right; accumulated they are the reply."""
+"""Decoding of Cohere's streams: events → OpenAI's chunks, which accumulate to the reply."""
 
 import json
 from typing import Any
@@ -35,17 +35,17 @@ def event(data: Any) -> Event:
     return Event(json.dumps(data).encode(), data.get("type", ""))
 
 
-def said(kind: str, index: int | None = None, **message: Any) -> dict[str, Any]:
+def message_event(kind: str, index: int | None = None, **message: Any) -> dict[str, Any]:
     place = {} if index is None else {"index": index}
     return {"type": kind, **place, "delta": {"message": message}}
 
 
 def begin(index: int | None, **content: Any) -> dict[str, Any]:
-    return said("content-start", index, content=content)
+    return message_event("content-start", index, content=content)
 
 
 def piece(index: int | None, **content: Any) -> dict[str, Any]:
-    return said("content-delta", index, content=content)
+    return message_event("content-delta", index, content=content)
 
 
 def end(index: int) -> dict[str, Any]:
@@ -54,11 +54,11 @@ def end(index: int) -> dict[str, Any]:
 
 def call(index: int | None, call_id: str, name: str, arguments: str = "") -> dict[str, Any]:
     native = {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
-    return said("tool-call-start", index, tool_calls=native)
+    return message_event("tool-call-start", index, tool_calls=native)
 
 
 def fragment(index: int | None, arguments: str) -> dict[str, Any]:
-    return said("tool-call-delta", index, tool_calls={"function": {"arguments": arguments}})
+    return message_event("tool-call-delta", index, tool_calls={"function": {"arguments": arguments}})
 
 
 def call_end(index: int) -> dict[str, Any]:
@@ -66,11 +66,11 @@ def call_end(index: int) -> dict[str, Any]:
 
 
 def cite(index: int, **citation: Any) -> dict[str, Any]:
-    return said("citation-start", index, citations=citation)
+    return message_event("citation-start", index, citations=citation)
 
 
 def plan(text: str) -> dict[str, Any]:
-    return said("tool-plan-delta", tool_plan=text)
+    return message_event("tool-plan-delta", tool_plan=text)
 
 
 def stop(reason: str | None = "COMPLETE", **members: Any) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def run(*events: dict[str, Any], request: ChatRequest = CHAT) -> list[ChatComple
 
 
 def deltas(*events: dict[str, Any], request: ChatRequest = CHAT) -> list[Delta]:
-    """What lies between the first chunk and the last two."""
+    """The deltas of all chunks except the first one and the last two."""
     first, *middle, _, _ = run(START, *events, stop(), request=request)
     assert first.choices[0].delta == Delta(role="assistant")
     return [chunk.choices[0].delta for chunk in middle]
@@ -102,8 +102,8 @@ def native_fields(*events: dict[str, Any], request: ChatRequest = CHAT) -> Any:
     return accumulated(run(START, *events, stop(), request=request)).choices[0].message.provider_specific_fields
 
 
-def test_the_whole_stream() -> None:
-    """A plain answer would stream in another shape than OpenAI's."""
+def test_a_complete_stream() -> None:
+    """A plain stream would not have OpenAI's shape."""
     events = [START, begin(0, type="text", text=""), piece(0, text="Hel"), piece(0, text="lo"), end(0), stop()]
     chunks = run(*events)
     head = {"id": "gen_1", "object": "chat.completion.chunk", "created": 0, "model": "command-a"}
@@ -136,7 +136,7 @@ def test_the_whole_stream() -> None:
 
 
 def test_done_is_the_end_marker() -> None:
-    """A connection would be closed early, or read on after the end."""
+    """The connection would be closed too early, or read after the end."""
     decoder = DIALECT.decoder(CHAT, TARGET)
     decoder.feed(event(START))
     before = decoder.done
@@ -159,7 +159,7 @@ def test_done_is_the_end_marker() -> None:
 )
 @pytest.mark.parametrize("marker", [[], [Event(b"[DONE]")]])
 def test_a_stream_without_a_finish_reason_was_interrupted(events: list[dict[str, Any]], marker: list[Event]) -> None:
-    """A cut answer would pass for a whole one."""
+    """A cut reply would look complete."""
     decoder = DIALECT.decoder(CHAT, TARGET)
     for item in [*map(event, events), *marker]:
         decoder.feed(item)
@@ -168,7 +168,7 @@ def test_a_stream_without_a_finish_reason_was_interrupted(events: list[dict[str,
 
 
 def test_a_stream_without_usage_has_no_usage_chunk() -> None:
-    """Unknown counts would show up as a usage that says nothing."""
+    """Unknown counts would appear as an empty usage."""
     nothing: tuple[Any, ...] = (None, {})
     for usage in nothing:
         assert run(START, stop(usage=usage))[-1].choices
@@ -185,7 +185,7 @@ def test_a_stream_without_usage_has_no_usage_chunk() -> None:
     ],
 )
 def test_finish_reasons(reason: str, request_: ChatRequest, expected: str) -> None:
-    """Callers of a stream would not learn why the model stopped."""
+    """A stream's finish reason would be unknown."""
     last = run(START, stop(reason), request=request_)[-2].choices[0]
     assert (last.finish_reason, last.native_finish_reason) == (expected, reason)
 
@@ -194,7 +194,7 @@ def test_finish_reasons(reason: str, request_: ChatRequest, expected: str) -> No
 
 
 def test_thinking_streams_as_reasoning() -> None:
-    """Reasoning would be invisible, mixed into the answer, or lost on the way back."""
+    """Reasoning would be missing, mixed into the reply, or lost when it is sent back."""
     events = [
         begin(0, type="thinking", thinking=""),
         piece(0, thinking="h"),
@@ -215,13 +215,13 @@ def test_thinking_streams_as_reasoning() -> None:
     assert native_fields(*events) == {"cohere": {"content": content}}
 
 
-def told(index: int, call_id: str | None = None, name: str | None = None, arguments: str | None = None) -> Delta:
+def call_delta(index: int, call_id: str | None = None, name: str | None = None, arguments: str | None = None) -> Delta:
     kind = None if call_id is None else "function"
     return Delta(tool_calls=[ToolCallDelta(index, call_id, kind, FunctionDelta(name, arguments))])
 
 
-def test_tool_calls_count_by_themselves() -> None:
-    """Calls would have holes in their numbers, no arguments where there are none, or mix up their pieces."""
+def test_tool_calls_have_their_own_indices() -> None:
+    """Calls would have gaps in their indices, no text for empty arguments, or mixed pieces."""
     assert deltas(
         call(0, "add_1", "add"),
         fragment(0, ""),
@@ -235,23 +235,23 @@ def test_tool_calls_count_by_themselves() -> None:
         call_end(8),
         call_end(8),
     ) == [
-        told(0, "add_1", "add", ""),
-        told(0, arguments='{"a":'),
-        told(1, "sub_1", "sub", "{"),
-        told(0, arguments=" 1}"),
-        told(1, arguments="}"),
-        told(2, "now_1", "now", ""),
-        told(2, arguments="{}"),
+        call_delta(0, "add_1", "add", ""),
+        call_delta(0, arguments='{"a":'),
+        call_delta(1, "sub_1", "sub", "{"),
+        call_delta(0, arguments=" 1}"),
+        call_delta(1, arguments="}"),
+        call_delta(2, "now_1", "now", ""),
+        call_delta(2, arguments="{}"),
     ]
 
 
-def test_a_call_that_nothing_ended() -> None:
-    """The arguments of a call without any would be no JSON, or the first of two with one number never be ended."""
+def test_a_call_without_an_end() -> None:
+    """Empty arguments would not be JSON, or the first of two calls with one index would not be completed."""
     assert deltas(call(0, "a", "add"), call(0, "b", "sub")) == [
-        told(0, "a", "add", ""),
-        told(0, arguments="{}"),
-        told(1, "b", "sub", ""),
-        told(1, arguments="{}"),
+        call_delta(0, "a", "add", ""),
+        call_delta(0, arguments="{}"),
+        call_delta(1, "b", "sub", ""),
+        call_delta(1, arguments="{}"),
     ]
 
 
@@ -263,7 +263,7 @@ def test_the_plan_comes_with_the_end() -> None:
 
 
 def test_legacy_calls_stream_in_the_legacy_form() -> None:
-    """Code written for `functions` would find its answer nowhere, or a second call vanish."""
+    """Code that uses `functions` would get a stream without a function call, or a second call would be lost."""
     first = {"id": "a", "type": "function", "function": {"name": "add", "arguments": "{}"}}
     second = {"id": "b", "type": "function", "function": {"name": "sub", "arguments": '{"x":1}'}}
     events = [call(0, "a", "add"), call_end(0), call(1, "b", "sub"), fragment(1, '{"x":1}'), call_end(1)]
@@ -276,7 +276,7 @@ def test_legacy_calls_stream_in_the_legacy_form() -> None:
 
 
 def test_citations_come_with_their_place() -> None:
-    """Sources would be lost, or point to a wrong place of the answer."""
+    """Citations would be lost, or would point to a wrong place in the reply."""
     first = {"start": 0, "end": 2, "text": "Ah", "sources": []}
     second = {"start": 0, "end": 2, "text": "So", "content_index": 1, "type": "TEXT_CONTENT"}
     events = [
@@ -284,7 +284,7 @@ def test_citations_come_with_their_place() -> None:
         cite(0, **first),
         end(0),
         begin(1, type="text", text="So."),
-        said("citation-start", 1, citations=[second]),
+        message_event("citation-start", 1, citations=[second]),
         {"type": "citation-end", "index": 1},
     ]
     annotations = [delta.annotations for delta in deltas(*events) if delta.annotations]
@@ -296,7 +296,7 @@ def test_citations_come_with_their_place() -> None:
 
 
 def test_logprobs_come_with_their_text() -> None:
-    """Probabilities of a stream would be lost, also where they come without a text."""
+    """Probabilities of a stream would be lost, for example those without a text."""
     item = {"text": "a", "token_ids": [1], "logprobs": [-0.5]}
     chunks = run(START, {**piece(0, text="a"), "logprobs": item}, {**piece(0, text=""), "logprobs": item}, stop())
     expected = Logprobs([TokenLogprob("a", -0.5, extra={"token_ids": [1], "logprobs": [-0.5]})])
@@ -304,18 +304,21 @@ def test_logprobs_come_with_their_text() -> None:
     assert [chunk.choices[0].delta for chunk in chunks[1:3]] == [Delta(content="a"), Delta()]
 
 
-def test_what_nothing_announced_is_read() -> None:
-    """A server that leaves out starts or numbers would have its text thrown away."""
+def test_parts_and_calls_without_a_start_are_read() -> None:
+    """The text of a server that leaves out starts or indices would be lost."""
     assert deltas(piece(None, text="a"), piece(3, thinking="b"), piece(None, text="c")) == [
         Delta(content="a"),
         Delta(reasoning_content="b"),
         Delta(content="c"),
     ]
-    assert deltas(call(None, "a", "add"), fragment(None, "{}")) == [told(0, "a", "add", ""), told(0, arguments="{}")]
+    assert deltas(call(None, "a", "add"), fragment(None, "{}")) == [
+        call_delta(0, "a", "add", ""),
+        call_delta(0, arguments="{}"),
+    ]
 
 
-def test_what_is_unknown_is_kept_or_ignored() -> None:
-    """The day Cohere adds an event or a part, every stream would fail."""
+def test_unknown_types_are_kept_or_ignored() -> None:
+    """A new type of event or part would make every stream raise."""
     events: list[dict[str, Any]] = [
         {"type": "of_tomorrow", "x": 1},
         {"type": "debug", "prompt": "..."},
@@ -339,8 +342,8 @@ def test_empty_events_are_skipped() -> None:
     assert DIALECT.decoder(CHAT, TARGET).feed(Event(b"", "ping")) == ()
 
 
-def test_an_event_told_by_its_name_only() -> None:
-    """Proxies that leave the type out would have every event ignored."""
+def test_an_event_with_only_a_name() -> None:
+    """The events of proxies that leave out the type would be ignored."""
     decoder = DIALECT.decoder(CHAT, TARGET)
     data = json.dumps({"index": 0, "delta": {"message": {"content": {"text": "a"}}}}).encode()
     assert [chunk.choices[0].delta for chunk in decoder.feed(Event(data, "content-delta"))] == [Delta(content="a")]
@@ -367,7 +370,7 @@ def test_an_event_told_by_its_name_only() -> None:
     ],
 )
 def test_errors_inside_a_stream(data: dict[str, Any], cls: type[APIStatusError], status: int, code: str | None) -> None:
-    """An error after a good status would be swallowed, or be of the wrong kind."""
+    """An error after a good status would be ignored, or raised as the wrong class."""
     decoder = DIALECT.decoder(CHAT, TARGET)
     decoder.feed(event(START))
     with pytest.raises(APIStatusError) as caught:
@@ -389,18 +392,18 @@ def test_errors_inside_a_stream(data: dict[str, Any], cls: type[APIStatusError],
         [event({"type": "content-delta", "delta": []})],
         [event(piece(0, text=1))],
         [event(begin(0, type=["text"]))],
-        [event(said("content-delta", 0, content="x"))],
+        [event(message_event("content-delta", 0, content="x"))],
         [event(plan(["x"]))],  # type: ignore[arg-type]
         [event(fragment(0, "{}"))],
         [event(call(0, "a", "add")), event(call_end(0)), event(fragment(0, "{}"))],
         [event(call(0, "a", "add")), event(fragment(0, {}))],  # type: ignore[arg-type]
-        [event(said("citation-start", 0, citations="x"))],
+        [event(message_event("citation-start", 0, citations="x"))],
         [event(stop(["x"]))],  # type: ignore[arg-type]
         [event(stop(usage={"tokens": {"input_tokens": "x"}}))],
     ],
 )
 def test_malformed(events: list[Event]) -> None:
-    """A foreign exception would escape, or text be lost without a word."""
+    """An undocumented exception would be raised, or text would be lost silently."""
     decoder = DIALECT.decoder(CHAT, TARGET)
 
     def feed() -> None:
@@ -443,7 +446,7 @@ MESSAGES = st.fixed_dictionaries(
 
 
 def streamed(message: dict[str, Any], reason: str = "COMPLETE") -> list[dict[str, Any]]:
-    """The events of a reply with that message."""
+    """The events of a reply with this message."""
     events = [START, *map(plan, message.get("tool_plan", ""))]
     for i, part in enumerate(message.get("content", ())):
         name = part["type"]
@@ -460,7 +463,7 @@ def streamed(message: dict[str, Any], reason: str = "COMPLETE") -> list[dict[str
 
 @given(MESSAGES, st.sampled_from([CHAT, LEGACY]), st.sampled_from(["COMPLETE", "TOOL_CALL", "MAX_TOKENS"]))
 def test_a_stream_is_the_reply_in_pieces(message: dict[str, Any], request: ChatRequest, reason: str) -> None:
-    """The same answer would be another one when it is streamed."""
+    """The same reply would have other values when it is streamed."""
     whole = {"id": "gen_1", "message": message, "finish_reason": reason, "usage": USAGE}
     response = HttpResponse(200, Headers(), json.dumps(whole).encode())
     expected = DIALECT.decode(response, request, TARGET)
@@ -469,7 +472,7 @@ def test_a_stream_is_the_reply_in_pieces(message: dict[str, Any], request: ChatR
 
 @given(MESSAGES)
 def test_one_byte_at_a_time(message: dict[str, Any]) -> None:
-    """The chunks would depend on how the network cut the bytes."""
+    """The chunks would depend on where the network cuts the bytes."""
     events = streamed(message)
     data = b"".join(
         b"event: %s\ndata: %s\n\n" % (item["type"].encode(), json.dumps(item, ensure_ascii=False).encode())

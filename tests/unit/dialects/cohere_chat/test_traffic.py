@@ -1,6 +1,6 @@
-"""Recorded traffic, where ANYCOMPLETION_TRAFFIC names its folder: nothing real may surprise the dialect.
+"""Recorded traffic: the dialect reads and sends everything in the folder that ANYCOMPLETION_TRAFFIC names.
 
-What the recordings say is read here from their JSON, member by member, and by nothing of this package.
+The expected values are read from the recordings' JSON, member by member, without this package.
 """
 
 import csv
@@ -22,7 +22,7 @@ from anycompletion.validation.request_checks import build_request
 
 
 def recordings() -> list[Path]:
-    """The recordings of the API this dialect speaks."""
+    """The recordings of Cohere's v2 chat API."""
     folder = os.environ.get("ANYCOMPLETION_TRAFFIC")
     if not folder:
         return []
@@ -40,7 +40,7 @@ pytestmark = [pytest.mark.traffic, pytest.mark.skipif(not RECORDINGS, reason="no
 
 
 def read(recording: dict[str, Any], step: int) -> ChatCompletion:
-    """What this package reads, `step` bytes at a time where it is a stream."""
+    """The decoded recording; a stream arrives in pieces of `step` bytes."""
     response = recording["response"]
     body = response["body_text"].encode()
     headers = Headers.of({name: str(value) for name, value in (response.get("headers") or {}).items()})
@@ -59,8 +59,8 @@ def read(recording: dict[str, Any], step: int) -> ChatCompletion:
     return accumulator.completion()
 
 
-def told(recording: dict[str, Any]) -> dict[str, Any]:
-    """The whole reply that the recording tells; a stream's is put together from its events."""
+def expected_reply(recording: dict[str, Any]) -> dict[str, Any]:
+    """The recording's complete reply; a stream's is assembled from its events."""
     text = recording["response"]["body_text"]
     if recording["framing"] != "sse":
         whole: dict[str, Any] = json.loads(text)
@@ -100,10 +100,10 @@ def parts_of(native: dict[str, Any], kind: str) -> str | None:
 
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
-def test_recordings_read(path: Path) -> None:
-    """A reply that Cohere really gave could not be read, or something of it be lost."""
+def test_recordings_are_decoded(path: Path) -> None:
+    """A real reply could not be decoded, or would lose members."""
     recording = json.loads(path.read_text())
-    native = told(recording)
+    native = expected_reply(recording)
     if recording["response"]["status"] >= 400:
         with pytest.raises(AuthenticationError) as denied:
             read(recording, 1)
@@ -116,17 +116,17 @@ def test_recordings_read(path: Path) -> None:
         return
     reply = read(recording, 1)
     (choice,) = reply.choices
-    message, said, usage = choice.message, native["message"], native["usage"]
+    message, expected, usage = choice.message, native["message"], native["usage"]
     assert reply.id == native["id"]
     assert message.content == parts_of(native, "text")
     assert message.reasoning_content == parts_of(native, "thinking")
     assert [item.to_dict() for item in message.tool_calls or ()] == [
         {**item, "function": {**item["function"], "arguments": item["function"]["arguments"] or "{}"}}
-        for item in said.get("tool_calls") or ()
+        for item in expected.get("tool_calls") or ()
     ]
-    assert [item.extra["citation"] for item in message.annotations or ()] == (said.get("citations") or [])
+    assert [item.extra["citation"] for item in message.annotations or ()] == (expected.get("citations") or [])
     kept = (message.provider_specific_fields or {}).get("cohere", {})
-    assert kept.get("tool_plan", "") == (said.get("tool_plan") or "")
+    assert kept.get("tool_plan", "") == (expected.get("tool_plan") or "")
     assert (choice.finish_reason, choice.native_finish_reason) == (
         FINISH[native["finish_reason"]],
         native["finish_reason"],
@@ -141,7 +141,7 @@ def test_recordings_read(path: Path) -> None:
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
 def test_citations_point_to_their_text(path: Path) -> None:
-    """A citation would be shown at another place of the answer than Cohere meant."""
+    """A citation would point to another place in the reply than Cohere's."""
     try:
         message = read(json.loads(path.read_text()), 4096).choices[0].message
     except APIStatusError:
@@ -153,8 +153,8 @@ def test_citations_point_to_their_text(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
-def test_recordings_go_back(path: Path) -> None:
-    """A real reply could not be sent back as it came."""
+def test_recordings_are_sent_back_unchanged(path: Path) -> None:
+    """A real reply would be changed when it is sent back."""
     recording = json.loads(path.read_text())
     try:
         message = read(recording, 4096).choices[0].message
@@ -166,7 +166,7 @@ def test_recordings_go_back(path: Path) -> None:
     got = {"role": "assistant", "content": [], **sent.body["messages"][1]}
     if isinstance(got["content"], str):
         got["content"] = [{"type": "text", "text": got["content"]}]
-    native = told(recording)["message"]
+    native = expected_reply(recording)["message"]
     expected = {name: value for name, value in native.items() if value or name == "content"}
     for item in expected.get("tool_calls", ()):
         item["function"]["arguments"] = item["function"]["arguments"] or "{}"
@@ -174,8 +174,8 @@ def test_recordings_go_back(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
-def test_recorded_messages_go_out_as_they_are(path: Path) -> None:
-    """Turns that Cohere took from others would be changed on their way through this package."""
+def test_recorded_messages_are_sent_unchanged(path: Path) -> None:
+    """Turns that Cohere accepted from other clients would be changed by this package."""
     recorded = (json.loads(path.read_text())["request"] or {}).get("body")
     if recorded is None:
         return

@@ -1,4 +1,4 @@
-"""Replies: what a server answered on the left, the record or the error on the right."""
+"""Decoding of OpenAI's replies: a body → the record or the error."""
 
 import json
 from typing import Any
@@ -52,7 +52,7 @@ def choice(**message: Any) -> dict[str, Any]:
 
 
 def test_a_reply():
-    """A good answer would be read as another one."""
+    """A reply would be decoded into other values."""
     reply = decode(REPLY)
     assert reply.to_dict() == REPLY
     assert reply.raw == REPLY
@@ -75,12 +75,12 @@ PARTS: list[tuple[list[Any], AssistantMessage]] = [
 
 @pytest.mark.parametrize(("content", "expected"), PARTS)
 def test_content_in_parts(content: list[Any], expected: AssistantMessage):
-    """A server that answers in parts would give a list where every reader expects a text."""
+    """A content of parts would stay a list, where programs expect a text."""
     assert decode(choice(content=content)).choices[0].message == expected
 
 
 def test_an_empty_finish_reason_is_none():
-    """A reply would seem to have ended for a reason nobody knows."""
+    """A reply would seem to have an unknown finish reason."""
     body = choice(content="x")
     body["choices"][0]["finish_reason"] = ""
     assert decode(body).choices[0].finish_reason is None
@@ -100,12 +100,12 @@ REASONING: list[tuple[dict[str, Any], AssistantMessage]] = [
 
 @pytest.mark.parametrize(("message", "expected"), REASONING)
 def test_reasoning_has_one_name(message: dict[str, Any], expected: AssistantMessage):
-    """A server's reasoning would be lost because it calls it otherwise."""
+    """A server's reasoning would be lost because the member has another name."""
     assert decode(choice(**message)).choices[0].message == expected
 
 
 def test_bytes_that_are_not_quite_json():
-    """One bad byte would cost a reply that was paid for."""
+    """One invalid byte would lose a reply that was billed."""
     raw = json.dumps(REPLY).encode().replace(b"Hello.", b"H\xffllo.")
     assert decode(raw).text == "H\ufffdllo."
 
@@ -139,8 +139,8 @@ BAD: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("body", "text"), BAD)
-def test_answers_that_are_none(body: Any, text: str):
-    """A portal's page or a broken server would end in a foreign exception, or in an empty reply."""
+def test_bodies_that_are_not_replies(body: Any, text: str):
+    """A portal's page or a broken server would raise an undocumented exception, or give an empty reply."""
     with pytest.raises(APIResponseError) as caught:
         decode(body)
     error = caught.value
@@ -162,8 +162,8 @@ IN_200: list[tuple[dict[str, Any], type[APIStatusError], int | None]] = [
 
 
 @pytest.mark.parametrize(("body", "cls", "status"), IN_200)
-def test_an_error_inside_of_a_200(body: dict[str, Any], cls: type[APIStatusError], status: int | None):
-    """A gateway's failure would look like an answer without choices."""
+def test_an_error_inside_a_200(body: dict[str, Any], cls: type[APIStatusError], status: int | None):
+    """A gateway's failure would look like a reply without choices."""
     with pytest.raises(cls) as caught:
         decode(body)
     error = caught.value
@@ -172,8 +172,8 @@ def test_an_error_inside_of_a_200(body: dict[str, Any], cls: type[APIStatusError
     assert error.body == json.dumps(body)
 
 
-def test_an_empty_error_is_none():
-    """A server that always writes its error member would never give an answer."""
+def test_an_empty_error_member_is_ignored():
+    """Every reply of a server that always sends an error member would be an error."""
     for nothing in (None, "", {}, False):
         assert decode({**REPLY, "error": nothing}).text == "Hello."
 
@@ -185,7 +185,7 @@ TOOLS = Target(provider="p", model="m", base_url="https://x", quirks=Quirks(func
 
 
 def test_functions_are_answered_as_functions():
-    """Code that asks in functions would be answered in tools."""
+    """Code that uses functions would get a reply with tool calls."""
     calls = [{"id": str(i), "type": "function", "function": {"name": "f", "arguments": "{}"}} for i in range(2)]
     body = choice(tool_calls=calls)
     body["choices"][0]["finish_reason"] = "tool_calls"
@@ -201,7 +201,7 @@ def test_functions_are_answered_as_functions():
 
 
 def test_tools_are_answered_as_tools():
-    """Code that asks in tools would be answered in functions."""
+    """Code that uses tools would get a reply with a function call."""
     body = choice(tool_calls=[{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}])
     for request, target in ((CHAT, TOOLS), (LEGACY, TARGET)):
         message = decode(body, request, target).choices[0].message
@@ -210,8 +210,8 @@ def test_tools_are_answered_as_tools():
     assert decode(REPLY, LEGACY, TOOLS).choices[0].message.function_call is None
 
 
-def test_an_answer_of_the_older_completions_api_is_refused() -> None:
-    """A base URL that leads to the wrong path would give replies without a text, and nobody would know why."""
+def test_a_reply_of_the_older_completions_api_is_refused() -> None:
+    """A base URL with the wrong path would give replies without a text instead of an error."""
     body = (
         b'{"id": "cmpl-1", "object": "text_completion", "choices": [{"index": 0, "text": "Hello", "logprobs": null}]}'
     )
@@ -220,6 +220,6 @@ def test_an_answer_of_the_older_completions_api_is_refused() -> None:
 
 
 def test_ticks_are_the_cost() -> None:
-    """xAI's price would be missing from whole replies."""
+    """xAI's cost would be missing from complete replies."""
     usage = {"cost_in_usd_ticks": 37_756_000}
     assert decode({**REPLY, "usage": usage}).usage == Usage(cost=0.0037756, extra=usage)

@@ -1,4 +1,4 @@
-"""Requests: what the caller wrote on the left, OpenAI's body on the right."""
+"""Encoding of requests for OpenAI: a chat request → the body."""
 
 import json
 from typing import Any
@@ -88,15 +88,15 @@ def body(*args: Any, **params: Any) -> dict[str, Any]:
     return dict(encode(*args, **params).body or {})
 
 
-def test_the_least():
-    """A request would hold something nobody asked for."""
+def test_a_minimal_request():
+    """A request would contain something that the caller did not pass."""
     encoded = encode()
     assert encoded == HttpRequest("https://api.openai.com/v1/chat/completions", {"model": "gpt-4o", "messages": HELLO})
     assert (encoded.method, encoded.headers, encoded.authenticated, encoded.warnings) == ("POST", {}, True, [])
 
 
 @pytest.mark.parametrize("name", PARAM_NAMES)
-def test_every_parameter_is_sent_as_it_was_written(name: str):
+def test_every_parameter_is_sent_unchanged(name: str):
     """A parameter of OpenAI's would be dropped or changed."""
     extra = {"function_call": ("functions",), "tool_choice": ("tools",)}.get(name, ())
     params = {each: VALUES[each] for each in (name, *extra)}
@@ -107,7 +107,7 @@ def test_every_parameter_is_sent_as_it_was_written(name: str):
 
 
 def test_all_parameters_together():
-    """Two parameters would get into each other's way."""
+    """One parameter would change another one."""
     assert body(where=target(stream=True), **VALUES) == {
         "model": "gpt-4o",
         "messages": HELLO,
@@ -137,18 +137,18 @@ STREAMS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("members", "params", "added"), STREAMS)
 def test_streams(members: dict[str, Any], params: dict[str, Any], added: dict[str, Any]):
-    """A stream's usage would not be asked for, or be asked for against the caller's word."""
+    """A stream's usage would not be requested, or would be requested although the caller declined it."""
     assert body(where=target(stream=True, **members), **params) == {"model": "gpt-4o", "messages": HELLO, **added}
 
 
-def test_the_defaults_are_the_declared_ones():
-    """Something would be sent that no documentation declares."""
+def test_only_declared_defaults_are_added():
+    """An undocumented member would be added to requests."""
     plain, stream = body(), body(where=target(stream=True))
     assert {name: value for name, value in stream.items() if name not in plain} == {"stream": True, **DEFAULTS}
 
 
 def test_extra_body_wins():
-    """A provider's own fields could not be sent, or not take the place of ours."""
+    """A provider's own fields could not be sent, or could not replace a parameter."""
     extra = {"top_k": 5, "temperature": 9, "stream_options": None, "nested": {"a": [None]}}
     assert body(where=target(stream=True), temperature=1, extra=extra) == {
         "model": "gpt-4o",
@@ -158,8 +158,8 @@ def test_extra_body_wins():
     }
 
 
-def test_records_may_stand_anywhere():
-    """A record inside of a dict would reach the wire with fields nobody wrote."""
+def test_records_are_encoded_at_any_depth():
+    """A record inside a dict would be sent with fields that the caller did not set."""
     written = body(
         [{"role": "user", "content": [TextPart("x")], "draft": {"part": TextPart("y")}}],
         prediction={"type": "content", "content": [TextPart("z")]},
@@ -206,8 +206,8 @@ MESSAGES: list[list[dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize("messages", MESSAGES)
-def test_messages_are_sent_as_they_were_written(messages: list[dict[str, Any]]):
-    """A message would reach OpenAI changed."""
+def test_messages_are_sent_unchanged(messages: list[dict[str, Any]]):
+    """A message would be changed on its way to OpenAI."""
     assert body(messages)["messages"] == messages
     assert encode(messages).warnings == []
 
@@ -250,10 +250,10 @@ LEFT_OUT: list[tuple[Quirks, AssistantMessage, dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("quirks", "message", "members", "warnings"), LEFT_OUT)
-def test_what_another_provider_wrote(
+def test_replies_of_other_providers(
     quirks: Quirks, message: AssistantMessage, members: dict[str, Any], warnings: list[str]
 ):
-    """A conversation begun elsewhere would be refused by the server, or lose something without a word."""
+    """A conversation with another provider's replies would be refused by the server, or lose members silently."""
     encoded = encode([message], target(quirks=quirks))
     assert encoded.body is not None
     assert encoded.body["messages"] == [{"role": "assistant", "content": "x", **members}]
@@ -263,15 +263,15 @@ def test_what_another_provider_wrote(
 # --- quirks of compatible servers ---
 
 
-def test_rooms_without_a_developer():
-    """A server that does not know the role developer would refuse the request."""
+def test_servers_without_the_role_developer():
+    """A server without the role developer would refuse the request."""
     messages = [{"role": "developer", "content": "d"}, {"role": "system", "content": "s"}, *HELLO]
     written = body(messages, target(quirks=Quirks(developer_role=False)))["messages"]
     assert [message["role"] for message in written] == ["system", "system", "user"]
 
 
-def test_servers_that_only_know_max_tokens():
-    """A limit would be ignored by a server that calls it otherwise."""
+def test_servers_with_max_tokens_only():
+    """A server that has another name for the limit would ignore it."""
     where = target(quirks=Quirks(only_max_tokens=True))
     assert body(where=where, max_completion_tokens=5)["max_tokens"] == 5
     assert "max_completion_tokens" not in body(where=where, max_completion_tokens=5)
@@ -302,12 +302,12 @@ CHOICES: list[tuple[dict[str, Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("params", "members"), CHOICES)
 def test_functions_as_tools(params: dict[str, Any], members: dict[str, Any]):
-    """A server that only has tools would refuse or ignore functions."""
+    """A server with tools only would refuse or ignore functions."""
     assert body(where=TOOLS, **params) == {"model": "gpt-4o", "messages": HELLO, **members}
 
 
 def test_function_messages_as_tool_messages():
-    """A legacy conversation could not go on with a server that only has tools."""
+    """A legacy conversation could not continue with a server with tools only."""
     call = FunctionCall("f", "{}")
     messages = [
         UserMessage("x"),
@@ -340,7 +340,7 @@ def test_function_messages_as_tool_messages():
     ]
 
 
-# --- addresses ---
+# --- URLs ---
 
 AZURE = Quirks(deployments=True)
 BASE = "https://r.openai.azure.com"
@@ -378,14 +378,14 @@ URLS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("members", "url"), URLS)
-def test_addresses(members: dict[str, Any], url: str):
-    """A request would go to a path its server does not have."""
+def test_urls(members: dict[str, Any], url: str):
+    """A request would be sent to a path that the server does not have."""
     assert encode(where=target(**members)).url == url
 
 
 @pytest.mark.parametrize("model", [".", ".."])
-def test_a_deployment_cannot_climb(model: str):
-    """A model's name could lead a key to another path of the server."""
+def test_a_deployment_name_stays_in_its_path_segment(model: str):
+    """A model's name could send the key to another path of the server."""
     with pytest.raises(InvalidRequestError) as caught:
         encode(where=target(quirks=AZURE, base_url=BASE, api_version="2024-10-21", model=model))
     assert caught.value.param == "model"

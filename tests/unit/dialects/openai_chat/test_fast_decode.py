@@ -1,4 +1,4 @@
-"""Chunks in OpenAI's format: the fast path and the tolerant one, and members of single servers."""
+"""Decoding of chunks in OpenAI's format: the fast path, the tolerant path, and members that only some servers send."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def test_both_paths_read_the_same_chunk(name: str):
 
 
 def test_usage_keeps_unknown_members():
-    """A provider's own counts would be missing from streams only."""
+    """A provider's own counts would be missing from streams."""
     usage = read_chunk(CHUNKS["usage"].encode()).usage
     assert usage is not None
     assert usage.extra == {"queue_time": 0.5}
 
 
 def test_a_chunk_with_bad_bytes():
-    """One bad byte would end a stream."""
+    """One invalid byte would end a stream."""
     chunk = read_chunk(b'{"choices":[{"index":0,"delta":{"content":"a\xffb"}}]}')
     assert chunk.choices[0].delta.content == "a\ufffdb"
     assert chunk.raw["choices"][0]["delta"]["content"] == "a\ufffdb"
@@ -69,7 +69,7 @@ def test_a_chunk_with_bad_bytes():
     ],
 )
 def test_chunks_of_another_shape(data: bytes, path: str):
-    """A wrong type would be reported without its place."""
+    """A wrong type would be reported without its path."""
     with pytest.raises(ShapeError) as caught:
         read_chunk(data)
     assert caught.value.path == path
@@ -110,14 +110,14 @@ TICKS: list[tuple[Any, float | None]] = [
 
 @pytest.mark.parametrize(("ticks", "dollars"), TICKS)
 def test_ticks_are_the_cost(ticks: Any, dollars: float | None) -> None:
-    """xAI's price would be missing, Azure's 0 be taken for a price, or an unreadable value cost the reply."""
+    """xAI's cost would be missing, Azure's 0 would be taken for a cost, or an unreadable value would lose the reply."""
     data = json.dumps({"usage": {"cost_in_usd_ticks": ticks}}).encode()
     usage = read_chunk(data).usage
     assert usage == Usage(cost=dollars, extra={"cost_in_usd_ticks": ticks})
 
 
 def test_a_reported_cost_wins_over_ticks() -> None:
-    """The price in dollars would be replaced."""
+    """A reported cost in dollars would be replaced."""
     usage = Usage(cost=0.5, extra={"cost_in_usd_ticks": 10_000_000_000})
     set_cost(usage)
     assert usage.cost == 0.5

@@ -1,4 +1,4 @@
-"""Streams: the server's events on the left, chunks on the right, and every way in which a stream can end."""
+"""Decoding of OpenAI's streams: events → chunks, and the ways in which a stream can end."""
 
 import gc
 import json
@@ -71,7 +71,7 @@ HELLO: list[Any] = [
 
 
 def test_a_stream():
-    """A streamed answer would differ from the whole one."""
+    """A streamed reply would differ from a complete one."""
     chunks, error = run(*HELLO, DONE)
     assert error is None
     assert [each.raw for each in chunks] == HELLO
@@ -159,7 +159,7 @@ CHUNKS: dict[str, tuple[dict[str, Any], ChatCompletionChunk]] = {
 
 @pytest.mark.parametrize("name", CHUNKS)
 def test_chunks(name: str):
-    """An event would be read as another chunk."""
+    """An event would be decoded into another chunk."""
     data, expected = CHUNKS[name]
     chunks, _ = run(data)
     assert chunks == [expected]
@@ -167,7 +167,7 @@ def test_chunks(name: str):
 
 
 def test_usage_on_any_chunk():
-    """The bill of a server that tells it beside a choice would be lost."""
+    """The usage of a server that sends it with a choice would be lost."""
     usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3, "queue_time": 0.5}
     chunks, error = run(chunk(piece(content="x", reason="stop"), usage=usage), chunk(piece(), usage=None), DONE)
     assert error is None
@@ -190,14 +190,14 @@ ELSEWHERE: list[tuple[dict[str, Any], dict[str, Any] | None]] = [
 
 @pytest.mark.parametrize(("data", "usage"), ELSEWHERE)
 def test_usage_in_other_places(data: dict[str, Any], usage: dict[str, Any] | None):
-    """The bill of a server that tells it in a place of its own would be lost."""
+    """The usage of a server that sends it in another place would be lost."""
     chunks, _ = run(data, DONE)
     found = accumulated(chunks).usage
     assert (None if found is None else found.to_dict()) == usage
 
 
 def test_choices_and_tool_fragments_interleave():
-    """Answers or tool calls that arrive in turns would be mixed up."""
+    """Interleaved choices or tool calls would be mixed up."""
     events = [
         chunk(piece(1, content="b")),
         chunk(
@@ -231,7 +231,7 @@ def test_choices_and_tool_fragments_interleave():
 # --- ends ---
 
 ENDS: dict[str, tuple[list[Any], int | None, bool]] = {
-    # events, n, whether that is all
+    # events, n, whether the stream is complete
     "done": ([*HELLO, DONE], None, True),
     "done with a tail": ([chunk(piece(content="x")), b"[DONE] "], None, True),
     "nothing but done": ([DONE], None, True),
@@ -254,7 +254,7 @@ ENDS: dict[str, tuple[list[Any], int | None, bool]] = {
 
 @pytest.mark.parametrize("name", ENDS)
 def test_ends(name: str):
-    """A stream that was cut would look whole, or a whole one be thrown away."""
+    """A cut stream would look complete, or a complete one would raise."""
     events, n, whole = ENDS[name]
     chunks, error = run(*events, request=ChatRequest("m", "x", n=n))
     assert len(chunks) == len([each for each in events if not isinstance(each, bytes)])
@@ -267,7 +267,7 @@ def test_ends(name: str):
 
 
 def test_done_is_the_end():
-    """What a server sends after its end marker would be taken for the answer."""
+    """Events after the end marker would be added to the reply."""
     decoder = DIALECT.decoder(CHAT, TARGET)
     assert not decoder.done
     assert decoder.feed(event(DONE)) == ()
@@ -344,7 +344,7 @@ FAILURES: dict[str, tuple[Any, str, type[APIStatusError], str]] = {
 
 @pytest.mark.parametrize("name", FAILURES)
 def test_errors_inside_a_stream(name: str):
-    """A provider's failure would look like an answer, or be raised as another class than it has as a status."""
+    """A provider's failure would look like a reply, or would be raised as another class than with a status."""
     data, event_name, cls, text = FAILURES[name]
     error = failing(data, event_name)
     assert type(error) is cls
@@ -381,7 +381,7 @@ UNREADABLE: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("data", "reason"), UNREADABLE)
 def test_events_that_cannot_be_read(data: Any, reason: str):
-    """A broken event would be skipped, so that the answer is short and nobody knows."""
+    """A broken event would be skipped, so that the reply is silently short."""
     error = failing(data)
     assert type(error) is APIResponseError
     assert str(error) == f"event 2 of the stream cannot be read: {reason}"
@@ -430,8 +430,8 @@ JSON = st.recursive(
 @given(
     st.lists(JSON | st.fixed_dictionaries({"choices": st.lists(st.fixed_dictionaries({"delta": JSON}))}), max_size=3)
 )
-def test_any_json_in_the_place_of_events(values: list[Any]):
-    """Some event of a provider's would raise an exception that is not ours."""
+def test_any_json_in_place_of_events(values: list[Any]):
+    """Some event would raise an undocumented exception."""
     chunks, _ = run(*values)
     accumulated(chunks).to_dict()
 
@@ -449,7 +449,7 @@ BODIES: dict[str, bytes] = {
 
 @pytest.mark.parametrize("name", BODIES)
 def test_the_same_chunks_however_the_bytes_are_cut(name: str):
-    """A stream would read differently when its bytes come one by one."""
+    """A stream would be decoded differently when its bytes arrive one by one."""
     body = BODIES[name]
     whole = run(*SSEParser().feed(body))
     assert whole[1] is None
@@ -462,8 +462,8 @@ def test_the_same_chunks_however_the_bytes_are_cut(name: str):
         assert run(*framing.feed(body[:place]), *framing.feed(body[place:])) == whole
 
 
-def test_a_cut_body_is_never_a_whole_answer():
-    """A lost connection would look like the end of the answer."""
+def test_a_cut_body_is_never_a_complete_reply():
+    """A lost connection would look like the end of the reply."""
     body = BODIES["lf"]
     end = body.index(b'"stop"')
     for place in range(end):
@@ -471,8 +471,8 @@ def test_a_cut_body_is_never_a_whole_answer():
         assert type(error) is StreamInterruptedError, place
 
 
-def test_a_stream_says_what_the_whole_reply_says():
-    """The same answer would be another one when it is streamed."""
+def test_a_stream_equals_the_complete_reply():
+    """The same reply would have other values when it is streamed."""
     whole = {
         "id": "i",
         "object": "chat.completion",
@@ -486,7 +486,7 @@ def test_a_stream_says_what_the_whole_reply_says():
 
 
 def test_a_number_given_to_one_call_is_not_given_to_another():
-    """Where a server uses an index twice, a later call's arguments would be put into an earlier one."""
+    """If a server uses an index twice, a later call's arguments would be added to an earlier call."""
     calls = [(0, "a"), (0, "b"), (0, "c"), (1, "d")]
     events = [
         chunk(piece(tool_calls=[{"index": i, "id": name, "function": {"name": name, "arguments": f'"{name}"'}}]))
@@ -494,16 +494,16 @@ def test_a_number_given_to_one_call_is_not_given_to_another():
     ]
     chunks, error = run(*events, chunk(piece(reason="tool_calls")), DONE)
     assert error is None
-    told = accumulated(chunks).choices[0].message.tool_calls
-    assert told is not None
-    assert [(call.id, call.function.arguments) for call in told] == [(name, f'"{name}"') for _, name in calls]
+    found = accumulated(chunks).choices[0].message.tool_calls
+    assert found is not None
+    assert [(call.id, call.function.arguments) for call in found] == [(name, f'"{name}"') for _, name in calls]
 
 
 # --- the legacy form ---
 
 
 def test_functions_are_answered_as_functions():
-    """Code that asks in functions would be answered in tools, or lose the further calls."""
+    """Code that uses functions would get tool calls, or lose further calls."""
     request = ChatRequest("m", "x", functions=[FunctionDefinition("f")])
     target = Target(provider="p", model="m", base_url="https://x", quirks=Quirks(functions_as_tools=True))
     events = [
@@ -525,8 +525,8 @@ def test_functions_are_answered_as_functions():
 
 
 @pytest.mark.parametrize("data", [b'{"error":{"message":"m"}}', b'{"choices":5}', b"no JSON"])
-def test_an_error_that_nobody_keeps_is_gone(data: bytes):
-    """A stream that is tried again would leave the frames of its failure, and what they hold, to the collector."""
+def test_an_unreferenced_error_is_freed(data: bytes):
+    """The frames of a retried stream's error, and their values, would live until the garbage collector runs."""
 
     def failed() -> weakref.ref[APIError]:
         try:

@@ -1,4 +1,4 @@
-"""Recorded traffic, where ANYCOMPLETION_TRAFFIC names its folder: nothing real may surprise the dialect."""
+"""Recorded traffic: the dialect reads and sends everything in the folder that ANYCOMPLETION_TRAFFIC names."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def read(recording: dict[str, Any]) -> ChatCompletion:
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
 def test_recorded_traffic(path: Path):
-    """Something a real server says would be unreadable, or an error of its be taken for an answer."""
+    """A real server's reply would be unreadable, or its error would be taken for a reply."""
     recording = json.loads(path.read_text("utf-8"))
     if recording["response"]["status"] >= 400 or '"error":{' in recording["response"]["body_text"]:
         with pytest.raises(APIStatusError) as caught:

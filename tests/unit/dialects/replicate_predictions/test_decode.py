@@ -1,4 +1,4 @@
-"""Predictions: what Replicate answers on the left, a completion or the next question on the right."""
+"""Decoding of predictions: a response → the completion or the next request."""
 
 import json
 import time
@@ -74,8 +74,8 @@ def fails(data: Any) -> errors.APIError:
 # --- succeeded --------------------------------------------------------------------------------------------------------
 
 
-def test_the_whole_reply():
-    """A plain answer would come back in another shape than OpenAI's."""
+def test_a_complete_reply():
+    """A plain reply would not have OpenAI's shape."""
     metrics = {"predict_time": 0.9, "input_token_count": 50, "output_token_count": 18}
     data = native("succeeded", ['{"', "name", '"}'], metrics=metrics)
     found = reply(data)
@@ -116,7 +116,7 @@ OUTPUTS: list[tuple[Any, str | None]] = [
 
 @pytest.mark.parametrize(("output", "expected"), OUTPUTS)
 def test_outputs(output: Any, expected: str | None):
-    """A model's own form of output would be lost, or let a foreign exception escape."""
+    """A model's own form of output would be lost, or would raise an undocumented exception."""
     assert reply(native("succeeded", output)).choices[0].message.content == expected
 
 
@@ -133,7 +133,7 @@ METRICS: list[tuple[Any, Usage | None]] = [
 
 @pytest.mark.parametrize(("metrics", "usage"), METRICS)
 def test_usage(metrics: Any, usage: Usage | None):
-    """Tokens would be guessed where the model does not count them."""
+    """Token counts would be invented for models that do not report them."""
     assert reply(native("succeeded", "x", metrics=metrics)).usage == usage
 
 
@@ -149,7 +149,7 @@ CREATED: list[tuple[Any, int]] = [
 
 @pytest.fixture
 def far_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A machine whose clock stands in another zone."""
+    """A machine in another time zone."""
     with monkeypatch.context() as patch:
         patch.setenv("TZ", "Asia/Tokyo")
         time.tzset()
@@ -161,12 +161,12 @@ def far_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize(("moment", "created"), CREATED)
 @pytest.mark.usefixtures("far_away")
 def test_created(moment: Any, created: int):
-    """A time would depend on the zone of whoever asks, or one that cannot be read lose the answer."""
+    """A time would depend on the local time zone, or one that cannot be read would lose the reply."""
     assert reply(native("succeeded", "x", created_at=moment)).created == created
 
 
-def test_what_is_missing():
-    """A leaner answer would be lost."""
+def test_missing_members():
+    """A reply with fewer members would be lost."""
     found = reply({"status": "succeeded", "output": "x"})
     assert (found.id, found.model, found.text, found.usage) == ("", "meta/llama", "x", None)
 
@@ -188,15 +188,15 @@ DELAYS: list[tuple[str, str | None, Any, float]] = [
 
 
 @pytest.mark.parametrize(("status", "date", "created_at", "after"), DELAYS)
-def test_when_to_ask_again(status: str, date: str | None, created_at: Any, after: float):
-    """A long prediction would be asked for many times a second, or a short one be kept waiting."""
+def test_poll_intervals(status: str, date: str | None, created_at: Any, after: float):
+    """A long prediction would be polled many times a second, or a short one too rarely."""
     headers = {} if date is None else {"date": date}
     found = follow(native(status, created_at=created_at), **headers)
     assert found.after == after
 
 
-def test_a_prediction_that_runs():
-    """The next question would go to the wrong place, or a half answer be taken for a whole one."""
+def test_a_running_prediction():
+    """The next request would be sent to the wrong URL, or a partial reply would look complete."""
     found = follow(native("processing", ["half"]))
     assert (found.request.method, found.request.url, found.request.body) == ("GET", GET, None)
     assert found.request.authenticated
@@ -204,8 +204,8 @@ def test_a_prediction_that_runs():
     assert (found.cancel.method, found.cancel.url, found.cancel.authenticated) == ("POST", CANCEL, True)
 
 
-def test_a_stream_that_runs():
-    """The stream would not be asked for as one, or its host be shown the key."""
+def test_a_running_stream():
+    """The stream would be requested without its media type, or its host would receive the key."""
     found = follow(native("starting"), target(stream=True))
     assert (found.request.method, found.request.url) == ("GET", STREAM)
     assert found.request.headers == {"Accept": "text/event-stream", "Cache-Control": "no-store"}
@@ -215,27 +215,27 @@ def test_a_stream_that_runs():
     assert (found.cancel.url, found.cancel.authenticated) == (CANCEL, True)
 
 
-def test_a_stream_at_home():
-    """A stream on the API's own host would be refused for want of the key."""
+def test_a_stream_at_the_apis_host():
+    """A stream at the API's own host would be requested without the key."""
     urls = {"get": GET, "cancel": CANCEL, "stream": f"{BASE}/v1/streams/s1"}
     assert follow(native("starting", urls=urls), target(stream=True)).request.authenticated
 
 
 def test_a_model_that_cannot_stream():
-    """A model without streams could not be used with `stream` at all."""
+    """A model without streams could not be used with `stream`."""
     found = follow(native("starting", urls={"get": GET, "cancel": CANCEL}), target(stream=True))
     assert (found.request.url, found.request.headers) == (GET, {})
 
 
-def test_a_look_after_the_stream():
-    """A prediction that is still being closed when its stream ends would be streamed a second time."""
+def test_a_poll_after_the_stream():
+    """A prediction that is still running when its stream ends would be streamed a second time."""
     found = decode(native("processing", ["all"]), target(stream=True), status=200)
     assert isinstance(found, Continuation)
     assert (found.request.url, found.request.headers) == (GET, {})
 
 
-def test_a_stream_that_is_done_at_once():
-    """An answer that is there already would be asked for again."""
+def test_a_stream_of_a_finished_prediction():
+    """A complete reply would be requested again."""
     assert isinstance(decode(native("succeeded", "x"), target(stream=True)), ChatCompletion)
 
 
@@ -252,14 +252,14 @@ KEYS: list[tuple[str, str, bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("base_url", "url", "carries_key"), KEYS)
-def test_who_gets_the_key(base_url: str, url: str, carries_key: bool):
-    """A URL in an answer would carry the key to whatever host it names."""
+@pytest.mark.parametrize(("base_url", "url", "authenticated"), KEYS)
+def test_hosts_that_receive_the_key(base_url: str, url: str, authenticated: bool):
+    """A URL in a response could send the key to any host."""
     found = follow(native("starting", urls={"get": url, "cancel": url}), target(base_url))
     assert found.request.url == url
-    assert found.request.authenticated is carries_key
+    assert found.request.authenticated is authenticated
     assert found.cancel is not None
-    assert found.cancel.authenticated is carries_key
+    assert found.cancel.authenticated is authenticated
 
 
 BAD_URLS: list[Any] = [
@@ -282,7 +282,7 @@ BAD_URLS: list[Any] = [
 
 @pytest.mark.parametrize("url", BAD_URLS)
 def test_urls_that_may_not_be_opened(url: Any):
-    """An answer could make us open a file, send in the clear, or let a foreign exception escape."""
+    """A response could make the client open a file, send without TLS, or raise an undocumented exception."""
     assert type(fails(native("starting", urls={"get": url}))) is errors.APIResponseError
     with pytest.raises(errors.APIResponseError, match=r"urls\.stream"):
         decode(native("starting", urls={"get": GET, "stream": url}), target(stream=True))
@@ -291,8 +291,8 @@ def test_urls_that_may_not_be_opened(url: Any):
 
 
 @pytest.mark.parametrize("urls", [None, {}, {"get": None, "cancel": ""}])
-def test_urls_that_are_left_out(urls: Any):
-    """A prediction that does not repeat its own URLs could never be read."""
+def test_missing_urls(urls: Any):
+    """A prediction without URLs could not be polled."""
     found = follow(native("starting", urls=urls))
     assert found.request.url == GET
     assert found.cancel is not None
@@ -300,12 +300,12 @@ def test_urls_that_are_left_out(urls: Any):
 
 
 @pytest.mark.parametrize("name", ["", "../account", "a/b", "p1?x", None])
-def test_ids_that_make_no_url(name: Any):
-    """An id would be put into a URL whatever it holds."""
+def test_ids_that_are_not_valid_in_a_url(name: Any):
+    """An id with any characters would become part of a URL."""
     assert type(fails(native("starting", id=name, urls=None))) is errors.APIResponseError
 
 
-# --- ended badly ------------------------------------------------------------------------------------------------------
+# --- failed -----------------------------------------------------------------------------------------------------------
 
 FAILURES: list[tuple[Any, type[errors.APIError], str | None, int, bool]] = [
     ("CUDA out of memory", errors.InternalServerError, None, 500, False),
@@ -326,40 +326,42 @@ FAILURES: list[tuple[Any, type[errors.APIError], str | None, int, bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("told", "cls", "code", "status", "retryable"), FAILURES)
-def test_failures(told: Any, cls: type[errors.APIError], code: str | None, status: int, retryable: bool):
-    """Callers would catch the wrong class, or a prediction that failed be paid for once more."""
-    error = fails(native("failed", error=told))
+@pytest.mark.parametrize(("reported", "cls", "code", "status", "retryable"), FAILURES)
+def test_failures(reported: Any, cls: type[errors.APIError], code: str | None, status: int, retryable: bool):
+    """A program would catch the wrong class, or a failed prediction would be billed again."""
+    error = fails(native("failed", error=reported))
     assert type(error) is cls
-    assert error.message == (told if isinstance(told, str) else '{"kind":"x"}')
+    assert error.message == (reported if isinstance(reported, str) else '{"kind":"x"}')
     assert (error.code, error.type, error.status_code) == (code, "failed", status)
     assert (error.retryable, error.maybe_billed) == (retryable, not retryable)
 
 
-@pytest.mark.parametrize("told", [None, ""])
-def test_a_failure_without_words(told: Any):
-    """A failure that gives no reason would have an empty message."""
-    assert fails(native("failed", "half", error=told)).message == "the prediction failed; Replicate does not say why"
+@pytest.mark.parametrize("reported", [None, ""])
+def test_a_failure_without_a_message(reported: Any):
+    """A failure without a reason would have an empty message."""
+    assert (
+        fails(native("failed", "half", error=reported)).message == "the prediction failed; Replicate does not say why"
+    )
 
 
 @pytest.mark.parametrize(
-    ("status", "told", "message"),
+    ("status", "reported", "message"),
     [
         ("canceled", None, "the prediction was canceled while it ran"),
         ("aborted", None, "the prediction was aborted before it ran"),
         ("aborted", "Cancel-After passed", "the prediction was aborted before it ran: Cancel-After passed"),
     ],
 )
-def test_predictions_that_were_ended(status: str, told: str | None, message: str):
-    """An aborted prediction would be asked for until the end of time, or a half answer be taken for a whole one."""
-    error = fails(native(status, ["half"], error=told))
+def test_canceled_and_aborted_predictions(status: str, reported: str | None, message: str):
+    """An aborted prediction would be polled forever, or a partial reply would look complete."""
+    error = fails(native(status, ["half"], error=reported))
     assert type(error) is errors.InternalServerError
     assert (error.message, error.code, error.type) == (message, status, status)
     assert not error.retryable
 
 
-def test_what_a_failure_carries():
-    """Support would ask for the prediction's id, and nobody would have kept it."""
+def test_a_failure_has_all_details():
+    """An error would lack the prediction's id, which Replicate's support asks for."""
     error = fails(native("failed", error="Oh."))
     assert json.loads(error.body or "") == {
         "id": "p1",
@@ -376,8 +378,8 @@ def test_what_a_failure_carries():
 
 
 @pytest.mark.parametrize("status", ["queued", "SUCCEEDED", "", None])
-def test_states_of_tomorrow(status: Any):
-    """A state that nobody knows would be asked for until the end of time."""
+def test_unknown_states(status: Any):
+    """A prediction with an unknown state would be polled forever."""
     error = fails(native(status, "x"))
     assert type(error) is errors.APIResponseError
     assert repr(status or "") in error.message
@@ -403,15 +405,15 @@ MALFORMED: list[Any] = [
 
 @pytest.mark.parametrize("data", MALFORMED)
 def test_malformed(data: Any):
-    """A foreign exception would escape, or show the prompt that such a body repeats."""
+    """An undocumented exception would be raised, or the error would contain the prompt."""
     error = fails(data)
     assert type(error) is errors.APIResponseError
     assert error.message.startswith("Replicate's prediction cannot be read: ")
     assert error.status_code == 201
 
 
-def test_a_page_is_shown():
-    """A gateway's page would not be seen by whoever looks for the fault."""
+def test_an_html_page_is_part_of_the_error():
+    """An error would not contain the gateway's page."""
     assert fails(b"<html>Bad gateway</html>").body == "<html>Bad gateway</html>"
 
 
@@ -425,8 +427,8 @@ STATUSES = st.sampled_from(["starting", "processing", "succeeded", "failed", "ca
 
 
 @given(STATUSES, st.dictionaries(st.sampled_from(MEMBERS), JSON, max_size=3), st.booleans())
-def test_nothing_foreign_escapes(status: str, members: dict[str, Any], stream: bool):
-    """Some strange prediction would crash the caller."""
+def test_only_documented_exceptions_are_raised(status: str, members: dict[str, Any], stream: bool):
+    """Some prediction would raise an undocumented exception."""
     try:
         found = decode({**native(status), **members}, target(stream=stream))
     except errors.APIError:
@@ -435,7 +437,7 @@ def test_nothing_foreign_escapes(status: str, members: dict[str, Any], stream: b
 
 
 @given(st.lists(st.text()))
-def test_the_pieces_are_the_text(pieces: list[str]):
-    """Spaces and newlines at the seams would be lost."""
+def test_the_pieces_make_the_text(pieces: list[str]):
+    """Spaces and newlines between pieces would be lost."""
     expected = "".join(pieces).encode("utf-8", "replace").decode()
     assert reply(native("succeeded", [piece.encode("utf-8", "replace").decode() for piece in pieces])).text == expected

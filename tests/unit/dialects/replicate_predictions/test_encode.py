@@ -1,4 +1,4 @@
-"""Requests: an OpenAI request and a model's schema on the left, the exact URL and body Replicate gets on the right."""
+"""Encoding of requests for Replicate: a chat request and a model's schema → the exact URL and body."""
 
 import json
 from typing import Any
@@ -58,7 +58,7 @@ BARE: dict[str, Any] = {"prompt": {"type": "string"}}
 
 
 def schema(fields: Any) -> dict[str, Any]:
-    """A version's description, as far as it counts."""
+    """The members of a version's description that are read."""
     words = {
         "verbosity": {"enum": ["low", "medium", "high"], "type": "string"},
         "reasoning_effort": {"enum": ["none", "low", "medium", "high"], "type": "string"},
@@ -102,7 +102,7 @@ def values(messages: Any = "Hi", fields: Any = LLAMA, **options: Any) -> dict[st
 
 
 def parameters(fields: Any, **params: Any) -> dict[str, Any]:
-    """The model's input, without the one question that every test asks."""
+    """The model's input without the question that all tests ask."""
     found = values("Hi", fields, **params)
     assert found.pop("messages", [USER]) == [USER]
     assert found.pop("prompt", "Hi") == "Hi"
@@ -115,7 +115,7 @@ def ask(model: str, known: dict[str, Any]) -> HttpRequest | Prerequisite:
 
 
 def refused(*args: Any, **options: Any) -> str:
-    """The parameter that a refusal names; under "warn" the same is dropped and said, under "drop" only dropped."""
+    """The parameter that a refusal names; it is dropped with a warning under "warn" and silently under "drop"."""
     with pytest.raises(UnsupportedParameterError) as caught:
         send(*args, **options)
     param = caught.value.param
@@ -125,11 +125,11 @@ def refused(*args: Any, **options: Any) -> str:
     return param
 
 
-# --- the frame --------------------------------------------------------------------------------------------------------
+# --- the request ------------------------------------------------------------------------------------------------------
 
 
-def test_the_whole_request():
-    """A plain question would go to the wrong URL, with a wrong body, or be polled for where waiting is enough."""
+def test_a_complete_request():
+    """A plain question would be sent to the wrong URL, with a wrong body, or without ``Prefer: wait``."""
     request = send([SYSTEM, USER], max_tokens=5)
     assert request.method == "POST"
     assert request.url == "https://api.replicate.com/v1/models/meta/llama/predictions"
@@ -139,15 +139,15 @@ def test_the_whole_request():
     assert request.warnings == []
 
 
-def test_a_stream_is_asked_for_beside_the_input():
-    """Inside the input nobody would see it, and waiting for the end would make the stream pointless."""
+def test_a_stream_is_requested_outside_the_input():
+    """`stream` would be sent to the model, or the response would wait for the end of the stream."""
     request = send("Hi", stream=True, stream_options={"include_usage": True})
     assert request.body == {"stream": True, "input": {"prompt": "Hi"}}
     assert request.headers == {}
 
 
-def test_stream_options_that_nobody_has():
-    """An option of OpenAI's streams would be ignored in silence."""
+def test_unsupported_stream_options():
+    """An option of OpenAI's streams would be ignored silently."""
     assert refused("Hi", stream=True, stream_options={"include_obfuscation": True}) == (
         "stream_options.include_obfuscation"
     )
@@ -159,25 +159,25 @@ def test_the_path_of_a_row():
 
 
 def test_the_module_is_a_dialect():
-    """A missing name would be found only when somebody calls Replicate."""
+    """A missing function would be found only in a call to Replicate."""
     as_dialect: Dialect = DIALECT
     assert as_dialect.name == "replicate_predictions"
     assert callable(as_dialect.decoder)
     assert callable(as_dialect.error)
 
 
-def test_every_parameter_has_a_cell():
-    """A parameter without a cell passes as it is, and no model knows it."""
+def test_every_parameter_has_support():
+    """A parameter without an entry would be sent unchanged, to models that do not have it."""
     assert set(DIALECT.params) == set(PARAM_NAMES)
 
 
-def test_refused_cells_say_why():
-    """A refusal without a reason leaves the user guessing."""
+def test_unsupported_parameters_have_a_reason():
+    """A refusal would not contain its reason."""
     assert all(cell.note for cell in DIALECT.params.values() if cell.support == "unsupported")
 
 
-def test_what_no_model_has_is_refused():
-    """Tools would be accepted and never be called."""
+def test_parameters_that_no_model_has_are_refused():
+    """Tools would be accepted and never called."""
     by_support = {name for name, cell in DIALECT.params.items() if cell.support == "unsupported"}
     assert by_support >= {
         "tools",
@@ -194,7 +194,7 @@ def test_what_no_model_has_is_refused():
 
 
 def test_a_text_as_messages():
-    """A request record made by hand, with a text for messages, would crash."""
+    """A request record with a text for messages would raise an internal error."""
     target = Target(provider="replicate", model=MODEL, base_url=BASE)
     request = DIALECT.encode(ChatRequest(MODEL, "Hi"), target, {f"schema:{MODEL}": None})
     assert isinstance(request, HttpRequest)
@@ -238,7 +238,7 @@ REFERENCES: list[tuple[str, dict[str, Any], str, str | None]] = [
 
 @pytest.mark.parametrize(("model", "known", "path", "version"), REFERENCES)
 def test_references(model: str, known: dict[str, Any], path: str, version: str | None):
-    """A model would be run at an endpoint it does not have, or another version of it than was asked for."""
+    """A model would be run at an endpoint that it does not have, or in another version."""
     request = ask(model, known)
     assert isinstance(request, HttpRequest)
     assert request.url == BASE + path
@@ -259,8 +259,8 @@ NEEDS: list[tuple[str, dict[str, Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("model", "known", "key", "path"), NEEDS)
-def test_what_is_fetched_first(model: str, known: dict[str, Any], key: str, path: str):
-    """The wrong description would be read, or be kept under the name of another model."""
+def test_the_description_is_fetched_first(model: str, known: dict[str, Any], key: str, path: str):
+    """The wrong description would be fetched, or cached under another model's name."""
     need = ask(model, known)
     assert isinstance(need, Prerequisite)
     assert need.key == key
@@ -298,16 +298,16 @@ BAD_REFERENCES = [
 
 
 @pytest.mark.parametrize("model", BAD_REFERENCES)
-def test_references_that_are_none(model: str):
-    """A model's name would change which URL is called, and with it who gets the key."""
+def test_invalid_references(model: str):
+    """A model's name could change the URL, and so the host that receives the key."""
     with pytest.raises(InvalidRequestError) as caught:
         ask(model, {})
     assert caught.value.param == "model"
 
 
 @given(st.text(alphabet="ab/.:%?#@\\0123456789abcdef-_ \n", max_size=12))
-def test_no_name_leaves_its_place(model: str):
-    """Some other text would get through into the URL."""
+def test_a_name_stays_in_its_path_segment(model: str):
+    """Some name would change the rest of the URL."""
     try:
         need = ask(model, {})
     except InvalidRequestError:
@@ -336,7 +336,7 @@ STRANGE_DESCRIPTIONS: list[Any] = [
 @pytest.mark.parametrize("description", STRANGE_DESCRIPTIONS)
 @pytest.mark.parametrize("model", [MODEL, f"meta/llama:{HEX}", "deployments/acme/chat"])
 def test_descriptions_that_cannot_be_read(model: str, description: Any):
-    """One strange description would make a model unusable, or let a foreign exception escape."""
+    """An invalid description would make a model unusable, or raise an undocumented exception."""
     request = send([SYSTEM, USER], model=model, known={f"schema:{model}": description}, max_tokens=3)
     assert request.body is not None
     assert request.body["input"] == {"system_prompt": "Be brief.", "prompt": "Hi", "max_tokens": 3}
@@ -356,20 +356,20 @@ STRANGE_RELEASES: list[Any] = [
 
 @pytest.mark.parametrize("release", STRANGE_RELEASES)
 def test_releases_that_cannot_be_read(release: Any):
-    """What a deployment's description holds would end up in a URL as it is."""
+    """Unchecked text of a deployment's description would become part of a URL."""
     known = {"schema:deployments/acme/chat": {"current_release": release}}
     assert send("Hi", model="deployments/acme/chat", known=known).warnings == [UNKNOWN]
 
 
-def test_unknown_schemas_take_nothing_else():
-    """A temperature would be sent to a model that may refuse it, on nothing but hope."""
+def test_unknown_schemas_have_no_other_fields():
+    """A temperature would be sent to a model that may not have one."""
     with pytest.raises(UnsupportedParameterError, match="as far as is known") as caught:
         send("Hi", known={f"schema:{MODEL}": None}, temperature=1)
     assert caught.value.param == "temperature"
 
 
-def test_schemas_in_circles():
-    """A schema that refers to itself would never be read to its end."""
+def test_circular_schemas():
+    """A schema that refers to itself would recurse without end."""
     circle = {"allOf": [{"$ref": "#/components/schemas/circle"}], "oneOf": [{"$ref": "#/components/schemas/gone"}, 7]}
     assert parameters({"prompt": {"type": "string"}, "seed": circle}, seed=3) == {"seed": 3}
 
@@ -440,18 +440,18 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("fields", "params", "param"), REFUSED)
 def test_refused_parameters(fields: dict[str, Any], params: dict[str, Any], param: str):
-    """A value that the model does not take would be paid for, changed, or dropped in silence."""
+    """A value that the model does not accept would be sent, changed, or dropped silently."""
     assert refused("Hi", fields, **params) == param
     assert parameters(fields, policy="drop", **params) == {}
 
 
-def test_bounds_that_are_no_numbers():
-    """A strange schema would refuse what the model takes."""
+def test_bounds_that_are_not_numbers():
+    """An invalid schema would refuse values that the model accepts."""
     assert parameters(BOUNDS, temperature=1, top_p=0.5, seed=10**6) == {"temperature": 1, "top_p": 0.5, "seed": 10**6}
 
 
-def test_two_limits_are_told():
-    """Of two limits one would be dropped in silence."""
+def test_two_limits_are_reported():
+    """One of two limits would be dropped silently."""
     request = send("Hi", max_completion_tokens=7, max_tokens=9)
     assert request.warnings == ["max_tokens left out: max_completion_tokens was given too, and wins"]
 
@@ -459,7 +459,7 @@ def test_two_limits_are_told():
 # --- extra_body -------------------------------------------------------------------------------------------------------
 
 
-def test_what_stands_beside_the_input():
+def test_members_outside_the_input():
     """A webhook would be sent to the model instead of to Replicate."""
     hooks = {"webhook": "https://x.example/hook", "webhook_events_filter": ["completed"]}
     request = send("Hi", extra_body={**hooks, "top_k": 3})
@@ -468,7 +468,7 @@ def test_what_stands_beside_the_input():
 
 
 def test_a_version_in_extra_body():
-    """The version that was asked for would go to an endpoint that runs another one."""
+    """The requested version would be sent to an endpoint that runs another one."""
     request = send("Hi", extra_body={"version": HEX})
     assert request.body == {"version": HEX, "input": {"prompt": "Hi"}}
     assert request.url == f"{BASE}/v1/predictions"
@@ -476,8 +476,8 @@ def test_a_version_in_extra_body():
     assert request.body == {"version": "f" * 64, "input": {"prompt": "Hi"}}
 
 
-def test_a_prompt_of_ones_own():
-    """A template for one model could not be used: its messages would win."""
+def test_a_prompt_in_extra_body():
+    """A template for one model could not be used, because the messages would win."""
     assert values([SYSTEM, USER, ANSWER, USER], GPT, extra_body={"prompt": "<s>Hi"}) == {
         "system_prompt": "Be brief.",
         "prompt": "<s>Hi",
@@ -575,21 +575,21 @@ PROMPTS: list[tuple[str, Any, dict[str, Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("messages", "fields", "expected"), [pytest.param(*case, id=name) for name, *case in PROMPTS])
 def test_messages(messages: Any, fields: dict[str, Any], expected: dict[str, Any]):
-    """The model would be told something else than what was written."""
+    """The model would receive other messages than the caller's."""
     request = send(messages, fields)
     assert request.body is not None
     assert request.body["input"] == expected
     assert request.warnings == []
 
 
-def test_messages_as_a_text():
-    """Models that take the list as JSON in a text would get a list they cannot read."""
+def test_messages_as_json_text():
+    """Models that accept the list as a JSON string would get a list, which they refuse."""
     fields = {"messages": {"type": "string"}}
     assert json.loads(values([SYSTEM, USER], fields)["messages"]) == [SYSTEM, USER]
 
 
-def test_messages_that_are_no_json():
-    """A foreign exception would escape from a caller's strange member."""
+def test_messages_that_are_not_json_serializable():
+    """A member that is not JSON-serializable would raise an undocumented exception."""
     message = UserMessage("Hi", extra={"x": object()})
     target = Target(provider="replicate", model=MODEL, base_url=BASE)
     with pytest.raises(InvalidRequestError) as caught:
@@ -638,7 +638,7 @@ REFUSED_MESSAGES: list[tuple[Any, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("messages", "fields", "param"), REFUSED_MESSAGES)
 def test_refused_messages(messages: Any, fields: dict[str, Any], param: str):
-    """Something that the model cannot be told would be dropped in silence."""
+    """Something that the model does not accept would be dropped silently."""
     assert refused(messages, fields) == param
 
 
@@ -648,14 +648,14 @@ def test_refused_messages(messages: Any, fields: dict[str, Any], param: str):
     [{"role": "tool", "tool_call_id": "1", "content": "2"}, {"role": "function", "name": "add", "content": "2"}],
 )
 def test_results_of_tools(result: dict[str, Any], fields: dict[str, Any]):
-    """A tool's result would be read as the user's words."""
+    """A tool's result would be sent as the user's text."""
     calls = {"tool_calls": [CALL]} if result["role"] == "tool" else {"function_call": {"name": "add", "arguments": ""}}
     request = send([USER, {"role": "assistant", "content": "x", **calls}, result], fields, policy="warn")
     assert "messages[2].role dropped: Replicate's models take no tools" in request.warnings
 
 
-def test_a_role_of_tomorrow():
-    """A role that OpenAI adds could not be used with models that take OpenAI's messages."""
+def test_an_unknown_role():
+    """A role that OpenAI adds could not be used with models that accept OpenAI's messages."""
     message = CustomMessage("of_tomorrow", extra={"content": "x"})
     target = Target(provider="replicate", model=MODEL, base_url=BASE)
     request = DIALECT.encode(ChatRequest(MODEL, [message]), target, {f"schema:{MODEL}": described(GPT)})
@@ -664,13 +664,13 @@ def test_a_role_of_tomorrow():
 
 
 @pytest.mark.parametrize("fields", [LLAMA, GPT])
-def test_an_earlier_answer_is_its_text(fields: dict[str, Any]):
-    """A reply of another provider could not be sent on, or would lose its parts in silence."""
+def test_an_earlier_reply_is_its_text(fields: dict[str, Any]):
+    """A reply of another provider could not be sent, or would lose members silently."""
     answer = AssistantMessage("Hello", reasoning_content="hm", thinking_blocks=[{"type": "thinking"}], annotations=[])
     request = send([USER, answer, USER], fields)
     assert request.body is not None
-    said = request.body["input"].get("messages", [None, ANSWER])[1]
-    assert said == ANSWER
+    encoded = request.body["input"].get("messages", [None, ANSWER])[1]
+    assert encoded == ANSWER
     assert [text.partition(" ")[0] for text in request.warnings] == [
         "messages[1].reasoning_content",
         "messages[1].thinking_blocks",
@@ -678,8 +678,8 @@ def test_an_earlier_answer_is_its_text(fields: dict[str, Any]):
 
 
 @pytest.mark.parametrize("fields", [LLAMA, GPT])
-def test_an_earlier_answer_that_says_nothing(fields: dict[str, Any]):
-    """An empty turn would be put into the model's mouth."""
+def test_an_empty_earlier_reply(fields: dict[str, Any]):
+    """An empty assistant turn would be sent."""
     request = send([USER, AssistantMessage("")], fields)
     assert request.body is not None
     assert request.body["input"] in ({"prompt": "Hi"}, {"messages": [USER]})
@@ -688,16 +688,16 @@ def test_an_earlier_answer_that_says_nothing(fields: dict[str, Any]):
 
 @pytest.mark.parametrize("fields", [LLAMA, GPT])
 def test_an_earlier_refusal(fields: dict[str, Any]):
-    """What the assistant refused would be forgotten."""
-    said = values([USER, AssistantMessage(None, "No.")], fields)
-    assert said in (
+    """An earlier refusal would be dropped."""
+    encoded = values([USER, AssistantMessage(None, "No.")], fields)
+    assert encoded in (
         {"prompt": "User: Hi\n\nAssistant: No."},
         {"messages": [USER, {"role": "assistant", "content": "No."}]},
     )
 
 
-def test_members_that_a_prompt_cannot_say():
-    """Members of messages, parts and images would be lost in silence."""
+def test_members_that_a_prompt_cannot_express():
+    """Members of messages, parts and images would be dropped silently."""
     image = {"type": "image_url", "image_url": {"url": DATA_URL, "a": 1}, "b": 2}
     request = send([{**shown({**TEXT, "c": 3}, image), "d": 4, "none": None}], SEER)
     assert request.warnings == [
@@ -706,23 +706,23 @@ def test_members_that_a_prompt_cannot_say():
     ]
 
 
-def test_only_instructions():
-    """A prompt without a question would be paid for."""
+def test_system_messages_only():
+    """A prompt without a question would be sent and billed."""
     with pytest.raises(InvalidRequestError) as caught:
         send([SYSTEM], LLAMA)
     assert caught.value.param == "messages"
 
 
-def test_a_model_that_is_no_chat_model():
-    """A chat would be sent to a model that upscales images."""
+def test_a_model_that_is_not_a_chat_model():
+    """A chat would be sent to an image model."""
     with pytest.raises(InvalidRequestError, match="no chat model") as caught:
         send("Hi", {"image": {"type": "string"}, "scale": {"type": "integer"}})
     assert caught.value.param == "model"
 
 
 @given(st.lists(st.sampled_from([USER, ANSWER]), min_size=1, max_size=6), st.sampled_from([LLAMA, GPT, CLAUDE, BARE]))
-def test_encoding_is_pure(messages: list[Any], fields: dict[str, Any]):
-    """The second attempt would send something else than the first."""
+def test_encoding_is_deterministic(messages: list[Any], fields: dict[str, Any]):
+    """A second attempt would send another body than the first."""
     known = {f"schema:{MODEL}": described(fields)}
     before = json.dumps([messages, known])
     first, second = (send(messages, known=known, stop="x", policy="warn") for _ in range(2))

@@ -1,4 +1,4 @@
-"""Errors: what Replicate answered on the left, the exception on the right."""
+"""Replicate's errors: a response → the exception."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from anycompletion.dialects.replicate_predictions.dialect import DIALECT
 from anycompletion.http import Headers, HttpResponse
 
 
-def fault(status: int, body: Any, **headers: str) -> errors.APIError:
+def error_of_response(status: int, body: Any, **headers: str) -> errors.APIError:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return DIALECT.error(HttpResponse(status, Headers.of({k.replace("_", "-"): v for k, v in headers.items()}), raw))
 
@@ -37,9 +37,9 @@ STATUSES: list[tuple[int, type[errors.APIError]]] = [
 
 @pytest.mark.parametrize(("status", "cls"), STATUSES)
 def test_statuses(status: int, cls: type[errors.APIError]):
-    """Callers would catch the wrong class, or a retry hammer a provider that will never say yes."""
+    """A program would catch the wrong class, or retry a call that can never succeed."""
     problem = {"type": "about:blank", "title": "Oh", "detail": "Oh, no.", "status": status, "instance": "/v1"}
-    error = fault(status, problem, x_request_id="r1")
+    error = error_of_response(status, problem, x_request_id="r1")
     assert type(error) is cls
     assert (error.message, error.code, error.type) == ("Oh, no.", "Oh", "about:blank")
     assert (error.status_code, error.request_id) == (status, "r1")
@@ -73,8 +73,8 @@ MESSAGES: list[tuple[Any, str, str | None]] = [
 
 @pytest.mark.parametrize(("body", "message", "param"), MESSAGES)
 def test_messages(body: Any, message: str, param: str | None):
-    """What was wrong with the input would stay unsaid, or the page of a proxy let a foreign exception escape."""
-    error = fault(422, body)
+    """An error would not contain the invalid field, or a proxy's page would raise an undocumented exception."""
+    error = error_of_response(422, body)
     assert (error.message, error.param) == (message, param)
 
 
@@ -98,16 +98,16 @@ WAITS: list[tuple[Any, dict[str, str], float | None]] = [
 
 @pytest.mark.parametrize(("body", "headers", "wait"), WAITS)
 def test_waits(body: Any, headers: dict[str, str], wait: float | None):
-    """A retry would come too early and be throttled again."""
-    error = fault(429, body, **headers)
+    """A retry would be sent too early and limited again."""
+    error = error_of_response(429, body, **headers)
     assert type(error) is errors.RateLimitError
     assert error.retry_after == wait
 
 
 @pytest.mark.parametrize("status", [402, 404, 500])
 def test_other_errors_have_no_wait(status: int):
-    """Every answer says when the window ends; a failure would be mistaken for one that waiting cures."""
-    assert fault(status, {"detail": THROTTLED, "retry_after": 3}, ratelimit_reset="1").retry_after is None
+    """Every response contains the end of the rate-limit window; other errors would get a wait from it."""
+    assert error_of_response(status, {"detail": THROTTLED, "retry_after": 3}, ratelimit_reset="1").retry_after is None
 
 
 @given(
@@ -117,6 +117,6 @@ def test_other_errors_have_no_wait(status: int):
         st.none() | st.integers() | st.floats() | st.text() | st.lists(st.dictionaries(st.text(), st.integers())),
     ),
 )
-def test_nothing_foreign_escapes(status: int, body: dict[str, Any]):
-    """Some strange error would crash the caller."""
-    assert isinstance(fault(status, body), errors.APIError)
+def test_only_documented_exceptions_are_raised(status: int, body: dict[str, Any]):
+    """Some error body would raise an undocumented exception."""
+    assert isinstance(error_of_response(status, body), errors.APIError)

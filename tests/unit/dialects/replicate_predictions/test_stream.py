@@ -1,4 +1,4 @@
-"""Streams: the events Replicate sends on the left, OpenAI's chunks on the right."""
+"""Decoding of Replicate's streams: events → OpenAI's chunks."""
 
 import json
 from typing import Any
@@ -35,7 +35,7 @@ def answer(data: Any) -> HttpResponse:
     return HttpResponse(201, Headers(), body)
 
 
-def said(*pieces: str) -> list[Event]:
+def output_events(*pieces: str) -> list[Event]:
     return [Event(piece.encode(), "output") for piece in pieces]
 
 
@@ -46,14 +46,14 @@ def run(*events: Event) -> list[ChatCompletionChunk]:
 
 
 def written(text: str, end: str = "\n") -> bytes:
-    """An output event as it stands on the wire."""
+    """The bytes of an output event."""
     data = "".join(f"data: {line}{end}" for line in text.split("\n"))
     return f"event: output{end}id: 1:0{end}{data}{end}".encode()
 
 
-def test_the_whole_stream():
-    """A plain stream would come in another shape than OpenAI's."""
-    chunks = run(*said("Hel", "lo"), DONE)
+def test_a_complete_stream():
+    """A plain stream would not have OpenAI's shape."""
+    chunks = run(*output_events("Hel", "lo"), DONE)
     assert chunks == [
         ChatCompletionChunk("p1", [ChunkChoice(0, Delta("assistant", "Hel"))], 1762217480, "meta/llama-3"),
         ChatCompletionChunk("p1", [ChunkChoice(0, Delta(None, "lo"))], 1762217480, "meta/llama-3"),
@@ -61,8 +61,8 @@ def test_the_whole_stream():
     assert [chunk.raw for chunk in chunks] == ["Hel", "lo"]
 
 
-def test_the_end_asks_for_the_true_state():
-    """Usage would never be known, and a prediction that failed at its end would pass for a whole answer."""
+def test_the_end_requests_the_final_state():
+    """Usage would be unknown, and a prediction that failed at its end would look complete."""
     decoder = DIALECT.decoder(CHAT, TARGET)
     decoder.start(answer(CREATED))
     assert not decoder.done
@@ -77,11 +77,11 @@ def test_the_end_asks_for_the_true_state():
     assert found.cancel.url == f"{GET}/cancel"
 
 
-def test_the_end_of_a_stream_of_nobody():
-    """A stream read without its prediction would have no finish reason."""
+def test_the_end_of_a_stream_without_a_prediction():
+    """A stream that is decoded without its prediction would have no finish reason."""
     decoder = DIALECT.decoder(CHAT, TARGET)
     accumulator = Accumulator()
-    for event in (*said("Hi"), DONE):
+    for event in (*output_events("Hi"), DONE):
         for chunk in decoder.feed(event):
             accumulator.add(chunk)
     last = decoder.finish()
@@ -93,8 +93,8 @@ def test_the_end_of_a_stream_of_nobody():
     assert accumulator.completion().model == "meta/llama"
 
 
-def test_a_prediction_elsewhere():
-    """The key would be shown to whatever host the prediction names."""
+def test_a_prediction_at_another_host():
+    """The key would be sent to any host that the prediction names."""
     decoder = DIALECT.decoder(CHAT, TARGET)
     decoder.start(answer({**CREATED, "urls": {"get": "https://evil.example/p1"}}))
     decoder.feed(DONE)
@@ -105,15 +105,15 @@ def test_a_prediction_elsewhere():
 
 @pytest.mark.parametrize("data", [b"<html>", b"[]", {**CREATED, "urls": {"get": "file:///x"}}, {"status": 1}])
 def test_a_start_that_cannot_be_read(data: Any):
-    """A foreign exception would escape before the first event."""
+    """An undocumented exception would be raised before the first event."""
     with pytest.raises(errors.APIResponseError, match="cannot be read"):
         DIALECT.decoder(CHAT, TARGET).start(answer(data))
 
 
 @pytest.mark.parametrize("started", [True, False])
-@pytest.mark.parametrize("events", [[], said("a"), [Event(b"x", "logs")], [Event(b"{}", "message")]])
+@pytest.mark.parametrize("events", [[], output_events("a"), [Event(b"x", "logs")], [Event(b"{}", "message")]])
 def test_a_stream_without_its_end(events: list[Event], started: bool):
-    """Half an answer would be taken for a whole one."""
+    """A partial reply would look complete."""
     decoder = DIALECT.decoder(CHAT, TARGET)
     if started:
         decoder.start(answer(CREATED))
@@ -123,20 +123,26 @@ def test_a_stream_without_its_end(events: list[Event], started: bool):
         decoder.finish()
 
 
-def test_what_is_no_output():
-    """Logs, and what Replicate may add, would be read as the model's words; an empty piece as a first one."""
-    events = [Event(b"loading", "logs"), Event(b"x", ""), Event(b"x", "of_tomorrow"), Event(b"", "output"), *said("a")]
+def test_events_without_output():
+    """Logs and unknown events would be added to the reply, or an empty piece would be the first chunk."""
+    events = [
+        Event(b"loading", "logs"),
+        Event(b"x", ""),
+        Event(b"x", "of_tomorrow"),
+        Event(b"", "output"),
+        *output_events("a"),
+    ]
     assert [chunk.choices[0].delta for chunk in run(*events)] == [Delta("assistant", "a")]
 
 
-def test_nothing_counts_after_the_end():
-    """What follows the end would be added to a whole answer."""
-    assert run(DONE, *said("more"), Event(b"{}", "error"), Event(b'{"reason": "error"}', "done")) == []
+def test_events_after_the_end_are_ignored():
+    """Events after the end would be added to a complete reply."""
+    assert run(DONE, *output_events("more"), Event(b"{}", "error"), Event(b'{"reason": "error"}', "done")) == []
 
 
 @pytest.mark.parametrize("data", [b"{}", b"", b"null", b"[]", b"bye", b'{"reason": null}', b'{"id": "1"}'])
 def test_ends(data: bytes):
-    """An end that says a little more or less than usual would fail a whole answer."""
+    """An end with more or fewer members than usual would make a complete reply raise."""
     decoder = DIALECT.decoder(CHAT, TARGET)
     decoder.feed(Event(data, "done"))
     assert decoder.done
@@ -151,11 +157,11 @@ def test_ends(data: bytes):
         (7, "the prediction ended early: 7"),
     ],
 )
-def test_ends_for_a_reason(reason: Any, message: str):
-    """Half an answer would be taken for a whole one."""
+def test_ends_with_a_reason(reason: Any, message: str):
+    """A partial reply would look complete."""
     decoder = DIALECT.decoder(CHAT, TARGET)
     decoder.start(answer(CREATED))
-    decoder.feed(said("half")[0])
+    decoder.feed(output_events("half")[0])
     with pytest.raises(errors.InternalServerError) as caught:
         decoder.feed(Event(json.dumps({"reason": reason}).encode(), "done"))
     assert (caught.value.message, caught.value.code) == (message, str(reason))
@@ -178,7 +184,7 @@ ERRORS: list[tuple[bytes, type[errors.APIStatusError], str]] = [
 
 @pytest.mark.parametrize(("data", "cls", "message"), ERRORS)
 def test_errors_inside_a_stream(data: bytes, cls: type[errors.APIStatusError], message: str):
-    """An error after a good status would be swallowed, or be of the wrong kind."""
+    """An error after a good status would be ignored, or raised as the wrong class."""
     decoder = DIALECT.decoder(CHAT, TARGET)
     with pytest.raises(errors.APIStatusError) as caught:
         decoder.feed(Event(data, "error"))
@@ -206,7 +212,7 @@ SIGNIFICANT = [
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_spaces_and_newlines_one_byte_at_a_time(end: str):
-    """Words would be glued together, paragraphs lost, or letters torn where the network cut them."""
+    """Spaces, paragraphs or characters would be lost where the network cuts the bytes."""
     body = b"".join(written(piece, end) for piece in SIGNIFICANT) + f"event: done{end}data: {{}}{end}{end}".encode()
     framing, decoder = SSEParser(), DIALECT.decoder(CHAT, TARGET)
     chunks = [
@@ -222,7 +228,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"
 
 @given(st.lists(TEXTS, max_size=6), st.integers(1, 9))
 def test_a_stream_is_the_reply_in_pieces(pieces: list[str], step: int):
-    """The same answer would be another one when it is streamed."""
+    """The same reply would have other values when it is streamed."""
     body = b": hi\n\n" + b"".join(map(written, pieces)) + b"event: done\ndata: {}\n\n"
     framing, decoder = SSEParser(), DIALECT.decoder(CHAT, TARGET)
     parts = [body[i : i + step] for i in range(0, len(body), step)]
@@ -236,8 +242,8 @@ def test_a_stream_is_the_reply_in_pieces(pieces: list[str], step: int):
 
 
 @given(st.sampled_from(["output", "done", "error", "logs", ""]), st.binary(max_size=12))
-def test_nothing_foreign_escapes(name: str, data: bytes):
-    """Some strange event would crash the caller."""
+def test_only_documented_exceptions_are_raised(name: str, data: bytes):
+    """Some event would raise an undocumented exception."""
     decoder = DIALECT.decoder(CHAT, TARGET)
     try:
         decoder.feed(Event(data, name))

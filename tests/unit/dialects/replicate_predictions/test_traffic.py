@@ -1,4 +1,4 @@
-"""Recorded traffic, where ANYCOMPLETION_TRAFFIC names its folder: nothing real may surprise the dialect."""
+"""Recorded traffic: the dialect reads and sends everything in the folder that ANYCOMPLETION_TRAFFIC names."""
 
 import json
 import os
@@ -44,49 +44,49 @@ def read(recording: dict[str, Any], *, stream: bool = False) -> ChatCompletion |
 
 
 @each
-def test_recordings_read(path: Path):
-    """A prediction that Replicate really gave could not be read, or be read as something else than it says."""
+def test_recordings_are_decoded(path: Path):
+    """A real prediction could not be decoded, or would be decoded into other values."""
     recording = json.loads(path.read_text())
-    told = json.loads(recording["response"]["body_text"])
+    data = json.loads(recording["response"]["body_text"])
     found = read(recording)
-    match told["status"]:
+    match data["status"]:
         case "starting" | "processing":
             assert isinstance(found, Continuation)
-            assert (found.request.method, found.request.url) == ("GET", told["urls"]["get"])
+            assert (found.request.method, found.request.url) == ("GET", data["urls"]["get"])
             assert found.request.authenticated
             assert 0.5 <= found.after <= 2
             assert found.cancel is not None
-            assert (found.cancel.method, found.cancel.url) == ("POST", told["urls"]["cancel"])
+            assert (found.cancel.method, found.cancel.url) == ("POST", data["urls"]["cancel"])
         case "succeeded":
             assert isinstance(found, ChatCompletion)
-            assert (found.id, found.model) == (told["id"], told["model"])
-            assert found.text == "".join(told["output"])
-            assert found.created == int(datetime.fromisoformat(told["created_at"]).timestamp())
-            counts = [told["metrics"].get(name) for name in ("input_token_count", "output_token_count")]
+            assert (found.id, found.model) == (data["id"], data["model"])
+            assert found.text == "".join(data["output"])
+            assert found.created == int(datetime.fromisoformat(data["created_at"]).timestamp())
+            counts = [data["metrics"].get(name) for name in ("input_token_count", "output_token_count")]
             usage = None if found.usage is None else [found.usage.prompt_tokens, found.usage.completion_tokens]
             assert usage == (None if counts == [None, None] else counts)
             assert found.choices[0].finish_reason == "stop"
-            assert found.raw == told
+            assert found.raw == data
         case "canceled":
             assert isinstance(found, APIStatusError)
             assert found.code == "canceled"
         case 401 | 429:
-            assert type(found) is {401: AuthenticationError, 429: RateLimitError}[told["status"]]
-            assert found.message == told["detail"]
-            assert found.retry_after == told.get("retry_after")
+            assert type(found) is {401: AuthenticationError, 429: RateLimitError}[data["status"]]
+            assert found.message == data["detail"]
+            assert found.retry_after == data.get("retry_after")
         case other:
             pytest.fail(f"a recording with status {other}")
 
 
 @each
-def test_recordings_stream(path: Path):
-    """A real prediction would not be streamed, or the stream's host be shown the key."""
+def test_recordings_are_streamed(path: Path):
+    """A real prediction would not be streamed, or the stream's host would receive the key."""
     recording = json.loads(path.read_text())
-    told = json.loads(recording["response"]["body_text"])
-    url = (told.get("urls") or {}).get("stream")
+    data = json.loads(recording["response"]["body_text"])
+    url = (data.get("urls") or {}).get("stream")
     found = read(recording, stream=True)
-    if url is None or told["status"] not in ("starting", "processing") or recording["response"]["status"] == 200:
-        assert not isinstance(found, Continuation) or found.request.url == told["urls"]["get"]
+    if url is None or data["status"] not in ("starting", "processing") or recording["response"]["status"] == 200:
+        assert not isinstance(found, Continuation) or found.request.url == data["urls"]["get"]
         return
     assert isinstance(found, Continuation)
     assert (found.request.url, found.after) == (url, 0)
@@ -97,11 +97,11 @@ def test_recordings_stream(path: Path):
 
 
 @each
-def test_recordings_are_no_descriptions(path: Path):
-    """A real answer that is none would break the reading of a model's description."""
-    told = json.loads(json.loads(path.read_text())["response"]["body_text"])
+def test_other_responses_are_not_descriptions(path: Path):
+    """A real response that is not a model's description would raise while it is read as one."""
+    data = json.loads(json.loads(path.read_text())["response"]["body_text"])
     for model in ("meta/llama", f"meta/llama:{'0' * 64}", "deployments/acme/chat"):
-        found = DIALECT.encode(CHAT, target(model), {f"schema:{model}": told})
+        found = DIALECT.encode(CHAT, target(model), {f"schema:{model}": data})
         assert isinstance(found, HttpRequest)
         assert found.body is not None
         assert found.body["input"] == {"prompt": "Hi"}
@@ -109,8 +109,8 @@ def test_recordings_are_no_descriptions(path: Path):
 
 
 @each
-def test_recorded_requests_are_written_so(path: Path):
-    """A real model would be called at another URL, or with another body, than Replicate's own SDK does."""
+def test_recorded_requests_are_encoded_alike(path: Path):
+    """A real model would be called at another URL or with another body than by Replicate's own SDK."""
     request = json.loads(path.read_text())["request"]
     if request is None or request["method"] != "POST" or not request["url"].endswith("/predictions"):
         pytest.skip("creates nothing")

@@ -1,0 +1,51 @@
+"""The dialect seam: each dialect names its stream framing and the class of its quirks."""
+
+import pytest
+
+from anycompletion import PROVIDERS, ConfigurationError, Provider, Quirks
+from anycompletion.codecs.sse import Event
+from anycompletion.dialects.base import DialectQuirks, Framing
+from anycompletion.providers import DIALECTS
+
+
+class _OtherQuirks(DialectQuirks):
+    """Quirks of no dialect."""
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_each_dialect_has_the_name_of_its_folder(name: str) -> None:
+    """A provider would get another dialect than the one its row names."""
+    assert DIALECTS[name].name == name
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_each_stream_has_its_own_parser(name: str) -> None:
+    """Two streams would share unfinished bytes, or a dialect would have no framing."""
+    first: Framing = DIALECTS[name].framing()
+    second: Framing = DIALECTS[name].framing()
+    assert first.feed(b"data: a") == []
+    assert second.feed(b"data: b\n\n") == [Event(b"b")]
+    assert first.feed(b"\n\n") == [Event(b"a")]
+    assert first.error is None
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_a_row_has_quirks_of_its_dialects_class(name: str) -> None:
+    """The classes that rows are checked with would differ from those that the dialects name."""
+    assert type(Provider("acme", "https://api.acme.ai", name).quirks) is DIALECTS[name].quirks_type
+
+
+@pytest.mark.parametrize("row", PROVIDERS.values(), ids=lambda row: row.name)
+def test_built_in_rows_have_quirks_of_their_dialects_class(row: Provider) -> None:
+    """A built-in provider's quirks would be ignored by its dialect."""
+    assert type(row.quirks) is DIALECTS[row.dialect].quirks_type
+
+
+@pytest.mark.parametrize(
+    ("dialect", "quirks"),
+    [("openai_chat", _OtherQuirks()), ("openai_chat", DialectQuirks()), ("anthropic_messages", Quirks())],
+)
+def test_quirks_of_another_class_are_refused(dialect: str, quirks: DialectQuirks) -> None:
+    """A row's quirks would be ignored without an error."""
+    with pytest.raises(ConfigurationError, match=r"'acme': quirks: expected \w+ for the dialect"):
+        Provider("acme", "https://api.acme.ai", dialect, quirks=quirks)
