@@ -7,7 +7,7 @@ import contextlib
 from collections import OrderedDict
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -155,21 +155,3 @@ def call_in_loop(loop: asyncio.AbstractEventLoop, callback: Callable[..., object
         return
     with contextlib.suppress(RuntimeError):  # the loop is closed
         loop.call_soon_threadsafe(callback, *args)
-
-
-# --- replaced by WaiterQueue ---
-
-Line: TypeAlias = "OrderedDict[asyncio.Future[None], None]"
-
-
-def first(line: Line) -> asyncio.Future[None]:
-    """Takes out the first."""
-    return line.popitem(last=False)[0]
-
-
-def let_go(waiter: asyncio.Future[None]) -> bool:
-    """False where the waiter is done already."""
-    if waiter.done():
-        return False
-    waiter.set_result(None)
-    return True

@@ -560,7 +560,7 @@ def test_a_long_wait_that_is_cancelled_leaves_no_timer(runs: Runs, status: int) 
 def polling_without_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     """Predictions are polled without a delay."""
     monkeypatch.setattr(replicate_decode, "_SHORTEST_DELAY", 0.001)
-    monkeypatch.setattr(replicate_decode, "_LONGEST", 0.001)
+    monkeypatch.setattr(replicate_decode, "_LONGEST_DELAY", 0.001)
 
 
 VERSION = "replicate/owner/name"

@@ -657,7 +657,7 @@ async def test_a_consumer_that_is_slow_holds_the_server_back_and_is_not_hurried(
         await asyncio.sleep(0.3)
         assert stage.server.steps < blocks / 2  # the rest waits at the server: kernels take a few megabytes
         inside: Any = stream
-        held = inside._source._exchange._body._size + length_hint(inside._ready) * len(said("x" * 1000))
+        held = inside._source._attempt.response._body._size + length_hint(inside._ready) * len(said("x" * 1000))
         assert held < 1.5 * MEGABYTE
         count = 1
         async for chunk in stream:

@@ -39,7 +39,7 @@ MAX_CONNECTING = 128
 """Connections being opened at the same time; more at once starve the event loop."""
 
 
-class Attempt:
+class SendAttempt:
     """One attempt to send a request: what it asks of the connector, and what the connector did.
 
     Args:
@@ -155,7 +155,7 @@ class Connector(aiohttp.TCPConnector):
         super().__init__(limit=0, keepalive_timeout=KEEP_ALIVE, ssl=trusted)  # pyright: ignore[reportUnknownMemberType]
         self._factory = cast("functools.partial[ResponseHandler]", functools.partial(PooledConnection, loop=self._loop))
         self._connecting = asyncio.Semaphore(MAX_CONNECTING)
-        self.sending: dict[asyncio.Task[Any], Attempt] = {}
+        self.sending: dict[asyncio.Task[Any], SendAttempt] = {}
         """Tasks that wait for the headers of a response, or for a connection."""
 
     @property
@@ -179,7 +179,7 @@ class Connector(aiohttp.TCPConnector):
             self.detach_after_fork()
         super().__del__(_warnings)
 
-    def acquire_idle(self, key: ConnectionKey, attempt: Attempt | None) -> PooledConnection | None:
+    def acquire_idle(self, key: ConnectionKey, attempt: SendAttempt | None) -> PooledConnection | None:
         """A kept connection on which nothing has arrived since; None if there is none."""
         kept = self._conns.get(key)
         if kept is None or (attempt is not None and attempt.fresh_only):
@@ -207,7 +207,7 @@ class Connector(aiohttp.TCPConnector):
             attempt.reused, attempt.connected = found, True
         return found
 
-    async def open(self, request: aiohttp.ClientRequest, attempt: Attempt) -> PooledConnection:
+    async def open(self, request: aiohttp.ClientRequest, attempt: SendAttempt) -> PooledConnection:
         """A new connection to the server of `request`, or a kept one that has become idle meanwhile."""
         task = running_task()
         self.sending[task] = attempt
@@ -249,7 +249,7 @@ class Connector(aiohttp.TCPConnector):
             attempt.connected = True
         return connection
 
-    def _current(self) -> Attempt | None:
+    def _current(self) -> SendAttempt | None:
         task = asyncio.current_task()
         return None if task is None else self.sending.get(task)
 

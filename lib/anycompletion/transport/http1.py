@@ -20,7 +20,7 @@ from yarl import URL
 from ..http import RequestHeaders
 from ..redaction import MaskedBytes
 from .body import ResponseBody, as_body_reader
-from .connector import MAX_HEADER, MAX_HEADERS, Attempt, Connector, PooledConnection
+from .connector import MAX_HEADER, MAX_HEADERS, Connector, PooledConnection, SendAttempt
 
 _SUPPORTED = re.compile(r"3\.14\.\d+")
 """Versions of aiohttp that the tests have run with."""
@@ -114,7 +114,7 @@ class DirectSender:
         self._targets: dict[tuple[str, str], _Target] = {}
 
     async def send(
-        self, method: str, url: str, headers: RequestHeaders, body: bytes | None, attempt: Attempt
+        self, method: str, url: str, headers: RequestHeaders, body: bytes | None, attempt: SendAttempt
     ) -> DirectResponse:
         """Sends one request and waits for the headers of its response.
 

@@ -14,7 +14,7 @@ from .._async import running_task, take_back_cancellation
 from ..errors import CompletionError
 from ..http import RequestHeaders
 from .connection_limit import ConnectionLimit
-from .connector import Attempt, Connector
+from .connector import Connector, SendAttempt
 from .errors import closed_error, errno_of, timed_out, translate
 from .http1 import DirectSender, is_supported_aiohttp
 from .proxy import proxy_of
@@ -93,7 +93,7 @@ class Pool:
         task = running_task()
         loop, cancelling = task.get_loop(), task.cancelling()
         watch = TimeoutWatch(loop, deadlines, self._timer, task.cancel)
-        attempt = Attempt(deadlines.connect, must_defer)
+        attempt = SendAttempt(deadlines.connect, must_defer)
         self._sending += 1
         try:
             raw: RawResponse | None = None
@@ -122,13 +122,13 @@ class Pool:
         response.require_encoding()
         return response
 
-    def _expired_error(self, name: str, watch: TimeoutWatch, attempt: Attempt) -> CompletionError:
+    def _expired_error(self, name: str, watch: TimeoutWatch, attempt: SendAttempt) -> CompletionError:
         """The error of an attempt that a timeout or `close_now` ended."""
         if self._closed:
             return closed_error()
         return timed_out(name, watch.seconds(name), sent=attempt.connected)
 
-    def _failure_error(self, failure: BaseException, attempt: Attempt) -> CompletionError | None:
+    def _failure_error(self, failure: BaseException, attempt: SendAttempt) -> CompletionError | None:
         """The error of an attempt that failed; None if it is to be repeated on a fresh connection."""
         if errno_of(failure) in (errno.EMFILE, errno.ENFILE):
             self.connection_limit.on_exhausted()

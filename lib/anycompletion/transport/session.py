@@ -12,7 +12,7 @@ from yarl import URL
 from .._async import running_task
 from ..http import RequestHeaders
 from .body import ForeignBodyReader, ResponseBody, as_body_reader
-from .connector import MAX_HEADER, MAX_HEADERS, Attempt, Connector, timeout_of
+from .connector import MAX_HEADER, MAX_HEADERS, Connector, SendAttempt, timeout_of
 from .http1 import BIG_BODY, is_supported_aiohttp
 from .proxy import proxy_of
 
@@ -64,7 +64,7 @@ class SessionSender:
         self._urls: dict[str, URL] = {}
 
     async def send(
-        self, method: str, url: str, headers: RequestHeaders, body: bytes | None, attempt: Attempt
+        self, method: str, url: str, headers: RequestHeaders, body: bytes | None, attempt: SendAttempt
     ) -> SessionResponse:
         """Sends one request and waits for the headers of its response.
 

@@ -27,7 +27,7 @@ from anycompletion import (
 from anycompletion.http import RequestHeaders
 from anycompletion.transport import STARTS_PER_TICK, Deadlines, Pool, Response
 from anycompletion.transport.connection_limit import ConnectionLimit
-from anycompletion.transport.connector import Attempt, Connector
+from anycompletion.transport.connector import Connector, SendAttempt
 from anycompletion.transport.start_gate import StartGate
 from anycompletion.transport.timeouts import TimeoutTimer
 from support.raw_server import END, FIN, HEAD, REQUEST, RESET, STALL, STREAM, RawServer, Step, answer, head, piece
@@ -783,7 +783,7 @@ async def test_aiohttp_asks_the_connector_for_a_kept_connection_and_makes_fresh_
         seen: list[bool] = []
 
         async def once(fresh: bool) -> None:
-            attempt = Attempt()
+            attempt = SendAttempt()
             attempt.fresh_only = fresh
             raw = await (pool._sender or pool._open()).send("POST", server.url, RequestHeaders({}), b"{}", attempt)
             while raw.body.take_available() != b"":
