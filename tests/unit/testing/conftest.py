@@ -1,4 +1,4 @@
-"""Servers, plain HTTP and the vendors' own SDKs for the tests of the testing porch."""
+"""Servers, plain HTTP and the vendors' own SDKs for the tests of `anycompletion.testing`."""
 
 from collections.abc import AsyncIterator
 
@@ -19,7 +19,7 @@ async def sim() -> AsyncIterator[SimulatorServer]:
 
 @pytest.fixture
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    """Plain HTTP."""
+    """A plain HTTP client."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
         yield session
 

@@ -1,4 +1,4 @@
-"""What all simulated providers have in common, whatever they speak."""
+"""Tests of what all simulated formats have in common."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ STATUS = [name for name, fault in FAULTS.items() if fault.kind == "status"]
 def ask(
     http: aiohttp.ClientSession, sim: SimulatorServer, provider: str, *, fault: str = "", stream: bool = False
 ) -> "aiohttp.client._RequestContextManager":
-    """One request in the provider's format with the key it wants."""
+    """One request in the provider's format with a valid key."""
     path, body = ASK[provider]
     headers = {"authorization": f"Bearer {sim.api_keys[provider]}", "anthropic-version": "2023-06-01"}
     if fault:
@@ -33,8 +33,8 @@ def ask(
     return http.post(sim.base_urls[provider] + path, json={**body, "stream": stream}, headers=headers)
 
 
-def test_every_provider_is_tried() -> None:
-    """A new provider would go untested."""
+def test_every_provider_is_tested() -> None:
+    """A new provider would not be tested."""
     assert ASK.keys() == FORMATS.keys()
     assert all(wire.base.startswith(wire.root) for wire in FORMATS.values())
     assert len({wire.root for wire in FORMATS.values()}) == len({wire.api_key for wire in FORMATS.values()}) == 6
@@ -42,10 +42,10 @@ def test_every_provider_is_tried() -> None:
 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("provider", ASK)
-async def test_every_provider_answers(
+async def test_every_provider_replies(
     sim: SimulatorServer, http: aiohttp.ClientSession, provider: str, stream: bool
 ) -> None:
-    """A provider's URL or key would be wrong, or the log would not know whose request it was."""
+    """A provider's URL or key would be wrong, or the log would not name the provider."""
     async with ask(http, sim, provider, stream=stream) as response:
         assert response.status == (201 if provider == "replicate" else 200)
         assert response.content_type == (
@@ -60,10 +60,10 @@ async def test_every_provider_answers(
 
 @pytest.mark.parametrize("provider", ASK)
 @pytest.mark.parametrize("name", STATUS)
-async def test_every_provider_has_words_for_every_error(
+async def test_every_provider_has_every_error(
     sim: SimulatorServer, http: aiohttp.ClientSession, provider: str, name: str
 ) -> None:
-    """A fault would work with one provider and be a KeyError with the next."""
+    """A fault would work with one provider and raise a KeyError with another."""
     async with ask(http, sim, provider, fault=name) as response:
         assert response.status == FORMATS[provider].errors[name].status >= 400
         assert FORMATS[provider].errors[name].message in await response.text()
@@ -71,7 +71,7 @@ async def test_every_provider_has_words_for_every_error(
 
 
 @pytest.mark.parametrize("provider", ASK)
-async def test_a_fault_nobody_knows_is_a_bad_request(
+async def test_an_unknown_fault_is_a_bad_request(
     sim: SimulatorServer, http: aiohttp.ClientSession, provider: str
 ) -> None:
     """A misspelt x-simulate would silently simulate nothing."""
@@ -82,7 +82,7 @@ async def test_a_fault_nobody_knows_is_a_bad_request(
 
 @pytest.mark.parametrize("provider", ASK.keys() - {"replicate"})
 async def test_only_predictions_have_outcomes(sim: SimulatorServer, http: aiohttp.ClientSession, provider: str) -> None:
-    """A fault that means nothing to a provider would silently simulate nothing."""
+    """A fault that a provider does not have would silently simulate nothing."""
     async with ask(http, sim, provider, fault="failed-prediction") as response:
         assert response.status == 400
         assert "replicate" in await response.text()
@@ -95,10 +95,10 @@ async def test_only_predictions_have_outcomes(sim: SimulatorServer, http: aiohtt
 
 
 @pytest.mark.parametrize("provider", ASK)
-async def test_a_hidden_fault_is_another_providers(
+async def test_faults_of_other_providers_do_not_apply(
     sim: SimulatorServer, http: aiohttp.ClientSession, provider: str
 ) -> None:
-    """A failing fallback could not be staged on one server."""
+    """A fallback from a failing provider could not be tested with one server."""
     sim.fault = [Fault.named("overloaded", provider=name) for name in ASK if name != provider]
     async with ask(http, sim, provider) as response:
         assert response.status < 300
@@ -106,17 +106,17 @@ async def test_a_hidden_fault_is_another_providers(
 
 @pytest.mark.parametrize("provider", ASK)
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"x"', b'{"messages":[null],"input":[],"model":{}}'])
-async def test_no_body_breaks_the_simulator(
+async def test_malformed_bodies_are_rejected(
     sim: SimulatorServer, http: aiohttp.ClientSession, provider: str, body: bytes
 ) -> None:
-    """A client's mistake would look like the simulator's."""
+    """A client's mistake would look like a bug of the simulator."""
     headers = {"authorization": f"Bearer {sim.api_keys[provider]}", "anthropic-version": "2023-06-01"}
     async with http.post(sim.base_urls[provider] + ASK[provider][0], data=body, headers=headers) as response:
         assert 400 <= response.status < 500
 
 
-def test_a_memory_forgets_the_oldest() -> None:
-    """A server that is left running would fill the memory."""
+def test_a_memory_drops_the_oldest_entries() -> None:
+    """A server that is left running would use more and more memory."""
     memory = ProviderMemory(most=2)
     for name in "abc":
         memory.store(name, name.upper())

@@ -1,4 +1,4 @@
-"""The simulated Anthropic, judged by Anthropic's own SDK and by what the real API refuses."""
+"""Tests of the simulated Anthropic, with Anthropic's own SDK and the real API's errors."""
 
 import json
 from typing import Any
@@ -28,7 +28,7 @@ TOOLS: list[Any] = [
 ]
 
 
-def answer(
+def response_to(
     body: Any,
     *,
     path: str = "/v1/messages",
@@ -36,7 +36,7 @@ def answer(
     version: str | None = "2023-06-01",
     **key: str,
 ) -> Any:
-    """What the simulator says to a body, without any server."""
+    """The simulated response to a body, without a server."""
     headers = {"x-api-key": API_KEY} if not key else {name.replace("_", "-"): value for name, value in key.items()}
     if version is not None:
         headers["anthropic-version"] = version
@@ -44,21 +44,21 @@ def answer(
     return FORMAT.respond(call)
 
 
-def refusal(body: Any, **options: Any) -> tuple[int, str, str]:
-    """The status, the type and the message that the simulator answers a body with."""
-    given = answer(body, **options)
-    assert isinstance(given, WholeResponse)
-    said = json.loads(given.body)
-    assert said["type"] == "error"
-    assert said["request_id"] == given.headers["request-id"]
-    return given.status, said["error"]["type"], said["error"]["message"]
+def error_for(body: Any, **options: Any) -> tuple[int, str, str]:
+    """The status, the type and the message of the error response to a body."""
+    response = response_to(body, **options)
+    assert isinstance(response, WholeResponse)
+    body = json.loads(response.body)
+    assert body["type"] == "error"
+    assert body["request_id"] == response.headers["request-id"]
+    return response.status, body["error"]["type"], body["error"]["message"]
 
 
-# --- answers ------------------------------------------------------------------------------------------------------
+# --- responses ----------------------------------------------------------------------------------------------------
 
 
-async def test_a_plain_answer_is_one_the_sdk_understands(anthropic: AsyncAnthropic) -> None:
-    """The simulator would speak a dialect of its own."""
+async def test_the_sdk_reads_a_whole_response(anthropic: AsyncAnthropic) -> None:
+    """The simulator's format would differ from the provider's."""
     reply = await anthropic.messages.create(**ASK, system="Be brief, please.")
     assert (reply.type, reply.role, reply.model) == ("message", "assistant", MODEL)
     assert [block.model_dump(exclude_none=True) for block in reply.content] == [
@@ -70,7 +70,7 @@ async def test_a_plain_answer_is_one_the_sdk_understands(anthropic: AsyncAnthrop
     assert again.id != reply.id
 
 
-async def test_headers_are_those_of_the_real_one(anthropic: AsyncAnthropic) -> None:
+async def test_headers_are_those_of_the_real_api(anthropic: AsyncAnthropic) -> None:
     """Request ids and rate limits could not be tested."""
     raw = await anthropic.messages.with_raw_response.create(**ASK)
     assert raw.headers["request-id"].startswith("req_")
@@ -78,8 +78,8 @@ async def test_headers_are_those_of_the_real_one(anthropic: AsyncAnthropic) -> N
     assert raw.headers["anthropic-ratelimit-requests-reset"].endswith("Z")
 
 
-async def test_a_stream_adds_up_to_the_plain_answer(anthropic: AsyncAnthropic) -> None:
-    """Streamed and plain answers would differ."""
+async def test_a_stream_adds_up_to_the_whole_response(anthropic: AsyncAnthropic) -> None:
+    """Streamed and whole replies would differ."""
     async with anthropic.messages.stream(**ASK) as stream:
         pieces = [text async for text in stream.text_stream]
         reply = await stream.get_final_message()
@@ -88,9 +88,11 @@ async def test_a_stream_adds_up_to_the_plain_answer(anthropic: AsyncAnthropic) -
     assert (reply.usage.input_tokens, reply.usage.output_tokens) == (2, 4)
 
 
-def test_the_events_of_a_stream_come_in_the_real_order() -> None:
+def test_the_events_of_a_stream_have_the_real_order() -> None:
     """A client that relies on the order could not be tested."""
-    kinds = [json.loads(event.data.split(b"data: ")[1])["type"] for event in answer({**ASK, "stream": True}).events]
+    kinds = [
+        json.loads(event.data.split(b"data: ")[1])["type"] for event in response_to({**ASK, "stream": True}).events
+    ]
     assert kinds == [
         "message_start",
         "content_block_start",
@@ -100,11 +102,11 @@ def test_the_events_of_a_stream_come_in_the_real_order() -> None:
         "message_delta",
         "message_stop",
     ]
-    assert all(event.data.startswith(b"event: ") for event in answer({**ASK, "stream": True}).events)
+    assert all(event.data.startswith(b"event: ") for event in response_to({**ASK, "stream": True}).events)
 
 
 async def test_the_limit_cuts_the_text(anthropic: AsyncAnthropic) -> None:
-    """Answers that were cut off could not be tested."""
+    """Truncated replies could not be tested."""
     reply = await anthropic.messages.create(**{**ASK, "max_tokens": 2})
     assert reply.stop_reason == "max_tokens"
     assert reply.content[0].type == "text"
@@ -113,7 +115,7 @@ async def test_the_limit_cuts_the_text(anthropic: AsyncAnthropic) -> None:
     assert (nothing.content, nothing.stop_reason) == ([], "max_tokens")
 
 
-async def test_a_stop_sequence_cuts_the_text_and_is_named(anthropic: AsyncAnthropic) -> None:
+async def test_a_stop_sequence_cuts_the_text_and_is_reported(anthropic: AsyncAnthropic) -> None:
     """Stop sequences could not be tested."""
     reply = await anthropic.messages.create(**ASK, stop_sequences=["?", "zzz"])
     assert (reply.stop_reason, reply.stop_sequence) == ("stop_sequence", "?")
@@ -138,7 +140,7 @@ async def test_json_fits_its_schema(anthropic: AsyncAnthropic, options: Any) -> 
 
 @pytest.mark.parametrize("display", ["summarized", "omitted"])
 @pytest.mark.parametrize("kind", [{"type": "enabled", "budget_tokens": 1024}, {"type": "adaptive"}])
-async def test_thinking_comes_first_and_signed(anthropic: AsyncAnthropic, kind: Any, display: str) -> None:
+async def test_thinking_is_first_and_signed(anthropic: AsyncAnthropic, kind: Any, display: str) -> None:
     """Thinking could not be tested."""
     thinking: Any = {**kind, "display": display}
     async with anthropic.messages.stream(**ASK, thinking=thinking) as stream:
@@ -150,7 +152,7 @@ async def test_thinking_comes_first_and_signed(anthropic: AsyncAnthropic, kind: 
     assert second.type == "text"
 
 
-async def test_thinking_comes_back_as_it_was_or_not_at_all(anthropic: AsyncAnthropic) -> None:
+async def test_changed_thinking_is_rejected(anthropic: AsyncAnthropic) -> None:
     """A client that loses or changes thinking blocks would pass."""
     options: dict[str, Any] = {**ASK, "thinking": {"type": "adaptive"}, "tools": TOOLS[1:]}
     reply = await anthropic.messages.create(**options)
@@ -187,8 +189,8 @@ async def test_calls_the_named_or_the_first_tool(anthropic: AsyncAnthropic, choi
     assert reply.stop_reason == ("tool_use" if name else "end_turn")
 
 
-async def test_streamed_arguments_come_in_pieces(anthropic: AsyncAnthropic) -> None:
-    """A client that takes the first fragment for the whole would pass."""
+async def test_streamed_arguments_have_several_pieces(anthropic: AsyncAnthropic) -> None:
+    """A client that takes the first fragment for all arguments would pass."""
     async with anthropic.messages.stream(**ASK, tools=TOOLS[1:]) as stream:
         fragments = [event.partial_json async for event in stream if event.type == "input_json"]
         reply = await stream.get_final_message()
@@ -199,14 +201,14 @@ async def test_streamed_arguments_come_in_pieces(anthropic: AsyncAnthropic) -> N
 
 
 def test_a_tool_without_arguments_sends_one_empty_fragment() -> None:
-    """A client that parses the fragments of no arguments would pass."""
-    stream = answer({**ASK, "stream": True, "tools": TOOLS[:1]})
+    """A client that parses the fragment of a call without arguments would pass."""
+    stream = response_to({**ASK, "stream": True, "tools": TOOLS[:1]})
     fragments = [event for event in stream.events if b"partial_json" in event.data]
     assert len(fragments) == 1
     assert b'"partial_json":""' in fragments[0].data
 
 
-# --- refusals -----------------------------------------------------------------------------------------------------
+# --- errors -------------------------------------------------------------------------------------------------------
 
 ERRORS: dict[str, tuple[type[sdk.APIStatusError], str]] = {
     "bad-request": (sdk.BadRequestError, "invalid_request_error"),
@@ -224,28 +226,28 @@ ERRORS: dict[str, tuple[type[sdk.APIStatusError], str]] = {
 }
 
 
-def test_every_error_is_tried() -> None:
-    """A new error would go untested."""
+def test_every_error_is_tested() -> None:
+    """A new error would not be tested."""
     assert ERRORS.keys() == FORMAT.errors.keys()
 
 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("name", ERRORS)
-async def test_errors_are_those_the_sdk_knows(
+async def test_the_sdk_recognizes_errors(
     sim: SimulatorServer, anthropic: AsyncAnthropic, name: str, stream: bool
 ) -> None:
-    """Errors would be of the wrong kind, or have a body of our own."""
+    """Errors would be of the wrong class, or have another body than the real ones."""
     sim.fault = name
-    kind, said = ERRORS[name]
+    kind, error_type = ERRORS[name]
     with pytest.raises(kind) as caught:
         await anthropic.messages.create(**ASK, stream=stream)
     body: Any = caught.value.body
-    assert body["error"]["type"] == said
+    assert body["error"]["type"] == error_type
     assert caught.value.request_id == body["request_id"]
 
 
-async def test_the_sdk_retries_and_gets_through(sim: SimulatorServer, anthropic: AsyncAnthropic) -> None:
-    """Faults that go away could not be tested."""
+async def test_the_sdk_retries_until_it_succeeds(sim: SimulatorServer, anthropic: AsyncAnthropic) -> None:
+    """Temporary faults could not be tested."""
     sim.fault = Fault.status(429, retry_after=0.05, times=2)
     reply = await anthropic.with_options(max_retries=2).messages.create(**ASK)
     assert reply.content[0].type == "text"
@@ -253,8 +255,8 @@ async def test_the_sdk_retries_and_gets_through(sim: SimulatorServer, anthropic:
     assert len(sim.requests) == 3
 
 
-async def test_an_error_in_a_stream_is_one_the_sdk_raises(sim: SimulatorServer, anthropic: AsyncAnthropic) -> None:
-    """The event would be taken for an unknown one and skipped."""
+async def test_the_sdk_raises_an_error_in_a_stream(sim: SimulatorServer, anthropic: AsyncAnthropic) -> None:
+    """The event would be skipped as an unknown one."""
     sim.fault = "error-after-4-events"
     async with anthropic.messages.stream(**ASK) as stream:
         with pytest.raises(sdk.APIStatusError, match="Overloaded"):
@@ -270,38 +272,38 @@ async def test_an_error_in_a_stream_is_one_the_sdk_raises(sim: SimulatorServer, 
         ({"x_api_key": "wrong", "authorization": f"Bearer {API_KEY}"}, "invalid"),
     ],
 )
-def test_a_key_is_asked_for(headers: dict[str, str], message: str) -> None:
-    """A client that forgets its key would pass."""
-    status, kind, said = refusal(ASK, **headers)
+def test_a_key_is_required(headers: dict[str, str], message: str) -> None:
+    """A client that does not send its key would pass."""
+    status, kind, message_text = error_for(ASK, **headers)
     assert (status, kind) == (401, "authentication_error")
-    assert message in said
+    assert message in message_text
 
 
 @pytest.mark.parametrize("key", [{"x_api_key": API_KEY}, {"authorization": f"Bearer {API_KEY}"}])
-def test_a_key_may_come_both_ways(key: dict[str, str]) -> None:
-    """One of the two ways that the real API takes would fail."""
-    assert answer(ASK, **key).status == 200
+def test_a_key_can_be_in_two_headers(key: dict[str, str]) -> None:
+    """One of the two headers that the real API accepts would fail."""
+    assert response_to(ASK, **key).status == 200
 
 
 @pytest.mark.parametrize(("path", "method", "status"), [("/messages", "POST", 404), ("/v1/messages", "GET", 405)])
-def test_the_path_and_the_method_have_to_be_right(path: str, method: str, status: int) -> None:
+def test_the_path_and_the_method_are_validated(path: str, method: str, status: int) -> None:
     """A wrong URL would pass."""
-    assert refusal(ASK, path=path, method=method)[0] == status
+    assert error_for(ASK, path=path, method=method)[0] == status
 
 
 @pytest.mark.parametrize("version", [None, "2020-01-01"])
-def test_a_version_is_asked_for(version: str | None) -> None:
-    """A client that forgets the version would pass."""
-    status, _, message = refusal(ASK, version=version)
+def test_a_version_is_required(version: str | None) -> None:
+    """A client that does not send the version would pass."""
+    status, _, message = error_for(ASK, version=version)
     assert status == 400
     assert message.startswith("anthropic-version")
 
 
 def test_the_newer_version_has_no_sampling_parameters() -> None:
     """A client that sends them would pass."""
-    assert answer({**ASK, "temperature": 0.5}).status == 200
+    assert response_to({**ASK, "temperature": 0.5}).status == 200
     message = "temperature: Extra inputs are not permitted"
-    assert refusal({**ASK, "temperature": 0.5}, version="2026-10-21")[2] == message
+    assert error_for({**ASK, "temperature": 0.5}, version="2026-10-21")[2] == message
 
 
 USE = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}
@@ -353,21 +355,21 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "message"), WRONG, ids=lambda value: json.dumps(value)[:60])
-def test_refuses_what_the_real_one_refuses(change: dict[str, Any], message: str) -> None:
-    """Requests that the real API sends back would pass."""
-    status, kind, said = refusal({**ASK, **change})
+def test_rejects_what_the_real_api_rejects(change: dict[str, Any], message: str) -> None:
+    """Requests that the real API rejects would pass."""
+    status, kind, text = error_for({**ASK, **change})
     assert (status, kind) == (400, "invalid_request_error")
-    assert said.startswith(message)
+    assert text.startswith(message)
 
 
-def test_a_body_that_is_no_object_is_refused() -> None:
-    """A broken body would break the simulator."""
-    assert refusal(None)[0] == 400
+def test_a_body_that_is_not_an_object_is_rejected() -> None:
+    """A malformed body would raise in the simulator."""
+    assert error_for(None)[0] == 400
 
 
 def test_one_model_is_unknown() -> None:
     """Unknown models could not be tested."""
-    assert refusal({**ASK, "model": "no-such-model"}) == (404, "not_found_error", "model: no-such-model")
+    assert error_for({**ASK, "model": "no-such-model"}) == (404, "not_found_error", "model: no-such-model")
 
 
 @pytest.mark.parametrize(
@@ -382,6 +384,6 @@ def test_one_model_is_unknown() -> None:
         {"temperature": 1, "top_k": 5, "metadata": {"user_id": "x"}},
     ],
 )
-def test_takes_what_the_real_one_takes(change: dict[str, Any]) -> None:
+def test_accepts_what_the_real_api_accepts(change: dict[str, Any]) -> None:
     """The simulator would be stricter than the real API."""
-    assert answer({**ASK, **change}).status == 200
+    assert response_to({**ASK, **change}).status == 200

@@ -1,4 +1,4 @@
-"""The simulated Azure, judged by OpenAI's own SDK for it and by what the real API refuses."""
+"""Tests of the simulated Azure, with OpenAI's own SDK for it and the real API's errors."""
 
 import json
 from collections.abc import AsyncIterator
@@ -35,22 +35,22 @@ async def azure(sim: SimulatorServer) -> AsyncIterator[AsyncAzureOpenAI]:
         yield client
 
 
-def answer(
+def response_to(
     body: Any, path: str = CLASSIC, query: dict[str, str] | None = None, *, method: str = "POST", **headers: str
 ) -> Any:
-    """What the simulator says to a body, without any server."""
-    given = {name.replace("_", "-"): value for name, value in headers.items()} or {"api-key": API_KEY}
+    """The simulated response to a body, without a server."""
+    sent = {name.replace("_", "-"): value for name, value in headers.items()} or {"api-key": API_KEY}
     query = DATED if query is None else query
     return FORMAT.respond(
-        SimulatedRequest(method=method, path=path, headers=given, body=body, uid="0" * 32, now=1.5, query=query)
+        SimulatedRequest(method=method, path=path, headers=sent, body=body, uid="0" * 32, now=1.5, query=query)
     )
 
 
-# --- answers ------------------------------------------------------------------------------------------------------
+# --- responses ----------------------------------------------------------------------------------------------------
 
 
-async def test_a_plain_answer_is_one_the_sdk_understands(azure: AsyncAzureOpenAI) -> None:
-    """The simulator would speak a dialect of its own."""
+async def test_the_sdk_reads_a_whole_response(azure: AsyncAzureOpenAI) -> None:
+    """The simulator's format would differ from the provider's."""
     raw = await azure.chat.completions.with_raw_response.create(model="our-gpt", messages=KNOCK, n=2)
     reply = raw.parse()
     assert raw.headers["apim-request-id"]
@@ -61,7 +61,7 @@ async def test_a_plain_answer_is_one_the_sdk_understands(azure: AsyncAzureOpenAI
     assert whole["choices"][1]["content_filter_results"]["hate"] == {"filtered": False, "severity": "safe"}
 
 
-async def test_a_stream_begins_with_the_filter_of_the_prompt(azure: AsyncAzureOpenAI) -> None:
+async def test_a_stream_begins_with_the_filter_results_of_the_prompt(azure: AsyncAzureOpenAI) -> None:
     """A client that looks at the first choice of every chunk would pass."""
     stream = await azure.chat.completions.create(
         model="our-gpt", messages=KNOCK, stream=True, stream_options={"include_usage": True}
@@ -85,7 +85,7 @@ async def test_a_tool_is_called(azure: AsyncAzureOpenAI) -> None:
     assert [call.function.name for call in reply.choices[0].message.tool_calls or []] == ["f"]
 
 
-async def test_the_plain_sdk_gets_in_by_the_new_door(sim: SimulatorServer) -> None:
+async def test_the_plain_sdk_can_use_the_v1_path(sim: SimulatorServer) -> None:
     """The path without a version could not be tested."""
     url = sim.base_urls["azure"] + "/openai/v1"
     async with AsyncOpenAI(api_key=sim.api_keys["azure"], base_url=url, max_retries=0) as client:
@@ -96,10 +96,10 @@ async def test_the_plain_sdk_gets_in_by_the_new_door(sim: SimulatorServer) -> No
 
 @pytest.mark.parametrize("headers", [{"api-key": API_KEY}, {"authorization": "Bearer entra-1"}])
 @pytest.mark.parametrize("path", [CLASSIC, V1, FOUNDRY])
-async def test_every_door_takes_a_key_or_a_token(
+async def test_every_path_accepts_a_key_or_a_token(
     sim: SimulatorServer, http: aiohttp.ClientSession, path: str, headers: dict[str, str]
 ) -> None:
-    """A way in would be missing."""
+    """A path or a way of authentication would be missing."""
     body = {"messages": KNOCK} if path == CLASSIC else {"model": "our-gpt", "messages": KNOCK}
     query = {} if path == V1 else DATED
     async with http.post(sim.base_urls["azure"] + path, params=query, json=body, headers=headers) as response:
@@ -108,10 +108,10 @@ async def test_every_door_takes_a_key_or_a_token(
     assert sim.requests[0].query == query
 
 
-# --- refusals -----------------------------------------------------------------------------------------------------
+# --- errors -------------------------------------------------------------------------------------------------------
 
 
-async def test_a_blocked_prompt_says_for_which_harm(sim: SimulatorServer, azure: AsyncAzureOpenAI) -> None:
+async def test_the_error_for_a_blocked_prompt_names_the_harm(sim: SimulatorServer, azure: AsyncAzureOpenAI) -> None:
     """The categories of the content filter could not be tested."""
     sim.fault = "content-policy"
     with pytest.raises(sdk.BadRequestError) as caught:
@@ -122,8 +122,8 @@ async def test_a_blocked_prompt_says_for_which_harm(sim: SimulatorServer, azure:
     assert inner["content_filter_result"]["violence"] == {"filtered": True, "severity": "medium"}
 
 
-async def test_an_error_in_a_stream_is_one_the_sdk_raises(sim: SimulatorServer, azure: AsyncAzureOpenAI) -> None:
-    """The event would be taken for a chunk."""
+async def test_the_sdk_raises_an_error_in_a_stream(sim: SimulatorServer, azure: AsyncAzureOpenAI) -> None:
+    """The event would be read as a chunk."""
     sim.fault = "error-after-3-events"
     stream = await azure.chat.completions.create(model="our-gpt", messages=KNOCK, stream=True)
     with pytest.raises(sdk.APIError, match="overloaded"):
@@ -143,39 +143,39 @@ async def test_an_error_in_a_stream_is_one_the_sdk_raises(sim: SimulatorServer, 
         ("/chat/completions", DATED, 404, "404"),
     ],
 )
-def test_the_path_and_its_version_have_to_be_right(path: str, query: dict[str, str], status: int, code: str) -> None:
+def test_the_path_and_its_version_are_validated(path: str, query: dict[str, str], status: int, code: str) -> None:
     """A wrong URL would pass."""
-    given = answer({"model": "our-gpt", "messages": KNOCK}, path, query)
-    assert isinstance(given, WholeResponse)
-    assert (given.status, json.loads(given.body)["error"]["code"]) == (status, code)
+    response = response_to({"model": "our-gpt", "messages": KNOCK}, path, query)
+    assert isinstance(response, WholeResponse)
+    assert (response.status, json.loads(response.body)["error"]["code"]) == (status, code)
 
 
 @pytest.mark.parametrize("version", ["2024-05-01-preview", "2023-05-15"])
-def test_previews_are_versions(version: str) -> None:
-    """A client's own default version would be refused."""
-    assert answer({"messages": KNOCK}, query={"api-version": version}).status == 200
+def test_preview_versions_are_accepted(version: str) -> None:
+    """A client's default version would be rejected."""
+    assert response_to({"messages": KNOCK}, query={"api-version": version}).status == 200
 
 
 @pytest.mark.parametrize("version", ["preview", "v1"])
-def test_the_new_door_takes_the_name_of_a_version(version: str) -> None:
-    """Preview features could not be asked for."""
-    assert answer({"model": "m", "messages": KNOCK}, V1, {"api-version": version}).status == 200
+def test_the_v1_path_accepts_named_versions(version: str) -> None:
+    """Preview features could not be requested."""
+    assert response_to({"model": "m", "messages": KNOCK}, V1, {"api-version": version}).status == 200
 
 
-def test_a_key_is_asked_for() -> None:
-    """A client that forgets its key would pass."""
+def test_a_key_is_required() -> None:
+    """A client that does not send its key would pass."""
     for headers in ({"api_key": "wrong"}, {"x": "y"}, {"api_key": "wrong", "authorization": "Bearer entra-1"}):
-        given = answer({"messages": KNOCK}, **headers)
-        assert (given.status, json.loads(given.body)["error"]["code"]) == (401, "401")
-    assert answer({"messages": KNOCK}, authorization=f"Bearer {API_KEY}").status == 200
+        response = response_to({"messages": KNOCK}, **headers)
+        assert (response.status, json.loads(response.body)["error"]["code"]) == (401, "401")
+    assert response_to({"messages": KNOCK}, authorization=f"Bearer {API_KEY}").status == 200
 
 
-def test_a_token_is_refused_in_the_form_of_the_gateway() -> None:
+def test_the_error_for_a_token_has_the_gateways_form() -> None:
     """The second form of errors could not be tested."""
-    given = answer({"messages": KNOCK}, authorization="Bearer wrong")
-    said = json.loads(given.body)
-    assert (given.status, said["statusCode"]) == (401, 401)
-    assert said["message"].startswith("Unauthorized")
+    response = response_to({"messages": KNOCK}, authorization="Bearer wrong")
+    body = json.loads(response.body)
+    assert (response.status, body["statusCode"]) == (401, 401)
+    assert body["message"].startswith("Unauthorized")
 
 
 @pytest.mark.parametrize(
@@ -188,11 +188,11 @@ def test_a_token_is_refused_in_the_form_of_the_gateway() -> None:
         ({"messages": KNOCK, "n": 200}, CLASSIC, 400),
     ],
 )
-def test_a_request_has_to_be_in_order(body: Any, path: str, status: int) -> None:
-    """Requests that the real API sends back would pass."""
-    assert answer(body, path, {} if path == V1 else None).status == status
+def test_the_body_is_validated(body: Any, path: str, status: int) -> None:
+    """Requests that the real API rejects would pass."""
+    assert response_to(body, path, {} if path == V1 else None).status == status
 
 
-def test_only_posts_are_taken() -> None:
+def test_only_post_is_accepted() -> None:
     """A wrong method would pass."""
-    assert answer({"messages": KNOCK}, method="GET").status == 405
+    assert response_to({"messages": KNOCK}, method="GET").status == 405

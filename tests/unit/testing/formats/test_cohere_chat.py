@@ -1,4 +1,4 @@
-"""The simulated Cohere, judged by Cohere's own SDK where it is installed, and by what the real API refuses."""
+"""Tests of the simulated Cohere, with Cohere's own SDK where it is installed, and the real API's errors."""
 
 import json
 from collections.abc import AsyncIterator
@@ -26,40 +26,40 @@ CALL = {"id": "call_1", "type": "function", "function": {"name": "get_weather", 
 CALLED = [*KNOCK, {"role": "assistant", "tool_calls": [CALL], "tool_plan": "I will look."}]
 
 
-def answer(body: Any, *, path: str = "/v2/chat", method: str = "POST", key: str | None = API_KEY) -> Any:
-    """What the simulator says to a body, without any server."""
+def response_to(body: Any, *, path: str = "/v2/chat", method: str = "POST", key: str | None = API_KEY) -> Any:
+    """The simulated response to a body, without a server."""
     headers = {} if key is None else {"authorization": f"Bearer {key}"}
     return FORMAT.respond(SimulatedRequest(method=method, path=path, headers=headers, body=body, uid="0" * 32, now=1.5))
 
 
 def reply(**change: Any) -> dict[str, Any]:
-    """The whole answer to a question that is in order."""
-    given = answer({**ASK, **change})
-    assert isinstance(given, WholeResponse)
-    assert given.status == 200, given.body
-    return json.loads(given.body)
+    """The whole response to a valid request."""
+    response = response_to({**ASK, **change})
+    assert isinstance(response, WholeResponse)
+    assert response.status == 200, response.body
+    return json.loads(response.body)
 
 
 def events(**change: Any) -> list[dict[str, Any]]:
-    """The data of the events of a stream, each of which is named like its type."""
-    given = answer({**ASK, "stream": True, **change})
-    assert isinstance(given, StreamedResponse)
+    """The data of a stream's events, each of which has its type as its name."""
+    response = response_to({**ASK, "stream": True, **change})
+    assert isinstance(response, StreamedResponse)
     found: list[dict[str, Any]] = []
-    for event in given.events[:-1]:
+    for event in response.events[:-1]:
         name, _, data = event.data.decode().removeprefix("event: ").partition("\ndata: ")
         found.append(json.loads(data))
         assert found[-1]["type"] == name
-    assert given.events[-1].data == b"data: [DONE]\n\n"
+    assert response.events[-1].data == b"data: [DONE]\n\n"
     return found
 
 
-def refusal(body: Any, **options: Any) -> tuple[int, str]:
-    """The status and the message that the simulator answers a body with."""
-    given = answer(body, **options)
-    assert isinstance(given, WholeResponse)
-    said = json.loads(given.body)
-    assert said.keys() == {"id", "message"}
-    return given.status, said["message"]
+def error_for(body: Any, **options: Any) -> tuple[int, str]:
+    """The status and the message of the error response to a body."""
+    response = response_to(body, **options)
+    assert isinstance(response, WholeResponse)
+    body = json.loads(response.body)
+    assert body.keys() == {"id", "message"}
+    return response.status, body["message"]
 
 
 # --- the official SDK ---------------------------------------------------------------------------------------------
@@ -75,21 +75,21 @@ async def cohere(sim: SimulatorServer) -> AsyncIterator[Any]:
         yield client
 
 
-async def test_a_plain_answer_is_one_the_sdk_understands(cohere: Any) -> None:
-    """The simulator would speak a dialect of its own."""
-    said = await cohere.chat(**ASK, thinking=THINK, logprobs=True)
-    assert [part.type for part in said.message.content] == ["thinking", "text"]
-    assert said.message.content[0].thinking == "Let me think"
-    assert said.message.content[1].text == "Who's there? (choice 0)"
-    assert said.finish_reason == "COMPLETE"
-    assert said.usage.billed_units.input_tokens == 2
-    assert said.usage.tokens.input_tokens > 2
-    assert said.usage.tokens.output_tokens == 7
-    assert [each.text for each in said.logprobs] == ["Who's", " there?", " (choice", " 0)"]
+async def test_the_sdk_reads_a_whole_response(cohere: Any) -> None:
+    """The simulator's format would differ from the provider's."""
+    response = await cohere.chat(**ASK, thinking=THINK, logprobs=True)
+    assert [part.type for part in response.message.content] == ["thinking", "text"]
+    assert response.message.content[0].thinking == "Let me think"
+    assert response.message.content[1].text == "Who's there? (choice 0)"
+    assert response.finish_reason == "COMPLETE"
+    assert response.usage.billed_units.input_tokens == 2
+    assert response.usage.tokens.input_tokens > 2
+    assert response.usage.tokens.output_tokens == 7
+    assert [each.text for each in response.logprobs] == ["Who's", " there?", " (choice", " 0)"]
 
 
-async def test_a_stream_is_one_the_sdk_understands(cohere: Any) -> None:
-    """Events of a stream would have wrong names or shapes."""
+async def test_the_sdk_reads_a_stream(cohere: Any) -> None:
+    """Events of a stream would have wrong names or members."""
     texts: dict[int, str] = {}
     kinds: list[str] = []
     end: Any = None
@@ -120,10 +120,10 @@ async def test_a_tool_is_called_and_its_result_is_used(cohere: Any, stream: bool
                 arguments += event.delta.message.tool_calls.function.arguments
         assert event.delta.finish_reason == "TOOL_CALL"
     else:
-        said = await cohere.chat(**ASK, tools=TOOLS)
-        assert said.finish_reason == "TOOL_CALL"
-        assert said.message.content is None
-        plan, (call,) = said.message.tool_plan, said.message.tool_calls
+        response = await cohere.chat(**ASK, tools=TOOLS)
+        assert response.finish_reason == "TOOL_CALL"
+        assert response.message.content is None
+        plan, (call,) = response.message.tool_plan, response.message.tool_calls
         name, arguments, ident = call.function.name, call.function.arguments, call.id
     assert (plan, name) == ("I will use the get_weather tool.", "get_weather")
     assert json.loads(arguments) == VALUE
@@ -133,12 +133,12 @@ async def test_a_tool_is_called_and_its_result_is_used(cohere: Any, stream: bool
         {"role": "assistant", "tool_calls": [called], "tool_plan": plan},
         {"role": "tool", "tool_call_id": ident, "content": [{"type": "document", "document": {"data": "rain"}}]},
     ]
-    said = await cohere.chat(model=MODEL, messages=messages, tools=TOOLS)
-    assert said.message.content[0].text == "The tool says: rain (choice 0)"
+    response = await cohere.chat(model=MODEL, messages=messages, tools=TOOLS)
+    assert response.message.content[0].text == "The tool says: rain (choice 0)"
 
 
-async def test_the_same_question_again_gets_another_answer(cohere: Any) -> None:
-    """Three requests for three choices would look like one."""
+async def test_a_repeated_request_gets_another_reply(cohere: Any) -> None:
+    """The three requests for three choices would all get the same text."""
     texts = [(await cohere.chat(**ASK)).message.content[0].text for _ in range(3)]
     assert texts == [f"Who's there? (choice {choice})" for choice in range(3)]
 
@@ -160,8 +160,8 @@ KINDS = {
 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("name", KINDS)
-async def test_errors_are_those_the_sdk_knows(sim: SimulatorServer, cohere: Any, name: str, stream: bool) -> None:
-    """Errors would be of the wrong kind, or have a body of our own."""
+async def test_the_sdk_recognizes_errors(sim: SimulatorServer, cohere: Any, name: str, stream: bool) -> None:
+    """Errors would be of the wrong class, or have another body than the real ones."""
     sim.fault = Fault.named(name)
 
     async def run() -> None:
@@ -177,7 +177,7 @@ async def test_errors_are_those_the_sdk_knows(sim: SimulatorServer, cohere: Any,
     assert getattr(caught.value, "body", {})["message"]
 
 
-# --- answers ------------------------------------------------------------------------------------------------------
+# --- responses ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -191,8 +191,8 @@ async def test_errors_are_those_the_sdk_knows(sim: SimulatorServer, cohere: Any,
         ({"tools": TOOLS, "tool_choice": "NONE"}, "Who's there? (choice 0)", "COMPLETE"),
     ],
 )
-def test_the_end_of_a_text_and_its_reason(change: dict[str, Any], text: str, reason: str) -> None:
-    """Limits, stop sequences, JSON answers and a forbidden tool could not be tested."""
+def test_the_end_of_a_text_and_its_finish_reason(change: dict[str, Any], text: str, reason: str) -> None:
+    """Limits, stop sequences, JSON replies and disabled tools could not be tested."""
     whole = reply(**change)
     assert whole["message"]["content"] == [{"type": "text", "text": text}]
     assert whole["finish_reason"] == reason
@@ -203,7 +203,7 @@ def test_the_end_of_a_text_and_its_reason(change: dict[str, Any], text: str, rea
     assert found[-1]["delta"]["usage"] == whole["usage"]
 
 
-def test_the_events_of_a_tool_call_come_in_the_real_order() -> None:
+def test_the_events_of_a_tool_call_have_the_real_order() -> None:
     """A client that relies on the order could not be tested."""
     kinds = list(dict.fromkeys(each["type"] for each in events(tools=TOOLS)))
     assert kinds == [
@@ -218,22 +218,22 @@ def test_the_events_of_a_tool_call_come_in_the_real_order() -> None:
     assert start["delta"]["message"]["tool_calls"]["function"] == {"name": "get_weather", "arguments": ""}
 
 
-def test_who_thinks_makes_no_plan() -> None:
-    """A client would never see a tool call without a plan."""
+def test_a_reply_with_thinking_has_no_tool_plan() -> None:
+    """A client would never get a tool call without a plan."""
     message = reply(tools=TOOLS, thinking=THINK)["message"]
     assert message["content"] == [{"type": "thinking", "thinking": "Let me think"}]
     assert "tool_plan" not in message
     assert not [each for each in events(tools=TOOLS, thinking=THINK) if each["type"] == "tool-plan-delta"]
 
 
-def test_log_probabilities_come_with_the_pieces() -> None:
+def test_each_piece_has_its_log_probabilities() -> None:
     """Log probabilities of a stream could not be tested."""
     found = [each["logprobs"]["text"] for each in events(logprobs=True) if each["type"] == "content-delta"]
     assert found == ["Who's", " there?", " (choice", " 0)"]
 
 
-async def test_an_error_in_a_stream_is_its_end(sim: SimulatorServer, http: aiohttp.ClientSession) -> None:
-    """Errors after a good status could not be tested."""
+async def test_an_error_in_a_stream_ends_it(sim: SimulatorServer, http: aiohttp.ClientSession) -> None:
+    """Errors after a successful status could not be tested."""
     sim.fault = "error-after-3-events"
     headers = {"authorization": f"Bearer {API_KEY}"}
     async with http.post(
@@ -247,24 +247,24 @@ async def test_an_error_in_a_stream_is_its_end(sim: SimulatorServer, http: aioht
     assert "overloaded" in found[-1]["delta"]["error"]
 
 
-# --- refusals -----------------------------------------------------------------------------------------------------
+# --- errors -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("key", [None, "wrong"])
-def test_a_key_is_asked_for(key: str | None) -> None:
-    """A client that forgets its key would pass."""
-    assert refusal(ASK, key=key)[0] == 401
+def test_a_key_is_required(key: str | None) -> None:
+    """A client that does not send its key would pass."""
+    assert error_for(ASK, key=key)[0] == 401
 
 
 @pytest.mark.parametrize(("path", "method", "status"), [("/v1/chat", "POST", 404), ("/v2/chat", "GET", 405)])
-def test_the_path_and_the_method_have_to_be_right(path: str, method: str, status: int) -> None:
+def test_the_path_and_the_method_are_validated(path: str, method: str, status: int) -> None:
     """A wrong URL would pass."""
-    assert refusal(ASK, path=path, method=method)[0] == status
+    assert error_for(ASK, path=path, method=method)[0] == status
 
 
 def test_one_model_is_unknown() -> None:
     """Unknown models could not be tested."""
-    assert refusal({**ASK, "model": "no-such-model"})[0] == 404
+    assert error_for({**ASK, "model": "no-such-model"})[0] == 404
 
 
 FUNCTION = TOOLS[0]["function"]
@@ -313,16 +313,16 @@ WRONG: list[tuple[dict[str, Any], int, str]] = [
 
 
 @pytest.mark.parametrize(("change", "status", "text"), WRONG, ids=lambda value: str(value)[:60])
-def test_refuses_what_the_real_one_refuses(change: dict[str, Any], status: int, text: str) -> None:
-    """Requests that the real API sends back would pass."""
-    given, message = refusal({**ASK, **change})
-    assert given == status
+def test_rejects_what_the_real_api_rejects(change: dict[str, Any], status: int, text: str) -> None:
+    """Requests that the real API rejects would pass."""
+    code, message = error_for({**ASK, **change})
+    assert code == status
     assert text in message
 
 
-def test_a_body_that_is_no_object_is_refused() -> None:
-    """A broken body would break the simulator."""
-    assert refusal(None)[0] == 400
+def test_a_body_that_is_not_an_object_is_rejected() -> None:
+    """A malformed body would raise in the simulator."""
+    assert error_for(None)[0] == 400
 
 
 @pytest.mark.parametrize(
@@ -337,6 +337,6 @@ def test_a_body_that_is_no_object_is_refused() -> None:
         {"strict_tools": True, "tools": TOOLS, "tool_choice": "REQUIRED"},
     ],
 )
-def test_takes_what_the_real_one_takes(change: dict[str, Any]) -> None:
+def test_accepts_what_the_real_api_accepts(change: dict[str, Any]) -> None:
     """The simulator would be stricter than the real API."""
-    assert answer({**ASK, **change}).status == 200
+    assert response_to({**ASK, **change}).status == 200

@@ -1,4 +1,4 @@
-"""The simulated OpenAI, judged by OpenAI's own SDK and by what the real API refuses."""
+"""Tests of the simulated OpenAI, with OpenAI's own SDK and the real API's errors."""
 
 import json
 from collections import defaultdict
@@ -30,25 +30,27 @@ ARGUMENTS = {"city": "some city", "unit": "celsius", "days": 3}
 TOOLS: list[Any] = [{"type": "function", "function": {"name": "other"}}, {"type": "function", "function": WEATHER}]
 
 
-def answer(body: Any, *, path: str = "/v1/chat/completions", method: str = "POST", key: str | None = API_KEY) -> Any:
-    """What the simulator says to a body, without any server."""
+def response_to(
+    body: Any, *, path: str = "/v1/chat/completions", method: str = "POST", key: str | None = API_KEY
+) -> Any:
+    """The simulated response to a body, without a server."""
     headers = {} if key is None else {"authorization": f"Bearer {key}"}
-    call = SimulatedRequest(method=method, path=path, headers=headers, body=body, uid="0" * 32, now=1.5)
-    return FORMAT.respond(call)
+    request = SimulatedRequest(method=method, path=path, headers=headers, body=body, uid="0" * 32, now=1.5)
+    return FORMAT.respond(request)
 
 
-def refusal(body: Any, **options: Any) -> tuple[int, dict[str, Any]]:
-    """The status and the error that the simulator answers a body with."""
-    given = answer(body, **options)
-    assert isinstance(given, WholeResponse)
-    return given.status, json.loads(given.body)["error"]
+def error_for(body: Any, **options: Any) -> tuple[int, dict[str, Any]]:
+    """The status and the error of the error response to a body."""
+    response = response_to(body, **options)
+    assert isinstance(response, WholeResponse)
+    return response.status, json.loads(response.body)["error"]
 
 
-# --- answers ------------------------------------------------------------------------------------------------------
+# --- responses ----------------------------------------------------------------------------------------------------
 
 
-async def test_a_plain_answer_is_one_the_sdk_understands(openai: AsyncOpenAI) -> None:
-    """The simulator would speak a dialect of its own."""
+async def test_the_sdk_reads_a_whole_response(openai: AsyncOpenAI) -> None:
+    """The simulator's format would differ from the provider's."""
     reply = await openai.chat.completions.create(model=MODEL, messages=KNOCK)
     assert reply.object == "chat.completion"
     assert reply.model == MODEL
@@ -62,7 +64,7 @@ async def test_a_plain_answer_is_one_the_sdk_understands(openai: AsyncOpenAI) ->
     assert again.choices == reply.choices
 
 
-async def test_headers_are_those_of_the_real_one(openai: AsyncOpenAI) -> None:
+async def test_headers_are_those_of_the_real_api(openai: AsyncOpenAI) -> None:
     """Request ids and rate limits could not be tested."""
     raw = await openai.chat.completions.with_raw_response.create(model=MODEL, messages=KNOCK)
     assert raw.headers["x-request-id"].startswith("req_")
@@ -70,15 +72,15 @@ async def test_headers_are_those_of_the_real_one(openai: AsyncOpenAI) -> None:
     assert raw.headers["x-ratelimit-reset-tokens"] == "30ms"
 
 
-async def test_three_choices_are_three_texts(openai: AsyncOpenAI) -> None:
-    """Choices that were mixed up would look right."""
+async def test_three_choices_have_three_texts(openai: AsyncOpenAI) -> None:
+    """Choices in the wrong order would look right."""
     reply = await openai.chat.completions.create(model=MODEL, messages=KNOCK, n=3)
     assert [(each.index, each.message.content) for each in reply.choices] == [
         (index, f"Who's there? (choice {index})") for index in range(3)
     ]
 
 
-async def test_streamed_choices_interleave_and_each_says_why_it_stopped(openai: AsyncOpenAI) -> None:
+async def test_streamed_choices_interleave_and_each_has_a_finish_reason(openai: AsyncOpenAI) -> None:
     """A client that reads only the first choice would pass."""
     texts: dict[int, str] = defaultdict(str)
     reasons: dict[int, str] = {}
@@ -101,16 +103,16 @@ async def test_streamed_choices_interleave_and_each_says_why_it_stopped(openai: 
     assert not any(usages[:-1])
 
 
-def test_a_stream_has_usage_only_when_asked() -> None:
-    """A client that needs the usage chunk would pass without asking for it."""
-    stream = answer({"model": MODEL, "messages": KNOCK, "stream": True})
+def test_a_stream_has_usage_only_on_request() -> None:
+    """A client that needs the usage chunk would pass without requesting it."""
+    stream = response_to({"model": MODEL, "messages": KNOCK, "stream": True})
     assert isinstance(stream, StreamedResponse)
     assert not [event for event in stream.events if event.kind == "usage" or b'"usage"' in event.data]
     assert stream.events[-1].data == b"data: [DONE]\n\n"
 
 
-async def test_a_joke_goes_on(openai: AsyncOpenAI) -> None:
-    """The answer would not depend on the conversation."""
+async def test_the_reply_depends_on_the_conversation(openai: AsyncOpenAI) -> None:
+    """Every turn of a conversation would get the same reply."""
     messages: list[Any] = [
         *KNOCK,
         {"role": "assistant", "content": "Who's there? (choice 0)"},
@@ -121,7 +123,7 @@ async def test_a_joke_goes_on(openai: AsyncOpenAI) -> None:
 
 
 async def test_the_limit_cuts_the_text(openai: AsyncOpenAI) -> None:
-    """Answers that were cut off could not be tested."""
+    """Truncated replies could not be tested."""
     for limit in ({"max_tokens": 2}, {"max_completion_tokens": 2}):
         reply = await openai.chat.completions.create(model=MODEL, messages=KNOCK, extra_body=limit)
         assert reply.choices[0].message.content == "Who's there?"
@@ -136,7 +138,7 @@ async def test_a_stop_sequence_cuts_the_text(openai: AsyncOpenAI, stop: Any) -> 
     assert reply.choices[0].finish_reason == "stop"
 
 
-async def test_log_probabilities_come_with_the_pieces(openai: AsyncOpenAI) -> None:
+async def test_each_piece_has_its_log_probabilities(openai: AsyncOpenAI) -> None:
     """Log probabilities could not be tested."""
     reply = await openai.chat.completions.create(
         model=MODEL, messages=KNOCK, logprobs=True, top_logprobs=2, max_tokens=2
@@ -156,7 +158,7 @@ async def test_json_fits_its_schema(openai: AsyncOpenAI, stream: bool) -> None:
 
 
 async def text(openai: AsyncOpenAI, stream: bool, **options: Any) -> str:
-    """The text of an answer, streamed or not."""
+    """The text of a reply, streamed or not."""
     if not stream:
         reply = await openai.chat.completions.create(model=MODEL, messages=KNOCK, **options)
         return reply.choices[0].message.content or ""
@@ -195,8 +197,8 @@ async def test_calls_the_named_or_the_first_tool(openai: AsyncOpenAI, choice: An
     assert reply.choices[0].finish_reason == ("tool_calls" if name else "stop")
 
 
-async def test_a_tool_call_and_its_result_make_a_conversation(openai: AsyncOpenAI) -> None:
-    """A loop over tools would never end, or end without having used the result."""
+async def test_a_tool_result_gets_a_reply(openai: AsyncOpenAI) -> None:
+    """A tool loop would never end, or would end without using the result."""
     reply = await openai.chat.completions.create(model=MODEL, messages=KNOCK, tools=TOOLS[1:])
     message = reply.choices[0].message
     assert message.content is None
@@ -209,8 +211,8 @@ async def test_a_tool_call_and_its_result_make_a_conversation(openai: AsyncOpenA
     assert reply.choices[0].message.content == "The tool says: rain (choice 0)"
 
 
-async def test_streamed_arguments_come_in_pieces(openai: AsyncOpenAI) -> None:
-    """A client that takes the first fragment for the whole would pass."""
+async def test_streamed_arguments_have_several_pieces(openai: AsyncOpenAI) -> None:
+    """A client that takes the first fragment for all arguments would pass."""
     async with openai.chat.completions.stream(model=MODEL, messages=KNOCK, tools=TOOLS[1:]) as stream:
         fragments = [
             event.arguments_delta async for event in stream if event.type == "tool_calls.function.arguments.delta"
@@ -225,8 +227,8 @@ async def test_streamed_arguments_come_in_pieces(openai: AsyncOpenAI) -> None:
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_legacy_functions_are_called_the_legacy_way(openai: AsyncOpenAI, stream: bool) -> None:
-    """Old code could not be tested."""
+async def test_legacy_functions_get_a_legacy_call(openai: AsyncOpenAI, stream: bool) -> None:
+    """Code that uses legacy functions could not be tested."""
     options: dict[str, Any] = {"functions": [WEATHER], "function_call": {"name": "get_weather"}}
     if stream:
         chunks = await openai.chat.completions.create(model=MODEL, messages=KNOCK, stream=True, **options)
@@ -256,7 +258,7 @@ async def test_a_custom_tool_gets_text(openai: AsyncOpenAI) -> None:
     assert (call.custom.name, call.custom.input) == ("shell", "some shell")
 
 
-# --- refusals -----------------------------------------------------------------------------------------------------
+# --- errors -------------------------------------------------------------------------------------------------------
 
 ERRORS: dict[str, tuple[type[sdk.APIStatusError], str | None]] = {
     "bad-request": (sdk.BadRequestError, None),
@@ -274,17 +276,15 @@ ERRORS: dict[str, tuple[type[sdk.APIStatusError], str | None]] = {
 }
 
 
-def test_every_error_is_tried() -> None:
-    """A new error would go untested."""
+def test_every_error_is_tested() -> None:
+    """A new error would not be tested."""
     assert ERRORS.keys() == FORMAT.errors.keys()
 
 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("name", ERRORS)
-async def test_errors_are_those_the_sdk_knows(
-    sim: SimulatorServer, openai: AsyncOpenAI, name: str, stream: bool
-) -> None:
-    """Errors would be of the wrong kind, or have a body of our own."""
+async def test_the_sdk_recognizes_errors(sim: SimulatorServer, openai: AsyncOpenAI, name: str, stream: bool) -> None:
+    """Errors would be of the wrong class, or have another body than the real ones."""
     sim.fault = name
     kind, code = ERRORS[name]
     with pytest.raises(kind) as caught:
@@ -293,41 +293,41 @@ async def test_errors_are_those_the_sdk_knows(
     assert caught.value.request_id
 
 
-async def test_the_sdk_retries_and_gets_through(sim: SimulatorServer, openai: AsyncOpenAI) -> None:
-    """Faults that go away could not be tested."""
+async def test_the_sdk_retries_until_it_succeeds(sim: SimulatorServer, openai: AsyncOpenAI) -> None:
+    """Temporary faults could not be tested."""
     sim.fault = Fault.named("rate-limit", times=2)
     reply = await openai.with_options(max_retries=2).chat.completions.create(model=MODEL, messages=KNOCK)
     assert reply.choices[0].message.content
     assert len(sim.requests) == 3
 
 
-async def test_an_error_in_a_stream_is_one_the_sdk_raises(sim: SimulatorServer, openai: AsyncOpenAI) -> None:
-    """The event would be taken for a chunk."""
+async def test_the_sdk_raises_an_error_in_a_stream(sim: SimulatorServer, openai: AsyncOpenAI) -> None:
+    """The event would be read as a chunk."""
     sim.fault = "error-after-3-events"
     stream = await openai.chat.completions.create(model=MODEL, messages=KNOCK, stream=True)
-    seen: list[Any] = []
+    received: list[Any] = []
 
     async def drain() -> None:
         async for chunk in stream:
-            seen.append(chunk)
+            received.append(chunk)
 
     with pytest.raises(sdk.APIError, match="overloaded"):
         await drain()
-    assert len(seen) == 3
+    assert len(received) == 3
 
 
 @pytest.mark.parametrize(("key", "code"), [(None, None), ("wrong", "invalid_api_key")])
-def test_a_key_is_asked_for(key: str | None, code: str | None) -> None:
-    """A client that forgets its key would pass."""
-    status, error = refusal({"model": MODEL, "messages": KNOCK}, key=key)
+def test_a_key_is_required(key: str | None, code: str | None) -> None:
+    """A client that does not send its key would pass."""
+    status, error = error_for({"model": MODEL, "messages": KNOCK}, key=key)
     assert (status, error["code"]) == (401, code)
     assert "wrong" not in error["message"]
 
 
 @pytest.mark.parametrize(("path", "method", "status"), [("/chat/completions", "POST", 404), (None, "GET", 405)])
-def test_the_path_and_the_method_have_to_be_right(path: str | None, method: str, status: int) -> None:
+def test_the_path_and_the_method_are_validated(path: str | None, method: str, status: int) -> None:
     """A wrong URL would pass."""
-    assert refusal({}, path=path or "/v1/chat/completions", method=method)[0] == status
+    assert error_for({}, path=path or "/v1/chat/completions", method=method)[0] == status
 
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
@@ -364,26 +364,26 @@ WRONG: list[tuple[dict[str, Any], str | None]] = [
 
 
 @pytest.mark.parametrize(("change", "param"), WRONG, ids=lambda value: json.dumps(value)[:60])
-def test_refuses_what_the_real_one_refuses(change: dict[str, Any], param: str | None) -> None:
-    """Requests that the real API sends back would pass."""
-    status, error = refusal({"model": MODEL, "messages": KNOCK, **change})
+def test_rejects_what_the_real_api_rejects(change: dict[str, Any], param: str | None) -> None:
+    """Requests that the real API rejects would pass."""
+    status, error = error_for({"model": MODEL, "messages": KNOCK, **change})
     assert (status, error["type"], error["param"]) == (400, "invalid_request_error", param)
 
 
-def test_a_body_that_is_no_object_is_refused() -> None:
-    """A broken body would break the simulator."""
-    assert refusal(None)[0] == 400
+def test_a_body_that_is_not_an_object_is_rejected() -> None:
+    """A malformed body would raise in the simulator."""
+    assert error_for(None)[0] == 400
 
 
 def test_one_model_is_unknown() -> None:
     """Unknown models could not be tested."""
-    status, error = refusal({"model": "no-such-model", "messages": KNOCK})
+    status, error = error_for({"model": "no-such-model", "messages": KNOCK})
     assert (status, error["code"]) == (404, "model_not_found")
 
 
 @pytest.mark.parametrize(
     "change", [{"unheard_of": 1}, {"temperature": None}, {"messages": [*KNOCK, {"role": "assistant", "refusal": "no"}]}]
 )
-def test_takes_what_the_real_one_takes(change: dict[str, Any]) -> None:
+def test_accepts_what_the_real_api_accepts(change: dict[str, Any]) -> None:
     """The simulator would be stricter than compatible servers are."""
-    assert answer({"model": MODEL, "messages": KNOCK, **change}).status == 200
+    assert response_to({"model": MODEL, "messages": KNOCK, **change}).status == 200

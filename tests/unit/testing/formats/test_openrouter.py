@@ -1,4 +1,4 @@
-"""The simulated OpenRouter, judged by OpenAI's own SDK and by what the real API refuses."""
+"""Tests of the simulated OpenRouter, with OpenAI's own SDK and the real API's errors."""
 
 import json
 from collections.abc import AsyncIterator
@@ -30,34 +30,34 @@ async def openrouter(sim: SimulatorServer) -> AsyncIterator[AsyncOpenAI]:
         yield client
 
 
-def answer(
+def response_to(
     body: Any, *, path: str = "/api/v1/chat/completions", method: str = "POST", key: str | None = API_KEY
 ) -> Any:
-    """What the simulator says to a body, without any server."""
+    """The simulated response to a body, without a server."""
     headers = {} if key is None else {"authorization": f"Bearer {key}"}
     return FORMAT.respond(SimulatedRequest(method=method, path=path, headers=headers, body=body, uid="0" * 32, now=1.5))
 
 
 def chunks(**change: Any) -> list[dict[str, Any]]:
     """The chunks of a stream."""
-    given = answer({**ASK, "stream": True, **change})
-    return [json.loads(event.data[6:]) for event in given.events if event.data.startswith(b"data: {")]
+    response = response_to({**ASK, "stream": True, **change})
+    return [json.loads(event.data[6:]) for event in response.events if event.data.startswith(b"data: {")]
 
 
-def refusal(body: Any, **options: Any) -> tuple[int, dict[str, Any]]:
-    """The status and the error that the simulator answers a body with."""
-    given = answer(body, **options)
-    assert isinstance(given, WholeResponse)
-    error = json.loads(given.body)["error"]
-    assert error["code"] == given.status
-    return given.status, error
+def error_for(body: Any, **options: Any) -> tuple[int, dict[str, Any]]:
+    """The status and the error of the error response to a body."""
+    response = response_to(body, **options)
+    assert isinstance(response, WholeResponse)
+    error = json.loads(response.body)["error"]
+    assert error["code"] == response.status
+    return response.status, error
 
 
-# --- answers ------------------------------------------------------------------------------------------------------
+# --- responses ----------------------------------------------------------------------------------------------------
 
 
-async def test_a_plain_answer_is_one_the_sdk_understands(openrouter: AsyncOpenAI) -> None:
-    """The simulator would speak a dialect of its own."""
+async def test_the_sdk_reads_a_whole_response(openrouter: AsyncOpenAI) -> None:
+    """The simulator's format would differ from the provider's."""
     raw = await openrouter.chat.completions.with_raw_response.create(**ASK, extra_body=THINK)
     whole = raw.parse().model_dump()
     assert (whole["model"], whole["provider"]) == (MODEL, "Anthropic")
@@ -71,7 +71,7 @@ async def test_a_plain_answer_is_one_the_sdk_understands(openrouter: AsyncOpenAI
     assert whole["usage"]["cost"] > 0
 
 
-async def test_a_stream_is_one_the_sdk_understands(openrouter: AsyncOpenAI) -> None:
+async def test_the_sdk_reads_a_stream(openrouter: AsyncOpenAI) -> None:
     """Comments, reasoning and the last chunk could not be tested."""
     stream = await openrouter.chat.completions.create(**ASK, stream=True, extra_body=THINK)
     found = [chunk.model_dump() async for chunk in stream]
@@ -83,8 +83,8 @@ async def test_a_stream_is_one_the_sdk_understands(openrouter: AsyncOpenAI) -> N
     assert not any(chunk.get("usage") for chunk in found[:-1])
 
 
-async def test_keep_alives_go_ahead(sim: SimulatorServer, http: aiohttp.ClientSession) -> None:
-    """A client that takes a comment for an event, or white space for an answer, would pass."""
+async def test_keep_alives_come_first(sim: SimulatorServer, http: aiohttp.ClientSession) -> None:
+    """A client that takes a comment for an event, or white space for a body, would pass."""
     headers = {"authorization": f"Bearer {API_KEY}"}
     url = sim.base_urls["openrouter"] + "/chat/completions"
     async with http.post(url, json=ASK, headers=headers) as response:
@@ -109,22 +109,22 @@ async def test_keep_alives_go_ahead(sim: SimulatorServer, http: aiohttp.ClientSe
         {"unheard_of": 1},
     ],
 )
-def test_much_is_ignored(change: dict[str, Any]) -> None:
-    """A client that counts on choices or functions would pass."""
-    (choice,) = json.loads(answer({**ASK, **change}).body)["choices"]
+def test_ignored_parameters_have_no_effect(change: dict[str, Any]) -> None:
+    """A client that relies on choices or functions would pass."""
+    (choice,) = json.loads(response_to({**ASK, **change}).body)["choices"]
     assert (choice["message"]["content"], choice["message"]["reasoning"]) == ("Who's there? (choice 0)", None)
     assert choice["finish_reason"] == "stop"
 
 
 @pytest.mark.parametrize("change", [{"reasoning_effort": "high"}, {"reasoning": {"enabled": True}}])
-def test_reasoning_can_be_asked_for_in_many_ways(change: dict[str, Any]) -> None:
-    """One of the ways would do nothing."""
-    assert json.loads(answer({**ASK, **change}).body)["choices"][0]["message"]["reasoning"] == THOUGHTS
+def test_reasoning_can_be_requested_in_two_ways(change: dict[str, Any]) -> None:
+    """One of the two ways would have no effect."""
+    assert json.loads(response_to({**ASK, **change}).body)["choices"][0]["message"]["reasoning"] == THOUGHTS
 
 
-def test_excluded_reasoning_is_paid_for_all_the_same() -> None:
-    """Reasoning that nobody sees could not be tested."""
-    whole = json.loads(answer({**ASK, "reasoning": {"max_tokens": 9, "exclude": True}}).body)
+def test_excluded_reasoning_is_billed() -> None:
+    """Reasoning that is not in the response could not be tested."""
+    whole = json.loads(response_to({**ASK, "reasoning": {"max_tokens": 9, "exclude": True}}).body)
     assert whole["choices"][0]["message"]["reasoning"] is None
     assert whole["usage"]["completion_tokens_details"]["reasoning_tokens"] == 8
     assert not any(chunk["choices"][0]["delta"].get("reasoning") for chunk in chunks(reasoning={"exclude": True}))
@@ -141,19 +141,19 @@ async def test_a_tool_is_called(openrouter: AsyncOpenAI) -> None:
     assert ends[-2:] == ["tool_use", None]
 
 
-async def test_the_same_question_again_gets_another_answer(openrouter: AsyncOpenAI) -> None:
-    """Three requests for three choices would look like one."""
+async def test_a_repeated_request_gets_another_reply(openrouter: AsyncOpenAI) -> None:
+    """The three requests for three choices would all get the same text."""
     texts = [(await openrouter.chat.completions.create(**ASK)).choices[0].message.content for _ in range(3)]
     assert texts == [f"Who's there? (choice {choice})" for choice in range(3)]
 
 
 @pytest.mark.parametrize("change", [{"model": "no-such-model", "models": [MODEL]}, {"model": None, "models": [MODEL]}])
-def test_another_model_may_answer(change: dict[str, Any]) -> None:
-    """Fallbacks could not be tested."""
-    assert json.loads(answer({**ASK, **change}).body)["model"] == MODEL
+def test_a_fallback_model_can_reply(change: dict[str, Any]) -> None:
+    """OpenRouter's fallbacks could not be tested."""
+    assert json.loads(response_to({**ASK, **change}).body)["model"] == MODEL
 
 
-# --- refusals -----------------------------------------------------------------------------------------------------
+# --- errors -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -166,10 +166,10 @@ def test_another_model_may_answer(change: dict[str, Any]) -> None:
         ("overloaded", 529, "provider_overloaded"),
     ],
 )
-async def test_errors_have_a_type_of_their_own(
+async def test_errors_have_a_type(
     sim: SimulatorServer, openrouter: AsyncOpenAI, name: str, status: int, kind: str
 ) -> None:
-    """Types of errors could not be tested."""
+    """Error types could not be tested."""
     sim.fault = name
     with pytest.raises(sdk.APIStatusError) as caught:
         await openrouter.chat.completions.create(**ASK)
@@ -178,8 +178,8 @@ async def test_errors_have_a_type_of_their_own(
     assert (error["code"], error["metadata"]["error_type"]) == (status, kind)
 
 
-async def test_an_error_may_come_with_a_good_status(sim: SimulatorServer, http: aiohttp.ClientSession) -> None:
-    """Upstream failures behind a good status could not be tested."""
+async def test_an_error_can_come_with_a_successful_status(sim: SimulatorServer, http: aiohttp.ClientSession) -> None:
+    """Upstream failures with a successful status could not be tested."""
     sim.fault = Fault.status(200)
     url = sim.base_urls["openrouter"] + "/chat/completions"
     async with http.post(url, json=ASK, headers={"authorization": f"Bearer {API_KEY}"}) as response:
@@ -187,25 +187,25 @@ async def test_an_error_may_come_with_a_good_status(sim: SimulatorServer, http: 
         assert (await response.json())["error"]["code"] == 502
 
 
-async def test_an_error_in_a_stream_is_its_end(sim: SimulatorServer, openrouter: AsyncOpenAI) -> None:
-    """The event would be taken for a chunk."""
+async def test_an_error_in_a_stream_ends_it(sim: SimulatorServer, openrouter: AsyncOpenAI) -> None:
+    """The event would be read as a chunk."""
     sim.fault = "error-after-2-events"
     stream = await openrouter.chat.completions.create(**ASK, stream=True)
-    seen: list[Any] = []
+    received: list[Any] = []
 
     async def drain() -> None:
         async for chunk in stream:
-            seen.append(chunk)
+            received.append(chunk)
 
     with pytest.raises(sdk.APIError, match="overloaded"):
         await drain()
-    assert len(seen) == 2
+    assert len(received) == 2
 
 
-def test_the_chunk_of_an_error_says_so_in_its_choice() -> None:
-    """A client that looks only at choices would take the end for a good one."""
-    call = SimulatedRequest(method="POST", path="", headers={}, body=ASK, uid="0" * 32, now=1.5)
-    chunk, end = FORMAT.stream_error(call, FORMAT.errors["overloaded"]).split(b"\n\n")[:2]
+def test_the_chunk_of_an_error_has_the_finish_reason_error() -> None:
+    """A client that reads choices only would take the end for a regular one."""
+    request = SimulatedRequest(method="POST", path="", headers={}, body=ASK, uid="0" * 32, now=1.5)
+    chunk, end = FORMAT.stream_error(request, FORMAT.errors["overloaded"]).split(b"\n\n")[:2]
     found = json.loads(chunk[6:])
     assert found["error"]["metadata"]["error_type"] == "provider_overloaded"
     assert found["choices"][0]["finish_reason"] == "error"
@@ -213,16 +213,16 @@ def test_the_chunk_of_an_error_says_so_in_its_choice() -> None:
 
 
 @pytest.mark.parametrize(("key", "message"), [(None, "Missing Authentication header"), ("wrong", "User not found.")])
-def test_a_key_is_asked_for(key: str | None, message: str) -> None:
-    """A client that forgets its key would pass."""
-    status, error = refusal(ASK, key=key)
+def test_a_key_is_required(key: str | None, message: str) -> None:
+    """A client that does not send its key would pass."""
+    status, error = error_for(ASK, key=key)
     assert (status, error["message"]) == (401, message)
 
 
 @pytest.mark.parametrize(("path", "method", "status"), [("/v1/chat/completions", "POST", 404), (None, "GET", 405)])
-def test_the_path_and_the_method_have_to_be_right(path: str | None, method: str, status: int) -> None:
+def test_the_path_and_the_method_are_validated(path: str | None, method: str, status: int) -> None:
     """A wrong URL would pass."""
-    assert refusal(ASK, path=path or "/api/v1/chat/completions", method=method)[0] == status
+    assert error_for(ASK, path=path or "/api/v1/chat/completions", method=method)[0] == status
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_the_path_and_the_method_have_to_be_right(path: str | None, method: str,
         ({**ASK, "reasoning_effort": "much"}, 400, "invalid_request"),
     ],
 )
-def test_refuses_what_the_real_one_refuses(body: Any, status: int, kind: str) -> None:
-    """Requests that the real API sends back would pass."""
-    given, error = refusal(body)
-    assert (given, error["metadata"]["error_type"]) == (status, kind)
+def test_rejects_what_the_real_api_rejects(body: Any, status: int, kind: str) -> None:
+    """Requests that the real API rejects would pass."""
+    code, error = error_for(body)
+    assert (code, error["metadata"]["error_type"]) == (status, kind)

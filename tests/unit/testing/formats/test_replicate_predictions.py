@@ -1,4 +1,4 @@
-"""The simulated Replicate: every endpoint, every state of a prediction, and what the real API refuses."""
+"""Tests of the simulated Replicate: every endpoint, every status of a prediction, and the real API's errors."""
 
 import json
 from typing import Any
@@ -30,7 +30,7 @@ USUAL = {
 
 
 class Replicate:
-    """Replicate's HTTP API, by hand."""
+    """A minimal client of Replicate's HTTP API."""
 
     def __init__(self, sim: SimulatorServer, http: aiohttp.ClientSession) -> None:
         self.sim, self.http = sim, http
@@ -57,7 +57,7 @@ class Replicate:
         return prediction
 
     async def stream(self, url: str, **headers: str) -> str:
-        """A stream, read without a token."""
+        """The body of a stream, requested without a token."""
         async with self.http.get(url, headers=headers) as response:
             assert (response.status, response.content_type) == (200, "text/event-stream")
             return (await response.read()).decode()
@@ -70,7 +70,7 @@ def replicate(sim: SimulatorServer, http: aiohttp.ClientSession) -> Replicate:
 
 
 def events(body: str) -> list[tuple[str, str]]:
-    """Name and data of each event; of the space behind a colon only the first is no data."""
+    """Name and data of each event; only the first space after a colon is not part of the data."""
     found: list[tuple[str, str]] = []
     for block in body.split("\n\n")[:-1]:
         fields = [line.split(": ", 1) for line in block.split("\n")]
@@ -95,8 +95,8 @@ def events(body: str) -> list[tuple[str, str]]:
         ),
     ],
 )
-async def test_a_model_says_what_it_takes(replicate: Replicate, name: str, official: bool, inputs: set[str]) -> None:
-    """A client could not learn a model's input from its schema."""
+async def test_a_model_has_its_input_schema(replicate: Replicate, name: str, official: bool, inputs: set[str]) -> None:
+    """A client could not find out a model's input from its schema."""
     status, model = await replicate.get(f"/v1/models/{name}")
     assert (status, f"{model['owner']}/{model['name']}", model["is_official"]) == (200, name, official)
     latest = model["latest_version"]
@@ -106,7 +106,7 @@ async def test_a_model_says_what_it_takes(replicate: Replicate, name: str, offic
     assert (await replicate.get(f"/v1/models/{name}/versions/{'0' * 64}"))[0] == 404
 
 
-async def test_a_deployment_says_what_it_runs(replicate: Replicate) -> None:
+async def test_a_deployment_names_its_model(replicate: Replicate) -> None:
     """A client could not find the schema of a deployment."""
     status, deployment = await replicate.get("/v1/deployments/acme/our-llama")
     assert (status, deployment["owner"], deployment["name"]) == (200, "acme", "our-llama")
@@ -138,33 +138,31 @@ async def test_a_prediction_starts_runs_and_succeeds(replicate: Replicate) -> No
 
 
 @pytest.mark.parametrize("prefer", ["wait", "wait=5"])
-async def test_who_waits_gets_the_whole(replicate: Replicate, prefer: str) -> None:
-    """A client that does not ask to wait could not be told from one that does."""
+async def test_a_request_that_waits_gets_the_output(replicate: Replicate, prefer: str) -> None:
+    """A client that does not ask to wait would pass."""
     prediction = await replicate.create(prefer=prefer)
     assert (prediction["status"], prediction["output"]) == ("succeeded", PIECES)
 
 
-async def test_a_wait_shorter_than_the_latency_is_in_vain(sim: SimulatorServer, replicate: Replicate) -> None:
+async def test_a_wait_shorter_than_the_latency_gets_no_output(sim: SimulatorServer, replicate: Replicate) -> None:
     """Predictions that take longer than the wait could not be tested."""
     sim.latency = 1.01
     assert (await replicate.create(prefer="wait=1"))["status"] == "starting"
 
 
-async def test_a_slow_prediction_is_not_done_when_the_wait_is_over(sim: SimulatorServer, replicate: Replicate) -> None:
-    """A client that takes the answer to its POST for the last word would pass."""
+async def test_a_slow_prediction_is_not_done_after_the_wait(sim: SimulatorServer, replicate: Replicate) -> None:
+    """A client that takes the response to its POST for the final one would pass."""
     prediction = await replicate.create(prefer="wait", **{"x-simulate": "slow-prediction"})
-    states = [prediction["status"]]
-    while states[-1] in ("starting", "processing"):
-        states.append((await replicate.get(prediction["urls"]["get"]))[1]["status"])
-    assert states == ["starting", "starting", "processing", "processing", "succeeded"]
+    statuses = [prediction["status"]]
+    while statuses[-1] in ("starting", "processing"):
+        statuses.append((await replicate.get(prediction["urls"]["get"]))[1]["status"])
+    assert statuses == ["starting", "starting", "processing", "processing", "succeeded"]
 
 
 @pytest.mark.parametrize("outcome", ["failed", "aborted", "canceled"])
 @pytest.mark.parametrize("prefer", ["", "wait"])
-async def test_a_prediction_can_end_badly(
-    sim: SimulatorServer, replicate: Replicate, outcome: str, prefer: str
-) -> None:
-    """Predictions that give nothing could not be tested: their HTTP status is a good one."""
+async def test_a_prediction_can_fail(sim: SimulatorServer, replicate: Replicate, outcome: str, prefer: str) -> None:
+    """Failed predictions with a successful HTTP status could not be tested."""
     sim.fault = Fault.named(f"{outcome}-prediction", times=1)
     prediction = await replicate.create(**({"prefer": prefer} if prefer else {}))
     for _ in range(3):
@@ -179,7 +177,7 @@ async def test_a_prediction_can_end_badly(
 
 
 async def test_a_prediction_can_be_canceled(replicate: Replicate) -> None:
-    """Predictions that a client leaves running would not be noticed."""
+    """A client that leaves predictions running would pass."""
     prediction = await replicate.create()
     status, canceled = await replicate.post(prediction["urls"]["cancel"])
     assert (status, canceled["status"], canceled["output"]) == (200, "canceled", None)
@@ -188,13 +186,13 @@ async def test_a_prediction_can_be_canceled(replicate: Replicate) -> None:
 
 
 async def test_a_finished_prediction_cannot_be_canceled(replicate: Replicate) -> None:
-    """A cancel that comes too late would undo the answer."""
+    """A late cancel would remove the output."""
     prediction = await replicate.create(prefer="wait")
     assert (await replicate.post(prediction["urls"]["cancel"]))[1]["status"] == "succeeded"
 
 
-async def test_a_community_model_runs_by_its_version_only(replicate: Replicate) -> None:
-    """A client that knows only the official models' endpoint would pass."""
+async def test_a_community_model_runs_by_version_only(replicate: Replicate) -> None:
+    """A client that uses only the endpoint of official models would pass."""
     body = {"input": INPUT}
     assert (await replicate.post(f"/v1/models/{VERSIONED}/predictions", body))[0] == 404
     version = (await replicate.get(f"/v1/models/{VERSIONED}"))[1]["latest_version"]["id"]
@@ -205,28 +203,28 @@ async def test_a_community_model_runs_by_its_version_only(replicate: Replicate) 
 
 
 @pytest.mark.parametrize("version", ["a" * 64, LLAMA])
-async def test_a_version_need_not_be_looked_up(replicate: Replicate, version: str) -> None:
-    """A client that is given a version would have to ask for its model first."""
+async def test_a_version_needs_no_look_up(replicate: Replicate, version: str) -> None:
+    """A client with a version would have to request its model first."""
     status, prediction = await replicate.post("/v1/predictions", {"version": version, "input": INPUT})
     assert status == 201
     assert len(prediction["version"]) == 64
 
 
-async def test_a_deployment_makes_predictions(replicate: Replicate) -> None:
+async def test_a_deployment_creates_predictions(replicate: Replicate) -> None:
     """Deployments could not be tested."""
     status, prediction = await replicate.post("/v1/deployments/acme/our-llama/predictions", {"input": INPUT})
     assert (status, prediction["deployment"]) == (201, "acme/our-llama")
 
 
-async def test_a_model_of_conversations_answers_one_string(replicate: Replicate) -> None:
-    """A client that knows only lists of strings, or only prompts, would pass."""
+async def test_a_conversation_model_returns_one_string(replicate: Replicate) -> None:
+    """A client that supports only lists of strings, or only prompts, would pass."""
     messages = [
         {"role": "user", "content": "Knock knock."},
         {"role": "assistant", "content": "Who's there?"},
         {"role": "user", "content": [{"type": "text", "text": "Lettuce."}]},
     ]
-    given = {"messages": messages, "max_completion_tokens": 2}
-    status, prediction = await replicate.post(f"/v1/models/{GPT}/predictions", {"input": given}, prefer="wait")
+    inputs = {"messages": messages, "max_completion_tokens": 2}
+    status, prediction = await replicate.post(f"/v1/models/{GPT}/predictions", {"input": inputs}, prefer="wait")
     assert (status, prediction["output"]) == (201, "Lettuce who?")
     assert prediction["metrics"]["input_token_count"] == 5
 
@@ -236,14 +234,14 @@ async def test_a_model_of_conversations_answers_one_string(replicate: Replicate)
     [({"max_tokens": 2}, "Who's there?"), ({"stop_sequences": "zzz,?"}, "Who's there"), ({"max_tokens": 1}, "Who's")],
 )
 async def test_limits_and_stop_sequences_cut_the_text(replicate: Replicate, change: Any, text: str) -> None:
-    """A limit that did not arrive would not be noticed."""
+    """A client that does not send a limit would pass."""
     body = {"input": {**INPUT, **change}}
     _, prediction = await replicate.post(f"/v1/models/{LLAMA}/predictions", body, prefer="wait")
     assert "".join(prediction["output"]) == text
 
 
-async def test_the_same_question_again_gets_another_answer(replicate: Replicate) -> None:
-    """Three requests for three choices would look like one."""
+async def test_a_repeated_request_gets_another_reply(replicate: Replicate) -> None:
+    """The three requests for three choices would all get the same text."""
     texts = ["".join((await replicate.create(prefer="wait"))["output"]) for _ in range(3)]
     assert texts == [f"Who's there? (choice {choice})" for choice in range(3)]
 
@@ -251,8 +249,8 @@ async def test_the_same_question_again_gets_another_answer(replicate: Replicate)
 # --- streams ------------------------------------------------------------------------------------------------------
 
 
-async def test_a_stream_is_plain_text_whose_spaces_count(sim: SimulatorServer, replicate: Replicate) -> None:
-    """A client that strips spaces, or takes only the last data line, would pass."""
+async def test_a_stream_preserves_white_space(sim: SimulatorServer, replicate: Replicate) -> None:
+    """A client that strips spaces, or reads only the last data line, would pass."""
     sim.reply = " Two\n\n  lines \u2028here"
     body = await replicate.stream((await replicate.create())["urls"]["stream"])
     assert "data:   lines\n" in body
@@ -262,18 +260,16 @@ async def test_a_stream_is_plain_text_whose_spaces_count(sim: SimulatorServer, r
     assert body.count("\nid: ") == len(found)
 
 
-async def test_a_prediction_is_over_after_its_stream(replicate: Replicate) -> None:
-    """Token counts of a streamed answer could not be asked for."""
+async def test_a_prediction_is_done_after_its_stream(replicate: Replicate) -> None:
+    """Token counts of a streamed reply could not be requested."""
     urls = (await replicate.create())["urls"]
     await replicate.stream(urls["stream"])
     _, prediction = await replicate.get(urls["get"])
     assert (prediction["status"], prediction["metrics"]["output_token_count"]) == ("succeeded", 4)
 
 
-async def test_the_log_says_whether_a_stream_was_asked_for_with_a_token(
-    sim: SimulatorServer, replicate: Replicate
-) -> None:
-    """A token that goes where it should not go would not be noticed."""
+async def test_the_log_shows_whether_a_stream_request_had_a_token(sim: SimulatorServer, replicate: Replicate) -> None:
+    """A token that is sent to the wrong host would not be noticed."""
     url = (await replicate.create())["urls"]["stream"]
     await replicate.stream(url)
     await replicate.stream(url, authorization="Bearer x")
@@ -293,10 +289,10 @@ async def test_the_log_says_whether_a_stream_was_asked_for_with_a_token(
         ("slow", 4, [None]),
     ],
 )
-async def test_a_stream_says_how_its_prediction_ended(
+async def test_a_stream_reports_how_its_prediction_ended(
     replicate: Replicate, outcome: str, pieces: int, ends: list[Any]
 ) -> None:
-    """A stream of a prediction that failed would look like a whole answer."""
+    """The stream of a failed prediction would look complete."""
     prediction = await replicate.create(**{"x-simulate": f"{outcome}-prediction"})
     found = events(await replicate.stream(prediction["urls"]["stream"]))
     assert [name for name, _ in found[:pieces]] == ["output"] * pieces
@@ -308,10 +304,8 @@ async def test_a_stream_says_how_its_prediction_ended(
 
 
 @pytest.mark.parametrize("header", [True, False])
-async def test_a_fault_of_streams_waits_for_the_stream(
-    sim: SimulatorServer, replicate: Replicate, header: bool
-) -> None:
-    """A cut would meet the request for the prediction, whose answer has no events."""
+async def test_a_stream_fault_applies_to_the_stream(sim: SimulatorServer, replicate: Replicate, header: bool) -> None:
+    """A cut would apply to the request for the prediction, whose response has no events."""
     if not header:
         sim.fault = Fault.named("cut-after-2-events", times=1)
     assert (await replicate.get(f"/v1/models/{LLAMA}"))[0] == 200
@@ -324,7 +318,7 @@ async def test_a_fault_of_streams_waits_for_the_stream(
 
 
 async def test_an_error_in_a_stream_fails_the_prediction(sim: SimulatorServer, replicate: Replicate) -> None:
-    """The stream and the prediction would tell different stories."""
+    """The stream and the prediction would report different outcomes."""
     sim.fault = "error-after-1-events"
     prediction = await replicate.create()
     found = events(await replicate.stream(prediction["urls"]["stream"]))
@@ -334,53 +328,55 @@ async def test_an_error_in_a_stream_fails_the_prediction(sim: SimulatorServer, r
 
 
 @pytest.mark.parametrize("fault", ["no-done", "no-finish-reason"])
-async def test_the_end_of_a_stream_can_be_left_out(sim: SimulatorServer, replicate: Replicate, fault: str) -> None:
-    """A stream that stops without saying why could not be told from one that does."""
+async def test_the_end_of_a_stream_can_be_omitted(sim: SimulatorServer, replicate: Replicate, fault: str) -> None:
+    """A client that takes a stream without its end for a complete one would pass."""
     sim.fault = fault
     found = events(await replicate.stream((await replicate.create())["urls"]["stream"]))
     assert [name for name, _ in found] == ["output"] * 4
 
 
 @pytest.mark.parametrize("step", ["model", "ask", "poll", "cancel", "stream"])
-async def test_a_fault_meets_the_step_it_is_meant_for(sim: SimulatorServer, replicate: Replicate, step: str) -> None:
-    """An outage between the request and the last poll could not be staged."""
+async def test_a_fault_applies_to_its_step_only(sim: SimulatorServer, replicate: Replicate, step: str) -> None:
+    """An outage between the request and the last poll could not be simulated."""
     sim.fault = Fault.named("unavailable", step=step)
-    seen = {"model": (await replicate.get(f"/v1/models/{LLAMA}"))[0]}
-    seen["ask"], prediction = await replicate.post(f"/v1/models/{LLAMA}/predictions", {"input": INPUT, "stream": True})
-    if seen["ask"] == 503:
+    statuses = {"model": (await replicate.get(f"/v1/models/{LLAMA}"))[0]}
+    statuses["ask"], prediction = await replicate.post(
+        f"/v1/models/{LLAMA}/predictions", {"input": INPUT, "stream": True}
+    )
+    if statuses["ask"] == 503:
         sim.fault = None
         prediction = await replicate.create()
-    seen["poll"] = (await replicate.get(prediction["urls"]["get"]))[0]
-    seen["cancel"] = (await replicate.post(prediction["urls"]["cancel"]))[0]
-    seen["stream"] = (await replicate.get(prediction["urls"]["stream"]))[0] if step == "stream" else 200
-    assert [name for name, status in seen.items() if status == 503] == [step]
+    statuses["poll"] = (await replicate.get(prediction["urls"]["get"]))[0]
+    statuses["cancel"] = (await replicate.post(prediction["urls"]["cancel"]))[0]
+    statuses["stream"] = (await replicate.get(prediction["urls"]["stream"]))[0] if step == "stream" else 200
+    assert [name for name, status in statuses.items() if status == 503] == [step]
 
 
-# --- refusals -----------------------------------------------------------------------------------------------------
+# --- errors -------------------------------------------------------------------------------------------------------
 
 
-def answer(body: Any = None, *, path: str = f"/v1/models/{LLAMA}/predictions", **headers: str) -> Any:
-    """What the simulator says to a POST, without any server."""
+def response_to(body: Any = None, *, path: str = f"/v1/models/{LLAMA}/predictions", **headers: str) -> Any:
+    """The simulated response to a POST, without a server."""
     headers = {"authorization": f"Bearer {API_KEY}", **headers}
     return FORMAT.respond(SimulatedRequest(method="POST", path=path, headers=headers, body=body, uid="0" * 32, now=1.5))
 
 
-def refusal(body: Any = None, **options: Any) -> dict[str, Any]:
-    """The problem that the simulator answers a POST with."""
-    given = answer(body, **options)
-    assert isinstance(given, WholeResponse)
-    assert given.content_type == "application/problem+json"
-    problem = json.loads(given.body)
-    assert problem["status"] == given.status
+def error_for(body: Any = None, **options: Any) -> dict[str, Any]:
+    """The body of the error response to a POST."""
+    response = response_to(body, **options)
+    assert isinstance(response, WholeResponse)
+    assert response.content_type == "application/problem+json"
+    problem = json.loads(response.body)
+    assert problem["status"] == response.status
     return problem
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "Token"])
-def test_a_token_is_asked_for(scheme: str) -> None:
-    """A client that forgets its token would pass, or one that uses the old scheme would not."""
-    assert answer({"input": INPUT}, authorization=f"{scheme} {API_KEY}").status == 201
-    assert refusal({"input": INPUT}, authorization=f"{scheme} wrong")["status"] == 401
-    assert refusal({"input": INPUT}, authorization="")["title"] == "Unauthenticated"
+def test_a_token_is_required(scheme: str) -> None:
+    """A client that does not send its token would pass, or one that uses the legacy scheme would not."""
+    assert response_to({"input": INPUT}, authorization=f"{scheme} {API_KEY}").status == 201
+    assert error_for({"input": INPUT}, authorization=f"{scheme} wrong")["status"] == 401
+    assert error_for({"input": INPUT}, authorization="")["title"] == "Unauthenticated"
 
 
 @pytest.mark.parametrize(
@@ -393,13 +389,13 @@ def test_a_token_is_asked_for(scheme: str) -> None:
         f"/v1/models/{LLAMA}",
     ],
 )
-def test_what_is_not_there_is_not_found(path: str) -> None:
+def test_unknown_paths_and_models_are_not_found(path: str) -> None:
     """A wrong URL or an unknown model would pass."""
-    assert refusal({"input": INPUT}, path=path)["status"] == 404
+    assert error_for({"input": INPUT}, path=path)["status"] == 404
 
 
-async def test_unknown_things_cannot_be_looked_at(replicate: Replicate) -> None:
-    """A wrong id would get somebody else's prediction."""
+async def test_unknown_ids_are_not_found(replicate: Replicate) -> None:
+    """A wrong id would get another prediction."""
     prediction = await replicate.create()
     token = prediction["urls"]["stream"].rpartition("/")[2]
     for path in (
@@ -429,9 +425,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "field"), WRONG)
-def test_an_input_has_to_fit_the_schema(change: dict[str, Any], field: str) -> None:
-    """Requests that the real API sends back would pass."""
-    problem = refusal({"input": {**INPUT, **change}})
+def test_the_input_is_validated_by_the_schema(change: dict[str, Any], field: str) -> None:
+    """Requests that the real API rejects would pass."""
+    problem = error_for({"input": {**INPUT, **change}})
     assert (problem["status"], problem["invalid_fields"][0]["field"]) == (422, f"input.{field}")
     assert problem["detail"].startswith(f"- input.{field}: ")
 
@@ -447,12 +443,12 @@ def test_an_input_has_to_fit_the_schema(change: dict[str, Any], field: str) -> N
         ({"input": INPUT}, {"prefer": "respond-async"}),
     ],
 )
-def test_a_request_has_to_be_in_order(body: Any, headers: dict[str, str]) -> None:
-    """Broken requests would pass, or break the simulator."""
-    assert refusal(body, **headers)["status"] == 422
+def test_the_request_is_validated(body: Any, headers: dict[str, str]) -> None:
+    """Malformed requests would pass, or raise in the simulator."""
+    assert error_for(body, **headers)["status"] == 422
 
 
 @pytest.mark.parametrize("version", [None, "abc", "A" * 64, "no-such-model/x", VERSIONED, f"{LLAMA}:{'0' * 64}", "a/"])
-def test_a_version_has_to_be_one(version: Any) -> None:
+def test_the_version_is_validated(version: Any) -> None:
     """A client that sends a model's name as its version would pass."""
-    assert refusal({"version": version, "input": INPUT}, path="/v1/predictions")["status"] == 422
+    assert error_for({"version": version, "input": INPUT}, path="/v1/predictions")["status"] == 422

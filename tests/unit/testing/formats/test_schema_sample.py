@@ -1,4 +1,4 @@
-"""Values made from JSON Schemas: they fit, they are always the same, and no schema breaks the maker."""
+"""Tests of values for JSON Schemas: they fit, are deterministic, and no schema raises."""
 
 import json
 from typing import Any
@@ -52,12 +52,12 @@ CASES: list[tuple[Any, Any]] = [
 
 @pytest.mark.parametrize(("schema", "value"), CASES, ids=lambda value: json.dumps(value)[:60])
 def test_the_value_fits(schema: Any, value: Any) -> None:
-    """Tool calls and structured answers would not be what was asked for."""
+    """Tool calls and structured replies would not fit their schema."""
     assert sample(schema) == value
 
 
 def test_a_recursive_schema_ends() -> None:
-    """A linked list would never be finished."""
+    """A linked list would never end."""
     depth, node = 0, sample(NODE)
     while node is not None:
         depth, node = depth + 1, node["next"]
@@ -73,8 +73,8 @@ def test_a_recursive_schema_ends() -> None:
         {"type": "array", "items": {"$ref": "#"}, "minItems": 1},
     ],
 )
-def test_a_schema_that_has_no_end_is_left(schema: Any) -> None:
-    """A hopeless schema would hang the simulator."""
+def test_a_schema_without_finite_values_ends(schema: Any) -> None:
+    """A schema that only infinite values fit would hang the simulator."""
     json.dumps(sample(schema))
 
 
@@ -92,6 +92,6 @@ SCHEMAS = st.recursive(
 
 @settings(max_examples=200, deadline=None)
 @given(SCHEMAS)
-def test_no_schema_breaks_it(schema: Any) -> None:
-    """A client's mistake would be a crash of the simulator."""
+def test_no_schema_raises(schema: Any) -> None:
+    """A client's mistake would crash the simulator."""
     json.dumps(sample(schema))

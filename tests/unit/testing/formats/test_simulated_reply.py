@@ -1,4 +1,4 @@
-"""Answers without a format: what is said, where it is cut, and into which pieces."""
+"""Tests of replies without a format: their text, where it is cut, and its pieces."""
 
 from typing import Any
 
@@ -19,8 +19,8 @@ from anycompletion.testing.formats.simulated_reply import (
 )
 
 
-def say(style: ReplyOptions | None = None, choice: int = 0, **ask: Any) -> TextReply:
-    """An answer in text."""
+def text_reply(style: ReplyOptions | None = None, choice: int = 0, **ask: Any) -> TextReply:
+    """A reply in text."""
     given_answer = choose_reply(Prompt(body={}, **ask), style or ReplyOptions(), choice)
     assert isinstance(given_answer, TextReply)
     return given_answer
@@ -54,39 +54,41 @@ def test_pieces_add_up(text: str, pieces: int) -> None:
         ({"user": "hello", "wants_json": True, "schema": {"type": "boolean"}}, "true"),
     ],
 )
-def test_the_default_answer_follows_from_the_question(ask: dict[str, Any], text: str) -> None:
-    """Answers would not be the same tomorrow, or would all look alike."""
-    assert say(choice=2, **ask).text == text
+def test_the_default_reply_depends_on_the_prompt(ask: dict[str, Any], text: str) -> None:
+    """Replies would differ between runs, or would all be the same."""
+    assert text_reply(choice=2, **ask).text == text
 
 
-def test_a_long_question_is_not_repeated_whole() -> None:
-    """An answer would be as long as the largest prompt."""
-    assert count_tokens(say(user="word " * 10_000).text) < 60
+def test_a_long_prompt_is_not_repeated_completely() -> None:
+    """A reply would be as long as the longest prompt."""
+    assert count_tokens(text_reply(user="word " * 10_000).text) < 60
 
 
-def test_a_tool_is_called_before_anything_is_said() -> None:
-    """Tools could not be tested with a fixed reply."""
+def test_a_tool_call_has_priority_over_text() -> None:
+    """Tools could not be tested with a fixed reply text."""
     tool = OfferedTool("f", {"properties": {"a": {"type": "integer"}}})
     assert choose_reply(Prompt(body={}, tool=tool), ReplyOptions("hello"), 0) == ToolCallReply(tool, {"a": 1})
     assert choose_reply(Prompt(body={}, tool=OfferedTool("f", custom=True)), ReplyOptions(), 0).text == "some f"
     assert choose_reply(Prompt(body={}, tool=OfferedTool("f")), ReplyOptions(), 0).text == "{}"
 
 
-def test_the_first_stop_sequence_wins_and_the_limit_comes_after_it() -> None:
-    """Texts would be cut at the wrong place, or for the wrong reason."""
-    cut = say(ReplyOptions("one two three four"), stop=("four", "three"), max_tokens=5)
+def test_the_first_stop_sequence_cuts_before_the_limit() -> None:
+    """Texts would be cut at the wrong place, or with the wrong reason."""
+    cut = text_reply(ReplyOptions("one two three four"), stop=("four", "three"), max_tokens=5)
     assert (cut.text, cut.end, cut.stop_sequence) == ("one two ", "stop", "three")
-    cut = say(ReplyOptions("one two three four"), stop=("four",), max_tokens=2)
+    cut = text_reply(ReplyOptions("one two three four"), stop=("four",), max_tokens=2)
     assert (cut.text, cut.end, cut.stop_sequence) == ("one two", "length", None)
-    whole = say(ReplyOptions("one two"), max_tokens=2)
+    whole = text_reply(ReplyOptions("one two"), max_tokens=2)
     assert (whole.text, whole.end, whole.stop_sequence) == ("one two", "stop", None)
 
 
 def test_json_is_never_repeated_to_fill_chunks() -> None:
-    """Structured answers would not be JSON any more."""
-    assert say(ReplyOptions(chunks=500), user="x", wants_json=True, schema={"type": "boolean"}).pieces == tuple("true")
+    """Structured replies would not be valid JSON."""
+    assert text_reply(ReplyOptions(chunks=500), user="x", wants_json=True, schema={"type": "boolean"}).pieces == tuple(
+        "true"
+    )
 
 
-def test_a_reply_may_be_empty() -> None:
-    """An empty answer could not be tested."""
-    assert say(ReplyOptions("", chunks=5)).pieces == ()
+def test_a_reply_can_be_empty() -> None:
+    """An empty reply could not be tested."""
+    assert text_reply(ReplyOptions("", chunks=5)).pieces == ()

@@ -1,4 +1,4 @@
-"""The simulator as a server: its life, its log, its pace and its faults, seen through a plain HTTP client."""
+"""Tests of the simulator as a server: start and stop, log, timing and faults, with a plain HTTP client."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ KNOCK: dict[str, Any] = {"model": "some-model", "messages": [{"role": "user", "c
 def ask(
     http: aiohttp.ClientSession, sim: SimulatorServer, provider: str = "openai", *, fault: str = "", **body: Any
 ) -> "aiohttp.client._RequestContextManager":
-    """One request in the provider's format with the key it wants."""
+    """One request in the provider's format with a valid key."""
     key = sim.api_keys[provider]
     headers = {"authorization": f"Bearer {key}"} if provider == "openai" else {"x-api-key": key}
     if provider == "anthropic":
@@ -36,31 +36,31 @@ def events(body: bytes) -> list[str]:
     return [line.removeprefix("data: ") for line in body.decode().splitlines() if line.startswith("data: ")]
 
 
-# --- life ---------------------------------------------------------------------------------------------------------
+# --- start and stop -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "example.com", ""])
-def test_listens_nowhere_but_on_loopback(host: str) -> None:
+def test_listens_on_loopback_only(host: str) -> None:
     """A test server would be open to the network."""
     with pytest.raises(ValueError, match=r"127\.0\.0\.1"):
         SimulatorServer(host=host)
 
 
 @pytest.mark.parametrize("options", [{"port": -1}, {"latency": -1}, {"chunk_delay": -1}, {"chunks": 0}])
-def test_refuses_numbers_out_of_range(options: dict[str, Any]) -> None:
-    """A wrong option would surface later, far from where it was written."""
+def test_rejects_numbers_out_of_range(options: dict[str, Any]) -> None:
+    """A wrong option would fail later, far from where it was given."""
     with pytest.raises(ValueError, match=next(iter(options))):
         SimulatorServer(**options)
 
 
-async def test_has_no_address_before_it_runs() -> None:
-    """A forgotten `async with` would end in a strange connection error."""
+async def test_has_no_url_before_it_runs() -> None:
+    """A forgotten `async with` would end in an unclear connection error."""
     with pytest.raises(RuntimeError, match="async with"):
         _ = SimulatorServer().base_urls
 
 
-async def test_starts_once() -> None:
-    """A second start would lose the first server."""
+async def test_starts_only_once() -> None:
+    """A second start would leak the first server."""
     async with SimulatorServer() as sim:
         with pytest.raises(RuntimeError, match="started before"):
             await sim.start()
@@ -69,16 +69,16 @@ async def test_starts_once() -> None:
         await sim.start()
 
 
-async def test_a_taken_port_is_an_error_that_leaves_nothing_behind() -> None:
-    """A failed start would leak half a server."""
+async def test_a_port_in_use_is_an_error_without_leaks() -> None:
+    """A failed start would leak a half-open server."""
     async with SimulatorServer() as sim:
         with pytest.raises(OSError, match="address"):
             await SimulatorServer(port=int(sim.url.rpartition(":")[2])).start()
 
 
 @pytest.mark.parametrize("fault", ["", "stall-after-2-events", "hang"])
-async def test_stops_at_once_while_it_answers(http: aiohttp.ClientSession, fault: str) -> None:
-    """Every test with a live stream would wait for it at its end, or leak a task."""
+async def test_stops_immediately_while_it_responds(http: aiohttp.ClientSession, fault: str) -> None:
+    """Every test with an active stream would wait for it at its end, or leak a task."""
     before = asyncio.all_tasks()
     async with SimulatorServer(chunk_delay=30) as sim:
         waiting = asyncio.create_task(read(ask(http, sim, fault=fault, stream=True)))
@@ -102,7 +102,7 @@ async def read(context: "aiohttp.client._RequestContextManager") -> bytes:
 
 
 def test_the_package_does_not_import_it() -> None:
-    """Every user would pay for a server that only tests need."""
+    """Every user would import a server that only tests need."""
     code = "import sys, anycompletion; sys.exit('anycompletion.testing' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})
 
@@ -110,8 +110,8 @@ def test_the_package_does_not_import_it() -> None:
 # --- log ----------------------------------------------------------------------------------------------------------
 
 
-async def test_the_log_keeps_what_was_sent(sim: SimulatorServer, http: aiohttp.ClientSession) -> None:
-    """Tests could not check what their code put on the wire."""
+async def test_the_log_has_the_request_as_it_was_sent(sim: SimulatorServer, http: aiohttp.ClientSession) -> None:
+    """Tests could not check what their code sends."""
     async with ask(http, sim, temperature=0.5) as response:
         await response.read()
     (request,) = sim.requests
@@ -124,10 +124,10 @@ async def test_the_log_keeps_what_was_sent(sim: SimulatorServer, http: aiohttp.C
     assert sim.api_keys["openai"] not in repr(request)
 
 
-async def test_the_log_keeps_query_and_bodies_that_are_no_json(
+async def test_the_log_has_the_query_and_bodies_that_are_not_json(
     sim: SimulatorServer, http: aiohttp.ClientSession
 ) -> None:
-    """A broken request would break the log."""
+    """A malformed request would raise in the log."""
     async with http.post(sim.base_urls["openai"] + "/chat/completions?a=1", data=b"{nonsense") as response:
         assert response.status == 401
     assert sim.requests[0].query == {"a": "1"}
@@ -136,23 +136,23 @@ async def test_the_log_keeps_query_and_bodies_that_are_no_json(
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-async def test_sees_its_client_leave_between_two_chunks(
+async def test_notices_a_disconnect_between_two_chunks(
     sim: SimulatorServer, http: aiohttp.ClientSession, provider: str
 ) -> None:
-    """A client that forgets to close its connection could not be told from one that does."""
+    """A client that leaves its connection open would pass."""
     sim.chunks, sim.chunk_delay = 200, 0.02
     async with ask(http, sim, provider, stream=True) as response:
         await response.content.readany()
         response.close()
     (request,) = sim.requests
-    seen = request.chunks_written
+    written = request.chunks_written
     assert await request.wait_closed(2) is True
-    assert request.chunks_written < seen + 10
+    assert request.chunks_written < written + 10
     assert not request.finished
 
 
-async def test_sees_its_client_leave_at_full_speed(sim: SimulatorServer, http: aiohttp.ClientSession) -> None:
-    """Without a delay the server would write on to nobody."""
+async def test_notices_a_disconnect_at_full_speed(sim: SimulatorServer, http: aiohttp.ClientSession) -> None:
+    """Without a delay the server would write to a closed connection."""
     sim.chunks = 20_000
     async with ask(http, sim, stream=True, messages=[{"role": "user", "content": "word " * 1000}]) as response:
         await response.content.readany()
@@ -163,10 +163,10 @@ async def test_sees_its_client_leave_at_full_speed(sim: SimulatorServer, http: a
 
 @pytest.mark.parametrize("fault", ["hang", "stall-after-1-events"])
 @pytest.mark.parametrize("stream", [True, False])
-async def test_sees_its_client_leave_while_it_is_silent(
+async def test_notices_a_disconnect_while_it_sends_nothing(
     sim: SimulatorServer, http: aiohttp.ClientSession, fault: str, stream: bool
 ) -> None:
-    """Timeouts of a client could not be tested: nobody would see that it hung up."""
+    """Timeouts of a client could not be tested, because the disconnect would go unnoticed."""
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1), ask(http, sim, fault=fault, stream=stream) as response:
             await response.read()
@@ -175,27 +175,27 @@ async def test_sees_its_client_leave_while_it_is_silent(
     assert time.perf_counter() - start < 1
 
 
-async def test_waiting_for_a_close_that_does_not_come_ends(sim: SimulatorServer, http: aiohttp.ClientSession) -> None:
+async def test_waiting_for_a_close_times_out(sim: SimulatorServer, http: aiohttp.ClientSession) -> None:
     """A failing test would hang instead of failing."""
     async with ask(http, sim, fault="stall-after-1-events", stream=True):
         assert await sim.requests[0].wait_closed(0.05) is False
 
 
-# --- answers ------------------------------------------------------------------------------------------------------
+# --- responses ----------------------------------------------------------------------------------------------------
 
 
-async def test_a_path_of_no_provider_says_where_the_providers_are(
+async def test_the_error_for_an_unknown_path_lists_the_base_urls(
     sim: SimulatorServer, http: aiohttp.ClientSession
 ) -> None:
-    """A wrong base URL would be a riddle."""
+    """A wrong base URL would be hard to correct."""
     async with http.get(sim.url + "/elsewhere") as response:
         assert response.status == 404
         assert sim.base_urls["openai"] in await response.text()
     assert sim.requests[0].provider == ""
 
 
-async def test_takes_its_text_and_its_pieces_from_its_options(http: aiohttp.ClientSession) -> None:
-    """Tests could not say what the model answers."""
+async def test_text_and_pieces_are_options(http: aiohttp.ClientSession) -> None:
+    """Tests could not choose the model's reply."""
     async with SimulatorServer(reply="Lettuce in, it's cold.", chunks=5) as sim:
         body = await read(ask(http, sim, stream=True))
         pieces = [json.loads(data)["choices"][0]["delta"].get("content") for data in events(body)[:-1]]
@@ -205,16 +205,14 @@ async def test_takes_its_text_and_its_pieces_from_its_options(http: aiohttp.Clie
         assert json.loads(await read(ask(http, sim)))["choices"][0]["message"]["content"] == "SOME-MODEL"
 
 
-async def test_a_short_text_is_repeated_until_it_fills_its_chunks(
-    sim: SimulatorServer, http: aiohttp.ClientSession
-) -> None:
-    """A test that needs two hundred chunks would have to write a long text first."""
+async def test_a_short_text_is_repeated_to_fill_the_chunks(sim: SimulatorServer, http: aiohttp.ClientSession) -> None:
+    """A test that needs two hundred chunks would need a long text."""
     sim.chunks = 200
     assert len(events(await read(ask(http, sim, stream=True)))) == 200 + 3
 
 
-async def test_waits_before_the_headers_and_between_the_chunks(http: aiohttp.ClientSession) -> None:
-    """Clocks of a client could not be tested."""
+async def test_waits_before_the_headers_and_between_chunks(http: aiohttp.ClientSession) -> None:
+    """Timeouts of a client could not be tested."""
     async with SimulatorServer(latency=0.1, chunk_delay=0.02, chunks=5) as sim:
         start = time.perf_counter()
         async with ask(http, sim, stream=True) as response:
@@ -224,10 +222,10 @@ async def test_waits_before_the_headers_and_between_the_chunks(http: aiohttp.Cli
         assert 0.1 < time.perf_counter() - start - first < 2
 
 
-async def test_the_same_question_again_gets_another_answer_from_anthropic(
+async def test_a_repeated_request_to_anthropic_gets_another_reply(
     sim: SimulatorServer, http: aiohttp.ClientSession
 ) -> None:
-    """Three requests for three choices would look like one."""
+    """The three requests for three choices would all get the same text."""
     bodies = await asyncio.gather(*(read(ask(http, sim, "anthropic")) for _ in range(3)))
     assert {json.loads(body)["content"][0]["text"] for body in bodies} == {
         f"Who's there? (choice {choice})" for choice in range(3)
@@ -241,10 +239,10 @@ STATUS = {name: fault for name, fault in FAULTS.items() if fault.kind == "status
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("name", STATUS)
-async def test_every_provider_has_words_for_every_error(
+async def test_every_provider_has_every_error(
     sim: SimulatorServer, http: aiohttp.ClientSession, provider: str, name: str
 ) -> None:
-    """A fault would work with one provider and be a KeyError with the next."""
+    """A fault would work with one provider and raise a KeyError with another."""
     async with ask(http, sim, provider, fault=name) as response:
         assert response.status >= 400
         assert (await response.json())["error"]["message"]
@@ -253,8 +251,8 @@ async def test_every_provider_has_words_for_every_error(
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-async def test_faults_of_a_list_follow_each_other(http: aiohttp.ClientSession, provider: str) -> None:
-    """A script of faults could not be written."""
+async def test_faults_of_a_list_are_a_sequence(http: aiohttp.ClientSession, provider: str) -> None:
+    """A sequence of faults could not be simulated."""
     faults = [Fault.status(429, retry_after=0.5, times=2), Fault.named("unavailable", skip=1, times=1)]
     async with SimulatorServer(fault=faults) as sim:
         statuses: list[int] = []
@@ -268,7 +266,7 @@ async def test_faults_of_a_list_follow_each_other(http: aiohttp.ClientSession, p
 
 
 @pytest.mark.parametrize(("status", "kind"), [(418, "invalid_request_error"), (507, "server_error"), (429, "requests")])
-async def test_any_status_can_be_asked_for(
+async def test_any_status_can_be_simulated(
     sim: SimulatorServer, http: aiohttp.ClientSession, status: int, kind: str
 ) -> None:
     """Rare statuses could not be tested."""
@@ -278,8 +276,8 @@ async def test_any_status_can_be_asked_for(
         assert (await response.json())["error"]["type"] == kind
 
 
-async def test_a_fault_can_be_one_providers(http: aiohttp.ClientSession) -> None:
-    """A failing fallback could not be staged on one server."""
+async def test_a_fault_can_be_limited_to_one_provider(http: aiohttp.ClientSession) -> None:
+    """A fallback from a failing provider could not be tested with one server."""
     async with SimulatorServer(fault=Fault.named("overloaded", provider="anthropic")) as sim:
         async with ask(http, sim) as response:
             assert response.status == 200
@@ -288,7 +286,7 @@ async def test_a_fault_can_be_one_providers(http: aiohttp.ClientSession) -> None
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-async def test_a_fault_nobody_knows_is_a_bad_request(
+async def test_an_unknown_fault_is_a_bad_request(
     sim: SimulatorServer, http: aiohttp.ClientSession, provider: str
 ) -> None:
     """A misspelt x-simulate would silently simulate nothing."""
@@ -298,35 +296,33 @@ async def test_a_fault_nobody_knows_is_a_bad_request(
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
-async def test_a_cut_stream_ends_cleanly_in_the_middle(
-    sim: SimulatorServer, http: aiohttp.ClientSession, provider: str
-) -> None:
-    """The nastiest end of a stream, an HTTP body that is in order, could not be tested."""
+async def test_a_cut_stream_ends_cleanly(sim: SimulatorServer, http: aiohttp.ClientSession, provider: str) -> None:
+    """An incomplete stream in a complete HTTP body could not be tested."""
     body = await read(ask(http, sim, provider, fault="cut-after-3-events", stream=True))
     assert len(events(body)) == 3
     assert sim.requests[0].chunks_written == 3
     assert not sim.requests[0].finished
 
 
-async def test_a_cut_behind_the_end_of_a_stream_cuts_nothing(sim: SimulatorServer, http: aiohttp.ClientSession) -> None:
-    """The log would call a whole answer broken."""
+async def test_a_cut_after_the_end_of_a_stream_has_no_effect(sim: SimulatorServer, http: aiohttp.ClientSession) -> None:
+    """The log would report a complete response as incomplete."""
     body = await read(ask(http, sim, fault="cut-after-99-events", stream=True))
     assert events(body)[-1] == "[DONE]"
     assert sim.requests[0].finished
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_a_close_comes_before_the_end_of_the_body(
+async def test_a_close_ends_the_connection_before_the_body(
     sim: SimulatorServer, http: aiohttp.ClientSession, stream: bool
 ) -> None:
-    """A connection that is closed halfway would look like a body that ended."""
+    """A connection that is closed halfway would look like a complete body."""
     with pytest.raises(aiohttp.ClientPayloadError):
         await read(ask(http, sim, fault="close-after-3-events", stream=stream))
     assert await sim.requests[0].wait_closed(1) is False
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_a_reset_is_a_reset(sim: SimulatorServer, http: aiohttp.ClientSession, stream: bool) -> None:
+async def test_a_reset_resets_the_connection(sim: SimulatorServer, http: aiohttp.ClientSession, stream: bool) -> None:
     """A crash of the server would look like a clean end."""
     with pytest.raises(aiohttp.ClientError) as caught:
         await read(ask(http, sim, fault="reset-after-3-events", stream=stream))
@@ -338,7 +334,7 @@ async def test_a_reset_is_a_reset(sim: SimulatorServer, http: aiohttp.ClientSess
 async def test_an_error_inside_a_stream_is_the_providers_own(
     sim: SimulatorServer, http: aiohttp.ClientSession, provider: str
 ) -> None:
-    """Errors after a good status could not be tested."""
+    """Errors after a successful status could not be tested."""
     async with ask(http, sim, provider, fault="error-after-3-events", stream=True) as response:
         assert response.status == 200
         found = events(await response.read())
@@ -355,10 +351,10 @@ ENDS = {
 
 
 @pytest.mark.parametrize(("provider", "fault"), ENDS)
-async def test_the_end_of_a_stream_can_be_left_out(
+async def test_the_end_of_a_stream_can_be_omitted(
     sim: SimulatorServer, http: aiohttp.ClientSession, provider: str, fault: str
 ) -> None:
-    """A stream that stops without saying why could not be told from one that does."""
+    """A client that takes a stream without a finish reason for a complete one would pass."""
     options = {"stream_options": {"include_usage": True}} if provider == "openai" else {}
     body = (await read(ask(http, sim, provider, fault=fault, stream=True, **options))).decode()
     absent, last = ENDS[provider, fault]
@@ -369,10 +365,10 @@ async def test_the_end_of_a_stream_can_be_left_out(
 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("provider", PROVIDERS)
-async def test_nonsense_comes_with_a_good_status(
+async def test_malformed_bodies_come_with_a_successful_status(
     sim: SimulatorServer, http: aiohttp.ClientSession, provider: str, stream: bool
 ) -> None:
-    """Answers that are no answers could not be tested."""
+    """Malformed bodies could not be tested."""
     async with ask(http, sim, provider, fault="html", stream=stream) as response:
         assert (response.status, response.content_type) == (200, "text/html")
     assert await read(ask(http, sim, provider, fault="empty", stream=stream)) == b""
@@ -387,10 +383,10 @@ async def test_nonsense_comes_with_a_good_status(
 
 
 @pytest.mark.parametrize(("fault", "whole"), [("cut-after-3-events", False), ("no-done", True)])
-async def test_an_answer_in_one_piece_is_cut_in_half_or_not_at_all(
+async def test_a_response_without_events_is_cut_in_half_or_not_at_all(
     sim: SimulatorServer, http: aiohttp.ClientSession, fault: str, whole: bool
 ) -> None:
-    """Faults of streams would be undefined where there is no stream."""
+    """Stream faults would be undefined where there is no stream."""
     body = await read(ask(http, sim, fault=fault))
     if whole:
         assert json.loads(body)["choices"]
@@ -401,7 +397,7 @@ async def test_an_answer_in_one_piece_is_cut_in_half_or_not_at_all(
 
 
 async def raw(sim: SimulatorServer, fault: Fault | str) -> bytes:
-    """Every byte that comes back for one request."""
+    """All bytes of the response to one request."""
     sim.fault = fault
     body = json.dumps(KNOCK).encode()
     head = f"POST /openai/v1/chat/completions HTTP/1.1\r\nHost: here\r\nContent-Length: {len(body)}\r\n"
@@ -415,8 +411,8 @@ async def raw(sim: SimulatorServer, fault: Fault | str) -> bytes:
         writer.close()
 
 
-async def test_a_script_goes_over_the_wire_as_it_is(sim: SimulatorServer) -> None:
-    """An HTTP library would put it right."""
+async def test_a_script_is_sent_unchanged(sim: SimulatorServer) -> None:
+    """The HTTP library would correct it."""
     assert await raw(sim, Fault.raw(b"what", 0.01, b"ever")) == b"whatever"
     assert await raw(sim, "half-status-line") == b"HTTP/1.1 20"
     assert await raw(sim, "close-before-answer") == b""
@@ -426,8 +422,8 @@ async def test_a_script_goes_over_the_wire_as_it_is(sim: SimulatorServer) -> Non
     assert not any(request.finished for request in sim.requests)
 
 
-async def test_a_script_may_hold_the_right_answer_or_parts_of_it(sim: SimulatorServer) -> None:
-    """Faults around an answer could only be made up of bytes, in every format anew."""
+async def test_a_script_can_contain_the_response_or_parts_of_it(sim: SimulatorServer) -> None:
+    """A fault around a response would need the bytes of every format."""
     once = await raw(sim, Fault.raw("answer"))
     head, _, body = once.partition(b"\r\n\r\n")
     assert json.loads(body)["choices"][0]["message"]["content"].startswith("Who's there?")
@@ -441,8 +437,8 @@ async def test_a_script_may_hold_the_right_answer_or_parts_of_it(sim: SimulatorS
     assert (await raw(sim, Fault.raw("chunked-head", "half"))).lower().count(b"transfer-encoding: chunked") == 1
 
 
-async def test_a_script_notices_that_its_client_has_left(sim: SimulatorServer, http: aiohttp.ClientSession) -> None:
-    """An endless answer would go on for ever, or a client that leaves it not be told from one that stays."""
+async def test_a_script_notices_a_disconnect(sim: SimulatorServer, http: aiohttp.ClientSession) -> None:
+    """An endless response would never stop, or a disconnect would go unnoticed."""
     for fault in ("endless-body", "slow-headers"):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.1):
@@ -451,8 +447,8 @@ async def test_a_script_notices_that_its_client_has_left(sim: SimulatorServer, h
         assert not sim.requests[-1].finished
 
 
-async def test_a_refused_request_is_not_disturbed_further(sim: SimulatorServer, http: aiohttp.ClientSession) -> None:
-    """A test of a cut stream with a mistake in its request would fail for a reason that nobody sees."""
+async def test_an_error_response_gets_no_further_fault(sim: SimulatorServer, http: aiohttp.ClientSession) -> None:
+    """A test of a cut stream with a mistake in its request would fail without showing the mistake."""
     async with ask(http, sim, fault="cut-after-1-events", stream=True, model="no-such-model") as response:
         assert response.status == 404
         assert (await response.json())["error"]["code"] == "model_not_found"
