@@ -1,10 +1,10 @@
-"""A chat service with aiohttp.web: tokens appear as they come, and the stop button truly stops.
+"""A chat service with aiohttp.web: tokens appear as they arrive, and the stop button ends the request.
 
     pip install anycompletion
     OPENAI_API_KEY=… python aiohttp_chat.py        # then open http://127.0.0.1:8080
 
-CHAT_MODEL names another model, such as anthropic/claude-haiku-4-5. Before this faces the internet, say who may use it:
-whoever reaches it spends your key.
+CHAT_MODEL names another model, such as anthropic/claude-haiku-4-5. Before you deploy this, add authentication: every
+visitor spends your key.
 """
 
 import json
@@ -26,43 +26,43 @@ routes = web.RouteTableDef()
 
 
 async def conversation(request: web.Request) -> list[dict[str, Any]]:
-    """What was said so far, after what the service says first. The system's part is not the browser's to write."""
+    """The conversation so far, after the service's system message, which the browser cannot change."""
     try:
         turns = [{"role": turn["role"], "content": turn["content"]} for turn in (await request.json())["messages"]]
-        good = all(turn["role"] in ("user", "assistant") and isinstance(turn["content"], str) for turn in turns)
+        valid = all(turn["role"] in ("user", "assistant") and isinstance(turn["content"], str) for turn in turns)
     except (json.JSONDecodeError, KeyError, TypeError):
-        good, turns = False, []
-    if not good or not 1 <= len(turns) <= 50:
+        valid, turns = False, []
+    if not valid or not 1 <= len(turns) <= 50:
         raise web.HTTPUnprocessableEntity(text="expected messages of roles user and assistant")
     return [SYSTEM, *turns]
 
 
 @web.middleware
-async def failed(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """What goes wrong in a plain handler, as strangers may see it; aiohttp_sse does the same for streams."""
+async def handle_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turns an error of a handler into its public form; aiohttp_sse does the same for streams."""
     try:
         return await handler(request)
     except CompletionError as error:
-        told = public_error(error)
-        return web.json_response(told.to_dict(), status=told.status, headers=told.headers)
+        public = public_error(error)
+        return web.json_response(public.to_dict(), status=public.status, headers=public.headers)
 
 
 @routes.get("/")
 async def page(_: web.Request) -> web.FileResponse:
-    """The page; fastapi_chat.py shows the same."""
+    """The page, the same as in fastapi_chat.py."""
     return web.FileResponse(Path(__file__).with_name("chat.html"))
 
 
 @routes.post("/chat")
 async def chat(request: web.Request) -> web.StreamResponse:
-    """The next turn, token by token; when the browser leaves, the provider stops, too."""
+    """The next turn, token by token; when the browser disconnects, the provider stops as well."""
     messages = await conversation(request)
     return await aiohttp_sse(request, request.app[CLIENT].stream(MODEL, messages, max_completion_tokens=1000))
 
 
 @routes.post("/title")
 async def title(request: web.Request) -> web.Response:
-    """A title for the conversation, in one piece; not paid for when nobody waits any more."""
+    """A title for the conversation, in one piece; cancelled when the browser disconnects."""
     client, messages = request.app[CLIENT], await conversation(request)
     messages.append({"role": "user", "content": "A title for this chat, of at most five words, please."})
     reply = await cancel_on_disconnect(request, client.create(MODEL, messages, max_completion_tokens=20))
@@ -70,8 +70,8 @@ async def title(request: web.Request) -> web.Response:
 
 
 def make_app() -> web.Application:
-    """The service; one client for all requests."""
-    app = web.Application(middlewares=[failed])
+    """The service, with one client for all requests."""
+    app = web.Application(middlewares=[handle_errors])
     app.add_routes(routes)
     app.cleanup_ctx.append(aiohttp_client(CLIENT))
     return app

@@ -1,10 +1,10 @@
-"""A chat service with FastAPI: tokens appear as they come, and the stop button truly stops.
+"""A chat service with FastAPI: tokens appear as they arrive, and the stop button ends the request.
 
     pip install 'anycompletion[web]' fastapi uvicorn
     OPENAI_API_KEY=… python fastapi_chat.py        # then open http://127.0.0.1:8000
 
-CHAT_MODEL names another model, such as anthropic/claude-haiku-4-5. Before this faces the internet, say who may use it:
-whoever reaches it spends your key.
+CHAT_MODEL names another model, such as anthropic/claude-haiku-4-5. Before you deploy this, add authentication: every
+visitor spends your key.
 """
 
 import os
@@ -24,7 +24,7 @@ SYSTEM = {"role": "system", "content": "You are friendly, and brief."}
 
 
 class Turn(BaseModel):
-    """What one side said. The system's part is not the browser's to write."""
+    """A message of the user or the assistant; the browser cannot send system messages."""
 
     role: Literal["user", "assistant"]
     content: Annotated[str, Field(max_length=10_000)]
@@ -35,8 +35,8 @@ class Chat(BaseModel):
 
     messages: Annotated[list[Turn], Field(min_length=1, max_length=50)]
 
-    def whole(self) -> list[dict[str, Any]]:
-        """With what the service says before it."""
+    def with_system_message(self) -> list[dict[str, Any]]:
+        """The conversation after the service's system message."""
         return [SYSTEM, *(turn.model_dump() for turn in self.messages)]
 
 
@@ -44,30 +44,33 @@ app = FastAPI(lifespan=starlette_lifespan())  # one client for all requests, in 
 
 
 @app.exception_handler(CompletionError)
-async def failed(_: Request, error: CompletionError) -> Response:
-    """What goes wrong in a plain handler, as strangers may see it; starlette_sse does the same for streams."""
-    told = public_error(error)
-    return JSONResponse(told.to_dict(), told.status, told.headers)
+async def handle_errors(_: Request, error: CompletionError) -> Response:
+    """Turns an error of a handler into its public form; starlette_sse does the same for streams."""
+    public = public_error(error)
+    return JSONResponse(public.to_dict(), public.status, public.headers)
 
 
 @app.get("/")
 async def page() -> Response:
-    """The page; aiohttp_chat.py shows the same."""
+    """The page, the same as in aiohttp_chat.py."""
     return FileResponse(Path(__file__).with_name("chat.html"))
 
 
 @app.post("/chat")
-async def chat(request: Request, asked: Chat) -> Response:
-    """The next turn, token by token; when the browser leaves, the provider stops, too."""
+async def chat(request: Request, body: Chat) -> Response:
+    """The next turn, token by token; when the browser disconnects, the provider stops as well."""
     client: AsyncCompletion = request.app.state.client
-    return starlette_sse(client.stream(MODEL, asked.whole(), max_completion_tokens=1000))
+    return starlette_sse(client.stream(MODEL, body.with_system_message(), max_completion_tokens=1000))
 
 
 @app.post("/title")
-async def title(request: Request, asked: Chat) -> dict[str, str]:
-    """A title for the conversation, in one piece; not paid for when nobody waits any more."""
+async def title(request: Request, body: Chat) -> dict[str, str]:
+    """A title for the conversation, in one piece; cancelled when the browser disconnects."""
     client: AsyncCompletion = request.app.state.client
-    messages = [*asked.whole(), {"role": "user", "content": "A title for this chat, of at most five words, please."}]
+    messages = [
+        *body.with_system_message(),
+        {"role": "user", "content": "A title for this chat, of at most five words, please."},
+    ]
     reply = await cancel_on_disconnect(request, client.create(MODEL, messages, max_completion_tokens=20))
     return {"title": reply.text}
 

@@ -1,4 +1,4 @@
-"""Several providers side by side: one question to all of them at once, each answer as soon as it is there.
+"""Several providers side by side: one question to all of them concurrently, each reply as soon as it is complete.
 
 python side_by_side.py "Why is the sky blue?" openai/gpt-4o-mini anthropic/claude-haiku-4-5 cohere/command-a-03-2025
 
@@ -15,7 +15,7 @@ MODELS = ["openai/gpt-4o-mini", "anthropic/claude-haiku-4-5"]
 
 
 async def ask(client: AsyncCompletion, model: str, question: str) -> str:
-    """What one model says, and how it went."""
+    """One model's reply with its timing, or its error."""
     start = time.monotonic()
     first = None
     try:
@@ -31,7 +31,7 @@ async def ask(client: AsyncCompletion, model: str, question: str) -> str:
 
 
 async def main(question: str, models: list[str]) -> None:
-    """Prints the answers in the order in which they arrive."""
+    """Prints the replies in the order in which they arrive."""
     async with AsyncCompletion() as client:
         for answer in asyncio.as_completed([ask(client, model, question) for model in models]):
             print(await answer)

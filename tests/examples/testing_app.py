@@ -1,4 +1,4 @@
-"""An app of the size that fits a page: it answers customers' letters, and knows nothing of how it is tested."""
+"""A small app that answers customers' letters, without any code for its tests."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ LOOK_UP = {
 
 
 async def subject(client: AsyncCompletion, letter: str) -> str:
-    """A letter's subject; what matters less than an answer may fail."""
+    """A letter's subject; an error is not fatal here."""
     try:
         reply = await client.create(MODEL, f"In three words, what is this about? {letter}", max_tokens=20)
     except APIError:
@@ -31,7 +31,7 @@ async def subject(client: AsyncCompletion, letter: str) -> str:
 
 
 async def answer(client: AsyncCompletion, letter: str) -> AsyncIterator[str]:
-    """The answer, piece by piece; a reader is told when it is not whole."""
+    """The answer, piece by piece, with a mark at its end if it is incomplete."""
     async with client.stream(MODEL, letter) as stream:
         try:
             async for text in stream.text:
@@ -41,7 +41,7 @@ async def answer(client: AsyncCompletion, letter: str) -> AsyncIterator[str]:
 
 
 async def order_state(client: AsyncCompletion, letter: str) -> str:
-    """An answer for which the model may look an order up."""
+    """An answer for which the model can look up an order."""
     messages: list[dict[str, object]] = [{"role": "user", "content": letter}]
     reply = await client.create(MODEL, messages, tools=[LOOK_UP])
     message = reply.choices[0].message

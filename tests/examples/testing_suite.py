@@ -21,7 +21,7 @@ from anycompletion import (
 )
 from anycompletion.testing import FakeProvider, NetworkBlockedError, Recorder, SimulatorServer, block_network
 
-pytest_plugins = ["anycompletion.testing.pytest"]  # in a suite of several files it stands in conftest.py
+pytest_plugins = ["anycompletion.testing.pytest"]  # in a suite of several files this belongs into conftest.py
 pytestmark = pytest.mark.usefixtures("no_network")
 
 HERE = Path(__file__).parent
@@ -35,19 +35,19 @@ async def test_subject(fake_llm: FakeProvider) -> None:
     fake_llm.add("Order is late")
     async with AsyncCompletion(providers=[fake_llm]) as client:
         assert await subject(client, LETTER) == "Order is late"
-    (asked,) = fake_llm.requests
-    assert (asked.provider, asked.request.max_tokens) == ("openai", 20)
-    assert asked.wire[0].path == "/v1/chat/completions"
+    (call,) = fake_llm.requests
+    assert (call.provider, call.request.max_tokens) == ("openai", 20)
+    assert call.wire[0].path == "/v1/chat/completions"
 
 
-async def test_subject_may_fail(fake_llm: FakeProvider) -> None:
+async def test_the_subject_can_fail(fake_llm: FakeProvider) -> None:
     fake_llm.add(*[RateLimitError("slow down")] * 3)
     async with AsyncCompletion(providers=[fake_llm]) as client:
         assert await subject(client, LETTER) == "(no subject)"
     assert len(fake_llm.requests[0].wire) == 3
 
 
-async def test_an_answer_that_breaks_off_says_so() -> None:
+async def test_an_interrupted_answer_is_marked() -> None:
     fake = FakeProvider("It was sent on Monday.", fault="close-after-4-events")
     async with AsyncCompletion(providers=[fake]) as client:
         assert [text async for text in answer(client, LETTER)] == ["It", " was", " sent", " […]"]
@@ -55,8 +55,8 @@ async def test_an_answer_that_breaks_off_says_so() -> None:
 
 async def test_orders_are_looked_up() -> None:
     call = ToolCall("call_1", FunctionCall("look_up", '{"order": "A17"}'))
-    asks = ChatCompletion("", [Choice(0, AssistantMessage(tool_calls=[call]), "tool_calls")], "")
-    fake = FakeProvider(asks, lambda request: f"It was {request.to_dict()['messages'][-1]['content']}.")
+    tool_call = ChatCompletion("", [Choice(0, AssistantMessage(tool_calls=[call]), "tool_calls")], "")
+    fake = FakeProvider(tool_call, lambda request: f"It was {request.to_dict()['messages'][-1]['content']}.")
     async with AsyncCompletion(providers=[fake]) as client:
         assert await order_state(client, LETTER) == "It was sent on Monday."
 
@@ -65,7 +65,7 @@ async def test_orders_are_looked_up() -> None:
 
 
 def test_the_whole_program(llm_server: SimulatorServer) -> None:
-    """In a process of its own, which finds the server in its environment."""
+    """In a process of its own, whose environment points to the server."""
     llm_server.reply = "Order is late"
     done = subprocess.run([sys.executable, HERE / "testing_app.py", LETTER], capture_output=True, text=True, check=True)
     assert done.stdout == "Order is late"
@@ -78,7 +78,7 @@ async def test_an_overloaded_provider(llm_server: SimulatorServer) -> None:
         assert await subject(client, LETTER) == "(no subject)"
 
 
-# --- what a provider said once: recordings ---------------------------------------------------------------------------
+# --- recorded replies: Recorder and replay ---------------------------------------------------------------------------
 
 
 async def test_a_recorded_answer() -> None:
@@ -90,14 +90,14 @@ async def test_a_recorded_answer() -> None:
 
 
 async def test_recording(tmp_path: Path) -> None:
-    """With a key and without the fake, this is how the folder above is made."""
+    """The same without the fake, with a key, records the folder above."""
     fake = FakeProvider("It was sent on Monday. Anything else?")
     async with AsyncCompletion(providers=[fake, Recorder(tmp_path)]) as client:
         await client.create(MODEL, LETTER)
     assert len(list(tmp_path.rglob("*.json"))) == 1  # noqa: ASYNC240
 
 
-# --- and nothing else: block_network ---------------------------------------------------------------------------------
+# --- no other connections: block_network -----------------------------------------------------------------------------
 
 
 async def test_a_forgotten_fake_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

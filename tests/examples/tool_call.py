@@ -1,4 +1,4 @@
-"""A tool call by hand: the model asks for a function, this script runs it, and the model goes on with the result.
+"""A tool call by hand: the model calls a function, this script runs it, and the model continues with the result.
 
 OPENAI_API_KEY=… python tool_call.py
 """
@@ -11,11 +11,11 @@ from typing import Any
 from anycompletion import AsyncCompletion, Message, UserMessage
 
 MODEL = os.environ.get("CHAT_MODEL", "openai/gpt-4o-mini")
-MOST_TURNS = 5
+MAX_TURNS = 5
 
 
 def weather(city: str, unit: str = "celsius") -> dict[str, Any]:
-    """Stands for something that looks it up."""
+    """A stand-in for a real weather service."""
     return {"city": city, "sky": "rain", "temperature": 8 if unit == "celsius" else 46}
 
 
@@ -40,18 +40,18 @@ TOOLS: list[dict[str, Any]] = [
 
 
 def run(name: str, arguments: str) -> str:
-    """What a function says to a call. The model reads errors, too, and may do better then."""
+    """The result of a function call; errors are results too, so that the model can correct its call."""
     try:
         return json.dumps(FUNCTIONS[name](**json.loads(arguments)))
-    except (KeyError, TypeError, ValueError) as fault:  # no such function, or arguments that it does not take
-        return json.dumps({"error": f"{type(fault).__name__}: {fault}"})
+    except (KeyError, TypeError, ValueError) as error:  # no such function, or arguments that it does not take
+        return json.dumps({"error": f"{type(error).__name__}: {error}"})
 
 
 async def main() -> None:
-    """Asks until the model calls no more tools."""
+    """Sends requests until the model calls no more tools."""
     messages: list[Message | dict[str, Any]] = [UserMessage("Do I need an umbrella in Oslo?")]
     async with AsyncCompletion() as client:
-        for _ in range(MOST_TURNS):
+        for _ in range(MAX_TURNS):
             reply = await client.create(MODEL, messages, tools=TOOLS)
             message = reply.choices[0].message
             messages.append(message)

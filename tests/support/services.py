@@ -1,4 +1,4 @@
-"""Web services on 127.0.0.1 for as long as a block, and a peer of theirs that reads raw bytes and may leave."""
+"""Web services on 127.0.0.1 for the length of a block, and a raw HTTP client that can disconnect."""
 
 import asyncio
 import contextlib
@@ -12,8 +12,8 @@ from aiohttp import web
 from starlette.types import ASGIApp
 
 
-class Answer(NamedTuple):
-    """An answer's head."""
+class ResponseHead(NamedTuple):
+    """The status and headers of a response."""
 
     status: int
     headers: dict[str, str]
@@ -23,17 +23,17 @@ class Answer(NamedTuple):
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """Signals are the test run's."""
+        """Leaves signals to the test run."""
         yield
 
     async def main_loop(self) -> None:
-        """Waits, where uvicorn looks ten times a second whether it should stop."""
+        """Waits for an event, where uvicorn polls ten times a second whether it should stop."""
         await self.on_tick(0)
         self.stopping = asyncio.Event()
         await self.stopping.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn's own, without its pauses."""
+        """Does what uvicorn's own does, without its pauses."""
         for server in self.servers:
             server.close()
         for connection in list(self.server_state.connections):
@@ -46,7 +46,7 @@ class _Server(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def asgi_service(app: ASGIApp) -> AsyncGenerator[str, None]:
-    """Serves an ASGI application with uvicorn; gives its URL."""
+    """Serves an ASGI application with uvicorn; yields its URL."""
     listening = socket.create_server(("127.0.0.1", 0))
     server = _Server(uvicorn.Config(app, log_level="critical", ws="none", timeout_graceful_shutdown=1))
     serving = asyncio.create_task(server.serve([listening]))
@@ -63,7 +63,7 @@ async def asgi_service(app: ASGIApp) -> AsyncGenerator[str, None]:
 
 @contextlib.asynccontextmanager
 async def aiohttp_service(app: web.Application, **options: Any) -> AsyncGenerator[str, None]:
-    """Serves an aiohttp.web application; gives its URL."""
+    """Serves an aiohttp.web application; yields its URL."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, **options)
     await runner.setup()
     try:
@@ -75,7 +75,7 @@ async def aiohttp_service(app: web.Application, **options: Any) -> AsyncGenerato
 
 
 class Peer:
-    """One request over a connection of its own, read as it arrives."""
+    """One request over a connection of its own, whose response is read as it arrives."""
 
     def __init__(self, url: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> None:
         self._address = url.removeprefix("http://").split(":")
@@ -96,15 +96,15 @@ class Peer:
             await self._writer.wait_closed()
 
     def leave(self) -> float:
-        """Closes the connection; the loop's time when it did."""
+        """Closes the connection; returns the loop's time."""
         self._writer.close()
         return asyncio.get_running_loop().time()
 
-    async def head(self) -> Answer:
+    async def head(self) -> ResponseHead:
         """Status and headers."""
         lines = (await self._reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[:-2]
         fields = (line.partition(": ") for line in lines[1:])
-        return Answer(int(lines[0].split()[1]), {name.lower(): value for name, _, value in fields})
+        return ResponseHead(int(lines[0].split()[1]), {name.lower(): value for name, _, value in fields})
 
     async def piece(self) -> bytes:
         """The next piece of a chunked body; empty at its end."""
@@ -114,20 +114,20 @@ class Peer:
         return data
 
     async def rest(self) -> bytes:
-        """All other pieces up to the proper end of the body."""
+        """All further pieces up to the end of the body."""
         pieces: list[bytes] = []
         while piece := await self.piece():
             pieces.append(piece)
         return b"".join(pieces)
 
-    async def whole(self) -> tuple[Answer, Any]:
-        """An answer in one piece, and its JSON."""
+    async def whole(self) -> tuple[ResponseHead, Any]:
+        """The head and the JSON of a response with a content length."""
         head = await self.head()
         return head, json.loads(await self._reader.readexactly(int(head.headers["content-length"])))
 
 
 def events(body: bytes) -> list[str]:
-    """The events of a stream, comments left out, each as the text after ``data: ``."""
+    """The events of a stream without comments, each as the text after ``data: ``."""
     blocks = body.decode().split("\n\n")
     assert blocks.pop() == "", "every event ends with an empty line"
     return [block.removeprefix("data: ") for block in blocks if not block.startswith(":")]

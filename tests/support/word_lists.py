@@ -60,6 +60,10 @@ EXEMPT: dict[str, dict[tuple[str, str], str]] = {
         ("Table", "grid()"): "a class of rich",
         ("Table", "Table.grid"): "a class of rich",
     },
+    "lib/anycompletion/testing/formats/simulated_reply.py": {
+        ("said", "You said: "): "a reply that the simulator makes",
+        ("says", "The tool says: "): "a reply that the simulator makes",
+    },
     "benchmarks/report.py": {("floor", "math.floor"): "the name of the function"},
 }
 """File → (word, a distinctive part of the line) → why the word may stand there."""

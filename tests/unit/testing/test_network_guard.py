@@ -1,4 +1,4 @@
-"""block_network: nothing leaves the machine, what is refused says so, and nothing stays behind."""
+"""Tests of block_network: nothing leaves the machine, errors are clear, and all functions are restored."""
 
 import asyncio
 import http.client
@@ -21,7 +21,7 @@ RUNS = pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio",
 Run = Callable[[Any], Any]
 
 HOST = "provider.invalid"
-ADDRESS = "192.0.2.1"  # of documentation: nobody has it
+ADDRESS = "192.0.2.1"  # reserved for documentation, so that no host has it
 
 
 def _loop() -> asyncio.AbstractEventLoop:
@@ -39,7 +39,7 @@ async def _sock_connect() -> None:
         await _loop().sock_connect(connection, (ADDRESS, 443))
 
 
-ASYNC_ROADS: dict[str, Callable[[], Awaitable[Any]]] = {
+ASYNC_CONNECTIONS: dict[str, Callable[[], Awaitable[Any]]] = {
     "aiohttp by name": lambda: _get(f"https://{HOST}/v1"),
     "aiohttp by address": lambda: _get(f"http://{ADDRESS}:443/"),
     "aiohttp by IPv6": lambda: _get("http://[2001:db8::1]:443/"),
@@ -53,13 +53,13 @@ ASYNC_ROADS: dict[str, Callable[[], Awaitable[Any]]] = {
 
 
 @RUNS
-@pytest.mark.parametrize("road", ASYNC_ROADS)
-def test_no_event_loop_finds_a_way_around(road: str, run: Run) -> None:
-    """A test would reach a provider, with one event loop or library at least."""
+@pytest.mark.parametrize("kind", ASYNC_CONNECTIONS)
+def test_connections_of_event_loops_are_blocked(kind: str, run: Run) -> None:
+    """A test would reach a provider with some event loop or library."""
 
     async def main() -> None:
         with pytest.raises(NetworkBlockedError, match=r"(provider\.invalid|192\.0\.2\.1|2001:db8::1):443") as caught:
-            await ASYNC_ROADS[road]()
+            await ASYNC_CONNECTIONS[kind]()
         assert caught.value.port == 443
         assert "FakeProvider" in str(caught.value)
 
@@ -82,7 +82,7 @@ def _connect_ex() -> None:
         connection.connect_ex((ADDRESS, 80))
 
 
-SYNC_ROADS: dict[str, Callable[[], Any]] = {
+SYNC_CONNECTIONS: dict[str, Callable[[], Any]] = {
     "create_connection": lambda: socket.create_connection((ADDRESS, 80)),
     "connect_ex": _connect_ex,
     "sendto": lambda: _datagram((ADDRESS, 53)),
@@ -98,16 +98,16 @@ SYNC_ROADS: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize("road", SYNC_ROADS)
-def test_no_blocking_code_finds_a_way_around(road: str) -> None:
+@pytest.mark.parametrize("kind", SYNC_CONNECTIONS)
+def test_connections_of_synchronous_code_are_blocked(kind: str) -> None:
     """A helper of the app that uses plain sockets would reach the network."""
     with block_network(), pytest.raises(NetworkBlockedError, match=r"provider\.invalid|192\.0\.2\.1"):
-        SYNC_ROADS[road]()
+        SYNC_CONNECTIONS[kind]()
 
 
 @pytest.mark.parametrize("n", [1, 2])
-async def test_the_client_raises_it_at_once(n: int) -> None:
-    """A forgotten fake would look like a network failure: tried again, and reported as one."""
+async def test_the_client_raises_it_without_retries(n: int) -> None:
+    """A forgotten fake would look like a network failure, and be retried and reported as one."""
     async with AsyncCompletion(api_keys={"anthropic": "sk-ant-test"}) as client:
         with block_network(), pytest.raises(NetworkBlockedError, match=r"api\.anthropic\.com:443"):
             await client.create("anthropic/claude-haiku-4-5", "Hello", n=n)
@@ -115,7 +115,7 @@ async def test_the_client_raises_it_at_once(n: int) -> None:
 
 
 @RUNS
-def test_loopback_stays_open(run: Run) -> None:
+def test_loopback_is_allowed(run: Run) -> None:
     """The simulator could not be used in a blocked test."""
 
     async def main() -> None:
@@ -135,8 +135,8 @@ def test_loopback_stays_open(run: Run) -> None:
 
 @RUNS
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_loopback_can_be_closed_too(host: str, run: Run) -> None:
-    """A test that must not even reach a server on its own machine could not say so."""
+def test_loopback_can_be_blocked_too(host: str, run: Run) -> None:
+    """A test that must not connect to servers on its own machine could not block them."""
 
     async def main() -> None:
         with pytest.raises(NetworkBlockedError, match=f"{host}:1 "):
@@ -156,8 +156,8 @@ def _state() -> list[Any]:
     ]
 
 
-def test_nothing_stays_behind() -> None:
-    """The next test would be blocked, too, or run with replaced functions."""
+def test_all_functions_are_restored() -> None:
+    """The next test would be blocked as well, or run with replaced functions."""
     before = _state()
     with pytest.raises(ZeroDivisionError), block_network():
         assert _state() != before
@@ -166,7 +166,7 @@ def test_nothing_stays_behind() -> None:
 
 
 def test_blocks_nest_and_overlap() -> None:
-    """A fixture's block would end with that of a test, or a lax one would open a strict one."""
+    """A fixture's block would end with that of a test, or a lax block would disable a strict one."""
     before = _state()
     lax, strict = block_network(), block_network(allow_loopback=False)
     lax.__enter__()
@@ -182,7 +182,7 @@ def test_blocks_nest_and_overlap() -> None:
     assert _state() == before
 
 
-async def test_it_decorates_functions_of_both_kinds() -> None:
+async def test_it_decorates_sync_and_async_functions() -> None:
     """A decorated async test would run unblocked, or lose its name."""
 
     @block_network()
@@ -219,8 +219,8 @@ def test_threads_are_blocked_too() -> None:
     assert len(caught) == 1
 
 
-def test_files_stay_open_and_unix_sockets_too(tmp_path: Any) -> None:
-    """What never leaves the machine would be refused."""
+def test_unix_sockets_are_allowed(tmp_path: Any) -> None:
+    """Connections that never leave the machine would be blocked."""
     with block_network(allow_loopback=False), socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "s"))
         server.listen()

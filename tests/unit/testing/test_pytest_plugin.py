@@ -1,4 +1,4 @@
-"""The pytest plugin, in this environment and in one that has nothing but the package; and the example suite with it."""
+"""Tests of the pytest plugin, here and in an environment with nothing but the package, and of the example suite."""
 
 import asyncio
 import os
@@ -21,16 +21,16 @@ ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "tests" / "examples"
 
 
-async def test_fake_llm_stands_for_every_provider(fake_llm: FakeProvider) -> None:
-    """A user would have to say which provider an app uses."""
+async def test_fake_llm_replaces_every_provider(fake_llm: FakeProvider) -> None:
+    """A test would have to name the provider that an app uses."""
     async with AsyncCompletion(providers=[fake_llm]) as client:
         assert (await client.create("anthropic/x", "Hi")).text == "You said: Hi (choice 0)"
         fake_llm.add("Hello!")
         assert (await client.create("groq/x", "Hi")).text == "Hello!"
 
 
-async def test_llm_server_is_where_the_environment_points(llm_server: SimulatorServer) -> None:
-    """An app that makes its own client could not be tested as it is."""
+async def test_the_environment_points_to_llm_server(llm_server: SimulatorServer) -> None:
+    """An app that creates its own client could not be tested unchanged."""
     llm_server.reply = "Hello!"
     models = ("openai/x", "anthropic/x", "azure/x", "cohere/x", "replicate/a/b", "openrouter/a/b")
     async with AsyncCompletion() as client:
@@ -41,8 +41,8 @@ async def test_llm_server_is_where_the_environment_points(llm_server: SimulatorS
     assert {request.provider for request in llm_server.requests} == {model.partition("/")[0] for model in models}
 
 
-def test_llm_server_works_without_a_loop(llm_server: SimulatorServer) -> None:
-    """A sync test, such as one with a web framework's test client, would need an async one around it."""
+def test_llm_server_works_in_sync_tests(llm_server: SimulatorServer) -> None:
+    """A sync test, such as one with a web framework's test client, would have to be async."""
 
     async def main() -> str:
         async with AsyncCompletion() as client:
@@ -52,8 +52,8 @@ def test_llm_server_works_without_a_loop(llm_server: SimulatorServer) -> None:
     assert os.environ["OPENAI_BASE_URL"] == llm_server.base_urls["openai"]
 
 
-async def test_a_client_that_leaves_is_seen_from_another_loop(llm_server: SimulatorServer) -> None:
-    """A test would wait for ever for what happens in the server's own event loop."""
+async def test_a_disconnect_is_seen_from_another_loop(llm_server: SimulatorServer) -> None:
+    """A test would wait forever for an event of the server's own event loop."""
     llm_server.chunk_delay = 0.05
     async with AsyncCompletion() as client:
         async with client.stream("openai/x", "one two three four") as stream:
@@ -72,14 +72,14 @@ def _environment_before() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_environment_before", "llm_server")
-def test_llm_server_leaves_the_environment_as_it_was() -> None:
-    """The next test would reach a server that is gone, or a developer's token would win over the simulator's key."""
+def test_llm_server_restores_the_environment() -> None:
+    """The next test would connect to a stopped server, or a developer's token would override the simulator's key."""
     assert "AZURE_OPENAI_AD_TOKEN" not in os.environ
 
 
 @pytest.mark.usefixtures("no_network")
-async def test_no_network_blocks_it() -> None:
-    """A test that asks for the fixture would reach a provider all the same."""
+async def test_no_network_blocks_connections() -> None:
+    """A test that uses the fixture could still reach a provider."""
     with pytest.raises(NetworkBlockedError):
         await asyncio.open_connection("192.0.2.1", 443)
 
@@ -88,7 +88,7 @@ async def test_no_network_blocks_it() -> None:
 
 
 def python(executable: Path | str, *arguments: object, cwd: Path) -> str:
-    """What a program prints that has nothing of this project but what is installed."""
+    """The output of a program that has access to the installed package only."""
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTEST_ADDOPTS")}
     done = subprocess.run(
         [str(executable), *map(str, arguments)],
@@ -114,13 +114,13 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     scripts = "Scripts" if os.name == "nt" else "bin"
     executable = folder / "venv" / scripts / "python"
     site = Path(python(executable, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).strip())
-    zipfile.ZipFile(wheel).extractall(site)  # a wheel of pure Python is installed by this
-    # The dependencies are where they are for this process; its own copy of the package, if any, comes after.
+    zipfile.ZipFile(wheel).extractall(site)  # unpacking installs a wheel of pure Python
+    # The dependencies are those of this process; the installed package precedes a copy among them.
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return executable
 
 
-def test_the_example_suite_runs_where_only_the_package_is(installed: Path, tmp_path: Path) -> None:
+def test_the_example_suite_runs_with_the_package_alone(installed: Path, tmp_path: Path) -> None:
     """The plugin would need this project's tests, or a user's suite would not run offline."""
     for path in sorted(EXAMPLES.glob("testing_*")):
         _copy(path, tmp_path / path.name)
@@ -151,7 +151,7 @@ def test_only_the_plugin_imports_pytest() -> None:
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
 
 
-def test_nobody_gets_the_plugin_unasked(installed: Path, tmp_path: Path) -> None:
+def test_the_plugin_is_not_registered_automatically(installed: Path, tmp_path: Path) -> None:
     """Fixtures would appear in every suite of an environment that has the package."""
     code = "from importlib.metadata import distribution; print(distribution('anycompletion').entry_points)"
     assert "pytest11" not in python(installed, "-c", code, cwd=tmp_path)

@@ -1,4 +1,4 @@
-"""FakeProvider: scripted replies through the real client, and nothing but the network left out."""
+"""Tests of FakeProvider: scripted replies through the real client, without the network only."""
 
 import asyncio
 import pickle
@@ -72,7 +72,7 @@ async def pieces(fake: FakeProvider, model: str = "openai/gpt-4o", **params: Any
 
 @EACH_FORMAT
 async def test_a_text_is_the_reply(model: str) -> None:
-    """A scripted text would not come back through some provider's format."""
+    """A scripted text would get lost in some provider's format."""
     reply = await ask(fake_of("How are you?"), model)
     assert (reply.text, reply.choices[0].finish_reason) == ("How are you?", "stop")
     assert reply.usage is not None
@@ -85,7 +85,7 @@ def _id_header(model: str) -> str:
 
 @EACH_FORMAT
 async def test_a_text_streams_by_words(model: str) -> None:
-    """A stream would come in one piece, or not add up to the text."""
+    """A stream would have one piece, or not add up to the text."""
     texts, final = await pieces(fake_of("How are you?"), model)
     assert texts == ["How", " are", " you?"]
     assert final.text == "How are you?"
@@ -93,21 +93,21 @@ async def test_a_text_streams_by_words(model: str) -> None:
 
 
 @EACH_FORMAT
-async def test_a_list_is_the_pieces_of_a_stream(model: str) -> None:
-    """A test could not say how a text is cut."""
+async def test_a_list_has_the_pieces_of_a_stream(model: str) -> None:
+    """A test could not choose the pieces of a text."""
     texts, final = await pieces(fake_of(["H", "ow", " are you?"]), model)
     assert (texts, final.choices[0].finish_reason) == (["H", "ow", " are you?"], "stop")
 
 
 @EACH_FORMAT
-async def test_a_list_answers_a_plain_call_whole(model: str) -> None:
-    """An app that does not stream would need replies of its own."""
+async def test_a_list_is_joined_for_a_call_without_streaming(model: str) -> None:
+    """An app that does not stream would need other replies."""
     assert (await ask(fake_of(["H", "ow"]), model)).text == "How"
 
 
 @EACH_FORMAT
-async def test_chunks_are_the_pieces_of_a_stream(model: str) -> None:
-    """A test could not script what a chunk says beyond its text."""
+async def test_chunks_can_be_pieces_of_a_stream(model: str) -> None:
+    """A test could not script finish reasons and usage."""
     chunks = [
         ChatCompletionChunk(choices=[ChunkChoice(0, Delta(content="One"))]),
         ChatCompletionChunk(choices=[ChunkChoice(0, Delta(content=" two"), "length")], usage=Usage(3, 2, 5)),
@@ -121,8 +121,8 @@ async def test_chunks_are_the_pieces_of_a_stream(model: str) -> None:
 
 @EACH_FORMAT
 @pytest.mark.parametrize("text", ["", " ", "one\n\ntwo\nthree", "é 🎉 \u2028 \x00", "data: [DONE]"])
-async def test_any_text_comes_through(text: str, model: str) -> None:
-    """A text that looks like framing, or is none at all, would break a fake where the provider would not."""
+async def test_any_text_is_preserved(text: str, model: str) -> None:
+    """A text that looks like framing, or is empty, would fail with a fake only."""
     assert (await ask(fake_of(text), model)).text == text
     assert (await pieces(fake_of(text), model))[1].text == text
 
@@ -150,7 +150,7 @@ COMPLETION = ChatCompletion(
 
 @EACH_FORMAT_WITH_TOOLS
 @pytest.mark.parametrize("stream", [False, True])
-async def test_a_completion_comes_back_as_it_is(model: str, stream: bool) -> None:
+async def test_a_completion_is_preserved(model: str, stream: bool) -> None:
     """Tool calls, reasoning, finish reason or usage would be lost in a provider's format."""
     tools = [
         {"type": "function", "function": {"name": name, "parameters": {"type": "object"}}}
@@ -173,8 +173,8 @@ async def test_a_completion_comes_back_as_it_is(model: str, stream: bool) -> Non
     assert reply.id == "mine-1"
 
 
-async def test_thinking_blocks_survive() -> None:
-    """A test of a conversation with Claude's thinking could not be written."""
+async def test_thinking_blocks_are_preserved() -> None:
+    """A conversation with Claude's thinking could not be tested."""
     blocks = [{"type": "thinking", "thinking": "Hm, let me see.", "signature": "c2ln"}]
     mine = ChatCompletion("x", [Choice(0, AssistantMessage("Yes.", thinking_blocks=blocks), "stop")], "m")
     for reply in (
@@ -194,7 +194,7 @@ async def test_each_choice_takes_a_reply(model: str) -> None:
     assert (final.texts, fake.replies) == (["a", "b", "c"], ())
 
 
-async def test_a_completion_may_hold_all_choices() -> None:
+async def test_a_completion_can_have_several_choices() -> None:
     """A recorded reply with several choices could not be scripted."""
     mine = ChatCompletion("x", [Choice(i, AssistantMessage(text), "stop") for i, text in enumerate("ab")], "m")
     assert (await ask(fake_of(mine), n=2)).texts == ["a", "b"]
@@ -202,12 +202,12 @@ async def test_a_completion_may_hold_all_choices() -> None:
         await ask(fake_of(mine), MODELS["anthropic_messages"], n=2)
 
 
-async def test_functions_see_the_request() -> None:
-    """A reply could not depend on what the app asks."""
-    seen: list[ChatRequest] = []
+async def test_functions_get_the_request() -> None:
+    """A reply could not depend on the request."""
+    requests: list[ChatRequest] = []
 
     def first(request: ChatRequest) -> str:
-        seen.append(request)
+        requests.append(request)
         return f"at {request.temperature}"
 
     async def then(request: ChatRequest) -> ChatCompletion:
@@ -216,12 +216,12 @@ async def test_functions_see_the_request() -> None:
 
     fake = fake_of(first, then)
     assert (await ask(fake, temperature=0.5)).text == "at 0.5"
-    assert seen[0].messages[0].to_dict()["content"] == "Hello there"  # type: ignore[union-attr]
-    assert [(await ask(fake)).id for _ in range(3)] == ["mine-1"] * 3, "a last function answers all that come"
+    assert requests[0].messages[0].to_dict()["content"] == "Hello there"  # type: ignore[union-attr]
+    assert [(await ask(fake)).id for _ in range(3)] == ["mine-1"] * 3, "the last function answers all further requests"
 
 
-async def test_what_a_function_raises_reaches_the_test() -> None:
-    """A failed assertion in a fake's function would look like an error of the network."""
+async def test_an_exception_of_a_function_reaches_the_test() -> None:
+    """A failed assertion in a fake's function would look like a network error."""
 
     def broken(request: ChatRequest) -> str:
         raise AssertionError("the app asked the wrong thing")
@@ -234,16 +234,16 @@ async def test_what_a_function_raises_reaches_the_test() -> None:
         await pieces(fake_of(broken))
 
 
-async def test_without_replies_it_repeats_what_it_is_told() -> None:
-    """A smoke test would have to script replies nobody looks at."""
+async def test_without_replies_it_repeats_the_user_message() -> None:
+    """A smoke test would have to script replies that it does not check."""
     assert (await ask(fake_of())).text == "You said: Hello there (choice 0)"
     tools = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
     reply = await ask(fake_of(), MODELS["anthropic_messages"], tools=tools)
     assert [call.function.name for call in reply.choices[0].message.tool_calls or []] == ["weather"]
 
 
-async def test_running_out_is_an_error_that_says_so() -> None:
-    """An app that asks once too often would get a made-up reply, or an error it handles like the provider's."""
+async def test_a_missing_reply_is_a_clear_error() -> None:
+    """An app that makes too many calls would get a made-up reply, or an error that it handles as the provider's."""
     fake = FakeProvider("only one")
     assert (await ask(fake)).text == "only one"
     with pytest.raises(NoReplyLeft, match=r"no reply left of the 1 it was given, and a call to openai/gpt-4o"):
@@ -254,15 +254,15 @@ async def test_running_out_is_an_error_that_says_so() -> None:
 
 
 @pytest.mark.parametrize("reply", [5, None, [1], ["a", RateLimitError(), "b"], [None], [ValueError()], ValueError()])
-def test_what_is_no_reply_is_refused_at_once(reply: Any) -> None:
-    """A mistake in a script would show up as a strange failure in the middle of a test."""
+def test_invalid_replies_are_rejected_immediately(reply: Any) -> None:
+    """A mistake in a script would fail in the middle of a test, without its cause."""
     with pytest.raises(TypeError, match=r"reply is|pieces of a stream"):
         FakeProvider(reply)
 
 
 @pytest.mark.parametrize("options", [{"latency": -1}, {"chunk_delay": -0.1}, {"chunks": 0}, {"fault": "nonsense"}])
-def test_a_wrong_option_is_refused(options: dict[str, Any]) -> None:
-    """A typing error would make a fault or a delay that never happens."""
+def test_invalid_options_are_rejected(options: dict[str, Any]) -> None:
+    """A misspelt fault or a wrong delay would silently do nothing."""
     with pytest.raises(ValueError, match=next(iter(options.values())) if "fault" in options else next(iter(options))):
         FakeProvider(**options)
 
@@ -279,15 +279,15 @@ STATUS_ERRORS: list[type[APIStatusError]] = [
 @EACH_FORMAT
 @pytest.mark.parametrize("kind", STATUS_ERRORS)
 async def test_an_error_is_raised_as_its_own_class(kind: type[APIStatusError], model: str) -> None:
-    """A test of how an app handles an error would meet another one with some provider."""
+    """A test of an app's error handling would get another error with some provider."""
     with pytest.raises(APIStatusError) as caught:
-        await ask(fake_of(kind("told so")), model, max_retries=0)
-    assert (type(caught.value), caught.value.message) == (kind, "told so")
+        await ask(fake_of(kind("as scripted")), model, max_retries=0)
+    assert (type(caught.value), caught.value.message) == (kind, "as scripted")
     assert caught.value.provider == model.partition("/")[0]
 
 
 OTHERS: list[CompletionError] = [
-    APIConnectionError("no road", phase="connect"),
+    APIConnectionError("no route", phase="connect"),
     APITimeoutError("too slow", phase="first_chunk"),
     APIResponseError("not what it should be"),
     StreamInterruptedError("cut"),
@@ -297,16 +297,16 @@ OTHERS: list[CompletionError] = [
 
 @pytest.mark.parametrize("error", OTHERS, ids=lambda each: type(each).__name__)
 @pytest.mark.parametrize("stream", [False, True])
-async def test_errors_that_no_provider_tells_are_raised_too(error: CompletionError, stream: bool) -> None:
+async def test_errors_without_a_response_are_raised_too(error: CompletionError, stream: bool) -> None:
     """A lost connection or a timeout could only be tested by waiting for one."""
     with pytest.raises(type(error)) as caught:
         await (pieces if stream else ask)(fake_of(error), max_retries=0)
     assert caught.value.message == error.message
-    assert error.provider is None, "the script is not changed by being played"
+    assert error.provider is None, "the script is not changed by its use"
 
 
-async def test_errors_are_tried_again_without_waiting() -> None:
-    """A test of a retry would take as long as the wait does."""
+async def test_errors_are_retried_without_waiting() -> None:
+    """A test of a retry would take as long as its delay."""
     fake = fake_of(InternalServerError("once"), OverloadedError("twice"), APIConnectionError("thrice"), "at last")
     async with asyncio.timeout(5):
         reply = await ask(fake, max_retries=3)
@@ -314,8 +314,8 @@ async def test_errors_are_tried_again_without_waiting() -> None:
     assert (len(fake.requests), len(fake.requests[0].wire)) == (1, 4)
 
 
-async def test_the_wait_that_an_error_asks_for_is_told() -> None:
-    """An app that heeds retry_after could not be tested."""
+async def test_retry_after_is_sent() -> None:
+    """An app that uses retry_after could not be tested."""
     with pytest.raises(RateLimitError) as caught:
         await ask(fake_of(RateLimitError("slow down", retry_after=120)))
     assert (caught.value.retry_after, caught.value.status_code) == (120, 429)
@@ -325,8 +325,8 @@ async def test_the_wait_that_an_error_asks_for_is_told() -> None:
 @pytest.mark.parametrize(
     "error", [RateLimitError("enough"), APIConnectionError("gone"), ContextWindowExceededError("full")]
 )
-async def test_an_error_at_the_end_of_a_list_breaks_the_stream_off(model: str, error: APIError) -> None:
-    """An app's handling of half a reply could not be tested."""
+async def test_an_error_at_the_end_of_a_list_interrupts_the_stream(model: str, error: APIError) -> None:
+    """An app's handling of a partial reply could not be tested."""
     async with AsyncCompletion(providers=[fake_of(["Hello", " wor", error])]) as client:
         texts: list[str] = []
         async with client.stream(model, "Hello there") as stream:
@@ -341,8 +341,8 @@ async def test_an_error_at_the_end_of_a_list_breaks_the_stream_off(model: str, e
 
 
 @EACH_FORMAT
-async def test_faults_are_the_simulators(model: str) -> None:
-    """A stream cut on the wire could only be tested with a server."""
+async def test_faults_are_those_of_the_simulator(model: str) -> None:
+    """An interrupted stream could only be tested with a server."""
     fake = fake_of("one two three four five six", fault="cut-after-5-events")
     with pytest.raises(StreamInterruptedError):
         await pieces(fake, model)
@@ -357,8 +357,8 @@ async def test_faults_are_the_simulators(model: str) -> None:
 @pytest.mark.parametrize(
     "fault", ["reset-after-2-events", "close-before-answer", "garbage", "malformed-json", "hang", "short-body"]
 )
-async def test_faults_of_the_wire_need_no_wire(fault: str) -> None:
-    """Byte-level faults would hang, or not happen, without a socket."""
+async def test_byte_level_faults_need_no_socket(fault: str) -> None:
+    """Byte-level faults would hang, or have no effect, without a socket."""
     fake = fake_of(lambda request: "one two three", fault=fault)
     timeout = Timeout(total=0.2) if fault == "hang" else Timeout(total=10)
     with pytest.raises(APIError) as caught:
@@ -366,34 +366,34 @@ async def test_faults_of_the_wire_need_no_wire(fault: str) -> None:
     assert (fault == "hang") == isinstance(caught.value, APITimeoutError)
 
 
-async def test_what_a_fault_replaces_takes_no_reply() -> None:
-    """A script would be out of step after a fault."""
+async def test_a_replaced_response_takes_no_reply() -> None:
+    """The script would lose a reply with each fault."""
     fake = fake_of("one", "two")
     fake.fault = [Fault.named("overloaded", times=1), Fault.named("html-error", times=1), "second-answer"]
     assert (await ask(fake, max_retries=2)).text == "one"
     assert fake.replies == ("two",)
 
 
-# --- what the app meant, and what was sent ---------------------------------------------------------------------------
+# --- the request of the app, and the requests that were sent ---------------------------------------------------------
 
 
-async def test_requests_are_kept_as_the_app_meant_them() -> None:
-    """A test could only look at a provider's wire format, and not at what the app asked for."""
+async def test_requests_are_kept_as_the_app_made_them() -> None:
+    """A test could only check a provider's wire format, and not the app's request."""
     fake = fake_of("a", "b")
     async with AsyncCompletion(providers=[fake], on_unsupported="warn") as client:
         reply = await client.create("anthropic/claude-haiku-4-5", "Hello", n=2, seed=7, temperature=0.5)
     assert any("seed" in warning for warning in reply.info.warnings)
-    (asked,) = fake.requests
-    assert (asked.provider, asked.model, asked.stream) == ("anthropic", "claude-haiku-4-5", False)
-    assert (asked.request.n, asked.request.seed, asked.request.temperature) == (2, 7, 0.5)
-    assert [each.path for each in asked.wire] == ["/v1/messages"] * 2
-    assert asked.body == {
+    (call,) = fake.requests
+    assert (call.provider, call.model, call.stream) == ("anthropic", "claude-haiku-4-5", False)
+    assert (call.request.n, call.request.seed, call.request.temperature) == (2, 7, 0.5)
+    assert [each.path for each in call.wire] == ["/v1/messages"] * 2
+    assert call.body == {
         "model": "claude-haiku-4-5",
         "messages": [{"role": "user", "content": "Hello"}],
         "max_tokens": 4096,
         "temperature": 0.5,
     }
-    wire = asked.wire[0]
+    wire = call.wire[0]
     assert (wire.provider, wire.headers["host"], wire.headers["anthropic-version"]) == (
         "anthropic",
         "api.anthropic.com",
@@ -402,15 +402,15 @@ async def test_requests_are_kept_as_the_app_meant_them() -> None:
     assert not [name for name in wire.headers if "fake" in name]
 
 
-async def test_what_is_refused_never_reaches_it() -> None:
-    """A request the provider would refuse would pass in the tests and fail in earnest."""
+async def test_rejected_requests_never_reach_it() -> None:
+    """A request that the provider would reject would pass in tests and fail in production."""
     fake = fake_of("never")
     with pytest.raises(UnsupportedParameterError):
         await ask(fake, MODELS["anthropic_messages"], seed=7)
     assert (fake.requests, fake.replies) == ([], ("never",))
 
 
-async def test_prompts_do_not_show_in_reprs() -> None:
+async def test_prompts_are_not_in_reprs() -> None:
     """A failing assertion would print whole conversations."""
     fake = fake_of("Secret answer")
     await ask(fake)
@@ -418,11 +418,11 @@ async def test_prompts_do_not_show_in_reprs() -> None:
     assert "Secret" not in repr(fake)
 
 
-# --- where it stands -------------------------------------------------------------------------------------------------
+# --- providers that it replaces --------------------------------------------------------------------------------------
 
 
-async def test_it_replaces_the_row_of_its_name_only() -> None:
-    """Other providers would be faked unasked, or the app would need other model strings."""
+async def test_it_replaces_the_provider_of_its_name_only() -> None:
+    """Other providers would be replaced as well, or the app would need other model strings."""
     fake = FakeProvider("Hi")
     async with AsyncCompletion(providers=[fake], api_keys={"anthropic": "sk-ant-test"}) as client:
         assert (await client.create("gpt-4o", "Hello")).text == "Hi"
@@ -430,8 +430,8 @@ async def test_it_replaces_the_row_of_its_name_only() -> None:
             await client.create("claude-haiku-4-5", "Hello")
 
 
-async def test_a_star_stands_for_all_rows_and_the_clients_own() -> None:
-    """An app's own provider would go to the network."""
+async def test_a_star_replaces_all_providers_and_the_clients_own() -> None:
+    """A call to an app's own provider would go to the network."""
     acme = Provider("acme", "https://llm.acme.example/v1", key_env=("ACME_KEY",))
     fake = fake_of(lambda request: request.model)
     async with AsyncCompletion(providers=[fake, acme]) as client:
@@ -439,8 +439,8 @@ async def test_a_star_stands_for_all_rows_and_the_clients_own() -> None:
             assert (await client.create(model, "Hello")).text == model
 
 
-async def test_one_of_the_clients_own_rows_can_be_replaced() -> None:
-    """A fake for one's own provider would be refused, or a misspelt name would go to the network."""
+async def test_a_provider_of_the_client_can_be_replaced() -> None:
+    """A fake for an app's own provider would be rejected, or calls to a misspelt one would go to the network."""
     acme = Provider("acme", "https://llm.acme.example/v1", dialect="cohere_chat")
     async with AsyncCompletion(providers=[FakeProvider("Hi", name="acme"), acme]) as client:
         assert (await client.create("acme/large", "Hello")).text == "Hi"
@@ -448,16 +448,16 @@ async def test_one_of_the_clients_own_rows_can_be_replaced() -> None:
         AsyncCompletion(providers=[acme, FakeProvider("Hi", name="acmee")])
 
 
-async def test_several_fakes_answer_for_several_rows() -> None:
-    """A test could not tell two providers apart."""
+async def test_several_fakes_replace_several_providers() -> None:
+    """A test could not use two providers."""
     fakes = [fake_of("all"), FakeProvider("one", name="openai")]
     async with AsyncCompletion(providers=fakes) as client:
         assert (await client.create("openai/x", "Hello")).text == "one"
         assert (await client.create("groq/x", "Hello")).text == "all"
 
 
-async def test_the_environment_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test would need a key, send a real one to the fake's log, or break on a colleague's machine."""
+async def test_the_environment_has_no_effect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test would need a key, log a real one, or fail on another machine."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-real")
     monkeypatch.setenv("OPENAI_BASE_URL", "https://elsewhere.example/v1")
     monkeypatch.setenv("AZURE_API_VERSION", "2024-10-21")
@@ -469,17 +469,17 @@ async def test_the_environment_changes_nothing(monkeypatch: pytest.MonkeyPatch) 
     assert fake.requests[1].wire[0].query == {}
 
 
-async def test_a_key_that_is_given_is_sent() -> None:
-    """How an app passes keys on could not be tested."""
+async def test_an_explicit_key_is_sent() -> None:
+    """An app's handling of keys could not be tested."""
     fake = fake_of("a")
     await ask(fake, api_key="sk-of-the-user")
     assert fake.requests[0].wire[0].headers["authorization"] == "Bearer sk-of-the-user"
 
 
-# --- time ------------------------------------------------------------------------------------------------------------
+# --- timing ----------------------------------------------------------------------------------------------------------
 
 
-async def test_clocks_run() -> None:
+async def test_timeouts_expire() -> None:
     """An app's timeouts could not be tested."""
     with pytest.raises(APITimeoutError):
         await ask(fake_of("late", latency=30), timeout=0.05, max_retries=0)
@@ -494,15 +494,15 @@ async def test_clocks_run() -> None:
         await pieces(fake_of("a b c", chunk_delay=30), timeout=Timeout(idle=0.05), max_retries=0)
 
 
-async def test_tokens_are_paced() -> None:
-    """A page that shows tokens as they come could not be tested."""
+async def test_chunks_are_delayed() -> None:
+    """A page that shows tokens as they arrive could not be tested."""
     loop = asyncio.get_running_loop()
     started = loop.time()
     assert len((await pieces(fake_of("a b c", chunk_delay=0.02)))[0]) == 3
     assert loop.time() - started >= 0.06
 
 
-async def test_leaving_a_stream_early_is_seen() -> None:
+async def test_leaving_a_stream_early_is_recorded() -> None:
     """An app's stop button could not be tested."""
     fake = fake_of("a b c d e", chunk_delay=0.02)
     async with AsyncCompletion(providers=[fake]) as client:
@@ -514,7 +514,7 @@ async def test_leaving_a_stream_early_is_seen() -> None:
         assert not wire.finished
 
 
-# --- nothing but the loop --------------------------------------------------------------------------------------------
+# --- resources -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
@@ -551,7 +551,7 @@ def _no_socket(*args: Any, **kwargs: Any) -> None:
 
 
 async def test_large_bodies_pass_in_both_directions() -> None:
-    """A long prompt or answer would be cut, or stand still, where no socket buffers it."""
+    """A long prompt or reply would be truncated, or would hang without a socket's buffer."""
     long = "word " * 200_000
     fake = fake_of(lambda request: long, chunks=20)
     async with AsyncCompletion(providers=[fake]) as client:
@@ -561,8 +561,8 @@ async def test_large_bodies_pass_in_both_directions() -> None:
     assert len(fake.requests[0].wire[0].raw) > len(long)
 
 
-async def test_closing_ends_what_is_under_way() -> None:
-    """A test that ends early would leave tasks behind."""
+async def test_closing_ends_running_calls() -> None:
+    """A test that ends early would leak tasks."""
     client = AsyncCompletion(providers=[fake_of("late", latency=30)])
     task = asyncio.create_task(client.attempt("openai/x", "Hello"))
     await asyncio.sleep(0.01)
@@ -571,8 +571,8 @@ async def test_closing_ends_what_is_under_way() -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_many_calls_at_once_get_a_reply_each() -> None:
-    """Replies would be mixed up, lost or given twice under load."""
+async def test_concurrent_calls_get_one_reply_each() -> None:
+    """Replies would be lost or used twice under load."""
     fake = fake_of(*map(str, range(200)))
     async with AsyncCompletion(providers=[fake]) as client:
         replies = await asyncio.gather(*(client.create("openai/x", "Hello") for _ in range(200)))
@@ -580,14 +580,14 @@ async def test_many_calls_at_once_get_a_reply_each() -> None:
     assert len(fake.requests) == 200
 
 
-def test_a_script_does_not_go_to_other_processes() -> None:
-    """Each process would give the same replies again, and the test would see none of the requests."""
+def test_a_fake_cannot_be_pickled() -> None:
+    """Each process would use the same replies again, and the test would get none of the requests."""
     with pytest.raises(TypeError, match="FakeProvider does not pickle"):
         pickle.dumps(AsyncCompletion(providers=[FakeProvider("Hi")]))
 
 
 async def test_views_and_batches_reach_it() -> None:
-    """Only create would be faked, and a batch would go to the network."""
+    """Only create would use the fake, and a batch would go to the network."""
     fake = fake_of(lambda request: "Hi")
     async with AsyncCompletion(providers=[fake]) as client:
         assert (await client.with_options(timeout=5).create("openai/x", "Hello")).text == "Hi"

@@ -40,8 +40,8 @@ MODELS = {
 TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
 
 
-async def talk(client: AsyncCompletion, model: str) -> tuple[list[ChatCompletion], list[ChatCompletionChunk]]:
-    """Plain, several choices, an error, a stream; the same each time it is done."""
+async def make_calls(client: AsyncCompletion, model: str) -> tuple[list[ChatCompletion], list[ChatCompletionChunk]]:
+    """Calls with one choice, several choices, tools and a stream; the same each time."""
     replies = [
         await client.create(model, "What is salt?", temperature=0.5),
         await client.create(model, "What is salt?", temperature=0.5),
@@ -63,28 +63,28 @@ def files(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("name", MODELS)
-async def test_what_was_recorded_plays_again(name: str, tmp_path: Path) -> None:
-    """An app's tests would get other completions or chunks than the provider gave."""
+async def test_a_recording_replays_the_same_replies(name: str, tmp_path: Path) -> None:
+    """An app's tests would get other completions or chunks than the provider sent."""
     async with (
         SimulatorServer() as sim,
         AsyncCompletion(
             providers=[Recorder(tmp_path)], base_urls=sim.base_urls, api_keys=sim.api_keys, max_retries=0
         ) as client,
     ):
-        replies, chunks = await talk(client, MODELS[name])
+        replies, chunks = await make_calls(client, MODELS[name])
     async with (
         SimulatorServer(replay=tmp_path) as sim,
         AsyncCompletion(base_urls=sim.base_urls, api_keys=sim.api_keys, max_retries=0) as client,
     ):
-        again, chunks_again = await talk(client, MODELS[name])
+        again, chunks_again = await make_calls(client, MODELS[name])
     assert comparable(again) == comparable(replies)
     assert chunks_again == chunks
     assert [reply.info.request_id for reply in again] == [reply.info.request_id for reply in replies]
 
 
 @pytest.mark.parametrize("name", MODELS)
-async def test_no_key_gets_into_a_file(name: str, tmp_path: Path) -> None:
-    """Somebody would commit a key, a cookie, or an account's name."""
+async def test_no_secret_gets_into_a_file(name: str, tmp_path: Path) -> None:
+    """A key, a cookie, or an account's name would be committed to a repository."""
     recorder = Recorder(tmp_path)
     async with (
         SimulatorServer(reply=f"Your key is simulated-{name}-key, or simulated-{name}-token") as sim,
@@ -103,7 +103,7 @@ async def test_no_key_gets_into_a_file(name: str, tmp_path: Path) -> None:
         assert not [header for header in headers if header in ("authorization", "x-api-key", "api-key", "cookie")]
 
 
-async def test_hosts_that_are_not_public_stay_out(tmp_path: Path) -> None:
+async def test_private_hosts_are_not_recorded(tmp_path: Path) -> None:
     """A recording would name a company's gateway or Azure resource."""
     fake = FakeProvider("Hi", "Hi", "Hi", name="*")
     async with AsyncCompletion(
@@ -120,8 +120,8 @@ async def test_hosts_that_are_not_public_stay_out(tmp_path: Path) -> None:
     assert not [text for text in files(tmp_path) if "big-company" in text]
 
 
-async def test_names_depend_on_the_request_alone(tmp_path: Path) -> None:
-    """Recording again would leave old files beside new ones, and every commit would touch all of them."""
+async def test_file_names_depend_on_the_request_alone(tmp_path: Path) -> None:
+    """Recording again would leave old files beside new ones, and would change all files in a commit."""
     names: list[list[str]] = []
     for folder in ("a", "b"):
         async with (
@@ -132,7 +132,7 @@ async def test_names_depend_on_the_request_alone(tmp_path: Path) -> None:
         ):
             for _ in range(2):
                 await client.create("openai/gpt-4o", "Hello")
-            await talk(client, "anthropic/claude-haiku-4-5")
+            await make_calls(client, "anthropic/claude-haiku-4-5")
         names.append(sorted(str(path.relative_to(tmp_path / folder)) for path in (tmp_path / folder).rglob("*.json")))
     assert names[0] == names[1]
     second, first = (name for name in names[0] if name.startswith("openai/"))
@@ -141,7 +141,7 @@ async def test_names_depend_on_the_request_alone(tmp_path: Path) -> None:
 
 
 async def test_one_provider_can_be_recorded_alone(tmp_path: Path) -> None:
-    """Traffic that nobody wanted would be in the folder, or a misspelt name would record nothing."""
+    """Traffic of other providers would be in the folder, or a misspelt name would record nothing."""
     async with (
         SimulatorServer() as sim,
         AsyncCompletion(
@@ -155,7 +155,7 @@ async def test_one_provider_can_be_recorded_alone(tmp_path: Path) -> None:
         AsyncCompletion(providers=[Recorder(tmp_path, name="coheer")])
 
 
-async def test_errors_are_recorded_and_played(tmp_path: Path) -> None:
+async def test_errors_are_recorded_and_replayed(tmp_path: Path) -> None:
     """How an app handles a provider's error could not be replayed."""
     faults = [Fault.status(429, retry_after=0.01, times=1), Fault.named("context-length", times=1)]
     recorder = Recorder(tmp_path)
@@ -178,8 +178,8 @@ async def test_errors_are_recorded_and_played(tmp_path: Path) -> None:
             assert caught.value.message == before.value.message
 
 
-async def test_what_was_broken_off_is_not_recorded(tmp_path: Path) -> None:
-    """Half a stream would be replayed as if the provider had sent no more."""
+async def test_interrupted_responses_are_not_recorded(tmp_path: Path) -> None:
+    """A partial stream would be replayed as if the provider had sent no more."""
     recorder = Recorder(tmp_path)
     async with (
         SimulatorServer(fault="close-after-3-events", reply="one two three") as sim,
@@ -196,8 +196,8 @@ async def test_what_was_broken_off_is_not_recorded(tmp_path: Path) -> None:
     assert (recorder.recordings, files(tmp_path)) == ([], [])
 
 
-async def test_redact_has_the_last_word(tmp_path: Path) -> None:
-    """What only the app knows is secret would be in the files."""
+async def test_redact_is_applied_last(tmp_path: Path) -> None:
+    """Secrets that only the app knows would be in the files."""
     recorder = Recorder(tmp_path, redact=lambda text: text.replace("Mr. Smith", "Mr. X"))
     async with AsyncCompletion(providers=[FakeProvider("Hello, Mr. Smith."), recorder]) as client:
         assert (await client.create("openai/gpt-4o", "I am Mr. Smith.")).text == "Hello, Mr. Smith."
@@ -207,8 +207,8 @@ async def test_redact_has_the_last_word(tmp_path: Path) -> None:
     assert b"Mr. X" in recording.body
 
 
-async def test_the_reads_are_kept(tmp_path: Path) -> None:
-    """A replay could not be cut as the wire cut it."""
+async def test_the_lengths_of_reads_are_recorded(tmp_path: Path) -> None:
+    """A replay could not have the original segmentation."""
     recorder = Recorder(tmp_path)
     async with (
         SimulatorServer(chunk_delay=0.01, reply="one two three") as sim,
@@ -228,8 +228,8 @@ async def test_the_reads_are_kept(tmp_path: Path) -> None:
         assert [text async for text in stream.text] == texts
 
 
-def test_bodies_of_all_kinds_survive_a_file(tmp_path: Path) -> None:
-    """A body that is not UTF-8, or holds odd ends of lines, would come back changed."""
+def test_any_body_is_preserved_in_a_file(tmp_path: Path) -> None:
+    """A body that is not UTF-8, or has unusual line ends, would be changed."""
     for number, body in enumerate((b"\xff\xfe\x00", "é\r\n\u2028x".encode(), b"")):
         recording = Recording(id=f"r{number}", provider="openai", body=body, features=("odd",), group="g")
         recording.save(tmp_path / "one.json")
@@ -242,7 +242,7 @@ def test_bodies_of_all_kinds_survive_a_file(tmp_path: Path) -> None:
 
 @pytest.fixture
 async def recorded(tmp_path: Path) -> Path:
-    """A folder with recordings of two providers, one of which the simulator does not know."""
+    """A folder with recordings of two providers, one of which the simulator does not imitate."""
     acme = Provider("acme", "https://llm.acme.example/v1")
     fake = FakeProvider("first", "second", "other", ["one ", "two"], name="*")
     async with AsyncCompletion(providers=[acme, fake, Recorder(tmp_path)]) as client:
@@ -253,8 +253,8 @@ async def recorded(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def test_the_same_question_gets_its_recordings_in_turn(recorded: Path) -> None:
-    """A conversation that asks the same twice would hear the same twice, or an error the third time."""
+async def test_repeats_of_a_request_get_its_recordings_in_order(recorded: Path) -> None:
+    """A repeated request would always get the first recording, or an error after the last one."""
     acme = Provider("acme", "https://llm.acme.example/v1")
     async with (
         SimulatorServer(replay=recorded) as sim,
@@ -266,8 +266,8 @@ async def test_the_same_question_gets_its_recordings_in_turn(recorded: Path) -> 
     assert texts == ["first", "other", "second", "second"]
 
 
-async def test_what_was_not_recorded_is_an_error_that_says_how_it_differs(recorded: Path) -> None:
-    """A changed prompt would get a made-up answer, or leave the test's author guessing."""
+async def test_the_error_for_a_missing_recording_names_the_differences(recorded: Path) -> None:
+    """A changed prompt would get a made-up reply, or an error without its cause."""
     async with (
         SimulatorServer(replay=recorded) as sim,
         AsyncCompletion(base_urls={"groq": sim.base_urls["groq"]}, api_keys=_keys(sim)) as client,
@@ -284,8 +284,8 @@ def _keys(sim: SimulatorServer) -> dict[str, str]:
     return {"groq": sim.api_keys["groq"]}
 
 
-async def test_a_replay_can_go_wrong_and_be_paced(recorded: Path) -> None:
-    """Faults and pacing would only work on simulated answers."""
+async def test_faults_and_delays_apply_to_replays(recorded: Path) -> None:
+    """Faults and delays would only apply to simulated replies."""
     async with (
         SimulatorServer(replay=recorded, fault="cut-after-1-events", chunk_delay=0.001, latency=0.001) as sim,
         AsyncCompletion(base_urls={"groq": sim.base_urls["groq"]}, api_keys=_keys(sim), max_retries=0) as client,
@@ -300,22 +300,22 @@ async def test_a_replay_can_go_wrong_and_be_paced(recorded: Path) -> None:
 
 
 @pytest.mark.traffic
-async def test_real_traffic_plays() -> None:
+async def test_real_traffic_is_replayed() -> None:
     """The simulator could only replay what this package recorded itself."""
     folder = os.environ.get("ANYCOMPLETION_TRAFFIC")
     if not folder:
         pytest.skip("ANYCOMPLETION_TRAFFIC names no folder of recordings")
     recordings = load_folder(folder, provider="anthropic", api="messages")
-    asked = [(each, each.request) for each in recordings if each.request and each.request.body][:30]
-    assert asked
+    pairs = [(each, each.request) for each in recordings if each.request and each.request.body][:30]
+    assert pairs
     async with SimulatorServer(replay=recordings) as sim, aiohttp.ClientSession() as session:
-        for recording, request in asked:
-            twins = [each.body for each in recordings if each.request and each.request.body == request.body]
-            async with session.post(f"{sim.base_urls['anthropic']}/v1/messages", json=request.body) as answer:
-                assert answer.status == recording.status
-                assert _lines(await answer.read()) in map(_lines, twins)
+        for recording, request in pairs:
+            bodies = [each.body for each in recordings if each.request and each.request.body == request.body]
+            async with session.post(f"{sim.base_urls['anthropic']}/v1/messages", json=request.body) as response:
+                assert response.status == recording.status
+                assert _lines(await response.read()) in map(_lines, bodies)
 
 
 def _lines(body: bytes) -> list[bytes]:
-    """Without blank lines, some of which are recorded and none of which say anything."""
+    """The lines that are not blank; blank lines of recordings have no meaning."""
     return [line for line in body.splitlines() if line]

@@ -1,4 +1,4 @@
-"""Recordings as files: what is read, what is refused, and the real ones where they are at hand."""
+"""Tests of recordings as files: reading, invalid files, and real recordings where they are available."""
 
 import base64
 import json
@@ -41,7 +41,7 @@ def write(folder: Path, name: str, **changes: Any) -> Path:
     return path
 
 
-def test_a_file_is_read_whole(tmp_path: Path) -> None:
+def test_all_members_of_a_file_are_read(tmp_path: Path) -> None:
     """A part of the exchange would be lost."""
     recording = Recording.load(write(tmp_path, "one"))
     assert (recording.id, recording.provider, recording.api) == ("one", "openai", "chat.completions")
@@ -56,7 +56,7 @@ def test_a_file_is_read_whole(tmp_path: Path) -> None:
     assert recording.request.body == {"model": "gpt-4o"}
 
 
-def test_an_answer_alone_is_a_recording(tmp_path: Path) -> None:
+def test_a_recording_needs_no_request(tmp_path: Path) -> None:
     """Recordings without a request, or without UTF-8, could not be used."""
     body = {"status": 500, "body_base64": base64.b64encode(b"\xff\x00").decode()}
     recording = Recording.load(write(tmp_path, "one", request=None, response=body))
@@ -76,16 +76,16 @@ def test_an_answer_alone_is_a_recording(tmp_path: Path) -> None:
         (json.dumps({**FILE, "response": {"status": 200, "body_base64": "!"}}), "ase64"),
     ],
 )
-def test_a_file_that_is_no_recording_is_named(tmp_path: Path, content: str, message: str) -> None:
-    """One broken file among hundreds could not be found."""
+def test_the_error_for_an_invalid_file_names_it(tmp_path: Path, content: str, message: str) -> None:
+    """One invalid file among hundreds could not be found."""
     path = tmp_path / "broken.json"
     path.write_text(content)
     with pytest.raises(ValueError, match=rf"broken\.json: no recording.*{message}"):
         Recording.load(path)
 
 
-def test_a_folder_is_read_with_its_folders_and_by_choice(tmp_path: Path) -> None:
-    """Recordings would be missed, or come in another order tomorrow."""
+def test_a_folder_is_read_recursively_and_filtered(tmp_path: Path) -> None:
+    """Recordings would be missing, or in a random order."""
     write(tmp_path, "sub/b")
     write(tmp_path, "a", provider="anthropic", api="messages")
     write(tmp_path, "c", api="responses")
@@ -95,7 +95,7 @@ def test_a_folder_is_read_with_its_folders_and_by_choice(tmp_path: Path) -> None
     assert [each.id for each in load_folder(tmp_path, provider="openai", api="responses")] == ["c"]
 
 
-def test_an_id_belongs_to_one_recording(tmp_path: Path) -> None:
+def test_ids_are_unique(tmp_path: Path) -> None:
     """One recording would hide another."""
     write(tmp_path, "one/same")
     write(tmp_path, "two/same")
@@ -103,15 +103,15 @@ def test_an_id_belongs_to_one_recording(tmp_path: Path) -> None:
         load_folder(tmp_path)
 
 
-def test_a_folder_that_is_not_there_is_no_empty_folder(tmp_path: Path) -> None:
-    """A misspelt path would make every test of recordings pass."""
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
+    """With a misspelt path every test of recordings would pass."""
     with pytest.raises(NotADirectoryError):
         load_folder(tmp_path / "nowhere")
 
 
 @pytest.mark.traffic
 def test_real_recordings_can_be_read() -> None:
-    """The format in use would not be the format described."""
+    """The documented format would differ from the format in use."""
     folder = os.environ.get("ANYCOMPLETION_TRAFFIC")
     if not folder:
         pytest.skip("ANYCOMPLETION_TRAFFIC names no folder of recordings")

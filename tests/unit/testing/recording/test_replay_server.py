@@ -1,4 +1,4 @@
-"""Recordings served again: the same bytes in the pieces asked for, and nothing of the old connection."""
+"""Tests of replays: the recorded bytes in the chosen segmentation, without headers of the recorded connection."""
 
 import asyncio
 import os
@@ -48,13 +48,13 @@ EMPTY = Recording(id="empty", provider="openai", status=204)
 
 @pytest.fixture
 async def server() -> AsyncIterator[ReplayServer]:
-    """A running replay of three recordings."""
+    """A running server with three recordings."""
     async with ReplayServer([STREAM, ERROR, EMPTY]) as running:
         yield running
 
 
 async def pieces(http: aiohttp.ClientSession, url: str) -> list[bytes]:
-    """A body in the HTTP chunks it came in."""
+    """The HTTP chunks of a body."""
     found = [b""]
     async with http.post(url) as response:
         async for data, ends in response.content.iter_chunks():
@@ -68,7 +68,7 @@ async def pieces(http: aiohttp.ClientSession, url: str) -> list[bytes]:
 async def test_every_path_below_a_base_url_gets_the_recording(
     server: ReplayServer, http: aiohttp.ClientSession, tail: str
 ) -> None:
-    """The package would not find the recording under the path of its provider."""
+    """A client would not find the recording under its provider's path."""
     async with http.post(server.base_url(STREAM) + tail, json={"model": "x"}) as response:
         assert response.status == 200
         assert await response.read() == BODY
@@ -77,10 +77,8 @@ async def test_every_path_below_a_base_url_gets_the_recording(
     assert request.path == f"/{STREAM.id}{tail}"
 
 
-async def test_the_answers_headers_come_back_and_the_connections_do_not(
-    server: ReplayServer, http: aiohttp.ClientSession
-) -> None:
-    """A recorded length or encoding would break the answer, a lost retry hint the test."""
+async def test_headers_of_the_connection_are_omitted(server: ReplayServer, http: aiohttp.ClientSession) -> None:
+    """A recorded length or encoding would break the response, a missing retry hint the test."""
     async with http.post(server.base_url("stream é#?")) as response:
         for name in ("x-request-id", "retry-after", "x-should-retry", "anthropic-ratelimit-tokens-limit"):
             assert response.headers[name] == STREAM.headers[name]
@@ -90,7 +88,7 @@ async def test_the_answers_headers_come_back_and_the_connections_do_not(
 
 
 async def test_status_and_type_are_the_recorded_ones(server: ReplayServer, http: aiohttp.ClientSession) -> None:
-    """Errors would come back as good answers."""
+    """Errors would be replayed as successful responses."""
     async with http.post(server.base_url(ERROR)) as response:
         assert (response.status, response.headers["content-type"]) == (529, "application/json; charset=ascii")
         assert await response.read() == ERROR.body
@@ -98,8 +96,8 @@ async def test_status_and_type_are_the_recorded_ones(server: ReplayServer, http:
         assert (response.status, await response.read()) == (204, b"")
 
 
-async def test_pieces_go_out_one_by_one(server: ReplayServer, http: aiohttp.ClientSession) -> None:
-    """The cuts asked for would not be the cuts on the wire."""
+async def test_pieces_are_sent_separately(server: ReplayServer, http: aiohttp.ClientSession) -> None:
+    """The client would get other pieces than the test chose."""
     url = server.base_url(STREAM)
     assert await pieces(http, url) == [BODY]
     server.segmentation = "recorded"
@@ -117,7 +115,7 @@ async def test_pieces_go_out_one_by_one(server: ReplayServer, http: aiohttp.Clie
 
 
 @given(st.binary(), st.integers(0, 1000), st.integers(1, 50))
-def test_random_cuts_add_up_and_keep_their_limit(body: bytes, seed: int, longest: int) -> None:
+def test_random_pieces_add_up_and_have_the_maximum_length(body: bytes, seed: int, longest: int) -> None:
     """Bytes would be lost between two pieces."""
     found = segments(Recording(id="x", provider=""), None)
     assert found == []
@@ -126,21 +124,21 @@ def test_random_cuts_add_up_and_keep_their_limit(body: bytes, seed: int, longest
     assert all(0 < len(each) <= longest for each in found)
 
 
-def test_recorded_cuts_of_a_body_without_any_are_none() -> None:
-    """Most recordings could not be replayed the way others are."""
+def test_a_body_without_recorded_pieces_is_not_cut() -> None:
+    """Recordings without lengths of reads could not be replayed with others."""
     assert segments(ERROR, "recorded") == [ERROR.body]
 
 
 @pytest.mark.parametrize("wrong", [0, -1, "Recorded", 1.5])
-async def test_a_segmentation_that_is_none_is_refused_at_once(server: ReplayServer, wrong: Any) -> None:
-    """The mistake would show as a broken answer."""
+async def test_an_invalid_segmentation_is_rejected_immediately(server: ReplayServer, wrong: Any) -> None:
+    """The mistake would show up as a broken response."""
     with pytest.raises(ValueError, match="segmentation"):
         server.segmentation = wrong
     with pytest.raises(ValueError, match="longest"):
         RandomCuts(1, 0)
 
 
-async def test_a_pause_lies_between_two_pieces(http: aiohttp.ClientSession) -> None:
+async def test_the_delay_is_between_two_pieces(http: aiohttp.ClientSession) -> None:
     """Slow streams could not be replayed."""
     async with ReplayServer([STREAM], segmentation="recorded", delay=0.05) as server:
         times: list[float] = []
@@ -150,8 +148,8 @@ async def test_a_pause_lies_between_two_pieces(http: aiohttp.ClientSession) -> N
         assert all(later - earlier > 0.03 for earlier, later in pairwise(times))
 
 
-async def test_what_was_not_recorded_is_not_found(server: ReplayServer, http: aiohttp.ClientSession) -> None:
-    """A misspelt recording would be answered by another one."""
+async def test_an_unknown_recording_is_not_found(server: ReplayServer, http: aiohttp.ClientSession) -> None:
+    """A misspelt id would get another recording."""
     async with http.post(server.url + "/other/chat/completions") as response:
         assert response.status == 404
     with pytest.raises(KeyError):
@@ -159,14 +157,14 @@ async def test_what_was_not_recorded_is_not_found(server: ReplayServer, http: ai
     assert server.requests[0].provider == ""
 
 
-def test_one_id_is_one_recording() -> None:
+def test_ids_are_unique() -> None:
     """One recording would hide another."""
     with pytest.raises(ValueError, match="two recordings"):
         ReplayServer([ERROR, ERROR])
 
 
-async def test_a_leaving_client_is_seen(http: aiohttp.ClientSession) -> None:
-    """A client that reads on after its end could not be caught."""
+async def test_a_disconnect_is_recorded(http: aiohttp.ClientSession) -> None:
+    """A client that does not disconnect would pass."""
     async with ReplayServer([STREAM], segmentation=1, delay=0.01) as server:
         async with http.post(server.base_url(STREAM)) as response:
             await response.content.readany()
@@ -177,8 +175,8 @@ async def test_a_leaving_client_is_seen(http: aiohttp.ClientSession) -> None:
 
 @pytest.mark.traffic
 @pytest.mark.parametrize("segmentation", [None, "recorded", 1000])
-async def test_real_recordings_come_back_byte_for_byte(http: aiohttp.ClientSession, segmentation: Any) -> None:
-    """Real traffic would not be what the tests see."""
+async def test_real_recordings_are_replayed_byte_for_byte(http: aiohttp.ClientSession, segmentation: Any) -> None:
+    """Tests would get other bytes than the real traffic has."""
     folder = os.environ.get("ANYCOMPLETION_TRAFFIC")
     if not folder:
         pytest.skip("ANYCOMPLETION_TRAFFIC names no folder of recordings")
