@@ -4,6 +4,8 @@ A chunk keeps the bytes of the provider's event. `.raw` decodes them at its firs
 not know are never lost and cost nothing.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 import msgspec
@@ -137,7 +139,7 @@ class ChatCompletionChunk(msgspec.Struct, gc=False, eq=False):
         return out
 
     @classmethod
-    def from_dict(cls, data: Any) -> "ChatCompletionChunk":
+    def from_dict(cls, data: Any) -> ChatCompletionChunk:
         """Reads OpenAI's JSON leniently: null counts as missing, and missing members get their defaults.
 
         Raises:

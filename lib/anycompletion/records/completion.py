@@ -1,5 +1,7 @@
 """Chat completions: choices, log probabilities and usage, in OpenAI's exact shape."""
 
+from __future__ import annotations
+
 import functools
 from collections.abc import Sequence
 from typing import Any, cast
@@ -55,7 +57,7 @@ class Logprobs(Record):
     extra: JsonObject = extra_field()
 
     @classmethod
-    def from_dict(cls, data: object, path: str = "logprobs") -> "Logprobs":
+    def from_dict(cls, data: object, path: str = "logprobs") -> Logprobs:
         """Reads OpenAI's JSON leniently."""
         source = as_object(data, path)
         return cls(
@@ -128,7 +130,7 @@ class Usage(Record):
     extra: JsonObject = extra_field()
 
     @classmethod
-    def from_dict(cls, data: object, path: str = "usage") -> "Usage":
+    def from_dict(cls, data: object, path: str = "usage") -> Usage:
         """Reads OpenAI's JSON leniently."""
         source = as_object(data, path)
         cost: Any = source.get("cost")
@@ -155,12 +157,12 @@ class Usage(Record):
             extra=unknown_members(source, _USAGE_BUT_COST if itemized else _USAGE),
         )
 
-    def __add__(self, other: "Usage") -> "Usage":
+    def __add__(self, other: Usage) -> Usage:
         """The sum of each field, where an unknown makes the sum unknown. `extra` cannot be summed and is left out."""
         return Usage.total_of((self, other))
 
     @classmethod
-    def total_of(cls, usages: "Sequence[Usage]") -> "Usage":
+    def total_of(cls, usages: Sequence[Usage]) -> Usage:
         """The sum of one or more usages, where an unknown makes the sum unknown."""
         total: Usage = _total(usages)
         return total
@@ -212,7 +214,7 @@ class Choice(Record):
     extra: JsonObject = extra_field()
 
     @classmethod
-    def from_dict(cls, data: object, path: str = "choice", index: int = 0) -> "Choice":
+    def from_dict(cls, data: object, path: str = "choice", index: int = 0) -> Choice:
         """Reads OpenAI's JSON leniently; a choice without an index gets its position in the list."""
         source = as_object(data, path)
         logprobs: Any = source.get("logprobs")
@@ -279,7 +281,7 @@ class ChatCompletion(Record):
         """Sets `raw` to the JSON in these bytes, which are decoded at its first use."""
         self._native = data
 
-    def keep_raw_of(self, parts: "Sequence[ChatCompletion]") -> None:
+    def keep_raw_of(self, parts: Sequence[ChatCompletion]) -> None:
         """Sets `raw` to the list of those of `parts`, which are decoded at its first use."""
         self._native = [part._undecoded() for part in parts]  # noqa: SLF001
 
@@ -297,7 +299,7 @@ class ChatCompletion(Record):
         return [_text_of(choice.message.content) for choice in self.choices]
 
     @classmethod
-    def from_dict(cls, data: Any) -> "ChatCompletion":
+    def from_dict(cls, data: Any) -> ChatCompletion:
         """Reads OpenAI's JSON leniently.
 
         Raises:

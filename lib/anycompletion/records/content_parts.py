@@ -3,6 +3,8 @@
 https://platform.openai.com/docs/api-reference/chat/create
 """
 
+from __future__ import annotations
+
 from typing import TypeAlias
 
 from attrs import define

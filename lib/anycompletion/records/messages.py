@@ -4,6 +4,8 @@ Field names and meanings are OpenAI's (https://platform.openai.com/docs/api-refe
 none (`reasoning_content`, `thinking_blocks`, `provider_specific_fields`).
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -33,7 +35,7 @@ class FunctionCall(Record):
     extra: JsonObject = extra_field()
 
     @classmethod
-    def from_dict(cls, data: object, path: str = "function") -> "FunctionCall":
+    def from_dict(cls, data: object, path: str = "function") -> FunctionCall:
         """Reads OpenAI's JSON leniently."""
         source = as_object(data, path)
         return cls(
@@ -66,7 +68,7 @@ class ToolCall(Record):
     extra: JsonObject = extra_field()
 
     @classmethod
-    def from_dict(cls, data: object, path: str = "tool_call") -> "ToolCall":
+    def from_dict(cls, data: object, path: str = "tool_call") -> ToolCall:
         """Reads OpenAI's JSON leniently."""
         source = as_object(data, path)
         call_id = as_str(source.get("id"), f"{path}.id")
@@ -179,7 +181,7 @@ class Annotation(Record):
     extra: JsonObject = extra_field()
 
     @classmethod
-    def from_dict(cls, data: object, path: str = "annotation") -> "Annotation":
+    def from_dict(cls, data: object, path: str = "annotation") -> Annotation:
         """Reads OpenAI's JSON leniently."""
         source = as_object(data, path)
         citation = as_optional_object(source.get("url_citation"), f"{path}.url_citation")
@@ -232,7 +234,7 @@ class AssistantMessage(Record):
     extra: JsonObject = extra_field()
 
     @classmethod
-    def from_dict(cls, data: object, path: str = "message") -> "AssistantMessage":
+    def from_dict(cls, data: object, path: str = "message") -> AssistantMessage:
         """Reads OpenAI's JSON leniently."""
         source = as_object(data, path)
         calls = source.get("tool_calls")

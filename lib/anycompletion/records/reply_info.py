@@ -1,5 +1,7 @@
 """How a reply came about: provider, headers, rate limits, attempts, warnings; knows nothing of a reply's content."""
 
+from __future__ import annotations
+
 from attrs import define, field
 
 from ..http import Headers
@@ -40,7 +42,7 @@ class ReplyInfo:
     """Seconds from the call to the end of the reply."""
     warnings: list[str] = field(factory=_texts)
     """Everything in the request that was dropped, changed or defaulted."""
-    branches: tuple["ReplyInfo", ...] = ()
+    branches: tuple[ReplyInfo, ...] = ()
     """For `n` choices made of concurrent requests, the info of each, in choice order."""
 
     @property

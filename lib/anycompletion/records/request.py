@@ -1,5 +1,7 @@
 """Chat-completion requests: the record, its parameters' names, and their types for keyword arguments."""
 
+from __future__ import annotations
+
 import operator
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
@@ -87,7 +89,7 @@ class ChatRequest(Record):
         return out
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], *, custom_id: str | None = None) -> "ChatRequest":
+    def from_dict(cls, data: Mapping[str, Any], *, custom_id: str | None = None) -> ChatRequest:
         """A request from OpenAI's body; unknown members go to `extra_body`, `stream` is left out."""
         known = {name: value for name, value in data.items() if name in _REQUEST}
         unknown = {name: value for name, value in data.items() if name not in _REQUEST and name != "stream"}

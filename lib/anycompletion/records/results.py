@@ -1,5 +1,7 @@
 """Results as values: a completion or an error, as one line of OpenAI's Batch API."""
 
+from __future__ import annotations
+
 import os
 
 from attrs import define, field
