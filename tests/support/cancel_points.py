@@ -128,10 +128,15 @@ class _Counted(Coroutine[Any, Any, Any]):
 
 
 def _task(
-    loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any], context: Context | None = None
+    loop: asyncio.AbstractEventLoop,
+    work: Coroutine[Any, Any, Any],
+    *,
+    context: Context | None = None,
+    **options: Any,  # those of the running Python and event loop: `name`, since 3.13 also `eager_start`
 ) -> asyncio.Task[Any]:
     steps = _STEPS.get() if context is None else context.get(_STEPS)
-    return asyncio.Task(work if steps is None else _Counted(work, steps), loop=loop, context=context)
+    counted = work if steps is None else _Counted(work, steps)
+    return asyncio.Task(counted, loop=loop, context=context, **options)
 
 
 @asynccontextmanager
