@@ -86,11 +86,11 @@ class RequestHeaders(dict[str, str]):
 # dict[str, str] and list[str] take three times as long to call as these, and every call needs some.
 
 
-def _texts() -> list[str]:
+def _no_texts() -> list[str]:
     return []
 
 
-def _members() -> dict[str, str]:
+def _no_headers() -> dict[str, str]:
     return {}
 
 
@@ -105,10 +105,10 @@ class HttpRequest:
     Bytes that are not JSON need a ``Content-Type`` in `headers`.
     """
     method: Literal["GET", "POST"] = "POST"
-    headers: Mapping[str, str] = attrs.field(factory=_members, repr=False)
+    headers: Mapping[str, str] = attrs.field(factory=_no_headers, repr=False)
     authenticated: bool = True
     """False for a URL of another host, which must not get the provider's key."""
-    warnings: list[str] = attrs.field(factory=_texts)
+    warnings: list[str] = attrs.field(factory=_no_texts)
     """Everything that was dropped, changed or defaulted while the request was encoded."""
     max_response_bytes: int = MAX_RESPONSE_BYTES
     """Size limit of the response's body; a larger one is an `APIResponseError`."""

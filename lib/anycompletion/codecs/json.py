@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from ..records import AssistantMessage, DeveloperMessage, SystemMessage, UserMessage
-from ..records.base import names
+from ..records.base import member_names
 from . import lenient
 from .lenient import NotJSONError, ShapeError
 
@@ -113,7 +113,7 @@ def to_wire(value: Any) -> Any:
 
 _SIMPLE = frozenset((UserMessage, SystemMessage, DeveloperMessage))
 
-_OTHER_FIELDS = sorted(names(AssistantMessage) - {"role", "content"})
+_OTHER_FIELDS = sorted(member_names(AssistantMessage) - {"role", "content"})
 _other_fields = operator.attrgetter(*_OTHER_FIELDS, "extra")
 """The fields of an assistant's message besides role and content."""
 

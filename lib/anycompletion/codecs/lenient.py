@@ -77,7 +77,7 @@ def as_optional_float(value: object, path: str) -> float | None:
 
 
 def unknown_members(data: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
-    """The members of `data` without a field."""
+    """The members of `data` that are not in `known`."""
     if data.keys() <= known:
         return {}
     return {key: value for key, value in data.items() if key not in known}

@@ -21,7 +21,7 @@ from ..codecs.lenient import (
     loads,
     unknown_members,
 )
-from .base import JsonObject, Record, extra_field, hidden, names, nullable
+from .base import JsonObject, Record, extra_field, hidden, member_names, nullable
 from .content_parts import Content, TextPart
 from .messages import AssistantMessage
 from .reply_info import ReplyInfo
@@ -329,9 +329,14 @@ def _text_of(content: Content | None) -> str:
 
 # --- JSON members with a field ---
 
-_LOGPROBS, _TOKEN, _USAGE, _CHOICE = names(Logprobs), names(TokenLogprob), names(Usage), names(Choice)
-_PROMPT_DETAILS, _COMPLETION_DETAILS = names(PromptTokensDetails), names(CompletionTokensDetails)
+_LOGPROBS, _TOKEN, _USAGE, _CHOICE = (
+    member_names(Logprobs),
+    member_names(TokenLogprob),
+    member_names(Usage),
+    member_names(Choice),
+)
+_PROMPT_DETAILS, _COMPLETION_DETAILS = member_names(PromptTokensDetails), member_names(CompletionTokensDetails)
 _PROMPT_FIELDS = tuple(a.name for a in attrs.fields(PromptTokensDetails) if a.name != "extra")
 _COMPLETION_FIELDS = tuple(a.name for a in attrs.fields(CompletionTokensDetails) if a.name != "extra")
 _USAGE_BUT_COST, _CHOICE_BUT_LOGPROBS = _USAGE - {"cost"}, _CHOICE - {"logprobs"}
-_COMPLETION = names(ChatCompletion)
+_COMPLETION = member_names(ChatCompletion)

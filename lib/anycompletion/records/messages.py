@@ -20,7 +20,7 @@ from ..codecs.lenient import (
     as_str,
     unknown_members,
 )
-from .base import JsonObject, Record, extra_field, names
+from .base import JsonObject, Record, extra_field, member_names
 from .content_parts import Content, CustomPart, Part, RefusalPart, TextPart
 
 # --- calls ---
@@ -344,7 +344,7 @@ Tool: TypeAlias = FunctionTool | CustomTool
 
 # --- JSON members with a field ---
 
-_TEXT, _REFUSAL, _TYPE = names(TextPart), names(RefusalPart), frozenset({"type"})
-_FUNCTION_CALL, _CUSTOM_CALL, _TOOL_CALL = names(FunctionCall), names(CustomCall), names(ToolCall)
-_URL_CITATION, _ANNOTATION, _AUDIO = names(UrlCitation), names(Annotation), names(Audio)
-_ASSISTANT = names(AssistantMessage)
+_TEXT, _REFUSAL, _TYPE = member_names(TextPart), member_names(RefusalPart), frozenset({"type"})
+_FUNCTION_CALL, _CUSTOM_CALL, _TOOL_CALL = member_names(FunctionCall), member_names(CustomCall), member_names(ToolCall)
+_URL_CITATION, _ANNOTATION, _AUDIO = member_names(UrlCitation), member_names(Annotation), member_names(Audio)
+_ASSISTANT = member_names(AssistantMessage)

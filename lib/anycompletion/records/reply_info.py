@@ -1,4 +1,4 @@
-"""How a reply came about: provider, headers, rate limits, attempts, warnings; knows nothing of a reply's content."""
+"""Metadata of a reply: provider, headers, rate limits, attempts and warnings; contains no part of its content."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class RateLimitState(Record):
     reset_tokens: float | None = None
 
 
-def _texts() -> list[str]:
+def _no_texts() -> list[str]:
     return []
 
 
 @define
 class ReplyInfo:
-    """How a reply came about. A stream shares it with its reader and fills it while the stream runs."""
+    """Metadata of a reply. A stream fills it while it runs."""
 
     provider: str
     model: str
@@ -40,7 +40,7 @@ class ReplyInfo:
     """Requests made, retries included; summed over branches."""
     elapsed: float = 0.0
     """Seconds from the call to the end of the reply."""
-    warnings: list[str] = field(factory=_texts)
+    warnings: list[str] = field(factory=_no_texts)
     """Everything in the request that was dropped, changed or defaulted."""
     branches: tuple[ReplyInfo, ...] = ()
     """For `n` choices made of concurrent requests, the info of each, in choice order."""
