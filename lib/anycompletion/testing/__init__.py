@@ -4,26 +4,31 @@ from __future__ import annotations
 
 from .fake.backend import FakeRequest, NoReplyLeft
 from .fake.fake_provider import FakeProvider
-from .fake.replies import FakeReply
+from .fake.replies import FakeAnswer, FakePiece, FakeReply
 from .formats.simulated_reply import SimulatorReply
 from .network_guard import NetworkBlockedError, block_network
 from .recording.recorder import Recorder
 from .recording.recordings import RecordedCall, Recording, load_folder
 from .recording.replay_server import RandomCuts, ReplayServer, Segmentation
-from .simulator.faults import FAULTS, Fault, Faults
+from .simulator.faults import FAULTS, Fault, Faults, RawStep
+from .simulator.loopback import LoopbackServer
 from .simulator.request_log import RecordedRequest
 from .simulator.server import SimulatorServer
 
 __all__ = [
     "FAULTS",
+    "FakeAnswer",
+    "FakePiece",
     "FakeProvider",
     "FakeReply",
     "FakeRequest",
     "Fault",
     "Faults",
+    "LoopbackServer",
     "NetworkBlockedError",
     "NoReplyLeft",
     "RandomCuts",
+    "RawStep",
     "RecordedCall",
     "RecordedRequest",
     "Recorder",

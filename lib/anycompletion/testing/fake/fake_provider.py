@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, TypeVar
 
 import attrs
 
 from ... import Provider, known_providers
 from ...errors import ConfigurationError
+from ...transport import Transport
 from ..simulator.faults import Fault, Faults, FaultSequence
 from .backend import FakeBackend, FakeRequest
 from .fake_transport import FakeTransport
 from .replies import FakeReply
-
-if TYPE_CHECKING:
-    from ...transport import Pool
 
 ALL = "*"
 
@@ -161,11 +159,11 @@ class FakeProvider:
             )
         return [self._replaced(row)]
 
-    def transport(self, provider: Provider, open_pool: Callable[..., Pool], **overrides: Any) -> Pool:
+    def transport(self, provider: Provider, open_pool: Callable[..., Transport], **overrides: Any) -> Transport:
         """Opens the connections of a client to the fake; called by the client, or by a fake that replaces this one."""
         if overrides:
             return open_pool(**overrides)
-        return cast("Pool", FakeTransport(self._backend, provider, open_pool))
+        return FakeTransport(self._backend, provider, open_pool)
 
     def _replaced(self, row: Provider) -> Provider:
         return attrs.evolve(

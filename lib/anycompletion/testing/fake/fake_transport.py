@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import cast
 
 import aiohttp
 
@@ -11,20 +11,18 @@ from ... import Provider
 from ...errors import APIConnectionError
 from ...http import RequestHeaders
 from ...records import ChatRequest
+from ...transport import Deadlines, Response, Transport
 from ..formats.registry import FORMATS_BY_DIALECT
 from ..formats.wire_format import ProviderMemory
 from .backend import TAG, FakeBackend, FakeRequest, PendingRequest
 from .memory_connector import MemoryConnector
 from .wrappers import ResponseWrapper, TransportWrapper
 
-if TYPE_CHECKING:
-    from ...transport import Pool, Response
-
 
 class FakeTransport(TransportWrapper):
     """The client's own transport for one provider, with a session that reaches a fake's backend and nothing else."""
 
-    def __init__(self, backend: FakeBackend, provider: Provider, open_pool: Callable[..., Pool]) -> None:
+    def __init__(self, backend: FakeBackend, provider: Provider, open_pool: Callable[..., Transport]) -> None:
         self._fake_connector = MemoryConnector(backend.make_runner)
         self._fake_session = aiohttp.ClientSession(
             connector=self._fake_connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
@@ -34,8 +32,8 @@ class FakeTransport(TransportWrapper):
         self._provider = provider
         self._memory = ProviderMemory()
 
-    def for_call(self, request: ChatRequest, *, model: str, stream: bool, base_url: str) -> Pool:
-        """The transport for one logical call; it tells the backend which call its requests belong to."""
+    def for_call(self, request: ChatRequest, *, model: str, stream: bool, base_url: str) -> Transport:
+        """The transport for one logical call; the backend can assign its requests to the call."""
         provider = self._provider
         call = FakeRequest(provider.name, model, request, stream)
         choices_made = [0]
@@ -44,7 +42,7 @@ class FakeTransport(TransportWrapper):
             wire_format, header = FORMATS_BY_DIALECT[provider.dialect], provider.request_id_header
             return PendingRequest(call, wire_format, base_url, header, self._memory, choices_made)
 
-        return cast("Pool", _CallTransport(self._inner, self._backend, pending))
+        return _CallTransport(self._inner, self._backend, pending)
 
     async def aclose(self) -> None:
         """Closes the transport, its session and the backend's server."""
@@ -56,17 +54,26 @@ class FakeTransport(TransportWrapper):
 class _CallTransport(TransportWrapper):
     """A transport for the requests of one logical call."""
 
-    def __init__(self, inner: Pool, backend: FakeBackend, pending: Callable[[], PendingRequest]) -> None:
+    def __init__(self, inner: Transport, backend: FakeBackend, pending: Callable[[], PendingRequest]) -> None:
         super().__init__(inner)
         self._backend = backend
         self._pending = pending
 
-    async def send(self, method: str, url: str, headers: RequestHeaders, *rest: Any) -> Response:
-        """Sends one request."""
+    async def send(
+        self,
+        method: str,
+        url: str,
+        headers: RequestHeaders,
+        body: bytes | None,
+        deadlines: Deadlines,
+        must_defer: Callable[[], bool] | None = None,
+    ) -> Response:
+        """Sends one request, with a header by which the backend finds its call."""
         pending = self._pending()
         tag = self._backend.expect(pending)
+        tagged = RequestHeaders({**headers, TAG: tag})
         try:
-            response = await self._inner.send(method, url, RequestHeaders({**headers, TAG: tag}), *rest)
+            response = await self._inner.send(method, url, tagged, body, deadlines, must_defer)
         except APIConnectionError:
             if pending.error is None:
                 raise

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
-if TYPE_CHECKING:
-    from ...transport import Pool, Response
+from ...http import RequestHeaders
+from ...transport import Deadlines, Response, Transport
 
 
 class ResponseWrapper:
@@ -33,11 +34,47 @@ class ResponseWrapper:
 class TransportWrapper:
     """A transport whose requests a subclass can change."""
 
-    def __init__(self, inner: Pool) -> None:
+    def __init__(self, inner: Transport) -> None:
         self._inner = inner
+        self.connection_limit = inner.connection_limit
 
     def __repr__(self) -> str:
         return repr(self._inner)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
+    @property
+    def in_flight(self) -> int:
+        """Requests being sent, and responses whose body has not ended."""
+        return self._inner.in_flight
+
+    @property
+    def idle_connections(self) -> int:
+        """Connections kept for a next request."""
+        return self._inner.idle_connections
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        headers: RequestHeaders,
+        body: bytes | None,
+        deadlines: Deadlines,
+        must_defer: Callable[[], bool] | None = None,
+    ) -> Response:
+        """Sends one request."""
+        return await self._inner.send(method, url, headers, body, deadlines, must_defer)
+
+    async def pause(self, delay: float) -> None:
+        """Waits `delay` seconds, or less if the transport is closed."""
+        await self._inner.pause(delay)
+
+    def close_now(self) -> None:
+        """Refuses further requests, and ends all waits at once."""
+        self._inner.close_now()
+
+    async def aclose(self) -> None:
+        """Closes all connections."""
+        await self._inner.aclose()
+
+    def detach_after_fork(self) -> None:
+        """Forgets all connections without closing them."""
+        self._inner.detach_after_fork()

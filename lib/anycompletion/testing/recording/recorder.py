@@ -13,21 +13,20 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import attrs
 
 from ... import Provider, known_providers
 from ...errors import ConfigurationError
+from ...http import RequestHeaders
+from ...records import ChatRequest
 from ...redaction import hide
+from ...transport import Deadlines, Response, Transport
 from ..fake.wrappers import ResponseWrapper, TransportWrapper
 from ..formats.json_access import as_dict
 from .recordings import RecordedCall, Recording
-
-if TYPE_CHECKING:
-    from ...http import RequestHeaders
-    from ...transport import Pool, Response
 
 ALL = "*"
 
@@ -123,9 +122,13 @@ class Recorder:
         rows = found.values() if self.name == ALL else [found[self.name]]
         return list(rows)
 
-    def transport(self, provider: Provider, open_pool: Callable[..., Pool]) -> Pool:
+    def transport(self, provider: Provider, open_pool: Callable[..., Transport], **overrides: Any) -> Transport:
         """Opens a transport whose responses are recorded; called by the client."""
-        return cast("Pool", _RecordingTransport(open_pool(), self, provider))
+        inner = open_pool(**overrides)
+        bind: Callable[..., Transport] | None = getattr(inner, "for_call", None)
+        if bind is None:
+            return _RecordingTransport(inner, self, provider)
+        return _RecordingCallTransports(inner, self, provider, bind)
 
     def write(self, exchange: RecordedExchange, pieces: list[bytes]) -> None:
         """Writes one file; called by the transport."""
@@ -143,28 +146,40 @@ class Recorder:
 class _RecordingTransport(TransportWrapper):
     """A transport whose responses are recorded."""
 
-    def __init__(self, inner: Pool, recorder: Recorder, row: Provider) -> None:
+    def __init__(self, inner: Transport, recorder: Recorder, row: Provider) -> None:
         super().__init__(inner)
         self._recorder = recorder
         self._row = row
 
-    @property
-    def for_call(self) -> Callable[..., Pool]:
-        """What a fake's transport has, recorded as well; no attribute where the wrapped transport has none."""
-        bind: Callable[..., Pool] = self._inner.for_call  # type: ignore[attr-defined]
-        return lambda *args, **kwargs: cast(
-            "Pool", _RecordingTransport(bind(*args, **kwargs), self._recorder, self._row)
-        )
-
-    async def send(self, method: str, url: str, headers: RequestHeaders, body: bytes | None, *rest: Any) -> Response:
+    async def send(
+        self,
+        method: str,
+        url: str,
+        headers: RequestHeaders,
+        body: bytes | None,
+        deadlines: Deadlines,
+        must_defer: Callable[[], bool] | None = None,
+    ) -> Response:
         """Sends one request, and records its response."""
-        response = await self._inner.send(method, url, headers, body, *rest)
+        response = await self._inner.send(method, url, headers, body, deadlines, must_defer)
         exchange = RecordedExchange(self._row, method, url, headers, body, response.status, dict(response.headers))
 
         def write(pieces: list[bytes]) -> None:
             self._recorder.write(exchange, pieces)
 
         return cast("Response", _RecordingResponse(response, write))
+
+
+class _RecordingCallTransports(_RecordingTransport):
+    """A recording transport around one that has a transport for each logical call, as a fake's has."""
+
+    def __init__(self, inner: Transport, recorder: Recorder, row: Provider, bind: Callable[..., Transport]) -> None:
+        super().__init__(inner, recorder, row)
+        self._bind = bind
+
+    def for_call(self, request: ChatRequest, **call: Any) -> Transport:
+        """The transport for one logical call, recorded as well."""
+        return _RecordingTransport(self._bind(request, **call), self._recorder, self._row)
 
 
 class _RecordingResponse(ResponseWrapper):

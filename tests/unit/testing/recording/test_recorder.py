@@ -196,6 +196,15 @@ async def test_interrupted_responses_are_not_recorded(tmp_path: Path) -> None:
     assert (recorder.recordings, files(tmp_path)) == ([], [])
 
 
+async def test_a_fake_can_replace_recorded_providers(tmp_path: Path) -> None:
+    """A fake would work only if it is given before the recorder."""
+    recorder = Recorder(tmp_path)
+    async with AsyncCompletion(providers=[recorder, FakeProvider("Hello!")]) as client:
+        assert (await client.create("openai/gpt-4o", "Hi")).text == "Hello!"
+    (recording,) = recorder.recordings
+    assert b"Hello!" in recording.body
+
+
 async def test_redact_is_applied_last(tmp_path: Path) -> None:
     """Secrets that only the app knows would be in the files."""
     recorder = Recorder(tmp_path, redact=lambda text: text.replace("Mr. Smith", "Mr. X"))
