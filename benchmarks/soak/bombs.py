@@ -130,7 +130,7 @@ class Service(server.Service):
         bomb = KINDS[kind][name]
         data = bomb.make(self._size)
         media = "text/event-stream" if kind == "stream" else "application/json"
-        head = f"HTTP/1.1 {500 if kind == 'error' else 200} Said\r\nContent-Type: {media}\r\n"
+        head = f"HTTP/1.1 {500 if kind == 'error' else 200} Scripted\r\nContent-Type: {media}\r\n"
         return f"{head}Content-Encoding: {bomb.encoding}\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data
 
     def control(self, what: str) -> object:

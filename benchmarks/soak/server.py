@@ -99,7 +99,7 @@ def _length(head: bytes) -> int:
 
 def whole(body: bytes, status: int = 200, more: str = "") -> bytes:
     """A whole answer with more headers, if there are any."""
-    head = f"HTTP/1.1 {status} Said\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n{more}\r\n"
+    head = f"HTTP/1.1 {status} Scripted\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n{more}\r\n"
     return head.encode("latin-1") + body
 
 

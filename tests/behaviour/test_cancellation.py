@@ -46,7 +46,7 @@ from support.raw_server import (
     REQUEST,
     STALL,
     STREAM,
-    DeafServer,
+    FullListener,
     RawServer,
     Step,
     answer,
@@ -280,7 +280,7 @@ def test_a_pending_connect_can_be_cancelled_at_any_time(runs: Runs, scheme: str)
 
     async def play() -> None:
         async with (
-            DeafServer() as unaccepting,
+            FullListener() as unaccepting,
             RawServer((STALL,)) as silent,
             client_to(f"{scheme}://127.0.0.1:{unaccepting.port if scheme == 'http' else silent.port}") as client,
             no_leaks_but_handshakes(client),

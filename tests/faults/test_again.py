@@ -11,7 +11,7 @@ from anycompletion import APIConnectionError, APITimeoutError, Timeout
 from anycompletion.testing import Fault, SimulatorServer
 from faults.harness import WAYS, Stage, Way, ask, client_to, covers, fails
 from faults.losses import CUTS, LOSSES
-from support.raw_server import FIN, REQUEST, RESET, STALL, WHOLE, ClosedPort, DeafServer, RawServer, Step, answer
+from support.raw_server import FIN, REQUEST, RESET, STALL, WHOLE, ClosedPort, FullListener, RawServer, Step, answer
 from support.resource_leaks import nothing_left
 
 HEALTHY: tuple[Step, ...] = (REQUEST, answer()) * 3
@@ -87,7 +87,7 @@ async def _is_not_there() -> None:
 
 
 async def _is_deaf() -> None:
-    async with DeafServer() as server:
+    async with FullListener() as server:
         url = f"http://127.0.0.1:{server.port}"
         async with client_to(url, max_retries=1, timeout=Timeout(connect=0.1)) as client:
             await fails(ask(client), APITimeoutError, phase="connect", attempts=2, maybe_billed=False)

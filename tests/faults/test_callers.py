@@ -30,7 +30,7 @@ from support.raw_server import (
     STALL,
     STREAM,
     WHOLE,
-    DeafServer,
+    FullListener,
     RawServer,
     Step,
     answer,
@@ -265,7 +265,7 @@ async def test_closing_the_client_wakes_everybody_wherever_they_wait() -> None:
     async with (
         RawServer(TALKS) as talks,
         RawServer((REQUEST, STALL)) as mute,
-        DeafServer() as deaf,
+        FullListener() as deaf,
         RawServer(too_many) as busy,
     ):
         urls = {"openai": talks.url, "groq": mute.url, "mistral": f"http://127.0.0.1:{deaf.port}", "deepseek": busy.url}
@@ -528,7 +528,7 @@ async def test_a_provider_that_hangs_holds_up_nobody_else() -> None:
     """One outage would become an outage of everything."""
     async with (
         RawServer((REQUEST, STALL)) as mute,
-        DeafServer() as deaf,
+        FullListener() as deaf,
         RawServer((*(REQUEST, answer()) * 50, STALL)) as well,
     ):
         hung = {"openai": mute.url, "xai": f"http://127.0.0.1:{deaf.port}"}

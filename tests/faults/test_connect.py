@@ -10,7 +10,7 @@ import pytest
 from anycompletion import APIConnectionError, APITimeoutError, CompletionError, Timeout
 from faults.harness import BOTH_WAYS, FAULT, WAYS, Stage, Way, ask, client_to, covers, fails, fails_both_ways
 from faults.losses import LOSSES
-from support.raw_server import FIN, REQUEST, RESET, STALL, ClosedPort, DeafServer, Step, answer
+from support.raw_server import FIN, REQUEST, RESET, STALL, ClosedPort, FullListener, Step, answer
 from support.resource_leaks import nothing_left
 
 HEALTHY: tuple[Step, ...] = (REQUEST, answer()) * 3
@@ -66,7 +66,7 @@ async def test_a_resolver_that_hangs_meets_the_connect_clock(monkeypatch: pytest
 @covers("F03")
 async def test_a_connection_attempt_without_an_answer_meets_the_connect_clock() -> None:
     """A host behind a silent firewall would hold the caller for minutes."""
-    async with DeafServer() as server:
+    async with FullListener() as server:
         url = f"http://127.0.0.1:{server.port}"
         async with client_to(url, timeout=Timeout(connect=0.1)) as client, nothing_left(client):
             attributes = {"phase": "connect", "retryable": True, "maybe_billed": False}

@@ -255,5 +255,5 @@ async def test_a_redirect_is_an_error_wherever_it_leads(status: int) -> None:
 @pytest.mark.parametrize("status", [300, 304, 399])
 async def test_what_is_neither_an_answer_nor_an_error_is_an_error(status: int) -> None:
     """A status between the two would come as an empty answer."""
-    async with Stage((REQUEST, f"HTTP/1.1 {status} Said\r\nContent-Length: 0\r\n\r\n".encode(), STALL)) as stage:
+    async with Stage((REQUEST, f"HTTP/1.1 {status} Scripted\r\nContent-Length: 0\r\n\r\n".encode(), STALL)) as stage:
         await fails(ask(stage.client), APIResponseError, status_code=status, retryable=False)

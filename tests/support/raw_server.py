@@ -1,4 +1,4 @@
-"""A server on 127.0.0.1 that follows a script byte by byte, for answers that no HTTP library would send."""
+"""Server on 127.0.0.1 that follows a script byte by byte, for responses that no HTTP library would send."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self, TypeAlias
 
 
 class Act(Enum):
-    """What a script does besides writing bytes and waiting."""
+    """Step of a script that is neither bytes to write nor a wait."""
 
     REQUEST = auto()
     """Reads one request."""
@@ -22,7 +22,7 @@ class Act(Enum):
     RESET = auto()
     """Resets the connection."""
     STALL = auto()
-    """Sends nothing more until the peer leaves."""
+    """Sends nothing more until the client closes the connection."""
 
 
 REQUEST, HEAD, FIN, RESET, STALL = Act.REQUEST, Act.HEAD, Act.FIN, Act.RESET, Act.STALL
@@ -40,7 +40,7 @@ class Request(NamedTuple):
 
 
 class RawServer:
-    """Each connection follows the script of its number; those beyond the last script follow that one."""
+    """Server whose n-th connection follows the n-th script; further connections follow the last one."""
 
     def __init__(self, *scripts: Sequence[Step], tls: SSLContext | None = None) -> None:
         self.requests: list[Request] = []
@@ -89,7 +89,7 @@ class RawServer:
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         except RuntimeError:
-            pass  # what uvloop says to a write when the peer has gone
+            pass  # what uvloop raises from a write after the client has closed
         finally:
             self._tasks.discard(task)
             writer.close()
@@ -117,7 +117,7 @@ class RawServer:
 
 
 def forget_loss(writer: asyncio.StreamWriter) -> None:
-    """A reset is no news to a server; asyncio reports it where the collector finds the future before its protocol."""
+    """Ignores resets by the client: asyncio would log one if the future is collected before its protocol."""
     closed: asyncio.Future[None] = writer.transport.get_protocol()._closed  # type: ignore[attr-defined]
     closed.add_done_callback(lambda closed: closed.cancelled() or closed.exception())
 
@@ -131,13 +131,13 @@ async def _read(reader: asyncio.StreamReader, *, with_body: bool = True) -> Requ
 
 
 class Tunnel:
-    """A proxy that takes CONNECT to anywhere, opens a tunnel to one port here, and remembers what it saw."""
+    """Proxy that accepts CONNECT to any address, opens a tunnel to one local port, and records what it received."""
 
     def __init__(self, port: int) -> None:
         self.heads: list[bytes] = []
-        """What was asked of the proxy itself."""
+        """Requests to the proxy itself."""
         self.relayed: list[bytes] = []
-        """What went through the tunnels, either way."""
+        """Bytes that went through the tunnels, in both directions."""
         self._target = port
         self._tasks: set[asyncio.Task[Any]] = set()
 
@@ -179,7 +179,7 @@ class Tunnel:
 
 
 class ClosedPort:
-    """A port on which nobody listens, and nobody will."""
+    """Local port without a listener, reserved so that none appears."""
 
     def __enter__(self) -> str:
         self._socket = socket.socket()
@@ -190,8 +190,8 @@ class ClosedPort:
         self._socket.close()
 
 
-class DeafServer:
-    """A listener that completes no connection: its queue is full."""
+class FullListener:
+    """Listener that completes no connection, because its queue is full."""
 
     async def __aenter__(self) -> Self:
         self._listener = socket.socket()
@@ -210,7 +210,7 @@ class DeafServer:
             each.close()
 
 
-# --- what scripts are made of --------------------------------------------------------------------------------------
+# --- parts of scripts ----------------------------------------------------------------------------------------------
 
 
 def completion(text: str = "Hello.") -> dict[str, Any]:
@@ -221,7 +221,7 @@ def completion(text: str = "Hello.") -> dict[str, Any]:
 
 
 def answer(body: Any = None, status: int = 200, headers: Mapping[str, str] | None = None) -> bytes:
-    """A whole answer; a body that is no bytes goes out as JSON, and none is `completion()`."""
+    """A whole response; a body that is not bytes is sent as JSON, and None as `completion()`."""
     data = body if isinstance(body, bytes) else json.dumps(completion() if body is None else body).encode()
     return (
         head(status, {"Content-Type": "application/json", "Content-Length": str(len(data)), **(headers or {})}) + data
@@ -229,16 +229,16 @@ def answer(body: Any = None, status: int = 200, headers: Mapping[str, str] | Non
 
 
 def head(status: int = 200, headers: Mapping[str, str] | None = None) -> bytes:
-    """The status line and the headers of an answer."""
+    """The status line and the headers of a response."""
     fields = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
-    return f"HTTP/1.1 {status} Said\r\n{fields}\r\n".encode("latin-1")
+    return f"HTTP/1.1 {status} Scripted\r\n{fields}\r\n".encode("latin-1")
 
 
 STREAM = head(200, {"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"})
-"""The head of a streamed answer, in chunks."""
+"""The head of a streamed response with a chunked body."""
 
 END = b"0\r\n\r\n"
-"""The end of a body in chunks."""
+"""The end of a chunked body."""
 
 
 def piece(data: bytes) -> bytes:
@@ -257,4 +257,4 @@ def event(text: str | None = None, finish_reason: str | None = None, **members: 
 DONE = piece(b"data: [DONE]\n\n")
 
 WHOLE: tuple[Step, ...] = (STREAM, event("Hel"), event("lo."), event(finish_reason="stop"), DONE + END)
-"""A streamed answer that is in order."""
+"""A complete streamed response."""

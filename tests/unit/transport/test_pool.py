@@ -1,4 +1,4 @@
-"""The transport against servers that misbehave: what arrived is handed out, every wait ends, nothing stays open."""
+"""Pool with servers that misbehave: bytes that arrived are returned, every wait ends, no connection stays open."""
 
 import asyncio
 import gc
@@ -35,8 +35,8 @@ from support.resource_leaks import acquired, kept
 
 
 @pytest.fixture(autouse=True, params=["own connections", "through a session"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """With an aiohttp that nobody has tested, requests go through its sessions."""
+def sending(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How requests are sent; with an untested aiohttp, through its sessions."""
     if request.param == "through a session":
         monkeypatch.setattr(aiohttp, "__version__", "4.0.0")
     return str(request.param)
@@ -52,34 +52,34 @@ async def pool_to(*scripts: tuple[Step, ...]) -> AsyncIterator[tuple[RawServer, 
             await pool.aclose()
 
 
-async def post(server: RawServer, pool: Pool, clocks: Deadlines | None = None) -> Response:
-    return await send(pool, server.url + "/", clocks=clocks)
+async def post(server: RawServer, pool: Pool, deadlines: Deadlines | None = None) -> Response:
+    return await send(pool, server.url + "/", deadlines=deadlines)
 
 
 async def send(
     pool: Pool,
     url: str,
     body: bytes = b"{}",
-    clocks: Deadlines | None = None,
+    deadlines: Deadlines | None = None,
     headers: Mapping[str, str] = MappingProxyType({}),
 ) -> Response:
     """Sends as a call does, which has acquired the connection limit before."""
     assert pool.connection_limit.try_acquire()
-    return await pool.send("POST", url, RequestHeaders(headers), body, clocks or Deadlines())
+    return await pool.send("POST", url, RequestHeaders(headers), body, deadlines or Deadlines())
 
 
-async def rest(exchange: Response) -> tuple[bytes, CompletionError | None]:
-    """All that can still be read, and the error after it."""
+async def read_rest(response: Response) -> tuple[bytes, CompletionError | None]:
+    """All bytes that can still be read, and the error after them."""
     data = b""
     try:
-        while more := await exchange.read():
+        while more := await response.read():
             data += more
     except CompletionError as error:
         return data, error
     return data, None
 
 
-def in_clocks(seconds: float) -> float:
+def after(seconds: float) -> float:
     return asyncio.get_running_loop().time() + seconds
 
 
@@ -90,9 +90,9 @@ async def test_a_connection_is_kept_for_the_next_request() -> None:
     """Every call would pay for a new connection."""
     async with pool_to((REQUEST, answer(), REQUEST, answer(), REQUEST, answer())) as (server, pool):
         for _ in range(3):
-            exchange = await post(server, pool)
-            assert exchange.status == 200
-            assert b"Hello." in await exchange.read_all(1000)
+            response = await post(server, pool)
+            assert response.status == 200
+            assert b"Hello." in await response.read_all(1000)
             assert pool.in_flight == 0
             assert (acquired(pool), kept(pool)) == (0, 1)
         assert server.connections == 1
@@ -101,8 +101,8 @@ async def test_a_connection_is_kept_for_the_next_request() -> None:
 @pytest.mark.parametrize(
     "death", [(REQUEST, FIN), (REQUEST, RESET), (FIN,), (RESET,), (0.001, FIN), (0.001, RESET)], ids=str
 )
-async def test_a_kept_connection_that_dies_is_replaced_without_anybody_noticing(death: tuple[Step, ...]) -> None:
-    """A call would fail, or count as retried, because a server tidied up its idle connections."""
+async def test_a_kept_connection_that_dies_is_replaced_without_an_error(death: tuple[Step, ...]) -> None:
+    """A call would fail, or count as retried, because a server closed its idle connections."""
     async with (
         RawServer((REQUEST, answer(), *death)) as server,
         AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "key"}, max_retries=0) as client,
@@ -116,7 +116,7 @@ async def test_a_kept_connection_that_dies_is_replaced_without_anybody_noticing(
 
 @pytest.mark.parametrize("death", [FIN, RESET], ids=str)
 async def test_the_replacement_of_a_kept_connection_is_not_replaced(death: Step) -> None:
-    """A server that drops every connection would be asked for ever."""
+    """Requests to a server that drops every connection would be repeated for ever."""
     async with pool_to((REQUEST, answer(), REQUEST, death), (REQUEST, death)) as (server, pool):
         await (await post(server, pool)).read_all(1000)
         with pytest.raises(APIConnectionError) as caught:
@@ -129,7 +129,7 @@ async def test_the_replacement_of_a_kept_connection_is_not_replaced(death: Step)
 @pytest.mark.parametrize("death", [FIN, RESET], ids=str)
 @pytest.mark.parametrize("before", [(), (b"HTTP/1.1 2",), (b"HTTP/1.1 200 OK\r\nContent-Ty",)], ids=len)
 async def test_a_fresh_connection_that_dies_is_an_error(death: Step, before: tuple[Step, ...]) -> None:
-    """A request that the server may have worked on would be sent again in silence."""
+    """A request that the server may have processed would be sent again unnoticed."""
     async with pool_to((REQUEST, *before, 0.01, death)) as (server, pool):
         with pytest.raises(APIConnectionError) as caught:
             await post(server, pool)
@@ -150,7 +150,7 @@ async def test_a_fresh_connection_that_dies_is_an_error(death: Step, before: tup
     ids=str,
 )
 @pytest.mark.parametrize("before", [b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\nContent-Ty"], ids=len)
-async def test_a_kept_connection_that_dies_within_an_answer_is_an_error(death: Step, before: bytes) -> None:
+async def test_a_kept_connection_that_dies_within_a_response_is_an_error(death: Step, before: bytes) -> None:
     """A request that the server has begun to answer would be sent, and billed, twice."""
     async with pool_to((REQUEST, answer(), REQUEST, before, 0.02, death)) as (server, pool):
         await (await post(server, pool)).read_all(1000)
@@ -159,7 +159,7 @@ async def test_a_kept_connection_that_dies_within_an_answer_is_an_error(death: S
         assert server.connections == 1
 
 
-async def test_a_refused_connection_says_so() -> None:
+async def test_a_refused_connection_is_an_error_that_names_the_host() -> None:
     """A wrong port would look like a slow provider."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -173,7 +173,7 @@ async def test_a_refused_connection_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "response",
     [
         b"garbage\r\n\r\n",
         head(200, {"X": "y" * 70_000}),
@@ -182,9 +182,9 @@ async def test_a_refused_connection_says_so() -> None:
     ],
     ids=["garbage", "header", "headers", "lengths"],
 )
-async def test_an_answer_that_is_no_http_is_an_error_of_ours(said: bytes) -> None:
-    """A caller would have to know the exceptions of the HTTP library below."""
-    async with pool_to((REQUEST, said, STALL)) as (server, pool):
+async def test_a_response_that_is_not_http_is_an_error_of_the_package(response: bytes) -> None:
+    """Callers would have to know the exceptions of aiohttp."""
+    async with pool_to((REQUEST, response, STALL)) as (server, pool):
         with pytest.raises(APIResponseError) as caught:
             await post(server, pool)
         assert caught.value.__context__ is None
@@ -195,13 +195,13 @@ async def test_long_and_many_headers_are_read() -> None:
     """Gateways that add long headers would break calls."""
     headers = {"X-Long": "y" * 60_000, **{f"X-{i}": str(i) for i in range(200)}}
     async with pool_to((REQUEST, answer(headers=headers))) as (server, pool):
-        exchange = await post(server, pool)
-        assert exchange.headers["x-199"] == "199"
-        assert len(exchange.headers["x-long"]) == 60_000
+        response = await post(server, pool)
+        assert response.headers["x-199"] == "199"
+        assert len(response.headers["x-long"]) == 60_000
 
 
 async def test_cookies_redirects_and_the_environments_proxies_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One tenant's cookie, or every prompt, would go where nobody sent it."""
+    """One tenant's cookie, or every prompt, would be sent to a server that the caller did not choose."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     cookie = answer(headers={"Set-Cookie": "tenant=a"})
@@ -220,17 +220,17 @@ async def test_cookies_redirects_and_the_environments_proxies_are_ignored(monkey
 
 @pytest.mark.parametrize("end", [FIN, RESET], ids=str)
 @pytest.mark.parametrize("slow", [False, True])
-async def test_all_that_arrived_is_handed_out_before_the_error(end: Step, slow: bool) -> None:
-    """The last words before a connection broke would be lost."""
+async def test_all_bytes_that_arrived_are_returned_before_the_error(end: Step, slow: bool) -> None:
+    """The last bytes before a connection broke would be lost."""
     pieces = [step for i in range(5) for step in (0.01, piece(b"%d " % i))]
     script = (REQUEST, STREAM, *pieces, 0.03, end)
     async with pool_to(script) as (server, pool):
-        exchange = await post(server, pool)
-        data = await exchange.read()
+        response = await post(server, pool)
+        data = await response.read()
         if slow:
             await asyncio.sleep(0.15)
         assert data == b"0 "
-        more, error = await rest(exchange)
+        more, error = await read_rest(response)
         assert data + more == b"0 1 2 3 4 "
         assert isinstance(error, APIConnectionError)
         assert (error.phase, error.maybe_billed) == ("body", True)
@@ -238,16 +238,16 @@ async def test_all_that_arrived_is_handed_out_before_the_error(end: Step, slow: 
 
 
 async def test_a_body_cut_short_is_an_error() -> None:
-    """A body shorter than announced would be taken for whole."""
+    """A body shorter than announced would be taken for a complete one."""
     script = (REQUEST, head(200, {"Content-Length": "10"}), b"12345", 0.01, FIN)
     async with pool_to(script) as (server, pool):
-        data, error = await rest(await post(server, pool))
+        data, error = await read_rest(await post(server, pool))
         assert data == b"12345"
         assert isinstance(error, APIConnectionError)
 
 
-async def test_many_requests_at_once_leave_the_loop_to_others() -> None:
-    """Whatever else runs in the app would stand still while thousands of requests are prepared."""
+async def test_many_calls_at_once_do_not_block_the_event_loop() -> None:
+    """The rest of the application would stop while thousands of calls are prepared."""
     starts = StartGate()
     started = 0
 
@@ -258,12 +258,12 @@ async def test_many_requests_at_once_leave_the_loop_to_others() -> None:
         started += 1
 
     tasks = [asyncio.create_task(start()) for _ in range(5 * STARTS_PER_TICK)]
-    turns = [0]
-    while turns[-1] < len(tasks):
+    ticks = [0]
+    while ticks[-1] < len(tasks):
         await asyncio.sleep(0)
-        turns.append(started)
+        ticks.append(started)
     await asyncio.wait(tasks)
-    assert [late - early for early, late in pairwise(turns) if late != early] == [STARTS_PER_TICK] * 5
+    assert [late - early for early, late in pairwise(ticks) if late != early] == [STARTS_PER_TICK] * 5
 
 
 @pytest.mark.parametrize("failure", ["the pool is closed", "the connection is refused", "it is cancelled"])
@@ -280,14 +280,14 @@ async def test_a_request_that_fails_releases_the_connection_limit_once(failure: 
 
 
 async def test_closing_wakes_those_that_wait_for_the_connection_limit() -> None:
-    """A call in the queue would wait for ever on a pool that is gone."""
+    """A call in the queue would wait for ever on a closed pool."""
     pool = Pool(ConnectionLimit(lambda: 0))
     while pool.connection_limit.try_acquire():
         pass
     used = pool.connection_limit.used
     waiting = [asyncio.create_task(pool.connection_limit.acquire()) for _ in range(3)]
     await asyncio.sleep(0)
-    pool.connection_limit.release()  # hands a slot over, in the same moment
+    pool.connection_limit.release()  # the first waiter acquires it, but has not run when the pool is closed
     waiting[1].cancel()
     await pool.aclose()
     errors = await asyncio.gather(*waiting, return_exceptions=True)
@@ -297,8 +297,8 @@ async def test_closing_wakes_those_that_wait_for_the_connection_limit() -> None:
         await pool.connection_limit.acquire()
 
 
-async def test_requests_begin_in_their_order_and_the_cancelled_ones_not_at_all() -> None:
-    """A request could wait for ever while others pass, or for one that nobody waits for."""
+async def test_calls_begin_in_order_and_cancelled_ones_do_not_begin() -> None:
+    """A call could starve behind later ones, or wait for one that was cancelled."""
     starts = StartGate()
     order: list[int] = []
 
@@ -318,41 +318,41 @@ async def test_requests_begin_in_their_order_and_the_cancelled_ones_not_at_all()
     assert starts.try_start()
 
 
-async def test_a_body_that_stops_being_http_right_after_a_chunks_end_is_noticed() -> None:
-    """The end of a chunk wakes its reader without a byte; it would wait again, for ever, for what cannot come."""
+async def test_a_body_that_becomes_invalid_right_after_the_end_of_a_chunk_is_an_error() -> None:
+    """The end of a chunk wakes the reader without bytes: it would wait again, for ever."""
     start = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello"
     async with pool_to((REQUEST, start, 0.1, b"\r\nzz\r\n", STALL)) as (server, pool), asyncio.timeout(10):
-        exchange = await post(server, pool, Deadlines(idle=0.5))
-        data, error = await rest(exchange)
+        response = await post(server, pool, Deadlines(idle=0.5))
+        data, error = await read_rest(response)
         assert data == b"hello"
         assert isinstance(error, APIError)
         assert (pool.in_flight, acquired(pool)) == (0, 0)
 
 
-async def test_an_answer_before_the_end_of_the_request_costs_the_connection(way: str) -> None:
+async def test_after_a_response_before_the_end_of_the_request_the_connection_is_closed(sending: str) -> None:
     """The rest of the request would be read as the beginning of the next one, which then hangs."""
-    if way == "through a session":
+    if sending == "through a session":
         pytest.skip("aiohttp does not see what the system has not sent yet")
     early = b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno"
     async with pool_to((HEAD, early, STALL), (REQUEST, answer())) as (server, pool):
         for status, body in ((413, b"x" * 300_000), (200, b"{}")):
-            exchange = await send(pool, server.url + "/", body, Deadlines(first_chunk=5, idle=5))
-            assert exchange.status == status
-            assert await exchange.read_all(1000)
+            response = await send(pool, server.url + "/", body, Deadlines(first_chunk=5, idle=5))
+            assert response.status == status
+            assert await response.read_all(1000)
         assert server.connections == 2
 
 
 @pytest.mark.parametrize("how", ["closed", "cancelled"])
-async def test_what_is_unsent_keeps_no_connection_open(how: str) -> None:
+async def test_unsent_bytes_do_not_keep_a_connection_open(how: str) -> None:
     """Closing a client would wait for a peer that does not read, and a cancelled call would leave its descriptor."""
-    with socket.socket() as mute:
-        mute.bind(("127.0.0.1", 0))
-        mute.listen()
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
         pool = Pool(ConnectionLimit())
-        url = f"http://127.0.0.1:{mute.getsockname()[1]}/"
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         sending = asyncio.ensure_future(send(pool, url, bytes(30_000_000)))
         await asyncio.sleep(0.2)
-        peer, _ = mute.accept()
+        peer, _ = silent.accept()
         with peer:
             if how == "cancelled":
                 sending.cancel()
@@ -363,16 +363,16 @@ async def test_what_is_unsent_keeps_no_connection_open(how: str) -> None:
                 await asyncio.wait_for(sending, 5)
 
 
-async def test_a_status_below_100_is_an_answer_and_no_announcement() -> None:
-    """The call would wait for another answer until its clock runs out."""
+async def test_a_status_below_100_is_not_an_informational_response() -> None:
+    """The call would wait for another response until a timeout."""
     async with pool_to((REQUEST, b"HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n", STALL)) as (server, pool):
         assert (await post(server, pool, Deadlines(first_chunk=5))).status == 99
 
 
 @pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding"])
-async def test_no_header_says_where_a_request_ends(way: str, name: str) -> None:
-    """Whoever chooses it could put a request of his own behind ours."""
-    if way == "through a session":
+async def test_framing_headers_are_refused(sending: str, name: str) -> None:
+    """Someone who controls a header could append a request of their own (request smuggling)."""
+    if sending == "through a session":
         pytest.skip("aiohttp looks after its own requests")
     async with pool_to((REQUEST, answer())) as (server, pool):
         with pytest.raises(APIConnectionError):
@@ -380,43 +380,43 @@ async def test_no_header_says_where_a_request_ends(way: str, name: str) -> None:
         assert server.requests == []
 
 
-@pytest.mark.parametrize("how", ["a clock runs out", "closed"])
-async def test_nothing_is_left_of_readers_that_a_close_has_woken(how: str) -> None:
-    """What they held would stay in the memory for ever: their answers, and the frames of all who waited for them."""
-    clocks = Deadlines(idle=0.05) if how == "a clock runs out" else Deadlines()
+@pytest.mark.parametrize("how", ["a timeout expires", "closed"])
+async def test_readers_that_a_close_has_woken_are_collected(how: str) -> None:
+    """Their responses, and the frames of the tasks that waited for them, would stay in memory for ever."""
+    deadlines = Deadlines(idle=0.05) if how == "a timeout expires" else Deadlines()
     before = {id(each) for each in gc.get_objects() if type(each) is Response}
     async with pool_to((REQUEST, STREAM, piece(b"x"), STALL)) as (server, pool):
         for _ in range(3):
-            exchanges = [await post(server, pool, clocks) for _ in range(5)]
-            for exchange in exchanges:
-                assert await exchange.read() == b"x"
-            readers = [asyncio.create_task(exchange.read()) for exchange in exchanges]
+            responses = [await post(server, pool, deadlines) for _ in range(5)]
+            for response in responses:
+                assert await response.read() == b"x"
+            readers = [asyncio.create_task(response.read()) for response in responses]
             await asyncio.sleep(0)
             if how == "closed":
-                for exchange in exchanges:
-                    exchange.close()
+                for response in responses:
+                    response.close()
             await asyncio.wait(readers, timeout=5)
             assert all(isinstance(reader.exception(), APIConnectionError) for reader in readers)
-            del exchange
-        exchanges.clear()
+            del response
+        responses.clear()
         readers.clear()
         gc.collect()
         left = [each for each in gc.get_objects() if type(each) is Response and id(each) not in before]
         assert not left
 
 
-async def test_an_open_answer_does_not_keep_the_headers_of_its_request() -> None:
-    """Every open stream would hold them, and the key with them."""
+async def test_an_open_response_does_not_keep_the_headers_of_its_request() -> None:
+    """Every open stream would keep them in memory, and the key with them."""
     async with pool_to((REQUEST, STREAM, piece(b"x"), STALL)) as (server, pool):
         before = [id(each) for each in gc.get_objects() if type(each) is aiohttp.RequestInfo]
-        exchange = await post(server, pool)
+        response = await post(server, pool)
         after = [each for each in gc.get_objects() if type(each) is aiohttp.RequestInfo and id(each) not in before]
         assert not after
-        exchange.close()
+        response.close()
 
 
 async def test_a_body_larger_than_the_limit_is_refused_while_it_arrives() -> None:
-    """An endless answer would fill the memory."""
+    """An endless response would fill the memory."""
     endless = (REQUEST, STREAM, *[piece(b"x" * 60_000)] * 1000, STALL)
     async with pool_to(endless) as (server, pool):
         with pytest.raises(APIResponseError, match="larger"):
@@ -425,7 +425,7 @@ async def test_a_body_larger_than_the_limit_is_refused_while_it_arrives() -> Non
 
 
 async def test_the_limit_counts_decoded_bytes() -> None:
-    """A small compressed answer would unfold into all memory."""
+    """A small compressed response would be decompressed into all memory."""
     bomb = gzip.compress(bytes(5_000_000))
     script = (REQUEST, answer(bomb, headers={"Content-Encoding": "gzip"}), STALL)
     async with pool_to(script) as (server, pool):
@@ -438,26 +438,26 @@ _LINE = b'{"token": "abc", "logprob": -0.0001, "bytes": [97, 98, 99]},'
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_a_body_that_is_far_larger_than_what_is_sent_is_refused_long_before_the_limit(stream: bool) -> None:
-    """A few kilobytes would take all the memory and time that an answer may have."""
+async def test_a_decompression_bomb_is_refused_long_before_the_limit(stream: bool) -> None:
+    """A few kilobytes would cost as much memory and time as the largest response."""
     bomb = gzip.compress(bytes(30_000_000))
     script = (REQUEST, answer(bomb, headers={"Content-Encoding": "gzip"}), STALL)
     read = 0
     async with pool_to(script) as (server, pool):
-        exchange = await post(server, pool)
+        response = await post(server, pool)
         with pytest.raises(APIResponseError, match="larger"):
             if stream:
-                while data := await exchange.read():
+                while data := await response.read():
                     read += len(data)
             else:
-                await exchange.read_all(40_000_000)
+                await response.read_all(40_000_000)
         assert read < 10_000_000
         assert pool.in_flight == acquired(pool) == kept(pool) == 0
 
 
 @pytest.mark.parametrize("pieces", [1, 200])
-async def test_a_large_answer_may_be_packed_well(pieces: int) -> None:
-    """What a server has compressed as text is compressed would be taken for an attack."""
+async def test_a_large_response_may_be_compressed_well(pieces: int) -> None:
+    """Ordinary compressed text would be taken for an attack."""
     lines = b"".join(b"%x%s" % (number * 7919 % 65536, _LINE) for number in range(200_000))
     packed = gzip.compress(lines)
     assert len(lines) > 20 * len(packed) > 10_000_000
@@ -469,7 +469,7 @@ async def test_a_large_answer_may_be_packed_well(pieces: int) -> None:
 
 
 async def test_a_body_just_at_the_limit_is_read() -> None:
-    """The limit would refuse what it allows."""
+    """The limit would refuse bodies that it allows."""
     async with pool_to((REQUEST, answer(b"x" * 1000), REQUEST, answer(b"x" * 1001))) as (server, pool):
         assert len(await (await post(server, pool)).read_all(1000)) == 1000
         with pytest.raises(APIResponseError):
@@ -477,7 +477,7 @@ async def test_a_body_just_at_the_limit_is_read() -> None:
 
 
 async def test_an_error_body_is_read_up_to_the_limit_and_a_lost_rest_is_no_second_error() -> None:
-    """A broken connection would hide what the provider had said."""
+    """A broken connection would hide the provider's error."""
     async with pool_to(
         (REQUEST, head(500, {"Content-Length": "100"}), b"sorry", 0.01, RESET),
         (REQUEST, answer(b"x" * 5000, 500), STALL),
@@ -491,7 +491,7 @@ async def test_an_error_body_is_read_up_to_the_limit_and_a_lost_rest_is_no_secon
 
 
 async def test_other_tasks_run_while_a_fast_body_is_read() -> None:
-    """One fast stream would hold up all others."""
+    """One fast stream would block all others."""
     async with pool_to((REQUEST, STREAM, *[piece(b"x" * 60_000)] * 300, END)) as (server, pool):
         turns = 0
 
@@ -501,15 +501,15 @@ async def test_other_tasks_run_while_a_fast_body_is_read() -> None:
                 turns += 1
                 await asyncio.sleep(0)
 
-        exchange = await post(server, pool)
+        response = await post(server, pool)
         ticking = asyncio.create_task(tick())
-        data, error = await rest(exchange)
+        data, error = await read_rest(response)
         ticking.cancel()
         assert (len(data), error) == (18_000_000, None)
         assert turns > 30
 
 
-# --- clocks --------------------------------------------------------------------------------------------------------
+# --- timeouts ------------------------------------------------------------------------------------------------------
 
 
 @asynccontextmanager
@@ -530,14 +530,14 @@ async def full_backlog() -> AsyncIterator[str]:
                 each.close()
 
 
-async def test_the_connect_clock_ends_a_connection_attempt() -> None:
-    """A host that does not answer would hold the caller for minutes."""
+async def test_the_connect_timeout_ends_a_connection_attempt() -> None:
+    """A host that does not respond would block the caller for minutes."""
     async with full_backlog() as url:
         pool = Pool(ConnectionLimit())
-        started = in_clocks(0)
+        started = after(0)
         with pytest.raises(APITimeoutError) as caught:
-            await send(pool, url, clocks=Deadlines(connect=0.1))
-        assert 0.09 < in_clocks(0) - started < 0.5
+            await send(pool, url, deadlines=Deadlines(connect=0.1))
+        assert 0.09 < after(0) - started < 0.5
         assert (caught.value.phase, caught.value.maybe_billed) == ("connect", False)
         assert acquired(pool) == 0
         assert _cancelling() == 0
@@ -551,20 +551,20 @@ def _cancelling() -> int:
 
 
 @pytest.mark.parametrize("phase", ["total", "first_chunk"])
-async def test_a_clock_ends_the_wait_for_a_connection_and_for_headers(phase: str) -> None:
-    """A provider that takes the request and says nothing would hold the caller for ever."""
+async def test_a_timeout_ends_the_wait_for_a_connection_and_for_headers(phase: str) -> None:
+    """A provider that does not respond would block the caller for ever."""
     slow_headers = (REQUEST, *[bytes([byte]) for byte in b"HTTP/1.1 200 OK"], STALL)
     async with full_backlog() as url, pool_to((REQUEST, STALL), slow_headers) as (server, pool):
         for target in (url, server.url, server.url):
-            clocks = Deadlines(connect=5)
+            deadlines = Deadlines(connect=5)
             if phase == "total":
-                clocks.deadline = in_clocks(0.1)
+                deadlines.deadline = after(0.1)
             else:
-                clocks.first_chunk = 0.1
-            started = in_clocks(0)
+                deadlines.first_chunk = 0.1
+            started = after(0)
             with pytest.raises(APITimeoutError) as caught:
-                await send(pool, target, clocks=clocks)
-            assert 0.09 < in_clocks(0) - started < 0.5
+                await send(pool, target, deadlines=deadlines)
+            assert 0.09 < after(0) - started < 0.5
             assert caught.value.phase == phase
             assert isinstance(caught.value, TimeoutError)
             assert acquired(pool) == 0
@@ -573,17 +573,17 @@ async def test_a_clock_ends_the_wait_for_a_connection_and_for_headers(phase: str
 
 
 @pytest.mark.parametrize("phase", ["total", "first_chunk", "idle"])
-async def test_a_clock_ends_the_wait_for_bytes_after_all_that_arrived(phase: str) -> None:
-    """A stalled stream would hold its reader for ever, or lose what had come."""
+async def test_a_timeout_ends_the_wait_for_bytes_after_all_that_arrived(phase: str) -> None:
+    """A stalled stream would block its reader for ever, or lose bytes that had arrived."""
     async with pool_to((REQUEST, STREAM, piece(b"a"), piece(b"b"), STALL)) as (server, pool):
-        clocks = Deadlines()
+        deadlines = Deadlines()
         if phase == "total":
-            clocks.deadline = in_clocks(0.15)
+            deadlines.deadline = after(0.15)
         elif phase == "first_chunk":
-            clocks.first_chunk = 0.15
+            deadlines.first_chunk = 0.15
         else:
-            clocks.idle = 0.15
-        data, error = await rest(await post(server, pool, clocks))
+            deadlines.idle = 0.15
+        data, error = await read_rest(await post(server, pool, deadlines))
         assert data == b"ab"
         assert isinstance(error, APITimeoutError)
         assert error.phase == phase
@@ -593,44 +593,44 @@ async def test_a_clock_ends_the_wait_for_bytes_after_all_that_arrived(phase: str
             await asyncio.sleep(0.005)
 
 
-async def test_idle_does_not_run_while_the_reader_works() -> None:
-    """A consumer that takes its time would be punished with a timeout."""
+async def test_the_idle_timeout_does_not_run_while_the_consumer_works() -> None:
+    """A slow consumer would get a timeout."""
     script = (REQUEST, STREAM, 0.05, piece(b"a"), 0.3, piece(b"b"), 0.05, piece(b"c"), END)
     async with pool_to(script) as (server, pool):
-        exchange = await post(server, pool, Deadlines(idle=0.15))
-        data = await exchange.read()
+        response = await post(server, pool, Deadlines(idle=0.15))
+        data = await response.read()
         await asyncio.sleep(0.25)
-        more, error = await rest(exchange)
+        more, error = await read_rest(response)
         assert (data + more, error) == (b"abc", None)
 
 
-async def test_idle_starts_anew_with_every_byte() -> None:
-    """A slow but steady stream would be cut."""
+async def test_the_idle_timeout_restarts_with_every_byte() -> None:
+    """A slow but steady stream would be cut off."""
     drip = [step for i in range(8) for step in (piece(b"%d" % i), 0.05)]
     async with pool_to((REQUEST, STREAM, *drip, END)) as (server, pool):
-        data, error = await rest(await post(server, pool, Deadlines(idle=0.15)))
+        data, error = await read_rest(await post(server, pool, Deadlines(idle=0.15)))
         assert (data, error) == (b"01234567", None)
 
 
-async def test_a_clock_that_ran_out_while_the_reader_worked_comes_after_what_had_arrived() -> None:
-    """A deadline would hide bytes that lie ready."""
+async def test_a_timeout_that_expired_while_the_consumer_worked_is_raised_after_what_had_arrived() -> None:
+    """A deadline would hide bytes that have arrived."""
     async with pool_to((REQUEST, STREAM, piece(b"a"), 0.02, piece(b"b"), STALL)) as (server, pool):
-        exchange = await post(server, pool, Deadlines(deadline=in_clocks(0.1)))
-        data = await exchange.read()
+        response = await post(server, pool, Deadlines(deadline=after(0.1)))
+        data = await response.read()
         await asyncio.sleep(0.15)
-        more, error = await rest(exchange)
+        more, error = await read_rest(response)
         assert data + more == b"ab"
         assert isinstance(error, APITimeoutError)
         assert error.phase == "total"
 
 
 @pytest.mark.parametrize("script", [(REQUEST, STALL), (REQUEST, STREAM, STALL)], ids=["headers", "body"])
-async def test_the_callers_own_timeout_and_cancel_stay_the_callers(script: tuple[Step, ...]) -> None:
-    """A caller's timeout would come as an error of ours, and be retried."""
+async def test_timeouts_and_cancellations_of_the_caller_are_not_translated(script: tuple[Step, ...]) -> None:
+    """A caller's timeout would become an error of the package, and be retried."""
     async with pool_to(script) as (server, pool):
 
         async def call() -> None:
-            await rest(await post(server, pool, Deadlines(deadline=in_clocks(1), idle=1, first_chunk=1)))
+            await read_rest(await post(server, pool, Deadlines(deadline=after(1), idle=1, first_chunk=1)))
 
         with pytest.raises(TimeoutError) as caught:
             async with asyncio.timeout(0.05):
@@ -644,35 +644,35 @@ async def test_the_callers_own_timeout_and_cancel_stay_the_callers(script: tuple
         assert pool.in_flight == acquired(pool) == kept(pool) == 0
 
 
-@pytest.mark.parametrize("ours_first", [False, True])
-async def test_a_cancel_together_with_one_of_our_clocks_is_a_cancel(ours_first: bool) -> None:
-    """A cancelled task would go on, because a clock ran out in the same moment."""
+@pytest.mark.parametrize("timeout_first", [False, True])
+async def test_a_cancellation_together_with_a_timeout_is_a_cancellation(timeout_first: bool) -> None:
+    """A cancelled task would go on, because a timeout expired in the same moment."""
     async with pool_to((REQUEST, STALL)) as (server, pool):
 
         async def call() -> None:
-            await post(server, pool, Deadlines(deadline=in_clocks(0.05)))
+            await post(server, pool, Deadlines(deadline=after(0.05)))
 
         task = asyncio.create_task(call())
         await asyncio.sleep(0.01)
         (watch,) = pool._timer.watches
-        if ours_first:
+        if timeout_first:
             watch.give_up()
         task.cancel()
-        if not ours_first:
+        if not timeout_first:
             watch.give_up()
         with pytest.raises(asyncio.CancelledError):
             await task
         assert acquired(pool) == 0
 
 
-async def test_a_finished_exchange_leaves_no_timer() -> None:
+async def test_a_finished_request_leaves_no_timer() -> None:
     """A million calls would leave a million timers."""
     async with pool_to((REQUEST, answer()), (REQUEST, RESET), (REQUEST, STALL)) as (server, pool):
         loop = asyncio.get_running_loop()
-        clocks = [Deadlines(None, 50, 60, in_clocks(70)) for _ in range(3)]
-        await (await post(server, pool, clocks[0])).read_all(1000)
+        deadlines = [Deadlines(None, 50, 60, after(70)) for _ in range(3)]
+        await (await post(server, pool, deadlines[0])).read_all(1000)
         await asyncio.sleep(0.01)
-        for given in clocks[1:]:
+        for given in deadlines[1:]:
             with pytest.raises((APIConnectionError, TimeoutError)):
                 async with asyncio.timeout(0.05):
                     await post(server, pool, given)
@@ -682,21 +682,21 @@ async def test_a_finished_exchange_leaves_no_timer() -> None:
         assert [timer for timer in left if "_fire" in repr(timer)] == []
 
 
-async def test_a_dropped_pool_is_not_kept_by_its_clocks() -> None:
-    """A client that nobody holds any more would live on, and with it its connections."""
+async def test_a_dropped_pool_is_not_kept_alive_by_its_timer() -> None:
+    """A client without references would stay in memory, and its connections open."""
     async with pool_to((REQUEST, answer())) as (server, pool):
-        await (await post(server, pool, Deadlines(deadline=in_clocks(70)))).read_all(1000)
+        await (await post(server, pool, Deadlines(deadline=after(70)))).read_all(1000)
         timer = weakref.ref(pool._timer)
         pool._timer = TimeoutTimer()
         gc.collect()
         assert timer() is None
 
 
-async def test_many_clocks_are_one_timer() -> None:
-    """Ten thousand streams would be ten thousand timers."""
+async def test_many_timeouts_use_one_timer() -> None:
+    """Ten thousand streams would have ten thousand timers."""
     async with pool_to(*[(REQUEST, STALL)] * 20) as (server, pool):
         waiting = [
-            asyncio.create_task(post(server, pool, Deadlines(deadline=in_clocks(0.3 + 0.001 * at)))) for at in range(20)
+            asyncio.create_task(post(server, pool, Deadlines(deadline=after(0.3 + 0.001 * at)))) for at in range(20)
         ]
         await asyncio.sleep(0.1)
         loop: Any = asyncio.get_running_loop()
@@ -708,11 +708,11 @@ async def test_many_clocks_are_one_timer() -> None:
 # --- closing -------------------------------------------------------------------------------------------------------
 
 
-async def test_closing_wakes_whoever_connects() -> None:
-    """Shutting down would wait for a host that does not answer."""
+async def test_closing_ends_connection_attempts() -> None:
+    """Closing would wait for a host that does not respond."""
     async with full_backlog() as url:
         pool = Pool(ConnectionLimit())
-        task = asyncio.create_task(send(pool, url, clocks=Deadlines(connect=5)))
+        task = asyncio.create_task(send(pool, url, deadlines=Deadlines(connect=5)))
         await asyncio.sleep(0.05)
         await pool.aclose()
         with pytest.raises(ClientClosedError):
@@ -720,13 +720,13 @@ async def test_closing_wakes_whoever_connects() -> None:
                 await task
 
 
-async def test_closing_wakes_whoever_waits_for_headers_bytes_or_time() -> None:
-    """A task would wait for ever on a pool that is gone."""
+async def test_closing_ends_waits_for_headers_bytes_and_pauses() -> None:
+    """A task would wait for ever on a closed pool."""
     async with pool_to((REQUEST, STALL), (REQUEST, STREAM, STALL)) as (server, pool):
         headers = asyncio.create_task(post(server, pool))
         await asyncio.sleep(0.02)
-        exchange = await post(server, pool)
-        body = asyncio.create_task(exchange.read())
+        response = await post(server, pool)
+        body = asyncio.create_task(response.read())
         pause = asyncio.create_task(pool.pause(50))
         await asyncio.sleep(0.02)
         async with asyncio.timeout(1):
@@ -737,19 +737,19 @@ async def test_closing_wakes_whoever_waits_for_headers_bytes_or_time() -> None:
                 await body
             await pause
         with pytest.raises(ClientClosedError):
-            await exchange.read()
+            await response.read()
         with pytest.raises(ClientClosedError):
             await post(server, pool)
         await pool.aclose()
 
 
 async def test_a_given_session_is_used_and_stays_open() -> None:
-    """An app's own session would be closed under its feet."""
+    """A session that the application still uses would be closed."""
     async with aiohttp.ClientSession() as session, RawServer((REQUEST, answer(), REQUEST, STREAM, STALL)) as server:
         pool = Pool(ConnectionLimit(), session=session)
         await (await post(server, pool)).read_all(1000)
-        exchange = await post(server, pool)
-        reading = asyncio.create_task(exchange.read())
+        response = await post(server, pool)
+        reading = asyncio.create_task(response.read())
         await asyncio.sleep(0.01)
         await pool.aclose()
         with pytest.raises(ClientClosedError):
@@ -757,11 +757,11 @@ async def test_a_given_session_is_used_and_stays_open() -> None:
         assert not session.closed
 
 
-# --- what is assumed of aiohttp ------------------------------------------------------------------------------------
+# --- assumptions about aiohttp -------------------------------------------------------------------------------------
 
 
 def test_aiohttps_private_methods_are_as_the_connector_overrides_them() -> None:
-    """A release of aiohttp that renames or reshapes a private method would switch the keep-alive repair off."""
+    """A release of aiohttp that changes a private method would disable the repetition on fresh connections."""
     for name, parameters in (("_get", ["self", "key", "traces"]), ("_create_connection", _CREATE)):
         theirs = getattr(aiohttp.TCPConnector, name)
         assert inspect.iscoroutinefunction(theirs), f"aiohttp {aiohttp.__version__}: {name} changed"
@@ -778,7 +778,7 @@ _CREATE = ["self", "req", "traces", "timeout"]
 
 
 async def test_aiohttp_asks_the_connector_for_a_kept_connection_and_makes_fresh_ones_by_it() -> None:
-    """A release of aiohttp that goes another way would let the keep-alive repair sleep unnoticed."""
+    """A release of aiohttp that uses other methods would disable the repetition on fresh connections unnoticed."""
     async with pool_to((REQUEST, answer(), REQUEST, answer()), (REQUEST, answer())) as (server, pool):
         seen: list[bool] = []
 
@@ -799,14 +799,14 @@ async def test_aiohttp_asks_the_connector_for_a_kept_connection_and_makes_fresh_
 
 
 async def test_aiohttps_reader_keeps_what_arrived_before_a_failure() -> None:
-    """A release of aiohttp that drops its buffer on an error would lose the last words of broken streams."""
+    """A release of aiohttp that drops its buffer on an error would lose the last bytes of broken streams."""
     async with pool_to((REQUEST, STREAM, piece(b"abc"), 0.02, RESET)) as (server, pool):
-        exchange = await post(server, pool)
+        response = await post(server, pool)
         await asyncio.sleep(0.1)
-        content: Any = exchange._body
+        content: Any = response._body
         content = getattr(content, "_content", content)
         assert content.exception() is not None
         with pytest.raises(aiohttp.ClientError):
             content.read_nowait()
         assert content._read_nowait(-1) == b"abc"
-        exchange.close()
+        response.close()
