@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 
-class WaiterQueue(Generic[T]):
+class WaiterQueue(OrderedDict["asyncio.Future[None]", "T | None"], Generic[T]):
     """FIFO queue of tasks that wait to be woken one by one, each with an optional item that describes its wait.
 
     A waiter that is cancelled leaves the queue at once, in constant time: thousands may give up together. One that is
@@ -24,24 +24,18 @@ class WaiterQueue(Generic[T]):
     `wake_first` and `wake_all` wake waiters, `first` is the item of the one that is next, `len` counts them.
     """
 
-    __slots__ = ("_waiters",)
-
-    def __init__(self) -> None:
-        self._waiters: OrderedDict[asyncio.Future[None], T | None] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._waiters)
+    __slots__ = ()
 
     @property
     def first(self) -> T | None:
         """The item of the waiter that is woken next; None if the queue is empty."""
         waiter = self._next()
-        return None if waiter is None else self._waiters[waiter]
+        return None if waiter is None else self[waiter]
 
     def enqueue(self, item: T | None = None) -> asyncio.Future[None]:
         """Adds a waiter at the end of the queue; `wait` must follow."""
         waiter = asyncio.get_running_loop().create_future()
-        self._waiters[waiter] = item
+        self[waiter] = item
         return waiter
 
     async def wait(self, waiter: asyncio.Future[None], *, on_lost: Callable[[], object] | None = None) -> None:
@@ -53,7 +47,7 @@ class WaiterQueue(Generic[T]):
         try:
             await waiter
         except asyncio.CancelledError:
-            self._waiters.pop(waiter, None)
+            self.pop(waiter, None)
             if on_lost is not None and not waiter.cancelled():
                 on_lost()
             raise
@@ -63,7 +57,7 @@ class WaiterQueue(Generic[T]):
         waiter = self._next()
         if waiter is None:
             return False
-        del self._waiters[waiter]
+        del self[waiter]
         waiter.set_result(None)
         return True
 
@@ -74,11 +68,11 @@ class WaiterQueue(Generic[T]):
 
     def _next(self) -> asyncio.Future[None] | None:
         """The first waiter that was not cancelled."""
-        while self._waiters:
-            waiter = next(iter(self._waiters))
+        while self:
+            waiter = next(iter(self))
             if not waiter.done():
                 return waiter
-            del self._waiters[waiter]  # cancelled, and its task did not run yet
+            del self[waiter]  # cancelled, and its task did not run yet
         return None
 
 

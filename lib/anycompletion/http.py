@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Literal, cast
 
 import attrs
 
@@ -42,8 +43,8 @@ class Headers(Mapping[str, str]):
 
     def contain_any(self, fragments: Iterable[bytes]) -> bool:
         """Whether a value contains one of the fragments; searches all values at once."""
-        values = b"\n".join([value for _, value in self._pairs])
-        return any([fragment in values for fragment in fragments])  # noqa: C419 (a generator costs twice as much here)
+        values = b"\n".join(map(operator.itemgetter(1), self._pairs))
+        return any(map(values.__contains__, fragments))
 
     def first(self, name: str) -> str | None:
         """The first value of a header, without an index; `name` in lower case."""
@@ -70,6 +71,10 @@ class Headers(Mapping[str, str]):
         return (Headers, (self._pairs,))
 
 
+NO_HEADERS = Headers()
+"""What is known of a response that has not come."""
+
+
 class RequestHeaders(dict[str, str]):
     """Request headers, immutable by convention, so that requests with the same headers share their encoded form."""
 
@@ -86,12 +91,8 @@ class RequestHeaders(dict[str, str]):
 # dict[str, str] and list[str] take three times as long to call as these, and every call needs some.
 
 
-def _no_texts() -> list[str]:
-    return []
-
-
-def _no_headers() -> dict[str, str]:
-    return {}
+_no_texts = cast("Callable[[], list[str]]", list)
+_no_headers = cast("Callable[[], dict[str, str]]", dict)
 
 
 @attrs.define
@@ -114,12 +115,10 @@ class HttpRequest:
     """Size limit of the response's body; a larger one is an `APIResponseError`."""
 
 
+@attrs.define(eq=False)
 class HttpResponse:
     """Complete HTTP response: status, headers and decoded body."""
 
-    __slots__ = ("body", "headers", "status")
-
-    def __init__(self, status: int, headers: Headers, body: bytes) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
+    status: int
+    headers: Headers
+    body: bytes

@@ -68,7 +68,7 @@ async def acquire_connection(call: Call, *, authenticated: bool) -> None:
             await _wait_for_cooldown(call)
         if not limit.try_acquire():
             await _within_total(call, limit.acquire(), "the total timeout ran out in the queue for a connection")
-        if not (authenticated and cooldown.is_active()):
+        if not (cooldown.until and authenticated and cooldown.is_active()):
             return
         limit.release()
 
@@ -78,8 +78,9 @@ async def _wait_for_cooldown(call: Call) -> None:
     wait = cooldown.expected(asyncio.get_running_loop().time())
     if left is None or wait < left:
         call.log(call.plan.log_level, "cooling_down", f"waits {wait:.2f} s, as all calls with this key do", delay=wait)
+        timer = asyncio.timeout(left)
         try:
-            async with asyncio.timeout(left) as timer:
+            async with timer:
                 await cooldown.wait()
         except TimeoutError:
             if not timer.expired():
@@ -97,8 +98,9 @@ async def _wait_for_cooldown(call: Call) -> None:
 
 async def _within_total(call: Call, waiting: Awaitable[T], text: str) -> T:
     """The result of `waiting`, within the call's total timeout."""
+    timer = asyncio.timeout(call.time_left())
     try:
-        async with asyncio.timeout(call.time_left()) as timer:
+        async with timer:
             return await waiting
     except TimeoutError:
         if not timer.expired():

@@ -29,7 +29,7 @@ from ..errors import (
     RateLimitError,
     printable,
 )
-from ..http import Headers, HttpRequest, HttpResponse
+from ..http import NO_HEADERS, HttpRequest, HttpResponse
 from ..logs import log
 from ..options import Secret
 from ..rate_limit_headers import remaining_quotas, wait_hint
@@ -38,11 +38,11 @@ from ..ratelimit.token_estimate import used_tokens
 from ..records import ChatCompletion, ChatRequest, ReplyInfo, Usage
 from ..redaction import MaskedBytes, hide_echoes
 from ..retry_policy import worth_retrying
-from ..transport import MAX_ERROR_BODY, MAX_JSON, Deadlines, Response, SendDeferred
+from ..transport import MAX_ERROR_BODY, Deadlines, Response, SendDeferred
 from ..validation import find_unserializable, require_serializable
 from .admission import acquire_connection, acquire_limits
 from .plan import CallPlan, override
-from .retry import start_cooldown, with_retries
+from .retry import retry_or_raise, start_cooldown, with_retries
 from .signing import signed_headers
 
 if TYPE_CHECKING:
@@ -213,27 +213,22 @@ class Call:
         url = request.url
         if plan.query and request.authenticated:
             url = f"{url}{'&' if '?' in url else '?'}{urlencode(plan.query)}"
-        pool, must_defer = plan.pool, plan.endpoint.cooldown.is_active if request.authenticated else None
+        cooldown, info = plan.endpoint.cooldown, self.info
+        must_defer = cooldown.is_active if request.authenticated else None
         while True:
             await acquire_connection(self, authenticated=request.authenticated)
-            self._begin_attempt()
+            if info.attempts:  # what an earlier attempt was answered says nothing of this one
+                info.status_code, info.headers, info.request_id = None, NO_HEADERS, None
+            info.attempts += 1
             try:
-                response = await pool.send(request.method, url, headers, body, self.deadlines(), must_defer)
+                response = await plan.pool.send(request.method, url, headers, body, self.deadlines(), must_defer)
                 break
             except SendDeferred:
-                self.info.attempts -= 1
-        return await self._checked(response, request) if response.status >= 300 else self._accepted(response)
-
-    def _begin_attempt(self) -> None:
-        info = self.info
-        info.attempts += 1
-        if info.attempts > 1:
-            # What an earlier attempt was answered says nothing of this one.
-            info.status_code, info.headers, info.request_id = None, Headers(), None
-
-    def _accepted(self, response: Response) -> Response:
+                info.attempts -= 1
         self._note_response(response)
-        self.plan.endpoint.cooldown.record_success(self.started)
+        if response.status >= 300:
+            raise await self._status_error(response, starts_cooldown=request.authenticated)
+        cooldown.record_success(self.started)
         return response
 
     def _note_response(self, response: Response) -> None:
@@ -245,11 +240,6 @@ class Call:
             self.permit.update_from_headers([RemainingQuota(*quota) for quota in remaining_quotas(info.headers)])
         if log.isEnabledFor(plan.log_level):
             self.log(plan.log_level, "answered", f"status {response.status}")
-
-    async def _checked(self, response: Response, request: HttpRequest) -> Response:
-        """Raises the error of a response with a bad status."""
-        self._note_response(response)
-        raise await self._status_error(response, starts_cooldown=request.authenticated)
 
     async def _status_error(self, response: Response, *, starts_cooldown: bool) -> APIError:
         """The provider's error; `starts_cooldown` says whether a wait hint is one for all calls with this key."""
@@ -274,11 +264,8 @@ class Call:
     async def exchange(self, request: HttpRequest) -> HttpResponse:
         """Sends a request without a body and returns the whole response."""
         response = await self.send(request, None, "application/json")
-        return await self._read_whole(response, request)
-
-    async def _read_whole(self, response: Response, request: HttpRequest) -> HttpResponse:
-        limit = request.max_response_bytes or MAX_JSON
-        return HttpResponse(response.status, response.headers, await response.read_all(limit))
+        data = await response.read_all(request.max_response_bytes)
+        return HttpResponse(response.status, response.headers, data)
 
     # --- a whole reply ---
 
@@ -292,20 +279,32 @@ class Call:
         try:
             self.start()
             request, body = self.encode_now() or await self.encode()
-            result = await with_retries(self, lambda: self._attempt(request, body), creating=True)
+            result = await self._first_success(request, body)
             while isinstance(result, Continuation):
                 result = await self._continue(result)
         except BaseException:  # whatever it was, cancellation too: what the attempt has acquired is given back
             self.settle_permit()
             raise
-        self.settle_permit(result.usage)
+        if self.permit is not None:
+            self.settle_permit(result.usage)
         self.info.elapsed = self.elapsed()
         result.info = self.info
         return result
 
-    async def _attempt(self, request: HttpRequest, body: bytes | None) -> ChatCompletion | Continuation:
-        response = await self.send(request, body, "application/json")
-        return self.decode(await self._read_whole(response, request))
+    async def _first_success(self, request: HttpRequest, body: bytes | None) -> ChatCompletion | Continuation:
+        """The result of the first attempt that succeeds."""
+        tried = 0
+        while True:
+            tried += 1
+            try:
+                response = await self.send(request, body, "application/json")
+                data = await response.read_all(request.max_response_bytes)
+                whole = HttpResponse(response.status, response.headers, data)
+                return self.plan.state.dialect.decode(whole, self.request, self.plan.target)
+            except APIError as error:
+                failed = error
+            await retry_or_raise(self, failed, tried, creating=True)
+            del failed  # its traceback has this frame
 
     async def _continue(self, continuation: Continuation) -> ChatCompletion | Continuation:
         try:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 
 from .._async import call_in_loop
-from ..errors import APIError, APIResponseError, CompletionError, StreamInterruptedError
+from ..errors import APIError, CompletionError
 from ..http import HttpRequest
-from ..records import ReplyInfo, Usage
+from ..records import ReplyInfo
 from .call import Call
 from .close_signal import CloseSignal
 from .plan import EVENT_STREAM
@@ -18,17 +19,14 @@ from .stream_attempt import Attempt, Chunks, attempt_for
 class CallChunks:
     """The source of one streamed call's chunks."""
 
-    __slots__ = ("_attempt", "_call", "_closed", "_delivered", "_loop", "_request", "_tried", "_usage")
+    __slots__ = ("_attempt", "_call", "_closed", "_loop", "_request", "_tried")
 
     def __init__(self, call: Call) -> None:
         self._call = call
         self._request: tuple[HttpRequest, bytes | None] | None = call.encode_now()  # now, so that its errors come now
         self._attempt: Attempt | None = None
         self._closed = CloseSignal()
-        self._delivered = False
         self._tried = 0
-        self._usage: Usage | None = None
-        """The newest, for the client's limits."""
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -57,13 +55,19 @@ class CallChunks:
             call.settle_permit()
             raise
 
-    async def next(self) -> Chunks | None:
+    def next(self) -> Awaitable[Chunks | None]:
         """The next chunks, at least one; None at the proper end.
 
         Raises:
             StreamInterruptedError: the stream ended before the provider said why it stopped.
             APIError: the provider's error inside the stream, a timeout, a lost connection.
         """
+        attempt = self._attempt
+        assert attempt is not None, "open() comes first"
+        return attempt.next() if attempt.delivered else self._first()
+
+    async def _first(self) -> Chunks | None:
+        """The first chunks, of the first attempt that delivers any."""
         while True:
             attempt = self._attempt
             assert attempt is not None, "open() comes first"
@@ -71,33 +75,16 @@ class CallChunks:
                 chunks = await attempt.next()
             except APIError as error:
                 failed = error
-            except BaseException:  # the reader was cancelled, which ends the stream, too
-                self._call.settle_permit()
-                raise
             else:
-                if attempt.ended or not self._delivered or self._call.permit is not None:
-                    self._record(attempt, chunks or ())
+                self._request = None  # it is not sent again, and an open stream need not keep it
                 return chunks
             await self._restart_or_raise(attempt, failed)
 
-    def _record(self, attempt: Attempt, chunks: Chunks) -> None:
-        """Records what the call and its limits have to know of the chunks."""
-        self._delivered = True
-        self._request = None  # it is not sent again, and an open stream need not keep it
-        self._usage = next((chunk.usage for chunk in reversed(chunks) if chunk.usage is not None), self._usage)
-        if attempt.ended:
-            self._call.info.elapsed = self._call.elapsed()
-            self._call.settle_permit(self._usage)
-
     async def _restart_or_raise(self, attempt: Attempt, error: APIError) -> None:
         """Sends the request again if no chunk was delivered and the error may pass; else raises it."""
-        if isinstance(error, StreamInterruptedError) and self._closed.error is None:
-            error.retryable = not self._delivered
-        if self._delivered or isinstance(error, (StreamInterruptedError, APIResponseError)):
-            error.maybe_billed = True  # whatever failed then, the provider had begun to work
         attempt.response.close()
         try:
-            if self._delivered or self._closed.error is not None or not attempt.may_restart:
+            if attempt.delivered or self._closed.error is not None or not attempt.may_restart:
                 raise self._call.with_details(self._closed.error or error)
             await self._closed.interrupting(self._send_again(error))
         except BaseException:  # final, cancelled, or closed in the meantime

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..auth import check_key, sign
 from ..http import Headers, HttpRequest, RequestHeaders
 from ..options import BearerToken, Secret, Timeout
-from ..redaction import MIN_SECRET, MaskedValue, credentials, without_echoes
+from ..redaction import MIN_SECRET, MaskedBytes, MaskedValue, credentials, without_echoes
 from .endpoint_state import EndpointState
 from .provider_state import KeySource, ProviderState
 
@@ -45,6 +45,7 @@ class CallPlan:
         "max_retries",
         "pool",
         "query",
+        "requires_call_ids",
         "signed",
         "state",
         "target",
@@ -71,6 +72,7 @@ class CallPlan:
         self.state = state
         self.pool: Transport = state.pool
         self.target = target
+        self.requires_call_ids = target.quirks.requires_call_ids
         self.endpoint = endpoint
         self.key: KeySource = key
         self.key_origin = state.key_origin if key is state.key else ""
@@ -90,9 +92,9 @@ class CallPlan:
         """The headers that carry the key, once it was checked; None where a function has to be asked for it."""
         found = (*credentials(state.headers), *credentials(extra_headers))
         self._secrets = tuple(Secret(text) for text in found)
-        secret_bytes = [text.encode("utf-8", "replace") for text in self.secrets(None) if len(text) >= MIN_SECRET]
-        self._secret_bytes: Callable[[], list[bytes]] = lambda: secret_bytes
-        """The secrets as they would stand in a response's headers; a function, because reprs show attributes."""
+        secrets = [text for text in self.secrets(None) if len(text) >= MIN_SECRET]
+        self._secret_bytes = [MaskedBytes(text.encode("utf-8", "replace")) for text in secrets]
+        """The secrets as they would stand in a response's headers."""
         self._header_sets: dict[tuple[Any, ...], RequestHeaders] = {}
 
     def with_transport(self, transport: Transport) -> CallPlan:
@@ -122,7 +124,7 @@ class CallPlan:
 
     def without_echoes(self, headers: Headers, last_key_sent: Secret | None) -> Headers:
         """A response's headers without the secrets of its request."""
-        if last_key_sent is None and not headers.contain_any(self._secret_bytes()):
+        if last_key_sent is None and not headers.contain_any(self._secret_bytes):
             return headers
         return without_echoes(headers, self.secrets(last_key_sent))
 

@@ -36,8 +36,9 @@ async def signed_headers(call: Call, request: HttpRequest) -> Mapping[str, str]:
 async def _requested_key(call: Call, function: Callable[[], Awaitable[str]]) -> object:
     """The key that the caller's function gives, within the call's total timeout."""
     provider = call.plan.target.provider
+    timer = asyncio.timeout(call.time_left())
     try:
-        async with asyncio.timeout(call.time_left()) as timer:
+        async with timer:
             key = cast("object", await function())
             return MaskedValue(key) if isinstance(key, str) else key
     except CompletionError:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from ..dialects.base import AnnouncedDecoder, Continuation, Decoder
 from ..errors import (
@@ -11,13 +12,14 @@ from ..errors import (
     APIError,
     APIResponseError,
     APITimeoutError,
+    CompletionError,
     InternalServerError,
     StreamInterruptedError,
 )
-from ..http import Headers, HttpRequest, HttpResponse
-from ..records import AssistantMessage, ChatCompletion, Choice
+from ..http import MAX_RESPONSE_BYTES, Headers, HttpRequest, HttpResponse
+from ..records import AssistantMessage, ChatCompletion, Choice, Usage
 from ..records.chunks import ChatCompletionChunk, ChunkChoice, Delta
-from ..transport import MAX_JSON, Response
+from ..transport import Response
 from .close_signal import CloseSignal
 from .plan import EVENT_STREAM
 
@@ -27,25 +29,56 @@ if TYPE_CHECKING:
 Chunks: TypeAlias = Sequence[ChatCompletionChunk]
 
 
-class Attempt(Protocol):
-    """A response that is read chunk by chunk."""
+class Attempt(abc.ABC):
+    """A response that is read chunk by chunk. After its first chunk an error is final."""
 
-    response: Response
-    """The response that is being read."""
-    cancel_request: HttpRequest | None
-    """The request that cancels the work at the provider, where it goes on without a reader."""
-    may_restart: bool
-    """Whether the reply may be asked for again after a failure; False where that would be billed twice."""
-    ended: bool
-    """Whether everything was read, up to the proper end."""
+    __slots__ = ("_call", "_closed", "_usage", "cancel_request", "delivered", "ended", "may_restart", "response")
 
+    def __init__(self, call: Call, response: Response, closed: CloseSignal) -> None:
+        self._call = call
+        self._closed = closed
+        self._usage: Usage | None = None
+        """The newest, for the client's limits."""
+        self.response = response
+        """The response that is being read."""
+        self.cancel_request: HttpRequest | None = None
+        """The request that cancels the work at the provider, where it goes on without a reader."""
+        self.may_restart = True
+        """Whether the reply may be asked for again after a failure; False where that would be billed twice."""
+        self.delivered = False
+        """Whether chunks were returned."""
+        self.ended = False
+        """Whether everything was read, up to the proper end."""
+
+    @abc.abstractmethod
     async def next(self) -> Chunks | None:
         """The next chunks, at least one; None once the attempt has ended.
 
         Raises:
-            APIError: the network failed, a timeout, or the provider's error.
+            APIError: the network failed, a timeout, or the provider's error; with the call's details if it is final.
         """
-        ...
+
+    def _record(self, chunks: Chunks) -> None:
+        """Records that chunks were delivered, and their usage."""
+        self.delivered = True
+        self._usage = next((chunk.usage for chunk in reversed(chunks) if chunk.usage is not None), self._usage)
+
+    def _record_end(self) -> None:
+        """Records that everything was read."""
+        self._call.info.elapsed = self._call.elapsed()
+        self._call.settle_permit(self._usage)
+
+    def _failure(self, error: APIError) -> CompletionError:
+        """The error to raise for `error`."""
+        if isinstance(error, StreamInterruptedError) and self._closed.error is None:
+            error.retryable = not self.delivered
+        if self.delivered or isinstance(error, (StreamInterruptedError, APIResponseError)):
+            error.maybe_billed = True  # whatever failed then, the provider had begun to work
+        if not self.delivered:
+            return error  # `CallChunks` decides whether to restart
+        self.response.close()
+        self._call.settle_permit()
+        return self._call.with_details(self._closed.error or error)
 
 
 def attempt_for(call: Call, response: Response, closed: CloseSignal) -> Attempt:
@@ -54,7 +87,7 @@ def attempt_for(call: Call, response: Response, closed: CloseSignal) -> Attempt:
         case "application/json":
             return WholeAttempt(call, response, closed)
         case "text/html":
-            return PageAttempt(response)
+            return PageAttempt(call, response, closed)
         case _:
             return StreamAttempt(call, response, closed)
 
@@ -63,36 +96,18 @@ def _media_type(headers: Headers) -> str:
     return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-class StreamAttempt:
-    """A response that is an event stream: its bytes framed into events, and these decoded into chunks."""
+class StreamAttempt(Attempt):
+    """A response that is a stream: its bytes framed into events, and these decoded into chunks."""
 
-    __slots__ = (
-        "_call",
-        "_closed",
-        "_continuation",
-        "_decoder",
-        "_delivered",
-        "_error",
-        "_framing",
-        "cancel_request",
-        "ended",
-        "may_restart",
-        "response",
-    )
+    __slots__ = ("_continuation", "_decoder", "_error", "_framing")
 
     def __init__(
         self, call: Call, response: Response, closed: CloseSignal, announced: HttpResponse | None = None
     ) -> None:
+        super().__init__(call, response, closed)
         dialect = call.plan.state.dialect
-        self._call = call
-        self._closed = closed
-        self.response = response
-        self.cancel_request: HttpRequest | None = None
-        self.may_restart = True
-        self.ended = False
         self._framing = dialect.framing()
         self._decoder: Decoder = dialect.decoder(call.request, call.plan.target)
-        self._delivered = False
         self._error: APIError | None = None
         """An error that came in the same bytes as chunks, which are delivered before it."""
         self._continuation: Continuation | None = None
@@ -103,27 +118,33 @@ class StreamAttempt:
     async def next(self) -> Chunks | None:
         """The next chunks; None at the proper end."""
         while not self.ended:
-            if self._continuation is not None:
-                return await self._closed.interrupting(self._read_end(self._continuation))
-            if self._error is not None:
-                raise self._error
-            data, lost = b"", None
-            try:
-                data = await self.response.read()
-            except APIConnectionError as error:
-                lost = error
-            if lost is not None:
-                chunks = self._finish_without_network(lost)
-            else:
-                chunks = self._decode(data) if data else self._finish()
+            chunks: Chunks = ()
+            failed = self._error
+            if failed is None:
+                try:
+                    if self._continuation is None:
+                        data = await self.response.read()
+                        chunks = self._decode(data) if data else self._finish()
+                    else:
+                        chunks = await self._closed.interrupting(self._read_end(self._continuation))
+                except APIError as error:
+                    failed = error
+                except BaseException:  # the reader was cancelled, which ends the stream, too
+                    self._call.settle_permit()
+                    raise
+            if failed is not None:
+                chunks = self._end_or_raise(failed)
+            if chunks and (not self.delivered or self._call.permit is not None):
+                self._record(chunks)
+            if self.ended:
+                self._record_end()  # type: ignore[unreachable]  # reading the end has set it
             if chunks:
-                self._delivered = True
                 return chunks
         return None
 
     def _decode(self, data: bytes) -> Chunks:
         events = self._framing.feed(data)
-        if events and not self._delivered:
+        if events and not self.delivered:
             self.response.first_event(keep_deadline=self._call.plan.timeout.total_is_explicit)
         chunks: list[ChatCompletionChunk] = []
         try:
@@ -147,17 +168,18 @@ class StreamAttempt:
         self.ended = True
         return end
 
-    def _finish_without_network(self, error: APIConnectionError) -> Chunks:
-        """The network failed: nothing is missing if the provider had already said why it stopped."""
-        try:
-            return self._finish()
-        except StreamInterruptedError:
-            pass
-        if isinstance(error, (APITimeoutError, StreamInterruptedError)) or not self._delivered:
-            raise error
-        raise StreamInterruptedError(
-            f"{error.message}, before the provider said why it stopped", phase=error.phase, maybe_billed=True
-        )
+    def _end_or_raise(self, error: APIError) -> Chunks:
+        """The end of the stream if the network failed after the provider had said why it stops; else raises."""
+        if isinstance(error, APIConnectionError) and self._continuation is None:
+            try:
+                return self._finish()
+            except StreamInterruptedError:
+                pass
+            if self.delivered and not isinstance(error, (APITimeoutError, StreamInterruptedError)):
+                error = StreamInterruptedError(
+                    f"{error.message}, before the provider said why it stopped", phase=error.phase, maybe_billed=True
+                )
+        raise self._failure(error)
 
     async def _read_end(self, continuation: Continuation) -> Chunks:
         """How the stream ended, which another response says; its text was delivered already."""
@@ -166,7 +188,7 @@ class StreamAttempt:
             while not isinstance(result, ChatCompletion):
                 result = call.decode(await call.followed(result or continuation))
         except (APIConnectionError, InternalServerError) as error:
-            if not self._delivered or isinstance(error, APITimeoutError):
+            if not self.delivered or isinstance(error, APITimeoutError):
                 raise
             call.info.warnings.append(f"usage is unknown: asking for it failed with {type(error).__name__}")
             result = ChatCompletion("", [Choice(0, AssistantMessage(), "stop")], call.plan.target.model)
@@ -174,18 +196,13 @@ class StreamAttempt:
         return _closing_chunks(result)
 
 
-class WholeAttempt:
+class WholeAttempt(Attempt):
     """A response to a stream request that is a whole JSON body: a reply, or the announcement of where its stream is."""
 
-    __slots__ = ("_announced", "_call", "_closed", "_stream", "cancel_request", "ended", "may_restart", "response")
+    __slots__ = ("_announced", "_stream")
 
     def __init__(self, call: Call, response: Response, closed: CloseSignal) -> None:
-        self._call = call
-        self._closed = closed
-        self.response = response
-        self.cancel_request: HttpRequest | None = None
-        self.may_restart = True
-        self.ended = False
+        super().__init__(call, response, closed)
         self._announced: HttpResponse | None = None
         """The announcement of a stream that has not delivered anything yet."""
         self._stream: StreamAttempt | None = None
@@ -194,16 +211,27 @@ class WholeAttempt:
         """The reply as one chunk, or the chunks of the announced stream; None at the proper end."""
         if self.ended:
             return None
-        if self._stream is None:
-            chunks = await self._closed.interrupting(self._read_body())
-            if chunks is not None:
-                return chunks
-        assert self._stream is not None, "reading the body has opened it"
-        return await self._next_of_stream(self._stream)
+        chunks: Chunks | None = None
+        try:
+            if self._stream is None:
+                chunks = await self._closed.interrupting(self._read_body())
+            if chunks is None and self._stream is not None:
+                chunks = await self._next_of_stream(self._stream)
+        except APIError as error:
+            failed = error
+        except BaseException:  # the reader was cancelled, which ends the stream, too
+            self._call.settle_permit()
+            raise
+        else:
+            self._record(chunks or ())
+            if self.ended:
+                self._record_end()  # type: ignore[unreachable]  # as above
+            return chunks
+        raise self._failure(failed)
 
     async def _read_body(self) -> Chunks | None:
         response = self.response
-        body = HttpResponse(response.status, response.headers, await response.read_all(MAX_JSON))
+        body = HttpResponse(response.status, response.headers, await response.read_all(MAX_RESPONSE_BYTES))
         result = self._call.decode(body)
         if not isinstance(result, Continuation) or result.request.headers.get("Accept") != EVENT_STREAM:
             return await self._poll(result)
@@ -248,16 +276,10 @@ class WholeAttempt:
         return (as_chunk(result),)
 
 
-class PageAttempt:
+class PageAttempt(Attempt):
     """A response to a stream request that is an HTML page: an error."""
 
-    __slots__ = ("cancel_request", "ended", "may_restart", "response")
-
-    def __init__(self, response: Response) -> None:
-        self.response = response
-        self.cancel_request: HttpRequest | None = None
-        self.may_restart = True
-        self.ended = False
+    __slots__ = ()
 
     async def next(self) -> Chunks | None:
         """Raises the error.
@@ -265,9 +287,9 @@ class PageAttempt:
         Raises:
             APIResponseError: with the beginning of the page.
         """
-        body = await self.response.read_all(MAX_JSON)
+        body = await self.response.read_all(MAX_RESPONSE_BYTES)
         text = body[:200].decode("utf-8", "replace")
-        raise APIResponseError("the answer to a stream request is a web page", body=text)
+        raise self._failure(APIResponseError("the answer to a stream request is a web page", body=text))
 
 
 def _closing_chunks(completion: ChatCompletion) -> Chunks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import warnings
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, overload
@@ -191,14 +191,9 @@ class AsyncCompletion:
         started = await self._state.start_call()
         request, options = parse_call(model, messages, params, stream=stream)
         del params  # errors of middleware keep their traceback, which has this frame
-        return await self._reply(request, options, started, stream=stream)
-
-    def _reply(
-        self, request: ChatRequest, options: ResolvedOptions, started: float, *, stream: bool
-    ) -> Awaitable[ChatCompletion | CompletionStream]:
         if stream is False or not check_flag(stream, "stream"):
-            return self._dispatcher.complete(request, options, started)
-        return _opened(self._dispatcher.stream(request, options, started))
+            return await self._dispatcher.complete(request, options, started)
+        return await _opened(self._dispatcher.stream(request, options, started))
 
     @hides_frames
     def stream(self, model: str, messages: Messages, **params: Unpack[CreateParams]) -> CompletionStream:
@@ -244,7 +239,9 @@ class AsyncCompletion:
         started = await self._state.start_call()
         checked, resolved = validate_request(request, stream=stream), parse_options(options)
         del options  # as in `create`
-        return await self._reply(checked, resolved, started, stream=stream)
+        if stream is False or not check_flag(stream, "stream"):
+            return await self._dispatcher.complete(checked, resolved, started)
+        return await _opened(self._dispatcher.stream(checked, resolved, started))
 
     def batch(
         self,

@@ -31,7 +31,7 @@ OnThrottled: TypeAlias = Callable[[], None] | None
 class CallDispatcher:
     """Makes the calls of one client, or of one view of it: its state, its default options and its middleware."""
 
-    __slots__ = ("_logger", "defaults", "middleware", "plans", "state")
+    __slots__ = ("_default_chain", "_logger", "defaults", "middleware", "plans", "state")
 
     def __init__(self, state: ClientState, defaults: ResolvedOptions, middleware: tuple[Middleware, ...]) -> None:
         self.state = state
@@ -39,6 +39,7 @@ class CallDispatcher:
         self.middleware = middleware
         self.plans = PlanCache()
         self._logger = defaults.get("logger_fn")
+        self._default_chain = self._chain(NO_OPTIONS)
 
     def with_defaults(self, options: ResolvedOptions) -> CallDispatcher:
         """The dispatcher of a view with these options over the present defaults."""
@@ -56,7 +57,7 @@ class CallDispatcher:
         Raises:
             CompletionError: what can be said before sending.
         """
-        chain = self._chain(options)
+        chain = self._default_chain if options is NO_OPTIONS else self._chain(options)
         if chain:
             call_next = CallNext(self._terminal(on_throttled), chain, stream=False)
             return complete_through(call_next, request, options)
@@ -69,7 +70,7 @@ class CallDispatcher:
     def stream(self, request: ChatRequest, options: ResolvedOptions, started: float = 0.0) -> CompletionStream:
         """One streamed reply, which is sent when it is opened."""
         usage_asked = bool((request.stream_options or {}).get("include_usage"))
-        chain = self._chain(options)
+        chain = self._default_chain if options is NO_OPTIONS else self._chain(options)
         if chain:
             self.state.check_alive()
             call_next = CallNext(self._terminal(None), chain, stream=True)
@@ -131,27 +132,27 @@ class CallDispatcher:
         if state.for_call is not None:
             bound = state.for_call(request, model=target.model, stream=stream, base_url=target.base_url)
             plan = plan.with_transport(bound)
-        if target.quirks.requires_call_ids:
+        if plan.requires_call_ids:
             require_ids(cast("list[Message]", request.messages))
         if plan.extra_body is not None:
             request = attrs.evolve(request, extra_body={**(request.extra_body or {}), **plan.extra_body})
-        report = EncodingReport(target.on_unsupported, [*plan.warnings])
-        request = apply_param_support(request, state.param_support, report)
-        branches = 1
+        warnings = [*plan.warnings]
+        if request.given():
+            request = apply_param_support(request, state.param_support, EncodingReport(target.on_unsupported, warnings))
         if request.n is not None:
-            request, branches = _fanned_out(request, plan)
-        return [
-            Call(plan, request, ReplyInfo(target.provider, target.model, warnings=list(report.warnings)), started)
-            for _ in range(branches)
-        ]
+            return _branches(plan, request, warnings, started)
+        return [Call(plan, request, ReplyInfo(target.provider, target.model, warnings=warnings), started)]
 
 
-def _fanned_out(request: ChatRequest, plan: CallPlan) -> tuple[ChatRequest, int]:
-    """The request of each branch, and how many branches there are."""
-    n, support = cast("int", request.n), plan.state.param_support.get("n")
+def _branches(plan: CallPlan, request: ChatRequest, warnings: list[str], started: float) -> list[Call]:
+    """The calls of a request with `n`: one, or `n` where the provider has no `n` of its own."""
+    n, support, target = cast("int", request.n), plan.state.param_support.get("n"), plan.target
     if support is None or support.support != "fanned_out":
-        return request, 1
-    return (request if n == 1 and support.takes_no_op else attrs.evolve(request, n=None)), n
+        n = 1
+    elif n != 1 or not support.takes_no_op:
+        request = attrs.evolve(request, n=None)
+    infos = [ReplyInfo(target.provider, target.model, warnings=[*warnings]) for _ in range(n)]
+    return [Call(plan, request, info, started) for info in infos]
 
 
 class BatchCalls:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from .._async import running_loop
 from ..calls import USER_AGENT, EndpointState, KeySource, ProviderState
 from ..errors import ClientClosedError
 from ..options import BearerToken, Secret
@@ -64,7 +63,10 @@ class ClientState:
             raise ClientClosedError(
                 "this client was closed; make calls inside `async with AsyncCompletion() as client:`, or a new client"
             )
-        loop = running_loop()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            loop = None
         if loop is None:
             raise ClientClosedError("no event loop is running; use the client inside `async def`, under asyncio.run()")
         if self._loop is None:
@@ -131,7 +133,7 @@ class ClientState:
 
     def _open_pool(self, **overrides: Any) -> Pool:
         config = self.config
-        own = {"session": config.session, "proxy": config.proxy, "ssl_context": config.ssl_context}
+        own: dict[str, Any] = {"session": config.session, "proxy": config.proxy, "ssl_context": config.ssl_context}
         return Pool(ConnectionLimit(), **own | overrides)
 
     def _key(self, provider: Provider) -> KeySource:

@@ -31,7 +31,7 @@ class Event(msgspec.Struct, gc=False):
 class SSEParser:
     """Incremental parser of one event stream."""
 
-    __slots__ = ("_data", "_joined", "_limit", "_name", "_pieces", "_size", "_skip_lf", "_start", "error")
+    __slots__ = ("_data", "_is_idle", "_joined", "_limit", "_name", "_pieces", "_size", "_skip_lf", "_start", "error")
 
     def __init__(self, limit: int = MAX_EVENT) -> None:
         self._limit = limit
@@ -47,6 +47,8 @@ class SSEParser:
         self._size = 0
         """Bytes of the data lines and of the incomplete line."""
         self._skip_lf = False
+        self._is_idle = True
+        """Whether nothing is buffered."""
         self.error: APIResponseError | None = None
         """Set when an event was longer than the limit; the events before it were returned."""
 
@@ -56,26 +58,23 @@ class SSEParser:
             return []
         # Nearly always, `data` is complete events of a single line each.
         if (
-            data.startswith(b"data: ")
+            self._is_idle
+            and data.startswith(b"data: ")
             and data.endswith(b"\n\n")
             and len(data) <= self._limit
-            and self._is_between(data)
+            and b"\r" not in data
         ):
             found = data[6:-2].split(b"\n\ndata: ")
             if data.count(b"\n") == 2 * len(found):
                 self._start = None
-                return [Event(each) for each in found]
+                return list(map(Event, found))
         events: list[Event] = []
         try:
             self._feed(data, events)
         except APIResponseError as exc:
             self.error = exc
+        self._is_idle = not (self._start or self._skip_lf or self._pieces or self._data or self._name)
         return events
-
-    def _is_between(self, data: bytes) -> bool:
-        """Whether nothing is buffered and all lines of `data` end with LF."""
-        is_open = self._start or self._skip_lf or self._pieces or self._data or self._name
-        return not is_open and b"\r" not in data
 
     def _feed(self, data: bytes, events: list[Event]) -> None:
         data = self._normalized(data)

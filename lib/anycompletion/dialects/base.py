@@ -51,14 +51,12 @@ class Target:
     """What the encoder does with a part of the request that the format cannot express; see `EncodingReport`."""
 
 
+@attrs.define(eq=False)
 class EncodingReport:
     """Warnings and refusals of one request's encoding, under the caller's policy."""
 
-    __slots__ = ("policy", "warnings")
-
-    def __init__(self, policy: OnUnsupported, warnings: list[str] | None = None) -> None:
-        self.policy: OnUnsupported = policy
-        self.warnings: list[str] = [] if warnings is None else warnings
+    policy: OnUnsupported
+    warnings: list[str] = attrs.field(factory=list[str])
 
     def unsupported(self, param: str, why: str) -> None:
         """Reports that the format cannot express `param`; unless this raises, the caller leaves it out.

@@ -7,7 +7,7 @@ than `dict[str, Any]`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
 import attrs
@@ -16,14 +16,13 @@ from attrs import define, field
 JsonObject: TypeAlias = dict[str, Any]
 
 
+empty_object = cast("Callable[[], JsonObject]", dict)
+"""Factory of an empty object; three times as fast to call as `dict[str, Any]`, and every record has one."""
+
+
 def extra_field() -> Any:
     """Field for the JSON members without a field of their own."""
     return field(factory=empty_object, kw_only=True)
-
-
-def empty_object() -> JsonObject:
-    """An empty object; three times as fast to call as `dict[str, Any]`, and every record has one."""
-    return {}
 
 
 def plain(value: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import define, field
 
-from ..http import Headers
+from ..http import NO_HEADERS, Headers
 from ..rate_limit_headers import rate_limit_fields
 from .base import Record
 
@@ -33,7 +33,7 @@ class ReplyInfo:
     model: str
     """The provider's own name of the model."""
     status_code: int | None = None
-    headers: Headers = field(factory=Headers, repr=False)
+    headers: Headers = field(default=NO_HEADERS, repr=False)
     """Of the last response; case-insensitive."""
     request_id: str | None = None
     attempts: int = 0

@@ -131,9 +131,13 @@ class _ChoiceState:
             self.extra |= unknown_members(choice.extra, _MESSAGE)
         if choice.logprobs is not None:
             self._add_logprobs(choice.logprobs)
-        if delta.tool_calls is not None:
-            for call in delta.tool_calls:
-                self._add_call(call)
+        if delta != Delta(content=content):
+            self._add_more(delta)
+
+    def _add_more(self, delta: Delta) -> None:
+        """Adds what a delta has besides its content."""
+        for call in delta.tool_calls or ():
+            self._add_call(call)
         if delta.reasoning_content is not None:
             if self.reasoning is None:
                 self.reasoning = [delta.reasoning_content]

@@ -8,7 +8,7 @@ seen. However the caller leaves, the source is closed by a plain function call t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from types import TracebackType
 from typing import NoReturn, Protocol, Self
 
@@ -33,7 +33,7 @@ class ChunkSource(Protocol):
         """Sends; returns after a good status."""
         ...
 
-    async def next(self) -> Sequence[ChatCompletionChunk] | None:
+    def next(self) -> Awaitable[Sequence[ChatCompletionChunk] | None]:
         """The next chunks, at least one; None at the proper end."""
         ...
 
@@ -43,22 +43,6 @@ class ChunkSource(Protocol):
 
     async def wait_closed(self) -> None:
         """Until everything is let go of."""
-        ...
-
-
-class StreamObserver(Protocol):
-    """Told once before a streamed call and once after it."""
-
-    def before(self) -> None:
-        """Before the request."""
-        ...
-
-    def after(self, completion: ChatCompletion) -> None:
-        """After the proper end."""
-        ...
-
-    def failed(self, error: CompletionError) -> None:
-        """After an error."""
         ...
 
 
@@ -78,12 +62,9 @@ class CompletionStream:
     _end_callbacks: list[Callable[[ChatCompletion, CompletionError | None], object]] | None = None
     """Who is told of the end: nobody, of nearly all streams."""
 
-    def __init__(
-        self, source: ChunkSource, *, usage_asked: bool = False, observer: StreamObserver | None = None
-    ) -> None:
+    def __init__(self, source: ChunkSource, *, usage_asked: bool = False) -> None:
         self._source = source
         self._usage_asked = usage_asked
-        self._observer = observer
         self._ready = _NOTHING
         """What was read and not handed out."""
         self._accumulator = Accumulator()
@@ -147,7 +128,9 @@ class CompletionStream:
             # and all of them a chunk that comes alone some time.
             if self._finished or self._closed or self._error is not None:
                 self._check_readable()
-            self._take()
+            if self._reading or self._loop is not asyncio.get_running_loop():
+                self._check_reader()
+            self._reading = True
             self._ready = _NOTHING
             try:
                 if not self._opened:
@@ -175,18 +158,18 @@ class CompletionStream:
         """
         if self._opened:
             return
-        self._take()
+        self._check_reader()
+        self._reading = True
         try:
             await self._open()
         finally:
             self._reading = False
 
-    def _take(self) -> None:
+    def _check_reader(self) -> None:
         if self._loop is not None and self._loop is not asyncio.get_running_loop():
             raise ClientClosedError("this stream belongs to another event loop; read it in the loop it was made in")
         if self._reading:
             raise RuntimeError("two tasks use this stream at the same time; give each a stream of its own")
-        self._reading = True
 
     async def _open(self) -> None:
         if self._opened:
@@ -194,8 +177,6 @@ class CompletionStream:
         if self._error is not None:
             raise self._error
         self._check_not_closed()
-        if self._observer is not None:
-            self._observer.before()
         try:
             await self._source.open()
         except CompletionError as error:
@@ -220,8 +201,6 @@ class CompletionStream:
 
     def _finish(self) -> NoReturn:
         self._finished = True
-        if self._observer is not None:
-            self._observer.after(self.snapshot)
         self._notify_end(None)
         raise StopAsyncIteration
 
@@ -230,8 +209,6 @@ class CompletionStream:
             error.partial = self.snapshot
         self._error = error
         self._source.close()
-        if self._observer is not None:
-            self._observer.failed(error)
         self._notify_end(error)
 
     def _interrupted(self, text: str) -> StreamInterruptedError:

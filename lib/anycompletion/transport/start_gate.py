@@ -25,20 +25,22 @@ class StartGate:
         # Callers wait only while nothing is left, or until the next iteration has woken all that it can.
         if not self._left:
             return False
-        self._take()
+        self._left -= 1
+        if not self._left:
+            self._refill_soon()
         return True
 
     async def wait(self) -> None:
         """Waits for an iteration in which the caller may begin."""
         await self._waiters.wait(self._waiters.enqueue())
 
-    def _take(self) -> None:
-        self._left -= 1
-        if not self._left:
-            # Only then, and not in each iteration: a single call would pay for it.
-            asyncio.get_running_loop().call_soon(self._refill)
+    def _refill_soon(self) -> None:
+        # Only when nothing is left, and not in each iteration: a single call would pay for it.
+        asyncio.get_running_loop().call_soon(self._refill)
 
     def _refill(self) -> None:
         self._left = STARTS_PER_TICK
         while self._left and self._waiters.wake_first():
-            self._take()
+            self._left -= 1
+        if not self._left:
+            self._refill_soon()

@@ -26,6 +26,8 @@ def parse_messages(messages: object) -> list[Message]:
     Raises:
         InvalidRequestError: `.param` is the place, such as ``messages[3].content[0].image_url.url``.
     """
+    if type(messages) is str:
+        return [UserMessage(messages)]
     if is_instance_strict(messages, str):
         return [UserMessage(to_builtin(messages))]
     if not isinstance(messages, (list, tuple)):

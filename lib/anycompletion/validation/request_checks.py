@@ -86,7 +86,7 @@ def _with_members(request: ChatRequest, custom_id: str | None, extra_body: objec
 
 def _are_swapped(model: object, messages: object) -> bool:
     """Whether `model` is a list, or a text with spaces where `messages` reads like the name of a model."""
-    if not is_instance_strict(messages, str):
+    if type(messages) is list or not is_instance_strict(messages, str):
         return False
     if type(model) is str:
         return " " in model.strip() and _MODEL_LIKE.fullmatch(messages) is not None
@@ -94,7 +94,8 @@ def _are_swapped(model: object, messages: object) -> bool:
 
 
 def _check_model(value: object) -> str:
-    value = to_builtin(value)
+    if type(value) is not str:
+        value = to_builtin(value)
     if type(value) is not str:
         refuse("model", f"expected a string such as 'openai/gpt-4o', found {type_name(value)}")
     if not value.strip():
@@ -103,7 +104,7 @@ def _check_model(value: object) -> str:
         refuse("model", f"is longer than {MAX_MODEL} characters")
     if SURROGATE.search(value):
         refuse("model", SURROGATE_ERROR)
-    if printable(value) != value:
+    if not value.isprintable() and printable(value) != value:
         refuse("model", "contains a control character")
     return value
 

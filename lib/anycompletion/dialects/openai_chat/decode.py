@@ -25,7 +25,7 @@ def decode(response: HttpResponse, request: ChatRequest, target: Target) -> Chat
         APIResponseError: the body does not have the format's shape.
     """
     completion = read_reply(response.body) or _read(response)
-    if uses_converted_functions(request, target):
+    if request.functions and uses_converted_functions(request, target):
         to_legacy(completion)
     return completion
 

@@ -100,7 +100,7 @@ def read_reply(data: bytes) -> ChatCompletion | None:
         return None
     completion = ChatCompletion(
         reply.id,
-        [_choice(choice) for choice in reply.choices],
+        list(map(_choice, reply.choices)),
         reply.model,
         reply.created,
         reply.object,
