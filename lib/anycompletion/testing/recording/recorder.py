@@ -235,13 +235,13 @@ class RecordedExchange:
 
     def recording(self, pieces: list[bytes], redact: Callable[[str], str] | None) -> Recording:
         """The recording of the exchange, without its secrets."""
-        apply = self._redactor(redact)
+        sanitize = self._redactor(redact)
         response_headers = {name.lower(): value for name, value in self.response_headers.items()}
-        request = json.loads(apply((self.body or b"null").decode()))
-        url = apply(self._public_url())
+        request = json.loads(sanitize((self.body or b"null").decode()))
+        url = sanitize(self._public_url())
         kind = response_headers.get("content-type", "").partition(";")[0].strip().lower()
         raw = b"".join(pieces)
-        body = _redacted(raw, apply)
+        body = _redacted(raw, sanitize)
         return Recording(
             id=self._name(url, request),
             provider=self.row.name,
@@ -249,14 +249,14 @@ class RecordedExchange:
             streaming=as_dict(request).get("stream") is True,
             framing=_FRAMINGS.get(kind, "text"),
             status=self.status,
-            headers={name: apply(value) for name, value in response_headers.items() if self._keeps(name)},
+            headers={name: sanitize(value) for name, value in response_headers.items() if self._keeps(name)},
             body=body,
             chunk_lengths=tuple(map(len, pieces)) if body == raw and len(pieces) > 1 else (),
             request=RecordedCall(
                 self.method,
                 url,
                 {
-                    name.lower(): apply(value)
+                    name.lower(): sanitize(value)
                     for name, value in self.headers.items()
                     if name.lower() in _REQUEST_HEADERS
                 },
@@ -277,11 +277,11 @@ class RecordedExchange:
     def _redactor(self, redact: Callable[[str], str] | None) -> Callable[[str], str]:
         secrets, origin, public = self._secrets(), _origin(self.url), _origin(self._public_url())
 
-        def apply(text: str) -> str:
+        def sanitize(text: str) -> str:
             text = _LOOKS_LIKE_A_KEY.sub("***", hide(text, secrets)).replace(origin, public)
             return text if redact is None else redact(text)
 
-        return apply
+        return sanitize
 
     def _public_url(self) -> str:
         """The URL without anything of the caller's own: the name of a resource or gateway, a local port."""
@@ -303,12 +303,12 @@ class RecordedExchange:
         return "-".join([*(slug for slug in slugs if slug), digest])[-120:]
 
 
-def _redacted(raw: bytes, apply: Callable[[str], str]) -> bytes:
+def _redacted(raw: bytes, sanitize: Callable[[str], str]) -> bytes:
     try:
         text = raw.decode()
     except UnicodeDecodeError:
         return raw
-    return apply(text).encode("utf-8", "surrogatepass")
+    return sanitize(text).encode("utf-8", "surrogatepass")
 
 
 def _origin(url: str) -> str:
