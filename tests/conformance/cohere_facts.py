@@ -1,4 +1,4 @@
-"""Cohere's replies as plain values in OpenAI's terms: what its SDK read, put together by the letter of its docs.
+"""Cohere's replies as plain values with OpenAI's names, assembled from its SDK's objects by its documentation.
 
 https://docs.cohere.com/docs/streaming
 """
@@ -17,11 +17,11 @@ FINISH = {"COMPLETE": "stop", "STOP_SEQUENCE": "stop", "MAX_TOKENS": "length", "
 """Cohere's finish reason → OpenAI's."""
 
 USUAL_STATUS = {"INVALID_TOOL_GENERATION": 422, "HALLUCINATED_ALL_TOOL_CALLS": 422, "TIMEOUT": 504}
-"""Type of an error inside a 200 → the status that it has outside of one."""
+"""Type of an error inside a 200 → its usual status."""
 
 
 def of_reply(reply: Facts) -> Facts:
-    """What Cohere's SDK read, in OpenAI's terms."""
+    """A reply of Cohere's SDK with OpenAI's names."""
     message, usage, reason = reply["message"], reply.get("usage") or {}, reply["finish_reason"]
     tokens = usage.get("tokens") or {}
     parts = message.get("content") or ()
@@ -31,7 +31,7 @@ def of_reply(reply: Facts) -> Facts:
         "text": "".join(part["text"] for part in parts if part["type"] == "text"),
         "reasoning": "".join(part["thinking"] for part in parts if part["type"] == "thinking"),
         "tool_calls": [
-            # A call without arguments is one with none, which is {} and not no JSON at all.
+            # Missing arguments are empty arguments, whose JSON is {}.
             [call["id"], call["function"]["name"], call["function"].get("arguments") or "{}"]
             for call in message.get("tool_calls") or ()
         ],
@@ -47,30 +47,30 @@ def of_reply(reply: Facts) -> Facts:
     }
 
 
-def folded(events: Iterable[Facts]) -> Facts:
-    """The reply that events make."""
+def assembled(events: Iterable[Facts]) -> Facts:
+    """The reply assembled from its events."""
     message: Facts = {"content": {}, "tool_calls": {}, "tool_plan": "", "citations": []}
     reply: Facts = {"message": message}
     for event in events:
         delta = event.get("delta") or {}
-        said = delta.get("message") or {}
+        piece = delta.get("message") or {}
         match event["type"]:
             case "message-start":
                 reply["id"] = event.get("id")
             case "content-start":
-                message["content"][event["index"]] = {"text": "", "thinking": "", **_known(said["content"])}
+                message["content"][event["index"]] = {"text": "", "thinking": "", **_without_nulls(piece["content"])}
             case "content-delta":
-                for name, piece in _known(said["content"]).items():
-                    message["content"][event["index"]][name] += piece
+                for name, text in _without_nulls(piece["content"]).items():
+                    message["content"][event["index"]][name] += text
             case "tool-plan-delta":
-                message["tool_plan"] += said["tool_plan"]
+                message["tool_plan"] += piece["tool_plan"]
             case "tool-call-start":
-                message["tool_calls"][event["index"]] = said["tool_calls"]
+                message["tool_calls"][event["index"]] = piece["tool_calls"]
             case "tool-call-delta":
                 function = message["tool_calls"][event["index"]]["function"]
-                function["arguments"] += said["tool_calls"]["function"]["arguments"]
+                function["arguments"] += piece["tool_calls"]["function"]["arguments"]
             case "citation-start":
-                message["citations"].append(said["citations"])
+                message["citations"].append(piece["citations"])
             case "message-end":
                 reply |= {"finish_reason": delta["finish_reason"], "usage": delta.get("usage")}
     message["content"] = list(message["content"].values())
@@ -78,12 +78,12 @@ def folded(events: Iterable[Facts]) -> Facts:
     return reply
 
 
-def _known(members: Facts) -> Facts:
+def _without_nulls(members: Facts) -> Facts:
     return {name: value for name, value in members.items() if value is not None}
 
 
 def of_ours(reply: ChatCompletion) -> Facts:
-    """What this package read, in the same terms."""
+    """A reply of this package with the same names."""
     (choice,) = reply.choices
     message, usage = choice.message, reply.usage
     kept = (message.provider_specific_fields or {}).get("cohere", {})
@@ -106,15 +106,15 @@ def of_ours(reply: ChatCompletion) -> Facts:
 
 
 def of_error(error: cohere.core.ApiError) -> Facts:
-    """What the SDK's exception tells: a message and an id, and nothing that is called a code."""
+    """The values of the SDK's exception: a status, a message and an id; it has no code."""
     body: Any = error.body if isinstance(error.body, dict) else {}
     trace = (error.headers or {}).get("x-debug-trace-id")
     return {"status_code": error.status_code, "message": body.get("message"), "request_id": trace or body.get("id")}
 
 
-def of_told_error(told: Facts, recording: Recording) -> Facts:
-    """What the end of a generation that failed tells; its status is the one it has where it is no part of a 200."""
-    end = told.get("delta") or told
+def of_error_object(error: Facts, recording: Recording) -> Facts:
+    """The values of a failed generation's end; its status is the usual one of its type."""
+    end = error.get("delta") or error
     kind = end.get("error_type") or end.get("finish_reason")
     return {
         "status_code": USUAL_STATUS.get(kind, 500),

@@ -13,7 +13,7 @@ from conformance.replay import Replay
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def replay() -> AsyncIterator[Replay]:
-    """All recordings on one server, with a client and the oracle to read them."""
+    """All recordings on one server, with the client and the oracle."""
     async with (
         ReplayServer(traffic.recorded(*traffic.FORMATS)) as server,
         AsyncCompletion(max_retries=0) as client,

@@ -1,4 +1,4 @@
-"""A server whose answers stop where a test says, as servers, proxies and networks stop them."""
+"""A server that cuts its response at a given place, as servers, proxies and networks do."""
 
 import asyncio
 import socket
@@ -12,18 +12,18 @@ _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encodin
 
 
 class CutServer:
-    """Answers one request with a body and an ending."""
+    """Server that answers one request with a body and an ending."""
 
     def __init__(self, body: bytes, ending: Ending) -> None:
         self._body = body
         self._ending = ending
         self._server: asyncio.Server | None = None
         self.everything_read = asyncio.Event()
-        """To be set by the test: a reset throws away what its receiver has not read."""
+        """Set by the test: a reset discards bytes that the receiver has not read."""
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL of the server."""
         assert self._server is not None
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 

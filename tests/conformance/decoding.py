@@ -1,4 +1,4 @@
-"""The pure half of a stream, driven by hand: bytes → events → chunks, without socket, client or clock."""
+"""Decoding of recorded streams without a client: bytes → events → chunks."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,8 +6,7 @@ from typing import Any
 import attrs
 
 from anycompletion import PROVIDERS, APIError, ChatCompletion, ChatCompletionChunk, ChatRequest
-from anycompletion.codecs.sse import SSEParser
-from anycompletion.dialects.base import Continuation, Decoder, Target
+from anycompletion.dialects.base import Continuation, Dialect, Target
 from anycompletion.providers import DIALECTS
 from anycompletion.streaming.accumulator import Accumulator
 from anycompletion.testing import Recording
@@ -16,18 +15,18 @@ from conformance.replay import own_n
 
 @attrs.frozen
 class Decoded:
-    """What came out of a stream's bytes: the chunks, and the error they ended with."""
+    """Result of decoding a stream: its chunks, and the error at its end."""
 
     chunks: list[ChatCompletionChunk] = attrs.field(factory=list[ChatCompletionChunk])
     error: APIError | None = None
 
     def shown(self) -> Any:
-        """All of it as plain values."""
+        """The result as plain values."""
         error = self.error and (type(self.error), self.error.message, self.error.status_code)
         return [chunk.to_dict() for chunk in self.chunks], [chunk.raw for chunk in self.chunks], error
 
     def completion(self) -> ChatCompletion:
-        """The reply that the chunks make."""
+        """The reply accumulated from the chunks."""
         accumulator = Accumulator()
         for chunk in self.chunks:
             accumulator.add(chunk)
@@ -35,29 +34,26 @@ class Decoded:
 
 
 def decode(recording: Recording, pieces: Iterable[bytes]) -> Decoded:
-    """The chunks of a body that arrives in pieces."""
+    """Decodes a body that arrives in pieces."""
     decoded = Decoded()
     try:
-        _feed(_decoder(recording), pieces, decoded.chunks)
+        _feed(recording, pieces, decoded.chunks)
     except APIError as error:
         return attrs.evolve(decoded, error=error)
     return decoded
 
 
-def _decoder(recording: Recording) -> Decoder:
+def _feed(recording: Recording, pieces: Iterable[bytes], chunks: list[ChatCompletionChunk]) -> None:
     row = PROVIDERS[recording.provider]
+    dialect: Dialect = DIALECTS[row.dialect]
     request = ChatRequest("any", "Hello", n=own_n(recording))
     target = Target(provider=row.name, model="any", base_url="http://127.0.0.1", stream=True, quirks=row.quirks)
-    return DIALECTS[row.dialect].decoder(request, target)
-
-
-def _feed(decoder: Decoder, pieces: Iterable[bytes], chunks: list[ChatCompletionChunk]) -> None:
-    framing = SSEParser()
+    decoder, framing = dialect.decoder(request, target), dialect.framing()
     for piece in pieces:
         for event in framing.feed(piece):
             if not decoder.done:
                 chunks += decoder.feed(event)
     assert framing.error is None
     last = decoder.finish()
-    assert not isinstance(last, Continuation), "only predictions are asked after"
+    assert not isinstance(last, Continuation), "only predictions have continuations"
     chunks += last

@@ -1,14 +1,14 @@
-"""What the tests expect beside the oracle's word, as literal data: error classes, and who is right where we differ.
+"""Expectations that the oracle does not give, as data: error classes, and explained differences.
 
-What stands under the id of a recording is about one folder, the one with `KNOWN_INDEX`; in any other the ids are not
-found, and everything else still holds.
+Entries with a recording's id belong to one folder, the one with `KNOWN_INDEX`; in other folders these ids do not
+exist, and all other entries apply.
 """
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
 KNOWN_INDEX = "0e8e97395ab04ea5a9c98b207f3699651a976520dcf2bc04da43396f1b873aa2"
-"""SHA-256 of the INDEX.csv of the folder that the numbers and ids below were taken from."""
+"""SHA-256 of the INDEX.csv of the folder that the numbers and ids below come from."""
 
 RECORDED = {
     "openai": 87,
@@ -36,9 +36,9 @@ RECORDED = {
     "snowflake": 3,
     "gemini": 1,
 }
-"""Provider → how many exchanges the known folder has."""
+"""Provider → number of exchanges in that folder."""
 
-# --- errors: the first of these that knows something decides ------------------------------------------------------
+# --- errors: the first table with an entry decides --------------------------------------------------------------------
 
 CLASSES_BY_TEXT = {
     "anthropic": {
@@ -48,7 +48,7 @@ CLASSES_BY_TEXT = {
     "cohere": {b"too many tokens": "ContextWindowExceededError"},
     "openrouter": {b'"flagged_input"': "ContentPolicyViolationError"},
 }
-"""Provider → words on the wire that are its only sign of the case → class."""
+"""Provider → part of the message that is its only signal of a case → class."""
 
 CLASSES_BY_ERROR_TYPE = {
     "context_length_exceeded": "ContextWindowExceededError",
@@ -100,7 +100,7 @@ CLASSES_BY_STATUS = {
     529: "OverloadedError",
     **dict.fromkeys((500, 502, 504, 520, 521, 522, 523, 524), "InternalServerError"),
 }
-"""Status, on the wire or as the code of a gateway → class; other 4xx are a `BadRequestError`, other 5xx a
+"""Status of the response, or in a gateway's code → class; other 4xx are a `BadRequestError`, other 5xx a
 `InternalServerError`."""
 
 CLASSES_WITHOUT_STATUS = {
@@ -115,7 +115,7 @@ CLASSES_WITHOUT_STATUS = {
 }
 """Structured `code`, or `type` → class, of an error inside a good status; any other is an `InternalServerError`."""
 
-# --- what need not agree ------------------------------------------------------------------------------------------
+# --- permitted differences --------------------------------------------------------------------------------------------
 
 REQUEST_ID_HEADERS = {
     "anthropic": "request-id",
@@ -125,9 +125,9 @@ REQUEST_ID_HEADERS = {
     "mistral": "mistral-correlation-id",
     "openrouter": "x-generation-id",
 }
-"""Provider → the header that names the request; of all others it is x-request-id."""
+"""Provider → the header with the request's id; x-request-id for all others."""
 
-WHERE_NONE_IS_SAID = {
+DEFAULT_VALUES = {
     "object": ("chat.completion", "chat.completion.chunk"),
     "role": ("assistant",),
     "type": ("function",),
@@ -135,8 +135,7 @@ WHERE_NONE_IS_SAID = {
     "created": (0,),
     **dict.fromkeys(("id", "model", "name", "arguments"), ("",)),
 }
-"""Member → what it is in OpenAI's format where a compatible server leaves it out: one value is possible at all, or
-nothing is known."""
+"""Member → its value in OpenAI's format if a server leaves it out: the only possible value, or an empty one."""
 
 IN_CHUNKS = frozenset(
     {
@@ -147,11 +146,11 @@ IN_CHUNKS = frozenset(
         *("reasoning_content", "reasoning_details", "type", "function", "custom", "name", "arguments", "input"),
     }
 )
-"""Members of chunks that have a name here; whatever else a server says in a chunk is in its `.raw` only."""
+"""Members of chunks that are part of the records; all others are in `.raw` only."""
 
 
 class WireFact(NamedTuple):
-    """Why we are right where the oracle says something else."""
+    """Evidence that this package is right where it differs from the oracle."""
 
     wire: bytes
     """Bytes of the recorded body that show it."""
@@ -161,7 +160,7 @@ class WireFact(NamedTuple):
 EXPLAINED: Mapping[str, Mapping[str, WireFact]] = {}
 """Recording → path → wire fact. An entry that no longer disagrees fails its test."""
 
-# --- requests -----------------------------------------------------------------------------------------------------
+# --- requests ---------------------------------------------------------------------------------------------------------
 
-NEVER_AT_HOME = {"azure", "gpustack", "huggingface", "snowflake"}
-"""Providers that were recorded at other addresses than the row's only: customers' own, or those of single servers."""
+OTHER_URLS = {"azure", "gpustack", "huggingface", "snowflake"}
+"""Providers recorded only at other URLs than the row's: customers' own, or those of single servers."""

@@ -1,4 +1,4 @@
-"""What two readers of the same bytes must agree on, as plain values; the oracle's side never touches our code."""
+"""Replies and errors as comparable plain values, of this package and of the SDKs, which share no code."""
 
 import json
 import re
@@ -32,7 +32,7 @@ FINISH = {
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every scalar of a JSON value with its path; nulls, empty lists and empty objects say nothing."""
+    """The scalars of a JSON value with their paths; nulls, empty lists and empty objects are left out."""
     match value:
         case dict():
             for name, item in value.items():
@@ -57,15 +57,15 @@ def differences(ours: Any, theirs: Any) -> Facts:
 
 
 def plain(model: BaseModel) -> Facts:
-    """What an SDK's record holds, unknown members included."""
+    """An SDK's object as JSON, including unknown members."""
     return model.model_dump(mode="json", by_alias=True, exclude_unset=True, warnings=False)
 
 
-# --- Anthropic: their message in OpenAI's terms -------------------------------------------------------------------
+# --- Anthropic's messages with OpenAI's names -------------------------------------------------------------------------
 
 
 def of_anthropic(message: BaseModel) -> Facts:
-    """What Anthropic's SDK read, in OpenAI's terms."""
+    """A message of Anthropic's SDK with OpenAI's names."""
     native = plain(message)
     blocks, usage, reason = native["content"], native["usage"], native["stop_reason"]
     thinking = [block for block in blocks if block["type"] in ("thinking", "redacted_thinking")]
@@ -92,7 +92,7 @@ def of_anthropic(message: BaseModel) -> Facts:
 
 
 def _sendable(blocks: list[Facts]) -> Iterator[Facts]:
-    """Blocks as the next request may hold them: Anthropic refuses empty text; a direct caller is the default."""
+    """Blocks as the next request can contain them: Anthropic refuses empty text; a direct caller is the default."""
     for block in blocks:
         if block.get("text") != "":
             yield _without_default(block)
@@ -137,11 +137,11 @@ def _usage(native: Facts) -> Facts:
     }
 
 
-# --- ours ---------------------------------------------------------------------------------------------------------
+# --- this package -----------------------------------------------------------------------------------------------------
 
 
 def of_ours(reply: ChatCompletion, format_: str) -> Facts:
-    """What this package read, in the same terms as the oracle for that format."""
+    """A reply of this package with the oracle's names for that format."""
     match format_:
         case traffic.ANTHROPIC:
             return _ours_as_anthropic(reply)
@@ -176,7 +176,7 @@ def _ours_as_anthropic(reply: ChatCompletion) -> Facts:
 
 def _our_usage(reply: ChatCompletion) -> Facts:
     usage = reply.usage
-    assert usage is not None, "the provider told its counts"
+    assert usage is not None, "the provider sent its counts"
     prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
     return {
         "prompt_tokens": usage.prompt_tokens,
@@ -189,7 +189,7 @@ def _our_usage(reply: ChatCompletion) -> Facts:
 
 
 def _sent_back(message: AssistantMessage) -> Any:
-    """The blocks Anthropic gets when the message is part of the next request."""
+    """The blocks that are sent to Anthropic if the message is part of the next request."""
     request = ChatRequest("claude", [UserMessage("Hello"), message])
     target = Target(provider="anthropic", model="claude", base_url="http://127.0.0.1")
     encoded = encode(request, target, {})
@@ -201,11 +201,11 @@ def _sent_back(message: AssistantMessage) -> Any:
     return [_without_default(block) for block in blocks]
 
 
-# --- errors -------------------------------------------------------------------------------------------------------
+# --- errors -----------------------------------------------------------------------------------------------------------
 
 
 def of_our_error(error: APIError) -> Facts:
-    """What our exception tells; Anthropic's `type` is its `code` too."""
+    """The values of this package's exception; Anthropic's `type` is its `code` as well."""
     return {
         "status_code": error.status_code,
         "code": error.code,
@@ -217,24 +217,24 @@ def of_our_error(error: APIError) -> Facts:
 
 
 def of_openai_error(error: openai.APIError, recording: Recording) -> Facts:
-    """What OpenAI's SDK's exception tells; one from inside a good status has no status of its own."""
+    """The values of an exception of OpenAI's SDK; one inside a good status has no status of its own."""
     if not isinstance(error, openai.APIStatusError):
-        return of_told_error(error.body, recording)
-    return of_told_error(error.body, recording) | {"status_code": error.status_code}
+        return of_error_object(error.body, recording)
+    return of_error_object(error.body, recording) | {"status_code": error.status_code}
 
 
-def of_told_error(body: Any, recording: Recording) -> Facts:
-    """What an error object tells; a gateway's code may be the status that another server gave it."""
-    told = _object(body)
-    code = told.get("code")
+def of_error_object(body: Any, recording: Recording) -> Facts:
+    """The values of an error object; a gateway's code can be the status of the server behind it."""
+    error = _object(body)
+    code = error.get("code")
     own = recording.status >= 400 or not re.fullmatch("[45][0-9][0-9]", str(code))
     status = recording.status if own else int(str(code))
-    message = told.get("message")
+    message = error.get("message")
     return {
         "status_code": status,
         "code": _text(code),
-        "type": _text(told.get("type")),
-        "param": _text(told.get("param")),
+        "type": _text(error.get("type")),
+        "param": _text(error.get("param")),
         "message": message if isinstance(message, str) else None,
         "request_id": _request_id(recording),
     }
@@ -262,20 +262,20 @@ ANTHROPIC_STATUS = {
     "timeout_error": 504,
     "overloaded_error": 529,
 }
-"""Anthropic's error type → the status it has where it is not said in the middle of a stream, which is a 200."""
+"""Anthropic's error type → its usual status, for errors inside a stream, whose status is 200."""
 
 
 def of_anthropic_error(error: anthropic.APIStatusError) -> Facts:
-    """What Anthropic's SDK's exception tells; its errors have a type and nothing that is called a code."""
+    """The values of an exception of Anthropic's SDK; its errors have a type and no code."""
     body = _object(error.body)
-    told = _object(body.get("error"))
-    kind = told.get("type")
+    details = _object(body.get("error"))
+    kind = details.get("type")
     return {
         "status_code": ANTHROPIC_STATUS.get(kind, 500) if error.status_code < 400 else error.status_code,
         "code": error.type,
         "type": kind,
-        "message": told.get("message"),
-        # The SDK looks at the header only; the body names the request too.
+        "message": details.get("message"),
+        # The SDK reads the header only; the body contains the id as well.
         "request_id": error.request_id or body.get("request_id"),
     }
 

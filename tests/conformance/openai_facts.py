@@ -1,60 +1,60 @@
-"""OpenAI's format as plain values: what its SDK read of a reply or of chunks, put together by the letter of its docs.
+"""OpenAI's format as plain values: replies and chunks of its SDK, assembled by its documentation.
 
 https://platform.openai.com/docs/api-reference/chat-streaming
 
-Compatible servers use other names for a few things. What they mean by them stands here, one rule each, so that both
-readers can be compared: `said_by`. Nothing of this package takes part.
+Compatible servers have other names for a few members. One rule each normalizes them to OpenAI's, so that both results
+can be compared. No code of this package is used.
 """
 
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from conformance.expected import IN_CHUNKS, WHERE_NONE_IS_SAID
+from conformance.expected import DEFAULT_VALUES, IN_CHUNKS
 
 Facts = dict[str, Any]
 
 
-def completion_said_by(completion: Facts) -> Facts:
-    """A whole reply, in OpenAI's names."""
+def normalized_completion(completion: Facts) -> Facts:
+    """A complete reply with OpenAI's names."""
     choices = [
         {**_choice(choice), "message": _message(choice.get("message") or {})} for choice in completion["choices"]
     ]
     return {**completion, "choices": choices}
 
 
-def chunk_said_by(chunk: Facts) -> Facts:
-    """A chunk, in OpenAI's names."""
+def normalized_chunk(chunk: Facts) -> Facts:
+    """A chunk with OpenAI's names."""
     choices = [
         {**_choice(choice), "delta": _message(choice.get("delta") or {})} for choice in chunk.get("choices") or ()
     ]
     usage = chunk.get("usage")
     if usage is None and any(choice.get("finish_reason") for choice in choices):
-        usage = _usage_elsewhere(chunk)
+        usage = _misplaced_usage(chunk)
     return {**chunk, "choices": choices, "usage": usage}
 
 
-def _usage_elsewhere(chunk: Facts) -> Any:
-    """Groq's is in `x_groq` with the finish reason, and beside it only where it was asked for; others' in a choice."""
+def _misplaced_usage(chunk: Facts) -> Any:
+    """The usage in `x_groq` (Groq, unless the standard place was requested) or in a choice (others)."""
     places = [chunk.get("x_groq"), *chunk["choices"]]
     return next((place["usage"] for place in places if isinstance(place, dict) and place.get("usage")), None)
 
 
 def _choice(choice: Facts) -> Facts:
-    # Snowflake says "" where there is no finish reason.
+    # Snowflake sends "" for no finish reason.
     return {**choice, "finish_reason": choice.get("finish_reason") or None}
 
 
 def _message(message: Facts) -> Facts:
-    said = dict(message)
-    if isinstance(said.get("content"), list):
+    normalized = dict(message)
+    if isinstance(normalized.get("content"), list):
         # Mistral's content may be a list of parts, text and thinking.
-        said |= _of_parts(said["content"])
-    if isinstance(said.get("reasoning"), str) and not said.get("reasoning_content"):
-        said["reasoning_content"] = said.pop("reasoning")
-    if said.get("tool_calls"):
-        said["tool_calls"] = [_call(call) for call in said["tool_calls"]]
-    return said
+        normalized |= _of_parts(normalized["content"])
+    if isinstance(normalized.get("reasoning"), str) and not normalized.get("reasoning_content"):
+        normalized["reasoning_content"] = normalized.pop("reasoning")
+    if normalized.get("tool_calls"):
+        normalized["tool_calls"] = [_call(call) for call in normalized["tool_calls"]]
+    return normalized
 
 
 def _of_parts(parts: list[Facts]) -> Facts:
@@ -73,39 +73,39 @@ def _thought(thinking: Any) -> str:
 
 
 def _call(call: Facts) -> Facts:
-    """Snowflake shows a call of a function an empty custom call as well."""
+    """A tool call without Snowflake's empty custom call."""
     if call.get("function") and not any((call.get("custom") or {}).values()):
         return {name: item for name, item in call.items() if name != "custom"}
     return dict(call)
 
 
-# --- chunks → reply -----------------------------------------------------------------------------------------------
+# --- chunks → reply ---------------------------------------------------------------------------------------------------
 
 
-def chunks_said_by(chunks: Iterable[Facts]) -> list[Facts]:
-    """The chunks of a stream, in OpenAI's names, and each tool call under an index of its own.
+def normalized_chunks(chunks: Iterable[Facts]) -> list[Facts]:
+    """The chunks of a stream with OpenAI's names and a distinct index for each tool call.
 
-    Gemini and Z.ai give all calls one: a call that has another id, and a name, is another call.
+    Gemini and Z.ai give all calls the same index: another id with a name is another call.
     """
-    said = [chunk_said_by(chunk) for chunk in chunks]
+    normalized = [normalized_chunk(chunk) for chunk in chunks]
     ids: dict[tuple[int, int], list[str | None]] = {}
-    for chunk in said:
+    for chunk in normalized:
         for choice in chunk["choices"]:
             for call in choice["delta"].get("tool_calls") or ():
                 if call.get("index") is None:
                     continue
-                known = ids.setdefault((choice.get("index") or 0, call["index"]), [])
-                if not known or (call.get("id") not in (None, "", known[-1]) and call["function"].get("name")):
-                    known.append(call.get("id"))
-                call["index"] = max(call["index"], 0) + len(known) - 1
-    return said
+                seen = ids.setdefault((choice.get("index") or 0, call["index"]), [])
+                if not seen or (call.get("id") not in (None, "", seen[-1]) and call["function"].get("name")):
+                    seen.append(call.get("id"))
+                call["index"] = max(call["index"], 0) + len(seen) - 1
+    return normalized
 
 
-def folded(chunks: Iterable[Facts]) -> Facts:
-    """The reply that chunks make."""
+def assembled(chunks: Iterable[Facts]) -> Facts:
+    """The reply assembled from its chunks."""
     reply: Facts = {"object": "chat.completion", "choices": []}
     choices: dict[int, Facts] = {}
-    for chunk in chunks_said_by(chunks):
+    for chunk in normalized_chunks(chunks):
         for name in ("id", "model", "created"):
             reply[name] = reply.get(name) or chunk.get(name)
         for name in ("usage", "service_tier", "system_fingerprint", "prompt_filter_results"):
@@ -127,10 +127,10 @@ def _add_choice(mine: Facts, choice: Facts) -> None:
         if name == "logprobs" and isinstance(value, dict):
             _extend(mine.setdefault("logprobs", {}), value, ("content", "refusal"))
         elif name == "content_filter_results":
-            # Azure: each kind of filter tells its findings when it is done.
+            # Azure: each filter sends its results when it is done.
             mine[name] = {**mine.get(name, {}), **(value or {})}
         elif name not in ("index", "delta", "message") and value is not None:
-            # Writer says each delta a second time, as a message.
+            # Writer repeats each delta as a message.
             mine[name] = value
     _add_delta(mine["message"], choice["delta"])
 
@@ -161,7 +161,7 @@ def _add_delta(message: Facts, delta: Facts) -> None:
 def _add_call(calls: dict[int, Facts], call: Facts) -> None:
     index = call.get("index")
     if index is None:
-        # Mistral may leave it out; a new id is a new call.
+        # Mistral can leave it out; a new id is a new call.
         last = max(calls, default=-1)
         index = last if last >= 0 and call.get("id") in (None, calls[last]["id"]) else last + 1
     mine = calls.setdefault(index, {})
@@ -180,7 +180,7 @@ def _add_function(function: Facts, piece: Facts) -> None:
 
 
 def _add_block(blocks: dict[int, Facts], block: Facts) -> None:
-    """OpenRouter: pieces of one block have one index; texts are appended, everything else is said again."""
+    """Adds a piece of OpenRouter's `reasoning_details`: pieces of a block share an index, and texts are appended."""
     index = block.get("index")
     mine = blocks.setdefault(len(blocks) if index is None else index, {})
     for name, value in block.items():
@@ -201,7 +201,7 @@ def _extend(mine: Facts, more: Facts, names: tuple[str, ...]) -> None:
             mine[name] = [*(mine.get(name) or ()), *more[name]]
 
 
-# --- what need not agree ------------------------------------------------------------------------------------------
+# --- permitted differences --------------------------------------------------------------------------------------------
 
 
 Pairs = dict[str, tuple[Any, Any]]
@@ -217,14 +217,14 @@ def by_rule(differences: Pairs, *, from_chunks: bool) -> Pairs:
 
 
 def _is_cost(path: str, pair: tuple[Any, Any]) -> bool:
-    """xAI tells the cost in ticks, which we give beside it in dollars."""
+    """Whether this is the cost in dollars that the package computes from xAI's ticks."""
     ours, theirs = pair
     return path.endswith("usage.cost") and theirs is None and isinstance(ours, float)
 
 
 def _is_default(path: str, pair: tuple[Any, Any]) -> bool:
     ours, theirs = pair
-    return theirs in (None, "") and ours in WHERE_NONE_IS_SAID.get(path.rpartition(".")[2], ())
+    return theirs in (None, "") and ours in DEFAULT_VALUES.get(path.rpartition(".")[2], ())
 
 
 _CALL = r"(?:tool_calls\[\d+\]\.(?:(?:function|custom)\.)?)?"
@@ -233,20 +233,20 @@ _IN_REPLY = re.compile(rf"(?:choices\[\d+\]\.(?:message\.{_CALL})?)?(\w+)")
 
 
 def _is_in_raw(path: str, pair: tuple[Any, Any]) -> bool:
-    """What only the provider knows how to say is in a chunk's `.raw`, and nowhere else."""
+    """Whether this is a provider's own member of a chunk, which only `.raw` contains."""
     ours, _ = pair
     return ours is None and not has_name(path)
 
 
 def has_name(path: str) -> bool:
-    """True for the members of chunks, and of replies made of them, that have a name here."""
+    """Whether this member of a chunk, or of a reply made of chunks, is part of the records."""
     match = (_IN_CHUNK if path.startswith("[") else _IN_REPLY).match(path)
     assert match is not None, path
     return match[1] in IN_CHUNKS
 
 
 def texts_in(value: Any) -> Iterator[str]:
-    """Every text of a JSON value."""
+    """The strings of a JSON value."""
     match value:
         case str():
             yield value

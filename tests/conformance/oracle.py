@@ -1,4 +1,4 @@
-"""The official SDKs as readers of recorded traffic; no reading of ours takes part."""
+"""The providers' own SDKs as oracles for recorded traffic, without any code of this package's decoders."""
 
 from typing import Any
 
@@ -12,17 +12,17 @@ from anycompletion.testing import Recording, ReplayServer
 from conformance import cohere_facts, facts, openai_facts, traffic
 from conformance.facts import Facts
 
-_ASKED: dict[str, Any] = {"model": "any", "messages": [{"role": "user", "content": "Hello"}]}
+_ARGUMENTS: dict[str, Any] = {"model": "any", "messages": [{"role": "user", "content": "Hello"}]}
 
 
 class Oracle:
-    """Asks the server for recordings through the SDKs, each recording once."""
+    """Reads recordings with the SDKs, each recording once."""
 
     def __init__(self, server: ReplayServer) -> None:
         self._server = server
         self._openai = openai.AsyncOpenAI(api_key="key", base_url=server.url, max_retries=0)
         self._anthropic = anthropic.AsyncAnthropic(api_key="key", base_url=server.url, max_retries=0)
-        self._known: dict[str, Facts] = {}
+        self._facts: dict[str, Facts] = {}
         self._chunks: dict[str, list[Any]] = {}
 
     async def aclose(self) -> None:
@@ -31,22 +31,22 @@ class Oracle:
         await self._anthropic.close()
 
     async def facts(self, recording: Recording) -> Facts:
-        """What the provider's own SDK reads in a recording, be it an answer or an error."""
-        if recording.id not in self._known:
+        """The values that the provider's own SDK reads from a recording, for a reply or an error."""
+        if recording.id not in self._facts:
             self._server.segmentation = None
-            self._known[recording.id] = await self._read(recording)
-        return self._known[recording.id]
+            self._facts[recording.id] = await self._read(recording)
+        return self._facts[recording.id]
 
     async def _read(self, recording: Recording) -> Facts:
         format_ = traffic.format_of(recording)
-        told = traffic.error_in(recording)
-        if told is not None and recording.status < 400:
-            # Two things that SDKs take for answers: to OpenAI's, an error is a reply without choices; to Cohere's, a
-            # generation that failed is one like any other.
+        error_object = traffic.error_in(recording)
+        if error_object is not None and recording.status < 400:
+            # Errors that SDKs do not raise: OpenAI's reads an error as a reply without choices, Cohere's a failed
+            # generation as a reply.
             if format_ == traffic.OPENAI and not traffic.is_stream(recording):
-                return facts.of_told_error(told["error"], recording)
+                return facts.of_error_object(error_object["error"], recording)
             if format_ == traffic.COHERE:
-                return cohere_facts.of_told_error(told, recording)
+                return cohere_facts.of_error_object(error_object, recording)
         read = {
             traffic.OPENAI: self._openai_facts,
             traffic.ANTHROPIC: self._anthropic_facts,
@@ -60,38 +60,38 @@ class Oracle:
             return facts.of_anthropic_error(error)
         except cohere.core.ApiError as error:
             return cohere_facts.of_error(error)
-        assert not traffic.is_error(recording), "the SDK took an error for an answer"
+        assert not traffic.is_error(recording), "the SDK read an error as a reply"
         return found
 
-    # --- OpenAI and all who speak its format ---
+    # --- OpenAI and compatible servers ---
 
     async def _openai_facts(self, recording: Recording) -> Facts:
         if traffic.is_stream(recording):
-            return openai_facts.folded(await self.openai_chunks(recording))
+            return openai_facts.assembled(await self.openai_chunks(recording))
         completions = self._openai.with_options(base_url=self._server.base_url(recording)).chat.completions
-        return openai_facts.completion_said_by(facts.plain(await completions.create(**_ASKED)))
+        return openai_facts.normalized_completion(facts.plain(await completions.create(**_ARGUMENTS)))
 
     async def _openai_chunks(self, recording: Recording) -> list[Any]:
         if recording.id not in self._chunks:
             self._server.segmentation = None
             completions = self._openai.with_options(base_url=self._server.base_url(recording)).chat.completions
-            chunks = [chunk async for chunk in await completions.create(**_ASKED, stream=True)]
+            chunks = [chunk async for chunk in await completions.create(**_ARGUMENTS, stream=True)]
             self._chunks[recording.id] = chunks
         return self._chunks[recording.id]
 
     async def openai_chunks(self, recording: Recording) -> list[Facts]:
-        """The chunks of a stream, as the SDK gives them."""
+        """The chunks of a stream as the SDK returns them."""
         return [facts.plain(chunk) for chunk in await self._openai_chunks(recording)]
 
     async def openai_accumulated(self, recording: Recording) -> Facts:
-        """The reply of a stream as the SDK itself puts it together; it can do so for OpenAI's own only."""
+        """The reply of a stream as the SDK assembles it, which works for OpenAI's own streams only."""
         state = ChatCompletionStreamState()
         for chunk in await self._openai_chunks(recording):
             state.handle_chunk(chunk)
         found = facts.plain(state.current_completion_snapshot)
         for choice in found["choices"]:
             for call in choice["message"].get("tool_calls") or ():
-                # The accumulator leaves the fragments' index in; the type of a whole call has no such member.
+                # The SDK's accumulator keeps the pieces' index, which complete calls do not have.
                 del call["index"]
         return found
 
@@ -100,8 +100,8 @@ class Oracle:
     async def _anthropic_facts(self, recording: Recording) -> Facts:
         messages = self._anthropic.with_options(base_url=self._server.base_url(recording)).messages
         if not traffic.is_stream(recording):
-            return facts.of_anthropic(await messages.create(**_ASKED, max_tokens=1024))
-        async with messages.stream(**_ASKED, max_tokens=1024) as stream:
+            return facts.of_anthropic(await messages.create(**_ARGUMENTS, max_tokens=1024))
+        async with messages.stream(**_ARGUMENTS, max_tokens=1024) as stream:
             return facts.of_anthropic(await stream.get_final_message())
 
     # --- Cohere ---
@@ -110,6 +110,6 @@ class Oracle:
         where = self._server.base_url(recording)
         async with cohere.AsyncClientV2("key", base_url=where, timeout=10, max_retries=0) as client:
             if not traffic.is_stream(recording):
-                return cohere_facts.of_reply(facts.plain(await client.chat(**_ASKED)))
-            events = [facts.plain(event) async for event in client.chat_stream(**_ASKED)]
-            return cohere_facts.of_reply(cohere_facts.folded(events))
+                return cohere_facts.of_reply(facts.plain(await client.chat(**_ARGUMENTS)))
+            events = [facts.plain(event) async for event in client.chat_stream(**_ARGUMENTS)]
+            return cohere_facts.of_reply(cohere_facts.assembled(events))

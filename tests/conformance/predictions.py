@@ -1,4 +1,4 @@
-"""A server that plays recorded predictions of Replicate's: one is created, then asked after until it has ended."""
+"""A server that replays Replicate's recorded predictions: each is created, then polled until it ends."""
 
 import json
 from typing import Any
@@ -12,11 +12,11 @@ from anycompletion.testing.simulator.loopback import LoopbackServer
 Facts = dict[str, Any]
 
 _ORDER = {"starting": 0, "processing": 1}
-"""Status → place in the life of a prediction; all others are its end."""
+"""Status → its order; all others are final."""
 
 
 class PredictionServer(LoopbackServer):
-    """Answers each call to ``/{group}/…`` with the next recording of that group, and the last one again and again."""
+    """Server that answers each request to ``/{group}/…`` with the next recording of that group."""
 
     def __init__(self, groups: dict[str, list[Recording]]) -> None:
         super().__init__(host="127.0.0.1", port=0)
@@ -24,7 +24,7 @@ class PredictionServer(LoopbackServer):
         self._played = dict.fromkeys(groups, 0)
 
     def played(self, group: str) -> list[Recording]:
-        """The recordings that were asked for."""
+        """The recordings that were requested."""
         return self._groups[group][: self._played[group]]
 
     def _provider_of(self, path: str) -> str:
@@ -34,17 +34,17 @@ class PredictionServer(LoopbackServer):
         group = record.path.split("/")[1]
         at = self._played[group]
         if at == len(self._groups[group]):
-            return web.json_response({"detail": "there is no more of this prediction"}, status=404)
+            return web.json_response({"detail": "there are no more recordings of this prediction"}, status=404)
         self._played[group] += 1
         recording = self._groups[group][at]
         headers = {name: recording.headers[name] for name in ("date", "x-request-id") if name in recording.headers}
-        body = json.dumps(self._here(told(recording), group))
+        body = json.dumps(self._with_local_urls(json_of(recording), group))
         return web.Response(
             status=recording.status, headers=headers, content_type="application/json", body=body.encode()
         )
 
-    def _here(self, prediction: Facts, group: str) -> Facts:
-        """A prediction whose addresses are this server's."""
+    def _with_local_urls(self, prediction: Facts, group: str) -> Facts:
+        """The prediction with URLs of this server."""
         if "urls" not in prediction:
             return prediction
         urls = {name: f"{self.url}/{group}{urlsplit(url).path}" for name, url in prediction["urls"].items()}
@@ -52,7 +52,7 @@ class PredictionServer(LoopbackServer):
 
 
 def grouped(recordings: list[Recording]) -> dict[str, list[Recording]]:
-    """Task → its recordings, from the first to the last; what created nothing has no task."""
+    """Prediction → its recordings in order, for predictions whose creation was recorded."""
     groups: dict[str, list[Recording]] = {}
     for recording in recordings:
         groups.setdefault(recording.group or recording.id, []).append(recording)
@@ -62,12 +62,12 @@ def grouped(recordings: list[Recording]) -> dict[str, list[Recording]]:
 
 
 def _age(recording: Recording) -> tuple[int, int]:
-    prediction = told(recording)
+    prediction = json_of(recording)
     return _ORDER.get(prediction.get("status", ""), 2), len(prediction.get("logs") or "")
 
 
-def told(recording: Recording) -> Facts:
-    """The JSON object that a recording holds."""
+def json_of(recording: Recording) -> Facts:
+    """The JSON object of a recording."""
     value = json.loads(recording.body)
     assert isinstance(value, dict), "predictions and errors are objects"
     return value

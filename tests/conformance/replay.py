@@ -1,4 +1,4 @@
-"""Recordings played by one server, for us and for the oracle."""
+"""Recordings replayed by one server, for the client and for the oracle."""
 
 from typing import Any
 
@@ -12,28 +12,28 @@ from conformance.oracle import Oracle
 
 @attrs.frozen
 class Replay:
-    """Both readers of the recordings that one server plays."""
+    """The server that replays recordings, with the client and the oracle that read them."""
 
     server: ReplayServer
     client: AsyncCompletion
     oracle: Oracle
 
     async def complete(self, recording: Recording) -> ChatCompletion:
-        """Our reading of a recording, whole or put together from its stream."""
+        """The client's reply to a recording; a stream's is accumulated."""
         if traffic.is_stream(recording):
             return await self.stream(recording).get_final_completion()
         return await self.client.create(model_of(recording), "Hello", **self.options(recording))
 
     def stream(self, recording: Recording) -> CompletionStream:
-        """Our reading of a recording as a stream, that says its usage as a chunk where it can be asked to."""
+        """The client's stream of a recording, with usage where this can be requested."""
         return self.client.stream(model_of(recording), "Hello", **stream_options(recording), **self.options(recording))
 
     async def chunks(self, recording: Recording) -> list[ChatCompletionChunk]:
-        """Our chunks of a stream."""
+        """The client's chunks of a stream."""
         return [chunk async for chunk in self.stream(recording)]
 
     def options(self, recording: Recording) -> dict[str, Any]:
-        """Where the recording is played, and how many choices it has where the provider itself makes them."""
+        """Options for a recording: its URL, and `n` where the provider supports it."""
         return {"base_url": self.server.base_url(recording), "api_key": "key", "n": own_n(recording)}
 
 
@@ -43,14 +43,14 @@ def model_of(recording: Recording) -> str:
 
 
 def own_n(recording: Recording) -> int | None:
-    """The choices that the recorded request asked for in one request, where our request may do the same."""
-    cell = PROVIDERS[recording.provider].table.get("n")
-    native = cell is None or cell.support == "native"
+    """`n` of the recorded request, if the provider returns several choices for one request."""
+    support = PROVIDERS[recording.provider].table.get("n")
+    native = support is None or support.support == "native"
     return traffic.request_of(recording).get("n") if native else None
 
 
 def stream_options(recording: Recording) -> dict[str, Any]:
-    """The wish to get the usage as a chunk, where the provider does not refuse it."""
-    cell = PROVIDERS[recording.provider].table.get("stream_options")
-    refused = cell is not None and cell.support == "unsupported"
+    """The option that requests usage, unless the provider refuses it."""
+    support = PROVIDERS[recording.provider].table.get("stream_options")
+    refused = support is not None and support.support == "unsupported"
     return {} if refused else {"stream_options": {"include_usage": True}}

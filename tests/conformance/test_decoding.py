@@ -1,4 +1,4 @@
-"""Every recorded stream through the pure decoders, cut everywhere; and every chunk beside the event that made it."""
+"""Every recorded stream through the decoders, cut at any place, and every chunk compared with its event."""
 
 import pickle
 from typing import Any
@@ -22,7 +22,7 @@ EVENT_STREAMS = traffic.event_streams(*traffic.FORMATS)
 @settings(max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_chunks_do_not_depend_on_how_the_bytes_are_cut(recording: Recording, data: st.DataObject) -> None:
-    """The same answer would read differently over another network."""
+    """The same stream would be decoded differently over another network."""
     body = recording.body
     cuts = data.draw(st.lists(st.integers(0, len(body)), max_size=40).map(sorted))
     pieces = [body[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(body)], strict=True)]
@@ -30,16 +30,16 @@ def test_chunks_do_not_depend_on_how_the_bytes_are_cut(recording: Recording, dat
 
 
 @pytest.mark.parametrize("recording", traffic.each(EVENT_STREAMS))
-def test_chunks_survive_one_byte_at_a_time(recording: Recording) -> None:
-    """Some place in an event would be one where it must not be cut."""
+def test_chunks_are_the_same_one_byte_at_a_time(recording: Recording) -> None:
+    """An event that is cut at some place would be decoded wrongly."""
     body = recording.body
     single = [body[at : at + 1] for at in range(len(body))]
     assert decode(recording, single).shown() == decode(recording, [body]).shown()
 
 
 @pytest.mark.parametrize("recording", traffic.each(STREAMS))
-def test_chunks_survive_other_line_ends(recording: Recording) -> None:
-    """A stream whose lines end as the standard also allows would not be read, or be read differently."""
+def test_chunks_are_the_same_with_other_line_ends(recording: Recording) -> None:
+    """A stream with other standard line ends would be decoded differently."""
     expected = decode(recording, [recording.body]).shown()
     for end in (b"\r\n", b"\r"):
         body = recording.body.replace(b"\r\n", b"\n").replace(b"\n", end)
@@ -47,32 +47,32 @@ def test_chunks_survive_other_line_ends(recording: Recording) -> None:
         assert decode(recording, [body[at : at + 1] for at in range(len(body))]).shown() == expected
 
 
-# --- raw ----------------------------------------------------------------------------------------------------------
+# --- raw --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("recording", traffic.each(EVENT_STREAMS))
-def test_raw_is_the_data_of_the_event_and_is_kept_by_pickles(recording: Recording) -> None:
-    """What only the provider knows how to say would be missing, altered, or gone after a pickle."""
+def test_raw_is_the_events_data_and_is_pickled(recording: Recording) -> None:
+    """A provider's own members would be missing or changed, or lost in a pickle."""
     chunks = decode(recording, [recording.body]).chunks
     events = iter([traffic.data_of(event) for event in traffic.events_of(recording)])
     at: Any = None
     for chunk in chunks:
         at = at if chunk.raw == at else next((event for event in events if event == chunk.raw), None)
         assert at is not None, f"no event, or none in this place, has the data {chunk.raw!r}"
-        copy: ChatCompletionChunk = pickle.loads(pickle.dumps(chunk))  # noqa: S301 (our own bytes)
+        copy: ChatCompletionChunk = pickle.loads(pickle.dumps(chunk))  # noqa: S301 (bytes of this process)
         assert copy.raw == chunk.raw
         assert copy == chunk
 
 
 @pytest.mark.parametrize("recording", traffic.each(traffic.streams(traffic.OPENAI)))
 def test_every_event_in_openais_format_makes_one_chunk(recording: Recording) -> None:
-    """An event would vanish, or a chunk come from nowhere."""
+    """An event would have no chunk, or a chunk no event."""
     events = [traffic.data_of(event) for event in traffic.events_of(recording)]
     chunks = decode(recording, [recording.body]).chunks
     assert [chunk.raw for chunk in chunks] == [event for event in events if event is not None]
 
 
-def said(chunk: ChatCompletionChunk) -> list[str]:
+def pieces_in(chunk: ChatCompletionChunk) -> list[str]:
     """The pieces of text, thinking, signature and arguments that a chunk adds."""
     pieces: list[str | None] = []
     for choice in chunk.choices:
@@ -84,22 +84,22 @@ def said(chunk: ChatCompletionChunk) -> list[str]:
 
 
 def pieces_of(event: Any) -> list[str]:
-    """The pieces that an event of Anthropic's adds to the answer, or starts it with."""
+    """The pieces that an event of Anthropic's adds to the reply."""
     delta = event.get("delta") or event.get("content_block") or {}
     return [delta[name] for name in ("text", "thinking", "signature", "partial_json") if delta.get(name)]
 
 
 @pytest.mark.parametrize("recording", traffic.each(traffic.streams(traffic.ANTHROPIC)))
-def test_a_chunk_of_anthropic_says_what_its_raw_says(recording: Recording) -> None:
-    """A chunk would carry the data of another event than the one that made it."""
+def test_a_chunk_of_anthropic_has_the_pieces_of_its_raw(recording: Recording) -> None:
+    """A chunk would have another event's data as `raw`."""
     chunks = decode(recording, [recording.body]).chunks
-    spoken = [chunk for chunk in chunks if said(chunk) and chunk.raw["type"] != "content_block_stop"]
-    assert [said(chunk) for chunk in spoken] == [pieces_of(chunk.raw) for chunk in spoken]
+    with_pieces = [chunk for chunk in chunks if pieces_in(chunk) and chunk.raw["type"] != "content_block_stop"]
+    assert [pieces_in(chunk) for chunk in with_pieces] == [pieces_of(chunk.raw) for chunk in with_pieces]
 
 
 @pytest.mark.parametrize("recording", traffic.each(traffic.streams(traffic.ANTHROPIC)))
 def test_every_piece_of_anthropic_makes_one_chunk(recording: Recording) -> None:
-    """A piece of text or thinking would vanish, or be said twice."""
+    """A piece of text or thinking would be lost or repeated."""
     events = [traffic.data_of(event) for event in traffic.events_of(recording)]
     kinds = ("text_delta", "thinking_delta", "signature_delta")
     wanted = [event for event in events if (event.get("delta") or {}).get("type") in kinds and pieces_of(event)]

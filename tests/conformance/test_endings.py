@@ -1,4 +1,4 @@
-"""Recorded streams that stop too early: never silently short, and never taken for broken when nothing is missing."""
+"""Recorded streams that are cut: never silently short, and never an error if nothing is missing."""
 
 import pytest
 
@@ -17,52 +17,52 @@ HANDFUL = [recording for name in traffic.FORMATS for recording in traffic.some(t
 
 
 def prefix(recording: Recording, events: int) -> bytes:
-    """The first so many events of a stream."""
+    """The bytes of a stream's first `events` events."""
     return b"".join(traffic.events_of(recording)[:events])
 
 
 def texts(completion: ChatCompletion) -> dict[int, str]:
-    """What each choice says."""
+    """Index of a choice → its text."""
     return {choice.index: text for choice, text in zip(completion.choices, completion.texts, strict=True)}
 
 
-def said(completion: ChatCompletion) -> list[object]:
-    """What each choice says, calls, and why it stopped."""
+def choices_of(completion: ChatCompletion) -> list[object]:
+    """The content and finish reason of each choice."""
     return [(choice.index, choice.message, choice.finish_reason) for choice in completion.choices]
 
 
-def whole(recording: Recording) -> ChatCompletion:
-    """The reply of the whole stream."""
+def complete_reply(recording: Recording) -> ChatCompletion:
+    """The reply of the complete stream."""
     return decode(recording, [recording.body]).completion()
 
 
 def finish(recording: Recording) -> int:
-    """How many events it takes until the provider has said why it stopped."""
+    """Number of events up to the finish reason."""
     count = traffic.events_until_finished(recording)
-    assert count is not None, "asked of whole streams only"
+    assert count is not None, "the stream is complete"
     return count
 
 
 def first_chunk(recording: Recording) -> int:
-    """How many events it takes until there is anything to hand out; some servers begin with comments or pings."""
+    """Number of events up to the first chunk; some servers begin with comments or pings."""
     return next(
         count for count in range(1, finish(recording) + 1) if decode(recording, [prefix(recording, count)]).chunks
     )
 
 
 def places(start: int, stop: int, count: int) -> list[int]:
-    """About so many numbers of a range, the first and the last ones among them."""
+    """About `count` numbers of a range, including the first and last ones."""
     every = range(start, stop)
     return sorted({*every[:3], *every[:: max(1, len(every) // count)], *every[-3:]})
 
 
-# --- the pure decoder, at many events -----------------------------------------------------------------------------
+# --- the decoder, cut at many events ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("recording", traffic.each(STREAMS))
 def test_a_stream_cut_before_its_finish_reason_is_interrupted(recording: Recording) -> None:
-    """Half an answer would be taken for a whole one, or hold something the whole one does not."""
-    complete = texts(whole(recording))
+    """A partial reply would look complete, or would contain text that the complete one does not."""
+    complete = texts(complete_reply(recording))
     for events in places(0, finish(recording), 25):
         decoded = decode(recording, [prefix(recording, events)])
         assert type(decoded.error) is StreamInterruptedError, f"after {events} events"
@@ -70,25 +70,25 @@ def test_a_stream_cut_before_its_finish_reason_is_interrupted(recording: Recordi
 
 
 @pytest.mark.parametrize("recording", traffic.each(STREAMS))
-def test_a_stream_cut_after_its_finish_reason_is_whole(recording: Recording) -> None:
-    """Servers that leave out the end marker would seem to fail at the very end of each answer."""
-    complete = said(whole(recording))
-    for events in range(traffic.events_until_all_is_said(recording), len(traffic.events_of(recording)) + 1):
+def test_a_stream_cut_after_its_finish_reason_is_complete(recording: Recording) -> None:
+    """Streams of servers without an end marker would raise at their end."""
+    complete = choices_of(complete_reply(recording))
+    for events in range(traffic.events_until_content_ends(recording), len(traffic.events_of(recording)) + 1):
         decoded = decode(recording, [prefix(recording, events)])
         assert decoded.error is None, f"after {events} events"
-        assert said(decoded.completion()) == complete
+        assert choices_of(decoded.completion()) == complete
 
 
 @pytest.mark.parametrize("recording", traffic.each(STREAMS))
 def test_a_stream_cut_inside_its_last_needed_event_is_interrupted(recording: Recording) -> None:
-    """A finish reason that arrived in part would count as one."""
+    """A partial finish reason would count."""
     events = finish(recording)
     start, stop = len(prefix(recording, events - 1)), len(prefix(recording, events))
     for at in places(start, stop - 1, 40):
         assert type(decode(recording, [recording.body[:at]]).error) is StreamInterruptedError, f"after {at} bytes"
 
 
-# --- through the client -------------------------------------------------------------------------------------------
+# --- through the client -----------------------------------------------------------------------------------------------
 
 
 def stream_from(replay: Replay, server: CutServer, recording: Recording) -> CompletionStream:
@@ -98,7 +98,7 @@ def stream_from(replay: Replay, server: CutServer, recording: Recording) -> Comp
 
 
 async def read(stream: CompletionStream, server: CutServer, expected: Decoded) -> list[ChatCompletionChunk]:
-    """As many chunks as the events make, without what a decoder holds back until the end; then that may come."""
+    """Reads the chunks of the events that were sent, then lets the server end the response."""
     chunks = [await anext(stream) for chunk in expected.chunks if chunk.choices or chunk.usage is None]
     server.everything_read.set()
     return chunks
@@ -108,10 +108,10 @@ async def read(stream: CompletionStream, server: CutServer, expected: Decoded) -
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("recording", traffic.each(r for r in HANDFUL if first_chunk(r) < finish(r)))
-async def test_a_cut_answer_raises_with_all_that_arrived(
+async def test_a_cut_stream_raises_with_the_partial_reply(
     replay: Replay, recording: Recording, share: float, ending: Ending
 ) -> None:
-    """A caller would get half an answer without a word, or lose the half that arrived."""
+    """A program would get a partial reply without an error, or lose the part that arrived."""
     events = max(first_chunk(recording), int(share * (finish(recording) - 1)))
     body = prefix(recording, events)
     expected = decode(recording, [body])
@@ -120,13 +120,13 @@ async def test_a_cut_answer_raises_with_all_that_arrived(
         with pytest.raises(StreamInterruptedError) as caught:
             await stream.get_final_completion()
     assert caught.value.partial == expected.completion()
-    assert whole(recording).text.startswith(expected.completion().text)
+    assert complete_reply(recording).text.startswith(expected.completion().text)
 
 
 @pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.parametrize("recording", traffic.each(HANDFUL))
-async def test_an_empty_answer_raises(replay: Replay, recording: Recording) -> None:
-    """A stream without any event would be an empty answer."""
+async def test_an_empty_stream_raises(replay: Replay, recording: Recording) -> None:
+    """A stream without events would be an empty reply."""
     async with CutServer(b"", "end") as server:
         stream = stream_from(replay, server, recording)
         with pytest.raises(StreamInterruptedError) as caught:
@@ -138,12 +138,12 @@ async def test_an_empty_answer_raises(replay: Replay, recording: Recording) -> N
 @pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("recording", traffic.each(HANDFUL))
-async def test_an_answer_that_only_lacks_its_end_marker_is_whole(
+async def test_a_stream_without_its_end_marker_is_complete(
     replay: Replay, recording: Recording, ending: Ending
 ) -> None:
-    """An answer of which nothing is missing would be thrown away."""
-    body = prefix(recording, traffic.events_until_all_is_said(recording))
+    """A complete reply would raise."""
+    body = prefix(recording, traffic.events_until_content_ends(recording))
     async with CutServer(body, ending) as server, stream_from(replay, server, recording) as stream:
         await read(stream, server, decode(recording, [body]))
         completion = await stream.get_final_completion()
-    assert said(completion) == said(whole(recording))
+    assert choices_of(completion) == choices_of(complete_reply(recording))

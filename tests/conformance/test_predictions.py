@@ -1,6 +1,6 @@
-"""Every recorded prediction of Replicate's, created and asked after by the client, held against its own JSON.
+"""Every recorded prediction of Replicate's, created and polled by the client, compared with its own JSON.
 
-Most are pictures: they show the road, and their links are the text. No SDK is asked: it ends where these tests begin.
+Most outputs are links to images, which are the text of the reply. Replicate's SDK is no oracle: it returns the JSON.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import pytest_asyncio
 from anycompletion import APIError, AsyncCompletion, Result
 from anycompletion.testing import Recording
 from conformance import expected, traffic
-from conformance.predictions import PredictionServer, grouped, told
+from conformance.predictions import PredictionServer, grouped, json_of
 
 pytestmark = [pytest.mark.traffic, pytest.mark.asyncio(loop_scope="session")]
 
@@ -25,7 +25,7 @@ each_group = pytest.mark.parametrize("group", [pytest.param(name, id=name) for n
 
 @attrs.frozen
 class Played:
-    """How all predictions came out; they run at the same time, because each takes its seconds."""
+    """The results of all predictions; they run concurrently, because each one takes seconds."""
 
     server: PredictionServer
     results: dict[str, Result]
@@ -33,7 +33,7 @@ class Played:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def played() -> AsyncIterator[Played]:
-    """All predictions, created and followed to their ends."""
+    """Creates all predictions and polls them until they end."""
     async with PredictionServer(GROUPS) as server, AsyncCompletion(max_retries=0) as client:
 
         async def result(group: str) -> Result:
@@ -46,12 +46,12 @@ async def played() -> AsyncIterator[Played]:
 
 
 def last_of(group: str) -> Recording:
-    """The last that is known of a prediction."""
+    """The last recording of a prediction."""
     return GROUPS[group][-1]
 
 
 def text_of(prediction: dict[str, Any]) -> str:
-    """What a model said: a text, or pieces of one."""
+    """The text of a model's output: a string, or a list of strings."""
     output = prediction["output"]
     return output if isinstance(output, str) else "".join(output or ())
 
@@ -64,15 +64,15 @@ def error_of(played: Played, group: str) -> APIError:
 
 
 @each_group
-async def test_a_prediction_is_asked_after_until_it_has_ended(played: Played, group: str) -> None:
-    """An answer would be given up, or asked for again after it came."""
+async def test_a_prediction_is_polled_until_it_ends(played: Played, group: str) -> None:
+    """A running prediction would be given up, or a finished one polled again."""
     assert played.server.played(group) == GROUPS[group]
 
 
 @each_group
-async def test_a_prediction_says_what_its_json_says(played: Played, group: str) -> None:
-    """The text, the counts or the state of a prediction would be lost on the way to the caller."""
-    prediction, result = told(last_of(group)), played.results[group]
+async def test_a_reply_has_the_values_of_the_predictions_json(played: Played, group: str) -> None:
+    """The text, the counts or the state of a prediction would be lost."""
+    prediction, result = json_of(last_of(group)), played.results[group]
     match prediction["status"]:
         case "succeeded":
             reply = result.unwrap()
@@ -90,7 +90,7 @@ async def test_a_prediction_says_what_its_json_says(played: Played, group: str) 
             assert (error.status_code, error.message) == (status, prediction["detail"])
             assert type(error).__name__ == expected.CLASSES_BY_STATUS.get(status, "BadRequestError")
         case "starting" | "processing":
-            # Nothing more was recorded: the server knows no more of it.
+            # No later recording exists, so the server answers 404.
             assert type(error_of(played, group)).__name__ == "NotFoundError"
         case other:
             pytest.fail(f"a recorded prediction has the status {other!r}")

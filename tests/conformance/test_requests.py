@@ -1,6 +1,6 @@
-"""Every recorded request body, given to the client as a caller would: it must leave as it was recorded.
+"""Every recorded request body, passed to the client as a call's arguments, is sent as it was recorded.
 
-All that is added is what the format declares: `DEFAULTS` on streams, `TOOL_DEFAULTS` on tools.
+Only declared defaults are added: `DEFAULTS` for streams, `TOOL_DEFAULTS` for tools.
 """
 
 from typing import Any
@@ -22,11 +22,11 @@ Body = dict[str, Any]
 BODIES = [recording for recording in traffic.recorded(traffic.OPENAI) if traffic.request_of(recording).get("model")]
 
 
-# --- the call -----------------------------------------------------------------------------------------------------
+# --- the call ---------------------------------------------------------------------------------------------------------
 
 
 def call_of(recording: Recording) -> dict[str, Any]:
-    """The keyword arguments that say a recorded body; what OpenAI does not have goes into `extra_body`."""
+    """The keyword arguments for a recorded body; members that OpenAI does not have become `extra_body`."""
     body = {name: value for name, value in traffic.request_of(recording).items() if name != "stream"}
     known = {"messages", *PARAM_NAMES}
     model = f"{recording.provider}/{body.pop('model')}"
@@ -42,7 +42,7 @@ async def drain(stream: CompletionStream) -> None:
 
 
 async def send(replay: Replay, recording: Recording, call: dict[str, Any], *, lazily: bool = False) -> None:
-    """Makes a call, by `stream` or by `create`; what is answered does not matter here."""
+    """Makes a call with `stream` or `create`, and ignores the reply."""
     replay.server.segmentation = None
     stream = bool(traffic.request_of(recording).get("stream"))
     call = {"base_url": replay.server.base_url(recording), "api_key": "key", **call}
@@ -55,20 +55,20 @@ async def send(replay: Replay, recording: Recording, call: dict[str, Any], *, la
 
 
 async def sent(replay: Replay, recording: Recording, *, lazily: bool = False) -> Any:
-    """The body that arrives when the recorded request is made through the client."""
+    """The body that the client sends for the recorded request."""
     seen = len(replay.server.requests)
     await send(replay, recording, call_of(recording), lazily=lazily)
     (request,) = replay.server.requests[seen:]
     return request.body
 
 
-# --- what has to arrive -------------------------------------------------------------------------------------------
+# --- expected bodies --------------------------------------------------------------------------------------------------
 
 
 def declared(recording: Recording) -> Body:
-    """The body that has to arrive: as it was recorded, and the declared defaults.
+    """The expected body: the recorded one with the declared defaults.
 
-    A null of OpenAI's asks for nothing, and is not sent; a false `stream` is not sent either.
+    A null asks for nothing and is not sent, and neither is a false `stream`.
     """
     body = {
         name: value
@@ -83,24 +83,24 @@ def declared(recording: Recording) -> Body:
     return body
 
 
-# --- tests --------------------------------------------------------------------------------------------------------
+# --- tests ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("recording", traffic.each(BODIES))
-async def test_a_recorded_body_arrives_as_it_was_recorded(replay: Replay, recording: Recording) -> None:
-    """The provider would be asked something else than what the caller wrote."""
+async def test_a_recorded_body_is_sent_unchanged(replay: Replay, recording: Recording) -> None:
+    """The provider would receive another request than the caller's."""
     assert await sent(replay, recording) == declared(recording)
 
 
 @pytest.mark.parametrize("recording", traffic.each(r for r in BODIES if traffic.is_stream(r)))
 async def test_stream_sends_what_create_sends(replay: Replay, recording: Recording) -> None:
-    """The two ways to ask for a stream would ask for different ones."""
+    """The two methods for streams would send different requests."""
     assert await sent(replay, recording, lazily=True) == declared(recording)
 
 
 @pytest.mark.parametrize("recording", traffic.each(r for r in BODIES if r.provider == "azure"))
-async def test_azure_is_asked_at_the_recorded_address(replay: Replay, recording: Recording) -> None:
-    """The deployment would not be found: Azure's addresses hold its name and the version of the API."""
+async def test_azure_requests_use_the_recorded_url(replay: Replay, recording: Recording) -> None:
+    """Azure's URLs, which contain the deployment and the API version, would be wrong."""
     assert recording.request is not None
     url = urlsplit(recording.request.url)
     head, _, rest = url.path.removesuffix("/chat/completions").partition("/openai/deployments/")
@@ -116,25 +116,25 @@ async def test_azure_is_asked_at_the_recorded_address(replay: Replay, recording:
     assert request.query == dict(parse_qsl(url.query))
 
 
-def at_home(recording: Recording) -> bool:
-    """True where the recorded request went to the base URL that the row has; some servers have several."""
-    home = PROVIDERS[recording.provider].base_url
+def uses_base_url(recording: Recording) -> bool:
+    """Whether the recorded request used the row's base URL; some servers have several."""
+    base_url = PROVIDERS[recording.provider].base_url
     url = recording.request.url if recording.request is not None else ""
-    return bool(home) and url in (f"{home}/chat/completions", f"{home}/chat")
+    return bool(base_url) and url in (f"{base_url}/chat/completions", f"{base_url}/chat")
 
 
-@pytest.mark.parametrize("recording", traffic.each(filter(at_home, BODIES)))
-async def test_a_provider_is_asked_at_the_recorded_address(replay: Replay, recording: Recording) -> None:
-    """The provider would answer that there is nothing at this address."""
+@pytest.mark.parametrize("recording", traffic.each(filter(uses_base_url, BODIES)))
+async def test_requests_use_the_recorded_url(replay: Replay, recording: Recording) -> None:
+    """The provider would answer 404."""
     assert recording.request is not None
-    home = urlsplit(PROVIDERS[recording.provider].base_url).path
+    base_url = urlsplit(PROVIDERS[recording.provider].base_url).path
     call = {"model": f"{recording.provider}/any", "messages": "Hello"}
-    await send(replay, recording, {**call, "base_url": replay.server.base_url(recording) + home})
+    await send(replay, recording, {**call, "base_url": replay.server.base_url(recording) + base_url})
     assert replay.server.requests[-1].path == f"/{recording.id}{urlsplit(recording.request.url).path}"
 
 
-@pytest.mark.skipif(not traffic.is_known(), reason="not the folder that the expectations were taken from")
-async def test_providers_are_asked_at_home() -> None:
-    """A row that says otherwise than before where its server is asked would go unnoticed."""
-    home = {recording.provider for recording in filter(at_home, BODIES)}
-    assert {recording.provider for recording in BODIES} - home == expected.NEVER_AT_HOME
+@pytest.mark.skipif(not traffic.is_reference_folder(), reason="not the folder that the expectations come from")
+async def test_base_urls_are_the_recorded_ones() -> None:
+    """A changed base URL of a row would not be noticed."""
+    base_url = {recording.provider for recording in filter(uses_base_url, BODIES)}
+    assert {recording.provider for recording in BODIES} - base_url == expected.OTHER_URLS

@@ -1,4 +1,4 @@
-"""Event streams mean what the standard says, wherever the bytes are cut."""
+"""The SSE parser conforms to the standard, wherever the bytes are cut."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ from support.sse_cases import CASES, LARGE, TOO_LARGE, Seen
 scored = pytest.mark.score("SSE")
 
 SHORT = 48
-"""Bytes; a body no longer is cut at every pair of places too."""
+"""Bytes; a body of at most this size is cut at every pair of places as well."""
 
 ENDS = 12
 """Bytes at the start and at the end of a large body where it is cut at every place."""
@@ -21,7 +21,7 @@ ENDS = 12
 @scored
 @pytest.mark.parametrize("name", CASES)
 def test_at_every_cut(name: str) -> None:
-    """An event would be lost, invented or changed, perhaps only where a read happens to end."""
+    """An event would be lost, invented or changed at some cut."""
     body, expected = CASES[name]
     for places in cuts(len(body)):
         assert events(cut(body, *places)) == expected, places
@@ -31,7 +31,7 @@ def test_at_every_cut(name: str) -> None:
 @scored
 @pytest.mark.parametrize("name", LARGE)
 def test_large(name: str) -> None:
-    """A picture in an event, or a server that says much, would be misread."""
+    """A large event, or many events, would be parsed wrongly."""
     body, expected = LARGE[name]()
     for pieces in large_pieces(body):
         assert same(events(pieces), expected)
@@ -40,7 +40,7 @@ def test_large(name: str) -> None:
 @scored
 @pytest.mark.parametrize("name", TOO_LARGE)
 def test_too_large(name: str) -> None:
-    """A server that never ends an event would fill the memory, or events before it would be lost."""
+    """An event without an end would fill the memory, or earlier events would be lost."""
     body, expected = TOO_LARGE[name]()
     for pieces in large_pieces(body):
         framing = SSEParser()
@@ -50,23 +50,23 @@ def test_too_large(name: str) -> None:
 
 
 def test_enough_cases() -> None:
-    """The tables could shrink unseen."""
+    """The tables could lose cases."""
     assert len(CASES) + len(LARGE) + len(TOO_LARGE) >= 60
 
 
 def test_the_common_wrong_reader_is_found() -> None:
-    """Cases that any reader passes would prove nothing."""
+    """The cases would not detect a common wrong parser."""
     wrong = [name for name, (body, expected) in CASES.items() if lines_of_text(body) != expected]
     assert len(wrong) > len(CASES) / 4
 
 
 def lines_of_text(body: bytes) -> list[Seen]:
-    """What many a client does: takes every line of text that says data for an event."""
+    """A common wrong parser: every line that begins with data is an event."""
     lines = body.decode("utf-8", "replace").splitlines()
     return [line[5:].strip() for line in lines if line.startswith("data:")]
 
 
-# --- reading and cutting -------------------------------------------------------------------------------------------
+# --- reading and cutting ----------------------------------------------------------------------------------------------
 
 
 def events(pieces: Iterable[bytes]) -> list[Seen]:
@@ -77,18 +77,18 @@ def events(pieces: Iterable[bytes]) -> list[Seen]:
 
 
 def seen(event: Event) -> Seen:
-    """An event as its readers see it: data that is no UTF-8 is replaced where it is read."""
+    """An event as text; invalid UTF-8 is replaced."""
     data = event.data.decode("utf-8", "replace")
     return (event.name, data) if event.name else data
 
 
 def same(found: list[Seen], expected: list[Seen]) -> bool:
-    """For an assertion that shall not print megabytes."""
+    """Compares without printing megabytes when an assertion fails."""
     return found == expected
 
 
 def cuts(size: int) -> Iterator[tuple[int, ...]]:
-    """No cut, every cut, and in a short body every pair of cuts, which may be at the same place."""
+    """No cut, every single cut, and for a short body every pair of cuts."""
     yield ()
     for count in (1, 2) if size <= SHORT else (1,):
         yield from itertools.combinations_with_replacement(range(size + 1), count)

@@ -1,8 +1,8 @@
-"""What an event stream means, as data: a name, a body, and the events a reader must see (html 9.2.6).
+"""Event streams as test cases: a name, a body, and the events that a parser must return (WHATWG HTML 9.2.6).
 
-An event is its data as text, or (name, data) where it has a name. Two things the standard leaves to its user are said
-here as this package does them: an event without a name is unnamed, not "message"; `id` and `retry` change nothing,
-because a chat is never reconnected.
+An event is its data as text, or (name, data) if it has a name. Two choices that the standard leaves open are this
+package's: an event without a name is unnamed, not "message"; `id` and `retry` have no effect, because a stream is never
+reconnected.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ Seen: TypeAlias = "str | tuple[str, str]"
 
 
 class Case(NamedTuple):
-    """A body and what it says."""
+    """A body and its events."""
 
     body: bytes
     events: list[Seen]
@@ -33,23 +33,23 @@ LINE_ENDS = {
     "crlf then lf": case("data: one\r\n\ndata: two\n\n", "one", "two"),
     "cr then crlf": case("data: one\r\r\ndata: two\r\r\n", "one", "two"),
     "lf then crlf": case("data: one\n\r\ndata: two\n\r\n", "one", "two"),
-    "every line another end": case("event: a\rdata: 1\ndata: 2\r\n\ndata: 3\r\r", ("a", "1\n2"), "3"),
+    "mixed line ends": case("event: a\rdata: 1\ndata: 2\r\n\ndata: 3\r\r", ("a", "1\n2"), "3"),
     "crlf is one end, not two": case("data: a\r\ndata: b\r\n\r\n", "a\nb"),
     "lf cr is two ends": case("data: a\n\rdata: b\n\n", "a", "b"),
     "nothing but line ends": case("\r\n\n\r\r\n\n"),
 }
 
 MARKS = {
-    "a mark": case(BOM + b"data: x\n\n", "x"),
-    "a mark alone": case(BOM),
-    "a mark before a comment": case(BOM + b": hi\n\ndata: x\n\n", "x"),
-    "a mark before a blank line": case(BOM + b"\n\ndata: x\n\n", "x"),
-    "a mark before a name": case(BOM + b"event: a\r\ndata: x\r\n\r\n", ("a", "x")),
-    "half a mark is no mark": case(b"\xef\xbbdata: x\n\ndata: y\n\n", "y"),
-    "a third of a mark is no mark": case(b"\xefdata: x\n\ndata: y\n\n", "y"),
-    "the second mark spoils the field's name": case(BOM + BOM + b"data: x\n\ndata: y\n\n", "y"),
-    "a mark before the second event": case(b"data: x\n\n" + BOM + b"data: y\n\ndata: z\n\n", "x", "z"),
-    "a mark in a value is data": case(b"data: " + BOM + b"x\n\n", "\ufeffx"),
+    "a BOM": case(BOM + b"data: x\n\n", "x"),
+    "only a BOM": case(BOM),
+    "a BOM before a comment": case(BOM + b": hi\n\ndata: x\n\n", "x"),
+    "a BOM before a blank line": case(BOM + b"\n\ndata: x\n\n", "x"),
+    "a BOM before a name": case(BOM + b"event: a\r\ndata: x\r\n\r\n", ("a", "x")),
+    "two bytes of a BOM": case(b"\xef\xbbdata: x\n\ndata: y\n\n", "y"),
+    "one byte of a BOM": case(b"\xefdata: x\n\ndata: y\n\n", "y"),
+    "a second BOM is part of the field's name": case(BOM + BOM + b"data: x\n\ndata: y\n\n", "y"),
+    "a BOM before the second event": case(b"data: x\n\n" + BOM + b"data: y\n\ndata: z\n\n", "x", "z"),
+    "a BOM in a value is data": case(b"data: " + BOM + b"x\n\n", "\ufeffx"),
 }
 
 FIELDS = {
@@ -71,7 +71,7 @@ FIELDS = {
     "unknown fields": case("foo: bar\nfoo\ndata: x\n: c\nbar:\n\n", "x"),
     "an id": case("id: 7\ndata: x\n\ndata: y\nid\n\n", "x", "y"),
     "an id with a nul": case(b"id: 7\0\ndata: x\n\n", "x"),
-    "a time to reconnect": case("retry: 500\ndata: x\n\nretry: soon\ndata: y\nretry\n\n", "x", "y"),
+    "a reconnection time": case("retry: 500\ndata: x\n\nretry: soon\ndata: y\nretry\n\n", "x", "y"),
 }
 
 NAMES = {
@@ -79,11 +79,11 @@ NAMES = {
     "a name without a space": case("event:ping\ndata:x\n\n", ("ping", "x")),
     "the name after the data": case("data: x\nevent: error\n\n", ("error", "x")),
     "the last name counts": case("event: a\nevent: b\ndata: x\n\n", ("b", "x")),
-    "an empty name takes a name back": case("event: a\nevent\ndata: x\n\n", "x"),
-    "a name holds for one event": case("event: a\ndata: x\n\ndata: y\n\n", ("a", "x"), "y"),
+    "an empty name resets the name": case("event: a\nevent\ndata: x\n\n", "x"),
+    "a name applies to one event": case("event: a\ndata: x\n\ndata: y\n\n", ("a", "x"), "y"),
     "a name without data is forgotten": case("event: a\n\ndata: x\n\n", "x"),
     "an empty name": case("event:\ndata: x\n\n", "x"),
-    "a name of no utf-8": case(b"event: \xff\ndata: x\n\n", ("\ufffd", "x")),
+    "a name that is not utf-8": case(b"event: \xff\ndata: x\n\n", ("\ufffd", "x")),
     "many named events": case("event: a\ndata: 1\n\n" * 5, *[("a", "1")] * 5),
 }
 
@@ -96,26 +96,26 @@ NO_EVENTS = {
     "blank lines first": case("\n\r\n\r\n\ndata: x\n\n", "x"),
     "many blank lines": case("data: x\n\n\n\n\n\ndata: y\n\n\n", "x", "y"),
     "an odd number of blank lines": case("data: x\n\n\ndata: y\n\n", "x", "y"),
-    "a block of an id": case("id: 1\n\ndata: x\n\n", "x"),
-    "a block of a time to reconnect": case("retry: 9\n\ndata: x\n\n", "x"),
-    "blocks of everything but data": case("id: 1\nretry: 9\n\nevent: a\nid: 2\n\nfoo\n\n:\n\ndata: x\n\n", "x"),
+    "an event with only an id": case("id: 1\n\ndata: x\n\n", "x"),
+    "an event with only a reconnection time": case("retry: 9\n\ndata: x\n\n", "x"),
+    "events without data": case("id: 1\nretry: 9\n\nevent: a\nid: 2\n\nfoo\n\n:\n\ndata: x\n\n", "x"),
 }
 
 VALUES = {
-    "what str.splitlines would cut": case(
+    "line ends of str.splitlines only": case(
         "data: a\u2028b\u2029c\x85d\x0be\x0cf\x1cg\x1dh\x1ei\n\n", "a\u2028b\u2029c\x85d\x0be\x0cf\x1cg\x1dh\x1ei"
     ),
-    "such characters in a comment": case(": a\u2028data: no\x0bdata: no\x85\ndata: x\n\n", "x"),
+    "line ends of str.splitlines in a comment": case(": a\u2028data: no\x0bdata: no\x85\ndata: x\n\n", "x"),
     "nul": case("data: a\0b\n\n", "a\0b"),
     "two bytes of one character": case("data: é\n\n", "é"),
     "three bytes of one character": case("data: €\n\n", "€"),
     "four bytes of one character": case("data: \U0001f600\n\n", "\U0001f600"),
     "characters over several lines": case("data: \U0001f600€\r\ndata: é\r\n\r\n", "\U0001f600€\né"),
-    "no utf-8": case(b"data: a\xff\xe2\x82b\n\ndata: y\n\n", "a\ufffd\ufffdb", "y"),
+    "invalid utf-8": case(b"data: a\xff\xe2\x82b\n\ndata: y\n\n", "a\ufffd\ufffdb", "y"),
     "a character cut by a line end": case(b"data: \xe2\x82\n\ndata: y\n\n", "\ufffd", "y"),
     "a surrogate in utf-8": case(b"data: \xed\xa0\x80\n\n", "\ufffd\ufffd\ufffd"),
     "a line end in too many bytes": case(b"data: a\xc0\x8ab\n\n", "a\ufffd\ufffdb"),
-    "a backslash n is no line end": case('data: "a\\nb"\n\n', '"a\\nb"'),
+    "an escaped line end": case('data: "a\\nb"\n\n', '"a\\nb"'),
 }
 
 ENDS = {
@@ -132,7 +132,7 @@ ENDS = {
 }
 
 CASES: Mapping[str, Case] = {**LINE_ENDS, **MARKS, **FIELDS, **NAMES, **NO_EVENTS, **VALUES, **ENDS}
-"""Those that are read at every cut."""
+"""Cases that are parsed with every cut."""
 
 KIB = 1024
 
@@ -146,7 +146,7 @@ LARGE: Mapping[str, Callable[[], Case]] = {
     "a name of 100 KB": lambda: case("event: " + "e" * 10**5 + "\ndata: x\n\n", ("e" * 10**5, "x")),
     "the largest event": lambda: case("data: " + "x" * (16 * KIB * KIB - 6) + "\n\n", "x" * (16 * KIB * KIB - 6)),
 }
-"""Those that are read in a few sizes of pieces, and cut near both ends."""
+"""Cases that are parsed in pieces of a few sizes, and cut near both ends."""
 
 TOO_LARGE: Mapping[str, Callable[[], Case]] = {
     "a line": lambda: case("data: y\n\ndata: " + "x" * 16 * KIB * KIB + "\n\ndata: z\n\n", "y"),
@@ -154,4 +154,4 @@ TOO_LARGE: Mapping[str, Callable[[], Case]] = {
     "many lines": lambda: case("data: y\n\n" + ("data: " + "x" * KIB + "\n") * 16 * KIB + "\ndata: z\n\n", "y"),
     "a comment": lambda: case("data: y\r\n\r\n:" + "c" * 17 * KIB * KIB + "\r\ndata: z\r\n\r\n", "y"),
 }
-"""Those that are refused, after what came before."""
+"""Cases that are refused, after the events before the large one."""
