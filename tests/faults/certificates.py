@@ -1,4 +1,4 @@
-"""A certificate authority that lives as long as the tests, and servers' contexts that are right or wrong in one way."""
+"""Certificate authority of the tests, and TLS contexts of servers that are valid, or invalid in one way each."""
 
 import datetime
 import ssl
@@ -17,7 +17,7 @@ def _authority() -> trustme.CA:
 
 @cache
 def trusting() -> ssl.SSLContext:
-    """A client's context that trusts the authority and nobody else."""
+    """A client's context that trusts this authority only."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     _authority().configure_trust(context)  # pyright: ignore[reportUnknownMemberType]
     return context
@@ -31,37 +31,37 @@ def _serving(certificate: trustme.LeafCert) -> ssl.SSLContext:
 
 @cache
 def valid() -> ssl.SSLContext:
-    """A server's context without fault."""
+    """A server's context with a valid certificate."""
     return _serving(_authority().issue_cert("127.0.0.1"))
 
 
 def of_an_unknown_authority() -> ssl.SSLContext:
-    """Issued by somebody nobody trusts."""
+    """A certificate of an authority that is not trusted."""
     return _serving(trustme.CA().issue_cert("127.0.0.1"))
 
 
 def for_another_host() -> ssl.SSLContext:
-    """Issued for a host that is not the one asked for."""
+    """A certificate for another host."""
     return _serving(_authority().issue_cert("elsewhere.test"))
 
 
 def expired() -> ssl.SSLContext:
-    """No longer valid."""
+    """A certificate that is no longer valid."""
     now = datetime.datetime.now(datetime.UTC)
     return _serving(_authority().issue_cert("127.0.0.1", not_before=now - 2 * _YEAR, not_after=now - _YEAR))
 
 
 def not_yet_valid() -> ssl.SSLContext:
-    """Valid from next year on."""
+    """A certificate that becomes valid next year."""
     now = datetime.datetime.now(datetime.UTC)
     return _serving(_authority().issue_cert("127.0.0.1", not_before=now + _YEAR, not_after=now + 2 * _YEAR))
 
 
 def outdated() -> ssl.SSLContext:
-    """A right certificate over TLS 1.1, which no client should speak."""
+    """A valid certificate over TLS 1.1, which no client should accept."""
     context = _serving(_authority().issue_cert("127.0.0.1"))
     context.set_ciphers("ALL:@SECLEVEL=0")
-    with warnings.catch_warnings(action="ignore"):  # that these versions should not be used is what they are for
+    with warnings.catch_warnings(action="ignore"):  # these versions are deprecated
         context.minimum_version = ssl.TLSVersion.TLSv1
         context.maximum_version = ssl.TLSVersion.TLSv1_1
     return context

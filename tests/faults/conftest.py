@@ -15,13 +15,13 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> M
 
 @pytest.fixture
 def loop_name(request: pytest.FixtureRequest) -> str | None:
-    """The loop that this test runs on, for those that start another process."""
+    """The name of the loop that the test runs on, for tests that start another process."""
     return loop_of(request.node)
 
 
 @pytest.fixture(autouse=True)
-def silence(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """No fault makes a library below complain: what they log is what a user would see on stderr."""
+def no_foreign_warnings(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Checks that no fault makes another library log a warning, which users would see on stderr."""
     yield
-    loud = [record for record in caplog.get_records("call") if record.levelno >= logging.WARNING]
-    assert [record.getMessage() for record in loud if record.name != "anycompletion"] == []
+    warnings = [record for record in caplog.get_records("call") if record.levelno >= logging.WARNING]
+    assert [record.getMessage() for record in warnings if record.name != "anycompletion"] == []

@@ -1,4 +1,4 @@
-"""The fault matrix: its rows as data, which test covers which, both event loops, and a stage to play a fault on."""
+"""Fault matrix: its rows as data, the tests that cover each, both event loops, and a server and client for a fault."""
 
 import asyncio
 import copy
@@ -21,35 +21,35 @@ ROWS = {
     "F02": "host not found, or the resolver hangs",
     "F03": "connection attempt unanswered",
     "F04": "certificate of an unknown authority, for another host, expired, not yet valid",
-    "F05": "TLS handshake mute; plain HTTP on the TLS port; TLS 1.1 only",
+    "F05": "TLS handshake without a response; plain HTTP on the TLS port; TLS 1.1 only",
     "F06": "accepted, then closed or reset before the request is read",
     "F07": "kept connection closed before it is used again",
     "F08": "kept connection closed, and every fresh one dies too",
     "F09": "request read, then closed or reset without a byte",
     "F10": "half a status line or half the headers, then closed",
-    "F11": "garbage, HTTP/0.9 or an HTTP/2 frame instead of an answer",
+    "F11": "garbage, HTTP/0.9 or an HTTP/2 frame instead of a response",
     "F12": "long headers, many headers, trailers without end",
     "F13": "contradictory lengths, bad chunk sizes",
-    "F14": "interim answers, no reason phrase, status 999",
-    "F15": "extra bytes or a second answer after the first",
+    "F14": "informational responses, no reason phrase, status 999",
+    "F15": "extra bytes or a second response after the first",
     "F16": "silence before the headers",
     "F17": "headers byte by byte",
     "F18": "body cut, reset or shorter than announced",
-    "F19": "answer while the request still goes out",
-    "F20": "server closes after the answer",
+    "F19": "response while the request is still being sent",
+    "F20": "server closes after the response",
     "F21": "compression bombs, unknown and broken encodings",
     "F22": "huge length announced, endless body",
-    "F23": "body that is no JSON, or not the format's",
+    "F23": "body that is not JSON, or of another shape",
     "F24": "members missing, unknown, or of unknown value",
     "F25": "error inside a 200",
     "F26": "web page, nothing, or another content type",
     "F27": "redirects",
-    "F28": "proxy refuses, asks for a password, or answers itself",
+    "F28": "proxy refuses, asks for a password, or responds itself",
     "F30": "line ends of three kinds, cut anywhere",
     "F31": "byte-order marks",
     "F32": "comments, and blocks without data",
     "F33": "several data lines, no space, unknown fields, no colon",
-    "F34": "separators that are none",
+    "F34": "characters that only look like line separators",
     "F35": "UTF-8 cut in two, or invalid",
     "F36": "very long lines, very many lines",
     "F37": "finish reason without an end marker",
@@ -77,16 +77,16 @@ ROWS = {
     "F61": "clock that jumps",
     "F62": "one provider hangs",
 }
-"""Number → fault, as the design's matrix has them; numbers that are absent are not used."""
+"""Number → fault; absent numbers are not used."""
 
 COVERS = "fault"
-"""The marker that says which rows a test covers."""
+"""The marker of the rows that a test covers."""
 
 
 def covers(*rows: str) -> pytest.MarkDecorator:
-    """Marks a test, or a case of it, as one of the rows' tests: ``@covers("F01")``."""
+    """Marks a test, or a case of it, as one that covers the rows: ``@covers("F01")``."""
     for row in rows:
-        assert row in ROWS, f"{row} is no row of the matrix"
+        assert row in ROWS, f"{row} is not a row of the matrix"
     mark: pytest.MarkDecorator = getattr(pytest.mark, COVERS)(*rows)
     return mark
 
@@ -96,31 +96,31 @@ def rows_of(item: pytest.Item) -> set[str]:
     return {str(row) for mark in item.iter_markers(COVERS) for row in mark.args}
 
 
-# --- both loops ----------------------------------------------------------------------------------------------------
+# --- both loops ------------------------------------------------------------------------------------------------------
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.SelectorEventLoop}
-"""Name → what makes an event loop; every fault test runs on each."""
+"""Name → factory of an event loop; every fault test runs on each."""
 
 if sys.platform != "win32":
     import uvloop
 
     class WatchedUvloop(uvloop.Loop):
-        """Uvloop, with a list of its timers; it keeps none that can be seen from outside."""
+        """Uvloop with a list of its timers, which it does not expose itself."""
 
         def __init__(self) -> None:
             super().__init__()
             self._timers_made: WeakSet[asyncio.TimerHandle] = WeakSet()
 
         def call_later(self, *args: Any, **options: Any) -> asyncio.TimerHandle:  # type: ignore[override]
-            """Uvloop's, remembered; `call_at` ends up here too."""
+            """As uvloop's, and records the timer; `call_at` calls this too."""
             handle: asyncio.TimerHandle = super().call_later(*args, **options)
-            if hasattr(handle, "when"):  # a delay of nothing makes none
+            if hasattr(handle, "when"):  # without a delay there is none
                 self._timers_made.add(handle)
             return handle
 
         @property
         def _scheduled(self) -> list[asyncio.TimerHandle]:
-            """By asyncio's name for it, so that the guard asks both loops alike."""
+            """Under asyncio's name, so that `nothing_left` reads both loops in the same way."""
             now = self.time()
             return [timer for timer in self._timers_made if not timer.cancelled() and timer.when() > now]
 
@@ -128,17 +128,17 @@ if sys.platform != "win32":
 
 
 def loop_of(item: pytest.Item) -> str | None:
-    """The name of the loop a test runs on; None for one that is no coroutine, which counts for all."""
+    """The name of the loop that a test runs on; None for a test that is not a coroutine, which counts for all loops."""
     called = getattr(item, "callspec", None)
     params = [] if called is None else [*called.params.values()]
     return next((name for name, made in LOOPS.items() if made in params or name in params), None)
 
 
-# --- the table -----------------------------------------------------------------------------------------------------
+# --- the table -------------------------------------------------------------------------------------------------------
 
 
 class Matrix:
-    """Which row passed on which loop."""
+    """Record of the rows that passed on each loop."""
 
     def __init__(self) -> None:
         self._passed: set[tuple[str, str]] = set()
@@ -148,12 +148,12 @@ class Matrix:
         return bool(self._passed or self._failed)
 
     def count(self, rows: Iterable[str], loop: str | None, *, passed: bool) -> None:
-        """One test of these rows has ended; None is a test that counts for all loops."""
+        """Counts a test of these rows that has ended; `loop` is None if it counts for all loops."""
         loops = LOOPS if loop is None else (loop,)
         (self._passed if passed else self._failed).update((row, each) for row in rows for each in loops)
 
     def covered(self, row: str, loop: str) -> bool:
-        """A test of the row passed on that loop, and none failed."""
+        """Whether a test of the row passed on that loop, and none failed."""
         return (row, loop) in self._passed and (row, loop) not in self._failed
 
     def lines(self) -> list[str]:
@@ -168,20 +168,20 @@ class Matrix:
         ]
 
 
-# --- a stage -------------------------------------------------------------------------------------------------------
+# --- server and client -----------------------------------------------------------------------------------------------
 
-KEY = "sk-a-key-that-nobody-may-see"
-PROMPT = "A question that nobody may read."
+KEY = "sk-a-secret-key-of-the-tests"
+PROMPT = "A confidential question."
 
 
 def client_to(url: str, **options: Any) -> AsyncCompletion:
-    """A client that takes `url` for OpenAI's and tries once, unless `options` say otherwise."""
+    """A client that uses `url` as OpenAI's and does not retry, unless `options` change that."""
     settings: dict[str, Any] = {"base_urls": {"openai": url}, "api_keys": {"openai": KEY}, "max_retries": 0}
     return AsyncCompletion(**settings | options)
 
 
 class Stage:
-    """A raw server that plays `scripts`, a client that takes it for OpenAI's, and the guard: nothing is left behind.
+    """A server that follows `scripts`, a client that uses it as OpenAI's, and a check that nothing is left behind.
 
     Args:
         scripts: one per connection, as `RawServer` takes them.
@@ -220,17 +220,17 @@ class Stage:
         return sum(map(kept, pools(self.client)))
 
 
-# --- asking, and failing -------------------------------------------------------------------------------------------
+# --- requests and errors ---------------------------------------------------------------------------------------------
 
 Way: TypeAlias = Literal["reply", "stream"]
 WAYS: tuple[Way, ...] = ("reply", "stream")
-"""How a question is asked: for one reply, or for a stream."""
+"""Ways of a request: for a whole reply, or for a stream."""
 
 BOTH_WAYS = pytest.mark.parametrize("way", WAYS)
 
 
 async def ask(client: AsyncCompletion, way: Way = "reply", **params: Any) -> str:
-    """The text of the answer."""
+    """The text of the reply."""
     if way == "reply":
         return cast("ChatCompletion", await client.create("openai/m", PROMPT, **params)).text
     async with client.stream("openai/m", PROMPT, **params) as stream:
@@ -238,7 +238,7 @@ async def ask(client: AsyncCompletion, way: Way = "reply", **params: Any) -> str
 
 
 async def fails(asked: Awaitable[object], cls: type[CompletionError], **attributes: Any) -> CompletionError:
-    """The error that `asked` ends with: of exactly that class, with these attributes, and fit to be shown."""
+    """The error that `asked` raises, which must have exactly that class and these attributes, and contain no secret."""
     with pytest.raises(CompletionError) as caught:
         await asked
     error = caught.value
@@ -246,8 +246,8 @@ async def fails(asked: Awaitable[object], cls: type[CompletionError], **attribut
     assert (type(error), {name: getattr(error, name) for name in expected}) == (cls, expected), repr(error)
     assert error.elapsed is not None
     assert error.elapsed >= 0
-    assert error.__cause__ is None, "the library below shows through"
-    assert error.__context__ is None, "the library below shows through"
+    assert error.__cause__ is None, "an exception of aiohttp is attached"
+    assert error.__context__ is None, "an exception of aiohttp is attached"
     for shown in (str(error), repr(error), repr(error.__dict__)):
         assert KEY not in shown
         assert PROMPT not in shown
@@ -258,7 +258,7 @@ async def fails(asked: Awaitable[object], cls: type[CompletionError], **attribut
 async def fails_both_ways(
     stage: Stage, cls: type[CompletionError], *, requests: int = 1, kept: int = 0, **attributes: Any
 ) -> list[CompletionError]:
-    """The errors of a reply and of a stream, each after so many requests, with so many connections kept."""
+    """The errors of a reply and of a stream, each after `requests` requests and with `kept` connections kept."""
     errors: list[CompletionError] = []
     for way in WAYS:
         before = stage.requests
@@ -270,9 +270,9 @@ async def fails_both_ways(
 def fault(
     row: str, name: str, script: Sequence[Step], cls: type[CompletionError], *, requests: int = 1, **attributes: Any
 ) -> Any:
-    """One case of a table of faults: what the server does, and what the caller gets for it."""
+    """Case of a table of faults: the server's script and the error that the caller gets."""
     return pytest.param(script, cls, attributes, requests, marks=covers(row), id=name)
 
 
 FAULT = ("script", "cls", "attributes", "requests")
-"""The parameters that `fault` fills."""
+"""The names of the parameters of a case that `fault` returns."""

@@ -1,4 +1,4 @@
-"""Connections that are lost, before an answer or within one: what the server does, and what the caller gets for it."""
+"""Connections that are lost before or within a response: the server's scripts, and the errors that callers get."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ LOSSES = (
     fault("F10", "closed in the headers", (REQUEST, b"HTTP/1.1 200 OK\r\nConten", FIN), APIConnectionError, **LOST),
     fault("F10", "reset in the headers", (REQUEST, b"HTTP/1.1 200 OK\r\nX", 0.01, RESET), APIConnectionError, **LOST),
 )
-"""Before an answer."""
+"""Connections lost before a response."""
 
 _CHUNKED = head(200, {"Content-Type": "application/json", "Transfer-Encoding": "chunked"})
 _WHOLE = piece(json.dumps(completion()).encode())
@@ -37,4 +37,4 @@ CUTS = (
     fault("F18", "shorter than announced", (REQUEST, _SIZED, b"{", FIN), APIConnectionError, **LOST_IN_BODY),
     fault("F18", "reset before the end", (REQUEST, _SIZED, b"{", 0.02, RESET), APIConnectionError, **LOST_IN_BODY),
 )
-"""Within an answer."""
+"""Connections lost within a response."""

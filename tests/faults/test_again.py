@@ -1,4 +1,4 @@
-"""What is tried again, and how often; all at once, because each waits half a second before it is."""
+"""Retries of faults, and their number; concurrently, because each retry waits half a second."""
 
 import asyncio
 import socket
@@ -18,7 +18,7 @@ HEALTHY: tuple[Step, ...] = (REQUEST, answer()) * 3
 
 
 class Stumble(NamedTuple):
-    """What the first attempt of a call meets, what the second, and the options of its client."""
+    """Scripts of the first and the second attempt of a call, and the options of its client."""
 
     first: Sequence[Step]
     second: Sequence[Step] = HEALTHY
@@ -35,10 +35,10 @@ STUMBLES = (
 
 
 @covers("F06", "F09", "F10", "F16", "F18", "F25")
-async def test_what_may_succeed_a_moment_later_is_asked_for_again() -> None:
-    """One dropped connection, or one slow server behind a balancer, would fail a call that need not fail."""
+async def test_requests_that_may_succeed_later_are_retried() -> None:
+    """One dropped connection, or one slow server behind a load balancer, would fail a call."""
     async with Stage(HEALTHY):
-        await asyncio.gather(*map(_recovers, STUMBLES), _recovers_by_a_script())
+        await asyncio.gather(*map(_recovers, STUMBLES), _recovers_with_a_simulated_fault())
 
 
 async def _recovers(stumble: Stumble) -> None:
@@ -51,8 +51,8 @@ async def _recovers(stumble: Stumble) -> None:
         assert server.connections == 2
 
 
-async def _recovers_by_a_script() -> None:
-    """The same with a script of one's own for the public simulator."""
+async def _recovers_with_a_simulated_fault() -> None:
+    """The same with a custom fault of the public simulator."""
     async with SimulatorServer(fault=Fault.raw(b"HTTP/1.1 2", 0.01, "reset", times=1)) as sim:
         key = {"openai": sim.api_keys["openai"]}
         async with client_to(sim.base_urls["openai"], max_retries=1, api_keys=key) as client:
@@ -63,14 +63,14 @@ async def _recovers_by_a_script() -> None:
 
 
 @covers("F01", "F03", "F08")
-async def test_what_goes_on_failing_is_given_up() -> None:
-    """A server that is gone, or drops every connection, would be asked without end."""
+async def test_retries_end_where_all_attempts_fail() -> None:
+    """Requests to a server that is down, or drops every connection, would be repeated without end."""
     async with Stage(HEALTHY):
-        dying = [_dies_for_ever(death, way) for death in (FIN, RESET) for way in WAYS]
-        await asyncio.gather(*dying, _is_not_there(), _is_deaf())
+        dying = [_drops_every_connection(death, way) for death in (FIN, RESET) for way in WAYS]
+        await asyncio.gather(*dying, _refuses_connections(), _accepts_no_connection())
 
 
-async def _dies_for_ever(death: Step, way: Way) -> None:
+async def _drops_every_connection(death: Step, way: Way) -> None:
     scripts = ((REQUEST, answer(), REQUEST, death), (REQUEST, death))
     async with RawServer(*scripts) as server, client_to(server.url, max_retries=1) as client:
         assert await ask(client, way) == "Hello."
@@ -80,13 +80,13 @@ async def _dies_for_ever(death: Step, way: Way) -> None:
         assert (len(server.requests), server.connections) == (4, 3)
 
 
-async def _is_not_there() -> None:
+async def _refuses_connections() -> None:
     with ClosedPort() as url:
         async with client_to(url, max_retries=1) as client:
             await fails(ask(client), APIConnectionError, phase="connect", attempts=2, maybe_billed=False)
 
 
-async def _is_deaf() -> None:
+async def _accepts_no_connection() -> None:
     async with FullListener() as server:
         url = f"http://127.0.0.1:{server.port}"
         async with client_to(url, max_retries=1, timeout=Timeout(connect=0.1)) as client:
@@ -94,8 +94,8 @@ async def _is_deaf() -> None:
 
 
 @covers("F02")
-async def test_a_host_that_is_found_at_the_second_look_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name server that stumbles would fail every call of that moment."""
+async def test_a_host_that_is_resolved_at_the_second_attempt_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A temporary failure of the name server would fail all calls."""
     loop = asyncio.get_running_loop()
     resolve = loop.getaddrinfo
     asked: list[str] = []

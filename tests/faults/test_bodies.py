@@ -1,4 +1,4 @@
-"""Bodies that are too much, encoded in ways nobody asked for, no JSON, or JSON of another shape."""
+"""Bodies that are too large, in unrequested encodings, not JSON, or JSON of another shape."""
 
 import gzip
 import json
@@ -27,11 +27,11 @@ MEGABYTE = 1024 * 1024
 TEXT = json.dumps(completion("Hello. " * 300)).encode()
 HELLO = json.dumps(completion()).encode()
 
-# --- encodings -----------------------------------------------------------------------------------------------------
+# --- encodings -------------------------------------------------------------------------------------------------------
 
 
 def encoded(body: bytes, encoding: str, status: int = 200) -> bytes:
-    """An answer in a content encoding."""
+    """A response in a content encoding."""
     return answer(body, status, {"Content-Encoding": encoding})
 
 
@@ -46,10 +46,10 @@ GOOD = {
 
 
 @covers("F21")
-@pytest.mark.parametrize("said", GOOD.values(), ids=GOOD)
-async def test_an_encoding_that_was_asked_for_is_read(said: bytes) -> None:
-    """The tests below would pass with a client that reads no encoding at all."""
-    async with Stage((REQUEST, said) * 2 + (STALL,)) as stage:
+@pytest.mark.parametrize("response", GOOD.values(), ids=GOOD)
+async def test_a_requested_encoding_is_decoded(response: bytes) -> None:
+    """The tests below would pass with a client that decodes nothing."""
+    async with Stage((REQUEST, response) * 2 + (STALL,)) as stage:
         for way in WAYS:
             assert await ask(stage.client, way) == "Hello."
             assert stage.kept == 1
@@ -58,9 +58,9 @@ async def test_an_encoding_that_was_asked_for_is_read(said: bytes) -> None:
 FINAL: dict[str, Any] = {"status_code": 200, "retryable": False, "maybe_billed": True}
 
 
-def unreadable(name: str, *said: Step) -> Any:
-    """A body that cannot be decoded, from a server that then waits for what happens."""
-    return fault("F21", name, (REQUEST, *said, STALL), APIResponseError, **FINAL)
+def unreadable(name: str, *response: Step) -> Any:
+    """A body that cannot be decoded, from a server that then leaves the connection open."""
+    return fault("F21", name, (REQUEST, *response, STALL), APIResponseError, **FINAL)
 
 
 SHORT = zlib.compress(TEXT)[:-20]
@@ -71,13 +71,13 @@ CUT_DEFLATE: tuple[Step, ...] = (
 )
 
 ENCODINGS = (
-    unreadable("an encoding nobody knows", encoded(b"{}", "x-secret")),
+    unreadable("an unknown encoding", encoded(b"{}", "x-secret")),
     unreadable("gzip by its old name", encoded(gzip.compress(HELLO), "x-gzip")),
     unreadable("gzip twice", encoded(gzip.compress(gzip.compress(HELLO)), "gzip, gzip")),
     unreadable("two encodings", encoded(gzip.compress(zlib.compress(HELLO)), "deflate, gzip")),
-    unreadable("nobody's gzip", encoded(HELLO, "gzip")),
-    unreadable("nobody's deflate", encoded(HELLO, "deflate")),
-    unreadable("gzip with something behind it", encoded(gzip.compress(HELLO) + b"and more", "gzip")),
+    unreadable("not gzip", encoded(HELLO, "gzip")),
+    unreadable("not deflate", encoded(HELLO, "deflate")),
+    unreadable("gzip with bytes after it", encoded(gzip.compress(HELLO) + b"and more", "gzip")),
     unreadable("gzip with another checksum", encoded(gzip.compress(TEXT)[:-8] + bytes(8), "gzip")),
     unreadable("gzip in 20,000 members", encoded(gzip.compress(b"") * 20_000 + gzip.compress(HELLO), "gzip")),
     unreadable("gzip cut short", encoded(gzip.compress(TEXT)[:-20], "gzip")),
@@ -86,10 +86,10 @@ ENCODINGS = (
 
 
 @pytest.mark.parametrize(FAULT, ENCODINGS)
-async def test_a_body_that_cannot_be_decoded_is_an_error_of_the_answer(
+async def test_a_body_that_cannot_be_decoded_is_a_response_error(
     script: Sequence[Step], cls: type[CompletionError], attributes: dict[str, Any], requests: int
 ) -> None:
-    """Compressed bytes would be read as if they were none, or the request be paid for again."""
+    """Compressed bytes would be taken for the reply, or the request be billed again."""
     for way in WAYS:
         async with Stage(script, max_retries=2) as stage:
             await fails(ask(stage.client, way), cls, **attributes)
@@ -99,8 +99,8 @@ async def test_a_body_that_cannot_be_decoded_is_an_error_of_the_answer(
 @covers("F21")
 @pytest.mark.parametrize("encoding", ["br", "zstd"])
 @BOTH_WAYS
-async def test_an_encoding_that_was_not_asked_for_is_refused_whoever_could_read_it(way: Way, encoding: str) -> None:
-    """What a body may grow to would depend on which other packages are installed."""
+async def test_an_unrequested_encoding_is_refused_even_if_it_could_be_decoded(way: Way, encoding: str) -> None:
+    """The size limit of a body would depend on the packages that are installed."""
     async with Stage((REQUEST, encoded(b"{}", encoding), STALL), max_retries=2) as stage:
         await fails(ask(stage.client, way), APIResponseError, retryable=False, maybe_billed=True)
         assert stage.requests == 1
@@ -108,7 +108,7 @@ async def test_an_encoding_that_was_not_asked_for_is_refused_whoever_could_read_
 
 @covers("F21")
 async def test_an_error_in_an_unknown_encoding_is_still_that_error() -> None:
-    """A gateway's odd body would hide what its status says."""
+    """A gateway's unusual body would hide its status."""
     async with Stage((REQUEST, encoded(b"\x00\x01\x02", "x-secret", 503), STALL)) as stage:
         error = await fails(ask(stage.client), ServiceUnavailableError, status_code=503)
         assert error.body in (None, "")
@@ -116,7 +116,7 @@ async def test_an_error_in_an_unknown_encoding_is_still_that_error() -> None:
 
 @covers("F21")
 async def test_a_stream_cut_inside_its_compression_is_interrupted() -> None:
-    """The text of half a stream would be taken for all of it."""
+    """The text of half a stream would be taken for the whole."""
     events = b"".join(b"data: %s\n\n" % json.dumps(_chunk(f"{i} ")).encode() for i in range(200))
     cut = gzip.compress(events)[:-200]
     stream = {"Content-Type": "text/event-stream", "Content-Encoding": "gzip", "Transfer-Encoding": "chunked"}
@@ -131,21 +131,21 @@ def _chunk(text: str) -> dict[str, Any]:
     return {"id": "reply-1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
 
 
-# --- too much ------------------------------------------------------------------------------------------------------
+# --- too large -------------------------------------------------------------------------------------------------------
 
 JSON = {"Content-Type": "application/json"}
 ENDLESS = head(200, JSON | {"Transfer-Encoding": "chunked"})
 
 
 def bomb(compressor: Any, megabytes: int) -> bytes:
-    """So many megabytes of nothing, in a thousandth of that."""
+    """`megabytes` of zeros, compressed to a thousandth."""
     packed = b"".join(compressor.compress(bytes(MEGABYTE)) for _ in range(megabytes))
     return packed + bytes(compressor.flush())
 
 
-def large(row: str, name: str, *said: Step) -> Any:
-    """A body that is too much."""
-    return fault(row, name, (REQUEST, *said, STALL), APIResponseError, **FINAL)
+def large(row: str, name: str, *response: Step) -> Any:
+    """A body that is too large."""
+    return fault(row, name, (REQUEST, *response, STALL), APIResponseError, **FINAL)
 
 
 BOMBS = (
@@ -163,10 +163,10 @@ BOMBS = (
 
 
 @pytest.mark.parametrize(FAULT, BOMBS)
-async def test_a_body_that_is_too_much_is_refused_before_it_is_read(
+async def test_a_body_that_is_too_large_is_refused_before_it_is_read(
     script: Sequence[Step], cls: type[CompletionError], attributes: dict[str, Any], requests: int
 ) -> None:
-    """One answer would fill the memory."""
+    """One response would fill the memory."""
     async with Stage(script, max_retries=2) as stage:
         error = await fails(ask(stage.client), cls, **attributes)
         assert "larger" in str(error)
@@ -190,11 +190,11 @@ async def test_an_errors_body_is_read_up_to_a_limit() -> None:
             assert stage.kept == 0
 
 
-# --- no JSON, or of another shape ----------------------------------------------------------------------------------
+# --- not JSON, or of another shape -----------------------------------------------------------------------------------
 
 
 def shape(name: str, body: bytes | dict[str, Any] | list[Any], where: str = "") -> Any:
-    """A good status with a body that is no reply, and the place that the error names."""
+    """A successful response with a body that is not a reply, and the position that the error names."""
     return pytest.param(body if isinstance(body, bytes) else json.dumps(body).encode(), where, id=name)
 
 
@@ -215,7 +215,7 @@ SHAPES = (
     shape("nothing", b"", "not JSON"),
     shape("white space", b" \n", "not JSON"),
     shape("two of them", HELLO + HELLO, "not JSON"),
-    shape("bytes that are no text", b'{"choices": "\xff\xfe\xfa"}', "choices"),
+    shape("bytes that are not UTF-8", b'{"choices": "\xff\xfe\xfa"}', "choices"),
     shape("null", b"null", "NoneType"),
     shape("a list", [], "list"),
     shape("a string", b'"Hello."', "str"),
@@ -235,15 +235,15 @@ SHAPES = (
     shape("tool calls that are text", message_with(tool_calls="now"), "choices[0].message.tool_calls"),
     shape("usage that is text", reply_with(usage="much"), "usage"),
     shape("usage that counts in words", reply_with(usage={"prompt_tokens": "ten"}), "usage.prompt_tokens"),
-    shape("a time that is no number", HELLO.replace(b'"created": 1', b'"created": NaN')),
+    shape("a time that is not a number", HELLO.replace(b'"created": 1', b'"created": NaN')),
     shape("a time without end", HELLO.replace(b'"created": 1', b'"created": Infinity')),
 )
 
 
 @covers("F23")
 @pytest.mark.parametrize(("body", "where"), SHAPES)
-async def test_a_body_of_another_shape_is_an_error_that_names_the_place(body: bytes, where: str) -> None:
-    """A provider's slip would surface as a KeyError, a RecursionError or a None, far from where it was made."""
+async def test_a_body_of_another_shape_is_an_error_that_names_the_position(body: bytes, where: str) -> None:
+    """A provider's mistake would become a KeyError, a RecursionError or a None far from its cause."""
     async with Stage((REQUEST, answer(body)) * 2 + (STALL,), max_retries=2) as stage:
         for error in await fails_both_ways(stage, APIResponseError, kept=1, **FINAL):
             assert where in error.message
@@ -251,7 +251,7 @@ async def test_a_body_of_another_shape_is_an_error_that_names_the_place(body: by
 
 
 LENIENT: dict[str, tuple[bytes, dict[str, Any]]] = {
-    "members nobody knows": (json.dumps(message_with(mood="sunny")).encode(), {}),
+    "unknown members": (json.dumps(message_with(mood="sunny")).encode(), {}),
     "a member twice": (HELLO[:-1] + b', "model": "z"}', {"model": "z"}),
     "no id, no model, no time": (json.dumps({"choices": [{"message": {"content": "Hello."}}]}).encode(), {"id": ""}),
     "no role": (json.dumps({"choices": [{"message": {"content": "Hello."}}]}).encode(), {}),
@@ -264,8 +264,10 @@ LENIENT: dict[str, tuple[bytes, dict[str, Any]]] = {
 
 @covers("F24")
 @pytest.mark.parametrize(("body", "members"), LENIENT.values(), ids=LENIENT)
-async def test_a_reply_that_says_more_or_less_than_expected_is_a_reply(body: bytes, members: dict[str, Any]) -> None:
-    """Every new field of a provider, and every field one leaves out, would break every call."""
+async def test_a_reply_with_more_or_fewer_members_than_expected_is_accepted(
+    body: bytes, members: dict[str, Any]
+) -> None:
+    """Every new member of a provider's reply, and every omitted one, would break every call."""
     async with Stage((REQUEST, answer(body), STALL)) as stage:
         reply = await stage.client.create("openai/m", "Hi.")
         assert reply.text == "Hello."
@@ -275,8 +277,8 @@ async def test_a_reply_that_says_more_or_less_than_expected_is_a_reply(body: byt
 
 @covers("F24")
 @pytest.mark.parametrize("reason", ["because", "", None])
-async def test_a_finish_reason_that_nobody_knows_is_told_as_it_is(reason: str | None) -> None:
-    """A provider's new reason would break every call that ends for it."""
+async def test_an_unknown_finish_reason_is_returned_as_it_is(reason: str | None) -> None:
+    """A provider's new finish reason would break calls that end with it."""
     choice = {"index": 0, "message": {"role": "assistant", "content": "Hello."}, "finish_reason": reason}
     async with Stage((REQUEST, answer(reply_with(choices=[choice])), STALL)) as stage:
         reply = await stage.client.create("openai/m", "Hi.")
@@ -284,8 +286,8 @@ async def test_a_finish_reason_that_nobody_knows_is_told_as_it_is(reason: str | 
 
 
 @covers("F24")
-async def test_what_nobody_knows_is_kept() -> None:
-    """What a provider says beyond the format would be lost."""
+async def test_unknown_members_are_kept() -> None:
+    """Members that are not part of the format would be lost."""
     body = message_with(mood="sunny") | {"weather": {"wind": 3}}
     async with Stage((REQUEST, answer(body), STALL)) as stage:
         reply: ChatCompletion = await stage.client.create("openai/m", "Hi.")
@@ -293,7 +295,7 @@ async def test_what_nobody_knows_is_kept() -> None:
         assert reply.raw["choices"][0]["message"]["mood"] == "sunny"
 
 
-# --- errors and pages under a good status --------------------------------------------------------------------------
+# --- errors and pages with status 200 --------------------------------------------------------------------------------
 
 INSIDE: dict[str, tuple[Any, type[APIStatusError], dict[str, Any]]] = {
     "overloaded": ({"message": "Busy.", "code": "overloaded"}, OverloadedError, {"retryable": True}),
@@ -308,13 +310,13 @@ INSIDE: dict[str, tuple[Any, type[APIStatusError], dict[str, Any]]] = {
 
 
 @covers("F25")
-@pytest.mark.parametrize(("said", "cls", "attributes"), INSIDE.values(), ids=INSIDE)
+@pytest.mark.parametrize(("reported", "cls", "attributes"), INSIDE.values(), ids=INSIDE)
 @BOTH_WAYS
-async def test_an_error_under_a_good_status_is_that_error(
-    way: Way, said: Any, cls: type[APIStatusError], attributes: dict[str, Any]
+async def test_an_error_with_status_200_is_that_error(
+    way: Way, reported: Any, cls: type[APIStatusError], attributes: dict[str, Any]
 ) -> None:
-    """A gateway's failure would come as an empty answer."""
-    async with Stage((REQUEST, answer({"error": said}), STALL)) as stage:
+    """A gateway's failure would become an empty reply."""
+    async with Stage((REQUEST, answer({"error": reported}), STALL)) as stage:
         await fails(ask(stage.client, way), cls, **attributes)
         assert (stage.requests, stage.kept) == (1, 1)
 
@@ -330,10 +332,10 @@ PAGES = {
 
 
 @covers("F26")
-@pytest.mark.parametrize("said", PAGES.values(), ids=PAGES)
-async def test_a_page_instead_of_an_answer_is_an_error(said: bytes) -> None:
-    """A captive portal would come as an empty answer."""
-    async with Stage((REQUEST, said, STALL), max_retries=2) as stage:
+@pytest.mark.parametrize("response", PAGES.values(), ids=PAGES)
+async def test_a_page_instead_of_a_reply_is_an_error(response: bytes) -> None:
+    """A captive portal would become an empty reply."""
+    async with Stage((REQUEST, response, STALL), max_retries=2) as stage:
         error = await fails(ask(stage.client), APIResponseError, retryable=False, maybe_billed=True)
         assert "\x1b" not in str(error) + repr(error)
         assert len(error.body or "") <= 2048
@@ -342,7 +344,7 @@ async def test_a_page_instead_of_an_answer_is_an_error(said: bytes) -> None:
 
 @covers("F26")
 async def test_a_reply_under_another_content_type_is_a_reply() -> None:
-    """A gateway that labels its answers wrongly would break every call."""
+    """A gateway that labels its responses wrongly would break every call."""
     for kind in ("text/plain", "application/octet-stream", "application/problem+json"):
         async with Stage((REQUEST, answer(headers={"Content-Type": kind}), STALL)) as stage:
             assert await ask(stage.client) == "Hello."

@@ -1,4 +1,4 @@
-"""What callers do to a client: leave, raise, share, close, fork, forget; and clocks and providers that fail them."""
+"""Uses of a client: leaving, raising, sharing, closing, forking and dropping; clocks that jump, providers that hang."""
 
 import asyncio
 import os
@@ -38,8 +38,8 @@ from support.raw_server import (
 )
 from support.resource_leaks import Reader, nothing_left
 
-TALKS = (REQUEST, STREAM, event("Hel"), event("lo."), STALL)
-"""A stream that says two things and then no more."""
+PAUSED = (REQUEST, STREAM, event("Hel"), event("lo."), STALL)
+"""A stream that sends two chunks and then nothing."""
 
 
 def begin(client: AsyncCompletion) -> CompletionStream:
@@ -47,18 +47,18 @@ def begin(client: AsyncCompletion) -> CompletionStream:
 
 
 async def gone(server: RawServer) -> None:
-    """Until every client has left; the guard bounds how long that may take."""
+    """Waits until every client has closed its connections; `nothing_left` bounds how long that may take."""
     while server.open:
         await asyncio.sleep(0.005)
 
 
-# --- leaving -------------------------------------------------------------------------------------------------------
+# --- leaving ---------------------------------------------------------------------------------------------------------
 
 
 @covers("F52")
 async def test_break_inside_async_with_closes_the_connection_at_its_end() -> None:
-    """A provider would go on talking, and billing, to nobody."""
-    async with Stage(TALKS) as stage:
+    """A provider would go on generating, and billing, a reply that is not read."""
+    async with Stage(PAUSED) as stage:
         async with begin(stage.client) as stream:
             async for _ in stream:
                 break
@@ -72,8 +72,8 @@ async def test_break_inside_async_with_closes_the_connection_at_its_end() -> Non
 
 @covers("F52")
 async def test_break_without_async_with_closes_the_connection_when_the_stream_is_dropped() -> None:
-    """A stream that is held in a variable would be closed under its reader, and one that is not would stay open."""
-    async with Stage(TALKS, TALKS) as stage:
+    """A stream in a variable would be closed while it is read, and a dropped one would stay open."""
+    async with Stage(PAUSED, PAUSED) as stage:
         stream = begin(stage.client)
         async for chunk in stream:
             assert chunk.choices[0].delta.content == "Hel"
@@ -90,7 +90,7 @@ async def test_break_without_async_with_closes_the_connection_when_the_stream_is
 
 
 class MyError(Exception):
-    """The caller's own."""
+    """An exception of the caller."""
 
 
 async def raise_in_async_with(client: AsyncCompletion, mine: MyError) -> None:
@@ -139,7 +139,7 @@ async def raise_in_a_task_group(client: AsyncCompletion, mine: MyError) -> None:
             group.create_task(begin(client).get_final_completion())
 
     try:
-        # In a task of its own: on Python 3.11 a group leaves a mark of its cancelling on the task it was in.
+        # In a new task: on Python 3.11 a group leaves a cancellation request on the task it was in.
         await asyncio.create_task(group_of_two())
     except* MyError as caught:
         (only,) = caught.exceptions
@@ -161,9 +161,9 @@ RAISES = (
 async def test_an_exception_of_the_consumer_is_that_exception(
     fail: Callable[[AsyncCompletion, MyError], Awaitable[None]],
 ) -> None:
-    """A caller's own error would arrive as another, in a group, or as a cancel of the caller's task."""
+    """A caller's own error would become another, a group, or a cancellation of the caller's task."""
     mine = MyError("mine")
-    async with Stage(TALKS, TALKS) as stage:
+    async with Stage(PAUSED, PAUSED) as stage:
         with pytest.raises(MyError) as caught:
             await fail(stage.client, mine)
         assert caught.value is mine
@@ -174,11 +174,11 @@ async def test_an_exception_of_the_consumer_is_that_exception(
         assert task.cancelling() == 0
 
 
-# --- sharing -------------------------------------------------------------------------------------------------------
+# --- sharing ---------------------------------------------------------------------------------------------------------
 
 
 @covers("F54")
-async def test_two_tasks_that_read_one_stream_are_told_and_the_first_reads_on() -> None:
+async def test_a_second_task_that_reads_a_stream_gets_an_error_and_the_first_reads_on() -> None:
     """Each would get half of the text."""
     async with Stage((REQUEST, STREAM, event("Hel"), 0.05, *WHOLE[2:], STALL)) as stage:
         stream = begin(stage.client)
@@ -193,7 +193,7 @@ async def test_two_tasks_that_read_one_stream_are_told_and_the_first_reads_on() 
 
 @covers("F54")
 async def test_a_stream_at_its_end_stays_there() -> None:
-    """Reading again would ask again, or wait for ever."""
+    """Reading again would send a request, or wait for ever."""
     async with Stage((REQUEST, *WHOLE, STALL)) as stage:
         stream = begin(stage.client)
         assert [text async for text in stream.text] == ["Hel", "lo."]
@@ -206,9 +206,9 @@ async def test_a_stream_at_its_end_stays_there() -> None:
 
 @covers("F54")
 @pytest.mark.parametrize("whole_client", [False, True])
-async def test_a_stream_that_was_closed_says_so(whole_client: bool) -> None:
-    """What was left out would seem never to have been there."""
-    async with Stage(TALKS) as stage:
+async def test_reading_a_closed_stream_is_an_error(whole_client: bool) -> None:
+    """The reply would look complete."""
+    async with Stage(PAUSED) as stage:
         stream = begin(stage.client)
         await anext(stream)
         await (stage.client if whole_client else stream).aclose()
@@ -224,8 +224,8 @@ async def test_a_stream_that_was_closed_says_so(whole_client: bool) -> None:
 @covers("F55")
 @pytest.mark.parametrize("ending", ["read", "closed", "cancelled"])
 async def test_a_stream_may_be_opened_read_and_closed_in_three_tasks(ending: str) -> None:
-    """Web frameworks do just that, and would get errors about scopes and tasks."""
-    async with Stage((REQUEST, *WHOLE, STALL) if ending == "read" else TALKS) as stage:
+    """Web frameworks do that, and would get errors about scopes and tasks."""
+    async with Stage((REQUEST, *WHOLE, STALL) if ending == "read" else PAUSED) as stage:
         stream = await asyncio.create_task(stage.client.create("openai/m", PROMPT, stream=True))
         assert b"Hel" in await asyncio.create_task(anext_of(stream))
 
@@ -253,22 +253,27 @@ async def anext_of(stream: CompletionStream) -> bytes:
     return await anext(stream.sse())
 
 
-# --- closing -------------------------------------------------------------------------------------------------------
+# --- closing ---------------------------------------------------------------------------------------------------------
 
-STREAMS, WAITING, CONNECTING, RESTING = 200, 40, 150, 20
+STREAMS, WAITING, CONNECTING, COOLING_DOWN = 200, 40, 150, 20
 
 
 @covers("F56")
-async def test_closing_the_client_wakes_everybody_wherever_they_wait() -> None:
-    """A service could not be shut down: readers and callers would wait for servers that say no more."""
+async def test_closing_the_client_ends_all_waits() -> None:
+    """A service could not be shut down: its tasks would wait for servers that send nothing."""
     too_many = (REQUEST, answer({"error": {"message": "slow down"}}, 429, {"Retry-After": "30"}), STALL)
     async with (
-        RawServer(TALKS) as talks,
-        RawServer((REQUEST, STALL)) as mute,
-        FullListener() as deaf,
+        RawServer(PAUSED) as paused,
+        RawServer((REQUEST, STALL)) as silent,
+        FullListener() as full,
         RawServer(too_many) as busy,
     ):
-        urls = {"openai": talks.url, "groq": mute.url, "mistral": f"http://127.0.0.1:{deaf.port}", "deepseek": busy.url}
+        urls = {
+            "openai": paused.url,
+            "groq": silent.url,
+            "mistral": f"http://127.0.0.1:{full.port}",
+            "deepseek": busy.url,
+        }
         timeout = Timeout(connect=60)
         async with (
             AsyncCompletion(base_urls=urls, api_keys=dict.fromkeys(urls, "key"), timeout=timeout) as client,
@@ -277,13 +282,13 @@ async def test_closing_the_client_wakes_everybody_wherever_they_wait() -> None:
             readers = [Reader(begin(client)) for _ in range(STREAMS)]
             for reader in readers:
                 await reader.has(2)
-            counts = {"groq": WAITING, "mistral": CONNECTING, "deepseek": RESTING}
+            counts = {"groq": WAITING, "mistral": CONNECTING, "deepseek": COOLING_DOWN}
             calls = [
                 asyncio.create_task(client.create(f"{name}/m", PROMPT))
                 for name, count in counts.items()
                 for _ in range(count)
             ]
-            while len(mute.requests) < WAITING or not busy.requests:
+            while len(silent.requests) < WAITING or not busy.requests:
                 await asyncio.sleep(0.01)
             await asyncio.gather(client.aclose(), client.aclose())
             ends = [await reader.end(5) for reader in readers]
@@ -292,14 +297,14 @@ async def test_closing_the_client_wakes_everybody_wherever_they_wait() -> None:
             partials = [end.partial for end in ends[:STREAMS] if isinstance(end, CompletionError)]
             assert {partial.text for partial in partials if partial is not None} == {"Hello."}
             await client.aclose()
-            assert len(talks.requests) == STREAMS
-            for server in (talks, mute, busy):
+            assert len(paused.requests) == STREAMS
+            for server in (paused, silent, busy):
                 await gone(server)
 
 
 @covers("F57")
 async def test_a_closed_client_sends_nothing() -> None:
-    """A call after the end would open connections that nobody closes."""
+    """A call after `aclose` would open connections that are never closed."""
     async with Stage((REQUEST, answer(), REQUEST, answer(), STALL)) as stage:
         unsent = begin(stage.client)
         view = stage.client.with_options(max_retries=1)
@@ -316,8 +321,8 @@ async def test_a_closed_client_sends_nothing() -> None:
 
 
 @covers("F57")
-async def test_another_loop_or_thread_is_refused_and_does_no_harm() -> None:
-    """Bytes would be written from two threads at a time, or a call wait for a loop that is not its own."""
+async def test_use_from_another_loop_or_thread_is_refused() -> None:
+    """Bytes would be written from two threads, or a call wait for another event loop."""
     script = (REQUEST, *WHOLE, REQUEST, STREAM, event("Hel"), 0.05, *WHOLE[2:], STALL)
     async with Stage(script) as stage:
         assert await ask(stage.client, "stream") == "Hello."
@@ -325,7 +330,7 @@ async def test_another_loop_or_thread_is_refused_and_does_no_harm() -> None:
         await anext(stream)
 
         async def elsewhere() -> list[str]:
-            told: list[str] = []
+            messages: list[str] = []
             for use in (
                 lambda: stage.client.create("openai/m", PROMPT),
                 lambda: stage.client.create("openai/m", PROMPT, stream=True),
@@ -336,16 +341,16 @@ async def test_another_loop_or_thread_is_refused_and_does_no_harm() -> None:
             ):
                 with pytest.raises(ClientClosedError, match="belongs to another event loop") as caught:
                     await asyncio.wait_for(use(), 5)
-                told.append(str(caught.value))
-            return told
+                messages.append(str(caught.value))
+            return messages
 
-        told = await asyncio.to_thread(lambda: asyncio.run(elsewhere()))
-        assert all("make one AsyncCompletion per loop" in each or "read it in the loop" in each for each in told)
+        messages = await asyncio.to_thread(lambda: asyncio.run(elsewhere()))
+        assert all("make one AsyncCompletion per loop" in each or "read it in the loop" in each for each in messages)
         assert (await stream.get_final_completion()).text == "Hello."
         assert stage.requests == 2
 
 
-# --- other processes -----------------------------------------------------------------------------------------------
+# --- other processes -------------------------------------------------------------------------------------------------
 
 HEAD = """
 import asyncio, os, sys
@@ -368,7 +373,7 @@ TESTS = Path(__file__).parents[1]
 
 
 def in_another_process(script: str, *arguments: str) -> str:
-    """What the script says on stderr; it must end well, and say so."""
+    """The output of the script on stderr; it must succeed and print "well"."""
     done = subprocess.run(
         [sys.executable, "-X", "dev", "-W", "error", "-c", HEAD + script, *arguments],
         capture_output=True,
@@ -376,9 +381,9 @@ def in_another_process(script: str, *arguments: str) -> str:
         check=False,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *sys.path])},
     )
-    said = done.stderr.decode()
-    assert (done.returncode, done.stdout) == (0, b"well\n"), said
-    return said
+    stderr = done.stderr.decode()
+    assert (done.returncode, done.stdout) == (0, b"well\n"), stderr
+    return stderr
 
 
 FORKED = """
@@ -428,12 +433,12 @@ print("well")
 
 @covers("F58")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-async def test_a_forked_child_is_refused_and_its_parent_unharmed(loop_name: str) -> None:
+async def test_a_forked_child_is_refused_and_its_parent_can_go_on(loop_name: str) -> None:
     """A worker process would write into its parent's connections, or close them."""
     await asyncio.to_thread(in_another_process, FORKED, loop_name)
 
 
-FORGOTTEN = """
+NOT_CLOSED = """
 async def main(way):
     async with RawServer((REQUEST, answer(), *(() if way == "idle" else (REQUEST, *PARTS)), STALL)) as server:
         client = client_to(server)
@@ -454,22 +459,22 @@ print("well")
 
 @covers("F59")
 @pytest.mark.parametrize("way", ["idle", "streaming", "dropped"])
-async def test_a_client_that_was_never_closed_says_so_once_and_ends_quietly(loop_name: str, way: str) -> None:
-    """A short script would end in a traceback about a loop that is closed."""
-    said = await asyncio.to_thread(in_another_process, FORGOTTEN, loop_name, way)
-    assert said.count("ResourceWarning: an AsyncCompletion was not closed") == 1
-    assert "loop is closed" not in said
-    assert "CompletionStream" not in said
-    tracebacks = [line for line in said.splitlines() if line and not line.startswith((" ", "Traceback"))]
+async def test_a_client_that_was_never_closed_warns_once(loop_name: str, way: str) -> None:
+    """A short script would end in a traceback about a closed event loop."""
+    stderr = await asyncio.to_thread(in_another_process, NOT_CLOSED, loop_name, way)
+    assert stderr.count("ResourceWarning: an AsyncCompletion was not closed") == 1
+    assert "loop is closed" not in stderr
+    assert "CompletionStream" not in stderr
+    tracebacks = [line for line in stderr.splitlines() if line and not line.startswith((" ", "Traceback"))]
     assert [line for line in tracebacks if "Exception ignored" not in line and "ResourceWarning" not in line] == []
 
 
-# --- clocks --------------------------------------------------------------------------------------------------------
+# --- clocks ----------------------------------------------------------------------------------------------------------
 
 
 @asynccontextmanager
 async def jumping(monkeypatch: pytest.MonkeyPatch, seconds: float) -> AsyncGenerator[None]:
-    """The wall clock jumps back and forth all the while; the loop's own clock never does."""
+    """Makes the wall clock jump back and forth; the loop's own clock does not."""
     true_time = time.time
     sign = 1.0
 
@@ -491,10 +496,8 @@ async def jumping(monkeypatch: pytest.MonkeyPatch, seconds: float) -> AsyncGener
 
 @covers("F61")
 @pytest.mark.parametrize("seconds", [3600.0, 10.0**8])
-async def test_a_wall_clock_that_jumps_ends_nothing_and_prolongs_nothing(
-    monkeypatch: pytest.MonkeyPatch, seconds: float
-) -> None:
-    """A clock set right by the network would end every call under way, or none ever."""
+async def test_jumps_of_the_wall_clock_do_not_change_timeouts(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """A corrected system time would end every call in progress, or none ever."""
     drip = [step for text in "Hello." for step in (event(text), 0.02)]
     healthy: tuple[Step, ...] = (REQUEST, STREAM, *drip, event(finish_reason="stop"), DONE + END, REQUEST)
     async with Stage((*healthy, STREAM, event("Hel"), STALL), timeout=Timeout(total=5, idle=0.2)) as stage:
@@ -507,8 +510,8 @@ async def test_a_wall_clock_that_jumps_ends_nothing_and_prolongs_nothing(
 
 @covers("F61")
 @pytest.mark.parametrize("ahead", [-3600.0, 3600.0])
-async def test_a_date_to_come_back_at_counts_from_the_servers_own_clock(ahead: float) -> None:
-    """A client whose clock is wrong would come back at once, or give up for an hour."""
+async def test_a_retry_after_date_is_relative_to_the_servers_clock(ahead: float) -> None:
+    """A client whose clock is wrong would retry at once, or wait for an hour."""
     now = time.time() + ahead
     headers = {"Date": formatdate(now, usegmt=True), "Retry-After": formatdate(now + 1, usegmt=True)}
     refused = answer({"error": {"message": "slow down"}}, 429, headers)
@@ -518,27 +521,27 @@ async def test_a_date_to_come_back_at_counts_from_the_servers_own_clock(ahead: f
         assert 1.0 <= reply.info.elapsed < 5
 
 
-# --- one provider among several ------------------------------------------------------------------------------------
+# --- several providers -----------------------------------------------------------------------------------------------
 
 HEALTHY = ("groq", "mistral", "deepseek", "together")
 
 
 @covers("F62")
-async def test_a_provider_that_hangs_holds_up_nobody_else() -> None:
-    """One outage would become an outage of everything."""
+async def test_a_provider_that_hangs_does_not_block_the_others() -> None:
+    """One provider's outage would become an outage of all."""
     async with (
-        RawServer((REQUEST, STALL)) as mute,
-        FullListener() as deaf,
+        RawServer((REQUEST, STALL)) as silent,
+        FullListener() as full,
         RawServer((*(REQUEST, answer()) * 50, STALL)) as well,
     ):
-        hung = {"openai": mute.url, "xai": f"http://127.0.0.1:{deaf.port}"}
+        hung = {"openai": silent.url, "xai": f"http://127.0.0.1:{full.port}"}
         urls: Mapping[str, str] = {**hung, **dict.fromkeys(HEALTHY, well.url)}
         async with (
             AsyncCompletion(base_urls=urls, api_keys=dict.fromkeys(urls, "key"), timeout=Timeout(connect=60)) as client,
             nothing_left(client, seconds=20, patience=3),
         ):
             stuck = [asyncio.create_task(client.create(f"{name}/m", PROMPT)) for name in hung for _ in range(150)]
-            while len(mute.requests) < 150:
+            while len(silent.requests) < 150:
                 await asyncio.sleep(0.01)
             async with asyncio.timeout(5):
                 for _ in range(3):

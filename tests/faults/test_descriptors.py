@@ -1,4 +1,4 @@
-"""More calls at once than the process may have connections."""
+"""More concurrent calls than the process may open connections."""
 
 import asyncio
 import sys
@@ -45,12 +45,12 @@ else:
 
 @covers("F60")
 async def test_more_calls_than_descriptors_all_succeed_in_their_order(loop_name: str | None) -> None:
-    """A burst would end in errors about too many open files, in the client or in the app around it."""
+    """A burst would end in errors about too many open files, in the client or in the application."""
     async with SimulatorServer() as sim, asyncio.timeout(60):
         child = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", SCRIPT, sim.base_urls["openai"], sim.api_keys["openai"], "1000", loop_name or ""),
             stdout=asyncio.subprocess.PIPE,
         )
-        said, _ = await child.communicate()
-    assert said.decode().strip() == "1000 [] True True"
+        output, _ = await child.communicate()
+    assert output.decode().strip() == "1000 [] True True"
     assert child.returncode == 0

@@ -1,4 +1,4 @@
-"""Answers that are no HTTP, odd HTTP, late, or not for this request."""
+"""Responses that are not valid HTTP, unusual, late, or not for this request."""
 
 import asyncio
 import json
@@ -36,18 +36,18 @@ from support.raw_server import (
 )
 from support.resource_leaks import nothing_left
 
-# --- no HTTP -------------------------------------------------------------------------------------------------------
+# --- not HTTP --------------------------------------------------------------------------------------------------------
 
 MALFORMED: dict[str, Any] = {"phase": None, "retryable": False, "maybe_billed": True, "retry_after": None}
 
 
-def malformed(row: str, name: str, *said: Step) -> Any:
-    """An answer that cannot be read, from a server that then waits for what happens."""
-    return fault(row, name, (REQUEST, *said, STALL), APIResponseError, **MALFORMED)
+def malformed(row: str, name: str, *response: Step) -> Any:
+    """A response that cannot be parsed, from a server that then leaves the connection open."""
+    return fault(row, name, (REQUEST, *response, STALL), APIResponseError, **MALFORMED)
 
 
 def lengths(*values: str) -> bytes:
-    """An answer with these lengths in its head, and two bytes of a body."""
+    """A response with these lengths in its head, and two bytes of a body."""
     fields = "".join(f"Content-Length: {value}\r\n" for value in values)
     return f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{fields}\r\n{{}}".encode()
 
@@ -59,8 +59,8 @@ UNREADABLE = (
     malformed("F11", "a page without a head", b"<html>Hello.</html>\n"),
     malformed("F11", "an HTTP/2 frame", b"\0\0\x12\4\0\0\0\0\0" + bytes(18)),
     malformed("F11", "a banner", b"SSH-2.0-OpenSSH_9.9\r\n"),
-    malformed("F11", "a version nobody knows", b"HTTP/7.3 200 OK\r\nContent-Length: 0\r\n\r\n"),
-    malformed("F11", "a status that is no number", b"HTTP/1.1 OK 200\r\nContent-Length: 0\r\n\r\n"),
+    malformed("F11", "an unknown version", b"HTTP/7.3 200 OK\r\nContent-Length: 0\r\n\r\n"),
+    malformed("F11", "a status that is not a number", b"HTTP/1.1 OK 200\r\nContent-Length: 0\r\n\r\n"),
     malformed("F11", "control characters in a header", b"HTTP/1.1 200 OK\r\nX-\x00Y: \x01\r\n\r\n"),
     malformed("F12", "a header of 100,000 bytes", answer(headers={"X": "y" * 100_000})),
     malformed("F12", "a header without end", b"HTTP/1.1 200 OK\r\nX: ", *[b"y" * 10_000] * 30),
@@ -68,20 +68,20 @@ UNREADABLE = (
     malformed("F12", "headers without end", b"HTTP/1.1 200 OK\r\n", *[b"X: y\r\n" * 100] * 30),
     malformed("F13", "two lengths", lengths("2", "5")),
     malformed("F13", "a negative length", lengths("-2")),
-    malformed("F13", "a length that is no number", lengths("two")),
-    malformed("F13", "a length beyond all numbers", lengths(str(2**70))),
+    malformed("F13", "a length that is not a number", lengths("two")),
+    malformed("F13", "a length that is too large", lengths(str(2**70))),
     malformed("F13", "a length and chunks", lengths("2\r\nTransfer-Encoding: chunked")),
-    malformed("F13", "a chunk size that is no number", JSON_CHUNKED, b"zz\r\nhi\r\n"),
-    malformed("F13", "a chunk size beyond all numbers", JSON_CHUNKED, b"400000000000000000\r\nhi"),
-    malformed("F13", "a chunk longer than it says", JSON_CHUNKED, b"2\r\nhello\r\n0\r\n\r\n"),
+    malformed("F13", "a chunk size that is not a number", JSON_CHUNKED, b"zz\r\nhi\r\n"),
+    malformed("F13", "a chunk size that is too large", JSON_CHUNKED, b"400000000000000000\r\nhi"),
+    malformed("F13", "a chunk longer than its size", JSON_CHUNKED, b"2\r\nhello\r\n0\r\n\r\n"),
 )
 
 
 @pytest.mark.parametrize(FAULT, UNREADABLE)
-async def test_an_answer_that_is_no_http_is_an_error_of_the_answer(
+async def test_a_response_that_is_not_http_is_a_response_error(
     script: Sequence[Step], cls: type[CompletionError], attributes: dict[str, Any], requests: int
 ) -> None:
-    """It would be retried for nothing, taken for a refused request, or be an exception of the library below."""
+    """It would be retried in vain, taken for a refusal, or raise an exception of aiohttp."""
     async with Stage(script, max_retries=2) as stage:
         await fails_both_ways(stage, cls, requests=requests, **attributes)
 
@@ -89,40 +89,40 @@ async def test_an_answer_that_is_no_http_is_an_error_of_the_answer(
 LATER = (
     malformed("F12", "trailers without end", JSON_CHUNKED, piece(b"{}"), 0.02, b"0\r\n", *[b"X: y\r\n" * 100] * 50),
     malformed("F12", "a trailer without end", JSON_CHUNKED, piece(b"{}"), 0.02, b"0\r\nX: ", *[b"y" * 10_000] * 30),
-    malformed("F13", "a chunk size that is no number", JSON_CHUNKED, piece(b"{"), 0.02, b"zz\r\nhi\r\n"),
-    malformed("F13", "a chunk longer than it says", JSON_CHUNKED, piece(b"{"), 0.02, b"2\r\nhello\r\n0\r\n\r\n"),
+    malformed("F13", "a chunk size that is not a number", JSON_CHUNKED, piece(b"{"), 0.02, b"zz\r\nhi\r\n"),
+    malformed("F13", "a chunk longer than its size", JSON_CHUNKED, piece(b"{"), 0.02, b"2\r\nhello\r\n0\r\n\r\n"),
 )
 
 
 @pytest.mark.parametrize(FAULT, LATER)
-async def test_a_body_that_stops_being_http_is_an_error_at_once(
+async def test_a_body_that_becomes_invalid_is_an_error_at_once(
     script: Sequence[Step], cls: type[CompletionError], attributes: dict[str, Any], requests: int
 ) -> None:
-    """Its reader would wait until a clock runs out, and then blame the clock."""
+    """Its reader would wait until a timeout expires, and the error would be that of the timeout."""
     async with Stage(script, max_retries=2) as stage:
         await fails_both_ways(stage, cls, requests=requests, status_code=200, **attributes)
 
 
 @covers("F13")
-async def test_what_a_stream_said_before_it_stopped_being_http_is_handed_out() -> None:
-    """The words that had arrived would be lost with the ones that cannot be read."""
+async def test_chunks_before_a_body_becomes_invalid_are_returned() -> None:
+    """Text that had arrived would be lost with the bytes that cannot be parsed."""
     script = (REQUEST, STREAM, event("Hel"), event("lo."), 0.02, b"zz\r\nhi\r\n", STALL)
     async with Stage(script, max_retries=2) as stage:
-        said: list[str] = []
+        texts: list[str] = []
 
-        async def listen() -> None:
+        async def read() -> None:
             async with stage.client.stream("openai/m", "Hi.") as stream:
                 async for text in stream.text:
-                    said.append(text)
+                    texts.append(text)
 
-        error = await fails(listen(), APIResponseError, status_code=200, **MALFORMED)
-        assert said == ["Hel", "lo."]
+        error = await fails(read(), APIResponseError, status_code=200, **MALFORMED)
+        assert texts == ["Hel", "lo."]
         assert error.partial is not None
         assert error.partial.text == "Hello."
         assert (stage.requests, stage.kept) == (1, 0)
 
 
-# --- odd, but HTTP -------------------------------------------------------------------------------------------------
+# --- unusual, but valid ----------------------------------------------------------------------------------------------
 
 BODY = json.dumps(completion()).encode()
 ODD: dict[str, tuple[str, Sequence[Step], bool]] = {
@@ -131,7 +131,7 @@ ODD: dict[str, tuple[str, Sequence[Step], bool]] = {
     "trailers": ("F12", (JSON_CHUNKED, piece(BODY), b"0\r\nX: y\r\nZ: y\r\n\r\n"), True),
     "the same length twice": ("F13", (answer(headers={"X": "y"}),), True),
     "early hints": ("F14", (b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", 0.01, answer()), True),
-    "a continue that nobody asked for": ("F14", (b"HTTP/1.1 100 Continue\r\n\r\n" + answer(),), True),
+    "an unrequested 100 Continue": ("F14", (b"HTTP/1.1 100 Continue\r\n\r\n" + answer(),), True),
     "several of them": ("F14", (b"HTTP/1.1 102 Processing\r\n\r\n" * 20, answer()), True),
     "no reason": ("F14", (answer().replace(b"200 Scripted", b"200"),), True),
     "an empty reason": ("F14", (answer().replace(b"200 Scripted", b"200 "),), True),
@@ -142,12 +142,12 @@ ODD: dict[str, tuple[str, Sequence[Step], bool]] = {
 
 
 @pytest.mark.parametrize(
-    ("said", "stays"),
-    [pytest.param(said, stays, marks=covers(row), id=name) for name, (row, said, stays) in ODD.items()],
+    ("response", "stays"),
+    [pytest.param(*values, marks=covers(row), id=name) for name, (row, *values) in ODD.items()],
 )
-async def test_odd_http_is_understood(said: Sequence[Step], stays: bool) -> None:
-    """Gateways that add something, and servers of another age, would break calls."""
-    async with Stage((REQUEST, *said) * 2 + (STALL,)) as stage:
+async def test_unusual_http_is_accepted(response: Sequence[Step], stays: bool) -> None:
+    """Gateways that add something, and old servers, would break calls."""
+    async with Stage((REQUEST, *response) * 2 + (STALL,)) as stage:
         for way in WAYS:
             assert await ask(stage.client, way) == "Hello."
             assert stage.kept == stays
@@ -157,7 +157,7 @@ async def test_odd_http_is_understood(said: Sequence[Step], stays: bool) -> None
 @covers("F14")
 @BOTH_WAYS
 async def test_a_status_that_http_does_not_know_is_an_error_and_final(way: Way) -> None:
-    """A gateway's way of saying no would be asked again and again."""
+    """A request that a gateway refuses would be repeated again and again."""
     async with Stage((REQUEST, answer({"error": {"message": "No."}}, 999), STALL), max_retries=2) as stage:
         await fails(ask(stage.client, way), APIStatusError, status_code=999, retryable=False, maybe_billed=False)
         assert (stage.requests, stage.kept) == (1, 1)
@@ -165,34 +165,40 @@ async def test_a_status_that_http_does_not_know_is_an_error_and_final(way: Way) 
 
 @covers("F20")
 @BOTH_WAYS
-async def test_a_server_that_closes_after_its_answer_has_answered(way: Way) -> None:
-    """Its goodbye would be taken for a failure, of this call or of the next."""
+async def test_a_server_may_close_the_connection_after_its_response(way: Way) -> None:
+    """The close would be taken for a failure of this call or of the next."""
     async with Stage((REQUEST, answer(), FIN)) as stage:
         for _ in range(3):
             assert await ask(stage.client, way) == "Hello."
         assert (stage.requests, stage.server.connections) == (3, 3)
 
 
-# --- answers to nothing --------------------------------------------------------------------------------------------
+# --- unrequested responses -------------------------------------------------------------------------------------------
 
 MINE = answer(completion("For me."))
-STRANGERS: dict[str, tuple[Step, ...]] = {
-    "a second answer": (MINE + answer(completion("For somebody else.")),),
-    "a second answer a moment later": (MINE, 0.01, answer(completion("For somebody else."))),
-    "a second answer behind the second half": (MINE[:-20], 0.01, MINE[-20:] + answer(completion("For somebody else."))),
+UNREQUESTED: dict[str, tuple[Step, ...]] = {
+    "a second response": (MINE + answer(completion("For another caller.")),),
+    "a second response a moment later": (MINE, 0.01, answer(completion("For another caller."))),
+    "a second response behind the second half": (
+        MINE[:-20],
+        0.01,
+        MINE[-20:] + answer(completion("For another caller.")),
+    ),
     "bytes a moment later": (MINE, 0.01, b"and one more thing"),
-    "half an answer a moment later": (MINE, 0.01, b"HTTP/1.1 200 OK\r\n"),
-    "a word from the wrong time": (MINE, 0.01, b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"),
+    "half a response a moment later": (MINE, 0.01, b"HTTP/1.1 200 OK\r\n"),
+    "a timeout status a moment later": (MINE, 0.01, b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"),
 }
 
 
 @covers("F15")
-@pytest.mark.parametrize("said", STRANGERS.values(), ids=STRANGERS)
-async def test_what_comes_after_an_answer_is_not_the_next_ones(said: Sequence[Step]) -> None:
-    """One caller would read what was meant for another."""
-    async with Stage((REQUEST, *said, REQUEST, answer(completion("Late.")), STALL), (REQUEST, MINE, STALL)) as stage:
+@pytest.mark.parametrize("response", UNREQUESTED.values(), ids=UNREQUESTED)
+async def test_bytes_after_a_response_do_not_reach_the_next_request(response: Sequence[Step]) -> None:
+    """One caller would read the response for another."""
+    async with Stage(
+        (REQUEST, *response, REQUEST, answer(completion("Late.")), STALL), (REQUEST, MINE, STALL)
+    ) as stage:
         assert await ask(stage.client) == "For me."
-        while stage.server.steps < 1 + len(said):
+        while stage.server.steps < 1 + len(response):
             await asyncio.sleep(0.001)
         assert await ask(stage.client, "stream") == "For me."
         assert (stage.requests, stage.server.connections) == (2, 2)
@@ -200,9 +206,9 @@ async def test_what_comes_after_an_answer_is_not_the_next_ones(said: Sequence[St
 
 @covers("F15")
 @BOTH_WAYS
-async def test_a_second_answer_that_the_loop_has_not_seen_yet_is_not_the_next_ones(way: Way) -> None:
-    """The next caller would read it, if only he asks soon enough."""
-    async with Stage((REQUEST, MINE, answer(completion("For somebody else.")), STALL)) as stage:
+async def test_a_second_response_that_was_not_read_yet_does_not_reach_the_next_request(way: Way) -> None:
+    """The next caller would read it, if the request is sent soon enough."""
+    async with Stage((REQUEST, MINE, answer(completion("For another caller.")), STALL)) as stage:
         for _ in range(20):
             assert await ask(stage.client, way) == "For me."
         assert stage.server.connections == 20
@@ -210,8 +216,8 @@ async def test_a_second_answer_that_the_loop_has_not_seen_yet_is_not_the_next_on
 
 @covers("F15")
 @BOTH_WAYS
-async def test_bytes_glued_to_an_answer_make_it_unreadable_or_are_dropped(way: Way) -> None:
-    """They would become the beginning of the next answer."""
+async def test_a_response_with_appended_bytes_is_an_error(way: Way) -> None:
+    """The bytes would become the beginning of the next response."""
     async with Stage((REQUEST, MINE + b"and one more thing", STALL), (REQUEST, MINE, STALL)) as stage:
         await fails(ask(stage.client, way), APIResponseError, **MALFORMED)
         assert await ask(stage.client, way) == "For me."
@@ -219,8 +225,8 @@ async def test_bytes_glued_to_an_answer_make_it_unreadable_or_are_dropped(way: W
 
 
 @covers("F15")
-async def test_calls_that_are_given_up_halfway_leave_nothing_for_the_next() -> None:
-    """The answer to a cancelled call would be handed to whoever asks next."""
+async def test_responses_to_cancelled_calls_do_not_reach_the_next_request() -> None:
+    """The next caller would get the response to a cancelled call."""
 
     async def ask_on(client: AsyncCompletion, turns: range) -> int:
         answered = 0
@@ -245,21 +251,23 @@ async def test_calls_that_are_given_up_halfway_leave_nothing_for_the_next() -> N
             assert 100 <= sum(answered) < 200
 
 
-# --- late ----------------------------------------------------------------------------------------------------------
+# --- late ------------------------------------------------------------------------------------------------------------
 
 SLOW: dict[str, tuple[str, Sequence[Step]]] = {
     "no byte": ("F16", (STALL,)),
     "the status line and no more": ("F16", (b"HTTP/1.1 200 OK\r\n", STALL)),
     "byte by byte": ("F17", [step for byte in answer() for step in (bytes([byte]), 0.02)]),
-    "interim answers only": ("F17", [b"HTTP/1.1 102 Processing\r\n\r\n", 0.02] * 100),
+    "informational responses only": ("F17", [b"HTTP/1.1 102 Processing\r\n\r\n", 0.02] * 100),
 }
 
 
-@pytest.mark.parametrize("said", [pytest.param(said, marks=covers(row), id=name) for name, (row, said) in SLOW.items()])
-async def test_headers_that_do_not_come_meet_a_clock(said: Sequence[Step]) -> None:
-    """A provider that took the request and says nothing would hold its caller for as long as it likes."""
+@pytest.mark.parametrize(
+    "response", [pytest.param(steps, marks=covers(row), id=name) for name, (row, steps) in SLOW.items()]
+)
+async def test_a_timeout_ends_the_wait_for_headers(response: Sequence[Step]) -> None:
+    """A provider that does not respond would block its caller for ever."""
     late = {"retryable": True, "maybe_billed": True}
-    async with Stage((REQUEST, *said)) as stage:
+    async with Stage((REQUEST, *response)) as stage:
         client = stage.client
         await asyncio.gather(
             fails(ask(client, timeout=0.15, max_retries=2), APITimeoutError, phase="total", **late),
@@ -272,29 +280,29 @@ async def test_headers_that_do_not_come_meet_a_clock(said: Sequence[Step]) -> No
 
 
 @covers("F13")
-async def test_bytes_that_are_no_part_of_the_body_do_not_feed_the_idle_clock() -> None:
-    """A server that sends only HTTP's small print would keep its caller for ever."""
-    small_print: list[Step] = [b"x" * 100, 0.02] * 100
-    async with Stage((REQUEST, JSON_CHUNKED, piece(b"{"), b"1;", *small_print), timeout=Timeout(idle=0.15)) as stage:
+async def test_bytes_outside_of_the_body_do_not_restart_the_idle_timeout() -> None:
+    """A server that sends only chunk extensions would block its caller for ever."""
+    extension: list[Step] = [b"x" * 100, 0.02] * 100
+    async with Stage((REQUEST, JSON_CHUNKED, piece(b"{"), b"1;", *extension), timeout=Timeout(idle=0.15)) as stage:
         await fails(
             ask(stage.client), APITimeoutError, phase="idle", retryable=True, maybe_billed=True, status_code=200
         )
         assert (stage.requests, stage.kept) == (1, 0)
 
 
-# --- lost in the body ----------------------------------------------------------------------------------------------
+# --- lost in the body ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(FAULT, CUTS)
-async def test_a_reply_cut_short_is_an_error_of_the_road(
+async def test_a_reply_cut_short_is_a_connection_error(
     script: Sequence[Step], cls: type[CompletionError], attributes: dict[str, Any], requests: int
 ) -> None:
-    """Half a reply would be taken for one, or its loss for a mistake of the provider's."""
+    """Half a reply would be taken for a whole one, or its loss for an error of the provider."""
     async with Stage(script) as stage:
         await fails_both_ways(stage, cls, requests=requests, **attributes)
 
 
-# --- early ---------------------------------------------------------------------------------------------------------
+# --- early -----------------------------------------------------------------------------------------------------------
 
 LARGE = "word " * 4_000_000
 EARLY = {413: BadRequestError, 401: AuthenticationError}
@@ -303,10 +311,10 @@ EARLY = {413: BadRequestError, 401: AuthenticationError}
 @covers("F19")
 @pytest.mark.parametrize("end", [FIN, RESET], ids=str)
 @pytest.mark.parametrize(("status", "cls"), EARLY.items())
-async def test_a_refusal_that_comes_before_the_request_is_out_is_read(
+async def test_a_refusal_before_the_end_of_the_request_is_read(
     status: int, cls: type[CompletionError], end: Step
 ) -> None:
-    """A prompt that is too long would end in a broken pipe instead of the reason."""
+    """A prompt that is too long would end in a broken pipe instead of the provider's reason."""
     refusal = answer({"error": {"message": "Not this."}}, status, {"Connection": "close"})
     async with Stage((HEAD, refusal, 0.05, end)) as stage:
         asked = stage.client.create("openai/m", LARGE)

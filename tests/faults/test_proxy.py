@@ -1,4 +1,4 @@
-"""A proxy in between: one that works, and every way in which one does not."""
+"""Proxies: one that works, and the ways in which one fails."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -21,7 +21,7 @@ from support.resource_leaks import nothing_left
 
 PASSWORD = "the-proxys-password"
 BEYOND = "https://127.0.0.1:9"
-"""What lies behind a proxy that lets nobody through."""
+"""The target behind a proxy that opens no tunnel."""
 
 REFUSALS: dict[str, tuple[tuple[Step, ...], bool]] = {
     "a password is asked for": ((REQUEST, head(407, {"Proxy-Authenticate": "Basic", "Content-Length": "0"})), False),
@@ -36,16 +36,14 @@ REFUSALS: dict[str, tuple[tuple[Step, ...], bool]] = {
 
 
 def through(port: int, url: str = BEYOND, **options: Any) -> Any:
-    """A client that goes through a proxy, with a password."""
+    """A client that uses a proxy with a password."""
     return client_to(url, proxy=f"http://user:{PASSWORD}@127.0.0.1:{port}", **options)
 
 
 @covers("F28")
 @pytest.mark.parametrize(("script", "retryable"), REFUSALS.values(), ids=REFUSALS)
-async def test_a_proxy_that_lets_nobody_through_is_an_error_of_the_road(
-    script: tuple[Step, ...], retryable: bool
-) -> None:
-    """The provider would be blamed for the proxy, or the proxy's password be shown."""
+async def test_a_proxy_that_opens_no_tunnel_is_a_connection_error(script: tuple[Step, ...], retryable: bool) -> None:
+    """The error would name the provider instead of the proxy, or show the proxy's password."""
     async with RawServer(script) as proxy:
         client = through(proxy.port)
         async with client, nothing_left(client):
@@ -63,7 +61,7 @@ async def test_a_proxy_that_lets_nobody_through_is_an_error_of_the_road(
 
 @covers("F28")
 @BOTH_WAYS
-async def test_a_proxy_that_is_not_there_is_an_error_of_the_road(way: Way) -> None:
+async def test_a_proxy_that_is_down_is_a_connection_error(way: Way) -> None:
     """A wrong address of the proxy would look like a provider that is down."""
     async with RawServer((STALL,)) as proxy:
         port = proxy.port
@@ -75,8 +73,8 @@ async def test_a_proxy_that_is_not_there_is_an_error_of_the_road(way: Way) -> No
 
 
 @covers("F28")
-async def test_a_proxy_that_says_nothing_meets_the_connect_clock() -> None:
-    """A proxy that hangs would hold the caller for ever."""
+async def test_the_connect_timeout_ends_the_wait_for_a_proxy() -> None:
+    """A proxy that hangs would block the caller for ever."""
     async with RawServer((REQUEST, STALL)) as proxy:
         client = through(proxy.port, timeout=Timeout(connect=0.15))
         async with client, nothing_left(client):
@@ -85,7 +83,7 @@ async def test_a_proxy_that_says_nothing_meets_the_connect_clock() -> None:
 
 
 @covers("F28")
-async def test_a_refusal_that_cannot_change_is_not_asked_for_again() -> None:
+async def test_a_permanent_refusal_of_a_proxy_is_not_retried() -> None:
     """A wrong password would be tried until the account is locked."""
     refusal = head(407, {"Proxy-Authenticate": "Basic", "Content-Length": "0", "Connection": "close"})
     async with RawServer((REQUEST, refusal, FIN)) as proxy:
@@ -96,7 +94,7 @@ async def test_a_refusal_that_cannot_change_is_not_asked_for_again() -> None:
 
 
 @covers("F28")
-async def test_a_certificate_behind_a_proxy_is_looked_at() -> None:
+async def test_a_certificate_behind_a_proxy_is_verified() -> None:
     """The proxy could read everything."""
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(
@@ -112,7 +110,7 @@ async def test_a_certificate_behind_a_proxy_is_looked_at() -> None:
 
 @covers("F28")
 @BOTH_WAYS
-async def test_a_tunnel_hides_everything_from_the_proxy(way: Way) -> None:
+async def test_a_proxy_sees_nothing_of_what_a_tunnel_carries(way: Way) -> None:
     """The proxy would see keys and prompts, and the provider the proxy's password."""
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(RawServer((REQUEST, answer()) * 2, tls=certificates.valid()))
@@ -133,8 +131,8 @@ async def test_a_tunnel_hides_everything_from_the_proxy(way: Way) -> None:
 
 @covers("F28")
 @BOTH_WAYS
-async def test_a_proxys_own_answer_to_plain_http_keeps_its_status(way: Way) -> None:
-    """A proxy on the way to a server of one's own would be taken for that server, or its page for an answer."""
+async def test_a_proxys_own_response_to_plain_http_keeps_its_status(way: Way) -> None:
+    """A proxy's error would be taken for one of the server, or its page for a reply."""
     asks = (REQUEST, head(407, {"Proxy-Authenticate": "Basic", "Content-Length": "0"}))
     page = (REQUEST, answer(b"<html>Bad Gateway</html>", 502, {"Content-Type": "text/html"}))
     expected: list[tuple[tuple[Step, ...], type[APIStatusError], bool]] = [

@@ -1,4 +1,4 @@
-"""The public faults of the simulator, by name, for every provider: what this client makes of each."""
+"""The simulator's named faults with every provider: how a reply and a stream end with each."""
 
 import asyncio
 from typing import Any, NamedTuple, cast
@@ -30,7 +30,7 @@ MODELS = {
 
 
 class Outcome(NamedTuple):
-    """How a reply and a stream end; None is an answer."""
+    """How a reply and a stream end: an error, or None for success."""
 
     reply: type[CompletionError] | None
     stream: type[CompletionError] | None
@@ -64,10 +64,10 @@ OUTCOMES = {
     "close-after-2-events": Outcome(APIConnectionError, StreamInterruptedError),
     "slow-headers": _same(APITimeoutError),
 }
-"""Faults below HTTP and what comes of them; those of a prediction are not its stream's, which is another request."""
+"""Faults below HTTP and their outcomes; those of a prediction do not affect its stream, which is another request."""
 
 SLOW = {"gzip-bomb", "huge-length", "endless-body", "slow-headers"}
-"""Tried with one provider: they take their time, and no format has a say in them."""
+"""Tested with one provider, because they are slow and independent of the format."""
 
 
 async def _ask(client: AsyncCompletion, model: str, way: Way, name: str) -> str:
@@ -81,8 +81,8 @@ async def _ask(client: AsyncCompletion, model: str, way: Way, name: str) -> str:
 
 @covers("F06", "F09", "F10", "F11", "F12", "F13", "F14", "F15", "F17", "F18", "F21", "F22", "F26", "F27")
 @pytest.mark.parametrize("provider", MODELS)
-async def test_a_fault_by_name_is_one_of_our_errors_with_every_provider(provider: str) -> None:
-    """Apps that are tested against these faults would learn what happens with one provider only."""
+async def test_a_named_fault_has_the_same_outcome_with_every_provider(provider: str) -> None:
+    """Applications that are tested with these faults would be tested for one provider only."""
     async with SimulatorServer() as sim:
         urls, keys = sim.base_urls, sim.api_keys
         client = AsyncCompletion(
@@ -96,7 +96,7 @@ async def test_a_fault_by_name_is_one_of_our_errors_with_every_provider(provider
 
 
 def _expected(provider: str, name: str) -> Outcome:
-    """The same for all, except that the stream of a prediction is another request than the one for it."""
+    """The outcome; the stream of a prediction is another request than the prediction."""
     outcome = OUTCOMES[name]
     if provider == "replicate" and outcome.stream is StreamInterruptedError and "events" not in name:
         return _same(outcome.reply)
@@ -110,12 +110,12 @@ async def _ends(client: AsyncCompletion, provider: str, name: str) -> Outcome:
 async def _end(client: AsyncCompletion, provider: str, way: Way, name: str) -> type[CompletionError] | None:
     try:
         assert "You said: Hi." in await _ask(client, MODELS[provider], way, name)
-    except CompletionError as fault:
-        return type(fault)
+    except CompletionError as error:
+        return type(error)
     return None
 
 
 def test_every_fault_below_http_has_its_outcome() -> None:
-    """A new name would be tried with nobody."""
+    """A new fault would be tested with no provider."""
     new = {name for name, fault in FAULTS.items() if fault.kind in ("raw", "headers") or fault.headers}
     assert new <= set(OUTCOMES)

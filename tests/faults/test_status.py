@@ -24,14 +24,14 @@ from faults.harness import BOTH_WAYS, KEY, WAYS, Stage, Way, ask, client_to, cov
 from support.raw_server import REQUEST, STALL, RawServer, answer
 from support.resource_leaks import nothing_left
 
-# --- statuses ------------------------------------------------------------------------------------------------------
+# --- statuses --------------------------------------------------------------------------------------------------------
 
 
 class Policy(NamedTuple):
-    """What follows from a status."""
+    """Error class of a status, and what follows from it."""
 
     cls: type[APIStatusError]
-    retried: bool = False
+    is_retried: bool = False
     maybe_billed: bool = False
 
 
@@ -70,14 +70,14 @@ SOON = {"retry-after-ms": "5"}
 
 
 def refusal(status: int, headers: Mapping[str, str] = SOON, **members: Any) -> bytes:
-    """An error answer."""
+    """An error response."""
     return answer({"error": {"message": "It said no.", **members}}, status, headers)
 
 
 @pytest.mark.parametrize(("status", "policy"), POLICY.items())
-async def test_a_status_has_its_class_and_is_tried_again_or_not(status: int, policy: Policy) -> None:
-    """What cannot succeed would be repeated, and what can would be given up."""
-    attempts = 2 if policy.retried else 1
+async def test_a_status_has_its_error_class_and_is_retried_or_not(status: int, policy: Policy) -> None:
+    """Requests that cannot succeed would be repeated, and those that can would not."""
+    attempts = 2 if policy.is_retried else 1
     async with Stage((REQUEST, refusal(status)) * 4, max_retries=1) as stage:
         errors = await fails_both_ways(
             stage,
@@ -86,7 +86,7 @@ async def test_a_status_has_its_class_and_is_tried_again_or_not(status: int, pol
             kept=1,
             status_code=status,
             attempts=attempts,
-            retryable=policy.retried,
+            retryable=policy.is_retried,
             maybe_billed=policy.maybe_billed,
             retry_after=0.005,
         )
@@ -96,31 +96,31 @@ async def test_a_status_has_its_class_and_is_tried_again_or_not(status: int, pol
             assert error.headers["retry-after-ms"] == "5"
 
 
-WISHES: dict[str, tuple[int, dict[str, Any], str, bool]] = {
-    "an answer that may be retried": (400, {}, "true", AGAIN),
-    "one that nobody would retry": (501, {}, "true", AGAIN),
-    "one that must not be retried": (500, {}, "false", ONCE),
-    "a limit that must not be retried": (429, {}, "false", ONCE),
-    "a quota, which waiting does not fill": (429, {"code": "insufficient_quota"}, "true", ONCE),
-    "a wish nobody understands": (500, {}, "perhaps", AGAIN),
+HINTS: dict[str, tuple[int, dict[str, Any], str, bool]] = {
+    "a status that may be retried": (400, {}, "true", AGAIN),
+    "a status that is not retried otherwise": (501, {}, "true", AGAIN),
+    "a status that must not be retried": (500, {}, "false", ONCE),
+    "a rate limit that must not be retried": (429, {}, "false", ONCE),
+    "an exceeded quota": (429, {"code": "insufficient_quota"}, "true", ONCE),
+    "an unknown header value": (500, {}, "perhaps", AGAIN),
 }
 
 
-@pytest.mark.parametrize(("status", "members", "wish", "retried"), WISHES.values(), ids=WISHES)
+@pytest.mark.parametrize(("status", "members", "header", "is_retried"), HINTS.values(), ids=HINTS)
 @BOTH_WAYS
-async def test_the_providers_wish_comes_before_the_status(
-    way: Way, status: int, members: dict[str, Any], wish: str, retried: bool
+async def test_the_providers_retry_header_comes_before_the_status(
+    way: Way, status: int, members: dict[str, Any], header: str, is_retried: bool
 ) -> None:
-    """A provider that knows better could not say so."""
-    said = refusal(status, SOON | {"x-should-retry": wish}, **members)
-    async with Stage((REQUEST, said, REQUEST, answer(), STALL), max_retries=1) as stage:
-        if retried:
+    """A provider could not request or forbid a retry."""
+    refused = refusal(status, SOON | {"x-should-retry": header}, **members)
+    async with Stage((REQUEST, refused, REQUEST, answer(), STALL), max_retries=1) as stage:
+        if is_retried:
             assert await ask(stage.client, way) == "Hello."
         else:
             with pytest.raises(APIStatusError) as caught:
                 await ask(stage.client, way)
             assert not caught.value.retryable
-        assert stage.requests == (2 if retried else 1)
+        assert stage.requests == (2 if is_retried else 1)
 
 
 QUOTAS = (
@@ -135,15 +135,15 @@ QUOTAS = (
 
 
 @pytest.mark.parametrize("members", QUOTAS, ids=str)
-async def test_a_quota_is_no_rate_limit(members: dict[str, Any]) -> None:
-    """An empty account would be asked again, and all other calls would wait for it."""
+async def test_an_exceeded_quota_is_not_a_rate_limit(members: dict[str, Any]) -> None:
+    """Requests for an empty account would be repeated, and all other calls would wait for it."""
     async with Stage((REQUEST, refusal(429, **members)) * 3, max_retries=2) as stage:
         await fails_both_ways(stage, QuotaExceededError, kept=1, status_code=429, retryable=False)
 
 
 @BOTH_WAYS
-async def test_a_wait_that_is_too_long_is_told_instead_of_shortened(way: Way) -> None:
-    """The provider would be asked again before it wants to be, or the caller would hang without a word."""
+async def test_a_wait_that_is_too_long_is_reported_and_not_shortened(way: Way) -> None:
+    """The provider would get a request before the time it asked for, or the caller would hang."""
     async with Stage((REQUEST, refusal(429, {"retry-after": "61"})) * 3, max_retries=2) as stage:
         await fails(ask(stage.client, way), RateLimitError, status_code=429, retryable=True, retry_after=61.0)
         assert stage.requests == 1
@@ -151,7 +151,7 @@ async def test_a_wait_that_is_too_long_is_told_instead_of_shortened(way: Way) ->
 
 @BOTH_WAYS
 async def test_a_wait_beyond_the_total_is_not_begun(way: Way) -> None:
-    """A call would wait for its own timeout, knowing that nothing comes of it."""
+    """A call would wait for its own timeout in vain."""
     script = (REQUEST, refusal(503, {"retry-after": "5"})) * 3
     async with Stage(script, max_retries=2, timeout=2.0, seconds=1.5) as stage:
         await fails(ask(stage.client, way), ServiceUnavailableError, status_code=503, retry_after=5.0)
@@ -159,7 +159,7 @@ async def test_a_wait_beyond_the_total_is_not_begun(way: Way) -> None:
 
 
 async def test_a_page_instead_of_an_error_keeps_the_status() -> None:
-    """A gateway's page would hide what its status says, or steer the terminal it is shown on."""
+    """A gateway's page would hide its status, or control the terminal that shows it."""
     page = answer(b"<html>\x1b[2J502 Bad Gateway\r\n</html>", 502, {"Content-Type": "text/html"})
     async with Stage((REQUEST, page, STALL)) as stage:
         error = await fails(ask(stage.client), InternalServerError, status_code=502, retryable=True)
@@ -176,7 +176,7 @@ async def test_a_key_that_is_echoed_is_not_shown() -> None:
         assert "Incorrect API key provided" in error.message
 
 
-# --- redirects -----------------------------------------------------------------------------------------------------
+# --- redirects -------------------------------------------------------------------------------------------------------
 
 REDIRECTS = (301, 302, 303, 307, 308)
 SECRET = "sk-a-key-that-is-for-one-host-only"
@@ -193,11 +193,11 @@ PROVIDERS = {
 @covers("F27")
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_a_redirect_to_another_server_is_not_followed(provider: str) -> None:
-    """The key and the prompt would go to whoever the answer names."""
+    """The key and the prompt would be sent to the server that the response names."""
     async with RawServer((REQUEST, answer())) as target:
         for status in REDIRECTS:
-            said = answer(b"", status, {"Location": f"{target.url}/steal?key=1"})
-            async with RawServer((REQUEST, said) * 2 + (STALL,)) as server:
+            redirect = answer(b"", status, {"Location": f"{target.url}/steal?key=1"})
+            async with RawServer((REQUEST, redirect) * 2 + (STALL,)) as server:
                 client = client_to("", base_urls={provider: server.url}, api_keys={provider: SECRET}, max_retries=2)
                 async with client, nothing_left(client):
                     error = await fails(
@@ -234,9 +234,9 @@ PLACES = {
 @covers("F27")
 @pytest.mark.parametrize("status", REDIRECTS)
 async def test_a_redirect_is_an_error_wherever_it_leads(status: int) -> None:
-    """A strange place would be gone to, or break the code that names it."""
-    said = [answer(b"", status, {} if place is None else {"Location": place}) for place in PLACES.values()]
-    async with Stage([step for each in said for step in (REQUEST, each)], max_retries=2) as stage:
+    """An unusual target would be requested, or break the code that names it."""
+    redirects = [answer(b"", status, {} if place is None else {"Location": place}) for place in PLACES.values()]
+    async with Stage([step for each in redirects for step in (REQUEST, each)], max_retries=2) as stage:
         for number, place in enumerate(PLACES.values()):
             error = await fails(
                 ask(stage.client, WAYS[number % 2]),
@@ -253,7 +253,7 @@ async def test_a_redirect_is_an_error_wherever_it_leads(status: int) -> None:
 
 @covers("F27")
 @pytest.mark.parametrize("status", [300, 304, 399])
-async def test_what_is_neither_an_answer_nor_an_error_is_an_error(status: int) -> None:
-    """A status between the two would come as an empty answer."""
+async def test_an_unexpected_status_below_400_is_an_error(status: int) -> None:
+    """A status that is neither a success nor an error would become an empty reply."""
     async with Stage((REQUEST, f"HTTP/1.1 {status} Scripted\r\nContent-Length: 0\r\n\r\n".encode(), STALL)) as stage:
         await fails(ask(stage.client), APIResponseError, status_code=status, retryable=False)

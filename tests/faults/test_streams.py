@@ -1,4 +1,4 @@
-"""Streams that end badly, say nonsense, stall, or come faster than anybody reads: never silently short, never lost."""
+"""Streams that are cut, malformed, stalled or too fast: never silently short, and nothing that arrived is lost."""
 
 import asyncio
 import gzip
@@ -53,11 +53,11 @@ from support.resource_leaks import nothing_left, pools
 
 EVENTS = {"Content-Type": "text/event-stream"}
 UNTIL_CLOSED = head(200, EVENTS | {"Connection": "close"})
-"""The head of a streamed answer that ends where the connection does."""
+"""The head of a streamed response that ends with the connection."""
 
 
-def said(text: str | None = None, finish_reason: str | None = None, **members: Any) -> bytes:
-    """The data of one of OpenAI's events."""
+def chunk_data(text: str | None = None, finish_reason: str | None = None, **members: Any) -> bytes:
+    """The data of one event in OpenAI's format."""
     choice = {"index": 0, "delta": {} if text is None else {"content": text}, "finish_reason": finish_reason}
     return json.dumps({"id": "reply-1", "model": "m", "choices": [choice], **members}, ensure_ascii=False).encode()
 
@@ -68,13 +68,13 @@ def data(*values: bytes, end: bytes = b"\n") -> bytes:
 
 
 async def collect(stream: CompletionStream, texts: list[str]) -> None:
-    """Reads to the end, and keeps what came although an error may follow."""
+    """Reads to the end into `texts`, which keeps what arrived before an error."""
     async for text in stream.text:
         texts.append(text)
 
 
 async def kept(stage: Stage) -> int:
-    """Connections kept, once those that are being let end have ended."""
+    """The number of kept connections, after all responses have ended."""
     while any(pool.in_flight for pool in pools(stage.client)):
         await asyncio.sleep(0.005)
     return stage.kept
@@ -84,9 +84,9 @@ def begin(client: AsyncCompletion, **options: Any) -> CompletionStream:
     return client.stream("openai/m", PROMPT, **options)
 
 
-# --- the form of events --------------------------------------------------------------------------------------------
+# --- framing of events -----------------------------------------------------------------------------------------------
 
-HELLO, THERE, STOP = said("Hel"), said("lo."), said(finish_reason="stop")
+HELLO, THERE, STOP = chunk_data("Hel"), chunk_data("lo."), chunk_data(finish_reason="stop")
 LINES = b"".join(b"data:" + line + b"\n" for line in json.dumps(json.loads(HELLO), indent=1).encode().split(b"\n"))
 
 FORMS: Mapping[str, tuple[str, bytes]] = {
@@ -105,13 +105,13 @@ FORMS: Mapping[str, tuple[str, bytes]] = {
 
 
 def drip(body: bytes) -> list[Step]:
-    """A body byte by byte, with a turn of the loop after each."""
+    """A body byte by byte, with an iteration of the loop after each."""
     return [step for byte in body for step in (piece(bytes([byte])), 0.0)]
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=covers(row)) for name, (row, _) in FORMS.items()])
-async def test_events_in_any_form_and_in_any_pieces_say_the_same(name: str) -> None:
-    """A legal stream of some server or proxy would be misread, or read right only on a fast network."""
+async def test_events_in_any_framing_and_in_any_pieces_are_read_alike(name: str) -> None:
+    """A valid stream of some server or proxy would be misread, or read correctly only on a fast network."""
     body = FORMS[name][1]
     async with Stage((REQUEST, STREAM, piece(body) + END, REQUEST, STREAM, *drip(body), END, STALL)) as stage:
         assert await ask(stage.client, "stream") == "Hello."
@@ -120,8 +120,8 @@ async def test_events_in_any_form_and_in_any_pieces_say_the_same(name: str) -> N
 
 
 @covers("F32")
-async def test_comments_do_not_stand_for_the_first_event() -> None:
-    """A provider that only says it is still there would hold a caller for ever."""
+async def test_comments_do_not_count_as_the_first_event() -> None:
+    """A provider that only sends keep-alive comments would block a caller for ever."""
     comments = [step for _ in range(100) for step in (piece(b": keep-alive\n\n"), 0.02)]
     async with Stage((REQUEST, STREAM, *comments, STALL), timeout=Timeout(first_chunk=0.2, idle=5)) as stage:
         error = await fails(ask(stage.client, "stream"), APITimeoutError, phase="first_chunk", status_code=200)
@@ -130,26 +130,26 @@ async def test_comments_do_not_stand_for_the_first_event() -> None:
 
 
 @covers("F34")
-async def test_separators_that_are_none_are_text() -> None:
+async def test_characters_that_only_look_like_line_separators_are_text() -> None:
     """A text with a line separator in it would be cut there, as `str.splitlines` cuts it."""
     text = "a\u2028b\u2029c\x85d"
-    async with Stage((REQUEST, STREAM, *drip(data(said(text), STOP, b"[DONE]")), END, STALL)) as stage:
+    async with Stage((REQUEST, STREAM, *drip(data(chunk_data(text), STOP, b"[DONE]")), END, STALL)) as stage:
         assert await ask(stage.client, "stream") == text
         assert await kept(stage) == 1
 
 
 @covers("F35")
-async def test_characters_are_whole_however_they_arrive_and_replaced_where_they_are_none() -> None:
-    """A smile cut in two would arrive as four question marks, and one bad byte would cost the reply."""
-    body = data(said("€\U0001f600é"), said("x").replace(b"x", b"\xff\xe2\x82"), STOP, b"[DONE]")
+async def test_split_characters_are_joined_and_invalid_ones_are_replaced() -> None:
+    """An emoji cut in two would become four question marks, and one invalid byte would lose the reply."""
+    body = data(chunk_data("€\U0001f600é"), chunk_data("x").replace(b"x", b"\xff\xe2\x82"), STOP, b"[DONE]")
     async with Stage((REQUEST, STREAM, *drip(body), END, STALL)) as stage:
         assert await ask(stage.client, "stream") == "€\U0001f600é\ufffd\ufffd"
         assert await kept(stage) == 1
 
 
 LARGE = {
-    "a line of 100 KB": said("x" * 100_000),
-    "a line of 10 MB": said("x" * 10_000_000),
+    "a line of 100 KB": chunk_data("x" * 100_000),
+    "a line of 10 MB": chunk_data("x" * 10_000_000),
     "100,000 lines": HELLO[:1] + b"\ndata:" * 100_000 + HELLO[1:],
 }
 
@@ -157,7 +157,7 @@ LARGE = {
 @covers("F36")
 @pytest.mark.parametrize("name", LARGE)
 async def test_large_events_are_read(name: str) -> None:
-    """A picture in an event would be refused, or would stop the event loop."""
+    """An image in an event would be refused, or would block the event loop."""
     body = data(LARGE[name], STOP, b"[DONE]")
     async with Stage((REQUEST, STREAM, piece(body), END, STALL)) as stage:
         texts: list[str] = []
@@ -169,7 +169,7 @@ async def test_large_events_are_read(name: str) -> None:
 TOO_LARGE = {
     "a line": b"data: " + b"x" * 17_000_000,
     "many lines": (b"data: " + b"x" * 1000 + b"\n") * 17_000,
-    "a line that is no data": b"x" * 17_000_000,
+    "a line without data": b"x" * 17_000_000,
 }
 
 
@@ -189,7 +189,7 @@ def partial_text(error: CompletionError) -> str | None:
     return None if error.partial is None else error.partial.text
 
 
-# --- ends ----------------------------------------------------------------------------------------------------------
+# --- ends ------------------------------------------------------------------------------------------------------------
 
 GOOD_ENDS: Mapping[str, tuple[str, Sequence[Step], int]] = {
     "an end marker": ("F37", WHOLE, 1),
@@ -201,7 +201,7 @@ GOOD_ENDS: Mapping[str, tuple[str, Sequence[Step], int]] = {
     ),
     "no end marker, connection closed": (
         "F37",
-        (UNTIL_CLOSED, data(said("Hello."), STOP), FIN),
+        (UNTIL_CLOSED, data(chunk_data("Hello."), STOP), FIN),
         0,
     ),
     "no end marker, chunks cut": ("F37", (STREAM, event("Hello."), event(finish_reason="stop"), FIN), 0),
@@ -227,8 +227,8 @@ GOOD_ENDS: Mapping[str, tuple[str, Sequence[Step], int]] = {
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=covers(row)) for name, (row, *_) in GOOD_ENDS.items()])
-async def test_a_stream_that_said_why_it_stopped_is_whole(name: str) -> None:
-    """Honest servers would be told to have cut their answer, or a ghost be read into it."""
+async def test_a_stream_with_a_finish_reason_is_complete(name: str) -> None:
+    """Complete streams would be reported as cut, or later bytes be read as part of them."""
     _, script, connections = GOOD_ENDS[name]
     async with Stage((REQUEST, *script, STALL), max_retries=2, timeout=Timeout(idle=5)) as stage:
         stream = begin(stage.client)
@@ -245,7 +245,7 @@ CUT = {"status_code": 200, "maybe_billed": True, "retryable": False}
 
 
 def cut(row: str, name: str, *script: Step) -> Any:
-    """A stream that ends before the provider said why."""
+    """A stream that ends without a finish reason."""
     return fault(row, name, (REQUEST, *script), StreamInterruptedError, **CUT)
 
 
@@ -267,10 +267,10 @@ BAD_ENDS = (
 
 
 @pytest.mark.parametrize(FAULT, BAD_ENDS)
-async def test_a_stream_that_did_not_say_why_it_stopped_is_interrupted(
+async def test_a_stream_without_a_finish_reason_is_interrupted(
     script: Sequence[Step], cls: type[CompletionError], attributes: dict[str, Any], requests: int
 ) -> None:
-    """Half an answer would be taken for a whole one, or be asked for and paid again under the reader's eyes."""
+    """Half a reply would be taken for a whole one, or be requested and billed again while it is read."""
     async with Stage(script, max_retries=2) as stage:
         texts: list[str] = []
         stream = begin(stage.client)
@@ -286,9 +286,9 @@ async def test_a_stream_that_did_not_say_why_it_stopped_is_interrupted(
 
 @covers("F38")
 @pytest.mark.parametrize("reason", [None, "stop"])
-async def test_a_tls_connection_that_ends_without_saying_so(reason: str | None) -> None:
-    """Whoever sits in between could cut an answer short and nobody would notice."""
-    body = UNTIL_CLOSED + data(said("Hello."), *([said(finish_reason=reason)] if reason else []))
+async def test_a_tls_connection_that_ends_without_close_notify(reason: str | None) -> None:
+    """A man in the middle could cut a reply short unnoticed."""
+    body = UNTIL_CLOSED + data(chunk_data("Hello."), *([chunk_data(finish_reason=reason)] if reason else []))
     async with (
         Truncating(body) as server,
         client_to(server.url, ssl_context=certificates.trusting()) as client,
@@ -303,10 +303,10 @@ async def test_a_tls_connection_that_ends_without_saying_so(reason: str | None) 
 
 
 class Truncating:
-    """A TLS server that answers, and lets the connection go without TLS's own goodbye."""
+    """TLS server that responds, and drops the connection without TLS's close_notify."""
 
-    def __init__(self, said: bytes) -> None:
-        self._said = said
+    def __init__(self, response: bytes) -> None:
+        self._response = response
 
     @property
     def url(self) -> str:
@@ -322,7 +322,7 @@ class Truncating:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"}")
-        writer.write(self._said)
+        writer.write(self._response)
         await writer.drain()
         await asyncio.sleep(0.05)
         writer.transport.abort()
@@ -338,8 +338,8 @@ UNSEEN: Mapping[str, Sequence[Step]] = {
 
 @covers("F38", "F39", "F42")
 @pytest.mark.parametrize("name", UNSEEN)
-async def test_what_goes_wrong_before_the_first_chunk_is_tried_again(name: str) -> None:
-    """A caller who has seen nothing yet would have to do what the client can do for them."""
+async def test_failures_before_the_first_chunk_are_retried(name: str) -> None:
+    """Callers who have received nothing yet would have to retry themselves."""
     async with Stage((REQUEST, *UNSEEN[name]), (REQUEST, *WHOLE, STALL), max_retries=1) as stage:
         stream = begin(stage.client)
         assert (await stream.get_final_completion()).text == "Hello."
@@ -357,8 +357,8 @@ BUSY: Mapping[str, tuple[Sequence[Step], type[CompletionError], str]] = {
 
 @covers("F39", "F45")
 @pytest.mark.parametrize("name", BUSY)
-async def test_a_consumer_that_is_busy_loses_nothing_that_arrived(name: str) -> None:
-    """What was paid for, and is already here, would be thrown away because the connection broke meanwhile."""
+async def test_a_busy_consumer_loses_nothing_that_arrived(name: str) -> None:
+    """Bytes that are billed and have arrived would be dropped because the connection broke in the meantime."""
     ending, cls, phase = BUSY[name]
     async with Stage((REQUEST, *ARRIVED, *ending), timeout=Timeout(idle=0.1)) as stage:
         stream = begin(stage.client)
@@ -370,7 +370,7 @@ async def test_a_consumer_that_is_busy_loses_nothing_that_arrived(name: str) -> 
         assert (stage.requests, await kept(stage)) == (1, 0)
 
 
-# --- malformed events ----------------------------------------------------------------------------------------------
+# --- malformed events ------------------------------------------------------------------------------------------------
 
 MALFORMED = {
     "no JSON": b'{"choices": [',
@@ -385,7 +385,7 @@ MALFORMED = {
     "a delta that is a text": b'{"choices": [{"delta": "x"}]}',
     "a content that is a number": b'{"choices": [{"delta": {"content": 1}}]}',
     "an index that is a text": b'{"choices": [{"index": "0"}]}',
-    "an index that is no whole number": b'{"choices": [{"index": 0.5}]}',
+    "an index that is not a whole number": b'{"choices": [{"index": 0.5}]}',
     "a finish reason that is an object": b'{"choices": [{"finish_reason": {}}]}',
     "calls that are an object": b'{"choices": [{"delta": {"tool_calls": {"a": 1}}}]}',
     "a call that is null": b'{"choices": [{"delta": {"tool_calls": [null]}}]}',
@@ -399,8 +399,8 @@ MALFORMED = {
 
 @covers("F41")
 @pytest.mark.parametrize("name", MALFORMED)
-async def test_an_event_that_cannot_be_read_is_an_error_that_says_which(name: str) -> None:
-    """A piece of the answer would be missing and nobody told, or a parser's own exception reach the caller."""
+async def test_an_event_that_cannot_be_parsed_is_an_error_that_names_it(name: str) -> None:
+    """A part of the reply would be missing unnoticed, or the exception of a parser reach the caller."""
     script = (REQUEST, STREAM, event("Hel") + piece(data(MALFORMED[name])) + event("lo."), STALL)
     async with Stage(script, max_retries=2) as stage:
         texts: list[str] = []
@@ -413,8 +413,8 @@ async def test_an_event_that_cannot_be_read_is_an_error_that_says_which(name: st
 
 
 @covers("F41")
-async def test_a_malformed_event_before_any_other_is_not_asked_for_again() -> None:
-    """A server that speaks another format would be paid for three such answers."""
+async def test_a_malformed_first_event_is_not_retried() -> None:
+    """A server with another format would bill three such responses."""
     async with Stage((REQUEST, STREAM, piece(data(b"[]")), STALL), max_retries=2) as stage:
         error = await fails(ask(stage.client, "stream"), APIResponseError, status_code=200, maybe_billed=True)
         assert error.partial is None
@@ -434,8 +434,8 @@ HARMLESS = (
 
 
 @covers("F41")
-async def test_what_is_missing_or_null_or_unknown_is_passed_over() -> None:
-    """A server that leaves out what it has nothing to say of would be refused."""
+async def test_missing_null_and_unknown_members_are_ignored() -> None:
+    """Streams of a server that omits empty members would be refused."""
     odd = piece(data(*HARMLESS))
     async with Stage((REQUEST, STREAM, odd, event("Hel"), odd, event("lo."), odd, *WHOLE[-2:], STALL)) as stage:
         assert await ask(stage.client, "stream") == "Hello."
@@ -449,8 +449,8 @@ def call(index: int, arguments: str, call_id: str | None = None, name: str | Non
 
 
 @covers("F41")
-async def test_pieces_of_tool_calls_in_turns_and_under_far_numbers_are_put_together() -> None:
-    """The arguments of one call would end up in another, or a number take a gigabyte."""
+async def test_interleaved_pieces_of_tool_calls_with_large_indexes_are_joined() -> None:
+    """The arguments of one call would end up in another, or a large index take a gigabyte."""
     script = (
         call(10**9, "", "b", "second"),
         call(0, '{"x"', "a", "first"),
@@ -467,7 +467,7 @@ async def test_pieces_of_tool_calls_in_turns_and_under_far_numbers_are_put_toget
         ]
 
 
-# --- errors inside a stream ----------------------------------------------------------------------------------------
+# --- errors inside a stream ------------------------------------------------------------------------------------------
 
 
 def openai_error(error: Any, name: str = "", **members: Any) -> bytes:
@@ -499,10 +499,10 @@ ERRORS: Mapping[str, tuple[bytes, type[CompletionError], dict[str, Any]]] = {
 
 @covers("F42")
 @pytest.mark.parametrize("name", ERRORS)
-async def test_an_error_inside_a_stream_is_that_error_with_what_had_come(name: str) -> None:
-    """A provider's failure would be taken for the end of the answer, or be known only as a broken stream."""
-    said_error, cls, attributes = ERRORS[name]
-    async with Stage((REQUEST, STREAM, event("Hel") + said_error + event("ghost"), STALL), max_retries=2) as stage:
+async def test_an_error_inside_a_stream_is_raised_with_the_partial_reply(name: str) -> None:
+    """A provider's failure would be taken for the end of the reply, or for a broken connection."""
+    reported, cls, attributes = ERRORS[name]
+    async with Stage((REQUEST, STREAM, event("Hel") + reported + event("ghost"), STALL), max_retries=2) as stage:
         texts: list[str] = []
         with pytest.raises(cls) as caught:
             await collect(begin(stage.client), texts)
@@ -515,7 +515,7 @@ async def test_an_error_inside_a_stream_is_that_error_with_what_had_come(name: s
 
 @asynccontextmanager
 async def anthropic(*scripts: Sequence[Step], **options: Any) -> AsyncGenerator[tuple[RawServer, AsyncCompletion]]:
-    """A stage for Anthropic's format."""
+    """A server and a client for Anthropic's format."""
     async with RawServer(*scripts) as server:
         urls, keys = {"anthropic": server.url}, {"anthropic": "key"}
         async with AsyncCompletion(base_urls=urls, api_keys=keys, **options) as client, nothing_left(client):
@@ -544,7 +544,7 @@ ANTHROPIC_ENDS: Mapping[str, tuple[Sequence[Step], type[CompletionError] | None]
 @covers("F37", "F38", "F41", "F42")
 @pytest.mark.parametrize("name", ANTHROPIC_ENDS)
 async def test_other_formats_end_and_fail_by_the_same_rules(name: str) -> None:
-    """What holds for OpenAI's streams would not hold for those that are translated."""
+    """The guarantees for OpenAI's streams would not hold for other formats."""
     ending, cls = ANTHROPIC_ENDS[name]
     async with anthropic((REQUEST, STREAM, *BEGUN, *ending, STALL), max_retries=2) as (server, client):
         texts: list[str] = []
@@ -558,12 +558,12 @@ async def test_other_formats_end_and_fail_by_the_same_rules(name: str) -> None:
         assert len(server.requests) == 1
 
 
-# --- no stream at all ----------------------------------------------------------------------------------------------
+# --- not a stream ----------------------------------------------------------------------------------------------------
 
 
 @covers("F43")
 async def test_a_whole_reply_instead_of_a_stream_is_one_chunk() -> None:
-    """A gateway that cannot stream would answer with an empty text."""
+    """A gateway that cannot stream would return an empty text."""
     async with Stage((REQUEST, answer(), STALL)) as stage:
         stream = begin(stage.client)
         chunks = [chunk async for chunk in stream]
@@ -589,13 +589,13 @@ NO_STREAM: Mapping[str, tuple[bytes, type[CompletionError], dict[str, Any], int,
     "nothing": (answer(b"", 200, EVENTS), StreamInterruptedError, {"retryable": True}, 0, 1),
     "a text": (answer(b"It works!", 200, {"Content-Type": "text/plain"}), StreamInterruptedError, {}, 0, 1),
 }
-"""What comes, what it is for the caller, how many retries are allowed, and how many requests are made."""
+"""Name → response, error class, its attributes, retries allowed, and requests made."""
 
 
 @covers("F44")
 @pytest.mark.parametrize("name", NO_STREAM)
 async def test_something_else_instead_of_a_stream_is_an_error_before_the_first_chunk(name: str) -> None:
-    """A captive portal would be read as an answer that says nothing."""
+    """A captive portal would be read as an empty reply."""
     body, cls, attributes, retries, requests = NO_STREAM[name]
     async with Stage((REQUEST, body, REQUEST, body, STALL), max_retries=retries) as stage:
         texts: list[str] = []
@@ -604,7 +604,7 @@ async def test_something_else_instead_of_a_stream_is_an_error_before_the_first_c
         assert stage.requests == requests
 
 
-# --- slow servers, slow consumers ----------------------------------------------------------------------------------
+# --- slow servers, slow consumers ------------------------------------------------------------------------------------
 
 STALLED: Mapping[str, Sequence[Step]] = {
     "silent": (STALL,),
@@ -616,8 +616,8 @@ STALLED: Mapping[str, Sequence[Step]] = {
 
 @covers("F45")
 @pytest.mark.parametrize("name", STALLED)
-async def test_a_stalled_stream_ends_with_what_had_come(name: str) -> None:
-    """A reader would wait for ever for a provider that has gone."""
+async def test_a_stalled_stream_ends_with_the_partial_reply(name: str) -> None:
+    """A reader would wait for ever for a provider that has stopped."""
     async with Stage((REQUEST, *PART, *STALLED[name]), timeout=Timeout(idle=0.1), max_retries=2) as stage:
         texts: list[str] = []
         error = await fails(
@@ -628,8 +628,8 @@ async def test_a_stalled_stream_ends_with_what_had_come(name: str) -> None:
 
 
 @covers("F45")
-async def test_a_stream_that_never_ends_is_bounded_by_a_total_that_was_asked_for() -> None:
-    """A server that says something now and then would hold a caller for ever."""
+async def test_an_endless_stream_is_bounded_by_an_explicit_total() -> None:
+    """A server that sends something now and then would block a caller for ever."""
     script = (REQUEST, STREAM, *(event("x"), 0.02) * 400)
     async with Stage(script, timeout=Timeout(total=0.3), max_retries=2) as stage:
         texts: list[str] = []
@@ -642,13 +642,13 @@ async def test_a_stream_that_never_ends_is_bounded_by_a_total_that_was_asked_for
 
 
 MEGABYTE = 2**20
-BLOCK = piece(data(*[said("x" * 1000)] * 900))
+BLOCK = piece(data(*[chunk_data("x" * 1000)] * 900))
 """About a megabyte of events."""
 
 
 @covers("F46")
-async def test_a_consumer_that_is_slow_holds_the_server_back_and_is_not_hurried() -> None:
-    """A fast provider would fill the memory, or a caller who works for a while be told that the provider is slow."""
+async def test_a_slow_consumer_slows_the_server_down_and_gets_no_timeout() -> None:
+    """A fast provider would fill the memory, or a slow consumer get a timeout of the provider."""
     blocks = 32
     script = (REQUEST, STREAM, *[BLOCK] * blocks, event(finish_reason="stop"), DONE + END, STALL)
     async with Stage(script, timeout=Timeout(idle=0.15, first_chunk=5), seconds=30) as stage:
@@ -657,8 +657,10 @@ async def test_a_consumer_that_is_slow_holds_the_server_back_and_is_not_hurried(
         await asyncio.sleep(0.3)
         assert stage.server.steps < blocks / 2  # the rest waits at the server: kernels take a few megabytes
         inside: Any = stream
-        held = inside._source._attempt.response._body._size + length_hint(inside._ready) * len(said("x" * 1000))
-        assert held < 1.5 * MEGABYTE
+        buffered = inside._source._attempt.response._body._size + length_hint(inside._ready) * len(
+            chunk_data("x" * 1000)
+        )
+        assert buffered < 1.5 * MEGABYTE
         count = 1
         async for chunk in stream:
             count += chunk.choices[0].delta.content is not None
@@ -675,12 +677,12 @@ BURSTS: Mapping[str, tuple[Mapping[str, str], Callable[[bytes], bytes]]] = {
 
 @covers("F47")
 @pytest.mark.parametrize("name", BURSTS)
-async def test_a_stream_that_is_always_ready_leaves_turns_to_others(name: str) -> None:
-    """One fast stream would hold up everything else in the process."""
+async def test_a_stream_that_is_always_ready_does_not_block_other_tasks(name: str) -> None:
+    """One fast stream would block everything else in the process."""
     headers, encode = BURSTS[name]
     events = 20_000
-    random = Random(1)  # noqa: S311 (text that is packed as text is, or it would be refused as a bomb)
-    body = encode(data(*(said(random.randbytes(200).hex()) for _ in range(events)), STOP, b"[DONE]"))
+    random = Random(1)  # noqa: S311 (text that compresses like text: zeros would be refused as a bomb)
+    body = encode(data(*(chunk_data(random.randbytes(200).hex()) for _ in range(events)), STOP, b"[DONE]"))
     script = (REQUEST, head(200, {**EVENTS, **headers, "Content-Length": str(len(body))}), body, STALL)
     async with Stage(script, seconds=30) as stage:
         between: list[int] = []
@@ -697,10 +699,10 @@ async def test_a_stream_that_is_always_ready_leaves_turns_to_others(name: str) -
         watcher.cancel()
         assert count == events
         most = max(b - a for a, b in itertools.pairwise(between))
-        assert most * len(said("x" * 400)) < MEGABYTE  # handed out in one go, between two turns of the loop
+        assert most * len(chunk_data("x" * 400)) < MEGABYTE  # returned between two iterations of the loop
 
 
 def test_the_reply_of_this_table_is_a_completion() -> None:
-    """The whole replies above would not be what a provider sends."""
+    """The whole replies above would differ from what a provider sends."""
     assert ChatCompletion.from_dict(json.loads(answer().partition(b"\r\n\r\n")[2])).text == "Hello."
     assert issubclass(StreamInterruptedError, APIConnectionError)

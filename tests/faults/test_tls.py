@@ -1,4 +1,4 @@
-"""TLS that fails: nothing of the request is sent, and the error names the cause."""
+"""TLS failures: nothing of the request is sent, and the error names the cause."""
 
 import asyncio
 import ssl
@@ -26,7 +26,7 @@ CERTIFICATES = {
 async def test_a_certificate_that_cannot_be_trusted_is_refused_once_and_named(
     context: Callable[[], ssl.SSLContext], cause: str
 ) -> None:
-    """A key would go to whoever sits in between, or a wrong clock would take hours to find."""
+    """A man in the middle would get the key, or a wrong system time would be hard to find."""
     async with Stage((REQUEST, answer()), tls=context(), ssl_context=certificates.trusting(), max_retries=2) as stage:
         attributes: dict[str, Any] = {"phase": "connect", "retryable": False, "maybe_billed": False}
         for error in await fails_both_ways(stage, APIConnectionError, requests=0, **attributes):
@@ -36,15 +36,15 @@ async def test_a_certificate_that_cannot_be_trusted_is_refused_once_and_named(
 @covers("F04")
 @BOTH_WAYS
 async def test_a_certificate_that_can_be_trusted_is_trusted(way: Way) -> None:
-    """The tests above would pass with a client that trusts nobody."""
+    """The tests above would pass with a client that trusts no certificate."""
     async with Stage((REQUEST, answer()), tls=certificates.valid(), ssl_context=certificates.trusting()) as stage:
         assert await ask(stage.client, way) == "Hello."
         assert (stage.requests, stage.kept) == (1, 1)
 
 
 @covers("F04")
-async def test_the_systems_authorities_are_asked_where_nothing_else_was_said() -> None:
-    """Certificates would not be looked at by default."""
+async def test_the_systems_authorities_are_used_by_default() -> None:
+    """Certificates would not be verified by default."""
     async with Stage((REQUEST, answer()), tls=certificates.valid()) as stage:
         await fails(ask(stage.client), APIConnectionError, phase="connect", retryable=False)
         assert stage.requests == 0
@@ -60,8 +60,8 @@ NO_TLS: dict[str, tuple[Step, ...]] = {
 
 @covers("F05")
 @pytest.mark.parametrize("script", NO_TLS.values(), ids=NO_TLS)
-async def test_a_port_without_tls_is_an_error_of_the_road(script: tuple[Step, ...]) -> None:
-    """A wrong port would hang, or end in an exception of the library below."""
+async def test_a_port_without_tls_is_a_connection_error(script: tuple[Step, ...]) -> None:
+    """A wrong port would hang, or end in an exception of aiohttp."""
     async with RawServer(script) as server:
         client = client_to(f"https://127.0.0.1:{server.port}")
         async with client, nothing_left(client):
@@ -71,8 +71,8 @@ async def test_a_port_without_tls_is_an_error_of_the_road(script: tuple[Step, ..
 
 
 @covers("F05")
-async def test_a_handshake_without_an_answer_meets_the_connect_clock() -> None:
-    """A server that takes the connection and says nothing would hold the caller for ever."""
+async def test_the_connect_timeout_ends_an_unanswered_handshake() -> None:
+    """A server that accepts the connection and sends nothing would block the caller for ever."""
     async with RawServer((STALL,)) as server:
         client = client_to(f"https://127.0.0.1:{server.port}", timeout=Timeout(connect=0.1))
         async with client, nothing_left(client):
@@ -82,8 +82,8 @@ async def test_a_handshake_without_an_answer_meets_the_connect_clock() -> None:
 
 @covers("F05")
 @BOTH_WAYS
-async def test_a_version_of_tls_that_is_no_longer_safe_is_not_spoken(way: Way) -> None:
-    """Somebody in between could talk both sides down to what can be read."""
+async def test_insecure_versions_of_tls_are_refused(way: Way) -> None:
+    """A man in the middle could downgrade the connection to a version that can be decrypted."""
     async with Stage((REQUEST, answer()), tls=certificates.outdated(), ssl_context=certificates.trusting()) as stage:
         await fails(ask(stage.client, way), APIConnectionError, phase="connect", retryable=True, maybe_billed=False)
         assert stage.requests == 0

@@ -83,7 +83,7 @@ def after(seconds: float) -> float:
     return asyncio.get_running_loop().time() + seconds
 
 
-# --- connections ---------------------------------------------------------------------------------------------------
+# --- connections -----------------------------------------------------------------------------------------------------
 
 
 async def test_a_connection_is_kept_for_the_next_request() -> None:
@@ -215,7 +215,7 @@ async def test_cookies_redirects_and_the_environments_proxies_are_ignored(monkey
         assert target.connections == 0
 
 
-# --- bodies --------------------------------------------------------------------------------------------------------
+# --- bodies ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("end", [FIN, RESET], ids=str)
@@ -509,7 +509,7 @@ async def test_other_tasks_run_while_a_fast_body_is_read() -> None:
         assert turns > 30
 
 
-# --- timeouts ------------------------------------------------------------------------------------------------------
+# --- timeouts --------------------------------------------------------------------------------------------------------
 
 
 @asynccontextmanager
@@ -705,7 +705,7 @@ async def test_many_timeouts_use_one_timer() -> None:
         assert {type(error) for error in errors} == {APITimeoutError}
 
 
-# --- closing -------------------------------------------------------------------------------------------------------
+# --- closing ---------------------------------------------------------------------------------------------------------
 
 
 async def test_closing_ends_connection_attempts() -> None:
@@ -757,7 +757,7 @@ async def test_a_given_session_is_used_and_stays_open() -> None:
         assert not session.closed
 
 
-# --- assumptions about aiohttp -------------------------------------------------------------------------------------
+# --- assumptions about aiohttp ---------------------------------------------------------------------------------------
 
 
 def test_aiohttps_private_methods_are_as_the_connector_overrides_them() -> None:
