@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import aiohttp
 
@@ -11,7 +11,7 @@ from ... import Provider
 from ...errors import APIConnectionError
 from ...http import RequestHeaders
 from ...records import ChatRequest
-from ...transport import Deadlines, Response, Transport
+from ...transport import Response, Transport
 from ..formats.registry import FORMATS_BY_DIALECT
 from ..formats.wire_format import ProviderMemory
 from .backend import TAG, FakeBackend, FakeRequest, PendingRequest
@@ -60,20 +60,14 @@ class _CallTransport(TransportWrapper):
         self._pending = pending
 
     async def send(
-        self,
-        method: str,
-        url: str,
-        headers: RequestHeaders,
-        body: bytes | None,
-        deadlines: Deadlines,
-        must_defer: Callable[[], bool] | None = None,
+        self, method: str, url: str, headers: RequestHeaders, body: bytes | None, *args: Any, **kwargs: Any
     ) -> Response:
         """Sends one request, with a header by which the backend finds its call."""
         pending = self._pending()
         tag = self._backend.expect(pending)
         tagged = RequestHeaders({**headers, TAG: tag})
         try:
-            response = await self._inner.send(method, url, tagged, body, deadlines, must_defer)
+            response = await self._inner.send(method, url, tagged, body, *args, **kwargs)
         except APIConnectionError:
             if pending.error is None:
                 raise

@@ -1,4 +1,4 @@
-"""A value that fits a JSON Schema, always the same one; never validates anything."""
+"""Deterministic sample values for JSON Schemas; never validates anything."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 from .json_access import as_dict, as_list, as_text, is_number
 
 _DEEPEST = 12
-"""Levels after which a recursive schema is left by its shortest way out."""
+"""Levels after which a recursive schema is ended by its first alternative that allows null."""
 
-_LARGEST = 10_000
-"""Items of an array and characters of a string, however many the schema asks for."""
+_MAX_SIZE = 10_000
+"""Maximum of items of an array and characters of a string, whatever the schema asks for."""
 
 _FORMATS = {
     "date-time": "2024-01-31T12:00:00Z",
@@ -29,7 +29,7 @@ _FORMATS = {
 
 
 def sample(schema: Any, name: str = "value") -> Any:
-    """A value that fits `schema`; strings are made from `name`, the property they stand in.
+    """A value that fits `schema`; strings are made from `name`, the name of their property.
 
     Understands type, enum, const, $ref into the same document, anyOf, oneOf, allOf, required, the usual formats, and
     the bounds of strings, numbers and arrays; `pattern` is not met. An object has its required properties, or all of
@@ -52,7 +52,7 @@ def _sample(schema: Any, root: Any, name: str, depth: int) -> Any:
 
 
 def _resolve(schema: Any, root: Any, depth: int) -> dict[str, Any]:
-    """The rules of `schema` with its $ref and allOf taken in."""
+    """The rules of `schema`, merged with those of its $ref and allOf."""
     rules = as_dict(schema)
     if depth > 2 * _DEEPEST:
         return {}
@@ -71,7 +71,7 @@ def _resolve(schema: Any, root: Any, depth: int) -> dict[str, Any]:
 
 
 def _lookup(reference: str, root: Any) -> Any:
-    """What a reference such as ``#/$defs/Node`` points at; nothing, if it points outside."""
+    """The schema that a reference such as ``#/$defs/Node`` points to; nothing for one outside the document."""
     value = root
     for step in reference.removeprefix("#").strip("/").split("/"):
         if step:
@@ -80,7 +80,7 @@ def _lookup(reference: str, root: Any) -> Any:
 
 
 def _choose(options: list[Any], root: Any, depth: int) -> Any:
-    """The first alternative; deep down the one that ends the recursion."""
+    """The first alternative; below the maximum depth the one that ends the recursion."""
     if depth >= _DEEPEST:
         return next((option for option in options if _kind(_resolve(option, root, depth)) == "null"), options[0])
     return options[0]
@@ -120,7 +120,7 @@ def _string(rules: dict[str, Any], root: Any, name: str, depth: int) -> str:
 
 def _size(rules: dict[str, Any], bound: str, default: int) -> int:
     value = rules.get(bound)
-    return min(int(value), _LARGEST) if value is not None and is_number(value) and value >= 0 else default
+    return min(int(value), _MAX_SIZE) if value is not None and is_number(value) and value >= 0 else default
 
 
 def _number(rules: dict[str, Any], root: Any, name: str, depth: int) -> float:

@@ -23,7 +23,7 @@ from ...errors import ConfigurationError
 from ...http import RequestHeaders
 from ...records import ChatRequest
 from ...redaction import hide
-from ...transport import Deadlines, Response, Transport
+from ...transport import Response, Transport
 from ..fake.wrappers import ResponseWrapper, TransportWrapper
 from ..formats.json_access import as_dict
 from .recordings import RecordedCall, Recording
@@ -152,16 +152,10 @@ class _RecordingTransport(TransportWrapper):
         self._row = row
 
     async def send(
-        self,
-        method: str,
-        url: str,
-        headers: RequestHeaders,
-        body: bytes | None,
-        deadlines: Deadlines,
-        must_defer: Callable[[], bool] | None = None,
+        self, method: str, url: str, headers: RequestHeaders, body: bytes | None, *args: Any, **kwargs: Any
     ) -> Response:
         """Sends one request, and records its response."""
-        response = await self._inner.send(method, url, headers, body, deadlines, must_defer)
+        response = await self._inner.send(method, url, headers, body, *args, **kwargs)
         exchange = RecordedExchange(self._row, method, url, headers, body, response.status, dict(response.headers))
 
         def write(pieces: list[bytes]) -> None:

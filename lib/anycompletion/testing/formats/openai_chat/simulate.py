@@ -221,12 +221,7 @@ def _choice(request: SimulatedRequest, body: dict[str, Any], index: int, reply: 
         message["function_call"], reason = {"name": reply.tool.name, "arguments": reply.text}, "function_call"
     else:
         message["tool_calls"], reason = [_tool_call(request, index, reply)], "tool_calls"
-    return {
-        "index": index,
-        "message": message,
-        "logprobs": _logprobs(body, reply.pieces),
-        "finish_reason": reason,
-    }
+    return {"index": index, "message": message, "logprobs": _logprobs(body, reply.pieces), "finish_reason": reason}
 
 
 def _tool_call(request: SimulatedRequest, index: int, reply: ToolCallReply) -> dict[str, Any]:

@@ -168,11 +168,7 @@ def stream_events(prediction: SimulatedPrediction) -> Iterator[StreamEvent]:
 
 def encode_error(request: SimulatedRequest, error: ErrorSpec) -> WholeResponse:
     """The error response."""
-    problem: dict[str, Any] = {
-        "title": error.code or error.type,
-        "detail": error.message,
-        "status": error.status,
-    }
+    problem: dict[str, Any] = {"title": error.code or error.type, "detail": error.message, "status": error.status}
     if error.param is not None:
         description = error.message.rpartition(": ")[2].strip()
         problem["invalid_fields"] = [{"type": "invalid", "field": error.param, "description": description}]

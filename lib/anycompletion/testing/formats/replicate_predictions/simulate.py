@@ -16,15 +16,7 @@ from ..json_access import as_dict, as_text, dump, sse, text_of
 from ..openai_chat import simulate as openai_chat
 from ..reply_script import ReplyScript
 from ..simulated_reply import Prompt, ReplyOptions, choose_reply
-from ..wire_format import (
-    ASK,
-    AnyResponse,
-    ErrorSpec,
-    SimulatedRequest,
-    StreamedResponse,
-    WholeResponse,
-    WireFormat,
-)
+from ..wire_format import ASK, AnyResponse, ErrorSpec, SimulatedRequest, StreamedResponse, WholeResponse, WireFormat
 from .encode import COURSES, SimulatedPrediction, encode_error, prediction_json, stream_events, stream_token
 from .models import (
     SimulatedModel,
