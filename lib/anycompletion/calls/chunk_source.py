@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable
 
 from .._async import call_in_loop
+from ..dialects.base import Chunks
 from ..errors import APIError, CompletionError
 from ..http import HttpRequest
 from ..records import ReplyInfo
@@ -13,7 +14,7 @@ from .call import Call
 from .close_signal import CloseSignal
 from .plan import EVENT_STREAM
 from .retry import retry_or_raise
-from .stream_attempt import Attempt, Chunks, attempt_for
+from .stream_attempt import Attempt, attempt_for
 
 
 class CallChunks:

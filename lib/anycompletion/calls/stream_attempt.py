@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
-from ..dialects.base import AnnouncedDecoder, Continuation, Decoder
+from ..dialects.base import AnnouncedDecoder, Chunks, Continuation, Decoder
 from ..errors import (
     APIConnectionError,
     APIError,
@@ -25,8 +24,6 @@ from .plan import EVENT_STREAM
 
 if TYPE_CHECKING:
     from .call import Call
-
-Chunks: TypeAlias = Sequence[ChatCompletionChunk]
 
 
 class Attempt(abc.ABC):
@@ -177,7 +174,7 @@ class StreamAttempt(Attempt):
                 pass
             if self.delivered and not isinstance(error, (APITimeoutError, StreamInterruptedError)):
                 error = StreamInterruptedError(
-                    f"{error.message}, before the provider said why it stopped", phase=error.phase, maybe_billed=True
+                    f"{error.message}, before the provider sent a finish reason", phase=error.phase, maybe_billed=True
                 )
         raise self._failure(error)
 

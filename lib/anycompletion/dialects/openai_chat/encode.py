@@ -6,7 +6,7 @@ https://platform.openai.com/docs/api-reference/chat/create
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 from urllib.parse import quote, urlencode, urlsplit
 
 from ...codecs.json import PlainMessage, as_plain_message, to_wire
@@ -23,7 +23,6 @@ from ...records import (
     ToolMessage,
 )
 from ..base import EncodingReport, FetchedValues, Target
-from ..shared import messages_of
 from .legacy_functions import add_tools, call_ids, to_tool_form
 from .params import DEFAULTS, PATH
 from .quirks import Quirks, quirks_of
@@ -60,13 +59,15 @@ def encode(request: ChatRequest, target: Target, cache: FetchedValues) -> HttpRe
             body.update(DEFAULTS)
     if request.extra_body:
         body.update(request.extra_body)
-    return HttpRequest(url(target), body, warnings=report.warnings)
+    return HttpRequest(_url(target, quirks), body, warnings=report.warnings)
 
 
 def _add_params(body: JsonObject, request: ChatRequest, quirks: Quirks) -> None:
     for name, value in request.given().items():
         if name in _RECORDS:
             _check_names(value, name, quirks.longest_function_name)
+        elif name == "response_format" and quirks.schema_name:
+            _require_schema_name(value)
         if not (quirks.functions_as_tools and name in _LEGACY):
             body[name] = to_wire(value) if name in _RECORDS else value
 
@@ -80,14 +81,14 @@ def _check_names(tools: Sequence[Tool | FunctionDefinition], param: str, longest
             raise InvalidRequestError(f"{place}: is longer than {longest} characters", param=place)
 
 
-# --- quirks -----------------------------------------------------------------------------------------------------------
-
-
-def _require_schema_name(body: JsonObject, request: ChatRequest, target: Target, report: EncodingReport) -> None:
-    schema = (request.response_format or {}).get("json_schema")
+def _require_schema_name(response_format: Mapping[str, Any]) -> None:
+    schema = response_format.get("json_schema")
     if isinstance(schema, Mapping) and "name" not in schema:
         place = "response_format.json_schema.name"
         raise InvalidRequestError(f"{place}: is missing", param=place)
+
+
+# --- quirks -----------------------------------------------------------------------------------------------------------
 
 
 def _rename(body: JsonObject, request: ChatRequest, target: Target, report: EncodingReport) -> None:
@@ -111,7 +112,6 @@ _Transform: TypeAlias = Callable[[JsonObject, ChatRequest, Target, EncodingRepor
 
 _TRANSFORMS: tuple[tuple[str, bool, _Transform], ...] = (
     ("functions_as_tools", True, add_tools),
-    ("schema_name", True, _require_schema_name),
     ("renames", True, _rename),
     ("stream_options", False, _drop_stream_options),
     ("only_max_tokens", True, _use_max_tokens),
@@ -127,8 +127,12 @@ def url(target: Target) -> str:
 
     https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference
     """
+    return _url(target, quirks_of(target))
+
+
+def _url(target: Target, quirks: Quirks) -> str:
     base, version = target.base_url, target.api_version
-    if not quirks_of(target).deployments:
+    if not quirks.deployments:
         return base + (target.path or PATH)
     query = f"?{urlencode({'api-version': version})}" if version is not None and version != "v1" else ""
     path = urlsplit(base).path
@@ -153,7 +157,7 @@ def _segment(name: str) -> str:
 def _messages(
     request: ChatRequest, target: Target, quirks: Quirks, report: EncodingReport
 ) -> list[JsonObject | PlainMessage]:
-    messages = messages_of(request)
+    messages = cast("Sequence[Message]", request.messages)
     ids = call_ids(messages) if quirks.functions_as_tools else {}
     encoded: list[JsonObject | PlainMessage] = []
     for i, message in enumerate(messages):
