@@ -1,6 +1,6 @@
-"""Adaptive concurrency: how much of a provider's capacity does a batch use that is told no limit?
+"""Adaptive concurrency: how much of a provider's capacity does a batch use without a configured limit?
 
-How it is measured. A batch without `concurrency` runs against a server, a process of its own, that takes so many
+Method. A batch without `concurrency` runs against a server, in another process, that accepts a number of
 requests at a time and answers all others with 529; or so many a second, and answers all others with 429 and
 a wait of one second. Halfway its capacity changes. What it answered, of what it could have answered from the first
 request to the last, and how many of the requests it refused, are the server's own counts.
@@ -26,26 +26,26 @@ CASES: dict[str, tuple[str, int, int, int]] = {
     "50 a second, then 100": ("bucket", 200, 50, 100),
     "100 a second, then 50": ("bucket", 200, 100, 50),
 }
-"""What limits it, how long an answer takes on average (ms), and how many."""
+"""Name → kind of limit, mean latency of a response (ms), and the limit in the two halves."""
 
 
 async def requests(until: float) -> AsyncIterator[dict[str, Any]]:
-    """Requests for as long as there is time."""
+    """Requests until that time."""
     while time.monotonic() < until:
         yield {"model": "openai/m", "messages": "Hi."}
 
 
 async def drive(url: str, seconds: float) -> None:
-    """A batch that runs for so long."""
+    """A batch that runs for that time."""
     async with client_to(url) as client, client.batch(requests(time.monotonic() + seconds)) as run:
         async for _ in run:
             pass
 
 
-async def case(server: Server, says: str, half: float) -> list[Figure]:
+async def case(server: Server, label: str, half: float) -> list[Figure]:
     """One provider in both halves."""
-    kind, latency, before, after = CASES[says]
-    name = f"{kind}-{before}-{latency}-{says.replace(' ', '_').replace(',', '')}"
+    kind, latency, before, after = CASES[label]
+    name = f"{kind}-{before}-{latency}-{label.replace(' ', '_').replace(',', '')}"
     driving = asyncio.ensure_future(drive(f"{server.url}/{name}", 2 * half))
     await asyncio.sleep(half)
     first = await asyncio.to_thread(server.ask, f"set/{name}/{after}")
@@ -56,15 +56,15 @@ async def case(server: Server, says: str, half: float) -> list[Figure]:
     could = (before + after) * each * half
     refused = 100 * last.get("refused", 0) / last["requests"]
     return [
-        Figure(f"{says}: answered, of what it could", 100 * last["good"] / could, at_least=90, unit="%", machine=True),
-        Figure(f"{says}: in the first half", 100 * first["good"] / (before * each * half), unit="%"),
-        Figure(f"{says}: requests that it refused", refused, at_most=5, unit="%", machine=True),
+        Figure(f"{label}: answered, of what it could", 100 * last["good"] / could, at_least=90, unit="%", machine=True),
+        Figure(f"{label}: in the first half", 100 * first["good"] / (before * each * half), unit="%"),
+        Figure(f"{label}: requests that it refused", refused, at_most=5, unit="%", machine=True),
     ]
 
 
 async def measure(server: Server, short: bool) -> list[Figure]:
     """All of it at the same time: most of it is waiting."""
-    parts = await asyncio.gather(*(case(server, says, SHORT_HALF if short else HALF) for says in CASES))
+    parts = await asyncio.gather(*(case(server, label, SHORT_HALF if short else HALF) for label in CASES))
     return [figure for part in parts for figure in part]
 
 

@@ -1,6 +1,6 @@
-"""Retries: do they leave an outage as it is, and still hide the faults that pass?
+"""Retries: do they avoid amplifying an outage, and still hide temporary faults?
 
-How it is measured. The server, a process of its own, counts every request it reads. In a total outage it answers each
+Method. The server, in another process, counts every request it reads. In a total outage it answers each
 with 500, or reads each and closes the connection; or nothing listens at all, and then the attempts are counted by what
 the errors say. With faults now and then, one request in ten fails, on average or at a random place of every ten, by a
 seeded random; all of them by status 500, or mixed: 500, 503, 429 with a wait, a lost connection.
@@ -26,10 +26,10 @@ CALLS, SHORT_CALLS = 10_000, 400
 AT_ONCE = 500
 FAULTS = 0.1
 
-Answer = Callable[[server.Connection, bytes], None]
+Responder = Callable[[server.Connection, bytes], None]
 
 
-def _status(status: int, more: str = "") -> Answer:
+def _status(status: int, more: str = "") -> Responder:
     body = b'{"error": {"message": "not now", "type": "server_error", "param": null, "code": null}}'
     data = server.whole(body, status, more)
     return lambda connection, _: connection.write(data)
@@ -48,7 +48,7 @@ _MIXED = (_BROKEN, _status(503), _lose, _status(429, "Retry-After-Ms: 20\r\n"))
 
 
 class Service(server.Service):
-    """Answers by what the target says: an outage of some kind, or faults now and then."""
+    """Server whose URL path selects the kind of outage or of intermittent faults."""
 
     def __init__(self, seed: str) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class Service(server.Service):
         rng = self._randoms.setdefault(how, random.Random(f"{self._seed} {how}"))  # noqa: S311 (no secret)
         self._how(how, rng)(connection, body)
 
-    def _how(self, how: str, rng: random.Random) -> Answer:
+    def _how(self, how: str, rng: random.Random) -> Responder:
         match how:
             case "500":
                 return _BROKEN
@@ -78,7 +78,7 @@ class Service(server.Service):
                 return rng.choice(_MIXED) if rng.random() < FAULTS else _well
 
     def _turn(self, how: str, rng: random.Random) -> bool:
-        """Whether it is this one of ten."""
+        """Whether this request is the one of ten that fails."""
         left = self._left.setdefault(how, [])
         if not left:
             left += [True] + [False] * (round(1 / FAULTS) - 1)
@@ -86,21 +86,21 @@ class Service(server.Service):
         return left.pop()
 
     def control(self, what: str) -> object:
-        """How many requests of each kind came."""
+        """The number of requests of each kind."""
         return self._seen
 
 
 class Outcome(NamedTuple):
-    """What many calls came to."""
+    """Result of many calls."""
 
     good: int
     wrong: int
-    """Answers that are another call's."""
+    """Replies to another call."""
     attempts: int
 
 
 async def call_many(client: AsyncCompletion, calls: int) -> Outcome:
-    """So many calls, `AT_ONCE` at a time."""
+    """Makes `calls` calls, `AT_ONCE` at a time."""
     numbers = iter(range(calls))
     good = wrong = attempts = 0
 
@@ -122,49 +122,49 @@ async def call_many(client: AsyncCompletion, calls: int) -> Outcome:
     return Outcome(good, wrong, attempts)
 
 
-async def outage(url: Server, how: str, says: str, calls: int) -> list[Figure]:
-    """How many requests a provider gets that answers none."""
+async def outage(url: Server, how: str, label: str, calls: int) -> list[Figure]:
+    """The number of requests that a provider receives in an outage."""
     async with client_to(f"{url.url}/{how}") as client:
         outcome = await call_many(client, calls)
         left = sum(in_use(client).values())
     seen = (await asyncio.to_thread(url.ask, "seen"))[how]
     return [
-        Figure(f"{says}: requests seen, of {calls:,} calls", seen, at_most=calls + calls // 10 + 10),
-        Figure(f"{says}: requests a call", seen / calls),
-        Figure(f"{says}: calls that succeed, or things left in use", outcome.good + left, at_most=0),
+        Figure(f"{label}: requests seen, of {calls:,} calls", seen, at_most=calls + calls // 10 + 10),
+        Figure(f"{label}: requests a call", seen / calls),
+        Figure(f"{label}: calls that succeed, or things left in use", outcome.good + left, at_most=0),
     ]
 
 
 async def refused(calls: int) -> list[Figure]:
-    """How often a connection is tried where nobody listens: once more for nothing, and what the budget pays."""
-    says = "outage, connections refused"
+    """The number of connection attempts without a listener: one free reconnect per call, and what the budget allows."""
+    label = "outage, connections refused"
     with socket.socket() as taken:  # bound, and never listening
         taken.bind(("127.0.0.1", 0))
         async with client_to(f"http://127.0.0.1:{taken.getsockname()[1]}") as client:
             outcome = await call_many(client, calls)
             left = sum(in_use(client).values())
     return [
-        # The provider sees none of them. Each call may reconnect once without a token, because that costs nobody.
-        Figure(f"{says}: attempts to connect", outcome.attempts, at_most=2 * calls + calls // 10 + 10),
-        Figure(f"{says}: calls that succeed, or things left in use", outcome.good + left, at_most=0),
+        # The provider sees none of them. Each call may reconnect once without a token of the budget.
+        Figure(f"{label}: attempts to connect", outcome.attempts, at_most=2 * calls + calls // 10 + 10),
+        Figure(f"{label}: calls that succeed, or things left in use", outcome.good + left, at_most=0),
     ]
 
 
-async def now_and_then(url: Server, how: str, says: str, calls: int) -> list[Figure]:
-    """How many calls succeed where one request in ten fails."""
+async def now_and_then(url: Server, how: str, label: str, calls: int) -> list[Figure]:
+    """The share of calls that succeed where one request in ten fails."""
     async with client_to(f"{url.url}/{how}") as client:
         outcome = await call_many(client, calls)
         left = sum(in_use(client).values())
     seen = (await asyncio.to_thread(url.ask, "seen"))[how]
     return [
-        Figure(f"{says}: success", 100 * outcome.good / calls, at_least=99, unit="%"),
-        Figure(f"{says}: requests a call", seen / calls),
-        Figure(f"{says}: wrong answers, or things left in use", outcome.wrong + left, at_most=0),
+        Figure(f"{label}: success", 100 * outcome.good / calls, at_least=99, unit="%"),
+        Figure(f"{label}: requests a call", seen / calls),
+        Figure(f"{label}: wrong answers, or things left in use", outcome.wrong + left, at_most=0),
     ]
 
 
 async def measure(url: Server, calls: int) -> list[Figure]:
-    """All of it at the same time: most of it is waiting."""
+    """All cases at the same time: they mostly wait."""
     parts = await asyncio.gather(
         outage(url, "500", "outage, status 500", calls),
         outage(url, "lost", "outage, lost connections", calls),

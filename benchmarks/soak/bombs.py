@@ -1,10 +1,10 @@
-"""Answers that are a thousand times larger than what is sent: are they refused at once, and cheaply?
+"""Decompression bombs, a thousand times larger than their compressed bytes: are they refused at once, and cheaply?
 
-How it is measured. The server, a process of its own, sends a few hundred kilobytes that become 512 MiB: as a whole
+Method. The server, in another process, sends a few hundred kilobytes that decompress to 512 MiB: as a whole
 reply, as a stream (a line or an event without end, comments or blank lines without end) and as an error's body;
 compressed by gzip, by deflate with and without its header, by gzip in many members, twice by gzip, and by brotli and
-zstd, which the client never asks for (where Python lacks them, something else that is said to be them). Each bomb meets
-a client that has made a call before. Memory is the highest resident memory during the call above what was there before
+zstd, which the client never requests (where Python lacks them, other bytes under that name). Each bomb is sent to
+a client that has made a call before. Memory is the highest resident memory during the call, minus that before
 it, as Linux counts it (VmHWM).
 """
 
@@ -30,7 +30,7 @@ SIZE, SHORT_SIZE = 512, 128
 """MiB that a bomb becomes."""
 PATIENCE = 30.0
 
-# --- what is sent --------------------------------------------------------------------------------------------------
+# --- bombs -----------------------------------------------------------------------------------------------------------
 
 _BLOCK = MIB
 _GZIP, _ZLIB, _RAW = 31, 15, -15
@@ -42,7 +42,7 @@ def _deflated(size: int, wbits: int, unit: bytes = b"\0") -> bytes:
     unit *= _BLOCK // len(unit)
     head = packer.compress(unit) + packer.flush(zlib.Z_FULL_FLUSH)
     block = packer.compress(unit) + packer.flush(zlib.Z_FULL_FLUSH)
-    # What stands at its end (a checksum) is wrong; nobody must come as far as that.
+    # The checksum at its end is wrong; the client must not read that far.
     return head + block * (size - 1) + packer.flush()
 
 
@@ -58,7 +58,7 @@ def _brotli(size: int) -> bytes:
     try:
         packer = importlib.import_module("brotli").Compressor(quality=5)
     except ImportError:
-        return _deflated(size, _GZIP)  # what matters is what it is said to be
+        return _deflated(size, _GZIP)  # only the declared encoding matters
     packed: bytes = b"".join(packer.process(bytes(_BLOCK)) for _ in range(size)) + packer.finish()
     return packed
 
@@ -73,7 +73,7 @@ def _zstd(size: int) -> bytes:
 
 
 class Bomb(NamedTuple):
-    """One answer."""
+    """One response."""
 
     encoding: str
     make: Callable[[int], bytes]
@@ -87,7 +87,7 @@ BOMBS = {
     "deflate": Bomb("deflate", partial(_deflated, wbits=_ZLIB)),
     "deflate without header": Bomb("deflate", partial(_deflated, wbits=_RAW)),
     "gzip in gzip": Bomb("gzip, gzip", _nested),
-    "gzip in gzip, said once": Bomb("gzip", _nested),
+    "gzip in gzip, declared once": Bomb("gzip", _nested),
     "brotli": Bomb("br", _brotli),
     "zstd": Bomb("zstd", _zstd),
 }
@@ -134,14 +134,14 @@ class Service(server.Service):
         return f"{head}Content-Encoding: {bomb.encoding}\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data
 
     def control(self, what: str) -> object:
-        """Makes the bombs ready; what they are called."""
+        """Prepares the bombs; returns their names."""
         bombs = [f"{kind}/{name}" for kind, names in KINDS.items() for name in names]
         for bomb in bombs:
             self._bytes(bomb)
         return bombs
 
 
-# --- what is seen --------------------------------------------------------------------------------------------------
+# --- measurement -----------------------------------------------------------------------------------------------------
 
 
 async def _call(client: AsyncCompletion, url: str, *, stream: bool) -> None:
@@ -155,7 +155,7 @@ async def _call(client: AsyncCompletion, url: str, *, stream: bool) -> None:
 
 
 class Seen(NamedTuple):
-    """What a bomb did."""
+    """Measurement of one bomb."""
 
     kind: str
     name: str
@@ -177,8 +177,8 @@ async def _meet(url: str, kind: str, name: str) -> Seen:
             try:
                 await _call(client, f"{url}/{kind}/{name.replace(' ', '%20')}", stream=stream)
                 error = "none"
-            except APIError as fault:
-                error = type(fault).__name__
+            except APIError as exc:
+                error = type(exc).__name__
             seconds = time.perf_counter() - start
             await asyncio.sleep(0.02)
             grown = (peak_bytes() - before) / MIB
@@ -186,7 +186,7 @@ async def _meet(url: str, kind: str, name: str) -> Seen:
 
 
 def _is_wrong(seen: Seen) -> bool:
-    """An error's body tells no more than its status; everything else is no answer."""
+    """Whether the error is unexpected: error bodies end in that of their status, all others in `APIResponseError`."""
     if seen.kind != "error":
         return seen.error != "APIResponseError"
     unknown = BOMBS[seen.name].encoding in ("br", "zstd")  # aiohttp reads no such answer where Python lacks them
@@ -198,16 +198,16 @@ async def measure(url: Server) -> list[Figure]:
     figures: list[Figure] = []
     for bomb in await asyncio.to_thread(url.ask, "prepare"):
         kind, name = bomb.split("/")
-        says = f"{kind}: {name}"
+        label = f"{kind}: {name}"
         seen = await _meet(url.url, kind, name)
         wrong = _is_wrong(seen)
         if wrong:
-            print(f"{says}: ends in {seen.error}")
+            print(f"{label}: ends in {seen.error}")
         figures += [
-            Figure(f"{says}: a wrong error, or things left in use", wrong + seen.left, at_most=0),
-            Figure(f"{says}: time to the error", seen.seconds, at_most=0.5, unit="s", machine=True),
-            Figure(f"{says}: memory", seen.mib, at_most=16, unit="MiB", machine=True),
-            Figure(f"{says}: worst event-loop lag", seen.lag, unit="ms"),
+            Figure(f"{label}: a wrong error, or things left in use", wrong + seen.left, at_most=0),
+            Figure(f"{label}: time to the error", seen.seconds, at_most=0.5, unit="s", machine=True),
+            Figure(f"{label}: memory", seen.mib, at_most=16, unit="MiB", machine=True),
+            Figure(f"{label}: worst event-loop lag", seen.lag, unit="ms"),
         ]
     return figures
 

@@ -1,4 +1,4 @@
-"""What the figures share: a figure and its bound, what a process holds, and a server in a process of its own."""
+"""Common parts of the soak tests: figures with bounds, resources of a process, and servers in other processes."""
 
 from __future__ import annotations
 
@@ -25,35 +25,35 @@ from anycompletion.transport import Pool
 
 MIB = 1024 * 1024
 
-# --- figures -------------------------------------------------------------------------------------------------------
+# --- figures ---------------------------------------------------------------------------------------------------------
 
 
 class Figure(NamedTuple):
-    """A number that was seen, and what it must not pass."""
+    """A measured value and its bound."""
 
-    says: str
+    label: str
     seen: float
     at_most: float | None = None
     at_least: float | None = None
     unit: str = ""
     machine: bool = False
-    """Time or memory: how busy the machine is tells as much as the client does, so the short form does not judge it."""
+    """Whether it is time or memory, which depend on the load of the machine: the short form does not judge them."""
 
     @property
     def holds(self) -> bool:
-        """Whether it keeps its bound; a figure without one always does."""
+        """Whether it is within its bound; a figure without one always is."""
         return (self.at_most is None or self.seen <= self.at_most) and (
             self.at_least is None or self.seen >= self.at_least
         )
 
     def bound(self) -> str:
-        """What is demanded."""
+        """The bound, for the table."""
         if self.at_most is not None:
-            return f"≤ {_said(self.at_most)} {self.unit}".rstrip()
-        return "" if self.at_least is None else f"≥ {_said(self.at_least)} {self.unit}".rstrip()
+            return f"≤ {_formatted(self.at_most)} {self.unit}".rstrip()
+        return "" if self.at_least is None else f"≥ {_formatted(self.at_least)} {self.unit}".rstrip()
 
     def verdict(self, *, short: bool) -> str:
-        """ok, BROKEN, or that nobody judges."""
+        """ok, BROKEN, or that it is not judged."""
         if self.at_most is None and self.at_least is None:
             return ""
         if self.holds:
@@ -61,39 +61,39 @@ class Figure(NamedTuple):
         return "above (not judged in the short form)" if short and self.machine else "BROKEN"
 
 
-def _said(value: float) -> str:
+def _formatted(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:,.4g}"
 
 
 def conclude(title: str, figures: Iterable[Figure], *, short: bool) -> int:
-    """Prints the figures with their bounds; 1 when one is broken."""
+    """Prints the figures with their bounds; returns 1 if one is broken."""
     figures = list(figures)
-    rows = [(f.says, f"{_said(f.seen)} {f.unit}".rstrip(), f.bound(), f.verdict(short=short)) for f in figures]
+    rows = [(f.label, f"{_formatted(f.seen)} {f.unit}".rstrip(), f.bound(), f.verdict(short=short)) for f in figures]
     wide = [max(len(row[at]) for row in rows) for at in range(3)]
     print(f"{title} ({'short' if short else 'long'} form)")
     print(f"{machine()}\n")
-    for says, seen, bound, verdict in rows:
-        print(f"  {says:{wide[0]}}  {seen:>{wide[1]}}  {bound:{wide[2]}}  {verdict}".rstrip())
+    for label, seen, bound, verdict in rows:
+        print(f"  {label:{wide[0]}}  {seen:>{wide[1]}}  {bound:{wide[2]}}  {verdict}".rstrip())
     broken = sum(f.verdict(short=short) == "BROKEN" for f in figures)
     print(f"\n{broken} of {sum(bool(f.bound()) for f in figures)} bounds are broken" if broken else "\nall bounds hold")
     return 1 if broken else 0
 
 
 def machine() -> str:
-    """Where it was seen, and how busy that was."""
+    """Python, the number of cores, and the load of the machine."""
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     return f"Python {platform.python_version()}, {os.cpu_count()} cores, load {load}"
 
 
 def command(
     name: str,
-    says: str | None,
+    description: str | None,
     run: Callable[[argparse.Namespace], int],
     arguments: Sequence[str] | None,
     more: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> int:
-    """Reads the arguments that all commands have, and `more`, and runs."""
-    first_line = (says or "").partition("\n")[0]
+    """Parses the arguments that all commands have, and `more`, and runs."""
+    first_line = (description or "").partition("\n")[0]
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.soak.{name}", description=first_line)
     parser.add_argument("--short", action="store_true", help="few repetitions; time and memory are shown, not judged")
     parser.add_argument("--loop", choices=("asyncio", "uvloop"), default="asyncio", help="default: %(default)s")
@@ -110,22 +110,22 @@ def run_on(loop: str, main: Coroutine[Any, Any, list[Figure]]) -> list[Figure]:
         return runner.run(main)
 
 
-# --- what a process holds ------------------------------------------------------------------------------------------
+# --- resources of a process ------------------------------------------------------------------------------------------
 
 
 def descriptors() -> int:
-    """Open file descriptors of this process, without the one that looks."""
+    """Open file descriptors of this process, without the one that lists them."""
     return len(os.listdir("/proc/self/fd")) - 1
 
 
 def resident_bytes() -> int:
-    """What this process occupies in memory now, after a full collection."""
+    """Resident memory of this process after a full garbage collection."""
     gc.collect()
     return _resident()
 
 
-def held_bytes() -> int:
-    """The same, after the C library was told to give back what is free, where it can be told."""
+def trimmed_resident_bytes() -> int:
+    """The same, after the C library has returned free memory to the system, where it can (malloc_trim)."""
     gc.collect()
     trim: Any = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
@@ -220,7 +220,7 @@ class Lag:
         return now + self._EVERY, used
 
 
-# --- the client ----------------------------------------------------------------------------------------------------
+# --- the client ------------------------------------------------------------------------------------------------------
 
 
 def client_to(url: str, **options: Any) -> AsyncCompletion:
@@ -230,23 +230,23 @@ def client_to(url: str, **options: Any) -> AsyncCompletion:
 
 def pools(client: AsyncCompletion) -> list[Pool]:
     """The client's pools."""
-    return [lane.pool for lane in client._state.provider_states.values()]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return [state.pool for state in client._state.provider_states.values()]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 def in_use(client: AsyncCompletion) -> dict[str, int]:
-    """What is in use when nothing should be: answers, slots, waiters for slots, connections that were handed out."""
-    found = {"answers": 0, "slots": 0, "waiters": 0, "connections": 0}
+    """Resources of the pools in use: responses, slots of the connection limit, waiters for these, connections."""
+    found = {"responses": 0, "slots": 0, "waiters": 0, "connections": 0}
     for pool in pools(client):
         slots: Any = pool.connection_limit  # pyright: ignore[reportPrivateUsage]
         connector: Any = pool._connector  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        found["answers"] += pool.in_flight
+        found["responses"] += pool.in_flight
         found["slots"] += slots.used
         found["waiters"] += slots.queued
         found["connections"] += 0 if connector is None else len(connector._acquired)  # noqa: SLF001
     return found
 
 
-# --- a server beside it --------------------------------------------------------------------------------------------
+# --- a server beside it ----------------------------------------------------------------------------------------------
 
 
 def python(module: str, *arguments: object) -> list[str]:
@@ -256,7 +256,7 @@ def python(module: str, *arguments: object) -> list[str]:
 
 
 class Server:
-    """A process of its own that serves for as long as the block runs: ``Server("server", figure, …)`` as a rule."""
+    """Server in another process that runs as long as the block: usually ``Server("server", figure, …)``."""
 
     def __init__(self, module: str, *arguments: object) -> None:
         self._command = python(module, *arguments)
@@ -278,6 +278,6 @@ class Server:
         self._process.communicate(timeout=30)
 
     def ask(self, what: str) -> Any:
-        """Tells the server something, and what it says to that; blocks."""
+        """Sends the server a control request and returns its reply; blocks."""
         with urllib.request.urlopen(f"{self.url}/control/{what}", timeout=60) as answer:  # noqa: S310 (it is our own)
             return json.load(answer)

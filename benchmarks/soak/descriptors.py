@@ -1,7 +1,7 @@
-"""10,000 calls at once where a process may have 1,024 open files: does every call get its answer, in its turn?
+"""10,000 concurrent calls with 1,024 open files: does every call get its reply, in the order of asking?
 
-How it is measured. The calls are made by a process of its own whose limit of open files is lowered to 1,024. The
-server, another process without that limit, answers after 0.4 s with the number that the call said, and counts the
+Method. The calls are made by another process whose limit of open files is lowered to 1,024. The
+server, another process without that limit, responds after 0.4 s with the number in the request, and counts the
 connections that are open at the same time. The client's open files are counted every 5 ms. The queue is the
 `ConnectionLimit` of `anycompletion.transport`; a subclass that changes nothing else records the order of its slots.
 """
@@ -35,7 +35,7 @@ _number: contextvars.ContextVar[int] = contextvars.ContextVar("number")
 
 
 class Service(server.Service):
-    """Answers a little later with what the caller said."""
+    """Responds after a delay with the text of the request."""
 
     def answer(self, connection: server.Connection, target: str, body: bytes) -> None:
         """Answers one request."""
@@ -43,25 +43,25 @@ class Service(server.Service):
         asyncio.get_running_loop().call_later(DELAY, connection.write, data)
 
 
-class RecordingSlots(ConnectionLimit):
-    """Slots that remember in which order they were handed out."""
+class RecordingLimit(ConnectionLimit):
+    """Connection limit that records the order in which it is acquired."""
 
     def __init__(self) -> None:
         super().__init__()
         self.asked: list[int] = []
-        """Calls that had to wait, in the order of asking."""
+        """Numbers of the calls that had to wait, in the order of asking."""
         self.served: list[int] = []
-        """The same calls in the order of being served."""
+        """The same numbers in the order of acquiring."""
         self.most = 0
 
     def try_acquire(self) -> bool:
-        """As ever."""
+        """As the base class, and records how many are used."""
         taken = super().try_acquire()
         self.most = max(self.most, self.used)
         return taken
 
     async def acquire(self) -> None:
-        """As ever, and written down."""
+        """As the base class, and records the order."""
         self.asked.append(_number.get())
         await super().acquire()
         self.served.append(_number.get())
@@ -69,7 +69,7 @@ class RecordingSlots(ConnectionLimit):
 
 
 class Watcher:
-    """Counts the open files again and again while the block runs."""
+    """Counts the open files every 5 ms while the block runs."""
 
     def __init__(self) -> None:
         self.most = 0
@@ -86,7 +86,7 @@ class Watcher:
         while True:
             try:
                 self.most = max(self.most, common.descriptors())
-            except OSError:  # looking takes one too, and there was none
+            except OSError:  # listing takes a descriptor too, and there was none
                 self.most = FILES
             await asyncio.sleep(0.005)
 
@@ -95,7 +95,7 @@ async def measure(url: str, calls: int) -> list[Figure]:
     """All calls at once."""
     errors: Counter[str] = Counter()
     wrong = 0
-    slots = RecordingSlots()
+    limit = RecordingLimit()
     before = common.descriptors()
 
     async def one(client: AsyncCompletion, number: int) -> None:
@@ -110,7 +110,7 @@ async def measure(url: str, calls: int) -> list[Figure]:
 
     async with client_to(url) as client, asyncio.timeout(PATIENCE), Watcher() as files:
         await client.create("openai/m", "this opens the pool")
-        _record(client, slots)
+        _record(client, limit)
         start = time.perf_counter()
         async with asyncio.TaskGroup() as group:
             for number in range(calls):
@@ -120,16 +120,16 @@ async def measure(url: str, calls: int) -> list[Figure]:
     await asyncio.sleep(0.05)
     for error, count in errors.most_common(5):
         print(f"{count} times {error}")
-    overtaken = sum(first > second for first, second in pairwise(slots.served))
+    overtaken = sum(first > second for first, second in pairwise(limit.served))
     return [
         Figure(f"errors, of {calls:,} calls at once", errors.total(), at_most=0),
-        Figure("answers that are another call's", wrong, at_most=0),
+        Figure("replies to another call", wrong, at_most=0),
         Figure("open files at the same time", files.most, at_most=FILES),
-        Figure("calls that waited in the queue", len(slots.served), at_least=1),
+        Figure("calls that waited in the queue", len(limit.served), at_least=1),
         Figure("calls served before one that had asked earlier", overtaken, at_most=0),
-        Figure("calls that asked in another order than they were made", _unordered(slots.asked), at_most=0),
-        Figure("slots in use at the same time", slots.most),
-        Figure("answers, slots, waiters and connections in use afterwards", sum(left.values()), at_most=0),
+        Figure("calls that asked in another order than they were made", _unordered(limit.asked), at_most=0),
+        Figure("connection limit, used at the same time", limit.most),
+        Figure("responses, slots, waiters and connections in use afterwards", sum(left.values()), at_most=0),
         Figure("open files left when the client is closed", common.descriptors() - before, at_most=0),
         Figure("it took", took, unit="s"),
     ]
@@ -139,10 +139,10 @@ def _unordered(numbers: Sequence[int]) -> int:
     return sum(first > second for first, second in pairwise(numbers))
 
 
-def _record(client: AsyncCompletion, slots: RecordingSlots) -> None:
-    """Puts the recording slots in the place of those that the open pool has."""
+def _record(client: AsyncCompletion, limit: RecordingLimit) -> None:
+    """Replaces the connection limit of the open pool."""
     pool: Any = common.pools(client)[0]
-    pool.connection_limit = slots
+    pool.connection_limit = limit
 
 
 def run(given: argparse.Namespace) -> int:
@@ -154,8 +154,8 @@ def run(given: argparse.Namespace) -> int:
         seen = url.ask("state")
     if done.returncode:
         return done.returncode
-    *said, last = done.stdout.splitlines()
-    print("\n".join(said), end="\n" if said else "")
+    *errors, last = done.stdout.splitlines()
+    print("\n".join(errors), end="\n" if errors else "")
     figures = [Figure(*fields) for fields in json.loads(last)]
     most = seen["most_open"] - 1  # without the one that asks
     figures.insert(3, Figure("connections at the same time, as the server counts", most, at_most=FILES))

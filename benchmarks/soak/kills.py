@@ -1,9 +1,9 @@
-"""A batch that is killed again and again: is any answer lost, or paid twice?
+"""A batch that is killed again and again: is any reply lost, or billed twice?
 
-How it is measured. Batches of 500 requests, each run by a process of its own against a server that counts how often it
+Method. Batches of 500 requests, each run by another process against a server that counts how often it
 answered each request, which is what a provider bills. The process is killed with SIGKILL at a random moment, measured
 in answers that the server has given since the process began, and started again, until the batch is whole. Before each
-kill-and-restart the journal says what is finished; whatever of it is asked for again is a finished item sent again.
+restart the journal lists the finished items; one of these that is requested again counts as a finished item sent again.
 All other repetitions were in flight at the kill. In the end each of the 500 has its answer in the journal.
 """
 
@@ -38,7 +38,7 @@ _HANG = 60.0
 
 
 class Service(server.Service):
-    """Bills every request that it answers, be the answer read or not."""
+    """Server that counts every request it answers, whether the response is read or not."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class Service(server.Service):
         self._answered = 0
 
     def answer(self, connection: server.Connection, target: str, body: bytes) -> None:
-        """Answers after a moment, in which the client may be killed."""
+        """Responds after a delay, in which the client may be killed."""
         text = server.question(body)
         self._asked[text] += 1
         asyncio.get_running_loop().call_later(_DELAY, self._say, connection, text)
@@ -56,7 +56,7 @@ class Service(server.Service):
         connection.write(server.whole(server.completion(text)))
 
     def control(self, what: str) -> object:
-        """How often each was asked, how many were answered, or that a new batch begins."""
+        """Returns the requests per item or the number of responses; ``new`` begins a new batch."""
         if what == "count":
             return self._answered
         asked = dict(self._asked)
@@ -65,7 +65,7 @@ class Service(server.Service):
         return asked
 
 
-# --- the process that is killed ------------------------------------------------------------------------------------
+# --- the process that is killed --------------------------------------------------------------------------------------
 
 
 async def _batch(client: AsyncCompletion, journal: str) -> None:
@@ -80,19 +80,19 @@ def child(url: str, journal: str) -> None:
     asyncio.run(_batch(client_to(url), journal))
 
 
-# --- killing -------------------------------------------------------------------------------------------------------
+# --- killing ---------------------------------------------------------------------------------------------------------
 
 
 class Killed(NamedTuple):
-    """What became of a batch."""
+    """Result of one batch."""
 
     kills: int
     lost: int
-    """Items without their answer in the end."""
+    """Items without their reply in the end."""
     paid_again: int
     """Finished items that were sent again."""
     in_flight: list[int]
-    """Items sent again after each kill because they were under way."""
+    """Items sent again after each kill because they were in flight."""
 
 
 def _finished(journal: Path) -> set[str]:
@@ -101,7 +101,7 @@ def _finished(journal: Path) -> set[str]:
 
 
 def _kill_one(at: Server, journal: Path, rng: random.Random) -> bool:
-    """Starts a run and kills it after some answers; False where it was whole before that."""
+    """Starts a run and kills it after some responses; returns False if it had finished before."""
     process = subprocess.Popen(python("kills", "--child", at.url, "--journal", journal))
     try:
         start, wanted = at.ask("count"), rng.randrange(1, REQUESTS // 3)
@@ -147,7 +147,7 @@ def kill_batch(at: Server, journal: Path, rng: random.Random, most: int) -> Kill
 
 
 def measure(kills: int, seed: int) -> list[Figure]:
-    """Batches until so many kills hit."""
+    """Runs batches until `kills` runs were killed."""
     rng = random.Random(seed)  # noqa: S311 (no secret)
     seen: list[Killed] = []
     with Server("server", "kills") as at, tempfile.TemporaryDirectory() as folder:

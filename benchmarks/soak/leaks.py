@@ -1,15 +1,15 @@
 """10,000 calls per kind of fault: is anything left behind?
 
-How it is measured. The server is the package's own simulator in a process of its own, told by a header of each request
-what goes wrong. Half of the calls are plain, half are streams, a hundred at a time, without retries unless the kind is
+Method. The server is the package's own simulator in another process; a header of each request selects
+the fault. Half of the calls are plain, half are streams, a hundred at a time, without retries unless the kind is
 about them. For each kind there is a client of its own. A tenth of the calls go first, so that caches and the allocator
-are warm; then resident memory is read before and after the others, each time after the C library was told to give back
-what is free (malloc_trim). What is in use of the pool (answers, slots, waiters, connections), and the event loop's
+are warm; then resident memory is read before and after the others, each time after the C library has returned
+free memory (malloc_trim). What is in use of the pool (responses, slots, waiters, connections), and the event loop's
 tasks, are counted when the calls have ended; descriptors, tasks, timers and all objects that Python's collector knows
-when the client is gone, against what was there before it. Whatever a destructor, the event loop or `warnings` says
-meanwhile counts as noise. Where memory grew too much, all calls are made once more, and what it grows then counts:
+when the client is gone, compared with before. Every message of a destructor, the event loop or `warnings`
+in that time counts as noise. Where memory grew too much, all calls are made once more, and that growth counts:
 fragments of memory are left behind once, a leak each time; the same with objects, for there are caches. Where something
-is left all the same, a few more calls are made under `tracemalloc`, which says where.
+is left all the same, a few more calls are made under `tracemalloc`, which reports where.
 """
 
 from __future__ import annotations
@@ -34,7 +34,18 @@ from anycompletion import AsyncCompletion, CompletionError, CompletionStream, Ti
 from anycompletion.testing import FAULTS, Fault, SimulatorServer
 from anycompletion.testing.formats.registry import FORMATS
 
-from .common import MIB, Figure, Server, allow_files, command, conclude, descriptors, held_bytes, in_use, run_on
+from .common import (
+    MIB,
+    Figure,
+    Server,
+    allow_files,
+    command,
+    conclude,
+    descriptors,
+    in_use,
+    run_on,
+    trimmed_resident_bytes,
+)
 
 CALLS, SHORT_CALLS = 10_000, 100
 AT_ONCE, MANY_AT_ONCE = 100, 300
@@ -48,7 +59,7 @@ MOST = 4.0
 OBJECTS = 200
 """Python objects that it may leave: here and there a cache fills up, and one call makes a hundred of them."""
 PATIENCE = 8.0
-"""Seconds that farewells and closing connections may take."""
+"""Seconds that cancel requests and closing connections may take."""
 
 MODELS = {
     "openai": "openai/gpt-4o",
@@ -59,16 +70,16 @@ MODELS = {
 COSTLY = {"endless-body": 20, "gzip-bomb": 5}
 """Kinds whose answers are megabytes: so many times fewer calls."""
 
-# --- what is done --------------------------------------------------------------------------------------------------
+# --- calls -----------------------------------------------------------------------------------------------------------
 
 
 class Made(NamedTuple):
-    """What a call is made with."""
+    """Arguments of a call."""
 
     client: AsyncCompletion
     provider: str
     header: str
-    """The fault, as the simulator is told it."""
+    """The fault, as the value of the simulator's header."""
     rng: random.Random
 
     def arguments(self) -> tuple[str, str]:
@@ -81,11 +92,11 @@ class Made(NamedTuple):
 
 
 Act = Callable[[Made, int], Awaitable[str]]
-"""One call; returns what to say of it, where it does not raise."""
+"""Makes one call; returns the name of its outcome if it does not raise."""
 
 
 async def ask(made: Made, number: int) -> str:
-    """Plain and streamed by turns, to the end."""
+    """A plain call or a stream that is read to its end, alternately."""
     if number % 2:
         await made.client.create(*made.arguments(), **made.options())
         return "answered"
@@ -150,7 +161,7 @@ async def _fanned_out(made: Made, number: int) -> str:
 
 @attrs.frozen(kw_only=True)
 class Kind:
-    """A kind of fault: what goes wrong, and what is done."""
+    """Kind of fault: what goes wrong, and what the caller does."""
 
     name: str
     header: str = ""
@@ -160,7 +171,7 @@ class Kind:
     url: str = ""
     """Where to call instead."""
     hasty: bool = False
-    """Whether calls give up soon: nothing comes, or all are told to wait."""
+    """Whether calls time out soon: the server does not respond, or responds with a wait."""
 
 
 def kinds(refused: str) -> Iterator[Kind]:
@@ -191,7 +202,7 @@ def _takes_time(fault: Fault) -> bool:
     return silent or fault.retry_after is not None
 
 
-# --- what is seen --------------------------------------------------------------------------------------------------
+# --- measurement -----------------------------------------------------------------------------------------------------
 
 
 class Seen(NamedTuple):
@@ -201,7 +212,7 @@ class Seen(NamedTuple):
     calls: int
     outcomes: Counter[str]
     foreign: int
-    """Exceptions that are not ours."""
+    """Exceptions that are not the package's."""
     files: int
     tasks: int
     timers: int
@@ -219,9 +230,9 @@ _HEAD = (
 
 
 def _line(seen: Seen) -> str:
-    said = ", ".join(f"{name} {count}" for name, count in seen.outcomes.most_common(4))
+    outcomes = ", ".join(f"{name} {count}" for name, count in seen.outcomes.most_common(4))
     counted = f"{seen.files:5} {seen.tasks:5} {seen.timers:6} {seen.in_use:6} {seen.noise:5} {seen.objects:7}"
-    return f"{seen.kind:40} {seen.calls:6,} {counted} {seen.mib:6.2f}  {said} ({seen.seconds:.1f} s)"
+    return f"{seen.kind:40} {seen.calls:6,} {counted} {seen.mib:6.2f}  {outcomes} ({seen.seconds:.1f} s)"
 
 
 def _writer(noise: list[str]) -> Any:
@@ -232,8 +243,8 @@ def _writer(noise: list[str]) -> Any:
 
 
 @contextmanager
-def listening(noise: list[str]) -> Generator[None]:
-    """Collects what destructors, the loop and warnings say."""
+def collecting_noise(noise: list[str]) -> Generator[None]:
+    """Collects the messages of destructors, the event loop and warnings."""
     loop = asyncio.get_running_loop()
     hook, show = sys.unraisablehook, warnings.showwarning
     sys.unraisablehook = lambda args: noise.append(f"unraisable: {args.exc_value!r}")
@@ -253,15 +264,15 @@ def timers() -> int:
 
 
 async def _until(empty: Callable[[], int]) -> int:
-    """What is still left when it has had time to go."""
+    """The number that is left after some time."""
     end = time.monotonic() + PATIENCE
-    while empty() and time.monotonic() < end:  # noqa: ASYNC110 (nothing tells when a descriptor has gone)
+    while empty() and time.monotonic() < end:  # noqa: ASYNC110 (there is no event for a closed descriptor)
         await asyncio.sleep(0.005)
     return empty()
 
 
 async def _repeat(made: Made, kind: Kind, calls: int, outcomes: Counter[str]) -> int:
-    """So many calls; how many ended in an exception that is not ours."""
+    """Makes `calls` calls; returns how many ended in an exception that is not the package's."""
     numbers = iter(range(calls))
     at_once = MANY_AT_ONCE if kind.hasty else AT_ONCE
     foreign = 0
@@ -310,10 +321,10 @@ async def _run(url: str, kind: Kind, calls: int, warm: int, wait: float, seed: i
         made = Made(client, kind.provider, kind.header, random.Random(seed))  # noqa: S311 (no secret)
 
         async def grown(count: int, into: Counter[str]) -> tuple[float, int]:
-            before = held_bytes()
+            before = trimmed_resident_bytes()
             foreign = await _repeat(made, kind, count, into)
             await _until(lambda: sum(in_use(client).values()))
-            return (held_bytes() - before) / MIB, foreign
+            return (trimmed_resident_bytes() - before) / MIB, foreign
 
         await grown(warm, Counter())
         mib, foreign = await grown(calls, outcomes)
@@ -331,7 +342,7 @@ async def look(url: str, kind: Kind, calls: int, warm: int, wait: float, seed: i
     noise: list[str] = []
     objects = _objects()
     files, tasks, clocks = descriptors(), len(asyncio.all_tasks()), timers()
-    with listening(noise):
+    with collecting_noise(noise):
         ran = await _run(url, kind, calls // fewer, warm // fewer, wait, seed, outcomes)
         files = await _until(lambda: descriptors() - files)
         tasks = max(ran.tasks, await _until(lambda: len(asyncio.all_tasks()) - tasks))
@@ -344,8 +355,8 @@ async def look(url: str, kind: Kind, calls: int, warm: int, wait: float, seed: i
             await _run(url, kind, calls // fewer, 0, wait, seed, Counter())
             await asyncio.sleep(0)
             objects += _objects()
-    for said, count in Counter(noise).most_common(3):
-        print(f"{kind.name}: {count} times {said}")
+    for message, count in Counter(noise).most_common(3):
+        print(f"{kind.name}: {count} times {message}")
     return Seen(
         kind=kind.name,
         calls=calls // fewer,
@@ -368,7 +379,7 @@ def _objects() -> int:
 
 
 async def explain(url: str, kind: Kind, calls: int, wait: float) -> None:
-    """Says where the memory is that a kind keeps."""
+    """Prints where the memory was allocated that a kind keeps."""
     async with _client(url, kind, wait) as client:
         made = Made(client, kind.provider, kind.header, random.Random(0))  # noqa: S311 (no secret)
         await _repeat(made, kind, AT_ONCE, Counter())
@@ -388,18 +399,18 @@ async def explain(url: str, kind: Kind, calls: int, wait: float) -> None:
 def summary(all_seen: Sequence[Seen], kinds: int) -> list[Figure]:
     """The worst of all kinds."""
 
-    def worst(says: str, get: Callable[[Seen], float], most: float, **more: Any) -> Figure:
+    def worst(label: str, get: Callable[[Seen], float], most: float, **more: Any) -> Figure:
         seen = max(all_seen, key=get)
         where = f" ({seen.kind})" if get(seen) > 0 else ""
-        return Figure(f"{says}, worst kind{where}", get(seen), at_most=most, **more)
+        return Figure(f"{label}, worst kind{where}", get(seen), at_most=most, **more)
 
     return [
         Figure("kinds", len(all_seen), at_least=kinds),
         worst("descriptors more when the client is closed", lambda seen: seen.files, 0),
         worst("tasks more", lambda seen: seen.tasks, 0),
         worst("timers more when the client is closed", lambda seen: seen.timers, 0),
-        worst("answers, slots, waiters, connections in use", lambda seen: seen.in_use, 0),
-        worst("exceptions that are not ours", lambda seen: seen.foreign, 0),
+        worst("responses, slots, waiters, connections in use", lambda seen: seen.in_use, 0),
+        worst("exceptions that are not the package's", lambda seen: seen.foreign, 0),
         worst("warnings and complaints", lambda seen: seen.noise, 0),
         worst("Python objects more when the client is dropped", lambda seen: seen.objects, OBJECTS),
         worst("resident memory more", lambda seen: seen.mib, MOST, unit="MiB", machine=True),
@@ -432,7 +443,7 @@ async def measure(url: str, given: argparse.Namespace) -> list[Figure]:
     return summary(all_seen, len(given.kinds or FAULTS))
 
 
-# --- the server ----------------------------------------------------------------------------------------------------
+# --- the server ------------------------------------------------------------------------------------------------------
 
 
 async def serve() -> None:
@@ -454,7 +465,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 _MORE: Mapping[str, Mapping[str, Any]] = {
-    "--calls": {"type": int, "help": "per kind, instead of what the form says"},
+    "--calls": {"type": int, "help": "per kind, instead of the form's number"},
     "--kinds": {"nargs": "+", "help": "these alone"},
 }
 

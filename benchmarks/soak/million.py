@@ -1,6 +1,6 @@
-"""A million requests: does a batch stay small and exact, and how soon does it go on after a crash?
+"""A million requests: does a batch need little memory, lose nothing, and resume quickly after a crash?
 
-How it is measured. Three processes, one after the other, so that each shows its own memory. The first sends a million
+Method. Three processes, one after the other, so that each shows its own memory. The first sends a million
 requests, 256 at a time, through a client whose answers are made by a middleware in the same process, after a turn of
 the event loop, and keeps a journal. The second runs the same batch again: all of it is in the journal, so that what it
 takes is what a resumed run takes before its first request; nothing of it waits, so that its CPU time is what counts.
@@ -51,7 +51,7 @@ def _requests(count: int) -> Iterator[ChatRequest]:
 
 
 class Service(server.Service):
-    """Repeats the number of each question, a little later."""
+    """Responds after a delay with the number of the request."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class Service(server.Service):
 
 
 class Inside:
-    """A middleware that answers instead of a provider."""
+    """Middleware that replies instead of a provider."""
 
     def __init__(self) -> None:
         self.now = self.most = 0
@@ -106,7 +106,7 @@ async def _whole(client: AsyncCompletion, count: int, journal: Path | None) -> F
     return {"seconds": seconds, "cpu": cpu, "wrong": wrong, "missing": count - skipped - sum(seen), "skipped": skipped}
 
 
-# --- steps, each in a process of its own ---------------------------------------------------------------------------
+# --- steps, each in another process ----------------------------------------------------------------------------------
 
 
 def inside(count: int, journal: Path, url: str) -> Figures:
@@ -117,7 +117,7 @@ def inside(count: int, journal: Path, url: str) -> Figures:
 
 
 def resume(count: int, journal: Path, url: str) -> Figures:
-    """The same again: everything is skipped. What making the requests takes, which is not the batch's, is told, too."""
+    """The same again: everything is skipped. The time that making the requests takes is measured separately."""
     cpu = time.process_time()
     for _ in _requests(count):
         pass
@@ -140,7 +140,7 @@ def _alone(step: str, count: int, journal: Path, url: str = "") -> Figures:
     return figures
 
 
-# --- the command ---------------------------------------------------------------------------------------------------
+# --- the command -----------------------------------------------------------------------------------------------------
 
 
 def _figures(what: str, seen: Figures, count: int) -> list[Figure]:

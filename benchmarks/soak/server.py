@@ -17,7 +17,7 @@ from benchmarks.soak.common import allow_files
 
 
 class Service(abc.ABC):
-    """How a figure's server answers; made once, told its arguments."""
+    """How the server of a figure responds; constructed once with the arguments of its process."""
 
     def __init__(self) -> None:
         self.requests = 0
@@ -53,25 +53,25 @@ class Connection(asyncio.Protocol):
         service.most_open = max(service.most_open, service.open)
 
     def write(self, data: bytes) -> None:
-        """Writes, unless the peer has left."""
+        """Writes, unless the client has closed the connection."""
         if not self.lost:
             self.transport.write(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It went."""
+        """The connection is closed."""
         self._service.open -= 1
         self.paused, self.lost = False, True
 
     def pause_writing(self) -> None:
-        """The peer does not keep up."""
+        """The client reads too slowly."""
         self.paused = True
 
     def resume_writing(self) -> None:
-        """It does again."""
+        """The client has read enough."""
         self.paused = False
 
     def data_received(self, data: bytes) -> None:
-        """Answers every request that is whole."""
+        """Responds to every request that has arrived completely."""
         self._received += data
         while (end := self._received.find(b"\r\n\r\n")) >= 0:
             head = self._received[:end]
@@ -81,8 +81,8 @@ class Connection(asyncio.Protocol):
             body, self._received = self._received[end + 4 : stop], self._received[stop:]
             target = head.split(b" ", 2)[1].decode("latin-1")
             if target.startswith("/control/"):
-                said = self._service.control(target.removeprefix("/control/"))
-                self.transport.write(whole(json.dumps(said).encode(), more="Connection: close\r\n"))
+                reply = self._service.control(target.removeprefix("/control/"))
+                self.transport.write(whole(json.dumps(reply).encode(), more="Connection: close\r\n"))
                 self.transport.close()
             else:
                 self._service.requests += 1
@@ -94,11 +94,11 @@ def _length(head: bytes) -> int:
     return 0 if at < 0 else int(head[at + 15 :].split(b"\r\n", 1)[0])
 
 
-# --- what answers are made of --------------------------------------------------------------------------------------
+# --- parts of responses ----------------------------------------------------------------------------------------------
 
 
 def whole(body: bytes, status: int = 200, more: str = "") -> bytes:
-    """A whole answer with more headers, if there are any."""
+    """A whole response; `more` are further headers."""
     head = f"HTTP/1.1 {status} Scripted\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n{more}\r\n"
     return head.encode("latin-1") + body
 
@@ -113,7 +113,7 @@ def completion(text: str) -> bytes:
 
 
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
-"""The head of a streamed answer."""
+"""The head of a streamed response."""
 
 _EVENT = (
     'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m",'
@@ -135,19 +135,19 @@ STOP = piece(
     b'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m",'
     b'"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
 )
-"""The event that says why the stream stops."""
+"""The event with the finish reason."""
 
 DONE = piece(b"data: [DONE]\n\n") + b"0\r\n\r\n"
 """The end of a stream and of its body."""
 
 
 def question(body: bytes) -> str:
-    """What the caller said first."""
-    said: str = json.loads(body)["messages"][0]["content"]
-    return said
+    """The text of the first message."""
+    text: str = json.loads(body)["messages"][0]["content"]
+    return text
 
 
-# --- the process ---------------------------------------------------------------------------------------------------
+# --- the process -----------------------------------------------------------------------------------------------------
 
 
 async def _serve(service: Service) -> None:

@@ -1,9 +1,9 @@
 """A limit that processes share through Redis: does it hold for all of them together, and is it used?
 
-How it is measured. Two processes, each with a client and a `RedisRateLimiter` for the same limit, call as much as they
-may. The server, a process of its own, refuses what is more than the limit and the twentieth of a minute's worth that
+Method. Two processes, each with a client and a `RedisRateLimiter` for the same limit, call as much as they
+may. The server, in another process, refuses what is more than the limit and the twentieth of a minute's worth that
 may go at once. What both sent is counted there; that burst apart, it should be the limit, no more and no less. Redis
-is started for it; without a redis-server nothing is measured, and that is said.
+is started for it; without a redis-server nothing is measured, and a message is printed.
 """
 
 from __future__ import annotations

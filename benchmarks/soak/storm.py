@@ -1,6 +1,6 @@
-"""Rate limits: does a storm of calls come home without being sent again and again?
+"""Rate limits: does a burst of calls succeed without many repeated requests?
 
-How it is measured. A thousand calls meet a server, a process of its own, that lets 50 a second pass (the short form:
+Method. A thousand calls go to a server, in another process, that accepts 50 a second (the short form:
 200) and answers all others with 429 and a wait: of one second, where it counts by a bucket that fills all the time, or
 until the next second begins, where it counts by the clock. They come all at once, as tasks that each await one
 `create`; spread over two seconds, as the handlers of a web service would; and by `client.batch`. Counted are calls that
@@ -28,7 +28,7 @@ Run = Callable[[AsyncCompletion], Coroutine[None, None, int]]
 
 
 async def tasks(client: AsyncCompletion, over: float = 0.0) -> int:
-    """As many tasks, which come within so many seconds; how many fail."""
+    """Makes the calls in tasks that start within `over` seconds; returns how many fail."""
 
     async def one(number: int) -> bool:
         await asyncio.sleep(over * number / CALLS)
@@ -43,7 +43,7 @@ async def spread(client: AsyncCompletion) -> int:
 
 
 async def batch(client: AsyncCompletion) -> int:
-    """As many in one batch."""
+    """Makes the calls in one batch; returns how many fail."""
     requests = [{"model": "openai/m", "messages": f"call {number}"} for number in range(CALLS)]
     good = 0
     async with client.batch(requests) as run:
@@ -65,9 +65,9 @@ LONG_RUNS: dict[str, tuple[Run, str]] = {
 }
 
 
-async def storm(server: Server, says: str, run: Run, kind: str, rate: int) -> list[Figure]:
+async def storm(server: Server, label: str, run: Run, kind: str, rate: int) -> list[Figure]:
     """One storm."""
-    name = f"{kind}-{rate}-{ANSWER}-{says.replace(' ', '_').replace(',', '')}"
+    name = f"{kind}-{rate}-{ANSWER}-{label.replace(' ', '_').replace(',', '')}"
     start = time.monotonic()
     async with client_to(f"{server.url}/{name}") as client:
         failed = await run(client)
@@ -75,19 +75,19 @@ async def storm(server: Server, says: str, run: Run, kind: str, rate: int) -> li
     seconds = time.monotonic() - start
     seen = await asyncio.to_thread(server.ask, f"seen/{name}")
     return [
-        Figure(f"{says}: calls that fail, or things left in use", failed + left, at_most=0),
-        Figure(f"{says}: requests a call", seen["requests"] / CALLS, at_most=1.3),
-        Figure(f"{says}: requests in the busiest second", seen["most"], at_most=2 * rate, machine=True),
-        Figure(f"{says}: of the rate that is allowed", 100 * CALLS / seconds / rate, unit="%"),
+        Figure(f"{label}: calls that fail, or things left in use", failed + left, at_most=0),
+        Figure(f"{label}: requests a call", seen["requests"] / CALLS, at_most=1.3),
+        Figure(f"{label}: requests in the busiest second", seen["most"], at_most=2 * rate, machine=True),
+        Figure(f"{label}: of the rate that is allowed", 100 * CALLS / seconds / rate, unit="%"),
     ]
 
 
 async def measure(server: Server, short: bool) -> list[Figure]:
     """The storms: at the same time in the short form, which is about counts and not about the machine."""
     if short:
-        both = await asyncio.gather(*(storm(server, says, *run, SHORT_RATE) for says, run in RUNS.items()))
+        both = await asyncio.gather(*(storm(server, label, *run, SHORT_RATE) for label, run in RUNS.items()))
     else:
-        both = [await storm(server, says, *run, RATE) for says, run in {**RUNS, **LONG_RUNS}.items()]
+        both = [await storm(server, label, *run, RATE) for label, run in {**RUNS, **LONG_RUNS}.items()]
     return [figure for part in both for figure in part]
 
 

@@ -1,8 +1,8 @@
 """10,000 streams at the same time: is every chunk there, once and in order, and what does an open stream cost?
 
-How it is measured. All calls are made at once, by a task each. The server, a process of its own, sends every stream
+Method. All calls are made at once, by a task each. The server, in another process, sends every stream
 its first chunk and waits until all are open; then all streams get their next chunk, again and again, as soon as all
-have read the one before; the last ten chunks come in one piece. Every chunk says its stream's number and its own.
+have read the one before; the last ten chunks come in one piece. Every chunk contains its stream's number and its own.
 
 Resident memory is read before the first call (after a warm-up), when all streams are open and have one chunk, and
 when all have everything but those last ten; the growth, less the bytes of text that had arrived, divided by the
@@ -36,7 +36,7 @@ PATIENCE = 300.0
 
 
 class Service(server.Service):
-    """Streams that go on together: one chunk at once, one after each ``next``, all others after ``rest``."""
+    """Server whose streams advance together: one chunk at once, one after each ``next``, all others after ``rest``."""
 
     def __init__(self, chunks: str) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ class Readers:
 
 
 async def measure(url: Server, streams: int, chunks: int) -> list[Figure]:
-    """What many streams at the same time cost, and whether they are whole."""
+    """Cost of many concurrent streams, and whether they are complete."""
     async with client_to(url.url) as client, asyncio.timeout(PATIENCE):
         await _go_on(Readers(client, chunks), url, 20)
         readers = Readers(client, chunks)
@@ -144,7 +144,7 @@ async def measure(url: Server, streams: int, chunks: int) -> list[Figure]:
         Figure("chunks reordered, doubled or another stream's", readers.reordered, at_most=0),
         Figure("errors", readers.errors.total(), at_most=0),
         Figure("streams with their finish reason", readers.whole, at_least=streams),
-        Figure("answers, slots, waiters and connections in use afterwards", sum(left.values()), at_most=0),
+        Figure("responses, slots, waiters and connections in use afterwards", sum(left.values()), at_most=0),
         Figure("memory per open stream, after 1 chunk", opened, at_most=25, unit="KiB", machine=True),
         Figure(f"memory per open stream, after {chunks - LAST}", filled, at_most=25, unit="KiB", machine=True),
         Figure("worst event-loop lag while starting", starting.wall, at_most=500, unit="ms", machine=True),

@@ -1,4 +1,4 @@
-"""Providers that take so much and refuse the rest, for the figures about limits."""
+"""Servers that accept a limited number of requests and refuse the rest, for the figures about rate limits."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from . import server
 REFUSED = b'{"error": {"message": "Too many.", "type": "rate_limit_error", "param": null, "code": null}}'
 
 
-class Bucket:
-    """So many a second, and as many at once; others are told to wait a second."""
+class BucketLimit:
+    """Limit of a token bucket; refused requests are asked to wait one second."""
 
     def __init__(self, rate: float, burst: float | None = None) -> None:
         self.rate = rate
@@ -30,8 +30,8 @@ class Bucket:
         return 0.0
 
 
-class Window:
-    """So many in each second of the clock; others are told when the next one begins."""
+class WindowLimit:
+    """Limit per second of the clock; refused requests are asked to wait for the next second."""
 
     def __init__(self, rate: float) -> None:
         self.rate = rate
@@ -47,9 +47,9 @@ class Window:
 
 
 class Provider:
-    """One provider, and what it saw."""
+    """One provider and its record of requests."""
 
-    def __init__(self, limit: Bucket | Window | None, at_once: int | None, latency: float) -> None:
+    def __init__(self, limit: BucketLimit | WindowLimit | None, at_once: int | None, latency: float) -> None:
         self.limit, self.at_once, self._latency = limit, at_once, latency
         self.in_flight = 0
         self.seen: list[float] = []
@@ -102,9 +102,9 @@ class Service(server.Service):
     def _provider(self, name: str) -> Provider:
         if name not in self._providers:
             kind, number, latency, _ = name.split("-", 3)
-            limit = {"bucket": Bucket, "window": Window}.get(kind)
+            limit = {"bucket": BucketLimit, "window": WindowLimit}.get(kind)
             if kind == "tight":
-                made: Bucket | Window | None = Bucket(float(number), float(number) * 3.3)
+                made: BucketLimit | WindowLimit | None = BucketLimit(float(number), float(number) * 3.3)
             else:
                 made = None if limit is None else limit(float(number))
             at_once = int(number) if kind == "atonce" else None

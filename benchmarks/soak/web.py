@@ -1,18 +1,18 @@
-"""200 browsers read paced tokens from one service: is anything lost, does memory grow, who stops when they leave?
+"""200 clients read paced tokens from one web service: is anything lost, does memory grow, is upstream work cancelled?
 
-How it is measured, for Starlette (served by uvicorn) and for aiohttp.web, one after the other. The service is a process
-of its own: a handler that relays a stream of this package's client, and one that makes a plain call. What it asks is
-another process, which sends every stream a token 20 times a second. The readers are tasks of this process that speak
-HTTP over bare sockets; each reads a stream to its end and then the next, for a minute. Every token says its stream's
-number and its own.
+Method, for Starlette (served by uvicorn) and for aiohttp.web, one after the other. The service is another process: a
+handler that relays a stream of this package's client, and one that makes a plain call. Its upstream is a third process,
+which sends every stream a token 20 times a second. The readers are tasks of this process that speak HTTP over bare
+sockets; each reads a stream to its end and then the next, for a minute. Every token contains its stream's number and
+its own.
 
 Resident memory of the service is read after a third of the time and at the end, each after a full collection. Its
-event-loop lag is how much too late a task ran that wakes every 5 ms, those collections left out; the part of it for
-which this process ran says whether it was the service or a busy machine.
+event-loop lag is the delay of a task that wakes every 5 ms, those collections left out; the part of it in which this
+process ran shows whether the service or a busy machine was the cause.
 
-Meanwhile other readers leave: in the middle of a stream, before its first chunk, and in the middle of a plain call.
-What they asked is the simulator, in this process, and the time from the closing of the reader's connection to the
-moment at which the simulator sees its own side closed is told by its event loop's clock.
+Meanwhile other readers disconnect: in the middle of a stream, before its first chunk, and in the middle of a plain
+call. Their upstream is the simulator, in this process. Measured is the time from the closing of the reader's connection
+until the simulator sees its own side closed, by its event loop's clock.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _text(number: str, turn: int) -> str:
 
 
 class Watched:
-    """What the service tells of itself."""
+    """Measurements that the service reports about itself."""
 
     def __init__(self, client: AsyncCompletion) -> None:
         self._client = client
@@ -98,7 +98,7 @@ class Watched:
                 self._ran.append(min(delay, (time.process_time() - before) * 1000))
             self._skip = False
 
-    def tell(self) -> dict[str, Any]:
+    def report(self) -> dict[str, Any]:
         """Memory, lag so far, and what is in use."""
         self._skip = True
         delays, ran = (sorted(each) or [0.0] for each in (self._delays, self._ran))
@@ -139,7 +139,7 @@ async def _serve_starlette(client: AsyncCompletion, watched: Watched) -> None:
         return JSONResponse(reply.to_dict())
 
     async def control(_: Request) -> Response:
-        return JSONResponse(watched.tell())
+        return JSONResponse(watched.report())
 
     app.add_route("/stream", stream, ["POST"])
     app.add_route("/plain", plain, ["POST"])
@@ -149,7 +149,7 @@ async def _serve_starlette(client: AsyncCompletion, watched: Watched) -> None:
     task = asyncio.ensure_future(serving.serve())
     while not serving.started:  # noqa: ASYNC110 (uvicorn has no event for it)
         await asyncio.sleep(0.01)
-    await _until_told(serving.servers[0].sockets[0].getsockname()[1])
+    await _until_stdin_ends(serving.servers[0].sockets[0].getsockname()[1])
     serving.should_exit = True
     await task
 
@@ -170,14 +170,14 @@ async def _serve_aiohttp(client: AsyncCompletion, watched: Watched) -> None:
         return web.json_response(reply.to_dict())
 
     async def control(_: web.Request) -> web.Response:
-        return web.json_response(watched.tell())
+        return web.json_response(watched.report())
 
     app = web.Application()
     app.add_routes([web.post("/stream", stream), web.post("/plain", plain), web.get("/control/state", control)])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, backlog=4096).start()
-    await _until_told(runner.addresses[0][1])
+    await _until_stdin_ends(runner.addresses[0][1])
     await runner.cleanup()
 
 
@@ -187,13 +187,13 @@ SERVICES: dict[str, Callable[[AsyncCompletion, Watched], Awaitable[None]]] = {
 }
 
 
-async def _until_told(port: int) -> None:
+async def _until_stdin_ends(port: int) -> None:
     print(port, flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 
 async def _serve(framework: str, upstream: str, simulator: str) -> list[Figure]:
-    """Serves until it is told to stop; it has no figures of its own."""
+    """Serves until its standard input ends; it has no figures of its own."""
     async with _client(upstream, simulator) as client:
         watched = Watched(client)
         ticking = asyncio.ensure_future(watched.tick())
@@ -248,15 +248,15 @@ class Readers:
                     if text:
                         self.reordered += text != _text(name, turn)
                         turn += 1
-        except (OSError, ValueError, KeyError) as fault:
-            self.errors[f"{type(fault).__name__}: {fault}"] += 1
+        except (OSError, ValueError, KeyError) as error:
+            self.errors[f"{type(error).__name__}: {error}"] += 1
         self.read += turn
         self.lost += self._tokens - turn
         self.whole += last == "[DONE]"
 
 
 async def _events(reader: asyncio.StreamReader) -> AsyncGenerator[str, None]:
-    """What stands after ``data: ``, to the end of the body."""
+    """The data of each event, to the end of the body."""
     status = await reader.readline()
     if b" 200 " not in status:
         raise ValueError(status)
@@ -273,7 +273,7 @@ def _content(data: str) -> str:
 
 
 async def leave(url: str, simulator: SimulatorServer, kind: str, times: int) -> list[float]:
-    """So many readers who leave one after the other; the milliseconds until the simulator sees its side closed."""
+    """Readers disconnect one after the other; returns the milliseconds until the simulator sees its side closed."""
     path = "/plain" if kind == "in a plain call" else "/stream"
     took: list[float] = []
     for turn in range(times):
@@ -323,7 +323,7 @@ async def measure(loop: str, framework: str, readers: int, seconds: float, leave
         Figure("tokens reordered, doubled or another stream's", reading.reordered, at_most=0),
         Figure("errors", reading.errors.total(), at_most=0),
         Figure("streams that ended with [DONE]", reading.whole, at_least=readers * STREAMS),
-        Figure("answers, slots, waiters and connections in use afterwards", end["left"], at_most=0),
+        Figure("responses, slots, waiters and connections in use afterwards", end["left"], at_most=0),
         Figure("memory gained in the last two thirds", growth, at_most=8, unit="MiB", machine=True),
         Figure("event-loop lag, median", late["p50"], unit="ms"),
         Figure("event-loop lag, 99 of 100 below", late["p99"], at_most=50, unit="ms", machine=True),
@@ -336,7 +336,7 @@ async def measure(loop: str, framework: str, readers: int, seconds: float, leave
             Figure(f"upstream closed when a reader leaves {kind}, median", statistics.median(each), unit="ms"),
             Figure("    worst", max(each), at_most=250, unit="ms", machine=True),
         ]
-    return [figure._replace(says=f"{framework}: {figure.says}") for figure in figures]
+    return [figure._replace(label=f"{framework}: {figure.label}") for figure in figures]
 
 
 def _service(loop: str, framework: str, upstream: Server, simulator: SimulatorServer) -> Server:
