@@ -64,7 +64,6 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 """
 
 SAME_LAYER: dict[str, dict[str, str]] = {
-    "dialects": {"dialects.base": "the package re-exports the seam"},
     "redaction": {"http": "secrets are hidden in headers"},
 }
 """Importer → imported module of the same layer → why."""
