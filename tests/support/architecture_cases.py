@@ -34,7 +34,7 @@ CLEAN = {
     "codecs/json.py": "import msgspec\nfrom .lenient import as_object\n",
     "codecs/lenient.py": "from ..errors import CompletionError\n",
     "codecs/sse.py": "from ..http import Event\n",
-    "dialects/__init__.py": "from .base import Dialect\n",
+    "dialects/__init__.py": "",
     "dialects/base.py": "from ..records import ChatRequest\n",
     "dialects/cohere_chat/__init__.py": "from .encode import encode\n",
     "dialects/cohere_chat/encode.py": (
