@@ -14,6 +14,7 @@ import attrs
 
 from ._async import Interruptible
 from ._boundary import hides_frames
+from .calls import ChunkSource
 from .dialects.base import Target
 from .errors import CompletionError, InvalidRequestError
 from .logs import observer_failed
@@ -21,7 +22,7 @@ from .options import CallOptions, ResolvedOptions
 from .records import ChatCompletion, ChatRequest, ReplyInfo
 from .records.chunks import ChatCompletionChunk
 from .streaming.mapped import CompletedChunks
-from .streaming.stream import ChunkSource, CompletionStream
+from .streaming.stream import CompletionStream
 from .validation import check_options, parse_options, validate_request
 
 Reply: TypeAlias = ChatCompletion | CompletionStream
@@ -135,7 +136,7 @@ async def complete_through(call_next: CallNext, request: ChatRequest, options: R
     return await reply.get_final_completion() if isinstance(reply, CompletionStream) else reply
 
 
-class MiddlewareChunks:
+class MiddlewareChunks(ChunkSource):
     """The source of the chunks of the stream that the chain returns; opening it runs the chain."""
 
     __slots__ = ("_call_next", "_closed_with", "_info", "_opening", "_options", "_request", "_source")

@@ -24,6 +24,7 @@ from anycompletion import (
     StreamInterruptedError,
     Usage,
 )
+from anycompletion.calls import ChunkSource
 from anycompletion.records import AssistantMessage, Choice, ReplyInfo
 from anycompletion.records.chunks import ChunkChoice, Delta
 from anycompletion.streaming.fanout import MergedChunks, gather, merge_completions, total_usage
@@ -230,14 +231,18 @@ def test_usage_is_summed_only_where_all_branches_have_it() -> None:
 # --- streams -------------------------------------------------------------------------------------------------------
 
 
-class ScriptedChunks:
+class ScriptedChunks(ChunkSource):
     """Source of chunks that follows a script of chunk lists, seconds to wait, and errors to raise."""
 
     def __init__(self, *steps: Sequence[ChatCompletionChunk] | float | CompletionError) -> None:
-        self.info = ReplyInfo("p", "m", attempts=1)
+        self._info = ReplyInfo("p", "m", attempts=1)
         self.closed = False
         self.delivered = 0
         self._steps = iter(steps)
+
+    @property
+    def info(self) -> ReplyInfo:
+        return self._info
 
     async def open(self) -> None:
         await asyncio.sleep(0)

@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 import anycompletion
 from anycompletion import AsyncCompletion, ChatCompletionChunk, ChunkChoice, CompletionError, CompletionStream, Delta
+from anycompletion.calls import ChunkSource
 from anycompletion.records import ReplyInfo
 from anycompletion.testing import Fault, SimulatorServer
 from anycompletion.web import (
@@ -250,7 +251,7 @@ async def test_an_error_after_a_ping_is_an_event(
     assert json.loads(data)["error"]["code"] == "rate_limit_exceeded"
 
 
-class Broken:
+class Broken(ChunkSource):
     """A source of chunks that raises after some chunks."""
 
     info = ReplyInfo("openai", "gpt-4o")

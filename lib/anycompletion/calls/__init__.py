@@ -1,7 +1,7 @@
 """One logical call: where the pure dialects meet the transport."""
 
 from .call import Call
-from .chunk_source import CallChunks
+from .chunk_source import CallChunks, ChunkSource
 from .endpoint_state import EndpointState, RetryBudget
 from .plan import USER_AGENT, CallPlan
 from .provider_state import DialectCache, KeySource, ProviderState
@@ -12,6 +12,7 @@ __all__ = [
     "Call",
     "CallChunks",
     "CallPlan",
+    "ChunkSource",
     "DialectCache",
     "EndpointState",
     "KeySource",

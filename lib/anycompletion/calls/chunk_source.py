@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from .._async import call_in_loop
 from ..dialects.base import Chunks
@@ -17,7 +18,42 @@ from .retry import retry_or_raise
 from .stream_attempt import Attempt, attempt_for
 
 
-class CallChunks:
+class ChunkSource(abc.ABC):
+    """Where a stream's chunks come from: one call, several merged, or another stream."""
+
+    __slots__ = ()
+
+    @property
+    @abc.abstractmethod
+    def info(self) -> ReplyInfo:
+        """Details of the call, as they become known."""
+
+    @abc.abstractmethod
+    async def open(self) -> None:
+        """Sends; returns after a good status."""
+
+    @abc.abstractmethod
+    def next(self) -> Awaitable[Chunks | None]:
+        """The next chunks, at least one; None at the proper end."""
+
+    def settled_next(self) -> Callable[[], Awaitable[Chunks | None]]:
+        """The function to call in place of `next` once chunks were delivered and nothing is restarted any more."""
+        return self.next
+
+    @abc.abstractmethod
+    def close(self, end: CompletionError | None = None) -> None:
+        """Releases everything at once, from any thread.
+
+        Args:
+            end: the error for a reader who waits meanwhile.
+        """
+
+    @abc.abstractmethod
+    async def wait_closed(self) -> None:
+        """Returns when everything is released."""
+
+
+class CallChunks(ChunkSource):
     """The source of one streamed call's chunks."""
 
     __slots__ = ("_attempt", "_call", "_closed", "_loop", "_request", "_tried")
@@ -63,9 +99,12 @@ class CallChunks:
             StreamInterruptedError: the stream ended before the provider said why it stopped.
             APIError: the provider's error inside the stream, a timeout, a lost connection.
         """
-        attempt = self._attempt
-        assert attempt is not None, "open() comes first"
-        return attempt.next() if attempt.delivered else self._first()
+        return self._first() if self._attempt is None or not self._attempt.delivered else self._attempt.next()
+
+    def settled_next(self) -> Callable[[], Awaitable[Chunks | None]]:
+        """The attempt's own `next`: it is not restarted after its first chunk."""
+        assert self._attempt is not None, "chunks were delivered"
+        return self._attempt.next
 
     async def _first(self) -> Chunks | None:
         """The first chunks, of the first attempt that delivers any."""

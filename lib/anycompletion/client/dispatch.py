@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 import attrs
 
-from ..calls import Call, CallChunks, CallPlan
+from ..calls import Call, CallChunks, CallPlan, ChunkSource
 from ..dialects.base import EncodingReport, Target
 from ..errors import CompletionError
 from ..middleware import CallNext, Middleware, MiddlewareChunks, Terminal, complete_through, logger_middleware
@@ -16,7 +16,7 @@ from ..options import NO_OPTIONS, ResolvedOptions
 from ..providers import apply_param_support, resolve_model
 from ..records import ChatCompletion, ChatRequest, Message, ReplyInfo
 from ..streaming.fanout import MergedChunks, gather
-from ..streaming.stream import ChunkSource, CompletionStream
+from ..streaming.stream import CompletionStream
 from ..validation import check_resolved_options, require_ids
 from .planning import PlanCache, plan_call
 from .state import ClientState

@@ -12,10 +12,10 @@ import functools
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
+from ..calls import ChunkSource
 from ..errors import ClientClosedError, CompletionError
 from ..records import ChatCompletion, Choice, ReplyInfo, Usage
 from ..records.chunks import ChatCompletionChunk
-from .stream import ChunkSource
 
 Keep = Callable[["asyncio.Task[None]"], None]
 """Takes a strong reference to a task for as long as it runs."""
@@ -134,12 +134,13 @@ async def _first_fault(branches: Sequence[Coroutine[Any, Any, None]]) -> BaseExc
         told = None  # its traceback holds this frame
 
 
-class MergedChunks:
+class MergedChunks(ChunkSource):
     """Several streamed calls as one source of chunks; branch k's chunks are choice k."""
 
     __slots__ = (
         "_created",
         "_id",
+        "_info",
         "_keep",
         "_loop",
         "_model",
@@ -149,7 +150,6 @@ class MergedChunks:
         "_sources",
         "_tasks",
         "_usages",
-        "info",
     )
 
     def __init__(self, sources: Sequence[ChunkSource], keep: Keep) -> None:
@@ -165,7 +165,12 @@ class MergedChunks:
         self._created = 0
         """The first branch's, and so the whole reply's; empty until that branch speaks."""
         self._loop: asyncio.AbstractEventLoop | None = None
-        self.info = merged_info([source.info for source in sources])
+        self._info = merged_info([source.info for source in sources])
+
+    @property
+    def info(self) -> ReplyInfo:
+        """Details of all branches, summed."""
+        return self._info
 
     async def open(self) -> None:
         """Sends all branches; returns when each has a good status.
@@ -192,7 +197,7 @@ class MergedChunks:
     def _refresh_info(self) -> None:
         fresh = merged_info([source.info for source in self._sources])
         for name in ("status_code", "headers", "request_id", "attempts", "elapsed", "warnings"):
-            setattr(self.info, name, getattr(fresh, name))
+            setattr(self._info, name, getattr(fresh, name))
 
     async def next(self) -> Sequence[ChatCompletionChunk] | None:
         """The next chunks of some branch; at the end one with the summed usage; then None."""

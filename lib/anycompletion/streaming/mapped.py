@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from ..calls import as_chunk
+from ..calls import ChunkSource, as_chunk
 from ..errors import CompletionError
 from ..records import ChatCompletion, ReplyInfo, Usage
 from ..records.chunks import ChatCompletionChunk
@@ -17,7 +17,7 @@ ChunkMapper: TypeAlias = Callable[[ChatCompletionChunk], ChatCompletionChunk | N
 """Makes a chunk of a chunk; None leaves it out."""
 
 
-class MappedChunks:
+class MappedChunks(ChunkSource):
     """The chunks of another stream, as `change` makes them."""
 
     __slots__ = ("_change", "_stream", "_usage")
@@ -71,7 +71,7 @@ class MappedChunks:
         await self._stream.aclose()
 
 
-class CompletedChunks:
+class CompletedChunks(ChunkSource):
     """A whole reply as a stream of one chunk."""
 
     __slots__ = ("_completion", "_left")

@@ -8,10 +8,11 @@ seen. However the caller leaves, the source is closed by a plain function call t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import NoReturn, Protocol, Self
+from typing import NoReturn, Self
 
+from ..calls import ChunkSource
 from ..codecs.json import dumps
 from ..errors import ClientClosedError, CompletionError, StreamInterruptedError
 from ..logs import observer_failed
@@ -19,32 +20,6 @@ from ..records import ChatCompletion, JsonObject, ReplyInfo, Usage
 from ..records.chunks import ChatCompletionChunk
 from .accumulator import Accumulator
 from .mapped import ChunkMapper, CompletedChunks, MappedChunks
-
-
-class ChunkSource(Protocol):
-    """Where a stream's chunks come from: one call, or several merged."""
-
-    @property
-    def info(self) -> ReplyInfo:
-        """How the call goes."""
-        ...
-
-    async def open(self) -> None:
-        """Sends; returns after a good status."""
-        ...
-
-    def next(self) -> Awaitable[Sequence[ChatCompletionChunk] | None]:
-        """The next chunks, at least one; None at the proper end."""
-        ...
-
-    def close(self, end: CompletionError | None = None) -> None:
-        """Lets go of everything at once, from any thread."""
-        ...
-
-    async def wait_closed(self) -> None:
-        """Until everything is let go of."""
-        ...
-
 
 _NOTHING: Iterator[ChatCompletionChunk] = iter(())
 
@@ -64,6 +39,8 @@ class CompletionStream:
 
     def __init__(self, source: ChunkSource, *, usage_asked: bool = False) -> None:
         self._source = source
+        self._next = source.next
+        self._is_settled = False
         self._usage_asked = usage_asked
         self._ready = _NOTHING
         """What was read and not handed out."""
@@ -135,7 +112,7 @@ class CompletionStream:
             try:
                 if not self._opened:
                     await self._open()
-                chunks = await self._source.next()
+                chunks = await self._next()
             except CompletionError as error:
                 if self._error is None:
                     self._fail(error)
@@ -149,6 +126,8 @@ class CompletionStream:
                 self._finish()
             else:
                 self._ready = iter(chunks)
+                if not self._is_settled:
+                    self._is_settled, self._next = True, self._source.settled_next()
 
     async def open(self) -> None:
         """Sends the request if it was not sent; returns after a good status. Called for you by all other methods.

@@ -8,9 +8,10 @@ readers, which keeps frames of each: `exception` returns it, after everything th
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from types import NoneType
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 
 import aiohttp
 
@@ -25,6 +26,9 @@ class BodyReader(aiohttp.StreamReader):
     """
 
     __slots__ = ()
+
+    arrived: deque[bytes] = cast("Any", vars(aiohttp.StreamReader)["_buffer"])
+    """Bytes that have arrived and were not taken: aiohttp's own slot, under a public name."""
 
     def is_waiting(self) -> bool:
         """Whether a reader waits, and nothing has arrived for it."""
@@ -48,13 +52,15 @@ class BodyReader(aiohttp.StreamReader):
         return data
 
     def wait(self) -> asyncio.Future[None]:
-        """A future that is done when there is something to take, after `take_available` returned None.
+        """A future that is done when there is something to take, or the end.
 
         It is awaited by the caller itself: each coroutine more would cost time for each chunk, and memory for each open
         stream.
         """
         waiter: asyncio.Future[None] = self._loop.create_future()
-        if self._waiter is not None or self._protocol.transport is None:
+        if self._eof or self._exception is not None:
+            waiter.set_result(None)
+        elif self._waiter is not None or self._protocol.transport is None:
             # Another task reads already, or nothing will arrive.
             self.set_exception(aiohttp.ClientConnectionError("closed"))
             waiter.set_result(None)
@@ -99,13 +105,15 @@ class BodyReader(aiohttp.StreamReader):
 class ForeignBodyReader:
     """Body of a response whose reader must stay what it is: aiohttp's for empty bodies, or one that was not tested."""
 
-    __slots__ = ("_content", "_ready", "_waits", "at_eof", "exception", "is_eof", "on_eof")
+    __slots__ = ("_content", "_ready", "_waits", "arrived", "at_eof", "exception", "is_eof", "on_eof")
 
     def __init__(self, content: aiohttp.StreamReader) -> None:
         self._content = content
         self._ready = b""
         """Bytes that `wait` got from the reader."""
         self._waits = False
+        self.arrived = True
+        """Whether something may have arrived; that is not known without looking."""
         self.exception = content.exception
         self.at_eof = content.at_eof
         self.is_eof = content.is_eof

@@ -80,7 +80,11 @@ class ConnectionLimit:
         """Releases one, for the first waiter."""
         self.used -= 1
         self._releases += 1
-        if self._releases % _RECHECK == 0 and self._waiters:
+        if self._waiters:
+            self._wake_waiters()
+
+    def _wake_waiters(self) -> None:
+        if self._releases % _RECHECK == 0:
             self._raise_limit()
         while self.used < self._known_to_fit and self._waiters.wake_first():
             self.used += 1

@@ -17,6 +17,7 @@ from time import monotonic
 from typing import Any, cast
 
 import aiohttp
+import attrs
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
@@ -39,24 +40,19 @@ MAX_CONNECTING = 128
 """Connections being opened at the same time; more at once starve the event loop."""
 
 
+@attrs.define(eq=False)
 class SendAttempt:
-    """One attempt to send a request: what it asks of the connector, and what the connector did.
+    """One attempt to send a request: what it asks of the connector, and what the connector did."""
 
-    Args:
-        must_defer: asked before a connection is opened: whether the request must not be sent now.
-    """
-
-    __slots__ = ("connect_timeout", "connected", "fresh_only", "must_defer", "reused")
-
-    def __init__(self, connect_timeout: float | None = None, must_defer: Callable[[], bool] | None = None) -> None:
-        self.connect_timeout = connect_timeout
-        self.must_defer = must_defer
-        self.fresh_only = False
-        """Whether the request must not get a kept connection."""
-        self.connected = False
-        """Whether the server may have received something of the request."""
-        self.reused: PooledConnection | None = None
-        """The kept connection that the request was sent on."""
+    connect_timeout: float | None = None
+    must_defer: Callable[[], bool] | None = None
+    """Asked before a connection is opened: whether the request must not be sent now."""
+    fresh_only: bool = False
+    """Whether the request must not get a kept connection."""
+    connected: bool = False
+    """Whether the server may have received something of the request."""
+    reused: PooledConnection | None = None
+    """The kept connection that the request was sent on."""
 
     def is_keep_alive_race(self, error: BaseException) -> bool:
         """Whether `error` is that of a kept connection that was lost without a byte of a response."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
-from .._async import running_task, take_back_cancellation
+from .._async import take_back_cancellation
 from ..errors import CompletionError
 from ..http import RequestHeaders
 from .connection_limit import ConnectionLimit
@@ -90,7 +90,8 @@ class Pool:
         if self._closed:
             self.connection_limit.release()
             raise closed_error()
-        task = running_task()
+        task = asyncio.current_task()
+        assert task is not None, "an event loop runs tasks"
         loop, cancelling = task.get_loop(), task.cancelling()
         watch = TimeoutWatch(loop, deadlines, self._timer, task.cancel)
         attempt = SendAttempt(deadlines.connect, must_defer)

@@ -104,7 +104,7 @@ class Response:
             APIConnectionError: the network failed or a timeout expired, after all that had arrived was returned.
         """
         body = self._body
-        data = body.take_available()
+        data = body.take_available() if body.arrived else None
         try:
             if data is None:
                 self._unyielded = 0
@@ -187,8 +187,10 @@ class Response:
         Raises:
             APIResponseError: it has another one.
         """
+        if self.headers.first("content-encoding") is None or self.status >= 300:
+            return
         encoding = self._encoding()
-        if encoding in _ENCODINGS or self.status >= 300:
+        if encoding in _ENCODINGS:
             return
         self.close()
         raise APIResponseError(

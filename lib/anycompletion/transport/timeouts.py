@@ -11,23 +11,17 @@ import math
 import weakref
 from collections.abc import Callable
 
+import attrs
 
+
+@attrs.define(eq=False)
 class Deadlines:
     """Limits of one request in time: seconds, except `deadline`, which is a time of the event loop's clock."""
 
-    __slots__ = ("connect", "deadline", "first_chunk", "idle")
-
-    def __init__(
-        self,
-        connect: float | None = None,
-        first_chunk: float | None = None,
-        idle: float | None = None,
-        deadline: float | None = None,
-    ) -> None:
-        self.connect = connect
-        self.first_chunk = first_chunk
-        self.idle = idle
-        self.deadline = deadline
+    connect: float | None = None
+    first_chunk: float | None = None
+    idle: float | None = None
+    deadline: float | None = None
 
 
 class TimeoutTimer:

@@ -86,7 +86,7 @@ def _with_members(request: ChatRequest, custom_id: str | None, extra_body: objec
 
 def _are_swapped(model: object, messages: object) -> bool:
     """Whether `model` is a list, or a text with spaces where `messages` reads like the name of a model."""
-    if type(messages) is list or not is_instance_strict(messages, str):
+    if type(messages) is not str and not is_instance_strict(messages, str):
         return False
     if type(model) is str:
         return " " in model.strip() and _MODEL_LIKE.fullmatch(messages) is not None
