@@ -14,10 +14,10 @@ Knows neither records nor dialects. Strategy:
 from .connection_limit import ConnectionLimit
 from .connector import KEEP_ALIVE, MAX_CONNECTING, SendDeferred
 from .pool import Pool
+from .protocol import Transport
 from .response import MAX_ERROR_BODY, MAX_JSON, Response
 from .start_gate import STARTS_PER_TICK, StartGate
 from .timeouts import Deadlines
-from .transport import Transport
 
 __all__ = [
     "KEEP_ALIVE",

@@ -25,7 +25,7 @@ from anycompletion import (
     CompletionError,
 )
 from anycompletion.http import RequestHeaders
-from anycompletion.transport import STARTS_PER_TICK, Deadlines, Pool, Response
+from anycompletion.transport import STARTS_PER_TICK, Deadlines, Pool, Response, Transport
 from anycompletion.transport.connection_limit import ConnectionLimit
 from anycompletion.transport.connector import Connector, SendAttempt
 from anycompletion.transport.start_gate import StartGate
@@ -755,6 +755,41 @@ async def test_a_given_session_is_used_and_stays_open() -> None:
         with pytest.raises(ClientClosedError):
             await reading
         assert not session.closed
+
+
+async def test_bodies_of_a_callers_session_are_read_like_our_own() -> None:
+    """Bytes would be lost, or read undecoded, only with an application's own session."""
+    packed = gzip.compress(b"Hello. " * 1000)
+    scripts: tuple[tuple[Step, ...], ...] = (
+        (REQUEST, STREAM, piece(b"a"), 0.02, piece(b"b"), END),
+        (REQUEST, answer(packed, headers={"Content-Encoding": "gzip"})),
+        (REQUEST, b"HTTP/1.1 204 No Content\r\n\r\n"),
+        (REQUEST, STREAM, piece(b"a"), piece(b"b"), 0.02, RESET),
+        (REQUEST, STREAM, piece(b"a"), STALL),
+    )
+    expected = [(b"ab", None), (b"Hello. " * 1000, None), (b"", None), (b"ab", "body"), (b"a", "idle")]
+    async with aiohttp.ClientSession() as session:
+        for script, (data, phase) in zip(scripts, expected, strict=True):
+            async with RawServer(script) as server:
+                pool = Pool(ConnectionLimit(), session=session)
+                read, error = await read_rest(await post(server, pool, Deadlines(idle=0.1)))
+                assert (read, getattr(error, "phase", None)) == (data, phase)
+                assert (pool.in_flight, pool.connection_limit.used) == (0, 0)
+                await pool.aclose()
+
+
+async def test_the_state_of_a_pool_can_be_read() -> None:
+    """Users who report a leak could not say what is open."""
+    async with pool_to((REQUEST, answer(), REQUEST, STREAM, STALL)) as (server, pool):
+        transport: Transport = pool
+        await (await post(server, pool)).read_all(1000)
+        assert (transport.in_flight, transport.idle_connections) == (0, 1)
+        assert repr(transport) == "<Pool in_flight=0 idle_connections=1>"
+        response = await post(server, pool)
+        assert repr(transport) == "<Pool in_flight=1 idle_connections=0>"
+        assert repr(transport.connection_limit) == "<ConnectionLimit used=1 queued=0>"
+        response.close()
+        assert (transport.in_flight, transport.connection_limit.used) == (0, 0)
 
 
 # --- assumptions about aiohttp ---------------------------------------------------------------------------------------
