@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from types import NoneType
-from typing import Any, TypeAlias, cast
+from typing import TypeAlias
 
 import aiohttp
 
@@ -27,7 +27,7 @@ class BodyReader(aiohttp.StreamReader):
 
     __slots__ = ()
 
-    arrived: deque[bytes] = cast("Any", vars(aiohttp.StreamReader)["_buffer"])
+    arrived: deque[bytes] = vars(aiohttp.StreamReader)["_buffer"]
     """Bytes that have arrived and were not taken: aiohttp's own slot, under a public name."""
 
     def is_waiting(self) -> bool:
@@ -98,8 +98,8 @@ class BodyReader(aiohttp.StreamReader):
 
     # aiohttp's parser calls these where each piece begins and ends, which readers here do not see. They do nothing, and
     # are not Python functions because of the cost for each chunk.
-    begin_http_chunk_receiving: Callable[[], None] = staticmethod(NoneType)
-    end_http_chunk_receiving: Callable[[], None] = staticmethod(NoneType)
+    begin_http_chunk_receiving: Callable[[], None] = staticmethod(NoneType)  # pyright: ignore[reportIncompatibleMethodOverride]
+    end_http_chunk_receiving: Callable[[], None] = staticmethod(NoneType)  # pyright: ignore[reportIncompatibleMethodOverride]
 
 
 class ForeignBodyReader:
