@@ -1,7 +1,7 @@
 """Response bodies: the bytes that arrived and were not taken yet. The only module that uses aiohttp's `StreamReader`.
 
-Both readers have the same interface: `take_available` returns all that has arrived, and where that is nothing, the
-caller awaits `wait` and tries again. Failures are not raised, because aiohttp raises one exception object in all
+Both readers have the same interface: `take_available` returns all that has arrived; where that is nothing, the caller
+awaits `wait`, and tries again if that brings nothing either. Failures are not raised, because aiohttp raises one exception object in all
 readers, which keeps frames of each: `exception` returns it, after everything that had arrived was taken.
 """
 
@@ -51,21 +51,21 @@ class BodyReader(aiohttp.StreamReader):
             protocol.resume_reading()
         return data
 
-    def wait(self) -> asyncio.Future[None]:
-        """A future that is done when there is something to take, or the end.
+    def wait(self) -> asyncio.Future[bytes]:
+        """A future of the next bytes that arrive; b"" at the end or at a failure, or if others have taken them.
 
         It is awaited by the caller itself: each coroutine more would cost time for each chunk, and memory for each open
         stream.
         """
-        waiter: asyncio.Future[None] = self._loop.create_future()
+        waiter: asyncio.Future[bytes] = self._loop.create_future()
         if self._eof or self._exception is not None:
-            waiter.set_result(None)
+            waiter.set_result(b"")
         elif self._waiter is not None or self._protocol.transport is None:
             # Another task reads already, or nothing will arrive.
             self.set_exception(aiohttp.ClientConnectionError("closed"))
-            waiter.set_result(None)
+            waiter.set_result(b"")
         else:
-            self._waiter = waiter
+            self._waiter = cast("Any", waiter)
         return waiter
 
     def abort(self) -> None:
@@ -77,24 +77,27 @@ class BodyReader(aiohttp.StreamReader):
         """Adds bytes that have arrived; returns False: nothing is held back that could be asked for."""
         if not data:
             return False
-        buffer = self._buffer
-        buffer.append(data)
-        self._size += len(data)
-        waiter = self._waiter
+        waiter = cast("asyncio.Future[bytes] | None", self._waiter)
         if waiter is not None:
             self._waiter = None
             if not waiter.done():
-                waiter.set_result(None)
+                self.total_bytes += len(data)
+                waiter.set_result(data)
+                return False
+        buffer = self._buffer
+        buffer.append(data)
+        self._size += len(data)
         if self._size > self._high_water or len(buffer) > self._high_water_chunks:
             self._protocol.pause_reading()
         return False
 
     def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
         """Ends the body with an error. The reader is woken without it, see the module."""
-        waiter, self._waiter = self._waiter, None
+        waiter = cast("asyncio.Future[bytes] | None", self._waiter)
+        self._waiter = None
         super().set_exception(exc)
         if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+            waiter.set_result(b"")
 
     # aiohttp's parser calls these where each piece begins and ends, which readers here do not see. They do nothing, and
     # are not Python functions because of the cost for each chunk.
@@ -105,12 +108,10 @@ class BodyReader(aiohttp.StreamReader):
 class ForeignBodyReader:
     """Body of a response whose reader must stay what it is: aiohttp's for empty bodies, or one that was not tested."""
 
-    __slots__ = ("_content", "_ready", "_waits", "arrived", "at_eof", "exception", "is_eof", "on_eof")
+    __slots__ = ("_content", "_waits", "arrived", "at_eof", "exception", "is_eof", "on_eof")
 
     def __init__(self, content: aiohttp.StreamReader) -> None:
         self._content = content
-        self._ready = b""
-        """Bytes that `wait` got from the reader."""
         self._waits = False
         self.arrived = True
         """Whether something may have arrived; that is not known without looking."""
@@ -135,9 +136,6 @@ class ForeignBodyReader:
 
     def take_available(self) -> bytes | None:
         """As `BodyReader.take_available`."""
-        data, self._ready = self._ready, b""
-        if data:
-            return data
         content = self._content
         if content.at_eof():
             return b""
@@ -146,17 +144,18 @@ class ForeignBodyReader:
             return content._read_nowait(-1)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         return None if content.exception() is None else b""
 
-    async def wait(self) -> None:
-        """Waits until there is something to take."""
+    async def wait(self) -> bytes:
+        """As `BodyReader.wait`."""
         content = self._content
         self._waits = True
         try:
-            self._ready = await content.readany()
+            return await content.readany()
         except (aiohttp.ClientError, OSError, RuntimeError):
             if content.exception() is None:
                 content.set_exception(aiohttp.ClientConnectionError("closed"))
         finally:
             self._waits = False
+        return b""
 
     def abort(self) -> None:
         """As `BodyReader.abort`."""

@@ -111,8 +111,7 @@ class Response:
                 if self._watch.begin_read():
                     self._fail()
                 while data is None:
-                    await body.wait()
-                    data = body.take_available()
+                    data = await body.wait() or body.take_available()
             else:
                 self._unyielded += len(data)
                 if self._unyielded > _FAIR_SHARE:
