@@ -74,7 +74,7 @@ class BodyReader(aiohttp.StreamReader):
             self.set_exception(aiohttp.ClientConnectionError("closed"))
 
     def feed_data(self, data: bytes, size: int = 0) -> bool:
-        """Adds bytes that have arrived; returns False: nothing is held back that could be asked for."""
+        """Adds bytes that have arrived; returns False, as aiohttp does: the parser keeps nothing back."""
         if not data:
             return False
         waiter = cast("asyncio.Future[bytes] | None", self._waiter)

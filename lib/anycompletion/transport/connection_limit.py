@@ -54,7 +54,7 @@ class ConnectionLimit:
     def try_acquire(self) -> bool:
         """Acquires one if it is free; returns whether it was."""
         if self.used >= self._known_to_fit and (self._waiters or not self._raise_limit()):
-            return False  # with fewer in use nobody waits, as `release` wakes waiters
+            return False  # with fewer in use there are no waiters: `release` wakes them
         self.used += 1
         return True
 
