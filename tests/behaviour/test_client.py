@@ -37,8 +37,8 @@ from anycompletion import (
     Timeout,
     UnsupportedParameterError,
 )
+from anycompletion.client.state import STARTS_PER_TICK
 from anycompletion.testing import Fault, SimulatorServer
-from anycompletion.transport import STARTS_PER_TICK
 from support.raw_server import REQUEST, STALL, RawServer, answer
 from support.resource_leaks import CASES, Case, client_of, kept, nothing_left, options_of, pools
 

@@ -2,8 +2,8 @@
 
 The waits, in order; each bounds something else, and each is passed once per attempt unless it says otherwise:
 
-1. **Start gate** (`StartGate`, once per call, before its request is read): at most 64 calls begin in one iteration of
-   the event loop, so that thousands of calls made at once do not block it.
+1. **Start gate** (`client.state.StartGate`, once per call, before its request is read): at most 64 calls begin in one
+   iteration of the event loop, so that thousands of calls made at once do not block it.
 2. **The client's own limits** (``limits=``, `LocalRateLimiter`): requests and tokens per minute, calls in flight; the
    model's limit before the provider's.
 3. **The shared limiter** (``rate_limiter=``): the same across clients or processes.
@@ -30,12 +30,12 @@ from ..ratelimit.token_estimate import estimated_tokens
 
 if TYPE_CHECKING:
     from ..ratelimit.client_limits import Permit
-    from .call import Call
+    from .call_context import CallContext
 
 T = TypeVar("T")
 
 
-async def acquire_limits(call: Call, size: int) -> Permit:
+async def acquire_limits(call: CallContext, size: int) -> Permit:
     """Waits for the client's own limits, then for the shared limiter.
 
     Args:
@@ -55,7 +55,7 @@ async def acquire_limits(call: Call, size: int) -> Permit:
     )
 
 
-async def acquire_connection(call: Call, *, authenticated: bool) -> None:
+async def acquire_connection(call: CallContext, *, authenticated: bool) -> None:
     """Waits for the end of a cooldown and for the connection limit; the caller owns one unit of the limit then.
 
     Raises:
@@ -73,7 +73,7 @@ async def acquire_connection(call: Call, *, authenticated: bool) -> None:
         limit.release()
 
 
-async def _wait_for_cooldown(call: Call) -> None:
+async def _wait_for_cooldown(call: CallContext) -> None:
     cooldown, left = call.plan.endpoint.cooldown, call.time_left()
     wait = cooldown.expected(asyncio.get_running_loop().time())
     if left is None or wait < left:
@@ -96,7 +96,7 @@ async def _wait_for_cooldown(call: Call) -> None:
     raise call.with_details(error)
 
 
-async def _within_total(call: Call, waiting: Awaitable[T], text: str) -> T:
+async def _within_total(call: CallContext, waiting: Awaitable[T], text: str) -> T:
     """The result of `waiting`, within the call's total timeout."""
     timer = asyncio.timeout(call.time_left())
     try:

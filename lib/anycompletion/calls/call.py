@@ -7,9 +7,7 @@ streamed replies.
 from __future__ import annotations
 
 import asyncio
-import logging
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -27,26 +25,24 @@ from ..errors import (
     AuthenticationError,
     CompletionError,
     RateLimitError,
-    printable,
 )
 from ..http import NO_HEADERS, HttpRequest, HttpResponse
 from ..logs import log
-from ..options import Secret
 from ..rate_limit_headers import remaining_quotas, wait_hint
 from ..ratelimit.limiter import RemainingQuota
-from ..ratelimit.token_estimate import used_tokens
-from ..records import ChatCompletion, ChatRequest, ReplyInfo, Usage
-from ..redaction import MaskedBytes, hide_echoes
+from ..records import ChatCompletion, ReplyInfo
+from ..redaction import MaskedBytes
 from ..retry_policy import worth_retrying
 from ..transport import MAX_ERROR_BODY, Deadlines, Response, SendDeferred
 from ..validation import find_unserializable, require_serializable
 from .admission import acquire_connection, acquire_limits
-from .plan import CallPlan, override
+from .call_context import CallContext
+from .plan import override
 from .retry import retry_or_raise, start_cooldown, with_retries
 from .signing import signed_headers
 
 if TYPE_CHECKING:
-    from ..ratelimit.client_limits import Permit
+    pass
 
 _GATEWAY_TIMEOUTS = frozenset((504, *range(520, 525)))
 """Statuses of a gateway that got no answer from the provider in time; the work may have been done all the same."""
@@ -59,53 +55,10 @@ CANCEL_TIMEOUT = 5.0
 E = TypeVar("E", bound=CompletionError)
 
 
-class Call:
+class Call(CallContext):
     """One branch of a logical call. The client makes it; it is used once."""
 
-    __slots__ = (
-        "free_reconnect_used",
-        "idempotency_key",
-        "info",
-        "key_refreshed",
-        "last_key_sent",
-        "last_rate_limit_error",
-        "on_throttled",
-        "permit",
-        "plan",
-        "request",
-        "started",
-    )
-
-    def __init__(self, plan: CallPlan, request: ChatRequest, info: ReplyInfo, started: float = 0.0) -> None:
-        self.plan = plan
-        self.request = request
-        self.info = info
-        self.started = started
-        """When the logical call began, on the loop's clock; 0.0 before that."""
-        self.on_throttled: Callable[[], None] | None = None
-        """Called after each attempt that the provider refused because it gets too many requests."""
-        self.idempotency_key = ""
-        """The same for all attempts; "" for providers that know none."""
-        self.permit: Permit | None = None
-        """What the attempt that is under way has acquired of the client's limits."""
-        self.last_rate_limit_error: RateLimitError | None = None
-        """The last error with a wait hint."""
-        self.key_refreshed = False
-        """Whether the caller's function was asked for another key after a 401."""
-        self.free_reconnect_used = False
-        """Whether a connection that could not be made was tried again without spending retry budget."""
-        self.last_key_sent: Secret | None = None
-        """The key that a function gave last, so that echoes of it can be hidden."""
-
-    # --- time ---
-
-    def start(self) -> None:
-        """Begins the logical call: its total timeout runs from here."""
-        if not self.started:
-            self.started = asyncio.get_running_loop().time()
-        self.plan.endpoint.retry_budget.deposit()
-        if self.plan.state.provider.idempotency_header:
-            self.idempotency_key = str(uuid.uuid4())
+    __slots__ = ()
 
     def deadlines(self) -> Deadlines:
         """The timeouts of one attempt."""
@@ -116,15 +69,6 @@ class Call:
             timeout.idle,
             None if timeout.total is None else self.started + timeout.total,
         )
-
-    def time_left(self) -> float | None:
-        """Seconds until the total timeout; None if there is none."""
-        total = self.plan.timeout.total
-        return None if total is None else self.started + total - asyncio.get_running_loop().time()
-
-    def elapsed(self) -> float:
-        """Seconds since the logical call began."""
-        return asyncio.get_running_loop().time() - self.started
 
     # --- the request ---
 
@@ -333,12 +277,6 @@ class Call:
 
     # --- giving up ---
 
-    def settle_permit(self, usage: Usage | None = None, *, refused: bool = False) -> None:
-        """Ends the attempt for the client's limits: a refused one used no tokens, an unknown usage is as estimated."""
-        permit, self.permit = self.permit, None
-        if permit is not None:
-            permit.settle(0 if refused else used_tokens(usage))
-
     def cancel_upstream_soon(self, request: HttpRequest | None) -> None:
         """Cancels the work at the provider, in a task of its own, so that whoever cancels does not wait for it."""
         loop = running_loop()
@@ -354,40 +292,6 @@ class Call:
             (await call.send(request, None, "application/json")).close()
         except CompletionError:
             pass
-
-    def with_details(self, error: E) -> E:
-        """`error` with everything that the call knows, without echoes of the key, and without our frames."""
-        info = self.info
-        error.provider, error.model = self.plan.target.provider, self.plan.target.model
-        error.attempts, error.elapsed = info.attempts, self.elapsed()
-        error.request_id = error.request_id or info.request_id
-        error.status_code = error.status_code or info.status_code
-        error.headers = error.headers if error.headers is not None else (info.headers or None)
-        secrets = self.plan.secrets(self.last_key_sent)
-        hide_echoes(error, secrets)
-        hide_echoes(info, secrets)
-        if isinstance(error, AuthenticationError) and self.plan.key_origin:
-            error.message = f"{error.message} ({self.plan.key_origin})"
-            error.args = (error.message,)
-        return error.with_traceback(None)
-
-    def log(self, level: int, event: str, text: str, **details: object) -> None:
-        """Logs one event of the call, without anything that the request or the reply contains."""
-        if not log.isEnabledFor(level):
-            return
-        # A model's name comes from the caller; it must not add lines to the log.
-        info, provider, model = self.info, self.plan.target.provider, printable(self.plan.target.model)
-        extra = {"event": event, "provider": provider, "model": model, "attempt": info.attempts}
-        extra |= {"status": info.status_code, "request_id": info.request_id, "elapsed": self.elapsed(), **details}
-        log.log(level, "%s %s: %s", provider, model, text, extra=extra, stacklevel=2)
-
-    def log_failure(self, error: APIError) -> None:
-        """Logs that the call failed: at WARNING after retries, which nothing else reports."""
-        kind, attempts = type(error).__name__, self.info.attempts
-        if attempts > 1:
-            self.log(logging.WARNING, "gave_up", f"given up after {attempts} attempts: {kind}", error=kind)
-        else:
-            self.log(self.plan.log_level, "failed", f"failed: {kind}", error=kind)
 
 
 def _host(url: str) -> str | None:

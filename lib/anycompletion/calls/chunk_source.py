@@ -81,12 +81,10 @@ class CallChunks(ChunkSource):
         if self._closed.error is not None:
             raise self._closed.error
         call = self._call
-        has_started = bool(call.started)
-        call.start()
         try:
-            gate = call.plan.state.start_gate
-            if not has_started and not gate.try_start():
-                await gate.wait()
+            if not call.started:
+                call.started = await self._closed.interrupting(call.plan.state.start_call())
+            call.start()
             await self._closed.interrupting(self._send())
         except BaseException:  # failed, cancelled, or closed in the meantime
             call.settle_permit()

@@ -11,25 +11,31 @@ class RetryBudget:
     In a total outage about one request in ten is a retry, where a fixed number of retries would triple the load.
     """
 
-    __slots__ = ("cap", "per_call", "tokens")
+    __slots__ = ("_counted", "_tokens", "calls", "cap", "per_call")
 
     def __init__(self, per_call: float = 0.1, cap: float = 100.0, tokens: float = 10.0) -> None:
         self.per_call = per_call
         """Tokens that each call adds; a retry takes one."""
         self.cap = cap
         """Tokens at most."""
-        self.tokens = tokens
+        self.calls = 0
+        """Calls so far; each call adds itself here when it begins."""
+        self._counted = 0
+        """Of these, how many are in the tokens already."""
+        self._tokens = tokens
 
-    def deposit(self) -> None:
-        """Adds one call's share."""
-        tokens = self.tokens + self.per_call
-        self.tokens = tokens if tokens < self.cap else self.cap
+    @property
+    def tokens(self) -> float:
+        """Retries that may be made now."""
+        self._tokens = min(self._tokens + self.per_call * (self.calls - self._counted), self.cap)
+        self._counted = self.calls
+        return self._tokens
 
     def spend(self) -> bool:
         """Takes the token for one retry; False where there is none."""
         if self.tokens < 1.0:
             return False
-        self.tokens -= 1.0
+        self._tokens -= 1.0
         return True
 
 

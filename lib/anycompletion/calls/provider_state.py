@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakSet
 
@@ -15,7 +15,6 @@ from .endpoint_state import EndpointState
 
 if TYPE_CHECKING:
     from ..transport import Pool as Transport
-    from ..transport import StartGate
 
 KeySource: TypeAlias = "str | Secret | Callable[[], Awaitable[str]] | None"
 """A key, or the function that is asked for one before each attempt."""
@@ -51,7 +50,7 @@ class ProviderState:
         "pool",
         "provider",
         "retries",
-        "start_gate",
+        "start_call",
         "track_cancel_request",
     )
 
@@ -66,7 +65,7 @@ class ProviderState:
         key: KeySource,
         key_origin: str,
         headers: Mapping[str, str],
-        start_gate: StartGate,
+        start_call: Callable[[], Coroutine[Any, Any, float]],
         track_cancel_request: Callable[[asyncio.Task[None]], None],
     ) -> None:
         self.provider = provider
@@ -82,8 +81,8 @@ class ProviderState:
         """Which environment variable the key came from, for errors; "" for a key that was passed."""
         self.headers = headers
         """Headers of every request with the key."""
-        self.start_gate = start_gate
-        """The client's, which all its calls pass once."""
+        self.start_call = start_call
+        """Passes the client's start gate; returns when the call began, on the loop's clock."""
         self.track_cancel_request = track_cancel_request
         """Keeps a strong reference to a task that cancels work at the provider; closing the client waits for it."""
         self.param_support = {name: support for name, support in provider.table.items() if support != _NATIVE}

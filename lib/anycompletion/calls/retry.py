@@ -11,12 +11,12 @@ from ..errors import APIError, AuthenticationError, RateLimitError
 from ..retry_policy import MAX_HINT, is_overload, is_throttled, may_have_begun, next_delay, was_never_seen
 
 if TYPE_CHECKING:
-    from .call import Call
+    from .call_context import CallContext
 
 T = TypeVar("T")
 
 
-async def with_retries(call: Call, attempt: Callable[[], Awaitable[T]], *, creating: bool = False) -> T:
+async def with_retries(call: CallContext, attempt: Callable[[], Awaitable[T]], *, creating: bool = False) -> T:
     """Runs `attempt` until it succeeds or its error is final.
 
     Args:
@@ -33,7 +33,7 @@ async def with_retries(call: Call, attempt: Callable[[], Awaitable[T]], *, creat
         del failed  # its frames would be kept by this one
 
 
-async def retry_or_raise(call: Call, error: APIError, tried: int, *, creating: bool = False) -> None:
+async def retry_or_raise(call: CallContext, error: APIError, tried: int, *, creating: bool = False) -> None:
     """Returns when the next attempt is due, or raises `error` with the call's details.
 
     Args:
@@ -67,7 +67,7 @@ async def retry_or_raise(call: Call, error: APIError, tried: int, *, creating: b
     await plan.pool.pause(delay)
 
 
-def start_cooldown(call: Call, error: APIError) -> None:
+def start_cooldown(call: CallContext, error: APIError) -> None:
     """Starts the cooldown that a 429 with a wait hint asks for; a longer hint than `MAX_HINT` ends the call instead."""
     hint = error.retry_after
     if hint is None or hint > MAX_HINT or not isinstance(error, RateLimitError) or not error.retryable:
@@ -76,17 +76,17 @@ def start_cooldown(call: Call, error: APIError) -> None:
     call.plan.endpoint.cooldown.start(hint, asyncio.get_running_loop().time(), random.random)
 
 
-def _give_up(call: Call, error: APIError) -> NoReturn:
+def _give_up(call: CallContext, error: APIError) -> NoReturn:
     call.log_failure(error)
     raise call.with_details(error)
 
 
-def _may_repeat(call: Call, error: APIError, *, creating: bool) -> bool:
+def _may_repeat(call: CallContext, error: APIError, *, creating: bool) -> bool:
     """Whether sending the request again cannot do the work twice at a provider where that matters."""
     return not creating or call.plan.state.provider.retry_safe or not may_have_begun(error)
 
 
-def _has_another_key(call: Call, error: APIError) -> bool:
+def _has_another_key(call: CallContext, error: APIError) -> bool:
     """Whether the function that gives the key is asked again after a 401: once, because tokens expire."""
     if call.key_refreshed or not callable(call.plan.key) or not isinstance(error, AuthenticationError):
         return False
@@ -94,7 +94,7 @@ def _has_another_key(call: Call, error: APIError) -> bool:
     return True
 
 
-def _retry_budget_allows(call: Call, error: APIError) -> bool:
+def _retry_budget_allows(call: CallContext, error: APIError) -> bool:
     """Whether the retry may be made: one that cannot make an outage worse is free, all others spend budget."""
     if is_throttled(error):
         return True

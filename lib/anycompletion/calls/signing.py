@@ -13,10 +13,10 @@ from ..redaction import MaskedValue
 
 if TYPE_CHECKING:
     from ..http import HttpRequest
-    from .call import Call
+    from .call_context import CallContext
 
 
-async def signed_headers(call: Call, request: HttpRequest) -> Mapping[str, str]:
+async def signed_headers(call: CallContext, request: HttpRequest) -> Mapping[str, str]:
     """The headers of `request` that carry the key.
 
     Raises:
@@ -33,7 +33,7 @@ async def signed_headers(call: Call, request: HttpRequest) -> Mapping[str, str]:
     return plan.sign(request, key)
 
 
-async def _requested_key(call: Call, function: Callable[[], Awaitable[str]]) -> object:
+async def _requested_key(call: CallContext, function: Callable[[], Awaitable[str]]) -> object:
     """The key that the caller's function gives, within the call's total timeout."""
     provider = call.plan.target.provider
     timer = asyncio.timeout(call.time_left())

@@ -23,7 +23,6 @@ from .state import ClientState
 
 if TYPE_CHECKING:
     from ..ratelimit.adaptive_concurrency import AdaptiveConcurrency
-    from .client import AsyncCompletion
 
 OnThrottled: TypeAlias = Callable[[], None] | None
 
@@ -160,7 +159,7 @@ class BatchCalls:
 
     __slots__ = ("_client", "_dispatcher")
 
-    def __init__(self, client: AsyncCompletion, dispatcher: CallDispatcher) -> None:
+    def __init__(self, client: object, dispatcher: CallDispatcher) -> None:
         self._client = client
         self._dispatcher = dispatcher
 

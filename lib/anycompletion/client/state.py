@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+from .._async import WaiterQueue
 from ..calls import USER_AGENT, EndpointState, KeySource, ProviderState
 from ..errors import ClientClosedError
 from ..options import BearerToken, Secret
 from ..providers import DIALECTS, Provider, check_base_url, fill_placeholders, origin, with_sources
 from ..ratelimit.client_limits import ClientLimits
 from ..redaction import MaskedValue
-from ..transport import Pool, StartGate
+from ..transport import Pool
 from ..transport.connection_limit import ConnectionLimit
 
 if TYPE_CHECKING:
@@ -29,6 +30,45 @@ _MAX_ENDPOINTS = 1000
 
 CANCEL_GRACE = 1.0
 """Seconds that closing waits for the requests which cancel work at providers."""
+
+STARTS_PER_TICK = 64
+"""Calls that begin in one iteration of the event loop. Each takes a tenth of a millisecond, and thousands at once would
+block everything else for as long as all of them take."""
+
+
+class StartGate:
+    """Lets at most `STARTS_PER_TICK` calls begin in one iteration of the event loop, and others later, in order."""
+
+    __slots__ = ("_left", "_waiters")
+
+    def __init__(self) -> None:
+        self._left = STARTS_PER_TICK
+        self._waiters: WaiterQueue[None] = WaiterQueue()
+
+    def try_start(self) -> bool:
+        """Whether the caller may begin in this iteration."""
+        # Callers wait only while nothing is left, or until the next iteration has woken all that it can.
+        if not self._left:
+            return False
+        self._left -= 1
+        if not self._left:
+            self._refill_soon()
+        return True
+
+    async def wait(self) -> None:
+        """Waits for an iteration in which the caller may begin."""
+        await self._waiters.wait(self._waiters.enqueue())
+
+    def _refill_soon(self) -> None:
+        # Only when nothing is left, and not in each iteration: a single call would pay for it.
+        asyncio.get_running_loop().call_soon(self._refill)
+
+    def _refill(self) -> None:
+        self._left = STARTS_PER_TICK
+        while self._left and self._waiters.wake_first():
+            self._left -= 1
+        if not self._left:
+            self._refill_soon()
 
 
 class ClientState:
@@ -119,7 +159,7 @@ class ClientState:
             key=self._key(provider),
             key_origin="" if name in config.api_keys else _key_origin(provider),
             headers=headers,
-            start_gate=self._start_gate,
+            start_call=self.start_call,
             track_cancel_request=self.track_cancel_request,
         )
 

@@ -3,18 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Protocol, TypeAlias
 
 from ..calls import ChunkSource, as_chunk
 from ..errors import CompletionError
 from ..records import ChatCompletion, ReplyInfo, Usage
 from ..records.chunks import ChatCompletionChunk
 
-if TYPE_CHECKING:
-    from .stream import CompletionStream
-
 ChunkMapper: TypeAlias = Callable[[ChatCompletionChunk], ChatCompletionChunk | None]
 """Makes a chunk of a chunk; None leaves it out."""
+
+
+class ReadableStream(Protocol):
+    """What is needed of the stream whose chunks are mapped; `CompletionStream` has it."""
+
+    @property
+    def info(self) -> ReplyInfo:
+        """Details of its call."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """The newest usage."""
+
+    @property
+    def snapshot(self) -> ChatCompletion:
+        """The reply as far as it was delivered."""
+
+    async def open(self) -> None:
+        """Sends the request if it was not sent."""
+
+    async def __anext__(self) -> ChatCompletionChunk:
+        """The next chunk."""
+        ...
+
+    def close(self) -> None:
+        """Closes the connection at once."""
+
+    async def aclose(self) -> None:
+        """Closes the connection."""
 
 
 class MappedChunks(ChunkSource):
@@ -22,7 +48,7 @@ class MappedChunks(ChunkSource):
 
     __slots__ = ("_change", "_stream", "_usage")
 
-    def __init__(self, stream: CompletionStream, change: ChunkMapper | None = None) -> None:
+    def __init__(self, stream: ReadableStream, change: ChunkMapper | None = None) -> None:
         self._stream = stream
         self._change = change
         self._usage: Usage | None = None

@@ -16,7 +16,6 @@ from .connector import KEEP_ALIVE, MAX_CONNECTING, SendDeferred
 from .pool import Pool
 from .protocol import Transport
 from .response import MAX_ERROR_BODY, MAX_JSON, Response
-from .start_gate import STARTS_PER_TICK, StartGate
 from .timeouts import Deadlines
 
 __all__ = [
@@ -24,12 +23,10 @@ __all__ = [
     "MAX_CONNECTING",
     "MAX_ERROR_BODY",
     "MAX_JSON",
-    "STARTS_PER_TICK",
     "ConnectionLimit",
     "Deadlines",
     "Pool",
     "Response",
     "SendDeferred",
-    "StartGate",
     "Transport",
 ]

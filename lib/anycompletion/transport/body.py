@@ -1,8 +1,9 @@
 """Response bodies: the bytes that arrived and were not taken yet. The only module that uses aiohttp's `StreamReader`.
 
 Both readers have the same interface: `take_available` returns all that has arrived; where that is nothing, the caller
-awaits `wait`, and tries again if that brings nothing either. Failures are not raised, because aiohttp raises one exception object in all
-readers, which keeps frames of each: `exception` returns it, after everything that had arrived was taken.
+awaits `wait`, and tries again if that brings nothing either. Failures are not raised, because aiohttp raises one
+exception object in all readers, which keeps frames of each: `exception` returns it, after everything that had arrived
+was taken.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from types import NoneType
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 
 import aiohttp
 

@@ -24,7 +24,7 @@ from anycompletion import (
 from anycompletion.calls import RetryBudget
 from anycompletion.testing import Fault, SimulatorServer
 from support.raw_server import FIN, REQUEST, RawServer, answer
-from support.resource_leaks import client_of
+from support.resource_leaks import client_of, state_of
 
 
 @asynccontextmanager
@@ -37,6 +37,12 @@ async def outcome(client: AsyncCompletion, model: str = "openai/m", **options: A
     return (await client.attempt(model, "Hi.", **options)).error
 
 
+def spend_all(budget: RetryBudget) -> None:
+    """Leaves no budget for retries."""
+    while budget.spend():
+        pass
+
+
 # --- the budget -----------------------------------------------------------------------------------------------------
 
 
@@ -45,7 +51,7 @@ def test_a_budget_allows_one_retry_per_ten_calls() -> None:
     budget = RetryBudget()
     retries = 0
     for _ in range(10_000):
-        budget.deposit()
+        budget.calls += 1
         retries += budget.spend() + budget.spend()
     assert 1000 <= retries <= 1010
 
@@ -54,7 +60,7 @@ def test_a_budget_is_capped() -> None:
     """Months without errors would allow a burst of retries."""
     budget = RetryBudget()
     for _ in range(100_000):
-        budget.deposit()
+        budget.calls += 1
     assert sum(budget.spend() for _ in range(1000)) == 100
 
 
@@ -72,7 +78,7 @@ async def test_an_error_says_that_the_budget_forbade_a_retry() -> None:
     """Nobody would understand why some errors were retried and others were not."""
     async with simulated(Fault.status(500), max_retries=0) as (_, client):
         assert not hasattr(await outcome(client), "__notes__")
-        client._state.provider_state(PROVIDERS["openai"]).endpoint.retry_budget.tokens = 0
+        spend_all(state_of(client).provider_state(PROVIDERS["openai"]).endpoint.retry_budget)
         error = await outcome(client, max_retries=2)
     assert error is not None
     assert error.attempts == 1
@@ -82,20 +88,20 @@ async def test_an_error_says_that_the_budget_forbade_a_retry() -> None:
 async def test_a_budget_belongs_to_one_key_at_one_origin() -> None:
     """One customer's broken key would take the retries of all others."""
     async with simulated(Fault.status(500), max_retries=1) as (sim, client):
-        client._state.provider_state(PROVIDERS["openai"]).endpoint.retry_budget.tokens = 0
+        spend_all(state_of(client).provider_state(PROVIDERS["openai"]).endpoint.retry_budget)
         errors = [await outcome(client, api_key=key) for key in (None, "sk-other-key", "sk-third-key", "sk-other-key")]
     assert [error and error.attempts for error in errors] == [1, 2, 2, 2]
-    assert len(client._state.endpoints) == 2
+    assert len(state_of(client).endpoints) == 2
     assert len(sim.requests) == 7
 
 
 async def test_keys_that_come_and_go_are_forgotten() -> None:
     """A service whose users bring their own keys would grow until it dies."""
     async with simulated() as (_, client):
-        lane = client._state.provider_state(PROVIDERS["openai"])
+        lane = state_of(client).provider_state(PROVIDERS["openai"])
         for number in range(3000):
-            client._state.endpoint_state(lane, lane.base_url, f"sk-{number}")
-        assert len(client._state.endpoints) == 1000
+            state_of(client).endpoint_state(lane, lane.base_url, f"sk-{number}")
+        assert len(state_of(client).endpoints) == 1000
 
 
 async def test_a_connection_that_was_never_made_is_retried_for_nothing_once() -> None:
@@ -103,8 +109,8 @@ async def test_a_connection_that_was_never_made_is_retried_for_nothing_once() ->
     async with AsyncCompletion(
         base_urls={"openai": "http://127.0.0.1:9"}, api_keys={"openai": "sk-nobody"}, max_retries=1
     ) as client:
-        road = client._state.provider_state(PROVIDERS["openai"]).endpoint
-        road.retry_budget.tokens = 0
+        road = state_of(client).provider_state(PROVIDERS["openai"]).endpoint
+        spend_all(road.retry_budget)
         error = await outcome(client)
         assert isinstance(error, APIConnectionError)
         assert (error.attempts, error.phase) == (2, "connect")
@@ -142,7 +148,10 @@ async def test_one_rate_limit_quiets_all_calls_with_that_key() -> None:
     """Every call would be told by itself, and each would wait on its own."""
     async with simulated(Fault.status(429, retry_after=0.3, times=1)) as (sim, client):
         first = asyncio.create_task(outcome(client))
-        while not client._state.provider_states or not client._state.provider_states["openai"].endpoint.cooldown.until:
+        while (
+            not state_of(client).provider_states
+            or not state_of(client).provider_states["openai"].endpoint.cooldown.until
+        ):
             await asyncio.sleep(0.005)
         start = time.monotonic()
         assert await asyncio.gather(first, *(outcome(client) for _ in range(5))) == [None] * 6
@@ -160,8 +169,8 @@ async def test_another_key_is_another_account() -> None:
 async def test_a_rest_draws_nothing_from_the_budget() -> None:
     """Being polite would cost the retries that real faults need."""
     async with simulated(Fault.status(429, retry_after=0.05, times=1)) as (_, client):
-        road = client._state.provider_state(PROVIDERS["openai"]).endpoint
-        road.retry_budget.tokens = 0
+        road = state_of(client).provider_state(PROVIDERS["openai"]).endpoint
+        spend_all(road.retry_budget)
         assert await outcome(client) is None
 
 
@@ -182,7 +191,10 @@ async def test_closing_the_client_ends_a_rest() -> None:
     """A service could not stop for a minute."""
     async with simulated(Fault.status(429, retry_after=50)) as (_, client):
         waiting = [asyncio.create_task(outcome(client, timeout=None)) for _ in range(3)]
-        while not client._state.provider_states or not client._state.provider_states["openai"].endpoint.cooldown.until:
+        while (
+            not state_of(client).provider_states
+            or not state_of(client).provider_states["openai"].endpoint.cooldown.until
+        ):
             await asyncio.sleep(0.005)
         await client.aclose()
         assert {type(error) for error in await asyncio.gather(*waiting)} == {ClientClosedError}

@@ -24,11 +24,11 @@ from anycompletion import (
     ClientClosedError,
     CompletionError,
 )
+from anycompletion.client.state import STARTS_PER_TICK, StartGate
 from anycompletion.http import RequestHeaders
-from anycompletion.transport import STARTS_PER_TICK, Deadlines, Pool, Response, Transport
+from anycompletion.transport import Deadlines, Pool, Response, Transport
 from anycompletion.transport.connection_limit import ConnectionLimit
 from anycompletion.transport.connector import Connector, SendAttempt
-from anycompletion.transport.start_gate import StartGate
 from anycompletion.transport.timeouts import TimeoutTimer
 from support.raw_server import END, FIN, HEAD, REQUEST, RESET, STALL, STREAM, RawServer, Step, answer, head, piece
 from support.resource_leaks import acquired, kept

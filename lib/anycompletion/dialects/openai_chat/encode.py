@@ -47,7 +47,7 @@ def encode(request: ChatRequest, target: Target, cache: FetchedValues) -> HttpRe
             has no name.
     """
     report = EncodingReport(target.on_unsupported)
-    quirks = quirks_of(target)
+    quirks = target.quirks if isinstance(target.quirks, Quirks) else quirks_of(target)
     body: JsonObject = {"model": target.model, "messages": _messages(request, target, quirks, report)}
     _add_params(body, request, quirks)
     for quirk, value, transform in _TRANSFORMS:
