@@ -7,6 +7,7 @@ program needs are sub-packages: `anycompletion.batch`, `anycompletion.workers`, 
 
 from .auth import Auth, header_key
 from .client import AsyncCompletion
+from .dialects.base import Target
 from .dialects.openai_chat.quirks import Quirks
 from .errors import (
     APIConnectionError,
@@ -36,10 +37,10 @@ from .errors import (
     UnsupportedParameterError,
 )
 from .http import Headers
-from .middleware import CallNext, Middleware
+from .middleware import CallNext, Middleware, Reply
 from .options import BearerToken, CallOptions, Key, OnUnsupported, RateLimit, RateLimiter, Secret, Timeout
-from .params import ParamSupport
-from .providers import PROVIDERS, Provider, known_providers, supported_params
+from .params import ParamSupport, ParamTable
+from .providers import PROVIDERS, Provider, ProviderSource, known_providers, supported_params
 from .records import (
     Annotation,
     AssistantMessage,
@@ -69,12 +70,14 @@ from .records import (
     ImagePart,
     ImageUrl,
     InputAudio,
+    JsonObject,
     Logprobs,
     Message,
     Messages,
     Part,
     PromptTokensDetails,
     RateLimitState,
+    Record,
     RefusalPart,
     ReplyInfo,
     Result,
@@ -149,6 +152,7 @@ __all__ = [
     "InternalServerError",
     "InvalidRequestError",
     "JournalError",
+    "JsonObject",
     "Key",
     "Logprobs",
     "Message",
@@ -158,24 +162,29 @@ __all__ = [
     "OnUnsupported",
     "OverloadedError",
     "ParamSupport",
+    "ParamTable",
     "Params",
     "Part",
     "PermissionDeniedError",
     "PromptTokensDetails",
     "Provider",
+    "ProviderSource",
     "Quirks",
     "QuotaExceededError",
     "RateLimit",
     "RateLimitError",
     "RateLimitState",
     "RateLimiter",
+    "Record",
     "RefusalPart",
+    "Reply",
     "ReplyInfo",
     "Result",
     "Secret",
     "ServiceUnavailableError",
     "StreamInterruptedError",
     "SystemMessage",
+    "Target",
     "TextPart",
     "Timeout",
     "TokenLogprob",
