@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 from .errors import CompletionError
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 _OURS = (CompletionError, asyncio.CancelledError)
 
@@ -32,6 +33,12 @@ def hides_frames(function: F) -> F:
     return cast("F", wrapper)
 
 
+def hides_constructor_frames(cls: type[T]) -> type[T]:
+    """The same for the constructor of a class, which may be one that attrs writes."""
+    cls.__init__ = hides_frames(cls.__init__)  # type: ignore[method-assign]
+    return cls
+
+
 def _without_frames(error: BaseException) -> BaseException:
     return TypeError(*error.args) if isinstance(error, UsageError) else error.with_traceback(None)
 
@@ -43,7 +50,8 @@ def _sync_wrapper(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*args, **kwargs)
         except (*_OURS, UsageError) as caught:
             error = _without_frames(caught)
-        del args, kwargs
+        finally:
+            del args, kwargs  # every traceback has this frame
         raise error
 
     return call
@@ -52,8 +60,10 @@ def _sync_wrapper(function: Callable[..., Any]) -> Callable[..., Any]:
 def _async_wrapper(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
-        running = function(*args, **kwargs)
-        del args, kwargs
+        try:
+            running = function(*args, **kwargs)
+        finally:
+            del args, kwargs  # every traceback has this frame
         try:
             return await running
         except (*_OURS, UsageError) as caught:

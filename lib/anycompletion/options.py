@@ -7,6 +7,7 @@ from typing import Any, Literal, NoReturn, Protocol, TypeAlias, TypedDict
 
 import attrs
 
+from ._boundary import UsageError, hides_frames
 from .errors import InvalidRequestError
 
 OnUnsupported: TypeAlias = Literal["raise", "warn", "drop"]
@@ -118,9 +119,10 @@ class Secret:
 
     __slots__ = ("_reveal",)
 
+    @hides_frames
     def __init__(self, value: str) -> None:
         if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may not check types
-            raise TypeError(f"a Secret holds text, not {type(value).__name__}")
+            raise UsageError(f"a Secret holds text, not {type(value).__name__}")
         # In a closure, because vars(), pprint and debuggers show the values of attributes.
         self._reveal: Callable[[], str] = lambda: value
 

@@ -29,6 +29,7 @@ from anycompletion import (
     CompletionError,
     ConfigurationError,
     InvalidRequestError,
+    Provider,
     RateLimitError,
     Result,
     Secret,
@@ -353,6 +354,29 @@ def test_the_error_of_a_wrong_client_does_not_show_its_keys(wrong: dict[str, Any
         error = exc
     del wrong, make
     assert leaks(error, KEY) == []
+
+
+CONSTRUCTORS: dict[str, Callable[[str], object]] = {
+    "client, unknown keyword": lambda key: AsyncCompletion(api_key=key),  # type: ignore[call-arg]
+    "client, invalid value": lambda key: AsyncCompletion(api_keys={"openai": key}, timeout="soon"),  # type: ignore[arg-type]
+    "view, unknown keyword": lambda key: AsyncCompletion().with_options(api_key=key, colour=1),  # type: ignore[call-arg]
+    "provider, header": lambda key: Provider("acme", "ftp://acme.example", headers={"Authorization": key}),
+    "provider, URL": lambda key: Provider("acme", f"https://user:{key}@acme.example"),
+    "provider, unknown keyword": lambda key: Provider("acme", "https://acme.example", key=key),  # type: ignore[call-arg]
+    "secret": lambda key: Secret(key.encode()),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("make", CONSTRUCTORS.values(), ids=CONSTRUCTORS)
+def test_an_error_of_a_constructor_does_not_show_its_arguments(make: Callable[[str], object]) -> None:
+    """A crash report of a misspelt argument would contain the key that was passed beside it."""
+    with pytest.raises((TypeError, InvalidRequestError)) as caught:
+        make(KEY)
+    own = caught.value.__traceback__
+    while own is not None and own.tb_frame.f_code.co_filename == __file__:
+        own = own.tb_next
+    report = traceback.TracebackException(type(caught.value), caught.value, own, capture_locals=True)
+    assert found(KEY, "".join(report.format())) == []
 
 
 def test_only_refusals_lose_their_frames() -> None:

@@ -14,6 +14,7 @@ pytestmark = [
     ),
 ]
 
+
 @pytest.fixture(scope="module")
 def measurement() -> Measurement:
     return call_path.measure()

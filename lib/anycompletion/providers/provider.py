@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import attrs
 
+from .._boundary import hides_constructor_frames
 from ..auth import BEARER, Auth
 from ..dialects.base import Dialect, DialectQuirks
 from ..dialects.openai_chat.quirks import Quirks
@@ -68,6 +69,7 @@ def _default_quirks(provider: Provider) -> DialectQuirks:
     return _QUIRKS_TYPES.get(provider.dialect, DialectQuirks)()
 
 
+@hides_constructor_frames
 @attrs.frozen
 class Provider:
     """Provider of an API, as one row of data. A provider with a known format needs nothing else.
