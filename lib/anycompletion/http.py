@@ -121,4 +121,4 @@ class HttpResponse:
 
     status: int
     headers: Headers
-    body: bytes
+    body: bytes = attrs.field(repr=False)

@@ -315,7 +315,7 @@ async def test_a_closed_client_sends_nothing() -> None:
                 await client.create("openai/m", PROMPT)
             with pytest.raises(ClientClosedError, match="this client was closed"):
                 client.stream("openai/m", PROMPT)
-        with pytest.raises(ClientClosedError, match="the client was closed"):
+        with pytest.raises(ClientClosedError, match="client was closed"):
             await anext(unsent)
         assert stage.requests == 1
 
