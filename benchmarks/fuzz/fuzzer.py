@@ -28,7 +28,7 @@ import attrs
 
 from anycompletion.codecs.json import dumps
 from anycompletion.codecs.sse import Event, SSEParser
-from anycompletion.dialects.base import AnnouncedDecoder, Continuation, Dialect, Target
+from anycompletion.dialects.base import Continuation, DecoderWithResponse, Dialect, Target
 from anycompletion.dialects.openai_chat.quirks import Quirks
 from anycompletion.errors import BODY_LIMIT, APIError, CompletionError
 from anycompletion.http import Headers, HttpResponse
@@ -166,7 +166,7 @@ class Format:
         parser = SSEParser()
         decoder = self.dialect.decoder(_REQUESTS[choice], _TARGETS[choice])
         starter: object = decoder
-        if choice and isinstance(starter, AnnouncedDecoder):
+        if choice and isinstance(starter, DecoderWithResponse):
             starter.start(HttpResponse(201, Headers.of(self.seeds.headers), dumps(self.seeds.replies[choice])))
         for piece in pieces:
             for event in parser.feed(piece):

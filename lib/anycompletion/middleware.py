@@ -18,7 +18,7 @@ from .calls import ChunkSource
 from .dialects.base import Target
 from .errors import CompletionError, InvalidRequestError
 from .logs import observer_failed
-from .options import CallOptions, ResolvedOptions
+from .options import CallOptions, OptionValues
 from .records import ChatCompletion, ChatRequest, ReplyInfo
 from .records.chunks import ChatCompletionChunk
 from .streaming.mapped import CompletedChunks
@@ -35,9 +35,9 @@ class Terminal:
 
     def __init__(
         self,
-        complete: Callable[[ChatRequest, ResolvedOptions], Awaitable[ChatCompletion]],
-        stream: Callable[[ChatRequest, ResolvedOptions], CompletionStream],
-        target: Callable[[ChatRequest, ResolvedOptions, bool], Target],
+        complete: Callable[[ChatRequest, OptionValues], Awaitable[ChatCompletion]],
+        stream: Callable[[ChatRequest, OptionValues], CompletionStream],
+        target: Callable[[ChatRequest, OptionValues, bool], Target],
     ) -> None:
         self.complete = complete
         self.stream = stream
@@ -78,7 +78,7 @@ class CallNext:
             "CompletionStream, such as `await call_next(request, options)` gives"
         )
 
-    async def _send(self, request: ChatRequest, options: ResolvedOptions) -> Reply:
+    async def _send(self, request: ChatRequest, options: OptionValues) -> Reply:
         if not self.stream:
             return await self._terminal.complete(request, options)
         stream = self._terminal.stream(request, options)
@@ -125,11 +125,11 @@ class _MiddlewareOptions(dict[str, Any]):
         return f"<{', '.join(self) or 'no options'}>"
 
 
-def _options_for_middleware(options: ResolvedOptions) -> CallOptions:
+def _options_for_middleware(options: OptionValues) -> CallOptions:
     return cast("CallOptions", _MiddlewareOptions(check_options(options.reveal())))
 
 
-async def complete_through(call_next: CallNext, request: ChatRequest, options: ResolvedOptions) -> ChatCompletion:
+async def complete_through(call_next: CallNext, request: ChatRequest, options: OptionValues) -> ChatCompletion:
     """A whole reply through the chain."""
     # A request of its own: the validated one remembers which members it has, and middleware may change that.
     reply = await call_next(attrs.evolve(request), _options_for_middleware(options))
@@ -141,7 +141,7 @@ class MiddlewareChunks(ChunkSource):
 
     __slots__ = ("_call_next", "_closed_with", "_info", "_opening", "_options", "_request", "_source")
 
-    def __init__(self, call_next: CallNext, request: ChatRequest, options: ResolvedOptions) -> None:
+    def __init__(self, call_next: CallNext, request: ChatRequest, options: OptionValues) -> None:
         self._call_next = call_next
         self._request = attrs.evolve(request)
         self._options = _options_for_middleware(options)

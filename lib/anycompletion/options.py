@@ -154,8 +154,8 @@ class Secret:
         raise TypeError("a Secret does not pickle; pass the key through the environment or an async callable")
 
 
-class ResolvedOptions:
-    """Call options by name, read like a dict. The repr shows names only: values may be keys, headers or bodies."""
+class OptionValues:
+    """Call options by name, checked or not; the repr shows no values, because they may be keys, headers or bodies."""
 
     __slots__ = ("_reveal",)
 
@@ -181,17 +181,17 @@ class ResolvedOptions:
     def __len__(self) -> int:
         return len(self._reveal())
 
-    def without(self, name: str) -> ResolvedOptions:
+    def without(self, name: str) -> OptionValues:
         """The options but one; itself where that is not among them."""
         if name not in self:
             return self
-        return ResolvedOptions({key: value for key, value in self._reveal().items() if key != name}) or NO_OPTIONS
+        return OptionValues({key: value for key, value in self._reveal().items() if key != name}) or NO_OPTIONS
 
-    def __or__(self, other: ResolvedOptions) -> ResolvedOptions:
-        return ResolvedOptions(self.reveal() | other.reveal())
+    def __or__(self, other: OptionValues) -> OptionValues:
+        return OptionValues(self.reveal() | other.reveal())
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ResolvedOptions) and other.reveal() == self.reveal()
+        return isinstance(other, OptionValues) and other.reveal() == self.reveal()
 
     __hash__ = None  # type: ignore[assignment]  # some values are not hashable
 
@@ -199,7 +199,7 @@ class ResolvedOptions:
         return f"<{', '.join(self._reveal()) or 'no options'}>"
 
 
-NO_OPTIONS = ResolvedOptions({})
+NO_OPTIONS = OptionValues({})
 """The options of a call that was given none."""
 
 

@@ -35,7 +35,7 @@ from anycompletion import (
     Secret,
 )
 from anycompletion._boundary import UsageError, hides_frames
-from anycompletion.options import ResolvedOptions
+from anycompletion.options import OptionValues
 from anycompletion.redaction import MaskedBytes, MaskedValue
 from anycompletion.testing import SimulatorServer
 from support.raw_server import END, REQUEST, RESET, STALL, STREAM, WHOLE, RawServer, Step, answer, event, piece
@@ -401,15 +401,15 @@ def test_only_refusals_lose_their_frames() -> None:
 
 def test_options_show_names_only() -> None:
     """Headers and bodies would be visible in every frame that they pass through."""
-    options = ResolvedOptions({"api_key": KEY, "extra_body": {"x": PROMPT}}) | ResolvedOptions({"timeout": 5})
+    options = OptionValues({"api_key": KEY, "extra_body": {"x": PROMPT}}) | OptionValues({"timeout": 5})
     assert repr(options) == "<api_key, extra_body, timeout>"
-    assert repr(ResolvedOptions({})) == "<no options>"
+    assert repr(OptionValues({})) == "<no options>"
     for dump in DUMPS.values():
         assert found(KEY, dump(options)) + found(PROMPT, dump(options)) == []
     assert found(KEY, reachable(options)) == []
     assert (options["timeout"], options.get("timeout"), options.get("x"), len(options)) == (5, 5, None, 3)
-    assert ("timeout" in options, "x" in options, bool(ResolvedOptions({}))) == (True, False, False)
-    assert options == ResolvedOptions(options.reveal())
+    assert ("timeout" in options, "x" in options, bool(OptionValues({}))) == (True, False, False)
+    assert options == OptionValues(options.reveal())
     assert options != options.reveal()
     options.reveal()["timeout"] = 6
     assert options["timeout"] == 5

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 
 from anycompletion import AsyncCompletion, CompletionStream
 from anycompletion.client.state import ClientState
-from anycompletion.options import ResolvedOptions
+from anycompletion.options import OptionValues
 from anycompletion.testing import SimulatorServer
 from anycompletion.transport import Pool
 
@@ -46,7 +46,7 @@ def state_of(client: AsyncCompletion) -> ClientState:
     return client._state
 
 
-def options_of(client: AsyncCompletion) -> ResolvedOptions:
+def options_of(client: AsyncCompletion) -> OptionValues:
     """The options of a client or a view."""
     return client._dispatcher.defaults
 

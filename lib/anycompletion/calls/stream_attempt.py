@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from typing import TYPE_CHECKING
 
-from ..dialects.base import AnnouncedDecoder, Chunks, Continuation, Decoder
+from ..dialects.base import Chunks, Continuation, Decoder, DecoderWithResponse
 from ..errors import (
     APIConnectionError,
     APIError,
@@ -109,7 +109,7 @@ class StreamAttempt(Attempt):
         """An error that came in the same bytes as chunks, which are delivered before it."""
         self._continuation: Continuation | None = None
         """The request whose response says how the stream ended."""
-        if announced is not None and isinstance(self._decoder, AnnouncedDecoder):
+        if announced is not None and isinstance(self._decoder, DecoderWithResponse):
             self._decoder.start(announced)
 
     async def next(self) -> Chunks | None:

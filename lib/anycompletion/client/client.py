@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, overload
 from .._boundary import hides_frames
 from ..errors import CompletionError, ConfigurationError
 from ..middleware import Middleware
-from ..options import CallOptions, Key, OnUnsupported, RateLimit, RateLimiter, ResolvedOptions, Timeout
+from ..options import CallOptions, Key, OnUnsupported, OptionValues, RateLimit, RateLimiter, Timeout
 from ..providers import Provider, ProviderSource, known_providers
 from ..records import ChatCompletion, ChatRequest, Messages, Result
 from ..records.request import CreateParams
@@ -301,5 +301,5 @@ async def _opened(stream: CompletionStream) -> CompletionStream:
 def _rebuild(cls: type[AsyncCompletion], config: dict[str, Any], defaults: dict[str, Any]) -> AsyncCompletion:
     client = cls(**config)
     state = client.__dict__["_state"]
-    client.__dict__["_dispatcher"] = CallDispatcher(state, ResolvedOptions(defaults), state.config.middleware)
+    client.__dict__["_dispatcher"] = CallDispatcher(state, OptionValues(defaults), state.config.middleware)
     return client

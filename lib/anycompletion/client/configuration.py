@@ -10,7 +10,7 @@ import attrs
 
 from ..errors import InvalidRequestError
 from ..middleware import checked_middleware
-from ..options import Key, OnUnsupported, RateLimit, RateLimiter, ResolvedOptions, Secret, Timeout
+from ..options import Key, OnUnsupported, OptionValues, RateLimit, RateLimiter, Secret, Timeout
 from ..providers import Provider, ProviderSource
 from ..ratelimit.client_limits import checked_limits
 from ..redaction import MaskedValue
@@ -41,7 +41,7 @@ class ClientConfiguration:
         """Names of providers in `api_keys`, `base_urls` and `limits`."""
         return {*self.api_keys, *self.base_urls, *(key.partition("/")[0] for key in self.limits)}
 
-    def to_pickle(self, options: ResolvedOptions) -> dict[str, Any]:
+    def to_pickle(self, options: OptionValues) -> dict[str, Any]:
         """Arguments that make an equal client in another process.
 
         Raises:
@@ -94,12 +94,10 @@ def checked_configuration(
     )
 
 
-def default_options(
-    timeout: float | Timeout | None, max_retries: int, on_unsupported: OnUnsupported
-) -> ResolvedOptions:
+def default_options(timeout: float | Timeout | None, max_retries: int, on_unsupported: OnUnsupported) -> OptionValues:
     """The call options of a client that were given to its constructor."""
     options = check_options({"max_retries": max_retries, "on_unsupported": on_unsupported})
-    return ResolvedOptions(options | {"timeout": Timeout() if timeout is None else check_timeout(timeout, "timeout")})
+    return OptionValues(options | {"timeout": Timeout() if timeout is None else check_timeout(timeout, "timeout")})
 
 
 def _checked_proxy(proxy: object) -> str | None:

@@ -12,12 +12,12 @@ from ..calls import Call, CallChunks, CallPlan, ChunkSource
 from ..dialects.base import EncodingReport, Target
 from ..errors import CompletionError
 from ..middleware import CallNext, Middleware, MiddlewareChunks, Terminal, complete_through, logger_middleware
-from ..options import NO_OPTIONS, ResolvedOptions
+from ..options import NO_OPTIONS, OptionValues
 from ..providers import apply_param_support, resolve_model
 from ..records import ChatCompletion, ChatRequest, Message, ReplyInfo
 from ..streaming.fanout import MergedChunks, gather
 from ..streaming.stream import CompletionStream
-from ..validation import check_resolved_options, require_ids
+from ..validation import check_option_values, require_ids
 from .planning import PlanCache, plan_call
 from .state import ClientState
 
@@ -32,7 +32,7 @@ class CallDispatcher:
 
     __slots__ = ("_default_chain", "_logger", "defaults", "middleware", "plans", "state")
 
-    def __init__(self, state: ClientState, defaults: ResolvedOptions, middleware: tuple[Middleware, ...]) -> None:
+    def __init__(self, state: ClientState, defaults: OptionValues, middleware: tuple[Middleware, ...]) -> None:
         self.state = state
         self.defaults = defaults
         self.middleware = middleware
@@ -40,12 +40,12 @@ class CallDispatcher:
         self._logger = defaults.get("logger_fn")
         self._default_chain = self._chain(NO_OPTIONS)
 
-    def with_defaults(self, options: ResolvedOptions) -> CallDispatcher:
+    def with_defaults(self, options: OptionValues) -> CallDispatcher:
         """The dispatcher of a view with these options over the present defaults."""
-        return CallDispatcher(self.state, self.defaults | check_resolved_options(options), self.middleware)
+        return CallDispatcher(self.state, self.defaults | check_option_values(options), self.middleware)
 
     def complete(
-        self, request: ChatRequest, options: ResolvedOptions, started: float = 0.0, on_throttled: OnThrottled = None
+        self, request: ChatRequest, options: OptionValues, started: float = 0.0, on_throttled: OnThrottled = None
     ) -> Awaitable[ChatCompletion]:
         """One whole reply, as an awaitable that sends.
 
@@ -66,7 +66,7 @@ class CallDispatcher:
                 call.on_throttled = on_throttled
         return calls[0].complete() if len(calls) == 1 else gather([call.complete for call in calls])
 
-    def stream(self, request: ChatRequest, options: ResolvedOptions, started: float = 0.0) -> CompletionStream:
+    def stream(self, request: ChatRequest, options: OptionValues, started: float = 0.0) -> CompletionStream:
         """One streamed reply, which is sent when it is opened."""
         usage_asked = bool((request.stream_options or {}).get("include_usage"))
         chain = self._default_chain if options is NO_OPTIONS else self._chain(options)
@@ -79,13 +79,13 @@ class CallDispatcher:
         source = sources[0] if len(sources) == 1 else MergedChunks(sources, self.state.track_task)
         return CompletionStream(source, usage_asked=usage_asked)
 
-    def target(self, request: ChatRequest, options: ResolvedOptions, stream: bool) -> Target:
+    def target(self, request: ChatRequest, options: OptionValues, stream: bool) -> Target:
         """Where the request would go."""
         return self._plan(request, options, stream=stream).target
 
     # --- middleware ---
 
-    def _chain(self, options: ResolvedOptions) -> tuple[Middleware, ...]:
+    def _chain(self, options: OptionValues) -> tuple[Middleware, ...]:
         """The middleware that the call passes next: the caller's own, and inside these `logger_fn`, if there is one."""
         if self.middleware:
             return self.middleware
@@ -99,30 +99,30 @@ class CallDispatcher:
         inner = CallDispatcher(self.state, defaults, ())
         inner.plans = self.plans
 
-        def rest_of(options: ResolvedOptions) -> ResolvedOptions:
+        def rest_of(options: OptionValues) -> OptionValues:
             return options.without("logger_fn") if is_logged else options
 
-        def complete(request: ChatRequest, options: ResolvedOptions) -> Awaitable[ChatCompletion]:
+        def complete(request: ChatRequest, options: OptionValues) -> Awaitable[ChatCompletion]:
             return inner.complete(request, rest_of(options), on_throttled=on_throttled)
 
-        def stream(request: ChatRequest, options: ResolvedOptions) -> CompletionStream:
+        def stream(request: ChatRequest, options: OptionValues) -> CompletionStream:
             return inner.stream(request, rest_of(options))
 
         return Terminal(complete, stream, inner.target)
 
     # --- calls ---
 
-    def _plan(self, request: ChatRequest, options: ResolvedOptions, *, stream: bool) -> CallPlan:
+    def _plan(self, request: ChatRequest, options: OptionValues, *, stream: bool) -> CallPlan:
         if options is NO_OPTIONS:
             plan = self.plans.get((request.model, stream))
             if plan is None:
                 plan = plan_call(self.state, request.model, self.defaults, self.defaults, stream=stream)
                 self.plans.keep(request.model, stream, plan)
             return plan
-        merged = self.defaults | check_resolved_options(options)
+        merged = self.defaults | check_option_values(options)
         return plan_call(self.state, request.model, merged, self.defaults, stream=stream)
 
-    def _calls(self, request: ChatRequest, options: ResolvedOptions, *, stream: bool, started: float) -> list[Call]:
+    def _calls(self, request: ChatRequest, options: OptionValues, *, stream: bool, started: float) -> list[Call]:
         """The branches of a logical call: one, or `n` where the provider has no `n` of its own."""
         if not started:
             self.state.check_alive()  # the others have passed `ClientState.start_call`

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from ..calls import CallPlan, KeySource, ProviderState
 from ..dialects.base import EncodingReport, Target
 from ..errors import ConfigurationError
-from ..options import ResolvedOptions
+from ..options import OptionValues
 from ..providers import Provider, check_base_url, origin, resolve_model
 from .state import ClientState, masked
 
@@ -35,7 +35,7 @@ class PlanCache(dict["tuple[str, bool]", CallPlan]):
 
 
 def plan_call(
-    client: ClientState, named: str, options: ResolvedOptions, defaults: ResolvedOptions, *, stream: bool
+    client: ClientState, named: str, options: OptionValues, defaults: OptionValues, *, stream: bool
 ) -> CallPlan:
     """The plan of calls to the model `named` with `options`; `defaults` are those of the client or view.
 
@@ -74,7 +74,7 @@ def plan_call(
     )
 
 
-def _extra_headers(options: ResolvedOptions, provider: Provider, report: EncodingReport) -> Mapping[str, str]:
+def _extra_headers(options: OptionValues, provider: Provider, report: EncodingReport) -> Mapping[str, str]:
     headers: dict[str, str] = {}
     for name, header in _OPTION_HEADERS.items():
         if name in options:
@@ -85,7 +85,7 @@ def _extra_headers(options: ResolvedOptions, provider: Provider, report: Encodin
     return masked({**headers, **(options.get("extra_headers") or {})})
 
 
-def _key_and_url(state: ProviderState, options: ResolvedOptions, defaults: ResolvedOptions) -> tuple[KeySource, str]:
+def _key_and_url(state: ProviderState, options: OptionValues, defaults: OptionValues) -> tuple[KeySource, str]:
     """The key and the base URL of a call.
 
     A key goes only to the origin that it was given for: a call's own key to the call's base URL, a view's key to the

@@ -144,7 +144,7 @@ class Decoder(Protocol):
 
 
 @runtime_checkable
-class AnnouncedDecoder(Protocol):
+class DecoderWithResponse(Protocol):
     """A decoder that needs the response in which the provider announced the stream (Replicate's only)."""
 
     def start(self, response: HttpResponse) -> None:

@@ -6,7 +6,7 @@ each request passes one of the two once. Nothing here knows a provider's ranges:
 
 from .call_arguments import parse_call, parse_options
 from .message_input import require_ids
-from .option_checks import check_headers, check_options, check_resolved_options, check_timeout, parse_keys
+from .option_checks import check_headers, check_option_values, check_options, check_timeout, parse_keys
 from .request_checks import request_from_arguments, validate_request
 from .serializability import find_unserializable, require_serializable
 from .values import check_flag, check_string
@@ -15,7 +15,7 @@ __all__ = [
     "check_flag",
     "check_headers",
     "check_options",
-    "check_resolved_options",
+    "check_option_values",
     "check_string",
     "check_timeout",
     "find_unserializable",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._boundary import UsageError
-from ..options import NO_OPTIONS, CallOptions, ResolvedOptions, Secret
+from ..options import NO_OPTIONS, CallOptions, OptionValues, Secret
 from ..records import ChatRequest
 from .param_checks import PARAM_CHECKS
 from .request_checks import build_request
@@ -19,7 +19,7 @@ _MAX_SHOWN_KEYWORD = 100
 
 def parse_call(
     model: object, messages: object, keywords: Mapping[str, Any], *, stream: bool
-) -> tuple[ChatRequest, ResolvedOptions]:
+) -> tuple[ChatRequest, OptionValues]:
     """The arguments of `create` as a validated request and call options that are not checked yet.
 
     Raises:
@@ -28,10 +28,10 @@ def parse_call(
     """
     params, options = split_keywords(keywords)
     request = build_request(model, messages, params, stream=stream)
-    return request, ResolvedOptions(options) if options else NO_OPTIONS
+    return request, OptionValues(options) if options else NO_OPTIONS
 
 
-def parse_options(keywords: Mapping[str, Any]) -> ResolvedOptions:
+def parse_options(keywords: Mapping[str, Any]) -> OptionValues:
     """Keywords as call options that are not checked yet.
 
     Raises:
@@ -40,7 +40,7 @@ def parse_options(keywords: Mapping[str, Any]) -> ResolvedOptions:
     params, options = split_keywords(keywords)
     if params:
         raise UsageError(f"{next(iter(params))!r} belongs to the request, not to how it is sent")
-    return ResolvedOptions(options) if options else NO_OPTIONS
+    return OptionValues(options) if options else NO_OPTIONS
 
 
 def split_keywords(keywords: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

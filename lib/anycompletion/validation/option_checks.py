@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import attrs
 
-from ..options import DefaultSeconds, Key, OnUnsupported, ResolvedOptions, Secret, Timeout
+from ..options import DefaultSeconds, Key, OnUnsupported, OptionValues, Secret, Timeout
 from .values import (
     CONTROL,
     SURROGATE,
@@ -51,13 +51,13 @@ def parse_keys(keys: Mapping[str, object], param: str) -> dict[str, Key]:
     return {name: Secret(key) if isinstance(key, str) else key for name, key in checked.items()}
 
 
-def check_resolved_options(options: ResolvedOptions) -> ResolvedOptions:
-    """`check_options` of options that contain secrets.
+def check_option_values(options: OptionValues) -> OptionValues:
+    """`check_options` of options whose repr hides the values.
 
     Raises:
         InvalidRequestError: an invalid value, or two names for the same thing.
     """
-    return ResolvedOptions(check_options(options.reveal()))
+    return OptionValues(check_options(options.reveal()))
 
 
 def check_options(options: Mapping[str, Any]) -> dict[str, Any]:
