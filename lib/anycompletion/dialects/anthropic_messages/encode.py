@@ -27,7 +27,7 @@ DEFAULT_MAX_TOKENS = 4096
 """Anthropic requires a limit; a thinking budget is added to it."""
 
 
-def encode(request: ChatRequest, target: Target, cache: FetchedValues) -> HttpRequest:
+def encode(request: ChatRequest, target: Target, fetched: FetchedValues) -> HttpRequest:
     """The HTTP request for a validated `request`, whose messages and tools are records.
 
     Raises:

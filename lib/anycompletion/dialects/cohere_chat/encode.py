@@ -20,7 +20,7 @@ from .cohere_thinking import encode_thinking
 PATH = "/v2/chat"
 
 
-def encode(request: ChatRequest, target: Target, cache: FetchedValues) -> HttpRequest:
+def encode(request: ChatRequest, target: Target, fetched: FetchedValues) -> HttpRequest:
     """The HTTP request for a validated `request`, whose messages and tools are records.
 
     Raises:

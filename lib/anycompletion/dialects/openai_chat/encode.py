@@ -39,7 +39,7 @@ _PLAIN_ROLES = frozenset(("system", "user", "assistant"))
 """Messages of these roles that have only a content are the same for all servers."""
 
 
-def encode(request: ChatRequest, target: Target, cache: FetchedValues) -> HttpRequest:
+def encode(request: ChatRequest, target: Target, fetched: FetchedValues) -> HttpRequest:
     """The HTTP request for a validated `request`, whose messages and tools are records.
 
     Raises:

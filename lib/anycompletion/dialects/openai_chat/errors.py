@@ -31,7 +31,7 @@ from ...http import HttpResponse
 from ...records import JsonObject
 from ..shared import as_text, loads_or_none
 
-_BY_CODE: Mapping[str, type[APIStatusError]] = {
+_BY_CODE_OR_TYPE: Mapping[str, type[APIStatusError]] = {
     "context_length_exceeded": ContextWindowExceededError,
     "content_policy_violation": ContentPolicyViolationError,
     "content_filter": ContentPolicyViolationError,
@@ -59,7 +59,7 @@ _WITHOUT_STATUS: Mapping[str, type[APIStatusError]] = {
 }
 """`code` or `type` → class, for errors inside a 200 or a stream; a status is more precise than these."""
 
-_BY_ERROR_TYPE: Mapping[str, type[APIStatusError]] = {
+_BY_OPENROUTER_TYPE: Mapping[str, type[APIStatusError]] = {
     "context_length_exceeded": ContextWindowExceededError,
     "max_tokens_exceeded": BadRequestError,
     "token_limit_exceeded": ContextWindowExceededError,
@@ -119,9 +119,9 @@ def _error_class(members: JsonObject, code: str, kind: str, status: int | None) 
     found: object = members.get("metadata")
     metadata = cast("JsonObject", found if isinstance(found, dict) else {})
     by_code = _first(
-        (_BY_ERROR_TYPE, str(metadata.get("error_type"))),
-        (_BY_CODE, code),
-        (_BY_CODE, kind),
+        (_BY_OPENROUTER_TYPE, str(metadata.get("error_type"))),
+        (_BY_CODE_OR_TYPE, code),
+        (_BY_CODE_OR_TYPE, kind),
     )
     if by_code is not None:
         return by_code

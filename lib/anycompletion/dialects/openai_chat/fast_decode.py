@@ -156,7 +156,7 @@ def read_chunk(data: bytes) -> ChatCompletionChunk:
     """One chunk in OpenAI's format: the fast path, and the tolerant one where the JSON does not fit it.
 
     Raises:
-        OpenAIEmbeddedErrorFound: it has a member `error`, perhaps beside ordinary choices.
+        ErrorInChunk: it has a member `error`, perhaps beside ordinary choices.
         NotJSONError: the bytes are not JSON.
         ShapeError: a member has a type that cannot be read.
     """
@@ -176,13 +176,13 @@ def read_chunk(data: bytes) -> ChatCompletionChunk:
 def _read_tolerantly(data: bytes) -> ChatCompletionChunk:
     value = as_object(loads(data), "chunk")
     if value.get("error"):
-        raise OpenAIEmbeddedErrorFound(value)
+        raise ErrorInChunk(value)
     chunk = ChatCompletionChunk.from_dict(with_text_content(value))
     set_cost(chunk.usage)
     return chunk
 
 
-class OpenAIEmbeddedErrorFound(ValueError):
+class ErrorInChunk(ValueError):
     """The event contains an error; `.value` is its JSON."""
 
     def __init__(self, value: Any) -> None:

@@ -43,10 +43,10 @@ _BY_MODEL = (
 """Parameters that are sent under their own names to models whose schema has them."""
 
 
-def encode(request: ChatRequest, target: Target, cache: FetchedValues) -> HttpRequest | Prerequisite:
+def encode(request: ChatRequest, target: Target, fetched: FetchedValues) -> HttpRequest | Prerequisite:
     """The HTTP request for a validated `request`, or the request for the model's description, which is needed first.
 
-    If the description could not be fetched (its value in `cache` is None) or cannot be read, the input is assumed to
+    If the description could not be fetched (its value in `fetched` is None) or cannot be read, the input is assumed to
     have `prompt`, `system_prompt` and `max_tokens`, with a warning. A bare version has no description.
 
     An ``owner/name`` is sent to the model's own endpoint. Only official models have one: if the description contains
@@ -57,7 +57,7 @@ def encode(request: ChatRequest, target: Target, cache: FetchedValues) -> HttpRe
             place.
     """
     reference = read_reference(target.model)
-    model = find_model(reference, target, cache)
+    model = find_model(reference, target, fetched)
     if isinstance(model, Prerequisite):
         return model
     report = EncodingReport(target.on_unsupported)

@@ -93,20 +93,20 @@ class ReplicateModel(NamedTuple):
     """The version to run, for a model without an endpoint of its own."""
 
 
-def find_model(reference: ReplicateReference, target: Target, cache: FetchedValues) -> ReplicateModel | Prerequisite:
-    """The model's description from `cache`, or the request that is needed first.
+def find_model(reference: ReplicateReference, target: Target, fetched: FetchedValues) -> ReplicateModel | Prerequisite:
+    """The model's description from `fetched`, or the request that is needed first.
 
     A deployment's description contains a version, whose description is a second request, with the same key as for a
     reference to that version.
     """
-    found = _description(f"schema:{target.model}", reference, target, cache)
+    found = _description(f"schema:{target.model}", reference, target, fetched)
     if isinstance(found, Prerequisite):
         return found
     if reference.deployment:
         release = _release(found)
         if release is None:
             return ReplicateModel()
-        found = _description(f"schema:{release.path}:{release.version}", release, target, cache)
+        found = _description(f"schema:{release.path}:{release.version}", release, target, fetched)
         if isinstance(found, Prerequisite):
             return found
         return ReplicateModel(_fields(found))
@@ -117,9 +117,9 @@ def find_model(reference: ReplicateReference, target: Target, cache: FetchedValu
     return ReplicateModel(_fields(latest), version if isinstance(version, str) and version else None)
 
 
-def _description(key: str, reference: ReplicateReference, target: Target, cache: FetchedValues) -> Any | Prerequisite:
-    if reference.description_path is None or key in cache:
-        return cache.get(key)
+def _description(key: str, reference: ReplicateReference, target: Target, fetched: FetchedValues) -> Any | Prerequisite:
+    if reference.description_path is None or key in fetched:
+        return fetched.get(key)
     return Prerequisite(key, HttpRequest(target.base_url + reference.description_path, method="GET"))
 
 
