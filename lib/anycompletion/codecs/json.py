@@ -9,14 +9,14 @@ from typing import Any
 import msgspec
 
 from ..records import AssistantMessage, DeveloperMessage, SystemMessage, UserMessage
-from ..records.base import member_names
+from ..records.base import field_names
 from . import lenient
 from .lenient import NotJSONError, ShapeError
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 _encode_sorted = msgspec.json.Encoder(order="deterministic").encode
-_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_raw_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def dumps(value: Any) -> bytes:
@@ -29,11 +29,13 @@ def dumps(value: Any) -> bytes:
         return _encode(value)
     except TypeError:
         # Subclasses of str, int and float (NumPy's floats, for example), which msgspec refuses.
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_members_of)
+        text = json.dumps(
+            value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_to_dict
+        )
     return text.encode()
 
 
-def _members_of(value: object) -> Any:
+def _to_dict(value: object) -> Any:
     if isinstance(value, PlainMessage):
         return value.to_dict()
     raise TypeError(f"{type(value).__name__} is not JSON-serializable")
@@ -54,7 +56,7 @@ def loads(data: bytes) -> Any:
 
 
 def canonical(value: Any) -> bytes:
-    """`value` as JSON bytes with sorted members, for hashes.
+    """`value` as JSON bytes with sorted fields, for hashes.
 
     Raises:
         TypeError, ValueError, RecursionError: `value` is not JSON-serializable.
@@ -65,14 +67,14 @@ def canonical(value: Any) -> bytes:
         return _encode_sorted(_decode(dumps(value)))
 
 
-def members(data: bytes) -> dict[str, bytes]:
-    """The members of a JSON object, each as undecoded bytes.
+def raw_fields(data: bytes) -> dict[str, bytes]:
+    """The fields of a JSON object, each as undecoded bytes.
 
     Raises:
         NotJSONError: the bytes are not a JSON object.
     """
     try:
-        return {name: bytes(value) for name, value in _decode_members(data).items()}
+        return {name: bytes(value) for name, value in _decode_raw_fields(data).items()}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise NotJSONError("not a JSON object") from None
 
@@ -113,7 +115,7 @@ def to_wire(value: Any) -> Any:
 
 _SIMPLE = frozenset((UserMessage, SystemMessage, DeveloperMessage))
 
-_OTHER_FIELDS = sorted(member_names(AssistantMessage) - {"role", "content"})
+_OTHER_FIELDS = sorted(field_names(AssistantMessage) - {"role", "content"})
 _other_fields = operator.attrgetter(*_OTHER_FIELDS, "extra")
 """The fields of an assistant's message besides role and content."""
 
@@ -127,6 +129,6 @@ __all__ = [
     "canonical",
     "dumps",
     "loads",
-    "members",
+    "raw_fields",
     "to_wire",
 ]

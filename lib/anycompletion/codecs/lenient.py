@@ -1,6 +1,6 @@
 """Lenient reading of a provider's JSON: keeps as much as possible and never guesses a value.
 
-Missing, null and unknown members are accepted. A wrong type is a `ShapeError` that names the path, because a guess
+Missing, null and unknown fields are accepted. A wrong type is a `ShapeError` that names the path, because a guess
 would lose data silently.
 """
 
@@ -76,8 +76,8 @@ def as_optional_float(value: object, path: str) -> float | None:
     raise ShapeError(path, "a number", value)
 
 
-def unknown_members(data: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
-    """The members of `data` that are not in `known`."""
+def unknown_fields(data: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    """The fields of `data` that are not in `known`."""
     if data.keys() <= known:
         return {}
     return {key: value for key, value in data.items() if key not in known}

@@ -52,9 +52,9 @@ def refuse_stream_options(request: ChatRequest, provider: str, report: EncodingR
             report.unsupported(f"stream_options.{name}", f"{provider}'s streams have no options")
 
 
-def without_nulls(members: JsonObject) -> JsonObject:
-    """The members that are not null. A null asks for nothing, and most nulls come from OpenAI's replies."""
-    return {name: value for name, value in members.items() if value is not None} if members else members
+def without_nulls(fields: JsonObject) -> JsonObject:
+    """The fields that are not null. A null asks for nothing, and most nulls come from OpenAI's replies."""
+    return {name: value for name, value in fields.items() if value is not None} if fields else fields
 
 
 # --- replies ----------------------------------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ def loads_or_none(data: bytes) -> Any:
 
 
 def non_empty_str(value: object) -> str | None:
-    """`value` if it is a non-empty string; errors use nothing else of a member that should be one."""
+    """`value` if it is a non-empty string; errors use nothing else of a field that should be one."""
     return value if isinstance(value, str) and value else None
 
 

@@ -102,8 +102,8 @@ def _billed_amounts(usage: Usage) -> dict[str, int] | None:
         known["input_audio_tokens"] = details.audio_tokens
     if usage.completion_tokens_details is not None:
         known["output_audio_tokens"] = usage.completion_tokens_details.audio_tokens
-    for name, member in _CACHE_WRITES.items():
-        known[name] = count(usage.extra.get("cache_creation"), member)
+    for name, key in _CACHE_WRITES.items():
+        known[name] = count(usage.extra.get("cache_creation"), key)
     return {name: tokens for name, tokens in known.items() if tokens}
 
 

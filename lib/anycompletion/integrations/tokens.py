@@ -23,9 +23,9 @@ def billable_tokens(usage: Usage) -> tuple[int | None, int | None]:
     return prompt, completion
 
 
-def count(counts: object, member: str) -> int | None:
-    """The number of tokens that a provider's object has as `member`; None if it is no valid count."""
-    value: object = cast("dict[str, Any]", counts).get(member) if isinstance(counts, dict) else None
+def count(counts: object, name: str) -> int | None:
+    """The number of tokens that a provider's object has under `name`; None if it is no valid count."""
+    value: object = cast("dict[str, Any]", counts).get(name) if isinstance(counts, dict) else None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if type(value) is int and value >= 0 else None

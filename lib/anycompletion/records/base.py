@@ -1,4 +1,4 @@
-"""Base class of records: `to_dict()`, equality, repr, and `extra` for unknown members.
+"""Base class of records: `to_dict()`, equality, repr, and `extra` for unknown JSON fields.
 
 Importing the package makes about 40 records, so this module saves time per class: one `__eq__` and one `__repr__` for
 all, where attrs would generate them for each (a fifth of the time of an import), and factories that are faster to call
@@ -21,7 +21,7 @@ empty_object = cast("Callable[[], JsonObject]", dict)
 
 
 def extra_field() -> Any:
-    """Field for the JSON members without a field of their own."""
+    """Attribute for the JSON fields that have no attribute of their own."""
     return field(factory=empty_object, kw_only=True)
 
 
@@ -79,6 +79,6 @@ def hidden(**options: Any) -> Any:
     return field(metadata={"hidden": True}, eq=False, **options)
 
 
-def member_names(cls: type[Any]) -> frozenset[str]:
-    """The JSON members with a field in `cls`; all others go to `extra`."""
+def field_names(cls: type[Any]) -> frozenset[str]:
+    """Names of the JSON fields that are attributes of `cls`; all others go to `extra`."""
     return frozenset(a.name for a in attrs.fields(cls) if a.name != "extra" and not a.metadata.get("hidden"))

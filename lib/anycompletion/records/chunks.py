@@ -1,6 +1,6 @@
 """Chunks of streamed replies, as msgspec Structs in OpenAI's exact shape.
 
-A chunk keeps the bytes of the provider's event. `.raw` decodes them at its first use, so members that this package does
+A chunk keeps the bytes of the provider's event. `.raw` decodes them at its first use, so fields that this package does
 not know are never lost and cost nothing.
 """
 
@@ -18,7 +18,7 @@ from ..codecs.lenient import (
     as_optional_str,
     as_str,
     loads,
-    unknown_members,
+    unknown_fields,
 )
 from .base import JsonObject, plain
 from .completion import Logprobs, Usage
@@ -76,7 +76,7 @@ class ChunkChoice(msgspec.Struct, gc=False):
     logprobs: Logprobs | None = None
     native_finish_reason: str | None = None
     extra: JsonObject | None = msgspec.field(default=None, name="anycompletion:extra")
-    """Members of the choice beyond OpenAI's; the accumulator merges them into `Choice.extra`."""
+    """Fields of the choice beyond OpenAI's; the accumulator merges them into `Choice.extra`."""
     content_filter_results: JsonObject | None = None
     """Results of Azure's content filter for this choice so far."""
 
@@ -140,10 +140,10 @@ class ChatCompletionChunk(msgspec.Struct, gc=False, eq=False):
 
     @classmethod
     def from_dict(cls, data: Any) -> ChatCompletionChunk:
-        """Reads OpenAI's JSON leniently: null counts as missing, and missing members get their defaults.
+        """Reads OpenAI's JSON leniently: null counts as missing, and missing fields get their defaults.
 
         Raises:
-            ShapeError: a member has a wrong type; the text names its path.
+            ShapeError: a field has a wrong type; the text names its path.
         """
         source = as_object(data, "chunk")
         usage = source.get("usage")
@@ -190,7 +190,7 @@ def _choice(value: object, path: str) -> ChunkChoice:
         as_optional_str(source.get("finish_reason"), f"{path}.finish_reason"),
         None if logprobs is None or is_number else Logprobs.from_dict(logprobs, f"{path}.logprobs"),
         as_optional_str(source.get("native_finish_reason"), f"{path}.native_finish_reason"),
-        unknown_members(source, _CHOICE_BUT_LOGPROBS if is_number else _CHOICE) or None,
+        unknown_fields(source, _CHOICE_BUT_LOGPROBS if is_number else _CHOICE) or None,
         as_optional_object(source.get("content_filter_results"), f"{path}.content_filter_results"),
     )
 

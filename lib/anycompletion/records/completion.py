@@ -19,9 +19,9 @@ from ..codecs.lenient import (
     as_optional_str,
     as_str,
     loads,
-    unknown_members,
+    unknown_fields,
 )
-from .base import JsonObject, Record, extra_field, hidden, member_names, nullable
+from .base import JsonObject, Record, extra_field, field_names, hidden, nullable
 from .content_parts import Content, TextPart
 from .messages import AssistantMessage
 from .reply_info import ReplyInfo
@@ -63,7 +63,7 @@ class Logprobs(Record):
         return cls(
             _token_logprobs(source.get("content"), f"{path}.content"),
             _token_logprobs(source.get("refusal"), f"{path}.refusal"),
-            extra=unknown_members(source, _LOGPROBS),
+            extra=unknown_fields(source, _LOGPROBS),
         )
 
 
@@ -76,9 +76,9 @@ def _token_logprobs(value: object, path: str) -> list[TokenLogprob] | None:
         tops: list[TopLogprob] = []
         for j, rival in enumerate(as_list(source.get("top_logprobs"), f"{path}[{i}].top_logprobs")):
             tops.append(
-                TopLogprob(*_token(rival, f"{path}[{i}].top_logprobs[{j}]"), extra=unknown_members(rival, _TOKEN))
+                TopLogprob(*_token(rival, f"{path}[{i}].top_logprobs[{j}]"), extra=unknown_fields(rival, _TOKEN))
             )
-        tokens.append(TokenLogprob(*_token(source, f"{path}[{i}]"), tops, extra=unknown_members(source, _TOKEN)))
+        tokens.append(TokenLogprob(*_token(source, f"{path}[{i}]"), tops, extra=unknown_fields(source, _TOKEN)))
     return tokens
 
 
@@ -145,16 +145,16 @@ class Usage(Record):
             if prompt is None
             else PromptTokensDetails(
                 **_counts(prompt, _PROMPT_FIELDS, f"{path}.prompt_tokens_details"),
-                extra=unknown_members(prompt, _PROMPT_DETAILS),
+                extra=unknown_fields(prompt, _PROMPT_DETAILS),
             ),
             None
             if completion is None
             else CompletionTokensDetails(
                 **_counts(completion, _COMPLETION_FIELDS, f"{path}.completion_tokens_details"),
-                extra=unknown_members(completion, _COMPLETION_DETAILS),
+                extra=unknown_fields(completion, _COMPLETION_DETAILS),
             ),
             _total_cost(cast("JsonObject", cost)) if itemized else as_optional_float(cost, f"{path}.cost"),
-            extra=unknown_members(source, _USAGE_BUT_COST if itemized else _USAGE),
+            extra=unknown_fields(source, _USAGE_BUT_COST if itemized else _USAGE),
         )
 
     def __add__(self, other: Usage) -> Usage:
@@ -226,7 +226,7 @@ class Choice(Record):
             as_optional_str(source.get("finish_reason"), f"{path}.finish_reason"),
             None if logprobs is None or is_number else Logprobs.from_dict(logprobs, f"{path}.logprobs"),
             as_optional_str(source.get("native_finish_reason"), f"{path}.native_finish_reason"),
-            extra=unknown_members(source, _CHOICE_BUT_LOGPROBS if is_number else _CHOICE),
+            extra=unknown_fields(source, _CHOICE_BUT_LOGPROBS if is_number else _CHOICE),
         )
 
     def to_dict(self) -> JsonObject:
@@ -303,7 +303,7 @@ class ChatCompletion(Record):
         """Reads OpenAI's JSON leniently.
 
         Raises:
-            ShapeError: a member has a wrong type; the text names its path.
+            ShapeError: a field has a wrong type; the text names its path.
         """
         source = as_object(data, "completion")
         usage = source.get("usage")
@@ -317,7 +317,7 @@ class ChatCompletion(Record):
             None if usage is None else Usage.from_dict(usage),
             as_optional_str(source.get("service_tier"), "service_tier"),
             as_optional_str(source.get("system_fingerprint"), "system_fingerprint"),
-            extra=unknown_members(source, _COMPLETION),
+            extra=unknown_fields(source, _COMPLETION),
         )
 
 
@@ -327,16 +327,16 @@ def _text_of(content: Content | None) -> str:
     return "".join(part.text for part in content if isinstance(part, TextPart))
 
 
-# --- JSON members with a field ---
+# --- JSON fields that are attributes ---
 
 _LOGPROBS, _TOKEN, _USAGE, _CHOICE = (
-    member_names(Logprobs),
-    member_names(TokenLogprob),
-    member_names(Usage),
-    member_names(Choice),
+    field_names(Logprobs),
+    field_names(TokenLogprob),
+    field_names(Usage),
+    field_names(Choice),
 )
-_PROMPT_DETAILS, _COMPLETION_DETAILS = member_names(PromptTokensDetails), member_names(CompletionTokensDetails)
+_PROMPT_DETAILS, _COMPLETION_DETAILS = field_names(PromptTokensDetails), field_names(CompletionTokensDetails)
 _PROMPT_FIELDS = tuple(a.name for a in attrs.fields(PromptTokensDetails) if a.name != "extra")
 _COMPLETION_FIELDS = tuple(a.name for a in attrs.fields(CompletionTokensDetails) if a.name != "extra")
 _USAGE_BUT_COST, _CHOICE_BUT_LOGPROBS = _USAGE - {"cost"}, _CHOICE - {"logprobs"}
-_COMPLETION = member_names(ChatCompletion)
+_COMPLETION = field_names(ChatCompletion)

@@ -18,9 +18,9 @@ from ..codecs.lenient import (
     as_optional_object,
     as_optional_str,
     as_str,
-    unknown_members,
+    unknown_fields,
 )
-from .base import JsonObject, Record, extra_field, member_names
+from .base import JsonObject, Record, extra_field, field_names
 from .content_parts import Content, CustomPart, Part, RefusalPart, TextPart
 
 # --- calls ---
@@ -41,7 +41,7 @@ class FunctionCall(Record):
         return cls(
             as_str(source.get("name"), f"{path}.name"),
             as_str(source.get("arguments"), f"{path}.arguments"),
-            extra=unknown_members(source, _FUNCTION_CALL),
+            extra=unknown_fields(source, _FUNCTION_CALL),
         )
 
 
@@ -73,13 +73,13 @@ class ToolCall(Record):
         source = as_object(data, path)
         call_id = as_str(source.get("id"), f"{path}.id")
         kind = as_optional_str(source.get("type"), f"{path}.type") or "function"
-        extra = unknown_members(source, _TOOL_CALL)
+        extra = unknown_fields(source, _TOOL_CALL)
         if kind == "custom":
             call = as_object(source.get("custom") or {}, f"{path}.custom")
             custom = CustomCall(
                 as_str(call.get("name"), f"{path}.custom.name"),
                 as_str(call.get("input"), f"{path}.custom.input"),
-                extra=unknown_members(call, _CUSTOM_CALL),
+                extra=unknown_fields(call, _CUSTOM_CALL),
             )
             return cls(call_id, type=kind, custom=custom, extra=extra)
         function = source.get("function")
@@ -174,7 +174,7 @@ class UrlCitation(Record):
 
 @define(repr=False, eq=False)
 class Annotation(Record):
-    """Citation in a reply. ``url_citation`` is OpenAI's type; others keep the provider's own members in `extra`."""
+    """Citation in a reply. ``url_citation`` is OpenAI's type; others keep the provider's own fields in `extra`."""
 
     type: str
     url_citation: UrlCitation | None = None
@@ -194,9 +194,9 @@ class Annotation(Record):
                 as_str(citation.get("title"), f"{path}.url_citation.title"),
                 as_optional_int(citation.get("start_index"), f"{path}.url_citation.start_index"),
                 as_optional_int(citation.get("end_index"), f"{path}.url_citation.end_index"),
-                extra=unknown_members(citation, _URL_CITATION),
+                extra=unknown_fields(citation, _URL_CITATION),
             ),
-            extra=unknown_members(source, _ANNOTATION),
+            extra=unknown_fields(source, _ANNOTATION),
         )
 
 
@@ -228,7 +228,7 @@ class AssistantMessage(Record):
     reasoning_details: list[JsonObject] | None = None
     """OpenRouter's reasoning blocks, in order; sent back unchanged."""
     provider_specific_fields: JsonObject | None = None
-    """Members that only the provider of the reply understands, kept so that they can be sent back to it."""
+    """Fields that only the provider of the reply understands, kept so that they can be sent back to it."""
     name: str | None = None
     role: str = field(default="assistant", kw_only=True)
     extra: JsonObject = extra_field()
@@ -258,7 +258,7 @@ class AssistantMessage(Record):
                 as_optional_str(audio.get("data"), f"{path}.audio.data"),
                 as_optional_str(audio.get("transcript"), f"{path}.audio.transcript"),
                 as_optional_int(audio.get("expires_at"), f"{path}.audio.expires_at"),
-                extra=unknown_members(audio, _AUDIO),
+                extra=unknown_fields(audio, _AUDIO),
             ),
             None
             if annotations is None
@@ -272,7 +272,7 @@ class AssistantMessage(Record):
             as_optional_object(source.get("provider_specific_fields"), f"{path}.provider_specific_fields"),
             as_optional_str(source.get("name"), f"{path}.name"),
             role=as_optional_str(source.get("role"), f"{path}.role") or "assistant",
-            extra=unknown_members(source, _ASSISTANT),
+            extra=unknown_fields(source, _ASSISTANT),
         )
 
 
@@ -292,13 +292,13 @@ def _reply_content(value: object, path: str) -> Content | None:
         source = as_object(item, where)
         kind = as_str(source.get("type"), f"{where}.type")
         if kind == "text":
-            parts.append(TextPart(as_str(source.get("text"), f"{where}.text"), extra=unknown_members(source, _TEXT)))
+            parts.append(TextPart(as_str(source.get("text"), f"{where}.text"), extra=unknown_fields(source, _TEXT)))
         elif kind == "refusal":
             parts.append(
-                RefusalPart(as_str(source.get("refusal"), f"{where}.refusal"), extra=unknown_members(source, _REFUSAL))
+                RefusalPart(as_str(source.get("refusal"), f"{where}.refusal"), extra=unknown_fields(source, _REFUSAL))
             )
         else:
-            parts.append(CustomPart(kind, extra=unknown_members(source, _TYPE)))
+            parts.append(CustomPart(kind, extra=unknown_fields(source, _TYPE)))
     return parts
 
 
@@ -342,9 +342,9 @@ class CustomTool(Record):
 Tool: TypeAlias = FunctionTool | CustomTool
 
 
-# --- JSON members with a field ---
+# --- JSON fields that are attributes ---
 
-_TEXT, _REFUSAL, _TYPE = member_names(TextPart), member_names(RefusalPart), frozenset({"type"})
-_FUNCTION_CALL, _CUSTOM_CALL, _TOOL_CALL = member_names(FunctionCall), member_names(CustomCall), member_names(ToolCall)
-_URL_CITATION, _ANNOTATION, _AUDIO = member_names(UrlCitation), member_names(Annotation), member_names(Audio)
-_ASSISTANT = member_names(AssistantMessage)
+_TEXT, _REFUSAL, _TYPE = field_names(TextPart), field_names(RefusalPart), frozenset({"type"})
+_FUNCTION_CALL, _CUSTOM_CALL, _TOOL_CALL = field_names(FunctionCall), field_names(CustomCall), field_names(ToolCall)
+_URL_CITATION, _ANNOTATION, _AUDIO = field_names(UrlCitation), field_names(Annotation), field_names(Audio)
+_ASSISTANT = field_names(AssistantMessage)

@@ -90,7 +90,7 @@ class ChatRequest(Record):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], *, custom_id: str | None = None) -> ChatRequest:
-        """A request from OpenAI's body; unknown members go to `extra_body`, `stream` is left out."""
+        """A request from OpenAI's body; unknown fields go to `extra_body`, `stream` is left out."""
         known = {name: value for name, value in data.items() if name in _REQUEST}
         unknown = {name: value for name, value in data.items() if name not in _REQUEST and name != "stream"}
         return cls(**known, extra_body=unknown or None, custom_id=custom_id)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..codecs.lenient import ShapeError, unknown_members
+from ..codecs.lenient import ShapeError, unknown_fields
 from ..records import (
     Annotation,
     AssistantMessage,
@@ -128,7 +128,7 @@ class _ChoiceState:
             self.extra["content_filter_results"] = known | choice.content_filter_results
         if choice.extra is not None:
             # Some servers tell a whole `message` beside every delta, which is a member that choices of replies have.
-            self.extra |= unknown_members(choice.extra, _MESSAGE)
+            self.extra |= unknown_fields(choice.extra, _MESSAGE)
         if choice.logprobs is not None:
             self._add_logprobs(choice.logprobs)
         if delta != Delta(content=content):

@@ -27,7 +27,7 @@ from .values import (
 )
 
 RESERVED_BODY = frozenset({"model", "messages", "stream"})
-"""Members of the body that `extra_body` must not replace."""
+"""Fields of the body that `extra_body` must not replace."""
 
 _UNLIMITED = 1e9
 """Seconds, more than thirty years, from which on a timeout means no limit: event loops cannot schedule every number."""

@@ -25,7 +25,7 @@ from .values import (
 )
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
-"""The widest set of function names that a provider accepts; the dialects of stricter formats check again."""
+"""Function names that at least one provider accepts; the dialects of stricter formats check again."""
 
 _INT_TEXT = re.compile(r"-?\d{1,20}", re.ASCII)
 
@@ -139,10 +139,10 @@ def _response_format(value: Any, param: str) -> Any:
         schema = mapping.get("json_schema")
         if not isinstance(schema, Mapping):
             refuse(f"{param}.json_schema", "is missing")
-        members = cast("Mapping[str, Any]", schema)
-        if not isinstance(members.get("name", ""), str):
-            refuse(f"{param}.json_schema.name", f"expected a string, found {type_name(members.get('name'))}")
-        if not isinstance(members.get("schema"), Mapping):
+        fields = cast("Mapping[str, Any]", schema)
+        if not isinstance(fields.get("name", ""), str):
+            refuse(f"{param}.json_schema.name", f"expected a string, found {type_name(fields.get('name'))}")
+        if not isinstance(fields.get("schema"), Mapping):
             refuse(f"{param}.json_schema.schema", "is missing")
     return mapping
 

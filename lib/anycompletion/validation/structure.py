@@ -195,10 +195,10 @@ def _scalar_hook(scalar: type[Any]) -> Callable[[object, Any], object]:
 
 def _object_hook(depth: int) -> Callable[[object, Any], Any]:
     def hook(value: object, _: Any) -> Any:
-        members: Any = to_json_level(value)
-        if type(members) is not dict:
+        fields: Any = to_json_level(value)
+        if type(fields) is not dict:
             raise ValidationFailure(f"expected an object, found {type_name(value)}")
-        return to_plain_json(members, depth)
+        return to_plain_json(fields, depth)
 
     return hook
 
@@ -238,7 +238,7 @@ def _record_hook(converter: Converter, cls: type[Any]) -> Callable[[object, Any]
     structure = make_dict_structure_fn(cls, converter, **omitted)  # type: ignore[arg-type]  # mypy takes the overrides for other keywords
 
     def hook(value: object, _: Any) -> Any:
-        data = _record_members(value, cls)
+        data = _record_fields(value, cls)
         known: dict[str, Any] = {}
         extra: dict[str, Any] = {}
         for name, item in data.items():
@@ -259,16 +259,16 @@ def _record_hook(converter: Converter, cls: type[Any]) -> Callable[[object, Any]
     return hook
 
 
-def _record_members(value: object, cls: type[Any]) -> Mapping[str, Any]:
+def _record_fields(value: object, cls: type[Any]) -> Mapping[str, Any]:
     if isinstance(value, cls):
         fields = [a for a in attrs.fields(cls) if a.name != "extra" and not a.metadata.get("hidden")]
         given = {a.name: getattr(value, a.name) for a in fields}
         unset = {a.name for a in fields if a.default is None and given[a.name] is None}
         return {name: item for name, item in given.items() if name not in unset} | getattr(value, "extra", {})
-    members = _as_dict(value, "an object")
-    if all(type(key) is str for key in members):
-        return members
-    return {_as_str_key(key): item for key, item in members.items()}
+    mapping = _as_dict(value, "an object")
+    if all(type(key) is str for key in mapping):
+        return mapping
+    return {_as_str_key(key): item for key, item in mapping.items()}
 
 
 def _as_dict(value: Any, wanted: str) -> dict[Any, Any]:
@@ -295,13 +295,13 @@ def _tagged_hook(
             if cls is not custom and cls not in known.values():
                 raise ValidationFailure(f"expected an object with a {tag}, found {type_name(value)}")
             return converter.structure(value, cls)
-        members = _as_dict(value, f"an object with a {tag}")
-        name = to_builtin(members.get(tag))
+        fields = _as_dict(value, f"an object with a {tag}")
+        name = to_builtin(fields.get(tag))
         if type(name) is not str or not name:
             raise ValidationFailure(
                 "is missing" if name is None else f"expected a string, found {type_name(name)}", f".{tag}"
             )
-        return converter.structure(members, known.get(name, custom))
+        return converter.structure(fields, known.get(name, custom))
 
     return hook
 

@@ -141,17 +141,17 @@ def _copy_json(value: Any, levels: int) -> Any:
     if kind is dict:
         if not levels:
             raise _TooDeep
-        members: dict[str, Any] = {}
+        copied: dict[str, Any] = {}
         for key, item in value.items():
             name = key if type(key) is str else _json_key(key)
             try:
-                members[name] = _copy_json(item, levels - 1)
+                copied[name] = _copy_json(item, levels - 1)
             except ValidationFailure as error:
                 error.prefix_path(f".{name}")
                 raise
-        if len(members) != len(value):
+        if len(copied) != len(value):
             raise ValidationFailure("has two keys that are the same in JSON")
-        return members
+        return copied
     if kind is list or kind is tuple:
         if not levels:
             raise _TooDeep
@@ -206,7 +206,7 @@ UNSERIALIZABLE = object()
 
 
 def to_json_level(value: Any) -> Any:
-    """One level of a value as a built-in dict, list or scalar, or `UNSERIALIZABLE`; its members stay as they are.
+    """One level of a value as a built-in dict, list or scalar, or `UNSERIALIZABLE`; the values in it stay as they are.
 
     Raises:
         Exception: any, from the code of user types.
@@ -221,7 +221,7 @@ def to_json_level(value: Any) -> Any:
     if issubclass(kind, (list, tuple)):
         return _list_items(value)
     if issubclass(kind, Record):
-        return _record_members(value)
+        return _record_level(value)
     if issubclass(kind, Mapping):
         return dict[Any, Any](value)
     if attrs.has(kind):
@@ -233,19 +233,19 @@ def to_json_level(value: Any) -> Any:
     return UNSERIALIZABLE
 
 
-def _record_members(record: Record) -> Any:
+def _record_level(record: Record) -> Any:
     """One level of the record's `to_dict`, which itself would convert the user values below without validation."""
     if isinstance(record, ImageUrl) and record.bare:
         return to_json_level(record.url)
     fields = [field for field in attrs.fields(type(record)) if not field.metadata.get("hidden")]
-    members: dict[str, Any] = {field.name: getattr(record, field.name) for field in fields}
-    extra: dict[Any, Any] = to_json_level(members.pop("extra", {}))
+    level: dict[str, Any] = {field.name: getattr(record, field.name) for field in fields}
+    extra: dict[Any, Any] = to_json_level(level.pop("extra", {}))
     shown = {field.name for field in fields if field.metadata.get("nullable")}
     if isinstance(record, FunctionMessage):
         shown.add("content")
     if isinstance(record, ToolCall) and record.custom is not None:
-        del members["function"]
-    return {name: value for name, value in members.items() if value is not None or name in shown} | extra
+        del level["function"]
+    return {name: value for name, value in level.items() if value is not None or name in shown} | extra
 
 
 def _list_items(value: Any) -> list[Any]:
@@ -322,10 +322,10 @@ def check_string(value: Any, param: str) -> Any:
 
 def check_object(value: Any, param: str, depth: int = MAX_DEPTH) -> Any:
     """A JSON-serializable object."""
-    members: Any = to_json_level(value)
-    if type(members) is not dict:
+    fields: Any = to_json_level(value)
+    if type(fields) is not dict:
         refuse(param, f"expected a dict, found {type_name(value)}")
-    return check_json(members, param, depth)
+    return check_json(fields, param, depth)
 
 
 def check_list(value: Any, param: str) -> Sequence[Any]:

@@ -16,7 +16,7 @@ from anycompletion.batch.journal import (
     request_digest,
 )
 from anycompletion.batch.journal.item_keys import _wire_form
-from anycompletion.codecs.json import NotJSONError, canonical, members
+from anycompletion.codecs.json import NotJSONError, canonical, raw_fields
 from anycompletion.errors import InvalidRequestError
 from anycompletion.records import (
     ChatRequest,
@@ -74,12 +74,12 @@ def test_subclasses_of_plain_types_have_the_digest_of_their_value() -> None:
     assert canonical(own) == canonical({"top_p": 1.0, "temperature": 0.5}) == b'{"temperature":0.5,"top_p":1.0}'
 
 
-def test_members_of_invalid_json_raise_not_json_error() -> None:
+def test_raw_fields_of_invalid_json_raise_not_json_error() -> None:
     """Another exception would be raised."""
-    assert members(b'{"a": [1, {"b": 2}], "c": null}') == {"a": b'[1, {"b": 2}]', "c": b"null"}
+    assert raw_fields(b'{"a": [1, {"b": 2}], "c": null}') == {"a": b'[1, {"b": 2}]', "c": b"null"}
     for bad in (b"[]", b"{", b"", b'{"\xff": 1}'):
         with pytest.raises(NotJSONError):
-            members(bad)
+            raw_fields(bad)
 
 
 def test_digests_do_not_change_between_versions() -> None:

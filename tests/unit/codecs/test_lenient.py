@@ -1,4 +1,4 @@
-"""Lenient reading: null and missing members are accepted, wrong types are named with their path."""
+"""Lenient reading: null and missing fields are accepted, wrong types are named with their path."""
 
 from __future__ import annotations
 
@@ -98,12 +98,12 @@ def test_a_nan_is_a_number():
     assert math.isnan(found)
 
 
-def test_unknown_members():
+def test_unknown_fields():
     """Members without a field would be lost, or those with one be duplicated."""
     known = frozenset({"a", "b"})
-    assert lenient.unknown_members({"a": 1, "c": None, "d": 2}, known) == {"c": None, "d": 2}
-    assert lenient.unknown_members({"a": 1}, known) == {}
-    assert lenient.unknown_members({}, known) == {}
+    assert lenient.unknown_fields({"a": 1, "c": None, "d": 2}, known) == {"c": None, "d": 2}
+    assert lenient.unknown_fields({"a": 1}, known) == {}
+    assert lenient.unknown_fields({}, known) == {}
 
 
 @pytest.mark.parametrize(("data", "value"), JSON)

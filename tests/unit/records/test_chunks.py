@@ -84,7 +84,7 @@ def test_members_become_attributes():
     assert chunk.usage == Usage(1, 2, 3, extra={"queue_time": 0.5})
 
 
-def test_an_empty_chunk_has_all_required_members():
+def test_an_empty_chunk_has_all_required_fields():
     """The JSON would lack members that OpenAI's chunks always have."""
     assert ChatCompletionChunk("i", [ChunkChoice()], 5, "m").to_dict() == {
         "id": "i",
@@ -121,7 +121,7 @@ LENIENT: list[tuple[dict[str, Any], ChatCompletionChunk]] = [
 
 
 @pytest.mark.parametrize(("data", "chunk"), LENIENT)
-def test_null_and_missing_members(data: dict[str, Any], chunk: ChatCompletionChunk):
+def test_null_and_missing_fields(data: dict[str, Any], chunk: ChatCompletionChunk):
     """A stream would fail at a null or a missing member."""
     assert ChatCompletionChunk.from_dict(data) == chunk
 

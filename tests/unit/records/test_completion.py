@@ -171,7 +171,7 @@ def test_texts():
     assert ChatCompletion("", [Choice(0, AssistantMessage())], "m").text == ""
 
 
-def test_an_empty_reply_has_all_required_members():
+def test_an_empty_reply_has_all_required_fields():
     """The JSON would lack members that OpenAI's always has."""
     assert ChatCompletion("i", [Choice(0, AssistantMessage())], "m").to_dict() == {
         "id": "i",
@@ -240,7 +240,7 @@ LENIENT: list[tuple[dict[str, Any], ChatCompletion]] = [
 
 
 @pytest.mark.parametrize(("data", "reply"), LENIENT)
-def test_null_and_missing_members(data: dict[str, Any], reply: ChatCompletion):
+def test_null_and_missing_fields(data: dict[str, Any], reply: ChatCompletion):
     """A reply would be refused for a member that is missing, null or of another form."""
     assert ChatCompletion.from_dict(data) == reply
 

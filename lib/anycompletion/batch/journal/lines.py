@@ -24,7 +24,7 @@ from typing import Any
 from zlib import crc32
 
 from ... import errors
-from ...codecs.json import NotJSONError, ShapeError, dumps, loads, members
+from ...codecs.json import NotJSONError, ShapeError, dumps, loads, raw_fields
 from ...codecs.lenient import loads as lenient_loads
 from ...errors import (
     BadRequestError,
@@ -201,7 +201,7 @@ def may_be_torn(line: bytes) -> bool:
     if not has_journal_head(line):
         return False
     try:
-        return "anycompletion" in members(line)
+        return "anycompletion" in raw_fields(line)
     except NotJSONError:
         return True
 
@@ -214,11 +214,11 @@ def read_line(line: bytes) -> Result:
     """
     try:
         # Parsed member by member: a reply may be nested as deep as the parser allows, and is some levels down here.
-        row = members(line)
-        more = members(row["anycompletion"])
+        row = raw_fields(line)
+        more = raw_fields(row["anycompletion"])
         custom_id = loads(row["custom_id"])
         if "info" in more:
-            completion = ChatCompletion.from_dict(loads(members(row["response"])["body"]))
+            completion = ChatCompletion.from_dict(loads(raw_fields(row["response"])["body"]))
             completion.info = _read_info(loads(more["info"]))
             return Result(completion, None, custom_id)
         return Result(None, _read_error(row, more["error"]), custom_id)
@@ -233,15 +233,15 @@ def _read_info(written: dict[str, Any]) -> ReplyInfo:
 
 
 def _read_error(row: Mapping[str, bytes], details: bytes) -> CompletionError:
-    written = members(details)
+    written = raw_fields(details)
     attributes = {name: loads(written[name]) for name in (*_DETAILS, "retryable") if name in written}
     if "partial" in written:
         attributes["partial"] = ChatCompletion.from_dict(loads(written["partial"]))
     source = row["error"]
     if source == b"null":
-        source = members(members(row["response"])["body"])["error"]
+        source = raw_fields(raw_fields(row["response"])["body"])["error"]
     cls = _ERROR_CLASSES.get(loads(written["class"]))
     if cls is None:  # a class of a later version
         status = attributes.get("status_code")
         cls = class_for_status(status) if status else CompletionError
-    return cls(loads(members(source)["message"]), **attributes)
+    return cls(loads(raw_fields(source)["message"]), **attributes)

@@ -18,7 +18,7 @@ from ...codecs.lenient import (
     as_optional_object,
     as_optional_str,
     as_str,
-    unknown_members,
+    unknown_fields,
 )
 from ...http import HttpResponse
 from ...records import (
@@ -109,7 +109,7 @@ def _completion(data: JsonObject, legacy: bool, model: str) -> ChatCompletion:
         as_optional_str(data.get("model"), "model") or model,
         usage=None if usage is None else read_usage(usage),
         service_tier=None if usage is None else as_optional_str(usage.get("service_tier"), "usage.service_tier"),
-        extra={name: value for name, value in unknown_members(data, _MESSAGE).items() if value is not None},
+        extra={name: value for name, value in unknown_fields(data, _MESSAGE).items() if value is not None},
     )
     completion.raw = data
     return completion
@@ -152,9 +152,9 @@ def read_usage(usage: JsonObject) -> Usage:
         if details is None
         else CompletionTokensDetails(
             as_optional_int(details.get("thinking_tokens"), "usage.output_tokens_details.thinking_tokens"),
-            extra=unknown_members(details, _THINKING_TOKENS),
+            extra=unknown_fields(details, _THINKING_TOKENS),
         ),
-        extra={name: value for name, value in unknown_members(usage, _USAGE).items() if value is not None},
+        extra={name: value for name, value in unknown_fields(usage, _USAGE).items() if value is not None},
     )
 
 
@@ -212,10 +212,10 @@ def annotation(citation: JsonObject, start: int, end: int) -> Annotation:
     kind = as_str(citation.get("type"), "citation.type")
     if kind != "web_search_result_location":
         place = {"content_start_index": start, "content_end_index": end}
-        return Annotation(kind, extra=place | unknown_members(citation, _TYPE))
+        return Annotation(kind, extra=place | unknown_fields(citation, _TYPE))
     url, title = as_str(citation.get("url"), "citation.url"), as_str(citation.get("title"), "citation.title")
     return Annotation(
-        "url_citation", UrlCitation(url, title, start, end), extra=unknown_members(citation, _URL_CITATION)
+        "url_citation", UrlCitation(url, title, start, end), extra=unknown_fields(citation, _URL_CITATION)
     )
 
 
@@ -230,7 +230,7 @@ def _is_complete(message: AssistantMessage, content: list[Any], legacy: bool) ->
 
 
 def _essence(block: JsonObject) -> JsonObject:
-    """A block without default members: no citations, a call by the model itself."""
+    """A block without fields that have their default: no citations, a call by the model itself."""
     match block:
         case {"type": "text", "citations": None | []}:
             return {name: value for name, value in block.items() if name != "citations"}

@@ -32,11 +32,11 @@ from ..shared import without_nulls
 from .content_blocks import content_blocks, text_block
 
 NATIVE_CONTENT = "anthropic_content"
-"""The member of `provider_specific_fields` that contains a reply's native blocks."""
+"""The field of `provider_specific_fields` that contains a reply's native blocks."""
 
 _UNSAFE = re.compile(r"[^a-zA-Z0-9_-]")
-_REPLY_MEMBERS = frozenset({"cache_control", "caller"})
-"""Unknown members of earlier replies that Anthropic accepts; it refuses a request with any other."""
+_REPLY_FIELDS = frozenset({"cache_control", "caller"})
+"""Unknown fields of earlier replies that Anthropic accepts; it refuses a request with any other."""
 
 
 def encode_messages(
@@ -94,7 +94,7 @@ class _AnthropicMessageEncoder:
             return "\n\n".join(cast("str", content) for content, _, _ in self._system if content) or None
         blocks: list[JsonObject] = []
         for content, extra, path in self._system:
-            blocks += _with_members(content_blocks(content, path, self._report), extra)
+            blocks += _add_to_last_block(content_blocks(content, path, self._report), extra)
         return blocks or None
 
     def turns(self) -> list[JsonObject]:
@@ -156,7 +156,7 @@ class _AnthropicMessageEncoder:
     def _content(self, content: Content, extra: JsonObject, path: str) -> str | list[JsonObject]:
         if isinstance(content, str) and not extra:
             return content
-        return _with_members(content_blocks(content, path, self._report), extra)
+        return _add_to_last_block(content_blocks(content, path, self._report), extra)
 
     def _append(self, role: str, content: str | list[JsonObject]) -> None:
         last = self._open
@@ -177,8 +177,8 @@ def _is_not_result(block: JsonObject) -> bool:
     return block.get("type") != "tool_result"
 
 
-def _with_members(blocks: list[JsonObject], extra: JsonObject) -> list[JsonObject]:
-    """Puts members of a message onto its last block: a cache breakpoint there covers everything before it."""
+def _add_to_last_block(blocks: list[JsonObject], extra: JsonObject) -> list[JsonObject]:
+    """Adds fields of a message to its last block: a cache breakpoint there covers everything before it."""
     if blocks and extra:
         blocks[-1] = blocks[-1] | extra
     return blocks
@@ -200,7 +200,7 @@ def assistant_blocks(message: AssistantMessage, index: int, report: EncodingRepo
         blocks = [cast("JsonObject", text_block(message.refusal, {}))]
     blocks += _calls(message, index, report)
     _warn_of_losses(message, path, report, refusal_sent=message.content in (None, "", []))
-    return thinking + _with_members(blocks, _reply_members(message.extra, path, report))
+    return thinking + _add_to_last_block(blocks, _reply_fields(message.extra, path, report))
 
 
 def _native_blocks(native: object, path: str) -> list[JsonObject]:
@@ -227,14 +227,14 @@ def _warn_of_losses(message: AssistantMessage, path: str, report: EncodingReport
         report.warn(f"{path}.function_call left out: the message has tool_calls")
 
 
-def _reply_members(extra: JsonObject, path: str, report: EncodingReport) -> JsonObject:
-    members: JsonObject = {}
+def _reply_fields(extra: JsonObject, path: str, report: EncodingReport) -> JsonObject:
+    fields: JsonObject = {}
     for name, value in without_nulls(extra).items():
-        if name in _REPLY_MEMBERS:
-            members[name] = value
+        if name in _REPLY_FIELDS:
+            fields[name] = value
         elif name != "index":  # some servers number the calls of whole replies
             report.warn(f"{path}.{name} left out: Anthropic refuses members it does not know")
-    return members
+    return fields
 
 
 def _calls(message: AssistantMessage, index: int, report: EncodingReport) -> list[JsonObject]:
@@ -253,13 +253,13 @@ def _tool_use(call: ToolCall, path: str, report: EncodingReport) -> JsonObject:
     call_id = tool_id(call.id)
     if call_id != call.id:
         report.warn(f"{path}.id sent as {call_id}: Anthropic takes letters, digits, _ and - only")
-    return _use(call_id, call.function, f"{path}.function", report) | _reply_members(call.extra, path, report)
+    return _use(call_id, call.function, f"{path}.function", report) | _reply_fields(call.extra, path, report)
 
 
 def _use(call_id: str, function: FunctionCall, path: str, report: EncodingReport) -> JsonObject:
     arguments = _arguments(function.arguments, f"{path}.arguments")
     block: JsonObject = {"type": "tool_use", "id": call_id, "name": function.name, "input": arguments}
-    return block | _reply_members(function.extra, path, report)
+    return block | _reply_fields(function.extra, path, report)
 
 
 def _arguments(text: str, path: str) -> JsonObject:

@@ -35,7 +35,7 @@ from ..base import EncodingReport
 from ..shared import without_nulls
 
 NATIVE = "cohere"
-"""The member of `provider_specific_fields` that contains what OpenAI's fields cannot express."""
+"""The field of `provider_specific_fields` that contains what OpenAI's fields cannot express."""
 
 _DETAILS = (None, "auto", "low", "high")
 

@@ -18,7 +18,7 @@ from ...codecs.lenient import (
     as_optional_object,
     as_optional_str,
     as_str,
-    unknown_members,
+    unknown_fields,
 )
 from ...http import HttpResponse
 from ...records import (
@@ -87,7 +87,7 @@ def _completion(data: JsonObject, reason: str | None, legacy: bool, model: str) 
         [choice],
         model,
         usage=read_usage(as_optional_object(data.get("usage"), "usage")),
-        extra={name: value for name, value in unknown_members(data, _REPLY).items() if value is not None},
+        extra={name: value for name, value in unknown_fields(data, _REPLY).items() if value is not None},
     )
     completion.raw = data
     return completion
@@ -139,7 +139,7 @@ def read_message(source: JsonObject, legacy: bool) -> AssistantMessage:
             citations,
             native_calls if legacy else [],
         ),
-        extra={name: value for name, value in unknown_members(source, _MESSAGE).items() if value is not None},
+        extra={name: value for name, value in unknown_fields(source, _MESSAGE).items() if value is not None},
     )
 
 
@@ -151,9 +151,9 @@ def _tool_call(value: object, path: str) -> ToolCall:
         FunctionCall(
             as_str(function.get("name"), f"{path}.function.name"),
             as_optional_str(function.get("arguments"), f"{path}.function.arguments") or "{}",
-            extra=unknown_members(function, _FUNCTION),
+            extra=unknown_fields(function, _FUNCTION),
         ),
-        extra=unknown_members(call, _CALL),
+        extra=unknown_fields(call, _CALL),
     )
 
 
@@ -204,7 +204,7 @@ def read_usage(usage: JsonObject | None) -> Usage | None:
     completion = _count(tokens, "output_tokens", "usage.tokens")
     cached, images = _count(usage, "cached_tokens", "usage"), _count(tokens, "image_tokens", "usage.tokens")
     reasoning = _count(tokens, "reasoning_tokens", "usage.tokens")
-    extra = {name: value for name, value in unknown_members(usage, _USAGE).items() if value is not None}
+    extra = {name: value for name, value in unknown_fields(usage, _USAGE).items() if value is not None}
     others = {name: value for name, value in tokens.items() if name not in _TOKENS or not _is_count(value)}
     if others:
         extra["tokens"] = others

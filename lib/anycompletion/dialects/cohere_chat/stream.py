@@ -33,12 +33,12 @@ from .errors import FAILED, error_of
 class _GrowingPart:
     """A content part that is not complete yet."""
 
-    __slots__ = ("member", "native", "pieces")
+    __slots__ = ("growing", "native", "pieces")
 
-    def __init__(self, native: JsonObject, member: str) -> None:
+    def __init__(self, native: JsonObject, growing: str) -> None:
         self.native = native
-        self.member = member
-        """The member that is sent in pieces, text or thinking; "" for a part of another type."""
+        self.growing = growing
+        """The field that is sent in pieces, text or thinking; "" for a part of another type."""
         self.pieces: list[str] = []
 
 
@@ -166,10 +166,10 @@ class CohereStreamDecoder:
             part = self._open_parts[index] = self._open_part(content)
         piece: str | None = None
         for name, value in content.items():
-            if name == part.member:
+            if name == part.growing:
                 piece = as_str(value, f"{path}.{name}")
             elif name != "type" and value is not None:
-                # An unknown member comes complete, or in pieces if it is text.
+                # An unknown field comes complete, or in pieces if it is text.
                 old = part.native.get(name)
                 part.native[name] = old + value if isinstance(old, str) and isinstance(value, str) else value
         numbers = data.get("logprobs")
@@ -181,7 +181,7 @@ class CohereStreamDecoder:
     def _open_part(self, content: JsonObject) -> _GrowingPart:
         kind = as_optional_str(content.get("type"), "delta.message.content.type")
         if kind is None:
-            # No content-start came before: the type follows from the member.
+            # No content-start came before: the type follows from the field.
             kind = "thinking" if content.get("thinking") is not None else "text"
         part = _GrowingPart({"type": kind}, kind if kind in ("text", "thinking") else "")
         self._parts.append(part)
@@ -190,10 +190,10 @@ class CohereStreamDecoder:
 
     def _add_piece(self, part: _GrowingPart, piece: str) -> Delta:
         part.pieces.append(piece)
-        if part.member == "text":
+        if part.growing == "text":
             self._length += len(piece)
             return Delta(content=piece or None)
-        return Delta(reasoning_content=piece or None) if part.member == "thinking" else Delta()
+        return Delta(reasoning_content=piece or None) if part.growing == "thinking" else Delta()
 
     def _on_call_start(self, data: JsonObject) -> Chunks:
         chunks: list[ChatCompletionChunk] = []
@@ -272,8 +272,8 @@ class CohereStreamDecoder:
 
     def _native(self) -> JsonObject | None:
         for part in self._parts:
-            if part.member:
-                part.native[part.member] = "".join(part.pieces)
+            if part.growing:
+                part.native[part.growing] = "".join(part.pieces)
         calls = [call.native | {"function": call.function} for call in self._calls] if self._legacy else []
         return native_fields([part.native for part in self._parts], "".join(self._plan), self._citations, calls)
 

@@ -1,4 +1,4 @@
-"""Parameter support of OpenAI's chat completions API, and the members that are added to requests: data only.
+"""Parameter support of OpenAI's chat completions API, and the fields that are added to requests: data only.
 
 https://platform.openai.com/docs/api-reference/chat/create
 """
@@ -15,10 +15,10 @@ NAME = "openai_chat"
 PATH = "/chat/completions"
 
 DEFAULTS: Mapping[str, Any] = {"stream_options": {"include_usage": True}}
-"""Members that are added to the body of streams, unless the caller set them: a stream's usage is free."""
+"""Fields that are added to the body of streams, unless the caller set them: a stream's usage is free."""
 
 TOOL_DEFAULTS: Mapping[str, Any] = {"type": "function"}
-"""Members that are added to a tool that has a function and no type."""
+"""Fields that are added to a tool that has a function and no type."""
 
 PARAMS: ParamTable = {
     **dict.fromkeys(PARAM_NAMES, NATIVE),

@@ -17,7 +17,7 @@ class Quirks(DialectQuirks):
     include_usage: bool = True
     """Send ``stream_options.include_usage`` with streams for which the caller did not set it."""
     reasoning: str | None = None
-    """The member in which `reasoning_content` of earlier assistant messages is sent back; None: it is not sent."""
+    """The field in which `reasoning_content` of earlier assistant messages is sent back; None: it is not sent."""
     reasoning_details: bool = False
     """Send `reasoning_details` of earlier assistant messages back."""
     functions_as_tools: bool = False
@@ -40,7 +40,7 @@ class Quirks(DialectQuirks):
     message_name: bool = True
     """Messages may have a name."""
     reply_members: bool = True
-    """Assistant messages may keep OpenAI's members of replies (refusal, annotations, audio)."""
+    """Assistant messages may keep OpenAI's fields of replies (refusal, annotations, audio)."""
     deployments: bool = False
     """Azure's URLs, which contain the deployment and the API version."""
 

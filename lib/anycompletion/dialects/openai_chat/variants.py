@@ -1,4 +1,4 @@
-"""Members that single OpenAI-compatible servers add to the format or shape in their own way, as OpenAI's."""
+"""Fields that some OpenAI-compatible servers add or give another form, converted to OpenAI's form."""
 
 from __future__ import annotations
 

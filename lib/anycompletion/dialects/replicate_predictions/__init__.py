@@ -6,7 +6,7 @@ Every model has its own input schema, so a call has two steps: the schema is fet
 the prediction is created and polled or streamed until it ends. For callers:
 
 * ``extra_body`` becomes part of the model's `input` unchanged; only `webhook`, `webhook_events_filter` and `version`
-  are members of the prediction. A ``prompt`` in it replaces the prompt made of the messages, for models that need
+  are fields of the prediction. A ``prompt`` in it replaces the prompt made of the messages, for models that need
   their own template.
 * A conversation for a model that accepts only a prompt is written as a plain transcript, see `model_input`.
 * Replicate does not report that a token limit ended a reply: the finish reason of every success is "stop".

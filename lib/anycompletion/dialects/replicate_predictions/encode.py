@@ -29,8 +29,8 @@ from .params import STOPS, TOKEN_LIMITS
 MAX_WAIT = 60
 """Seconds for which Replicate can delay its response until the prediction is done; Replicate's own maximum."""
 
-_PREDICTION_MEMBERS = ("webhook", "webhook_events_filter", "version")
-"""Members of `extra_body` that belong to the prediction and not to the model's input."""
+_PREDICTION_FIELDS = ("webhook", "webhook_events_filter", "version")
+"""Fields of `extra_body` that belong to the prediction and not to the model's input."""
 _BY_MODEL = (
     "temperature",
     "top_p",
@@ -66,7 +66,7 @@ def encode(request: ChatRequest, target: Target, fetched: FetchedValues) -> Http
         report.warn("the model's input schema is not known: only prompt, system_prompt and max_tokens are sent")
         fields = FALLBACK
     extra = dict(request.extra_body or {})
-    prediction: JsonObject = {name: extra.pop(name) for name in _PREDICTION_MEMBERS if name in extra}
+    prediction: JsonObject = {name: extra.pop(name) for name in _PREDICTION_FIELDS if name in extra}
     version = reference.version or model.version
     if version is not None:
         prediction.setdefault("version", version)

@@ -74,7 +74,7 @@ _ENDED = {
 }
 """Reason of an end without a reply → message."""
 _KEPT = ("id", "status", "error", "model", "version", "created_at", "completed_at")
-"""Members of a prediction that an error contains: not the input, which contains the prompt, nor the logs, which may."""
+"""Fields of a prediction that an error contains: not the input, which contains the prompt, nor the logs, which may."""
 _RESET = re.compile(r"resets in ~?(\d+(?:\.\d+)?(?:ms|s|m|h))", re.ASCII)
 _LONGEST_RESET = 86_400.0
 """Seconds; a larger number is a Unix time."""

@@ -52,11 +52,11 @@ _IMAGES = ("image_input", "image")
 _SEPARATOR = "\n\n"
 _NO_TOOLS = "Replicate's models take no tools"
 _REPLY_ONLY = ("reasoning_content", "reasoning_details", "thinking_blocks", "audio")
-"""Members of an earlier reply that no model of Replicate accepts."""
+"""Fields of an earlier reply that no model of Replicate accepts."""
 
 
 def encode_messages(messages: Iterable[Message], fields: Fields, report: EncodingReport) -> JsonObject:
-    """The members of a model's input that contain the messages.
+    """The fields of a model's input that contain the messages.
 
     Raises:
         InvalidRequestError: the format cannot express a message, or the model is not a chat model; `.param` names the
@@ -132,7 +132,7 @@ def _native_part(part: Part, path: str, report: EncodingReport) -> Any:
 
 
 def _reply_content(message: AssistantMessage, path: str, report: EncodingReport) -> Content:
-    """The content of an earlier reply; its other members are refused, or left out with a warning."""
+    """The content of an earlier reply; its other fields are refused, or left out with a warning."""
     if message.tool_calls:
         report.unsupported(f"{path}.tool_calls", _NO_TOOLS)
     if message.function_call is not None:

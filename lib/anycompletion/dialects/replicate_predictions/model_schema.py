@@ -112,8 +112,8 @@ def find_model(reference: ReplicateReference, target: Target, fetched: FetchedVa
         return ReplicateModel(_fields(found))
     if reference.version is not None:
         return ReplicateModel(_fields(found))
-    latest = _member(found, "latest_version")
-    version = _member(latest, "id") if _member(found, "is_official") is False else None
+    latest = _field(found, "latest_version")
+    version = _field(latest, "id") if _field(found, "is_official") is False else None
     return ReplicateModel(_fields(latest), version if isinstance(version, str) and version else None)
 
 
@@ -124,22 +124,22 @@ def _description(key: str, reference: ReplicateReference, target: Target, fetche
 
 
 def _release(deployment: Any) -> ReplicateReference | None:
-    release = _member(deployment, "current_release")
-    model, version = _member(release, "model"), _member(release, "version")
+    release = _field(deployment, "current_release")
+    model, version = _field(release, "model"), _field(release, "version")
     if not isinstance(model, str) or not isinstance(version, str):
         return None
     found = _reference(f"{model}:{version}")
     return None if found is None or found.version is None else found
 
 
-def _member(value: Any, name: str) -> Any:
-    """A member of an object; None for anything else, because an incomplete description must not fail the call."""
+def _field(value: Any, name: str) -> Any:
+    """A field of an object; None for anything else, because an incomplete description must not fail the call."""
     return cast("JsonObject", value).get(name) if isinstance(value, dict) else None
 
 
 def _fields(version: Any) -> Fields | None:
-    schemas = _member(_member(_member(version, "openapi_schema"), "components"), "schemas")
-    properties = _member(_resolved(_member(schemas, "Input"), schemas), "properties")
+    schemas = _field(_field(_field(version, "openapi_schema"), "components"), "schemas")
+    properties = _field(_resolved(_field(schemas, "Input"), schemas), "properties")
     if not isinstance(properties, dict) or not properties:
         return None
     return {name: _resolved(field, schemas) for name, field in cast("JsonObject", properties).items()}
@@ -153,7 +153,7 @@ def _resolved(schema: Any, schemas: Any, depth: int = 0) -> JsonObject:
     merged: JsonObject = {}
     ref = own.pop("$ref", None)
     if isinstance(ref, str) and ref.startswith(_REF):
-        merged |= _resolved(_member(schemas, ref[len(_REF) :]), schemas, depth + 1)
+        merged |= _resolved(_field(schemas, ref[len(_REF) :]), schemas, depth + 1)
     for item in _list(own.pop("allOf", None)):
         merged |= _resolved(item, schemas, depth + 1)
     for name in ("anyOf", "oneOf"):

@@ -43,7 +43,7 @@ def test_both_paths_read_the_same_chunk(name: str):
     assert fast.raw == json.loads(data)
 
 
-def test_usage_keeps_unknown_members():
+def test_usage_keeps_unknown_fields():
     """A provider's own counts would be missing from streams."""
     usage = read_chunk(CHUNKS["usage"].encode()).usage
     assert usage is not None

@@ -165,7 +165,7 @@ def test_created(moment: Any, created: int):
     assert reply(native("succeeded", "x", created_at=moment)).created == created
 
 
-def test_missing_members():
+def test_missing_fields():
     """A reply with fewer members would be lost."""
     found = reply({"status": "succeeded", "output": "x"})
     assert (found.id, found.model, found.text, found.usage) == ("", "meta/llama", "x", None)
