@@ -33,7 +33,7 @@ from ..ratelimit.limiter import RemainingQuota
 from ..records import ChatCompletion, ReplyInfo
 from ..redaction import MaskedBytes
 from ..retry_policy import worth_retrying
-from ..transport import MAX_ERROR_BODY, Deadlines, Response, SendDeferred
+from ..transport import MAX_ERROR_BODY, AttemptTimeouts, Response, SendDeferred
 from ..validation import find_unserializable, require_serializable
 from .admission import acquire_connection, acquire_limits
 from .call_context import CallContext
@@ -60,10 +60,10 @@ class Call(CallContext):
 
     __slots__ = ()
 
-    def deadlines(self) -> Deadlines:
+    def timeouts(self) -> AttemptTimeouts:
         """The timeouts of one attempt."""
         timeout = self.plan.timeout
-        return Deadlines(
+        return AttemptTimeouts(
             timeout.connect,
             timeout.first_chunk if self.plan.target.stream else None,
             timeout.idle,
@@ -165,7 +165,7 @@ class Call(CallContext):
                 info.status_code, info.headers, info.request_id = None, NO_HEADERS, None
             info.attempts += 1
             try:
-                response = await plan.pool.send(request.method, url, headers, body, self.deadlines(), must_defer)
+                response = await plan.pool.send(request.method, url, headers, body, self.timeouts(), must_defer)
                 break
             except SendDeferred:
                 info.attempts -= 1

@@ -15,16 +15,15 @@ from .connection_limit import ConnectionLimit
 from .connector import KEEP_ALIVE, MAX_CONNECTING, SendDeferred
 from .pool import Pool
 from .protocol import Transport
-from .response import MAX_ERROR_BODY, MAX_JSON, Response
-from .timeouts import Deadlines
+from .response import MAX_ERROR_BODY, Response
+from .timeouts import AttemptTimeouts
 
 __all__ = [
     "KEEP_ALIVE",
     "MAX_CONNECTING",
     "MAX_ERROR_BODY",
-    "MAX_JSON",
     "ConnectionLimit",
-    "Deadlines",
+    "AttemptTimeouts",
     "Pool",
     "Response",
     "SendDeferred",

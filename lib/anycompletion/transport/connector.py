@@ -41,15 +41,18 @@ MAX_CONNECTING = 128
 
 
 @attrs.define(eq=False)
-class SendAttempt:
-    """One attempt to send a request: what it asks of the connector, and what the connector did."""
+class SendState:
+    """State of one `Pool.send`, its repetition on a fresh connection included.
+
+    It holds what the request asks of the connector, and what the connector did.
+    """
 
     connect_timeout: float | None = None
     must_defer: Callable[[], bool] | None = None
     """Asked before a connection is opened: whether the request must not be sent now."""
     fresh_only: bool = False
     """Whether the request must not get a kept connection."""
-    connected: bool = False
+    may_have_sent: bool = False
     """Whether the server may have received something of the request."""
     reused: PooledConnection | None = None
     """The kept connection that the request was sent on."""
@@ -140,7 +143,7 @@ def _readable(descriptor: int) -> Callable[[], bool]:
 
 
 class Connector(aiohttp.TCPConnector):
-    """Opens at most `MAX_CONNECTING` connections at the same time, and knows for which attempt it does.
+    """Opens at most `MAX_CONNECTING` connections at the same time, and knows the `SendState` of each task that waits.
 
     Four private members of aiohttp's connector are overridden; tests fail when they change.
     """
@@ -151,8 +154,11 @@ class Connector(aiohttp.TCPConnector):
         super().__init__(limit=0, keepalive_timeout=KEEP_ALIVE, ssl=trusted)  # pyright: ignore[reportUnknownMemberType]
         self._factory = cast("functools.partial[ResponseHandler]", functools.partial(PooledConnection, loop=self._loop))
         self._connecting = asyncio.Semaphore(MAX_CONNECTING)
-        self.sending: dict[asyncio.Task[Any], SendAttempt] = {}
-        """Tasks that wait for the headers of a response, or for a connection."""
+        self.sending: dict[asyncio.Task[Any], SendState] = {}
+        """Tasks that wait for the headers of a response, or for a connection.
+
+        Here `_create_connection` finds the state of its request: aiohttp's `connect` does not pass it on.
+        """
 
     @property
     def is_inherited(self) -> bool:
@@ -175,10 +181,10 @@ class Connector(aiohttp.TCPConnector):
             self.detach_after_fork()
         super().__del__(_warnings)
 
-    def acquire_idle(self, key: ConnectionKey, attempt: SendAttempt | None) -> PooledConnection | None:
+    def acquire_idle(self, key: ConnectionKey, state: SendState | None) -> PooledConnection | None:
         """A kept connection on which nothing has arrived since; None if there is none."""
         kept = self._conns.get(key)
-        if kept is None or (attempt is not None and attempt.fresh_only):
+        if kept is None or (state is not None and state.fresh_only):
             return None
         now = monotonic()
         found: PooledConnection | None = None
@@ -199,16 +205,16 @@ class Connector(aiohttp.TCPConnector):
             return None
         found.received_any = found.idle = False
         self._acquired.add(found)
-        if attempt is not None:
-            attempt.reused, attempt.connected = found, True
+        if state is not None:
+            state.reused, state.may_have_sent = found, True
         return found
 
-    async def open(self, request: aiohttp.ClientRequest, attempt: SendAttempt) -> PooledConnection:
+    async def open(self, request: aiohttp.ClientRequest, state: SendState) -> PooledConnection:
         """A new connection to the server of `request`, or a kept one that has become idle meanwhile."""
         task = running_task()
-        self.sending[task] = attempt
+        self.sending[task] = state
         try:
-            connection = await self.connect(request, [], timeout_of(attempt.connect_timeout))
+            connection = await self.connect(request, [], timeout_of(state.connect_timeout))
         finally:
             self.sending.pop(task, None)
         # The wrapper would close the connection when it is collected.
@@ -233,19 +239,19 @@ class Connector(aiohttp.TCPConnector):
             protocol.idle = True
 
     async def _create_connection(self, req: Any, traces: Any, timeout: aiohttp.ClientTimeout) -> Any:
-        attempt = self._current()
-        if attempt is not None:
-            attempt.reused, attempt.connected = None, False
+        state = self._current()
+        if state is not None:
+            state.reused, state.may_have_sent = None, False
         # The timeout starts behind the gate, so that queueing is no connect timeout; the total covers it.
         async with self._connecting, asyncio.timeout(timeout.sock_connect):
-            if attempt is not None and attempt.must_defer is not None and attempt.must_defer():
+            if state is not None and state.must_defer is not None and state.must_defer():
                 raise SendDeferred
             connection = await super()._create_connection(req, traces, timeout)
-        if attempt is not None:
-            attempt.connected = True
+        if state is not None:
+            state.may_have_sent = True
         return connection
 
-    def _current(self) -> SendAttempt | None:
+    def _current(self) -> SendState | None:
         task = asyncio.current_task()
         return None if task is None else self.sending.get(task)
 

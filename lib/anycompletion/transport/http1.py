@@ -20,13 +20,13 @@ from yarl import URL
 from ..http import RequestHeaders
 from ..redaction import MaskedBytes
 from .body import ResponseBody, as_body_reader
-from .connector import MAX_HEADER, MAX_HEADERS, Connector, PooledConnection, SendAttempt
+from .connector import MAX_HEADER, MAX_HEADERS, Connector, PooledConnection, SendState
 
 _SUPPORTED = re.compile(r"3\.14\.\d+")
 """Versions of aiohttp that the tests have run with."""
 
-_MAX_TARGETS = 64
-"""Request targets that are remembered; those of an app that has more (one per customer) are parsed anew."""
+_MAX_URLS = 64
+"""Prepared URLs that are kept; an app that uses more of them (one per customer) empties the cache now and then."""
 
 BIG_BODY = 512 * 1024
 """Bytes; a larger request body is sent in pieces, so that it does not block the event loop."""
@@ -39,7 +39,7 @@ _LONG = 64 * 1024
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 """Characters that would end a header and begin another one."""
 
-_FRAMING = frozenset(("content-length", "transfer-encoding"))
+_BODY_LENGTH_HEADERS = frozenset(("content-length", "transfer-encoding"))
 
 _TIMER = TimerNoop()
 
@@ -92,10 +92,10 @@ class DirectResponse:
         self._connector.release(self._key, connection, cut=cut)
 
 
-class _Target:
-    """Method and URL of requests, prepared."""
+class _PreparedUrl:
+    """What all requests with one method and URL have in common: the request line, ``Host``, and the connection key."""
 
-    __slots__ = ("host", "key", "request", "start")
+    __slots__ = ("connection_key", "host", "request", "start")
 
     def __init__(self, start: bytes, host: bytes, request: aiohttp.ClientRequest) -> None:
         self.start = start
@@ -103,7 +103,7 @@ class _Target:
         self.host = host
         self.request = request
         """What aiohttp's connector opens a connection for."""
-        self.key: ConnectionKey = request.connection_key
+        self.connection_key: ConnectionKey = request.connection_key
 
 
 class DirectSender:
@@ -111,23 +111,23 @@ class DirectSender:
 
     def __init__(self, ssl_context: ssl.SSLContext | None) -> None:
         self.connector = Connector(ssl_context)
-        self._targets: dict[tuple[str, str], _Target] = {}
+        self._urls: dict[tuple[str, str], _PreparedUrl] = {}
 
     async def send(
-        self, method: str, url: str, headers: RequestHeaders, body: bytes | None, attempt: SendAttempt
+        self, method: str, url: str, headers: RequestHeaders, body: bytes | None, state: SendState
     ) -> DirectResponse:
         """Sends one request and waits for the headers of its response.
 
         Raises:
             aiohttp.ClientError, OSError, ValueError, HttpProcessingError: see `errors.translate`.
-            SendDeferred: `attempt.must_defer` returned True before a connection was opened.
+            SendDeferred: `state.must_defer` returned True before a connection was opened.
         """
-        target = self._targets.get((method, url)) or self._prepare(method, url)
-        head = _head(target, headers, body)
-        connector = self.connector
-        connection = connector.acquire_idle(target.key, attempt)
+        prepared = self._urls.get((method, url)) or self._prepare(method, url)
+        head = _head(prepared, headers, body)
+        connector, key = self.connector, prepared.connection_key
+        connection = connector.acquire_idle(key, state)
         if connection is None:
-            connection = await connector.open(target.request, attempt)
+            connection = await connector.open(prepared.request, state)
         writing: asyncio.Task[None] | None = None
         try:
             connection.set_response_params(
@@ -153,14 +153,14 @@ class DirectSender:
         except BaseException:  # whatever it was, cancellation too: the connection is in the middle of an exchange
             if writing is not None:
                 writing.cancel()
-            connector.release(target.key, connection, cut=True)
+            connector.release(key, connection, cut=True)
             raise
         is_long = body is not None and len(body) > _LONG
-        return DirectResponse(message, as_body_reader(content), connection, target.key, connector, writing, is_long)
+        return DirectResponse(message, as_body_reader(content), connection, key, connector, writing, is_long)
 
-    def _prepare(self, method: str, url: str) -> _Target:
-        if len(self._targets) > _MAX_TARGETS:
-            self._targets.clear()
+    def _prepare(self, method: str, url: str) -> _PreparedUrl:
+        if len(self._urls) > _MAX_URLS:
+            self._urls.clear()
         parsed = URL(url, encoded=True)
         host = parsed.host_port_subcomponent
         if parsed.scheme not in ("http", "https") or not host or parsed.raw_user or parsed.raw_password:
@@ -169,8 +169,8 @@ class DirectSender:
         start = f"{method} {parsed.raw_path_qs} HTTP/1.1\r\n"
         if _CONTROL.search(start[:-2]):
             raise ValueError("control characters in a URL")
-        target = self._targets[method, url] = _Target(start.encode(), f"Host: {host}\r\n".encode(), request)
-        return target
+        prepared = self._urls[method, url] = _PreparedUrl(start.encode(), f"Host: {host}\r\n".encode(), request)
+        return prepared
 
     def detach_after_fork(self) -> None:
         """Forgets all connections without closing them."""
@@ -181,7 +181,7 @@ class DirectSender:
         await self.connector.close()
 
 
-def _head(target: _Target, headers: RequestHeaders, body: bytes | None) -> bytes:
+def _head(prepared: _PreparedUrl, headers: RequestHeaders, body: bytes | None) -> bytes:
     """The request line and the headers; headers that are the same for many requests are encoded once."""
     lines = headers.lines
     if lines is None:
@@ -189,16 +189,17 @@ def _head(target: _Target, headers: RequestHeaders, body: bytes | None) -> bytes
     if body is not None:
         length = b"Content-Length: %d\r\n\r\n" % len(body)
     else:
-        length = b"\r\n" if target.start.startswith(b"GET") else b"Content-Length: 0\r\n\r\n"
-    host = b"" if headers.has_host else target.host
-    return MaskedBytes(b"".join((target.start, host, lines, length)))
+        length = b"\r\n" if prepared.start.startswith(b"GET") else b"Content-Length: 0\r\n\r\n"
+    host = b"" if headers.has_host else prepared.host
+    return MaskedBytes(b"".join((prepared.start, host, lines, length)))
 
 
 def _lines(headers: RequestHeaders) -> bytes:
     text = [f"{name}: {value}\r\n" for name, value in headers.items()]
-    if any(_CONTROL.search(line[:-2]) for line in text) or not _FRAMING.isdisjoint(name.lower() for name in headers):
+    names = {name.lower() for name in headers}
+    if any(_CONTROL.search(line[:-2]) for line in text) or names & _BODY_LENGTH_HEADERS:
         raise ValueError("a header that would begin another one, or another body")
-    headers.has_host = any(name.lower() == "host" for name in headers)
+    headers.has_host = "host" in names
     return MaskedBytes("".join(text).encode())
 
 

@@ -14,13 +14,13 @@ from .._async import take_back_cancellation
 from ..errors import CompletionError
 from ..http import RequestHeaders
 from .connection_limit import ConnectionLimit
-from .connector import Connector, SendAttempt
+from .connector import Connector, SendState
 from .errors import closed_error, errno_of, timed_out, translate
 from .http1 import DirectSender, is_supported_aiohttp
 from .proxy import proxy_of
 from .response import RawResponse, Response
 from .session import SessionSender
-from .timeouts import Deadlines, TimeoutTimer, TimeoutWatch
+from .timeouts import AttemptTimeouts, TimeoutTimer, TimeoutWatch
 
 
 class Pool:
@@ -79,7 +79,7 @@ class Pool:
         url: str,
         headers: RequestHeaders,
         body: bytes | None,
-        deadlines: Deadlines,
+        timeouts: AttemptTimeouts,
         must_defer: Callable[[], bool] | None = None,
     ) -> Response:
         """Sends one request and waits for the headers of its response, see `Transport.send`.
@@ -93,24 +93,24 @@ class Pool:
         task = asyncio.current_task()
         assert task is not None, "an event loop runs tasks"
         loop, cancelling = task.get_loop(), task.cancelling()
-        watch = TimeoutWatch(loop, deadlines, self._timer, task.cancel)
-        attempt = SendAttempt(deadlines.connect, must_defer)
+        watch = TimeoutWatch(loop, timeouts, self._timer, task.cancel)
+        state = SendState(timeouts.connect, must_defer)
         self._sending += 1
         try:
             raw: RawResponse | None = None
             while raw is None:
                 sender = self._sender or self._open()
-                attempt.connected = sender.connector is None  # of a caller's session it is not known
+                state.may_have_sent = sender.connector is None  # a caller's session does not report it
                 watch.begin_request()
                 error: CompletionError | None = None
                 try:
-                    raw = await sender.send(method, url, headers, body, attempt)
+                    raw = await sender.send(method, url, headers, body, state)
                 except asyncio.CancelledError:
                     if watch.expired is None or not take_back_cancellation(task, cancelling):
                         raise
-                    error = self._expired_error(watch.expired, watch, attempt)
+                    error = self._expired_error(watch.expired, watch, state)
                 except (aiohttp.ClientError, OSError, ValueError, HttpProcessingError) as failure:
-                    error = self._failure_error(failure, attempt)
+                    error = self._failure_error(failure, state)
                 if error is not None:
                     raise error
         except BaseException:  # whatever ended the wait, cancellation too
@@ -123,22 +123,22 @@ class Pool:
         response.require_encoding()
         return response
 
-    def _expired_error(self, name: str, watch: TimeoutWatch, attempt: SendAttempt) -> CompletionError:
-        """The error of an attempt that a timeout or `close_now` ended."""
+    def _expired_error(self, name: str, watch: TimeoutWatch, state: SendState) -> CompletionError:
+        """The error of a request that a timeout or `close_now` ended."""
         if self._closed:
             return closed_error()
-        return timed_out(name, watch.seconds(name), sent=attempt.connected)
+        return timed_out(name, watch.seconds(name), sent=state.may_have_sent)
 
-    def _failure_error(self, failure: BaseException, attempt: SendAttempt) -> CompletionError | None:
-        """The error of an attempt that failed; None if it is to be repeated on a fresh connection."""
+    def _failure_error(self, failure: BaseException, state: SendState) -> CompletionError | None:
+        """The error of a request that failed; None if it is to be sent again on a fresh connection."""
         if errno_of(failure) in (errno.EMFILE, errno.ENFILE):
             self.connection_limit.on_exhausted()
         if self._closed:
             return closed_error()
-        if attempt.is_keep_alive_race(failure) and not attempt.fresh_only:
-            attempt.fresh_only = True
+        if state.is_keep_alive_race(failure) and not state.fresh_only:
+            state.fresh_only = True
             return None
-        return translate(failure, connect_timeout=attempt.connect_timeout, sent=attempt.connected)
+        return translate(failure, connect_timeout=state.connect_timeout, sent=state.may_have_sent)
 
     def _open(self) -> DirectSender | SessionSender:
         if self._session is None and self._proxy is None and is_supported_aiohttp():

@@ -8,7 +8,7 @@ from typing import Protocol
 from ..http import RequestHeaders
 from .connection_limit import ConnectionLimit
 from .response import Response
-from .timeouts import Deadlines
+from .timeouts import AttemptTimeouts
 
 
 class Transport(Protocol):
@@ -33,7 +33,7 @@ class Transport(Protocol):
         url: str,
         headers: RequestHeaders,
         body: bytes | None,
-        deadlines: Deadlines,
+        timeouts: AttemptTimeouts,
         must_defer: Callable[[], bool] | None = None,
     ) -> Response:
         """Sends one request and waits for the headers of its response, whatever its status.

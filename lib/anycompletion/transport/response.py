@@ -13,9 +13,6 @@ from .connection_limit import ConnectionLimit
 from .errors import is_malformed, name_of, timed_out
 from .timeouts import TimeoutWatch
 
-MAX_JSON = 32 * 1024 * 1024
-"""Decoded bytes of a whole reply."""
-
 MAX_ERROR_BODY = 64 * 1024
 """Decoded bytes that are read of an error's body."""
 

@@ -12,7 +12,7 @@ from yarl import URL
 from .._async import running_task
 from ..http import RequestHeaders
 from .body import ForeignBodyReader, ResponseBody, as_body_reader
-from .connector import MAX_HEADER, MAX_HEADERS, Connector, SendAttempt, timeout_of
+from .connector import MAX_HEADER, MAX_HEADERS, Connector, SendState, timeout_of
 from .http1 import BIG_BODY, is_supported_aiohttp
 from .proxy import proxy_of
 
@@ -64,17 +64,17 @@ class SessionSender:
         self._urls: dict[str, URL] = {}
 
     async def send(
-        self, method: str, url: str, headers: RequestHeaders, body: bytes | None, attempt: SendAttempt
+        self, method: str, url: str, headers: RequestHeaders, body: bytes | None, state: SendState
     ) -> SessionResponse:
         """Sends one request and waits for the headers of its response.
 
         Raises:
             aiohttp.ClientError, OSError, ValueError: see `errors.translate`.
-            SendDeferred: `attempt.must_defer` returned True before a connection was opened.
+            SendDeferred: `state.must_defer` returned True before a connection was opened.
         """
         task = running_task()
         if self.connector is not None:
-            self.connector.sending[task] = attempt
+            self.connector.sending[task] = state
         try:
             return SessionResponse(
                 await self._session.request(
@@ -86,7 +86,7 @@ class SessionSender:
                     allow_redirects=False,
                     proxy=self._proxy,
                     proxy_headers=self._proxy_headers or None,
-                    timeout=timeout_of(attempt.connect_timeout),
+                    timeout=timeout_of(state.connect_timeout),
                 )
             )
         finally:

@@ -15,8 +15,8 @@ import attrs
 
 
 @attrs.define(eq=False)
-class Deadlines:
-    """Limits of one request in time: seconds, except `deadline`, which is a time of the event loop's clock."""
+class AttemptTimeouts:
+    """Timeouts of one attempt in seconds, and the deadline of its call, by the event loop's clock."""
 
     connect: float | None = None
     first_chunk: float | None = None
@@ -100,14 +100,14 @@ class TimeoutWatch:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        deadlines: Deadlines,
+        timeouts: AttemptTimeouts,
         timer: TimeoutTimer,
         on_expire: Callable[[], object],
     ) -> None:
         self._loop = loop
         self._timer = timer
         # The values, not the object: many streams are open at the same time.
-        self._first_chunk, self._idle, self._deadline = deadlines.first_chunk, deadlines.idle, deadlines.deadline
+        self._first_chunk, self._idle, self._deadline = timeouts.first_chunk, timeouts.idle, timeouts.deadline
         self._on_expire = on_expire
         self._is_waiting: Callable[[], bool] | None = None
         """Whether a reader waits for bytes; None before the response has started."""

@@ -7,7 +7,7 @@ from aiohttp.helpers import TimerNoop
 from aiohttp.streams import EMPTY_PAYLOAD
 
 from anycompletion.http import RequestHeaders
-from anycompletion.transport import ConnectionLimit, Deadlines, Pool
+from anycompletion.transport import AttemptTimeouts, ConnectionLimit, Pool
 from anycompletion.transport.body import BodyReader, as_body_reader
 from anycompletion.transport.connector import PooledConnection
 from anycompletion.transport.http1 import is_supported_aiohttp
@@ -126,7 +126,7 @@ async def test_reads_of_the_socket_are_as_small_as_chunks_need(tls: bool) -> Non
     async with RawServer((REQUEST, STREAM, piece(b"abc"), STALL), tls=context) as server:
         try:
             assert pool.connection_limit.try_acquire()
-            response = await pool.send("POST", server.url, RequestHeaders({}), b"{}", Deadlines())
+            response = await pool.send("POST", server.url, RequestHeaders({}), b"{}", AttemptTimeouts())
             transport = response._raw._connection.transport  # type: ignore[attr-defined]
             assert (transport._ssl_protocol if tls else transport).max_size == 65536
             assert await response.read() == b"abc"

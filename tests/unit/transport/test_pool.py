@@ -26,9 +26,9 @@ from anycompletion import (
 )
 from anycompletion.client.state import STARTS_PER_TICK, StartGate
 from anycompletion.http import RequestHeaders
-from anycompletion.transport import Deadlines, Pool, Response, Transport
+from anycompletion.transport import AttemptTimeouts, Pool, Response, Transport
 from anycompletion.transport.connection_limit import ConnectionLimit
-from anycompletion.transport.connector import Connector, SendAttempt
+from anycompletion.transport.connector import Connector, SendState
 from anycompletion.transport.timeouts import TimeoutTimer
 from support.raw_server import END, FIN, HEAD, REQUEST, RESET, STALL, STREAM, RawServer, Step, answer, head, piece
 from support.resource_leaks import acquired, kept
@@ -52,20 +52,20 @@ async def pool_to(*scripts: tuple[Step, ...]) -> AsyncIterator[tuple[RawServer, 
             await pool.aclose()
 
 
-async def post(server: RawServer, pool: Pool, deadlines: Deadlines | None = None) -> Response:
-    return await send(pool, server.url + "/", deadlines=deadlines)
+async def post(server: RawServer, pool: Pool, timeouts: AttemptTimeouts | None = None) -> Response:
+    return await send(pool, server.url + "/", timeouts=timeouts)
 
 
 async def send(
     pool: Pool,
     url: str,
     body: bytes = b"{}",
-    deadlines: Deadlines | None = None,
+    timeouts: AttemptTimeouts | None = None,
     headers: Mapping[str, str] = MappingProxyType({}),
 ) -> Response:
     """Sends as a call does, which has acquired the connection limit before."""
     assert pool.connection_limit.try_acquire()
-    return await pool.send("POST", url, RequestHeaders(headers), body, deadlines or Deadlines())
+    return await pool.send("POST", url, RequestHeaders(headers), body, timeouts or AttemptTimeouts())
 
 
 async def read_rest(response: Response) -> tuple[bytes, CompletionError | None]:
@@ -322,7 +322,7 @@ async def test_a_body_that_becomes_invalid_right_after_the_end_of_a_chunk_is_an_
     """The end of a chunk wakes the reader without bytes: it would wait again, for ever."""
     start = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello"
     async with pool_to((REQUEST, start, 0.1, b"\r\nzz\r\n", STALL)) as (server, pool), asyncio.timeout(10):
-        response = await post(server, pool, Deadlines(idle=0.5))
+        response = await post(server, pool, AttemptTimeouts(idle=0.5))
         data, error = await read_rest(response)
         assert data == b"hello"
         assert isinstance(error, APIError)
@@ -336,7 +336,7 @@ async def test_after_a_response_before_the_end_of_the_request_the_connection_is_
     early = b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno"
     async with pool_to((HEAD, early, STALL), (REQUEST, answer())) as (server, pool):
         for status, body in ((413, b"x" * 300_000), (200, b"{}")):
-            response = await send(pool, server.url + "/", body, Deadlines(first_chunk=5, idle=5))
+            response = await send(pool, server.url + "/", body, AttemptTimeouts(first_chunk=5, idle=5))
             assert response.status == status
             assert await response.read_all(1000)
         assert server.connections == 2
@@ -366,7 +366,7 @@ async def test_unsent_bytes_do_not_keep_a_connection_open(how: str) -> None:
 async def test_a_status_below_100_is_not_an_informational_response() -> None:
     """The call would wait for another response until a timeout."""
     async with pool_to((REQUEST, b"HTTP/1.1 099 Odd\r\nContent-Length: 0\r\n\r\n", STALL)) as (server, pool):
-        assert (await post(server, pool, Deadlines(first_chunk=5))).status == 99
+        assert (await post(server, pool, AttemptTimeouts(first_chunk=5))).status == 99
 
 
 @pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding"])
@@ -383,11 +383,11 @@ async def test_framing_headers_are_refused(sending: str, name: str) -> None:
 @pytest.mark.parametrize("how", ["a timeout expires", "closed"])
 async def test_readers_that_a_close_has_woken_are_collected(how: str) -> None:
     """Their responses, and the frames of the tasks that waited for them, would stay in memory for ever."""
-    deadlines = Deadlines(idle=0.05) if how == "a timeout expires" else Deadlines()
+    timeouts = AttemptTimeouts(idle=0.05) if how == "a timeout expires" else AttemptTimeouts()
     before = {id(each) for each in gc.get_objects() if type(each) is Response}
     async with pool_to((REQUEST, STREAM, piece(b"x"), STALL)) as (server, pool):
         for _ in range(3):
-            responses = [await post(server, pool, deadlines) for _ in range(5)]
+            responses = [await post(server, pool, timeouts) for _ in range(5)]
             for response in responses:
                 assert await response.read() == b"x"
             readers = [asyncio.create_task(response.read()) for response in responses]
@@ -536,7 +536,7 @@ async def test_the_connect_timeout_ends_a_connection_attempt() -> None:
         pool = Pool(ConnectionLimit())
         started = after(0)
         with pytest.raises(APITimeoutError) as caught:
-            await send(pool, url, deadlines=Deadlines(connect=0.1))
+            await send(pool, url, timeouts=AttemptTimeouts(connect=0.1))
         assert 0.09 < after(0) - started < 0.5
         assert (caught.value.phase, caught.value.maybe_billed) == ("connect", False)
         assert acquired(pool) == 0
@@ -556,14 +556,14 @@ async def test_a_timeout_ends_the_wait_for_a_connection_and_for_headers(phase: s
     slow_headers = (REQUEST, *[bytes([byte]) for byte in b"HTTP/1.1 200 OK"], STALL)
     async with full_backlog() as url, pool_to((REQUEST, STALL), slow_headers) as (server, pool):
         for target in (url, server.url, server.url):
-            deadlines = Deadlines(connect=5)
+            timeouts = AttemptTimeouts(connect=5)
             if phase == "total":
-                deadlines.deadline = after(0.1)
+                timeouts.deadline = after(0.1)
             else:
-                deadlines.first_chunk = 0.1
+                timeouts.first_chunk = 0.1
             started = after(0)
             with pytest.raises(APITimeoutError) as caught:
-                await send(pool, target, deadlines=deadlines)
+                await send(pool, target, timeouts=timeouts)
             assert 0.09 < after(0) - started < 0.5
             assert caught.value.phase == phase
             assert isinstance(caught.value, TimeoutError)
@@ -576,14 +576,14 @@ async def test_a_timeout_ends_the_wait_for_a_connection_and_for_headers(phase: s
 async def test_a_timeout_ends_the_wait_for_bytes_after_all_that_arrived(phase: str) -> None:
     """A stalled stream would block its reader for ever, or lose bytes that had arrived."""
     async with pool_to((REQUEST, STREAM, piece(b"a"), piece(b"b"), STALL)) as (server, pool):
-        deadlines = Deadlines()
+        timeouts = AttemptTimeouts()
         if phase == "total":
-            deadlines.deadline = after(0.15)
+            timeouts.deadline = after(0.15)
         elif phase == "first_chunk":
-            deadlines.first_chunk = 0.15
+            timeouts.first_chunk = 0.15
         else:
-            deadlines.idle = 0.15
-        data, error = await read_rest(await post(server, pool, deadlines))
+            timeouts.idle = 0.15
+        data, error = await read_rest(await post(server, pool, timeouts))
         assert data == b"ab"
         assert isinstance(error, APITimeoutError)
         assert error.phase == phase
@@ -597,7 +597,7 @@ async def test_the_idle_timeout_does_not_run_while_the_consumer_works() -> None:
     """A slow consumer would get a timeout."""
     script = (REQUEST, STREAM, 0.05, piece(b"a"), 0.3, piece(b"b"), 0.05, piece(b"c"), END)
     async with pool_to(script) as (server, pool):
-        response = await post(server, pool, Deadlines(idle=0.15))
+        response = await post(server, pool, AttemptTimeouts(idle=0.15))
         data = await response.read()
         await asyncio.sleep(0.25)
         more, error = await read_rest(response)
@@ -608,14 +608,14 @@ async def test_the_idle_timeout_restarts_with_every_byte() -> None:
     """A slow but steady stream would be cut off."""
     drip = [step for i in range(8) for step in (piece(b"%d" % i), 0.05)]
     async with pool_to((REQUEST, STREAM, *drip, END)) as (server, pool):
-        data, error = await read_rest(await post(server, pool, Deadlines(idle=0.15)))
+        data, error = await read_rest(await post(server, pool, AttemptTimeouts(idle=0.15)))
         assert (data, error) == (b"01234567", None)
 
 
 async def test_a_timeout_that_expired_while_the_consumer_worked_is_raised_after_what_had_arrived() -> None:
     """A deadline would hide bytes that have arrived."""
     async with pool_to((REQUEST, STREAM, piece(b"a"), 0.02, piece(b"b"), STALL)) as (server, pool):
-        response = await post(server, pool, Deadlines(deadline=after(0.1)))
+        response = await post(server, pool, AttemptTimeouts(deadline=after(0.1)))
         data = await response.read()
         await asyncio.sleep(0.15)
         more, error = await read_rest(response)
@@ -630,7 +630,7 @@ async def test_timeouts_and_cancellations_of_the_caller_are_not_translated(scrip
     async with pool_to(script) as (server, pool):
 
         async def call() -> None:
-            await read_rest(await post(server, pool, Deadlines(deadline=after(1), idle=1, first_chunk=1)))
+            await read_rest(await post(server, pool, AttemptTimeouts(deadline=after(1), idle=1, first_chunk=1)))
 
         with pytest.raises(TimeoutError) as caught:
             async with asyncio.timeout(0.05):
@@ -650,7 +650,7 @@ async def test_a_cancellation_together_with_a_timeout_is_a_cancellation(timeout_
     async with pool_to((REQUEST, STALL)) as (server, pool):
 
         async def call() -> None:
-            await post(server, pool, Deadlines(deadline=after(0.05)))
+            await post(server, pool, AttemptTimeouts(deadline=after(0.05)))
 
         task = asyncio.create_task(call())
         await asyncio.sleep(0.01)
@@ -669,10 +669,10 @@ async def test_a_finished_request_leaves_no_timer() -> None:
     """A million calls would leave a million timers."""
     async with pool_to((REQUEST, answer()), (REQUEST, RESET), (REQUEST, STALL)) as (server, pool):
         loop = asyncio.get_running_loop()
-        deadlines = [Deadlines(None, 50, 60, after(70)) for _ in range(3)]
-        await (await post(server, pool, deadlines[0])).read_all(1000)
+        timeouts = [AttemptTimeouts(None, 50, 60, after(70)) for _ in range(3)]
+        await (await post(server, pool, timeouts[0])).read_all(1000)
         await asyncio.sleep(0.01)
-        for given in deadlines[1:]:
+        for given in timeouts[1:]:
             with pytest.raises((APIConnectionError, TimeoutError)):
                 async with asyncio.timeout(0.05):
                     await post(server, pool, given)
@@ -685,7 +685,7 @@ async def test_a_finished_request_leaves_no_timer() -> None:
 async def test_a_dropped_pool_is_not_kept_alive_by_its_timer() -> None:
     """A client without references would stay in memory, and its connections open."""
     async with pool_to((REQUEST, answer())) as (server, pool):
-        await (await post(server, pool, Deadlines(deadline=after(70)))).read_all(1000)
+        await (await post(server, pool, AttemptTimeouts(deadline=after(70)))).read_all(1000)
         timer = weakref.ref(pool._timer)
         pool._timer = TimeoutTimer()
         gc.collect()
@@ -696,7 +696,8 @@ async def test_many_timeouts_use_one_timer() -> None:
     """Ten thousand streams would have ten thousand timers."""
     async with pool_to(*[(REQUEST, STALL)] * 20) as (server, pool):
         waiting = [
-            asyncio.create_task(post(server, pool, Deadlines(deadline=after(0.3 + 0.001 * at)))) for at in range(20)
+            asyncio.create_task(post(server, pool, AttemptTimeouts(deadline=after(0.3 + 0.001 * at))))
+            for at in range(20)
         ]
         await asyncio.sleep(0.1)
         loop: Any = asyncio.get_running_loop()
@@ -712,7 +713,7 @@ async def test_closing_ends_connection_attempts() -> None:
     """Closing would wait for a host that does not respond."""
     async with full_backlog() as url:
         pool = Pool(ConnectionLimit())
-        task = asyncio.create_task(send(pool, url, deadlines=Deadlines(connect=5)))
+        task = asyncio.create_task(send(pool, url, timeouts=AttemptTimeouts(connect=5)))
         await asyncio.sleep(0.05)
         await pool.aclose()
         with pytest.raises(ClientClosedError):
@@ -772,7 +773,7 @@ async def test_bodies_of_a_callers_session_are_read_like_our_own() -> None:
         for script, (data, phase) in zip(scripts, expected, strict=True):
             async with RawServer(script) as server:
                 pool = Pool(ConnectionLimit(), session=session)
-                read, error = await read_rest(await post(server, pool, Deadlines(idle=0.1)))
+                read, error = await read_rest(await post(server, pool, AttemptTimeouts(idle=0.1)))
                 assert (read, getattr(error, "phase", None)) == (data, phase)
                 assert (pool.in_flight, pool.connection_limit.used) == (0, 0)
                 await pool.aclose()
@@ -818,13 +819,13 @@ async def test_aiohttp_asks_the_connector_for_a_kept_connection_and_makes_fresh_
         seen: list[bool] = []
 
         async def once(fresh: bool) -> None:
-            attempt = SendAttempt()
-            attempt.fresh_only = fresh
-            raw = await (pool._sender or pool._open()).send("POST", server.url, RequestHeaders({}), b"{}", attempt)
+            state = SendState()
+            state.fresh_only = fresh
+            raw = await (pool._sender or pool._open()).send("POST", server.url, RequestHeaders({}), b"{}", state)
             while raw.body.take_available() != b"":
                 if not raw.body.at_eof():
                     await raw.body.wait()
-            seen.append(attempt.reused is not None)
+            seen.append(state.reused is not None)
 
         await once(False)
         await once(False)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...http import RequestHeaders
-from ...transport import Deadlines, Response, Transport
+from ...transport import AttemptTimeouts, Response, Transport
 
 
 class ResponseWrapper:
@@ -57,11 +57,11 @@ class TransportWrapper:
         url: str,
         headers: RequestHeaders,
         body: bytes | None,
-        deadlines: Deadlines,
+        timeouts: AttemptTimeouts,
         must_defer: Callable[[], bool] | None = None,
     ) -> Response:
         """Sends one request."""
-        return await self._inner.send(method, url, headers, body, deadlines, must_defer)
+        return await self._inner.send(method, url, headers, body, timeouts, must_defer)
 
     async def pause(self, delay: float) -> None:
         """Waits `delay` seconds, or less if the transport is closed."""
