@@ -1,6 +1,6 @@
 """Retry policy: whether and when to retry, as pure decisions over values; never sleeps and reads no clock.
 
-Streams that have already delivered a chunk are never retried and do not come here.
+Streams that have already delivered a chunk are never retried; these rules do not apply to them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _NOT_STARTED = frozenset((429, 503))
 
 
 class Backoff:
-    """Exponential backoff with jitter: up to a quarter less, or up to a tenth more than a provider's hint."""
+    """Exponential backoff, shortened at random by up to a quarter; a provider's hint is lengthened by up to a tenth."""
 
     __slots__ = ("base", "cap")
 
@@ -56,18 +56,18 @@ def may_have_begun(error: APIError) -> bool:
     return error.maybe_billed
 
 
-def is_overload(error: APIError) -> bool:
-    """Whether the provider refused because of its load or a rate limit, and not because of the request."""
+def is_load_refusal(error: APIError) -> bool:
+    """Whether the provider refused the request because of its load or a rate limit: a retry of it may succeed."""
     return isinstance(error, (RateLimitError, OverloadedError)) and not isinstance(error, QuotaExceededError)
 
 
-def is_throttled(error: APIError) -> bool:
-    """Whether the provider stated a wait: such a retry waits for the shared cooldown and costs no retry budget."""
+def has_wait_hint(error: APIError) -> bool:
+    """Whether a 429 states a wait: its retry waits for the cooldown of all calls, and costs no retry budget."""
     return isinstance(error, RateLimitError) and error.retry_after is not None
 
 
 def was_never_seen(error: APIError) -> bool:
-    """Whether the provider cannot have received the request, because no connection was made."""
+    """Whether the provider cannot have received the request, because no connection to it was made."""
     return isinstance(error, APIConnectionError) and error.phase == "connect"
 
 
@@ -82,7 +82,7 @@ def next_delay(
 ) -> float | None:
     """Seconds to wait before the next attempt, or None if `error` is to be raised.
 
-    It is raised at once where the wait would exceed the deadline, or the provider's hint a minute.
+    It is raised at once where the wait would exceed `time_left`, or the provider's hint exceeds `MAX_HINT`.
     """
     if tried > max_retries or not worth_retrying(error):
         return None

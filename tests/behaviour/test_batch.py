@@ -327,7 +327,7 @@ async def test_an_unexpected_exception_ends_the_run() -> None:
 async def test_a_call_that_cancels_itself_ends_the_run() -> None:
     """An item would have no result, and nothing would report that."""
 
-    async def cancels_itself(request: ChatRequest, on_throttled: object) -> Any:
+    async def cancels_itself(request: ChatRequest, on_load_refusal: object) -> Any:
         raise asyncio.CancelledError
 
     async with asyncio.timeout(HANG), batch([make_request(0)], cancels_itself, concurrency=1) as run:
@@ -563,12 +563,12 @@ async def test_adaptive_concurrency_shrinks_when_the_provider_refuses() -> None:
     most: list[int] = []
 
     class Overloaded(Provider):
-        async def __call__(self, request: ChatRequest, on_throttled: Any) -> Any:
+        async def __call__(self, request: ChatRequest, on_load_refusal: Any) -> Any:
             if self.in_flight >= 40:
-                on_throttled()
+                on_load_refusal()
                 await asyncio.sleep(0)
             most.append(self.in_flight)
-            return await super().__call__(request, on_throttled)
+            return await super().__call__(request, on_load_refusal)
 
     await results(batch((make_request(n) for n in range(20_000)), Overloaded(delay=5)))
     assert max(most[10_000:]) < 100
@@ -716,8 +716,8 @@ from anycompletion.batch import UnwrittenError, read_results
 from support.batches import Provider, make_request, batch, results, reply
 
 class Long(Provider):
-    async def __call__(self, request, on_throttled):
-        await super().__call__(request, on_throttled)
+    async def __call__(self, request, on_load_refusal):
+        await super().__call__(request, on_load_refusal)
         return reply("x" * 3000)
 
 async def main():
@@ -753,8 +753,8 @@ from anycompletion.batch import read_results
 from support.batches import Provider, make_request, batch, results, reply
 
 class Long(Provider):
-    async def __call__(self, request, on_throttled):
-        await super().__call__(request, on_throttled)
+    async def __call__(self, request, on_load_refusal):
+        await super().__call__(request, on_load_refusal)
         return reply("x" * 3000)
 
 def limit(size):

@@ -19,7 +19,7 @@ async def throttled_attempts(client: AsyncCompletion) -> int:
     notified: list[None] = []
     request = request_from_arguments({"model": "openai/m", "messages": "Hi."})
     try:
-        await client._dispatcher.complete(request, NO_OPTIONS, on_throttled=lambda: notified.append(None))
+        await client._dispatcher.complete(request, NO_OPTIONS, on_load_refusal=lambda: notified.append(None))
     except CompletionError:
         pass
     return len(notified)

@@ -20,8 +20,8 @@ from anycompletion.records import (
     UserMessage,
 )
 
-OnThrottled = Callable[[], None] | None
-Complete = Callable[[ChatRequest, OnThrottled], Awaitable[ChatCompletion]]
+OnLoadRefusal = Callable[[], None] | None
+Complete = Callable[[ChatRequest, OnLoadRefusal], Awaitable[ChatCompletion]]
 
 
 def reply(text: str, **usage: Any) -> ChatCompletion:
@@ -53,7 +53,7 @@ class Provider:
         """Id → the event that its reply waits for."""
         self.usage: dict[str, Any] = {}
 
-    async def __call__(self, request: ChatRequest, on_throttled: OnThrottled) -> ChatCompletion:
+    async def __call__(self, request: ChatRequest, on_load_refusal: OnLoadRefusal) -> ChatCompletion:
         custom_id = request.custom_id or ""
         self.started[request.custom_id] += 1
         self.in_flight += 1
@@ -91,8 +91,8 @@ class _InProcessClient:
         self._provider = provider
         self.track_task = tracker.track_task
 
-    def complete(self, request: ChatRequest, on_throttled: OnThrottled) -> Awaitable[ChatCompletion]:
-        return self._provider(request, on_throttled)
+    def complete(self, request: ChatRequest, on_load_refusal: OnLoadRefusal) -> Awaitable[ChatCompletion]:
+        return self._provider(request, on_load_refusal)
 
     def provider_of(self, model: str) -> str:
         return model.partition("/")[0]

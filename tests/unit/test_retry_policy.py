@@ -10,7 +10,7 @@ from anycompletion.http import Headers
 from anycompletion.retry_policy import (
     MAX_HINT,
     Backoff,
-    is_throttled,
+    has_wait_hint,
     next_delay,
     was_never_seen,
     worth_retrying,
@@ -114,7 +114,7 @@ def test_jitter_never_shortens_a_hint():
 
 
 FREE: list[tuple[APIError, bool, bool]] = [
-    # error, throttled, never received
+    # error, has a wait hint, was never received
     (errors.RateLimitError("x", retry_after=1), True, False),
     (errors.RateLimitError("x"), False, False),
     (errors.OverloadedError("x", retry_after=1), False, False),
@@ -126,7 +126,7 @@ FREE: list[tuple[APIError, bool, bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("error", "throttled", "unseen"), FREE, ids=repr)
-def test_retries_that_cost_no_budget(error: APIError, throttled: bool, unseen: bool):
+@pytest.mark.parametrize(("error", "hinted", "unseen"), FREE, ids=repr)
+def test_retries_that_cost_no_budget(error: APIError, hinted: bool, unseen: bool):
     """A retry that makes an outage worse would cost no budget, or one that does not would cost some."""
-    assert (is_throttled(error), was_never_seen(error)) == (throttled, unseen)
+    assert (has_wait_hint(error), was_never_seen(error)) == (hinted, unseen)

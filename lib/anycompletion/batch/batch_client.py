@@ -13,8 +13,8 @@ from ..records import ChatCompletion, ChatRequest
 class BatchClient(Protocol):
     """What a batch needs of its client. It references the client, so that the client lives until the run ends."""
 
-    def complete(self, request: ChatRequest, on_throttled: Callable[[], None] | None) -> Awaitable[ChatCompletion]:
-        """Sends a validated request; calls `on_throttled` for each attempt that ended with 429 or 529."""
+    def complete(self, request: ChatRequest, on_load_refusal: Callable[[], None] | None) -> Awaitable[ChatCompletion]:
+        """Sends a validated request; calls `on_load_refusal` for each attempt that ended with 429 or 529."""
         ...
 
     def provider_of(self, model: str) -> str:

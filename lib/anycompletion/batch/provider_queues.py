@@ -66,11 +66,11 @@ class WorkItem(NamedTuple):
 class ProviderQueue:
     """FIFO queue of the items of one provider, or of all; counts the requests in flight."""
 
-    __slots__ = ("in_flight", "limit", "on_throttled", "waiting")
+    __slots__ = ("in_flight", "limit", "on_load_refusal", "waiting")
 
     def __init__(self, limit: ConcurrencyLimit) -> None:
         self.limit = limit
-        self.on_throttled: Callable[[], None] | None = (
+        self.on_load_refusal: Callable[[], None] | None = (
             None if isinstance(limit, FixedConcurrency) else limit.on_throttled
         )
         self.waiting: deque[WorkItem] = deque()

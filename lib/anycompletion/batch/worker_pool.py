@@ -9,7 +9,7 @@ import asyncio
 
 from ..errors import APIError, ClientClosedError, CompletionError
 from ..records import ChatRequest, Result
-from ..retry_policy import is_overload
+from ..retry_policy import is_load_refusal
 from .batch_client import BatchClient
 from .items import validate_item
 from .journal import UnwrittenError
@@ -108,13 +108,13 @@ class WorkerPool:
         try:
             valid = validate_item(item.request)
             request = request or valid
-            completion = await self._client.complete(valid, queue.on_throttled)
+            completion = await self._client.complete(valid, queue.on_load_refusal)
             return Result(completion, None, item.custom_id, request)
         except ClientClosedError as error:
             self.halt(error.with_traceback(None))
             return None
         except CompletionError as error:
-            throttled = isinstance(error, APIError) and is_overload(error)
+            throttled = isinstance(error, APIError) and is_load_refusal(error)
             # Without the frames: they reference the request, and a run may keep many errors.
             return Result(None, error.with_traceback(None), item.custom_id, request)
         except Exception as error:  # noqa: BLE001 (a bug, or an error of user code, which the consumer must get)

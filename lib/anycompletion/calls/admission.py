@@ -68,7 +68,7 @@ async def acquire_connection(call: CallContext, *, authenticated: bool) -> None:
             await _wait_for_cooldown(call)
         if not limit.try_acquire():
             await _within_total(call, limit.acquire(), "the total timeout ran out in the queue for a connection")
-        if not (cooldown.until and authenticated and cooldown.is_active()):
+        if not (cooldown.until and authenticated and cooldown.is_cooling_down()):
             return
         limit.release()
 

@@ -158,7 +158,7 @@ class Call(CallContext):
         if plan.query and request.authenticated:
             url = f"{url}{'&' if '?' in url else '?'}{urlencode(plan.query)}"
         cooldown, info = plan.endpoint.cooldown, self.info
-        must_defer = cooldown.is_active if request.authenticated else None
+        must_defer = cooldown.is_cooling_down if request.authenticated else None
         while True:
             await acquire_connection(self, authenticated=request.authenticated)
             if info.attempts:  # what an earlier attempt was answered says nothing of this one

@@ -32,7 +32,7 @@ class CallContext:
         "key_refreshed",
         "last_key_sent",
         "last_rate_limit_error",
-        "on_throttled",
+        "on_load_refusal",
         "permit",
         "plan",
         "request",
@@ -45,7 +45,7 @@ class CallContext:
         self.info = info
         self.started = started
         """When the logical call began, on the loop's clock; 0.0 before that."""
-        self.on_throttled: Callable[[], None] | None = None
+        self.on_load_refusal: Callable[[], None] | None = None
         """Called after each attempt that the provider refused because it gets too many requests."""
         self.idempotency_key = ""
         """The same for all attempts; "" for providers that know none."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from ..errors import APIError, AuthenticationError, RateLimitError
-from ..retry_policy import MAX_HINT, is_overload, is_throttled, may_have_begun, next_delay, was_never_seen
+from ..retry_policy import MAX_HINT, has_wait_hint, is_load_refusal, may_have_begun, next_delay, was_never_seen
 
 if TYPE_CHECKING:
     from .call_context import CallContext
@@ -43,8 +43,8 @@ async def retry_or_raise(call: CallContext, error: APIError, tried: int, *, crea
     plan = call.plan
     if creating:
         call.settle_permit(refused=not error.maybe_billed)
-    if call.on_throttled is not None and is_overload(error):
-        call.on_throttled()
+    if call.on_load_refusal is not None and is_load_refusal(error):
+        call.on_load_refusal()
     if not _may_repeat(call, error, creating=creating):
         _give_up(call, error)
     if _has_another_key(call, error) and tried <= plan.max_retries:
@@ -96,7 +96,7 @@ def _has_another_key(call: CallContext, error: APIError) -> bool:
 
 def _retry_budget_allows(call: CallContext, error: APIError) -> bool:
     """Whether the retry may be made: one that cannot make an outage worse is free, all others spend budget."""
-    if is_throttled(error):
+    if has_wait_hint(error):
         return True
     if was_never_seen(error) and not call.free_reconnect_used:
         call.free_reconnect_used = True

@@ -24,7 +24,7 @@ from .state import ClientState
 if TYPE_CHECKING:
     from ..ratelimit.adaptive_concurrency import AdaptiveConcurrency
 
-OnThrottled: TypeAlias = Callable[[], None] | None
+OnLoadRefusal: TypeAlias = Callable[[], None] | None
 
 
 class CallDispatcher:
@@ -45,25 +45,25 @@ class CallDispatcher:
         return CallDispatcher(self.state, self.defaults | check_option_values(options), self.middleware)
 
     def complete(
-        self, request: ChatRequest, options: OptionValues, started: float = 0.0, on_throttled: OnThrottled = None
+        self, request: ChatRequest, options: OptionValues, started: float = 0.0, on_load_refusal: OnLoadRefusal = None
     ) -> Awaitable[ChatCompletion]:
         """One whole reply, as an awaitable that sends.
 
         Args:
             started: when the call began, on the loop's clock; 0.0 if it begins when this is awaited.
-            on_throttled: called after each attempt that ended with 429 or 529, retried or not.
+            on_load_refusal: called after each attempt that ended with 429 or 529, retried or not.
 
         Raises:
             CompletionError: what can be said before sending.
         """
         chain = self._default_chain if options is NO_OPTIONS else self._chain(options)
         if chain:
-            call_next = CallNext(self._terminal(on_throttled), chain, stream=False)
+            call_next = CallNext(self._terminal(on_load_refusal), chain, stream=False)
             return complete_through(call_next, request, options)
         calls = self._calls(request, options, stream=False, started=started)
-        if on_throttled is not None:
+        if on_load_refusal is not None:
             for call in calls:
-                call.on_throttled = on_throttled
+                call.on_load_refusal = on_load_refusal
         return calls[0].complete() if len(calls) == 1 else gather([call.complete for call in calls])
 
     def stream(self, request: ChatRequest, options: OptionValues, started: float = 0.0) -> CompletionStream:
@@ -92,7 +92,7 @@ class CallDispatcher:
         logger = self._logger if options is NO_OPTIONS else options.get("logger_fn") or self._logger
         return () if logger is None else (logger_middleware(logger),)
 
-    def _terminal(self, on_throttled: OnThrottled) -> Terminal:
+    def _terminal(self, on_load_refusal: OnLoadRefusal) -> Terminal:
         """What follows after the chain: `logger_fn` after the caller's own middleware, sending after `logger_fn`."""
         is_logged = not self.middleware
         defaults = self.defaults.without("logger_fn") if is_logged else self.defaults
@@ -103,7 +103,7 @@ class CallDispatcher:
             return options.without("logger_fn") if is_logged else options
 
         def complete(request: ChatRequest, options: OptionValues) -> Awaitable[ChatCompletion]:
-            return inner.complete(request, rest_of(options), on_throttled=on_throttled)
+            return inner.complete(request, rest_of(options), on_load_refusal=on_load_refusal)
 
         def stream(request: ChatRequest, options: OptionValues) -> CompletionStream:
             return inner.stream(request, rest_of(options))
@@ -163,9 +163,9 @@ class BatchCalls:
         self._client = client
         self._dispatcher = dispatcher
 
-    def complete(self, request: ChatRequest, on_throttled: OnThrottled) -> Awaitable[ChatCompletion]:
+    def complete(self, request: ChatRequest, on_load_refusal: OnLoadRefusal) -> Awaitable[ChatCompletion]:
         """Sends a validated request."""
-        return self._dispatcher.complete(request, NO_OPTIONS, on_throttled=on_throttled)
+        return self._dispatcher.complete(request, NO_OPTIONS, on_load_refusal=on_load_refusal)
 
     def provider_of(self, model: str) -> str:
         """The name of the provider that serves `model`; "" where it is unknown, which sending reports."""

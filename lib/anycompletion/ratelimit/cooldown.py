@@ -1,4 +1,4 @@
-"""Cooldown after a 429: all calls to one model with one key wait, and then go on at the rate of the answers."""
+"""Cooldown after a 429: all calls to one origin with one key wait, and then go on at the rate of the answers."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ class Cooldown:
                            start(longer hint)       start(hint)
 
     *Inactive*: `until` is 0 and calls do not wait; reading `until` is all that a call costs then. *Cooling down*: all
-    calls wait, and what was let through just before must not be sent (`is_active`). *Spaced*: calls are let through at
-    the interval of `RateEstimate`, which shrinks until the provider refuses again or there is no interval left.
+    calls wait, and a request that was let through just before must not be sent (`is_cooling_down`). *Spaced*: `until`
+    has passed, and calls are let through at the interval of `RateEstimate`, which shrinks until the provider refuses
+    again or it is so short that calls are not spaced any more.
     """
 
     def __init__(self) -> None:
         self.until = 0.0
-        """End of the cooldown by the event loop's clock; 0 where it is inactive."""
+        """End of the cooldown by the event loop's clock; in the past while calls are spaced, 0 while it is inactive."""
         self._rate = RateEstimate()
         self.record_success = self._rate.record_success
         """Called for each successful answer, with the time at which its call started."""
@@ -54,8 +55,8 @@ class Cooldown:
         """Seconds until the cooldown ends; None where no call is made to wait for its end."""
         return self.until - now if now < self.until else None
 
-    def is_active(self) -> bool:
-        """Whether the cooldown has not ended: a call that was let through before must wait again."""
+    def is_cooling_down(self) -> bool:
+        """Whether `until` is still to come: a call that was let through before must wait again."""
         return bool(self.until) and asyncio.get_running_loop().time() < self.until
 
     def expected(self, now: float) -> float:

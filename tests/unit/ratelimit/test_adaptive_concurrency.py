@@ -160,7 +160,7 @@ async def call_with_retries(
     for tried in range(3):
         while cooldown.until:
             await cooldown.wait()
-            if not cooldown.is_active():
+            if not cooldown.is_cooling_down():
                 break
         wait = await provider.ask()
         if wait is None:

@@ -35,7 +35,7 @@ async def test_without_a_429_calls_do_not_wait() -> None:
     cooldown = Cooldown()
     assert cooldown.until == 0
     assert cooldown.expected(asyncio.get_running_loop().time()) == 0
-    assert not cooldown.is_active()
+    assert not cooldown.is_cooling_down()
     await cooldown.wait()
 
 
@@ -46,7 +46,7 @@ async def test_after_the_hint_calls_are_let_through_one_by_one() -> None:
     for _ in range(10):
         cooldown.record_success(now)
     cooldown.start(0.2, now, no_jitter)
-    assert cooldown.is_active()
+    assert cooldown.is_cooling_down()
     times = await arrivals(cooldown, 6)
     assert times[0] >= 0.19
     # There were ten successes per hint, so ten calls per hint are sent.
@@ -206,7 +206,7 @@ async def call(provider: Provider, cooldown: Cooldown, rng: random.Random) -> in
     while True:
         while cooldown.until:
             await cooldown.wait()
-            if not cooldown.is_active():
+            if not cooldown.is_cooling_down():
                 break
         attempts += 1
         wait = await provider.ask()
