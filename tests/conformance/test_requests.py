@@ -1,6 +1,6 @@
 """Every recorded request body, passed to the client as a call's arguments, is sent as it was recorded.
 
-Only declared defaults are added: `DEFAULTS` for streams, `TOOL_DEFAULTS` for tools.
+Only declared defaults are added: `STREAM_DEFAULTS` for streams, `TOOL_DEFAULTS` for tools.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import pytest
 
 from anycompletion import PROVIDERS, APIError, CompletionStream
-from anycompletion.dialects.openai_chat.params import DEFAULTS, TOOL_DEFAULTS
+from anycompletion.dialects.openai_chat.params import STREAM_DEFAULTS, TOOL_DEFAULTS
 from anycompletion.records import PARAM_NAMES
 from anycompletion.testing import Recording
 from conformance import expected, traffic
@@ -77,7 +77,7 @@ def declared(recording: Recording) -> Body:
     }
     quirks = PROVIDERS[recording.provider].quirks
     if body.get("stream") and quirks.include_usage and quirks.stream_options:
-        body = {**DEFAULTS, **body}
+        body = {**STREAM_DEFAULTS, **body}
     if body.get("tools"):
         body["tools"] = [{**TOOL_DEFAULTS, **tool} if "function" in tool else tool for tool in body["tools"]]
     return body

@@ -29,9 +29,7 @@ def dumps(value: Any) -> bytes:
         return _encode(value)
     except TypeError:
         # Subclasses of str, int and float (NumPy's floats, for example), which msgspec refuses.
-        text = json.dumps(
-            value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_to_dict
-        )
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_to_dict)
     return text.encode()
 
 

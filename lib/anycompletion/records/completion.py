@@ -277,7 +277,7 @@ class ChatCompletion(Record):
     def raw(self, raw: Any) -> None:
         self._raw, self._native = raw, None
 
-    def keep_native(self, data: bytes) -> None:
+    def keep_raw_json(self, data: bytes) -> None:
         """Sets `raw` to the JSON in these bytes, which are decoded at its first use."""
         self._native = data
 

@@ -69,7 +69,7 @@ class ChatRequest(Record):
             return self._given
         return {name: value for name, value in zip(PARAM_NAMES, _params(self), strict=True) if value is not None}
 
-    def keep_given(self, given: dict[str, Any]) -> None:
+    def cache_given(self, given: dict[str, Any]) -> None:
         """Sets the result of `given`, for a request that is encoded before other code can change it."""
         self._given = given
 

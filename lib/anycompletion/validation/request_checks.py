@@ -47,7 +47,7 @@ def build_request(model: object, messages: object, params: Mapping[str, Any], *,
     else:
         if checked:
             _check_consistency(request, stream)
-        request.keep_given(checked)
+        request.cache_given(checked)
         return request
     refuse(name, text)
 

@@ -16,10 +16,10 @@ import pytest
 from anycompletion import AsyncCompletion, BadRequestError, ConfigurationError, InvalidRequestError, Provider
 from anycompletion.auth import BEARER
 from anycompletion.dialects.base import Target
-from anycompletion.dialects.openai_chat.encode import url
+from anycompletion.dialects.openai_chat.encode import encode
 from anycompletion.providers import DIALECTS, PROVIDERS, find, supported_params
 from anycompletion.providers.builtin import ROWS
-from anycompletion.records import PARAM_NAMES
+from anycompletion.records import PARAM_NAMES, ChatRequest, UserMessage
 from anycompletion.testing import RecordedRequest, SimulatorServer, load_folder
 
 COMPATIBLE = {name: row for name, row in PROVIDERS.items() if row.dialect == "openai_chat"}
@@ -409,7 +409,8 @@ def address(row: Provider) -> str:
     if row.dialect != "openai_chat":
         return row.base_url + (row.path or OTHER_PATHS.get(row.dialect, "/"))
     own: dict[str, Any] = {"base_url": row.base_url, "model": "some-model", **OWN_ADDRESSES.get(row.name, {})}
-    return url(Target(provider=row.name, path=row.path, quirks=row.quirks, **own))
+    target = Target(provider=row.name, path=row.path, quirks=row.quirks, **own)
+    return encode(ChatRequest("some-model", [UserMessage("Hello!")]), target, {}).url
 
 
 @pytest.mark.traffic

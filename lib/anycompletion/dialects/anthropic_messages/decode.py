@@ -37,7 +37,7 @@ from ...records import (
 )
 from ..base import EncodingReport, Target
 from ..shared import as_text, unreadable_reply, uses_legacy_functions
-from .errors import REQUEST_ID, error_of
+from .errors import REQUEST_ID, error_from_body
 from .message_blocks import NATIVE_CONTENT, assistant_blocks, is_empty_text
 
 _FINISH: Mapping[str, str] = {
@@ -85,7 +85,7 @@ def decode(response: HttpResponse, request: ChatRequest, target: Target) -> Chat
     # Raised here, so that the error's context and traceback do not hold the reply.
     if problem:
         raise unreadable_reply(f"Anthropic's reply cannot be read: {problem}", response, REQUEST_ID)
-    raise error_of(data, None, response.headers, as_text(response.body))
+    raise error_from_body(data, None, response.headers, as_text(response.body))
 
 
 def _completion(data: JsonObject, legacy: bool, model: str) -> ChatCompletion:

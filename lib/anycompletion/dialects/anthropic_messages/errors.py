@@ -64,10 +64,10 @@ def error(response: HttpResponse) -> APIError:
     data = cast("dict[str, Any]", found if isinstance(found, dict) else {})
     if 300 <= response.status < 400 or not isinstance(data.get("error"), dict):
         return error_without_details(response, REQUEST_ID)
-    return error_of(data, response.status, response.headers, as_text(response.body))
+    return error_from_body(data, response.status, response.headers, as_text(response.body))
 
 
-def error_of(
+def error_from_body(
     data: dict[str, Any], status: int | None = None, headers: Mapping[str, str] | None = None, body: str | None = None
 ) -> APIStatusError:
     """The exception for an error object; without a status (inside a good one or a stream), the type gives it."""

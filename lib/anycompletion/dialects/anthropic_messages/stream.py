@@ -29,7 +29,7 @@ from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionD
 from ..base import Chunks, Target
 from ..shared import as_text, tool_call_delta, uses_legacy_functions
 from .decode import annotation, finish_reason, read_message, read_usage, refusal, stop_extras
-from .errors import error_of
+from .errors import error_from_body
 from .message_blocks import NATIVE_CONTENT
 
 
@@ -114,7 +114,7 @@ class AnthropicStreamDecoder:
         # Raised here, so that the error's context and traceback do not hold the event.
         body = as_text(event.data)
         if problem is None:
-            raise error_of(data, body=body)
+            raise error_from_body(data, body=body)
         raise _unreadable_event(problem, body)
 
     def finish(self) -> Chunks:

@@ -39,7 +39,7 @@ from ...records import (
 from ..base import Target
 from ..shared import as_text, unreadable_reply, uses_legacy_functions
 from .cohere_messages import NATIVE
-from .errors import FAILED, REQUEST_ID, error_of
+from .errors import FAILED, REQUEST_ID, error_from_body
 
 _FINISH: Mapping[str, str] = {
     "COMPLETE": "stop",
@@ -75,7 +75,7 @@ def decode(response: HttpResponse, request: ChatRequest, target: Target) -> Chat
     # Raised here, so that the error's context and traceback do not hold the reply.
     if problem:
         raise unreadable_reply(f"Cohere's reply cannot be read: {problem}", response, REQUEST_ID)
-    raise error_of(data, None, response.headers, as_text(response.body))
+    raise error_from_body(data, None, response.headers, as_text(response.body))
 
 
 def _completion(data: JsonObject, reason: str | None, legacy: bool, model: str) -> ChatCompletion:

@@ -27,7 +27,7 @@ from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionD
 from ..base import Chunks, Target
 from ..shared import as_text, tool_call_delta, uses_legacy_functions
 from .decode import annotation, finish_reason, native_fields, read_logprobs, read_usage
-from .errors import FAILED, error_of
+from .errors import FAILED, error_from_body
 
 
 class _GrowingPart:
@@ -117,7 +117,7 @@ class CohereStreamDecoder:
         # Raised here, so that the error's context and traceback do not hold the event.
         body = as_text(event.data)
         if failure is not None:
-            raise error_of(failure, body=body)
+            raise error_from_body(failure, body=body)
         raise APIResponseError(f"an event of Cohere's stream cannot be read: {problem}", body=body)
 
     def finish(self) -> Chunks:

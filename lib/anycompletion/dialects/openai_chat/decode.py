@@ -11,7 +11,7 @@ from ...http import HttpResponse
 from ...records import AssistantMessage, ChatCompletion, ChatRequest, TextPart
 from ..base import Target
 from ..shared import as_text
-from .errors import error_of, holds_error
+from .errors import error_from_body, holds_error
 from .fast_decode import read_reply
 from .legacy_functions import to_legacy, uses_converted_functions
 from .variants import set_cost, thinking_text
@@ -24,17 +24,17 @@ def decode(response: HttpResponse, request: ChatRequest, target: Target) -> Chat
         APIStatusError: the body is an error nevertheless.
         APIResponseError: the body does not have the format's shape.
     """
-    completion = read_reply(response.body) or _read(response)
+    completion = read_reply(response.body) or _read_tolerantly(response)
     if request.functions and uses_converted_functions(request, target):
         to_legacy(completion)
     return completion
 
 
-def _read(response: HttpResponse) -> ChatCompletion:
+def _read_tolerantly(response: HttpResponse) -> ChatCompletion:
     """The tolerant path, for replies that differ from OpenAI's documentation."""
     data = _json(response.body)
     if isinstance(data, dict) and holds_error(cast("dict[str, Any]", data)):
-        raise error_of(data, response)
+        raise error_from_body(data, response)
     return _completion(data, response.body)
 
 
@@ -42,7 +42,7 @@ def _json(body: bytes) -> Any:
     try:
         return loads(body)
     except NotJSONError as exc:
-        reason = str(exc)
+        reason = str(exc)  # raised outside the block, so that `exc` is not chained
     raise APIResponseError(f"the answer is {reason}", body=as_text(body), maybe_billed=True)
 
 
@@ -66,7 +66,10 @@ def _completion(data: Any, body: bytes) -> ChatCompletion:
 
 
 def _require_messages(data: dict[str, Any]) -> None:
-    """Refuses a text in place of a message, which another API returns; Azure's filter leaves a choice with neither."""
+    """Refuses replies of the legacy completions API, whose choices have `text` in place of a message.
+
+    A choice with neither passes, because Azure's content filter makes such choices.
+    """
     for i, choice in enumerate(data.get("choices") or ()):
         if "text" in choice and not choice.get("message"):
             raise ShapeError(f"choices[{i}].message", "an object", choice.get("message"))

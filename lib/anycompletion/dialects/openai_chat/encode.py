@@ -5,8 +5,8 @@ https://platform.openai.com/docs/api-reference/chat/create
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 from urllib.parse import quote, urlencode, urlsplit
 
 from ...codecs.json import PlainMessage, as_plain_message, to_wire
@@ -24,16 +24,20 @@ from ...records import (
 )
 from ..base import EncodingReport, FetchedValues, Target
 from .legacy_functions import add_tools, call_ids, to_tool_form
-from .params import DEFAULTS, PATH
-from .quirks import Quirks, quirks_of
+from .params import PATH, STREAM_DEFAULTS
+from .quirks import Quirks
+
+_OPENAI = Quirks()
+"""The quirks of a target without any: it is OpenAI itself."""
 
 _NEVER_SENT = ("thinking_blocks", "provider_specific_fields")
-"""Members of an assistant message that only the provider that wrote them understands."""
+"""Fields of an assistant message that only the provider that wrote them understands."""
 
-_REPLY_MEMBERS = ("refusal", "annotations", "audio")
+_REPLY_FIELDS = ("refusal", "annotations", "audio")
+"""Fields of OpenAI's replies that other servers may refuse in an earlier message; see `Quirks.reply_members`."""
 
-_RECORDS = frozenset(("tools", "functions"))
-_LEGACY = frozenset(("functions", "function_call"))
+_RECORD_PARAMS = frozenset(("tools", "functions"))
+_LEGACY_PARAMS = frozenset(("functions", "function_call"))
 
 _PLAIN_ROLES = frozenset(("system", "user", "assistant"))
 """Messages of these roles that have only a content are the same for all servers."""
@@ -47,16 +51,21 @@ def encode(request: ChatRequest, target: Target, fetched: FetchedValues) -> Http
             has no name.
     """
     report = EncodingReport(target.on_unsupported)
-    quirks = target.quirks if isinstance(target.quirks, Quirks) else quirks_of(target)
+    quirks = target.quirks if isinstance(target.quirks, Quirks) else _OPENAI
     body: JsonObject = {"model": target.model, "messages": _messages(request, target, quirks, report)}
     _add_params(body, request, quirks)
-    for quirk, value, transform in _TRANSFORMS:
-        if bool(getattr(quirks, quirk)) is value:
-            transform(body, request, target, report)
+    if quirks.functions_as_tools:
+        add_tools(body, request)
+    if quirks.renames:
+        _rename(body, quirks.renames)
+    if not quirks.stream_options:
+        _drop_stream_options(body, target.provider, report)
+    if quirks.only_max_tokens and "max_completion_tokens" in body:
+        body["max_tokens"] = body.pop("max_completion_tokens")
     if target.stream:
         body["stream"] = True
         if quirks.include_usage and quirks.stream_options and "stream_options" not in body:
-            body.update(DEFAULTS)
+            body.update(STREAM_DEFAULTS)
     if request.extra_body:
         body.update(request.extra_body)
     return HttpRequest(_url(target, quirks), body, warnings=report.warnings)
@@ -64,12 +73,12 @@ def encode(request: ChatRequest, target: Target, fetched: FetchedValues) -> Http
 
 def _add_params(body: JsonObject, request: ChatRequest, quirks: Quirks) -> None:
     for name, value in request.given().items():
-        if name in _RECORDS:
+        if name in _RECORD_PARAMS:
             _check_names(value, name, quirks.longest_function_name)
         elif name == "response_format" and quirks.schema_name:
             _require_schema_name(value)
-        if not (quirks.functions_as_tools and name in _LEGACY):
-            body[name] = to_wire(value) if name in _RECORDS else value
+        if not (quirks.functions_as_tools and name in _LEGACY_PARAMS):
+            body[name] = to_wire(value) if name in _RECORD_PARAMS else value
 
 
 def _check_names(tools: Sequence[Tool | FunctionDefinition], param: str, longest: int) -> None:
@@ -91,55 +100,38 @@ def _require_schema_name(response_format: Mapping[str, Any]) -> None:
 # --- quirks -----------------------------------------------------------------------------------------------------------
 
 
-def _rename(body: JsonObject, request: ChatRequest, target: Target, report: EncodingReport) -> None:
-    for name, wire_name in quirks_of(target).renames.items():
+def _rename(body: JsonObject, renames: Mapping[str, str]) -> None:
+    for name, wire_name in renames.items():
         if name in body:
             body[wire_name] = body.pop(name)
 
 
-def _drop_stream_options(body: JsonObject, request: ChatRequest, target: Target, report: EncodingReport) -> None:
+def _drop_stream_options(body: JsonObject, provider: str, report: EncodingReport) -> None:
     for name in body.pop("stream_options", ()):
         if name != "include_usage":
-            report.unsupported(f"stream_options.{name}", f"{target.provider} has no stream_options")
-
-
-def _use_max_tokens(body: JsonObject, request: ChatRequest, target: Target, report: EncodingReport) -> None:
-    if "max_completion_tokens" in body:
-        body["max_tokens"] = body.pop("max_completion_tokens")
-
-
-_Transform: TypeAlias = Callable[[JsonObject, ChatRequest, Target, EncodingReport], None]
-
-_TRANSFORMS: tuple[tuple[str, bool, _Transform], ...] = (
-    ("functions_as_tools", True, add_tools),
-    ("renames", True, _rename),
-    ("stream_options", False, _drop_stream_options),
-    ("only_max_tokens", True, _use_max_tokens),
-)
-"""Quirk, its truth value, and the change to the body that is made then, in this order."""
+            report.unsupported(f"stream_options.{name}", f"{provider} has no stream_options")
 
 
 # --- the URL ----------------------------------------------------------------------------------------------------------
 
 
-def url(target: Target) -> str:
-    """The request's URL; Azure's contains the deployment and the API version.
+def _url(target: Target, quirks: Quirks) -> str:
+    """The request's URL; Azure's contains the API version, and for dated versions the deployment.
 
     https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference
     """
-    return _url(target, quirks_of(target))
-
-
-def _url(target: Target, quirks: Quirks) -> str:
     base, version = target.base_url, target.api_version
     if not quirks.deployments:
         return base + (target.path or PATH)
     query = f"?{urlencode({'api-version': version})}" if version is not None and version != "v1" else ""
     path = urlsplit(base).path
+    # The base URL names the deployment, or is Azure AI Foundry's endpoint for all models.
     if "/openai/deployments/" in path or path.endswith("/models"):
         return f"{base}{PATH}{query}"
+    # The base URL is that of the v1 API, which has no dated versions.
     if path.endswith("/openai/v1"):
         return base + PATH + ("" if version is None or version[:1].isdigit() else query)
+    # The base URL is the resource's: the v1 API, unless a dated version is asked for.
     if version is None or version in ("v1", "latest", "preview"):
         return f"{base}/openai/v1{PATH}" + ("?api-version=preview" if version == "preview" else "")
     return f"{base}/openai/deployments/{_segment(target.model)}{PATH}{query}"
@@ -158,24 +150,25 @@ def _messages(
     request: ChatRequest, target: Target, quirks: Quirks, report: EncodingReport
 ) -> list[JsonObject | PlainMessage]:
     messages = cast("Sequence[Message]", request.messages)
-    ids = call_ids(messages) if quirks.functions_as_tools else {}
+    legacy_ids = call_ids(messages) if quirks.functions_as_tools else {}
     encoded: list[JsonObject | PlainMessage] = []
     for i, message in enumerate(messages):
         plain = as_plain_message(message)
         if plain is not None and plain.role in _PLAIN_ROLES:
             encoded.append(plain)
             continue
-        wire = _adapted(to_wire(message), message, f"messages[{i}]", target, report)
-        if i in ids:
-            wire = to_tool_form(wire, ids[i])
-        encoded.append(wire)
+        wire: JsonObject = to_wire(message)
+        _adapt(wire, message, f"messages[{i}]", target, quirks, report)
+        encoded.append(to_tool_form(wire, legacy_ids[i]) if i in legacy_ids else wire)
     return encoded
 
 
-def _adapted(wire: JsonObject, message: Message, path: str, target: Target, report: EncodingReport) -> JsonObject:
-    quirks = quirks_of(target)
+def _adapt(
+    wire: JsonObject, message: Message, path: str, target: Target, quirks: Quirks, report: EncodingReport
+) -> None:
+    """Changes a message to one that the server accepts."""
     if isinstance(message, AssistantMessage):
-        _adapt_assistant(wire, message, path, target, report)
+        _adapt_assistant(wire, message, path, target, quirks, report)
     elif message.role == "developer" and quirks.developer_role is not True:
         if quirks.developer_role is None:
             report.warn(f"{path}.role: some of {target.provider}'s models overlook the role developer")
@@ -187,14 +180,12 @@ def _adapted(wire: JsonObject, message: Message, path: str, target: Target, repo
     if is_named and not quirks.message_name:
         del wire["name"]
         report.unsupported(f"{path}.name", f"{target.provider}'s messages have no name")
-    return wire
 
 
 def _adapt_assistant(
-    wire: JsonObject, message: AssistantMessage, path: str, target: Target, report: EncodingReport
+    wire: JsonObject, message: AssistantMessage, path: str, target: Target, quirks: Quirks, report: EncodingReport
 ) -> None:
-    """Drops, with a warning, what only another provider understands: an earlier reply may come from any provider."""
-    quirks = quirks_of(target)
+    """Changes an earlier reply, which may come from any provider, to one that the server accepts."""
     private = _NEVER_SENT if quirks.reasoning_details else (*_NEVER_SENT, "reasoning_details")
     for name in private:
         if wire.pop(name, None) is not None:
@@ -208,7 +199,7 @@ def _adapt_assistant(
         if not call["id"]:
             del call["id"]
     if not quirks.reply_members:
-        for name in _REPLY_MEMBERS:
+        for name in _REPLY_FIELDS:
             if wire.pop(name, None):
                 report.warn(f"{path}.{name} left out: {target.provider} does not know it")
     elif message.audio is not None and message.audio.id is not None:

@@ -31,34 +31,6 @@ from ...http import HttpResponse
 from ...records import JsonObject
 from ..shared import as_text, loads_or_none
 
-_BY_CODE_OR_TYPE: Mapping[str, type[APIStatusError]] = {
-    "context_length_exceeded": ContextWindowExceededError,
-    "content_policy_violation": ContentPolicyViolationError,
-    "content_filter": ContentPolicyViolationError,
-    "insufficient_quota": QuotaExceededError,
-    "billing_hard_limit_reached": QuotaExceededError,
-    "billing_not_active": QuotaExceededError,
-    "credit_balance_exhausted": QuotaExceededError,
-    "enforced_spend_limit_reached": QuotaExceededError,
-    "quota_exceeded": QuotaExceededError,
-    "rate_limit_exceeded": RateLimitError,
-    "overloaded": OverloadedError,
-    "overloaded_error": OverloadedError,
-    "server_overloaded": OverloadedError,
-}
-"""`code` or `type` → class; looked up before the status."""
-
-_WITHOUT_STATUS: Mapping[str, type[APIStatusError]] = {
-    "invalid_api_key": AuthenticationError,
-    "model_not_found": NotFoundError,
-    "invalid_request_error": BadRequestError,
-    "authentication_error": AuthenticationError,
-    "permission_error": PermissionDeniedError,
-    "not_found_error": NotFoundError,
-    "rate_limit_error": RateLimitError,
-}
-"""`code` or `type` → class, for errors inside a 200 or a stream; a status is more precise than these."""
-
 _BY_OPENROUTER_TYPE: Mapping[str, type[APIStatusError]] = {
     "context_length_exceeded": ContextWindowExceededError,
     "max_tokens_exceeded": BadRequestError,
@@ -77,18 +49,46 @@ _BY_OPENROUTER_TYPE: Mapping[str, type[APIStatusError]] = {
     "server": InternalServerError,
     "timeout": InternalServerError,
 }
-"""OpenRouter's canonical `metadata.error_type` → class; looked up first.
+"""OpenRouter's canonical `metadata.error_type` → class.
 
 https://openrouter.ai/docs/api-reference/errors
 """
 
+_BY_CODE_OR_TYPE: Mapping[str, type[APIStatusError]] = {
+    "context_length_exceeded": ContextWindowExceededError,
+    "content_policy_violation": ContentPolicyViolationError,
+    "content_filter": ContentPolicyViolationError,
+    "insufficient_quota": QuotaExceededError,
+    "billing_hard_limit_reached": QuotaExceededError,
+    "billing_not_active": QuotaExceededError,
+    "credit_balance_exhausted": QuotaExceededError,
+    "enforced_spend_limit_reached": QuotaExceededError,
+    "quota_exceeded": QuotaExceededError,
+    "rate_limit_exceeded": RateLimitError,
+    "overloaded": OverloadedError,
+    "overloaded_error": OverloadedError,
+    "server_overloaded": OverloadedError,
+}
+"""`code` or `type` → class."""
+
+_WITHOUT_STATUS: Mapping[str, type[APIStatusError]] = {
+    "invalid_api_key": AuthenticationError,
+    "model_not_found": NotFoundError,
+    "invalid_request_error": BadRequestError,
+    "authentication_error": AuthenticationError,
+    "permission_error": PermissionDeniedError,
+    "not_found_error": NotFoundError,
+    "rate_limit_error": RateLimitError,
+}
+"""`code` or `type` → class, for errors inside a 200 or a stream; a status is more precise than these."""
+
 
 def error(response: HttpResponse) -> APIError:
-    """The exception for a bad status: by structured code, then by status."""
+    """The exception for a response with a bad status."""
     data = loads_or_none(response.body)
     if not data or not isinstance(data, dict):
         data = {"message": as_text(response.body[:200]).strip()}
-    return error_of(cast("dict[str, Any]", data), response)
+    return error_from_body(cast("dict[str, Any]", data), response)
 
 
 def holds_error(data: Mapping[str, Any]) -> bool:
@@ -96,14 +96,14 @@ def holds_error(data: Mapping[str, Any]) -> bool:
     return bool(data.get("error"))
 
 
-def error_of(body: Any, response: HttpResponse | None, *, body_text: str | None = None) -> APIStatusError:
+def error_from_body(body: Any, response: HttpResponse | None, *, body_text: str | None = None) -> APIStatusError:
     """The exception for an error body: ``{"error": {...}}``, or the flatter forms of some servers."""
-    members = _members(body)
-    code, kind, param = (_scalar(members.get(name)) for name in ("code", "type", "param"))
+    fields = _error_object(body)
+    code, kind, param = (_scalar(fields.get(name)) for name in ("code", "type", "param"))
     status = response.status if response is not None and response.status >= 400 else _status(code)
     headers = response.headers if response is not None else None
-    return _error_class(members, code or "", kind or "", status)(
-        _message(members) or (f"HTTP {status}" if status else "the provider reported an error"),
+    return _error_class(fields, code or "", kind or "", status)(
+        _message(fields) or (f"HTTP {status}" if status else "the provider reported an error"),
         param=param,
         status_code=status or (response.status if response is not None else None),
         code=code,
@@ -114,9 +114,9 @@ def error_of(body: Any, response: HttpResponse | None, *, body_text: str | None 
     )
 
 
-def _error_class(members: JsonObject, code: str, kind: str, status: int | None) -> type[APIStatusError]:
-    """The class that the first of these knows: error type, code, type, status, code or type without a status."""
-    found: object = members.get("metadata")
+def _error_class(fields: JsonObject, code: str, kind: str, status: int | None) -> type[APIStatusError]:
+    """The class by OpenRouter's error type, else by code, else by type, else by status."""
+    found: object = fields.get("metadata")
     metadata = cast("JsonObject", found if isinstance(found, dict) else {})
     by_code = _first(
         (_BY_OPENROUTER_TYPE, str(metadata.get("error_type"))),
@@ -136,8 +136,8 @@ def _first(*lookups: tuple[Mapping[str, type[APIStatusError]], str]) -> type[API
     return next((table[key] for table, key in lookups if key in table), None)
 
 
-def _members(body: Any) -> dict[str, Any]:
-    """The members of the error object; where `error` is a text, it is the message of the object around it."""
+def _error_object(body: Any) -> dict[str, Any]:
+    """The error object; where `error` is a text instead, the object around it with that text as its message."""
     if not isinstance(body, dict):
         return {"message": body}
     outer = cast("dict[str, Any]", body)
@@ -147,20 +147,20 @@ def _members(body: Any) -> dict[str, Any]:
     return outer if inner is None else outer | {"message": inner}
 
 
-def _message(members: dict[str, Any]) -> str:
-    message = members.get("message")
+def _message(fields: dict[str, Any]) -> str:
+    message = fields.get("message")
     if message is None:
-        message = members.get("detail")
+        message = fields.get("detail")
     if message is None:
         return ""
     text = message if isinstance(message, str) else dumps(message).decode()
-    categories = _filtered(members)
+    categories = _filtered(fields)
     return f"{text} (filtered: {', '.join(categories)})" if categories else text
 
 
-def _filtered(members: dict[str, Any]) -> list[str]:
+def _filtered(fields: dict[str, Any]) -> list[str]:
     """The categories that Azure's content filter found."""
-    inner: Any = members.get("innererror") or members.get("inner_error")
+    inner: Any = fields.get("innererror") or fields.get("inner_error")
     results: Any = cast("dict[str, Any]", inner).get("content_filter_result") if isinstance(inner, dict) else None
     if not isinstance(results, dict):
         return []

@@ -1,8 +1,8 @@
 """Replies and chunks in OpenAI's format → records, decoded by msgspec in one step.
 
-Replies are decoded here only if they have no member beyond those that OpenAI documents. Where a reply or chunk has
-others, or values of other types, the tolerant path (`from_dict`) reads the same bytes: nothing is lost, and the usual
-reply takes a third of the time.
+This takes a third of the time of the tolerant paths, which read the same bytes, so that nothing is lost. A reply that
+has a field that OpenAI does not document, or a value of another type, is left to `decode`. A chunk may have unknown
+fields; one that has a value of another type, an error or usage is read by `_read_tolerantly`.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ class _ToolCall(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Message(msgspec.Struct, forbid_unknown_fields=True):
+    """Message; with more than null or an empty list in a field of the type None or tuple[()] it is not decoded here."""
+
     role: str
     content: str | None = None
     refusal: str | None = None
@@ -91,7 +93,7 @@ _decode = msgspec.json.Decoder(_Reply).decode
 
 
 def read_reply(data: bytes) -> ChatCompletion | None:
-    """The reply, with `.raw` set; None where the bytes contain anything else or more, or no choice."""
+    """The reply, with `.raw` set; None if it has a field or type that `_Reply` does not declare, or no choice."""
     try:
         reply = _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -108,7 +110,7 @@ def read_reply(data: bytes) -> ChatCompletion | None:
         reply.service_tier,
         reply.system_fingerprint,
     )
-    completion.keep_native(data)
+    completion.keep_raw_json(data)
     return completion
 
 
@@ -149,6 +151,14 @@ def _usage(usage: _Usage) -> Usage:
     )
 
 
+class ErrorInChunk(ValueError):
+    """The event contains an error; `.value` is its JSON."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__("contains an error")
+        self.value = value
+
+
 _decode_chunk = msgspec.json.Decoder(ChatCompletionChunk).decode
 
 
@@ -156,9 +166,9 @@ def read_chunk(data: bytes) -> ChatCompletionChunk:
     """One chunk in OpenAI's format: the fast path, and the tolerant one where the JSON does not fit it.
 
     Raises:
-        ErrorInChunk: it has a member `error`, perhaps beside ordinary choices.
+        ErrorInChunk: it has a field `error`, perhaps beside ordinary choices.
         NotJSONError: the bytes are not JSON.
-        ShapeError: a member has a type that cannot be read.
+        ShapeError: a field has a type that cannot be read.
     """
     try:
         chunk = _decode_chunk(data)
@@ -166,7 +176,7 @@ def read_chunk(data: bytes) -> ChatCompletionChunk:
         chunk = _read_tolerantly(data)
     else:
         error = chunk._error  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        # Usage, which is rare, is the only place of a chunk whose unknown members belong to the reply.
+        # Usage, which is rare, is the only place of a chunk whose unknown fields belong to the reply.
         if error is not None or chunk.usage is not None or (len(data) > lenient.SHALLOW and lenient.may_be_deep(data)):
             chunk = _read_tolerantly(data)
     chunk.native = data
@@ -180,11 +190,3 @@ def _read_tolerantly(data: bytes) -> ChatCompletionChunk:
     chunk = ChatCompletionChunk.from_dict(with_text_content(value))
     set_cost(chunk.usage)
     return chunk
-
-
-class ErrorInChunk(ValueError):
-    """The event contains an error; `.value` is its JSON."""
-
-    def __init__(self, value: Any) -> None:
-        super().__init__("contains an error")
-        self.value = value

@@ -16,16 +16,17 @@ from ...records import (
     Message,
 )
 from ...records.chunks import ChatCompletionChunk
-from ..base import EncodingReport, Target
-from .quirks import quirks_of
+from ..base import Target
+from .quirks import Quirks
 
 
 def uses_converted_functions(request: ChatRequest, target: Target) -> bool:
     """Whether the request has functions and the server has only tools."""
-    return request.functions is not None and quirks_of(target).functions_as_tools
+    quirks = target.quirks
+    return request.functions is not None and isinstance(quirks, Quirks) and quirks.functions_as_tools
 
 
-def add_tools(body: JsonObject, request: ChatRequest, target: Target, report: EncodingReport) -> None:
+def add_tools(body: JsonObject, request: ChatRequest) -> None:
     """Adds `functions` and `function_call` to the body as `tools` and `tool_choice`."""
     functions = cast("Sequence[FunctionDefinition]", request.functions or ())
     if functions:

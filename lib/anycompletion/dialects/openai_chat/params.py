@@ -14,7 +14,7 @@ from ...records import PARAM_NAMES
 NAME = "openai_chat"
 PATH = "/chat/completions"
 
-DEFAULTS: Mapping[str, Any] = {"stream_options": {"include_usage": True}}
+STREAM_DEFAULTS: Mapping[str, Any] = {"stream_options": {"include_usage": True}}
 """Fields that are added to the body of streams, unless the caller set them: a stream's usage is free."""
 
 TOOL_DEFAULTS: Mapping[str, Any] = {"type": "function"}

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import attrs
 
 from ...params import FUNCTION_CALLS, ParamSupport, ParamTable
-from ..base import DialectQuirks, Target
+from ..base import DialectQuirks
 
 
 @attrs.frozen
@@ -62,11 +62,3 @@ class Quirks(DialectQuirks):
         if self.only_max_tokens:
             support["max_completion_tokens"] = ParamSupport("mapped", minimum=1, note="max_tokens")
         return support
-
-
-_OPENAI = Quirks()
-
-
-def quirks_of(target: Target) -> Quirks:
-    """The target's quirks; a target without any is OpenAI itself."""
-    return target.quirks if isinstance(target.quirks, Quirks) else _OPENAI

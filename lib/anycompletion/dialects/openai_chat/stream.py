@@ -16,7 +16,7 @@ from ...records import ChatRequest, Usage
 from ...records.chunks import ChatCompletionChunk, ChunkChoice, ToolCallDelta
 from ..base import Chunks, Target
 from ..shared import as_text
-from .errors import error_of
+from .errors import error_from_body
 from .fast_decode import ErrorInChunk, read_chunk
 from .legacy_functions import to_legacy_delta, uses_converted_functions
 from .variants import set_cost
@@ -109,7 +109,7 @@ def _error_event(data: bytes, found: object = None) -> APIError:
             found = loads(data)
         except NotJSONError:
             found = as_text(data)
-    return error_of(found, None, body_text=as_text(data))
+    return error_from_body(found, None, body_text=as_text(data))
 
 
 class _ToolCallNumbers:

@@ -8,7 +8,7 @@ import pytest
 from anycompletion.codecs.json import dumps
 from anycompletion.dialects.base import Target
 from anycompletion.dialects.openai_chat.dialect import DIALECT
-from anycompletion.dialects.openai_chat.params import DEFAULTS
+from anycompletion.dialects.openai_chat.params import STREAM_DEFAULTS
 from anycompletion.dialects.openai_chat.quirks import Quirks
 from anycompletion.errors import InvalidRequestError
 from anycompletion.http import HttpRequest
@@ -144,7 +144,7 @@ def test_streams(members: dict[str, Any], params: dict[str, Any], added: dict[st
 def test_only_declared_defaults_are_added():
     """An undocumented member would be added to requests."""
     plain, stream = body(), body(where=target(stream=True))
-    assert {name: value for name, value in stream.items() if name not in plain} == {"stream": True, **DEFAULTS}
+    assert {name: value for name, value in stream.items() if name not in plain} == {"stream": True, **STREAM_DEFAULTS}
 
 
 def test_extra_body_wins():
