@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from anycompletion import AsyncCompletion
+from anycompletion.client.client import client_state
 from anycompletion.transport import Pool
 
 MIB = 1024 * 1024
@@ -230,7 +231,7 @@ def client_to(url: str, **options: Any) -> AsyncCompletion:
 
 def pools(client: AsyncCompletion) -> list[Pool]:
     """The client's pools."""
-    return [state.pool for state in client._state.provider_states.values()]  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return [state.pool for state in client_state(client).provider_states.values()]
 
 
 def in_use(client: AsyncCompletion) -> dict[str, int]:

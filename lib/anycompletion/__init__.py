@@ -6,7 +6,7 @@ program needs are sub-packages: `anycompletion.batch`, `anycompletion.workers`, 
 """
 
 from .auth import Auth, header_key
-from .client import AsyncCompletion
+from .client import AsyncCompletion, ProviderStats, Stats
 from .dialects.base import Target
 from .dialects.openai_chat.quirks import Quirks
 from .errors import (
@@ -169,6 +169,7 @@ __all__ = [
     "PromptTokensDetails",
     "Provider",
     "ProviderSource",
+    "ProviderStats",
     "Quirks",
     "QuotaExceededError",
     "RateLimit",
@@ -182,6 +183,7 @@ __all__ = [
     "Result",
     "Secret",
     "ServiceUnavailableError",
+    "Stats",
     "StreamInterruptedError",
     "SystemMessage",
     "Target",

@@ -47,8 +47,8 @@ class Terminal:
 class CallNext:
     """The rest of the chain: inner middleware, then sending. ``await call_next(request, options)``.
 
-    It may be called never, once or several times. `stream` says whether a stream was asked for; then the reply is a
-    `CompletionStream` that has been opened by a good status, otherwise a `ChatCompletion`.
+    It may be called never, once or several times. The reply is a `CompletionStream` that is open if `stream` is True,
+    otherwise a `ChatCompletion`.
     """
 
     __slots__ = ("_inner", "_terminal", "stream")

@@ -29,7 +29,8 @@ from anycompletion import (
     CompletionStream,
     StreamInterruptedError,
 )
-from anycompletion.client import state as client_state
+from anycompletion.client import state as state_module
+from anycompletion.client.client import client_state
 from anycompletion.dialects.replicate_predictions import decode as replicate_decode
 from anycompletion.ratelimit.cooldown import Cooldown
 from anycompletion.testing import SimulatorServer
@@ -55,7 +56,7 @@ from support.raw_server import (
     forget_loss,
     piece,
 )
-from support.resource_leaks import acquired, kept, nothing_left, pools, state_of
+from support.resource_leaks import acquired, kept, nothing_left, pools
 
 SCALE = int(os.environ.get("ANYCOMPLETION_TEST_SCALE", "1"))
 """Factor of the number of calls in the random tests."""
@@ -81,7 +82,7 @@ def runs(request: pytest.FixtureRequest) -> Iterator[Runs]:
 
 def in_use(client: AsyncCompletion) -> list[str]:
     """Resources that an idle client does not use."""
-    state = state_of(client)
+    state = client_state(client)
     left = [f"{pool.in_flight} responses" for pool in pools(client) if pool.in_flight]
     for pool in pools(client):
         limit = pool.connection_limit
@@ -105,8 +106,8 @@ def in_use(client: AsyncCompletion) -> list[str]:
 
 async def idle(client: AsyncCompletion) -> None:
     """Waits a few iterations of the loop until the client is idle; fails where it is not."""
-    if state_of(client).cancel_requests:
-        await asyncio.wait(state_of(client).cancel_requests, timeout=5)
+    if client_state(client).cancel_requests:
+        await asyncio.wait(client_state(client).cancel_requests, timeout=5)
     # A response that was read to its end may still wait for the end of its body.
     for iteration in range(MAX_ITERATIONS * 2):
         if not in_use(client):
@@ -443,7 +444,7 @@ def test_a_call_that_waits_for_a_retry_can_be_cancelled_anywhere(
 
     async def play() -> None:
         async with Stage(script, seconds=60, max_retries=2) as stage:
-            endpoint = state_of(stage.client).provider_state(PROVIDERS["openai"]).endpoint
+            endpoint = client_state(stage.client).provider_state(PROVIDERS["openai"]).endpoint
             endpoint.retry_budget.per_call = 5
             await cancels(stage.client, use, "openai/m", min_points=4)
 
@@ -456,7 +457,7 @@ def test_a_call_that_waits_for_a_cooldown_with_others_can_be_cancelled_anywhere(
     others: list[asyncio.Task[str]] = []
 
     async def queued(client: AsyncCompletion, model: str) -> str:
-        state_of(client).provider_states["openai"].endpoint.cooldown.start(
+        client_state(client).provider_states["openai"].endpoint.cooldown.start(
             0.003, asyncio.get_running_loop().time(), random.random
         )
         others[:] = [asyncio.create_task(create(client, model)) for _ in range(2)]
@@ -485,7 +486,7 @@ def limit_requests(monkeypatch: pytest.MonkeyPatch) -> Callable[[AsyncCompletion
     def limit(client: AsyncCompletion, connections: int) -> None:
         monkeypatch.setattr(connection_limit, "_MINIMUM", connections)
         for name in ("openai", "anthropic"):
-            state_of(client).provider_state(PROVIDERS[name]).pool.connection_limit = ConnectionLimit(lambda: 0)
+            client_state(client).provider_state(PROVIDERS[name]).pool.connection_limit = ConnectionLimit(lambda: 0)
 
     return limit
 
@@ -541,7 +542,7 @@ def test_a_long_wait_that_is_cancelled_leaves_no_timer(runs: Runs, status: int) 
 
     async def play() -> None:
         async with Stage((REQUEST, answer({}, status, {"retry-after": "50"}), FIN), max_retries=2) as stage:
-            provider = state_of(stage.client).provider_state(PROVIDERS["openai"])
+            provider = client_state(stage.client).provider_state(PROVIDERS["openai"])
             call = asyncio.create_task(create(stage.client, "openai/m"))
             while not (provider.pool._pauses or provider.endpoint.cooldown._waiters):
                 await asyncio.sleep(0.001)
@@ -575,7 +576,7 @@ def test_a_prediction_can_be_cancelled_anywhere_and_is_cancelled_once_at_the_pro
 
     async def play() -> None:
         async with simulated("slow-prediction", max_retries=0) as (sim, client), nothing_left(client, seconds=60):
-            cache = state_of(client).provider_state(PROVIDERS["replicate"]).cache
+            cache = client_state(client).provider_state(PROVIDERS["replicate"]).cache
 
             async def predicted(client: AsyncCompletion, model: str) -> str:
                 sim.requests.clear()
@@ -600,7 +601,7 @@ def test_a_call_that_waits_for_another_ones_fetch_can_be_cancelled_anywhere(runs
     others: list[asyncio.Task[str]] = []
 
     async def both(client: AsyncCompletion, model: str) -> str:
-        state_of(client).provider_states["replicate"].cache.values.clear()
+        client_state(client).provider_states["replicate"].cache.values.clear()
         others[:] = [asyncio.create_task(create(client, model))]
         text = await create(client, model)
         await asyncio.wait(others)
@@ -614,7 +615,7 @@ def test_a_call_that_waits_for_another_ones_fetch_can_be_cancelled_anywhere(runs
 
     async def play() -> None:
         async with simulated() as (_, client), nothing_left(client, seconds=60):
-            state_of(client).provider_state(PROVIDERS["replicate"])
+            client_state(client).provider_state(PROVIDERS["replicate"])
             await cancels(client, both, VERSION, min_points=4, acts=EVERY_WAY[:2], before_idle=finish, when_idle=served)
 
     runs(play())
@@ -637,7 +638,7 @@ class Busy:
         self.tasks: list[asyncio.Task[Any]] = []
 
     async def start(self) -> None:
-        client, state = self.client, state_of(self.client)
+        client, state = self.client, client_state(self.client)
         self.tasks = [
             asyncio.create_task(stream(client, "openrouter/m")),
             asyncio.create_task(create(client, "anthropic/m")),
@@ -660,7 +661,7 @@ class Busy:
         with pytest.raises(ClientClosedError):
             await self.client.create("openai/m", PROMPT)
         await self.client.aclose()
-        assert not state_of(self.client).tasks
+        assert not client_state(self.client).tasks
 
 
 async def close(busy: Busy) -> None:
@@ -728,7 +729,7 @@ def test_a_client_that_is_closed_as_its_branches_start_ends_their_stream(runs: R
 
 def test_closing_ends_cooldowns_of_evicted_endpoints(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     """A service with one key per user could not stop until all cooldowns are over."""
-    monkeypatch.setattr(client_state, "_MAX_ENDPOINTS", 1)
+    monkeypatch.setattr(state_module, "_MAX_ENDPOINTS", 1)
     script = (REQUEST, answer({}, 429, {"retry-after": "50"}), FIN)
 
     async def play() -> None:
@@ -736,10 +737,10 @@ def test_closing_ends_cooldowns_of_evicted_endpoints(runs: Runs, monkeypatch: py
             keys = ("sk-one", "sk-two", "sk-three")
             calls = [asyncio.create_task(create(stage.client, "openai/m", api_key=key)) for key in keys]
             while stage.requests < len(keys) or not all(
-                endpoint.cooldown.until for endpoint in state_of(stage.client).live_endpoints
+                endpoint.cooldown.until for endpoint in client_state(stage.client).live_endpoints
             ):
                 await asyncio.sleep(0.001)
-            assert len(state_of(stage.client).endpoints) == 1
+            assert len(client_state(stage.client).endpoints) == 1
             await stage.client.aclose()
             done, waiting = await asyncio.wait(calls, timeout=5)
             assert not waiting
@@ -914,8 +915,8 @@ def timeout(client: AsyncCompletion, _: Sequence[CompletionStream]) -> None:
 
 
 def closed_client(client: AsyncCompletion, _: Sequence[CompletionStream]) -> None:
-    state_of(client).closed = True
-    state_of(client)._wake_all()
+    client_state(client).closed = True
+    client_state(client)._wake_all()
 
 
 def closed_stream(_: AsyncCompletion, streams: Sequence[CompletionStream]) -> None:
@@ -994,7 +995,7 @@ def test_an_internal_end_and_a_cancellation_are_distinguished_anywhere(
             # Without retries, so that a timeout ends the call.
             retries = 0 if ours is timeout else 2
             made = AsyncCompletion(base_urls={name: server.url}, api_keys={name: "key"}, max_retries=retries)
-            state_of(made).provider_state(PROVIDERS[name]).endpoint.retry_budget.per_call = 5
+            client_state(made).provider_state(PROVIDERS[name]).endpoint.retry_budget.per_call = 5
             return made
 
         async with RawServer(script) as server:
@@ -1083,7 +1084,7 @@ async def test_a_request_without_our_key_does_not_spin_during_a_cooldown() -> No
         urls = {"replicate": sim.base_urls["replicate"].replace("127.0.0.1", "localhost")}
         async with AsyncCompletion(base_urls=urls, api_keys=sim.api_keys) as client:
             chunks = await client.create(VERSION, PROMPT, stream=True)
-            cooldown = state_of(client).provider_states["replicate"].endpoint.cooldown
+            cooldown = client_state(client).provider_states["replicate"].endpoint.cooldown
             cooldown.start(3, asyncio.get_running_loop().time(), float)
             await anext(chunks)
             assert cooldown.is_cooling_down()

@@ -25,6 +25,8 @@ from anycompletion import (
     APITimeoutError,
     AsyncCompletion,
     BadRequestError,
+    CallNext,
+    CallOptions,
     ChatRequest,
     ClientClosedError,
     CompletionError,
@@ -40,7 +42,7 @@ from anycompletion import (
 from anycompletion.client.state import STARTS_PER_TICK
 from anycompletion.testing import Fault, SimulatorServer
 from support.raw_server import REQUEST, STALL, RawServer, answer
-from support.resource_leaks import CASES, Case, client_of, kept, nothing_left, options_of, pools
+from support.resource_leaks import CASES, Case, client_of, kept, nothing_left, pools
 
 every_kind = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
@@ -287,8 +289,8 @@ async def test_a_pickled_client_is_its_configuration(monkeypatch: pytest.MonkeyP
             async with _copy(data) as copy:
                 for model in ("openai/gpt-4o", "anthropic/claude-x"):
                     assert (await copy.create(model, "Hi.", seed=1)).text
-                assert options_of(copy) == options_of(client)
-                assert options_of(copy)["timeout"] == Timeout(total=7)
+                assert copy.__reduce__() == client.__reduce__()
+                assert Timeout(total=7) in copy.__reduce__()[1][-1].values()
             monkeypatch.delenv("ANTHROPIC_API_KEY")
             async with _copy(data) as copy:
                 with pytest.raises(ConfigurationError):
@@ -317,9 +319,22 @@ async def test_a_view_shares_the_connections_and_closes_nothing() -> None:
         gc.collect()
         await client.create("openai/gpt-4o", "Hi.")
         assert [kept(pool) for pool in pools(client)] == [1]
-        again = client.with_options(timeout=3).with_options(max_retries=1)
-        assert (options_of(again)["timeout"].total, options_of(again)["max_retries"]) == (3, 1)
-        assert options_of(client)["max_retries"] == 2
+
+
+async def test_a_view_of_a_view_has_the_options_of_both() -> None:
+    """A view would lose the options of the view it was made from, or change those of its client."""
+    time_limits: list[float | None] = []
+
+    async def record_time_limit(request: ChatRequest, options: CallOptions, call_next: CallNext) -> Any:
+        time_limits.append(call_next.target(request, options).time_limit)
+        return await call_next(request, options)
+
+    fault = Fault.status(500, retry_after=0.01)
+    async with SimulatorServer(fault=fault) as sim, client_of(sim, middleware=[record_time_limit]) as client:
+        view = client.with_options(timeout=3).with_options(max_retries=1)
+        errors = [(await each.attempt("openai/gpt-4o", "Hi.")).error for each in (view, client)]
+    assert [error and error.attempts for error in errors] == [2, 3]
+    assert time_limits == [3, 600]
 
 
 async def test_a_view_of_a_closed_client_is_closed() -> None:

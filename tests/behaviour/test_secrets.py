@@ -35,11 +35,11 @@ from anycompletion import (
     Secret,
 )
 from anycompletion._boundary import UsageError, hides_frames
+from anycompletion.client.client import client_state
 from anycompletion.options import OptionValues
 from anycompletion.redaction import MaskedBytes, MaskedValue
 from anycompletion.testing import SimulatorServer
 from support.raw_server import END, REQUEST, RESET, STALL, STREAM, WHOLE, RawServer, Step, answer, event, piece
-from support.resource_leaks import state_of
 from support.secret_cases import (
     ACME,
     BAD_PART,
@@ -189,7 +189,7 @@ async def test_no_object_shows_the_key_it_uses(way: str, monkeypatch: pytest.Mon
         view = client.with_options(timeout=5)
         stream = client.stream(model, PROMPT, **options())
         calls = [stream._source._call]  # type: ignore[attr-defined]
-        providers = list(state_of(client).provider_states.values())
+        providers = list(client_state(client).provider_states.values())
         await asyncio.wait([asyncio.ensure_future(stream.open())], timeout=0.05)
         objects = [client, view, stream, stream._source, stream.info, request, Result(request=request)]
         for value in [*objects, *calls, *providers]:
@@ -710,7 +710,7 @@ async def test_the_password_of_a_proxy_is_not_shown() -> None:
     async with RawServer((REQUEST, answer())) as server:
         async with proxied(proxy=f"http://me:{password}@127.0.0.1:{server.port}") as client:
             assert (await client.create("openai/x", "Hi.")).text == "Hello."
-            shown = reachable(client, masked=(MaskedValue, MaskedBytes)) + repr(vars(state_of(client)))
+            shown = reachable(client, masked=(MaskedValue, MaskedBytes)) + repr(vars(client_state(client)))
             assert found(password, shown) == []
         login = server.requests[0].headers["proxy-authorization"]
         assert login == "Basic bWU6bWFya2VkLXBhc3N3b3JkLTkwMTI1"

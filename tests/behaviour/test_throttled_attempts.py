@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from anycompletion import AsyncCompletion, CompletionError
+from anycompletion.client.client import client_state
+from anycompletion.client.configuration import default_options
+from anycompletion.client.dispatch import CallDispatcher
 from anycompletion.options import NO_OPTIONS
 from anycompletion.testing import Fault, SimulatorServer
 from anycompletion.validation import request_from_arguments
@@ -18,8 +21,9 @@ async def throttled_attempts(client: AsyncCompletion) -> int:
     """Number of notifications that a call sends to its batch."""
     notified: list[None] = []
     request = request_from_arguments({"model": "openai/m", "messages": "Hi."})
+    dispatcher = CallDispatcher(client_state(client), default_options(None, 2, "raise"), ())
     try:
-        await client._dispatcher.complete(request, NO_OPTIONS, on_load_refusal=lambda: notified.append(None))
+        await dispatcher.complete(request, NO_OPTIONS, on_load_refusal=lambda: notified.append(None))
     except CompletionError:
         pass
     return len(notified)

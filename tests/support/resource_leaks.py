@@ -10,8 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 from anycompletion import AsyncCompletion, CompletionStream
-from anycompletion.client.state import ClientState
-from anycompletion.options import OptionValues
+from anycompletion.client.client import client_state
 from anycompletion.testing import SimulatorServer
 from anycompletion.transport import Pool
 
@@ -41,19 +40,9 @@ def client_of(sim: SimulatorServer, **options: Any) -> AsyncCompletion:
     return AsyncCompletion(base_urls=urls, api_keys=keys, **options)
 
 
-def state_of(client: AsyncCompletion) -> ClientState:
-    """The client's state: its providers, endpoints and tasks. Tests reach into a client only here."""
-    return client._state
-
-
-def options_of(client: AsyncCompletion) -> OptionValues:
-    """The options of a client or a view."""
-    return client._dispatcher.defaults
-
-
 def pools(client: AsyncCompletion) -> list[Pool]:
     """The connection pools of a client."""
-    return [provider.pool for provider in state_of(client).provider_states.values()]
+    return [provider.pool for provider in client_state(client).provider_states.values()]
 
 
 class nothing_left:  # noqa: N801 (a context manager)

@@ -32,8 +32,8 @@ from anycompletion import (
     UserMessage,
 )
 from anycompletion.auth import Auth
+from anycompletion.client.client import client_state
 from support.raw_server import END, REQUEST, RESET, STALL, STREAM, RawServer, Step, answer, event, head, piece
-from support.resource_leaks import state_of
 
 KEY = "sk-Zq7marked-0123456789abcdefghij/KLMNOP+9tail"
 PROMPT = "marked-prompt-5531 which only the provider may read"
@@ -287,7 +287,7 @@ async def used(client: AsyncCompletion) -> AsyncIterator[AsyncCompletion]:
     try:
         yield client
     finally:
-        await state_of(client).aclose()
+        await client_state(client).aclose()
 
 
 def clients(name: str, **options: Any) -> Callable[[str], AsyncCompletion]:

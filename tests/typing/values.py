@@ -50,6 +50,10 @@ def configure(session: aiohttp.ClientSession, context: ssl.SSLContext) -> None:
     )
 
 
+def statistics(client: AsyncCompletion) -> None:
+    assert_type(client.stats().providers["openai"].queued, Mapping[str, int])
+
+
 async def messages(client: AsyncCompletion, reply: ChatCompletion, given: list[Message]) -> None:
     image = ImagePart(ImageUrl("https://example.com/cat.png"))
     mixed: list[Message | dict[str, Any]] = [

@@ -1,6 +1,6 @@
 """Admission: everything that an attempt waits for before its request is sent.
 
-The waits, in order; each bounds something else, and each is passed once per attempt unless it says otherwise:
+The waits, in order; each bounds something else, and each is passed once per attempt unless noted:
 
 1. **Start gate** (`client.state.StartGate`, once per call, before its request is read): at most 64 calls begin in one
    iteration of the event loop, so that thousands of calls made at once do not block it.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import attrs
@@ -40,9 +40,6 @@ from .call_context import CallContext
 from .plan import override
 from .retry import retry_or_raise, start_cooldown, with_retries
 from .signing import signed_headers
-
-if TYPE_CHECKING:
-    pass
 
 _GATEWAY_TIMEOUTS = frozenset((504, *range(520, 525)))
 """Statuses of a gateway that got no answer from the provider in time; the work may have been done all the same."""
@@ -161,7 +158,7 @@ class Call(CallContext):
         must_defer = cooldown.is_cooling_down if request.authenticated else None
         while True:
             await acquire_connection(self, authenticated=request.authenticated)
-            if info.attempts:  # what an earlier attempt was answered says nothing of this one
+            if info.attempts:  # the response to an earlier attempt does not belong to this one
                 info.status_code, info.headers, info.request_id = None, NO_HEADERS, None
             info.attempts += 1
             try:
@@ -186,7 +183,7 @@ class Call(CallContext):
             self.log(plan.log_level, "answered", f"status {response.status}")
 
     async def _status_error(self, response: Response, *, starts_cooldown: bool) -> APIError:
-        """The provider's error; `starts_cooldown` says whether a wait hint is one for all calls with this key."""
+        """The provider's error; `starts_cooldown`: whether a wait hint holds for all calls with this key."""
         if response.status < 400:
             response.close()
             where = _host(response.headers.get("location", ""))
@@ -226,7 +223,7 @@ class Call(CallContext):
             result = await self._first_success(request, body)
             while isinstance(result, Continuation):
                 result = await self._continue(result)
-        except BaseException:  # whatever it was, cancellation too: what the attempt has acquired is given back
+        except BaseException:  # any error or cancellation: the attempt's permit is released
             self.settle_permit()
             raise
         if self.permit is not None:
@@ -258,7 +255,7 @@ class Call(CallContext):
             raise
 
     def decode(self, response: HttpResponse, *, stream: bool | None = None) -> ChatCompletion | Continuation:
-        """The reply that a good response holds, or what has to be asked next for it."""
+        """The reply in a successful response, or the request that has to be sent next for it."""
         target = self.plan.target if stream is None else attrs.evolve(self.plan.target, stream=stream)
         return self.plan.state.dialect.decode(response, self.request, target)
 
@@ -278,13 +275,13 @@ class Call(CallContext):
     # --- giving up ---
 
     def cancel_upstream_soon(self, request: HttpRequest | None) -> None:
-        """Cancels the work at the provider, in a task of its own, so that whoever cancels does not wait for it."""
+        """Cancels the work at the provider, in a task of its own, so that cancelling the call does not wait for it."""
         loop = running_loop()
         if request is not None and loop is not None:
             self.plan.state.track_cancel_request(loop.create_task(self._cancel_upstream(request)))
 
     async def _cancel_upstream(self, request: HttpRequest) -> None:
-        """Sends the request that cancels the work at the provider; its failure changes nothing."""
+        """Sends the request that cancels the work at the provider; its errors are ignored."""
         info = ReplyInfo(self.info.provider, self.info.model)
         call = Call(self.plan.for_cancel_request(CANCEL_TIMEOUT), self.request, info)
         call.start()

@@ -45,7 +45,7 @@ class ChunkSource(abc.ABC):
         """Releases everything at once, from any thread.
 
         Args:
-            end: the error for a reader who waits meanwhile.
+            end: the error for a reader that waits for chunks.
         """
 
     @abc.abstractmethod
@@ -75,7 +75,7 @@ class CallChunks(ChunkSource):
         """Sends the request; returns after a good status.
 
         Raises:
-            CompletionError: what `Call.complete` raises; what `close` was given, if that came first.
+            CompletionError: what `Call.complete` raises; the argument of `close`, if that was called first.
         """
         self._loop = asyncio.get_running_loop()
         if self._closed.error is not None:
@@ -94,7 +94,7 @@ class CallChunks(ChunkSource):
         """The next chunks, at least one; None at the proper end.
 
         Raises:
-            StreamInterruptedError: the stream ended before the provider said why it stopped.
+            StreamInterruptedError: the stream ended before the provider sent a finish reason.
             APIError: the provider's error inside the stream, a timeout, a lost connection.
         """
         return self._first() if self._attempt is None or not self._attempt.delivered else self._attempt.next()
@@ -151,7 +151,7 @@ class CallChunks(ChunkSource):
         """Closes the connection at once; may be called from any thread, as destructors are.
 
         Args:
-            end: the error for a reader who waits meanwhile.
+            end: the error for a reader that waits for chunks.
         """
         if self._loop is None:
             self._closed.send(end)  # a call that was not opened yet never is

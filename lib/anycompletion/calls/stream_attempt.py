@@ -1,4 +1,4 @@
-"""One attempt at a streamed reply: a response whose headers have come, read as what its headers say it is."""
+"""One attempt at a streamed reply: a response whose headers have come, read as the media type in its headers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Attempt(abc.ABC):
         self._call = call
         self._closed = closed
         self._usage: Usage | None = None
-        """The newest, for the client's limits."""
+        """The last usage that arrived, for the client's limits."""
         self.response = response
         """The response that is being read."""
         self.cancel_request: HttpRequest | None = None
@@ -70,7 +70,7 @@ class Attempt(abc.ABC):
         if isinstance(error, StreamInterruptedError) and self._closed.error is None:
             error.retryable = not self.delivered
         if self.delivered or isinstance(error, (StreamInterruptedError, APIResponseError)):
-            error.maybe_billed = True  # whatever failed then, the provider had begun to work
+            error.maybe_billed = True  # the provider had begun to work
         if not self.delivered:
             return error  # `CallChunks` decides whether to restart
         self.response.close()
@@ -79,7 +79,7 @@ class Attempt(abc.ABC):
 
 
 def attempt_for(call: Call, response: Response, closed: CloseSignal) -> Attempt:
-    """How `response` is read: as a stream, or as the whole body that some servers send instead."""
+    """The reader of `response`: as a stream, or as the whole body that some servers send instead."""
     match _media_type(response.headers):
         case "application/json":
             return WholeAttempt(call, response, closed)
@@ -108,7 +108,7 @@ class StreamAttempt(Attempt):
         self._error: APIError | None = None
         """An error that came in the same bytes as chunks, which are delivered before it."""
         self._continuation: Continuation | None = None
-        """The request whose response says how the stream ended."""
+        """The request whose response has the end of the stream (finish reason, usage)."""
         if announced is not None and isinstance(self._decoder, DecoderWithResponse):
             self._decoder.start(announced)
 
@@ -166,7 +166,7 @@ class StreamAttempt(Attempt):
         return end
 
     def _end_or_raise(self, error: APIError) -> Chunks:
-        """The end of the stream if the network failed after the provider had said why it stops; else raises."""
+        """The end of the stream if the network failed after the provider had sent its finish reason; else raises."""
         if isinstance(error, APIConnectionError) and self._continuation is None:
             try:
                 return self._finish()
@@ -179,7 +179,7 @@ class StreamAttempt(Attempt):
         raise self._failure(error)
 
     async def _read_end(self, continuation: Continuation) -> Chunks:
-        """How the stream ended, which another response says; its text was delivered already."""
+        """The end of the stream, which another response has; the text was delivered already."""
         call, result = self._call, None
         try:
             while not isinstance(result, ChatCompletion):

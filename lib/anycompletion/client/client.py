@@ -33,32 +33,32 @@ class AsyncCompletion:
     """A client for chat completions of any provider, in OpenAI's format.
 
     Args:
-        providers: rows of your own; one with a built-in name replaces it. In tests also a `FakeProvider` or a
-            `Recorder` of `anycompletion.testing`, which stand in for rows.
-        api_keys: provider name → key (text, `Secret` or ``async () -> str``). What is not here comes from the
-            environment, at the first call to that provider.
+        providers: your own `Provider`s; one with a built-in name replaces the built-in. In tests also a `FakeProvider`
+            or a `Recorder` of `anycompletion.testing`.
+        api_keys: provider name → key (text, `Secret` or ``async () -> str``). Keys that are not given are read from the
+            environment, at the first call to their provider.
         base_urls: provider name → base URL, in the form the vendor's own SDK takes.
         timeout: seconds in total, or a `Timeout`. Default: 600 in total, 10 to connect, 300 to a stream's first
             chunk, 60 between bytes.
-        max_retries: attempts beyond the first, for errors that may pass. Default 2.
-        on_unsupported: what happens to a parameter the provider does not have: "raise" (default), "warn" (dropped,
-            said in ``reply.info.warnings``) or "drop".
-        session: an `aiohttp.ClientSession` of yours to use for all providers; it is never closed here, and its
-            connector's own limits hold.
-        limits: provider, or ``provider/model`` → `RateLimit`; where both are given, both hold. Calls wait for their
-            turn in the order of asking, within their total timeout, whatever key they have. Default: no limits.
-        rate_limiter: a `RateLimiter` that other clients use too; it is asked after `limits`. It goes along where the
-            client is pickled, if it pickles.
+        max_retries: attempts after the first, for temporary errors. Default 2.
+        on_unsupported: what happens to a parameter that the provider does not have: "raise" (default), "warn" (dropped,
+            with a line in ``reply.info.warnings``) or "drop".
+        session: your own `aiohttp.ClientSession`, used for all providers; the client never closes it, and the limits of
+            its connector apply.
+        limits: provider, or ``provider/model`` → `RateLimit`; where both are given, both apply. Calls wait in
+            first-in, first-out order, within their total timeout, whatever key they have. Default: no limits.
+        rate_limiter: a `RateLimiter` that other clients use too; calls wait for it after `limits`. It is pickled with
+            the client, if it can be pickled.
         middleware: functions around every logical call, `Middleware`; the first is the outermost.
         proxy: URL of an HTTP proxy for all requests; the environment's proxies are never used.
         ssl_context: for private certificate authorities.
 
     Raises:
-        InvalidRequestError: a value nobody can mean; `.param` is its place.
-        ConfigurationError: a provider that nobody knows, in `api_keys`, `base_urls` or `limits`.
+        InvalidRequestError: an invalid value; `.param` is its place.
+        ConfigurationError: an unknown provider in `api_keys`, `base_urls` or `limits`.
 
     One client serves many tasks of one event loop. It opens nothing before the first call. Close it with
-    ``async with`` or `aclose()`. It pickles as configuration; keys given as text do not go along.
+    ``async with`` or `aclose()`. It pickles as its configuration; a client with keys that were given as text does not.
     """
 
     @hides_frames
@@ -112,7 +112,7 @@ class AsyncCompletion:
         """The client's present state, by provider; costs microseconds, sends nothing."""
         return client_stats(self._state)
 
-    # --- life ---
+    # --- opening and closing ---
 
     async def __aenter__(self) -> Self:
         self._state.check_alive()
@@ -173,18 +173,18 @@ class AsyncCompletion:
     async def create(
         self, model: str, messages: Messages, *, stream: bool = False, **params: Unpack[CreateParams]
     ) -> ChatCompletion | CompletionStream:
-        """One reply, or with ``stream=True`` a stream that a good status has opened.
+        """One reply, or with ``stream=True`` a stream that is open: the provider has answered with a good status.
 
         Args:
             model: ``provider/model``; well-known bare names too (``gpt-``, ``claude-``).
             messages: a string, or a list of OpenAI dicts and records.
             stream: whether to return a `CompletionStream`.
-            **params: OpenAI's parameters (`Params`) and how to call (`CallOptions`).
+            **params: OpenAI's parameters (`Params`) and call options (`CallOptions`).
 
         Raises:
-            InvalidRequestError: the request cannot be meant; `.param` names the place, nothing was sent.
+            InvalidRequestError: the request is invalid; `.param` names the place, nothing was sent.
             UnsupportedParameterError: the provider does not have the parameter or value; nothing was sent.
-            ConfigurationError: no key; the text names the variables looked for.
+            ConfigurationError: no key; the text names the environment variables that were read.
             APIError: see the error table.
             TypeError: an unknown keyword, or model and messages swapped.
         """
@@ -197,18 +197,18 @@ class AsyncCompletion:
 
     @hides_frames
     def stream(self, model: str, messages: Messages, **params: Unpack[CreateParams]) -> CompletionStream:
-        """A stream that is validated now, and sent at ``async with`` or at the first chunk.
+        """A stream whose request is validated now, and sent at ``async with`` or when the first chunk is read.
 
-        Takes what `create` takes, and raises now what `create` raises before sending.
+        Takes the arguments of `create`; raises now what `create` raises before sending.
         """
         request, options = parse_call(model, messages, params, stream=True)
         return self._dispatcher.stream(request, options)
 
     @hides_frames
     async def attempt(self, model: str, messages: Messages, **params: Unpack[CreateParams]) -> Result:
-        """Like `create`, but ok or error as a value: ``Result(completion | error)``.
+        """Like `create`, but returns errors as values: ``Result(completion | error)``.
 
-        Only misuse that no data can cause still raises: an unknown keyword (TypeError).
+        Mistakes that no data can cause are still raised: an unknown keyword (TypeError).
         """
         request: ChatRequest | None = None
         try:
@@ -235,7 +235,7 @@ class AsyncCompletion:
     async def send(
         self, request: ChatRequest, *, stream: bool = False, **options: Unpack[CallOptions]
     ) -> ChatCompletion | CompletionStream:
-        """Sends a `ChatRequest` that is ready; raises what `create` raises."""
+        """Sends a `ChatRequest` that was made before; raises what `create` raises."""
         started = await self._state.start_call()
         checked, resolved = validate_request(request, stream=stream), parse_options(options)
         del options  # as in `create`
@@ -252,34 +252,34 @@ class AsyncCompletion:
         ordered: bool = False,
         on_progress: Callable[[BatchProgress], object] | None = None,
     ) -> BatchRun:
-        """Many requests, each answered once, and their results as they come.
+        """Sends many requests concurrently; iterating over the run gives their results as they arrive.
 
         Args:
-            requests: an iterable or async iterable that is read as far as needed: `ChatRequest`s, dicts of `create`'s
+            requests: an iterable or async iterable, which is read as needed: `ChatRequest`s, dicts of `create`'s
                 arguments (``custom_id`` among them), input lines of OpenAI's Batch API, or ``(id, request)``.
-            concurrency: how many are in flight at most, of all providers together. None (the default) finds out what
-                each provider takes: 16 at first, 512 at most, half after a refusal. An item whose provider is at its
-                limit holds up those of others only when 512 items wait.
-            journal: a file that keeps the results, so that a run that was cut off goes on where it ended: what is in
-                it is skipped (see `BatchProgress.skipped` and `read_results`), what failed for a reason that may pass
-                is sent again. It is locked while the run lasts, and needs POSIX.
-            ordered: results in the order of the requests. One that takes long holds back those behind it; 256 of them
-                (twice the concurrency, if that is more) are finished meanwhile, then nothing new begins. Where no
-                concurrency is given, 2,048 items are read before the first of them is taken, in either order.
-            on_progress: called with a `BatchProgress`, ten times a second at most, and at the end.
+            concurrency: maximum number of requests in flight, of all providers together. None (the default) adapts to
+                each provider: 16 at first, 512 at most, half after a throttled request. An item whose provider is at
+                its limit delays those of other providers only when 512 items wait.
+            journal: a file that stores the results, so that an interrupted run can be resumed: items whose result is in
+                it are skipped (see `BatchProgress.skipped` and `read_results`), items that failed with a temporary
+                error are sent again. The file is locked during the run, which needs POSIX.
+            ordered: whether results are in the order of the requests. A slow item then delays those after it; 256 of
+                them (twice the concurrency, if that is more) may finish meanwhile, then no new item is sent. Without
+                `concurrency`, up to 2,048 items are read before the first result is taken, in either order.
+            on_progress: called with a `BatchProgress`, at most ten times a second, and at the end.
 
-        Sends at ``async with`` or when the first result is asked for. Iterating gives a `Result` for each item that is
-        not skipped. Errors are values, those of items that cannot be meant or whose id was used before too, and the run
-        goes on. With a journal, a result is in it before it is given out, and an item without an id gets one made of
-        its request.
+        Starts at ``async with`` or when the first result is read. Iterating gives a `Result` for each item that is not
+        skipped. Errors are values, also for items that are invalid or have an id that was used before, and the run
+        continues. With a journal, a result is stored before it is returned, and an item without an id gets one that is
+        computed from its request.
 
         Raises:
-            InvalidRequestError: an argument nobody can mean.
+            InvalidRequestError: an invalid argument.
             JournalError: while iterating: the journal is in use, damaged or cannot be written (`UnwrittenError`, which
-                has the results that are not in it), or an item has the id of one with another request.
+                has the results that are not in it), or an item has the id of an earlier one with another request.
             ClientClosedError: while iterating: the client was closed.
 
-        What the iterable raises is raised when all that was read before it has its result.
+        An exception of the iterable is raised after the results of all items that were read before it.
         """
         from ..batch import BatchRun  # noqa: PLC0415 (3.5 ms, and most programs run no batch)
 
@@ -298,8 +298,14 @@ async def _opened(stream: CompletionStream) -> CompletionStream:
     return stream
 
 
+def client_state(client: AsyncCompletion) -> ClientState:
+    """The state that a client shares with its views. Internal: for this package and its own tests of leaks."""
+    state: ClientState = client.__dict__["_state"]
+    return state
+
+
 def _rebuild(cls: type[AsyncCompletion], config: dict[str, Any], defaults: dict[str, Any]) -> AsyncCompletion:
     client = cls(**config)
-    state = client.__dict__["_state"]
+    state = client_state(client)
     client.__dict__["_dispatcher"] = CallDispatcher(state, OptionValues(defaults), state.config.middleware)
     return client

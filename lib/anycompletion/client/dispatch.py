@@ -54,7 +54,7 @@ class CallDispatcher:
             on_load_refusal: called after each attempt that ended with 429 or 529, retried or not.
 
         Raises:
-            CompletionError: what can be said before sending.
+            CompletionError: the request cannot be sent.
         """
         chain = self._default_chain if options is NO_OPTIONS else self._chain(options)
         if chain:

@@ -1,4 +1,4 @@
-"""Streams: chunk sources, the reply accumulated from chunks, fan-out over several calls, mapped streams."""
+"""Streams: `CompletionStream`, the accumulator of its chunks, fan-out over several calls, mapped streams."""
 
 from .stream import CompletionStream
 

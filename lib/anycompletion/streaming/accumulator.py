@@ -1,7 +1,7 @@
-"""Chunks → completion: one accumulator for streams, fan-out and tests; keeps pieces, never chunks.
+"""Accumulator: makes one completion of a stream's chunks; keeps pieces of text, never chunks.
 
-Strategy: a chunk of text costs one list append. Pieces are joined when somebody asks for the reply, and every now and
-then, because a short piece takes ten times the memory of its text.
+A chunk of text costs one list append. Pieces are joined when the completion is made, and whenever many have gathered,
+because a short string takes ten times the memory of its characters.
 """
 
 from __future__ import annotations
@@ -25,25 +25,28 @@ from ..records import (
 )
 from ..records.chunks import ChatCompletionChunk, ChunkChoice, CustomDelta, Delta, FunctionDelta, ToolCallDelta
 
-_MESSAGE = frozenset(("message",))
+_MESSAGE_FIELD = frozenset(("message",))
 
 _APPENDED = ("thinking", "text", "summary")
-"""Members of a reasoning block that arrive in pieces; all others are replaced."""
+"""Members of a reasoning block that arrive in pieces; a new value of any other member replaces the old one."""
+
+_MIN_PIECES = 32
+"""Pieces of a short text that are kept before they are joined."""
 
 
-_LOOSE = 32
-"""Pieces of a text that are held one by one."""
+def _join_pieces(pieces: list[str]) -> int:
+    """Joins all pieces into one, in place; returns how many pieces to keep before they are joined again.
 
-
-def _join(pieces: list[str]) -> int:
-    """Makes one piece of all; returns how many there may be the next time: more where the text is long, so that each
-    character is copied a few times at most."""
+    The number grows with the text, so that each character is copied a few times at most.
+    """
     text = "".join(pieces)
     pieces[:] = [text]
-    return _LOOSE + len(text) // _LOOSE
+    return _MIN_PIECES + len(text) // _MIN_PIECES
 
 
-class _Call:
+class _ToolCallParts:
+    """The parts of one tool call or function call that have arrived."""
+
     __slots__ = ("id", "name", "pieces", "type")
 
     def __init__(self) -> None:
@@ -51,23 +54,26 @@ class _Call:
         self.pieces: list[str] = []
 
     def add(self, delta: FunctionDelta | CustomDelta) -> None:
+        """Adds the name, or a piece of the arguments."""
         if delta.name:
             self.name = self.name or delta.name
         piece = delta.arguments if isinstance(delta, FunctionDelta) else delta.input
         if piece:
             self.pieces.append(piece)
 
-    def function(self) -> FunctionCall:
+    def function_call(self) -> FunctionCall:
+        """The call as a function call."""
         return FunctionCall(self.name, "".join(self.pieces))
 
     def tool_call(self) -> ToolCall:
+        """The call as a tool call, of whichever type it has."""
         if self.type == "custom":
             return ToolCall(self.id, type="custom", custom=CustomCall(self.name, "".join(self.pieces)))
-        return ToolCall(self.id, self.function(), self.type or "function")
+        return ToolCall(self.id, self.function_call(), self.type or "function")
 
 
 class _ChoiceState:
-    """What one choice has said so far."""
+    """The parts of one choice that have arrived."""
 
     __slots__ = (
         "annotations",
@@ -80,7 +86,7 @@ class _ChoiceState:
         "function_call",
         "last_call",
         "logprobs",
-        "loose",
+        "max_pieces",
         "native_finish_reason",
         "provider_specific",
         "reasoning",
@@ -93,13 +99,13 @@ class _ChoiceState:
         self.role = "assistant"
         self.extra: JsonObject = {}
         self.content: list[str] | None = None
-        self.loose = _LOOSE
-        """Pieces that `content` and `reasoning` may hold before they are joined."""
+        self.max_pieces = _MIN_PIECES
+        """Pieces that `content` and `reasoning` may have before they are joined."""
         self.refusal: list[str] | None = None
         self.reasoning: list[str] | None = None
-        self.calls: dict[int, _Call] = {}
+        self.calls: dict[int, _ToolCallParts] = {}
         self.last_call = -1
-        self.function_call: _Call | None = None
+        self.function_call: _ToolCallParts | None = None
         self.audio: JsonObject | None = None
         self.annotations: list[Annotation] | None = None
         self.thinking: dict[Any, JsonObject] = {}
@@ -110,6 +116,7 @@ class _ChoiceState:
         self.native_finish_reason: str | None = None
 
     def add(self, choice: ChunkChoice) -> None:
+        """Adds what one chunk has of this choice."""
         delta = choice.delta
         content = delta.content
         if content is not None:
@@ -117,25 +124,25 @@ class _ChoiceState:
                 self.content = [content]
             else:
                 self.content.append(content)
-                if len(self.content) > self.loose:
-                    self.loose = _join(self.content)
+                if len(self.content) > self.max_pieces:
+                    self.max_pieces = _join_pieces(self.content)
         if choice.finish_reason is not None:
             self.finish_reason = choice.finish_reason
         if choice.native_finish_reason is not None:
             self.native_finish_reason = choice.native_finish_reason
         if choice.content_filter_results is not None:
-            known = self.extra.get("content_filter_results", {})
-            self.extra["content_filter_results"] = known | choice.content_filter_results
+            earlier = self.extra.get("content_filter_results", {})
+            self.extra["content_filter_results"] = earlier | choice.content_filter_results
         if choice.extra is not None:
-            # Some servers tell a whole `message` beside every delta, which is a member that choices of replies have.
-            self.extra |= unknown_fields(choice.extra, _MESSAGE)
+            # Some servers send a whole `message` with every delta; it would replace the one that is made of the deltas.
+            self.extra |= unknown_fields(choice.extra, _MESSAGE_FIELD)
         if choice.logprobs is not None:
             self._add_logprobs(choice.logprobs)
         if delta != Delta(content=content):
             self._add_more(delta)
 
     def _add_more(self, delta: Delta) -> None:
-        """Adds what a delta has besides its content."""
+        """Adds the members of a delta other than its content."""
         for call in delta.tool_calls or ():
             self._add_call(call)
         if delta.reasoning_content is not None:
@@ -143,18 +150,19 @@ class _ChoiceState:
                 self.reasoning = [delta.reasoning_content]
             else:
                 self.reasoning.append(delta.reasoning_content)
-                if len(self.reasoning) > self.loose:
-                    self.loose = _join(self.reasoning)
-        self._add_rare(delta)
+                if len(self.reasoning) > self.max_pieces:
+                    self.max_pieces = _join_pieces(self.reasoning)
+        self._add_rare_members(delta)
 
-    def _add_rare(self, delta: Delta) -> None:
+    def _add_rare_members(self, delta: Delta) -> None:
+        """Adds members that most streams do not have."""
         if delta.role:
             self.role = delta.role
         if delta.refusal is not None:
             self.refusal = self.refusal or []
             self.refusal.append(delta.refusal)
         if delta.function_call is not None:
-            self.function_call = self.function_call or _Call()
+            self.function_call = self.function_call or _ToolCallParts()
             self.function_call.add(delta.function_call)
         if delta.audio is not None:
             self.audio = _merge_audio(self.audio or {}, delta.audio)
@@ -171,14 +179,14 @@ class _ChoiceState:
     def _add_call(self, delta: ToolCallDelta) -> None:
         index = delta.index
         if index is None:
-            # A server that leaves the index out starts a new call by a new id.
-            known = self.calls.get(self.last_call)
-            starts = known is None or (bool(delta.id) and delta.id != known.id)
+            # Where a server omits the index, a new id starts a new call.
+            last = self.calls.get(self.last_call)
+            starts = last is None or (bool(delta.id) and delta.id != last.id)
             index = self.last_call + 1 if starts else self.last_call
         self.last_call = index
         call = self.calls.get(index)
         if call is None:
-            call = self.calls[index] = _Call()
+            call = self.calls[index] = _ToolCallParts()
         call.id = call.id or delta.id or ""
         call.type = call.type or delta.type or ""
         if delta.function is not None:
@@ -187,20 +195,24 @@ class _ChoiceState:
             call.add(delta.custom)
 
     def _add_logprobs(self, logprobs: Logprobs) -> None:
-        mine = self.logprobs = self.logprobs or Logprobs()
-        mine.content = _extended(mine.content, logprobs.content)
-        mine.refusal = _extended(mine.refusal, logprobs.refusal)
+        all_logprobs = self.logprobs = self.logprobs or Logprobs()
+        all_logprobs.content = _extended(all_logprobs.content, logprobs.content)
+        all_logprobs.refusal = _extended(all_logprobs.refusal, logprobs.refusal)
 
     def token_logprobs(self) -> Logprobs | None:
-        mine = self.logprobs
-        return None if mine is None else Logprobs(_extended(None, mine.content), _extended(None, mine.refusal))
+        """A copy of the log probabilities that have arrived."""
+        logprobs = self.logprobs
+        if logprobs is None:
+            return None
+        return Logprobs(_extended(None, logprobs.content), _extended(None, logprobs.refusal))
 
     def message(self) -> AssistantMessage:
+        """The message made of the parts."""
         return AssistantMessage(
             None if self.content is None else "".join(self.content),
             None if self.refusal is None else "".join(self.refusal),
             [self.calls[index].tool_call() for index in sorted(self.calls)] or None,
-            None if self.function_call is None else self.function_call.function(),
+            None if self.function_call is None else self.function_call.function_call(),
             None if self.audio is None else Audio(**_joined(self.audio)),
             None if self.annotations is None else list(self.annotations),
             None if self.reasoning is None else "".join(self.reasoning),
@@ -211,40 +223,43 @@ class _ChoiceState:
         )
 
 
-def _extended(mine: list[TokenLogprob] | None, more: list[TokenLogprob] | None) -> list[TokenLogprob] | None:
-    if mine is None or more is None:
-        return mine if more is None else list(more)
-    mine.extend(more)
-    return mine
+def _extended(tokens: list[TokenLogprob] | None, more: list[TokenLogprob] | None) -> list[TokenLogprob] | None:
+    """`tokens` with `more` appended in place; a copy of `more` where there are none."""
+    if tokens is None or more is None:
+        return tokens if more is None else list(more)
+    tokens.extend(more)
+    return tokens
 
 
 def _annotation(data: JsonObject) -> Annotation:
-    """One that has an unreadable shape is kept as it came: a citation is no reason to lose a reply."""
+    """An annotation; one of an unknown shape is kept as `extra`, so that it does not cost the reply."""
     try:
         return Annotation.from_dict(data)
     except ShapeError:
         return Annotation("", extra=data)
 
 
-class _Pieces(list[str]):
-    """A text that arrives in pieces."""
+class _TextPieces(list[str]):
+    """Pieces of a text, distinguished from lists that a server sends."""
 
 
 def _appended(old: Any, value: Any) -> Any:
-    """What is known of a member after one more piece of it; a value that is no text replaces it."""
+    """A member's value with one more piece appended; a value that is not text replaces the old one."""
     if not isinstance(value, str):
         return value
-    if not isinstance(old, _Pieces):
-        return _Pieces([value])
+    if not isinstance(old, _TextPieces):
+        return _TextPieces([value])
     old.append(value)
     return old
 
 
 def _joined(members: JsonObject) -> JsonObject:
-    return {name: "".join(value) if isinstance(value, _Pieces) else value for name, value in members.items()}
+    """A copy of `members` in which pieces of text are joined."""
+    return {name: "".join(value) if isinstance(value, _TextPieces) else value for name, value in members.items()}
 
 
 def _merge_audio(audio: JsonObject, piece: JsonObject) -> JsonObject:
+    """Merges one piece of audio into `audio`, in place."""
     for name in ("id", "data", "transcript", "expires_at"):
         value = piece.get(name)
         if value is not None:
@@ -253,9 +268,10 @@ def _merge_audio(audio: JsonObject, piece: JsonObject) -> JsonObject:
 
 
 def _merge_block(blocks: dict[Any, JsonObject], piece: JsonObject) -> None:
+    """Merges one piece of a reasoning block into the block of its index."""
     index = piece.get("index")
     if not isinstance(index, (int, str)):
-        index = None, len(blocks)  # a block without one is a block of its own
+        index = None, len(blocks)  # a piece without an index is a whole block
     block = blocks.setdefault(index, {})
     for name, value in piece.items():
         if name != "index":
@@ -263,7 +279,7 @@ def _merge_block(blocks: dict[Any, JsonObject], piece: JsonObject) -> None:
 
 
 class Accumulator:
-    """Folds chunks into a completion."""
+    """Accumulates chunks into a completion."""
 
     __slots__ = ("_choices", "_created", "_extra", "_id", "_model", "_service_tier", "_system_fingerprint", "usage")
 
@@ -276,10 +292,10 @@ class Accumulator:
         self._service_tier: str | None = None
         self._system_fingerprint: str | None = None
         self.usage: Usage | None = None
-        """The newest usage any chunk told; streams tell it cumulatively."""
+        """The last usage that a chunk contained; streams report it cumulatively."""
 
     def add(self, chunk: ChatCompletionChunk) -> None:
-        """Folds one chunk in."""
+        """Adds one chunk."""
         choices = chunk.choices
         for choice in choices:
             state = self._choices.get(choice.index)
@@ -289,7 +305,7 @@ class Accumulator:
         if chunk.usage is not None:
             self.usage = chunk.usage
         if not self._id or not self._model:
-            self._add_head(chunk)
+            self._add_ids(chunk)
         if chunk.service_tier is not None:
             self._service_tier = chunk.service_tier
         if chunk.system_fingerprint is not None:
@@ -297,24 +313,24 @@ class Accumulator:
         if chunk.prompt_filter_results is not None:
             self._extra["prompt_filter_results"] = chunk.prompt_filter_results
 
-    def _add_head(self, chunk: ChatCompletionChunk) -> None:
-        # Filter-only chunks of Azure come first and leave these empty.
+    def _add_ids(self, chunk: ChatCompletionChunk) -> None:
+        # Azure first sends chunks that have filter results only, and these members empty.
         self._id = self._id or chunk.id
         self._model = self._model or chunk.model
         self._created = self._created or chunk.created
 
     @property
     def started(self) -> bool:
-        """True once any chunk was folded in."""
+        """Whether a chunk was added."""
         return bool(self._choices or self._id)
 
     @property
     def finish_reasons(self) -> dict[int, str | None]:
-        """Why each choice seen so far stopped."""
+        """Index of each choice → its finish reason so far."""
         return {index: state.finish_reason for index, state in self._choices.items()}
 
     def completion(self) -> ChatCompletion:
-        """The reply so far, as a record of its own."""
+        """A new record of the reply so far; later chunks do not change it."""
         return ChatCompletion(
             self._id,
             [

@@ -1,8 +1,8 @@
-"""n calls, one answer or one stream: runs branches concurrently, renumbers their choices, sums what they used.
+"""Fan-out: runs `n` calls (branches) concurrently as one reply or one stream, with renumbered choices and summed usage.
 
-Strategy: a plain fan-out lives in one coroutine. A streamed one owns plain tasks that hold the branch queue and their
-source, never the stream, so that dropping the stream lets its destructor end them; the client keeps the strong
-references. The queue is bounded: a slow consumer stops the branches, and they stop their servers.
+Without streaming, one coroutine runs all branches. With streaming, each branch is a task that references its source and
+the queue, but never the stream: when the caller drops the stream, its destructor can end the tasks. The client keeps
+the strong references to the tasks. The queue is bounded: a slow consumer pauses the branches, and these their servers.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from ..errors import ClientClosedError, CompletionError
 from ..records import ChatCompletion, Choice, ReplyInfo, Usage
 from ..records.chunks import ChatCompletionChunk
 
-Keep = Callable[["asyncio.Task[None]"], None]
-"""Takes a strong reference to a task for as long as it runs."""
+TrackTask = Callable[["asyncio.Task[None]"], None]
+"""Function that keeps a strong reference to a task until it is done."""
 
-_AHEAD = 4
-"""Lists of chunks a branch may be ahead of the consumer."""
+_QUEUED_PER_BRANCH = 4
+"""Lists of chunks in the queue, per branch, before the branches wait for the consumer."""
 
 
 def merged_info(infos: Sequence[ReplyInfo]) -> ReplyInfo:
-    """The first branch's info with attempts and warnings summed; `branches` in choice order."""
+    """The first branch's info with the attempts and warnings of all; `branches` has each, in the order of choices."""
     first = infos[0]
     warnings = list(dict.fromkeys(text for info in infos for text in info.warnings))
     return ReplyInfo(
@@ -42,13 +42,13 @@ def merged_info(infos: Sequence[ReplyInfo]) -> ReplyInfo:
 
 
 def total_usage(usages: Sequence[Usage | None]) -> Usage | None:
-    """The sum, or None where any branch said nothing."""
-    known = [usage for usage in usages if usage is not None]
-    return Usage.total_of(known) if known and len(known) == len(usages) else None
+    """The sum of the branches' usage; None where a branch reported none."""
+    reported = [usage for usage in usages if usage is not None]
+    return Usage.total_of(reported) if reported and len(reported) == len(usages) else None
 
 
 def merge_completions(completions: Sequence[ChatCompletion]) -> ChatCompletion:
-    """One completion of as many choices, numbered in the order of the branches."""
+    """One completion that has the choices of all, numbered in the order of the branches."""
     first = completions[0]
     choices: list[Choice] = []
     for completion in completions:
@@ -73,8 +73,8 @@ async def gather(runs: Sequence[Callable[[], Awaitable[ChatCompletion]]]) -> Cha
     """Runs the branches concurrently and merges their replies.
 
     Raises:
-        CompletionError: the first branch's error, unwrapped; the others are cancelled and `.partial` holds the
-            replies that were there.
+        CompletionError: the first branch's error, unwrapped; the others are cancelled, and `.partial` has the replies
+            that were complete.
     """
     done: dict[int, ChatCompletion] = {}
 
@@ -82,88 +82,89 @@ async def gather(runs: Sequence[Callable[[], Awaitable[ChatCompletion]]]) -> Cha
         done[index] = await runs[index]()
 
     try:
-        fault = await _first_fault([branch(index) for index in range(len(runs))])
-    except BaseException:  # cancelled: the frames that raise this show no replies
+        error = await _first_error([branch(index) for index in range(len(runs))])
+    except BaseException:  # cancelled; the traceback holds this frame, which must not show replies
         done.clear()
         raise
-    if fault is None:
+    if error is None:
         return merge_completions([done[index] for index in range(len(runs))])
-    if isinstance(fault, CompletionError) and done:
-        fault.partial = merge_completions([done[index] for index in sorted(done)])
-    done.clear()  # the frames that raise this show no replies
-    raise fault
+    if isinstance(error, CompletionError) and done:
+        error.partial = merge_completions([done[index] for index in sorted(done)])
+    done.clear()  # as above
+    raise error
 
 
-async def _first_fault(branches: Sequence[Coroutine[Any, Any, None]]) -> BaseException | None:
-    """Runs all branches to their end; the first that fails ends the others, and a cancel ends all.
+async def _first_error(branches: Sequence[Coroutine[Any, Any, None]]) -> BaseException | None:
+    """Runs all branches until each has ended; returns the first error. An error or a cancellation cancels the others.
 
-    Not an `asyncio.TaskGroup`: until Python 3.13 one whose branch fails leaves a cancellation pending on its caller's
-    task, which breaks the scopes around it; and in any version one that is cancelled meanwhile raises the fault.
+    Not an `asyncio.TaskGroup`: before Python 3.13, a group whose branch fails leaves a cancellation pending on the
+    calling task, which breaks the scopes around it; and in any version, a group that is cancelled after a branch failed
+    raises the error instead of the cancellation.
     """
-    faults: list[BaseException] = []
-    told: asyncio.CancelledError | None = None
-    news = asyncio.Event()
+    errors: list[BaseException] = []
+    cancelled: asyncio.CancelledError | None = None
+    changed = asyncio.Event()
 
-    def ended(task: asyncio.Task[None]) -> None:
+    def on_done(task: asyncio.Task[None]) -> None:
         pending.discard(task)
-        fault = asyncio.CancelledError() if task.cancelled() else task.exception()
-        if fault is not None:
-            faults.append(fault)
-        if faults or not pending:
-            news.set()
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is not None:
+            errors.append(error)
+        if errors or not pending:
+            changed.set()
 
     pending = {asyncio.create_task(branch) for branch in branches}
     for task in pending:
-        task.add_done_callback(ended)
+        task.add_done_callback(on_done)
     ending = False
     while pending:
-        news.clear()
+        changed.clear()
         try:
-            await news.wait()
-        except asyncio.CancelledError as cancel:  # there may be one in every turn
-            told = told or cancel
+            await changed.wait()
+        except asyncio.CancelledError as exc:  # each iteration may get one
+            cancelled = cancelled or exc
         if not ending:
             ending = True
             for task in pending:
                 task.cancel()
-    if told is None:
-        return faults[0] if faults else None
+    if cancelled is None:
+        return errors[0] if errors else None
     try:
-        raise told
+        raise cancelled
     finally:
-        told = None  # its traceback holds this frame
+        cancelled = None  # a reference cycle otherwise: its traceback holds this frame
 
 
 class MergedChunks(ChunkSource):
-    """Several streamed calls as one source of chunks; branch k's chunks are choice k."""
+    """Chunk source that merges several streamed calls; the chunks of branch k become choice k."""
 
     __slots__ = (
         "_created",
         "_id",
         "_info",
-        "_keep",
         "_loop",
         "_model",
         "_open_branches",
         "_queue",
-        "_room",
+        "_queue_slots",
         "_sources",
         "_tasks",
+        "_track_task",
         "_usages",
     )
 
-    def __init__(self, sources: Sequence[ChunkSource], keep: Keep) -> None:
+    def __init__(self, sources: Sequence[ChunkSource], track_task: TrackTask) -> None:
         self._sources = sources
-        self._keep = keep
+        self._track_task = track_task
         self._queue: asyncio.Queue[_Item] = asyncio.Queue()
-        # Chunks need room, so that the queue is bounded; the word that a branch ended needs none and always gets in.
-        self._room = asyncio.Semaphore(_AHEAD * len(sources))
+        # Bounds the chunks in the queue. The end of a branch is queued without acquiring it, so that it is never lost.
+        self._queue_slots = asyncio.Semaphore(_QUEUED_PER_BRANCH * len(sources))
         self._tasks: list[asyncio.Task[None]] = []
         self._usages: list[Usage | None] = [None] * len(sources)
         self._open_branches = len(sources)
         self._id = self._model = ""
         self._created = 0
-        """The first branch's, and so the whole reply's; empty until that branch speaks."""
+        """Id, model and time of the merged reply are those of the first branch; empty until its first chunk."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._info = merged_info([source.info for source in sources])
 
@@ -180,27 +181,27 @@ class MergedChunks(ChunkSource):
         """
         self._loop = asyncio.get_running_loop()
         try:
-            fault = await _first_fault([source.open() for source in self._sources])
-        except BaseException:  # cancelled while opening: the branches that are open belong to nobody
+            error = await _first_error([source.open() for source in self._sources])
+        except BaseException:  # cancelled while opening: branches that are open already must be closed
             self.close()
             raise
-        if fault is not None:
+        if error is not None:
             self.close()
-            raise fault
+            raise error
         self._refresh_info()
         for index, source in enumerate(self._sources):
-            task = self._loop.create_task(_pump(index, source, self._queue, self._room))
-            task.add_done_callback(functools.partial(_gone, index, source, self._queue))
-            self._keep(task)
+            task = self._loop.create_task(_forward(index, source, self._queue, self._queue_slots))
+            task.add_done_callback(functools.partial(_on_task_done, index, source, self._queue))
+            self._track_task(task)
             self._tasks.append(task)
 
     def _refresh_info(self) -> None:
-        fresh = merged_info([source.info for source in self._sources])
+        merged = merged_info([source.info for source in self._sources])
         for name in ("status_code", "headers", "request_id", "attempts", "elapsed", "warnings"):
-            setattr(self._info, name, getattr(fresh, name))
+            setattr(self._info, name, getattr(merged, name))
 
     async def next(self) -> Sequence[ChatCompletionChunk] | None:
-        """The next chunks of some branch; at the end one with the summed usage; then None."""
+        """The next chunks of any branch; at the end one with the summed usage; then None."""
         while self._open_branches:
             index, item = await self._queue.get()
             match item:
@@ -211,8 +212,8 @@ class MergedChunks(ChunkSource):
                 case None:
                     self._open_branches -= 1
                 case chunks:
-                    self._room.release()
-                    kept = [chunk for chunk in chunks if self._renumbered(chunk, index)]
+                    self._queue_slots.release()
+                    kept = [chunk for chunk in chunks if self._renumber(chunk, index)]
                     if kept:
                         return kept
         self._refresh_info()
@@ -220,8 +221,8 @@ class MergedChunks(ChunkSource):
         self._usages = [None]
         return None if usage is None else (ChatCompletionChunk(self._id, [], self._created, self._model, usage=usage),)
 
-    def _renumbered(self, chunk: ChatCompletionChunk, index: int) -> bool:
-        """Makes `chunk` one of choice `index`; a chunk that only told the branch's usage is not handed out."""
+    def _renumber(self, chunk: ChatCompletionChunk, index: int) -> bool:
+        """Changes `chunk` into one of choice `index`; False if it only had the branch's usage and is to be dropped."""
         if index == 0:
             self._id = self._id or chunk.id
             self._model = self._model or chunk.model
@@ -236,59 +237,60 @@ class MergedChunks(ChunkSource):
         return True
 
     def close(self, end: CompletionError | None = None) -> None:
-        """Ends all branches at once; may be called from any thread, as destructors are."""
+        """Ends all branches at once; may be called in any thread, as destructors are."""
         try:
-            here = asyncio.get_running_loop()
+            running: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
         except RuntimeError:
-            here = None
-        if self._loop is None or here is self._loop:
-            _end(self._tasks, self._sources, self._queue, end)
+            running = None
+        if self._loop is None or running is self._loop:
+            _end_branches(self._tasks, self._sources, self._queue, end)
         elif not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(_end, self._tasks, self._sources, self._queue, end)
+            self._loop.call_soon_threadsafe(_end_branches, self._tasks, self._sources, self._queue, end)
 
     async def wait_closed(self) -> None:
-        """Until the branches' tasks are gone."""
+        """Waits until the branches' tasks are done."""
         if self._tasks and asyncio.get_running_loop() is self._loop:
             await asyncio.wait(self._tasks)
 
 
 _Item = tuple[int, "Sequence[ChatCompletionChunk] | BaseException | None"]
+"""Index of a branch, and its next chunks, its error, or None at its end."""
 
 
-async def _pump(index: int, source: ChunkSource, queue: asyncio.Queue[_Item], room: asyncio.Semaphore) -> None:
-    """Carries one branch's chunks to the queue; its failure travels the same way."""
+async def _forward(index: int, source: ChunkSource, queue: asyncio.Queue[_Item], slots: asyncio.Semaphore) -> None:
+    """Puts one branch's chunks into the queue, and then its error or its end (None)."""
     try:
         while (chunks := await source.next()) is not None:
-            await room.acquire()
+            await slots.acquire()
             queue.put_nowait((index, chunks))
     except CompletionError as error:
-        # Without this frame, in which the queue holds what the other branches said.
+        # Without this frame, which holds the queue and so the chunks of the other branches.
         queue.put_nowait((index, error.with_traceback(None)))
-    except Exception as fault:  # noqa: BLE001 (a bug, or somebody else's code: the consumer must not wait for ever)
-        queue.put_nowait((index, fault))
+    except Exception as error:  # noqa: BLE001 (an error of user code or a bug: the consumer must not wait for ever)
+        queue.put_nowait((index, error))
     else:
         queue.put_nowait((index, None))
     finally:
         source.close()
 
 
-def _gone(index: int, source: ChunkSource, queue: asyncio.Queue[_Item], task: asyncio.Task[None]) -> None:
-    """The client cancels its branches when it is closed, before their first step too: the consumer must not wait."""
+def _on_task_done(index: int, source: ChunkSource, queue: asyncio.Queue[_Item], task: asyncio.Task[None]) -> None:
+    """Wakes the consumer after closing the client has cancelled a branch, even one that has not run yet."""
     if task.cancelled():
         source.close()
         queue.put_nowait((index, ClientClosedError("the client was closed while this stream was under way")))
 
 
-def _end(
+def _end_branches(
     tasks: Sequence[asyncio.Task[None]],
     sources: Sequence[ChunkSource],
     queue: asyncio.Queue[_Item],
     end: CompletionError | None,
 ) -> None:
+    """Cancels the branches and closes their sources; a consumer that waits gets `end`."""
     for task in tasks:
         task.cancel()
     for source in sources:
         source.close(end)
     if end is not None:
-        # A consumer that waits for the next chunk must learn that none will come.
         queue.put_nowait((0, end))

@@ -1,4 +1,4 @@
-"""A stream, or a whole reply, as the source of another stream's chunks; sends nothing itself."""
+"""Chunk sources over an existing stream (`MappedChunks`) or a whole reply (`CompletedChunks`); they send nothing."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ..records import ChatCompletion, ReplyInfo, Usage
 from ..records.chunks import ChatCompletionChunk
 
 ChunkMapper: TypeAlias = Callable[[ChatCompletionChunk], ChatCompletionChunk | None]
-"""Makes a chunk of a chunk; None leaves it out."""
+"""Function from a chunk to the chunk that replaces it; None removes the chunk."""
 
 
 class ReadableStream(Protocol):
-    """What is needed of the stream whose chunks are mapped; `CompletionStream` has it."""
+    """The part of `CompletionStream` that `MappedChunks` uses."""
 
     @property
     def info(self) -> ReplyInfo:
@@ -23,14 +23,14 @@ class ReadableStream(Protocol):
 
     @property
     def usage(self) -> Usage | None:
-        """The newest usage."""
+        """The last token counts that the provider sent."""
 
     @property
     def snapshot(self) -> ChatCompletion:
         """The reply as far as it was delivered."""
 
     async def open(self) -> None:
-        """Sends the request if it was not sent."""
+        """Sends the request, unless it was sent before."""
 
     async def __anext__(self) -> ChatCompletionChunk:
         """The next chunk."""
@@ -44,7 +44,7 @@ class ReadableStream(Protocol):
 
 
 class MappedChunks(ChunkSource):
-    """The chunks of another stream, as `change` makes them."""
+    """The chunks of another stream, each replaced by the result of `change`."""
 
     __slots__ = ("_change", "_stream", "_usage")
 
@@ -52,27 +52,27 @@ class MappedChunks(ChunkSource):
         self._stream = stream
         self._change = change
         self._usage: Usage | None = None
-        """The newest that was passed on."""
+        """The last usage that was passed on."""
 
     @property
     def info(self) -> ReplyInfo:
-        """How the call goes."""
+        """Details of the stream's call."""
         return self._stream.info
 
     async def open(self) -> None:
-        """Sends, if the stream was not sent yet."""
+        """Opens the stream, unless it is open."""
         await self._stream.open()
 
     async def next(self) -> Sequence[ChatCompletionChunk] | None:
-        """The next chunk; at the end one with the usage that the stream kept to itself; then None."""
+        """The next chunk; at the end one with the usage that the stream did not deliver as a chunk; then None."""
         while True:
             try:
                 chunk = await self._stream.__anext__()
             except StopAsyncIteration:
-                return self._last()
+                return self._usage_chunk()
             except CompletionError as error:
                 if self._change is not None:
-                    error.partial = None  # it is what was there before the change; who reads the changed adds theirs
+                    error.partial = None  # made of the unchanged chunks; the outer stream sets it from the changed ones
                 raise
             if chunk.usage is not None:
                 self._usage = chunk.usage
@@ -80,49 +80,49 @@ class MappedChunks(ChunkSource):
             if changed is not None:
                 return (changed,)
 
-    def _last(self) -> Sequence[ChatCompletionChunk] | None:
+    def _usage_chunk(self) -> Sequence[ChatCompletionChunk] | None:
         usage = self._stream.usage
         if usage is self._usage:
             return None
         self._usage = usage
-        known = self._stream.snapshot
-        return (ChatCompletionChunk(known.id, [], known.created, known.model, usage=usage),)
+        reply = self._stream.snapshot
+        return (ChatCompletionChunk(reply.id, [], reply.created, reply.model, usage=usage),)
 
     def close(self, end: CompletionError | None = None) -> None:
-        """Closes the stream; whoever reads it meanwhile is told so by the stream itself."""
+        """Closes the stream, which raises its own error in a task that waits for a chunk."""
         self._stream.close()
 
     async def wait_closed(self) -> None:
-        """Until the stream is closed."""
+        """Waits until the stream is closed."""
         await self._stream.aclose()
 
 
 class CompletedChunks(ChunkSource):
     """A whole reply as a stream of one chunk."""
 
-    __slots__ = ("_completion", "_left")
+    __slots__ = ("_completion", "_pending")
 
     def __init__(self, completion: ChatCompletion) -> None:
         self._completion = completion
-        self._left = True
+        self._pending = True
 
     @property
     def info(self) -> ReplyInfo:
-        """How the reply came about."""
+        """Details of the call that the reply came from."""
         return self._completion.info
 
     async def open(self) -> None:
-        """Nothing is to be sent."""
+        """Does nothing: there is nothing to send."""
 
     async def next(self) -> Sequence[ChatCompletionChunk] | None:
-        """The reply; then None."""
-        if not self._left:
+        """The reply as one chunk; then None."""
+        if not self._pending:
             return None
-        self._left = False
+        self._pending = False
         return (as_chunk(self._completion),)
 
     def close(self, end: CompletionError | None = None) -> None:
-        """Nothing is held."""
+        """Does nothing: there is nothing to release."""
 
     async def wait_closed(self) -> None:
-        """Nothing is held."""
+        """Does nothing: there is nothing to release."""

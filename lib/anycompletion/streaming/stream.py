@@ -1,8 +1,8 @@
-"""CompletionStream: what the caller iterates; pulls chunks from a source and never buffers more than one read of it.
+"""CompletionStream: the async iterator that callers read; pulls chunks from a source and buffers one read of it.
 
-Strategy: an object, not an async generator, because a generator left half-way keeps its connection until somebody
-collects it. A chunk is folded into the snapshot when it is handed out, so `.snapshot` is exactly what the caller has
-seen. However the caller leaves, the source is closed by a plain function call that nothing can interrupt.
+An object, not an async generator, because a generator that is left early keeps its connection until it is garbage
+collected. A chunk is added to the snapshot when it is returned, so `.snapshot` is exactly what the caller has received.
+However the caller leaves the stream, the source is closed by a plain function call, which cannot be cancelled.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ from ..records.chunks import ChatCompletionChunk
 from .accumulator import Accumulator
 from .mapped import ChunkMapper, CompletedChunks, MappedChunks
 
-_NOTHING: Iterator[ChatCompletionChunk] = iter(())
+_NO_CHUNKS: Iterator[ChatCompletionChunk] = iter(())
 
 
 class CompletionStream:
     """A streamed reply: an async iterator over `ChatCompletionChunk`s, and an async context manager.
 
     Made by `client.stream(...)` (sent at ``async with`` or at the first chunk) or by ``await client.create(...,
-    stream=True)`` (sent already). A stream is never silently short: either the provider said why it stopped, or
-    `StreamInterruptedError` is raised, with what had arrived in `.partial`.
+    stream=True)`` (sent already). A stream is never silently short: it ends with the provider's finish reason, or
+    `StreamInterruptedError` is raised, whose `.partial` has what had arrived.
 
     Leaving ``async with``, cancelling, dropping the object or `aclose()` closes the upstream connection at once.
     """
 
     _end_callbacks: list[Callable[[ChatCompletion, CompletionError | None], object]] | None = None
-    """Who is told of the end: nobody, of nearly all streams."""
+    """Callbacks of `on_end`; most streams have none."""
 
     def __init__(self, source: ChunkSource, *, usage_asked: bool = False) -> None:
         self._source = source
         self._next = source.next
         self._is_settled = False
         self._usage_asked = usage_asked
-        self._ready = _NOTHING
-        """What was read and not handed out."""
+        self._ready = _NO_CHUNKS
+        """Chunks that were read from the source and not returned yet."""
         self._accumulator = Accumulator()
         self._opened = False
         self._finished = False
@@ -69,21 +69,21 @@ class CompletionStream:
         )
         return f"<CompletionStream {self.info.provider}/{self.info.model} {state}>"
 
-    # --- what is known so far ---
+    # --- the state so far ---
 
     @property
     def info(self) -> ReplyInfo:
-        """Provider, status, request id, attempts …, as they become known."""
+        """Details of the call (provider, status, request id, attempts …), as they become known."""
         return self._source.info
 
     @property
     def usage(self) -> Usage | None:
-        """The newest token counts of the provider; None until it tells them."""
+        """The last token counts that the provider sent; None before it sends any."""
         return self._accumulator.usage
 
     @property
     def snapshot(self) -> ChatCompletion:
-        """The reply as far as it was handed out."""
+        """The reply so far, made of the chunks that were returned."""
         completion = self._accumulator.completion()
         completion.info = self.info
         return completion
@@ -101,14 +101,14 @@ class CompletionStream:
                 if chunk.choices or chunk.usage is None or self._usage_asked:
                     return chunk
                 continue
-            # Here and not in functions of their own: each one that waits costs an open stream a quarter of a kilobyte,
-            # and all of them a chunk that comes alone some time.
+            # Inline, because each function that waits costs an open stream a quarter of a kilobyte, and each call
+            # costs time for every chunk that arrives alone.
             if self._finished or self._closed or self._error is not None:
                 self._check_readable()
             if self._reading or self._loop is not asyncio.get_running_loop():
                 self._check_reader()
             self._reading = True
-            self._ready = _NOTHING
+            self._ready = _NO_CHUNKS
             try:
                 if not self._opened:
                     await self._open()
@@ -117,7 +117,7 @@ class CompletionStream:
                 if self._error is None:
                     self._fail(error)
                 raise
-            except BaseException:  # a cancelled read leaves an answer that belongs to nobody
+            except BaseException:  # cancelled: nothing will read the rest of the response
                 self.close()
                 raise
             finally:
@@ -130,7 +130,7 @@ class CompletionStream:
                     self._is_settled, self._next = True, self._source.settled_next()
 
     async def open(self) -> None:
-        """Sends the request if it was not sent; returns after a good status. Called for you by all other methods.
+        """Sends the request, unless it was sent before; returns after a good status. Iterating calls it.
 
         Raises:
             APIError: see the error table.
@@ -161,7 +161,7 @@ class CompletionStream:
         except CompletionError as error:
             self._fail(error)
             raise
-        except BaseException:  # cancelled while opening: what may have been sent belongs to nobody
+        except BaseException:  # cancelled while opening: nothing will read the response
             self.close()
             raise
         self._opened = True
@@ -203,70 +203,71 @@ class CompletionStream:
         )
 
     async def get_final_completion(self) -> ChatCompletion:
-        """Drains what is left and returns the whole reply; costs no second request.
+        """Reads the rest of the stream and returns the whole reply; sends no second request.
 
         Raises:
             StreamInterruptedError: the stream did not end properly, or was left early.
             APIError: the error that ended the stream.
         """
         async for chunk in self:
-            del chunk  # this frame is in the traceback of what the next one may raise
+            del chunk  # the traceback of a later error has this frame, which must not show it
         return self.snapshot
 
     @property
     def text(self) -> TextView:
-        """Choice 0's text, piece by piece. Shares the cursor with the stream itself."""
+        """An async iterator over the text of choice 0, piece by piece; it reads the same chunks as the stream."""
         return TextView(self)
 
     def sse(self, describe: Callable[[CompletionError], JsonObject] | None = None) -> SSEView:
-        """The rest of the stream in OpenAI's own stream format, as bytes; ``[DONE]`` last.
+        """The rest of the stream as server-sent events in OpenAI's format, as bytes; ``[DONE]`` last.
 
         Args:
-            describe: what is said of an error. By default its own text, which is meant for whoever runs the program:
-                of a key that is missing, it names the environment variables. `anycompletion.web` says less.
+            describe: returns the ``error`` object for an error. The default has the full error text, which is meant for
+                operators: for a missing key, it names the environment variables. `anycompletion.web` reveals less.
 
-        After a failure an ``{"error": …}`` event comes last instead, and no ``[DONE]``: no reader can take a cut
-        answer for a whole one.
+        After an error, the last event is ``{"error": …}`` and there is no ``[DONE]``, so that readers do not take the
+        interrupted reply for a complete one.
         """
         return SSEView(self, describe or error_object)
 
-    # --- for whoever stands between the call and its reader ---
+    # --- for middleware and other code between the call and its reader ---
 
-    def on_end(self, tell: Callable[[ChatCompletion, CompletionError | None], object]) -> None:
-        """Has `tell` called once, when the stream is over, with the reply as far as it was handed out, and the error.
+    def on_end(self, callback: Callable[[ChatCompletion, CompletionError | None], object]) -> None:
+        """Registers a function that is called once, when the stream ends, with the reply so far and the error.
 
-        The error is None after a proper end, and a `StreamInterruptedError` with ``phase="closed"`` where the reader
-        closed or dropped the stream before. `tell` is an observer: what it raises is logged and changes nothing. A
-        dropped stream's destructor calls it, perhaps in another thread. It must not hold the stream.
+        The error is None after a proper end, and a `StreamInterruptedError` with ``phase="closed"`` if the reader
+        closed or dropped the stream before its end. An exception of `callback` is logged and changes nothing. For a
+        dropped stream, the destructor calls it, possibly in another thread. It must not reference the stream, which
+        would then never be dropped.
         """
         if self._end_callbacks is None:
             self._end_callbacks = []
-        self._end_callbacks.append(tell)
+        self._end_callbacks.append(callback)
         if self._finished or self._closed or self._error is not None:
             self._notify_end(None if self._finished else self._error or self._interrupted("the stream was closed"))
 
     def _notify_end(self, error: CompletionError | None) -> None:
         if self._end_callbacks is None:
             return
-        tellers, self._end_callbacks = self._end_callbacks, None
-        for tell in tellers:
+        callbacks, self._end_callbacks = self._end_callbacks, None
+        for callback in callbacks:
             try:
-                tell(self.snapshot, error)
-            except Exception as fault:  # noqa: BLE001 (an observer's failure is logged, whatever it is)
-                observer_failed("on_end", fault)
+                callback(self.snapshot, error)
+            except Exception as exc:  # noqa: BLE001 (an observer's failure is logged, whatever it is)
+                observer_failed("on_end", exc)
 
     def map(self, change: ChunkMapper) -> CompletionStream:
-        """A stream of what `change` makes of each chunk of this one, to be read in its place; None leaves a chunk out.
+        """A stream whose chunks are the results of `change`; read it instead of this one. None removes a chunk.
 
-        Whatever `change` raises ends the stream, and its reader gets it.
+        An exception of `change` ends the new stream and is raised to its reader.
         """
         return CompletionStream(MappedChunks(self, change), usage_asked=self._usage_asked)
 
     def as_source(self) -> ChunkSource:
-        """This stream as another's source of chunks.
+        """This stream as the chunk source of another stream.
 
         Raises:
-            RuntimeError: some of its chunks were handed out, and would be missing.
+            RuntimeError: some of its chunks were read already and would be missing.
         """
         if self._finished:
             return CompletedChunks(self.snapshot)
@@ -277,7 +278,7 @@ class CompletionStream:
             )
         return MappedChunks(self)
 
-    # --- leaving ---
+    # --- closing ---
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -297,12 +298,12 @@ class CompletionStream:
             self._notify_end(end)
 
     async def aclose(self) -> None:
-        """Closes the upstream connection; a task that reads meanwhile gets `StreamInterruptedError`."""
+        """Closes the upstream connection; a task that waits for a chunk gets `StreamInterruptedError`."""
         self.close()
         await self._source.wait_closed()
 
     def __del__(self) -> None:
-        # Until its response is closed, a connection is never collected while the server keeps talking.
+        # The event loop references an open connection, so that it would not be collected while the server sends.
         if getattr(self, "_opened", False) and not (self._finished or self._closed):
             self._source.close()
             if self._end_callbacks is not None:
@@ -310,7 +311,7 @@ class CompletionStream:
 
 
 class TextView:
-    """Choice 0's text pieces of a stream."""
+    """Async iterator over the text of a stream's choice 0."""
 
     def __init__(self, stream: CompletionStream) -> None:
         self._stream = stream
@@ -330,32 +331,32 @@ def _text_of(chunk: ChatCompletionChunk) -> str | None:
 
 
 class SSEView:
-    """A stream as bytes in OpenAI's own format."""
+    """Async iterator over a stream as server-sent events in OpenAI's format."""
 
     def __init__(self, stream: CompletionStream, describe: Callable[[CompletionError], JsonObject]) -> None:
         self._stream = stream
         self._describe = describe
-        self._over = False
+        self._ended = False
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> bytes:
-        if self._over:
+        if self._ended:
             raise StopAsyncIteration
         try:
             chunk = await self._stream.__anext__()
         except StopAsyncIteration:
-            self._over = True
+            self._ended = True
             return b"data: [DONE]\n\n"
         except CompletionError as error:
-            self._over = True
+            self._ended = True
             return b"data: " + dumps({"error": self._describe(error)}) + b"\n\n"
         return b"data: " + dumps(chunk.to_dict()) + b"\n\n"
 
 
 def error_object(error: CompletionError) -> JsonObject:
-    """An error in the form OpenAI's API has: message, type, param, code."""
+    """An error as the object that OpenAI's API sends: message, type, param, code."""
     return {
         "message": str(error),
         "type": error.type or type(error).__name__,

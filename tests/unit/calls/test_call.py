@@ -1,4 +1,6 @@
-"""One logical call: what is retried and what is not, how errors are told, and which clock ends what."""
+"""Tests of one logical call: its retries, its errors, its timeouts, and what it sends."""
+
+from __future__ import annotations
 
 import asyncio
 import gzip
@@ -74,7 +76,7 @@ async def scripted(*scripts: tuple[Step, ...], **options: Any) -> AsyncIterator[
 
 
 async def ask(client: AsyncCompletion, stream: bool, model: str = "openai/m", **options: Any) -> str:
-    """The text of one answer, however it comes."""
+    """The text of one reply, streamed or not."""
     if not stream:
         return (await client.create(model, "Hi.", **options)).text
     async with client.stream(model, "Hi.", **options) as opened:
@@ -82,6 +84,7 @@ async def ask(client: AsyncCompletion, stream: bool, model: str = "openai/m", **
 
 
 async def failure(client: AsyncCompletion, stream: bool, model: str = "openai/m", **options: Any) -> APIError:
+    """The error of one call."""
     with pytest.raises(APIError) as caught:
         await ask(client, stream, model, **options)
     return caught.value
@@ -92,8 +95,8 @@ async def failure(client: AsyncCompletion, stream: bool, model: str = "openai/m"
 
 @both
 @plain_and_stream
-async def test_a_rate_limit_is_waited_out_as_long_as_the_provider_asks(case: Case, stream: bool) -> None:
-    """A client would hammer a provider that asked for patience."""
+async def test_a_retry_waits_as_long_as_the_provider_asks(case: Case, stream: bool) -> None:
+    """A client would send more requests to a provider that throttles it."""
     async with simulated(Fault.status(429, retry_after=0.2, times=1)) as (sim, client):
         assert await ask(client, stream, case.model)
         first, second = sim.requests
@@ -104,15 +107,15 @@ async def test_a_rate_limit_is_waited_out_as_long_as_the_provider_asks(case: Cas
 @both
 @plain_and_stream
 @pytest.mark.parametrize("name", ["server-error", "unavailable", "overloaded", "timeout"])
-async def test_an_error_that_may_pass_is_retried(case: Case, stream: bool, name: str) -> None:
-    """One bad moment of a provider would fail the caller."""
+async def test_a_temporary_error_is_retried(case: Case, stream: bool, name: str) -> None:
+    """A short failure of a provider would fail the call."""
     async with simulated(Fault.named(name, times=1, retry_after=0.01)) as (sim, client):
         assert await ask(client, stream, case.model)
         assert len(sim.requests) == 2
 
 
-async def test_the_reply_tells_how_many_attempts_it_took() -> None:
-    """Nobody could see that a provider is shaky."""
+async def test_a_reply_has_the_number_of_its_attempts() -> None:
+    """An unreliable provider would go unnoticed."""
     async with simulated(Fault.status(500, times=2, retry_after=0.01)) as (_, client):
         reply = await client.create("openai/gpt-4o", "Hi.")
         assert (reply.info.attempts, reply.info.status_code) == (3, 200)
@@ -122,8 +125,8 @@ async def test_the_reply_tells_how_many_attempts_it_took() -> None:
 @both
 @plain_and_stream
 @pytest.mark.parametrize("retries", [0, 1, 3])
-async def test_retries_end_and_the_error_says_everything(case: Case, stream: bool, retries: int) -> None:
-    """A caller could not tell who failed, how often, and what to quote to support."""
+async def test_retries_end_and_the_error_has_all_details(case: Case, stream: bool, retries: int) -> None:
+    """A caller could not find out which provider failed, how often, and which request id to report."""
     async with simulated(Fault.status(503, retry_after=0.01), max_retries=retries) as (sim, client):
         error = await failure(client, stream, case.model)
         assert isinstance(error, InternalServerError)
@@ -153,10 +156,10 @@ async def test_retries_end_and_the_error_says_everything(case: Case, stream: boo
         ("authentication", AuthenticationError),
     ],
 )
-async def test_an_error_that_stays_is_not_retried(
+async def test_a_permanent_error_is_not_retried(
     case: Case, stream: bool, name: str, expected: type[APIStatusError]
 ) -> None:
-    """A caller would wait, and pay, for the same refusal three times."""
+    """A caller would wait, and pay, for the same error three times."""
     async with simulated(Fault.named(name, retry_after=0.01)) as (sim, client):
         error = await failure(client, stream, case.model)
         assert type(error) is expected
@@ -166,20 +169,22 @@ async def test_an_error_that_stays_is_not_retried(
 
 @plain_and_stream
 @pytest.mark.parametrize(
-    ("status", "said", "requests"),
+    ("status", "value", "requests"),
     [(400, "true", 2), (401, "true", 2), (500, "false", 1), (429, "false", 1), (500, "maybe", 2)],
 )
-async def test_the_providers_word_on_retrying_wins(stream: bool, status: int, said: str, requests: int) -> None:
-    """A provider that knows better would not be heard."""
-    refusal = answer({"error": {"message": "no"}}, status, {"X-Should-Retry": said, "Retry-After": "0.01"})
+async def test_the_should_retry_header_overrides_the_status(
+    stream: bool, status: int, value: str, requests: int
+) -> None:
+    """What the provider knows about its own error would be ignored."""
+    refusal = answer({"error": {"message": "no"}}, status, {"X-Should-Retry": value, "Retry-After": "0.01"})
     async with scripted((REQUEST, refusal) * 2, max_retries=1) as (server, client):
         await failure(client, stream)
         assert len(server.requests) == requests
 
 
 @plain_and_stream
-async def test_a_wait_above_a_minute_is_told_and_not_waited_for(stream: bool) -> None:
-    """A caller would sleep for an hour without knowing."""
+async def test_a_wait_hint_above_a_minute_is_an_error_at_once(stream: bool) -> None:
+    """A call would wait for an hour without a sign."""
     async with simulated(Fault.status(429, retry_after=3600)) as (sim, client):
         started = time.monotonic()
         error = await failure(client, stream, "openai/gpt-4o")
@@ -189,8 +194,8 @@ async def test_a_wait_above_a_minute_is_told_and_not_waited_for(stream: bool) ->
 
 
 @plain_and_stream
-async def test_a_wait_past_the_deadline_is_not_begun(stream: bool) -> None:
-    """A caller would wait for an attempt that can never be made."""
+async def test_a_wait_hint_beyond_the_total_timeout_is_an_error_at_once(stream: bool) -> None:
+    """A call would wait for an attempt that can never be made."""
     async with simulated(Fault.status(429, retry_after=5)) as (sim, client):
         started = time.monotonic()
         error = await failure(client, stream, "openai/gpt-4o", timeout=1)
@@ -201,8 +206,8 @@ async def test_a_wait_past_the_deadline_is_not_begun(stream: bool) -> None:
 
 @plain_and_stream
 @pytest.mark.parametrize("end", [FIN, RESET], ids=str)
-async def test_a_connection_that_dies_before_an_answer_is_retried_and_then_told(stream: bool, end: Step) -> None:
-    """A lost connection would fail the caller at once, or never."""
+async def test_a_connection_lost_before_the_response_is_retried_and_then_an_error(stream: bool, end: Step) -> None:
+    """A lost connection would fail the call at once, or never."""
     async with scripted((REQUEST, end), max_retries=1) as (server, client):
         error = await failure(client, stream)
         assert isinstance(error, APIConnectionError)
@@ -211,16 +216,16 @@ async def test_a_connection_that_dies_before_an_answer_is_retried_and_then_told(
         assert len(server.requests) == 2
 
 
-async def test_a_plain_answer_cut_short_is_retried() -> None:
-    """Half an answer would be an error although nothing was handed out."""
+async def test_an_incomplete_response_is_retried() -> None:
+    """A call would fail although nothing of the response was returned yet."""
     cut = (REQUEST, head(200, {"Content-Length": "500"}), b'{"id"', FIN)
     async with scripted(cut, (REQUEST, answer()), max_retries=1) as (server, client):
         reply = await client.create("openai/m", "Hi.")
         assert (reply.text, reply.info.attempts, len(server.requests)) == ("Hello.", 2, 2)
 
 
-async def test_what_an_earlier_attempt_was_told_is_not_said_of_a_later_one() -> None:
-    """Support would be asked about a request that was not the one that failed."""
+async def test_an_error_has_no_details_of_earlier_attempts() -> None:
+    """The request id would be that of another request than the one that failed."""
     first = answer({"error": {"message": "no"}}, 500, {"X-Request-Id": "first", "Retry-After": "0.01"})
     async with scripted((REQUEST, first), (REQUEST, FIN), max_retries=1) as (_, client):
         error = await failure(client, False)
@@ -230,7 +235,7 @@ async def test_what_an_earlier_attempt_was_told_is_not_said_of_a_later_one() -> 
 
 @pytest.mark.parametrize("broken", [(FIN,), (RESET,), (piece(b": comment\n\n"), RESET)], ids=str)
 async def test_a_stream_that_breaks_before_its_first_chunk_is_retried(broken: tuple[Step, ...]) -> None:
-    """A stream would fail although the caller has seen nothing of it."""
+    """A stream would fail although the caller has received nothing of it."""
     async with scripted((REQUEST, STREAM, *broken), (REQUEST, *WHOLE), max_retries=1) as (server, client):
         async with client.stream("openai/m", "Hi.") as stream:
             assert (await stream.get_final_completion()).text == "Hello."
@@ -239,7 +244,7 @@ async def test_a_stream_that_breaks_before_its_first_chunk_is_retried(broken: tu
 
 
 async def test_an_error_event_before_the_first_chunk_is_retried() -> None:
-    """An overloaded provider that says so inside the stream would fail the caller."""
+    """A provider that reports its overload inside the stream would fail the call."""
     refused = piece(b'data: {"error": {"message": "busy", "code": "server_overloaded"}}\n\n')
     async with scripted((REQUEST, STREAM, refused + END), (REQUEST, *WHOLE), max_retries=1) as (server, client):
         assert await ask(client, True) == "Hello."
@@ -249,7 +254,7 @@ async def test_an_error_event_before_the_first_chunk_is_retried() -> None:
 @both
 @pytest.mark.parametrize("fault", ["error-after-3-events", "reset-after-3-events", "cut-after-3-events"])
 async def test_a_stream_is_never_retried_after_its_first_chunk(case: Case, fault: str) -> None:
-    """A caller would see the beginning of an answer twice."""
+    """A caller would get the beginning of a reply twice."""
     async with simulated(fault) as (sim, client):
         error = await failure(client, True, case.model)
         assert isinstance(error, OverloadedError if fault.startswith("error") else StreamInterruptedError)
@@ -259,8 +264,8 @@ async def test_a_stream_is_never_retried_after_its_first_chunk(case: Case, fault
         assert error.request_id
 
 
-async def test_cancelling_while_waiting_to_try_again_ends_the_call() -> None:
-    """A cancelled call would wake up and send again."""
+async def test_cancelling_while_a_call_waits_for_its_retry_ends_the_call() -> None:
+    """A cancelled call would be sent again after its wait."""
     async with simulated(Fault.status(429, retry_after=0.2)) as (sim, client):
         task = asyncio.create_task(ask(client, False, "openai/gpt-4o"))
         while not sim.requests:
@@ -273,13 +278,13 @@ async def test_cancelling_while_waiting_to_try_again_ends_the_call() -> None:
         assert len(sim.requests) == 1
 
 
-# --- everything that arrived ---------------------------------------------------------------------------------------
+# --- errors after chunks -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("end", [(RESET,), (FIN,), (STALL,), (END, STALL)], ids=str)
 @pytest.mark.parametrize("apart", [True, False])
 async def test_a_slow_consumer_gets_every_event_before_the_error(end: tuple[Step, ...], apart: bool) -> None:
-    """The last words before a stream broke would be lost."""
+    """The last chunks before a stream broke would be lost."""
     events = [event(str(i)) for i in range(5)]
     sent: list[Step] = [step for each in events for step in (0.01, each)] if apart else [0.01, b"".join(events)]
     script = (REQUEST, STREAM, *sent, 0.02, *end)
@@ -301,7 +306,7 @@ async def test_a_slow_consumer_gets_every_event_before_the_error(end: tuple[Step
 
 
 async def test_events_before_a_malformed_one_are_delivered_first() -> None:
-    """One broken event would swallow those that came in the same packet."""
+    """A malformed event would discard those that came in the same packet."""
     script = (REQUEST, STREAM, event("a") + event("b") + piece(b"data: {oops\n\n") + event("c") + END)
     async with scripted(script) as (_, client):
         texts = []
@@ -314,9 +319,9 @@ async def test_events_before_a_malformed_one_are_delivered_first() -> None:
         assert caught.value.partial.text == "ab"
 
 
-# --- clocks --------------------------------------------------------------------------------------------------------
+# --- timeouts ------------------------------------------------------------------------------------------------------
 
-SAID = (STREAM, event("a"), event("b"))
+STARTED = (STREAM, event("a"), event("b"))
 
 
 @pytest.mark.parametrize(
@@ -330,8 +335,8 @@ SAID = (STREAM, event("a"), event("b"))
         ((REQUEST, STALL), Timeout(first_chunk=0.15), "first_chunk", True),
         ((REQUEST, STREAM, STALL), Timeout(first_chunk=0.15), "first_chunk", True),
         ((REQUEST, STREAM, *[piece(b": ping\n\n"), 0.03] * 20), Timeout(first_chunk=0.15), "first_chunk", True),
-        ((REQUEST, *SAID, STALL), Timeout(idle=0.15), "idle", True),
-        ((REQUEST, *SAID, STALL), Timeout(total=0.15), "total", True),
+        ((REQUEST, *STARTED, STALL), Timeout(idle=0.15), "idle", True),
+        ((REQUEST, *STARTED, STALL), Timeout(total=0.15), "total", True),
         ((REQUEST, STREAM, *[event("a"), 0.03] * 20), Timeout(total=0.15), "total", True),
     ],
     ids=[
@@ -348,10 +353,10 @@ SAID = (STREAM, event("a"), event("b"))
         "total-lively-stream",
     ],
 )
-async def test_each_clock_ends_what_it_is_for(
+async def test_each_timeout_ends_its_phase(
     script: tuple[Step, ...], timeout: float | Timeout, phase: str, stream: bool
 ) -> None:
-    """A call would hang, or an error would name the wrong clock."""
+    """A call would hang, or an error would name the wrong timeout."""
     async with scripted(script, max_retries=0) as (server, client):
         started = time.monotonic()
         error = await failure(client, stream, timeout=timeout)
@@ -369,8 +374,8 @@ async def test_each_clock_ends_what_it_is_for(
             await asyncio.sleep(0.005)
 
 
-async def test_the_total_clock_spans_all_attempts_and_waits() -> None:
-    """A deadline would start anew with every attempt."""
+async def test_the_total_timeout_includes_all_attempts_and_waits() -> None:
+    """The total timeout would start again with each attempt."""
     async with scripted((REQUEST, 0.1, FIN), max_retries=50, timeout=0.9) as (server, client):
         started = time.monotonic()
         error = await failure(client, False)
@@ -379,12 +384,12 @@ async def test_the_total_clock_spans_all_attempts_and_waits() -> None:
         assert len(server.requests) >= 2
 
 
-async def test_a_defaulted_total_ends_with_the_first_chunk_and_an_explicit_one_does_not() -> None:
-    """Long healthy streams would be cut, or a caller's own deadline forgotten."""
+async def test_a_default_total_timeout_ends_with_the_first_chunk_and_an_explicit_one_does_not() -> None:
+    """Long working streams would be cut, or a caller's own timeout ignored."""
     script = (REQUEST, STREAM, *[event("a"), 0.05] * 6, event(finish_reason="stop"), DONE + END)
-    # The default is ten minutes; this one is as short and counts as not asked for.
-    unasked = Timeout()
-    short = Timeout(total=type(unasked.total)(0.15))  # type: ignore[misc, arg-type]
+    # A timeout of the type that marks the default of ten minutes, but short.
+    default = Timeout()
+    short = Timeout(total=type(default.total)(0.15))  # type: ignore[misc, arg-type]
     assert not short.total_is_explicit
     async with scripted(script, max_retries=0) as (_, client):
         assert await ask(client, True, timeout=short) == "aaaaaa"
@@ -396,7 +401,7 @@ async def test_a_defaulted_total_ends_with_the_first_chunk_and_an_explicit_one_d
 
 
 async def test_a_slow_consumer_never_times_out() -> None:
-    """A consumer that works between two chunks would be punished for it."""
+    """A consumer that takes its time between two chunks would lose the stream."""
     script = (REQUEST, STREAM, *[event(str(i)) for i in range(4)], 0.05, event(finish_reason="stop"), DONE + END)
     async with scripted(script, max_retries=0) as (_, client):
         texts = []
@@ -407,8 +412,8 @@ async def test_a_slow_consumer_never_times_out() -> None:
         assert "".join(texts) == "0123"
 
 
-async def test_a_stream_that_is_opened_and_read_late_does_not_time_out() -> None:
-    """A first chunk that lies ready would be lost to the first-chunk clock."""
+async def test_a_stream_that_is_read_late_does_not_time_out() -> None:
+    """A first chunk that has arrived would be lost to the first-chunk timeout."""
     async with scripted((REQUEST, *WHOLE), max_retries=0) as (_, client):
         stream = await client.create("openai/m", "Hi.", stream=True, timeout=Timeout(first_chunk=0.1, idle=0.1))
         await asyncio.sleep(0.2)
@@ -416,9 +421,9 @@ async def test_a_stream_that_is_opened_and_read_late_does_not_time_out() -> None
 
 
 @plain_and_stream
-@pytest.mark.parametrize("script", [(REQUEST, STALL), (REQUEST, *SAID, STALL)], ids=["headers", "body"])
-async def test_the_callers_own_timeout_is_the_callers(stream: bool, script: tuple[Step, ...]) -> None:
-    """A caller's deadline would be retried, or come as an error of ours."""
+@pytest.mark.parametrize("script", [(REQUEST, STALL), (REQUEST, *STARTED, STALL)], ids=["headers", "body"])
+async def test_the_callers_own_timeout_is_not_an_error_of_the_package(stream: bool, script: tuple[Step, ...]) -> None:
+    """The end of a caller's timeout would be retried, or become another error."""
     async with scripted(script) as (server, client):
         with pytest.raises(TimeoutError) as caught:
             async with asyncio.timeout(0.1):
@@ -429,13 +434,13 @@ async def test_the_callers_own_timeout_is_the_callers(stream: bool, script: tupl
             await asyncio.sleep(0.005)
 
 
-# --- answers that are none -----------------------------------------------------------------------------------------
+# --- invalid responses ---------------------------------------------------------------------------------------------
 
 
 @plain_and_stream
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_a_redirect_is_refused_and_its_target_gets_nothing(stream: bool, status: int) -> None:
-    """A key and a prompt would go to whoever a redirect names."""
+async def test_a_redirect_is_an_error_and_nothing_is_sent_to_its_target(stream: bool, status: int) -> None:
+    """A key and a prompt would be sent to the target of any redirect."""
     async with RawServer((REQUEST, answer())) as target:
         moved = answer(b"", status, {"Location": f"{target.url}/v1/chat/completions?secret=1"})
         async with scripted((REQUEST, moved)) as (server, client):
@@ -452,7 +457,7 @@ HTML = b"<!DOCTYPE html><title>Please log in</title>"
 
 
 @pytest.mark.parametrize(
-    ("said", "stream"),
+    ("response", "stream"),
     [
         (answer(HTML, headers={"Content-Type": "text/html; charset=utf-8"}), False),
         (answer(HTML, headers={"Content-Type": "text/html; charset=utf-8"}), True),
@@ -480,9 +485,9 @@ HTML = b"<!DOCTYPE html><title>Please log in</title>"
         "event-shape",
     ],
 )
-async def test_an_answer_that_is_no_completion_is_an_error_of_ours(said: bytes, stream: bool) -> None:
-    """A login page or half a JSON text would be an empty answer, or somebody else's exception."""
-    async with scripted((REQUEST, said, FIN)) as (server, client):
+async def test_a_response_that_is_not_a_completion_is_an_error_of_the_package(response: bytes, stream: bool) -> None:
+    """A login page or an incomplete JSON text would be an empty reply, or an exception of another library."""
+    async with scripted((REQUEST, response, FIN)) as (server, client):
         error = await failure(client, stream)
         assert type(error) is APIResponseError
         assert (error.provider, error.status_code, error.attempts) == ("openai", 200, 1)
@@ -490,8 +495,8 @@ async def test_an_answer_that_is_no_completion_is_an_error_of_ours(said: bytes, 
         assert len(server.requests) == 1
 
 
-async def test_an_empty_body_on_a_stream_is_an_interruption() -> None:
-    """Nothing at all would be an empty answer."""
+async def test_an_empty_stream_is_an_interrupted_stream() -> None:
+    """A response without a body would be an empty reply."""
     empty = head(200, {"Content-Type": "text/event-stream", "Content-Length": "0"})
     async with scripted((REQUEST, empty) * 3) as (_, client):
         error = await failure(client, True)
@@ -502,15 +507,15 @@ async def test_an_empty_body_on_a_stream_is_an_interruption() -> None:
 @both
 @plain_and_stream
 @pytest.mark.parametrize("fault", ["html", "empty", "malformed-json"])
-async def test_each_format_refuses_answers_that_are_none(case: Case, stream: bool, fault: str) -> None:
-    """One format would take a login page for an answer."""
+async def test_an_invalid_response_is_an_error_in_each_format(case: Case, stream: bool, fault: str) -> None:
+    """One format would take a login page for a reply."""
     async with simulated(fault) as (_, client):
         error = await failure(client, stream, case.model)
         assert isinstance(error, APIResponseError | StreamInterruptedError)
 
 
-async def test_an_error_inside_a_good_status_is_that_error() -> None:
-    """A gateway's error in a 200 would be an answer without text."""
+async def test_an_error_object_with_status_200_is_that_error() -> None:
+    """A gateway's error with status 200 would be a reply without text."""
     refusal = answer({"error": {"message": "no", "code": "insufficient_quota"}})
     async with scripted((REQUEST, refusal) * 2) as (_, client):
         for stream in (False, True):
@@ -518,7 +523,7 @@ async def test_an_error_inside_a_good_status_is_that_error() -> None:
 
 
 async def test_a_whole_reply_to_a_stream_request_is_one_chunk() -> None:
-    """A gateway that does not stream would seem broken."""
+    """Streams would fail at a gateway that does not stream."""
     call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     whole = completion("Hello.") | {"usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}}
     whole["choices"][0]["message"]["tool_calls"] = [call]
@@ -538,15 +543,15 @@ async def test_a_whole_reply_to_a_stream_request_is_one_chunk() -> None:
 
 
 @plain_and_stream
-@pytest.mark.parametrize("packed", [False, True])
-async def test_a_body_beyond_the_limit_is_refused(stream: bool, packed: bool) -> None:
-    """An endless, or a cunningly packed, answer would fill the memory."""
+@pytest.mark.parametrize("compressed", [False, True])
+async def test_a_body_beyond_the_limit_is_refused(stream: bool, compressed: bool) -> None:
+    """An endless or highly compressed response would fill the memory."""
     size = 33 * 1024 * 1024
-    if packed:
-        said = answer(gzip.compress(bytes(size), 1), headers={"Content-Encoding": "gzip"})
+    if compressed:
+        response = answer(gzip.compress(bytes(size), 1), headers={"Content-Encoding": "gzip"})
     else:
-        said = answer(bytes(size))
-    async with scripted((REQUEST, said, FIN)) as (_, client):
+        response = answer(bytes(size))
+    async with scripted((REQUEST, response, FIN)) as (_, client):
         error = await failure(client, stream)
         assert isinstance(error, APIResponseError)
         assert "larger" in str(error)
@@ -562,7 +567,7 @@ async def test_an_endless_event_is_refused() -> None:
         assert "longer" in str(error)
 
 
-async def test_a_long_error_body_is_cut() -> None:
+async def test_a_long_error_body_is_truncated() -> None:
     """A provider's error page would fill logs and memory."""
     async with scripted((REQUEST, answer(b"x" * 1_000_000, 400), FIN)) as (_, client):
         error = await failure(client, False)
@@ -575,8 +580,8 @@ async def test_a_long_error_body_is_cut() -> None:
 # --- what is sent --------------------------------------------------------------------------------------------------
 
 
-async def test_a_request_carries_key_headers_and_query() -> None:
-    """An option would be taken and not sent."""
+async def test_a_request_has_the_key_headers_query_and_body_of_the_options() -> None:
+    """An option would be accepted and not sent."""
     async with scripted((REQUEST, answer(), REQUEST, *WHOLE)) as (server, client):
         options: Mapping[str, Any] = {
             "extra_headers": {"X-Mine": "yes"},
@@ -600,7 +605,7 @@ async def test_a_request_carries_key_headers_and_query() -> None:
     assert stream.headers["accept-encoding"] == "identity"
 
 
-async def test_a_key_function_is_asked_for_every_attempt() -> None:
+async def test_a_key_function_is_called_for_every_attempt() -> None:
     """A token that expired between two attempts would be sent again."""
     keys = iter(["first", "second", "third"])
 
@@ -616,11 +621,11 @@ async def test_a_key_function_is_asked_for_every_attempt() -> None:
     assert [request.headers["authorization"] for request in server.requests] == ["Bearer first", "Bearer second"]
 
 
-async def test_an_echoed_key_is_not_shown() -> None:
-    """A provider that quotes the key would put it into every log."""
-    said = {"error": {"message": "Incorrect API key provided: sk-secret-1234"}}
+async def test_a_key_that_a_response_repeats_is_not_shown() -> None:
+    """An error text of the provider would put the key into logs."""
+    body = {"error": {"message": "Incorrect API key provided: sk-secret-1234"}}
     async with (
-        RawServer((REQUEST, answer(said, 401))) as server,
+        RawServer((REQUEST, answer(body, 401))) as server,
         AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "sk-secret-1234"}) as client,
     ):
         error = await failure(client, False)
@@ -630,8 +635,8 @@ async def test_an_echoed_key_is_not_shown() -> None:
     assert "sk-secret" not in shown
 
 
-async def test_a_request_that_cannot_be_written_is_refused_before_sending() -> None:
-    """A value without JSON would fail deep inside, or be sent as something else."""
+async def test_a_request_that_is_not_json_serializable_is_refused_before_sending() -> None:
+    """Such a value would raise an obscure error, or be sent as something else."""
     async with scripted((REQUEST, answer())) as (server, client):
         for stream in (False, True):
             with pytest.raises(InvalidRequestError) as caught:
@@ -641,8 +646,8 @@ async def test_a_request_that_cannot_be_written_is_refused_before_sending() -> N
         assert server.connections == 0
 
 
-async def test_a_large_prompt_arrives_whole() -> None:
-    """A long prompt would be cut, or hold up the loop."""
+async def test_a_large_prompt_is_sent_whole() -> None:
+    """A long prompt would be cut off."""
     prompt = "word " * 1_000_000
     async with scripted((REQUEST, answer())) as (server, client):
         await client.create("openai/m", prompt)

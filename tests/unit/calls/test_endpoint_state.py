@@ -1,6 +1,9 @@
-"""What calls to one provider with one key share: the budget of their retries, rests, keys that are asked for again."""
+"""Tests of the state that calls to one origin with one key share (retry budget, cooldown), and of refreshed keys."""
+
+from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -21,10 +24,10 @@ from anycompletion import (
     RateLimitError,
     Secret,
 )
-from anycompletion.calls import RetryBudget
+from anycompletion.calls import RetryBudget, endpoint_state
 from anycompletion.testing import Fault, SimulatorServer
 from support.raw_server import FIN, REQUEST, RawServer, answer
-from support.resource_leaks import client_of, state_of
+from support.resource_leaks import client_of
 
 
 @asynccontextmanager
@@ -34,20 +37,27 @@ async def simulated(fault: Any = None, **options: Any) -> AsyncIterator[tuple[Si
 
 
 async def outcome(client: AsyncCompletion, model: str = "openai/m", **options: Any) -> CompletionError | None:
+    """The error of one call; None for a reply."""
     return (await client.attempt(model, "Hi.", **options)).error
 
 
-def spend_all(budget: RetryBudget) -> None:
-    """Leaves no budget for retries."""
-    while budget.spend():
-        pass
+@pytest.fixture
+def no_retry_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retry budgets are empty at first."""
+    monkeypatch.setattr(endpoint_state, "RetryBudget", functools.partial(RetryBudget, tokens=0.0))
 
 
-# --- the budget -----------------------------------------------------------------------------------------------------
+async def cooldown_started(client: AsyncCompletion) -> None:
+    """Waits until a provider of the client is in a cooldown."""
+    while not any(provider.cooldown for provider in client.stats().providers.values()):
+        await asyncio.sleep(0.005)
+
+
+# --- the retry budget -----------------------------------------------------------------------------------------------
 
 
 def test_a_budget_allows_one_retry_per_ten_calls() -> None:
-    """An outage would multiply the load."""
+    """Retries would multiply the load of an outage."""
     budget = RetryBudget()
     retries = 0
     for _ in range(10_000):
@@ -57,15 +67,15 @@ def test_a_budget_allows_one_retry_per_ten_calls() -> None:
 
 
 def test_a_budget_is_capped() -> None:
-    """Months without errors would allow a burst of retries."""
+    """After months without errors, a burst of retries would be allowed."""
     budget = RetryBudget()
     for _ in range(100_000):
         budget.calls += 1
     assert sum(budget.spend() for _ in range(1000)) == 100
 
 
-async def test_an_outage_is_not_multiplied() -> None:
-    """A provider that is down would be sent three times the load."""
+async def test_an_outage_does_not_multiply_the_requests() -> None:
+    """A provider that is down would get three times as many requests."""
     async with simulated(Fault.status(500), max_retries=2) as (sim, client):
         quick = client.with_options(timeout=30)
         for _ in range(4):
@@ -74,11 +84,11 @@ async def test_an_outage_is_not_multiplied() -> None:
     assert 200 < len(sim.requests) <= 200 * 1.1 + 10
 
 
-async def test_an_error_says_that_the_budget_forbade_a_retry() -> None:
-    """Nobody would understand why some errors were retried and others were not."""
+@pytest.mark.usefixtures("no_retry_budget")
+async def test_an_error_notes_that_the_budget_did_not_allow_a_retry() -> None:
+    """It would be unclear why some errors were retried and others were not."""
     async with simulated(Fault.status(500), max_retries=0) as (_, client):
         assert not hasattr(await outcome(client), "__notes__")
-        spend_all(state_of(client).provider_state(PROVIDERS["openai"]).endpoint.retry_budget)
         error = await outcome(client, max_retries=2)
     assert error is not None
     assert error.attempts == 1
@@ -86,51 +96,42 @@ async def test_an_error_says_that_the_budget_forbade_a_retry() -> None:
 
 
 async def test_a_budget_belongs_to_one_key_at_one_origin() -> None:
-    """One customer's broken key would take the retries of all others."""
+    """One customer's broken key would use up the retries of all others."""
     async with simulated(Fault.status(500), max_retries=1) as (sim, client):
-        spend_all(state_of(client).provider_state(PROVIDERS["openai"]).endpoint.retry_budget)
+        await asyncio.gather(*(outcome(client) for _ in range(15)))
+        assert client.stats().providers["openai"].retry_budget < 0.6
+        sim.requests.clear()
         errors = [await outcome(client, api_key=key) for key in (None, "sk-other-key", "sk-third-key", "sk-other-key")]
     assert [error and error.attempts for error in errors] == [1, 2, 2, 2]
-    assert len(state_of(client).endpoints) == 2
     assert len(sim.requests) == 7
 
 
-async def test_keys_that_come_and_go_are_forgotten() -> None:
-    """A service whose users bring their own keys would grow until it dies."""
-    async with simulated() as (_, client):
-        lane = state_of(client).provider_state(PROVIDERS["openai"])
-        for number in range(3000):
-            state_of(client).endpoint_state(lane, lane.base_url, f"sk-{number}")
-        assert len(state_of(client).endpoints) == 1000
-
-
-async def test_a_connection_that_was_never_made_is_retried_for_nothing_once() -> None:
-    """A provider's restart would use up the budget, although it saw none of it."""
+@pytest.mark.usefixtures("no_retry_budget")
+async def test_a_connection_that_was_never_made_is_retried_once_without_budget() -> None:
+    """A provider's restart would use up the budget, although the provider received no request."""
     async with AsyncCompletion(
-        base_urls={"openai": "http://127.0.0.1:9"}, api_keys={"openai": "sk-nobody"}, max_retries=1
+        base_urls={"openai": "http://127.0.0.1:9"}, api_keys={"openai": "sk-unused"}, max_retries=1
     ) as client:
-        road = state_of(client).provider_state(PROVIDERS["openai"]).endpoint
-        spend_all(road.retry_budget)
         error = await outcome(client)
         assert isinstance(error, APIConnectionError)
         assert (error.attempts, error.phase) == (2, "connect")
         assert await outcome(client, max_retries=5) is not None
-        assert road.retry_budget.tokens < 1
+        assert client.stats().providers["openai"].retry_budget < 1
 
 
-async def test_a_retry_that_may_have_been_billed_is_told() -> None:
-    """A bill for two answers would come as a surprise."""
+async def test_an_attempt_that_may_have_been_billed_is_a_warning_of_the_reply() -> None:
+    """A bill for two replies would come as a surprise."""
     async with (
         RawServer((REQUEST, FIN), (REQUEST, answer())) as server,
-        AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "sk-nobody"}) as client,
+        AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "sk-unused"}) as client,
     ):
         reply = await client.create("openai/m", "Hi.")
     assert reply.info.attempts == 2
     assert reply.info.warnings == ["attempt 1 got no answer (headers); it may have been billed all the same"]
 
 
-async def test_giving_up_is_one_warning_and_success_is_none(caplog: pytest.LogCaptureFixture) -> None:
-    """Nobody would notice that a provider fails, or every passing fault would wake somebody."""
+async def test_only_a_call_that_fails_after_retries_logs_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """Failures would go unnoticed, or each temporary error would alert an operator."""
     with caplog.at_level(logging.INFO, "anycompletion"):
         async with simulated([Fault.status(500, times=1), Fault.status(500, skip=1)], max_retries=1) as (_, client):
             assert await outcome(client) is None
@@ -141,45 +142,40 @@ async def test_giving_up_is_one_warning_and_success_is_none(caplog: pytest.LogCa
     ]
 
 
-# --- rests ----------------------------------------------------------------------------------------------------------
+# --- cooldowns ------------------------------------------------------------------------------------------------------
 
 
-async def test_one_rate_limit_quiets_all_calls_with_that_key() -> None:
-    """Every call would be told by itself, and each would wait on its own."""
+async def test_one_rate_limit_error_delays_all_calls_with_that_key() -> None:
+    """Each call would be refused once before it waits."""
     async with simulated(Fault.status(429, retry_after=0.3, times=1)) as (sim, client):
         first = asyncio.create_task(outcome(client))
-        while (
-            not state_of(client).provider_states
-            or not state_of(client).provider_states["openai"].endpoint.cooldown.until
-        ):
-            await asyncio.sleep(0.005)
+        await cooldown_started(client)
         start = time.monotonic()
         assert await asyncio.gather(first, *(outcome(client) for _ in range(5))) == [None] * 6
         assert time.monotonic() - start >= 0.25
         assert len(sim.requests) == 7
 
 
-async def test_another_key_is_another_account() -> None:
-    """One customer's rate limit would hold up all others."""
+async def test_another_key_is_not_delayed() -> None:
+    """One customer's rate limit would delay all others."""
     async with simulated(Fault.status(429, retry_after=30, times=1)) as (sim, client):
         assert isinstance(await outcome(client, timeout=5), RateLimitError)
         assert await outcome(client, timeout=5, api_key=Secret(f" {sim.api_keys['openai']}")) is None
 
 
-async def test_a_rest_draws_nothing_from_the_budget() -> None:
-    """Being polite would cost the retries that real faults need."""
+@pytest.mark.usefixtures("no_retry_budget")
+async def test_a_retry_after_a_cooldown_spends_no_budget() -> None:
+    """Waiting as asked would use up the retries that outages need."""
     async with simulated(Fault.status(429, retry_after=0.05, times=1)) as (_, client):
-        road = state_of(client).provider_state(PROVIDERS["openai"]).endpoint
-        spend_all(road.retry_budget)
         assert await outcome(client) is None
 
 
-async def test_a_call_without_time_for_the_rest_is_told_at_once() -> None:
-    """It would wait for nothing, or be sent while all others wait."""
+async def test_a_call_without_time_for_the_cooldown_fails_at_once() -> None:
+    """It would wait in vain, or be sent while all others wait."""
     async with simulated(Fault.status(429, retry_after=30, times=1)) as (sim, client):
-        told = await outcome(client, timeout=5)
-        assert isinstance(told, RateLimitError)
-        assert (told.status_code, told.attempts, told.retry_after) == (429, 1, 30)
+        refused = await outcome(client, timeout=5)
+        assert isinstance(refused, RateLimitError)
+        assert (refused.status_code, refused.attempts, refused.retry_after) == (429, 1, 30)
         unsent = await outcome(client, timeout=5)
         assert isinstance(unsent, RateLimitError)
         assert (unsent.status_code, unsent.attempts) == (None, 0)
@@ -187,25 +183,21 @@ async def test_a_call_without_time_for_the_rest_is_told_at_once() -> None:
     assert len(sim.requests) == 1
 
 
-async def test_closing_the_client_ends_a_rest() -> None:
-    """A service could not stop for a minute."""
+async def test_closing_the_client_ends_the_wait_for_a_cooldown() -> None:
+    """A service could not stop before the cooldown is over."""
     async with simulated(Fault.status(429, retry_after=50)) as (_, client):
         waiting = [asyncio.create_task(outcome(client, timeout=None)) for _ in range(3)]
-        while (
-            not state_of(client).provider_states
-            or not state_of(client).provider_states["openai"].endpoint.cooldown.until
-        ):
-            await asyncio.sleep(0.005)
+        await cooldown_started(client)
         await client.aclose()
         assert {type(error) for error in await asyncio.gather(*waiting)} == {ClientClosedError}
 
 
-class Limited:
-    """A server that answers so many requests per window, and the others with 429 and when the window ends."""
+class LimitedServer:
+    """HTTP server with a limit of requests per window of time; it answers 429 with the end of the window beyond it."""
 
     def __init__(self, per_window: int, window: float) -> None:
         self._per_window, self._window = per_window, window
-        self.asked: list[float] = []
+        self.requests = 0
         self._answered: dict[int, int] = {}
         self._connections: set[asyncio.StreamWriter] = set()
 
@@ -215,16 +207,16 @@ class Limited:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
                 await reader.readexactly(length)
-                writer.write(self._say())
+                writer.write(self._response())
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             writer.close()
             self._connections.discard(writer)
 
-    def _say(self) -> bytes:
+    def _response(self) -> bytes:
         now = time.monotonic()
-        self.asked.append(now)
+        self.requests += 1
         window, into = divmod(now, self._window)
         self._answered[int(window)] = number = self._answered.get(int(window), 0) + 1
         if number <= self._per_window:
@@ -233,26 +225,26 @@ class Limited:
         return b"HTTP/1.1 429 Slow\r\nretry-after-ms: %d\r\ncontent-length: 2\r\n\r\n{}" % wait
 
 
-async def test_a_storm_of_calls_is_brought_home_at_the_providers_pace() -> None:
-    """A thousand calls that were told to wait would come back as a thousand, again and again, until they give up."""
-    limited = Limited(per_window=250, window=0.5)
+async def test_many_calls_after_a_cooldown_are_sent_at_the_providers_pace() -> None:
+    """A thousand delayed calls would all be sent together again and again, until their retries are used up."""
+    limited = LimitedServer(per_window=250, window=0.5)
     server = await asyncio.start_server(limited.serve, "127.0.0.1", 0)
     async with server, asyncio.timeout(60):
         port = server.sockets[0].getsockname()[1]
         async with AsyncCompletion(
-            base_urls={"openai": f"http://127.0.0.1:{port}"}, api_keys={"openai": "sk-nobody"}
+            base_urls={"openai": f"http://127.0.0.1:{port}"}, api_keys={"openai": "sk-unused"}
         ) as client:
             errors = await asyncio.gather(*(outcome(client) for _ in range(1000)))
     assert errors == [None] * 1000
-    # What is on its way when the first 429 comes is told to wait; hardly anything after it.
-    assert len(limited.asked) <= 1600
+    # Requests that are in flight at the first 429 are refused too; hardly any after that.
+    assert limited.requests <= 1600
 
 
 # --- keys -----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_key_function_is_asked_again_after_a_refusal() -> None:
-    """A token that grew old under way would fail a call that a new one would save."""
+async def test_a_key_function_is_called_again_after_a_401() -> None:
+    """An expired token would fail a call that a new token would save."""
     async with simulated() as (sim, client):
         keys = iter(["sk-old-token", sim.api_keys["openai"]])
 
@@ -263,29 +255,31 @@ async def test_a_key_function_is_asked_again_after_a_refusal() -> None:
     assert len(sim.requests) == 2
 
 
-async def test_a_key_function_is_asked_again_once_only() -> None:
-    """A wrong password would be tried until the account is locked."""
-    asked: list[str] = []
+async def test_a_key_function_is_called_again_only_once() -> None:
+    """A wrong key would be sent until the account is locked."""
+    returned: list[str] = []
 
     async def key() -> str:
-        asked.append("sk-wrong-token")
-        return asked[-1]
+        returned.append("sk-wrong-token")
+        return returned[-1]
 
     async with simulated(Fault.status(401)) as (_, client):
         assert isinstance(await outcome(client, api_key=key, max_retries=5), AuthenticationError)
-        assert len(asked) == 2
+        assert len(returned) == 2
         assert isinstance(await outcome(client, api_key=key, max_retries=0), AuthenticationError)
-    assert len(asked) == 3
+    assert len(returned) == 3
 
 
-# --- the same call again --------------------------------------------------------------------------------------------
+# --- idempotency keys -----------------------------------------------------------------------------------------------
 
 
-async def test_all_attempts_of_one_call_carry_one_idempotency_key() -> None:
-    """A provider that could tell a second try from a second call would bill both."""
+async def test_all_attempts_of_one_call_have_the_same_idempotency_key() -> None:
+    """A provider that recognizes repeated requests would bill each attempt."""
     async with SimulatorServer(fault=Fault.status(500, times=2)) as sim:
-        row = attrs.evolve(PROVIDERS["openai"], base_url=sim.base_urls["openai"], idempotency_header="Idempotency-Key")
-        async with AsyncCompletion(providers=[row], api_keys={"openai": sim.api_keys["openai"]}) as client:
+        provider = attrs.evolve(
+            PROVIDERS["openai"], base_url=sim.base_urls["openai"], idempotency_header="Idempotency-Key"
+        )
+        async with AsyncCompletion(providers=[provider], api_keys={"openai": sim.api_keys["openai"]}) as client:
             await client.create("openai/m", "Hi.")
             await client.create("openai/m", "Hi.", extra_headers={"idempotency-key": "mine"})
             await client.create("openai/m", "Hi.")
@@ -295,8 +289,8 @@ async def test_all_attempts_of_one_call_carry_one_idempotency_key() -> None:
     assert len(str(keys[0])) == 36
 
 
-async def test_no_idempotency_key_where_none_is_known() -> None:
-    """Providers would be sent a header they do not know."""
+async def test_no_idempotency_key_is_sent_to_a_provider_without_a_header_for_it() -> None:
+    """Providers would get a header that they do not know."""
     async with simulated() as (sim, client):
         await client.create("openai/m", "Hi.")
     assert "idempotency-key" not in sim.requests[0].headers

@@ -1,4 +1,6 @@
-"""Accumulating: any sequence of chunks becomes the reply it tells, whatever its pieces are."""
+"""Tests of the accumulator: a sequence of chunks becomes the same completion, however its text is split."""
+
+from __future__ import annotations
 
 import itertools
 import time
@@ -32,7 +34,7 @@ from anycompletion.records.chunks import (
 from anycompletion.streaming.accumulator import Accumulator
 
 
-def folded(*chunks: ChatCompletionChunk) -> Accumulator:
+def accumulated(*chunks: ChatCompletionChunk) -> Accumulator:
     accumulator = Accumulator()
     for chunk in chunks:
         accumulator.add(chunk)
@@ -44,7 +46,7 @@ def chunk(*choices: ChunkChoice, **members: Any) -> ChatCompletionChunk:
 
 
 def message(*deltas: Delta) -> AssistantMessage:
-    return folded(*(chunk(ChunkChoice(0, delta)) for delta in deltas)).completion().choices[0].message
+    return accumulated(*(chunk(ChunkChoice(0, delta)) for delta in deltas)).completion().choices[0].message
 
 
 def call(
@@ -80,7 +82,7 @@ MESSAGES: dict[str, tuple[list[Delta], AssistantMessage]] = {
         [call(7, "a", "f", "1"), call(10**9, "b", "g", "2")],
         AssistantMessage(tool_calls=[ToolCall("a", FunctionCall("f", "1")), ToolCall("b", FunctionCall("g", "2"))]),
     ),
-    "no indexes, a new id begins a call": (
+    "no indexes, a new id starts a call": (
         [call(None, "a", "f", "1"), call(None, None, None, "2"), call(None, "a", None, "3"), call(None, "b", "g", "4")],
         AssistantMessage(tool_calls=[ToolCall("a", FunctionCall("f", "123")), ToolCall("b", FunctionCall("g", "4"))]),
     ),
@@ -104,7 +106,7 @@ MESSAGES: dict[str, tuple[list[Delta], AssistantMessage]] = {
         ],
         AssistantMessage(tool_calls=[ToolCall("c", type="custom", custom=CustomCall("grep", "a+"))]),
     ),
-    "a type of tomorrow": (
+    "an unknown type": (
         [Delta(tool_calls=[ToolCallDelta(0, "c", "web", FunctionDelta("w", "x"))])],
         AssistantMessage(tool_calls=[ToolCall("c", FunctionCall("w", "x"), "web")]),
     ),
@@ -112,7 +114,7 @@ MESSAGES: dict[str, tuple[list[Delta], AssistantMessage]] = {
         [Delta(function_call=FunctionDelta("f", "")), Delta(function_call=FunctionDelta(None, "{}"))],
         AssistantMessage(function_call=FunctionCall("f", "{}")),
     ),
-    "sound": (
+    "audio": (
         [
             Delta(audio={"id": "a", "data": "UklG"}),
             Delta(audio={"data": "Rg", "transcript": "Hi"}),
@@ -124,12 +126,12 @@ MESSAGES: dict[str, tuple[list[Delta], AssistantMessage]] = {
     "annotations": (
         [
             Delta(annotations=[{"type": "url_citation", "url_citation": {"url": "u"}}]),
-            Delta(annotations=[{"type": "of_tomorrow", "x": 1}, {"type": 5}]),
+            Delta(annotations=[{"type": "unknown_type", "x": 1}, {"type": 5}]),
         ],
         AssistantMessage(
             annotations=[
                 Annotation("url_citation", UrlCitation("u")),
-                Annotation("of_tomorrow", extra={"x": 1}),
+                Annotation("unknown_type", extra={"x": 1}),
                 Annotation("", extra={"type": 5}),
             ]
         ),
@@ -154,7 +156,7 @@ MESSAGES: dict[str, tuple[list[Delta], AssistantMessage]] = {
         ],
         AssistantMessage(reasoning_details=[{"text": "ab", "id": "2"}, {"summary": "cd", "text": "e"}]),
     ),
-    "blocks without an index are blocks of their own": (
+    "blocks without an index are separate blocks": (
         [
             Delta(
                 reasoning_details=[{"index": 1, "text": "a"}, {"text": "b"}, {"text": "c"}, {"index": [1], "text": "d"}]
@@ -162,11 +164,11 @@ MESSAGES: dict[str, tuple[list[Delta], AssistantMessage]] = {
         ],
         AssistantMessage(reasoning_details=[{"text": "a"}, {"text": "b"}, {"text": "c"}, {"text": "d"}]),
     ),
-    "a member of another type replaces": (
+    "a value of another type replaces the old one": (
         [Delta(reasoning_details=[{"index": 0, "text": None}, {"index": 0, "text": "a"}, {"index": 0, "text": 5}])],
         AssistantMessage(reasoning_details=[{"text": 5}]),
     ),
-    "provider's own fields": (
+    "provider-specific fields": (
         [Delta(provider_specific_fields={"a": 1, "b": 1}), Delta(provider_specific_fields={"b": 2})],
         AssistantMessage(provider_specific_fields={"a": 1, "b": 2}),
     ),
@@ -174,13 +176,13 @@ MESSAGES: dict[str, tuple[list[Delta], AssistantMessage]] = {
 
 
 @pytest.mark.parametrize("name", MESSAGES)
-def test_messages(name: str):
-    """A streamed message would differ from the whole one."""
+def test_deltas_become_the_message_of_a_plain_reply(name: str) -> None:
+    """A streamed message would differ from that of a plain reply."""
     deltas, expected = MESSAGES[name]
     assert message(*deltas) == expected
 
 
-ODD: list[Delta] = [
+UNEXPECTED: list[Delta] = [
     Delta(audio={"data": 5}),
     Delta(audio={"data": "x", "transcript": ["y"]}),
     Delta(audio={"id": {}, "expires_at": "soon"}),
@@ -194,22 +196,22 @@ ODD: list[Delta] = [
 ]
 
 
-def test_odd_deltas_never_raise():
-    """A server's odd member would end a stream with a TypeError."""
-    for deltas in itertools.product(ODD, repeat=2):
-        reply = folded(*(chunk(ChunkChoice(0, delta)) for delta in deltas)).completion()
+def test_deltas_of_unexpected_types_are_accepted() -> None:
+    """One member of an unexpected type would end a stream with a TypeError."""
+    for deltas in itertools.product(UNEXPECTED, repeat=2):
+        reply = accumulated(*(chunk(ChunkChoice(0, delta)) for delta in deltas)).completion()
         assert reply.to_dict()["choices"][0]["index"] == 0
 
 
-def test_choices_interleave():
-    """The answers of one request would be mixed up."""
+def test_interleaved_choices_are_separated() -> None:
+    """The texts of several choices would be mixed up."""
     pieces = [
         (index, letter)
         for letters in zip("first", "other", "third", strict=True)
         for index, letter in enumerate(letters)
     ]
     pieces.reverse()
-    accumulator = folded(*(chunk(ChunkChoice(index, Delta(content=letter))) for index, letter in pieces))
+    accumulator = accumulated(*(chunk(ChunkChoice(index, Delta(content=letter))) for index, letter in pieces))
     accumulator.add(chunk(*(ChunkChoice(index, finish_reason="stop") for index in (2, 0))))
     reply = accumulator.completion()
     assert [choice.index for choice in reply.choices] == [0, 1, 2]
@@ -217,10 +219,10 @@ def test_choices_interleave():
     assert accumulator.finish_reasons == {0: "stop", 1: None, 2: "stop"}
 
 
-def test_what_stands_around_the_message():
-    """Why a choice stopped, its probabilities or the head of the reply would be lost."""
+def test_members_beside_the_message_are_kept() -> None:
+    """Finish reasons, log probabilities, or the id, model and usage of the reply would be lost."""
     first = TokenLogprob("a", -1.0)
-    accumulator = folded(
+    accumulator = accumulated(
         ChatCompletionChunk("", [], 0, "", usage=None),
         chunk(ChunkChoice(0, Delta(content="a"), logprobs=Logprobs([first]), extra={"f": 1})),
         ChatCompletionChunk("other", [ChunkChoice(0, logprobs=Logprobs([first], [first]))], 9, "other"),
@@ -251,19 +253,19 @@ def test_what_stands_around_the_message():
     )
 
 
-def test_started():
-    """A failure before the first chunk would pretend to hold a partial reply."""
+def test_an_accumulator_has_started_after_its_first_chunk() -> None:
+    """An error before the first chunk would have an empty partial reply."""
     assert not Accumulator().started
-    assert not folded(ChatCompletionChunk()).started
-    assert folded(chunk()).started
-    assert folded(ChatCompletionChunk(choices=[ChunkChoice()])).started
+    assert not accumulated(ChatCompletionChunk()).started
+    assert accumulated(chunk()).started
+    assert accumulated(ChatCompletionChunk(choices=[ChunkChoice()])).started
     assert Accumulator().completion() == ChatCompletion("", [], "")
     assert Accumulator().finish_reasons == {}
 
 
-def test_what_a_filter_found():
-    """Azure's findings would be lost from streamed replies."""
-    reply = folded(
+def test_results_of_content_filters_are_kept() -> None:
+    """The results of Azure's content filters would be missing in streamed replies."""
+    reply = accumulated(
         chunk(prompt_filter_results=[{"prompt_index": 0}]),
         chunk(ChunkChoice(0, content_filter_results={"hate": {"filtered": False}})),
         chunk(ChunkChoice(0, content_filter_results={"sexual": {"filtered": True}}, finish_reason="content_filter")),
@@ -274,17 +276,17 @@ def test_what_a_filter_found():
     }
 
 
-def test_a_whole_message_beside_the_deltas_does_not_stand_for_what_they_say():
-    """Some servers send one with every chunk: the last, perhaps empty, would be what `to_dict` gives."""
-    told = [("Hel", {"role": "assistant", "content": "Hel"}), ("lo.", {"content": ""}), ("", 7)]
-    reply = folded(*(chunk(ChunkChoice(0, Delta(content=text), extra={"message": m, "a": 1})) for text, m in told))
+def test_a_whole_message_beside_the_deltas_is_ignored() -> None:
+    """Some servers send one with every chunk: the last one, perhaps empty, would replace the accumulated message."""
+    sent = [("Hel", {"role": "assistant", "content": "Hel"}), ("lo.", {"content": ""}), ("", 7)]
+    reply = accumulated(*(chunk(ChunkChoice(0, Delta(content=text), extra={"message": m, "a": 1})) for text, m in sent))
     choice = reply.completion().to_dict()["choices"][0]
     assert choice["message"] == {"role": "assistant", "content": "Hello.", "refusal": None}
     assert choice["a"] == 1
 
 
-def test_a_snapshot_stays_as_it_was():
-    """A reply kept from the middle of a stream would go on changing."""
+def test_later_chunks_do_not_change_a_snapshot() -> None:
+    """A reply that was taken from the middle of a stream would go on changing."""
     pieces = [
         Delta(content="a", refusal="r", reasoning_content="t", annotations=[{"type": "x"}]),
         Delta(thinking_blocks=[{"index": 0, "thinking": "a"}], reasoning_details=[{"index": 0, "text": "a"}]),
@@ -295,35 +297,35 @@ def test_a_snapshot_stays_as_it_was():
     ]
     chunks.append(chunk(ChunkChoice(0, content_filter_results={"hate": {}}), prompt_filter_results=[{"a": 1}]))
     before = [piece.to_dict() for piece in chunks]
-    accumulator = folded(*chunks)
+    accumulator = accumulated(*chunks)
     snapshot = accumulator.completion()
-    shown = snapshot.to_dict()
-    for again in chunks:
-        accumulator.add(again)
+    data = snapshot.to_dict()
+    for repeated in chunks:
+        accumulator.add(repeated)
     accumulator.add(chunk(ChunkChoice(0, content_filter_results={"violence": {}}), prompt_filter_results=[{"b": 1}]))
-    assert snapshot.to_dict() == shown != accumulator.completion().to_dict()
+    assert snapshot.to_dict() == data != accumulator.completion().to_dict()
     snapshot.choices[0].extra["b"] = 2
     assert "b" not in accumulator.completion().choices[0].extra
     assert [piece.to_dict() for piece in chunks] == before
 
 
-def test_a_long_text_takes_little_more_memory_than_its_characters():
-    """Ten thousand streams would hold the text of each ten times over."""
+def test_a_long_text_takes_little_more_memory_than_its_characters() -> None:
+    """Ten thousand streams would take ten times the memory of their texts."""
     accumulator = Accumulator()
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
     for number in range(20_000):
         accumulator.add(chunk(ChunkChoice(0, Delta(content=f"{number:05}", reasoning_content=f"{number:04} "))))
-    held, _ = tracemalloc.get_traced_memory()
+    after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     message = accumulator.completion().choices[0].message
     assert message.content == "".join(f"{number:05}" for number in range(20_000))
     assert message.reasoning_content == "".join(f"{number:04} " for number in range(20_000))
-    assert held - before < 4 * len(message.content)
+    assert after - before < 4 * len(message.content)
 
 
-def test_linear_time():
-    """A long answer with its probabilities, thoughts, sources or sound would get slower with every token."""
+def test_accumulating_takes_linear_time() -> None:
+    """A long reply with log probabilities, reasoning, annotations or audio would get slower with every token."""
     delta = Delta(
         content="x",
         reasoning_content="y",
@@ -334,7 +336,7 @@ def test_linear_time():
     )
     one = ChunkChoice(0, delta, logprobs=Logprobs([TokenLogprob("x", -1.0)]))
     start = time.process_time()
-    reply = folded(*itertools.repeat(chunk(one), 50_000)).completion()
+    reply = accumulated(*itertools.repeat(chunk(one), 50_000)).completion()
     assert time.process_time() - start < 5
     message = reply.choices[0].message
     assert message.audio is not None

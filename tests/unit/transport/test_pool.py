@@ -8,7 +8,6 @@ import socket
 import weakref
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
@@ -24,7 +23,6 @@ from anycompletion import (
     ClientClosedError,
     CompletionError,
 )
-from anycompletion.client.state import STARTS_PER_TICK, StartGate
 from anycompletion.http import RequestHeaders
 from anycompletion.transport import AttemptTimeouts, Pool, Response, Transport
 from anycompletion.transport.connection_limit import ConnectionLimit
@@ -246,26 +244,6 @@ async def test_a_body_cut_short_is_an_error() -> None:
         assert isinstance(error, APIConnectionError)
 
 
-async def test_many_calls_at_once_do_not_block_the_event_loop() -> None:
-    """The rest of the application would stop while thousands of calls are prepared."""
-    starts = StartGate()
-    started = 0
-
-    async def start() -> None:
-        nonlocal started
-        if not starts.try_start():
-            await starts.wait()
-        started += 1
-
-    tasks = [asyncio.create_task(start()) for _ in range(5 * STARTS_PER_TICK)]
-    ticks = [0]
-    while ticks[-1] < len(tasks):
-        await asyncio.sleep(0)
-        ticks.append(started)
-    await asyncio.wait(tasks)
-    assert [late - early for early, late in pairwise(ticks) if late != early] == [STARTS_PER_TICK] * 5
-
-
 @pytest.mark.parametrize("failure", ["the pool is closed", "the connection is refused", "it is cancelled"])
 async def test_a_request_that_fails_releases_the_connection_limit_once(failure: str) -> None:
     """A client would run out of connections, or open more than the process may have."""
@@ -295,27 +273,6 @@ async def test_closing_wakes_those_that_wait_for_the_connection_limit() -> None:
     assert (pool.connection_limit.used, pool.connection_limit.queued) == (used - 1, 0)
     with pytest.raises(ClientClosedError):
         await pool.connection_limit.acquire()
-
-
-async def test_calls_begin_in_order_and_cancelled_ones_do_not_begin() -> None:
-    """A call could starve behind later ones, or wait for one that was cancelled."""
-    starts = StartGate()
-    order: list[int] = []
-
-    async def one(number: int) -> None:
-        if not starts.try_start():
-            await starts.wait()
-        order.append(number)
-
-    tasks = [asyncio.create_task(one(number)) for number in range(4 * STARTS_PER_TICK)]
-    await asyncio.sleep(0)
-    assert order == list(range(STARTS_PER_TICK))
-    for task in tasks[STARTS_PER_TICK : 3 * STARTS_PER_TICK]:
-        task.cancel()
-    await asyncio.wait(tasks, timeout=5)
-    assert order == [*range(STARTS_PER_TICK), *range(3 * STARTS_PER_TICK, 4 * STARTS_PER_TICK)]
-    await asyncio.sleep(0)
-    assert starts.try_start()
 
 
 async def test_a_body_that_becomes_invalid_right_after_the_end_of_a_chunk_is_an_error() -> None:
