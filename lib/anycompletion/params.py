@@ -1,4 +1,8 @@
-"""Support for wire parameters: what a dialect or a provider does with each; contains no provider's data."""
+"""How a dialect or a provider states its support of request parameters: `ParamSupport`, and tables of it by name.
+
+The parameters themselves are fields of `records/request.py` and are checked in `validation/param_checks.py`. Support is
+applied to a request in `providers/param_support.py`. No provider's data is here.
+"""
 
 from __future__ import annotations
 

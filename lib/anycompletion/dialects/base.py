@@ -1,4 +1,8 @@
-"""The dialect seam: a wire format as pure functions over values. No sockets, clocks, retries or keys."""
+"""Interface of dialects: a wire format as pure functions over values. No sockets, clocks, retries or keys.
+
+A new dialect is a folder beside this module, whose `dialect.py` has a value `DIALECT`, and is registered by one line in
+`providers/provider.py` (`_REGISTERED_DIALECTS`). A simulator of its format goes to `testing/formats`.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ from ..records.chunks import ChatCompletionChunk
 
 @attrs.frozen
 class DialectQuirks:
-    """Differences of one server from its dialect: none. A dialect that supports differences defines a subclass."""
+    """Differences between a server and its dialect: none here; a dialect whose servers differ has a subclass."""
 
     @property
     def requires_call_ids(self) -> bool:
@@ -32,7 +36,7 @@ class DialectQuirks:
 
 @attrs.define(kw_only=True, eq=False)
 class Target:
-    """Destination of one call: everything that a dialect may know of the provider."""
+    """What a dialect may know of a call besides its request: the provider, the address and the call's options."""
 
     provider: str
     model: str
@@ -53,13 +57,13 @@ class Target:
 
 @attrs.define(eq=False)
 class EncodingReport:
-    """Warnings and refusals of one request's encoding, under the caller's policy."""
+    """Warnings and refusals of one request's encoding, under the call's policy `on_unsupported`."""
 
     policy: OnUnsupported
     warnings: list[str] = attrs.field(factory=list[str])
 
     def unsupported(self, param: str, why: str) -> None:
-        """Reports that the format cannot express `param`; unless this raises, the caller leaves it out.
+        """Reports that the format cannot express `param`. If this returns, the encoder must leave `param` out.
 
         Raises:
             UnsupportedParameterError: under the policy "raise".
@@ -75,7 +79,7 @@ class EncodingReport:
 
 
 class Prerequisite:
-    """A request whose response the encoder needs first: send it, store the response under `key`, encode again."""
+    """A request whose response the encoder needs first: send it, add its JSON to the `FetchedValues`, encode again."""
 
     __slots__ = ("key", "request")
 
@@ -85,7 +89,7 @@ class Prerequisite:
 
 
 class Continuation:
-    """The next request of an unfinished call: send it after `after` seconds, or `cancel` if the caller cancels."""
+    """The next request of an unfinished call: send it after `after` seconds, or `cancel` if the call is cancelled."""
 
     __slots__ = ("after", "cancel", "request")
 
@@ -134,8 +138,8 @@ class Decoder(Protocol):
     def finish(self) -> Chunks | Continuation:
         """The chunks that are left at the end of the body, or at `done`.
 
-        A `Continuation` means that only another request reports how the stream ended: its response goes to the
-        dialect's `decode`, and the completion's end (finish reason, usage) closes the stream.
+        A `Continuation` means that only another request reports how the stream ended. Decode its response with
+        `Dialect.decode`; the stream then ends with that completion's finish reason and usage.
 
         Raises:
             StreamInterruptedError: the stream was cut before the provider sent a finish reason.
@@ -145,10 +149,10 @@ class Decoder(Protocol):
 
 @runtime_checkable
 class DecoderWithResponse(Protocol):
-    """A decoder that needs the response in which the provider announced the stream (Replicate's only)."""
+    """A decoder that also needs the response before the stream, which names the stream's URL (Replicate's does)."""
 
     def start(self, response: HttpResponse) -> None:
-        """Called once, before the first event."""
+        """Called once with that response, before the first event."""
         ...
 
 
@@ -172,7 +176,7 @@ class Dialect:
     format's shape.
     """
     decoder: Callable[[ChatRequest, Target], Decoder] = attrs.field(kw_only=True)
-    """A new decoder for one stream."""
+    """A new decoder for one stream; it may be a `DecoderWithResponse`."""
     error: Callable[[HttpResponse], APIError] = attrs.field(kw_only=True)
     """The exception for a response with a bad status: by structured code first, then by status."""
     framing: Callable[[], Framing] = attrs.field(default=SSEParser, kw_only=True)

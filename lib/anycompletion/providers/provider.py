@@ -1,11 +1,14 @@
-"""Provider: one API as a row of data (its address, its format, its differences); contains no provider's data."""
+"""Provider: one API as a row of data (its address, its format, its differences), and the dialects that rows can name.
+
+The rows themselves are in `builtin`. A new dialect is registered in `_REGISTERED_DIALECTS`.
+"""
 
 from __future__ import annotations
 
 import importlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Protocol, cast
 
 import attrs
 
@@ -18,36 +21,36 @@ from ..params import ParamSupport, ParamTable
 from ..validation import check_headers
 from .base_url import check_base_url
 
-if TYPE_CHECKING:
-    pass
+_REGISTERED_DIALECTS: Mapping[str, type[DialectQuirks]] = {
+    "openai_chat": Quirks,
+    "anthropic_messages": DialectQuirks,
+    "cohere_chat": DialectQuirks,
+    "replicate_predictions": DialectQuirks,
+}
+"""Folder of `dialects` → the dialect's `quirks_type`, so that a row is checked without importing its dialect.
+
+A new dialect is registered here; `DIALECTS` is made from this table.
+"""
 
 
 class _Dialects(Mapping[str, Dialect]):
     """The dialects by name; each is imported at its first use (1 ms), because most programs need one or two."""
 
     def __getitem__(self, name: str) -> Dialect:
-        if name not in _QUIRKS_TYPES:
+        if name not in _REGISTERED_DIALECTS:
             raise KeyError(name)
         module = importlib.import_module(f"..dialects.{name}.dialect", __package__)
         return cast("Dialect", module.DIALECT)
 
     def __contains__(self, name: object) -> bool:
-        return name in _QUIRKS_TYPES  # the inherited method would import it
+        return name in _REGISTERED_DIALECTS  # the inherited method would import it
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_QUIRKS_TYPES)
+        return iter(_REGISTERED_DIALECTS)
 
     def __len__(self) -> int:
-        return len(_QUIRKS_TYPES)
+        return len(_REGISTERED_DIALECTS)
 
-
-_QUIRKS_TYPES: Mapping[str, type[DialectQuirks]] = {
-    "openai_chat": Quirks,
-    "anthropic_messages": DialectQuirks,
-    "cohere_chat": DialectQuirks,
-    "replicate_predictions": DialectQuirks,
-}
-"""Folder of `dialects` → the dialect's `quirks_type`, so that a row is checked without importing its dialect."""
 
 DIALECTS: Mapping[str, Dialect] = _Dialects()
 
@@ -66,7 +69,7 @@ class ProviderSource(Protocol):
 
 
 def _default_quirks(provider: Provider) -> DialectQuirks:
-    return _QUIRKS_TYPES.get(provider.dialect, DialectQuirks)()
+    return _REGISTERED_DIALECTS.get(provider.dialect, DialectQuirks)()
 
 
 @hides_constructor_frames
@@ -136,7 +139,7 @@ class Provider:
     def __attrs_post_init__(self) -> None:
         if self.dialect not in DIALECTS:
             raise ConfigurationError(f"provider {self.name!r}: no dialect {self.dialect!r}, only {', '.join(DIALECTS)}")
-        quirks_type = _QUIRKS_TYPES[self.dialect]
+        quirks_type = _REGISTERED_DIALECTS[self.dialect]
         if type(self.quirks) is not quirks_type:
             raise ConfigurationError(
                 f"provider {self.name!r}: quirks: expected {quirks_type.__name__} for the dialect {self.dialect}, "

@@ -1,7 +1,8 @@
 """Validation of caller input: arguments and options are checked and converted to records, each error names its place.
 
-`parse_call` validates the arguments of `create` and `stream`, `validate_request` a `ChatRequest` that a caller made;
-each request passes one of the two once. Nothing here knows a provider's ranges: those are in the parameter tables.
+`parse_call` validates the arguments of `create` and `stream`, `validate_request` a `ChatRequest` that a caller made.
+Each request passes one of the two once; a request that middleware passes on is validated again. Ranges that differ
+between providers are not checked here: they are in the parameter tables (`params.py`).
 """
 
 from .call_arguments import parse_call, parse_options

@@ -20,7 +20,9 @@ _MAX_SHOWN_KEYWORD = 100
 def parse_call(
     model: object, messages: object, keywords: Mapping[str, Any], *, stream: bool
 ) -> tuple[ChatRequest, OptionValues]:
-    """The arguments of `create` as a validated request and call options that are not checked yet.
+    """The arguments of `create` as a validated request and its call options.
+
+    The options are not checked yet: `check_option_values` does that when they are merged into the client's defaults.
 
     Raises:
         InvalidRequestError: `.param` names the parameter and the place in it.
@@ -57,6 +59,7 @@ def split_keywords(keywords: Mapping[str, Any]) -> tuple[dict[str, Any], dict[st
                 params[name] = value
         elif name in OPTION_NAMES:
             if value is not None:
+                # A key is hidden at once, so that no frame below shows it; a subclass's `__str__` is not run.
                 options[name] = (
                     Secret(str.__str__(value)) if name == "api_key" and is_instance_strict(value, str) else value
                 )

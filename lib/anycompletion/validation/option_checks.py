@@ -19,7 +19,7 @@ from .values import (
     check_integer,
     check_object,
     check_string,
-    describe_failure,
+    describe_or_reraise,
     is_instance_strict,
     refuse,
     to_builtin,
@@ -71,7 +71,7 @@ def check_options(options: Mapping[str, Any]) -> dict[str, Any]:
         try:
             checked[name] = _OPTION_CHECKS[name](value, name)
         except Exception as error:  # noqa: BLE001 (the caller's own types may fail in any way)
-            text = describe_failure(error)
+            text = describe_or_reraise(error)
         else:
             continue
         refuse(name, text)

@@ -1,8 +1,8 @@
 """Builds a validated `ChatRequest`: every parameter by its own check, then the checks across parameters.
 
-Strategy: a value of the right type costs one `type` test. Its path is worked out only when something is wrong, and it
-is the path that the caller wrote: ``messages[3].content[0].image_url.url``. Unknown roles, part types and keys are
-accepted, because future providers will have them.
+A value of the right type costs one `type` test. The path of a value in the caller's arguments, such as
+``messages[3].content[0].image_url.url``, is put together only for an error (but for each tool). Unknown roles, part
+types and keys are accepted, because future providers will have them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..records import PARAM_NAMES, ChatRequest, FunctionDefinition, FunctionTool
 from .message_input import parse_messages
 from .option_checks import check_options
 from .param_checks import PARAM_CHECKS
-from .values import SURROGATE, SURROGATE_ERROR, describe_failure, is_instance_strict, refuse, to_builtin, type_name
+from .values import SURROGATE, SURROGATE_ERROR, describe_or_reraise, is_instance_strict, refuse, to_builtin, type_name
 
 MAX_MODEL = 512
 """Characters of a model's name."""
@@ -35,21 +35,21 @@ def build_request(model: object, messages: object, params: Mapping[str, Any], *,
     if _are_swapped(model, messages):
         raise UsageError("model comes first: create(model, messages), here the two are swapped")
     checked: dict[str, Any] = {}
-    name = "model"
+    checking = "model"  # the parameter that is being checked, for the error
     try:
         model = _check_model(model)
-        for name, value in params.items():
-            checked[name] = PARAM_CHECKS[name](value, name)
-        name = "messages"
+        for checking, value in params.items():
+            checked[checking] = PARAM_CHECKS[checking](value, checking)
+        checking = "messages"
         request = ChatRequest(model, parse_messages(messages), **checked)
     except Exception as error:  # noqa: BLE001 (the caller's own types may fail in any way)
-        text = describe_failure(error)
+        text = describe_or_reraise(error)
     else:
         if checked:
             _check_consistency(request, stream)
         request.cache_given(checked)
         return request
-    refuse(name, text)
+    refuse(checking, text)
 
 
 def validate_request(request: object, *, stream: bool) -> ChatRequest:
@@ -62,7 +62,7 @@ def validate_request(request: object, *, stream: bool) -> ChatRequest:
         refuse("request", f"expected a ChatRequest, found {type_name(request)}")
     params = {name: value for name in PARAM_NAMES if (value := getattr(request, name)) is not None}
     checked = build_request(request.model, request.messages, params, stream=stream)
-    return _with_members(checked, request.custom_id, request.extra_body)
+    return _with_id_and_extra_body(checked, request.custom_id, request.extra_body)
 
 
 def request_from_arguments(arguments: Mapping[str, Any]) -> ChatRequest:
@@ -74,10 +74,10 @@ def request_from_arguments(arguments: Mapping[str, Any]) -> ChatRequest:
     """
     params = {name: value for name, value in arguments.items() if value is not None and name in PARAM_CHECKS}
     checked = build_request(arguments["model"], arguments["messages"], params, stream=False)
-    return _with_members(checked, arguments.get("custom_id"), arguments.get("extra_body"))
+    return _with_id_and_extra_body(checked, arguments.get("custom_id"), arguments.get("extra_body"))
 
 
-def _with_members(request: ChatRequest, custom_id: str | None, extra_body: object) -> ChatRequest:
+def _with_id_and_extra_body(request: ChatRequest, custom_id: str | None, extra_body: object) -> ChatRequest:
     request.custom_id = custom_id
     if extra_body is not None:
         request.extra_body = check_options({"extra_body": extra_body})["extra_body"]

@@ -41,7 +41,7 @@ from .values import (
     MAX_DEPTH,
     MAX_SCHEMA_DEPTH,
     ValidationFailure,
-    describe_failure,
+    describe_or_reraise,
     refuse,
     to_builtin,
     to_json_level,
@@ -129,7 +129,7 @@ def _locate(error: Exception) -> tuple[str, str]:
         case KeyError():
             return "", "is missing"
         case _:
-            return "", describe_failure(error)
+            return "", describe_or_reraise(error)
     path, text = _locate(inner)
     return step + path, text
 

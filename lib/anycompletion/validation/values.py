@@ -11,7 +11,7 @@ return another type or length than expected, change the object between two reads
 - subclasses of list, tuple, text and number are read with the methods of their base class, so that an iterator without
   an end or an overridden `__str__` has no effect;
 - an exception of user code becomes an error that names the place and the exception's class; its message, which may
-  repeat the value, is dropped (`describe_failure`);
+  repeat the value, is dropped (`describe_or_reraise`);
 - nesting is limited, which also stops at values that contain themselves;
 - nothing here keeps state between calls, so user code that calls the client again finds nothing half done.
 
@@ -76,11 +76,11 @@ def is_instance_strict(value: object, cls: type[T]) -> TypeGuard[T]:
     return issubclass(type(value), cls)
 
 
-def describe_failure(error: Exception) -> str:
-    """The error text for a value whose own code raised `error` while it was read.
+def describe_or_reraise(error: Exception) -> str:
+    """The error text for a value whose own code raised `error` while it was read; reraises other errors.
 
     Raises:
-        CompletionError, MemoryError: `error` itself, where it is not a failure of the value.
+        CompletionError, MemoryError: `error` itself: it is an error of this package, or not a failure of the value.
     """
     if isinstance(error, (CompletionError, MemoryError)):
         raise error
@@ -197,7 +197,7 @@ def _read(read: Callable[[Any], Any], value: object) -> Any:
     except RecursionError:
         raise
     except Exception as error:  # noqa: BLE001 (the caller's own types may fail in any way)
-        text = describe_failure(error)
+        text = describe_or_reraise(error)
     raise ValidationFailure(text)
 
 

@@ -151,7 +151,7 @@ def _usage(usage: _Usage) -> Usage:
     )
 
 
-class ErrorInChunk(ValueError):
+class OpenAIErrorInChunk(ValueError):
     """The event contains an error; `.value` is its JSON."""
 
     def __init__(self, value: Any) -> None:
@@ -166,7 +166,7 @@ def read_chunk(data: bytes) -> ChatCompletionChunk:
     """One chunk in OpenAI's format: the fast path, and the tolerant one where the JSON does not fit it.
 
     Raises:
-        ErrorInChunk: it has a field `error`, perhaps beside ordinary choices.
+        OpenAIErrorInChunk: it has a field `error`, perhaps beside ordinary choices.
         NotJSONError: the bytes are not JSON.
         ShapeError: a field has a type that cannot be read.
     """
@@ -186,7 +186,7 @@ def read_chunk(data: bytes) -> ChatCompletionChunk:
 def _read_tolerantly(data: bytes) -> ChatCompletionChunk:
     value = as_object(loads(data), "chunk")
     if value.get("error"):
-        raise ErrorInChunk(value)
+        raise OpenAIErrorInChunk(value)
     chunk = ChatCompletionChunk.from_dict(with_text_content(value))
     set_cost(chunk.usage)
     return chunk

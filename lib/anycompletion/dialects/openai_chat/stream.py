@@ -17,7 +17,7 @@ from ...records.chunks import ChatCompletionChunk, ChunkChoice, ToolCallDelta
 from ..base import Chunks, Target
 from ..shared import as_text
 from .errors import error_from_body
-from .fast_decode import ErrorInChunk, read_chunk
+from .fast_decode import OpenAIErrorInChunk, read_chunk
 from .legacy_functions import to_legacy_delta, uses_converted_functions
 from .variants import set_cost
 
@@ -55,7 +55,7 @@ class OpenAIStreamDecoder:
         found, problem = None, ""
         try:
             chunk = read_chunk(data)
-        except ErrorInChunk as exc:
+        except OpenAIErrorInChunk as exc:
             found = exc.value
         except (ShapeError, NotJSONError) as exc:
             problem = f"event {self._count} of the stream cannot be read: {exc}"
