@@ -20,14 +20,17 @@ class ReadableStream(Protocol):
     @property
     def info(self) -> ReplyInfo:
         """Details of its call."""
+        ...
 
     @property
     def usage(self) -> Usage | None:
         """The last token counts that the provider sent."""
+        ...
 
     @property
     def snapshot(self) -> ChatCompletion:
         """The reply as far as it was delivered."""
+        ...
 
     async def open(self) -> None:
         """Sends the request, unless it was sent before."""

@@ -7,9 +7,12 @@ from itertools import pairwise
 
 import pytest
 
-from anycompletion import PROVIDERS, AsyncCompletion, RateLimit
+from anycompletion import PROVIDERS, AsyncCompletion, ProviderStats, RateLimit
+from anycompletion.client import state as state_module
 from anycompletion.client.configuration import checked_configuration
 from anycompletion.client.state import STARTS_PER_TICK, ClientState, StartGate
+from anycompletion.transport import connection_limit
+from anycompletion.transport.connection_limit import ConnectionLimit
 from support.raw_server import REQUEST, STALL, RawServer, answer
 
 # --- the start gate -------------------------------------------------------------------------------------------------
@@ -126,6 +129,51 @@ async def test_stats_count_requests_in_flight_and_calls_that_wait_for_limits() -
             call.cancel()
         await asyncio.wait(calls)
         assert client.stats().providers["openai"].queued == {}
+
+
+class UnavailableLimiter:
+    """Shared limiter that never has anything left."""
+
+    async def acquire(self, key: str, *, requests: int, tokens: int) -> None:
+        await asyncio.Event().wait()
+
+    def settle(self, key: str, *, estimated: int, actual: int) -> None:
+        pass
+
+
+async def queued(client: AsyncCompletion, what: str, count: int) -> ProviderStats:
+    """The statistics of the only provider, as soon as `count` calls wait for `what`."""
+    async with asyncio.timeout(5):
+        while True:
+            for provider in client.stats().providers.values():
+                if provider.queued == {what: count}:
+                    return provider
+            await asyncio.sleep(0.001)
+
+
+async def test_stats_count_calls_that_wait_for_a_shared_limiter() -> None:
+    """An operator would look for the cause in the provider."""
+    async with RawServer() as server, client_to(server, rate_limiter=UnavailableLimiter()) as client:
+        calls = [asyncio.create_task(client.attempt("openai/m", "Hi.")) for _ in range(2)]
+        provider = await queued(client, "rate_limiter", 2)
+        assert (provider.in_flight, provider.connections) == (0, 0)
+        for call in calls:
+            call.cancel()
+        await asyncio.wait(calls)
+        assert client.stats().providers["openai"].queued == {}
+
+
+async def test_stats_count_calls_that_wait_for_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process without file descriptors would look like a slow provider."""
+    monkeypatch.setattr(connection_limit, "_MINIMUM", 1)
+    monkeypatch.setattr(state_module, "ConnectionLimit", lambda: ConnectionLimit(lambda: 0))
+    async with RawServer((REQUEST, STALL)) as server, client_to(server) as client:
+        calls = [asyncio.create_task(client.attempt("openai/m", "Hi.")) for _ in range(3)]
+        provider = await queued(client, "connection", 2)
+        assert (provider.in_flight, provider.connections) == (1, 1)
+        for call in calls:
+            call.cancel()
+        await asyncio.wait(calls)
 
 
 async def test_stats_count_retries_and_idle_connections() -> None:
