@@ -142,14 +142,14 @@ class StreamAttempt(Attempt):
     def _decode(self, data: bytes) -> Chunks:
         events = self._framing.feed(data)
         if events and not self.delivered:
-            self.response.first_event(keep_deadline=self._call.plan.timeout.total_is_explicit)
+            self.response.note_first_event(keep_deadline=self._call.plan.timeout.total_is_explicit)
         chunks: list[ChatCompletionChunk] = []
         try:
             for event in events:
                 chunks += self._decoder.feed(event)
                 if self._decoder.done:
                     chunks += self._finish()
-                    self.response.release()
+                    self.response.finish_soon()
                     return chunks
             if self._framing.error is not None:
                 raise self._framing.error

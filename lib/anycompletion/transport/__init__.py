@@ -1,14 +1,15 @@
-"""The only sockets of the package: aiohttp pools, one per provider, with timeouts and limits of size of our own.
+"""The only sockets of the package: pools of aiohttp's connections, one per provider, with our own timeouts and limits.
 
 Knows neither records nor dialects. Strategy:
 
-* aiohttp's own timeouts, redirects, cookies and environment proxies stay off. `sock_read` would lose bytes that had
-  arrived and fire on slow consumers; its total would cut long healthy streams.
+* aiohttp's own timeouts, redirects, cookies and environment proxies stay off. Its `sock_read` would lose bytes that had
+  arrived and expire while a consumer is slow; its `total` would cut long healthy streams.
 * One timer serves all timeouts of a pool. When it fires, it checks which have expired, so that a read sets no timer.
 * A timeout runs only while the peer is waited for. Before the headers it cancels the task that waits, and takes the
   cancellation back as `asyncio.timeout` does; after them it closes the response, which wakes the reader.
 * When the network fails, what had arrived is returned first and the error after it.
-* Errors are our own and are raised outside the `except` block: aiohttp's hold the request's headers.
+* Errors are our own and are raised outside the `except` block, so that they are not chained: aiohttp's errors reference
+  the request's headers.
 """
 
 from .connection_limit import ConnectionLimit

@@ -1,9 +1,9 @@
 """Response bodies: the bytes that arrived and were not taken yet. The only module that uses aiohttp's `StreamReader`.
 
-Both readers have the same interface: `take_available` returns all that has arrived; where that is nothing, the caller
-awaits `wait`, and tries again if that brings nothing either. Failures are not raised, because aiohttp raises one
-exception object in all readers, which keeps frames of each: `exception` returns it, after everything that had arrived
-was taken.
+Both readers have the same interface. `take_available` returns all that has arrived. If it returns None, await `wait`;
+if that returns b"", call `take_available` again. Failures are not raised: aiohttp would raise the same exception object
+in every reader, and its traceback would keep the frames of each. `exception` returns it once all that had arrived was
+taken.
 """
 
 from __future__ import annotations
@@ -22,14 +22,17 @@ class BodyReader(aiohttp.StreamReader):
 
     aiohttp's parser makes a `StreamReader` for each response, and calls four of its methods for each piece of a chunked
     body. Those count offsets and wake readers for callers that read piece by piece; without that a streamed chunk costs
-    a third less. The private members of `StreamReader` that this uses are those of the versions of aiohttp in
-    `http1.is_supported_aiohttp`.
+    a third less. `as_body_reader` changes the class of the object that the parser made. The private members of
+    `StreamReader` that this uses are those of the versions of aiohttp in `http1.is_supported_aiohttp`.
     """
 
     __slots__ = ()
 
     arrived: deque[bytes] = vars(aiohttp.StreamReader)["_buffer"]
-    """Bytes that have arrived and were not taken: aiohttp's own slot, under a public name."""
+    """Bytes that have arrived and were not taken: aiohttp's own slot, under a public name.
+
+    `Response` uses only whether it is empty; see `ForeignBodyReader.arrived`.
+    """
 
     def is_waiting(self) -> bool:
         """Whether a reader waits, and nothing has arrived for it."""
@@ -55,8 +58,7 @@ class BodyReader(aiohttp.StreamReader):
     def wait(self) -> asyncio.Future[bytes]:
         """A future of the next bytes that arrive; b"" at the end or at a failure, or if others have taken them.
 
-        It is awaited by the caller itself: each coroutine more would cost time for each chunk, and memory for each open
-        stream.
+        Not a coroutine: one more would cost time for each chunk, and memory for each open stream.
         """
         waiter: asyncio.Future[bytes] = self._loop.create_future()
         if self._eof or self._exception is not None:
@@ -100,14 +102,14 @@ class BodyReader(aiohttp.StreamReader):
         if waiter is not None and not waiter.done():
             waiter.set_result(b"")
 
-    # aiohttp's parser calls these where each piece begins and ends, which readers here do not see. They do nothing, and
-    # are not Python functions because of the cost for each chunk.
+    # aiohttp's parser calls these where each piece begins and ends, which readers here do not see. `NoneType()` is the
+    # cheapest call that does nothing: a Python function would cost more for each chunk.
     begin_http_chunk_receiving: Callable[[], None] = staticmethod(NoneType)  # pyright: ignore[reportIncompatibleMethodOverride]
     end_http_chunk_receiving: Callable[[], None] = staticmethod(NoneType)  # pyright: ignore[reportIncompatibleMethodOverride]
 
 
 class ForeignBodyReader:
-    """Body of a response whose reader must stay what it is: aiohttp's for empty bodies, or one that was not tested."""
+    """Wraps a reader whose class cannot be changed: aiohttp's for empty bodies, or one of an untested version."""
 
     __slots__ = ("_content", "_waits", "arrived", "at_eof", "exception", "is_eof", "on_eof")
 
@@ -115,7 +117,7 @@ class ForeignBodyReader:
         self._content = content
         self._waits = False
         self.arrived = True
-        """Whether something may have arrived; that is not known without looking."""
+        """Always true: whether something has arrived is known only after `take_available`."""
         self.exception = content.exception
         self.at_eof = content.at_eof
         self.is_eof = content.is_eof
@@ -173,7 +175,7 @@ def as_body_reader(content: aiohttp.StreamReader) -> ResponseBody:
     """The body of a response of a supported aiohttp; `content` becomes a `BodyReader` if it is aiohttp's own class."""
     if type(content) is not aiohttp.StreamReader:
         return ForeignBodyReader(content)
-    content.__class__ = BodyReader
+    content.__class__ = BodyReader  # no copy, because the parser goes on feeding this object
     assert isinstance(content, BodyReader)
     content.total_bytes -= content._size  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] (`take_available` counts it)
     return content

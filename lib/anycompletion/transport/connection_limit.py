@@ -20,25 +20,25 @@ _RECHECK = 64
 """While callers wait, the system is asked again after so many releases."""
 
 _SHARE = 0.75
-"""Of the descriptors that were free at first, one provider gets no more: if it does not respond, the others must not
-starve."""
+"""Part of the descriptors that were free at first which one provider may use: if it does not respond, the others must
+not starve."""
 
-Free = Callable[[], "int | None"]
+CountFree = Callable[[], "int | None"]
 """Returns how many file descriptors the process may still open; None if that is not known."""
 
 
 class ConnectionLimit:
-    """Limit on the exchanges that one provider may have at the same time; callers wait for it first in, first out.
+    """Limit on the exchanges that one provider may have at the same time; callers wait first in, first out.
 
-    The system is asked how much is left only when there are more exchanges than ever before, so that acquiring takes a
-    comparison.
+    An exchange acquires one place. Acquiring is usually a comparison: the system is asked how much is left only when
+    more places are in use than ever before.
     """
 
-    def __init__(self, free: Free | None = None) -> None:
-        self._free = free or free_descriptors
+    def __init__(self, count_free: CountFree | None = None) -> None:
+        self._count_free = count_free or free_descriptors
         self.used = 0
-        self._known_to_fit = _MINIMUM
-        self._limit: int | None = None
+        self._limit_now = _MINIMUM
+        self._ceiling: int | None = None
         self._releases = 0
         self._closed = False
         self._waiters: WaiterQueue[None] = WaiterQueue()
@@ -52,17 +52,17 @@ class ConnectionLimit:
         return len(self._waiters)
 
     def try_acquire(self) -> bool:
-        """Acquires one if it is free; returns whether it was."""
-        if self.used >= self._known_to_fit and (self._waiters or not self._raise_limit()):
-            return False  # with fewer in use there are no waiters: `release` wakes them
+        """Acquires a place if one is free; returns whether it was."""
+        if self.used >= self._limit_now and (self._waiters or not self._measure()):
+            return False  # while fewer are in use there are no waiters, because `release` wakes them
         self.used += 1
         return True
 
     async def acquire(self) -> None:
-        """Waits for one in the order of asking, after `try_acquire` returned False. Cancelling leaves the queue.
+        """Waits for a place in the order of asking, after `try_acquire` returned False. Cancelling leaves the queue.
 
         Raises:
-            ClientClosedError: the limit was closed before one was free.
+            ClientClosedError: the limit was closed before a place was free.
         """
         self._require_open()
         await self._waiters.wait(self._waiters.enqueue(), on_lost=self.release)
@@ -77,7 +77,7 @@ class ConnectionLimit:
             raise closed_error()
 
     def release(self) -> None:
-        """Releases one, for the first waiter."""
+        """Releases a place, for the first waiter."""
         self.used -= 1
         self._releases += 1
         if self._waiters:
@@ -85,31 +85,31 @@ class ConnectionLimit:
 
     def _wake_waiters(self) -> None:
         if self._releases % _RECHECK == 0:
-            self._raise_limit()
-        while self.used < self._known_to_fit and self._waiters.wake_first():
+            self._measure()
+        while self.used < self._limit_now and self._waiters.wake_first():
             self.used += 1
 
     def on_exhausted(self) -> None:
-        """The system refused a file descriptor: what was known to fit does not fit any more."""
-        self._known_to_fit = max(_MINIMUM, min(self._known_to_fit, self.used - 1))
+        """Lowers the limit, because the system refused a file descriptor."""
+        self._limit_now = max(_MINIMUM, min(self._limit_now, self.used - 1))
 
     def close(self) -> None:
-        """Ends all waits, with an error."""
+        """Ends all waits with `ClientClosedError`."""
         self._closed = True
         while self._waiters.wake_first():
-            self.used += 1  # until the waiter runs, which then releases it
+            self.used += 1  # until the waiter runs, which then releases the place
 
-    def _raise_limit(self) -> bool:
-        """Asks the system how many fit; returns whether one more does."""
-        left = self._free()
+    def _measure(self) -> bool:
+        """Sets the limit to what the system still allows; returns whether a place is free."""
+        left = self._count_free()
         if left is None:
-            self._known_to_fit = self.used + 2**20
+            self._limit_now = self.used + 2**20
             return True
-        if self._limit is None:
-            self._limit = max(_MINIMUM, int((self.used + left - _SPARE) * _SHARE))
+        if self._ceiling is None:
+            self._ceiling = max(_MINIMUM, int((self.used + left - _SPARE) * _SHARE))
         # Half of it, because other clients and providers ask too.
-        self._known_to_fit = max(_MINIMUM, min(self._limit, self.used + (left - _SPARE) // 2))
-        return self.used < self._known_to_fit
+        self._limit_now = max(_MINIMUM, min(self._ceiling, self.used + (left - _SPARE) // 2))
+        return self.used < self._limit_now
 
 
 def free_descriptors() -> int | None:

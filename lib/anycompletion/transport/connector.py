@@ -1,6 +1,6 @@
 """Connections: opened through a gate, kept for a while, and not used again once something unexpected arrived on them.
 
-With `http1` the only module that uses private members of aiohttp's connector.
+Only this module and `http1` use private members of aiohttp's connector; `body` uses those of its `StreamReader`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class SendState:
     fresh_only: bool = False
     """Whether the request must not get a kept connection."""
     may_have_sent: bool = False
-    """Whether the server may have received something of the request."""
+    """Whether the server may have received some of the request, so that the reply may be billed."""
     reused: PooledConnection | None = None
     """The kept connection that the request was sent on."""
 
@@ -80,12 +80,12 @@ class PooledConnection(ResponseHandler):
 
     received_any = False
     idle = False
-    """Whether it is kept for a next request."""
+    """Whether it is in the pool, unused."""
     _is_readable: Callable[[], bool] | None = None
     _buffer_paused = False  # aiohttp has it since 3.14.4
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The connection is open."""
+        """Called when the connection is open."""
         super().connection_made(transport)
         reader: Any = getattr(transport, "_ssl_protocol", transport)
         with contextlib.suppress(AttributeError, TypeError):  # other event loops have other ways to read
@@ -118,7 +118,7 @@ class PooledConnection(ResponseHandler):
             super().resume_reading(resume_parser)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes have arrived; with none, aiohttp goes on with those it has kept."""
+        """Called with bytes that arrived; aiohttp itself calls it with b"" to parse bytes that it has kept back."""
         if data:
             if self.idle:
                 self.close()

@@ -44,7 +44,8 @@ def timed_out(name: str, seconds: float | None, *, sent: bool = True) -> APITime
 def translate(error: BaseException, *, connect_timeout: float | None, sent: bool) -> APIError:
     """The error of the package for one of aiohttp or the system; its text names the host at most.
 
-    What fails before something was `sent` fails on the way to the provider, at a proxy.
+    Args:
+        sent: whether the provider may have received something of the request; if not, nothing was billed.
     """
     match error:
         case aiohttp.ServerTimeoutError() | TimeoutError():

@@ -1,4 +1,4 @@
-"""HTTP/1.1 requests written in one piece on connections of our own, with aiohttp's connector and response parser.
+"""HTTP/1.1 without an aiohttp session: head and body in one write, with aiohttp's connector and response parser.
 
 `ClientSession` prepares for each request what does not change between two of ours (it merges headers, follows cookies,
 redirects, netrc and traces, and writes the body in a task), which is half of the cost of a call. What is used here of
@@ -28,16 +28,17 @@ _SUPPORTED = re.compile(r"3\.14\.\d+")
 _MAX_URLS = 64
 """Prepared URLs that are kept; an app that uses more of them (one per customer) empties the cache now and then."""
 
-BIG_BODY = 512 * 1024
-"""Bytes; a larger request body is sent in pieces, so that it does not block the event loop."""
+SPLIT_FROM = 512 * 1024
+"""Bytes; a request body of this size is sent in pieces, so that it does not block the event loop."""
 
 _PIECE = 256 * 1024
+"""Bytes of one piece."""
 
-_LONG = 64 * 1024
-"""Bytes; a server may refuse a longer request body before it has read it."""
+_REFUSED_EARLY_ABOVE = 64 * 1024
+"""Bytes; a server may refuse a longer request body before it has read all of it."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-"""Characters that would end a header and begin another one."""
+"""Control characters: some would end a header and begin another one."""
 
 _BODY_LENGTH_HEADERS = frozenset(("content-length", "transfer-encoding"))
 
@@ -52,7 +53,7 @@ def is_supported_aiohttp() -> bool:
 class DirectResponse:
     """Response on a connection of our own, which is released when the body ends."""
 
-    __slots__ = ("_connection", "_connector", "_is_long", "_key", "_writing", "body", "raw_headers", "status")
+    __slots__ = ("_connection", "_connector", "_key", "_may_refuse_early", "_writing", "body", "raw_headers", "status")
 
     def __init__(
         self,
@@ -62,7 +63,7 @@ class DirectResponse:
         key: ConnectionKey,
         connector: Connector,
         writing: asyncio.Task[None] | None,
-        is_long: bool,
+        may_refuse_early: bool,
     ) -> None:
         self.status = message.code
         self.raw_headers = message.raw_headers
@@ -71,7 +72,7 @@ class DirectResponse:
         self._key = key
         self._connector = connector
         self._writing = writing
-        self._is_long = is_long
+        self._may_refuse_early = may_refuse_early
         body.on_eof(self._release)
 
     def close(self) -> None:
@@ -87,7 +88,7 @@ class DirectResponse:
             # The response came early, and the next request must not follow the rest of this one.
             self._writing.cancel()
             cut = True
-        if self._is_long and self.status >= 400:
+        if self._may_refuse_early and self.status >= 400:
             cut = True  # it may have come early here too: what TLS or the system has not sent yet cannot be seen
         self._connector.release(self._key, connection, cut=cut)
 
@@ -102,7 +103,7 @@ class _PreparedUrl:
         """The request line."""
         self.host = host
         self.request = request
-        """What aiohttp's connector opens a connection for."""
+        """aiohttp's request, with which its connector opens a connection."""
         self.connection_key: ConnectionKey = request.connection_key
 
 
@@ -142,7 +143,7 @@ class DirectSender:
             if transport is not None:
                 if body is None:
                     transport.write(head)
-                elif len(body) < BIG_BODY:
+                elif len(body) < SPLIT_FROM:
                     transport.write(b"".join((head, body)))
                 else:
                     transport.write(head)
@@ -155,8 +156,8 @@ class DirectSender:
                 writing.cancel()
             connector.release(key, connection, cut=True)
             raise
-        is_long = body is not None and len(body) > _LONG
-        return DirectResponse(message, as_body_reader(content), connection, key, connector, writing, is_long)
+        may_refuse_early = body is not None and len(body) > _REFUSED_EARLY_ABOVE
+        return DirectResponse(message, as_body_reader(content), connection, key, connector, writing, may_refuse_early)
 
     def _prepare(self, method: str, url: str) -> _PreparedUrl:
         if len(self._urls) > _MAX_URLS:
@@ -204,7 +205,7 @@ def _lines(headers: RequestHeaders) -> bytes:
 
 
 async def _write(connection: PooledConnection, body: bytes) -> None:
-    """Writes a large body; the reader of the response gets the error if that fails."""
+    """Writes a body in pieces; the reader of the response gets the error if that fails."""
     view = memoryview(body)
     try:
         for start in range(0, len(view), _PIECE):

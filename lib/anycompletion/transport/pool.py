@@ -1,4 +1,4 @@
-"""Connection pool of one provider: sends requests, ends them in time, and translates what goes wrong."""
+"""Connection pool of one provider: sends requests, ends them when a timeout expires, and translates errors."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Pool:
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self.connection_limit = connection_limit
-        """Acquired by the caller before each `send`; released when the exchange ends."""
+        """The code that sends acquires a place before each `send`; it is released when the exchange ends."""
         self._session = session
         self._proxy = proxy
         self._ssl_context = ssl_context
@@ -84,8 +84,8 @@ class Pool:
     ) -> Response:
         """Sends one request and waits for the headers of its response, see `Transport.send`.
 
-        A kept connection that the server closes before one byte of a response is replaced once, which the caller does
-        not see: the server has not processed the request.
+        If the server closes a kept connection before it sends a byte of a response, it has not processed the request:
+        the request is sent again, once, on a fresh connection.
         """
         if self._closed:
             self.connection_limit.release()
@@ -100,7 +100,7 @@ class Pool:
             raw: RawResponse | None = None
             while raw is None:
                 sender = self._sender or self._open()
-                state.may_have_sent = sender.connector is None  # a caller's session does not report it
+                state.may_have_sent = sender.connector is None  # a caller's session does not report it: assume it has
                 watch.begin_request()
                 error: CompletionError | None = None
                 try:
@@ -120,7 +120,7 @@ class Pool:
         finally:
             self._sending -= 1
         response = Response(raw, watch, self._responses, self.connection_limit, loop)
-        response.require_encoding()
+        response.refuse_unrequested_encoding()
         return response
 
     def _expired_error(self, name: str, watch: TimeoutWatch, state: SendState) -> CompletionError:
@@ -148,7 +148,7 @@ class Pool:
         return self._sender
 
     async def pause(self, delay: float) -> None:
-        """Waits `delay` seconds, or less if the pool is closed: the next `send` then raises that.
+        """Waits `delay` seconds, or less if the pool is closed: the next `send` then raises `ClientClosedError`.
 
         Raises:
             ClientClosedError: the pool was closed before.

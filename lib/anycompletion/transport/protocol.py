@@ -1,4 +1,4 @@
-"""What calls need of a transport; `Pool` is one, and fakes are others."""
+"""Interface between calls and whatever sends their requests: `Pool`, or a fake in tests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Transport(Protocol):
     """Sends HTTP requests to one provider."""
 
     connection_limit: ConnectionLimit
-    """Acquired by the caller before each `send`."""
+    """The code that sends acquires a place before each `send`."""
 
     @property
     def in_flight(self) -> int:
@@ -38,14 +38,14 @@ class Transport(Protocol):
     ) -> Response:
         """Sends one request and waits for the headers of its response, whatever its status.
 
-        The caller has acquired `connection_limit`. It is released when this raises, and otherwise when the response
-        has ended or is closed.
+        The place of `connection_limit` that was acquired for it is released when this raises, and otherwise when the
+        response has ended or is closed.
 
         Args:
             must_defer: asked before a connection is opened: whether the request must not be sent now.
 
         Raises:
-            APIConnectionError: no response; `.phase` is how far the request came.
+            APIConnectionError: no response came; `.phase` is the step that failed.
             APITimeoutError: a timeout expired.
             APIResponseError: the response is not valid HTTP.
             ClientClosedError: the transport is closed, or was closed meanwhile.
@@ -54,7 +54,7 @@ class Transport(Protocol):
         ...
 
     async def pause(self, delay: float) -> None:
-        """Waits `delay` seconds, or less if the transport is closed: the next `send` then raises that."""
+        """Waits `delay` seconds, or less if the transport is closed: the next `send` then raises that it is."""
         ...
 
     def close_now(self) -> None:

@@ -25,7 +25,7 @@ _ENCODINGS = frozenset(("gzip", "deflate", "identity", ""))
 """Content encodings that are requested; a response in another one would be read undecoded."""
 
 _DRAIN = 0.05
-"""Seconds a finished stream's connection may take to end properly and be kept."""
+"""Seconds in which the body must end after the stream's end marker; otherwise the connection is closed."""
 
 _FAIR_SHARE = 64 * 1024
 """Bytes returned without waiting before other tasks may run."""
@@ -52,14 +52,14 @@ class Response:
     """
 
     __slots__ = (
-        "_before",
         "_body",
+        "_close_error",
         "_connection_limit",
         "_draining",
-        "_end",
         "_loop",
         "_raw",
         "_received",
+        "_received_before",
         "_responses",
         "_unyielded",
         "_watch",
@@ -83,12 +83,12 @@ class Response:
         self._responses = responses
         self._connection_limit = connection_limit
         self._loop = loop
-        self._end: CompletionError | None = None
+        self._close_error: CompletionError | None = None
         """The error that readers get after `close`."""
         self._unyielded = 0
-        """Bytes returned since another task could run."""
-        self._received = self._before = 0
-        """Compressed bytes of the body, and the same without those that came last: they may not be decoded yet."""
+        """Bytes returned since the last pause, in which other tasks could run."""
+        self._received = self._received_before = 0
+        """Compressed bytes of the body now, and before the last piece, which may not be decoded yet."""
         self._draining: asyncio.TimerHandle | None = None
         """Ends the wait for the end of a body that is not read any more."""
         responses.add(self)
@@ -108,7 +108,7 @@ class Response:
                 if self._watch.begin_read():
                     self._fail()
                 while data is None:
-                    data = await body.wait() or body.take_available()
+                    data = (await body.wait()) or body.take_available()
             else:
                 self._unyielded += len(data)
                 if self._unyielded > _FAIR_SHARE:
@@ -128,15 +128,15 @@ class Response:
 
     def _refuse_bombs(self, received: int) -> None:
         if received != self._received:
-            self._before, self._received = self._received, received
-        if self._body.total_bytes > max(_BOMB_SIZE, _BOMB_RATIO * self._before):
+            self._received_before, self._received = self._received, received
+        if self._body.total_bytes > max(_BOMB_SIZE, _BOMB_RATIO * self._received_before):
             self._too_large()
 
     def _fail(self) -> NoReturn:
         error = self._body.exception()
         self.close()
-        if self._end is not None:
-            raise self._end
+        if self._close_error is not None:
+            raise self._close_error
         expired = self._watch.expired
         if expired is not None:
             raise timed_out(expired, self._watch.seconds(expired))
@@ -177,11 +177,11 @@ class Response:
         self.close()
         raise APIResponseError("the answer is larger than this client accepts", maybe_billed=True)
 
-    def require_encoding(self) -> None:
-        """Refuses a successful response in a content encoding that was not requested; of others the status is enough.
+    def refuse_unrequested_encoding(self) -> None:
+        """Refuses a successful response in a content encoding that was not requested; others need no body.
 
         Raises:
-            APIResponseError: it has another one.
+            APIResponseError: the encoding was not requested.
         """
         if self.headers.first("content-encoding") is None or self.status >= 300:
             return
@@ -211,12 +211,12 @@ class Response:
         self.close()
         return body.getvalue()[:limit]
 
-    def first_event(self, *, keep_deadline: bool) -> None:
-        """The first event of a stream has arrived: its timeout ends, and the total unless the caller asked for one."""
+    def note_first_event(self, *, keep_deadline: bool) -> None:
+        """Ends the first-chunk timeout, and the total unless the caller asked for one: a first event has arrived."""
         self._watch.first_event_received(keep_deadline=keep_deadline)
 
-    def release(self) -> None:
-        """The format's end was read: lets the body end on its own for a moment, so that the connection is kept."""
+    def finish_soon(self) -> None:
+        """Called after a stream's end marker: waits up to `_DRAIN` for the end of the body, to keep the connection."""
         self._watch.stop()
         if self._body.is_eof() or self._body.exception() is not None:
             self._finish()
@@ -224,10 +224,10 @@ class Response:
             self._draining = self._loop.call_later(_DRAIN, self.close)
             self._body.on_eof(self._finish)
 
-    def close(self, end: CompletionError | None = None) -> None:
-        """Closes the connection unless the body has ended; a waiting reader gets `end` or a connection error."""
-        if self._end is None:
-            self._end = end
+    def close(self, error: CompletionError | None = None) -> None:
+        """Closes the connection unless the body has ended; a reader gets `error`, by default a connection error."""
+        if self._close_error is None:
+            self._close_error = error
         self._raw.close()
         self._finish()
 

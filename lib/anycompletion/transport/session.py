@@ -13,7 +13,7 @@ from .._async import running_task
 from ..http import RequestHeaders
 from .body import ForeignBodyReader, ResponseBody, as_body_reader
 from .connector import MAX_HEADER, MAX_HEADERS, Connector, SendState, timeout_of
-from .http1 import BIG_BODY, is_supported_aiohttp
+from .http1 import SPLIT_FROM, is_supported_aiohttp
 from .proxy import proxy_of
 
 _MAX_URLS = 64
@@ -80,8 +80,8 @@ class SessionSender:
                 await self._session.request(
                     method,
                     self._urls.get(url) or self._url(url),
-                    data=body if body is None or len(body) < BIG_BODY else io.BytesIO(body),
-                    # A proxy that is asked for plain http reads the request itself.
+                    data=body if body is None or len(body) < SPLIT_FROM else io.BytesIO(body),
+                    # With plain http the proxy reads the request itself, and so needs its password there.
                     headers={**headers, **self._proxy_headers} if url.startswith("http:") else headers,
                     allow_redirects=False,
                     proxy=self._proxy,

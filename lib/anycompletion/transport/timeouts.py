@@ -25,10 +25,10 @@ class AttemptTimeouts:
 
 
 class TimeoutTimer:
-    """The one timer of a pool: it fires no later than the first limit of all watches, and checks them.
+    """The one timer of a pool: when it fires, it ends the waits of all watches whose timeout has expired.
 
-    While there are watches it also fires now and then, so that most limits lie later than the time it is set to, and a
-    request needs no timer of its own. Without watches it is not set again.
+    It fires every `_CHECK_INTERVAL` while something waits, and sooner if a timeout expires sooner. So nearly every wait
+    finds it set early enough, and sets nothing. Once nothing waits it is not set again.
     """
 
     __slots__ = ("__weakref__", "_handle", "at", "watches")
@@ -59,7 +59,7 @@ class TimeoutTimer:
         """Expires the watches that are overdue, and sets the timer for the others."""
         self._handle, self.at = None, math.inf
         now = loop.time()
-        later = [limit for watch in tuple(self.watches) if (limit := watch.check(now)) is not None]
+        later = [due for watch in tuple(self.watches) if (due := watch.check(now)) is not None]
         if later:
             self.schedule_by(max(min(later), now + _COALESCE), loop)
 
@@ -74,7 +74,7 @@ _CHECK_INTERVAL = 0.5
 """Seconds between two checks at most, while there are watches."""
 
 _COALESCE = 0.01
-"""Seconds between two checks at least: limits that lie close together are checked at once."""
+"""Seconds between two checks at least: timeouts that expire close together are checked at once."""
 
 
 class TimeoutWatch:
@@ -116,19 +116,19 @@ class TimeoutWatch:
         self._reading_since: float | None = None
         """When a reader last began to wait for bytes of the body."""
         self.expired: str | None = None
-        """The name of the timeout that expired; "close" if the pool was closed."""
+        """Name of the timeout that expired: first_chunk, idle or total; "close" if the pool was closed."""
         timer.watches.add(self)
         if self._deadline is not None:
             timer.schedule_by(self._deadline, loop)
 
     def begin_request(self) -> None:
-        """The request is about to be sent: the wait for the first event begins."""
+        """Starts the first-chunk timeout: the request is about to be sent."""
         if self._first_chunk is not None:
             self._first_by = self._loop.time() + self._first_chunk
             self._timer.schedule_by(self._first_by, self._loop)
 
     def response_started(self, on_expire: Callable[[], object], is_waiting: Callable[[], bool]) -> None:
-        """The headers have arrived. From now on timeouts run only while a reader waits for bytes.
+        """Called when the headers have arrived. From then on timeouts run only while a reader waits for bytes.
 
         Args:
             on_expire: ends the wait for bytes.
@@ -138,23 +138,25 @@ class TimeoutWatch:
         self._is_waiting = is_waiting
 
     def begin_read(self) -> bool:
-        """A reader is about to wait for bytes; returns whether a timeout has expired already."""
+        """Called when a reader is about to wait for bytes; returns whether a timeout has expired already."""
         self._reading_since = now = self._loop.time()
         at, deadline = self._timer.at, self._deadline
-        checked_by = now + self._idle if self._idle is not None and self._first_by is None else 0.0
-        if at <= checked_by and (deadline is None or at <= deadline):
-            return False  # as nearly always: the timer fires early enough
-        limit = self._limit()
-        if limit is None:
+        # The usual case: only the idle timeout runs, and perhaps the total, and the timer fires before either expires.
+        # 0: it is another case.
+        idle_by = now + self._idle if self._idle is not None and self._first_by is None else 0.0
+        if at <= idle_by and (deadline is None or at <= deadline):
             return False
-        if limit[0] <= now:
-            self.expired = limit[1]
+        due = self._next_due()
+        if due is None:
+            return False
+        if due[0] <= now:
+            self.expired = due[1]
             return True
-        self._timer.schedule_by(limit[0], self._loop)
+        self._timer.schedule_by(due[0], self._loop)
         return False
 
     def first_event_received(self, *, keep_deadline: bool) -> None:
-        """The first event of a stream has arrived: its timeout ends, and the total unless it is to be kept."""
+        """Ends the first-chunk timeout, and the total unless it is to be kept: a first event has arrived."""
         self._first_by = None
         if not keep_deadline:
             self._deadline = None
@@ -174,27 +176,27 @@ class TimeoutWatch:
         """Ends the wait if a timeout has expired; otherwise returns the time at which one will."""
         if self.expired is not None or (self._is_waiting is not None and not self._is_waiting()):
             return None  # the next wait sets the timer again
-        limit = self._limit()
-        if limit is None:
+        due = self._next_due()
+        if due is None:
             return None
-        if limit[0] > now:
-            return limit[0]
-        self.expired = limit[1]
+        if due[0] > now:
+            return due[0]
+        self.expired = due[1]
         self._on_expire()
         return None
 
     def seconds(self, name: str) -> float | None:
-        """The length of the timeout of that name; None for a total."""
+        """The length of the expired timeout; None for the total, of which only the end is known."""
         return {"first_chunk": self._first_chunk, "idle": self._idle}.get(name)
 
-    def _limit(self) -> tuple[float, str] | None:
+    def _next_due(self) -> tuple[float, str] | None:
         """The earliest time at which a timeout expires, and its name."""
         if self._first_by is not None:
-            limit = (self._first_by, "first_chunk")
+            due = (self._first_by, "first_chunk")
         elif self._reading_since is not None and self._idle is not None:
-            limit = (self._reading_since + self._idle, "idle")
+            due = (self._reading_since + self._idle, "idle")
         elif self._deadline is not None:
             return (self._deadline, "total")
         else:
             return None
-        return limit if self._deadline is None or self._deadline >= limit[0] else (self._deadline, "total")
+        return due if self._deadline is None or self._deadline >= due[0] else (self._deadline, "total")

@@ -204,10 +204,10 @@ class _RecordingResponse(ResponseWrapper):
         self._end()
         return data
 
-    def release(self) -> None:
-        """Ends the response, whose format has reached its own end."""
+    def finish_soon(self) -> None:
+        """Called after the end marker of a stream."""
         self._end()
-        self._inner.release()
+        self._inner.finish_soon()
 
     def _end(self) -> None:
         write, self._write = self._write, None
