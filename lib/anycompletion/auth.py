@@ -1,4 +1,4 @@
-"""Authentication of requests: checks keys and makes the headers that carry them; never keeps a key."""
+"""Authentication of requests: checks keys and makes the headers that carry them; stores no key."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def check_key(key: object, provider: str, source: str = "") -> str:
         ConfigurationError: a header cannot; the text states the length and the problem, never the key.
     """
     kind = type(key).__name__
-    # This frame is in the traceback of what it raises: nothing in it shows the key.
+    # The traceback of the error below has this frame, so no local may show the key.
     text = MaskedValue(key.strip()) if isinstance(key, str) else None
     del key
     problem = f"is no text but of type {kind}" if text is None else _problem(text)
     if problem is not None:
-        origin = f" ({source})" if source else ""
-        raise ConfigurationError(f"the API key for {provider}{origin} {problem}", provider=provider)
+        where = f" ({source})" if source else ""
+        raise ConfigurationError(f"the API key for {provider}{where} {problem}", provider=provider)
     assert text is not None, "or there is a problem"
     return text
 
@@ -77,8 +77,8 @@ def _kind(text: str) -> str:
 def sign(scheme: Auth, request: HttpRequest, key: str | None, *, token: bool = False) -> dict[str, str]:
     """The headers that authenticate `request` with `key`.
 
-    A bearer token is sent as one whatever the scheme is. The schemes of today depend on the key only; those that sign
-    method, URL, headers and body need the request as it will be sent.
+    A bearer token is sent as one whatever the scheme is. No scheme uses `request` yet, so these headers may be kept for
+    other requests; a scheme that signs method, URL, headers and body would use it, and must exclude that.
     """
     if scheme.kind == "none" or key is None:
         return {}

@@ -15,7 +15,7 @@ MAX_RESPONSE_BYTES = 32 * 1024 * 1024
 class Headers(Mapping[str, str]):
     """Response headers: a case-insensitive mapping, where the first value of a repeated header counts.
 
-    The index is built at the first lookup of any kind but `first`: most calls need none.
+    `first` and `contain_any` need no index. All other lookups build one, so the path of a call uses only these two.
     """
 
     __slots__ = ("_index", "_pairs")
@@ -47,7 +47,7 @@ class Headers(Mapping[str, str]):
         return any(map(values.__contains__, fragments))
 
     def first(self, name: str) -> str | None:
-        """The first value of a header, without an index; `name` in lower case."""
+        """The first value of a header, found without an index; `name` is in lower case."""
         wanted = name.encode("latin-1")
         size = len(wanted)
         for key, value in self._pairs:
@@ -72,7 +72,7 @@ class Headers(Mapping[str, str]):
 
 
 NO_HEADERS = Headers()
-"""What is known of a response that has not come."""
+"""Headers of an attempt that has no response yet."""
 
 
 class RequestHeaders(dict[str, str]):
@@ -83,14 +83,12 @@ class RequestHeaders(dict[str, str]):
     def __init__(self, headers: Mapping[str, str]) -> None:
         super().__init__(headers)
         self.lines: bytes | None = None
-        """The header lines as they are sent; None until they are first needed."""
+        """The header lines as they are sent; set by the transport at the first request."""
         self.has_host = False
-        """Whether ``Host`` is among them; set with `lines`."""
+        """Whether ``Host`` is among them; set by the transport together with `lines`."""
 
 
-# dict[str, str] and list[str] take three times as long to call as these, and every call needs some.
-
-
+# Calling dict[str, str] or list[str] takes three times as long, and every call needs some of these.
 _no_texts = cast("Callable[[], list[str]]", list)
 _no_headers = cast("Callable[[], dict[str, str]]", dict)
 
@@ -108,7 +106,7 @@ class HttpRequest:
     method: Literal["GET", "POST"] = "POST"
     headers: Mapping[str, str] = attrs.field(factory=_no_headers, repr=False)
     authenticated: bool = True
-    """False for a URL of another host, which must not get the provider's key."""
+    """False for a URL of another host, which gets neither the provider's key nor its or the caller's other headers."""
     warnings: list[str] = attrs.field(factory=_no_texts)
     """Everything that was dropped, changed or defaulted while the request was encoded."""
     max_response_bytes: int = MAX_RESPONSE_BYTES

@@ -1,6 +1,6 @@
-"""Redaction of secrets: header values and bodies that no repr shows, and texts with *** in place of a secret.
+"""Redaction of secrets: types whose repr hides their value, and functions that replace secrets in texts by ***.
 
-Nothing here keeps a secret.
+A provider may repeat a secret of the request in its response. No function here stores a secret.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class MaskedBytes(bytes):
 
 
 _MIN_FRAGMENT = 12
-"""Characters; a fragment of a secret that is this long is hidden. Providers show shorter ones, so that people
+"""Characters; fragments of a secret that are at least this long are hidden. Providers show shorter ones, so that people
 recognize the key."""
 
 MIN_SECRET = 4
@@ -50,7 +50,7 @@ _SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie|password|credential",
 _SCHEME = re.compile(r"(bearer|basic|token|digest|apikey|key) +", re.IGNORECASE)
 
 
-def credentials(headers: Mapping[str, str]) -> list[str]:
+def secret_values(headers: Mapping[str, str]) -> list[str]:
     """The secrets among a caller's headers: the values of headers with a telltale name, without the auth scheme."""
     return [_SCHEME.sub("", value, count=1) for name, value in headers.items() if _SECRET_HEADER.search(name)]
 
@@ -83,13 +83,13 @@ def _probes(form: str) -> list[str]:
 
 
 def _redact(text: str, forms: Iterable[str]) -> str:
-    kept: list[str] = []
+    pieces: list[str] = []
     done = 0
     for start, end in sorted(span for form in forms for span in _fragment_spans(text, form)):
-        if start > done or not kept:
-            kept += [text[done:start], "***"]
+        if start > done or not pieces:  # else it touches or overlaps the one before, and both are one ***
+            pieces += [text[done:start], "***"]
         done = max(done, end)
-    return "".join([*kept, text[done:]]) if kept else text
+    return "".join([*pieces, text[done:]]) if pieces else text
 
 
 def _fragment_spans(text: str, form: str) -> Iterator[tuple[int, int]]:
@@ -119,8 +119,8 @@ _ECHOING = ("message", "code", "type", "param", "request_id", "body")
 """Attributes of errors and of `ReplyInfo` that contain text from a response."""
 
 
-def hide_echoes(target: _HasHeaders, secrets: Iterable[str]) -> None:
-    """Redacts the request's secrets, in place, wherever an error or `ReplyInfo` repeats what the provider returned."""
+def redact_in_place(target: _HasHeaders, secrets: Iterable[str]) -> None:
+    """Redacts the request's secrets, and long fragments of them, in all texts of an error or `ReplyInfo`."""
     texts = {name: text for name in _ECHOING if isinstance(text := getattr(target, name, None), str)}
     headers = target.headers
     shown = headers or {}
@@ -138,10 +138,10 @@ def hide_echoes(target: _HasHeaders, secrets: Iterable[str]) -> None:
         target.args = (target.message,)
 
 
-def without_echoes(headers: Headers, secrets: Iterable[str]) -> Headers:
-    """The headers of a response, redacted where a value contains a whole secret.
+def redacted_headers(headers: Headers, secrets: Iterable[str]) -> Headers:
+    """`headers` where no value contains a whole secret, else a redacted copy.
 
-    They are kept whatever the status is, so every response passes here.
+    Fragments are not searched for, because every response passes here.
     """
     found = [
         secret

@@ -6,7 +6,7 @@ import pytest
 
 from anycompletion.errors import RateLimitError
 from anycompletion.http import Headers
-from anycompletion.redaction import credentials, hide, hide_echoes, without_echoes
+from anycompletion.redaction import hide, redact_in_place, redacted_headers, secret_values
 
 LONG = "sk-proj-0123456789abcdefghijklmnop/qrstuvw+xyzABCDEFG=="
 
@@ -49,7 +49,7 @@ def test_texts_without_the_key_are_unchanged() -> None:
     assert hide("", [LONG]) == ""
     error = RateLimitError(text, code="rate_limit", headers=Headers([(b"a", b"b")]), body=text)
     before = dict(vars(error))
-    hide_echoes(error, [LONG])
+    redact_in_place(error, [LONG])
     assert vars(error) == before
 
 
@@ -57,23 +57,23 @@ def test_errors_with_other_types_are_redacted() -> None:
     """An error whose headers are a dict, or whose code is no text, would show the key or raise."""
     error = RateLimitError(f"no {LONG}", headers={f"x-{LONG}": LONG, "y": "z"}, code=LONG)
     error.type = 5  # type: ignore[assignment]
-    hide_echoes(error, [LONG])
+    redact_in_place(error, [LONG])
     assert (error.message, error.args, error.code) == ("no ***", ("no ***",), "***")
     assert vars(error)["type"] == 5
     assert error.headers == {"x-***": "***", "y": "z"}
     bare = RateLimitError(f"no {LONG}")
-    hide_echoes(bare, [LONG])
+    redact_in_place(bare, [LONG])
     assert (bare.message, bare.headers) == ("no ***", None)
 
 
 def test_headers_of_responses_are_redacted() -> None:
     """Stored replies would contain the key."""
     clean = Headers([(b"x", b"y"), (b"z", "\u20ac\udc80".encode("utf-8", "surrogateescape"))])
-    assert without_echoes(clean, [LONG]) is clean
-    assert without_echoes(clean, []) is clean
-    assert without_echoes(Headers([(b"x", b"abc")]), ["abc"]) == {"x": "abc"}
+    assert redacted_headers(clean, [LONG]) is clean
+    assert redacted_headers(clean, []) is clean
+    assert redacted_headers(Headers([(b"x", b"abc")]), ["abc"]) == {"x": "abc"}
     echoing = Headers([(b"X-Echo", f"Bearer {LONG}".encode()), *clean._pairs])
-    assert without_echoes(echoing, ["sk-another", LONG]) == {"x-echo": "Bearer ***", "x": "y", "z": "\u20ac\udc80"}
+    assert redacted_headers(echoing, ["sk-another", LONG]) == {"x-echo": "Bearer ***", "x": "y", "z": "\u20ac\udc80"}
 
 
 def test_headers_with_secrets_are_recognized() -> None:
@@ -87,4 +87,4 @@ def test_headers_with_secrets_are_recognized() -> None:
         "X-Title": "my app",
         "Accept-Language": "de",
     }
-    assert credentials(given) == ["sk-1", "sk-2", "dTpw", "sk-3", "session=4; b=c"]
+    assert secret_values(given) == ["sk-1", "sk-2", "dTpw", "sk-3", "session=4; b=c"]

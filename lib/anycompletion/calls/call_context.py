@@ -13,7 +13,7 @@ from ..logs import log
 from ..options import Secret
 from ..ratelimit.token_estimate import used_tokens
 from ..records import ChatRequest, ReplyInfo, Usage
-from ..redaction import hide_echoes
+from ..redaction import redact_in_place
 from .plan import CallPlan
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ class CallContext:
         error.status_code = error.status_code or info.status_code
         error.headers = error.headers if error.headers is not None else (info.headers or None)
         secrets = self.plan.secrets(self.last_key_sent)
-        hide_echoes(error, secrets)
-        hide_echoes(info, secrets)
+        redact_in_place(error, secrets)
+        redact_in_place(info, secrets)
         if isinstance(error, AuthenticationError) and self.plan.key_origin:
             error.message = f"{error.message} ({self.plan.key_origin})"
             error.args = (error.message,)

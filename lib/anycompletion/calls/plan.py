@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..auth import check_key, sign
 from ..http import Headers, HttpRequest, RequestHeaders
 from ..options import BearerToken, Secret, Timeout
-from ..redaction import MIN_SECRET, MaskedBytes, MaskedValue, credentials, without_echoes
+from ..redaction import MIN_SECRET, MaskedBytes, MaskedValue, redacted_headers, secret_values
 from .endpoint_state import EndpointState
 from .provider_state import KeySource, ProviderState
 
@@ -90,7 +90,7 @@ class CallPlan:
         """The client's own limits and the shared limiter; None where there are none."""
         self.signed: Mapping[str, str] | None = None
         """The headers that carry the key, once it was checked; None where a function has to be asked for it."""
-        found = (*credentials(state.headers), *credentials(extra_headers))
+        found = (*secret_values(state.headers), *secret_values(extra_headers))
         self._secrets = tuple(Secret(text) for text in found)
         secrets = [text for text in self.secrets(None) if len(text) >= MIN_SECRET]
         self._secret_bytes = [MaskedBytes(text.encode("utf-8", "replace")) for text in secrets]
@@ -126,7 +126,7 @@ class CallPlan:
         """A response's headers without the secrets of its request."""
         if last_key_sent is None and not headers.contain_any(self._secret_bytes):
             return headers
-        return without_echoes(headers, self.secrets(last_key_sent))
+        return redacted_headers(headers, self.secrets(last_key_sent))
 
     def checked_key(self) -> str | None:
         """The key, where no function has to be asked for it.

@@ -9,7 +9,8 @@ from .._async import WaiterQueue
 from .rate_estimate import RateEstimate
 
 _MAX_JITTER = 0.1
-"""A cooldown is longer than the hint by up to this part, and never shorter."""
+"""A cooldown is longer than the hint by up to this part, and never shorter. The retries of its calls wait for it
+instead of their own backoff."""
 
 _TIMER_TOLERANCE = 0.05
 """Seconds by which a call may be late without delaying the ones after it: timers are late as a rule, and each would
@@ -40,8 +41,8 @@ class Cooldown:
         self._rate = RateEstimate()
         self.record_success = self._rate.record_success
         """Called for each successful answer, with the time at which its call started."""
-        self._last = 0.0
-        """When the last call was let through, or was due."""
+        self._last_due = 0.0
+        """When the last call was due, or was let through if that was much later."""
         self._waiters: WaiterQueue[None] = WaiterQueue()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
@@ -52,7 +53,7 @@ class Cooldown:
         return len(self._waiters)
 
     def remaining(self, now: float) -> float | None:
-        """Seconds until the cooldown ends; None where no call is made to wait for its end."""
+        """Seconds until the cooldown ends; None unless it is cooling down."""
         return self.until - now if now < self.until else None
 
     def is_cooling_down(self) -> bool:
@@ -64,14 +65,14 @@ class Cooldown:
         if not self.until:
             return 0.0
         interval = self._interval(now)
-        return max(self.until - now, self._last + interval - now, 0.0) + interval * len(self._waiters)
+        return max(self.until - now, self._last_due + interval - now, 0.0) + interval * len(self._waiters)
 
     def start(self, hint: float, now: float, random: Callable[[], float]) -> None:
         """Starts a cooldown, or lengthens it, because the provider asked to wait `hint` seconds."""
         until = now + hint * (1 + _MAX_JITTER * random())
         if self._closed or until <= self.until:
             return
-        if now >= self.until:  # else it answers a call that was sent before the cooldown
+        if now >= self.until:  # else the call was sent before the cooldown, so the 429 contains nothing about the rate
             self._rate.on_refused(hint, now, now - self.until if self.until else None, until)
         self.until = until
 
@@ -101,14 +102,14 @@ class Cooldown:
 
     def _let_through(self, now: float) -> None:
         interval = self._interval(now)
-        due = self._last + interval
-        self._last = due if now - due < _TIMER_TOLERANCE else now
+        due = self._last_due + interval
+        self._last_due = due if now - due < _TIMER_TOLERANCE else now
         if interval < _MIN_INTERVAL:
             self.until = 0.0
 
     def _let_next_through(self) -> None:
-        """Gives the place of a call that was let through and cancelled to the next one."""
-        self._last = 0.0
+        """Lets another call through in place of one that was cancelled before it ran."""
+        self._last_due = 0.0  # long ago: the next one is due at once
         self._stop_timer()
         self._set_timer(asyncio.get_running_loop())
 
@@ -119,7 +120,7 @@ class Cooldown:
 
     def _set_timer(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._timer is None and self._waiters:
-            when = max(self.until, self._last + self._interval(loop.time()))
+            when = max(self.until, self._last_due + self._interval(loop.time()))
             self._timer = loop.call_at(when, self._on_timer, loop)
 
     def _stop_timer(self) -> None:

@@ -10,7 +10,7 @@ _MIN_CALLS_PER_HINT = 8
 """The first guess allows at least so many calls in the time of one hint: with fewer answers, nothing is known."""
 
 _SHORT_HINT = 0.1
-"""Seconds. A shorter hint is the time until one call is allowed, and contains nothing about the rate."""
+"""Seconds. A shorter hint is only the time until the next call is allowed, and contains nothing about the rate."""
 
 _GUESS_GROWTH = 1.5
 """A guessed rate grows by this factor per second: it was counted within a moment, and may be far too low."""
@@ -19,7 +19,7 @@ _AFTER_GROWTH, _AFTER_PLATEAU, _AT_ONCE = 0.95, 0.85, 0.7
 """Factors for a rate that was refused: while it grew, while it was constant, as soon as it was tried."""
 
 _MAX_DIVISOR = 2.0
-"""Nothing divides a rate by more at once; a guess that was refused as soon as it was tried is divided by this."""
+"""Largest divisor of a rate at one 429; a guess that was refused as soon as it was tried is divided by this."""
 
 _SAME_RATE = 1.25
 """Answers that came at a rate lower by less than this factor change nothing: the rate grew while they were counted,
@@ -34,8 +34,8 @@ _HOLD_HINTS, _MIN_HOLD, _MAX_HOLD = 10, 3.0, 60.0
 tried: a trial that fails costs a cooldown, and each refused call one of its attempts."""
 
 _GROWTH, _MIN_PERIOD, _MAX_PERIOD = 1.02, 1.0, 5.0
-"""Then it grows by this factor to the power of the square of the periods that have passed; a period is a hint long, and
-so many seconds at least and at most."""
+"""After that time a measured rate has grown by ``_GROWTH ** (periods ** 2)``; a period is as long as the hint, and so
+many seconds at least and at most."""
 
 _MAX_EXPONENT = 100.0
 """Keeps the growth finite."""
@@ -110,14 +110,14 @@ class RateEstimate:
             until: the time at which the cooldown that starts now will end.
         """
         count, seconds = self._successes.total(now)
-        answered = max(seconds + hint, _MIN_MEASURED_TIME) / max(count, 1)
+        answer_interval = max(seconds + hint, _MIN_MEASURED_TIME) / max(count, 1)
         if elapsed is None:
             shortest = _SHORT_HINT if count < _MIN_CALLS_PER_HINT else _MIN_MEASURED_TIME
-            interval = min(answered, max(hint, shortest) / _MIN_CALLS_PER_HINT)
+            interval = min(answer_interval, max(hint, shortest) / _MIN_CALLS_PER_HINT)
         else:
             interval = self._slower(hint, elapsed)
             if seconds >= max(hint, _MIN_MEASURED_TIME):
-                interval = max(interval, min(answered / _SAME_RATE, interval * _MAX_DIVISOR))
+                interval = max(interval, min(answer_interval / _SAME_RATE, interval * _MAX_DIVISOR))
             interval = min(interval, max(hint, _MIN_LONGEST_INTERVAL))
         self._interval, self._is_measured = interval, elapsed is not None
         self._hold = min(max(_HOLD_HINTS * hint, _MIN_HOLD), _MAX_HOLD)
@@ -127,7 +127,7 @@ class RateEstimate:
     def _slower(self, hint: float, elapsed: float) -> float:
         """A longer interval than the one that was refused."""
         if elapsed < 2 * hint:
-            return self._interval / (_AT_ONCE if self._is_measured else 1 / _MAX_DIVISOR)
+            return self._interval / _AT_ONCE if self._is_measured else self._interval * _MAX_DIVISOR
         if self._is_measured and elapsed < self._hold:
             return self._interval / _AFTER_PLATEAU
         # The calls that are refused now were sent some time ago, at the rate of then.
