@@ -39,7 +39,8 @@ PUBLIC_USERS: dict[str, dict[str, str]] = {
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "logs", "_async"),
-    ("http", "options", "params", "redaction", "rate_limit_headers", "codecs.lenient", "_boundary"),
+    ("_boundary",),
+    ("http", "options", "params", "redaction", "rate_limit_headers", "codecs.lenient"),
     ("records",),
     ("codecs",),
     ("validation", "auth", "retry_policy"),

@@ -9,7 +9,7 @@ from weakref import WeakSet
 
 from ..dialects.base import Dialect
 from ..options import Secret
-from ..params import ParamSupport
+from ..params import NATIVE
 from ..providers import Provider
 from .endpoint_state import EndpointState
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 KeySource: TypeAlias = "str | Secret | Callable[[], Awaitable[str]] | None"
 """A key, or the function that is asked for one before each attempt."""
-
-_NATIVE = ParamSupport("native")
 
 
 class DialectCache:
@@ -85,7 +83,7 @@ class ProviderState:
         """Passes the client's start gate; returns when the call began, on the loop's clock."""
         self.track_cancel_request = track_cancel_request
         """Keeps a strong reference to a task that cancels work at the provider; closing the client waits for it."""
-        self.param_support = {name: support for name, support in provider.table.items() if support != _NATIVE}
+        self.param_support = {name: support for name, support in provider.table.items() if support != NATIVE}
         """Parameters that are not simply native."""
         self.cache = DialectCache()
         self.retries = 0

@@ -179,10 +179,10 @@ def _counts(source: JsonObject, fields: tuple[str, ...], path: str) -> dict[str,
     return {name: as_optional_int(source.get(name), f"{path}.{name}") for name in fields}
 
 
-def _decoded(raw: Any, native: Any) -> Any:
-    if isinstance(native, bytes):
-        return loads(native)
-    return raw if native is None else [_decoded(*each) for each in native]
+def _decoded(raw: Any, raw_json: Any) -> Any:
+    if isinstance(raw_json, bytes):
+        return loads(raw_json)
+    return raw if raw_json is None else [_decoded(*each) for each in raw_json]
 
 
 def _total(records: Sequence[Any]) -> Any:
@@ -251,8 +251,8 @@ class ChatCompletion(Record):
     system_fingerprint: str | None = None
     extra: JsonObject = extra_field()
     _raw: Any = hidden(default=None, repr=False, kw_only=True)
-    _native: bytes | list[tuple[Any, Any]] | None = hidden(default=None, repr=False, kw_only=True)
-    """The provider's JSON as bytes, until `raw` is first used; for several requests, `_raw` and `_native` of each."""
+    _raw_json: bytes | list[tuple[Any, Any]] | None = hidden(default=None, repr=False, kw_only=True)
+    """The provider's JSON as bytes, until `raw` is first used; for several requests, `_raw` and `_raw_json` of each."""
     _info: ReplyInfo | None = hidden(default=None, repr=False, kw_only=True)
 
     @property
@@ -269,24 +269,24 @@ class ChatCompletion(Record):
     @property
     def raw(self) -> Any:
         """The provider's own JSON; a list of several requests' JSON, and None for a stream."""
-        if self._native is not None:
-            self.raw = _decoded(self._raw, self._native)
+        if self._raw_json is not None:
+            self.raw = _decoded(self._raw, self._raw_json)
         return self._raw
 
     @raw.setter
     def raw(self, raw: Any) -> None:
-        self._raw, self._native = raw, None
+        self._raw, self._raw_json = raw, None
 
     def keep_raw_json(self, data: bytes) -> None:
         """Sets `raw` to the JSON in these bytes, which are decoded at its first use."""
-        self._native = data
+        self._raw_json = data
 
     def keep_raw_of(self, parts: Sequence[ChatCompletion]) -> None:
         """Sets `raw` to the list of those of `parts`, which are decoded at its first use."""
-        self._native = [part._undecoded() for part in parts]  # noqa: SLF001
+        self._raw_json = [part._undecoded() for part in parts]  # noqa: SLF001
 
     def _undecoded(self) -> tuple[Any, Any]:
-        return self._raw, self._native
+        return self._raw, self._raw_json
 
     @property
     def text(self) -> str:
