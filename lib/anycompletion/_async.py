@@ -1,4 +1,4 @@
-"""asyncio helpers that several packages share: FIFO queues of waiters, own cancellations, calls across threads."""
+"""asyncio helpers that several packages share: FIFO queues of waiters, interruptible waits, calls across threads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class WaiterQueue(OrderedDict["asyncio.Future[None]", "T | None"], Generic[T]):
     A waiter that is cancelled leaves the queue at once, in constant time: thousands may give up together. One that is
     cancelled after it was woken, but before it ran, cannot use what it was woken for, and passes it on by `on_lost`::
 
-        waiter = queue.enqueue(item)  # what must see the waiter in the queue, such as setting a timer, comes after this
+        waiter = queue.enqueue(item)
+        ...  # set a timer, if one is needed: it must find the waiter in the queue
         await queue.wait(waiter, on_lost=self.release)
 
     `wake_first` and `wake_all` wake waiters, `first` is the item of the one that is next, `len` counts them.
@@ -77,7 +78,7 @@ class WaiterQueue(OrderedDict["asyncio.Future[None]", "T | None"], Generic[T]):
 
 
 class Interruptible:
-    """Context manager whose body `interrupt` ends by cancelling its task; that cancellation does not leave the body.
+    """Context manager whose body `interrupt` ends by cancelling its task; that cancellation does not leave it.
 
     As with `asyncio.timeout`, cancellations from elsewhere pass through, also where both come at the same time::
 
@@ -140,7 +141,7 @@ def running_task() -> asyncio.Task[Any]:
 
 
 def call_in_loop(loop: asyncio.AbstractEventLoop, callback: Callable[..., object], *args: Any) -> None:
-    """Calls `callback(*args)` in the thread of `loop`: now if it runs in this thread, else soon; never once closed.
+    """Calls `callback(*args)` in the thread of `loop`: at once if that is this one, else soon; not if it is closed.
 
     For methods that close something and that destructors call, which Python may run in any thread.
     """

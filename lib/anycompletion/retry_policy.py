@@ -13,10 +13,10 @@ MAX_HINT = 60.0
 """Seconds; a longer hint ends the call with its error at once, because a shorter wait would be refused again."""
 
 _NEVER = frozenset((501, 505))
-"""Statuses of a server that will never accept the request."""
+"""Statuses with which a server refuses the request for good."""
 
 _NOT_STARTED = frozenset((429, 503))
-"""Statuses of a server that did not start the request."""
+"""Statuses with which a server refuses a request before it starts the work."""
 
 
 class Backoff:
@@ -49,7 +49,7 @@ def worth_retrying(error: APIError) -> bool:
     return error.retryable and error.status_code not in _NEVER
 
 
-def may_have_begun(error: APIError) -> bool:
+def work_may_have_begun(error: APIError) -> bool:
     """Whether the provider may have started the work although it returned `error`, or nothing."""
     if isinstance(error, APIStatusError):
         return error.status_code not in _NOT_STARTED
@@ -66,7 +66,7 @@ def has_wait_hint(error: APIError) -> bool:
     return isinstance(error, RateLimitError) and error.retry_after is not None
 
 
-def was_never_seen(error: APIError) -> bool:
+def never_connected(error: APIError) -> bool:
     """Whether the provider cannot have received the request, because no connection to it was made."""
     return isinstance(error, APIConnectionError) and error.phase == "connect"
 

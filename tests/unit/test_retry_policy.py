@@ -11,8 +11,8 @@ from anycompletion.retry_policy import (
     MAX_HINT,
     Backoff,
     has_wait_hint,
+    never_connected,
     next_delay,
-    was_never_seen,
     worth_retrying,
 )
 
@@ -114,7 +114,7 @@ def test_jitter_never_shortens_a_hint():
 
 
 FREE: list[tuple[APIError, bool, bool]] = [
-    # error, has a wait hint, was never received
+    # error, has a wait hint, was never connected
     (errors.RateLimitError("x", retry_after=1), True, False),
     (errors.RateLimitError("x"), False, False),
     (errors.OverloadedError("x", retry_after=1), False, False),
@@ -126,7 +126,7 @@ FREE: list[tuple[APIError, bool, bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("error", "hinted", "unseen"), FREE, ids=repr)
-def test_retries_that_cost_no_budget(error: APIError, hinted: bool, unseen: bool):
+@pytest.mark.parametrize(("error", "hinted", "unconnected"), FREE, ids=repr)
+def test_retries_that_cost_no_budget(error: APIError, hinted: bool, unconnected: bool):
     """A retry that makes an outage worse would cost no budget, or one that does not would cost some."""
-    assert (has_wait_hint(error), was_never_seen(error)) == (hinted, unseen)
+    assert (has_wait_hint(error), never_connected(error)) == (hinted, unconnected)

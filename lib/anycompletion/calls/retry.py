@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from ..errors import APIError, AuthenticationError, RateLimitError
-from ..retry_policy import MAX_HINT, has_wait_hint, is_load_refusal, may_have_begun, next_delay, was_never_seen
+from ..retry_policy import MAX_HINT, has_wait_hint, is_load_refusal, never_connected, next_delay, work_may_have_begun
 
 if TYPE_CHECKING:
     from .call_context import CallContext
@@ -83,7 +83,7 @@ def _give_up(call: CallContext, error: APIError) -> NoReturn:
 
 def _may_repeat(call: CallContext, error: APIError, *, creating: bool) -> bool:
     """Whether sending the request again cannot do the work twice at a provider where that matters."""
-    return not creating or call.plan.state.provider.retry_safe or not may_have_begun(error)
+    return not creating or call.plan.state.provider.retry_safe or not work_may_have_begun(error)
 
 
 def _has_another_key(call: CallContext, error: APIError) -> bool:
@@ -98,7 +98,7 @@ def _retry_budget_allows(call: CallContext, error: APIError) -> bool:
     """Whether the retry may be made: one that cannot make an outage worse is free, all others spend budget."""
     if has_wait_hint(error):
         return True
-    if was_never_seen(error) and not call.free_reconnect_used:
+    if never_connected(error) and not call.free_reconnect_used:
         call.free_reconnect_used = True
         return True
     if call.plan.endpoint.retry_budget.spend():

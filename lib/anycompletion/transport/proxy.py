@@ -1,4 +1,4 @@
-"""A proxy's address, and its password apart from it."""
+"""The address of a proxy, separated from its password."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ..redaction import MaskedValue
 
 
 def proxy_of(proxy: str | None) -> tuple[URL | None, dict[str, str]]:
-    """A proxy's address and, apart from it, the password: aiohttp's frames would show it in a URL.
+    """A proxy's URL without the password, and the header with it: aiohttp's frames would show it in the URL.
 
     Raises:
-        ConfigurationError: it is no URL of a proxy.
+        ConfigurationError: `proxy` is not the URL of a proxy.
     """
     if not proxy:
         return None, {}

@@ -157,7 +157,7 @@ class Response:
         if announced is not None and announced.isdecimal() and int(announced) > limit:
             self._too_large()
         data = await self.read()
-        if not data or self._body.at_eof():
+        if not data or self._body.at_eof():  # it has ended, and all that had arrived was taken
             self._finish()
             return self._capped(data, limit)
         # Later data stays out of this frame's locals: a caller who gives up gets a traceback with it.

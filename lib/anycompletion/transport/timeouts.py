@@ -142,7 +142,7 @@ class TimeoutWatch:
         self._reading_since = now = self._loop.time()
         at, deadline = self._timer.at, self._deadline
         # The usual case: only the idle timeout runs, and perhaps the total, and the timer fires before either expires.
-        # 0: it is another case.
+        # In all other cases `idle_by` is 0, so that the test fails.
         idle_by = now + self._idle if self._idle is not None and self._first_by is None else 0.0
         if at <= idle_by and (deadline is None or at <= deadline):
             return False
