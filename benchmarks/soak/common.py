@@ -231,7 +231,7 @@ def client_to(url: str, **options: Any) -> AsyncCompletion:
 
 def pools(client: AsyncCompletion) -> list[Pool]:
     """The client's pools."""
-    return [state.pool for state in client_state(client).provider_states.values()]
+    return [state.transport for state in client_state(client).provider_states.values()]
 
 
 def in_use(client: AsyncCompletion) -> dict[str, int]:

@@ -486,7 +486,7 @@ def limit_requests(monkeypatch: pytest.MonkeyPatch) -> Callable[[AsyncCompletion
     def limit(client: AsyncCompletion, connections: int) -> None:
         monkeypatch.setattr(connection_limit, "_MINIMUM", connections)
         for name in ("openai", "anthropic"):
-            client_state(client).provider_state(PROVIDERS[name]).pool.connection_limit = ConnectionLimit(lambda: 0)
+            client_state(client).provider_state(PROVIDERS[name]).transport.connection_limit = ConnectionLimit(lambda: 0)
 
     return limit
 
@@ -544,7 +544,7 @@ def test_a_long_wait_that_is_cancelled_leaves_no_timer(runs: Runs, status: int) 
         async with Stage((REQUEST, answer({}, status, {"retry-after": "50"}), FIN), max_retries=2) as stage:
             provider = client_state(stage.client).provider_state(PROVIDERS["openai"])
             call = asyncio.create_task(create(stage.client, "openai/m"))
-            while not (provider.pool._pauses or provider.endpoint.cooldown._waiters):
+            while not (provider.transport._pauses or provider.endpoint.cooldown._waiters):
                 await asyncio.sleep(0.001)
             call.cancel()
             await asyncio.wait([call])

@@ -42,7 +42,7 @@ def client_of(sim: SimulatorServer, **options: Any) -> AsyncCompletion:
 
 def pools(client: AsyncCompletion) -> list[Pool]:
     """The connection pools of a client."""
-    return [provider.pool for provider in client_state(client).provider_states.values()]
+    return [provider.transport for provider in client_state(client).provider_states.values()]
 
 
 class nothing_left:  # noqa: N801 (a context manager)

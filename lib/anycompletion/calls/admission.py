@@ -59,10 +59,10 @@ async def acquire_connection(call: CallContext, *, authenticated: bool) -> None:
     """Waits for the end of a cooldown and for the connection limit; the caller owns one unit of the limit then.
 
     Raises:
-        RateLimitError: the cooldown lasts longer than the call may.
+        RateLimitError: the cooldown lasts longer than the total timeout allows.
         APITimeoutError: the call's total timeout ran out.
     """
-    cooldown, limit = call.plan.endpoint.cooldown, call.plan.pool.connection_limit
+    cooldown, limit = call.plan.endpoint.cooldown, call.plan.transport.connection_limit
     while True:
         if cooldown.until and authenticated:
             await _wait_for_cooldown(call)
@@ -88,7 +88,7 @@ async def _wait_for_cooldown(call: CallContext) -> None:
         else:
             return
     provider = call.plan.target.provider
-    error = call.last_rate_limit_error or RateLimitError(
+    error = call.cooldown_error or RateLimitError(
         f"{provider} asked for a pause, which all calls with this key keep; it is longer than this call's timeout, so "
         "nothing was sent",
         retry_after=wait,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import attrs
@@ -39,17 +38,15 @@ from .admission import acquire_connection, acquire_limits
 from .call_context import CallContext
 from .plan import override
 from .retry import retry_or_raise, start_cooldown, with_retries
-from .signing import signed_headers
+from .signing import auth_headers
 
 _GATEWAY_TIMEOUTS = frozenset((504, *range(520, 525)))
 """Statuses of a gateway that got no answer from the provider in time; the work may have been done all the same."""
 
-_UNSIGNED: Mapping[str, str] = {}
+_NO_AUTH: Mapping[str, str] = {}
 
 CANCEL_TIMEOUT = 5.0
 """Seconds that a request which cancels work at the provider may take."""
-
-E = TypeVar("E", bound=CompletionError)
 
 
 class Call(CallContext):
@@ -70,13 +67,17 @@ class Call(CallContext):
     # --- the request ---
 
     def encode_now(self) -> tuple[HttpRequest, bytes | None] | None:
-        """The request and its body, or None where something has to be fetched first; raises what encoding raises."""
+        """The request and its body; None where `encode` has to fetch a prerequisite first.
+
+        Raises:
+            InvalidRequestError: the request cannot be expressed in the provider's format.
+        """
         plan = self.plan
-        encoded = plan.state.dialect.encode(self.request, plan.target, plan.state.cache.values)
+        encoded = plan.provider_state.dialect.encode(self.request, plan.target, plan.provider_state.cache.values)
         return self._ready(encoded) if isinstance(encoded, HttpRequest) else None
 
     async def encode(self) -> tuple[HttpRequest, bytes | None]:
-        """The request and its body; fetches first what the dialect needs.
+        """The request and its body; fetches the dialect's prerequisites first.
 
         Raises:
             InvalidRequestError: the request cannot be expressed in the provider's format.
@@ -84,8 +85,8 @@ class Call(CallContext):
         """
         plan, missing = self.plan, dict[str, None]()
         while True:
-            known = {**missing, **plan.state.cache.values}
-            encoded = plan.state.dialect.encode(self.request, plan.target, known)
+            known = {**missing, **plan.provider_state.cache.values}
+            encoded = plan.provider_state.dialect.encode(self.request, plan.target, known)
             if isinstance(encoded, HttpRequest):
                 return self._ready(encoded)
             require_serializable(self.request)  # what cannot be sent is refused before anything is fetched for it
@@ -105,7 +106,7 @@ class Call(CallContext):
 
     async def _fetch_once(self, needed: Prerequisite) -> bool:
         """Fetches what no call has fetched yet; waits, within this call's time, where another call is fetching it."""
-        cache = self.plan.state.cache
+        cache = self.plan.provider_state.cache
         lock = cache.locks.setdefault(needed.key, asyncio.Lock())
         try:
             async with asyncio.timeout(self.time_left()):
@@ -127,7 +128,7 @@ class Call(CallContext):
         """
         try:
             response = await with_retries(self, lambda: self.exchange(needed.request))
-            self.plan.state.cache.values[needed.key] = loads(response.body)
+            self.plan.provider_state.cache.values[needed.key] = loads(response.body)
         except (AuthenticationError, RateLimitError, APIConnectionError):
             raise
         except (APIError, NotJSONError):
@@ -143,14 +144,14 @@ class Call(CallContext):
             APIError: no response, or the provider's error.
         """
         plan = self.plan
-        if body is not None and plan.limits is not None:
+        if body is not None and plan.limits is not None:  # only requests for a reply have a body
             self.permit = await acquire_limits(self, len(body))
-        signed = _UNSIGNED
+        auth = _NO_AUTH
         if request.authenticated:
-            signed = plan.signed if plan.signed is not None else await signed_headers(self, request)
-        headers = plan.request_headers(request, accept, body is not None, signed)
+            auth = plan.auth_headers if plan.auth_headers is not None else await auth_headers(self, request)
+        headers = plan.request_headers(request, accept, body is not None, auth)
         if self.idempotency_key and request.method == "POST" and request.authenticated:
-            headers = override({plan.state.provider.idempotency_header: self.idempotency_key}, headers)
+            headers = override({plan.provider_state.provider.idempotency_header: self.idempotency_key}, headers)
         url = request.url
         if plan.query and request.authenticated:
             url = f"{url}{'&' if '?' in url else '?'}{urlencode(plan.query)}"
@@ -162,7 +163,7 @@ class Call(CallContext):
                 info.status_code, info.headers, info.request_id = None, NO_HEADERS, None
             info.attempts += 1
             try:
-                response = await plan.pool.send(request.method, url, headers, body, self.timeouts(), must_defer)
+                response = await plan.transport.send(request.method, url, headers, body, self.timeouts(), must_defer)
                 break
             except SendDeferred:
                 info.attempts -= 1
@@ -176,7 +177,7 @@ class Call(CallContext):
         info, plan = self.info, self.plan
         info.status_code = response.status
         info.headers = plan.without_echoes(response.headers, self.last_key_sent)
-        info.request_id = info.headers.first(plan.state.provider.request_id_header)
+        info.request_id = info.headers.first(plan.provider_state.provider.request_id_header)
         if self.permit is not None:
             self.permit.update_from_headers([RemainingQuota(*quota) for quota in remaining_quotas(info.headers)])
         if log.isEnabledFor(plan.log_level):
@@ -192,12 +193,12 @@ class Call(CallContext):
                 status_code=response.status,
             )
         body = await response.read_some(MAX_ERROR_BODY)
-        error = self.plan.state.dialect.error(HttpResponse(response.status, response.headers, body))
+        error = self.plan.provider_state.dialect.error(HttpResponse(response.status, response.headers, body))
         error.maybe_billed = error.maybe_billed or response.status in _GATEWAY_TIMEOUTS
         hint = wait_hint(response.headers, body)
         if hint is not None:
             error.retry_after = hint
-            if starts_cooldown:
+            if starts_cooldown:  # for all calls; ``x-should-retry``, which `worth_retrying` reads, is for this one
                 start_cooldown(self, error)
         error.retryable = worth_retrying(error)
         return error
@@ -222,7 +223,7 @@ class Call(CallContext):
             request, body = self.encode_now() or await self.encode()
             result = await self._first_success(request, body)
             while isinstance(result, Continuation):
-                result = await self._continue(result)
+                result = await self._next_result_or_cancel(result)
         except BaseException:  # any error or cancellation: the attempt's permit is released
             self.settle_permit()
             raise
@@ -233,7 +234,7 @@ class Call(CallContext):
         return result
 
     async def _first_success(self, request: HttpRequest, body: bytes | None) -> ChatCompletion | Continuation:
-        """The result of the first attempt that succeeds."""
+        """The result of the first attempt that succeeds: `with_retries` without its closure, for the usual case."""
         tried = 0
         while True:
             tried += 1
@@ -241,15 +242,15 @@ class Call(CallContext):
                 response = await self.send(request, body, "application/json")
                 data = await response.read_all(request.max_response_bytes)
                 whole = HttpResponse(response.status, response.headers, data)
-                return self.plan.state.dialect.decode(whole, self.request, self.plan.target)
+                return self.plan.provider_state.dialect.decode(whole, self.request, self.plan.target)
             except APIError as error:
                 failed = error
             await retry_or_raise(self, failed, tried, creating=True)
             del failed  # its traceback has this frame
 
-    async def _continue(self, continuation: Continuation) -> ChatCompletion | Continuation:
+    async def _next_result_or_cancel(self, continuation: Continuation) -> ChatCompletion | Continuation:
         try:
-            return await self.follow(continuation)
+            return await self.next_result(continuation)
         except (asyncio.CancelledError, APITimeoutError):
             self.cancel_upstream_soon(continuation.cancel)
             raise
@@ -257,19 +258,19 @@ class Call(CallContext):
     def decode(self, response: HttpResponse, *, stream: bool | None = None) -> ChatCompletion | Continuation:
         """The reply in a successful response, or the request that has to be sent next for it."""
         target = self.plan.target if stream is None else attrs.evolve(self.plan.target, stream=stream)
-        return self.plan.state.dialect.decode(response, self.request, target)
+        return self.plan.provider_state.dialect.decode(response, self.request, target)
 
-    async def follow(self, continuation: Continuation) -> ChatCompletion | Continuation:
-        """The result of a reply that was not finished, after the wait that its provider asks for."""
-        response = await self.followed(continuation)
+    async def next_result(self, continuation: Continuation) -> ChatCompletion | Continuation:
+        """Waits as long as the provider asks for; returns the reply, or another continuation if it is unfinished."""
+        response = await self.next_response(continuation)
         try:
             return self.decode(response)
         except APIError as error:
             raise self.with_details(error) from None
 
-    async def followed(self, continuation: Continuation) -> HttpResponse:
-        """The response to a continuation. Only this request is retried: a second creating one would be billed again."""
-        await self.plan.pool.pause(continuation.after)
+    async def next_response(self, continuation: Continuation) -> HttpResponse:
+        """The response to a continuation. Only this request is retried: a second creating one would be billed too."""
+        await self.plan.transport.pause(continuation.after)
         return await with_retries(self, lambda: self.exchange(continuation.request))
 
     # --- giving up ---
@@ -278,7 +279,7 @@ class Call(CallContext):
         """Cancels the work at the provider, in a task of its own, so that cancelling the call does not wait for it."""
         loop = running_loop()
         if request is not None and loop is not None:
-            self.plan.state.track_cancel_request(loop.create_task(self._cancel_upstream(request)))
+            self.plan.provider_state.track_cancel_request(loop.create_task(self._cancel_upstream(request)))
 
     async def _cancel_upstream(self, request: HttpRequest) -> None:
         """Sends the request that cancels the work at the provider; its errors are ignored."""

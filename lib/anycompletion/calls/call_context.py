@@ -26,12 +26,12 @@ class CallContext:
     """What the parts of one call (admission, signing, retry) know of it: plan, request, time, details and log."""
 
     __slots__ = (
+        "cooldown_error",
         "free_reconnect_used",
         "idempotency_key",
         "info",
         "key_refreshed",
         "last_key_sent",
-        "last_rate_limit_error",
         "on_load_refusal",
         "permit",
         "plan",
@@ -51,8 +51,8 @@ class CallContext:
         """The same for all attempts; "" for providers that know none."""
         self.permit: Permit | None = None
         """What the attempt that is under way has acquired of the client's limits."""
-        self.last_rate_limit_error: RateLimitError | None = None
-        """The last error with a wait hint."""
+        self.cooldown_error: RateLimitError | None = None
+        """The 429 with which this call last started a cooldown."""
         self.key_refreshed = False
         """Whether the caller's function was asked for another key after a 401."""
         self.free_reconnect_used = False
@@ -67,7 +67,7 @@ class CallContext:
         if not self.started:
             self.started = asyncio.get_running_loop().time()
         self.plan.endpoint.retry_budget.calls += 1
-        if self.plan.state.provider.idempotency_header:
+        if self.plan.provider_state.provider.idempotency_header:
             self.idempotency_key = str(uuid.uuid4())
 
     def time_left(self) -> float | None:
@@ -98,8 +98,8 @@ class CallContext:
         secrets = self.plan.secrets(self.last_key_sent)
         redact_in_place(error, secrets)
         redact_in_place(info, secrets)
-        if isinstance(error, AuthenticationError) and self.plan.key_origin:
-            error.message = f"{error.message} ({self.plan.key_origin})"
+        if isinstance(error, AuthenticationError) and self.plan.key_source_note:
+            error.message = f"{error.message} ({self.plan.key_source_note})"
             error.args = (error.message,)
         return error.with_traceback(None)
 

@@ -83,7 +83,7 @@ class CallChunks(ChunkSource):
         call = self._call
         try:
             if not call.started:
-                call.started = await self._closed.interrupting(call.plan.state.start_call())
+                call.started = await self._closed.interrupting(call.plan.provider_state.start_call())
             call.start()
             await self._closed.interrupting(self._send())
         except BaseException:  # failed, cancelled, or closed in the meantime

@@ -17,7 +17,7 @@ from .provider_state import KeySource, ProviderState
 if TYPE_CHECKING:
     from ..dialects.base import Target
     from ..ratelimit.client_limits import ModelLimits
-    from ..transport import Pool as Transport
+    from ..transport import Transport
 
 USER_AGENT = "anycompletion"
 
@@ -35,21 +35,21 @@ class CallPlan:
         "_header_sets",
         "_secret_bytes",
         "_secrets",
+        "auth_headers",
         "endpoint",
         "extra_body",
         "extra_headers",
         "key",
-        "key_origin",
+        "key_source_note",
         "limits",
         "log_level",
         "max_retries",
-        "pool",
+        "provider_state",
         "query",
         "requires_call_ids",
-        "signed",
-        "state",
         "target",
         "timeout",
+        "transport",
         "warnings",
     )
 
@@ -69,26 +69,26 @@ class CallPlan:
         warnings: tuple[str, ...] = (),
         limits: ModelLimits | None = None,
     ) -> None:
-        self.state = state
-        self.pool: Transport = state.pool
+        self.provider_state = state
+        self.transport: Transport = state.transport
         self.target = target
         self.requires_call_ids = target.quirks.requires_call_ids
         self.endpoint = endpoint
         self.key: KeySource = key
-        self.key_origin = state.key_origin if key is state.key else ""
+        self.key_source_note = state.key_source_note if key is state.key else ""
         self.timeout = timeout
         self.max_retries = max_retries
         self.extra_headers = extra_headers
         """The caller's own headers; they override all others."""
         self.query = query
         self.extra_body = extra_body
-        """Members that the options add to the request's own."""
+        """Fields that the options add to the request's own."""
         self.log_level = log_level
         self.warnings = warnings
         """What was dropped from the options."""
         self.limits = limits
         """The client's own limits and the shared limiter; None where there are none."""
-        self.signed: Mapping[str, str] | None = None
+        self.auth_headers: Mapping[str, str] | None = None
         """The headers that carry the key, once it was checked; None where a function has to be asked for it."""
         found = (*secret_values(state.headers), *secret_values(extra_headers))
         self._secrets = tuple(Secret(text) for text in found)
@@ -100,7 +100,7 @@ class CallPlan:
     def with_transport(self, transport: Transport) -> CallPlan:
         """A copy for one logical call that is sent by `transport`."""
         plan = copy.copy(self)
-        plan.pool = transport
+        plan.transport = transport
         return plan
 
     def for_cancel_request(self, total: float) -> CallPlan:
@@ -112,7 +112,7 @@ class CallPlan:
     # --- the key ---
 
     def secrets(self, last_key_sent: Secret | None) -> list[str]:
-        """The texts that requests are signed with."""
+        """The secrets in requests: the key, and those among the headers."""
         secrets = [secret.reveal() for secret in self._secrets]
         if last_key_sent is not None:
             secrets.append(last_key_sent.reveal())
@@ -138,48 +138,48 @@ class CallPlan:
         if key is None or callable(key):
             return None
         text = MaskedValue(key.reveal()) if isinstance(key, Secret) else key
-        return check_key(text, self.target.provider, self.key_origin)
+        return check_key(text, self.target.provider, self.key_source_note)
 
     def sign(self, request: HttpRequest, key: str | None) -> dict[str, str]:
         """The headers of `request` that carry `key`."""
-        auth = self.state.provider.auth
+        auth = self.provider_state.provider.auth
         is_token = isinstance(self.key, BearerToken) or (callable(self.key) and auth.functions_give_tokens)
         return sign(auth, request, key, token=is_token)
 
     # --- headers ---
 
     def request_headers(
-        self, request: HttpRequest, accept: str, has_body: bool, signed: Mapping[str, str]
+        self, request: HttpRequest, accept: str, has_body: bool, auth: Mapping[str, str]
     ) -> RequestHeaders:
         """The headers of a request, prepared once for all requests that are alike."""
-        if signed is not self.signed:
-            return self._make_headers(request, accept, has_body, signed)
+        if auth is not self.auth_headers:
+            return self._make_headers(request, accept, has_body, auth)
         kind = (accept, has_body, request.authenticated, *request.headers.items())
         headers = self._header_sets.get(kind)
         if headers is None:
             if len(self._header_sets) > _MAX_HEADER_SETS:
                 self._header_sets.clear()
-            headers = self._header_sets[kind] = self._make_headers(request, accept, has_body, signed)
+            headers = self._header_sets[kind] = self._make_headers(request, accept, has_body, auth)
         return headers
 
     def _make_headers(
-        self, request: HttpRequest, accept: str, has_body: bool, signed: Mapping[str, str]
+        self, request: HttpRequest, accept: str, has_body: bool, auth: Mapping[str, str]
     ) -> RequestHeaders:
-        # A host that does not get the key gets none of the other headers either.
-        common = self.state.headers if request.authenticated else {"User-Agent": USER_AGENT}
+        # A host that does not get the key gets none of the provider's or the caller's headers either.
+        common = self.provider_state.headers if request.authenticated else {"User-Agent": USER_AGENT}
         headers = {**common, "Accept": accept, **request.headers}
         if has_body:
             headers.setdefault("Content-Type", "application/json")
         # An event stream in pieces gains nothing from compression and would wait in its buffers.
         headers["Accept-Encoding"] = "identity" if accept == EVENT_STREAM else "gzip, deflate"
         if request.authenticated:
-            headers |= signed
+            headers |= auth
             if self.extra_headers:
                 headers = override(headers, self.extra_headers)
         return RequestHeaders(headers)
 
 
 def override(headers: Mapping[str, str], extra: Mapping[str, str]) -> RequestHeaders:
-    """`headers` with those of `extra`, whatever their case."""
+    """`headers` updated by `extra`; names are compared without case."""
     given = {name.lower() for name in extra}
     return RequestHeaders({name: value for name, value in headers.items() if name.lower() not in given} | dict(extra))

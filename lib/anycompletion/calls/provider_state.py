@@ -14,7 +14,7 @@ from ..providers import Provider
 from .endpoint_state import EndpointState
 
 if TYPE_CHECKING:
-    from ..transport import Pool as Transport
+    from ..transport import Transport
 
 KeySource: TypeAlias = "str | Secret | Callable[[], Awaitable[str]] | None"
 """A key, or the function that is asked for one before each attempt."""
@@ -42,41 +42,41 @@ class ProviderState:
         "for_call",
         "headers",
         "key",
-        "key_origin",
+        "key_source_note",
         "other_endpoints",
         "param_support",
-        "pool",
         "provider",
         "retries",
         "start_call",
         "track_cancel_request",
+        "transport",
     )
 
     def __init__(
         self,
         provider: Provider,
         dialect: Dialect,
-        pool: Transport,
+        transport: Transport,
         *,
         base_url: str,
         api_version: str | None,
         key: KeySource,
-        key_origin: str,
+        key_source_note: str,
         headers: Mapping[str, str],
         start_call: Callable[[], Coroutine[Any, Any, float]],
         track_cancel_request: Callable[[asyncio.Task[None]], None],
     ) -> None:
         self.provider = provider
         self.dialect = dialect
-        self.pool: Transport = pool
-        self.for_call: Callable[..., Transport] | None = getattr(pool, "for_call", None)
+        self.transport: Transport = transport
+        self.for_call: Callable[..., Transport] | None = getattr(transport, "for_call", None)
         """Gives each logical call a transport of its own; only fakes have this, see `ProviderSource`."""
         self.base_url = base_url
         """"" where each call must bring its own."""
         self.api_version = api_version
         self.key: KeySource = key
-        self.key_origin = key_origin
-        """Which environment variable the key came from, for errors; "" for a key that was passed."""
+        self.key_source_note = key_source_note
+        """Clause for errors: which environment variable the key is from; "" for a key that was passed."""
         self.headers = headers
         """Headers of every request with the key."""
         self.start_call = start_call

@@ -47,32 +47,32 @@ async def retry_or_raise(call: CallContext, error: APIError, tried: int, *, crea
         call.on_load_refusal()
     if not _may_repeat(call, error, creating=creating):
         _give_up(call, error)
-    if _has_another_key(call, error) and tried <= plan.max_retries:
-        plan.state.retries += 1
+    if tried <= plan.max_retries and _take_key_refresh(call, error):
+        plan.provider_state.retries += 1
         return
     delay = next_delay(
         error, tried=tried, max_retries=plan.max_retries, time_left=call.time_left(), random=random.random
     )
-    if delay is None or not _retry_budget_allows(call, error):
+    if delay is None or not _take_retry(call, error):
         _give_up(call, error)
-    plan.state.retries += 1
+    plan.provider_state.retries += 1
     if error.maybe_billed:
         call.info.warnings.append(
             f"attempt {tried} got no answer ({error.phase}); it may have been billed all the same"
         )
     kind = type(error).__name__
     call.log(plan.log_level, "retrying", f"{kind}, again in {delay:.2f} s", error=kind, delay=delay)
-    if error is call.last_rate_limit_error and plan.endpoint.cooldown.until:
+    if error is call.cooldown_error and plan.endpoint.cooldown.until:
         return  # admission waits for the cooldown
-    await plan.pool.pause(delay)
+    await plan.transport.pause(delay)
 
 
 def start_cooldown(call: CallContext, error: APIError) -> None:
-    """Starts the cooldown that a 429 with a wait hint asks for; a longer hint than `MAX_HINT` ends the call instead."""
+    """Starts the cooldown that a 429 with a wait hint asks for; none over `MAX_HINT`, which ends the call."""
     hint = error.retry_after
     if hint is None or hint > MAX_HINT or not isinstance(error, RateLimitError) or not error.retryable:
         return
-    call.last_rate_limit_error = error
+    call.cooldown_error = error
     call.plan.endpoint.cooldown.start(hint, asyncio.get_running_loop().time(), random.random)
 
 
@@ -82,20 +82,20 @@ def _give_up(call: CallContext, error: APIError) -> NoReturn:
 
 
 def _may_repeat(call: CallContext, error: APIError, *, creating: bool) -> bool:
-    """Whether sending the request again cannot do the work twice at a provider where that matters."""
-    return not creating or call.plan.state.provider.retry_safe or not work_may_have_begun(error)
+    """Whether the request may be sent again: not if the provider could then create, and bill, a second reply."""
+    return not creating or call.plan.provider_state.provider.retry_safe or not work_may_have_begun(error)
 
 
-def _has_another_key(call: CallContext, error: APIError) -> bool:
-    """Whether the function that gives the key is asked again after a 401: once, because tokens expire."""
+def _take_key_refresh(call: CallContext, error: APIError) -> bool:
+    """Takes the call's one key refresh after a 401 (tokens expire); False if it was taken or no function gives keys."""
     if call.key_refreshed or not callable(call.plan.key) or not isinstance(error, AuthenticationError):
         return False
     call.key_refreshed = True
     return True
 
 
-def _retry_budget_allows(call: CallContext, error: APIError) -> bool:
-    """Whether the retry may be made: one that cannot make an outage worse is free, all others spend budget."""
+def _take_retry(call: CallContext, error: APIError) -> bool:
+    """Takes one retry; False if the budget is spent. A retry that cannot make an outage worse is free."""
     if has_wait_hint(error):
         return True
     if never_connected(error) and not call.free_reconnect_used:

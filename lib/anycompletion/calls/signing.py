@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from .call_context import CallContext
 
 
-async def signed_headers(call: CallContext, request: HttpRequest) -> Mapping[str, str]:
+async def auth_headers(call: CallContext, request: HttpRequest) -> Mapping[str, str]:
     """The headers of `request` that carry the key.
 
     Raises:
         ConfigurationError: the key cannot be sent, or the function that gives it failed.
-        APITimeoutError: the function took longer than the call may.
+        APITimeoutError: the function took longer than the total timeout allows.
     """
     plan = call.plan
     if not callable(plan.key):
-        plan.signed = plan.sign(request, plan.checked_key())  # the same for every request
-        return plan.signed
-    key = check_key(await _requested_key(call, plan.key), plan.target.provider, plan.key_origin)
+        plan.auth_headers = plan.sign(request, plan.checked_key())  # no scheme reads the request yet
+        return plan.auth_headers
+    key = check_key(await _requested_key(call, plan.key), plan.target.provider, plan.key_source_note)
     if call.last_key_sent is None or call.last_key_sent.reveal() != key:
         call.last_key_sent = Secret(key)
     return plan.sign(request, key)

@@ -102,7 +102,7 @@ class StreamAttempt(Attempt):
         self, call: Call, response: Response, closed: CloseSignal, announced: HttpResponse | None = None
     ) -> None:
         super().__init__(call, response, closed)
-        dialect = call.plan.state.dialect
+        dialect = call.plan.provider_state.dialect
         self._framing = dialect.framing()
         self._decoder: Decoder = dialect.decoder(call.request, call.plan.target)
         self._error: APIError | None = None
@@ -183,7 +183,7 @@ class StreamAttempt(Attempt):
         call, result = self._call, None
         try:
             while not isinstance(result, ChatCompletion):
-                result = call.decode(await call.followed(result or continuation))
+                result = call.decode(await call.next_response(result or continuation))
         except (APIConnectionError, InternalServerError) as error:
             if not self.delivered or isinstance(error, APITimeoutError):
                 raise
@@ -268,7 +268,7 @@ class WholeAttempt(Attempt):
     async def _poll(self, result: ChatCompletion | Continuation) -> Chunks:
         while isinstance(result, Continuation):
             self.cancel_request = result.cancel
-            result = await self._call.follow(result)
+            result = await self._call.next_result(result)
         self.ended = True
         return (as_chunk(result),)
 

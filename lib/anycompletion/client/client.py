@@ -91,11 +91,11 @@ class AsyncCompletion:
         )
         defaults = default_options(timeout, max_retries, on_unsupported)
         self._state = ClientState(config)
-        self._require_known(config.named_providers)
+        self._load_providers(config.named_providers)
         self._dispatcher = CallDispatcher(self._state, defaults, config.middleware)
         self._is_view = False
 
-    def _require_known(self, names: set[str]) -> None:
+    def _load_providers(self, names: set[str]) -> None:
         providers = self._state.providers
         if names - providers.keys():
             self._state.providers = providers = {**known_providers(), **providers}

@@ -86,21 +86,21 @@ class CallDispatcher:
     # --- middleware ---
 
     def _chain(self, options: OptionValues) -> tuple[Middleware, ...]:
-        """The middleware that the call passes next: the caller's own, and inside these `logger_fn`, if there is one."""
+        """The caller's middleware; for the dispatcher of `_terminal`, which has none, `logger_fn` if there is one."""
         if self.middleware:
             return self.middleware
         logger = self._logger if options is NO_OPTIONS else options.get("logger_fn") or self._logger
         return () if logger is None else (logger_middleware(logger),)
 
     def _terminal(self, on_load_refusal: OnLoadRefusal) -> Terminal:
-        """What follows after the chain: `logger_fn` after the caller's own middleware, sending after `logger_fn`."""
-        is_logged = not self.middleware
-        defaults = self.defaults.without("logger_fn") if is_logged else self.defaults
+        """What runs inside the chain: a dispatcher without middleware, whose chain is `logger_fn`, then nothing."""
+        is_past_logger = not self.middleware
+        defaults = self.defaults.without("logger_fn") if is_past_logger else self.defaults
         inner = CallDispatcher(self.state, defaults, ())
         inner.plans = self.plans
 
         def rest_of(options: OptionValues) -> OptionValues:
-            return options.without("logger_fn") if is_logged else options
+            return options.without("logger_fn") if is_past_logger else options
 
         def complete(request: ChatRequest, options: OptionValues) -> Awaitable[ChatCompletion]:
             return inner.complete(request, rest_of(options), on_load_refusal=on_load_refusal)
@@ -123,13 +123,13 @@ class CallDispatcher:
         return plan_call(self.state, request.model, merged, self.defaults, stream=stream)
 
     def _calls(self, request: ChatRequest, options: OptionValues, *, stream: bool, started: float) -> list[Call]:
-        """The branches of a logical call: one, or `n` where the provider has no `n` of its own."""
+        """The branches of a logical call."""
         if not started:
-            self.state.check_alive()  # the others have passed `ClientState.start_call`
+            self.state.check_alive()  # calls that have a start time have passed `ClientState.start_call`
         plan = self._plan(request, options, stream=stream)
-        state, target = plan.state, plan.target
-        if state.for_call is not None:
-            bound = state.for_call(request, model=target.model, stream=stream, base_url=target.base_url)
+        provider_state, target = plan.provider_state, plan.target
+        if provider_state.for_call is not None:
+            bound = provider_state.for_call(request, model=target.model, stream=stream, base_url=target.base_url)
             plan = plan.with_transport(bound)
         if plan.requires_call_ids:
             require_ids(cast("list[Message]", request.messages))
@@ -137,7 +137,9 @@ class CallDispatcher:
             request = attrs.evolve(request, extra_body={**(request.extra_body or {}), **plan.extra_body})
         warnings = [*plan.warnings]
         if request.given():
-            request = apply_param_support(request, state.param_support, EncodingReport(target.on_unsupported, warnings))
+            request = apply_param_support(
+                request, provider_state.param_support, EncodingReport(target.on_unsupported, warnings)
+            )
         if request.n is not None:
             return _branches(plan, request, warnings, started)
         return [Call(plan, request, ReplyInfo(target.provider, target.model, warnings=warnings), started)]
@@ -145,12 +147,12 @@ class CallDispatcher:
 
 def _branches(plan: CallPlan, request: ChatRequest, warnings: list[str], started: float) -> list[Call]:
     """The calls of a request with `n`: one, or `n` where the provider has no `n` of its own."""
-    n, support, target = cast("int", request.n), plan.state.param_support.get("n"), plan.target
+    count, support, target = cast("int", request.n), plan.provider_state.param_support.get("n"), plan.target
     if support is None or support.support != "fanned_out":
-        n = 1
-    elif n != 1 or not support.takes_no_op:
+        count = 1
+    elif count != 1 or not support.takes_no_op:
         request = attrs.evolve(request, n=None)
-    infos = [ReplyInfo(target.provider, target.model, warnings=[*warnings]) for _ in range(n)]
+    infos = [ReplyInfo(target.provider, target.model, warnings=[*warnings]) for _ in range(count)]
     return [Call(plan, request, info, started) for info in infos]
 
 

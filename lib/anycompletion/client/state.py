@@ -22,7 +22,7 @@ from ..transport.connection_limit import ConnectionLimit
 
 if TYPE_CHECKING:
     from ..ratelimit.adaptive_concurrency import AdaptiveConcurrency
-    from ..transport import Pool as Transport
+    from ..transport import Transport
     from .configuration import ClientConfiguration
 
 _MAX_ENDPOINTS = 1000
@@ -81,9 +81,9 @@ class ClientState:
         self.limits = _client_limits(config)
         self.closed = False
         self.endpoints: dict[tuple[str, KeySource], EndpointState] = {}
-        """Of calls with keys or base URLs of their own, the last used last."""
+        """Endpoints of calls with a key or base URL of their own: `_MAX_ENDPOINTS`, least recently used first."""
         self.live_endpoints: WeakSet[EndpointState] = WeakSet()
-        """Of these, all that some call still uses."""
+        """The same without a limit, for as long as a call uses them: closing wakes those that wait."""
         self._adaptive: dict[str, WeakSet[AdaptiveConcurrency]] = {}
         self.tasks: set[asyncio.Task[None]] = set()
         self.cancel_requests: set[asyncio.Task[None]] = set()
@@ -94,7 +94,7 @@ class ClientState:
     # --- whether the client can be used ---
 
     def check_alive(self) -> None:
-        """Binds the client to the running event loop at its first use.
+        """Raises unless the client can be used here and now; the first use binds it to the running event loop.
 
         Raises:
             ClientClosedError: this client cannot be used; the text names the fix.
@@ -157,19 +157,20 @@ class ClientState:
             base_url=url and check_base_url(url, allow_http=provider.allow_http, param=f"base_urls[{name!r}]"),
             api_version=provider.api_version or _first_variable(provider.api_version_env),
             key=self._key(provider),
-            key_origin="" if name in config.api_keys else _key_origin(provider),
+            key_source_note="" if name in config.api_keys else _key_source_note(provider),
             headers=headers,
             start_call=self.start_call,
             track_cancel_request=self.track_cancel_request,
         )
 
     def _open_transport(self, provider: Provider) -> Transport:
-        opened: Callable[..., Transport] = self._open_pool
+        """The provider's transport: each source that has a `transport` method wraps what opens the one before it."""
+        open_transport: Callable[..., Transport] = self._open_pool
         for source in self._sources.get(provider.name, ()):
             wrap = getattr(source, "transport", None)
             if wrap is not None:
-                opened = functools.partial(wrap, provider, opened)
-        return opened()
+                open_transport = functools.partial(wrap, provider, open_transport)
+        return open_transport()
 
     def _open_pool(self, **overrides: Any) -> Pool:
         config = self.config
@@ -235,11 +236,11 @@ class ClientState:
         if self._pid not in (0, os.getpid()):
             self._detach_after_fork()
             return
-        # A cancellation ends one of these waits; what comes after it is done all the same.
+        # The stack runs from its last entry to its first. A cancellation ends one wait, and the rest still runs.
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._wait_for_tasks)
             for state in self.provider_states.values():
-                stack.push_async_callback(state.pool.aclose)
+                stack.push_async_callback(state.transport.aclose)
             stack.callback(self._wake_all)
             if self.cancel_requests:
                 await asyncio.wait(self.cancel_requests, timeout=CANCEL_GRACE)
@@ -247,12 +248,12 @@ class ClientState:
     def _detach_after_fork(self) -> None:
         """After a fork, connections and tasks belong to the parent."""
         for state in self.provider_states.values():
-            state.pool.detach_after_fork()
+            state.transport.detach_after_fork()
 
     def _wake_all(self) -> None:
         """Wakes all waiters at once; they find the client closed."""
         for state in self.provider_states.values():
-            state.pool.close_now()
+            state.transport.close_now()
             state.endpoint.cooldown.wake()
         if self.limits is not None:
             self.limits.wake()
@@ -272,8 +273,8 @@ def _client_limits(config: ClientConfiguration) -> ClientLimits | None:
     return ClientLimits(config.limits, config.rate_limiter)
 
 
-def _key_origin(provider: Provider) -> str:
-    """Which variable the key came from, and which are looked for, in order; "" where none is set."""
+def _key_source_note(provider: Provider) -> str:
+    """Clause for errors: the variable that the key is from, and those that were looked for; "" where none is set."""
     names = (*provider.token_env, *provider.key_env)
     found = next((name for name in names if os.environ.get(name)), None)
     return f"the key is from {found}; looked for in {', '.join(names)}" if found else ""

@@ -58,7 +58,7 @@ def client_stats(client: ClientState) -> Stats:
 
 def _provider_stats(client: ClientState, state: ProviderState, now: float) -> ProviderStats:
     endpoints = [state.endpoint, *state.other_endpoints]
-    pool, name = state.pool, state.provider.name
+    pool, name = state.transport, state.provider.name
     limits = client.limits
     queued = {
         "limits": 0 if limits is None else limits.queued(name),
@@ -74,7 +74,7 @@ def _provider_stats(client: ClientState, state: ProviderState, now: float) -> Pr
         retry_budget=state.endpoint.retry_budget.tokens,
         retries=state.retries,
         adaptive_limit=client.adaptive_limit(name),
-        connections=pool.in_flight + getattr(pool, "idle_connections", 0),
+        connections=pool.in_flight + pool.idle_connections,
     )
 
 
