@@ -17,7 +17,7 @@ from .errors import CompletionError
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
-_OURS = (CompletionError, asyncio.CancelledError)
+_PACKAGE_ERRORS = (CompletionError, asyncio.CancelledError)
 
 
 class UsageError(TypeError):
@@ -48,7 +48,7 @@ def _sync_wrapper(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
-        except (*_OURS, UsageError) as caught:
+        except (*_PACKAGE_ERRORS, UsageError) as caught:
             error = _without_frames(caught)
         finally:
             del args, kwargs  # every traceback has this frame
@@ -66,7 +66,7 @@ def _async_wrapper(function: Callable[..., Any]) -> Callable[..., Any]:
             del args, kwargs  # every traceback has this frame
         try:
             return await running
-        except (*_OURS, UsageError) as caught:
+        except (*_PACKAGE_ERRORS, UsageError) as caught:
             error = _without_frames(caught)
         raise error
 

@@ -11,7 +11,7 @@ import email.utils
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 _MAX_LENGTH = 64
 """Characters of a header's value; a longer one is not parsed, because that takes time."""
@@ -32,6 +32,17 @@ _LIMITS = (
 """Header with what remains of a limit → header with the time of its reset."""
 
 
+class RemainingQuota(NamedTuple):
+    """What remains of one of the provider's limits, by the headers of a response."""
+
+    name: str
+    """Name of the header."""
+    counts_tokens: bool
+    remaining: float
+    reset: float
+    """Seconds from the request until the limit is full again."""
+
+
 def wait_hint(headers: Mapping[str, str], body: bytes = b"") -> float | None:
     """Seconds that the provider asks to wait, from the first of these that has a usable value.
 
@@ -49,18 +60,18 @@ def wait_hint(headers: Mapping[str, str], body: bytes = b"") -> float | None:
     return _retry_after(headers.get("retry-after"), now) or _exhausted(headers, now) or _retry_delay(body)
 
 
-def remaining_quotas(headers: Mapping[str, str]) -> list[tuple[str, bool, float, float]]:
-    """What remains of each of the provider's limits: header, whether it counts tokens, amount, seconds to its reset.
+def remaining_quotas(headers: Mapping[str, str]) -> list[RemainingQuota]:
+    """What remains of each of the provider's limits.
 
     A limit is left out where one of its two headers is missing or unreadable.
     """
     now = _date(headers.get("date"))
-    found: list[tuple[str, bool, float, float]] = []
+    found: list[RemainingQuota] = []
     for name, reset in _LIMITS:
         remaining = _number(headers.get(name))
         wait = None if remaining is None else _reset(headers.get(reset), now)
         if remaining is not None and wait is not None:
-            found.append((name, "tokens" in name, remaining, wait))
+            found.append(RemainingQuota(name, "tokens" in name, remaining, wait))
     return found
 
 

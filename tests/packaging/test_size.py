@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
-MAX_CODE_LINES = 15_300
-"""Limit of the package's lines of code without `testing`: raised for a feature only, lowered when code is removed."""
+MAX_CODE_LINES = 13_800
+"""Limit of the package's lines of code without `testing`: raised for a feature only, lowered when code is removed.
+
+Imports do not count: a module that is split has more of them, and no more code.
+"""
 
 MAX_MODULE_LINES = 400
 MIN_MODULE_LINES = 30
@@ -25,6 +28,15 @@ LONG: dict[str, str] = {
 SHORT: dict[str, str] = {
     "cli/app.py": "imports all commands and so the extra, for which `main` looks before it imports this",
     "logs.py": "the lowest layer: the logger, which all modules may use",
+    **dict.fromkeys(
+        (
+            "dialects/anthropic_messages/dialect.py",
+            "dialects/cohere_chat/dialect.py",
+            "dialects/openai_chat/dialect.py",
+            "dialects/replicate_predictions/dialect.py",
+        ),
+        "the value that the folder's functions form; its name is found by the folder's",
+    ),
 }
 """Module that may be shorter than `MIN_MODULE_LINES` → why."""
 
@@ -43,16 +55,18 @@ _NO_CODE = {
 
 
 def code_lines(source: str) -> int:
-    """Number of lines with code, without blank lines, comments and docstrings (of attributes too)."""
+    """Number of lines with code, without blank lines, comments, docstrings (of attributes too) and imports."""
     lines: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type not in _NO_CODE:
             lines.update(range(token.start[0], token.end[0] + 1))
-    return len(lines.difference(_docstring_lines(ast.parse(source))))
+    return len(lines.difference(_uncounted_lines(ast.parse(source))))
 
 
-def _docstring_lines(tree: ast.Module) -> Iterator[int]:
+def _uncounted_lines(tree: ast.Module) -> Iterator[int]:
     for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from range(node.lineno, (node.end_lineno or node.lineno) + 1)
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             yield from range(node.lineno, (node.end_lineno or node.lineno) + 1)
 
@@ -85,6 +99,7 @@ COUNTED = {
     "docstrings of attributes": ('x = 1\n"""A.\n\nB.\n"""\n', 1),
     "texts over several lines": ('x = """a\n\nb"""\n', 3),
     "a call over several lines": ("f(\n    1,\n\n    2,  # a\n    # b\n)\n", 4),
+    "imports": ("import a\nfrom b import (\n    c,\n    d,\n)\nx = 1\n", 1),
     "two statements in one line": ("x = 1; y = 2\n", 1),
     "continued lines": ("x = 1 + \\\n    2\n", 2),
     "nothing": ("", 0),
@@ -94,7 +109,7 @@ COUNTED = {
 
 @pytest.mark.parametrize("case", COUNTED)
 def test_lines_of_code_are_counted(case: str) -> None:
-    """Comments and docstrings would count as code, so that fewer would be written."""
+    """Comments, docstrings and imports would count as code, so that fewer would be written, and modules not be split."""
     source, lines = COUNTED[case]
     assert code_lines(source) == lines
 

@@ -120,12 +120,16 @@ _EXTRA = "an extra, which may be missing"
 _CATTRS = "loads cattrs (7 ms), which simple messages do not need"
 FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
     "cli": {"anycompletion.cli.app": _EXTRA, "cyclopts": _EXTRA, "rich": "slow to import, and few commands need it"},
-    "client": {"anycompletion.batch": "with its journal 3.5 ms, which a client without batches does not need"},
+    "client": {
+        "anycompletion.batch": "with its journal 3.5 ms, which a client without batches does not need",
+        "anycompletion.ratelimit.client_limits": "1 ms, which a client without limits does not need",
+    },
     "codecs.json": {"anycompletion.codecs.converters": _CATTRS},
     "providers.plugins": {"importlib.metadata": "4 ms, and most programs use built-in providers only"},
     "testing.network_guard": {"uvloop": "may be missing; imported later it would circumvent the network guard"},
     "transport.connection_limit": {"resource": "does not exist on every platform"},
     "validation.message_input": {"anycompletion.validation.structure": _CATTRS},
+    "providers.registry": {"difflib": "1 ms, for an error text only"},
     "validation.call_arguments": {"difflib": "1 ms, for an error text only"},
     "validation.values": {"dataclasses": "loaded already where there is a dataclass to read"},
     "web": {

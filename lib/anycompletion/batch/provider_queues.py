@@ -30,7 +30,7 @@ class ConcurrencyLimit(Protocol):
     def on_end(self, *, throttled: bool) -> None:
         """Called when a request ends; `throttled` if its error is that the provider is overloaded (429, 529)."""
 
-    def on_load_refusal(self) -> None:
+    def on_throttled(self) -> None:
         """Called when an attempt is refused with 429 or 529 and is made again."""
 
 
@@ -48,7 +48,7 @@ class FixedConcurrency:
     def on_end(self, *, throttled: bool) -> None:
         """Changes nothing."""
 
-    def on_load_refusal(self) -> None:
+    def on_throttled(self) -> None:
         """Changes nothing."""
 
 
@@ -71,7 +71,7 @@ class ProviderQueue:
     def __init__(self, limit: ConcurrencyLimit) -> None:
         self.limit = limit
         self.on_load_refusal: Callable[[], None] | None = (
-            None if isinstance(limit, FixedConcurrency) else limit.on_load_refusal
+            None if isinstance(limit, FixedConcurrency) else limit.on_throttled
         )
         self.waiting: deque[WorkItem] = deque()
         self.in_flight = 0

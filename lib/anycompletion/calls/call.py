@@ -28,7 +28,6 @@ from ..errors import (
 from ..http import NO_HEADERS, HttpRequest, HttpResponse
 from ..logs import log
 from ..rate_limit_headers import remaining_quotas, wait_hint
-from ..ratelimit.limiter import RemainingQuota
 from ..records import ChatCompletion, ReplyInfo
 from ..redaction import MaskedBytes
 from ..retry_policy import worth_retrying
@@ -179,7 +178,7 @@ class Call(CallContext):
         info.headers = plan.without_echoes(response.headers, self.last_key_sent)
         info.request_id = info.headers.first(plan.provider_state.provider.request_id_header)
         if self.permit is not None:
-            self.permit.update_from_headers([RemainingQuota(*quota) for quota in remaining_quotas(info.headers)])
+            self.permit.update_from_headers(remaining_quotas(info.headers))
         if log.isEnabledFor(plan.log_level):
             self.log(plan.log_level, "answered", f"status {response.status}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
@@ -12,7 +12,6 @@ from ..errors import InvalidRequestError
 from ..middleware import checked_middleware
 from ..options import Key, OnUnsupported, OptionValues, RateLimit, RateLimiter, Secret, Timeout
 from ..providers import Provider, ProviderSource
-from ..ratelimit.client_limits import checked_limits
 from ..redaction import MaskedValue
 from ..validation import check_options, check_string, check_timeout, parse_keys
 
@@ -106,3 +105,22 @@ def _checked_proxy(proxy: object) -> str | None:
         return MaskedValue(proxy) if proxy is not None and "@" in proxy else proxy
     kind = type(proxy).__name__
     raise InvalidRequestError(f"proxy: expected a URL as a string, found {kind}", param="proxy")
+
+
+def checked_limits(limits: Mapping[str, RateLimit]) -> dict[str, RateLimit]:
+    """The `limits` argument of a client, after a check of its types.
+
+    Raises:
+        InvalidRequestError: it is no mapping of texts to `RateLimit`s.
+    """
+    if not isinstance(limits, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may not check types
+        raise InvalidRequestError(f"limits: expected a dict, found {type(limits).__name__}", param="limits")
+    given = dict(cast("Mapping[object, object]", limits))
+    for key, limit in given.items():
+        if not isinstance(key, str):
+            kind = type(key).__name__
+            raise InvalidRequestError(f"limits: expected names of providers, found {kind}", param="limits")
+        if not isinstance(limit, RateLimit):
+            param = f"limits[{key!r}]"
+            raise InvalidRequestError(f"{param}: expected a RateLimit, found {type(limit).__name__}", param=param)
+    return dict(limits)

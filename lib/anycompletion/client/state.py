@@ -15,13 +15,13 @@ from ..calls import USER_AGENT, EndpointState, KeySource, ProviderState
 from ..errors import ClientClosedError
 from ..options import BearerToken, Secret
 from ..providers import DIALECTS, Provider, check_base_url, fill_placeholders, origin, with_sources
-from ..ratelimit.client_limits import ClientLimits
 from ..redaction import MaskedValue
 from ..transport import Pool
 from ..transport.connection_limit import ConnectionLimit
 
 if TYPE_CHECKING:
     from ..ratelimit.adaptive_concurrency import AdaptiveConcurrency
+    from ..ratelimit.client_limits import ClientLimits
     from ..transport import Transport
     from .configuration import ClientConfiguration
 
@@ -270,6 +270,8 @@ class ClientState:
 def _client_limits(config: ClientConfiguration) -> ClientLimits | None:
     if not config.limits and config.rate_limiter is None:
         return None
+    from ..ratelimit.client_limits import ClientLimits  # noqa: PLC0415 (1 ms, for clients with limits only)
+
     return ClientLimits(config.limits, config.rate_limiter)
 
 

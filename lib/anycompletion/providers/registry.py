@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
@@ -110,6 +109,8 @@ def _shown(text: str) -> str:
 
 
 def _unknown(name: str, rows: Mapping[str, Provider]) -> str:
+    import difflib  # noqa: PLC0415 (only for an error; it costs an import 1 ms)
+
     close = difflib.get_close_matches(name[:_MAX_SHOWN].lower(), rows, 3)
     hint = f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(sorted(rows))}"
     return f"unknown provider {_shown(name)}; {hint}"

@@ -69,14 +69,14 @@ class AdaptiveConcurrency:
     def on_end(self, *, throttled: bool = False) -> None:
         """Called when a request ends; `throttled` if its error was 429 or 529."""
         if throttled:
-            self.on_load_refusal()
+            self.on_throttled()
         self.in_flight -= 1
         self._ended += 1
         self._ignored = max(0, self._ignored - 1)
         if not throttled and self._is_used() and self.in_flight < self.limit < self._most:
             self._grow()
 
-    def on_load_refusal(self) -> None:
+    def on_throttled(self) -> None:
         """Called for each refused attempt. Halves the limit, once for all requests that are in flight."""
         if self._ignored:
             return

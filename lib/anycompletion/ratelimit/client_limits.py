@@ -3,32 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import cast
 
 from .._async import Interruptible
-from ..errors import CompletionError, ConfigurationError, InvalidRequestError
+from ..errors import CompletionError, ConfigurationError
 from ..logs import observer_failed
 from ..options import RateLimit, RateLimiter
-from .limiter import LimiterSnapshot, LocalRateLimiter, RemainingQuota
-
-
-def checked_limits(limits: Mapping[str, RateLimit]) -> dict[str, RateLimit]:
-    """The `limits` argument of a client, after a check of its types.
-
-    Raises:
-        InvalidRequestError: it is no mapping of texts to `RateLimit`s.
-    """
-    if not isinstance(limits, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may not check types
-        raise InvalidRequestError(f"limits: expected a dict, found {type(limits).__name__}", param="limits")
-    given = dict(cast("Mapping[object, object]", limits))
-    for key, limit in given.items():
-        if not isinstance(key, str):
-            kind = type(key).__name__
-            raise InvalidRequestError(f"limits: expected names of providers, found {kind}", param="limits")
-        if not isinstance(limit, RateLimit):
-            param = f"limits[{key!r}]"
-            raise InvalidRequestError(f"{param}: expected a RateLimit, found {type(limit).__name__}", param=param)
-    return dict(limits)
+from ..rate_limit_headers import RemainingQuota
+from .limiter import LimiterSnapshot, LocalRateLimiter
 
 
 class ClientLimits:

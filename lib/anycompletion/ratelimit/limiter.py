@@ -10,6 +10,7 @@ from attrs import define
 
 from .._async import WaiterQueue
 from ..options import RateLimit
+from ..rate_limit_headers import RemainingQuota
 from .token_bucket import ReportedLimit, TokenBucket
 
 _INFINITE = float("inf")
@@ -24,17 +25,6 @@ class LimiterSnapshot(NamedTuple):
     requests: int
     tokens: int
     at: float
-
-
-class RemainingQuota(NamedTuple):
-    """What remains of one of the provider's limits, by the headers of a response."""
-
-    name: str
-    """Name of the header."""
-    counts_tokens: bool
-    remaining: float
-    reset: float
-    """Seconds from the request until the limit is full again."""
 
 
 @define(eq=False)

@@ -17,7 +17,6 @@ from time import monotonic
 from typing import Any, cast
 
 import aiohttp
-import attrs
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
@@ -40,22 +39,24 @@ MAX_CONNECTING = 128
 """Connections being opened at the same time; more at once starve the event loop."""
 
 
-@attrs.define(eq=False)
 class SendState:
     """State of one `Pool.send`, its repetition on a fresh connection included.
 
     It holds what the request asks of the connector, and what the connector did.
     """
 
-    connect_timeout: float | None = None
-    must_defer: Callable[[], bool] | None = None
-    """Asked before a connection is opened: whether the request must not be sent now."""
-    fresh_only: bool = False
-    """Whether the request must not get a kept connection."""
-    may_have_sent: bool = False
-    """Whether the server may have received some of the request, so that the reply may be billed."""
-    reused: PooledConnection | None = None
-    """The kept connection that the request was sent on."""
+    __slots__ = ("connect_timeout", "fresh_only", "may_have_sent", "must_defer", "reused")
+
+    def __init__(self, connect_timeout: float | None = None, must_defer: Callable[[], bool] | None = None) -> None:
+        self.connect_timeout = connect_timeout
+        self.must_defer = must_defer
+        """Asked before a connection is opened: whether the request must not be sent now."""
+        self.fresh_only = False
+        """Whether the request must not get a kept connection."""
+        self.may_have_sent = False
+        """Whether the server may have received some of the request, so that the reply may be billed."""
+        self.reused: PooledConnection | None = None
+        """The kept connection that the request was sent on."""
 
     def is_keep_alive_race(self, error: BaseException) -> bool:
         """Whether `error` is that of a kept connection that was lost without a byte of a response."""

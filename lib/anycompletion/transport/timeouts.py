@@ -10,12 +10,10 @@ import asyncio
 import math
 import weakref
 from collections.abc import Callable
+from typing import NamedTuple
 
-import attrs
 
-
-@attrs.define(eq=False)
-class AttemptTimeouts:
+class AttemptTimeouts(NamedTuple):
     """Timeouts of one attempt in seconds, and the deadline of its call, by the event loop's clock."""
 
     connect: float | None = None

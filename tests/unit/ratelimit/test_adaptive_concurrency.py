@@ -56,13 +56,13 @@ def test_a_refusal_halves_it_once_for_all_callsin_flight() -> None:
     in_flight = fill(concurrency)
     assert in_flight == 64
     for _ in range(30):
-        concurrency.on_load_refusal()
+        concurrency.on_throttled()
     assert concurrency.limit == 32
     for _ in range(in_flight):
         concurrency.on_end(throttled=True)
     assert concurrency.limit == 32
     fill(concurrency)
-    concurrency.on_load_refusal()
+    concurrency.on_throttled()
     assert concurrency.limit == 16
 
 
@@ -71,7 +71,7 @@ def test_it_grows_back_to_just_below_the_ceiling_and_stays_there() -> None:
     concurrency = AdaptiveConcurrency()
     rounds(concurrency, 2)
     fill(concurrency)
-    concurrency.on_load_refusal()
+    concurrency.on_throttled()
     assert concurrency.limit == 32
     limits = rounds(concurrency, 6)
     assert limits[-3:] == [60, 60, 60]
@@ -89,7 +89,7 @@ def test_the_same_ceiling_is_tried_less_and_less_often() -> None:
             number += 1
         while concurrency.in_flight < 101:
             concurrency.on_start()
-        concurrency.on_load_refusal()
+        concurrency.on_throttled()
         for _ in range(concurrency.in_flight):
             concurrency.on_end()
         calm.append(number)
@@ -101,7 +101,7 @@ def test_it_never_falls_below_one() -> None:
     concurrency = AdaptiveConcurrency()
     for _ in range(50):
         concurrency.on_start()
-        concurrency.on_load_refusal()
+        concurrency.on_throttled()
         concurrency.on_end(throttled=True)
     assert concurrency.limit == 1
     assert rounds(concurrency, 400)[-1] > 1
@@ -166,7 +166,7 @@ async def call_with_retries(
         if wait is None:
             cooldown.record_success(started)
             return False
-        concurrency.on_load_refusal()
+        concurrency.on_throttled()
         if wait:
             cooldown.start(wait, loop.time(), rng.random)
         elif tried < 2:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from anycompletion import ConfigurationError, InvalidRequestError, RateLimit, RateLimitError
-from anycompletion.ratelimit.client_limits import ClientLimits, ModelLimits, checked_limits
-from anycompletion.ratelimit.limiter import LocalRateLimiter, RemainingQuota
+from anycompletion.rate_limit_headers import RemainingQuota
+from anycompletion.ratelimit.client_limits import ClientLimits, ModelLimits
+from anycompletion.ratelimit.limiter import LocalRateLimiter
 from anycompletion.ratelimit.token_bucket import ReportedLimit, TokenBucket
 from anycompletion.ratelimit.token_estimate import estimated_tokens, used_tokens
 from anycompletion.records import (
@@ -475,16 +476,3 @@ def test_an_invalid_limit_is_refused_by_name(param: str, value: Any) -> None:
     with pytest.raises(InvalidRequestError, match=param) as refusal:
         RateLimit(**{param: value})
     assert refusal.value.param == param
-
-
-def test_the_types_of_limits_are_checked() -> None:
-    """A wrong type would raise an AttributeError in the first call."""
-    limit: Any
-    for limit in (60, None, {"requests_per_minute": 60}):
-        with pytest.raises(InvalidRequestError, match=r"limits\['openai'\]: expected a RateLimit"):
-            checked_limits({"openai": limit})
-    wrong: Any
-    values: list[Any] = [[], "openai", {3: RateLimit()}]
-    for wrong in values:
-        with pytest.raises(InvalidRequestError, match="limits: expected"):
-            checked_limits(wrong)

@@ -513,11 +513,10 @@ async def test_a_timeout_ends_the_wait_for_a_connection_and_for_headers(phase: s
     slow_headers = (REQUEST, *[bytes([byte]) for byte in b"HTTP/1.1 200 OK"], STALL)
     async with full_backlog() as url, pool_to((REQUEST, STALL), slow_headers) as (server, pool):
         for target in (url, server.url, server.url):
-            timeouts = AttemptTimeouts(connect=5)
             if phase == "total":
-                timeouts.deadline = after(0.1)
+                timeouts = AttemptTimeouts(connect=5, deadline=after(0.1))
             else:
-                timeouts.first_chunk = 0.1
+                timeouts = AttemptTimeouts(connect=5, first_chunk=0.1)
             started = after(0)
             with pytest.raises(APITimeoutError) as caught:
                 await send(pool, target, timeouts=timeouts)
@@ -533,13 +532,7 @@ async def test_a_timeout_ends_the_wait_for_a_connection_and_for_headers(phase: s
 async def test_a_timeout_ends_the_wait_for_bytes_after_all_that_arrived(phase: str) -> None:
     """A stalled stream would block its reader for ever, or lose bytes that had arrived."""
     async with pool_to((REQUEST, STREAM, piece(b"a"), piece(b"b"), STALL)) as (server, pool):
-        timeouts = AttemptTimeouts()
-        if phase == "total":
-            timeouts.deadline = after(0.15)
-        elif phase == "first_chunk":
-            timeouts.first_chunk = 0.15
-        else:
-            timeouts.idle = 0.15
+        timeouts = AttemptTimeouts(deadline=after(0.15)) if phase == "total" else AttemptTimeouts(**{phase: 0.15})
         data, error = await read_rest(await post(server, pool, timeouts))
         assert data == b"ab"
         assert isinstance(error, APITimeoutError)
