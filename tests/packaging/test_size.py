@@ -55,7 +55,7 @@ _NO_CODE = {
 
 
 def code_lines(source: str) -> int:
-    """Number of lines with code, without blank lines, comments, docstrings (of attributes too), imports and `__all__`."""
+    """Number of lines with code, without comments, docstrings (of attributes too), imports and `__all__`."""
     lines: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type not in _NO_CODE:
