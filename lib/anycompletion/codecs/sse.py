@@ -93,15 +93,13 @@ class SSEParser:
         blocks = (data[at:] if at else data).split(b"\n\n")
         tail = blocks.pop()
         for block in blocks:
-            if not block:
-                continue  # more blank lines have no meaning
-            is_line = b"\n" not in block and len(block) <= self._limit
-            if is_line and block.startswith(b"data: "):
-                events.append(Event(block[6:]))
-            elif is_line and block.startswith(b":"):
-                continue  # a comment
-            elif block.startswith(b"event: ") and len(block) <= self._limit and (named := _named(block)) is not None:
+            fits = len(block) <= self._limit
+            if fits and block.startswith(b"event: ") and (named := _named(block)) is not None:
                 events.append(named)
+            elif fits and block.startswith(b"data: ") and b"\n" not in block:
+                events.append(Event(block[6:]))
+            elif not block or (fits and block.startswith(b":") and b"\n" not in block):
+                continue  # more blank lines and comments have no meaning
             else:
                 for line in block.split(b"\n"):
                     self._line(line, events)
