@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import importlib
 import importlib.metadata
@@ -309,13 +310,11 @@ def versions(names: Sequence[str]) -> dict[str, str]:
     """Versions of the interpreter and of those distributions that are installed."""
     known: dict[str, str] = {"python": platform.python_version()}
     for name in names:
-        try:
+        if name == "anycompletion" and name in sys.modules:
+            known[name] = str(sys.modules[name].__version__)  # runs from a working tree, whatever is installed
+            continue
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             known[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            # This package runs from the working tree.
-            version = getattr(sys.modules.get(name), "__version__", None)
-            if version is not None:
-                known[name] = version
     return known
 
 
