@@ -7,7 +7,8 @@ streamed replies.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import attrs
@@ -36,13 +37,16 @@ from ..validation import find_unserializable, require_serializable
 from .admission import acquire_connection, acquire_limits
 from .call_context import CallContext
 from .plan import override
-from .retry import retry_or_raise, start_cooldown, with_retries
+from .retry import retry_or_raise, start_cooldown
 from .signing import auth_headers
+
+T = TypeVar("T")
 
 _GATEWAY_TIMEOUTS = frozenset((504, *range(520, 525)))
 """Statuses of a gateway that got no answer from the provider in time; the work may have been done all the same."""
 
 _NO_AUTH: Mapping[str, str] = {}
+"""The headers that carry the key, for requests that must not get it."""
 
 CANCEL_TIMEOUT = 5.0
 """Seconds that a request which cancels work at the provider may take."""
@@ -126,7 +130,7 @@ class Call(CallContext):
             APIError: the network failed, or an error that the call itself would meet too.
         """
         try:
-            response = await with_retries(self, lambda: self.exchange(needed.request))
+            response = await self._with_retries(lambda: self.exchange(needed.request))
             self.plan.provider_state.cache.values[needed.key] = loads(response.body)
         except (AuthenticationError, RateLimitError, APIConnectionError):
             raise
@@ -220,7 +224,7 @@ class Call(CallContext):
         try:
             self.start()
             request, body = self.encode_now() or await self.encode()
-            result = await self._first_success(request, body)
+            result = await self._with_retries(lambda: self._ask(request, body), creating=True)
             while isinstance(result, Continuation):
                 result = await self._next_result_or_cancel(result)
         except BaseException:  # any error or cancellation: the attempt's permit is released
@@ -232,19 +236,22 @@ class Call(CallContext):
         result.info = self.info
         return result
 
-    async def _first_success(self, request: HttpRequest, body: bytes | None) -> ChatCompletion | Continuation:
-        """The result of the first attempt that succeeds: `with_retries` without its closure, for the usual case."""
+    async def _ask(self, request: HttpRequest, body: bytes | None) -> ChatCompletion | Continuation:
+        """One attempt: sends the request and decodes the response."""
+        response = await self.send(request, body, "application/json")
+        data = await response.read_all(request.max_response_bytes)
+        return self.decode(HttpResponse(response.status, response.headers, data))
+
+    async def _with_retries(self, attempt: Callable[[], Awaitable[T]], *, creating: bool = False) -> T:
+        """Runs `attempt` until it succeeds or its error is final; `creating` as in `retry_or_raise`."""
         tried = 0
         while True:
             tried += 1
             try:
-                response = await self.send(request, body, "application/json")
-                data = await response.read_all(request.max_response_bytes)
-                whole = HttpResponse(response.status, response.headers, data)
-                return self.plan.provider_state.dialect.decode(whole, self.request, self.plan.target)
+                return await attempt()
             except APIError as error:
                 failed = error
-            await retry_or_raise(self, failed, tried, creating=True)
+            await retry_or_raise(self, failed, tried, creating=creating)
             del failed  # its traceback has this frame
 
     async def _next_result_or_cancel(self, continuation: Continuation) -> ChatCompletion | Continuation:
@@ -270,7 +277,7 @@ class Call(CallContext):
     async def next_response(self, continuation: Continuation) -> HttpResponse:
         """The response to a continuation. Only this request is retried: a second creating one would be billed too."""
         await self.plan.transport.pause(continuation.after)
-        return await with_retries(self, lambda: self.exchange(continuation.request))
+        return await self._with_retries(lambda: self.exchange(continuation.request))
 
     # --- giving up ---
 

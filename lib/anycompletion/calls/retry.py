@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn
 
 from ..errors import APIError, AuthenticationError, RateLimitError
 from ..retry_policy import MAX_HINT, has_wait_hint, is_load_refusal, never_connected, next_delay, work_may_have_begun
@@ -13,32 +12,14 @@ from ..retry_policy import MAX_HINT, has_wait_hint, is_load_refusal, never_conne
 if TYPE_CHECKING:
     from .call_context import CallContext
 
-T = TypeVar("T")
-
-
-async def with_retries(call: CallContext, attempt: Callable[[], Awaitable[T]], *, creating: bool = False) -> T:
-    """Runs `attempt` until it succeeds or its error is final.
-
-    Args:
-        creating: whether the attempt asks for a reply, which may be billed, and not only for the state of one.
-    """
-    tried = 0
-    while True:
-        tried += 1
-        try:
-            return await attempt()
-        except APIError as error:
-            failed = error
-        await retry_or_raise(call, failed, tried, creating=creating)
-        del failed  # its frames would be kept by this one
-
 
 async def retry_or_raise(call: CallContext, error: APIError, tried: int, *, creating: bool = False) -> None:
     """Returns when the next attempt is due, or raises `error` with the call's details.
 
     Args:
         tried: attempts so far.
-        creating: as in `with_retries`; the client's limits are given back while the call waits.
+        creating: whether the attempt asks for a reply, which may be billed, and not only for the state of one; the
+            client's limits are given back while the call waits.
     """
     plan = call.plan
     if creating:
