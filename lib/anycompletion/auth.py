@@ -7,6 +7,7 @@ from typing import Literal
 
 import attrs
 
+from ._value import FrozenValue
 from .errors import ConfigurationError
 from .http import HttpRequest
 from .redaction import MaskedValue
@@ -17,8 +18,8 @@ MAX_KEY = 8192
 """Characters of the longest key that is accepted."""
 
 
-@attrs.frozen
-class Auth:
+@attrs.frozen(eq=False, repr=False)
+class Auth(FrozenValue):
     """Authentication scheme of a provider: the header for the key, and the text before the key in it."""
 
     header: str = "Authorization"

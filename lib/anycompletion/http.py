@@ -8,6 +8,8 @@ from typing import Any, Literal, cast
 
 import attrs
 
+from ._value import Value
+
 MAX_RESPONSE_BYTES = 32 * 1024 * 1024
 """Default of `HttpRequest.max_response_bytes`."""
 
@@ -93,8 +95,8 @@ _no_texts = cast("Callable[[], list[str]]", list)
 _no_headers = cast("Callable[[], dict[str, str]]", dict)
 
 
-@attrs.define
-class HttpRequest:
+@attrs.define(eq=False, repr=False)
+class HttpRequest(Value):
     """HTTP request as a value."""
 
     url: str
@@ -113,8 +115,8 @@ class HttpRequest:
     """Size limit of the response's body; a larger one is an `APIResponseError`."""
 
 
-@attrs.define(eq=False)
-class HttpResponse:
+@attrs.define(eq=False, repr=False)
+class HttpResponse(Value):
     """Complete HTTP response: status, headers and decoded body."""
 
     status: int

@@ -8,6 +8,7 @@ from typing import Any, Literal, NoReturn, Protocol, TypeAlias, TypedDict
 import attrs
 
 from ._boundary import UsageError, hides_frames
+from ._value import FrozenValue
 from .errors import InvalidRequestError
 
 OnUnsupported: TypeAlias = Literal["raise", "warn", "drop"]
@@ -23,8 +24,8 @@ class DefaultSeconds(float):
 _DEFAULT_TOTAL = DefaultSeconds(600.0)
 
 
-@attrs.frozen
-class Timeout:
+@attrs.frozen(eq=False, repr=False)
+class Timeout(FrozenValue):
     """Timeouts of a call in seconds; `None` disables one.
 
     `connect`, `first_chunk` and `idle` restart with every attempt; `total` covers the whole logical call, with queueing
@@ -67,8 +68,8 @@ def _refuse(param: str, text: str) -> NoReturn:
     raise InvalidRequestError(f"{param}: {text}", param=param)
 
 
-@attrs.frozen
-class RateLimit:
+@attrs.frozen(eq=False, repr=False)
+class RateLimit(FrozenValue):
     """Rate limit of an account. `None` is no limit; `RateLimit()` follows only the limits in the provider's headers.
 
     Those headers (`x-ratelimit-*`, `anthropic-ratelimit-*`) apply beside the limits given here: what remains is spread

@@ -38,7 +38,7 @@ PUBLIC_USERS: dict[str, dict[str, str]] = {
 """Package that uses the public surface → what it may import besides `__init__` → why."""
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "logs", "_async"),
+    ("errors", "logs", "_async", "_value"),
     ("_boundary",),
     ("http", "options", "params", "redaction", "rate_limit_headers", "codecs.lenient"),
     ("records",),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..middleware import Middleware
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class ClientConfiguration:
     """The constructor's arguments that views share; see `AsyncCompletion` for what they mean."""
 

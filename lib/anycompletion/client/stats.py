@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from .._async import running_loop
+from .._value import FrozenValue
 
 if TYPE_CHECKING:
     from ..calls import ProviderState
     from .state import ClientState
 
 
-@attrs.frozen
-class ProviderStats:
+@attrs.frozen(eq=False, repr=False)
+class ProviderStats(FrozenValue):
     """The state of one provider, as this client and its views use it."""
 
     in_flight: int
@@ -34,8 +35,8 @@ class ProviderStats:
     """Open connections, those in use and those kept for reuse."""
 
 
-@attrs.frozen
-class Stats:
+@attrs.frozen(eq=False, repr=False)
+class Stats(FrozenValue):
     """The state of a client: one entry for each provider that was called."""
 
     providers: dict[str, ProviderStats]

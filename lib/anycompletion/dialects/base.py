@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import attrs
 
+from .._value import FrozenValue, Value
 from ..codecs.sse import Event, SSEParser
 from ..errors import APIError, APIResponseError, UnsupportedParameterError
 from ..http import HttpRequest, HttpResponse
@@ -20,8 +21,8 @@ from ..records import ChatCompletion, ChatRequest
 from ..records.chunks import ChatCompletionChunk
 
 
-@attrs.frozen
-class DialectQuirks:
+@attrs.frozen(eq=False, repr=False)
+class DialectQuirks(FrozenValue):
     """Differences between a server and its dialect: none here; a dialect whose servers differ has a subclass."""
 
     @property
@@ -34,8 +35,8 @@ class DialectQuirks:
         return {}
 
 
-@attrs.define(kw_only=True, eq=False)
-class Target:
+@attrs.define(kw_only=True, eq=False, repr=False)
+class Target(Value):
     """What a dialect may know of a call besides its request: the provider, the address and the call's options."""
 
     provider: str
@@ -55,8 +56,8 @@ class Target:
     """What the encoder does with a part of the request that the format cannot express; see `EncodingReport`."""
 
 
-@attrs.define(eq=False)
-class EncodingReport:
+@attrs.define(eq=False, repr=False)
+class EncodingReport(Value):
     """Warnings and refusals of one request's encoding, under the call's policy `on_unsupported`."""
 
     policy: OnUnsupported
@@ -156,8 +157,8 @@ class DecoderWithResponse(Protocol):
         ...
 
 
-@attrs.frozen
-class Dialect:
+@attrs.frozen(eq=False, repr=False)
+class Dialect(FrozenValue):
     """A wire format as pure functions between chat records and HTTP values."""
 
     name: str

@@ -13,6 +13,7 @@ from typing import Protocol, cast
 import attrs
 
 from .._boundary import hides_constructor_frames
+from .._value import FrozenValue
 from ..auth import BEARER, Auth
 from ..dialects.base import Dialect, DialectQuirks
 from ..dialects.openai_chat.quirks import Quirks
@@ -73,8 +74,8 @@ def _default_quirks(provider: Provider) -> DialectQuirks:
 
 
 @hides_constructor_frames
-@attrs.frozen
-class Provider:
+@attrs.frozen(eq=False, repr=False)
+class Provider(FrozenValue):
     """Provider of an API, as one row of data. A provider with a known format needs nothing else.
 
     ``AsyncCompletion(providers=[Provider("acme", "https://api.acme.ai/v1", key_env=("ACME_API_KEY",))])`` makes

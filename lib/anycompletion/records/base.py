@@ -1,9 +1,4 @@
-"""Base class of records: `to_dict()`, equality, repr, and `extra` for unknown JSON fields.
-
-Importing the package makes about 40 records, so this module saves time per class: one `__eq__` and one `__repr__` for
-all, where attrs would generate them for each (a fifth of the time of an import), and factories that are faster to call
-than `dict[str, Any]`.
-"""
+"""Base class of records: `to_dict()`, and `extra` for unknown JSON fields."""
 
 from __future__ import annotations
 
@@ -12,6 +7,8 @@ from typing import Any, TypeAlias, cast
 
 import attrs
 from attrs import define, field
+
+from .._value import Value
 
 JsonObject: TypeAlias = dict[str, Any]
 
@@ -37,23 +34,8 @@ def plain(value: Any) -> Any:
 
 
 @define(repr=False, eq=False)
-class Record:
+class Record(Value):
     """Base class of all records; `to_dict()` returns OpenAI's JSON."""
-
-    def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
-            return NotImplemented
-        return all(getattr(self, a.name) == getattr(other, a.name) for a in attrs.fields(type(self)) if a.eq)
-
-    __hash__ = None  # type: ignore[assignment]  # records are mutable
-
-    def __repr__(self) -> str:
-        shown = (
-            f"{attribute.name}={value!r}"
-            for attribute in attrs.fields(type(self))
-            if attribute.repr and (value := getattr(self, attribute.name)) is not None and value != {}
-        )
-        return f"{type(self).__name__}({', '.join(shown)})"
 
     def to_dict(self) -> JsonObject:
         """OpenAI's JSON for this record, without fields that are not set and with `extra` merged in."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import define, field
 
+from .._value import Value
 from ..http import NO_HEADERS, Headers
 from ..rate_limit_headers import rate_limit_fields
 from .base import Record
@@ -25,8 +26,8 @@ def _no_texts() -> list[str]:
     return []
 
 
-@define
-class ReplyInfo:
+@define(eq=False, repr=False)
+class ReplyInfo(Value):
     """Metadata of a reply. A stream fills it while it runs."""
 
     provider: str

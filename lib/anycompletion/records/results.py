@@ -6,14 +6,15 @@ import os
 
 from attrs import define, field
 
+from .._value import Value
 from ..errors import CompletionError
 from .base import JsonObject
 from .completion import ChatCompletion
 from .request import ChatRequest
 
 
-@define
-class Result:
+@define(eq=False, repr=False)
+class Result(Value):
     """Result of one call: exactly one of `completion` and `error` is set."""
 
     completion: ChatCompletion | None = None

@@ -10,7 +10,7 @@ from ...params import FUNCTION_CALLS, ParamSupport, ParamTable
 from ..base import DialectQuirks
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Quirks(DialectQuirks):
     """Differences between an OpenAI-compatible server and OpenAI; the default has none."""
 
