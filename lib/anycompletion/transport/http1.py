@@ -22,7 +22,7 @@ from ..redaction import MaskedBytes
 from .body import ResponseBody, as_body_reader
 from .connector import MAX_HEADER, MAX_HEADERS, Connector, PooledConnection, SendState
 
-_SUPPORTED = re.compile(r"3\.14\.\d+")
+_SUPPORTED = r"3\.14\.\d+"
 """Versions of aiohttp that the tests have run with."""
 
 _MAX_URLS = 64
@@ -47,7 +47,7 @@ _TIMER = TimerNoop()
 
 def is_supported_aiohttp() -> bool:
     """Whether this version of aiohttp was tested."""
-    return _SUPPORTED.fullmatch(aiohttp.__version__) is not None
+    return re.fullmatch(_SUPPORTED, aiohttp.__version__) is not None
 
 
 class DirectResponse:

@@ -12,7 +12,6 @@ import attrs
 from ..options import DefaultSeconds, Key, OnUnsupported, OptionValues, Secret, Timeout
 from .values import (
     CONTROL,
-    SURROGATE,
     SURROGATE_ERROR,
     Check,
     check_flag,
@@ -20,6 +19,7 @@ from .values import (
     check_object,
     check_string,
     describe_or_reraise,
+    has_surrogate,
     is_instance_strict,
     refuse,
     to_builtin,
@@ -32,10 +32,10 @@ RESERVED_BODY = frozenset({"model", "messages", "stream"})
 _UNLIMITED = 1e9
 """Seconds, more than thirty years, from which on a timeout means no limit: event loops cannot schedule every number."""
 
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _FRAMING_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
 
-_PROVIDER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
+_PROVIDER = r"[a-z0-9][a-z0-9._-]{0,63}"
 
 
 def parse_keys(keys: Mapping[str, object], param: str) -> dict[str, Key]:
@@ -45,7 +45,7 @@ def parse_keys(keys: Mapping[str, object], param: str) -> dict[str, Key]:
         InvalidRequestError: a name is not a provider's, or a value cannot be a key.
     """
     for name in keys:
-        if not is_instance_strict(name, str) or _PROVIDER.fullmatch(name) is None:
+        if not is_instance_strict(name, str) or re.fullmatch(_PROVIDER, name) is None:
             refuse(param, "has a name that is no provider's; is a key where the name should be?")
     checked = {name: check_key(key, f"{param}[{name!r}]") for name, key in keys.items() if key is not None}
     return {name: Secret(key) if isinstance(key, str) else key for name, key in checked.items()}
@@ -101,7 +101,7 @@ def check_headers(value: Any, param: str) -> dict[str, str]:
     headers: dict[str, str] = {}
     for key, text in cast("Mapping[Any, Any]", value).items():
         name = to_builtin(key)
-        if type(name) is not str or not _HEADER_NAME.fullmatch(name):
+        if type(name) is not str or not re.fullmatch(_HEADER_NAME, name):
             refuse(param, "has a name that is no header name")
         if name.lower() in _FRAMING_HEADERS:
             refuse(f"{param}.{name}", "is set by the transport")
@@ -159,7 +159,7 @@ def _query(value: Any, param: str) -> dict[str, str]:
 
 def _url_text(value: Any, param: str) -> str:
     text: str = check_string(value, param)
-    if SURROGATE.search(text):
+    if has_surrogate(text):
         refuse(param, SURROGATE_ERROR)
     return text
 

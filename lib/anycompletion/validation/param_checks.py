@@ -24,10 +24,10 @@ from .values import (
     type_name,
 )
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_NAME = r"[A-Za-z0-9_-]{1,128}"
 """Function names that at least one provider accepts; the dialects of stricter formats check again."""
 
-_INT_TEXT = re.compile(r"-?\d{1,20}", re.ASCII)
+_INT_TEXT = r"-?[0-9]{1,20}"
 
 
 def _stop(value: Any, param: str) -> str | list[str]:
@@ -60,7 +60,7 @@ def _logit_bias(value: Any, param: str) -> dict[str, float]:
 def _token(key: object, param: str) -> str:
     key = to_builtin(key)
     token = str(key) if type(key) is int else key
-    if type(token) is not str or not _INT_TEXT.fullmatch(token):
+    if type(token) is not str or not re.fullmatch(_INT_TEXT, token):
         refuse(param, "has a key that is no token id")
     return token
 
@@ -120,7 +120,7 @@ def _functions(value: Any, param: str) -> list[FunctionDefinition]:
 
 
 def _check_function(function: FunctionDefinition, place: str, seen: set[str]) -> None:
-    if not _NAME.fullmatch(function.name):
+    if not re.fullmatch(_NAME, function.name):
         refuse(f"{place}.name", "must be letters, digits, underscores or hyphens, 128 of them at most")
     if function.name in seen:
         refuse(f"{place}.name", "is used twice")

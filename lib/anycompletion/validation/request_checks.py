@@ -17,12 +17,20 @@ from ..records import PARAM_NAMES, ChatRequest, FunctionDefinition, FunctionTool
 from .message_input import parse_messages
 from .option_checks import check_options
 from .param_checks import PARAM_CHECKS
-from .values import SURROGATE, SURROGATE_ERROR, describe_or_reraise, is_instance_strict, refuse, to_builtin, type_name
+from .values import (
+    SURROGATE_ERROR,
+    describe_or_reraise,
+    has_surrogate,
+    is_instance_strict,
+    refuse,
+    to_builtin,
+    type_name,
+)
 
 MAX_MODEL = 512
 """Characters of a model's name."""
 
-_MODEL_LIKE = re.compile(r"[A-Za-z0-9._:@]+[/-][A-Za-z0-9._:@/-]+", re.ASCII)
+_MODEL_LIKE = r"[A-Za-z0-9._:@]+[/-][A-Za-z0-9._:@/-]+"
 
 
 def build_request(model: object, messages: object, params: Mapping[str, Any], *, stream: bool) -> ChatRequest:
@@ -89,7 +97,7 @@ def _are_swapped(model: object, messages: object) -> bool:
     if type(messages) is not str and not is_instance_strict(messages, str):
         return False
     if type(model) is str:
-        return " " in model.strip() and _MODEL_LIKE.fullmatch(messages) is not None
+        return " " in model.strip() and re.fullmatch(_MODEL_LIKE, messages) is not None
     return issubclass(type(model), (list, tuple))
 
 
@@ -102,10 +110,11 @@ def _check_model(value: object) -> str:
         refuse("model", "is empty")
     if len(value) > MAX_MODEL:
         refuse("model", f"is longer than {MAX_MODEL} characters")
-    if SURROGATE.search(value):
-        refuse("model", SURROGATE_ERROR)
-    if not value.isprintable() and printable(value) != value:
-        refuse("model", "contains a control character")
+    if not value.isprintable():
+        if has_surrogate(value):
+            refuse("model", SURROGATE_ERROR)
+        if printable(value) != value:
+            refuse("model", "contains a control character")
     return value
 
 

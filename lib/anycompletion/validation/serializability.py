@@ -10,7 +10,7 @@ import attrs
 from ..codecs.json import dumps, to_wire
 from ..errors import InvalidRequestError
 from ..records import PARAM_NAMES, ChatRequest, Record
-from .values import SURROGATE, SURROGATE_ERROR, refuse
+from .values import SURROGATE_ERROR, has_surrogate, refuse
 
 
 def require_serializable(request: ChatRequest) -> None:
@@ -67,7 +67,7 @@ def _children(place: str, value: object) -> Iterator[tuple[str, Any]]:
 
 def _problem(value: object) -> str | None:
     """Why this value itself, apart from its children, cannot be serialized."""
-    if any(map(SURROGATE.search, _texts(value))):
+    if any(map(has_surrogate, _texts(value))):
         return SURROGATE_ERROR
     if isinstance(value, int) and not _is_serializable(value):
         return "has more digits than Python writes"

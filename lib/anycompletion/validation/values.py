@@ -45,8 +45,6 @@ _MAX_TYPE_NAME = 60
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
-SURROGATE = re.compile("[\ud800-\udfff]")
-
 SURROGATE_ERROR = "contains a lone surrogate, which UTF-8 cannot encode"
 
 Check: TypeAlias = Callable[[Any, str], Any]
@@ -61,6 +59,15 @@ def refuse(param: str, text: str) -> NoReturn:
     if not param.isprintable():
         param = "".join(char if char.isprintable() else "?" for char in param)
     raise InvalidRequestError(f"{param}: {text}", param=param)
+
+
+def has_surrogate(text: str) -> bool:
+    """Whether `text` contains a lone surrogate, which UTF-8 cannot encode."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def type_name(value: object) -> str:

@@ -176,7 +176,7 @@ def _scalar(value: Any) -> str | None:
 
 def _status(code: str | None) -> int | None:
     """The status in an error's code, where gateways put it for a failed stream."""
-    return int(code) if code is not None and _STATUS.fullmatch(code) else None
+    return int(code) if code is not None and re.fullmatch(_STATUS, code) else None
 
 
-_STATUS = re.compile(r"[45][0-9][0-9]")
+_STATUS = "[45][0-9][0-9]"
