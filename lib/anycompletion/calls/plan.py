@@ -31,28 +31,6 @@ _MAX_HEADER_SETS = 16
 class CallPlan:
     """How calls of one kind (client or view, model, streamed or not) are made; made by the client."""
 
-    __slots__ = (
-        "_header_sets",
-        "_secret_bytes",
-        "_secrets",
-        "auth_headers",
-        "endpoint",
-        "extra_body",
-        "extra_headers",
-        "key",
-        "key_source_note",
-        "limits",
-        "log_level",
-        "max_retries",
-        "provider_state",
-        "query",
-        "requires_call_ids",
-        "target",
-        "timeout",
-        "transport",
-        "warnings",
-    )
-
     def __init__(
         self,
         state: ProviderState,

@@ -33,25 +33,6 @@ class DialectCache:
 class ProviderState:
     """One provider as one client uses it: connections, key, headers, and what was learned so far."""
 
-    __slots__ = (
-        "api_version",
-        "base_url",
-        "cache",
-        "dialect",
-        "endpoint",
-        "for_call",
-        "headers",
-        "key",
-        "key_source_note",
-        "other_endpoints",
-        "param_support",
-        "provider",
-        "retries",
-        "start_call",
-        "track_cancel_request",
-        "transport",
-    )
-
     def __init__(
         self,
         provider: Provider,

@@ -138,21 +138,6 @@ async def _first_error(branches: Sequence[Coroutine[Any, Any, None]]) -> BaseExc
 class MergedChunks(ChunkSource):
     """Chunk source that merges several streamed calls; the chunks of branch k become choice k."""
 
-    __slots__ = (
-        "_created",
-        "_id",
-        "_info",
-        "_loop",
-        "_model",
-        "_open_branches",
-        "_queue",
-        "_queue_slots",
-        "_sources",
-        "_tasks",
-        "_track_task",
-        "_usages",
-    )
-
     def __init__(self, sources: Sequence[ChunkSource], track_task: TrackTask) -> None:
         self._sources = sources
         self._track_task = track_task
