@@ -1,33 +1,46 @@
-"""Lenient reading of a provider's JSON: keeps as much as possible and never guesses a value.
+"""Lenient reading of a provider's JSON: a value of another type is converted where its meaning is clear.
 
-Missing, null and unknown fields are accepted. A wrong type is a `ShapeError` that names the path, because a guess
-would lose data silently.
+Two families of functions. `as_object`, `as_list`, `as_str` and `as_optional_str` read what a reply consists of:
+choices, messages, texts, tool calls, names, arguments. A value that cannot be converted is a `ShapeError` that names
+the path, because to leave it out would lose a part of the reply silently. The `optional_*` functions read everything
+else, where no type may cost a paid reply: a value that cannot be converted reads as None.
+
+Conversions, in both families: a list of one is its item, an object in place of a list is a list of one, nulls in lists
+are left out, numbers and their text are the same, fractions of counts are cut, the JSON text of an object is that
+object.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Iterable
-from typing import Any, cast
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, cast
+
+T = TypeVar("T")
 
 _LARGEST = 10**300
 """Larger integers cannot be converted to floats, and sums of them not to JSON."""
 
 
 class ShapeError(ValueError):
-    """A value in a provider's JSON has the wrong type; `.path` is its path."""
+    """A value in a provider's JSON has a type that cannot be converted; `.path` is its path."""
 
     def __init__(self, path: str, wanted: str, found: object) -> None:
         super().__init__(f"{path}: expected {wanted}, found {type(found).__name__}")
         self.path = path
 
 
+# --- parts of the reply: converted, or a ShapeError ---
+
+
 def as_object(value: object, path: str) -> dict[str, Any]:
     """The JSON object at `path`."""
-    if not isinstance(value, dict):
+    found = optional_object(value)
+    if found is None:
         raise ShapeError(path, "an object", value)
-    return cast("dict[str, Any]", value)
+    return found
 
 
 def as_optional_object(value: object, path: str) -> dict[str, Any] | None:
@@ -37,43 +50,113 @@ def as_optional_object(value: object, path: str) -> dict[str, Any] | None:
 
 def as_list(value: object, path: str) -> list[Any]:
     """The JSON array at `path`; null reads as an empty one."""
-    if value is None:
-        return []
-    if not isinstance(value, list):
+    found = [] if value is None else optional_list(value)
+    if found is None:
         raise ShapeError(path, "an array", value)
-    return cast("list[Any]", value)
+    return found
 
 
-def as_str(value: object, path: str) -> str:
-    """The string at `path`; null reads as empty."""
-    return as_optional_str(value, path) or ""
-
-
-def as_optional_str(value: object, path: str) -> str | None:
-    """The string at `path`, or None for null."""
-    if value is None or isinstance(value, str):
+def as_str(value: object) -> str:
+    """A text: null reads as empty, a list of texts as their sum, all else as its JSON."""
+    if isinstance(value, str):
         return value
-    raise ShapeError(path, "a string", value)
-
-
-def as_optional_int(value: object, path: str) -> int | None:
-    """The integer at `path` (a float without a fraction counts), or None for null."""
     if value is None:
+        return ""
+    if isinstance(value, list) and all(isinstance(item, str) for item in cast("list[object]", value)):
+        return "".join(cast("list[str]", value))
+    return _json_text(value)
+
+
+def as_optional_str(value: object) -> str | None:
+    """A text as `as_str` reads it, or None for null."""
+    return None if value is None else as_str(value)
+
+
+# --- everything else: converted, or None ---
+
+
+def optional_object(value: object) -> dict[str, Any] | None:
+    """A JSON object, as it is, as the only item of a list, or as JSON text; None for all else."""
+    if isinstance(value, dict):
+        return cast("dict[str, Any]", value)
+    if isinstance(value, list):
+        items = cast("list[object]", value)
+        return optional_object(items[0]) if len(items) == 1 else None
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        try:
+            return optional_object(loads(value.encode("utf-8", "replace")))
+        except NotJSONError:
+            return None
+    return None
+
+
+def optional_list(value: object) -> list[Any] | None:
+    """A JSON array without its nulls, or a list of one object; None for all else."""
+    if isinstance(value, dict):
+        return [value]
+    if not isinstance(value, list):
         return None
-    if type(value) is int and -_LARGEST <= value <= _LARGEST:
-        return value
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    raise ShapeError(path, "an integer", value)
+    items = cast("list[Any]", value)
+    return [item for item in items if item is not None] if None in items else items
 
 
-def as_optional_float(value: object, path: str) -> float | None:
-    """The number at `path`, or None for null."""
-    if value is None or type(value) is float:
+def optional_objects(value: object) -> list[dict[str, Any]] | None:
+    """The objects of a JSON array, without what is none; None where it is no array."""
+    items = optional_list(value)
+    if items is None:
+        return None
+    return [found for item in items if (found := optional_object(item)) is not None]
+
+
+def optional_str(value: object) -> str | None:
+    """A text, or a number as its text; None for all else."""
+    if isinstance(value, str):
         return value
-    if type(value) is int and -_LARGEST <= value <= _LARGEST:
-        return float(value)
-    raise ShapeError(path, "a number", value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return _json_text(value)
+    return _only_item(value, optional_str)
+
+
+def optional_int(value: object) -> int | None:
+    """A whole number, without its fraction if it has one, or the number in a text; None for all else."""
+    if type(value) is int:
+        return value if -_LARGEST <= value <= _LARGEST else None
+    if isinstance(value, float):
+        return int(value) if math.isfinite(value) else None
+    if isinstance(value, str):
+        return optional_int(_number(value))
+    return _only_item(value, optional_int)
+
+
+def optional_float(value: object) -> float | None:
+    """A number, or the number in a text; None for all else."""
+    if type(value) is float:
+        return value
+    if type(value) is int:
+        return float(value) if -_LARGEST <= value <= _LARGEST else None
+    if isinstance(value, str):
+        return optional_float(_number(value))
+    return _only_item(value, optional_float)
+
+
+def _only_item(value: object, read: Callable[[object], T | None]) -> T | None:
+    """What `read` makes of the only item of a list."""
+    items = cast("list[object]", value) if isinstance(value, list) else ()
+    return read(items[0]) if len(items) == 1 else None
+
+
+def _number(text: str) -> float | None:
+    text = text.strip()
+    if not re.fullmatch(_NUMBER, text, re.ASCII):
+        return None
+    return int(text) if text.lstrip("+-").isdigit() else float(text)
+
+
+_NUMBER = r"[+-]?\d{1,300}(\.\d{0,300})?([eE][+-]?\d{1,3})?"
+
+
+def _json_text(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def unknown_fields(data: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
@@ -94,11 +177,13 @@ class NotJSONError(ValueError):
 def loads(data: bytes) -> Any:
     """The value of JSON bytes, like `codecs.json.loads`; slow, but accepts all that msgspec refuses.
 
+    That is a byte-order mark, control characters in texts, invalid UTF-8, lone surrogates, NaN and any number.
+
     Raises:
         NotJSONError: the bytes are not JSON, or nested too deeply.
     """
     try:
-        value = _DECODER.decode(data.decode("utf-8", "replace"))
+        value = _DECODER.decode(data.decode("utf-8-sig", "replace"))
     except (ValueError, RecursionError) as exc:
         reason = "nested too deeply" if isinstance(exc, RecursionError) else "not JSON"
     else:
@@ -115,7 +200,7 @@ def _integer(digits: str) -> float:
         return float(digits)
 
 
-_DECODER = json.JSONDecoder(parse_int=_integer)
+_DECODER = json.JSONDecoder(parse_int=_integer, strict=False)
 
 
 SHALLOW = 2 * MAX_DEPTH

@@ -13,11 +13,13 @@ import msgspec
 from ..codecs.lenient import (
     as_list,
     as_object,
-    as_optional_int,
     as_optional_object,
     as_optional_str,
-    as_str,
     loads,
+    optional_int,
+    optional_object,
+    optional_objects,
+    optional_str,
     unknown_fields,
 )
 from .base import JsonObject, plain
@@ -146,18 +148,18 @@ class ChatCompletionChunk(msgspec.Struct, gc=False, eq=False):
             ShapeError: a field has a wrong type; the text names its path.
         """
         source = as_object(data, "chunk")
-        usage = source.get("usage")
+        usage = optional_object(source.get("usage"))
         choices = as_list(source.get("choices"), "choices")
         return cls(
-            as_str(source.get("id"), "id"),
+            optional_str(source.get("id")) or "",
             [_choice(item, f"choices[{i}]") for i, item in enumerate(choices)],
-            as_optional_int(source.get("created"), "created") or 0,
-            as_str(source.get("model"), "model"),
-            as_optional_str(source.get("object"), "object") or "chat.completion.chunk",
+            optional_int(source.get("created")) or 0,
+            optional_str(source.get("model")) or "",
+            optional_str(source.get("object")) or "chat.completion.chunk",
             None if usage is None else Usage.from_dict(usage),
-            as_optional_str(source.get("service_tier"), "service_tier"),
-            as_optional_str(source.get("system_fingerprint"), "system_fingerprint"),
-            _objects(source.get("prompt_filter_results"), "prompt_filter_results"),
+            optional_str(source.get("service_tier")),
+            optional_str(source.get("system_fingerprint")),
+            optional_objects(source.get("prompt_filter_results")),
         )
 
 
@@ -182,16 +184,16 @@ def _choice_dict(choice: ChunkChoice) -> JsonObject:
 
 def _choice(value: object, path: str) -> ChunkChoice:
     source = as_object(value, path)
-    logprobs = source.get("logprobs")
-    is_number = isinstance(logprobs, float)  # kept in `extra`: some servers send one
+    logprobs = optional_object(source.get("logprobs"))
+    known = _CHOICE_BUT_LOGPROBS if logprobs is None and source.get("logprobs") is not None else _CHOICE
     return ChunkChoice(
-        as_optional_int(source.get("index"), f"{path}.index") or 0,
+        optional_int(source.get("index")) or 0,
         _delta(source.get("delta") or {}, f"{path}.delta"),
-        as_optional_str(source.get("finish_reason"), f"{path}.finish_reason"),
-        None if logprobs is None or is_number else Logprobs.from_dict(logprobs, f"{path}.logprobs"),
-        as_optional_str(source.get("native_finish_reason"), f"{path}.native_finish_reason"),
-        unknown_fields(source, _CHOICE_BUT_LOGPROBS if is_number else _CHOICE) or None,
-        as_optional_object(source.get("content_filter_results"), f"{path}.content_filter_results"),
+        optional_str(source.get("finish_reason")),
+        None if logprobs is None else Logprobs.from_dict(logprobs),
+        optional_str(source.get("native_finish_reason")),
+        unknown_fields(source, known) or None,
+        optional_object(source.get("content_filter_results")),
     )
 
 
@@ -200,24 +202,22 @@ def _delta(value: object, path: str) -> Delta:
     calls = source.get("tool_calls")
     function_call = as_optional_object(source.get("function_call"), f"{path}.function_call")
     return Delta(
-        role=as_optional_str(source.get("role"), f"{path}.role"),
-        content=as_optional_str(source.get("content"), f"{path}.content"),
-        refusal=as_optional_str(source.get("refusal"), f"{path}.refusal"),
+        role=optional_str(source.get("role")),
+        content=as_optional_str(source.get("content")),
+        refusal=as_optional_str(source.get("refusal")),
         tool_calls=[
             _call(item, f"{path}.tool_calls[{i}]") for i, item in enumerate(as_list(calls, f"{path}.tool_calls"))
         ]
         if calls
         else None,
-        function_call=None if function_call is None else _function(function_call, f"{path}.function_call"),
-        audio=as_optional_object(source.get("audio"), f"{path}.audio"),
-        annotations=_objects(source.get("annotations"), f"{path}.annotations"),
-        reasoning_content=as_optional_str(source.get("reasoning_content"), f"{path}.reasoning_content"),
-        reasoning=as_optional_str(source.get("reasoning"), f"{path}.reasoning"),
-        thinking_blocks=_objects(source.get("thinking_blocks"), f"{path}.thinking_blocks"),
-        reasoning_details=_objects(source.get("reasoning_details"), f"{path}.reasoning_details"),
-        provider_specific_fields=as_optional_object(
-            source.get("provider_specific_fields"), f"{path}.provider_specific_fields"
-        ),
+        function_call=None if function_call is None else _function(function_call),
+        audio=optional_object(source.get("audio")),
+        annotations=optional_objects(source.get("annotations")),
+        reasoning_content=as_optional_str(source.get("reasoning_content")),
+        reasoning=as_optional_str(source.get("reasoning")),
+        thinking_blocks=optional_objects(source.get("thinking_blocks")),
+        reasoning_details=optional_objects(source.get("reasoning_details")),
+        provider_specific_fields=optional_object(source.get("provider_specific_fields")),
     )
 
 
@@ -226,27 +226,21 @@ def _call(value: object, path: str) -> ToolCallDelta:
     function = as_optional_object(source.get("function"), f"{path}.function")
     custom = as_optional_object(source.get("custom"), f"{path}.custom")
     return ToolCallDelta(
-        as_optional_int(source.get("index"), f"{path}.index"),
-        as_optional_str(source.get("id"), f"{path}.id"),
-        as_optional_str(source.get("type"), f"{path}.type"),
-        None if function is None else _function(function, f"{path}.function"),
+        optional_int(source.get("index")),
+        optional_str(source.get("id")),
+        optional_str(source.get("type")),
+        None if function is None else _function(function),
         None
         if custom is None
         else CustomDelta(
-            as_optional_str(custom.get("name"), f"{path}.custom.name"),
-            as_optional_str(custom.get("input"), f"{path}.custom.input"),
+            optional_str(custom.get("name")),
+            as_optional_str(custom.get("input")),
         ),
     )
 
 
-def _function(source: JsonObject, path: str) -> FunctionDelta:
+def _function(source: JsonObject) -> FunctionDelta:
     return FunctionDelta(
-        as_optional_str(source.get("name"), f"{path}.name"),
-        as_optional_str(source.get("arguments"), f"{path}.arguments"),
+        as_optional_str(source.get("name")),
+        as_optional_str(source.get("arguments")),
     )
-
-
-def _objects(value: object, path: str) -> list[JsonObject] | None:
-    if value is None:
-        return None
-    return [as_object(item, f"{path}[{i}]") for i, item in enumerate(as_list(value, path))]

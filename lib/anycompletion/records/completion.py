@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -10,15 +11,16 @@ import attrs
 from attrs import define, field
 
 from ..codecs.lenient import (
-    ShapeError,
     as_list,
     as_object,
-    as_optional_float,
-    as_optional_int,
-    as_optional_object,
-    as_optional_str,
     as_str,
     loads,
+    optional_float,
+    optional_int,
+    optional_list,
+    optional_object,
+    optional_objects,
+    optional_str,
     unknown_fields,
 )
 from .base import JsonObject, Record, extra_field, field_names, hidden, nullable
@@ -57,38 +59,32 @@ class Logprobs(Record):
     extra: JsonObject = extra_field()
 
     @classmethod
-    def from_dict(cls, data: object, path: str = "logprobs") -> Logprobs:
+    def from_dict(cls, data: JsonObject) -> Logprobs:
         """Reads OpenAI's JSON leniently."""
-        source = as_object(data, path)
         return cls(
-            _token_logprobs(source.get("content"), f"{path}.content"),
-            _token_logprobs(source.get("refusal"), f"{path}.refusal"),
-            extra=unknown_fields(source, _LOGPROBS),
+            _token_logprobs(data.get("content")),
+            _token_logprobs(data.get("refusal")),
+            extra=unknown_fields(data, _LOGPROBS),
         )
 
 
-def _token_logprobs(value: object, path: str) -> list[TokenLogprob] | None:
-    if value is None:
-        return None
-    tokens: list[TokenLogprob] = []
-    for i, item in enumerate(as_list(value, path)):
-        source = as_object(item, f"{path}[{i}]")
-        tops: list[TopLogprob] = []
-        for j, rival in enumerate(as_list(source.get("top_logprobs"), f"{path}[{i}].top_logprobs")):
-            tops.append(
-                TopLogprob(*_token(rival, f"{path}[{i}].top_logprobs[{j}]"), extra=unknown_fields(rival, _TOKEN))
-            )
-        tokens.append(TokenLogprob(*_token(source, f"{path}[{i}]"), tops, extra=unknown_fields(source, _TOKEN)))
-    return tokens
+def _token_logprobs(value: object) -> list[TokenLogprob] | None:
+    tokens = optional_objects(value)
+    return None if tokens is None else list(map(_token_logprob, tokens))
 
 
-def _token(value: object, path: str) -> tuple[str, float, list[int] | None]:
-    source = as_object(value, path)
-    raw = source.get("bytes")
+def _token_logprob(data: JsonObject) -> TokenLogprob:
+    rivals = optional_objects(data.get("top_logprobs")) or ()
+    tops = [TopLogprob(*_token(rival), extra=unknown_fields(rival, _TOP_LOGPROB)) for rival in rivals]
+    return TokenLogprob(*_token(data), tops, extra=unknown_fields(data, _TOKEN))
+
+
+def _token(data: JsonObject) -> tuple[str, float, list[int] | None]:
+    logprob = optional_float(data.get("logprob"))
     return (
-        as_str(source.get("token"), f"{path}.token"),
-        as_optional_float(source.get("logprob"), f"{path}.logprob") or 0.0,
-        None if raw is None else as_list(raw, f"{path}.bytes"),
+        as_str(data.get("token")),
+        math.nan if logprob is None else logprob,
+        optional_list(data.get("bytes")),
     )
 
 
@@ -135,25 +131,25 @@ class Usage(Record):
         source = as_object(data, path)
         cost: Any = source.get("cost")
         itemized = isinstance(cost, dict)  # the items are kept in `extra`, which `to_dict` merges in
-        prompt = as_optional_object(source.get("prompt_tokens_details"), f"{path}.prompt_tokens_details")
-        completion = as_optional_object(source.get("completion_tokens_details"), f"{path}.completion_tokens_details")
+        prompt = optional_object(source.get("prompt_tokens_details"))
+        completion = optional_object(source.get("completion_tokens_details"))
         return cls(
-            as_optional_int(source.get("prompt_tokens"), f"{path}.prompt_tokens"),
-            as_optional_int(source.get("completion_tokens"), f"{path}.completion_tokens"),
-            as_optional_int(source.get("total_tokens"), f"{path}.total_tokens"),
+            optional_int(source.get("prompt_tokens")),
+            optional_int(source.get("completion_tokens")),
+            optional_int(source.get("total_tokens")),
             None
             if prompt is None
             else PromptTokensDetails(
-                **_counts(prompt, _PROMPT_FIELDS, f"{path}.prompt_tokens_details"),
+                **_counts(prompt, _PROMPT_FIELDS),
                 extra=unknown_fields(prompt, _PROMPT_DETAILS),
             ),
             None
             if completion is None
             else CompletionTokensDetails(
-                **_counts(completion, _COMPLETION_FIELDS, f"{path}.completion_tokens_details"),
+                **_counts(completion, _COMPLETION_FIELDS),
                 extra=unknown_fields(completion, _COMPLETION_DETAILS),
             ),
-            _total_cost(cast("JsonObject", cost)) if itemized else as_optional_float(cost, f"{path}.cost"),
+            optional_float(cost.get("total_cost") if itemized else cost),
             extra=unknown_fields(source, _USAGE_BUT_COST if itemized else _USAGE),
         )
 
@@ -168,15 +164,8 @@ class Usage(Record):
         return total
 
 
-def _total_cost(items: JsonObject) -> float | None:
-    try:
-        return as_optional_float(items.get("total_cost"), "cost.total_cost")
-    except ShapeError:
-        return None
-
-
-def _counts(source: JsonObject, fields: tuple[str, ...], path: str) -> dict[str, Any]:
-    return {name: as_optional_int(source.get(name), f"{path}.{name}") for name in fields}
+def _counts(source: JsonObject, fields: tuple[str, ...]) -> dict[str, Any]:
+    return {name: optional_int(source.get(name)) for name in fields}
 
 
 def _decoded(raw: Any, raw_json: Any) -> Any:
@@ -217,16 +206,16 @@ class Choice(Record):
     def from_dict(cls, data: object, path: str = "choice", index: int = 0) -> Choice:
         """Reads OpenAI's JSON leniently; a choice without an index gets its position in the list."""
         source = as_object(data, path)
-        logprobs: Any = source.get("logprobs")
-        is_number = isinstance(logprobs, float)  # kept in `extra`: some servers send one
-        at = as_optional_int(source.get("index"), f"{path}.index")
+        logprobs = optional_object(source.get("logprobs"))
+        known = _CHOICE_BUT_LOGPROBS if logprobs is None and source.get("logprobs") is not None else _CHOICE
+        at = optional_int(source.get("index"))
         return cls(
             index if at is None else at,
             AssistantMessage.from_dict(source.get("message") or {}, f"{path}.message"),
-            as_optional_str(source.get("finish_reason"), f"{path}.finish_reason"),
-            None if logprobs is None or is_number else Logprobs.from_dict(logprobs, f"{path}.logprobs"),
-            as_optional_str(source.get("native_finish_reason"), f"{path}.native_finish_reason"),
-            extra=unknown_fields(source, _CHOICE_BUT_LOGPROBS if is_number else _CHOICE),
+            optional_str(source.get("finish_reason")),
+            None if logprobs is None else Logprobs.from_dict(logprobs),
+            optional_str(source.get("native_finish_reason")),
+            extra=unknown_fields(source, known),
         )
 
     def to_dict(self) -> JsonObject:
@@ -306,17 +295,17 @@ class ChatCompletion(Record):
             ShapeError: a field has a wrong type; the text names its path.
         """
         source = as_object(data, "completion")
-        usage = source.get("usage")
+        usage = optional_object(source.get("usage"))
         choices = source.get("choices")
         return cls(
-            as_str(source.get("id"), "id"),
+            optional_str(source.get("id")) or "",
             [Choice.from_dict(item, f"choices[{i}]", i) for i, item in enumerate(as_list(choices, "choices"))],
-            as_str(source.get("model"), "model"),
-            as_optional_int(source.get("created"), "created") or 0,
-            as_optional_str(source.get("object"), "object") or "chat.completion",
+            optional_str(source.get("model")) or "",
+            optional_int(source.get("created")) or 0,
+            optional_str(source.get("object")) or "chat.completion",
             None if usage is None else Usage.from_dict(usage),
-            as_optional_str(source.get("service_tier"), "service_tier"),
-            as_optional_str(source.get("system_fingerprint"), "system_fingerprint"),
+            optional_str(source.get("service_tier")),
+            optional_str(source.get("system_fingerprint")),
             extra=unknown_fields(source, _COMPLETION),
         )
 
@@ -329,8 +318,9 @@ def _text_of(content: Content | None) -> str:
 
 # --- JSON fields that are attributes ---
 
-_LOGPROBS, _TOKEN, _USAGE, _CHOICE = (
+_LOGPROBS, _TOP_LOGPROB, _TOKEN, _USAGE, _CHOICE = (
     field_names(Logprobs),
+    field_names(TopLogprob),
     field_names(TokenLogprob),
     field_names(Usage),
     field_names(Choice),

@@ -14,10 +14,13 @@ from attrs import define, field
 from ..codecs.lenient import (
     as_list,
     as_object,
-    as_optional_int,
-    as_optional_object,
     as_optional_str,
     as_str,
+    optional_int,
+    optional_list,
+    optional_object,
+    optional_objects,
+    optional_str,
     unknown_fields,
 )
 from .base import JsonObject, Record, extra_field, field_names
@@ -39,8 +42,8 @@ class FunctionCall(Record):
         """Reads OpenAI's JSON leniently."""
         source = as_object(data, path)
         return cls(
-            as_str(source.get("name"), f"{path}.name"),
-            as_str(source.get("arguments"), f"{path}.arguments"),
+            as_str(source.get("name")),
+            as_str(source.get("arguments")),
             extra=unknown_fields(source, _FUNCTION_CALL),
         )
 
@@ -71,14 +74,14 @@ class ToolCall(Record):
     def from_dict(cls, data: object, path: str = "tool_call") -> ToolCall:
         """Reads OpenAI's JSON leniently."""
         source = as_object(data, path)
-        call_id = as_str(source.get("id"), f"{path}.id")
-        kind = as_optional_str(source.get("type"), f"{path}.type") or "function"
+        call_id = optional_str(source.get("id")) or ""
+        kind = optional_str(source.get("type")) or "function"
         extra = unknown_fields(source, _TOOL_CALL)
         if kind == "custom":
             call = as_object(source.get("custom") or {}, f"{path}.custom")
             custom = CustomCall(
-                as_str(call.get("name"), f"{path}.custom.name"),
-                as_str(call.get("input"), f"{path}.custom.input"),
+                as_str(call.get("name")),
+                as_str(call.get("input")),
                 extra=unknown_fields(call, _CUSTOM_CALL),
             )
             return cls(call_id, type=kind, custom=custom, extra=extra)
@@ -184,16 +187,16 @@ class Annotation(Record):
     def from_dict(cls, data: object, path: str = "annotation") -> Annotation:
         """Reads OpenAI's JSON leniently."""
         source = as_object(data, path)
-        citation = as_optional_object(source.get("url_citation"), f"{path}.url_citation")
+        citation = optional_object(source.get("url_citation"))
         return cls(
-            as_str(source.get("type"), f"{path}.type"),
+            optional_str(source.get("type")) or "",
             None
             if citation is None
             else UrlCitation(
-                as_str(citation.get("url"), f"{path}.url_citation.url"),
-                as_str(citation.get("title"), f"{path}.url_citation.title"),
-                as_optional_int(citation.get("start_index"), f"{path}.url_citation.start_index"),
-                as_optional_int(citation.get("end_index"), f"{path}.url_citation.end_index"),
+                optional_str(citation.get("url")) or "",
+                optional_str(citation.get("title")) or "",
+                optional_int(citation.get("start_index")),
+                optional_int(citation.get("end_index")),
                 extra=unknown_fields(citation, _URL_CITATION),
             ),
             extra=unknown_fields(source, _ANNOTATION),
@@ -239,11 +242,11 @@ class AssistantMessage(Record):
         source = as_object(data, path)
         calls = source.get("tool_calls")
         function_call = source.get("function_call")
-        audio = as_optional_object(source.get("audio"), f"{path}.audio")
-        annotations = source.get("annotations")
+        audio = optional_object(source.get("audio"))
+        annotations = optional_objects(source.get("annotations"))
         return cls(
-            _reply_content(source.get("content"), f"{path}.content"),
-            as_optional_str(source.get("refusal"), f"{path}.refusal"),
+            _reply_content(source.get("content")),
+            as_optional_str(source.get("refusal")),
             [
                 ToolCall.from_dict(call, f"{path}.tool_calls[{i}]")
                 for i, call in enumerate(as_list(calls, f"{path}.tool_calls"))
@@ -254,24 +257,19 @@ class AssistantMessage(Record):
             None
             if audio is None
             else Audio(
-                as_optional_str(audio.get("id"), f"{path}.audio.id"),
-                as_optional_str(audio.get("data"), f"{path}.audio.data"),
-                as_optional_str(audio.get("transcript"), f"{path}.audio.transcript"),
-                as_optional_int(audio.get("expires_at"), f"{path}.audio.expires_at"),
+                optional_str(audio.get("id")),
+                optional_str(audio.get("data")),
+                optional_str(audio.get("transcript")),
+                optional_int(audio.get("expires_at")),
                 extra=unknown_fields(audio, _AUDIO),
             ),
-            None
-            if annotations is None
-            else [
-                Annotation.from_dict(item, f"{path}.annotations[{i}]")
-                for i, item in enumerate(as_list(annotations, f"{path}.annotations"))
-            ],
-            as_optional_str(source.get("reasoning_content"), f"{path}.reasoning_content"),
-            _objects(source.get("thinking_blocks"), f"{path}.thinking_blocks"),
-            _objects(source.get("reasoning_details"), f"{path}.reasoning_details"),
-            as_optional_object(source.get("provider_specific_fields"), f"{path}.provider_specific_fields"),
-            as_optional_str(source.get("name"), f"{path}.name"),
-            role=as_optional_str(source.get("role"), f"{path}.role") or "assistant",
+            None if annotations is None else list(map(Annotation.from_dict, annotations)),
+            as_optional_str(source.get("reasoning_content")),
+            optional_objects(source.get("thinking_blocks")),
+            optional_objects(source.get("reasoning_details")),
+            optional_object(source.get("provider_specific_fields")),
+            optional_str(source.get("name")),
+            role=optional_str(source.get("role")) or "assistant",
             extra=unknown_fields(source, _ASSISTANT),
         )
 
@@ -283,29 +281,23 @@ Messages: TypeAlias = str | Sequence[Message | Mapping[str, Any]]
 """Messages as callers write them: one user message as text, or a list of records and dicts in OpenAI's format."""
 
 
-def _reply_content(value: object, path: str) -> Content | None:
-    if value is None or isinstance(value, str):
-        return value
-    parts: list[Part] = []
-    for i, item in enumerate(as_list(value, path)):
-        where = f"{path}[{i}]"
-        source = as_object(item, where)
-        kind = as_str(source.get("type"), f"{where}.type")
-        if kind == "text":
-            parts.append(TextPart(as_str(source.get("text"), f"{where}.text"), extra=unknown_fields(source, _TEXT)))
-        elif kind == "refusal":
-            parts.append(
-                RefusalPart(as_str(source.get("refusal"), f"{where}.refusal"), extra=unknown_fields(source, _REFUSAL))
-            )
-        else:
-            parts.append(CustomPart(kind, extra=unknown_fields(source, _TYPE)))
-    return parts
+def _reply_content(value: object) -> Content | None:
+    """The content of a reply: a text, or parts; JSON in place of a text is its text."""
+    if not isinstance(value, list):
+        return as_optional_str(value)
+    return [_reply_part(item) for item in optional_list(value) or ()]
 
 
-def _objects(value: object, path: str) -> list[JsonObject] | None:
-    if value is None:
-        return None
-    return [as_object(item, f"{path}[{i}]") for i, item in enumerate(as_list(value, path))]
+def _reply_part(item: object) -> Part:
+    source = optional_object(item)
+    if source is None:
+        return TextPart(as_str(item))
+    kind = optional_str(source.get("type")) or ("text" if "text" in source else "")
+    if kind == "text":
+        return TextPart(as_str(source.get("text")), extra=unknown_fields(source, _TEXT))
+    if kind == "refusal":
+        return RefusalPart(as_str(source.get("refusal")), extra=unknown_fields(source, _REFUSAL))
+    return CustomPart(kind, extra=unknown_fields(source, _TYPE))
 
 
 # --- tools ---

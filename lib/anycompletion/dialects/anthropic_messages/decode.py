@@ -14,10 +14,10 @@ from ...codecs.lenient import (
     ShapeError,
     as_list,
     as_object,
-    as_optional_int,
-    as_optional_object,
-    as_optional_str,
     as_str,
+    optional_int,
+    optional_object,
+    optional_str,
     unknown_fields,
 )
 from ...http import HttpResponse
@@ -91,24 +91,24 @@ def decode(response: HttpResponse, request: ChatRequest, target: Target) -> Chat
 def _completion(data: JsonObject, legacy: bool, model: str) -> ChatCompletion:
     if data.get("content") is None:
         raise ShapeError("content", "an array", None)
-    reason = as_optional_str(data.get("stop_reason"), "stop_reason")
-    details = as_optional_object(data.get("stop_details"), "stop_details")
+    reason = optional_str(data.get("stop_reason"))
+    details = optional_object(data.get("stop_details"))
     message = read_message(as_list(data["content"], "content"), legacy)
     message.refusal = refusal(reason, details)
-    usage = as_optional_object(data.get("usage"), "usage")
+    usage = optional_object(data.get("usage"))
     choice = Choice(
         0,
         message,
         finish_reason(reason, legacy),
         native_finish_reason=reason,
-        extra=stop_extras(as_optional_str(data.get("stop_sequence"), "stop_sequence"), details),
+        extra=stop_extras(optional_str(data.get("stop_sequence")), details),
     )
     completion = ChatCompletion(
-        as_str(data.get("id"), "id"),
+        as_str(data.get("id")),
         [choice],
-        as_optional_str(data.get("model"), "model") or model,
+        optional_str(data.get("model")) or model,
         usage=None if usage is None else read_usage(usage),
-        service_tier=None if usage is None else as_optional_str(usage.get("service_tier"), "usage.service_tier"),
+        service_tier=None if usage is None else optional_str(usage.get("service_tier")),
         extra={name: value for name, value in unknown_fields(data, _MESSAGE).items() if value is not None},
     )
     completion.raw = data
@@ -132,16 +132,16 @@ def refusal(reason: str | None, details: JsonObject | None) -> str | None:
     """The explanation of a refusal, where Anthropic gives one."""
     if reason != "refusal" or details is None:
         return None
-    return as_optional_str(details.get("explanation"), "stop_details.explanation")
+    return optional_str(details.get("explanation"))
 
 
 def read_usage(usage: JsonObject) -> Usage:
     """Token counts as OpenAI defines them: prompt tokens include those read from and written to the cache."""
-    fresh = as_optional_int(usage.get("input_tokens"), "usage.input_tokens")
-    read = as_optional_int(usage.get("cache_read_input_tokens"), "usage.cache_read_input_tokens")
-    written = as_optional_int(usage.get("cache_creation_input_tokens"), "usage.cache_creation_input_tokens")
-    completion = as_optional_int(usage.get("output_tokens"), "usage.output_tokens")
-    details = as_optional_object(usage.get("output_tokens_details"), "usage.output_tokens_details")
+    fresh = optional_int(usage.get("input_tokens"))
+    read = optional_int(usage.get("cache_read_input_tokens"))
+    written = optional_int(usage.get("cache_creation_input_tokens"))
+    completion = optional_int(usage.get("output_tokens"))
+    details = optional_object(usage.get("output_tokens_details"))
     prompt = None if fresh is None else fresh + (read or 0) + (written or 0)
     return Usage(
         prompt,
@@ -151,7 +151,7 @@ def read_usage(usage: JsonObject) -> Usage:
         None
         if details is None
         else CompletionTokensDetails(
-            as_optional_int(details.get("thinking_tokens"), "usage.output_tokens_details.thinking_tokens"),
+            optional_int(details.get("thinking_tokens")),
             extra=unknown_fields(details, _THINKING_TOKENS),
         ),
         extra={name: value for name, value in unknown_fields(usage, _USAGE).items() if value is not None},
@@ -173,7 +173,7 @@ def read_message(content: list[Any], legacy: bool) -> AssistantMessage:
         block = as_object(item, path)
         match block.get("type"):
             case "text":
-                piece = as_str(block.get("text"), f"{path}.text")
+                piece = as_str(block.get("text"))
                 citations = as_list(block.get("citations"), f"{path}.citations")
                 annotations += [
                     annotation(as_object(citation, f"{path}.citations[{j}]"), length, length + len(piece))
@@ -187,7 +187,7 @@ def read_message(content: list[Any], legacy: bool) -> AssistantMessage:
                 calls.append(_tool_call(block, path))
             case _:
                 pass  # only the native block can express it
-    thoughts = [as_str(block.get("thinking"), "content.thinking") for block in thinking]
+    thoughts = [as_str(block.get("thinking")) for block in thinking]
     message = AssistantMessage(
         "".join(texts) or None,
         tool_calls=None if legacy else calls or None,
@@ -203,17 +203,17 @@ def read_message(content: list[Any], legacy: bool) -> AssistantMessage:
 
 def _tool_call(block: JsonObject, path: str) -> ToolCall:
     arguments = json.dumps(as_object(block.get("input") or {}, f"{path}.input")).decode()
-    name = as_str(block.get("name"), f"{path}.name")
-    return ToolCall(as_str(block.get("id"), f"{path}.id"), FunctionCall(name, arguments))
+    name = as_str(block.get("name"))
+    return ToolCall(as_str(block.get("id")), FunctionCall(name, arguments))
 
 
 def annotation(citation: JsonObject, start: int, end: int) -> Annotation:
     """A citation of the content between `start` and `end`; a web page's has OpenAI's form."""
-    kind = as_str(citation.get("type"), "citation.type")
+    kind = as_str(citation.get("type"))
     if kind != "web_search_result_location":
         place = {"content_start_index": start, "content_end_index": end}
         return Annotation(kind, extra=place | unknown_fields(citation, _TYPE))
-    url, title = as_str(citation.get("url"), "citation.url"), as_str(citation.get("title"), "citation.title")
+    url, title = as_str(citation.get("url")), as_str(citation.get("title"))
     return Annotation(
         "url_citation", UrlCitation(url, title, start, end), extra=unknown_fields(citation, _URL_CITATION)
     )

@@ -17,10 +17,10 @@ from ...codecs.lenient import (
     ShapeError,
     as_list,
     as_object,
-    as_optional_int,
-    as_optional_object,
-    as_optional_str,
     as_str,
+    optional_int,
+    optional_object,
+    optional_str,
 )
 from ...codecs.sse import Event
 from ...errors import APIResponseError, StreamInterruptedError
@@ -104,7 +104,7 @@ class AnthropicStreamDecoder:
             return ()
         try:
             data = as_object(json.loads(event.data), "event")
-            kind = as_str(data.get("type"), "type") or event.name
+            kind = as_str(data.get("type")) or event.name
             if kind != "error":
                 self._last = event.data
                 return self._read(kind, data)
@@ -153,9 +153,9 @@ class AnthropicStreamDecoder:
 
     def _on_message_start(self, data: JsonObject) -> Chunks:
         message = as_object(data.get("message") or {}, "message")
-        self._id = as_str(message.get("id"), "message.id")
-        self._model = as_optional_str(message.get("model"), "message.model") or self._model
-        self._start_reason = as_optional_str(message.get("stop_reason"), "message.stop_reason")
+        self._id = as_str(message.get("id"))
+        self._model = optional_str(message.get("model")) or self._model
+        self._start_reason = optional_str(message.get("stop_reason"))
         self._update_usage(message)
         chunks = [self._chunk(Delta(role="assistant"))]
         # Usually empty; a turn that a server tool resumes can start with complete blocks.
@@ -184,9 +184,9 @@ class AnthropicStreamDecoder:
     def _on_message_delta(self, data: JsonObject) -> Chunks:
         self._update_usage(data)
         delta = as_object(data.get("delta") or {}, "delta")
-        self._reason = as_optional_str(delta.get("stop_reason"), "delta.stop_reason") or self._reason
-        self._stop_details = as_optional_object(delta.get("stop_details"), "delta.stop_details") or self._stop_details
-        self._stop_sequence = as_optional_str(delta.get("stop_sequence"), "delta.stop_sequence") or self._stop_sequence
+        self._reason = optional_str(delta.get("stop_reason")) or self._reason
+        self._stop_details = optional_object(delta.get("stop_details")) or self._stop_details
+        self._stop_sequence = optional_str(delta.get("stop_sequence")) or self._stop_sequence
         return () if self._reason is None else self._finish_chunks()
 
     def _on_message_stop(self) -> Chunks:
@@ -197,7 +197,7 @@ class AnthropicStreamDecoder:
     # --- blocks -------------------------------------------------------------------------------------------------------
 
     def _open_block(self, native: JsonObject) -> _GrowingBlock:
-        kind = as_str(native.get("type"), "content_block.type")
+        kind = as_str(native.get("type"))
         family = "thinking" if kind == "redacted_thinking" else kind
         number = self._numbers.get(family, 0)
         if family in self._numbers:
@@ -213,16 +213,16 @@ class AnthropicStreamDecoder:
                 block.citations += [
                     as_object(item, "citation") for item in as_list(native.get("citations"), "citations")
                 ]
-                delta = self._add_text(block, as_str(native.get("text"), "content_block.text"))
+                delta = self._add_text(block, as_str(native.get("text")))
             case "thinking":
-                thought = as_str(native.get("thinking"), "content_block.thinking")
+                thought = as_str(native.get("thinking"))
                 block.pieces.append(thought)
                 delta = Delta(reasoning_content=thought or None, thinking_blocks=[{"index": block.number, **native}])
             case "redacted_thinking":
                 delta = Delta(thinking_blocks=[{"index": block.number, **native}])
             case "tool_use":
-                name = as_str(native.get("name"), "content_block.name")
-                delta = self._call(block, FunctionDelta(name, ""), as_str(native.get("id"), "content_block.id"))
+                name = as_str(native.get("name"))
+                delta = self._call(block, FunctionDelta(name, ""), as_str(native.get("id")))
             case _:
                 delta = None
         return () if delta is None else (self._chunk(delta),)
@@ -270,13 +270,13 @@ class AnthropicStreamDecoder:
     def _add(self, block: _GrowingBlock, delta: JsonObject) -> Delta | None:
         match delta.get("type"):
             case "text_delta":
-                return self._add_text(block, as_str(delta.get("text"), "delta.text"))
+                return self._add_text(block, as_str(delta.get("text")))
             case "input_json_delta":
-                return self._add_input(block, as_str(delta.get("partial_json"), "delta.partial_json"))
+                return self._add_input(block, as_str(delta.get("partial_json")))
             case "thinking_delta":
-                return self._add_thinking(block, as_str(delta.get("thinking"), "delta.thinking"))
+                return self._add_thinking(block, as_str(delta.get("thinking")))
             case "signature_delta":
-                signature = as_str(delta.get("signature"), "delta.signature")
+                signature = as_str(delta.get("signature"))
                 block.native["signature"] = signature
                 return Delta(thinking_blocks=[{"index": block.number, "signature": signature}])
             case "citations_delta":
@@ -334,14 +334,14 @@ class AnthropicStreamDecoder:
 
     def _update_usage(self, data: JsonObject) -> None:
         """Counts are cumulative: a later count replaces an earlier one, a null does not."""
-        usage = as_optional_object(data.get("usage"), "usage") or {}
+        usage = optional_object(data.get("usage")) or {}
         self._usage.update((name, value) for name, value in usage.items() if value is not None)
 
     def _usage_chunk(self) -> Chunks:
         if self._usage_sent or not self._usage:
             return ()
         self._usage_sent = True
-        tier = as_optional_str(self._usage.get("service_tier"), "usage.service_tier")
+        tier = optional_str(self._usage.get("service_tier"))
         usage = read_usage(self._usage)
         return [ChatCompletionChunk(self._id, [], 0, self._model, usage=usage, service_tier=tier, native=self._last)]
 
@@ -354,7 +354,7 @@ def _unreadable_event(problem: str, body: str | None = None) -> APIResponseError
 
 
 def _index(data: Mapping[str, Any]) -> int:
-    index = as_optional_int(data.get("index"), "index")
+    index = optional_int(data.get("index"))
     if index is None:
         raise ShapeError("index", "an integer", None)
     return index

@@ -13,11 +13,11 @@ from ...codecs.lenient import (
     ShapeError,
     as_list,
     as_object,
-    as_optional_float,
-    as_optional_int,
-    as_optional_object,
-    as_optional_str,
     as_str,
+    optional_float,
+    optional_int,
+    optional_object,
+    optional_str,
     unknown_fields,
 )
 from ...http import HttpResponse
@@ -67,7 +67,7 @@ def decode(response: HttpResponse, request: ChatRequest, target: Target) -> Chat
     problem = ""
     try:
         data = as_object(json.loads(response.body), "body")
-        reason = as_optional_str(data.get("finish_reason"), "finish_reason")
+        reason = optional_str(data.get("finish_reason"))
         if reason not in FAILED and not isinstance(data.get("message"), str):
             return _completion(data, reason, uses_legacy_functions(request), target.model)
     except (ShapeError, NotJSONError) as exc:
@@ -83,10 +83,10 @@ def _completion(data: JsonObject, reason: str | None, legacy: bool, model: str) 
     logprobs = [as_object(item, f"logprobs[{i}]") for i, item in enumerate(as_list(data.get("logprobs"), "logprobs"))]
     choice = Choice(0, message, finish_reason(reason, legacy), read_logprobs(logprobs), reason)
     completion = ChatCompletion(
-        as_str(data.get("id"), "id"),
+        as_str(data.get("id")),
         [choice],
         model,
-        usage=read_usage(as_optional_object(data.get("usage"), "usage")),
+        usage=read_usage(optional_object(data.get("usage"))),
         extra={name: value for name, value in unknown_fields(data, _REPLY).items() if value is not None},
     )
     completion.raw = data
@@ -117,14 +117,14 @@ def read_message(source: JsonObject, legacy: bool) -> AssistantMessage:
     thoughts: list[str] = []
     starts: list[int] = []
     length = 0
-    for i, part in enumerate(parts):
+    for part in parts:
         starts.append(length)
         match part.get("type"):
             case "text":
-                texts.append(as_str(part.get("text"), f"message.content[{i}].text"))
+                texts.append(as_str(part.get("text")))
                 length += len(texts[-1])
             case "thinking":
-                thoughts.append(as_str(part.get("thinking"), f"message.content[{i}].thinking"))
+                thoughts.append(as_str(part.get("thinking")))
             case _:
                 pass  # only the native part can express it
     return AssistantMessage(
@@ -135,7 +135,7 @@ def read_message(source: JsonObject, legacy: bool) -> AssistantMessage:
         reasoning_content="".join(thoughts) or None,
         provider_specific_fields=native_fields(
             parts,
-            as_optional_str(source.get("tool_plan"), "message.tool_plan"),
+            optional_str(source.get("tool_plan")),
             citations,
             native_calls if legacy else [],
         ),
@@ -145,12 +145,12 @@ def read_message(source: JsonObject, legacy: bool) -> AssistantMessage:
 
 def _tool_call(value: object, path: str) -> ToolCall:
     call = as_object(value, path)
-    function = as_optional_object(call.get("function"), f"{path}.function") or {}
+    function = optional_object(call.get("function")) or {}
     return ToolCall(
-        as_str(call.get("id"), f"{path}.id"),
+        as_str(call.get("id")),
         FunctionCall(
-            as_str(function.get("name"), f"{path}.function.name"),
-            as_optional_str(function.get("arguments"), f"{path}.function.arguments") or "{}",
+            as_str(function.get("name")),
+            optional_str(function.get("arguments")) or "{}",
             extra=unknown_fields(function, _FUNCTION),
         ),
         extra=unknown_fields(call, _CALL),
@@ -179,10 +179,10 @@ def annotation(citation: JsonObject, starts: Sequence[int], path: str) -> Annota
     """
     place: JsonObject = {}
     start, end = (
-        as_optional_int(citation.get("start"), f"{path}.start"),
-        as_optional_int(citation.get("end"), f"{path}.end"),
+        optional_int(citation.get("start")),
+        optional_int(citation.get("end")),
     )
-    index = as_optional_int(citation.get("content_index"), f"{path}.content_index")
+    index = optional_int(citation.get("content_index"))
     if citation.get("type") in (None, "TEXT_CONTENT") and start is not None and end is not None:
         offset = starts[index] if index is not None and 0 <= index < len(starts) else 0
         place = {"content_start_index": offset + start, "content_end_index": offset + end}
@@ -199,7 +199,7 @@ def read_usage(usage: JsonObject | None) -> Usage | None:
     """
     if not usage:
         return None
-    tokens = as_optional_object(usage.get("tokens"), "usage.tokens") or {}
+    tokens = optional_object(usage.get("tokens")) or {}
     prompt = _count(tokens, "input_tokens", "usage.tokens")
     completion = _count(tokens, "output_tokens", "usage.tokens")
     cached, images = _count(usage, "cached_tokens", "usage"), _count(tokens, "image_tokens", "usage.tokens")
@@ -220,7 +220,7 @@ def read_usage(usage: JsonObject | None) -> Usage | None:
 
 def _count(source: JsonObject, name: str, path: str) -> int | None:
     """A token count. Cohere's counts are floats by its schema; one with a fraction is not a count, so it is None."""
-    number = as_optional_float(source.get(name), f"{path}.{name}")
+    number = optional_float(source.get(name))
     return int(number) if number is not None and number.is_integer() else None
 
 
@@ -237,11 +237,10 @@ def read_logprobs(items: Sequence[JsonObject]) -> Logprobs | None:
     pieces: list[TokenLogprob] = []
     for i, item in enumerate(items):
         values = [
-            as_optional_float(value, f"logprobs[{i}].logprobs[{j}]")
-            for j, value in enumerate(as_list(item.get("logprobs"), f"logprobs[{i}].logprobs"))
+            optional_float(value) for j, value in enumerate(as_list(item.get("logprobs"), f"logprobs[{i}].logprobs"))
         ]
         numbers = [value for value in values if value is not None]
         if numbers and len(numbers) == len(values):
             extra = {name: value for name, value in item.items() if name != "text" and value is not None}
-            pieces.append(TokenLogprob(as_str(item.get("text"), f"logprobs[{i}].text"), sum(numbers), extra=extra))
+            pieces.append(TokenLogprob(as_str(item.get("text")), sum(numbers), extra=extra))
     return Logprobs(pieces) if pieces else None

@@ -15,10 +15,10 @@ from ...codecs.lenient import (
     NotJSONError,
     ShapeError,
     as_object,
-    as_optional_int,
-    as_optional_object,
-    as_optional_str,
     as_str,
+    optional_int,
+    optional_object,
+    optional_str,
 )
 from ...codecs.sse import Event
 from ...errors import APIResponseError, StreamInterruptedError
@@ -106,7 +106,7 @@ class CohereStreamDecoder:
             return ()
         try:
             data = as_object(json.loads(event.data), "event")
-            kind = as_optional_str(data.get("type"), "type") or event.name
+            kind = optional_str(data.get("type")) or event.name
             failure = _failure(kind, data) if kind in _MAY_FAIL else None
             if failure is None:
                 self._last = event.data
@@ -139,7 +139,7 @@ class CohereStreamDecoder:
             case "tool-call-delta":
                 return self._on_call_delta(data)
             case "tool-plan-delta":
-                self._plan.append(as_str(_message(data).get("tool_plan"), "delta.message.tool_plan"))
+                self._plan.append(as_str(_message(data).get("tool_plan")))
                 return ()
             case "content-start":
                 return self._on_content(data, starts=True)
@@ -150,7 +150,7 @@ class CohereStreamDecoder:
             case "citation-start":
                 return self._on_citation(data)
             case "message-start":
-                self._id = as_str(data.get("id"), "id")
+                self._id = as_str(data.get("id"))
                 return (self._chunk(Delta(role="assistant")),)
             case "message-end":
                 return self._on_message_end(data)
@@ -158,16 +158,15 @@ class CohereStreamDecoder:
                 return ()  # content-end, citation-end, debug, and types that Cohere adds later
 
     def _on_content(self, data: JsonObject, *, starts: bool) -> Chunks:
-        path = "delta.message.content"
-        content = as_optional_object(_message(data).get("content"), path) or {}
-        index = as_optional_int(data.get("index"), "index")
+        content = optional_object(_message(data).get("content")) or {}
+        index = optional_int(data.get("index"))
         part = None if starts else self._open_parts.get(index)
         if part is None:
             part = self._open_parts[index] = self._open_part(content)
         piece: str | None = None
         for name, value in content.items():
             if name == part.growing:
-                piece = as_str(value, f"{path}.{name}")
+                piece = as_str(value)
             elif name != "type" and value is not None:
                 # An unknown field comes complete, or in pieces if it is text.
                 old = part.native.get(name)
@@ -179,7 +178,7 @@ class CohereStreamDecoder:
         return (self._chunk(self._add_piece(part, piece or ""), logprobs),)
 
     def _open_part(self, content: JsonObject) -> _GrowingPart:
-        kind = as_optional_str(content.get("type"), "delta.message.content.type")
+        kind = optional_str(content.get("type"))
         if kind is None:
             # No content-start came before: the type follows from the field.
             kind = "thinking" if content.get("thinking") is not None else "text"
@@ -197,27 +196,27 @@ class CohereStreamDecoder:
 
     def _on_call_start(self, data: JsonObject) -> Chunks:
         chunks: list[ChatCompletionChunk] = []
-        index = as_optional_int(data.get("index"), "index")
+        index = optional_int(data.get("index"))
         for native in _as_list(_message(data).get("tool_calls"), "delta.message.tool_calls"):
             chunks += self._end_call(index)  # a reused index ends the call before
-            function = as_optional_object(native.get("function"), "tool_calls.function") or {}
+            function = optional_object(native.get("function")) or {}
             call = self._open_calls[index] = _GrowingCall(native, function, len(self._calls))
             self._calls.append(call)
-            name = as_str(function.get("name"), "tool_calls.function.name")
-            piece = as_str(function.get("arguments"), "tool_calls.function.arguments")
+            name = as_str(function.get("name"))
+            piece = as_str(function.get("arguments"))
             if piece:
                 call.pieces.append(piece)
-            call_id = as_str(native.get("id"), "tool_calls.id")
+            call_id = as_str(native.get("id"))
             chunks += self._call_chunks(call, FunctionDelta(name, piece), call_id)
         return chunks
 
     def _on_call_delta(self, data: JsonObject) -> Chunks:
-        index = as_optional_int(data.get("index"), "index")
+        index = optional_int(data.get("index"))
         call = self._open_calls.get(index)
         chunks: list[ChatCompletionChunk] = []
         for native in _as_list(_message(data).get("tool_calls"), "delta.message.tool_calls"):
-            function = as_optional_object(native.get("function"), "tool_calls.function") or {}
-            piece = as_str(function.get("arguments"), "tool_calls.function.arguments")
+            function = optional_object(native.get("function")) or {}
+            piece = as_str(function.get("arguments"))
             if not piece:
                 continue
             if call is None:
@@ -227,7 +226,7 @@ class CohereStreamDecoder:
         return chunks
 
     def _on_call_end(self, data: JsonObject) -> Chunks:
-        return self._end_call(as_optional_int(data.get("index"), "index"))
+        return self._end_call(optional_int(data.get("index")))
 
     def _end_call(self, index: int | None) -> Chunks:
         """Completes a call. One without arguments gets {}, as in complete replies, where streams send nothing."""
@@ -250,9 +249,9 @@ class CohereStreamDecoder:
         return (self._chunk(Delta(annotations=annotations)),) if annotations else ()
 
     def _on_message_end(self, data: JsonObject) -> Chunks:
-        delta = as_optional_object(data.get("delta"), "delta") or {}
-        reason = as_optional_str(delta.get("finish_reason"), "delta.finish_reason")
-        usage = read_usage(as_optional_object(delta.get("usage"), "delta.usage"))
+        delta = optional_object(data.get("delta")) or {}
+        reason = optional_str(delta.get("finish_reason"))
+        usage = read_usage(optional_object(delta.get("usage")))
         self.done = True
         if reason is None:
             return ()
@@ -287,8 +286,8 @@ _MAY_FAIL = ("message-end", "")
 def _failure(kind: str, data: JsonObject) -> JsonObject | None:
     """The object that describes the error, if this event is one."""
     if kind == "message-end":
-        delta = as_optional_object(data.get("delta"), "delta") or {}
-        reason = as_optional_str(delta.get("finish_reason"), "delta.finish_reason")
+        delta = optional_object(data.get("delta")) or {}
+        reason = optional_str(delta.get("finish_reason"))
         if delta.get("error") is not None or reason in FAILED:
             return delta
     elif isinstance(data.get("message") or data.get("error"), str):
@@ -298,8 +297,8 @@ def _failure(kind: str, data: JsonObject) -> JsonObject | None:
 
 
 def _message(data: JsonObject) -> JsonObject:
-    delta = as_optional_object(data.get("delta"), "delta") or {}
-    return as_optional_object(delta.get("message"), "delta.message") or {}
+    delta = optional_object(data.get("delta")) or {}
+    return optional_object(delta.get("message")) or {}
 
 
 def _as_list(value: object, path: str) -> list[JsonObject]:

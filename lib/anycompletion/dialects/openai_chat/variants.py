@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from ...codecs.lenient import ShapeError, as_list, as_object, as_optional_float, as_str
+from ...codecs.lenient import (
+    ShapeError,
+    as_list,
+    as_object,
+    as_str,
+    optional_float,
+)
 from ...records import JsonObject, Usage
 
 _TICKS_PER_DOLLAR = 10_000_000_000
@@ -18,7 +24,7 @@ def set_cost(usage: Usage | None) -> None:
     if usage is None or usage.cost is not None:
         return
     try:
-        ticks = as_optional_float(usage.extra.get("cost_in_usd_ticks"), "cost_in_usd_ticks")
+        ticks = optional_float(usage.extra.get("cost_in_usd_ticks"))
     except ShapeError:
         return
     if ticks:
@@ -48,7 +54,7 @@ def _with_text_content(choice: object, path: str) -> object:
     for i, item in enumerate(cast("list[Any]", content)):
         part = as_object(item, f"{path}[{i}]")
         if part.get("type") == "text":
-            texts.append(as_str(part.get("text"), f"{path}[{i}].text"))
+            texts.append(as_str(part.get("text")))
         elif part.get("type") == "thinking":
             thoughts.append(thinking_text(part))
     changed = cast("JsonObject", delta) | {"content": "".join(texts) if texts else None}
@@ -63,7 +69,5 @@ def thinking_text(part: JsonObject) -> str:
     if isinstance(thinking, str):
         return thinking
     return "".join(
-        as_str(cast("JsonObject", item).get("text"), "thinking.text")
-        for item in as_list(thinking, "thinking")
-        if isinstance(item, dict)
+        as_str(cast("JsonObject", item).get("text")) for item in as_list(thinking, "thinking") if isinstance(item, dict)
     )

@@ -19,10 +19,10 @@ from ...codecs.lenient import (
     NotJSONError,
     ShapeError,
     as_object,
-    as_optional_int,
-    as_optional_object,
-    as_optional_str,
     as_str,
+    optional_int,
+    optional_object,
+    optional_str,
 )
 from ...http import Headers, HttpRequest, HttpResponse
 from ...records import AssistantMessage, ChatCompletion, ChatRequest, Choice, JsonObject, Usage
@@ -80,7 +80,7 @@ class ReplicatePrediction:
         Raises:
             ShapeError: there is no such URL, or it must not be opened.
         """
-        url = as_optional_str(self.urls.get(name), f"urls.{name}")
+        url = optional_str(self.urls.get(name))
         if not url:
             # The URLs of the other two are documented, so they are known even if the prediction omits them.
             if name == "stream" or not _ID.fullmatch(self.id):
@@ -116,11 +116,11 @@ def _read(response: HttpResponse) -> ReplicatePrediction:
     data = as_object(json.loads(response.body), "body")
     return ReplicatePrediction(
         data,
-        as_str(data.get("status"), "status"),
-        as_str(data.get("id"), "id"),
-        as_optional_str(data.get("model"), "model"),
-        _seconds(as_optional_str(data.get("created_at"), "created_at")),
-        as_optional_object(data.get("urls"), "urls") or {},
+        as_str(data.get("status")),
+        as_str(data.get("id")),
+        optional_str(data.get("model")),
+        _seconds(optional_str(data.get("created_at"))),
+        optional_object(data.get("urls")) or {},
     )
 
 
@@ -165,7 +165,7 @@ def _completion(prediction: ReplicatePrediction, model: str) -> ChatCompletion:
         [Choice(0, message, "stop", native_finish_reason=prediction.status)],
         prediction.model or model,
         int(prediction.created or 0),
-        usage=_usage(as_optional_object(data.get("metrics"), "metrics") or {}),
+        usage=_usage(optional_object(data.get("metrics")) or {}),
     )
     completion.raw = data
     return completion
@@ -181,8 +181,8 @@ def _text(output: Any) -> str | None:
 
 def _usage(metrics: JsonObject) -> Usage | None:
     """The token counts, which models without a price per token do not report."""
-    prompt = as_optional_int(metrics.get("input_token_count"), "metrics.input_token_count")
-    completion = as_optional_int(metrics.get("output_token_count"), "metrics.output_token_count")
+    prompt = optional_int(metrics.get("input_token_count"))
+    completion = optional_int(metrics.get("output_token_count"))
     if prompt is None and completion is None:
         return None
     return Usage(prompt, completion, None if prompt is None or completion is None else prompt + completion)
