@@ -5,11 +5,12 @@ from typing import Any
 
 import attrs
 
-from anycompletion import PROVIDERS, APIError, ChatCompletion, ChatCompletionChunk, ChatRequest
+from anycompletion import APIError, ChatCompletion, ChatCompletionChunk, ChatRequest
 from anycompletion.dialects.base import Continuation, Dialect, Target
 from anycompletion.providers import DIALECTS
 from anycompletion.streaming.accumulator import Accumulator
 from anycompletion.testing import Recording
+from conformance import traffic
 from conformance.replay import own_n
 
 
@@ -44,7 +45,7 @@ def decode(recording: Recording, pieces: Iterable[bytes]) -> Decoded:
 
 
 def _feed(recording: Recording, pieces: Iterable[bytes], chunks: list[ChatCompletionChunk]) -> None:
-    row = PROVIDERS[recording.provider]
+    row = traffic.row_of(recording)
     dialect: Dialect = DIALECTS[row.dialect]
     request = ChatRequest("any", "Hello", n=own_n(recording))
     target = Target(provider=row.name, model="any", base_url="http://127.0.0.1", stream=True, quirks=row.quirks)

@@ -7,36 +7,55 @@ exist, and all other entries apply.
 from collections.abc import Mapping
 from typing import NamedTuple
 
-KNOWN_INDEX = "0e8e97395ab04ea5a9c98b207f3699651a976520dcf2bc04da43396f1b873aa2"
+KNOWN_INDEX = "38472868a2de7aee84ae4dbd653e4caa861bab651f7849411e3d9d164f6c3ade"
 """SHA-256 of the INDEX.csv of the folder that the numbers and ids below come from."""
 
 RECORDED = {
-    "openai": 87,
-    "anthropic": 90,
-    "azure": 49,
-    "openrouter": 43,
-    "mistral": 43,
-    "cohere": 38,
-    "groq": 37,
+    "anthropic": 101,
+    "openai": 99,
+    "azure": 55,
+    "openrouter": 55,
+    "mistral": 52,
+    "cohere": 43,
+    "groq": 42,
+    "deepseek": 37,
     "replicate": 35,
-    "deepseek": 32,
-    "xai": 30,
-    "ollama": 26,
-    "cerebras": 20,
-    "perplexity": 15,
-    "zai": 12,
-    "huggingface": 10,
-    "together": 9,
-    "gpustack": 8,
-    "llamacpp": 8,
+    "xai": 33,
+    "ollama": 29,
+    "cerebras": 28,
+    "perplexity": 26,
+    "huggingface": 23,
+    "llamacpp": 21,
+    "together": 18,
+    "gpustack": 17,
+    "zai": 15,
+    "alibaba": 13,
+    "baseten": 10,
+    "databricks": 10,
+    "doubleword": 9,
+    "xiaomi": 8,
+    "venice": 7,
+    "copilot": 5,
+    "gateway": 5,
+    "pollinations": 5,
+    "snowflake": 5,
+    "mistralrs": 4,
     "writer": 4,
-    "alibaba": 3,
+    "cloudflare": 3,
     "crusoe": 3,
+    "deepinfra": 3,
     "moonshot": 3,
-    "snowflake": 3,
+    "bedrock": 2,
     "gemini": 1,
+    "ovhcloud": 1,
 }
-"""Provider → number of exchanges in that folder."""
+"""Provider → number of exchanges in that folder whose API has a dialect."""
+
+ROW_NAMES = {"gateway": "vercel"}
+"""Recorded provider → the name of its row, where that differs."""
+
+OTHER_FORMATS = {("anthropic", "openai_chat"), ("azure", "anthropic_messages"), ("bedrock", "openai_chat")}
+"""(recorded provider, format) of recordings whose provider has no row of that format."""
 
 # --- errors: the first table with an entry decides --------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import attrs
 
-from anycompletion import PROVIDERS, AsyncCompletion, ChatCompletion, ChatCompletionChunk, CompletionStream
+from anycompletion import AsyncCompletion, ChatCompletion, ChatCompletionChunk, CompletionStream
 from anycompletion.testing import Recording, ReplayServer
 from conformance import traffic
 from conformance.oracle import Oracle
@@ -38,19 +38,19 @@ class Replay:
 
 
 def model_of(recording: Recording) -> str:
-    """A model of the recording's provider."""
-    return f"{recording.provider}/any"
+    """A model of the recording's row."""
+    return f"{traffic.row_of(recording).name}/any"
 
 
 def own_n(recording: Recording) -> int | None:
     """`n` of the recorded request, if the provider returns several choices for one request."""
-    support = PROVIDERS[recording.provider].table.get("n")
+    support = traffic.row_of(recording).table.get("n")
     native = support is None or support.support == "native"
     return traffic.request_of(recording).get("n") if native else None
 
 
 def stream_options(recording: Recording) -> dict[str, Any]:
     """The option that requests usage, unless the provider refuses it."""
-    support = PROVIDERS[recording.provider].table.get("stream_options")
+    support = traffic.row_of(recording).table.get("stream_options")
     refused = support is not None and support.support == "unsupported"
     return {} if refused else {"stream_options": {"include_usage": True}}

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -179,5 +180,22 @@ async def test_all_expectations_have_recordings() -> None:
     """Expectations for missing recordings, or missing recordings, would not be noticed."""
     recordings = traffic.recorded(*traffic.RECORDINGS)
     assert {recording.id for recording in recordings} >= {*expected.EXPLAINED}
-    counts = {name: sum(recording.provider == name for recording in recordings) for name in expected.RECORDED}
-    assert counts == expected.RECORDED
+    assert Counter(recording.provider for recording in recordings) == expected.RECORDED
+
+
+@pytest.mark.skipif(not traffic.is_reference_folder(), reason="not the folder that the expectations come from")
+async def test_recorded_providers_have_rows() -> None:
+    """A recorded provider could not be used by its name."""
+    others = {
+        (recording.provider, traffic.format_of(recording))
+        for recording in traffic.recorded(*traffic.RECORDINGS)
+        if traffic.row_of(recording).name not in (recording.provider, expected.ROW_NAMES.get(recording.provider))
+    }
+    assert others == expected.OTHER_FORMATS
+
+
+async def test_every_recording_of_a_format_is_tested() -> None:
+    """A recording that is neither a reply, a stream nor an error would be left out silently."""
+    kinds = [*REPLIES, *ERRORS, *traffic.cut_streams(*traffic.FORMATS), *traffic.recorded(traffic.REPLICATE)]
+    tested = Counter(recording.id for recording in kinds)
+    assert tested == Counter(recording.id for recording in traffic.recorded(*traffic.RECORDINGS))

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 
-from anycompletion import PROVIDERS, APIError, CompletionStream
+from anycompletion import APIError, CompletionStream
 from anycompletion.dialects.openai_chat.params import STREAM_DEFAULTS, TOOL_DEFAULTS
 from anycompletion.records import PARAM_NAMES
 from anycompletion.testing import Recording
@@ -29,7 +29,7 @@ def call_of(recording: Recording) -> dict[str, Any]:
     """The keyword arguments for a recorded body; members that OpenAI does not have become `extra_body`."""
     body = {name: value for name, value in traffic.request_of(recording).items() if name != "stream"}
     known = {"messages", *PARAM_NAMES}
-    model = f"{recording.provider}/{body.pop('model')}"
+    model = f"{traffic.row_of(recording).name}/{body.pop('model')}"
     extra = {name: value for name, value in body.items() if name not in known}
     call = {"messages": "Hello", **{name: value for name, value in body.items() if name in known}}
     return {"model": model, "extra_body": extra, **call}
@@ -75,7 +75,7 @@ def declared(recording: Recording) -> Body:
         for name, value in traffic.request_of(recording).items()
         if (value is not None or name not in PARAM_NAMES) and (name, value) != ("stream", False)
     }
-    quirks = PROVIDERS[recording.provider].quirks
+    quirks = traffic.row_of(recording).quirks
     if body.get("stream") and quirks.include_usage and quirks.stream_options:
         body = {**STREAM_DEFAULTS, **body}
     if body.get("tools"):
@@ -118,7 +118,7 @@ async def test_azure_requests_use_the_recorded_url(replay: Replay, recording: Re
 
 def uses_base_url(recording: Recording) -> bool:
     """Whether the recorded request used the row's base URL; some servers have several."""
-    base_url = PROVIDERS[recording.provider].base_url
+    base_url = traffic.row_of(recording).base_url
     url = recording.request.url if recording.request is not None else ""
     return bool(base_url) and url in (f"{base_url}/chat/completions", f"{base_url}/chat")
 
@@ -127,8 +127,8 @@ def uses_base_url(recording: Recording) -> bool:
 async def test_requests_use_the_recorded_url(replay: Replay, recording: Recording) -> None:
     """The provider would answer 404."""
     assert recording.request is not None
-    base_url = urlsplit(PROVIDERS[recording.provider].base_url).path
-    call = {"model": f"{recording.provider}/any", "messages": "Hello"}
+    base_url = urlsplit(traffic.row_of(recording).base_url).path
+    call = {"model": f"{traffic.row_of(recording).name}/any", "messages": "Hello"}
     await send(replay, recording, {**call, "base_url": replay.server.base_url(recording) + base_url})
     assert replay.server.requests[-1].path == f"/{recording.id}{urlsplit(recording.request.url).path}"
 

@@ -1,7 +1,7 @@
 """The recorded traffic of the folder that ANYCOMPLETION_TRAFFIC names; no recording is part of this repository.
 
-Any folder of recordings can be used: a provider's format comes from its row, and recordings of other providers and
-other APIs are ignored. Only entries of `expected` with a recording's id belong to one folder.
+Any folder of recordings can be used: the format of a recording comes from its API, and recordings of APIs without a
+dialect are ignored. Only entries of `expected` with a recording's id belong to one folder.
 """
 
 import hashlib
@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from anycompletion import PROVIDERS
+from anycompletion import PROVIDERS, Provider
 from anycompletion.testing import Recording, load_folder
-from conformance.expected import KNOWN_INDEX
+from conformance import expected
 
 FOLDER = os.environ.get("ANYCOMPLETION_TRAFFIC")
 UNSET = "ANYCOMPLETION_TRAFFIC names no folder of recorded traffic"
@@ -38,13 +38,23 @@ _ALL = load_folder(FOLDER) if FOLDER else []
 def is_reference_folder() -> bool:
     """Whether this is the folder that the counts and ids in `expected` come from."""
     index = Path(FOLDER or "", "INDEX.csv")
-    return index.is_file() and hashlib.sha256(index.read_bytes()).hexdigest() == KNOWN_INDEX
+    return index.is_file() and hashlib.sha256(index.read_bytes()).hexdigest() == expected.KNOWN_INDEX
 
 
 def format_of(recording: Recording) -> str:
     """A recording's format; "" for one without a dialect."""
-    row = PROVIDERS.get(recording.provider)
-    return row.dialect if row is not None and recording.api in _APIS.get(row.dialect, ()) else ""
+    return next((name for name, apis in _APIS.items() if recording.api in apis), "")
+
+
+def row_of(recording: Recording) -> Provider:
+    """The row of the recording's provider; the row of the format's own provider where that has none of this format."""
+    row = PROVIDERS.get(expected.ROW_NAMES.get(recording.provider, recording.provider))
+    format_ = format_of(recording)
+    return row if row is not None and row.dialect == format_ else PROVIDERS[_OWN_ROWS[format_]]
+
+
+_OWN_ROWS = {OPENAI: "openai", ANTHROPIC: "anthropic", COHERE: "cohere", REPLICATE: "replicate"}
+"""Format → the row of the provider that defines it."""
 
 
 RECORDINGS = {name: [recording for recording in _ALL if format_of(recording) == name] for name in _APIS}
