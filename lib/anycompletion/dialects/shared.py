@@ -13,6 +13,7 @@ from ..params import ParamSupport
 from ..records import ChatRequest, JsonObject, Message, UserMessage
 from ..records.chunks import Delta, FunctionDelta, ToolCallDelta
 from .base import EncodingReport
+from .error_body import page_title, read_error
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 """Values of `reasoning_effort` that are mapped to a provider's own form of thinking."""
@@ -92,16 +93,29 @@ def non_empty_str(value: object) -> str | None:
 
 
 def error_without_details(response: HttpResponse, request_id_header: str) -> APIError:
-    """The exception for a bad status whose body does not have the provider's error format: by status alone."""
-    text = as_text(response.body)
+    """The exception for a bad status whose body does not have the provider's error format: by status alone.
+
+    Gateways answer in formats of their own; what such a body reports is kept all the same.
+    """
+    reported = read_error(loads_or_none(response.body))
     cls = APIResponseError if 300 <= response.status < 400 else class_for_status(response.status)
     return cls(
-        f"HTTP {response.status}: {text[:200]}" if text else f"HTTP {response.status}",
+        reported.message or message_of_text(response),
+        param=reported.param,
         status_code=response.status,
-        request_id=response.headers.get(request_id_header),
+        code=reported.code,
+        type=reported.type,
+        request_id=response.headers.get(request_id_header) or reported.request_id,
         headers=response.headers,
-        body=text,
+        body=as_text(response.body),
     )
+
+
+def message_of_text(response: HttpResponse) -> str:
+    """The message for a bad status whose body reports nothing: the title of a web page, or the text's beginning."""
+    title = page_title(response.body)
+    text = as_text(response.body)[:200].strip() if title is None else title or "a web page"
+    return f"HTTP {response.status}: {text}" if text else f"HTTP {response.status}"
 
 
 def unreadable_reply(problem: str, response: HttpResponse, request_id_header: str) -> APIResponseError:

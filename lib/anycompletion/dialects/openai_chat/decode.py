@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from ...codecs.json import loads
 from ...codecs.lenient import NotJSONError, ShapeError
@@ -33,7 +33,7 @@ def decode(response: HttpResponse, request: ChatRequest, target: Target) -> Chat
 def _read_tolerantly(response: HttpResponse) -> ChatCompletion:
     """The tolerant path, for replies that differ from OpenAI's documentation."""
     data = _json(response.body)
-    if isinstance(data, dict) and holds_error(cast("dict[str, Any]", data)):
+    if holds_error(data):
         raise error_from_body(data, response)
     return _completion(data, response.body)
 

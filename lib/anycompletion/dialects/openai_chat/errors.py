@@ -1,132 +1,91 @@
-"""OpenAI-compatible errors as exceptions of this package: by structured code first, then by status, never by prose.
+"""OpenAI-compatible errors as exceptions of this package: by structured code first, then by status.
 
 https://platform.openai.com/docs/guides/error-codes
+
+Prose decides only whether the context window is exceeded, and only where no code decides.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-from ...codecs.json import dumps
 from ...errors import (
     APIError,
     APIStatusError,
-    AuthenticationError,
-    BadRequestError,
     ContentPolicyViolationError,
     ContextWindowExceededError,
     InternalServerError,
-    NotFoundError,
-    OverloadedError,
-    PermissionDeniedError,
-    QuotaExceededError,
-    RateLimitError,
-    ServiceUnavailableError,
-    UnprocessableEntityError,
     class_for_status,
 )
 from ...http import HttpResponse
 from ...records import JsonObject
-from ..shared import as_text, loads_or_none
+from ..error_body import holds_error, is_failed_reason, page_title, read_error
+from ..shared import as_text, loads_or_none, message_of_text
+from .error_classes import (
+    BY_CODE_OR_TYPE,
+    BY_MINIMAX_STATUS,
+    BY_OPENROUTER_TYPE,
+    CONTEXT_LENGTH_PHRASES,
+    PHRASE_STATUSES,
+    WITHOUT_STATUS,
+)
 
-_BY_OPENROUTER_TYPE: Mapping[str, type[APIStatusError]] = {
-    "context_length_exceeded": ContextWindowExceededError,
-    "max_tokens_exceeded": BadRequestError,
-    "token_limit_exceeded": ContextWindowExceededError,
-    "string_too_long": ContextWindowExceededError,
-    "authentication": AuthenticationError,
-    "permission_denied": PermissionDeniedError,
-    "payment_required": QuotaExceededError,
-    "rate_limit_exceeded": RateLimitError,
-    "provider_overloaded": OverloadedError,
-    "provider_unavailable": ServiceUnavailableError,
-    "not_found": NotFoundError,
-    "unprocessable": UnprocessableEntityError,
-    "content_policy_violation": ContentPolicyViolationError,
-    "refusal": ContentPolicyViolationError,
-    "server": InternalServerError,
-    "timeout": InternalServerError,
-}
-"""OpenRouter's canonical `metadata.error_type` → class.
-
-https://openrouter.ai/docs/api-reference/errors
-"""
-
-_BY_CODE_OR_TYPE: Mapping[str, type[APIStatusError]] = {
-    "context_length_exceeded": ContextWindowExceededError,
-    "content_policy_violation": ContentPolicyViolationError,
-    "content_filter": ContentPolicyViolationError,
-    "insufficient_quota": QuotaExceededError,
-    "billing_hard_limit_reached": QuotaExceededError,
-    "billing_not_active": QuotaExceededError,
-    "credit_balance_exhausted": QuotaExceededError,
-    "enforced_spend_limit_reached": QuotaExceededError,
-    "quota_exceeded": QuotaExceededError,
-    "rate_limit_exceeded": RateLimitError,
-    "overloaded": OverloadedError,
-    "overloaded_error": OverloadedError,
-    "server_overloaded": OverloadedError,
-}
-"""`code` or `type` → class."""
-
-_WITHOUT_STATUS: Mapping[str, type[APIStatusError]] = {
-    "invalid_api_key": AuthenticationError,
-    "model_not_found": NotFoundError,
-    "invalid_request_error": BadRequestError,
-    "authentication_error": AuthenticationError,
-    "permission_error": PermissionDeniedError,
-    "not_found_error": NotFoundError,
-    "rate_limit_error": RateLimitError,
-}
-"""`code` or `type` → class, for errors inside a 200 or a stream; a status is more precise than these."""
+_UPSTREAM_LIMIT = 300
+"""Characters of an upstream's message that are shown after a gateway's own."""
 
 
 def error(response: HttpResponse) -> APIError:
     """The exception for a response with a bad status."""
     data = loads_or_none(response.body)
-    if not data or not isinstance(data, dict):
-        data = {"message": as_text(response.body[:200]).strip()}
-    return error_from_body(cast("dict[str, Any]", data), response)
-
-
-def holds_error(data: Mapping[str, Any]) -> bool:
-    """Whether the body of a good status, or an event, is an error."""
-    return bool(data.get("error"))
+    if not data:
+        is_page = page_title(response.body) is not None
+        data = {"message": message_of_text(response) if is_page else as_text(response.body[:200]).strip()}
+    return error_from_body(data, response)
 
 
 def error_from_body(body: Any, response: HttpResponse | None, *, body_text: str | None = None) -> APIStatusError:
-    """The exception for an error body: ``{"error": {...}}``, or the flatter forms of some servers."""
-    fields = _error_object(body)
-    code, kind, param = (_scalar(fields.get(name)) for name in ("code", "type", "param"))
-    status = response.status if response is not None and response.status >= 400 else _status(code)
+    """The exception for an error body in any shape, or for a reply or chunk with a failed choice.
+
+    Args:
+        body: decoded JSON, or a text.
+        response: None for an event of a stream.
+        body_text: what the exception keeps as its body; by default that of `response`.
+    """
+    reported = read_error(body)
+    fields, code, kind = reported.fields, reported.code, reported.type
+    status = response.status if response is not None and response.status >= 400 else reported.status
     headers = response.headers if response is not None else None
-    return _error_class(fields, code or "", kind or "", status)(
-        _message(fields) or (f"HTTP {status}" if status else "the provider reported an error"),
-        param=param,
+    message = _with_details(reported.message or "", fields)
+    return _error_class(fields, code or "", kind or "", status, message)(
+        message or (f"HTTP {status}" if status else "the provider reported an error"),
+        param=reported.param,
         status_code=status or (response.status if response is not None else None),
         code=code,
         type=kind,
-        request_id=headers.get("x-request-id") if headers is not None else None,
+        request_id=(headers or {}).get("x-request-id") or reported.request_id,
         headers=headers,
         body=body_text if body_text is not None or response is None else as_text(response.body),
+        maybe_billed="failed_choice" in fields,
     )
 
 
-def _error_class(fields: JsonObject, code: str, kind: str, status: int | None) -> type[APIStatusError]:
-    """The class by OpenRouter's error type, else by code, else by type, else by status."""
-    found: object = fields.get("metadata")
-    metadata = cast("JsonObject", found if isinstance(found, dict) else {})
+def _error_class(fields: JsonObject, code: str, kind: str, status: int | None, message: str) -> type[APIStatusError]:
+    """The class by OpenRouter's error type, else by code, type, prose about the context window, or status."""
+    metadata = _object(fields, "metadata")
     by_code = _first(
-        (_BY_OPENROUTER_TYPE, str(metadata.get("error_type"))),
-        (_BY_CODE_OR_TYPE, code),
-        (_BY_CODE_OR_TYPE, kind),
+        (BY_OPENROUTER_TYPE, str(metadata.get("error_type"))),
+        (BY_CODE_OR_TYPE, code),
+        (BY_CODE_OR_TYPE, kind),
     )
     if by_code is not None:
         return by_code
+    if status in PHRASE_STATUSES and _is_about_context_length(message):
+        return ContextWindowExceededError
+    if "base_resp" in fields:
+        return BY_MINIMAX_STATUS.get(code, InternalServerError)
     if status is None:
-        return _first((_WITHOUT_STATUS, code), (_WITHOUT_STATUS, kind)) or InternalServerError
+        return _first((WITHOUT_STATUS, code), (WITHOUT_STATUS, kind)) or InternalServerError
     # OpenRouter's 403 for a moderated prompt contains what was flagged.
     return ContentPolicyViolationError if status == 403 and "flagged_input" in metadata else class_for_status(status)
 
@@ -136,47 +95,58 @@ def _first(*lookups: tuple[Mapping[str, type[APIStatusError]], str]) -> type[API
     return next((table[key] for table, key in lookups if key in table), None)
 
 
-def _error_object(body: Any) -> dict[str, Any]:
-    """The error object; where `error` is a text instead, the object around it with that text as its message."""
-    if not isinstance(body, dict):
-        return {"message": body}
-    outer = cast("dict[str, Any]", body)
-    inner = outer.get("error")
-    if isinstance(inner, dict):
-        return cast("dict[str, Any]", inner)
-    return outer if inner is None else outer | {"message": inner}
+def _is_about_context_length(message: str) -> bool:
+    folded = message.lower()
+    return any(phrase in folded for phrase in CONTEXT_LENGTH_PHRASES)
 
 
-def _message(fields: dict[str, Any]) -> str:
-    message = fields.get("message")
-    if message is None:
-        message = fields.get("detail")
-    if message is None:
+def _object(fields: JsonObject, name: str) -> JsonObject:
+    """A field that is an object; an empty one for all else."""
+    found: object = fields.get(name)
+    return cast("JsonObject", found) if isinstance(found, dict) else {}
+
+
+# --- details that belong to the message -------------------------------------------------------------------------------
+
+
+def _with_details(message: str, fields: JsonObject) -> str:
+    """The message with the categories that a filter found, and with what the upstream of a gateway reported."""
+    details = [_upstream_message(_object(fields, "metadata"), message)]
+    if categories := _filtered(fields):
+        details.append(f"filtered: {', '.join(categories)}")
+    found = "; ".join(filter(None, details))
+    return f"{message} ({found})" if message and found else message or found
+
+
+def _upstream_message(metadata: JsonObject, message: str) -> str:
+    """What OpenRouter's `metadata.raw` contains of the upstream's message; "" for none.
+
+    Only its error text is shown: anything else in it may repeat the prompt.
+    """
+    raw: object = metadata.get("raw")
+    text = raw.strip() if isinstance(raw, str) else ""
+    title = page_title(text.encode("utf-8", "replace"))
+    if title is not None:
+        found = title
+    else:
+        found = read_error(raw).message or ""
+        if found == text and (text.startswith(("{", "[", '"')) or "\n" in text):
+            return ""  # it could not be parsed, so nothing tells which part of it is the error
+    if not found or found in message:
         return ""
-    text = message if isinstance(message, str) else dumps(message).decode()
-    categories = _filtered(fields)
-    return f"{text} (filtered: {', '.join(categories)})" if categories else text
+    provider = metadata.get("provider_name")
+    shown = found if len(found) <= _UPSTREAM_LIMIT else found[:_UPSTREAM_LIMIT] + "…"
+    return f"{provider}: {shown}" if isinstance(provider, str) and provider else shown
 
 
-def _filtered(fields: dict[str, Any]) -> list[str]:
+def _filtered(fields: JsonObject) -> list[str]:
     """The categories that Azure's content filter found."""
-    inner: Any = fields.get("innererror") or fields.get("inner_error")
-    results: Any = cast("dict[str, Any]", inner).get("content_filter_result") if isinstance(inner, dict) else None
-    if not isinstance(results, dict):
-        return []
-    found = cast("dict[str, Any]", results).items()
+    results = _object(_object(fields, "innererror") or _object(fields, "inner_error"), "content_filter_result")
     return [
-        name for name, result in found if isinstance(result, dict) and cast("dict[str, Any]", result).get("filtered")
+        name
+        for name, result in results.items()
+        if isinstance(result, dict) and cast("JsonObject", result).get("filtered")
     ]
 
 
-def _scalar(value: Any) -> str | None:
-    return None if value is None or isinstance(value, (dict, list)) else str(value)
-
-
-def _status(code: str | None) -> int | None:
-    """The status in an error's code, where gateways put it for a failed stream."""
-    return int(code) if code is not None and re.fullmatch(_STATUS, code) else None
-
-
-_STATUS = "[45][0-9][0-9]"
+__all__ = ["error", "error_from_body", "holds_error", "is_failed_reason"]

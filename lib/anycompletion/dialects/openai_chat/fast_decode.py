@@ -8,7 +8,7 @@ Annotations are no strings here: msgspec would evaluate each of them, which take
 """
 
 import functools
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -26,6 +26,7 @@ from ...records import (
     Usage,
 )
 from ...records.chunks import ChatCompletionChunk
+from ..error_body import holds_error
 from .variants import set_cost, with_text_content
 
 
@@ -55,7 +56,7 @@ class _Message(msgspec.Struct, forbid_unknown_fields=True):
 class _Choice(msgspec.Struct, forbid_unknown_fields=True):
     index: int
     message: _Message
-    finish_reason: str | None = None
+    finish_reason: Literal["stop", "length", "tool_calls", "content_filter", "function_call"] | None = None
     logprobs: None = None
 
 
@@ -131,7 +132,7 @@ def _choice(choice: _Choice) -> Choice:
         None if source.annotations is None else [],
         role=source.role,
     )
-    return Choice(choice.index, message, choice.finish_reason or None)
+    return Choice(choice.index, message, choice.finish_reason)
 
 
 def _usage(usage: _Usage) -> Usage:
@@ -170,7 +171,7 @@ def read_chunk(data: bytes) -> ChatCompletionChunk:
     """One chunk in OpenAI's format: the fast path, and the tolerant one where the JSON does not fit it.
 
     Raises:
-        OpenAIErrorInChunk: it has a field `error`, perhaps beside ordinary choices.
+        OpenAIErrorInChunk: it is or contains an error, perhaps beside ordinary choices.
         NotJSONError: the bytes are not JSON.
         ShapeError: a field has a type that cannot be read.
     """
@@ -180,17 +181,20 @@ def read_chunk(data: bytes) -> ChatCompletionChunk:
         chunk = _read_tolerantly(data)
     else:
         error = chunk._error  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        # Usage, which is rare, is the only place of a chunk whose unknown fields belong to the reply.
-        if error is not None or chunk.usage is not None or (len(data) > lenient.SHALLOW and lenient.may_be_deep(data)):
+        # Usage, which is rare, is the only place of a chunk whose unknown fields belong to the reply. A chunk without
+        # choices may be an error in another form.
+        is_rare = error is not None or not chunk.choices or chunk.usage is not None
+        if is_rare or (len(data) > lenient.SHALLOW and lenient.may_be_deep(data)):
             chunk = _read_tolerantly(data)
     chunk.native = data
     return chunk
 
 
 def _read_tolerantly(data: bytes) -> ChatCompletionChunk:
-    value = as_object(loads(data), "chunk")
-    if value.get("error"):
+    value = loads(data)
+    if holds_error(value):
         raise OpenAIErrorInChunk(value)
+    value = as_object(value, "chunk")
     chunk = ChatCompletionChunk.from_dict(with_text_content(value))
     set_cost(chunk.usage)
     return chunk

@@ -16,7 +16,7 @@ from ...records import ChatRequest, Usage
 from ...records.chunks import ChatCompletionChunk, ChunkChoice, ToolCallDelta
 from ..base import Chunks, Target
 from ..shared import as_text
-from .errors import error_from_body
+from .errors import error_from_body, is_failed_reason
 from .fast_decode import OpenAIErrorInChunk, read_chunk
 from .legacy_functions import to_legacy_delta, uses_converted_functions
 from .variants import set_cost
@@ -85,7 +85,7 @@ class OpenAIStreamDecoder:
             choice.finish_reason = None  # Snowflake sends "" for none
             return False
         self._ended[choice.index] = True
-        if choice.finish_reason == "error":
+        if is_failed_reason(choice.finish_reason) or is_failed_reason(choice.native_finish_reason):
             raise _error_event(data)
         return True
 

@@ -29,7 +29,7 @@ from ...errors import (
 from ...http import HttpResponse
 from ...rate_limit_headers import seconds
 from ...records import JsonObject
-from ..shared import as_text, loads_or_none
+from ..shared import as_text, loads_or_none, message_of_text
 
 _CODE = re.compile(r"\bE\d{3,4}\b")
 _CODES: Mapping[str, type[APIStatusError]] = {
@@ -97,7 +97,7 @@ def error(response: HttpResponse) -> APIError:
     if invalid:
         message = f"{message or 'invalid input'} ({invalid})"
     if message is None:
-        message = f"HTTP {response.status}: {body[:200]}" if body else f"HTTP {response.status}"
+        message = message_of_text(response)
     cls = class_for_status(response.status) if response.status >= 400 else APIResponseError
     return cls(
         message,

@@ -66,7 +66,8 @@ MESSAGES: list[tuple[Any, str, str | None]] = [
     ({"detail": ""}, 'HTTP 422: {"detail": ""}', None),
     ([], "HTTP 422: []", None),
     (b"", "HTTP 422", None),
-    (b"<html>", "HTTP 422: <html>", None),
+    (b"<html>", "HTTP 422: a web page", None),
+    (b"<html><title>Gateway</title>...", "HTTP 422: Gateway", None),
     (b"\xff" + b"x" * 999, "HTTP 422: \ufffd" + "x" * 199, None),
 ]
 

@@ -1,0 +1,278 @@
+"""Error bodies in any shape → message, code, type and the like. Raises nothing.
+
+Servers and the gateways before them report errors as an object, a text, a list of either, or JSON inside a text, in a
+field `error`, `errors`, `detail` or `message`, or inside a choice. `read_error` reads all of these in one way.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, NamedTuple, cast
+
+from ..codecs.json import dumps, loads
+from ..codecs.lenient import NotJSONError, optional_objects
+from ..records import JsonObject
+
+_MAX_DEPTH = 8
+"""Levels of errors inside errors that are read."""
+
+_MESSAGES = ("message", "msg", "detail", "error_message", "errorMessage", "error_msg", "status_msg", "title")
+"""Fields that contain the message, the best first."""
+
+_KEPT = ("code", "type", "param", "status", "status_code", "raw_status_code", "request_id", "id", *_MESSAGES)
+"""Fields around an error object that are read where the object does not have them."""
+
+_STATUSES = ("code", "status", "status_code", "raw_status_code")
+"""Fields that may contain the HTTP status."""
+
+_STATUS = "[45][0-9][0-9]"
+
+_PAGE_START = 4096
+"""Bytes of a web page that are searched for its title."""
+
+_TITLE_LIMIT = 200
+"""Characters of a title."""
+
+FAILED_REASONS = frozenset(
+    ("error", "network_error", "connection_error", "upstream_error", "server_error", "internal_error")
+)
+"""Finish reasons, native ones too, of a generation that failed."""
+
+
+class ReportedError(NamedTuple):
+    """What an error body reports; None where it is silent."""
+
+    message: str | None
+    code: str | None
+    type: str | None
+    param: str | None
+    status: int | None
+    request_id: str | None
+    fields: JsonObject
+    """The error object, with the fields around it where it lacks them; `failed_choice` is the choice it is from."""
+
+
+def read_error(body: Any) -> ReportedError:
+    """What an error body reports, whatever its shape: decoded JSON, or a text."""
+    fields = _error_fields(body, 0)
+    found, kind = fields.get("message"), _scalar(fields.get("type"))
+    return ReportedError(
+        found if isinstance(found, str) and found else dumps(found).decode() if found else None,
+        _scalar(fields.get("code")),
+        kind if kind is not None and kind != "error" else _status_name(fields.get("status")),
+        _scalar(fields.get("param")),
+        next((found for name in _STATUSES if (found := _status(fields.get(name))) is not None), None),
+        next((found for name in ("request_id", "id") if isinstance(found := fields.get(name), str) and found), None),
+        fields,
+    )
+
+
+def holds_error(data: Any) -> bool:
+    """Whether the body of a good status, or an event, is an error in any shape."""
+    if isinstance(data, list):
+        items = cast("list[Any]", data)
+        return bool(items) and holds_error(items[0])
+    if not isinstance(data, dict):
+        return isinstance(data, str) and bool(data.strip())
+    fields = cast("JsonObject", data)
+    return (
+        _says_something(fields.get("error"))
+        or _says_something(fields.get("errors"))
+        or fields.get("object") == "error"
+        or fields.get("type") == "error"
+        or _failed_base_resp(fields) is not None
+        or _failed_choice(fields) is not None
+        or ("choices" not in fields and (_says_something(fields.get("detail")) or _has_message(fields)))
+    )
+
+
+def _has_message(fields: JsonObject) -> bool:
+    return any(isinstance(fields.get(name), str) for name in _MESSAGES)
+
+
+def _says_something(value: object) -> bool:
+    """Whether a field `error` is more than an empty form of one."""
+    if isinstance(value, dict):
+        return any(cast("JsonObject", value).values())
+    return any(cast("list[Any]", value)) if isinstance(value, list) else bool(value)
+
+
+def _failed_base_resp(fields: JsonObject) -> JsonObject | None:
+    """MiniMax's `base_resp`, if its status is that of a failure."""
+    found = fields.get("base_resp")
+    if not isinstance(found, dict):
+        return None
+    base_resp = cast("JsonObject", found)
+    return base_resp if _scalar(base_resp.get("status_code")) not in (None, "0", "") else None
+
+
+def _failed_choice(fields: JsonObject) -> JsonObject | None:
+    """The first choice that is an error, or whose finish reason says that its generation failed."""
+    for choice in optional_objects(fields.get("choices")) or ():
+        reasons = (choice.get("finish_reason"), choice.get("native_finish_reason"))
+        if _says_something(choice.get("error")) or any(map(is_failed_reason, reasons)):
+            return choice
+    return None
+
+
+def is_failed_reason(reason: object) -> bool:
+    """Whether a finish reason, native or not, is that of a generation that failed."""
+    return isinstance(reason, str) and reason.lower() in FAILED_REASONS
+
+
+# --- the error object -------------------------------------------------------------------------------------------------
+
+
+def _error_fields(value: Any, depth: int) -> JsonObject:
+    """The fields of the error that `value` is or contains; `message`, if there is one, is a text."""
+    if depth > _MAX_DEPTH or value is None:
+        return {}
+    if isinstance(value, dict):
+        return _of_object(cast("JsonObject", value), depth)
+    if isinstance(value, list):
+        return _of_list(cast("list[Any]", value), depth)
+    if not isinstance(value, str):
+        return {"message": dumps(value).decode()}
+    inner = _json_in(value)
+    found: JsonObject = {} if inner is None else _error_fields(inner, depth + 1)
+    return found if found.get("message") else {"message": value}
+
+
+def _of_object(fields: JsonObject, depth: int) -> JsonObject:
+    around = {name: fields[name] for name in _KEPT if fields.get(name) not in (None, "")}
+    for name in ("error", "errors"):
+        if _says_something(fields.get(name)):
+            return _merged(fields, around, _error_fields(fields[name], depth + 1), depth)
+    base_resp = _failed_base_resp(fields)
+    if base_resp is not None:
+        report = {"message": as_message(base_resp.get("status_msg")), "code": base_resp["status_code"]}
+        return report | {"base_resp": base_resp} | _id_of(around)
+    choice = _failed_choice(fields)
+    if choice is not None:
+        return _id_of(around) | _of_choice(choice, depth) | {"failed_choice": choice}
+    for name in _MESSAGES:
+        if name in around:
+            inner = _error_fields(around[name], depth + 1)
+            if inner.get("message"):
+                return fields | inner | around | {"message": inner["message"]}
+    return fields | around
+
+
+def _merged(fields: JsonObject, around: JsonObject, inner: JsonObject, depth: int) -> JsonObject:
+    """The fields of an error object, completed by those around it."""
+    if isinstance(fields["error" if "error" in fields else "errors"], str):
+        details = fields.get("details")
+        if isinstance(details, dict) and "error" in details:  # a gateway's text beside the upstream's error
+            inner = inner | _error_fields(details, depth + 1)
+    found = around | {name: value for name, value in inner.items() if value not in (None, "")}
+    if not inner.get("message") and "message" in around:
+        found["message"] = _error_fields(around["message"], depth + 1).get("message")
+    return found
+
+
+def _of_choice(choice: JsonObject, depth: int) -> JsonObject:
+    if _says_something(choice.get("error")):
+        return _error_fields(choice["error"], depth + 1)
+    reasons = (choice.get("native_finish_reason"), choice.get("finish_reason"))
+    reason = next(reason for reason in reasons if is_failed_reason(reason))
+    return {"message": f"the generation failed: {reason}", "code": reason}
+
+
+def _id_of(fields: JsonObject) -> JsonObject:
+    return {name: fields[name] for name in ("request_id", "id") if name in fields}
+
+
+def _of_list(items: list[Any], depth: int) -> JsonObject:
+    """The first error of a list, with the messages of all; validation errors with their places."""
+    fields: JsonObject = {}
+    messages: list[str] = []
+    for item in items[:_MAX_DEPTH]:
+        found = _error_fields(item, depth + 1)
+        message = as_message(found.get("message"))
+        place = found.get("loc")
+        if isinstance(place, list) and message:
+            message = f"{'.'.join(map(str, cast('list[Any]', place)))}: {message}"
+        if message and message not in messages:
+            messages.append(message)
+        fields = fields or found
+    return fields | {"message": "; ".join(messages)}
+
+
+def _json_in(text: str) -> Any:
+    """The object or list that a text is the JSON of; None for other texts."""
+    if not text.lstrip().startswith(("{", "[")):
+        return None
+    try:
+        return loads(text.encode("utf-8", "replace"))
+    except NotJSONError:
+        return None
+
+
+# --- values -----------------------------------------------------------------------------------------------------------
+
+
+def as_message(value: object) -> str:
+    """A text, or "" for all else."""
+    return value if isinstance(value, str) else ""
+
+
+def _scalar(value: object) -> str | None:
+    return None if value is None or isinstance(value, (dict, list)) else str(value)
+
+
+def _status(value: object) -> int | None:
+    text = _scalar(value)
+    return int(text) if text is not None and re.fullmatch(_STATUS, text) else None
+
+
+def _status_name(value: object) -> str | None:
+    """Google's name of a status (INVALID_ARGUMENT), which takes the place of a type."""
+    return value if isinstance(value, str) and re.fullmatch("[A-Z_]+", value) else None
+
+
+# --- web pages --------------------------------------------------------------------------------------------------------
+
+
+def page_title(body: bytes) -> str | None:
+    """The title of a web page, or the text of a short one; "" for a page without either, None for anything else."""
+    text = body[:_PAGE_START].decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
+    if not text.startswith("<"):
+        return None
+    found = (_visible(part) for part in (_element(text, "title"), _element(text, "h1"), _short(text)))
+    return next(filter(None, found), "")[:_TITLE_LIMIT]
+
+
+def _element(text: str, name: str) -> str:
+    """The content of the first element of that name."""
+    folded = text.lower()
+    start = folded.find(f"<{name}")
+    start = folded.find(">", start) if start >= 0 else start
+    end = folded.find(f"</{name}", start)
+    return text[start + 1 : end] if 0 <= start < end else ""
+
+
+def _short(text: str) -> str:
+    return "" if len(text) > _TITLE_LIMIT * 2 or any(tag in text.lower() for tag in ("<script", "<style")) else text
+
+
+def _visible(markup: str) -> str:
+    """Markup as one line of text."""
+    text = re.sub("<[^>]*>", " ", markup)
+    for name, char in _ENTITIES:
+        text = text.replace(name, char)
+    return " ".join(text.split())
+
+
+_ENTITIES: Iterable[tuple[str, str]] = (
+    ("&lt;", "<"),
+    ("&gt;", ">"),
+    ("&quot;", '"'),
+    ("&#39;", "'"),
+    ("&nbsp;", " "),
+    ("&mdash;", "—"),
+    ("&ndash;", "–"),
+    ("&#8211;", "–"),
+    ("&amp;", "&"),
+)
+"""The entities of titles; all that HTML knows would cost the import 2 ms."""
