@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Literal, cast
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal
 
-import attrs
-
-from ._value import Value
+import msgspec
 
 MAX_RESPONSE_BYTES = 32 * 1024 * 1024
 """Default of `HttpRequest.max_response_bytes`."""
@@ -90,35 +88,34 @@ class RequestHeaders(dict[str, str]):
         """Whether ``Host`` is among them; set by the transport together with `lines`."""
 
 
-# Calling dict[str, str] or list[str] takes three times as long, and every call needs some of these.
-_no_texts = cast("Callable[[], list[str]]", list)
-_no_headers = cast("Callable[[], dict[str, str]]", dict)
-
-
-@attrs.define(eq=False, repr=False)
-class HttpRequest(Value):
+class HttpRequest(msgspec.Struct):
     """HTTP request as a value."""
 
     url: str
-    body: Mapping[str, Any] | bytes | None = attrs.field(default=None, repr=False)
+    body: Mapping[str, Any] | bytes | None = None
     """A JSON object, encoded when it is sent, or bytes, sent as they are.
 
     Bytes that are not JSON need a ``Content-Type`` in `headers`.
     """
     method: Literal["GET", "POST"] = "POST"
-    headers: Mapping[str, str] = attrs.field(factory=_no_headers, repr=False)
+    headers: Mapping[str, str] = {}
     authenticated: bool = True
     """False for a URL of another host, which gets neither the provider's key nor its or the caller's other headers."""
-    warnings: list[str] = attrs.field(factory=_no_texts)
+    warnings: list[str] = []
     """Everything that was dropped, changed or defaulted while the request was encoded."""
     max_response_bytes: int = MAX_RESPONSE_BYTES
     """Size limit of the response's body; a larger one is an `APIResponseError`."""
 
+    def __repr__(self) -> str:
+        return f"<HttpRequest {self.method} {self.url}>"
 
-@attrs.define(eq=False, repr=False)
-class HttpResponse(Value):
+
+class HttpResponse(msgspec.Struct, eq=False):
     """Complete HTTP response: status, headers and decoded body."""
 
     status: int
     headers: Headers
-    body: bytes = attrs.field(repr=False)
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"<HttpResponse {self.status}: {len(self.body)} bytes>"

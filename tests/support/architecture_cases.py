@@ -247,7 +247,8 @@ IMPORTS: dict[str, tuple[str, str, str]] = {
     "msgspec": (
         "records/base.py",
         "import msgspec.json",
-        "records.base imports msgspec, which only codecs, dialects.openai_chat.fast_decode, records.chunks may import",
+        "records.base imports msgspec, which only client.configuration, codecs, dialects.base, "
+        "dialects.openai_chat.fast_decode, http, records.chunks may import",
     ),
     "anyio": ("transport/errors.py", "import anyio", "transport.errors imports anyio, which only testing may import"),
     "cyclopts": ("workers.py", "import cyclopts", "workers imports cyclopts, which only cli may import"),

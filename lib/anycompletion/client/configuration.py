@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-import attrs
+import msgspec
 
 from ..errors import InvalidRequestError
 from ..middleware import checked_middleware
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from ..middleware import Middleware
 
 
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class ClientConfiguration:
+class ClientConfiguration(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """The constructor's arguments that views share; see `AsyncCompletion` for what they mean."""
 
     providers: tuple[Provider | ProviderSource, ...]
@@ -34,6 +33,8 @@ class ClientConfiguration:
     session: aiohttp.ClientSession | None
     proxy: str | None
     ssl_context: ssl.SSLContext | None
+
+    __repr__ = object.__repr__  # without keys
 
     @property
     def named_providers(self) -> set[str]:
@@ -56,7 +57,7 @@ class ClientConfiguration:
                 "a client with explicit keys does not pickle; let the keys come from the environment, "
                 "or pass an async function"
             )
-        return {name: value for name, value in attrs.asdict(self, recurse=False).items() if value is not None}
+        return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
 
 
 def checked_configuration(

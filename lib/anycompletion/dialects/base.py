@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import attrs
+import msgspec
 
 from .._value import FrozenValue, Value
 from ..codecs.sse import Event, SSEParser
@@ -56,12 +57,11 @@ class Target(Value):
     """What the encoder does with a part of the request that the format cannot express; see `EncodingReport`."""
 
 
-@attrs.define(eq=False, repr=False)
-class EncodingReport(Value):
+class EncodingReport(msgspec.Struct, eq=False):
     """Warnings and refusals of one request's encoding, under the call's policy `on_unsupported`."""
 
     policy: OnUnsupported
-    warnings: list[str] = attrs.field(factory=list[str])
+    warnings: list[str] = []
 
     def unsupported(self, param: str, why: str) -> None:
         """Reports that the format cannot express `param`. If this returns, the encoder must leave `param` out.
@@ -157,30 +157,29 @@ class DecoderWithResponse(Protocol):
         ...
 
 
-@attrs.frozen(eq=False, repr=False)
-class Dialect(FrozenValue):
+class Dialect(msgspec.Struct, frozen=True, eq=False):
     """A wire format as pure functions between chat records and HTTP values."""
 
     name: str
     """The name that `Provider.dialect` refers to."""
     params: ParamTable
     """Parameter name → support. A parameter without an entry is sent unchanged."""
-    encode: Callable[[ChatRequest, Target, FetchedValues], HttpRequest | Prerequisite] = attrs.field(kw_only=True)
+    encode: Callable[[ChatRequest, Target, FetchedValues], HttpRequest | Prerequisite]
     """The HTTP request for a validated request, whose messages and tools are records.
 
     Raises `InvalidRequestError` where the format cannot express the messages; `.param` names the place.
     """
-    decode: Callable[[HttpResponse, ChatRequest, Target], ChatCompletion | Continuation] = attrs.field(kw_only=True)
+    decode: Callable[[HttpResponse, ChatRequest, Target], ChatCompletion | Continuation]
     """The completion in a response with a good status.
 
     Raises `APIStatusError` where the body is an error nevertheless, and `APIResponseError` where it does not have the
     format's shape.
     """
-    decoder: Callable[[ChatRequest, Target], Decoder] = attrs.field(kw_only=True)
+    decoder: Callable[[ChatRequest, Target], Decoder]
     """A new decoder for one stream; it may be a `DecoderWithResponse`."""
-    error: Callable[[HttpResponse], APIError] = attrs.field(kw_only=True)
+    error: Callable[[HttpResponse], APIError]
     """The exception for a response with a bad status: by structured code first, then by status."""
-    framing: Callable[[], Framing] = attrs.field(default=SSEParser, kw_only=True)
+    framing: Callable[[], Framing] = SSEParser
     """A new parser for one stream's bytes."""
-    quirks_type: type[DialectQuirks] = attrs.field(default=DialectQuirks, kw_only=True)
+    quirks_type: type[DialectQuirks] = DialectQuirks
     """The class of `Provider.quirks` for this dialect."""

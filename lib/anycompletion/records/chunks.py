@@ -2,11 +2,11 @@
 
 A chunk keeps the bytes of the provider's event. `.raw` decodes them at its first use, so fields that this package does
 not know are never lost and cost nothing.
+
+Annotations are no strings here: msgspec would evaluate each of them, which takes time of a process's first call.
 """
 
-from __future__ import annotations
-
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -141,7 +141,7 @@ class ChatCompletionChunk(msgspec.Struct, gc=False, eq=False):
         return out
 
     @classmethod
-    def from_dict(cls, data: Any) -> ChatCompletionChunk:
+    def from_dict(cls, data: Any) -> Self:
         """Reads OpenAI's JSON leniently: null counts as missing, and missing fields get their defaults.
 
         Raises:

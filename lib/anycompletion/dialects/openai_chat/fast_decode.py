@@ -8,6 +8,7 @@ Annotations are no strings here: msgspec would evaluate each of them, which take
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any, Literal
 
 import msgspec
@@ -162,13 +163,17 @@ class OpenAIErrorInChunk(ValueError):
 
 
 @functools.cache
-def _chunk_decoder() -> msgspec.json.Decoder[ChatCompletionChunk]:
-    # Made at the first chunk: this takes 0.4 ms.
+def chunk_decoder() -> msgspec.json.Decoder[ChatCompletionChunk]:
+    """The decoder of the fast path, which is made for the first stream, because that takes 0.6 ms."""
     return msgspec.json.Decoder(ChatCompletionChunk)
 
 
-def read_chunk(data: bytes) -> ChatCompletionChunk:
+def read_chunk(data: bytes, decode: Callable[[bytes], ChatCompletionChunk]) -> ChatCompletionChunk:
     """One chunk in OpenAI's format: the fast path, and the tolerant one where the JSON does not fit it.
+
+    Args:
+        data: the event's JSON.
+        decode: `chunk_decoder().decode`, which a stream looks up once.
 
     Raises:
         OpenAIErrorInChunk: it is or contains an error, perhaps beside ordinary choices.
@@ -176,7 +181,7 @@ def read_chunk(data: bytes) -> ChatCompletionChunk:
         ShapeError: a field has a type that cannot be read.
     """
     try:
-        chunk = _chunk_decoder().decode(data)
+        chunk = decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         chunk = _read_tolerantly(data)
     else:

@@ -17,7 +17,7 @@ from ...records.chunks import ChatCompletionChunk, ChunkChoice, ToolCallDelta
 from ..base import Chunks, Target
 from ..shared import as_text
 from .errors import error_from_body, is_failed_reason
-from .fast_decode import OpenAIErrorInChunk, read_chunk
+from .fast_decode import OpenAIErrorInChunk, chunk_decoder, read_chunk
 from .legacy_functions import to_legacy_delta, uses_converted_functions
 from .variants import set_cost
 
@@ -25,10 +25,11 @@ from .variants import set_cost
 class OpenAIStreamDecoder:
     """Decoder of one stream: it ends at ``[DONE]``, or at the end of the body once every choice has a finish reason."""
 
-    __slots__ = ("_calls", "_count", "_ended", "_expected", "_legacy", "done")
+    __slots__ = ("_calls", "_count", "_decode", "_ended", "_expected", "_legacy", "done")
 
     def __init__(self, expected: int, legacy: bool = False) -> None:
         self.done = False
+        self._decode = chunk_decoder().decode
         self._legacy = legacy
         self._expected = expected
         self._ended: dict[int, bool] = {}
@@ -54,7 +55,7 @@ class OpenAIStreamDecoder:
         chunk: ChatCompletionChunk | None = None
         found, problem = None, ""
         try:
-            chunk = read_chunk(data)
+            chunk = read_chunk(data, self._decode)
         except OpenAIErrorInChunk as exc:
             found = exc.value
         except (ShapeError, NotJSONError) as exc:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anycompletion.codecs.lenient import NotJSONError, ShapeError
-from anycompletion.dialects.openai_chat.fast_decode import read_chunk
+from anycompletion.dialects.openai_chat import fast_decode
 from anycompletion.dialects.openai_chat.variants import set_cost
 from anycompletion.records import ChatCompletionChunk, Usage
 
@@ -28,6 +28,11 @@ CHUNKS = {
     "duplicate members": '{"id":"a","id":"b","choices":[]}',
     "tools": '{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"c","function":{"name":"f","arguments":""}}]}}]}',
 }
+
+
+def read_chunk(data: bytes) -> ChatCompletionChunk:
+    """One chunk, as a stream's decoder reads it."""
+    return fast_decode.read_chunk(data, fast_decode.chunk_decoder().decode)
 
 
 @pytest.mark.parametrize("name", CHUNKS)
