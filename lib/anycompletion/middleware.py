@@ -66,7 +66,7 @@ class CallNext:
             CompletionError: what `create` raises.
         """
         if not self._inner:
-            return await self._send(validate_request(request, stream=self.stream), parse_options(options))
+            return await self._send(validate_request(request), parse_options(options))
         function = self._inner[0]
         returned: Any = function(request, options, CallNext(self._terminal, self._inner[1:], stream=self.stream))
         reply: Any = await returned if isawaitable(returned) else returned

@@ -33,6 +33,8 @@ class ParamSupport(FrozenValue):
     """Longest list the provider accepts."""
     values: tuple[str, ...] | None = None
     """The only texts the provider accepts."""
+    own_forms: bool = False
+    """True where the provider has forms of its own for the parameter, which are sent unchecked."""
     takes_no_op: bool = False
     """True where a value of `NO_OP_VALUES` is sent as it is, although the parameter is otherwise unsupported."""
     note: str = ""

@@ -151,8 +151,7 @@ STREAMS: tuple[EntryPoint, ...] = (create_stream, stream, send_stream)
 def entry_points(row: Bad) -> Iterator[EntryPoint]:
     """Every entry point that the row applies to."""
     yield from PLAIN
-    if row.streams_too:
-        yield from STREAMS
+    yield from STREAMS
     if row.name in OPTIONS:
         yield with_options
 
@@ -203,7 +202,7 @@ async def test_invalid_input_is_refused_with_its_place_and_nothing_is_sent(
         assert row.param is None or str(error).startswith(f"{row.param}: "), entry_point.__name__
         check_text(error, row.value)
         assert not sim.requests, entry_point.__name__
-    if row.streams_too and not row.late:
+    if not row.late:
         with pytest.raises(row.error):
             client.stream(**call)  # at once, not when the stream is opened
 
@@ -653,14 +652,16 @@ async def test_unknown_parameters_are_sent_unchanged(
 # --- any Python object ----------------------------------------------------------------------------------------------
 
 MISSING = object()
-ONLY_WITH_TOOLS = ("tool_choice", "function_call")
-"""Parameters without effect if there are no tools; they are not sent then."""
+UNSENT_ALONE = ("tool_choice", "function_call", "stream_options")
+"""Parameters without effect if there are no tools, or no stream; they are not sent then."""
 
 
 def openai_value(name: str, expected: Any) -> Any:
     """The expected JSON value of a parameter as OpenAI's body has it."""
     if name == "messages" and isinstance(expected, str):
         return user(expected)
+    if name in ("tools", "functions") and not expected:
+        return None
     if name == "tools":
         return [{"type": "function", **each} if "function" in each else each for each in expected]
     return expected
@@ -719,7 +720,7 @@ def check_sent(body: Any, name: str, expected: Any) -> None:
         assert name not in body
     elif name == "extra_body":
         assert {each: body.get(each, MISSING) for each in expected} == expected
-    elif name not in ONLY_WITH_TOOLS and expected is not NotJson.EITHER:
+    elif name not in UNSENT_ALONE and expected is not NotJson.EITHER:
         assert body.get(name) == openai_value(name, expected)
 
 
@@ -765,7 +766,7 @@ TARGET = Target(provider="openai", model="gpt-4o", base_url="https://api.openai.
 
 def encode_body(messages: Any, **params: Any) -> bytes:
     """The encoded body of a call."""
-    request = build_request(MODEL, messages, params, stream=False)
+    request = build_request(MODEL, messages, params)
     encoded = encode(request, TARGET, {})
     assert isinstance(encoded, HttpRequest)
     return dumps(encoded.body)
@@ -842,7 +843,7 @@ LARGE_MESSAGES: dict[str, Any] = {
 def test_a_large_text_is_copied_once_into_the_body(name: str) -> None:
     """A large prompt would take many times its size in memory."""
     messages = LARGE_MESSAGES[name]
-    assert peak_of(lambda: build_request(MODEL, messages, {}, stream=False)) < 1_000_000
+    assert peak_of(lambda: build_request(MODEL, messages, {})) < 1_000_000
     assert peak_of(lambda: encode_body(messages)) < 1.6 * len(LARGE)  # a buffer that grows by half its size
 
 

@@ -51,8 +51,6 @@ class Bad(NamedTuple):
     late: bool = False
     """Whether the value is only invalid for a provider, its format or its key, so that validation accepts it."""
     error: type[Exception] = InvalidRequestError
-    streams_too: bool = True
-    """False for a value that is invalid only without a stream."""
 
 
 def bad(name: str, *values: Any, at: str = "", **more: Any) -> list[Bad]:
@@ -432,9 +430,11 @@ NUMBERS: list[Bad] = [
     *bad("max_retries", -1, 101),
     *(
         row
-        for name in ("parallel_tool_calls", "logprobs", "store", "azure", "verbose")
+        for name in ("parallel_tool_calls", "store", "azure", "verbose")
         for row in bad(name, 0, 1, "true", "", [], 1.0, b"1", Level.LOW)
     ),
+    *bad("logprobs", "true", "", [], 1.0, b"1", Level.LOW, -1),
+    *bad("logprobs", 5, late=True),
     *(
         row
         for name in ("timeout", "force_timeout", "forceTimeout")
@@ -528,11 +528,11 @@ TOOLS: list[Bad] = [
     *bad("response_format", {"type": "json_schema"}, {"type": "json_schema", "json_schema": "x"}, at=".json_schema"),
     *bad("response_format", {"type": "json_schema", "json_schema": {"schema": {}}}, at=".json_schema.name", late=True),
     *bad("response_format", {"type": "json_schema", "json_schema": {"name": 5, "schema": {}}}, at=".json_schema.name"),
-    *bad("response_format", {"type": "json_schema", "json_schema": {"name": "x"}}, at=".json_schema.schema"),
+    *bad("response_format", {"type": "json_schema", "schema": {}}, at=".json_schema", late=True),
+    *bad("response_format", {"type": "json_schema", "json_schema": {"name": "x"}}, at=".json_schema.schema", late=True),
     *bad("response_format", schema(True), schema("{}"), schema(None), at=".json_schema.schema"),
     *bad("response_format", schema(CYCLE), schema(nested_objects(101)), schema({"x": nested(100)})),
     # options of streams
-    *bad("stream_options", {"include_usage": True}, {}, streams_too=False),
     *bad("stream_options", True, 5, "usage", [("include_usage", True)]),
     *bad("stream_options", {"x": object()}, at=".x"),
 ]

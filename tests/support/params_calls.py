@@ -214,6 +214,7 @@ CALLS: tuple[ParamsCall, ...] = (
     call("response_format: grammar", response_format={"type": "grammar", "grammar": "root ::= 'a'"}),
     call(logprobs=False),
     call(logprobs=True),
+    call(logprobs=5),
     call(top_logprobs=0),
     call(top_logprobs=20),
     call(top_logprobs=21),
@@ -242,6 +243,7 @@ CALLS: tuple[ParamsCall, ...] = (
     call("thinking and reasoning_effort", thinking=THINKING_BUDGET, reasoning_effort="low"),
     # streams
     call("stream", stream=True),
+    call(stream_options={"include_usage": True}),
     call(stream=True, stream_options={"include_usage": True}),
     call(stream=True, stream_options={"include_usage": False}),
     call(stream=True, stream_options={"include_obfuscation": False}),
@@ -379,8 +381,8 @@ INVALID_CALLS: tuple[tuple[ParamsCall, str], ...] = (
     (call(response_format=[]), "response_format"),
     (call(response_format={}), "response_format.type"),
     (call(response_format={"type": "json_schema"}), "response_format.json_schema"),
-    (call(response_format={"type": "json_schema", "json_schema": {"name": "x"}}), "response_format.json_schema.schema"),
-    (call(logprobs=1), "logprobs"),
+    (call(logprobs=-1), "logprobs"),
+    (call(logprobs=1.0), "logprobs"),
     (call(logprobs="yes"), "logprobs"),
     (call(top_logprobs=-1), "top_logprobs"),
     (call(top_logprobs=1.0), "top_logprobs"),
@@ -397,7 +399,6 @@ INVALID_CALLS: tuple[tuple[ParamsCall, str], ...] = (
     (call(thinking=True), "thinking"),
     (call(thinking="on"), "thinking"),
     # streams
-    (call(stream_options={"include_usage": True}), "stream_options"),
     (call(stream=True, stream_options=True), "stream_options"),
     # accounts, caches and others
     (call(user=5), "user"),

@@ -15,10 +15,10 @@ from anycompletion.validation.request_checks import build_request
 def build(**params: Any) -> ChatRequest:
     """The request that `create` makes of its arguments."""
     model, messages = params.pop("model", "openai/gpt-4o"), params.pop("messages", "Hi")
-    stream = params.pop("stream", False)
+    params.pop("stream", None)  # it says how to send a request, not what is in it
     wire, options = split_keywords(params)
     check_options(options)
-    return build_request(model, messages, wire, stream=stream)
+    return build_request(model, messages, wire)
 
 
 def body_of(made: ChatRequest) -> dict[str, Any]:

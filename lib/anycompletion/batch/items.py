@@ -72,7 +72,7 @@ def validate_item(request: RequestSource) -> ChatRequest:
         TypeError: model and messages are swapped.
     """
     if isinstance(request, ChatRequest):
-        return validate_request(request, stream=False)
+        return validate_request(request)
     return request_from_arguments(request)
 
 

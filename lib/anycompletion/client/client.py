@@ -189,7 +189,7 @@ class AsyncCompletion:
             TypeError: an unknown keyword, or model and messages swapped.
         """
         started = await self._state.start_call()
-        request, options = parse_call(model, messages, params, stream=stream)
+        request, options = parse_call(model, messages, params)
         del params  # errors of middleware keep their traceback, which has this frame
         if stream is False or not check_flag(stream, "stream"):
             return await self._dispatcher.complete(request, options, started)
@@ -201,7 +201,7 @@ class AsyncCompletion:
 
         Takes the arguments of `create`; raises now what `create` raises before sending.
         """
-        request, options = parse_call(model, messages, params, stream=True)
+        request, options = parse_call(model, messages, params)
         return self._dispatcher.stream(request, options)
 
     @hides_frames
@@ -213,7 +213,7 @@ class AsyncCompletion:
         request: ChatRequest | None = None
         try:
             started = await self._state.start_call()
-            request, options = parse_call(model, messages, params, stream=False)
+            request, options = parse_call(model, messages, params)
             del params  # as in `create`
             return Result(await self._dispatcher.complete(request, options, started), request=request)
         except CompletionError as error:
@@ -237,7 +237,7 @@ class AsyncCompletion:
     ) -> ChatCompletion | CompletionStream:
         """Sends a `ChatRequest` that was made before; raises what `create` raises."""
         started = await self._state.start_call()
-        checked, resolved = validate_request(request, stream=stream), parse_options(options)
+        checked, resolved = validate_request(request), parse_options(options)
         del options  # as in `create`
         if stream is False or not check_flag(stream, "stream"):
             return await self._dispatcher.complete(checked, resolved, started)

@@ -137,9 +137,8 @@ class CallDispatcher:
             request = attrs.evolve(request, extra_body={**(request.extra_body or {}), **plan.extra_body})
         warnings = [*plan.warnings]
         if request.given():
-            request = apply_param_support(
-                request, provider_state.param_support, EncodingReport(target.on_unsupported, warnings)
-            )
+            report = EncodingReport(target.on_unsupported, warnings)
+            request = apply_param_support(request, provider_state.param_support, report, stream=target.stream)
         if request.n is not None:
             return _branches(plan, request, warnings, started)
         return [Call(plan, request, ReplyInfo(target.provider, target.model, warnings=warnings), started)]

@@ -8,7 +8,8 @@ from typing import Any, cast
 import attrs
 
 from ..dialects.base import EncodingReport
-from ..params import NO_OP_VALUES, ParamSupport, ParamTable
+from ..errors import InvalidRequestError
+from ..params import NATIVE, NO_OP_VALUES, ParamSupport, ParamTable
 from ..records import ChatRequest
 
 MANY = 128
@@ -18,28 +19,44 @@ _CHECKED_FOR_MANY = frozenset(("n", "tools", "functions"))
 
 _NEEDS: Mapping[str, str] = {
     "tool_choice": "tools",
+    "parallel_tool_calls": "tools",
     "function_call": "functions",
 }
 """Parameter → the parameter without which it has no meaning."""
 
+_WITH_FORMS = frozenset(("response_format", "logprobs"))
+"""Parameters of which some providers have forms of their own."""
 
-def apply_param_support(request: ChatRequest, table: ParamTable, report: EncodingReport) -> ChatRequest:
+_LISTS = frozenset(("tools", "functions"))
+"""Parameters whose empty list asks for nothing and is refused by many servers; it is not sent."""
+
+
+def apply_param_support(
+    request: ChatRequest, table: ParamTable, report: EncodingReport, *, stream: bool = False
+) -> ChatRequest:
     """`request` without the parameters that the table does not support; `report` decides whether those are errors.
 
     A value of `NO_OP_VALUES` is accepted everywhere, and left out where the parameter is unsupported.
 
     Raises:
         UnsupportedParameterError: under the policy "raise"; `.param` names the parameter.
+        InvalidRequestError: a parameter has a form that only other providers accept.
     """
     dropped: dict[str, None] = {}
     given = request.given()
     for name, value in given.items():
-        needed = _NEEDS.get(name)
-        if needed is not None and needed not in given and value in NO_OP_VALUES[name]:
-            dropped[name] = None  # it changes nothing, and providers refuse it without the other
+        if (name in _LISTS and not value) or _lacks_what_it_needs(name, value, given):
+            dropped[name] = None
+            continue
+        if name == "stream_options" and not stream:
+            report.warn("stream_options left out: the call is not a stream")
+            dropped[name] = None
+            continue
         support = table.get(name)
         if support is None:
-            continue
+            if name not in _WITH_FORMS:
+                continue
+            support = NATIVE
         if support.support == "unsupported":
             is_no_op = value in NO_OP_VALUES.get(name, ())
             if is_no_op and support.takes_no_op:
@@ -47,12 +64,39 @@ def apply_param_support(request: ChatRequest, table: ParamTable, report: Encodin
             if not is_no_op:
                 report.unsupported(name, support.note)
             dropped[name] = None
-        elif problem := _range_problem(value, support):
+        elif problem := _form_problem(name, value, support) or _range_problem(value, support):
             report.unsupported(name, f"{problem} ({support.note})" if support.note else problem)
             dropped[name] = None
     if not _CHECKED_FOR_MANY.isdisjoint(given):
         _warn_of_many(request, report)
     return attrs.evolve(request, **cast("dict[str, Any]", dropped)) if dropped else request
+
+
+def _lacks_what_it_needs(name: str, value: Any, given: Mapping[str, Any]) -> bool:
+    """Whether a parameter has no meaning because the one that it needs is missing; providers refuse it without.
+
+    A choice that demands a call is kept in any case, so that the provider reports that there is nothing to call.
+    """
+    needed = _NEEDS.get(name)
+    if needed is None or given.get(needed):
+        return False
+    if needed in given:  # as an empty list
+        return name == "parallel_tool_calls" or value in ("auto", "none")
+    return name != "parallel_tool_calls" and value in NO_OP_VALUES[name]
+
+
+def _form_problem(name: str, value: Any, support: ParamSupport) -> str | None:
+    """Why a form that some providers have of their own is not accepted by this one; None if it is OpenAI's form."""
+    if support.own_forms or name not in _WITH_FORMS:
+        return None
+    if name == "response_format" and value.get("type") == "json_schema":
+        schema = value.get("json_schema")
+        place = "json_schema" if schema is None else "json_schema.schema"
+        if schema is None or "schema" not in schema:
+            raise InvalidRequestError(f"{name}.{place}: is missing", param=f"{name}.{place}")
+    if name == "logprobs" and type(value) is int:
+        return "must be True or False here; top_logprobs is the number"
+    return None
 
 
 def _warn_of_many(request: ChatRequest, report: EncodingReport) -> None:

@@ -40,7 +40,7 @@ class ChatRequest(Record):
     parallel_tool_calls: bool | None = field(default=None, kw_only=True)
     response_format: Mapping[str, Any] | None = field(default=None, kw_only=True)
     seed: int | None = field(default=None, kw_only=True)
-    logprobs: bool | None = field(default=None, kw_only=True)
+    logprobs: bool | int | None = field(default=None, kw_only=True)
     top_logprobs: int | None = field(default=None, kw_only=True)
     stream_options: Mapping[str, Any] | None = field(default=None, kw_only=True)
     reasoning_effort: str | None = field(default=None, kw_only=True)
@@ -131,7 +131,7 @@ class Params(TypedDict, total=False):
     parallel_tool_calls: bool | None
     response_format: Mapping[str, Any] | None
     seed: int | None
-    logprobs: bool | None
+    logprobs: bool | int | None
     top_logprobs: int | None
     stream_options: Mapping[str, Any] | None
     reasoning_effort: str | None

@@ -17,9 +17,7 @@ OPTION_NAMES = frozenset(CallOptions.__annotations__)
 _MAX_SHOWN_KEYWORD = 100
 
 
-def parse_call(
-    model: object, messages: object, keywords: Mapping[str, Any], *, stream: bool
-) -> tuple[ChatRequest, OptionValues]:
+def parse_call(model: object, messages: object, keywords: Mapping[str, Any]) -> tuple[ChatRequest, OptionValues]:
     """The arguments of `create` as a validated request and its call options.
 
     The options are not checked yet: `check_option_values` does that when they are merged into the client's defaults.
@@ -29,7 +27,7 @@ def parse_call(
         TypeError: an unknown keyword, or model and messages are swapped.
     """
     params, options = split_keywords(keywords)
-    request = build_request(model, messages, params, stream=stream)
+    request = build_request(model, messages, params)
     return request, OptionValues(options) if options else NO_OPTIONS
 
 

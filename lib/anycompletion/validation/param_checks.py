@@ -136,15 +136,26 @@ def _response_format(value: Any, param: str) -> Any:
     if not isinstance(kind, str):
         refuse(f"{param}.type", "is missing")
     if kind == "json_schema":
-        schema = mapping.get("json_schema")
-        if not isinstance(schema, Mapping):
+        # Where the schema stands and what it needs besides depends on the server: the parameter table decides.
+        if "json_schema" not in mapping and "schema" not in mapping:
             refuse(f"{param}.json_schema", "is missing")
-        fields = cast("Mapping[str, Any]", schema)
+        given = mapping.get("json_schema", {})
+        if not isinstance(given, Mapping):
+            refuse(f"{param}.json_schema", f"expected an object, found {type_name(given)}")
+        fields = cast("Mapping[str, Any]", given)
         if not isinstance(fields.get("name", ""), str):
             refuse(f"{param}.json_schema.name", f"expected a string, found {type_name(fields.get('name'))}")
-        if not isinstance(fields.get("schema"), Mapping):
-            refuse(f"{param}.json_schema.schema", "is missing")
+        if not isinstance(fields.get("schema", {}), Mapping):
+            refuse(f"{param}.json_schema.schema", f"expected an object, found {type_name(fields.get('schema'))}")
     return mapping
+
+
+def _logprobs(value: Any, param: str) -> bool | int:
+    """True, false, or the number of top tokens, which a few servers expect instead."""
+    value = to_builtin(value)
+    if type(value) is int and value >= 0:
+        return value
+    return check_flag(value, param)
 
 
 _INT64 = 2**63
@@ -167,7 +178,7 @@ PARAM_CHECKS: Mapping[str, Check] = {
     "parallel_tool_calls": check_flag,
     "response_format": _response_format,
     "seed": check_integer(-_INT64, _INT64 - 1),
-    "logprobs": check_flag,
+    "logprobs": _logprobs,
     "top_logprobs": check_integer(0, 1024),
     "stream_options": check_object,
     "reasoning_effort": check_string,

@@ -33,7 +33,7 @@ MAX_MODEL = 512
 _MODEL_LIKE = r"[A-Za-z0-9._:@]+[/-][A-Za-z0-9._:@/-]+"
 
 
-def build_request(model: object, messages: object, params: Mapping[str, Any], *, stream: bool) -> ChatRequest:
+def build_request(model: object, messages: object, params: Mapping[str, Any]) -> ChatRequest:
     """A request whose messages and tools are records and whose parameters have valid types.
 
     Raises:
@@ -54,13 +54,13 @@ def build_request(model: object, messages: object, params: Mapping[str, Any], *,
         text = describe_or_reraise(error)
     else:
         if checked:
-            _check_consistency(request, stream)
+            _check_consistency(request)
         request.cache_given(checked)
         return request
     refuse(checking, text)
 
 
-def validate_request(request: object, *, stream: bool) -> ChatRequest:
+def validate_request(request: object) -> ChatRequest:
     """A validated copy of a `ChatRequest` that a caller made.
 
     Raises:
@@ -69,19 +69,19 @@ def validate_request(request: object, *, stream: bool) -> ChatRequest:
     if not is_instance_strict(request, ChatRequest):
         refuse("request", f"expected a ChatRequest, found {type_name(request)}")
     params = {name: value for name in PARAM_NAMES if (value := getattr(request, name)) is not None}
-    checked = build_request(request.model, request.messages, params, stream=stream)
+    checked = build_request(request.model, request.messages, params)
     return _with_id_and_extra_body(checked, request.custom_id, request.extra_body)
 
 
 def request_from_arguments(arguments: Mapping[str, Any]) -> ChatRequest:
-    """A validated request, not streamed, from `model`, `messages`, parameters, `custom_id` and `extra_body` by name.
+    """A validated request from `model`, `messages`, parameters, `custom_id` and `extra_body` by name.
 
     Raises:
         InvalidRequestError: `.param` names the parameter and the place in it.
         TypeError: model and messages are swapped.
     """
     params = {name: value for name, value in arguments.items() if value is not None and name in PARAM_CHECKS}
-    checked = build_request(arguments["model"], arguments["messages"], params, stream=False)
+    checked = build_request(arguments["model"], arguments["messages"], params)
     return _with_id_and_extra_body(checked, arguments.get("custom_id"), arguments.get("extra_body"))
 
 
@@ -118,9 +118,7 @@ def _check_model(value: object) -> str:
     return value
 
 
-def _check_consistency(request: ChatRequest, stream: bool) -> None:
-    if request.stream_options is not None and not stream:
-        refuse("stream_options", "is only for streams; pass stream=True or use client.stream(...)")
+def _check_consistency(request: ChatRequest) -> None:
     named = _named_tool(request.tool_choice)
     tools = cast("Sequence[Tool]", request.tools or ())
     if named is not None and named not in {_tool_name(tool) for tool in tools}:

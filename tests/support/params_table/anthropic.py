@@ -197,6 +197,7 @@ EXPECTATIONS: Mapping[str, Expectation] = {
     "response_format: grammar": REFUSED,
     "logprobs=False": UNSENT,
     "logprobs=True": REFUSED,
+    "logprobs=5": REFUSED,
     "top_logprobs=0": UNSENT,
     "top_logprobs=20": REFUSED,
     "top_logprobs=21": REFUSED,
@@ -230,6 +231,7 @@ EXPECTATIONS: Mapping[str, Expectation] = {
     "thinking and reasoning_effort": {"thinking": THINKING_BUDGET, "max_tokens": 6144},
     # streams
     "stream": UNSENT,
+    "stream_options={'include_usage': True}": UNSENT,
     "stream_options={'include_usage': True}, stream": UNSENT,
     "stream_options={'include_usage': False}, stream": UNSENT,
     "stream_options={'include_obfuscation': False}, stream": UNSENT,

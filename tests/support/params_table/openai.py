@@ -95,7 +95,7 @@ EXPECTATIONS: Mapping[str, Expectation] = {
     "stop='\\n\\n'": GIVEN,
     "stop=['a', ' ']": GIVEN,
     # tools
-    "functions=[]": GIVEN,
+    "functions=[]": UNSENT,
     "functions: add": GIVEN,
     "functions: now": GIVEN,
     "functions: add, function_call=auto": GIVEN,
@@ -106,7 +106,7 @@ EXPECTATIONS: Mapping[str, Expectation] = {
     "function_call='auto'": UNSENT,
     "function_call='none'": GIVEN,
     "function_call='required'": REFUSED,
-    "tools=[]": GIVEN,
+    "tools=[]": UNSENT,
     "tools: add": GIVEN,
     "tools: add and now": GIVEN,
     "tools: strict": GIVEN,
@@ -139,6 +139,7 @@ EXPECTATIONS: Mapping[str, Expectation] = {
     "response_format: grammar": GIVEN,
     "logprobs=False": GIVEN,
     "logprobs=True": GIVEN,
+    "logprobs=5": REFUSED,
     "top_logprobs=0": GIVEN,
     "top_logprobs=20": GIVEN,
     "top_logprobs=21": REFUSED,
@@ -167,6 +168,7 @@ EXPECTATIONS: Mapping[str, Expectation] = {
     "thinking and reasoning_effort": Unsupported("thinking", {"reasoning_effort": "low"}),
     # streams
     "stream": UNSENT,
+    "stream_options={'include_usage': True}": UNSENT,
     "stream_options={'include_usage': True}, stream": GIVEN,
     "stream_options={'include_usage': False}, stream": GIVEN,
     "stream_options={'include_obfuscation': False}, stream": GIVEN,

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from anycompletion.dialects.base import EncodingReport
-from anycompletion.errors import UnsupportedParameterError
+from anycompletion.errors import InvalidRequestError, UnsupportedParameterError
 from anycompletion.params import NO_OP_VALUES, ParamSupport, ParamTable, unsupported
 from anycompletion.providers import (
     PROVIDERS,
     apply_param_support,
 )
-from anycompletion.records import ChatRequest, UserMessage
+from anycompletion.records import ChatRequest, FunctionDefinition, FunctionTool, UserMessage
 
 TABLE: ParamTable = {
     "temperature": ParamSupport("native", minimum=0, maximum=1),
@@ -46,9 +46,12 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
-def apply(params: dict[str, Any], policy: Any = "raise") -> tuple[ChatRequest, list[str]]:
+def apply(
+    params: dict[str, Any], policy: Any = "raise", *, table: ParamTable = TABLE, stream: bool = False
+) -> tuple[ChatRequest, list[str]]:
     report = EncodingReport(policy)
-    return apply_param_support(ChatRequest("m", [UserMessage("x")], **params), TABLE, report), report.warnings
+    request = ChatRequest("m", [UserMessage("x")], **params)
+    return apply_param_support(request, table, report, stream=stream), report.warnings
 
 
 @pytest.mark.parametrize(("params", "param", "why"), REFUSED)
@@ -134,3 +137,61 @@ def test_openais_ranges(name: str, good: list[Any], bad: list[Any]):
         with pytest.raises(UnsupportedParameterError) as caught:
             apply_param_support(ChatRequest("m", "x", **{name: value}), table, EncodingReport("raise"))
         assert caught.value.param == name
+
+
+# --- forms that only some providers accept ---
+
+OWN_FORMS: ParamTable = {name: ParamSupport("native", own_forms=True) for name in ("response_format", "logprobs")}
+
+FORMS: list[tuple[dict[str, Any], str]] = [
+    ({"response_format": {"type": "json_schema", "schema": {"type": "object"}}}, "response_format.json_schema"),
+    ({"response_format": {"type": "json_schema", "json_schema": {}}}, "response_format.json_schema.schema"),
+    (
+        {"response_format": {"type": "json_schema", "json_schema": {"type": "object"}}},
+        "response_format.json_schema.schema",
+    ),
+    ({"logprobs": 5}, "logprobs"),
+]
+
+
+@pytest.mark.parametrize(("params", "param"), FORMS)
+def test_a_providers_own_form_is_refused_elsewhere(params: dict[str, Any], param: str):
+    """A provider would receive another provider's form of a parameter and refuse it, or ignore it."""
+    assert apply(params, table=OWN_FORMS)[0].given() == params
+    with pytest.raises(InvalidRequestError) as caught:
+        apply(params, table={})
+    assert caught.value.param == param
+
+
+# --- parameters without effect ---
+
+TOOLS = [FunctionTool(FunctionDefinition("f"))]
+
+UNSENT: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"tools": []}, {}),
+    ({"functions": []}, {}),
+    ({"tools": [], "tool_choice": "auto", "parallel_tool_calls": True}, {}),
+    ({"tools": [], "tool_choice": "none", "parallel_tool_calls": False}, {}),
+    ({"functions": [], "function_call": "none"}, {}),
+    ({"tool_choice": "auto"}, {}),
+    ({"tools": [], "tool_choice": "required"}, {"tool_choice": "required"}),
+    ({"parallel_tool_calls": False}, {"parallel_tool_calls": False}),
+    ({"tools": TOOLS, "tool_choice": "none"}, {"tools": TOOLS, "tool_choice": "none"}),
+]
+"""Parameters → the ones that are sent."""
+
+
+@pytest.mark.parametrize(("params", "sent"), UNSENT)
+def test_an_empty_list_of_tools_is_not_sent(params: dict[str, Any], sent: dict[str, Any]):
+    """A provider would refuse the request for a list that asks for nothing, or a choice among no tools be lost."""
+    assert apply(params, table={}) == (ChatRequest("m", [UserMessage("x")], **sent), [])
+
+
+def test_stream_options_are_for_streams():
+    """A provider would refuse a request that is no stream for the options of streams."""
+    params = {"stream_options": {"include_usage": True}}
+    assert apply(params, table={}, stream=True) == (ChatRequest("m", [UserMessage("x")], **params), [])
+    assert apply(params, table={}) == (
+        ChatRequest("m", [UserMessage("x")]),
+        ["stream_options left out: the call is not a stream"],
+    )

@@ -45,7 +45,7 @@ def test_invalid_input_is_refused_with_its_place(name: str) -> None:
     """Invalid input would be refused only after resources were prepared for it, or without its place."""
     for i, row in enumerate(row for row in BAD if row.name == name and not row.late):
         with pytest.raises(row.error) as caught:
-            build(**{**row.others, name: row.value}, stream=row.streams_too)
+            build(**{**row.others, name: row.value})
         error: Any = caught.value
         assert error.param == row.param, i
         assert str(error).startswith(f"{row.param}: "), i
@@ -58,7 +58,7 @@ def test_provider_specific_limits_are_not_checked(name: str) -> None:
     """Input that only some providers or formats refuse would be refused for all of them."""
     for row in BAD:
         if row.name == name and row.late:
-            build(**{**row.others, name: row.value}, stream=row.streams_too)
+            build(**{**row.others, name: row.value})
 
 
 @pytest.mark.parametrize("name", [*PARAM_NAMES, *CallOptions.__annotations__])
@@ -233,14 +233,14 @@ def test_a_chat_request_is_validated_like_arguments() -> None:
     made = ChatRequest(
         "m", user("x"), temperature=0.5, stop=("a",), extra_body={"top_k": (5,)}, custom_id="row-1", tools=tool(**F)
     )
-    checked = validate_request(made, stream=False)
+    checked = validate_request(made)
     assert checked is not made
     assert checked.messages == [UserMessage("x")]
     assert (checked.temperature, checked.stop, checked.custom_id) == (0.5, ["a"], "row-1")
     assert checked.extra_body == {"top_k": [5]}
     assert checked.tools == [FunctionTool(FunctionDefinition("f"))]
-    assert validate_request(checked, stream=False) == checked
-    assert validate_request(ChatRequest("m", "x"), stream=False).extra_body is None
+    assert validate_request(checked) == checked
+    assert validate_request(ChatRequest("m", "x")).extra_body is None
 
 
 BAD_REQUESTS: list[tuple[Any, str]] = [
@@ -251,7 +251,6 @@ BAD_REQUESTS: list[tuple[Any, str]] = [
     (ChatRequest("m", []), "messages"),
     (ChatRequest("m", "x", extra_body={"stream": True}), "extra_body.stream"),
     (ChatRequest("m", "x", extra_body=[]), "extra_body"),  # type: ignore[arg-type]
-    (ChatRequest("m", "x", stream_options={}), "stream_options"),
 ]
 
 
@@ -259,7 +258,7 @@ BAD_REQUESTS: list[tuple[Any, str]] = [
 def test_invalid_chat_requests(made: Any, param: str) -> None:
     """An invalid item of a batch would be sent."""
     with pytest.raises(InvalidRequestError) as caught:
-        validate_request(made, stream=False)
+        validate_request(made)
     assert caught.value.param == param
 
 

@@ -42,7 +42,7 @@ def send(
     extra_body: dict[str, Any] | None = None,
     **params: Any,
 ) -> HttpRequest:
-    request = build_request(model, messages, params, stream=stream)
+    request = build_request(model, messages, params)
     request.extra_body = extra_body
     target = Target(
         provider="anthropic",
@@ -740,7 +740,7 @@ def test_encoding_does_not_change_the_callers_records():
         {"role": "user", "content": "x"},
         AssistantMessage("y", thinking_blocks=[{"type": "thinking", "thinking": "t", "signature": "s"}]),
     ]
-    request = build_request(MODEL, messages, {"tools": [TOOL]}, stream=False)
+    request = build_request(MODEL, messages, {"tools": [TOOL]})
     target = Target(provider="anthropic", model=MODEL, base_url="https://x")
     first = json.dumps(DIALECT.encode(request, target, {}).body)
     assert json.dumps(DIALECT.encode(request, target, {}).body) == first

@@ -38,7 +38,7 @@ def send(
     extra_body: dict[str, Any] | None = None,
     **params: Any,
 ) -> HttpRequest:
-    request = build_request(MODEL, messages, params, stream=stream)
+    request = build_request(MODEL, messages, params)
     request.extra_body = extra_body
     target = Target(
         provider="cohere",
@@ -621,7 +621,7 @@ def test_encoding_does_not_change_the_callers_records() -> None:
         USER,
         AssistantMessage("y", provider_specific_fields=fields),
     ]
-    request = build_request(MODEL, messages, {"tools": [STRICT]}, stream=False)
+    request = build_request(MODEL, messages, {"tools": [STRICT]})
     request.extra_body = {"k": 1}
     target = Target(provider="cohere", model=MODEL, base_url="https://x")
     first = json.dumps(DIALECT.encode(request, target, {}).body)

@@ -179,7 +179,7 @@ def test_recorded_messages_are_sent_unchanged(path: Path) -> None:
     recorded = (json.loads(path.read_text())["request"] or {}).get("body")
     if recorded is None:
         return
-    request = build_request("command", recorded["messages"], {"tools": recorded.get("tools", [])}, stream=False)
+    request = build_request("command", recorded["messages"], {"tools": recorded.get("tools", [])})
     sent = DIALECT.encode(request, TARGET, {})
     assert sent.body is not None
     assert sent.warnings == []

@@ -75,7 +75,7 @@ def target(**members: Any) -> Target:
 
 def encode(messages: Any = "Hi", where: Target | None = None, extra: Any = None, **params: Any) -> HttpRequest:
     where = where or target()
-    request = build_request("asked", messages, params, stream=where.stream)
+    request = build_request("asked", messages, params)
     request.extra_body = extra
     encoded = DIALECT.encode(request, where, {})
     assert isinstance(encoded, HttpRequest)
@@ -169,7 +169,7 @@ def test_records_are_encoded_at_any_depth():
     assert written["messages"][0]["draft"] == {"part": {"type": "text", "text": "y"}}
     assert written["prediction"]["content"] == [{"type": "text", "text": "z"}]
     assert written["tools"][1] == {"type": "web", "part": {"type": "text", "text": "v"}}
-    request = validate_request(ChatRequest("m", "x", extra_body={"part": TextPart("w")}), stream=False)
+    request = validate_request(ChatRequest("m", "x", extra_body={"part": TextPart("w")}))
     assert json.loads(dumps(DIALECT.encode(request, target(), {}).body)) == {
         "model": "gpt-4o",
         "messages": [{"role": "user", "content": "x"}],

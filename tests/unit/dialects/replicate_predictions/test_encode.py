@@ -84,7 +84,7 @@ def send(
     extra_body: dict[str, Any] | None = None,
     **params: Any,
 ) -> HttpRequest:
-    request = build_request(model, messages, params, stream=stream)
+    request = build_request(model, messages, params)
     request.extra_body = extra_body
     target = Target(provider="replicate", model=model, base_url=BASE, stream=stream, on_unsupported=policy, path=path)
     known = {f"schema:{model}": described(fields)} if known is None else known
