@@ -55,6 +55,8 @@ class DirectResponse:
 
     __slots__ = ("_connection", "_connector", "_key", "_may_refuse_early", "_writing", "body", "raw_headers", "status")
 
+    is_decoded = True
+
     def __init__(
         self,
         message: aiohttp.http.RawResponseMessage,

@@ -120,7 +120,7 @@ class Pool:
         finally:
             self._sending -= 1
         response = Response(raw, watch, self._responses, self.connection_limit, loop)
-        response.refuse_unrequested_encoding()
+        response.check_encoding()
         return response
 
     def _expired_error(self, name: str, watch: TimeoutWatch, state: SendState) -> CompletionError:

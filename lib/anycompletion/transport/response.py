@@ -10,6 +10,7 @@ from ..errors import APIConnectionError, APIError, APIResponseError, CompletionE
 from ..http import Headers
 from .body import ResponseBody
 from .connection_limit import ConnectionLimit
+from .content_encoding import DECODED_BY_AIOHTTP, EncodedBody, encoding_of
 from .errors import is_malformed, name_of, timed_out
 from .timeouts import TimeoutWatch
 
@@ -20,9 +21,6 @@ _BOMB_SIZE = 6 * 1024 * 1024
 _BOMB_RATIO = 100
 """A compressed body is a decompression bomb if more than `_BOMB_SIZE` bytes were decoded, and more than `_BOMB_RATIO`
 for each byte that was received for them: text is packed ten to one, zeros a thousand to one."""
-
-_ENCODINGS = frozenset(("gzip", "deflate", "identity", ""))
-"""Content encodings that are requested; a response in another one would be read undecoded."""
 
 _DRAIN = 0.05
 """Seconds in which the body must end after the stream's end marker; otherwise the connection is closed."""
@@ -37,6 +35,8 @@ class RawResponse(Protocol):
     status: int
     raw_headers: tuple[tuple[bytes, bytes], ...]
     body: ResponseBody
+    is_decoded: bool
+    """Whether aiohttp decodes the content encodings that it knows."""
 
     def close(self) -> None:
         """Closes the connection unless the body has ended, and wakes its reader."""
@@ -78,7 +78,7 @@ class Response:
         self.status = raw.status
         self.headers = Headers(raw.raw_headers)
         self._raw = raw
-        self._body = raw.body
+        self._body: ResponseBody | EncodedBody = raw.body
         self._watch = watch
         self._responses = responses
         self._connection_limit = connection_limit
@@ -177,16 +177,23 @@ class Response:
         self.close()
         raise APIResponseError("the answer is larger than this client accepts", maybe_billed=True)
 
-    def refuse_unrequested_encoding(self) -> None:
-        """Refuses a successful response in a content encoding that was not requested; others need no body.
+    def check_encoding(self) -> None:
+        """Prepares for the content encoding, and refuses a successful response in one that was not requested.
+
+        The body of an error in such an encoding is not read.
 
         Raises:
             APIResponseError: the encoding was not requested.
         """
-        if self.headers.first("content-encoding") is None or self.status >= 300:
+        header = self.headers.first("content-encoding")
+        if header is None:
             return
-        encoding = self._encoding()
-        if encoding in _ENCODINGS:
+        encoding = encoding_of(header)
+        if encoding in DECODED_BY_AIOHTTP:
+            if not self._raw.is_decoded or header.lower() not in DECODED_BY_AIOHTTP:
+                self._body = EncodedBody(self._raw.body, encoding)
+            return
+        if not encoding or self.status >= 300:
             return
         self.close()
         raise APIResponseError(
@@ -195,13 +202,11 @@ class Response:
             maybe_billed=True,
         )
 
-    def _encoding(self) -> str:
-        return (self.headers.first("content-encoding") or "").strip().lower()
-
     async def read_some(self, limit: int) -> bytes:
         """At most `limit` bytes of an error's body; if the network fails meanwhile, what had arrived."""
         body = io.BytesIO()
-        if self._encoding() not in _ENCODINGS:
+        encoding = encoding_of(self.headers.first("content-encoding"))
+        if encoding and encoding not in DECODED_BY_AIOHTTP:
             limit = 0
         try:
             while body.tell() < limit and body.write(await self.read()):

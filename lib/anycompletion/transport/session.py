@@ -23,13 +23,14 @@ _MAX_URLS = 64
 class SessionResponse:
     """Response of an aiohttp session."""
 
-    __slots__ = ("_response", "body", "raw_headers", "status")
+    __slots__ = ("_response", "body", "is_decoded", "raw_headers", "status")
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, *, is_decoded: bool) -> None:
         self.status = response.status
         self.raw_headers = response.raw_headers
         content = response.content
         self.body: ResponseBody = as_body_reader(content) if is_supported_aiohttp() else ForeignBodyReader(content)
+        self.is_decoded = is_decoded
         self._response = response
         # The URL and headers of the request take as much memory as an open response does, and are not needed.
         response._request_info = cast("aiohttp.RequestInfo", None)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
@@ -87,7 +88,8 @@ class SessionSender:
                     proxy=self._proxy,
                     proxy_headers=self._proxy_headers or None,
                     timeout=timeout_of(state.connect_timeout),
-                )
+                ),
+                is_decoded=self._session.auto_decompress,
             )
         finally:
             if self.connector is not None:
