@@ -254,7 +254,8 @@ BAD_ENDS = (
     cut("F38", "a clean end with usage", *PART, event(choices=[], usage={"total_tokens": 3}), END, STALL),
     cut("F38", "an empty finish reason", *PART, event(finish_reason=""), END, STALL),
     cut("F38", "a clean end inside an event", *PART, piece(b'data: {"choices": [{"del'), END, STALL),
-    cut("F38", "a clean end after a whole event without its blank line", *PART, piece(b"data: " + STOP), END, STALL),
+    cut("F38", "a clean end one byte before a whole event", *PART, piece(b"data: " + STOP[:-1]), END, STALL),
+    cut("F39", "closed after a whole event without its blank line", *PART, piece(b"data: " + STOP), FIN),
     cut("F38", "a clean end inside a marker", *PART, piece(b"data: [DO"), END, STALL),
     cut("F38", "a connection's end", UNTIL_CLOSED, data(HELLO), FIN),
     cut("F38", "a connection's end inside an event", UNTIL_CLOSED, data(HELLO) + b"data: {", FIN),
@@ -377,23 +378,12 @@ MALFORMED = {
     "a word": b"ok",
     "null": b"null",
     "a list": b"[]",
-    "a text": b'"x"',
     "a number": b"1" * 5000,
     "choices that are a text": b'{"choices": "x"}',
-    "a choice that is null": b'{"choices": [null]}',
     "a choice that is a list": b'{"choices": [[]]}',
     "a delta that is a text": b'{"choices": [{"delta": "x"}]}',
-    "a content that is a number": b'{"choices": [{"delta": {"content": 1}}]}',
-    "an index that is a text": b'{"choices": [{"index": "0"}]}',
-    "an index that is not a whole number": b'{"choices": [{"index": 0.5}]}',
-    "a finish reason that is an object": b'{"choices": [{"finish_reason": {}}]}',
-    "calls that are an object": b'{"choices": [{"delta": {"tool_calls": {"a": 1}}}]}',
-    "a call that is null": b'{"choices": [{"delta": {"tool_calls": [null]}}]}',
-    "arguments that are an object": b'{"choices": [{"delta": {"tool_calls": [{"function": {"arguments": {}}}]}}]}',
-    "usage that is a text": b'{"choices": [], "usage": "x"}',
     "nested 100,000 deep": b'{"choices": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     "a web page": b"<html>",
-    "nothing": b"",
 }
 
 
@@ -410,6 +400,31 @@ async def test_an_event_that_cannot_be_parsed_is_an_error_that_names_it(name: st
         assert "event 2 of the stream cannot be read: " in str(error)
         assert partial_text(error) == "".join(texts) == "Hel"
         assert (stage.requests, await kept(stage)) == (1, 0)
+
+
+ODD = {
+    "a choice that is null": b'{"choices": [null]}',
+    "an index that is a text": b'{"choices": [{"index": "0"}]}',
+    "an index that is not a whole number": b'{"choices": [{"index": 0.5}]}',
+    "a finish reason that is an object": b'{"choices": [{"finish_reason": {}}]}',
+    "a call that is null": b'{"choices": [{"delta": {"tool_calls": [null]}}]}',
+    "a call that is no list": b'{"choices": [{"delta": {"tool_calls": {"index": 0, "function": {"name": "f"}}}}]}',
+    "arguments that are an object": b'{"choices": [{"delta": {"tool_calls": [{"function": {"arguments": {}}}]}}]}',
+    "usage that is a text": b'{"choices": [], "usage": "x"}',
+    "nothing": b"",
+}
+
+
+@covers("F41")
+@pytest.mark.parametrize("name", ODD)
+async def test_an_event_with_an_odd_type_does_not_end_the_stream(name: str) -> None:
+    """One odd field in an event would cost the reply, which is billed."""
+    odd = piece(data(ODD[name]))
+    script = (REQUEST, STREAM, event("Hel") + odd + event("lo."), event(finish_reason="stop"), DONE + END, STALL)
+    async with Stage(script) as stage:
+        texts: list[str] = []
+        await collect(begin(stage.client), texts)
+        assert "".join(texts) == "Hello."
 
 
 @covers("F41")

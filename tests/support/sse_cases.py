@@ -2,7 +2,7 @@
 
 An event is its data as text, or (name, data) if it has a name. Two choices that the standard leaves open are this
 package's: an event without a name is unnamed, not "message"; `id` and `retry` have no effect, because a stream is never
-reconnected.
+reconnected. `ONE_LINE_APART` differs from the standard where the data leave no doubt.
 """
 
 from collections.abc import Callable, Mapping
@@ -131,8 +131,42 @@ ENDS = {
     "done": case('data: {"a": 1}\n\ndata: [DONE]\n\n', '{"a": 1}', "[DONE]"),
 }
 
-CASES: Mapping[str, Case] = {**LINE_ENDS, **MARKS, **FIELDS, **NAMES, **NO_EVENTS, **VALUES, **ENDS}
+ONE_LINE_APART = {
+    "objects": case('data: {"a": 1}\ndata: {"b": 2}\n\n', '{"a": 1}', '{"b": 2}'),
+    "three objects": case('data:{"a":1}\r\ndata:{"b":2}\r\ndata:{"c":3}\r\n\r\n', '{"a":1}', '{"b":2}', '{"c":3}'),
+    "an object and the end marker": case('data: {"a": 1}\ndata: [DONE]\n\n', '{"a": 1}', "[DONE]"),
+    "lists": case('data: ["a"]\ndata: ["b"]\n\n', '["a"]', '["b"]'),
+    "one object over lines": case('data: {"a":\ndata: {"b": 2}\ndata: }\n\n', '{"a":\n{"b": 2}\n}'),
+    "an object with a raw line end": case('data: {"a": "x}\ndata: {y"}\n\n', '{"a": "x}\n{y"}'),
+    "texts": case("data: 1\ndata: 2\n\n", "1\n2"),
+    "objects of a named event": case('event: e\ndata: {"a": 1}\ndata: {"b": 2}\n\n', ("e", '{"a": 1}\n{"b": 2}')),
+    "an object and more of a name": case('data: {"a": 1}\nevent: e\n\n', ("e", '{"a": 1}')),
+}
+
+CASES: Mapping[str, Case] = {**LINE_ENDS, **MARKS, **FIELDS, **NAMES, **NO_EVENTS, **VALUES, **ENDS, **ONE_LINE_APART}
 """Cases that are parsed with every cut."""
+
+UNFINISHED: Mapping[str, tuple[str, list[Seen]]] = {
+    "an object": ('data: {"a": 1}', ['{"a": 1}']),
+    "an object with its line end": ('data: {"a": 1}\n', ['{"a": 1}']),
+    "an object with half a line end": ('data: {"a": 1}\r', ['{"a": 1}']),
+    "an object over lines": ('data: {"a":\ndata: 1}', ['{"a":\n1}']),
+    "two objects": ('data: {"a": 1}\ndata: {"b": 2}', ['{"a": 1}', '{"b": 2}']),
+    "a named object": ('event: e\ndata: {"a": 1}', [("e", '{"a": 1}')]),
+    "a list": ("data: [1]", ["[1]"]),
+    "the end marker": ("data: [DONE]", ["[DONE]"]),
+    "half an object": ('data: {"a": 1', []),
+    "half a list": ("data: [1", []),
+    "two halves of an object": ('data: {"a": 1}}', []),
+    "half an end marker": ("data: [DON", []),
+    "a number": ("data: 17", []),
+    "a text": ('data: "x"', []),
+    "a word": ("data: Hello.", []),
+    "no data": ("data", []),
+    "a name": ("event: e", []),
+    "a comment": (": {}", []),
+}
+"""The end of a body after a whole event → the events that it completes."""
 
 KIB = 1024
 

@@ -7,7 +7,7 @@ streamed replies.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -16,7 +16,8 @@ import attrs
 from .._async import running_loop
 from ..codecs.json import dumps, loads
 from ..codecs.lenient import NotJSONError
-from ..dialects.base import Continuation, Prerequisite
+from ..codecs.sse import Event
+from ..dialects.base import Continuation, Prerequisite, Target
 from ..errors import (
     APIConnectionError,
     APIError,
@@ -30,11 +31,13 @@ from ..http import NO_HEADERS, HttpRequest, HttpResponse
 from ..logs import log
 from ..rate_limit_headers import remaining_quotas, wait_hint
 from ..records import ChatCompletion, ReplyInfo
+from ..records.chunks import ChatCompletionChunk
 from ..redaction import MaskedBytes
 from ..retry_policy import worth_retrying
 from ..transport import MAX_ERROR_BODY, AttemptTimeouts, Response, SendDeferred
 from ..validation import find_unserializable, require_serializable
 from .admission import acquire_connection, acquire_limits
+from .body_kind import BodyKind, body_kind, events_of, json_lines, page_error
 from .call_context import CallContext
 from .plan import override
 from .retry import retry_or_raise, start_cooldown
@@ -264,7 +267,31 @@ class Call(CallContext):
     def decode(self, response: HttpResponse, *, stream: bool | None = None) -> ChatCompletion | Continuation:
         """The reply in a successful response, or the request that has to be sent next for it."""
         target = self.plan.target if stream is None else attrs.evolve(self.plan.target, stream=stream)
-        return self.plan.provider_state.dialect.decode(response, self.request, target)
+        dialect = self.plan.provider_state.dialect
+        if response.body[:1] != b"{":
+            kind = body_kind(response.body)
+            if kind is BodyKind.PAGE:
+                raise page_error(response.body)
+            if kind is BodyKind.EVENTS:
+                return self._decode_events(events_of(response.body, dialect.framing()), target)
+        try:
+            return dialect.decode(response, self.request, target)
+        except APIResponseError:
+            lines = json_lines(response.body)
+            if not lines:
+                raise
+        return self._decode_events(lines, target)
+
+    def _decode_events(self, events: Iterable[Event], target: Target) -> ChatCompletion | Continuation:
+        """The reply that a stream's events add up to, where a server streams without being asked."""
+        state, chunks = self.plan.provider_state, list[ChatCompletionChunk]()
+        decoder = state.dialect.decoder(self.request, target)
+        for event in events:
+            chunks += decoder.feed(event)
+            if decoder.done:
+                break
+        end = decoder.finish()
+        return end if isinstance(end, Continuation) else state.accumulate([*chunks, *end])
 
     async def next_result(self, continuation: Continuation) -> ChatCompletion | Continuation:
         """Waits as long as the provider asks for; returns the reply, or another continuation if it is unfinished."""

@@ -114,6 +114,9 @@ class CallChunks(ChunkSource):
             except APIError as error:
                 failed = error
             else:
+                if attempt.successor is not None:
+                    self._attempt = attempt.successor
+                    continue
                 self._request = None  # it is not sent again, and an open stream need not keep it
                 return chunks
             await self._restart_or_raise(attempt, failed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakSet
 
@@ -11,6 +11,8 @@ from ..dialects.base import Dialect
 from ..options import Secret
 from ..params import NATIVE
 from ..providers import Provider
+from ..records import ChatCompletion
+from ..records.chunks import ChatCompletionChunk
 from .endpoint_state import EndpointState
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ class ProviderState:
         headers: Mapping[str, str],
         start_call: Callable[[], Coroutine[Any, Any, float]],
         track_cancel_request: Callable[[asyncio.Task[None]], None],
+        accumulate: Callable[[Iterable[ChatCompletionChunk]], ChatCompletion],
     ) -> None:
         self.provider = provider
         self.dialect = dialect
@@ -64,6 +67,8 @@ class ProviderState:
         """Passes the client's start gate; returns when the call began, on the loop's clock."""
         self.track_cancel_request = track_cancel_request
         """Keeps a strong reference to a task that cancels work at the provider; closing the client waits for it."""
+        self.accumulate = accumulate
+        """Makes one completion of a stream's chunks."""
         self.param_support = {name: support for name, support in provider.table.items() if support != NATIVE}
         """Parameters that are not simply native."""
         self.cache = DialectCache()

@@ -1,10 +1,15 @@
-"""One attempt at a streamed reply: a response whose headers have come, read as the media type in its headers."""
+"""One attempt at a streamed reply: a response whose headers have come, read as what it is.
+
+Its content type is a label only, and the first bytes decide.
+"""
 
 from __future__ import annotations
 
 import abc
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from ..codecs.sse import Event, SSEParser
 from ..dialects.base import Chunks, Continuation, Decoder, DecoderWithResponse
 from ..errors import (
     APIConnectionError,
@@ -19,6 +24,7 @@ from ..http import MAX_RESPONSE_BYTES, Headers, HttpRequest, HttpResponse
 from ..records import AssistantMessage, ChatCompletion, Choice, Usage
 from ..records.chunks import ChatCompletionChunk, ChunkChoice, Delta
 from ..transport import Response
+from .body_kind import BLANK, BodyKind, body_kind, page_error
 from .close_signal import CloseSignal
 from .plan import EVENT_STREAM
 
@@ -26,10 +32,24 @@ if TYPE_CHECKING:
     from .call import Call
 
 
+_LONGEST_START = 1024
+"""Bytes after which a body of no known kind is read as what its content type says."""
+
+
 class Attempt(abc.ABC):
     """A response that is read chunk by chunk. After its first chunk an error is final."""
 
-    __slots__ = ("_call", "_closed", "_usage", "cancel_request", "delivered", "ended", "may_restart", "response")
+    __slots__ = (
+        "_call",
+        "_closed",
+        "_usage",
+        "cancel_request",
+        "delivered",
+        "ended",
+        "may_restart",
+        "response",
+        "successor",
+    )
 
     def __init__(self, call: Call, response: Response, closed: CloseSignal) -> None:
         self._call = call
@@ -46,10 +66,12 @@ class Attempt(abc.ABC):
         """Whether chunks were returned."""
         self.ended = False
         """Whether everything was read, up to the proper end."""
+        self.successor: Attempt | None = None
+        """The attempt that reads the rest of the response, whose first bytes are those of another kind of body."""
 
     @abc.abstractmethod
     async def next(self) -> Chunks | None:
-        """The next chunks, at least one; None once the attempt has ended.
+        """The next chunks, at least one; None once the attempt has ended, and none if it has a `successor`.
 
         Raises:
             APIError: the network failed, a timeout, or the provider's error; with the call's details if it is final.
@@ -80,13 +102,9 @@ class Attempt(abc.ABC):
 
 def attempt_for(call: Call, response: Response, closed: CloseSignal) -> Attempt:
     """The reader of `response`: as a stream, or as the whole body that some servers send instead."""
-    match _media_type(response.headers):
-        case "application/json":
-            return WholeAttempt(call, response, closed)
-        case "text/html":
-            return PageAttempt(call, response, closed)
-        case _:
-            return StreamAttempt(call, response, closed)
+    if _media_type(response.headers) == "application/json":
+        return WholeAttempt(call, response, closed)
+    return StreamAttempt(call, response, closed)
 
 
 def _media_type(headers: Headers) -> str:
@@ -96,14 +114,24 @@ def _media_type(headers: Headers) -> str:
 class StreamAttempt(Attempt):
     """A response that is a stream: its bytes framed into events, and these decoded into chunks."""
 
-    __slots__ = ("_continuation", "_decoder", "_error", "_framing")
+    __slots__ = ("_continuation", "_decoder", "_error", "_framing", "_read", "_start")
 
     def __init__(
-        self, call: Call, response: Response, closed: CloseSignal, announced: HttpResponse | None = None
+        self,
+        call: Call,
+        response: Response,
+        closed: CloseSignal,
+        announced: HttpResponse | None = None,
+        start: bytes = b"",
     ) -> None:
+        """`start` is what was read of the body already."""
         super().__init__(call, response, closed)
         dialect = call.plan.provider_state.dialect
         self._framing = dialect.framing()
+        may_be_other = announced is None and isinstance(self._framing, SSEParser)
+        self._start: bytes | None = start if may_be_other else None
+        """The body so far, until its kind is known; None afterwards."""
+        self._read: Callable[[], Awaitable[bytes]] = self._read_start if start else response.read
         self._decoder: Decoder = dialect.decoder(call.request, call.plan.target)
         self._error: APIError | None = None
         """An error that came in the same bytes as chunks, which are delivered before it."""
@@ -120,8 +148,10 @@ class StreamAttempt(Attempt):
             if failed is None:
                 try:
                     if self._continuation is None:
-                        data = await self.response.read()
-                        chunks = self._decode(data) if data else self._finish()
+                        data = await self._read()
+                        chunks = self._decode(self._framing.feed(data)) if data else self._end_body()
+                        if self._start is not None and self._find_successor(data):
+                            return ()
                     else:
                         chunks = await self._closed.interrupting(self._read_end(self._continuation))
                 except APIError as error:
@@ -139,9 +169,28 @@ class StreamAttempt(Attempt):
                 return chunks
         return None
 
-    def _decode(self, data: bytes) -> Chunks:
-        events = self._framing.feed(data)
+    async def _read_start(self) -> bytes:
+        """The bytes that were read before this attempt."""
+        start, self._start, self._read = self._start, None, self.response.read
+        return start or b""
+
+    def _find_successor(self, data: bytes) -> bool:
+        """Sets `successor` if the body is not a stream; called until its kind is known."""
+        start = (self._start or b"").lstrip(BLANK) + data
+        kind = body_kind(start)
+        if kind is BodyKind.JSON or kind is BodyKind.PAGE:
+            self.successor = WholeAttempt(self._call, self.response, self._closed, start)
+        self._start = start if kind is None and len(start) < _LONGEST_START else None
+        return self.successor is not None
+
+    def _end_body(self) -> Chunks:
+        """The chunks at the proper end of the body, whose last event may lack its blank line."""
+        events = self._framing.finish()
+        return self._decode(events) if events else self._finish()
+
+    def _decode(self, events: list[Event]) -> Chunks:
         if events and not self.delivered:
+            self._start = None
             self.response.note_first_event(keep_deadline=self._call.plan.timeout.total_is_explicit)
         chunks: list[ChatCompletionChunk] = []
         try:
@@ -194,12 +243,17 @@ class StreamAttempt(Attempt):
 
 
 class WholeAttempt(Attempt):
-    """A response to a stream request that is a whole JSON body: a reply, or the announcement of where its stream is."""
+    """A response to a stream request that is a whole JSON body: a reply, or the announcement of where its stream is.
 
-    __slots__ = ("_announced", "_stream")
+    A web page is read as well, and is an error.
+    """
 
-    def __init__(self, call: Call, response: Response, closed: CloseSignal) -> None:
+    __slots__ = ("_announced", "_start", "_stream")
+
+    def __init__(self, call: Call, response: Response, closed: CloseSignal, start: bytes = b"") -> None:
+        """`start` is what was read of the body already."""
         super().__init__(call, response, closed)
+        self._start = start
         self._announced: HttpResponse | None = None
         """The announcement of a stream that has not delivered anything yet."""
         self._stream: StreamAttempt | None = None
@@ -220,6 +274,8 @@ class WholeAttempt(Attempt):
             self._call.settle_permit()
             raise
         else:
+            if self.successor is not None:
+                return ()
             self._record(chunks or ())
             if self.ended:
                 self._record_end()  # type: ignore[unreachable]  # as above
@@ -228,7 +284,14 @@ class WholeAttempt(Attempt):
 
     async def _read_body(self) -> Chunks | None:
         response = self.response
-        body = HttpResponse(response.status, response.headers, await response.read_all(MAX_RESPONSE_BYTES))
+        kind = await self._read_start()
+        if kind is BodyKind.EVENTS and isinstance(self._call.plan.provider_state.dialect.framing(), SSEParser):
+            self.successor = StreamAttempt(self._call, response, self._closed, start=self._start)
+            return ()
+        data = self._start + await response.read_all(MAX_RESPONSE_BYTES - len(self._start))
+        if kind is BodyKind.PAGE:
+            raise page_error(data)
+        body = HttpResponse(response.status, response.headers, data)
         result = self._call.decode(body)
         if not isinstance(result, Continuation) or result.request.headers.get("Accept") != EVENT_STREAM:
             return await self._poll(result)
@@ -241,6 +304,15 @@ class WholeAttempt(Attempt):
             self._stream = StreamAttempt(self._call, self.response, self._closed, body)
             return None
         return await self._poll_after(failed)
+
+    async def _read_start(self) -> BodyKind | None:
+        """Reads until the first bytes tell the kind of the body; None if it has none."""
+        while (kind := body_kind(self._start)) is None and len(self._start) < _LONGEST_START:
+            data = await self.response.read()
+            if not data:
+                break
+            self._start = self._start.lstrip(BLANK) + data
+        return kind
 
     async def _next_of_stream(self, stream: StreamAttempt) -> Chunks | None:
         try:
@@ -271,22 +343,6 @@ class WholeAttempt(Attempt):
             result = await self._call.next_result(result)
         self.ended = True
         return (as_chunk(result),)
-
-
-class PageAttempt(Attempt):
-    """A response to a stream request that is an HTML page: an error."""
-
-    __slots__ = ()
-
-    async def next(self) -> Chunks | None:
-        """Raises the error.
-
-        Raises:
-            APIResponseError: with the beginning of the page.
-        """
-        body = await self.response.read_all(MAX_RESPONSE_BYTES)
-        text = body[:200].decode("utf-8", "replace")
-        raise self._failure(APIResponseError("the answer to a stream request is a web page", body=text))
 
 
 def _closing_chunks(completion: ChatCompletion) -> Chunks:

@@ -16,6 +16,7 @@ from ..errors import ClientClosedError
 from ..options import BearerToken, Secret
 from ..providers import DIALECTS, Provider, check_base_url, fill_placeholders, origin, with_sources
 from ..redaction import MaskedValue
+from ..streaming.accumulator import accumulated
 from ..transport import Pool
 from ..transport.connection_limit import ConnectionLimit
 
@@ -161,6 +162,7 @@ class ClientState:
             headers=headers,
             start_call=self.start_call,
             track_cancel_request=self.track_cancel_request,
+            accumulate=accumulated,
         )
 
     def _open_transport(self, provider: Provider) -> Transport:

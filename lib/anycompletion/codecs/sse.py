@@ -1,15 +1,19 @@
-"""Parser of server-sent events (WHATWG HTML 9.2.6): bytes → events; reads no socket and decodes no JSON.
+"""Parser of server-sent events (WHATWG HTML 9.2.6): bytes → events; reads no socket.
 
 The events are the same however the bytes are split, each byte is processed a bounded number of times, and at most one
-incomplete event is buffered. Lines end with LF, CR or CRLF. Only a blank line dispatches an event, so an incomplete
-event at the end of the body is dropped: the dialect's end marker decides whether something is missing.
+incomplete event is buffered. Lines end with LF, CR or CRLF. A blank line dispatches an event. Two mistakes of servers
+are read as they are meant, where the data leave no doubt because it is whole JSON: a last event without its blank line
+(`finish`), and events without a blank line between them.
 """
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from ..errors import APIResponseError
+from .json import NotJSONError, loads
 
 MAX_EVENT = 16 * 1024 * 1024
 """Bytes of one event; a longer one is an error, so that no server can fill the memory."""
@@ -75,6 +79,21 @@ class SSEParser:
             self.error = exc
         self._is_idle = not (self._start or self._skip_lf or self._pieces or self._data or self._name)
         return events
+
+    def finish(self) -> list[Event]:
+        """The event that lacks only its blank line at the proper end of the body; later calls return none.
+
+        Its data must be whole JSON or ``[DONE]``. Not to be called after a connection was cut.
+        """
+        events: list[Event] = []
+        if self.error is None and not self._is_idle:
+            try:
+                self._end_line(b"", events)
+                self._line(b"", events)
+            except APIResponseError as exc:
+                self.error = exc
+            self._is_idle = True
+        return [event for event in events if event.data == b"[DONE]" or _is_whole(event.data)]
 
     def _feed(self, data: bytes, events: list[Event]) -> None:
         data = self._normalized(data)
@@ -166,6 +185,11 @@ class SSEParser:
         if field == b"data":
             if self._data is None:
                 self._data = []
+            elif len(self._data) == 1 and not self._name and _is_whole(self._data[0]):
+                # No JSON continues after its end: the blank line is missing.
+                events.append(Event(self._data[0]))
+                self._size = len(line)
+                self._data = []
             self._data.append(value)
             if len(self._data) - self._joined > _LINES:
                 self._data[self._joined :] = [b"\n".join(self._data[self._joined :])]
@@ -174,6 +198,22 @@ class SSEParser:
         self._size -= len(line)  # only data lines are buffered
         if field == b"event":
             self._name = value.decode("utf-8", "replace")
+
+
+def looks_like_events(start: bytes) -> bool:
+    """Whether a body that begins with `start` is a stream of events, whatever its content type says."""
+    return re.match(rb"(?:\xef\xbb\xbf)?\s*(?:(?:data|event|id|retry)?:|event\s*\n)", start) is not None
+
+
+def _is_whole(data: bytes) -> bool:
+    """Whether data is the JSON of an object or a list; other JSON may be the beginning of a longer one."""
+    if not (data.startswith((b"{", b"[")) and data.rstrip().endswith((b"}", b"]"))):
+        return False
+    try:
+        loads(data)
+    except NotJSONError:
+        return False
+    return True
 
 
 def _named(block: bytes) -> Event | None:

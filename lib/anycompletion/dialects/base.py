@@ -118,6 +118,10 @@ class Framing(Protocol):
         """The events that `data` completes."""
         ...
 
+    def finish(self) -> list[Event]:
+        """The events that the proper end of the body completes; not called after a cut connection."""
+        ...
+
 
 class Decoder(Protocol):
     """Decoder of one attempt's stream: events → chunks."""

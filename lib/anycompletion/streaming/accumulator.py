@@ -6,6 +6,7 @@ because a short string takes ten times the memory of its characters.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from ..codecs.lenient import ShapeError, unknown_fields
@@ -276,6 +277,14 @@ def _merge_block(blocks: dict[Any, JsonObject], piece: JsonObject) -> None:
     for name, value in piece.items():
         if name != "index":
             block[name] = _appended(block.get(name), value) if name in _APPENDED else value
+
+
+def accumulated(chunks: Iterable[ChatCompletionChunk]) -> ChatCompletion:
+    """The completion that the chunks of a whole stream add up to."""
+    accumulator = Accumulator()
+    for chunk in chunks:
+        accumulator.add(chunk)
+    return accumulator.completion()
 
 
 class Accumulator:

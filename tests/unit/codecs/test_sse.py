@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from anycompletion.codecs.sse import Event, SSEParser
 from anycompletion.errors import APIResponseError
-from support.sse_cases import BOM
+from support.sse_cases import BOM, UNFINISHED
 
 
 def events(pieces: Iterable[bytes]) -> list[Event]:
@@ -60,6 +60,31 @@ def reference(body: bytes) -> list[Event]:
         elif field == b"event":
             name = value.decode("utf-8", "replace")
     return out
+
+
+# --- the end of the body ---
+
+
+@pytest.mark.parametrize("name", UNFINISHED)
+def test_the_end_of_the_body_completes_whole_json_only(name: str) -> None:
+    """The last chunk of a server that omits the last blank line would be lost, or half an event would count."""
+    end, expected = UNFINISHED[name]
+    body = f"data: first\n\n{end}".encode()
+    for place in range(len(body) + 1):
+        parser = SSEParser()
+        found = [event for part in split(body, place) for event in parser.feed(part)]
+        found += parser.finish()
+        seen = [(event.name, event.data.decode()) if event.name else event.data.decode() for event in found]
+        assert seen == ["first", *expected], place
+        assert parser.finish() == []
+        assert parser.error is None
+
+
+def test_the_end_of_the_body_after_a_long_event() -> None:
+    """An event that was refused would be returned at the end."""
+    parser = SSEParser(LIMIT)
+    assert parser.feed(b"data: {" + b" " * LIMIT + b"}") == []
+    assert parser.finish() == []
 
 
 # --- limits ---

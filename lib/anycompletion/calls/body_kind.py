@@ -1,0 +1,58 @@
+"""Kinds of bodies, told by their first bytes: content types are labels that servers get wrong."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from ..codecs.sse import Event, looks_like_events
+from ..dialects.base import Framing
+from ..dialects.error_body import page_title
+from ..errors import APIResponseError
+
+BLANK = b" \t\r\n"
+"""White space, which servers send before a body to keep the connection alive."""
+
+
+class BodyKind(Enum):
+    """Kind of a body."""
+
+    JSON = auto()
+    EVENTS = auto()
+    PAGE = auto()
+
+
+def body_kind(start: bytes) -> BodyKind | None:
+    """The kind of a body that begins with `start`; None while that is unknown, and for any other text."""
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip(BLANK)
+    if text.startswith((b"{", b"[", b'"')):
+        return BodyKind.JSON
+    if text.startswith(b"<"):
+        return BodyKind.PAGE
+    return BodyKind.EVENTS if looks_like_events(text) else None
+
+
+def page_error(body: bytes) -> APIResponseError:
+    """The exception for a web page with a good status; the page's title is its message."""
+    title = page_title(body)
+    text = f"the answer is a web page: {title}" if title else "the answer is a web page"
+    return APIResponseError(text, body=body.decode("utf-8", "replace"), maybe_billed=True)
+
+
+def events_of(body: bytes, framing: Framing) -> list[Event]:
+    """The events of a whole body that is a stream.
+
+    Raises:
+        APIResponseError: an event is too long.
+    """
+    events = framing.feed(body) + framing.finish()
+    if framing.error is not None:
+        raise framing.error
+    return events
+
+
+def json_lines(body: bytes) -> list[Event]:
+    """The lines of a body that has one JSON object per line, as events; none if the body has another form."""
+    lines = [line for line in (each.strip() for each in body.split(b"\n")) if line]
+    if len(lines) < 2 or not all(line.startswith(b"{") and line.endswith(b"}") for line in lines):
+        return []
+    return [Event(line) for line in lines]

@@ -1,0 +1,147 @@
+"""Bodies of successful responses are read as what they are, whatever their content type says."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from anycompletion import APIResponseError, AsyncCompletion, StreamInterruptedError
+from anycompletion.calls.body_kind import BodyKind, body_kind, json_lines
+from support.raw_server import END, FIN, REQUEST, STALL, STREAM, RawServer, Step, completion, head, piece
+
+BOM = b"\xef\xbb\xbf"
+
+KINDS: dict[bytes, BodyKind | None] = {
+    b"": None,
+    b" \r\n\t": None,
+    BOM: None,
+    BOM[:1]: None,
+    b"da": None,
+    b"Hello.": None,
+    b"datum: x": None,
+    b"17": None,
+    b"{": BodyKind.JSON,
+    BOM + b"\n [": BodyKind.JSON,
+    b'\n\n "': BodyKind.JSON,
+    b"<": BodyKind.PAGE,
+    BOM + b"\r\n<!DOCTYPE html>": BodyKind.PAGE,
+    b"data:": BodyKind.EVENTS,
+    b"event: x": BodyKind.EVENTS,
+    b"event\n": BodyKind.EVENTS,
+    b"id: 1\n": BodyKind.EVENTS,
+    b"retry: 1": BodyKind.EVENTS,
+    b": hi": BodyKind.EVENTS,
+    BOM + b"\n\ndata: {": BodyKind.EVENTS,
+}
+
+
+@pytest.mark.parametrize("start", KINDS)
+def test_the_first_bytes_tell_the_kind(start: bytes) -> None:
+    """A reply would be read as what its content type says, and be lost."""
+    assert body_kind(start) is KINDS[start]
+
+
+def test_lines_of_json_are_events() -> None:
+    """A reply that comes as one object per line would not be JSON."""
+    assert [event.data for event in json_lines(b'{"a": 1}\r\n\n {"b": 2}\n')] == [b'{"a": 1}', b'{"b": 2}']
+    for other in (b"", b"{}", b'{"a":\n1}', b'{"a": 1}\n{"b"', b"data: {}\n{}\n", b"[]\n[]"):
+        assert json_lines(other) == []
+
+
+# --- through the client ----------------------------------------------------------------------------------------------
+
+
+def chunk(**members: Any) -> bytes:
+    choice = {"index": 0, "delta": {}, "finish_reason": None} | members
+    return json.dumps({"id": "r", "object": "chat.completion.chunk", "model": "m", "choices": [choice]}).encode()
+
+
+CHUNKS = (
+    chunk(delta={"role": "assistant", "content": "Hel"}),
+    chunk(delta={"content": "lo."}),
+    chunk(finish_reason="stop"),
+)
+EVENTS = b"".join(b"data: %s\n\n" % data for data in CHUNKS)
+DONE = b"data: [DONE]\n\n"
+JSON = json.dumps(completion("Hello.")).encode()
+
+REPLIES = {
+    "events": EVENTS + DONE,
+    "events without an end marker": EVENTS,
+    "the last event without its blank line": EVENTS.rstrip(),
+    "the end marker without its blank line": EVENTS + DONE.rstrip(),
+    "events one line apart": b"".join(b"data: %s\n" % data for data in CHUNKS) + DONE,
+    "events one line apart to the end": b"\r\n".join(b"data:" + data for data in CHUNKS),
+    "events after a comment": b": hi\n\n" + EVENTS,
+    "events after blank lines": b"\n\r\n" + EVENTS,
+    "events after a BOM": BOM + EVENTS,
+    "one event that is all": b"data: " + JSON.replace(b'"message"', b'"delta"') + b"\n\n",
+    "one object per line": b"\n".join(CHUNKS),
+    "JSON": JSON,
+    "JSON after white space": b"\n\n  " + b"\r\n" * 3000 + JSON,
+    "JSON after a BOM": BOM + JSON,
+}
+TYPES = ("text/event-stream", "application/json", "application/x-ndjson", "text/html; charset=utf-8", None)
+plain_and_stream = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+every_type = pytest.mark.parametrize("label", TYPES)
+
+
+def labelled(label: str | None) -> dict[str, str]:
+    return {} if label is None else {"Content-Type": label}
+
+
+async def ask(stream: bool, *script: Step) -> tuple[str, str | None]:
+    """The text and the finish reason of a reply."""
+    async with (
+        RawServer((REQUEST, *script, STALL)) as server,
+        AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "key"}, max_retries=0) as client,
+    ):
+        if not stream:
+            reply = await client.create("openai/m", "Hi.")
+        else:
+            async with client.stream("openai/m", "Hi.") as opened:
+                reply = await opened.get_final_completion()
+        assert reply.info.status_code == 200
+        return reply.text, reply.choices[0].finish_reason
+
+
+@plain_and_stream
+@every_type
+@pytest.mark.parametrize("body", REPLIES.values(), ids=REPLIES)
+async def test_a_reply_is_read_as_what_it_is(body: bytes, label: str | None, stream: bool) -> None:
+    """A reply under a wrong content type, or one that was streamed unasked, would be lost."""
+    whole = head(200, labelled(label) | {"Content-Length": str(len(body))})
+    for step in (body, body[:3]):
+        assert await ask(stream, whole + step, 0.002, body[len(step) :]) == ("Hello.", "stop")
+
+
+@plain_and_stream
+@every_type
+@pytest.mark.parametrize("page", [b"<html><title>Log in</title>...", b"\n<!doctype html><H1>Log in</H1>"])
+async def test_a_web_page_is_an_error_with_its_title(page: bytes, label: str | None, stream: bool) -> None:
+    """A captive portal would be an empty reply, or an error full of markup."""
+    with pytest.raises(APIResponseError) as caught:
+        await ask(stream, head(200, labelled(label) | {"Content-Length": str(len(page))}) + page)
+    assert caught.value.message == "the answer is a web page: Log in"
+    assert caught.value.body == page.decode()
+    assert caught.value.status_code == 200
+
+
+@plain_and_stream
+@every_type
+@pytest.mark.parametrize("lost", [1, 2, len(CHUNKS[2]) + 6, len(CHUNKS[2]) + 8])
+async def test_a_last_event_that_is_cut_does_not_count(lost: int, label: str | None, stream: bool) -> None:
+    """A reply would look complete although its end is missing."""
+    body = EVENTS.rstrip()[:-lost]
+    with pytest.raises(StreamInterruptedError):
+        await ask(stream, head(200, labelled(label) | {"Content-Length": str(len(body))}) + body)
+
+
+@pytest.mark.parametrize("body", [EVENTS.rstrip(), EVENTS.rstrip() + b"\n"])
+async def test_a_last_event_before_a_lost_connection_does_not_count(body: bytes) -> None:
+    """An event that the loss of the connection cut would be taken for a whole one."""
+    with pytest.raises(StreamInterruptedError):
+        await ask(True, STREAM, piece(body), FIN)
+    assert await ask(True, STREAM, piece(body), END) == ("Hello.", "stop")
