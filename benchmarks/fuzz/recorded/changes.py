@@ -158,8 +158,19 @@ def as_objects(value: Any) -> Any:
     return UNREADABLE if UNREADABLE in found else found
 
 
+def as_block(value: Any) -> Any:
+    """What a content block is read as: as `as_object` reads it; another text is a block of text."""
+    if isinstance(value, list) and len(value) == 1:
+        return as_block(value[0])
+    found = as_object(value)
+    return {"type": "text", "text": value} if found is UNREADABLE and isinstance(value, str) else found
+
+
 def as_blocks(value: Any) -> Any:
-    """What a list of content blocks is read as: as `as_objects` reads it, or a text as one block."""
+    """What a list of content blocks is read as: its items without nulls; a text is one block of text."""
+    if isinstance(value, list):
+        found = [as_block(item) for item in value if item is not None]
+        return UNREADABLE if UNREADABLE in found else found
     return [{"type": "text", "text": value}] if isinstance(value, str) else as_objects(value)
 
 

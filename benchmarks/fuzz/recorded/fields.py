@@ -117,7 +117,7 @@ _PIECE = r"(content|tool-call|tool-plan|citation)-\w+/"
 _COHERE = (
     Rule(r"message|[\w-]+/delta|[\w-]+/delta\.message", "part", changes.as_object),
     Rule(r"message\.content", "part", changes.as_blocks),
-    Rule(r"message\.content\[[^\]]*\]", "part", changes.as_object),
+    Rule(r"message\.content\[[^\]]*\]", "part", changes.as_block),
     Rule(r"message\.content\[text\]\.text", "part", changes.as_text),
     Rule(r"message\.content\[[^\]]*\]\.type", "identity", changes.as_word, "names the part"),
     Rule(r"message\.tool_calls", "part", changes.as_objects),
@@ -128,7 +128,7 @@ _COHERE = (
     Rule(r"(message-end/delta\.)?error", "error"),
     Rule(r"[\w-]+/type", "identity", changes.as_word, "names the event"),
     Rule(_PIECE + "index", "identity", changes.as_count, "names the part that a piece belongs to"),
-    Rule(r"content-\w+/delta\.message\.content", "part", changes.as_object),
+    Rule(r"content-\w+/delta\.message\.content", "part", changes.as_block),
     Rule(r"content-start/delta\.message\.content<[^>]*>\.type", "identity", changes.as_word, "names the part"),
     Rule(r"content-\w+/delta\.message\.content(<text>)?\.text", "part", changes.as_text),
     Rule(r"tool-call-\w+/delta\.message\.tool_calls", "part", changes.as_object),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from ..codecs import json
@@ -56,6 +56,37 @@ def refuse_stream_options(request: ChatRequest, provider: str, report: EncodingR
 def without_nulls(fields: JsonObject) -> JsonObject:
     """The fields that are not null. A null asks for nothing, and most nulls come from OpenAI's replies."""
     return {name: value for name, value in fields.items() if value is not None} if fields else fields
+
+
+_REPLY_ONLY = frozenset({"extra_content", "images", "index", "provider_specific_fields", "reasoning"})
+"""Fields that only the provider understands in whose replies they are: of messages, tool calls and functions."""
+
+
+def sendable_fields(fields: JsonObject) -> JsonObject:
+    """The fields beyond OpenAI's that are sent with a message or a call: no nulls, and none of other providers."""
+    return {name: value for name, value in without_nulls(fields).items() if name not in _REPLY_ONLY}
+
+
+_MEDIA_TYPES: Mapping[str, str] = {
+    "image/jpg": "image/jpeg",
+    "image/pjpeg": "image/jpeg",
+    "image/x-png": "image/png",
+}
+"""Common alias of a media type → its registered name; providers accept the registered names only."""
+
+
+def media_type(name: str) -> str:
+    """The registered name of a media type; an unknown one unchanged."""
+    return _MEDIA_TYPES.get(name.lower(), name)
+
+
+def data_url(url: str) -> str:
+    """A data URL with the registered name of its media type; any other URL unchanged."""
+    if url[:5].lower() != "data:":
+        return url
+    name = url[5:40].partition(",")[0].partition(";")[0]
+    registered = media_type(name)
+    return url if registered == name else f"data:{registered}{url[5 + len(name) :]}"
 
 
 # --- replies ----------------------------------------------------------------------------------------------------------

@@ -1,11 +1,13 @@
-"""Cohere's reply as a chat completion: no value is guessed, and none is lost.
+"""Cohere's reply as a chat completion: no value is guessed, and none is lost for the type of another.
 
 https://docs.cohere.com/reference/chat
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from ...codecs import json
 from ...codecs.lenient import (
@@ -13,10 +15,12 @@ from ...codecs.lenient import (
     ShapeError,
     as_list,
     as_object,
+    as_optional_object,
     as_str,
     optional_float,
     optional_int,
     optional_object,
+    optional_objects,
     optional_str,
     unknown_fields,
 )
@@ -37,23 +41,26 @@ from ...records import (
     Usage,
 )
 from ..base import Target
-from ..shared import as_text, unreadable_reply, uses_legacy_functions
+from ..shared import unreadable_reply, uses_legacy_functions, without_nulls
 from .cohere_messages import NATIVE
-from .errors import FAILED, REQUEST_ID, error_from_body
+from .errors import REQUEST_ID, error_of_reply
 
 _FINISH: Mapping[str, str] = {
     "COMPLETE": "stop",
     "STOP_SEQUENCE": "stop",
     "MAX_TOKENS": "length",
+    "ERROR_LIMIT": "length",
     "TOOL_CALL": "tool_calls",
     "ERROR_TOXIC": "content_filter",
 }
 """Cohere's finish reason → OpenAI's."""
+TEXT_FIELDS = ("text", "thinking")
+"""Fields of content parts that are texts; each is the part's type as well."""
 _REPLY = frozenset({"id", "message", "finish_reason", "usage", "logprobs"})
 _MESSAGE = frozenset({"role", "content", "tool_calls", "tool_plan", "citations"})
 _CALL, _FUNCTION = frozenset({"id", "type", "function"}), frozenset({"name", "arguments"})
 _USAGE = frozenset({"tokens", "cached_tokens"})
-_TOKENS = frozenset({"input_tokens", "output_tokens", "reasoning_tokens", "image_tokens"})
+_TOKENS = ("input_tokens", "output_tokens", "reasoning_tokens", "image_tokens")
 
 
 def decode(response: HttpResponse, request: ChatRequest, target: Target) -> ChatCompletion:
@@ -63,31 +70,28 @@ def decode(response: HttpResponse, request: ChatRequest, target: Target) -> Chat
         APIStatusError: the generation failed.
         APIResponseError: the body does not have the format's shape.
     """
-    data: JsonObject = {}
     problem = ""
     try:
-        data = as_object(json.loads(response.body), "body")
-        reason = optional_str(data.get("finish_reason"))
-        if reason not in FAILED and not isinstance(data.get("message"), str):
-            return _completion(data, reason, uses_legacy_functions(request), target.model)
+        body = json.loads(response.body)
+        failure = error_of_reply(body, response.body, response.headers)
+        if failure is None:
+            return _completion(as_object(body, "body"), uses_legacy_functions(request), target.model)
     except (ShapeError, NotJSONError) as exc:
-        problem = str(exc)
+        problem, failure = str(exc), None
     # Raised here, so that the error's context and traceback do not hold the reply.
-    if problem:
-        raise unreadable_reply(f"Cohere's reply cannot be read: {problem}", response, REQUEST_ID)
-    raise error_from_body(data, None, response.headers, as_text(response.body))
+    raise failure or unreadable_reply(f"Cohere's reply cannot be read: {problem}", response, REQUEST_ID)
 
 
-def _completion(data: JsonObject, reason: str | None, legacy: bool, model: str) -> ChatCompletion:
+def _completion(data: JsonObject, legacy: bool, model: str) -> ChatCompletion:
     message = read_message(as_object(data.get("message"), "message"), legacy)
-    logprobs = [as_object(item, f"logprobs[{i}]") for i, item in enumerate(as_list(data.get("logprobs"), "logprobs"))]
-    choice = Choice(0, message, finish_reason(reason, legacy), read_logprobs(logprobs), reason)
+    reason = optional_str(data.get("finish_reason"))
+    choice = Choice(0, message, finish_reason(reason, legacy), read_logprobs(data.get("logprobs")), reason)
     completion = ChatCompletion(
-        as_str(data.get("id")),
+        optional_str(data.get("id")) or "",
         [choice],
         model,
-        usage=read_usage(optional_object(data.get("usage"))),
-        extra={name: value for name, value in unknown_fields(data, _REPLY).items() if value is not None},
+        usage=read_usage(data.get("usage")),
+        extra=without_nulls(unknown_fields(data, _REPLY)),
     )
     completion.raw = data
     return completion
@@ -97,60 +101,99 @@ def finish_reason(reason: str | None, legacy: bool) -> str | None:
     """OpenAI's finish reason for Cohere's; an unknown one passes unchanged."""
     if reason is None:
         return None
-    return "function_call" if legacy and reason == "TOOL_CALL" else _FINISH.get(reason, reason)
+    found = _FINISH.get(reason.upper(), reason)
+    return "function_call" if legacy and found == "tool_calls" else found
 
 
 # --- the message -----------------------------------------------------------------------------------------------------
 
 
 def read_message(source: JsonObject, legacy: bool) -> AssistantMessage:
-    """The message in OpenAI's fields, with what they cannot express in `provider_specific_fields`."""
+    """The message in OpenAI's fields, with what they cannot express in `provider_specific_fields`.
+
+    Raises:
+        ShapeError: the tool calls cannot be read.
+    """
     content = source.get("content")
-    if isinstance(content, str):
-        content = [{"type": "text", "text": content}]
-    parts = [as_object(item, f"message.content[{i}]") for i, item in enumerate(as_list(content, "message.content"))]
+    items = [{"text": content}] if isinstance(content, str) else content_items(content, "message.content")
+    parts = [_part(item) for item in items]
     native_calls = as_list(source.get("tool_calls"), "message.tool_calls")
     calls = [_tool_call(item, f"message.tool_calls[{i}]") for i, item in enumerate(native_calls)]
-    cited = as_list(source.get("citations"), "message.citations")
-    citations = [as_object(item, f"message.citations[{i}]") for i, item in enumerate(cited)]
+    citations = optional_objects(source.get("citations")) or []
     texts: list[str] = []
     thoughts: list[str] = []
     starts: list[int] = []
     length = 0
     for part in parts:
         starts.append(length)
-        match part.get("type"):
+        match part["type"]:
             case "text":
-                texts.append(as_str(part.get("text")))
+                texts.append(part["text"])
                 length += len(texts[-1])
             case "thinking":
-                thoughts.append(as_str(part.get("thinking")))
+                thoughts.append(part["thinking"])
             case _:
                 pass  # only the native part can express it
     return AssistantMessage(
         "".join(texts) or None,
         tool_calls=None if legacy else calls or None,
         function_call=calls[0].function if legacy and calls else None,
-        annotations=[annotation(item, starts, f"message.citations[{i}]") for i, item in enumerate(citations)] or None,
+        annotations=[annotation(citation, starts) for citation in citations] or None,
         reasoning_content="".join(thoughts) or None,
         provider_specific_fields=native_fields(
             parts,
-            optional_str(source.get("tool_plan")),
+            as_str(source.get("tool_plan")),
             citations,
             native_calls if legacy else [],
         ),
-        extra={name: value for name, value in unknown_fields(source, _MESSAGE).items() if value is not None},
+        extra=without_nulls(unknown_fields(source, _MESSAGE)),
     )
+
+
+def content_items(content: object, path: str) -> list[JsonObject]:
+    """The objects of a content; a text in place of one is an object with the field `text`.
+
+    Raises:
+        ShapeError: it is neither objects nor text.
+    """
+    if content is None:
+        return []
+    if isinstance(content, list):
+        items = enumerate(cast("list[object]", content))
+        return [found for i, item in items for found in content_items(item, f"{path}[{i}]")]
+    found = optional_object(content)
+    if found is None and isinstance(content, str):
+        return [{"text": content}]
+    return [as_object(content, path)]
+
+
+def _part(item: JsonObject) -> JsonObject:
+    """A content part as it is sent back: its text as text, and a type that can be read."""
+    kind = part_type(item) or "text"
+    part = {**without_nulls(item), "type": kind}
+    if kind in TEXT_FIELDS:
+        part[kind] = as_str(item.get(kind))
+    return part
+
+
+def part_type(item: JsonObject) -> str | None:
+    """The type of a content part, which follows from its fields where it cannot be read; None if it does not."""
+    kind: object = item.get("type")
+    if isinstance(kind, str) and kind:
+        return kind
+    if item.get("text") is not None:
+        return "text"
+    return None if item.get("thinking") is None else "thinking"
 
 
 def _tool_call(value: object, path: str) -> ToolCall:
     call = as_object(value, path)
-    function = optional_object(call.get("function")) or {}
+    function = as_optional_object(call.get("function"), f"{path}.function") or {}
     return ToolCall(
-        as_str(call.get("id")),
+        optional_str(call.get("id")) or "",
         FunctionCall(
             as_str(function.get("name")),
-            optional_str(function.get("arguments")) or "{}",
+            as_str(function.get("arguments")) or "{}",
             extra=unknown_fields(function, _FUNCTION),
         ),
         extra=unknown_fields(call, _CALL),
@@ -158,7 +201,7 @@ def _tool_call(value: object, path: str) -> ToolCall:
 
 
 def native_fields(
-    parts: list[JsonObject], tool_plan: str | None, citations: list[JsonObject], legacy_calls: Sequence[object]
+    parts: list[JsonObject], tool_plan: str, citations: list[JsonObject], legacy_calls: Sequence[object]
 ) -> JsonObject | None:
     """What OpenAI's fields cannot express, in the form that is sent back; None where they express everything."""
     is_plain_text = len(parts) < 2 and all(part.keys() == {"type", "text"} for part in parts)
@@ -172,18 +215,15 @@ def native_fields(
     return {NATIVE: native} if native else None
 
 
-def annotation(citation: JsonObject, starts: Sequence[int], path: str) -> Annotation:
+def annotation(citation: JsonObject, starts: Sequence[int]) -> Annotation:
     """A citation as an annotation, with its place in the content; `starts` are the offsets of Cohere's parts there.
 
     Cohere counts from the start of a part. Citations of thinking and of a tool plan have no place in the content.
     """
     place: JsonObject = {}
-    start, end = (
-        optional_int(citation.get("start")),
-        optional_int(citation.get("end")),
-    )
-    index = optional_int(citation.get("content_index"))
-    if citation.get("type") in (None, "TEXT_CONTENT") and start is not None and end is not None:
+    start, end, index = (optional_int(citation.get(name)) for name in ("start", "end", "content_index"))
+    kind: object = citation.get("type")
+    if (kind == "TEXT_CONTENT" or not isinstance(kind, str)) and start is not None and end is not None:
         offset = starts[index] if index is not None and 0 <= index < len(starts) else 0
         place = {"content_start_index": offset + start, "content_end_index": offset + end}
     return Annotation("citation", extra={**place, "citation": citation})
@@ -192,20 +232,19 @@ def annotation(citation: JsonObject, starts: Sequence[int], path: str) -> Annota
 # --- counts ----------------------------------------------------------------------------------------------------------
 
 
-def read_usage(usage: JsonObject | None) -> Usage | None:
+def read_usage(value: object) -> Usage | None:
     """Token counts of the model's input and output.
 
     The billed counts differ (they exclude Cohere's own preamble) and are in `extra`.
     """
+    usage = optional_object(value)
     if not usage:
         return None
     tokens = optional_object(usage.get("tokens")) or {}
-    prompt = _count(tokens, "input_tokens", "usage.tokens")
-    completion = _count(tokens, "output_tokens", "usage.tokens")
-    cached, images = _count(usage, "cached_tokens", "usage"), _count(tokens, "image_tokens", "usage.tokens")
-    reasoning = _count(tokens, "reasoning_tokens", "usage.tokens")
-    extra = {name: value for name, value in unknown_fields(usage, _USAGE).items() if value is not None}
-    others = {name: value for name, value in tokens.items() if name not in _TOKENS or not _is_count(value)}
+    prompt, completion, reasoning, images = (optional_int(tokens.get(name)) for name in _TOKENS)
+    cached = optional_int(usage.get("cached_tokens"))
+    extra = without_nulls(unknown_fields(usage, _USAGE))
+    others = without_nulls(unknown_fields(tokens, frozenset(_TOKENS)))
     if others:
         extra["tokens"] = others
     return Usage(
@@ -218,29 +257,21 @@ def read_usage(usage: JsonObject | None) -> Usage | None:
     )
 
 
-def _count(source: JsonObject, name: str, path: str) -> int | None:
-    """A token count. Cohere's counts are floats by its schema; one with a fraction is not a count, so it is None."""
-    number = optional_float(source.get(name))
-    return int(number) if number is not None and number.is_integer() else None
-
-
-def _is_count(value: float | None) -> bool:
-    return value is None or float(value).is_integer()
-
-
-def read_logprobs(items: Sequence[JsonObject]) -> Logprobs | None:
-    """Log probabilities of pieces of text.
+def read_logprobs(value: object) -> Logprobs | None:
+    """Log probabilities of pieces of text; NaN where a number is missing or cannot be read.
 
     A piece can consist of several tokens whose own texts Cohere does not return: its log probability is the sum of
-    theirs, which stay in `extra` with their ids. A piece without numbers is left out.
+    theirs, which stay in `extra` with their ids.
     """
-    pieces: list[TokenLogprob] = []
-    for i, item in enumerate(items):
-        values = [
-            optional_float(value) for j, value in enumerate(as_list(item.get("logprobs"), f"logprobs[{i}].logprobs"))
-        ]
-        numbers = [value for value in values if value is not None]
-        if numbers and len(numbers) == len(values):
-            extra = {name: value for name, value in item.items() if name != "text" and value is not None}
-            pieces.append(TokenLogprob(as_str(item.get("text")), sum(numbers), extra=extra))
+    pieces = [_logprob(item) for item in optional_objects(value) or ()]
     return Logprobs(pieces) if pieces else None
+
+
+def _logprob(item: JsonObject) -> TokenLogprob:
+    native: object = item.get("logprobs")
+    values = [
+        optional_float(number) for number in cast("list[object]", native if isinstance(native, list) else [native])
+    ]
+    total = sum(math.nan if number is None else number for number in values) if values else math.nan
+    extra = {name: field for name, field in item.items() if name != "text" and field is not None}
+    return TokenLogprob(as_str(item.get("text")), total, extra=extra)

@@ -6,8 +6,8 @@ https://docs.cohere.com/reference/errors
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
 
+from ...codecs.lenient import optional_object, optional_str
 from ...errors import (
     APIError,
     APIStatusError,
@@ -16,13 +16,18 @@ from ...errors import (
     class_for_status,
 )
 from ...http import HttpResponse
-from ..shared import as_text, error_without_details, loads_or_none, non_empty_str
+from ...records import JsonObject
+from ..error_body import ReportedError, holds_error, read_error
+from ..shared import as_text, error_without_details, loads_or_none
 
 REQUEST_ID = "x-debug-trace-id"
 """The header with the request's id."""
 
-FAILED = frozenset({"ERROR", "TIMEOUT"})
-"""Finish reasons of a generation that failed."""
+_REPLIES_DESPITE_ERROR = frozenset({"ERROR_LIMIT", "ERROR_TOXIC"})
+"""Finish reasons of replies that were cut off by the context window or the content filter."""
+
+_ERROR_FIELDS = ("error", "errors", "object", "type")
+"""Fields of a reply that show that it is an error."""
 
 _STATUSES: Mapping[str, int] = {
     "INVALID_TOOL_GENERATION": 422,
@@ -33,37 +38,67 @@ _STATUSES: Mapping[str, int] = {
 
 # Classifying by prose is the exception: most of Cohere's errors are a message and an id. Only the message shows whether
 # a 400 is about the length of the prompt, and whether a 429 ends within minutes or with the month.
-_TOO_LONG = "too many tokens"
+_TOO_LONG = ("too many tokens", "context length", "context window")
+_TOO_LONG_STATUSES = (400, 413, 422)
 _PER_MONTH = "month"
 """Of the limits of a 429, only a trial key's calls and an account's bill are counted by the month."""
 
 
 def error(response: HttpResponse) -> APIError:
     """The exception for a bad status, with all details of the body."""
-    found = loads_or_none(response.body)
-    data = cast("dict[str, Any]", found if isinstance(found, dict) else {})
-    if 300 <= response.status < 400 or non_empty_str(data.get("message")) is None:
+    body = loads_or_none(response.body)
+    source: JsonObject = optional_object(body) or {}
+    reported = read_error(body)
+    if response.status < 400 or reported.message is None:
         return error_without_details(response, REQUEST_ID)
-    return error_from_body(data, response.status, response.headers, as_text(response.body))
+    return _error(reported, source, response.status, response.headers, as_text(response.body))
 
 
-def error_from_body(
-    data: dict[str, Any], status: int | None = None, headers: Mapping[str, str] | None = None, body: str | None = None
-) -> APIStatusError:
-    """The exception for an error object, the delta of a stream's end, or a failed reply.
+def error_of_reply(body: object, data: bytes, headers: Mapping[str, str] | None = None) -> APIStatusError | None:
+    """The exception if a reply, or an event of a stream, reports an error despite a good status.
 
-    Without a status (inside a good one or a stream), the error's type gives it.
+    Args:
+        body: the decoded JSON; of a stream's end, its `delta`.
+        data: the bytes of the reply or event.
+        headers: the headers of the response.
     """
-    reason, kind = non_empty_str(data.get("finish_reason")), non_empty_str(data.get("error_type"))
-    code = kind or (reason if reason in FAILED else None)
-    message = non_empty_str(data.get("error")) or non_empty_str(data.get("message")) or _default_message(reason)
-    status = status or _usual_status(code, message)
+    source = optional_object(body)
+    if source is None:
+        return _error(read_error(body), {}, None, headers, as_text(data)) if holds_error(body) else None
+    is_reply = "finish_reason" in source or optional_object(source.get("message")) is not None
+    shown = {name: source.get(name) for name in _ERROR_FIELDS} if is_reply else source
+    if not (holds_error(shown) or _is_failure(optional_str(source.get("finish_reason")))):
+        return None
+    reported = read_error(_without_message(source) if is_reply else source)
+    return _error(reported, source, None, headers, as_text(data))
+
+
+def _without_message(source: JsonObject) -> JsonObject:
+    """A reply without its message, which would be taken for the error's."""
+    return {name: value for name, value in source.items() if name != "message"}
+
+
+def _is_failure(reason: str | None) -> bool:
+    folded = (reason or "").upper()
+    return folded == "TIMEOUT" or (folded.startswith("ERROR") and folded not in _REPLIES_DESPITE_ERROR)
+
+
+def _error(
+    reported: ReportedError, source: JsonObject, status: int | None, headers: Mapping[str, str] | None, body: str | None
+) -> APIStatusError:
+    """The exception; without a status (inside a good one or a stream), the error's code or type gives it."""
+    reason = optional_str(source.get("finish_reason"))
+    kind = optional_str(source.get("error_type")) or reported.type
+    code = reported.code or kind or (reason if _is_failure(reason) else None)
+    message = reported.message or _default_message(reason)
+    status = status or reported.status or _usual_status(code, message)
     return _error_class(status, message)(
         message,
+        param=reported.param,
         status_code=status,
-        type=code,
+        type=kind or code,
         code=code,
-        request_id=(headers or {}).get(REQUEST_ID) or non_empty_str(data.get("id")),
+        request_id=(headers or {}).get(REQUEST_ID) or reported.request_id,
         headers=headers,
         body=body,
     )
@@ -74,13 +109,17 @@ def _default_message(reason: str | None) -> str:
 
 
 def _usual_status(code: str | None, message: str) -> int:
-    return 400 if _TOO_LONG in message.lower() else _STATUSES.get(code or "", 500)
+    return 400 if _is_about_length(message) else _STATUSES.get(code or "", 500)
+
+
+def _is_about_length(message: str) -> bool:
+    folded = message.lower()
+    return any(words in folded for words in _TOO_LONG)
 
 
 def _error_class(status: int, message: str) -> type[APIStatusError]:
-    folded = message.lower()
-    if status == 400 and _TOO_LONG in folded:
+    if status in _TOO_LONG_STATUSES and _is_about_length(message):
         return ContextWindowExceededError
-    if status == 429 and _PER_MONTH in folded:
+    if status == 429 and _PER_MONTH in message.lower():
         return QuotaExceededError
     return class_for_status(status)

@@ -8,8 +8,6 @@ and sent with the finish reason, because chunks have no field for pieces of them
 
 from __future__ import annotations
 
-from typing import cast
-
 from ...codecs import json
 from ...codecs.lenient import (
     NotJSONError,
@@ -18,40 +16,20 @@ from ...codecs.lenient import (
     as_str,
     optional_int,
     optional_object,
+    optional_objects,
     optional_str,
 )
 from ...codecs.sse import Event
-from ...errors import APIResponseError, StreamInterruptedError
+from ...errors import APIResponseError, APIStatusError, StreamInterruptedError
 from ...records import ChatRequest, JsonObject, Logprobs
-from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionDelta
+from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta
 from ..base import Chunks, Target
-from ..shared import as_text, tool_call_delta, uses_legacy_functions
-from .decode import annotation, finish_reason, native_fields, read_logprobs, read_usage
-from .errors import FAILED, error_from_body
-
-
-class _GrowingPart:
-    """A content part that is not complete yet."""
-
-    __slots__ = ("growing", "native", "pieces")
-
-    def __init__(self, native: JsonObject, growing: str) -> None:
-        self.native = native
-        self.growing = growing
-        """The field that is sent in pieces, text or thinking; "" for a part of another type."""
-        self.pieces: list[str] = []
-
-
-class _GrowingCall:
-    """A tool call that is not complete yet."""
-
-    __slots__ = ("function", "native", "number", "pieces")
-
-    def __init__(self, native: JsonObject, function: JsonObject, number: int) -> None:
-        self.native = native
-        self.function = function
-        self.number = number
-        self.pieces: list[str] = []
+from ..shared import as_text, uses_legacy_functions
+from .cohere_calls import GrowingCalls
+from .cohere_events import TYPES, calls_of_event, delta_of_event, message_of_event, type_of_event
+from .cohere_parts import GrowingParts
+from .decode import annotation, content_items, finish_reason, native_fields, read_logprobs, read_usage
+from .errors import error_of_reply
 
 
 class CohereStreamDecoder:
@@ -64,31 +42,22 @@ class CohereStreamDecoder:
         "_id",
         "_last",
         "_legacy",
-        "_length",
         "_model",
-        "_open_calls",
-        "_open_parts",
         "_parts",
         "_plan",
-        "_starts",
         "done",
     )
 
     def __init__(self, legacy: bool, model: str) -> None:
         self.done = False
-        """Whether `message-end` was received."""
+        """Whether `message-end` or ``[DONE]`` was received."""
         self._legacy = legacy
         self._id = ""
         self._model = model
-        self._parts: list[_GrowingPart] = []
-        self._starts: list[int] = []
-        """Offset of each part's text in the content, in characters."""
-        self._open_parts: dict[int | None, _GrowingPart] = {}
-        self._calls: list[_GrowingCall] = []
-        self._open_calls: dict[int | None, _GrowingCall] = {}
+        self._parts = GrowingParts()
+        self._calls = GrowingCalls(legacy)
         self._plan: list[str] = []
         self._citations: list[JsonObject] = []
-        self._length = 0
         self._finished = False
         self._last = b""
 
@@ -99,32 +68,40 @@ class CohereStreamDecoder:
             APIStatusError: the generation failed.
             APIResponseError: the event cannot be read.
         """
-        if self.done or not event.data:
+        if self.done:
             return ()
-        if event.data == b"[DONE]":
-            self.done = True
-            return ()
+        failure: APIStatusError | None = None
+        problem = ""
         try:
-            data = as_object(json.loads(event.data), "event")
-            kind = optional_str(data.get("type")) or event.name
-            failure = _failure(kind, data) if kind in _MAY_FAIL else None
+            data = json.loads(event.data)
+            if not isinstance(data, dict):
+                data = _object_in(data)
+            kind = data.get("type")
+            if not isinstance(kind, str) or kind not in TYPES:
+                kind = type_of_event(data, event.name)
+            if kind in _ENDS or "error" in data or "errors" in data:
+                failure = _failure(kind, data, event)
             if failure is None:
                 self._last = event.data
                 return self._read(kind, data)
-            problem = None
-        except (ShapeError, NotJSONError) as exc:
-            failure, problem = None, str(exc)
+        except NotJSONError as exc:
+            text = event.data.strip()
+            if not text or text == b"[DONE]":
+                return self._end({}) if text else ()
+            problem = str(exc)
+            failure = error_of_reply(as_text(text), event.data) if event.name == "error" else None
+        except ShapeError as exc:
+            problem = str(exc)
         # Raised here, so that the error's context and traceback do not hold the event.
-        body = as_text(event.data)
-        if failure is not None:
-            raise error_from_body(failure, body=body)
-        raise APIResponseError(f"an event of Cohere's stream cannot be read: {problem}", body=body)
+        raise failure or APIResponseError(
+            f"an event of Cohere's stream cannot be read: {problem}", body=as_text(event.data)
+        )
 
     def finish(self) -> Chunks:
         """No chunks: all were sent.
 
         Raises:
-            StreamInterruptedError: no finish reason was received.
+            StreamInterruptedError: neither a finish reason nor an end after content was received.
         """
         if not self._finished:
             raise StreamInterruptedError("the stream ended before the provider sent a finish reason")
@@ -137,175 +114,113 @@ class CohereStreamDecoder:
             case "content-delta":
                 return self._on_content(data, starts=False)
             case "tool-call-delta":
-                return self._on_call_delta(data)
+                return self._on_call(data, starts=False)
             case "tool-plan-delta":
-                self._plan.append(as_str(_message(data).get("tool_plan")))
+                self._add_plan(message_of_event(data))
                 return ()
             case "content-start":
                 return self._on_content(data, starts=True)
             case "tool-call-start":
-                return self._on_call_start(data)
+                return self._on_call(data, starts=True)
             case "tool-call-end":
-                return self._on_call_end(data)
+                return [*map(self._chunk, self._calls.end(optional_int(data.get("index"))))]
             case "citation-start":
                 return self._on_citation(data)
             case "message-start":
-                self._id = as_str(data.get("id"))
+                self._id = optional_str(data.get("id")) or ""
                 return (self._chunk(Delta(role="assistant")),)
             case "message-end":
-                return self._on_message_end(data)
+                return self._end(data)
             case _:
                 return ()  # content-end, citation-end, debug, and types that Cohere adds later
 
+    def _add_plan(self, message: JsonObject) -> None:
+        piece = as_str(message.get("tool_plan"))
+        if piece:
+            self._plan.append(piece)
+
     def _on_content(self, data: JsonObject, *, starts: bool) -> Chunks:
-        content = optional_object(_message(data).get("content")) or {}
-        index = optional_int(data.get("index"))
-        part = None if starts else self._open_parts.get(index)
-        if part is None:
-            part = self._open_parts[index] = self._open_part(content)
-        piece: str | None = None
-        for name, value in content.items():
-            if name == part.growing:
-                piece = as_str(value)
-            elif name != "type" and value is not None:
-                # An unknown field comes complete, or in pieces if it is text.
-                old = part.native.get(name)
-                part.native[name] = old + value if isinstance(old, str) and isinstance(value, str) else value
+        content = message_of_event(data).get("content")
+        items = (content,) if isinstance(content, dict) else content_items(content, "delta.message.content")
+        index, delta = optional_int(data.get("index")), Delta()
+        add = self._parts.begin if starts else self._parts.add
+        for item in items:
+            add(index, item, delta)
         numbers = data.get("logprobs")
-        logprobs = None if numbers is None else read_logprobs(_as_list(numbers, "logprobs"))
-        if not piece and logprobs is None:
+        logprobs = None if numbers is None else read_logprobs(numbers)
+        if delta.content is None and delta.reasoning_content is None and logprobs is None:
             return ()
-        return (self._chunk(self._add_piece(part, piece or ""), logprobs),)
+        return (self._chunk(delta, logprobs),)
 
-    def _open_part(self, content: JsonObject) -> _GrowingPart:
-        kind = optional_str(content.get("type"))
-        if kind is None:
-            # No content-start came before: the type follows from the field.
-            kind = "thinking" if content.get("thinking") is not None else "text"
-        part = _GrowingPart({"type": kind}, kind if kind in ("text", "thinking") else "")
-        self._parts.append(part)
-        self._starts.append(self._length)
-        return part
-
-    def _add_piece(self, part: _GrowingPart, piece: str) -> Delta:
-        part.pieces.append(piece)
-        if part.growing == "text":
-            self._length += len(piece)
-            return Delta(content=piece or None)
-        return Delta(reasoning_content=piece or None) if part.growing == "thinking" else Delta()
-
-    def _on_call_start(self, data: JsonObject) -> Chunks:
-        chunks: list[ChatCompletionChunk] = []
+    def _on_call(self, data: JsonObject, *, starts: bool) -> Chunks:
         index = optional_int(data.get("index"))
-        for native in _as_list(_message(data).get("tool_calls"), "delta.message.tool_calls"):
-            chunks += self._end_call(index)  # a reused index ends the call before
-            function = optional_object(native.get("function")) or {}
-            call = self._open_calls[index] = _GrowingCall(native, function, len(self._calls))
-            self._calls.append(call)
-            name = as_str(function.get("name"))
-            piece = as_str(function.get("arguments"))
-            if piece:
-                call.pieces.append(piece)
-            call_id = as_str(native.get("id"))
-            chunks += self._call_chunks(call, FunctionDelta(name, piece), call_id)
-        return chunks
-
-    def _on_call_delta(self, data: JsonObject) -> Chunks:
-        index = optional_int(data.get("index"))
-        call = self._open_calls.get(index)
+        add = self._calls.begin if starts else self._calls.add
         chunks: list[ChatCompletionChunk] = []
-        for native in _as_list(_message(data).get("tool_calls"), "delta.message.tool_calls"):
-            function = optional_object(native.get("function")) or {}
-            piece = as_str(function.get("arguments"))
-            if not piece:
-                continue
-            if call is None:
-                raise ShapeError("index", "the number of a tool call that has started", data.get("index"))
-            call.pieces.append(piece)
-            chunks += self._call_chunks(call, FunctionDelta(arguments=piece))
+        for native in calls_of_event(data):
+            chunks += map(self._chunk, add(index, native))
         return chunks
-
-    def _on_call_end(self, data: JsonObject) -> Chunks:
-        return self._end_call(optional_int(data.get("index")))
-
-    def _end_call(self, index: int | None) -> Chunks:
-        """Completes a call. One without arguments gets {}, as in complete replies, where streams send nothing."""
-        call = self._open_calls.pop(index, None)
-        if call is None:
-            return ()
-        chunks = () if call.pieces else self._call_chunks(call, FunctionDelta(arguments="{}"))
-        call.function["arguments"] = "".join(call.pieces) or "{}"
-        return chunks
-
-    def _call_chunks(self, call: _GrowingCall, function: FunctionDelta, call_id: str | None = None) -> Chunks:
-        delta = tool_call_delta(call.number, function, call_id, legacy=self._legacy)
-        return () if delta is None else (self._chunk(delta),)
 
     def _on_citation(self, data: JsonObject) -> Chunks:
-        path = "delta.message.citations"
-        cited = _as_list(_message(data).get("citations"), path)
+        cited = optional_objects(message_of_event(data).get("citations")) or []
         self._citations += cited
-        annotations = [annotation(citation, self._starts, path).to_dict() for citation in cited]
+        annotations = [annotation(citation, self._parts.starts).to_dict() for citation in cited]
         return (self._chunk(Delta(annotations=annotations)),) if annotations else ()
 
-    def _on_message_end(self, data: JsonObject) -> Chunks:
-        delta = optional_object(data.get("delta")) or {}
+    def _end(self, data: JsonObject) -> Chunks:
+        """The last chunks: an explicit end without a finish reason counts if there was content."""
+        delta = delta_of_event(data)
         reason = optional_str(delta.get("finish_reason"))
-        usage = read_usage(optional_object(delta.get("usage")))
         self.done = True
-        if reason is None:
+        if reason is None and not (self._calls or self._plan or self._parts.have_text):
             return ()
         self._finished = True
-        chunks = [chunk for index in tuple(self._open_calls) for chunk in self._end_call(index)]
+        chunks = [*map(self._chunk, self._calls.end_all())]
         last = ChunkChoice(
             0,
             Delta(provider_specific_fields=self._native()),
             finish_reason(reason, self._legacy),
-            read_logprobs(_as_list(delta.get("logprobs"), "delta.logprobs")),
+            read_logprobs(delta.get("logprobs")),
             reason,
         )
         chunks.append(ChatCompletionChunk(self._id, [last], 0, self._model, native=self._last))
+        usage = read_usage(delta.get("usage"))
         if usage is not None:
             chunks.append(ChatCompletionChunk(self._id, [], 0, self._model, usage=usage, native=self._last))
         return chunks
 
     def _native(self) -> JsonObject | None:
-        for part in self._parts:
-            if part.growing:
-                part.native[part.growing] = "".join(part.pieces)
-        calls = [call.native | {"function": call.function} for call in self._calls] if self._legacy else []
-        return native_fields([part.native for part in self._parts], "".join(self._plan), self._citations, calls)
+        calls = self._calls.as_sent() if self._legacy else []
+        return native_fields(self._parts.as_sent(), "".join(self._plan), self._citations, calls)
 
     def _chunk(self, delta: Delta, logprobs: Logprobs | None = None) -> ChatCompletionChunk:
         return ChatCompletionChunk(self._id, [ChunkChoice(0, delta, None, logprobs)], 0, self._model, native=self._last)
 
 
-_MAY_FAIL = ("message-end", "")
+_ENDS = frozenset(("message-end", "error", ""))
+"""Types of events that may report an error without having a field for it."""
 
 
-def _failure(kind: str, data: JsonObject) -> JsonObject | None:
-    """The object that describes the error, if this event is one."""
+def _object_in(value: object) -> JsonObject:
+    """The object in an event's JSON of another type; a text or a list is an error, and null is nothing."""
+    if value is None:
+        return {}
+    found = optional_object(value)
+    if found is None and value and isinstance(value, (str, list)):
+        return {"error": value}
+    return as_object(found, "event")
+
+
+def _failure(kind: str, data: JsonObject, event: Event) -> APIStatusError | None:
+    """The exception, if this event reports an error."""
+    around = {name: value for name, value in data.items() if name not in ("type", "delta")}
     if kind == "message-end":
-        delta = optional_object(data.get("delta")) or {}
-        reason = optional_str(delta.get("finish_reason"))
-        if delta.get("error") is not None or reason in FAILED:
-            return delta
-    elif isinstance(data.get("message") or data.get("error"), str):
-        # An error body without a status, as proxies and servers send it when they fail within a stream.
-        return data
-    return None
-
-
-def _message(data: JsonObject) -> JsonObject:
-    delta = optional_object(data.get("delta")) or {}
-    return optional_object(delta.get("message")) or {}
-
-
-def _as_list(value: object, path: str) -> list[JsonObject]:
-    """The objects of a list; streams have one object where replies have a list."""
-    if isinstance(value, list):
-        return [as_object(item, f"{path}[{i}]") for i, item in enumerate(cast("list[object]", value))]
-    return [] if value is None else [as_object(value, path)]
+        return error_of_reply(delta_of_event(data), event.data) or error_of_reply(around, event.data)
+    if kind == "error":
+        return error_of_reply(around | {"type": "error"}, event.data)
+    if (kind or isinstance(data.get("type"), str)) and not (data.get("error") or data.get("errors")):
+        return None
+    # An error body without a status, as proxies and servers send it when they fail within a stream.
+    return error_of_reply(around, event.data)
 
 
 def decoder(request: ChatRequest, target: Target) -> CohereStreamDecoder:

@@ -1,6 +1,7 @@
 """Decoding of Cohere's replies: a message → OpenAI's record, and encoding the record again."""
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from anycompletion.errors import (
     APIStatusError,
     ContextWindowExceededError,
     InternalServerError,
+    RateLimitError,
+    ServiceUnavailableError,
     UnprocessableEntityError,
 )
 from anycompletion.http import Headers, HttpResponse
@@ -93,6 +96,7 @@ def test_a_complete_reply() -> None:
         ("MAX_TOKENS", "length"),
         ("TOOL_CALL", "tool_calls"),
         ("ERROR_TOXIC", "content_filter"),
+        ("ERROR_LIMIT", "length"),
         ("BRAND_NEW", "BRAND_NEW"),
         (None, None),
     ],
@@ -243,13 +247,16 @@ def test_citations() -> None:
             Usage(0, 0, 0, PromptTokensDetails(0)),
         ),
         ({"tokens": {"output_tokens": 5, "x": 1}}, Usage(None, 5, None, extra={"tokens": {"x": 1}})),
-        ({"tokens": {"input_tokens": 1.5}}, Usage(extra={"tokens": {"input_tokens": 1.5}})),
+        ({"tokens": {"input_tokens": 1.5, "output_tokens": "4"}}, Usage(1, 4, 5)),
+        ({"tokens": {"input_tokens": {}}, "cached_tokens": ["2"]}, Usage(None, None, None, PromptTokensDetails(2))),
+        ('{"tokens": {"input_tokens": 3}}', Usage(3)),
+        (["x", "y"], None),
         ({"billed_units": {"input_tokens": 2}, "tokens": None}, Usage(extra={"billed_units": {"input_tokens": 2}})),
         ({}, None),
         (None, None),
     ],
 )
-def test_usage(usage: dict[str, Any] | None, expected: Usage | None) -> None:
+def test_usage(usage: Any, expected: Usage | None) -> None:
     """Counts would be floats or billed units, or unknown counts would look like zeros."""
     got = decode({**native(TEXT), "usage": usage}).usage
     assert got == expected
@@ -262,8 +269,6 @@ def test_logprobs() -> None:
         "logprobs": [
             {"text": "Hel", "token_ids": [7], "logprobs": [-0.5]},
             {"text": "lo", "token_ids": [8, 9], "logprobs": [-0.25, -1]},
-            {"text": "", "token_ids": []},
-            {"text": "x", "token_ids": [1], "logprobs": []},
         ]
     }
     assert decode(data).choices[0].logprobs == Logprobs(
@@ -273,6 +278,15 @@ def test_logprobs() -> None:
         ]
     )
     assert decode(native(TEXT) | {"logprobs": []}).choices[0].logprobs is None
+
+
+@pytest.mark.parametrize("numbers", [None, [], ["x"], [-1, None], {}])
+def test_a_missing_logprob_is_not_a_number(numbers: Any) -> None:
+    """A piece without a number would look certain, or would be missing between its neighbours."""
+    logprobs = decode(native(TEXT) | {"logprobs": [{"text": "x", "logprobs": numbers}]}).choices[0].logprobs
+    assert logprobs is not None
+    assert logprobs.content is not None
+    assert math.isnan(logprobs.content[0].logprob)
 
 
 def test_unknown_members_are_kept() -> None:
@@ -286,7 +300,7 @@ def test_unknown_members_are_kept() -> None:
 
 # --- bodies that are not messages -------------------------------------------------------------------------------------
 
-FAILED: list[tuple[dict[str, Any], type[APIStatusError], int, str | None, str]] = [
+FAILED: list[tuple[Any, type[APIStatusError], int, str | None, str]] = [
     (native(TEXT, reason="ERROR"), InternalServerError, 500, "ERROR", "the generation failed"),
     (native(TEXT, reason="TIMEOUT"), InternalServerError, 504, "TIMEOUT", "the generation ran into a timeout"),
     (
@@ -296,15 +310,23 @@ FAILED: list[tuple[dict[str, Any], type[APIStatusError], int, str | None, str]] 
         "INVALID_TOOL_GENERATION",
         "Bad tools.",
     ),
+    (native(TEXT, reason="ERROR_OF_TOMORROW"), InternalServerError, 500, "ERROR_OF_TOMORROW", "the generation failed"),
+    (native(TEXT, reason="error"), InternalServerError, 500, "error", "the generation failed"),
+    (native(TEXT) | {"error": "Oh."}, InternalServerError, 500, None, "Oh."),
+    (native(TEXT) | {"errors": [{"message": "Oh.", "code": "c"}]}, InternalServerError, 500, "c", "Oh."),
     ({"id": "gen_1", "message": "Oh."}, InternalServerError, 500, None, "Oh."),
     ({"id": "gen_1", "message": "too many tokens: 9"}, ContextWindowExceededError, 400, None, "too many tokens: 9"),
+    ({"error": {"message": "Slow down.", "code": 429}}, RateLimitError, 429, "429", "Slow down."),
+    ({"error": '{"message": "Busy.", "code": "503"}'}, ServiceUnavailableError, 503, "503", "Busy."),
+    ({"object": "error", "message": "Oh.", "type": "t"}, InternalServerError, 500, "t", "Oh."),
+    ({"detail": "Oh."}, InternalServerError, 500, None, "Oh."),
+    ([{"error": "Oh."}], InternalServerError, 500, None, "Oh."),
+    ("Oh.", InternalServerError, 500, None, "Oh."),
 ]
 
 
 @pytest.mark.parametrize(("data", "cls", "status", "code", "text"), FAILED)
-def test_a_failure_inside_a_200(
-    data: dict[str, Any], cls: type[APIStatusError], status: int, code: str | None, text: str
-) -> None:
+def test_a_failure_inside_a_200(data: Any, cls: type[APIStatusError], status: int, code: str | None, text: str) -> None:
     """A failed generation would be read as an empty or a complete reply."""
     with pytest.raises(APIStatusError) as caught:
         decode(data)
@@ -319,26 +341,104 @@ def test_a_failure_inside_a_200(
     [
         (b"<html>", "not JSON"),
         (b"[]", "body"),
+        (b"7", "body"),
         (b"{}", "message"),
         (b'{"message": []}', "message"),
-        (native("text"), r"content\[0\]"),  # type: ignore[arg-type]
-        (native({"type": "text", "text": 1}), r"content\[0\].text"),
-        (native({"type": "thinking", "thinking": 1}), r"content\[0\].thinking"),
-        (native(tool_calls={"id": "x"}), "tool_calls"),
-        (native(tool_calls=[{"id": 1}]), r"tool_calls\[0\].id"),
-        (native(tool_calls=[{"id": "x", "function": {"name": "f", "arguments": {}}}]), "arguments"),
-        (native(tool_plan=1), "tool_plan"),
-        (native(TEXT, citations=[1]), r"citations\[0\]"),
-        (native(TEXT, citations=[{"start": "x"}]), r"citations\[0\].start"),
-        (native(TEXT) | {"usage": {"tokens": {"input_tokens": "3"}}}, "usage.tokens.input_tokens"),
-        (native(TEXT) | {"logprobs": [{"logprobs": ["x"]}]}, r"logprobs\[0\].logprobs\[0\]"),
-        (native(TEXT, reason=["x"]), "finish_reason"),  # type: ignore[arg-type]
+        (b'{"message": "Hello", "finish_reason": "COMPLETE"}', "message"),
+        (native(7), r"content\[0\]"),  # type: ignore[arg-type]
+        (native(content=True), "content"),
+        (native(tool_calls="x"), "tool_calls"),
+        (native(tool_calls=["x"]), r"tool_calls\[0\]"),
+        (native(tool_calls=[{"id": "a", "function": "f"}]), r"tool_calls\[0\].function"),
     ],
 )
-def test_malformed(body: Any, where: str) -> None:
-    """An undocumented exception would be raised, or one without the reply's problem."""
+def test_what_cannot_be_converted_is_an_error(body: Any, where: str) -> None:
+    """A part of the reply would be lost silently, or an undocumented exception would be raised."""
     with pytest.raises(APIResponseError, match=where) as caught:
         decode(body)
     assert caught.value.status_code == 200
     assert caught.value.request_id == "trace"
     assert caught.value.body
+
+
+# --- fields of another type ------------------------------------------------------------------------------------------
+
+ARGUMENTS = {"name": "add", "arguments": '{"a":1}'}
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("Hello", "Hello"),
+        (TEXT, "Hello"),
+        ([[TEXT]], "Hello"),
+        ([None, TEXT], "Hello"),
+        (["Hel", "lo"], "Hello"),
+        ([json.dumps(TEXT)], "Hello"),
+        ([{"type": "text", "text": ["Hel", "lo"]}], "Hello"),
+        ([{"type": "text", "text": 7}], "7"),
+        ([{"type": "text", "text": {"a": 1}}], '{"a":1}'),
+        ([{"type": "text", "text": None}], None),
+        ([{"type": 7, "text": "Hello"}], "Hello"),
+        ([{"type": None, "text": "Hello"}], "Hello"),
+        ([{"type": ["text"], "text": "Hello"}], "Hello"),
+        ([{"text": "Hello"}], "Hello"),
+    ],
+)
+def test_texts_in_other_forms(content: Any, text: str | None) -> None:
+    """A text that is told in another form would cost the reply."""
+    assert message(content=content).content == text
+
+
+@pytest.mark.parametrize("part", [{"thinking": "hm"}, {"type": 1, "thinking": ["h", "m"]}, {**THINKING, "x": None}])
+def test_thinking_in_other_forms_is_sent_back_in_coheres(part: Any) -> None:
+    """Cohere would refuse its own turn for a type that it did not send."""
+    got = message(part, TEXT)
+    assert got.reasoning_content == "hm"
+    assert sent_back(got) == [{"role": "assistant", "content": [THINKING, TEXT]}]
+
+
+@pytest.mark.parametrize(
+    ("calls", "call_id", "function"),
+    [
+        ({"id": "a", "function": ARGUMENTS}, "a", ARGUMENTS),
+        ([None, {"id": "a", "function": ARGUMENTS}], "a", ARGUMENTS),
+        ([json.dumps({"id": "a", "function": ARGUMENTS})], "a", ARGUMENTS),
+        ([{"id": 7, "type": 7, "function": [ARGUMENTS]}], "7", ARGUMENTS),
+        ([{"id": {}, "function": json.dumps(ARGUMENTS)}], "", ARGUMENTS),
+        ([{"id": "a", "function": {"name": "add", "arguments": {"a": 1}}}], "a", ARGUMENTS),
+        ([{"id": "a", "function": {"name": ["add"], "arguments": ['{"a"', ":1}"]}}], "a", ARGUMENTS),
+        ([{"id": "a", "function": {"name": "add", "arguments": None}}], "a", {"name": "add", "arguments": "{}"}),
+    ],
+)
+def test_calls_in_other_forms(calls: Any, call_id: str, function: dict[str, str]) -> None:
+    """A call that is told in another form would cost the reply."""
+    got = message(tool_calls=calls).tool_calls
+    assert got is not None
+    assert [(call.id, call.type, call.function.to_dict()) for call in got] == [(call_id, "function", function)]
+
+
+ODD: list[Any] = [None, True, 7, 1.5, "odd", [], ["odd", "odd"], {"odd": 1}]
+
+
+@pytest.mark.parametrize("value", ODD)
+@pytest.mark.parametrize("name", ["id", "usage", "logprobs", "finish_reason", "object", "new"])
+def test_an_odd_field_of_the_reply_costs_nothing(name: str, value: Any) -> None:
+    """A field that nobody needs would cost a paid reply."""
+    assert decode({**native(TEXT), name: value}).choices[0].message.content == "Hello"
+
+
+@pytest.mark.parametrize("value", ODD)
+@pytest.mark.parametrize("name", ["role", "tool_plan", "citations", "new"])
+def test_an_odd_field_of_the_message_costs_nothing(name: str, value: Any) -> None:
+    """A field that nobody needs would cost a paid message."""
+    assert message(TEXT, **{name: value}).content == "Hello"
+
+
+@pytest.mark.parametrize("value", ODD)
+@pytest.mark.parametrize("name", ["start", "end", "content_index", "type", "sources", "new"])
+def test_an_odd_field_of_a_citation_costs_nothing(name: str, value: Any) -> None:
+    """A field that nobody needs would cost the reply, or the citation."""
+    citation = {"start": 0, "end": 2, "text": "He", name: value}
+    (got,) = message(TEXT, citations=[citation]).annotations or ()
+    assert got.extra["citation"] == citation

@@ -13,7 +13,10 @@ from anycompletion.dialects.cohere_chat.dialect import DIALECT
 from anycompletion.errors import (
     APIResponseError,
     APIStatusError,
+    ContextWindowExceededError,
     InternalServerError,
+    RateLimitError,
+    ServiceUnavailableError,
     StreamInterruptedError,
     UnprocessableEntityError,
 )
@@ -151,8 +154,7 @@ def test_done_is_the_end_marker() -> None:
     [
         [],
         [START],
-        [START, begin(0, type="text", text="H"), end(0)],
-        [START, call(0, "a", "add"), call_end(0)],
+        [START, begin(0, type="text", text="")],
         [START, stop(None)],
         [START, {"type": "message-end"}],
     ],
@@ -165,6 +167,21 @@ def test_a_stream_without_a_finish_reason_was_interrupted(events: list[dict[str,
         decoder.feed(item)
     with pytest.raises(StreamInterruptedError, match="before the provider sent a finish reason"):
         decoder.finish()
+
+
+@pytest.mark.parametrize("events", [[begin(0, type="text", text="H"), end(0)], [call(0, "a", "add")], [plan("I")]])
+@pytest.mark.parametrize("marker", [Event(b"[DONE]"), event(stop(None)), event({"type": "message-end"})])
+def test_an_explicit_end_after_content_is_an_end(events: list[dict[str, Any]], marker: Event) -> None:
+    """A complete reply without a finish reason would raise, or a cut one would look complete."""
+    decoder = DIALECT.decoder(CHAT, TARGET)
+    for item in [START, *events]:
+        decoder.feed(event(item))
+    with pytest.raises(StreamInterruptedError):
+        decoder.finish()
+    last = decoder.feed(marker)[-1]
+    assert decoder.done
+    assert decoder.finish() == ()
+    assert not last.choices or last.choices[0].finish_reason is None
 
 
 def test_a_stream_without_usage_has_no_usage_chunk() -> None:
@@ -337,9 +354,10 @@ def test_unknown_types_are_kept_or_ignored() -> None:
     }
 
 
-def test_empty_events_are_skipped() -> None:
+@pytest.mark.parametrize("data", [b"", b" ", b"\n", b"null"])
+def test_empty_events_are_skipped(data: bytes) -> None:
     """A keep-alive without data would end the stream with an error."""
-    assert DIALECT.decoder(CHAT, TARGET).feed(Event(b"", "ping")) == ()
+    assert DIALECT.decoder(CHAT, TARGET).feed(Event(data, "ping")) == ()
 
 
 def test_an_event_with_only_a_name() -> None:
@@ -382,27 +400,54 @@ def test_errors_inside_a_stream(data: dict[str, Any], cls: type[APIStatusError],
 
 
 @pytest.mark.parametrize(
+    ("data", "cls", "message"),
+    [
+        ({"type": "error", "error": {"message": "Oh.", "code": 429}}, RateLimitError, "Oh."),
+        ({"type": "error", "message": "Oh."}, InternalServerError, "Oh."),
+        ({"type": "content-delta", "error": {"message": "Oh."}}, InternalServerError, "Oh."),
+        ({"type": "of_tomorrow", "errors": ["Oh."]}, InternalServerError, "Oh."),
+        ({"type": "message-end", "error": "Oh.", "delta": {"finish_reason": "COMPLETE"}}, InternalServerError, "Oh."),
+        (stop("ERROR", error={"message": "Oh.", "code": "503"}), ServiceUnavailableError, "Oh."),
+        (stop("ERROR_OF_TOMORROW"), InternalServerError, "the generation failed"),
+        (stop("ERROR", error="too many tokens: 9"), ContextWindowExceededError, "too many tokens: 9"),
+        ([{"message": "Oh."}, {"message": "No."}], InternalServerError, "Oh.; No."),
+        ({"object": "error", "message": "Oh."}, InternalServerError, "Oh."),
+        ("Oh.", InternalServerError, "Oh."),
+    ],
+)
+def test_errors_in_any_shape_and_place(data: Any, cls: type[APIStatusError], message: str) -> None:
+    """A stream that failed would look complete, or its error would not have the provider's words."""
+    decoder = DIALECT.decoder(CHAT, TARGET)
+    decoder.feed(event(piece(0, text="half")))
+    with pytest.raises(APIStatusError) as caught:
+        decoder.feed(Event(json.dumps(data).encode()))
+    assert (type(caught.value), caught.value.message) == (cls, message)
+
+
+def test_an_error_event_that_is_not_json() -> None:
+    """The words of a proxy's error would be lost."""
+    with pytest.raises(InternalServerError, match=r"Oh no\."):
+        DIALECT.decoder(CHAT, TARGET).feed(Event(b"Oh no.", "error"))
+
+
+@pytest.mark.parametrize(
     "events",
     [
         [Event(b"<html>")],
         [Event(b"[]")],
-        [Event(b'{"type": 1}')],
-        [event({"type": "message-start", "id": 1})],
-        [event({"type": "content-start", "index": "x"})],
-        [event({"type": "content-delta", "delta": []})],
-        [event(piece(0, text=1))],
-        [event(begin(0, type=["text"]))],
-        [event(message_event("content-delta", 0, content="x"))],
-        [event(plan(["x"]))],  # type: ignore[arg-type]
+        [Event(b"7")],
+        [Event(b'{"type": "content-delta", "delta": 7}')],
+        [Event(b'{"type": "content-delta", "delta": {"message": ["x", "y"]}}')],
+        [event(message_event("content-delta", 0, content=7))],
+        [event(message_event("tool-call-start", 0, tool_calls="x"))],
+        [event(message_event("tool-call-start", 0, calls={}))],
         [event(fragment(0, "{}"))],
         [event(call(0, "a", "add")), event(call_end(0)), event(fragment(0, "{}"))],
-        [event(call(0, "a", "add")), event(fragment(0, {}))],  # type: ignore[arg-type]
-        [event(message_event("citation-start", 0, citations="x"))],
-        [event(stop(["x"]))],  # type: ignore[arg-type]
-        [event(stop(usage={"tokens": {"input_tokens": "x"}}))],
+        [event(call(0, "a", "add")), event(message_event("tool-call-delta", 0, tool_calls={"function": 7}))],
+        [Event(b'{"type": "message-end", "delta": "x"}')],
     ],
 )
-def test_malformed(events: list[Event]) -> None:
+def test_what_cannot_be_converted_is_an_error(events: list[Event]) -> None:
     """An undocumented exception would be raised, or text would be lost silently."""
     decoder = DIALECT.decoder(CHAT, TARGET)
 
@@ -414,12 +459,154 @@ def test_malformed(events: list[Event]) -> None:
         feed()
 
 
+# --- fields of another type ------------------------------------------------------------------------------------------
+
+ODD: list[Any] = [None, True, 7, 1.5, "odd", [], ["odd", "odd"], {"odd": 1}]
+WHOLE = [
+    START,
+    plan("I."),
+    begin(0, type="thinking", thinking=""),
+    piece(0, thinking="hm"),
+    end(0),
+    begin(1, type="text", text=""),
+    piece(1, text="So"),
+    cite(0, start=0, end=2, text="So", content_index=1),
+    piece(1, text="."),
+    end(1),
+    call(0, "a", "add"),
+    fragment(0, "{}"),
+    call_end(0),
+    call(1, "b", "now"),
+    fragment(1, '{"x":'),
+    fragment(1, "1}"),
+    call_end(1),
+    stop("TOOL_CALL"),
+]
+
+
+@pytest.mark.parametrize("value", [*ODD, "missing"])
+@pytest.mark.parametrize("number", range(len(WHOLE) - 1))
+@pytest.mark.parametrize("name", ["index", "type"])
+def test_an_odd_index_or_type_of_an_event_costs_nothing(name: str, number: int, value: Any) -> None:
+    """A stream would end, or would lose or mix its parts, for the type of a field that its reply can do without."""
+    if name == "index" and "index" not in WHOLE[number]:
+        pytest.skip("has none")
+    changed = {**WHOLE[number], name: value}
+    if value == "missing":
+        del changed[name]
+    decoder = DIALECT.decoder(CHAT, TARGET)
+    chunks: list[ChatCompletionChunk] = []
+    for i, item in enumerate(WHOLE):
+        data = changed if i == number else item
+        chunks += decoder.feed(Event(json.dumps(data).encode(), item["type"] if i == number else ""))
+    got, expected = accumulated(chunks), accumulated(run(*WHOLE))
+    (choice,), (wanted,) = got.choices, expected.choices
+    assert (got.text, got.id, choice.finish_reason) == (expected.text, expected.id, wanted.finish_reason)
+    assert choice.message.reasoning_content == wanted.message.reasoning_content
+    assert choice.message.tool_calls == wanted.message.tool_calls
+
+
+@pytest.mark.parametrize("number", [i for i, item in enumerate(WHOLE) if not item["type"].endswith("-end")])
+def test_an_event_without_type_and_name_is_read_by_its_fields(number: int) -> None:
+    """The text of a proxy that leaves out the types would be lost."""
+    nameless = [{**item, "type": ""} if i == number else item for i, item in enumerate(WHOLE)]
+    assert accumulated(run(*nameless)).to_dict() == accumulated(run(*WHOLE)).to_dict()
+
+
+@pytest.mark.parametrize("value", ODD)
+@pytest.mark.parametrize(
+    "odd",
+    [
+        lambda value: {**START, "id": value},
+        lambda value: {**START, "delta": value},
+        plan,
+        lambda value: {**piece(0, text=""), "logprobs": value},
+        lambda value: message_event("citation-start", 0, citations=value),
+        lambda value: {"type": "citation-end", "index": value},
+        lambda value: {"type": "debug", "prompt": value},
+        lambda value: {"type": "of_tomorrow", "message": value},
+    ],
+)
+def test_an_odd_field_of_an_event_costs_nothing(odd: Any, value: Any) -> None:
+    """A field that nobody needs would cost a paid stream."""
+    events = [START, begin(0, type="text", text=""), piece(0, text="Hel"), odd(value), piece(0, text="lo"), stop()]
+    assert accumulated(run(*events)).text == "Hello"
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("Hi", "Hi"),
+        ([{"text": "Hi"}], "Hi"),
+        (["H", {"text": "i"}, None], "Hi"),
+        ('{"text": "Hi"}', "Hi"),
+        ({"text": ["H", "i"]}, "Hi"),
+        ({"text": 7}, "7"),
+        ({"text": {"a": 1}}, '{"a":1}'),
+        (None, ""),
+    ],
+)
+def test_pieces_in_other_forms(content: Any, text: str) -> None:
+    """A text that is told in another form would cost the stream."""
+    assert accumulated(run(START, message_event("content-delta", 0, content=content), stop())).text == text
+
+
+def test_texts_and_thinking_under_one_index_stay_apart() -> None:
+    """Thinking would be mixed into the text where a server reuses an index."""
+    events = [
+        begin(0, type="thinking", thinking=""),
+        begin(0, type="text", text=""),
+        piece(0, thinking="h"),
+        piece(0, text="S"),
+        piece(0, thinking="m", text="o."),
+    ]
+    reply = accumulated(run(START, *events, stop())).choices[0].message
+    assert (reply.content, reply.reasoning_content) == ("So.", "hm")
+    content = [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "So."}]
+    assert native_fields(*events) == {"cohere": {"content": content}}
+
+
+def only_id(call_id: str, arguments: str) -> dict[str, Any]:
+    return message_event("tool-call-delta", None, tool_calls={"id": call_id, "function": {"arguments": arguments}})
+
+
+def named(index: int | None, name: str, arguments: str) -> dict[str, Any]:
+    return message_event("tool-call-delta", index, tool_calls={"function": {"name": name, "arguments": arguments}})
+
+
+@pytest.mark.parametrize(
+    ("events", "calls"),
+    [
+        ([call(0, "a", "add"), call(0, "b", "now"), fragment(0, "{}")], [("a", "add", "{}"), ("b", "now", "{}")]),
+        ([call(0, "a", "add"), fragment(1, '{"x":1}')], [("a", "add", '{"x":1}')]),
+        (
+            [call(0, "a", "add"), call(1, "b", "now"), only_id("a", '{"x":1}')],
+            [("a", "add", '{"x":1}'), ("b", "now", "{}")],
+        ),
+        ([call(0, "a", "add", '{"x":1}'), call(3, "a", "add", '{"x":1}')], [("a", "add", '{"x":1}')]),
+        ([call(0, "a", "add"), fragment(0, "1"), fragment(0, "1")], [("a", "add", "11")]),
+        ([named(0, "add", '{"x"'), named(0, "add", ":1}")], [("", "add", '{"x":1}')]),
+        ([named(None, "add", "{}"), named(None, "now", "{}")], [("", "add", "{}"), ("", "now", "{}")]),
+        ([call(0, "a", ""), named(0, "add", '{"x":1}')], [("a", "add", '{"x":1}')]),
+        ([call(0, "a", "add", {"x": 1})], [("a", "add", '{"x":1}')]),  # type: ignore[arg-type]
+        ([call(0, 7, "add", "{}")], [("7", "add", "{}")]),  # type: ignore[arg-type]
+    ],
+)
+def test_calls_are_told_apart_by_id_index_and_name(
+    events: list[dict[str, Any]], calls: list[tuple[str, str, str]]
+) -> None:
+    """Two calls would melt into one, or one would become two."""
+    reply = accumulated(run(START, *events, stop("TOOL_CALL"))).choices[0].message
+    got = [(each.id, each.function.name, each.function.arguments) for each in reply.tool_calls or ()]
+    assert got == calls
+
+
 # --- a stream is the reply in pieces ----------------------------------------------------------------------------------
 
 TEXTS = st.text(max_size=6)
 CALLS = st.fixed_dictionaries(
     {
-        "id": st.sampled_from(["add_1", "sub_1"]),
+        "id": st.sampled_from(["add_1", "add_2", "sub_1"]),
         "type": st.just("function"),
         "function": st.fixed_dictionaries(
             {"name": st.sampled_from(["add", "sub"]), "arguments": TEXTS.map(json.dumps)}
@@ -438,7 +625,7 @@ MESSAGES = st.fixed_dictionaries(
     {"role": st.just("assistant")},
     optional={
         "content": st.lists(PARTS, max_size=3),
-        "tool_calls": st.lists(CALLS, max_size=3),
+        "tool_calls": st.lists(CALLS, max_size=3, unique_by=lambda native: native["id"]),
         "tool_plan": TEXTS,
         "citations": st.lists(CITATIONS, max_size=2),
     },

@@ -14,7 +14,7 @@ import pytest
 from anycompletion.codecs.sse import SSEParser
 from anycompletion.dialects.base import Target
 from anycompletion.dialects.cohere_chat.dialect import DIALECT
-from anycompletion.errors import APIStatusError, AuthenticationError, UnprocessableEntityError
+from anycompletion.errors import APIStatusError, AuthenticationError, BadRequestError, UnprocessableEntityError
 from anycompletion.http import Headers, HttpResponse
 from anycompletion.records import ChatCompletion, ChatRequest, UserMessage
 from anycompletion.streaming.accumulator import Accumulator
@@ -35,6 +35,8 @@ RECORDINGS = recordings()
 TARGET = Target(provider="cohere", model="command", base_url="https://api.cohere.com")
 CHAT = ChatRequest("command", [UserMessage("Hi")])
 FINISH = {"COMPLETE": "stop", "STOP_SEQUENCE": "stop", "MAX_TOKENS": "length", "TOOL_CALL": "tool_calls"}
+ERRORS = {400: BadRequestError, 401: AuthenticationError, 422: UnprocessableEntityError}
+"""Status of a recorded error → the class."""
 
 pytestmark = [pytest.mark.traffic, pytest.mark.skipif(not RECORDINGS, reason="no recorded traffic here")]
 
@@ -60,9 +62,9 @@ def read(recording: dict[str, Any], step: int) -> ChatCompletion:
 
 
 def expected_reply(recording: dict[str, Any]) -> dict[str, Any]:
-    """The recording's complete reply; a stream's is assembled from its events."""
+    """The recording's complete reply or error; a stream's is assembled from its events."""
     text = recording["response"]["body_text"]
-    if recording["framing"] != "sse":
+    if recording["framing"] != "sse" or recording["response"]["status"] >= 400:
         whole: dict[str, Any] = json.loads(text)
         return whole
     reply: dict[str, Any] = {}
@@ -104,10 +106,14 @@ def test_recordings_are_decoded(path: Path) -> None:
     """A real reply could not be decoded, or would lose members."""
     recording = json.loads(path.read_text())
     native = expected_reply(recording)
-    if recording["response"]["status"] >= 400:
-        with pytest.raises(AuthenticationError) as denied:
+    status = recording["response"]["status"]
+    if status >= 400:
+        with pytest.raises(APIStatusError) as refused:
             read(recording, 1)
-        assert (denied.value.message, denied.value.request_id) == (native["message"], native["id"])
+        error, headers = refused.value, recording["response"]["headers"]
+        assert type(error) is ERRORS[status]
+        assert (error.message, error.status_code) == (native["message"], status)
+        assert error.request_id == headers.get("x-debug-trace-id", native["id"])
         return
     if native["finish_reason"] == "ERROR":
         with pytest.raises(UnprocessableEntityError) as failed:

@@ -1,0 +1,103 @@
+"""Assembly of the content parts that Cohere's stream sends in pieces. No I/O."""
+
+from __future__ import annotations
+
+from ...codecs.lenient import as_str
+from ...records import JsonObject
+from ...records.chunks import Delta
+from .decode import TEXT_FIELDS, part_type
+
+
+class GrowingPart:
+    """A content part that is not complete yet."""
+
+    __slots__ = ("growing", "index", "native", "pieces")
+
+    def __init__(self, kind: str, index: int | None) -> None:
+        self.native: JsonObject = {"type": kind}
+        self.growing = kind if kind in TEXT_FIELDS else ""
+        """The field that is sent in pieces, text or thinking; "" for a part of another type."""
+        self.index = index
+        self.pieces: list[str] = []
+
+    def as_sent(self) -> JsonObject:
+        """The part in Cohere's form, as far as it has arrived."""
+        return self.native | {self.growing: "".join(self.pieces)} if self.growing else self.native
+
+
+class GrowingParts:
+    """The content parts of one message."""
+
+    __slots__ = ("_length", "_open", "_parts", "starts")
+
+    def __init__(self) -> None:
+        self._parts: list[GrowingPart] = []
+        self._open: dict[tuple[int | None, str], GrowingPart] = {}
+        """Index and growing field → the part; servers reuse an index for a part of another type."""
+        self._length = 0
+        self.starts: list[int] = []
+        """Offset of each part's text in the content, in characters."""
+
+    @property
+    def have_text(self) -> bool:
+        """Whether any text or thinking has arrived."""
+        return any(any(part.pieces) for part in self._parts)
+
+    def as_sent(self) -> list[JsonObject]:
+        """The parts in Cohere's form."""
+        return [part.as_sent() for part in self._parts]
+
+    def begin(self, index: int | None, item: JsonObject, delta: Delta) -> None:
+        """Begins a part with its first piece, whose text is added to `delta`."""
+        self._add(self._new(index, part_type(item)), item, delta)
+
+    def add(self, index: int | None, item: JsonObject, delta: Delta) -> None:
+        """Adds a piece, whose text is added to `delta`, to the part that it belongs to."""
+        text = item.get("text")
+        part = self._open.get((index, "text"))
+        if part is not None and isinstance(text, str) and len(item) == 1:  # nearly always
+            self._add_text(part, text, delta)
+            return
+        kind = part_type(item)
+        self._add(self._open.get((index, kind or "")) or self._part_of(index, kind), item, delta)
+
+    def _new(self, index: int | None, kind: str | None) -> GrowingPart:
+        part = GrowingPart(kind or "text", index)
+        self._open[index, part.growing] = part
+        self._parts.append(part)
+        self.starts.append(self._length)
+        return part
+
+    def _part_of(self, index: int | None, kind: str | None) -> GrowingPart:
+        return self._likely_part(index, kind) or self._new(index, kind)
+
+    def _likely_part(self, index: int | None, kind: str | None) -> GrowingPart | None:
+        """The last part with this index; where the index of the piece or of the part is not known, the last part."""
+        fitting = [part for part in self._parts if kind is None or part.growing in (kind, "")]
+        found = next((part for part in reversed(fitting) if part.index == index), None)
+        if found is None and fitting and fitting[-1] is self._parts[-1] and None in (index, fitting[-1].index):
+            return fitting[-1]
+        return found
+
+    def _add(self, part: GrowingPart, item: JsonObject, delta: Delta) -> None:
+        for name, value in item.items():
+            if value is None or name == "type":
+                continue
+            if name == part.growing == "text":
+                self._add_text(part, as_str(value), delta)
+            elif name == part.growing:
+                piece = as_str(value)
+                part.pieces.append(piece)
+                delta.reasoning_content = (delta.reasoning_content or "") + piece or None
+            elif part.growing and name in TEXT_FIELDS:
+                self.add(part.index, {name: value}, delta)
+            else:
+                # An unknown field comes complete, or in pieces if it is text.
+                old = part.native.get(name)
+                part.native[name] = old + value if isinstance(old, str) and isinstance(value, str) else value
+
+    def _add_text(self, part: GrowingPart, piece: str, delta: Delta) -> None:
+        if piece:
+            part.pieces.append(piece)
+            self._length += len(piece)
+            delta.content = piece if delta.content is None else delta.content + piece
