@@ -1,9 +1,11 @@
 """Assembly of the tool calls that Cohere's stream sends in pieces. No I/O.
 
-A call is told apart by its id, its index and its name together, because servers repeat and mix up each of them.
+A call is identified by its id, its index and its name together, because servers repeat and mix up each of them.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from ...codecs.lenient import ShapeError, as_optional_object, as_str, optional_str
 from ...records import JsonObject
@@ -32,7 +34,7 @@ class _GrowingCall:
         return self.native | {"function": self.native["function"] | arguments}
 
 
-class GrowingCalls:
+class CohereCalls:
     """The tool calls of one message."""
 
     __slots__ = ("_calls", "_legacy", "_open")
@@ -125,7 +127,7 @@ class GrowingCalls:
 
 
 def _function(call: JsonObject) -> JsonObject:
-    function = call.get("function")
-    if isinstance(function, dict):
+    function: Any = call.get("function")
+    if function.__class__ is dict:
         return function
     return as_optional_object(function, "delta.message.tool_calls.function") or {}

@@ -5,6 +5,8 @@ https://docs.cohere.com/docs/streaming
 
 from __future__ import annotations
 
+from typing import Any
+
 from ...codecs.lenient import ShapeError, as_list, as_object, as_optional_object, optional_object
 from ...records import JsonObject
 
@@ -58,11 +60,11 @@ def message_of_event(data: JsonObject) -> JsonObject:
     Raises:
         ShapeError: there is something else in its place.
     """
-    delta = data.get("delta")
-    if not isinstance(delta, dict):
+    delta: Any = data.get("delta")
+    if delta.__class__ is not dict:
         delta = delta_of_event(data)
-    message = delta.get("message")
-    return message if isinstance(message, dict) else as_optional_object(message, "delta.message") or {}
+    message: Any = delta.get("message")
+    return message if message.__class__ is dict else as_optional_object(message, "delta.message") or {}
 
 
 def delta_of_event(data: JsonObject) -> JsonObject:
@@ -80,8 +82,8 @@ def calls_of_event(data: JsonObject) -> list[JsonObject]:
     Raises:
         ShapeError: there is something else in their place.
     """
-    calls: object = message_of_event(data).get("tool_calls")
-    if isinstance(calls, dict):
+    calls: Any = message_of_event(data).get("tool_calls")
+    if calls.__class__ is dict:
         return [calls]
     path = "delta.message.tool_calls"
     if calls is None:

@@ -8,7 +8,7 @@ from ...records.chunks import Delta
 from .decode import TEXT_FIELDS, part_type
 
 
-class GrowingPart:
+class _GrowingPart:
     """A content part that is not complete yet."""
 
     __slots__ = ("growing", "index", "native", "pieces")
@@ -25,14 +25,14 @@ class GrowingPart:
         return self.native | {self.growing: "".join(self.pieces)} if self.growing else self.native
 
 
-class GrowingParts:
+class CohereParts:
     """The content parts of one message."""
 
     __slots__ = ("_length", "_open", "_parts", "starts")
 
     def __init__(self) -> None:
-        self._parts: list[GrowingPart] = []
-        self._open: dict[tuple[int | None, str], GrowingPart] = {}
+        self._parts: list[_GrowingPart] = []
+        self._open: dict[tuple[int | None, str], _GrowingPart] = {}
         """Index and growing field → the part; servers reuse an index for a part of another type."""
         self._length = 0
         self.starts: list[int] = []
@@ -61,17 +61,17 @@ class GrowingParts:
         kind = part_type(item)
         self._add(self._open.get((index, kind or "")) or self._part_of(index, kind), item, delta)
 
-    def _new(self, index: int | None, kind: str | None) -> GrowingPart:
-        part = GrowingPart(kind or "text", index)
+    def _new(self, index: int | None, kind: str | None) -> _GrowingPart:
+        part = _GrowingPart(kind or "text", index)
         self._open[index, part.growing] = part
         self._parts.append(part)
         self.starts.append(self._length)
         return part
 
-    def _part_of(self, index: int | None, kind: str | None) -> GrowingPart:
+    def _part_of(self, index: int | None, kind: str | None) -> _GrowingPart:
         return self._likely_part(index, kind) or self._new(index, kind)
 
-    def _likely_part(self, index: int | None, kind: str | None) -> GrowingPart | None:
+    def _likely_part(self, index: int | None, kind: str | None) -> _GrowingPart | None:
         """The last part with this index; where the index of the piece or of the part is not known, the last part."""
         fitting = [part for part in self._parts if kind is None or part.growing in (kind, "")]
         found = next((part for part in reversed(fitting) if part.index == index), None)
@@ -79,7 +79,7 @@ class GrowingParts:
             return fitting[-1]
         return found
 
-    def _add(self, part: GrowingPart, item: JsonObject, delta: Delta) -> None:
+    def _add(self, part: _GrowingPart, item: JsonObject, delta: Delta) -> None:
         for name, value in item.items():
             if value is None or name == "type":
                 continue
@@ -96,7 +96,7 @@ class GrowingParts:
                 old = part.native.get(name)
                 part.native[name] = old + value if isinstance(old, str) and isinstance(value, str) else value
 
-    def _add_text(self, part: GrowingPart, piece: str, delta: Delta) -> None:
+    def _add_text(self, part: _GrowingPart, piece: str, delta: Delta) -> None:
         if piece:
             part.pieces.append(piece)
             self._length += len(piece)

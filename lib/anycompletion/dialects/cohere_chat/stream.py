@@ -8,6 +8,8 @@ and sent with the finish reason, because chunks have no field for pieces of them
 
 from __future__ import annotations
 
+from typing import Any
+
 from ...codecs import json
 from ...codecs.lenient import (
     NotJSONError,
@@ -25,9 +27,9 @@ from ...records import ChatRequest, JsonObject, Logprobs
 from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta
 from ..base import Chunks, Target
 from ..shared import as_text, uses_legacy_functions
-from .cohere_calls import GrowingCalls
+from .cohere_calls import CohereCalls
 from .cohere_events import TYPES, calls_of_event, delta_of_event, message_of_event, type_of_event
-from .cohere_parts import GrowingParts
+from .cohere_parts import CohereParts
 from .decode import annotation, content_items, finish_reason, native_fields, read_logprobs, read_usage
 from .errors import error_of_reply
 
@@ -54,8 +56,8 @@ class CohereStreamDecoder:
         self._legacy = legacy
         self._id = ""
         self._model = model
-        self._parts = GrowingParts()
-        self._calls = GrowingCalls(legacy)
+        self._parts = CohereParts()
+        self._calls = CohereCalls(legacy)
         self._plan: list[str] = []
         self._citations: list[JsonObject] = []
         self._finished = False
@@ -74,10 +76,10 @@ class CohereStreamDecoder:
         problem = ""
         try:
             data = json.loads(event.data)
-            if not isinstance(data, dict):
+            if data.__class__ is not dict:
                 data = _object_in(data)
             kind = data.get("type")
-            if not isinstance(kind, str) or kind not in TYPES:
+            if kind.__class__ is not str or kind not in TYPES:
                 kind = type_of_event(data, event.name)
             if kind in _ENDS or "error" in data or "errors" in data:
                 failure = _failure(kind, data, event)
@@ -140,8 +142,8 @@ class CohereStreamDecoder:
             self._plan.append(piece)
 
     def _on_content(self, data: JsonObject, *, starts: bool) -> Chunks:
-        content = message_of_event(data).get("content")
-        items = (content,) if isinstance(content, dict) else content_items(content, "delta.message.content")
+        content: Any = message_of_event(data).get("content")
+        items = (content,) if content.__class__ is dict else content_items(content, "delta.message.content")
         index, delta = optional_int(data.get("index")), Delta()
         add = self._parts.begin if starts else self._parts.add
         for item in items:

@@ -386,7 +386,7 @@ ARGUMENTS = {"name": "add", "arguments": '{"a":1}'}
     ],
 )
 def test_texts_in_other_forms(content: Any, text: str | None) -> None:
-    """A text that is told in another form would cost the reply."""
+    """A text in another form would cost the reply."""
     assert message(content=content).content == text
 
 
@@ -412,7 +412,7 @@ def test_thinking_in_other_forms_is_sent_back_in_coheres(part: Any) -> None:
     ],
 )
 def test_calls_in_other_forms(calls: Any, call_id: str, function: dict[str, str]) -> None:
-    """A call that is told in another form would cost the reply."""
+    """A call in another form would cost the reply."""
     got = message(tool_calls=calls).tool_calls
     assert got is not None
     assert [(call.id, call.type, call.function.to_dict()) for call in got] == [(call_id, "function", function)]
@@ -424,21 +424,21 @@ ODD: list[Any] = [None, True, 7, 1.5, "odd", [], ["odd", "odd"], {"odd": 1}]
 @pytest.mark.parametrize("value", ODD)
 @pytest.mark.parametrize("name", ["id", "usage", "logprobs", "finish_reason", "object", "new"])
 def test_an_odd_field_of_the_reply_costs_nothing(name: str, value: Any) -> None:
-    """A field that nobody needs would cost a paid reply."""
+    """A field that is not needed would cost a paid reply."""
     assert decode({**native(TEXT), name: value}).choices[0].message.content == "Hello"
 
 
 @pytest.mark.parametrize("value", ODD)
 @pytest.mark.parametrize("name", ["role", "tool_plan", "citations", "new"])
 def test_an_odd_field_of_the_message_costs_nothing(name: str, value: Any) -> None:
-    """A field that nobody needs would cost a paid message."""
+    """A field that is not needed would cost a paid message."""
     assert message(TEXT, **{name: value}).content == "Hello"
 
 
 @pytest.mark.parametrize("value", ODD)
 @pytest.mark.parametrize("name", ["start", "end", "content_index", "type", "sources", "new"])
 def test_an_odd_field_of_a_citation_costs_nothing(name: str, value: Any) -> None:
-    """A field that nobody needs would cost the reply, or the citation."""
+    """A field that is not needed would cost the reply, or the citation."""
     citation = {"start": 0, "end": 2, "text": "He", name: value}
     (got,) = message(TEXT, citations=[citation]).annotations or ()
     assert got.extra["citation"] == citation

@@ -528,7 +528,7 @@ def test_an_event_without_type_and_name_is_read_by_its_fields(number: int) -> No
     ],
 )
 def test_an_odd_field_of_an_event_costs_nothing(odd: Any, value: Any) -> None:
-    """A field that nobody needs would cost a paid stream."""
+    """A field that is not needed would cost a paid stream."""
     events = [START, begin(0, type="text", text=""), piece(0, text="Hel"), odd(value), piece(0, text="lo"), stop()]
     assert accumulated(run(*events)).text == "Hello"
 
@@ -547,7 +547,7 @@ def test_an_odd_field_of_an_event_costs_nothing(odd: Any, value: Any) -> None:
     ],
 )
 def test_pieces_in_other_forms(content: Any, text: str) -> None:
-    """A text that is told in another form would cost the stream."""
+    """A text in another form would cost the stream."""
     assert accumulated(run(START, message_event("content-delta", 0, content=content), stop())).text == text
 
 
@@ -592,7 +592,7 @@ def named(index: int | None, name: str, arguments: str) -> dict[str, Any]:
         ([call(0, 7, "add", "{}")], [("7", "add", "{}")]),  # type: ignore[arg-type]
     ],
 )
-def test_calls_are_told_apart_by_id_index_and_name(
+def test_calls_are_distinguished_by_id_index_and_name(
     events: list[dict[str, Any]], calls: list[tuple[str, str, str]]
 ) -> None:
     """Two calls would melt into one, or one would become two."""
