@@ -65,7 +65,12 @@ CLASSES_BY_TEXT = {
         b"reached your specified API usage limits": "QuotaExceededError",
     },
     "cohere": {b"too many tokens": "ContextWindowExceededError"},
-    "openrouter": {b'"flagged_input"': "ContentPolicyViolationError"},
+    "deepseek": {b"maximum context length is": "ContextWindowExceededError"},
+    "ollama": {b"exceeded max context length": "ContextWindowExceededError"},
+    "openrouter": {
+        b'"flagged_input"': "ContentPolicyViolationError",
+        b"maximum context length is": "ContextWindowExceededError",
+    },
 }
 """Provider → part of the message that is its only signal of a case → class."""
 

@@ -227,8 +227,9 @@ def of_error_object(body: Any, recording: Recording) -> Facts:
     """The values of an error object; a gateway's code can be the status of the server behind it."""
     error = _object(body)
     code = error.get("code")
-    own = recording.status >= 400 or not re.fullmatch("[45][0-9][0-9]", str(code))
-    status = recording.status if own else int(str(code))
+    nested = error.get("status_code", code)
+    own = recording.status >= 400 or not re.fullmatch("[45][0-9][0-9]", str(nested))
+    status = recording.status if own else int(str(nested))
     message = error.get("message")
     return {
         "status_code": status,
