@@ -35,7 +35,10 @@ _TITLE_LIMIT = 200
 """Characters of a title."""
 
 FAILED_REASONS = frozenset(
-    ("error", "network_error", "connection_error", "upstream_error", "server_error", "internal_error")
+    (
+        *("error", "network_error", "connection_error", "upstream_error", "server_error", "internal_error"),
+        *("insufficient_system_resource", "function_call_filter", "malformed_function_call"),
+    )
 )
 """Finish reasons, native ones too, of a generation that failed."""
 
@@ -118,7 +121,8 @@ def _failed_choice(fields: JsonObject) -> JsonObject | None:
 
 def is_failed_reason(reason: object) -> bool:
     """Whether a finish reason, native or not, is that of a generation that failed."""
-    return isinstance(reason, str) and reason.lower() in FAILED_REASONS
+    # Gemini adds details: "function_call_filter: MALFORMED_FUNCTION_CALL".
+    return isinstance(reason, str) and reason.lower().partition(":")[0] in FAILED_REASONS
 
 
 # --- the error object -------------------------------------------------------------------------------------------------

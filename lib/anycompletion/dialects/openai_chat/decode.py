@@ -13,7 +13,9 @@ from ..base import Target
 from ..shared import as_text
 from .errors import error_from_body, holds_error
 from .fast_decode import read_reply
+from .finish_reasons import normalize_finish_reason
 from .legacy_functions import to_legacy, uses_converted_functions
+from .quirks import finish_reasons
 from .variants import set_cost, thinking_text
 
 
@@ -24,18 +26,21 @@ def decode(response: HttpResponse, request: ChatRequest, target: Target) -> Chat
         APIStatusError: the body is an error nevertheless.
         APIResponseError: the body does not have the format's shape.
     """
-    completion = read_reply(response.body) or _read_tolerantly(response)
+    completion = read_reply(response.body) or _read_tolerantly(response, target)
     if request.functions and uses_converted_functions(request, target):
         to_legacy(completion)
     return completion
 
 
-def _read_tolerantly(response: HttpResponse) -> ChatCompletion:
+def _read_tolerantly(response: HttpResponse, target: Target) -> ChatCompletion:
     """The tolerant path, for replies that differ from OpenAI's documentation."""
     data = _json(response.body)
     if holds_error(data):
         raise error_from_body(data, response)
-    return _completion(data, response.body)
+    completion = _completion(data, response.body)
+    for choice in completion.choices:
+        normalize_finish_reason(choice, finish_reasons(target))
+    return completion
 
 
 def _json(body: bytes) -> Any:
@@ -54,7 +59,6 @@ def _completion(data: Any, body: bytes) -> ChatCompletion:
         for choice in completion.choices:
             _rename_reasoning(choice.message)
             _join_text(choice.message)
-            choice.finish_reason = choice.finish_reason or None  # Snowflake sends "" for none
     except ShapeError as exc:
         reason = str(exc)
     else:

@@ -12,29 +12,15 @@ from urllib.parse import quote, urlencode, urlsplit
 from ...codecs.json import PlainMessage, as_plain_message, to_wire
 from ...errors import InvalidRequestError
 from ...http import HttpRequest
-from ...records import (
-    AssistantMessage,
-    ChatRequest,
-    FunctionDefinition,
-    FunctionTool,
-    JsonObject,
-    Message,
-    Tool,
-    ToolMessage,
-)
+from ...records import ChatRequest, FunctionDefinition, FunctionTool, JsonObject, Message, Tool
 from ..base import EncodingReport, FetchedValues, Target
 from .legacy_functions import add_tools, call_ids, to_tool_form
+from .message_form import encode_message, fit_call_ids, is_blank, join_instructions
 from .params import PATH, STREAM_DEFAULTS
 from .quirks import Quirks
 
 _OPENAI = Quirks()
 """The quirks of a target without any: it is OpenAI itself."""
-
-_NEVER_SENT = ("thinking_blocks", "provider_specific_fields")
-"""Fields of an assistant message that only the provider that wrote them understands."""
-
-_REPLY_FIELDS = ("refusal", "annotations", "audio")
-"""Fields of OpenAI's replies that other servers may refuse in an earlier message; see `Quirks.reply_members`."""
 
 _RECORD_PARAMS = frozenset(("tools", "functions"))
 _LEGACY_PARAMS = frozenset(("functions", "function_call"))
@@ -62,6 +48,8 @@ def encode(request: ChatRequest, target: Target, fetched: FetchedValues) -> Http
         _drop_stream_options(body, target.provider, report)
     if quirks.only_max_tokens and "max_completion_tokens" in body:
         body["max_tokens"] = body.pop("max_completion_tokens")
+    if quirks.logprobs_number and body.get("logprobs") is True:
+        body["logprobs"] = body.pop("top_logprobs", None) or 1
     if target.stream:
         body["stream"] = True
         if quirks.include_usage and quirks.stream_options and "stream_options" not in body:
@@ -125,6 +113,9 @@ def _url(target: Target, quirks: Quirks) -> str:
         return base + (target.path or PATH)
     query = f"?{urlencode({'api-version': version})}" if version is not None and version != "v1" else ""
     path = urlsplit(base).path
+    for end in ("/openai", "/openai/deployments"):
+        if path.endswith(end):  # a part of the path below; the resource's URL was meant
+            base, path = base.removesuffix(end), path.removesuffix(end)
     # The base URL names the deployment, or is Azure AI Foundry's endpoint for all models.
     if "/openai/deployments/" in path or path.endswith("/models"):
         return f"{base}{PATH}{query}"
@@ -155,52 +146,15 @@ def _messages(
     for i, message in enumerate(messages):
         plain = as_plain_message(message)
         if plain is not None and plain.role in _PLAIN_ROLES:
-            encoded.append(plain)
+            if quirks.blank_text or not is_blank(plain.to_dict(), f"messages[{i}]", report):
+                encoded.append(plain)
             continue
-        wire: JsonObject = to_wire(message)
-        _adapt(wire, message, f"messages[{i}]", target, quirks, report)
-        encoded.append(to_tool_form(wire, legacy_ids[i]) if i in legacy_ids else wire)
-    return encoded
-
-
-def _adapt(
-    wire: JsonObject, message: Message, path: str, target: Target, quirks: Quirks, report: EncodingReport
-) -> None:
-    """Changes a message to one that the server accepts."""
-    if isinstance(message, AssistantMessage):
-        _adapt_assistant(wire, message, path, target, quirks, report)
-    elif message.role == "developer" and quirks.developer_role is not True:
-        if quirks.developer_role is None:
-            report.warn(f"{path}.role: some of {target.provider}'s models overlook the role developer")
-        else:
-            wire["role"] = "system"
-    elif isinstance(message, ToolMessage) and not message.tool_call_id:
-        del wire["tool_call_id"]
-    is_named = message.role not in ("tool", "function") and "name" in wire
-    if is_named and not quirks.message_name:
-        del wire["name"]
-        report.unsupported(f"{path}.name", f"{target.provider}'s messages have no name")
-
-
-def _adapt_assistant(
-    wire: JsonObject, message: AssistantMessage, path: str, target: Target, quirks: Quirks, report: EncodingReport
-) -> None:
-    """Changes an earlier reply, which may come from any provider, to one that the server accepts."""
-    private = _NEVER_SENT if quirks.reasoning_details else (*_NEVER_SENT, "reasoning_details")
-    for name in private:
-        if wire.pop(name, None) is not None:
-            report.warn(f"{path}.{name} left out: only the provider that wrote it understands it")
-    if quirks.reasoning is None:
-        if wire.pop("reasoning_content", None) is not None:
-            report.warn(f"{path}.reasoning_content left out: {target.provider} takes none back")
-    elif "reasoning_content" in wire and quirks.reasoning not in message.extra:
-        wire[quirks.reasoning] = wire.pop("reasoning_content")
-    for call in wire.get("tool_calls") or ():
-        if not call["id"]:
-            del call["id"]
-    if not quirks.reply_members:
-        for name in _REPLY_FIELDS:
-            if wire.pop(name, None):
-                report.warn(f"{path}.{name} left out: {target.provider} does not know it")
-    elif message.audio is not None and message.audio.id is not None:
-        wire["audio"] = {"id": message.audio.id}  # the API takes only the id of its own audio, not the data
+        wire = encode_message(message, f"messages[{i}]", target, quirks, report)
+        if wire is None:
+            continue
+        if i in legacy_ids:
+            wire = to_tool_form(wire, legacy_ids[i])
+        if quirks.call_ids is not None:
+            fit_call_ids(wire, f"messages[{i}]", quirks.call_ids, target.provider, report)
+        encoded.append(wire)
+    return join_instructions(encoded, target, report) if quirks.one_system_message else encoded

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 import attrs
 
 from ...params import FUNCTION_CALLS, ParamSupport, ParamTable
-from ..base import DialectQuirks
+from ..base import DialectQuirks, Target
+from .call_ids import OpenAICallIdForm
+from .finish_reasons import FINISH_REASONS
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -20,6 +22,8 @@ class Quirks(DialectQuirks):
     """The field in which `reasoning_content` of earlier assistant messages is sent back; None: it is not sent."""
     reasoning_details: bool = False
     """Send `reasoning_details` of earlier assistant messages back."""
+    extra_content: bool = False
+    """Send Google's `extra_content` (thought signatures) of earlier assistant messages and their calls back."""
     functions_as_tools: bool = False
     """The server has no functions: they are sent as tools, and the reply is converted to the form of the request."""
     only_max_tokens: bool = False
@@ -29,6 +33,14 @@ class Quirks(DialectQuirks):
     the role is sent unchanged with a warning."""
     calls_without_ids: bool = False
     """The server accepts tool calls and results without an id."""
+    call_ids: OpenAICallIdForm | None = None
+    """The form of ids that the server accepts; ids of another form, from other providers, are replaced. None: any."""
+    one_system_message: bool = False
+    """The server accepts one system message only: the leading ones are joined, and later ones are not supported."""
+    blank_text: bool = True
+    """Earlier assistant messages may be blank, and so may texts in lists of parts."""
+    logprobs_number: bool = False
+    """`logprobs` is the number of top tokens, and there is no `top_logprobs`."""
     schema_name: bool = True
     """A JSON schema for the reply needs a name."""
     longest_function_name: int = 64
@@ -41,6 +53,8 @@ class Quirks(DialectQuirks):
     """Messages may have a name."""
     reply_members: bool = True
     """Assistant messages may keep OpenAI's fields of replies (refusal, annotations, audio)."""
+    finish_reasons: Mapping[str, str] = attrs.field(default=FINISH_REASONS)
+    """The server's finish reason → OpenAI's."""
     deployments: bool = False
     """Azure's URLs, which contain the deployment and the API version."""
 
@@ -59,6 +73,15 @@ class Quirks(DialectQuirks):
             support[name] = ParamSupport("mapped", note=wire_name)
         if not self.stream_options:
             support["stream_options"] = ParamSupport("mapped", note="usage always comes")
+        if self.logprobs_number:
+            support["logprobs"] = ParamSupport("native", own_forms=True, note="the number of top tokens")
+            support["top_logprobs"] = ParamSupport("mapped", minimum=0, note="logprobs")
         if self.only_max_tokens:
             support["max_completion_tokens"] = ParamSupport("mapped", minimum=1, note="max_tokens")
         return support
+
+
+def finish_reasons(target: Target) -> Mapping[str, str]:
+    """The target's finish reason → OpenAI's."""
+    quirks = target.quirks
+    return quirks.finish_reasons if isinstance(quirks, Quirks) else FINISH_REASONS

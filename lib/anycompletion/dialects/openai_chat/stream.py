@@ -5,7 +5,7 @@ https://platform.openai.com/docs/api-reference/chat-streaming
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from ...codecs.json import loads
@@ -18,19 +18,22 @@ from ..base import Chunks, Target
 from ..shared import as_text
 from .errors import error_from_body, is_failed_reason
 from .fast_decode import OpenAIErrorInChunk, chunk_decoder, read_chunk
+from .finish_reasons import OPENAI_REASONS, normalize_finish_reason
 from .legacy_functions import to_legacy_delta, uses_converted_functions
+from .quirks import finish_reasons
 from .variants import set_cost
 
 
 class OpenAIStreamDecoder:
     """Decoder of one stream: it ends at ``[DONE]``, or at the end of the body once every choice has a finish reason."""
 
-    __slots__ = ("_calls", "_count", "_decode", "_ended", "_expected", "_legacy", "done")
+    __slots__ = ("_calls", "_count", "_decode", "_ended", "_expected", "_legacy", "_reasons", "done")
 
-    def __init__(self, expected: int, legacy: bool = False) -> None:
+    def __init__(self, expected: int, legacy: bool, reasons: Mapping[str, str]) -> None:
         self.done = False
         self._decode = chunk_decoder().decode
         self._legacy = legacy
+        self._reasons = reasons
         self._expected = expected
         self._ended: dict[int, bool] = {}
         """Index of a choice → whether its finish reason was received."""
@@ -82,8 +85,9 @@ class OpenAIStreamDecoder:
 
     def _end(self, choice: ChunkChoice, data: bytes) -> bool:
         """Records a choice's finish reason; returns whether it is one."""
-        if choice.finish_reason == "":
-            choice.finish_reason = None  # Snowflake sends "" for none
+        if choice.finish_reason not in OPENAI_REASONS:
+            normalize_finish_reason(choice, self._reasons)
+        if choice.finish_reason is None:
             return False
         self._ended[choice.index] = True
         if is_failed_reason(choice.finish_reason) or is_failed_reason(choice.native_finish_reason):
@@ -162,4 +166,4 @@ def _misplaced_usage(data: bytes) -> Usage | None:
 
 def decoder(request: ChatRequest, target: Target) -> OpenAIStreamDecoder:
     """A new decoder for one stream of `request.n` choices."""
-    return OpenAIStreamDecoder(request.n or 1, uses_converted_functions(request, target))
+    return OpenAIStreamDecoder(request.n or 1, uses_converted_functions(request, target), finish_reasons(target))

@@ -188,7 +188,7 @@ MESSAGES: list[list[dict[str, Any]]] = [
     [
         {
             "role": "user",
-            "content": [{"type": "of_tomorrow", "x": None}],
+            "content": [{"type": "of_tomorrow", "x": 1}],
             "prompt_cache_breakpoint": {"mode": "explicit"},
         }
     ],
@@ -199,7 +199,7 @@ MESSAGES: list[list[dict[str, Any]]] = [
             "tool_calls": [{"id": "c", "type": "custom", "custom": {"name": "g", "input": ""}}],
         }
     ],
-    [{"role": "assistant", "content": "x", "refusal": None, "annotations": [], "function_call": None}],
+    [{"role": "assistant", "content": "x", "annotations": []}],
     [{"role": "tool", "tool_call_id": "c", "content": "r"}, {"role": "function", "name": "f", "content": None}],
     [{"role": "of_tomorrow", "content": {"any": 1}}],
 ]
