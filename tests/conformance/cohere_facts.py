@@ -6,8 +6,6 @@ https://docs.cohere.com/docs/streaming
 from collections.abc import Iterable
 from typing import Any
 
-import cohere.core
-
 from anycompletion import ChatCompletion
 from anycompletion.testing import Recording
 
@@ -105,7 +103,7 @@ def of_ours(reply: ChatCompletion) -> Facts:
     }
 
 
-def of_error(error: cohere.core.ApiError) -> Facts:
+def of_error(error: Any) -> Facts:
     """The values of the SDK's exception: a status, a message and an id; it has no code."""
     body: Any = error.body if isinstance(error.body, dict) else {}
     trace = (error.headers or {}).get("x-debug-trace-id")

@@ -65,14 +65,12 @@ CLASSES_BY_TEXT = {
         b"reached your specified API usage limits": "QuotaExceededError",
     },
     "cohere": {b"too many tokens": "ContextWindowExceededError"},
-    "deepseek": {b"maximum context length is": "ContextWindowExceededError"},
-    "ollama": {b"exceeded max context length": "ContextWindowExceededError"},
-    "openrouter": {
-        b'"flagged_input"': "ContentPolicyViolationError",
-        b"maximum context length is": "ContextWindowExceededError",
-    },
+    "openrouter": {b'"flagged_input"': "ContentPolicyViolationError"},
 }
 """Provider → part of the message that is its only signal of a case → class."""
+
+CONTEXT_WINDOW_TEXTS = (b"maximum context length is ", b"exceeded max context length")
+"""Part of the message of compatible servers that is their only signal of a context window that is exceeded."""
 
 CLASSES_BY_ERROR_TYPE = {
     "context_length_exceeded": "ContextWindowExceededError",
@@ -183,6 +181,38 @@ class WireFact(NamedTuple):
 
 EXPLAINED: Mapping[str, Mapping[str, WireFact]] = {}
 """Recording → path → wire fact. An entry that no longer disagrees fails its test."""
+
+_NO_FINGERPRINT = "the reply has no system_fingerprint, which the SDK's models require"
+_ERROR_NOT_READ = "the SDK reads an error beside choices as a reply"
+_LOGPROB_NUMBER = "logprobs is a number, and the SDK's models require an object or null"
+
+PROVIDER_SDKS: Mapping[str, Mapping[str, WireFact]] = {
+    "openrouter-chatcompletions-agent-image-input-961bb012": {
+        "error": WireFact(b'"choices":[{"logprobs":null,"finish_reason":"stop"', _NO_FINGERPRINT)
+    },
+    "openrouter-chatcompletions-agent-response-json-schema-inline-57ba17d3": {
+        "error": WireFact(b'"choices":[{"logprobs":null,"finish_reason":"stop"', _NO_FINGERPRINT)
+    },
+    "openrouter-chatcompletions-agent-web-search-44c0ec51": {
+        "error": WireFact(b'"choices":[{"logprobs":null,"finish_reason":"stop"', _NO_FINGERPRINT)
+    },
+    "openrouter-chatcompletions-openrouter-stream-error-052ec1e1": {
+        "error": WireFact(b'"error":{"code":400,"message":"Token limit reached"}', _ERROR_NOT_READ)
+    },
+    "openrouter-chatcompletions-qwen-qwen3-next-80b-a3b-th-reasoning-streaming-a8eeefe3": {
+        "error": WireFact(b'"logprobs":-', _LOGPROB_NUMBER)
+    },
+    "openrouter-chatcompletions-qwen-qwen3-next-80b-a3b-thinking-usage-06026660": {
+        "error": WireFact(b'"logprobs":-1.7881393e-06', _LOGPROB_NUMBER)
+    },
+    "openrouter-chatcompletions-qwen3-5-122b-a10b-thinking-genstream-jsonschema-d7233915": {
+        "error": WireFact(b'"error":{"code":400,"message":"Provider returned error"', _ERROR_NOT_READ)
+    },
+    "openrouter-chatcompletions-qwen3-5-397b-a17b-thinking-gensync-stop-014fee71": {
+        "error": WireFact(b'"finish_reason":null,"native_finish_reason":null,"error":{"code":502', _ERROR_NOT_READ)
+    },
+}
+"""Recording → path → wire fact, where the provider's own SDK reads a recording differently."""
 
 # --- requests ---------------------------------------------------------------------------------------------------------
 

@@ -227,9 +227,9 @@ def of_error_object(body: Any, recording: Recording) -> Facts:
     """The values of an error object; a gateway's code can be the status of the server behind it."""
     error = _object(body)
     code = error.get("code")
-    nested = error.get("status_code", code)
-    own = recording.status >= 400 or not re.fullmatch("[45][0-9][0-9]", str(nested))
-    status = recording.status if own else int(str(nested))
+    # Groq's errors inside a stream have the status as a field.
+    named = [str(value) for value in (error.get("status_code"), code) if re.fullmatch("[45][0-9][0-9]", str(value))]
+    status = int(named[0]) if named and recording.status < 400 else recording.status
     message = error.get("message")
     return {
         "status_code": status,
@@ -242,12 +242,12 @@ def of_error_object(body: Any, recording: Recording) -> Facts:
 
 
 def _text(value: Any) -> str | None:
-    return None if value is None or isinstance(value, (dict, list)) else str(value)
+    return None if value in (None, "") or isinstance(value, (dict, list)) else str(value)
 
 
 def _request_id(recording: Recording) -> str | None:
     """OpenAI's header, else the provider's own."""
-    own = REQUEST_ID_HEADERS.get(recording.provider, "x-request-id")
+    own = REQUEST_ID_HEADERS.get(traffic.row_of(recording).name, "x-request-id")
     return recording.headers.get("x-request-id") or recording.headers.get(own)
 
 

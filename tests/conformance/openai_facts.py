@@ -6,6 +6,7 @@ Compatible servers have other names for a few members. One rule each normalizes 
 can be compared. No code of this package is used.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -50,6 +51,9 @@ def _message(message: Facts) -> Facts:
     if isinstance(normalized.get("content"), list):
         # Mistral's content may be a list of parts, text and thinking.
         normalized |= _of_parts(normalized["content"])
+    if isinstance(normalized.get("content"), dict):
+        # Cloudflare's content is an object where the request asked for JSON.
+        normalized["content"] = json.dumps(normalized["content"], ensure_ascii=False, separators=(",", ":"))
     if isinstance(normalized.get("reasoning"), str) and not normalized.get("reasoning_content"):
         normalized["reasoning_content"] = normalized.pop("reasoning")
     if normalized.get("tool_calls"):

@@ -3,16 +3,23 @@
 from typing import Any
 
 import anthropic
-import cohere
-import cohere.core
 import openai
 from openai.lib.streaming.chat import ChatCompletionStreamState
 
 from anycompletion.testing import Recording, ReplayServer
 from conformance import cohere_facts, facts, openai_facts, traffic
 from conformance.facts import Facts
+from conformance.provider_sdks import module
 
 _ARGUMENTS: dict[str, Any] = {"model": "any", "messages": [{"role": "user", "content": "Hello"}]}
+
+
+class _CohereError(Exception):
+    """An error of Cohere's SDK, which can be imported only where it is installed; `.facts` are its values."""
+
+    def __init__(self, found: Facts) -> None:
+        super().__init__("error")
+        self.facts = found
 
 
 class Oracle:
@@ -58,8 +65,8 @@ class Oracle:
             return facts.of_openai_error(error, recording)
         except anthropic.APIStatusError as error:
             return facts.of_anthropic_error(error)
-        except cohere.core.ApiError as error:
-            return cohere_facts.of_error(error)
+        except _CohereError as error:
+            return error.facts
         assert not traffic.is_error(recording), "the SDK read an error as a reply"
         return found
 
@@ -107,9 +114,13 @@ class Oracle:
     # --- Cohere ---
 
     async def _cohere_facts(self, recording: Recording) -> Facts:
+        sdk = module("cohere")
         where = self._server.base_url(recording)
-        async with cohere.AsyncClientV2("key", base_url=where, timeout=10, max_retries=0) as client:
-            if not traffic.is_stream(recording):
-                return cohere_facts.of_reply(facts.plain(await client.chat(**_ARGUMENTS)))
-            events = [facts.plain(event) async for event in client.chat_stream(**_ARGUMENTS)]
+        async with sdk.AsyncClientV2("key", base_url=where, timeout=10, max_retries=0) as client:
+            try:
+                if not traffic.is_stream(recording):
+                    return cohere_facts.of_reply(facts.plain(await client.chat(**_ARGUMENTS)))
+                events = [facts.plain(event) async for event in client.chat_stream(**_ARGUMENTS)]
+            except module("cohere.core").ApiError as error:
+                raise _CohereError(cohere_facts.of_error(error)) from None
             return cohere_facts.of_reply(cohere_facts.assembled(events))

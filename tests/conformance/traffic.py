@@ -123,8 +123,10 @@ def is_error(recording: Recording) -> bool:
 
 
 def error_in(recording: Recording) -> dict[str, Any] | None:
-    """The error object in a response with a good status: the body, or an event of a stream."""
-    return next((data for data in json_objects(recording) if _is_error_object(data)), None)
+    """The object with the error in a response with a good status: the body, an event of a stream, or a choice."""
+    objects = json_objects(recording)
+    choices = [choice for data in objects for choice in data.get("choices") or () if choice.get("error")]
+    return next((data for data in objects if _is_error_object(data)), choices[0] if choices else None)
 
 
 def json_objects(recording: Recording) -> list[dict[str, Any]]:

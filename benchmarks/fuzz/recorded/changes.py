@@ -208,7 +208,5 @@ def as_optional_object(value: Any) -> Any:
 
 
 def as_output(value: Any) -> Any:
-    """What a model's output is read as, a text or a list of pieces: a piece that is no text is its JSON."""
-    if isinstance(value, list):
-        return "".join(item if isinstance(item, str) else _json_text(item) for item in value)
-    return as_text(value)
+    """What a model's output is read as, a text or a list of pieces, each of which is read as a text."""
+    return "".join(as_text(item) or "" for item in value) if isinstance(value, list) else as_text(value)

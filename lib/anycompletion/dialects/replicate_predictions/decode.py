@@ -19,6 +19,7 @@ from ...codecs.lenient import (
     NotJSONError,
     ShapeError,
     as_object,
+    as_optional_str,
     as_str,
     optional_int,
     optional_object,
@@ -173,10 +174,7 @@ def _completion(prediction: ReplicatePrediction, model: str) -> ChatCompletion:
 
 def _text(output: Any) -> str | None:
     """A string unchanged, a list of strings joined, anything else as JSON; null stays None."""
-    if output is None or isinstance(output, str):
-        return output
-    items = cast("list[Any]", output) if isinstance(output, list) else [output]
-    return "".join(item if isinstance(item, str) else json.dumps(item).decode() for item in items)
+    return "".join(map(as_str, cast("list[Any]", output))) if isinstance(output, list) else as_optional_str(output)
 
 
 def _usage(metrics: JsonObject) -> Usage | None:

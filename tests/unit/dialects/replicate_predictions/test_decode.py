@@ -104,13 +104,13 @@ OUTPUTS: list[tuple[Any, str | None]] = [
     (None, None),
     ([], ""),
     (["\n\n", " a", "", " b\n"], "\n\n a b\n"),
-    (["a", 1, None, {"b": [2]}], 'a1null{"b":[2]}'),
+    (["a", 1, None, {"b": [2]}], 'a1{"b":[2]}'),
     (["https://x.example/1.png", "https://x.example/2.png"], "https://x.example/1.pnghttps://x.example/2.png"),
     (7, "7"),
     (0.5, "0.5"),
     (True, "true"),
     ({"text": "ü", "n": None}, '{"text":"ü","n":null}'),
-    ([["a"]], '["a"]'),
+    ([["a"]], "a"),
 ]
 
 
