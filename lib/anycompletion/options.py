@@ -220,11 +220,15 @@ class CallOptions(TypedDict, total=False):
     `forceTimeout` and `force_timeout` are LiteLLM's names of the total timeout (two of the three are an error);
     `azure=True` is ``provider="azure"``; `logger_fn` is called with a dict without secrets before the request and after
     the reply or error; `verbose` logs this call at INFO on the logger ``anycompletion``.
+
+    `fill_choices` (default True): where a provider with its own `n` sends fewer choices, the missing ones are asked for
+    by further requests, in a stream after the first answer has ended. False only adds a line to ``info.warnings``.
     """
 
     provider: str | None
     timeout: float | Timeout | None
     max_retries: int | None
+    fill_choices: bool | None
     on_unsupported: OnUnsupported | None
     extra_body: Mapping[str, Any] | None
     extra_headers: Mapping[str, str] | None

@@ -285,6 +285,17 @@ async def test_chunks_of_the_branches_interleave_under_their_numbers() -> None:
     assert (await stream.get_final_completion()).texts == ["12", "34"]
 
 
+async def test_a_second_choice_of_a_branch_is_a_choice_of_its_own() -> None:
+    """The texts of two choices would be one text where a server sends more choices than one."""
+
+    def two(name: str, *texts: str) -> list[ChatCompletionChunk]:
+        choices = [ChunkChoice(4 - number, Delta(content=text)) for number, text in enumerate(texts)]
+        return [ChatCompletionChunk(name, choices, model="m")]
+
+    stream = merge(ScriptedChunks(two("a", "1", "2"), two("a", "3", "4")), ScriptedChunks(0.02, two("b", "5", "6")))
+    assert (await stream.get_final_completion()).texts == ["13", "5", "24", "6"]
+
+
 async def test_the_id_of_a_merged_stream_is_the_first_branchs_whichever_started_first() -> None:
     """A merged stream would have several ids, or that of the branch that happened to be the fastest."""
     stream = merge(

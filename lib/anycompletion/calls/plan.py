@@ -44,6 +44,7 @@ class CallPlan:
         query: Mapping[str, str] | None = None,
         extra_body: Mapping[str, Any] | None = None,
         log_level: int = logging.DEBUG,
+        fill_choices: bool = True,
         warnings: tuple[str, ...] = (),
         limits: ModelLimits | None = None,
     ) -> None:
@@ -62,6 +63,8 @@ class CallPlan:
         self.extra_body = extra_body
         """Fields that the options add to the request's own."""
         self.log_level = log_level
+        self.fill_choices = fill_choices
+        """Whether choices that a provider with its own `n` leaves out are asked for by further requests."""
         self.warnings = warnings
         """What was dropped from the options."""
         self.limits = limits

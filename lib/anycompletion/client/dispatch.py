@@ -16,6 +16,7 @@ from ..options import NO_OPTIONS, OptionValues
 from ..providers import apply_param_support, resolve_model
 from ..records import ChatCompletion, ChatRequest, Message, ReplyInfo
 from ..streaming.fanout import MergedChunks, gather
+from ..streaming.missing_choices import FilledChunks, complete_choices
 from ..streaming.stream import CompletionStream
 from ..validation import check_option_values, require_ids
 from .planning import PlanCache, plan_call
@@ -64,7 +65,10 @@ class CallDispatcher:
         if on_load_refusal is not None:
             for call in calls:
                 call.on_load_refusal = on_load_refusal
-        return calls[0].complete() if len(calls) == 1 else gather([call.complete for call in calls])
+        if len(calls) > 1:
+            return gather([call.complete for call in calls])
+        call = calls[0]
+        return call.complete() if (call.request.n or 1) == 1 else complete_choices(call)
 
     def stream(self, request: ChatRequest, options: OptionValues, started: float = 0.0) -> CompletionStream:
         """One streamed reply, which is sent when it is opened."""
@@ -75,8 +79,13 @@ class CallDispatcher:
             call_next = CallNext(self._terminal(None), chain, stream=True)
             return CompletionStream(MiddlewareChunks(call_next, request, options), usage_asked=usage_asked)
         calls = self._calls(request, options, stream=True, started=started)
-        sources: list[ChunkSource] = [CallChunks(call) for call in calls]
-        source = sources[0] if len(sources) == 1 else MergedChunks(sources, self.state.track_task)
+        source: ChunkSource
+        if len(calls) > 1:
+            source = MergedChunks([CallChunks(call) for call in calls], self.state.track_task)
+        elif (calls[0].request.n or 1) == 1:
+            source = CallChunks(calls[0])
+        else:
+            source = FilledChunks(calls[0], self.state.track_task)
         return CompletionStream(source, usage_asked=usage_asked)
 
     def target(self, request: ChatRequest, options: OptionValues, stream: bool) -> Target:

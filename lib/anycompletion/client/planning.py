@@ -69,6 +69,7 @@ def plan_call(
         query=options.get("extra_query"),
         extra_body=options.get("extra_body"),
         log_level=logging.INFO if options.get("verbose") else logging.DEBUG,
+        fill_choices=options.get("fill_choices") is not False,
         warnings=tuple(report.warnings),
         limits=None if client.limits is None else client.limits.for_model(provider.name, model),
     )

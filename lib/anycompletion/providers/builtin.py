@@ -373,9 +373,9 @@ ROWS: tuple[Provider, ...] = (
         key_env=("LLAMA_API_KEY",),
         key_optional=True,
         quirks=_MAX_TOKENS,
-        params=_COMPATIBLE,
+        params={**_COMPATIBLE, "n": _OWN_N},
         docs="https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
-        unverified="n, which only newer servers have",
+        unverified="older servers refuse n",
     ),
     Provider(
         "gpustack",

@@ -24,8 +24,13 @@ _QUEUED_PER_BRANCH = 4
 """Lists of chunks in the queue, per branch, before the branches wait for the consumer."""
 
 
-def merged_info(infos: Sequence[ReplyInfo]) -> ReplyInfo:
-    """The first branch's info with the attempts and warnings of all; `branches` has each, in the order of choices."""
+def merged_info(parts: Sequence[ReplyInfo]) -> ReplyInfo:
+    """The first branch's info with the attempts and warnings of all; `branches` has each, in the order of choices.
+
+    Args:
+        parts: the info of each branch, or of several that were merged before.
+    """
+    infos = [info for part in parts for info in (part.branches or (part,))]
     first = infos[0]
     warnings = list(dict.fromkeys(text for info in infos for text in info.warnings))
     return ReplyInfo(
@@ -63,6 +68,7 @@ def merge_completions(completions: Sequence[ChatCompletion]) -> ChatCompletion:
         usage=total_usage([completion.usage for completion in completions]),
         service_tier=first.service_tier,
         system_fingerprint=first.system_fingerprint,
+        extra=first.extra,
     )
     whole.keep_raw_of(completions)
     whole.info = merged_info([completion.info for completion in completions])
@@ -70,11 +76,22 @@ def merge_completions(completions: Sequence[ChatCompletion]) -> ChatCompletion:
 
 
 async def gather(runs: Sequence[Callable[[], Awaitable[ChatCompletion]]]) -> ChatCompletion:
-    """Runs the branches concurrently and merges their replies.
+    """Runs the branches concurrently and merges their replies; raises what `complete_each` raises."""
+    return merge_completions(await complete_each(runs))
+
+
+async def complete_each(
+    runs: Sequence[Callable[[], Awaitable[ChatCompletion]]], earlier: Sequence[ChatCompletion] = ()
+) -> list[ChatCompletion]:
+    """The replies of branches that run concurrently.
+
+    Args:
+        runs: the functions that run the branches.
+        earlier: replies of the same logical call that came before.
 
     Raises:
         CompletionError: the first branch's error, unwrapped; the others are cancelled, and `.partial` has the replies
-            that were complete.
+            that were complete, the earlier ones among them.
     """
     done: dict[int, ChatCompletion] = {}
 
@@ -87,9 +104,9 @@ async def gather(runs: Sequence[Callable[[], Awaitable[ChatCompletion]]]) -> Cha
         done.clear()
         raise
     if error is None:
-        return merge_completions([done[index] for index in range(len(runs))])
-    if isinstance(error, CompletionError) and done:
-        error.partial = merge_completions([done[index] for index in sorted(done)])
+        return [done[index] for index in range(len(runs))]
+    if isinstance(error, CompletionError) and (done or earlier):
+        error.partial = merge_completions([*earlier, *(done[index] for index in sorted(done))])
     done.clear()  # as above
     raise error
 
@@ -136,7 +153,10 @@ async def _first_error(branches: Sequence[Coroutine[Any, Any, None]]) -> BaseExc
 
 
 class MergedChunks(ChunkSource):
-    """Chunk source that merges several streamed calls; the chunks of branch k become choice k."""
+    """Chunk source that merges several streamed calls: the first choice of branch k becomes choice k.
+
+    Further choices of a branch, which nothing asked for, follow after those of all branches.
+    """
 
     def __init__(self, sources: Sequence[ChunkSource], track_task: TrackTask) -> None:
         self._sources = sources
@@ -147,6 +167,10 @@ class MergedChunks(ChunkSource):
         self._tasks: list[asyncio.Task[None]] = []
         self._usages: list[Usage | None] = [None] * len(sources)
         self._open_branches = len(sources)
+        self._indexes: list[dict[int, int]] = [{} for _ in sources]
+        """For each branch, its own index of a choice → the index in the merged reply."""
+        self._next_index = len(sources)
+        """The index of the next choice that nothing asked for."""
         self._id = self._model = ""
         self._created = 0
         """Id, model and time of the merged reply are those of the first branch; empty until its first chunk."""
@@ -214,12 +238,21 @@ class MergedChunks(ChunkSource):
             self._created = self._created or chunk.created
         chunk.id = self._id
         for choice in chunk.choices:
-            choice.index = index
+            choice.index = self._merged_index(index, choice.index)
         if chunk.usage is not None:
             self._usages[index] = chunk.usage
             chunk.usage = None
             return bool(chunk.choices)
         return True
+
+    def _merged_index(self, branch: int, own: int) -> int:
+        """The index in the merged reply of a branch's choice."""
+        known = self._indexes[branch]
+        index = known.get(own)
+        if index is None:
+            index = known[own] = self._next_index if known else branch
+            self._next_index += index >= len(self._sources)
+        return index
 
     def close(self, end: CompletionError | None = None) -> None:
         """Ends all branches at once; may be called in any thread, as destructors are."""

@@ -25,16 +25,18 @@ from .variants import set_cost
 
 
 class OpenAIStreamDecoder:
-    """Decoder of one stream: it ends at ``[DONE]``, or at the end of the body once every choice has a finish reason."""
+    """Decoder of one stream: it ends at ``[DONE]``, or at the end of the body once every choice has a finish reason.
 
-    __slots__ = ("_calls", "_count", "_decode", "_ended", "_expected", "_legacy", "_reasons", "done")
+    Only choices that have begun count: some servers send fewer than a request asks for.
+    """
 
-    def __init__(self, expected: int, legacy: bool, reasons: Mapping[str, str]) -> None:
+    __slots__ = ("_calls", "_count", "_decode", "_ended", "_legacy", "_reasons", "done")
+
+    def __init__(self, legacy: bool, reasons: Mapping[str, str]) -> None:
         self.done = False
         self._decode = chunk_decoder().decode
         self._legacy = legacy
         self._reasons = reasons
-        self._expected = expected
         self._ended: dict[int, bool] = {}
         """Index of a choice → whether its finish reason was received."""
         self._calls: dict[int, _ToolCallNumbers] = {}
@@ -100,7 +102,7 @@ class OpenAIStreamDecoder:
         Raises:
             StreamInterruptedError: a choice has no finish reason.
         """
-        if self.done or (len(self._ended) >= self._expected and all(self._ended.values())):
+        if self.done or (self._ended and all(self._ended.values())):
             return ()
         raise StreamInterruptedError(
             f"the stream ended after {self._count} events, before the provider sent a finish reason", maybe_billed=True
@@ -165,5 +167,5 @@ def _misplaced_usage(data: bytes) -> Usage | None:
 
 
 def decoder(request: ChatRequest, target: Target) -> OpenAIStreamDecoder:
-    """A new decoder for one stream of `request.n` choices."""
-    return OpenAIStreamDecoder(request.n or 1, uses_converted_functions(request, target), finish_reasons(target))
+    """A new decoder for one stream."""
+    return OpenAIStreamDecoder(uses_converted_functions(request, target), finish_reasons(target))

@@ -23,7 +23,7 @@ from ..formats.openai_chat.encode import DONE
 from ..formats.registry import simulated_error
 from ..formats.replicate_predictions.simulate import stream_interruption
 from ..formats.wire_format import ASK, ProviderMemory, SimulatedRequest, WireFormat
-from ..simulator.delivery import NO_REPLY_FAULTS, Delivery, plain_delivery, plan_delivery
+from ..simulator.delivery import NO_REPLY_FAULTS, Delivery, plain_delivery, plan_delivery, with_choices
 from ..simulator.faults import FaultSequence
 from ..simulator.loopback import RequestHandler, close_connection
 from ..simulator.request_log import RecordedRequest
@@ -189,6 +189,7 @@ class FakeBackend(RequestHandler):
             delivery = plan_delivery(wire, wire.reply, request, fault)
             error = stream_interruption(request) if fault is None else None
             return delivery if error is None else _interrupted(delivery, error, pending)
+        request = with_choices(wire, request, fault)
         replaced = fault is not None and fault.kind in NO_REPLY_FAULTS
         answers = [_simulated_answer(pending.call, 1, 0)] if replaced else await self._next_answers(pending, request)
         if isinstance(answers[0], CompletionError):

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 import attrs
 
+from ..formats.json_access import as_dict
 from ..formats.wire_format import (
     AnyResponse,
     EventKind,
@@ -30,6 +31,9 @@ _KEPT: Mapping[str, frozenset[EventKind]] = {
     "no-end": frozenset({"body", "finish", "usage", "comment"}),
 }
 """Fault kind → the kinds of events that are sent all the same."""
+
+_REPLY_FAULTS = frozenset({"outcome", "choices"})
+"""Kinds of faults that change the reply itself, and not how it is sent."""
 
 _STREAM_FAULTS = frozenset({"cut", "close", "reset", "stall", "error", "no-finish", "no-end"})
 """Fault kinds that apply to the stream where a response opens one."""
@@ -59,10 +63,10 @@ def plan_delivery(wire: WireFormat, respond: Responder, request: SimulatedReques
     """
     if fault is not None and fault.kind == "status":
         return plain_delivery(_error_response(wire, request, fault))
-    response = respond(attrs.evolve(request, fault=fault))
+    response = respond(attrs.evolve(with_choices(wire, request, fault), fault=fault))
     if isinstance(response, StreamedResponse) and response.fault is not None:
         fault = response.fault
-    if fault is None or fault.kind == "outcome" or (response.status >= 400 and fault.kind != "body"):
+    if fault is None or fault.kind in _REPLY_FAULTS or (response.status >= 400 and fault.kind != "body"):
         return plain_delivery(response)
     if isinstance(response, WholeResponse) and response.opens_stream and fault.kind in _STREAM_FAULTS:
         return plain_delivery(response)
@@ -73,6 +77,13 @@ def plan_delivery(wire: WireFormat, respond: Responder, request: SimulatedReques
     if isinstance(response, StreamedResponse):
         return _broken_stream(wire, request, response, fault)
     return _broken_body(wire, request, response, fault)
+
+
+def with_choices(wire: WireFormat, request: SimulatedRequest, fault: Fault | None) -> SimulatedRequest:
+    """`request` with the `n` of a fault that sets the number of choices; else itself."""
+    if fault is None or fault.kind != "choices" or wire.max_choices is not None:
+        return request
+    return attrs.evolve(request, body={**as_dict(request.body), "n": fault.choices})
 
 
 def _error_response(wire: WireFormat, request: SimulatedRequest, fault: Fault) -> WholeResponse:

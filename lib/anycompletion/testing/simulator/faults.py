@@ -24,10 +24,12 @@ FaultKind: TypeAlias = Literal[
     "error",
     "no-finish",
     "no-end",
+    "choices",
     "outcome",
 ]
 
 _AFTER_EVENTS = re.compile(r"(cut|close|reset|stall|error)-after-(\d+)-events?")
+_CHOICES = re.compile(r"(\d+)-choices?")
 
 RawAction: TypeAlias = Literal[
     "answer", "head", "slow-head", "chunked-head", "half", "endless", "close", "reset", "stall"
@@ -59,8 +61,8 @@ class Fault:
     """``status`` an error response · ``body`` a response with `body` instead of its own · ``headers`` a response with
     additional `headers` · ``raw`` the bytes of `script` · ``garble`` half a response (or the first half of a stream's
     first event) as if it were whole · ``hang`` no headers · ``cut`` ``close`` ``reset`` ``stall`` ``error`` end a
-    stream after `after` events · ``no-finish`` ``no-end`` omit its last events · ``outcome`` a prediction ends with
-    `outcome`."""
+    stream after `after` events · ``no-finish`` ``no-end`` omit its last events · ``choices`` a reply has that many
+    `choices`, whatever ``n`` asks for · ``outcome`` a prediction ends with `outcome`."""
     error: str = "server-error"
     """For ``status`` and ``error``: the name of an error that each provider has."""
     status_code: int | None = None
@@ -86,6 +88,8 @@ class Fault:
     """Applies only to requests of this step, by default those that ask for a reply. Replicate also has ``model``,
     ``poll``, ``cancel`` and ``stream``; a stream fault that the request for a prediction gets applies to the stream of
     that prediction."""
+    choices: int = 1
+    """For ``choices``: how many there are. A format whose replies have one choice only ignores it."""
     outcome: str = ""
     """For ``outcome``: slow, failed, aborted or canceled."""
 
@@ -93,6 +97,8 @@ class Fault:
         for name in ("retry_after", "after", "times", "skip"):
             if (getattr(self, name) or 0) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if self.choices < 1:
+            raise ValueError(f"choices must be at least 1, got {self.choices}")
         if self.status_code is not None and not 200 <= self.status_code <= 599:
             raise ValueError(f"status_code must be from 200 to 599, got {self.status_code}")
         for step in self.script:
@@ -249,7 +255,8 @@ FAULTS: Mapping[str, Fault] = {
 """Fault by name. In addition: ``cut-after-N-events`` (the body ends cleanly in the middle of the stream),
 ``close-after-N-events`` and ``reset-after-N-events`` (the TCP connection is closed before the body ends, or reset),
 ``stall-after-N-events`` (no more bytes until the client disconnects, for 30 seconds at most) and
-``error-after-N-events`` (the provider's own error event), for any number N. Only Replicate has outcomes of predictions;
+``error-after-N-events`` (the provider's own error event), for any number N; ``1-choice``, ``2-choices`` and so on (a
+reply with that many choices, whatever ``n`` asks for). Only Replicate has outcomes of predictions;
 a slow one is not done when the wait for it is over. ``early-hints``, ``slow-headers``, ``second-answer`` and faults
 that omit a stream's last events show whether a client takes valid responses for errors, or errors for valid ones."""
 
@@ -260,7 +267,9 @@ def _find(name: str) -> Fault:
     if match := _AFTER_EVENTS.fullmatch(name):
         error = "overloaded" if match[1] == "error" else "server-error"
         return Fault(kind=cast("FaultKind", match[1]), error=error, after=int(match[2]))
-    known = [*FAULTS, *(f"{kind}-after-3-events" for kind in ("cut", "close", "reset", "stall", "error"))]
+    if match := _CHOICES.fullmatch(name):
+        return Fault(kind="choices", choices=int(match[1]))
+    known = [*FAULTS, "1-choice", *(f"{kind}-after-3-events" for kind in ("cut", "close", "reset", "stall", "error"))]
     close = difflib.get_close_matches(name, known, 1, 0)
     raise ValueError(f"no fault is called {name!r}; the closest is {close[0]!r}")
 

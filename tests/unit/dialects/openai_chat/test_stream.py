@@ -240,7 +240,7 @@ ENDS: dict[str, tuple[list[Any], int | None, bool]] = {
     "a finish reason and then usage": ([chunk(piece(reason="stop")), chunk(usage={"total_tokens": 3})], None, True),
     "a finish reason of tomorrow": ([chunk(piece(reason="abort"))], None, True),
     "both of two choices": ([chunk(piece(0, "stop")), chunk(piece(1, "stop"))], 2, True),
-    "one of two choices": ([chunk(piece(0, "stop"))], 2, False),
+    "one of two choices": ([chunk(piece(0, "stop"))], 2, True),
     "one of two choices that speak": ([chunk(piece(0, "stop")), chunk(piece(1, content="x"))], None, False),
     "an unasked choice": ([chunk(piece(0, "stop")), chunk(piece(7, "stop"))], None, True),
     "nothing": ([], None, False),

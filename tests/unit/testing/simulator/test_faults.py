@@ -52,6 +52,7 @@ def test_a_gzip_bomb_is_small_until_it_is_decompressed() -> None:
         ("overload", "overloaded"),
         ("cut-after-three-events", "cut-after-3-events"),
         ("html5", "html"),
+        ("one-choice", "1-choice"),
     ],
 )
 def test_an_unknown_name_is_rejected_with_the_closest(name: str, closest: str) -> None:
@@ -65,10 +66,12 @@ def test_an_unknown_name_is_rejected_with_the_closest(name: str, closest: str) -
 def test_the_number_in_a_name_is_used() -> None:
     """Every cut would happen after the same number of events."""
     assert Fault.named("cut-after-17-events").after == 17
+    assert Fault.named("17-choices").choices == 17
 
 
 @pytest.mark.parametrize(
-    "options", [{"times": -1}, {"skip": -1}, {"retry_after": -0.5}, {"status_code": 99}, {"status_code": 600}]
+    "options",
+    [{"times": -1}, {"skip": -1}, {"retry_after": -0.5}, {"status_code": 99}, {"status_code": 600}, {"choices": 0}],
 )
 def test_numbers_out_of_range_are_rejected(options: dict[str, Any]) -> None:
     """A wrong number would show up as an unexpected response."""

@@ -363,6 +363,21 @@ async def test_the_end_of_a_stream_can_be_omitted(
     assert not sim.requests[0].finished
 
 
+@pytest.mark.parametrize("fault", ["1-choice", "2-choices", "5-choices"])
+async def test_the_number_of_choices_can_differ_from_the_request(
+    sim: SimulatorServer, http: aiohttp.ClientSession, fault: str
+) -> None:
+    """A client could not be tested with a server that ignores `n`."""
+    count = int(fault[0])
+    whole = json.loads(await read(ask(http, sim, fault=fault, n=3)))
+    assert [choice["index"] for choice in whole["choices"]] == list(range(count))
+    streamed = await read(ask(http, sim, fault=fault, stream=True, n=3))
+    found = [json.loads(each) for each in events(streamed)[:-1]]
+    assert {choice["index"] for each in found for choice in each["choices"]} == set(range(count))
+    assert all(request.finished for request in sim.requests)
+    assert json.loads(await read(ask(http, sim, "anthropic", fault=fault)))["content"]
+
+
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_malformed_bodies_come_with_a_successful_status(
