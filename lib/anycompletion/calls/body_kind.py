@@ -1,4 +1,4 @@
-"""Kinds of bodies, told by their first bytes: content types are labels that servers get wrong."""
+"""Kinds of bodies, recognized by their first bytes: content types are labels that servers get wrong."""
 
 from __future__ import annotations
 

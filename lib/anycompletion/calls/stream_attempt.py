@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 _LONGEST_START = 1024
-"""Bytes after which a body of no known kind is read as what its content type says."""
+"""Bytes after which a body of no known kind is read by its content type."""
 
 
 class Attempt(abc.ABC):
@@ -176,7 +176,8 @@ class StreamAttempt(Attempt):
 
     def _find_successor(self, data: bytes) -> bool:
         """Sets `successor` if the body is not a stream; called until its kind is known."""
-        start = (self._start or b"").lstrip(BLANK) + data
+        assert self._start is not None, "the kind is not known yet"
+        start = self._start.lstrip(BLANK) + data
         kind = body_kind(start)
         if kind is BodyKind.JSON or kind is BodyKind.PAGE:
             self.successor = WholeAttempt(self._call, self.response, self._closed, start)
@@ -253,7 +254,7 @@ class WholeAttempt(Attempt):
     def __init__(self, call: Call, response: Response, closed: CloseSignal, start: bytes = b"") -> None:
         """`start` is what was read of the body already."""
         super().__init__(call, response, closed)
-        self._start = start
+        self._start: bytes = start
         self._announced: HttpResponse | None = None
         """The announcement of a stream that has not delivered anything yet."""
         self._stream: StreamAttempt | None = None

@@ -201,7 +201,7 @@ class SSEParser:
 
 
 def looks_like_events(start: bytes) -> bool:
-    """Whether a body that begins with `start` is a stream of events, whatever its content type says."""
+    """Whether a body that begins with `start` is a stream of events, whatever its content type is."""
     return re.match(rb"(?:\xef\xbb\xbf)?\s*(?:(?:data|event|id|retry)?:|event\s*\n)", start) is not None
 
 

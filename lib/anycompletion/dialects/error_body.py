@@ -80,13 +80,13 @@ def holds_error(data: Any) -> bool:
         return isinstance(data, str) and bool(data.strip())
     fields = cast("JsonObject", data)
     return (
-        _says_something(fields.get("error"))
-        or _says_something(fields.get("errors"))
+        _is_filled(fields.get("error"))
+        or _is_filled(fields.get("errors"))
         or fields.get("object") == "error"
         or fields.get("type") == "error"
         or _failed_base_resp(fields) is not None
         or _failed_choice(fields) is not None
-        or ("choices" not in fields and (_says_something(fields.get("detail")) or _has_message(fields)))
+        or ("choices" not in fields and (_is_filled(fields.get("detail")) or _has_message(fields)))
     )
 
 
@@ -94,7 +94,7 @@ def _has_message(fields: JsonObject) -> bool:
     return any(isinstance(fields.get(name), str) for name in _MESSAGES)
 
 
-def _says_something(value: object) -> bool:
+def _is_filled(value: object) -> bool:
     """Whether a field `error` is more than an empty form of one."""
     if isinstance(value, dict):
         return any(cast("JsonObject", value).values())
@@ -111,10 +111,10 @@ def _failed_base_resp(fields: JsonObject) -> JsonObject | None:
 
 
 def _failed_choice(fields: JsonObject) -> JsonObject | None:
-    """The first choice that is an error, or whose finish reason says that its generation failed."""
+    """The first choice that is an error, or has the finish reason of a generation that failed."""
     for choice in optional_objects(fields.get("choices")) or ():
         reasons = (choice.get("finish_reason"), choice.get("native_finish_reason"))
-        if _says_something(choice.get("error")) or any(map(is_failed_reason, reasons)):
+        if _is_filled(choice.get("error")) or any(map(is_failed_reason, reasons)):
             return choice
     return None
 
@@ -146,7 +146,7 @@ def _error_fields(value: Any, depth: int) -> JsonObject:
 def _of_object(fields: JsonObject, depth: int) -> JsonObject:
     around = {name: fields[name] for name in _KEPT if fields.get(name) not in (None, "")}
     for name in ("error", "errors"):
-        if _says_something(fields.get(name)):
+        if _is_filled(fields.get(name)):
             return _merged(fields, around, _error_fields(fields[name], depth + 1), depth)
     base_resp = _failed_base_resp(fields)
     if base_resp is not None:
@@ -176,7 +176,7 @@ def _merged(fields: JsonObject, around: JsonObject, inner: JsonObject, depth: in
 
 
 def _of_choice(choice: JsonObject, depth: int) -> JsonObject:
-    if _says_something(choice.get("error")):
+    if _is_filled(choice.get("error")):
         return _error_fields(choice["error"], depth + 1)
     reasons = (choice.get("native_finish_reason"), choice.get("finish_reason"))
     reason = next(reason for reason in reasons if is_failed_reason(reason))

@@ -7,6 +7,7 @@ aiohttp decodes ``gzip`` and ``deflate`` by exactly these names, and nothing if 
 from __future__ import annotations
 
 import zlib
+from typing import Protocol
 
 from .body import ResponseBody
 from .errors import MalformedBodyError
@@ -33,6 +34,18 @@ def encoding_of(header: str | None) -> str:
     return ", ".join(_SAME.get(name, name) for name in names if name not in ("", "identity"))
 
 
+class Decompressor(Protocol):
+    """What `zlib.decompressobj` returns; its class has no public name."""
+
+    eof: bool
+    unconsumed_tail: bytes
+    unused_data: bytes
+
+    def decompress(self, data: bytes, max_length: int = ..., /) -> bytes:
+        """At most `max_length` decoded bytes; 0 is no limit."""
+        ...
+
+
 class EncodedBody:
     """Decodes a body in gzip or deflate; has the interface of the body that it reads."""
 
@@ -54,7 +67,7 @@ class EncodedBody:
     def __init__(self, body: ResponseBody, encoding: str) -> None:
         self._body = body
         self._is_gzip = encoding == "gzip"
-        self._decompressor: zlib._Decompress | None = None
+        self._decompressor: Decompressor | None = None
         self._members = 0
         self._rest = b""
         """Bytes that have arrived and are not decoded yet."""
@@ -115,7 +128,7 @@ class EncodedBody:
                 return decoded, rest
             data = rest
 
-    def _next_member(self, data: bytes) -> zlib._Decompress:
+    def _next_member(self, data: bytes) -> Decompressor:
         self._members += 1
         if self._members > (_MAX_MEMBERS if self._is_gzip else 1):
             raise ValueError("bytes after the end")

@@ -1,4 +1,4 @@
-"""Bodies of successful responses are read as what they are, whatever their content type says."""
+"""Bodies of successful responses are read as what they are, whatever their content type is."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ KINDS: dict[bytes, BodyKind | None] = {
 
 @pytest.mark.parametrize("start", KINDS)
 def test_the_first_bytes_tell_the_kind(start: bytes) -> None:
-    """A reply would be read as what its content type says, and be lost."""
+    """A reply would be read by its content type, and be lost."""
     assert body_kind(start) is KINDS[start]
 
 

@@ -63,7 +63,7 @@ def error_from_body(body: Any, response: HttpResponse | None, *, body_text: str 
         status_code=status or (response.status if response is not None else None),
         code=code,
         type=kind,
-        request_id=(headers or {}).get("x-request-id") or reported.request_id,
+        request_id=(None if headers is None else headers.get("x-request-id")) or reported.request_id,
         headers=headers,
         body=body_text if body_text is not None or response is None else as_text(response.body),
         maybe_billed="failed_choice" in fields,
@@ -131,7 +131,7 @@ def _upstream_message(metadata: JsonObject, message: str) -> str:
     else:
         found = read_error(raw).message or ""
         if found == text and (text.startswith(("{", "[", '"')) or "\n" in text):
-            return ""  # it could not be parsed, so nothing tells which part of it is the error
+            return ""  # it cannot be parsed, and any part of it may be the prompt
     if not found or found in message:
         return ""
     provider = metadata.get("provider_name")
