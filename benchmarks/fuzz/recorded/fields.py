@@ -140,6 +140,7 @@ _REPLICATE = (
     Rule(r"output", "part", changes.as_output),
     Rule(r"output\[[^\]]*\]", "part", changes.as_text),
     Rule(r"status", "identity", changes.as_word, "whether the prediction ended, and how; an unknown one is an error"),
+    Rule(r"error", "error"),
     Rule(r"urls(\.\w+)?|id", "identity", None, "where the next request of an unfinished prediction goes"),
 )
 

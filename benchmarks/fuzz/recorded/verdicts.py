@@ -75,7 +75,8 @@ def _judge_unneeded(response: RecordedResponse, original: Reading, found: Readin
 
 
 def _judge_error(original: Reading, found: Reading, value: Any) -> Verdict:
-    if value is ABSENT or value in (None, "", [], {}, False, [None]):
+    is_empty = isinstance(value, dict) and not any(value.values())
+    if value is ABSENT or is_empty or value in (None, "", [], False, [None]):
         return Verdict("same") if found.same(original) else Verdict("others changed", "no error, yet another reply")
     if isinstance(found.error, CompletionError):
         return Verdict("refused")

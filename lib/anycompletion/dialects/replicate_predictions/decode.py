@@ -24,14 +24,37 @@ from ...codecs.lenient import (
     optional_int,
     optional_object,
     optional_str,
+    unknown_fields,
 )
+from ...errors import APIError
 from ...http import Headers, HttpRequest, HttpResponse
 from ...records import AssistantMessage, ChatCompletion, ChatRequest, Choice, JsonObject, Usage
 from ..base import Continuation, Target
-from .errors import failure, unreadable_prediction
+from .errors import error_in_good_status, failure, reports_error, unreadable_prediction
 
 _UNFINISHED = ("starting", "processing")
+_RUNNING_OR_DONE = (*_UNFINISHED, "succeeded")
 _FAILED = ("failed", "canceled", "aborted")
+_PREDICTION = frozenset(
+    {
+        "id",
+        "model",
+        "version",
+        "status",
+        "input",
+        "output",
+        "error",
+        "logs",
+        "created_at",
+        "started_at",
+        "completed_at",
+        "urls",
+        "data_removed",
+        "deployment",
+        "source",
+    }
+)
+"""Documented fields that a completion has no other place for, or should not have; `metrics` are in `extra`."""
 _EXISTING = 200
 """The status of a response about an existing prediction; creation has the status 201."""
 _SHORTEST_DELAY, _LONGEST_DELAY = 0.5, 2.0
@@ -53,11 +76,18 @@ def decode(response: HttpResponse, request: ChatRequest, target: Target) -> Chat
         APIStatusError: the prediction failed, or was canceled or aborted.
         APIResponseError: the body is not a prediction, or its status is unknown.
     """
+    failed: APIError | None = None
+    problem = ""
     try:
-        return _result(_read(response), response, target)
+        body = json.loads(response.body)
+        data = optional_object(body)
+        if data is None:
+            failed = error_in_good_status(body, response)
+        if failed is None:
+            return _result(_prediction(as_object(data, "body")), response, target)
     except (ShapeError, NotJSONError) as exc:
         problem = str(exc)
-    raise unreadable_prediction(problem, response)
+    raise failed or unreadable_prediction(problem, response)
 
 
 @attrs.frozen
@@ -81,7 +111,7 @@ class ReplicatePrediction:
         Raises:
             ShapeError: there is no such URL, or it must not be opened.
         """
-        url = optional_str(self.urls.get(name))
+        url = _only_str(self.urls.get(name))
         if not url:
             # The URLs of the other two are documented, so they are known even if the prediction omits them.
             if name == "stream" or not _ID.fullmatch(self.id):
@@ -107,35 +137,41 @@ def read_prediction(response: HttpResponse) -> ReplicatePrediction:
         APIResponseError: the body is not a prediction.
     """
     try:
-        return _read(response)
+        return _prediction(as_object(json.loads(response.body), "body"))
     except (ShapeError, NotJSONError) as exc:
         problem = str(exc)
     raise unreadable_prediction(problem, response)
 
 
-def _read(response: HttpResponse) -> ReplicatePrediction:
-    data = as_object(json.loads(response.body), "body")
+def _prediction(data: JsonObject) -> ReplicatePrediction:
     return ReplicatePrediction(
         data,
-        as_str(data.get("status")),
-        as_str(data.get("id")),
+        optional_str(data.get("status")) or "",
+        optional_str(data.get("id")) or "",
         optional_str(data.get("model")),
-        _seconds(optional_str(data.get("created_at"))),
+        _seconds(data.get("created_at")),
         optional_object(data.get("urls")) or {},
     )
 
 
+def _only_str(value: object) -> str | None:
+    """A text, as it is or as the only item of a list."""
+    return None if isinstance(value, (int, float)) else optional_str(value)
+
+
 def _result(prediction: ReplicatePrediction, response: HttpResponse, target: Target) -> ChatCompletion | Continuation:
-    if prediction.status == "succeeded":
+    status, data = prediction.status, prediction.data
+    if status in _FAILED or (status in _RUNNING_OR_DONE and reports_error(data)):
+        raise failure(data, response.headers)
+    if status == "succeeded":
         return _completion(prediction, target.model)
-    if prediction.status in _UNFINISHED:
-        if target.stream and response.status != _EXISTING and prediction.urls.get("stream"):
+    if status in _UNFINISHED:
+        if target.stream and response.status != _EXISTING and _only_str(prediction.urls.get("stream")):
             headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
             return Continuation(prediction.request("stream", target, headers), 0.0, prediction.cancel(target))
         return poll(prediction, target, _delay(prediction, response.headers))
-    if prediction.status in _FAILED:
-        raise failure(prediction.data, response.headers)
-    raise unreadable_prediction(f"{prediction.status[:40]!r} is no status that is documented", response)
+    failed = error_in_good_status(data, response)
+    raise failed or unreadable_prediction(f"{status[:40]!r} is no status that is documented", response)
 
 
 def poll(prediction: ReplicatePrediction, target: Target, after: float) -> Continuation:
@@ -167,14 +203,17 @@ def _completion(prediction: ReplicatePrediction, model: str) -> ChatCompletion:
         prediction.model or model,
         int(prediction.created or 0),
         usage=_usage(optional_object(data.get("metrics")) or {}),
+        extra={name: value for name, value in unknown_fields(data, _PREDICTION).items() if value not in (None, {})},
     )
     completion.raw = data
     return completion
 
 
-def _text(output: Any) -> str | None:
+def _text(output: object) -> str | None:
     """A string unchanged, a list of strings joined, anything else as JSON; null stays None."""
-    return "".join(map(as_str, cast("list[Any]", output))) if isinstance(output, list) else as_optional_str(output)
+    if not isinstance(output, list):
+        return as_optional_str(output)
+    return "".join(map(as_str, cast("list[object]", output)))
 
 
 def _usage(metrics: JsonObject) -> Usage | None:
@@ -189,12 +228,12 @@ def _usage(metrics: JsonObject) -> Usage | None:
 # --- times and URLs ---------------------------------------------------------------------------------------------------
 
 
-def _seconds(moment: str | None) -> float | None:
-    """An ISO 8601 time as Unix seconds; one without a zone is in UTC."""
-    if not moment:
-        return None
+def _seconds(moment: object) -> float | None:
+    """An ISO 8601 time as Unix seconds; one without a zone is in UTC, and a number is Unix seconds."""
+    if isinstance(moment, (int, float)):
+        return optional_int(moment)
     try:
-        found = datetime.fromisoformat(moment)
+        found = datetime.fromisoformat(optional_str(moment) or "")
         return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None

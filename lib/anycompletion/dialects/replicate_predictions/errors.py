@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, cast
 
 from ...codecs import json
+from ...codecs.lenient import as_str, optional_float, optional_object, optional_objects, optional_str
 from ...errors import (
     APIError,
     APIResponseError,
@@ -29,6 +29,7 @@ from ...errors import (
 from ...http import HttpResponse
 from ...rate_limit_headers import seconds
 from ...records import JsonObject
+from ..error_body import ReportedError, holds_error, read_error
 from ..shared import as_text, loads_or_none, message_of_text
 
 _CODE = re.compile(r"\bE\d{3,4}\b")
@@ -88,87 +89,94 @@ def error(response: HttpResponse) -> APIError:
     `retry_after` of a 429 is the body's number, else the header `ratelimit-reset`, else the time in the body's text
     ("resets in ~30s"), which is the only source with some servers.
     """
-    body = as_text(response.body)
-    found = loads_or_none(response.body)
-    data = cast("JsonObject", found) if isinstance(found, dict) else {}
-    detail, title = _as_message(data.get("detail")), _as_message(data.get("title"))
-    message = detail or title
-    param, invalid = _invalid_fields(data.get("invalid_fields"))
+    return _error_of_body(loads_or_none(response.body), response, response.status)
+
+
+def error_in_good_status(body: object, response: HttpResponse) -> APIError | None:
+    """The exception for a response with a good status whose body is an error; None for any other body."""
+    if not holds_error(body):
+        return None
+    return _error_of_body(body, response, read_error(body).status or 500)
+
+
+def _error_of_body(body: object, response: HttpResponse, status: int) -> APIError:
+    reported, source = read_error(body), optional_object(body) or {}
+    title = optional_str(source.get("title")) or None
+    message = reported.message
+    param, invalid = _invalid_fields(source.get("invalid_fields"))
     if invalid:
         message = f"{message or 'invalid input'} ({invalid})"
-    if message is None:
-        message = message_of_text(response)
-    cls = class_for_status(response.status) if response.status >= 400 else APIResponseError
+    cls = class_for_status(status) if status >= 400 else APIResponseError
     return cls(
-        message,
-        param=param,
-        status_code=response.status,
-        code=title,
-        type=_as_message(data.get("type")),
+        message or message_of_text(response),
+        param=param or reported.param,
+        status_code=status,
+        code=reported.code or title,
+        type=reported.type,
         request_id=response.headers.get("x-request-id"),
-        retry_after=_retry_after(data, response.headers) if cls is RateLimitError else None,
+        retry_after=_retry_after(source, reported, response.headers) if cls is RateLimitError else None,
         headers=response.headers,
-        body=body,
+        body=as_text(response.body),
     )
-
-
-def _as_message(value: object) -> str | None:
-    """A string unchanged, another value as JSON, an empty one as None."""
-    if value is None or isinstance(value, str):
-        return value or None
-    return json.dumps(value).decode()
 
 
 def _invalid_fields(value: object) -> tuple[str | None, str]:
     """The first invalid field, and a text about all of them."""
-    fields: list[tuple[str, str]] = []
-    for item in cast("list[object]", value) if isinstance(value, list) else []:
-        if isinstance(item, dict):
-            field = cast("JsonObject", item)
-            fields.append((_as_message(field.get("field")) or "", _as_message(field.get("description")) or ""))
-    text = "; ".join(": ".join(part for part in parts if part) for parts in fields)
+    names = ("field", "description")
+    fields = [[as_str(item.get(name)) for name in names] for item in optional_objects(value) or ()]
+    text = "; ".join(": ".join(filter(None, parts)) for parts in fields)
     return next((name for name, _ in fields if name), None), text
 
 
-def _retry_after(data: JsonObject, headers: Mapping[str, str]) -> float | None:
-    number = data.get("retry_after")
-    if isinstance(number, (int, float)) and not isinstance(number, bool) and 0 <= number < _MAX_RETRY_AFTER:
-        return float(number)
+def _retry_after(source: JsonObject, reported: ReportedError, headers: Mapping[str, str]) -> float | None:
+    number = optional_float(source.get("retry_after"))
+    if number is not None and 0 <= number < _MAX_RETRY_AFTER:
+        return number
     header = seconds(headers.get("ratelimit-reset"))
     if header is not None and header <= _LONGEST_RESET:
         return header
-    in_text = _RESET.search(_as_message(data.get("detail")) or "")
+    in_text = _RESET.search(reported.message or "")
     return None if in_text is None else seconds(in_text[1])
 
 
 # --- errors inside a good status --------------------------------------------------------------------------------------
 
 
+def reports_error(data: JsonObject) -> bool:
+    """Whether the field `error` of a prediction or event is one."""
+    return holds_error({"error": data.get("error")})
+
+
 def failure(prediction: JsonObject, headers: Mapping[str, str]) -> APIStatusError:
     """The exception for a prediction that failed, or was canceled or aborted."""
-    status = _as_message(prediction.get("status")) or ""
-    message = _as_message(prediction.get("error"))
+    status = optional_str(prediction.get("status")) or ""
+    reported = prediction.get("error")
     if status in _ENDED:
-        message = _ENDED[status] + (f": {message}" if message else "")
-        exc = _failed(message, InternalServerError, status)
+        words = read_error(reported).message
+        exc = _failed(_ENDED[status] + (f": {words}" if words else ""), InternalServerError, status)
     else:
-        exc = failure_of_text(message or "the prediction failed; Replicate does not say why")
-    exc.type = status
+        exc = reported_failure(reported or "the prediction failed; Replicate does not say why")
+    exc.type = exc.type or status
     exc.headers, exc.request_id = headers, headers.get("x-request-id")
     exc.body = json.dumps({name: prediction[name] for name in _KEPT if name in prediction}).decode()[:2048]
     return exc
 
 
-def failure_of_text(message: str) -> APIStatusError:
-    """The exception for a failure's error text.
+def reported_failure(value: object) -> APIStatusError:
+    """The exception for what a failed prediction or an `error` event reports: a text, or an object.
 
     It is retryable only where Replicate advises a retry: the model has run, and runs are billed.
     """
+    reported = read_error(value)
+    message = reported.message or as_str(value)
     found = _CODE.search(message)
-    code = found[0] if found else None
+    code = found[0] if found else reported.code
     folded = message.lower()
-    by_text = next((cls for part, cls in _MESSAGE_PARTS if part in folded), InternalServerError)
-    return _failed(message, _CODES.get(code or "", by_text), code)
+    by_status = InternalServerError if reported.status is None else class_for_status(reported.status)
+    by_text = next((cls for part, cls in _MESSAGE_PARTS if part in folded), by_status)
+    exc = _failed(message, _CODES.get(code or "", by_text), code)
+    exc.type = reported.type
+    return exc
 
 
 def ended_early(reason: str) -> APIStatusError:
@@ -196,9 +204,3 @@ def unreadable_prediction(problem: str, response: HttpResponse) -> APIResponseEr
         headers=response.headers,
         body=None if start.lstrip().startswith(("{", "[")) else start,
     )
-
-
-def error_event(data: Any, raw: str) -> APIStatusError:
-    """The exception for an `error` event, with its detail, or with the event itself if that is not a JSON object."""
-    found = cast("JsonObject", data).get("detail") if isinstance(data, dict) else data
-    return failure_of_text(_as_message(found) or raw or "the stream failed; Replicate does not say why")

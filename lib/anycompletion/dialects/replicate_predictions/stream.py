@@ -5,18 +5,17 @@ https://replicate.com/docs/topics/predictions/streaming
 
 from __future__ import annotations
 
-from typing import cast
-
-from ...codecs.lenient import ShapeError
+from ...codecs.lenient import ShapeError, as_str, optional_object
 from ...codecs.sse import Event
 from ...errors import StreamInterruptedError
 from ...http import HttpResponse
-from ...records import ChatRequest, JsonObject
+from ...records import ChatRequest
 from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta
 from ..base import Chunks, Continuation, Target
+from ..error_body import holds_error
 from ..shared import as_text, loads_or_none
 from .decode import poll, read_prediction
-from .errors import ended_early, error_event, unreadable_prediction
+from .errors import ended_early, reported_failure, reports_error, unreadable_prediction
 
 
 class ReplicateStreamDecoder:
@@ -26,7 +25,7 @@ class ReplicateStreamDecoder:
 
     def __init__(self, target: Target) -> None:
         self.done = False
-        """Whether `done` was received."""
+        """Whether `done` or ``[DONE]`` was received."""
         self._target = target
         self._id = ""
         self._model = target.model
@@ -64,12 +63,14 @@ class ReplicateStreamDecoder:
             case "output":
                 return self._on_output(as_text(event.data))
             case "done":
-                self._on_done(event)
-                return ()
+                self._on_done(event.data)
             case "error":
-                raise error_event(loads_or_none(event.data), as_text(event.data))
+                raise reported_failure(_json_or_text(event.data) or "the stream failed; Replicate does not say why")
+            case "" | "message":
+                self._on_nameless(event.data)
             case _:
-                return ()  # logs, and types that Replicate adds later
+                pass  # logs, and types that Replicate adds later
+        return ()
 
     def finish(self) -> Chunks | Continuation:
         """The request for the prediction's final state and usage; where `start` was not called, the finish chunk.
@@ -90,15 +91,31 @@ class ReplicateStreamDecoder:
         self._started = True
         return (self._chunk(ChunkChoice(0, Delta(role, piece)), piece),)
 
-    def _on_done(self, event: Event) -> None:
-        data = loads_or_none(event.data)
-        reason = cast("JsonObject", data).get("reason") if isinstance(data, dict) else None
-        if reason is not None:
-            raise ended_early(str(reason))
+    def _on_done(self, data: bytes) -> None:
+        found = optional_object(loads_or_none(data)) or {}
+        reason = found.get("reason")
+        if reports_error(found):
+            raise reported_failure(found)
+        if reason:
+            raise ended_early(as_str(reason))
         self.done = True
+
+    def _on_nameless(self, data: bytes) -> None:
+        """An event that is not Replicate's: other servers' end of a stream, or a proxy's error."""
+        found = optional_object(loads_or_none(data))
+        if found is not None and holds_error(found):
+            raise reported_failure(found)
+        # The final state shows whether the reply is complete; without it, only content does.
+        self.done = data.strip() == b"[DONE]" and (self._started or self._state is not None)
 
     def _chunk(self, choice: ChunkChoice, native: str | None) -> ChatCompletionChunk:
         return ChatCompletionChunk(self._id, [choice], self._created, self._model, native=native)
+
+
+def _json_or_text(data: bytes) -> object:
+    """The JSON in bytes, or their text where they are none."""
+    found = loads_or_none(data)
+    return as_text(data) if found is None else found
 
 
 def decoder(request: ChatRequest, target: Target) -> ReplicateStreamDecoder:

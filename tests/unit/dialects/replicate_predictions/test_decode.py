@@ -94,6 +94,7 @@ def test_a_complete_reply():
             }
         ],
         "usage": {"prompt_tokens": 50, "completion_tokens": 18, "total_tokens": 68},
+        "metrics": metrics,
     }
     assert found.raw == data
 
@@ -110,7 +111,7 @@ OUTPUTS: list[tuple[Any, str | None]] = [
     (0.5, "0.5"),
     (True, "true"),
     ({"text": "ü", "n": None}, '{"text":"ü","n":null}'),
-    ([["a"]], "a"),
+    ([["a", "b"], ["c"]], "abc"),
 ]
 
 
@@ -128,6 +129,10 @@ METRICS: list[tuple[Any, Usage | None]] = [
     ({"input_token_count": 3}, Usage(3, None, None)),
     ({"output_token_count": 0}, Usage(None, 0, None)),
     ({"input_token_count": 3.0, "output_token_count": 5}, Usage(3, 5, 8)),
+    ({"input_token_count": "3", "output_token_count": [5.5]}, Usage(3, 5, 8)),
+    ({"input_token_count": {}, "output_token_count": 5}, Usage(None, 5, None)),
+    ('{"input_token_count": 3}', Usage(3, None, None)),
+    (["x", "y"], None),
 ]
 
 
@@ -141,6 +146,9 @@ CREATED: list[tuple[Any, int]] = [
     ("2023-10-29T11:19:59.558752983Z", 1698578399),
     ("2023-10-29T11:19:59", 1698578399),
     ("2023-10-29T13:19:59+02:00", 1698578399),
+    (1698578399, 1698578399),
+    (1698578399.75, 1698578399),
+    ({}, 0),
     ("yesterday", 0),
     ("", 0),
     (None, 0),
@@ -263,7 +271,6 @@ def test_hosts_that_receive_the_key(base_url: str, url: str, authenticated: bool
 
 
 BAD_URLS: list[Any] = [
-    7,
     ["x"],
     "/v1/predictions/p1",
     "ftp://api.replicate.com/x",
@@ -290,10 +297,13 @@ def test_urls_that_may_not_be_opened(url: Any):
     assert found.cancel is None
 
 
-@pytest.mark.parametrize("urls", [None, {}, {"get": None, "cancel": ""}])
-def test_missing_urls(urls: Any):
-    """A prediction without URLs could not be polled."""
-    found = follow(native("starting", urls=urls))
+@pytest.mark.parametrize(
+    "urls", [None, {}, [], "x", 7, {"get": None, "cancel": "", "stream": None}, {"get": 7}, {"get": {}}]
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_missing_urls(urls: Any, stream: bool):
+    """A prediction without readable URLs could not be polled."""
+    found = follow(native("starting", urls=urls), target(stream=stream))
     assert found.request.url == GET
     assert found.cancel is not None
     assert found.cancel.url == CANCEL
@@ -322,8 +332,13 @@ FAILURES: list[tuple[Any, type[errors.APIError], str | None, int, bool]] = [
     ("Something went wrong (E1000)", errors.InternalServerError, "E1000", 500, True),
     ("Killed (E1001): context length", errors.InternalServerError, "E1001", 500, False),
     ("Director: timed out (code: E6716)", errors.ServiceUnavailableError, "E6716", 503, True),
+    ({"message": "prompt is too long", "code": "E1"}, errors.ContextWindowExceededError, "E1", 400, False),
+    ({"error": {"detail": "Busy.", "code": 503}}, errors.ServiceUnavailableError, "503", 503, False),
+    (["Oh.", "No."], errors.InternalServerError, None, 500, False),
     ({"kind": "x"}, errors.InternalServerError, None, 500, False),
 ]
+WORDS = ["prompt is too long", "Busy.", "Oh.; No.", '{"kind":"x"}']
+"""The messages of the failures that are no text."""
 
 
 @pytest.mark.parametrize(("reported", "cls", "code", "status", "retryable"), FAILURES)
@@ -331,9 +346,40 @@ def test_failures(reported: Any, cls: type[errors.APIError], code: str | None, s
     """A program would catch the wrong class, or a failed prediction would be billed again."""
     error = fails(native("failed", error=reported))
     assert type(error) is cls
-    assert error.message == (reported if isinstance(reported, str) else '{"kind":"x"}')
+    assert error.message in ([reported] if isinstance(reported, str) else WORDS)
     assert (error.code, error.type, error.status_code) == (code, "failed", status)
     assert (error.retryable, error.maybe_billed) == (retryable, not retryable)
+
+
+@pytest.mark.parametrize("status", ["starting", "processing", "succeeded"])
+@pytest.mark.parametrize("reported", ["Oh.", {"message": "Oh."}, ["Oh."]])
+def test_an_error_counts_in_every_state(status: str, reported: Any):
+    """A prediction that failed would look complete, or would be polled forever."""
+    error = fails(native(status, "half", error=reported))
+    assert (type(error), error.message) == (errors.InternalServerError, "Oh.")
+
+
+@pytest.mark.parametrize("reported", [None, "", [], {}, False, [None]])
+@pytest.mark.parametrize("status", ["processing", "succeeded"])
+def test_an_empty_error_is_none(status: str, reported: Any):
+    """A complete reply would raise for another form of no error."""
+    decode(native(status, "whole", error=reported))
+
+
+IN_GOOD_STATUS: list[tuple[Any, type[errors.APIError], int, str]] = [
+    ({"detail": "Not here."}, errors.InternalServerError, 500, "Not here."),
+    ({"title": "Unauthenticated", "detail": "No.", "status": 401}, errors.AuthenticationError, 401, "No."),
+    ({"error": {"message": "Slow down.", "code": 429}}, errors.RateLimitError, 429, "Slow down."),
+    ([{"error": "Oh."}, {"error": "No."}], errors.InternalServerError, 500, "Oh.; No."),
+    ('"Oh."', errors.InternalServerError, 500, '"Oh."'),
+]
+
+
+@pytest.mark.parametrize(("data", "cls", "status", "message"), IN_GOOD_STATUS)
+def test_an_error_body_in_a_good_status(data: Any, cls: type[errors.APIError], status: int, message: str):
+    """The words of a proxy's error would be lost."""
+    error = fails(data)
+    assert (type(error), error.status_code, error.message) == (cls, status, message)
 
 
 @pytest.mark.parametrize("reported", [None, ""])
@@ -390,15 +436,9 @@ MALFORMED: list[Any] = [
     b"<html>",
     b"{",
     [],
-    "succeeded",
-    native(["succeeded"]),
-    native("succeeded", "x", id=1),
-    native("succeeded", "x", model={}),
-    native("succeeded", "x", created_at=1),
-    native("succeeded", "x", urls=[]),
-    native("succeeded", "x", metrics=[]),
-    native("succeeded", "x", metrics={"input_token_count": "3"}),
-    {"detail": "Not here."},
+    7,
+    native({"succeeded": True}),
+    native(["succeeded", "failed"]),
     json.dumps(native("succeeded", "x")).encode()[:-9],
 ]
 
@@ -410,6 +450,24 @@ def test_malformed(data: Any):
     assert type(error) is errors.APIResponseError
     assert error.message.startswith("Replicate's prediction cannot be read: ")
     assert error.status_code == 201
+
+
+ODD: list[Any] = [None, True, 7, 1.5, "odd", [], ["odd", "odd"], {"odd": 1}]
+
+
+@pytest.mark.parametrize("value", ODD)
+@pytest.mark.parametrize("name", ["id", "model", "version", "input", "logs", "created_at", "urls", "metrics", "new"])
+def test_an_odd_field_costs_nothing(name: str, value: Any):
+    """A field that is not needed would cost a paid reply."""
+    found = reply(native("succeeded", ["a", "b"], **{name: value}))
+    assert found.text == "ab"
+    assert name != "new" or found.extra.get("new") == value
+
+
+def test_a_status_and_an_id_in_other_forms():
+    """A numeric id, or a list of one status, would cost a paid reply."""
+    found = reply([{**native(["succeeded"], "x"), "id": 7}])
+    assert (found.id, found.text) == ("7", "x")
 
 
 def test_an_html_page_is_part_of_the_error():

@@ -173,8 +173,10 @@ ERRORS: list[tuple[bytes, type[errors.APIStatusError], str]] = [
     (b'{"detail": "CUDA out of memory"}', errors.InternalServerError, "CUDA out of memory"),
     (b'{"detail": "maximum context length is 8"}', errors.ContextWindowExceededError, "maximum context length is 8"),
     (b'{"detail": "late (E6716)"}', errors.ServiceUnavailableError, "late (E6716)"),
-    (b'{"detail": ["x"]}', errors.InternalServerError, '["x"]'),
-    (b'{"code": 1}', errors.InternalServerError, '{"code": 1}'),
+    (b'{"detail": ["x"]}', errors.InternalServerError, "x"),
+    (b'{"code": 1}', errors.InternalServerError, '{"code":1}'),
+    (b'{"error": {"message": "Busy.", "code": 503}}', errors.ServiceUnavailableError, "Busy."),
+    (b'["Oh.", "No."]', errors.InternalServerError, "Oh.; No."),
     (b'"Oh."', errors.InternalServerError, "Oh."),
     (b"Oh no.", errors.InternalServerError, "Oh no."),
     (b"", errors.InternalServerError, "the stream failed; Replicate does not say why"),
@@ -190,6 +192,31 @@ def test_errors_inside_a_stream(data: bytes, cls: type[errors.APIStatusError], m
         decoder.feed(Event(data, "error"))
     assert type(caught.value) is cls
     assert caught.value.message == message
+
+
+@pytest.mark.parametrize("name", ["", "message", "done"])
+def test_errors_in_other_events(name: str):
+    """The words of a proxy's error would be lost, or a stream that failed would look complete."""
+    decoder = DIALECT.decoder(CHAT, TARGET)
+    decoder.feed(output_events("half")[0])
+    with pytest.raises(errors.InternalServerError, match="Oh"):
+        decoder.feed(Event(b'{"error": {"message": "Oh."}}', name))
+
+
+@pytest.mark.parametrize(("started", "pieces", "ends"), [(True, [], True), (False, ["a"], True), (False, [], False)])
+def test_other_servers_end_marker(started: bool, pieces: list[str], ends: bool):
+    """A stream that ends with another server's marker would raise, or an empty one would look complete."""
+    decoder = DIALECT.decoder(CHAT, TARGET)
+    if started:
+        decoder.start(answer(CREATED))
+    for event in (*output_events(*pieces), Event(b"[DONE]")):
+        decoder.feed(event)
+    assert decoder.done is ends
+    if started:
+        assert isinstance(decoder.finish(), Continuation)
+    elif not ends:
+        with pytest.raises(errors.StreamInterruptedError):
+            decoder.finish()
 
 
 # --- bytes ------------------------------------------------------------------------------------------------------------
