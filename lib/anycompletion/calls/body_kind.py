@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from ..codecs.sse import Event, looks_like_events
+from ..codecs.sse import Event, SSEParser, looks_like_events
 from ..dialects.base import Framing
 from ..dialects.error_body import page_title
 from ..errors import APIResponseError
@@ -48,6 +48,15 @@ def events_of(body: bytes, framing: Framing) -> list[Event]:
     if framing.error is not None:
         raise framing.error
     return events
+
+
+def error_body(body: bytes) -> bytes:
+    """The body of a bad status without the framing of an event, in which some servers answer a stream request."""
+    if body_kind(body) is not BodyKind.EVENTS:
+        return body
+    parser = SSEParser()
+    events = parser.feed(body) + parser.finish()
+    return next((event.data for event in events if event.data), body)
 
 
 def json_lines(body: bytes) -> list[Event]:

@@ -86,12 +86,16 @@ def holds_error(data: Any) -> bool:
         or fields.get("type") == "error"
         or _failed_base_resp(fields) is not None
         or _failed_choice(fields) is not None
-        or ("choices" not in fields and (_is_filled(fields.get("detail")) or _has_message(fields)))
+        or ("choices" not in fields and _is_report(fields))
     )
 
 
-def _has_message(fields: JsonObject) -> bool:
-    return any(isinstance(fields.get(name), str) for name in _MESSAGES)
+def _is_report(fields: JsonObject) -> bool:
+    """Whether an object without choices reports an error, and not progress (``{"status": "queued", "message": …}``)."""
+    status = fields.get("status")
+    if isinstance(status, str) and _status(status) is None and _status_name(status) is None:
+        return False
+    return _is_filled(fields.get("detail")) or any(isinstance(fields.get(name), str) for name in _MESSAGES)
 
 
 def _is_filled(value: object) -> bool:

@@ -37,9 +37,20 @@ def encoding_of(header: str | None) -> str:
 class Decompressor(Protocol):
     """What `zlib.decompressobj` returns; its class has no public name."""
 
-    eof: bool
-    unconsumed_tail: bytes
-    unused_data: bytes
+    @property
+    def eof(self) -> bool:
+        """Whether the end of the compressed data was reached."""
+        ...
+
+    @property
+    def unconsumed_tail(self) -> bytes:
+        """Bytes that were left over because of `max_length`."""
+        ...
+
+    @property
+    def unused_data(self) -> bytes:
+        """Bytes after the end of the compressed data."""
+        ...
 
     def decompress(self, data: bytes, max_length: int = ..., /) -> bytes:
         """At most `max_length` decoded bytes; 0 is no limit."""

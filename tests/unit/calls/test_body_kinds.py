@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from anycompletion import APIResponseError, AsyncCompletion, StreamInterruptedError
+from anycompletion import APIResponseError, AsyncCompletion, RateLimitError, StreamInterruptedError
 from anycompletion.calls.body_kind import BodyKind, body_kind, json_lines
 from support.raw_server import END, FIN, REQUEST, STALL, STREAM, RawServer, Step, completion, head, piece
 
@@ -92,16 +92,16 @@ def labelled(label: str | None) -> dict[str, str]:
     return {} if label is None else {"Content-Type": label}
 
 
-async def ask(stream: bool, *script: Step) -> tuple[str, str | None]:
+async def ask(stream: bool, *script: Step, provider: str = "openai") -> tuple[str, str | None]:
     """The text and the finish reason of a reply."""
     async with (
         RawServer((REQUEST, *script, STALL)) as server,
-        AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "key"}, max_retries=0) as client,
+        AsyncCompletion(base_urls={provider: server.url}, api_keys={provider: "key"}, max_retries=0) as client,
     ):
         if not stream:
-            reply = await client.create("openai/m", "Hi.")
+            reply = await client.create(f"{provider}/m", "Hi.")
         else:
-            async with client.stream("openai/m", "Hi.") as opened:
+            async with client.stream(f"{provider}/m", "Hi.") as opened:
                 reply = await opened.get_final_completion()
         assert reply.info.status_code == 200
         return reply.text, reply.choices[0].finish_reason
@@ -145,3 +145,85 @@ async def test_a_last_event_before_a_lost_connection_does_not_count(body: bytes)
     with pytest.raises(StreamInterruptedError):
         await ask(True, STREAM, piece(body), FIN)
     assert await ask(True, STREAM, piece(body), END) == ("Hello.", "stop")
+
+
+@plain_and_stream
+@every_type
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'data: {"error": {"message": "Slow.", "code": "c"}}\n\n',
+        b'event: error\ndata: {"message": "Slow.", "code": "c"}',
+    ],
+)
+async def test_a_bad_status_with_an_event_is_that_error(body: bytes, label: str | None, stream: bool) -> None:
+    """An error's message would be the raw event, and its code be lost."""
+    with pytest.raises(RateLimitError) as caught:
+        await ask(stream, head(429, labelled(label) | {"Content-Length": str(len(body))}) + body)
+    assert (caught.value.message, caught.value.code) == ("Slow.", "c")
+
+
+@plain_and_stream
+@every_type
+async def test_an_error_event_in_a_good_status_is_an_error(label: str | None, stream: bool) -> None:
+    """A failure would be an empty reply where the server streams although it was not asked to."""
+    body = EVENTS[: -len(CHUNKS[2]) - 8] + b'data: {"error": {"message": "Slow.", "code": 429}}\n\n'
+    with pytest.raises(RateLimitError) as caught:
+        await ask(stream, head(200, labelled(label) | {"Content-Length": str(len(body))}) + body)
+    assert (caught.value.message, caught.value.status_code) == ("Slow.", 429)
+
+
+# --- other dialects --------------------------------------------------------------------------------------------------
+
+
+def named(*events: dict[str, Any]) -> bytes:
+    return b"".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events)
+
+
+ANTHROPIC = (
+    {"type": "message_start", "message": {"id": "r", "role": "assistant", "model": "m", "usage": {"input_tokens": 1}}},
+    {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hello."}},
+    {"type": "content_block_stop", "index": 0},
+    {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1}},
+    {"type": "message_stop"},
+)
+COHERE = (
+    {"type": "message-start", "id": "r", "delta": {"message": {"role": "assistant", "content": []}}},
+    {"type": "content-start", "index": 0, "delta": {"message": {"content": {"type": "text", "text": ""}}}},
+    {"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": "Hello."}}}},
+    {"type": "content-end", "index": 0},
+    {"type": "message-end", "delta": {"finish_reason": "COMPLETE", "usage": {}}},
+)
+FORMATS = {
+    "anthropic": named(*ANTHROPIC),
+    "anthropic, last event without its blank line": named(*ANTHROPIC).rstrip(),
+    "anthropic, no end marker, and no blank line": named(*ANTHROPIC[:-1]).rstrip(),
+    "cohere": named(*COHERE),
+    "cohere, last event without its blank line": named(*COHERE).rstrip(),
+}
+
+
+async def ask_format(name: str, body: bytes, label: str | None, stream: bool) -> tuple[str, str | None]:
+    provider = name.partition(",")[0]
+    whole = head(200, labelled(label) | {"Content-Length": str(len(body))}) + body
+    return await ask(stream, whole, provider=provider)
+
+
+@plain_and_stream
+@every_type
+@pytest.mark.parametrize("name", FORMATS)
+async def test_every_dialect_reads_events_as_events(name: str, label: str | None, stream: bool) -> None:
+    """A reply in another format than OpenAI's would be lost for its content type, or for its last blank line."""
+    assert await ask_format(name, FORMATS[name], label, stream) == ("Hello.", "stop")
+
+
+@plain_and_stream
+@pytest.mark.parametrize(
+    "name", ["anthropic, no end marker, and no blank line", "cohere, last event without its blank line"]
+)
+async def test_no_dialect_reads_a_cut_event(name: str, stream: bool) -> None:
+    """A reply would look complete although its end is missing."""
+    for lost in (1, 2, 20):
+        with pytest.raises(StreamInterruptedError):
+            await ask_format(name, FORMATS[name][:-lost], "text/event-stream", stream)

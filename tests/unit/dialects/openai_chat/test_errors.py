@@ -418,6 +418,17 @@ NO_ERRORS: dict[str, dict[str, Any]] = {
     "a message": {"message": "", "detail": None},
 }
 
+PROGRESS = ({"status": "queued", "message": "Third."}, {"type": "ping"}, {"id": "r"}, {"choices": [], "message": "x"})
+
+
+@pytest.mark.parametrize("data", PROGRESS)
+def test_an_event_about_progress_is_not_an_error(data: dict[str, Any]) -> None:
+    """A stream would fail because the server reports how far it is."""
+    decoder = DIALECT.decoder(ChatRequest("m", "Hi."), TARGET)
+    for each in (data, TEXT, data, END):
+        decoder.feed(Event(json.dumps(each).encode()))
+    decoder.finish()
+
 
 @pytest.mark.parametrize("members", NO_ERRORS.values(), ids=NO_ERRORS)
 def test_a_reply_without_an_error_is_a_reply(members: dict[str, Any]) -> None:
