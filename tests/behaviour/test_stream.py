@@ -18,7 +18,7 @@ from anycompletion import (
     StreamInterruptedError,
 )
 from anycompletion.testing import Fault, SimulatorServer
-from support.raw_server import DONE, END, REQUEST, STALL, WHOLE, RawServer, event
+from support.raw_server import DONE, END, REQUEST, STALL, STREAM, WHOLE, RawServer, Step, answer, event, piece
 from support.resource_leaks import CASES, Case, Reader, client_of, nothing_left
 
 EndEarly = Callable[[AsyncCompletion, Case], Awaitable[None]]
@@ -537,6 +537,35 @@ async def test_a_clean_end_before_the_finish_reason_is_an_interruption(case: Cas
         assert caught.value.partial is not None
         assert isinstance(caught.value, APIConnectionError)
         assert caught.value.maybe_billed
+
+
+@pytest.mark.parametrize(
+    ("end", "error"),
+    [
+        (answer({"id": "p1", "status": "failed", "error": "CUDA out of memory"}), "CUDA out of memory"),
+        (answer({"id": "p1", "status": "canceled"}), "canceled"),
+        (answer({"id": "p1", "status": "succeeded", "output": "Hello."}), None),
+        (answer({"detail": "gone"}, 500), None),
+    ],
+)
+async def test_work_that_failed_after_its_stream_is_an_error(end: bytes, error: str | None) -> None:
+    """A prediction that failed would look complete; its end is known only from another response than the stream."""
+    script: list[Step] = []
+    async with (
+        RawServer(script) as server,
+        AsyncCompletion(base_urls={"replicate": server.url}, api_keys={"replicate": "key"}, max_retries=0) as client,
+    ):
+        created = answer({"id": "p1", "status": "starting", "urls": {"stream": f"{server.url}/s1"}}, 201)
+        pieces = piece(b"event: output\ndata: Hello.\n\nevent: done\ndata: {}\n\n")
+        script += [REQUEST, created, REQUEST, STREAM, pieces, END, REQUEST, end]
+        stream = client.stream(f"replicate/{'0' * 64}", "Hi.")
+        if error is None:
+            assert (await stream.get_final_completion()).text == "Hello."
+            return
+        with pytest.raises(InternalServerError, match=error) as caught:
+            await stream.get_final_completion()
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "Hello."
 
 
 async def test_repr_shows_the_state_and_no_text() -> None:

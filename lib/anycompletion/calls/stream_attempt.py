@@ -231,14 +231,16 @@ class StreamAttempt(Attempt):
     async def _read_end(self, continuation: Continuation) -> Chunks:
         """The end of the stream, which another response has; the text was delivered already."""
         call, result = self._call, None
-        try:
-            while not isinstance(result, ChatCompletion):
-                result = call.decode(await call.next_response(result or continuation))
-        except (APIConnectionError, InternalServerError) as error:
-            if not self.delivered or isinstance(error, APITimeoutError):
-                raise
-            call.info.warnings.append(f"usage is unknown: asking for it failed with {type(error).__name__}")
-            result = ChatCompletion("", [Choice(0, AssistantMessage(), "stop")], call.plan.target.model)
+        while not isinstance(result, ChatCompletion):
+            try:
+                response = await call.next_response(result or continuation)
+            except (APIConnectionError, InternalServerError) as error:
+                if not self.delivered or isinstance(error, APITimeoutError):
+                    raise
+                call.info.warnings.append(f"usage is unknown: asking for it failed with {type(error).__name__}")
+                result = ChatCompletion("", [Choice(0, AssistantMessage(), "stop")], call.plan.target.model)
+            else:
+                result = call.decode(response)  # raises if the work has failed
         self.ended = True
         return _closing_chunks(result)
 
