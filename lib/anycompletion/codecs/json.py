@@ -40,7 +40,9 @@ def _to_dict(value: object) -> Any:
 
 
 def loads(data: bytes) -> Any:
-    """The value of JSON bytes; accepts NaN and any number, and replaces invalid UTF-8 and lone surrogates by U+FFFD.
+    """The value of JSON bytes; invalid UTF-8 and lone surrogates are replaced by U+FFFD.
+
+    A byte-order mark, raw control characters in texts, NaN and any number are accepted, too.
 
     Raises:
         NotJSONError: the bytes are not JSON, or nested too deeply.

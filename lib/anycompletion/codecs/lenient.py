@@ -62,9 +62,11 @@ def as_str(value: object) -> str:
         return value
     if value is None:
         return ""
-    if isinstance(value, list) and all(isinstance(item, str) for item in cast("list[object]", value)):
-        return "".join(cast("list[str]", value))
-    return _json_text(value)
+    if isinstance(value, list):
+        items = [item for item in cast("list[object]", value) if item is not None]
+        if all(isinstance(item, str) for item in items):
+            return "".join(cast("list[str]", items))
+    return _json_text(cast("object", value))
 
 
 def as_optional_str(value: object) -> str | None:

@@ -6,10 +6,7 @@ from .completion import (
     ChatCompletion,
     Choice,
     CompletionTokensDetails,
-    Logprobs,
     PromptTokensDetails,
-    TokenLogprob,
-    TopLogprob,
     Usage,
 )
 from .content_parts import (
@@ -25,6 +22,7 @@ from .content_parts import (
     RefusalPart,
     TextPart,
 )
+from .logprobs import Logprobs, TokenLogprob, TopLogprob
 from .messages import (
     Annotation,
     AssistantMessage,

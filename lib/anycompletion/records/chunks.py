@@ -23,7 +23,8 @@ from ..codecs.lenient import (
     unknown_fields,
 )
 from .base import JsonObject, plain
-from .completion import Logprobs, Usage
+from .completion import Usage
+from .logprobs import Logprobs
 
 
 class FunctionDelta(msgspec.Struct, gc=False, omit_defaults=True):

@@ -8,84 +8,23 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import attrs
-from attrs import define, field
+from attrs import define
 
 from ..codecs.lenient import (
     as_list,
     as_object,
-    as_str,
     loads,
     optional_float,
     optional_int,
-    optional_list,
     optional_object,
-    optional_objects,
     optional_str,
     unknown_fields,
 )
 from .base import JsonObject, Record, extra_field, field_names, hidden, nullable
 from .content_parts import Content, TextPart
+from .logprobs import Logprobs
 from .messages import AssistantMessage
 from .reply_info import ReplyInfo
-
-
-@define(repr=False, eq=False)
-class TopLogprob(Record):
-    """Alternative token with its log probability."""
-
-    token: str
-    logprob: float
-    bytes: list[int] | None = nullable()
-    extra: JsonObject = extra_field()
-
-
-@define(repr=False, eq=False)
-class TokenLogprob(Record):
-    """Token of the reply with its log probability and the likeliest alternatives."""
-
-    token: str
-    logprob: float
-    bytes: list[int] | None = nullable()
-    top_logprobs: list[TopLogprob] = field(factory=list[TopLogprob])
-    extra: JsonObject = extra_field()
-
-
-@define(repr=False, eq=False)
-class Logprobs(Record):
-    """Log probabilities of a choice's content and refusal."""
-
-    content: list[TokenLogprob] | None = nullable()
-    refusal: list[TokenLogprob] | None = nullable()
-    extra: JsonObject = extra_field()
-
-    @classmethod
-    def from_dict(cls, data: JsonObject) -> Logprobs:
-        """Reads OpenAI's JSON leniently."""
-        return cls(
-            _token_logprobs(data.get("content")),
-            _token_logprobs(data.get("refusal")),
-            extra=unknown_fields(data, _LOGPROBS),
-        )
-
-
-def _token_logprobs(value: object) -> list[TokenLogprob] | None:
-    tokens = optional_objects(value)
-    return None if tokens is None else list(map(_token_logprob, tokens))
-
-
-def _token_logprob(data: JsonObject) -> TokenLogprob:
-    rivals = optional_objects(data.get("top_logprobs")) or ()
-    tops = [TopLogprob(*_token(rival), extra=unknown_fields(rival, _TOP_LOGPROB)) for rival in rivals]
-    return TokenLogprob(*_token(data), tops, extra=unknown_fields(data, _TOKEN))
-
-
-def _token(data: JsonObject) -> tuple[str, float, list[int] | None]:
-    logprob = optional_float(data.get("logprob"))
-    return (
-        as_str(data.get("token")),
-        math.nan if logprob is None else logprob,
-        optional_list(data.get("bytes")),
-    )
 
 
 @define(repr=False, eq=False)
@@ -127,10 +66,10 @@ class Usage(Record):
 
     @classmethod
     def from_dict(cls, data: object, path: str = "usage") -> Usage:
-        """Reads OpenAI's JSON leniently."""
-        source = as_object(data, path)
-        cost: Any = source.get("cost")
-        itemized = isinstance(cost, dict)  # the items are kept in `extra`, which `to_dict` merges in
+        """Reads OpenAI's JSON leniently, also the names of its Responses API (`input_tokens`)."""
+        source = _with_chat_names(as_object(data, path))
+        cost: object = source.get("cost")
+        items = cast("JsonObject", cost) if isinstance(cost, dict) else None
         prompt = optional_object(source.get("prompt_tokens_details"))
         completion = optional_object(source.get("completion_tokens_details"))
         return cls(
@@ -149,8 +88,9 @@ class Usage(Record):
                 **_counts(completion, _COMPLETION_FIELDS),
                 extra=unknown_fields(completion, _COMPLETION_DETAILS),
             ),
-            optional_float(cost.get("total_cost") if itemized else cost),
-            extra=unknown_fields(source, _USAGE_BUT_COST if itemized else _USAGE),
+            _dollars(cast("object", cost) if items is None else items.get("total_cost", items.get("usd"))),
+            # The items of a cost are kept in `extra`, which `to_dict` merges in.
+            extra=unknown_fields(source, _USAGE if items is None else _USAGE_BUT_COST),
         )
 
     def __add__(self, other: Usage) -> Usage:
@@ -162,6 +102,20 @@ class Usage(Record):
         """The sum of one or more usages, where an unknown makes the sum unknown."""
         total: Usage = _total(usages)
         return total
+
+
+def _with_chat_names(source: JsonObject) -> JsonObject:
+    """The usage under the names of the chat API, where it has those of the Responses API alone."""
+    renamed = {name: chat for name, chat in _RESPONSES_NAMES.items() if name in source and source.get(chat) is None}
+    if not renamed:
+        return source
+    others = source.keys() - renamed.values()
+    return {renamed.get(name, name): value for name, value in source.items() if name in others}
+
+
+def _dollars(value: object) -> float | None:
+    cost = optional_float(value)
+    return cost if cost is not None and math.isfinite(cost) else None
 
 
 def _counts(source: JsonObject, fields: tuple[str, ...]) -> dict[str, Any]:
@@ -318,13 +272,14 @@ def _text_of(content: Content | None) -> str:
 
 # --- JSON fields that are attributes ---
 
-_LOGPROBS, _TOP_LOGPROB, _TOKEN, _USAGE, _CHOICE = (
-    field_names(Logprobs),
-    field_names(TopLogprob),
-    field_names(TokenLogprob),
-    field_names(Usage),
-    field_names(Choice),
-)
+_USAGE, _CHOICE = field_names(Usage), field_names(Choice)
+_RESPONSES_NAMES = {
+    "input_tokens": "prompt_tokens",
+    "output_tokens": "completion_tokens",
+    "input_tokens_details": "prompt_tokens_details",
+    "output_tokens_details": "completion_tokens_details",
+}
+"""Field of a usage in the Responses API → in the chat API."""
 _PROMPT_DETAILS, _COMPLETION_DETAILS = field_names(PromptTokensDetails), field_names(CompletionTokensDetails)
 _PROMPT_FIELDS = tuple(a.name for a in attrs.fields(PromptTokensDetails) if a.name != "extra")
 _COMPLETION_FIELDS = tuple(a.name for a in attrs.fields(CompletionTokensDetails) if a.name != "extra")

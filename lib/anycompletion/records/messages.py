@@ -7,7 +7,7 @@ none (`reasoning_content`, `thinking_blocks`, `provider_specific_fields`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from attrs import define, field
 
@@ -23,7 +23,7 @@ from ..codecs.lenient import (
     optional_str,
     unknown_fields,
 )
-from .base import JsonObject, Record, extra_field, field_names
+from .base import JsonObject, Record, extra_field, field_names, hidden
 from .content_parts import Content, CustomPart, Part, RefusalPart, TextPart
 
 # --- calls ---
@@ -56,6 +56,16 @@ class CustomCall(Record):
     input: str = ""
     extra: JsonObject = extra_field()
 
+    @classmethod
+    def from_dict(cls, data: object, path: str = "custom") -> CustomCall:
+        """Reads OpenAI's JSON leniently."""
+        source = as_object(data, path)
+        return cls(
+            as_str(source.get("name")),
+            as_str(source.get("input")),
+            extra=unknown_fields(source, _CUSTOM_CALL),
+        )
+
 
 @define(repr=False, eq=False)
 class ToolCall(Record):
@@ -72,23 +82,21 @@ class ToolCall(Record):
 
     @classmethod
     def from_dict(cls, data: object, path: str = "tool_call") -> ToolCall:
-        """Reads OpenAI's JSON leniently."""
+        """Reads OpenAI's JSON leniently; a call without `function` may have the name and arguments themselves."""
         source = as_object(data, path)
         call_id = optional_str(source.get("id")) or ""
-        kind = optional_str(source.get("type")) or "function"
-        extra = unknown_fields(source, _TOOL_CALL)
-        if kind == "custom":
-            call = as_object(source.get("custom") or {}, f"{path}.custom")
-            custom = CustomCall(
-                as_str(call.get("name")),
-                as_str(call.get("input")),
-                extra=unknown_fields(call, _CUSTOM_CALL),
-            )
-            return cls(call_id, type=kind, custom=custom, extra=extra)
-        function = source.get("function")
-        if function is None:
-            return cls(call_id, type=kind, extra=extra)
-        return cls(call_id, FunctionCall.from_dict(function, f"{path}.function"), kind, extra=extra)
+        kind = optional_str(source.get("type")) or ""
+        function, custom = source.get("function"), source.get("custom")
+        # Some servers send both, one of them with empty fields, and some leave the type out.
+        if kind == "custom" if bool(function) == bool(custom) else custom:
+            custom = CustomCall.from_dict(custom or {}, f"{path}.custom")
+            return cls(call_id, type="custom", custom=custom, extra=unknown_fields(source, _TOOL_CALL))
+        kind = kind or "function"
+        if not function and "name" in source:
+            call = FunctionCall(as_str(source["name"]), as_str(source.get("arguments")))
+            return cls(call_id, call, kind, extra=unknown_fields(source, _FLAT_TOOL_CALL))
+        call = FunctionCall.from_dict(function or {}, f"{path}.function")
+        return cls(call_id, call, kind, extra=unknown_fields(source, _TOOL_CALL))
 
     def to_dict(self) -> JsonObject:
         """OpenAI's JSON; a custom call has no `function`."""
@@ -234,6 +242,8 @@ class AssistantMessage(Record):
     """Fields that only the provider of the reply understands, kept so that they can be sent back to it."""
     name: str | None = None
     role: str = field(default="assistant", kw_only=True)
+    parts: list[Part] | None = hidden(default=None, repr=False, kw_only=True)
+    """The parts of a reply's content, where the provider sent parts; `content` is their text."""
     extra: JsonObject = extra_field()
 
     @classmethod
@@ -249,11 +259,10 @@ class AssistantMessage(Record):
             as_optional_str(source.get("refusal")),
             [
                 ToolCall.from_dict(call, f"{path}.tool_calls[{i}]")
-                for i, call in enumerate(as_list(calls, f"{path}.tool_calls"))
+                for i, call in enumerate(as_list(calls, f"{path}.tool_calls") if calls else ())
             ]
-            if calls
-            else None,
-            None if function_call is None else FunctionCall.from_dict(function_call, f"{path}.function_call"),
+            or None,
+            FunctionCall.from_dict(function_call, f"{path}.function_call") if function_call else None,
             None
             if audio is None
             else Audio(
@@ -283,15 +292,18 @@ Messages: TypeAlias = str | Sequence[Message | Mapping[str, Any]]
 
 def _reply_content(value: object) -> Content | None:
     """The content of a reply: a text, or parts; JSON in place of a text is its text."""
-    if not isinstance(value, list):
-        return as_optional_str(value)
-    return [_reply_part(item) for item in optional_list(value) or ()]
+    return content_parts(cast("list[object]", value)) if isinstance(value, list) else as_optional_str(value)
+
+
+def content_parts(value: object) -> list[Part]:
+    """The parts of a reply's content; an item that is no object is the text of a part."""
+    return list(map(_reply_part, optional_list(value) or ()))
 
 
 def _reply_part(item: object) -> Part:
-    source = optional_object(item)
-    if source is None:
+    if not isinstance(item, dict):
         return TextPart(as_str(item))
+    source = cast("JsonObject", item)
     kind = optional_str(source.get("type")) or ("text" if "text" in source else "")
     if kind == "text":
         return TextPart(as_str(source.get("text")), extra=unknown_fields(source, _TEXT))
@@ -338,5 +350,6 @@ Tool: TypeAlias = FunctionTool | CustomTool
 
 _TEXT, _REFUSAL, _TYPE = field_names(TextPart), field_names(RefusalPart), frozenset({"type"})
 _FUNCTION_CALL, _CUSTOM_CALL, _TOOL_CALL = field_names(FunctionCall), field_names(CustomCall), field_names(ToolCall)
+_FLAT_TOOL_CALL = _TOOL_CALL | {"name", "arguments"}
 _URL_CITATION, _ANNOTATION, _AUDIO = field_names(UrlCitation), field_names(Annotation), field_names(Audio)
 _ASSISTANT = field_names(AssistantMessage)

@@ -1,6 +1,7 @@
-"""Completions: OpenAI's JSON and back, lenient reading, pickles, copies and sums of usage."""
+"""Completions: OpenAI's JSON and back, lenient reading, pickles and copies."""
 
 import copy
+import math
 import pickle
 from typing import Any
 
@@ -234,7 +235,7 @@ LENIENT: list[tuple[dict[str, Any], ChatCompletion]] = [
     ),
     (
         {"choices": [{"finish_reason": "of_tomorrow", "logprobs": {"content": [{}]}}]},
-        ChatCompletion("", [Choice(0, AssistantMessage(), "of_tomorrow", Logprobs([TokenLogprob("", 0.0)]))], ""),
+        ChatCompletion("", [Choice(0, AssistantMessage(), "of_tomorrow", Logprobs([TokenLogprob("", math.nan)]))], ""),
     ),
 ]
 
@@ -266,88 +267,175 @@ def put(path: str, value: Any) -> dict[str, Any]:
     return data
 
 
-WRONG: list[tuple[str, Any]] = [
-    ("id", 1),
-    ("model", []),
-    ("object", 1),
-    ("created", "now"),
-    ("choices", {}),
-    ("choices", "x"),
-    ("choices[0]", []),
-    ("choices[1]", "x"),
-    ("choices[0].index", "0"),
-    ("choices[0].finish_reason", 1),
-    ("choices[0].native_finish_reason", {}),
-    ("choices[0].message", "Hello."),
-    ("choices[0].message.role", 1),
-    ("choices[0].message.content", 5),
-    ("choices[0].message.content", {}),
-    ("choices[1].message.content[0]", "Two"),
-    ("choices[1].message.content[0].type", 1),
-    ("choices[1].message.content[0].text", 1),
-    ("choices[1].message.content[1].refusal", []),
-    ("choices[0].message.refusal", False),
-    ("choices[0].message.tool_calls", {"a": 1}),
-    ("choices[0].message.tool_calls", "add"),
-    ("choices[0].message.tool_calls[0]", None),
-    ("choices[0].message.tool_calls[0].id", 1),
-    ("choices[0].message.tool_calls[0].type", 1),
-    ("choices[0].message.tool_calls[0].function", "add"),
-    ("choices[0].message.tool_calls[0].function.name", 1),
-    ("choices[0].message.tool_calls[0].function.arguments", {"a": 1}),
-    ("choices[0].message.tool_calls[1].custom", "grep"),
-    ("choices[0].message.tool_calls[1].custom.name", 1),
-    ("choices[0].message.tool_calls[1].custom.input", []),
-    ("choices[0].message.function_call", "old"),
-    ("choices[0].message.function_call.arguments", 1),
-    ("choices[0].message.audio", "UklG"),
-    ("choices[0].message.audio.id", 1),
-    ("choices[0].message.audio.data", 1),
-    ("choices[0].message.audio.transcript", 1),
-    ("choices[0].message.audio.expires_at", "soon"),
-    ("choices[0].message.annotations", {}),
-    ("choices[0].message.annotations", "x"),
-    ("choices[0].message.annotations[0]", "x"),
-    ("choices[0].message.annotations[1].type", 7),
-    ("choices[0].message.annotations[0].url_citation", []),
-    ("choices[0].message.annotations[0].url_citation.url", 1),
-    ("choices[0].message.annotations[0].url_citation.title", 1),
-    ("choices[0].message.annotations[0].url_citation.start_index", "0"),
-    ("choices[0].message.annotations[0].url_citation.end_index", 0.5),
-    ("choices[0].message.reasoning_content", []),
-    ("choices[0].message.thinking_blocks", "Hm."),
-    ("choices[0].message.thinking_blocks[0]", "Hm."),
-    ("choices[0].message.reasoning_details[0]", None),
-    ("choices[0].message.provider_specific_fields", []),
-    ("choices[0].message.name", 1),
-    ("choices[0].logprobs", []),
-    ("choices[0].logprobs.content", {}),
-    ("choices[0].logprobs.content[0]", "Hel"),
-    ("choices[0].logprobs.content[0].token", 1),
-    ("choices[0].logprobs.content[0].logprob", "low"),
-    ("choices[0].logprobs.content[0].bytes", "Hel"),
-    ("choices[0].logprobs.content[0].top_logprobs", {}),
-    ("choices[0].logprobs.content[0].top_logprobs[0]", "Hi"),
-    ("choices[0].logprobs.content[0].top_logprobs[0].logprob", []),
-    ("choices[0].logprobs.refusal", "x"),
-    ("usage", 12),
-    ("usage.prompt_tokens", "5"),
-    ("usage.completion_tokens", 0.5),
-    ("usage.total_tokens", True),
-    ("usage.cost", "free"),
-    ("usage.cost", 10**400),
-    ("usage.prompt_tokens_details", []),
-    ("usage.prompt_tokens_details.cached_tokens", "2"),
-    ("usage.completion_tokens_details", 3),
-    ("usage.completion_tokens_details.reasoning_tokens", {}),
-    ("service_tier", 1),
-    ("system_fingerprint", []),
+LEFT_OUT = object()
+
+ODD: list[tuple[str, Any, Any]] = [
+    # texts that are needed: anything has a text
+    ("choices[0].message.content", 5, "5"),
+    ("choices[0].message.content", {"a": "é"}, '{"a":"é"}'),
+    ("choices[0].message.content", False, "false"),
+    ("choices[1].message.content[0]", "Two", {"text": "Two", "type": "text"}),
+    ("choices[1].message.content[0].text", 1, "1"),
+    ("choices[1].message.content[1].refusal", ["n", "o"], "no"),
+    ("choices[0].message.refusal", 5, "5"),
+    ("choices[0].message.reasoning_content", ["Hm", "."], "Hm."),
+    ("choices[0].message.tool_calls[0].function.name", 1, "1"),
+    ("choices[0].message.tool_calls[0].function.arguments", {"a": 1}, '{"a":1}'),
+    ("choices[0].message.tool_calls[0].function.arguments", None, ""),
+    ("choices[0].message.tool_calls[1].custom.input", {"a": 1}, '{"a":1}'),
+    ("choices[0].message.function_call.name", 5, "5"),
+    ("choices[0].message.function_call.arguments", {"a": [1, None]}, '{"a":[1,null]}'),
+    # ids, labels and numbers: converted, or left out
+    ("id", 1, "1"),
+    ("id", {}, ""),
+    ("model", [], ""),
+    ("model", ["gpt"], "gpt"),
+    ("object", 1, "1"),
+    ("created", 1700000000.75, 1700000000),
+    ("created", "1700000000", 1700000000),
+    ("created", "now", 0),
+    ("created", {}, 0),
+    ("service_tier", 1, "1"),
+    ("system_fingerprint", {}, LEFT_OUT),
+    ("choices[0].index", "3", 3),
+    ("choices[1].index", {}, 1),
+    ("choices[1].index", True, 1),
+    ("choices[0].finish_reason", 1, "1"),
+    ("choices[0].finish_reason", ["stop"], "stop"),
+    ("choices[0].finish_reason", {}, None),
+    ("choices[0].native_finish_reason", {}, LEFT_OUT),
+    ("choices[0].message.role", 1, "1"),
+    ("choices[0].message.role", None, "assistant"),
+    ("choices[0].message.name", {}, LEFT_OUT),
+    ("choices[0].message.tool_calls[0].id", 7, "7"),
+    ("choices[0].message.tool_calls[0].id", {}, ""),
+    ("choices[0].message.tool_calls[0].type", {}, "function"),
+    ("choices[0].message.tool_calls[1].type", {}, "custom"),
+    # objects and lists in each other's place
+    ("choices[0].message.audio", "UklG", LEFT_OUT),
+    ("choices[0].message.audio.id", 1, "1"),
+    ("choices[0].message.audio.data", {}, LEFT_OUT),
+    ("choices[0].message.audio.expires_at", "1700000060", 1700000060),
+    ("choices[0].message.audio.expires_at", "soon", LEFT_OUT),
+    ("choices[0].message.annotations", {"type": "a"}, [{"type": "a"}]),
+    ("choices[0].message.annotations", "x", LEFT_OUT),
+    ("choices[0].message.annotations", ["https://x"], []),
+    ("choices[0].message.annotations[1].type", 7, "7"),
+    ("choices[0].message.annotations[0].url_citation", 5, LEFT_OUT),
+    ("choices[0].message.annotations[0].url_citation.url", {}, ""),
+    ("choices[0].message.annotations[0].url_citation.start_index", "0", 0),
+    ("choices[0].message.annotations[0].url_citation.end_index", 5.5, 5),
+    ("choices[0].message.thinking_blocks", "Hm.", LEFT_OUT),
+    ("choices[0].message.thinking_blocks", {"a": 1}, [{"a": 1}]),
+    ("choices[0].message.reasoning_details", [None, {"a": 1}, "x"], [{"a": 1}]),
+    ("choices[0].message.provider_specific_fields", [], LEFT_OUT),
+    ("choices[0].message.provider_specific_fields", '{"a": 1}', {"a": 1}),
+    # log probabilities
+    ("choices[0].logprobs", -1.5, -1.5),
+    ("choices[0].logprobs", [], []),
+    ("choices[0].logprobs.content", "x", None),
+    ("choices[0].logprobs.content[0].token", 1, "1"),
+    ("choices[0].logprobs.content[0].token", None, ""),
+    ("choices[0].logprobs.content[0].logprob", "-0.5", -0.5),
+    ("choices[0].logprobs.content[0].logprob", None, None),
+    ("choices[0].logprobs.content[0].logprob", "low", None),
+    ("choices[0].logprobs.content[0].bytes", "Hel", None),
+    ("choices[0].logprobs.content[0].top_logprobs", None, []),
+    ("choices[0].logprobs.content[0].top_logprobs", "x", []),
+    (
+        "choices[0].logprobs.content[0].top_logprobs",
+        {"Hi": -1.5, "He": None},
+        [{"token": "Hi", "logprob": -1.5, "bytes": None}, {"token": "He", "logprob": None, "bytes": None}],
+    ),
+    ("choices[0].logprobs.content[0].top_logprobs[0].logprob", [], None),
+    # usage
+    ("usage", 12, LEFT_OUT),
+    ("usage", [], LEFT_OUT),
+    ("usage", [{"prompt_tokens": 5}], {"prompt_tokens": 5}),
+    ("usage.prompt_tokens", "5", 5),
+    ("usage.prompt_tokens", 5.5, 5),
+    ("usage.completion_tokens", {}, LEFT_OUT),
+    ("usage.total_tokens", True, LEFT_OUT),
+    ("usage.cost", "0.5", 0.5),
+    ("usage.cost", "free", LEFT_OUT),
+    ("usage.cost", 10**400, LEFT_OUT),
+    ("usage.cost", float("inf"), LEFT_OUT),
+    ("usage.cost", {"usd": 0.25}, {"usd": 0.25}),
+    ("usage.prompt_tokens_details", [], LEFT_OUT),
+    ("usage.prompt_tokens_details.cached_tokens", "2", 2),
+    ("usage.completion_tokens_details", 3, LEFT_OUT),
+    ("usage.completion_tokens_details.reasoning_tokens", {}, LEFT_OUT),
 ]
 
 
-@pytest.mark.parametrize(("path", "value"), WRONG)
-def test_wrong_types_are_named_with_their_path(path: str, value: Any):
-    """A wrong type would be hidden by a guess, raise another exception or be reported without its path."""
+@pytest.mark.parametrize(("path", "value", "result"), ODD)
+def test_a_field_of_another_type_is_converted_or_left_out(path: str, value: Any, result: Any):
+    """A paid reply would be lost, or another part of it changed, for the type of one field."""
+    expected = put(path, result)
+    if result is LEFT_OUT:
+        expected = without(path)
+    assert ChatCompletion.from_dict(put(path, value)).to_dict() == expected
+
+
+def without(path: str) -> dict[str, Any]:
+    """`FULL` without the field at `path`."""
+    data = put(path, LEFT_OUT)
+
+    def strip(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: strip(item) for name, item in value.items() if item is not LEFT_OUT}
+        return list(map(strip, value)) if isinstance(value, list) else value
+
+    return strip(data)
+
+
+def test_nulls_in_lists_are_left_out():
+    """A null among the choices or tool calls would cost the reply."""
+    reply = put("choices[0].message.tool_calls", [None, *FULL["choices"][0]["message"]["tool_calls"]])
+    reply["choices"].insert(0, None)
+    reply["choices"][1]["logprobs"]["content"].append(None)
+    assert ChatCompletion.from_dict(reply).to_dict() == FULL
+    message = AssistantMessage.from_dict({"tool_calls": [None]})
+    assert message.tool_calls is None
+
+
+CALLS: list[tuple[dict[str, Any], ToolCall]] = [
+    ({"name": "f", "arguments": {"a": 1}}, ToolCall("", FunctionCall("f", '{"a":1}'))),
+    ({"id": 3, "type": "tool", "name": "f", "x": 1}, ToolCall("3", FunctionCall("f"), "tool", extra={"x": 1})),
+    ({"function": '{"name": "f"}'}, ToolCall("", FunctionCall("f"))),
+    ({"function": {"name": "f"}, "custom": {"name": "", "input": ""}}, ToolCall("", FunctionCall("f"))),
+    (
+        {"type": "custom", "function": {"name": "", "arguments": ""}, "custom": {"name": "grep", "input": "a"}},
+        ToolCall("", type="custom", custom=CustomCall("grep", "a")),
+    ),
+    ({"custom": {"name": "grep", "input": "a"}}, ToolCall("", type="custom", custom=CustomCall("grep", "a"))),
+    ({"type": "custom", "function": {"name": "f"}}, ToolCall("", FunctionCall("f"), "custom")),
+]
+
+
+@pytest.mark.parametrize(("data", "call"), CALLS)
+def test_calls_in_another_form(data: dict[str, Any], call: ToolCall):
+    """A complete call in another form would have no name or no arguments."""
+    assert ToolCall.from_dict(data) == call
+
+
+REFUSED: list[tuple[str, Any]] = [
+    ("choices", "x"),
+    ("choices", 0),
+    ("choices[1]", "x"),
+    ("choices[0]", []),
+    ("choices[0].message", "Hello."),
+    ("choices[0].message.tool_calls", "add"),
+    ("choices[0].message.tool_calls[0]", "add"),
+    ("choices[0].message.tool_calls[0].function", "add"),
+    ("choices[0].message.tool_calls[1].custom", 5),
+    ("choices[0].message.function_call", "old"),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), REFUSED)
+def test_parts_that_cannot_be_read_are_named_with_their_path(path: str, value: Any):
+    """A message or a tool call would be lost silently, or be reported without its path."""
     with pytest.raises(ShapeError) as caught:
         ChatCompletion.from_dict(put(path, value))
     assert caught.value.path == path
@@ -493,31 +581,3 @@ def test_a_replys_message_can_be_sent_back():
     assert read[1].to_dict() == {
         name: value for name, value in FULL["choices"][0]["message"].items() if value is not None
     }
-
-
-# --- usage ---
-
-SUMS: list[tuple[Usage, Usage, Usage]] = [
-    (Usage(1, 2, 3), Usage(10, 20, 30), Usage(11, 22, 33)),
-    (Usage(1, 2, 3), Usage(1), Usage(2)),
-    (Usage(0, 0, 0, cost=0.0), Usage(0, 0, 0, cost=0.5), Usage(0, 0, 0, cost=0.5)),
-    (
-        Usage(prompt_tokens_details=PromptTokensDetails(1, 2)),
-        Usage(prompt_tokens_details=PromptTokensDetails(3)),
-        Usage(prompt_tokens_details=PromptTokensDetails(4)),
-    ),
-    (Usage(prompt_tokens_details=PromptTokensDetails(1)), Usage(), Usage()),
-    (
-        Usage(completion_tokens_details=CompletionTokensDetails(5, 0, 0, 0, 1)),
-        Usage(completion_tokens_details=CompletionTokensDetails(1, 2, 3, 4, 5)),
-        Usage(completion_tokens_details=CompletionTokensDetails(6, 2, 3, 4, 6)),
-    ),
-    (Usage(1, extra={"a": 1}), Usage(1, extra={"a": 2}), Usage(2)),
-]
-
-
-@pytest.mark.parametrize(("one", "other", "total"), SUMS)
-def test_usage_adds_up(one: Usage, other: Usage, total: Usage):
-    """The usage of several branches would be wrong, or have a number where one is unknown."""
-    assert one + other == total
-    assert other + one == total
