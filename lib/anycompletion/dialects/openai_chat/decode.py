@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 from ...codecs.json import loads
-from ...codecs.lenient import NotJSONError, ShapeError
+from ...codecs.lenient import NotJSONError, ShapeError, as_list, as_object, optional_str, unknown_fields
 from ...errors import APIResponseError
 from ...http import HttpResponse
-from ...records import AssistantMessage, ChatCompletion, ChatRequest, TextPart
+from ...records import ChatCompletion, ChatRequest, Choice, JsonObject
+from ...records.messages import content_parts
 from ..base import Target
 from ..shared import as_text
 from .errors import error_from_body, holds_error
@@ -16,7 +18,7 @@ from .fast_decode import read_reply
 from .finish_reasons import normalize_finish_reason
 from .legacy_functions import to_legacy, uses_converted_functions
 from .quirks import finish_reasons
-from .variants import set_cost, thinking_text
+from .variants import set_cost, with_plain_texts
 
 
 def decode(response: HttpResponse, request: ChatRequest, target: Target) -> ChatCompletion:
@@ -37,10 +39,19 @@ def _read_tolerantly(response: HttpResponse, target: Target) -> ChatCompletion:
     data = _json(response.body)
     if holds_error(data):
         raise error_from_body(data, response)
-    completion = _completion(data, response.body)
-    for choice in completion.choices:
-        normalize_finish_reason(choice, finish_reasons(target))
-    return completion
+    try:
+        completion = _completion(as_object(data, "completion"))
+    except ShapeError as exc:
+        reason = str(exc)
+    else:
+        if completion.choices:
+            for choice in completion.choices:
+                normalize_finish_reason(choice, finish_reasons(target))
+            completion.raw = data
+            return completion
+        reason = "choices: missing or empty"
+    text = as_text(response.body)
+    raise APIResponseError(f"the answer has an unexpected shape: {reason}", body=text, maybe_billed=True)
 
 
 def _json(body: bytes) -> Any:
@@ -51,51 +62,37 @@ def _json(body: bytes) -> Any:
     raise APIResponseError(f"the answer is {reason}", body=as_text(body), maybe_billed=True)
 
 
-def _completion(data: Any, body: bytes) -> ChatCompletion:
-    try:
-        completion = ChatCompletion.from_dict(data)
-        set_cost(completion.usage)
-        _require_messages(data)
-        for choice in completion.choices:
-            _rename_reasoning(choice.message)
-            _join_text(choice.message)
-    except ShapeError as exc:
-        reason = str(exc)
-    else:
-        if completion.choices:
-            completion.raw = data
-            return completion
-        reason = "choices: missing or empty"
-    raise APIResponseError(f"the answer has an unexpected shape: {reason}", body=as_text(body), maybe_billed=True)
+def _completion(source: JsonObject) -> ChatCompletion:
+    items = enumerate(as_list(source.get("choices"), "choices"))
+    choices = [_with_message(as_object(item, f"choices[{i}]"), f"choices[{i}].message") for i, item in items]
+    plain_choices = [choice | {"message": with_plain_texts(choice["message"])} for choice in choices]
+    completion = ChatCompletion.from_dict(source | {"choices": plain_choices})
+    set_cost(completion.usage)
+    for choice, with_parts in zip(completion.choices, choices, strict=True):
+        content: object = with_parts["message"].get("content")
+        if isinstance(content, list):
+            choice.message.parts = content_parts(cast("list[object]", content))
+    _number_choices(completion.choices)
+    return completion
 
 
-def _require_messages(data: dict[str, Any]) -> None:
-    """Refuses replies of the legacy completions API, whose choices have `text` in place of a message.
+def _with_message(choice: JsonObject, path: str) -> JsonObject:
+    """The choice with an object as its message; servers that answer as in a stream call it `delta`.
 
-    A choice with neither passes, because Azure's content filter makes such choices.
+    Raises:
+        ShapeError: the choice has none. One that ended without a message passes, because Azure's content filter makes
+            such choices; but not one that has `text`, as in the older completions API.
     """
-    for i, choice in enumerate(data.get("choices") or ()):
-        if "text" in choice and not choice.get("message"):
-            raise ShapeError(f"choices[{i}].message", "an object", choice.get("message"))
+    name = "message" if choice.get("message") or not choice.get("delta") else "delta"
+    message = choice.get(name)
+    if not message and ("text" in choice or not optional_str(choice.get("finish_reason"))):
+        raise ShapeError(path, "an object", message)
+    return unknown_fields(choice, frozenset((name,))) | {"message": as_object(message or {}, path)}
 
 
-def _rename_reasoning(message: AssistantMessage) -> None:
-    """Renames `reasoning`, as some compatible servers call it, to LiteLLM's name."""
-    if message.reasoning_content is None and isinstance(message.extra.get("reasoning"), str):
-        message.reasoning_content = message.extra.pop("reasoning")
-
-
-def _join_text(message: AssistantMessage) -> None:
-    """Turns a content of text and thinking parts, as Mistral sends it, into a text and `reasoning_content`.
-
-    A content with parts of other types stays a list.
-    """
-    content = message.content
-    if content is None or isinstance(content, str):
+def _number_choices(choices: Sequence[Choice]) -> None:
+    """Sets each index to the position of its choice if several choices have the same index."""
+    if len({choice.index for choice in choices}) == len(choices):
         return
-    thoughts = [thinking_text(part.extra) for part in content if part.type == "thinking"]
-    if thoughts and message.reasoning_content is None:
-        message.reasoning_content = "".join(thoughts)
-    if all(isinstance(part, TextPart) or part.type == "thinking" for part in content):
-        texts = [part.text for part in content if isinstance(part, TextPart)]
-        message.content = "".join(texts) if texts else None
+    for position, choice in enumerate(choices):
+        choice.index = position

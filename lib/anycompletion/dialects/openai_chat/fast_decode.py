@@ -86,7 +86,7 @@ class _Reply(msgspec.Struct, forbid_unknown_fields=True):
     choices: list[_Choice]
     model: str
     created: int
-    object: str
+    object: Literal["chat.completion"]
     usage: _Usage | None = None
     service_tier: str | None = None
     system_fingerprint: str | None = None
@@ -96,16 +96,20 @@ _decode = msgspec.json.Decoder(_Reply).decode
 
 
 def read_reply(data: bytes) -> ChatCompletion | None:
-    """The reply, with `.raw` set; None if it has a field or type that `_Reply` does not declare, or no choice."""
+    """The reply, with `.raw` set; None if it has a field, type or value that `_Reply` does not declare, or no choice.
+
+    Also None for choices with the same index.
+    """
     try:
         reply = _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    if not reply.choices:
+    choices = reply.choices
+    if not choices or (len(choices) > 1 and len({choice.index for choice in choices}) < len(choices)):
         return None
     completion = ChatCompletion(
         reply.id,
-        list(map(_choice, reply.choices)),
+        list(map(_choice, choices)),
         reply.model,
         reply.created,
         reply.object,

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, cast
 
-from ...codecs.lenient import (
-    ShapeError,
-    as_list,
-    as_object,
-    as_str,
-    optional_float,
-)
+from ...codecs.lenient import as_str, optional_float, optional_list, optional_object, optional_str
 from ...records import JsonObject, Usage
 
 _TICKS_PER_DOLLAR = 10_000_000_000
@@ -23,51 +18,112 @@ def set_cost(usage: Usage | None) -> None:
     """
     if usage is None or usage.cost is not None:
         return
-    try:
-        ticks = optional_float(usage.extra.get("cost_in_usd_ticks"))
-    except ShapeError:
-        return
-    if ticks:
+    ticks = optional_float(usage.extra.get("cost_in_usd_ticks"))
+    if ticks and math.isfinite(ticks):
         usage.cost = ticks / _TICKS_PER_DOLLAR
 
 
 def with_text_content(chunk: JsonObject) -> JsonObject:
-    """The JSON of a chunk with text in place of Mistral's content parts, which are texts and thinking.
-
-    Raises:
-        ShapeError: a part cannot be read; the text names its path.
-    """
-    choices: Any = chunk.get("choices")
+    """The JSON of a chunk in which every delta has the form of `with_plain_texts`."""
+    choices = chunk.get("choices")
     if not isinstance(choices, list):
         return chunk
-    items = enumerate(cast("list[Any]", choices))
-    return chunk | {"choices": [_with_text_content(item, f"choices[{i}].delta.content") for i, item in items]}
+    return chunk | {"choices": [_with_plain_delta(choice) for choice in cast("list[object]", choices)]}
 
 
-def _with_text_content(choice: object, path: str) -> object:
-    delta: Any = cast("JsonObject", choice).get("delta") if isinstance(choice, dict) else None
-    content: Any = cast("JsonObject", delta).get("content") if isinstance(delta, dict) else None
-    if not isinstance(content, list):
-        return cast("object", choice)
+def _with_plain_delta(choice: object) -> object:
+    if not isinstance(choice, dict):
+        return choice
+    source = cast("JsonObject", choice)
+    delta = source.get("delta")
+    return source | {"delta": with_plain_texts(cast("JsonObject", delta))} if isinstance(delta, dict) else source
+
+
+# --- texts of messages and deltas -------------------------------------------------------------------------------------
+
+
+def with_plain_texts(fields: JsonObject) -> JsonObject:
+    """The JSON of a message or delta whose `content` and `reasoning_content` are texts.
+
+    Content parts, which Mistral and Databricks send, are divided by their type: texts, reasoning, refusals, citations
+    (`annotations`) and images (`images`, as OpenRouter calls them). Parts of other types are left out. The reasoning
+    may also be an object or a list of parts, and be called `reasoning`.
+    """
+    content = fields.get("content")
+    if isinstance(content, list):
+        fields = fields | _divided(cast("list[object]", content), fields)
+    return _with_reasoning(fields)
+
+
+def _divided(content: list[object], fields: JsonObject) -> JsonObject:
+    """The fields of a message or delta that hold what the parts of its content hold."""
+    types = list(map(_part_type, content))
+    if not any(types):
+        return {"content": as_str(content)}  # texts, or a structured reply as JSON
     texts: list[str] = []
-    thoughts: list[str] = []
-    for i, item in enumerate(cast("list[Any]", content)):
-        part = as_object(item, f"{path}[{i}]")
-        if part.get("type") == "text":
-            texts.append(as_str(part.get("text")))
-        elif part.get("type") == "thinking":
-            thoughts.append(thinking_text(part))
-    changed = cast("JsonObject", delta) | {"content": "".join(texts) if texts else None}
-    if thoughts and changed.get("reasoning_content") is None:
-        changed["reasoning_content"] = "".join(thoughts)
-    return cast("JsonObject", choice) | {"delta": changed}
+    others: dict[str, list[Any]] = {}
+    for kind, item in zip(types, content, strict=True):
+        if kind in _FIELDS:
+            others.setdefault(_FIELDS[kind], []).append(optional_object(item))
+        elif kind in _TEXT_TYPES:
+            texts.append(as_str((optional_object(item) or {}).get("text")))
+        elif not isinstance(item, dict):
+            texts.append(as_str(item))
+    divided: JsonObject = {"content": "".join(texts) if texts else None}
+    for name in ("annotations", "images"):
+        if name in others:
+            divided[name] = [*(optional_list(fields.get(name)) or ()), *others[name]]
+    if "refusal" in others and not fields.get("refusal"):
+        divided["refusal"] = "".join(as_str(part.get("refusal")) for part in others["refusal"])
+    if "reasoning_content" in others and not fields.get("reasoning_content"):
+        divided["reasoning_content"] = _reasoning_text(others["reasoning_content"])
+    return divided
 
 
-def thinking_text(part: JsonObject) -> str:
-    """The text of one of Mistral's thinking parts: a string, or a list of parts with text."""
-    thinking = part.get("thinking")
-    if isinstance(thinking, str):
-        return thinking
-    return "".join(
-        as_str(cast("JsonObject", item).get("text")) for item in as_list(thinking, "thinking") if isinstance(item, dict)
-    )
+def _part_type(item: object) -> str:
+    """The type of a content part; "" for what is no part."""
+    part = optional_object(item) or {}
+    kind = optional_str(part.get("type")) or ("text" if "text" in part else "")
+    # A text may be the JSON of any object.
+    return kind if isinstance(item, dict) or kind in _FIELDS or kind in _TEXT_TYPES else ""
+
+
+_TEXT_TYPES = frozenset(("text", "output_text"))
+_FIELDS = {
+    "thinking": "reasoning_content",
+    "reasoning": "reasoning_content",
+    "refusal": "refusal",
+    "reference": "annotations",
+    "image_url": "images",
+}
+"""Type of a content part → the field of the message for parts of this type."""
+
+
+def _with_reasoning(fields: JsonObject) -> JsonObject:
+    """The fields with the reasoning as text, under LiteLLM's name `reasoning_content`."""
+    given = fields.get("reasoning_content")
+    text = _reasoning_text(given)
+    if text:
+        return fields if text is given else fields | {"reasoning_content": text}
+    text = _reasoning_text(fields.get("reasoning"))
+    if not text:
+        return fields
+    fields = fields | {"reasoning_content": text}
+    del fields["reasoning"]
+    return fields
+
+
+def _reasoning_text(value: object) -> str:
+    """The text of reasoning: a text, an object that has one, or a list of these; "" for all else."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "".join(map(_reasoning_text, cast("list[object]", value)))
+    if isinstance(value, dict):
+        source = cast("JsonObject", value)
+        return next((text for name in _REASONING_FIELDS if (text := _reasoning_text(source.get(name)))), "")
+    return ""
+
+
+_REASONING_FIELDS = ("text", "thinking", "reasoning", "summary", "content")
+"""Fields of an object with reasoning that can have the text, the likeliest first."""

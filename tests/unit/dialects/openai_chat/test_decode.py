@@ -11,13 +11,10 @@ from anycompletion.dialects.openai_chat.quirks import Quirks
 from anycompletion.errors import APIResponseError, APIStatusError, InternalServerError, RateLimitError
 from anycompletion.http import Headers, HttpResponse
 from anycompletion.records import (
-    AssistantMessage,
     ChatCompletion,
     ChatRequest,
-    CustomPart,
     FunctionCall,
     FunctionDefinition,
-    TextPart,
     ToolCall,
     Usage,
     UserMessage,
@@ -59,26 +56,6 @@ def test_a_reply():
     assert reply.text == "Hello."
 
 
-PARTS: list[tuple[list[Any], AssistantMessage]] = [
-    (
-        [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}, {"type": "text", "text": "Hi"}],
-        AssistantMessage("Hi", reasoning_content="Hm"),
-    ),
-    ([{"type": "thinking", "thinking": "Hm"}], AssistantMessage(None, reasoning_content="Hm")),
-    ([{"type": "text", "text": "Hi "}, {"type": "text", "text": "you"}], AssistantMessage("Hi you")),
-    (
-        [{"type": "text", "text": "Hi"}, {"type": "reference", "ids": [1]}],
-        AssistantMessage([TextPart("Hi"), CustomPart("reference", extra={"ids": [1]})]),
-    ),
-]
-
-
-@pytest.mark.parametrize(("content", "expected"), PARTS)
-def test_content_in_parts(content: list[Any], expected: AssistantMessage):
-    """A content of parts would stay a list, where programs expect a text."""
-    assert decode(choice(content=content)).choices[0].message == expected
-
-
 def test_an_empty_finish_reason_is_none():
     """A reply would seem to have an unknown finish reason."""
     body = choice(content="x")
@@ -86,28 +63,19 @@ def test_an_empty_finish_reason_is_none():
     assert decode(body).choices[0].finish_reason is None
 
 
-REASONING: list[tuple[dict[str, Any], AssistantMessage]] = [
-    ({"content": "x", "reasoning": "r"}, AssistantMessage("x", reasoning_content="r")),
-    ({"content": "x", "reasoning_content": "r"}, AssistantMessage("x", reasoning_content="r")),
-    (
-        {"content": "x", "reasoning_content": "a", "reasoning": "b"},
-        AssistantMessage("x", reasoning_content="a", extra={"reasoning": "b"}),
-    ),
-    ({"content": "x", "reasoning": None}, AssistantMessage("x", extra={"reasoning": None})),
-    ({"content": "x", "reasoning": {"a": 1}}, AssistantMessage("x", extra={"reasoning": {"a": 1}})),
+NOT_QUITE_JSON: list[tuple[bytes, bytes, str]] = [
+    (b"Hello.", b"H\xffllo.", "H\ufffdllo."),
+    (b"Hello.", b"H\\ud800llo.", "H\ufffdllo."),
+    (b"Hello.", b"Hel\tlo\x1b.\n", "Hel\tlo\x1b.\n"),
+    (b"1700000000", b"NaN", "Hello."),
+    (b'{"id"', b'\xef\xbb\xbf{"id"', "Hello."),
 ]
 
 
-@pytest.mark.parametrize(("message", "expected"), REASONING)
-def test_reasoning_has_one_name(message: dict[str, Any], expected: AssistantMessage):
-    """A server's reasoning would be lost because the member has another name."""
-    assert decode(choice(**message)).choices[0].message == expected
-
-
-def test_bytes_that_are_not_quite_json():
-    """One invalid byte would lose a reply that was billed."""
-    raw = json.dumps(REPLY).encode().replace(b"Hello.", b"H\xffllo.")
-    assert decode(raw).text == "H\ufffdllo."
+@pytest.mark.parametrize(("correct", "wrong", "text"), NOT_QUITE_JSON)
+def test_bytes_that_are_not_quite_json(correct: bytes, wrong: bytes, text: str):
+    """One byte that JSON does not allow would lose a reply that was billed."""
+    assert decode(json.dumps(REPLY).encode().replace(correct, wrong)).text == text
 
 
 BAD: list[tuple[Any, str]] = [
@@ -116,25 +84,33 @@ BAD: list[tuple[Any, str]] = [
     (b'{"choices": [', "the answer is not JSON"),
     (b"[" * 100_000, "the answer is nested too deeply"),
     ([], "the answer has an unexpected shape: completion: expected an object, found list"),
-    ("Hello.", "the answer has an unexpected shape: completion: expected an object, found str"),
+    (5, "the answer has an unexpected shape: completion: expected an object, found int"),
     (None, "the answer has an unexpected shape: completion: expected an object, found NoneType"),
     ({}, "the answer has an unexpected shape: choices: missing or empty"),
     ({"choices": None}, "the answer has an unexpected shape: choices: missing or empty"),
     ({"choices": []}, "the answer has an unexpected shape: choices: missing or empty"),
+    ({"choices": [None]}, "the answer has an unexpected shape: choices: missing or empty"),
     ({"error": None}, "the answer has an unexpected shape: choices: missing or empty"),
-    ({"choices": {}}, "the answer has an unexpected shape: choices: expected an array, found dict"),
+    ({"choices": "x"}, "the answer has an unexpected shape: choices: expected an array, found str"),
     ({"choices": ["x"]}, "the answer has an unexpected shape: choices[0]: expected an object, found str"),
-    (choice(content=5), "the answer has an unexpected shape: choices[0].message.content: expected an array, found int"),
+    ({"choices": {}}, "the answer has an unexpected shape: choices[0].message: expected an object, found NoneType"),
+    ({"choices": [{}]}, "the answer has an unexpected shape: choices[0].message: expected an object, found NoneType"),
     (
-        choice(tool_calls=[{"function": {"arguments": {}}}]),
-        "the answer has an unexpected shape: choices[0].message.tool_calls[0].function.arguments: expected a string, "
-        "found dict",
+        {"choices": [{"message": None, "finish_reason": ""}]},
+        "the answer has an unexpected shape: choices[0].message: expected an object, found NoneType",
     ),
     (
-        choice(content=[{"type": "thinking", "thinking": 5}]),
-        "the answer has an unexpected shape: thinking: expected an array, found int",
+        {"choices": [{"index": 0, "text": "Hello", "finish_reason": "stop"}]},
+        "the answer has an unexpected shape: choices[0].message: expected an object, found NoneType",
     ),
-    ({**REPLY, "usage": 5}, "the answer has an unexpected shape: usage: expected an object, found int"),
+    (
+        {"choices": [{"message": "Hello"}]},
+        "the answer has an unexpected shape: choices[0].message: expected an object, found str",
+    ),
+    (
+        choice(tool_calls=[{"function": "add"}]),
+        "the answer has an unexpected shape: choices[0].message.tool_calls[0].function: expected an object, found str",
+    ),
 ]
 
 

@@ -122,7 +122,21 @@ CHUNKS: dict[str, tuple[dict[str, Any], ChatCompletionChunk]] = {
                 ]
             )
         ),
-        ChatCompletionChunk("i", [ChunkChoice(0, Delta(content="xy", reasoning_content="Hmm"))], 5, "m"),
+        ChatCompletionChunk(
+            "i",
+            [
+                ChunkChoice(
+                    0,
+                    Delta(
+                        content="xy",
+                        annotations=[{"type": "reference", "reference_ids": [1]}],
+                        reasoning_content="H?mm",
+                    ),
+                )
+            ],
+            5,
+            "m",
+        ),
     ),
     "content in parts beside reasoning": (
         chunk(piece(content=[{"type": "thinking", "thinking": "H"}], reasoning_content="r")),
