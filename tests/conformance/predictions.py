@@ -4,9 +4,11 @@ import json
 from typing import Any
 from urllib.parse import urlsplit
 
+import attrs
 from aiohttp import web
 
 from anycompletion.testing import RecordedRequest, Recording
+from anycompletion.testing.recording.replay_server import Segmentation, segments
 from anycompletion.testing.simulator.loopback import LoopbackServer
 
 Facts = dict[str, Any]
@@ -18,8 +20,9 @@ _ORDER = {"starting": 0, "processing": 1}
 class PredictionServer(LoopbackServer):
     """Server that answers each request to ``/{group}/…`` with the next recording of that group."""
 
-    def __init__(self, groups: dict[str, list[Recording]]) -> None:
+    def __init__(self, groups: dict[str, list[Recording]], segmentation: Segmentation) -> None:
         super().__init__(host="127.0.0.1", port=0)
+        self._segmentation: Segmentation = segmentation
         self._groups = groups
         self._played = dict.fromkeys(groups, 0)
 
@@ -38,10 +41,13 @@ class PredictionServer(LoopbackServer):
         self._played[group] += 1
         recording = self._groups[group][at]
         headers = {name: recording.headers[name] for name in ("date", "x-request-id") if name in recording.headers}
-        body = json.dumps(self._with_local_urls(json_of(recording), group))
-        return web.Response(
-            status=recording.status, headers=headers, content_type="application/json", body=body.encode()
-        )
+        body = json.dumps(self._with_local_urls(json_of(recording), group)).encode()
+        response = web.StreamResponse(status=recording.status, headers=headers)
+        response.content_type = "application/json"
+        await response.prepare(request)
+        for piece in segments(attrs.evolve(recording, body=body, chunk_lengths=()), self._segmentation):
+            await response.write(piece)
+        return response
 
     def _with_local_urls(self, prediction: Facts, group: str) -> Facts:
         """The prediction with URLs of this server."""

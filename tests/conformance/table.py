@@ -32,7 +32,8 @@ class RecordingTable:
         """Counts one phase of a test."""
         recording, group = parameters.get("recording"), parameters.get("group")
         found = [recording] if isinstance(recording, Recording) else self._groups.get(str(group), [])
-        if report.when != "call" and not report.failed:
+        was_skipped = report.skipped and not hasattr(report, "wasxfail")
+        if was_skipped or (report.when != "call" and not report.failed):
             return
         for each in found:
             self._passed[each.id] = self._passed.get(each.id, True) and report.passed

@@ -5,6 +5,7 @@ Most outputs are links to images, which are the text of the reply. Replicate's S
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import attrs
@@ -12,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from anycompletion import APIError, AsyncCompletion, Result
-from anycompletion.testing import Recording
+from anycompletion.testing import RandomCuts, Recording
 from conformance import expected, traffic
 from conformance.predictions import PredictionServer, grouped, json_of
 
@@ -20,29 +21,44 @@ pytestmark = [pytest.mark.traffic, pytest.mark.asyncio(loop_scope="session")]
 
 GROUPS = grouped(traffic.recorded(traffic.REPLICATE))
 
+CUTS = {"whole": None, "cut": RandomCuts(2), "cut-finely": RandomCuts(3, longest=30)}
+"""Name → how bodies are cut."""
+
 each_group = pytest.mark.parametrize("group", [pytest.param(name, id=name) for name in GROUPS] or traffic.each(()))
+each_cuts = pytest.mark.parametrize("cuts", CUTS)
 
 
 @attrs.frozen
 class Played:
-    """The results of all predictions; they run concurrently, because each one takes seconds."""
+    """The results of all predictions with one way of cutting; they run concurrently, because each takes seconds."""
 
     server: PredictionServer
     results: dict[str, Result]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def played() -> AsyncIterator[Played]:
-    """Creates all predictions and polls them until they end."""
-    async with PredictionServer(GROUPS) as server, AsyncCompletion(max_retries=0) as client:
+async def all_played() -> AsyncIterator[dict[str, Played]]:
+    """Creates all predictions and polls them until they end, with each way of cutting."""
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(AsyncCompletion(max_retries=0))
+        servers = [await stack.enter_async_context(PredictionServer(GROUPS, how)) for how in CUTS.values()]
 
-        async def result(group: str) -> Result:
+        async def result(server: PredictionServer, group: str) -> Result:
             return await client.attempt(
                 f"replicate/{'0' * 64}", "Hello", base_url=f"{server.url}/{group}", api_key="key"
             )
 
-        results = await asyncio.gather(*map(result, GROUPS))
-        yield Played(server, dict(zip(GROUPS, results, strict=True)))
+        results = iter(await asyncio.gather(*(result(server, group) for server in servers for group in GROUPS)))
+        yield {
+            name: Played(server, {group: next(results) for group in GROUPS})
+            for name, server in zip(CUTS, servers, strict=True)
+        }
+
+
+@pytest.fixture
+def played(all_played: dict[str, Played], cuts: str) -> Played:
+    """The results with this way of cutting."""
+    return all_played[cuts]
 
 
 def last_of(group: str) -> Recording:
@@ -63,12 +79,14 @@ def error_of(played: Played, group: str) -> APIError:
     return error
 
 
+@each_cuts
 @each_group
 async def test_a_prediction_is_polled_until_it_ends(played: Played, group: str) -> None:
     """A running prediction would be given up, or a finished one polled again."""
     assert played.server.played(group) == GROUPS[group]
 
 
+@each_cuts
 @each_group
 async def test_a_reply_has_the_values_of_the_predictions_json(played: Played, group: str) -> None:
     """The text, the counts or the state of a prediction would be lost."""
