@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum, auto
+from typing import Literal, TypeAlias
 
 from ..codecs.sse import Event, SSEParser, looks_like_events
 from ..dialects.base import Framing
@@ -13,22 +13,17 @@ BLANK = b" \t\r\n"
 """White space, which servers send before a body to keep the connection alive."""
 
 
-class BodyKind(Enum):
-    """Kind of a body."""
-
-    JSON = auto()
-    EVENTS = auto()
-    PAGE = auto()
+BodyKind: TypeAlias = Literal["json", "events", "page"]
 
 
 def body_kind(start: bytes) -> BodyKind | None:
     """The kind of a body that begins with `start`; None while that is unknown, and for any other text."""
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip(BLANK)
     if text.startswith((b"{", b"[", b'"')):
-        return BodyKind.JSON
+        return "json"
     if text.startswith(b"<"):
-        return BodyKind.PAGE
-    return BodyKind.EVENTS if looks_like_events(text) else None
+        return "page"
+    return "events" if looks_like_events(text) else None
 
 
 def page_error(body: bytes) -> APIResponseError:
@@ -52,7 +47,7 @@ def events_of(body: bytes, framing: Framing) -> list[Event]:
 
 def error_body(body: bytes) -> bytes:
     """The body of a bad status without the framing of an event, in which some servers answer a stream request."""
-    if body_kind(body) is not BodyKind.EVENTS:
+    if body_kind(body) != "events":
         return body
     parser = SSEParser()
     events = parser.feed(body) + parser.finish()

@@ -37,7 +37,7 @@ from ..retry_policy import worth_retrying
 from ..transport import MAX_ERROR_BODY, AttemptTimeouts, Response, SendDeferred
 from ..validation import find_unserializable, require_serializable
 from .admission import acquire_connection, acquire_limits
-from .body_kind import BodyKind, body_kind, error_body, events_of, json_lines, page_error
+from .body_kind import body_kind, error_body, events_of, json_lines, page_error
 from .call_context import CallContext
 from .plan import override
 from .retry import retry_or_raise, start_cooldown
@@ -270,9 +270,9 @@ class Call(CallContext):
         dialect = self.plan.provider_state.dialect
         if response.body[:1] != b"{":
             kind = body_kind(response.body)
-            if kind is BodyKind.PAGE:
+            if kind == "page":
                 raise page_error(response.body)
-            if kind is BodyKind.EVENTS:
+            if kind == "events":
                 return self._decode_events(events_of(response.body, dialect.framing()), target)
         try:
             return dialect.decode(response, self.request, target)

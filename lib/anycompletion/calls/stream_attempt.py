@@ -179,7 +179,7 @@ class StreamAttempt(Attempt):
         assert self._start is not None, "the kind is not known yet"
         start = self._start.lstrip(BLANK) + data
         kind = body_kind(start)
-        if kind is BodyKind.JSON or kind is BodyKind.PAGE:
+        if kind == "json" or kind == "page":
             self.successor = WholeAttempt(self._call, self.response, self._closed, start)
         self._start = start if kind is None and len(start) < _LONGEST_START else None
         return self.successor is not None
@@ -288,11 +288,11 @@ class WholeAttempt(Attempt):
     async def _read_body(self) -> Chunks | None:
         response = self.response
         kind = await self._read_start()
-        if kind is BodyKind.EVENTS and isinstance(self._call.plan.provider_state.dialect.framing(), SSEParser):
+        if kind == "events" and isinstance(self._call.plan.provider_state.dialect.framing(), SSEParser):
             self.successor = StreamAttempt(self._call, response, self._closed, start=self._start)
             return ()
         data = self._start + await response.read_all(MAX_RESPONSE_BYTES - len(self._start))
-        if kind is BodyKind.PAGE:
+        if kind == "page":
             raise page_error(data)
         body = HttpResponse(response.status, response.headers, data)
         result = self._call.decode(body)

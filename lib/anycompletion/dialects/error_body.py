@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from ..codecs.json import dumps, loads
 from ..codecs.lenient import NotJSONError, optional_objects
@@ -43,32 +43,27 @@ FAILED_REASONS = frozenset(
 """Finish reasons, native ones too, of a generation that failed."""
 
 
-class ReportedError(NamedTuple):
+class ReportedError:
     """What an error body reports; None where it is silent."""
 
-    message: str | None
-    code: str | None
-    type: str | None
-    param: str | None
-    status: int | None
-    request_id: str | None
-    fields: JsonObject
-    """The error object, with the fields around it where it lacks them; `failed_choice` is the choice it is from."""
+    __slots__ = ("code", "fields", "message", "param", "request_id", "status", "type")
+
+    def __init__(self, fields: JsonObject) -> None:
+        message, kind = fields.get("message"), _scalar(fields.get("type"))
+        self.message = message if isinstance(message, str) and message else dumps(message).decode() if message else None
+        self.code = _scalar(fields.get("code"))
+        self.type = kind if kind is not None and kind != "error" else _status_name(fields.get("status"))
+        self.param = _scalar(fields.get("param"))
+        self.status = next((found for name in _STATUSES if (found := _status(fields.get(name))) is not None), None)
+        ids = (fields.get("request_id"), fields.get("id"))
+        self.request_id = next((found for found in ids if isinstance(found, str) and found), None)
+        self.fields = fields
+        """The error object, with the fields around it where it lacks them; `failed_choice` is the choice it is from."""
 
 
 def read_error(body: Any) -> ReportedError:
     """What an error body reports, whatever its shape: decoded JSON, or a text."""
-    fields = _error_fields(body, 0)
-    found, kind = fields.get("message"), _scalar(fields.get("type"))
-    return ReportedError(
-        found if isinstance(found, str) and found else dumps(found).decode() if found else None,
-        _scalar(fields.get("code")),
-        kind if kind is not None and kind != "error" else _status_name(fields.get("status")),
-        _scalar(fields.get("param")),
-        next((found for name in _STATUSES if (found := _status(fields.get(name))) is not None), None),
-        next((found for name in ("request_id", "id") if isinstance(found := fields.get(name), str) and found), None),
-        fields,
-    )
+    return ReportedError(_error_fields(body, 0))
 
 
 def holds_error(data: Any) -> bool:

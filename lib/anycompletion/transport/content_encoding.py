@@ -7,7 +7,7 @@ aiohttp decodes ``gzip`` and ``deflate`` by exactly these names, and nothing if 
 from __future__ import annotations
 
 import zlib
-from typing import Protocol
+from typing import Any
 
 from .body import ResponseBody
 from .errors import MalformedBodyError
@@ -34,29 +34,6 @@ def encoding_of(header: str | None) -> str:
     return ", ".join(_SAME.get(name, name) for name in names if name not in ("", "identity"))
 
 
-class Decompressor(Protocol):
-    """What `zlib.decompressobj` returns; its class has no public name."""
-
-    @property
-    def eof(self) -> bool:
-        """Whether the end of the compressed data was reached."""
-        ...
-
-    @property
-    def unconsumed_tail(self) -> bytes:
-        """Bytes that were left over because of `max_length`."""
-        ...
-
-    @property
-    def unused_data(self) -> bytes:
-        """Bytes after the end of the compressed data."""
-        ...
-
-    def decompress(self, data: bytes, max_length: int = ..., /) -> bytes:
-        """At most `max_length` decoded bytes; 0 is no limit."""
-        ...
-
-
 class EncodedBody:
     """Decodes a body in gzip or deflate; has the interface of the body that it reads."""
 
@@ -78,7 +55,8 @@ class EncodedBody:
     def __init__(self, body: ResponseBody, encoding: str) -> None:
         self._body = body
         self._is_gzip = encoding == "gzip"
-        self._decompressor: Decompressor | None = None
+        self._decompressor: Any = None
+        """The object of `zlib.decompressobj`, whose class has no public name."""
         self._members = 0
         self._rest = b""
         """Bytes that have arrived and are not decoded yet."""
@@ -139,7 +117,7 @@ class EncodedBody:
                 return decoded, rest
             data = rest
 
-    def _next_member(self, data: bytes) -> Decompressor:
+    def _next_member(self, data: bytes) -> Any:
         self._members += 1
         if self._members > (_MAX_MEMBERS if self._is_gzip else 1):
             raise ValueError("bytes after the end")
