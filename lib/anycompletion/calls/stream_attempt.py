@@ -230,7 +230,8 @@ class StreamAttempt(Attempt):
 
     async def _read_end(self, continuation: Continuation) -> Chunks:
         """The end of the stream, which another response has; the text was delivered already."""
-        call, result = self._call, None
+        call = self._call
+        result: ChatCompletion | Continuation | None = None
         while not isinstance(result, ChatCompletion):
             try:
                 response = await call.next_response(result or continuation)

@@ -62,9 +62,12 @@ _REPLY_ONLY = frozenset({"extra_content", "images", "index", "provider_specific_
 """Fields that only the provider understands in whose replies they are: of messages, tool calls and functions."""
 
 
-def sendable_fields(fields: JsonObject) -> JsonObject:
+def sendable_fields(fields: JsonObject, path: str, report: EncodingReport) -> JsonObject:
     """The fields beyond OpenAI's that are sent with a message or a call: no nulls, and none of other providers."""
-    return {name: value for name, value in without_nulls(fields).items() if name not in _REPLY_ONLY}
+    found = without_nulls(fields)
+    for name in sorted(found.keys() & _REPLY_ONLY - {"index"}):
+        report.warn(f"{path}.{name} left out: only the provider that wrote it understands it")
+    return {name: value for name, value in found.items() if name not in _REPLY_ONLY}
 
 
 _MEDIA_TYPES: Mapping[str, str] = {

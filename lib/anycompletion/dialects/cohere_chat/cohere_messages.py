@@ -32,7 +32,7 @@ from ...records import (
     UserMessage,
 )
 from ..base import EncodingReport
-from ..shared import without_nulls
+from ..shared import data_url, sendable_fields, without_nulls
 
 NATIVE = "cohere"
 """The field of `provider_specific_fields` that contains what OpenAI's fields cannot express."""
@@ -72,7 +72,7 @@ class _CohereMessageEncoder:
             case UserMessage():
                 self._report_name(message.name, path)
                 content = self._content(message.content, path, images=True)
-                self._turns.append({"role": "user", "content": content} | without_nulls(message.extra))
+                self._turns.append({"role": "user", "content": content} | self._extra(message.extra, path))
             case AssistantMessage():
                 self._report_name(message.name, path)
                 self._add_assistant(message, index)
@@ -97,7 +97,10 @@ class _CohereMessageEncoder:
         self._report_name(message.name, path)
         content = self._content(message.content, path, images=False)
         if content:
-            self._system.append({"role": "system", "content": content} | without_nulls(message.extra))
+            self._system.append({"role": "system", "content": content} | self._extra(message.extra, path))
+
+    def _extra(self, fields: JsonObject, path: str) -> JsonObject:
+        return sendable_fields(fields, path, self._report)
 
     def _report_name(self, name: str | None, path: str) -> None:
         if name is not None:
@@ -106,7 +109,8 @@ class _CohereMessageEncoder:
     def _add_result(self, call_id: str, content: Content, extra: JsonObject, path: str) -> None:
         self._unanswered.pop(call_id, None)
         native = self._content(content, path, images=False)
-        self._turns.append({"role": "tool", "tool_call_id": call_id, "content": native} | without_nulls(extra))
+        turn = {"role": "tool", "tool_call_id": call_id, "content": native}
+        self._turns.append(turn | self._extra(extra, path))
 
     def _call_id_of(self, name: str, path: str) -> str:
         for call_id, called in self._unanswered.items():
@@ -120,13 +124,15 @@ class _CohereMessageEncoder:
         path = f"messages[{index}]"
         native = _native_fields(message, f"{path}.provider_specific_fields.{NATIVE}")
         calls = self._calls(message, index)
+        content = native.get("content") or self._content(message.content or message.refusal or "", path)
         fields = {
-            "content": native.get("content") or self._content(message.content or message.refusal or "", path),
+            # The content of this role is optional, and Cohere refuses one without a token.
+            "content": "" if isinstance(content, str) and content.isspace() else content,
             "tool_calls": calls,
             "tool_plan": native.get("tool_plan"),
             "citations": native.get("citations"),
         }
-        turn = {name: value for name, value in fields.items() if value} | without_nulls(message.extra)
+        turn = {name: value for name, value in fields.items() if value} | self._extra(message.extra, path)
         self._warn_of_losses(message, native, path)
         if not turn:
             self._report.warn(f"{path} left out: it is empty, which Cohere refuses")
@@ -138,11 +144,12 @@ class _CohereMessageEncoder:
     def _calls(self, message: AssistantMessage, index: int) -> list[JsonObject]:
         path = f"messages[{index}]"
         if message.tool_calls:
-            return [_tool_call(call, f"{path}.tool_calls[{j}]") for j, call in enumerate(message.tool_calls)]
+            calls = enumerate(message.tool_calls)
+            return [_tool_call(call, f"{path}.tool_calls[{j}]", self._report) for j, call in calls]
         if message.function_call is None:
             return []
         # The legacy form has no ids; the index of the message stays the same as the conversation grows.
-        return [_call(f"function_call_{index}", message.function_call)]
+        return [_call(f"function_call_{index}", message.function_call, f"{path}.function_call", self._report)]
 
     def _warn_of_losses(self, message: AssistantMessage, native: Mapping[str, Any], path: str) -> None:
         warn = self._report.warn
@@ -178,8 +185,7 @@ class _CohereMessageEncoder:
             case FilePart():
                 self._report.unsupported(path, "Cohere takes no files; pass texts as documents in extra_body")
             case CustomPart():
-                native: JsonObject = json.to_wire(part)
-                return native
+                return without_nulls(json.to_wire(part))
             case _:
                 assert_never(part)
         return None
@@ -189,7 +195,7 @@ class _CohereMessageEncoder:
             self._report.unsupported(path, "Cohere takes images in user messages only")
             return None
         image = part.image_url
-        native: JsonObject = {"url": image.url}
+        native: JsonObject = {"url": data_url(image.url)}
         if image.detail not in _DETAILS:
             self._report.unsupported(f"{path}.image_url.detail", "Cohere's levels of detail are auto, low and high")
         elif image.detail is not None:
@@ -214,30 +220,31 @@ def _as_parts(content: str | list[JsonObject]) -> list[JsonObject]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
-def _native_fields(message: AssistantMessage, path: str) -> Mapping[str, Any]:
+def _native_fields(message: AssistantMessage, path: str) -> JsonObject:
     native: object = (message.provider_specific_fields or {}).get(NATIVE)
     if native is None:
         return {}
     if not isinstance(native, Mapping):
         raise InvalidRequestError(f"{path}: expected an object", param=path)
-    fields = cast("Mapping[str, Any]", native)
+    fields = dict(cast("Mapping[str, Any]", native))
     for name in ("content", "citations"):
         value: object = fields.get(name)
+        if value is None:
+            continue
         items = cast("Sequence[object]", value if isinstance(value, (list, tuple)) else [value])
-        if value is not None and not all(isinstance(item, Mapping) for item in items):
+        if not all(isinstance(item, Mapping) for item in items):
             raise InvalidRequestError(f"{path}.{name}: expected a list of objects", param=f"{path}.{name}")
+        fields[name] = [without_nulls(dict(cast("Mapping[str, Any]", item))) for item in items]
     return fields
 
 
-def _tool_call(call: ToolCall, path: str) -> JsonObject:
+def _tool_call(call: ToolCall, path: str, report: EncodingReport) -> JsonObject:
     if call.custom is not None:
         raise InvalidRequestError(f"{path}: Cohere has no custom tools, only functions", param=path)
-    # Some servers put an index into the calls of complete replies.
-    return _call(call.id, call.function) | {
-        name: item for name, item in without_nulls(call.extra).items() if name != "index"
-    }
+    return _call(call.id, call.function, f"{path}.function", report) | sendable_fields(call.extra, path, report)
 
 
-def _call(call_id: str, function: FunctionCall) -> JsonObject:
-    native = {"name": function.name, "arguments": function.arguments or "{}"} | without_nulls(function.extra)
+def _call(call_id: str, function: FunctionCall, path: str, report: EncodingReport) -> JsonObject:
+    native = {"name": function.name, "arguments": function.arguments or "{}"}
+    native |= sendable_fields(function.extra, path, report)
     return {"id": call_id, "type": "function", "function": native}

@@ -42,7 +42,7 @@ def _explicit(thinking: Mapping[str, Any], report: EncodingReport) -> JsonObject
     if kind is not None and kind not in _TYPES:
         report.unsupported("thinking.type", f"Cohere's thinking is {' or '.join(_TYPES)}, not {kind!r}")
         return None
-    native = {name: value for name, value in thinking.items() if name != "budget_tokens"}
+    native = {name: value for name, value in thinking.items() if name != "budget_tokens" and value is not None}
     if thinking.get("budget_tokens") is not None:
         native.setdefault("token_budget", thinking["budget_tokens"])
     return native

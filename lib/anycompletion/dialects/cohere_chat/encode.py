@@ -64,7 +64,7 @@ def _response_format(
         report.unsupported("response_format", "Cohere takes none together with tools or documents")
         return None
     if kind == "json_object":
-        return dict(wanted)
+        return without_nulls(dict(wanted))
     named = cast("Mapping[str, Any]", wanted.get("json_schema") or {})
     if named.get("schema") is None:
         place = "response_format.json_schema.schema"
@@ -150,7 +150,7 @@ def _tool(tool: Tool, path: str, report: EncodingReport) -> _CohereTool | None:
     if tool.type == "custom":
         report.unsupported(path, "Cohere has no custom (grammar) tools; use a function")
         return None
-    return _CohereTool(json.to_wire(tool), strict=False, path=path)
+    return _CohereTool(without_nulls(json.to_wire(tool)), strict=False, path=path)
 
 
 def _function(function: FunctionDefinition, extra: JsonObject, path: str) -> _CohereTool:

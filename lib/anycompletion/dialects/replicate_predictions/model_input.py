@@ -45,7 +45,7 @@ from ...records import (
     UserMessage,
 )
 from ..base import EncodingReport
-from ..shared import without_nulls
+from ..shared import data_url, sendable_fields, without_nulls
 from .model_schema import Fields, is_array, missing
 
 _IMAGES = ("image_input", "image")
@@ -94,8 +94,7 @@ def _native(message: Message, path: str, report: EncodingReport) -> JsonObject |
             report.unsupported(f"{path}.role", _NO_TOOLS)
             return None
         case CustomMessage():
-            native: JsonObject = json.to_wire(message)
-            return native
+            return without_nulls(json.to_wire(message))
         case AssistantMessage():
             content = _reply_content(message, path, report)
         case SystemMessage() | DeveloperMessage() | UserMessage():
@@ -107,7 +106,7 @@ def _native(message: Message, path: str, report: EncodingReport) -> JsonObject |
         return None
     native_content = content if isinstance(content, str) else _native_parts(content, path, report)
     name = {} if message.name is None else {"name": message.name}
-    return {"role": message.role, "content": native_content, **name, **without_nulls(message.extra)}
+    return {"role": message.role, "content": native_content, **name, **sendable_fields(message.extra, path, report)}
 
 
 def _native_parts(parts: list[Part], path: str, report: EncodingReport) -> list[JsonObject]:
@@ -122,8 +121,12 @@ def _native_part(part: Part, path: str, report: EncodingReport) -> Any:
         case AudioPart() | FilePart():
             _refuse_part(part, path, report)
             return None
-        case TextPart() | ImagePart() | CustomPart():
-            return json.to_wire(part)
+        case TextPart() | CustomPart():
+            return without_nulls(json.to_wire(part))
+        case ImagePart():
+            native = without_nulls(json.to_wire(part))
+            image = without_nulls(native["image_url"])
+            return native | {"image_url": image | {"url": data_url(part.image_url.url)}}
         case _:
             assert_never(part)
 
@@ -250,7 +253,7 @@ class _Transcript:
             self._report.unsupported(f"{path}.image_url.detail", "the model has no levels of detail")
         self._warn_of_extra(part.extra, path)
         self._warn_of_extra(part.image_url.extra, f"{path}.image_url")
-        self._images.append(part.image_url.url)
+        self._images.append(data_url(part.image_url.url))
 
     def _accepts_several_images(self) -> bool:
         name = self._image_field or ""

@@ -627,3 +627,84 @@ def test_encoding_does_not_change_the_callers_records() -> None:
     first = json.dumps(DIALECT.encode(request, target, {}).body)
     assert json.dumps(DIALECT.encode(request, target, {}).body) == first
     assert request.extra_body == {"k": 1}
+
+
+# --- requests are cleaned ---------------------------------------------------------------------------------------------
+
+FOREIGN: dict[str, Any] = {
+    "provider_specific_fields": {"other": 1},
+    "reasoning_content": None,
+    "annotations": None,
+    "function_call": None,
+    "refusal": None,
+    "new": None,
+}
+
+
+def test_nulls_are_not_sent() -> None:
+    """Cohere would refuse nulls that other servers put into every reply."""
+    call = {**CALL, "new": None, "function": {**CALL["function"], "new": None}}  # type: ignore[dict-item]
+    native = {"content": [{"type": "thinking", "thinking": "hm", "x": None}], "citations": [{"start": 0, "type": None}]}
+    reply = {**FOREIGN, "role": "assistant", "content": None, "tool_calls": [call]}
+    got = turns(
+        {**USER, "name": None, "new": None},
+        {**reply, "provider_specific_fields": {"cohere": native}},
+        {**RESULT, "new": None},
+        user({"type": "document", "document": {"data": "x"}, "new": None})[0],
+    )
+    assert got == [
+        USER,
+        {
+            "role": "assistant",
+            "content": [{"type": "thinking", "thinking": "hm"}],
+            "tool_calls": [CALL],
+            "citations": [{"start": 0}],
+        },
+        RESULT,
+        *user({"type": "document", "document": {"data": "x"}}),
+    ]
+
+
+def test_fields_that_other_providers_understand_are_not_sent() -> None:
+    """Cohere would refuse the reply of another provider."""
+    google = {"google": {"thought_signature": "c2ln"}}
+    function = {**CALL["function"], "provider_specific_fields": {"x": 1}}  # type: ignore[dict-item]
+    call = {**CALL, "index": 0, "extra_content": google, "function": function}
+    reply = {"role": "assistant", "content": "Hi", "reasoning": "hm", "images": [{"url": "x"}], "tool_calls": [call]}
+    sent = send([USER, reply])
+    assert sent.body is not None
+    assert sent.body["messages"][1] == {"role": "assistant", "content": "Hi", "tool_calls": [CALL]}
+    left_out = [warning.partition(" left out")[0] for warning in sent.warnings]
+    assert left_out == [
+        "messages[1].tool_calls[0].function.provider_specific_fields",
+        "messages[1].tool_calls[0].extra_content",
+        "messages[1].images",
+        "messages[1].reasoning",
+    ]
+
+
+def test_nothing_empty_is_sent() -> None:
+    """An empty list of tools, or a reply of white space only, would be refused."""
+    assert body(tools=[]) == {}
+    sent = send([USER, {"role": "assistant", "content": " \n"}, USER])
+    assert sent.body is not None
+    assert sent.body["messages"] == [USER, USER]
+    assert sent.warnings == ["messages[1] left out: it is empty, which Cohere refuses"]
+    assert turns(USER, {**CALLING, "content": "\n"}, RESULT)[1] == {"role": "assistant", "tool_calls": [CALL]}
+
+
+@pytest.mark.parametrize(
+    ("url", "sent"),
+    [
+        ("data:image/jpg;base64,AAAA", "data:image/jpeg;base64,AAAA"),
+        ("DATA:IMAGE/JPG;base64,AAAA", "data:image/jpeg;base64,AAAA"),
+        ("data:image/pjpeg,AAAA", "data:image/jpeg,AAAA"),
+        ("data:image/png;base64,jpgA", "data:image/png;base64,jpgA"),
+        ("data:,", "data:,"),
+        ("https://x/image/jpg", "https://x/image/jpg"),
+    ],
+)
+def test_media_types_have_their_registered_names(url: str, sent: str) -> None:
+    """An image would be refused for another name of its type."""
+    image = {"type": "image_url", "image_url": {"url": url}}
+    assert turns(*user(image)) == user({"type": "image_url", "image_url": {"url": sent}})

@@ -728,3 +728,30 @@ def test_encoding_is_deterministic(messages: list[Any], fields: dict[str, Any]):
     first, second = (send(messages, known=known, stop="x", policy="warn") for _ in range(2))
     assert first == second
     assert json.dumps([messages, known]) == before
+
+
+# --- requests are cleaned ---------------------------------------------------------------------------------------------
+
+
+def test_nulls_and_fields_of_other_providers_are_not_sent():
+    """A model would refuse fields that other providers put into their replies."""
+    part = {"type": "text", "text": "Hi", "new": None}
+    reply = {**ANSWER, "refusal": None, "reasoning": "hm", "new": None, "provider_specific_fields": {"x": 1}}
+    sent = send([{**USER, "content": [part], "new": None}, reply, USER], GPT)
+    assert sent.body is not None
+    hi = {"role": "user", "content": [{"type": "text", "text": "Hi"}]}
+    assert sent.body["input"]["messages"] == [hi, ANSWER, USER]
+    assert sent.warnings == [
+        "messages[1].reasoning left out: only the provider that wrote it understands it",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"), [(GPT, "messages"), (SEER, "image_input"), (CLAUDE, "image")], ids=["gpt", "seer", "claude"]
+)
+def test_media_types_have_their_registered_names(fields: dict[str, Any], name: str):
+    """An image would be refused for another name of its type."""
+    image = {"type": "image_url", "image_url": {"url": "data:image/jpg;base64,AAAA"}}
+    found = values([{"role": "user", "content": [{"type": "text", "text": "Hi"}, image]}], fields)
+    assert "data:image/jpeg;base64,AAAA" in json.dumps(found[name])
+    assert "image/jpg" not in json.dumps(found)
