@@ -45,7 +45,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("codecs",),
     ("validation", "auth", "retry_policy"),
     ("dialects", "dialects.base"),
-    ("dialects.error_body",),
+    ("dialects.error_body", "dialects.error_phrases"),
     ("dialects.shared",),
     ("dialects.*",),
     ("providers",),

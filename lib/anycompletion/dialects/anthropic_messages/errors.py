@@ -6,8 +6,9 @@ https://docs.anthropic.com/en/api/errors
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
+from ...codecs.lenient import optional_object
 from ...errors import (
     APIError,
     APIStatusError,
@@ -22,10 +23,13 @@ from ...errors import (
     PermissionDeniedError,
     QuotaExceededError,
     RateLimitError,
+    UnprocessableEntityError,
     class_for_status,
 )
 from ...http import HttpResponse
-from ..shared import as_text, error_without_details, loads_or_none, non_empty_str
+from ..error_body import ReportedError, holds_error, is_failed_reason, read_error
+from ..error_phrases import CONTEXT_LENGTH_PHRASES
+from ..shared import as_text, error_without_details, loads_or_none
 
 REQUEST_ID = "request-id"
 """The header with the request's id."""
@@ -42,46 +46,93 @@ _TYPES: Mapping[str, tuple[int, type[APIStatusError]]] = {
     "api_error": (500, InternalServerError),
     "timeout_error": (504, InternalServerError),
     "overloaded_error": (529, OverloadedError),
+    # Types and codes of OpenAI's format, which gateways pass on.
+    "context_length_exceeded": (400, ContextWindowExceededError),
+    "exceed_context_size_error": (400, ContextWindowExceededError),
+    "content_policy_violation": (400, ContentPolicyViolationError),
+    "invalid_api_key": (401, AuthenticationError),
+    "model_not_found": (404, NotFoundError),
+    "insufficient_quota": (429, QuotaExceededError),
+    "exceeded_current_quota_error": (429, QuotaExceededError),
+    "rate_limit_exceeded": (429, RateLimitError),
+    # Types of vLLM's and SGLang's servers.
+    "BadRequestError": (400, BadRequestError),
+    "NotFoundError": (404, NotFoundError),
 }
-"""Error type → its usual status (for errors inside a 200 or a stream) and its class."""
+"""Error type or code → its usual status (for errors inside a 200 or a stream) and its class."""
 
-# Classifying by prose is the exception: Anthropic gives these cases the type `invalid_request_error` and no code, so
-# the message is the only signal. Their callers act differently (shorten the prompt, pay, rephrase), which is why a
-# plain BadRequestError is not enough. A message that matches nothing is classified by its status.
-_MESSAGE_PARTS: tuple[tuple[str, type[APIStatusError]], ...] = (
-    ("prompt is too long", ContextWindowExceededError),
-    ("exceed context limit", ContextWindowExceededError),
+# Classifying by prose is the exception: Anthropic and servers of its format give these cases a general type or none,
+# and no code, so the message is the only signal. Their callers act differently (shorten the prompt, pay, rephrase),
+# which is why a plain BadRequestError is not enough. A message that matches nothing is classified by its status.
+_PHRASES: tuple[tuple[str, type[APIStatusError]], ...] = (
+    *((phrase, ContextWindowExceededError) for phrase in CONTEXT_LENGTH_PHRASES),
     ("credit balance", QuotaExceededError),
     ("usage limits", QuotaExceededError),
+    ("insufficient balance", QuotaExceededError),  # DeepSeek, MiniMax, Moonshot
+    ("exceeded your current quota", QuotaExceededError),
     ("content filtering policy", ContentPolicyViolationError),
 )
-"""Lower-case part of an `invalid_request_error`'s message → class."""
+"""Lower-case part of a message → class, for errors of the classes `_IMPRECISE`."""
+
+_IMPRECISE = (BadRequestError, UnprocessableEntityError, InternalServerError)
+"""Classes of errors whose message is searched for `_PHRASES`; not their subclasses."""
+
+_REPORTING_FIELDS = frozenset({"object", "error", "errors", "base_resp"})
+"""Fields that make a message or an event of a known type an error nevertheless."""
 
 
 def error(response: HttpResponse) -> APIError:
     """The exception for a bad status, with all details of the body."""
-    found = loads_or_none(response.body)
-    data = cast("dict[str, Any]", found if isinstance(found, dict) else {})
-    if 300 <= response.status < 400 or not isinstance(data.get("error"), dict):
+    reported = read_error(loads_or_none(response.body))
+    if 300 <= response.status < 400 or not (reported.message or reported.type or reported.code):
         return error_without_details(response, REQUEST_ID)
-    return error_from_body(data, response.status, response.headers, as_text(response.body))
+    return _exception(reported, response.status, response.headers, as_text(response.body))
 
 
 def error_from_body(
-    data: dict[str, Any], status: int | None = None, headers: Mapping[str, str] | None = None, body: str | None = None
+    data: object, status: int | None = None, headers: Mapping[str, str] | None = None, body: str | None = None
 ) -> APIStatusError:
     """The exception for an error object; without a status (inside a good one or a stream), the type gives it."""
-    found = data.get("error")
-    details = cast("dict[str, Any]", found if isinstance(found, dict) else {})
-    kind, message = non_empty_str(details.get("type")), non_empty_str(details.get("message"))
-    usual_status, class_of_type = _TYPES.get(kind or "", (500, None))
-    status = status or usual_status
-    return _error_class(class_of_type, status, message or "")(
-        message or kind or f"HTTP {status}",
+    return _exception(read_error(data), status, headers, body)
+
+
+def failed_generation(reason: str | None) -> dict[str, Any] | None:
+    """The error object for a stop reason, which gateways make up, that reports a failure; None for all others."""
+    return {"message": f"the generation failed: {reason}", "code": reason} if is_failed_reason(reason) else None
+
+
+def error_without_object(data: object) -> object:
+    """JSON that is neither an object nor holds one, if it reports an error: a text, or a list of errors; else None."""
+    return data if optional_object(data) is None and holds_error(data) else None
+
+
+def is_error(data: dict[str, Any], *, has_type: bool) -> bool:
+    """Whether a body or an event reports an error.
+
+    Args:
+        data: the body or the event.
+        has_type: it has the content of a message, or its own type of event. Then a text in it is no error's message.
+    """
+    if not has_type or data.get("type") == "error":
+        return holds_error(data)
+    return not _REPORTING_FIELDS.isdisjoint(data) and holds_error(
+        {name: value for name, value in data.items() if name in _REPORTING_FIELDS}
+    )
+
+
+def _exception(
+    reported: ReportedError, status: int | None, headers: Mapping[str, str] | None, body: str | None
+) -> APIStatusError:
+    code = reported.code or reported.type
+    usual_status, class_of_type = _TYPES.get(code or "") or _TYPES.get(reported.type or "") or (None, None)
+    status = status or reported.status or usual_status or 500
+    return _error_class(class_of_type, status, reported.message or "")(
+        reported.message or code or f"HTTP {status}",
+        param=reported.param,
         status_code=status,
-        type=kind,
-        code=kind,
-        request_id=(headers or {}).get(REQUEST_ID) or non_empty_str(data.get("request_id")),
+        type=reported.type,
+        code=code,
+        request_id=(headers or {}).get(REQUEST_ID) or reported.request_id,
         headers=headers,
         body=body,
     )
@@ -89,11 +140,12 @@ def error_from_body(
 
 def _error_class(class_of_type: type[APIStatusError] | None, status: int, message: str) -> type[APIStatusError]:
     class_of_status = class_for_status(status)
-    if class_of_type is None:
-        return class_of_status
-    if class_of_type is BadRequestError:
-        # `invalid_request_error` covers many cases; the message or the status is often more precise.
-        folded = message.lower()
-        return next((cls for part, cls in _MESSAGE_PARTS if part in folded), class_of_status)
-    # For "api_error" with 503 or 529 the status has the more precise class, a subclass of the type's.
-    return class_of_status if issubclass(class_of_status, class_of_type) else class_of_type
+    if class_of_type is None or class_of_type is BadRequestError:
+        cls = class_of_status  # `invalid_request_error` covers many cases; the status is often more precise
+    else:
+        # For "api_error" with 503 or 529 the status has the more precise class, a subclass of the type's.
+        cls = class_of_status if issubclass(class_of_status, class_of_type) else class_of_type
+    if cls not in _IMPRECISE:
+        return cls
+    folded = message.lower()
+    return next((found for part, found in _PHRASES if part in folded), cls)

@@ -21,12 +21,12 @@ from ...errors import (
 from ...http import HttpResponse
 from ...records import JsonObject
 from ..error_body import holds_error, is_failed_reason, page_title, read_error
+from ..error_phrases import CONTEXT_LENGTH_PHRASES
 from ..shared import as_text, loads_or_none, message_of_text
 from .error_classes import (
     BY_CODE_OR_TYPE,
     BY_MINIMAX_STATUS,
     BY_OPENROUTER_TYPE,
-    CONTEXT_LENGTH_PHRASES,
     PHRASE_STATUSES,
     WITHOUT_STATUS,
 )

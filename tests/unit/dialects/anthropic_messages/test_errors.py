@@ -49,6 +49,15 @@ TYPES: list[tuple[int, str, str, type[errors.APIError]]] = [
     (529, "overloaded_error", "Overloaded", errors.OverloadedError),
     (500, "overloaded_error", "Overloaded", errors.OverloadedError),
     (422, "of_tomorrow", "?", errors.UnprocessableEntityError),
+    # Gateways and servers in Anthropic's format, which report in prose what callers act on.
+    (400, "BadRequestError", "This model's maximum context length is 10 tokens.", errors.ContextWindowExceededError),
+    (400, "of_tomorrow", "The input exceeds the context window of this model.", errors.ContextWindowExceededError),
+    (500, "api_error", "the request exceeds the available context size", errors.ContextWindowExceededError),
+    (413, "request_too_large", "prompt is too long", errors.ContextWindowExceededError),
+    (400, "context_length_exceeded", "Long.", errors.ContextWindowExceededError),
+    (400, "invalid_request_error", "Insufficient Balance", errors.QuotaExceededError),
+    (429, "insufficient_quota", "Pay.", errors.QuotaExceededError),
+    (529, "overloaded_error", "prompt is too long", errors.OverloadedError),
 ]
 
 
@@ -79,10 +88,14 @@ BARE: list[tuple[int, Any, type[errors.APIError], str]] = [
     (503, b"x" * 999, errors.ServiceUnavailableError, "HTTP 503: " + "x" * 200),
     (401, {"detail": "no"}, errors.AuthenticationError, "no"),
     (429, {"error": "slow"}, errors.RateLimitError, "slow"),
+    (429, [{"error": {"message": "slow"}}], errors.RateLimitError, "slow"),
+    (429, json.dumps({"error": {"message": "slow"}}), errors.RateLimitError, "slow"),
+    (429, {"errors": [{"message": "slow"}]}, errors.RateLimitError, "slow"),
+    (429, {"type": "error", "error": '{"message": "slow"}'}, errors.RateLimitError, "slow"),
     (400, [], errors.BadRequestError, "HTTP 400: []"),
     (302, error_body("api_error"), errors.APIResponseError, "Oh."),
-    (500, {"error": {}}, errors.InternalServerError, "HTTP 500"),
-    (404, {"error": {"type": "not_found_error", "message": 7}}, errors.NotFoundError, "not_found_error"),
+    (500, {"error": {}}, errors.InternalServerError, 'HTTP 500: {"error": {}}'),
+    (404, {"error": {"type": "not_found_error", "message": 7}}, errors.NotFoundError, "7"),
     (529, b"\xff", errors.OverloadedError, "HTTP 529: \ufffd"),
 ]
 
@@ -93,3 +106,11 @@ def test_bodies_without_anthropics_error_format(status: int, body: Any, cls: typ
     error = error_of_response(status, body, **{"request-id": "req_1"})
     assert type(error) is cls
     assert (error.message, error.status_code, error.request_id) == (message, status, "req_1")
+
+
+def test_an_error_in_openais_format():
+    """The code and parameter of a gateway's error would be lost."""
+    details = {"message": "No.", "type": "server_error", "code": "model_not_found", "param": "model"}
+    error = error_of_response(400, {"error": details})
+    assert type(error) is errors.NotFoundError
+    assert (error.message, error.type, error.code, error.param) == ("No.", "server_error", "model_not_found", "model")

@@ -1,0 +1,30 @@
+"""Usage of a stream, which comes in two events: the prompt's counts at the start, the completion's at the end."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from ...records import JsonObject
+
+_PROMPT = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "cache_creation")
+"""Fields that are counted together, so that a zero in one of them counts beside another that is not."""
+
+
+def merge_usage(usage: JsonObject, later: JsonObject) -> None:
+    """Adds the fields of a later usage, in place.
+
+    Counts are cumulative, so a later one replaces an earlier one. Nulls and zeros replace nothing: servers send them in
+    the event that is not the one where they count.
+    """
+    if usage and all(_is_blank(later.get(name)) for name in _PROMPT):
+        later = {name: value for name, value in later.items() if name not in _PROMPT or name not in usage}
+    for name, value in later.items():
+        if value is not None and (name not in usage or name in _PROMPT or not _is_blank(value)):
+            usage[name] = value
+
+
+def _is_blank(value: object) -> bool:
+    """Whether a value counts nothing."""
+    if isinstance(value, dict):
+        return all(map(_is_blank, cast("JsonObject", value).values()))
+    return not value or value == "0"
