@@ -94,7 +94,7 @@ def of_anthropic(message: BaseModel) -> Facts:
 def _sendable(blocks: list[Facts]) -> Iterator[Facts]:
     """Blocks as the next request can contain them: Anthropic refuses empty text; a direct caller is the default."""
     for block in blocks:
-        if block.get("text") != "":
+        if block.get("text", "x").strip():
             yield _without_default(block)
 
 
@@ -190,12 +190,12 @@ def _our_usage(reply: ChatCompletion) -> Facts:
 
 def _sent_back(message: AssistantMessage) -> Any:
     """The blocks that are sent to Anthropic if the message is part of the next request."""
-    request = ChatRequest("claude", [UserMessage("Hello"), message])
+    request = ChatRequest("claude", [UserMessage("Hello"), message, UserMessage("And?")])
     target = Target(provider="anthropic", model="claude", base_url="http://127.0.0.1")
     encoded = encode(request, target, {})
     assert isinstance(encoded, HttpRequest)
     assert encoded.body is not None
-    turns = encoded.body["messages"][1:]
+    turns = [turn for turn in encoded.body["messages"] if turn["role"] == "assistant"]
     content = turns[0]["content"] if turns else []
     blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
     return [_without_default(block) for block in blocks]

@@ -74,6 +74,7 @@ _MEDIA_TYPES: Mapping[str, str] = {
     "image/jpg": "image/jpeg",
     "image/pjpeg": "image/jpeg",
     "image/x-png": "image/png",
+    "application/x-pdf": "application/pdf",
 }
 """Common alias of a media type → its registered name; providers accept the registered names only."""
 

@@ -24,18 +24,27 @@ from ...records import (
     TextPart,
 )
 from ..base import EncodingReport
-from ..shared import without_nulls
+from ..shared import media_type, without_nulls
 
 
-def text_block(text: str, extra: JsonObject) -> JsonObject | None:
-    """A text block, or None for an empty text, which Anthropic refuses."""
-    return {"type": "text", "text": text, **without_nulls(extra)} if text else None
+def is_blank(text: object) -> bool:
+    """Whether a text has no other characters than white space, which Anthropic refuses."""
+    return isinstance(text, str) and (not text or text.isspace())
+
+
+def text_block(text: str, extra: JsonObject, path: str, report: EncodingReport) -> JsonObject | None:
+    """A text block, or None for a text without anything but white space."""
+    if not is_blank(text):
+        return {"type": "text", "text": text, **without_nulls(extra)}
+    if text:
+        report.warn(f"{path} left out: Anthropic refuses a text of white space only")
+    return None
 
 
 def content_blocks(content: Content, path: str, report: EncodingReport) -> list[JsonObject]:
     """The content blocks of a message; `path` is the message's."""
     if isinstance(content, str):
-        block = text_block(content, {})
+        block = text_block(content, {}, f"{path}.content", report)
         return [] if block is None else [block]
     blocks = (_block(part, f"{path}.content[{i}]", report) for i, part in enumerate(content))
     return [block for block in blocks if block is not None]
@@ -44,9 +53,9 @@ def content_blocks(content: Content, path: str, report: EncodingReport) -> list[
 def _block(part: Part, path: str, report: EncodingReport) -> JsonObject | None:
     match part:
         case TextPart():
-            return text_block(part.text, part.extra)
+            return text_block(part.text, part.extra, path, report)
         case RefusalPart():
-            return text_block(part.refusal, part.extra)
+            return text_block(part.refusal, part.extra, path, report)
         case ImagePart():
             return _image(part, path, report)
         case FilePart():
@@ -98,20 +107,20 @@ def _file_source(data: str, filename: str | None, path: str, report: EncodingRep
     else:
         kind = mimetypes.guess_type(filename)[0] if filename else None
         source = _base64_source(kind or "application/pdf", data)
-    if source is not None and source.get("media_type") == "text/plain":
+    if source is not None and str(source.get("media_type")).startswith("text/"):
         return {"type": "text", "media_type": "text/plain", "data": _decoded(source["data"], path)}
     return source
 
 
-def _base64_source(media_type: str, data: str) -> JsonObject:
-    return {"type": "base64", "media_type": media_type, "data": data}
+def _base64_source(kind: str, data: str) -> JsonObject:
+    return {"type": "base64", "media_type": media_type(kind), "data": data}
 
 
 def _url_source(url: str, path: str, report: EncodingReport) -> JsonObject | None:
     scheme = url.partition(":")[0].lower()
     if scheme == "data":
         found = _data_url(url, path)
-        return _base64_source(found.media_type, found.data)
+        return _base64_source(found.kind, found.data)
     if scheme != "https":
         report.unsupported(path, "Anthropic fetches https URLs only; pass the data itself as a data URL")
         return None
@@ -119,16 +128,16 @@ def _url_source(url: str, path: str, report: EncodingReport) -> JsonObject | Non
 
 
 class _DataURL(NamedTuple):
-    media_type: str
+    kind: str
     data: str
 
 
 def _data_url(url: str, path: str) -> _DataURL:
     head, comma, data = url[len("data:") :].partition(",")
-    media_type, *options = head.split(";")
+    kind, *options = head.split(";")
     if not comma or "base64" not in (option.strip().lower() for option in options):
         raise InvalidRequestError(f"{path}: expected a data URL in base64", param=path)
-    return _DataURL(media_type.strip().lower(), data)
+    return _DataURL(kind.strip().lower(), data)
 
 
 def _decoded(data: str, path: str) -> str:

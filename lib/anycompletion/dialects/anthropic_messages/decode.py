@@ -6,13 +6,11 @@ https://docs.anthropic.com/en/api/messages
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ...codecs import json
 from ...codecs.lenient import (
     NotJSONError,
     ShapeError,
-    as_list,
     as_object,
     as_str,
     optional_int,
@@ -36,9 +34,10 @@ from ...records import (
     Usage,
 )
 from ..base import EncodingReport, Target
-from ..shared import as_text, unreadable_reply, uses_legacy_functions
-from .errors import REQUEST_ID, error_from_body
-from .message_blocks import NATIVE_CONTENT, assistant_blocks, is_empty_text
+from ..shared import as_text, unreadable_reply, uses_legacy_functions, without_nulls
+from .errors import REQUEST_ID, error_from_body, error_without_object, failed_generation, is_error
+from .message_blocks import NATIVE_CONTENT, assistant_blocks, is_blank_text
+from .reply_blocks import read_blocks
 
 _FINISH: Mapping[str, str] = {
     "end_turn": "stop",
@@ -50,7 +49,7 @@ _FINISH: Mapping[str, str] = {
     "refusal": "content_filter",
 }
 """Anthropic's stop reason → OpenAI's finish reason."""
-_MESSAGE = frozenset(
+MESSAGE_FIELDS = frozenset(
     {"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "stop_details", "usage"}
 )
 _USAGE = frozenset(
@@ -74,51 +73,62 @@ def decode(response: HttpResponse, request: ChatRequest, target: Target) -> Chat
         APIStatusError: the body is an error nevertheless.
         APIResponseError: the body does not have the format's shape.
     """
-    data: JsonObject = {}
+    failure: object = None
     problem = ""
     try:
-        data = as_object(json.loads(response.body), "body")
-        if data.get("type") != "error":
-            return _completion(data, uses_legacy_functions(request), target.model)
+        value = json.loads(response.body)
+        failure = error_without_object(value)
+        if failure is None:
+            data = as_object(value, "body")
+            failure = _failure(data)
+            if failure is None:
+                return _completion(data, uses_legacy_functions(request), target.model)
     except (ShapeError, NotJSONError) as exc:
         problem = str(exc)
     # Raised here, so that the error's context and traceback do not hold the reply.
     if problem:
         raise unreadable_reply(f"Anthropic's reply cannot be read: {problem}", response, REQUEST_ID)
-    raise error_from_body(data, None, response.headers, as_text(response.body))
+    raise error_from_body(failure, None, response.headers, as_text(response.body))
+
+
+def _failure(data: JsonObject) -> JsonObject | None:
+    """The object that describes the error, if a body with a good status is one."""
+    if is_error(data, has_type=data.get("content") is not None):
+        return data
+    return failed_generation(optional_str(data.get("stop_reason")))
 
 
 def _completion(data: JsonObject, legacy: bool, model: str) -> ChatCompletion:
     if data.get("content") is None:
         raise ShapeError("content", "an array", None)
     reason = optional_str(data.get("stop_reason"))
-    details = optional_object(data.get("stop_details"))
-    message = read_message(as_list(data["content"], "content"), legacy)
-    message.refusal = refusal(reason, details)
+    message = read_message(read_blocks(data["content"]), legacy)
+    message.refusal = refusal(reason, data.get("stop_details"))
+    if reason is None and message == AssistantMessage():
+        raise ShapeError("stop_reason", "a text, because there is no content", data.get("stop_reason"))
     usage = optional_object(data.get("usage"))
     choice = Choice(
         0,
         message,
         finish_reason(reason, legacy),
         native_finish_reason=reason,
-        extra=stop_extras(optional_str(data.get("stop_sequence")), details),
+        extra=stop_extras(data),
     )
     completion = ChatCompletion(
-        as_str(data.get("id")),
+        optional_str(data.get("id")) or "",
         [choice],
         optional_str(data.get("model")) or model,
         usage=None if usage is None else read_usage(usage),
         service_tier=None if usage is None else optional_str(usage.get("service_tier")),
-        extra={name: value for name, value in unknown_fields(data, _MESSAGE).items() if value is not None},
+        extra=without_nulls(unknown_fields(data, MESSAGE_FIELDS)),
     )
     completion.raw = data
     return completion
 
 
-def stop_extras(sequence: str | None, details: JsonObject | None) -> JsonObject:
+def stop_extras(source: JsonObject) -> JsonObject:
     """What Anthropic reports of the end besides its reason, for the choice's `extra`."""
-    ends = {"stop_sequence": sequence, "stop_details": details}
-    return {name: value for name, value in ends.items() if value is not None}
+    return {name: source[name] for name in ("stop_sequence", "stop_details") if source.get(name) is not None}
 
 
 def finish_reason(reason: str | None, legacy: bool) -> str | None:
@@ -128,11 +138,10 @@ def finish_reason(reason: str | None, legacy: bool) -> str | None:
     return "function_call" if legacy and reason == "tool_use" else _FINISH.get(reason, reason)
 
 
-def refusal(reason: str | None, details: JsonObject | None) -> str | None:
+def refusal(reason: str | None, details: object) -> str | None:
     """The explanation of a refusal, where Anthropic gives one."""
-    if reason != "refusal" or details is None:
-        return None
-    return optional_str(details.get("explanation"))
+    found = optional_object(details) or {}
+    return optional_str(found.get("explanation")) if "refusal" in (reason, found.get("type")) else None
 
 
 def read_usage(usage: JsonObject) -> Usage:
@@ -154,57 +163,50 @@ def read_usage(usage: JsonObject) -> Usage:
             optional_int(details.get("thinking_tokens")),
             extra=unknown_fields(details, _THINKING_TOKENS),
         ),
-        extra={name: value for name, value in unknown_fields(usage, _USAGE).items() if value is not None},
+        extra=without_nulls(unknown_fields(usage, _USAGE)),
     )
 
 
 # --- the message -----------------------------------------------------------------------------------------------------
 
 
-def read_message(content: list[Any], legacy: bool) -> AssistantMessage:
-    """The message of content blocks, with the blocks themselves where its fields cannot express them exactly."""
+def read_message(content: list[JsonObject], legacy: bool) -> AssistantMessage:
+    """The message of content blocks, with the blocks themselves where its fields cannot express them exactly.
+
+    Raises:
+        ShapeError: a call's input is no object.
+    """
     texts: list[str] = []
     thinking: list[JsonObject] = []
     calls: list[ToolCall] = []
     annotations: list[Annotation] = []
     length = 0
-    for i, item in enumerate(content):
-        path = f"content[{i}]"
-        block = as_object(item, path)
+    for i, block in enumerate(content):
         match block.get("type"):
             case "text":
-                piece = as_str(block.get("text"))
-                citations = as_list(block.get("citations"), f"{path}.citations")
-                annotations += [
-                    annotation(as_object(citation, f"{path}.citations[{j}]"), length, length + len(piece))
-                    for j, citation in enumerate(citations)
-                ]
+                piece: str = block["text"]
+                cited = block.get("citations") or ()
+                annotations += [annotation(citation, length, length + len(piece)) for citation in cited]
                 texts.append(piece)
                 length += len(piece)
             case "thinking" | "redacted_thinking":
                 thinking.append(dict(block))
             case "tool_use":
-                calls.append(_tool_call(block, path))
+                arguments = json.dumps(as_object(block.get("input") or {}, f"content[{i}].input")).decode()
+                calls.append(ToolCall(block["id"], FunctionCall(block["name"], arguments)))
             case _:
                 pass  # only the native block can express it
-    thoughts = [as_str(block.get("thinking")) for block in thinking]
     message = AssistantMessage(
         "".join(texts) or None,
         tool_calls=None if legacy else calls or None,
         function_call=calls[0].function if legacy and calls else None,
         annotations=annotations or None,
-        reasoning_content="".join(thoughts) or None,
+        reasoning_content="".join(as_str(block.get("thinking")) for block in thinking) or None,
         thinking_blocks=thinking or None,
     )
     if not _is_complete(message, content, legacy):
         message.provider_specific_fields = {NATIVE_CONTENT: content}
     return message
-
-
-def _tool_call(block: JsonObject, path: str) -> ToolCall:
-    arguments = json.dumps(as_object(block.get("input") or {}, f"{path}.input")).decode()
-    name = as_str(block.get("name"))
-    return ToolCall(as_str(block.get("id")), FunctionCall(name, arguments))
 
 
 def annotation(citation: JsonObject, start: int, end: int) -> Annotation:
@@ -219,10 +221,10 @@ def annotation(citation: JsonObject, start: int, end: int) -> Annotation:
     )
 
 
-def _is_complete(message: AssistantMessage, content: list[Any], legacy: bool) -> bool:
+def _is_complete(message: AssistantMessage, content: list[JsonObject], legacy: bool) -> bool:
     """Whether encoding the message's fields gives the same blocks again."""
     rebuilt = assistant_blocks(message, 0, EncodingReport("drop"))
-    native = [_essence(block) for block in content if not is_empty_text(block)]
+    native = [_essence(block) for block in content if not is_blank_text(block)]
     if legacy:
         # The legacy form has no ids: a call and its result get the same new one.
         rebuilt, native = [_without_id(block) for block in rebuilt], [_without_id(block) for block in native]

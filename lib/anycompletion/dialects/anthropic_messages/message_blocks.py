@@ -5,8 +5,6 @@ https://docs.anthropic.com/en/api/messages
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, assert_never, cast
 
@@ -29,12 +27,12 @@ from ...records import (
 )
 from ..base import EncodingReport
 from ..shared import without_nulls
-from .content_blocks import content_blocks, text_block
+from .call_ids import AnthropicCallIds
+from .content_blocks import content_blocks, is_blank, text_block
 
 NATIVE_CONTENT = "anthropic_content"
 """The field of `provider_specific_fields` that contains a reply's native blocks."""
 
-_UNSAFE = re.compile(r"[^a-zA-Z0-9_-]")
 _REPLY_FIELDS = frozenset({"cache_control", "caller"})
 """Unknown fields of earlier replies that Anthropic accepts; it refuses a request with any other."""
 
@@ -63,8 +61,9 @@ class _AnthropicMessageEncoder:
         self._open: JsonObject | None = None
         """The last turn, if the content of another message of its role may be appended to it."""
         self._leading = True
-        self._unanswered: dict[str, str] = {}
-        """Ids of calls without a result → names, in order; a legacy result has only the name."""
+        self._left_out: str | None = None
+        """Path of the last message, if it is a user message that was left out."""
+        self._ids = AnthropicCallIds()
 
     def add(self, message: Message, index: int) -> None:
         path = f"messages[{index}]"
@@ -79,9 +78,9 @@ class _AnthropicMessageEncoder:
                 self._report_name(message.name, path)
                 self._add_assistant(message, index)
             case ToolMessage():
-                self._add_result(tool_id(message.tool_call_id), message.content, message.extra, path)
+                self._add_result(self._ids.of_result(message.tool_call_id), message, path)
             case FunctionMessage():
-                self._add_result(self._call_id_of(message.name, path), message.content, message.extra, path)
+                self._add_result(self._call_id_of(message.name, path), message, path)
             case CustomMessage():
                 self._turns.append(json.to_wire(message))
                 self._open = None
@@ -91,15 +90,19 @@ class _AnthropicMessageEncoder:
 
     def system(self) -> str | list[JsonObject] | None:
         if all(isinstance(content, str) and not extra for content, extra, _ in self._system):
-            return "\n\n".join(cast("str", content) for content, _, _ in self._system if content) or None
+            return "\n\n".join(cast("str", content) for content, _, _ in self._system) or None
         blocks: list[JsonObject] = []
         for content, extra, path in self._system:
             blocks += _add_to_last_block(content_blocks(content, path, self._report), extra)
         return blocks or None
 
     def turns(self) -> list[JsonObject]:
+        if self._left_out is not None:
+            place = f"{self._left_out}.content"
+            raise InvalidRequestError(f"{place}: Anthropic refuses an empty message", param=place)
         if not self._turns:
             raise InvalidRequestError("messages: Anthropic needs one besides the system's", param="messages")
+        self._strip_last()
         for turn in self._turns:
             if turn["role"] == "user" and isinstance(turn["content"], list):
                 # The API requires tool results before all other blocks; the sort is stable.
@@ -111,6 +114,9 @@ class _AnthropicMessageEncoder:
             self._report.unsupported(f"{path}.role", "Anthropic takes instructions before the first message only")
             return
         self._report_name(message.name, path)
+        if is_blank(message.content):
+            self._report_blank(message.content, path)
+            return
         self._system.append((message.content, without_nulls(message.extra), path))
 
     def _report_name(self, name: str | None, path: str) -> None:
@@ -119,9 +125,14 @@ class _AnthropicMessageEncoder:
 
     def _add_user(self, message: UserMessage, path: str) -> None:
         content = self._content(message.content, without_nulls(message.extra), path)
-        if not content:
-            raise InvalidRequestError(f"{path}.content: Anthropic refuses an empty message", param=f"{path}.content")
-        self._append("user", content)
+        if content:
+            for block in () if isinstance(content, str) else content:
+                if block.get("type") == "tool_result":
+                    block["tool_use_id"] = self._ids.of_result(str(block.get("tool_use_id") or ""))
+            self._append("user", content)
+        else:
+            self._left_out = path
+            self._report.warn(f"{path} left out: it is empty, which Anthropic refuses")
 
     def _add_assistant(self, message: AssistantMessage, index: int) -> None:
         path = f"messages[{index}]"
@@ -132,33 +143,58 @@ class _AnthropicMessageEncoder:
             blocks = assistant_blocks(message, index, self._report)
         for block in blocks:
             if block.get("type") == "tool_use":
-                self._unanswered[str(block.get("id"))] = str(block.get("name"))
+                self._set_id(block, path)
         if not blocks:
-            self._report.warn(f"{path} left out: it is empty, which Anthropic refuses")
+            if not message.content:  # else the report has its reason
+                self._report.warn(f"{path} left out: it is empty, which Anthropic refuses")
             return
         is_text = len(blocks) == 1 and blocks[0].keys() == {"type", "text"} and isinstance(message.content, str)
         self._append("assistant", blocks[0]["text"] if is_text else blocks)
 
-    def _add_result(self, call_id: str, content: Content | None, extra: JsonObject, path: str) -> None:
-        self._unanswered.pop(call_id, None)
+    def _set_id(self, block: JsonObject, path: str) -> None:
+        given = str(block.get("id") or "")
+        block["id"] = sent = self._ids.of_call(given, str(block.get("name")))
+        if sent != given and given:
+            self._report.warn(f"{path}: call id {given!r} sent as {sent}, because Anthropic refuses it")
+
+    def _add_result(self, call_id: str, message: ToolMessage | FunctionMessage, path: str) -> None:
         block: JsonObject = {"type": "tool_result", "tool_use_id": call_id}
+        content = message.content
         native = content if isinstance(content, str) else content_blocks(content or [], path, self._report)
-        if native:
+        if is_blank(native):
+            self._report_blank(native, path)
+        elif native:
             block["content"] = native
-        self._append("user", [block | without_nulls(extra)])
+        self._append("user", [block | without_nulls(message.extra)])
 
     def _call_id_of(self, name: str, path: str) -> str:
-        for call_id, called in self._unanswered.items():
-            if called == name:
-                return call_id
-        raise InvalidRequestError(f"{path}.name: answers no earlier call of that function", param=f"{path}.name")
+        call_id = self._ids.of_function_result(name)
+        if call_id is None:
+            raise InvalidRequestError(f"{path}.name: answers no earlier call of that function", param=f"{path}.name")
+        return call_id
 
     def _content(self, content: Content, extra: JsonObject, path: str) -> str | list[JsonObject]:
-        if isinstance(content, str) and not extra:
-            return content
+        if isinstance(content, str) and (not extra or is_blank(content)):
+            return "" if is_blank(content) else content
         return _add_to_last_block(content_blocks(content, path, self._report), extra)
 
+    def _report_blank(self, text: object, path: str) -> None:
+        if text:
+            self._report.warn(f"{path}.content left out: Anthropic refuses a text of white space only")
+
+    def _strip_last(self) -> None:
+        """Cuts the white space at the end of a last message of the assistant, where Anthropic refuses it."""
+        turn = self._turns[-1]
+        if turn["role"] != "assistant" or not turn.get("content"):
+            return
+        holder, key = (turn, "content") if isinstance(turn["content"], str) else (turn["content"][-1], "text")
+        text = holder.get(key)
+        if isinstance(text, str) and text != text.rstrip():
+            holder[key] = text.rstrip()
+            self._report.warn("the last message is sent without the white space at its end, which Anthropic refuses")
+
     def _append(self, role: str, content: str | list[JsonObject]) -> None:
+        self._left_out = None
         last = self._open
         if last is None or last["role"] != role:
             self._open = {"role": role, "content": content}
@@ -197,7 +233,8 @@ def assistant_blocks(message: AssistantMessage, index: int, report: EncodingRepo
     thinking = [dict(block) for block in message.thinking_blocks or ()]
     blocks = content_blocks(message.content or [], path, report)
     if message.refusal and not blocks:
-        blocks = [cast("JsonObject", text_block(message.refusal, {}))]
+        block = text_block(message.refusal, {}, f"{path}.refusal", report)
+        blocks = [] if block is None else [block]
     blocks += _calls(message, index, report)
     _warn_of_losses(message, path, report, refusal_sent=message.content in (None, "", []))
     return thinking + _add_to_last_block(blocks, _reply_fields(message.extra, path, report))
@@ -208,12 +245,13 @@ def _native_blocks(native: object, path: str) -> list[JsonObject]:
     if not all(isinstance(block, Mapping) for block in blocks):
         raise InvalidRequestError(f"{path}: expected a list of content blocks", param=path)
     own = [dict(cast("Mapping[str, Any]", block)) for block in blocks]
-    return [block for block in own if not is_empty_text(block)]
+    return [block for block in own if not is_blank_text(block)]
 
 
-def is_empty_text(block: JsonObject) -> bool:
-    """Whether a block is an empty text, which Anthropic sometimes returns and always refuses."""
-    return block.get("type") == "text" and not block.get("text")
+def is_blank_text(block: JsonObject) -> bool:
+    """Whether a block is a text without anything but white space: Anthropic sometimes returns and always refuses it."""
+    text = block.get("text")
+    return block.get("type") == "text" and (not text or is_blank(text))
 
 
 def _warn_of_losses(message: AssistantMessage, path: str, report: EncodingReport, *, refusal_sent: bool) -> None:
@@ -250,10 +288,7 @@ def _calls(message: AssistantMessage, index: int, report: EncodingReport) -> lis
 def _tool_use(call: ToolCall, path: str, report: EncodingReport) -> JsonObject:
     if call.custom is not None:
         raise InvalidRequestError(f"{path}: Anthropic has no custom tools, only functions", param=path)
-    call_id = tool_id(call.id)
-    if call_id != call.id:
-        report.warn(f"{path}.id sent as {call_id}: Anthropic takes letters, digits, _ and - only")
-    return _use(call_id, call.function, f"{path}.function", report) | _reply_fields(call.extra, path, report)
+    return _use(call.id, call.function, f"{path}.function", report) | _reply_fields(call.extra, path, report)
 
 
 def _use(call_id: str, function: FunctionCall, path: str, report: EncodingReport) -> JsonObject:
@@ -272,11 +307,3 @@ def _arguments(text: str, path: str) -> JsonObject:
     if not isinstance(value, dict):
         raise InvalidRequestError(f"{path}: expected the JSON text of an object", param=path)
     return cast("JsonObject", value)
-
-
-def tool_id(given_id: str) -> str:
-    """An id that Anthropic accepts, deterministic; the digest keeps two different ids different."""
-    if given_id and not _UNSAFE.search(given_id):
-        return given_id
-    digest = hashlib.sha256(given_id.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    return f"{_UNSAFE.sub('_', given_id)}_{digest}"

@@ -8,44 +8,33 @@ OpenAI's fields express them exactly. A block's citations are sent at its end, w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, cast
-
 from ...codecs import json
 from ...codecs.lenient import (
     NotJSONError,
     ShapeError,
-    as_list,
     as_object,
     as_str,
-    optional_int,
     optional_object,
+    optional_objects,
     optional_str,
+    unknown_fields,
 )
 from ...codecs.sse import Event
 from ...errors import APIResponseError, StreamInterruptedError
 from ...records import ChatRequest, JsonObject
 from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionDelta
 from ..base import Chunks, Target
-from ..shared import as_text, tool_call_delta, uses_legacy_functions
-from .decode import annotation, finish_reason, read_message, read_usage, refusal, stop_extras
-from .errors import error_from_body
+from ..shared import as_text, loads_or_none, tool_call_delta, uses_legacy_functions, without_nulls
+from .decode import MESSAGE_FIELDS, annotation, finish_reason, read_message, read_usage, refusal, stop_extras
+from .errors import error_from_body, error_without_object, failed_generation, is_error
+from .growing_blocks import AnthropicGrowingBlock, AnthropicStreamBlocks
 from .message_blocks import NATIVE_CONTENT
+from .native_types import DELTA_TARGETS, delta_type, event_type
+from .reply_blocks import read_block, read_citations
+from .stream_usage import merge_usage
 
-
-class _GrowingBlock:
-    """A content block that is not complete yet."""
-
-    __slots__ = ("citations", "native", "number", "pieces", "start")
-
-    def __init__(self, native: JsonObject, number: int, start: int) -> None:
-        self.native = native
-        self.number = number
-        """Its index among the thinking blocks, or among the tool calls."""
-        self.start = start
-        """Offset of its text in the content, in characters."""
-        self.pieces: list[str] = []
-        self.citations: list[JsonObject] = []
+_DELTA_EVENT = frozenset({"type", "delta", "usage", *MESSAGE_FIELDS})
+"""Fields of `message_delta` that are read; others belong to the message."""
 
 
 class AnthropicStreamDecoder:
@@ -53,6 +42,8 @@ class AnthropicStreamDecoder:
 
     __slots__ = (
         "_blocks",
+        "_end",
+        "_extra",
         "_finished",
         "_has_cut_input",
         "_id",
@@ -60,12 +51,8 @@ class AnthropicStreamDecoder:
         "_legacy",
         "_length",
         "_model",
-        "_numbers",
-        "_open",
         "_reason",
         "_start_reason",
-        "_stop_details",
-        "_stop_sequence",
         "_usage",
         "_usage_sent",
         "done",
@@ -73,19 +60,20 @@ class AnthropicStreamDecoder:
 
     def __init__(self, legacy: bool, model: str) -> None:
         self.done = False
-        """Whether `message_stop` was received."""
+        """Whether `message_stop`, or OpenAI's `[DONE]`, was received."""
         self._legacy = legacy
         self._id = ""
         self._model = model
-        self._blocks: list[_GrowingBlock] = []
-        self._open: dict[int, _GrowingBlock] = {}
-        self._numbers = {"thinking": 0, "tool_use": 0}
+        self._blocks = AnthropicStreamBlocks()
         self._length = 0
+        """Characters of the content so far."""
         self._reason: str | None = None
         self._start_reason: str | None = None
-        """The stop reason in `message_start`; used only after `message_stop`."""
-        self._stop_details: JsonObject | None = None
-        self._stop_sequence: str | None = None
+        """The stop reason in `message_start`; used only after the end marker."""
+        self._end: JsonObject = {}
+        """What `message_delta` reports of the end."""
+        self._extra: JsonObject = {}
+        """Fields of the message beyond those that are read; sent with the last chunk."""
         self._finished = False
         self._usage: JsonObject = {}
         self._usage_sent = False
@@ -97,40 +85,58 @@ class AnthropicStreamDecoder:
         """The chunks of one event.
 
         Raises:
-            APIStatusError: the event is Anthropic's error.
+            APIStatusError: the event is an error.
             APIResponseError: the event cannot be read.
         """
         if self.done:
             return ()
+        failure: object = None
+        problem = ""
         try:
-            data = as_object(json.loads(event.data), "event")
-            kind = as_str(data.get("type")) or event.name
-            if kind != "error":
+            data: JsonObject = json.loads(event.data)
+            if data.__class__ is not dict:
+                failure = error_without_object(data)
+                data = {} if failure else as_object(data, "event")
+            kind = data.get("type")
+            if kind != "content_block_delta" or "error" in data:
+                kind = event_type(data, event.name)
+                failure = failure or _failure(kind, data)
+            if failure is None:
                 self._last = event.data
                 return self._read(kind, data)
-            problem = None
         except (ShapeError, NotJSONError) as exc:
-            problem, data = str(exc), {}
+            problem = str(exc)
+        if problem:
+            if self._is_no_event(event):
+                return ()
+            failure = as_text(event.data) if event.name == "error" else None
         # Raised here, so that the error's context and traceback do not hold the event.
         body = as_text(event.data)
-        if problem is None:
-            raise error_from_body(data, body=body)
+        if failure is not None:
+            raise error_from_body(failure, body=body)
         raise _unreadable_event(problem, body)
 
     def finish(self) -> Chunks:
         """The last chunks: the finish reason and the usage, where they were not sent yet.
 
         Raises:
-            StreamInterruptedError: no stop reason was received.
-            APIResponseError: the usage or the assembled blocks cannot be read.
+            StreamInterruptedError: no stop reason was received, and no end marker after content.
+            APIResponseError: the assembled blocks cannot be read.
         """
-        if self._reason is None:
+        self._reason = self._reason or (self._start_reason if self.done else None)
+        if self._reason is None and not (self.done and self._blocks.have_content()):
             raise StreamInterruptedError("the stream ended before the provider sent a finish reason")
         try:
-            return [*self._finish_chunks(), *self._usage_chunk()]
+            return [*self._finish_chunks(), *self._last_chunk()]
         except ShapeError as exc:
             problem = str(exc)
         raise _unreadable_event(problem)
+
+    def _is_no_event(self, event: Event) -> bool:
+        """Whether data that is no JSON object has a meaning all the same: none, or the end of OpenAI's streams."""
+        data = event.data.strip()
+        self.done = data == b"[DONE]"
+        return self.done or data in (b"", b"null") or event.name == "ping"
 
     # --- events -------------------------------------------------------------------------------------------------------
 
@@ -147,128 +153,124 @@ class AnthropicStreamDecoder:
             case "message_delta":
                 return self._on_message_delta(data)
             case "message_stop":
-                return self._on_message_stop()
+                return self._on_message_stop(data)
             case _:
                 return ()  # ping, and types that Anthropic adds later
 
     def _on_message_start(self, data: JsonObject) -> Chunks:
-        message = as_object(data.get("message") or {}, "message")
-        self._id = as_str(message.get("id"))
+        message = optional_object(data.get("message")) or {}
+        self._id = optional_str(message.get("id")) or ""
         self._model = optional_str(message.get("model")) or self._model
         self._start_reason = optional_str(message.get("stop_reason"))
+        self._add_extra(unknown_fields(message, MESSAGE_FIELDS))
         self._update_usage(message)
         chunks = [self._chunk(Delta(role="assistant"))]
         # Usually empty; a turn that a server tool resumes can start with complete blocks.
-        for i, item in enumerate(as_list(message.get("content"), "message.content")):
-            block = self._open_block(as_object(item, f"message.content[{i}]"))
-            chunks += [*self._start_chunks(block), *self._close_block(block)]
+        for native in optional_objects(message.get("content")) or ():
+            block = self._blocks.open(dict(read_block(native, "content")), None, self._length)
+            chunks += [*self._start_chunks(block), *self._close(block)]
         return chunks
 
     def _on_block_start(self, data: JsonObject) -> Chunks:
-        ended = self._on_block_stop(data)  # a reused index ends the block before
-        block = self._open_block(as_object(data.get("content_block"), "content_block"))
-        self._open[_index(data)] = block
-        return [*ended, *self._start_chunks(block)]
+        native = read_block(data.get("content_block"), "content_block")
+        ended = self._blocks.replaced_by(native, data.get("index"))
+        chunks = () if ended is None else self._close(ended)
+        block = self._blocks.open(dict(native), data.get("index"), self._length)
+        return [*chunks, *self._start_chunks(block)]
 
     def _on_block_delta(self, data: JsonObject) -> Chunks:
-        block = self._open.get(_index(data))
-        if block is None:
-            raise ShapeError("index", "the number of a content block that has started", data.get("index"))
-        delta = self._add(block, as_object(data.get("delta"), "delta"))
-        return () if delta is None else (self._chunk(delta),)
+        delta: JsonObject = data.get("delta")  # type: ignore[assignment]  # checked in the next line
+        if delta.__class__ is not dict:
+            delta = as_object(delta, "delta")
+        kind: str = delta.get("type", "")
+        if kind.__class__ is not str or not kind:
+            kind = delta_type(delta)
+        if not kind:
+            raise ShapeError("delta.type", "a type of Anthropic's deltas", delta.get("type"))
+        index = data.get("index")
+        block = self._blocks.current
+        if block is None or block.index != index or block.grows != DELTA_TARGETS.get(kind):
+            block = self._blocks.of_delta(kind, index, self._length)
+            if block is None:
+                return ()  # of a type that Anthropic adds later, in a block that has not started
+        found = self._add(block, kind, delta)
+        return () if found is None else (self._chunk(found),)
 
     def _on_block_stop(self, data: JsonObject) -> Chunks:
-        block = self._open.pop(_index(data), None)
-        return () if block is None else self._close_block(block)
+        block = self._blocks.ended_by(data.get("index"))
+        return () if block is None else self._close(block)
 
     def _on_message_delta(self, data: JsonObject) -> Chunks:
         self._update_usage(data)
         delta = as_object(data.get("delta") or {}, "delta")
         self._reason = optional_str(delta.get("stop_reason")) or self._reason
-        self._stop_details = optional_object(delta.get("stop_details")) or self._stop_details
-        self._stop_sequence = optional_str(delta.get("stop_sequence")) or self._stop_sequence
+        self._end.update(without_nulls(delta))
+        self._add_extra(unknown_fields(delta, MESSAGE_FIELDS))
+        self._add_extra(unknown_fields(data, _DELTA_EVENT))
         return () if self._reason is None else self._finish_chunks()
 
-    def _on_message_stop(self) -> Chunks:
+    def _on_message_stop(self, data: JsonObject) -> Chunks:
         self.done = True
         self._reason = self._reason or self._start_reason
-        return () if self._reason is None else [*self._finish_chunks(), *self._usage_chunk()]
+        self._add_extra(unknown_fields(data, _DELTA_EVENT))
+        return () if self._reason is None else [*self._finish_chunks(), *self._last_chunk()]
 
     # --- blocks -------------------------------------------------------------------------------------------------------
 
-    def _open_block(self, native: JsonObject) -> _GrowingBlock:
-        kind = as_str(native.get("type"))
-        family = "thinking" if kind == "redacted_thinking" else kind
-        number = self._numbers.get(family, 0)
-        if family in self._numbers:
-            self._numbers[family] = number + 1
-        block = _GrowingBlock(dict(native), number, self._length)
-        self._blocks.append(block)
-        return block
-
-    def _start_chunks(self, block: _GrowingBlock) -> Chunks:
+    def _start_chunks(self, block: AnthropicGrowingBlock) -> Chunks:
         native = block.native
         match native.get("type"):
             case "text":
-                block.citations += [
-                    as_object(item, "citation") for item in as_list(native.get("citations"), "citations")
-                ]
-                delta = self._add_text(block, as_str(native.get("text")))
+                block.citations += native.get("citations") or ()
+                delta = self._add_text(block, native["text"])
             case "thinking":
-                thought = as_str(native.get("thinking"))
+                thought = native["thinking"]
                 block.pieces.append(thought)
                 delta = Delta(reasoning_content=thought or None, thinking_blocks=[{"index": block.number, **native}])
             case "redacted_thinking":
                 delta = Delta(thinking_blocks=[{"index": block.number, **native}])
             case "tool_use":
-                name = as_str(native.get("name"))
-                delta = self._call(block, FunctionDelta(name, ""), as_str(native.get("id")))
+                delta = self._call(block, FunctionDelta(native["name"], ""), native["id"])
             case _:
                 delta = None
         return () if delta is None else (self._chunk(delta),)
 
-    def _close_block(self, block: _GrowingBlock) -> Chunks:
+    def _close(self, block: AnthropicGrowingBlock) -> Chunks:
+        self._blocks.close(block)
         native = block.native
         match native.get("type"):
             case "text":
-                native["text"] = "".join(block.pieces)
                 delta = self._annotations(block)
             case "thinking":
-                native["thinking"] = "".join(block.pieces)
                 delta = None
             case _:
                 delta = self._close_input(block)
         return () if delta is None else (self._chunk(delta),)
 
-    def _close_input(self, block: _GrowingBlock) -> Delta | None:
+    def _close_input(self, block: AnthropicGrowingBlock) -> Delta | None:
         """Sets a call's input: the JSON of its pieces, or without pieces the input that the block started with."""
-        text = "".join(block.pieces)
-        if text:
-            self._set_input(block.native, text)
+        native = block.native
+        if block.pieces:
+            value = loads_or_none("".join(block.pieces).encode("utf-8", "replace"))
+            native["input"] = value if isinstance(value, dict) else {}
+            self._has_cut_input = self._has_cut_input or not isinstance(value, dict)
             return None
-        if block.native.get("type") != "tool_use":
+        if native.get("type") != "tool_use":
             return None
-        arguments = json.dumps(block.native.get("input") or {}).decode()
+        arguments = json.dumps(as_object(native.get("input") or {}, "content_block.input")).decode()
         return self._call(block, FunctionDelta(arguments=arguments))
 
-    def _set_input(self, native: JsonObject, text: str) -> None:
-        try:
-            value = json.loads(text.encode("utf-8", "replace"))
-        except NotJSONError:
-            value = None
-        native["input"] = cast("JsonObject", value if isinstance(value, dict) else {})
-        self._has_cut_input = self._has_cut_input or not isinstance(value, dict)
-
-    def _annotations(self, block: _GrowingBlock) -> Delta | None:
+    def _annotations(self, block: AnthropicGrowingBlock) -> Delta | None:
         if not block.citations:
             return None
         block.native["citations"] = block.citations
-        return Delta(annotations=[annotation(cited, block.start, self._length).to_dict() for cited in block.citations])
+        end = block.start + sum(map(len, block.pieces))
+        return Delta(annotations=[annotation(cited, block.start, end).to_dict() for cited in block.citations])
 
     # --- deltas -------------------------------------------------------------------------------------------------------
 
-    def _add(self, block: _GrowingBlock, delta: JsonObject) -> Delta | None:
-        match delta.get("type"):
+    def _add(self, block: AnthropicGrowingBlock, kind: str, delta: JsonObject) -> Delta | None:
+        match kind:
             case "text_delta":
                 return self._add_text(block, as_str(delta.get("text")))
             case "input_json_delta":
@@ -276,23 +278,21 @@ class AnthropicStreamDecoder:
             case "thinking_delta":
                 return self._add_thinking(block, as_str(delta.get("thinking")))
             case "signature_delta":
-                signature = as_str(delta.get("signature"))
-                block.native["signature"] = signature
-                return Delta(thinking_blocks=[{"index": block.number, "signature": signature}])
+                return self._add_signature(block, as_str(delta.get("signature")))
             case "citations_delta":
-                block.citations.append(as_object(delta.get("citation"), "delta.citation"))
+                block.citations += read_citations(delta.get("citation"))
                 return None
             case _:
-                return None
+                return self._add_unknown(block, delta)
 
-    def _add_text(self, block: _GrowingBlock, piece: str) -> Delta | None:
+    def _add_text(self, block: AnthropicGrowingBlock, piece: str) -> Delta | None:
         if not piece:
             return None
         block.pieces.append(piece)
         self._length += len(piece)
         return Delta(content=piece)
 
-    def _add_thinking(self, block: _GrowingBlock, piece: str) -> Delta | None:
+    def _add_thinking(self, block: AnthropicGrowingBlock, piece: str) -> Delta | None:
         if not piece:
             return None
         block.pieces.append(piece)
@@ -301,13 +301,25 @@ class AnthropicStreamDecoder:
             thinking_blocks=[{"index": block.number, "type": "thinking", "thinking": piece}],
         )
 
-    def _add_input(self, block: _GrowingBlock, piece: str) -> Delta | None:
+    def _add_signature(self, block: AnthropicGrowingBlock, piece: str) -> Delta | None:
+        if not piece:
+            return None
+        block.native["signature"] = (block.native.get("signature") or "") + piece
+        return Delta(thinking_blocks=[{"index": block.number, "signature": piece}])
+
+    def _add_input(self, block: AnthropicGrowingBlock, piece: str) -> Delta | None:
         if not piece:
             return None
         block.pieces.append(piece)
         return self._call(block, FunctionDelta(arguments=piece)) if block.native.get("type") == "tool_use" else None
 
-    def _call(self, block: _GrowingBlock, function: FunctionDelta, call_id: str | None = None) -> Delta | None:
+    def _add_unknown(self, block: AnthropicGrowingBlock, delta: JsonObject) -> Delta | None:
+        fields = block.keep(delta)
+        if not fields or block.native.get("type") not in ("thinking", "redacted_thinking"):
+            return None
+        return Delta(thinking_blocks=[{"index": block.number, **fields}])
+
+    def _call(self, block: AnthropicGrowingBlock, function: FunctionDelta, call_id: str | None = None) -> Delta | None:
         # Calls that the legacy form has no place for are in the native blocks.
         return tool_call_delta(block.number, function, call_id, legacy=self._legacy)
 
@@ -317,47 +329,64 @@ class AnthropicStreamDecoder:
         if self._finished:
             return ()
         self._finished = True
-        chunks = [chunk for block in self._open.values() for chunk in self._close_block(block)]
-        self._open.clear()
-        delta = Delta(refusal=refusal(self._reason, self._stop_details), provider_specific_fields=self._native())
+        chunks = [chunk for block in self._blocks.still_open() for chunk in self._close(block)]
+        explained = refusal(self._reason, self._end.get("stop_details"))
+        delta = Delta(refusal=explained, provider_specific_fields=self._native())
         reason = finish_reason(self._reason, self._legacy)
-        ends = stop_extras(self._stop_sequence, self._stop_details)
-        last = ChunkChoice(0, delta, reason, None, self._reason, ends or None)
+        last = ChunkChoice(0, delta, reason, None, self._reason, stop_extras(self._end) or None)
         return [*chunks, ChatCompletionChunk(self._id, [last], 0, self._model, native=self._last)]
 
     def _native(self) -> JsonObject | None:
         if self._has_cut_input:
             return None
-        content = [block.native for block in self._blocks]
+        content = self._blocks.native()
         fields = read_message(content, self._legacy).provider_specific_fields
         return None if fields is None else {NATIVE_CONTENT: content}
 
     def _update_usage(self, data: JsonObject) -> None:
-        """Counts are cumulative: a later count replaces an earlier one, a null does not."""
-        usage = optional_object(data.get("usage")) or {}
-        self._usage.update((name, value) for name, value in usage.items() if value is not None)
+        usage = optional_object(data.get("usage"))
+        if usage is not None:
+            merge_usage(self._usage, usage)
 
-    def _usage_chunk(self) -> Chunks:
-        if self._usage_sent or not self._usage:
+    def _add_extra(self, fields: JsonObject) -> None:
+        if fields:
+            self._extra.update(without_nulls(fields))
+
+    def _last_chunk(self) -> Chunks:
+        if self._usage_sent or not (self._usage or self._extra):
             return ()
         self._usage_sent = True
-        tier = optional_str(self._usage.get("service_tier"))
-        usage = read_usage(self._usage)
-        return [ChatCompletionChunk(self._id, [], 0, self._model, usage=usage, service_tier=tier, native=self._last)]
+        return [
+            ChatCompletionChunk(
+                self._id,
+                [],
+                0,
+                self._model,
+                usage=read_usage(self._usage) if self._usage else None,
+                service_tier=optional_str(self._usage.get("service_tier")),
+                # EXTRA extra=self._extra or None,
+                native=self._last,
+            )
+        ]
 
     def _chunk(self, delta: Delta) -> ChatCompletionChunk:
         return ChatCompletionChunk(self._id, [ChunkChoice(0, delta)], 0, self._model, native=self._last)
 
 
+def _failure(kind: str, data: JsonObject) -> object:
+    """The object that describes the error, if an event is one."""
+    if kind == "error" or is_error(data, has_type=isinstance(data.get("type"), str)):
+        return data
+    if kind == "message_delta":
+        return failed_generation(optional_str((optional_object(data.get("delta")) or {}).get("stop_reason")))
+    if kind == "message_start":
+        message = optional_object(data.get("message")) or {}
+        return message if is_error(message, has_type=True) else None
+    return None
+
+
 def _unreadable_event(problem: str, body: str | None = None) -> APIResponseError:
     return APIResponseError(f"an event of Anthropic's stream cannot be read: {problem}", body=body)
-
-
-def _index(data: Mapping[str, Any]) -> int:
-    index = optional_int(data.get("index"))
-    if index is None:
-        raise ShapeError("index", "an integer", None)
-    return index
 
 
 def decoder(request: ChatRequest, target: Target) -> AnthropicStreamDecoder:

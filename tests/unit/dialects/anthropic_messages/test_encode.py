@@ -1,6 +1,7 @@
 """Encoding of requests for Anthropic: a chat request → the exact body."""
 
 import base64
+import itertools
 import json
 from typing import Any
 
@@ -8,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anycompletion.dialects.anthropic_messages.call_ids import tool_id
 from anycompletion.dialects.anthropic_messages.dialect import DIALECT
-from anycompletion.dialects.anthropic_messages.message_blocks import tool_id
 from anycompletion.dialects.base import Dialect, Target
 from anycompletion.errors import InvalidRequestError, UnsupportedParameterError
 from anycompletion.http import HttpRequest
@@ -394,6 +395,8 @@ INVALID: list[tuple[str, list[Any]]] = [
     ("messages", [{"role": "system", "content": "x"}]),
     ("messages[0].content", [{"role": "user", "content": ""}]),
     ("messages[0].content", user({"type": "text", "text": ""})),
+    ("messages[0].content", [{"role": "user", "content": " \n"}]),
+    ("messages[2].content", [USER, {"role": "assistant", "content": "x"}, {"role": "user", "content": ""}]),
     ("messages[1].tool_calls[0].function.arguments", calling(arguments="{")),
     ("messages[1].tool_calls[0].function.arguments", calling(arguments="[1]")),
     ("messages[1].tool_calls[0].function.arguments", calling(arguments="7")),
@@ -515,7 +518,7 @@ def test_results_are_together_before_any_text():
     ]
 
 
-@pytest.mark.parametrize("content", ["", [], [{"type": "text", "text": ""}]])
+@pytest.mark.parametrize("content", ["", " ", [], [{"type": "text", "text": ""}], [{"type": "text", "text": "\n"}]])
 def test_empty_results_have_no_content(content: Any):
     """An empty result would be refused, or replaced with an invented text."""
     sent = turns(USER, CALLING, {"role": "tool", "tool_call_id": "toolu_1", "content": content})
@@ -528,21 +531,69 @@ def test_calls_without_arguments(arguments: str):
     assert turns(*calling(arguments=arguments))[1]["content"][0]["input"] == {}
 
 
-def test_foreign_ids_are_rewritten_alike():
+def answered(*messages: Any) -> list[tuple[list[str], list[str]]]:
+    """The ids of the calls and of the results of each turn that calls tools."""
+    sent = turns(USER, *messages)
+    found: list[tuple[list[str], list[str]]] = []
+    for asked, answer in itertools.pairwise(sent):
+        ids = [block["id"] for block in asked["content"] if isinstance(block, dict) and block["type"] == "tool_use"]
+        if ids:
+            found.append((ids, [block["tool_use_id"] for block in answer["content"] if "tool_use_id" in block]))
+    return found
+
+
+def made(*ids: str) -> dict[str, Any]:
+    return {**CALLING, "tool_calls": [{**CALL, "id": given} for given in ids]}
+
+
+def results(*ids: str) -> list[dict[str, Any]]:
+    return [{"role": "tool", "tool_call_id": given, "content": "2"} for given in ids]
+
+
+NATIVE_CALL = {"role": "assistant", "content": [{**USED, "id": "a:1"}]}
+KEPT_CALL = AssistantMessage(None, provider_specific_fields={"anthropic_content": [{**USED, "id": "a:1"}]})
+NATIVE_RESULT = {"role": "user", "content": [{**RESULT, "tool_use_id": "a:1"}]}
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [made("a:1"), *results("a:1")],
+        [made("call:1/ä", "b"), *results("call:1/ä", "b")],
+        [made("", ""), *results("", "")],
+        [made("0"), *results("0"), made("0"), *results("0")],
+        [made("0", "0"), *results("0", "0"), made("0_2"), *results("0_2")],
+        [NATIVE_CALL, *results("a:1")],
+        [KEPT_CALL, *results("a:1")],
+        [made("a:1"), NATIVE_RESULT],
+        [NATIVE_CALL, NATIVE_RESULT],
+    ],
+)
+def test_ids_are_rewritten_alike(messages: list[Any]):
     """Ids of other providers would be refused, or a call and its result would get different ids."""
-    call = {**CALL, "id": "call:1/ä"}
-    request = send(
-        [USER, {**CALLING, "tool_calls": [call]}, {"role": "tool", "tool_call_id": "call:1/ä", "content": "2"}]
-    )
+    turns_with_calls = answered(*messages)
+    assert all(asked == results for asked, results in turns_with_calls)
+    ids = [call_id for asked, _ in turns_with_calls for call_id in asked]
+    assert len(set(ids)) == len(ids)
+    assert set("".join(ids)) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+
+
+def test_ids_that_anthropic_takes_are_sent_unchanged():
+    """The cache would not find a conversation again, or the ids in logs would differ from the caller's."""
+    first, second = made("toolu_1", "call_2"), made("x-3")
+    assert answered(first, *results("toolu_1", "call_2"), second, *results("x-3")) == [
+        (["toolu_1", "call_2"], ["toolu_1", "call_2"]),
+        (["x-3"], ["x-3"]),
+    ]
+
+
+def test_rewritten_ids_are_reported():
+    """An id in Anthropic's console could not be found in the caller's logs."""
+    request = send([USER, made("call:1/ä"), *results("call:1/ä")], max_tokens=1)
     assert request.body is not None
-    _, asked, answered = request.body["messages"]
-    sent = asked["content"][0]["id"]
+    sent = request.body["messages"][1]["content"][0]["id"]
     assert sent.startswith("call_1___")
-    assert answered["content"][0]["tool_use_id"] == sent
-    assert (
-        f"messages[1].tool_calls[0].id sent as {sent}: Anthropic takes letters, digits, _ and - only"
-        in request.warnings
-    )
+    assert request.warnings == [f"messages[1]: call id 'call:1/ä' sent as {sent}, because Anthropic refuses it"]
 
 
 @given(st.text(), st.text())
@@ -727,9 +778,79 @@ def test_parts(part: dict[str, Any], block: dict[str, Any]):
     assert parts(part) == [block]
 
 
-def test_empty_texts_are_left_out():
-    """Anthropic would refuse a request with one empty text."""
-    assert parts({"type": "text", "text": ""}, HI) == [HI]
+@pytest.mark.parametrize("text", ["", " ", "\n\t\u2003"])
+def test_blank_texts_are_left_out(text: str):
+    """Anthropic would refuse a request with one text of white space only."""
+    blank = {"type": "text", "text": text}
+    native = AssistantMessage(None, provider_specific_fields={"anthropic_content": [blank, HI, blank]})
+    assert parts(blank, HI) == [HI]
+    assert turns(USER, {"role": "assistant", "content": [blank, HI]}, USER)[1]["content"] == [HI]
+    assert turns(USER, {"role": "assistant", "content": text, "tool_calls": [CALL]})[1]["content"] == [USED]
+    assert turns(USER, native, USER)[1]["content"] == [HI]
+    assert body([{"role": "system", "content": [blank, HI]}, USER])["system"] == [HI]
+
+
+BLANK = "messages[1].content left out: Anthropic refuses a text of white space only"
+EMPTY = "messages[1] left out: it is empty, which Anthropic refuses"
+
+
+@pytest.mark.parametrize(
+    ("message", "warning"),
+    [
+        ({"role": "assistant", "content": "\n"}, BLANK),
+        ({"role": "assistant", "content": ""}, EMPTY),
+        ({"role": "user", "content": " "}, EMPTY),
+        ({"role": "user", "content": ""}, EMPTY),
+    ],
+)
+def test_blank_messages_are_left_out_with_a_warning(message: dict[str, Any], warning: str):
+    """Anthropic would refuse a conversation with one blank message, or the message would be missing silently."""
+    request = send([USER, message, USER], max_tokens=1)
+    assert request.body is not None
+    assert request.body["messages"] == [{"role": "user", "content": [HI, HI]}]
+    assert request.warnings == [warning]
+
+
+@pytest.mark.parametrize(
+    ("content", "sent"),
+    [
+        ("A: \n", "A:"),
+        ([{"type": "text", "text": "A: "}], [{"type": "text", "text": "A:"}]),
+        ([HI, {"type": "text", "text": "A: "}], [HI, {"type": "text", "text": "A:"}]),
+        ([HI, {"type": "text", "text": " "}], [HI]),
+    ],
+)
+def test_white_space_at_the_end_of_a_prefill(content: Any, sent: Any):
+    """Anthropic would refuse a conversation whose last message ends in white space."""
+    request = send([USER, {"role": "assistant", "content": content}], max_tokens=1)
+    assert request.body is not None
+    assert request.body["messages"][1]["content"] == sent
+    assert len(request.warnings) == 1
+    assert turns(USER, {"role": "assistant", "content": "A: "}, USER)[1]["content"] == "A: "
+
+
+@pytest.mark.parametrize(
+    ("alias", "registered"),
+    [
+        ("image/jpg", "image/jpeg"),
+        ("image/JPG", "image/jpeg"),
+        ("image/pjpeg", "image/jpeg"),
+        ("image/x-png", "image/png"),
+    ],
+)
+def test_aliases_of_media_types(alias: str, registered: str):
+    """Anthropic would refuse an image, because its list of media types is closed."""
+    image = {"type": "image", "source": base64_source(registered, "AAAA")}
+    url = f"data:{alias};base64,AAAA"
+    assert parts({"type": "image_url", "image_url": {"url": url}}, file(file_data=url)) == [image, image]
+    result = {"role": "tool", "tool_call_id": "toolu_1", "content": [{"type": "image_url", "image_url": {"url": url}}]}
+    assert turns(USER, CALLING, result)[2]["content"][0]["content"] == [image]
+
+
+def test_texts_of_other_types_are_plain_text():
+    """A document in Markdown would be sent as a PDF."""
+    source = {"type": "text", "media_type": "text/plain", "data": "Grüße"}
+    assert parts(file(file_data=PLAIN, filename="a.md"))[0]["source"] == source
 
 
 def test_encoding_does_not_change_the_callers_records():

@@ -259,14 +259,39 @@ def test_refusal():
 
 
 def test_usage_is_cumulative():
-    """Counts would be added twice, an explicit zero ignored, or a null would erase a count."""
+    """Counts would be added twice, or a null would erase a count."""
     first = start(usage={"input_tokens": 3, "cache_read_input_tokens": 9, "output_tokens": 2, "service_tier": "batch"})
     second = stop()
-    second["usage"] = {"input_tokens": None, "cache_read_input_tokens": 0, "output_tokens": 0}
+    second["usage"] = {"input_tokens": None, "cache_read_input_tokens": 0, "output_tokens": 5}
     last = run(first, second, STOP)[-1]
     assert last.usage is not None
-    assert (last.usage.prompt_tokens, last.usage.completion_tokens) == (3, 0)
+    assert (last.usage.prompt_tokens, last.usage.completion_tokens) == (12, 5)
     assert last.service_tier == "batch"
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "expected"),
+    [
+        ({"input_tokens": 3, "output_tokens": 1}, {"input_tokens": 0, "output_tokens": 5}, (3, 5)),
+        ({"input_tokens": 0, "output_tokens": 0}, {"input_tokens": 3, "output_tokens": 5}, (3, 5)),
+        ({"input_tokens": 3, "output_tokens": 4}, {"input_tokens": 0, "output_tokens": 0}, (3, 4)),
+        ({"input_tokens": 3, "output_tokens": 4}, {}, (3, 4)),
+        ({"input_tokens": 3, "output_tokens": 4}, None, (3, 4)),
+        ({}, {"input_tokens": 3, "output_tokens": 5}, (3, 5)),
+        (
+            {"input_tokens": 2, "cache_creation_input_tokens": 7, "output_tokens": 1},
+            {"input_tokens": 2, "cache_read_input_tokens": 7, "cache_creation_input_tokens": 0, "output_tokens": 5},
+            (9, 5),
+        ),
+    ],
+)
+def test_an_empty_usage_replaces_nothing(earlier: Any, later: Any, expected: tuple[int, int]):
+    """Counts would be lost because servers send zeros in the event that does not count, or counted twice."""
+    second = stop()
+    second["usage"] = later
+    usage = run(start(usage=earlier), second, STOP)[-1].usage
+    assert usage is not None
+    assert (usage.prompt_tokens, usage.completion_tokens) == expected
 
 
 def test_a_stream_without_usage_has_no_usage_chunk():
@@ -356,16 +381,14 @@ def test_an_error_with_only_an_event_name():
     [
         [Event(b"<html>")],
         [Event(b"[]")],
-        [Event(b'{"type": 1}')],
-        [event({"type": "message_start", "message": "x"})],
+        [Event(b"7")],
         [event({"type": "content_block_start", "index": 0})],
-        [event({"type": "content_block_start", "content_block": {"type": "text", "text": ""}})],
-        [event(begin(0, type=["text"]))],
-        [event(piece(0, "text_delta", text="x"))],
-        [event(begin(0, type="text", text="")), event(piece(0, "text_delta", text=1))],
+        [event({"type": "content_block_start", "index": 0, "content_block": 7})],
+        [event(piece(0, "input_json_delta", partial_json="{}"))],
         [event(begin(0, type="text", text="")), event({"type": "content_block_delta", "index": 0})],
-        [event({"type": "message_delta", "delta": {"stop_reason": 1}})],
-        [event({**stop(), "usage": {"output_tokens": "x"}}), event(STOP)],
+        [event(begin(0, type="text", text="")), event({"type": "content_block_delta", "index": 0, "delta": {}})],
+        [event(begin(0, type="tool_use", id="t", name="f", input=7)), event(end(0))],
+        [event({"type": "message_delta", "delta": 7})],
     ],
 )
 def test_malformed(events: list[Event]):
@@ -380,12 +403,12 @@ def test_malformed(events: list[Event]):
         feed()
 
 
-def test_malformed_usage_at_the_end():
-    """Usage that cannot be read would raise an undocumented exception at the end of the stream."""
+def test_a_malformed_input_at_the_end():
+    """An input that cannot be read would raise an undocumented exception at the end of the stream."""
     decoder = DIALECT.decoder(CHAT, TARGET)
-    decoder.feed(event({**stop(), "usage": {"output_tokens": "x"}}))
-    with pytest.raises(APIResponseError, match=r"usage\.output_tokens"):
-        decoder.finish()
+    decoder.feed(event(begin(0, type="tool_use", id="t", name="f", input=7)))
+    with pytest.raises(APIResponseError, match="input"):
+        decoder.feed(event(stop()))
 
 
 # --- a stream is the reply in pieces ----------------------------------------------------------------------------------

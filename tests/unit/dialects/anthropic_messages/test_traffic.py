@@ -74,10 +74,10 @@ def test_recordings_are_sent_back_unchanged(path: Path):
         message: AssistantMessage = read(recording).choices[0].message
     except APIStatusError:
         return
-    request = ChatRequest("claude", [UserMessage("Hi"), message], max_tokens=9)
+    request = ChatRequest("claude", [UserMessage("Hi"), message, UserMessage("And?")], max_tokens=9)
     sent = DIALECT.encode(request, TARGET, {})
     expected = blocks(recording)
-    if not expected or sent.body is None or len(sent.body["messages"]) < 2:
+    if not expected or sent.body is None or len(sent.body["messages"]) < 3:
         return
     got = sent.body["messages"][1]["content"]
     if isinstance(got, str):
