@@ -12,7 +12,7 @@ from anycompletion import errors
 from anycompletion.codecs.sse import Event
 from anycompletion.dialects.base import Target
 from anycompletion.dialects.openai_chat.dialect import DIALECT
-from anycompletion.dialects.openai_chat.errors import error_from_body
+from anycompletion.dialects.openai_chat.errors import error_from_body, holds_error
 from anycompletion.errors import APIError, APIStatusError, class_for_status
 from anycompletion.http import Headers, HttpResponse
 from anycompletion.records import ChatRequest
@@ -468,7 +468,10 @@ JSON = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["error", "message", "code", "type", "param", "detail", "metadata", "innererror"]), inner
+            st.sampled_from(["error", "message", "code", "type", "param", "detail", "metadata", "innererror"])
+            | st.sampled_from(["errors", "base_resp", "status_code", "status_msg", "choices", "loc", "raw", "details"])
+            | st.sampled_from(["status", "finish_reason", "object", "msg", "request_id", "provider_name"]),
+            inner,
         )
     ),
     max_leaves=8,
@@ -482,3 +485,7 @@ def test_any_body(body: Any, status: int):
     error = error_of_response(status, body)
     assert error.status_code == status
     assert error.message
+    if not isinstance(body, bytes):
+        inside = error_from_body(body, None)
+        assert inside.message
+        assert holds_error(body) in (True, False)
