@@ -216,5 +216,14 @@ PROVIDER_SDKS: Mapping[str, Mapping[str, WireFact]] = {
 
 # --- requests ---------------------------------------------------------------------------------------------------------
 
-OTHER_URLS = {"azure", "gpustack", "huggingface", "snowflake"}
+REFUSED: Mapping[str, str] = {
+    "llamacpp-chatcompletions-multimodal-matrix-malformed-data-uri-a875aa82": "messages[0].content[1].image_url.url",
+    "mistral-chatcompletions-logprobs-rejection-matrix-blocking-ministral-3b-696758c7": "logprobs",
+    "pollinations-chatcompletions-openai-gensyncmultimodal-audio-mp3-url-87a5b700": (
+        "messages[0].content[1].input_audio.data"
+    ),
+}
+"""Recording of a request that the provider refused → the parameter for which it is refused before sending."""
+
+OTHER_URLS = {"anthropic", "azure", "bedrock", "cloudflare", "databricks", "gpustack", "mistralrs", "snowflake"}
 """Providers recorded only at other URLs than the row's: customers' own, or those of single servers."""

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
 
-from anycompletion import APIError, CompletionStream
+from anycompletion import APIError, CompletionStream, InvalidRequestError
 from anycompletion.dialects.openai_chat.params import STREAM_DEFAULTS, TOOL_DEFAULTS
 from anycompletion.records import PARAM_NAMES
 from anycompletion.testing import Recording
@@ -65,16 +65,32 @@ async def sent(replay: Replay, recording: Recording, *, lazily: bool = False) ->
 # --- expected bodies --------------------------------------------------------------------------------------------------
 
 
+UNSENT = (("stream", False), ("tools", []), ("functions", []))
+
+
+def without_nulls(message: Body) -> Body:
+    """A message without its nulls and those of its parts; a null content means that there is no text."""
+    parts = message.get("content")
+    content = [{k: v for k, v in part.items() if v is not None} for part in parts] if isinstance(parts, list) else parts
+    kept = {name: value for name, value in message.items() if value is not None or name == "content"}
+    return {**kept, "content": content} if "content" in kept else kept
+
+
 def declared(recording: Recording) -> Body:
     """The expected body: the recorded one with the declared defaults.
 
-    A null asks for nothing and is not sent, and neither is a false `stream`.
+    A null asks for nothing and is not sent, and neither are a false `stream`, an empty list of tools, and the options
+    of streams without a stream.
     """
     body = {
         name: value
         for name, value in traffic.request_of(recording).items()
-        if (value is not None or name not in PARAM_NAMES) and (name, value) != ("stream", False)
+        if (value is not None or name not in PARAM_NAMES) and (name, value) not in UNSENT
     }
+    if "messages" in body:
+        body["messages"] = [without_nulls(message) for message in body["messages"]]
+    if not body.get("stream"):
+        body.pop("stream_options", None)
     quirks = traffic.row_of(recording).quirks
     if body.get("stream") and quirks.include_usage and quirks.stream_options:
         body = {**STREAM_DEFAULTS, **body}
@@ -86,13 +102,27 @@ def declared(recording: Recording) -> Body:
 # --- tests ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("recording", traffic.each(BODIES))
+SENT = [recording for recording in BODIES if recording.id not in expected.REFUSED]
+
+
+@pytest.mark.parametrize("recording", traffic.each(SENT))
 async def test_a_recorded_body_is_sent_unchanged(replay: Replay, recording: Recording) -> None:
     """The provider would receive another request than the caller's."""
     assert await sent(replay, recording) == declared(recording)
 
 
-@pytest.mark.parametrize("recording", traffic.each(r for r in BODIES if traffic.is_stream(r)))
+@pytest.mark.parametrize("recording", traffic.each(r for r in BODIES if r.id in expected.REFUSED))
+async def test_what_the_provider_refused_is_refused_before_sending(replay: Replay, recording: Recording) -> None:
+    """A request that was recorded to be refused would be sent to the provider."""
+    assert recording.status >= 400
+    seen = len(replay.server.requests)
+    with pytest.raises(InvalidRequestError) as caught:
+        await send(replay, recording, call_of(recording))
+    assert caught.value.param == expected.REFUSED[recording.id]
+    assert len(replay.server.requests) == seen
+
+
+@pytest.mark.parametrize("recording", traffic.each(r for r in SENT if traffic.is_stream(r)))
 async def test_stream_sends_what_create_sends(replay: Replay, recording: Recording) -> None:
     """The two methods for streams would send different requests."""
     assert await sent(replay, recording, lazily=True) == declared(recording)
@@ -118,9 +148,9 @@ async def test_azure_requests_use_the_recorded_url(replay: Replay, recording: Re
 
 def uses_base_url(recording: Recording) -> bool:
     """Whether the recorded request used the row's base URL; some servers have several."""
-    base_url = traffic.row_of(recording).base_url
+    row = traffic.row_of(recording)
     url = recording.request.url if recording.request is not None else ""
-    return bool(base_url) and url in (f"{base_url}/chat/completions", f"{base_url}/chat")
+    return bool(row.base_url) and url == row.base_url + (row.path or "/chat/completions")
 
 
 @pytest.mark.parametrize("recording", traffic.each(filter(uses_base_url, BODIES)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -10,7 +11,7 @@ from ..calls import CallPlan, KeySource, ProviderState
 from ..dialects.base import EncodingReport, Target
 from ..errors import ConfigurationError
 from ..options import OptionValues
-from ..providers import Provider, check_base_url, origin, resolve_model
+from ..providers import Provider, api_base_url, fill_placeholders, origin, resolve_model
 from .state import ClientState, masked
 
 _MAX_PLANS = 256
@@ -94,8 +95,9 @@ def _key_and_url(state: ProviderState, options: OptionValues, defaults: OptionVa
     """
     provider = state.provider
     given_url = options.get("base_url")
-    url = state.base_url if given_url is None else check_base_url(given_url, allow_http=provider.allow_http)
+    url = state.base_url if given_url is None else api_base_url(provider, given_url)
     if not url:
+        fill_placeholders(provider, os.environ)  # raises where a placeholder is the reason
         variables = " or ".join(provider.base_url_env) or "base_urls"
         raise ConfigurationError(
             f"no base URL for {provider.name}: set {variables}, or pass base_urls={{{provider.name!r}: ...}}",

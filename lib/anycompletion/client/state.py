@@ -12,9 +12,9 @@ from weakref import WeakSet
 
 from .._async import WaiterQueue
 from ..calls import USER_AGENT, EndpointState, KeySource, ProviderState
-from ..errors import ClientClosedError
+from ..errors import ClientClosedError, ConfigurationError
 from ..options import BearerToken, Secret
-from ..providers import DIALECTS, Provider, check_base_url, fill_placeholders, origin, with_sources
+from ..providers import DIALECTS, Provider, api_base_url, fill_placeholders, origin, with_sources
 from ..redaction import MaskedValue
 from ..streaming.accumulator import accumulated
 from ..transport import Pool
@@ -145,7 +145,10 @@ class ClientState:
     def _open(self, provider: Provider) -> ProviderState:
         config, name = self.config, provider.name
         url = config.base_urls.get(name) or _first_variable(provider.base_url_env)
-        url = url or fill_placeholders(provider, os.environ)
+        try:
+            url = url or fill_placeholders(provider, os.environ)
+        except ConfigurationError:
+            url = ""  # calls may have a base URL of their own; planning reports it for all others
         headers = {"User-Agent": USER_AGENT, **masked(provider.headers)}
         for header, variables in provider.headers_env.items():
             value = _first_variable(variables)
@@ -155,7 +158,7 @@ class ClientState:
             provider,
             DIALECTS[provider.dialect],
             self._open_transport(provider),
-            base_url=url and check_base_url(url, allow_http=provider.allow_http, param=f"base_urls[{name!r}]"),
+            base_url=url and api_base_url(provider, url, f"base_urls[{name!r}]"),
             api_version=provider.api_version or _first_variable(provider.api_version_env),
             key=self._key(provider),
             key_source_note="" if name in config.api_keys else _key_source_note(provider),

@@ -168,6 +168,8 @@ class Dialect(msgspec.Struct, frozen=True, eq=False):
     """The name that `Provider.dialect` refers to."""
     params: ParamTable
     """Parameter name → support. A parameter without an entry is sent unchanged."""
+    path: str
+    """The endpoint's path below the base URL, such as ``/chat/completions``."""
     encode: Callable[[ChatRequest, Target, FetchedValues], HttpRequest | Prerequisite]
     """The HTTP request for a validated request, whose messages and tools are records.
 

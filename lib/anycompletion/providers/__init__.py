@@ -1,8 +1,9 @@
 """Providers as data: where each API is, which dialect it has, and which parameters it supports."""
 
+from .aliases import canonical_name
 from .base_url import check_base_url, origin
 from .param_support import apply_param_support
-from .provider import DIALECTS, Provider, ProviderSource, fill_placeholders
+from .provider import DIALECTS, Provider, ProviderSource, api_base_url, fill_placeholders
 from .registry import PROVIDERS, all_providers, find, known_providers, resolve_model, supported_params, with_sources
 
 __all__ = [
@@ -11,7 +12,9 @@ __all__ = [
     "Provider",
     "ProviderSource",
     "all_providers",
+    "api_base_url",
     "apply_param_support",
+    "canonical_name",
     "check_base_url",
     "fill_placeholders",
     "find",

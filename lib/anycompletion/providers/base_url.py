@@ -1,16 +1,25 @@
-"""Checks of base URLs: a key is sent only over https or to loopback, and never to a cloud's metadata service."""
+"""Checks of base URLs: a key is sent only over https or to loopback, and never to a cloud's metadata service.
+
+A base URL that already contains the endpoint's path, or lacks its version, is read as it is meant.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from urllib.parse import unquote, urlsplit
+from collections.abc import Sequence
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ..errors import InvalidRequestError
 
 _METADATA_HOSTS = frozenset(("metadata.google.internal", "metadata.goog", "instance-data.ec2.internal"))
 _METADATA_ADDRESSES = frozenset(("fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"))
 """Of clouds' services that give a machine's credentials to any process on it, besides the link-local ones."""
+
+_OTHER_ENDPOINTS = frozenset(("responses", "completions", "embeddings", "messages", "complete", "count_tokens"))
+"""Last segments of URLs of endpoints, none of which is the end of a base URL."""
+
+_LOCAL_HOSTS = frozenset(("localhost", "127.0.0.1", "::1"))
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
@@ -26,6 +35,79 @@ def check_base_url(url: str, *, allow_http: bool = False, param: str = "base_url
     if problem is not None:
         raise InvalidRequestError(f"{param}: {problem}", param=param)
     return url.rstrip("/")
+
+
+def intended_base_url(url: str, *, endpoint: str, own: str, param: str = "base_url") -> str:
+    """A checked base URL as it is meant: without the endpoint's path or a part of it, and with the provider's own path.
+
+    ``https://api.openai.com/v1/chat/completions`` and ``https://api.openai.com`` are ``https://api.openai.com/v1``.
+
+    Args:
+        url: as `check_base_url` returns it.
+        endpoint: the path that is added to the base URL, such as ``/chat/completions``.
+        own: the provider's own base URL, or "".
+        param: `.param` of the error.
+
+    Raises:
+        InvalidRequestError: it ends in another endpoint or another version; the text names the fix.
+    """
+    parts = urlsplit(url)
+    given, last = _segments(parts.path), _segments(endpoint)
+    kept = _without_endpoint(given, last)
+    problem = _path_problem(kept, last)
+    if problem is not None:
+        raise InvalidRequestError(f"{param}: {problem}", param=param)
+    home = urlsplit(own)
+    if own and "{" not in own and _same_server(url, own):
+        whole = _without_endpoint(_segments(home.path), last)
+        kept = whole if kept == whole[: len(kept)] else kept
+    return url if kept == given else urlunsplit((parts.scheme, parts.netloc, "/".join(["", *kept]), "", ""))
+
+
+def _segments(path: str) -> list[str]:
+    return [segment for segment in path.split("/") if segment]
+
+
+def _is_version(segment: str) -> bool:
+    return re.fullmatch(r"v\d+\w*", segment) is not None
+
+
+def _without_endpoint(path: Sequence[str], endpoint: Sequence[str]) -> list[str]:
+    """`path` without the endpoint, or the beginning of it, at the end, and without a version that stands twice."""
+    kept = list(path)
+    size = len(endpoint)
+    while size:
+        begins = endpoint[:size]
+        is_meant = (
+            size == len(endpoint) or _is_version(begins[-1]) or (len(kept) > size and _is_version(kept[-size - 1]))
+        )
+        if kept[-size:] == list(begins) and is_meant:
+            del kept[-size:]
+            size = len(endpoint)
+        else:
+            size -= 1
+    while len(kept) > 1 and kept[-1] == kept[-2] and _is_version(kept[-1]):
+        del kept[-1]
+    return kept
+
+
+def _path_problem(path: Sequence[str], endpoint: Sequence[str]) -> str | None:
+    if not path:
+        return None
+    last, added = f"/{path[-1]}", f"/{'/'.join(endpoint)}"
+    if path[-1] in _OTHER_ENDPOINTS or path[-1] == endpoint[-1]:
+        return f"ends in {last}, which is an endpoint; give the URL before it, to which {added} is added"
+    if _is_version(endpoint[0]) and _is_version(path[-1]):
+        return f"ends in {last}, and {added} is added; leave the version out"
+    return None
+
+
+def _same_server(url: str, own: str) -> bool:
+    """Whether two URLs have one origin; all names of this machine are one."""
+    ours, theirs = urlsplit(own), urlsplit(url)
+    if ours.hostname in _LOCAL_HOSTS and theirs.hostname in _LOCAL_HOSTS:
+        return (ours.scheme, ours.port) == (theirs.scheme, theirs.port)
+    return origin(url) == origin(own)
 
 
 def origin(url: str) -> str:

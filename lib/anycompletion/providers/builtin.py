@@ -11,6 +11,7 @@ version path), because requests would go to a wrong address.
 from __future__ import annotations
 
 from ..auth import header_key
+from ..dialects.openai_chat.call_ids import OpenAICallIdForm
 from ..dialects.openai_chat.quirks import Quirks
 from ..params import NATIVE, TOOL_CHOICES, ParamSupport, ParamTable, unsupported
 from .provider import Provider
@@ -23,6 +24,9 @@ _THINKING_BACK = Quirks(
     functions_as_tools=True, developer_role=False, only_max_tokens=True, reasoning="reasoning_content"
 )
 
+_AT_MOST_40 = OpenAICallIdForm(".{1,40}", 24)
+_NINE_LETTERS_AND_DIGITS = OpenAICallIdForm("[A-Za-z0-9]{9}", 9)
+
 _COMPATIBLE: ParamTable = {
     "n": ParamSupport("fanned_out"),
     # OpenAI's limits do not apply.
@@ -34,6 +38,7 @@ _COMPATIBLE: ParamTable = {
 _OWN_N = ParamSupport("native", minimum=1)
 _ONE = ParamSupport("fanned_out", takes_no_op=True)
 _FOUR_STOPS = ParamSupport("native", max_items=4)
+_OWN_SCHEMA = ParamSupport("native", own_forms=True)
 
 _NOT_RECORDED = "from documentation and SDKs, no recorded traffic"
 _N_NOT_RECORDED = "native n is documented, not recorded"
@@ -48,6 +53,7 @@ ROWS: tuple[Provider, ...] = (
             "OpenAI-Organization": ("OPENAI_ORG_ID", "OPENAI_ORGANIZATION", "OPENAI_ORGANIZATION_KEY"),
             "OpenAI-Project": ("OPENAI_PROJECT_ID",),
         },
+        quirks=Quirks(call_ids=_AT_MOST_40),
         prefixes=("gpt-", "chatgpt-", "o1", "o3", "o4", "ft:gpt-"),
         docs="https://platform.openai.com/docs/api-reference/chat",
     ),
@@ -86,14 +92,14 @@ ROWS: tuple[Provider, ...] = (
     Provider(
         "azure",
         "",
-        key_env=("AZURE_OPENAI_API_KEY", "AZURE_API_KEY"),
+        key_env=("AZURE_OPENAI_API_KEY", "AZURE_API_KEY", "AZURE_AI_API_KEY"),
         token_env=("AZURE_OPENAI_AD_TOKEN", "AZURE_AD_TOKEN"),
-        base_url_env=("AZURE_OPENAI_ENDPOINT", "AZURE_API_BASE"),
+        base_url_env=("AZURE_OPENAI_ENDPOINT", "AZURE_API_BASE", "AZURE_AI_API_BASE"),
         api_version_env=("OPENAI_API_VERSION", "AZURE_API_VERSION"),
         auth=header_key("api-key", functions_give_tokens=True),
         headers_env={"OpenAI-Organization": ()},
         request_id_header="apim-request-id",
-        quirks=Quirks(deployments=True),
+        quirks=Quirks(deployments=True, call_ids=_AT_MOST_40),
         docs="https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference",
         unverified="which API versions take which parameters, and n > 1 of models that are not OpenAI's",
     ),
@@ -107,6 +113,7 @@ ROWS: tuple[Provider, ...] = (
             "X-OpenRouter-Title": ("OPENROUTER_X_OPEN_ROUTER_TITLE", "OR_APP_NAME"),
         },
         request_id_header="x-generation-id",
+        own_models=("auto", "auto-beta", "bodybuilder", "free", "fusion", "pareto-code"),
         quirks=Quirks(functions_as_tools=True, reasoning="reasoning", reasoning_details=True, include_usage=False),
         params={
             **_COMPATIBLE,
@@ -127,12 +134,13 @@ ROWS: tuple[Provider, ...] = (
         "https://api.groq.com/openai/v1",
         key_env=("GROQ_API_KEY",),
         base_url_env=("GROQ_API_BASE",),
-        quirks=Quirks(functions_as_tools=True, reasoning="reasoning", message_name=False),
+        quirks=Quirks(functions_as_tools=True, reasoning="reasoning", message_name=False, schema_name=False),
         params={
             **_COMPATIBLE,
             "n": _ONE,
             "temperature": ParamSupport("native", minimum=0, maximum=2),
             "stop": _FOUR_STOPS,
+            "response_format": _OWN_SCHEMA,
             **dict.fromkeys(
                 ("logprobs", "top_logprobs", "logit_bias"), unsupported("Groq answers 400: it is not supported yet")
             ),
@@ -157,6 +165,8 @@ ROWS: tuple[Provider, ...] = (
             message_name=False,
             reply_members=False,
             renames={"seed": "random_seed"},
+            call_ids=_NINE_LETTERS_AND_DIGITS,
+            blank_text=False,
         ),
         params={
             **_COMPATIBLE,
@@ -209,7 +219,7 @@ ROWS: tuple[Provider, ...] = (
         "https://api.x.ai/v1",
         key_env=("XAI_API_KEY",),
         base_url_env=("XAI_API_BASE",),
-        quirks=_TOOLS,
+        quirks=Quirks(functions_as_tools=True, developer_role=False, reasoning="reasoning_content"),
         params={
             **_COMPATIBLE,
             "n": _OWN_N,
@@ -224,11 +234,14 @@ ROWS: tuple[Provider, ...] = (
         "https://api.together.ai/v1",
         key_env=("TOGETHER_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHERAI_API_KEY", "TOGETHER_AI_TOKEN"),
         base_url_env=("TOGETHER_AI_API_BASE",),
-        quirks=_TOOLS,
-        params={**_COMPATIBLE, "n": _OWN_N},
+        quirks=Quirks(functions_as_tools=True, developer_role=False, schema_name=False, logprobs_number=True),
+        params={
+            **{name: entry for name, entry in _COMPATIBLE.items() if name != "top_logprobs"},
+            "n": _OWN_N,
+            "response_format": _OWN_SCHEMA,
+        },
         docs="https://docs.together.ai/docs/inference/openai-compatibility",
-        unverified=f"{_N_NOT_RECORDED}; max_completion_tokens, which its SDK does not have; logprobs is a number in "
-        "its SDK; the role developer",
+        unverified=f"{_N_NOT_RECORDED}; max_completion_tokens, which its SDK does not have; the role developer",
     ),
     Provider(
         "fireworks",
@@ -272,7 +285,7 @@ ROWS: tuple[Provider, ...] = (
         "https://api.moonshot.ai/v1",
         key_env=("MOONSHOT_API_KEY",),
         base_url_env=("MOONSHOT_API_BASE",),
-        quirks=Quirks(functions_as_tools=True, developer_role=False, reasoning="reasoning_content"),
+        quirks=Quirks(functions_as_tools=True, developer_role=False, reasoning="reasoning_content", blank_text=False),
         params={**_COMPATIBLE, "thinking": NATIVE},
         docs="https://platform.kimi.ai/docs/api/chat",
         unverified="no recorded request; kimi models take fixed temperature, top_p, n and penalties only, and "
@@ -298,8 +311,8 @@ ROWS: tuple[Provider, ...] = (
         "huggingface",
         "https://router.huggingface.co/v1",
         key_env=("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_API_KEY"),
-        quirks=_MAX_TOKENS,
-        params=_COMPATIBLE,
+        quirks=Quirks(functions_as_tools=True, developer_role=False, schema_name=False),
+        params={**_COMPATIBLE, "response_format": _OWN_SCHEMA},
         docs="https://huggingface.co/docs/inference-providers/en/tasks/chat-completion",
         unverified="recorded on the router's addresses of single providers only; parameters depend on the provider "
         "that the router picks",
@@ -309,6 +322,7 @@ ROWS: tuple[Provider, ...] = (
         "https://integrate.api.nvidia.com/v1",
         key_env=("NVIDIA_API_KEY", "NVIDIA_NIM_API_KEY"),
         base_url_env=("NVIDIA_NIM_API_BASE",),
+        request_id_header="nvcf-reqid",
         quirks=_MAX_TOKENS,
         params=_COMPATIBLE,
         docs="https://docs.api.nvidia.com/nim/reference/llm-apis",
@@ -318,7 +332,7 @@ ROWS: tuple[Provider, ...] = (
         "gemini",
         "https://generativelanguage.googleapis.com/v1beta/openai",
         key_env=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
-        quirks=_TOOLS,
+        quirks=Quirks(functions_as_tools=True, developer_role=False, extra_content=True),
         params={
             **_COMPATIBLE,
             "temperature": ParamSupport("native", minimum=0, maximum=2),
@@ -327,7 +341,7 @@ ROWS: tuple[Provider, ...] = (
             ),
         },
         docs="https://ai.google.dev/gemini-api/docs/openai",
-        unverified="one recorded request; which of OpenAI's parameters it answers 400 to; thought signatures",
+        unverified="one recorded request; which of OpenAI's parameters it answers 400 to",
     ),
     # --- self-hosted servers ---
     Provider(
@@ -338,11 +352,10 @@ ROWS: tuple[Provider, ...] = (
         quirks=Quirks(functions_as_tools=True, developer_role=None, only_max_tokens=True, reasoning="reasoning"),
         params={
             **_COMPATIBLE,
-            "tool_choice": ParamSupport("unsupported", takes_no_op=True, note="Ollama ignores it silently"),
             **dict.fromkeys(("parallel_tool_calls", "logit_bias"), unsupported("Ollama ignores it silently")),
         },
         docs="https://docs.ollama.com/api/openai-compatibility",
-        unverified="that a forced function_call, sent as tool_choice, is ignored too; which models know the role "
+        unverified="the effect of tool_choice, which older servers accept and ignore; which models know the role "
         "developer",
     ),
     Provider(
@@ -372,8 +385,8 @@ ROWS: tuple[Provider, ...] = (
         "http://localhost:8080/v1",
         key_env=("LLAMA_API_KEY",),
         key_optional=True,
-        quirks=_MAX_TOKENS,
-        params={**_COMPATIBLE, "n": _OWN_N},
+        quirks=Quirks(functions_as_tools=True, developer_role=False, only_max_tokens=True, schema_name=False),
+        params={**_COMPATIBLE, "n": _OWN_N, "response_format": _OWN_SCHEMA},
         docs="https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
         unverified="older servers refuse n",
     ),
@@ -392,6 +405,7 @@ ROWS: tuple[Provider, ...] = (
         key_env=("LITELLM_PROXY_API_KEY",),
         key_optional=True,
         base_url_env=("LITELLM_PROXY_API_BASE",),
+        request_id_header="x-litellm-call-id",
         quirks=_TOOLS,
         params={**_COMPATIBLE, "thinking": NATIVE},
         docs="https://docs.litellm.ai/docs/providers/litellm_proxy",
@@ -412,7 +426,7 @@ ROWS: tuple[Provider, ...] = (
         "snowflake",
         "",
         key_env=("SNOWFLAKE_PAT", "SNOWFLAKE_JWT"),
-        quirks=_TOOLS,
+        quirks=Quirks(functions_as_tools=True, developer_role=False, reasoning_details=True, blank_text=False),
         params={
             **_COMPATIBLE,
             "thinking": unsupported("use reasoning_effort, or for Claude models extra_body={'reasoning': ...}"),
@@ -503,6 +517,7 @@ ROWS: tuple[Provider, ...] = (
         "siliconflow",
         "https://api.siliconflow.com/v1",
         key_env=("SILICONFLOW_API_KEY",),
+        request_id_header="x-siliconcloud-trace-id",
         quirks=_MAX_TOKENS,
         params={
             **_COMPATIBLE,
@@ -518,10 +533,10 @@ ROWS: tuple[Provider, ...] = (
         "https://inference.baseten.co/v1",
         key_env=("BASETEN_API_KEY",),
         base_url_env=("BASETEN_API_BASE",),
-        quirks=_MAX_TOKENS,
-        params=_COMPATIBLE,
+        quirks=Quirks(functions_as_tools=True, developer_role=False, schema_name=False),
+        params={**_COMPATIBLE, "response_format": _OWN_SCHEMA},
         docs="https://docs.baseten.co/reference/inference-api/chat-completions",
-        unverified=_NOT_RECORDED,
+        unverified="n, functions and the role developer",
     ),
     Provider(
         "featherless",
@@ -548,20 +563,22 @@ ROWS: tuple[Provider, ...] = (
         "https://ai-gateway.vercel.sh/v1",
         key_env=("AI_GATEWAY_API_KEY", "VERCEL_AI_GATEWAY_API_KEY", "VERCEL_OIDC_TOKEN"),
         base_url_env=("VERCEL_AI_GATEWAY_API_BASE",),
-        quirks=_TOOLS,
+        quirks=Quirks(
+            functions_as_tools=True, developer_role=False, reasoning="reasoning_content", reasoning_details=True
+        ),
         params={
             **_COMPATIBLE,
             "thinking": unsupported("the gateway's own is reasoning: extra_body={'reasoning': ...}"),
         },
         docs="https://vercel.com/docs/ai-gateway/sdks-and-apis/openai-chat-completions",
-        unverified=f"{_NOT_RECORDED}; parameters depend on the provider behind the gateway",
+        unverified="n; parameters depend on the provider behind the gateway",
     ),
     Provider(
         "minimax",
         "https://api.minimax.io/v1",
         key_env=("MINIMAX_API_KEY",),
         base_url_env=("MINIMAX_API_BASE",),
-        quirks=Quirks(functions_as_tools=True, developer_role=False, reasoning_details=True),
+        quirks=Quirks(functions_as_tools=True, developer_role=False, reasoning_details=True, one_system_message=True),
         params={**_COMPATIBLE, "thinking": NATIVE},
         docs="https://platform.minimax.io/docs/api-reference/text-openai-api",
         unverified=f"{_NOT_RECORDED}; the penalties, logit_bias and tool_choice; keys of minimaxi.com, which is "
@@ -581,9 +598,90 @@ ROWS: tuple[Provider, ...] = (
         "https://oai.endpoints.kepler.ai.cloud.ovh.net/v1",
         key_env=("OVH_AI_ENDPOINTS_ACCESS_TOKEN", "OVHCLOUD_API_KEY"),
         base_url_env=("OVHCLOUD_API_BASE",),
-        quirks=_MAX_TOKENS,
+        request_id_header="x-kong-request-id",
+        quirks=_TOOLS,
         params=_COMPATIBLE,
         docs="https://www.ovhcloud.com/en/public-cloud/ai-endpoints/catalog/",
-        unverified=f"{_NOT_RECORDED}; it also accepts requests without a key, at a low rate; the row does not",
+        unverified="n, tools and functions; it also accepts requests without a key, at a low rate; the row does not",
+    ),
+    Provider(
+        "databricks",
+        "",
+        key_env=("DATABRICKS_TOKEN", "DATABRICKS_API_KEY"),
+        base_url_env=("DATABRICKS_API_BASE",),
+        quirks=Quirks(functions_as_tools=True, developer_role=False, only_max_tokens=True, blank_text=False),
+        params=_COMPATIBLE,
+        docs="https://docs.databricks.com/aws/en/machine-learning/model-serving/score-foundation-models",
+        unverified="everything but messages, tools and response_format; parameters depend on the model",
+    ),
+    Provider(
+        "cloudflare",
+        "https://api.cloudflare.com/client/v4/accounts/{account}/ai/v1",
+        placeholders={"account": ("CLOUDFLARE_ACCOUNT_ID", "CF_ACCOUNT_ID")},
+        key_env=("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY"),
+        request_id_header="cf-ray",
+        quirks=_MAX_TOKENS,
+        params=_COMPATIBLE,
+        docs="https://developers.cloudflare.com/workers-ai/configuration/open-ai-compatibility/",
+        unverified="everything but messages, response_format, seed and stream_options",
+    ),
+    Provider(
+        "doubleword",
+        "https://api.doubleword.ai/v1",
+        key_env=("DOUBLEWORD_API_KEY",),
+        quirks=_THINKING_BACK,
+        params=_COMPATIBLE,
+        docs="https://docs.doubleword.ai/",
+        unverified="everything but messages, tools, tool_choice, max_tokens, response_format and stream_options",
+    ),
+    Provider(
+        "venice",
+        "https://api.venice.ai/api/v1",
+        key_env=("VENICE_API_KEY", "VENICE_AI_API_KEY"),
+        quirks=_MAX_TOKENS,
+        params=_COMPATIBLE,
+        docs="https://docs.venice.ai/api-reference/endpoint/chat/completions",
+        unverified="native n; whether reasoning_content may be sent back",
+    ),
+    Provider(
+        "xiaomi",
+        "https://api.xiaomimimo.com/v1",
+        key_env=("MIMO_API_KEY", "XIAOMI_MIMO_API_KEY", "XIAOMI_API_KEY"),
+        quirks=Quirks(functions_as_tools=True, developer_role=False, reasoning="reasoning_content"),
+        params={**_COMPATIBLE, "thinking": NATIVE},
+        docs="https://platform.xiaomimimo.com/docs/api/chat/openai-api",
+        unverified="everything but messages, tools, tool_choice, max_completion_tokens, thinking and audio",
+    ),
+    Provider(
+        "pollinations",
+        "https://text.pollinations.ai",
+        key_env=("POLLINATIONS_API_KEY",),
+        key_optional=True,
+        path="/openai",
+        request_id_header="cf-ray",
+        quirks=_MAX_TOKENS,
+        params=_COMPATIBLE,
+        docs="https://github.com/pollinations/pollinations/blob/main/APIDOCS.md",
+        unverified="everything but messages, tools, tool_choice and stream_options",
+    ),
+    Provider(
+        "mistralrs",
+        "http://localhost:1234/v1",
+        key_env=("MISTRALRS_API_KEY",),
+        key_optional=True,
+        quirks=_MAX_TOKENS,
+        params=_COMPATIBLE,
+        docs="https://github.com/EricLBuehler/mistral.rs/blob/master/docs/HTTP.md",
+        unverified="everything but messages, tools, tool_choice, temperature, max_tokens and stream_options",
+    ),
+    Provider(
+        "copilot",
+        "https://api.githubcopilot.com",
+        key_env=("GITHUB_COPILOT_API_KEY", "GITHUB_COPILOT_TOKEN"),
+        quirks=Quirks(functions_as_tools=True, developer_role=False, only_max_tokens=True, call_ids=_AT_MOST_40),
+        params=_COMPATIBLE,
+        docs="https://docs.github.com/en/copilot",
+        unverified="the token must come from the caller, and tokens of editors need the headers Editor-Version and "
+        "Copilot-Integration-Id (extra_headers); this API has no public documentation",
     ),
 )

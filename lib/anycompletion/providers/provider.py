@@ -20,7 +20,7 @@ from ..dialects.openai_chat.quirks import Quirks
 from ..errors import ConfigurationError
 from ..params import ParamSupport, ParamTable
 from ..validation import check_headers
-from .base_url import check_base_url
+from .base_url import check_base_url, intended_base_url
 
 _REGISTERED_DIALECTS: Mapping[str, type[DialectQuirks]] = {
     "openai_chat": Quirks,
@@ -124,6 +124,8 @@ class Provider(FrozenValue):
     """Support for parameters, where it differs from the dialect's."""
     prefixes: tuple[str, ...] = attrs.field(default=(), kw_only=True)
     """Prefixes of bare model names that select this provider."""
+    own_models: tuple[str, ...] = attrs.field(default=(), kw_only=True)
+    """Models of the provider whose names begin with its own: "auto" for OpenRouter's ``openrouter/auto``."""
     docs: str = attrs.field(default="", kw_only=True)
     """The provider's documentation of this API."""
     unverified: str = attrs.field(default="", kw_only=True)
@@ -171,6 +173,17 @@ _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 def _is_name(text: str) -> bool:
     # No pattern: compiling one would add more to an import than checking all built-in rows.
     return text[:1] in _LETTERS and _LETTERS.union("._-").issuperset(text)
+
+
+def api_base_url(provider: Provider, url: str, param: str = "base_url") -> str:
+    """A base URL for the provider, checked and as it is meant; see `check_base_url` and `intended_base_url`.
+
+    Raises:
+        InvalidRequestError: no request may be sent there. `.param` is `param`.
+    """
+    endpoint = provider.path or DIALECTS[provider.dialect].path
+    checked = check_base_url(url, allow_http=provider.allow_http, param=param)
+    return intended_base_url(checked, endpoint=endpoint, own=provider.base_url, param=param)
 
 
 def fill_placeholders(provider: Provider, environ: Mapping[str, str]) -> str:

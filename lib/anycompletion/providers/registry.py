@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from ..errors import InvalidRequestError
 from ..params import ParamSupport
+from .aliases import NOT_SUPPORTED_YET, canonical_name
 from .builtin import ROWS
 from .plugins import installed
 from .provider import Provider, ProviderSource
@@ -68,26 +69,28 @@ def resolve_model(model: str, provider: str | None, rows: dict[str, Provider]) -
 def find(model: str, provider: str | None, rows: Mapping[str, Provider]) -> tuple[Provider, str]:
     """The provider of a model that a caller wrote, and the provider's own name of the model.
 
-    ``provider/model`` is split at the first slash (or colon) if its left side is a known provider; a bare name needs
-    `provider`, or one of the well-known prefixes.
+    ``provider/model`` is split at the first slash (or colon) if its left side is a known provider or an alias of one; a
+    bare name needs `provider`, or one of the well-known prefixes.
 
     Raises:
         InvalidRequestError: the provider is unknown; the text names similar ones.
     """
     if provider is not None:
-        row = rows.get(provider)
+        row = _row(provider, rows)
         if row is None:
             raise InvalidRequestError(f"provider: {_unknown(provider, rows)}", param="provider")
-        return row, _not_blank(model.removeprefix(f"{provider}/"))
+        return row, _own_name(row, model.removeprefix(f"{provider}/"))
     for separator in "/:":
         left, found, right = model.partition(separator)
-        row = rows.get(left)
+        row = _row(left, rows)
         if found and row is not None:
-            return row, _not_blank(right)
+            return row, _own_name(row, right)
     for row in rows.values():
         if row.prefixes and model.startswith(row.prefixes) and "/" not in model:
             return row, model
     name, slash, _ = model.partition("/")
+    if not slash and model.partition(":")[0] in NOT_SUPPORTED_YET:
+        name, slash, _ = model.partition(":")
     if slash:
         text = _unknown(name, rows)
     else:
@@ -95,10 +98,15 @@ def find(model: str, provider: str | None, rows: Mapping[str, Provider]) -> tupl
     raise InvalidRequestError(f"model: {text}", param="model")
 
 
-def _not_blank(model: str) -> str:
+def _row(name: str, rows: Mapping[str, Provider]) -> Provider | None:
+    return rows.get(name) or rows.get(canonical_name(name, rows))
+
+
+def _own_name(row: Provider, model: str) -> str:
+    """The provider's own name of a model, which may begin with the provider's name; see `Provider.own_models`."""
     if not model.strip():
         raise InvalidRequestError("model: names a provider and no model", param="model")
-    return model
+    return f"{row.name}/{model}" if row.own_models and model.partition(":")[0] in row.own_models else model
 
 
 def _shown(text: str) -> str:
@@ -111,6 +119,9 @@ def _shown(text: str) -> str:
 def _unknown(name: str, rows: Mapping[str, Provider]) -> str:
     import difflib  # noqa: PLC0415 (only for an error; it costs an import 1 ms)
 
+    if name in NOT_SUPPORTED_YET:
+        hint = NOT_SUPPORTED_YET[name]
+        return f"the provider {name!r} is not supported yet" + (f"; {hint}" if hint else "")
     close = difflib.get_close_matches(name[:_MAX_SHOWN].lower(), rows, 3)
     hint = f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(sorted(rows))}"
     return f"unknown provider {_shown(name)}; {hint}"

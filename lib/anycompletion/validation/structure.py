@@ -148,7 +148,7 @@ def _converter() -> Converter:
     converter.register_structure_hook(ImageUrl, lambda value, cls: _bare_url(value) or image_url(value, cls))
     union = _tagged_hook(converter, "role", _MESSAGES, CustomMessage)
     converter.register_structure_hook(Message, union)
-    part = _tagged_hook(converter, "type", _PARTS, CustomPart)
+    part = _tagged_hook(converter, "type", _PARTS, CustomPart, has_own_form=_is_bare_audio)
     converter.register_structure_hook(Part, part)
     content = _content_hook(part)
     for shape in (str | list[Part], str | list[Part] | None):
@@ -287,8 +287,15 @@ def _as_str_key(key: object) -> str:
 
 
 def _tagged_hook(
-    converter: Converter, tag: str, known: Mapping[str, type[Any]], custom: type[Any]
+    converter: Converter,
+    tag: str,
+    known: Mapping[str, type[Any]],
+    custom: type[Any],
+    *,
+    has_own_form: Callable[[Mapping[Any, Any]], bool] = lambda _: False,
 ) -> Callable[[object, Any], Any]:
+    """Structures objects by their tag; unknown ones, and those of a server's own form, are sent as they are."""
+
     def hook(value: object, _: Any) -> Any:
         if isinstance(value, Record):
             cls: type[Any] = type(value)
@@ -301,9 +308,14 @@ def _tagged_hook(
             raise ValidationFailure(
                 "is missing" if name is None else f"expected a string, found {type_name(name)}", f".{tag}"
             )
-        return converter.structure(fields, known.get(name, custom))
+        return converter.structure(fields, custom if has_own_form(fields) else known.get(name, custom))
 
     return hook
+
+
+def _is_bare_audio(part: Mapping[Any, Any]) -> bool:
+    """Whether a part has Mistral's form of audio: its base64 data as text in place of OpenAI's object."""
+    return isinstance(part.get("input_audio"), str)
 
 
 def _content_hook(part: Callable[[object, Any], Any]) -> Callable[[object, Any], Any]:

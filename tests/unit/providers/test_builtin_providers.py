@@ -50,6 +50,12 @@ async def sim() -> AsyncIterator[SimulatorServer]:
         yield server
 
 
+def base_url(row: Provider, sim: SimulatorServer) -> str:
+    """The base URL of OpenAI's simulator in the form that the provider takes: only OpenAI's format has the version."""
+    url = sim.base_urls["openai"]
+    return url if row.dialect == "openai_chat" else url.removesuffix("/v1")
+
+
 def simulated(row: Provider, sim: SimulatorServer) -> AsyncCompletion:
     """A client whose provider uses OpenAI's simulator, with OpenAI's path and bearer key."""
     return AsyncCompletion(
@@ -65,7 +71,7 @@ async def first_request(
     """The first request of a call with the unchanged provider; the simulator may refuse it."""
     sim.requests.clear()
     async with AsyncCompletion(
-        base_urls={row.name: sim.base_urls["openai"]} if with_base_url else {},
+        base_urls={row.name: base_url(row, sim)} if with_base_url else {},
         api_keys={} if key is None else {row.name: key},
         max_retries=0,
     ) as client:
@@ -141,6 +147,7 @@ def test_the_table_matches_the_quirks(row: Provider) -> None:
     assert mapped == {
         *(("functions", "function_call") if quirks.functions_as_tools else ()),
         *(("max_completion_tokens",) if quirks.only_max_tokens else ()),
+        *(("top_logprobs",) if quirks.logprobs_number else ()),
         *(() if quirks.stream_options else ("stream_options",)),
         *quirks.renames,
     }
@@ -186,7 +193,7 @@ async def test_the_first_variable_wins(row: Provider, sim: SimulatorServer, monk
 @every_row
 async def test_the_error_of_a_missing_key_names_the_variables(row: Provider, sim: SimulatorServer) -> None:
     """A caller would not see which variable to set, or a server that needs no key would require one."""
-    async with AsyncCompletion(base_urls={row.name: sim.base_urls["openai"]}, max_retries=0) as client:
+    async with AsyncCompletion(base_urls={row.name: base_url(row, sim)}, max_retries=0) as client:
         result = await client.attempt(f"{row.name}/some-model", "Hi.")
     if row.key_optional:
         assert row.auth.header.lower() not in sim.requests[0].headers
@@ -203,9 +210,9 @@ async def test_each_variable_can_contain_the_base_url(
     """Requests and their keys would be sent to the public URL although the caller set another."""
     for variable in row.base_url_env:
         with monkeypatch.context() as patch:
-            patch.setenv(variable, sim.base_urls["openai"])
+            patch.setenv(variable, base_url(row, sim))
             request = await first_request(row, sim, key=KEY, with_base_url=False)
-        assert request.path.startswith("/openai/v1/")
+        assert request.path.startswith("/openai/v")
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=name) for name, row in PROVIDERS.items() if not row.base_url])
@@ -382,7 +389,10 @@ OTHER_PATHS = {"anthropic_messages": "/v1/messages", "cohere_chat": "/v2/chat"}
 
 OWN_ADDRESSES: Mapping[str, Mapping[str, str]] = {
     "azure": {"base_url": "https://test.openai.azure.com", "model": "gpt-4o", "api_version": "2024-10-21"},
+    "cloudflare": {"base_url": f"https://api.cloudflare.com/client/v4/accounts/{'x' * 32}/ai/v1"},
+    "databricks": {"base_url": "https://adb-000000000000000.1.azuredatabricks.net/serving-endpoints"},
     "gpustack": {"base_url": "http://gpustack.invalid/v1"},
+    "mistralrs": {"base_url": "http://mistralrs.invalid:1234/v1"},
     "snowflake": {"base_url": "https://myorg-myaccount.snowflakecomputing.com/api/v2/cortex/v1"},
 }
 """The configuration of a recorded customer, for providers without a common base URL."""
@@ -432,7 +442,16 @@ RESULT = {"role": "tool", "content": "5"}
 UNNAMED = {"type": "json_schema", "json_schema": {"schema": {"type": "object"}}}
 TWICE = {"role": "assistant", "content": "5", "reasoning": "hm", "reasoning_content": "hm"}
 
+NUMBER = {"logprobs": 5}
+BARE_SCHEMA = {"type": "json_schema", "schema": {"type": "object"}}
+SCHEMA_ALONE = {"type": "json_schema", "json_schema": {"type": "object", "properties": {}}}
+
 OWN_FORMS: list[tuple[str, str, dict[str, Any]]] = [
+    ("logprobs", "together", NUMBER),
+    ("response_format.json_schema", "together", {"response_format": BARE_SCHEMA}),
+    ("response_format.json_schema", "llamacpp", {"response_format": BARE_SCHEMA}),
+    ("response_format.json_schema.schema", "groq", {"response_format": SCHEMA_ALONE}),
+    ("response_format.json_schema.schema", "huggingface", {"response_format": SCHEMA_ALONE}),
     ("messages[1].tool_calls[0].id", "zai", {"messages": ["Hi.", CALLED]}),
     ("messages[1].tool_call_id", "writer", {"messages": ["Hi.", RESULT]}),
     ("response_format.json_schema.name", "perplexity", {"response_format": UNNAMED}),
@@ -441,7 +460,7 @@ OWN_FORMS: list[tuple[str, str, dict[str, Any]]] = [
 """Parameter in a form that OpenAI refuses → a server that accepts it → arguments of the call."""
 
 
-@pytest.mark.parametrize(("param", "name", "arguments"), OWN_FORMS, ids=[param for param, _, _ in OWN_FORMS])
+@pytest.mark.parametrize(("param", "name", "arguments"), OWN_FORMS, ids=[f"{name}-{param}" for param, name, _ in OWN_FORMS])
 async def test_a_servers_own_form_is_sent_to_that_server_only(
     param: str, name: str, arguments: dict[str, Any], sim: SimulatorServer
 ) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from ...codecs.sse import SSEParser
 from ..base import Dialect
 from .decode import decode
-from .encode import encode
+from .encode import PATH, encode
 from .errors import error
 from .params import NAME, PARAMS
 from .stream import decoder
 
-DIALECT = Dialect(NAME, PARAMS, encode=encode, decode=decode, decoder=decoder, error=error, framing=SSEParser)
+DIALECT = Dialect(
+    NAME, PARAMS, path=PATH, encode=encode, decode=decode, decoder=decoder, error=error, framing=SSEParser
+)

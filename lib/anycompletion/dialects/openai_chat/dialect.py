@@ -7,10 +7,18 @@ from ..base import Dialect
 from .decode import decode
 from .encode import encode
 from .errors import error
-from .params import NAME, PARAMS
+from .params import NAME, PARAMS, PATH
 from .quirks import Quirks
 from .stream import decoder
 
 DIALECT = Dialect(
-    NAME, PARAMS, encode=encode, decode=decode, decoder=decoder, error=error, framing=SSEParser, quirks_type=Quirks
+    NAME,
+    PARAMS,
+    path=PATH,
+    encode=encode,
+    decode=decode,
+    decoder=decoder,
+    error=error,
+    framing=SSEParser,
+    quirks_type=Quirks,
 )

@@ -26,6 +26,9 @@ from .model_schema import (
 )
 from .params import STOPS, TOKEN_LIMITS
 
+PATH = "/v1/predictions"
+"""The path for models that are named by a version; others have paths of their own."""
+
 MAX_WAIT = 60
 """Seconds for which Replicate can delay its response until the prediction is done; Replicate's own maximum."""
 
@@ -91,7 +94,7 @@ def _wait(target: Target) -> int:
 def _path(reference: ReplicateReference, *, versioned: bool) -> str:
     if reference.deployment:
         return f"/v1/deployments/{reference.path}/predictions"
-    return "/v1/predictions" if versioned else f"/v1/models/{reference.path}/predictions"
+    return PATH if versioned else f"/v1/models/{reference.path}/predictions"
 
 
 def _messages(request: ChatRequest, fields: Fields, extra: Mapping[str, Any], report: EncodingReport) -> JsonObject:
