@@ -144,6 +144,11 @@ _REPLICATE = (
     Rule(r"urls(\.\w+)?|id", "identity", None, "where the next request of an unfinished prediction goes"),
 )
 
+OF_ERRORS = frozenset(
+    {"error", "errors", "message", "detail", "details", "finish_reason", "choices", "delta", "type", "status"}
+)
+"""Fields that describe an error, or that hold those."""
+
 OPAQUE: Mapping[str, str] = {
     "openai_chat": r"choices\[[^\]]*\]\.message\.content",
     "anthropic_messages": r"(.*[./])?input",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import attrs
@@ -30,8 +31,7 @@ def judge(response: RecordedResponse, original: Reading, number: int, place: Pla
     if found.is_foreign:
         return Verdict("foreign", f"raises {type(found.error).__name__}: {str(found.error)[:100]}")
     if response.kind == "error" or original.error is not None:
-        # A recorded error: another value can make it another error, or a reply.
-        return Verdict("recorded error")
+        return _judge_recorded_error(original, found, place)
     rule = fields.rule_of(response.dialect, response.kind, place.pattern)
     if rule is None:
         return _judge_unneeded(response, original, found, place)
@@ -60,6 +60,14 @@ def _read(response: RecordedResponse, number: int, place: Place, value: Any) -> 
     if value is ABSENT and isinstance(place.path[-1], int):
         value = None
     return response.read(number, changes.changed(response.documents[number], place.path, value))
+
+
+def _judge_recorded_error(original: Reading, found: Reading, place: Place) -> Verdict:
+    """Another value of a field that describes the error can make it another error, or a reply; no other field can."""
+    names = re.split(r"[./]|\[[^\]]*\]|<[^>]*>", place.pattern)
+    if not fields.OF_ERRORS.isdisjoint(names) or found.same(original) and str(found.error) == str(original.error):
+        return Verdict("recorded error")
+    return Verdict("another error", f"{difference(original, found)}, {str(original.error)[:60]!r} before")
 
 
 def _judge_unneeded(response: RecordedResponse, original: Reading, found: Reading, place: Place) -> Verdict:
