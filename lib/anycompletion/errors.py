@@ -86,7 +86,7 @@ class CompletionError(Exception):
         self.maybe_billed = maybe_billed
         """True when the provider may have done the work although no reply arrived."""
         self.partial = partial
-        """The part of the reply that had arrived when a stream or a fan-out failed."""
+        """The part of the reply that had arrived when a stream or a fan-out failed, or that came with the error."""
         self.phase = phase
         """For connection errors: connect, send, headers, body, first_chunk, idle or total; closed for a stream that its
         reader closed."""

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from ...codecs.json import loads
 from ...codecs.lenient import NotJSONError, ShapeError, as_list, as_object, optional_str, unknown_fields
-from ...errors import APIResponseError
+from ...errors import APIResponseError, APIStatusError
 from ...http import HttpResponse
 from ...records import ChatCompletion, ChatRequest, Choice, JsonObject
 from ...records.messages import content_parts
@@ -38,7 +38,7 @@ def _read_tolerantly(response: HttpResponse, target: Target) -> ChatCompletion:
     """The tolerant path, for replies that differ from OpenAI's documentation."""
     data = _json(response.body)
     if holds_error(data):
-        raise error_from_body(data, response)
+        raise _with_partial(error_from_body(data, response), data)
     try:
         completion = _completion(as_object(data, "completion"))
     except ShapeError as exc:
@@ -52,6 +52,18 @@ def _read_tolerantly(response: HttpResponse, target: Target) -> ChatCompletion:
         reason = "choices: missing or empty"
     text = as_text(response.body)
     raise APIResponseError(f"the answer has an unexpected shape: {reason}", body=text, maybe_billed=True)
+
+
+def _with_partial(error: APIStatusError, data: Any) -> APIStatusError:
+    """The error of a generation that failed, with the text that came beside it."""
+    try:
+        completion = _completion(as_object(data, "completion"))
+    except ShapeError:
+        return error
+    if any(choice.message.content or choice.message.tool_calls for choice in completion.choices):
+        completion.raw = data
+        error.partial = completion
+    return error
 
 
 def _json(body: bytes) -> Any:

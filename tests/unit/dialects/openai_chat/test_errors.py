@@ -407,6 +407,18 @@ def test_a_finish_reason_of_a_failed_generation_is_an_error(reasons: dict[str, s
         assert error.maybe_billed
 
 
+def test_an_error_inside_a_whole_reply_has_the_text_that_came() -> None:
+    """A long reply, which is billed, would be lost because its last word was refused."""
+    message = {"role": "assistant", "content": "Hello."}
+    choice = {"index": 0, "message": message, "finish_reason": None, "error": {"message": "Oh.", "code": 502}}
+    error = decode_error({"id": "r", "choices": [choice], "usage": {"completion_tokens": 3}})
+    assert (str(error), error.status_code, error.request_id, error.maybe_billed) == ("Oh.", 502, "r", True)
+    assert error.partial is not None
+    assert (error.partial.text, error.partial.choices[0].finish_reason) == ("Hello.", None)
+    assert decode_error({"choices": [choice | {"message": None}]}).partial is None
+    assert decode_error({"choices": [7, choice]}).partial is None
+
+
 NO_ERRORS: dict[str, dict[str, Any]] = {
     "null": {"error": None, "errors": None},
     "empty": {"error": {}, "errors": []},
