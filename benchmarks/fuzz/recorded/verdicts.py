@@ -65,7 +65,7 @@ def _read(response: RecordedResponse, number: int, place: Place, value: Any) -> 
 def _judge_recorded_error(original: Reading, found: Reading, place: Place) -> Verdict:
     """Another value of a field that describes the error can make it another error, or a reply; no other field can."""
     names = re.split(r"[./]|\[[^\]]*\]|<[^>]*>", place.pattern)
-    if not fields.OF_ERRORS.isdisjoint(names) or found.same(original) and str(found.error) == str(original.error):
+    if not fields.OF_ERRORS.isdisjoint(names) or (found.same(original) and str(found.error) == str(original.error)):
         return Verdict("recorded error")
     return Verdict("another error", f"{difference(original, found)}, {str(original.error)[:60]!r} before")
 
