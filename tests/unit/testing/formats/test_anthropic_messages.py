@@ -309,6 +309,7 @@ def test_the_newer_version_has_no_sampling_parameters() -> None:
 USE = {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}
 RESULT = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "x"}
 TEXT = {"type": "text", "text": "x"}
+JPG = {"type": "image", "source": {"type": "base64", "media_type": "image/jpg", "data": "AAAA"}}
 
 
 def turn(role: str, *content: Any) -> dict[str, Any]:
@@ -333,6 +334,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"messages": [{**turn("user", TEXT), "name": "Bo"}]}, "messages.0.name: Extra inputs"),
     ({"messages": [turn("user")]}, "messages.0: user messages must"),
     ({"messages": [turn("user", {"type": "text", "text": ""})]}, "messages: text content blocks must"),
+    ({"messages": [turn("user", {"type": "text", "text": " \n"})]}, "messages: text content blocks must contain"),
+    ({"messages": [turn("user", JPG)]}, "messages.0.content.0.image.source.base64.media_type: Input should be"),
+    ({"messages": [*KNOCK, turn("assistant", USE, USE)]}, "messages.1.content.1: `tool_use` ids must be unique"),
     ({"messages": [turn("user", {"text": "x"})]}, "messages.0.content.0.type"),
     ({"messages": [turn("assistant", TEXT)]}, "messages: first message must"),
     ({"messages": [*KNOCK, turn("assistant", {"type": "text", "text": "x "})]}, "messages: final assistant"),

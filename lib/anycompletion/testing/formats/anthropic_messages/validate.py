@@ -44,6 +44,7 @@ _VERSIONS: Mapping[str, frozenset[str]] = {"2023-06-01": _FIELDS | _SAMPLING, "2
 
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _TOOL_ID = re.compile(r"[a-zA-Z0-9_-]+")
+_IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 
 
 def validate(request: SimulatedRequest, api_key: str) -> ErrorSpec | None:
@@ -208,6 +209,11 @@ def _block(at: str, block: dict[str, Any]) -> ErrorSpec | None:
             return _invalid(f"{at}.type: Field required")
         case "text" if not as_text(block.get("text")):
             return _invalid("messages: text content blocks must be non-empty")
+        case "text" if not as_text(block["text"]).strip():
+            return _invalid("messages: text content blocks must contain non-whitespace text")
+        case "image" if _media_type(block) not in _IMAGE_TYPES:
+            wanted = ", ".join(map(repr, _IMAGE_TYPES[:-1]))
+            return _invalid(f"{at}.image.source.base64.media_type: Input should be {wanted} or {_IMAGE_TYPES[-1]!r}")
         case "tool_use" if not isinstance(block.get("input"), dict):
             return _invalid(f"{at}.tool_use.input: Input should be a valid dictionary")
         case "tool_use" if not _TOOL_ID.fullmatch(as_text(block.get("id"))):
@@ -216,6 +222,24 @@ def _block(at: str, block: dict[str, Any]) -> ErrorSpec | None:
             return _invalid(f"{at}: Invalid `signature` in `thinking` block")
         case _:
             return None
+
+
+def _media_type(block: dict[str, Any]) -> str:
+    """The media type of an image; a known one for an image that is not in the request itself."""
+    source = as_dict(block.get("source"))
+    return as_text(source.get("media_type")) if source.get("type") == "base64" else _IMAGE_TYPES[0]
+
+
+def _unique_ids(request: SimulatedRequest) -> ErrorSpec | None:
+    """Checks that no two calls of the conversation have one id."""
+    seen: set[str] = set()
+    for index, (_, content) in enumerate(joined_turns(request.body["messages"])):
+        for at, block in enumerate(content):
+            if block.get("type") == "tool_use" and block["id"] in seen:
+                return _invalid(f"messages.{index}.content.{at}: `tool_use` ids must be unique")
+            if block.get("type") == "tool_use":
+                seen.add(block["id"])
+    return None
 
 
 def _order(request: SimulatedRequest) -> ErrorSpec | None:
@@ -245,4 +269,4 @@ def _order(request: SimulatedRequest) -> ErrorSpec | None:
     return None
 
 
-_CHECKS = (_version, _members, _values, _model, _messages, _tools, _thinking, _order)
+_CHECKS = (_version, _members, _values, _model, _messages, _unique_ids, _tools, _thinking, _order)
