@@ -54,12 +54,11 @@ class CohereCalls:
         return [call.as_sent() for call in self._calls]
 
     def begin(self, index: int | None, native: JsonObject) -> list[Delta]:
-        """Begins a call, unless it is one that has begun."""
+        """Begins a call; a second start of it repeats what arrived, unless that was without arguments."""
         call = self._with_id(native)
         if call is None:
             return self._new(index, native)
-        arguments = as_str(_function(native).get("arguments"))
-        return [] if arguments == "".join(call.pieces) else self._add(call, _function(native))
+        return [] if call.pieces else self._add(call, _function(native))
 
     def add(self, index: int | None, native: JsonObject) -> list[Delta]:
         """Adds a piece to the call that it belongs to; a piece with a new name begins a call.
