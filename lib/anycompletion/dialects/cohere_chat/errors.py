@@ -18,6 +18,7 @@ from ...errors import (
 from ...http import HttpResponse
 from ...records import JsonObject
 from ..error_body import ReportedError, holds_error, read_error
+from ..error_phrases import CONTEXT_LENGTH_PHRASES
 from ..shared import as_text, error_without_details, loads_or_none
 
 REQUEST_ID = "x-debug-trace-id"
@@ -38,7 +39,7 @@ _STATUSES: Mapping[str, int] = {
 
 # Classifying by prose is the exception: most of Cohere's errors are a message and an id. Only the message shows whether
 # a 400 is about the length of the prompt, and whether a 429 ends within minutes or with the month.
-_TOO_LONG = ("too many tokens", "context length", "context window")
+_TOO_LONG = ("too many tokens", *CONTEXT_LENGTH_PHRASES)
 _TOO_LONG_STATUSES = (400, 413, 422)
 _PER_MONTH = "month"
 """Of the limits of a 429, only a trial key's calls and an account's bill are counted by the month."""

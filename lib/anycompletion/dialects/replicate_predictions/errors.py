@@ -3,8 +3,8 @@
 https://replicate.com/docs/reference/http#errors
 https://replicate.com/docs/reference/error-codes
 
-A bad status is classified by its number. A failed prediction has a good status and an error text: it is classified by
-the documented code in the text (E6716), otherwise by prose.
+A bad status is classified by its number, and a prompt that is too long by the message. A failed prediction has a good
+status and an error text: it is classified by the documented code in the text (E6716), otherwise by prose.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from ...http import HttpResponse
 from ...rate_limit_headers import seconds
 from ...records import JsonObject
 from ..error_body import ReportedError, holds_error, read_error
+from ..error_phrases import CONTEXT_LENGTH_PHRASES
 from ..shared import as_text, loads_or_none, message_of_text
 
 _CODE = re.compile(r"\bE\d{3,4}\b")
@@ -45,14 +46,18 @@ _RETRYABLE = frozenset({"E1000", "E6716"})
 
 # Classifying by prose is the exception: models are other people's programs, and without a documented code the text that
 # the program raised is the only signal of a prediction's failure.
+_TOO_LONG = (
+    *CONTEXT_LENGTH_PHRASES,
+    "context length",
+    "context window",
+    "context_length_exceeded",
+    "prompt too long",
+    "input is too long",
+)
+"""Lower-case parts of messages about a prompt that is too long."""
+_TOO_LONG_STATUSES = (400, 413, 422)
 _MESSAGE_PARTS: tuple[tuple[str, type[APIStatusError]], ...] = (
-    ("context length", ContextWindowExceededError),
-    ("context window", ContextWindowExceededError),
-    ("context_length_exceeded", ContextWindowExceededError),
-    ("exceed context limit", ContextWindowExceededError),
-    ("prompt is too long", ContextWindowExceededError),
-    ("prompt too long", ContextWindowExceededError),
-    ("input is too long", ContextWindowExceededError),
+    *((part, ContextWindowExceededError) for part in _TOO_LONG),
     ("flagged as sensitive", ContentPolicyViolationError),
     ("content policy", ContentPolicyViolationError),
     ("nsfw content", ContentPolicyViolationError),
@@ -67,7 +72,7 @@ _STATUSES: Mapping[type[APIStatusError], int] = {
     ContentPolicyViolationError: 400,
     ServiceUnavailableError: 503,
 }
-"""Class → the status of errors inside a good status; 500 for all others."""
+"""Class → the status of errors inside a good status; for all others, the status they report, or 500."""
 _ENDED = {
     "canceled": "the prediction was canceled while it ran",
     "aborted": "the prediction was aborted before it ran",
@@ -106,7 +111,9 @@ def _error_of_body(body: object, response: HttpResponse, status: int) -> APIErro
     param, invalid = _invalid_fields(source.get("invalid_fields"))
     if invalid:
         message = f"{message or 'invalid input'} ({invalid})"
-    cls = class_for_status(status) if status >= 400 else APIResponseError
+    cls: type[APIError] = class_for_status(status) if status >= 400 else APIResponseError
+    if status in _TOO_LONG_STATUSES and any(part in (message or "").lower() for part in _TOO_LONG):
+        cls = ContextWindowExceededError
     return cls(
         message or message_of_text(response),
         param=param or reported.param,
@@ -174,7 +181,7 @@ def reported_failure(value: object) -> APIStatusError:
     folded = message.lower()
     by_status = InternalServerError if reported.status is None else class_for_status(reported.status)
     by_text = next((cls for part, cls in _MESSAGE_PARTS if part in folded), by_status)
-    exc = _failed(message, _CODES.get(code or "", by_text), code)
+    exc = _failed(message, _CODES.get(code or "", by_text), code, reported.status or 500)
     exc.type = reported.type
     return exc
 
@@ -184,10 +191,10 @@ def ended_early(reason: str) -> APIStatusError:
     return _failed(_ENDED.get(reason, f"the prediction ended early: {reason}"), InternalServerError, reason)
 
 
-def _failed(message: str, cls: type[APIStatusError], code: str | None) -> APIStatusError:
+def _failed(message: str, cls: type[APIStatusError], code: str | None, status: int = 500) -> APIStatusError:
     return cls(
         message,
-        status_code=_STATUSES.get(cls, 500),
+        status_code=_STATUSES.get(cls, status),
         code=code,
         maybe_billed=code not in _RETRYABLE,
         retryable=code in _RETRYABLE,

@@ -321,6 +321,7 @@ FAILURES: list[tuple[Any, type[errors.APIError], str | None, int, bool]] = [
     ("CUDA out of memory", errors.InternalServerError, None, 500, False),
     ("The input exceeds the model's context length.", errors.ContextWindowExceededError, None, 400, False),
     ("Prompt is too long: 9 tokens", errors.ContextWindowExceededError, None, 400, False),
+    ("exceeds the available context size", errors.ContextWindowExceededError, None, 400, False),
     ("Prediction input failed validation: max_tokens", errors.BadRequestError, None, 400, False),
     (
         "The input or output was flagged as sensitive. (E005)",
@@ -334,10 +335,11 @@ FAILURES: list[tuple[Any, type[errors.APIError], str | None, int, bool]] = [
     ("Director: timed out (code: E6716)", errors.ServiceUnavailableError, "E6716", 503, True),
     ({"message": "prompt is too long", "code": "E1"}, errors.ContextWindowExceededError, "E1", 400, False),
     ({"error": {"detail": "Busy.", "code": 503}}, errors.ServiceUnavailableError, "503", 503, False),
+    ({"message": "Slow down.", "code": 429}, errors.RateLimitError, "429", 429, False),
     (["Oh.", "No."], errors.InternalServerError, None, 500, False),
     ({"kind": "x"}, errors.InternalServerError, None, 500, False),
 ]
-WORDS = ["prompt is too long", "Busy.", "Oh.; No.", '{"kind":"x"}']
+WORDS = ["prompt is too long", "Slow down.", "Busy.", "Oh.; No.", '{"kind":"x"}']
 """The messages of the failures that are no text."""
 
 

@@ -84,6 +84,13 @@ def test_messages(body: Any, message: str, param: str | None):
     assert (error.message, error.param) == (message, param)
 
 
+@pytest.mark.parametrize("status", [400, 413, 422, 500])
+def test_a_prompt_that_is_too_long(status: int):
+    """A program could not shorten its prompt, because only the message has the cause."""
+    error = error_of_response(status, {"detail": "- input.prompt: longer than the maximum context length"})
+    assert (type(error) is errors.ContextWindowExceededError) == (status != 500)
+
+
 THROTTLED = "Request was throttled. Your rate limit resets in ~30s."
 WAITS: list[tuple[Any, dict[str, str], float | None]] = [
     ({"detail": THROTTLED}, {}, 30.0),
