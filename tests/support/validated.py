@@ -15,7 +15,7 @@ from anycompletion.validation.request_checks import build_request
 def build(**params: Any) -> ChatRequest:
     """The request that `create` makes of its arguments."""
     model, messages = params.pop("model", "openai/gpt-4o"), params.pop("messages", "Hi")
-    params.pop("stream", None)  # it says how to send a request, not what is in it
+    params.pop("stream", None)  # not a part of the request
     wire, options = split_keywords(params)
     check_options(options)
     return build_request(model, messages, wire)

@@ -150,7 +150,7 @@ def _response_format(value: Any, param: str) -> Any:
     return mapping
 
 
-def _logprobs(value: Any, param: str) -> bool | int:
+def _logprobs(value: Any, param: str) -> Any:
     """True, false, or the number of top tokens, which a few servers expect instead."""
     value = to_builtin(value)
     if type(value) is int and value >= 0:

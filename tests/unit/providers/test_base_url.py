@@ -5,10 +5,8 @@ from __future__ import annotations
 import pytest
 
 from anycompletion.errors import InvalidRequestError
-from anycompletion.providers import (
-    check_base_url,
-    origin,
-)
+from anycompletion.providers import check_base_url, origin
+from anycompletion.providers.base_url import intended_base_url
 
 VALID: list[tuple[str, str]] = [
     ("https://api.openai.com/v1", "https://api.openai.com/v1"),
@@ -142,3 +140,71 @@ ORIGINS: list[tuple[str, str]] = [
 def test_origins(url: str, expected: str):
     """A key would be sent to another server than its own, or not be sent to its own."""
     assert origin(url) == expected
+
+
+# --- base URLs as they are meant ---
+
+OPENAI, ANTHROPIC, COHERE, REPLICATE = "/chat/completions", "/v1/messages", "/v2/chat", "/v1/predictions"
+
+MEANT: list[tuple[str, str, str, str]] = [
+    # the endpoint, the provider's own base URL, the given one, the one that is used
+    (OPENAI, "", "https://x", "https://x"),
+    (OPENAI, "", "https://x/v1", "https://x/v1"),
+    (OPENAI, "", "https://x/v1/chat/completions", "https://x/v1"),
+    (OPENAI, "", "https://x/v1/chat/completions///", "https://x/v1"),
+    (OPENAI, "", "https://x/chat/completions/chat/completions", "https://x"),
+    (OPENAI, "", "https://x/v1/chat", "https://x/v1"),
+    (OPENAI, "", "https://x/chat", "https://x/chat"),
+    (OPENAI, "", "https://x/v1/v1", "https://x/v1"),
+    (OPENAI, "", "https://x/v1beta/openai", "https://x/v1beta/openai"),
+    (OPENAI, "", "https://x/openai/deployments/d/chat/completions", "https://x/openai/deployments/d"),
+    (OPENAI, "https://x/v1/chat/completions", "https://x/v1/chat/completions", "https://x/v1"),
+    (OPENAI, "https://x/api/v1", "https://x", "https://x/api/v1"),
+    (OPENAI, "https://x/api/v1", "https://x:443/api/", "https://x:443/api/v1"),
+    (OPENAI, "https://x/api/v1", "https://y", "https://y"),
+    (OPENAI, "https://x/api/v1", "https://x/other", "https://x/other"),
+    (OPENAI, "https://x/api/v1", "https://x/api/v2", "https://x/api/v2"),
+    (OPENAI, "https://x", "https://x/v1", "https://x/v1"),
+    (OPENAI, "https://x/{region}/v1", "https://x", "https://x"),
+    (OPENAI, "http://localhost:8000/v1", "http://127.0.0.1:8000", "http://127.0.0.1:8000/v1"),
+    (OPENAI, "http://localhost:8000/v1", "http://127.0.0.1:9000", "http://127.0.0.1:9000"),
+    ("/chat", "https://x/v1", "https://x/v1/chat", "https://x/v1"),
+    (ANTHROPIC, "", "https://x/v1", "https://x"),
+    (ANTHROPIC, "", "https://x/proxy/v1/messages", "https://x/proxy"),
+    (ANTHROPIC, "", "https://x/anthropic", "https://x/anthropic"),
+    (COHERE, "", "https://x/v2", "https://x"),
+    (COHERE, "", "https://x/v2/chat", "https://x"),
+    (REPLICATE, "", "https://x/v1", "https://x"),
+    (REPLICATE, "", "https://x/v1/predictions", "https://x"),
+]
+
+
+@pytest.mark.parametrize(("endpoint", "own", "given", "used"), MEANT)
+def test_a_base_url_is_used_as_it_is_meant(endpoint: str, own: str, given: str, used: str):
+    """A request would go to a doubled path, or to a path without its version, and be answered with 404."""
+    assert intended_base_url(given.rstrip("/"), endpoint=endpoint, own=own) == used
+    assert intended_base_url(used, endpoint=endpoint, own=own) == used
+
+
+NOT_MEANT: list[tuple[str, str]] = [
+    (OPENAI, "https://x/v1/responses"),
+    (OPENAI, "https://x/v1/completions"),
+    (OPENAI, "https://x/v1/embeddings"),
+    (OPENAI, "https://x/v1/messages"),
+    (ANTHROPIC, "https://x/messages"),
+    (ANTHROPIC, "https://x/v1/complete"),
+    (ANTHROPIC, "https://x/v2"),
+    (COHERE, "https://x/v1"),
+    (COHERE, "https://x/v1/chat"),
+    (REPLICATE, "https://x/v1/models/a/b/predictions"),
+]
+
+
+@pytest.mark.parametrize(("endpoint", "given"), NOT_MEANT)
+def test_a_base_url_that_cannot_be_meant_is_refused(endpoint: str, given: str):
+    """A caller would get a 404 in place of the cause."""
+    with pytest.raises(InvalidRequestError) as caught:
+        intended_base_url(given, endpoint=endpoint, own="", param="base_urls['x']")
+    assert caught.value.param == "base_urls['x']"
+    assert f"ends in /{given.rpartition('/')[2]}" in str(caught.value)
+    assert endpoint in str(caught.value)

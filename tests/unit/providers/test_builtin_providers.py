@@ -460,7 +460,9 @@ OWN_FORMS: list[tuple[str, str, dict[str, Any]]] = [
 """Parameter in a form that OpenAI refuses → a server that accepts it → arguments of the call."""
 
 
-@pytest.mark.parametrize(("param", "name", "arguments"), OWN_FORMS, ids=[f"{name}-{param}" for param, name, _ in OWN_FORMS])
+@pytest.mark.parametrize(
+    ("param", "name", "arguments"), OWN_FORMS, ids=[f"{name}-{param}" for param, name, _ in OWN_FORMS]
+)
 async def test_a_servers_own_form_is_sent_to_that_server_only(
     param: str, name: str, arguments: dict[str, Any], sim: SimulatorServer
 ) -> None:

@@ -13,6 +13,7 @@ from anycompletion.providers import (
     find,
     supported_params,
 )
+from anycompletion.providers.aliases import ALIASES, NOT_SUPPORTED_YET
 from anycompletion.records import PARAM_NAMES
 
 ACME = Provider("acme", "https://api.acme.ai/v1", prefixes=("acme-",))
@@ -45,7 +46,47 @@ FOUND: list[tuple[str, str | None, str, str]] = [
     ("acme/openai/gpt-4o", None, "acme", "openai/gpt-4o"),
     ("acme-large", None, "acme", "acme-large"),
     ("openai/模型", None, "openai", "模型"),
+    # LiteLLM's names
+    ("together_ai/meta-llama/x", None, "together", "meta-llama/x"),
+    ("together_ai:meta-llama/x", None, "together", "meta-llama/x"),
+    ("meta-llama/x", "together_ai", "together", "meta-llama/x"),
+    ("together_ai/meta-llama/x", "together_ai", "together", "meta-llama/x"),
+    # models whose own names begin with the provider's
+    ("openrouter/auto", None, "openrouter", "openrouter/auto"),
+    ("openrouter/openrouter/auto", None, "openrouter", "openrouter/auto"),
+    ("openrouter:auto", None, "openrouter", "openrouter/auto"),
+    ("openrouter/auto:online", None, "openrouter", "openrouter/auto:online"),
+    ("auto", "openrouter", "openrouter", "openrouter/auto"),
+    ("openrouter/auto", "openrouter", "openrouter", "openrouter/auto"),
+    ("openrouter/openai/gpt-4o:free", None, "openrouter", "openai/gpt-4o:free"),
+    ("openrouter/auto/x", None, "openrouter", "auto/x"),
+    ("openai/auto", None, "openai", "auto"),
 ]
+
+
+@pytest.mark.parametrize(("alias", "name"), ALIASES.items())
+def test_litellms_names_are_aliases(alias: str, name: str):
+    """Code that was written for LiteLLM would have to rename its models."""
+    assert find(f"{alias}/vendor/model", None, ROWS) == (PROVIDERS[name], "vendor/model")
+    assert find("vendor/model", alias, ROWS) == (PROVIDERS[name], "vendor/model")
+    assert supported_params(f"{alias}/m") == supported_params(f"{name}/m")
+
+
+def test_a_clients_own_provider_wins_over_an_alias():
+    """A company's gateway could not have one of LiteLLM's names."""
+    mine = Provider("together_ai", "https://gateway.example/v1")
+    assert find("together_ai/m", None, all_providers([mine])) == (mine, "m")
+
+
+@pytest.mark.parametrize("name", NOT_SUPPORTED_YET)
+def test_formats_that_do_not_exist_yet_are_named(name: str):
+    """A known provider would be taken for a misspelled one."""
+    assert name not in {**PROVIDERS, **ALIASES}
+    for model, provider, param in ((f"{name}/m", None, "model"), (f"{name}:m", None, "model"), ("m", name, "provider")):
+        with pytest.raises(InvalidRequestError) as caught:
+            find(model, provider, ROWS)
+        assert caught.value.param == param
+        assert f"the provider {name!r} is not supported yet" in str(caught.value)
 
 
 @pytest.mark.parametrize(("model", "provider", "name", "own"), FOUND)

@@ -28,7 +28,7 @@ _INSTRUCTIONS = frozenset(("system", "developer"))
 def encode_message(
     message: Message, path: str, target: Target, quirks: Quirks, report: EncodingReport
 ) -> JsonObject | None:
-    """A message of any kind as JSON that the server accepts; None for one that says nothing and is refused.
+    """A message of any kind as JSON that the server accepts; None for an empty one that the server refuses.
 
     Raises:
         UnsupportedParameterError: a part of it is not supported, under the policy "raise".
@@ -84,7 +84,7 @@ def _cleaned_item(item: Any) -> Any:
 
 
 def is_blank(wire: JsonObject, path: str, report: EncodingReport) -> bool:
-    """Leaves out blank text parts, and reports whether an assistant's turn then says and calls nothing."""
+    """Leaves out blank text parts, and returns whether an assistant's message is then empty."""
     content = wire.get("content")
     if isinstance(content, list):
         parts = cast("list[Any]", content)

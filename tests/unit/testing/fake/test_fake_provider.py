@@ -441,7 +441,7 @@ async def test_a_star_replaces_all_providers_and_the_clients_own() -> None:
 
 async def test_a_provider_of_the_client_can_be_replaced() -> None:
     """A fake for an app's own provider would be rejected, or calls to a misspelt one would go to the network."""
-    acme = Provider("acme", "https://llm.acme.example/v1", dialect="cohere_chat")
+    acme = Provider("acme", "https://llm.acme.example", dialect="cohere_chat")
     async with AsyncCompletion(providers=[FakeProvider("Hi", name="acme"), acme]) as client:
         assert (await client.create("acme/large", "Hello")).text == "Hi"
     with pytest.raises(ConfigurationError, match="no provider is called 'acmee'"):

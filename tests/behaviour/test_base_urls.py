@@ -1,0 +1,84 @@
+"""Base URLs that contain the endpoint: requests go to the same path wherever the URL comes from."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import attrs
+import pytest
+
+from anycompletion import PROVIDERS, AsyncCompletion, InvalidRequestError
+from anycompletion.testing import SimulatorServer
+
+ENDPOINTS: list[tuple[str, str, str]] = [
+    # provider, model, the part of the endpoint that the base URL contains
+    ("openai", "gpt-4o", "/chat/completions"),
+    ("openai", "gpt-4o", "/"),
+    ("openrouter", "openai/gpt-4o", "/chat/completions/"),
+    ("anthropic", "claude-haiku-4-5", "/v1/messages"),
+    ("anthropic", "claude-haiku-4-5", "/v1"),
+    ("cohere", "command-a", "/v2/chat"),
+    ("cohere", "command-a", "/v2"),
+    ("replicate", "meta/meta-llama-3-8b-instruct", "/v1/predictions"),
+    ("replicate", "meta/meta-llama-3-8b-instruct", "/v1"),
+    ("azure", "our-deployment", "/openai"),
+    ("azure", "our-deployment", "/openai/deployments"),
+    ("azure", "our-deployment", "/openai/v1"),
+    ("azure", "our-deployment", "/openai/v1/chat/completions"),
+]
+
+SOURCES = ("argument", "client", "environment", "row")
+
+
+@pytest.fixture
+async def sim() -> AsyncIterator[SimulatorServer]:
+    """A running simulator, whose recorded requests are checked."""
+    async with SimulatorServer() as server:
+        yield server
+
+
+def client_of(provider: str, url: str, source: str, sim: SimulatorServer) -> tuple[AsyncCompletion, dict[str, Any]]:
+    """A client whose base URL comes from the source, and the call's own options."""
+    row = attrs.evolve(PROVIDERS[provider], base_url=url if source == "row" else "")
+    client = AsyncCompletion(
+        providers=[row],
+        base_urls={provider: url} if source == "client" else {},
+        api_keys={provider: sim.api_keys[provider]},
+    )
+    own = {"base_url": url, "api_key": sim.api_keys[provider]} if source == "argument" else {}
+    return client, own
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize(("provider", "model", "suffix"), ENDPOINTS)
+async def test_the_endpoint_is_not_doubled(
+    provider: str, model: str, suffix: str, source: str, sim: SimulatorServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request would go to a path that the server does not have."""
+    for variable in (*PROVIDERS[provider].base_url_env, *PROVIDERS[provider].api_version_env):
+        monkeypatch.delenv(variable, raising=False)
+    paths: list[str] = []
+    for url in (sim.base_urls[provider], sim.base_urls[provider] + suffix):
+        if source == "environment":
+            monkeypatch.setenv(PROVIDERS[provider].base_url_env[0], url)
+        client, own = client_of(provider, url, source, sim)
+        async with client:
+            reply = await client.create(f"{provider}/{model}", "Hi.", **own)
+        assert reply.text
+        paths.append(sim.requests[-1].path)
+    assert paths[0] == paths[1]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+async def test_another_endpoint_is_refused(source: str, sim: SimulatorServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller would get a 404 in place of the cause."""
+    url = sim.base_urls["openai"] + "/responses"
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    if source == "environment":
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+    client, own = client_of("openai", url, source, sim)
+    async with client:
+        with pytest.raises(InvalidRequestError, match="ends in /responses"):
+            await client.create("openai/gpt-4o", "Hi.", **own)
+    assert sim.requests == []
