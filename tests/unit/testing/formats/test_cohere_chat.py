@@ -268,6 +268,7 @@ def test_one_model_is_unknown() -> None:
 
 
 FUNCTION = TOOLS[0]["function"]
+JPG = {"type": "image_url", "image_url": {"url": "data:image/jpg;base64,AAAA"}}
 WRONG: list[tuple[dict[str, Any], int, str]] = [
     ({"num_generations": 2}, 422, "num_generations"),
     ({"n": 2}, 422, "'n'"),
@@ -304,6 +305,7 @@ WRONG: list[tuple[dict[str, Any], int, str]] = [
     ({"tools": [{"type": "custom", "custom": {"name": "f"}}]}, 400, "type"),
     ({"tools": [{"type": "function", "function": {**FUNCTION, "name": "1 f"}}]}, 400, "name"),
     ({"tools": [{"type": "function", "function": {**FUNCTION, "strict": True}}]}, 422, "strict"),
+    ({"messages": [{"role": "user", "content": [JPG]}]}, 400, "images must be"),
     ({"response_format": {"type": "json_schema"}}, 400, "response_format.type"),
     ({"response_format": {"type": "json_object", "strict": True}}, 422, "strict"),
     ({"response_format": {"type": "json_object", "json_schema": {"name": "x", "schema": SCHEMA}}}, 400, "object"),

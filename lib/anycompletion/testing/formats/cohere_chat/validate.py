@@ -53,6 +53,9 @@ _PARTS: Mapping[str, Mapping[str, type]] = {
 }
 """Role → type of a part → type of the member with the same name."""
 
+_IMAGES = tuple(f"data:image/{name};" for name in ("jpeg", "png", "webp", "gif"))
+"""Beginnings of the data URLs of images."""
+
 _RANGES: Mapping[str, tuple[float, float]] = {
     "temperature": (0, 2),
     "frequency_penalty": (0, 1),
@@ -206,15 +209,25 @@ def _message(at: str, message: dict[str, Any]) -> ErrorSpec | None:
     if role == "tool" and not message.get("tool_call_id"):
         return _invalid(f"{at}.tool_call_id is required")
     for part in as_list(content):
-        kind = as_text(as_dict(part).get("type"))
-        if kind not in _PARTS[role]:
-            return _invalid(f"{at}.content: a {role} message has no parts of type {kind!r}")
-        if not isinstance(as_dict(part).get(kind), _PARTS[role][kind]):
-            return _unprocessable(f"parameter '{at}.content.{kind}' has an invalid type")
+        error = _part(at, role, as_dict(part))
+        if error is not None:
+            return error
     for tool_call in as_list(message.get("tool_calls")):
         function = as_dict(as_dict(tool_call).get("function"))
         if not (as_text(as_dict(tool_call).get("id")) and isinstance(function.get("arguments"), str)):
             return _invalid(f"{at}.tool_calls: each needs an id and a function with its arguments as a string")
+    return None
+
+
+def _part(at: str, role: str, part: dict[str, Any]) -> ErrorSpec | None:
+    kind = as_text(part.get("type"))
+    if kind not in _PARTS[role]:
+        return _invalid(f"{at}.content: a {role} message has no parts of type {kind!r}")
+    if not isinstance(part.get(kind), _PARTS[role][kind]):
+        return _unprocessable(f"parameter '{at}.content.{kind}' has an invalid type")
+    url = as_text(as_dict(part.get("image_url")).get("url"))
+    if url.startswith("data:image/") and not url.startswith(_IMAGES):
+        return _invalid(f"{at}.content: images must be JPEG, PNG, WebP or GIF")
     return None
 
 
