@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.utils
 import operator
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
@@ -119,3 +120,13 @@ class HttpResponse(msgspec.Struct, eq=False):
 
     def __repr__(self) -> str:
         return f"<HttpResponse {self.status}: {len(self.body)} bytes>"
+
+
+def parse_date(header: str | None) -> float | None:
+    """A ``Date`` header as Unix seconds; None where it is missing or malformed."""
+    if not header:
+        return None
+    try:
+        return email.utils.parsedate_to_datetime(header).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None

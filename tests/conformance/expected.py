@@ -154,7 +154,6 @@ DEFAULT_VALUES = {
     "role": ("assistant",),
     "type": ("function",),
     "index": (0,),
-    "created": (0,),
     **dict.fromkeys(("id", "model", "name", "arguments"), ("",)),
 }
 """Member → its value in OpenAI's format if a server leaves it out: the only possible value, or an empty one."""

@@ -228,7 +228,10 @@ def _is_cost(path: str, pair: tuple[Any, Any]) -> bool:
 
 def _is_default(path: str, pair: tuple[Any, Any]) -> bool:
     ours, theirs = pair
-    return theirs in (None, "") and ours in DEFAULT_VALUES.get(path.rpartition(".")[2], ())
+    name = path.rpartition(".")[2]
+    if name == "created":
+        return not theirs and ours > 0  # the time of the response
+    return theirs in (None, "") and ours in DEFAULT_VALUES.get(name, ())
 
 
 _CALL = r"(?:tool_calls\[\d+\]\.(?:(?:function|custom)\.)?)?"

@@ -237,6 +237,8 @@ class Call(CallContext):
             self.settle_permit(result.usage)
         self.info.elapsed = self.elapsed()
         result.info = self.info
+        if not result.created:
+            result.created = self.reply_time()
         return result
 
     async def _ask(self, request: HttpRequest, body: bytes | None) -> ChatCompletion | Continuation:

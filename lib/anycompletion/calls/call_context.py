@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import APIError, AuthenticationError, CompletionError, RateLimitError, printable
+from ..http import parse_date
 from ..logs import log
 from ..options import Secret
 from ..ratelimit.token_estimate import used_tokens
@@ -78,6 +80,10 @@ class CallContext:
     def elapsed(self) -> float:
         """Seconds since the logical call began."""
         return asyncio.get_running_loop().time() - self.started
+
+    def reply_time(self) -> int:
+        """The Unix time of a reply that has none: its ``Date`` header, else this machine's clock."""
+        return int(parse_date(self.info.headers.first("date")) or time.time())
 
     # --- the outcome ---
 

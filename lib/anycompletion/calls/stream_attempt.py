@@ -42,6 +42,7 @@ class Attempt(abc.ABC):
     __slots__ = (
         "_call",
         "_closed",
+        "_created",
         "_usage",
         "cancel_request",
         "delivered",
@@ -54,6 +55,8 @@ class Attempt(abc.ABC):
     def __init__(self, call: Call, response: Response, closed: CloseSignal) -> None:
         self._call = call
         self._closed = closed
+        self._created = 0
+        """The last time of a chunk, for those without one; 0 if the first chunk had one."""
         self._usage: Usage | None = None
         """The last usage that arrived, for the client's limits."""
         self.response = response
@@ -79,8 +82,15 @@ class Attempt(abc.ABC):
 
     def _record(self, chunks: Chunks) -> None:
         """Records that chunks were delivered, and their usage."""
+        if not self.delivered and chunks and not chunks[0].created:
+            self._created = self._call.reply_time()
         self.delivered = True
         self._usage = next((chunk.usage for chunk in reversed(chunks) if chunk.usage is not None), self._usage)
+
+    def _add_times(self, chunks: Chunks) -> None:
+        """Gives chunks without a time that of the last one before them."""
+        for chunk in chunks:
+            chunk.created = self._created = chunk.created or self._created
 
     def _record_end(self) -> None:
         """Records that everything was read."""
@@ -163,6 +173,8 @@ class StreamAttempt(Attempt):
                 chunks = self._end_or_raise(failed)
             if chunks and (not self.delivered or self._call.permit is not None):
                 self._record(chunks)
+            if self._created:
+                self._add_times(chunks)
             if self.ended:
                 self._record_end()  # type: ignore[unreachable]  # reading the end has set it
             if chunks:
@@ -281,6 +293,8 @@ class WholeAttempt(Attempt):
             if self.successor is not None:
                 return ()
             self._record(chunks or ())
+            if self._created:
+                self._add_times(chunks or ())
             if self.ended:
                 self._record_end()  # type: ignore[unreachable]  # as above
             return chunks

@@ -187,7 +187,7 @@ class ChatCompletion(Record):
     choices: list[Choice]
     model: str
     created: int = 0
-    """Unix seconds; 0 if unknown."""
+    """Unix seconds: the provider's value, else the time of its response; 0 in records that no call returned."""
     object: str = "chat.completion"
     usage: Usage | None = None
     service_tier: str | None = None

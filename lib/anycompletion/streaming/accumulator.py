@@ -324,9 +324,9 @@ class Accumulator:
 
     def _add_ids(self, chunk: ChatCompletionChunk) -> None:
         # Azure first sends chunks that have filter results only, and these members empty.
+        self._created = self._created or chunk.created if self._id else chunk.created or self._created
         self._id = self._id or chunk.id
         self._model = self._model or chunk.model
-        self._created = self._created or chunk.created
 
     @property
     def started(self) -> bool:

@@ -5,7 +5,6 @@ https://replicate.com/docs/reference/http#predictions.get
 
 from __future__ import annotations
 
-import email.utils
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -27,7 +26,7 @@ from ...codecs.lenient import (
     unknown_fields,
 )
 from ...errors import APIError
-from ...http import Headers, HttpRequest, HttpResponse
+from ...http import Headers, HttpRequest, HttpResponse, parse_date
 from ...records import AssistantMessage, ChatCompletion, ChatRequest, Choice, JsonObject, Usage
 from ..base import Continuation, Target
 from .errors import error_in_good_status, failure, reports_error, unreadable_prediction
@@ -185,7 +184,7 @@ def _delay(prediction: ReplicatePrediction, headers: Headers) -> float:
     The age is the response's `Date` minus `created_at`, both by the provider's clock, so that the back-off needs no
     state. Where either is missing, the delay is half a second while it starts and a second while it runs.
     """
-    now = _date(headers.get("date"))
+    now = parse_date(headers.get("date"))
     if now is None or prediction.created is None:
         return _SHORTEST_DELAY if prediction.status == "starting" else 2 * _SHORTEST_DELAY
     return min(_LONGEST_DELAY, max(_SHORTEST_DELAY, (now - prediction.created) / 8))
@@ -236,15 +235,6 @@ def _seconds(moment: object) -> float | None:
         found = datetime.fromisoformat(optional_str(moment) or "")
         return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
-        return None
-
-
-def _date(header: str | None) -> float | None:
-    if not header:
-        return None
-    try:
-        return email.utils.parsedate_to_datetime(header).timestamp()
-    except (ValueError, TypeError, OverflowError):
         return None
 
 
