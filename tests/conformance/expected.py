@@ -146,6 +146,9 @@ REQUEST_ID_HEADERS = {
     "deepseek": "x-ds-trace-id",
     "mistral": "mistral-correlation-id",
     "openrouter": "x-generation-id",
+    "pollinations": "cf-ray",
+    "cloudflare": "cf-ray",
+    "ovhcloud": "x-kong-request-id",
 }
 """Provider → the header with the request's id; x-request-id for all others."""
 
