@@ -35,7 +35,7 @@ from ...records import (
 )
 from ..base import EncodingReport, Target
 from ..shared import as_text, unreadable_reply, uses_legacy_functions, without_nulls
-from .errors import REQUEST_ID, error_from_body, error_without_object, failed_generation, is_error
+from .errors import REQUEST_ID, error_from_body, error_in_reply, error_in_value
 from .message_blocks import NATIVE_CONTENT, assistant_blocks, is_blank_text
 from .reply_blocks import read_blocks
 
@@ -77,10 +77,10 @@ def decode(response: HttpResponse, request: ChatRequest, target: Target) -> Chat
     problem = ""
     try:
         value = json.loads(response.body)
-        failure = error_without_object(value)
+        failure = error_in_value(value)
         if failure is None:
             data = as_object(value, "body")
-            failure = _failure(data)
+            failure = error_in_reply(data)
             if failure is None:
                 return _completion(data, uses_legacy_functions(request), target.model)
     except (ShapeError, NotJSONError) as exc:
@@ -89,13 +89,6 @@ def decode(response: HttpResponse, request: ChatRequest, target: Target) -> Chat
     if problem:
         raise unreadable_reply(f"Anthropic's reply cannot be read: {problem}", response, REQUEST_ID)
     raise error_from_body(failure, None, response.headers, as_text(response.body))
-
-
-def _failure(data: JsonObject) -> JsonObject | None:
-    """The object that describes the error, if a body with a good status is one."""
-    if is_error(data, has_type=data.get("content") is not None):
-        return data
-    return failed_generation(optional_str(data.get("stop_reason")))
 
 
 def _completion(data: JsonObject, legacy: bool, model: str) -> ChatCompletion:

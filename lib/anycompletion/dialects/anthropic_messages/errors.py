@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...codecs.lenient import optional_object
+from ...codecs.lenient import optional_object, optional_str
 from ...errors import (
     APIError,
     APIStatusError,
@@ -96,17 +96,31 @@ def error_from_body(
     return _exception(read_error(data), status, headers, body)
 
 
-def failed_generation(reason: str | None) -> dict[str, Any] | None:
-    """The error object for a stop reason, which gateways make up, that reports a failure; None for all others."""
-    return {"message": f"the generation failed: {reason}", "code": reason} if is_failed_reason(reason) else None
+def error_in_value(value: object) -> object:
+    """JSON that is neither an object nor contains one, if it reports an error: a text, or several errors; else None."""
+    return value if optional_object(value) is None and holds_error(value) else None
 
 
-def error_without_object(data: object) -> object:
-    """JSON that is neither an object nor holds one, if it reports an error: a text, or a list of errors; else None."""
-    return data if optional_object(data) is None and holds_error(data) else None
+def error_in_reply(data: dict[str, Any]) -> object:
+    """The object that describes the error, if a body with a good status is one; else None."""
+    if _is_error(data, has_type=data.get("content") is not None):
+        return data
+    return _failed_generation(data)
 
 
-def is_error(data: dict[str, Any], *, has_type: bool) -> bool:
+def error_in_event(kind: str, data: dict[str, Any]) -> object:
+    """The object that describes the error, if an event is one; else None."""
+    if kind == "error" or _is_error(data, has_type=isinstance(data.get("type"), str)):
+        return data
+    if kind == "message_delta":
+        return _failed_generation(optional_object(data.get("delta")) or {})
+    if kind == "message_start":
+        message = optional_object(data.get("message")) or {}
+        return message if _is_error(message, has_type=True) else None
+    return None
+
+
+def _is_error(data: dict[str, Any], *, has_type: bool) -> bool:
     """Whether a body or an event reports an error.
 
     Args:
@@ -118,6 +132,12 @@ def is_error(data: dict[str, Any], *, has_type: bool) -> bool:
     return not _REPORTING_FIELDS.isdisjoint(data) and holds_error(
         {name: value for name, value in data.items() if name in _REPORTING_FIELDS}
     )
+
+
+def _failed_generation(source: dict[str, Any]) -> dict[str, Any] | None:
+    """The error object for a stop reason that reports a failure; gateways make up such reasons."""
+    reason = optional_str(source.get("stop_reason"))
+    return {"message": f"the generation failed: {reason}", "code": reason} if is_failed_reason(reason) else None
 
 
 def _exception(

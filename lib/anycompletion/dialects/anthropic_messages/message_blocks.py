@@ -27,7 +27,7 @@ from ...records import (
 )
 from ..base import EncodingReport
 from ..shared import without_nulls
-from .call_ids import AnthropicCallIds
+from .anthropic_call_ids import AnthropicCallIds
 from .content_blocks import content_blocks, is_blank, text_block
 
 NATIVE_CONTENT = "anthropic_content"

@@ -26,7 +26,7 @@ from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionD
 from ..base import Chunks, Target
 from ..shared import as_text, loads_or_none, tool_call_delta, uses_legacy_functions, without_nulls
 from .decode import MESSAGE_FIELDS, annotation, finish_reason, read_message, read_usage, refusal, stop_extras
-from .errors import error_from_body, error_without_object, failed_generation, is_error
+from .errors import error_from_body, error_in_event, error_in_value
 from .growing_blocks import AnthropicGrowingBlock, AnthropicStreamBlocks
 from .message_blocks import NATIVE_CONTENT
 from .native_types import DELTA_TARGETS, delta_type, event_type
@@ -95,12 +95,12 @@ class AnthropicStreamDecoder:
         try:
             data: JsonObject = json.loads(event.data)
             if data.__class__ is not dict:
-                failure = error_without_object(data)
+                failure = error_in_value(data)
                 data = {} if failure else as_object(data, "event")
             kind = data.get("type")
             if kind != "content_block_delta" or "error" in data:
                 kind = event_type(data, event.name)
-                failure = failure or _failure(kind, data)
+                failure = failure or error_in_event(kind, data)
             if failure is None:
                 self._last = event.data
                 return self._read(kind, data)
@@ -371,18 +371,6 @@ class AnthropicStreamDecoder:
 
     def _chunk(self, delta: Delta) -> ChatCompletionChunk:
         return ChatCompletionChunk(self._id, [ChunkChoice(0, delta)], 0, self._model, native=self._last)
-
-
-def _failure(kind: str, data: JsonObject) -> object:
-    """The object that describes the error, if an event is one."""
-    if kind == "error" or is_error(data, has_type=isinstance(data.get("type"), str)):
-        return data
-    if kind == "message_delta":
-        return failed_generation(optional_str((optional_object(data.get("delta")) or {}).get("stop_reason")))
-    if kind == "message_start":
-        message = optional_object(data.get("message")) or {}
-        return message if is_error(message, has_type=True) else None
-    return None
 
 
 def _unreadable_event(problem: str, body: str | None = None) -> APIResponseError:

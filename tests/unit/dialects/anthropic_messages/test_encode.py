@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anycompletion.dialects.anthropic_messages.call_ids import tool_id
+from anycompletion.dialects.anthropic_messages.anthropic_call_ids import tool_id
 from anycompletion.dialects.anthropic_messages.dialect import DIALECT
 from anycompletion.dialects.base import Dialect, Target
 from anycompletion.errors import InvalidRequestError, UnsupportedParameterError
