@@ -27,6 +27,7 @@ TYPES = frozenset(
         "error",
     }
 )
+"""Types of Cohere's events, and the one that proxies use."""
 
 
 def type_of_event(data: JsonObject, name: str) -> str:

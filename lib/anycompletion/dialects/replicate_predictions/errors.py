@@ -101,7 +101,10 @@ def error_in_good_status(body: object, response: HttpResponse) -> APIError | Non
     """The exception for a response with a good status whose body is an error; None for any other body."""
     if not holds_error(body):
         return None
-    return _error_of_body(body, response, read_error(body).status or 500)
+    reported, prediction = read_error(body), optional_object(body) or {}
+    if "input" in prediction:  # contains the prompt
+        return failure(prediction | {"error": reported.message}, response.headers)
+    return _error_of_body(body, response, reported.status or 500)
 
 
 def _error_of_body(body: object, response: HttpResponse, status: int) -> APIError:

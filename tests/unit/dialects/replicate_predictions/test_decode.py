@@ -372,6 +372,13 @@ IN_GOOD_STATUS: list[tuple[Any, type[errors.APIError], int, str]] = [
     ({"detail": "Not here."}, errors.InternalServerError, 500, "Not here."),
     ({"title": "Unauthenticated", "detail": "No.", "status": 401}, errors.AuthenticationError, 401, "No."),
     ({"error": {"message": "Slow down.", "code": 429}}, errors.RateLimitError, 429, "Slow down."),
+    (native(None, detail="Oh."), errors.InternalServerError, 500, "Oh."),
+    (
+        native("queued", object="error"),
+        errors.InternalServerError,
+        500,
+        "the prediction failed; Replicate does not say why",
+    ),
     ([{"error": "Oh."}, {"error": "No."}], errors.InternalServerError, 500, "Oh.; No."),
     ('"Oh."', errors.InternalServerError, 500, '"Oh."'),
 ]
