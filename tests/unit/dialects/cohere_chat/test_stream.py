@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anycompletion.codecs.sse import Event, SSEParser
-from anycompletion.dialects.base import Target
 from anycompletion.dialects.cohere_chat.dialect import DIALECT
 from anycompletion.errors import (
     APIResponseError,
@@ -21,70 +20,30 @@ from anycompletion.errors import (
     UnprocessableEntityError,
 )
 from anycompletion.http import Headers, HttpResponse
-from anycompletion.records import ChatCompletion, ChatRequest, FunctionDefinition, Logprobs, TokenLogprob, UserMessage
-from anycompletion.records.chunks import ChatCompletionChunk, Delta, FunctionDelta, ToolCallDelta
-from anycompletion.streaming.accumulator import Accumulator
+from anycompletion.records import ChatRequest, FunctionDefinition, Logprobs, TokenLogprob, UserMessage
+from anycompletion.records.chunks import Delta, FunctionDelta, ToolCallDelta
+from support.cohere_stream import (
+    CHAT,
+    START,
+    TARGET,
+    USAGE,
+    accumulated,
+    begin,
+    call,
+    call_end,
+    cite,
+    end,
+    event,
+    fragment,
+    message_event,
+    native_fields,
+    piece,
+    plan,
+    run,
+    stop,
+)
 
-TARGET = Target(provider="cohere", model="command-a", base_url="https://api.cohere.com", stream=True)
-CHAT = ChatRequest("command-a", [UserMessage("Hi")])
 LEGACY = ChatRequest("command-a", [UserMessage("Hi")], functions=[FunctionDefinition("add")])
-
-BLANK: dict[str, Any] = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}
-START = {"type": "message-start", "id": "gen_1", "delta": {"message": BLANK}}
-USAGE = {"billed_units": {"input_tokens": 1}, "tokens": {"input_tokens": 3.0, "output_tokens": 5}, "cached_tokens": 2}
-
-
-def event(data: Any) -> Event:
-    return Event(json.dumps(data).encode(), data.get("type", ""))
-
-
-def message_event(kind: str, index: int | None = None, **message: Any) -> dict[str, Any]:
-    place = {} if index is None else {"index": index}
-    return {"type": kind, **place, "delta": {"message": message}}
-
-
-def begin(index: int | None, **content: Any) -> dict[str, Any]:
-    return message_event("content-start", index, content=content)
-
-
-def piece(index: int | None, **content: Any) -> dict[str, Any]:
-    return message_event("content-delta", index, content=content)
-
-
-def end(index: int) -> dict[str, Any]:
-    return {"type": "content-end", "index": index}
-
-
-def call(index: int | None, call_id: str, name: str, arguments: str = "") -> dict[str, Any]:
-    native = {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
-    return message_event("tool-call-start", index, tool_calls=native)
-
-
-def fragment(index: int | None, arguments: str) -> dict[str, Any]:
-    return message_event("tool-call-delta", index, tool_calls={"function": {"arguments": arguments}})
-
-
-def call_end(index: int) -> dict[str, Any]:
-    return {"type": "tool-call-end", "index": index}
-
-
-def cite(index: int, **citation: Any) -> dict[str, Any]:
-    return message_event("citation-start", index, citations=citation)
-
-
-def plan(text: str) -> dict[str, Any]:
-    return message_event("tool-plan-delta", tool_plan=text)
-
-
-def stop(reason: str | None = "COMPLETE", **members: Any) -> dict[str, Any]:
-    return {"type": "message-end", "delta": {"finish_reason": reason, "usage": USAGE, **members}}
-
-
-def run(*events: dict[str, Any], request: ChatRequest = CHAT) -> list[ChatCompletionChunk]:
-    decoder = DIALECT.decoder(request, TARGET)
-    chunks = [chunk for data in events for chunk in decoder.feed(event(data))]
-    chunks += decoder.finish()
-    return chunks
 
 
 def deltas(*events: dict[str, Any], request: ChatRequest = CHAT) -> list[Delta]:
@@ -92,17 +51,6 @@ def deltas(*events: dict[str, Any], request: ChatRequest = CHAT) -> list[Delta]:
     first, *middle, _, _ = run(START, *events, stop(), request=request)
     assert first.choices[0].delta == Delta(role="assistant")
     return [chunk.choices[0].delta for chunk in middle]
-
-
-def accumulated(chunks: list[ChatCompletionChunk]) -> ChatCompletion:
-    accumulator = Accumulator()
-    for chunk in chunks:
-        accumulator.add(chunk)
-    return accumulator.completion()
-
-
-def native_fields(*events: dict[str, Any], request: ChatRequest = CHAT) -> Any:
-    return accumulated(run(START, *events, stop(), request=request)).choices[0].message.provider_specific_fields
 
 
 def test_a_complete_stream() -> None:
@@ -462,150 +410,6 @@ def test_what_cannot_be_converted_is_an_error(events: list[Event]) -> None:
 
     with pytest.raises(APIResponseError, match="cannot be read"):
         feed()
-
-
-# --- fields of another type ------------------------------------------------------------------------------------------
-
-ODD: list[Any] = [None, True, 7, 1.5, "odd", [], ["odd", "odd"], {"odd": 1}]
-WHOLE = [
-    START,
-    plan("I."),
-    begin(0, type="thinking", thinking=""),
-    piece(0, thinking="hm"),
-    end(0),
-    begin(1, type="text", text=""),
-    piece(1, text="So"),
-    cite(0, start=0, end=2, text="So", content_index=1),
-    piece(1, text="."),
-    end(1),
-    call(0, "a", "add"),
-    fragment(0, "{}"),
-    call_end(0),
-    call(1, "b", "now"),
-    fragment(1, '{"x":'),
-    fragment(1, "1}"),
-    call_end(1),
-    stop("TOOL_CALL"),
-]
-
-
-@pytest.mark.parametrize("value", [*ODD, "missing"])
-@pytest.mark.parametrize("number", range(len(WHOLE) - 1))
-@pytest.mark.parametrize("name", ["index", "type"])
-def test_an_odd_index_or_type_of_an_event_costs_nothing(name: str, number: int, value: Any) -> None:
-    """A stream would end, or would lose or mix its parts, for the type of a field that its reply can do without."""
-    if name == "index" and "index" not in WHOLE[number]:
-        pytest.skip("has none")
-    changed = {**WHOLE[number], name: value}
-    if value == "missing":
-        del changed[name]
-    decoder = DIALECT.decoder(CHAT, TARGET)
-    chunks: list[ChatCompletionChunk] = []
-    for i, item in enumerate(WHOLE):
-        data = changed if i == number else item
-        chunks += decoder.feed(Event(json.dumps(data).encode(), item["type"] if i == number else ""))
-    got, expected = accumulated(chunks), accumulated(run(*WHOLE))
-    (choice,), (wanted,) = got.choices, expected.choices
-    assert (got.text, got.id, choice.finish_reason) == (expected.text, expected.id, wanted.finish_reason)
-    assert choice.message.reasoning_content == wanted.message.reasoning_content
-    assert choice.message.tool_calls == wanted.message.tool_calls
-
-
-@pytest.mark.parametrize("number", [i for i, item in enumerate(WHOLE) if not item["type"].endswith("-end")])
-def test_an_event_without_type_and_name_is_read_by_its_fields(number: int) -> None:
-    """The text of a proxy that leaves out the types would be lost."""
-    nameless = [{**item, "type": ""} if i == number else item for i, item in enumerate(WHOLE)]
-    assert accumulated(run(*nameless)).to_dict() == accumulated(run(*WHOLE)).to_dict()
-
-
-@pytest.mark.parametrize("value", ODD)
-@pytest.mark.parametrize(
-    "odd",
-    [
-        lambda value: {**START, "id": value},
-        lambda value: {**START, "delta": value},
-        plan,
-        lambda value: {**piece(0, text=""), "logprobs": value},
-        lambda value: message_event("citation-start", 0, citations=value),
-        lambda value: {"type": "citation-end", "index": value},
-        lambda value: {"type": "debug", "prompt": value},
-        lambda value: {"type": "of_tomorrow", "message": value},
-    ],
-)
-def test_an_odd_field_of_an_event_costs_nothing(odd: Any, value: Any) -> None:
-    """A field that is not needed would cost a paid stream."""
-    events = [START, begin(0, type="text", text=""), piece(0, text="Hel"), odd(value), piece(0, text="lo"), stop()]
-    assert accumulated(run(*events)).text == "Hello"
-
-
-@pytest.mark.parametrize(
-    ("content", "text"),
-    [
-        ("Hi", "Hi"),
-        ([{"text": "Hi"}], "Hi"),
-        (["H", {"text": "i"}, None], "Hi"),
-        ('{"text": "Hi"}', "Hi"),
-        ({"text": ["H", "i"]}, "Hi"),
-        ({"text": 7}, "7"),
-        ({"text": {"a": 1}}, '{"a":1}'),
-        (None, ""),
-    ],
-)
-def test_pieces_in_other_forms(content: Any, text: str) -> None:
-    """A text in another form would cost the stream."""
-    assert accumulated(run(START, message_event("content-delta", 0, content=content), stop())).text == text
-
-
-def test_texts_and_thinking_under_one_index_stay_apart() -> None:
-    """Thinking would be mixed into the text where a server reuses an index."""
-    events = [
-        begin(0, type="thinking", thinking=""),
-        begin(0, type="text", text=""),
-        piece(0, thinking="h"),
-        piece(0, text="S"),
-        piece(0, thinking="m", text="o."),
-    ]
-    reply = accumulated(run(START, *events, stop())).choices[0].message
-    assert (reply.content, reply.reasoning_content) == ("So.", "hm")
-    content = [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "So."}]
-    assert native_fields(*events) == {"cohere": {"content": content}}
-
-
-def only_id(call_id: str, arguments: str) -> dict[str, Any]:
-    return message_event("tool-call-delta", None, tool_calls={"id": call_id, "function": {"arguments": arguments}})
-
-
-def named(index: int | None, name: str, arguments: str) -> dict[str, Any]:
-    return message_event("tool-call-delta", index, tool_calls={"function": {"name": name, "arguments": arguments}})
-
-
-@pytest.mark.parametrize(
-    ("events", "calls"),
-    [
-        ([call(0, "a", "add"), call(0, "b", "now"), fragment(0, "{}")], [("a", "add", "{}"), ("b", "now", "{}")]),
-        ([call(0, "a", "add"), fragment(1, '{"x":1}')], [("a", "add", '{"x":1}')]),
-        (
-            [call(0, "a", "add"), call(1, "b", "now"), only_id("a", '{"x":1}')],
-            [("a", "add", '{"x":1}'), ("b", "now", "{}")],
-        ),
-        ([call(0, "a", "add"), fragment(0, '{"x":1}'), call(3, "a", "add", '{"x": 1}')], [("a", "add", '{"x":1}')]),
-        ([call(0, "a", "add"), call(3, "a", "add", '{"x": 1}')], [("a", "add", '{"x": 1}')]),
-        ([call(0, "a", "add", '{"x":1}'), call(3, "a", "add", '{"x":1}')], [("a", "add", '{"x":1}')]),
-        ([call(0, "a", "add"), fragment(0, "1"), fragment(0, "1")], [("a", "add", "11")]),
-        ([named(0, "add", '{"x"'), named(0, "add", ":1}")], [("", "add", '{"x":1}')]),
-        ([named(None, "add", "{}"), named(None, "now", "{}")], [("", "add", "{}"), ("", "now", "{}")]),
-        ([call(0, "a", ""), named(0, "add", '{"x":1}')], [("a", "add", '{"x":1}')]),
-        ([call(0, "a", "add", {"x": 1})], [("a", "add", '{"x":1}')]),  # type: ignore[arg-type]
-        ([call(0, 7, "add", "{}")], [("7", "add", "{}")]),  # type: ignore[arg-type]
-    ],
-)
-def test_calls_are_distinguished_by_id_index_and_name(
-    events: list[dict[str, Any]], calls: list[tuple[str, str, str]]
-) -> None:
-    """Two calls would melt into one, or one would become two."""
-    reply = accumulated(run(START, *events, stop("TOOL_CALL"))).choices[0].message
-    got = [(each.id, each.function.name, each.function.arguments) for each in reply.tool_calls or ()]
-    assert got == calls
 
 
 # --- a stream is the reply in pieces ----------------------------------------------------------------------------------
