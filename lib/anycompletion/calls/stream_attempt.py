@@ -21,8 +21,8 @@ from ..errors import (
     StreamInterruptedError,
 )
 from ..http import MAX_RESPONSE_BYTES, Headers, HttpRequest, HttpResponse
-from ..records import AssistantMessage, ChatCompletion, Choice, Usage
-from ..records.chunks import ChatCompletionChunk, ChunkChoice, Delta
+from ..records import AssistantMessage, ChatCompletion, Choice, TextPart, Usage
+from ..records.chunks import ChatCompletionChunk, ChunkChoice, Delta, latest_usage
 from ..transport import Response
 from .body_kind import BLANK, BodyKind, body_kind, page_error
 from .close_signal import CloseSignal
@@ -58,7 +58,7 @@ class Attempt(abc.ABC):
         self._created = 0
         """The last time of a chunk, for those without one; 0 if the first chunk had one."""
         self._usage: Usage | None = None
-        """The last usage that arrived, for the client's limits."""
+        """The usage so far, for the client's limits."""
         self.response = response
         """The response that is being read."""
         self.cancel_request: HttpRequest | None = None
@@ -85,7 +85,9 @@ class Attempt(abc.ABC):
         if not self.delivered and chunks and not chunks[0].created:
             self._created = self._call.reply_time()
         self.delivered = True
-        self._usage = next((chunk.usage for chunk in reversed(chunks) if chunk.usage is not None), self._usage)
+        for chunk in chunks:
+            if chunk.usage is not None:
+                self._usage = latest_usage(self._usage, chunk.usage)
 
     def _add_times(self, chunks: Chunks) -> None:
         """Gives chunks without a time that of the last one before them."""
@@ -371,7 +373,14 @@ def _closing_chunks(completion: ChatCompletion) -> Chunks:
         )
         for choice in completion.choices
     ]
-    last = ChatCompletionChunk(completion.id, ends, completion.created, completion.model, native=completion.raw)
+    last = ChatCompletionChunk(
+        completion.id,
+        ends,
+        completion.created,
+        completion.model,
+        extra=completion.extra or None,
+        native=completion.raw,
+    )
     if completion.usage is None:
         return (last,)
     usage = ChatCompletionChunk(
@@ -383,9 +392,11 @@ def _closing_chunks(completion: ChatCompletion) -> Chunks:
 def as_chunk(completion: ChatCompletion) -> ChatCompletionChunk:
     """A whole reply as the one chunk of a stream."""
     data = completion.to_dict()
-    for choice in data["choices"]:
-        choice["delta"] = choice.pop("message")
-        for index, call in enumerate(choice["delta"].get("tool_calls") or ()):
+    for choice, source in zip(data["choices"], completion.choices, strict=True):
+        choice["delta"] = delta = choice.pop("message")
+        if isinstance(source.message.content, list):
+            delta["content"] = "".join(part.text for part in source.message.content if isinstance(part, TextPart))
+        for index, call in enumerate(delta.get("tool_calls") or ()):
             call["index"] = index
     chunk = ChatCompletionChunk.from_dict(data | {"object": "chat.completion.chunk"})
     chunk.native = completion.raw

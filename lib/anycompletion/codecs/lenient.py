@@ -176,10 +176,15 @@ class NotJSONError(ValueError):
     """A provider's bytes are not JSON, or JSON that is nested too deeply."""
 
 
-def loads(data: bytes) -> Any:
+def loads(data: bytes, *, keep_surrogates: bool = False) -> Any:
     """The value of JSON bytes, like `codecs.json.loads`; slow, but accepts all that msgspec refuses.
 
     That is a byte-order mark, control characters in texts, invalid UTF-8, lone surrogates, NaN and any number.
+
+    Args:
+        data: the bytes.
+        keep_surrogates: keep lone surrogates, which may be halves of one character, instead of replacing them by
+            U+FFFD.
 
     Raises:
         NotJSONError: the bytes are not JSON, or nested too deeply.
@@ -190,7 +195,7 @@ def loads(data: bytes) -> Any:
         reason = "nested too deeply" if isinstance(exc, RecursionError) else "not JSON"
     else:
         check_depth(data, value)
-        return _without_surrogates(value)
+        return value if keep_surrogates else _without_surrogates(value)
     raise NotJSONError(reason)
 
 

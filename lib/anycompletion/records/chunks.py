@@ -1,30 +1,37 @@
 """Chunks of streamed replies, as msgspec Structs in OpenAI's exact shape.
 
-A chunk keeps the bytes of the provider's event. `.raw` decodes them at its first use, so fields that this package does
-not know are never lost and cost nothing.
+A chunk keeps the bytes of the provider's event, which `.raw` decodes at its first use. Fields that OpenAI does not
+document are in `extra` of the chunk, the choice, the delta or the tool call, except nulls, and except OpenAI's
+`obfuscation`, which is padding. `to_dict()` writes them back to their places.
+
+The classes refuse unknown fields when msgspec decodes into them, so that a decoder learns whether a chunk has any;
+`from_dict` reads all.
 
 Annotations are no strings here: msgspec would evaluate each of them, which takes time of a process's first call.
 """
 
-from typing import Any, Self
+from collections.abc import Callable, Mapping
+from typing import Any, Self, cast
 
+import attrs
 import msgspec
 
 from ..codecs.lenient import (
     as_list,
     as_object,
-    as_optional_object,
     as_optional_str,
     loads,
     optional_int,
     optional_object,
     optional_objects,
     optional_str,
-    unknown_fields,
 )
-from .base import JsonObject, plain
+from .base import JsonObject, Record, plain
 from .completion import Usage
 from .logprobs import Logprobs
+
+_EXTRA = "anycompletion:extra"
+"""Name of `extra` in msgspec's output; no server's field has it."""
 
 
 class FunctionDelta(msgspec.Struct, gc=False, omit_defaults=True):
@@ -41,7 +48,7 @@ class CustomDelta(msgspec.Struct, gc=False, omit_defaults=True):
     input: str | None = None
 
 
-class ToolCallDelta(msgspec.Struct, gc=False, omit_defaults=True):
+class ToolCallDelta(msgspec.Struct, gc=False, omit_defaults=True, forbid_unknown_fields=True):
     """Fragment of the tool call number `index`; id, type and name come once."""
 
     index: int | None = None
@@ -49,9 +56,11 @@ class ToolCallDelta(msgspec.Struct, gc=False, omit_defaults=True):
     type: str | None = None
     function: FunctionDelta | None = None
     custom: CustomDelta | None = None
+    extra: JsonObject | None = msgspec.field(default=None, name=_EXTRA)
+    """Fields of the tool call beyond OpenAI's, such as `extra_content` (Gemini's thought signature)."""
 
 
-class Delta(msgspec.Struct, gc=False, omit_defaults=True):
+class Delta(msgspec.Struct, gc=False, omit_defaults=True, forbid_unknown_fields=True):
     """Fragment of the message of one choice."""
 
     role: str | None = None
@@ -68,9 +77,11 @@ class Delta(msgspec.Struct, gc=False, omit_defaults=True):
     """Fragments of Anthropic's thinking blocks; each has the `index` of its block."""
     reasoning_details: list[JsonObject] | None = None
     provider_specific_fields: JsonObject | None = None
+    extra: JsonObject | None = msgspec.field(default=None, name=_EXTRA)
+    """Fields of the delta beyond those above, such as `images`."""
 
 
-class ChunkChoice(msgspec.Struct, gc=False):
+class ChunkChoice(msgspec.Struct, gc=False, forbid_unknown_fields=True, repr_omit_defaults=True):
     """Fragment of one choice."""
 
     index: int = 0
@@ -78,13 +89,18 @@ class ChunkChoice(msgspec.Struct, gc=False):
     finish_reason: str | None = None
     logprobs: Logprobs | None = None
     native_finish_reason: str | None = None
-    extra: JsonObject | None = msgspec.field(default=None, name="anycompletion:extra")
-    """Fields of the choice beyond OpenAI's; the accumulator merges them into `Choice.extra`."""
+    extra: JsonObject | None = msgspec.field(default=None, name=_EXTRA)
+    """Fields of the choice beyond OpenAI's."""
     content_filter_results: JsonObject | None = None
     """Results of Azure's content filter for this choice so far."""
+    # Null in every chunk of vLLM or SGLang: declared, so that such a chunk is decoded in one step. Other values do not
+    # fit the type, and are read into `extra`.
+    _stop_reason: None = msgspec.field(default=None, name="stop_reason")
+    _matched_stop: None = msgspec.field(default=None, name="matched_stop")
+    _token_ids: None = msgspec.field(default=None, name="token_ids")
 
 
-class ChatCompletionChunk(msgspec.Struct, gc=False, eq=False):
+class ChatCompletionChunk(msgspec.Struct, gc=False, eq=False, forbid_unknown_fields=True):
     """Chunk of a streamed reply."""
 
     id: str = ""
@@ -97,11 +113,14 @@ class ChatCompletionChunk(msgspec.Struct, gc=False, eq=False):
     system_fingerprint: str | None = None
     prompt_filter_results: list[JsonObject] | None = None
     """Results of Azure's content filter for the prompt."""
+    extra: JsonObject | None = msgspec.field(default=None, name=_EXTRA)
+    """Fields of the chunk beyond OpenAI's, such as `provider` and `citations`."""
     native: Any = msgspec.field(default=None, name="anycompletion:native")
     """Data of the provider's event: bytes of JSON, or text; `raw` decodes it."""
     _error: Any = msgspec.field(default=None, name="error")
     """Set only while an event is decoded. It is a field, because searching the bytes for it takes half as long as
     decoding them."""
+    _obfuscation: Any = msgspec.field(default=None, name="obfuscation")
 
     @property
     def raw(self) -> Any:
@@ -139,40 +158,55 @@ class ChatCompletionChunk(msgspec.Struct, gc=False, eq=False):
                 out[name] = value
         if self.usage is not None:
             out["usage"] = self.usage.to_dict()
-        return out
+        return out if self.extra is None else out | self.extra
 
     @classmethod
     def from_dict(cls, data: Any) -> Self:
         """Reads OpenAI's JSON leniently: null counts as missing, and missing fields get their defaults.
 
+        A choice without a delta may have a whole `message` or a `text` in its place.
+
         Raises:
             ShapeError: a field has a wrong type; the text names its path.
         """
         source = as_object(data, "chunk")
-        usage = optional_object(source.get("usage"))
-        choices = as_list(source.get("choices"), "choices")
-        return cls(
-            optional_str(source.get("id")) or "",
-            [_choice(item, f"choices[{i}]") for i, item in enumerate(choices)],
-            optional_int(source.get("created")) or 0,
-            optional_str(source.get("model")) or "",
-            optional_str(source.get("object")) or "chat.completion.chunk",
-            None if usage is None else Usage.from_dict(usage),
-            optional_str(source.get("service_tier")),
-            optional_str(source.get("system_fingerprint")),
-            optional_objects(source.get("prompt_filter_results")),
+        return cls(**_fields(source, "", _CHUNK_VALUES, _CHUNK_PARTS))
+
+
+_COMPARED = tuple(name for name in ChatCompletionChunk.__struct_fields__ if name[0] != "_" and name != "native")
+
+
+def latest_usage(earlier: Usage | None, later: Usage) -> Usage:
+    """The usage of a stream after one more report of it, which replaces earlier ones count by count.
+
+    A count that is missing or 0 replaces nothing: some servers report zeros at the end, or the counts in two halves.
+    """
+    if earlier is None or earlier == later:
+        return later
+    merged: Usage = _latest(earlier, later)
+    if merged == later:
+        return later
+    if None not in (merged.prompt_tokens, merged.completion_tokens, merged.total_tokens):
+        merged.total_tokens = max(
+            merged.total_tokens or 0, (merged.prompt_tokens or 0) + (merged.completion_tokens or 0)
         )
+    return merged
 
 
-_CHOICE = frozenset(("index", "delta", "finish_reason", "logprobs", "native_finish_reason", "content_filter_results"))
-_CHOICE_BUT_LOGPROBS = _CHOICE - {"logprobs"}
-_COMPARED = tuple(name for name in ChatCompletionChunk.__struct_fields__ if name not in ("native", "_error"))
+def _latest(earlier: Any, later: Any) -> Any:
+    """`later`, with what it does not report filled in from `earlier`; both are records of one class, or values."""
+    if isinstance(later, Record) and isinstance(earlier, Record):
+        names = (attribute.name for attribute in attrs.fields(type(later)))
+        return type(later)(**{name: _latest(getattr(earlier, name), getattr(later, name)) for name in names})
+    if isinstance(later, dict) and isinstance(earlier, dict):
+        return cast("JsonObject", earlier) | {name: value for name, value in cast("JsonObject", later).items() if value}
+    return later or earlier if earlier is not None else later
 
 
 def _choice_dict(choice: ChunkChoice) -> JsonObject:
     out: JsonObject = {
         "index": choice.index,
-        "delta": msgspec.to_builtins(choice.delta),
+        "delta": _delta_dict(choice.delta),
         "finish_reason": choice.finish_reason,
         "logprobs": plain(choice.logprobs),
     }
@@ -183,65 +217,140 @@ def _choice_dict(choice: ChunkChoice) -> JsonObject:
     return out if choice.extra is None else out | choice.extra
 
 
+def _delta_dict(delta: Delta) -> JsonObject:
+    out: JsonObject = msgspec.to_builtins(delta)
+    for item in (out, *out.get("tool_calls", ())):
+        extra: JsonObject | None = item.pop(_EXTRA, None)
+        if extra is not None:
+            item.update(extra)
+    return out
+
+
+def _fields(
+    source: JsonObject,
+    prefix: str,
+    values: Mapping[str, Callable[[object], Any]],
+    parts: Mapping[str, Callable[[object, str], Any]],
+) -> dict[str, Any]:
+    """The fields of `source` that are not null, read by two tables; those of neither table are its `extra`.
+
+    Args:
+        source: JSON object of a chunk, a choice, a delta or a call.
+        prefix: path of the object, with a dot at its end.
+        values: field → reader, which returns None for what is left out.
+        parts: field → reader with the field's path, which raises `ShapeError` for what cannot be read.
+    """
+    found: dict[str, Any] = {}
+    extra: JsonObject = {}
+    for name, value in source.items():
+        if value is None:
+            continue
+        if (read := values.get(name)) is not None:
+            known = read(value)
+            if known is not None:
+                found[name] = known
+        elif (read_part := parts.get(name)) is not None:
+            found[name] = read_part(value, prefix + name)
+        else:
+            extra[name] = value
+    if extra:
+        found["extra"] = extra
+    return found
+
+
+def _choices(value: object, path: str) -> list[ChunkChoice]:
+    return [_choice(item, f"{path}[{i}]") for i, item in enumerate(as_list(value, path))]
+
+
 def _choice(value: object, path: str) -> ChunkChoice:
     source = as_object(value, path)
-    logprobs = optional_object(source.get("logprobs"))
-    known = _CHOICE_BUT_LOGPROBS if logprobs is None and source.get("logprobs") is not None else _CHOICE
-    return ChunkChoice(
-        optional_int(source.get("index")) or 0,
-        _delta(source.get("delta") or {}, f"{path}.delta"),
-        optional_str(source.get("finish_reason")),
-        None if logprobs is None else Logprobs.from_dict(logprobs),
-        optional_str(source.get("native_finish_reason")),
-        unknown_fields(source, known) or None,
-        optional_object(source.get("content_filter_results")),
-    )
+    if source.get("delta") is None:
+        source = _with_delta(source)
+    choice = ChunkChoice(**_fields(source, f"{path}.", _CHOICE_VALUES, _CHOICE_PARTS))
+    if choice.logprobs is None and source.get("logprobs") is not None:
+        choice.extra = (choice.extra or {}) | {"logprobs": source["logprobs"]}
+    return choice
+
+
+def _with_delta(source: JsonObject) -> JsonObject:
+    """The choice with its whole `message` or its `text` as its delta, if it has either."""
+    for name in ("message", "text"):
+        found = source.get(name)
+        if found is not None:
+            rest = {key: value for key, value in source.items() if key != name}
+            return rest | {"delta": {"content": found} if name == "text" else found}
+    return source
 
 
 def _delta(value: object, path: str) -> Delta:
-    source = as_object(value, path)
-    calls = source.get("tool_calls")
-    function_call = as_optional_object(source.get("function_call"), f"{path}.function_call")
-    return Delta(
-        role=optional_str(source.get("role")),
-        content=as_optional_str(source.get("content")),
-        refusal=as_optional_str(source.get("refusal")),
-        tool_calls=[
-            _call(item, f"{path}.tool_calls[{i}]") for i, item in enumerate(as_list(calls, f"{path}.tool_calls"))
-        ]
-        if calls
-        else None,
-        function_call=None if function_call is None else _function(function_call),
-        audio=optional_object(source.get("audio")),
-        annotations=optional_objects(source.get("annotations")),
-        reasoning_content=as_optional_str(source.get("reasoning_content")),
-        reasoning=as_optional_str(source.get("reasoning")),
-        thinking_blocks=optional_objects(source.get("thinking_blocks")),
-        reasoning_details=optional_objects(source.get("reasoning_details")),
-        provider_specific_fields=optional_object(source.get("provider_specific_fields")),
-    )
+    return Delta(**_fields(as_object(value, path), f"{path}.", _DELTA_VALUES, _DELTA_PARTS)) if value else Delta()
+
+
+def _calls(value: object, path: str) -> list[ToolCallDelta] | None:
+    return [_call(item, f"{path}[{i}]") for i, item in enumerate(as_list(value, path))] or None
 
 
 def _call(value: object, path: str) -> ToolCallDelta:
+    return ToolCallDelta(**_fields(as_object(value, path), f"{path}.", _CALL_VALUES, _CALL_PARTS))
+
+
+def _function(value: object, path: str) -> FunctionDelta:
     source = as_object(value, path)
-    function = as_optional_object(source.get("function"), f"{path}.function")
-    custom = as_optional_object(source.get("custom"), f"{path}.custom")
-    return ToolCallDelta(
-        optional_int(source.get("index")),
-        optional_str(source.get("id")),
-        optional_str(source.get("type")),
-        None if function is None else _function(function),
-        None
-        if custom is None
-        else CustomDelta(
-            optional_str(custom.get("name")),
-            as_optional_str(custom.get("input")),
-        ),
-    )
+    return FunctionDelta(as_optional_str(source.get("name")), as_optional_str(source.get("arguments")))
 
 
-def _function(source: JsonObject) -> FunctionDelta:
-    return FunctionDelta(
-        as_optional_str(source.get("name")),
-        as_optional_str(source.get("arguments")),
-    )
+def _custom(value: object, path: str) -> CustomDelta:
+    source = as_object(value, path)
+    return CustomDelta(as_optional_str(source.get("name")), as_optional_str(source.get("input")))
+
+
+def _usage(value: object) -> Usage | None:
+    found = optional_object(value)
+    return None if found is None else Usage.from_dict(found)
+
+
+def _logprobs(value: object) -> Logprobs | None:
+    found = optional_object(value)
+    return None if found is None else Logprobs.from_dict(found)
+
+
+_CHUNK_VALUES: Mapping[str, Callable[[object], Any]] = {
+    "id": optional_str,
+    "created": optional_int,
+    "model": optional_str,
+    "object": optional_str,
+    "usage": _usage,
+    "service_tier": optional_str,
+    "system_fingerprint": optional_str,
+    "prompt_filter_results": optional_objects,
+    "obfuscation": lambda _: None,
+}
+_CHUNK_PARTS: Mapping[str, Callable[[object, str], Any]] = {"choices": _choices}
+_CHOICE_VALUES: Mapping[str, Callable[[object], Any]] = {
+    "index": optional_int,
+    "finish_reason": optional_str,
+    "logprobs": _logprobs,
+    "native_finish_reason": optional_str,
+    "content_filter_results": optional_object,
+}
+_CHOICE_PARTS: Mapping[str, Callable[[object, str], Any]] = {"delta": _delta}
+_DELTA_VALUES: Mapping[str, Callable[[object], Any]] = {
+    "role": optional_str,
+    "content": as_optional_str,
+    "refusal": as_optional_str,
+    "audio": optional_object,
+    "annotations": optional_objects,
+    "reasoning_content": as_optional_str,
+    "reasoning": as_optional_str,
+    "thinking_blocks": optional_objects,
+    "reasoning_details": optional_objects,
+    "provider_specific_fields": optional_object,
+}
+_DELTA_PARTS: Mapping[str, Callable[[object, str], Any]] = {"tool_calls": _calls, "function_call": _function}
+_CALL_VALUES: Mapping[str, Callable[[object], Any]] = {"index": optional_int, "id": optional_str, "type": optional_str}
+_CALL_PARTS: Mapping[str, Callable[[object, str], Any]] = {"function": _function, "custom": _custom}
+
+CHUNK_FIELDS = frozenset((*_CHUNK_VALUES, *_CHUNK_PARTS))
+CHOICE_FIELDS = frozenset((*_CHOICE_VALUES, *_CHOICE_PARTS))
+DELTA_FIELDS = frozenset((*_DELTA_VALUES, *_DELTA_PARTS))
+"""Fields of chunks, choices and deltas that are attributes; all others are in `extra`."""

@@ -179,6 +179,10 @@ class Choice(Record):
         return out
 
 
+_PUT_TOGETHER = b""
+"""Stands for the JSON of a reply that a stream's events add up to."""
+
+
 @define(repr=False, eq=False)
 class ChatCompletion(Record):
     """Chat completion: the whole reply to a request."""
@@ -195,7 +199,8 @@ class ChatCompletion(Record):
     extra: JsonObject = extra_field()
     _raw: Any = hidden(default=None, repr=False, kw_only=True)
     _raw_json: bytes | list[tuple[Any, Any]] | None = hidden(default=None, repr=False, kw_only=True)
-    """The provider's JSON as bytes, until `raw` is first used; for several requests, `_raw` and `_raw_json` of each."""
+    """The provider's JSON as bytes, until `raw` is first used; `_raw` and `_raw_json` of each of several requests; or
+    `_PUT_TOGETHER`."""
     _info: ReplyInfo | None = hidden(default=None, repr=False, kw_only=True)
 
     @property
@@ -211,8 +216,14 @@ class ChatCompletion(Record):
 
     @property
     def raw(self) -> Any:
-        """The provider's own JSON; a list of several requests' JSON, and None for a stream."""
-        if self._raw_json is not None:
+        """The provider's own JSON; a list of several requests' JSON.
+
+        For a stream, the JSON in OpenAI's format that its events add up to, with all fields that OpenAI does not
+        document, made at the first use. None for a reply that no provider sent.
+        """
+        if self._raw_json == _PUT_TOGETHER:
+            self.raw = self.to_dict()
+        elif self._raw_json is not None:
             self.raw = _decoded(self._raw, self._raw_json)
         return self._raw
 
@@ -224,12 +235,16 @@ class ChatCompletion(Record):
         """Sets `raw` to the JSON in these bytes, which are decoded at its first use."""
         self._raw_json = data
 
+    def keep_raw_as_put_together(self) -> None:
+        """Sets `raw` to this record's own JSON, which is made at its first use."""
+        self._raw_json = _PUT_TOGETHER
+
     def keep_raw_of(self, parts: Sequence[ChatCompletion]) -> None:
         """Sets `raw` to the list of those of `parts`, which are decoded at its first use."""
         self._raw_json = [part._undecoded() for part in parts]  # noqa: SLF001
 
     def _undecoded(self) -> tuple[Any, Any]:
-        return self._raw, self._raw_json
+        return (self.raw, None) if self._raw_json == _PUT_TOGETHER else (self._raw, self._raw_json)
 
     @property
     def text(self) -> str:

@@ -2,18 +2,18 @@
 
 A chunk of text costs one list append. Pieces are joined when the completion is made, and whenever many have gathered,
 because a short string takes ten times the memory of its characters.
+
+Fields beyond OpenAI's (`extra`) are merged by the rules of `fragments`, usage by those of `latest_usage`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from ..codecs.lenient import ShapeError, unknown_fields
 from ..records import (
     Annotation,
     AssistantMessage,
-    Audio,
     ChatCompletion,
     Choice,
     CustomCall,
@@ -24,12 +24,19 @@ from ..records import (
     ToolCall,
     Usage,
 )
-from ..records.chunks import ChatCompletionChunk, ChunkChoice, CustomDelta, Delta, FunctionDelta, ToolCallDelta
+from ..records.chunks import (
+    ChatCompletionChunk,
+    ChunkChoice,
+    CustomDelta,
+    Delta,
+    FunctionDelta,
+    ToolCallDelta,
+    latest_usage,
+)
+from .fragments import ReasoningBlocks, audio_of, joined, merge_audio, merge_extra
 
-_MESSAGE_FIELD = frozenset(("message",))
-
-_APPENDED = ("thinking", "text", "summary")
-"""Members of a reasoning block that arrive in pieces; a new value of any other member replaces the old one."""
+_WHOLE_FIELDS = frozenset(("message", "text"))
+"""Fields in which some servers send the message with every delta once more."""
 
 _MIN_PIECES = 32
 """Pieces of a short text that are kept before they are joined."""
@@ -48,11 +55,12 @@ def _join_pieces(pieces: list[str]) -> int:
 class _ToolCallParts:
     """The parts of one tool call or function call that have arrived."""
 
-    __slots__ = ("id", "name", "pieces", "type")
+    __slots__ = ("extra", "id", "name", "pieces", "type")
 
     def __init__(self) -> None:
         self.id = self.type = self.name = ""
         self.pieces: list[str] = []
+        self.extra: JsonObject | None = None
 
     def add(self, delta: FunctionDelta | CustomDelta) -> None:
         """Adds the name, or a piece of the arguments."""
@@ -68,9 +76,11 @@ class _ToolCallParts:
 
     def tool_call(self) -> ToolCall:
         """The call as a tool call, of whichever type it has."""
+        extra = joined(self.extra or {})
         if self.type == "custom":
-            return ToolCall(self.id, type="custom", custom=CustomCall(self.name, "".join(self.pieces)))
-        return ToolCall(self.id, self.function_call(), self.type or "function")
+            custom = CustomCall(self.name, "".join(self.pieces))
+            return ToolCall(self.id, type="custom", custom=custom, extra=extra)
+        return ToolCall(self.id, self.function_call(), self.type or "function", extra=extra)
 
 
 class _ChoiceState:
@@ -88,6 +98,7 @@ class _ChoiceState:
         "last_call",
         "logprobs",
         "max_pieces",
+        "message_extra",
         "native_finish_reason",
         "provider_specific",
         "reasoning",
@@ -109,8 +120,9 @@ class _ChoiceState:
         self.function_call: _ToolCallParts | None = None
         self.audio: JsonObject | None = None
         self.annotations: list[Annotation] | None = None
-        self.thinking: dict[Any, JsonObject] = {}
-        self.details: dict[Any, JsonObject] = {}
+        self.thinking: ReasoningBlocks | None = None
+        self.details: ReasoningBlocks | None = None
+        self.message_extra: JsonObject | None = None
         self.provider_specific: JsonObject | None = None
         self.logprobs: Logprobs | None = None
         self.finish_reason: str | None = None
@@ -135,8 +147,8 @@ class _ChoiceState:
             earlier = self.extra.get("content_filter_results", {})
             self.extra["content_filter_results"] = earlier | choice.content_filter_results
         if choice.extra is not None:
-            # Some servers send a whole `message` with every delta; it would replace the one that is made of the deltas.
-            self.extra |= unknown_fields(choice.extra, _MESSAGE_FIELD)
+            # A whole message would replace the one that is made of the deltas.
+            merge_extra(self.extra, unknown_fields(choice.extra, _WHOLE_FIELDS), lists=True)
         if choice.logprobs is not None:
             self._add_logprobs(choice.logprobs)
         if delta != Delta(content=content):
@@ -166,24 +178,27 @@ class _ChoiceState:
             self.function_call = self.function_call or _ToolCallParts()
             self.function_call.add(delta.function_call)
         if delta.audio is not None:
-            self.audio = _merge_audio(self.audio or {}, delta.audio)
+            self.audio = merge_audio(self.audio or {}, delta.audio)
         if delta.annotations is not None:
             self.annotations = self.annotations or []
             self.annotations.extend(map(_annotation, delta.annotations))
-        for block in delta.thinking_blocks or ():
-            _merge_block(self.thinking, block)
-        for block in delta.reasoning_details or ():
-            _merge_block(self.details, block)
+        if delta.thinking_blocks is not None:
+            self.thinking = self.thinking or ReasoningBlocks()
+            self.thinking.add(delta.thinking_blocks)
+        if delta.reasoning_details is not None:
+            self.details = self.details or ReasoningBlocks()
+            self.details.add(delta.reasoning_details)
         if delta.provider_specific_fields is not None:
-            self.provider_specific = (self.provider_specific or {}) | delta.provider_specific_fields
+            self.provider_specific = self.provider_specific or {}
+            merge_extra(self.provider_specific, delta.provider_specific_fields, lists=True)
+        if delta.extra is not None:
+            self.message_extra = self.message_extra or {}
+            merge_extra(self.message_extra, delta.extra, lists=True, texts=True)
 
     def _add_call(self, delta: ToolCallDelta) -> None:
         index = delta.index
         if index is None:
-            # Where a server omits the index, a new id starts a new call.
-            last = self.calls.get(self.last_call)
-            starts = last is None or (bool(delta.id) and delta.id != last.id)
-            index = self.last_call + 1 if starts else self.last_call
+            index = self.last_call + 1 if self._starts_call(delta) else self.last_call
         self.last_call = index
         call = self.calls.get(index)
         if call is None:
@@ -194,18 +209,38 @@ class _ChoiceState:
             call.add(delta.function)
         if delta.custom is not None:
             call.add(delta.custom)
+        if delta.extra is not None:
+            call.extra = call.extra or {}
+            merge_extra(call.extra, delta.extra, lists=True)
+
+    def _starts_call(self, delta: ToolCallDelta) -> bool:
+        """Whether a fragment without an index begins a call: a new id does, and without an id a second name.
+
+        Dialects number the calls of their streams; such fragments are made by callers.
+        """
+        last = self.calls.get(self.last_call)
+        if last is None:
+            return True
+        if delta.id:
+            return delta.id != last.id
+        part = delta.function or delta.custom
+        return part is not None and bool(part.name) and bool(last.name)
 
     def _add_logprobs(self, logprobs: Logprobs) -> None:
         all_logprobs = self.logprobs = self.logprobs or Logprobs()
         all_logprobs.content = _extended(all_logprobs.content, logprobs.content)
         all_logprobs.refusal = _extended(all_logprobs.refusal, logprobs.refusal)
+        if logprobs.extra:
+            merge_extra(all_logprobs.extra, logprobs.extra, lists=True)
 
     def token_logprobs(self) -> Logprobs | None:
         """A copy of the log probabilities that have arrived."""
         logprobs = self.logprobs
         if logprobs is None:
             return None
-        return Logprobs(_extended(None, logprobs.content), _extended(None, logprobs.refusal))
+        return Logprobs(
+            _extended(None, logprobs.content), _extended(None, logprobs.refusal), extra=joined(logprobs.extra)
+        )
 
     def message(self) -> AssistantMessage:
         """The message made of the parts."""
@@ -214,13 +249,14 @@ class _ChoiceState:
             None if self.refusal is None else "".join(self.refusal),
             [self.calls[index].tool_call() for index in sorted(self.calls)] or None,
             None if self.function_call is None else self.function_call.function_call(),
-            None if self.audio is None else Audio(**_joined(self.audio)),
+            None if self.audio is None else audio_of(joined(self.audio)),
             None if self.annotations is None else list(self.annotations),
             None if self.reasoning is None else "".join(self.reasoning),
-            [_joined(block) for block in self.thinking.values()] or None,
-            [_joined(block) for block in self.details.values()] or None,
-            self.provider_specific,
+            None if self.thinking is None else self.thinking.joined(with_index=False),
+            None if self.details is None else self.details.joined(with_index=True),
+            None if self.provider_specific is None else joined(self.provider_specific),
             role=self.role,
+            extra=joined(self.message_extra or {}),
         )
 
 
@@ -238,45 +274,6 @@ def _annotation(data: JsonObject) -> Annotation:
         return Annotation.from_dict(data)
     except ShapeError:
         return Annotation("", extra=data)
-
-
-class _TextPieces(list[str]):
-    """Pieces of a text, distinguished from lists that a server sends."""
-
-
-def _appended(old: Any, value: Any) -> Any:
-    """A member's value with one more piece appended; a value that is not text replaces the old one."""
-    if not isinstance(value, str):
-        return value
-    if not isinstance(old, _TextPieces):
-        return _TextPieces([value])
-    old.append(value)
-    return old
-
-
-def _joined(members: JsonObject) -> JsonObject:
-    """A copy of `members` in which pieces of text are joined."""
-    return {name: "".join(value) if isinstance(value, _TextPieces) else value for name, value in members.items()}
-
-
-def _merge_audio(audio: JsonObject, piece: JsonObject) -> JsonObject:
-    """Merges one piece of audio into `audio`, in place."""
-    for name in ("id", "data", "transcript", "expires_at"):
-        value = piece.get(name)
-        if value is not None:
-            audio[name] = _appended(audio.get(name), value) if name in ("data", "transcript") else value
-    return audio
-
-
-def _merge_block(blocks: dict[Any, JsonObject], piece: JsonObject) -> None:
-    """Merges one piece of a reasoning block into the block of its index."""
-    index = piece.get("index")
-    if not isinstance(index, (int, str)):
-        index = None, len(blocks)  # a piece without an index is a whole block
-    block = blocks.setdefault(index, {})
-    for name, value in piece.items():
-        if name != "index":
-            block[name] = _appended(block.get(name), value) if name in _APPENDED else value
 
 
 def accumulated(chunks: Iterable[ChatCompletionChunk]) -> ChatCompletion:
@@ -301,7 +298,7 @@ class Accumulator:
         self._service_tier: str | None = None
         self._system_fingerprint: str | None = None
         self.usage: Usage | None = None
-        """The last usage that a chunk contained; streams report it cumulatively."""
+        """The counts that chunks have reported so far."""
 
     def add(self, chunk: ChatCompletionChunk) -> None:
         """Adds one chunk."""
@@ -312,7 +309,7 @@ class Accumulator:
                 state = self._choices[choice.index] = _ChoiceState()
             state.add(choice)
         if chunk.usage is not None:
-            self.usage = chunk.usage
+            self.usage = latest_usage(self.usage, chunk.usage)
         if not self._id or not self._model:
             self._add_ids(chunk)
         if chunk.service_tier is not None:
@@ -321,6 +318,8 @@ class Accumulator:
             self._system_fingerprint = chunk.system_fingerprint
         if chunk.prompt_filter_results is not None:
             self._extra["prompt_filter_results"] = chunk.prompt_filter_results
+        if chunk.extra is not None:
+            merge_extra(self._extra, chunk.extra)
 
     def _add_ids(self, chunk: ChatCompletionChunk) -> None:
         # Azure first sends chunks that have filter results only, and these members empty.
@@ -340,7 +339,7 @@ class Accumulator:
 
     def completion(self) -> ChatCompletion:
         """A new record of the reply so far; later chunks do not change it."""
-        return ChatCompletion(
+        completion = ChatCompletion(
             self._id,
             [
                 Choice(
@@ -349,7 +348,7 @@ class Accumulator:
                     state.finish_reason,
                     state.token_logprobs(),
                     state.native_finish_reason,
-                    extra=dict(state.extra),
+                    extra=joined(state.extra),
                 )
                 for index, state in sorted(self._choices.items())
             ],
@@ -360,3 +359,5 @@ class Accumulator:
             system_fingerprint=self._system_fingerprint,
             extra=dict(self._extra),
         )
+        completion.keep_raw_as_put_together()
+        return completion

@@ -15,7 +15,7 @@ from typing import Any
 from ..calls import ChunkSource
 from ..errors import ClientClosedError, CompletionError
 from ..records import ChatCompletion, Choice, ReplyInfo, Usage
-from ..records.chunks import ChatCompletionChunk
+from ..records.chunks import ChatCompletionChunk, latest_usage
 
 TrackTask = Callable[["asyncio.Task[None]"], None]
 """Function that keeps a strong reference to a task until it is done."""
@@ -240,7 +240,7 @@ class MergedChunks(ChunkSource):
         for choice in chunk.choices:
             choice.index = self._merged_index(index, choice.index)
         if chunk.usage is not None:
-            self._usages[index] = chunk.usage
+            self._usages[index] = latest_usage(self._usages[index], chunk.usage)
             chunk.usage = None
             return bool(chunk.choices)
         return True

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anycompletion.codecs.lenient import NotJSONError, ShapeError
-from anycompletion.records import Logprobs, TokenLogprob, Usage
+from anycompletion.records import Logprobs, PromptTokensDetails, TokenLogprob, Usage
 from anycompletion.records.chunks import (
     ChatCompletionChunk,
     ChunkChoice,
@@ -18,6 +18,7 @@ from anycompletion.records.chunks import (
     Delta,
     FunctionDelta,
     ToolCallDelta,
+    latest_usage,
 )
 
 FULL: dict[str, Any] = {
@@ -33,7 +34,13 @@ FULL: dict[str, Any] = {
                 "content": "Hel",
                 "refusal": "No",
                 "tool_calls": [
-                    {"index": 0, "id": "call_1", "type": "function", "function": {"name": "add", "arguments": "{"}},
+                    {
+                        "index": 0,
+                        "id": "call_1",
+                        "type": "function",
+                        "function": {"name": "add", "arguments": "{"},
+                        "extra_content": {"google": {"thought_signature": "c2ln"}},
+                    },
                     {"index": 1, "id": "call_2", "type": "custom", "custom": {"name": "grep", "input": "a"}},
                 ],
                 "function_call": {"name": "old", "arguments": "{"},
@@ -44,6 +51,7 @@ FULL: dict[str, Any] = {
                 "thinking_blocks": [{"index": 0, "type": "thinking", "thinking": "Hm"}],
                 "reasoning_details": [{"type": "reasoning.text"}],
                 "provider_specific_fields": {"a": 1},
+                "images": [{"type": "image_url", "image_url": {"url": "data:,"}}],
             },
             "finish_reason": "stop",
             "logprobs": {
@@ -59,6 +67,8 @@ FULL: dict[str, Any] = {
     "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3, "queue_time": 0.5},
     "service_tier": "default",
     "system_fingerprint": "fp_1",
+    "provider": "Acme",
+    "citations": ["https://x"],
 }
 
 
@@ -74,12 +84,20 @@ def test_members_become_attributes():
     assert (chunk.id, chunk.model, chunk.created) == ("chatcmpl-1", "gpt-4o", 1700000000)
     assert (delta.role, delta.content, delta.refusal) == ("assistant", "Hel", "No")
     assert delta.tool_calls == [
-        ToolCallDelta(0, "call_1", "function", FunctionDelta("add", "{")),
+        ToolCallDelta(
+            0,
+            "call_1",
+            "function",
+            FunctionDelta("add", "{"),
+            extra={"extra_content": {"google": {"thought_signature": "c2ln"}}},
+        ),
         ToolCallDelta(1, "call_2", "custom", custom=CustomDelta("grep", "a")),
     ]
     assert chunk.choices[0].logprobs == Logprobs([TokenLogprob("Hel", -0.5)])
     assert chunk.choices[0].content_filter_results == {"hate": 0}
+    assert delta.extra == {"images": [{"type": "image_url", "image_url": {"url": "data:,"}}]}
     assert chunk.choices[0].extra == {"seen": 1}
+    assert chunk.extra == {"provider": "Acme", "citations": ["https://x"]}
     assert chunk.prompt_filter_results == [{"prompt_index": 0}]
     assert chunk.usage == Usage(1, 2, 3, extra={"queue_time": 0.5})
 
@@ -98,7 +116,24 @@ def test_an_empty_chunk_has_all_required_fields():
 LENIENT: list[tuple[dict[str, Any], ChatCompletionChunk]] = [
     ({}, ChatCompletionChunk()),
     (dict.fromkeys(FULL), ChatCompletionChunk()),
-    ({"choices": [{}], "unknown": 1}, ChatCompletionChunk(choices=[ChunkChoice()])),
+    ({"choices": [{}], "unknown": 1}, ChatCompletionChunk(choices=[ChunkChoice()], extra={"unknown": 1})),
+    ({"unknown": None, "obfuscation": "x"}, ChatCompletionChunk()),
+    ({"choices": None}, ChatCompletionChunk()),
+    ({"choices": [None, {"index": 1}, None]}, ChatCompletionChunk(choices=[ChunkChoice(1)])),
+    ({"choices": [{"delta": {"tool_calls": [None]}}]}, ChatCompletionChunk(choices=[ChunkChoice()])),
+    (
+        {"choices": [{"stop_reason": None, "token_ids": [1], "matched_stop": 5}]},
+        ChatCompletionChunk(choices=[ChunkChoice(extra={"token_ids": [1], "matched_stop": 5})]),
+    ),
+    (
+        {"choices": [{"message": {"role": "assistant", "content": "x"}}]},
+        ChatCompletionChunk(choices=[ChunkChoice(0, Delta(role="assistant", content="x"))]),
+    ),
+    ({"choices": [{"text": "x"}]}, ChatCompletionChunk(choices=[ChunkChoice(0, Delta(content="x"))])),
+    (
+        {"choices": [{"delta": {}, "text": "x", "message": {"content": "x"}}]},
+        ChatCompletionChunk(choices=[ChunkChoice(extra={"text": "x", "message": {"content": "x"}})]),
+    ),
     ({"choices": [dict.fromkeys(("index", "delta", "logprobs"))]}, ChatCompletionChunk(choices=[ChunkChoice()])),
     (
         {"choices": [{"delta": dict.fromkeys(FULL["choices"][0]["delta"])}]},
@@ -140,61 +175,127 @@ def put(path: str, value: Any) -> dict[str, Any]:
 
 
 CHOICE = "choices[0]"
-WRONG: list[tuple[str, Any]] = [
-    ("id", 1),
-    ("object", []),
-    ("created", "now"),
-    ("model", 1),
-    ("choices", {}),
-    ("choices", "x"),
-    (CHOICE, "x"),
-    (f"{CHOICE}.index", "0"),
-    (f"{CHOICE}.finish_reason", 1),
-    (f"{CHOICE}.native_finish_reason", 1),
-    (f"{CHOICE}.logprobs", []),
-    (f"{CHOICE}.logprobs.content[0].token", 1),
-    (f"{CHOICE}.delta", "Hel"),
-    (f"{CHOICE}.delta.role", 1),
-    (f"{CHOICE}.delta.content", 5),
-    (f"{CHOICE}.content_filter_results", []),
-    ("prompt_filter_results", {}),
-    ("prompt_filter_results[0]", 5),
-    (f"{CHOICE}.delta.refusal", True),
-    (f"{CHOICE}.delta.tool_calls", {"a": 1}),
-    (f"{CHOICE}.delta.tool_calls[0]", "add"),
-    (f"{CHOICE}.delta.tool_calls[0].index", "0"),
-    (f"{CHOICE}.delta.tool_calls[0].id", 1),
-    (f"{CHOICE}.delta.tool_calls[0].type", 1),
-    (f"{CHOICE}.delta.tool_calls[0].function", "add"),
-    (f"{CHOICE}.delta.tool_calls[0].function.name", 1),
-    (f"{CHOICE}.delta.tool_calls[0].function.arguments", {}),
-    (f"{CHOICE}.delta.tool_calls[1].custom", []),
-    (f"{CHOICE}.delta.tool_calls[1].custom.name", 1),
-    (f"{CHOICE}.delta.tool_calls[1].custom.input", 1),
-    (f"{CHOICE}.delta.function_call", "old"),
-    (f"{CHOICE}.delta.function_call.name", 1),
-    (f"{CHOICE}.delta.function_call.arguments", 1),
-    (f"{CHOICE}.delta.audio", "UklG"),
-    (f"{CHOICE}.delta.annotations", {}),
-    (f"{CHOICE}.delta.annotations[0]", "x"),
-    (f"{CHOICE}.delta.reasoning_content", 1),
-    (f"{CHOICE}.delta.reasoning", 1),
-    (f"{CHOICE}.delta.thinking_blocks[0]", "Hm"),
-    (f"{CHOICE}.delta.reasoning_details", "Hm"),
-    (f"{CHOICE}.delta.provider_specific_fields", []),
-    ("usage", 1),
-    ("usage.total_tokens", "3"),
-    ("service_tier", 1),
-    ("system_fingerprint", 1),
+DELTA = f"{CHOICE}.delta"
+CALL = f"{DELTA}.tool_calls[0]"
+CONVERTED: list[tuple[str, Any, Any]] = [
+    # what the reply consists of: a value of another type has a meaning
+    ("choices", FULL["choices"][0], FULL["choices"]),
+    (CHOICE, [FULL["choices"][0]], FULL["choices"][0]),
+    (DELTA, [FULL["choices"][0]["delta"]], FULL["choices"][0]["delta"]),
+    (f"{DELTA}.content", 5, "5"),
+    (f"{DELTA}.content", True, "true"),
+    (f"{DELTA}.content", {"city": "Oslo"}, '{"city":"Oslo"}'),
+    (f"{DELTA}.content", ["Hel", "lo"], "Hello"),
+    (f"{DELTA}.refusal", 1, "1"),
+    (f"{DELTA}.reasoning_content", ["H", "m"], "Hm"),
+    (f"{DELTA}.reasoning", {"a": 1}, '{"a":1}'),
+    (f"{CALL}.function.arguments", {"city": "Oslo"}, '{"city":"Oslo"}'),
+    (f"{CALL}.function.arguments", [1], "[1]"),
+    (f"{CALL}.function.name", 1, "1"),
+    (f"{DELTA}.tool_calls[1].custom.input", 1, "1"),
+    (f"{DELTA}.function_call.arguments", {}, "{}"),
+    # labels and counts: numbers and their texts are the same
+    ("id", 1, "1"),
+    ("model", 1, "1"),
+    ("created", "1700000000", 1700000000),
+    ("created", 1700000000.5, 1700000000),
+    (f"{CHOICE}.index", "0", 0),
+    (f"{CHOICE}.finish_reason", 1, "1"),
+    (f"{CALL}.index", "0", 0),
+    (f"{CALL}.id", 7, "7"),
+    ("service_tier", 1, "1"),
+    ("usage.total_tokens", "3", 3),
+    ("prompt_filter_results", {"prompt_index": 0}, [{"prompt_index": 0}]),
+    (f"{DELTA}.annotations", {"type": "x"}, [{"type": "x"}]),
+    (f"{DELTA}.thinking_blocks", [None, {"index": 0}], [{"index": 0}]),
 ]
 
 
-@pytest.mark.parametrize(("path", "value"), WRONG)
-def test_wrong_types_are_named_with_their_path(path: str, value: Any):
-    """A wrong type would be hidden by a guess, raise another exception or be reported without its path."""
+@pytest.mark.parametrize(("path", "value", "same"), CONVERTED)
+def test_a_value_of_another_type_is_converted(path: str, value: Any, same: Any):
+    """A stream would fail, or lose a part of its reply, because a server writes a value in another way."""
+    assert ChatCompletionChunk.from_dict(put(path, value)) == ChatCompletionChunk.from_dict(put(path, same))
+
+
+UNNEEDED: list[tuple[str, Any]] = [
+    ("id", {}),
+    ("object", []),
+    ("created", "now"),
+    ("created", []),
+    ("model", {"name": "m"}),
+    ("usage", 1),
+    ("service_tier", {}),
+    ("system_fingerprint", {"a": 1}),
+    ("prompt_filter_results", 5),
+    (f"{CHOICE}.index", {}),
+    (f"{CHOICE}.finish_reason", {}),
+    (f"{CHOICE}.native_finish_reason", {}),
+    (f"{CHOICE}.content_filter_results", 5),
+    (f"{DELTA}.role", {}),
+    (f"{DELTA}.audio", "UklG"),
+    (f"{DELTA}.annotations", "x"),
+    (f"{DELTA}.thinking_blocks", "Hm"),
+    (f"{DELTA}.reasoning_details", 5),
+    (f"{DELTA}.provider_specific_fields", "x"),
+    (f"{CALL}.index", "first"),
+    (f"{CALL}.id", {}),
+    (f"{CALL}.type", []),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), UNNEEDED)
+def test_a_field_that_cannot_be_read_costs_itself_only(path: str, value: Any):
+    """A paid stream would be lost because of a time stamp."""
+    chunk = ChatCompletionChunk.from_dict(put(path, value))
+    assert chunk == ChatCompletionChunk.from_dict(put(path, None))
+
+
+REFUSED: list[tuple[str, Any]] = [
+    ("choices", "x"),
+    (CHOICE, "x"),
+    (DELTA, "Hel"),
+    (f"{DELTA}.tool_calls", "add"),
+    (CALL, "add"),
+    (f"{CALL}.function", "add"),
+    (f"{DELTA}.tool_calls[1].custom", "x"),
+    (f"{DELTA}.function_call", "old"),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), REFUSED)
+def test_what_has_no_meaning_is_refused_with_its_path(path: str, value: Any):
+    """A part of the reply would be lost without a word, or be reported without its path."""
     with pytest.raises(ShapeError) as caught:
         ChatCompletionChunk.from_dict(put(path, value))
     assert caught.value.path == path
+
+
+USAGES: list[tuple[list[Usage], Usage]] = [
+    ([Usage(5, 1, 6), Usage(5, 2, 7)], Usage(5, 2, 7)),
+    ([Usage(0, 0, 0), Usage(5, 1, 6)], Usage(5, 1, 6)),
+    ([Usage(5, 1, 6), Usage(0, 0, 0)], Usage(5, 1, 6)),
+    ([Usage(5, 1, 6), Usage()], Usage(5, 1, 6)),
+    ([Usage(5), Usage(None, 2)], Usage(5, 2)),
+    ([Usage(5, 0, 5), Usage(0, 2, 2)], Usage(5, 2, 7)),
+    ([Usage(0, 0, 0)], Usage(0, 0, 0)),
+    (
+        [Usage(5, 1, 6, PromptTokensDetails(4, extra={"a": 1})), Usage(5, 2, 7, PromptTokensDetails(0, 3))],
+        Usage(5, 2, 7, PromptTokensDetails(4, 3, extra={"a": 1})),
+    ),
+    ([Usage(5, 1, 6, cost=0.5), Usage(5, 2, 7)], Usage(5, 2, 7, cost=0.5)),
+    ([Usage(5, extra={"a": 1, "b": 2}), Usage(5, extra={"a": 0, "b": 3})], Usage(5, extra={"a": 1, "b": 3})),
+]
+
+
+@pytest.mark.parametrize(("reports", "expected"), USAGES)
+def test_usage_that_comes_several_times(reports: list[Usage], expected: Usage):
+    """Zeros at the end of a stream would replace its usage, or the counts of one half those of the other."""
+    usage: Usage | None = None
+    before = copy.deepcopy(reports)
+    for report in reports:
+        usage = latest_usage(usage, report)
+    assert usage == expected
+    assert reports == before
 
 
 def test_a_chunk_that_is_not_an_object():
@@ -250,6 +351,7 @@ def test_equality():
     assert one == other
     other.choices[0].delta.content = "lo"
     assert one != other
+    assert ChatCompletionChunk() != ChatCompletionChunk(extra={"provider": "Acme"})
     assert one != FULL
     assert one.__eq__(FULL) is NotImplemented
     with pytest.raises(TypeError, match="unhashable"):
@@ -280,6 +382,7 @@ CALLS = st.builds(
     SOME_TEXT,
     FUNCTIONS,
     st.none() | st.builds(CustomDelta, SOME_TEXT, SOME_TEXT),
+    st.none() | st.just({"extra_content": {"a": 1}}),
 )
 DELTAS = st.builds(
     Delta,
@@ -294,6 +397,7 @@ DELTAS = st.builds(
     thinking_blocks=OBJECTS,
     reasoning_details=OBJECTS,
     provider_specific_fields=st.none() | st.dictionaries(TEXT, TEXT, max_size=2),
+    extra=st.none() | st.just({"images": [{"index": 0}], "mood": "fine"}),
 )
 LOGPROBS = st.builds(Logprobs, st.none() | st.lists(st.builds(TokenLogprob, TEXT, st.floats(-9, 0)), max_size=2))
 CHUNKS = st.builds(
@@ -318,6 +422,7 @@ CHUNKS = st.builds(
     usage=st.none() | st.builds(Usage, st.none() | st.integers(0, 9), extra=st.just({"a": 1})),
     service_tier=SOME_TEXT,
     system_fingerprint=SOME_TEXT,
+    extra=st.none() | st.just({"provider": "Acme", "x_groq": {"id": "r"}}),
 )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
+import pickle
 import time
 import tracemalloc
 from typing import Any
@@ -86,9 +88,13 @@ MESSAGES: dict[str, tuple[list[Delta], AssistantMessage]] = {
         [call(None, "a", "f", "1"), call(None, None, None, "2"), call(None, "a", None, "3"), call(None, "b", "g", "4")],
         AssistantMessage(tool_calls=[ToolCall("a", FunctionCall("f", "123")), ToolCall("b", FunctionCall("g", "4"))]),
     ),
-    "neither index nor id": (
-        [call(None, None, "f", "1")],
-        AssistantMessage(tool_calls=[ToolCall("", FunctionCall("f", "1"))]),
+    "neither index nor id, a second name starts a call": (
+        [call(None, None, "f", "1"), call(None, None, None, "2"), call(None, None, "g", "3")],
+        AssistantMessage(tool_calls=[ToolCall("", FunctionCall("f", "12")), ToolCall("", FunctionCall("g", "3"))]),
+    ),
+    "no indexes, the name comes late": (
+        [call(None, None, None, "1"), call(None, None, "f", "2")],
+        AssistantMessage(tool_calls=[ToolCall("", FunctionCall("f", "12"))]),
     ),
     "id and name repeated": (
         [call(0, "a", "f", "1"), call(0, "a", "f", "2")],
@@ -121,7 +127,7 @@ MESSAGES: dict[str, tuple[list[Delta], AssistantMessage]] = {
             Delta(audio={"id": None}),
             Delta(audio={"transcript": " you", "expires_at": 9, "unknown": 1}),
         ],
-        AssistantMessage(audio=Audio("a", "UklGRg", "Hi you", 9)),
+        AssistantMessage(audio=Audio("a", "UklGRg", "Hi you", 9, extra={"unknown": 1})),
     ),
     "annotations": (
         [
@@ -132,7 +138,7 @@ MESSAGES: dict[str, tuple[list[Delta], AssistantMessage]] = {
             annotations=[
                 Annotation("url_citation", UrlCitation("u")),
                 Annotation("unknown_type", extra={"x": 1}),
-                Annotation("", extra={"type": 5}),
+                Annotation("5"),
             ]
         ),
     ),
@@ -154,7 +160,46 @@ MESSAGES: dict[str, tuple[list[Delta], AssistantMessage]] = {
             Delta(reasoning_details=[{"index": 0, "text": "a", "id": "1"}, {"index": 0, "text": "b", "id": "2"}]),
             Delta(reasoning_details=[{"index": 1, "summary": "c"}, {"index": 1, "summary": "d", "text": "e"}]),
         ],
-        AssistantMessage(reasoning_details=[{"text": "ab", "id": "2"}, {"summary": "cd", "text": "e"}]),
+        AssistantMessage(
+            reasoning_details=[
+                {"index": 0, "text": "ab", "id": "2"},
+                {"index": 1, "summary": "cd", "text": "e"},
+            ]
+        ),
+    ),
+    "two types under one index are two blocks": (
+        [
+            Delta(reasoning_details=[{"index": 0, "type": "reasoning.text", "text": "a"}]),
+            Delta(reasoning_details=[{"index": 0, "type": "reasoning.encrypted", "data": "X"}]),
+            Delta(reasoning_details=[{"index": 0, "type": "reasoning.text", "text": "b", "signature": "s"}]),
+            Delta(reasoning_details=[{"index": 0, "signature": "t"}]),
+        ],
+        AssistantMessage(
+            reasoning_details=[
+                {"index": 0, "type": "reasoning.text", "text": "ab", "signature": "st"},
+                {"index": 0, "type": "reasoning.encrypted", "data": "X"},
+            ]
+        ),
+    ),
+    "a type that comes late": (
+        [Delta(thinking_blocks=[{"index": 0, "thinking": "a"}, {"index": 0, "type": "thinking", "thinking": "b"}])],
+        AssistantMessage(thinking_blocks=[{"thinking": "ab", "type": "thinking"}]),
+    ),
+    "a signature in pieces": (
+        [Delta(thinking_blocks=[{"index": 0, "signature": each}]) for each in ("a", "b", None)],
+        AssistantMessage(thinking_blocks=[{"signature": "ab"}]),
+    ),
+    "a signature that is repeated": (
+        [Delta(thinking_blocks=[{"index": 0, "signature": "abc", "text": "x"}])] * 2,
+        AssistantMessage(thinking_blocks=[{"signature": "abc", "text": "xx"}]),
+    ),
+    "encrypted data in pieces": (
+        [Delta(reasoning_details=[{"type": "reasoning.encrypted", "index": 0, "data": each}]) for each in ("a", "b")],
+        AssistantMessage(reasoning_details=[{"type": "reasoning.encrypted", "index": 0, "data": "ab"}]),
+    ),
+    "null stands for nothing new": (
+        [Delta(reasoning_details=[{"index": 0, "text": "a", "id": "i"}, {"index": 0, "text": None, "id": None}])],
+        AssistantMessage(reasoning_details=[{"index": 0, "text": "a", "id": "i"}]),
     ),
     "blocks without an index are separate blocks": (
         [
@@ -162,15 +207,55 @@ MESSAGES: dict[str, tuple[list[Delta], AssistantMessage]] = {
                 reasoning_details=[{"index": 1, "text": "a"}, {"text": "b"}, {"text": "c"}, {"index": [1], "text": "d"}]
             )
         ],
-        AssistantMessage(reasoning_details=[{"text": "a"}, {"text": "b"}, {"text": "c"}, {"text": "d"}]),
+        AssistantMessage(
+            reasoning_details=[{"index": 1, "text": "a"}, {"text": "b"}, {"text": "c"}, {"index": [1], "text": "d"}]
+        ),
     ),
     "a value of another type replaces the old one": (
         [Delta(reasoning_details=[{"index": 0, "text": None}, {"index": 0, "text": "a"}, {"index": 0, "text": 5}])],
-        AssistantMessage(reasoning_details=[{"text": 5}]),
+        AssistantMessage(reasoning_details=[{"index": 0, "text": 5}]),
     ),
     "provider-specific fields": (
         [Delta(provider_specific_fields={"a": 1, "b": 1}), Delta(provider_specific_fields={"b": 2})],
         AssistantMessage(provider_specific_fields={"a": 1, "b": 2}),
+    ),
+    "lists of provider-specific fields": (
+        [Delta(provider_specific_fields={"parts": [1]}), Delta(provider_specific_fields={"parts": [2]})],
+        AssistantMessage(provider_specific_fields={"parts": [1, 2]}),
+    ),
+    "lists and texts beyond OpenAI's": (
+        [
+            Delta(extra={"images": [1], "note": "a", "id": "i", "channel": "analysis"}),
+            Delta(extra={"images": [2], "note": "b", "id": "i", "channel": "final"}),
+        ],
+        AssistantMessage(extra={"images": [1, 2], "note": "ab", "id": "i", "channel": "final"}),
+    ),
+    "objects beyond OpenAI's": (
+        [
+            Delta(extra={"meta": {"a": {"x": 1, "l": [1]}, "b": "p"}}),
+            Delta(extra={"meta": {"a": {"y": 2, "l": [2]}, "b": "q"}}),
+        ],
+        AssistantMessage(extra={"meta": {"a": {"x": 1, "y": 2, "l": [2]}, "b": "q"}}),
+    ),
+    "other values beyond OpenAI's": (
+        [Delta(extra={"token_id": 1, "odd": "a"}), Delta(extra={"token_id": 2, "odd": {"b": 1}})],
+        AssistantMessage(extra={"token_id": 2, "odd": {"b": 1}}),
+    ),
+    "fields of a tool call beyond OpenAI's": (
+        [
+            Delta(tool_calls=[ToolCallDelta(0, "c", extra={"extra_content": {"google": {"s": "x"}}, "status": "a"})]),
+            Delta(tool_calls=[ToolCallDelta(0, extra={"extra_content": {"other": 1}, "status": "b", "list": [1]})]),
+            Delta(tool_calls=[ToolCallDelta(0, extra={"list": [2]})]),
+        ],
+        AssistantMessage(
+            tool_calls=[
+                ToolCall(
+                    "c",
+                    FunctionCall(""),
+                    extra={"extra_content": {"google": {"s": "x"}, "other": 1}, "status": "b", "list": [1, 2]},
+                )
+            ]
+        ),
     ),
 }
 
@@ -276,13 +361,72 @@ def test_results_of_content_filters_are_kept() -> None:
     }
 
 
+CHUNK_EXTRAS: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
+    "the last value": ([{"provider": "A"}, {"provider": "B"}], {"provider": "B"}),
+    "the last list": ([{"citations": ["a"]}, {"citations": ["a", "b"]}], {"citations": ["a", "b"]}),
+    "a repeated list": ([{"citations": ["a"]}] * 3, {"citations": ["a"]}),
+    "objects": ([{"x": {"id": 1, "l": [1]}}, {"x": {"usage": 2, "l": [2]}}], {"x": {"id": 1, "usage": 2, "l": [2]}}),
+}
+
+
+@pytest.mark.parametrize("name", CHUNK_EXTRAS)
+def test_fields_of_chunks_beyond_openais(name: str) -> None:
+    """Citations that are repeated in every chunk would multiply, or a provider's fields be missing in the reply."""
+    extras, expected = CHUNK_EXTRAS[name]
+    assert accumulated(*(chunk(extra=extra) for extra in extras)).completion().extra == expected
+
+
+def test_fields_of_choices_beyond_openais() -> None:
+    """The token ids of all chunks but the last would be lost."""
+    extras: list[dict[str, Any]] = [{"token_ids": [1, 2], "seed": 1}, {"token_ids": [3], "seed": 2}]
+    reply = accumulated(*(chunk(ChunkChoice(0, extra=extra)) for extra in extras)).completion()
+    assert reply.choices[0].extra == {"token_ids": [1, 2, 3], "seed": 2}
+
+
+def test_fields_of_log_probabilities_beyond_openais() -> None:
+    """A server's own form of log probabilities would be missing in streams."""
+    pieces = [Logprobs(extra={"tokens": [each]}) for each in "ab"]
+    reply = accumulated(*(chunk(ChunkChoice(0, logprobs=piece)) for piece in pieces)).completion()
+    assert reply.choices[0].logprobs == Logprobs(extra={"tokens": ["a", "b"]})
+
+
+def test_raw_is_the_json_that_the_chunks_add_up_to() -> None:
+    """Code that reads the provider's fields from `raw` would find nothing in the reply of a stream."""
+    reply = accumulated(
+        chunk(ChunkChoice(0, Delta(content="a", extra={"images": [1]})), extra={"provider": "A"}),
+        chunk(ChunkChoice(0, Delta(content="b"), "stop")),
+    ).completion()
+    merged = ChatCompletion("i", [], "m")
+    merged.keep_raw_of([copy.deepcopy(reply)])
+    for each in (reply, pickle.loads(pickle.dumps(reply)), copy.copy(reply)):  # noqa: S301
+        assert each.raw["provider"] == "A"
+        assert each.raw["choices"][0]["message"] == {
+            "role": "assistant",
+            "content": "ab",
+            "refusal": None,
+            "images": [1],
+        }
+        assert each.raw is each.raw
+    assert merged.raw == [reply.raw]
+    assert ChatCompletion("i", [], "m").raw is None
+
+
+def test_usage_of_zeros_replaces_nothing() -> None:
+    """The usage of a stream whose last chunk has zeros would be lost."""
+    accumulator = accumulated(*(chunk(usage=usage) for usage in (Usage(5, 1, 6), Usage(0, 0, 0), Usage())))
+    assert accumulator.usage == accumulator.completion().usage == Usage(5, 1, 6)
+
+
 def test_a_whole_message_beside_the_deltas_is_ignored() -> None:
     """Some servers send one with every chunk: the last one, perhaps empty, would replace the accumulated message."""
     sent = [("Hel", {"role": "assistant", "content": "Hel"}), ("lo.", {"content": ""}), ("", 7)]
-    reply = accumulated(*(chunk(ChunkChoice(0, Delta(content=text), extra={"message": m, "a": 1})) for text, m in sent))
+    reply = accumulated(
+        *(chunk(ChunkChoice(0, Delta(content=text), extra={"message": m, "text": text, "a": 1})) for text, m in sent)
+    )
     choice = reply.completion().to_dict()["choices"][0]
     assert choice["message"] == {"role": "assistant", "content": "Hello.", "refusal": None}
     assert choice["a"] == 1
+    assert "text" not in choice
 
 
 def test_later_chunks_do_not_change_a_snapshot() -> None:
@@ -290,7 +434,8 @@ def test_later_chunks_do_not_change_a_snapshot() -> None:
     pieces = [
         Delta(content="a", refusal="r", reasoning_content="t", annotations=[{"type": "x"}]),
         Delta(thinking_blocks=[{"index": 0, "thinking": "a"}], reasoning_details=[{"index": 0, "text": "a"}]),
-        Delta(audio={"data": "a"}, provider_specific_fields={"a": 1}, tool_calls=[ToolCallDelta(0, "c")]),
+        Delta(audio={"data": "a"}, provider_specific_fields={"a": [1]}, tool_calls=[ToolCallDelta(0, "c")]),
+        Delta(extra={"a": [1], "b": "c", "d": {"e": [1]}}, tool_calls=[ToolCallDelta(0, extra={"a": [1]})]),
     ]
     chunks = [
         chunk(ChunkChoice(0, piece, logprobs=Logprobs([TokenLogprob("a", 0.0)]), extra={"a": 1})) for piece in pieces

@@ -1,34 +1,31 @@
 """Replies and chunks in OpenAI's format → records, decoded by msgspec in one step.
 
-This takes a third of the time of the tolerant paths, which read the same bytes, so that nothing is lost. A reply that
-has a field that OpenAI does not document, or a value of another type, is left to `decode`. A chunk may have unknown
-fields; one that has a value of another type, an error or usage is read by `_read_tolerantly`.
+This takes a third of the time of the tolerant paths, which read the same bytes, so that nothing is lost. A reply or a
+chunk that has a field that OpenAI does not document, or a value of another type, is left to them: `decode` reads such
+replies, `tolerant_chunks` such chunks.
 
 Annotations are no strings here: msgspec would evaluate each of them, which takes 1 ms of a process's first call.
 """
 
 import functools
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 
 from ...codecs import lenient
-from ...codecs.json import loads
-from ...codecs.lenient import as_object
 from ...records import (
     AssistantMessage,
     ChatCompletion,
     Choice,
     CompletionTokensDetails,
     FunctionCall,
+    JsonObject,
     PromptTokensDetails,
     ToolCall,
     Usage,
 )
-from ...records.chunks import ChatCompletionChunk
-from ..error_body import holds_error
-from .variants import set_cost, with_text_content
+from ...records.chunks import CHOICE_FIELDS, CHUNK_FIELDS, DELTA_FIELDS, ChatCompletionChunk
 
 
 class _Function(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -158,52 +155,112 @@ def _usage(usage: _Usage) -> Usage:
     )
 
 
-class OpenAIErrorInChunk(ValueError):
-    """The event contains an error; `.value` is its JSON."""
-
-    def __init__(self, value: Any) -> None:
-        super().__init__("contains an error")
-        self.value = value
-
-
 @functools.cache
 def chunk_decoder() -> msgspec.json.Decoder[ChatCompletionChunk]:
     """The decoder of the fast path, which is made for the first stream, because that takes 0.6 ms."""
     return msgspec.json.Decoder(ChatCompletionChunk)
 
 
-def read_chunk(data: bytes, decode: Callable[[bytes], ChatCompletionChunk]) -> ChatCompletionChunk:
-    """One chunk in OpenAI's format: the fast path, and the tolerant one where the JSON does not fit it.
+def read_chunk(data: bytes, decode: Callable[[bytes], ChatCompletionChunk]) -> ChatCompletionChunk | None:
+    """The chunk, with `.raw` set; None if it has a field or type that OpenAI does not document, an error or usage.
 
     Args:
         data: the event's JSON.
         decode: `chunk_decoder().decode`, which a stream looks up once.
-
-    Raises:
-        OpenAIErrorInChunk: it is or contains an error, perhaps beside ordinary choices.
-        NotJSONError: the bytes are not JSON.
-        ShapeError: a field has a type that cannot be read.
     """
     try:
         chunk = decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        chunk = _read_tolerantly(data)
-    else:
-        error = chunk._error  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        # Usage, which is rare, is the only place of a chunk whose unknown fields belong to the reply. A chunk without
-        # choices may be an error in another form.
-        is_rare = error is not None or not chunk.choices or chunk.usage is not None
-        if is_rare or (len(data) > lenient.SHALLOW and lenient.may_be_deep(data)):
-            chunk = _read_tolerantly(data)
+        return None
+    error = chunk._error  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    # Usage, which is rare, may have fields that `Usage` keeps and msgspec would leave out.
+    if error is not None or chunk.usage is not None or (len(data) > lenient.SHALLOW and lenient.may_be_deep(data)):
+        return None
     chunk.native = data
     return chunk
 
 
-def _read_tolerantly(data: bytes) -> ChatCompletionChunk:
-    value = loads(data)
-    if holds_error(value):
-        raise OpenAIErrorInChunk(value)
-    value = as_object(value, "chunk")
-    chunk = ChatCompletionChunk.from_dict(with_text_content(value))
-    set_cost(chunk.usage)
-    return chunk
+class _TopLogprob(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    token: str
+    logprob: float
+    bytes: Any = None
+
+
+class _TokenLogprob(_TopLogprob, forbid_unknown_fields=True, gc=False):
+    top_logprobs: list[_TopLogprob] | None = None
+
+
+class _Logprobs(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    content: list[_TokenLogprob] | None = None
+    refusal: list[_TokenLogprob] | None = None
+
+
+class _LogprobsOfChoice(msgspec.Struct, gc=False):
+    logprobs: _Logprobs | None = None
+
+
+class _LogprobsOfChunk(msgspec.Struct, gc=False):
+    choices: list[_LogprobsOfChoice]
+
+
+@functools.cache
+def _logprobs_decoder() -> msgspec.json.Decoder[_LogprobsOfChunk]:
+    return msgspec.json.Decoder(_LogprobsOfChunk)
+
+
+def has_other_logprobs(data: bytes) -> bool:
+    """Whether a chunk's log probabilities have fields that OpenAI does not document, which `read_chunk` leaves out."""
+    try:
+        _logprobs_decoder().decode(data)
+    except msgspec.DecodeError:
+        return True
+    return False
+
+
+# --- chunks that differ in unknown fields only ------------------------------------------------------------------------
+
+
+def read_with_extra(chunk: Any) -> ChatCompletionChunk | None:
+    """The chunk in decoded JSON, with its unknown fields in `extra`; None if it may be an error or differs otherwise.
+
+    It takes half the time of `ChatCompletionChunk.from_dict`. The fields are removed from the JSON.
+    """
+    if not _is_ordinary(chunk):
+        return None
+    extra = _taken(chunk, CHUNK_FIELDS)
+    extras: list[tuple[JsonObject | None, JsonObject | None]] = []
+    for choice in chunk["choices"]:
+        if type(choice) is not dict or type(choice.get("delta")) is not dict or "error" in choice:
+            return None
+        extras.append((_taken(choice, CHOICE_FIELDS), _taken(choice["delta"], DELTA_FIELDS)))
+        if choice.get("logprobs") is not None:
+            return None
+    try:
+        found = msgspec.convert(chunk, ChatCompletionChunk)
+    except msgspec.ValidationError:
+        return None
+    found.extra = extra
+    for choice, (of_choice, of_delta) in zip(found.choices, extras, strict=True):
+        choice.extra, choice.delta.extra = of_choice, of_delta
+    return found
+
+
+def _taken(source: JsonObject, known: frozenset[str]) -> JsonObject | None:
+    """Removes all fields that are not known; returns those that are not null, or None."""
+    if source.keys() <= known:
+        return None
+    names = [name for name in source if name not in known]
+    return {name: value for name in names if (value := source.pop(name)) is not None} or None
+
+
+def _is_ordinary(value: Any) -> bool:
+    """Whether a chunk may be read by `read_with_extra`: it is no error, and has neither usage nor log probabilities."""
+    if type(value) is not dict or not _SPECIAL.isdisjoint(cast("JsonObject", value)):
+        return False
+    chunk = cast("JsonObject", value)
+    choices = chunk.get("choices")
+    return bool(choices) and type(choices) is list and chunk.get("usage") is None and chunk.get("object") != "error"
+
+
+_SPECIAL = frozenset(("error", "errors", "type", "base_resp"))
+"""Fields with which a chunk may be an error."""

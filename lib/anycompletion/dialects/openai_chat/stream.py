@@ -5,32 +5,54 @@ https://platform.openai.com/docs/api-reference/chat-streaming
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import cast
 
 from ...codecs.json import loads
-from ...codecs.lenient import NotJSONError, ShapeError
+from ...codecs.lenient import NotJSONError, ShapeError, optional_object
+from ...codecs.split_characters import SplitCharacters
 from ...codecs.sse import Event
 from ...errors import APIError, APIResponseError, StreamInterruptedError
-from ...records import ChatRequest, Usage
-from ...records.chunks import ChatCompletionChunk, ChunkChoice, ToolCallDelta
+from ...records import ChatRequest, JsonObject, Usage
+from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta, latest_usage
 from ..base import Chunks, Target
 from ..shared import as_text
 from .errors import error_from_body, is_failed_reason
-from .fast_decode import OpenAIErrorInChunk, chunk_decoder, read_chunk
+from .fast_decode import chunk_decoder, has_other_logprobs, read_chunk
 from .finish_reasons import OPENAI_REASONS, normalize_finish_reason
 from .legacy_functions import to_legacy_delta, uses_converted_functions
 from .quirks import finish_reasons
+from .tolerant_chunks import (
+    OpenAIErrorInChunk,
+    has_surrogates,
+    join_characters,
+    read_tolerantly,
+    rename_reasoning,
+    replacements,
+)
+from .tool_call_numbers import OpenAIToolCallNumbers
 from .variants import set_cost
 
 
 class OpenAIStreamDecoder:
-    """Decoder of one stream: it ends at ``[DONE]``, or at the end of the body once every choice has a finish reason.
+    """Decoder of one stream.
 
+    It ends at ``[DONE]``, if anything came before it, or at the end of the body once every choice has a finish reason.
     Only choices that have begun count: some servers send fewer than a request asks for.
     """
 
-    __slots__ = ("_calls", "_count", "_decode", "_ended", "_legacy", "_reasons", "done")
+    __slots__ = (
+        "_calls",
+        "_count",
+        "_decode",
+        "_ended",
+        "_halves",
+        "_has_content",
+        "_is_plain",
+        "_legacy",
+        "_reasons",
+        "done",
+    )
 
     def __init__(self, legacy: bool, reasons: Mapping[str, str]) -> None:
         self.done = False
@@ -39,9 +61,16 @@ class OpenAIStreamDecoder:
         self._reasons = reasons
         self._ended: dict[int, bool] = {}
         """Index of a choice → whether its finish reason was received."""
-        self._calls: dict[int, _ToolCallNumbers] = {}
+        self._calls: dict[int, OpenAIToolCallNumbers] = {}
         """Index of a choice → the numbers of its tool calls."""
         self._count = 0
+        self._has_content = False
+        """Whether any delta had more than a role."""
+        self._is_plain = True
+        """Whether the last chunk had no unknown fields; a server that sends some sends them with every chunk, and
+        learning that `read_chunk` cannot read one takes as long as reading it."""
+        self._halves: SplitCharacters | None = None
+        """Set once a text had escapes of surrogates."""
 
     def feed(self, event: Event) -> Chunks:
         """The chunk of one event.
@@ -57,33 +86,61 @@ class OpenAIStreamDecoder:
         self._count += 1
         if event.name == "error":
             raise _error_event(data)
-        chunk: ChatCompletionChunk | None = None
+        chunk = read_chunk(data, self._decode) if self._is_plain else None
+        if chunk is None:
+            if not data.strip():
+                return ()  # a sign of life
+            chunk = self._read_tolerantly(data)
+        ended = False
+        for choice in chunk.choices:
+            delta = choice.delta
+            if delta.reasoning is not None or choice.logprobs is not None:
+                self._complete(choice, chunk)
+            if delta.tool_calls is not None:
+                self._calls.setdefault(choice.index, OpenAIToolCallNumbers()).number(delta.tool_calls)
+            if not self._has_content:
+                self._has_content = not _is_empty(delta)
+            self._ended.setdefault(choice.index, False)
+            if choice.finish_reason is not None and self._end(choice, data):
+                ended = True
+        if ended or self._halves is not None:
+            self._complete_chunk(chunk, ended=ended)
+        if self._legacy:
+            to_legacy_delta(chunk)
+        return (chunk,)
+
+    def _read_tolerantly(self, data: bytes) -> ChatCompletionChunk:
         found, problem = None, ""
         try:
-            chunk = read_chunk(data, self._decode)
+            chunk = read_tolerantly(data)
         except OpenAIErrorInChunk as exc:
             found = exc.value
         except (ShapeError, NotJSONError) as exc:
             problem = f"event {self._count} of the stream cannot be read: {exc}"
-        if chunk is None:
-            # Not bound to a local name: a cycle of error and frame would live until the garbage collector runs.
-            raise APIResponseError(problem, body=as_text(data)) if problem else _error_event(data, found)
-        ended = False
-        for choice in chunk.choices:
-            delta = choice.delta
-            if delta.reasoning is not None:
-                delta.reasoning_content = delta.reasoning_content or delta.reasoning
-                delta.reasoning = None
-            if delta.tool_calls is not None:
-                self._calls.setdefault(choice.index, _ToolCallNumbers()).number(delta.tool_calls)
-            self._ended.setdefault(choice.index, False)
-            if choice.finish_reason is not None and self._end(choice, data):
-                ended = True
+        else:
+            if self._halves is None and has_surrogates(data):
+                self._halves = SplitCharacters()
+            self._is_plain = chunk.extra is None and not any(map(_has_extra, chunk.choices))
+            return chunk
+        # Not bound to a local name: a cycle of error and frame would live until the garbage collector runs.
+        raise APIResponseError(problem, body=as_text(data)) if problem else _error_event(data, found)
+
+    def _complete(self, choice: ChunkChoice, chunk: ChatCompletionChunk) -> None:
+        """Gives `reasoning` its other name, and log probabilities the fields that `read_chunk` leaves out."""
+        rename_reasoning(choice.delta)
+        data: bytes = chunk.native
+        if choice.logprobs is None or not self._is_plain or not has_other_logprobs(data):
+            return
+        for read in self._read_tolerantly(data).choices:
+            if read.index == choice.index:
+                choice.logprobs, choice.extra = read.logprobs, read.extra
+
+    def _complete_chunk(self, chunk: ChatCompletionChunk, *, ended: bool) -> None:
+        """Joins characters that came in halves; at the end of a choice, looks for the usage in other places."""
         if ended and chunk.usage is None:
-            chunk.usage = _misplaced_usage(data)
-        if self._legacy:
-            to_legacy_delta(chunk)
-        return (chunk,)
+            chunk.usage = _misplaced_usage(chunk)
+        if self._halves is not None:
+            join_characters(chunk, self._halves)
 
     def _end(self, choice: ChunkChoice, data: bytes) -> bool:
         """Records a choice's finish reason; returns whether it is one."""
@@ -97,13 +154,17 @@ class OpenAIStreamDecoder:
         return True
 
     def finish(self) -> Chunks:
-        """No chunks: all were sent.
+        """No chunks, except for the end of texts that ended in half a character.
 
         Raises:
-            StreamInterruptedError: a choice has no finish reason.
+            StreamInterruptedError: a choice has no finish reason and ``[DONE]`` did not come, or only ``[DONE]`` came.
         """
+        if self.done and not self._has_content and not any(self._ended.values()):
+            raise StreamInterruptedError(
+                "the stream ended with [DONE], before the provider sent content or a finish reason", maybe_billed=True
+            )
         if self.done or (self._ended and all(self._ended.values())):
-            return ()
+            return (ChatCompletionChunk(choices=replacements(self._halves)),) if self._halves else ()
         raise StreamInterruptedError(
             f"the stream ended after {self._count} events, before the provider sent a finish reason", maybe_billed=True
         )
@@ -119,51 +180,25 @@ def _error_event(data: bytes, found: object = None) -> APIError:
     return error_from_body(found, None, body_text=as_text(data))
 
 
-class _ToolCallNumbers:
-    """Distinct indices for a choice's tool calls.
-
-    Some servers give all calls the same index (Gemini 0, Z.ai -1); calls are distinguished by the id and name
-    with which each begins.
-    """
-
-    __slots__ = ("_given", "_last", "_open")
-
-    def __init__(self) -> None:
-        self._last = -1
-        self._given: set[int] = set()
-        self._open: dict[int, tuple[int, str | None]] = {}
-        """The server's index → our index and the id of its current call."""
-
-    def number(self, deltas: Sequence[ToolCallDelta]) -> None:
-        """Sets the index of each delta."""
-        for delta in deltas:
-            index = delta.index
-            if index is None:
-                continue  # the accumulator uses the id alone
-            current = self._open.get(index)
-            if current is None or (delta.id and delta.id != current[1] and delta.function and delta.function.name):
-                is_free = current is None and index >= 0 and index not in self._given
-                current = self._open[index] = (index if is_free else self._last + 1, delta.id)
-                self._given.add(current[0])
-                self._last = max(self._last, current[0])
-            delta.index = current[0]
+def _has_extra(choice: ChunkChoice) -> bool:
+    return choice.extra is not None or choice.delta.extra is not None
 
 
-def _misplaced_usage(data: bytes) -> Usage | None:
+def _is_empty(delta: Delta) -> bool:
+    """Whether a delta has nothing, or a role only."""
+    return not any(getattr(delta, name) for name in delta.__struct_fields__ if name != "role")
+
+
+def _misplaced_usage(chunk: ChatCompletionChunk) -> Usage | None:
     """The usage in `x_groq` (Groq, unless the standard place was requested) or in a choice (others)."""
-    if b'"usage"' not in data:
-        return None
-    chunk = cast("dict[str, Any]", loads(data))
-    for place in (chunk.get("x_groq"), *chunk["choices"]):
-        usage = cast("dict[str, Any]", place).get("usage") if isinstance(place, dict) else None
-        if usage is not None:
-            try:
-                found = Usage.from_dict(usage)
-            except ShapeError:
-                continue
-            set_cost(found)
-            return found
-    return None
+    places = ((chunk.extra or {}).get("x_groq"), *(choice.extra for choice in chunk.choices))
+    usage: Usage | None = None
+    for place in places:
+        found = optional_object(cast("JsonObject", place).get("usage")) if isinstance(place, dict) else None
+        if found is not None:
+            usage = latest_usage(usage, Usage.from_dict(found))
+    set_cost(usage)
+    return usage
 
 
 def decoder(request: ChatRequest, target: Target) -> OpenAIStreamDecoder:

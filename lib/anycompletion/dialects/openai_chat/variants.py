@@ -35,8 +35,10 @@ def _with_plain_delta(choice: object) -> object:
     if not isinstance(choice, dict):
         return choice
     source = cast("JsonObject", choice)
-    delta = source.get("delta")
-    return source | {"delta": with_plain_texts(cast("JsonObject", delta))} if isinstance(delta, dict) else source
+    # A whole message replaces a missing delta.
+    name = "message" if source.get("delta") is None else "delta"
+    found = source.get(name)
+    return source | {name: with_plain_texts(cast("JsonObject", found))} if isinstance(found, dict) else source
 
 
 # --- texts of messages and deltas -------------------------------------------------------------------------------------

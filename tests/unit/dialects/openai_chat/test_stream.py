@@ -138,6 +138,50 @@ CHUNKS: dict[str, tuple[dict[str, Any], ChatCompletionChunk]] = {
             "m",
         ),
     ),
+    "reasoning as a summary in parts": (
+        chunk(piece(content=[{"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm"}]}])),
+        ChatCompletionChunk("i", [ChunkChoice(0, Delta(reasoning_content="Hm"))], 5, "m"),
+    ),
+    "a refusal in parts": (
+        chunk(piece(content=[{"type": "refusal", "refusal": "No"}])),
+        ChatCompletionChunk("i", [ChunkChoice(0, Delta(refusal="No"))], 5, "m"),
+    ),
+    "content in strings": (
+        chunk(piece(content=["x", "y"])),
+        ChatCompletionChunk("i", [ChunkChoice(0, Delta(content="xy"))], 5, "m"),
+    ),
+    "content as a number": (
+        chunk(piece(content=5)),
+        ChatCompletionChunk("i", [ChunkChoice(0, Delta(content="5"))], 5, "m"),
+    ),
+    "content as an object": (
+        chunk(piece(content={"city": "Oslo"})),
+        ChatCompletionChunk("i", [ChunkChoice(0, Delta(content='{"city":"Oslo"}'))], 5, "m"),
+    ),
+    "a whole message in parts": (
+        {"choices": [{"index": 0, "message": {"content": [{"type": "text", "text": "x"}]}}]},
+        ChatCompletionChunk(choices=[ChunkChoice(0, Delta(content="x"))]),
+    ),
+    "a text in place of the delta": (
+        {"choices": [{"index": 0, "text": "x"}]},
+        ChatCompletionChunk(choices=[ChunkChoice(0, Delta(content="x"))]),
+    ),
+    "odd labels": (
+        {"id": 7, "created": "5", "model": {}, "object": 1, "choices": [{"index": "1", "delta": {"content": "x"}}]},
+        ChatCompletionChunk("7", [ChunkChoice(1, Delta(content="x"))], 5, object="1"),
+    ),
+    "null items": (
+        {"choices": [None, {"index": 0, "delta": {"content": "x", "tool_calls": [None]}}]},
+        ChatCompletionChunk(choices=[ChunkChoice(0, Delta(content="x"))]),
+    ),
+    "fields beyond OpenAI's": (
+        {"id": "i", "provider": "Acme", "choices": [{"delta": {"content": "x", "mood": "fine"}, "stop_reason": 5}]},
+        ChatCompletionChunk(
+            "i",
+            [ChunkChoice(0, Delta(content="x", extra={"mood": "fine"}), extra={"stop_reason": 5})],
+            extra={"provider": "Acme"},
+        ),
+    ),
     "content in parts beside reasoning": (
         chunk(piece(content=[{"type": "thinking", "thinking": "H"}], reasoning_content="r")),
         ChatCompletionChunk("i", [ChunkChoice(0, Delta(reasoning_content="r"))], 5, "m"),
@@ -194,7 +238,8 @@ USAGE = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
 ELSEWHERE: list[tuple[dict[str, Any], dict[str, Any] | None]] = [
     (chunk(piece(reason="stop"), x_groq={"usage": USAGE}), USAGE),
     (chunk({**piece(reason="stop"), "usage": USAGE}), USAGE),
-    (chunk({**piece(reason="stop"), "usage": USAGE}, x_groq={"usage": {"total_tokens": "3"}}), USAGE),
+    (chunk({**piece(reason="stop"), "usage": USAGE}, x_groq={"usage": {"total_tokens": 0}}), USAGE),
+    (chunk(piece(reason="stop"), x_groq={"usage": {"total_tokens": "3"}}), {"total_tokens": 3}),
     (chunk(piece(reason="stop"), usage=USAGE, x_groq={"usage": {"total_tokens": 9}}), USAGE),
     (chunk(piece(reason="stop"), usage=None, x_groq={"usage": None}), None),
     (chunk(piece(content='"usage"', reason="stop"), x_groq="x"), None),
@@ -248,7 +293,10 @@ ENDS: dict[str, tuple[list[Any], int | None, bool]] = {
     # events, n, whether the stream is complete
     "done": ([*HELLO, DONE], None, True),
     "done with a tail": ([chunk(piece(content="x")), b"[DONE] "], None, True),
-    "nothing but done": ([DONE], None, True),
+    "empty events": ([Event(b""), chunk(piece(content="x")), Event(b" "), chunk(piece(reason="stop"))], None, True),
+    "a finish reason alone, and done": ([chunk(piece(reason="stop")), DONE], None, True),
+    "reasoning alone, and done": ([chunk(piece(reasoning_content="x")), DONE], None, True),
+    "an unknown field alone, and done": ([chunk(piece(images=[{}])), DONE], None, True),
     "done, but without a finish reason": ([chunk(piece(content="x")), DONE], None, True),
     "a finish reason without done": ([chunk(piece(content="x")), chunk(piece(reason="stop"))], None, True),
     "a finish reason and then usage": ([chunk(piece(reason="stop")), chunk(usage={"total_tokens": 3})], None, True),
@@ -271,7 +319,7 @@ def test_ends(name: str):
     """A cut stream would look complete, or a complete one would raise."""
     events, n, whole = ENDS[name]
     chunks, error = run(*events, request=ChatRequest("m", "x", n=n))
-    assert len(chunks) == len([each for each in events if not isinstance(each, bytes)])
+    assert len(chunks) == len([each for each in events if isinstance(each, dict)])
     if whole:
         assert error is None
     else:
@@ -283,10 +331,30 @@ def test_ends(name: str):
 def test_done_is_the_end():
     """Events after the end marker would be added to the reply."""
     decoder = DIALECT.decoder(CHAT, TARGET)
+    decoder.feed(event(HELLO[1]))
     assert not decoder.done
     assert decoder.feed(event(DONE)) == ()
     assert decoder.done
     assert decoder.finish() == ()
+
+
+EMPTY: dict[str, list[Any]] = {
+    "nothing": [],
+    "a role": [chunk(piece(role="assistant"))],
+    "a role and an empty text": [chunk(piece(role="assistant", content=""))],
+    "usage": [chunk(usage={"total_tokens": 3})],
+    "empty choices": [chunk(piece(reason=""))],
+    "an empty event": [Event(b"")],
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_the_end_marker_alone_is_no_reply(name: str):
+    """A failed generation would be an empty success, whose choices are missing."""
+    _, error = run(*EMPTY[name], DONE)
+    assert type(error) is StreamInterruptedError
+    assert error.maybe_billed
+    assert str(error) == "the stream ended with [DONE], before the provider sent content or a finish reason"
 
 
 # --- errors inside a stream ---
@@ -340,8 +408,34 @@ FAILURES: dict[str, tuple[Any, str, type[APIStatusError], str]] = {
         chunk(piece(reason="error")),
         "",
         errors.InternalServerError,
-        "the provider reported an error",
+        "the generation failed: error",
     ),
+    "in a choice": (
+        chunk({**piece(content=""), "error": {"message": "Oh.", "code": 429}}),
+        "",
+        errors.RateLimitError,
+        "Oh.",
+    ),
+    "in a choice that ends in it": (
+        chunk({**piece(reason="error"), "error": {"message": "Oh."}}),
+        "",
+        errors.InternalServerError,
+        "Oh.",
+    ),
+    "a list of errors": ({"errors": [{"message": "Oh."}], "choices": []}, "", errors.InternalServerError, "Oh."),
+    "an object of the type error": (
+        {"object": "error", "message": "Oh.", "type": "BadRequestError", "code": 400},
+        "",
+        errors.BadRequestError,
+        "Oh.",
+    ),
+    "a failed status beside a choice": (
+        chunk(piece(content="x"), base_resp={"status_code": 1002, "status_msg": "Oh."}),
+        "",
+        errors.RateLimitError,
+        "Oh.",
+    ),
+    "a JSON string": (b'"Oh."', "", errors.InternalServerError, "Oh."),
     "beside choices of a wrong type": (
         {"choices": "x", "error": {"message": "Oh."}},
         "",
@@ -351,7 +445,7 @@ FAILURES: dict[str, tuple[Any, str, type[APIStatusError], str]] = {
     "a named event": ({"message": "Oh.", "code": "rate_limit_exceeded"}, "error", errors.RateLimitError, "Oh."),
     "a named event with an error": ({"error": {"message": "Oh."}}, "error", errors.InternalServerError, "Oh."),
     "a named event of text": (b"Oh.", "error", errors.InternalServerError, "Oh."),
-    "a named event of a list": ([1], "error", errors.InternalServerError, "[1]"),
+    "a named event of a list": ([1], "error", errors.InternalServerError, "1"),
     "a named event of nothing": ({}, "error", errors.InternalServerError, "the provider reported an error"),
 }
 
@@ -367,29 +461,15 @@ def test_errors_inside_a_stream(name: str):
 
 
 UNREADABLE: list[tuple[Any, str]] = [
-    (b"", "not JSON"),
     (b"<html>", "not JSON"),
     (b'{"choices": [', "not JSON"),
     (b"[" * 100_000, "nested too deeply"),
     (b"null", "chunk: expected an object, found NoneType"),
     ([], "chunk: expected an object, found list"),
-    ({"choices": {}}, "choices: expected an array, found dict"),
-    (chunk(piece(content=["x"])), "choices[0].delta.content[0]: expected an object, found str"),
-    (
-        chunk(piece(content=[{"type": "text", "text": 5}])),
-        "choices[0].delta.content[0].text: expected a string, found int",
-    ),
-    (
-        chunk({**piece(), "content_filter_results": 5}),
-        "choices[0].content_filter_results: expected an object, found int",
-    ),
+    ({"choices": 5}, "choices: expected an array, found int"),
     (chunk("x"), "choices[0]: expected an object, found str"),
-    (chunk(piece(content=5)), "choices[0].delta.content: expected a string, found int"),
-    (
-        chunk(piece(tool_calls=[{"function": {"arguments": {}}}])),
-        "choices[0].delta.tool_calls[0].function.arguments: expected a string, found dict",
-    ),
-    (chunk(usage={"total_tokens": "3"}), "usage.total_tokens: expected an integer, found str"),
+    (chunk({"delta": "x"}), "choices[0].delta: expected an object, found str"),
+    (chunk(piece(tool_calls=["x"])), "choices[0].delta.tool_calls[0]: expected an object, found str"),
 ]
 
 
@@ -450,6 +530,74 @@ def test_any_json_in_place_of_events(values: list[Any]):
     accumulated(chunks).to_dict()
 
 
+# --- characters in halves ---
+
+HALVES: dict[str, tuple[list[tuple[str, str | None]], str]] = {
+    # the pieces as JSON text with their finish reasons, and the whole text
+    "two halves": ([(r"a\ud83d", None), (r"\ude00b", "stop")], "a😀b"),
+    "a piece between the chunks": ([(r"\ud83d", None), ("", None), (r"\ude00", "stop")], "😀"),
+    "one character after the other": ([(r"\ud83d", None), (r"\ude00\ud83d", None), (r"\ude01", "stop")], "😀😁"),
+    "upper-case digits": ([(r"\uD83D", None), (r"\uDE00", "stop")], "😀"),
+    "a whole pair": ([(r"a\ud83d\ude00b", "stop")], "a😀b"),
+    "a first half alone": ([(r"a\ud83d", None), ("b", "stop")], "a\ufffdb"),
+    "a second half alone": ([("a", None), (r"\ude00b", "stop")], "a\ufffdb"),
+    "a first half at the end": ([(r"a\ud83d", "stop")], "a\ufffd"),
+    "a first half before an empty end": ([(r"a\ud83d", None), ("", "stop")], "a\ufffd"),
+    "a first half and no finish reason": ([(r"a\ud83d", None)], "a\ufffd"),
+    "two first halves": ([(r"\ud83d\ud83d", None), (r"\ude00", "stop")], "\ufffd😀"),
+    "in the middle": ([(r"a\ud83db", "stop")], "a\ufffdb"),
+}
+
+PLACES: dict[str, str] = {
+    "content": '{"content":"%s"}',
+    "refusal": '{"refusal":"%s"}',
+    "reasoning_content": '{"reasoning_content":"%s"}',
+    "reasoning": '{"reasoning":"%s"}',
+    "arguments": '{"tool_calls":[{"index":1,"function":{"arguments":"%s"}}]}',
+    "input": '{"tool_calls":[{"index":1,"type":"custom","custom":{"input":"%s"}}]}',
+    "function_call": '{"function_call":{"arguments":"%s"}}',
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("name", HALVES)
+def test_a_character_in_two_chunks(name: str, place: str):
+    """An emoji would be two replacement characters, or a lone half would make the text impossible to write."""
+    pieces, expected = HALVES[name]
+    events = [
+        b'{"id":"\\udc00","choices":[{"index":2,"delta":%s,"finish_reason":%s}]}'
+        % ((PLACES[place] % text).encode(), json.dumps(reason).encode())
+        for text, reason in pieces
+    ]
+    chunks, error = run(*events, DONE)
+    assert error is None
+    for each in chunks:
+        json.dumps(each.to_dict(), ensure_ascii=False).encode()
+    message = accumulated(chunks).choices[0].message
+    call = (message.tool_calls or [None])[0]
+    found = {
+        "content": message.content,
+        "refusal": message.refusal,
+        "reasoning_content": message.reasoning_content,
+        "reasoning": message.reasoning_content,
+        "arguments": call and call.function.arguments,
+        "input": call and call.custom and call.custom.input,
+        "function_call": message.function_call and message.function_call.arguments,
+    }
+    assert found[place] == expected
+
+
+def test_halves_of_different_texts_are_not_joined():
+    """The half of one choice's or one field's character would complete that of another."""
+    first = b'{"choices":[{"index":0,"delta":{"content":"\\ud83d"}},{"index":1,"delta":{"refusal":"\\ud83d"}}]}'
+    second = b'{"choices":[{"index":0,"delta":{"refusal":"\\ude00"}},{"index":1,"delta":{"content":"\\ude00"}}]}'
+    third = b'{"choices":[{"index":0,"delta":{"content":"\\ude00"}},{"index":1,"delta":{"refusal":"\\ude01"}}]}'
+    chunks, error = run(first, second, third, DONE)
+    assert error is None
+    messages = [choice.message for choice in accumulated(chunks).choices]
+    assert [(message.content, message.refusal) for message in messages] == [("😀", "\ufffd"), ("\ufffd", "😁")]
+
+
 # --- bytes ---
 
 BODIES: dict[str, bytes] = {
@@ -497,6 +645,38 @@ def test_a_stream_equals_the_complete_reply():
     }
     response = HttpResponse(200, Headers(), json.dumps(whole).encode())
     assert accumulated(run(*HELLO, DONE)[0]) == DIALECT.decode(response, CHAT, TARGET)
+
+
+# --- fields beyond OpenAI's ---
+
+
+def test_the_reply_has_the_fields_beyond_openais():
+    """Images, citations and signatures would be missing in the reply of a stream."""
+    image = {"type": "image_url", "image_url": {"url": "data:,"}}
+    call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": "{"}, "extra_content": {"google": {"s": "x"}}}
+    token = {"id": 5, "token": "x", "logprob": -1.0, "bytes": None, "top_logprobs": []}
+    events = [
+        chunk(piece(role="assistant", content=""), provider="Acme", x_groq={"id": "r"}),
+        chunk(piece(content="x", mood="fi"), provider="Acme", citations=["a"]),
+        chunk({**piece(content="y", mood="ne"), "logprobs": {"content": [token]}}, citations=["a"]),
+        chunk(piece(images=[image]), citations=["a", "b"]),
+        chunk(piece(images=[image], tool_calls=[call])),
+        chunk(piece(tool_calls=[{"index": 0, "function": {"arguments": "}"}}], channel="final")),
+        chunk({**piece(reason="stop"), "stop_reason": 7}, x_groq={"usage": USAGE}),
+    ]
+    chunks, error = run(*events, DONE)
+    assert error is None
+    reply = accumulated(chunks)
+    assert reply.extra == {"provider": "Acme", "citations": ["a", "b"], "x_groq": {"id": "r", "usage": USAGE}}
+    choice = reply.choices[0]
+    assert choice.extra == {"stop_reason": 7}
+    assert choice.message.extra == {"images": [image, image], "mood": "fine", "channel": "final"}
+    assert choice.message.tool_calls is not None
+    assert choice.message.tool_calls[0].extra == {"extra_content": {"google": {"s": "x"}}}
+    assert choice.logprobs is not None
+    assert choice.logprobs.to_dict()["content"] == [token]
+    assert reply.raw == reply.to_dict()
+    assert reply.raw["choices"][0]["message"]["images"] == [image, image]
 
 
 def test_a_number_given_to_one_call_is_not_given_to_another():

@@ -1,0 +1,139 @@
+"""Chunks in OpenAI's format that `fast_decode` does not read: odd types, unknown fields, errors, characters in halves.
+
+No I/O. Nothing that a chunk has is lost: fields without a place of their own are in `extra`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ...codecs import lenient
+from ...codecs.json import loads
+from ...codecs.lenient import as_object
+from ...codecs.split_characters import SplitCharacters
+from ...records.chunks import (
+    ChatCompletionChunk,
+    ChunkChoice,
+    CustomDelta,
+    Delta,
+    FunctionDelta,
+    ToolCallDelta,
+)
+from ..error_body import holds_error
+from .fast_decode import read_with_extra
+from .variants import set_cost, with_text_content
+
+_TEXTS = ("content", "reasoning_content", "refusal")
+"""Fields of a delta that are texts in pieces."""
+
+_WAITING_CALL = "tool_calls"
+
+
+class OpenAIErrorInChunk(ValueError):
+    """The event is or contains an error; `.value` is its JSON."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__("contains an error")
+        self.value = value
+
+
+def read_tolerantly(data: bytes) -> ChatCompletionChunk:
+    """The chunk, with `.raw` set.
+
+    Raises:
+        OpenAIErrorInChunk: it is or contains an error, perhaps beside ordinary choices.
+        NotJSONError: the bytes are not JSON.
+        ShapeError: a field has a type that cannot be read.
+    """
+    value = loads(data)
+    chunk = read_with_extra(value)
+    if chunk is None:
+        value = loads(data)
+        if holds_error(value):
+            raise OpenAIErrorInChunk(value)
+        chunk = _chunk(value)
+    chunk.native = data
+    return chunk
+
+
+def _chunk(value: Any) -> ChatCompletionChunk:
+    chunk = ChatCompletionChunk.from_dict(with_text_content(as_object(value, "chunk")))
+    set_cost(chunk.usage)
+    for choice in chunk.choices:
+        rename_reasoning(choice.delta)
+    return chunk
+
+
+def rename_reasoning(delta: Delta) -> None:
+    """Moves `reasoning`, as some servers call it, to `reasoning_content`."""
+    if delta.reasoning is not None:
+        delta.reasoning_content = delta.reasoning_content or delta.reasoning
+        delta.reasoning = None
+
+
+# --- characters in halves ---------------------------------------------------------------------------------------------
+
+
+def has_surrogates(data: bytes) -> bool:
+    """Whether JSON has escapes of surrogates, alone or in pairs."""
+    return b"\\ud" in data or b"\\uD" in data
+
+
+def join_characters(chunk: ChatCompletionChunk, halves: SplitCharacters) -> None:
+    """Joins the halves of characters that came in this chunk and in an earlier one, in all texts that come in pieces.
+
+    A half that stays alone becomes U+FFFD, at the latest in the chunk that ends its choice. The calls of `chunk` must
+    be numbered.
+    """
+    whole = chunk
+    if has_surrogates(chunk.native):
+        whole = _chunk(lenient.loads(chunk.native, keep_surrogates=True))
+    for choice, source in zip(chunk.choices, whole.choices, strict=True):
+        for (text_id, owner, name), (_, original, _) in zip(_texts(choice), _texts(source), strict=True):
+            setattr(owner, name, halves.join((choice.index, *text_id), getattr(original, name)))
+        if choice.finish_reason is not None and halves:
+            _add_replacements(choice, halves)
+
+
+def replacements(halves: SplitCharacters) -> list[ChunkChoice]:
+    """Fragments with U+FFFD for each half that still waits at the end of the stream."""
+    indexes = sorted({text_id[0] for text_id in _waiting(halves)})
+    choices = [ChunkChoice(index) for index in indexes]
+    for choice in choices:
+        _add_replacements(choice, halves)
+    return choices
+
+
+def _texts(choice: ChunkChoice) -> Iterator[tuple[tuple[str, int], Any, str]]:
+    """The texts of a choice: what identifies each, the object that has it, and the name of its field."""
+    delta = choice.delta
+    for name in _TEXTS:
+        if getattr(delta, name) is not None:
+            yield (name, 0), delta, name
+    calls = [(call.function or call.custom, call.index) for call in delta.tool_calls or ()]
+    for part, number in [(delta.function_call, -1), *calls]:
+        name = "input" if isinstance(part, CustomDelta) else "arguments"
+        if part is not None and getattr(part, name) is not None:
+            yield (_WAITING_CALL, -1 if number is None else number), part, name
+
+
+def _waiting(halves: SplitCharacters) -> list[tuple[int, str, int]]:
+    return [text_id for text_id in halves.waiting() if isinstance(text_id, tuple)]
+
+
+def _add_replacements(choice: ChunkChoice, halves: SplitCharacters) -> None:
+    delta = choice.delta
+    for text_id in _waiting(halves):
+        index, name, number = text_id
+        if index != choice.index:
+            continue
+        text = halves.give_up(text_id)
+        if name != _WAITING_CALL:
+            setattr(delta, name, (getattr(delta, name) or "") + text)
+        elif number < 0:
+            delta.function_call = delta.function_call or FunctionDelta()
+            delta.function_call.arguments = (delta.function_call.arguments or "") + text
+        else:
+            # A call's own text must not wait for its custom or function part: both are appended the same way.
+            delta.tool_calls = [*(delta.tool_calls or ()), ToolCallDelta(number, function=FunctionDelta(None, text))]

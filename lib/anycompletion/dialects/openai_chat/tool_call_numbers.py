@@ -1,0 +1,165 @@
+"""Numbers for the tool calls of one choice of a stream, which are distinguished by index, id and name together. No I/O.
+
+OpenAI gives each call an index, and its id and name once. Servers that are compatible with it leave out the index or
+the id, give all calls the index 0, repeat the id or the name in every fragment, give one call two indexes, or send a
+call a second time as a whole. The rules, by what a fragment has:
+
+- a known id continues its call, whatever the index; a call that was complete and is sent again is not appended;
+- an unknown id begins a call, except that it is the late id of a call without one, and that servers which make a new
+  id for every fragment do not repeat the name with it;
+- without an id, another name than that of the call at this index begins a call, and so does the same name once the
+  call's arguments are complete;
+- without id and name, the fragment continues the call at its index, and the last call if there is none.
+
+A call keeps the server's index as its number, unless it has none or another call has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...codecs.json import loads
+from ...codecs.lenient import NotJSONError
+from ...records.chunks import CustomDelta, FunctionDelta, ToolCallDelta
+
+
+class _Call:
+    """A tool call that has begun."""
+
+    __slots__ = ("arguments", "id", "name", "number", "repeated")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.id = self.name = ""
+        self.arguments: list[str] = []
+        """Pieces; the accumulator has the same texts, so that this takes little memory."""
+        self.repeated: dict[int | None, int] = {}
+        """Index under which the call is sent again → how many characters of its arguments were."""
+
+    def text(self) -> str:
+        """The arguments so far."""
+        if len(self.arguments) > 1:
+            self.arguments[:] = ["".join(self.arguments)]
+        return self.arguments[0] if self.arguments else ""
+
+    def is_complete(self) -> bool:
+        """Whether the arguments are a whole JSON object, to which nothing can be appended."""
+        if not self.arguments or not self.arguments[-1].rstrip().endswith("}"):
+            return False
+        try:
+            return isinstance(loads(self.text().encode("utf-8", "replace")), dict)
+        except NotJSONError:
+            return False
+
+
+class OpenAIToolCallNumbers:
+    """Numbers for the tool calls of one choice."""
+
+    __slots__ = ("_at", "_by_id", "_highest", "_last", "_numbers")
+
+    def __init__(self) -> None:
+        self._at: dict[int | None, _Call] = {}
+        """The server's index → the last call with it."""
+        self._by_id: dict[str, _Call] = {}
+        self._last: _Call | None = None
+        self._numbers: set[int] = set()
+        self._highest = -1
+
+    def number(self, deltas: Sequence[ToolCallDelta]) -> None:
+        """Sets the index of each fragment to the number of its call, and removes repeated arguments."""
+        for delta in deltas:
+            index = delta.index
+            part = delta.function or delta.custom
+            name = part.name if part is not None else None
+            if delta.id or name or index not in self._at:
+                call = self._find(index, delta.id, name, part)
+            else:
+                call = self._at[index]
+            if index is not None:
+                self._at[index] = call
+            self._last = call
+            delta.index = call.number
+            if part is not None:
+                _append(call, index, part)
+
+    def _find(
+        self, index: int | None, call_id: str | None, name: str | None, part: FunctionDelta | CustomDelta | None
+    ) -> _Call:
+        """The call of a fragment that has an id, a name or an unknown index; a new one if none fits."""
+        current = self._at.get(index) if index is not None else self._last
+        call = self._known(index, call_id, name, part) if call_id else None
+        if call is None:
+            if current is not None and not _starts(current, index, call_id, name):
+                call = current
+            elif not call_id and not name and self._last is not None:
+                call = self._last  # an index that no call began with
+            else:
+                call = self._begin(index)
+        if call_id and not call.id:
+            call.id = call_id
+        if call_id:
+            self._by_id[call_id] = call
+        if name and not call.name:
+            call.name = name
+        return call
+
+    def _known(
+        self, index: int | None, call_id: str, name: str | None, part: FunctionDelta | CustomDelta | None
+    ) -> _Call | None:
+        """The call with this id, unless the fragment is another call with the same id."""
+        call = self._by_id.get(call_id)
+        if call is None or not name:
+            return call
+        if call.name and name != call.name:
+            return None
+        piece = _piece(part)
+        is_moved = self._at.get(index) is not call
+        if (is_moved and piece and piece == call.text()) or call.is_complete():
+            if piece and not call.text().startswith(piece):
+                return None
+            call.repeated[index] = 0
+        return call
+
+    def _begin(self, index: int | None) -> _Call:
+        is_free = index is not None and index >= 0 and index not in self._numbers
+        call = _Call(index if is_free and index is not None else self._highest + 1)
+        self._numbers.add(call.number)
+        self._highest = max(self._highest, call.number)
+        return call
+
+
+def _starts(current: _Call, index: int | None, call_id: str | None, name: str | None) -> bool:
+    """Whether a fragment, whose id is not known, begins a call, rather than continuing the current one."""
+    if call_id and current.id:
+        return index is None or bool(name)
+    if not name or not current.name:
+        return False
+    return name != current.name or current.is_complete()
+
+
+def _piece(part: FunctionDelta | CustomDelta | None) -> str:
+    if part is None:
+        return ""
+    return (part.arguments if isinstance(part, FunctionDelta) else part.input) or ""
+
+
+def _append(call: _Call, index: int | None, part: FunctionDelta | CustomDelta) -> None:
+    """Appends a piece of the arguments, unless the call has it and is sent again."""
+    piece = part.arguments if isinstance(part, FunctionDelta) else part.input
+    if not piece:
+        return
+    if call.repeated and index in call.repeated:
+        start = call.repeated[index]
+        if call.text().startswith(piece, start):
+            call.repeated[index] = start + len(piece)
+            _set_piece(part, "")
+            return
+        del call.repeated[index]
+    call.arguments.append(piece)
+
+
+def _set_piece(part: FunctionDelta | CustomDelta, piece: str) -> None:
+    if isinstance(part, FunctionDelta):
+        part.arguments = piece
+    else:
+        part.input = piece

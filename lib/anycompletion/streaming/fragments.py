@@ -1,0 +1,148 @@
+"""Values that arrive in fragments: merges unknown fields, audio and reasoning blocks of a stream's deltas.
+
+Several values of one unknown field become one:
+
+- objects are merged, field by field;
+- lists of a choice, a delta or a tool call are fragments, which are appended; those of a chunk are whole, so that the
+  last one is kept (Perplexity repeats its citations in every chunk);
+- texts of a delta are fragments, too, unless the field is a label such as `type`;
+- of all other values the last one is kept.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from ..codecs.lenient import optional_int, optional_str, unknown_fields
+from ..records import Audio, JsonObject
+
+_LABELS = frozenset(("channel", "format", "id", "name", "object", "phase", "recipient", "status", "type"))
+"""Fields of a delta whose texts are no fragments."""
+
+_APPENDED = ("thinking", "text", "summary", "signature", "data")
+"""Fields of a reasoning block that arrive in pieces; a new value of any other field replaces the old one."""
+
+_OPAQUE = ("signature", "data")
+"""Those of them that are repeated as a whole by some servers."""
+
+_AUDIO = frozenset(("id", "data", "transcript", "expires_at"))
+
+
+class _TextPieces(list[str]):
+    """Pieces of a text, distinguished from lists that a server sends."""
+
+
+def _appended(old: Any, value: Any) -> Any:
+    """A member's value with one more piece appended; a value that is not text replaces the old one."""
+    if not isinstance(value, str):
+        return value
+    if not isinstance(old, _TextPieces):
+        return _TextPieces([value])
+    old.append(value)
+    return old
+
+
+class _ListItems(list[Any]):
+    """Items of lists that were put together, distinguished from lists that a server sends."""
+
+
+def joined(fields: JsonObject) -> JsonObject:
+    """A copy of `fields` in which pieces of text are joined, which later pieces do not change."""
+    return {name: _whole(value) for name, value in fields.items()}
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, _TextPieces):
+        return "".join(value)
+    return list(value) if isinstance(value, _ListItems) else value
+
+
+def merge_extra(fields: JsonObject, extra: JsonObject, *, lists: bool = False, texts: bool = False) -> None:
+    """Merges unknown fields into `fields`, in place.
+
+    Args:
+        fields: what has arrived.
+        extra: the fields of one chunk, choice, delta or tool call.
+        lists: append lists, instead of keeping the last one.
+        texts: append texts, likewise.
+    """
+    for name, value in extra.items():
+        old = fields.get(name)
+        if isinstance(value, dict) and isinstance(old, dict):
+            fields[name] = merged = dict(cast("JsonObject", old))
+            merge_extra(merged, cast("JsonObject", value))
+        elif lists and isinstance(value, list):
+            if not isinstance(old, _ListItems):
+                old = fields[name] = _ListItems()
+            old.extend(cast("list[Any]", value))
+        elif texts and name not in _LABELS:
+            fields[name] = _appended(old, value)
+        else:
+            fields[name] = value
+
+
+def merge_audio(audio: JsonObject, piece: JsonObject) -> JsonObject:
+    """Merges one piece of audio into `audio`, in place."""
+    for name, value in piece.items():
+        if value is not None:
+            audio[name] = _appended(audio.get(name), value) if name in ("data", "transcript") else value
+    return audio
+
+
+def audio_of(fields: JsonObject) -> Audio:
+    """The audio of a reply."""
+    return Audio(
+        optional_str(fields.get("id")),
+        optional_str(fields.get("data")),
+        optional_str(fields.get("transcript")),
+        optional_int(fields.get("expires_at")),
+        extra=unknown_fields(fields, _AUDIO),
+    )
+
+
+class ReasoningBlocks:
+    """Reasoning blocks of a message: pieces with the same index and type are one block.
+
+    A piece without an index is a whole block.
+    """
+
+    __slots__ = ("_at", "_blocks")
+
+    def __init__(self) -> None:
+        self._blocks: list[JsonObject] = []
+        self._at: dict[int | str, list[JsonObject]] = {}
+        """Index → the blocks with it, which have different types; the last one is that of the last piece."""
+
+    def add(self, pieces: list[JsonObject]) -> None:
+        """Adds pieces to their blocks."""
+        for piece in pieces:
+            block = self._block_of(piece)
+            for name, value in piece.items():
+                if value is None:
+                    block.setdefault(name, None)
+                elif name not in _APPENDED:
+                    block[name] = value
+                elif name not in _OPAQUE or _whole(block.get(name)) != value:
+                    block[name] = _appended(block.get(name), value)
+
+    def _block_of(self, piece: JsonObject) -> JsonObject:
+        index, kind = piece.get("index"), piece.get("type")
+        found: list[JsonObject] = []
+        if isinstance(index, (int, str)):
+            found = self._at.setdefault(index, [])
+            for i in reversed(range(len(found))):
+                if kind is None or found[i].get("type") in (None, kind):
+                    found.append(found.pop(i))
+                    return found[-1]
+        block: JsonObject = {}
+        found.append(block)
+        self._blocks.append(block)
+        return block
+
+    def joined(self, *, with_index: bool) -> list[JsonObject] | None:
+        """Copies of the blocks, in the order in which they began; None if there are none."""
+        blocks = [joined(block) for block in self._blocks]
+        if not with_index:
+            for block in blocks:
+                block.pop("index", None)
+        return blocks or None
