@@ -9,7 +9,7 @@ from ...codecs.json import PlainMessage, to_wire
 from ...errors import UnsupportedParameterError
 from ...records import AssistantMessage, JsonObject, Message, ToolMessage
 from ..base import EncodingReport, Target
-from ..shared import without_nulls
+from ..shared import data_url, without_nulls
 from .call_ids import OpenAICallIdForm, fitting_id
 from .quirks import Quirks
 
@@ -21,6 +21,9 @@ _REPLY_FIELDS = ("refusal", "annotations", "audio")
 
 _SPECIFIC = "provider_specific_fields"
 """The field with data for one provider each: ``{"<provider>": {"<field>": ...}}``."""
+
+_DATA_URLS: Mapping[str, str] = {"image_url": "url", "file": "file_data"}
+"""Type of a part → the field of its object that may be a data URL."""
 
 _INSTRUCTIONS = frozenset(("system", "developer"))
 
@@ -72,15 +75,22 @@ def _cleaned(wire: JsonObject) -> JsonObject:
 
 
 def _cleaned_item(item: Any) -> Any:
-    """A part or a call without nulls, its own and those of the object in it."""
+    """A part or a call without nulls, and with the registered media types of data URLs."""
     if not isinstance(item, dict):
         return item
-    fields = cast("JsonObject", item)
+    fields = without_nulls(cast("JsonObject", item))
     kind = fields.get("type")
     inner = fields.get(kind) if isinstance(kind, str) else None
-    if isinstance(kind, str) and isinstance(inner, dict):
-        fields = fields | {kind: without_nulls(cast("JsonObject", inner))}
-    return without_nulls(fields)
+    if not isinstance(kind, str) or not isinstance(inner, (dict, str)):
+        return fields
+    if isinstance(inner, dict):
+        inner = without_nulls(cast("JsonObject", inner))
+        place = _DATA_URLS.get(kind, "")
+        if isinstance(inner.get(place), str):
+            inner = inner | {place: data_url(inner[place])}
+    elif kind in _DATA_URLS:
+        inner = data_url(inner)
+    return fields | {kind: inner}
 
 
 def is_blank(wire: JsonObject, path: str, report: EncodingReport) -> bool:

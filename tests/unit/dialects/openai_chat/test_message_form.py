@@ -85,6 +85,34 @@ def test_nulls_are_not_sent(message: dict[str, Any], expected: dict[str, Any]):
     assert sent([HELLO, message], Quirks()) == ([HELLO, expected], [])
 
 
+# --- media types ---
+
+JPG, JPEG = "data:image/jpg;base64,/9j/", "data:image/jpeg;base64,/9j/"
+
+DATA_URLS: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"type": "image_url", "image_url": {"url": JPG}}, {"type": "image_url", "image_url": {"url": JPEG}}),
+    ({"type": "image_url", "image_url": JPG}, {"type": "image_url", "image_url": JPEG}),
+    (
+        {"type": "file", "file": {"filename": "a", "file_data": "data:application/x-pdf;base64,JVBE"}},
+        {"type": "file", "file": {"filename": "a", "file_data": "data:application/pdf;base64,JVBE"}},
+    ),
+    ({"type": "image_url", "image_url": {"url": "https://x/a.jpg"}},) * 2,
+]
+
+
+@pytest.mark.parametrize(("part", "expected"), DATA_URLS)
+def test_media_types_have_their_registered_names(part: dict[str, Any], expected: dict[str, Any]):
+    """A server that knows the registered names only would refuse the image."""
+    written, _ = sent([{"role": "user", "content": [part]}], Quirks())
+    assert written == [{"role": "user", "content": [expected]}]
+
+
+def test_audio_as_text_is_sent_unchanged():
+    """Mistral's form of audio could not be sent."""
+    message = {"role": "user", "content": [{"type": "input_audio", "input_audio": "UklGRg=="}]}
+    assert sent([message], Quirks()) == ([message], [])
+
+
 # --- ids of calls ---
 
 FOREIGN = ["call_abcdefghijklmnopqrstuvwx", "toolu_01A-b", "a", "x" * 200, "名前", "line\nbreak"]
