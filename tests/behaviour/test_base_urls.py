@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
-from anycompletion import PROVIDERS, AsyncCompletion, InvalidRequestError
+from anycompletion import PROVIDERS, AsyncCompletion, InvalidRequestError, RateLimit
 from anycompletion.testing import SimulatorServer
 
 ENDPOINTS: list[tuple[str, str, str]] = [
@@ -82,3 +82,28 @@ async def test_another_endpoint_is_refused(source: str, sim: SimulatorServer, mo
         with pytest.raises(InvalidRequestError, match="ends in /responses"):
             await client.create("openai/gpt-4o", "Hi.", **own)
     assert sim.requests == []
+
+
+# --- LiteLLM's names in a client's arguments ---
+
+
+async def test_aliases_are_accepted_wherever_a_provider_is_named(sim: SimulatorServer) -> None:
+    """A key or a base URL under LiteLLM's name would be refused, or not be used."""
+    async with AsyncCompletion(
+        base_urls={"together_ai": sim.base_urls["openai"]},
+        api_keys={"together_ai": sim.api_keys["openai"]},
+        limits={"together_ai": RateLimit(concurrency=5), "together_ai/x": RateLimit(concurrency=2)},
+    ) as client:
+        for model in ("together_ai/x", "together/x", "together_ai:x"):
+            reply = await client.create(model, "Hi.")
+            assert (reply.info.provider, reply.info.model) == ("together", "x")
+    assert len(sim.requests) == 3
+
+
+@pytest.mark.parametrize("param", ["api_keys", "base_urls", "limits"])
+def test_a_provider_is_not_named_twice(param: str) -> None:
+    """One of two values for the same provider would be ignored."""
+    value: Any = RateLimit(concurrency=1) if param == "limits" else "https://x.example"
+    with pytest.raises(InvalidRequestError) as caught:
+        AsyncCompletion(**{param: {"together": value, "together_ai": value}})
+    assert caught.value.param == f"{param}['together_ai']"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
 from ..errors import InvalidRequestError
 from ..middleware import checked_middleware
 from ..options import Key, OnUnsupported, OptionValues, RateLimit, RateLimiter, Secret, Timeout
-from ..providers import Provider, ProviderSource
+from ..providers import Provider, ProviderSource, canonical_name
 from ..redaction import MaskedValue
 from ..validation import check_options, check_string, check_timeout, parse_keys
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import aiohttp
 
     from ..middleware import Middleware
+
+_T = TypeVar("_T")
 
 
 class ClientConfiguration(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -77,21 +79,40 @@ def checked_configuration(
     Raises:
         InvalidRequestError: an invalid value; `.param` is its place.
     """
-    urls = dict(base_urls or {})
+    rows = tuple(providers)
+    urls = _by_provider(base_urls or {}, rows, "base_urls")
     for name, url in urls.items():
         if not check_string(url, f"base_urls[{name!r}]"):
             raise InvalidRequestError(f"base_urls[{name!r}]: is empty", param=f"base_urls[{name!r}]")
     return ClientConfiguration(
-        providers=tuple(providers),
-        api_keys=parse_keys(api_keys or {}, "api_keys"),
+        providers=rows,
+        api_keys=_by_provider(parse_keys(api_keys or {}, "api_keys"), rows, "api_keys"),
         base_urls=urls,
-        limits={} if limits is None else checked_limits(limits),
+        limits={} if limits is None else _by_provider(checked_limits(limits), rows, "limits"),
         rate_limiter=rate_limiter,
         middleware=checked_middleware(middleware),
         session=session,
         proxy=_checked_proxy(proxy),
         ssl_context=ssl_context,
     )
+
+
+def _by_provider(given: Mapping[str, _T], providers: Sequence[Provider | ProviderSource], param: str) -> dict[str, _T]:
+    """The values under the providers' names, with those of aliases; a key may continue with a slash and a model.
+
+    Raises:
+        InvalidRequestError: a value is given for a provider's name and for an alias of it.
+    """
+    own = {row.name: row for row in providers if isinstance(row, Provider)}
+    named: dict[str, _T] = {}
+    for key, value in given.items():
+        name, slash, model = str(key).partition("/")
+        known = canonical_name(name, own) + slash + model
+        if known in named:
+            place = f"{param}[{key!r}]"
+            raise InvalidRequestError(f"{place}: {known!r} is given twice, by its name and by an alias", param=place)
+        named[known] = value
+    return named
 
 
 def default_options(timeout: float | Timeout | None, max_retries: int, on_unsupported: OnUnsupported) -> OptionValues:
