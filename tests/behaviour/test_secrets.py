@@ -266,6 +266,24 @@ async def test_our_frames_show_no_reply_of_another_branch(end: Step) -> None:
     assert found(PROMPT, "".join(shown)) == []
 
 
+@pytest.mark.parametrize("use", [ask, final], ids=["whole", "stream"])
+@pytest.mark.parametrize("end", [answer(ECHO, 400), STALL], ids=["failed", "timed out"])
+async def test_our_frames_show_no_earlier_reply_of_the_call(end: Step, use: Use) -> None:
+    """The failure of a request for missing choices would put the choices that came into the crash report."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": PROMPT}, "finish_reason": "stop"}
+    first = answer({"id": "r", "model": "m", "choices": [choice]})
+    async with RawServer((REQUEST, first, REQUEST, end)) as server, client_to(server.url) as client:
+        call = functools.partial(use_with_timeout, use, 5 if end is not STALL else 0.1, model=MODELS["openai"], n=2)
+        error = await raised_by(call, client)
+    if isinstance(error, BadRequestError):
+        assert error.partial is not None
+        assert error.partial.text == PROMPT
+    else:
+        assert type(error) is TimeoutError
+    shown = [CHANNELS[name](error) for name in ("str", "repr", "traceback with locals", "inspect", "crash report")]
+    assert found(PROMPT, "".join(shown)) == []
+
+
 async def test_the_query_is_not_shown() -> None:
     """Printing a call would show a key in its query, where some gateways expect it."""
     async with client_to("http://127.0.0.1:9") as client:

@@ -173,6 +173,14 @@ async def test_several_choices_are_side_by_side_on_a_terminal(simulator: Simulat
     assert last[1].count("You wrote: Hello!") == 2
 
 
+async def test_a_choice_that_nothing_asked_for_is_shown(simulator: SimulatorServer) -> None:
+    """A server that sends more choices than asked would end the command with a traceback."""
+    simulator.fault = "3-choices"  # type: ignore[assignment]  # the setter takes names, too
+    arguments = ("chat", "Hello!", "-m", "openai/gpt-4o-mini", "-n", "2")
+    screen = await on_terminal(*arguments, noted=True, **environment_of(simulator))
+    assert "choice 3" in screen
+
+
 async def test_many_choices_continue_in_the_next_row(simulator: SimulatorServer) -> None:
     """Columns would become too narrow to read."""
     screen = await on_terminal("chat", "Hello!", "-m", "openai/gpt-4o-mini", "-n", "6", **environment_of(simulator))
@@ -194,8 +202,8 @@ async def test_a_reply_cannot_control_the_terminal(simulator: SimulatorServer) -
     assert screen == "a\ufffd[2Jb\ufffd31mc\r\n"
 
 
-async def on_terminal(*arguments: str, code: int = 0, **environment: str) -> str:
-    """The output of the command on a terminal."""
+async def on_terminal(*arguments: str, code: int = 0, noted: bool = False, **environment: str) -> str:
+    """The output of the command on a terminal; `noted` if it also writes a note to stderr."""
     ours, theirs = pty.openpty()
     try:
         process = await asyncio.create_subprocess_exec(
@@ -209,7 +217,7 @@ async def on_terminal(*arguments: str, code: int = 0, **environment: str) -> str
     finally:
         os.close(theirs)
     screen, (_, err) = await asyncio.gather(asyncio.to_thread(_read_all, ours), process.communicate())
-    assert (process.returncode, bool(without_slow_steps(err))) == (code, code != 0)
+    assert (process.returncode, bool(without_slow_steps(err))) == (code, code != 0 or noted)
     return screen.decode()
 
 

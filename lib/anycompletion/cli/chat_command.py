@@ -195,14 +195,14 @@ async def _print_side_by_side(client: AsyncCompletion, model: str, arguments: Ch
     from rich.text import Text  # noqa: PLC0415 (as above)
 
     console = Console(file=sys.stdout)
-    texts = [""] * arguments.n
+    texts = dict.fromkeys(range(arguments.n), "")
     per_row = min(arguments.n, max(1, console.width // MIN_COLUMN_WIDTH))
 
     def grid() -> Table:
         table = Table.grid(expand=True)
         for _ in range(per_row):
             table.add_column(ratio=1)
-        panels = [Panel(Text(text), title=f"choice {number}") for number, text in enumerate(texts, 1)]
+        panels = [Panel(Text(text), title=f"choice {number}") for number, text in enumerate(texts.values(), 1)]
         for first in range(0, len(panels), per_row):
             table.add_row(*panels[first : first + per_row])
         return table
@@ -213,10 +213,11 @@ async def _print_side_by_side(client: AsyncCompletion, model: str, arguments: Ch
             async with client.stream(model, arguments.messages, **arguments.params) as stream:
                 async for chunk in stream:
                     for choice in chunk.choices:
-                        texts[choice.index] += replace_controls(choice.delta.content or "")
+                        text = replace_controls(choice.delta.content or "")
+                        texts[choice.index] = texts.get(choice.index, "") + text
                 return await stream.get_final_completion()
     finally:
-        if any(texts):
+        if any(texts.values()):
             console.print(grid())
 
 
