@@ -5,11 +5,13 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from anycompletion.codecs.sse import Event
 from anycompletion.dialects.anthropic_messages.dialect import DIALECT
 from anycompletion.dialects.base import Target
-from anycompletion.errors import APIStatusError, StreamInterruptedError
+from anycompletion.errors import APIStatusError, CompletionError, StreamInterruptedError
 from anycompletion.http import Headers, HttpResponse
 from anycompletion.records import AssistantMessage, ChatCompletion, ChatRequest, Usage, UserMessage
 from anycompletion.streaming.accumulator import Accumulator
@@ -472,3 +474,69 @@ def test_an_empty_reply_without_a_reason():
     assert stream(START, {**FINISH, "delta": {"stop_reason": "end_turn"}}, STOP).usage == Usage(3, 5, 8)
     with pytest.raises(StreamInterruptedError):
         stream(START, {**FINISH, "delta": {"stop_reason": {"x": 1}}}, STOP)
+
+
+# --- anything ---------------------------------------------------------------------------------------------------------
+
+FIELDS = st.sampled_from(
+    [
+        "type",
+        "index",
+        "delta",
+        "content_block",
+        "message",
+        "usage",
+        "content",
+        "text",
+        "thinking",
+        "signature",
+        "input",
+        "partial_json",
+        "citation",
+        "citations",
+        "id",
+        "name",
+        "data",
+        "stop_reason",
+        "stop_details",
+        "error",
+        "role",
+    ]
+)
+WORDS = st.sampled_from(
+    [data["type"] for data in EVENTS] + [part["type"] for part in CONTENT] + ["text_delta", "", "x"]
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-1, 3) | st.floats(allow_nan=False) | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(VALUES)
+def test_any_body_is_a_reply_or_an_error(body: Any):
+    """A body that no one expects would raise an undocumented exception."""
+    for data in (body, {**REPLY, "content": body}, {**REPLY, "content": [body]}, {**REPLY, "usage": body}):
+        try:
+            reply = decode(data)
+        except CompletionError:
+            continue
+        json.dumps(reply.to_dict())
+        again = ChatRequest("asked", [UserMessage("Hi"), reply.choices[0].message, UserMessage("Ho")], max_tokens=9)
+        assert DIALECT.encode(again, TARGET, {})
+
+
+@given(st.lists(st.tuples(st.sampled_from(range(len(EVENTS))), FIELDS, VALUES), min_size=1, max_size=3))
+def test_any_events_are_a_reply_or_an_error(changes: list[tuple[int, str, Any]]):
+    """Events that no one expects would raise an undocumented exception."""
+    events = copy.deepcopy(EVENTS)
+    for place, name, value in changes:
+        inner = events[place].get("content_block", events[place].get("delta", events[place].get("message")))
+        for holder in (events[place], inner):
+            if isinstance(holder, dict) and name in holder:
+                holder[name] = value
+    try:
+        reply = read(*(event(data, named["type"]) for data, named in zip(events, EVENTS, strict=True)))
+    except CompletionError:
+        return
+    json.dumps(reply.to_dict())
