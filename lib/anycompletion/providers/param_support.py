@@ -45,7 +45,7 @@ def apply_param_support(
     dropped: dict[str, None] = {}
     given = request.given()
     for name, value in given.items():
-        if (name in _LISTS and not value) or _lacks_what_it_needs(name, value, given):
+        if (name in _LISTS and not value) or (name in _NEEDS and _lacks_what_it_needs(name, value, given)):
             dropped[name] = None
             continue
         if name == "stream_options" and not stream:
@@ -64,7 +64,7 @@ def apply_param_support(
             if not is_no_op:
                 report.unsupported(name, support.note)
             dropped[name] = None
-        elif problem := _form_problem(name, value, support) or _range_problem(value, support):
+        elif problem := (name in _WITH_FORMS and _form_problem(name, value, support)) or _range_problem(value, support):
             report.unsupported(name, f"{problem} ({support.note})" if support.note else problem)
             dropped[name] = None
     if not _CHECKED_FOR_MANY.isdisjoint(given):
@@ -77,8 +77,8 @@ def _lacks_what_it_needs(name: str, value: Any, given: Mapping[str, Any]) -> boo
 
     A choice that demands a call is kept in any case, so that the provider reports that there is nothing to call.
     """
-    needed = _NEEDS.get(name)
-    if needed is None or given.get(needed):
+    needed = _NEEDS[name]
+    if given.get(needed):
         return False
     if needed in given:  # as an empty list
         return name == "parallel_tool_calls" or value in ("auto", "none")
@@ -87,7 +87,7 @@ def _lacks_what_it_needs(name: str, value: Any, given: Mapping[str, Any]) -> boo
 
 def _form_problem(name: str, value: Any, support: ParamSupport) -> str | None:
     """Why a form that some providers have of their own is not accepted by this one; None if it is OpenAI's form."""
-    if support.own_forms or name not in _WITH_FORMS:
+    if support.own_forms:
         return None
     if name == "response_format" and value.get("type") == "json_schema":
         schema = value.get("json_schema")
