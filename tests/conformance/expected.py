@@ -152,6 +152,9 @@ REQUEST_ID_HEADERS = {
 }
 """Provider → the header with the request's id; x-request-id for all others."""
 
+FINISH_REASONS = {"eos": "stop"}
+"""A compatible server's recorded finish reason → OpenAI's."""
+
 DEFAULT_VALUES = {
     "object": ("chat.completion", "chat.completion.chunk"),
     "role": ("assistant",),

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from conformance.expected import DEFAULT_VALUES, IN_CHUNKS
+from conformance.expected import DEFAULT_VALUES, FINISH_REASONS, IN_CHUNKS
 
 Facts = dict[str, Any]
 
@@ -43,7 +43,11 @@ def _misplaced_usage(chunk: Facts) -> Any:
 
 def _choice(choice: Facts) -> Facts:
     # Snowflake sends "" for no finish reason.
-    return {**choice, "finish_reason": choice.get("finish_reason") or None}
+    reason = choice.get("finish_reason") or None
+    if reason not in FINISH_REASONS:
+        return {**choice, "finish_reason": reason}
+    native = choice.get("native_finish_reason") or reason
+    return {**choice, "finish_reason": FINISH_REASONS[reason], "native_finish_reason": native}
 
 
 def _message(message: Facts) -> Facts:
