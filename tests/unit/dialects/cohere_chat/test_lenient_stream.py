@@ -1,17 +1,25 @@
 """Cohere's streams as servers really send them: fields of another type, and parts and calls that are mixed up."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from anycompletion.codecs.json import dumps
 from anycompletion.codecs.sse import Event
 from anycompletion.dialects.cohere_chat.dialect import DIALECT
+from anycompletion.errors import APIError
+from anycompletion.http import Headers, HttpResponse
+from anycompletion.records import ChatCompletion, ChatRequest, UserMessage
 from anycompletion.records.chunks import ChatCompletionChunk
 from support.cohere_stream import (
     CHAT,
     START,
     TARGET,
+    USAGE,
     accumulated,
     begin,
     call,
@@ -167,3 +175,82 @@ def test_calls_are_distinguished_by_id_index_and_name(
     reply = accumulated(run(START, *events, stop("TOOL_CALL"))).choices[0].message
     got = [(each.id, each.function.name, each.function.arguments) for each in reply.tool_calls or ()]
     assert got == calls
+
+
+# --- any JSON ---------------------------------------------------------------------------------------------------------
+
+NAMES = st.sampled_from(["text", "thinking", "type", "id", "function", "arguments"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just('{"text": "x"}'),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["text", "thinking", "type", "id", "function", "arguments"]), inner, max_size=3
+        )
+    ),
+    max_leaves=6,
+)
+"""JSON whose objects have fields with a meaning."""
+
+
+def places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """The paths of all fields and items of a JSON value."""
+    items: Any = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, item in items:
+        yield (*path, step)
+        yield from places(item, (*path, step))
+
+
+def replaced(value: Any, path: tuple[str | int, ...], new: Any) -> Any:
+    """A copy with another value at `path`."""
+    step, *rest = path
+    copy = value.copy()
+    copy[step] = replaced(value[step], tuple(rest), new) if rest else new
+    return copy
+
+
+PLACES = [(i, path) for i, item in enumerate(WHOLE) for path in places(item)]
+CALLS = [{"id": "a", "type": "function", "function": {"name": "add", "arguments": "{}"}, "new": 1}]
+REPLY = {
+    "id": "gen_1",
+    "message": {
+        "role": "assistant",
+        "content": [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "So."}],
+        "tool_calls": CALLS,
+        "tool_plan": "I.",
+        "citations": [{"start": 0, "end": 2, "text": "So", "content_index": 1, "type": "TEXT_CONTENT"}],
+    },
+    "finish_reason": "TOOL_CALL",
+    "usage": USAGE,
+    "logprobs": [{"text": "So", "token_ids": [1], "logprobs": [-0.5]}],
+}
+
+
+@given(st.sampled_from(PLACES), JSON, st.booleans())
+def test_any_json_in_an_event_raises_only_documented_exceptions(
+    place: tuple[int, tuple[str | int, ...]], new: Any, named: bool
+) -> None:
+    """Some event would raise an undocumented exception, or make a reply that cannot be written as JSON."""
+    number, path = place
+    decoder, chunks = DIALECT.decoder(CHAT, TARGET), []
+    try:
+        for i, item in enumerate(WHOLE):
+            data = replaced(item, path, new) if i == number else item
+            chunks += decoder.feed(Event(json.dumps(data).encode(), item["type"] if named else ""))
+        decoder.finish()
+    except APIError:
+        return
+    dumps(accumulated(chunks).to_dict())
+
+
+@given(st.sampled_from([*places(REPLY)]), JSON)
+def test_any_json_in_a_reply_raises_only_documented_exceptions(path: tuple[str | int, ...], new: Any) -> None:
+    """Some reply would raise an undocumented exception, or could not be written as JSON or sent back."""
+    body = json.dumps(replaced(REPLY, path, new)).encode()
+    try:
+        reply = DIALECT.decode(HttpResponse(200, Headers(), body), CHAT, TARGET)
+    except APIError:
+        return
+    assert isinstance(reply, ChatCompletion)
+    dumps(reply.to_dict())
+    DIALECT.encode(ChatRequest("command-a", [UserMessage("Hi"), reply.choices[0].message]), TARGET, {})
