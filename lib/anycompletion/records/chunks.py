@@ -181,16 +181,27 @@ def latest_usage(earlier: Usage | None, later: Usage) -> Usage:
 
     A count that is missing or 0 replaces nothing: some servers report zeros at the end, or the counts in two halves.
     """
-    if earlier is None or earlier == later:
+    if earlier is None or _replaces(earlier, later):
         return later
     merged: Usage = _latest(earlier, later)
-    if merged == later:
-        return later
     if None not in (merged.prompt_tokens, merged.completion_tokens, merged.total_tokens):
         merged.total_tokens = max(
             merged.total_tokens or 0, (merged.prompt_tokens or 0) + (merged.completion_tokens or 0)
         )
     return merged
+
+
+def _replaces(earlier: Usage, later: Usage) -> bool:
+    """Whether `later` has all that `earlier` has, as most reports do; a quick check, because some streams have many."""
+    return bool(
+        later.prompt_tokens
+        and later.completion_tokens
+        and later.total_tokens
+        and (later.prompt_tokens_details is not None or earlier.prompt_tokens_details is None)
+        and (later.completion_tokens_details is not None or earlier.completion_tokens_details is None)
+        and (later.cost is not None or earlier.cost is None)
+        and later.extra.keys() >= earlier.extra.keys()
+    )
 
 
 def _latest(earlier: Any, later: Any) -> Any:

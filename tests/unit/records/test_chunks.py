@@ -279,8 +279,13 @@ USAGES: list[tuple[list[Usage], Usage]] = [
     ([Usage(5, 0, 5), Usage(0, 2, 2)], Usage(5, 2, 7)),
     ([Usage(0, 0, 0)], Usage(0, 0, 0)),
     (
-        [Usage(5, 1, 6, PromptTokensDetails(4, extra={"a": 1})), Usage(5, 2, 7, PromptTokensDetails(0, 3))],
+        [Usage(5, 1, 6, PromptTokensDetails(4, extra={"a": 1})), Usage(0, 2, 2, PromptTokensDetails(0, 3))],
         Usage(5, 2, 7, PromptTokensDetails(4, 3, extra={"a": 1})),
+    ),
+    ([Usage(5, 1, 6, PromptTokensDetails(4)), Usage(5, 2, 7)], Usage(5, 2, 7, PromptTokensDetails(4))),
+    (
+        [Usage(5, 1, 6, PromptTokensDetails(4)), Usage(5, 2, 7, PromptTokensDetails(3))],
+        Usage(5, 2, 7, PromptTokensDetails(3)),
     ),
     ([Usage(5, 1, 6, cost=0.5), Usage(5, 2, 7)], Usage(5, 2, 7, cost=0.5)),
     ([Usage(5, extra={"a": 1, "b": 2}), Usage(5, extra={"a": 0, "b": 3})], Usage(5, extra={"a": 1, "b": 3})),
