@@ -332,6 +332,7 @@ class Truncating:
 UNSEEN: Mapping[str, Sequence[Step]] = {
     "a clean end": (STREAM, piece(b": hi\n\n"), END),
     "an empty body": (head(200, EVENTS | {"Content-Length": "0"}),),
+    "an end marker alone": (STREAM, DONE, END),
     "reset": (STREAM, 0.02, RESET),
     "an error of the server": (STREAM, piece(b'data: {"error": {"message": "no", "code": 503}}\n\n'), END),
 }
