@@ -551,7 +551,7 @@ STOPPED = named("message_delta", delta={"stop_reason": "end_turn"}, usage={"outp
 ANTHROPIC_ENDS: Mapping[str, tuple[Sequence[Step], type[CompletionError] | None]] = {
     "overloaded": ((named("error", error={"type": "overloaded_error", "message": "Overloaded"}),), OverloadedError),
     "no stop reason": ((named("content_block_stop", index=0), END), StreamInterruptedError),
-    "an end marker without a stop reason": ((named("message_stop"), END), StreamInterruptedError),
+    "an end marker without a stop reason": ((named("message_stop"), END), None),
     "no end marker": ((STOPPED, END), None),
     "malformed": ((named("content_block_delta", index=7, delta={}),), APIResponseError),
 }
