@@ -544,7 +544,7 @@ async def test_a_clean_end_before_the_finish_reason_is_an_interruption(case: Cas
     [
         (answer({"id": "p1", "status": "failed", "error": "CUDA out of memory"}), "CUDA out of memory"),
         (answer({"id": "p1", "status": "canceled"}), "canceled"),
-        (answer({"id": "p1", "status": "succeeded", "output": "Hello."}), None),
+        (answer({"id": "p1", "status": "succeeded", "output": "Hello.", "metrics": {"predict_time": 1}}), None),
         (answer({"detail": "gone"}, 500), None),
     ],
 )
@@ -560,7 +560,9 @@ async def test_work_that_failed_after_its_stream_is_an_error(end: bytes, error: 
         script += [REQUEST, created, REQUEST, STREAM, pieces, END, REQUEST, end]
         stream = client.stream(f"replicate/{'0' * 64}", "Hi.")
         if error is None:
-            assert (await stream.get_final_completion()).text == "Hello."
+            reply = await stream.get_final_completion()
+            assert reply.text == "Hello."
+            assert reply.extra == ({"metrics": {"predict_time": 1}} if b"metrics" in end else {})
             return
         with pytest.raises(InternalServerError, match=error) as caught:
             await stream.get_final_completion()

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...codecs.lenient import ShapeError, as_optional_object, as_str, optional_str
+from ...codecs.lenient import ShapeError, as_optional_object, as_str, optional_str, unknown_fields
 from ...records import JsonObject
 from ...records.chunks import Delta, FunctionDelta
-from ..shared import tool_call_delta
+from ..shared import tool_call_delta, without_nulls
+from .decode import CALL_FIELDS
 
 
 class _GrowingCall:
@@ -106,7 +107,11 @@ class CohereCalls:
         arguments = as_str(call.native["function"].get("arguments"))
         if arguments:
             call.pieces.append(arguments)
-        return deltas + self._deltas(call, FunctionDelta(call.name, arguments), call.id)
+        begun = self._deltas(call, FunctionDelta(call.name, arguments), call.id)
+        for each in begun:
+            if each.tool_calls:
+                each.tool_calls[0].extra = without_nulls(unknown_fields(native, CALL_FIELDS)) or None
+        return deltas + begun
 
     def _add(self, call: _GrowingCall, function: JsonObject) -> list[Delta]:
         piece = as_str(function.get("arguments"))

@@ -57,8 +57,9 @@ _FINISH: Mapping[str, str] = {
 TEXT_FIELDS = ("text", "thinking")
 """Fields of content parts that are texts; each is the part's type as well."""
 _REPLY = frozenset({"id", "message", "finish_reason", "usage", "logprobs"})
-_MESSAGE = frozenset({"role", "content", "tool_calls", "tool_plan", "citations"})
-_CALL, _FUNCTION = frozenset({"id", "type", "function"}), frozenset({"name", "arguments"})
+MESSAGE_FIELDS = frozenset({"role", "content", "tool_calls", "tool_plan", "citations"})
+CALL_FIELDS = frozenset({"id", "type", "function"})
+_FUNCTION = frozenset({"name", "arguments"})
 _USAGE = frozenset({"tokens", "cached_tokens"})
 _TOKENS = ("input_tokens", "output_tokens", "reasoning_tokens", "image_tokens")
 
@@ -146,7 +147,7 @@ def read_message(source: JsonObject, legacy: bool) -> AssistantMessage:
             citations,
             native_calls if legacy else [],
         ),
-        extra=without_nulls(unknown_fields(source, _MESSAGE)),
+        extra=without_nulls(unknown_fields(source, MESSAGE_FIELDS)),
     )
 
 
@@ -194,9 +195,9 @@ def _tool_call(value: object, path: str) -> ToolCall:
         FunctionCall(
             as_str(function.get("name")),
             as_str(function.get("arguments")) or "{}",
-            extra=unknown_fields(function, _FUNCTION),
+            extra=without_nulls(unknown_fields(function, _FUNCTION)),
         ),
-        extra=unknown_fields(call, _CALL),
+        extra=without_nulls(unknown_fields(call, CALL_FIELDS)),
     )
 
 

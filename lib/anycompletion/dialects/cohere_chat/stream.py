@@ -20,17 +20,18 @@ from ...codecs.lenient import (
     optional_object,
     optional_objects,
     optional_str,
+    unknown_fields,
 )
 from ...codecs.sse import Event
 from ...errors import APIResponseError, APIStatusError, StreamInterruptedError
 from ...records import ChatRequest, JsonObject, Logprobs
 from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta
 from ..base import Chunks, Target
-from ..shared import as_text, uses_legacy_functions
+from ..shared import as_text, uses_legacy_functions, without_nulls
 from .cohere_calls import CohereCalls
 from .cohere_events import TYPES, calls_of_event, delta_of_event, message_of_event, type_of_event
 from .cohere_parts import CohereParts
-from .decode import annotation, content_items, finish_reason, native_fields, read_logprobs, read_usage
+from .decode import MESSAGE_FIELDS, annotation, content_items, finish_reason, native_fields, read_logprobs, read_usage
 from .errors import error_of_reply
 
 
@@ -129,12 +130,19 @@ class CohereStreamDecoder:
             case "citation-start":
                 return self._on_citation(data)
             case "message-start":
-                self._id = optional_str(data.get("id")) or ""
-                return (self._chunk(Delta(role="assistant")),)
+                return self._on_start(data)
             case "message-end":
                 return self._end(data)
             case _:
                 return ()  # content-end, citation-end, debug, and types that Cohere adds later
+
+    def _on_start(self, data: JsonObject) -> Chunks:
+        self._id = optional_str(data.get("id")) or ""
+        delta = optional_object(data.get("delta")) or {}
+        message = optional_object(delta.get("message")) or {}
+        chunk = self._chunk(Delta("assistant", extra=_extra(message, MESSAGE_FIELDS)))
+        chunk.extra = _extra(data, _START_FIELDS)
+        return (chunk,)
 
     def _add_plan(self, message: JsonObject) -> None:
         piece = as_str(message.get("tool_plan"))
@@ -184,7 +192,8 @@ class CohereStreamDecoder:
             read_logprobs(delta.get("logprobs")),
             reason,
         )
-        chunks.append(ChatCompletionChunk(self._id, [last], 0, self._model, native=self._last))
+        extra = _extra(delta, _END_FIELDS)
+        chunks.append(ChatCompletionChunk(self._id, [last], 0, self._model, extra=extra, native=self._last))
         usage = read_usage(delta.get("usage"))
         if usage is not None:
             chunks.append(ChatCompletionChunk(self._id, [], 0, self._model, usage=usage, native=self._last))
@@ -200,6 +209,15 @@ class CohereStreamDecoder:
 
 _ENDS = frozenset(("message-end", "error", ""))
 """Types of events that may report an error without having a field for it."""
+
+
+_START_FIELDS = frozenset(("type", "id", "delta", "index"))
+_END_FIELDS = frozenset(("message", "finish_reason", "usage", "logprobs", "error", "errors", "error_type"))
+
+
+def _extra(source: JsonObject, known: frozenset[str]) -> JsonObject | None:
+    """The fields that replies have in `extra`; None for none."""
+    return without_nulls(unknown_fields(source, known)) or None
 
 
 def _object_in(value: object) -> JsonObject:

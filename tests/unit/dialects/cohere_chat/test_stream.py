@@ -23,6 +23,7 @@ from anycompletion.http import Headers, HttpResponse
 from anycompletion.records import ChatRequest, FunctionDefinition, Logprobs, TokenLogprob, UserMessage
 from anycompletion.records.chunks import Delta, FunctionDelta, ToolCallDelta
 from support.cohere_stream import (
+    BLANK,
     CHAT,
     START,
     TARGET,
@@ -300,6 +301,18 @@ def test_unknown_types_are_kept_or_ignored() -> None:
             ]
         }
     }
+
+
+def test_unknown_fields_of_the_message_are_kept() -> None:
+    """Fields that Cohere adds later would be lost in streams, where whole replies keep them."""
+    start = {**START, "speed": 1, "delta": {"message": {**BLANK, "mood": "good", "nothing": None}}}
+    native = {"id": "a", "type": "function", "function": {"name": "add", "arguments": "{}"}, "x": 1, "nothing": None}
+    events = [start, message_event("tool-call-start", 0, tool_calls=native), stop("TOOL_CALL", warnings=["w"], y=None)]
+    reply = accumulated(run(*events))
+    message = reply.choices[0].message
+    assert reply.extra == {"speed": 1, "warnings": ["w"]}
+    assert message.extra == {"mood": "good"}
+    assert [each.extra for each in message.tool_calls or ()] == [{"x": 1}]
 
 
 @pytest.mark.parametrize("data", [b"", b" ", b"\n", b"null"])
