@@ -6,8 +6,6 @@ delta decides, so that no text is added to a block of thinking or to a call.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from ...codecs.lenient import ShapeError, optional_int
 from ...records import JsonObject
 from .native_types import DELTA_TARGETS
@@ -96,14 +94,19 @@ class AnthropicStreamBlocks:
 
     def ended_by(self, index: object) -> AnthropicGrowingBlock | None:
         """The block that a stop event ends: without a number, the last open one."""
+        if self.current is not None and self.current.index == index:
+            return self.current
         number = optional_int(index)
         return next((block for block in self._newest() if number is None or block.index == number), None)
 
     def replaced_by(self, native: JsonObject, index: object) -> AnthropicGrowingBlock | None:
         """The open block of the same type that ends because `native` starts under its number."""
         number = optional_int(index)
-        same = (block for block in self._newest() if block.index == number and number is not None)
-        return next((block for block in same if block.native.get("type") == native.get("type")), None)
+        if number is not None:
+            for block in self._newest():
+                if block.index == number and block.native["type"] == native["type"]:
+                    return block
+        return None
 
     def still_open(self) -> list[AnthropicGrowingBlock]:
         """The blocks without a stop event."""
@@ -117,8 +120,8 @@ class AnthropicStreamBlocks:
         """Whether a block contains anything."""
         return any(any(block.pieces) or block.grows == "input" for block in self._blocks)
 
-    def _newest(self) -> Iterable[AnthropicGrowingBlock]:
-        return (block for block in reversed(self._blocks) if block.is_open)
+    def _newest(self) -> list[AnthropicGrowingBlock]:
+        return [block for block in reversed(self._blocks) if block.is_open]
 
     def _find(self, number: int | None, target: str | None) -> AnthropicGrowingBlock | None:
         """The newest open block that takes a delta: the one of its number, else one of an unknown number."""

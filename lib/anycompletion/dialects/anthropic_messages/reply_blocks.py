@@ -6,6 +6,7 @@ A block that has the documented types is returned as it is, so that it can be se
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 from ...codecs.lenient import as_list, as_object, as_str, optional_object, optional_objects, optional_str
 from ...records import JsonObject
@@ -33,11 +34,12 @@ def read_block(value: object, path: str) -> JsonObject:
     block = as_object(value, path)
     kind = block_type(block)
     changes: JsonObject = {} if block.get("type") == kind else {"type": kind}
-    for field, read in _FIELDS.get(kind, {}).items():
+    for field, usual, read in _FIELDS.get(kind, ()):
         value = block.get(field)
-        fitting = read(value)
-        if fitting is not value and (field in block or fitting is not None):
-            changes[field] = fitting
+        if value.__class__ is not usual:
+            fitting = read(value)
+            if fitting is not value:
+                changes[field] = fitting
     return {**block, **changes} if changes else block
 
 
@@ -70,10 +72,11 @@ def _input(value: object) -> object:
     return value if found is None else found
 
 
-_CALL: Mapping[str, Callable[[object], object]] = {"id": _id, "name": as_str, "input": _input}
-_FIELDS: Mapping[str, Mapping[str, Callable[[object], object]]] = {
-    "text": {"text": as_str, "citations": _citations},
-    "thinking": {"thinking": as_str, "signature": _signature},
+_Field: TypeAlias = tuple[str, type, Callable[[object], object]]
+_CALL: tuple[_Field, ...] = (("id", str, _id), ("name", str, as_str), ("input", dict, _input))
+_FIELDS: Mapping[str, tuple[_Field, ...]] = {
+    "text": (("text", str, as_str), ("citations", type(None), _citations)),
+    "thinking": (("thinking", str, as_str), ("signature", str, _signature)),
     **dict.fromkeys(CALLS, _CALL),
 }
-"""Type of a block → the fields that have a type, each with its reader."""
+"""Type of a block → the fields that have a type, each with that type and the reader of others."""

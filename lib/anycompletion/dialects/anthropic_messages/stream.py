@@ -364,7 +364,7 @@ class AnthropicStreamDecoder:
                 self._model,
                 usage=read_usage(self._usage) if self._usage else None,
                 service_tier=optional_str(self._usage.get("service_tier")),
-                # EXTRA extra=self._extra or None,
+                extra=self._extra or None,
                 native=self._last,
             )
         ]

@@ -342,6 +342,33 @@ def test_fields_of_unknown_deltas_are_kept():
     }
 
 
+def test_a_signature_in_pieces():
+    """A signature in two pieces would lose one, and Anthropic would refuse the turn that is sent back."""
+    start = begin(0, type="thinking", thinking="", signature="")
+    pieces = [piece(0, type="signature_delta", signature=part) for part in ("c2", "ln")]
+    text = begin(1, **TEXT)
+    server = begin(2, type="server_tool_use", id="srvtoolu_1", name="web_search", input={})
+    got = message(start, piece(0, type="thinking_delta", thinking="hm"), *pieces, end(0), text, end(1), server, end(2))
+    assert got.provider_specific_fields is not None
+    assert got.provider_specific_fields["anthropic_content"][0] == THINKING
+    assert got.thinking_blocks == [THINKING]
+
+
+def test_unknown_fields_of_a_streamed_message_are_kept():
+    """What a whole reply has besides its content would be missing from the reply of a stream."""
+    kept = {"container": {"id": "c"}, "context_management": {"applied_edits": []}, "x_start": 1}
+    whole = decode({**REPLY, **kept, "x_null": None})
+    events = [
+        changed(START, ("message", "x_start"), 1),
+        *EVENTS[1:-2],
+        {**FINISH, "delta": {**FINISH["delta"], "container": {"id": "c"}, "x_null": None}}
+        | {"context_management": {"applied_edits": []}},
+        STOP,
+    ]
+    assert whole.extra == kept
+    assert stream(*events).to_dict() == whole.to_dict()
+
+
 # --- ends -------------------------------------------------------------------------------------------------------------
 
 DONE = Event(b"[DONE]")
