@@ -195,8 +195,8 @@ DERIVED: Mapping[str, Sequence[Derived]] = {
     "anthropic_messages": (
         Derived(
             r"message_start/(message|type|message<message>\.content.*)",
-            ("id", "model", "usage", "service_tier", NATIVE),
-            "the first event has the id, the model and the prompt's counts",
+            ("id", "model", "usage", "service_tier", "value", NATIVE),
+            "the first event has the id, the model and the prompt's counts; unknown fields of the message are kept",
         ),
         Derived(r"(.*[./])?usage\..*", ("usage", "service_tier"), "prompt tokens are the sum of three counts"),
         Derived(r"content\[thinking\].*|.*content_block<thinking>.*", _THINKING, "the message's reasoning"),
