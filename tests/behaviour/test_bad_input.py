@@ -398,8 +398,8 @@ GOOD: list[Good] = [
     as_written(messages=ROLES),
     as_written(messages=user(PARTS)),
     as_written(messages=user([])),
-    as_written(messages=[{"role": "user", "content": "x", "name": None, "cache_control": {"type": "e"}, "x": None}]),
-    as_written(messages=assistant(content=None, refusal=None, tool_calls=None, unknown=[{}])),
+    as_written(messages=[{"role": "user", "content": "x", "cache_control": {"type": "e"}, "x": [None]}]),
+    as_written(messages=assistant(content=None, unknown=[{}])),
     as_written(messages=assistant(content="", tool_calls=[])),
     as_written(messages=[*user("x", name="n" * 64), {"role": "system", "content": "x", "name": "A-b_9"}]),
     as_written(messages=assistant(content="x", name="A model v2 (beta)")),
@@ -656,10 +656,32 @@ UNSENT_ALONE = ("tool_choice", "function_call", "stream_options")
 """Parameters without effect if there are no tools, or no stream; they are not sent then."""
 
 
+def without_nulls(message: Any) -> Any:
+    """A message without its nulls and those of its parts and calls; a null content means that there is no text."""
+    kept = {name: value for name, value in message.items() if value is not None or name == "content"}
+    for name in ("content", "tool_calls"):
+        if isinstance(kept.get(name), list):
+            kept[name] = [item_without_nulls(item) for item in kept[name]]
+    if isinstance(kept.get("function_call"), dict):
+        kept["function_call"] = item_without_nulls(kept["function_call"])
+    return kept
+
+
+def item_without_nulls(item: Any) -> Any:
+    """A part or a call without nulls, its own and those of the object that is named like its type."""
+    if not isinstance(item, dict):
+        return item
+    kept = {name: value for name, value in item.items() if value is not None}
+    kind = kept.get("type")
+    if isinstance(kind, str) and isinstance(kept.get(kind), dict):
+        kept[kind] = {name: value for name, value in kept[kind].items() if value is not None}
+    return kept
+
+
 def openai_value(name: str, expected: Any) -> Any:
     """The expected JSON value of a parameter as OpenAI's body has it."""
-    if name == "messages" and isinstance(expected, str):
-        return user(expected)
+    if name == "messages":
+        return user(expected) if isinstance(expected, str) else [without_nulls(message) for message in expected]
     if name in ("tools", "functions") and not expected:
         return None
     if name == "tools":

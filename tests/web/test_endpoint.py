@@ -329,7 +329,6 @@ BAD: dict[str, tuple[Any, str | None]] = {
     "many choices": ({**GOOD, "model": "anthropic/claude-haiku-4-5", "n": 9}, "n"),
     "very many choices": ({**GOOD, "n": 1e300}, "n"),
     "a fraction of a choice": ({**GOOD, "n": 0.5}, "n"),
-    "stream_options without stream": ({**GOOD, "stream_options": {"include_usage": True}}, "stream_options"),
     "an error in a streamed request": ({**GOOD, "stream": True, "temperature": "hot"}, "temperature"),
 }
 """Invalid bodies and the parameter that the error names."""

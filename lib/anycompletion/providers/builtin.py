@@ -533,6 +533,7 @@ ROWS: tuple[Provider, ...] = (
         "https://inference.baseten.co/v1",
         key_env=("BASETEN_API_KEY",),
         base_url_env=("BASETEN_API_BASE",),
+        request_id_header="x-baseten-request-id",
         quirks=Quirks(functions_as_tools=True, developer_role=False, schema_name=False),
         params={**_COMPATIBLE, "response_format": _OWN_SCHEMA},
         docs="https://docs.baseten.co/reference/inference-api/chat-completions",

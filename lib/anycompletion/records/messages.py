@@ -239,7 +239,7 @@ class AssistantMessage(Record):
     reasoning_details: list[JsonObject] | None = None
     """OpenRouter's reasoning blocks, in order; sent back unchanged."""
     provider_specific_fields: JsonObject | None = None
-    """Fields that only the provider of the reply understands, kept so that they can be sent back to it."""
+    """Provider's or dialect's name → fields that only it understands, which are sent back to it alone."""
     name: str | None = None
     role: str = field(default="assistant", kw_only=True)
     parts: list[Part] | None = hidden(default=None, repr=False, kw_only=True)
