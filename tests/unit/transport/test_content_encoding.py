@@ -8,7 +8,7 @@ import zlib
 import aiohttp
 import pytest
 
-from anycompletion import APIResponseError, AsyncCompletion
+from anycompletion import APIResponseError, AsyncCompletion, InternalServerError
 from anycompletion.transport.content_encoding import encoding_of
 from support.raw_server import END, REQUEST, RawServer, completion, head, piece
 
@@ -58,6 +58,22 @@ async def test_a_callers_session_decodes_or_leaves_it_to_the_client(name: str, d
         AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "key"}, session=session) as client,
     ):
         assert (await client.create("openai/m", "Hi.")).text == TEXT
+
+
+@pytest.mark.parametrize("name", ["gzip", "x-gzip", "identity, gzip"])
+@pytest.mark.parametrize("decompress", [True, False])
+async def test_the_body_of_an_error_is_decoded(name: str, decompress: bool) -> None:
+    """An error would lack the provider's message."""
+    body = gzip.compress(b'{"error": {"message": "Oh.", "code": "c"}}')
+    start = head(500, {"Content-Encoding": name, "Content-Length": str(len(body))})
+    async with (
+        RawServer((REQUEST, start, body)) as server,
+        aiohttp.ClientSession(auto_decompress=decompress) as session,
+        AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "key"}, session=session) as client,
+    ):
+        with pytest.raises(InternalServerError) as caught:
+            await client.create("openai/m", "Hi.", max_retries=0)
+        assert (caught.value.message, caught.value.code) == ("Oh.", "c")
 
 
 @pytest.mark.parametrize("members", [1, 64])
