@@ -64,8 +64,7 @@ def _block(part: Part, path: str, report: EncodingReport) -> JsonObject | None:
             report.unsupported(path, "Anthropic takes no audio")
             return None
         case CustomPart():
-            native: JsonObject = json.to_wire(part)
-            return native
+            return without_nulls(json.to_wire(part))
         case _:
             assert_never(part)
 

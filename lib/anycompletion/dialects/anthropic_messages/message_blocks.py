@@ -83,7 +83,7 @@ class _AnthropicMessageEncoder:
                 self._add_result(self._call_id_of(message.name, path), message, path)
             case CustomMessage():
                 self._turns.append(json.to_wire(message))
-                self._open = None
+                self._open = self._left_out = None
             case _:
                 assert_never(message)
         self._leading = False
@@ -230,7 +230,7 @@ def assistant_blocks(message: AssistantMessage, index: int, report: EncodingRepo
         InvalidRequestError: a call's arguments are not a JSON object, or the call is not a function call.
     """
     path = f"messages[{index}]"
-    thinking = [dict(block) for block in message.thinking_blocks or ()]
+    thinking = [without_nulls(dict(block)) for block in message.thinking_blocks or ()]
     blocks = content_blocks(message.content or [], path, report)
     if message.refusal and not blocks:
         block = text_block(message.refusal, {}, f"{path}.refusal", report)

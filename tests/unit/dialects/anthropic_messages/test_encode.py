@@ -847,6 +847,18 @@ def test_aliases_of_media_types(alias: str, registered: str):
     assert turns(USER, CALLING, result)[2]["content"][0]["content"] == [image]
 
 
+def test_nulls_of_native_blocks_are_not_sent():
+    """Blocks as Anthropic's SDK dumps them would be refused for their nulls."""
+    use = {"role": "assistant", "content": [{**USED, "caller": None, "cache_control": None}]}
+    thinking = {"type": "thinking", "thinking": "hm", "signature": "c2ln"}
+    thought = {**CALLING, "thinking_blocks": [{**thinking, "cache_control": None}]}
+    assert turns(USER, use, {"role": "user", "content": [{**RESULT, "is_error": None}]})[1:] == [
+        {"role": "assistant", "content": [USED]},
+        {"role": "user", "content": [RESULT]},
+    ]
+    assert turns(USER, thought)[1]["content"] == [thinking, USED]
+
+
 def test_texts_of_other_types_are_plain_text():
     """A document in Markdown would be sent as a PDF."""
     source = {"type": "text", "media_type": "text/plain", "data": "Grüße"}
