@@ -66,17 +66,14 @@ def error_of_reply(body: object, data: bytes, headers: Mapping[str, str] | None 
     source = optional_object(body)
     if source is None:
         return _error(read_error(body), {}, None, headers, as_text(data)) if holds_error(body) else None
-    is_reply = "finish_reason" in source or optional_object(source.get("message")) is not None
-    shown = {name: source.get(name) for name in _ERROR_FIELDS} if is_reply else source
-    if not (holds_error(shown) or _is_failure(optional_str(source.get("finish_reason")))):
+    reason, message = source.get("finish_reason"), optional_object(source.get("message"))
+    # A reply may have any other field.
+    shown = source if reason is None and message is None else {name: source.get(name) for name in _ERROR_FIELDS}
+    if not (holds_error(shown) or _is_failure(optional_str(reason))):
         return None
-    reported = read_error(_without_message(source) if is_reply else source)
-    return _error(reported, source, None, headers, as_text(data))
-
-
-def _without_message(source: JsonObject) -> JsonObject:
-    """A reply without its message, which would be taken for the error's."""
-    return {name: value for name, value in source.items() if name != "message"}
+    if message is not None:  # the reply's
+        source = {name: value for name, value in source.items() if name != "message"}
+    return _error(read_error(source), source, None, headers, as_text(data))
 
 
 def _is_failure(reason: str | None) -> bool:

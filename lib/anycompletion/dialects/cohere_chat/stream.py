@@ -208,9 +208,7 @@ class CohereStreamDecoder:
 
 
 _ENDS = frozenset(("message-end", "error", ""))
-"""Types of events that may report an error without having a field for it."""
-
-
+"""Types of events that may report an error without a field `error`."""
 _START_FIELDS = frozenset(("type", "id", "delta", "index"))
 _END_FIELDS = frozenset(("message", "finish_reason", "usage", "logprobs", "error", "errors", "error_type"))
 

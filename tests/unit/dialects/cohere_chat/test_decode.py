@@ -314,6 +314,7 @@ FAILED: list[tuple[Any, type[APIStatusError], int, str | None, str]] = [
     (native(TEXT, reason="error"), InternalServerError, 500, "error", "the generation failed"),
     (native(TEXT) | {"error": "Oh."}, InternalServerError, 500, None, "Oh."),
     (native(TEXT) | {"errors": [{"message": "Oh.", "code": "c"}]}, InternalServerError, 500, "c", "Oh."),
+    ({"finish_reason": "ERROR", "message": "Oh."}, InternalServerError, 500, "ERROR", "Oh."),
     ({"id": "gen_1", "message": "Oh."}, InternalServerError, 500, None, "Oh."),
     ({"id": "gen_1", "message": "too many tokens: 9"}, ContextWindowExceededError, 400, None, "too many tokens: 9"),
     ({"error": {"message": "Slow down.", "code": 429}}, RateLimitError, 429, "429", "Slow down."),
@@ -422,7 +423,7 @@ ODD: list[Any] = [None, True, 7, 1.5, "odd", [], ["odd", "odd"], {"odd": 1}]
 
 
 @pytest.mark.parametrize("value", ODD)
-@pytest.mark.parametrize("name", ["id", "usage", "logprobs", "finish_reason", "object", "new"])
+@pytest.mark.parametrize("name", ["id", "usage", "logprobs", "finish_reason", "object", "detail", "title", "new"])
 def test_an_odd_field_of_the_reply_costs_nothing(name: str, value: Any) -> None:
     """A field that is not needed would cost a paid reply."""
     assert decode({**native(TEXT), name: value}).choices[0].message.content == "Hello"

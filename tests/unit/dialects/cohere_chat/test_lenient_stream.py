@@ -107,6 +107,14 @@ def test_an_odd_field_of_an_event_costs_nothing(odd: Any, value: Any) -> None:
     assert accumulated(run(*events)).text == "Hello"
 
 
+@pytest.mark.parametrize("value", ODD)
+@pytest.mark.parametrize("name", ["usage", "logprobs", "detail", "title", "new"])
+def test_an_odd_field_of_the_end_costs_nothing(name: str, value: Any) -> None:
+    """A field that is not needed, or that is an error's elsewhere, would cost a paid stream."""
+    reply = accumulated(run(START, piece(0, text="Hello"), stop(**{name: value})))
+    assert (reply.text, reply.choices[0].finish_reason) == ("Hello", "stop")
+
+
 @pytest.mark.parametrize(
     ("content", "text"),
     [
