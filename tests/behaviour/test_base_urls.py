@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
-from anycompletion import PROVIDERS, AsyncCompletion, InvalidRequestError, RateLimit
+from anycompletion import PROVIDERS, APITimeoutError, AsyncCompletion, InvalidRequestError, RateLimit
 from anycompletion.testing import SimulatorServer
 
 ENDPOINTS: list[tuple[str, str, str]] = [
@@ -98,6 +98,17 @@ async def test_aliases_are_accepted_wherever_a_provider_is_named(sim: SimulatorS
             reply = await client.create(model, "Hi.")
             assert (reply.info.provider, reply.info.model) == ("together", "x")
     assert len(sim.requests) == 3
+
+
+async def test_a_limit_of_a_model_counts_its_calls(sim: SimulatorServer) -> None:
+    """A limit would have no effect on a model whose own name begins with the provider's."""
+    limits = {"openrouter/auto": RateLimit(requests_per_minute=1)}
+    keys, urls = {"openrouter": sim.api_keys["openrouter"]}, {"openrouter": sim.base_urls["openrouter"]}
+    async with AsyncCompletion(base_urls=urls, api_keys=keys, limits=limits) as client:
+        await client.create("openrouter/auto", "Hi.")
+        with pytest.raises(APITimeoutError):
+            await client.create("openrouter/auto", "Hi.", timeout=0.2)
+    assert [request.body["model"] for request in sim.requests] == ["openrouter/auto"]
 
 
 @pytest.mark.parametrize("param", ["api_keys", "base_urls", "limits"])

@@ -11,7 +11,7 @@ import msgspec
 from ..errors import InvalidRequestError
 from ..middleware import checked_middleware
 from ..options import Key, OnUnsupported, OptionValues, RateLimit, RateLimiter, Secret, Timeout
-from ..providers import Provider, ProviderSource, canonical_name
+from ..providers import PROVIDERS, Provider, ProviderSource, canonical_name
 from ..redaction import MaskedValue
 from ..validation import check_options, check_string, check_timeout, parse_keys
 
@@ -98,7 +98,7 @@ def checked_configuration(
 
 
 def _by_provider(given: Mapping[str, _T], providers: Sequence[Provider | ProviderSource], param: str) -> dict[str, _T]:
-    """The values under the providers' names, with those of aliases; a key may continue with a slash and a model.
+    """The values under the providers' own names and, after a slash, the models' own names, in place of aliases.
 
     Raises:
         InvalidRequestError: a value is given for a provider's name and for an alias of it.
@@ -107,7 +107,9 @@ def _by_provider(given: Mapping[str, _T], providers: Sequence[Provider | Provide
     named: dict[str, _T] = {}
     for key, value in given.items():
         name, slash, model = str(key).partition("/")
-        known = canonical_name(name, own) + slash + model
+        name = canonical_name(name, own)
+        row = own.get(name) or PROVIDERS.get(name)
+        known = name + slash + (model if row is None else row.own_model(model))
         if known in named:
             place = f"{param}[{key!r}]"
             raise InvalidRequestError(f"{place}: {known!r} is given twice, by its name and by an alias", param=place)

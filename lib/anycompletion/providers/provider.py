@@ -166,6 +166,10 @@ class Provider(FrozenValue):
         """Parameter name → support: the dialect's, with this provider's differences."""
         return {**DIALECTS[self.dialect].params, **self.quirks.param_support(), **self.params}
 
+    def own_model(self, model: str) -> str:
+        """The provider's own name of the model that follows its name; see `own_models`."""
+        return f"{self.name}/{model}" if self.own_models and model.partition(":")[0] in self.own_models else model
+
 
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 

@@ -79,12 +79,12 @@ def find(model: str, provider: str | None, rows: Mapping[str, Provider]) -> tupl
         row = _row(provider, rows)
         if row is None:
             raise InvalidRequestError(f"provider: {_unknown(provider, rows)}", param="provider")
-        return row, _own_name(row, model.removeprefix(f"{provider}/"))
+        return row, row.own_model(_not_blank(model.removeprefix(f"{provider}/")))
     for separator in "/:":
         left, found, right = model.partition(separator)
         row = _row(left, rows)
         if found and row is not None:
-            return row, _own_name(row, right)
+            return row, row.own_model(_not_blank(right))
     for row in rows.values():
         if row.prefixes and model.startswith(row.prefixes) and "/" not in model:
             return row, model
@@ -102,11 +102,10 @@ def _row(name: str, rows: Mapping[str, Provider]) -> Provider | None:
     return rows.get(name) or rows.get(canonical_name(name, rows))
 
 
-def _own_name(row: Provider, model: str) -> str:
-    """The provider's own name of a model, which may begin with the provider's name; see `Provider.own_models`."""
+def _not_blank(model: str) -> str:
     if not model.strip():
         raise InvalidRequestError("model: names a provider and no model", param="model")
-    return f"{row.name}/{model}" if row.own_models and model.partition(":")[0] in row.own_models else model
+    return model
 
 
 def _shown(text: str) -> str:
