@@ -211,7 +211,8 @@ def _latest(earlier: Any, later: Any) -> Any:
         return type(later)(**{name: _latest(getattr(earlier, name), getattr(later, name)) for name in names})
     if isinstance(later, dict) and isinstance(earlier, dict):
         return cast("JsonObject", earlier) | {name: value for name, value in cast("JsonObject", later).items() if value}
-    return later or earlier if earlier is not None else later
+    is_silent = later is None or later == 0 or later == {}
+    return cast("object", earlier) if is_silent and earlier is not None else cast("object", later)
 
 
 def _choice_dict(choice: ChunkChoice) -> JsonObject:

@@ -9,7 +9,7 @@ Annotations are no strings here: msgspec would evaluate each of them, which take
 
 import functools
 from collections.abc import Callable
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import msgspec
 
@@ -229,12 +229,13 @@ def read_with_extra(chunk: Any) -> ChatCompletionChunk | None:
         return None
     extra = _taken(chunk, CHUNK_FIELDS)
     extras: list[tuple[JsonObject | None, JsonObject | None]] = []
-    for choice in chunk["choices"]:
-        if type(choice) is not dict or type(choice.get("delta")) is not dict or "error" in choice:
+    choices: list[Any] = chunk["choices"]
+    for choice in choices:
+        if not _is_object(choice) or not _is_object(choice.get("delta")):
+            return None
+        if "error" in choice or choice.get("logprobs") is not None:
             return None
         extras.append((_taken(choice, CHOICE_FIELDS), _taken(choice["delta"], DELTA_FIELDS)))
-        if choice.get("logprobs") is not None:
-            return None
     try:
         found = msgspec.convert(chunk, ChatCompletionChunk)
     except msgspec.ValidationError:
@@ -255,11 +256,14 @@ def _taken(source: JsonObject, known: frozenset[str]) -> JsonObject | None:
 
 def _is_ordinary(value: Any) -> bool:
     """Whether a chunk may be read by `read_with_extra`: it is no error, and has neither usage nor log probabilities."""
-    if type(value) is not dict or not _SPECIAL.isdisjoint(cast("JsonObject", value)):
+    if not _is_object(value) or not _SPECIAL.isdisjoint(value):
         return False
-    chunk = cast("JsonObject", value)
-    choices = chunk.get("choices")
-    return bool(choices) and type(choices) is list and chunk.get("usage") is None and chunk.get("object") != "error"
+    choices: Any = value.get("choices")
+    return type(choices) is list and choices != [] and value.get("usage") is None and value.get("object") != "error"
+
+
+def _is_object(value: Any) -> bool:
+    return type(value) is dict
 
 
 _SPECIAL = frozenset(("error", "errors", "type", "base_resp"))

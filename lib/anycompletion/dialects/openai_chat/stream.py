@@ -97,7 +97,8 @@ class OpenAIStreamDecoder:
             if delta.reasoning is not None or choice.logprobs is not None:
                 self._complete(choice, chunk)
             if delta.tool_calls is not None:
-                self._calls.setdefault(choice.index, OpenAIToolCallNumbers()).number(delta.tool_calls)
+                numbers = self._calls.get(choice.index) or self._calls.setdefault(choice.index, OpenAIToolCallNumbers())
+                numbers.number(delta.tool_calls)
             if not self._has_content:
                 self._has_content = not _is_empty(delta)
             self._ended.setdefault(choice.index, False)
