@@ -15,7 +15,7 @@ import attrs
 from ..calls import Call, CallChunks, ChunkSource
 from ..errors import CompletionError
 from ..records import ChatCompletion, ReplyInfo, Usage
-from ..records.chunks import ChatCompletionChunk
+from ..records.chunks import ChatCompletionChunk, latest_usage
 from .fanout import MergedChunks, TrackTask, complete_each, merge_completions, merged_info, total_usage
 
 
@@ -105,7 +105,7 @@ class FilledChunks(ChunkSource):
         self._created = 0
         """Id, model and time of the first call's reply; empty until its first chunk."""
         self._usage: Usage | None = None
-        """The last usage of the present source."""
+        """The usage of the present source so far."""
         self._is_withheld = False
         """Whether that usage was not passed on."""
         self._usages: list[Usage | None] = []
@@ -167,7 +167,7 @@ class FilledChunks(ChunkSource):
         self._indexes.update([choice.index for choice in chunk.choices])
         if chunk.usage is None:
             return True
-        self._usage = chunk.usage
+        self._usage = latest_usage(self._usage, chunk.usage)
         is_partial = self._branches or len(self._indexes) < self._count
         self._is_withheld = bool(is_partial and self._first.plan.fill_choices)
         if self._is_withheld:

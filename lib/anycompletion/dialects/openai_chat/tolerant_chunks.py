@@ -21,7 +21,7 @@ from ...records.chunks import (
     ToolCallDelta,
 )
 from ..error_body import holds_error
-from .fast_decode import read_with_extra
+from .fast_decode import may_have_extra, read_with_extra
 from .variants import set_cost, with_text_content
 
 _TEXTS = ("content", "reasoning_content", "refusal")
@@ -47,19 +47,22 @@ def read_tolerantly(data: bytes) -> ChatCompletionChunk:
         ShapeError: a field has a type that cannot be read.
     """
     value = loads(data)
-    chunk = read_with_extra(value)
+    chunk: ChatCompletionChunk | None = None
+    if may_have_extra(value):
+        chunk = read_with_extra(value)
+        if chunk is None:
+            value = loads(data)  # its unknown fields were removed
     if chunk is None:
-        value = loads(data)
         if holds_error(value):
             raise OpenAIErrorInChunk(value)
         chunk = _chunk(value)
+    set_cost(chunk.usage)
     chunk.native = data
     return chunk
 
 
 def _chunk(value: Any) -> ChatCompletionChunk:
     chunk = ChatCompletionChunk.from_dict(with_text_content(as_object(value, "chunk")))
-    set_cost(chunk.usage)
     for choice in chunk.choices:
         rename_reasoning(choice.delta)
     return chunk
