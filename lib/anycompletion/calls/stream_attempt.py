@@ -242,13 +242,12 @@ class StreamAttempt(Attempt):
                 )
         raise self._failure(error)
 
-    async def _read_end(self, continuation: Continuation) -> Chunks:
+    async def _read_end(self, result: ChatCompletion | Continuation) -> Chunks:
         """The end of the stream, which another response has; the text was delivered already."""
         call = self._call
-        result: ChatCompletion | Continuation | None = None
-        while not isinstance(result, ChatCompletion):
+        while isinstance(result, Continuation):
             try:
-                response = await call.next_response(result or continuation)
+                response = await call.next_response(result)
             except (APIConnectionError, InternalServerError) as error:
                 if not self.delivered or isinstance(error, APITimeoutError):
                     raise
@@ -373,14 +372,8 @@ def _closing_chunks(completion: ChatCompletion) -> Chunks:
         )
         for choice in completion.choices
     ]
-    last = ChatCompletionChunk(
-        completion.id,
-        ends,
-        completion.created,
-        completion.model,
-        extra=completion.extra or None,
-        native=completion.raw,
-    )
+    extra, raw = completion.extra or None, completion.raw
+    last = ChatCompletionChunk(completion.id, ends, completion.created, completion.model, extra=extra, native=raw)
     if completion.usage is None:
         return (last,)
     usage = ChatCompletionChunk(
