@@ -133,8 +133,10 @@ def finish_reason(reason: str | None, legacy: bool) -> str | None:
 
 def refusal(reason: str | None, details: object) -> str | None:
     """The explanation of a refusal, where Anthropic gives one."""
-    found = optional_object(details) or {}
-    return optional_str(found.get("explanation")) if "refusal" in (reason, found.get("type")) else None
+    found = None if details is None else optional_object(details)
+    if found is None or "refusal" not in (reason, found.get("type")):
+        return None
+    return optional_str(found.get("explanation"))
 
 
 def read_usage(usage: JsonObject) -> Usage:

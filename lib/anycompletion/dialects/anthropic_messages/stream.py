@@ -71,7 +71,7 @@ class AnthropicStreamDecoder:
         self._start_reason: str | None = None
         """The stop reason in `message_start`; used only after the end marker."""
         self._end: JsonObject = {}
-        """What `message_delta` reports of the end."""
+        """What is reported of the end besides the reason."""
         self._extra: JsonObject = {}
         """Fields of the message beyond those that are read; sent with the last chunk."""
         self._finished = False
@@ -162,6 +162,7 @@ class AnthropicStreamDecoder:
         self._id = optional_str(message.get("id")) or ""
         self._model = optional_str(message.get("model")) or self._model
         self._start_reason = optional_str(message.get("stop_reason"))
+        self._end.update(stop_extras(message))
         self._add_extra(unknown_fields(message, MESSAGE_FIELDS))
         self._update_usage(message)
         chunks = [self._chunk(Delta(role="assistant"))]
@@ -204,7 +205,7 @@ class AnthropicStreamDecoder:
         self._update_usage(data)
         delta = as_object(data.get("delta") or {}, "delta")
         self._reason = optional_str(delta.get("stop_reason")) or self._reason
-        self._end.update(without_nulls(delta))
+        self._end.update(stop_extras(delta))
         self._add_extra(unknown_fields(delta, MESSAGE_FIELDS))
         self._add_extra(unknown_fields(data, _DELTA_EVENT))
         return () if self._reason is None else self._finish_chunks()

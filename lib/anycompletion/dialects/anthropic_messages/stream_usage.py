@@ -16,7 +16,7 @@ def merge_usage(usage: JsonObject, later: JsonObject) -> None:
     Counts are cumulative, so a later one replaces an earlier one. Nulls and zeros replace nothing: servers send them in
     the event that is not the one where they count.
     """
-    if usage and all(_is_blank(later.get(name)) for name in _PROMPT):
+    if usage and all(_is_blank(value) for name in _PROMPT if (value := later.get(name))):
         later = {name: value for name, value in later.items() if name not in _PROMPT or name not in usage}
     for name, value in later.items():
         if value is not None and (name not in usage or name in _PROMPT or not _is_blank(value)):

@@ -301,8 +301,9 @@ def test_a_stream_without_usage_has_no_usage_chunk():
 
 def test_a_stop_reason_at_the_start():
     """A turn that is complete at its start would raise because it has no message_delta."""
-    choice = run(start(stop_reason="tool_use"), STOP)[-2].choices[0]
-    assert (choice.finish_reason, choice.native_finish_reason) == ("tool_calls", "tool_use")
+    choice = run(start(stop_reason="stop_sequence", stop_sequence="END"), STOP)[-2].choices[0]
+    assert (choice.finish_reason, choice.native_finish_reason) == ("stop", "stop_sequence")
+    assert choice.extra == {"stop_sequence": "END"}
 
 
 def test_blocks_that_are_complete_at_the_start():
