@@ -83,7 +83,7 @@ def decode(response: HttpResponse, request: ChatRequest, target: Target) -> Chat
         if data is None:
             failed = error_in_good_status(body, response)
         if failed is None:
-            return _result(_prediction(as_object(data, "body")), response, target)
+            return _result(_prediction(as_object(body, "body")), response, target)
     except (ShapeError, NotJSONError) as exc:
         problem = str(exc)
     raise failed or unreadable_prediction(problem, response)
