@@ -1,6 +1,4 @@
-"""Pytest hooks: expected failures, and scores printed at the end of a run.
-
-`expected_failures.toml` lists the tests that fail on the recorded traffic, each with its reason.
+"""Pytest hooks: scores printed at the end of a run.
 
 Tests that share a marker ``score("name")`` are counted, "name: 90 of 90". For tests that cover rows of the fault matrix
 the summary lists which rows passed on which event loop.
@@ -8,16 +6,12 @@ the summary lists which rows passed on which event loop.
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
 from collections.abc import Generator, Iterable
-from pathlib import Path
 
 import pytest
 
 from faults.harness import COVERS, Matrix, loop_of, rows_of
-
-_EXPECTED_FAILURES = tomllib.loads(Path(__file__).with_name("expected_failures.toml").read_text("utf-8"))
 
 _MATRIX = pytest.StashKey[Matrix]()
 
@@ -32,8 +26,6 @@ def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
     for item in items:
         for marker in item.iter_markers("score"):
             item.user_properties.append(("score", marker.args[0]))
-        if (reason := _EXPECTED_FAILURES.get(item.nodeid)) is not None:
-            item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -164,16 +164,17 @@ DEFAULT_VALUES = {
 }
 """Member → its value in OpenAI's format if a server leaves it out: the only possible value, or an empty one."""
 
-IN_CHUNKS = frozenset(
-    {
-        *("id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint"),
-        *("index", "delta", "finish_reason", "logprobs", "native_finish_reason"),
-        *("content_filter_results", "prompt_filter_results"),
-        *("role", "content", "refusal", "tool_calls", "function_call", "audio", "annotations"),
-        *("reasoning_content", "reasoning_details", "type", "function", "custom", "name", "arguments", "input"),
-    }
-)
-"""Members of chunks that are part of the records; all others are in `.raw` only."""
+LABELS = frozenset({"type", "id", "name", "format", "object", "status", "channel", "phase", "recipient"})
+"""Fields of a delta whose texts replace each other; all other texts are pieces."""
+
+OLDER_LOGPROBS = {
+    "tokens": "token",
+    "token_logprobs": "logprob",
+    "top_logprobs": "top_logprobs",
+    "token_ids": "token_id",
+    "text_offset": "text_offset",
+}
+"""List of the legacy form of log probabilities → field of each token."""
 
 
 class WireFact(NamedTuple):

@@ -7,11 +7,10 @@ can be compared. No code of this package is used.
 """
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from conformance.expected import DEFAULT_VALUES, FINISH_REASONS, IN_CHUNKS
+from conformance.expected import DEFAULT_VALUES, FINISH_REASONS, LABELS, OLDER_LOGPROBS
 
 Facts = dict[str, Any]
 
@@ -32,7 +31,9 @@ def normalized_chunk(chunk: Facts) -> Facts:
     usage = chunk.get("usage")
     if usage is None and any(choice.get("finish_reason") for choice in choices):
         usage = _misplaced_usage(chunk)
-    return {**chunk, "choices": choices, "usage": usage}
+    # OpenAI's `obfuscation` is padding.
+    fields = {name: value for name, value in chunk.items() if name != "obfuscation"}
+    return {**fields, "choices": choices, "usage": usage}
 
 
 def _misplaced_usage(chunk: Facts) -> Any:
@@ -44,10 +45,25 @@ def _misplaced_usage(chunk: Facts) -> Any:
 def _choice(choice: Facts) -> Facts:
     # Snowflake sends "" for no finish reason.
     reason = choice.get("finish_reason") or None
+    if isinstance(choice.get("logprobs"), dict):
+        choice = {**choice, "logprobs": _logprobs(choice["logprobs"])}
     if reason not in FINISH_REASONS:
         return {**choice, "finish_reason": reason}
     native = choice.get("native_finish_reason") or reason
     return {**choice, "finish_reason": FINISH_REASONS[reason], "native_finish_reason": native}
+
+
+def _logprobs(logprobs: Facts) -> Facts:
+    """Log probabilities with a list of tokens in place of the older form's parallel lists (Together)."""
+    if logprobs.get("content") is not None or not isinstance(logprobs.get("tokens"), list):
+        return logprobs
+    columns = {new: logprobs[old] for old, new in OLDER_LOGPROBS.items() if isinstance(logprobs.get(old), list)}
+    content = [{name: values[i] for name, values in columns.items()} for i in range(len(logprobs["tokens"]))]
+    for token in content:
+        rivals = token.get("top_logprobs")
+        if isinstance(rivals, dict):
+            token["top_logprobs"] = [{"token": name, "logprob": value} for name, value in rivals.items()]
+    return {**{name: item for name, item in logprobs.items() if name not in OLDER_LOGPROBS}, "content": content}
 
 
 def _message(message: Facts) -> Facts:
@@ -116,31 +132,41 @@ def assembled(chunks: Iterable[Facts]) -> Facts:
     for chunk in normalized_chunks(chunks):
         for name in ("id", "model", "created"):
             reply[name] = reply.get(name) or chunk.get(name)
-        for name in ("usage", "service_tier", "system_fingerprint", "prompt_filter_results"):
-            if chunk.get(name) is not None:
-                reply[name] = chunk[name]
+        for name, value in chunk.items():
+            if name not in ("id", "model", "created", "object", "choices") and value is not None:
+                reply[name] = _merged(reply.get(name), value)
         for choice in chunk["choices"]:
             _add_choice(choices.setdefault(choice.get("index") or 0, {"message": {}}), choice)
     for index, choice in sorted(choices.items()):
         message = choice["message"]
-        for name in ("tool_calls", "reasoning_details"):
-            if name in message:
-                message[name] = [item for _, item in sorted(message[name].items())]
+        if "tool_calls" in message:
+            message["tool_calls"] = [call for _, call in sorted(message["tool_calls"].items())]
+        if "reasoning_details" in message:
+            message["reasoning_details"] = list(message["reasoning_details"].values())
         reply["choices"].append({"index": index, **choice})
     return reply
 
 
 def _add_choice(mine: Facts, choice: Facts) -> None:
     for name, value in choice.items():
-        if name == "logprobs" and isinstance(value, dict):
-            _extend(mine.setdefault("logprobs", {}), value, ("content", "refusal"))
-        elif name == "content_filter_results":
-            # Azure: each filter sends its results when it is done.
-            mine[name] = {**mine.get(name, {}), **(value or {})}
-        elif name not in ("index", "delta", "message") and value is not None:
-            # Writer repeats each delta as a message.
-            mine[name] = value
+        # Some servers repeat each delta as a message or a text.
+        if name not in ("index", "delta", "message", "text") and value is not None:
+            lists = isinstance(value, list) and isinstance(mine.get(name), list)
+            mine[name] = [*mine[name], *value] if lists else _merged(mine.get(name), value, lists=True)
     _add_delta(mine["message"], choice["delta"])
+
+
+def _merged(old: Any, value: Any, *, lists: bool = False) -> Any:
+    """Two values of a field: objects are merged, and lists in them appended; of others the last one is kept."""
+    if not isinstance(value, dict) or not isinstance(old, dict):
+        return value
+    appended = {
+        name: [*old[name], *item]
+        for name, item in value.items()
+        if lists and isinstance(item, list) and isinstance(old.get(name), list)
+    }
+    items = {name: _merged(old.get(name), item) for name, item in value.items() if item is not None}
+    return {**old, **items, **appended}
 
 
 def _add_delta(message: Facts, delta: Facts) -> None:
@@ -148,8 +174,8 @@ def _add_delta(message: Facts, delta: Facts) -> None:
         match name, value:
             case _, None:
                 continue
-            case (("content" | "refusal" | "reasoning_content"), str()):
-                message[name] = message.get(name, "") + value
+            case "role", str():
+                message[name] = value or message.get(name)
             case "function_call", dict():
                 _add_function(message.setdefault(name, {}), value)
             case "tool_calls", list():
@@ -158,12 +184,14 @@ def _add_delta(message: Facts, delta: Facts) -> None:
             case "reasoning_details", list():
                 for block in value:
                     _add_block(message.setdefault(name, {}), block)
-            case "annotations", list():
-                _extend(message, delta, ("annotations",))
             case "audio", dict():
                 _add_audio(message.setdefault(name, {}), value)
+            case _, str() if name not in LABELS:
+                message[name] = (message.get(name) or "") + value
+            case _, list():
+                message[name] = [*(message.get(name) or ()), *value]
             case _:
-                message[name] = value
+                message[name] = _merged(message.get(name), value)
 
 
 def _add_call(calls: dict[int, Facts], call: Facts) -> None:
@@ -175,9 +203,12 @@ def _add_call(calls: dict[int, Facts], call: Facts) -> None:
     mine = calls.setdefault(index, {})
     for name in ("id", "type"):
         mine[name] = mine.get(name) or call.get(name)
-    for name in ("function", "custom"):
-        if call.get(name):
-            _add_function(mine.setdefault(name, {}), call[name])
+    for name, value in call.items():
+        if name in ("function", "custom"):
+            if value:
+                _add_function(mine.setdefault(name, {}), value)
+        elif name not in ("index", "id", "type") and value is not None:
+            mine[name] = _merged(mine.get(name), value)
 
 
 def _add_function(function: Facts, piece: Facts) -> None:
@@ -187,26 +218,19 @@ def _add_function(function: Facts, piece: Facts) -> None:
             function[name] = function.get(name, "") + piece[name]
 
 
-def _add_block(blocks: dict[int, Facts], block: Facts) -> None:
-    """Adds a piece of OpenRouter's `reasoning_details`: pieces of a block share an index, and texts are appended."""
-    index = block.get("index")
-    mine = blocks.setdefault(len(blocks) if index is None else index, {})
+def _add_block(blocks: dict[Any, Facts], block: Facts) -> None:
+    """Adds a piece of a reasoning block: pieces of one index and type are one block, and texts are appended."""
+    index, kind = block.get("index"), block.get("type")
+    mine = blocks.setdefault(len(blocks) if index is None else (index, kind), {})
     for name, value in block.items():
-        if name in ("text", "summary") and isinstance(value, str):
-            mine[name] = (mine.get(name) or "") + value
-        elif name != "index":
-            mine[name] = value
+        pieces = name in ("text", "summary", "signature", "data") and isinstance(value, str)
+        if value is not None:
+            mine[name] = (mine.get(name) or "") + value if pieces else value
 
 
 def _add_audio(audio: Facts, piece: Facts) -> None:
     for name, value in piece.items():
         audio[name] = audio.get(name, "") + value if name in ("data", "transcript") else value
-
-
-def _extend(mine: Facts, more: Facts, names: tuple[str, ...]) -> None:
-    for name in names:
-        if more.get(name) is not None:
-            mine[name] = [*(mine.get(name) or ()), *more[name]]
 
 
 # --- permitted differences --------------------------------------------------------------------------------------------
@@ -215,12 +239,10 @@ def _extend(mine: Facts, more: Facts, names: tuple[str, ...]) -> None:
 Pairs = dict[str, tuple[Any, Any]]
 
 
-def by_rule(differences: Pairs, *, from_chunks: bool) -> Pairs:
+def by_rule(differences: Pairs) -> Pairs:
     """The differences that no rule explains."""
     return {
-        path: pair
-        for path, pair in differences.items()
-        if not _is_default(path, pair) and not _is_cost(path, pair) and not (from_chunks and _is_in_raw(path, pair))
+        path: pair for path, pair in differences.items() if not _is_default(path, pair) and not _is_cost(path, pair)
     }
 
 
@@ -236,24 +258,6 @@ def _is_default(path: str, pair: tuple[Any, Any]) -> bool:
     if name == "created":
         return not theirs and ours > 0  # the time of the response
     return theirs in (None, "") and ours in DEFAULT_VALUES.get(name, ())
-
-
-_CALL = r"(?:tool_calls\[\d+\]\.(?:(?:function|custom)\.)?)?"
-_IN_CHUNK = re.compile(rf"\[\d+\]\.(?:choices\[\d+\]\.(?:delta\.{_CALL})?)?(\w+)")
-_IN_REPLY = re.compile(rf"(?:choices\[\d+\]\.(?:message\.{_CALL})?)?(\w+)")
-
-
-def _is_in_raw(path: str, pair: tuple[Any, Any]) -> bool:
-    """Whether this is a provider's own member of a chunk, which only `.raw` contains."""
-    ours, _ = pair
-    return ours is None and not has_name(path)
-
-
-def has_name(path: str) -> bool:
-    """Whether this member of a chunk, or of a reply made of chunks, is part of the records."""
-    match = (_IN_CHUNK if path.startswith("[") else _IN_REPLY).match(path)
-    assert match is not None, path
-    return match[1] in IN_CHUNKS
 
 
 def texts_in(value: Any) -> Iterator[str]:

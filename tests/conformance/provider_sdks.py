@@ -44,7 +44,7 @@ async def facts_of(recording: Recording, url: str) -> Facts:
             return openai_facts.assembled([facts.plain(getattr(chunk, "data", chunk)) async for chunk in answer])
 
 
-DECLARED_ONLY = {"openrouter"}
+DECLARED_ONLY = {"mistral", "openrouter"}
 """Providers whose SDK leaves out fields that its models do not declare."""
 
 

@@ -42,7 +42,7 @@ def compared(recording: Recording, ours: Any, theirs: Any) -> Facts:
     found = differences(of_ours(ours, traffic.OPENAI), theirs)
     if recording.provider in provider_sdks.DECLARED_ONLY:
         found = {path: pair for path, pair in found.items() if pair[1] is not None}
-    return openai_facts.by_rule(found, from_chunks=traffic.is_stream(recording))
+    return openai_facts.by_rule(found)
 
 
 def shown(reading: Any) -> str:

@@ -40,7 +40,7 @@ def disagreements(recording: Recording, ours: Facts, theirs: Facts) -> Facts:
     """Differences between two decoded replies that neither a rule nor a wire fact explains."""
     found = differences(ours, theirs)
     if traffic.format_of(recording) == traffic.OPENAI:
-        found = openai_facts.by_rule(found, from_chunks=traffic.is_stream(recording))
+        found = openai_facts.by_rule(found)
     return unexplained(recording, found)
 
 
@@ -180,7 +180,7 @@ async def test_openai_chunks_equal_the_sdks(replay: Replay, recording: Recording
         # Usage that was not requested, because it cannot be, has no chunk of its own.
         theirs = [chunk for chunk in theirs if chunk["choices"] or chunk["usage"] is None]
     assert len(ours) == len(theirs)
-    found = openai_facts.by_rule(differences(ours, theirs), from_chunks=True)
+    found = openai_facts.by_rule(differences(ours, theirs))
     assert unexplained(recording, found) == {}
 
 
@@ -191,8 +191,8 @@ async def test_the_oracle_assembles_chunks_as_the_sdk_does(replay: Replay, recor
     """The streams of compatible servers, which the SDK cannot assemble, would be compared with wrong replies."""
     ours = openai_facts.assembled(await replay.oracle.openai_chunks(recording))
     theirs = await replay.oracle.openai_accumulated(recording)
-    found = openai_facts.by_rule(differences(ours, theirs), from_chunks=True)
-    assert [path for path in found if openai_facts.has_name(path)] == []
+    found = openai_facts.by_rule(differences(ours, theirs))
+    assert found == {}
 
 
 @pytest.mark.parametrize("recording", traffic.each(traffic.streams(*traffic.FORMATS)))
