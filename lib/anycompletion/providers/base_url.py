@@ -58,7 +58,9 @@ def intended_base_url(url: str, *, endpoint: str, own: str, param: str = "base_u
     if problem is not None:
         raise InvalidRequestError(f"{param}: {problem}", param=param)
     home = urlsplit(own)
-    if own and "{" not in own and _same_server(url, own):
+    # A server of one's own has the same paths on every machine.
+    is_own_kind = not kept and home.hostname in _LOCAL_HOSTS
+    if own and "{" not in own and (is_own_kind or _same_server(url, own)):
         whole = _without_endpoint(_segments(home.path), last)
         kept = whole if kept == whole[: len(kept)] else kept
     return url if kept == given else urlunsplit((parts.scheme, parts.netloc, "/".join(["", *kept]), "", ""))
