@@ -25,20 +25,18 @@ def set_cost(usage: Usage | None) -> None:
 
 def with_text_content(chunk: JsonObject) -> JsonObject:
     """The JSON of a chunk in which every delta has the form of `with_plain_texts`."""
-    choices = chunk.get("choices")
-    if not isinstance(choices, list):
-        return chunk
-    return chunk | {"choices": [_with_plain_delta(choice) for choice in cast("list[object]", choices)]}
+    choices = optional_list(chunk.get("choices"))
+    return chunk if choices is None else chunk | {"choices": list(map(_with_plain_delta, choices))}
 
 
 def _with_plain_delta(choice: object) -> object:
-    if not isinstance(choice, dict):
+    source = optional_object(choice)
+    if source is None:
         return choice
-    source = cast("JsonObject", choice)
     # A whole message replaces a missing delta.
     name = "message" if source.get("delta") is None else "delta"
-    found = source.get(name)
-    return source | {name: with_plain_texts(cast("JsonObject", found))} if isinstance(found, dict) else source
+    found = optional_object(source.get(name))
+    return source if found is None else source | {name: with_plain_texts(found)}
 
 
 # --- texts of messages and deltas -------------------------------------------------------------------------------------

@@ -150,6 +150,14 @@ CHUNKS: dict[str, tuple[dict[str, Any], ChatCompletionChunk]] = {
         chunk(piece(content=["x", "y"])),
         ChatCompletionChunk("i", [ChunkChoice(0, Delta(content="xy"))], 5, "m"),
     ),
+    "content of nulls": (
+        chunk(piece(content=[None])),
+        ChatCompletionChunk("i", [ChunkChoice(0, Delta(content=""))], 5, "m"),
+    ),
+    "objects in place of lists, and lists of one": (
+        {"choices": {"delta": [{"content": [{"type": "thinking", "thinking": "H"}]}]}},
+        ChatCompletionChunk(choices=[ChunkChoice(0, Delta(reasoning_content="H"))]),
+    ),
     "content as a number": (
         chunk(piece(content=5)),
         ChatCompletionChunk("i", [ChunkChoice(0, Delta(content="5"))], 5, "m"),
