@@ -245,7 +245,8 @@ def read_with_extra(chunk: JsonObject) -> ChatCompletionChunk | None:
     if usage is not None:
         found.usage = Usage.from_dict(usage)
     for choice, (of_choice, of_delta) in zip(found.choices, extras, strict=True):
-        choice.extra, choice.delta.extra = of_choice, of_delta
+        choice.extra = of_choice
+        choice.delta.extra = of_delta
     return found
 
 

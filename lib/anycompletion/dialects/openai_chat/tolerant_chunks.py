@@ -80,7 +80,7 @@ def rename_reasoning(delta: Delta) -> None:
 
 def has_surrogates(data: bytes) -> bool:
     """Whether JSON has escapes of surrogates, alone or in pairs."""
-    return b"\\ud" in data or b"\\uD" in data
+    return b"\\u" in data and (b"\\ud" in data or b"\\uD" in data)
 
 
 def join_characters(chunk: ChatCompletionChunk, halves: SplitCharacters) -> None:
