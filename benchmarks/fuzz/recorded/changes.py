@@ -115,6 +115,9 @@ def _type(value: Any) -> type:
 UNREADABLE: Final = object()
 """Marks a value that has no conversion."""
 
+AMBIGUOUS: Final = object()
+"""Marks a value that has several readings."""
+
 
 def _json_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
@@ -172,6 +175,18 @@ def as_blocks(value: Any) -> Any:
         found = [as_block(item) for item in value if item is not None]
         return UNREADABLE if UNREADABLE in found else found
     return [{"type": "text", "text": value}] if isinstance(value, str) else as_objects(value)
+
+
+def as_part(value: Any) -> Any:
+    """What a content part is read as: as `as_object` reads it; others can be texts, or items of a structured reply."""
+    found = as_object(value)
+    return AMBIGUOUS if found is UNREADABLE else found
+
+
+def as_choice_index(value: Any) -> Any:
+    """What the index of a choice is read as: a count; servers leave out that of the only choice."""
+    found = as_count(value)
+    return UNREADABLE if found is None and value is not None and value is not ABSENT else found or 0
 
 
 def as_word(value: Any) -> Any:

@@ -52,7 +52,7 @@ def _openai(message: str) -> tuple[Rule, ...]:
         Rule(body, "part", changes.as_object),
         Rule(rf"{body}\.content", "part", changes.as_text),
         Rule(rf"{body}\.content\[text\]\.text", "part", changes.as_text),
-        Rule(rf"{body}\.content{_LIST_ITEM}", "identity", changes.as_object, "Mistral's parts, distinguished by type"),
+        Rule(rf"{body}\.content{_LIST_ITEM}", "part", changes.as_part),
         Rule(rf"{body}\.content{_LIST_ITEM}\.type", "identity", changes.as_word, "names the part"),
         Rule(rf"{body}\.tool_calls", "part", changes.as_objects),
         Rule(call, "part", changes.as_object),
@@ -70,7 +70,7 @@ def _openai(message: str) -> tuple[Rule, ...]:
 
 _OPENAI = _openai("message")
 _OPENAI_STREAM = (
-    Rule(rf"choices{_LIST_ITEM}\.index", "identity", changes.as_count, "distinguishes the choices of a stream"),
+    Rule(rf"choices{_LIST_ITEM}\.index", "part", changes.as_choice_index, "distinguishes the choices of a stream"),
     Rule(
         rf"choices{_LIST_ITEM}\.delta\.tool_calls{_LIST_ITEM}\.index",
         "identity",
@@ -175,6 +175,12 @@ _THINKING = (f"{_MESSAGE}.reasoning_content", f"{_MESSAGE}.thinking_blocks", NAT
 DERIVED: Mapping[str, Sequence[Derived]] = {
     "openai_chat": (
         Derived(r"(.*\.)?usage\..*", ("usage",), "counts and costs are parts of one record, wherever it stands"),
+        Derived(
+            r"choices\[[^\]]*\]\.logprobs\..*",
+            ("choices.logprobs",),
+            "the parallel lists of the older form become a list of tokens",
+        ),
+        Derived(r"id", ("created",), "the time is that of the first chunk with an id"),
         Derived(
             r"choices\[[^\]]*\]\.delta\.reasoning_details.*",
             (f"{_MESSAGE}.reasoning_details",),

@@ -39,9 +39,9 @@ def judge(response: RecordedResponse, original: Reading, number: int, place: Pla
         return _judge_error(original, found, value)
     if found.error is None and kind not in ("null", "missing") and _is_empty(found) and not _is_empty(original):
         return Verdict("empty", "an empty reply in place of an error")
-    if rule.convert is None:
+    wanted = changes.AMBIGUOUS if rule.convert is None else rule.convert(value)
+    if wanted is changes.AMBIGUOUS:
         return Verdict("same" if found.same(original) else "refused" if found.error else "but for the field")
-    wanted = rule.convert(value)
     if wanted is UNREADABLE:
         return _judge_unreadable(original, found)
     if rule.role == "identity" and wanted != place.value:

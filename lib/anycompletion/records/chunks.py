@@ -17,6 +17,7 @@ import attrs
 import msgspec
 
 from ..codecs.lenient import (
+    ShapeError,
     as_list,
     as_object,
     as_optional_str,
@@ -277,6 +278,8 @@ def _choices(value: object, path: str) -> list[ChunkChoice]:
 def _choice(value: object, path: str) -> ChunkChoice:
     source = as_object(value, path)
     if source.get("delta") is None:
+        if source and CHOICE_FIELDS.isdisjoint(source) and not ("message" in source or "text" in source):
+            raise ShapeError(path, "a choice", value)
         source = _with_delta(source)
     choice = ChunkChoice(**_fields(source, f"{path}.", _CHOICE_VALUES, _CHOICE_PARTS))
     if choice.logprobs is None and source.get("logprobs") is not None:

@@ -122,7 +122,7 @@ LENIENT: list[tuple[dict[str, Any], ChatCompletionChunk]] = [
     ({"choices": [None, {"index": 1}, None]}, ChatCompletionChunk(choices=[ChunkChoice(1)])),
     ({"choices": [{"delta": {"tool_calls": [None]}}]}, ChatCompletionChunk(choices=[ChunkChoice()])),
     (
-        {"choices": [{"stop_reason": None, "token_ids": [1], "matched_stop": 5}]},
+        {"choices": [{"index": 0, "stop_reason": None, "token_ids": [1], "matched_stop": 5}]},
         ChatCompletionChunk(choices=[ChunkChoice(extra={"token_ids": [1], "matched_stop": 5})]),
     ),
     (

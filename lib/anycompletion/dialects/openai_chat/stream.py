@@ -23,6 +23,7 @@ from .finish_reasons import OPENAI_REASONS, normalize_finish_reason
 from .legacy_functions import to_legacy_delta, uses_converted_functions
 from .quirks import finish_reasons
 from .tolerant_chunks import (
+    UNKNOWN_INDEX,
     OpenAIErrorInChunk,
     has_surrogates,
     join_characters,
@@ -122,9 +123,20 @@ class OpenAIStreamDecoder:
             if self._halves is None and has_surrogates(data):
                 self._halves = SplitCharacters()
             self._is_plain = chunk.extra is None and not any(map(_has_extra, chunk.choices))
-            return chunk
+            problem = self._place(chunk)
+            if not problem:
+                return chunk
         # Not bound to a local name: a cycle of error and frame would live until the garbage collector runs.
         raise APIResponseError(problem, body=as_text(data)) if problem else _error_event(data, found)
+
+    def _place(self, chunk: ChatCompletionChunk) -> str:
+        """Takes a choice whose index cannot be read for the only one; returns the problem if there are several."""
+        for choice in chunk.choices:
+            if choice.index == UNKNOWN_INDEX:
+                if len(self._ended) > 1:
+                    return f"event {self._count} of the stream cannot be read: choices: the index of one is unknown"
+                choice.index = next(iter(self._ended), 0)
+        return ""
 
     def _complete(self, choice: ChunkChoice, chunk: ChatCompletionChunk) -> None:
         """Gives `reasoning` its other name, and log probabilities the fields that `read_chunk` leaves out."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...codecs import lenient
 from ...codecs.json import loads
-from ...codecs.lenient import as_object
+from ...codecs.lenient import as_list, as_object, optional_int
 from ...codecs.split_characters import SplitCharacters
 from ...records.chunks import (
     ChatCompletionChunk,
@@ -28,6 +28,9 @@ _TEXTS = ("content", "reasoning_content", "refusal")
 """Fields of a delta that are texts in pieces."""
 
 _WAITING_CALL = "tool_calls"
+
+UNKNOWN_INDEX = -1
+"""Index of a choice whose own index cannot be read; the decoder replaces it."""
 
 
 class OpenAIErrorInChunk(ValueError):
@@ -62,9 +65,13 @@ def read_tolerantly(data: bytes) -> ChatCompletionChunk:
 
 
 def _chunk(value: Any) -> ChatCompletionChunk:
-    chunk = ChatCompletionChunk.from_dict(with_text_content(as_object(value, "chunk")))
-    for choice in chunk.choices:
+    source = with_text_content(as_object(value, "chunk"))
+    chunk = ChatCompletionChunk.from_dict(source)
+    for choice, fields in zip(chunk.choices, as_list(source.get("choices"), "choices"), strict=True):
         rename_reasoning(choice.delta)
+        index = as_object(fields, "choice").get("index")
+        if index is not None and optional_int(index) is None:
+            choice.index = UNKNOWN_INDEX
     return chunk
 
 

@@ -83,7 +83,9 @@ def _divided(content: list[object], fields: JsonObject) -> JsonObject:
 def _part_type(item: object) -> str:
     """The type of a content part; "" for what is no part."""
     part = optional_object(item) or {}
-    kind = optional_str(part.get("type")) or ("text" if "text" in part else "")
+    kind = optional_str(part.get("type")) or ""
+    if kind not in _FIELDS and kind not in _TEXT_TYPES and not isinstance(part.get("type"), str):
+        kind = next((name for name in ("text", "thinking") if name in part), kind)
     # A text may be the JSON of any object.
     return kind if isinstance(item, dict) or kind in _FIELDS or kind in _TEXT_TYPES else ""
 

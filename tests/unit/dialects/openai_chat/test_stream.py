@@ -742,3 +742,37 @@ def test_an_unreferenced_error_is_freed(data: bytes):
         assert failed()() is None
     finally:
         gc.enable()
+
+
+# --- choices that cannot be placed ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("index", [True, {"value": 0}, "first", [0, 1]])
+def test_an_unreadable_index_is_that_of_the_only_choice(index: Any) -> None:
+    """A stream of one choice would be lost for a field that is not needed."""
+    chunks, error = run(*HELLO[:2], chunk(piece(content="lo.") | {"index": index}), *HELLO[3:])
+    assert error is None
+    assert accumulated(chunks).texts == ["Hello."]
+
+
+def test_an_unreadable_index_among_several_choices_is_an_error() -> None:
+    """A piece of one choice would be added to another."""
+    first = chunk(piece(0, content="a"), piece(1, content="b"))
+    _, error = run(first, chunk(piece(content="c") | {"index": {}}), DONE)
+    assert type(error) is APIResponseError
+
+
+def test_a_choice_without_any_field_of_a_choice_is_an_error() -> None:
+    """A reply would lose the part that a server put in another place."""
+    _, error = run(HELLO[0], chunk({"value": piece(content="Hello.")}), *HELLO[3:])
+    assert type(error) is APIResponseError
+
+
+@pytest.mark.parametrize("kind", [None, 7, {"type": "text"}])
+def test_a_part_whose_type_cannot_be_read_is_known_by_its_field(kind: Any) -> None:
+    """A text or a thought of Mistral's would be lost."""
+    parts = [{"type": kind, "thinking": [{"type": "text", "text": "Hm."}]}, {"type": kind, "text": "Hello."}]
+    chunks, error = run(chunk(piece(content=parts)), *HELLO[3:])
+    assert error is None
+    (choice,) = accumulated(chunks).choices
+    assert (choice.message.reasoning_content, choice.message.content) == ("Hm.", "Hello.")
