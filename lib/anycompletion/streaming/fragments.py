@@ -22,6 +22,9 @@ _LABELS = frozenset(("channel", "format", "id", "name", "object", "phase", "reci
 _APPENDED = ("thinking", "text", "summary", "signature", "data")
 """Fields of a reasoning block that arrive in pieces; a new value of any other field replaces the old one."""
 
+_TEXTS_IN_PIECES = ("thinking", "reasoning.text")
+"""Types of reasoning blocks that are texts with a signature at their end."""
+
 _OPAQUE = ("signature", "data")
 """Those of them that are repeated as a whole by some servers."""
 
@@ -103,7 +106,8 @@ def audio_of(fields: JsonObject) -> Audio:
 class ReasoningBlocks:
     """Reasoning blocks of a message: pieces with the same index and type are one block.
 
-    A piece without an index is a whole block.
+    A piece without an index is a whole block, unless its type is one of `_TEXTS_IN_PIECES` and the last delta's block
+    has no signature yet: LiteLLM's proxy sends the pieces of thinking blocks so.
     """
 
     __slots__ = ("_at", "_blocks")
@@ -115,8 +119,8 @@ class ReasoningBlocks:
 
     def add(self, pieces: list[JsonObject]) -> None:
         """Adds pieces to their blocks."""
-        for piece in pieces:
-            block = self._block_of(piece)
+        for i, piece in enumerate(pieces):
+            block = self._block_of(piece, may_continue=i == 0)
             for name, value in piece.items():
                 if value is None:
                     block.setdefault(name, None)
@@ -125,7 +129,7 @@ class ReasoningBlocks:
                 elif name not in _OPAQUE or _whole(block.get(name)) != value:
                     block[name] = _appended(block.get(name), value)
 
-    def _block_of(self, piece: JsonObject) -> JsonObject:
+    def _block_of(self, piece: JsonObject, *, may_continue: bool) -> JsonObject:
         index, kind = piece.get("index"), piece.get("type")
         found: list[JsonObject] = []
         if isinstance(index, (int, str)):
@@ -134,6 +138,10 @@ class ReasoningBlocks:
                 if kind is None or found[i].get("type") in (None, kind):
                     found.append(found.pop(i))
                     return found[-1]
+        elif may_continue and kind in _TEXTS_IN_PIECES and self._blocks:
+            last = self._blocks[-1]
+            if last.get("index") is None and last.get("type") == kind and not _whole(last.get("signature")):
+                return last
         block: JsonObject = {}
         found.append(block)
         self._blocks.append(block)

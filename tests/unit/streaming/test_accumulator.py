@@ -197,6 +197,30 @@ MESSAGES: dict[str, tuple[list[Delta], AssistantMessage]] = {
         [Delta(reasoning_details=[{"type": "reasoning.encrypted", "index": 0, "data": each}]) for each in ("a", "b")],
         AssistantMessage(reasoning_details=[{"type": "reasoning.encrypted", "index": 0, "data": "ab"}]),
     ),
+    "thinking in pieces without an index": (
+        [
+            Delta(thinking_blocks=[{"type": "thinking", "thinking": "H", "signature": ""}]),
+            Delta(thinking_blocks=[{"type": "thinking", "thinking": "m"}]),
+            Delta(thinking_blocks=[{"type": "thinking", "signature": "s"}]),
+            Delta(thinking_blocks=[{"type": "thinking", "thinking": "Oh"}]),
+            Delta(thinking_blocks=[{"type": "redacted_thinking", "data": "x"}]),
+            Delta(thinking_blocks=[{"type": "redacted_thinking", "data": "y"}]),
+        ],
+        AssistantMessage(
+            thinking_blocks=[
+                {"type": "thinking", "thinking": "Hm", "signature": "s"},
+                {"type": "thinking", "thinking": "Oh"},
+                {"type": "redacted_thinking", "data": "x"},
+                {"type": "redacted_thinking", "data": "y"},
+            ]
+        ),
+    ),
+    "whole blocks in one delta": (
+        [Delta(thinking_blocks=[{"type": "thinking", "thinking": "a"}, {"type": "thinking", "thinking": "b"}])],
+        AssistantMessage(
+            thinking_blocks=[{"type": "thinking", "thinking": "a"}, {"type": "thinking", "thinking": "b"}]
+        ),
+    ),
     "null stands for nothing new": (
         [Delta(reasoning_details=[{"index": 0, "text": "a", "id": "i"}, {"index": 0, "text": None, "id": None}])],
         AssistantMessage(reasoning_details=[{"index": 0, "text": "a", "id": "i"}]),
