@@ -155,7 +155,7 @@ class _ChoiceState:
             self._add_more(delta)
 
     def _add_more(self, delta: Delta) -> None:
-        """Adds the members of a delta other than its content."""
+        """Adds the fields of a delta other than its content."""
         for call in delta.tool_calls or ():
             self._add_call(call)
         if delta.reasoning_content is not None:
@@ -165,10 +165,10 @@ class _ChoiceState:
                 self.reasoning.append(delta.reasoning_content)
                 if len(self.reasoning) > self.max_pieces:
                     self.max_pieces = _join_pieces(self.reasoning)
-        self._add_rare_members(delta)
+        self._add_rare_fields(delta)
 
-    def _add_rare_members(self, delta: Delta) -> None:
-        """Adds members that most streams do not have."""
+    def _add_rare_fields(self, delta: Delta) -> None:
+        """Adds fields that most streams do not have."""
         if delta.role:
             self.role = delta.role
         if delta.refusal is not None:
@@ -322,7 +322,7 @@ class Accumulator:
             merge_extra(self._extra, chunk.extra)
 
     def _add_ids(self, chunk: ChatCompletionChunk) -> None:
-        # Azure first sends chunks that have filter results only, and these members empty.
+        # Azure first sends chunks that have filter results only, and these fields empty.
         self._created = self._created or chunk.created if self._id else chunk.created or self._created
         self._id = self._id or chunk.id
         self._model = self._model or chunk.model

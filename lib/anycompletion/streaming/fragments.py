@@ -36,7 +36,7 @@ class _TextPieces(list[str]):
 
 
 def _appended(old: Any, value: Any) -> Any:
-    """A member's value with one more piece appended; a value that is not text replaces the old one."""
+    """A field's value with one more piece appended; a value that is not text replaces the old one."""
     if not isinstance(value, str):
         return value
     if not isinstance(old, _TextPieces):

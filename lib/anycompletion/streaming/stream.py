@@ -78,7 +78,7 @@ class CompletionStream:
 
     @property
     def usage(self) -> Usage | None:
-        """The last token counts that the provider sent; None before it sends any."""
+        """The token counts that the provider has sent so far; None before it sends any."""
         return self._accumulator.usage
 
     @property
