@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .errors import APIConnectionError, APIError, APIStatusError, OverloadedError, QuotaExceededError, RateLimitError
+from .errors import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    InternalServerError,
+    OverloadedError,
+    QuotaExceededError,
+    RateLimitError,
+)
 
 MAX_HINT = 60.0
 """Seconds; a longer hint ends the call with its error at once, because a shorter wait would be refused again."""
@@ -54,6 +62,12 @@ def work_may_have_begun(error: APIError) -> bool:
     if isinstance(error, APIStatusError):
         return error.status_code not in _NOT_STARTED
     return error.maybe_billed
+
+
+def shows_outage(error: APIError) -> bool:
+    """Whether a request that was sent got no answer, or a server error that other requests would get, too."""
+    is_failure = isinstance(error, (APIConnectionError, InternalServerError)) and not is_load_refusal(error)
+    return is_failure and error.attempts > 0
 
 
 def is_load_refusal(error: APIError) -> bool:

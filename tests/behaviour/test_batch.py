@@ -1,6 +1,7 @@
 """Live batches: one result per item, bounded concurrency and memory, resumption, clean ends, errors as values."""
 
 import asyncio
+import contextvars
 import gc
 import re
 import sys
@@ -29,6 +30,8 @@ from behaviour.test_cancellation import cancels, simulated
 from support.batches import Provider, TaskTracker, batch, make_request, reply, results
 from support.cancel_points import Run, at_every_point, cancel, cancel_twice
 from support.resource_leaks import client_of, nothing_left
+
+TENANT = contextvars.ContextVar("TENANT", default="")
 
 HANG = 30.0
 
@@ -322,6 +325,37 @@ async def test_an_unexpected_exception_ends_the_run() -> None:
                 found.append(result)
     assert sum(provider.started.values()) - len(found) == 1
     assert len(found) < 100
+
+
+@pytest.mark.parametrize("error", [StopAsyncIteration(), StopIteration()], ids=repr)
+async def test_user_code_that_raises_the_end_of_an_iteration_does_not_end_the_run_silently(error: Exception) -> None:
+    """A batch would end as if it were complete, with most of its items not sent."""
+    provider = Provider(errors={"row-3": error})
+    async with asyncio.timeout(HANG), batch((make_request(n) for n in range(100)), provider, concurrency=1) as run:
+        with pytest.raises(RuntimeError, match=type(error).__name__):
+            async for _ in run:
+                pass
+
+
+async def test_items_have_contexts_of_their_own() -> None:
+    """What a middleware sets for one item would be there for the next, for example another customer's key."""
+    seen: list[str] = []
+
+    async def remember(request: ChatRequest, on_load_refusal: object) -> Any:
+        seen.append(TENANT.get())
+        TENANT.set(f"tenant of {request.custom_id}")
+        await asyncio.sleep(0)
+        return reply("yes")
+
+    def items() -> Any:
+        for number in range(20):
+            TENANT.set("reader")
+            yield make_request(number)
+
+    TENANT.set("caller")
+    async with batch(items(), remember, concurrency=2) as run:
+        assert len([result async for result in run]) == 20
+    assert seen == ["caller"] * 20
 
 
 async def test_a_call_that_cancels_itself_ends_the_run() -> None:

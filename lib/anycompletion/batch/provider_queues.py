@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
@@ -11,6 +12,7 @@ from ..records import ChatRequest
 from .batch_client import BatchClient
 from .items import RequestSource
 from .journal import ItemKey
+from .outage_pause import OutagePause
 
 _MAX_MODELS = 1000
 """Models whose queue is remembered: an input file may name a new model in every line."""
@@ -27,11 +29,19 @@ class ConcurrencyLimit(Protocol):
     def on_start(self) -> None:
         """Called when a request starts."""
 
-    def on_end(self, *, throttled: bool) -> None:
-        """Called when a request ends; `throttled` if its error is that the provider is overloaded (429, 529)."""
+    def on_end(self, *, throttled: bool, answered: bool) -> None:
+        """Called when a request ends.
+
+        Args:
+            throttled: its error is that the provider is overloaded (429, 529).
+            answered: the provider answered it, with a reply or by refusing it.
+        """
 
     def on_throttled(self) -> None:
         """Called when an attempt is refused with 429 or 529 and is made again."""
+
+    def on_failed(self) -> None:
+        """Called when a request ends without an answer of the provider, or with a server error."""
 
 
 class FixedConcurrency:
@@ -45,11 +55,18 @@ class FixedConcurrency:
     def on_start(self) -> None:
         """Changes nothing."""
 
-    def on_end(self, *, throttled: bool) -> None:
+    def on_end(self, *, throttled: bool, answered: bool) -> None:
         """Changes nothing."""
 
     def on_throttled(self) -> None:
         """Changes nothing."""
+
+    def on_failed(self) -> None:
+        """Changes nothing."""
+
+
+_MAX_RETURNS = 5
+"""Times that an item may return to its queue because its provider was away."""
 
 
 class WorkItem(NamedTuple):
@@ -61,15 +78,18 @@ class WorkItem(NamedTuple):
     request: RequestSource
     key: ItemKey | None
     """Its key in the journal, if there is a journal."""
+    returns: int = 0
+    """How often it returned to its queue."""
 
 
 class ProviderQueue:
     """FIFO queue of the items of one provider, or of all; counts the requests in flight."""
 
-    __slots__ = ("in_flight", "limit", "on_load_refusal", "waiting")
-
     def __init__(self, limit: ConcurrencyLimit) -> None:
         self.limit = limit
+        self.outage = OutagePause(lambda: asyncio.get_running_loop().time())
+        self.timer: asyncio.TimerHandle | None = None
+        """Starts the next item after a pause."""
         self.on_load_refusal: Callable[[], None] | None = (
             None if isinstance(limit, FixedConcurrency) else limit.on_throttled
         )
@@ -78,8 +98,10 @@ class ProviderQueue:
 
     @property
     def can_start(self) -> bool:
-        """Whether an item waits and the limit allows to send it."""
-        return bool(self.waiting) and self.in_flight < self.limit.limit
+        """Whether an item waits and the limit allows to send it; in an outage, one item at a time may be sent."""
+        if not self.waiting or self.in_flight >= self.limit.limit:
+            return False
+        return not self.outage.is_active or (not self.in_flight and not self.outage.remaining)
 
     def take(self) -> WorkItem | None:
         """Removes the first item, if it may be sent, and counts it as in flight."""
@@ -88,6 +110,22 @@ class ProviderQueue:
         self.in_flight += 1
         self.limit.on_start()
         return self.waiting.popleft()
+
+    def record_answer(self) -> None:
+        """Records that the provider answered a request, with a reply or by refusing it."""
+        self.outage.on_answer()
+
+    def record_failure(self) -> None:
+        """Records that a request got no answer, or a server error."""
+        self.limit.on_failed()
+        self.outage.on_failure()
+
+    def take_back(self, item: WorkItem) -> bool:
+        """Puts an item that failed during an outage back, as the next one; False where it must end with its error."""
+        if not self.outage.is_active or item.returns >= _MAX_RETURNS:
+            return False
+        self.waiting.appendleft(item._replace(returns=item.returns + 1))
+        return True
 
 
 class ProviderQueues:
@@ -117,6 +155,8 @@ class ProviderQueues:
         """Drops all items that wait."""
         for queue in self.all:
             queue.waiting.clear()
+            if queue.timer is not None:
+                queue.timer.cancel()
 
     def _find_or_create(self, model: str) -> ProviderQueue:
         provider = self._client.provider_of(model)

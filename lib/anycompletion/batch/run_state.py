@@ -38,7 +38,11 @@ class RunState:
         self.results.put(number, result)
 
     def record_error(self, error: BaseException) -> None:
-        """Keeps `error` for the consumer, if it is the first."""
+        """Keeps `error` for the consumer, if it is the first; one that would end its loop silently is wrapped."""
+        if isinstance(error, (StopIteration, StopAsyncIteration)):
+            wrapped = RuntimeError(f"user code raised {type(error).__name__}")
+            wrapped.__cause__ = error
+            error = wrapped
         if self.error is None:
             self.error = error
 

@@ -49,6 +49,7 @@ class BatchScheduler:
         """Starts the batch and returns its task, which the caller must reference."""
         self.loop = asyncio.get_running_loop()
         self._state.progress.start(self.loop.time)
+        self._workers.use_current_context()
         self._task = self.loop.create_task(self._run())
         self._task.add_done_callback(self._on_done)
         return self._task

@@ -1,15 +1,16 @@
 """Sends the items of a batch, as many at a time as their providers take, and writes each result before it is given out.
 
-Strategy: a task per request in flight, which goes on with the next item of its queue; an item costs no task of its own.
+Strategy: a task per item, in a context of its own, so that no item sees the context variables that another one has set.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 
-from ..errors import APIError, ClientClosedError, CompletionError
+from ..errors import APIError, APIStatusError, ClientClosedError, CompletionError
 from ..records import ChatRequest, Result
-from ..retry_policy import is_load_refusal
+from ..retry_policy import is_load_refusal, shows_outage, worth_retrying
 from .batch_client import BatchClient
 from .items import validate_item
 from .journal import UnwrittenError
@@ -29,6 +30,11 @@ class WorkerPool:
         self._tasks: set[asyncio.Task[None]] = set()
         self._disk_was_full = False
         """Whether an item was not started because the disk is full."""
+        self._context = contextvars.copy_context()
+
+    def use_current_context(self) -> None:
+        """Sends the items in copies of the present context, that of the caller who starts the batch."""
+        self._context = contextvars.copy_context()
 
     @property
     def has_several_queues(self) -> bool:
@@ -64,10 +70,17 @@ class WorkerPool:
 
     def _start_workers(self, queue: ProviderQueue) -> None:
         """Starts a worker for each item that the queue's limit allows."""
+        loop = asyncio.get_running_loop()
         while (item := self._take(queue)) is not None:
-            task = asyncio.get_running_loop().create_task(self._work(queue, item))
+            task = loop.create_task(self._work(queue, item), context=self._context.copy())
             self._tasks.add(task)
             task.add_done_callback(self._on_worker_done)
+        if queue.waiting and queue.outage.is_active and not queue.in_flight and queue.timer is None:
+            queue.timer = loop.call_later(queue.outage.remaining, self._resume, queue, context=self._context.copy())
+
+    def _resume(self, queue: ProviderQueue) -> None:
+        queue.timer = None
+        self._start_workers(queue)
 
     def _take(self, queue: ProviderQueue) -> WorkItem | None:
         if self._state.halted:
@@ -81,47 +94,62 @@ class WorkerPool:
             self._state.notify()
         return item
 
-    async def _work(self, queue: ProviderQueue, first: WorkItem) -> None:
-        item: WorkItem | None = first
-        while item is not None:
-            result = None
-            try:
-                result = await self._send(queue, item)
-                if result is not None and not await self._write(item, result):
-                    result = None
-            finally:
-                queue.in_flight -= 1
-            if result is not None:
-                self._state.deliver(item.number, result)
-            item = self._take(queue)
-            if queue.can_start:
-                self._start_workers(queue)
-            if self._disk_was_full and not self._state.journal.full:
-                self._disk_was_full = False
-                for each in self._queues.all:
-                    self._start_workers(each)
+    async def _work(self, queue: ProviderQueue, item: WorkItem) -> None:
+        result = None
+        try:
+            result = await self._send(queue, item)
+            if result is not None and not await self._write(item, result):
+                result = None
+        finally:
+            queue.in_flight -= 1
+        if result is not None:
+            self._state.deliver(item.number, result)
+        self._start_workers(queue)
+        if self._disk_was_full and not self._state.journal.full:
+            self._disk_was_full = False
+            for each in self._queues.all:
+                self._start_workers(each)
 
     async def _send(self, queue: ProviderQueue, item: WorkItem) -> Result | None:
-        """The item's result; None where there is none, which halts the run."""
-        throttled = False
+        """The item's result; None where there is none: it returned to its queue, or the run is halted."""
+        throttled = answered = False
         request = item.request if isinstance(item.request, ChatRequest) else None
         try:
             valid = validate_item(item.request)
             request = request or valid
             completion = await self._client.complete(valid, queue.on_load_refusal)
+            answered = True
+            queue.record_answer()
             return Result(completion, None, item.custom_id, request)
         except ClientClosedError as error:
             self.halt(error.with_traceback(None))
             return None
         except CompletionError as error:
             throttled = isinstance(error, APIError) and is_load_refusal(error)
+            answered = isinstance(error, APIStatusError) and not shows_outage(error)
+            if self._return_to_queue(queue, item, error):
+                return None
             # Without the frames: they reference the request, and a run may keep many errors.
             return Result(None, error.with_traceback(None), item.custom_id, request)
         except Exception as error:  # noqa: BLE001 (a bug, or an error of user code, which the consumer must get)
             self.halt(error)
             return None
         finally:
-            queue.limit.on_end(throttled=throttled)
+            queue.limit.on_end(throttled=throttled, answered=answered)
+
+    def _return_to_queue(self, queue: ProviderQueue, item: WorkItem, error: CompletionError) -> bool:
+        """Records what an error shows of the provider; returns whether the item is sent again after an outage."""
+        if not isinstance(error, APIError):
+            return False
+        if not shows_outage(error):
+            if isinstance(error, APIStatusError):
+                queue.record_answer()
+            return False
+        queue.record_failure()
+        if self._state.halted or not worth_retrying(error) or not queue.take_back(item):
+            return False
+        self.waiting += 1
+        return True
 
     async def _write(self, item: WorkItem, result: Result) -> bool:
         """Writes a result to the journal; if that fails, halts the run and returns False."""

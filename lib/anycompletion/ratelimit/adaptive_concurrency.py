@@ -3,6 +3,9 @@
 Strategy: double the limit until the first refusal; then halve it, grow back at once to just below the number that was
 refused, stay there, and try a little more from time to time. Each time the same ceiling is met again, the next trial
 comes later: a trial costs a refusal, and where a refusal starts a cooldown for all calls, it costs that too.
+
+Only answers raise the limit. A request that the provider did not answer halves it, but shows no ceiling; one that was
+never sent, or ended in a queue of this client, changes nothing.
 """
 
 from __future__ import annotations
@@ -29,8 +32,9 @@ are more rounds."""
 class AdaptiveConcurrency:
     """Limit of requests in flight that grows while answers come and is halved when the provider refuses.
 
-    It is notified when a request starts and ends, and of each attempt that ended with 429 or 529, retried or not. It
-    has no clock: it counts in rounds, a round being as many ended requests as may be in flight.
+    It is notified when a request starts and ends, of each attempt that ended with 429 or 529, retried or not, and of
+    each request that failed. It has no clock: it counts in rounds, a round being as many ended requests as may be in
+    flight.
 
     Args:
         start: requests in flight at first.
@@ -66,14 +70,19 @@ class AdaptiveConcurrency:
         if self.in_flight >= self.limit:
             self._last_full = self._ended
 
-    def on_end(self, *, throttled: bool = False) -> None:
-        """Called when a request ends; `throttled` if its error was 429 or 529."""
+    def on_end(self, *, throttled: bool = False, answered: bool = True) -> None:
+        """Called when a request ends.
+
+        Args:
+            throttled: its error was 429 or 529.
+            answered: the provider answered it, with a reply or by refusing it.
+        """
         if throttled:
             self.on_throttled()
         self.in_flight -= 1
         self._ended += 1
         self._ignored = max(0, self._ignored - 1)
-        if not throttled and self._is_used() and self.in_flight < self.limit < self._most:
+        if answered and not throttled and self._is_used() and self.in_flight < self.limit < self._most:
             self._grow()
 
     def on_throttled(self) -> None:
@@ -88,6 +97,12 @@ class AdaptiveConcurrency:
         self._plateau = max(1.0, min(refused * below, refused - 1))
         self._limit = max(1.0, refused / 2)
         self._ignored = max(1, self.in_flight)
+
+    def on_failed(self) -> None:
+        """Called for each request that the provider did not answer. Halves the limit, once for all in flight."""
+        if not self._ignored:
+            self._limit = max(1.0, min(self._limit, self.in_flight) / 2)
+            self._ignored = max(1, self.in_flight)
 
     def _is_used(self) -> bool:
         """Whether the limit was reached within the last round."""

@@ -49,6 +49,27 @@ def test_it_does_not_grow_while_it_is_not_used() -> None:
     assert concurrency.limit == 16
 
 
+def test_only_answers_raise_it() -> None:
+    """Requests that time out in a queue of this client would make it send more."""
+    concurrency = AdaptiveConcurrency()
+    for _ in range(10):
+        fill(concurrency)
+        for _ in range(concurrency.in_flight):
+            concurrency.on_end(answered=False)
+    assert concurrency.limit == 16
+
+
+def test_failures_halve_it_once_for_all_requests_in_flight_and_show_no_ceiling() -> None:
+    """An outage would make it send more, or leave it at one request after the outage."""
+    concurrency = AdaptiveConcurrency()
+    rounds(concurrency, 2)
+    for _ in range(fill(concurrency)):
+        concurrency.on_failed()
+        concurrency.on_end(answered=False)
+    assert concurrency.limit == 32
+    assert rounds(concurrency, 4) == [64, 128, 256, 512]
+
+
 def test_a_refusal_halves_it_once_for_all_callsin_flight() -> None:
     """Thirty refusals of call_with_retries moment would reduce it to call_with_retries."""
     concurrency = AdaptiveConcurrency()
