@@ -47,9 +47,7 @@ class Outage:
         return reply("yes")
 
 
-def failed(
-    items: int, provider: Callable[[ChatRequest, OnLoadRefusal], Awaitable[ChatCompletion]], **options: Any
-) -> int:
+def failed(items: int, provider: Complete, **options: Any) -> int:
     """The number of items that end with an error."""
 
     async def main() -> int:

@@ -70,8 +70,8 @@ def expected_answers(*numbers: int) -> dict[str | None, Any]:
 
 @pytest.mark.parametrize("source", ["file", "stdin", "pipe"])
 async def test_lines_in_lines_out(source: str, simulator: SimulatorServer, tmp_path: Path) -> None:
-    """A file of requests could not be processed in a shell, or its answers not be piped."""
-    text = line(1) + "\n" + batch_line(2) + batch_line(3, model="gpt-4o", temperature=0)
+    """A file of requests could not be processed in a shell, or its answers not be piped; nor one with a BOM."""
+    text = "\ufeff" + line(1) + "\n" + batch_line(2) + batch_line(3, model="gpt-4o", temperature=0)
     given = put(tmp_path / "q.jsonl", text)
     environment = environment_of(simulator)
     if source == "file":

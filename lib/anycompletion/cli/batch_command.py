@@ -188,6 +188,8 @@ class _LineParser:
     def _parse(self, line: str) -> BatchItem | None:
         """The item of a line; None for an empty line, an error (an item that fails) for one that is no JSON object."""
         self._number += 1
+        if self._number == 1:
+            line = line.removeprefix("\ufeff")  # the byte-order mark that some editors and spreadsheets write
         if not line.strip():
             return None
         try:

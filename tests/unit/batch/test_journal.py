@@ -620,6 +620,30 @@ async def test_a_line_that_changes_while_it_is_read_is_an_error(path: Path) -> N
         next(reading)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+async def test_a_forked_child_does_not_keep_the_lock(path: Path) -> None:
+    """After the parent's batch, no other could use the journal until its forked workers ended as well."""
+    code = """
+import os, sys, time
+from anycompletion.batch.journal import Journal
+journal = Journal.open(sys.argv[1])
+running, started = os.pipe()
+child = os.fork()
+if not child:
+    os.write(started, b"x")
+    time.sleep(10)
+    os._exit(0)
+os.read(running, 1)
+journal.close()
+Journal.open(sys.argv[1]).close()
+os.kill(child, 9)
+os.waitpid(child, 0)
+"""
+    await fill(path, 1)
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, timeout=15, check=False)
+    assert done.stderr == ""
+
+
 # --- kill -9 -----------------------------------------------------------------------------------------------------
 
 KILLED = """

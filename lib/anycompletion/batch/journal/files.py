@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import stat
 import sys
@@ -76,7 +77,7 @@ def open_to_write(path: Path) -> OpenFile:
                 os.fsync(fd)
                 warnings.append(f"{_name(path)}: the last {size - end:,} bytes were no complete line and are cut off")
         except BaseException:  # KeyboardInterrupt too: no one else has the descriptor
-            os.close(fd)
+            close_locked(fd)
             raise
     except OSError as error:
         text = _system_error(path, error)
@@ -191,8 +192,35 @@ def _lock(fd: int, path: Path) -> None:
     except BlockingIOError:
         text = f"{_name(path)} is in use by {_lock_owner(fd)}"
     else:
+        _leave_to_parent_after_fork()
+        _locked.add(fd)
         return
     raise JournalError(text)
+
+
+_locked: set[int] = set()
+"""Descriptors of files that this process has locked."""
+
+
+@functools.cache
+def _leave_to_parent_after_fork() -> None:
+    """Makes forked children give up their copies of locked descriptors, which would keep the locks."""
+    os.register_at_fork(after_in_child=_give_up_locks)
+
+
+def _give_up_locks() -> None:
+    # The numbers stay in use: the child's copy of the writer may still close them.
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in _locked:
+        os.dup2(null, fd, inheritable=False)
+    os.close(null)
+    _locked.clear()
+
+
+def close_locked(fd: int) -> None:
+    """Closes a file that `open_to_write` opened, which ends its lock."""
+    _locked.discard(fd)
+    os.close(fd)
 
 
 def _lock_owner(fd: int) -> str:

@@ -19,7 +19,7 @@ from attrs import define
 
 from ...errors import JournalError
 from ...records import ChatRequest, Result
-from .files import open_to_read, open_to_write, read_at, scan, sync_data
+from .files import close_locked, open_to_read, open_to_write, read_at, scan, sync_data
 from .index import Entry, Index, State
 from .item_keys import ItemKey, shown
 from .lines import UnwrittenError, read_line, state_of, write_line
@@ -325,7 +325,7 @@ class Journal:
             except OSError as error:
                 self._break(f"it may not have reached the disk ({error})")
             finally:
-                os.close(fd)
+                close_locked(fd)
 
     def _raise_errors(self) -> None:
         if self._pending:
@@ -348,7 +348,7 @@ class Journal:
 
     def __del__(self) -> None:
         if self._fd >= 0:
-            os.close(self._fd)
+            close_locked(self._fd)
             self._fd = -1
             warnings.warn(f"a journal was never closed: {self._path}", ResourceWarning, stacklevel=1, source=self)
 
