@@ -442,6 +442,17 @@ async def test_the_body_can_be_read_before_and_after() -> None:
             assert (head.status, body) == (200, {"a": 1})
 
 
+async def test_a_middleware_that_repeats_the_body_does_not_stop_the_event_loop() -> None:
+    """Waiting for the client to disconnect would never suspend, and so stop the whole service."""
+
+    async def repeat() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"{}", "more_body": False}
+
+    request = Request({"type": "http", "method": "POST", "headers": []}, repeat)
+    async with asyncio.timeout(TIMEOUT):
+        assert await cancel_on_disconnect(request, asyncio.sleep(0.05, "done")) == "done"
+
+
 async def test_exceptions_of_the_call_propagate(sim: SimulatorServer, client: AsyncCompletion) -> None:
     """A handler could not respond to an error."""
     raised: list[BaseException] = []

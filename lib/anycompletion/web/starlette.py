@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Mapping
 from typing import TypeVar
 
@@ -68,8 +69,11 @@ async def _read_until_disconnected(request: Request) -> None:
 
 async def _wait_disconnected(receive: Receive) -> None:
     """Returns when the ASGI server reports that the client has disconnected."""
+    delay = 0.0
     while (await receive())["type"] != "http.disconnect":
-        pass
+        # A middleware that has read the body may repeat it for each call, without ever suspending.
+        await asyncio.sleep(delay)
+        delay = min(2 * delay + 0.01, 1.0)
 
 
 class _StarletteSink:
