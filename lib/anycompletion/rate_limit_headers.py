@@ -43,12 +43,13 @@ class RemainingQuota(NamedTuple):
     """Seconds from the request until the limit is full again."""
 
 
-def wait_hint(headers: Mapping[str, str], body: bytes = b"") -> float | None:
+def wait_hint(headers: Mapping[str, str], body: bytes = b"", *, now: float | None = None) -> float | None:
     """Seconds that the provider asks to wait, from the first of these that has a usable value.
 
     `retry-after-ms`, `retry-after` (a number or a date), the reset of a rate limit of which nothing remains
     (``x-ratelimit-reset-*``, ``anthropic-ratelimit-*-reset``), and the `retryDelay` of an error in Google's format.
-    Zero, negative, NaN and unreadable values are not usable.
+    Zero, negative, NaN and unreadable values are not usable. Points in time count from the response's `Date`, because
+    the clocks may differ, and without one from `now` (Unix seconds).
 
     https://platform.openai.com/docs/guides/rate-limits, https://docs.anthropic.com/en/api/rate-limits,
     https://cloud.google.com/apis/design/errors
@@ -56,7 +57,7 @@ def wait_hint(headers: Mapping[str, str], body: bytes = b"") -> float | None:
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds:
         return milliseconds / 1000
-    now = _date(headers.get("date"))
+    now = _date(headers.get("date")) or now
     return _retry_after(headers.get("retry-after"), now) or _exhausted(headers, now) or _retry_delay(body)
 
 

@@ -5,9 +5,11 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
+import aiohttp
 import pytest
 
 from anycompletion import APIConnectionError, APITimeoutError, Timeout
+from anycompletion.transport.errors import translate
 from faults import certificates
 from faults.harness import BOTH_WAYS, WAYS, Stage, Way, ask, client_to, covers, fails, fails_both_ways
 from support.raw_server import FIN, REQUEST, RESET, STALL, RawServer, Step, answer
@@ -50,24 +52,41 @@ async def test_the_systems_authorities_are_used_by_default() -> None:
         assert stage.requests == 0
 
 
-NO_TLS: dict[str, tuple[Step, ...]] = {
-    "closed": (FIN,),
-    "reset": (RESET,),
-    "plain HTTP": (0.01, b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", FIN),
-    "a banner": (b"SSH-2.0-OpenSSH_9.9\r\n", STALL),
+NO_TLS: dict[str, tuple[tuple[Step, ...], bool]] = {
+    "closed": ((FIN,), True),
+    "reset": ((RESET,), True),
+    "plain HTTP": ((0.01, b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", FIN), False),
+    "a banner": ((b"SSH-2.0-OpenSSH_9.9\r\n", STALL), False),
 }
+"""Case → what the server does, and whether another attempt may succeed."""
 
 
 @covers("F05")
-@pytest.mark.parametrize("script", NO_TLS.values(), ids=NO_TLS)
-async def test_a_port_without_tls_is_a_connection_error(script: tuple[Step, ...]) -> None:
+@pytest.mark.parametrize(("script", "retryable"), NO_TLS.values(), ids=NO_TLS)
+async def test_a_port_without_tls_is_a_connection_error(script: tuple[Step, ...], retryable: bool) -> None:
     """A wrong port would hang, or end in an exception of aiohttp."""
     async with RawServer(script) as server:
         client = client_to(f"https://127.0.0.1:{server.port}")
         async with client, nothing_left(client):
             for way in WAYS:
-                await fails(ask(client, way), APIConnectionError, phase="connect", retryable=True, maybe_billed=False)
+                await fails(
+                    ask(client, way), APIConnectionError, phase="connect", retryable=retryable, maybe_billed=False
+                )
             assert server.requests == []
+
+
+@covers("F05")
+@pytest.mark.parametrize("alert", ["TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_BAD_CERTIFICATE"])
+def test_an_alert_after_the_handshake_is_an_error_of_tls(alert: str) -> None:
+    """A server that wants a client certificate would look like a lost connection that may have been billed."""
+    cause = ssl.SSLError(1, "alert")
+    cause.reason = alert
+    lost = aiohttp.ClientOSError(1, "lost")
+    lost.__cause__ = cause
+    error = translate(lost, connect_timeout=None, sent=True)
+    assert isinstance(error, APIConnectionError)
+    assert alert.replace("_", " ").lower() in str(error)
+    assert (error.phase, error.retryable, error.maybe_billed) == ("connect", False, False)
 
 
 @covers("F05")

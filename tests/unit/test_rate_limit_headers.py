@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
@@ -131,6 +132,15 @@ BODIES: list[tuple[bytes, float | None]] = [
 def test_wait_hints(headers: dict[str, str], expected: float | None):
     """A provider's wait would be ignored, or an invalid one be used."""
     assert wait_hint(Headers.of(headers)) == (None if expected is None else pytest.approx(expected))
+
+
+def test_without_a_date_points_in_time_count_from_the_clock() -> None:
+    """A date in `retry-after` would be ignored, and the request be sent again at once."""
+    headers = Headers.of({"retry-after": "Sat, 21 Nov 2026 12:00:30 GMT"})
+    noon = datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp()
+    assert wait_hint(headers, now=noon) == 30
+    assert wait_hint(headers, now=noon + 60) is None
+    assert wait_hint(Headers.of({**headers, "date": NOON}), now=noon + 60) == 30
 
 
 @pytest.mark.parametrize(("body", "expected"), BODIES)

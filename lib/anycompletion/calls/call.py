@@ -7,6 +7,7 @@ streamed replies.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TypeVar
 from urllib.parse import urlencode, urlsplit
@@ -201,7 +202,7 @@ class Call(CallContext):
         body = error_body(await response.read_some(MAX_ERROR_BODY))
         error = self.plan.provider_state.dialect.error(HttpResponse(response.status, response.headers, body))
         error.maybe_billed = error.maybe_billed or response.status in _GATEWAY_TIMEOUTS
-        hint = wait_hint(response.headers, body)
+        hint = wait_hint(response.headers, body, now=time.time())
         if hint is not None:
             error.retry_after = hint
             if starts_cooldown:  # for all calls; ``x-should-retry``, which `worth_retrying` reads, is for this one

@@ -10,9 +10,9 @@ import contextlib
 import functools
 import os
 import select
+import socket
 import ssl
-import warnings
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from time import monotonic
 from typing import Any, cast
 
@@ -36,7 +36,11 @@ _READ = 64 * 1024
 the C library returns the pages to the system each time, which takes several times as long as reading a chunk."""
 
 MAX_CONNECTING = 128
-"""Connections being opened at the same time; more at once starve the event loop."""
+"""Connections being opened to one address at the same time; more at once starve the event loop."""
+
+_KEEP_ALIVE_OPTIONS = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 60), ("TCP_KEEPCNT", 5))
+"""Options of TCP: after 60 s of silence 5 probes, 60 s apart. A model may be silent for minutes, and firewalls and NAT
+forget such connections, of which the peers then hear nothing."""
 
 
 class SendState:
@@ -92,6 +96,7 @@ class PooledConnection(ResponseHandler):
         with contextlib.suppress(AttributeError, TypeError):  # other event loops have other ways to read
             if reader.max_size > _READ:
                 reader.max_size = _READ
+        _probe_when_silent(transport.get_extra_info("socket"))
 
     def close(self) -> None:
         """Closes it. Unsent bytes are dropped: closing would first send them, to a peer that may never read them."""
@@ -134,6 +139,17 @@ class PooledConnection(ResponseHandler):
                 body.set_exception(MalformedBodyError())
 
 
+def _probe_when_silent(opened: socket.socket | None) -> None:
+    """Turns TCP keep-alive on, as far as the platform has its options."""
+    if opened is None or opened.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    with contextlib.suppress(OSError):  # the connection is lost already
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _KEEP_ALIVE_OPTIONS:
+            if hasattr(socket, name):
+                opened.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
 def _readable(descriptor: int) -> Callable[[], bool]:
     """A check whether bytes, or an end, can be read from a descriptor; it takes half a microsecond."""
     if not hasattr(select, "poll"):
@@ -143,10 +159,20 @@ def _readable(descriptor: int) -> Callable[[], bool]:
     return lambda: bool(poll.poll(0))
 
 
-class Connector(aiohttp.TCPConnector):
-    """Opens at most `MAX_CONNECTING` connections at the same time, and knows the `SendState` of each task that waits.
+class _ConnectGate:
+    """The gate of one address, and how many tasks are in it or before it."""
 
-    Four private members of aiohttp's connector are overridden; tests fail when they change.
+    __slots__ = ("open", "users")
+
+    def __init__(self) -> None:
+        self.open = asyncio.Semaphore(MAX_CONNECTING)
+        self.users = 0
+
+
+class Connector(aiohttp.TCPConnector):
+    """Opens at most `MAX_CONNECTING` connections to one address at the same time, and knows each task's `SendState`.
+
+    Private members of aiohttp's connector are overridden; tests fail when they change.
     """
 
     def __init__(self, ssl_context: ssl.SSLContext | None) -> None:
@@ -154,7 +180,9 @@ class Connector(aiohttp.TCPConnector):
         trusted = True if ssl_context is None else ssl_context
         super().__init__(limit=0, keepalive_timeout=KEEP_ALIVE, ssl=trusted)  # pyright: ignore[reportUnknownMemberType]
         self._factory = cast("functools.partial[ResponseHandler]", functools.partial(PooledConnection, loop=self._loop))
-        self._connecting = asyncio.Semaphore(MAX_CONNECTING)
+        self._connecting: dict[tuple[str | None, int | None], _ConnectGate] = {}
+        """Host and port → the gate of connections that are being opened there: an address that does not answer must not
+        delay connections to others."""
         self.sending: dict[asyncio.Task[Any], SendState] = {}
         """Tasks that wait for the headers of a response, or for a connection.
 
@@ -175,12 +203,14 @@ class Connector(aiohttp.TCPConnector):
         """Forgets all connections without closing them."""
         self._closed = True
 
-    def __del__(self, _warnings: Any = warnings) -> None:
+    def __del__(self) -> None:
+        # Without aiohttp's warning: the client that was not closed warns already.
         if self._closed:
             return  # and modules may be gone already, when the interpreter ends
         if self.is_inherited:
             self.detach_after_fork()
-        super().__del__(_warnings)
+        elif self._conns:
+            self._close()
 
     def acquire_idle(self, key: ConnectionKey, state: SendState | None) -> PooledConnection | None:
         """A kept connection on which nothing has arrived since; None if there is none."""
@@ -244,13 +274,28 @@ class Connector(aiohttp.TCPConnector):
         if state is not None:
             state.reused, state.may_have_sent = None, False
         # The timeout starts behind the gate, so that queueing is no connect timeout; the total covers it.
-        async with self._connecting, asyncio.timeout(timeout.sock_connect):
+        async with self._gate(req.url.host, req.url.port), asyncio.timeout(timeout.sock_connect):
             if state is not None and state.must_defer is not None and state.must_defer():
                 raise SendDeferred
             connection = await super()._create_connection(req, traces, timeout)
         if state is not None:
             state.may_have_sent = True
         return connection
+
+    @contextlib.asynccontextmanager
+    async def _gate(self, host: str | None, port: int | None) -> AsyncIterator[None]:
+        """Lets a connection to this address be opened."""
+        gate = self._connecting.get((host, port))
+        if gate is None:
+            gate = self._connecting[host, port] = _ConnectGate()
+        gate.users += 1
+        try:
+            async with gate.open:
+                yield
+        finally:
+            gate.users -= 1
+            if not gate.users:
+                del self._connecting[host, port]
 
     def _current(self) -> SendState | None:
         task = asyncio.current_task()

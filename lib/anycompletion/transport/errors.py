@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 import aiohttp
 from aiohttp.http_exceptions import ContentLengthError, HttpProcessingError, TransferEncodingError
 
@@ -35,10 +37,34 @@ def name_of(error: BaseException | None) -> str:
     return "closed" if error is None else type(error).__name__
 
 
+def _reason(error: OSError) -> str:
+    """The system's text of an error; event loops of others raise some without one."""
+    return error.strerror or type(error).__name__
+
+
 def timed_out(name: str, seconds: float | None, *, sent: bool = True) -> APITimeoutError:
     """The error of the timeout of that name; `sent` is whether the provider may have received something."""
     limit = f" of {seconds:g} s" if seconds is not None else ""
     return APITimeoutError(f"the {name} timeout{limit} ran out", phase=name, maybe_billed=sent and name != "connect")
+
+
+_LOST_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
+"""Errors of TLS that only say that the connection was lost."""
+
+
+def _tls_error(error: BaseException) -> BaseException | None:
+    """The error of TLS that caused `error`, if one did: of the handshake, or an alert that came after it."""
+    certificate = getattr(error, "certificate_error", None)
+    candidates = (certificate, getattr(error, "os_error", None), error.__cause__, error.__context__, error)
+    return next((each for each in candidates if isinstance(each, (ssl.SSLError, ssl.CertificateError))), None)
+
+
+def _tls_failed(error: BaseException, host: str) -> APIConnectionError:
+    """The error of a connection whose TLS failed: nothing was sent. Certificates and versions stay as they are."""
+    name = str(getattr(error, "reason", None) or "certificate refused")  # such as TLSV1_ALERT_PROTOCOL_VERSION
+    reason = getattr(error, "verify_message", None) or name.replace("_", " ").lower()
+    retryable = isinstance(error, _LOST_TLS)
+    return APIConnectionError(f"TLS to {host} failed: {reason}", phase="connect", retryable=retryable)
 
 
 def translate(error: BaseException, *, connect_timeout: float | None, sent: bool) -> APIError:
@@ -47,20 +73,17 @@ def translate(error: BaseException, *, connect_timeout: float | None, sent: bool
     Args:
         sent: whether the provider may have received something of the request; if not, nothing was billed.
     """
+    if (tls := _tls_error(error)) is not None:
+        return _tls_failed(tls, getattr(error, "host", "the server"))
     match error:
         case aiohttp.ServerTimeoutError() | TimeoutError():
             return timed_out("connect", connect_timeout)
-        case aiohttp.ClientConnectorCertificateError():
-            reason = getattr(error.certificate_error, "verify_message", None) or "certificate refused"
-            return APIConnectionError(f"TLS to {error.host} failed: {reason}", phase="connect", retryable=False)
-        case aiohttp.ClientSSLError():
-            return APIConnectionError(f"TLS to {error.host} failed: {error.os_error.strerror}", phase="connect")
         case aiohttp.ClientProxyConnectionError():
-            return APIConnectionError(f"the proxy cannot be reached: {error.os_error.strerror}", phase="connect")
+            return APIConnectionError(f"the proxy cannot be reached: {_reason(error.os_error)}", phase="connect")
         case aiohttp.ClientConnectorDNSError():
             return APIConnectionError(f"the host {error.host} was not found", phase="connect")
         case aiohttp.ClientConnectorError():
-            return APIConnectionError(f"no connection to {error.host}: {error.os_error.strerror}", phase="connect")
+            return APIConnectionError(f"no connection to {error.host}: {_reason(error.os_error)}", phase="connect")
         case aiohttp.ClientHttpProxyError():
             return APIConnectionError(
                 f"the proxy answered with status {error.status}", phase="connect", retryable=error.status >= 500

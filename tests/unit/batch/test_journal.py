@@ -640,7 +640,9 @@ os.kill(child, 9)
 os.waitpid(child, 0)
 """
     await fill(path, 1)
-    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, timeout=15, check=False)
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", code, path], capture_output=True, text=True, timeout=15, check=False
+    )
     assert done.stderr == ""
 
 

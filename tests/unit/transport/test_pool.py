@@ -26,7 +26,7 @@ from anycompletion import (
 from anycompletion.http import RequestHeaders
 from anycompletion.transport import AttemptTimeouts, Pool, Response, Transport
 from anycompletion.transport.connection_limit import ConnectionLimit
-from anycompletion.transport.connector import Connector, SendState
+from anycompletion.transport.connector import MAX_CONNECTING, Connector, SendState
 from anycompletion.transport.timeouts import TimeoutTimer
 from support.raw_server import END, FIN, HEAD, REQUEST, RESET, STALL, STREAM, RawServer, Step, answer, head, piece
 from support.resource_leaks import acquired, kept
@@ -94,6 +94,35 @@ async def test_a_connection_is_kept_for_the_next_request() -> None:
             assert pool.in_flight == 0
             assert (acquired(pool), kept(pool)) == (0, 1)
         assert server.connections == 1
+
+
+async def test_silent_connections_are_probed() -> None:
+    """A firewall would forget a connection while a model is silent, and the call would wait until a timeout."""
+    async with pool_to((REQUEST, HEAD, STALL)) as (server, pool):
+        response = await post(server, pool)
+        (connection,) = pool._connector._acquired  # type: ignore[union-attr]
+        opened = connection.transport.get_extra_info("socket")
+        assert opened.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
+        response.close()
+
+
+async def test_an_address_that_does_not_answer_does_not_delay_others() -> None:
+    """One dead server would stop the calls to all others of its provider."""
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        dead = f"http://127.0.0.1:{deaf.getsockname()[1]}/"
+        async with pool_to((REQUEST, answer())) as (server, pool):
+            waiting = [asyncio.create_task(send(pool, dead)) for _ in range(MAX_CONNECTING + 20)]
+            await asyncio.sleep(0.1)
+            async with asyncio.timeout(5):
+                assert (await post(server, pool)).status == 200
+            for task in waiting:
+                task.cancel()
+            assert not (await asyncio.wait(waiting, timeout=5))[1]
+            assert pool._connector._connecting == {}  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
