@@ -203,7 +203,7 @@ class Connector(aiohttp.TCPConnector):
         """Forgets all connections without closing them."""
         self._closed = True
 
-    def __del__(self) -> None:
+    def __del__(self, _warnings: object = None) -> None:
         # Without aiohttp's warning: the client that was not closed warns already.
         if self._closed:
             return  # and modules may be gone already, when the interpreter ends
