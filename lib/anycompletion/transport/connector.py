@@ -40,7 +40,7 @@ MAX_CONNECTING = 128
 
 _KEEP_ALIVE_OPTIONS = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 60), ("TCP_KEEPCNT", 5))
 """Options of TCP: after 60 s of silence 5 probes, 60 s apart. A model may be silent for minutes, and firewalls and NAT
-forget such connections, of which the peers then hear nothing."""
+drop such connections without notice to the peers."""
 
 
 class SendState:

@@ -110,10 +110,10 @@ async def test_silent_connections_are_probed() -> None:
 
 async def test_an_address_that_does_not_answer_does_not_delay_others() -> None:
     """One dead server would stop the calls to all others of its provider."""
-    with socket.socket() as deaf:
-        deaf.bind(("127.0.0.1", 0))
-        deaf.listen(0)
-        dead = f"http://127.0.0.1:{deaf.getsockname()[1]}/"
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(0)
+        dead = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         async with pool_to((REQUEST, answer())) as (server, pool):
             waiting = [asyncio.create_task(send(pool, dead)) for _ in range(MAX_CONNECTING + 20)]
             await asyncio.sleep(0.1)
