@@ -177,6 +177,15 @@ def as_blocks(value: Any) -> Any:
     return [{"type": "text", "text": value}] if isinstance(value, str) else as_objects(value)
 
 
+def as_content(value: Any) -> Any:
+    """What the content of a message is read as: a text, or a list of parts; a list of one list is that list."""
+    if not isinstance(value, list):
+        return as_text(value)
+    if len(value) == 1 and isinstance(value[0], list):
+        return as_content(value[0])
+    return value if any(isinstance(item, dict) for item in value) else as_text(value)
+
+
 def as_part(value: Any) -> Any:
     """What a content part is read as: as `as_object` reads it; others can be texts, or items of a structured reply."""
     found = as_object(value)

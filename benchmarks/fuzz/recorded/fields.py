@@ -50,7 +50,7 @@ def _openai(message: str) -> tuple[Rule, ...]:
         Rule(r"choices", "part", changes.as_objects),
         Rule(rf"choices{_LIST_ITEM}", "part", changes.as_object),
         Rule(body, "part", changes.as_object),
-        Rule(rf"{body}\.content", "part", changes.as_text),
+        Rule(rf"{body}\.content", "part", changes.as_content),
         Rule(rf"{body}\.content\[text\]\.text", "part", changes.as_text),
         Rule(rf"{body}\.content{_LIST_ITEM}", "part", changes.as_part),
         Rule(rf"{body}\.content{_LIST_ITEM}\.type", "identity", changes.as_word, "names the part"),

@@ -59,6 +59,9 @@ def _divided(content: list[object], fields: JsonObject) -> JsonObject:
     """The fields of a message or delta that hold what the parts of its content hold."""
     types = list(map(_part_type, content))
     if not any(types):
+        only: Any = content[0] if len(content) == 1 else None
+        if isinstance(only, list) and any(map(_part_type, cast("list[object]", only))):
+            return _divided(cast("list[object]", only), fields)
         return {"content": as_str(content)}  # texts, or a structured reply as JSON
     texts: list[str] = []
     others: dict[str, list[Any]] = {}

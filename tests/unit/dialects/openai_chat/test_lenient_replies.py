@@ -84,6 +84,9 @@ CONTENTS: list[tuple[Any, AssistantMessage]] = [
     ([text("Hi "), None, "you"], AssistantMessage("Hi you")),
     ([{"text": "Hi"}, {"type": "output_text", "text": 5}], AssistantMessage("Hi5")),
     (['{"type": "text", "text": "Hi"}'], AssistantMessage("Hi")),
+    ([[text("Hi "), text("you")]], AssistantMessage("Hi you")),
+    ([[1, 2]], AssistantMessage("[[1,2]]")),
+    ([{"type": None, "text": "Hi"}, {"type": 7, "thinking": "Hm"}], AssistantMessage("Hi", reasoning_content="Hm")),
     # reasoning
     ([thinking("Hm")], AssistantMessage(None, reasoning_content="Hm")),
     ([thinking([text("H"), text("m")]), text("Hi")], AssistantMessage("Hi", reasoning_content="Hm")),
