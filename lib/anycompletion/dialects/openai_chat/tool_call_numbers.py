@@ -8,7 +8,7 @@ call a second time as a whole. The rules, by what a fragment has:
 - an unknown id begins a call, except that it is the late id of a call without one, and that servers which make a new
   id for every fragment do not repeat the name with it;
 - without an id, another name than that of the call at this index begins a call, and so does the same name once the
-  call's arguments are complete;
+  call's arguments are complete, unless the server repeats the name and the fragment has no arguments: that ends a call;
 - without id and name, the fragment continues the call at its index, and the last call if there is none.
 
 A call keeps the server's index as its number, unless it has none or another call has it.
@@ -26,11 +26,13 @@ from ...records.chunks import CustomDelta, FunctionDelta, ToolCallDelta
 class _Call:
     """A tool call that has begun."""
 
-    __slots__ = ("arguments", "id", "name", "number", "repeated")
+    __slots__ = ("arguments", "id", "name", "number", "repeated", "repeats_name")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.id = self.name = ""
+        self.repeats_name = False
+        """Whether the name came in several fragments of this call, or of the one at its index before it."""
         self.arguments: list[str] = []
         """Pieces; the accumulator has the same texts, so that this takes little memory."""
         self.repeated: dict[int | None, int] = {}
@@ -89,18 +91,20 @@ class OpenAIToolCallNumbers:
         current = self._at.get(index) if index is not None else self._last
         call = self._known(index, call_id, name, part) if call_id else None
         if call is None:
-            if current is not None and not _starts(current, index, call_id, name):
+            if current is not None and not _starts(current, index, call_id, name, part):
                 call = current
             elif not call_id and not name and self._last is not None:
                 call = self._last  # an index that no call began with
             else:
                 call = self._begin(index)
+                call.repeats_name = current is not None and current.repeats_name
         if call_id and not call.id:
             call.id = call_id
         if call_id:
             self._by_id[call_id] = call
-        if name and not call.name:
-            call.name = name
+        if name:
+            call.repeats_name = call.repeats_name or bool(call.name)
+            call.name = call.name or name
         return call
 
     def _known(
@@ -128,13 +132,19 @@ class OpenAIToolCallNumbers:
         return call
 
 
-def _starts(current: _Call, index: int | None, call_id: str | None, name: str | None) -> bool:
+def _starts(
+    current: _Call,
+    index: int | None,
+    call_id: str | None,
+    name: str | None,
+    part: FunctionDelta | CustomDelta | None,
+) -> bool:
     """Whether a fragment, whose id is not known, begins a call, rather than continuing the current one."""
     if call_id and current.id:
         return index is None or bool(name)
     if not name or not current.name:
         return False
-    return name != current.name or current.is_complete()
+    return name != current.name or (current.is_complete() and not (current.repeats_name and not _piece(part)))
 
 
 def _piece(part: FunctionDelta | CustomDelta | None) -> str:

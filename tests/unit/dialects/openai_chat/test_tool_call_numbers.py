@@ -184,6 +184,36 @@ CALLS: dict[str, tuple[list[list[dict[str, Any]]], list[tuple[str, str, str]]]] 
         ],
         [("a", "f", X), ("b", "f", Y)],
     ),
+    "the name in every fragment, the last one without arguments": (
+        [
+            [part(0, "a", "f", "")],
+            [part(0, name="f", arguments=X)],
+            [part(0, name="f", arguments="")],
+            [part(1, "b", "f", "")],
+            [part(1, name="f", arguments=Y)],
+            [part(1, name="f")],
+        ],
+        [("a", "f", X), ("b", "f", Y)],
+    ),
+    "the name in every fragment, all with index 0 and no id": (
+        [
+            [part(0, name="f", arguments="")],
+            [part(0, name="f", arguments=X)],
+            [part(0, name="f", arguments="")],
+            [part(0, name="f", arguments=Y)],
+            [part(0, name="f", arguments="")],
+        ],
+        [("", "f", X), ("", "f", Y)],
+    ),
+    "heads without arguments, all with index 0 and no id": (
+        [
+            [part(0, name="f", arguments="")],
+            [part(0, arguments=X)],
+            [part(0, name="f", arguments="")],
+            [part(0, arguments=Y)],
+        ],
+        [("", "f", X), ("", "f", Y)],
+    ),
     "the id alone distinguishes the calls": (
         [
             [part(id="a", name="f", arguments='{"x"'), part(id="b", name="g", arguments='{"y"')],
