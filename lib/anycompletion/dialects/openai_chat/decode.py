@@ -92,13 +92,14 @@ def _with_message(choice: JsonObject, path: str) -> JsonObject:
     """The choice with an object as its message; servers that answer as in a stream call it `delta`.
 
     Raises:
-        ShapeError: the choice has none. One that ended without a message passes, because Azure's content filter makes
-            such choices; but not one that has `text`, as in the older completions API.
+        ShapeError: the choice has none, or a delta without a finish reason, which is a piece of a stream. One that
+            ended without a message passes, because Azure's content filter makes such choices; but not one that has
+            `text`, as in the older completions API.
     """
     name = "message" if choice.get("message") or not choice.get("delta") else "delta"
-    message = choice.get(name)
-    if not message and ("text" in choice or not optional_str(choice.get("finish_reason"))):
-        raise ShapeError(path, "an object", message)
+    message, has_ended = choice.get(name), bool(optional_str(choice.get("finish_reason")))
+    if (not message and ("text" in choice or not has_ended)) or (name == "delta" and not has_ended):
+        raise ShapeError(path, "an object", choice.get("message"))
     return unknown_fields(choice, frozenset((name,))) | {"message": as_object(message or {}, path)}
 
 
