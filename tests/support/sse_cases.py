@@ -143,7 +143,31 @@ ONE_LINE_APART = {
     "an object and more of a name": case('data: {"a": 1}\nevent: e\n\n', ("e", '{"a": 1}')),
 }
 
-CASES: Mapping[str, Case] = {**LINE_ENDS, **MARKS, **FIELDS, **NAMES, **NO_EVENTS, **VALUES, **ENDS, **ONE_LINE_APART}
+WITHOUT_FIELD = {
+    "an object, without a field": case(
+        'data: {"a": 1}\n\n{"b": 2}\n\ndata: {"c": 3}\n\n', '{"a": 1}', '{"b": 2}', '{"c": 3}'
+    ),
+    "an object at the start, without a field": case('{"b": 2}\n\ndata: {"c": 3}\n\n', '{"b": 2}', '{"c": 3}'),
+    "an object with its line end, without a field": case('data: {"a": 1}\r\n\r\n{"b": 2}\r\n', '{"a": 1}', '{"b": 2}'),
+    "an object one line apart, without a field": case('data: {"a": 1}\n{"b": 2}\n', '{"a": 1}', '{"b": 2}'),
+    "an object after half an event, without a field": case(
+        'data: {"a":\n{"b": 2}\ndata: 1}\n\n', '{"b": 2}', '{"a":\n1}'
+    ),
+    "half an object, without a field": case('data: {"a": 1}\n\n{"b":\n\n2}\n\n', '{"a": 1}'),
+    "a list and a text, without a field": case('["b"]\n\n"b"\n\ndata: {"a": 1}\n\n', '{"a": 1}'),
+}
+
+CASES: Mapping[str, Case] = {
+    **LINE_ENDS,
+    **MARKS,
+    **FIELDS,
+    **NAMES,
+    **NO_EVENTS,
+    **VALUES,
+    **ENDS,
+    **ONE_LINE_APART,
+    **WITHOUT_FIELD,
+}
 """Cases that are parsed with every cut."""
 
 UNFINISHED: Mapping[str, tuple[str, list[Seen]]] = {
@@ -155,6 +179,8 @@ UNFINISHED: Mapping[str, tuple[str, list[Seen]]] = {
     "a named object": ('event: e\ndata: {"a": 1}', [("e", '{"a": 1}')]),
     "a list": ("data: [1]", ["[1]"]),
     "the end marker": ("data: [DONE]", ["[DONE]"]),
+    "an object without a field": ('{"a": 1}', ['{"a": 1}']),
+    "half an object without a field": ('{"a": 1', []),
     "half an object": ('data: {"a": 1', []),
     "half a list": ("data: [1", []),
     "two halves of an object": ('data: {"a": 1}}', []),

@@ -1,9 +1,10 @@
 """Parser of server-sent events (WHATWG HTML 9.2.6): bytes → events; reads no socket.
 
 The events are the same however the bytes are split, each byte is processed a bounded number of times, and at most one
-incomplete event is buffered. Lines end with LF, CR or CRLF. A blank line dispatches an event. Two mistakes of servers
+incomplete event is buffered. Lines end with LF, CR or CRLF. A blank line dispatches an event. Three mistakes of servers
 are read as they are meant, where the data leave no doubt because it is whole JSON: a last event without its blank line
-(`finish`), and events without a blank line between them.
+(`finish`), events without a blank line between them, and objects without a field name before them (a server that fails
+within a stream may write the body of its error).
 """
 
 from __future__ import annotations
@@ -196,6 +197,11 @@ class SSEParser:
                 self._joined += 1
             return
         self._size -= len(line)  # only data lines are buffered
+        if line.startswith(b"{") and _is_whole(line):
+            if self._data and _is_whole(b"\n".join(self._data)):
+                self._line(b"", events)
+            events.append(Event(line))
+            return
         if field == b"event":
             self._name = value.decode("utf-8", "replace")
 

@@ -17,8 +17,20 @@ from ..records import JsonObject
 _MAX_DEPTH = 8
 """Levels of errors inside errors that are read."""
 
-_MESSAGES = ("message", "msg", "detail", "error_message", "errorMessage", "error_msg", "status_msg", "title")
+_ERRORS = ("error", "errors")
+"""Fields that contain an error, in whatever they are."""
+
+_FOREIGN_ERRORS = ("Error", "fault")
+"""Names of that field in the gateways of clouds; a reply's field may have such a name for something else."""
+
+_MESSAGES = (
+    *("message", "msg", "detail", "error_description", "error_message", "errorMessage", "error_msg", "status_msg"),
+    *("Message", "faultstring", "title"),
+)
 """Fields that contain the message, the best first."""
+
+_WORDS = ("details", "reason")
+"""Fields beside an error whose text belongs to its message."""
 
 _KEPT = ("code", "type", "param", "status", "status_code", "raw_status_code", "request_id", "id", *_MESSAGES)
 """Fields around an error object that are read where the object does not have them."""
@@ -27,6 +39,20 @@ _STATUSES = ("code", "status", "status_code", "raw_status_code")
 """Fields that may contain the HTTP status."""
 
 _STATUS = "[45][0-9][0-9]"
+
+_NOTHING = frozenset(("", "0", "false", "none", "null", "ok", "success"))
+"""Lower-case texts in place of an error that say that there is none."""
+
+_FAILED = frozenset(("error", "fail", "failed", "failure"))
+"""Lower-case statuses of an object that reports an error."""
+
+_PROGRESS = frozenset(
+    (
+        *("queued", "pending", "starting", "running", "processing", "in_progress", "progress", "status"),
+        *("ok", "success", "succeeded", "completed", "ping", "heartbeat", "keepalive"),
+    )
+)
+"""Lower-case statuses and types of an object that reports how far the work is."""
 
 _PAGE_START = 4096
 """Bytes of a web page that are searched for its title."""
@@ -87,17 +113,27 @@ def holds_error(data: Any) -> bool:
 
 def _is_report(fields: JsonObject) -> bool:
     """Whether an object without choices reports an error, and not progress (``{"status": "queued", "message": …}``)."""
-    status = fields.get("status")
-    if isinstance(status, str) and _status(status) is None and _status_name(status) is None:
+    if any(_is_filled(fields.get(name)) for name in _FOREIGN_ERRORS):
+        return True
+    status = as_message(fields.get("status"))
+    words = (status.lower(), *(as_message(fields.get(name)).lower() for name in ("type", "event")))
+    if not _PROGRESS.isdisjoint(words):
         return False
-    return _is_filled(fields.get("detail")) or any(isinstance(fields.get(name), str) for name in _MESSAGES)
+    if status and words[0] not in _FAILED and _status(status) is None and _status_name(status) is None:
+        return False
+    # A title alone is that of a conversation.
+    return _is_filled(fields.get("detail")) or any(
+        as_message(fields.get(name)) for name in _MESSAGES if name != "title"
+    )
 
 
 def _is_filled(value: object) -> bool:
-    """Whether a field `error` is more than an empty form of one."""
+    """Whether a field `error` is more than an empty form of one, or a word for none."""
     if isinstance(value, dict):
-        return any(cast("JsonObject", value).values())
-    return any(cast("list[Any]", value)) if isinstance(value, list) else bool(value)
+        return any(map(_is_filled, cast("JsonObject", value).values()))
+    if isinstance(value, list):
+        return any(map(_is_filled, cast("list[object]", value)))
+    return value.strip().lower() not in _NOTHING if isinstance(value, str) else bool(value)
 
 
 def _failed_base_resp(fields: JsonObject) -> JsonObject | None:
@@ -144,9 +180,9 @@ def _error_fields(value: Any, depth: int) -> JsonObject:
 
 def _of_object(fields: JsonObject, depth: int) -> JsonObject:
     around = {name: fields[name] for name in _KEPT if fields.get(name) not in (None, "")}
-    for name in ("error", "errors"):
+    for name in (*_ERRORS, *_FOREIGN_ERRORS):
         if _is_filled(fields.get(name)):
-            return _merged(fields, around, _error_fields(fields[name], depth + 1), depth)
+            return _merged(fields, name, around, depth)
     base_resp = _failed_base_resp(fields)
     if base_resp is not None:
         report = {"message": as_message(base_resp.get("status_msg")), "code": base_resp["status_code"]}
@@ -162,16 +198,39 @@ def _of_object(fields: JsonObject, depth: int) -> JsonObject:
     return fields | around
 
 
-def _merged(fields: JsonObject, around: JsonObject, inner: JsonObject, depth: int) -> JsonObject:
-    """The fields of an error object, completed by those around it."""
-    if isinstance(fields["error" if "error" in fields else "errors"], str):
+def _merged(fields: JsonObject, name: str, around: JsonObject, depth: int) -> JsonObject:
+    """The fields of the error in the field `name`, completed by those around it."""
+    value = fields[name]
+    inner = _error_fields(value, depth + 1)
+    if isinstance(value, str):
         details = fields.get("details")
         if isinstance(details, dict) and "error" in details:  # a gateway's text beside the upstream's error
             inner = inner | _error_fields(details, depth + 1)
-    found = around | {name: value for name, value in inner.items() if value not in (None, "")}
-    if not inner.get("message") and "message" in around:
-        found["message"] = _error_fields(around["message"], depth + 1).get("message")
+    found = around | {key: field for key, field in inner.items() if field not in (None, "")}
+    words = _words_around(around, depth) or next(filter(None, (as_message(fields.get(key)) for key in _WORDS)), "")
+    if words:
+        found["message"] = _with_words(value, as_message(inner.get("message")), words)
+        if isinstance(value, str) and re.fullmatch("[a-z_]+", value):
+            found.setdefault("code", value)
     return found
+
+
+def _words_around(around: JsonObject, depth: int) -> str:
+    """The message beside an error."""
+    found = (_error_fields(around[name], depth + 1).get("message") for name in _MESSAGES if name in around)
+    return next(filter(None, map(as_message, found)), "")
+
+
+def _with_words(error: object, message: str, words: str) -> str:
+    """The message of an error with the words beside it: a text may be a name only, and a number has no meaning.
+
+    ``{"error": "Unauthorized", "message": "The token has expired."}``
+    """
+    if not message or not isinstance(error, (str, list, dict)):
+        return words
+    if not isinstance(error, str) or words in message:
+        return message
+    return words if message in words else f"{message}: {words}"
 
 
 def _of_choice(choice: JsonObject, depth: int) -> JsonObject:

@@ -109,6 +109,10 @@ def tool_call_delta(number: int, function: FunctionDelta, call_id: str | None, *
 # --- errors -----------------------------------------------------------------------------------------------------------
 
 
+EMPTY_EVENTS = frozenset((b"", b"null"))
+"""Data of events that have no meaning; some servers send them as a sign of life."""
+
+
 def as_text(body: bytes) -> str:
     """Bytes as text for error messages."""
     return body.decode("utf-8", "replace")

@@ -139,6 +139,16 @@ async def test_a_last_event_that_is_cut_does_not_count(lost: int, label: str | N
         await ask(stream, head(200, labelled(label) | {"Content-Length": str(len(body))}) + body)
 
 
+@plain_and_stream
+@every_type
+@pytest.mark.parametrize("lines", [1, 2])
+async def test_objects_per_line_that_are_cut_are_no_reply(lines: int, label: str | None, stream: bool) -> None:
+    """A reply would look complete although lines are missing: the first line alone is like a whole reply."""
+    body = b"\n".join(CHUNKS[:lines]) + b"\n"
+    with pytest.raises((APIResponseError, StreamInterruptedError)):
+        await ask(stream, head(200, labelled(label) | {"Content-Length": str(len(body))}) + body)
+
+
 @pytest.mark.parametrize("body", [EVENTS.rstrip(), EVENTS.rstrip() + b"\n"])
 async def test_a_last_event_before_a_lost_connection_does_not_count(body: bytes) -> None:
     """An event that the loss of the connection cut would be taken for a whole one."""
@@ -165,9 +175,13 @@ async def test_a_bad_status_with_an_event_is_that_error(body: bytes, label: str 
 
 @plain_and_stream
 @every_type
-async def test_an_error_event_in_a_good_status_is_an_error(label: str | None, stream: bool) -> None:
-    """A failure would be an empty reply where the server streams although it was not asked to."""
-    body = EVENTS[: -len(CHUNKS[2]) - 8] + b'data: {"error": {"message": "Slow.", "code": 429}}\n\n'
+@pytest.mark.parametrize("start", [b"data: ", b""], ids=["event", "line without a field"])
+@pytest.mark.parametrize("end", [b"\n\n", b"\n", b"", b"\n\ndata: [DONE]\n\n"])
+async def test_an_error_event_in_a_good_status_is_an_error(
+    start: bytes, end: bytes, label: str | None, stream: bool
+) -> None:
+    """A failure would be a reply, or one without the provider's words."""
+    body = EVENTS[: -len(CHUNKS[2]) - 8] + start + b'{"error": {"message": "Slow.", "code": 429}}' + end
     with pytest.raises(RateLimitError) as caught:
         await ask(stream, head(200, labelled(label) | {"Content-Length": str(len(body))}) + body)
     assert (caught.value.message, caught.value.status_code) == ("Slow.", 429)

@@ -24,7 +24,7 @@ from ...errors import APIResponseError, StreamInterruptedError
 from ...records import ChatRequest, JsonObject
 from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionDelta
 from ..base import Chunks, Target
-from ..shared import as_text, loads_or_none, tool_call_delta, uses_legacy_functions, without_nulls
+from ..shared import EMPTY_EVENTS, as_text, loads_or_none, tool_call_delta, uses_legacy_functions, without_nulls
 from .decode import MESSAGE_FIELDS, annotation, finish_reason, read_message, read_usage, refusal, stop_extras
 from .errors import error_from_body, error_in_event, error_in_value
 from .growing_blocks import AnthropicGrowingBlock, AnthropicStreamBlocks
@@ -136,7 +136,7 @@ class AnthropicStreamDecoder:
         """Whether data that is no JSON object has a meaning all the same: none, or the end of OpenAI's streams."""
         data = event.data.strip()
         self.done = data == b"[DONE]"
-        return self.done or data in (b"", b"null") or event.name == "ping"
+        return self.done or data in EMPTY_EVENTS or event.name == "ping"
 
     # --- events -------------------------------------------------------------------------------------------------------
 

@@ -38,10 +38,15 @@ _UPSTREAM_LIMIT = 300
 def error(response: HttpResponse) -> APIError:
     """The exception for a response with a bad status."""
     data = loads_or_none(response.body)
-    if not data:
+    if not data or _is_of_unknown_shape(data):
         is_page = page_title(response.body) is not None
         data = {"message": message_of_text(response) if is_page else as_text(response.body[:200]).strip()}
     return error_from_body(data, response)
+
+
+def _is_of_unknown_shape(data: object) -> bool:
+    """Whether a body has no message in any known place, so that only its text can show what is wrong."""
+    return isinstance(data, dict) and "error" not in data and read_error(data).message is None
 
 
 def error_from_body(body: Any, response: HttpResponse | None, *, body_text: str | None = None) -> APIStatusError:

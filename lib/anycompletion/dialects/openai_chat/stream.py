@@ -16,7 +16,7 @@ from ...errors import APIError, APIResponseError, StreamInterruptedError
 from ...records import ChatRequest, JsonObject, Usage
 from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta, latest_usage
 from ..base import Chunks, Target
-from ..shared import as_text
+from ..shared import EMPTY_EVENTS, as_text
 from .errors import error_from_body, is_failed_reason
 from .fast_decode import chunk_decoder, has_other_logprobs, read_chunk
 from .finish_reasons import OPENAI_REASONS, normalize_finish_reason
@@ -89,8 +89,8 @@ class OpenAIStreamDecoder:
             raise _error_event(data)
         chunk = read_chunk(data, self._decode) if self._is_plain else None
         if chunk is None:
-            if not data.strip():
-                return ()  # a sign of life
+            if data.strip() in EMPTY_EVENTS:
+                return ()
             chunk = self._read_tolerantly(data)
         ended = False
         for choice in chunk.choices:

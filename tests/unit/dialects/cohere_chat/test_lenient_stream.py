@@ -111,8 +111,19 @@ def test_an_odd_field_of_an_event_costs_nothing(odd: Any, value: Any) -> None:
 @pytest.mark.parametrize("name", ["usage", "logprobs", "detail", "title", "new"])
 def test_an_odd_field_of_the_end_costs_nothing(name: str, value: Any) -> None:
     """A field that is not needed, or that is an error's elsewhere, would cost a paid stream."""
-    reply = accumulated(run(START, piece(0, text="Hello"), stop(**{name: value})))
-    assert (reply.text, reply.choices[0].finish_reason) == ("Hello", "stop")
+    for last in (stop(**{name: value}), {**stop(), name: value}):
+        reply = accumulated(run(START, piece(0, text="Hello"), last))
+        assert (reply.text, reply.choices[0].finish_reason) == ("Hello", "stop")
+
+
+@pytest.mark.parametrize("data", [b"", b" ", b"null"])
+def test_empty_events_are_skipped(data: bytes) -> None:
+    """A sign of life would cost the stream."""
+    decoder = DIALECT.decoder(CHAT, TARGET)
+    for each in (START, piece(0, text="Hello"), stop()):
+        assert not decoder.feed(Event(data))
+        decoder.feed(Event(json.dumps(each).encode()))
+    decoder.finish()
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,14 @@ MESSAGES: list[tuple[int, Any, str]] = [
     (422, {"detail": [{"loc": ["body"], "msg": "m"}]}, "body: m"),
     (400, {"error": "No."}, "No."),
     (400, {"error": ["No."]}, "No."),
+    (401, {"statusCode": 401, "error": "Unauthorized", "message": "Expired."}, "Unauthorized: Expired."),
+    (403, {"error": "access_denied", "error_description": "Not yours."}, "access_denied: Not yours."),
+    (401, {"error": "Unauthorized", "details": "Expired."}, "Unauthorized: Expired."),
+    (400, {"error": "No.", "message": "No."}, "No."),
+    (400, {"error": "No.", "message": "Bad request: No."}, "Bad request: No."),
+    (400, {"error": {"message": "No."}, "message": "Bad request."}, "No."),
+    (400, {"error": 7, "reason": "No."}, "No."),
+    (400, {"failure": {"text": "No."}}, '{"failure": {"text": "No."}}'),
     (502, b" <html>Bad gateway</html>\n", "HTTP 502: Bad gateway"),
     (502, b"x" * 999, "x" * 200),
     (502, b"", "HTTP 502"),
@@ -350,6 +358,12 @@ SHAPES: dict[str, Any] = {
     },
     "beside empty choices": {"choices": [], "error": {"message": "Oh.", "code": "c", "type": "t"}},
     "beside null choices": {"choices": None, "error": {"message": "Oh.", "code": "c", "type": "t"}},
+    "a failed status": {"status": "error", "message": "Oh.", "code": "c", "type": "t"},
+    "true beside a message": {"error": True, "message": "Oh.", "code": "c", "type": "t"},
+    "an object beside its message": {"error": {"code": "c", "type": "t"}, "detail": "Oh."},
+    "a message in AWS's form": {"Message": "Oh.", "code": "c", "type": "t"},
+    "an error in a cloud's form": {"Error": {"Message": "Oh.", "code": "c", "type": "t"}},
+    "a fault": {"fault": {"faultstring": "Oh.", "code": "c", "type": "t"}},
     "Google's status": {"error": {"message": "Oh.", "code": "c", "status": "T"}},
 }
 
@@ -428,13 +442,26 @@ NO_ERRORS: dict[str, dict[str, Any]] = {
     "no status": {"base_resp": {"status_msg": ""}},
     "another form": {"base_resp": 7},
     "a message": {"message": "", "detail": None},
+    "a word for none": {"error": "None", "errors": ["null"]},
+    "a code for none": {"error": {"code": 0, "message": "Success"}},
 }
 
-PROGRESS = ({"status": "queued", "message": "Third."}, {"type": "ping"}, {"id": "r"}, {"choices": [], "message": "x"})
+PROGRESS: tuple[Any, ...] = (
+    {"status": "queued", "message": "Third."},
+    {"status": "IN_PROGRESS", "message": "Third."},
+    {"type": "ping"},
+    {"type": "ping", "message": "Alive."},
+    {"event": "progress", "message": "Third."},
+    {"title": "A conversation."},
+    {"id": "r", "message": ""},
+    {"id": "r"},
+    {"choices": [], "message": "x"},
+    None,
+)
 
 
 @pytest.mark.parametrize("data", PROGRESS)
-def test_an_event_about_progress_is_not_an_error(data: dict[str, Any]) -> None:
+def test_an_event_about_progress_is_not_an_error(data: Any) -> None:
     """A stream would fail because the server reports how far it is."""
     decoder = DIALECT.decoder(ChatRequest("m", "Hi."), TARGET)
     for each in (data, TEXT, data, END):
