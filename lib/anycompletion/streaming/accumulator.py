@@ -144,8 +144,7 @@ class _ChoiceState:
         if choice.native_finish_reason is not None:
             self.native_finish_reason = choice.native_finish_reason
         if choice.content_filter_results is not None:
-            earlier = self.extra.get("content_filter_results", {})
-            self.extra["content_filter_results"] = earlier | choice.content_filter_results
+            merge_extra(self.extra, {"content_filter_results": choice.content_filter_results})
         if choice.extra is not None:
             # A whole message would replace the one that is made of the deltas.
             merge_extra(self.extra, unknown_fields(choice.extra, _WHOLE_FIELDS), lists=True)
@@ -357,7 +356,7 @@ class Accumulator:
             usage=self.usage,
             service_tier=self._service_tier,
             system_fingerprint=self._system_fingerprint,
-            extra=dict(self._extra),
+            extra=joined(self._extra),
         )
         completion.keep_raw_as_put_together()
         return completion

@@ -49,6 +49,10 @@ class _ListItems(list[Any]):
     """Items of lists that were put together, distinguished from lists that a server sends."""
 
 
+class _MergedFields(dict[str, Any]):
+    """Fields of objects that were merged, distinguished from an object that a server sends."""
+
+
 def joined(fields: JsonObject) -> JsonObject:
     """A copy of `fields` in which pieces of text are joined, which later pieces do not change."""
     return {name: _whole(value) for name, value in fields.items()}
@@ -57,6 +61,8 @@ def joined(fields: JsonObject) -> JsonObject:
 def _whole(value: Any) -> Any:
     if isinstance(value, _TextPieces):
         return "".join(value)
+    if isinstance(value, _MergedFields):
+        return joined(value)
     return list(value) if isinstance(value, _ListItems) else value
 
 
@@ -72,8 +78,9 @@ def merge_extra(fields: JsonObject, extra: JsonObject, *, lists: bool = False, t
     for name, value in extra.items():
         old = fields.get(name)
         if isinstance(value, dict) and isinstance(old, dict):
-            fields[name] = merged = dict(cast("JsonObject", old))
-            merge_extra(merged, cast("JsonObject", value))
+            if not isinstance(old, _MergedFields):
+                old = fields[name] = _MergedFields(cast("JsonObject", old))
+            merge_extra(old, cast("JsonObject", value))
         elif lists and isinstance(value, list):
             if not isinstance(old, _ListItems):
                 old = fields[name] = _ListItems()
@@ -110,12 +117,14 @@ class ReasoningBlocks:
     has no signature yet: LiteLLM's proxy sends the pieces of thinking blocks so.
     """
 
-    __slots__ = ("_at", "_blocks")
+    __slots__ = ("_blocks", "_last_at", "_of_type")
 
     def __init__(self) -> None:
         self._blocks: list[JsonObject] = []
-        self._at: dict[int | str, list[JsonObject]] = {}
-        """Index → the blocks with it, which have different types; the last one is that of the last piece."""
+        self._last_at: dict[int | str, JsonObject] = {}
+        """Index → the block of the last piece with it."""
+        self._of_type: dict[tuple[int | str, str], JsonObject] = {}
+        """Index and type → the block."""
 
     def add(self, pieces: list[JsonObject]) -> None:
         """Adds pieces to their blocks."""
@@ -131,19 +140,21 @@ class ReasoningBlocks:
 
     def _block_of(self, piece: JsonObject, *, may_continue: bool) -> JsonObject:
         index, kind = piece.get("index"), piece.get("type")
-        found: list[JsonObject] = []
         if isinstance(index, (int, str)):
-            found = self._at.setdefault(index, [])
-            for i in reversed(range(len(found))):
-                if kind is None or found[i].get("type") in (None, kind):
-                    found.append(found.pop(i))
-                    return found[-1]
-        elif may_continue and kind in _TEXTS_IN_PIECES and self._blocks:
+            found = self._last_at.get(index)
+            if found is None or (kind is not None and found.get("type") not in (None, kind)):
+                found = self._of_type.get((index, str(kind)))
+            if found is None:
+                self._blocks.append(found := {})
+            self._last_at[index] = found
+            if kind is not None:
+                self._of_type[index, str(kind)] = found
+            return found
+        if may_continue and kind in _TEXTS_IN_PIECES and self._blocks:
             last = self._blocks[-1]
             if last.get("index") is None and last.get("type") == kind and not _whole(last.get("signature")):
                 return last
         block: JsonObject = {}
-        found.append(block)
         self._blocks.append(block)
         return block
 

@@ -7,6 +7,7 @@ import itertools
 import pickle
 import time
 import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -511,3 +512,34 @@ def test_accumulating_takes_linear_time() -> None:
     assert message.audio is not None
     assert len(reply.text) == len(message.annotations or ()) == len(message.audio.data or "") / 8 == 50_000
     assert message.thinking_blocks == [{"type": "thinking", "thinking": "y" * 400_000}]
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        lambda i: ChunkChoice(0, Delta(extra={"x": {str(i): i}})),
+        lambda i: ChunkChoice(0, extra={"x": {str(i): i}}),
+        lambda i: ChunkChoice(0, content_filter_results={str(i): {}}),
+        lambda i: ChunkChoice(0, Delta(reasoning_details=[{"index": 0, "type": str(i), "text": "x"}])),
+    ],
+    ids=["a delta's field", "a choice's field", "filter results", "reasoning"],
+)
+def test_many_fields_and_blocks_take_linear_time(one: Callable[[int], ChunkChoice]) -> None:
+    """A server whose chunks all have new names could keep the event loop busy for minutes."""
+    start = time.process_time()
+    reply = accumulated(*(chunk(one(i)) for i in range(50_000))).completion()
+    assert time.process_time() - start < 5
+    assert len(str(reply.to_dict())) > 50_000 * 5
+
+
+def test_a_merged_object_is_no_part_of_a_chunk_or_an_earlier_reply() -> None:
+    """A later chunk would change an earlier one, or a snapshot that the caller has kept."""
+    chunks = [chunk(ChunkChoice(0, Delta(extra={"x": {"y": {str(i): i}}})), extra={"x": {str(i): i}}) for i in range(3)]
+    accumulator = accumulated(*chunks[:2])
+    snapshot = accumulator.completion()
+    accumulator.add(chunks[2])
+    assert snapshot.choices[0].message.extra == {"x": {"y": {"0": 0, "1": 1}}}
+    assert snapshot.extra == {"x": {"0": 0, "1": 1}}
+    assert type(snapshot.extra["x"]) is dict
+    assert [each.extra for each in chunks] == [{"x": {"0": 0}}, {"x": {"1": 1}}, {"x": {"2": 2}}]
+    assert chunks[0].choices[0].delta.extra == {"x": {"y": {"0": 0}}}

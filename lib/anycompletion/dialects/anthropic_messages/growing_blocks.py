@@ -13,11 +13,14 @@ from .native_types import DELTA_TARGETS
 _NUMBERED = {"thinking": "thinking", "redacted_thinking": "thinking", "tool_use": "tool_use"}
 """Type of a block → the series that its `number` belongs to."""
 
+_MAX_OPEN = 1000
+"""Blocks that may be open at a time: each event searches all of them, and no server needs more than a few."""
+
 
 class AnthropicGrowingBlock:
     """A content block of a stream."""
 
-    __slots__ = ("citations", "grows", "index", "is_open", "native", "number", "pieces", "start")
+    __slots__ = ("citations", "grows", "index", "native", "number", "pieces", "start")
 
     def __init__(self, native: JsonObject, index: int | None, number: int, start: int) -> None:
         self.native = native
@@ -29,7 +32,6 @@ class AnthropicGrowingBlock:
         """Offset of its text in the content, in characters."""
         self.pieces: list[str] = []
         self.citations: list[JsonObject] = []
-        self.is_open = True
         kind = native["type"]
         self.grows = kind if kind in ("text", "thinking", "redacted_thinking") else "input"
         """The field that its deltas append to; redacted thinking has none."""
@@ -52,22 +54,30 @@ class AnthropicGrowingBlock:
 class AnthropicStreamBlocks:
     """The blocks of one stream, in order."""
 
-    __slots__ = ("_blocks", "_numbers", "current")
+    __slots__ = ("_blocks", "_numbers", "_open", "current")
 
     def __init__(self) -> None:
         self._blocks: list[AnthropicGrowingBlock] = []
+        self._open: list[AnthropicGrowingBlock] = []
         self.current: AnthropicGrowingBlock | None = None
         """The block of the last event if it is open; nearly always the next delta's as well."""
         self._numbers = {"thinking": 0, "tool_use": 0}
 
     def open(self, native: JsonObject, index: object, start: int) -> AnthropicGrowingBlock:
-        """A new block; `start` is the length of the content before it."""
+        """A new block; `start` is the length of the content before it.
+
+        Raises:
+            ShapeError: too many blocks are open.
+        """
+        if len(self._open) == _MAX_OPEN:
+            raise ShapeError("content_block", f"the end of one of {_MAX_OPEN} open blocks", native)
         series = _NUMBERED.get(native["type"], "")
         number = self._numbers.get(series, 0)
         if series:
             self._numbers[series] = number + 1
         block = self.current = AnthropicGrowingBlock(native, optional_int(index), number, start)
         self._blocks.append(block)
+        self._open.append(block)
         return block
 
     def of_delta(self, kind: str, index: object, start: int) -> AnthropicGrowingBlock | None:
@@ -88,7 +98,7 @@ class AnthropicStreamBlocks:
 
     def close(self, block: AnthropicGrowingBlock) -> None:
         """Ends a block: it takes no more deltas."""
-        block.is_open = False
+        self._open.remove(block)
         if self.current is block:
             self.current = None
 
@@ -97,20 +107,20 @@ class AnthropicStreamBlocks:
         if self.current is not None and self.current.index == index:
             return self.current
         number = optional_int(index)
-        return next((block for block in self._newest() if number is None or block.index == number), None)
+        return next((block for block in reversed(self._open) if number is None or block.index == number), None)
 
     def replaced_by(self, native: JsonObject, index: object) -> AnthropicGrowingBlock | None:
         """The open block of the same type that ends because `native` starts under its number."""
         number = optional_int(index)
         if number is not None:
-            for block in self._newest():
+            for block in reversed(self._open):
                 if block.index == number and block.native["type"] == native["type"]:
                     return block
         return None
 
     def still_open(self) -> list[AnthropicGrowingBlock]:
         """The blocks without a stop event."""
-        return [block for block in self._blocks if block.is_open]
+        return [*self._open]
 
     def native(self) -> list[JsonObject]:
         """All blocks as a whole reply has them."""
@@ -120,12 +130,9 @@ class AnthropicStreamBlocks:
         """Whether a block contains anything."""
         return any(any(block.pieces) or block.grows == "input" for block in self._blocks)
 
-    def _newest(self) -> list[AnthropicGrowingBlock]:
-        return [block for block in reversed(self._blocks) if block.is_open]
-
     def _find(self, number: int | None, target: str | None) -> AnthropicGrowingBlock | None:
         """The newest open block that takes a delta: the one of its number, else one of an unknown number."""
-        fitting = [block for block in self._newest() if target in (block.grows, None)]
+        fitting = [block for block in reversed(self._open) if target in (block.grows, None)]
         same = next((block for block in fitting if block.index == number), None)
         if same is not None:
             return same

@@ -38,12 +38,16 @@ class _GrowingCall:
 class CohereCalls:
     """The tool calls of one message."""
 
-    __slots__ = ("_calls", "_legacy", "_open")
+    __slots__ = ("_by_id", "_calls", "_last_at", "_legacy", "_open")
 
     def __init__(self, legacy: bool) -> None:
         self._legacy = legacy
         """Whether the reply uses `function_call`, which has a place for the first call only."""
         self._calls: list[_GrowingCall] = []
+        self._by_id: dict[str, _GrowingCall] = {}
+        """Id → the first call with it."""
+        self._last_at: dict[int | None, _GrowingCall] = {}
+        """Index → the last call with it."""
         self._open: dict[int | None, _GrowingCall] = {}
         """Index → the call that is open."""
 
@@ -93,17 +97,19 @@ class CohereCalls:
 
     def _with_id(self, native: JsonObject) -> _GrowingCall | None:
         call_id = optional_str(native.get("id"))
-        return next((call for call in self._calls if call.id == call_id), None) if call_id else None
+        return self._by_id.get(call_id) if call_id else None
 
     def _likely_call(self, index: int | None) -> _GrowingCall | None:
         """The last call with this index, else the last call if it is open."""
-        last = (call for call in self._calls[-1:] if not call.ended)
-        return next((call for call in reversed(self._calls) if call.index == index), None) or next(last, None)
+        last = next((call for call in self._calls[-1:] if not call.ended), None)
+        return self._last_at.get(index) or last
 
     def _new(self, index: int | None, native: JsonObject) -> list[Delta]:
         deltas = self.end(index)  # a reused index ends the call before
         call = self._open[index] = _GrowingCall(len(self._calls), index, native)
         self._calls.append(call)
+        self._last_at[index] = call
+        self._by_id.setdefault(call.id, call)
         arguments = as_str(call.native["function"].get("arguments"))
         if arguments:
             call.pieces.append(arguments)

@@ -11,9 +11,10 @@ from .decode import TEXT_FIELDS, part_type
 class _GrowingPart:
     """A content part that is not complete yet."""
 
-    __slots__ = ("growing", "index", "native", "pieces")
+    __slots__ = ("growing", "index", "native", "number", "pieces")
 
-    def __init__(self, kind: str, index: int | None) -> None:
+    def __init__(self, kind: str, index: int | None, number: int) -> None:
+        self.number = number
         self.native: JsonObject = {"type": kind}
         self.growing = kind if kind in TEXT_FIELDS else ""
         """The field that is sent in pieces, text or thinking; "" for a part of another type."""
@@ -62,7 +63,7 @@ class CohereParts:
         self._add(self._open.get((index, kind or "")) or self._part_of(index, kind), item, delta)
 
     def _new(self, index: int | None, kind: str | None) -> _GrowingPart:
-        part = _GrowingPart(kind or "text", index)
+        part = _GrowingPart(kind or "text", index, len(self._parts))
         self._open[index, part.growing] = part
         self._parts.append(part)
         self.starts.append(self._length)
@@ -73,11 +74,13 @@ class CohereParts:
 
     def _likely_part(self, index: int | None, kind: str | None) -> _GrowingPart | None:
         """The last part with this index; where the index of the piece or of the part is not known, the last part."""
-        fitting = [part for part in self._parts if kind is None or part.growing in (kind, "")]
-        found = next((part for part in reversed(fitting) if part.index == index), None)
-        if found is None and fitting and fitting[-1] is self._parts[-1] and None in (index, fitting[-1].index):
-            return fitting[-1]
-        return found
+        fields = (*TEXT_FIELDS, "") if kind is None else (kind, "")
+        same = [part for field in fields if (part := self._open.get((index, field))) is not None]
+        if same:
+            return max(same, key=lambda part: part.number)
+        last = self._parts[-1] if self._parts else None
+        is_fitting = last is not None and last.growing in fields and None in (index, last.index)
+        return last if is_fitting else None
 
     def _add(self, part: _GrowingPart, item: JsonObject, delta: Delta) -> None:
         for name, value in item.items():

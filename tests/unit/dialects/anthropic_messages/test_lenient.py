@@ -2,6 +2,7 @@
 
 import copy
 import json
+import time
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from anycompletion.codecs.sse import Event
 from anycompletion.dialects.anthropic_messages.dialect import DIALECT
 from anycompletion.dialects.base import Target
-from anycompletion.errors import APIStatusError, CompletionError, StreamInterruptedError
+from anycompletion.errors import APIResponseError, APIStatusError, CompletionError, StreamInterruptedError
 from anycompletion.http import Headers, HttpResponse
 from anycompletion.records import AssistantMessage, ChatCompletion, ChatRequest, Usage, UserMessage
 from anycompletion.streaming.accumulator import Accumulator
@@ -410,6 +411,26 @@ def test_events_after_the_end_are_ignored():
 def test_empty_events_are_skipped(data: bytes):
     """An empty event would cost the stream."""
     assert read(event(EVENTS[0]), Event(data), Event(b"ping", "ping"), *map(event, EVENTS[1:])) == decode(REPLY)
+
+
+@pytest.mark.parametrize("start", [begin, lambda index, **_: piece(index, type="text_delta", text="x")])
+def test_blocks_that_never_end_are_an_error(start: Any):
+    """A server that opens blocks without end could keep the event loop busy for minutes."""
+    decoder = DIALECT.decoder(CHAT, TARGET)
+    decoder.feed(event(EVENTS[0]))
+    with pytest.raises(APIResponseError, match="1000 open blocks"):
+        for index in range(10_000):
+            decoder.feed(event(start(index, type="text", text="x")))
+
+
+def test_many_blocks_take_linear_time():
+    """Each block would take longer than the one before."""
+    decoder = DIALECT.decoder(CHAT, TARGET)
+    begun = time.process_time()
+    for index in range(20_000):
+        decoder.feed(event(begin(index, type="text", text="x")))
+        decoder.feed(event(end(index)))
+    assert time.process_time() - begun < 5
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------

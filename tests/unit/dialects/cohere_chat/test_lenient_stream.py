@@ -1,6 +1,7 @@
 """Cohere's streams as servers really send them: fields of another type, and parts and calls that are mixed up."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -142,6 +143,22 @@ def test_empty_events_are_skipped(data: bytes) -> None:
 def test_pieces_in_other_forms(content: Any, text: str) -> None:
     """A text in another form would cost the stream."""
     assert accumulated(run(START, message_event("content-delta", 0, content=content), stop())).text == text
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        lambda i: piece(i, text="x"),
+        lambda i: call(i, str(i), "add"),
+        lambda i: message_event("tool-call-delta", i, tool_calls={"function": {"name": str(i), "arguments": "{}"}}),
+    ],
+    ids=["parts", "calls", "calls without a start"],
+)
+def test_many_parts_and_calls_take_linear_time(one: Any) -> None:
+    """A server whose events all have new numbers could keep the event loop busy for minutes."""
+    begun = time.process_time()
+    run(START, *map(one, range(20_000)), stop())
+    assert time.process_time() - begun < 5
 
 
 def test_texts_and_thinking_under_one_index_stay_apart() -> None:
