@@ -150,8 +150,11 @@ WITHOUT_FIELD = {
     "an object at the start, without a field": case('{"b": 2}\n\ndata: {"c": 3}\n\n', '{"b": 2}', '{"c": 3}'),
     "an object with its line end, without a field": case('data: {"a": 1}\r\n\r\n{"b": 2}\r\n', '{"a": 1}', '{"b": 2}'),
     "an object one line apart, without a field": case('data: {"a": 1}\n{"b": 2}\n', '{"a": 1}', '{"b": 2}'),
-    "an object after half an event, without a field": case(
-        'data: {"a":\n{"b": 2}\ndata: 1}\n\n', '{"b": 2}', '{"a":\n1}'
+    "an object within an event, without a field": case(
+        'data: {"a":\n{"b": 2}\ndata: 1}\n\n{"c": 3}\n', '{"a":\n1}', '{"c": 3}'
+    ),
+    "an object after a named event, without a field": case(
+        'event: e\ndata: {"a": 1}\n{"b": 2}\n', ("e", '{"a": 1}'), '{"b": 2}'
     ),
     "half an object, without a field": case('data: {"a": 1}\n\n{"b":\n\n2}\n\n', '{"a": 1}'),
     "a list and a text, without a field": case('["b"]\n\n"b"\n\ndata: {"a": 1}\n\n', '{"a": 1}'),

@@ -36,7 +36,19 @@ class Event(msgspec.Struct, gc=False):
 class SSEParser:
     """Incremental parser of one event stream."""
 
-    __slots__ = ("_data", "_is_idle", "_joined", "_limit", "_name", "_pieces", "_size", "_skip_lf", "_start", "error")
+    __slots__ = (
+        "_data",
+        "_is_idle",
+        "_is_partial",
+        "_joined",
+        "_limit",
+        "_name",
+        "_pieces",
+        "_size",
+        "_skip_lf",
+        "_start",
+        "error",
+    )
 
     def __init__(self, limit: int = MAX_EVENT) -> None:
         self._limit = limit
@@ -46,6 +58,8 @@ class SSEParser:
         """Fragments of an incomplete line; None instead of an empty list, because many streams are open at a time."""
         self._data: list[bytes] | None = None
         """The values of the incomplete event's data lines."""
+        self._is_partial = False
+        """Whether the incomplete event is known to be no whole JSON."""
         self._joined = 0
         """Number of the first values that are several joined lines each."""
         self._name = ""
@@ -177,6 +191,7 @@ class SSEParser:
                 events.append(Event(b"\n".join(self._data), self._name))
                 self._data = None
                 self._joined = 0
+                self._is_partial = False
             self._name = ""
             self._size = 0
             return
@@ -197,13 +212,25 @@ class SSEParser:
                 self._joined += 1
             return
         self._size -= len(line)  # only data lines are buffered
-        if line.startswith(b"{") and _is_whole(line):
-            if self._data and _is_whole(b"\n".join(self._data)):
-                self._line(b"", events)
-            events.append(Event(line))
+        if line.startswith(b"{") and line.endswith(b"}"):
+            self._object(line, events)
             return
         if field == b"event":
             self._name = value.decode("utf-8", "replace")
+
+    def _object(self, line: bytes, events: list[Event]) -> None:
+        """Reads a line that may be an object without a field name before it; one amid an event is ignored."""
+        if self._data and not self._is_partial:
+            self._is_partial = not _is_whole(b"\n".join(self._data))  # once per event, however many lines follow
+        if self._is_partial:
+            return
+        try:
+            msgspec.json.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return
+        if self._data:
+            self._line(b"", events)
+        events.append(Event(line))
 
 
 def looks_like_events(start: bytes) -> bool:

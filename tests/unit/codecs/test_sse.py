@@ -170,6 +170,9 @@ def test_linear_time() -> None:
         [b"\n" * 1_000_000],
         [b": keep-alive\n\n" * 100_000],
         (b"x" for _ in range(80_000)),
+        [b'{"a": 1}\n' * 100_000],
+        [b'{"a":}\n' * 100_000],
+        [b'data: {"a": "' + kib * 1000 + b"}\n" + b'{"a": 1}\n' * 100_000],
         itertools.chain([b"event: a\n"], (b"data: x\n" for _ in range(80_000))),
     )
     assert [spent for spent in map(seconds, shapes) if spent > 2] == []
