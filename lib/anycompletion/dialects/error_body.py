@@ -217,8 +217,11 @@ def _merged(fields: JsonObject, name: str, around: JsonObject, depth: int) -> Js
 
 def _words_around(around: JsonObject, depth: int) -> str:
     """The message beside an error."""
-    found = (_error_fields(around[name], depth + 1).get("message") for name in _MESSAGES if name in around)
-    return next(filter(None, map(as_message, found)), "")
+    for name in _MESSAGES:
+        found = as_message(_error_fields(around.get(name), depth + 1).get("message"))
+        if found:
+            return found
+    return ""
 
 
 def _with_words(error: object, message: str, words: str) -> str:
