@@ -22,11 +22,14 @@ from ...codecs.json import loads
 from ...codecs.lenient import NotJSONError
 from ...records.chunks import CustomDelta, FunctionDelta, ToolCallDelta
 
+_MAX_CHECKS = 1000
+"""Times that the arguments of one call are parsed to learn whether they are complete: each time costs their length."""
+
 
 class _Call:
     """A tool call that has begun."""
 
-    __slots__ = ("arguments", "id", "name", "number", "repeated", "repeats_name")
+    __slots__ = ("arguments", "checks", "id", "name", "number", "repeated", "repeats_name", "size")
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -35,6 +38,10 @@ class _Call:
         """Whether the name came in several fragments of this call, or of the one at its index before it."""
         self.arguments: list[str] = []
         """Pieces; the accumulator has the same texts, so that this takes little memory."""
+        self.size = 0
+        """Characters of the arguments."""
+        self.checks = 0
+        """Times that the arguments were parsed."""
         self.repeated: dict[int | None, int] = {}
         """Index under which the call is sent again → how many characters of its arguments were."""
 
@@ -46,8 +53,9 @@ class _Call:
 
     def is_complete(self) -> bool:
         """Whether the arguments are a whole JSON object, to which nothing can be appended."""
-        if not self.arguments or not self.arguments[-1].rstrip().endswith("}"):
+        if not self.arguments or not self.arguments[-1].rstrip().endswith("}") or self.checks == _MAX_CHECKS:
             return False
+        self.checks += 1
         try:
             return isinstance(loads(self.text().encode("utf-8", "replace")), dict)
         except NotJSONError:
@@ -118,7 +126,8 @@ class OpenAIToolCallNumbers:
             return None
         piece = _piece(part)
         is_moved = self._at.get(index) is not call
-        if (is_moved and piece and piece == call.text()) or call.is_complete():
+        is_same = is_moved and 0 < len(piece) == call.size and piece == call.text()
+        if is_same or call.is_complete():
             if piece and not call.text().startswith(piece):
                 return None
             call.repeated[index] = 0
@@ -166,6 +175,7 @@ def _append(call: _Call, index: int | None, part: FunctionDelta | CustomDelta) -
             return
         del call.repeated[index]
     call.arguments.append(piece)
+    call.size += len(piece)
 
 
 def _set_piece(part: FunctionDelta | CustomDelta, piece: str) -> None:

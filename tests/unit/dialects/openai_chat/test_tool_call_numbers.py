@@ -276,12 +276,17 @@ def test_choices_have_their_own_calls() -> None:
     assert found == [["c0"], ["c1"]]
 
 
-def test_long_arguments_take_linear_time() -> None:
+@pytest.mark.parametrize("call_id", ["a", None])
+@pytest.mark.parametrize("ending", ["x", "}"])
+@pytest.mark.parametrize("indexes", [1, 200_000])
+def test_long_arguments_take_linear_time(call_id: str | None, ending: str, indexes: int) -> None:
     """A call with long arguments, whose id and name are in every fragment, would get slower with each of them."""
     numbers = OpenAIToolCallNumbers()
+    numbers.number([ToolCallDelta(0, "a", "function", FunctionDelta("f", '{"a": "'))])
     start = time.process_time()
-    for _ in range(50_000):
-        numbers.number([ToolCallDelta(0, "a", "function", FunctionDelta("f", "x" * 10))])
+    for number in range(200_000):
+        fragment = FunctionDelta("f", "x" * 9 + ending)
+        numbers.number([ToolCallDelta(number % indexes, call_id, "function", fragment)])
     assert time.process_time() - start < 5
 
 
