@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-
-import attrs
-
-from ..._value import FrozenValue
+from typing import NamedTuple
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
-@attrs.frozen(eq=False, repr=False)
-class OpenAICallIdForm(FrozenValue):
+class OpenAICallIdForm(NamedTuple):
     """The form of tool-call ids that a server accepts."""
 
     pattern: str
