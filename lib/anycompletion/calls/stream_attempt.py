@@ -201,7 +201,11 @@ class StreamAttempt(Attempt):
     def _end_body(self) -> Chunks:
         """The chunks at the proper end of the body, whose last event may lack its blank line."""
         events = self._framing.finish()
-        return self._decode(events) if events else self._finish()
+        try:
+            return self._decode(events) if events else self._finish()
+        except StreamInterruptedError as error:
+            error.body = (self._start or b"").decode("utf-8", "replace") or None  # a text that is no stream
+            raise
 
     def _decode(self, events: list[Event]) -> Chunks:
         if events and not self.delivered:

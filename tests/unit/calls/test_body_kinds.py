@@ -131,6 +131,17 @@ async def test_a_web_page_is_an_error_with_its_title(page: bytes, label: str | N
 
 @plain_and_stream
 @every_type
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "cohere"])
+async def test_the_error_for_a_text_has_it(provider: str, label: str | None, stream: bool) -> None:
+    """A proxy's message with a good status would be lost."""
+    body = b"\nThe upstream is gone."
+    with pytest.raises((APIResponseError, StreamInterruptedError)) as caught:
+        await ask(stream, head(200, labelled(label) | {"Content-Length": "22"}) + body, provider=provider)
+    assert "The upstream is gone." in (caught.value.body or "")
+
+
+@plain_and_stream
+@every_type
 @pytest.mark.parametrize("lost", [1, 2, len(CHUNKS[2]) + 6, len(CHUNKS[2]) + 8])
 async def test_a_last_event_that_is_cut_does_not_count(lost: int, label: str | None, stream: bool) -> None:
     """A reply would look complete although its end is missing."""
