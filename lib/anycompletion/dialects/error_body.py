@@ -146,11 +146,20 @@ def _failed_base_resp(fields: JsonObject) -> JsonObject | None:
 
 
 def _failed_choice(fields: JsonObject) -> JsonObject | None:
-    """The first choice that is an error, or has the finish reason of a generation that failed."""
+    """The first choice that is or contains an error, or has the finish reason of a generation that failed."""
     for choice in optional_objects(fields.get("choices")) or ():
         reasons = (choice.get("finish_reason"), choice.get("native_finish_reason"))
-        if _is_filled(choice.get("error")) or any(map(is_failed_reason, reasons)):
+        if _error_in_choice(choice) is not None or any(map(is_failed_reason, reasons)):
             return choice
+    return None
+
+
+def _error_in_choice(choice: JsonObject) -> object:
+    """The error in a choice, its message or its delta; None if there is none."""
+    for source in (choice, choice.get("message"), choice.get("delta")):
+        found: object = cast("JsonObject", source).get("error") if isinstance(source, dict) else None
+        if _is_filled(found):
+            return found
     return None
 
 
@@ -237,8 +246,9 @@ def _with_words(error: object, message: str, words: str) -> str:
 
 
 def _of_choice(choice: JsonObject, depth: int) -> JsonObject:
-    if _is_filled(choice.get("error")):
-        return _error_fields(choice["error"], depth + 1)
+    error = _error_in_choice(choice)
+    if error is not None:
+        return _error_fields(error, depth + 1)
     reasons = (choice.get("native_finish_reason"), choice.get("finish_reason"))
     reason = next(reason for reason in reasons if is_failed_reason(reason))
     return {"message": f"the generation failed: {reason}", "code": reason}

@@ -113,7 +113,8 @@ def error_in_event(kind: str, data: dict[str, Any]) -> object:
     if kind == "error" or _is_error(data, has_type=isinstance(data.get("type"), str)):
         return data
     if kind == "message_delta":
-        return _failed_generation(optional_object(data.get("delta")) or {})
+        delta = optional_object(data.get("delta")) or {}
+        return delta if _is_error(delta, has_type=True) else _failed_generation(delta)
     if kind == "message_start":
         message = optional_object(data.get("message")) or {}
         return message if _is_error(message, has_type=True) else None

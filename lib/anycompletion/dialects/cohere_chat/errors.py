@@ -27,7 +27,7 @@ REQUEST_ID = "x-debug-trace-id"
 _REPLIES_DESPITE_ERROR = frozenset({"ERROR_LIMIT", "ERROR_TOXIC"})
 """Finish reasons of replies that were cut off by the context window or the content filter."""
 
-ERROR_FIELDS = ("error", "errors", "object", "type")
+_ERROR_FIELDS = ("error", "errors", "object", "type")
 """Fields of a reply that show that it is an error."""
 
 _STATUSES: Mapping[str, int] = {
@@ -68,7 +68,7 @@ def error_of_reply(body: object, data: bytes, headers: Mapping[str, str] | None 
         return _error(read_error(body), {}, None, headers, as_text(data)) if holds_error(body) else None
     reason, message = source.get("finish_reason"), optional_object(source.get("message"))
     # A reply may have any other field.
-    shown = source if reason is None and message is None else {name: source.get(name) for name in ERROR_FIELDS}
+    shown = source if reason is None and message is None else {name: source.get(name) for name in _ERROR_FIELDS}
     if not (holds_error(shown) or _is_failure(optional_str(reason))):
         return None
     if message is not None:  # the reply's

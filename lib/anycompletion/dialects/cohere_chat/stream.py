@@ -27,13 +27,12 @@ from ...errors import APIResponseError, APIStatusError, StreamInterruptedError
 from ...records import ChatRequest, JsonObject, Logprobs
 from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta
 from ..base import Chunks, Target
-from ..error_body import holds_error
 from ..shared import as_text, uses_legacy_functions, without_nulls
 from .cohere_calls import CohereCalls
 from .cohere_events import TYPES, calls_of_event, delta_of_event, message_of_event, type_of_event
 from .cohere_parts import CohereParts
 from .decode import MESSAGE_FIELDS, annotation, content_items, finish_reason, native_fields, read_logprobs, read_usage
-from .errors import ERROR_FIELDS, error_of_reply
+from .errors import error_of_reply
 
 
 class CohereStreamDecoder:
@@ -233,10 +232,9 @@ def _failure(kind: str, data: JsonObject, event: Event) -> APIStatusError | None
     """The exception, if this event reports an error."""
     around = {name: value for name, value in data.items() if name not in ("type", "delta")}
     if kind == "message-end":
-        # Any other field of the last event may be one that Cohere adds later.
-        shown = {name: data[name] for name in ERROR_FIELDS if name in around}
-        found = error_of_reply(around, event.data) if holds_error(shown) else None
-        return error_of_reply(delta_of_event(data), event.data) or found
+        # With a finish reason, even an empty one, any other field may be one that Cohere adds later.
+        end = {"finish_reason": "", **around, **without_nulls(delta_of_event(data))}
+        return error_of_reply(end, event.data)
     if kind == "error":
         return error_of_reply(around | {"type": "error"}, event.data)
     if (kind or isinstance(data.get("type"), str)) and not (data.get("error") or data.get("errors")):

@@ -15,7 +15,7 @@ from ..base import Target
 from ..shared import as_text
 from .errors import error_from_body, holds_error
 from .fast_decode import read_reply
-from .finish_reasons import normalize_finish_reason
+from .finish_reasons import NO_REASONS, normalize_finish_reason
 from .legacy_functions import to_legacy, uses_converted_functions
 from .quirks import finish_reasons
 from .variants import set_cost, with_plain_texts
@@ -97,7 +97,7 @@ def _with_message(choice: JsonObject, path: str) -> JsonObject:
             `text`, as in the older completions API.
     """
     name = "message" if choice.get("message") or not choice.get("delta") else "delta"
-    message, has_ended = choice.get(name), bool(optional_str(choice.get("finish_reason")))
+    message, has_ended = choice.get(name), (optional_str(choice.get("finish_reason")) or "") not in NO_REASONS
     if (not message and ("text" in choice or not has_ended)) or (name == "delta" and not has_ended):
         raise ShapeError(path, "an object", choice.get("message"))
     return unknown_fields(choice, frozenset((name,))) | {"message": as_object(message or {}, path)}

@@ -234,7 +234,7 @@ def read_with_extra(chunk: JsonObject) -> ChatCompletionChunk | None:
     for choice in choices:
         if not _is_object(choice) or not _is_object(choice.get("delta")):
             return None
-        if "error" in choice or choice.get("logprobs") is not None:
+        if "error" in choice or "error" in choice["delta"] or choice.get("logprobs") is not None:
             return None
         extras.append((_taken(choice, CHOICE_FIELDS), _taken(choice["delta"], DELTA_FIELDS)))
     try:

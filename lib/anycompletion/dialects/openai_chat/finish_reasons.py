@@ -38,6 +38,9 @@ FINISH_REASONS: Mapping[str, str] = {
 }
 """A server's finish reason → OpenAI's. Words that are in neither stay as they are."""
 
+NO_REASONS = frozenset(("", "null", "none", "None"))
+"""Words for none, which some servers send with every chunk before the last."""
+
 
 def normalize_finish_reason(choice: Choice | ChunkChoice, table: Mapping[str, str]) -> None:
     """Replaces a finish reason of the table, and keeps the server's own in `native_finish_reason`.
@@ -45,10 +48,11 @@ def normalize_finish_reason(choice: Choice | ChunkChoice, table: Mapping[str, st
     An empty reason is none (Snowflake). Gemini adds the details after a colon: ``content_filter: PROHIBITED_CONTENT``.
     """
     reason = choice.finish_reason
-    if reason is None:
+    if reason is None or reason in NO_REASONS:
+        choice.finish_reason = None
         return
-    word = reason.partition(":")[0] if reason.startswith("content_filter:") else table.get(reason, reason) or None
+    word = reason.partition(":")[0] if reason.startswith("content_filter:") else table.get(reason, reason)
     if word != reason:
         choice.finish_reason = word
-        if reason and choice.native_finish_reason is None:
+        if choice.native_finish_reason is None:
             choice.native_finish_reason = reason

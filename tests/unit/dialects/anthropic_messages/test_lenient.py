@@ -490,6 +490,7 @@ def test_errors_of_any_shape_in_a_stream(data: Any, text: str, code: str | None,
         ({**START, "error": BUSY}, "Busy"),
         ({"type": "message_start", "message": {"type": "error", "error": BUSY}}, "Busy"),
         ({**FINISH, "delta": {"stop_reason": "error"}}, "the generation failed: error"),
+        ({**FINISH, "delta": {"stop_reason": None, "error": BUSY}}, "Busy"),
     ],
 )
 def test_errors_inside_events(data: Any, text: str):

@@ -369,6 +369,7 @@ def test_errors_inside_a_stream(data: dict[str, Any], cls: type[APIStatusError],
         ({"type": "of_tomorrow", "errors": ["Oh."]}, InternalServerError, "Oh."),
         ({"type": "message-end", "error": "Oh.", "delta": {"finish_reason": "COMPLETE"}}, InternalServerError, "Oh."),
         (stop("ERROR", error={"message": "Oh.", "code": "503"}), ServiceUnavailableError, "Oh."),
+        ({**stop("ERROR"), "message": "Oh."}, InternalServerError, "Oh."),
         (stop("ERROR_OF_TOMORROW"), InternalServerError, "the generation failed"),
         (stop("ERROR", error="too many tokens: 9"), ContextWindowExceededError, "too many tokens: 9"),
         (

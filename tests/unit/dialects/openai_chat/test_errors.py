@@ -356,6 +356,16 @@ SHAPES: dict[str, Any] = {
             }
         ],
     },
+    "a message": {"choices": [{"index": 0, "message": {"error": {"message": "Oh.", "code": "c", "type": "t"}}}]},
+    "a delta": {
+        "choices": [
+            {
+                "index": 0,
+                "delta": {"content": "x", "error": {"message": "Oh.", "code": "c", "type": "t"}},
+                "finish_reason": "stop",
+            }
+        ],
+    },
     "beside empty choices": {"choices": [], "error": {"message": "Oh.", "code": "c", "type": "t"}},
     "beside null choices": {"choices": None, "error": {"message": "Oh.", "code": "c", "type": "t"}},
     "a failed status": {"status": "error", "message": "Oh.", "code": "c", "type": "t"},

@@ -11,7 +11,7 @@ from anycompletion.dialects.base import Target
 from anycompletion.dialects.openai_chat.dialect import DIALECT
 from anycompletion.dialects.openai_chat.finish_reasons import FINISH_REASONS, OPENAI_REASONS
 from anycompletion.dialects.openai_chat.quirks import Quirks
-from anycompletion.errors import InternalServerError
+from anycompletion.errors import APIResponseError, InternalServerError, StreamInterruptedError
 from anycompletion.http import Headers, HttpResponse
 from anycompletion.records import ChatCompletion, ChatRequest, UserMessage
 
@@ -36,6 +36,8 @@ REASONS: list[tuple[str | None, tuple[str | None, str | None]]] = [
     *[(reason, (reason, None)) for reason in sorted(OPENAI_REASONS)],
     *[(native, (reason, native)) for native, reason in FINISH_REASONS.items()],
     ("", (None, None)),
+    ("null", (None, None)),
+    ("None", (None, None)),
     (None, (None, None)),
     ("content_filter: PROHIBITED_CONTENT", ("content_filter", "content_filter: PROHIBITED_CONTENT")),
     ("of_tomorrow", ("of_tomorrow", None)),
@@ -56,6 +58,22 @@ def test_a_native_reason_of_the_server_is_kept():
 def test_a_row_may_have_reasons_of_its_own():
     """A server with another word could not be described by a row."""
     assert reasons("done", quirks=Quirks(finish_reasons={"done": "stop"})) == [("stop", "done")] * 2
+
+
+@pytest.mark.parametrize("word", ["", "null", "none", "None"])
+def test_a_word_for_no_reason_is_no_end(word: str):
+    """A stream that is cut would look complete where the server sends such a word with every chunk."""
+    decoder = DIALECT.decoder(REQUEST, Target(provider="acme", model="m", base_url="https://x", stream=True))
+    choice = {"index": 0, "delta": {"content": "x"}, "finish_reason": word}
+    decoder.feed(Event(json.dumps({"id": "c", "choices": [choice]}).encode()))
+    with pytest.raises(StreamInterruptedError):
+        decoder.finish()
+    with pytest.raises(APIResponseError):  # the same chunk in place of a whole reply
+        DIALECT.decode(
+            HttpResponse(200, Headers(), json.dumps({"id": "c", "choices": [choice]}).encode()),
+            REQUEST,
+            Target(provider="acme", model="m", base_url="https://x"),
+        )
 
 
 @pytest.mark.parametrize("reason", ["function_call_filter: MALFORMED_FUNCTION_CALL", "insufficient_system_resource"])
