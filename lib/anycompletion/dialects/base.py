@@ -119,7 +119,7 @@ class Framing(Protocol):
         ...
 
     def finish(self) -> list[Event]:
-        """The events that the proper end of the body completes; not called after a cut connection."""
+        """The events that the end of the body completes; not called after a connection was cut."""
         ...
 
 

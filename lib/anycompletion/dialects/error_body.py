@@ -60,7 +60,7 @@ _PAGE_START = 4096
 _TITLE_LIMIT = 200
 """Characters of a title."""
 
-FAILED_REASONS = frozenset(
+_FAILED_REASONS = frozenset(
     (
         *("error", "network_error", "connection_error", "upstream_error", "server_error", "internal_error"),
         *("insufficient_system_resource", "function_call_filter", "malformed_function_call"),
@@ -70,7 +70,7 @@ FAILED_REASONS = frozenset(
 
 
 class ReportedError:
-    """What an error body reports; None where it is silent."""
+    """What an error body reports; None for what it does not contain."""
 
     __slots__ = ("code", "fields", "message", "param", "request_id", "status", "type")
 
@@ -84,7 +84,7 @@ class ReportedError:
         ids = (fields.get("request_id"), fields.get("id"))
         self.request_id = next((found for found in ids if isinstance(found, str) and found), None)
         self.fields = fields
-        """The error object, with the fields around it where it lacks them; `failed_choice` is the choice it is from."""
+        """The error object, completed by fields around it; `failed_choice` is the choice that contains it, if any."""
 
 
 def read_error(body: Any) -> ReportedError:
@@ -128,7 +128,7 @@ def _is_report(fields: JsonObject) -> bool:
 
 
 def _is_filled(value: object) -> bool:
-    """Whether a field `error` is more than an empty form of one, or a word for none."""
+    """Whether the value of a field `error` has content; lists and objects without any, and a word for none, have none."""
     if isinstance(value, dict):
         return any(map(_is_filled, cast("JsonObject", value).values()))
     if isinstance(value, list):
@@ -166,7 +166,7 @@ def _error_in_choice(choice: JsonObject) -> object:
 def is_failed_reason(reason: object) -> bool:
     """Whether a finish reason, native or not, is that of a generation that failed."""
     # Gemini adds details: "function_call_filter: MALFORMED_FUNCTION_CALL".
-    return isinstance(reason, str) and reason.lower().partition(":")[0] in FAILED_REASONS
+    return isinstance(reason, str) and reason.lower().partition(":")[0] in _FAILED_REASONS
 
 
 # --- the error object -------------------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ def _of_object(fields: JsonObject, depth: int) -> JsonObject:
             return _merged(fields, name, around, depth)
     base_resp = _failed_base_resp(fields)
     if base_resp is not None:
-        report = {"message": as_message(base_resp.get("status_msg")), "code": base_resp["status_code"]}
+        report = {"message": _text(base_resp.get("status_msg")), "code": base_resp["status_code"]}
         return report | {"base_resp": base_resp} | _id_of(around)
     choice = _failed_choice(fields)
     if choice is not None:
@@ -264,7 +264,7 @@ def _of_list(items: list[Any], depth: int) -> JsonObject:
     messages: list[str] = []
     for item in items[:_MAX_DEPTH]:
         found = _error_fields(item, depth + 1)
-        message = as_message(found.get("message"))
+        message = _text(found.get("message"))
         place = found.get("loc")
         if isinstance(place, list) and message:
             message = f"{'.'.join(map(str, cast('list[Any]', place)))}: {message}"
@@ -287,16 +287,18 @@ def _json_in(text: str) -> Any:
 # --- values -----------------------------------------------------------------------------------------------------------
 
 
-def as_message(value: object) -> str:
+def _text(value: object) -> str:
     """A text, or "" for all else."""
     return value if isinstance(value, str) else ""
 
 
 def _scalar(value: object) -> str | None:
+    """A text, number or boolean as text; None for all else."""
     return None if value is None or isinstance(value, (dict, list)) else str(value)
 
 
 def _status(value: object) -> int | None:
+    """The HTTP status of an error, as a number or text; None for all else."""
     text = _scalar(value)
     return int(text) if text is not None and re.fullmatch(_STATUS, text) else None
 
@@ -328,6 +330,7 @@ def _element(text: str, name: str) -> str:
 
 
 def _short(text: str) -> str:
+    """The page itself, if it is a short text with a few tags; "" otherwise."""
     return "" if len(text) > _TITLE_LIMIT * 2 or any(tag in text.lower() for tag in ("<script", "<style")) else text
 
 

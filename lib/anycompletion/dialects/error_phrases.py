@@ -1,6 +1,8 @@
-"""Phrases of errors that servers report in prose only. Data only."""
+"""Errors that servers report in prose only: the phrases by which they are recognized."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 CONTEXT_LENGTH_PHRASES = (
     "maximum context length is",  # vLLM, DeepSeek, OpenRouter, older OpenAI models
@@ -34,7 +36,16 @@ CONTEXT_LENGTH_PHRASES = (
     "exceeded model token limit",  # Moonshot
     "too large for model with",  # Mistral
 )
-"""Lower-case phrases of servers that tell only in prose that the context window is exceeded.
+"""Lower-case phrases of servers that report only in prose that the context window is exceeded.
 
 Callers then shorten the prompt, which no other error of these statuses asks for, so the status is not enough.
 """
+
+CONTEXT_LENGTH_STATUSES = (400, 413, 422)
+"""Statuses of errors whose message may be about the context window."""
+
+
+def has_phrase(message: str, phrases: Iterable[str] = CONTEXT_LENGTH_PHRASES) -> bool:
+    """Whether a message contains one of the phrases, which are in lower case; by default those of context lengths."""
+    folded = message.lower()
+    return any(phrase in folded for phrase in phrases)

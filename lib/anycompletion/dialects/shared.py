@@ -59,11 +59,14 @@ def without_nulls(fields: JsonObject) -> JsonObject:
 
 
 _REPLY_ONLY = frozenset({"extra_content", "images", "index", "provider_specific_fields", "reasoning"})
-"""Fields that only the provider understands in whose replies they are: of messages, tool calls and functions."""
+"""Fields of messages, tool calls and functions that only the provider which wrote them understands."""
 
 
 def sendable_fields(fields: JsonObject, path: str, report: EncodingReport) -> JsonObject:
-    """The fields beyond OpenAI's that are sent with a message or a call: no nulls, and none of other providers."""
+    """The fields beyond OpenAI's that are sent with a message or a call: no nulls, and none of another provider's.
+
+    `index`, which only streams need, is left out without a warning.
+    """
     found = without_nulls(fields)
     for name in sorted(found.keys() & _REPLY_ONLY - {"index"}):
         report.warn(f"{path}.{name} left out: only the provider that wrote it understands it")
@@ -126,15 +129,10 @@ def loads_or_none(data: bytes) -> Any:
         return None
 
 
-def non_empty_str(value: object) -> str | None:
-    """`value` if it is a non-empty string; errors use nothing else of a field that should be one."""
-    return value if isinstance(value, str) and value else None
-
-
 def error_without_details(response: HttpResponse, request_id_header: str) -> APIError:
-    """The exception for a bad status whose body does not have the provider's error format: by status alone.
+    """The exception for a bad status whose body does not have the provider's error format; the status gives its class.
 
-    Gateways answer in formats of their own; what such a body reports is kept all the same.
+    Gateways answer in formats of their own; what such a body reports is kept.
     """
     reported = read_error(loads_or_none(response.body))
     cls = APIResponseError if 300 <= response.status < 400 else class_for_status(response.status)

@@ -8,8 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import NamedTuple
 
 _UNSAFE = "[^a-zA-Z0-9_-]"
+
+
+class _OpenCall(NamedTuple):
+    """A call without a result: the id that was given, the id that was sent, and the function's name."""
+
+    given: str
+    sent: str
+    name: str
 
 
 class AnthropicCallIds:
@@ -19,8 +28,8 @@ class AnthropicCallIds:
 
     def __init__(self) -> None:
         self._used: set[str] = set()
-        self._open: list[tuple[str, str, str]] = []
-        """Calls without a result, in order: given id, sent id, name."""
+        self._open: list[_OpenCall] = []
+        """Calls without a result, in order."""
         self._answered: dict[str, str] = {}
         """Given id → the id that was sent for its last call with a result."""
 
@@ -32,25 +41,23 @@ class AnthropicCallIds:
             count += 1
             sent = f"{base}_{count}"
         self._used.add(sent)
-        self._open.append((given, sent, name))
+        self._open.append(_OpenCall(given, sent, name))
         return sent
 
     def of_result(self, given: str) -> str:
         """The id to send for the result of the first open call with that id."""
-        sent = self._close(0, given)
-        return sent or self._answered.get(given) or tool_id(given)
+        call = next((call for call in self._open if call.given == given), None)
+        return self._answered.get(given) or tool_id(given) if call is None else self._close(call)
 
     def of_function_result(self, name: str) -> str | None:
         """The id to send for a legacy result, which has only the function's name; None if nothing called it."""
-        return self._close(2, name)
+        call = next((call for call in self._open if call.name == name), None)
+        return None if call is None else self._close(call)
 
-    def _close(self, position: int, value: str) -> str | None:
-        for call in self._open:
-            if call[position] == value:
-                self._open.remove(call)
-                self._answered[call[0]] = call[1]
-                return call[1]
-        return None
+    def _close(self, call: _OpenCall) -> str:
+        self._open.remove(call)
+        self._answered[call.given] = call.sent
+        return call.sent
 
 
 def tool_id(given: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import mimetypes
-from typing import NamedTuple, assert_never
+from typing import NamedTuple, TypeGuard, assert_never
 
 from ...codecs import json
 from ...errors import InvalidRequestError
@@ -27,18 +27,23 @@ from ..base import EncodingReport
 from ..shared import media_type, without_nulls
 
 
-def is_blank(text: object) -> bool:
-    """Whether a text has no other characters than white space, which Anthropic refuses."""
-    return isinstance(text, str) and (not text or text.isspace())
+def is_blank(text: object) -> TypeGuard[str]:
+    """Whether a value is a text that is empty or has white space only, which Anthropic refuses."""
+    return isinstance(text, str) and not text.strip()
 
 
 def text_block(text: str, extra: JsonObject, path: str, report: EncodingReport) -> JsonObject | None:
-    """A text block, or None for a text without anything but white space."""
+    """A text block; None for a blank text."""
     if not is_blank(text):
         return {"type": "text", "text": text, **without_nulls(extra)}
+    warn_of_blank(text, path, report)
+    return None
+
+
+def warn_of_blank(text: str, path: str, report: EncodingReport) -> None:
+    """Reports that a blank text is left out, unless it is empty."""
     if text:
         report.warn(f"{path} left out: Anthropic refuses a text of white space only")
-    return None
 
 
 def content_blocks(content: Content, path: str, report: EncodingReport) -> list[JsonObject]:

@@ -36,7 +36,7 @@ from ...records import (
 from ..base import EncodingReport, Target
 from ..shared import as_text, unreadable_reply, uses_legacy_functions, without_nulls
 from .errors import REQUEST_ID, error_from_body, error_in_reply, error_in_value
-from .message_blocks import NATIVE_CONTENT, assistant_blocks, is_blank_text
+from .message_blocks import NATIVE_CONTENT, assistant_blocks, is_blank_block
 from .reply_blocks import read_blocks
 
 _FINISH: Mapping[str, str] = {
@@ -219,7 +219,7 @@ def annotation(citation: JsonObject, start: int, end: int) -> Annotation:
 def _is_complete(message: AssistantMessage, content: list[JsonObject], legacy: bool) -> bool:
     """Whether encoding the message's fields gives the same blocks again."""
     rebuilt = assistant_blocks(message, 0, EncodingReport("drop"))
-    native = [_essence(block) for block in content if not is_blank_text(block)]
+    native = [_essence(block) for block in content if not is_blank_block(block)]
     if legacy:
         # The legacy form has no ids: a call and its result get the same new one.
         rebuilt, native = [_without_id(block) for block in rebuilt], [_without_id(block) for block in native]

@@ -78,7 +78,7 @@ _IMPRECISE = (BadRequestError, UnprocessableEntityError, InternalServerError)
 """Classes of errors whose message is searched for `_PHRASES`; not their subclasses."""
 
 _REPORTING_FIELDS = frozenset({"object", "error", "errors", "base_resp"})
-"""Fields that make a message or an event of a known type an error nevertheless."""
+"""Fields that make even a message with content, or an event with a type, an error."""
 
 
 def error(response: HttpResponse) -> APIError:
@@ -97,38 +97,38 @@ def error_from_body(
 
 
 def error_in_value(value: object) -> object:
-    """JSON that is neither an object nor contains one, if it reports an error: a text, or several errors; else None."""
+    """`value` if it is no object but reports an error, as a text or a list of several errors; else None."""
     return value if optional_object(value) is None and holds_error(value) else None
 
 
 def error_in_reply(data: dict[str, Any]) -> object:
     """The object that describes the error, if a body with a good status is one; else None."""
-    if _is_error(data, has_type=data.get("content") is not None):
+    if _is_error(data, is_typed=data.get("content") is not None):
         return data
     return _failed_generation(data)
 
 
 def error_in_event(kind: str, data: dict[str, Any]) -> object:
     """The object that describes the error, if an event is one; else None."""
-    if kind == "error" or _is_error(data, has_type=isinstance(data.get("type"), str)):
+    if kind == "error" or _is_error(data, is_typed=isinstance(data.get("type"), str)):
         return data
     if kind == "message_delta":
         delta = optional_object(data.get("delta")) or {}
         return delta if _is_error(delta, has_type=True) else _failed_generation(delta)
     if kind == "message_start":
         message = optional_object(data.get("message")) or {}
-        return message if _is_error(message, has_type=True) else None
+        return message if _is_error(message, is_typed=True) else None
     return None
 
 
-def _is_error(data: dict[str, Any], *, has_type: bool) -> bool:
+def _is_error(data: dict[str, Any], *, is_typed: bool) -> bool:
     """Whether a body or an event reports an error.
 
     Args:
         data: the body or the event.
-        has_type: it has the content of a message, or its own type of event. Then a text in it is no error's message.
+        is_typed: it is a message with content, or an event with a type. Then a field `message` is not an error's.
     """
-    if not has_type or data.get("type") == "error":
+    if not is_typed or data.get("type") == "error":
         return holds_error(data)
     return not _REPORTING_FIELDS.isdisjoint(data) and holds_error(
         {name: value for name, value in data.items() if name in _REPORTING_FIELDS}

@@ -127,11 +127,11 @@ class AnthropicStreamBlocks:
         return [block.complete() for block in self._blocks]
 
     def have_content(self) -> bool:
-        """Whether a block contains anything."""
+        """Whether a block has text, thinking or an input."""
         return any(any(block.pieces) or block.grows == "input" for block in self._blocks)
 
     def _find(self, number: int | None, target: str | None) -> AnthropicGrowingBlock | None:
-        """The newest open block that takes a delta: the one of its number, else one of an unknown number."""
+        """The newest open block that takes a delta: one with its number, else one whose number is unknown."""
         fitting = [block for block in reversed(self._open) if target in (block.grows, None)]
         same = next((block for block in fitting if block.index == number), None)
         if same is not None:

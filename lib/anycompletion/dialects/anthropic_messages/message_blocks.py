@@ -28,7 +28,7 @@ from ...records import (
 from ..base import EncodingReport
 from ..shared import without_nulls
 from .anthropic_call_ids import AnthropicCallIds
-from .content_blocks import content_blocks, is_blank, text_block
+from .content_blocks import content_blocks, is_blank, text_block, warn_of_blank
 
 NATIVE_CONTENT = "anthropic_content"
 """The field of `provider_specific_fields` that contains a reply's native blocks."""
@@ -115,7 +115,7 @@ class _AnthropicMessageEncoder:
             return
         self._report_name(message.name, path)
         if is_blank(message.content):
-            self._report_blank(message.content, path)
+            warn_of_blank(message.content, f"{path}.content", self._report)
             return
         self._system.append((message.content, without_nulls(message.extra), path))
 
@@ -162,7 +162,7 @@ class _AnthropicMessageEncoder:
         content = message.content
         native = content if isinstance(content, str) else content_blocks(content or [], path, self._report)
         if is_blank(native):
-            self._report_blank(native, path)
+            warn_of_blank(native, f"{path}.content", self._report)
         elif native:
             block["content"] = native
         self._append("user", [block | without_nulls(message.extra)])
@@ -174,13 +174,11 @@ class _AnthropicMessageEncoder:
         return call_id
 
     def _content(self, content: Content, extra: JsonObject, path: str) -> str | list[JsonObject]:
-        if isinstance(content, str) and (not extra or is_blank(content)):
-            return "" if is_blank(content) else content
+        if is_blank(content):
+            return ""
+        if isinstance(content, str) and not extra:
+            return content
         return _add_to_last_block(content_blocks(content, path, self._report), extra)
-
-    def _report_blank(self, text: object, path: str) -> None:
-        if text:
-            self._report.warn(f"{path}.content left out: Anthropic refuses a text of white space only")
 
     def _strip_last(self) -> None:
         """Cuts the white space at the end of a last message of the assistant, where Anthropic refuses it."""
@@ -245,11 +243,11 @@ def _native_blocks(native: object, path: str) -> list[JsonObject]:
     if not all(isinstance(block, Mapping) for block in blocks):
         raise InvalidRequestError(f"{path}: expected a list of content blocks", param=path)
     own = [dict(cast("Mapping[str, Any]", block)) for block in blocks]
-    return [block for block in own if not is_blank_text(block)]
+    return [block for block in own if not is_blank_block(block)]
 
 
-def is_blank_text(block: JsonObject) -> bool:
-    """Whether a block is a text without anything but white space: Anthropic sometimes returns and always refuses it."""
+def is_blank_block(block: JsonObject) -> bool:
+    """Whether a block is a blank text, which Anthropic sometimes returns and always refuses."""
     text = block.get("text")
     return block.get("type") == "text" and (not text or is_blank(text))
 

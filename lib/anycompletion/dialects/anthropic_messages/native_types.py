@@ -8,14 +8,14 @@ https://docs.anthropic.com/en/api/messages-streaming
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from ...codecs.lenient import optional_objects
 
-Rules = tuple[tuple[str, str], ...]
+_Rules: TypeAlias = tuple[tuple[str, str], ...]
 """(field, type): the first field that an object has determines its type."""
 
-EVENTS = frozenset(
+_EVENTS = frozenset(
     {
         "content_block_delta",
         "content_block_start",
@@ -35,21 +35,21 @@ DELTA_TARGETS: Mapping[str, str] = {
 }
 """Type of a delta → the field that grows in the blocks it belongs to."""
 
-_EVENT_RULES: Rules = (
+_EVENT_RULES: _Rules = (
     ("message", "message_start"),
     ("content_block", "content_block_start"),
     ("index", "content_block_stop"),
     ("delta", "message_delta"),
     ("usage", "message_delta"),
 )
-_DELTA_RULES: Rules = (
+_DELTA_RULES: _Rules = (
     ("text", "text_delta"),
     ("partial_json", "input_json_delta"),
     ("thinking", "thinking_delta"),
     ("signature", "signature_delta"),
     ("citation", "citations_delta"),
 )
-_BLOCK_RULES: Rules = (
+_BLOCK_RULES: _Rules = (
     ("text", "text"),
     ("thinking", "thinking"),
     ("signature", "thinking"),
@@ -58,15 +58,13 @@ _BLOCK_RULES: Rules = (
     ("input", "tool_use"),
     ("data", "redacted_thinking"),
 )
-_CITATION_RULES: Rules = (
+_CITATION_RULES: _Rules = (
     ("url", "web_search_result_location"),
     ("start_char_index", "char_location"),
     ("start_page_number", "page_location"),
     ("search_result_index", "search_result_location"),
     ("start_block_index", "content_block_location"),
 )
-_RESULT = "_result"
-_TOOL_RESULT = "_tool_result"
 
 
 def event_type(data: Mapping[str, Any], name: str) -> str:
@@ -75,11 +73,11 @@ def event_type(data: Mapping[str, Any], name: str) -> str:
     Errors have the type "error", whatever they call themselves; "" is an event whose type nothing determines.
     """
     kind = _text(data.get("type"))
-    if kind in EVENTS:
+    if kind in _EVENTS:
         return kind
     if name == "error" or kind.endswith("error"):
         return "error"
-    if name in EVENTS:
+    if name in _EVENTS:
         return name
     if kind:
         return kind  # added to the format later
@@ -115,7 +113,7 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _inferred(data: Mapping[str, Any], rules: Rules) -> str:
+def _inferred(data: Mapping[str, Any], rules: _Rules) -> str:
     return next((kind for field, kind in rules if data.get(field) is not None), "")
 
 
@@ -123,4 +121,4 @@ def _tool_result_type(content: object) -> str:
     """The type of a server tool's result: it follows from the type of what it contains."""
     items = optional_objects(content)
     inner = _text(items[0].get("type")) if items else ""
-    return inner.removesuffix(_RESULT) + _TOOL_RESULT if inner.endswith(_RESULT) else ""
+    return inner.removesuffix("_result") + "_tool_result" if inner.endswith("_result") else ""

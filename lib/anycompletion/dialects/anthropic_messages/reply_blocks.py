@@ -12,7 +12,7 @@ from ...codecs.lenient import as_list, as_object, as_str, optional_object, optio
 from ...records import JsonObject
 from .native_types import block_type, citation_type
 
-CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
+_CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 """Types of blocks that call a tool with an `input`."""
 
 
@@ -77,6 +77,6 @@ _CALL: tuple[_Field, ...] = (("id", str, _id), ("name", str, as_str), ("input", 
 _FIELDS: Mapping[str, tuple[_Field, ...]] = {
     "text": (("text", str, as_str), ("citations", type(None), _citations)),
     "thinking": (("thinking", str, as_str), ("signature", str, _signature)),
-    **dict.fromkeys(CALLS, _CALL),
+    **dict.fromkeys(_CALLS, _CALL),
 }
-"""Type of a block → the fields that have a type, each with that type and the reader of others."""
+"""Type of a block → its fields, each with its documented type and the reader of values of other types."""

@@ -133,7 +133,7 @@ class AnthropicStreamDecoder:
         raise _unreadable_event(problem)
 
     def _is_no_event(self, event: Event) -> bool:
-        """Whether data that is no JSON object has a meaning all the same: none, or the end of OpenAI's streams."""
+        """Whether data that is no JSON object is no error: it is empty, a ping, or the end of OpenAI's streams."""
         data = event.data.strip()
         self.done = data == b"[DONE]"
         return self.done or data in EMPTY_EVENTS or event.name == "ping"

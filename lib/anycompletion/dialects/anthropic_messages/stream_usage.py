@@ -7,7 +7,7 @@ from typing import cast
 from ...records import JsonObject
 
 _PROMPT = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "cache_creation")
-"""Fields that are counted together, so that a zero in one of them counts beside another that is not."""
+"""Fields of the prompt's counts, which belong together: a zero in one of them is a count if another is not zero."""
 
 
 def merge_usage(usage: JsonObject, later: JsonObject) -> None:
@@ -16,15 +16,15 @@ def merge_usage(usage: JsonObject, later: JsonObject) -> None:
     Counts are cumulative, so a later one replaces an earlier one. Nulls and zeros replace nothing: servers send them in
     the event that is not the one where they count.
     """
-    if usage and all(_is_blank(value) for name in _PROMPT if (value := later.get(name))):
+    if usage and all(_counts_nothing(value) for name in _PROMPT if (value := later.get(name))):
         later = {name: value for name, value in later.items() if name not in _PROMPT or name not in usage}
     for name, value in later.items():
-        if value is not None and (name not in usage or name in _PROMPT or not _is_blank(value)):
+        if value is not None and (name not in usage or name in _PROMPT or not _counts_nothing(value)):
             usage[name] = value
 
 
-def _is_blank(value: object) -> bool:
-    """Whether a value counts nothing."""
+def _counts_nothing(value: object) -> bool:
+    """Whether a value is null, zero, or an object of such values."""
     if isinstance(value, dict):
-        return all(map(_is_blank, cast("JsonObject", value).values()))
+        return all(map(_counts_nothing, cast("JsonObject", value).values()))
     return not value or value == "0"

@@ -1,4 +1,4 @@
-"""Cohere's reply as a chat completion: no value is guessed, and none is lost for the type of another.
+"""Cohere's reply as a chat completion. A field of an unexpected type costs no other field.
 
 https://docs.cohere.com/reference/chat
 """

@@ -18,7 +18,7 @@ from ...errors import (
 from ...http import HttpResponse
 from ...records import JsonObject
 from ..error_body import ReportedError, holds_error, read_error
-from ..error_phrases import CONTEXT_LENGTH_PHRASES
+from ..error_phrases import CONTEXT_LENGTH_PHRASES, CONTEXT_LENGTH_STATUSES, has_phrase
 from ..shared import as_text, error_without_details, loads_or_none
 
 REQUEST_ID = "x-debug-trace-id"
@@ -40,7 +40,6 @@ _STATUSES: Mapping[str, int] = {
 # Classifying by prose is the exception: most of Cohere's errors are a message and an id. Only the message shows whether
 # a 400 is about the length of the prompt, and whether a 429 ends within minutes or with the month.
 _TOO_LONG = ("too many tokens", *CONTEXT_LENGTH_PHRASES)
-_TOO_LONG_STATUSES = (400, 413, 422)
 _PER_MONTH = "month"
 """Of the limits of a 429, only a trial key's calls and an account's bill are counted by the month."""
 
@@ -107,16 +106,11 @@ def _default_message(reason: str | None) -> str:
 
 
 def _usual_status(code: str | None, message: str) -> int:
-    return 400 if _is_about_length(message) else _STATUSES.get(code or "", 500)
-
-
-def _is_about_length(message: str) -> bool:
-    folded = message.lower()
-    return any(words in folded for words in _TOO_LONG)
+    return 400 if has_phrase(message, _TOO_LONG) else _STATUSES.get(code or "", 500)
 
 
 def _error_class(status: int, message: str) -> type[APIStatusError]:
-    if status in _TOO_LONG_STATUSES and _is_about_length(message):
+    if status in CONTEXT_LENGTH_STATUSES and has_phrase(message, _TOO_LONG):
         return ContextWindowExceededError
     if status == 429 and _PER_MONTH in message.lower():
         return QuotaExceededError

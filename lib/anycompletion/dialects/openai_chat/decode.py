@@ -12,12 +12,13 @@ from ...http import HttpResponse
 from ...records import ChatCompletion, ChatRequest, Choice, JsonObject
 from ...records.messages import content_parts
 from ..base import Target
+from ..error_body import holds_error
 from ..shared import as_text
-from .errors import error_from_body, holds_error
+from .errors import error_from_body
 from .fast_decode import read_reply
 from .finish_reasons import NO_REASONS, normalize_finish_reason
 from .legacy_functions import to_legacy, uses_converted_functions
-from .quirks import finish_reasons
+from .quirks import finish_reasons_of
 from .variants import set_cost, with_plain_texts
 
 
@@ -46,7 +47,7 @@ def _read_tolerantly(response: HttpResponse, target: Target) -> ChatCompletion:
     else:
         if completion.choices:
             for choice in completion.choices:
-                normalize_finish_reason(choice, finish_reasons(target))
+                normalize_finish_reason(choice, finish_reasons_of(target))
             completion.raw = data
             return completion
         reason = "choices: missing or empty"

@@ -15,7 +15,7 @@ from ...http import HttpRequest
 from ...records import ChatRequest, FunctionDefinition, FunctionTool, JsonObject, Message, Tool
 from ..base import EncodingReport, FetchedValues, Target
 from .legacy_functions import add_tools, call_ids, to_tool_form
-from .message_form import encode_message, fit_call_ids, is_blank, join_instructions
+from .message_form import encode_message, fit_call_ids, join_instructions, without_blank_text
 from .params import PATH, STREAM_DEFAULTS
 from .quirks import Quirks
 
@@ -114,7 +114,7 @@ def _url(target: Target, quirks: Quirks) -> str:
     query = f"?{urlencode({'api-version': version})}" if version is not None and version != "v1" else ""
     path = urlsplit(base).path
     for end in ("/openai", "/openai/deployments"):
-        if path.endswith(end):  # a part of the path below; the resource's URL was meant
+        if path.endswith(end):  # the resource's URL with the beginning of the paths below
             base, path = base.removesuffix(end), path.removesuffix(end)
     # The base URL names the deployment, or is Azure AI Foundry's endpoint for all models.
     if "/openai/deployments/" in path or path.endswith("/models"):
@@ -146,7 +146,7 @@ def _messages(
     for i, message in enumerate(messages):
         plain = as_plain_message(message)
         if plain is not None and plain.role in _PLAIN_ROLES:
-            if quirks.blank_text or not is_blank(plain.to_dict(), f"messages[{i}]", report):
+            if quirks.blank_text or without_blank_text(plain.to_dict(), f"messages[{i}]", report) is not None:
                 encoded.append(plain)
             continue
         wire = encode_message(message, f"messages[{i}]", target, quirks, report)

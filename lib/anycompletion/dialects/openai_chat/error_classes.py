@@ -19,6 +19,7 @@ from ...errors import (
     ServiceUnavailableError,
     UnprocessableEntityError,
 )
+from ..error_phrases import CONTEXT_LENGTH_STATUSES
 
 BY_OPENROUTER_TYPE: Mapping[str, type[APIStatusError]] = {
     "context_length_exceeded": ContextWindowExceededError,
@@ -97,5 +98,5 @@ BY_MINIMAX_STATUS: Mapping[str, type[APIStatusError]] = {
 https://platform.minimax.io/docs/api-reference/errorcode
 """
 
-PHRASE_STATUSES = frozenset((None, 400, 413, 422, 500))
+PHRASE_STATUSES = frozenset((None, *CONTEXT_LENGTH_STATUSES, 500))
 """Statuses of errors whose message is searched for `CONTEXT_LENGTH_PHRASES`; None inside a stream or a good status."""

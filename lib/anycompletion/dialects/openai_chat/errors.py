@@ -20,8 +20,8 @@ from ...errors import (
 )
 from ...http import HttpResponse
 from ...records import JsonObject
-from ..error_body import holds_error, is_failed_reason, page_title, read_error
-from ..error_phrases import CONTEXT_LENGTH_PHRASES
+from ..error_body import page_title, read_error
+from ..error_phrases import has_phrase
 from ..shared import as_text, loads_or_none, message_of_text
 from .error_classes import (
     BY_CODE_OR_TYPE,
@@ -85,7 +85,7 @@ def _error_class(fields: JsonObject, code: str, kind: str, status: int | None, m
     )
     if by_code is not None:
         return by_code
-    if status in PHRASE_STATUSES and _is_about_context_length(message):
+    if status in PHRASE_STATUSES and has_phrase(message):
         return ContextWindowExceededError
     if "base_resp" in fields:
         return BY_MINIMAX_STATUS.get(code, InternalServerError)
@@ -98,11 +98,6 @@ def _error_class(fields: JsonObject, code: str, kind: str, status: int | None, m
 def _first(*lookups: tuple[Mapping[str, type[APIStatusError]], str]) -> type[APIStatusError] | None:
     """The first class that a table has for its key."""
     return next((table[key] for table, key in lookups if key in table), None)
-
-
-def _is_about_context_length(message: str) -> bool:
-    folded = message.lower()
-    return any(phrase in folded for phrase in CONTEXT_LENGTH_PHRASES)
 
 
 def _object(fields: JsonObject, name: str) -> JsonObject:
@@ -152,6 +147,3 @@ def _filtered(fields: JsonObject) -> list[str]:
         for name, result in results.items()
         if isinstance(result, dict) and cast("JsonObject", result).get("filtered")
     ]
-
-
-__all__ = ["error", "error_from_body", "holds_error", "is_failed_reason"]

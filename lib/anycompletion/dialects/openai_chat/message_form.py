@@ -50,9 +50,7 @@ def encode_message(
     if is_named and not quirks.message_name:
         del wire["name"]
         report.unsupported(f"{path}.name", f"{target.provider}'s messages have no name")
-    if not quirks.blank_text and is_blank(wire, path, report):
-        return None
-    return wire
+    return wire if quirks.blank_text else without_blank_text(wire, path, report)
 
 
 # --- nulls and blank texts --------------------------------------------------------------------------------------------
@@ -93,21 +91,22 @@ def _cleaned_item(item: Any) -> Any:
     return fields | {kind: inner}
 
 
-def is_blank(wire: JsonObject, path: str, report: EncodingReport) -> bool:
-    """Leaves out blank text parts, and returns whether an assistant's message is then empty."""
+def without_blank_text(wire: JsonObject, path: str, report: EncodingReport) -> JsonObject | None:
+    """The message without blank text parts; None for an assistant's message that then has neither text nor calls."""
     content = wire.get("content")
     if isinstance(content, list):
         parts = cast("list[Any]", content)
         kept = [part for part in parts if not _is_blank_part(part)]
         if len(kept) < len(parts) and (kept or wire["role"] == "assistant"):
-            wire["content"] = content = kept
+            content = kept
+            wire = wire | {"content": kept}
             report.warn(f"{path}.content: blank texts left out")
     if wire["role"] != "assistant" or any(wire.get(name) for name in ("tool_calls", "function_call")):
-        return False
-    blank = not content or (isinstance(content, str) and not content.strip())
-    if blank:
-        report.warn(f"{path} left out: it has no text and no calls")
-    return blank
+        return wire
+    if content and not (isinstance(content, str) and not content.strip()):
+        return wire
+    report.warn(f"{path} left out: it has no text and no calls")
+    return None
 
 
 def _is_blank_part(part: Any) -> bool:

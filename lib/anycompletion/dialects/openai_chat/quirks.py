@@ -81,7 +81,7 @@ class Quirks(DialectQuirks):
         return support
 
 
-def finish_reasons(target: Target) -> Mapping[str, str]:
+def finish_reasons_of(target: Target) -> Mapping[str, str]:
     """The target's finish reason → OpenAI's."""
     quirks = target.quirks
     return quirks.finish_reasons if isinstance(quirks, Quirks) else FINISH_REASONS

@@ -16,12 +16,13 @@ from ...errors import APIError, APIResponseError, StreamInterruptedError
 from ...records import ChatRequest, JsonObject, Usage
 from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta, latest_usage
 from ..base import Chunks, Target
+from ..error_body import is_failed_reason
 from ..shared import EMPTY_EVENTS, as_text
-from .errors import error_from_body, is_failed_reason
-from .fast_decode import chunk_decoder, has_other_logprobs, read_chunk
+from .errors import error_from_body
+from .fast_decode import chunk_decoder, has_unknown_logprob_fields, read_chunk
 from .finish_reasons import OPENAI_REASONS, normalize_finish_reason
 from .legacy_functions import to_legacy_delta, uses_converted_functions
-from .quirks import finish_reasons
+from .quirks import finish_reasons_of
 from .tolerant_chunks import (
     UNKNOWN_INDEX,
     OpenAIErrorInChunk,
@@ -68,10 +69,10 @@ class OpenAIStreamDecoder:
         self._has_content = False
         """Whether any delta had more than a role."""
         self._is_plain = True
-        """Whether the last chunk had no unknown fields; a server that sends some sends them with every chunk, and
-        learning that `read_chunk` cannot read one takes as long as reading it."""
+        """Whether the last chunk had no unknown fields. A server that sends some sends them with every chunk, and
+        refusing such a chunk takes `read_chunk` as long as reading one."""
         self._halves: SplitCharacters | None = None
-        """Set once a text had escapes of surrogates."""
+        """Halves of characters that wait for the other half; None until a text has escapes of surrogates."""
 
     def feed(self, event: Event) -> Chunks:
         """The chunk of one event.
@@ -96,7 +97,7 @@ class OpenAIStreamDecoder:
         for choice in chunk.choices:
             delta = choice.delta
             if delta.reasoning is not None or choice.logprobs is not None:
-                self._complete(choice, chunk)
+                self._complete_choice(choice, chunk)
             if delta.tool_calls is not None:
                 numbers = self._calls.get(choice.index) or self._calls.setdefault(choice.index, OpenAIToolCallNumbers())
                 numbers.number(delta.tool_calls)
@@ -123,13 +124,13 @@ class OpenAIStreamDecoder:
             if self._halves is None and has_surrogates(data):
                 self._halves = SplitCharacters()
             self._is_plain = chunk.extra is None and not any(map(_has_extra, chunk.choices))
-            problem = self._place(chunk)
+            problem = self._resolve_unknown_index(chunk)
             if not problem:
                 return chunk
         # Not bound to a local name: a cycle of error and frame would live until the garbage collector runs.
         raise APIResponseError(problem, body=as_text(data)) if problem else _error_event(data, found)
 
-    def _place(self, chunk: ChatCompletionChunk) -> str:
+    def _resolve_unknown_index(self, chunk: ChatCompletionChunk) -> str:
         """Takes a choice whose index cannot be read for the only one; returns the problem if there are several."""
         for choice in chunk.choices:
             if choice.index == UNKNOWN_INDEX:
@@ -138,11 +139,11 @@ class OpenAIStreamDecoder:
                 choice.index = next(iter(self._ended), 0)
         return ""
 
-    def _complete(self, choice: ChunkChoice, chunk: ChatCompletionChunk) -> None:
+    def _complete_choice(self, choice: ChunkChoice, chunk: ChatCompletionChunk) -> None:
         """Gives `reasoning` its other name, and log probabilities the fields that `read_chunk` leaves out."""
         rename_reasoning(choice.delta)
         data: bytes = chunk.native
-        if choice.logprobs is None or not self._is_plain or not has_other_logprobs(data):
+        if choice.logprobs is None or not self._is_plain or not has_unknown_logprob_fields(data):
             return
         for read in self._read_tolerantly(data).choices:
             if read.index == choice.index:
@@ -216,4 +217,4 @@ def _misplaced_usage(chunk: ChatCompletionChunk) -> Usage | None:
 
 def decoder(request: ChatRequest, target: Target) -> OpenAIStreamDecoder:
     """A new decoder for one stream."""
-    return OpenAIStreamDecoder(uses_converted_functions(request, target), finish_reasons(target))
+    return OpenAIStreamDecoder(uses_converted_functions(request, target), finish_reasons_of(target))

@@ -22,12 +22,13 @@ from ...records.chunks import (
 )
 from ..error_body import holds_error
 from .fast_decode import may_have_extra, read_with_extra
-from .variants import set_cost, with_text_content
+from .variants import set_cost, with_plain_deltas
 
 _TEXTS = ("content", "reasoning_content", "refusal")
 """Fields of a delta that are texts in pieces."""
 
-_WAITING_CALL = "tool_calls"
+_CALL = "tool_calls"
+"""Marks the text of a tool call or function call among the texts of a choice."""
 
 UNKNOWN_INDEX = -1
 """Index of a choice whose own index cannot be read; the decoder replaces it."""
@@ -65,7 +66,7 @@ def read_tolerantly(data: bytes) -> ChatCompletionChunk:
 
 
 def _chunk(value: Any) -> ChatCompletionChunk:
-    source = with_text_content(as_object(value, "chunk"))
+    source = with_plain_deltas(as_object(value, "chunk"))
     chunk = ChatCompletionChunk.from_dict(source)
     for choice, fields in zip(chunk.choices, as_list(source.get("choices"), "choices"), strict=True):
         rename_reasoning(choice.delta)
@@ -107,7 +108,7 @@ def join_characters(chunk: ChatCompletionChunk, halves: SplitCharacters) -> None
 
 
 def replacements(halves: SplitCharacters) -> list[ChunkChoice]:
-    """Fragments with U+FFFD for each half that still waits at the end of the stream."""
+    """Choices of a last chunk, with U+FFFD for each half that still waits at the end of the stream."""
     indexes = sorted({text_id[0] for text_id in _waiting(halves)})
     choices = [ChunkChoice(index) for index in indexes]
     for choice in choices:
@@ -125,10 +126,11 @@ def _texts(choice: ChunkChoice) -> Iterator[tuple[tuple[str, int], Any, str]]:
     for part, number in [(delta.function_call, -1), *calls]:
         name = "input" if isinstance(part, CustomDelta) else "arguments"
         if part is not None and getattr(part, name) is not None:
-            yield (_WAITING_CALL, -1 if number is None else number), part, name
+            yield (_CALL, -1 if number is None else number), part, name
 
 
 def _waiting(halves: SplitCharacters) -> list[tuple[int, str, int]]:
+    """The texts that end in a half: the index of the choice, then what `_texts` identifies each by."""
     return [text_id for text_id in halves.waiting() if isinstance(text_id, tuple)]
 
 
@@ -139,11 +141,11 @@ def _add_replacements(choice: ChunkChoice, halves: SplitCharacters) -> None:
         if index != choice.index:
             continue
         text = halves.give_up(text_id)
-        if name != _WAITING_CALL:
+        if name != _CALL:
             setattr(delta, name, (getattr(delta, name) or "") + text)
         elif number < 0:
             delta.function_call = delta.function_call or FunctionDelta()
             delta.function_call.arguments = (delta.function_call.arguments or "") + text
         else:
-            # A call's own text must not wait for its custom or function part: both are appended the same way.
+            # For custom calls, too: the text of either kind of call is appended to the same pieces.
             delta.tool_calls = [*(delta.tool_calls or ()), ToolCallDelta(number, function=FunctionDelta(None, text))]

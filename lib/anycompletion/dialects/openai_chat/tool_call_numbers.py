@@ -134,6 +134,7 @@ class OpenAIToolCallNumbers:
         return call
 
     def _begin(self, index: int | None) -> _Call:
+        """A new call, with the server's index as its number if that is free."""
         is_free = index is not None and index >= 0 and index not in self._numbers
         call = _Call(index if is_free and index is not None else self._highest + 1)
         self._numbers.add(call.number)
@@ -157,6 +158,7 @@ def _starts(
 
 
 def _piece(part: FunctionDelta | CustomDelta | None) -> str:
+    """The piece of the arguments in a fragment."""
     if part is None:
         return ""
     return (part.arguments if isinstance(part, FunctionDelta) else part.input) or ""

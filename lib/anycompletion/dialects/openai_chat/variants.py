@@ -23,8 +23,8 @@ def set_cost(usage: Usage | None) -> None:
         usage.cost = ticks / _TICKS_PER_DOLLAR
 
 
-def with_text_content(chunk: JsonObject) -> JsonObject:
-    """The JSON of a chunk in which every delta has the form of `with_plain_texts`."""
+def with_plain_deltas(chunk: JsonObject) -> JsonObject:
+    """The JSON of a chunk whose deltas have the form of `with_plain_texts`."""
     choices = optional_list(chunk.get("choices"))
     return chunk if choices is None else chunk | {"choices": list(map(_with_plain_delta, choices))}
 
@@ -56,7 +56,7 @@ def with_plain_texts(fields: JsonObject) -> JsonObject:
 
 
 def _divided(content: list[object], fields: JsonObject) -> JsonObject:
-    """The fields of a message or delta that hold what the parts of its content hold."""
+    """The fields of a message or delta, with the parts of its content divided among them by type."""
     types = list(map(_part_type, content))
     if not any(types):
         only: Any = content[0] if len(content) == 1 else None

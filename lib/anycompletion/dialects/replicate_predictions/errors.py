@@ -30,7 +30,7 @@ from ...http import HttpResponse
 from ...rate_limit_headers import seconds
 from ...records import JsonObject
 from ..error_body import ReportedError, holds_error, read_error
-from ..error_phrases import CONTEXT_LENGTH_PHRASES
+from ..error_phrases import CONTEXT_LENGTH_PHRASES, CONTEXT_LENGTH_STATUSES, has_phrase
 from ..shared import as_text, loads_or_none, message_of_text
 
 _CODE = re.compile(r"\bE\d{3,4}\b")
@@ -55,7 +55,6 @@ _TOO_LONG = (
     "input is too long",
 )
 """Lower-case parts of messages about a prompt that is too long."""
-_TOO_LONG_STATUSES = (400, 413, 422)
 _MESSAGE_PARTS: tuple[tuple[str, type[APIStatusError]], ...] = (
     *((part, ContextWindowExceededError) for part in _TOO_LONG),
     ("flagged as sensitive", ContentPolicyViolationError),
@@ -115,7 +114,7 @@ def _error_of_body(body: object, response: HttpResponse, status: int) -> APIErro
     if invalid:
         message = f"{message or 'invalid input'} ({invalid})"
     cls: type[APIError] = class_for_status(status) if status >= 400 else APIResponseError
-    if status in _TOO_LONG_STATUSES and any(part in (message or "").lower() for part in _TOO_LONG):
+    if status in CONTEXT_LENGTH_STATUSES and has_phrase(message or "", _TOO_LONG):
         cls = ContextWindowExceededError
     return cls(
         message or message_of_text(response),

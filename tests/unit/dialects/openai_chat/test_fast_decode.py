@@ -91,7 +91,7 @@ LOGPROBS: list[tuple[str, bool]] = [
 def test_fields_of_log_probabilities_that_openai_does_not_document(logprobs: str, has_other: bool):
     """llama.cpp's token ids would be lost, or OpenAI's log probabilities be decoded twice."""
     data = f'{{"choices":[{{"delta":{{}}}},{{"delta":{{}},"logprobs":{logprobs}}}]}}'.encode()
-    assert fast_decode.has_other_logprobs(data) is has_other
+    assert fast_decode.has_unknown_logprob_fields(data) is has_other
 
 
 def test_usage_keeps_unknown_fields():
