@@ -66,7 +66,7 @@ class FixedConcurrency:
 
 
 _MAX_RETURNS = 5
-"""Times that an item may return to its queue because its provider was away."""
+"""How often an item may return to its queue."""
 
 
 class WorkItem(NamedTuple):
@@ -79,7 +79,7 @@ class WorkItem(NamedTuple):
     key: ItemKey | None
     """Its key in the journal, if there is a journal."""
     returns: int = 0
-    """How often it returned to its queue."""
+    """How often it has returned to its queue because its provider was away."""
 
 
 class ProviderQueue:
@@ -89,7 +89,7 @@ class ProviderQueue:
         self.limit = limit
         self.outage = OutagePause(lambda: asyncio.get_running_loop().time())
         self.timer: asyncio.TimerHandle | None = None
-        """Starts the next item after a pause."""
+        """Sends the next item after a pause; None where no pause is under way."""
         self.on_load_refusal: Callable[[], None] | None = (
             None if isinstance(limit, FixedConcurrency) else limit.on_throttled
         )
@@ -98,7 +98,7 @@ class ProviderQueue:
 
     @property
     def can_start(self) -> bool:
-        """Whether an item waits and the limit allows to send it; in an outage, one item at a time may be sent."""
+        """Whether an item waits and may be sent: the limit allows it, and in an outage it is the only one."""
         if not self.waiting or self.in_flight >= self.limit.limit:
             return False
         return not self.outage.is_active or (not self.in_flight and not self.outage.remaining)

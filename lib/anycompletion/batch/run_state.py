@@ -38,7 +38,7 @@ class RunState:
         self.results.put(number, result)
 
     def record_error(self, error: BaseException) -> None:
-        """Keeps `error` for the consumer, if it is the first; one that would end its loop silently is wrapped."""
+        """Keeps the first error for the consumer; one that would silently end the consumer's loop is wrapped."""
         if isinstance(error, (StopIteration, StopAsyncIteration)):
             wrapped = RuntimeError(f"user code raised {type(error).__name__}")
             wrapped.__cause__ = error

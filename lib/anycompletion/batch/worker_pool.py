@@ -69,7 +69,7 @@ class WorkerPool:
     # --- workers
 
     def _start_workers(self, queue: ProviderQueue) -> None:
-        """Starts a worker for each item that the queue's limit allows."""
+        """Starts a worker for each item that the queue's limit allows; in an outage, a timer for the next one."""
         loop = asyncio.get_running_loop()
         while (item := self._take(queue)) is not None:
             task = loop.create_task(self._work(queue, item), context=self._context.copy())
@@ -125,10 +125,15 @@ class WorkerPool:
             self.halt(error.with_traceback(None))
             return None
         except CompletionError as error:
-            throttled = isinstance(error, APIError) and is_load_refusal(error)
-            answered = isinstance(error, APIStatusError) and not shows_outage(error)
-            if self._return_to_queue(queue, item, error):
-                return None
+            if isinstance(error, APIError):
+                throttled, is_outage = is_load_refusal(error), shows_outage(error)
+                answered = isinstance(error, APIStatusError) and not is_outage
+                if answered:
+                    queue.record_answer()
+                elif is_outage:
+                    queue.record_failure()
+                if is_outage and self._returned_to_queue(queue, item, error):
+                    return None
             # Without the frames: they reference the request, and a run may keep many errors.
             return Result(None, error.with_traceback(None), item.custom_id, request)
         except Exception as error:  # noqa: BLE001 (a bug, or an error of user code, which the consumer must get)
@@ -137,15 +142,8 @@ class WorkerPool:
         finally:
             queue.limit.on_end(throttled=throttled, answered=answered)
 
-    def _return_to_queue(self, queue: ProviderQueue, item: WorkItem, error: CompletionError) -> bool:
-        """Records what an error shows of the provider; returns whether the item is sent again after an outage."""
-        if not isinstance(error, APIError):
-            return False
-        if not shows_outage(error):
-            if isinstance(error, APIStatusError):
-                queue.record_answer()
-            return False
-        queue.record_failure()
+    def _returned_to_queue(self, queue: ProviderQueue, item: WorkItem, error: APIError) -> bool:
+        """Puts an item back that may be sent again; False where it must end with its error."""
         if self._state.halted or not worth_retrying(error) or not queue.take_back(item):
             return False
         self.waiting += 1

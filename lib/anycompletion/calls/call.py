@@ -38,9 +38,9 @@ from ..retry_policy import worth_retrying
 from ..transport import MAX_ERROR_BODY, AttemptTimeouts, Response, SendDeferred
 from ..validation import find_unserializable, require_serializable
 from .admission import acquire_connection, acquire_limits
-from .body_kind import body_kind, error_body, events_of, json_lines, page_error
 from .call_context import CallContext
 from .plan import override
+from .response_bodies import body_kind, events_of, json_lines, page_error, without_event_framing
 from .retry import retry_or_raise, start_cooldown
 from .signing import auth_headers
 
@@ -199,7 +199,7 @@ class Call(CallContext):
                 f"status {response.status} points to {where or 'somewhere else'}; redirects are never followed",
                 status_code=response.status,
             )
-        body = error_body(await response.read_some(MAX_ERROR_BODY))
+        body = without_event_framing(await response.read_some(MAX_ERROR_BODY))
         error = self.plan.provider_state.dialect.error(HttpResponse(response.status, response.headers, body))
         error.maybe_billed = error.maybe_billed or response.status in _GATEWAY_TIMEOUTS
         hint = wait_hint(response.headers, body, now=time.time())

@@ -98,7 +98,7 @@ class CallContext:
         info = self.info
         error.provider, error.model = self.plan.target.provider, self.plan.target.model
         error.attempts, error.elapsed = info.attempts, self.elapsed()
-        error.request_id = info.request_id or error.request_id  # the row's header before any other place
+        error.request_id = info.request_id or error.request_id  # the header that the provider's row names comes first
         error.status_code = error.status_code or info.status_code
         error.headers = error.headers if error.headers is not None else (info.headers or None)
         secrets = self.plan.secrets(self.last_key_sent)

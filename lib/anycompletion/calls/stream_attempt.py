@@ -1,6 +1,6 @@
-"""One attempt at a streamed reply: a response whose headers have come, read as what it is.
+"""One attempt at a streamed reply: reads a response as a stream or as a whole body, whichever its first bytes show.
 
-Its content type is a label only, and the first bytes decide.
+The content type is only the first guess.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from ..http import MAX_RESPONSE_BYTES, Headers, HttpRequest, HttpResponse
 from ..records import AssistantMessage, ChatCompletion, Choice, TextPart, Usage
 from ..records.chunks import ChatCompletionChunk, ChunkChoice, Delta, latest_usage
 from ..transport import Response
-from .body_kind import BLANK, BodyKind, body_kind, page_error
 from .close_signal import CloseSignal
 from .plan import EVENT_STREAM
+from .response_bodies import BLANK, BodyKind, body_kind, page_error
 
 if TYPE_CHECKING:
     from .call import Call
 
 
-_LONGEST_START = 1024
-"""Bytes after which a body of no known kind is read by its content type."""
+_MAX_START = 1024
+"""Bytes of a body that are searched for its kind; then its content type decides."""
 
 
 class Attempt(abc.ABC):
@@ -56,7 +56,7 @@ class Attempt(abc.ABC):
         self._call = call
         self._closed = closed
         self._created = 0
-        """The last time of a chunk, for those without one; 0 if the first chunk had one."""
+        """The time given to chunks that have none, that of the chunk before them; 0 if the first chunk has its own."""
         self._usage: Usage | None = None
         """The usage so far, for the client's limits."""
         self.response = response
@@ -70,7 +70,7 @@ class Attempt(abc.ABC):
         self.ended = False
         """Whether everything was read, up to the proper end."""
         self.successor: Attempt | None = None
-        """The attempt that reads the rest of the response, whose first bytes are those of another kind of body."""
+        """The attempt that reads this response instead, because its first bytes are those of another kind of body."""
 
     @abc.abstractmethod
     async def next(self) -> Chunks | None:
@@ -143,7 +143,7 @@ class StreamAttempt(Attempt):
         may_be_other = announced is None and isinstance(self._framing, SSEParser)
         self._start: bytes | None = start if may_be_other else None
         """The body so far, until its kind is known; None afterwards."""
-        self._read: Callable[[], Awaitable[bytes]] = self._read_start if start else response.read
+        self._read: Callable[[], Awaitable[bytes]] = self._take_start if start else response.read
         self._decoder: Decoder = dialect.decoder(call.request, call.plan.target)
         self._error: APIError | None = None
         """An error that came in the same bytes as chunks, which are delivered before it."""
@@ -183,19 +183,19 @@ class StreamAttempt(Attempt):
                 return chunks
         return None
 
-    async def _read_start(self) -> bytes:
-        """The bytes that were read before this attempt."""
+    async def _take_start(self) -> bytes:
+        """The bytes that were read before this attempt; later reads are of the response."""
         start, self._start, self._read = self._start, None, self.response.read
         return start or b""
 
     def _find_successor(self, data: bytes) -> bool:
-        """Sets `successor` if the body is not a stream; called until its kind is known."""
+        """Sets `successor` if the body is no stream, and returns whether it is none; called until its kind is known."""
         assert self._start is not None, "the kind is not known yet"
         start = self._start.lstrip(BLANK) + data
         kind = body_kind(start)
         if kind == "json" or kind == "page":
             self.successor = WholeAttempt(self._call, self.response, self._closed, start)
-        self._start = start if kind is None and len(start) < _LONGEST_START else None
+        self._start = start if kind is None and len(start) < _MAX_START else None
         return self.successor is not None
 
     def _end_body(self) -> Chunks:
@@ -329,8 +329,8 @@ class WholeAttempt(Attempt):
         return await self._poll_after(failed)
 
     async def _read_start(self) -> BodyKind | None:
-        """Reads until the first bytes tell the kind of the body; None if it has none."""
-        while (kind := body_kind(self._start)) is None and len(self._start) < _LONGEST_START:
+        """Reads until the kind of the body is known, and returns it; None for a body of no known kind."""
+        while (kind := body_kind(self._start)) is None and len(self._start) < _MAX_START:
             data = await self.response.read()
             if not data:
                 break

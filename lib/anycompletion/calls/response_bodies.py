@@ -1,4 +1,4 @@
-"""Kinds of bodies, recognized by their first bytes: content types are labels that servers get wrong."""
+"""Bodies of responses: their kind, recognized by the first bytes, and their events. Servers get content types wrong."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ BLANK = b" \t\r\n"
 
 
 BodyKind: TypeAlias = Literal["json", "events", "page"]
+"""JSON, server-sent events, or a web page."""
 
 
 def body_kind(start: bytes) -> BodyKind | None:
@@ -27,14 +28,14 @@ def body_kind(start: bytes) -> BodyKind | None:
 
 
 def page_error(body: bytes) -> APIResponseError:
-    """The exception for a web page with a good status; the page's title is its message."""
+    """The exception for a web page with a good status; its message has the page's title."""
     title = page_title(body)
     text = f"the answer is a web page: {title}" if title else "the answer is a web page"
     return APIResponseError(text, body=body.decode("utf-8", "replace"), maybe_billed=True)
 
 
 def events_of(body: bytes, framing: Framing) -> list[Event]:
-    """The events of a whole body that is a stream.
+    """The events of a whole body that is a stream of them.
 
     Raises:
         APIResponseError: an event is too long.
@@ -45,8 +46,8 @@ def events_of(body: bytes, framing: Framing) -> list[Event]:
     return events
 
 
-def error_body(body: bytes) -> bytes:
-    """The body of a bad status without the framing of an event, in which some servers answer a stream request."""
+def without_event_framing(body: bytes) -> bytes:
+    """The body of a bad status; where a server sends it as an event, which some do for streams, the event's data."""
     if body_kind(body) != "events":
         return body
     parser = SSEParser()

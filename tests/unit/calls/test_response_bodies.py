@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from anycompletion import APIResponseError, AsyncCompletion, RateLimitError, StreamInterruptedError
-from anycompletion.calls.body_kind import BodyKind, body_kind, json_lines
+from anycompletion.calls.response_bodies import BodyKind, body_kind, json_lines
 from support.raw_server import END, FIN, REQUEST, STALL, STREAM, RawServer, Step, completion, head, piece
 
 BOM = b"\xef\xbb\xbf"
