@@ -8,7 +8,7 @@ import attrs
 from anycompletion import APIError, ChatCompletion, ChatCompletionChunk, ChatRequest
 from anycompletion.dialects.base import Continuation, Dialect, Target
 from anycompletion.providers import DIALECTS
-from anycompletion.streaming.accumulator import Accumulator
+from anycompletion.streaming.accumulator import accumulated
 from anycompletion.testing import Recording
 from conformance import traffic
 from conformance.replay import own_n
@@ -28,10 +28,7 @@ class Decoded:
 
     def completion(self) -> ChatCompletion:
         """The reply accumulated from the chunks."""
-        accumulator = Accumulator()
-        for chunk in self.chunks:
-            accumulator.add(chunk)
-        return accumulator.completion()
+        return accumulated(self.chunks)
 
 
 def decode(recording: Recording, pieces: Iterable[bytes]) -> Decoded:

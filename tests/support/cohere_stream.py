@@ -6,9 +6,9 @@ from typing import Any
 from anycompletion.codecs.sse import Event
 from anycompletion.dialects.base import Target
 from anycompletion.dialects.cohere_chat.dialect import DIALECT
-from anycompletion.records import ChatCompletion, ChatRequest, UserMessage
+from anycompletion.records import ChatRequest, UserMessage
 from anycompletion.records.chunks import ChatCompletionChunk
-from anycompletion.streaming.accumulator import Accumulator
+from anycompletion.streaming.accumulator import accumulated
 
 TARGET = Target(provider="cohere", model="command-a", base_url="https://api.cohere.com", stream=True)
 CHAT = ChatRequest("command-a", [UserMessage("Hi")])
@@ -81,14 +81,6 @@ def run(*events: dict[str, Any], request: ChatRequest = CHAT) -> list[ChatComple
     chunks = [chunk for data in events for chunk in decoder.feed(event(data))]
     chunks += decoder.finish()
     return chunks
-
-
-def accumulated(chunks: list[ChatCompletionChunk]) -> ChatCompletion:
-    """The reply of chunks."""
-    accumulator = Accumulator()
-    for chunk in chunks:
-        accumulator.add(chunk)
-    return accumulator.completion()
 
 
 def native_fields(*events: dict[str, Any], request: ChatRequest = CHAT) -> Any:

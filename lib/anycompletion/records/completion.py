@@ -179,8 +179,8 @@ class Choice(Record):
         return out
 
 
-_PUT_TOGETHER = b""
-"""Stands for the JSON of a reply that a stream's events add up to."""
+_OWN_JSON = b""
+"""In `_raw_json`: `raw` is the record's own JSON, which a stream's events add up to."""
 
 
 @define(repr=False, eq=False)
@@ -200,7 +200,7 @@ class ChatCompletion(Record):
     _raw: Any = hidden(default=None, repr=False, kw_only=True)
     _raw_json: bytes | list[tuple[Any, Any]] | None = hidden(default=None, repr=False, kw_only=True)
     """The provider's JSON as bytes, until `raw` is first used; `_raw` and `_raw_json` of each of several requests; or
-    `_PUT_TOGETHER`."""
+    `_OWN_JSON`."""
     _info: ReplyInfo | None = hidden(default=None, repr=False, kw_only=True)
 
     @property
@@ -221,7 +221,7 @@ class ChatCompletion(Record):
         For a stream, the JSON in OpenAI's format that its events add up to, with all fields that OpenAI does not
         document, made at the first use. None for a reply that no provider sent.
         """
-        if self._raw_json == _PUT_TOGETHER:
+        if self._raw_json == _OWN_JSON:
             self.raw = self.to_dict()
         elif self._raw_json is not None:
             self.raw = _decoded(self._raw, self._raw_json)
@@ -235,16 +235,16 @@ class ChatCompletion(Record):
         """Sets `raw` to the JSON in these bytes, which are decoded at its first use."""
         self._raw_json = data
 
-    def keep_raw_as_put_together(self) -> None:
+    def keep_own_json(self) -> None:
         """Sets `raw` to this record's own JSON, which is made at its first use."""
-        self._raw_json = _PUT_TOGETHER
+        self._raw_json = _OWN_JSON
 
     def keep_raw_of(self, parts: Sequence[ChatCompletion]) -> None:
         """Sets `raw` to the list of those of `parts`, which are decoded at its first use."""
         self._raw_json = [part._undecoded() for part in parts]  # noqa: SLF001
 
     def _undecoded(self) -> tuple[Any, Any]:
-        return (self.raw, None) if self._raw_json == _PUT_TOGETHER else (self._raw, self._raw_json)
+        return (self.raw, None) if self._raw_json == _OWN_JSON else (self._raw, self._raw_json)
 
     @property
     def text(self) -> str:

@@ -91,8 +91,8 @@ def _from_field_lists(data: JsonObject) -> list[TokenLogprob]:
 
 def _token_logprob(data: JsonObject) -> TokenLogprob:
     tops = [
-        TopLogprob(*_token(rival), extra=unknown_fields(rival, _TOP_LOGPROB))
-        for rival in _alternatives(data.get("top_logprobs"))
+        TopLogprob(*_token(alternative), extra=unknown_fields(alternative, _TOP_LOGPROB))
+        for alternative in _alternatives(data.get("top_logprobs"))
     ]
     return TokenLogprob(*_token(data), tops, extra=unknown_fields(data, _TOKEN))
 

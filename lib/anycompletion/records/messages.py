@@ -87,8 +87,9 @@ class ToolCall(Record):
         call_id = optional_str(source.get("id")) or ""
         kind = optional_str(source.get("type")) or ""
         function, custom = source.get("function"), source.get("custom")
-        # Some servers send both, one of them with empty fields, and some leave the type out.
-        if kind == "custom" if bool(function) == bool(custom) else custom:
+        # Some servers send both, one of them empty, and some leave the type out.
+        is_custom = kind == "custom" if bool(function) == bool(custom) else bool(custom)
+        if is_custom:
             custom = CustomCall.from_dict(custom or {}, f"{path}.custom")
             return cls(call_id, type="custom", custom=custom, extra=unknown_fields(source, _TOOL_CALL))
         kind = kind or "function"
@@ -221,6 +222,17 @@ class Audio(Record):
     expires_at: int | None = None
     extra: JsonObject = extra_field()
 
+    @classmethod
+    def from_dict(cls, data: JsonObject) -> Audio:
+        """Reads OpenAI's JSON leniently."""
+        return cls(
+            optional_str(data.get("id")),
+            optional_str(data.get("data")),
+            optional_str(data.get("transcript")),
+            optional_int(data.get("expires_at")),
+            extra=unknown_fields(data, _AUDIO),
+        )
+
 
 @define(repr=False, eq=False)
 class AssistantMessage(Record):
@@ -263,15 +275,7 @@ class AssistantMessage(Record):
             ]
             or None,
             FunctionCall.from_dict(function_call, f"{path}.function_call") if function_call else None,
-            None
-            if audio is None
-            else Audio(
-                optional_str(audio.get("id")),
-                optional_str(audio.get("data")),
-                optional_str(audio.get("transcript")),
-                optional_int(audio.get("expires_at")),
-                extra=unknown_fields(audio, _AUDIO),
-            ),
+            None if audio is None else Audio.from_dict(audio),
             None if annotations is None else list(map(Annotation.from_dict, annotations)),
             as_optional_str(source.get("reasoning_content")),
             optional_objects(source.get("thinking_blocks")),

@@ -14,6 +14,7 @@ from ..codecs.lenient import ShapeError, unknown_fields
 from ..records import (
     Annotation,
     AssistantMessage,
+    Audio,
     ChatCompletion,
     Choice,
     CustomCall,
@@ -33,10 +34,10 @@ from ..records.chunks import (
     ToolCallDelta,
     latest_usage,
 )
-from .fragments import ReasoningBlocks, audio_of, joined, merge_audio, merge_extra
+from .fragments import ReasoningBlocks, joined, merge_audio, merge_extra
 
 _WHOLE_FIELDS = frozenset(("message", "text"))
-"""Fields in which some servers send the message with every delta once more."""
+"""Fields of a choice in which some servers repeat the message so far beside every delta."""
 
 _MIN_PIECES = 32
 """Pieces of a short text that are kept before they are joined."""
@@ -146,7 +147,7 @@ class _ChoiceState:
         if choice.content_filter_results is not None:
             merge_extra(self.extra, {"content_filter_results": choice.content_filter_results})
         if choice.extra is not None:
-            # A whole message would replace the one that is made of the deltas.
+            # The message that is made of the deltas is kept instead.
             merge_extra(self.extra, unknown_fields(choice.extra, _WHOLE_FIELDS), lists=True)
         if choice.logprobs is not None:
             self._add_logprobs(choice.logprobs)
@@ -248,7 +249,7 @@ class _ChoiceState:
             None if self.refusal is None else "".join(self.refusal),
             [self.calls[index].tool_call() for index in sorted(self.calls)] or None,
             None if self.function_call is None else self.function_call.function_call(),
-            None if self.audio is None else audio_of(joined(self.audio)),
+            None if self.audio is None else Audio.from_dict(joined(self.audio)),
             None if self.annotations is None else list(self.annotations),
             None if self.reasoning is None else "".join(self.reasoning),
             None if self.thinking is None else self.thinking.joined(with_index=False),
@@ -358,5 +359,5 @@ class Accumulator:
             system_fingerprint=self._system_fingerprint,
             extra=joined(self._extra),
         )
-        completion.keep_raw_as_put_together()
+        completion.keep_own_json()
         return completion

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from ..codecs.lenient import optional_int, optional_str, unknown_fields
-from ..records import Audio, JsonObject
+from ..records import JsonObject
 
 _LABELS = frozenset(("channel", "format", "id", "name", "object", "phase", "recipient", "status", "type"))
 """Fields of a delta whose texts are no fragments."""
@@ -26,9 +25,7 @@ _TEXTS_IN_PIECES = ("thinking", "reasoning.text")
 """Types of reasoning blocks that are texts with a signature at their end."""
 
 _OPAQUE = ("signature", "data")
-"""Those of them that are repeated as a whole by some servers."""
-
-_AUDIO = frozenset(("id", "data", "transcript", "expires_at"))
+"""Fields of `_APPENDED` that some servers send a second time as a whole; the repetition is not appended."""
 
 
 class _TextPieces(list[str]):
@@ -46,7 +43,7 @@ def _appended(old: Any, value: Any) -> Any:
 
 
 class _ListItems(list[Any]):
-    """Items of lists that were put together, distinguished from lists that a server sends."""
+    """Items of several lists, distinguished from a list that a server sends."""
 
 
 class _MergedFields(dict[str, Any]):
@@ -99,22 +96,11 @@ def merge_audio(audio: JsonObject, piece: JsonObject) -> JsonObject:
     return audio
 
 
-def audio_of(fields: JsonObject) -> Audio:
-    """The audio of a reply."""
-    return Audio(
-        optional_str(fields.get("id")),
-        optional_str(fields.get("data")),
-        optional_str(fields.get("transcript")),
-        optional_int(fields.get("expires_at")),
-        extra=unknown_fields(fields, _AUDIO),
-    )
-
-
 class ReasoningBlocks:
     """Reasoning blocks of a message: pieces with the same index and type are one block.
 
-    A piece without an index is a whole block, unless its type is one of `_TEXTS_IN_PIECES` and the last delta's block
-    has no signature yet: LiteLLM's proxy sends the pieces of thinking blocks so.
+    A piece without an index is a whole block, unless it is the first of its delta, its type is one of
+    `_TEXTS_IN_PIECES`, and the last block has the same type and no signature: LiteLLM's proxy sends such pieces.
     """
 
     __slots__ = ("_blocks", "_last_at", "_of_type")

@@ -96,11 +96,11 @@ class FilledChunks(ChunkSource):
         self._count = first.request.n or 1
         self._source: ChunkSource = CallChunks(first)
         self._indexes: set[int] = set()
-        """The choices that have arrived."""
+        """Indexes of the choices that have arrived."""
         self._taken: frozenset[int] = frozenset()
-        """The choices of earlier sources, whose indexes the present one must not use."""
+        """Indexes of the choices of earlier sources, which the present one must not use."""
         self._received = 0
-        """Choices that the first call brought."""
+        """Choices of the first call's reply; set at its end."""
         self._id = self._model = ""
         self._created = 0
         """Id, model and time of the first call's reply; empty until its first chunk."""
@@ -112,7 +112,7 @@ class FilledChunks(ChunkSource):
         """The usage of each source that has ended."""
         self._info = first.info
         self._branches: list[ReplyInfo] = []
-        """The infos of the sources; empty while there is one."""
+        """The info of each call; empty while only the first was made."""
         self._ended = False
 
     @property
@@ -157,7 +157,7 @@ class FilledChunks(ChunkSource):
         return total_usage(self._usages) if len(self._usages) > 1 else self._usage
 
     def _receive(self, chunk: ChatCompletionChunk) -> bool:
-        """Records what `chunk` brings; False if it only had usage, which is withheld."""
+        """Records a chunk and gives it its place in the reply; False if it had only usage, which is withheld."""
         if self._branches:
             chunk.id, chunk.created = self._id, self._created
             for choice in chunk.choices:
@@ -212,7 +212,7 @@ class FilledChunks(ChunkSource):
 
 
 def free_index(taken: Collection[int], number: int) -> int:
-    """The index that is not taken and has `number` such indexes, from 0 on, before it."""
+    """The `number`-th of the indexes that are not taken, counted from 0; a negative number counts as 0."""
     index = max(number, 0)
     for each in sorted(taken):
         index += 0 <= each <= index
@@ -220,5 +220,5 @@ def free_index(taken: Collection[int], number: int) -> int:
 
 
 def _copied(info: ReplyInfo) -> ReplyInfo:
-    """The info of the first call alone; the original gets the sums."""
+    """A copy for the branch of the first call; the original gets the sums of all branches."""
     return attrs.evolve(info, warnings=[*info.warnings])

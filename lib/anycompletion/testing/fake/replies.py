@@ -10,7 +10,7 @@ import attrs
 from ...errors import CompletionError
 from ...records import ChatCompletion, ChatRequest, JsonObject, Usage
 from ...records.chunks import ChatCompletionChunk
-from ...streaming.accumulator import Accumulator
+from ...streaming.accumulator import accumulated
 from ..formats.json_access import as_dict, text_of
 from ..formats.reply_script import ReplyScript, choice_chunks, interleave
 from ..formats.simulated_reply import count_tokens, split_text
@@ -175,10 +175,7 @@ def _streamed_parts(pieces: Sequence[FakePiece], defaults: ReplyDefaults) -> _An
     usage = next((each["usage"] for each in reversed(chunks) if each.get("usage")), None)
     if error is None:
         chunks += _missing_ends(chunks)
-    accumulator = Accumulator()
-    for chunk in chunks:
-        accumulator.add(ChatCompletionChunk.from_dict(chunk))
-    whole = accumulator.completion().to_dict()
+    whole = accumulated(map(ChatCompletionChunk.from_dict, chunks)).to_dict()
     if usage is None and error is None:
         texts = [text_of(as_dict(each.get("message")).get("content")) for each in whole["choices"]]
         usage = _count_usage(defaults.request, "\n".join(texts))

@@ -14,7 +14,7 @@ from anycompletion.errors import APIResponseError, APIStatusError, OverloadedErr
 from anycompletion.http import Headers, HttpResponse
 from anycompletion.records import ChatCompletion, ChatRequest, FunctionDefinition, UserMessage
 from anycompletion.records.chunks import ChatCompletionChunk, Delta, FunctionDelta, ToolCallDelta
-from anycompletion.streaming.accumulator import Accumulator
+from anycompletion.streaming.accumulator import accumulated
 
 TARGET = Target(provider="anthropic", model="asked", base_url="https://api.anthropic.com", stream=True)
 CHAT = ChatRequest("claude-opus-4-6", [UserMessage("Hi")], max_tokens=9)
@@ -62,13 +62,6 @@ def deltas(*events: dict[str, Any], request: ChatRequest = CHAT) -> list[Delta]:
     first, *middle, _, _ = run(start(), *events, stop(), STOP, request=request)
     assert first.choices[0].delta == Delta(role="assistant")
     return [chunk.choices[0].delta for chunk in middle]
-
-
-def accumulated(chunks: list[ChatCompletionChunk]) -> ChatCompletion:
-    accumulator = Accumulator()
-    for chunk in chunks:
-        accumulator.add(chunk)
-    return accumulator.completion()
 
 
 def reply(data: dict[str, Any], request: ChatRequest = CHAT) -> ChatCompletion:

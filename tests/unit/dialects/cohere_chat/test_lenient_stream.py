@@ -16,12 +16,12 @@ from anycompletion.errors import APIError
 from anycompletion.http import Headers, HttpResponse
 from anycompletion.records import ChatCompletion, ChatRequest, UserMessage
 from anycompletion.records.chunks import ChatCompletionChunk
+from anycompletion.streaming.accumulator import accumulated
 from support.cohere_stream import (
     CHAT,
     START,
     TARGET,
     USAGE,
-    accumulated,
     begin,
     call,
     call_end,

@@ -22,13 +22,13 @@ from anycompletion.errors import (
 from anycompletion.http import Headers, HttpResponse
 from anycompletion.records import ChatRequest, FunctionDefinition, Logprobs, TokenLogprob, UserMessage
 from anycompletion.records.chunks import Delta, FunctionDelta, ToolCallDelta
+from anycompletion.streaming.accumulator import accumulated
 from support.cohere_stream import (
     BLANK,
     CHAT,
     START,
     TARGET,
     USAGE,
-    accumulated,
     begin,
     call,
     call_end,

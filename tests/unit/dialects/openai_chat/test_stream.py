@@ -16,9 +16,9 @@ from anycompletion.dialects.openai_chat.dialect import DIALECT
 from anycompletion.dialects.openai_chat.quirks import Quirks
 from anycompletion.errors import APIError, APIResponseError, APIStatusError, StreamInterruptedError
 from anycompletion.http import Headers, HttpResponse
-from anycompletion.records import ChatCompletion, ChatRequest, FunctionDefinition, UserMessage
+from anycompletion.records import ChatRequest, FunctionDefinition, UserMessage
 from anycompletion.records.chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionDelta, ToolCallDelta
-from anycompletion.streaming.accumulator import Accumulator
+from anycompletion.streaming.accumulator import accumulated
 
 CHAT = ChatRequest("m", [UserMessage("Hi")])
 TARGET = Target(provider="openai", model="m", base_url="https://x", stream=True)
@@ -52,13 +52,6 @@ def run(
     except APIError as error:
         return chunks, error
     return chunks, None
-
-
-def accumulated(chunks: list[ChatCompletionChunk]) -> ChatCompletion:
-    accumulator = Accumulator()
-    for each in chunks:
-        accumulator.add(each)
-    return accumulator.completion()
 
 
 HELLO: list[Any] = [
