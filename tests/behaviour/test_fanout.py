@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import pickle
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -29,20 +29,13 @@ from anycompletion.records import AssistantMessage, Choice, ReplyInfo
 from anycompletion.records.chunks import ChunkChoice, Delta
 from anycompletion.streaming.fanout import MergedChunks, gather, merge_completions, total_usage
 from anycompletion.testing import SimulatorServer
-from support.raw_server import END, REQUEST, RESET, STALL, STREAM, RawServer, Step, answer, piece
-from support.resource_leaks import Reader, client_of, nothing_left
+from support.raw_server import END, REQUEST, RESET, STALL, STREAM, answer, piece
+from support.resource_leaks import Reader, client_of
+from support.scripted_client import scripted
 
 MODEL = "anthropic/claude-haiku-4-5"
 
-
-@asynccontextmanager
-async def scripted(*scripts: tuple[Step, ...], **options: Any) -> AsyncIterator[tuple[RawServer, AsyncCompletion]]:
-    async with (
-        RawServer(*scripts) as server,
-        AsyncCompletion(base_urls={"anthropic": server.url}, api_keys={"anthropic": "key"}, **options) as client,
-        nothing_left(client),
-    ):
-        yield server, client
+scripted_anthropic = functools.partial(scripted, provider="anthropic")
 
 
 def message(text: str, usage: bool = True) -> bytes:
@@ -113,7 +106,7 @@ async def test_branches_run_concurrently() -> None:
 
 async def test_usage_is_unknown_where_one_branch_has_none() -> None:
     """A sum over some of the branches would count as the total usage."""
-    async with scripted((REQUEST, message("a")), (REQUEST, message("b", usage=False))) as (_, client):
+    async with scripted_anthropic((REQUEST, message("a")), (REQUEST, message("b", usage=False))) as (_, client):
         reply = await client.create(MODEL, "Hi.", n=2)
         assert sorted(reply.texts) == ["a", "b"]
         assert reply.usage is None
@@ -122,7 +115,7 @@ async def test_usage_is_unknown_where_one_branch_has_none() -> None:
 async def test_a_failing_branch_ends_the_others_and_keeps_their_replies() -> None:
     """Other branches of a failed call would go on and be billed, or their replies would be lost."""
     scripts = ((REQUEST, message("a")), (REQUEST, 0.1, REFUSED), (REQUEST, message("c")), (REQUEST, STALL))
-    async with scripted(*scripts) as (server, client):
+    async with scripted_anthropic(*scripts) as (server, client):
         async with asyncio.timeout(1):
             with pytest.raises(BadRequestError) as caught:
                 await client.create(MODEL, "Hi.", n=4)
@@ -139,7 +132,7 @@ async def test_a_failing_branch_ends_the_others_and_keeps_their_replies() -> Non
 async def test_a_branch_is_retried_on_its_own() -> None:
     """The retry of one branch would repeat all branches."""
     busy = answer({"error": {"type": "overloaded_error"}}, 529, {"Retry-After": "0.01"})
-    async with scripted((REQUEST, message("a")), (REQUEST, busy, REQUEST, message("b"))) as (server, client):
+    async with scripted_anthropic((REQUEST, message("a")), (REQUEST, busy, REQUEST, message("b"))) as (server, client):
         reply = await client.create(MODEL, "Hi.", n=2)
         assert sorted(reply.texts) == ["a", "b"]
         assert reply.info.attempts == len(server.requests) == 3
@@ -147,7 +140,7 @@ async def test_a_branch_is_retried_on_its_own() -> None:
 
 async def test_cancelling_the_caller_ends_all_branches() -> None:
     """Branches of a cancelled call would go on."""
-    async with scripted((REQUEST, STALL)) as (server, client):
+    async with scripted_anthropic((REQUEST, STALL)) as (server, client):
         task = asyncio.create_task(client.create(MODEL, "Hi.", n=3))
         while len(server.requests) < 3:
             await asyncio.sleep(0.005)
@@ -161,7 +154,7 @@ async def test_cancelling_the_caller_ends_all_branches() -> None:
 
 async def test_closing_the_client_ends_all_branches() -> None:
     """A call with several choices would wait for ever after the client was closed."""
-    async with scripted((REQUEST, STALL)) as (server, client):
+    async with scripted_anthropic((REQUEST, STALL)) as (server, client):
         task = asyncio.create_task(client.create(MODEL, "Hi.", n=3))
         while len(server.requests) < 3:
             await asyncio.sleep(0.005)
@@ -337,7 +330,7 @@ async def test_a_fast_branch_waits_for_the_consumer() -> None:
 async def test_an_interrupted_branch_ends_the_stream_with_the_partial_texts_of_all() -> None:
     """An interrupted branch would end the stream without an error, or lose the other branches' texts."""
     good = (REQUEST, STREAM, start("a"), text("one"), 0.1, text("more"), STALL)
-    async with scripted(good, (REQUEST, STREAM, start("b"), text("two"), 0.05, RESET)) as (server, client):
+    async with scripted_anthropic(good, (REQUEST, STREAM, start("b"), text("two"), 0.05, RESET)) as (server, client):
         with pytest.raises(StreamInterruptedError) as caught:
             async with client.stream(MODEL, "Hi.", n=2) as stream:
                 await stream.get_final_completion()
@@ -350,7 +343,7 @@ async def test_an_interrupted_branch_ends_the_stream_with_the_partial_texts_of_a
 
 async def test_a_refused_branch_ends_the_opening_of_all() -> None:
     """A stream would open although one of its branches was refused."""
-    async with scripted((REQUEST, REFUSED), (REQUEST, 0.05, STREAM, start("b"), STALL)) as (server, client):
+    async with scripted_anthropic((REQUEST, REFUSED), (REQUEST, 0.05, STREAM, start("b"), STALL)) as (server, client):
         with pytest.raises(BadRequestError):
             async with asyncio.timeout(1):
                 await client.create(MODEL, "Hi.", n=3, stream=True)
@@ -361,7 +354,7 @@ async def test_a_refused_branch_ends_the_opening_of_all() -> None:
 async def test_the_info_of_a_merged_stream_sums_its_branches() -> None:
     """The info of a merged stream would lack attempts, times or usage of its branches."""
     script = (REQUEST, STREAM, start("a"), text("one"), FINISH)
-    async with scripted(script) as (_, client):
+    async with scripted_anthropic(script) as (_, client):
         async with client.stream(MODEL, "Hi.", n=3) as stream:
             assert stream.info.attempts == 3
             assert stream.info.status_code == 200
@@ -378,7 +371,7 @@ async def test_the_info_of_a_merged_stream_sums_its_branches() -> None:
 async def test_a_slow_consumer_pauses_the_servers(n: int) -> None:
     """A slow consumer would fill the memory."""
     script = (REQUEST, STREAM, start("a"), *[text("x" * 60_000)] * 1000, STALL)
-    async with scripted(script) as (server, client), client.stream(MODEL, "Hi.", n=n) as stream:
+    async with scripted_anthropic(script) as (server, client), client.stream(MODEL, "Hi.", n=n) as stream:
         await anext(stream)
         last = -1
         while server.steps != last:
@@ -392,7 +385,7 @@ async def test_a_waiting_branch_does_not_delay_the_others() -> None:
     """The slowest choice would delay all others."""
     slow = (REQUEST, STREAM, start("a"), STALL)
     quick = (REQUEST, STREAM, start("b"), *[text("x")] * 50, STALL)
-    async with scripted(slow, quick) as (_, client), client.stream(MODEL, "Hi.", n=2) as stream:
+    async with scripted_anthropic(slow, quick) as (_, client), client.stream(MODEL, "Hi.", n=2) as stream:
         reader = Reader(stream)
         async with asyncio.timeout(1):
             await reader.has(50)

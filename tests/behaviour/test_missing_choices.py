@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 import pytest
@@ -27,8 +26,9 @@ from anycompletion import (
 from anycompletion.options import DefaultSeconds
 from anycompletion.streaming.missing_choices import free_index
 from anycompletion.testing import FakeProvider, Fault, SimulatorServer
-from support.raw_server import END, REQUEST, RESET, STALL, STREAM, RawServer, Step, answer, piece
-from support.resource_leaks import client_of, nothing_left
+from support.raw_server import END, REQUEST, RESET, STALL, STREAM, Step, answer, piece
+from support.resource_leaks import client_of
+from support.scripted_client import scripted
 
 MODEL = "openai/gpt-4o"
 BOTH_WAYS = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
@@ -147,7 +147,7 @@ async def test_one_choice_is_one_request(sim: SimulatorServer, client: AsyncComp
 @pytest.mark.parametrize(
     ("taken", "numbers"), [((), [0, 1]), ((0,), [1, 2]), ((1,), [0, 2]), ((0, 2, 3), [1, 4]), ((-1, 0), [1, 2])]
 )
-def testfree_indexes_are_given_in_order(taken: tuple[int, ...], numbers: list[int]) -> None:
+def test_free_indexes_are_given_in_order(taken: tuple[int, ...], numbers: list[int]) -> None:
     """Two choices would get one index, or an index would be left out."""
     assert [free_index(taken, number) for number in range(2)] == numbers
     assert free_index(taken, -5) == numbers[0]
@@ -155,16 +155,6 @@ def testfree_indexes_are_given_in_order(taken: tuple[int, ...], numbers: list[in
 
 
 # --- what servers send ---------------------------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def scripted(*scripts: tuple[Step, ...], **options: Any) -> AsyncIterator[tuple[RawServer, AsyncCompletion]]:
-    async with (
-        RawServer(*scripts) as server,
-        AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "key"}, **options) as client,
-        nothing_left(client),
-    ):
-        yield server, client
 
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}

@@ -245,6 +245,17 @@ async def test_our_frames_show_no_answer_that_repeats_the_prompt(provider: str) 
                     assert found(PROMPT, "".join(shown)) == [], (fault, n, use)
 
 
+def assert_only_partial_has_the_prompt(error: BaseException) -> None:
+    """The error of a call whose earlier replies repeat the prompt: `.partial` has them, and nothing that is shown."""
+    if isinstance(error, BadRequestError):
+        assert error.partial is not None
+        assert error.partial.text == PROMPT
+    else:
+        assert type(error) is TimeoutError
+    shown = [CHANNELS[name](error) for name in ("str", "repr", "traceback with locals", "inspect", "crash report")]
+    assert found(PROMPT, "".join(shown)) == []
+
+
 @pytest.mark.parametrize("end", [answer(ECHO, 400), STALL], ids=["failed", "timed out"])
 async def test_our_frames_show_no_reply_of_another_branch(end: Step) -> None:
     """The failure of one branch of a fan-out would put the other branches' replies into the crash report."""
@@ -257,13 +268,7 @@ async def test_our_frames_show_no_reply_of_another_branch(end: Step) -> None:
         seconds = 5 if end is not STALL else 0.1
         call = functools.partial(use_with_timeout, ask, seconds, model=MODELS["anthropic"], n=2)
         error = await raised_by(call, client)
-    if isinstance(error, BadRequestError):
-        assert error.partial is not None
-        assert error.partial.text == PROMPT
-    else:
-        assert type(error) is TimeoutError
-    shown = [CHANNELS[name](error) for name in ("str", "repr", "traceback with locals", "inspect", "crash report")]
-    assert found(PROMPT, "".join(shown)) == []
+    assert_only_partial_has_the_prompt(error)
 
 
 @pytest.mark.parametrize("use", [ask, final], ids=["whole", "stream"])
@@ -275,13 +280,7 @@ async def test_our_frames_show_no_earlier_reply_of_the_call(end: Step, use: Use)
     async with RawServer((REQUEST, first, REQUEST, end)) as server, client_to(server.url) as client:
         call = functools.partial(use_with_timeout, use, 5 if end is not STALL else 0.1, model=MODELS["openai"], n=2)
         error = await raised_by(call, client)
-    if isinstance(error, BadRequestError):
-        assert error.partial is not None
-        assert error.partial.text == PROMPT
-    else:
-        assert type(error) is TimeoutError
-    shown = [CHANNELS[name](error) for name in ("str", "repr", "traceback with locals", "inspect", "crash report")]
-    assert found(PROMPT, "".join(shown)) == []
+    assert_only_partial_has_the_prompt(error)
 
 
 async def test_the_query_is_not_shown() -> None:

@@ -49,6 +49,7 @@ from support.raw_server import (
     piece,
 )
 from support.resource_leaks import CASES, Case, client_of, nothing_left
+from support.scripted_client import scripted
 
 BOTH = {name: CASES[name] for name in ("openai", "anthropic")}
 both = pytest.mark.parametrize("case", BOTH.values(), ids=BOTH)
@@ -63,16 +64,6 @@ async def simulated(faults: Any = None, **options: Any) -> AsyncIterator[tuple[S
         nothing_left(client),
     ):
         yield sim, client
-
-
-@asynccontextmanager
-async def scripted(*scripts: tuple[Step, ...], **options: Any) -> AsyncIterator[tuple[RawServer, AsyncCompletion]]:
-    async with (
-        RawServer(*scripts) as server,
-        AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "key"}, **options) as client,
-        nothing_left(client),
-    ):
-        yield server, client
 
 
 async def ask(client: AsyncCompletion, stream: bool, model: str = "openai/m", **options: Any) -> str:
