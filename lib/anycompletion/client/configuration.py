@@ -98,7 +98,7 @@ def checked_configuration(
 
 
 def _by_provider(given: Mapping[str, _T], providers: Sequence[Provider | ProviderSource], param: str) -> dict[str, _T]:
-    """The values under the providers' own names and, after a slash, the models' own names, in place of aliases.
+    """The values keyed by the providers' own names in place of aliases and, after a slash, by the models' own names.
 
     Raises:
         InvalidRequestError: a value is given for a provider's name and for an alias of it.

@@ -2,7 +2,7 @@
 
 The events are the same however the bytes are split, each byte is processed a bounded number of times, and at most one
 incomplete event is buffered. Lines end with LF, CR or CRLF. A blank line dispatches an event. Three mistakes of servers
-are read as they are meant, where the data leave no doubt because it is whole JSON: a last event without its blank line
+are corrected where the data is whole JSON, to which nothing can be added: a last event without its blank line
 (`finish`), events without a blank line between them, and objects without a field name before them (a server that fails
 within a stream may write the body of its error).
 """

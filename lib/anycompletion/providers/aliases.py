@@ -1,4 +1,4 @@
-"""Names of providers in LiteLLM that differ from those here, as data, and providers whose format does not exist yet."""
+"""LiteLLM's names of providers: those that differ from the names here, and those of formats not supported yet."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ NOT_SUPPORTED_YET: Mapping[str, str] = {
         "",
     ),
 }
-"""A provider whose format does not exist here → what works instead, or ""."""
+"""Provider whose format is not supported → what works instead, or ""."""
 
 
 def canonical_name(name: str, known: Mapping[str, object]) -> str:
-    """The name of a provider that a caller wrote: itself if it is `known`, else what it is an alias of."""
+    """The provider's name for one that a caller wrote; a name that is neither known nor an alias is unchanged."""
     return name if name in known else ALIASES.get(name, name)

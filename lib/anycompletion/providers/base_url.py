@@ -1,6 +1,6 @@
-"""Checks of base URLs: a key is sent only over https or to loopback, and never to a cloud's metadata service.
+"""Checks and corrections of base URLs: a key is sent only over https or to loopback, never to a metadata service.
 
-A base URL that already contains the endpoint's path, or lacks its version, is read as it is meant.
+A base URL that already ends in the endpoint's path, or lacks the version, is corrected.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _METADATA_ADDRESSES = frozenset(("fd00:ec2::254", "100.100.100.200", "168.63.129
 """Of clouds' services that give a machine's credentials to any process on it, besides the link-local ones."""
 
 _OTHER_ENDPOINTS = frozenset(("responses", "completions", "embeddings", "messages", "complete", "count_tokens"))
-"""Last segments of URLs of endpoints, none of which is the end of a base URL."""
+"""Last segments of other endpoints' URLs; no base URL ends in one of them."""
 
 _LOCAL_HOSTS = frozenset(("localhost", "127.0.0.1", "::1"))
 
@@ -38,7 +38,7 @@ def check_base_url(url: str, *, allow_http: bool = False, param: str = "base_url
 
 
 def intended_base_url(url: str, *, endpoint: str, own: str, param: str = "base_url") -> str:
-    """A checked base URL as it is meant: without the endpoint's path or a part of it, and with the provider's own path.
+    """A checked base URL, corrected: without the endpoint's path or a part of it, and with the provider's own path.
 
     ``https://api.openai.com/v1/chat/completions`` and ``https://api.openai.com`` are ``https://api.openai.com/v1``.
 
@@ -57,11 +57,11 @@ def intended_base_url(url: str, *, endpoint: str, own: str, param: str = "base_u
     problem = _path_problem(kept, last)
     if problem is not None:
         raise InvalidRequestError(f"{param}: {problem}", param=param)
-    home = urlsplit(own)
-    # A server of one's own has the same paths on every machine.
-    is_own_kind = not kept and home.hostname in _LOCAL_HOSTS
-    if own and "{" not in own and (is_own_kind or _same_server(url, own)):
-        whole = _without_endpoint(_segments(home.path), last)
+    own_parts = urlsplit(own)
+    # A self-hosted server has the same paths on every machine.
+    is_self_hosted = not kept and own_parts.hostname in _LOCAL_HOSTS
+    if own and "{" not in own and (is_self_hosted or _same_server(url, own)):
+        whole = _without_endpoint(_segments(own_parts.path), last)
         kept = whole if kept == whole[: len(kept)] else kept
     return url if kept == given else urlunsplit((parts.scheme, parts.netloc, "/".join(["", *kept]), "", ""))
 
@@ -75,7 +75,7 @@ def _is_version(segment: str) -> bool:
 
 
 def _without_endpoint(path: Sequence[str], endpoint: Sequence[str]) -> list[str]:
-    """`path` without the endpoint, or the beginning of it, at the end, and without a version that stands twice."""
+    """`path` without the endpoint, or its beginning, at the end, and with only one of two equal versions there."""
     kept = list(path)
     size = len(endpoint)
     while size:
@@ -94,6 +94,7 @@ def _without_endpoint(path: Sequence[str], endpoint: Sequence[str]) -> list[str]
 
 
 def _path_problem(path: Sequence[str], endpoint: Sequence[str]) -> str | None:
+    """Why no endpoint can be added to a path; None if one can."""
     if not path:
         return None
     last, added = f"/{path[-1]}", f"/{'/'.join(endpoint)}"

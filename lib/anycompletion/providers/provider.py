@@ -125,7 +125,7 @@ class Provider(FrozenValue):
     prefixes: tuple[str, ...] = attrs.field(default=(), kw_only=True)
     """Prefixes of bare model names that select this provider."""
     own_models: tuple[str, ...] = attrs.field(default=(), kw_only=True)
-    """Models of the provider whose names begin with its own: "auto" for OpenRouter's ``openrouter/auto``."""
+    """Models whose own names begin with the provider's name: "auto" stands for OpenRouter's ``openrouter/auto``."""
     docs: str = attrs.field(default="", kw_only=True)
     """The provider's documentation of this API."""
     unverified: str = attrs.field(default="", kw_only=True)
@@ -167,7 +167,7 @@ class Provider(FrozenValue):
         return {**DIALECTS[self.dialect].params, **self.quirks.param_support(), **self.params}
 
     def own_model(self, model: str) -> str:
-        """The provider's own name of the model that follows its name; see `own_models`."""
+        """The provider's own name of a model that callers write after the provider's name; see `own_models`."""
         return f"{self.name}/{model}" if self.own_models and model.partition(":")[0] in self.own_models else model
 
 
@@ -180,10 +180,10 @@ def _is_name(text: str) -> bool:
 
 
 def api_base_url(provider: Provider, url: str, param: str = "base_url") -> str:
-    """A base URL for the provider, checked and as it is meant; see `check_base_url` and `intended_base_url`.
+    """A base URL for the provider, checked and corrected; see `check_base_url` and `intended_base_url`.
 
     Raises:
-        InvalidRequestError: no request may be sent there. `.param` is `param`.
+        InvalidRequestError: no request may be sent there, or the URL cannot be corrected; `.param` is `param`.
     """
     endpoint = provider.path or DIALECTS[provider.dialect].path
     checked = check_base_url(url, allow_http=provider.allow_http, param=param)

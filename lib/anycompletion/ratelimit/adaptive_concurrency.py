@@ -99,7 +99,7 @@ class AdaptiveConcurrency:
         self._ignored = max(1, self.in_flight)
 
     def on_failed(self) -> None:
-        """Called for each request that the provider did not answer. Halves the limit, once for all in flight."""
+        """Called for each request that got no answer, or a server error. Halves the limit, once for all in flight."""
         if not self._ignored:
             self._limit = max(1.0, min(self._limit, self.in_flight) / 2)
             self._ignored = max(1, self.in_flight)

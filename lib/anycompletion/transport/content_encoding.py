@@ -15,14 +15,14 @@ from .errors import MalformedBodyError
 DECODED_BY_AIOHTTP = frozenset(("gzip", "deflate"))
 """Names of content encodings, in lower case."""
 
-_SAME = {"x-gzip": "gzip"}
+_ALIASES = {"x-gzip": "gzip"}
 """Other name of an encoding → its name."""
 
 _PIECE = 1024 * 1024
 """Bytes that are decoded at a time."""
 
 _MAX_MEMBERS = 1000
-"""Members of one gzip file; each costs time although it may be empty."""
+"""Members of one gzip body that are decoded; each costs time, although it may be empty."""
 
 _GZIP, _ZLIB, _RAW = zlib.MAX_WBITS + 16, zlib.MAX_WBITS, -zlib.MAX_WBITS
 """The argument of `zlib.decompressobj` for each format."""
@@ -31,11 +31,11 @@ _GZIP, _ZLIB, _RAW = zlib.MAX_WBITS + 16, zlib.MAX_WBITS, -zlib.MAX_WBITS
 def encoding_of(header: str | None) -> str:
     """The encodings in a header ``Content-Encoding`` by their standard names; "" for none."""
     names = (name.strip().lower() for name in (header or "").split(","))
-    return ", ".join(_SAME.get(name, name) for name in names if name not in ("", "identity"))
+    return ", ".join(_ALIASES.get(name, name) for name in names if name not in ("", "identity"))
 
 
-class EncodedBody:
-    """Decodes a body in gzip or deflate; has the interface of the body that it reads."""
+class DecodedBody:
+    """Body in gzip or deflate, decoded as it is read; has the interface of the body that it wraps."""
 
     __slots__ = (
         "_body",
@@ -96,7 +96,7 @@ class EncodedBody:
         return self._decode(data) if data else b""
 
     def _decode(self, data: bytes) -> bytes:
-        """The bytes that `data` stands for, as far as they fit into one piece; `_rest` are the others."""
+        """The first piece of what `data` decodes to; `_rest` keeps the bytes that are left."""
         if data is not self._rest:
             self.total_compressed_bytes += len(data)
         try:
@@ -121,7 +121,7 @@ class EncodedBody:
         self._members += 1
         if self._members > (_MAX_MEMBERS if self._is_gzip else 1):
             raise ValueError("bytes after the end")
-        # Some servers send deflate without the head that the standard demands.
+        # Some servers send deflate without the zlib header that HTTP requires.
         return zlib.decompressobj(_GZIP if self._is_gzip else _ZLIB if data[0] & 0xF == 8 else _RAW)
 
     def _end(self) -> None:

@@ -38,7 +38,7 @@ def name_of(error: BaseException | None) -> str:
 
 
 def _reason(error: OSError) -> str:
-    """The system's text of an error; event loops of others raise some without one."""
+    """The system's text of an error; other event loops than asyncio's raise some without one."""
     return error.strerror or type(error).__name__
 
 
@@ -53,14 +53,14 @@ _LOST_TLS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 
 
 def _tls_error(error: BaseException) -> BaseException | None:
-    """The error of TLS that caused `error`, if one did: of the handshake, or an alert that came after it."""
+    """The error of TLS that caused `error`, in the handshake or by an alert after it; None if none did."""
     certificate = getattr(error, "certificate_error", None)
     candidates = (certificate, getattr(error, "os_error", None), error.__cause__, error.__context__, error)
     return next((each for each in candidates if isinstance(each, (ssl.SSLError, ssl.CertificateError))), None)
 
 
 def _tls_failed(error: BaseException, host: str) -> APIConnectionError:
-    """The error of a connection whose TLS failed: nothing was sent. Certificates and versions stay as they are."""
+    """The error of a connection whose TLS failed before anything was sent; only a lost connection is worth a retry."""
     name = str(getattr(error, "reason", None) or "certificate refused")  # such as TLSV1_ALERT_PROTOCOL_VERSION
     reason = getattr(error, "verify_message", None) or name.replace("_", " ").lower()
     retryable = isinstance(error, _LOST_TLS)

@@ -10,7 +10,7 @@ from ..errors import APIConnectionError, APIError, APIResponseError, CompletionE
 from ..http import Headers
 from .body import ResponseBody
 from .connection_limit import ConnectionLimit
-from .content_encoding import DECODED_BY_AIOHTTP, EncodedBody, encoding_of
+from .content_encoding import DECODED_BY_AIOHTTP, DecodedBody, encoding_of
 from .errors import is_malformed, name_of, timed_out
 from .timeouts import TimeoutWatch
 
@@ -78,7 +78,7 @@ class Response:
         self.status = raw.status
         self.headers = Headers(raw.raw_headers)
         self._raw = raw
-        self._body: ResponseBody | EncodedBody = raw.body
+        self._body: ResponseBody | DecodedBody = raw.body
         self._watch = watch
         self._responses = responses
         self._connection_limit = connection_limit
@@ -191,7 +191,7 @@ class Response:
         encoding = encoding_of(header)
         if encoding in DECODED_BY_AIOHTTP:
             if not self._raw.is_decoded or header.lower() not in DECODED_BY_AIOHTTP:
-                self._body = EncodedBody(self._raw.body, encoding)
+                self._body = DecodedBody(self._raw.body, encoding)
             return
         if not encoding or self.status >= 300:
             return

@@ -136,7 +136,7 @@ def _response_format(value: Any, param: str) -> Any:
     if not isinstance(kind, str):
         refuse(f"{param}.type", "is missing")
     if kind == "json_schema":
-        # Where the schema stands and what it needs besides depends on the server: the parameter table decides.
+        # Where the schema must be, and whether it needs a name, depends on the server: the parameter table decides.
         if "json_schema" not in mapping and "schema" not in mapping:
             refuse(f"{param}.json_schema", "is missing")
         given = mapping.get("json_schema", {})

@@ -294,7 +294,7 @@ def _tagged_hook(
     *,
     has_own_form: Callable[[Mapping[Any, Any]], bool] = lambda _: False,
 ) -> Callable[[object, Any], Any]:
-    """Structures objects by their tag; unknown ones, and those of a server's own form, are sent as they are."""
+    """Structures objects by their tag; those with an unknown tag, or in a server's own form, are sent as they are."""
 
     def hook(value: object, _: Any) -> Any:
         if isinstance(value, Record):
