@@ -115,20 +115,18 @@ def _is_report(fields: JsonObject) -> bool:
     """Whether an object without choices reports an error, and not progress (``{"status": "queued", "message": …}``)."""
     if any(_is_filled(fields.get(name)) for name in _FOREIGN_ERRORS):
         return True
-    status = as_message(fields.get("status"))
-    words = (status.lower(), *(as_message(fields.get(name)).lower() for name in ("type", "event")))
+    status = _text(fields.get("status"))
+    words = (status.lower(), *(_text(fields.get(name)).lower() for name in ("type", "event")))
     if not _PROGRESS.isdisjoint(words):
         return False
     if status and words[0] not in _FAILED and _status(status) is None and _status_name(status) is None:
         return False
     # A title alone is that of a conversation.
-    return _is_filled(fields.get("detail")) or any(
-        as_message(fields.get(name)) for name in _MESSAGES if name != "title"
-    )
+    return _is_filled(fields.get("detail")) or any(_text(fields.get(name)) for name in _MESSAGES if name != "title")
 
 
 def _is_filled(value: object) -> bool:
-    """Whether the value of a field `error` has content; lists and objects without any, and a word for none, have none."""
+    """Whether the value of a field `error` has content; empty lists and objects, and words for none, have none."""
     if isinstance(value, dict):
         return any(map(_is_filled, cast("JsonObject", value).values()))
     if isinstance(value, list):
@@ -216,9 +214,9 @@ def _merged(fields: JsonObject, name: str, around: JsonObject, depth: int) -> Js
         if isinstance(details, dict) and "error" in details:  # a gateway's text beside the upstream's error
             inner = inner | _error_fields(details, depth + 1)
     found = around | {key: field for key, field in inner.items() if field not in (None, "")}
-    words = _words_around(around, depth) or next(filter(None, (as_message(fields.get(key)) for key in _WORDS)), "")
+    words = _words_around(around, depth) or next(filter(None, (_text(fields.get(key)) for key in _WORDS)), "")
     if words:
-        found["message"] = _with_words(value, as_message(inner.get("message")), words)
+        found["message"] = _with_words(value, _text(inner.get("message")), words)
         if isinstance(value, str) and re.fullmatch("[a-z_]+", value):
             found.setdefault("code", value)
     return found
@@ -227,7 +225,7 @@ def _merged(fields: JsonObject, name: str, around: JsonObject, depth: int) -> Js
 def _words_around(around: JsonObject, depth: int) -> str:
     """The message beside an error."""
     for name in _MESSAGES:
-        found = as_message(_error_fields(around.get(name), depth + 1).get("message"))
+        found = _text(_error_fields(around.get(name), depth + 1).get("message"))
         if found:
             return found
     return ""
