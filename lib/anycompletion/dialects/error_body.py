@@ -50,9 +50,10 @@ _PROGRESS = frozenset(
     (
         *("queued", "pending", "starting", "running", "processing", "in_progress", "progress", "status"),
         *("ok", "success", "succeeded", "completed", "ping", "heartbeat", "keepalive"),
+        *("debug", "info", "log", "notice", "warning"),
     )
 )
-"""Lower-case statuses and types of an object that reports how far the work is."""
+"""Lower-case statuses and types of an object whose message is no error's, but that of progress or a notice."""
 
 _PAGE_START = 4096
 """Bytes of a web page that are searched for its title."""

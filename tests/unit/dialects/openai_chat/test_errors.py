@@ -463,6 +463,7 @@ PROGRESS: tuple[Any, ...] = (
     {"type": "ping"},
     {"type": "ping", "message": "Alive."},
     {"event": "progress", "message": "Third."},
+    {"type": "warning", "message": "The model is old."},
     {"title": "A conversation."},
     {"id": "r", "message": ""},
     {"id": "r"},
