@@ -114,7 +114,7 @@ def error_in_event(kind: str, data: dict[str, Any]) -> object:
         return data
     if kind == "message_delta":
         delta = optional_object(data.get("delta")) or {}
-        return delta if _is_error(delta, has_type=True) else _failed_generation(delta)
+        return delta if _is_error(delta, is_typed=True) else _failed_generation(delta)
     if kind == "message_start":
         message = optional_object(data.get("message")) or {}
         return message if _is_error(message, is_typed=True) else None
