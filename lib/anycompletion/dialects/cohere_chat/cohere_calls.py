@@ -45,7 +45,7 @@ class CohereCalls:
         """Whether the reply uses `function_call`, which has a place for the first call only."""
         self._calls: list[_GrowingCall] = []
         self._by_id: dict[str, _GrowingCall] = {}
-        """Id → the first call with it."""
+        """Id → the last call with it."""
         self._last_at: dict[int | None, _GrowingCall] = {}
         """Index → the last call with it."""
         self._open: dict[int | None, _GrowingCall] = {}
@@ -61,7 +61,8 @@ class CohereCalls:
     def begin(self, index: int | None, native: JsonObject) -> list[Delta]:
         """Begins a call; a second start of it repeats what arrived, unless that was without arguments."""
         call = self._with_id(native)
-        if call is None:
+        name = as_str(_function(native).get("name"))
+        if call is None or (name and call.name not in ("", name)):
             return self._new(index, native)
         return [] if call.pieces else self._add(call, _function(native))
 
@@ -109,7 +110,7 @@ class CohereCalls:
         call = self._open[index] = _GrowingCall(len(self._calls), index, native)
         self._calls.append(call)
         self._last_at[index] = call
-        self._by_id.setdefault(call.id, call)
+        self._by_id[call.id] = call
         arguments = as_str(call.native["function"].get("arguments"))
         if arguments:
             call.pieces.append(arguments)
