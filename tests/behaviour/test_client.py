@@ -486,10 +486,13 @@ async def test_an_invalid_request_is_refused_before_it_is_sent() -> None:
 
 def test_keys_and_urls_of_unknown_providers_are_refused() -> None:
     """The key of a misspelled provider's name would be unused."""
-    with pytest.raises(ConfigurationError, match="opnai"):
+    similar = "unknown provider 'opnai'; did you mean openai"
+    with pytest.raises(ConfigurationError, match=f"^api_keys: {similar}"):
         AsyncCompletion(api_keys={"opnai": "key"})
-    with pytest.raises(ConfigurationError, match="opnai"):
+    with pytest.raises(ConfigurationError, match=f"^base_urls: {similar}"):
         AsyncCompletion(base_urls={"opnai": "https://x.example"})
+    with pytest.raises(ConfigurationError, match=f"^limits: {similar}"):
+        AsyncCompletion(limits={"opnai/gpt-4o": anycompletion.RateLimit(concurrency=1)})
 
 
 @pytest.mark.parametrize("name", ["forceTimeout", "force_timeout", "timeout"])

@@ -526,7 +526,7 @@ async def test_a_providers_error_cannot_forge_log_lines(mark: str) -> None:
     ):
         error = (await client.attempt("openai/x", "Hi.")).error
     assert error is not None
-    assert str(error) == f"slow down{ascii(mark)[1:-1]}ERROR fake"
+    assert str(error) == f"openai/x: 400 slow down{ascii(mark)[1:-1]}ERROR fake (request a b)"
     assert repr(error).isprintable()
     assert CHANNELS["logging.exception"](error).splitlines()[-1].count("fake") == 1
     assert (error.message, error.code, error.type, error.param) == (words, words, words, words)
@@ -620,7 +620,7 @@ async def test_short_keys_and_common_words_leave_messages_readable() -> None:
             client_to(server.url, api_keys={"openai": key}) as client,
         ):
             error = (await client.attempt("openai/x", "Hi.")).error
-            assert str(error) == body["error"]["message"]
+            assert error.message == body["error"]["message"]
 
 
 # --- destinations of a key -----------------------------------------------------------------------------------------

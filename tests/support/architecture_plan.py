@@ -133,7 +133,7 @@ FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
     "transport.connection_limit": {"resource": "does not exist on every platform"},
     "validation.message_input": {"anycompletion.validation.structure": _CATTRS},
     "providers.registry": {"difflib": "1 ms, for an error text only"},
-    "validation.call_arguments": {"difflib": "1 ms, for an error text only"},
+    "validation.call_arguments": {"anycompletion.validation.keyword_hints": "tables for an error text only"},
     "validation.values": {"dataclasses": "loaded already where there is a dataclass to read"},
     "web": {
         "anycompletion.web.aiohttp": "aiohttp's server half, which users of Starlette do not need",

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import ssl
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, cast, overload
 
 from .._boundary import hides_frames
 from ..errors import CompletionError, ConfigurationError
 from ..middleware import Middleware
 from ..options import CallOptions, Key, OnUnsupported, OptionValues, RateLimit, RateLimiter, Timeout
-from ..providers import Provider, ProviderSource, known_providers
+from ..providers import Provider, ProviderSource, known_providers, unknown_provider
 from ..records import ChatCompletion, ChatRequest, Messages, Result
 from ..records.request import CreateParams
 from ..streaming import CompletionStream
-from ..validation import check_flag, parse_call, parse_options, validate_request
+from ..validation import check_client_arguments, check_flag, parse_call, parse_options, validate_request
 from .configuration import checked_configuration, default_options
 from .dispatch import BatchCalls, CallDispatcher
 from .state import ClientState
@@ -27,6 +28,24 @@ if TYPE_CHECKING:
     import aiohttp
 
     from ..batch import BatchItems, BatchProgress, BatchRun
+
+
+_F = TypeVar("_F", bound=Callable[..., None])
+
+
+def _names_right_arguments(constructor: _F) -> _F:
+    """Refuses unknown arguments with what to write instead, which Python's own error does not tell."""
+    known = constructor.__kwdefaults__
+
+    @functools.wraps(constructor)
+    def checked(*args: Any, **given: Any) -> None:
+        try:
+            check_client_arguments(given, known)
+            constructor(*args, **given)
+        finally:
+            del args, given  # tracebacks have this frame, and keys may be among them
+
+    return cast("_F", checked)
 
 
 class AsyncCompletion:
@@ -54,6 +73,7 @@ class AsyncCompletion:
         ssl_context: for private certificate authorities.
 
     Raises:
+        TypeError: an unknown argument; the text says what to write instead.
         InvalidRequestError: an invalid value; `.param` is its place.
         ConfigurationError: an unknown provider in `api_keys`, `base_urls` or `limits`.
 
@@ -62,6 +82,7 @@ class AsyncCompletion:
     """
 
     @hides_frames
+    @_names_right_arguments
     def __init__(
         self,
         *,
@@ -100,7 +121,10 @@ class AsyncCompletion:
         if names - providers.keys():
             self._state.providers = providers = {**known_providers(), **providers}
         if unknown := names - providers.keys():
-            raise ConfigurationError(f"unknown provider {min(map(str, unknown))!r} in api_keys, base_urls or limits")
+            name, config = min(map(str, unknown)), self._state.config
+            given = {"api_keys": config.api_keys, "base_urls": config.base_urls, "limits": config.limits}
+            place = next(param for param, of in given.items() if name in {key.partition("/")[0] for key in of})
+            raise ConfigurationError(f"{place}: {unknown_provider(name, providers)}")
 
     def __repr__(self) -> str:
         state: ClientState | None = self.__dict__.get("_state")

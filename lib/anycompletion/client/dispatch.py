@@ -147,7 +147,9 @@ class CallDispatcher:
         warnings = [*plan.warnings]
         if request.given():
             report = EncodingReport(target.on_unsupported, warnings)
-            request = apply_param_support(request, provider_state.param_support, report, stream=target.stream)
+            request = apply_param_support(
+                request, provider_state.param_support, report, stream=target.stream, provider=target.provider
+            )
         if request.n is not None:
             return _branches(plan, request, warnings, started)
         return [Call(plan, request, ReplyInfo(target.provider, target.model, warnings=warnings), started)]

@@ -33,7 +33,7 @@ _COMPATIBLE: ParamTable = {
     "temperature": ParamSupport("native", minimum=0),
     "stop": NATIVE,
     "top_logprobs": ParamSupport("native", minimum=0),
-    "thinking": unsupported("only reasoning_effort is known here; the provider's own switches go through extra_body"),
+    "thinking": unsupported("only reasoning_effort is known; the provider's own switches go through extra_body"),
 }
 _OWN_N = ParamSupport("native", minimum=1)
 _ONE = ParamSupport("fanned_out", takes_no_op=True)

@@ -14,7 +14,7 @@ from typing import NoReturn, Self
 
 from ..calls import ChunkSource
 from ..codecs.json import dumps
-from ..errors import ClientClosedError, CompletionError, StreamInterruptedError
+from ..errors import ClientClosedError, CompletionError, StreamInterruptedError, message_line
 from ..logs import observer_failed
 from ..records import ChatCompletion, JsonObject, ReplyInfo, Usage
 from ..records.chunks import ChatCompletionChunk
@@ -358,7 +358,7 @@ class SSEView:
 def error_object(error: CompletionError) -> JsonObject:
     """An error as the object that OpenAI's API sends: message, type, param, code."""
     return {
-        "message": str(error),
+        "message": message_line(error),
         "type": error.type or type(error).__name__,
         "param": error.param,
         "code": error.code,

@@ -5,7 +5,7 @@ Each request passes one of the two once; a request that middleware passes on is 
 between providers are not checked here: they are in the parameter tables (`params.py`).
 """
 
-from .call_arguments import parse_call, parse_options
+from .call_arguments import check_client_arguments, parse_call, parse_options
 from .message_input import require_ids
 from .option_checks import check_headers, check_option_values, check_options, check_timeout, parse_keys
 from .request_checks import request_from_arguments, validate_request
@@ -13,6 +13,7 @@ from .serializability import find_unserializable, require_serializable
 from .values import check_flag, check_string
 
 __all__ = [
+    "check_client_arguments",
     "check_flag",
     "check_headers",
     "check_options",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from .._boundary import UsageError
@@ -13,8 +13,6 @@ from .request_checks import build_request
 from .values import is_instance_strict
 
 OPTION_NAMES = frozenset(CallOptions.__annotations__)
-
-_MAX_SHOWN_KEYWORD = 100
 
 
 def parse_call(model: object, messages: object, keywords: Mapping[str, Any]) -> tuple[ChatRequest, OptionValues]:
@@ -47,7 +45,7 @@ def split_keywords(keywords: Mapping[str, Any]) -> tuple[dict[str, Any], dict[st
     """Keywords of `create` as (wire parameters, call options); values of None are left out.
 
     Raises:
-        TypeError: an unknown keyword, naming the closest known one.
+        TypeError: an unknown keyword; the text says what to write instead.
     """
     params: dict[str, Any] = {}
     options: dict[str, Any] = {}
@@ -67,13 +65,20 @@ def split_keywords(keywords: Mapping[str, Any]) -> tuple[dict[str, Any], dict[st
 
 
 def unknown_keyword(name: str) -> str:
-    """The error text for an unknown keyword."""
-    import difflib  # noqa: PLC0415 (only for an error; it costs an import 1 ms)
+    """The error text for an unknown keyword of a call: what to write instead, or the closest known name."""
+    from .keyword_hints import unknown_keyword as text_for  # noqa: PLC0415 (only for an error)
 
-    if len(name) > _MAX_SHOWN_KEYWORD:
-        return f"unknown keyword of {len(name)} characters"
-    if name == "stream":
-        return "'stream' goes to create and send only: stream() always streams, attempt() never does"
-    close = difflib.get_close_matches(name, [*PARAM_CHECKS, *OPTION_NAMES, "stream", "model", "messages"], 1)
-    hint = f"did you mean {close[0]!r}?" if close else "a field only the provider has goes into extra_body={...}"
-    return f"unknown keyword {name!r}; {hint}"
+    return text_for(name, (*PARAM_CHECKS, *OPTION_NAMES, "stream", "model", "messages"))
+
+
+def check_client_arguments(given: Iterable[str], known: Collection[str]) -> None:
+    """Checks the names of arguments that a client was given.
+
+    Raises:
+        TypeError: an unknown one; the text says what to write instead.
+    """
+    for name in given:
+        if name not in known:
+            from .keyword_hints import unknown_client_argument  # noqa: PLC0415 (only for an error)
+
+            raise UsageError(unknown_client_argument(name, known, {*PARAM_CHECKS, *OPTION_NAMES, "model", "messages"}))

@@ -34,6 +34,7 @@ from ..errors import (
     StreamInterruptedError,
     UnprocessableEntityError,
     UnsupportedParameterError,
+    message_line,
     printable,
 )
 from ..logs import log
@@ -155,7 +156,7 @@ def public_error(error: BaseException, *, detail: bool = False) -> PublicError:
     kind = _kind_of(error)
     message, code, param = kind.message, kind.code, None
     if detail and kind.detail and isinstance(error, CompletionError):
-        message, param = str(error) or message, error.param
+        message, param = message_line(error) or message, error.param
         code = code or (error.code[:_MAX_CODE] if error.code else None)
     return PublicError(
         status=kind.status, type=kind.type, code=code, message=message, param=param, headers=_headers(kind, error)
@@ -195,6 +196,6 @@ def log_relayed_error(error: CompletionError) -> None:
     facts = {name: printable(str(value)) for name in names if (value := getattr(error, name)) is not None}
     extra: dict[str, object] = {name: facts.get(name) for name in ("provider", "model", "request_id")}
     extra |= {"event": "relayed_error", "status": error.status_code, "error": kind}
-    text = kind if isinstance(error, APIStatusError) else f"{kind}: {error}"
+    text = kind if isinstance(error, APIStatusError) else f"{kind}: {message_line(error)}"
     details = ", ".join(f"{name}={value}" for name, value in facts.items())
     log.warning("an error was relayed to a client: %s", f"{text} ({details})" if details else text, extra=extra)
