@@ -10,8 +10,8 @@ from typing import Any, cast
 from anycompletion.batch import BatchRun
 from anycompletion.ratelimit.adaptive_concurrency import AdaptiveConcurrency
 from anycompletion.records import (
-    AssistantMessage,
     ChatCompletion,
+    ChatCompletionMessage,
     ChatRequest,
     Choice,
     ReplyInfo,
@@ -26,7 +26,11 @@ Complete = Callable[[ChatRequest, OnLoadRefusal], Awaitable[ChatCompletion]]
 
 def reply(text: str, **usage: Any) -> ChatCompletion:
     completion = ChatCompletion(
-        "chatcmpl-1", [Choice(0, AssistantMessage(text), "stop")], "m", 1_700_000_000, usage=Usage(3, 2, 5, **usage)
+        "chatcmpl-1",
+        [Choice(0, ChatCompletionMessage(text), "stop")],
+        "m",
+        1_700_000_000,
+        usage=Usage(3, 2, 5, **usage),
     )
     completion.info = ReplyInfo("openai", "m", 200)
     return completion

@@ -8,9 +8,9 @@ import aiohttp
 
 from anycompletion import (
     APIStatusError,
-    AssistantMessage,
     AsyncCompletion,
     ChatCompletion,
+    ChatCompletionMessage,
     ChatRequest,
     Choice,
     CompletionError,
@@ -21,6 +21,7 @@ from anycompletion import (
     ImageUrl,
     InvalidRequestError,
     Message,
+    Part,
     PromptTokensDetails,
     Provider,
     RateLimitError,
@@ -60,7 +61,9 @@ async def messages(client: AsyncCompletion, reply: ChatCompletion, given: list[M
         SystemMessage("Be brief."),
         UserMessage([TextPart("What is this?"), image]),
         reply.choices[0].message,
+        reply.message,
         {"role": "user", "content": "And this?"},
+        OtherMessage(),
     ]
     frozen: tuple[Mapping[str, str], ...] = ({"role": "user", "content": "Hello!"},)
     await client.create("openai/gpt-4o", mixed)
@@ -86,11 +89,28 @@ async def parameters(client: AsyncCompletion) -> None:
     )
 
 
+class OtherMessage:
+    """The message of another SDK, such as a pydantic model."""
+
+    def model_dump(self, *, mode: str = "python", exclude_none: bool = False) -> dict[str, Any]:
+        return {"role": "user", "content": "Hello!"}
+
+
+async def ask(client: AsyncCompletion) -> str | None:
+    reply = await client.create("openai/gpt-4o", "Hello!")
+    return reply.choices[0].message.content
+
+
 def replies(reply: ChatCompletion) -> None:
     assert_type(reply.text, str)
     assert_type(reply.texts, list[str])
     assert_type(reply.choices, list[Choice])
-    assert_type(reply.choices[0].message, AssistantMessage)
+    assert_type(reply.choices[0].message, ChatCompletionMessage)
+    assert_type(reply.message, ChatCompletionMessage)
+    assert_type(reply.choices[0].message.content, str | None)
+    assert_type(reply.choices[0].message.parts, list[Part] | None)
+    assert_type(reply.model_dump(), dict[str, Any])
+    assert_type(reply.model_dump_json(indent=2), str)
     assert_type(reply.choices[0].message.tool_calls, list[ToolCall] | None)
     assert_type(reply.choices[0].finish_reason, str | None)
     assert_type(reply.usage, Usage | None)

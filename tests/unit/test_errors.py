@@ -11,7 +11,7 @@ import pytest
 from anycompletion import errors
 from anycompletion.errors import BODY_LIMIT, CompletionError, class_for_status
 from anycompletion.http import Headers
-from anycompletion.records import AssistantMessage, ChatCompletion, Choice
+from anycompletion.records import ChatCompletion, ChatCompletionMessage, Choice
 
 CLASSES = sorted(
     (cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, CompletionError)),
@@ -71,7 +71,7 @@ STATUSES: dict[type[errors.APIStatusError], tuple[int, ...]] = {
     errors.APIStatusError: (600, 999),
 }
 
-PARTIAL = ChatCompletion("c1", [Choice(0, AssistantMessage("Hel"))], "m")
+PARTIAL = ChatCompletion("c1", [Choice(0, ChatCompletionMessage("Hel"))], "m")
 EVERYTHING: dict[str, Any] = {
     "param": "messages[3].content",
     "provider": "openai",

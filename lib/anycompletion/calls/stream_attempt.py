@@ -21,7 +21,7 @@ from ..errors import (
     StreamInterruptedError,
 )
 from ..http import MAX_RESPONSE_BYTES, Headers, HttpRequest, HttpResponse
-from ..records import AssistantMessage, ChatCompletion, Choice, TextPart, Usage
+from ..records import ChatCompletion, ChatCompletionMessage, Choice, Usage
 from ..records.chunks import ChatCompletionChunk, ChunkChoice, Delta, latest_usage
 from ..transport import Response
 from .body_kind import BLANK, BodyKind, body_kind, page_error
@@ -252,7 +252,7 @@ class StreamAttempt(Attempt):
                 if not self.delivered or isinstance(error, APITimeoutError):
                     raise
                 call.info.warnings.append(f"usage is unknown: asking for it failed with {type(error).__name__}")
-                result = ChatCompletion("", [Choice(0, AssistantMessage(), "stop")], call.plan.target.model)
+                result = ChatCompletion("", [Choice(0, ChatCompletionMessage(), "stop")], call.plan.target.model)
             else:
                 result = call.decode(response)  # raises if the work has failed
         self.ended = True
@@ -385,10 +385,8 @@ def _closing_chunks(completion: ChatCompletion) -> Chunks:
 def as_chunk(completion: ChatCompletion) -> ChatCompletionChunk:
     """A whole reply as the one chunk of a stream."""
     data = completion.to_dict()
-    for choice, source in zip(data["choices"], completion.choices, strict=True):
+    for choice in data["choices"]:
         choice["delta"] = delta = choice.pop("message")
-        if isinstance(source.message.content, list):
-            delta["content"] = "".join(part.text for part in source.message.content if isinstance(part, TextPart))
         for index, call in enumerate(delta.get("tool_calls") or ()):
             call["index"] = index
     chunk = ChatCompletionChunk.from_dict(data | {"object": "chat.completion.chunk"})

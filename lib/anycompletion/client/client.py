@@ -73,7 +73,7 @@ class AsyncCompletion:
         ssl_context: for private certificate authorities.
 
     Raises:
-        TypeError: an unknown argument; the text says what to write instead.
+        TypeError: an unknown argument; the text has what to write instead.
         InvalidRequestError: an invalid value; `.param` is its place.
         ConfigurationError: an unknown provider in `api_keys`, `base_urls` or `limits`.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from ..records import AssistantMessage, DeveloperMessage, SystemMessage, UserMessage
+from ..records import AssistantMessage, ChatCompletionMessage, DeveloperMessage, SystemMessage, UserMessage
 from ..records.base import field_names
 from . import lenient
 from .lenient import NotJSONError, ShapeError
@@ -98,7 +98,7 @@ def as_plain_message(value: Any) -> PlainMessage | None:
     if type(value) in _SIMPLE:
         if type(value.content) is str and value.name is None and not value.extra:
             return PlainMessage(value.role, value.content)
-    elif type(value) is AssistantMessage and type(value.content) is str and _other_fields(value) == _UNSET:
+    elif type(value) in _ASSISTANTS and type(value.content) is str and _other_fields(value) == _UNSET:
         return PlainMessage(value.role, value.content)
     return None
 
@@ -114,6 +114,8 @@ def to_wire(value: Any) -> Any:
 
 
 _SIMPLE = frozenset((UserMessage, SystemMessage, DeveloperMessage))
+
+_ASSISTANTS = frozenset((AssistantMessage, ChatCompletionMessage))
 
 _OTHER_FIELDS = sorted(field_names(AssistantMessage) - {"role", "content"})
 _other_fields = operator.attrgetter(*_OTHER_FIELDS, "extra")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import attrs
 from attrs import define, field
@@ -62,6 +62,9 @@ class ChatRequest(Record):
     custom_id: str | None = field(default=None, kw_only=True)
     _given: dict[str, Any] | None = hidden(default=None, init=False, repr=False)
     """The result of `given`, while the fields cannot have changed since."""
+
+    if not TYPE_CHECKING:
+        __iter__ = None  # a request is no list of requests, and `batch` should refuse it
 
     def given(self) -> dict[str, Any]:
         """The wire parameters with a value, by name."""

@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from ..codecs.lenient import ShapeError, unknown_fields
 from ..records import (
     Annotation,
-    AssistantMessage,
     ChatCompletion,
+    ChatCompletionMessage,
     Choice,
     CustomCall,
     FunctionCall,
@@ -242,9 +242,9 @@ class _ChoiceState:
             _extended(None, logprobs.content), _extended(None, logprobs.refusal), extra=joined(logprobs.extra)
         )
 
-    def message(self) -> AssistantMessage:
+    def message(self) -> ChatCompletionMessage:
         """The message made of the parts."""
-        return AssistantMessage(
+        return ChatCompletionMessage(
             None if self.content is None else "".join(self.content),
             None if self.refusal is None else "".join(self.refusal),
             [self.calls[index].tool_call() for index in sorted(self.calls)] or None,

@@ -45,7 +45,7 @@ def split_keywords(keywords: Mapping[str, Any]) -> tuple[dict[str, Any], dict[st
     """Keywords of `create` as (wire parameters, call options); values of None are left out.
 
     Raises:
-        TypeError: an unknown keyword; the text says what to write instead.
+        TypeError: an unknown keyword; the text has what to write instead.
     """
     params: dict[str, Any] = {}
     options: dict[str, Any] = {}
@@ -75,7 +75,7 @@ def check_client_arguments(given: Iterable[str], known: Collection[str]) -> None
     """Checks the names of arguments that a client was given.
 
     Raises:
-        TypeError: an unknown one; the text says what to write instead.
+        TypeError: an unknown one; the text has what to write instead.
     """
     for name in given:
         if name not in known:

@@ -108,7 +108,7 @@ CLIENT_ARGUMENTS = {
 
 
 @pytest.mark.parametrize("name", CLIENT_ARGUMENTS)
-def test_an_unknown_argument_of_a_client_says_what_to_write(name: str) -> None:
+def test_an_unknown_argument_of_a_client_is_answered_with_what_to_write(name: str) -> None:
     """A program written for another SDK would get Python's bare error, without a way out."""
     with pytest.raises(TypeError) as caught:
         AsyncCompletion(**{name: "sk-secret"})

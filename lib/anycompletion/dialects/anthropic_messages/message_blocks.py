@@ -13,6 +13,7 @@ from ...codecs.lenient import NotJSONError
 from ...errors import InvalidRequestError
 from ...records import (
     AssistantMessage,
+    AssistantTurn,
     Content,
     CustomMessage,
     DeveloperMessage,
@@ -223,7 +224,7 @@ def _add_to_last_block(blocks: list[JsonObject], extra: JsonObject) -> list[Json
 # --- the assistant's turns --------------------------------------------------------------------------------------------
 
 
-def assistant_blocks(message: AssistantMessage, index: int, report: EncodingReport) -> list[JsonObject]:
+def assistant_blocks(message: AssistantTurn, index: int, report: EncodingReport) -> list[JsonObject]:
     """An assistant message as native blocks: thinking first, then its content, then its calls.
 
     Raises:
@@ -254,7 +255,7 @@ def is_blank_text(block: JsonObject) -> bool:
     return block.get("type") == "text" and (not text or is_blank(text))
 
 
-def _warn_of_losses(message: AssistantMessage, path: str, report: EncodingReport, *, refusal_sent: bool) -> None:
+def _warn_of_losses(message: AssistantTurn, path: str, report: EncodingReport, *, refusal_sent: bool) -> None:
     if message.refusal and not refusal_sent:
         report.warn(f"{path}.refusal left out: the message has content")
     if message.thinking_blocks is None and (message.reasoning_content or message.reasoning_details):
@@ -275,7 +276,7 @@ def _reply_fields(extra: JsonObject, path: str, report: EncodingReport) -> JsonO
     return fields
 
 
-def _calls(message: AssistantMessage, index: int, report: EncodingReport) -> list[JsonObject]:
+def _calls(message: AssistantTurn, index: int, report: EncodingReport) -> list[JsonObject]:
     path = f"messages[{index}]"
     if message.tool_calls:
         return [_tool_use(call, f"{path}.tool_calls[{j}]", report) for j, call in enumerate(message.tool_calls)]

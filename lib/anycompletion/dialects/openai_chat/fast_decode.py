@@ -15,8 +15,8 @@ import msgspec
 
 from ...codecs import lenient
 from ...records import (
-    AssistantMessage,
     ChatCompletion,
+    ChatCompletionMessage,
     Choice,
     CompletionTokensDetails,
     FunctionCall,
@@ -120,7 +120,7 @@ def read_reply(data: bytes) -> ChatCompletion | None:
 
 def _choice(choice: _Choice) -> Choice:
     source = choice.message
-    message = AssistantMessage(
+    message = ChatCompletionMessage(
         source.content,
         source.refusal,
         [

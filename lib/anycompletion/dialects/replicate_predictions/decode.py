@@ -27,7 +27,7 @@ from ...codecs.lenient import (
 )
 from ...errors import APIError
 from ...http import Headers, HttpRequest, HttpResponse, parse_date
-from ...records import AssistantMessage, ChatCompletion, ChatRequest, Choice, JsonObject, Usage
+from ...records import ChatCompletion, ChatCompletionMessage, ChatRequest, Choice, JsonObject, Usage
 from ..base import Continuation, Target
 from .errors import error_in_good_status, failure, reports_error, unreadable_prediction
 
@@ -195,7 +195,7 @@ def _delay(prediction: ReplicatePrediction, headers: Headers) -> float:
 
 def _completion(prediction: ReplicatePrediction, model: str) -> ChatCompletion:
     data = prediction.data
-    message = AssistantMessage(_text(data.get("output")))
+    message = ChatCompletionMessage(_text(data.get("output")))
     completion = ChatCompletion(
         prediction.id,
         [Choice(0, message, "stop", native_finish_reason=prediction.status)],
