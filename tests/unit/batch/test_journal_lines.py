@@ -23,8 +23,8 @@ from anycompletion.codecs.lenient import MAX_DEPTH
 from anycompletion.errors import CompletionError, JournalError, RateLimitError
 from anycompletion.http import Headers
 from anycompletion.records import (
-    AssistantMessage,
     ChatCompletion,
+    ChatCompletionMessage,
     ChatRequest,
     Choice,
     FunctionCall,
@@ -111,7 +111,7 @@ SECONDS = st.floats(0, 1e6)
 EXTRA = st.dictionaries(st.text("xyz", min_size=1, max_size=2), JSON, max_size=2)
 CALLS = st.lists(st.builds(ToolCall, WORDS, st.builds(FunctionCall, WORDS, WORDS), extra=EXTRA), min_size=1, max_size=2)
 MESSAGES = st.builds(
-    AssistantMessage,
+    ChatCompletionMessage,
     st.none() | WORDS | st.lists(st.builds(TextPart, WORDS), max_size=2),
     st.none() | WORDS,
     st.none() | CALLS,
