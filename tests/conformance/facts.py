@@ -190,7 +190,7 @@ def _our_usage(reply: ChatCompletion) -> Facts:
 
 def _sent_back(message: ChatCompletionMessage) -> Any:
     """The blocks that are sent to Anthropic if the message is part of the next request."""
-    request = ChatRequest("claude", [UserMessage("Hello"), message.as_request_message(), UserMessage("And?")])
+    request = ChatRequest("claude", [UserMessage("Hello"), message, UserMessage("And?")])
     target = Target(provider="anthropic", model="claude", base_url="http://127.0.0.1")
     encoded = encode(request, target, {})
     assert isinstance(encoded, HttpRequest)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from anycompletion.batch import BatchRun
+from anycompletion.options import OptionValues
 from anycompletion.ratelimit.adaptive_concurrency import AdaptiveConcurrency
 from anycompletion.records import (
     ChatCompletion,
@@ -95,10 +96,12 @@ class _InProcessClient:
         self._provider = provider
         self.track_task = tracker.track_task
 
-    def complete(self, request: ChatRequest, on_load_refusal: OnLoadRefusal) -> Awaitable[ChatCompletion]:
+    def complete(
+        self, request: ChatRequest, options: OptionValues, on_load_refusal: OnLoadRefusal
+    ) -> Awaitable[ChatCompletion]:
         return self._provider(request, on_load_refusal)
 
-    def provider_of(self, model: str) -> str:
+    def provider_of(self, model: str, given: str | None) -> str:
         return model.partition("/")[0]
 
     def track_concurrency(self, provider: str, limit: AdaptiveConcurrency) -> None:

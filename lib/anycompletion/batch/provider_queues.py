@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
 
+from ..options import NO_OPTIONS, OptionValues
 from ..ratelimit.adaptive_concurrency import AdaptiveConcurrency
 from ..records import ChatRequest
 from .batch_client import BatchClient
@@ -80,6 +81,8 @@ class WorkItem(NamedTuple):
     """Its key in the journal, if there is a journal."""
     returns: int = 0
     """How often it returned to its queue."""
+    options: OptionValues = NO_OPTIONS
+    """The call options that its dict has; not checked yet."""
 
 
 class ProviderQueue:
@@ -128,6 +131,11 @@ class ProviderQueue:
         return True
 
 
+def _model_and_provider(arguments: Mapping[str, Any]) -> tuple[object, str | None]:
+    provider: object = arguments.get("provider")
+    return arguments["model"], provider if isinstance(provider, str) else None
+
+
 class ProviderQueues:
     """One queue with a fixed limit where the caller chose one, else a queue with an adaptive limit per provider."""
 
@@ -135,7 +143,7 @@ class ProviderQueues:
         self._client = client
         self._only = None if concurrency is None else ProviderQueue(FixedConcurrency(concurrency))
         self._by_provider: dict[str, ProviderQueue] = {}
-        self._by_model: dict[str, ProviderQueue] = {}
+        self._by_model: dict[tuple[str, str | None], ProviderQueue] = {}
         self.all: list[ProviderQueue] = [] if self._only is None else [self._only]
 
     @property
@@ -147,9 +155,9 @@ class ProviderQueues:
         """The queue for a request. It is not validated yet: the model may have any type."""
         if self._only is not None:
             return self._only
-        named: object = request.model if isinstance(request, ChatRequest) else request["model"]
+        named, provider = (request.model, None) if isinstance(request, ChatRequest) else _model_and_provider(request)
         model = named if isinstance(named, str) else ""
-        return self._by_model.get(model) or self._find_or_create(model)
+        return self._by_model.get((model, provider)) or self._find_or_create(model, provider)
 
     def clear(self) -> None:
         """Drops all items that wait."""
@@ -158,8 +166,8 @@ class ProviderQueues:
             if queue.timer is not None:
                 queue.timer.cancel()
 
-    def _find_or_create(self, model: str) -> ProviderQueue:
-        provider = self._client.provider_of(model)
+    def _find_or_create(self, model: str, given: str | None) -> ProviderQueue:
+        provider = self._client.provider_of(model, given)
         queue = self._by_provider.get(provider)
         if queue is None:
             limit = AdaptiveConcurrency()
@@ -168,5 +176,5 @@ class ProviderQueues:
             self.all.append(queue)
         if len(self._by_model) >= _MAX_MODELS:
             self._by_model.clear()
-        self._by_model[model] = queue
+        self._by_model[model, given] = queue
         return queue

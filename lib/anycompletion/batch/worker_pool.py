@@ -117,7 +117,7 @@ class WorkerPool:
         try:
             valid = validate_item(item.request)
             request = request or valid
-            completion = await self._client.complete(valid, queue.on_load_refusal)
+            completion = await self._client.complete(valid, item.options, queue.on_load_refusal)
             answered = True
             queue.record_answer()
             return Result(completion, None, item.custom_id, request)

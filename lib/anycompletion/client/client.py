@@ -35,7 +35,7 @@ _F = TypeVar("_F", bound=Callable[..., None])
 
 def _names_right_arguments(constructor: _F) -> _F:
     """Refuses unknown arguments with what to write instead, which Python's own error does not tell."""
-    known = constructor.__kwdefaults__
+    known = constructor.__kwdefaults__ or {}
 
     @functools.wraps(constructor)
     def checked(*args: Any, **given: Any) -> None:
@@ -122,7 +122,11 @@ class AsyncCompletion:
             self._state.providers = providers = {**known_providers(), **providers}
         if unknown := names - providers.keys():
             name, config = min(map(str, unknown)), self._state.config
-            given = {"api_keys": config.api_keys, "base_urls": config.base_urls, "limits": config.limits}
+            given: dict[str, Iterable[str]] = {
+                "api_keys": config.api_keys,
+                "base_urls": config.base_urls,
+                "limits": config.limits,
+            }
             place = next(param for param, of in given.items() if name in {key.partition("/")[0] for key in of})
             raise ConfigurationError(f"{place}: {unknown_provider(name, providers)}")
 
@@ -280,7 +284,8 @@ class AsyncCompletion:
 
         Args:
             requests: an iterable or async iterable, which is read as needed: `ChatRequest`s, dicts of `create`'s
-                arguments (``custom_id`` among them), input lines of OpenAI's Batch API, or ``(id, request)``.
+                arguments (call options and ``custom_id`` among them), input lines of OpenAI's Batch API, or ``(id,
+                request)``. An argument that `create` does not have is the error of its item.
             concurrency: maximum number of requests in flight, of all providers together. None (the default) adapts to
                 each provider: 16 at first, 512 at most, half after a throttled request. An item whose provider is at
                 its limit delays those of other providers only when 512 items wait.

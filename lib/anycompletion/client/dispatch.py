@@ -175,15 +175,18 @@ class BatchCalls:
         self._client = client
         self._dispatcher = dispatcher
 
-    def complete(self, request: ChatRequest, on_load_refusal: OnLoadRefusal) -> Awaitable[ChatCompletion]:
+    def complete(
+        self, request: ChatRequest, options: OptionValues, on_load_refusal: OnLoadRefusal
+    ) -> Awaitable[ChatCompletion]:
         """Sends a validated request."""
-        return self._dispatcher.complete(request, NO_OPTIONS, on_load_refusal=on_load_refusal)
+        return self._dispatcher.complete(request, options, on_load_refusal=on_load_refusal)
 
-    def provider_of(self, model: str) -> str:
+    def provider_of(self, model: str, given: str | None) -> str:
         """The name of the provider that serves `model`; "" where it is unknown, which sending reports."""
         dispatcher = self._dispatcher
+        provider = given or dispatcher.defaults.get("provider")
         try:
-            return resolve_model(model, dispatcher.defaults.get("provider"), dispatcher.state.providers)[0].name
+            return resolve_model(model, provider, dispatcher.state.providers)[0].name
         except CompletionError:
             return ""
 

@@ -6,11 +6,9 @@ none (`reasoning_content`, `thinking_blocks`, `provider_specific_fields`).
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, cast
 
-import attrs
 from attrs import define, field
 
 from ..codecs.lenient import (
@@ -293,12 +291,9 @@ class ChatCompletionMessage(Record):
             content = "".join(texts) if texts else None
         return cls(as_optional_str(content), parts=parts, **_assistant_fields(source, path))
 
-    def as_request_message(self) -> AssistantMessage:
-        """The same message as callers write one, which is how dialects read it in a request."""
-        return AssistantMessage(*_request_fields(self), role=self.role, extra=self.extra)
-
 
 AssistantTurn: TypeAlias = AssistantMessage | ChatCompletionMessage
+"""Message of the assistant in a request: one that a caller wrote, or one of an earlier reply."""
 
 
 def _assistant_fields(source: JsonObject, path: str) -> dict[str, Any]:
@@ -416,6 +411,3 @@ _FUNCTION_CALL, _CUSTOM_CALL, _TOOL_CALL = field_names(FunctionCall), field_name
 _FLAT_TOOL_CALL = _TOOL_CALL | {"name", "arguments"}
 _URL_CITATION, _ANNOTATION, _AUDIO = field_names(UrlCitation), field_names(Annotation), field_names(Audio)
 _ASSISTANT = field_names(AssistantMessage)
-_request_fields = operator.attrgetter(
-    *(a.name for a in attrs.fields(AssistantMessage) if a.name not in ("role", "extra"))
-)

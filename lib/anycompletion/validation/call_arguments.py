@@ -64,6 +64,11 @@ def split_keywords(keywords: Mapping[str, Any]) -> tuple[dict[str, Any], dict[st
     return params, options
 
 
+def is_keyword(name: object) -> bool:
+    """Whether it is the name of a parameter or a call option."""
+    return name in PARAM_CHECKS or name in OPTION_NAMES
+
+
 def unknown_keyword(name: str) -> str:
     """The error text for an unknown keyword of a call: what to write instead, or the closest known name."""
     from .keyword_hints import unknown_keyword as text_for  # noqa: PLC0415 (only for an error)

@@ -328,11 +328,9 @@ def _tagged_hook(
     """Structures objects by their tag; unknown ones, and those of a server's own form, are sent as they are."""
 
     def hook(value: object, _: Any) -> Any:
-        if isinstance(value, ChatCompletionMessage):
-            value = value.as_request_message()
         if isinstance(value, Record):
             cls: type[Any] = type(value)
-            if cls is not custom and cls not in known.values():
+            if cls is not custom and cls not in known.values() and not (cls is ChatCompletionMessage and tag == "role"):
                 raise ValidationFailure(f"expected an object with a {tag}, found {type_name(value)}")
             return converter.structure(value, cls)
         fields = _as_dict(value, f"an object with a {tag}")

@@ -30,7 +30,6 @@ from anycompletion.records import (
     FunctionCall,
     ReplyInfo,
     Result,
-    TextPart,
     ToolCall,
     Usage,
 )
@@ -112,7 +111,7 @@ EXTRA = st.dictionaries(st.text("xyz", min_size=1, max_size=2), JSON, max_size=2
 CALLS = st.lists(st.builds(ToolCall, WORDS, st.builds(FunctionCall, WORDS, WORDS), extra=EXTRA), min_size=1, max_size=2)
 MESSAGES = st.builds(
     ChatCompletionMessage,
-    st.none() | WORDS | st.lists(st.builds(TextPart, WORDS), max_size=2),
+    st.none() | WORDS,
     st.none() | WORDS,
     st.none() | CALLS,
     reasoning_content=st.none() | WORDS,

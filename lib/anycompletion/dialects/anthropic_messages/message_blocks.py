@@ -14,6 +14,7 @@ from ...errors import InvalidRequestError
 from ...records import (
     AssistantMessage,
     AssistantTurn,
+    ChatCompletionMessage,
     Content,
     CustomMessage,
     DeveloperMessage,
@@ -75,7 +76,7 @@ class _AnthropicMessageEncoder:
             case UserMessage():
                 self._report_name(message.name, path)
                 self._add_user(message, path)
-            case AssistantMessage():
+            case AssistantMessage() | ChatCompletionMessage():
                 self._report_name(message.name, path)
                 self._add_assistant(message, index)
             case ToolMessage():
@@ -135,7 +136,7 @@ class _AnthropicMessageEncoder:
             self._left_out = path
             self._report.warn(f"{path} left out: it is empty, which Anthropic refuses")
 
-    def _add_assistant(self, message: AssistantMessage, index: int) -> None:
+    def _add_assistant(self, message: AssistantTurn, index: int) -> None:
         path = f"messages[{index}]"
         native = (message.provider_specific_fields or {}).get(NATIVE_CONTENT)
         if native:

@@ -221,7 +221,7 @@ def test_native_blocks_where_the_fields_are_incomplete(content: list[dict[str, A
 
 
 def sent_back(reply: ChatCompletionMessage, *more: Message) -> list[dict[str, Any]]:
-    request = ChatRequest("claude-opus-4-6", [UserMessage("Hi"), reply.as_request_message(), *more], max_tokens=9)
+    request = ChatRequest("claude-opus-4-6", [UserMessage("Hi"), reply, *more], max_tokens=9)
     sent = DIALECT.encode(request, TARGET, {})
     assert sent.body is not None
     assert sent.warnings == []

@@ -549,7 +549,7 @@ def test_any_body_is_a_reply_or_an_error(body: Any):
         except CompletionError:
             continue
         json.dumps(reply.to_dict())
-        earlier = reply.choices[0].message.as_request_message()
+        earlier = reply.choices[0].message
         again = ChatRequest("asked", [UserMessage("Hi"), earlier, UserMessage("Ho")], max_tokens=9)
         assert DIALECT.encode(again, TARGET, {})
 

@@ -71,7 +71,7 @@ def test_recordings_are_sent_back_unchanged(path: Path):
     """A real reply would be changed when it is sent back."""
     recording = json.loads(path.read_text())
     try:
-        message = read(recording).choices[0].message.as_request_message()
+        message = read(recording).choices[0].message
     except APIStatusError:
         return
     request = ChatRequest("claude", [UserMessage("Hi"), message, UserMessage("And?")], max_tokens=9)

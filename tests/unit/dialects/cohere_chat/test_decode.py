@@ -146,7 +146,7 @@ def test_native_fields_where_the_fields_are_incomplete(content: list[dict[str, A
 
 
 def sent_back(reply: ChatCompletionMessage, *more: Message) -> list[dict[str, Any]]:
-    sent = DIALECT.encode(ChatRequest("command-a", [UserMessage("Hi"), reply.as_request_message(), *more]), TARGET, {})
+    sent = DIALECT.encode(ChatRequest("command-a", [UserMessage("Hi"), reply, *more]), TARGET, {})
     assert sent.body is not None
     assert sent.warnings == []
     messages: list[dict[str, Any]] = sent.body["messages"][1:]

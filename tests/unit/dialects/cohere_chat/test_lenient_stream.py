@@ -261,6 +261,4 @@ def test_any_json_in_a_reply_raises_only_documented_exceptions(path: tuple[str |
         return
     assert isinstance(reply, ChatCompletion)
     dumps(reply.to_dict())
-    DIALECT.encode(
-        ChatRequest("command-a", [UserMessage("Hi"), reply.choices[0].message.as_request_message()]), TARGET, {}
-    )
+    DIALECT.encode(ChatRequest("command-a", [UserMessage("Hi"), reply.choices[0].message]), TARGET, {})

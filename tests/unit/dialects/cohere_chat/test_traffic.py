@@ -166,7 +166,7 @@ def test_recordings_are_sent_back_unchanged(path: Path) -> None:
         message = read(recording, 4096).choices[0].message
     except APIStatusError:
         return
-    sent = DIALECT.encode(ChatRequest("command", [UserMessage("Hi"), message.as_request_message()]), TARGET, {})
+    sent = DIALECT.encode(ChatRequest("command", [UserMessage("Hi"), message]), TARGET, {})
     assert sent.body is not None
     assert sent.warnings == []
     got = {"role": "assistant", "content": [], **sent.body["messages"][1]}
