@@ -7,7 +7,7 @@ program needs are sub-packages: `anycompletion.batch`, `anycompletion.workers`, 
 
 from .auth import Auth, header_key
 from .client import AsyncCompletion, ProviderStats, Stats
-from .dialects.base import Target
+from .dialects.base import ModelInfo, Target
 from .dialects.openai_chat.quirks import Quirks
 from .errors import (
     APIConnectionError,
@@ -161,6 +161,7 @@ __all__ = [
     "Message",
     "Messages",
     "Middleware",
+    "ModelInfo",
     "NotFoundError",
     "OnUnsupported",
     "OverloadedError",

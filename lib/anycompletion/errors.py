@@ -102,7 +102,7 @@ class CompletionError(Exception):
 
     def _place(self) -> str:
         """The provider and the model; "" where neither is known, or where the text names the provider."""
-        if self.model is None and (self.provider or "") in self.message:
+        if not self.model and (self.provider or "") in self.message:
             return ""
         return "/".join(name[:_NAME_LIMIT] for name in (self.provider, self.model) if name)
 

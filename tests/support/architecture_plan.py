@@ -125,6 +125,7 @@ FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
     "cli": {"anycompletion.cli.app": _EXTRA, "cyclopts": _EXTRA, "rich": "slow to import, and few commands need it"},
     "client": {
         "anycompletion.batch": "with its journal 3.5 ms, which a client without batches does not need",
+        "anycompletion.client.model_list": "few programs list models",
         "anycompletion.ratelimit.client_limits": "1 ms, which a client without limits does not need",
     },
     "codecs.json": {"anycompletion.codecs.converters": _CATTRS},

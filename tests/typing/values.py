@@ -21,6 +21,7 @@ from anycompletion import (
     ImageUrl,
     InvalidRequestError,
     Message,
+    ModelInfo,
     Part,
     PromptTokensDetails,
     Provider,
@@ -28,6 +29,7 @@ from anycompletion import (
     ReplyInfo,
     Secret,
     SystemMessage,
+    Target,
     TextPart,
     Timeout,
     ToolCall,
@@ -49,6 +51,14 @@ def configure(session: aiohttp.ClientSession, context: ssl.SSLContext) -> None:
         api_keys={"openai": "text", "anthropic": Secret("hidden"), "acme": _fetch_key},
         base_urls={"openai": "https://proxy.example/v1"},
     )
+
+
+async def operations(client: AsyncCompletion) -> None:
+    assert_type(client.check("openai/gpt-4o", timeout=5), Target)
+    assert_type(client.check("gpt-4o", provider="openai").base_url, str)
+    listed = await client.models("openai")
+    assert_type(listed, list[ModelInfo])
+    assert_type(listed[0].created, int | None)
 
 
 def statistics(client: AsyncCompletion) -> None:

@@ -307,7 +307,15 @@ class Call(CallContext):
     async def next_response(self, continuation: Continuation) -> HttpResponse:
         """The response to a continuation. Only this request is retried: a second creating one would be billed too."""
         await self.plan.transport.pause(continuation.after)
-        return await self._with_retries(lambda: self.exchange(continuation.request))
+        return await self.fetch(continuation.request)
+
+    async def fetch(self, request: HttpRequest) -> HttpResponse:
+        """The whole response to a request that asks for no reply and so is never billed; it is repeated as calls are.
+
+        Raises:
+            APIError: the network failed, or the provider's error.
+        """
+        return await self._with_retries(lambda: self.exchange(request))
 
     # --- giving up ---
 

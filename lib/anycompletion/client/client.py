@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, cast, overload
 
 from .._boundary import hides_frames
+from ..dialects.base import ModelInfo, Target
 from ..errors import CompletionError, ConfigurationError
 from ..middleware import Middleware
 from ..options import CallOptions, Key, OnUnsupported, OptionValues, RateLimit, RateLimiter, Timeout
@@ -139,6 +140,37 @@ class AsyncCompletion:
     def stats(self) -> Stats:
         """The client's present state, by provider; costs microseconds, sends nothing."""
         return client_stats(self._state)
+
+    @hides_frames
+    def check(self, model: str, **options: Unpack[CallOptions]) -> Target:
+        """Where a call to `model` would go; sends nothing, so that a service can check its configuration at its start.
+
+        Functions that give keys are not called, and whether the provider accepts the key is not known.
+
+        Raises:
+            InvalidRequestError: the provider is unknown, or an option is invalid.
+            ConfigurationError: there is no key, one that cannot be sent, or no base URL; the text names what to set.
+            ClientClosedError: the client was closed.
+            TypeError: an unknown option.
+        """
+        checked, values = validate_request(ChatRequest(model, ".")), parse_options(options)
+        if self._state.closed:
+            self._state.check_alive()
+        return self._dispatcher.plan(checked.model, values).target
+
+    @hides_frames
+    async def models(self, provider: str) -> list[ModelInfo]:
+        """The models that the provider lists, in its order; one request, or several where its list has pages.
+
+        Raises:
+            InvalidRequestError: the provider is unknown.
+            ConfigurationError: no key; the text names the environment variables that were read.
+            APIError: the network failed, or the provider's error.
+        """
+        from .model_list import list_models  # noqa: PLC0415 (few programs list models)
+
+        await self._state.start_call()
+        return await list_models(self._dispatcher.plan("models", parse_options({"provider": provider})))
 
     # --- opening and closing ---
 

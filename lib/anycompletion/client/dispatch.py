@@ -92,6 +92,17 @@ class CallDispatcher:
         """Where the request would go."""
         return self._plan(request, options, stream=stream).target
 
+    def plan(self, model: str, options: OptionValues, *, stream: bool = False) -> CallPlan:
+        """How a call to `model` would be made.
+
+        Raises:
+            InvalidRequestError: no such provider, or an invalid option.
+            ConfigurationError: no key, a key that cannot be sent, or no base URL.
+        """
+        plan = self._plan(ChatRequest(model, ""), options, stream=stream)
+        plan.checked_key()
+        return plan
+
     # --- middleware ---
 
     def _chain(self, options: OptionValues) -> tuple[Middleware, ...]:
