@@ -263,7 +263,7 @@ USAGE_ERRORS: dict[str, tuple[Callable[[Any], Any], str]] = {
         "belongs to the request",
     ),
     "a view with a parameter": (lambda client: client.with_options(temperature=1), "belongs to the request"),
-    "a view with an unknown name": (lambda client: client.with_options(retries=1), "did you mean"),
+    "a view with an unknown name": (lambda client: client.with_options(retries=1), "write max_retries="),
 }
 
 

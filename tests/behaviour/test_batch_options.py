@@ -99,7 +99,7 @@ async def test_a_worker_reads_items_as_a_batch_does() -> None:
         assert {*json.loads(sim.requests[0].raw)} == {"model", "messages"}
 
 
-async def test_a_journal_tells_apart_what_is_asked_and_not_how(tmp_path: Path) -> None:
+async def test_a_journal_distinguishes_what_is_asked_and_not_how(tmp_path: Path) -> None:
     """A run that is resumed with a longer timeout would pay again, or one with another provider would not."""
     journal = tmp_path / "answers.jsonl"
     async with (

@@ -31,17 +31,13 @@ from .messages import (
     ChatCompletionMessage,
     CustomCall,
     CustomMessage,
-    CustomTool,
     DeveloperMessage,
     FunctionCall,
-    FunctionDefinition,
     FunctionMessage,
-    FunctionTool,
     Message,
     Messages,
     SupportsModelDump,
     SystemMessage,
-    Tool,
     ToolCall,
     ToolMessage,
     UrlCitation,
@@ -53,6 +49,7 @@ from .request import (
     ChatRequest,
 )
 from .results import Result
+from .tools import CustomTool, FunctionDefinition, FunctionTool, Tool
 
 __all__ = [
     "PARAM_NAMES",

@@ -1,4 +1,4 @@
-"""Messages, tool calls and tool definitions of a chat, in OpenAI's exact shape.
+"""Messages and tool calls of a chat, in OpenAI's exact shape.
 
 Field names and meanings are OpenAI's (https://platform.openai.com/docs/api-reference/chat), LiteLLM's where OpenAI has
 none (`reasoning_content`, `thinking_blocks`, `provider_specific_fields`).
@@ -368,40 +368,6 @@ def _reply_part(item: object) -> Part:
     if kind == "refusal":
         return RefusalPart(as_str(source.get("refusal")), extra=unknown_fields(source, _REFUSAL))
     return CustomPart(kind, extra=unknown_fields(source, _TYPE))
-
-
-# --- tools ---
-
-
-@define(repr=False, eq=False)
-class FunctionDefinition(Record):
-    """Definition of a function for the model; `parameters` is a JSON Schema of type object."""
-
-    name: str
-    description: str | None = None
-    parameters: Mapping[str, Any] | None = None
-    strict: bool | None = None
-    extra: JsonObject = extra_field()
-
-
-@define(repr=False, eq=False)
-class FunctionTool(Record):
-    """Tool that is a function."""
-
-    function: FunctionDefinition
-    type: str = "function"
-    extra: JsonObject = extra_field()
-
-
-@define(repr=False, eq=False)
-class CustomTool(Record):
-    """Tool of another type (OpenAI's ``custom`` with a grammar, a provider's own); sent as it is."""
-
-    type: str | None = None
-    extra: JsonObject = extra_field()
-
-
-Tool: TypeAlias = FunctionTool | CustomTool
 
 
 # --- JSON fields that are attributes ---

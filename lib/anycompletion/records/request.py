@@ -12,7 +12,8 @@ from attrs import define, field
 from ..errors import InvalidRequestError
 from ..options import CallOptions
 from .base import JsonObject, Record, hidden
-from .messages import FunctionDefinition, Messages, Tool
+from .messages import Messages
+from .tools import FunctionDefinition, Tool
 
 
 @define(repr=False, eq=False)
