@@ -67,7 +67,7 @@ def statistics(client: AsyncCompletion) -> None:
 
 async def messages(client: AsyncCompletion, reply: ChatCompletion, given: list[Message]) -> None:
     image = ImagePart(ImageUrl("https://example.com/cat.png"))
-    mixed: list[Message | dict[str, Any]] = [
+    mixed: list[Message | dict[str, Any] | OtherMessage] = [
         SystemMessage("Be brief."),
         UserMessage([TextPart("What is this?"), image]),
         reply.choices[0].message,

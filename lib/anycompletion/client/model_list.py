@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import attrs
@@ -37,13 +37,13 @@ async def list_models(plan: CallPlan) -> list[ModelInfo]:
     url, models, cursor = listing.url(target), dict[str, ModelInfo](), None
     for _ in range(_MAX_PAGES):
         query = dict(listing.query) if cursor is None else {**listing.query, listing.cursor[1]: cursor}
-        page = await _fetch(plan, _with_query(url, query), listing.headers)
-        items = optional_list(page if isinstance(page, list) else (optional_object(page) or {}).get(listing.items))
+        page: object = await _fetch(plan, _with_query(url, query), listing.headers)
+        items = optional_list(cast("JsonObject", page).get(listing.items) if isinstance(page, dict) else page)
         if items is None:
             raise _unreadable(plan, "has no items")
         found = [_model(item, listing) for entry in items if (item := optional_object(entry)) is not None]
         models.update((model.id, model) for model in found if model.id)
-        following = _cursor(page, listing)
+        following = _cursor(cast("object", page), listing)
         if following is None or following == cursor:
             return list(models.values())
         cursor = following

@@ -276,7 +276,7 @@ def _record_fields(value: object, cls: type[Any]) -> Mapping[str, Any]:
 def _as_dict(value: Any, wanted: str) -> dict[Any, Any]:
     if type(value) is dict:
         return cast("dict[Any, Any]", value)
-    if not isinstance(value, (Mapping, Record)) and callable(getattr(type(value), "model_dump", None)):
+    if not isinstance(value, (Mapping, Record)) and callable(getattr(cast("Any", type(value)), "model_dump", None)):
         return _dumped(value)
     if not isinstance(value, Mapping):
         raise ValidationFailure(f"expected {wanted}, found {type_name(value)}")
