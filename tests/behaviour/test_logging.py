@@ -6,13 +6,21 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from anycompletion import APIError, AsyncCompletion, ChatRequest, CompletionStream
+from anycompletion import (
+    APIError,
+    AsyncCompletion,
+    AuthenticationError,
+    ChatRequest,
+    CompletionStream,
+    ServiceUnavailableError,
+)
+from anycompletion.logs import log_event
 from anycompletion.testing import Fault, SimulatorServer
 from support.readme import README
 
@@ -20,7 +28,7 @@ PROMPT = "Prompt-that-must-stay-secret."
 MODEL = "openai/gpt-4o"
 
 COMMON = {"event", "provider", "model", "attempt", "status", "request_id", "elapsed"}
-"""Attributes of every record of a call."""
+"""Attributes of every record of a call, without their prefix."""
 
 LEVELS = {
     "answered": logging.DEBUG,
@@ -30,6 +38,8 @@ LEVELS = {
     "gave_up": logging.WARNING,
     "observer_failed": logging.WARNING,
     "journal": logging.WARNING,
+    "redis_unreachable": logging.WARNING,
+    "redis_unsettled": logging.DEBUG,
 }
 """Event → its level without `verbose`."""
 
@@ -102,7 +112,10 @@ _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "ta
 
 
 def extras(record: logging.LogRecord) -> dict[str, Any]:
-    return {name: value for name, value in vars(record).items() if name not in _PLAIN}
+    """The record's own attributes without their prefix."""
+    names = [name for name in vars(record) if name not in _PLAIN]
+    assert all(name.startswith("ac_") for name in names)
+    return {name.removeprefix("ac_"): vars(record)[name] for name in names}
 
 
 async def call(client: AsyncCompletion, *, stream: bool, **params: Any) -> None:
@@ -131,7 +144,9 @@ async def test_events_have_their_levels_and_extras(
     caplog.set_level(logging.DEBUG)
     await call(client, stream=stream, verbose=verbose, **params)
     records = ours(caplog)
-    assert [(record.__dict__["event"], record.__dict__["attempt"]) for record in records] == [row[:2] for row in rows]
+    assert [(record.__dict__["ac_event"], record.__dict__["ac_attempt"]) for record in records] == [
+        row[:2] for row in rows
+    ]
     for record, (event, _, special) in zip(records, rows, strict=True):
         attributes = extras(record)
         further = set(special) | ({"delay"} if event in ("retrying", "cooling_down") else set[str]())
@@ -191,6 +206,87 @@ async def test_a_repaired_journal_is_an_event(
         journal.write_bytes(journal.read_bytes()[:-20])
     assert [extras(record) for record in ours(caplog)] == [{"event": "journal", "path": str(journal)}]
     assert PROMPT not in caplog.text
+
+
+@pytest.fixture
+def set_factory() -> Iterator[Callable[[Callable[..., logging.LogRecord]], None]]:
+    """Function that sets the factory of log records."""
+    before = logging.getLogRecordFactory()
+    yield logging.setLogRecordFactory
+    logging.setLogRecordFactory(before)
+
+
+SetFactory = Callable[[Callable[..., logging.LogRecord]], None]
+
+NAMES_OF_APPS = ("request_id", "model", "provider", "status", "error", "event", "attempt", "elapsed", "path", "delay")
+
+
+async def test_an_apps_own_attributes_of_records_do_not_clash(
+    client: AsyncCompletion, server: SimulatorServer, caplog: pytest.LogCaptureFixture, set_factory: SetFactory
+) -> None:
+    """`logging` would raise a KeyError in place of our error where an app gives every record a `request_id`."""
+    original = logging.getLogRecordFactory()
+
+    def make(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = original(*args, **kwargs)
+        vars(record).update(dict.fromkeys(NAMES_OF_APPS, "the app's"))
+        return record
+
+    set_factory(make)
+    caplog.set_level(logging.DEBUG)
+    server.fault = Fault.status(503, retry_after=0.01)
+    for stream in (False, True):
+        with pytest.raises(ServiceUnavailableError):
+            await client.create(MODEL, PROMPT, stream=stream, max_retries=1)
+    assert {record.__dict__["ac_event"] for record in ours(caplog)} >= {"answered", "retrying", "gave_up"}
+    assert {record.__dict__["event"] for record in ours(caplog)} == {"the app's"}
+
+
+def _fail(*args: Any, **kwargs: Any) -> Any:
+    raise LookupError("of the app")
+
+
+@pytest.mark.parametrize("where", ["factory", "filter of the logger", "filter of a handler", "handler"])
+async def test_a_failure_to_log_changes_no_call(
+    where: str,
+    client: AsyncCompletion,
+    server: SimulatorServer,
+    set_factory: SetFactory,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """An error of the app's logging would take the place of a reply, or of our error."""
+    logger, handler = logging.getLogger("anycompletion"), logging.StreamHandler()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        match where:
+            case "factory":
+                set_factory(_fail)
+            case "filter of the logger":
+                logger.addFilter(_fail)
+            case "filter of a handler":
+                handler.addFilter(_fail)
+            case _:
+                handler.emit = _fail  # type: ignore[method-assign]  # as an app's own class may do
+        assert (await client.create(MODEL, PROMPT, logger_fn=_fail)).text
+        server.fault = "authentication"
+        for stream in (False, True):
+            with pytest.raises(AuthenticationError):
+                await client.create(MODEL, PROMPT, stream=stream)
+    finally:
+        logger.removeHandler(handler)
+        logger.removeFilter(_fail)
+        logger.setLevel(level)
+    shown = capsys.readouterr().err
+    assert "LookupError: of the app" in shown
+    assert PROMPT not in shown
+
+
+def test_a_server_cannot_write_lines_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """A terminal would obey the control characters of a request id, or one record would look like several."""
+    log_event(logging.WARNING, "answered", "text", request_id="a\x1b[31m\nb", status=200)
+    assert extras(caplog.records[0]) == {"event": "answered", "request_id": r"a\x1b[31m\nb", "status": 200}
 
 
 def test_the_readme_lists_every_event() -> None:

@@ -180,7 +180,7 @@ def test_the_log_contains_no_text_of_a_provider(caplog: pytest.LogCaptureFixture
     ]
     assert {(record.name, record.levelname) for record in caplog.records} == {("anycompletion", "WARNING")}
     first: dict[str, Any] = caplog.records[0].__dict__
-    assert [first[name] for name in ("event", "provider", "status", "request_id", "error")] == [
+    assert [first[f"ac_{name}"] for name in ("event", "provider", "status", "request_id", "error")] == [
         *("relayed_error", "acme", 400, "req-1", "BadRequestError")
     ]
     assert "| `relayed_error` | WARNING |" in README.read_text("utf-8")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import APIError, AuthenticationError, CompletionError, RateLimitError, printable
 from ..http import parse_date
-from ..logs import log
+from ..logs import log, log_event
 from ..options import Secret
 from ..ratelimit.token_estimate import used_tokens
 from ..records import ChatRequest, ReplyInfo, Usage
@@ -115,9 +115,9 @@ class CallContext:
             return
         # A model's name comes from the caller; it must not add lines to the log.
         info, provider, model = self.info, self.plan.target.provider, printable(self.plan.target.model)
-        extra = {"event": event, "provider": provider, "model": model, "attempt": info.attempts}
-        extra |= {"status": info.status_code, "request_id": info.request_id, "elapsed": self.elapsed(), **details}
-        log.log(level, "%s %s: %s", provider, model, text, extra=extra, stacklevel=2)
+        extra = {"provider": provider, "model": model, "attempt": info.attempts, "status": info.status_code}
+        extra |= {"request_id": info.request_id, "elapsed": self.elapsed(), **details}
+        log_event(level, event, "%s %s: %s", provider, model, text, stacklevel=2, **extra)
 
     def log_failure(self, error: APIError) -> None:
         """Logs that the call failed: at WARNING after retries, which nothing else reports."""

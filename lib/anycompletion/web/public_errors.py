@@ -9,6 +9,7 @@ errors that are about the request.
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Mapping
 
@@ -37,7 +38,7 @@ from ..errors import (
     message_line,
     printable,
 )
-from ..logs import log
+from ..logs import log_event
 from ..records import JsonObject
 
 
@@ -195,7 +196,8 @@ def log_relayed_error(error: CompletionError) -> None:
     names = ("provider", "model", "status_code", "code", "request_id")
     facts = {name: printable(str(value)) for name in names if (value := getattr(error, name)) is not None}
     extra: dict[str, object] = {name: facts.get(name) for name in ("provider", "model", "request_id")}
-    extra |= {"event": "relayed_error", "status": error.status_code, "error": kind}
+    extra |= {"status": error.status_code, "error": kind}
     text = kind if isinstance(error, APIStatusError) else f"{kind}: {message_line(error)}"
     details = ", ".join(f"{name}={value}" for name, value in facts.items())
-    log.warning("an error was relayed to a client: %s", f"{text} ({details})" if details else text, extra=extra)
+    shown = f"{text} ({details})" if details else text
+    log_event(logging.WARNING, "relayed_error", "an error was relayed to a client: %s", shown, stacklevel=1, **extra)

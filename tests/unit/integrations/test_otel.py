@@ -486,7 +486,7 @@ async def test_telemetry_that_fails_during_a_call_does_not_affect_it(
         async with client.stream("openai/gpt-4o", "Hello!") as stream:
             assert (await stream.get_final_completion()).text
     assert PROMPT not in caplog.text
-    assert {record.__dict__["event"] for record in caplog.records} == {"observer_failed"}
+    assert {record.__dict__["ac_event"] for record in caplog.records} == {"observer_failed"}
 
 
 def test_a_client_with_telemetry_pickles() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import logging
 import os
 import stat
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import JournalError, printable
-from ...logs import log
+from ...logs import log_event
 from .index import Index
 from .lines import HEAD_SIZE, has_journal_head, may_be_torn, read_trailer
 
@@ -83,7 +84,7 @@ def open_to_write(path: Path) -> OpenFile:
         text = _system_error(path, error)
     else:
         for warning in warnings:
-            log.warning("%s", warning, extra={"event": "journal", "path": str(path)})
+            log_event(logging.WARNING, "journal", "%s", warning, path=str(path))
         return OpenFile(fd, index, end, warnings)
     raise JournalError(text)
 
