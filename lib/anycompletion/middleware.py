@@ -6,8 +6,8 @@ no coroutine; the chain runs when the stream is opened, and the stream delivers 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from inspect import isawaitable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from inspect import isasyncgenfunction, isawaitable
 from typing import Any, TypeAlias, cast
 
 import attrs
@@ -110,12 +110,12 @@ def checked_middleware(given: Sequence[Middleware]) -> tuple[Middleware, ...]:
     Raises:
         InvalidRequestError: one of them cannot be called.
     """
-    functions = tuple(given)
+    functions = tuple(given) if isinstance(cast("object", given), Iterable) else (None,)
     for index, function in enumerate(cast("tuple[object, ...]", functions)):
-        if not callable(function):
+        if not callable(function) or isasyncgenfunction(function) or isinstance(function, type):
             param = f"middleware[{index}]"
             raise InvalidRequestError(f"{param}: expected an async function", param=param)
-    return functions
+    return cast("tuple[Middleware, ...]", functions)
 
 
 class _MiddlewareOptions(dict[str, Any]):
@@ -211,7 +211,7 @@ def logger_middleware(function: Callable[[dict[str, Any]], object]) -> Middlewar
         def report(event: str, **details: Any) -> None:
             try:
                 function({"provider": target.provider, "model": target.model, "event": event, **details})
-            except Exception as error:  # noqa: BLE001 (an observer's failure is logged, whatever it is)
+            except (Exception, GeneratorExit) as error:  # noqa: BLE001 (an observer's failure is logged, whatever it is)
                 observer_failed("logger_fn", error)
 
         def report_end(completion: ChatCompletion, error: CompletionError | None) -> None:

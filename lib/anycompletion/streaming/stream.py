@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import NoReturn, Self
 
+from .._boundary import ITERATION_ENDS, iteration_error
 from ..calls import ChunkSource
 from ..codecs.json import dumps
 from ..errors import ClientClosedError, CompletionError, StreamInterruptedError, message_line
@@ -117,8 +118,8 @@ class CompletionStream:
                 if self._error is None:
                     self._fail(error)
                 raise
-            except BaseException:  # cancelled: nothing will read the rest of the response
-                self.close()
+            except BaseException as error:  # cancelled: nothing will read the rest of the response
+                self._abandon(error)
                 raise
             finally:
                 self._reading = False
@@ -161,8 +162,8 @@ class CompletionStream:
         except CompletionError as error:
             self._fail(error)
             raise
-        except BaseException:  # cancelled while opening: nothing will read the response
-            self.close()
+        except BaseException as error:  # cancelled while opening: nothing will read the response
+            self._abandon(error)
             raise
         self._opened = True
         self._check_not_closed()
@@ -189,6 +190,12 @@ class CompletionStream:
         self._error = error
         self._source.close()
         self._notify_end(error)
+
+    def _abandon(self, error: BaseException) -> None:
+        """Closes the stream after an error that is not one of ours."""
+        self.close()
+        if isinstance(error, StopAsyncIteration):  # of user code: sources return None at their end
+            raise iteration_error(error) from error
 
     def _interrupted(self, text: str) -> StreamInterruptedError:
         info = self.info
@@ -253,7 +260,7 @@ class CompletionStream:
         for callback in callbacks:
             try:
                 callback(self.snapshot, error)
-            except Exception as exc:  # noqa: BLE001 (an observer's failure is logged, whatever it is)
+            except (Exception, GeneratorExit) as exc:  # noqa: BLE001 (an observer's failure is logged, whatever it is)
                 observer_failed("on_end", exc)
 
     def map(self, change: ChunkMapper) -> CompletionStream:
@@ -351,7 +358,11 @@ class SSEView:
             return b"data: [DONE]\n\n"
         except CompletionError as error:
             self._ended = True
-            return b"data: " + dumps({"error": self._describe(error)}) + b"\n\n"
+            try:
+                described = self._describe(error)
+            except ITERATION_ENDS as failure:
+                raise iteration_error(failure) from failure
+            return b"data: " + dumps({"error": described}) + b"\n\n"
         return b"data: " + dumps(chunk.to_dict()) + b"\n\n"
 
 
