@@ -15,12 +15,12 @@ from ..dialects.base import ModelInfo, Target
 from ..errors import CompletionError, ConfigurationError
 from ..middleware import Middleware
 from ..options import CallOptions, Key, OnUnsupported, OptionValues, RateLimit, RateLimiter, Timeout
-from ..providers import Provider, ProviderSource, known_providers, unknown_provider
+from ..providers import Provider, ProviderSource, api_base_url, known_providers, unknown_provider
 from ..records import ChatCompletion, ChatRequest, Messages, Result
 from ..records.request import CreateParams
 from ..streaming import CompletionStream
 from ..validation import check_client_arguments, check_flag, parse_call, parse_options, validate_request
-from .configuration import checked_configuration, default_options
+from .configuration import ClientConfiguration, checked_configuration, default_options
 from .dispatch import BatchCalls, CallDispatcher
 from .state import ClientState
 from .stats import Stats, client_stats
@@ -63,8 +63,9 @@ class AsyncCompletion:
         max_retries: attempts after the first, for temporary errors. Default 2.
         on_unsupported: what happens to a parameter that the provider does not have: "raise" (default), "warn" (dropped,
             with a line in ``reply.info.warnings``) or "drop".
-        session: your own `aiohttp.ClientSession`, used for all providers; the client never closes it, and the limits of
-            its connector apply.
+        session: your own `aiohttp.ClientSession`, used for all providers; the client never closes it. Its connector,
+            proxies, traces, client middleware and default headers apply. Its authentication, cookies and timeouts do
+            not, and headers that a provider needs have the provider's values.
         limits: provider, or ``provider/model`` → `RateLimit`; where both are given, both apply. Calls wait in
             first-in, first-out order, within their total timeout, whatever key they have. Default: no limits.
         rate_limiter: a `RateLimiter` that other clients use too; calls wait for it after `limits`. It is pickled with
@@ -76,7 +77,7 @@ class AsyncCompletion:
     Raises:
         TypeError: an unknown argument; the text has what to write instead.
         InvalidRequestError: an invalid value; `.param` is its place.
-        ConfigurationError: an unknown provider in `api_keys`, `base_urls` or `limits`.
+        ConfigurationError: an unknown provider in `api_keys`, `base_urls` or `limits`, or an invalid `proxy`.
 
     One client serves many tasks of one event loop. It opens nothing before the first call. Close it with
     ``async with`` or `aclose()`. It pickles as its configuration; a client with keys that were given as text does not.
@@ -113,23 +114,20 @@ class AsyncCompletion:
         )
         defaults = default_options(timeout, max_retries, on_unsupported)
         self._state = ClientState(config)
-        self._load_providers(config.named_providers)
+        self._load_providers(config)
         self._dispatcher = CallDispatcher(self._state, defaults, config.middleware)
         self._is_view = False
 
-    def _load_providers(self, names: set[str]) -> None:
-        providers = self._state.providers
-        if names - providers.keys():
+    def _load_providers(self, config: ClientConfiguration) -> None:
+        """Finds the providers that the arguments name, and checks the base URLs of theirs."""
+        providers, places = self._state.providers, config.named_providers
+        if places.keys() - providers.keys():
             self._state.providers = providers = {**known_providers(), **providers}
-        if unknown := names - providers.keys():
-            name, config = min(map(str, unknown)), self._state.config
-            given: dict[str, Iterable[str]] = {
-                "api_keys": config.api_keys,
-                "base_urls": config.base_urls,
-                "limits": config.limits,
-            }
-            place = next(param for param, of in given.items() if name in {key.partition("/")[0] for key in of})
-            raise ConfigurationError(f"{place}: {unknown_provider(name, providers)}")
+        if unknown := places.keys() - providers.keys():
+            name = min(unknown)
+            raise ConfigurationError(f"{places[name]}: {unknown_provider(name, providers)}")
+        for name, url in config.base_urls.items():
+            api_base_url(providers[name], url, f"base_urls[{name!r}]")
 
     def __repr__(self) -> str:
         state: ClientState | None = self.__dict__.get("_state")

@@ -35,8 +35,6 @@ class RawResponse(Protocol):
     status: int
     raw_headers: tuple[tuple[bytes, bytes], ...]
     body: ResponseBody
-    is_decoded: bool
-    """Whether aiohttp decodes the content encodings that it knows."""
 
     def close(self) -> None:
         """Closes the connection unless the body has ended, and wakes its reader."""
@@ -190,7 +188,7 @@ class Response:
             return
         encoding = encoding_of(header)
         if encoding in DECODED_BY_AIOHTTP:
-            if not self._raw.is_decoded or header.lower() not in DECODED_BY_AIOHTTP:
+            if header.lower() not in DECODED_BY_AIOHTTP:
                 self._body = EncodedBody(self._raw.body, encoding)
             return
         if not encoding or self.status >= 300:

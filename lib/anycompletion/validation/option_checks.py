@@ -33,7 +33,8 @@ _UNLIMITED = 1e9
 """Seconds, more than thirty years, from which on a timeout means no limit: event loops cannot schedule every number."""
 
 _HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_FRAMING_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
+_BODY_HEADERS = frozenset({"content-length", "content-encoding", "transfer-encoding", "expect", "trailer"})
+_FRAMING_HEADERS = _BODY_HEADERS | {"host", "connection", "te", "upgrade"}
 
 _PROVIDER = r"[a-z0-9][a-z0-9._-]{0,63}"
 

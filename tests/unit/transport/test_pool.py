@@ -98,7 +98,7 @@ async def test_a_connection_is_kept_for_the_next_request() -> None:
 
 async def test_silent_connections_are_probed() -> None:
     """A firewall would forget a connection while a model is silent, and the call would wait until a timeout."""
-    async with pool_to((REQUEST, HEAD, STALL)) as (server, pool):
+    async with pool_to((REQUEST, STREAM, STALL)) as (server, pool):
         response = await post(server, pool)
         (connection,) = pool._connector._acquired  # type: ignore[union-attr]
         opened = connection.transport.get_extra_info("socket")
