@@ -701,7 +701,12 @@ async def test_a_failing_key_function_is_a_configuration_error(n: int) -> None:
         result = await client.attempt("anthropic/claude-haiku-4-5", "Hi.", api_key=broken, n=n)
         assert isinstance(result.error, ConfigurationError)
         assert "LookupError" in str(result.error)
+        assert "must be async" not in str(result.error)
         assert "sk-very-secret" not in str(result.error)
+        cause = result.error.__cause__
+        assert isinstance(cause, LookupError)
+        frames = [frame.name for frame in traceback.extract_tb(cause.__traceback__)]
+        assert frames == ["broken"]
         not_async: Any = lambda: "sk-x"  # noqa: E731
         result = await client.attempt("openai/gpt-4o", "Hi.", api_key=not_async)
         assert isinstance(result.error, ConfigurationError)

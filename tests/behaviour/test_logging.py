@@ -18,7 +18,9 @@ from anycompletion import (
     AuthenticationError,
     ChatRequest,
     CompletionStream,
+    ConfigurationError,
     ServiceUnavailableError,
+    Timeout,
 )
 from anycompletion.logs import log_event
 from anycompletion.testing import Fault, SimulatorServer
@@ -34,7 +36,9 @@ LEVELS = {
     "answered": logging.DEBUG,
     "retrying": logging.DEBUG,
     "cooling_down": logging.DEBUG,
-    "failed": logging.DEBUG,
+    "finished": logging.DEBUG,
+    "closed": logging.DEBUG,
+    "failed": logging.INFO,
     "gave_up": logging.WARNING,
     "observer_failed": logging.WARNING,
     "journal": logging.WARNING,
@@ -43,13 +47,22 @@ LEVELS = {
 }
 """Event → its level without `verbose`."""
 
+FURTHER = {
+    "retrying": {"delay"},
+    "cooling_down": {"delay"},
+    "finished": {"attempts", "prompt_tokens", "completion_tokens"},
+}
+"""Event → attributes of its own."""
+
 Row = tuple[str, int, dict[str, Any]]
 """Event, attempt, and further attributes."""
 
 THROTTLED = Fault.status(429, retry_after=0.02, times=1)
 
+FINISHED: Row = ("finished", 1, {"status": 200, "attempts": 1})
+
 CASES: dict[str, tuple[Any, dict[str, Any], list[Row]]] = {
-    "a successful call": (None, {}, [("answered", 1, {"status": 200})]),
+    "a successful call": (None, {}, [("answered", 1, {"status": 200}), FINISHED]),
     "a retry": (
         Fault.status(503, retry_after=0.01, times=1),
         {"max_retries": 1},
@@ -57,6 +70,7 @@ CASES: dict[str, tuple[Any, dict[str, Any], list[Row]]] = {
             ("answered", 1, {"status": 503}),
             ("retrying", 1, {"status": 503, "error": "ServiceUnavailableError"}),
             ("answered", 2, {"status": 200}),
+            ("finished", 2, {"status": 200, "attempts": 2}),
         ],
     ),
     "a cooldown": (
@@ -67,6 +81,7 @@ CASES: dict[str, tuple[Any, dict[str, Any], list[Row]]] = {
             ("retrying", 1, {"status": 429, "error": "RateLimitError"}),
             ("cooling_down", 1, {"status": 429}),
             ("answered", 2, {"status": 200}),
+            ("finished", 2, {"status": 200, "attempts": 2}),
         ],
     ),
     "a refusal": (
@@ -149,7 +164,7 @@ async def test_events_have_their_levels_and_extras(
     ]
     for record, (event, _, special) in zip(records, rows, strict=True):
         attributes = extras(record)
-        further = set(special) | ({"delay"} if event in ("retrying", "cooling_down") else set[str]())
+        further = set(special) | FURTHER.get(event, set())
         assert attributes.keys() == COMMON | further
         assert attributes.items() >= {"provider": "openai", "model": "gpt-4o", **special}.items()
         assert 0 <= attributes["elapsed"] < 60
@@ -158,6 +173,80 @@ async def test_events_have_their_levels_and_extras(
         assert record.levelno == (logging.INFO if raised else LEVELS[event])
         assert record.getMessage().startswith("openai gpt-4o: ")
         json.dumps(attributes)
+
+
+ENDS: dict[str, list[tuple[str, int, str | None]]] = {
+    "cut-after-3-events": [("failed", logging.INFO, "StreamInterruptedError")],
+    "close-after-3-events": [("failed", logging.INFO, "StreamInterruptedError")],
+    "reset-after-3-events": [("failed", logging.INFO, "StreamInterruptedError")],
+    "error-after-3-events": [("failed", logging.INFO, "OverloadedError")],
+    "stall-after-3-events": [("failed", logging.INFO, "APITimeoutError")],
+    "no-finish-reason": [("failed", logging.INFO, "StreamInterruptedError")],
+}
+
+
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("fault", ENDS)
+async def test_a_stream_that_fails_after_its_first_chunk_is_an_event(
+    client: AsyncCompletion, server: SimulatorServer, caplog: pytest.LogCaptureFixture, fault: str, n: int
+) -> None:
+    """The most frequent failure of a service that streams would leave nothing in its log."""
+    server.fault = fault
+    caplog.set_level(logging.INFO)
+    await call(client, stream=True, timeout=Timeout(idle=0.2), max_retries=0, n=n)
+    found = [(extras(record)["event"], record.levelno, extras(record).get("error")) for record in ours(caplog)]
+    assert found[:1] == ENDS[fault]
+    assert len(found) <= n
+
+
+TOKENS = {"prompt_tokens", "completion_tokens"}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("model", [MODEL, "anthropic/claude-haiku-4-5"])
+@pytest.mark.parametrize("n", [None, 1, 3])
+async def test_a_logical_call_has_one_closing_record_with_its_tokens(
+    server: SimulatorServer, caplog: pytest.LogCaptureFixture, model: str, n: int | None, stream: bool
+) -> None:
+    """A log could not tell what a call took, or would count the choices of one call as several."""
+    caplog.set_level(logging.DEBUG)
+    async with AsyncCompletion(base_urls=server.base_urls, api_keys=server.api_keys) as client:
+        reply = await client.create(model, PROMPT, stream=stream, n=n)
+        whole = await reply.get_final_completion() if isinstance(reply, CompletionStream) else reply
+    (record,) = [extras(record) for record in ours(caplog) if extras(record)["event"] == "finished"]
+    assert whole.usage is not None
+    assert {name: record[name] for name in TOKENS} == {name: getattr(whole.usage, name) for name in TOKENS}
+    assert record["attempts"] == whole.info.attempts
+    assert 0 < record["elapsed"] < 60
+
+
+async def test_a_stream_that_is_left_early_has_a_closing_record(
+    client: AsyncCompletion, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A stream that a browser left would look like one that is still open."""
+    caplog.set_level(logging.DEBUG)
+    async with client.stream(MODEL, PROMPT) as stream:
+        await anext(stream)
+    assert [extras(record)["event"] for record in ours(caplog)] == ["answered", "closed"]
+
+
+async def test_a_failing_key_function_is_an_event(client: AsyncCompletion, caplog: pytest.LogCaptureFixture) -> None:
+    """An outage of the identity provider would leave nothing in the log."""
+
+    async def broken() -> str:
+        raise RuntimeError("must-stay-secret")
+
+    caplog.set_level(logging.INFO)
+    for stream in (False, True):
+        result = await client.attempt(MODEL, PROMPT, api_key=broken) if not stream else None
+        if result is None:
+            with pytest.raises(ConfigurationError) as caught:
+                await client.create(MODEL, PROMPT, api_key=broken, stream=True)
+            assert isinstance(caught.value.__cause__, RuntimeError)
+    assert [(extras(record)["event"], extras(record)["error"]) for record in ours(caplog)] == [
+        ("failed", "ConfigurationError")
+    ] * 2
+    assert "must-stay-secret" not in caplog.text
 
 
 @pytest.mark.parametrize("verbose", [False, True])

@@ -26,6 +26,7 @@ from ..errors import (
     APITimeoutError,
     AuthenticationError,
     CompletionError,
+    ConfigurationError,
     RateLimitError,
 )
 from ..http import NO_HEADERS, HttpRequest, HttpResponse
@@ -231,12 +232,16 @@ class Call(CallContext):
             result = await self._with_retries(lambda: self._ask(request, body), creating=True)
             while isinstance(result, Continuation):
                 result = await self._next_result_or_cancel(result)
-        except BaseException:  # any error or cancellation: the attempt's permit is released
+        except BaseException as error:  # any error or cancellation: the attempt's permit is released
             self.settle_permit()
+            if isinstance(error, (APIError, ConfigurationError)):
+                self.log_failure(error)
             raise
         if self.permit is not None:
             self.settle_permit(result.usage)
         self.info.elapsed = self.elapsed()
+        if not self.is_part and log.isEnabledFor(self.plan.log_level):
+            self.log_finished(result.usage)
         result.info = self.info
         if not result.created:
             result.created = self.reply_time()

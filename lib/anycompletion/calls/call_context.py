@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from ..errors import APIError, AuthenticationError, CompletionError, RateLimitError, printable
+from ..errors import AuthenticationError, CompletionError, RateLimitError, printable
 from ..http import parse_date
 from ..logs import log, log_event
 from ..options import Secret
@@ -29,9 +29,11 @@ class CallContext:
 
     __slots__ = (
         "cooldown_error",
+        "end_logged",
         "free_reconnect_used",
         "idempotency_key",
         "info",
+        "is_part",
         "key_refreshed",
         "last_key_sent",
         "on_load_refusal",
@@ -61,6 +63,10 @@ class CallContext:
         """Whether a connection that could not be made was tried again without spending retry budget."""
         self.last_key_sent: Secret | None = None
         """The key that a function gave last, so that echoes of it can be hidden."""
+        self.is_part = False
+        """Whether it is one of several calls that make one logical call, whose end is logged once."""
+        self.end_logged = False
+        """Whether the log has the end of this call."""
 
     # --- time ---
 
@@ -119,10 +125,30 @@ class CallContext:
         extra |= {"request_id": info.request_id, "elapsed": self.elapsed(), **details}
         log_event(level, event, "%s %s: %s", provider, model, text, stacklevel=2, **extra)
 
-    def log_failure(self, error: APIError) -> None:
-        """Logs that the call failed: at WARNING after retries, which nothing else reports."""
+    def log_finished(self, usage: Usage | None, info: ReplyInfo | None = None) -> None:
+        """Logs that the logical call has its whole reply; `info` is that of all its parts, where it has several."""
+        if (self.is_part and info is None) or not log.isEnabledFor(self.plan.log_level):
+            return
+        self.end_logged = True
+        attempts, usage = (info or self.info).attempts, usage or Usage()
+        details = {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens}
+        tokens = f"{usage.prompt_tokens} prompt and {usage.completion_tokens} completion tokens"
+        text = f"finished in {self.elapsed():.2f} s, {tokens}, attempts: {attempts}"
+        self.log(self.plan.log_level, "finished", text, attempts=attempts, **details)
+
+    def log_left(self) -> None:
+        """Logs that the reader of a stream closed it before its end, unless the stream had failed."""
+        if not (self.end_logged or self.is_part) and log.isEnabledFor(self.plan.log_level):
+            self.end_logged = True
+            self.log(self.plan.log_level, "closed", "closed by its reader before its end")
+
+    def log_failure(self, error: CompletionError) -> None:
+        """Logs once that the call failed: at WARNING after retries, else at INFO."""
+        if self.end_logged:
+            return
+        self.end_logged = True
         kind, attempts = type(error).__name__, self.info.attempts
         if attempts > 1:
             self.log(logging.WARNING, "gave_up", f"given up after {attempts} attempts: {kind}", error=kind)
         else:
-            self.log(self.plan.log_level, "failed", f"failed: {kind}", error=kind)
+            self.log(logging.INFO, "failed", f"failed: {kind}", error=kind)

@@ -44,10 +44,11 @@ async def _requested_key(call: CallContext, function: Callable[[], Awaitable[str
     except CompletionError:
         raise
     except Exception as error:  # noqa: BLE001 (user code may fail in any way)
-        reason = type(error).__name__
+        cause = error.with_traceback(error.__traceback__ and error.__traceback__.tb_next)  # without our frame
     if timer.expired():
         raise APITimeoutError("the total timeout ran out while the key was asked for", phase="total")
+    reason = type(cause).__name__
+    hint = "; it must be async and return text" if isinstance(cause, TypeError) else ""
     raise ConfigurationError(
-        f"the function that gives the key for {provider} failed with {reason}; it must be async and return text",
-        provider=provider,
-    )
+        f"the function that gives the key for {provider} failed with {reason}{hint}", provider=provider
+    ) from cause

@@ -21,6 +21,7 @@ from ..errors import (
     StreamInterruptedError,
 )
 from ..http import MAX_RESPONSE_BYTES, Headers, HttpRequest, HttpResponse
+from ..logs import log
 from ..records import ChatCompletion, ChatCompletionMessage, Choice, Usage
 from ..records.chunks import ChatCompletionChunk, ChunkChoice, Delta, latest_usage
 from ..transport import Response
@@ -43,6 +44,7 @@ class Attempt(abc.ABC):
         "_call",
         "_closed",
         "_created",
+        "_keeps_usage",
         "_usage",
         "cancel_request",
         "delivered",
@@ -58,7 +60,8 @@ class Attempt(abc.ABC):
         self._created = 0
         """The last time of a chunk, for those without one; 0 if the first chunk had one."""
         self._usage: Usage | None = None
-        """The usage so far, for the client's limits."""
+        """The usage so far, for the client's limits and for the log; kept while there is a use for it."""
+        self._keeps_usage = call.permit is not None or log.isEnabledFor(call.plan.log_level)
         self.response = response
         """The response that is being read."""
         self.cancel_request: HttpRequest | None = None
@@ -98,6 +101,7 @@ class Attempt(abc.ABC):
         """Records that everything was read."""
         self._call.info.elapsed = self._call.elapsed()
         self._call.settle_permit(self._usage)
+        self._call.log_finished(self._usage)
 
     def _failure(self, error: APIError) -> CompletionError:
         """The error to raise for `error`."""
@@ -109,6 +113,8 @@ class Attempt(abc.ABC):
             return error  # `CallChunks` decides whether to restart
         self.response.close()
         self._call.settle_permit()
+        if self._closed.error is None:
+            self._call.log_failure(error)
         return self._call.with_details(self._closed.error or error)
 
 
@@ -173,7 +179,7 @@ class StreamAttempt(Attempt):
                     raise
             if failed is not None:
                 chunks = self._end_or_raise(failed)
-            if chunks and (not self.delivered or self._call.permit is not None):
+            if chunks and (not self.delivered or self._keeps_usage):
                 self._record(chunks)
             if self._created:
                 self._add_times(chunks)

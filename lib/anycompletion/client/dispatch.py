@@ -11,6 +11,7 @@ import attrs
 from ..calls import Call, CallChunks, CallPlan, ChunkSource
 from ..dialects.base import EncodingReport, Target
 from ..errors import CompletionError
+from ..logs import log
 from ..middleware import CallNext, Middleware, MiddlewareChunks, Terminal, complete_through, logger_middleware
 from ..options import NO_OPTIONS, OptionValues
 from ..providers import apply_param_support, resolve_model
@@ -66,9 +67,9 @@ class CallDispatcher:
             for call in calls:
                 call.on_load_refusal = on_load_refusal
         if len(calls) > 1:
-            return gather([call.complete for call in calls])
+            return _logged(calls, gather([call.complete for call in calls]))
         call = calls[0]
-        return call.complete() if (call.request.n or 1) == 1 else complete_choices(call)
+        return call.complete() if (call.request.n or 1) == 1 else _logged(calls, complete_choices(call))
 
     def stream(self, request: ChatRequest, options: OptionValues, started: float = 0.0) -> CompletionStream:
         """One streamed reply, which is sent when it is opened."""
@@ -86,7 +87,10 @@ class CallDispatcher:
             source = CallChunks(calls[0])
         else:
             source = FilledChunks(calls[0], self.state.track_task)
-        return CompletionStream(source, usage_asked=usage_asked)
+        reply = CompletionStream(source, usage_asked=usage_asked)
+        if not isinstance(source, CallChunks):
+            _log_end(calls, reply)
+        return reply
 
     def target(self, request: ChatRequest, options: OptionValues, stream: bool) -> Target:
         """Where the request would go."""
@@ -175,6 +179,23 @@ def _branches(plan: CallPlan, request: ChatRequest, warnings: list[str], started
         request = attrs.evolve(request, n=None)
     infos = [ReplyInfo(target.provider, target.model, warnings=[*warnings]) for _ in range(count)]
     return [Call(plan, request, info, started) for info in infos]
+
+
+async def _logged(calls: list[Call], reply: Awaitable[ChatCompletion]) -> ChatCompletion:
+    """The reply of several calls that make one logical call, whose end is logged once."""
+    for call in calls:
+        call.is_part = True
+    completion = await reply
+    calls[0].log_finished(completion.usage, completion.info)
+    return completion
+
+
+def _log_end(calls: list[Call], stream: CompletionStream) -> None:
+    """The same for a stream; failures are logged where they happen."""
+    for call in calls:
+        call.is_part = True
+    if log.isEnabledFor(calls[0].plan.log_level):
+        stream.on_end(lambda reply, error: calls[0].log_finished(reply.usage, reply.info) if error is None else None)
 
 
 class BatchCalls:
