@@ -15,7 +15,7 @@ from ..dialects.base import ModelInfo, Target
 from ..errors import CompletionError, ConfigurationError
 from ..middleware import Middleware
 from ..options import CallOptions, Key, OnUnsupported, OptionValues, RateLimit, RateLimiter, Timeout
-from ..providers import Provider, ProviderSource, api_base_url, known_providers, unknown_provider
+from ..providers import Provider, ProviderSource, check_base_url, known_providers, unknown_provider
 from ..records import ChatCompletion, ChatRequest, Messages, Result
 from ..records.request import CreateParams
 from ..streaming import CompletionStream
@@ -127,7 +127,7 @@ class AsyncCompletion:
             name = min(unknown)
             raise ConfigurationError(f"{places[name]}: {unknown_provider(name, providers)}")
         for name, url in config.base_urls.items():
-            api_base_url(providers[name], url, f"base_urls[{name!r}]")
+            check_base_url(url, allow_http=providers[name].allow_http, param=f"base_urls[{name!r}]")
 
     def __repr__(self) -> str:
         state: ClientState | None = self.__dict__.get("_state")

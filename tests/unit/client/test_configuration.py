@@ -42,7 +42,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "one URL for all": ({"base_urls": "https://x"}, "base_urls: expected a dict by provider, found str"),
     "no URL": ({"base_urls": {"openai": ""}}, r"base_urls\['openai'\]: is empty"),
     "plain http": ({"base_urls": {"openai": "http://x.example/v1"}}, r"base_urls\['openai'\]: must use https"),
-    "another endpoint": ({"base_urls": {"openai": "https://x/v1/responses"}}, r"base_urls\['openai'\]: ends in"),
+    "a URL with a query": ({"base_urls": {"openai": "https://x/v1?a"}}, r"base_urls\['openai'\]: must not hold a"),
     "a function": ({"middleware": _generator}, r"middleware\[0\]: expected an async function"),
     "a generator": ({"middleware": [_Callable(), _generator]}, r"middleware\[1\]: expected an async function"),
     "a class": ({"middleware": [_Callable]}, r"middleware\[0\]: expected an async function"),
