@@ -94,6 +94,8 @@ from .records import (
     UrlCitation,
     Usage,
     UserMessage,
+    file_part,
+    image_part,
 )
 from .records.request import CreateParams, Params
 from .streaming import CompletionStream
@@ -205,7 +207,9 @@ __all__ = [
     "UrlCitation",
     "Usage",
     "UserMessage",
+    "file_part",
     "header_key",
+    "image_part",
     "known_providers",
     "supported_params",
 ]

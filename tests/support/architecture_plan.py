@@ -129,6 +129,7 @@ FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
         "anycompletion.ratelimit.client_limits": "1 ms, which a client without limits does not need",
     },
     "codecs.json": {"anycompletion.codecs.converters": _CATTRS},
+    "records.file_parts": {"mimetypes": "2 ms, for programs that send files"},
     "providers.plugins": {"importlib.metadata": "4 ms, and most programs use built-in providers only"},
     "testing.network_guard": {"uvloop": "may be missing; imported later it would circumvent the network guard"},
     "transport.connection_limit": {"resource": "does not exist on every platform"},

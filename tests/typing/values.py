@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, assert_type
 
 import aiohttp
@@ -35,6 +36,8 @@ from anycompletion import (
     ToolCall,
     Usage,
     UserMessage,
+    file_part,
+    image_part,
 )
 
 
@@ -72,6 +75,7 @@ async def messages(client: AsyncCompletion, reply: ChatCompletion, given: list[M
         UserMessage([TextPart("What is this?"), image]),
         reply.choices[0].message,
         reply.message,
+        UserMessage([image_part("cat.png", detail="low"), file_part(Path("report.pdf"), max_bytes=1000)]),
         {"role": "user", "content": "And this?"},
         OtherMessage(),
     ]

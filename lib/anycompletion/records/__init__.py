@@ -22,6 +22,7 @@ from .content_parts import (
     RefusalPart,
     TextPart,
 )
+from .file_parts import file_part, image_part
 from .logprobs import Logprobs, TokenLogprob, TopLogprob
 from .messages import (
     Annotation,
@@ -106,5 +107,7 @@ __all__ = [
     "UrlCitation",
     "Usage",
     "UserMessage",
+    "file_part",
+    "image_part",
     "plain",
 ]
