@@ -27,7 +27,7 @@ from .proxy import proxy_of
 _MAX_URLS = 64
 """URLs that are remembered."""
 
-_BUFFER = 2**16
+_BUFFER = 2**18
 """Bytes that aiohttp buffers before it stops reading; its own default."""
 
 _FRAMING_HEADERS = ("Host", "Content-Length", "Content-Encoding", "Transfer-Encoding", "Expect", "Upgrade", "Range")
