@@ -163,7 +163,7 @@ class Call(CallContext):
         url = request.url
         if plan.query and request.authenticated:
             url = f"{url}{'&' if '?' in url else '?'}{urlencode(plan.query)}"
-        cooldown, info = plan.endpoint.cooldown, self.info
+        cooldown, info = plan.cooldown, self.info
         must_defer = cooldown.is_cooling_down if request.authenticated else None
         while True:
             await acquire_connection(self, authenticated=request.authenticated)
@@ -192,7 +192,7 @@ class Call(CallContext):
             self.log(plan.log_level, "answered", f"status {response.status}")
 
     async def _status_error(self, response: Response, *, starts_cooldown: bool) -> APIError:
-        """The provider's error; `starts_cooldown`: whether a wait hint holds for all calls with this key."""
+        """The provider's error; `starts_cooldown`: whether a wait hint holds for other calls, too."""
         if response.status < 400:
             response.close()
             where = _host(response.headers.get("location", ""))

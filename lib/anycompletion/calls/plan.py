@@ -53,6 +53,8 @@ class CallPlan:
         self.target = target
         self.requires_call_ids = target.quirks.requires_call_ids
         self.endpoint = endpoint
+        self.cooldown = endpoint.cooldown_of("" if state.provider.rate_limit_scope == "key" else target.model)
+        """The cooldown of the model, or of the key where the provider's limits are those of the key."""
         self.key: KeySource = key
         self.key_source_note = state.key_source_note if key is state.key else ""
         self.timeout = timeout
@@ -88,6 +90,7 @@ class CallPlan:
         """A copy for a request that nothing waits for: `total` seconds, no shared cooldown, no limits."""
         plan = copy.copy(self)
         plan.endpoint, plan.timeout, plan.limits = EndpointState(), Timeout(total=total), None
+        plan.cooldown = plan.endpoint.cooldown_of("")
         return plan
 
     # --- the key ---

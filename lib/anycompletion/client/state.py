@@ -259,11 +259,11 @@ class ClientState:
         """Wakes all waiters at once; they find the client closed."""
         for state in self.provider_states.values():
             state.transport.close_now()
-            state.endpoint.cooldown.wake()
+            state.endpoint.wake()
         if self.limits is not None:
             self.limits.wake()
         for endpoint in self.live_endpoints:
-            endpoint.cooldown.wake()
+            endpoint.wake()
         for task in self.tasks:
             task.cancel()
 

@@ -85,6 +85,7 @@ ROWS: tuple[Provider, ...] = (
         "replicate_predictions",
         key_env=("REPLICATE_API_TOKEN", "REPLICATE_API_KEY"),
         base_url_env=("REPLICATE_BASE_URL",),
+        rate_limit_scope="key",
         retry_safe=False,
         docs="https://replicate.com/docs/reference/http",
     ),
@@ -287,6 +288,7 @@ ROWS: tuple[Provider, ...] = (
         base_url_env=("MOONSHOT_API_BASE",),
         quirks=Quirks(functions_as_tools=True, developer_role=False, reasoning="reasoning_content", blank_text=False),
         params={**_COMPATIBLE, "thinking": NATIVE},
+        rate_limit_scope="key",  # documented: shared by all models
         docs="https://platform.kimi.ai/docs/api/chat",
         unverified="no recorded request; kimi models take fixed temperature, top_p, n and penalties only, and "
         "tool_choice required not with thinking",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol, cast
+from typing import Literal, Protocol, cast
 
 import attrs
 
@@ -130,6 +130,9 @@ class Provider(FrozenValue):
     """The provider's documentation of this API."""
     unverified: str = attrs.field(default="", kw_only=True)
     """What of this row neither recorded traffic nor the provider's documentation confirms."""
+    rate_limit_scope: Literal["model", "key"] = attrs.field(default="model", kw_only=True)
+    """What a 429 with a wait hint delays: the calls to its model, or all calls with its key, where the provider counts
+    them together."""
     retry_safe: bool = attrs.field(default=True, kw_only=True)
     """False where a request starts work that continues without a connection: it is only sent again if that work cannot
     have started."""
@@ -150,6 +153,8 @@ class Provider(FrozenValue):
             )
         if not _is_name(self.name):
             raise ConfigurationError(f"provider {self.name!r}: a name is lower-case letters, digits, '-', '_' and '.'")
+        if self.rate_limit_scope not in ("model", "key"):
+            raise ConfigurationError(f"provider {self.name!r}: rate_limit_scope: expected 'model' or 'key'")
         url = self.base_url
         for placeholder, variables in self.placeholders.items():
             if not variables or f"{{{placeholder}}}" not in url:
