@@ -259,9 +259,13 @@ class Call(CallContext):
         while True:
             tried += 1
             try:
-                return await attempt()
+                result = await attempt()
             except APIError as error:
                 failed = error
+            else:
+                if self.retry_paid:
+                    self.return_retry()
+                return result
             await retry_or_raise(self, failed, tried, creating=creating)
             del failed  # its traceback has this frame
 

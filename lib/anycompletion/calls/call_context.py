@@ -40,6 +40,7 @@ class CallContext:
         "permit",
         "plan",
         "request",
+        "retry_paid",
         "started",
     )
 
@@ -61,6 +62,8 @@ class CallContext:
         """Whether the caller's function was asked for another key after a 401."""
         self.free_reconnect_used = False
         """Whether a connection that could not be made was tried again without spending retry budget."""
+        self.retry_paid = False
+        """Whether the attempt that is under way is a retry that took a token of the retry budget."""
         self.last_key_sent: Secret | None = None
         """The key that a function gave last, so that echoes of it can be hidden."""
         self.is_part = False
@@ -92,6 +95,11 @@ class CallContext:
         return int(parse_date(self.info.headers.first("date")) or time.time())
 
     # --- the outcome ---
+
+    def return_retry(self) -> None:
+        """Returns the token of a retry that succeeded to the retry budget."""
+        self.retry_paid = False
+        self.plan.endpoint.retry_budget.give_back()
 
     def settle_permit(self, usage: Usage | None = None, *, refused: bool = False) -> None:
         """Ends the attempt for the client's limits: a refused one used no tokens, an unknown usage is as estimated."""

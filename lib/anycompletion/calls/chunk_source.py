@@ -118,6 +118,8 @@ class CallChunks(ChunkSource):
                 if attempt.successor is not None:
                     self._attempt = attempt.successor
                     continue
+                if self._call.retry_paid:
+                    self._call.return_retry()
                 self._request = None  # it is not sent again, and an open stream need not keep it
                 return chunks
             await self._restart_or_raise(attempt, failed)

@@ -16,14 +16,15 @@ _MAX_MODELS = 1000
 class RetryBudget:
     """A budget that bounds retries, so that they do not make an outage worse: calls add to it, retries take from it.
 
-    In a total outage about one request in ten is a retry, where a fixed number of retries would triple the load.
+    A retry that succeeds costs nothing, however many calls need one. In a total outage about one request in ten is a
+    retry, where a fixed number of retries would triple the load.
     """
 
     __slots__ = ("_counted", "_tokens", "calls", "cap", "per_call")
 
     def __init__(self, per_call: float = 0.1, cap: float = 100.0, tokens: float = 10.0) -> None:
         self.per_call = per_call
-        """Tokens that each call adds; a retry takes one."""
+        """Tokens that each call adds; a retry takes one, and returns it if it succeeds."""
         self.cap = cap
         """Tokens at most."""
         self.calls = 0
@@ -45,6 +46,10 @@ class RetryBudget:
             return False
         self._tokens -= 1.0
         return True
+
+    def give_back(self) -> None:
+        """Returns the token of a retry that succeeded."""
+        self._tokens = min(self._tokens + 1.0, self.cap)
 
 
 class EndpointState:

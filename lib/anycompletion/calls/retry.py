@@ -22,6 +22,7 @@ async def retry_or_raise(call: CallContext, error: APIError, tried: int, *, crea
             client's limits are given back while the call waits.
     """
     plan = call.plan
+    call.retry_paid = False  # the token of an attempt that failed is spent
     if creating:
         call.settle_permit(refused=not error.maybe_billed)
     if call.on_load_refusal is not None and is_load_refusal(error):
@@ -88,7 +89,8 @@ def _take_retry(call: CallContext, error: APIError) -> bool:
     if never_connected(error) and not call.free_reconnect_used:
         call.free_reconnect_used = True
         return True
-    if call.plan.endpoint.retry_budget.spend():
+    call.retry_paid = call.plan.endpoint.retry_budget.spend()
+    if call.retry_paid:
         return True
     error.add_note("not tried again: too many calls to this provider fail, and retries would make it worse")
     return False

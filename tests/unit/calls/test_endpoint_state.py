@@ -18,6 +18,7 @@ from anycompletion import (
     APIConnectionError,
     AsyncCompletion,
     AuthenticationError,
+    ChatCompletion,
     ClientClosedError,
     CompletionError,
     InternalServerError,
@@ -73,6 +74,46 @@ def test_a_budget_is_capped() -> None:
     for _ in range(100_000):
         budget.calls += 1
     assert sum(budget.spend() for _ in range(1000)) == 100
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_retry_that_succeeds_costs_nothing(stream: bool) -> None:
+    """A provider with a flaw that each first attempt meets would use up the budget, and then calls would fail."""
+    script = [(REQUEST, answer({}, 500, {"retry-after-ms": "5"})), (REQUEST, answer())] * 30
+    async with (
+        RawServer([step for steps in script for step in steps]) as server,
+        AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "sk-unused"}, max_retries=1) as client,
+        asyncio.timeout(60),
+    ):
+        quick = client.with_options(timeout=30)
+        for _ in range(12):
+            if stream:
+                async with quick.stream("openai/m", "Hi.") as chunks:
+                    await chunks.get_final_completion()
+            else:
+                await quick.create("openai/m", "Hi.")
+        provider = client.stats().providers["openai"]
+    assert provider.retries == 12
+    assert provider.retry_budget == pytest.approx(11.2)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_retry_that_fails_costs_its_token(stream: bool) -> None:
+    """Retries of replies that break off would be free in an outage."""
+    script = [
+        (REQUEST, answer({}, 500, {"retry-after-ms": "5"})),
+        (REQUEST, answer({}, 500, {"retry-after-ms": "5"})),
+        (REQUEST, answer()),
+    ]
+    async with (
+        RawServer([step for steps in script for step in steps]) as server,
+        AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "sk-unused"}, max_retries=2) as client,
+    ):
+        reply = await client.create("openai/m", "Hi.", stream=stream)
+        if not isinstance(reply, ChatCompletion):
+            await reply.get_final_completion()
+        provider = client.stats().providers["openai"]
+    assert provider.retry_budget == pytest.approx(10 + 0.1 - 1)
 
 
 async def test_an_outage_does_not_multiply_the_requests() -> None:
@@ -192,7 +233,7 @@ async def test_all_models_are_delayed_by_a_quota_that_is_used_up(known: bool) ->
     used_up = answer({"error": {"code": "insufficient_quota"}}, 429, {"retry-after-ms": "400"})
     script = [(REQUEST, answer())] * known + [(REQUEST, used_up), (REQUEST, answer())]
     async with (
-        RawServer(*([step for steps in script for step in steps],)) as server,
+        RawServer([step for steps in script for step in steps]) as server,
         AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "sk-unused"}) as client,
     ):
         if known:
