@@ -101,6 +101,9 @@ class _InProcessClient:
     ) -> Awaitable[ChatCompletion]:
         return self._provider(request, on_load_refusal)
 
+    def total_timeout(self, options: OptionValues) -> float | None:
+        return 600.0
+
     def provider_of(self, model: str, given: str | None) -> str:
         return model.partition("/")[0]
 

@@ -23,6 +23,10 @@ class BatchClient(Protocol):
         """
         ...
 
+    def total_timeout(self, options: OptionValues) -> float | None:
+        """Seconds that a request with these options may take, its waits included; None where there is no limit."""
+        ...
+
     def provider_of(self, model: str, given: str | None) -> str:
         """The name of the provider that serves `model`, `given` if the item names it; "" where it is unknown."""
         ...

@@ -10,7 +10,7 @@ import contextvars
 
 from ..errors import APIError, APIStatusError, ClientClosedError, CompletionError
 from ..records import ChatRequest, Result
-from ..retry_policy import is_load_refusal, shows_outage, worth_retrying
+from ..retry_policy import MAX_HINT, is_load_refusal, shows_outage, worth_retrying
 from .batch_client import BatchClient
 from .items import validate_item
 from .journal import UnwrittenError
@@ -69,14 +69,17 @@ class WorkerPool:
     # --- workers
 
     def _start_workers(self, queue: ProviderQueue) -> None:
-        """Starts a worker for each item that the queue's limit allows."""
+        """Starts a worker for each item that the queue's limit allows, also those of queues that share it."""
         loop = asyncio.get_running_loop()
-        while (item := self._take(queue)) is not None:
-            task = loop.create_task(self._work(queue, item), context=self._context.copy())
+        while (ready := queue.next_queue) is not None and (item := self._take(ready)) is not None:
+            task = loop.create_task(self._work(ready, item), context=self._context.copy())
             self._tasks.add(task)
             task.add_done_callback(self._on_worker_done)
-        if queue.waiting and queue.outage.is_active and not queue.in_flight and queue.timer is None:
-            queue.timer = loop.call_later(queue.outage.remaining, self._resume, queue, context=self._context.copy())
+        if self._state.halted or self._state.journal.full:
+            return
+        for each in queue.sharing:
+            if each.outage.is_active and each.may_start_more and not each.in_flight and each.timer is None:
+                each.timer = loop.call_later(each.outage.remaining, self._resume, each, context=self._context.copy())
 
     def _resume(self, queue: ProviderQueue) -> None:
         queue.timer = None
@@ -141,6 +144,15 @@ class WorkerPool:
         """Records what an error shows of the provider; returns whether the item is sent again after an outage."""
         if not isinstance(error, APIError):
             return False
+        hint = self._long_hint(item, error)
+        if hint is not None:
+            was_paused = bool(queue.outage.remaining)
+            if not queue.outage.on_long_hint(hint) or self._state.halted or not queue.take_back(item):
+                return False
+            self.waiting += 1
+            if not was_paused:
+                self._state.progress.report(at_once=True)
+            return True
         if not shows_outage(error):
             if isinstance(error, APIStatusError):
                 queue.record_answer()
@@ -150,6 +162,15 @@ class WorkerPool:
             return False
         self.waiting += 1
         return True
+
+    def _long_hint(self, item: WorkItem, error: APIError) -> float | None:
+        """The seconds that the provider asks to wait, if that is longer than a call may wait; else None."""
+        hint = error.retry_after
+        if hint is None or not is_load_refusal(error) or not worth_retrying(error):
+            return None
+        total = self._client.total_timeout(item.options)
+        is_long = hint > MAX_HINT or (total is not None and (error.elapsed or 0.0) + hint >= total)
+        return hint if is_long else None
 
     async def _write(self, item: WorkItem, result: Result) -> bool:
         """Writes a result to the journal; if that fails, halts the run and returns False."""

@@ -16,8 +16,9 @@ The waits, in order; each bounds something else, and each is passed once per att
    time; reused connections do not pass it. A cooldown that began in the meantime sends the request back to 4.
 
 Waits 2 and 3 are for requests that ask for a reply; requests that only poll or cancel skip them, and those that do not
-carry the key skip 4. Every wait counts towards the call's total timeout, ends with `ClientClosedError` when the client
-is closed, and can be cancelled without taking anything.
+carry the key skip 4. Every wait counts towards the call's total timeout, but for waits 2 and 3 of a batch's items: a
+batch has as many items in line as it has, and what they wait for is not the provider. Every wait ends with
+`ClientClosedError` when the client is closed, and can be cancelled without taking anything.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ T = TypeVar("T")
 
 
 async def acquire_limits(call: CallContext, size: int) -> Permit:
-    """Waits for the client's own limits, then for the shared limiter.
+    """Waits for the client's own limits, then for the shared limiter; the time of a batch's item does not run then.
 
     Args:
         call: the call, whose plan has limits.
@@ -49,9 +50,16 @@ async def acquire_limits(call: CallContext, size: int) -> Permit:
     """
     limits = call.plan.limits
     assert limits is not None, "only calls with limits wait for them"
+    tokens = estimated_tokens(call.request, size)
+    if call.is_batch_item:
+        clock = asyncio.get_running_loop().time
+        begun = clock()
+        permit = await limits.acquire(tokens)
+        call.started += clock() - begun
+        return permit
     return await _within_total(
         call,
-        limits.acquire(estimated_tokens(call.request, size)),
+        limits.acquire(tokens),
         f"the total timeout ran out while the call waited for the limits of {limits.key}",
     )
 

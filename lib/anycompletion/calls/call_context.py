@@ -49,9 +49,10 @@ class CallContext:
         self.request = request
         self.info = info
         self.started = started
-        """When the logical call began, on the loop's clock; 0.0 before that."""
+        """When the logical call began, on the loop's clock; 0.0 before that. Later by the time that a batch's item has
+        waited for the client's own limits."""
         self.on_load_refusal: Callable[[], None] | None = None
-        """Called after each attempt that the provider refused because it gets too many requests."""
+        """Called after each attempt that the provider refused because it gets too many requests; batches set it."""
         self.idempotency_key = ""
         """The same for all attempts; "" for providers that know none."""
         self.permit: Permit | None = None
@@ -70,6 +71,11 @@ class CallContext:
         """Whether it is one of several calls that make one logical call, whose end is logged once."""
         self.end_logged = False
         """Whether the log has the end of this call."""
+
+    @property
+    def is_batch_item(self) -> bool:
+        """Whether the call is made by a batch."""
+        return self.on_load_refusal is not None
 
     # --- time ---
 
@@ -99,7 +105,7 @@ class CallContext:
     def return_retry(self) -> None:
         """Returns the token of a retry that succeeded to the retry budget."""
         self.retry_paid = False
-        self.plan.endpoint.retry_budget.give_back()
+        self.plan.endpoint.retry_budget.refund()
 
     def settle_permit(self, usage: Usage | None = None, *, refused: bool = False) -> None:
         """Ends the attempt for the client's limits: a refused one used no tokens, an unknown usage is as estimated."""

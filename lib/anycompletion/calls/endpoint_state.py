@@ -47,7 +47,7 @@ class RetryBudget:
         self._tokens -= 1.0
         return True
 
-    def give_back(self) -> None:
+    def refund(self) -> None:
         """Returns the token of a retry that succeeded."""
         self._tokens = min(self._tokens + 1.0, self.cap)
 

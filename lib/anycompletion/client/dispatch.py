@@ -13,7 +13,7 @@ from ..dialects.base import EncodingReport, Target
 from ..errors import CompletionError
 from ..logs import log
 from ..middleware import CallNext, Middleware, MiddlewareChunks, Terminal, complete_through, logger_middleware
-from ..options import NO_OPTIONS, OptionValues
+from ..options import NO_OPTIONS, OptionValues, Timeout
 from ..providers import apply_param_support, resolve_model
 from ..records import ChatCompletion, ChatRequest, Message, ReplyInfo
 from ..streaming.fanout import MergedChunks, gather
@@ -212,6 +212,11 @@ class BatchCalls:
     ) -> Awaitable[ChatCompletion]:
         """Sends a validated request."""
         return self._dispatcher.complete(request, options, on_load_refusal=on_load_refusal)
+
+    def total_timeout(self, options: OptionValues) -> float | None:
+        """The total timeout of a request, in seconds."""
+        timeout: Timeout = (self._dispatcher.defaults | check_option_values(options))["timeout"]
+        return timeout.total
 
     def provider_of(self, model: str, given: str | None) -> str:
         """The name of the provider that serves `model`; "" where it is unknown, which sending reports."""
