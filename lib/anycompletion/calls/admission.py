@@ -11,7 +11,8 @@ The waits, in order; each bounds something else, and each is passed once per att
    ``rate_limit_scope="key"``): after a 429, until the provider's hint has passed, then at the pace of its answers. A
    used-up quota starts the cooldowns of all models of the key.
 5. **Connection limit** (`ConnectionLimit`, one per provider and client): as many exchanges as there are file
-   descriptors. Behind it the cooldown is checked again, because it may have begun in the meantime.
+   descriptors, and as a caller's session opens connections. Behind it the cooldown is checked again, because it may
+   have begun in the meantime.
 6. **Connect gate** (`MAX_CONNECTING`, in the transport's connector): at most 128 connections are being opened at a
    time; reused connections do not pass it. A cooldown that began in the meantime sends the request back to 4.
 

@@ -18,7 +18,7 @@ from ..providers import DIALECTS, Provider, api_base_url, fill_placeholders, ori
 from ..redaction import MaskedValue
 from ..streaming.accumulator import accumulated
 from ..transport import Pool
-from ..transport.connection_limit import ConnectionLimit
+from ..transport.connection_limit import ConnectionLimit, session_limit
 
 if TYPE_CHECKING:
     from ..ratelimit.adaptive_concurrency import AdaptiveConcurrency
@@ -180,7 +180,8 @@ class ClientState:
     def _open_pool(self, **overrides: Any) -> Pool:
         config = self.config
         own: dict[str, Any] = {"session": config.session, "proxy": config.proxy, "ssl_context": config.ssl_context}
-        return Pool(ConnectionLimit(), **own | overrides)
+        arguments = own | overrides
+        return Pool(ConnectionLimit(at_most=session_limit(arguments["session"])), **arguments)
 
     def _key(self, provider: Provider) -> KeySource:
         key: KeySource = self.config.api_keys.get(provider.name)
