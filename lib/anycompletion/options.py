@@ -223,12 +223,17 @@ class CallOptions(TypedDict, total=False):
 
     `fill_choices` (default True): where a provider with its own `n` sends fewer choices, the missing ones are asked for
     by further requests, in a stream after the first answer has ended. False only adds a line to ``info.warnings``.
+
+    `keep_text` (default True): False is for readers of streams who need no reply at the end. The stream then keeps no
+    texts, tool calls or other contents of its chunks, and may be of any length. `snapshot`, `partial` and what `on_end`
+    passes have only the ids, finish reasons and usage, and `get_final_completion` is refused.
     """
 
     provider: str | None
     timeout: float | Timeout | None
     max_retries: int | None
     fill_choices: bool | None
+    keep_text: bool | None
     on_unsupported: OnUnsupported | None
     extra_body: Mapping[str, Any] | None
     extra_headers: Mapping[str, str] | None

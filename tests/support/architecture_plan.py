@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 PUBLIC_USERS: dict[str, dict[str, str]] = {
     "web": {
+        "codecs": "limits of JSON, which are checked before it is decoded",
         "errors": "each kind of error has its HTTP status",
         "logs": "failures that no response can carry any more are logged",
         "records": "JSON types of the endpoint",
@@ -26,6 +27,7 @@ PUBLIC_USERS: dict[str, dict[str, str]] = {
         "options": "the protocol of shared rate limiters",
     },
     "testing": {
+        "codecs": "limits of JSON, which are checked before it is decoded",
         "errors": "errors that fakes raise",
         "http": "headers as values",
         "records": "requests that fakes receive and replies that they give",

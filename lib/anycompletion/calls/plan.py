@@ -45,6 +45,7 @@ class CallPlan:
         extra_body: Mapping[str, Any] | None = None,
         log_level: int = logging.DEBUG,
         fill_choices: bool = True,
+        keep_text: bool = True,
         warnings: tuple[str, ...] = (),
         limits: ModelLimits | None = None,
     ) -> None:
@@ -67,6 +68,8 @@ class CallPlan:
         self.log_level = log_level
         self.fill_choices = fill_choices
         """Whether choices that a provider with its own `n` leaves out are asked for by further requests."""
+        self.keep_text = keep_text
+        """Whether streams keep the contents of their chunks for the reply at the end."""
         self.warnings = warnings
         """What was dropped from the options."""
         self.limits = limits

@@ -78,7 +78,9 @@ class CallDispatcher:
         if chain:
             self.state.check_alive()
             call_next = CallNext(self._terminal(None), chain, stream=True)
-            return CompletionStream(MiddlewareChunks(call_next, request, options), usage_asked=usage_asked)
+            chunks = MiddlewareChunks(call_next, request, options)
+            keep_text = (self.defaults | options).get("keep_text") is not False
+            return CompletionStream(chunks, usage_asked=usage_asked, keep_text=keep_text)
         calls = self._calls(request, options, stream=True, started=started)
         source: ChunkSource
         if len(calls) > 1:
@@ -87,7 +89,7 @@ class CallDispatcher:
             source = CallChunks(calls[0])
         else:
             source = FilledChunks(calls[0], self.state.track_task)
-        reply = CompletionStream(source, usage_asked=usage_asked)
+        reply = CompletionStream(source, usage_asked=usage_asked, keep_text=calls[0].plan.keep_text)
         if not isinstance(source, CallChunks):
             _log_end(calls, reply)
         return reply

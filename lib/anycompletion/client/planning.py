@@ -71,6 +71,7 @@ def plan_call(
         extra_body=options.get("extra_body"),
         log_level=logging.INFO if options.get("verbose") else logging.DEBUG,
         fill_choices=options.get("fill_choices") is not False,
+        keep_text=options.get("keep_text") is not False,
         warnings=tuple(report.warnings),
         limits=None if client.limits is None else client.limits.for_model(provider.name, model),
     )

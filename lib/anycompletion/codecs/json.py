@@ -11,7 +11,7 @@ import msgspec
 from ..records import AssistantMessage, ChatCompletionMessage, DeveloperMessage, SystemMessage, UserMessage
 from ..records.base import field_names
 from . import lenient
-from .lenient import NotJSONError, ShapeError
+from .lenient import SHALLOW, NotJSONError, ShapeError
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -45,14 +45,14 @@ def loads(data: bytes) -> Any:
     A byte-order mark, raw control characters in texts, NaN and any number are accepted, too.
 
     Raises:
-        NotJSONError: the bytes are not JSON, or nested too deeply.
+        NotJSONError: the bytes are not JSON, nested too deeply, or too many values.
     """
+    if len(data) > SHALLOW and lenient.may_be_large(data):
+        lenient.check_structure(data)
     try:
-        value = _decode(data)
+        return _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return lenient.loads(data)
-    lenient.check_depth(data, value)
-    return value
 
 
 def canonical(value: Any) -> bytes:
@@ -71,8 +71,10 @@ def raw_fields(data: bytes) -> dict[str, bytes]:
     """The fields of a JSON object, each as undecoded bytes.
 
     Raises:
-        NotJSONError: the bytes are not a JSON object.
+        NotJSONError: the bytes are not a JSON object, nested too deeply, or too many values.
     """
+    if lenient.may_be_large(data):  # an object around a whole reply has more levels than that
+        lenient.check_structure(data, 2 * lenient.MAX_SEPARATORS, 2 * lenient.MAX_DEPTH)
     try:
         return {name: bytes(value) for name, value in _decode_raw_fields(data).items()}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

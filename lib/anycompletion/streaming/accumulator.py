@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..codecs.lenient import ShapeError, unknown_fields
+from ..errors import APIResponseError
 from ..records import (
     Annotation,
     ChatCompletion,
@@ -33,10 +34,14 @@ from ..records.chunks import (
     ToolCallDelta,
     latest_usage,
 )
-from .fragments import ReasoningBlocks, audio_of, joined, merge_audio, merge_extra
+from .fragments import MEDIA_SHARE, OBJECT_SIZE, ReasoningBlocks, audio_of, joined, merge_audio, merge_extra, size_of
 
 _WHOLE_FIELDS = frozenset(("message", "text"))
 """Fields in which some servers send the message with every delta once more."""
+
+MAX_TEXT = 256 * 1024 * 1024
+"""Characters that a reply may have, of which media count a quarter; more is an error, so that no stream can fill the
+memory."""
 
 _MIN_PIECES = 32
 """Pieces of a short text that are kept before they are joined."""
@@ -62,13 +67,14 @@ class _ToolCallParts:
         self.pieces: list[str] = []
         self.extra: JsonObject | None = None
 
-    def add(self, delta: FunctionDelta | CustomDelta) -> None:
-        """Adds the name, or a piece of the arguments."""
+    def add(self, delta: FunctionDelta | CustomDelta) -> int:
+        """Adds the name, or a piece of the arguments; returns the characters that this adds."""
         if delta.name:
             self.name = self.name or delta.name
         piece = delta.arguments if isinstance(delta, FunctionDelta) else delta.input
         if piece:
             self.pieces.append(piece)
+        return len(piece or "") + len(delta.name or "") + OBJECT_SIZE
 
     def function_call(self) -> FunctionCall:
         """The call as a function call."""
@@ -104,11 +110,14 @@ class _ChoiceState:
         "reasoning",
         "refusal",
         "role",
+        "size",
         "thinking",
     )
 
     def __init__(self) -> None:
         self.role = "assistant"
+        self.size = 0
+        """Characters that have been added, and for other values about what they take."""
         self.extra: JsonObject = {}
         self.content: list[str] | None = None
         self.max_pieces = _MIN_PIECES
@@ -133,6 +142,7 @@ class _ChoiceState:
         delta = choice.delta
         content = delta.content
         if content is not None:
+            self.size += len(content)
             if self.content is None:
                 self.content = [content]
             else:
@@ -145,8 +155,11 @@ class _ChoiceState:
             self.native_finish_reason = choice.native_finish_reason
         if choice.content_filter_results is not None:
             earlier = self.extra.get("content_filter_results", {})
-            self.extra["content_filter_results"] = earlier | choice.content_filter_results
+            self.extra["content_filter_results"] = merged = earlier | choice.content_filter_results
+            if len(merged) > len(earlier):
+                self.size += size_of(merged)
         if choice.extra is not None:
+            self.size += size_of(choice.extra)
             # A whole message would replace the one that is made of the deltas.
             merge_extra(self.extra, unknown_fields(choice.extra, _WHOLE_FIELDS), lists=True)
         if choice.logprobs is not None:
@@ -159,6 +172,7 @@ class _ChoiceState:
         for call in delta.tool_calls or ():
             self._add_call(call)
         if delta.reasoning_content is not None:
+            self.size += len(delta.reasoning_content)
             if self.reasoning is None:
                 self.reasoning = [delta.reasoning_content]
             else:
@@ -172,26 +186,33 @@ class _ChoiceState:
         if delta.role:
             self.role = delta.role
         if delta.refusal is not None:
+            self.size += len(delta.refusal)
             self.refusal = self.refusal or []
             self.refusal.append(delta.refusal)
         if delta.function_call is not None:
             self.function_call = self.function_call or _ToolCallParts()
-            self.function_call.add(delta.function_call)
+            self.size += self.function_call.add(delta.function_call)
         if delta.audio is not None:
+            self.size += size_of(delta.audio) // MEDIA_SHARE
             self.audio = merge_audio(self.audio or {}, delta.audio)
         if delta.annotations is not None:
+            self.size += size_of(delta.annotations)
             self.annotations = self.annotations or []
             self.annotations.extend(map(_annotation, delta.annotations))
         if delta.thinking_blocks is not None:
+            self.size += size_of(delta.thinking_blocks)
             self.thinking = self.thinking or ReasoningBlocks()
             self.thinking.add(delta.thinking_blocks)
         if delta.reasoning_details is not None:
+            self.size += size_of(delta.reasoning_details)
             self.details = self.details or ReasoningBlocks()
             self.details.add(delta.reasoning_details)
         if delta.provider_specific_fields is not None:
+            self.size += size_of(delta.provider_specific_fields)
             self.provider_specific = self.provider_specific or {}
             merge_extra(self.provider_specific, delta.provider_specific_fields, lists=True)
         if delta.extra is not None:
+            self.size += size_of(delta.extra)
             self.message_extra = self.message_extra or {}
             merge_extra(self.message_extra, delta.extra, lists=True, texts=True)
 
@@ -200,16 +221,19 @@ class _ChoiceState:
         if index is None:
             index = self.last_call + 1 if self._starts_call(delta) else self.last_call
         self.last_call = index
+        self.size += len(delta.id or "") + len(delta.type or "")
         call = self.calls.get(index)
         if call is None:
             call = self.calls[index] = _ToolCallParts()
+            self.size += OBJECT_SIZE
         call.id = call.id or delta.id or ""
         call.type = call.type or delta.type or ""
         if delta.function is not None:
-            call.add(delta.function)
+            self.size += call.add(delta.function)
         if delta.custom is not None:
-            call.add(delta.custom)
+            self.size += call.add(delta.custom)
         if delta.extra is not None:
+            self.size += size_of(delta.extra)
             call.extra = call.extra or {}
             merge_extra(call.extra, delta.extra, lists=True)
 
@@ -227,6 +251,8 @@ class _ChoiceState:
         return part is not None and bool(part.name) and bool(last.name)
 
     def _add_logprobs(self, logprobs: Logprobs) -> None:
+        for tokens in (logprobs.content, logprobs.refusal):
+            self.size += sum(OBJECT_SIZE * (1 + len(token.top_logprobs or ())) for token in tokens or ())
         all_logprobs = self.logprobs = self.logprobs or Logprobs()
         all_logprobs.content = _extended(all_logprobs.content, logprobs.content)
         all_logprobs.refusal = _extended(all_logprobs.refusal, logprobs.refusal)
@@ -260,6 +286,19 @@ class _ChoiceState:
         )
 
 
+class _ChoiceEnd(_ChoiceState):
+    """The finish reasons of one choice, without its contents."""
+
+    __slots__ = ()
+
+    def add(self, choice: ChunkChoice) -> None:
+        """Adds the finish reasons of one chunk."""
+        if choice.finish_reason is not None:
+            self.finish_reason = choice.finish_reason
+        if choice.native_finish_reason is not None:
+            self.native_finish_reason = choice.native_finish_reason
+
+
 def _extended(tokens: list[TokenLogprob] | None, more: list[TokenLogprob] | None) -> list[TokenLogprob] | None:
     """`tokens` with `more` appended in place; a copy of `more` where there are none."""
     if tokens is None or more is None:
@@ -287,10 +326,24 @@ def accumulated(chunks: Iterable[ChatCompletionChunk]) -> ChatCompletion:
 class Accumulator:
     """Accumulates chunks into a completion."""
 
-    __slots__ = ("_choices", "_created", "_extra", "_id", "_model", "_service_tier", "_system_fingerprint", "usage")
+    __slots__ = (
+        "_choices",
+        "_created",
+        "_extra",
+        "_id",
+        "_model",
+        "_service_tier",
+        "_size",
+        "_state",
+        "_system_fingerprint",
+        "usage",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, *, keep_text: bool = True) -> None:
+        self._state = _ChoiceState if keep_text else _ChoiceEnd
         self._choices: dict[int, _ChoiceState] = {}
+        self._size = 0
+        """Characters of all choices, and of the chunks' own fields."""
         self._id = ""
         self._model = ""
         self._created = 0
@@ -301,13 +354,20 @@ class Accumulator:
         """The counts that chunks have reported so far."""
 
     def add(self, chunk: ChatCompletionChunk) -> None:
-        """Adds one chunk."""
+        """Adds one chunk.
+
+        Raises:
+            APIResponseError: the chunks add up to more than MAX_TEXT.
+        """
         choices = chunk.choices
         for choice in choices:
             state = self._choices.get(choice.index)
             if state is None:
-                state = self._choices[choice.index] = _ChoiceState()
+                state = self._choices[choice.index] = self._state()
+                self._size += OBJECT_SIZE
+            before = state.size
             state.add(choice)
+            self._size += state.size - before
         if chunk.usage is not None:
             self.usage = latest_usage(self.usage, chunk.usage)
         if not self._id or not self._model:
@@ -319,7 +379,16 @@ class Accumulator:
         if chunk.prompt_filter_results is not None:
             self._extra["prompt_filter_results"] = chunk.prompt_filter_results
         if chunk.extra is not None:
-            merge_extra(self._extra, chunk.extra)
+            self._add_extra(chunk.extra)
+        if self._size > MAX_TEXT:
+            raise APIResponseError("the stream is larger than this client keeps; see keep_text", maybe_billed=True)
+
+    def _add_extra(self, extra: JsonObject) -> None:
+        # A list or text replaces the one before: some servers repeat theirs in every chunk.
+        kept = self._extra
+        if self._state is _ChoiceState:
+            self._size += sum(size_of(each) for name, each in extra.items() if name not in kept or type(each) is dict)
+            merge_extra(kept, extra)
 
     def _add_ids(self, chunk: ChatCompletionChunk) -> None:
         # Azure first sends chunks that have filter results only, and these fields empty.

@@ -15,7 +15,14 @@ from typing import NoReturn, Self
 from .._boundary import ITERATION_ENDS, iteration_error
 from ..calls import ChunkSource
 from ..codecs.json import dumps
-from ..errors import ClientClosedError, CompletionError, StreamInterruptedError, message_line
+from ..errors import (
+    APIResponseError,
+    ClientClosedError,
+    CompletionError,
+    InvalidRequestError,
+    StreamInterruptedError,
+    message_line,
+)
 from ..logs import observer_failed
 from ..records import ChatCompletion, JsonObject, ReplyInfo, Usage
 from ..records.chunks import ChatCompletionChunk
@@ -30,7 +37,8 @@ class CompletionStream:
 
     Made by `client.stream(...)` (sent at ``async with`` or at the first chunk) or by ``await client.create(...,
     stream=True)`` (sent already). A stream is never silently short: it ends with the provider's finish reason, or
-    `StreamInterruptedError` is raised, whose `.partial` has what had arrived.
+    `StreamInterruptedError` is raised, whose `.partial` has what had arrived. One that keeps more than 256 MiB for its
+    reply ends with `APIResponseError`; see `keep_text` in `CallOptions`.
 
     Leaving ``async with``, cancelling, dropping the object or `aclose()` closes the upstream connection at once.
     """
@@ -38,14 +46,15 @@ class CompletionStream:
     _end_callbacks: list[Callable[[ChatCompletion, CompletionError | None], object]] | None = None
     """Callbacks of `on_end`; most streams have none."""
 
-    def __init__(self, source: ChunkSource, *, usage_asked: bool = False) -> None:
+    def __init__(self, source: ChunkSource, *, usage_asked: bool = False, keep_text: bool = True) -> None:
         self._source = source
         self._next = source.next
         self._is_settled = False
         self._usage_asked = usage_asked
         self._ready = _NO_CHUNKS
         """Chunks that were read from the source and not returned yet."""
-        self._accumulator = Accumulator()
+        self._keep_text = keep_text
+        self._accumulator = Accumulator(keep_text=keep_text)
         self._opened = False
         self._finished = False
         self._closed = False
@@ -84,7 +93,7 @@ class CompletionStream:
 
     @property
     def snapshot(self) -> ChatCompletion:
-        """The reply so far, made of the chunks that were returned."""
+        """The reply so far, made of the chunks that were returned; without its contents if `keep_text` is False."""
         completion = self._accumulator.completion()
         completion.info = self.info
         return completion
@@ -98,16 +107,22 @@ class CompletionStream:
         while True:
             chunk = next(self._ready, None)
             if chunk is not None:
-                self._accumulator.add(chunk)
+                try:
+                    self._accumulator.add(chunk)
+                except APIResponseError as error:  # there is more than a stream may have
+                    self._fail(error)
+                    raise
                 if chunk.choices or chunk.usage is None or self._usage_asked:
                     return chunk
                 continue
             # Inline, because each function that waits costs an open stream a quarter of a kilobyte, and each call
             # costs time for every chunk that arrives alone.
-            if self._finished or self._closed or self._error is not None:
+            if (
+                (self._finished or self._closed or self._error is not None)
+                or self._reading
+                or self._loop is not asyncio.get_running_loop()
+            ):
                 self._check_readable()
-            if self._reading or self._loop is not asyncio.get_running_loop():
-                self._check_reader()
             self._reading = True
             self._ready = _NO_CHUNKS
             try:
@@ -178,6 +193,7 @@ class CompletionStream:
         if self._error is not None:
             raise self._error
         self._check_not_closed()
+        self._check_reader()
 
     def _finish(self) -> NoReturn:
         self._finished = True
@@ -213,9 +229,12 @@ class CompletionStream:
         """Reads the rest of the stream and returns the whole reply; sends no second request.
 
         Raises:
+            InvalidRequestError: the stream does not keep its text (`keep_text=False`).
             StreamInterruptedError: the stream did not end properly, or was left early.
             APIError: the error that ended the stream.
         """
+        if not self._keep_text:
+            raise InvalidRequestError("keep_text: this stream keeps no text, so it has no reply", param="keep_text")
         async for chunk in self:
             del chunk  # the traceback of a later error has this frame, which must not show it
         return self.snapshot
@@ -268,7 +287,7 @@ class CompletionStream:
 
         An exception of `change` ends the new stream and is raised to its reader.
         """
-        return CompletionStream(MappedChunks(self, change), usage_asked=self._usage_asked)
+        return CompletionStream(MappedChunks(self, change), usage_asked=self._usage_asked, keep_text=self._keep_text)
 
     def as_source(self) -> ChunkSource:
         """This stream as the chunk source of another stream.
@@ -276,7 +295,7 @@ class CompletionStream:
         Raises:
             RuntimeError: some of its chunks were read already and would be missing.
         """
-        if self._finished:
+        if self._finished and self._keep_text:
             return CompletedChunks(self.snapshot)
         if self._accumulator.started:
             raise RuntimeError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import itertools
 from typing import NoReturn, Protocol
 
 from ..errors import APIConnectionError, APIError, APIResponseError, CompletionError
@@ -21,6 +22,9 @@ _BOMB_SIZE = 6 * 1024 * 1024
 _BOMB_RATIO = 100
 """A compressed body is a decompression bomb if more than `_BOMB_SIZE` bytes were decoded, and more than `_BOMB_RATIO`
 for each byte that was received for them: text is packed ten to one, zeros a thousand to one."""
+
+MAX_HEADER_BYTES = 256 * 1024
+"""Bytes of all headers of a response: each is searched for echoes of keys."""
 
 _DRAIN = 0.05
 """Seconds in which the body must end after the stream's end marker; otherwise the connection is closed."""
@@ -181,8 +185,10 @@ class Response:
         The body of an error in such an encoding is not read.
 
         Raises:
-            APIResponseError: the encoding was not requested.
+            APIResponseError: the encoding was not requested, or the headers are larger than MAX_HEADER_BYTES.
         """
+        if sum(map(len, itertools.chain.from_iterable(self._raw.raw_headers))) > MAX_HEADER_BYTES:
+            self._too_large()
         header = self.headers.first("content-encoding")
         if header is None:
             return

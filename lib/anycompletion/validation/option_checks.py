@@ -185,6 +185,7 @@ _OPTION_CHECKS: Mapping[str, Check] = {
     "timeout": check_timeout,
     "max_retries": check_integer(0, 100),
     "fill_choices": check_flag,
+    "keep_text": check_flag,
     "on_unsupported": _policy,
     "extra_body": _extra_body,
     "extra_headers": check_headers,

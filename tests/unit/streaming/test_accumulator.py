@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from anycompletion.errors import APIResponseError
 from anycompletion.records import (
     Annotation,
     Audio,
@@ -33,7 +34,7 @@ from anycompletion.records.chunks import (
     FunctionDelta,
     ToolCallDelta,
 )
-from anycompletion.streaming.accumulator import Accumulator
+from anycompletion.streaming.accumulator import MAX_TEXT, Accumulator
 
 
 def accumulated(*chunks: ChatCompletionChunk) -> Accumulator:
@@ -517,3 +518,60 @@ def test_accumulating_takes_linear_time() -> None:
     assert message.audio is not None
     assert len(reply.text) == len(message.annotations or ()) == len(message.audio.data or "") / 8 == 50_000
     assert message.thinking_blocks == [{"type": "thinking", "thinking": "y" * 400_000}]
+
+
+# --- bounds ---------------------------------------------------------------------------------------------------------
+
+PIECE = "x" * (MAX_TEXT // 16)
+
+
+def growing(delta: Delta, **members: Any) -> list[ChatCompletionChunk]:
+    """Chunks of one delta, which add up to more than a reply may have."""
+    return 18 * [chunk(ChunkChoice(0, delta), **members)]
+
+
+GROWING: dict[str, list[ChatCompletionChunk]] = {
+    "content": growing(Delta(content=PIECE)),
+    "choices": [chunk(ChunkChoice(index, Delta(content=PIECE))) for index in range(18)],
+    "reasoning": growing(Delta(reasoning_content=PIECE)),
+    "refusal": growing(Delta(refusal=PIECE)),
+    "arguments": growing(Delta(tool_calls=[ToolCallDelta(0, function=FunctionDelta(arguments=PIECE))])),
+    "calls": [chunk(ChunkChoice(0, Delta(tool_calls=[ToolCallDelta(i, id=PIECE)]))) for i in range(18)],
+    "custom": growing(Delta(tool_calls=[ToolCallDelta(0, custom=CustomDelta(input=PIECE))])),
+    "function": growing(Delta(function_call=FunctionDelta(arguments=PIECE))),
+    "thinking": growing(Delta(thinking_blocks=[{"type": "thinking", "index": 0, "thinking": PIECE}])),
+    "details": growing(Delta(reasoning_details=[{"type": "reasoning.text", "index": 0, "text": PIECE}])),
+    "annotations": growing(Delta(annotations=[{"type": "a", "text": PIECE}])),
+    "unknown text": growing(Delta(extra={"a": PIECE})),
+    "unknown list": growing(Delta(extra={"a": [PIECE]})),
+    "provider's": growing(Delta(provider_specific_fields={"a": [{"b": PIECE}]})),
+    "of a choice": 18 * [chunk(ChunkChoice(0, Delta(), extra={"a": [PIECE]}))],
+    "of a chunk": [chunk(extra={f"a{i}": PIECE}) for i in range(18)],
+    "in an object": [chunk(extra={"a": {f"b{i}": PIECE}}) for i in range(18)],
+    "audio": 4 * growing(Delta(audio={"data": PIECE})),
+    "images": 4 * growing(Delta(extra={"images": [{"url": "data:" + PIECE}]})),
+}
+"""Streams without end, by what they send."""
+
+
+@pytest.mark.parametrize("case", GROWING)
+def test_a_stream_without_end_is_an_error(case: str) -> None:
+    """A server could fill the memory."""
+    accumulator = Accumulator()
+    added = 0
+    with pytest.raises(APIResponseError, match="larger than this client keeps"):
+        for each in GROWING[case]:
+            accumulator.add(each)
+            added += 1
+    assert added >= (60 if case in ("audio", "images") else 14)
+    ends = Accumulator(keep_text=False)
+    for each in GROWING[case]:
+        ends.add(each)
+
+
+def test_values_that_replace_each_other_do_not_count() -> None:
+    """A server that repeats its citations in each chunk would seem to send too much."""
+    accumulator = Accumulator()
+    for each in 40 * [chunk(ChunkChoice(0, Delta(content="a")), extra={"citations": [PIECE]})]:
+        accumulator.add(each)
+    assert accumulator.completion().choices[0].message.content == "a" * 40
