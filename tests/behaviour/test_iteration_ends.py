@@ -138,6 +138,8 @@ async def test_an_observers_exception_changes_nothing(kind: type[BaseException],
     stream.on_end(fail)
     assert "".join([text async for text in stream.text]) == "Hello."
     assert (await client.create(MODEL, "Hi.", logger_fn=fail)).text == "Hello."
+    async with client.batch([{"model": MODEL, "messages": "Hi."}] * 2, on_progress=fail) as run:
+        assert [result.ok async for result in run] == [True] * 2
 
 
 @pytest.mark.parametrize("kind", KINDS)

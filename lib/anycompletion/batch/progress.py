@@ -163,5 +163,5 @@ class ProgressCounter:
     def _notify(self, observer: Callable[[BatchProgress], object]) -> None:
         try:
             observer(self.snapshot())
-        except Exception as error:  # noqa: BLE001 (an observer's failure is logged, and the run goes on)
+        except (Exception, GeneratorExit) as error:  # noqa: BLE001 (an observer's failure is logged, and the run goes on)
             observer_failed("on_progress", error)
