@@ -12,7 +12,7 @@ import os
 import select
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from time import monotonic
 from typing import Any, cast
 
@@ -283,7 +283,7 @@ class Connector(aiohttp.TCPConnector):
         return connection
 
     @contextlib.asynccontextmanager
-    async def _gate(self, host: str | None, port: int | None) -> AsyncIterator[None]:
+    async def _gate(self, host: str | None, port: int | None) -> AsyncGenerator[None]:
         """Lets a connection to this address be opened."""
         gate = self._connecting.get((host, port))
         if gate is None:
