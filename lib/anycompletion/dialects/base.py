@@ -67,16 +67,34 @@ class EncodingReport(msgspec.Struct, eq=False):
         """Reports that the format cannot express `param`. If this returns, the encoder must leave `param` out.
 
         Raises:
-            UnsupportedParameterError: under the policy "raise".
+            UnsupportedParameterError: under the policy "raise"; under each for a message, a part of one, or a tool:
+                without it, the model would be asked something else.
         """
-        if self.policy == "raise":
+        if self.policy == "raise" or _is_content(param):
             raise UnsupportedParameterError(f"{param}: {why}", param=param)
         if self.policy == "warn":
             self.warnings.append(f"{param} dropped: {why}")
 
+    def moved_to_front(self, param: str, why: str) -> None:
+        """Reports that an instruction is sent before the first message, which the encoder must do if this returns.
+
+        Raises:
+            UnsupportedParameterError: under the policy "raise".
+        """
+        if self.policy == "raise":
+            raise UnsupportedParameterError(f"{param}: {why}", param=param)
+        self.warnings.append(f"{param} moved to the front: {why}")
+
     def warn(self, text: str) -> None:
         """Reports something that was defaulted or changed, under every policy."""
         self.warnings.append(text)
+
+
+def _is_content(param: str) -> bool:
+    """Whether it is a message, a part of one or a tool, and not one of their attributes."""
+    if param.startswith("messages["):
+        return not param.endswith((".name", ".detail"))
+    return param in ("tools", "functions") or (param.startswith(("tools[", "functions[")) and param.endswith("]"))
 
 
 class Prerequisite:

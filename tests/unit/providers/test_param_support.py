@@ -61,6 +61,11 @@ def test_unsupported_values_are_refused(params: dict[str, Any], param: str, why:
         apply(params)
     assert caught.value.param == param
     assert str(caught.value) == f"{param}: {why}"
+    if param == "tools":  # without them the model would be asked something else
+        for policy in ("warn", "drop"):
+            with pytest.raises(UnsupportedParameterError):
+                apply(params, policy)
+        return
     request, warnings = apply(params, "warn")
     assert getattr(request, param) is None
     assert warnings == [f"{param} dropped: {why}"]

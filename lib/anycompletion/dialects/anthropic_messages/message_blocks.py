@@ -113,8 +113,7 @@ class _AnthropicMessageEncoder:
 
     def _add_system(self, message: SystemMessage | DeveloperMessage, path: str) -> None:
         if not self._leading:
-            self._report.unsupported(f"{path}.role", "Anthropic takes instructions before the first message only")
-            return
+            self._report.moved_to_front(f"{path}.role", "Anthropic takes instructions before the first message only")
         self._report_name(message.name, path)
         if is_blank(message.content):
             self._report_blank(message.content, path)

@@ -94,8 +94,7 @@ class _CohereMessageEncoder:
 
     def _add_system(self, message: SystemMessage | DeveloperMessage, path: str) -> None:
         if not self._leading:
-            self._report.unsupported(f"{path}.role", "Cohere takes instructions before the first message only")
-            return
+            self._report.moved_to_front(f"{path}.role", "Cohere takes instructions before the first message only")
         self._report_name(message.name, path)
         content = self._content(message.content, path, images=False)
         if content:

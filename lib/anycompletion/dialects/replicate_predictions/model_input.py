@@ -182,9 +182,8 @@ class _Transcript:
                 return
             case SystemMessage() | DeveloperMessage():
                 if self._turns:
-                    report.unsupported(f"{path}.role", "a prompt takes instructions before the first message only")
-                else:
-                    self._system.append(self._text(message.content, path))
+                    report.moved_to_front(f"{path}.role", "a prompt takes instructions before the first message only")
+                self._system.append(self._text(message.content, path))
             case UserMessage():
                 self._turns.append(("User", self._text(message.content, path)))
             case AssistantMessage() | ChatCompletionMessage():
