@@ -170,10 +170,14 @@ async def _print_reply(client: AsyncCompletion, model: str, arguments: ChatArgum
         return reply
     async with client.stream(model, arguments.messages, **arguments.params) as stream:
         last = ""
-        async for text in stream.text:
-            print_text(text)
-            last = text or last
-        print_text("" if last.endswith("\n") else "\n")
+        try:
+            async for text in stream.text:
+                print_text(text)
+                last = text or last
+        finally:  # after Ctrl-C and a failure, too: the shell's prompt begins a line
+            if last and not last.endswith("\n"):
+                print_text("\n")
+        print_text("" if last else "\n")
         return await stream.get_final_completion()
 
 
