@@ -453,3 +453,29 @@ async def test_providers_lists_providers_keys_and_formats() -> None:
     assert "missing: OPENAI_API_KEY" in lines["openai"]
     assert "none needed" in lines["ollama"]
     assert "secret-key" not in done.out + done.err
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://me:hunter2@proxy.example/v1",
+        "https://proxy.example/v1?key=hunter2",
+        "https://proxy.example/\x1b[31m\x07/v1",
+        "https://proxy.example/v1/hunter2hunter2hunter2/openai",
+        "https://proxy.example:hunter2/",
+    ],
+)
+async def test_providers_shows_no_secret_of_a_base_url(url: str) -> None:
+    """A password in a base URL, or a command to the terminal, would get into a log."""
+    done = await run("providers", OPENAI_BASE_URL=url)
+    assert "hunter2" not in done.out + done.err
+    assert "\x1b" not in done.out
+    assert done.code == 0
+
+
+@pytest.mark.parametrize("option", ["apikey=sk-hunter2", "api_key=sk-hunter2", "sk-hunter2"])
+async def test_a_refused_option_is_not_repeated(option: str) -> None:
+    """A key in an option that is refused would be shown, and one that is taken stands in the list of processes."""
+    done = await run("chat", "Hi", "-m", "sim/openai", "-o", option)
+    assert done.code == 2
+    assert "hunter2" not in done.out + done.err
