@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from ..errors import InvalidRequestError
 
-_METADATA_HOSTS = frozenset(("metadata.google.internal", "metadata.goog", "instance-data.ec2.internal"))
+_METADATA_HOSTS = frozenset(("metadata", "metadata.google.internal", "metadata.goog", "instance-data.ec2.internal"))
 _METADATA_ADDRESSES = frozenset(("fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"))
 """Of clouds' services that give a machine's credentials to any process on it, besides the link-local ones."""
 
@@ -206,4 +206,5 @@ def _without_tunnel(
         return address
     if address in _NAT64 or (int(address) >> 32 == 0 and int(address) > 1):
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour or address
+    teredo = address.teredo
+    return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None) or address
