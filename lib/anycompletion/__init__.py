@@ -38,7 +38,7 @@ from .errors import (
 )
 from .http import Headers
 from .middleware import CallNext, Middleware, Reply
-from .options import BearerToken, CallOptions, Key, OnUnsupported, RateLimit, RateLimiter, Secret, Timeout
+from .options import BearerToken, CallOptions, EnvKey, Key, OnUnsupported, RateLimit, RateLimiter, Secret, Timeout
 from .params import ParamSupport, ParamTable
 from .providers import PROVIDERS, Provider, ProviderSource, known_providers, supported_params
 from .records import (
@@ -142,6 +142,7 @@ __all__ = [
     "CustomPart",
     "CustomTool",
     "Delta",
+    "EnvKey",
     "DeveloperMessage",
     "FilePart",
     "FileRef",

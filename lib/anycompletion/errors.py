@@ -29,6 +29,15 @@ _UNPRINTABLE = "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\
 patterns that few programs need, because each would add a part of a millisecond to the import."""
 
 
+MAX_ID = 200
+"""Characters of a request's id that are kept; servers' ids have less than a hundred."""
+
+
+def printable_id(text: str) -> str:
+    """An id from a server as one printable text that is not too long."""
+    return printable(text[:MAX_ID])
+
+
 def printable(text: str) -> str:
     """`text` as one line for terminals and logs: control characters and the like are escaped."""
     return text if text.isprintable() else re.sub(_UNPRINTABLE, lambda found: repr(found[0])[1:-1], text)

@@ -101,7 +101,8 @@ def in_use(client: AsyncCompletion) -> list[str]:
         for cooldown in provider.endpoint.cooldowns:
             left += [f"{len(cooldown._waiters)} waiters of a cooldown"] * bool(cooldown._waiters)
             left += ["a cooldown's timer"] * bool(cooldown._timer)
-        left += [f"the lock of {key}" for key, lock in provider.cache.locks.items() if lock.locked()]
+        caches = provider.endpoint._caches.values()
+        left += [f"the lock of {key}" for cache in caches for key, lock in cache._locks.items() if lock.locked()]
     return left + [f"{len(state.tasks)} branches"] * bool(state.tasks)
 
 
@@ -576,7 +577,8 @@ def test_a_prediction_can_be_cancelled_anywhere_and_is_cancelled_once_at_the_pro
 
     async def play() -> None:
         async with simulated("slow-prediction", max_retries=0) as (sim, client), nothing_left(client, seconds=60):
-            cache = client_state(client).provider_state(PROVIDERS["replicate"]).cache
+            state = client_state(client).provider_state(PROVIDERS["replicate"])
+            cache = state.endpoint.cache(state.base_url)
 
             async def predicted(client: AsyncCompletion, model: str) -> str:
                 sim.requests.clear()
@@ -601,7 +603,8 @@ def test_a_call_that_waits_for_another_ones_fetch_can_be_cancelled_anywhere(runs
     others: list[asyncio.Task[str]] = []
 
     async def both(client: AsyncCompletion, model: str) -> str:
-        client_state(client).provider_states["replicate"].cache.values.clear()
+        state = client_state(client).provider_states["replicate"]
+        state.endpoint.cache(state.base_url).values.clear()
         others[:] = [asyncio.create_task(create(client, model))]
         text = await create(client, model)
         await asyncio.wait(others)

@@ -290,7 +290,7 @@ async def test_a_pickled_client_is_its_configuration(monkeypatch: pytest.MonkeyP
                 for model in ("openai/gpt-4o", "anthropic/claude-x"):
                     assert (await copy.create(model, "Hi.", seed=1)).text
                 assert copy.__reduce__() == client.__reduce__()
-                assert Timeout(total=7) in copy.__reduce__()[1][-1].values()
+                assert Timeout(total=7) in copy.__reduce__()[1][2].values()
             monkeypatch.delenv("ANTHROPIC_API_KEY")
             async with _copy(data) as copy:
                 with pytest.raises(ConfigurationError):
@@ -701,14 +701,14 @@ async def test_a_failing_key_function_is_a_configuration_error(n: int) -> None:
         result = await client.attempt("anthropic/claude-haiku-4-5", "Hi.", api_key=broken, n=n)
         assert isinstance(result.error, ConfigurationError)
         assert "LookupError" in str(result.error)
-        assert "must be async" not in str(result.error)
+        assert "must return text" not in str(result.error)
         assert "sk-very-secret" not in str(result.error)
         cause = result.error.__cause__
         assert isinstance(cause, LookupError)
         frames = [frame.name for frame in traceback.extract_tb(cause.__traceback__)]
         assert frames == ["broken"]
-        not_async: Any = lambda: "sk-x"  # noqa: E731
-        result = await client.attempt("openai/gpt-4o", "Hi.", api_key=not_async)
+        not_a_key: Any = lambda: 5  # noqa: E731
+        result = await client.attempt("openai/gpt-4o", "Hi.", api_key=not_a_key)
         assert isinstance(result.error, ConfigurationError)
 
 

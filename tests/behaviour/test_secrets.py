@@ -533,6 +533,29 @@ async def test_a_providers_error_cannot_forge_log_lines(mark: str) -> None:
     assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301 (our own)
 
 
+@pytest.mark.parametrize("identifier", ["\x1b[31mred", "a\u0085b", "\u202egpj", "r" * 3000])
+@pytest.mark.parametrize("where", ["reply", "error in the header", "error in the body"])
+async def test_request_ids_are_short_printable_texts(
+    identifier: str, where: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server could send commands to the terminal on which a log is read, or fill it."""
+    caplog.set_level(logging.DEBUG)
+    sent = identifier.encode().decode("latin-1")
+    if where == "reply":
+        response = answer(headers={"X-Request-Id": sent})
+    elif where == "error in the header":
+        response = answer({"error": {"message": "no"}}, 400, {"X-Request-Id": sent})
+    else:
+        response = answer({"error": {"message": "no"}, "request_id": identifier}, 400)
+    async with RawServer((REQUEST, response)) as server, client_to(server.url) as client:
+        result = await client.attempt("openai/x", "Hi.")
+        found = result.error.request_id if result.error is not None else result.unwrap().info.request_id
+        assert found is not None
+        assert found.isprintable()
+        assert 2 < len(found) <= 250
+        assert identifier not in "".join(repr(vars(record)) for record in caplog.records)
+
+
 def test_printable_text_of_any_script_is_unchanged() -> None:
     """Errors in other scripts than Latin would be unreadable."""
     for text in ("Zu viele Anfragen – später", "\u9650\u5236", "שלום", "👩\u200d🚀", "tab is a control, \\n is not"):
@@ -579,6 +602,58 @@ async def test_a_key_that_the_server_repeats_is_masked_everywhere(form: str, whe
         assert not found(KEY, repr(caught.headers) + repr(stream.info.headers) + str(stream.info.request_id))
         assert caught.request_id is not None
         assert "***" in caught.request_id
+
+
+ECHOING_OPTIONS: dict[str, dict[str, Any]] = {
+    "query": {"extra_query": {"page": KEY}},
+    "header": {"extra_headers": {"X-Custom-Gate": KEY}},
+    "row": {},
+}
+
+
+@pytest.mark.parametrize("option", ECHOING_OPTIONS)
+async def test_other_values_that_the_server_repeats_are_masked(option: str) -> None:
+    """A gateway's password, whose name is not that of a credential, would get into the logs."""
+    error = {"error": {"message": f"not for {KEY}"}}
+    async with RawServer((REQUEST, answer(error, 403, {"X-Echo": KEY}))) as server:
+        headers = {"X-Internal": KEY} if option == "row" else {}
+        row = Provider("acme", server.url, key_optional=True, headers=headers)
+        async with AsyncCompletion(providers=[row]) as client:
+            caught = await raised_by(lambda client: ask(client, "acme/x", **ECHOING_OPTIONS[option]), client)
+            assert KEY[:30] in repr(server.requests)
+            assert leaks(caught, KEY) == []
+            assert str(caught) == "acme/x: 403 not for ***"
+
+
+UNPICKLED: dict[str, Callable[[], AsyncCompletion]] = {
+    "header of a row": lambda: AsyncCompletion(
+        providers=[Provider("acme", "https://acme.example", headers={"Authorization": f"Bearer {KEY}"})]
+    ),
+    "header of a row with another name": lambda: AsyncCompletion(
+        providers=[Provider("acme", "https://acme.example", headers={"X-Internal": "0123456789abcdef0123456789abcdef"})]
+    ),
+    "extra_headers": lambda: AsyncCompletion().with_options(extra_headers={"X-Gate": KEY}),
+    "extra_query": lambda: AsyncCompletion().with_options(extra_query={"k": KEY}),
+    "extra_body": lambda: AsyncCompletion().with_options(extra_body={"tools": [{"authorization": KEY}]}),
+    "proxy": lambda: AsyncCompletion(proxy="http://me:hunter2@127.0.0.1"),
+    "keys by provider": lambda: AsyncCompletion().with_options(api_key={"openai": KEY}),
+}
+
+
+@pytest.mark.parametrize("where", UNPICKLED)
+def test_a_client_with_a_secret_does_not_pickle(where: str) -> None:
+    """A secret would be written into a file or a queue."""
+    with pytest.raises(TypeError, match="does not pickle"):
+        pickle.dumps(UNPICKLED[where]())
+
+
+def test_a_client_without_secrets_pickles() -> None:
+    """A client for worker processes could have no row or field of its own."""
+    row = Provider("acme", "https://acme.example", headers={"X-Version": "2026-01-15-preview", "X-Title": "our app"})
+    client = AsyncCompletion(providers=[row]).with_options(
+        extra_body={"provider": {"order": ["deepinfra"]}, "guard": "meta-llama/Llama-Guard-4-12B"}
+    )
+    assert pickle.loads(pickle.dumps(client)).__reduce__()[0] is client.__reduce__()[0]  # noqa: S301 (our own)
 
 
 @pytest.mark.parametrize("cut", range(2030, 2060, 5))

@@ -20,6 +20,7 @@ from ..codecs.lenient import NotJSONError
 from ..codecs.sse import Event
 from ..dialects.base import Continuation, Prerequisite, Target
 from ..errors import (
+    MAX_ID,
     APIConnectionError,
     APIError,
     APIResponseError,
@@ -28,6 +29,7 @@ from ..errors import (
     CompletionError,
     ConfigurationError,
     RateLimitError,
+    printable_id,
 )
 from ..http import NO_HEADERS, HttpRequest, HttpResponse
 from ..logs import log
@@ -81,7 +83,7 @@ class Call(CallContext):
             InvalidRequestError: the request cannot be expressed in the provider's format.
         """
         plan = self.plan
-        encoded = plan.provider_state.dialect.encode(self.request, plan.target, plan.provider_state.cache.values)
+        encoded = plan.provider_state.dialect.encode(self.request, plan.target, plan.cache.values)
         return self._ready(encoded) if isinstance(encoded, HttpRequest) else None
 
     async def encode(self) -> tuple[HttpRequest, bytes | None]:
@@ -93,7 +95,7 @@ class Call(CallContext):
         """
         plan, missing = self.plan, dict[str, None]()
         while True:
-            known = {**missing, **plan.provider_state.cache.values}
+            known = {**missing, **plan.cache.values}
             encoded = plan.provider_state.dialect.encode(self.request, plan.target, known)
             if isinstance(encoded, HttpRequest):
                 return self._ready(encoded)
@@ -114,8 +116,8 @@ class Call(CallContext):
 
     async def _fetch_once(self, needed: Prerequisite) -> bool:
         """Fetches what no call has fetched yet; waits, within this call's time, where another call is fetching it."""
-        cache = self.plan.provider_state.cache
-        lock = cache.locks.setdefault(needed.key, asyncio.Lock())
+        cache = self.plan.cache
+        lock = cache.lock(needed.key)
         try:
             async with asyncio.timeout(self.time_left()):
                 await lock.acquire()
@@ -136,7 +138,7 @@ class Call(CallContext):
         """
         try:
             response = await self._with_retries(lambda: self.exchange(needed.request))
-            self.plan.provider_state.cache.values[needed.key] = loads(response.body)
+            self.plan.cache.keep(needed.key, loads(response.body))
         except (AuthenticationError, RateLimitError, APIConnectionError):
             raise
         except (APIError, NotJSONError):
@@ -185,7 +187,10 @@ class Call(CallContext):
         info, plan = self.info, self.plan
         info.status_code = response.status
         info.headers = plan.without_echoes(response.headers, self.last_key_sent)
-        info.request_id = info.headers.first(plan.provider_state.provider.request_id_header)
+        request_id = info.headers.first(plan.provider_state.provider.request_id_header)
+        if request_id is not None and not (request_id.isprintable() and len(request_id) <= MAX_ID):
+            request_id = printable_id(request_id)
+        info.request_id = request_id
         if self.permit is not None:
             self.permit.update_from_headers(remaining_quotas(info.headers))
         if log.isEnabledFor(plan.log_level):

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from ..errors import AuthenticationError, CompletionError, RateLimitError, printable
+from ..errors import AuthenticationError, CompletionError, RateLimitError, printable, printable_id
 from ..http import parse_date
 from ..logs import log, log_event
 from ..options import Secret
@@ -118,7 +118,8 @@ class CallContext:
         info = self.info
         error.provider, error.model = self.plan.target.provider, self.plan.target.model
         error.attempts, error.elapsed = info.attempts, self.elapsed()
-        error.request_id = info.request_id or error.request_id  # the row's header before any other place
+        request_id = info.request_id or error.request_id  # the row's header before any other place
+        error.request_id = request_id and printable_id(request_id)
         error.status_code = error.status_code or info.status_code
         error.headers = error.headers if error.headers is not None else (info.headers or None)
         secrets = self.plan.secrets(self.last_key_sent)

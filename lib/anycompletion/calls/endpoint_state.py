@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from weakref import WeakSet
+from typing import Any
+from weakref import WeakSet, WeakValueDictionary
 
 from .._async import running_loop
 from ..ratelimit.cooldown import Cooldown
 
 _MAX_MODELS = 1000
 """Cooldowns that an endpoint keeps: an input file may name a new model in every line."""
+
+_MAX_CACHED = 100
+"""Descriptions of models that are kept for one base URL and key."""
+
+_MAX_CACHES = 16
+"""Base URLs of one origin for which they are kept."""
 
 
 class RetryBudget:
@@ -52,10 +59,38 @@ class RetryBudget:
         self._tokens = min(self._tokens + 1.0, self.cap)
 
 
+class DialectCache:
+    """What was fetched for a dialect from one base URL with one key; nothing is fetched twice at the same time.
+
+    Calls with other keys do not use it: it may describe a private model, and the host of a base URL decides what it
+    contains.
+    """
+
+    __slots__ = ("_locks", "values")
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        """`_MAX_CACHED` at most, oldest first."""
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def lock(self, key: str) -> asyncio.Lock:
+        """The lock of those who fetch `key`; it exists as long as one of them holds it."""
+        lock = self._locks.get(key)
+        if lock is None:
+            lock = self._locks[key] = asyncio.Lock()
+        return lock
+
+    def keep(self, key: str, value: object) -> None:
+        """Adds a value."""
+        self.values[key] = value
+        if len(self.values) > _MAX_CACHED:
+            del self.values[next(iter(self.values))]
+
+
 class EndpointState:
     """The state of one origin with one key, as its calls have found it."""
 
-    __slots__ = ("__weakref__", "_all_until", "_by_model", "cooldowns", "retry_budget")
+    __slots__ = ("__weakref__", "_all_until", "_by_model", "_caches", "cooldowns", "retry_budget")
 
     def __init__(self) -> None:
         self.retry_budget = RetryBudget()
@@ -63,6 +98,7 @@ class EndpointState:
         """At most `_MAX_MODELS`, least recently planned first."""
         self.cooldowns: WeakSet[Cooldown] = WeakSet()
         """The same without a limit, for as long as a plan uses them: closing wakes those that wait."""
+        self._caches: dict[str, DialectCache] = {}
         self._all_until = 0.0
         """End of the last cooldown of all models, on the loop's clock."""
 
@@ -90,3 +126,12 @@ class EndpointState:
         """Ends all cooldowns, for good: the client is closed, and sending reports that."""
         for cooldown in tuple(self.cooldowns):
             cooldown.wake()
+
+    def cache(self, base_url: str) -> DialectCache:
+        """What was fetched from this base URL."""
+        cache = self._caches.get(base_url)
+        if cache is None:
+            if len(self._caches) >= _MAX_CACHES:
+                self._caches.clear()
+            cache = self._caches[base_url] = DialectCache()
+        return cache

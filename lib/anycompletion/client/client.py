@@ -22,6 +22,7 @@ from ..streaming import CompletionStream
 from ..validation import check_client_arguments, check_flag, parse_call, parse_options, validate_request
 from .configuration import ClientConfiguration, checked_configuration, default_options
 from .dispatch import BatchCalls, CallDispatcher
+from .key_binding import Homes
 from .state import ClientState
 from .stats import Stats, client_stats
 
@@ -55,8 +56,8 @@ class AsyncCompletion:
     Args:
         providers: your own `Provider`s; one with a built-in name replaces the built-in. In tests also a `FakeProvider`
             or a `Recorder` of `anycompletion.testing`.
-        api_keys: provider name → key (text, `Secret` or ``async () -> str``). Keys that are not given are read from the
-            environment, at the first call to their provider.
+        api_keys: provider name → key (text, `Secret`, `EnvKey`, or a function). Keys that are not given are read from
+            the environment, at the first call to their provider.
         base_urls: provider name → base URL, in the form the vendor's own SDK takes.
         timeout: seconds in total, or a `Timeout`. Default: 600 in total, 10 to connect, 300 to a stream's first
             chunk, 60 between bytes.
@@ -210,8 +211,8 @@ class AsyncCompletion:
         return view
 
     def __reduce__(self) -> Any:
-        defaults = self._dispatcher.defaults
-        return _rebuild, (type(self), self._state.config.to_pickle(defaults), defaults.reveal())
+        defaults, homes = self._dispatcher.defaults, self._dispatcher.homes
+        return _rebuild, (type(self), self._state.config.to_pickle(defaults), defaults.reveal(), homes)
 
     # --- calls ---
 
@@ -363,8 +364,10 @@ def client_state(client: AsyncCompletion) -> ClientState:
     return state
 
 
-def _rebuild(cls: type[AsyncCompletion], config: dict[str, Any], defaults: dict[str, Any]) -> AsyncCompletion:
+def _rebuild(
+    cls: type[AsyncCompletion], config: dict[str, Any], defaults: dict[str, Any], homes: Homes
+) -> AsyncCompletion:
     client = cls(**config)
     state = client_state(client)
-    client.__dict__["_dispatcher"] = CallDispatcher(state, OptionValues(defaults), state.config.middleware)
+    client.__dict__["_dispatcher"] = CallDispatcher(state, OptionValues(defaults), state.config.middleware, homes)
     return client

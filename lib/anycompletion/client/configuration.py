@@ -13,7 +13,7 @@ from ..errors import InvalidRequestError
 from ..middleware import checked_middleware
 from ..options import Key, OnUnsupported, OptionValues, RateLimit, RateLimiter, Secret, Timeout
 from ..providers import PROVIDERS, Provider, ProviderSource, canonical_name
-from ..redaction import MaskedValue
+from ..redaction import MaskedValue, may_be_secret
 from ..transport.proxy import proxy_of
 from ..transport.session import check_session
 from ..validation import check_options, check_string, check_timeout, parse_keys
@@ -57,14 +57,37 @@ class ClientConfiguration(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         for name in ("session", "ssl_context"):
             if getattr(self, name) is not None:
                 raise TypeError(f"a client with a {name} does not pickle")
-        if options.get("extra_headers") or "@" in (self.proxy or ""):
-            raise TypeError("a client with extra_headers, or with a password in its proxy, does not pickle")
-        if any(isinstance(key, (str, Secret)) for key in (*self.api_keys.values(), options.get("api_key"))):
+        if "@" in (self.proxy or ""):
+            raise TypeError("a client with a password in its proxy does not pickle")
+        for name in ("extra_headers", "extra_query"):
+            if options.get(name):
+                raise TypeError(f"a client with {name} does not pickle")
+        if _names_credentials(options.get("extra_body")):
+            raise TypeError("a client with a credential in extra_body does not pickle")
+        for row in self.providers:
+            if isinstance(row, Provider) and any(map(may_be_secret, row.headers, row.headers.values())):
+                raise TypeError(
+                    f"a client whose Provider {row.name!r} has a key in its headers does not pickle; use key_env"
+                )
+        own = options.get("api_key")
+        keys = cast("Mapping[str, Key]", own).values() if isinstance(own, Mapping) else (own,)
+        if any(isinstance(key, (str, Secret)) for key in (*self.api_keys.values(), *keys)):
             raise TypeError(
-                "a client with explicit keys does not pickle; let the keys come from the environment, "
-                "or pass an async function"
+                "a client with explicit keys does not pickle; let the keys come from the environment (EnvKey), "
+                "or pass a function"
             )
         return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
+
+
+def _names_credentials(value: object) -> bool:
+    """Whether some member of a JSON value is a text that has the name, or the look, of a credential."""
+    if isinstance(value, Mapping):
+        members = cast("Mapping[str, object]", value)
+        return any(
+            (isinstance(member, str) and may_be_secret(name, member)) or _names_credentials(member)
+            for name, member in members.items()
+        )
+    return isinstance(value, list) and any(map(_names_credentials, cast("list[object]", value)))
 
 
 def checked_configuration(

@@ -13,7 +13,7 @@ from weakref import WeakSet
 from .._async import WaiterQueue
 from ..calls import USER_AGENT, EndpointState, KeySource, ProviderState
 from ..errors import ClientClosedError, ConfigurationError
-from ..options import BearerToken, Secret
+from ..options import BearerToken, EnvKey, Secret
 from ..providers import DIALECTS, Provider, api_base_url, fill_placeholders, origin, with_sources
 from ..redaction import MaskedValue
 from ..streaming.accumulator import accumulated
@@ -21,6 +21,7 @@ from ..transport import Pool
 from ..transport.connection_limit import ConnectionLimit, session_limit
 
 if TYPE_CHECKING:
+    from ..options import Key
     from ..ratelimit.adaptive_concurrency import AdaptiveConcurrency
     from ..ratelimit.client_limits import ClientLimits
     from ..transport import Transport
@@ -161,7 +162,7 @@ class ClientState:
             base_url=url and api_base_url(provider, url, f"base_urls[{name!r}]"),
             api_version=provider.api_version or _first_variable(provider.api_version_env),
             key=self._key(provider),
-            key_source_note="" if name in config.api_keys else _key_source_note(provider),
+            key_source_note=_key_source_note(provider, config.api_keys.get(name)),
             headers=headers,
             start_call=self.start_call,
             track_cancel_request=self.track_cancel_request,
@@ -184,7 +185,10 @@ class ClientState:
         return Pool(ConnectionLimit(at_most=session_limit(arguments["session"])), **arguments)
 
     def _key(self, provider: Provider) -> KeySource:
-        key: KeySource = self.config.api_keys.get(provider.name)
+        key = self.config.api_keys.get(provider.name)
+        if isinstance(key, EnvKey):
+            value = os.environ.get(key.name)
+            return None if not value else Secret(value)
         if key is not None:
             return key
         token = _first_variable(provider.token_env)
@@ -281,8 +285,22 @@ def _client_limits(config: ClientConfiguration) -> ClientLimits | None:
     return ClientLimits(config.limits, config.rate_limiter)
 
 
-def _key_source_note(provider: Provider) -> str:
+def environment_key(key: EnvKey, provider: str) -> Secret:
+    """The value of the variable.
+
+    Raises:
+        ConfigurationError: it is not set.
+    """
+    value = os.environ.get(key.name)
+    if not value:
+        raise ConfigurationError(f"no API key for {provider}: set {key.name}", provider=provider)
+    return Secret(value)
+
+
+def _key_source_note(provider: Provider, given: Key | None) -> str:
     """Clause for errors: the variable that the key is from, and those that were looked for; "" where none is set."""
+    if given is not None:
+        return f"the key is from {given.name}" if isinstance(given, EnvKey) else ""
     names = (*provider.token_env, *provider.key_env)
     found = next((name for name in names if os.environ.get(name)), None)
     return f"the key is from {found}; looked for in {', '.join(names)}" if found else ""

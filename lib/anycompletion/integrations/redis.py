@@ -90,7 +90,7 @@ class RedisRateLimiter:
         return f"<RedisRateLimiter {', '.join(self._limits)}>"  # a URL may contain a password
 
     def __reduce__(self) -> Any:
-        if self._url is not None and "@" in self._url:
+        if self._url is not None and ("@" in self._url or "pass" in self._url.partition("?")[2].lower()):
             raise TypeError("a RedisRateLimiter with a password in its url does not pickle; let REDIS_URL hold it")
         return _rebuild, (self._limits, {**self._options, "url": self._url})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from .._boundary import UsageError
 from ..options import NO_OPTIONS, CallOptions, OptionValues, Secret
@@ -55,10 +55,8 @@ def split_keywords(keywords: Mapping[str, Any]) -> tuple[dict[str, Any], dict[st
                 params[name] = value
         elif name in OPTION_NAMES:
             if value is not None:
-                # A key is hidden at once, so that no frame below shows it; a subclass's `__str__` is not run.
-                options[name] = (
-                    Secret(str.__str__(value)) if name == "api_key" and is_instance_strict(value, str) else value
-                )
+                # A key is hidden at once, so that no frame below shows it.
+                options[name] = _hidden(value) if name == "api_key" else value
         else:
             raise UsageError(unknown_keyword(name))
     return params, options
@@ -67,6 +65,13 @@ def split_keywords(keywords: Mapping[str, Any]) -> tuple[dict[str, Any], dict[st
 def is_keyword(name: object) -> bool:
     """Whether it is the name of a parameter or a call option."""
     return name in PARAM_CHECKS or name in OPTION_NAMES
+
+
+def _hidden(key: Any) -> Any:
+    """A key, or keys by provider, with texts as `Secret`s; a subclass's `__str__` is not run."""
+    if isinstance(key, Mapping):
+        return {name: _hidden(value) for name, value in cast("Mapping[Any, Any]", key).items()}
+    return Secret(str.__str__(key)) if is_instance_strict(key, str) else key
 
 
 def unknown_keyword(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import attrs
 
-from ..options import DefaultSeconds, Key, OnUnsupported, OptionValues, Secret, Timeout
+from ..options import DefaultSeconds, EnvKey, Key, OnUnsupported, OptionValues, Secret, Timeout
 from .values import (
     CONTROL,
     SURROGATE_ERROR,
@@ -121,10 +121,20 @@ def check_header_value(value: Any, param: str) -> str:
 
 
 def check_key(value: Any, param: str) -> Any:
-    """A key (a string or a `Secret`), or a function that returns one."""
-    if not is_instance_strict(value, str) and not is_instance_strict(value, Secret) and not callable(value):
-        refuse(param, f"expected a string, a Secret or an async function, found {type_name(value)}")
+    """A key (a string, a `Secret` or an `EnvKey`), or a function that returns one."""
+    is_key = any(is_instance_strict(value, kind) for kind in (str, Secret, EnvKey))
+    if not is_key and not callable(value):
+        refuse(param, f"expected a string, a Secret, an EnvKey or a function, found {type_name(value)}")
     return to_builtin(value)
+
+
+def _own_key(value: Any, param: str) -> Any:
+    """A key, or keys by provider."""
+    return (
+        parse_keys(cast("Mapping[str, object]", value), param)
+        if isinstance(value, Mapping)
+        else check_key(value, param)
+    )
 
 
 def _seconds(value: Any, param: str) -> Any:
@@ -190,7 +200,7 @@ _OPTION_CHECKS: Mapping[str, Check] = {
     "extra_body": _extra_body,
     "extra_headers": check_headers,
     "extra_query": _query,
-    "api_key": check_key,
+    "api_key": _own_key,
     "base_url": check_string,
     "api_version": check_header_value,
     "organization": check_header_value,
