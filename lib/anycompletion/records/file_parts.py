@@ -58,7 +58,7 @@ def file_part(path: str | PathLike[str], *, max_bytes: int = MAX_FILE_BYTES) -> 
     """
     import mimetypes  # noqa: PLC0415 (2 ms, for programs that send files)
 
-    data, name = _read(path, max_bytes), os.path.basename(os.fspath(path))
+    data, name = _read(path, max_bytes), _shown(path)
     media_type = "application/pdf" if data[:5] == b"%PDF-" else mimetypes.guess_type(name)[0]
     return FilePart(FileRef(file_data=_data_url(media_type or "application/octet-stream", data), filename=name))
 
@@ -74,7 +74,8 @@ def _read(path: str | PathLike[str], max_bytes: int) -> bytes:
 
 
 def _shown(path: str | PathLike[str]) -> str:
-    return os.path.basename(os.fspath(path))
+    name: str = os.path.basename(os.fspath(path))
+    return name
 
 
 def _image_type(data: bytes) -> str | None:
