@@ -19,8 +19,8 @@ from pathlib import Path
 
 from anycompletion.batch.journal import Fsync, ItemKeys, Journal, read_results
 from anycompletion.records import (
-    AssistantMessage,
     ChatCompletion,
+    ChatCompletionMessage,
     ChatRequest,
     Choice,
     CompletionTokensDetails,
@@ -49,7 +49,7 @@ def _request(number: int) -> ChatRequest:
 
 def _result(number: int) -> Result:
     usage = Usage(120, 80, 200, PromptTokensDetails(0, 0), CompletionTokensDetails(0, 0, 0, 0))
-    choices = [Choice(0, AssistantMessage(_ANSWER), "stop")]
+    choices = [Choice(0, ChatCompletionMessage(_ANSWER), "stop")]
     completion = ChatCompletion(f"chatcmpl-{number:029}", choices, "gpt-4o-mini", 1_700_000_000, usage=usage)
     completion.info = ReplyInfo("openai", "gpt-4o-mini", 200, request_id=f"req_{number:032x}", attempts=1, elapsed=1.25)
     return Result(completion)

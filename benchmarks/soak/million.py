@@ -22,9 +22,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from anycompletion import (
-    AssistantMessage,
     AsyncCompletion,
     ChatCompletion,
+    ChatCompletionMessage,
     ChatRequest,
     Choice,
     ReplyInfo,
@@ -85,7 +85,7 @@ class Inside:
         await asyncio.sleep(0)
         self.now -= 1
         number = (request.custom_id or "").removeprefix("row-")
-        message = AssistantMessage(f"{number} {_ANSWER}")
+        message = ChatCompletionMessage(f"{number} {_ANSWER}")
         completion = ChatCompletion("chatcmpl-1", [Choice(0, message, "stop")], "gpt-4o-mini", 1, usage=Usage(9, 9, 18))
         completion.info = ReplyInfo("openai", "gpt-4o-mini", 200, attempts=1)
         return completion

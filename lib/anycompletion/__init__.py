@@ -7,7 +7,7 @@ program needs are sub-packages: `anycompletion.batch`, `anycompletion.workers`, 
 
 from .auth import Auth, header_key
 from .client import AsyncCompletion, ProviderStats, Stats
-from .dialects.base import Target
+from .dialects.base import ModelInfo, Target
 from .dialects.openai_chat.quirks import Quirks
 from .errors import (
     APIConnectionError,
@@ -38,7 +38,7 @@ from .errors import (
 )
 from .http import Headers
 from .middleware import CallNext, Middleware, Reply
-from .options import BearerToken, CallOptions, Key, OnUnsupported, RateLimit, RateLimiter, Secret, Timeout
+from .options import BearerToken, CallOptions, EnvKey, Key, OnUnsupported, RateLimit, RateLimiter, Secret, Timeout
 from .params import ParamSupport, ParamTable
 from .providers import PROVIDERS, Provider, ProviderSource, known_providers, supported_params
 from .records import (
@@ -48,6 +48,7 @@ from .records import (
     AudioPart,
     ChatCompletion,
     ChatCompletionChunk,
+    ChatCompletionMessage,
     ChatRequest,
     Choice,
     ChunkChoice,
@@ -81,6 +82,7 @@ from .records import (
     RefusalPart,
     ReplyInfo,
     Result,
+    SupportsModelDump,
     SystemMessage,
     TextPart,
     TokenLogprob,
@@ -92,6 +94,8 @@ from .records import (
     UrlCitation,
     Usage,
     UserMessage,
+    file_part,
+    image_part,
 )
 from .records.request import CreateParams, Params
 from .streaming import CompletionStream
@@ -118,6 +122,7 @@ __all__ = [
     "CallOptions",
     "ChatCompletion",
     "ChatCompletionChunk",
+    "ChatCompletionMessage",
     "ChatRequest",
     "Choice",
     "ChunkChoice",
@@ -137,6 +142,7 @@ __all__ = [
     "CustomPart",
     "CustomTool",
     "Delta",
+    "EnvKey",
     "DeveloperMessage",
     "FilePart",
     "FileRef",
@@ -158,6 +164,7 @@ __all__ = [
     "Message",
     "Messages",
     "Middleware",
+    "ModelInfo",
     "NotFoundError",
     "OnUnsupported",
     "OverloadedError",
@@ -185,6 +192,7 @@ __all__ = [
     "ServiceUnavailableError",
     "Stats",
     "StreamInterruptedError",
+    "SupportsModelDump",
     "SystemMessage",
     "Target",
     "TextPart",
@@ -200,7 +208,9 @@ __all__ = [
     "UrlCitation",
     "Usage",
     "UserMessage",
+    "file_part",
     "header_key",
+    "image_part",
     "known_providers",
     "supported_params",
 ]

@@ -2,6 +2,9 @@
 
 Crash reporters print the local variables of every frame in a traceback. The arguments of our public functions hold
 keys, URLs with passwords and headers, so each such function has this decorator; the functions behind it need no care.
+
+The second danger at the boundary is an exception of user code that has a meaning for Python: a `StopAsyncIteration` out
+of a middleware would end the loop over a stream as if the reply were complete. `iteration_error` replaces those.
 """
 
 from __future__ import annotations
@@ -18,6 +21,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 _PACKAGE_ERRORS = (CompletionError, asyncio.CancelledError)
+
+
+ITERATION_ENDS = (StopIteration, StopAsyncIteration, GeneratorExit)
+"""Exceptions that end a loop or a generator silently. None of them leaves a call, a stream or a batch."""
+
+
+def iteration_error(error: BaseException) -> RuntimeError:
+    """The error that replaces one of `ITERATION_ENDS` that user code raised, as Python does it for generators."""
+    replaced = RuntimeError(f"user code raised {type(error).__name__}")
+    replaced.__cause__ = error
+    return replaced
 
 
 class UsageError(TypeError):
@@ -50,6 +64,8 @@ def _sync_wrapper(function: Callable[..., Any]) -> Callable[..., Any]:
             return function(*args, **kwargs)
         except (*_PACKAGE_ERRORS, UsageError) as caught:
             error = _without_frames(caught)
+        except ITERATION_ENDS as caught:
+            error = iteration_error(caught)
         finally:
             del args, kwargs  # every traceback has this frame
         raise error
@@ -68,6 +84,8 @@ def _async_wrapper(function: Callable[..., Any]) -> Callable[..., Any]:
             return await running
         except (*_PACKAGE_ERRORS, UsageError) as caught:
             error = _without_frames(caught)
+        except StopAsyncIteration as caught:  # a GeneratorExit may be Python's own, which closes the coroutine
+            error = iteration_error(caught)
         raise error
 
     return call

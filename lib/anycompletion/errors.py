@@ -2,7 +2,8 @@
 
 The class shows where the cause is: in the call (`InvalidRequestError`, `ConfigurationError`), in the network
 (`APIConnectionError`) or at the provider (`APIStatusError`, `APIResponseError`). No error has a key or a prompt in its
-text, and `str` and `repr` return one printable line, whatever a provider sent.
+text, and `str` and `repr` return one printable line, whatever a provider sent. `str` begins with the provider, the
+model and the status: ``openai/gpt-4o: 401 Incorrect API key provided (request req_1)``.
 """
 
 from __future__ import annotations
@@ -20,9 +21,21 @@ BODY_LIMIT = 2048
 _TEXT_LIMIT = 500
 """Characters of a provider's message that `str(error)` shows; `.message` has all of it."""
 
+_NAME_LIMIT = 100
+"""Characters that `str(error)` shows of the provider's name, of the model's, and of the request's id."""
+
 _UNPRINTABLE = "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 """Control characters, line separators, marks of writing direction, and surrogates. Compiled at its first use, as all
 patterns that few programs need, because each would add a part of a millisecond to the import."""
+
+
+MAX_ID = 200
+"""Characters of a request's id that are kept; servers' ids have less than a hundred."""
+
+
+def printable_id(text: str) -> str:
+    """An id from a server as one printable text that is not too long."""
+    return printable(text[:MAX_ID])
 
 
 def printable(text: str) -> str:
@@ -96,21 +109,39 @@ class CompletionError(Exception):
     def __reduce__(self) -> tuple[Any, ...]:
         return (_rebuild, (type(self), self.message), self.__dict__)
 
-    def _shown(self) -> str:
-        text = self.message
-        return text if len(text) <= _TEXT_LIMIT else text[:_TEXT_LIMIT] + "…"
+    def _place(self) -> str:
+        """The provider and the model; "" where neither is known, or where the text names the provider."""
+        if not self.model and (self.provider or "") in self.message:
+            return ""
+        return "/".join(name[:_NAME_LIMIT] for name in (self.provider, self.model) if name)
 
     def __str__(self) -> str:
-        return printable(self._shown())
+        place, status, text = self._place(), self.status_code, _cut(self.message)
+        if status is not None and status >= 400 and not text.startswith(str(status)):
+            text = f"{status} {text}".rstrip()
+        if self.request_id is not None:
+            text = f"{text} (request {self.request_id[:_NAME_LIMIT]})"
+        return printable(f"{place}: {text}" if place else text)
 
     def __repr__(self) -> str:
-        shown = [repr(self._shown())]
+        shown = [repr(_cut(self.message))]
         for name in ("param", "provider", "model", "status_code", "code", "phase", "request_id", "retry_after"):
             value = getattr(self, name)
             if value is not None:
                 # Codes and ids come from the provider and can have any length.
                 shown.append(f"{name}={value[:_TEXT_LIMIT] if isinstance(value, str) else value!r}")
+        if self.attempts > 1:
+            shown.append(f"attempts={self.attempts}")
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def message_line(error: CompletionError) -> str:
+    """The message of an error in one printable line, without the place, status and request id that `str` adds."""
+    return printable(_cut(error.message))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _TEXT_LIMIT else text[:_TEXT_LIMIT] + "…"
 
 
 def _rebuild(cls: type[CompletionError], message: str) -> CompletionError:

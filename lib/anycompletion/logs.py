@@ -1,22 +1,52 @@
 """The package's logger. Log records contain neither prompts nor replies nor keys.
 
-A record's text is for people. Its `event` and the details (`provider`, `model`, `attempt`, `status` …) are attributes
-of the record, for handlers that write JSON.
+A record's text is for people. Its details are attributes of the record, for handlers that write JSON: `ac_event`, and
+`ac_provider`, `ac_model`, `ac_attempt`, `ac_status` …. Each name begins with ``ac_``, because `logging` refuses
+attributes that a record has already, and apps put names such as `request_id` into every record by a factory of theirs.
 """
 
 from __future__ import annotations
 
 import logging
+import sys
+import traceback
 
 log = logging.getLogger("anycompletion")
 log.addHandler(logging.NullHandler())  # without this, warnings of an app that configures no logging go to stderr
 
 
-def observer_failed(observer: str, exc: Exception) -> None:
+def log_event(level: int, event: str, text: str, *args: object, stacklevel: int = 1, **details: object) -> None:
+    """Logs one event. Never raises: what a factory, filter or handler of the app raises goes to stderr.
+
+    Args:
+        level: level of the record.
+        event: the attribute `ac_event`.
+        text: text for people, with ``%s`` for `args`.
+        *args: values in the text.
+        stacklevel: as in `logging.Logger.log`; 1 is the function that calls this one.
+        **details: further attributes, without their prefix. Unprintable characters of texts are escaped.
+    """
+    if not log.isEnabledFor(level):
+        return
+    details["event"] = event
+    extra = {f"ac_{name}": _printable(each) for name, each in details.items()}
+    try:
+        log.log(level, text, *args, extra=extra, stacklevel=stacklevel + 1)
+    except (Exception, GeneratorExit):  # noqa: BLE001 (the app's code may raise anything, and the call must go on)
+        if logging.raiseExceptions and sys.stderr:  # as `logging.Handler.handleError` reports a failure to write
+            traceback.print_exc(limit=-1)
+
+
+def _printable(value: object) -> object:
+    if isinstance(value, str) and not value.isprintable():
+        return value.encode("unicode_escape").decode()
+    return value
+
+
+def observer_failed(observer: str, exc: BaseException) -> None:
     """Logs at WARNING that an observer failed, which does not affect the call.
 
     Logs the type of the error only, because its text may quote a prompt or reply.
     """
     error = type(exc).__name__
-    extra = {"event": "observer_failed", "observer": observer, "error": error}
-    log.warning("%s failed with %s", observer, error, extra=extra)
+    log_event(logging.WARNING, "observer_failed", "%s failed with %s", observer, error, observer=observer, error=error)

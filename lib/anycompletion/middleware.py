@@ -6,9 +6,9 @@ no coroutine; the chain runs when the stream is opened, and the stream delivers 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from inspect import isawaitable
-from typing import Any, TypeAlias, cast
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from inspect import isasyncgenfunction, isawaitable
+from typing import Any, Protocol, TypeAlias, cast
 
 import attrs
 
@@ -28,20 +28,38 @@ from .validation import check_options, parse_options, validate_request
 Reply: TypeAlias = ChatCompletion | CompletionStream
 
 
+Warnings: TypeAlias = tuple[str, ...]
+"""What was dropped from options on their way through a chain."""
+
+
+class Received(Protocol):
+    """The options that a middleware function received."""
+
+    def passed_on(self, request: ChatRequest, given: Mapping[str, Any]) -> tuple[Mapping[str, Any], Warnings]:
+        """The options with which a request may go on: a key does not go to a provider that it was not given for.
+
+        Raises:
+            ConfigurationError: a key would go to another base URL.
+        """
+        ...
+
+
 class Terminal:
     """The end of a middleware chain: the client's own ways of making the call."""
 
-    __slots__ = ("complete", "stream", "target")
+    __slots__ = ("complete", "receive", "stream", "target")
 
     def __init__(
         self,
-        complete: Callable[[ChatRequest, OptionValues], Awaitable[ChatCompletion]],
-        stream: Callable[[ChatRequest, OptionValues], CompletionStream],
+        complete: Callable[[ChatRequest, OptionValues, Warnings], Awaitable[ChatCompletion]],
+        stream: Callable[[ChatRequest, OptionValues, Warnings], CompletionStream],
         target: Callable[[ChatRequest, OptionValues, bool], Target],
+        receive: Callable[[ChatRequest, CallOptions], Received],
     ) -> None:
         self.complete = complete
         self.stream = stream
         self.target = target
+        self.receive = receive
 
 
 class CallNext:
@@ -51,24 +69,40 @@ class CallNext:
     otherwise a `ChatCompletion`.
     """
 
-    __slots__ = ("_inner", "_terminal", "stream")
+    __slots__ = ("_inner", "_received", "_terminal", "_warnings", "stream")
 
-    def __init__(self, terminal: Terminal, inner: Sequence[Middleware], *, stream: bool) -> None:
+    def __init__(
+        self,
+        terminal: Terminal,
+        inner: Sequence[Middleware],
+        *,
+        stream: bool,
+        received: Received | None = None,
+        warnings: Warnings = (),
+    ) -> None:
         self._terminal = terminal
         self._inner = inner
+        self._received = received
+        self._warnings = warnings
         self.stream = stream
 
     @hides_frames
     async def __call__(self, request: ChatRequest, options: CallOptions) -> Reply:
         """Continues the call; request and options may differ from those that came, and are validated again.
 
+        Where the request goes to another provider, `api_key`, `base_url`, `api_version`, `organization`, `project` and
+        headers with credentials are dropped, with a line in ``reply.info.warnings``, unless they were set anew.
+
         Raises:
+            ConfigurationError: `base_url` was changed, and the key was not.
             CompletionError: what `create` raises.
         """
+        options, warnings = self._passed_on(request, options)
         if not self._inner:
-            return await self._send(validate_request(request), parse_options(options))
-        function = self._inner[0]
-        returned: Any = function(request, options, CallNext(self._terminal, self._inner[1:], stream=self.stream))
+            return await self._send(validate_request(request), parse_options(options), warnings)
+        function, received = self._inner[0], self._terminal.receive(request, options)
+        inner = CallNext(self._terminal, self._inner[1:], stream=self.stream, received=received, warnings=warnings)
+        returned: Any = function(request, options, inner)
         reply: Any = await returned if isawaitable(returned) else returned
         if isinstance(reply, (ChatCompletion, CompletionStream)):
             return reply
@@ -78,10 +112,18 @@ class CallNext:
             "CompletionStream, such as `await call_next(request, options)` gives"
         )
 
-    async def _send(self, request: ChatRequest, options: OptionValues) -> Reply:
+    def _passed_on(self, request: ChatRequest, options: CallOptions) -> tuple[CallOptions, Warnings]:
+        if self._received is None:
+            return options, self._warnings
+        kept, dropped = self._received.passed_on(request, options)
+        if not dropped:
+            return options, self._warnings
+        return cast("CallOptions", _MiddlewareOptions(kept)), (*self._warnings, *dropped)
+
+    async def _send(self, request: ChatRequest, options: OptionValues, warnings: Warnings) -> Reply:
         if not self.stream:
-            return await self._terminal.complete(request, options)
-        stream = self._terminal.stream(request, options)
+            return await self._terminal.complete(request, options, warnings)
+        stream = self._terminal.stream(request, options, warnings)
         await stream.open()
         return stream
 
@@ -93,7 +135,7 @@ class CallNext:
             InvalidRequestError: no such provider.
             ConfigurationError: no key, or no base URL.
         """
-        return self._terminal.target(request, parse_options(options), self.stream)
+        return self._terminal.target(request, parse_options(self._passed_on(request, options)[0]), self.stream)
 
 
 Middleware: TypeAlias = Callable[[ChatRequest, CallOptions, CallNext], Awaitable[Reply]]
@@ -110,12 +152,12 @@ def checked_middleware(given: Sequence[Middleware]) -> tuple[Middleware, ...]:
     Raises:
         InvalidRequestError: one of them cannot be called.
     """
-    functions = tuple(given)
+    functions = tuple(given) if isinstance(cast("object", given), Iterable) else (None,)
     for index, function in enumerate(cast("tuple[object, ...]", functions)):
-        if not callable(function):
+        if not callable(function) or isasyncgenfunction(function) or isinstance(function, type):
             param = f"middleware[{index}]"
             raise InvalidRequestError(f"{param}: expected an async function", param=param)
-    return functions
+    return cast("tuple[Middleware, ...]", functions)
 
 
 class _MiddlewareOptions(dict[str, Any]):
@@ -211,7 +253,7 @@ def logger_middleware(function: Callable[[dict[str, Any]], object]) -> Middlewar
         def report(event: str, **details: Any) -> None:
             try:
                 function({"provider": target.provider, "model": target.model, "event": event, **details})
-            except Exception as error:  # noqa: BLE001 (an observer's failure is logged, whatever it is)
+            except (Exception, GeneratorExit) as error:  # noqa: BLE001 (an observer's failure is logged, whatever it is)
                 observer_failed("logger_fn", error)
 
         def report_end(completion: ChatCompletion, error: CompletionError | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal, NoReturn, Protocol, TypeAlias, TypedDict
+from typing import Any, Literal, NoReturn, Protocol, TypeAlias, TypedDict, cast
 
 import attrs
 
@@ -204,14 +204,31 @@ NO_OPTIONS = OptionValues({})
 """The options of a call that was given none."""
 
 
+@attrs.frozen(eq=False, repr=False)
+class EnvKey(FrozenValue):
+    """A key in an environment variable, which is read at the key's first use; it pickles as the variable's name.
+
+    Raises:
+        InvalidRequestError: it is no name in capitals; a key that was passed in its place is not shown.
+    """
+
+    name: str
+
+    def __attrs_post_init__(self) -> None:
+        name = cast("object", self.name)
+        if not isinstance(name, str) or not name.isidentifier() or name != name.upper():
+            raise InvalidRequestError("EnvKey: expected the name of an environment variable in capitals", param="name")
+
+
 class BearerToken(Secret):
     """Token sent as ``Authorization: Bearer``, also to providers whose keys have a header of their own."""
 
     __slots__ = ()
 
 
-Key: TypeAlias = "str | Secret | Callable[[], Awaitable[str]]"
-"""API key: text, a `Secret`, or ``async () -> str`` (called once per attempt)."""
+Key: TypeAlias = "str | Secret | EnvKey | Callable[[], str | Awaitable[str]]"
+"""API key: text, a `Secret`, an `EnvKey`, or a function that is called once per attempt: ``async () -> str``, or
+``() -> str``, which runs in a thread."""
 
 
 class CallOptions(TypedDict, total=False):
@@ -221,19 +238,28 @@ class CallOptions(TypedDict, total=False):
     `azure=True` is ``provider="azure"``; `logger_fn` is called with a dict without secrets before the request and after
     the reply or error; `verbose` logs this call at INFO on the logger ``anycompletion``.
 
+    `api_key` goes only to the origin that it was given for: that of `base_url`, if one is given with it or before it,
+    else that of the provider. A view's key is for the view's `provider`, else for the provider that it is first used
+    for; ``api_key={"openai": ...}`` names the providers, and others use the client's keys.
+
     `fill_choices` (default True): where a provider with its own `n` sends fewer choices, the missing ones are asked for
     by further requests, in a stream after the first answer has ended. False only adds a line to ``info.warnings``.
+
+    `keep_text` (default True): False is for readers of streams who need no reply at the end. The stream then keeps no
+    texts, tool calls or other contents of its chunks, and may be of any length. `snapshot`, `partial` and what `on_end`
+    passes have only the ids, finish reasons and usage, and `get_final_completion` is refused.
     """
 
     provider: str | None
     timeout: float | Timeout | None
     max_retries: int | None
     fill_choices: bool | None
+    keep_text: bool | None
     on_unsupported: OnUnsupported | None
     extra_body: Mapping[str, Any] | None
     extra_headers: Mapping[str, str] | None
     extra_query: Mapping[str, str] | None
-    api_key: Key | None
+    api_key: Key | Mapping[str, Key] | None
     base_url: str | None
     api_version: str | None
     organization: str | None

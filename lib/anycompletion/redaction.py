@@ -6,9 +6,11 @@ A provider may repeat a secret of the request in its response. No function here 
 from __future__ import annotations
 
 import base64
+import html
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NoReturn, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 from urllib.parse import quote
 
 from .errors import CompletionError
@@ -31,7 +33,7 @@ class MaskedValue(str):
 
 
 class MaskedBytes(bytes):
-    """Request body whose repr hides it, so that dumps of a traceback's locals show no prompt."""
+    """Bytes whose repr hides them, so that dumps of a traceback's locals show no prompt and no key."""
 
     __slots__ = ()
 
@@ -46,13 +48,59 @@ recognize the key."""
 MIN_SECRET = 4
 """Characters; shorter values are not treated as secrets, because hiding them would garble every text."""
 
-_SECRET_HEADER = r"(?i)auth|key|token|secret|cookie|password|credential"
+_MIN_OTHER_SECRET = 8
+"""The same for values whose names are not those of credentials."""
+
+_MAX_FINDS = 10_000
+"""Fragments that are searched for in one text; a text in which more may be is hidden as a whole."""
+
+_CREDENTIAL_NAME = (
+    r"(?i)^(?!(x-)?idempotency).*(auth|key|token|secret|cookie|passw|pwd|credential|session|signature|jwt|^sig$"
+    r"|access-client)"
+)
 _SCHEME = r"(?i)(bearer|basic|token|digest|apikey|key) +"
+_LOOKS_RANDOM = r"(?i)^bearer |(?=[a-z]*\d)(?=\d*[a-z])[a-z0-9]{16,}"
+
+_PUBLIC_HEADERS = frozenset(
+    (
+        "accept",
+        "accept-language",
+        "api-version",
+        "anthropic-beta",
+        "anthropic-version",
+        "content-type",
+        "http-referer",
+        "openai-beta",
+        "openai-organization",
+        "openai-project",
+        "referer",
+        "user-agent",
+        "x-title",
+    )
+)
+"""Headers and parameters of URLs whose values are not secret, and may stand in an error's text."""
+
+
+def is_credential(name: str) -> bool:
+    """Whether a header or a parameter of a URL with this name carries a credential, as far as names tell."""
+    return re.search(_CREDENTIAL_NAME, name) is not None
+
+
+def may_be_secret(name: str, value: str) -> bool:
+    """Whether a header is a credential by its name, or by its value, which looks random."""
+    return is_credential(name) or re.search(_LOOKS_RANDOM, value) is not None
 
 
 def secret_values(headers: Mapping[str, str]) -> list[str]:
-    """The secrets among a caller's headers: the values of headers with a telltale name, without the auth scheme."""
-    return [re.sub(_SCHEME, "", value, count=1) for name, value in headers.items() if re.search(_SECRET_HEADER, name)]
+    """The secrets among headers or parameters of a URL: all values but short ones and those of well-known headers.
+
+    Values with a telltale name are secret even if they are short; the auth scheme is no part of them.
+    """
+    return [
+        re.sub(_SCHEME, "", value, count=1)
+        for name, value in headers.items()
+        if is_credential(name) or (len(value) >= _MIN_OTHER_SECRET and name.lower() not in _PUBLIC_HEADERS)
+    ]
 
 
 def hide(text: str, secrets: Iterable[str]) -> str:
@@ -60,52 +108,97 @@ def hide(text: str, secrets: Iterable[str]) -> str:
     return _redact(text, _matching_forms(text, secrets))
 
 
-def _matching_forms(text: str, secrets: Iterable[str]) -> list[str]:
+class _Form(NamedTuple):
+    """A secret in one encoding."""
+
+    text: str
+    width: int
+    """Characters that stand for one of the secret's, at least."""
+
+    @property
+    def fragment_size(self) -> int:
+        """Characters of the shortest fragment that is hidden."""
+        return min(len(self.text), _MIN_FRAGMENT * self.width)
+
+    def probes(self) -> set[str]:
+        """Substrings, half a fragment long: every fragment contains at least one of them whole."""
+        half = self.fragment_size // 2
+        return {self.text[at : at + half] for at in range(0, len(self.text) - half + 1, half)}
+
+
+def _matching_forms(text: str, secrets: Iterable[str]) -> list[_Form]:
     """The encoded secrets of which `text` may contain a fragment: usually none, found by a few substring searches."""
-    forms = {form for secret in secrets if len(secret) >= MIN_SECRET for form in _encoded_forms(secret)}
-    return [form for form in forms if any(probe in text for probe in _probes(form))]
+    forms = {form for secret in secrets if len(secret) >= MIN_SECRET for form in _encoded_forms(str(secret))}
+    return [form for form in forms if any(probe in text for probe in form.probes())]
 
 
-def _encoded_forms(secret: str) -> set[str]:
-    """A secret as it is, in base64, percent-encoded, and in JSON that escapes slashes."""
-    encoded = base64.b64encode(secret.encode()).decode().rstrip("=")
-    return {str(secret), encoded, quote(secret, safe=""), secret.replace("/", r"\/")}
+_ESCAPES = (
+    ("%{:02X}", 3),
+    ("%{:02x}", 3),
+    ("\\x{:02x}", 4),
+    ("\\u{:04x}", 6),
+    ("\\u{:04X}", 6),
+    ("&#{};", 4),
+    ("&#x{:x};", 5),
+)
+"""How URLs, Python, JSON and HTML write any character, and the width of it."""
 
 
-def _fragment_size(form: str) -> int:
-    return min(len(form), _MIN_FRAGMENT)
+def _encoded_forms(secret: str) -> Iterator[_Form]:
+    """A secret as it is, in other cases, in base64 and hexadecimal, and as URLs, JSON, HTML and Python escape it."""
+    data = secret.encode()
+    for text in (secret, secret.upper(), secret.lower(), quote(secret, safe=""), secret.replace("/", r"\/")):
+        yield _Form(text, 1)
+    yield _Form(html.escape(secret), 1)
+    # Before the secret there may be a scheme and a space; where the secret begins decides how it is encoded.
+    for before in range(3 if len(secret) >= _MIN_FRAGMENT else 1):
+        encoded = base64.b64encode(bytes(before) + data).decode().rstrip("=")[(0, 2, 3)[before] :]
+        yield _Form(encoded, 1)
+        yield _Form(encoded.replace("+", "-").replace("/", "_"), 1)
+    for text in (data.hex(), data.hex().upper()):
+        yield _Form(text, 2)
+    for pattern, width in _ESCAPES:
+        yield _Form("".join(map(pattern.format, data)), width)
 
 
-def _probes(form: str) -> list[str]:
-    """Consecutive substrings of `form`, half a fragment long: every fragment contains at least one of them whole."""
-    half = _fragment_size(form) // 2
-    return [form[at : at + half] for at in range(0, len(form) - half + 1, half)]
-
-
-def _redact(text: str, forms: Iterable[str]) -> str:
+def _redact(text: str, forms: Iterable[_Form]) -> str:
     pieces: list[str] = []
     done = 0
-    for start, end in sorted(span for form in forms for span in _fragment_spans(text, form)):
+    spans = list(itertools.islice((span for form in forms for span in _fragment_spans(text, form)), _MAX_FINDS + 1))
+    if len(spans) > _MAX_FINDS:
+        return "***"
+    for start, end in sorted(spans):
+        if end <= start:
+            continue
         if start > done or not pieces:  # else it touches or overlaps the one before, and both are one ***
             pieces += [text[done:start], "***"]
         done = max(done, end)
     return "".join([*pieces, text[done:]]) if pieces else text
 
 
-def _fragment_spans(text: str, form: str) -> Iterator[tuple[int, int]]:
-    """Start and end of each fragment of `form` in `text`, as long as possible."""
-    size = _fragment_size(form)
-    fragments = {form[at : at + size] for at in range(len(form) - size + 1)}
-    at = 0
-    while at + size <= len(text):
-        end = at + size
-        if text[at:end] not in fragments:
-            at += 1
-            continue
-        while text[end - size + 1 : end + 1] in fragments:
-            end += 1
-        yield at, end
-        at = end
+def _fragment_spans(text: str, form: _Form) -> Iterator[tuple[int, int]]:
+    """Start and end of each fragment of `form` in `text`, as long as possible; an empty span for a probe in none."""
+    secret, size = form.text, form.fragment_size
+    for probe in form.probes():
+        begins = [at for at in range(len(secret)) if secret.startswith(probe, at)]
+        at = text.find(probe)
+        while at >= 0:
+            latest = at + len(probe)
+            for begin in begins:
+                start, end = _extended(text, at, secret, begin, len(probe))
+                yield (start, end) if end - start >= size else (0, 0)
+                latest = max(latest, end)
+            at = text.find(probe, max(at + 1, latest - len(probe) + 1))
+
+
+def _extended(text: str, at: int, secret: str, begin: int, size: int) -> tuple[int, int]:
+    """Start and end of the longest common piece of both texts around one of `size` characters."""
+    start, end, last = at, at + size, begin + size
+    while start and begin and text[start - 1] == secret[begin - 1]:
+        start, begin = start - 1, begin - 1
+    while end < len(text) and last < len(secret) and text[end] == secret[last]:
+        end, last = end + 1, last + 1
+    return start, end
 
 
 class _HasHeaders(Protocol):
@@ -138,14 +231,16 @@ def redact_in_place(target: _HasHeaders, secrets: Iterable[str]) -> None:
         target.args = (target.message,)
 
 
-def redacted_headers(headers: Headers, secrets: Iterable[str]) -> Headers:
-    """`headers` where no value contains a whole secret, else a redacted copy.
+def header_probes(secret: str) -> list[MaskedBytes]:
+    """Pieces of a secret by which `redacted_headers` finds it; few, because every response passes there."""
+    data = secret.encode("utf-8", "replace")
+    if len(secret) < MIN_SECRET:
+        return []
+    size = min(len(data), _MIN_FRAGMENT)
+    return [MaskedBytes(data[at : at + size]) for at in range(0, len(data) - size + 1, size)]
 
-    Fragments are not searched for, because every response passes here.
-    """
-    found = [
-        secret
-        for secret in secrets
-        if len(secret) >= MIN_SECRET and headers.contain_any([secret.encode("utf-8", "replace")])
-    ]
+
+def redacted_headers(headers: Headers, secrets: Iterable[str]) -> Headers:
+    """`headers` where no value contains a secret or half of one, else a redacted copy."""
+    found = [secret for secret in secrets if headers.contain_any(header_probes(secret))]
     return Headers.of({name: hide(value, found) for name, value in headers.items()}) if found else headers

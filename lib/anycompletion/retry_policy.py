@@ -76,7 +76,7 @@ def is_load_refusal(error: APIError) -> bool:
 
 
 def has_wait_hint(error: APIError) -> bool:
-    """Whether a 429 states a wait: its retry waits for the cooldown of all calls, and costs no retry budget."""
+    """Whether a 429 states a wait: its retry waits for the cooldown of its model, and costs no retry budget."""
     return isinstance(error, RateLimitError) and error.retry_after is not None
 
 

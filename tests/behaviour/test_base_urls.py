@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
 import attrs
 import pytest
 
 from anycompletion import PROVIDERS, APITimeoutError, AsyncCompletion, InvalidRequestError, RateLimit
 from anycompletion.testing import SimulatorServer
+from support.raw_server import REQUEST, RawServer, answer
 
 ENDPOINTS: list[tuple[str, str, str]] = [
     # provider, model, the part of the endpoint that the base URL contains
@@ -77,11 +79,28 @@ async def test_another_endpoint_is_refused(source: str, sim: SimulatorServer, mo
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     if source == "environment":
         monkeypatch.setenv("OPENAI_BASE_URL", url)
-    client, own = client_of("openai", url, source, sim)
-    async with client:
-        with pytest.raises(InvalidRequestError, match="ends in /responses"):
+    with pytest.raises(InvalidRequestError, match="ends in /responses"):
+        client, own = client_of("openai", url, source, sim)  # which refuses its own argument at once
+        async with client:
             await client.create("openai/gpt-4o", "Hi.", **own)
     assert sim.requests == []
+
+
+@pytest.mark.parametrize("source", SOURCES)
+async def test_letters_beyond_ascii_are_percent_encoded_once(
+    source: str, sim: SimulatorServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request line would hold raw bytes, which servers read as other letters or refuse."""
+    async with RawServer((REQUEST, answer(headers={"Connection": "close"}))) as server:
+        for path in ("/modèle/v1", "/mod%C3%A8le/v1"):
+            monkeypatch.setenv("OPENAI_BASE_URL", server.url + path if source == "environment" else "")
+            client, own = client_of("openai", server.url + path, source, sim)
+            async with client, aiohttp.ClientSession() as session:
+                await client.create("openai/gpt-4o", "Hi.", **own)
+                urls, keys = {"openai": server.url + path}, {"openai": "sk-1"}
+                async with AsyncCompletion(session=session, base_urls=urls, api_keys=keys) as over:
+                    await over.create("openai/gpt-4o", "Hi.")
+        assert {request.line for request in server.requests} == {"POST /mod%C3%A8le/v1/chat/completions HTTP/1.1"}
 
 
 # --- LiteLLM's names in a client's arguments ---

@@ -59,8 +59,12 @@ ITEMS: dict[str, tuple[Any, ChatRequest]] = {
         ChatRequest("openai/m", HELLO, temperature=0, custom_id="a"),
     ),
     "dict with fields of one provider": (
-        {"model": "openai/m", "messages": "Hi.", "top_k": 5, "extra_body": {"min_p": 1}},
-        ChatRequest("openai/m", "Hi.", extra_body={"top_k": 5, "min_p": 1}),
+        {"model": "openai/m", "messages": "Hi.", "extra_body": {"min_p": 1}},
+        ChatRequest("openai/m", "Hi.", extra_body={"min_p": 1}),
+    ),
+    "dict with call options": (
+        {"model": "m", "messages": "Hi.", "provider": "openai", "api_key": "sk-1", "timeout": 3, "n": None},
+        ChatRequest("m", "Hi."),
     ),
     "line of OpenAI's Batch API": (
         {
@@ -116,6 +120,9 @@ INVALID_ITEMS: dict[str, tuple[Any, Any, str | None]] = {
     "line of another method": ({**LINE, "method": "GET"}, "a", "method"),
     "line for embeddings": ({**LINE, "url": "/v1/embeddings"}, "a", "url"),
     "line whose body is text": ({**LINE, "body": "Hi."}, "a", "body"),
+    "an unknown argument": ({"model": "m", "messages": "Hi.", "temprature": 1, "custom_id": "a"}, "a", "temprature"),
+    "an argument of another SDK in a line": ({**LINE, "body": {**LINE["body"], "top_k": 5}}, "a", "top_k"),  # type: ignore[dict-item]
+    "an argument without a name": (("a", {"model": "m", "messages": "Hi.", 7: 1}), "a", "7"),
     "mapping that fails": (("a", FailingMapping()), "a", None),
 }
 """An invalid item, and the id and the parameter of its error."""
@@ -684,7 +691,7 @@ async def test_a_request_may_be_a_dict_in_one_run_and_a_record_in_the_next(tmp_p
     """A run that is resumed with the other form would be refused as changed, or pay again."""
     path = tmp_path / "answers.jsonl"
     record = ChatRequest("openai/m", [{"role": "user", "content": "Hi."}], extra_body={"top_k": 5}, custom_id="a")
-    arguments = {"model": "openai/m", "messages": "Hi.", "top_k": 5, "stream": False, "custom_id": "a"}
+    arguments = {"model": "openai/m", "messages": "Hi.", "extra_body": {"top_k": 5}, "stream": False, "custom_id": "a"}
     (found,) = await results(batch([arguments], Provider(), journal=path))
     assert found.request == validate_item(record)
     assert ids(await results(batch([record, ("b", arguments)], Provider(), journal=path))) == ["b"]

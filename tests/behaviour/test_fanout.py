@@ -25,7 +25,7 @@ from anycompletion import (
     Usage,
 )
 from anycompletion.calls import ChunkSource
-from anycompletion.records import AssistantMessage, Choice, ReplyInfo
+from anycompletion.records import ChatCompletionMessage, Choice, ReplyInfo
 from anycompletion.records.chunks import ChunkChoice, Delta
 from anycompletion.streaming.fanout import MergedChunks, gather, merge_completions, total_usage
 from anycompletion.testing import SimulatorServer
@@ -182,7 +182,7 @@ async def test_the_merged_reply_has_the_first_branchs_id_whichever_ended_first()
     def branch(number: int) -> Callable[[], Awaitable[ChatCompletion]]:
         async def run() -> ChatCompletion:
             await asyncio.sleep(0.02 * (3 - number))
-            message = AssistantMessage(f"text {number}")
+            message = ChatCompletionMessage(f"text {number}")
             completion = ChatCompletion(f"id-{number}", [Choice(0, message, "stop")], f"model-{number}")
             completion.info = ReplyInfo("p", "m", attempts=1, elapsed=float(number), warnings=["same"])
             return completion

@@ -14,6 +14,7 @@ from anycompletion import (
     AsyncCompletion,
     ChatCompletion,
     ChatCompletionChunk,
+    ChatCompletionMessage,
     Choice,
     ConfigurationError,
     FunctionCall,
@@ -285,7 +286,7 @@ async def test_replies_are_records(provider: str, client: AsyncCompletion) -> No
     reply = await client.create(model_of(provider), QUESTION)
     (choice,) = reply.choices
     kinds = (type(reply), type(choice), type(choice.message), type(reply.usage))
-    assert kinds == (ChatCompletion, Choice, AssistantMessage, Usage)
+    assert kinds == (ChatCompletion, Choice, ChatCompletionMessage, Usage)
     assert (choice.index, choice.finish_reason, choice.message.role) == (0, "stop", "assistant")
     assert reply.usage is not None
     assert reply.usage.total_tokens == reply.usage.prompt_tokens + reply.usage.completion_tokens > 0

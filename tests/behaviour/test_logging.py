@@ -6,13 +6,23 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from anycompletion import APIError, AsyncCompletion, ChatRequest, CompletionStream
+from anycompletion import (
+    APIError,
+    AsyncCompletion,
+    AuthenticationError,
+    ChatRequest,
+    CompletionStream,
+    ConfigurationError,
+    ServiceUnavailableError,
+    Timeout,
+)
+from anycompletion.logs import log_event
 from anycompletion.testing import Fault, SimulatorServer
 from support.readme import README
 
@@ -20,26 +30,39 @@ PROMPT = "Prompt-that-must-stay-secret."
 MODEL = "openai/gpt-4o"
 
 COMMON = {"event", "provider", "model", "attempt", "status", "request_id", "elapsed"}
-"""Attributes of every record of a call."""
+"""Attributes of every record of a call, without their prefix."""
 
 LEVELS = {
     "answered": logging.DEBUG,
     "retrying": logging.DEBUG,
     "cooling_down": logging.DEBUG,
-    "failed": logging.DEBUG,
+    "finished": logging.DEBUG,
+    "closed": logging.DEBUG,
+    "failed": logging.INFO,
     "gave_up": logging.WARNING,
     "observer_failed": logging.WARNING,
     "journal": logging.WARNING,
+    "redis_unreachable": logging.WARNING,
+    "redis_unsettled": logging.DEBUG,
 }
 """Event → its level without `verbose`."""
+
+FURTHER = {
+    "retrying": {"delay"},
+    "cooling_down": {"delay"},
+    "finished": {"attempts", "prompt_tokens", "completion_tokens"},
+}
+"""Event → attributes of its own."""
 
 Row = tuple[str, int, dict[str, Any]]
 """Event, attempt, and further attributes."""
 
 THROTTLED = Fault.status(429, retry_after=0.02, times=1)
 
+FINISHED: Row = ("finished", 1, {"status": 200, "attempts": 1})
+
 CASES: dict[str, tuple[Any, dict[str, Any], list[Row]]] = {
-    "a successful call": (None, {}, [("answered", 1, {"status": 200})]),
+    "a successful call": (None, {}, [("answered", 1, {"status": 200}), FINISHED]),
     "a retry": (
         Fault.status(503, retry_after=0.01, times=1),
         {"max_retries": 1},
@@ -47,6 +70,7 @@ CASES: dict[str, tuple[Any, dict[str, Any], list[Row]]] = {
             ("answered", 1, {"status": 503}),
             ("retrying", 1, {"status": 503, "error": "ServiceUnavailableError"}),
             ("answered", 2, {"status": 200}),
+            ("finished", 2, {"status": 200, "attempts": 2}),
         ],
     ),
     "a cooldown": (
@@ -57,6 +81,7 @@ CASES: dict[str, tuple[Any, dict[str, Any], list[Row]]] = {
             ("retrying", 1, {"status": 429, "error": "RateLimitError"}),
             ("cooling_down", 1, {"status": 429}),
             ("answered", 2, {"status": 200}),
+            ("finished", 2, {"status": 200, "attempts": 2}),
         ],
     ),
     "a refusal": (
@@ -102,7 +127,10 @@ _PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "ta
 
 
 def extras(record: logging.LogRecord) -> dict[str, Any]:
-    return {name: value for name, value in vars(record).items() if name not in _PLAIN}
+    """The record's own attributes without their prefix."""
+    names = [name for name in vars(record) if name not in _PLAIN]
+    assert all(name.startswith("ac_") for name in names)
+    return {name.removeprefix("ac_"): vars(record)[name] for name in names}
 
 
 async def call(client: AsyncCompletion, *, stream: bool, **params: Any) -> None:
@@ -131,10 +159,12 @@ async def test_events_have_their_levels_and_extras(
     caplog.set_level(logging.DEBUG)
     await call(client, stream=stream, verbose=verbose, **params)
     records = ours(caplog)
-    assert [(record.__dict__["event"], record.__dict__["attempt"]) for record in records] == [row[:2] for row in rows]
+    assert [(record.__dict__["ac_event"], record.__dict__["ac_attempt"]) for record in records] == [
+        row[:2] for row in rows
+    ]
     for record, (event, _, special) in zip(records, rows, strict=True):
         attributes = extras(record)
-        further = set(special) | ({"delay"} if event in ("retrying", "cooling_down") else set[str]())
+        further = set(special) | FURTHER.get(event, set())
         assert attributes.keys() == COMMON | further
         assert attributes.items() >= {"provider": "openai", "model": "gpt-4o", **special}.items()
         assert 0 <= attributes["elapsed"] < 60
@@ -143,6 +173,80 @@ async def test_events_have_their_levels_and_extras(
         assert record.levelno == (logging.INFO if raised else LEVELS[event])
         assert record.getMessage().startswith("openai gpt-4o: ")
         json.dumps(attributes)
+
+
+ENDS: dict[str, list[tuple[str, int, str | None]]] = {
+    "cut-after-3-events": [("failed", logging.INFO, "StreamInterruptedError")],
+    "close-after-3-events": [("failed", logging.INFO, "StreamInterruptedError")],
+    "reset-after-3-events": [("failed", logging.INFO, "StreamInterruptedError")],
+    "error-after-3-events": [("failed", logging.INFO, "OverloadedError")],
+    "stall-after-3-events": [("failed", logging.INFO, "APITimeoutError")],
+    "no-finish-reason": [("failed", logging.INFO, "StreamInterruptedError")],
+}
+
+
+@pytest.mark.parametrize("n", [1, 2])
+@pytest.mark.parametrize("fault", ENDS)
+async def test_a_stream_that_fails_after_its_first_chunk_is_an_event(
+    client: AsyncCompletion, server: SimulatorServer, caplog: pytest.LogCaptureFixture, fault: str, n: int
+) -> None:
+    """The most frequent failure of a service that streams would leave nothing in its log."""
+    server.fault = fault
+    caplog.set_level(logging.INFO)
+    await call(client, stream=True, timeout=Timeout(idle=0.2), max_retries=0, n=n)
+    found = [(extras(record)["event"], record.levelno, extras(record).get("error")) for record in ours(caplog)]
+    assert found[:1] == ENDS[fault]
+    assert len(found) <= n
+
+
+TOKENS = {"prompt_tokens", "completion_tokens"}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("model", [MODEL, "anthropic/claude-haiku-4-5"])
+@pytest.mark.parametrize("n", [None, 1, 3])
+async def test_a_logical_call_has_one_closing_record_with_its_tokens(
+    server: SimulatorServer, caplog: pytest.LogCaptureFixture, model: str, n: int | None, stream: bool
+) -> None:
+    """A log could not tell what a call took, or would count the choices of one call as several."""
+    caplog.set_level(logging.DEBUG)
+    async with AsyncCompletion(base_urls=server.base_urls, api_keys=server.api_keys) as client:
+        reply = await client.create(model, PROMPT, stream=stream, n=n)
+        whole = await reply.get_final_completion() if isinstance(reply, CompletionStream) else reply
+    (record,) = [extras(record) for record in ours(caplog) if extras(record)["event"] == "finished"]
+    assert whole.usage is not None
+    assert {name: record[name] for name in TOKENS} == {name: getattr(whole.usage, name) for name in TOKENS}
+    assert record["attempts"] == whole.info.attempts
+    assert 0 < record["elapsed"] < 60
+
+
+async def test_a_stream_that_is_left_early_has_a_closing_record(
+    client: AsyncCompletion, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A stream that a browser left would look like one that is still open."""
+    caplog.set_level(logging.DEBUG)
+    async with client.stream(MODEL, PROMPT) as stream:
+        await anext(stream)
+    assert [extras(record)["event"] for record in ours(caplog)] == ["answered", "closed"]
+
+
+async def test_a_failing_key_function_is_an_event(client: AsyncCompletion, caplog: pytest.LogCaptureFixture) -> None:
+    """An outage of the identity provider would leave nothing in the log."""
+
+    async def broken() -> str:
+        raise RuntimeError("must-stay-secret")
+
+    caplog.set_level(logging.INFO)
+    for stream in (False, True):
+        result = await client.attempt(MODEL, PROMPT, api_key=broken) if not stream else None
+        if result is None:
+            with pytest.raises(ConfigurationError) as caught:
+                await client.create(MODEL, PROMPT, api_key=broken, stream=True)
+            assert isinstance(caught.value.__cause__, RuntimeError)
+    assert [(extras(record)["event"], extras(record)["error"]) for record in ours(caplog)] == [
+        ("failed", "ConfigurationError")
+    ] * 2
+    assert "must-stay-secret" not in caplog.text
 
 
 @pytest.mark.parametrize("verbose", [False, True])
@@ -191,6 +295,87 @@ async def test_a_repaired_journal_is_an_event(
         journal.write_bytes(journal.read_bytes()[:-20])
     assert [extras(record) for record in ours(caplog)] == [{"event": "journal", "path": str(journal)}]
     assert PROMPT not in caplog.text
+
+
+@pytest.fixture
+def set_factory() -> Iterator[Callable[[Callable[..., logging.LogRecord]], None]]:
+    """Function that sets the factory of log records."""
+    before = logging.getLogRecordFactory()
+    yield logging.setLogRecordFactory
+    logging.setLogRecordFactory(before)
+
+
+SetFactory = Callable[[Callable[..., logging.LogRecord]], None]
+
+NAMES_OF_APPS = ("request_id", "model", "provider", "status", "error", "event", "attempt", "elapsed", "path", "delay")
+
+
+async def test_an_apps_own_attributes_of_records_do_not_clash(
+    client: AsyncCompletion, server: SimulatorServer, caplog: pytest.LogCaptureFixture, set_factory: SetFactory
+) -> None:
+    """`logging` would raise a KeyError in place of our error where an app gives every record a `request_id`."""
+    original = logging.getLogRecordFactory()
+
+    def make(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = original(*args, **kwargs)
+        vars(record).update(dict.fromkeys(NAMES_OF_APPS, "the app's"))
+        return record
+
+    set_factory(make)
+    caplog.set_level(logging.DEBUG)
+    server.fault = Fault.status(503, retry_after=0.01)
+    for stream in (False, True):
+        with pytest.raises(ServiceUnavailableError):
+            await client.create(MODEL, PROMPT, stream=stream, max_retries=1)
+    assert {record.__dict__["ac_event"] for record in ours(caplog)} >= {"answered", "retrying", "gave_up"}
+    assert {record.__dict__["event"] for record in ours(caplog)} == {"the app's"}
+
+
+def _fail(*args: Any, **kwargs: Any) -> Any:
+    raise LookupError("of the app")
+
+
+@pytest.mark.parametrize("where", ["factory", "filter of the logger", "filter of a handler", "handler"])
+async def test_a_failure_to_log_changes_no_call(
+    where: str,
+    client: AsyncCompletion,
+    server: SimulatorServer,
+    set_factory: SetFactory,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """An error of the app's logging would take the place of a reply, or of our error."""
+    logger, handler = logging.getLogger("anycompletion"), logging.StreamHandler()
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        match where:
+            case "factory":
+                set_factory(_fail)
+            case "filter of the logger":
+                logger.addFilter(_fail)
+            case "filter of a handler":
+                handler.addFilter(_fail)
+            case _:
+                handler.emit = _fail  # type: ignore[method-assign]  # as an app's own class may do
+        assert (await client.create(MODEL, PROMPT, logger_fn=_fail)).text
+        server.fault = "authentication"
+        for stream in (False, True):
+            with pytest.raises(AuthenticationError):
+                await client.create(MODEL, PROMPT, stream=stream)
+    finally:
+        logger.removeHandler(handler)
+        logger.removeFilter(_fail)
+        logger.setLevel(level)
+    shown = capsys.readouterr().err
+    assert "LookupError: of the app" in shown
+    assert PROMPT not in shown
+
+
+def test_a_server_cannot_write_lines_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """A terminal would obey the control characters of a request id, or one record would look like several."""
+    log_event(logging.WARNING, "answered", "text", request_id="a\x1b[31m\nb", status=200)
+    assert extras(caplog.records[0]) == {"event": "answered", "request_id": r"a\x1b[31m\nb", "status": 200}
 
 
 def test_the_readme_lists_every_event() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -59,18 +60,42 @@ DROPPING = [
 ]
 
 
+def is_content(param: str) -> bool:
+    """Whether it is a message, a part or a tool, which no policy drops."""
+    if param.startswith("messages["):
+        return not param.endswith((".name", ".detail"))
+    return param.partition("[")[0] in ("tools", "functions") and not param.endswith(".strict")
+
+
+def is_late_instruction(row: Row, param: str) -> bool:
+    """Whether it is a system message after the first message, which is sent before that one."""
+    messages: Any = row.call.messages
+    number = param.removeprefix("messages[").partition("]")[0]
+    return param.endswith(".role") and messages[int(number)]["role"] in ("system", "developer")
+
+
 @pytest.mark.parametrize("row", DROPPING, ids=str)
 async def test_refused_parameters_can_be_dropped(row: Row, sim: SimulatorServer, client: AsyncCompletion) -> None:
-    """Dropping one parameter would change the rest of the request, or add a warning under the policy "drop"."""
+    """Dropping one parameter would change the rest of the request, or a message, a part or a tool would be dropped."""
     for provider, expectation in row.expectations.items():
         if not isinstance(expectation, Unsupported):
+            continue
+        param = expectation.param or next(iter(row.params))
+        if is_content(param):
+            refused = await outcome(row, provider, sim, client)
+            for policy in ("warn", "drop"):
+                found = await outcome(row, provider, sim, client, on_unsupported=policy)
+                assert found.answered if is_late_instruction(row, param) else found == refused, (provider, policy)
+            continue
+        if provider == "replicate" and not {"tools", "functions"}.isdisjoint(row.params):
+            found = await outcome(row, provider, sim, client, on_unsupported="drop")
+            assert found.refusal is not None  # another parameter may be dropped, the tools may not
             continue
         wanted = Outcome([changed_body(row, provider, expectation.rest)], answered=True)
         for policy in ("warn", "drop"):
             assert await outcome(row, provider, sim, client, on_unsupported=policy) == wanted, (provider, policy)
         without = await reply_warnings(row, provider, client, on_unsupported="drop")
         warnings = await reply_warnings(row, provider, client, on_unsupported="warn")
-        param = expectation.param or next(iter(row.params))
         warned = [text for text in warnings if text not in without]
         assert any(text.startswith(f"{param} dropped: ") for text in warned), (provider, warnings)
         assert not [text for text in without if "dropped" in text], provider

@@ -525,11 +525,34 @@ async def test_a_providers_error_cannot_forge_log_lines(mark: str) -> None:
     ):
         error = (await client.attempt("openai/x", "Hi.")).error
     assert error is not None
-    assert str(error) == f"slow down{ascii(mark)[1:-1]}ERROR fake"
+    assert str(error) == f"openai/x: 400 slow down{ascii(mark)[1:-1]}ERROR fake (request a b)"
     assert repr(error).isprintable()
     assert CHANNELS["logging.exception"](error).splitlines()[-1].count("fake") == 1
     assert (error.message, error.code, error.type, error.param) == (words, words, words, words)
     assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301 (our own)
+
+
+@pytest.mark.parametrize("identifier", ["\x1b[31mred", "a\u0085b", "\u202egpj", "r" * 3000])
+@pytest.mark.parametrize("where", ["reply", "error in the header", "error in the body"])
+async def test_request_ids_are_short_printable_texts(
+    identifier: str, where: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server could send commands to the terminal on which a log is read, or fill it."""
+    caplog.set_level(logging.DEBUG)
+    sent = identifier.encode().decode("latin-1")
+    if where == "reply":
+        response = answer(headers={"X-Request-Id": sent})
+    elif where == "error in the header":
+        response = answer({"error": {"message": "no"}}, 400, {"X-Request-Id": sent})
+    else:
+        response = answer({"error": {"message": "no"}, "request_id": identifier}, 400)
+    async with RawServer((REQUEST, response)) as server, client_to(server.url) as client:
+        result = await client.attempt("openai/x", "Hi.")
+        found = result.error.request_id if result.error is not None else result.unwrap().info.request_id
+        assert found is not None
+        assert found.isprintable()
+        assert 2 < len(found) <= 250
+        assert identifier not in "".join(repr(vars(record)) for record in caplog.records)
 
 
 def test_printable_text_of_any_script_is_unchanged() -> None:
@@ -580,6 +603,58 @@ async def test_a_key_that_the_server_repeats_is_masked_everywhere(form: str, whe
         assert "***" in caught.request_id
 
 
+ECHOING_OPTIONS: dict[str, dict[str, Any]] = {
+    "query": {"extra_query": {"page": KEY}},
+    "header": {"extra_headers": {"X-Custom-Gate": KEY}},
+    "row": {},
+}
+
+
+@pytest.mark.parametrize("option", ECHOING_OPTIONS)
+async def test_other_values_that_the_server_repeats_are_masked(option: str) -> None:
+    """A gateway's password, whose name is not that of a credential, would get into the logs."""
+    error = {"error": {"message": f"not for {KEY}"}}
+    async with RawServer((REQUEST, answer(error, 403, {"X-Echo": KEY}))) as server:
+        headers = {"X-Internal": KEY} if option == "row" else {}
+        row = Provider("acme", server.url, key_optional=True, headers=headers)
+        async with AsyncCompletion(providers=[row]) as client:
+            caught = await raised_by(lambda client: ask(client, "acme/x", **ECHOING_OPTIONS[option]), client)
+            assert KEY[:30] in repr(server.requests)
+            assert leaks(caught, KEY) == []
+            assert str(caught) == "acme/x: 403 not for ***"
+
+
+UNPICKLED: dict[str, Callable[[], AsyncCompletion]] = {
+    "header of a row": lambda: AsyncCompletion(
+        providers=[Provider("acme", "https://acme.example", headers={"Authorization": f"Bearer {KEY}"})]
+    ),
+    "header of a row with another name": lambda: AsyncCompletion(
+        providers=[Provider("acme", "https://acme.example", headers={"X-Internal": "0123456789abcdef0123456789abcdef"})]
+    ),
+    "extra_headers": lambda: AsyncCompletion().with_options(extra_headers={"X-Gate": KEY}),
+    "extra_query": lambda: AsyncCompletion().with_options(extra_query={"k": KEY}),
+    "extra_body": lambda: AsyncCompletion().with_options(extra_body={"tools": [{"authorization": KEY}]}),
+    "proxy": lambda: AsyncCompletion(proxy="http://me:hunter2@127.0.0.1"),
+    "keys by provider": lambda: AsyncCompletion().with_options(api_key={"openai": KEY}),
+}
+
+
+@pytest.mark.parametrize("where", UNPICKLED)
+def test_a_client_with_a_secret_does_not_pickle(where: str) -> None:
+    """A secret would be written into a file or a queue."""
+    with pytest.raises(TypeError, match="does not pickle"):
+        pickle.dumps(UNPICKLED[where]())
+
+
+def test_a_client_without_secrets_pickles() -> None:
+    """A client for worker processes could have no row or field of its own."""
+    row = Provider("acme", "https://acme.example", headers={"X-Version": "2026-01-15-preview", "X-Title": "our app"})
+    client = AsyncCompletion(providers=[row]).with_options(
+        extra_body={"provider": {"order": ["deepinfra"]}, "guard": "meta-llama/Llama-Guard-4-12B"}
+    )
+    assert pickle.loads(pickle.dumps(client)).__reduce__()[0] is client.__reduce__()[0]  # noqa: S301 (our own)
+
+
 @pytest.mark.parametrize("cut", range(2030, 2060, 5))
 async def test_a_key_where_a_body_is_truncated_is_masked(cut: int) -> None:
     """The end of a truncated body would show most of the key."""
@@ -619,7 +694,7 @@ async def test_short_keys_and_common_words_leave_messages_readable() -> None:
             client_to(server.url, api_keys={"openai": key}) as client,
         ):
             error = (await client.attempt("openai/x", "Hi.")).error
-            assert str(error) == body["error"]["message"]
+            assert error.message == body["error"]["message"]
 
 
 # --- destinations of a key -----------------------------------------------------------------------------------------
@@ -739,12 +814,10 @@ async def test_the_password_of_a_proxy_is_not_shown() -> None:
                 assert leaks(error, password) == []
         assert server.requests[1].line.startswith("CONNECT 127.0.0.1:9 ")
         assert server.requests[1].headers["proxy-authorization"] == login
-    for wrong in ("proxy.example:3128", f"socks5://me:{password}@x:1", f"http://me:{password}@[::1", "http://"):
-        error = await raised_by(ask, proxied(proxy=wrong))
-        assert isinstance(error, ConfigurationError)
-        assert leaks(error, password) == []
-    for odd in (yarl.URL(f"http://me:{password}@x:1"), f"http://me:{password}@x:1".encode()):
-        with pytest.raises(InvalidRequestError, match="proxy: expected a URL as a string") as caught:
+    wrong = ("proxy.example:3128", f"socks5://me:{password}@x:1", f"http://me:{password}@[::1", "http://")
+    for odd in (*wrong, yarl.URL(f"http://me:{password}@x:1"), f"http://me:{password}@x:1".encode()):
+        kind = ConfigurationError if isinstance(odd, str) else InvalidRequestError
+        with pytest.raises(kind, match="proxy: expected") as caught:
             proxied(proxy=odd)
         inside = [frame for frame, _ in traceback.walk_tb(caught.tb) if "anycompletion" in frame.f_globals["__name__"]]
         assert inside

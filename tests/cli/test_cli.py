@@ -326,12 +326,13 @@ async def test_a_failed_call_exits_1(simulator: SimulatorServer) -> None:
 
 
 async def test_a_truncated_stream_keeps_its_text_and_exits_1(simulator: SimulatorServer) -> None:
-    """A partial reply would look complete, or be discarded."""
+    """A partial reply would look complete, be discarded, or leave the shell's prompt in its line."""
     simulator.fault = "cut-after-3-events"  # type: ignore[assignment]  # the setter takes names, too
     done = await run("chat", "Hello!", "-m", "anthropic/claude-haiku-4-5", **environment_of(simulator))
     assert done.code == 1
-    assert "You wrote: Hello!\n".startswith(done.out)
-    assert done.err.startswith("StreamInterruptedError: ")
+    assert "You wrote: Hello!".startswith(done.out.removesuffix("\n"))
+    assert done.out[-1:] in ("", "\n")
+    assert done.err.startswith("StreamInterruptedError: anthropic/claude-haiku-4-5: ")
 
 
 async def test_warnings_are_written_to_stderr(simulator: SimulatorServer) -> None:
@@ -391,8 +392,9 @@ async def test_ctrl_c_exits_130_without_a_traceback(simulator: SimulatorServer) 
     assert process.stdout is not None
     await asyncio.wait_for(process.stdout.read(1), 30)
     process.send_signal(signal.SIGINT)
-    _, err = await asyncio.wait_for(process.communicate(), 30)
+    out, err = await asyncio.wait_for(process.communicate(), 30)
     assert (process.returncode, err) == (130, b"")
+    assert out.endswith(b"\n")
 
 
 async def test_a_closed_pipe_ends_the_command_quietly(simulator: SimulatorServer) -> None:
@@ -451,3 +453,29 @@ async def test_providers_lists_providers_keys_and_formats() -> None:
     assert "missing: OPENAI_API_KEY" in lines["openai"]
     assert "none needed" in lines["ollama"]
     assert "secret-key" not in done.out + done.err
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://me:hunter2@proxy.example/v1",
+        "https://proxy.example/v1?key=hunter2",
+        "https://proxy.example/\x1b[31m\x07/v1",
+        "https://proxy.example/v1/hunter2hunter2hunter2/openai",
+        "https://proxy.example:hunter2/",
+    ],
+)
+async def test_providers_shows_no_secret_of_a_base_url(url: str) -> None:
+    """A password in a base URL, or a command to the terminal, would get into a log."""
+    done = await run("providers", OPENAI_BASE_URL=url)
+    assert "hunter2" not in done.out + done.err
+    assert "\x1b" not in done.out
+    assert done.code == 0
+
+
+@pytest.mark.parametrize("option", ["apikey=sk-hunter2", "api_key=sk-hunter2", "sk-hunter2"])
+async def test_a_refused_option_is_not_repeated(option: str) -> None:
+    """A key in an option that is refused would be shown, and one that is taken stands in the list of processes."""
+    done = await run("chat", "Hi", "-m", "sim/openai", "-o", option)
+    assert done.code == 2
+    assert "hunter2" not in done.out + done.err

@@ -9,7 +9,7 @@ import anthropic
 import openai
 from pydantic import BaseModel
 
-from anycompletion import APIError, AssistantMessage, ChatCompletion, ChatRequest, UserMessage
+from anycompletion import APIError, ChatCompletion, ChatCompletionMessage, ChatRequest, UserMessage
 from anycompletion.dialects.anthropic_messages.encode import encode
 from anycompletion.dialects.base import Target
 from anycompletion.http import HttpRequest
@@ -188,7 +188,7 @@ def _our_usage(reply: ChatCompletion) -> Facts:
     }
 
 
-def _sent_back(message: AssistantMessage) -> Any:
+def _sent_back(message: ChatCompletionMessage) -> Any:
     """The blocks that are sent to Anthropic if the message is part of the next request."""
     request = ChatRequest("claude", [UserMessage("Hello"), message, UserMessage("And?")])
     target = Target(provider="anthropic", model="claude", base_url="http://127.0.0.1")

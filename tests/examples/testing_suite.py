@@ -11,9 +11,9 @@ import pytest
 from testing_app import MODEL, answer, order_state, subject
 
 from anycompletion import (
-    AssistantMessage,
     AsyncCompletion,
     ChatCompletion,
+    ChatCompletionMessage,
     Choice,
     FunctionCall,
     RateLimitError,
@@ -55,7 +55,7 @@ async def test_an_interrupted_answer_is_marked() -> None:
 
 async def test_orders_are_looked_up() -> None:
     call = ToolCall("call_1", FunctionCall("look_up", '{"order": "A17"}'))
-    tool_call = ChatCompletion("", [Choice(0, AssistantMessage(tool_calls=[call]), "tool_calls")], "")
+    tool_call = ChatCompletion("", [Choice(0, ChatCompletionMessage(tool_calls=[call]), "tool_calls")], "")
     fake = FakeProvider(tool_call, lambda request: f"It was {request.to_dict()['messages'][-1]['content']}.")
     async with AsyncCompletion(providers=[fake]) as client:
         assert await order_state(client, LETTER) == "It was sent on Monday."

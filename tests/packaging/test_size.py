@@ -29,12 +29,7 @@ SHORT: dict[str, str] = {
     "cli/app.py": "imports all commands and so the extra, for which `main` looks before it imports this",
     "logs.py": "the lowest layer: the logger, which all modules may use",
     **dict.fromkeys(
-        (
-            "dialects/anthropic_messages/dialect.py",
-            "dialects/cohere_chat/dialect.py",
-            "dialects/openai_chat/dialect.py",
-            "dialects/replicate_predictions/dialect.py",
-        ),
+        ("dialects/openai_chat/dialect.py", "dialects/replicate_predictions/dialect.py"),
         "the value that the folder's functions form; its name is found by the folder's",
     ),
 }

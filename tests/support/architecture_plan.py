@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 PUBLIC_USERS: dict[str, dict[str, str]] = {
     "web": {
+        "codecs": "limits of JSON, which are checked before it is decoded",
         "errors": "each kind of error has its HTTP status",
         "logs": "failures that no response can carry any more are logged",
         "records": "JSON types of the endpoint",
@@ -26,6 +27,7 @@ PUBLIC_USERS: dict[str, dict[str, str]] = {
         "options": "the protocol of shared rate limiters",
     },
     "testing": {
+        "codecs": "limits of JSON, which are checked before it is decoded",
         "errors": "errors that fakes raise",
         "http": "headers as values",
         "records": "requests that fakes receive and replies that they give",
@@ -125,15 +127,17 @@ FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
     "cli": {"anycompletion.cli.app": _EXTRA, "cyclopts": _EXTRA, "rich": "slow to import, and few commands need it"},
     "client": {
         "anycompletion.batch": "with its journal 3.5 ms, which a client without batches does not need",
+        "anycompletion.client.model_list": "few programs list models",
         "anycompletion.ratelimit.client_limits": "1 ms, which a client without limits does not need",
     },
     "codecs.json": {"anycompletion.codecs.converters": _CATTRS},
+    "records.file_parts": {"mimetypes": "2 ms, for programs that send files"},
     "providers.plugins": {"importlib.metadata": "4 ms, and most programs use built-in providers only"},
     "testing.network_guard": {"uvloop": "may be missing; imported later it would circumvent the network guard"},
     "transport.connection_limit": {"resource": "does not exist on every platform"},
     "validation.message_input": {"anycompletion.validation.structure": _CATTRS},
     "providers.registry": {"difflib": "1 ms, for an error text only"},
-    "validation.call_arguments": {"difflib": "1 ms, for an error text only"},
+    "validation.call_arguments": {"anycompletion.validation.keyword_hints": "tables for an error text only"},
     "validation.values": {"dataclasses": "loaded already where there is a dataclass to read"},
     "web": {
         "anycompletion.web.aiohttp": "aiohttp's server half, which users of Starlette do not need",

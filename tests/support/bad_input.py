@@ -430,7 +430,7 @@ NUMBERS: list[Bad] = [
     *bad("max_retries", -1, 101),
     *(
         row
-        for name in ("parallel_tool_calls", "store", "azure", "verbose", "fill_choices")
+        for name in ("parallel_tool_calls", "store", "azure", "verbose", "fill_choices", "keep_text")
         for row in bad(name, 0, 1, "true", "", [], 1.0, b"1", Level.LOW)
     ),
     *bad("logprobs", "true", "", [], 1.0, b"1", Level.LOW, -1),

@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from anycompletion.batch import BatchRun
+from anycompletion.options import OptionValues
 from anycompletion.ratelimit.adaptive_concurrency import AdaptiveConcurrency
 from anycompletion.records import (
-    AssistantMessage,
     ChatCompletion,
+    ChatCompletionMessage,
     ChatRequest,
     Choice,
     ReplyInfo,
@@ -26,7 +27,11 @@ Complete = Callable[[ChatRequest, OnLoadRefusal], Awaitable[ChatCompletion]]
 
 def reply(text: str, **usage: Any) -> ChatCompletion:
     completion = ChatCompletion(
-        "chatcmpl-1", [Choice(0, AssistantMessage(text), "stop")], "m", 1_700_000_000, usage=Usage(3, 2, 5, **usage)
+        "chatcmpl-1",
+        [Choice(0, ChatCompletionMessage(text), "stop")],
+        "m",
+        1_700_000_000,
+        usage=Usage(3, 2, 5, **usage),
     )
     completion.info = ReplyInfo("openai", "m", 200)
     return completion
@@ -91,10 +96,15 @@ class _InProcessClient:
         self._provider = provider
         self.track_task = tracker.track_task
 
-    def complete(self, request: ChatRequest, on_load_refusal: OnLoadRefusal) -> Awaitable[ChatCompletion]:
+    def complete(
+        self, request: ChatRequest, options: OptionValues, on_load_refusal: OnLoadRefusal
+    ) -> Awaitable[ChatCompletion]:
         return self._provider(request, on_load_refusal)
 
-    def provider_of(self, model: str) -> str:
+    def total_timeout(self, options: OptionValues) -> float | None:
+        return 600.0
+
+    def provider_of(self, model: str, given: str | None) -> str:
         return model.partition("/")[0]
 
     def track_concurrency(self, provider: str, limit: AdaptiveConcurrency) -> None:

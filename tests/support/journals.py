@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from anycompletion.batch.journal import ItemKey, ItemKeys, read_results
-from anycompletion.records import AssistantMessage, ChatCompletion, ChatRequest, Choice, ReplyInfo, Result, Usage
+from anycompletion.records import ChatCompletion, ChatCompletionMessage, ChatRequest, Choice, ReplyInfo, Result, Usage
 
 
 def reply(text: str = "Hello.", **info: Any) -> ChatCompletion:
     completion = ChatCompletion(
-        "chatcmpl-1", [Choice(0, AssistantMessage(text), "stop")], "gpt-4o", 1_700_000_000, usage=Usage(5, 7, 12)
+        "chatcmpl-1", [Choice(0, ChatCompletionMessage(text), "stop")], "gpt-4o", 1_700_000_000, usage=Usage(5, 7, 12)
     )
     completion.info = ReplyInfo("openai", "gpt-4o", 200, **info)
     return completion

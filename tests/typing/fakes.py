@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any, assert_type
 
 from anycompletion import (
-    AssistantMessage,
     AsyncCompletion,
     ChatCompletion,
     ChatCompletionChunk,
+    ChatCompletionMessage,
     ChatRequest,
     Choice,
     ChunkChoice,
@@ -42,7 +42,7 @@ def replies() -> Iterator[FakeReply]:
     yield ["pieces", "of", "a", "stream"]
     yield ["pieces", RateLimitError("and an error", retry_after=1)]
     yield [ChatCompletionChunk(choices=[ChunkChoice(0, Delta(content="chunk"))]), "text"]
-    yield ChatCompletion("", [Choice(0, AssistantMessage("Hi"), "stop")], "")
+    yield ChatCompletion("", [Choice(0, ChatCompletionMessage("Hi"), "stop")], "")
     yield RateLimitError("slow down")
     yield text_of
     yield pieces_of

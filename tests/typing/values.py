@@ -2,15 +2,16 @@
 
 import ssl
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, assert_type
 
 import aiohttp
 
 from anycompletion import (
     APIStatusError,
-    AssistantMessage,
     AsyncCompletion,
     ChatCompletion,
+    ChatCompletionMessage,
     ChatRequest,
     Choice,
     CompletionError,
@@ -21,17 +22,22 @@ from anycompletion import (
     ImageUrl,
     InvalidRequestError,
     Message,
+    ModelInfo,
+    Part,
     PromptTokensDetails,
     Provider,
     RateLimitError,
     ReplyInfo,
     Secret,
     SystemMessage,
+    Target,
     TextPart,
     Timeout,
     ToolCall,
     Usage,
     UserMessage,
+    file_part,
+    image_part,
 )
 
 
@@ -50,17 +56,28 @@ def configure(session: aiohttp.ClientSession, context: ssl.SSLContext) -> None:
     )
 
 
+async def operations(client: AsyncCompletion) -> None:
+    assert_type(client.check("openai/gpt-4o", timeout=5), Target)
+    assert_type(client.check("gpt-4o", provider="openai").base_url, str)
+    listed = await client.models("openai")
+    assert_type(listed, list[ModelInfo])
+    assert_type(listed[0].created, int | None)
+
+
 def statistics(client: AsyncCompletion) -> None:
     assert_type(client.stats().providers["openai"].queued, Mapping[str, int])
 
 
 async def messages(client: AsyncCompletion, reply: ChatCompletion, given: list[Message]) -> None:
     image = ImagePart(ImageUrl("https://example.com/cat.png"))
-    mixed: list[Message | dict[str, Any]] = [
+    mixed: list[Message | dict[str, Any] | OtherMessage] = [
         SystemMessage("Be brief."),
         UserMessage([TextPart("What is this?"), image]),
         reply.choices[0].message,
+        reply.message,
+        UserMessage([image_part("cat.png", detail="low"), file_part(Path("report.pdf"), max_bytes=1000)]),
         {"role": "user", "content": "And this?"},
+        OtherMessage(),
     ]
     frozen: tuple[Mapping[str, str], ...] = ({"role": "user", "content": "Hello!"},)
     await client.create("openai/gpt-4o", mixed)
@@ -86,11 +103,28 @@ async def parameters(client: AsyncCompletion) -> None:
     )
 
 
+class OtherMessage:
+    """The message of another SDK, such as a pydantic model."""
+
+    def model_dump(self, *, mode: str = "python", exclude_none: bool = False) -> dict[str, Any]:
+        return {"role": "user", "content": "Hello!"}
+
+
+async def ask(client: AsyncCompletion) -> str | None:
+    reply = await client.create("openai/gpt-4o", "Hello!")
+    return reply.choices[0].message.content
+
+
 def replies(reply: ChatCompletion) -> None:
     assert_type(reply.text, str)
     assert_type(reply.texts, list[str])
     assert_type(reply.choices, list[Choice])
-    assert_type(reply.choices[0].message, AssistantMessage)
+    assert_type(reply.choices[0].message, ChatCompletionMessage)
+    assert_type(reply.message, ChatCompletionMessage)
+    assert_type(reply.choices[0].message.content, str | None)
+    assert_type(reply.choices[0].message.parts, list[Part] | None)
+    assert_type(reply.model_dump(), dict[str, Any])
+    assert_type(reply.model_dump_json(indent=2), str)
     assert_type(reply.choices[0].message.tool_calls, list[ToolCall] | None)
     assert_type(reply.choices[0].finish_reason, str | None)
     assert_type(reply.usage, Usage | None)

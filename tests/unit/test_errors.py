@@ -11,7 +11,7 @@ import pytest
 from anycompletion import errors
 from anycompletion.errors import BODY_LIMIT, CompletionError, class_for_status
 from anycompletion.http import Headers
-from anycompletion.records import AssistantMessage, ChatCompletion, Choice
+from anycompletion.records import ChatCompletion, ChatCompletionMessage, Choice
 
 CLASSES = sorted(
     (cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, CompletionError)),
@@ -71,7 +71,7 @@ STATUSES: dict[type[errors.APIStatusError], tuple[int, ...]] = {
     errors.APIStatusError: (600, 999),
 }
 
-PARTIAL = ChatCompletion("c1", [Choice(0, AssistantMessage("Hel"))], "m")
+PARTIAL = ChatCompletion("c1", [Choice(0, ChatCompletionMessage("Hel"))], "m")
 EVERYTHING: dict[str, Any] = {
     "param": "messages[3].content",
     "provider": "openai",
@@ -140,7 +140,7 @@ def test_copies_and_pickles_keep_every_attribute(cls: type[CompletionError], aga
     error.extra_of_the_app = 1  # type: ignore[attr-defined]
     copied = again(error)
     assert type(copied) is cls
-    assert str(copied) == "slow down"
+    assert str(copied) == str(error)
     assert copied.args == error.args
     assert {name: getattr(copied, name) for name in EVERYTHING} == EVERYTHING
     assert copied.__notes__ == ["in row 7"]
@@ -154,6 +154,44 @@ def test_a_body_is_truncated():
     assert BODY_LIMIT == 2048
     assert errors.BadRequestError("x", body="short").body == "short"
     assert errors.BadRequestError("x", body="").body == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (errors.RateLimitError("slow down", **EVERYTHING), "openai/gpt-4o: 429 slow down (request req_1)"),
+        (errors.RateLimitError("slow down", status_code=429), "429 slow down"),
+        (errors.RateLimitError(status_code=429, provider="acme"), "acme: 429"),
+        (errors.NotFoundError("no page", provider="acme", model="x/y", status_code=404), "acme/x/y: 404 no page"),
+        (
+            errors.InternalServerError("502 Bad Gateway", provider="a", model="m", status_code=502),
+            "a/m: 502 Bad Gateway",
+        ),
+        (errors.StreamInterruptedError("cut", provider="a", model="m", status_code=200), "a/m: cut"),
+        (
+            errors.APIResponseError("status 301 points away", provider="a", model="m", status_code=301),
+            "a/m: status 301 points away",
+        ),
+        (errors.ConfigurationError("no API key for acme", provider="acme"), "no API key for acme"),
+        (errors.ConfigurationError("no key", provider="acme"), "acme: no key"),
+        (errors.InvalidRequestError("n: is too large", param="n"), "n: is too large"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_text_begins_with_place_and_status(error: CompletionError, shown: str):
+    """A log line of a program with several providers would not tell which one failed, and how."""
+    message = error.message
+    assert str(error) == shown
+    assert error.message == message
+    assert errors.message_line(error) == message
+
+
+def test_text_is_one_bounded_line_whatever_its_parts_are():
+    """A provider's id or a caller's model could fill the log, or write lines into it."""
+    long = "x\n" * 5000
+    error = errors.RateLimitError(long, provider=long, model=long, request_id=long, status_code=429)
+    assert str(error).isprintable()
+    assert len(str(error)) < 1500
 
 
 def test_long_texts_are_truncated():
@@ -170,7 +208,7 @@ def test_repr():
     shown = repr(errors.RateLimitError("slow down", **EVERYTHING))
     assert shown == (
         "RateLimitError('slow down', param='messages[3].content', provider='openai', model='gpt-4o', status_code=429, "
-        "code='rate_limit_exceeded', phase='idle', request_id='req_1', retry_after=1.5)"
+        "code='rate_limit_exceeded', phase='idle', request_id='req_1', retry_after=1.5, attempts=3)"
     )
     assert repr(errors.JournalError("x")) == "JournalError('x')"
 

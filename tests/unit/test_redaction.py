@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import time
+from collections.abc import Callable
+from urllib.parse import quote
+
 import pytest
 
 from anycompletion.errors import RateLimitError
@@ -31,6 +37,56 @@ HIDDEN: list[tuple[str, str, str]] = [
 def test_secrets_are_hidden(secret: str, text: str, shown: str) -> None:
     """A provider's text would show the key, or lose more than the key."""
     assert hide(text.replace("{}", "{0}").format(secret), [secret]) == shown
+
+
+def escaped(pattern: str) -> Callable[[str], str]:
+    return lambda secret: "".join(pattern.format(ord(char)) for char in secret)
+
+
+ENCODINGS: dict[str, Callable[[str], str]] = {
+    "base64": lambda secret: base64.b64encode(secret.encode()).decode(),
+    "base64 of a header": lambda secret: base64.b64encode(f"Bearer {secret}".encode()).decode()[12:],
+    "base64 of a pair": lambda secret: base64.b64encode(f"me:{secret}".encode()).decode()[4:],
+    "base64 after two bytes": lambda secret: base64.b64encode(f"k={secret}".encode()).decode()[4:],
+    "base64 for URLs": lambda secret: base64.urlsafe_b64encode(secret.encode()).decode(),
+    "hexadecimal": lambda secret: secret.encode().hex(),
+    "capital hexadecimal": lambda secret: secret.encode().hex().upper(),
+    "capitals": str.upper,
+    "small letters": str.lower,
+    "URL": lambda secret: quote(secret, safe=""),
+    "URL, all": escaped("%{:02X}"),
+    "URL, all small": escaped("%{:02x}"),
+    "JSON, all": escaped("\\u{:04x}"),
+    "Python, all": escaped("\\x{:02x}"),
+    "HTML": html.escape,
+    "HTML, decimal": escaped("&#{};"),
+    "HTML, hexadecimal": escaped("&#x{:x};"),
+}
+
+
+@pytest.mark.parametrize("secret", [LONG, "k&<>/+=0123456789-abcdefgh", "tenant-key-123456"])
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_secrets_are_hidden_in_other_encodings(encoding: str, secret: str) -> None:
+    """A server that encodes what it repeats would show the key."""
+    echo = ENCODINGS[encoding](secret)
+    for piece in (echo, echo[: len(echo) * 3 // 4], echo[len(echo) // 4 :]):
+        shown = hide(f"<{piece}>", [secret])
+        left = shown.replace("***", "")
+        assert len(left) <= 2 + 8, left
+    text = "an ordinary text of a server, with an id 0123456789abcdef0123456789abcdef and a URL https://x.example/v1"
+    assert hide(text, ["sk-proj-zyxwvutsrqponmlkjihgfedcba"]) == text
+
+
+@pytest.mark.parametrize("filling", ["{0:.11} ", "{0:.6}", "{0} ", "{0:.12}", "k"])
+def test_redaction_takes_linear_time(filling: str) -> None:
+    """A server could stop the event loop for seconds with pieces of the key."""
+    secret = "k" * 40 if filling == "k" else LONG
+    piece = filling.format(secret)
+    text = piece * (1_000_000 // len(piece))
+    started = time.perf_counter()
+    shown = hide(text, [secret])
+    assert time.perf_counter() - started < 1.0
+    assert len(shown) < len(text)
 
 
 def test_every_long_fragment_is_hidden() -> None:
@@ -88,3 +144,17 @@ def test_headers_with_secrets_are_recognized() -> None:
         "Accept-Language": "de",
     }
     assert secret_values(given) == ["sk-1", "sk-2", "dTpw", "sk-3", "session=4; b=c"]
+
+
+def test_values_without_a_telltale_name_are_secrets_too() -> None:
+    """A password in a header of a gateway's own would be shown when a server repeats it."""
+    given = {"X-Custom-Gate": "hunter2hunter2", "Cf-Access-Client-Id": "0123456789.access", "X-Mode": "fast"}
+    assert secret_values(given) == ["hunter2hunter2", "0123456789.access"]
+    assert secret_values({"User-Agent": "my-application/1", "Content-Type": "application/json"}) == []
+
+
+def test_half_a_secret_in_a_header_is_redacted() -> None:
+    """Stored replies would contain most of the key."""
+    for begin in range(len(LONG) - 24):
+        echoing = Headers([(b"x-echo", LONG[begin : begin + 24].encode())])
+        assert redacted_headers(echoing, [LONG]) == {"x-echo": "***"}

@@ -1,8 +1,10 @@
 """The OpenAI-compatible endpoint: OpenAI's SDK reaches every provider, and callers control wire parameters only."""
 
 import asyncio
+import gzip
 import json
-from collections.abc import AsyncIterator, Collection
+import zlib
+from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any
 
 import httpx2
@@ -315,6 +317,9 @@ BAD: dict[str, tuple[Any, str | None]] = {
     "not an object": (b"[]", None),
     "NaN": (b'{"model": "openai/gpt-4o", "messages": [], "temperature": NaN}', None),
     "too deep": (b"[" * 9_000, None),
+    "deep in a message": (b'{"model": "openai/gpt-4o", "messages": [' + b"[" * 300 + b"]" * 300 + b"]}", None),
+    "an option in another case": ({**GOOD, "Base_URL": "x"}, "Base_URL"),
+    "a server tool": ({**GOOD, "tools": [{"type": "web_search_9"}]}, "tools[0].type"),
     "too many digits": (b"[" + b"9" * 9_000 + b"]", None),
     "not UTF-8": (b'{"model": "\xff"}', None),
     "no model": ({"messages": HELLO}, "model"),
@@ -366,6 +371,56 @@ async def test_a_large_body_is_refused(sim: SimulatorServer, url: str) -> None:
     assert sim.requests == []
 
 
+async def test_a_body_of_many_values_is_refused(sim: SimulatorServer, client: AsyncCompletion) -> None:
+    """One request could block the event loop for seconds and fill the memory, or a long table in a text be refused."""
+    app = chat_completions_app(client, authorize=lambda _: True, max_separators=1000)
+    async with asgi_service(app) as url:
+        status, error = await send(url, {**GOOD, "metadata": {str(i): "a" for i in range(1000)}})
+        assert (status, error["message"]) == (413, "the body's JSON is too large: too many values")
+        assert (await send(url, {**GOOD, "messages": [{"role": "user", "content": "1,2\n" * 1000}]}))[0] == 200
+    assert len(sim.requests) == 1
+
+
+ENCODINGS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "X-GZIP": gzip.compress,
+    "deflate": zlib.compress,
+    "identity": bytes,
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+async def test_an_encoded_body_is_decoded(encoding: str, sim: SimulatorServer, url: str) -> None:
+    """A client that compresses its requests would get an error that does not name the reason."""
+    encode = ENCODINGS[encoding]
+    status, _ = await send(url, encode(json.dumps(GOOD).encode()), Content_Encoding=encoding)
+    assert status == 200
+    if encoding != "identity":
+        large = encode(json.dumps({**GOOD, "user": "x" * 10_000}).encode())
+        assert (await send(url, large, Content_Encoding=encoding))[0] == 413
+        assert (await send(url, large[:-9], Content_Encoding=encoding))[0] in (400, 413)
+        assert (await send(url, encode(b"{}")[:-9], Content_Encoding=encoding))[0] == 400
+        assert (await send(url, GOOD, Content_Encoding=encoding))[0] == 400
+    assert len(sim.requests) == 1
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "x"])
+async def test_an_unknown_content_encoding_is_refused(encoding: str, url: str) -> None:
+    """The error would say that the body is not JSON."""
+    status, error = await send(url, b"xx", Content_Encoding=encoding)
+    assert (status, error["message"]) == (415, "the content-encoding must be gzip, deflate or identity")
+
+
+async def test_a_body_that_does_not_arrive_is_refused(sim: SimulatorServer, client: AsyncCompletion) -> None:
+    """A caller could hold a connection and its memory for ever by sending a body slowly."""
+    app = chat_completions_app(client, authorize=lambda _: True, body_timeout=0.2)
+    async with asgi_service(app) as url, Peer(url, "/chat/completions", b"{", {"Content-Length": "99"}) as peer:
+        async with asyncio.timeout(TIMEOUT):
+            head, body = await peer.whole()
+    assert head.status == 408
+    assert body["error"]["message"] == "the body did not arrive within 0.2 seconds"
+
+
 async def test_another_content_type_is_refused(sim: SimulatorServer, url: str) -> None:
     """Any web page could use the service's keys through the browser of a signed-in user."""
     status, _ = await send(url, GOOD, Content_Type="text/plain")
@@ -412,6 +467,88 @@ async def test_authorized_models_are_listed(url: str) -> None:
         assert [model.id async for model in sdk.models.list()] == []
 
 
+async def test_one_model_can_be_looked_up(url: str) -> None:
+    """SDKs and tools that look up their model would report that it does not exist."""
+    for path in ("", "/v1"):
+        async with openai.AsyncOpenAI(base_url=url + path, api_key="some", max_retries=0) as sdk:
+            assert (await sdk.models.retrieve("openai/gpt-4o")).owned_by == "openai"
+            with pytest.raises(openai.NotFoundError) as caught:
+                await sdk.models.retrieve("openai/o3")
+            assert caught.value.code == "model_not_found"
+    assert (await send(url, None, "/models/openai/gpt-4o/", Authorization="Bearer all"))[1]["id"] == "openai/gpt-4o"
+    assert (await send(url, None, "/models/openai/gpt-4o", Authorization="Bearer none"))[0] == 401
+
+
+async def test_the_service_names_the_models_that_true_means(sim: SimulatorServer, client: AsyncCompletion) -> None:
+    """A caller with full access could use any server that the service reaches, or list nothing."""
+    app = chat_completions_app(client, authorize=bearer, models=["openai/gpt-4o", "cohere/command-a"])
+    async with asgi_service(app) as url:
+        listed = await send(url, None, "/models")
+        assert [model["id"] for model in listed[1]["data"]] == ["cohere/command-a", "openai/gpt-4o"]
+        assert (await send(url, {**GOOD, "model": "openai/o3"}))[0] == 404
+        assert (await send(url, GOOD))[0] == 200
+        assert (await send(url, {**GOOD, "model": "cohere/command-a"}, Authorization="Bearer some"))[0] == 404
+    with pytest.raises(TypeError, match="models must be a collection"):
+        chat_completions_app(client, authorize=bearer, models="openai/gpt-4o")
+    assert len(sim.requests) == 1
+
+
+@pytest.mark.parametrize("path", ["/chat/completions/", "/v1/chat/completions/"])
+async def test_a_trailing_slash_is_served(path: str, url: str) -> None:
+    """A redirect would name the scheme and host of the connection: behind a proxy keys would be sent unencrypted."""
+    assert (await send(url, GOOD, path))[0] == 200
+    assert (await send(url, None, "/models/"))[0] == 200
+    status, error = await send(url, GOOD, "/chat/completions/x/")
+    assert (status, "serves POST /chat/completions" in error["message"]) == (404, True)
+
+
+async def test_every_answer_has_a_request_id(sim: SimulatorServer, client: AsyncCompletion, caplog: Any) -> None:
+    """An error that a caller reports could not be found in the service's log."""
+
+    def authorize(request: Request) -> bool:
+        if request.state.request_id == "broken":
+            raise LookupError
+        return True
+
+    async def ids(path: str, body: Any, *given: str) -> tuple[int, list[str]]:
+        found: list[str] = []
+        for each in given:
+            async with Peer(url, path, body, {"X-Request-ID": each}) as peer:
+                head = await peer.head()
+            found.append(head.headers["x-request-id"])
+        return head.status, found
+
+    streamed = {**GOOD, "stream": True}
+    async with asgi_service(chat_completions_app(client, authorize=authorize)) as url:
+        for path, body, status in (
+            ("/chat/completions", GOOD, 200),
+            ("/chat/completions", streamed, 200),
+            ("/models", None, 200),
+            ("/chat/completions", b"{", 400),
+            ("/nothing", GOOD, 404),
+        ):
+            found = await ids(path, body, "abc-1", "", "a b", "x" * 200)
+            assert found[0] == status
+            assert found[1][0] == "abc-1"
+            assert all(each.startswith("req_") for each in found[1][1:])
+            assert len(set(found[1])) == 4
+        assert await ids("/models", None, "broken") == (500, ["broken"])
+        sim.fault = "overloaded"
+        for body in (GOOD, streamed):
+            await ids("/chat/completions", body, "id-of-the-failure")
+    records = [record for record in caplog.records if getattr(record, "ac_event", "") == "relayed_error"]
+    assert [record.ac_relay_id for record in records] == ["id-of-the-failure"] * 2
+
+
+async def test_refusals_tell_nothing_of_the_services_configuration(url: str) -> None:
+    """Callers would read about options and settings that only the service has."""
+    for stream in (False, True):
+        body = {**GOOD, "model": "openrouter/a/b", "thinking": {"type": "enabled"}, "stream": stream}
+        status, error = await send(url, body)
+        assert (status, error["code"], error["param"]) == (400, "unsupported_parameter", "thinking")
+        assert error["message"] == "thinking: the model does not take this"
+
+
 @pytest.mark.parametrize("result", ["openai/gpt-4o", b"x", 1, object()], ids=repr)
 async def test_an_invalid_result_of_authorize_refuses_the_request(
     result: Any, sim: SimulatorServer, client: AsyncCompletion
@@ -448,7 +585,19 @@ def test_authorize_is_required(client: AsyncCompletion) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"max_body": 0}, {"max_n": 0}, {"ping": 0}, {"extra_fields": ["top_k", "temperature"]}], ids=repr
+    "wrong",
+    [
+        {"max_body": 0},
+        {"max_separators": 0},
+        {"max_n": 0},
+        {"max_tokens": 0},
+        {"ping": 0},
+        {"write_timeout": -1},
+        {"body_timeout": 0},
+        {"extra_fields": ["top_k", "temperature"]},
+        {"extra_fields": "top_k"},
+    ],
+    ids=repr,
 )
 def test_invalid_arguments_of_the_endpoint_are_refused(wrong: dict[str, Any], client: AsyncCompletion) -> None:
     """A mistake would be noticed at the first request only."""

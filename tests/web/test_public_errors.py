@@ -1,5 +1,7 @@
 """Errors for external callers: the proper status, and no internals of the service."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -130,6 +132,21 @@ def test_an_unknown_provider_is_an_unknown_model() -> None:
     assert public_error(error, detail=True) == public_error(NotFoundError("x"), detail=True)
 
 
+@pytest.mark.parametrize("param", ["base_urls['openai']", "timeout", "limits", "extra_headers"])
+def test_an_error_about_the_service_is_internal(param: str) -> None:
+    """Callers would get a 400 for a mistake in the service's configuration, with the names of its settings."""
+    for detail in (False, True):
+        shown = public_error(InvalidRequestError(TEXT, param=param), detail=detail)
+        assert (shown.status, shown.code, shown.param) == (500, "internal_error", None)
+
+
+@pytest.mark.parametrize("hint", ["pass extra_body={...}", "or on_unsupported='drop'", "see Provider(params=...)"])
+def test_hints_for_the_service_are_not_shown(hint: str) -> None:
+    """An error would refer callers to options that they do not have."""
+    shown = public_error(UnsupportedParameterError(f"thinking: no; {hint}", param="thinking"), detail=True)
+    assert (shown.message, shown.param) == ("thinking: the model does not take this", "thinking")
+
+
 @pytest.mark.parametrize("error", [ZeroDivisionError(TEXT), KeyError(TEXT), KeyboardInterrupt(TEXT)])
 def test_other_exceptions_show_no_internals(error: BaseException) -> None:
     """Internals would be visible to external callers."""
@@ -180,7 +197,41 @@ def test_the_log_contains_no_text_of_a_provider(caplog: pytest.LogCaptureFixture
     ]
     assert {(record.name, record.levelname) for record in caplog.records} == {("anycompletion", "WARNING")}
     first: dict[str, Any] = caplog.records[0].__dict__
-    assert [first[name] for name in ("event", "provider", "status", "request_id", "error")] == [
+    assert [first[f"ac_{name}"] for name in ("event", "provider", "status", "request_id", "error")] == [
         *("relayed_error", "acme", 400, "req-1", "BadRequestError")
     ]
     assert "| `relayed_error` | WARNING |" in README.read_text("utf-8")
+
+
+CONFIGURED: dict[str, tuple[str, bool]] = {
+    "nothing": ("", True),
+    "uvicorn's own": ("import logging.config, uvicorn; logging.config.dictConfig(uvicorn.config.LOGGING_CONFIG)", True),
+    "a higher level": ("import logging; logging.getLogger('anycompletion').setLevel('ERROR')", False),
+    "another handler": (
+        "import logging; logging.getLogger('anycompletion').addHandler(logging.FileHandler('/dev/null'))",
+        False,
+    ),
+}
+"""Configuration of logging → whether a relayed error goes to standard error."""
+
+
+@pytest.mark.parametrize("case", CONFIGURED)
+def test_a_failing_relay_is_visible_without_configured_logging(case: str) -> None:
+    """A service under a server's default logging would fail silently."""
+    setup, visible = CONFIGURED[case]
+    script = (
+        "from anycompletion import OverloadedError\nfrom anycompletion.web.public_errors import log_relayed_error\n"
+        f"{setup}\nlog_relayed_error(OverloadedError('x', provider='acme'), 'req-1')"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    shown = "an error was relayed to a client: OverloadedError (provider=acme, relay_id=req-1)\n"
+    assert done.stderr == (shown if visible else "")
+
+
+def test_mistakes_of_clients_are_not_written_to_standard_error() -> None:
+    """Any caller could fill the service's log files."""
+    script = (
+        "from anycompletion import BadRequestError\nfrom anycompletion.web.public_errors import log_relayed_error\n"
+        "log_relayed_error(BadRequestError('x'))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stderr == b""

@@ -64,7 +64,8 @@ def starlette_app(client: AsyncCompletion, make: Make) -> FastAPI:
     @app.post("/stream")
     async def stream(request: Request) -> Response:
         body = await request.json()
-        return starlette_sse(make(body), ping=body.get("ping", 15.0), headers={"X-More": "yes"})
+        options = {name: body[name] for name in ("ping", "write_timeout") if name in body}
+        return starlette_sse(make(body), **options, headers={"X-More": "yes"})
 
     @app.post("/plain")
     async def plain(request: Request) -> Any:
@@ -80,7 +81,8 @@ def aiohttp_app(client: AsyncCompletion, make: Make) -> web.Application:
 
     async def stream(request: web.Request) -> web.StreamResponse:
         body = await request.json()
-        return await aiohttp_sse(request, make(body), ping=body.get("ping", 15.0), headers={"X-More": "yes"})
+        options = {name: body[name] for name in ("ping", "write_timeout") if name in body}
+        return await aiohttp_sse(request, make(body), **options, headers={"X-More": "yes"})
 
     async def plain(request: web.Request) -> web.Response:
         body = await request.json()
@@ -353,6 +355,34 @@ async def test_a_client_that_does_not_read_pauses_the_provider(
         assert written < 4_000
         peer.leave()
         assert await request.wait_closed(TIMEOUT)
+
+
+@all_services
+async def test_a_client_that_reads_nothing_is_disconnected(
+    service: Served, sim: SimulatorServer, client: AsyncCompletion
+) -> None:
+    """Clients that read nothing would hold streams, their memory and the provider's connections for ever."""
+    sim.reply, sim.chunks = "x" * 40_000_000, 4_000
+    body = {"ping": None, "write_timeout": 0.3}
+    async with service(client) as url:
+        before = asyncio.all_tasks()
+        async with Peer(url, "/stream", body):
+            await wait_for_requests(sim)
+            assert await sim.requests[0].wait_closed(TIMEOUT)
+        async with asyncio.timeout(TIMEOUT):
+            while asyncio.all_tasks() - before:
+                await asyncio.sleep(0.01)
+
+
+@all_services
+async def test_a_client_that_reads_slowly_is_served(
+    service: Served, sim: SimulatorServer, client: AsyncCompletion
+) -> None:
+    """The clock of a write would count the time of a whole slow stream, or that between the provider's chunks."""
+    sim.chunk_delay = 0.15
+    async with service(client) as url, Peer(url, "/stream", {"write_timeout": 0.1}) as peer:
+        assert (await peer.head()).status == 200
+        assert text_of(events(await peer.rest())) == "one two three four five"
 
 
 @all_services

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from ..options import OptionValues
 from ..ratelimit.adaptive_concurrency import AdaptiveConcurrency
 from ..records import ChatCompletion, ChatRequest
 
@@ -13,12 +14,21 @@ from ..records import ChatCompletion, ChatRequest
 class BatchClient(Protocol):
     """What a batch needs of its client. It references the client, so that the client lives until the run ends."""
 
-    def complete(self, request: ChatRequest, on_load_refusal: Callable[[], None] | None) -> Awaitable[ChatCompletion]:
-        """Sends a validated request; calls `on_load_refusal` for each attempt that ended with 429 or 529."""
+    def complete(
+        self, request: ChatRequest, options: OptionValues, on_load_refusal: Callable[[], None] | None
+    ) -> Awaitable[ChatCompletion]:
+        """Sends a validated request; calls `on_load_refusal` for each attempt that ended with 429 or 529.
+
+        The options need not be checked.
+        """
         ...
 
-    def provider_of(self, model: str) -> str:
-        """The name of the provider that serves `model`; "" where it is unknown."""
+    def total_timeout(self, options: OptionValues) -> float | None:
+        """Seconds that a request with these options may take, its waits included; None where there is no limit."""
+        ...
+
+    def provider_of(self, model: str, given: str | None) -> str:
+        """The name of the provider that serves `model`, `given` if the item names it; "" where it is unknown."""
         ...
 
     def track_concurrency(self, provider: str, limit: AdaptiveConcurrency) -> None:

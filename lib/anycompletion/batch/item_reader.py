@@ -107,7 +107,7 @@ class ItemReader:
         request: RequestSource | None
         error: CompletionError | None
         key = None
-        custom_id, request, error = read_item(item)
+        custom_id, request, error, options = read_item(item)
         if request is not None:
             try:
                 key = self._state.journal.identify(request, custom_id)
@@ -122,7 +122,7 @@ class ItemReader:
             self._state.progress.skip(final)
         else:
             custom_id = custom_id if key is None else key.custom_id
-            self._workers.submit(WorkItem(self._next_number(), custom_id, request, key))
+            self._workers.submit(WorkItem(self._next_number(), custom_id, request, key, options=options))
 
     def _next_number(self) -> int:
         self._count += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sized
 from typing import Any, cast
 
+from .._boundary import iteration_error
 from ..errors import InvalidRequestError
 
 
@@ -40,7 +41,10 @@ class ItemSource:
         """The next item of a sync iterable, or `end`. Raises what the iterable raises."""
         if self._iterator is None:
             self._iterator = iter(self._sync)
-        return next(cast("Iterator[Any]", self._iterator), end)
+        try:
+            return next(cast("Iterator[Any]", self._iterator), end)
+        except GeneratorExit as error:
+            raise iteration_error(error) from error
 
     async def aclose(self) -> None:
         """Closes a generator that was started, so that its `finally` runs now; files and lists are not closed.

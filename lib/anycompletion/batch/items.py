@@ -8,15 +8,16 @@ from typing import Any, NamedTuple, TypeAlias, cast
 import attrs
 
 from ..errors import InvalidRequestError
-from ..records import PARAM_NAMES, ChatRequest
-from ..validation import request_from_arguments, validate_request
+from ..options import NO_OPTIONS, OptionValues
+from ..records import ChatRequest
+from ..validation import is_keyword, request_from_arguments, split_keywords, unknown_keyword, validate_request
 
 BatchItem: TypeAlias = (
     ChatRequest | Mapping[str, Any] | tuple[str, ChatRequest | Mapping[str, Any]] | InvalidRequestError
 )
-"""A `ChatRequest`; a dict of `create`'s arguments, with ``custom_id`` if it has an id; an input line of OpenAI's Batch
-API (``custom_id`` and ``body``); ``(id, request)``; or an error, where the caller could not read an item: it becomes
-the result of the item."""
+"""A `ChatRequest`; a dict of `create`'s arguments, call options included, with ``custom_id`` if it has an id; an input
+line of OpenAI's Batch API (``custom_id`` and ``body``, a dict as before); ``(id, request)``; or an error, where the
+caller could not read an item: it becomes the result of the item."""
 
 BatchItems: TypeAlias = Iterable[BatchItem] | AsyncIterable[BatchItem]
 
@@ -27,15 +28,15 @@ _URL_PATH = "/chat/completions"
 RequestSource: TypeAlias = ChatRequest | Mapping[str, Any]
 """A request as it was passed, not validated: a record, or `create`'s arguments by name, with `custom_id`."""
 
-_ARGUMENTS = frozenset(("model", "messages", *PARAM_NAMES))
-
 
 class Item(NamedTuple):
-    """One item as it was read: a request, or the error that is its result."""
+    """One item as it was read: a request and its call options, or the error that is its result."""
 
     custom_id: str | None
     request: RequestSource | None
     error: InvalidRequestError | None = None
+    options: OptionValues = NO_OPTIONS
+    """Not checked yet; never part of the request."""
 
 
 def read_item(item: object) -> Item:
@@ -56,7 +57,8 @@ def read_item(item: object) -> Item:
         custom_id = inner_id if custom_id is None else custom_id
         if "body" in body:
             body = _body_of_line(body)
-        return Item(_id(custom_id), _arguments(body) | {"custom_id": _id(custom_id)})
+        request, options = _arguments(body)
+        return Item(_id(custom_id), request | {"custom_id": _id(custom_id)}, None, options)
     except InvalidRequestError as invalid:
         error = invalid.with_traceback(None)
     except Exception as unreadable:  # noqa: BLE001 (user-defined types may raise anything)
@@ -107,14 +109,27 @@ def _body_of_line(line: dict[str, Any]) -> dict[str, Any]:
     return dict(cast("Mapping[str, Any]", body))
 
 
-def _arguments(body: dict[str, Any]) -> dict[str, Any]:
-    """A request's body as arguments of `create`; members that are none of them go to `extra_body`."""
+def _arguments(body: dict[str, Any]) -> tuple[dict[str, Any], OptionValues]:
+    """Arguments of `create` as those of the request and the call options.
+
+    The request has `provider` and `extra_body`, too, because they decide what is asked and so belong to its identity.
+    """
     for name in ("model", "messages"):
         if name not in body:
             raise InvalidRequestError(f"{name}: is missing", param=name)
+    request = {name: body.pop(name) for name in ("model", "messages")}
     body.pop("stream", None)
-    extra_body = body.pop("extra_body", None)
-    if unknown := {name: value for name, value in body.items() if name not in _ARGUMENTS}:
-        body = {name: value for name, value in body.items() if name in _ARGUMENTS}
-        extra_body = unknown if extra_body is None else unknown | dict(extra_body)
-    return body if extra_body is None else body | {"extra_body": extra_body}
+    for name in body:
+        if not is_keyword(name):
+            raise InvalidRequestError(unknown_keyword(str(name)), param=str(name)[:_MAX_NAME])
+    params, options = split_keywords(body)
+    extra_body = options.pop("extra_body", None)
+    kept = {"extra_body": extra_body, "provider": options.get("provider")}
+    return (
+        request | params | {name: value for name, value in kept.items() if value is not None},
+        OptionValues(options) if options else NO_OPTIONS,
+    )
+
+
+_MAX_NAME = 100
+"""Characters of a wrong name that an error has as its `param`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from attrs import frozen
 
@@ -47,6 +47,8 @@ class BatchProgress:
     """Tokens of the answers, as far as providers counted them."""
     cost: float | None
     """Sum of the costs that providers reported, in their currency; None where none did."""
+    paused: Mapping[str, float]
+    """Provider → seconds until its items are sent again, where it asked to wait or is away; empty as a rule."""
 
     @property
     def finished(self) -> int:
@@ -67,14 +69,20 @@ class ProgressCounter:
     Args:
         total: number of items, if known.
         in_flight: returns the number of requests in flight.
+        paused: returns the providers whose items are not sent at the moment, and for how many seconds.
         observer: the caller's `on_progress`.
     """
 
     def __init__(
-        self, total: int | None, in_flight: Callable[[], int], observer: Callable[[BatchProgress], object] | None
+        self,
+        total: int | None,
+        in_flight: Callable[[], int],
+        paused: Callable[[], Mapping[str, float]],
+        observer: Callable[[BatchProgress], object] | None,
     ) -> None:
         self._total = total
         self._in_flight = in_flight
+        self._paused = paused
         self._observer = observer
         self._done = self._failed = self._skipped = self._skipped_failed = 0
         self._prompt_tokens = self._completion_tokens = 0
@@ -113,12 +121,16 @@ class ProgressCounter:
         if state is State.FAILED:
             self._skipped_failed += 1
 
-    def report(self) -> None:
-        """Calls `on_progress`, unless it was called just before."""
+    def report(self, *, at_once: bool = False) -> None:
+        """Calls `on_progress`, unless it was called just before.
+
+        Args:
+            at_once: calls it all the same; nothing may happen for a long time.
+        """
         if self._observer is None:
             return
         now = self._clock()
-        if now >= self._next_report:
+        if at_once or now >= self._next_report:
             self._next_report = now + _REPORT_INTERVAL
             self._notify(self._observer)
 
@@ -145,10 +157,11 @@ class ProgressCounter:
             prompt_tokens=self._prompt_tokens,
             completion_tokens=self._completion_tokens,
             cost=self._cost,
+            paused=self._paused(),
         )
 
     def _notify(self, observer: Callable[[BatchProgress], object]) -> None:
         try:
             observer(self.snapshot())
-        except Exception as error:  # noqa: BLE001 (an observer's failure is logged, and the run goes on)
+        except (Exception, GeneratorExit) as error:  # noqa: BLE001 (an observer's failure is logged, and the run goes on)
             observer_failed("on_progress", error)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
+from ..options import NO_OPTIONS, OptionValues
 from ..ratelimit.adaptive_concurrency import AdaptiveConcurrency
 from ..records import ChatRequest
 from .batch_client import BatchClient
@@ -66,7 +67,7 @@ class FixedConcurrency:
 
 
 _MAX_RETURNS = 5
-"""How often an item may return to its queue."""
+"""Times that an item may return to its queue because its provider was away."""
 
 
 class WorkItem(NamedTuple):
@@ -79,29 +80,51 @@ class WorkItem(NamedTuple):
     key: ItemKey | None
     """Its key in the journal, if there is a journal."""
     returns: int = 0
-    """How often it has returned to its queue because its provider was away."""
+    """How often it returned to its queue."""
+    options: OptionValues = NO_OPTIONS
+    """The call options that its dict has; not checked yet."""
 
 
 class ProviderQueue:
-    """FIFO queue of the items of one provider, or of all; counts the requests in flight."""
+    """FIFO queue of the items of one provider; counts the requests in flight.
 
-    def __init__(self, limit: ConcurrencyLimit) -> None:
+    Args:
+        provider: its name.
+        limit: limit of the requests in flight.
+        sharing: the queues that share the limit, this one among them; None where it has the limit alone.
+    """
+
+    def __init__(self, provider: str, limit: ConcurrencyLimit, sharing: Sequence[ProviderQueue] | None = None) -> None:
+        self.provider = provider
         self.limit = limit
+        self.sharing: Sequence[ProviderQueue] = (self,) if sharing is None else sharing
         self.outage = OutagePause(lambda: asyncio.get_running_loop().time())
         self.timer: asyncio.TimerHandle | None = None
-        """Sends the next item after a pause; None where no pause is under way."""
-        self.on_load_refusal: Callable[[], None] | None = (
-            None if isinstance(limit, FixedConcurrency) else limit.on_throttled
-        )
+        """Starts the next item after a pause."""
+        self.on_load_refusal: Callable[[], None] = limit.on_throttled
         self.waiting: deque[WorkItem] = deque()
         self.in_flight = 0
 
     @property
+    def may_start_more(self) -> bool:
+        """Whether an item waits and the limit allows to send it."""
+        return bool(self.waiting) and sum(queue.in_flight for queue in self.sharing) < self.limit.limit
+
+    @property
     def can_start(self) -> bool:
-        """Whether an item waits and may be sent: the limit allows it, and in an outage it is the only one."""
-        if not self.waiting or self.in_flight >= self.limit.limit:
+        """Whether an item may be sent now; in an outage, one item at a time may be sent."""
+        if not self.may_start_more:
             return False
         return not self.outage.is_active or (not self.in_flight and not self.outage.remaining)
+
+    @property
+    def next_queue(self) -> ProviderQueue | None:
+        """Of the queues that share the limit, the one whose first item is the next to be sent; None if there is none.
+
+        That is the first of their items that was read, so that no provider has to wait for another one.
+        """
+        ready = [queue for queue in self.sharing if queue.can_start]
+        return min(ready, key=lambda queue: queue.waiting[0].number) if len(ready) > 1 else next(iter(ready), None)
 
     def take(self) -> WorkItem | None:
         """Removes the first item, if it may be sent, and counts it as in flight."""
@@ -128,28 +151,36 @@ class ProviderQueue:
         return True
 
 
+def _model_and_provider(arguments: Mapping[str, Any]) -> tuple[object, str | None]:
+    provider: object = arguments.get("provider")
+    return arguments["model"], provider if isinstance(provider, str) else None
+
+
 class ProviderQueues:
-    """One queue with a fixed limit where the caller chose one, else a queue with an adaptive limit per provider."""
+    """A queue per provider: with one fixed limit for all where the caller chose one, else with adaptive limits."""
 
     def __init__(self, concurrency: int | None, client: BatchClient) -> None:
         self._client = client
-        self._only = None if concurrency is None else ProviderQueue(FixedConcurrency(concurrency))
+        self._fixed = None if concurrency is None else FixedConcurrency(concurrency)
         self._by_provider: dict[str, ProviderQueue] = {}
-        self._by_model: dict[str, ProviderQueue] = {}
-        self.all: list[ProviderQueue] = [] if self._only is None else [self._only]
+        self._by_model: dict[tuple[str, str | None], ProviderQueue] = {}
+        self.all: list[ProviderQueue] = []
 
     @property
     def in_flight(self) -> int:
         """Requests in flight."""
         return sum(queue.in_flight for queue in self.all)
 
+    @property
+    def paused(self) -> dict[str, float]:
+        """Provider → seconds until its items are sent again, where it asked to wait or is away."""
+        return {queue.provider: left for queue in self.all if (left := queue.outage.remaining)}
+
     def of(self, request: RequestSource) -> ProviderQueue:
         """The queue for a request. It is not validated yet: the model may have any type."""
-        if self._only is not None:
-            return self._only
-        named: object = request.model if isinstance(request, ChatRequest) else request["model"]
+        named, provider = (request.model, None) if isinstance(request, ChatRequest) else _model_and_provider(request)
         model = named if isinstance(named, str) else ""
-        return self._by_model.get(model) or self._find_or_create(model)
+        return self._by_model.get((model, provider)) or self._find_or_create(model, provider)
 
     def clear(self) -> None:
         """Drops all items that wait."""
@@ -158,15 +189,19 @@ class ProviderQueues:
             if queue.timer is not None:
                 queue.timer.cancel()
 
-    def _find_or_create(self, model: str) -> ProviderQueue:
-        provider = self._client.provider_of(model)
+    def _find_or_create(self, model: str, given: str | None) -> ProviderQueue:
+        provider = self._client.provider_of(model, given)
         queue = self._by_provider.get(provider)
         if queue is None:
-            limit = AdaptiveConcurrency()
-            self._client.track_concurrency(provider, limit)
-            queue = self._by_provider[provider] = ProviderQueue(limit)
+            if self._fixed is not None:
+                queue = ProviderQueue(provider, self._fixed, self.all)
+            else:
+                limit = AdaptiveConcurrency()
+                self._client.track_concurrency(provider, limit)
+                queue = ProviderQueue(provider, limit)
+            self._by_provider[provider] = queue
             self.all.append(queue)
         if len(self._by_model) >= _MAX_MODELS:
             self._by_model.clear()
-        self._by_model[model] = queue
+        self._by_model[model, given] = queue
         return queue

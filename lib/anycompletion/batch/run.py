@@ -61,7 +61,7 @@ class BatchRun:
         self._state = RunState(
             RunJournal(_path(journal), disk_full_timeout),
             ResultQueue(ordered=bool(ordered)),
-            ProgressCounter(source.total, lambda: queues.in_flight, _observer(on_progress)),
+            ProgressCounter(source.total, lambda: queues.in_flight, lambda: queues.paused, _observer(on_progress)),
         )
         self._scheduler = BatchScheduler(
             source,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .._async import Interruptible, WaiterQueue
+from .._boundary import ITERATION_ENDS, iteration_error
 from ..records import Result
 from .progress import ProgressCounter
 from .result_queue import ResultQueue
@@ -38,13 +39,9 @@ class RunState:
         self.results.put(number, result)
 
     def record_error(self, error: BaseException) -> None:
-        """Keeps the first error for the consumer; one that would silently end the consumer's loop is wrapped."""
-        if isinstance(error, (StopIteration, StopAsyncIteration)):
-            wrapped = RuntimeError(f"user code raised {type(error).__name__}")
-            wrapped.__cause__ = error
-            error = wrapped
+        """Keeps `error` for the consumer, if it is the first; one that would end its loop silently is wrapped."""
         if self.error is None:
-            self.error = error
+            self.error = iteration_error(error) if isinstance(error, ITERATION_ENDS) else error
 
     def halt(self, error: BaseException) -> None:
         """Ends reading, and keeps `error` for the consumer."""

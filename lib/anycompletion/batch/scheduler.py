@@ -82,8 +82,8 @@ class BatchScheduler:
             await self._state.wait_until(lambda: self._workers.is_idle)
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
-        if not self._state.results.ended:  # it was cancelled before its first step
-            self._state.record_error(ClientClosedError("the client was closed before this batch began"))
+        failure = None if task.cancelled() else task.exception()
+        if not self._state.results.ended:  # it was cancelled before its first step, or user code ended it
+            error = failure or ClientClosedError("the client was closed before this batch began")
+            self._state.record_error(error)
             self._state.results.end(None if self._state.stopped else self._state.error)
-        if not task.cancelled():
-            task.exception()

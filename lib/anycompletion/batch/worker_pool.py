@@ -10,7 +10,7 @@ import contextvars
 
 from ..errors import APIError, APIStatusError, ClientClosedError, CompletionError
 from ..records import ChatRequest, Result
-from ..retry_policy import is_load_refusal, shows_outage, worth_retrying
+from ..retry_policy import MAX_HINT, is_load_refusal, shows_outage, worth_retrying
 from .batch_client import BatchClient
 from .items import validate_item
 from .journal import UnwrittenError
@@ -69,14 +69,17 @@ class WorkerPool:
     # --- workers
 
     def _start_workers(self, queue: ProviderQueue) -> None:
-        """Starts a worker for each item that the queue's limit allows; in an outage, a timer for the next one."""
+        """Starts a worker for each item that the queue's limit allows, also those of queues that share it."""
         loop = asyncio.get_running_loop()
-        while (item := self._take(queue)) is not None:
-            task = loop.create_task(self._work(queue, item), context=self._context.copy())
+        while (ready := queue.next_queue) is not None and (item := self._take(ready)) is not None:
+            task = loop.create_task(self._work(ready, item), context=self._context.copy())
             self._tasks.add(task)
             task.add_done_callback(self._on_worker_done)
-        if queue.waiting and queue.outage.is_active and not queue.in_flight and queue.timer is None:
-            queue.timer = loop.call_later(queue.outage.remaining, self._resume, queue, context=self._context.copy())
+        if self._state.halted or self._state.journal.full:
+            return
+        for each in queue.sharing:
+            if each.outage.is_active and each.may_start_more and not each.in_flight and each.timer is None:
+                each.timer = loop.call_later(each.outage.remaining, self._resume, each, context=self._context.copy())
 
     def _resume(self, queue: ProviderQueue) -> None:
         queue.timer = None
@@ -117,7 +120,7 @@ class WorkerPool:
         try:
             valid = validate_item(item.request)
             request = request or valid
-            completion = await self._client.complete(valid, queue.on_load_refusal)
+            completion = await self._client.complete(valid, item.options, queue.on_load_refusal)
             answered = True
             queue.record_answer()
             return Result(completion, None, item.custom_id, request)
@@ -125,15 +128,10 @@ class WorkerPool:
             self.halt(error.with_traceback(None))
             return None
         except CompletionError as error:
-            if isinstance(error, APIError):
-                throttled, is_outage = is_load_refusal(error), shows_outage(error)
-                answered = isinstance(error, APIStatusError) and not is_outage
-                if answered:
-                    queue.record_answer()
-                elif is_outage:
-                    queue.record_failure()
-                if is_outage and self._returned_to_queue(queue, item, error):
-                    return None
+            throttled = isinstance(error, APIError) and is_load_refusal(error)
+            answered = isinstance(error, APIStatusError) and not shows_outage(error)
+            if self._return_to_queue(queue, item, error):
+                return None
             # Without the frames: they reference the request, and a run may keep many errors.
             return Result(None, error.with_traceback(None), item.custom_id, request)
         except Exception as error:  # noqa: BLE001 (a bug, or an error of user code, which the consumer must get)
@@ -142,12 +140,37 @@ class WorkerPool:
         finally:
             queue.limit.on_end(throttled=throttled, answered=answered)
 
-    def _returned_to_queue(self, queue: ProviderQueue, item: WorkItem, error: APIError) -> bool:
-        """Puts an item back that may be sent again; False where it must end with its error."""
+    def _return_to_queue(self, queue: ProviderQueue, item: WorkItem, error: CompletionError) -> bool:
+        """Records what an error shows of the provider; returns whether the item is sent again after an outage."""
+        if not isinstance(error, APIError):
+            return False
+        hint = self._long_hint(item, error)
+        if hint is not None:
+            was_paused = bool(queue.outage.remaining)
+            if not queue.outage.on_long_hint(hint) or self._state.halted or not queue.take_back(item):
+                return False
+            self.waiting += 1
+            if not was_paused:
+                self._state.progress.report(at_once=True)
+            return True
+        if not shows_outage(error):
+            if isinstance(error, APIStatusError):
+                queue.record_answer()
+            return False
+        queue.record_failure()
         if self._state.halted or not worth_retrying(error) or not queue.take_back(item):
             return False
         self.waiting += 1
         return True
+
+    def _long_hint(self, item: WorkItem, error: APIError) -> float | None:
+        """The seconds that the provider asks to wait, if that is longer than a call may wait; else None."""
+        hint = error.retry_after
+        if hint is None or not is_load_refusal(error) or not worth_retrying(error):
+            return None
+        total = self._client.total_timeout(item.options)
+        is_long = hint > MAX_HINT or (total is not None and (error.elapsed or 0.0) + hint >= total)
+        return hint if is_long else None
 
     async def _write(self, item: WorkItem, result: Result) -> bool:
         """Writes a result to the journal; if that fails, halts the run and returns False."""

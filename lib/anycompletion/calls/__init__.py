@@ -4,7 +4,7 @@ from .call import Call
 from .chunk_source import CallChunks, ChunkSource
 from .endpoint_state import EndpointState, RetryBudget
 from .plan import USER_AGENT, CallPlan
-from .provider_state import DialectCache, KeySource, ProviderState
+from .provider_state import KeySource, ProviderState
 from .stream_attempt import as_chunk
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "CallChunks",
     "CallPlan",
     "ChunkSource",
-    "DialectCache",
     "EndpointState",
     "KeySource",
     "ProviderState",

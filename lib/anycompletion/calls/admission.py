@@ -7,16 +7,19 @@ The waits, in order; each bounds something else, and each is passed once per att
 2. **The client's own limits** (``limits=``, `LocalRateLimiter`): requests and tokens per minute, calls in flight; the
    model's limit before the provider's.
 3. **The shared limiter** (``rate_limiter=``): the same across clients or processes.
-4. **Cooldown** (`Cooldown`, one per origin and key): after a 429, until the provider's hint has passed, then at the
-   pace of its answers.
+4. **Cooldown** (`Cooldown`, one per origin, key and model; one per origin and key where the provider's row has
+   ``rate_limit_scope="key"``): after a 429, until the provider's hint has passed, then at the pace of its answers. A
+   used-up quota starts the cooldowns of all models of the key.
 5. **Connection limit** (`ConnectionLimit`, one per provider and client): as many exchanges as there are file
-   descriptors. Behind it the cooldown is checked again, because it may have begun in the meantime.
+   descriptors, and as a caller's session opens connections. Behind it the cooldown is checked again, because it may
+   have begun in the meantime.
 6. **Connect gate** (`MAX_CONNECTING`, in the transport's connector): at most 128 connections are being opened at a
    time; reused connections do not pass it. A cooldown that began in the meantime sends the request back to 4.
 
 Waits 2 and 3 are for requests that ask for a reply; requests that only poll or cancel skip them, and those that do not
-carry the key skip 4. Every wait counts towards the call's total timeout, ends with `ClientClosedError` when the client
-is closed, and can be cancelled without taking anything.
+carry the key skip 4. Every wait counts towards the call's total timeout, but for waits 2 and 3 of a batch's items: a
+batch has as many items in line as it has, and what they wait for is not the provider. Every wait ends with
+`ClientClosedError` when the client is closed, and can be cancelled without taking anything.
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ T = TypeVar("T")
 
 
 async def acquire_limits(call: CallContext, size: int) -> Permit:
-    """Waits for the client's own limits, then for the shared limiter.
+    """Waits for the client's own limits, then for the shared limiter; the time of a batch's item does not run then.
 
     Args:
         call: the call, whose plan has limits.
@@ -48,9 +51,16 @@ async def acquire_limits(call: CallContext, size: int) -> Permit:
     """
     limits = call.plan.limits
     assert limits is not None, "only calls with limits wait for them"
+    tokens = estimated_tokens(call.request, size)
+    if call.is_batch_item:
+        clock = asyncio.get_running_loop().time
+        begun = clock()
+        permit = await limits.acquire(tokens)
+        call.started += clock() - begun
+        return permit
     return await _within_total(
         call,
-        limits.acquire(estimated_tokens(call.request, size)),
+        limits.acquire(tokens),
         f"the total timeout ran out while the call waited for the limits of {limits.key}",
     )
 
@@ -62,7 +72,7 @@ async def acquire_connection(call: CallContext, *, authenticated: bool) -> None:
         RateLimitError: the cooldown lasts longer than the total timeout allows.
         APITimeoutError: the call's total timeout ran out.
     """
-    cooldown, limit = call.plan.endpoint.cooldown, call.plan.transport.connection_limit
+    cooldown, limit = call.plan.cooldown, call.plan.transport.connection_limit
     while True:
         if cooldown.until and authenticated:
             await _wait_for_cooldown(call)
@@ -74,10 +84,10 @@ async def acquire_connection(call: CallContext, *, authenticated: bool) -> None:
 
 
 async def _wait_for_cooldown(call: CallContext) -> None:
-    cooldown, left = call.plan.endpoint.cooldown, call.time_left()
+    cooldown, left = call.plan.cooldown, call.time_left()
     wait = cooldown.expected(asyncio.get_running_loop().time())
     if left is None or wait < left:
-        call.log(call.plan.log_level, "cooling_down", f"waits {wait:.2f} s, as all calls with this key do", delay=wait)
+        call.log(call.plan.log_level, "cooling_down", f"waits {wait:.2f} s, as all calls to this model do", delay=wait)
         timer = asyncio.timeout(left)
         try:
             async with timer:
@@ -89,7 +99,7 @@ async def _wait_for_cooldown(call: CallContext) -> None:
             return
     provider = call.plan.target.provider
     error = call.cooldown_error or RateLimitError(
-        f"{provider} asked for a pause, which all calls with this key keep; it is longer than this call's timeout, so "
+        f"{provider} asked for a pause, which all calls to this model keep; it is longer than this call's timeout, so "
         "nothing was sent",
         retry_after=wait,
     )

@@ -20,13 +20,16 @@ from ..codecs.lenient import NotJSONError
 from ..codecs.sse import Event
 from ..dialects.base import Continuation, Prerequisite, Target
 from ..errors import (
+    MAX_ID,
     APIConnectionError,
     APIError,
     APIResponseError,
     APITimeoutError,
     AuthenticationError,
     CompletionError,
+    ConfigurationError,
     RateLimitError,
+    printable_id,
 )
 from ..http import NO_HEADERS, HttpRequest, HttpResponse
 from ..logs import log
@@ -80,7 +83,7 @@ class Call(CallContext):
             InvalidRequestError: the request cannot be expressed in the provider's format.
         """
         plan = self.plan
-        encoded = plan.provider_state.dialect.encode(self.request, plan.target, plan.provider_state.cache.values)
+        encoded = plan.provider_state.dialect.encode(self.request, plan.target, plan.cache.values)
         return self._ready(encoded) if isinstance(encoded, HttpRequest) else None
 
     async def encode(self) -> tuple[HttpRequest, bytes | None]:
@@ -92,7 +95,7 @@ class Call(CallContext):
         """
         plan, missing = self.plan, dict[str, None]()
         while True:
-            known = {**missing, **plan.provider_state.cache.values}
+            known = {**missing, **plan.cache.values}
             encoded = plan.provider_state.dialect.encode(self.request, plan.target, known)
             if isinstance(encoded, HttpRequest):
                 return self._ready(encoded)
@@ -113,8 +116,8 @@ class Call(CallContext):
 
     async def _fetch_once(self, needed: Prerequisite) -> bool:
         """Fetches what no call has fetched yet; waits, within this call's time, where another call is fetching it."""
-        cache = self.plan.provider_state.cache
-        lock = cache.locks.setdefault(needed.key, asyncio.Lock())
+        cache = self.plan.cache
+        lock = cache.lock(needed.key)
         try:
             async with asyncio.timeout(self.time_left()):
                 await lock.acquire()
@@ -135,7 +138,7 @@ class Call(CallContext):
         """
         try:
             response = await self._with_retries(lambda: self.exchange(needed.request))
-            self.plan.provider_state.cache.values[needed.key] = loads(response.body)
+            self.plan.cache.keep(needed.key, loads(response.body))
         except (AuthenticationError, RateLimitError, APIConnectionError):
             raise
         except (APIError, NotJSONError):
@@ -162,7 +165,7 @@ class Call(CallContext):
         url = request.url
         if plan.query and request.authenticated:
             url = f"{url}{'&' if '?' in url else '?'}{urlencode(plan.query)}"
-        cooldown, info = plan.endpoint.cooldown, self.info
+        cooldown, info = plan.cooldown, self.info
         must_defer = cooldown.is_cooling_down if request.authenticated else None
         while True:
             await acquire_connection(self, authenticated=request.authenticated)
@@ -184,14 +187,17 @@ class Call(CallContext):
         info, plan = self.info, self.plan
         info.status_code = response.status
         info.headers = plan.without_echoes(response.headers, self.last_key_sent)
-        info.request_id = info.headers.first(plan.provider_state.provider.request_id_header)
+        request_id = info.headers.first(plan.provider_state.provider.request_id_header)
+        if request_id is not None and not (request_id.isprintable() and len(request_id) <= MAX_ID):
+            request_id = printable_id(request_id)
+        info.request_id = request_id
         if self.permit is not None:
             self.permit.update_from_headers(remaining_quotas(info.headers))
         if log.isEnabledFor(plan.log_level):
             self.log(plan.log_level, "answered", f"status {response.status}")
 
     async def _status_error(self, response: Response, *, starts_cooldown: bool) -> APIError:
-        """The provider's error; `starts_cooldown`: whether a wait hint holds for all calls with this key."""
+        """The provider's error; `starts_cooldown`: whether a wait hint holds for other calls, too."""
         if response.status < 400:
             response.close()
             where = _host(response.headers.get("location", ""))
@@ -231,12 +237,16 @@ class Call(CallContext):
             result = await self._with_retries(lambda: self._ask(request, body), creating=True)
             while isinstance(result, Continuation):
                 result = await self._next_result_or_cancel(result)
-        except BaseException:  # any error or cancellation: the attempt's permit is released
+        except BaseException as error:  # any error or cancellation: the attempt's permit is released
             self.settle_permit()
+            if isinstance(error, (APIError, ConfigurationError)):
+                self.log_failure(error)
             raise
         if self.permit is not None:
             self.settle_permit(result.usage)
         self.info.elapsed = self.elapsed()
+        if not self.is_part and log.isEnabledFor(self.plan.log_level):
+            self.log_finished(result.usage)
         result.info = self.info
         if not result.created:
             result.created = self.reply_time()
@@ -254,9 +264,13 @@ class Call(CallContext):
         while True:
             tried += 1
             try:
-                return await attempt()
+                result = await attempt()
             except APIError as error:
                 failed = error
+            else:
+                if self.retry_paid:
+                    self.return_retry()
+                return result
             await retry_or_raise(self, failed, tried, creating=creating)
             del failed  # its traceback has this frame
 
@@ -307,7 +321,15 @@ class Call(CallContext):
     async def next_response(self, continuation: Continuation) -> HttpResponse:
         """The response to a continuation. Only this request is retried: a second creating one would be billed too."""
         await self.plan.transport.pause(continuation.after)
-        return await self._with_retries(lambda: self.exchange(continuation.request))
+        return await self.fetch(continuation.request)
+
+    async def fetch(self, request: HttpRequest) -> HttpResponse:
+        """The whole response to a request that asks for no reply and so is never billed; it is repeated as calls are.
+
+        Raises:
+            APIError: the network failed, or the provider's error.
+        """
+        return await self._with_retries(lambda: self.exchange(request))
 
     # --- giving up ---
 

@@ -9,9 +9,9 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from ..errors import APIError, AuthenticationError, CompletionError, RateLimitError, printable
+from ..errors import AuthenticationError, CompletionError, RateLimitError, printable, printable_id
 from ..http import parse_date
-from ..logs import log
+from ..logs import log, log_event
 from ..options import Secret
 from ..ratelimit.token_estimate import used_tokens
 from ..records import ChatRequest, ReplyInfo, Usage
@@ -29,15 +29,18 @@ class CallContext:
 
     __slots__ = (
         "cooldown_error",
+        "end_logged",
         "free_reconnect_used",
         "idempotency_key",
         "info",
+        "is_part",
         "key_refreshed",
         "last_key_sent",
         "on_load_refusal",
         "permit",
         "plan",
         "request",
+        "retry_paid",
         "started",
     )
 
@@ -46,9 +49,10 @@ class CallContext:
         self.request = request
         self.info = info
         self.started = started
-        """When the logical call began, on the loop's clock; 0.0 before that."""
+        """When the logical call began, on the loop's clock; 0.0 before that. Later by the time that a batch's item has
+        waited for the client's own limits."""
         self.on_load_refusal: Callable[[], None] | None = None
-        """Called after each attempt that the provider refused because it gets too many requests."""
+        """Called after each attempt that the provider refused because it gets too many requests; batches set it."""
         self.idempotency_key = ""
         """The same for all attempts; "" for providers that know none."""
         self.permit: Permit | None = None
@@ -59,8 +63,19 @@ class CallContext:
         """Whether the caller's function was asked for another key after a 401."""
         self.free_reconnect_used = False
         """Whether a connection that could not be made was tried again without spending retry budget."""
+        self.retry_paid = False
+        """Whether the attempt that is under way is a retry that took a token of the retry budget."""
         self.last_key_sent: Secret | None = None
         """The key that a function gave last, so that echoes of it can be hidden."""
+        self.is_part = False
+        """Whether it is one of several calls that make one logical call, whose end is logged once."""
+        self.end_logged = False
+        """Whether the log has the end of this call."""
+
+    @property
+    def is_batch_item(self) -> bool:
+        """Whether the call is made by a batch."""
+        return self.on_load_refusal is not None
 
     # --- time ---
 
@@ -87,6 +102,11 @@ class CallContext:
 
     # --- the outcome ---
 
+    def return_retry(self) -> None:
+        """Returns the token of a retry that succeeded to the retry budget."""
+        self.retry_paid = False
+        self.plan.endpoint.retry_budget.refund()
+
     def settle_permit(self, usage: Usage | None = None, *, refused: bool = False) -> None:
         """Ends the attempt for the client's limits: a refused one used no tokens, an unknown usage is as estimated."""
         permit, self.permit = self.permit, None
@@ -98,7 +118,8 @@ class CallContext:
         info = self.info
         error.provider, error.model = self.plan.target.provider, self.plan.target.model
         error.attempts, error.elapsed = info.attempts, self.elapsed()
-        error.request_id = info.request_id or error.request_id  # the header that the provider's row names comes first
+        request_id = info.request_id or error.request_id  # the row's header before any other place
+        error.request_id = request_id and printable_id(request_id)
         error.status_code = error.status_code or info.status_code
         error.headers = error.headers if error.headers is not None else (info.headers or None)
         secrets = self.plan.secrets(self.last_key_sent)
@@ -115,14 +136,34 @@ class CallContext:
             return
         # A model's name comes from the caller; it must not add lines to the log.
         info, provider, model = self.info, self.plan.target.provider, printable(self.plan.target.model)
-        extra = {"event": event, "provider": provider, "model": model, "attempt": info.attempts}
-        extra |= {"status": info.status_code, "request_id": info.request_id, "elapsed": self.elapsed(), **details}
-        log.log(level, "%s %s: %s", provider, model, text, extra=extra, stacklevel=2)
+        extra = {"provider": provider, "model": model, "attempt": info.attempts, "status": info.status_code}
+        extra |= {"request_id": info.request_id, "elapsed": self.elapsed(), **details}
+        log_event(level, event, "%s %s: %s", provider, model, text, stacklevel=2, **extra)
 
-    def log_failure(self, error: APIError) -> None:
-        """Logs that the call failed: at WARNING after retries, which nothing else reports."""
+    def log_finished(self, usage: Usage | None, info: ReplyInfo | None = None) -> None:
+        """Logs that the logical call has its whole reply; `info` is that of all its parts, where it has several."""
+        if (self.is_part and info is None) or not log.isEnabledFor(self.plan.log_level):
+            return
+        self.end_logged = True
+        attempts, usage = (info or self.info).attempts, usage or Usage()
+        details = {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens}
+        tokens = f"{usage.prompt_tokens} prompt and {usage.completion_tokens} completion tokens"
+        text = f"finished in {self.elapsed():.2f} s, {tokens}, attempts: {attempts}"
+        self.log(self.plan.log_level, "finished", text, attempts=attempts, **details)
+
+    def log_left(self) -> None:
+        """Logs that the reader of a stream closed it before its end, unless the stream had failed."""
+        if not (self.end_logged or self.is_part) and log.isEnabledFor(self.plan.log_level):
+            self.end_logged = True
+            self.log(self.plan.log_level, "closed", "closed by its reader before its end")
+
+    def log_failure(self, error: CompletionError) -> None:
+        """Logs once that the call failed: at WARNING after retries, else at INFO."""
+        if self.end_logged:
+            return
+        self.end_logged = True
         kind, attempts = type(error).__name__, self.info.attempts
         if attempts > 1:
             self.log(logging.WARNING, "gave_up", f"given up after {attempts} attempts: {kind}", error=kind)
         else:
-            self.log(self.plan.log_level, "failed", f"failed: {kind}", error=kind)
+            self.log(logging.INFO, "failed", f"failed: {kind}", error=kind)

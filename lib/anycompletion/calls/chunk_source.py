@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from .._async import call_in_loop
 from ..dialects.base import Chunks
-from ..errors import APIError, CompletionError
+from ..errors import APIError, CompletionError, ConfigurationError
 from ..http import HttpRequest
 from ..records import ReplyInfo
 from .call import Call
@@ -86,8 +86,9 @@ class CallChunks(ChunkSource):
                 call.started = await self._closed.interrupting(call.plan.provider_state.start_call())
             call.start()
             await self._closed.interrupting(self._send())
-        except BaseException:  # failed, cancelled, or closed in the meantime
+        except BaseException as error:  # failed, cancelled, or closed in the meantime
             call.settle_permit()
+            self._log_failure(error)
             raise
 
     def next(self) -> Awaitable[Chunks | None]:
@@ -117,6 +118,8 @@ class CallChunks(ChunkSource):
                 if attempt.successor is not None:
                     self._attempt = attempt.successor
                     continue
+                if self._call.retry_paid:
+                    self._call.return_retry()
                 self._request = None  # it is not sent again, and an open stream need not keep it
                 return chunks
             await self._restart_or_raise(attempt, failed)
@@ -128,9 +131,14 @@ class CallChunks(ChunkSource):
             if attempt.delivered or self._closed.error is not None or not attempt.may_restart:
                 raise self._call.with_details(self._closed.error or error)
             await self._closed.interrupting(self._send_again(error))
-        except BaseException:  # final, cancelled, or closed in the meantime
+        except BaseException as final:  # or cancelled, or closed in the meantime
             self._call.settle_permit()
+            self._log_failure(final)
             raise
+
+    def _log_failure(self, error: BaseException) -> None:
+        if self._closed.error is None and isinstance(error, (APIError, ConfigurationError)):
+            self._call.log_failure(error)
 
     async def _send_again(self, error: APIError) -> None:
         await retry_or_raise(self._call, error, self._tried, creating=True)
@@ -167,6 +175,7 @@ class CallChunks(ChunkSource):
         if attempt is not None:
             attempt.response.close(end)
             if not attempt.ended:
+                self._call.log_left()
                 request, attempt.cancel_request = attempt.cancel_request, None
                 self._call.cancel_upstream_soon(request)
         self._call.settle_permit()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..auth import check_key, sign
 from ..http import Headers, HttpRequest, RequestHeaders
 from ..options import BearerToken, Secret, Timeout
-from ..redaction import MIN_SECRET, MaskedBytes, MaskedValue, redacted_headers, secret_values
+from ..redaction import MaskedValue, header_probes, redacted_headers, secret_values
 from .endpoint_state import EndpointState
 from .provider_state import KeySource, ProviderState
 
@@ -38,6 +38,7 @@ class CallPlan:
         endpoint: EndpointState,
         *,
         key: KeySource,
+        headers: Mapping[str, str],
         timeout: Timeout,
         max_retries: int,
         extra_headers: Mapping[str, str],
@@ -45,6 +46,7 @@ class CallPlan:
         extra_body: Mapping[str, Any] | None = None,
         log_level: int = logging.DEBUG,
         fill_choices: bool = True,
+        keep_text: bool = True,
         warnings: tuple[str, ...] = (),
         limits: ModelLimits | None = None,
     ) -> None:
@@ -53,7 +55,12 @@ class CallPlan:
         self.target = target
         self.requires_call_ids = target.quirks.requires_call_ids
         self.endpoint = endpoint
+        self.cooldown = endpoint.cooldown_of("" if state.provider.rate_limit_scope == "key" else target.model)
+        """The cooldown of the model, or of the key where the provider's limits are those of the key."""
+        self.cache = endpoint.cache(target.base_url)
         self.key: KeySource = key
+        self.headers = headers
+        """The provider's headers, as far as they may be sent to this base URL."""
         self.key_source_note = state.key_source_note if key is state.key else ""
         self.timeout = timeout
         self.max_retries = max_retries
@@ -65,17 +72,19 @@ class CallPlan:
         self.log_level = log_level
         self.fill_choices = fill_choices
         """Whether choices that a provider with its own `n` leaves out are asked for by further requests."""
+        self.keep_text = keep_text
+        """Whether streams keep the contents of their chunks for the reply at the end."""
         self.warnings = warnings
         """What was dropped from the options."""
         self.limits = limits
         """The client's own limits and the shared limiter; None where there are none."""
         self.auth_headers: Mapping[str, str] | None = None
         """The headers that carry the key, once it was checked; None where a function has to be asked for it."""
-        found = (*secret_values(state.headers), *secret_values(extra_headers))
-        self._secrets = tuple(Secret(text) for text in found)
-        secrets = [text for text in self.secrets(None) if len(text) >= MIN_SECRET]
-        self._secret_bytes = [MaskedBytes(text.encode("utf-8", "replace")) for text in secrets]
-        """The secrets as they would stand in a response's headers."""
+        self._secrets = tuple(
+            Secret(text) for given in (headers, extra_headers, query or {}) for text in secret_values(given)
+        )
+        self._secret_pieces = [piece for text in self.secrets(None) for piece in header_probes(text)]
+        """Pieces of the secrets as they would stand in a response's headers."""
         self._header_sets: dict[tuple[Any, ...], RequestHeaders] = {}
 
     def with_transport(self, transport: Transport) -> CallPlan:
@@ -88,6 +97,7 @@ class CallPlan:
         """A copy for a request that nothing waits for: `total` seconds, no shared cooldown, no limits."""
         plan = copy.copy(self)
         plan.endpoint, plan.timeout, plan.limits = EndpointState(), Timeout(total=total), None
+        plan.cooldown = plan.endpoint.cooldown_of("")
         return plan
 
     # --- the key ---
@@ -105,7 +115,7 @@ class CallPlan:
 
     def without_echoes(self, headers: Headers, last_key_sent: Secret | None) -> Headers:
         """A response's headers without the secrets of its request."""
-        if last_key_sent is None and not headers.contain_any(self._secret_bytes):
+        if last_key_sent is None and not headers.contain_any(self._secret_pieces):
             return headers
         return redacted_headers(headers, self.secrets(last_key_sent))
 
@@ -147,7 +157,7 @@ class CallPlan:
         self, request: HttpRequest, accept: str, has_body: bool, auth: Mapping[str, str]
     ) -> RequestHeaders:
         # A host that does not get the key gets none of the provider's or the caller's headers either.
-        common = self.provider_state.headers if request.authenticated else {"User-Agent": USER_AGENT}
+        common = self.headers if request.authenticated else {"User-Agent": USER_AGENT}
         headers = {**common, "Accept": accept, **request.headers}
         if has_body:
             headers.setdefault("Content-Type", "application/json")

@@ -18,18 +18,8 @@ from .endpoint_state import EndpointState
 if TYPE_CHECKING:
     from ..transport import Transport
 
-KeySource: TypeAlias = "str | Secret | Callable[[], Awaitable[str]] | None"
+KeySource: TypeAlias = "str | Secret | Callable[[], str | Awaitable[str]] | None"
 """A key, or the function that is asked for one before each attempt."""
-
-
-class DialectCache:
-    """What a client has fetched for one provider's dialect; nothing is fetched twice at the same time."""
-
-    __slots__ = ("locks", "values")
-
-    def __init__(self) -> None:
-        self.values: dict[str, Any] = {}
-        self.locks: dict[str, asyncio.Lock] = {}
 
 
 class ProviderState:
@@ -71,7 +61,6 @@ class ProviderState:
         """Makes one completion of a stream's chunks."""
         self.param_support = {name: support for name, support in provider.table.items() if support != NATIVE}
         """Parameters that are not simply native."""
-        self.cache = DialectCache()
         self.retries = 0
         """Attempts after the first, of all calls so far."""
         self.endpoint = EndpointState()

@@ -6,7 +6,7 @@ import asyncio
 import random
 from typing import TYPE_CHECKING, NoReturn
 
-from ..errors import APIError, AuthenticationError, RateLimitError
+from ..errors import APIError, AuthenticationError, QuotaExceededError, RateLimitError
 from ..retry_policy import MAX_HINT, has_wait_hint, is_load_refusal, never_connected, next_delay, work_may_have_begun
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ async def retry_or_raise(call: CallContext, error: APIError, tried: int, *, crea
             client's limits are given back while the call waits.
     """
     plan = call.plan
+    call.retry_paid = False  # the token of an attempt that failed is spent
     if creating:
         call.settle_permit(refused=not error.maybe_billed)
     if call.on_load_refusal is not None and is_load_refusal(error):
@@ -43,18 +44,24 @@ async def retry_or_raise(call: CallContext, error: APIError, tried: int, *, crea
         )
     kind = type(error).__name__
     call.log(plan.log_level, "retrying", f"{kind}, again in {delay:.2f} s", error=kind, delay=delay)
-    if error is call.cooldown_error and plan.endpoint.cooldown.until:
+    if error is call.cooldown_error and plan.cooldown.until:
         return  # admission waits for the cooldown
     await plan.transport.pause(delay)
 
 
 def start_cooldown(call: CallContext, error: APIError) -> None:
-    """Starts the cooldown that a 429 with a wait hint asks for; none over `MAX_HINT`, which ends the call."""
-    hint = error.retry_after
-    if hint is None or hint > MAX_HINT or not isinstance(error, RateLimitError) or not error.retryable:
+    """Starts the cooldown that a 429 with a wait hint asks for; none over `MAX_HINT`, which ends the call.
+
+    It is that of the call's model; of all models of the key if its quota is used up.
+    """
+    hint, plan = error.retry_after, call.plan
+    if hint is None or hint > MAX_HINT or not isinstance(error, RateLimitError):
         return
-    call.cooldown_error = error
-    call.plan.endpoint.cooldown.start(hint, asyncio.get_running_loop().time(), random.random)
+    if isinstance(error, QuotaExceededError):
+        plan.endpoint.start_for_all(hint, random.random)
+    elif error.retryable:
+        call.cooldown_error = error
+        plan.cooldown.start(hint, asyncio.get_running_loop().time(), random.random)
 
 
 def _give_up(call: CallContext, error: APIError) -> NoReturn:
@@ -82,7 +89,8 @@ def _take_retry(call: CallContext, error: APIError) -> bool:
     if never_connected(error) and not call.free_reconnect_used:
         call.free_reconnect_used = True
         return True
-    if call.plan.endpoint.retry_budget.spend():
+    call.retry_paid = call.plan.endpoint.retry_budget.spend()
+    if call.retry_paid:
         return True
     error.add_note("not tried again: too many calls to this provider fail, and retries would make it worse")
     return False

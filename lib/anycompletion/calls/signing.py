@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 from ..auth import check_key
 from ..errors import APITimeoutError, CompletionError, ConfigurationError
@@ -33,21 +34,49 @@ async def auth_headers(call: CallContext, request: HttpRequest) -> Mapping[str, 
     return plan.sign(request, key)
 
 
-async def _requested_key(call: CallContext, function: Callable[[], Awaitable[str]]) -> object:
+async def _result_of(function: Callable[[], str | Awaitable[str]]) -> object:
+    """What the function returns; one that is not async may block, so it runs in a thread."""
+    result: Any
+    if any(map(inspect.iscoroutinefunction, (function, getattr(function, "__call__", None)))):  # noqa: B004
+        result = function()
+    else:
+        result, error = await asyncio.to_thread(_outcome, function)
+        if error is not None:
+            raise error
+    return await result if inspect.isawaitable(result) else result
+
+
+def _outcome(function: Callable[[], object]) -> tuple[object, Exception | None]:
+    """What the function returned or raised; a StopIteration cannot leave a thread otherwise."""
+    try:
+        return function(), None
+    except Exception as error:  # noqa: BLE001 (user code may fail in any way)
+        return None, error
+
+
+def _without_our_frames(error: Exception) -> Exception:
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
+        frames = frames.tb_next
+    return error.with_traceback(frames)
+
+
+async def _requested_key(call: CallContext, function: Callable[[], str | Awaitable[str]]) -> object:
     """The key that the caller's function gives, within the call's total timeout."""
     provider = call.plan.target.provider
     timer = asyncio.timeout(call.time_left())
     try:
         async with timer:
-            key = cast("object", await function())
+            key: Any = await _result_of(function)
             return MaskedValue(key) if isinstance(key, str) else key
     except CompletionError:
         raise
     except Exception as error:  # noqa: BLE001 (user code may fail in any way)
-        reason = type(error).__name__
+        cause = _without_our_frames(error)
     if timer.expired():
         raise APITimeoutError("the total timeout ran out while the key was asked for", phase="total")
+    reason = type(cause).__name__
+    hint = "; it must return text" if isinstance(cause, TypeError) else ""
     raise ConfigurationError(
-        f"the function that gives the key for {provider} failed with {reason}; it must be async and return text",
-        provider=provider,
-    )
+        f"the function that gives the key for {provider} failed with {reason}{hint}", provider=provider
+    ) from cause

@@ -21,7 +21,8 @@ from ..errors import (
     StreamInterruptedError,
 )
 from ..http import MAX_RESPONSE_BYTES, Headers, HttpRequest, HttpResponse
-from ..records import AssistantMessage, ChatCompletion, Choice, TextPart, Usage
+from ..logs import log
+from ..records import ChatCompletion, ChatCompletionMessage, Choice, Usage
 from ..records.chunks import ChatCompletionChunk, ChunkChoice, Delta, latest_usage
 from ..transport import Response
 from .close_signal import CloseSignal
@@ -43,6 +44,7 @@ class Attempt(abc.ABC):
         "_call",
         "_closed",
         "_created",
+        "_keeps_usage",
         "_usage",
         "cancel_request",
         "delivered",
@@ -58,7 +60,8 @@ class Attempt(abc.ABC):
         self._created = 0
         """The time given to chunks that have none, that of the chunk before them; 0 if the first chunk has its own."""
         self._usage: Usage | None = None
-        """The usage so far, for the client's limits."""
+        """The usage so far, for the client's limits and for the log; kept while there is a use for it."""
+        self._keeps_usage = call.permit is not None or log.isEnabledFor(call.plan.log_level)
         self.response = response
         """The response that is being read."""
         self.cancel_request: HttpRequest | None = None
@@ -98,6 +101,7 @@ class Attempt(abc.ABC):
         """Records that everything was read."""
         self._call.info.elapsed = self._call.elapsed()
         self._call.settle_permit(self._usage)
+        self._call.log_finished(self._usage)
 
     def _failure(self, error: APIError) -> CompletionError:
         """The error to raise for `error`."""
@@ -109,6 +113,8 @@ class Attempt(abc.ABC):
             return error  # `CallChunks` decides whether to restart
         self.response.close()
         self._call.settle_permit()
+        if self._closed.error is None:
+            self._call.log_failure(error)
         return self._call.with_details(self._closed.error or error)
 
 
@@ -173,7 +179,7 @@ class StreamAttempt(Attempt):
                     raise
             if failed is not None:
                 chunks = self._end_or_raise(failed)
-            if chunks and (not self.delivered or self._call.permit is not None):
+            if chunks and (not self.delivered or self._keeps_usage):
                 self._record(chunks)
             if self._created:
                 self._add_times(chunks)
@@ -256,7 +262,7 @@ class StreamAttempt(Attempt):
                 if not self.delivered or isinstance(error, APITimeoutError):
                     raise
                 call.info.warnings.append(f"usage is unknown: asking for it failed with {type(error).__name__}")
-                result = ChatCompletion("", [Choice(0, AssistantMessage(), "stop")], call.plan.target.model)
+                result = ChatCompletion("", [Choice(0, ChatCompletionMessage(), "stop")], call.plan.target.model)
             else:
                 result = call.decode(response)  # raises if the work has failed
         self.ended = True
@@ -389,10 +395,8 @@ def _closing_chunks(completion: ChatCompletion) -> Chunks:
 def as_chunk(completion: ChatCompletion) -> ChatCompletionChunk:
     """A whole reply as the one chunk of a stream."""
     data = completion.to_dict()
-    for choice, source in zip(data["choices"], completion.choices, strict=True):
+    for choice in data["choices"]:
         choice["delta"] = delta = choice.pop("message")
-        if isinstance(source.message.content, list):
-            delta["content"] = "".join(part.text for part in source.message.content if isinstance(part, TextPart))
         for index, call in enumerate(delta.get("tool_calls") or ()):
             call["index"] = index
     chunk = ChatCompletionChunk.from_dict(data | {"object": "chat.completion.chunk"})

@@ -43,6 +43,11 @@ def interrupted_summary(progress: BatchProgress, journal: Path | None) -> str:
     return f"Interrupted: {summary(progress)}. What is done is in {journal}; the same command goes on from there."
 
 
+def _paused(progress: BatchProgress) -> str:
+    """Clause about the providers whose items wait; "" where none do."""
+    return "".join(f", {name} paused for {seconds:,.0f} s" for name, seconds in progress.paused.items())
+
+
 class _ProgressLines:
     """Progress as a line every few seconds."""
 
@@ -61,7 +66,7 @@ class _ProgressLines:
             of = "" if progress.total is None else f" of {progress.total:,}"
             left = "" if progress.eta is None else f", {progress.eta:,.0f} s left"
             counts = f"{progress.finished:,}{of}, {progress.failed:,} failed, {progress.in_flight} in flight"
-            print_note(f"{counts}, {progress.rate:,.1f}/s{left}")
+            print_note(f"{counts}, {progress.rate:,.1f}/s{left}{_paused(progress)}")
 
 
 class _ProgressBar:
@@ -90,5 +95,5 @@ class _ProgressBar:
         parts.append(f"{progress.prompt_tokens + progress.completion_tokens:,} tokens")
         if progress.eta is not None:
             parts.append(f"{progress.eta:,.0f} s left")
-        description = ", ".join(parts)
+        description = ", ".join(parts) + _paused(progress)
         self._progress.update(self._task, completed=progress.finished, total=progress.total, description=description)

@@ -21,6 +21,7 @@ MIN_COLUMN_WIDTH = 24
 """Characters of a column; choices that would get fewer continue in the next row."""
 
 OTHER_FLAGS = {
+    "api_key": "an environment variable such as OPENAI_API_KEY, which no list of processes shows,",
     "messages": "the prompt and --system",
     "model": "--model",
     "n": "-n",
@@ -112,13 +113,13 @@ def _parse_options(options: Sequence[str]) -> dict[str, Any]:
     for option in options:
         name, equals, value = option.partition("=")
         if not equals or not name:
-            raise CommandLineError(f"--option {option}: write name=value")
+            raise CommandLineError("--option: write name=value")  # what was written may be a key
         if name in OTHER_FLAGS:
-            raise CommandLineError(f"--option {option}: use {OTHER_FLAGS[name]} for this")
+            raise CommandLineError(f"--option {name}: use {OTHER_FLAGS[name]} for this")
         if name not in CreateParams.__annotations__:
             close = get_close_matches(name, CreateParams.__annotations__, 3)
             hint = f"did you mean {' or '.join(close)}?" if close else "extra_body takes what only a provider knows"
-            raise CommandLineError(f"--option {option}: no such parameter; {hint}")
+            raise CommandLineError(f"--option {name}: no such parameter; {hint}")  # its value may be a key
         params[name] = _parse_value(value)
     return params
 
@@ -170,10 +171,14 @@ async def _print_reply(client: AsyncCompletion, model: str, arguments: ChatArgum
         return reply
     async with client.stream(model, arguments.messages, **arguments.params) as stream:
         last = ""
-        async for text in stream.text:
-            print_text(text)
-            last = text or last
-        print_text("" if last.endswith("\n") else "\n")
+        try:
+            async for text in stream.text:
+                print_text(text)
+                last = text or last
+        finally:  # after Ctrl-C and a failure, too: the shell's prompt begins a line
+            if last and not last.endswith("\n"):
+                print_text("\n")
+        print_text("" if last else "\n")
         return await stream.get_final_completion()
 
 

@@ -48,7 +48,17 @@ async def client_for(model: str) -> AsyncGenerator[tuple[AsyncCompletion, str]]:
         yield client, f"{provider}/{name or SIMULATED_MODELS[provider]}"
 
 
-_CONTROLS = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
+_INVISIBLE = (
+    *range(0x20),
+    *range(0x7F, 0xA0),
+    *(0x61C, 0x200E, 0x200F, 0x2028, 0x2029),
+    *range(0x202A, 0x202F),
+    *range(0x2066, 0x206A),
+    *range(0xE0000, 0xE0080),
+)
+"""Control characters, line separators, marks that change the direction of text, and tags, which hide text."""
+
+_CONTROLS = {code: "\ufffd" for code in _INVISIBLE if chr(code) not in "\t\n"}
 
 
 def replace_controls(text: str) -> str:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
+from urllib.parse import urlsplit
 
 from .. import Provider, known_providers
-from .common import OK
+from .common import OK, replace_controls
+
+_KEY_IN_PATH = r"[A-Za-z0-9_=-]{16,}"
 
 
 def providers() -> int:
@@ -35,4 +39,19 @@ def _key_state(row: Provider, environment: Mapping[str, str]) -> str:
 
 def _base_url(row: Provider, environment: Mapping[str, str]) -> str:
     found = next((environment[name] for name in row.base_url_env if environment.get(name)), None)
-    return found or row.base_url or f"missing: {', '.join(row.base_url_env) or 'base_urls'}"
+    if found is not None:
+        return _without_secrets(found)
+    return row.base_url or f"missing: {', '.join(row.base_url_env) or 'base_urls'}"
+
+
+def _without_secrets(url: str) -> str:
+    """A URL of the environment without its user, password and query, and without a path that may contain a key."""
+    try:
+        parts = urlsplit(url)
+        port = "" if parts.port is None else f":{parts.port}"
+    except ValueError:
+        return "set, but no URL"
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    path = "/…" if re.search(_KEY_IN_PATH, parts.path) else parts.path
+    return replace_controls(f"{parts.scheme}://{host}{port}{path}")

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import ssl
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, cast, overload
 
 from .._boundary import hides_frames
+from ..dialects.base import ModelInfo, Target
 from ..errors import CompletionError, ConfigurationError
 from ..middleware import Middleware
 from ..options import CallOptions, Key, OnUnsupported, OptionValues, RateLimit, RateLimiter, Timeout
-from ..providers import Provider, ProviderSource, known_providers
+from ..providers import Provider, ProviderSource, check_base_url, known_providers, unknown_provider
 from ..records import ChatCompletion, ChatRequest, Messages, Result
 from ..records.request import CreateParams
 from ..streaming import CompletionStream
-from ..validation import check_flag, parse_call, parse_options, validate_request
-from .configuration import checked_configuration, default_options
+from ..validation import check_client_arguments, check_flag, parse_call, parse_options, validate_request
+from .configuration import ClientConfiguration, checked_configuration, default_options
 from .dispatch import BatchCalls, CallDispatcher
+from .key_binding import Homes
 from .state import ClientState
 from .stats import Stats, client_stats
 
@@ -29,22 +32,41 @@ if TYPE_CHECKING:
     from ..batch import BatchItems, BatchProgress, BatchRun
 
 
+_F = TypeVar("_F", bound=Callable[..., None])
+
+
+def _names_right_arguments(constructor: _F) -> _F:
+    """Refuses unknown arguments with what to write instead, which Python's own error does not tell."""
+    known = constructor.__kwdefaults__ or {}
+
+    @functools.wraps(constructor)
+    def checked(*args: Any, **given: Any) -> None:
+        try:
+            check_client_arguments(given, known)
+            constructor(*args, **given)
+        finally:
+            del args, given  # tracebacks have this frame, and keys may be among them
+
+    return cast("_F", checked)
+
+
 class AsyncCompletion:
     """A client for chat completions of any provider, in OpenAI's format.
 
     Args:
         providers: your own `Provider`s; one with a built-in name replaces the built-in. In tests also a `FakeProvider`
             or a `Recorder` of `anycompletion.testing`.
-        api_keys: provider name → key (text, `Secret` or ``async () -> str``). Keys that are not given are read from the
-            environment, at the first call to their provider.
+        api_keys: provider name → key (text, `Secret`, `EnvKey`, or a function). Keys that are not given are read from
+            the environment, at the first call to their provider.
         base_urls: provider name → base URL, in the form the vendor's own SDK takes.
         timeout: seconds in total, or a `Timeout`. Default: 600 in total, 10 to connect, 300 to a stream's first
             chunk, 60 between bytes.
         max_retries: attempts after the first, for temporary errors. Default 2.
         on_unsupported: what happens to a parameter that the provider does not have: "raise" (default), "warn" (dropped,
             with a line in ``reply.info.warnings``) or "drop".
-        session: your own `aiohttp.ClientSession`, used for all providers; the client never closes it, and the limits of
-            its connector apply.
+        session: your own `aiohttp.ClientSession`, used for all providers; the client never closes it. Its connector,
+            proxies, traces, client middleware and default headers apply. Its authentication, cookies and timeouts do
+            not, and headers that a provider needs have the provider's values.
         limits: provider, or ``provider/model`` → `RateLimit`; where both are given, both apply. Calls wait in
             first-in, first-out order, within their total timeout, whatever key they have. Default: no limits.
         rate_limiter: a `RateLimiter` that other clients use too; calls wait for it after `limits`. It is pickled with
@@ -54,14 +76,16 @@ class AsyncCompletion:
         ssl_context: for private certificate authorities.
 
     Raises:
+        TypeError: an unknown argument; the text has what to write instead.
         InvalidRequestError: an invalid value; `.param` is its place.
-        ConfigurationError: an unknown provider in `api_keys`, `base_urls` or `limits`.
+        ConfigurationError: an unknown provider in `api_keys`, `base_urls` or `limits`, or an invalid `proxy`.
 
     One client serves many tasks of one event loop. It opens nothing before the first call. Close it with
     ``async with`` or `aclose()`. It pickles as its configuration; a client with keys that were given as text does not.
     """
 
     @hides_frames
+    @_names_right_arguments
     def __init__(
         self,
         *,
@@ -91,16 +115,20 @@ class AsyncCompletion:
         )
         defaults = default_options(timeout, max_retries, on_unsupported)
         self._state = ClientState(config)
-        self._load_providers(config.named_providers)
+        self._load_providers(config)
         self._dispatcher = CallDispatcher(self._state, defaults, config.middleware)
         self._is_view = False
 
-    def _load_providers(self, names: set[str]) -> None:
-        providers = self._state.providers
-        if names - providers.keys():
+    def _load_providers(self, config: ClientConfiguration) -> None:
+        """Finds the providers that the arguments name, and checks the base URLs of theirs."""
+        providers, places = self._state.providers, config.named_providers
+        if places.keys() - providers.keys():
             self._state.providers = providers = {**known_providers(), **providers}
-        if unknown := names - providers.keys():
-            raise ConfigurationError(f"unknown provider {min(map(str, unknown))!r} in api_keys, base_urls or limits")
+        if unknown := places.keys() - providers.keys():
+            name = min(unknown)
+            raise ConfigurationError(f"{places[name]}: {unknown_provider(name, providers)}")
+        for name, url in config.base_urls.items():
+            check_base_url(url, allow_http=providers[name].allow_http, param=f"base_urls[{name!r}]")
 
     def __repr__(self) -> str:
         state: ClientState | None = self.__dict__.get("_state")
@@ -111,6 +139,37 @@ class AsyncCompletion:
     def stats(self) -> Stats:
         """The client's present state, by provider; costs microseconds, sends nothing."""
         return client_stats(self._state)
+
+    @hides_frames
+    def check(self, model: str, **options: Unpack[CallOptions]) -> Target:
+        """Where a call to `model` would go; sends nothing, so that a service can check its configuration at its start.
+
+        Functions that give keys are not called, and whether the provider accepts the key is not known.
+
+        Raises:
+            InvalidRequestError: the provider is unknown, or an option is invalid.
+            ConfigurationError: there is no key, one that cannot be sent, or no base URL; the text names what to set.
+            ClientClosedError: the client was closed.
+            TypeError: an unknown option.
+        """
+        checked, values = validate_request(ChatRequest(model, ".")), parse_options(options)
+        if self._state.closed:
+            self._state.check_alive()
+        return self._dispatcher.plan(checked.model, values).target
+
+    @hides_frames
+    async def models(self, provider: str) -> list[ModelInfo]:
+        """The models that the provider lists, in its order; one request, or several where its list has pages.
+
+        Raises:
+            InvalidRequestError: the provider is unknown.
+            ConfigurationError: no key; the text names the environment variables that were read.
+            APIError: the network failed, or the provider's error.
+        """
+        from .model_list import list_models  # noqa: PLC0415 (few programs list models)
+
+        await self._state.start_call()
+        return await list_models(self._dispatcher.plan("models", parse_options({"provider": provider})))
 
     # --- opening and closing ---
 
@@ -152,8 +211,8 @@ class AsyncCompletion:
         return view
 
     def __reduce__(self) -> Any:
-        defaults = self._dispatcher.defaults
-        return _rebuild, (type(self), self._state.config.to_pickle(defaults), defaults.reveal())
+        defaults, homes = self._dispatcher.defaults, self._dispatcher.homes
+        return _rebuild, (type(self), self._state.config.to_pickle(defaults), defaults.reveal(), homes)
 
     # --- calls ---
 
@@ -256,7 +315,8 @@ class AsyncCompletion:
 
         Args:
             requests: an iterable or async iterable, which is read as needed: `ChatRequest`s, dicts of `create`'s
-                arguments (``custom_id`` among them), input lines of OpenAI's Batch API, or ``(id, request)``.
+                arguments (call options and ``custom_id`` among them), input lines of OpenAI's Batch API, or ``(id,
+                request)``. An argument that `create` does not have is the error of its item.
             concurrency: maximum number of requests in flight, of all providers together. None (the default) adapts to
                 each provider: 16 at first, 512 at most, half after a throttled request. An item whose provider is at
                 its limit delays those of other providers only when 512 items wait.
@@ -304,8 +364,10 @@ def client_state(client: AsyncCompletion) -> ClientState:
     return state
 
 
-def _rebuild(cls: type[AsyncCompletion], config: dict[str, Any], defaults: dict[str, Any]) -> AsyncCompletion:
+def _rebuild(
+    cls: type[AsyncCompletion], config: dict[str, Any], defaults: dict[str, Any], homes: Homes
+) -> AsyncCompletion:
     client = cls(**config)
     state = client_state(client)
-    client.__dict__["_dispatcher"] = CallDispatcher(state, OptionValues(defaults), state.config.middleware)
+    client.__dict__["_dispatcher"] = CallDispatcher(state, OptionValues(defaults), state.config.middleware, homes)
     return client

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from types import NoneType
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 import msgspec
 
@@ -12,7 +13,9 @@ from ..errors import InvalidRequestError
 from ..middleware import checked_middleware
 from ..options import Key, OnUnsupported, OptionValues, RateLimit, RateLimiter, Secret, Timeout
 from ..providers import PROVIDERS, Provider, ProviderSource, canonical_name
-from ..redaction import MaskedValue
+from ..redaction import MaskedValue, may_be_secret
+from ..transport.proxy import proxy_of
+from ..transport.session import check_session
 from ..validation import check_options, check_string, check_timeout, parse_keys
 
 if TYPE_CHECKING:
@@ -39,9 +42,11 @@ class ClientConfiguration(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     __repr__ = object.__repr__  # without keys
 
     @property
-    def named_providers(self) -> set[str]:
-        """Names of providers in `api_keys`, `base_urls` and `limits`."""
-        return {*self.api_keys, *self.base_urls, *(key.partition("/")[0] for key in self.limits)}
+    def named_providers(self) -> dict[str, str]:
+        """Names of providers in `api_keys`, `base_urls` and `limits` → the argument that has it."""
+        limited = [key.partition("/")[0] for key in self.limits]
+        places = (("limits", limited), ("base_urls", self.base_urls), ("api_keys", self.api_keys))
+        return {name: place for place, names in places for name in names}
 
     def to_pickle(self, options: OptionValues) -> dict[str, Any]:
         """Arguments that make an equal client in another process.
@@ -52,14 +57,37 @@ class ClientConfiguration(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         for name in ("session", "ssl_context"):
             if getattr(self, name) is not None:
                 raise TypeError(f"a client with a {name} does not pickle")
-        if options.get("extra_headers") or "@" in (self.proxy or ""):
-            raise TypeError("a client with extra_headers, or with a password in its proxy, does not pickle")
-        if any(isinstance(key, (str, Secret)) for key in (*self.api_keys.values(), options.get("api_key"))):
+        if "@" in (self.proxy or ""):
+            raise TypeError("a client with a password in its proxy does not pickle")
+        for name in ("extra_headers", "extra_query"):
+            if options.get(name):
+                raise TypeError(f"a client with {name} does not pickle")
+        if _names_credentials(options.get("extra_body")):
+            raise TypeError("a client with a credential in extra_body does not pickle")
+        for row in self.providers:
+            if isinstance(row, Provider) and any(map(may_be_secret, row.headers, row.headers.values())):
+                raise TypeError(
+                    f"a client whose Provider {row.name!r} has a key in its headers does not pickle; use key_env"
+                )
+        own = options.get("api_key")
+        keys = cast("Mapping[str, Key]", own).values() if isinstance(own, Mapping) else (own,)
+        if any(isinstance(key, (str, Secret)) for key in (*self.api_keys.values(), *keys)):
             raise TypeError(
-                "a client with explicit keys does not pickle; let the keys come from the environment, "
-                "or pass an async function"
+                "a client with explicit keys does not pickle; let the keys come from the environment (EnvKey), "
+                "or pass a function"
             )
         return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
+
+
+def _names_credentials(value: object) -> bool:
+    """Whether some member of a JSON value is a text that has the name, or the look, of a credential."""
+    if isinstance(value, Mapping):
+        members = cast("Mapping[str, object]", value)
+        return any(
+            (isinstance(member, str) and may_be_secret(name, member)) or _names_credentials(member)
+            for name, member in members.items()
+        )
+    return isinstance(value, list) and any(map(_names_credentials, cast("list[object]", value)))
 
 
 def checked_configuration(
@@ -78,8 +106,16 @@ def checked_configuration(
 
     Raises:
         InvalidRequestError: an invalid value; `.param` is its place.
+        ConfigurationError: `proxy` is not the URL of a proxy.
     """
-    rows = tuple(providers)
+    rows = _checked_rows(providers)
+    for name, mapping in (("api_keys", api_keys), ("base_urls", base_urls)):
+        if not isinstance(mapping, (Mapping, NoneType)):  # pyright: ignore[reportUnnecessaryIsInstance]  # as below
+            _refuse(name, "a dict by provider", mapping)
+    if session is not None:
+        check_session(session)
+    if not isinstance(ssl_context, (ssl.SSLContext, NoneType)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        _refuse("ssl_context", "an ssl.SSLContext", ssl_context)
     urls = _by_provider(base_urls or {}, rows, "base_urls")
     for name, url in urls.items():
         if not check_string(url, f"base_urls[{name!r}]"):
@@ -95,6 +131,21 @@ def checked_configuration(
         proxy=_checked_proxy(proxy),
         ssl_context=ssl_context,
     )
+
+
+def _refuse(param: str, expected: str, found: object) -> NoReturn:
+    """Refuses a value without showing it: it may be a key."""
+    raise InvalidRequestError(f"{param}: expected {expected}, found {type(found).__name__}", param=param)
+
+
+def _checked_rows(providers: object) -> tuple[Provider | ProviderSource, ...]:
+    if isinstance(providers, (str, Provider)) or not isinstance(providers, Iterable):
+        _refuse("providers", "a list of Providers", providers)
+    rows = tuple(cast("Iterable[object]", providers))
+    for index, row in enumerate(rows):
+        if not isinstance(row, Provider) and not callable(getattr(row, "rows", None)):
+            _refuse(f"providers[{index}]", "a Provider", row)
+    return cast("tuple[Provider | ProviderSource, ...]", rows)
 
 
 def _by_provider(given: Mapping[str, _T], providers: Sequence[Provider | ProviderSource], param: str) -> dict[str, _T]:
@@ -125,10 +176,12 @@ def default_options(timeout: float | Timeout | None, max_retries: int, on_unsupp
 
 def _checked_proxy(proxy: object) -> str | None:
     """The proxy's URL; its repr is hidden where it holds a password."""
-    if proxy is None or isinstance(proxy, str):
-        return MaskedValue(proxy) if proxy is not None and "@" in proxy else proxy
-    kind = type(proxy).__name__
-    raise InvalidRequestError(f"proxy: expected a URL as a string, found {kind}", param="proxy")
+    if proxy is None:
+        return None
+    if not isinstance(proxy, str):
+        _refuse("proxy", "a URL as a string", proxy)
+    proxy_of(proxy)
+    return MaskedValue(proxy) if "@" in proxy else proxy
 
 
 def checked_limits(limits: Mapping[str, RateLimit]) -> dict[str, RateLimit]:

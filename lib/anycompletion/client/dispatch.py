@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeAlias, cast
+import functools
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import attrs
 
 from ..calls import Call, CallChunks, CallPlan, ChunkSource
 from ..dialects.base import EncodingReport, Target
 from ..errors import CompletionError
+from ..logs import log
 from ..middleware import CallNext, Middleware, MiddlewareChunks, Terminal, complete_through, logger_middleware
-from ..options import NO_OPTIONS, OptionValues
+from ..options import NO_OPTIONS, OptionValues, Timeout
 from ..providers import apply_param_support, resolve_model
 from ..records import ChatCompletion, ChatRequest, Message, ReplyInfo
 from ..streaming.fanout import MergedChunks, gather
 from ..streaming.missing_choices import FilledChunks, complete_choices
 from ..streaming.stream import CompletionStream
 from ..validation import check_option_values, require_ids
+from .key_binding import Destination, Homes, ReceivedOptions, homes_of_view
 from .planning import PlanCache, plan_call
 from .state import ClientState
 
@@ -31,19 +34,33 @@ OnLoadRefusal: TypeAlias = Callable[[], None] | None
 class CallDispatcher:
     """Makes the calls of one client, or of one view of it: its state, its default options and its middleware."""
 
-    __slots__ = ("_default_chain", "_logger", "defaults", "middleware", "plans", "state")
+    __slots__ = ("_default_chain", "_logger", "defaults", "homes", "middleware", "plans", "state", "warnings")
 
-    def __init__(self, state: ClientState, defaults: OptionValues, middleware: tuple[Middleware, ...]) -> None:
+    def __init__(
+        self,
+        state: ClientState,
+        defaults: OptionValues,
+        middleware: tuple[Middleware, ...],
+        homes: Homes | None = None,
+        warnings: tuple[str, ...] = (),
+    ) -> None:
         self.state = state
         self.defaults = defaults
         self.middleware = middleware
+        self.homes: Homes = homes or {}
+        """What the credentials among the defaults were given for."""
+        self.warnings = warnings
+        """What was dropped from the options on the way here."""
         self.plans = PlanCache()
         self._logger = defaults.get("logger_fn")
         self._default_chain = self._chain(NO_OPTIONS)
 
     def with_defaults(self, options: OptionValues) -> CallDispatcher:
         """The dispatcher of a view with these options over the present defaults."""
-        return CallDispatcher(self.state, self.defaults | check_option_values(options), self.middleware)
+        given = check_option_values(options)
+        merged = self.defaults | given
+        homes = homes_of_view(given, merged, self.homes, self.state.providers)
+        return CallDispatcher(self.state, merged, self.middleware, homes)
 
     def complete(
         self, request: ChatRequest, options: OptionValues, started: float = 0.0, on_load_refusal: OnLoadRefusal = None
@@ -59,16 +76,16 @@ class CallDispatcher:
         """
         chain = self._default_chain if options is NO_OPTIONS else self._chain(options)
         if chain:
-            call_next = CallNext(self._terminal(on_load_refusal), chain, stream=False)
+            call_next = CallNext(self._terminal(on_load_refusal, request, options), chain, stream=False)
             return complete_through(call_next, request, options)
         calls = self._calls(request, options, stream=False, started=started)
         if on_load_refusal is not None:
             for call in calls:
                 call.on_load_refusal = on_load_refusal
         if len(calls) > 1:
-            return gather([call.complete for call in calls])
+            return _logged(calls, gather([call.complete for call in calls]))
         call = calls[0]
-        return call.complete() if (call.request.n or 1) == 1 else complete_choices(call)
+        return call.complete() if (call.request.n or 1) == 1 else _logged(calls, complete_choices(call))
 
     def stream(self, request: ChatRequest, options: OptionValues, started: float = 0.0) -> CompletionStream:
         """One streamed reply, which is sent when it is opened."""
@@ -76,8 +93,10 @@ class CallDispatcher:
         chain = self._default_chain if options is NO_OPTIONS else self._chain(options)
         if chain:
             self.state.check_alive()
-            call_next = CallNext(self._terminal(None), chain, stream=True)
-            return CompletionStream(MiddlewareChunks(call_next, request, options), usage_asked=usage_asked)
+            call_next = CallNext(self._terminal(None, request, options), chain, stream=True)
+            chunks = MiddlewareChunks(call_next, request, options)
+            keep_text = (self.defaults | options).get("keep_text") is not False
+            return CompletionStream(chunks, usage_asked=usage_asked, keep_text=keep_text)
         calls = self._calls(request, options, stream=True, started=started)
         source: ChunkSource
         if len(calls) > 1:
@@ -86,11 +105,25 @@ class CallDispatcher:
             source = CallChunks(calls[0])
         else:
             source = FilledChunks(calls[0], self.state.track_task)
-        return CompletionStream(source, usage_asked=usage_asked)
+        reply = CompletionStream(source, usage_asked=usage_asked, keep_text=calls[0].plan.keep_text)
+        if not isinstance(source, CallChunks):
+            _log_end(calls, reply)
+        return reply
 
     def target(self, request: ChatRequest, options: OptionValues, stream: bool) -> Target:
         """Where the request would go."""
         return self._plan(request, options, stream=stream).target
+
+    def plan(self, model: str, options: OptionValues, *, stream: bool = False) -> CallPlan:
+        """How a call to `model` would be made.
+
+        Raises:
+            InvalidRequestError: no such provider, or an invalid option.
+            ConfigurationError: no key, a key that cannot be sent, or no base URL.
+        """
+        plan = self._plan(ChatRequest(model, ""), options, stream=stream)
+        plan.checked_key()
+        return plan
 
     # --- middleware ---
 
@@ -101,23 +134,54 @@ class CallDispatcher:
         logger = self._logger if options is NO_OPTIONS else options.get("logger_fn") or self._logger
         return () if logger is None else (logger_middleware(logger),)
 
-    def _terminal(self, on_load_refusal: OnLoadRefusal) -> Terminal:
+    def _terminal(self, on_load_refusal: OnLoadRefusal, request: ChatRequest, options: OptionValues) -> Terminal:
         """What runs inside the chain: a dispatcher without middleware, whose chain is `logger_fn`, then nothing."""
         is_past_logger = not self.middleware
         defaults = self.defaults.without("logger_fn") if is_past_logger else self.defaults
-        inner = CallDispatcher(self.state, defaults, ())
+        inner = CallDispatcher(self.state, defaults, (), self.homes, self.warnings)
         inner.plans = self.plans
+        received = ReceivedOptions(self._destination, request, self._defaults_for(options))
+
+        def arrived(request: ChatRequest, options: OptionValues, warnings: tuple[str, ...]) -> CallDispatcher:
+            """`inner`, without those defaults that are not for the request's provider."""
+            kept, dropped = received.passed_on(request, self._defaults_for(options))
+            if not dropped and not warnings:
+                return inner
+            rest = OptionValues({name: kept[name] for name in defaults.reveal() if name in kept})
+            homes = {name: home for name, home in self.homes.items() if rest.get(name) is defaults.get(name)}
+            return CallDispatcher(self.state, rest, (), homes, (*self.warnings, *warnings, *dropped))
 
         def rest_of(options: OptionValues) -> OptionValues:
             return options.without("logger_fn") if is_past_logger else options
 
-        def complete(request: ChatRequest, options: OptionValues) -> Awaitable[ChatCompletion]:
-            return inner.complete(request, rest_of(options), on_load_refusal=on_load_refusal)
+        def complete(
+            request: ChatRequest, options: OptionValues, warnings: tuple[str, ...]
+        ) -> Awaitable[ChatCompletion]:
+            last = arrived(request, options, warnings)
+            return last.complete(request, rest_of(options), on_load_refusal=on_load_refusal)
 
-        def stream(request: ChatRequest, options: OptionValues) -> CompletionStream:
-            return inner.stream(request, rest_of(options))
+        def stream(request: ChatRequest, options: OptionValues, warnings: tuple[str, ...]) -> CompletionStream:
+            return arrived(request, options, warnings).stream(request, rest_of(options))
 
-        return Terminal(complete, stream, inner.target)
+        def target(request: ChatRequest, options: OptionValues, stream: bool) -> Target:
+            return arrived(request, options, ()).target(request, options, stream)
+
+        return Terminal(complete, stream, target, functools.partial(ReceivedOptions, self._destination))
+
+    def _defaults_for(self, options: OptionValues) -> dict[str, Any]:
+        """The defaults of a call with `options`: its provider counts, and none of its other options."""
+        named = {name: options.get(name) for name in ("provider", "azure") if name in options}
+        return self.defaults.reveal() | named
+
+    def _destination(self, model: str, options: Mapping[str, Any]) -> Destination:
+        """Where a call to `model` with these options, which are not checked yet, would go."""
+        named = "azure" if options.get("azure") else options.get("provider")
+        try:
+            provider, _ = resolve_model(model, named or self.defaults.get("provider"), self.state.providers)
+            own_url = self.state.provider_state(provider).base_url
+        except (CompletionError, AttributeError, TypeError):  # planning reports what is wrong with it
+            return Destination(f"?{model}", "")
+        return Destination(provider.name, options.get("base_url") or self.defaults.get("base_url") or own_url)
 
     # --- calls ---
 
@@ -125,11 +189,11 @@ class CallDispatcher:
         if options is NO_OPTIONS:
             plan = self.plans.get((request.model, stream))
             if plan is None:
-                plan = plan_call(self.state, request.model, self.defaults, self.defaults, stream=stream)
+                plan = plan_call(self.state, request.model, self.defaults, self.defaults, self.homes, stream=stream)
                 self.plans.keep(request.model, stream, plan)
             return plan
         merged = self.defaults | check_option_values(options)
-        return plan_call(self.state, request.model, merged, self.defaults, stream=stream)
+        return plan_call(self.state, request.model, merged, self.defaults, self.homes, stream=stream)
 
     def _calls(self, request: ChatRequest, options: OptionValues, *, stream: bool, started: float) -> list[Call]:
         """The branches of a logical call."""
@@ -144,10 +208,12 @@ class CallDispatcher:
             require_ids(cast("list[Message]", request.messages))
         if plan.extra_body is not None:
             request = attrs.evolve(request, extra_body={**(request.extra_body or {}), **plan.extra_body})
-        warnings = [*plan.warnings]
+        warnings = [*self.warnings, *plan.warnings]
         if request.given():
             report = EncodingReport(target.on_unsupported, warnings)
-            request = apply_param_support(request, provider_state.param_support, report, stream=target.stream)
+            request = apply_param_support(
+                request, provider_state.param_support, report, stream=target.stream, provider=target.provider
+            )
         if request.n is not None:
             return _branches(plan, request, warnings, started)
         return [Call(plan, request, ReplyInfo(target.provider, target.model, warnings=warnings), started)]
@@ -164,6 +230,23 @@ def _branches(plan: CallPlan, request: ChatRequest, warnings: list[str], started
     return [Call(plan, request, info, started) for info in infos]
 
 
+async def _logged(calls: list[Call], reply: Awaitable[ChatCompletion]) -> ChatCompletion:
+    """The reply of several calls that make one logical call, whose end is logged once."""
+    for call in calls:
+        call.is_part = True
+    completion = await reply
+    calls[0].log_finished(completion.usage, completion.info)
+    return completion
+
+
+def _log_end(calls: list[Call], stream: CompletionStream) -> None:
+    """The same for a stream; failures are logged where they happen."""
+    for call in calls:
+        call.is_part = True
+    if log.isEnabledFor(calls[0].plan.log_level):
+        stream.on_end(lambda reply, error: calls[0].log_finished(reply.usage, reply.info) if error is None else None)
+
+
 class BatchCalls:
     """A client as `batch.BatchClient`; it references the client, which so lives as long as the batch runs."""
 
@@ -173,15 +256,23 @@ class BatchCalls:
         self._client = client
         self._dispatcher = dispatcher
 
-    def complete(self, request: ChatRequest, on_load_refusal: OnLoadRefusal) -> Awaitable[ChatCompletion]:
+    def complete(
+        self, request: ChatRequest, options: OptionValues, on_load_refusal: OnLoadRefusal
+    ) -> Awaitable[ChatCompletion]:
         """Sends a validated request."""
-        return self._dispatcher.complete(request, NO_OPTIONS, on_load_refusal=on_load_refusal)
+        return self._dispatcher.complete(request, options, on_load_refusal=on_load_refusal)
 
-    def provider_of(self, model: str) -> str:
+    def total_timeout(self, options: OptionValues) -> float | None:
+        """The total timeout of a request, in seconds."""
+        timeout: Timeout = (self._dispatcher.defaults | check_option_values(options))["timeout"]
+        return timeout.total
+
+    def provider_of(self, model: str, given: str | None) -> str:
         """The name of the provider that serves `model`; "" where it is unknown, which sending reports."""
         dispatcher = self._dispatcher
+        provider = given or dispatcher.defaults.get("provider")
         try:
-            return resolve_model(model, dispatcher.defaults.get("provider"), dispatcher.state.providers)[0].name
+            return resolve_model(model, provider, dispatcher.state.providers)[0].name
         except CompletionError:
             return ""
 

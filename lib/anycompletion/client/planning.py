@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from ..calls import CallPlan, KeySource, ProviderState
 from ..dialects.base import EncodingReport, Target
 from ..errors import ConfigurationError
-from ..options import OptionValues
-from ..providers import Provider, api_base_url, fill_placeholders, origin, resolve_model
-from .state import ClientState, masked
+from ..options import EnvKey, Key, OptionValues
+from ..providers import Provider, api_base_url, fill_placeholders, resolve_model
+from ..redaction import is_credential
+from .key_binding import Homes, is_same_origin, key_for, wrong_origin
+from .state import ClientState, environment_key, masked
 
 _MAX_PLANS = 256
 
@@ -36,9 +37,11 @@ class PlanCache(dict["tuple[str, bool]", CallPlan]):
 
 
 def plan_call(
-    client: ClientState, named: str, options: OptionValues, defaults: OptionValues, *, stream: bool
+    client: ClientState, named: str, options: OptionValues, defaults: OptionValues, homes: Homes, *, stream: bool
 ) -> CallPlan:
     """The plan of calls to the model `named` with `options`; `defaults` are those of the client or view.
+
+    `homes`: what the credentials among `defaults` were given for.
 
     Raises:
         InvalidRequestError: no such provider.
@@ -47,7 +50,14 @@ def plan_call(
     provider, model = resolve_model(named, options.get("provider"), client.providers)
     state = client.provider_state(provider)
     report = EncodingReport(options["on_unsupported"])
-    key, base_url = _key_and_url(state, options, defaults)
+    given = options.get("api_key")
+    own = key_for(given, provider.name, client.providers)
+    base_url = _base_url(state, options)
+    for option, home in homes.items():
+        is_used = own is not None if option == "api_key" else option in options
+        if is_used and options.get(option) is defaults.get(option):
+            home.check(option, provider, base_url, state.base_url)
+    key = _key(client, state, own, base_url, is_own="base_url" not in options)
     target = Target(
         provider=provider.name,
         model=model,
@@ -66,11 +76,13 @@ def plan_call(
         key=key,
         timeout=options["timeout"],
         max_retries=options["max_retries"],
+        headers=_provider_headers(state, base_url),
         extra_headers=_extra_headers(options, provider, report),
         query=options.get("extra_query"),
         extra_body=options.get("extra_body"),
         log_level=logging.INFO if options.get("verbose") else logging.DEBUG,
         fill_choices=options.get("fill_choices") is not False,
+        keep_text=options.get("keep_text") is not False,
         warnings=tuple(report.warnings),
         limits=None if client.limits is None else client.limits.for_model(provider.name, model),
     )
@@ -87,15 +99,17 @@ def _extra_headers(options: OptionValues, provider: Provider, report: EncodingRe
     return masked({**headers, **(options.get("extra_headers") or {})})
 
 
-def _key_and_url(state: ProviderState, options: OptionValues, defaults: OptionValues) -> tuple[KeySource, str]:
-    """The key and the base URL of a call.
+def _provider_headers(state: ProviderState, url: str) -> Mapping[str, str]:
+    """The provider's headers; to another origin than the provider's, without those that are for that one only."""
+    if url == state.base_url or is_same_origin(url, state.base_url):
+        return state.headers
+    own = state.provider.headers_env
+    return {name: value for name, value in state.headers.items() if name not in own and not is_credential(name)}
 
-    A key goes only to the origin that it was given for: a call's own key to the call's base URL, a view's key to the
-    view's base URL, the client's key to the provider's.
-    """
-    provider = state.provider
-    given_url = options.get("base_url")
-    url = state.base_url if given_url is None else api_base_url(provider, given_url)
+
+def _base_url(state: ProviderState, options: OptionValues) -> str:
+    provider, given = state.provider, options.get("base_url")
+    url = state.base_url if given is None else api_base_url(provider, given)
     if not url:
         fill_placeholders(provider, os.environ)  # raises where a placeholder is the reason
         variables = " or ".join(provider.base_url_env) or "base_urls"
@@ -103,22 +117,21 @@ def _key_and_url(state: ProviderState, options: OptionValues, defaults: OptionVa
             f"no base URL for {provider.name}: set {variables}, or pass base_urls={{{provider.name!r}: ...}}",
             provider=provider.name,
         )
-    key: KeySource = options.get("api_key")
-    if key is None:
-        return _client_key(state, url, is_own=given_url is None), url
-    if key is defaults.get("api_key"):
-        home = defaults.get("base_url") or state.base_url
-        if given_url and not (home and origin(url) == origin(home)):
-            raise _wrong_origin(provider, url, "the view's key")
-    return key, url
+    return url
 
 
-def _client_key(state: ProviderState, url: str, *, is_own: bool) -> KeySource:
+def _key(client: ClientState, state: ProviderState, own: Key | None, url: str, *, is_own: bool) -> KeySource:
+    """The key of a call to `url`: the call's or view's `own`, else the client's, which is for the provider's origin."""
+    if own is not None:
+        return environment_key(own, state.provider.name) if isinstance(own, EnvKey) else own
     provider = state.provider
-    if not is_own and not (state.base_url and origin(url) == origin(state.base_url)):
+    if not is_own and not is_same_origin(url, state.base_url):
         if provider.key_optional:
             return None
-        raise _wrong_origin(provider, url, f"the key for {provider.name}")
+        raise wrong_origin(provider, url, f"the key for {provider.name}")
+    configured = client.config.api_keys.get(provider.name)
+    if state.key is None and isinstance(configured, EnvKey):
+        return environment_key(configured, provider.name)
     if state.key is None and not provider.key_optional:
         variables = " or ".join((*provider.token_env, *provider.key_env))
         raise ConfigurationError(
@@ -126,10 +139,3 @@ def _client_key(state: ProviderState, url: str, *, is_own: bool) -> KeySource:
             provider=provider.name,
         )
     return state.key
-
-
-def _wrong_origin(provider: Provider, url: str, key: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"base_url points to {urlsplit(url).hostname}, and {key} was not configured for it; pass api_key= with it",
-        provider=provider.name,
-    )

@@ -13,14 +13,15 @@ from weakref import WeakSet
 from .._async import WaiterQueue
 from ..calls import USER_AGENT, EndpointState, KeySource, ProviderState
 from ..errors import ClientClosedError, ConfigurationError
-from ..options import BearerToken, Secret
+from ..options import BearerToken, EnvKey, Secret
 from ..providers import DIALECTS, Provider, api_base_url, fill_placeholders, origin, with_sources
 from ..redaction import MaskedValue
 from ..streaming.accumulator import accumulated
 from ..transport import Pool
-from ..transport.connection_limit import ConnectionLimit
+from ..transport.connection_limit import ConnectionLimit, session_limit
 
 if TYPE_CHECKING:
+    from ..options import Key
     from ..ratelimit.adaptive_concurrency import AdaptiveConcurrency
     from ..ratelimit.client_limits import ClientLimits
     from ..transport import Transport
@@ -161,7 +162,7 @@ class ClientState:
             base_url=url and api_base_url(provider, url, f"base_urls[{name!r}]"),
             api_version=provider.api_version or _first_variable(provider.api_version_env),
             key=self._key(provider),
-            key_source_note="" if name in config.api_keys else _key_source_note(provider),
+            key_source_note=_key_source_note(provider, config.api_keys.get(name)),
             headers=headers,
             start_call=self.start_call,
             track_cancel_request=self.track_cancel_request,
@@ -180,10 +181,14 @@ class ClientState:
     def _open_pool(self, **overrides: Any) -> Pool:
         config = self.config
         own: dict[str, Any] = {"session": config.session, "proxy": config.proxy, "ssl_context": config.ssl_context}
-        return Pool(ConnectionLimit(), **own | overrides)
+        arguments = own | overrides
+        return Pool(ConnectionLimit(at_most=session_limit(arguments["session"])), **arguments)
 
     def _key(self, provider: Provider) -> KeySource:
-        key: KeySource = self.config.api_keys.get(provider.name)
+        key = self.config.api_keys.get(provider.name)
+        if isinstance(key, EnvKey):
+            value = os.environ.get(key.name)
+            return None if not value else Secret(value)
         if key is not None:
             return key
         token = _first_variable(provider.token_env)
@@ -259,11 +264,11 @@ class ClientState:
         """Wakes all waiters at once; they find the client closed."""
         for state in self.provider_states.values():
             state.transport.close_now()
-            state.endpoint.cooldown.wake()
+            state.endpoint.wake()
         if self.limits is not None:
             self.limits.wake()
         for endpoint in self.live_endpoints:
-            endpoint.cooldown.wake()
+            endpoint.wake()
         for task in self.tasks:
             task.cancel()
 
@@ -280,8 +285,22 @@ def _client_limits(config: ClientConfiguration) -> ClientLimits | None:
     return ClientLimits(config.limits, config.rate_limiter)
 
 
-def _key_source_note(provider: Provider) -> str:
+def environment_key(key: EnvKey, provider: str) -> Secret:
+    """The value of the variable.
+
+    Raises:
+        ConfigurationError: it is not set.
+    """
+    value = os.environ.get(key.name)
+    if not value:
+        raise ConfigurationError(f"no API key for {provider}: set {key.name}", provider=provider)
+    return Secret(value)
+
+
+def _key_source_note(provider: Provider, given: Key | None) -> str:
     """Clause for errors: the variable that the key is from, and those that were looked for; "" where none is set."""
+    if given is not None:
+        return f"the key is from {given.name}" if isinstance(given, EnvKey) else ""
     names = (*provider.token_env, *provider.key_env)
     found = next((name for name in names if os.environ.get(name)), None)
     return f"the key is from {found}; looked for in {', '.join(names)}" if found else ""

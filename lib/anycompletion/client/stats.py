@@ -24,7 +24,8 @@ class ProviderStats(FrozenValue):
     queued: Mapping[str, int]
     """What calls wait for ("limits", "rate_limiter", "cooldown", "connection") → how many do; without zeros."""
     cooldown: float | None
-    """Seconds until the provider's cooldown ends; None where there is none. The longest, if several keys are in use."""
+    """Seconds until the provider's cooldown ends; None where there is none. Of several models and keys, which have one
+    each, the longest."""
     retry_budget: float
     """Retries that may be made at once; calls with keys of their own have budgets of their own."""
     retries: int
@@ -58,20 +59,19 @@ def client_stats(client: ClientState) -> Stats:
 
 
 def _provider_stats(client: ClientState, state: ProviderState, now: float) -> ProviderStats:
-    endpoints = [state.endpoint, *state.other_endpoints]
+    cooldowns = [each for endpoint in (state.endpoint, *state.other_endpoints) for each in endpoint.cooldowns]
     pool, name = state.transport, state.provider.name
     limits = client.limits
     queued = {
         "limits": 0 if limits is None else limits.queued(name),
         "rate_limiter": 0 if limits is None else limits.queued_for_shared(name),
-        "cooldown": sum(endpoint.cooldown.queued for endpoint in endpoints),
+        "cooldown": sum(cooldown.queued for cooldown in cooldowns),
         "connection": pool.connection_limit.queued,
     }
-    cooldowns = [left for endpoint in endpoints if (left := endpoint.cooldown.remaining(now)) is not None]
     return ProviderStats(
         in_flight=pool.in_flight,
         queued={what: number for what, number in queued.items() if number},
-        cooldown=max(cooldowns, default=None),
+        cooldown=max((left for each in cooldowns if (left := each.remaining(now)) is not None), default=None),
         retry_budget=state.endpoint.retry_budget.tokens,
         retries=state.retries,
         adaptive_limit=client.adaptive_limit(name),

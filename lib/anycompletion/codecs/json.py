@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from ..records import AssistantMessage, DeveloperMessage, SystemMessage, UserMessage
+from ..records import AssistantMessage, ChatCompletionMessage, DeveloperMessage, SystemMessage, UserMessage
 from ..records.base import field_names
 from . import lenient
-from .lenient import NotJSONError, ShapeError
+from .lenient import SHALLOW, NotJSONError, ShapeError
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -45,14 +45,14 @@ def loads(data: bytes) -> Any:
     A byte-order mark, raw control characters in texts, NaN and any number are accepted, too.
 
     Raises:
-        NotJSONError: the bytes are not JSON, or nested too deeply.
+        NotJSONError: the bytes are not JSON, nested too deeply, or too many values.
     """
+    if len(data) > SHALLOW and lenient.may_be_large(data):
+        lenient.check_structure(data)
     try:
-        value = _decode(data)
+        return _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return lenient.loads(data)
-    lenient.check_depth(data, value)
-    return value
 
 
 def canonical(value: Any) -> bytes:
@@ -71,8 +71,10 @@ def raw_fields(data: bytes) -> dict[str, bytes]:
     """The fields of a JSON object, each as undecoded bytes.
 
     Raises:
-        NotJSONError: the bytes are not a JSON object.
+        NotJSONError: the bytes are not a JSON object, nested too deeply, or too many values.
     """
+    if lenient.may_be_large(data):  # an object around a whole reply has more levels than that
+        lenient.check_structure(data, 2 * lenient.MAX_SEPARATORS, 2 * lenient.MAX_DEPTH)
     try:
         return {name: bytes(value) for name, value in _decode_raw_fields(data).items()}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -98,7 +100,7 @@ def as_plain_message(value: Any) -> PlainMessage | None:
     if type(value) in _SIMPLE:
         if type(value.content) is str and value.name is None and not value.extra:
             return PlainMessage(value.role, value.content)
-    elif type(value) is AssistantMessage and type(value.content) is str and _other_fields(value) == _UNSET:
+    elif type(value) in _ASSISTANTS and type(value.content) is str and _other_fields(value) == _UNSET:
         return PlainMessage(value.role, value.content)
     return None
 
@@ -114,6 +116,8 @@ def to_wire(value: Any) -> Any:
 
 
 _SIMPLE = frozenset((UserMessage, SystemMessage, DeveloperMessage))
+
+_ASSISTANTS = frozenset((AssistantMessage, ChatCompletionMessage))
 
 _OTHER_FIELDS = sorted(field_names(AssistantMessage) - {"role", "content"})
 _other_fields = operator.attrgetter(*_OTHER_FIELDS, "extra")

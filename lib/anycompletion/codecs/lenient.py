@@ -12,10 +12,11 @@ object.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
@@ -169,11 +170,15 @@ def unknown_fields(data: dict[str, Any], known: frozenset[str]) -> dict[str, Any
 
 
 MAX_DEPTH = 200
-"""Levels of nesting; printing, copying and comparing a deeper value would exceed Python's recursion limit."""
+"""Levels of nesting; printing, copying and comparing a deeper value would exceed Python's recursion limit, and decoding
+it could exceed the stack, which ends the process."""
+
+MAX_SEPARATORS = 5_000_000
+"""Commas and opening brackets outside of texts; the values that they separate take much more memory than their JSON."""
 
 
 class NotJSONError(ValueError):
-    """A provider's bytes are not JSON, or JSON that is nested too deeply."""
+    """A provider's bytes are not JSON, or JSON that is nested too deeply or has too many values."""
 
 
 def loads(data: bytes, *, keep_surrogates: bool = False) -> Any:
@@ -187,14 +192,15 @@ def loads(data: bytes, *, keep_surrogates: bool = False) -> Any:
             U+FFFD.
 
     Raises:
-        NotJSONError: the bytes are not JSON, or nested too deeply.
+        NotJSONError: the bytes are not JSON, nested too deeply, or too many values.
     """
+    if may_be_large(data):
+        check_structure(data)
     try:
         value = _DECODER.decode(data.decode("utf-8-sig", "replace"))
     except (ValueError, RecursionError) as exc:
         reason = "nested too deeply" if isinstance(exc, RecursionError) else "not JSON"
     else:
-        check_depth(data, value)
         return value if keep_surrogates else _without_surrogates(value)
     raise NotJSONError(reason)
 
@@ -211,32 +217,38 @@ _DECODER = json.JSONDecoder(parse_int=_integer, strict=False)
 
 
 SHALLOW = 2 * MAX_DEPTH
-"""Bytes; shorter JSON cannot have enough brackets to be too deep."""
+"""Bytes; decoding shorter JSON takes neither a deep stack nor much memory, whatever it is."""
 
 
-def may_be_deep(data: bytes) -> bool:
-    """Whether JSON bytes have enough brackets to be too deep; a quick check that nearly all JSON passes."""
-    return len(data) > SHALLOW and data.count(b"[") + data.count(b"{") > MAX_DEPTH
+def may_be_large(data: bytes, max_separators: int = MAX_SEPARATORS) -> bool:
+    """Whether JSON may exceed the limits of `check_structure`; a quick check that nearly all JSON passes."""
+    if len(data) <= SHALLOW:
+        return False
+    opened = data.count(b"[") + data.count(b"{")
+    return opened > MAX_DEPTH or (len(data) > max_separators and opened + data.count(b",") > max_separators)
 
 
-def check_depth(data: bytes, value: Any) -> None:
-    """Checks the depth of `value`, which was decoded from `data`, level by level.
+def check_structure(data: bytes, max_separators: int = MAX_SEPARATORS, max_depth: int = MAX_DEPTH) -> None:
+    """Checks JSON before it is decoded; takes a fraction of the time of decoding, and no recursion.
 
     Raises:
-        NotJSONError: there are more than MAX_DEPTH levels.
+        NotJSONError: there are more than `max_depth` levels, or more than `max_separators` commas and opening brackets
+            outside of texts.
     """
-    if not may_be_deep(data):
-        return
-    level: list[Any] = [[value]]
-    for _ in range(MAX_DEPTH + 1):
-        level = [inner for outer in level for inner in _items(outer) if isinstance(inner, (list, dict))]
-        if not level:
-            return
-    raise NotJSONError("nested too deeply")
+    # Without escapes, and with only what is structure or quotes, nearly all texts are two quotes.
+    marks = data.replace(rb"\\", b"").replace(rb"\"", b"").translate(_SIGNS, _NO_MARKS).replace(b'""', b"")
+    marks = re.sub(rb'"[^"]*"?', b"", marks)
+    brackets = marks.replace(b",", b"")
+    if len(marks) - brackets.count(_CLOSING) > max_separators:
+        raise NotJSONError("too many values")
+    if max(itertools.accumulate(memoryview(brackets).cast("b")), default=0) > max_depth:
+        raise NotJSONError("nested too deeply")
 
 
-def _items(value: Any) -> Iterable[Any]:
-    return cast("dict[str, Any]", value).values() if isinstance(value, dict) else value
+_CLOSING = b"\xff"
+_SIGNS = bytes.maketrans(b"[{]}", b"\1\1" + 2 * _CLOSING)
+"""Brackets → 1 or -1 as signed bytes, whose sums are the levels."""
+_NO_MARKS = bytes(set(range(256)) - set(b'[]{},"'))
 
 
 _SURROGATE = "[\ud800-\udfff]"

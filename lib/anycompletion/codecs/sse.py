@@ -19,6 +19,10 @@ from .json import NotJSONError, loads
 MAX_EVENT = 16 * 1024 * 1024
 """Bytes of one event; a longer one is an error, so that no server can fill the memory."""
 
+MAX_EMPTY = 20_000
+"""Blank lines, comments and other lines without data between two events; more is an error, so that no server can hold a
+reader for ever. One that sends a comment each second may be silent for hours."""
+
 _LINES = 1 << 12
 """Data lines of one event that are buffered separately; more are joined, because short lines take several times their
 size."""
@@ -38,6 +42,7 @@ class SSEParser:
 
     __slots__ = (
         "_data",
+        "_empty",
         "_is_idle",
         "_is_partial",
         "_joined",
@@ -66,6 +71,8 @@ class SSEParser:
         self._size = 0
         """Bytes of the data lines and of the incomplete line."""
         self._skip_lf = False
+        self._empty = 0
+        """Comments and other lines without data since the last event."""
         self._is_idle = True
         """Whether nothing is buffered."""
         self.error: APIResponseError | None = None
@@ -86,12 +93,17 @@ class SSEParser:
             found = data[6:-2].split(b"\n\ndata: ")
             if data.count(b"\n") == 2 * len(found):
                 self._start = None
+                self._empty = 0
                 return list(map(Event, found))
         events: list[Event] = []
         try:
             self._feed(data, events)
         except APIResponseError as exc:
             self.error = exc
+        if events:
+            self._empty = 0
+        elif self._empty > MAX_EMPTY:
+            self.error = APIResponseError(f"the stream has more than {MAX_EMPTY} lines without an event between them")
         self._is_idle = not (self._start or self._skip_lf or self._pieces or self._data or self._name)
         return events
 
@@ -133,7 +145,7 @@ class SSEParser:
             elif fits and block.startswith(b"data: ") and b"\n" not in block:
                 events.append(Event(block[6:]))
             elif not block or (fits and block.startswith(b":") and b"\n" not in block):
-                continue  # more blank lines and comments have no meaning
+                self._empty += 1  # more blank lines and comments have no meaning
             else:
                 for line in block.split(b"\n"):
                     self._line(line, events)
@@ -192,6 +204,7 @@ class SSEParser:
                 self._data = None
                 self._joined = 0
                 self._is_partial = False
+            self._empty += 1
             self._name = ""
             self._size = 0
             return
@@ -215,6 +228,7 @@ class SSEParser:
         if line.startswith(b"{") and line.endswith(b"}"):
             self._object(line, events)
             return
+        self._empty += 1
         if field == b"event":
             self._name = value.decode("utf-8", "replace")
 

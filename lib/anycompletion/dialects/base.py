@@ -49,7 +49,7 @@ class Target(Value):
     """Replaces the dialect's own path."""
     api_version: str | None = None
     stream: bool = False
-    quirks: DialectQuirks = attrs.field(factory=DialectQuirks)
+    quirks: DialectQuirks = attrs.field(factory=DialectQuirks, repr=False)
     """An instance of the dialect's `quirks_type`, or of `DialectQuirks` for none."""
     time_limit: float | None = None
     """Seconds that the whole call may take; None is no limit."""
@@ -67,16 +67,34 @@ class EncodingReport(msgspec.Struct, eq=False):
         """Reports that the format cannot express `param`. If this returns, the encoder must leave `param` out.
 
         Raises:
-            UnsupportedParameterError: under the policy "raise".
+            UnsupportedParameterError: under the policy "raise"; under each for a message, a part of one, or a tool:
+                without it, the model would be asked something else.
         """
-        if self.policy == "raise":
+        if self.policy == "raise" or _is_content(param):
             raise UnsupportedParameterError(f"{param}: {why}", param=param)
         if self.policy == "warn":
             self.warnings.append(f"{param} dropped: {why}")
 
+    def moved_to_front(self, param: str, why: str) -> None:
+        """Reports that an instruction is sent before the first message, which the encoder must do if this returns.
+
+        Raises:
+            UnsupportedParameterError: under the policy "raise".
+        """
+        if self.policy == "raise":
+            raise UnsupportedParameterError(f"{param}: {why}", param=param)
+        self.warnings.append(f"{param} moved to the front: {why}")
+
     def warn(self, text: str) -> None:
         """Reports something that was defaulted or changed, under every policy."""
         self.warnings.append(text)
+
+
+def _is_content(param: str) -> bool:
+    """Whether it is a message, a part of one or a tool, and not one of their attributes."""
+    if param.startswith("messages["):
+        return not param.endswith((".name", ".detail"))
+    return param in ("tools", "functions") or (param.startswith(("tools[", "functions[")) and param.endswith("]"))
 
 
 class Prerequisite:
@@ -161,6 +179,33 @@ class DecoderWithResponse(Protocol):
         ...
 
 
+@attrs.frozen(eq=False, repr=False)
+class ModelInfo(FrozenValue):
+    """One model of a provider's own list."""
+
+    id: str
+    """The provider's own name, which follows ``provider/`` in calls."""
+    created: int | None
+    """Unix seconds."""
+    owner: str | None
+    raw: Any = attrs.field(repr=False)
+    """The provider's JSON for the model."""
+
+
+class ModelListing(msgspec.Struct, frozen=True, eq=False):
+    """How the servers of a dialect list their models: a GET request per page, as data."""
+
+    url: Callable[[Target], str]
+    query: Mapping[str, str] = {}
+    headers: Mapping[str, str] = {}
+    items: str = "data"
+    """The field of a page that has the models; a page may also be the list itself."""
+    name: tuple[str, ...] = ("id",)
+    """The fields of a model that its name consists of; a slash is between them."""
+    cursor: tuple[str, str] = ("", "")
+    """The field of a page that has the cursor of the next one, and its parameter in the query; empty for one page."""
+
+
 class Dialect(msgspec.Struct, frozen=True, eq=False):
     """A wire format as pure functions between chat records and HTTP values."""
 
@@ -185,6 +230,8 @@ class Dialect(msgspec.Struct, frozen=True, eq=False):
     """A new decoder for one stream; it may be a `DecoderWithResponse`."""
     error: Callable[[HttpResponse], APIError]
     """The exception for a response with a bad status: by structured code first, then by status."""
+    models: ModelListing
+    """How models are listed."""
     framing: Callable[[], Framing] = SSEParser
     """A new parser for one stream's bytes."""
     quirks_type: type[DialectQuirks] = DialectQuirks

@@ -32,6 +32,7 @@ from .. import (
     ChatRequest,
     CompletionError,
     CompletionStream,
+    InvalidRequestError,
     StreamInterruptedError,
     __version__,
 )
@@ -244,7 +245,9 @@ def _description(error: BaseException) -> str:
     """A text about an error without its message, which may quote the prompt or the reply."""
     parts = [type(error).__name__]
     if isinstance(error, CompletionError):
-        for name in ("status_code", "phase", "param", "request_id"):
+        # A provider's `param` may quote the request; ours names a place in it.
+        own = ("param",) if isinstance(error, InvalidRequestError) else ()
+        for name in ("status_code", "phase", *own, "request_id"):
             value = getattr(error, name)
             if value is not None:
                 parts.append(f"{name}={value}")

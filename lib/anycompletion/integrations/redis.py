@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -16,7 +17,7 @@ from typing import Any, Self
 
 from .._boundary import hides_frames
 from ..errors import APIConnectionError, ClientClosedError, ConfigurationError, InvalidRequestError
-from ..logs import log
+from ..logs import log_event
 from ..options import RateLimit
 
 try:
@@ -89,7 +90,7 @@ class RedisRateLimiter:
         return f"<RedisRateLimiter {', '.join(self._limits)}>"  # a URL may contain a password
 
     def __reduce__(self) -> Any:
-        if self._url is not None and "@" in self._url:
+        if self._url is not None and ("@" in self._url or "pass" in self._url.partition("?")[2].lower()):
             raise TypeError("a RedisRateLimiter with a password in its url does not pickle; let REDIS_URL hold it")
         return _rebuild, (self._limits, {**self._options, "url": self._url})
 
@@ -137,7 +138,8 @@ class RedisRateLimiter:
             raise APIConnectionError(f"the Redis that shares rate limits cannot be reached ({reason})", phase="limits")
         if not self._unreachable:
             self._unreachable = True
-            log.warning("the Redis that shares rate limits cannot be reached (%s): requests are not limited", reason)
+            text = "the Redis that shares rate limits cannot be reached (%s): requests are not limited"
+            log_event(logging.WARNING, "redis_unreachable", text, reason, error=reason)
 
     def settle(self, key: str, *, estimated: int, actual: int) -> None:
         """Charges or gives back the difference, soon."""
@@ -173,7 +175,8 @@ class RedisRateLimiter:
                 pass
         except _REDIS_ERRORS as error:
             # The difference between estimates and actual amounts is lost; the next requests are limited by estimates.
-            log.debug("settling a shared rate limit failed with %s", type(error).__name__)
+            reason = type(error).__name__
+            log_event(logging.DEBUG, "redis_unsettled", "settling a rate limit failed with %s", reason, error=reason)
         finally:
             self._settling = None
 

@@ -4,7 +4,16 @@ from .aliases import canonical_name
 from .base_url import check_base_url, origin
 from .param_support import apply_param_support
 from .provider import DIALECTS, Provider, ProviderSource, api_base_url, fill_placeholders
-from .registry import PROVIDERS, all_providers, find, known_providers, resolve_model, supported_params, with_sources
+from .registry import (
+    PROVIDERS,
+    all_providers,
+    find,
+    known_providers,
+    resolve_model,
+    supported_params,
+    unknown_provider,
+    with_sources,
+)
 
 __all__ = [
     "DIALECTS",
@@ -22,5 +31,6 @@ __all__ = [
     "origin",
     "resolve_model",
     "supported_params",
+    "unknown_provider",
     "with_sources",
 ]

@@ -8,11 +8,11 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Sequence
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from ..errors import InvalidRequestError
 
-_METADATA_HOSTS = frozenset(("metadata.google.internal", "metadata.goog", "instance-data.ec2.internal"))
+_METADATA_HOSTS = frozenset(("metadata", "metadata.google.internal", "metadata.goog", "instance-data.ec2.internal"))
 _METADATA_ADDRESSES = frozenset(("fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"))
 """Of clouds' services that give a machine's credentials to any process on it, besides the link-local ones."""
 
@@ -21,11 +21,19 @@ _OTHER_ENDPOINTS = frozenset(("responses", "completions", "embeddings", "message
 
 _LOCAL_HOSTS = frozenset(("localhost", "127.0.0.1", "::1"))
 
+_PATH_CHARACTERS = "/%:@!$&'()*+,;=~"
+"""Characters of a path that are not percent-encoded, besides letters, digits and ``_.-``."""
+
+_AMBIGUOUS = frozenset("ßς\u200c\u200d")
+"""Letters of host names that the standards of 2003 and of 2008 encode differently."""
+
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 def check_base_url(url: str, *, allow_http: bool = False, param: str = "base_url") -> str:
-    """The URL without a slash at its end, if a key may be sent there.
+    """The URL as it is sent, without a slash at its end, if a key may be sent there.
+
+    A host name beyond ASCII is encoded as Punycode, and such letters of the path are percent-encoded.
 
     Raises:
         InvalidRequestError: it has no scheme or host, contains a user, query, fragment or brace, points to a metadata
@@ -34,7 +42,25 @@ def check_base_url(url: str, *, allow_http: bool = False, param: str = "base_url
     problem = _url_problem(url, allow_http)
     if problem is not None:
         raise InvalidRequestError(f"{param}: {problem}", param=param)
-    return url.rstrip("/")
+    return _encoded(url).rstrip("/")
+
+
+def _encoded(url: str) -> str:
+    parts = urlsplit(url)
+    netloc = parts.netloc
+    if not netloc.isascii():
+        netloc = _ascii_host(parts.hostname or "") + ("" if parts.port is None else f":{parts.port}")
+    path = quote(parts.path, safe=_PATH_CHARACTERS)
+    return url if (netloc, path) == (parts.netloc, parts.path) else urlunsplit((parts.scheme, netloc, path, "", ""))
+
+
+def _ascii_host(host: str) -> str:
+    """A host name as resolvers read it: full-width digits are digits, and an ideographic full stop is a dot.
+
+    Raises:
+        UnicodeError: it is no valid name.
+    """
+    return host if host.isascii() else host.encode("idna").decode()
 
 
 def intended_base_url(url: str, *, endpoint: str, own: str, param: str = "base_url") -> str:
@@ -138,15 +164,20 @@ def _url_problem(url: str, allow_http: bool) -> str | None:
         return "must not hold a user or password"
     if "?" in url or "#" in url:
         return "must not hold a query or fragment; extra_query adds one"
+    if "[" in parts.netloc and re.fullmatch(r"\[[^\[\]]+\](:\d*)?", parts.netloc) is None:
+        return "is no URL"
+    if re.search(r"%(?![0-9A-Fa-f]{2})", parts.path):
+        return "holds a '%' that does not begin a percent-encoded character"
     if any(unquote(segment) in (".", "..") for segment in parts.path.split("/")):
         return "holds a '.' or '..' segment"
     return _host_problem(host, parts.scheme, allow_http)
 
 
 def _host_problem(host: str, scheme: str, allow_http: bool) -> str | None:
+    if _AMBIGUOUS.intersection(host):
+        return "has a host name with letters that stand for different hosts in different programs; write it as xn--…"
     try:
-        # As a resolver reads it: full-width digits are digits, an ideographic full stop is a dot.
-        host = host if host.isascii() else host.encode("idna").decode()
+        host = _ascii_host(host)
     except UnicodeError:
         return "has an invalid host name"
     host = host.removesuffix(".")
@@ -176,4 +207,5 @@ def _without_tunnel(
         return address
     if address in _NAT64 or (int(address) >> 32 == 0 and int(address) > 1):
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour or address
+    teredo = address.teredo
+    return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None) or address

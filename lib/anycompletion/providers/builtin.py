@@ -33,7 +33,7 @@ _COMPATIBLE: ParamTable = {
     "temperature": ParamSupport("native", minimum=0),
     "stop": NATIVE,
     "top_logprobs": ParamSupport("native", minimum=0),
-    "thinking": unsupported("only reasoning_effort is known here; the provider's own switches go through extra_body"),
+    "thinking": unsupported("only reasoning_effort is known; the provider's own switches go through extra_body"),
 }
 _OWN_N = ParamSupport("native", minimum=1)
 _ONE = ParamSupport("fanned_out", takes_no_op=True)
@@ -85,6 +85,7 @@ ROWS: tuple[Provider, ...] = (
         "replicate_predictions",
         key_env=("REPLICATE_API_TOKEN", "REPLICATE_API_KEY"),
         base_url_env=("REPLICATE_BASE_URL",),
+        rate_limit_scope="key",
         retry_safe=False,
         docs="https://replicate.com/docs/reference/http",
     ),
@@ -287,6 +288,7 @@ ROWS: tuple[Provider, ...] = (
         base_url_env=("MOONSHOT_API_BASE",),
         quirks=Quirks(functions_as_tools=True, developer_role=False, reasoning="reasoning_content", blank_text=False),
         params={**_COMPATIBLE, "thinking": NATIVE},
+        rate_limit_scope="key",  # documented: shared by all models
         docs="https://platform.kimi.ai/docs/api/chat",
         unverified="no recorded request; kimi models take fixed temperature, top_p, n and penalties only, and "
         "tool_choice required not with thinking",

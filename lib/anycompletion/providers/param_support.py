@@ -32,11 +32,17 @@ _LISTS = frozenset(("tools", "functions"))
 
 
 def apply_param_support(
-    request: ChatRequest, table: ParamTable, report: EncodingReport, *, stream: bool = False
+    request: ChatRequest,
+    table: ParamTable,
+    report: EncodingReport,
+    *,
+    stream: bool = False,
+    provider: str = "the provider",
 ) -> ChatRequest:
     """`request` without the parameters that the table does not support; `report` decides whether those are errors.
 
-    A value of `NO_OP_VALUES` is accepted everywhere, and left out where the parameter is unsupported.
+    A value of `NO_OP_VALUES` is accepted everywhere, and left out where the parameter is unsupported. `provider` is the
+    name in refusals.
 
     Raises:
         UnsupportedParameterError: under the policy "raise"; `.param` names the parameter.
@@ -65,6 +71,7 @@ def apply_param_support(
                 report.unsupported(name, support.note)
             dropped[name] = None
         elif problem := (name in _WITH_FORMS and _form_problem(name, value, support)) or _range_problem(value, support):
+            problem = f"{provider} {problem}"
             report.unsupported(name, f"{problem} ({support.note})" if support.note else problem)
             dropped[name] = None
     if not _CHECKED_FOR_MANY.isdisjoint(given):
@@ -95,7 +102,7 @@ def _form_problem(name: str, value: Any, support: ParamSupport) -> str | None:
         if schema is None or "schema" not in schema:
             raise InvalidRequestError(f"{name}.{place}: is missing", param=f"{name}.{place}")
     if name == "logprobs" and type(value) is int:
-        return "must be True or False here; top_logprobs is the number"
+        return "takes True or False; top_logprobs is the number"
     return None
 
 
@@ -110,12 +117,12 @@ def _warn_of_many(request: ChatRequest, report: EncodingReport) -> None:
 def _range_problem(value: Any, support: ParamSupport) -> str | None:
     if isinstance(value, (int, float)):
         if support.minimum is not None and value < support.minimum:
-            return f"must be at least {support.minimum:g} here"
+            return f"takes at least {support.minimum:g}"
         if support.maximum is not None and value > support.maximum:
-            return f"must be at most {support.maximum:g} here"
+            return f"takes at most {support.maximum:g}"
     elif isinstance(value, str):
         if support.values is not None and value not in support.values:
-            return f"must be one of {', '.join(support.values)} here"
+            return f"takes one of {', '.join(support.values)}"
     elif support.max_items is not None and len(value) > support.max_items:
-        return f"takes at most {support.max_items} items here"
+        return f"takes at most {support.max_items} items"
     return None

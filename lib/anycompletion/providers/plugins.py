@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
+
+import attrs
 
 from ..errors import ConfigurationError
 from .provider import Provider
@@ -14,11 +18,13 @@ if TYPE_CHECKING:
 GROUP = "anycompletion.providers"
 
 
-def installed() -> dict[str, Provider]:
-    """The providers of all installed packages by name.
+@functools.cache
+def installed() -> Mapping[str, Provider]:
+    """The providers of all installed packages by name; none of them is chosen for a bare model name.
 
     An entry point is a `Provider`, a list of them, or a function that returns either. This reads the metadata of all
-    installed distributions, so it is called only when a provider is not known otherwise.
+    installed distributions, and imports the packages that have providers; so it is called only when a provider is not
+    known otherwise, and once in a process.
 
     Raises:
         ConfigurationError: an entry point cannot be loaded, or is something else.
@@ -28,8 +34,8 @@ def installed() -> dict[str, Provider]:
     rows: dict[str, Provider] = {}
     for entry in entry_points(group=GROUP):
         for row in _rows_of(entry):
-            rows.setdefault(row.name, row)
-    return rows
+            rows.setdefault(row.name, attrs.evolve(row, prefixes=()))
+    return MappingProxyType(rows)
 
 
 def _rows_of(entry: EntryPoint) -> Iterable[Provider]:

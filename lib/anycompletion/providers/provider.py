@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol, cast
+from typing import Literal, Protocol, cast
 
 import attrs
 
@@ -69,6 +69,10 @@ class ProviderSource(Protocol):
         ...
 
 
+_TUPLES = ("key_env", "token_env", "base_url_env", "api_version_env", "prefixes", "own_models")
+"""Fields of `Provider` that are tuples of texts."""
+
+
 def _default_quirks(provider: Provider) -> DialectQuirks:
     return _REGISTERED_DIALECTS.get(provider.dialect, DialectQuirks)()
 
@@ -82,7 +86,7 @@ class Provider(FrozenValue):
     ``acme/any-model`` work.
 
     Raises:
-        ConfigurationError: the name, the dialect or a placeholder is invalid.
+        ConfigurationError: the name, the dialect or a placeholder is invalid, or a text is given for a tuple of texts.
         InvalidRequestError: the base URL or a header is invalid; `.param` names which.
     """
 
@@ -130,6 +134,9 @@ class Provider(FrozenValue):
     """The provider's documentation of this API."""
     unverified: str = attrs.field(default="", kw_only=True)
     """What of this row neither recorded traffic nor the provider's documentation confirms."""
+    rate_limit_scope: Literal["model", "key"] = attrs.field(default="model", kw_only=True)
+    """What a 429 with a wait hint delays: the calls to its model, or all calls with its key, where the provider counts
+    them together."""
     retry_safe: bool = attrs.field(default=True, kw_only=True)
     """False where a request starts work that continues without a connection: it is only sent again if that work cannot
     have started."""
@@ -140,6 +147,7 @@ class Provider(FrozenValue):
     """Allows plain http to hosts that are not loopback."""
 
     def __attrs_post_init__(self) -> None:
+        self._refuse_texts()
         if self.dialect not in DIALECTS:
             raise ConfigurationError(f"provider {self.name!r}: no dialect {self.dialect!r}, only {', '.join(DIALECTS)}")
         quirks_type = _REGISTERED_DIALECTS[self.dialect]
@@ -150,6 +158,8 @@ class Provider(FrozenValue):
             )
         if not _is_name(self.name):
             raise ConfigurationError(f"provider {self.name!r}: a name is lower-case letters, digits, '-', '_' and '.'")
+        if self.rate_limit_scope not in ("model", "key"):
+            raise ConfigurationError(f"provider {self.name!r}: rate_limit_scope: expected 'model' or 'key'")
         url = self.base_url
         for placeholder, variables in self.placeholders.items():
             if not variables or f"{{{placeholder}}}" not in url:
@@ -160,6 +170,17 @@ class Provider(FrozenValue):
             check_base_url(url, allow_http=self.allow_http)
         if self.headers or self.headers_env:
             check_headers({**dict.fromkeys(self.headers_env, "-"), **self.headers}, "headers")
+
+    def _refuse_texts(self) -> None:
+        """Raises where a text is given for a tuple of texts: its letters would be the names."""
+        given = {name: getattr(self, name) for name in _TUPLES}
+        given |= {f"headers_env[{name!r}]": names for name, names in self.headers_env.items()}
+        given |= {f"placeholders[{name!r}]": names for name, names in self.placeholders.items()}
+        for field, names in given.items():
+            if isinstance(names, str):
+                raise ConfigurationError(
+                    f"provider {self.name!r}: {field}: expected a tuple of texts, found a text; write ({names!r},)"
+                )
 
     @property
     def table(self) -> ParamTable:

@@ -18,6 +18,9 @@ PROVIDERS: Mapping[str, Provider] = MappingProxyType({row.name: row for row in R
 _MAX_SHOWN = 40
 """Characters of a caller's text that an error shows."""
 
+_SIMILAR = 0.65
+"""Ratio of equal characters from which on a name may be a misspelling of another."""
+
 
 def all_providers(own: Iterable[Provider | ProviderSource] = ()) -> dict[str, Provider]:
     """The built-in providers and a client's own, which win; a `ProviderSource` gets all of them."""
@@ -78,7 +81,7 @@ def find(model: str, provider: str | None, rows: Mapping[str, Provider]) -> tupl
     if provider is not None:
         row = _row(provider, rows)
         if row is None:
-            raise InvalidRequestError(f"provider: {_unknown(provider, rows)}", param="provider")
+            raise InvalidRequestError(f"provider: {unknown_provider(provider, rows)}", param="provider")
         return row, row.own_model(_not_blank(model.removeprefix(f"{provider}/")))
     for separator in "/:":
         left, found, right = model.partition(separator)
@@ -92,7 +95,7 @@ def find(model: str, provider: str | None, rows: Mapping[str, Provider]) -> tupl
     if not slash and model.partition(":")[0] in NOT_SUPPORTED_YET:
         name, slash, _ = model.partition(":")
     if slash:
-        text = _unknown(name, rows)
+        text = unknown_provider(name, rows)
     else:
         text = f"{_shown(model)} names no provider; write provider/model, such as openai/gpt-4o, or pass provider="
     raise InvalidRequestError(f"model: {text}", param="model")
@@ -115,13 +118,14 @@ def _shown(text: str) -> str:
     return repr(text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 1]}…")
 
 
-def _unknown(name: str, rows: Mapping[str, Provider]) -> str:
+def unknown_provider(name: str, rows: Mapping[str, Provider]) -> str:
+    """The error text for the name of a provider that is none of `rows`, with similar ones."""
     import difflib  # noqa: PLC0415 (only for an error; it costs an import 1 ms)
 
     if name in NOT_SUPPORTED_YET:
         hint = NOT_SUPPORTED_YET[name]
         return f"the provider {name!r} is not supported yet" + (f"; {hint}" if hint else "")
-    close = difflib.get_close_matches(name[:_MAX_SHOWN].lower(), rows, 3)
+    close = difflib.get_close_matches(name[:_MAX_SHOWN].lower(), rows, 3, _SIMILAR)
     hint = f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(sorted(rows))}"
     return f"unknown provider {_shown(name)}; {hint}"
 

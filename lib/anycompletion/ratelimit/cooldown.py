@@ -1,4 +1,7 @@
-"""Cooldown after a 429: all calls to one origin with one key wait, and then go on at the rate of the answers."""
+"""Cooldown after a 429: all calls to one model (of an origin, with a key) wait, and go on at the rate of the answers.
+
+If the provider refuses nothing more, calls are at full pace again within five seconds of the end of the cooldown.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 
 from .._async import WaiterQueue
-from .rate_estimate import RateEstimate
+from .rate_estimate import MIN_INTERVAL, RateEstimate
 
 _MAX_JITTER = 0.1
 """A cooldown is longer than the hint by up to this part, and never shorter. The retries of its calls wait for it
@@ -16,8 +19,11 @@ _TIMER_TOLERANCE = 0.05
 """Seconds by which a call may be late without delaying the ones after it: timers are late as a rule, and each would
 delay all that follow."""
 
-_MIN_INTERVAL = 0.001
-"""Seconds. Calls with a shorter interval are not spaced any more."""
+_CLOCK_RESOLUTION = 1e-6
+"""Seconds. Timers may be that early."""
+
+_RECHECK = 0.1
+"""Seconds after which the interval is looked at again, at the latest: it shrinks while a call waits for its end."""
 
 
 class Cooldown:
@@ -65,7 +71,9 @@ class Cooldown:
         if not self.until:
             return 0.0
         interval = self._interval(now)
-        return max(self.until - now, self._last_due + interval - now, 0.0) + interval * len(self._waiters)
+        first = max(self.until - now, self._last_due + interval - now, 0.0)
+        unspaced = max(self.until + self._rate.spaced_time - now, 0.0)
+        return min(first + interval * len(self._waiters), max(unspaced, self.until - now))
 
     def start(self, hint: float, now: float, random: Callable[[], float]) -> None:
         """Starts a cooldown, or lengthens it, because the provider asked to wait `hint` seconds."""
@@ -104,7 +112,7 @@ class Cooldown:
         interval = self._interval(now)
         due = self._last_due + interval
         self._last_due = due if now - due < _TIMER_TOLERANCE else now
-        if interval < _MIN_INTERVAL:
+        if interval < MIN_INTERVAL:
             self.until = 0.0
 
     def _let_next_through(self) -> None:
@@ -120,7 +128,8 @@ class Cooldown:
 
     def _set_timer(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._timer is None and self._waiters:
-            when = max(self.until, self._last_due + self._interval(loop.time()))
+            now = loop.time()
+            when = max(self.until, min(self._last_due + self._interval(now), now + _RECHECK))
             self._timer = loop.call_at(when, self._on_timer, loop)
 
     def _stop_timer(self) -> None:
@@ -131,8 +140,9 @@ class Cooldown:
     def _on_timer(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
         now = loop.time()
-        # The cooldown may have been lengthened since the timer was set.
-        if now >= self.until and self._waiters.wake_first():
+        # The cooldown may have been lengthened since the timer was set, which may be earlier than the next call.
+        is_due = now >= max(self.until, self._last_due + self._interval(now) - _CLOCK_RESOLUTION)
+        if is_due and self._waiters.wake_first():
             self._let_through(now)
         if not self.until:
             self._let_all_through()

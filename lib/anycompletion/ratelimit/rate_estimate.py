@@ -6,17 +6,30 @@ with hints in whole seconds; `tests/unit/ratelimit/test_cooldown.py` has these s
 
 from __future__ import annotations
 
+from math import log, sqrt
+
 _MIN_CALLS_PER_HINT = 8
 """The first guess allows at least so many calls in the time of one hint: with fewer answers, nothing is known."""
 
 _SHORT_HINT = 0.1
 """Seconds. A shorter hint is only the time until the next call is allowed, and contains nothing about the rate."""
 
-_GUESS_GROWTH = 1.5
-"""A guessed rate grows by this factor per second: it was counted within a moment, and may be far too low."""
+_MIN_GUESS_GROWTH, _GUESS_TIME = 1.5, 4.5
+"""A guessed rate grows by this factor per second, at least, and so fast that calls are not spaced any more after so
+many seconds: it was counted within a moment, and may be far too low."""
+
+MIN_INTERVAL = 0.001
+"""Seconds. Calls with a shorter interval are not spaced any more."""
+
+_NO_EVIDENCE = 1.0
+"""Seconds. A guess that is refused earlier, before any call was answered, shows a cooldown that was too short, and no
+rate."""
 
 _AFTER_GROWTH, _AFTER_PLATEAU, _AT_ONCE = 0.95, 0.85, 0.7
 """Factors for a rate that was refused: while it grew, while it was constant, as soon as it was tried."""
+
+_AFTER_GUESS = 1.5
+"""Largest divisor of a guess that was refused after it had grown."""
 
 _MAX_DIVISOR = 2.0
 """Largest divisor of a rate at one 429; a guess that was refused as soon as it was tried is divided by this."""
@@ -89,6 +102,7 @@ class RateEstimate:
         """Counts the answer to a call, by the time at which the call started."""
         self._interval = 0.0
         """Seconds between two calls at the end of the cooldown."""
+        self._guess_growth = _MIN_GUESS_GROWTH
         self._is_measured = False
         self._hold, self._period = 0.0, 1.0
 
@@ -96,9 +110,17 @@ class RateEstimate:
         """Seconds between two calls, `elapsed` seconds after the end of the cooldown."""
         elapsed = max(0.0, elapsed)
         if not self._is_measured:
-            return self._interval / float(_GUESS_GROWTH ** min(elapsed, _MAX_EXPONENT))
+            return self._interval / float(self._guess_growth ** min(elapsed, _MAX_EXPONENT))
         periods = min(max(0.0, elapsed - self._hold) / self._period, _MAX_EXPONENT)
         return self._interval / float(_GROWTH ** (periods * periods))
+
+    @property
+    def spaced_time(self) -> float:
+        """Seconds from the end of the cooldown until calls are not spaced any more, if none is refused."""
+        ratio = max(1.0, self._interval / MIN_INTERVAL)
+        if not self._is_measured:
+            return log(ratio, self._guess_growth)
+        return self._hold + self._period * sqrt(log(ratio, _GROWTH))
 
     def on_refused(self, hint: float, now: float, elapsed: float | None, until: float) -> None:
         """Revises the estimate after a 429.
@@ -114,12 +136,17 @@ class RateEstimate:
         if elapsed is None:
             shortest = _SHORT_HINT if count < _MIN_CALLS_PER_HINT else _MIN_MEASURED_TIME
             interval = min(answer_interval, max(hint, shortest) / _MIN_CALLS_PER_HINT)
+            is_guess = True
+        elif not self._is_measured and not count and elapsed < _NO_EVIDENCE:
+            interval, is_guess = min(self._interval * _MAX_DIVISOR, max(hint, _MIN_LONGEST_INTERVAL)), True
         else:
+            is_guess = False
             interval = self._slower(hint, elapsed)
             if seconds >= max(hint, _MIN_MEASURED_TIME):
                 interval = max(interval, min(answer_interval / _SAME_RATE, interval * _MAX_DIVISOR))
             interval = min(interval, max(hint, _MIN_LONGEST_INTERVAL))
-        self._interval, self._is_measured = interval, elapsed is not None
+        self._interval, self._is_measured = interval, not is_guess
+        self._guess_growth = max(_MIN_GUESS_GROWTH, (interval / MIN_INTERVAL) ** (1 / _GUESS_TIME))
         self._hold = min(max(_HOLD_HINTS * hint, _MIN_HOLD), _MAX_HOLD)
         self._period = min(max(hint, _MIN_PERIOD), _MAX_PERIOD)
         self._successes.restart(until)
@@ -131,4 +158,7 @@ class RateEstimate:
         if self._is_measured and elapsed < self._hold:
             return self._interval / _AFTER_PLATEAU
         # The calls that are refused now were sent some time ago, at the rate of then.
-        return self.interval(elapsed - self._period) / _AFTER_GROWTH
+        earlier = self.interval(elapsed - self._period)
+        if not self._is_measured:  # it grows so fast that this would be far too slow
+            earlier = min(earlier, self.interval(elapsed) * _AFTER_GUESS)
+        return earlier / _AFTER_GROWTH

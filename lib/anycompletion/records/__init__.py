@@ -22,23 +22,23 @@ from .content_parts import (
     RefusalPart,
     TextPart,
 )
+from .file_parts import file_part, image_part
 from .logprobs import Logprobs, TokenLogprob, TopLogprob
 from .messages import (
     Annotation,
     AssistantMessage,
+    AssistantTurn,
     Audio,
+    ChatCompletionMessage,
     CustomCall,
     CustomMessage,
-    CustomTool,
     DeveloperMessage,
     FunctionCall,
-    FunctionDefinition,
     FunctionMessage,
-    FunctionTool,
     Message,
     Messages,
+    SupportsModelDump,
     SystemMessage,
-    Tool,
     ToolCall,
     ToolMessage,
     UrlCitation,
@@ -50,15 +50,18 @@ from .request import (
     ChatRequest,
 )
 from .results import Result
+from .tools import CustomTool, FunctionDefinition, FunctionTool, Tool
 
 __all__ = [
     "PARAM_NAMES",
     "Annotation",
     "AssistantMessage",
+    "AssistantTurn",
     "Audio",
     "AudioPart",
     "ChatCompletion",
     "ChatCompletionChunk",
+    "ChatCompletionMessage",
     "ChatRequest",
     "Choice",
     "ChunkChoice",
@@ -92,6 +95,7 @@ __all__ = [
     "RefusalPart",
     "ReplyInfo",
     "Result",
+    "SupportsModelDump",
     "SystemMessage",
     "TextPart",
     "TokenLogprob",
@@ -103,5 +107,7 @@ __all__ = [
     "UrlCitation",
     "Usage",
     "UserMessage",
+    "file_part",
+    "image_part",
     "plain",
 ]

@@ -1,9 +1,10 @@
-"""Base class of records: `to_dict()`, and `extra` for unknown JSON fields."""
+"""Base class of records: `to_dict()`, pydantic's names for it, and `extra` for unknown JSON fields."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias, cast
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import attrs
 from attrs import define, field
@@ -30,11 +31,67 @@ def plain(value: Any) -> Any:
         return {key: plain(item) for key, item in cast("Mapping[str, Any]", value).items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in cast("Sequence[Any]", value)]
-    return value
+    dump = getattr(cast("Any", type(value)), "model_dump", None)  # message objects of other SDKs
+    return value if dump is None else plain(dump(value))
+
+
+class ModelMethods:
+    """The methods of pydantic's models, for code that was written for other SDKs, and pydantic's hook for fields.
+
+    Pydantic models have the records as fields, and FastAPI returns them: as their JSON. Neither is imported here.
+    """
+
+    __slots__ = ()
+
+    def to_dict(self) -> JsonObject:
+        """OpenAI's JSON."""
+        raise NotImplementedError
+
+    def model_dump(self, **_options: Any) -> JsonObject:
+        """`to_dict()`; pydantic's options are accepted and change nothing."""
+        return self.to_dict()
+
+    def model_dump_json(self, *, indent: int | None = None, **_options: Any) -> str:
+        """`to_dict()` as a JSON text; pydantic's options other than `indent` are accepted and change nothing."""
+        return json.dumps(self.to_dict(), indent=indent, separators=None if indent else (",", ":"), ensure_ascii=False)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """Pydantic's schema, as its documented data: takes the record or a dict, and serializes as `to_dict()`."""
+        as_dict = {"type": "dict", "keys_schema": {"type": "str"}}
+        return {
+            "type": "function-wrap",
+            "function": {"type": "no-info", "function": cls._validated},
+            "schema": as_dict,
+            "serialization": {"type": "function-plain", "function": cls.to_dict, "return_schema": as_dict},
+        }
+
+    @classmethod
+    def _validated(cls, value: Any, handler: Callable[[Any], Any]) -> Any:
+        if isinstance(value, cls):
+            return value
+        source = handler(value)
+        read = getattr(cls, "from_dict", None)
+        try:
+            return cls._of_fields(source) if read is None else read(source)
+        except TypeError as error:
+            raise ValueError(f"no {cls.__name__}: {error}") from None
+
+    @classmethod
+    def _of_fields(cls, source: JsonObject) -> Any:
+        known = field_names(cls)
+        extra = {name: value for name, value in source.items() if name not in known}
+        return cls(**{name: value for name, value in source.items() if name in known}, extra=extra)  # type: ignore[call-arg]
+
+    if not TYPE_CHECKING:  # nothing should take a record for an iterable
+
+        def __iter__(self) -> Iterator[tuple[str, Any]]:
+            """The items of `to_dict()`, from which FastAPI makes the JSON of a value without a declared type."""
+            return iter(self.to_dict().items())
 
 
 @define(repr=False, eq=False)
-class Record(Value):
+class Record(ModelMethods, Value):
     """Base class of all records; `to_dict()` returns OpenAI's JSON."""
 
     def to_dict(self) -> JsonObject:

@@ -27,7 +27,7 @@ from ..codecs.lenient import (
     optional_objects,
     optional_str,
 )
-from .base import JsonObject, Record, plain
+from .base import JsonObject, ModelMethods, Record, plain
 from .completion import Usage
 from .logprobs import Logprobs
 
@@ -101,7 +101,7 @@ class ChunkChoice(msgspec.Struct, gc=False, forbid_unknown_fields=True, repr_omi
     _token_ids: None = msgspec.field(default=None, name="token_ids")
 
 
-class ChatCompletionChunk(msgspec.Struct, gc=False, eq=False, forbid_unknown_fields=True):
+class ChatCompletionChunk(ModelMethods, msgspec.Struct, gc=False, eq=False, forbid_unknown_fields=True):
     """Chunk of a streamed reply."""
 
     id: str = ""

@@ -21,9 +21,8 @@ from ..codecs.lenient import (
     unknown_fields,
 )
 from .base import JsonObject, Record, extra_field, field_names, hidden, nullable
-from .content_parts import Content, TextPart
 from .logprobs import Logprobs
-from .messages import AssistantMessage
+from .messages import ChatCompletionMessage
 from .reply_info import ReplyInfo
 
 
@@ -148,7 +147,7 @@ class Choice(Record):
     """One of the `n` choices of a reply."""
 
     index: int
-    message: AssistantMessage
+    message: ChatCompletionMessage
     finish_reason: str | None = nullable()
     """stop, length, tool_calls, content_filter or function_call; other values pass unchanged."""
     logprobs: Logprobs | None = nullable()
@@ -165,7 +164,7 @@ class Choice(Record):
         at = optional_int(source.get("index"))
         return cls(
             index if at is None else at,
-            AssistantMessage.from_dict(source.get("message") or {}, f"{path}.message"),
+            ChatCompletionMessage.from_dict(source.get("message") or {}, f"{path}.message"),
             optional_str(source.get("finish_reason")),
             None if logprobs is None else Logprobs.from_dict(logprobs),
             optional_str(source.get("native_finish_reason")),
@@ -247,6 +246,11 @@ class ChatCompletion(Record):
         return (self.raw, None) if self._raw_json == _OWN_JSON else (self._raw, self._raw_json)
 
     @property
+    def message(self) -> ChatCompletionMessage:
+        """The message of choice 0, or an empty one."""
+        return self.choices[0].message if self.choices else ChatCompletionMessage()
+
+    @property
     def text(self) -> str:
         """The content of choice 0, or ""."""
         return self.texts[0] if self.choices else ""
@@ -254,7 +258,7 @@ class ChatCompletion(Record):
     @property
     def texts(self) -> list[str]:
         """The content of every choice, in order."""
-        return [_text_of(choice.message.content) for choice in self.choices]
+        return [choice.message.content or "" for choice in self.choices]
 
     @classmethod
     def from_dict(cls, data: Any) -> ChatCompletion:
@@ -277,12 +281,6 @@ class ChatCompletion(Record):
             optional_str(source.get("system_fingerprint")),
             extra=unknown_fields(source, _COMPLETION),
         )
-
-
-def _text_of(content: Content | None) -> str:
-    if content is None or isinstance(content, str):
-        return content or ""
-    return "".join(part.text for part in content if isinstance(part, TextPart))
 
 
 # --- JSON fields that are attributes ---

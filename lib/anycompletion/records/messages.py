@@ -1,4 +1,4 @@
-"""Messages, tool calls and tool definitions of a chat, in OpenAI's exact shape.
+"""Messages and tool calls of a chat, in OpenAI's exact shape.
 
 Field names and meanings are OpenAI's (https://platform.openai.com/docs/api-reference/chat), LiteLLM's where OpenAI has
 none (`reasoning_content`, `thinking_blocks`, `provider_specific_fields`).
@@ -7,7 +7,7 @@ none (`reasoning_content`, `thinking_blocks`, `provider_specific_fields`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias, cast
 
 from attrs import define, field
 
@@ -236,7 +236,7 @@ class Audio(Record):
 
 @define(repr=False, eq=False)
 class AssistantMessage(Record):
-    """Message of the assistant: an earlier turn, or the message of a reply, which can be sent back as it is."""
+    """Message of the assistant in a request: an earlier turn, as callers write it."""
 
     content: Content | None = None
     refusal: str | None = None
@@ -254,49 +254,107 @@ class AssistantMessage(Record):
     """Provider's or dialect's name → fields that only it understands, which are sent back to it alone."""
     name: str | None = None
     role: str = field(default="assistant", kw_only=True)
-    parts: list[Part] | None = hidden(default=None, repr=False, kw_only=True)
-    """The parts of a reply's content, where the provider sent parts; `content` is their text."""
     extra: JsonObject = extra_field()
 
     @classmethod
     def from_dict(cls, data: object, path: str = "message") -> AssistantMessage:
         """Reads OpenAI's JSON leniently."""
         source = as_object(data, path)
-        calls = source.get("tool_calls")
-        function_call = source.get("function_call")
-        audio = optional_object(source.get("audio"))
-        annotations = optional_objects(source.get("annotations"))
+        content = source.get("content")
         return cls(
-            _reply_content(source.get("content")),
-            as_optional_str(source.get("refusal")),
-            [
-                ToolCall.from_dict(call, f"{path}.tool_calls[{i}]")
-                for i, call in enumerate(as_list(calls, f"{path}.tool_calls") if calls else ())
-            ]
-            or None,
-            FunctionCall.from_dict(function_call, f"{path}.function_call") if function_call else None,
-            None if audio is None else Audio.from_dict(audio),
-            None if annotations is None else list(map(Annotation.from_dict, annotations)),
-            as_optional_str(source.get("reasoning_content")),
-            optional_objects(source.get("thinking_blocks")),
-            optional_objects(source.get("reasoning_details")),
-            optional_object(source.get("provider_specific_fields")),
-            optional_str(source.get("name")),
-            role=optional_str(source.get("role")) or "assistant",
-            extra=unknown_fields(source, _ASSISTANT),
+            content_parts(cast("list[object]", content)) if isinstance(content, list) else as_optional_str(content),
+            **_assistant_fields(source, path),
         )
 
 
+@define(repr=False, eq=False)
+class ChatCompletionMessage(Record):
+    """Message of a reply; it can be appended to the messages of the next request as it is."""
+
+    content: str | None = None
+    """The text, or None. Where the provider sent parts, their texts joined."""
+    refusal: str | None = None
+    tool_calls: list[ToolCall] | None = None
+    function_call: FunctionCall | None = None
+    audio: Audio | None = None
+    annotations: list[Annotation] | None = None
+    reasoning_content: str | None = None
+    """The model's reasoning as text, where the provider returns it."""
+    thinking_blocks: list[JsonObject] | None = None
+    """Anthropic's thinking blocks with their signatures, in order; sent back unchanged."""
+    reasoning_details: list[JsonObject] | None = None
+    """OpenRouter's reasoning blocks, in order; sent back unchanged."""
+    provider_specific_fields: JsonObject | None = None
+    """Provider's or dialect's name → fields that only it understands, which are sent back to it alone."""
+    name: str | None = None
+    role: str = field(default="assistant", kw_only=True)
+    parts: list[Part] | None = hidden(default=None, repr=False, kw_only=True)
+    """The parts of the content, where the provider sent parts; not in `to_dict()`."""
+    extra: JsonObject = extra_field()
+
+    @classmethod
+    def from_dict(cls, data: object, path: str = "message") -> ChatCompletionMessage:
+        """Reads OpenAI's JSON leniently."""
+        source = as_object(data, path)
+        content, parts = source.get("content"), None
+        if isinstance(content, list):
+            parts = content_parts(cast("list[object]", content))
+            texts = [part.text for part in parts if isinstance(part, TextPart)]
+            content = "".join(texts) if texts else None
+        return cls(as_optional_str(content), parts=parts, **_assistant_fields(source, path))
+
+
+AssistantTurn: TypeAlias = AssistantMessage | ChatCompletionMessage
+"""Message of the assistant in a request: one that a caller wrote, or one of an earlier reply."""
+
+
+def _assistant_fields(source: JsonObject, path: str) -> dict[str, Any]:
+    """The fields of an assistant's message, without its content."""
+    calls = source.get("tool_calls")
+    function_call = source.get("function_call")
+    audio = optional_object(source.get("audio"))
+    annotations = optional_objects(source.get("annotations"))
+    return {
+        "refusal": as_optional_str(source.get("refusal")),
+        "tool_calls": [
+            ToolCall.from_dict(call, f"{path}.tool_calls[{i}]")
+            for i, call in enumerate(as_list(calls, f"{path}.tool_calls") if calls else ())
+        ]
+        or None,
+        "function_call": FunctionCall.from_dict(function_call, f"{path}.function_call") if function_call else None,
+        "audio": None if audio is None else Audio.from_dict(audio),
+        "annotations": None if annotations is None else list(map(Annotation.from_dict, annotations)),
+        "reasoning_content": as_optional_str(source.get("reasoning_content")),
+        "thinking_blocks": optional_objects(source.get("thinking_blocks")),
+        "reasoning_details": optional_objects(source.get("reasoning_details")),
+        "provider_specific_fields": optional_object(source.get("provider_specific_fields")),
+        "name": optional_str(source.get("name")),
+        "role": optional_str(source.get("role")) or "assistant",
+        "extra": unknown_fields(source, _ASSISTANT),
+    }
+
+
+class SupportsModelDump(Protocol):
+    """Object of another SDK that returns itself as a dict, such as a pydantic model."""
+
+    def model_dump(self) -> dict[str, Any]:
+        """The object as a dict."""
+        ...
+
+
 Message: TypeAlias = (
-    SystemMessage | DeveloperMessage | UserMessage | AssistantMessage | ToolMessage | FunctionMessage | CustomMessage
+    SystemMessage
+    | DeveloperMessage
+    | UserMessage
+    | AssistantMessage
+    | ChatCompletionMessage
+    | ToolMessage
+    | FunctionMessage
+    | CustomMessage
 )
-Messages: TypeAlias = str | Sequence[Message | Mapping[str, Any]]
-"""Messages as callers write them: one user message as text, or a list of records and dicts in OpenAI's format."""
-
-
-def _reply_content(value: object) -> Content | None:
-    """The content of a reply: a text, or parts; JSON in place of a text is its text."""
-    return content_parts(cast("list[object]", value)) if isinstance(value, list) else as_optional_str(value)
+Messages: TypeAlias = str | Sequence[Message | Mapping[str, Any] | SupportsModelDump]
+"""Messages as callers write them: one user message as text, or a list of records, dicts in OpenAI's format, and message
+objects of other SDKs."""
 
 
 def content_parts(value: object) -> list[Part]:
@@ -314,40 +372,6 @@ def _reply_part(item: object) -> Part:
     if kind == "refusal":
         return RefusalPart(as_str(source.get("refusal")), extra=unknown_fields(source, _REFUSAL))
     return CustomPart(kind, extra=unknown_fields(source, _TYPE))
-
-
-# --- tools ---
-
-
-@define(repr=False, eq=False)
-class FunctionDefinition(Record):
-    """Definition of a function for the model; `parameters` is a JSON Schema of type object."""
-
-    name: str
-    description: str | None = None
-    parameters: Mapping[str, Any] | None = None
-    strict: bool | None = None
-    extra: JsonObject = extra_field()
-
-
-@define(repr=False, eq=False)
-class FunctionTool(Record):
-    """Tool that is a function."""
-
-    function: FunctionDefinition
-    type: str = "function"
-    extra: JsonObject = extra_field()
-
-
-@define(repr=False, eq=False)
-class CustomTool(Record):
-    """Tool of another type (OpenAI's ``custom`` with a grammar, a provider's own); sent as it is."""
-
-    type: str | None = None
-    extra: JsonObject = extra_field()
-
-
-Tool: TypeAlias = FunctionTool | CustomTool
 
 
 # --- JSON fields that are attributes ---

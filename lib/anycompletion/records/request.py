@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import attrs
 from attrs import define, field
 
+from ..errors import InvalidRequestError
 from ..options import CallOptions
 from .base import JsonObject, Record, hidden
-from .messages import FunctionDefinition, Messages, Tool
+from .messages import Messages
+from .tools import FunctionDefinition, Tool
 
 
 @define(repr=False, eq=False)
@@ -63,6 +65,9 @@ class ChatRequest(Record):
     _given: dict[str, Any] | None = hidden(default=None, init=False, repr=False)
     """The result of `given`, while the fields cannot have changed since."""
 
+    if not TYPE_CHECKING:
+        __iter__ = None  # a request is no list of requests, and `batch` should refuse it
+
     def given(self) -> dict[str, Any]:
         """The wire parameters with a value, by name."""
         if self._given is not None:
@@ -90,7 +95,13 @@ class ChatRequest(Record):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], *, custom_id: str | None = None) -> ChatRequest:
-        """A request from OpenAI's body; unknown fields go to `extra_body`, `stream` is left out."""
+        """A request from OpenAI's body; unknown fields go to `extra_body`, `stream` is left out.
+
+        Raises:
+            InvalidRequestError: a name of a call option, such as `api_key`, which no provider may get as a field.
+        """
+        if refused := next((name for name in data if name in _NO_FIELDS), None):
+            raise InvalidRequestError(f"{refused}: is an option of the call, no field of the request", param=refused)
         known = {name: value for name, value in data.items() if name in _REQUEST}
         unknown = {name: value for name, value in data.items() if name not in _REQUEST and name != "stream"}
         return cls(**known, extra_body=unknown or None, custom_id=custom_id)
@@ -106,6 +117,9 @@ PARAM_NAMES: tuple[str, ...] = tuple(
 _params = operator.attrgetter(*PARAM_NAMES)
 
 _REQUEST = frozenset(("model", "messages", *PARAM_NAMES))
+
+_NO_FIELDS = frozenset(CallOptions.__annotations__) - {"provider", "extra_body", "project"}
+"""Call options that are no provider's field, unlike OpenRouter's `provider`."""
 
 
 class Params(TypedDict, total=False):

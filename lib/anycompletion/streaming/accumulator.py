@@ -1,8 +1,5 @@
 """Accumulator: makes one completion of a stream's chunks; keeps pieces of text, never chunks.
 
-A chunk of text costs one list append. Pieces are joined when the completion is made, and whenever many have gathered,
-because a short string takes ten times the memory of its characters.
-
 Fields beyond OpenAI's (`extra`) are merged by the rules of `fragments`, usage by those of `latest_usage`.
 """
 
@@ -10,270 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..codecs.lenient import ShapeError, unknown_fields
-from ..records import (
-    Annotation,
-    AssistantMessage,
-    Audio,
-    ChatCompletion,
-    Choice,
-    CustomCall,
-    FunctionCall,
-    JsonObject,
-    Logprobs,
-    TokenLogprob,
-    ToolCall,
-    Usage,
-)
-from ..records.chunks import (
-    ChatCompletionChunk,
-    ChunkChoice,
-    CustomDelta,
-    Delta,
-    FunctionDelta,
-    ToolCallDelta,
-    latest_usage,
-)
-from .fragments import ReasoningBlocks, joined, merge_audio, merge_extra
+from ..errors import APIResponseError
+from ..records import ChatCompletion, Choice, JsonObject, Usage
+from ..records.chunks import ChatCompletionChunk, latest_usage
+from .choice_state import ChoiceEnd, ChoiceState
+from .fragments import OBJECT_SIZE, joined, merge_extra, size_of
 
-_WHOLE_FIELDS = frozenset(("message", "text"))
-"""Fields of a choice in which some servers repeat the message so far beside every delta."""
-
-_MIN_PIECES = 32
-"""Pieces of a short text that are kept before they are joined."""
-
-
-def _join_pieces(pieces: list[str]) -> int:
-    """Joins all pieces into one, in place; returns how many pieces to keep before they are joined again.
-
-    The number grows with the text, so that each character is copied a few times at most.
-    """
-    text = "".join(pieces)
-    pieces[:] = [text]
-    return _MIN_PIECES + len(text) // _MIN_PIECES
-
-
-class _ToolCallParts:
-    """The parts of one tool call or function call that have arrived."""
-
-    __slots__ = ("extra", "id", "name", "pieces", "type")
-
-    def __init__(self) -> None:
-        self.id = self.type = self.name = ""
-        self.pieces: list[str] = []
-        self.extra: JsonObject | None = None
-
-    def add(self, delta: FunctionDelta | CustomDelta) -> None:
-        """Adds the name, or a piece of the arguments."""
-        if delta.name:
-            self.name = self.name or delta.name
-        piece = delta.arguments if isinstance(delta, FunctionDelta) else delta.input
-        if piece:
-            self.pieces.append(piece)
-
-    def function_call(self) -> FunctionCall:
-        """The call as a function call."""
-        return FunctionCall(self.name, "".join(self.pieces))
-
-    def tool_call(self) -> ToolCall:
-        """The call as a tool call, of whichever type it has."""
-        extra = joined(self.extra or {})
-        if self.type == "custom":
-            custom = CustomCall(self.name, "".join(self.pieces))
-            return ToolCall(self.id, type="custom", custom=custom, extra=extra)
-        return ToolCall(self.id, self.function_call(), self.type or "function", extra=extra)
-
-
-class _ChoiceState:
-    """The parts of one choice that have arrived."""
-
-    __slots__ = (
-        "annotations",
-        "audio",
-        "calls",
-        "content",
-        "details",
-        "extra",
-        "finish_reason",
-        "function_call",
-        "last_call",
-        "logprobs",
-        "max_pieces",
-        "message_extra",
-        "native_finish_reason",
-        "provider_specific",
-        "reasoning",
-        "refusal",
-        "role",
-        "thinking",
-    )
-
-    def __init__(self) -> None:
-        self.role = "assistant"
-        self.extra: JsonObject = {}
-        self.content: list[str] | None = None
-        self.max_pieces = _MIN_PIECES
-        """Pieces that `content` and `reasoning` may have before they are joined."""
-        self.refusal: list[str] | None = None
-        self.reasoning: list[str] | None = None
-        self.calls: dict[int, _ToolCallParts] = {}
-        self.last_call = -1
-        self.function_call: _ToolCallParts | None = None
-        self.audio: JsonObject | None = None
-        self.annotations: list[Annotation] | None = None
-        self.thinking: ReasoningBlocks | None = None
-        self.details: ReasoningBlocks | None = None
-        self.message_extra: JsonObject | None = None
-        self.provider_specific: JsonObject | None = None
-        self.logprobs: Logprobs | None = None
-        self.finish_reason: str | None = None
-        self.native_finish_reason: str | None = None
-
-    def add(self, choice: ChunkChoice) -> None:
-        """Adds what one chunk has of this choice."""
-        delta = choice.delta
-        content = delta.content
-        if content is not None:
-            if self.content is None:
-                self.content = [content]
-            else:
-                self.content.append(content)
-                if len(self.content) > self.max_pieces:
-                    self.max_pieces = _join_pieces(self.content)
-        if choice.finish_reason is not None:
-            self.finish_reason = choice.finish_reason
-        if choice.native_finish_reason is not None:
-            self.native_finish_reason = choice.native_finish_reason
-        if choice.content_filter_results is not None:
-            merge_extra(self.extra, {"content_filter_results": choice.content_filter_results})
-        if choice.extra is not None:
-            # The message that is made of the deltas is kept instead.
-            merge_extra(self.extra, unknown_fields(choice.extra, _WHOLE_FIELDS), lists=True)
-        if choice.logprobs is not None:
-            self._add_logprobs(choice.logprobs)
-        if delta != Delta(content=content):
-            self._add_more(delta)
-
-    def _add_more(self, delta: Delta) -> None:
-        """Adds the fields of a delta other than its content."""
-        for call in delta.tool_calls or ():
-            self._add_call(call)
-        if delta.reasoning_content is not None:
-            if self.reasoning is None:
-                self.reasoning = [delta.reasoning_content]
-            else:
-                self.reasoning.append(delta.reasoning_content)
-                if len(self.reasoning) > self.max_pieces:
-                    self.max_pieces = _join_pieces(self.reasoning)
-        self._add_rare_fields(delta)
-
-    def _add_rare_fields(self, delta: Delta) -> None:
-        """Adds fields that most streams do not have."""
-        if delta.role:
-            self.role = delta.role
-        if delta.refusal is not None:
-            self.refusal = self.refusal or []
-            self.refusal.append(delta.refusal)
-        if delta.function_call is not None:
-            self.function_call = self.function_call or _ToolCallParts()
-            self.function_call.add(delta.function_call)
-        if delta.audio is not None:
-            self.audio = merge_audio(self.audio or {}, delta.audio)
-        if delta.annotations is not None:
-            self.annotations = self.annotations or []
-            self.annotations.extend(map(_annotation, delta.annotations))
-        if delta.thinking_blocks is not None:
-            self.thinking = self.thinking or ReasoningBlocks()
-            self.thinking.add(delta.thinking_blocks)
-        if delta.reasoning_details is not None:
-            self.details = self.details or ReasoningBlocks()
-            self.details.add(delta.reasoning_details)
-        if delta.provider_specific_fields is not None:
-            self.provider_specific = self.provider_specific or {}
-            merge_extra(self.provider_specific, delta.provider_specific_fields, lists=True)
-        if delta.extra is not None:
-            self.message_extra = self.message_extra or {}
-            merge_extra(self.message_extra, delta.extra, lists=True, texts=True)
-
-    def _add_call(self, delta: ToolCallDelta) -> None:
-        index = delta.index
-        if index is None:
-            index = self.last_call + 1 if self._starts_call(delta) else self.last_call
-        self.last_call = index
-        call = self.calls.get(index)
-        if call is None:
-            call = self.calls[index] = _ToolCallParts()
-        call.id = call.id or delta.id or ""
-        call.type = call.type or delta.type or ""
-        if delta.function is not None:
-            call.add(delta.function)
-        if delta.custom is not None:
-            call.add(delta.custom)
-        if delta.extra is not None:
-            call.extra = call.extra or {}
-            merge_extra(call.extra, delta.extra, lists=True)
-
-    def _starts_call(self, delta: ToolCallDelta) -> bool:
-        """Whether a fragment without an index begins a call: a new id does, and without an id a second name.
-
-        Dialects number the calls of their streams; such fragments are made by callers.
-        """
-        last = self.calls.get(self.last_call)
-        if last is None:
-            return True
-        if delta.id:
-            return delta.id != last.id
-        part = delta.function or delta.custom
-        return part is not None and bool(part.name) and bool(last.name)
-
-    def _add_logprobs(self, logprobs: Logprobs) -> None:
-        all_logprobs = self.logprobs = self.logprobs or Logprobs()
-        all_logprobs.content = _extended(all_logprobs.content, logprobs.content)
-        all_logprobs.refusal = _extended(all_logprobs.refusal, logprobs.refusal)
-        if logprobs.extra:
-            merge_extra(all_logprobs.extra, logprobs.extra, lists=True)
-
-    def token_logprobs(self) -> Logprobs | None:
-        """A copy of the log probabilities that have arrived."""
-        logprobs = self.logprobs
-        if logprobs is None:
-            return None
-        return Logprobs(
-            _extended(None, logprobs.content), _extended(None, logprobs.refusal), extra=joined(logprobs.extra)
-        )
-
-    def message(self) -> AssistantMessage:
-        """The message made of the parts."""
-        return AssistantMessage(
-            None if self.content is None else "".join(self.content),
-            None if self.refusal is None else "".join(self.refusal),
-            [self.calls[index].tool_call() for index in sorted(self.calls)] or None,
-            None if self.function_call is None else self.function_call.function_call(),
-            None if self.audio is None else Audio.from_dict(joined(self.audio)),
-            None if self.annotations is None else list(self.annotations),
-            None if self.reasoning is None else "".join(self.reasoning),
-            None if self.thinking is None else self.thinking.joined(with_index=False),
-            None if self.details is None else self.details.joined(with_index=True),
-            None if self.provider_specific is None else joined(self.provider_specific),
-            role=self.role,
-            extra=joined(self.message_extra or {}),
-        )
-
-
-def _extended(tokens: list[TokenLogprob] | None, more: list[TokenLogprob] | None) -> list[TokenLogprob] | None:
-    """`tokens` with `more` appended in place; a copy of `more` where there are none."""
-    if tokens is None or more is None:
-        return tokens if more is None else list(more)
-    tokens.extend(more)
-    return tokens
-
-
-def _annotation(data: JsonObject) -> Annotation:
-    """An annotation; one of an unknown shape is kept as `extra`, so that it does not cost the reply."""
-    try:
-        return Annotation.from_dict(data)
-    except ShapeError:
-        return Annotation("", extra=data)
+MAX_TEXT = 256 * 1024 * 1024
+"""Characters that a reply may have, of which media count a quarter; more is an error, so that no stream can fill the
+memory."""
 
 
 def accumulated(chunks: Iterable[ChatCompletionChunk]) -> ChatCompletion:
@@ -287,10 +29,24 @@ def accumulated(chunks: Iterable[ChatCompletionChunk]) -> ChatCompletion:
 class Accumulator:
     """Accumulates chunks into a completion."""
 
-    __slots__ = ("_choices", "_created", "_extra", "_id", "_model", "_service_tier", "_system_fingerprint", "usage")
+    __slots__ = (
+        "_choices",
+        "_created",
+        "_extra",
+        "_id",
+        "_model",
+        "_service_tier",
+        "_size",
+        "_state",
+        "_system_fingerprint",
+        "usage",
+    )
 
-    def __init__(self) -> None:
-        self._choices: dict[int, _ChoiceState] = {}
+    def __init__(self, *, keep_text: bool = True) -> None:
+        self._state = ChoiceState if keep_text else ChoiceEnd
+        self._choices: dict[int, ChoiceState] = {}
+        self._size = 0
+        """Characters of all choices, and of the chunks' own fields."""
         self._id = ""
         self._model = ""
         self._created = 0
@@ -301,13 +57,20 @@ class Accumulator:
         """The counts that chunks have reported so far."""
 
     def add(self, chunk: ChatCompletionChunk) -> None:
-        """Adds one chunk."""
+        """Adds one chunk.
+
+        Raises:
+            APIResponseError: the chunks add up to more than MAX_TEXT.
+        """
         choices = chunk.choices
         for choice in choices:
             state = self._choices.get(choice.index)
             if state is None:
-                state = self._choices[choice.index] = _ChoiceState()
+                state = self._choices[choice.index] = self._state()
+                self._size += OBJECT_SIZE
+            before = state.size
             state.add(choice)
+            self._size += state.size - before
         if chunk.usage is not None:
             self.usage = latest_usage(self.usage, chunk.usage)
         if not self._id or not self._model:
@@ -319,7 +82,16 @@ class Accumulator:
         if chunk.prompt_filter_results is not None:
             self._extra["prompt_filter_results"] = chunk.prompt_filter_results
         if chunk.extra is not None:
-            merge_extra(self._extra, chunk.extra)
+            self._add_extra(chunk.extra)
+        if self._size > MAX_TEXT:
+            raise APIResponseError("the stream is larger than this client keeps; see keep_text", maybe_billed=True)
+
+    def _add_extra(self, extra: JsonObject) -> None:
+        # A list or text replaces the one before: some servers repeat theirs in every chunk.
+        kept = self._extra
+        if self._state is ChoiceState:
+            self._size += sum(size_of(each) for name, each in extra.items() if name not in kept or type(each) is dict)
+            merge_extra(kept, extra)
 
     def _add_ids(self, chunk: ChatCompletionChunk) -> None:
         # Azure first sends chunks that have filter results only, and these fields empty.

@@ -3,12 +3,16 @@
 Without streaming, one coroutine runs all branches. With streaming, each branch is a task that references its source and
 the queue, but never the stream: when the caller drops the stream, its destructor can end the tasks. The client keeps
 the strong references to the tasks. The queue is bounded: a slow consumer pauses the branches, and these their servers.
+
+No branch waits for another one: each is read as soon as it is open, so that it ends and releases what the others may
+wait for, a place in the client's own limits or a connection.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
@@ -22,6 +26,9 @@ TrackTask = Callable[["asyncio.Task[None]"], None]
 
 _QUEUED_PER_BRANCH = 4
 """Lists of chunks in the queue, per branch, before the branches wait for the consumer."""
+
+_OPEN: Sequence[ChatCompletionChunk] = ()
+"""What a branch puts into the queue when it is open."""
 
 
 def merged_info(parts: Sequence[ReplyInfo]) -> ReplyInfo:
@@ -162,6 +169,8 @@ class MergedChunks(ChunkSource):
         self._sources = sources
         self._track_task = track_task
         self._queue: asyncio.Queue[_Item] = asyncio.Queue()
+        self._early: deque[_Item] = deque()
+        """Chunks that came while others were opened."""
         # Bounds the chunks in the queue. The end of a branch is queued without acquiring it, so that it is never lost.
         self._queue_slots = asyncio.Semaphore(_QUEUED_PER_BRANCH * len(sources))
         self._tasks: list[asyncio.Task[None]] = []
@@ -183,26 +192,38 @@ class MergedChunks(ChunkSource):
         return self._info
 
     async def open(self) -> None:
-        """Sends all branches; returns when each has a good status.
+        """Sends all branches; returns when each has a good status, or when so many chunks are there that they must be
+        read: a branch may wait for a place that another one has until its end.
 
         Raises:
             CompletionError: the first branch's error, unwrapped; the others are closed.
         """
         self._loop = asyncio.get_running_loop()
-        try:
-            error = await _first_error([source.open() for source in self._sources])
-        except BaseException:  # cancelled while opening: branches that are open already must be closed
-            self.close()
-            raise
-        if error is not None:
-            self.close()
-            raise error
-        self._refresh_info()
         for index, source in enumerate(self._sources):
-            task = self._loop.create_task(_forward(index, source, self._queue, self._queue_slots))
+            task = self._loop.create_task(_run_branch(index, source, self._queue, self._queue_slots))
             task.add_done_callback(functools.partial(_on_task_done, index, source, self._queue))
             self._track_task(task)
             self._tasks.append(task)
+        unopened = len(self._sources)
+        try:
+            while unopened and len(self._early) < _QUEUED_PER_BRANCH:
+                index, item = await self._queue.get()
+                match item:
+                    case BaseException():
+                        self.close()
+                        await self.wait_closed()
+                        raise item
+                    case None:
+                        self._open_branches -= 1
+                    case chunks if chunks is _OPEN:
+                        unopened -= 1
+                    case chunks:
+                        self._early.append((index, chunks))
+        except BaseException:  # cancelled while opening, or as above
+            self._early.clear()
+            self.close()
+            raise
+        self._refresh_info()
 
     def _refresh_info(self) -> None:
         merged = merged_info([source.info for source in self._sources])
@@ -211,8 +232,8 @@ class MergedChunks(ChunkSource):
 
     async def next(self) -> Sequence[ChatCompletionChunk] | None:
         """The next chunks of any branch; at the end one with the summed usage; then None."""
-        while self._open_branches:
-            index, item = await self._queue.get()
+        while self._open_branches or self._early:
+            index, item = self._early.popleft() if self._early else await self._queue.get()
             match item:
                 case BaseException():
                     self.close()
@@ -220,6 +241,8 @@ class MergedChunks(ChunkSource):
                     raise item
                 case None:
                     self._open_branches -= 1
+                case chunks if chunks is _OPEN:
+                    self._refresh_info()
                 case chunks:
                     self._queue_slots.release()
                     kept = [chunk for chunk in chunks if self._renumber(chunk, index)]
@@ -272,12 +295,14 @@ class MergedChunks(ChunkSource):
 
 
 _Item = tuple[int, "Sequence[ChatCompletionChunk] | BaseException | None"]
-"""Index of a branch, and its next chunks, its error, or None at its end."""
+"""Index of a branch, and `_OPEN`, its next chunks, its error, or None at its end."""
 
 
-async def _forward(index: int, source: ChunkSource, queue: asyncio.Queue[_Item], slots: asyncio.Semaphore) -> None:
-    """Puts one branch's chunks into the queue, and then its error or its end (None)."""
+async def _run_branch(index: int, source: ChunkSource, queue: asyncio.Queue[_Item], slots: asyncio.Semaphore) -> None:
+    """Opens one branch and puts its chunks into the queue, and then its error or its end (None)."""
     try:
+        await source.open()
+        queue.put_nowait((index, _OPEN))
         while (chunks := await source.next()) is not None:
             await slots.acquire()
             queue.put_nowait((index, chunks))

@@ -28,6 +28,27 @@ _OPAQUE = ("signature", "data")
 """Fields of `_APPENDED` that some servers send a second time as a whole; the repetition is not appended."""
 
 
+OBJECT_SIZE = 64
+"""Characters that an object, a list or a piece of text counts beside its contents."""
+
+MEDIA_SHARE = 4
+"""Characters of images and audio that count as one."""
+
+
+def size_of(value: Any) -> int:
+    """About how much memory JSON takes, in characters; those of media count less."""
+    if isinstance(value, str):
+        return len(value) // MEDIA_SHARE if value.startswith("data:") else len(value)
+    size = OBJECT_SIZE
+    if isinstance(value, dict):
+        for name, inner in cast("JsonObject", value).items():
+            size += len(name) + size_of(inner)
+    elif isinstance(value, list):
+        for item in cast("list[Any]", value):
+            size += size_of(item)
+    return size
+
+
 class _TextPieces(list[str]):
     """Pieces of a text, distinguished from lists that a server sends."""
 

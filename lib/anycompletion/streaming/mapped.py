@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
+from .._boundary import ITERATION_ENDS, iteration_error
 from ..calls import ChunkSource, as_chunk
 from ..errors import CompletionError
 from ..records import ChatCompletion, ReplyInfo, Usage
@@ -79,7 +80,10 @@ class MappedChunks(ChunkSource):
                 raise
             if chunk.usage is not None:
                 self._usage = chunk.usage
-            changed = chunk if self._change is None else self._change(chunk)
+            try:
+                changed = chunk if self._change is None else self._change(chunk)
+            except ITERATION_ENDS as error:
+                raise iteration_error(error) from error
             if changed is not None:
                 return (changed,)
 

@@ -24,7 +24,7 @@ def _further_call(first: Call, count: int) -> Call:
     target = first.plan.target
     request = attrs.evolve(first.request, n=count if count > 1 else None)
     call = Call(first.plan, request, ReplyInfo(target.provider, target.model), first.started)
-    call.on_load_refusal = first.on_load_refusal
+    call.on_load_refusal, call.is_part = first.on_load_refusal, True
     return call
 
 

@@ -12,9 +12,17 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import NoReturn, Self
 
+from .._boundary import ITERATION_ENDS, iteration_error
 from ..calls import ChunkSource
 from ..codecs.json import dumps
-from ..errors import ClientClosedError, CompletionError, StreamInterruptedError
+from ..errors import (
+    APIResponseError,
+    ClientClosedError,
+    CompletionError,
+    InvalidRequestError,
+    StreamInterruptedError,
+    message_line,
+)
 from ..logs import observer_failed
 from ..records import ChatCompletion, JsonObject, ReplyInfo, Usage
 from ..records.chunks import ChatCompletionChunk
@@ -29,7 +37,8 @@ class CompletionStream:
 
     Made by `client.stream(...)` (sent at ``async with`` or at the first chunk) or by ``await client.create(...,
     stream=True)`` (sent already). A stream is never silently short: it ends with the provider's finish reason, or
-    `StreamInterruptedError` is raised, whose `.partial` has what had arrived.
+    `StreamInterruptedError` is raised, whose `.partial` has what had arrived. One that keeps more than 256 MiB for its
+    reply ends with `APIResponseError`; see `keep_text` in `CallOptions`.
 
     Leaving ``async with``, cancelling, dropping the object or `aclose()` closes the upstream connection at once.
     """
@@ -37,14 +46,15 @@ class CompletionStream:
     _end_callbacks: list[Callable[[ChatCompletion, CompletionError | None], object]] | None = None
     """Callbacks of `on_end`; most streams have none."""
 
-    def __init__(self, source: ChunkSource, *, usage_asked: bool = False) -> None:
+    def __init__(self, source: ChunkSource, *, usage_asked: bool = False, keep_text: bool = True) -> None:
         self._source = source
         self._next = source.next
         self._is_settled = False
         self._usage_asked = usage_asked
         self._ready = _NO_CHUNKS
         """Chunks that were read from the source and not returned yet."""
-        self._accumulator = Accumulator()
+        self._keep_text = keep_text
+        self._accumulator = Accumulator(keep_text=keep_text)
         self._opened = False
         self._finished = False
         self._closed = False
@@ -83,7 +93,7 @@ class CompletionStream:
 
     @property
     def snapshot(self) -> ChatCompletion:
-        """The reply so far, made of the chunks that were returned."""
+        """The reply so far, made of the chunks that were returned; without its contents if `keep_text` is False."""
         completion = self._accumulator.completion()
         completion.info = self.info
         return completion
@@ -97,16 +107,22 @@ class CompletionStream:
         while True:
             chunk = next(self._ready, None)
             if chunk is not None:
-                self._accumulator.add(chunk)
+                try:
+                    self._accumulator.add(chunk)
+                except APIResponseError as error:  # there is more than a stream may have
+                    self._fail(error)
+                    raise
                 if chunk.choices or chunk.usage is None or self._usage_asked:
                     return chunk
                 continue
             # Inline, because each function that waits costs an open stream a quarter of a kilobyte, and each call
             # costs time for every chunk that arrives alone.
-            if self._finished or self._closed or self._error is not None:
+            if (
+                (self._finished or self._closed or self._error is not None)
+                or self._reading
+                or self._loop is not asyncio.get_running_loop()
+            ):
                 self._check_readable()
-            if self._reading or self._loop is not asyncio.get_running_loop():
-                self._check_reader()
             self._reading = True
             self._ready = _NO_CHUNKS
             try:
@@ -117,8 +133,8 @@ class CompletionStream:
                 if self._error is None:
                     self._fail(error)
                 raise
-            except BaseException:  # cancelled: nothing will read the rest of the response
-                self.close()
+            except BaseException as error:  # cancelled: nothing will read the rest of the response
+                self._abandon(error)
                 raise
             finally:
                 self._reading = False
@@ -161,8 +177,8 @@ class CompletionStream:
         except CompletionError as error:
             self._fail(error)
             raise
-        except BaseException:  # cancelled while opening: nothing will read the response
-            self.close()
+        except BaseException as error:  # cancelled while opening: nothing will read the response
+            self._abandon(error)
             raise
         self._opened = True
         self._check_not_closed()
@@ -177,6 +193,7 @@ class CompletionStream:
         if self._error is not None:
             raise self._error
         self._check_not_closed()
+        self._check_reader()
 
     def _finish(self) -> NoReturn:
         self._finished = True
@@ -189,6 +206,12 @@ class CompletionStream:
         self._error = error
         self._source.close()
         self._notify_end(error)
+
+    def _abandon(self, error: BaseException) -> None:
+        """Closes the stream after an error that is not one of ours."""
+        self.close()
+        if isinstance(error, StopAsyncIteration):  # of user code: sources return None at their end
+            raise iteration_error(error) from error
 
     def _interrupted(self, text: str) -> StreamInterruptedError:
         info = self.info
@@ -206,9 +229,12 @@ class CompletionStream:
         """Reads the rest of the stream and returns the whole reply; sends no second request.
 
         Raises:
+            InvalidRequestError: the stream does not keep its text (`keep_text=False`).
             StreamInterruptedError: the stream did not end properly, or was left early.
             APIError: the error that ended the stream.
         """
+        if not self._keep_text:
+            raise InvalidRequestError("keep_text: this stream keeps no text, so it has no reply", param="keep_text")
         async for chunk in self:
             del chunk  # the traceback of a later error has this frame, which must not show it
         return self.snapshot
@@ -253,7 +279,7 @@ class CompletionStream:
         for callback in callbacks:
             try:
                 callback(self.snapshot, error)
-            except Exception as exc:  # noqa: BLE001 (an observer's failure is logged, whatever it is)
+            except (Exception, GeneratorExit) as exc:  # noqa: BLE001 (an observer's failure is logged, whatever it is)
                 observer_failed("on_end", exc)
 
     def map(self, change: ChunkMapper) -> CompletionStream:
@@ -261,7 +287,7 @@ class CompletionStream:
 
         An exception of `change` ends the new stream and is raised to its reader.
         """
-        return CompletionStream(MappedChunks(self, change), usage_asked=self._usage_asked)
+        return CompletionStream(MappedChunks(self, change), usage_asked=self._usage_asked, keep_text=self._keep_text)
 
     def as_source(self) -> ChunkSource:
         """This stream as the chunk source of another stream.
@@ -269,7 +295,7 @@ class CompletionStream:
         Raises:
             RuntimeError: some of its chunks were read already and would be missing.
         """
-        if self._finished:
+        if self._finished and self._keep_text:
             return CompletedChunks(self.snapshot)
         if self._accumulator.started:
             raise RuntimeError(
@@ -351,14 +377,18 @@ class SSEView:
             return b"data: [DONE]\n\n"
         except CompletionError as error:
             self._ended = True
-            return b"data: " + dumps({"error": self._describe(error)}) + b"\n\n"
+            try:
+                described = self._describe(error)
+            except ITERATION_ENDS as failure:
+                raise iteration_error(failure) from failure
+            return b"data: " + dumps({"error": described}) + b"\n\n"
         return b"data: " + dumps(chunk.to_dict()) + b"\n\n"
 
 
 def error_object(error: CompletionError) -> JsonObject:
     """An error as the object that OpenAI's API sends: message, type, param, code."""
     return {
-        "message": str(error),
+        "message": message_line(error),
         "type": error.type or type(error).__name__,
         "param": error.param,
         "code": error.code,

@@ -5,10 +5,14 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from .._async import WaiterQueue
 from ..errors import ClientClosedError
 from .errors import closed_error
+
+if TYPE_CHECKING:
+    import aiohttp
 
 _SPARE = 64
 """File descriptors left to the rest of the process."""
@@ -32,12 +36,17 @@ class ConnectionLimit:
 
     An exchange acquires one place. Acquiring is usually a comparison: the system is asked how much is left only when
     more places are in use than ever before.
+
+    Args:
+        count_free: how many descriptors are free, see `CountFree`.
+        at_most: places whatever the system allows; None for no such limit.
     """
 
-    def __init__(self, count_free: CountFree | None = None) -> None:
+    def __init__(self, count_free: CountFree | None = None, at_most: int | None = None) -> None:
         self._count_free = count_free or free_descriptors
+        self._at_most = at_most or 2**20
         self.used = 0
-        self._limit_now = _MINIMUM
+        self._limit_now = min(_MINIMUM, self._at_most)
         self._ceiling: int | None = None
         self._releases = 0
         self._closed = False
@@ -91,7 +100,7 @@ class ConnectionLimit:
 
     def on_exhausted(self) -> None:
         """Lowers the limit, because the system refused a file descriptor."""
-        self._limit_now = max(_MINIMUM, min(self._limit_now, self.used - 1))
+        self._limit_now = min(max(_MINIMUM, min(self._limit_now, self.used - 1)), self._at_most)
 
     def close(self) -> None:
         """Ends all waits with `ClientClosedError`."""
@@ -103,13 +112,24 @@ class ConnectionLimit:
         """Sets the limit to what the system still allows; returns whether a place is free."""
         left = self._count_free()
         if left is None:
-            self._limit_now = self.used + 2**20
-            return True
+            self._limit_now = self._at_most
+            return self.used < self._limit_now
         if self._ceiling is None:
             self._ceiling = max(_MINIMUM, int((self.used + left - _SPARE) * _SHARE))
         # Half of it, because other clients and providers ask too.
-        self._limit_now = max(_MINIMUM, min(self._ceiling, self.used + (left - _SPARE) // 2))
+        allowed = max(_MINIMUM, min(self._ceiling, self.used + (left - _SPARE) // 2))
+        self._limit_now = min(allowed, self._at_most)
         return self.used < self._limit_now
+
+
+def session_limit(session: aiohttp.ClientSession | None) -> int | None:
+    """Connections to one host that the connector of a caller's session opens at most; None where it has no limit.
+
+    A call in the connector's own queue would look as if it waited for the provider.
+    """
+    connector = None if session is None else session.connector
+    limits = [getattr(connector, name, 0) for name in ("limit", "limit_per_host")]
+    return min((limit for limit in limits if limit), default=None)
 
 
 def free_descriptors() -> int | None:

@@ -40,7 +40,7 @@ MAX_CONNECTING = 128
 
 _KEEP_ALIVE_OPTIONS = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 60), ("TCP_KEEPCNT", 5))
 """Options of TCP: after 60 s of silence 5 probes, 60 s apart. A model may be silent for minutes, and firewalls and NAT
-drop silent connections without telling either side."""
+drop such connections without notice to the peers."""
 
 
 class SendState:
@@ -160,14 +160,13 @@ def _readable(descriptor: int) -> Callable[[], bool]:
 
 
 class _ConnectGate:
-    """Limit of the connections that are being opened to one address, and the number of tasks that use it."""
+    """The gate of one address, and how many tasks are in it or before it."""
 
-    __slots__ = ("slots", "users")
+    __slots__ = ("open", "users")
 
     def __init__(self) -> None:
-        self.slots = asyncio.Semaphore(MAX_CONNECTING)
+        self.open = asyncio.Semaphore(MAX_CONNECTING)
         self.users = 0
-        """Tasks that have a slot or wait for one; without any, the gate is dropped."""
 
 
 class Connector(aiohttp.TCPConnector):
@@ -284,14 +283,14 @@ class Connector(aiohttp.TCPConnector):
         return connection
 
     @contextlib.asynccontextmanager
-    async def _gate(self, host: str | None, port: int | None) -> AsyncGenerator[None, None]:
-        """Waits until a connection to this address may be opened."""
+    async def _gate(self, host: str | None, port: int | None) -> AsyncGenerator[None]:
+        """Lets a connection to this address be opened."""
         gate = self._connecting.get((host, port))
         if gate is None:
             gate = self._connecting[host, port] = _ConnectGate()
         gate.users += 1
         try:
-            async with gate.slots:
+            async with gate.open:
                 yield
         finally:
             gate.users -= 1

@@ -1,7 +1,6 @@
 """Content encodings: their names as servers write them, and bodies that aiohttp leaves encoded.
 
-aiohttp decodes ``gzip`` and ``deflate`` by exactly these names, and nothing if a caller's session has
-``auto_decompress=False``.
+aiohttp decodes ``gzip`` and ``deflate`` by exactly these names.
 """
 
 from __future__ import annotations

@@ -55,8 +55,6 @@ class DirectResponse:
 
     __slots__ = ("_connection", "_connector", "_key", "_may_refuse_early", "_writing", "body", "raw_headers", "status")
 
-    is_decoded = True
-
     def __init__(
         self,
         message: aiohttp.http.RawResponseMessage,
@@ -172,7 +170,7 @@ class DirectSender:
         start = f"{method} {parsed.raw_path_qs} HTTP/1.1\r\n"
         if _CONTROL.search(start[:-2]):
             raise ValueError("control characters in a URL")
-        prepared = self._urls[method, url] = _PreparedUrl(start.encode(), f"Host: {host}\r\n".encode(), request)
+        prepared = self._urls[method, url] = _PreparedUrl(start.encode("ascii"), f"Host: {host}\r\n".encode(), request)
         return prepared
 
     def detach_after_fork(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import itertools
 from typing import NoReturn, Protocol
 
 from ..errors import APIConnectionError, APIError, APIResponseError, CompletionError
@@ -22,6 +23,9 @@ _BOMB_RATIO = 100
 """A compressed body is a decompression bomb if more than `_BOMB_SIZE` bytes were decoded, and more than `_BOMB_RATIO`
 for each byte that was received for them: text is packed ten to one, zeros a thousand to one."""
 
+MAX_HEADER_BYTES = 256 * 1024
+"""Bytes of all headers of a response: each is searched for echoes of keys."""
+
 _DRAIN = 0.05
 """Seconds in which the body must end after the stream's end marker; otherwise the connection is closed."""
 
@@ -35,8 +39,6 @@ class RawResponse(Protocol):
     status: int
     raw_headers: tuple[tuple[bytes, bytes], ...]
     body: ResponseBody
-    is_decoded: bool
-    """Whether aiohttp decodes the content encodings that it knows."""
 
     def close(self) -> None:
         """Closes the connection unless the body has ended, and wakes its reader."""
@@ -183,14 +185,16 @@ class Response:
         The body of an error in such an encoding is not read.
 
         Raises:
-            APIResponseError: the encoding was not requested.
+            APIResponseError: the encoding was not requested, or the headers are larger than MAX_HEADER_BYTES.
         """
+        if sum(map(len, itertools.chain.from_iterable(self._raw.raw_headers))) > MAX_HEADER_BYTES:
+            self._too_large()
         header = self.headers.first("content-encoding")
         if header is None:
             return
         encoding = encoding_of(header)
         if encoding in DECODED_BY_AIOHTTP:
-            if not self._raw.is_decoded or header.lower() not in DECODED_BY_AIOHTTP:
+            if header.lower() not in DECODED_BY_AIOHTTP:
                 self._body = DecodedBody(self._raw.body, encoding)
             return
         if not encoding or self.status >= 300:

@@ -5,7 +5,14 @@ Each request passes one of the two once; a request that middleware passes on is 
 between providers are not checked here: they are in the parameter tables (`params.py`).
 """
 
-from .call_arguments import parse_call, parse_options
+from .call_arguments import (
+    check_client_arguments,
+    is_keyword,
+    parse_call,
+    parse_options,
+    split_keywords,
+    unknown_keyword,
+)
 from .message_input import require_ids
 from .option_checks import check_headers, check_option_values, check_options, check_timeout, parse_keys
 from .request_checks import request_from_arguments, validate_request
@@ -13,6 +20,7 @@ from .serializability import find_unserializable, require_serializable
 from .values import check_flag, check_string
 
 __all__ = [
+    "check_client_arguments",
     "check_flag",
     "check_headers",
     "check_options",
@@ -20,11 +28,14 @@ __all__ = [
     "check_string",
     "check_timeout",
     "find_unserializable",
+    "is_keyword",
     "parse_call",
     "parse_keys",
     "parse_options",
     "request_from_arguments",
     "require_ids",
     "require_serializable",
+    "split_keywords",
+    "unknown_keyword",
     "validate_request",
 ]

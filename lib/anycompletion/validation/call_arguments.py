@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, cast
 
 from .._boundary import UsageError
 from ..options import NO_OPTIONS, CallOptions, OptionValues, Secret
@@ -13,8 +13,6 @@ from .request_checks import build_request
 from .values import is_instance_strict
 
 OPTION_NAMES = frozenset(CallOptions.__annotations__)
-
-_MAX_SHOWN_KEYWORD = 100
 
 
 def parse_call(model: object, messages: object, keywords: Mapping[str, Any]) -> tuple[ChatRequest, OptionValues]:
@@ -47,7 +45,7 @@ def split_keywords(keywords: Mapping[str, Any]) -> tuple[dict[str, Any], dict[st
     """Keywords of `create` as (wire parameters, call options); values of None are left out.
 
     Raises:
-        TypeError: an unknown keyword, naming the closest known one.
+        TypeError: an unknown keyword; the text has what to write instead.
     """
     params: dict[str, Any] = {}
     options: dict[str, Any] = {}
@@ -57,23 +55,40 @@ def split_keywords(keywords: Mapping[str, Any]) -> tuple[dict[str, Any], dict[st
                 params[name] = value
         elif name in OPTION_NAMES:
             if value is not None:
-                # A key is hidden at once, so that no frame below shows it; a subclass's `__str__` is not run.
-                options[name] = (
-                    Secret(str.__str__(value)) if name == "api_key" and is_instance_strict(value, str) else value
-                )
+                # A key is hidden at once, so that no frame below shows it.
+                options[name] = _hidden(value) if name == "api_key" else value
         else:
             raise UsageError(unknown_keyword(name))
     return params, options
 
 
-def unknown_keyword(name: str) -> str:
-    """The error text for an unknown keyword."""
-    import difflib  # noqa: PLC0415 (only for an error; it costs an import 1 ms)
+def is_keyword(name: object) -> bool:
+    """Whether it is the name of a parameter or a call option."""
+    return name in PARAM_CHECKS or name in OPTION_NAMES
 
-    if len(name) > _MAX_SHOWN_KEYWORD:
-        return f"unknown keyword of {len(name)} characters"
-    if name == "stream":
-        return "'stream' goes to create and send only: stream() always streams, attempt() never does"
-    close = difflib.get_close_matches(name, [*PARAM_CHECKS, *OPTION_NAMES, "stream", "model", "messages"], 1)
-    hint = f"did you mean {close[0]!r}?" if close else "a field only the provider has goes into extra_body={...}"
-    return f"unknown keyword {name!r}; {hint}"
+
+def _hidden(key: Any) -> Any:
+    """A key, or keys by provider, with texts as `Secret`s; a subclass's `__str__` is not run."""
+    if isinstance(key, Mapping):
+        return {name: _hidden(value) for name, value in cast("Mapping[Any, Any]", key).items()}
+    return Secret(str.__str__(key)) if is_instance_strict(key, str) else key
+
+
+def unknown_keyword(name: str) -> str:
+    """The error text for an unknown keyword of a call: what to write instead, or the closest known name."""
+    from .keyword_hints import unknown_keyword as text_for  # noqa: PLC0415 (only for an error)
+
+    return text_for(name, (*PARAM_CHECKS, *OPTION_NAMES, "stream", "model", "messages"))
+
+
+def check_client_arguments(given: Iterable[str], known: Collection[str]) -> None:
+    """Checks the names of arguments that a client was given.
+
+    Raises:
+        TypeError: an unknown one; the text has what to write instead.
+    """
+    for name in given:
+        if name not in known:
+            from .keyword_hints import unknown_client_argument  # noqa: PLC0415 (only for an error)
+
+            raise UsageError(unknown_client_argument(name, known, {*PARAM_CHECKS, *OPTION_NAMES, "model", "messages"}))

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from ..records import AssistantMessage, DeveloperMessage, Message, SystemMessage, ToolMessage, UserMessage
+from ..records import (
+    AssistantMessage,
+    AssistantTurn,
+    DeveloperMessage,
+    Message,
+    SystemMessage,
+    ToolMessage,
+    UserMessage,
+)
 from .values import is_instance_strict, refuse, to_builtin, to_json_level, type_name
 
 
@@ -49,7 +57,7 @@ def require_ids(messages: Sequence[Message]) -> None:
         if isinstance(message, ToolMessage):
             if not message.tool_call_id:
                 refuse(f"messages[{i}].tool_call_id", "is missing")
-        elif isinstance(message, AssistantMessage):
+        elif isinstance(message, AssistantTurn):
             for j, call in enumerate(message.tool_calls or ()):
                 if not call.id:
                     refuse(f"messages[{i}].tool_calls[{j}].id", "is missing")

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import attrs
 
-from ..options import DefaultSeconds, Key, OnUnsupported, OptionValues, Secret, Timeout
+from ..options import DefaultSeconds, EnvKey, Key, OnUnsupported, OptionValues, Secret, Timeout
 from .values import (
     CONTROL,
     SURROGATE_ERROR,
@@ -33,7 +33,8 @@ _UNLIMITED = 1e9
 """Seconds, more than thirty years, from which on a timeout means no limit: event loops cannot schedule every number."""
 
 _HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_FRAMING_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection"})
+_BODY_HEADERS = frozenset({"content-length", "content-encoding", "transfer-encoding", "expect", "trailer"})
+_FRAMING_HEADERS = _BODY_HEADERS | {"host", "connection", "te", "upgrade"}
 
 _PROVIDER = r"[a-z0-9][a-z0-9._-]{0,63}"
 
@@ -120,10 +121,20 @@ def check_header_value(value: Any, param: str) -> str:
 
 
 def check_key(value: Any, param: str) -> Any:
-    """A key (a string or a `Secret`), or a function that returns one."""
-    if not is_instance_strict(value, str) and not is_instance_strict(value, Secret) and not callable(value):
-        refuse(param, f"expected a string, a Secret or an async function, found {type_name(value)}")
+    """A key (a string, a `Secret` or an `EnvKey`), or a function that returns one."""
+    is_key = any(is_instance_strict(value, kind) for kind in (str, Secret, EnvKey))
+    if not is_key and not callable(value):
+        refuse(param, f"expected a string, a Secret, an EnvKey or a function, found {type_name(value)}")
     return to_builtin(value)
+
+
+def _own_key(value: Any, param: str) -> Any:
+    """A key, or keys by provider."""
+    return (
+        parse_keys(cast("Mapping[str, object]", value), param)
+        if isinstance(value, Mapping)
+        else check_key(value, param)
+    )
 
 
 def _seconds(value: Any, param: str) -> Any:
@@ -184,11 +195,12 @@ _OPTION_CHECKS: Mapping[str, Check] = {
     "timeout": check_timeout,
     "max_retries": check_integer(0, 100),
     "fill_choices": check_flag,
+    "keep_text": check_flag,
     "on_unsupported": _policy,
     "extra_body": _extra_body,
     "extra_headers": check_headers,
     "extra_query": _query,
-    "api_key": check_key,
+    "api_key": _own_key,
     "base_url": check_string,
     "api_version": check_header_value,
     "organization": check_header_value,

@@ -100,6 +100,8 @@ def _tools(value: Any, param: str) -> list[Tool]:
     for i, item in enumerate(check_list(value, param)):
         place = f"{param}[{i}]"
         kind = cast("Mapping[str, Any]", item).get("type", "function") if isinstance(item, Mapping) else ""
+        if kind == "function" and "function" not in cast("Mapping[str, Any]", item):
+            refuse(f"{place}.function", _other_tool_form(cast("Mapping[str, Any]", item)))
         if isinstance(item, FunctionTool) or kind == "function":
             tool: FunctionTool = to_record(cast("object", item), FunctionTool, place)
             _check_function(tool.function, f"{place}.function", seen)
@@ -107,6 +109,17 @@ def _tools(value: Any, param: str) -> list[Tool]:
         else:
             tools.append(to_record(cast("object", item), CustomTool, place))
     return tools
+
+
+def _other_tool_form(tool: Mapping[str, Any]) -> str:
+    """Why a tool without `function` is refused: many are in the form of another API."""
+    schema = next((name for name in ("input_schema", "parameters", "inputSchema") if name in tool), None)
+    if schema is None or "name" not in tool:
+        return "is missing"
+    return (
+        "is missing: name, description and schema go inside it, "
+        f"{{'type': 'function', 'function': {{'name': ..., 'parameters': <{schema}>}}}}"
+    )
 
 
 def _functions(value: Any, param: str) -> list[FunctionDefinition]:

@@ -18,6 +18,7 @@ from cattrs.gen import make_dict_structure_fn, override
 from ..records import (
     AssistantMessage,
     AudioPart,
+    ChatCompletionMessage,
     CustomMessage,
     CustomPart,
     DeveloperMessage,
@@ -30,6 +31,7 @@ from ..records import (
     Part,
     Record,
     RefusalPart,
+    SupportsModelDump,
     SystemMessage,
     TextPart,
     ToolCall,
@@ -274,9 +276,38 @@ def _record_fields(value: object, cls: type[Any]) -> Mapping[str, Any]:
 def _as_dict(value: Any, wanted: str) -> dict[Any, Any]:
     if type(value) is dict:
         return cast("dict[Any, Any]", value)
+    if not isinstance(value, (Mapping, Record)) and callable(getattr(cast("Any", type(value)), "model_dump", None)):
+        return _dumped(value)
     if not isinstance(value, Mapping):
         raise ValidationFailure(f"expected {wanted}, found {type_name(value)}")
     return dict[Any, Any](cast("Mapping[Any, Any]", value))
+
+
+def _dumped(value: SupportsModelDump) -> dict[Any, Any]:
+    """An object of another SDK as a dict, without the fields that are not set and those of Anthropic's replies."""
+    fields: Any = value.model_dump()
+    if not isinstance(fields, Mapping):
+        raise ValidationFailure(f"has a model_dump() that returned {type_name(fields)}")
+    given = cast("Mapping[Any, Any]", fields)
+    is_reply = given.get("type") == "message"
+    return {
+        name: _without_nulls(item)
+        for name, item in given.items()
+        if (item is not None or name == "content") and not (is_reply and name in _OF_ANTHROPICS_REPLIES)
+    }
+
+
+_OF_ANTHROPICS_REPLIES = frozenset(
+    ("id", "type", "model", "stop_reason", "stop_sequence", "stop_details", "usage", "container")
+)
+"""Fields of a message that Anthropic returns which are about the reply, not part of the message."""
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        items = cast("Mapping[Any, Any]", value).items()
+        return {name: _without_nulls(item) for name, item in items if item is not None}
+    return list(map(_without_nulls, cast("list[Any]", value))) if isinstance(value, list) else value
 
 
 def _as_str_key(key: object) -> str:
@@ -299,7 +330,7 @@ def _tagged_hook(
     def hook(value: object, _: Any) -> Any:
         if isinstance(value, Record):
             cls: type[Any] = type(value)
-            if cls is not custom and cls not in known.values():
+            if cls is not custom and cls not in known.values() and not (cls is ChatCompletionMessage and tag == "role"):
                 raise ValidationFailure(f"expected an object with a {tag}, found {type_name(value)}")
             return converter.structure(value, cls)
         fields = _as_dict(value, f"an object with a {tag}")

@@ -31,11 +31,18 @@ class ClientClosedRequest(web.HTTPException):
 
 
 async def relay_to(
-    request: web.Request, stream: CompletionStream, ping: float | None, headers: Mapping[str, str] | None
+    request: web.Request,
+    stream: CompletionStream,
+    ping: float | None,
+    headers: Mapping[str, str] | None,
+    write_timeout: float | None,
 ) -> web.StreamResponse:
     """Relays `stream` to the client of `request`."""
     sink = _AiohttpSink(request, headers)
-    await SSERelay(stream, sink, ping).run(wait_disconnected(request))
+    relay = SSERelay(stream, sink, ping, write_timeout)
+    await relay.run(wait_disconnected(request))
+    if relay.timed_out and request.transport is not None:
+        request.transport.abort()  # closing would wait for a client that does not read
     return sink.response
 
 

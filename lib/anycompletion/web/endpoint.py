@@ -7,71 +7,119 @@ contains what to ask the model, never where to send it, with which key or timeou
 from __future__ import annotations
 
 import inspect
-import json
+import re
+import uuid
 from collections.abc import Awaitable, Callable, Collection
-from typing import Any, NoReturn, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import attrs
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.middleware import Middleware
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .. import AsyncCompletion, CallOptions, CompletionError, CreateParams, Params
-from ..errors import printable
+from .. import AsyncCompletion, CompletionError
 from .public_errors import NO_SUCH_MODEL, PublicError, log_relayed_error, public_error
+from .refusals import RequestRefused, refuse
+from .request_body import parse_json, read_body
+from .request_fields import FieldRules
 from .starlette import SSEResponse, error_response, unless_disconnected
 
 AllowedModels: TypeAlias = "bool | Collection[str] | None"
-"""True: any model. False or None: none, which becomes a 401. Names: these models."""
+"""True: the models of the endpoint, by default any. False or None: none, which becomes a 401. Names: these models."""
 
 Authorize: TypeAlias = "Callable[[Request], AllowedModels | Awaitable[AllowedModels]]"
 """Function of a request that returns the models it may ask for."""
 
-_PARAMS = frozenset(Params.__annotations__)
-_FIELDS = _PARAMS | {"model", "messages", "stream"}
-_OPTIONS = frozenset(CallOptions.__annotations__)
-_MAX_SHOWN_NAME = 100
+
+@attrs.frozen(kw_only=True)
+class EndpointOptions:
+    """The options of `chat_completions_app`, which documents them."""
+
+    models: frozenset[str] | None
+    rules: FieldRules
+    max_body: int
+    max_separators: int
+    body_timeout: float | None
+    ping: float | None
+    write_timeout: float | None
+
+    @classmethod
+    def of(
+        cls,
+        models: Collection[str] | None,
+        extra_fields: Collection[str],
+        max_n: int,
+        max_tokens: int | None,
+        **others: Any,
+    ) -> EndpointOptions:
+        """The options from the arguments of `chat_completions_app`.
+
+        Raises:
+            TypeError: `models` is a text.
+            ValueError: a number is out of range, or `extra_fields` is not as documented.
+        """
+        if isinstance(models, (str, bytes)):
+            raise TypeError("models must be a collection of names; a text is one of single characters")
+        for name in ("max_n", "max_tokens", "max_body", "max_separators"):
+            value = {"max_n": max_n, "max_tokens": max_tokens, **others}[name]
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        rules = FieldRules.of(extra_fields, max_n, max_tokens)
+        return cls(models=None if models is None else frozenset(models), rules=rules, **others)
 
 
-class RequestRefused(Exception):
-    """Ends the handling of a request; `error` is its response."""
-
-    def __init__(self, error: PublicError) -> None:
-        super().__init__(error.message)
-        self.error = error
-
-
-def build_application(
-    client: AsyncCompletion,
-    authorize: Authorize,
-    extra_fields: frozenset[str],
-    max_body: int,
-    max_n: int,
-    ping: float | None,
-) -> Starlette:
-    """The application that `chat_completions_app` documents.
-
-    Raises:
-        ValueError: a number is out of range, or a name in `extra_fields` is one of OpenAI's.
-    """
-    for name, value in (("max_body", max_body), ("max_n", max_n)):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
-    if known := extra_fields & _FIELDS:
-        raise ValueError(f"extra_fields: {min(known)!r} is one of OpenAI's fields, and allowed already")
-    endpoint = ChatCompletionsEndpoint(client, authorize, extra_fields, max_body, max_n, ping)
+def build_application(client: AsyncCompletion, authorize: Authorize, options: EndpointOptions) -> Starlette:
+    """The application that `chat_completions_app` documents."""
+    endpoint = ChatCompletionsEndpoint(client, authorize, options)
     routes = [
-        Route(root + path, handler, methods=[method])
+        Route(root + path + slash, handler, methods=[method])
         for root in ("", "/v1")
+        for slash in ("", "/")
         for path, handler, method in (
             ("/chat/completions", endpoint.chat, "POST"),
             ("/models", endpoint.models, "GET"),
         )
     ]
+    routes += [Route(root + "/models/{id:path}", endpoint.model, methods=["GET"]) for root in ("", "/v1")]
     handlers: Any = {RequestRefused: _on_refused, HTTPException: _on_http_error, Exception: _on_error}
-    return Starlette(routes=routes, exception_handlers=handlers)
+    app = Starlette(routes=routes, exception_handlers=handlers, middleware=[Middleware(RequestIds)])
+    # A redirect would name the host and scheme of the connection, which behind a proxy are not the caller's.
+    app.router.redirect_slashes = False
+    return app
+
+
+REQUEST_ID = "x-request-id"
+
+
+class RequestIds:
+    """ASGI middleware that gives every request an id, the caller's if it has a proper one, and sends it back.
+
+    Handlers find it in ``request.state.request_id``.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handles one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = dict(scope["headers"]).get(REQUEST_ID.encode(), b"").decode("latin-1")
+        found = given if re.fullmatch(r"[\w.:/+=@-]{1,128}", given, re.ASCII) else f"req_{uuid.uuid4().hex}"
+        scope.setdefault("state", {})["request_id"] = found
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)[REQUEST_ID] = found
+            await send(message)
+
+        await self._app(scope, receive, send_with_id)
 
 
 @attrs.frozen
@@ -80,44 +128,66 @@ class ChatCompletionsEndpoint:
 
     _client: AsyncCompletion
     _authorize: Authorize
-    _extra_fields: frozenset[str]
-    _max_body: int
-    _max_n: int
-    _ping: float | None
+    _options: EndpointOptions
 
     async def models(self, request: Request) -> Response:
         """``GET /models``: the models that `authorize` returned."""
-        allowed = await allowed_models(self._authorize, request)
-        listed = [
-            {"id": name, "object": "model", "created": 0, "owned_by": name.partition("/")[0]}
-            for name in sorted(allowed or ())
-        ]
-        return JSONResponse({"object": "list", "data": listed})
+        allowed = await self._allowed_models(request)
+        return JSONResponse({"object": "list", "data": [_model(name) for name in sorted(allowed or ())]})
+
+    async def model(self, request: Request) -> Response:
+        """``GET /models/{id}``: one of these models, or any where any is allowed."""
+        allowed = await self._allowed_models(request)
+        name = request.path_params["id"].rstrip("/")
+        _check_model(name, allowed)
+        return JSONResponse(_model(name))
 
     async def chat(self, request: Request) -> Response:
         """``POST /chat/completions``: one chat completion, plain or streamed."""
-        allowed = await allowed_models(self._authorize, request)
-        body = parse_json(await read_body(request, self._max_body))
-        model, messages, stream, params = parse_fields(body, self._extra_fields, self._max_n)
-        if allowed is not None and model not in allowed:
-            refuse(NO_SUCH_MODEL.status, NO_SUCH_MODEL.message, "model", NO_SUCH_MODEL.code)
+        options = self._options
+        allowed = await self._allowed_models(request)
+        body = parse_json(await read_body(request, options.max_body, options.body_timeout), options.max_separators)
+        model, messages, stream, params = options.rules.read(body)
+        _check_model(model, allowed)
         try:
             try:
                 if stream:
                     opened = self._client.stream(model, messages, **params)
-                    return SSEResponse(opened, self._ping, None, detail=True)
+                    request_id = request.state.request_id
+                    return SSEResponse(
+                        opened, options.ping, None, options.write_timeout, detail=True, request_id=request_id
+                    )
                 call = self._client.create(model, messages, **params)
             finally:
                 del body, messages, params  # this frame is in the traceback of every error below
             reply = await unless_disconnected(request, call)
         except CompletionError as error:
-            log_relayed_error(error)
+            log_relayed_error(error, request.state.request_id)
             raise RequestRefused(public_error(error, detail=True)) from None
         return JSONResponse(reply.to_dict())
 
+    async def _allowed_models(self, request: Request) -> frozenset[str] | None:
+        return await allowed_models(self._authorize, request, self._options.models)
 
-async def allowed_models(authorize: Authorize, request: Request) -> frozenset[str] | None:
+
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": name.partition("/")[0]}
+
+
+def _check_model(name: str, allowed: frozenset[str] | None) -> None:
+    if allowed is not None and name not in allowed:
+        refuse(NO_SUCH_MODEL.status, NO_SUCH_MODEL.message, "model", NO_SUCH_MODEL.code)
+
+
+async def allowed_models(
+    authorize: Authorize, request: Request, models: frozenset[str] | None
+) -> frozenset[str] | None:
     """The models that `request` may ask for; None means any.
+
+    Args:
+        authorize: the service's function.
+        request: the request.
+        models: what True means.
 
     Raises:
         RequestRefused: 401, none.
@@ -127,7 +197,7 @@ async def allowed_models(authorize: Authorize, request: Request) -> frozenset[st
     if inspect.isawaitable(result):
         result = await result
     if result is True:
-        return None
+        return models
     if result is False or result is None:
         refuse(401, "the key is missing, or was not accepted", None, "invalid_api_key", "WWW-Authenticate: Bearer")
     names: Any = result
@@ -135,104 +205,6 @@ async def allowed_models(authorize: Authorize, request: Request) -> frozenset[st
         # A string is a collection as well: it would allow every model whose name is one of its characters.
         raise TypeError(f"authorize must return a bool or a collection of models, not {type(names).__name__}")
     return frozenset(cast("Collection[str]", names))
-
-
-async def read_body(request: Request, max_bytes: int) -> bytes:
-    """The body, if its content type is JSON and it is not too large.
-
-    Raises:
-        RequestRefused: 413 or 415.
-    """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        # Browsers send the other types for any web page, with the user's cookies and without a CORS preflight.
-        refuse(415, "the content-type must be application/json")
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and len(length) < _MAX_LENGTH_DIGITS and int(length) > max_bytes:
-        _refuse_size(max_bytes)
-    body = bytearray()
-    try:
-        async for piece in request.stream():
-            body += piece
-            if len(body) > max_bytes:
-                _refuse_size(max_bytes)
-    except ClientDisconnect:
-        raise HTTPException(499, "the client closed the request") from None
-    return bytes(body)
-
-
-_MAX_LENGTH_DIGITS = 20
-
-
-def _refuse_size(max_bytes: int) -> NoReturn:
-    refuse(413, f"the body is larger than {max_bytes} bytes")
-
-
-def parse_json(body: bytes) -> dict[str, Any]:
-    """The JSON object of a body.
-
-    Raises:
-        RequestRefused: 400.
-    """
-    try:
-        value = json.loads(body, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
-        refuse(400, "the body is not JSON")
-    if not isinstance(value, dict):
-        refuse(400, "the body must be a JSON object")
-    return cast("dict[str, Any]", value)
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    """NaN and the infinities are not JSON, although Python's parser accepts them."""
-    raise ValueError(name)
-
-
-def parse_fields(
-    body: dict[str, Any], extra_fields: Collection[str], max_n: int
-) -> tuple[str, list[Any], bool, CreateParams]:
-    """Model, messages, whether to stream, and the other keywords of the client's call.
-
-    Raises:
-        RequestRefused: 400, with the invalid field.
-    """
-    for name in body:
-        if name not in _FIELDS and name not in extra_fields:
-            _refuse_field(name)
-    model, messages, stream, n = body.get("model"), body.get("messages"), body.get("stream"), body.get("n")
-    if not isinstance(model, str):
-        refuse(400, "model: expected a string such as 'openai/gpt-4o'", "model")
-    if not isinstance(messages, list):
-        refuse(400, "messages: expected a list of messages", "messages")
-    if stream is not None and not isinstance(stream, bool):
-        refuse(400, "stream: expected true or false", "stream")
-    if isinstance(n, (int, float)) and n > max_n:
-        refuse(400, f"n: must be at most {max_n} here", "n")
-    params: dict[str, Any] = {name: value for name, value in body.items() if name in _PARAMS}
-    if extra := {name: body[name] for name in extra_fields if name in body}:
-        params["extra_body"] = extra
-    return model, cast("list[Any]", messages), bool(stream), cast("CreateParams", params)
-
-
-def _refuse_field(name: str) -> NoReturn:
-    shown = printable(name[:_MAX_SHOWN_NAME])
-    why = "is the service's to choose" if name in _OPTIONS else "is not known here"
-    refuse(400, f"{shown}: {why}", shown, "unknown_parameter")
-
-
-def refuse(status: int, message: str, param: str | None = None, code: str | None = None, header: str = "") -> NoReturn:
-    """Raises `RequestRefused` with an error that is about the request."""
-    name, _, value = header.partition(": ")
-    raise RequestRefused(
-        PublicError(
-            status=status,
-            type="invalid_request_error",
-            code=code,
-            message=message,
-            param=param,
-            headers={name: value} if header else {},
-        )
-    )
 
 
 # --- exception handlers ----------------------------------------------------------------------------------------------
@@ -244,11 +216,18 @@ async def _on_refused(_: Request, error: RequestRefused) -> Response:
 
 async def _on_http_error(_: Request, error: HTTPException) -> Response:
     """Starlette's own errors (unknown path, wrong method), and those that `authorize` raised."""
+    message = _NOT_SERVED if (error.status_code, error.detail) == (404, "Not Found") else str(error.detail)
     kind = "server_error" if error.status_code >= 500 else "invalid_request_error"
-    public = PublicError(status=error.status_code, type=kind, message=str(error.detail), headers=error.headers or {})
+    public = PublicError(status=error.status_code, type=kind, message=message, headers=error.headers or {})
     return error_response(public)
 
 
-async def _on_error(_: Request, error: Exception) -> Response:
+_NOT_SERVED = "not found: this endpoint serves POST /chat/completions, GET /models and GET /models/{id}"
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
     """A bug, or an exception of user code; Starlette raises it again for the server's log."""
-    return error_response(public_error(error))
+    # This response is sent outside of the middleware that adds the id to the others.
+    response = error_response(public_error(error))
+    response.headers[REQUEST_ID] = request.state.request_id
+    return response

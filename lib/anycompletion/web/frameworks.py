@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, MutableMapping
 from contextlib import contextmanager
 from functools import wraps
-from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Literal, ParamSpec, TypeVar, cast
 
 from .. import AsyncCompletion, CompletionStream
 
@@ -24,12 +24,23 @@ P = ParamSpec("P")
 PING = 15.0
 """Default seconds of silence after which a relay sends a comment."""
 
-MAX_BODY = 16 * 1024 * 1024
+WRITE_TIMEOUT = 60.0
+"""Default seconds that one write may wait for a client that does not read."""
+
+BODY_TIMEOUT = 60.0
+"""Default seconds within which the body of a request must arrive."""
+
+MAX_BODY = 4 * 1024 * 1024
+MAX_SEPARATORS = 200_000
 MAX_N = 8
 
 
 def starlette_sse(
-    stream: CompletionStream, *, ping: float | None = PING, headers: Mapping[str, str] | None = None
+    stream: CompletionStream,
+    *,
+    ping: float | None = PING,
+    write_timeout: float | None = WRITE_TIMEOUT,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
     """A Starlette (or FastAPI) response that relays `stream` in OpenAI's own stream format.
 
@@ -48,17 +59,19 @@ def starlette_sse(
         stream: the response opens it if it is not open yet.
         ping: seconds of silence after which a comment is sent, so that proxies and browsers do not time out; None for
             never. Default: 15.
+        write_timeout: seconds that one write may wait for a client that does not read, after which the relay ends as
+            if it had disconnected; None for no limit. Default: 60.
         headers: additional response headers.
 
     Raises:
         ImportError: Starlette is not installed.
-        ValueError: `ping` is not a positive number.
+        ValueError: `ping` or `write_timeout` is not a positive number.
     """
-    _check_ping(ping)
+    _check_seconds(ping=ping, write_timeout=write_timeout)
     with _requires_starlette("starlette_sse"):
         from .starlette import SSEResponse  # noqa: PLC0415 (an extra, which users of aiohttp.web need not have)
 
-    return SSEResponse(stream, ping, headers)
+    return SSEResponse(stream, ping, headers, write_timeout)
 
 
 async def aiohttp_sse(
@@ -66,6 +79,7 @@ async def aiohttp_sse(
     stream: CompletionStream,
     *,
     ping: float | None = PING,
+    write_timeout: float | None = WRITE_TIMEOUT,
     headers: Mapping[str, str] | None = None,
 ) -> web.StreamResponse:
     """Relays `stream` to the client of an aiohttp.web request; returns the response, for the handler to return.
@@ -80,12 +94,12 @@ async def aiohttp_sse(
     read it first.
 
     Raises:
-        ValueError: `ping` is not a positive number.
+        ValueError: `ping` or `write_timeout` is not a positive number.
     """
-    _check_ping(ping)
+    _check_seconds(ping=ping, write_timeout=write_timeout)
     from .aiohttp import relay_to  # noqa: PLC0415 (aiohttp's server half, which users of Starlette do not need)
 
-    return await relay_to(request, stream, ping, headers)
+    return await relay_to(request, stream, ping, headers, write_timeout)
 
 
 async def cancel_on_disconnect(request: Request | web.Request, awaitable: Awaitable[T]) -> T:
@@ -141,10 +155,15 @@ def chat_completions_app(
     client: AsyncCompletion,
     *,
     authorize: Authorize,
-    extra_fields: Collection[str] = (),
+    models: Collection[str] | None = None,
+    extra_fields: Collection[str] | Literal["refuse", "ignore"] = "refuse",
     max_body: int = MAX_BODY,
+    max_separators: int = MAX_SEPARATORS,
     max_n: int = MAX_N,
+    max_tokens: int | None = None,
+    body_timeout: float | None = BODY_TIMEOUT,
     ping: float | None = PING,
+    write_timeout: float | None = WRITE_TIMEOUT,
 ) -> Starlette:
     """A mountable Starlette application: OpenAI's chat-completions API in front of any provider.
 
@@ -153,33 +172,56 @@ def chat_completions_app(
         app.mount("/llm", chat_completions_app(client, authorize=authorize))
 
     Any OpenAI SDK whose base URL is ``https://…/llm`` (or ``/llm/v1``) reaches every provider `client` has keys for:
-    the model is ``provider/model``. It serves ``POST /chat/completions`` and ``GET /models``, which lists the models
-    that `authorize` returned.
+    the model is ``provider/model``. It serves ``POST /chat/completions``, ``GET /models`` and ``GET /models/{id}``.
+    Every answer has an ``x-request-id``: the caller's, or a new one; handlers find it in ``request.state.request_id``,
+    and records of relayed errors have it as ``ac_relay_id``.
 
-    A body may contain OpenAI's fields (`Params`), and nothing else: a key, a base URL, headers, a timeout or another
-    option of the call is refused, and so is every unknown field. The service allows fields that only a provider has
-    with `extra_fields`: some make providers fetch URLs, call webhooks or bill for more.
+    A body may contain OpenAI's fields (`Params`), and nothing else, in its messages, parts and tools, too: a key, a
+    base URL, headers, a timeout or another option of the call is refused, and so are unknown fields, types of parts
+    other than OpenAI's, tools other than functions and custom ones, ids of uploaded files, service tiers that cost more
+    and `web_search_options`. Some make providers fetch URLs, call webhooks, read the account's files or bill for more;
+    the service allows them by name with `extra_fields`. Fields that are null count as missing. Unknown fields of an
+    assistant's message are left out, because clients send replies back as they got them.
 
     Args:
         client: it stays yours to close.
-        authorize: a function, plain or async, of the Starlette request. True: any model. False or None: 401. Names of
-            models: these and no others, exactly as written. Its exceptions propagate; Starlette's `HTTPException` is
-            sent in OpenAI's form.
-        extra_fields: fields beyond OpenAI's that callers may use.
-        max_body: maximum bytes of a request's body. Default: 16 MiB.
+        authorize: a function, plain or async, of the Starlette request. True: the models of `models`. False or None:
+            401. Names of models: these and no others, exactly as written. Its exceptions propagate; Starlette's
+            `HTTPException` is sent in OpenAI's form.
+        models: names of the models that callers may use, and see listed, where `authorize` returns True. Default: any,
+            also of servers of your own network that need no key; none is listed.
+        extra_fields: names of fields beyond OpenAI's that callers may use, and of types of parts and tools and of
+            service tiers; or ``"ignore"``, to leave unknown fields out instead of refusing them. Default: ``"refuse"``.
+        max_body: maximum bytes of a request's body, decoded. Default: 4 MiB.
+        max_separators: maximum commas and opening brackets of its JSON outside of texts. Default: 200,000.
         max_n: maximum choices of one call, as each may be a request of its own. Default: 8.
+        max_tokens: maximum of the caller's `max_tokens`, `max_completion_tokens` and thinking budget, and the limit of
+            calls without one. Default: None, no maximum.
+        body_timeout: seconds within which a body must arrive; None for no limit. Default: 60.
         ping: as with `starlette_sse`.
+        write_timeout: as with `starlette_sse`.
 
     Raises:
         ImportError: Starlette is not installed.
-        TypeError: `authorize` is missing, or not a function.
+        TypeError: `authorize` is missing, or not a function; `models` is a text.
         ValueError: a number is out of range, or a name in `extra_fields` is one of OpenAI's.
     """
-    _check_ping(ping)
+    _check_seconds(ping=ping, write_timeout=write_timeout, body_timeout=body_timeout)
     with _requires_starlette("chat_completions_app"):
-        from .endpoint import build_application  # noqa: PLC0415 (an extra, which users of aiohttp.web need not have)
+        from .endpoint import EndpointOptions, build_application  # noqa: PLC0415 (an extra, as above)
 
-    return build_application(client, authorize, frozenset(extra_fields), max_body, max_n, ping)
+    options = EndpointOptions.of(
+        models,
+        extra_fields,
+        max_n,
+        max_tokens,
+        max_body=max_body,
+        max_separators=max_separators,
+        body_timeout=body_timeout,
+        ping=ping,
+        write_timeout=write_timeout,
+    )
+    return build_application(client, authorize, options)
 
 
 @contextmanager
@@ -194,6 +236,7 @@ def _requires_starlette(function: str) -> Generator[None]:
         raise ImportError(text, name=error.name) from None
 
 
-def _check_ping(ping: float | None) -> None:
-    if ping is not None and not ping > 0:
-        raise ValueError(f"ping must be more than 0 seconds, or None, got {ping}")
+def _check_seconds(**values: float | None) -> None:
+    for name, value in values.items():
+        if value is not None and not value > 0:
+            raise ValueError(f"{name} must be more than 0 seconds, or None, got {value}")

@@ -9,7 +9,9 @@ errors that are about the request.
 from __future__ import annotations
 
 import json
+import logging
 import math
+import re
 from collections.abc import Mapping
 
 import attrs
@@ -34,10 +36,12 @@ from ..errors import (
     StreamInterruptedError,
     UnprocessableEntityError,
     UnsupportedParameterError,
+    message_line,
     printable,
 )
-from ..logs import log
+from ..logs import log, log_event
 from ..records import JsonObject
+from ..records.request import Params
 
 
 @attrs.frozen(kw_only=True)
@@ -130,6 +134,7 @@ def public_error(error: BaseException, *, detail: bool = False) -> PublicError:
     what happened                             status  code                       text with ``detail``
     ========================================  ======  =========================  ==========================
     `InvalidRequestError`                     400     none                       the error's own
+    the same about an option of the service   500     internal_error             fixed; not to be retried
     `UnsupportedParameterError`               400     unsupported_parameter      the error's own
     the model's provider is unknown           404     model_not_found            fixed
     `NotFoundError`                           404     model_not_found            fixed
@@ -155,7 +160,11 @@ def public_error(error: BaseException, *, detail: bool = False) -> PublicError:
     kind = _kind_of(error)
     message, code, param = kind.message, kind.code, None
     if detail and kind.detail and isinstance(error, CompletionError):
-        message, param = str(error) or message, error.param
+        param = error.param
+        if isinstance(error, InvalidRequestError) and (param is None or re.search(_FOR_SERVICE, error.message)):
+            message = f"{param}: {message}" if param else message
+        else:
+            message = message_line(error) or message
         code = code or (error.code[:_MAX_CODE] if error.code else None)
     return PublicError(
         status=kind.status, type=kind.type, code=code, message=message, param=param, headers=_headers(kind, error)
@@ -164,11 +173,20 @@ def public_error(error: BaseException, *, detail: bool = False) -> PublicError:
 
 _MAX_CODE = 100
 
+_FIELDS = frozenset(Params.__annotations__) | {"messages", "stream", "extra_body"}
+"""Fields of a request, which external callers may have written."""
+
+_FOR_SERVICE = r"extra_(body|headers|query)|on_unsupported|base_url|api_key|api_version|with_options|Provider\("
+"""Words of hints that only the service can follow."""
+
 
 def _kind_of(error: BaseException) -> _ErrorKind:
-    if isinstance(error, InvalidRequestError) and error.param in ("model", "provider"):
-        # Its own text would list the providers that the service knows.
-        return NO_SUCH_MODEL
+    if isinstance(error, InvalidRequestError) and error.param is not None:
+        if error.param in ("model", "provider"):
+            # Its own text would list the providers that the service knows.
+            return NO_SUCH_MODEL
+        if re.split(r"\W", error.param, maxsplit=1)[0] not in _FIELDS:
+            return _INTERNAL  # about an option of the call or the client, which the service chooses
     return next((kind for cls, kind in _KINDS if isinstance(error, cls)), _INTERNAL)
 
 
@@ -185,16 +203,39 @@ _MAX_WAIT = 1e9
 """Seconds; a larger hint, infinity included, is not passed on."""
 
 
-def log_relayed_error(error: CompletionError) -> None:
+def log_relayed_error(error: CompletionError, relay_id: str | None = None) -> None:
     """Logs at WARNING an error whose text the client does not get.
 
-    The text of a provider's error is left out of the log as well: it may quote the prompt.
+    The text of a provider's error is left out of the log as well: it may quote the prompt. Failures that are not the
+    client's go to standard error where no handler gets the package's records, as under uvicorn's own logging.
+
+    Args:
+        error: the error.
+        relay_id: the id that the client got in ``x-request-id``.
     """
     kind = type(error).__name__
     names = ("provider", "model", "status_code", "code", "request_id")
     facts = {name: printable(str(value)) for name in names if (value := getattr(error, name)) is not None}
     extra: dict[str, object] = {name: facts.get(name) for name in ("provider", "model", "request_id")}
-    extra |= {"event": "relayed_error", "status": error.status_code, "error": kind}
-    text = kind if isinstance(error, APIStatusError) else f"{kind}: {error}"
+    extra |= {"status": error.status_code, "error": kind, "relay_id": relay_id}
+    if relay_id is not None:
+        facts["relay_id"] = relay_id
+    text = kind if isinstance(error, APIStatusError) else f"{kind}: {message_line(error)}"
     details = ", ".join(f"{name}={value}" for name, value in facts.items())
-    log.warning("an error was relayed to a client: %s", f"{text} ({details})" if details else text, extra=extra)
+    shown = f"{text} ({details})" if details else text
+    log_event(logging.WARNING, "relayed_error", _RELAYED, shown, stacklevel=1, **extra)
+    is_failure = log.isEnabledFor(logging.WARNING) and _kind_of(error).status >= 500
+    if is_failure and logging.lastResort is not None and not _has_handler(log):
+        logging.lastResort.handle(logging.LogRecord(log.name, logging.WARNING, "", 0, _RELAYED, (shown,), None))
+
+
+_RELAYED = "an error was relayed to a client: %s"
+
+
+def _has_handler(logger: logging.Logger | None) -> bool:
+    """Whether a handler other than `logging.NullHandler` gets the logger's records."""
+    while logger is not None:
+        if any(not isinstance(handler, logging.NullHandler) for handler in logger.handlers):
+            return True
+        logger = logger.parent if logger.propagate else None
+    return False

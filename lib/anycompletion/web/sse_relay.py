@@ -45,14 +45,31 @@ class SSERelay:
         stream: closed when the relay ends, however it ends.
         sink: the client.
         ping: seconds of silence after which a comment is sent, or None.
+        write_timeout: seconds that one write may wait for the client, or None.
         detail: whether the client wrote the request; see `public_error`.
+        request_id: the id of the client's request, for the log.
     """
 
-    def __init__(self, stream: CompletionStream, sink: EventSink, ping: float | None, *, detail: bool = False) -> None:
+    def __init__(
+        self,
+        stream: CompletionStream,
+        sink: EventSink,
+        ping: float | None,
+        write_timeout: float | None,
+        *,
+        detail: bool = False,
+        request_id: str | None = None,
+    ) -> None:
         self._stream = stream
         self._sink = sink
         self._ping = ping
+        self._write_timeout = write_timeout
         self._detail = detail
+        self._request_id = request_id
+        self._writing_since: float | None = None
+        """The loop's time when the write that is under way began."""
+        self.timed_out = False
+        """Whether the relay ended because a write took too long."""
         self._opened = self._closed = False
         self._writing = asyncio.Lock()
         self._written_at = 0.0
@@ -64,7 +81,7 @@ class SSERelay:
             Exception: one that is not of this package, such as a middleware's; the client gets an error before.
         """
         try:
-            await run_until_disconnect(self._send_events(), disconnected, self._send_pings())
+            await run_until_disconnect(self._send_events(), disconnected, self._send_pings(), self._watch_writes())
         except ClientDisconnected:
             pass
         finally:
@@ -78,7 +95,7 @@ class SSERelay:
         except ClientDisconnected:
             raise
         except CompletionError as error:
-            log_relayed_error(error)
+            log_relayed_error(error, self._request_id)
             await self._send_error(public_error(error, detail=self._detail))
         except Exception as error:  # a middleware's, or a bug: the client gets an error, the framework the exception
             if self._opened:
@@ -87,26 +104,43 @@ class SSERelay:
         else:
             async with self._writing:
                 self._closed = True
+                self._writing_since = asyncio.get_running_loop().time()
                 await self._sink.close()
 
     async def _write(self, data: bytes) -> None:
         async with self._writing:
             if self._closed:
                 return  # a ping that was due just before the end
+            clock = asyncio.get_running_loop().time
+            self._writing_since = clock()
             if not self._opened:
                 self._opened = True
                 await self._sink.open()
             await self._sink.write(data)
-            self._written_at = asyncio.get_running_loop().time()
+            self._writing_since, self._written_at = None, clock()
 
     async def _send_error(self, error: PublicError) -> None:
         async with self._writing:
             self._closed = True
+            self._writing_since = asyncio.get_running_loop().time()
             if not self._opened:
                 await self._sink.send_error(error)
                 return
             await self._sink.write(b"data: " + error.to_json() + b"\n\n")
             await self._sink.close()
+
+    async def _watch_writes(self) -> None:
+        """Returns when a write takes too long; one task for all writes costs less than a timeout for each."""
+        limit = self._write_timeout
+        if limit is None:
+            await asyncio.Event().wait()
+            return
+        left = limit
+        while left > 0:
+            await asyncio.sleep(left)
+            since = self._writing_since
+            left = limit if since is None else since + limit - asyncio.get_running_loop().time()
+        self.timed_out = True
 
     async def _send_pings(self) -> None:
         """Sends a ping after each `ping` seconds of silence; ends only by an error."""

@@ -31,11 +31,20 @@ class SSEResponse(Response):
     media_type = EVENT_STREAM
 
     def __init__(
-        self, stream: CompletionStream, ping: float | None, headers: Mapping[str, str] | None, *, detail: bool = False
+        self,
+        stream: CompletionStream,
+        ping: float | None,
+        headers: Mapping[str, str] | None,
+        write_timeout: float | None,
+        *,
+        detail: bool = False,
+        request_id: str | None = None,
     ) -> None:
         self._stream = stream
         self._ping = ping
+        self._write_timeout = write_timeout
         self._detail = detail
+        self._request_id = request_id
         self.status_code = 200
         self.background: BackgroundTask | None = None
         self.init_headers({**HEADERS, **(headers or {})})
@@ -43,7 +52,10 @@ class SSEResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends the stream; called by Starlette."""
         sink = _StarletteSink(self, scope, receive, send)
-        await SSERelay(self._stream, sink, self._ping, detail=self._detail).run(_wait_disconnected(receive))
+        relay = SSERelay(
+            self._stream, sink, self._ping, self._write_timeout, detail=self._detail, request_id=self._request_id
+        )
+        await relay.run(_wait_disconnected(receive))
         if self.background is not None:
             await self.background()
 

@@ -348,6 +348,34 @@ def test_a_world_writable_folder_gives_a_warning(path: Path, tmp_path: Path) -> 
             assert len(journal.warnings) == warned
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o770])
+def test_a_file_of_another_user_in_a_shared_folder_is_refused(path: Path, tmp_path: Path, mode: int) -> None:
+    """Another user could prepare a file with answers of their own, or read those that are written."""
+    with closing(Journal.open(path, fsync="none")):
+        pass
+    os.chown(path, 65534, 65534)
+    tmp_path.chmod(mode)
+    with pytest.raises(JournalError, match="belongs to another user"):
+        Journal.open(path)
+    tmp_path.chmod(0o700)  # where only its owner can have put it
+    with closing(Journal.open(path, fsync="none")) as journal:
+        assert journal.warnings == []
+
+
+def test_a_file_that_others_can_write_gives_a_warning(path: Path, tmp_path: Path) -> None:
+    """It would stay unnoticed that other users can change results."""
+    with closing(Journal.open(path, fsync="none")):
+        pass
+    path.chmod(0o606)
+    with closing(Journal.open(path, fsync="none")) as journal:
+        assert ["every user may write" in warning for warning in journal.warnings] == [True]
+    path.chmod(0o600)
+    os.link(path, tmp_path / "another-name")
+    with closing(Journal.open(path, fsync="none")) as journal:
+        assert ["hard link" in warning for warning in journal.warnings] == [True]
+
+
 # --- a full disk -------------------------------------------------------------------------------------------------
 
 FULL = """

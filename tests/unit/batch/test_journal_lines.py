@@ -23,14 +23,13 @@ from anycompletion.codecs.lenient import MAX_DEPTH
 from anycompletion.errors import CompletionError, JournalError, RateLimitError
 from anycompletion.http import Headers
 from anycompletion.records import (
-    AssistantMessage,
     ChatCompletion,
+    ChatCompletionMessage,
     ChatRequest,
     Choice,
     FunctionCall,
     ReplyInfo,
     Result,
-    TextPart,
     ToolCall,
     Usage,
 )
@@ -111,8 +110,8 @@ SECONDS = st.floats(0, 1e6)
 EXTRA = st.dictionaries(st.text("xyz", min_size=1, max_size=2), JSON, max_size=2)
 CALLS = st.lists(st.builds(ToolCall, WORDS, st.builds(FunctionCall, WORDS, WORDS), extra=EXTRA), min_size=1, max_size=2)
 MESSAGES = st.builds(
-    AssistantMessage,
-    st.none() | WORDS | st.lists(st.builds(TextPart, WORDS), max_size=2),
+    ChatCompletionMessage,
+    st.none() | WORDS,
     st.none() | WORDS,
     st.none() | CALLS,
     reasoning_content=st.none() | WORDS,

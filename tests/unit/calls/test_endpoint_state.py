@@ -18,13 +18,15 @@ from anycompletion import (
     APIConnectionError,
     AsyncCompletion,
     AuthenticationError,
+    ChatCompletion,
     ClientClosedError,
     CompletionError,
     InternalServerError,
+    QuotaExceededError,
     RateLimitError,
     Secret,
 )
-from anycompletion.calls import RetryBudget, endpoint_state
+from anycompletion.calls import EndpointState, RetryBudget, endpoint_state
 from anycompletion.testing import Fault, SimulatorServer
 from support.raw_server import FIN, REQUEST, RawServer, answer
 from support.resource_leaks import client_of
@@ -72,6 +74,46 @@ def test_a_budget_is_capped() -> None:
     for _ in range(100_000):
         budget.calls += 1
     assert sum(budget.spend() for _ in range(1000)) == 100
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_retry_that_succeeds_costs_nothing(stream: bool) -> None:
+    """A provider with a flaw that each first attempt meets would use up the budget, and then calls would fail."""
+    script = [(REQUEST, answer({}, 500, {"retry-after-ms": "5"})), (REQUEST, answer())] * 30
+    async with (
+        RawServer([step for steps in script for step in steps]) as server,
+        AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "sk-unused"}, max_retries=1) as client,
+        asyncio.timeout(60),
+    ):
+        quick = client.with_options(timeout=30)
+        for _ in range(12):
+            if stream:
+                async with quick.stream("openai/m", "Hi.") as chunks:
+                    await chunks.get_final_completion()
+            else:
+                await quick.create("openai/m", "Hi.")
+        provider = client.stats().providers["openai"]
+    assert provider.retries == 12
+    assert provider.retry_budget == pytest.approx(11.2)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_retry_that_fails_costs_its_token(stream: bool) -> None:
+    """Retries of replies that break off would be free in an outage."""
+    script = [
+        (REQUEST, answer({}, 500, {"retry-after-ms": "5"})),
+        (REQUEST, answer({}, 500, {"retry-after-ms": "5"})),
+        (REQUEST, answer()),
+    ]
+    async with (
+        RawServer([step for steps in script for step in steps]) as server,
+        AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "sk-unused"}, max_retries=2) as client,
+    ):
+        reply = await client.create("openai/m", "Hi.", stream=stream)
+        if not isinstance(reply, ChatCompletion):
+            await reply.get_final_completion()
+        provider = client.stats().providers["openai"]
+    assert provider.retry_budget == pytest.approx(10 + 0.1 - 1)
 
 
 async def test_an_outage_does_not_multiply_the_requests() -> None:
@@ -145,7 +187,7 @@ async def test_only_a_call_that_fails_after_retries_logs_a_warning(caplog: pytes
 # --- cooldowns ------------------------------------------------------------------------------------------------------
 
 
-async def test_one_rate_limit_error_delays_all_calls_with_that_key() -> None:
+async def test_one_rate_limit_error_delays_all_calls_to_that_model() -> None:
     """Each call would be refused once before it waits."""
     async with simulated(Fault.status(429, retry_after=0.3, times=1)) as (sim, client):
         first = asyncio.create_task(outcome(client))
@@ -154,6 +196,67 @@ async def test_one_rate_limit_error_delays_all_calls_with_that_key() -> None:
         assert await asyncio.gather(first, *(outcome(client) for _ in range(5))) == [None] * 6
         assert time.monotonic() - start >= 0.25
         assert len(sim.requests) == 7
+
+
+@pytest.mark.parametrize("times", [1, 3])
+async def test_another_model_is_not_delayed(times: int) -> None:
+    """A model that is refused would hold up all others, which have limits of their own."""
+    async with simulated(Fault.status(429, retry_after=5, times=times)) as (_, client):
+        refused = [asyncio.create_task(outcome(client)) for _ in range(times)]
+        await cooldown_started(client)
+        while client.stats().providers["openai"].in_flight:
+            await asyncio.sleep(0.005)
+        start = time.monotonic()
+        assert await outcome(client, "openai/small") is None
+        assert time.monotonic() - start < 2
+        assert client.stats().providers["openai"].cooldown == pytest.approx(5, abs=1)
+        for task in refused:
+            task.cancel()
+
+
+async def test_all_models_are_delayed_where_the_limit_is_that_of_the_key() -> None:
+    """Calls to other models would be refused once more, and count against the limit."""
+    async with SimulatorServer(fault=Fault.status(429, retry_after=0.4, times=1)) as sim:
+        row = attrs.evolve(PROVIDERS["openai"], base_url=sim.base_urls["openai"], rate_limit_scope="key")
+        async with AsyncCompletion(providers=[row], api_keys={"openai": sim.api_keys["openai"]}) as client:
+            first = asyncio.create_task(outcome(client))
+            await cooldown_started(client)
+            start = time.monotonic()
+            assert [await outcome(client, "openai/small"), await first] == [None, None]
+            assert time.monotonic() - start >= 0.3
+    assert len(sim.requests) == 3
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known model", "new model"])
+async def test_all_models_are_delayed_by_a_quota_that_is_used_up(known: bool) -> None:
+    """Each model would find out by itself that the key's quota is used up."""
+    used_up = answer({"error": {"code": "insufficient_quota"}}, 429, {"retry-after-ms": "400"})
+    script = [(REQUEST, answer())] * known + [(REQUEST, used_up), (REQUEST, answer())]
+    async with (
+        RawServer([step for steps in script for step in steps]) as server,
+        AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "sk-unused"}) as client,
+    ):
+        if known:
+            assert await outcome(client, "openai/small") is None
+        assert isinstance(await outcome(client), QuotaExceededError)
+        start = time.monotonic()
+        assert await outcome(client, "openai/small") is None
+        assert time.monotonic() - start >= 0.3
+
+
+def test_a_forgotten_model_is_still_woken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch with many models would use memory without end, or a closed client would leave calls waiting."""
+    monkeypatch.setattr(endpoint_state, "_MAX_MODELS", 2)
+    endpoint = EndpointState()
+    first = endpoint.cooldown_of("first")
+    assert endpoint.cooldown_of("first") is first
+    for name in ("second", "third", "fourth"):
+        endpoint.cooldown_of(name)
+    assert first in endpoint.cooldowns
+    assert len(endpoint.cooldowns) == 3
+    first.start(50, 1000.0, float)
+    endpoint.wake()
+    assert first.until == 0
 
 
 async def test_another_key_is_not_delayed() -> None:

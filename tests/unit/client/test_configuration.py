@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from anycompletion import InvalidRequestError, RateLimit
+from anycompletion import AsyncCompletion, ConfigurationError, InvalidRequestError, Provider, RateLimit
 from anycompletion.client.configuration import checked_limits
 
 
@@ -21,3 +21,69 @@ def test_the_types_of_limits_are_checked() -> None:
     for wrong in values:
         with pytest.raises(InvalidRequestError, match="limits: expected"):
             checked_limits(wrong)
+
+
+class _Callable:
+    async def __call__(self, request: Any, options: Any, call_next: Any) -> Any:
+        return await call_next(request, options)
+
+
+async def _generator(request: Any, options: Any, call_next: Any) -> Any:
+    yield await call_next(request, options)
+
+
+_ACME = Provider("acme", "https://acme.example/v1")
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "providers that are no list": ({"providers": _ACME}, "providers: expected a list of Providers, found Provider"),
+    "providers as text": ({"providers": "openai"}, "providers: expected a list of Providers, found str"),
+    "providers as names": ({"providers": ["openai"]}, r"providers\[0\]: expected a Provider, found str"),
+    "one key for all": ({"api_keys": "sk-marked-key"}, "api_keys: expected a dict by provider, found str"),
+    "one URL for all": ({"base_urls": "https://x"}, "base_urls: expected a dict by provider, found str"),
+    "no URL": ({"base_urls": {"openai": ""}}, r"base_urls\['openai'\]: is empty"),
+    "plain http": ({"base_urls": {"openai": "http://x.example/v1"}}, r"base_urls\['openai'\]: must use https"),
+    "a URL with a query": ({"base_urls": {"openai": "https://x/v1?a"}}, r"base_urls\['openai'\]: must not hold a"),
+    "a function": ({"middleware": _generator}, r"middleware\[0\]: expected an async function"),
+    "a generator": ({"middleware": [_Callable(), _generator]}, r"middleware\[1\]: expected an async function"),
+    "a class": ({"middleware": [_Callable]}, r"middleware\[0\]: expected an async function"),
+    "middleware as text": ({"middleware": "retry"}, r"middleware\[0\]: expected an async function"),
+    "a session by name": ({"session": "mine"}, "session: expected an aiohttp.ClientSession, found str"),
+    "a proxy as bytes": ({"proxy": b"http://x"}, "proxy: expected a URL as a string, found bytes"),
+    "a path of certificates": ({"ssl_context": "ca.pem"}, "ssl_context: expected an ssl.SSLContext, found str"),
+    "no verification": ({"ssl_context": False}, "ssl_context: expected an ssl.SSLContext, found bool"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_arguments_that_cannot_work_are_refused_at_once(name: str) -> None:
+    """A service would start, and fail at its first call with an error that does not name the argument."""
+    arguments, problem = REFUSED[name]
+    with pytest.raises(InvalidRequestError, match=problem) as caught:
+        AsyncCompletion(**arguments)
+    param = caught.value.param
+    assert param is not None
+    assert str(caught.value).startswith(f"{param}: ")
+    assert param.startswith(next(iter(arguments)))
+    assert "marked-key" not in str(caught.value)
+
+
+@pytest.mark.parametrize("proxy", ["corp.example:3128", "socks5://x:1", "http://"])
+def test_a_proxy_that_is_no_url_is_refused_at_once(proxy: str) -> None:
+    """The proxy would be found wanting at the first call only."""
+    with pytest.raises(ConfigurationError, match="proxy: expected the URL of an HTTP proxy"):
+        AsyncCompletion(proxy=proxy)
+
+
+@pytest.mark.parametrize("param", ["api_keys", "base_urls", "limits"])
+def test_an_unknown_provider_is_named_with_its_place(param: str) -> None:
+    """A caller with a typing error would have to guess in which argument it is."""
+    value: Any = {"api_keys": "sk-1", "base_urls": "https://x/v1", "limits": RateLimit(concurrency=1)}[param]
+    with pytest.raises(ConfigurationError, match=f"{param}: unknown provider 'opnai'; did you mean openai"):
+        AsyncCompletion(**{param: {"opnai": value}})
+
+
+async def test_arguments_that_work_are_taken() -> None:
+    """A generator of providers, or an object as middleware, would be refused."""
+    rows = (row for row in [_ACME])
+    async with AsyncCompletion(providers=rows, middleware=(_Callable(),), base_urls={"acme": "https://x/v1"}) as client:
+        assert client.stats().providers == {}

@@ -166,7 +166,7 @@ async def test_stats_count_calls_that_wait_for_a_shared_limiter() -> None:
 async def test_stats_count_calls_that_wait_for_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process without file descriptors would look like a slow provider."""
     monkeypatch.setattr(connection_limit, "_MINIMUM", 1)
-    monkeypatch.setattr(state_module, "ConnectionLimit", lambda: ConnectionLimit(lambda: 0))
+    monkeypatch.setattr(state_module, "ConnectionLimit", lambda at_most: ConnectionLimit(lambda: 0))
     async with RawServer((REQUEST, STALL)) as server, client_to(server) as client:
         calls = [asyncio.create_task(client.attempt("openai/m", "Hi.")) for _ in range(3)]
         provider = await queued(client, "connection", 2)
@@ -184,7 +184,7 @@ async def test_stats_count_retries_and_idle_connections() -> None:
         stats = client.stats()
         provider = stats.providers["openai"]
         assert (provider.in_flight, provider.connections, provider.retries) == (0, 1, 1)
-        assert provider.retry_budget == pytest.approx(9.1)
+        assert provider.retry_budget == pytest.approx(10.1)
         assert stats.to_dict()["providers"]["openai"]["retries"] == 1
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -183,6 +186,99 @@ def test_deep_nesting(loads: Callable[[bytes], Any]):
     assert repr(loads(deep)) == deep.decode()
     assert len(loads(b"[" + b"[]," * 5000 + b"[]]")) == 5001
     assert loads(b'"' + b"[" * 5000 + b'"') == "[" * 5000
+
+
+LEVELS = [b"[", b'{"a":', b'["]",', b'["\\"]",', b'["\\\\",', b'[{"]}":"]","b":', b"[\xff\x01"]
+"""Levels of nested JSON, also with texts whose brackets seem to end them."""
+
+STACK = 128 * 1024
+"""Bytes of a thread's stack that decoding 300,000 levels would exceed."""
+
+
+def test_deep_json_is_refused_before_it_is_decoded():
+    """Python 3.11 would crash where the recursion limit is high or the stack of a thread small."""
+    script = f"""
+        import sys, threading
+        from anycompletion.codecs import json, lenient
+        from anycompletion.dialects.openai_chat.fast_decode import chunk_decoder, read_chunk
+        sys.setrecursionlimit(10**7)
+        def refuse():
+            for level in {LEVELS!r}:
+                data = 300_000 * level
+                for loads in (json.loads, lenient.loads, json.raw_fields):
+                    try:
+                        loads(data)
+                    except json.NotJSONError:
+                        print("refused")
+                assert read_chunk(b'{{"x":' + data, chunk_decoder().decode) is None
+        threading.stack_size({STACK})
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        thread.join()
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.count(b"refused") == 3 * len(LEVELS)
+
+
+WIDE: list[tuple[Any, int, int]] = [
+    ([], 1, 1),
+    ("a,[{", 0, 0),
+    (["a", "b,c", '"[', "\\", '\\",['], 5, 1),
+    ({"a,": [1, {}], "b": {"[": "]"}}, 6, 3),
+    ([[[]], [[], "]"]], 7, 3),
+]
+"""Values, the commas and brackets that separate their parts, and their levels."""
+
+
+@pytest.mark.parametrize(("value", "separators", "depth"), WIDE, ids=repr)
+def test_structure_is_counted_outside_of_texts(value: Any, separators: int, depth: int):
+    """A text with many commas or brackets would be refused, or many values in little JSON fill the memory."""
+    data = json.dumps(value)
+    lenient.check_structure(data, separators, depth)
+    if separators:
+        with pytest.raises(NotJSONError, match=r"^too many values$"):
+            lenient.check_structure(data, separators - 1, depth)
+        with pytest.raises(NotJSONError, match=r"^nested too deeply$"):
+            lenient.check_structure(data, separators, depth - 1)
+
+
+@pytest.mark.parametrize("loads", [lenient.loads, json.loads])
+def test_many_values_are_refused(loads: Callable[[bytes], Any]):
+    """A reply of 30 MB could take a gigabyte, and block the event loop for seconds."""
+    with pytest.raises(NotJSONError, match=r"^too many values$"):
+        loads(b"[" + b"[]," * 3_000_000 + b"[]]")
+    assert len(loads(b'["' + b"," * 6_000_000 + b'"]')) == 1
+
+
+_TEXTS = st.text('[]{},"\\a', max_size=6)
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(
+    st.recursive(
+        st.none() | _TEXTS,
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_TEXTS, inner, max_size=4),
+        max_leaves=30,
+    )
+)
+def test_structure_of_any_json(value: Any):
+    """Some text would change the count of levels or separators."""
+
+    def count(part: Any) -> tuple[int, int]:
+        if not isinstance(part, (list, dict)):
+            return 0, 0
+        items: list[Any] = list(cast("dict[str, Any]", part).values()) if isinstance(part, dict) else part
+        inner = [count(item) for item in items]
+        return max(len(items), 1) + sum(each[0] for each in inner), 1 + max((each[1] for each in inner), default=0)
+
+    separators, depth = count(value)
+    data = json.dumps(value)
+    lenient.check_structure(data, separators, depth)
+    for fewer in ((separators - 1, depth), (separators, depth - 1)):
+        if depth:
+            with pytest.raises(NotJSONError):
+                lenient.check_structure(data, *fewer)
 
 
 @settings(max_examples=200, derandomize=True, deadline=None)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anycompletion.codecs.sse import Event, SSEParser
+from anycompletion.codecs.sse import MAX_EMPTY, Event, SSEParser
 from anycompletion.errors import APIResponseError
 from support.sse_cases import BOM, UNFINISHED
 
@@ -176,3 +176,29 @@ def test_linear_time() -> None:
         itertools.chain([b"event: a\n"], (b"data: x\n" for _ in range(80_000))),
     )
     assert [spent for spent in map(seconds, shapes) if spent > 2] == []
+
+
+EMPTY = [b": ping\n\n", b":\n", b"\n", b"id: 1\n", b"event: a\n\n", b"retry: 1\r\n"]
+
+
+@pytest.mark.parametrize("line", EMPTY)
+def test_lines_without_an_event_are_bounded(line: bytes) -> None:
+    """A server could hold a reader for ever, whatever timeout there is for silence."""
+    parser = SSEParser()
+    for _ in range(3):
+        for _ in range(MAX_EMPTY // 2 - 10):
+            assert parser.feed(line) == []
+        assert [event.data for event in parser.feed(b"data: {}\n\n")] == [b"{}"]
+        assert parser.error is None
+    for _ in range(MAX_EMPTY + 1):
+        parser.feed(line)
+    assert isinstance(parser.error, APIResponseError)
+    assert parser.feed(b"data: {}\n\n") == []
+
+
+def test_an_event_may_have_many_lines() -> None:
+    """The lines of one large event would count as lines without an event."""
+    parser = SSEParser()
+    for _ in range(3 * MAX_EMPTY):
+        assert parser.feed(b"data: a\n") == []
+    assert len(parser.feed(b"\n")) == 1

@@ -27,6 +27,7 @@ from anycompletion import (
     PROVIDERS,
     AsyncCompletion,
     AuthenticationError,
+    BadRequestError,
     CallNext,
     CallOptions,
     ChatCompletion,
@@ -39,6 +40,7 @@ from anycompletion import (
 )
 from anycompletion.integrations.otel import PROVIDER_NAMES, otel
 from anycompletion.testing import Fault, SimulatorServer
+from support.raw_server import REQUEST, RawServer, answer
 
 PROMPT = "Prompt-that-must-not-be-exported."
 CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
@@ -220,6 +222,20 @@ async def test_branches_are_one_span_with_their_sums(client: AsyncCompletion, ex
     assert attributes["gen_ai.response.finish_reasons"] == ("stop",) * 3
     assert attributes["gen_ai.usage.input_tokens"] == final.usage.prompt_tokens
     assert attributes["gen_ai.usage.output_tokens"] == final.usage.completion_tokens
+
+
+async def test_a_description_does_not_quote_a_provider(exported: Exported) -> None:
+    """A prompt that a provider repeats as the parameter at fault would be exported."""
+    error = {"error": {"message": "no", "param": PROMPT, "type": PROMPT, "code": PROMPT}}
+    async with (
+        RawServer((REQUEST, answer(error, 400))) as server,
+        AsyncCompletion(
+            base_urls={"openai": server.url}, api_keys={"openai": "k"}, middleware=[exported.middleware()]
+        ) as client,
+    ):
+        with pytest.raises(BadRequestError):
+            await client.create("openai/gpt-4o", PROMPT)
+    assert exported.span().status.description == "BadRequestError status_code=400"
 
 
 async def test_an_error_is_recorded_by_its_class(
@@ -486,7 +502,7 @@ async def test_telemetry_that_fails_during_a_call_does_not_affect_it(
         async with client.stream("openai/gpt-4o", "Hello!") as stream:
             assert (await stream.get_final_completion()).text
     assert PROMPT not in caplog.text
-    assert {record.__dict__["event"] for record in caplog.records} == {"observer_failed"}
+    assert {record.__dict__["ac_event"] for record in caplog.records} == {"observer_failed"}
 
 
 def test_a_client_with_telemetry_pickles() -> None:

@@ -289,6 +289,8 @@ def test_a_limiter_pickles_unless_its_url_has_a_password(redis: Redis, monkeypat
     assert (copy._url, copy._limits, copy._fail_open) == (redis.url, limits, True)
     with pytest.raises(TypeError, match="REDIS_URL"):
         pickle.dumps(RedisRateLimiter(limits, url="redis://:hunter2@127.0.0.1"))
+    with pytest.raises(TypeError, match="REDIS_URL"):
+        pickle.dumps(RedisRateLimiter(limits, url="redis://127.0.0.1?db=1&password=hunter2"))
     monkeypatch.setenv("REDIS_URL", "redis://:hunter2@127.0.0.1")
     secret = RedisRateLimiter(limits)
     assert b"hunter2" not in pickle.dumps(AsyncCompletion(rate_limiter=secret))

@@ -79,6 +79,24 @@ def test_an_installed_provider_does_not_replace_a_built_in_one(tmp_path: Path) -
     assert python(environment, check).strip() == "https://api.openai.com/v1"
 
 
+def test_an_installed_provider_takes_no_bare_names(tmp_path: Path) -> None:
+    """An installed package could get the prompts of models that are named without a provider."""
+    row = "Provider('acme', 'https://llm.acme.example/v1', prefixes=('mistral-',))"
+    plugin = f"from anycompletion import Provider\nROW = {row}\n"
+    run(tmp_path, plugin, "acme = acme_rows:ROW")
+    check = """
+from anycompletion import CompletionError, supported_params
+supported_params("acme/large")
+try:
+    supported_params("mistral-large")
+except CompletionError as error:
+    print(error)
+"""
+    lib = str(Path(anycompletion.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), lib])}
+    assert "names no provider" in python(environment, check)
+
+
 def test_a_broken_plugin_is_named(tmp_path: Path) -> None:
     """A call would raise a plugin's own exception, without the plugin's name."""
     assert run(tmp_path, "ROW = 5\n", "acme = acme_rows:ROW").startswith(

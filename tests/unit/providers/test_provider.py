@@ -26,6 +26,18 @@ INVALID: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"name": "ac me"}, ConfigurationError, "provider 'ac me': a name is"),
     ({"name": "acme\n"}, ConfigurationError, "provider 'acme\\n': a name is"),
     ({"name": "-acme"}, ConfigurationError, "provider '-acme': a name is"),
+    ({"key_env": "ACME_API_KEY"}, ConfigurationError, "key_env: expected a tuple of texts, found a text"),
+    ({"token_env": "ACME_TOKEN"}, ConfigurationError, "write ('ACME_TOKEN',)"),
+    ({"base_url_env": "ACME_URL"}, ConfigurationError, "base_url_env: expected a tuple"),
+    ({"api_version_env": "ACME_VERSION"}, ConfigurationError, "api_version_env: expected a tuple"),
+    ({"prefixes": "acme-"}, ConfigurationError, "prefixes: expected a tuple"),
+    ({"own_models": "auto"}, ConfigurationError, "own_models: expected a tuple"),
+    ({"headers_env": {"X-Org": "ACME_ORG"}}, ConfigurationError, "headers_env['X-Org']: expected a tuple"),
+    (
+        {"base_url": "https://{zone}.acme.ai", "placeholders": {"zone": "ACME_ZONE"}},
+        ConfigurationError,
+        "placeholders['zone']: expected a tuple",
+    ),
     ({"base_url": "http://api.acme.ai"}, InvalidRequestError, "base_url: must use https"),
     ({"base_url": "api.acme.ai"}, InvalidRequestError, "base_url: must begin with https://"),
 ]

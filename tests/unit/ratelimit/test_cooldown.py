@@ -152,6 +152,39 @@ async def test_a_cooldown_becomes_inactive_again() -> None:
     assert cooldown.until == 0
 
 
+@pytest.mark.parametrize("hint", [0.05, 1.0, 20.0, 60.0])
+@pytest.mark.parametrize("refusals", [1, 3])
+def test_calls_are_at_full_pace_within_seconds_of_success(hint: float, refusals: int) -> None:
+    """A model that was refused for a moment would be slow for minutes afterwards."""
+
+    async def main() -> tuple[list[float], float]:
+        cooldown, loop = Cooldown(), asyncio.get_running_loop()
+        for _ in range(refusals):
+            await cooldown.wait()
+            await asyncio.sleep(0.05)
+            cooldown.start(hint, loop.time(), random.Random(1).random)  # noqa: S311 (no secret)
+        times: list[float] = []
+
+        async def one() -> None:
+            await cooldown.wait()
+            times.append(loop.time() - end)
+
+        end = cooldown.until
+        expected = cooldown.expected(loop.time()) - (end - loop.time())
+        waiting = [asyncio.ensure_future(one()) for _ in range(100)]
+        await asyncio.sleep(0)
+        expected = max(expected, cooldown.expected(loop.time()) - (end - loop.time()))
+        await asyncio.gather(*waiting)
+        await asyncio.sleep(max(0.0, end + 5 - loop.time()))
+        assert cooldown.expected(loop.time()) == 0 or not cooldown.until
+        return times, expected
+
+    times, expected = run(main())
+    assert times[0] <= 0.01
+    assert times[-1] <= 5
+    assert expected <= 5.01
+
+
 # --- against simulated providers, in virtual time --------------------------------------------------------------------
 
 RATE = 50

@@ -11,7 +11,7 @@ import pytest
 
 from anycompletion import records
 from anycompletion.records import (
-    AssistantMessage,
+    ChatCompletionMessage,
     ChatRequest,
     ImageUrl,
     Record,
@@ -44,7 +44,7 @@ def test_every_record(cls: type[Record]):
 
     def make() -> Any:
         required = [a for a in attrs.fields(cls) if a.default is attrs.NOTHING]
-        needed = {"message": AssistantMessage(), "image_url": ImageUrl("u")}
+        needed = {"message": ChatCompletionMessage(), "image_url": ImageUrl("u")}
         return cls(**{a.alias: needed.get(a.name, "x") for a in required})
 
     record = make()

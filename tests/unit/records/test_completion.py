@@ -3,6 +3,7 @@
 import copy
 import math
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,12 +17,14 @@ from anycompletion.records import (
     AssistantMessage,
     Audio,
     ChatCompletion,
+    ChatCompletionMessage,
     Choice,
     CompletionTokensDetails,
     CustomCall,
     CustomPart,
     FunctionCall,
     Logprobs,
+    Part,
     PromptTokensDetails,
     RefusalPart,
     ReplyInfo,
@@ -99,12 +102,7 @@ FULL: dict[str, Any] = {
             "index": 1,
             "message": {
                 "role": "assistant",
-                "content": [
-                    {"type": "text", "text": "Two ", "cite": 1},
-                    {"type": "refusal", "refusal": "no"},
-                    {"type": "video", "url": "v"},
-                    {"type": "text", "text": "parts"},
-                ],
+                "content": "Two parts",
                 "refusal": None,
             },
             "finish_reason": None,
@@ -149,17 +147,60 @@ def test_members_become_attributes():
         extra={"kind": "x"},
     )
     assert reply.choices[0].native_finish_reason == "end_turn"
-    assert reply.choices[1].message.content == [
-        TextPart("Two ", extra={"cite": 1}),
-        RefusalPart("no"),
-        CustomPart("video", extra={"url": "v"}),
-        TextPart("parts"),
-    ]
+    assert reply.choices[1].message.content == "Two parts"
+    assert reply.choices[1].message.parts is None
     assert reply.usage is not None
     assert reply.usage.prompt_tokens_details is not None
     assert reply.usage.prompt_tokens_details.cached_tokens == 2
     assert reply.usage.cost == 0.0125
     assert reply.extra == {"x_groq": {"id": "req_1"}}
+
+
+def _pickled(value: Any) -> Any:
+    return pickle.loads(pickle.dumps(value))  # noqa: S301 (our own)
+
+
+@pytest.mark.parametrize("again", [lambda it: it, copy.deepcopy, _pickled], ids=["itself", "copy", "pickle"])
+def test_content_in_parts_is_text_and_the_parts_are_beside_it(again: Callable[[Any], Any]):
+    """Code that expects OpenAI's text would get a list, or the parts would be lost."""
+    content = [
+        {"type": "text", "text": "Two ", "cite": 1},
+        {"type": "refusal", "refusal": "no"},
+        {"type": "video", "url": "v"},
+        {"type": "text", "text": "parts"},
+    ]
+    message = again(ChatCompletionMessage.from_dict({"role": "assistant", "content": content}))
+    assert message.content == "Two parts"
+    assert message.parts == [
+        TextPart("Two ", extra={"cite": 1}),
+        RefusalPart("no"),
+        CustomPart("video", extra={"url": "v"}),
+        TextPart("parts"),
+    ]
+    assert message.to_dict() == {"role": "assistant", "content": "Two parts"}
+    assert message == ChatCompletionMessage("Two parts")
+    assert message != AssistantMessage("Two parts")
+    assert AssistantMessage.from_dict({"content": content}).content == message.parts
+
+
+@pytest.mark.parametrize(
+    ("item", "part"),
+    [
+        ("Two", TextPart("Two")),
+        ({"type": "text", "text": 1}, TextPart("1")),
+        ({"type": "refusal", "refusal": ["n", "o"]}, RefusalPart("no")),
+    ],
+    ids=["a text", "a number", "a list"],
+)
+def test_a_part_of_another_type_is_converted(item: object, part: Part):
+    """A part of a reply that is no object, or whose text is none, would cost the reply."""
+    assert ChatCompletionMessage.from_dict({"content": [item]}).parts == [part]
+
+
+@pytest.mark.parametrize("content", [[], [{"type": "image"}], None])
+def test_content_without_text_is_none(content: object):
+    """A message without text would look like an empty answer."""
+    assert ChatCompletionMessage.from_dict({"content": content}).content is None
 
 
 def test_texts():
@@ -169,12 +210,12 @@ def test_texts():
     assert reply.texts == ["Hello.", "Two parts"]
     assert ChatCompletion("", [], "m").text == ""
     assert ChatCompletion("", [], "m").texts == []
-    assert ChatCompletion("", [Choice(0, AssistantMessage())], "m").text == ""
+    assert ChatCompletion("", [Choice(0, ChatCompletionMessage())], "m").text == ""
 
 
 def test_an_empty_reply_has_all_required_fields():
     """The JSON would lack members that OpenAI's always has."""
-    assert ChatCompletion("i", [Choice(0, AssistantMessage())], "m").to_dict() == {
+    assert ChatCompletion("i", [Choice(0, ChatCompletionMessage())], "m").to_dict() == {
         "id": "i",
         "choices": [
             {
@@ -193,14 +234,14 @@ def test_an_empty_reply_has_all_required_fields():
 LENIENT: list[tuple[dict[str, Any], ChatCompletion]] = [
     ({}, ChatCompletion("", [], "")),
     (dict.fromkeys(FULL), ChatCompletion("", [], "", extra={"x_groq": None})),
-    ({"choices": [{}]}, ChatCompletion("", [Choice(0, AssistantMessage())], "")),
-    ({"choices": [{}, {"index": None}]}, ChatCompletion("", [Choice(i, AssistantMessage()) for i in (0, 1)], "")),
-    ({"choices": [{"index": 5, "message": None}]}, ChatCompletion("", [Choice(5, AssistantMessage())], "")),
+    ({"choices": [{}]}, ChatCompletion("", [Choice(0, ChatCompletionMessage())], "")),
+    ({"choices": [{}, {"index": None}]}, ChatCompletion("", [Choice(i, ChatCompletionMessage()) for i in (0, 1)], "")),
+    ({"choices": [{"index": 5, "message": None}]}, ChatCompletion("", [Choice(5, ChatCompletionMessage())], "")),
     (
         {"choices": [{"message": dict.fromkeys(FULL["choices"][0]["message"])}]},
-        ChatCompletion("", [Choice(0, AssistantMessage(extra={"mood": None}))], ""),
+        ChatCompletion("", [Choice(0, ChatCompletionMessage(extra={"mood": None}))], ""),
     ),
-    ({"choices": [{"message": {"tool_calls": []}}]}, ChatCompletion("", [Choice(0, AssistantMessage())], "")),
+    ({"choices": [{"message": {"tool_calls": []}}]}, ChatCompletion("", [Choice(0, ChatCompletionMessage())], "")),
     (
         {"choices": [{"message": {"tool_calls": [{"id": "c", "type": "of_tomorrow"}, {}, {"type": "custom"}]}}]},
         ChatCompletion(
@@ -208,7 +249,7 @@ LENIENT: list[tuple[dict[str, Any], ChatCompletion]] = [
             [
                 Choice(
                     0,
-                    AssistantMessage(
+                    ChatCompletionMessage(
                         tool_calls=[
                             ToolCall("c", type="of_tomorrow"),
                             ToolCall(""),
@@ -231,11 +272,13 @@ LENIENT: list[tuple[dict[str, Any], ChatCompletion]] = [
     ),
     (
         {"choices": [{"logprobs": -1.5}]},
-        ChatCompletion("", [Choice(0, AssistantMessage(), extra={"logprobs": -1.5})], ""),
+        ChatCompletion("", [Choice(0, ChatCompletionMessage(), extra={"logprobs": -1.5})], ""),
     ),
     (
         {"choices": [{"finish_reason": "of_tomorrow", "logprobs": {"content": [{}]}}]},
-        ChatCompletion("", [Choice(0, AssistantMessage(), "of_tomorrow", Logprobs([TokenLogprob("", math.nan)]))], ""),
+        ChatCompletion(
+            "", [Choice(0, ChatCompletionMessage(), "of_tomorrow", Logprobs([TokenLogprob("", math.nan)]))], ""
+        ),
     ),
 ]
 
@@ -274,9 +317,6 @@ ODD: list[tuple[str, Any, Any]] = [
     ("choices[0].message.content", 5, "5"),
     ("choices[0].message.content", {"a": "é"}, '{"a":"é"}'),
     ("choices[0].message.content", False, "false"),
-    ("choices[1].message.content[0]", "Two", {"text": "Two", "type": "text"}),
-    ("choices[1].message.content[0].text", 1, "1"),
-    ("choices[1].message.content[1].refusal", ["n", "o"], "no"),
     ("choices[0].message.refusal", 5, "5"),
     ("choices[0].message.reasoning_content", ["Hm", "."], "Hm."),
     ("choices[0].message.tool_calls[0].function.name", 1, "1"),
@@ -395,7 +435,7 @@ def test_nulls_in_lists_are_left_out():
     reply["choices"].insert(0, None)
     reply["choices"][1]["logprobs"]["content"].append(None)
     assert ChatCompletion.from_dict(reply).to_dict() == FULL
-    message = AssistantMessage.from_dict({"tool_calls": [None]})
+    message = ChatCompletionMessage.from_dict({"tool_calls": [None]})
     assert message.tool_calls is None
 
 
@@ -462,8 +502,8 @@ TOOL_CALLS = st.builds(ToolCall, TEXT, FUNCTION_CALLS, extra=EXTRA) | st.builds(
     lambda name, call: ToolCall(name, type="custom", custom=call), TEXT, st.builds(CustomCall, TEXT, TEXT, extra=EXTRA)
 )
 MESSAGES = st.builds(
-    AssistantMessage,
-    st.none() | TEXT | st.lists(st.builds(TextPart, TEXT, extra=EXTRA) | st.builds(RefusalPart, TEXT), max_size=2),
+    ChatCompletionMessage,
+    st.none() | TEXT,
     st.none() | TEXT,
     st.none() | st.lists(TOOL_CALLS, min_size=1, max_size=2),
     st.none() | FUNCTION_CALLS,

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
+from anycompletion.errors import APIResponseError
 from anycompletion.records import (
     Annotation,
-    AssistantMessage,
     Audio,
     ChatCompletion,
+    ChatCompletionMessage,
     Choice,
     CustomCall,
     FunctionCall,
@@ -34,7 +35,7 @@ from anycompletion.records.chunks import (
     FunctionDelta,
     ToolCallDelta,
 )
-from anycompletion.streaming.accumulator import Accumulator
+from anycompletion.streaming.accumulator import MAX_TEXT, Accumulator
 
 
 def accumulated(*chunks: ChatCompletionChunk) -> Accumulator:
@@ -48,7 +49,7 @@ def chunk(*choices: ChunkChoice, **members: Any) -> ChatCompletionChunk:
     return ChatCompletionChunk("i", list(choices), 5, "m", **members)
 
 
-def message(*deltas: Delta) -> AssistantMessage:
+def message(*deltas: Delta) -> ChatCompletionMessage:
     return accumulated(*(chunk(ChunkChoice(0, delta)) for delta in deltas)).completion().choices[0].message
 
 
@@ -59,67 +60,73 @@ def call(
     return Delta(tool_calls=[ToolCallDelta(index, id, "function" if id else None, function)])
 
 
-MESSAGES: dict[str, tuple[list[Delta], AssistantMessage]] = {
-    "nothing": ([Delta()], AssistantMessage()),
+MESSAGES: dict[str, tuple[list[Delta], ChatCompletionMessage]] = {
+    "nothing": ([Delta()], ChatCompletionMessage()),
     "text": (
         [Delta(role="assistant", content=""), Delta(content="Hel"), Delta(content="lo")],
-        AssistantMessage("Hello"),
+        ChatCompletionMessage("Hello"),
     ),
-    "only the role": ([Delta(role="assistant")], AssistantMessage()),
-    "an empty text is a text": ([Delta(content="")], AssistantMessage("")),
-    "another role": ([Delta(role="critic", content="x"), Delta(role="")], AssistantMessage("x", role="critic")),
-    "a refusal": ([Delta(refusal="I "), Delta(refusal="won't")], AssistantMessage(refusal="I won't")),
+    "only the role": ([Delta(role="assistant")], ChatCompletionMessage()),
+    "an empty text is a text": ([Delta(content="")], ChatCompletionMessage("")),
+    "another role": ([Delta(role="critic", content="x"), Delta(role="")], ChatCompletionMessage("x", role="critic")),
+    "a refusal": ([Delta(refusal="I "), Delta(refusal="won't")], ChatCompletionMessage(refusal="I won't")),
     "reasoning": (
         [Delta(reasoning_content="H"), Delta(reasoning_content="m")],
-        AssistantMessage(reasoning_content="Hm"),
+        ChatCompletionMessage(reasoning_content="Hm"),
     ),
     "a tool call in pieces": (
         [call(0, "c", "add", ""), call(0, arguments='{"a"'), call(0, arguments=": 1}")],
-        AssistantMessage(tool_calls=[ToolCall("c", FunctionCall("add", '{"a": 1}'))]),
+        ChatCompletionMessage(tool_calls=[ToolCall("c", FunctionCall("add", '{"a": 1}'))]),
     ),
     "two tool calls that interleave": (
         [call(1, "b", "g", "1"), call(0, "a", "f", "2"), call(1, arguments="3"), call(0, arguments="4")],
-        AssistantMessage(tool_calls=[ToolCall("a", FunctionCall("f", "24")), ToolCall("b", FunctionCall("g", "13"))]),
+        ChatCompletionMessage(
+            tool_calls=[ToolCall("a", FunctionCall("f", "24")), ToolCall("b", FunctionCall("g", "13"))]
+        ),
     ),
     "gaps between the indexes": (
         [call(7, "a", "f", "1"), call(10**9, "b", "g", "2")],
-        AssistantMessage(tool_calls=[ToolCall("a", FunctionCall("f", "1")), ToolCall("b", FunctionCall("g", "2"))]),
+        ChatCompletionMessage(
+            tool_calls=[ToolCall("a", FunctionCall("f", "1")), ToolCall("b", FunctionCall("g", "2"))]
+        ),
     ),
     "no indexes, a new id starts a call": (
         [call(None, "a", "f", "1"), call(None, None, None, "2"), call(None, "a", None, "3"), call(None, "b", "g", "4")],
-        AssistantMessage(tool_calls=[ToolCall("a", FunctionCall("f", "123")), ToolCall("b", FunctionCall("g", "4"))]),
+        ChatCompletionMessage(
+            tool_calls=[ToolCall("a", FunctionCall("f", "123")), ToolCall("b", FunctionCall("g", "4"))]
+        ),
     ),
     "neither index nor id, a second name starts a call": (
         [call(None, None, "f", "1"), call(None, None, None, "2"), call(None, None, "g", "3")],
-        AssistantMessage(tool_calls=[ToolCall("", FunctionCall("f", "12")), ToolCall("", FunctionCall("g", "3"))]),
+        ChatCompletionMessage(tool_calls=[ToolCall("", FunctionCall("f", "12")), ToolCall("", FunctionCall("g", "3"))]),
     ),
     "no indexes, the name comes late": (
         [call(None, None, None, "1"), call(None, None, "f", "2")],
-        AssistantMessage(tool_calls=[ToolCall("", FunctionCall("f", "12"))]),
+        ChatCompletionMessage(tool_calls=[ToolCall("", FunctionCall("f", "12"))]),
     ),
     "id and name repeated": (
         [call(0, "a", "f", "1"), call(0, "a", "f", "2")],
-        AssistantMessage(tool_calls=[ToolCall("a", FunctionCall("f", "12"))]),
+        ChatCompletionMessage(tool_calls=[ToolCall("a", FunctionCall("f", "12"))]),
     ),
     "the name comes late": (
         [call(0, "a", None, "1"), call(0, None, "f", None)],
-        AssistantMessage(tool_calls=[ToolCall("a", FunctionCall("f", "1"))]),
+        ChatCompletionMessage(tool_calls=[ToolCall("a", FunctionCall("f", "1"))]),
     ),
-    "a call without a function": ([call(0, "a")], AssistantMessage(tool_calls=[ToolCall("a", FunctionCall(""))])),
+    "a call without a function": ([call(0, "a")], ChatCompletionMessage(tool_calls=[ToolCall("a", FunctionCall(""))])),
     "a custom call": (
         [
             Delta(tool_calls=[ToolCallDelta(0, "c", "custom", custom=CustomDelta("grep", "a"))]),
             Delta(tool_calls=[ToolCallDelta(0, custom=CustomDelta(input="+"))]),
         ],
-        AssistantMessage(tool_calls=[ToolCall("c", type="custom", custom=CustomCall("grep", "a+"))]),
+        ChatCompletionMessage(tool_calls=[ToolCall("c", type="custom", custom=CustomCall("grep", "a+"))]),
     ),
     "an unknown type": (
         [Delta(tool_calls=[ToolCallDelta(0, "c", "web", FunctionDelta("w", "x"))])],
-        AssistantMessage(tool_calls=[ToolCall("c", FunctionCall("w", "x"), "web")]),
+        ChatCompletionMessage(tool_calls=[ToolCall("c", FunctionCall("w", "x"), "web")]),
     ),
     "a legacy function call": (
         [Delta(function_call=FunctionDelta("f", "")), Delta(function_call=FunctionDelta(None, "{}"))],
-        AssistantMessage(function_call=FunctionCall("f", "{}")),
+        ChatCompletionMessage(function_call=FunctionCall("f", "{}")),
     ),
     "audio": (
         [
@@ -128,14 +135,14 @@ MESSAGES: dict[str, tuple[list[Delta], AssistantMessage]] = {
             Delta(audio={"id": None}),
             Delta(audio={"transcript": " you", "expires_at": 9, "unknown": 1}),
         ],
-        AssistantMessage(audio=Audio("a", "UklGRg", "Hi you", 9, extra={"unknown": 1})),
+        ChatCompletionMessage(audio=Audio("a", "UklGRg", "Hi you", 9, extra={"unknown": 1})),
     ),
     "annotations": (
         [
             Delta(annotations=[{"type": "url_citation", "url_citation": {"url": "u"}}]),
             Delta(annotations=[{"type": "unknown_type", "x": 1}, {"type": 5}]),
         ],
-        AssistantMessage(
+        ChatCompletionMessage(
             annotations=[
                 Annotation("url_citation", UrlCitation("u")),
                 Annotation("unknown_type", extra={"x": 1}),
@@ -149,7 +156,7 @@ MESSAGES: dict[str, tuple[list[Delta], AssistantMessage]] = {
             Delta(thinking_blocks=[{"index": 0, "thinking": "m"}, {"index": 1, "type": "redacted", "data": "x"}]),
             Delta(thinking_blocks=[{"index": 0, "signature": "s"}]),
         ],
-        AssistantMessage(
+        ChatCompletionMessage(
             thinking_blocks=[
                 {"type": "thinking", "thinking": "Hm", "signature": "s"},
                 {"type": "redacted", "data": "x"},
@@ -161,7 +168,7 @@ MESSAGES: dict[str, tuple[list[Delta], AssistantMessage]] = {
             Delta(reasoning_details=[{"index": 0, "text": "a", "id": "1"}, {"index": 0, "text": "b", "id": "2"}]),
             Delta(reasoning_details=[{"index": 1, "summary": "c"}, {"index": 1, "summary": "d", "text": "e"}]),
         ],
-        AssistantMessage(
+        ChatCompletionMessage(
             reasoning_details=[
                 {"index": 0, "text": "ab", "id": "2"},
                 {"index": 1, "summary": "cd", "text": "e"},
@@ -175,7 +182,7 @@ MESSAGES: dict[str, tuple[list[Delta], AssistantMessage]] = {
             Delta(reasoning_details=[{"index": 0, "type": "reasoning.text", "text": "b", "signature": "s"}]),
             Delta(reasoning_details=[{"index": 0, "signature": "t"}]),
         ],
-        AssistantMessage(
+        ChatCompletionMessage(
             reasoning_details=[
                 {"index": 0, "type": "reasoning.text", "text": "ab", "signature": "st"},
                 {"index": 0, "type": "reasoning.encrypted", "data": "X"},
@@ -184,19 +191,19 @@ MESSAGES: dict[str, tuple[list[Delta], AssistantMessage]] = {
     ),
     "a type that comes late": (
         [Delta(thinking_blocks=[{"index": 0, "thinking": "a"}, {"index": 0, "type": "thinking", "thinking": "b"}])],
-        AssistantMessage(thinking_blocks=[{"thinking": "ab", "type": "thinking"}]),
+        ChatCompletionMessage(thinking_blocks=[{"thinking": "ab", "type": "thinking"}]),
     ),
     "a signature in pieces": (
         [Delta(thinking_blocks=[{"index": 0, "signature": each}]) for each in ("a", "b", None)],
-        AssistantMessage(thinking_blocks=[{"signature": "ab"}]),
+        ChatCompletionMessage(thinking_blocks=[{"signature": "ab"}]),
     ),
     "a signature that is repeated": (
         [Delta(thinking_blocks=[{"index": 0, "signature": "abc", "text": "x"}])] * 2,
-        AssistantMessage(thinking_blocks=[{"signature": "abc", "text": "xx"}]),
+        ChatCompletionMessage(thinking_blocks=[{"signature": "abc", "text": "xx"}]),
     ),
     "encrypted data in pieces": (
         [Delta(reasoning_details=[{"type": "reasoning.encrypted", "index": 0, "data": each}]) for each in ("a", "b")],
-        AssistantMessage(reasoning_details=[{"type": "reasoning.encrypted", "index": 0, "data": "ab"}]),
+        ChatCompletionMessage(reasoning_details=[{"type": "reasoning.encrypted", "index": 0, "data": "ab"}]),
     ),
     "thinking in pieces without an index": (
         [
@@ -207,7 +214,7 @@ MESSAGES: dict[str, tuple[list[Delta], AssistantMessage]] = {
             Delta(thinking_blocks=[{"type": "redacted_thinking", "data": "x"}]),
             Delta(thinking_blocks=[{"type": "redacted_thinking", "data": "y"}]),
         ],
-        AssistantMessage(
+        ChatCompletionMessage(
             thinking_blocks=[
                 {"type": "thinking", "thinking": "Hm", "signature": "s"},
                 {"type": "thinking", "thinking": "Oh"},
@@ -218,13 +225,13 @@ MESSAGES: dict[str, tuple[list[Delta], AssistantMessage]] = {
     ),
     "whole blocks in one delta": (
         [Delta(thinking_blocks=[{"type": "thinking", "thinking": "a"}, {"type": "thinking", "thinking": "b"}])],
-        AssistantMessage(
+        ChatCompletionMessage(
             thinking_blocks=[{"type": "thinking", "thinking": "a"}, {"type": "thinking", "thinking": "b"}]
         ),
     ),
     "null stands for nothing new": (
         [Delta(reasoning_details=[{"index": 0, "text": "a", "id": "i"}, {"index": 0, "text": None, "id": None}])],
-        AssistantMessage(reasoning_details=[{"index": 0, "text": "a", "id": "i"}]),
+        ChatCompletionMessage(reasoning_details=[{"index": 0, "text": "a", "id": "i"}]),
     ),
     "blocks without an index are separate blocks": (
         [
@@ -232,39 +239,39 @@ MESSAGES: dict[str, tuple[list[Delta], AssistantMessage]] = {
                 reasoning_details=[{"index": 1, "text": "a"}, {"text": "b"}, {"text": "c"}, {"index": [1], "text": "d"}]
             )
         ],
-        AssistantMessage(
+        ChatCompletionMessage(
             reasoning_details=[{"index": 1, "text": "a"}, {"text": "b"}, {"text": "c"}, {"index": [1], "text": "d"}]
         ),
     ),
     "a value of another type replaces the old one": (
         [Delta(reasoning_details=[{"index": 0, "text": None}, {"index": 0, "text": "a"}, {"index": 0, "text": 5}])],
-        AssistantMessage(reasoning_details=[{"index": 0, "text": 5}]),
+        ChatCompletionMessage(reasoning_details=[{"index": 0, "text": 5}]),
     ),
     "provider-specific fields": (
         [Delta(provider_specific_fields={"a": 1, "b": 1}), Delta(provider_specific_fields={"b": 2})],
-        AssistantMessage(provider_specific_fields={"a": 1, "b": 2}),
+        ChatCompletionMessage(provider_specific_fields={"a": 1, "b": 2}),
     ),
     "lists of provider-specific fields": (
         [Delta(provider_specific_fields={"parts": [1]}), Delta(provider_specific_fields={"parts": [2]})],
-        AssistantMessage(provider_specific_fields={"parts": [1, 2]}),
+        ChatCompletionMessage(provider_specific_fields={"parts": [1, 2]}),
     ),
     "lists and texts beyond OpenAI's": (
         [
             Delta(extra={"images": [1], "note": "a", "id": "i", "channel": "analysis"}),
             Delta(extra={"images": [2], "note": "b", "id": "i", "channel": "final"}),
         ],
-        AssistantMessage(extra={"images": [1, 2], "note": "ab", "id": "i", "channel": "final"}),
+        ChatCompletionMessage(extra={"images": [1, 2], "note": "ab", "id": "i", "channel": "final"}),
     ),
     "objects beyond OpenAI's": (
         [
             Delta(extra={"meta": {"a": {"x": 1, "l": [1]}, "b": "p"}}),
             Delta(extra={"meta": {"a": {"y": 2, "l": [2]}, "b": "q"}}),
         ],
-        AssistantMessage(extra={"meta": {"a": {"x": 1, "y": 2, "l": [2]}, "b": "q"}}),
+        ChatCompletionMessage(extra={"meta": {"a": {"x": 1, "y": 2, "l": [2]}, "b": "q"}}),
     ),
     "other values beyond OpenAI's": (
         [Delta(extra={"token_id": 1, "odd": "a"}), Delta(extra={"token_id": 2, "odd": {"b": 1}})],
-        AssistantMessage(extra={"token_id": 2, "odd": {"b": 1}}),
+        ChatCompletionMessage(extra={"token_id": 2, "odd": {"b": 1}}),
     ),
     "fields of a tool call beyond OpenAI's": (
         [
@@ -272,7 +279,7 @@ MESSAGES: dict[str, tuple[list[Delta], AssistantMessage]] = {
             Delta(tool_calls=[ToolCallDelta(0, extra={"extra_content": {"other": 1}, "status": "b", "list": [1]})]),
             Delta(tool_calls=[ToolCallDelta(0, extra={"list": [2]})]),
         ],
-        AssistantMessage(
+        ChatCompletionMessage(
             tool_calls=[
                 ToolCall(
                     "c",
@@ -348,7 +355,7 @@ def test_members_beside_the_message_are_kept() -> None:
         [
             Choice(
                 0,
-                AssistantMessage("a"),
+                ChatCompletionMessage("a"),
                 "stop",
                 Logprobs([first, first], [first]),
                 "end_turn",
@@ -543,3 +550,60 @@ def test_a_merged_object_is_no_part_of_a_chunk_or_an_earlier_reply() -> None:
     assert type(snapshot.extra["x"]) is dict
     assert [each.extra for each in chunks] == [{"x": {"0": 0}}, {"x": {"1": 1}}, {"x": {"2": 2}}]
     assert chunks[0].choices[0].delta.extra == {"x": {"y": {"0": 0}}}
+
+
+# --- bounds ---------------------------------------------------------------------------------------------------------
+
+PIECE = "x" * (MAX_TEXT // 16)
+
+
+def growing(delta: Delta, **members: Any) -> list[ChatCompletionChunk]:
+    """Chunks of one delta, which add up to more than a reply may have."""
+    return 18 * [chunk(ChunkChoice(0, delta), **members)]
+
+
+GROWING: dict[str, list[ChatCompletionChunk]] = {
+    "content": growing(Delta(content=PIECE)),
+    "choices": [chunk(ChunkChoice(index, Delta(content=PIECE))) for index in range(18)],
+    "reasoning": growing(Delta(reasoning_content=PIECE)),
+    "refusal": growing(Delta(refusal=PIECE)),
+    "arguments": growing(Delta(tool_calls=[ToolCallDelta(0, function=FunctionDelta(arguments=PIECE))])),
+    "calls": [chunk(ChunkChoice(0, Delta(tool_calls=[ToolCallDelta(i, id=PIECE)]))) for i in range(18)],
+    "custom": growing(Delta(tool_calls=[ToolCallDelta(0, custom=CustomDelta(input=PIECE))])),
+    "function": growing(Delta(function_call=FunctionDelta(arguments=PIECE))),
+    "thinking": growing(Delta(thinking_blocks=[{"type": "thinking", "index": 0, "thinking": PIECE}])),
+    "details": growing(Delta(reasoning_details=[{"type": "reasoning.text", "index": 0, "text": PIECE}])),
+    "annotations": growing(Delta(annotations=[{"type": "a", "text": PIECE}])),
+    "unknown text": growing(Delta(extra={"a": PIECE})),
+    "unknown list": growing(Delta(extra={"a": [PIECE]})),
+    "provider's": growing(Delta(provider_specific_fields={"a": [{"b": PIECE}]})),
+    "of a choice": 18 * [chunk(ChunkChoice(0, Delta(), extra={"a": [PIECE]}))],
+    "of a chunk": [chunk(extra={f"a{i}": PIECE}) for i in range(18)],
+    "in an object": [chunk(extra={"a": {f"b{i}": PIECE}}) for i in range(18)],
+    "audio": 4 * growing(Delta(audio={"data": PIECE})),
+    "images": 4 * growing(Delta(extra={"images": [{"url": "data:" + PIECE}]})),
+}
+"""Streams without end, by what they send."""
+
+
+@pytest.mark.parametrize("case", GROWING)
+def test_a_stream_without_end_is_an_error(case: str) -> None:
+    """A server could fill the memory."""
+    accumulator = Accumulator()
+    added = 0
+    with pytest.raises(APIResponseError, match="larger than this client keeps"):
+        for each in GROWING[case]:
+            accumulator.add(each)
+            added += 1
+    assert added >= (60 if case in ("audio", "images") else 14)
+    ends = Accumulator(keep_text=False)
+    for each in GROWING[case]:
+        ends.add(each)
+
+
+def test_values_that_replace_each_other_do_not_count() -> None:
+    """A server that repeats its citations in each chunk would seem to send too much."""
+    accumulator = Accumulator()
+    for each in 40 * [chunk(ChunkChoice(0, Delta(content="a")), extra={"citations": [PIECE]})]:
+        accumulator.add(each)
+    assert accumulator.completion().choices[0].message.content == "a" * 40

@@ -227,6 +227,15 @@ async def test_long_and_many_headers_are_read() -> None:
         assert len(response.headers["x-long"]) == 60_000
 
 
+async def test_headers_that_are_too_large_together_are_refused() -> None:
+    """A hostile server could block the event loop while its headers are searched for echoes of keys."""
+    headers = {f"X-{i}": "y" * 60_000 for i in range(5)}
+    async with pool_to((REQUEST, answer(headers=headers))) as (server, pool):
+        with pytest.raises(APIResponseError, match="larger than this client accepts"):
+            await post(server, pool)
+        assert acquired(pool) == pool.in_flight == 0
+
+
 async def test_cookies_redirects_and_the_environments_proxies_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     """One tenant's cookie, or every prompt, would be sent to a server that the caller did not choose."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")

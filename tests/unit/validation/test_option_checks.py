@@ -78,3 +78,32 @@ VALID_OPTIONS: list[tuple[str, Any, Any]] = [
 def test_valid_options(name: str, value: Any, checked: Any) -> None:
     """A valid option would be refused, or changed."""
     assert check_options({name: value}) == {name: checked}
+
+
+OF_THE_CONNECTION = ["Host", "Content-Length", "content-encoding", "Transfer-Encoding", "Connection", "Expect", "TE"]
+
+
+@pytest.mark.parametrize("name", [*OF_THE_CONNECTION, "Trailer", "Upgrade"])
+def test_headers_of_the_connection_are_refused(name: str) -> None:
+    """A request would be read as another one, or would wait for an answer that servers do not give."""
+    with pytest.raises(InvalidRequestError, match=f"extra_headers.{name}: is set by the transport") as caught:
+        check_options({"extra_headers": {name: "1"}})
+    assert caught.value.param == f"extra_headers.{name}"
+
+
+@pytest.mark.parametrize("value", ["\x7f", "a\nb", "a\x00b", "\u2028", "\ud800", "日", 3, None, b"x"])
+def test_values_that_cannot_be_sent_are_refused_by_name(value: Any) -> None:
+    """The transport would refuse a header without the parameter's name."""
+    for param in ("extra_headers", "organization", "project", "api_version"):
+        given = {"x-a": value} if param == "extra_headers" else value
+        with pytest.raises(InvalidRequestError) as caught:
+            check_options({param: given})
+        assert caught.value.param in (param, f"{param}.x-a")
+
+
+@pytest.mark.parametrize("value", ["\ud800", 3, None, b"x"])
+def test_texts_of_a_query_that_cannot_be_sent_are_refused_by_name(value: Any) -> None:
+    """A call would end in an error that does not name the parameter."""
+    with pytest.raises(InvalidRequestError) as caught:
+        check_options({"extra_query": {"x-a": value}})
+    assert caught.value.param == "extra_query.x-a"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import logging
 import os
 import stat
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import JournalError, printable
-from ...logs import log
+from ...logs import log_event
 from .index import Index
 from .lines import HEAD_SIZE, has_journal_head, may_be_torn, read_trailer
 
@@ -62,7 +63,8 @@ def open_to_write(path: Path) -> OpenFile:
     What the caller should know is in `warnings`, and logged.
 
     Raises:
-        JournalError: another process uses it, it is damaged in the middle or no journal, or the system refuses.
+        JournalError: another process uses it, it is damaged in the middle or no journal, another user has put it into a
+            folder that others can write, or the system refuses.
     """
     if sys.platform == "win32":
         raise JournalError("a journal needs the file locks of POSIX, which Windows does not have")
@@ -70,6 +72,7 @@ def open_to_write(path: Path) -> OpenFile:
         warnings = _folder_warnings(path.parent)
         fd = _open_or_create(path)
         try:
+            warnings += _file_warnings(fd, path)
             _lock(fd, path)
             index, end, size = scan(fd, path)
             if end < size:
@@ -83,7 +86,7 @@ def open_to_write(path: Path) -> OpenFile:
         text = _system_error(path, error)
     else:
         for warning in warnings:
-            log.warning("%s", warning, extra={"event": "journal", "path": str(path)})
+            log_event(logging.WARNING, "journal", "%s", warning, path=str(path))
         return OpenFile(fd, index, end, warnings)
     raise JournalError(text)
 
@@ -184,6 +187,23 @@ def _folder_warnings(folder: Path) -> list[str]:
     if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
         return [f"{_name(folder)}: every user may replace files in this folder, and so the journal"]
     return []
+
+
+def _file_warnings(fd: int, path: Path) -> list[str]:
+    """What another user could do with the file, which decides what is sent again and what the results are.
+
+    Raises:
+        JournalError: another user may have made it.
+    """
+    file, folder, trusted = os.fstat(fd), path.parent.stat(), (0, os.geteuid())
+    if file.st_uid not in trusted and (folder.st_uid not in trusted or folder.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
+        raise JournalError(f"{_name(path)} belongs to another user; copy it to a folder of your own if it is yours")
+    warnings: list[str] = []
+    if file.st_mode & stat.S_IWOTH:
+        warnings.append(f"{_name(path)}: every user may write this file, and so change results")
+    if file.st_nlink > 1:
+        warnings.append(f"{_name(path)}: the file has another name (a hard link), where others may read or change it")
+    return warnings
 
 
 def _lock(fd: int, path: Path) -> None:

@@ -21,8 +21,8 @@ from ...codecs.lenient import (
 from ...http import HttpResponse
 from ...records import (
     Annotation,
-    AssistantMessage,
     ChatCompletion,
+    ChatCompletionMessage,
     ChatRequest,
     Choice,
     CompletionTokensDetails,
@@ -97,7 +97,7 @@ def _completion(data: JsonObject, legacy: bool, model: str) -> ChatCompletion:
     reason = optional_str(data.get("stop_reason"))
     message = read_message(read_blocks(data["content"]), legacy)
     message.refusal = refusal(reason, data.get("stop_details"))
-    if reason is None and message == AssistantMessage():
+    if reason is None and message == ChatCompletionMessage():
         raise ShapeError("stop_reason", "a text, because there is no content", data.get("stop_reason"))
     usage = optional_object(data.get("usage"))
     choice = Choice(
@@ -165,7 +165,7 @@ def read_usage(usage: JsonObject) -> Usage:
 # --- the message -----------------------------------------------------------------------------------------------------
 
 
-def read_message(content: list[JsonObject], legacy: bool) -> AssistantMessage:
+def read_message(content: list[JsonObject], legacy: bool) -> ChatCompletionMessage:
     """The message of content blocks, with the blocks themselves where its fields cannot express them exactly.
 
     Raises:
@@ -191,7 +191,7 @@ def read_message(content: list[JsonObject], legacy: bool) -> AssistantMessage:
                 calls.append(ToolCall(block["id"], FunctionCall(block["name"], arguments)))
             case _:
                 pass  # only the native block can express it
-    message = AssistantMessage(
+    message = ChatCompletionMessage(
         "".join(texts) or None,
         tool_calls=None if legacy else calls or None,
         function_call=calls[0].function if legacy and calls else None,
@@ -216,7 +216,7 @@ def annotation(citation: JsonObject, start: int, end: int) -> Annotation:
     )
 
 
-def _is_complete(message: AssistantMessage, content: list[JsonObject], legacy: bool) -> bool:
+def _is_complete(message: ChatCompletionMessage, content: list[JsonObject], legacy: bool) -> bool:
     """Whether encoding the message's fields gives the same blocks again."""
     rebuilt = assistant_blocks(message, 0, EncodingReport("drop"))
     native = [_essence(block) for block in content if not is_blank_block(block)]

@@ -13,6 +13,8 @@ from ...codecs.lenient import NotJSONError
 from ...errors import InvalidRequestError
 from ...records import (
     AssistantMessage,
+    AssistantTurn,
+    ChatCompletionMessage,
     Content,
     CustomMessage,
     DeveloperMessage,
@@ -74,7 +76,7 @@ class _AnthropicMessageEncoder:
             case UserMessage():
                 self._report_name(message.name, path)
                 self._add_user(message, path)
-            case AssistantMessage():
+            case AssistantMessage() | ChatCompletionMessage():
                 self._report_name(message.name, path)
                 self._add_assistant(message, index)
             case ToolMessage():
@@ -111,8 +113,7 @@ class _AnthropicMessageEncoder:
 
     def _add_system(self, message: SystemMessage | DeveloperMessage, path: str) -> None:
         if not self._leading:
-            self._report.unsupported(f"{path}.role", "Anthropic takes instructions before the first message only")
-            return
+            self._report.moved_to_front(f"{path}.role", "Anthropic takes instructions before the first message only")
         self._report_name(message.name, path)
         if is_blank(message.content):
             warn_of_blank(message.content, f"{path}.content", self._report)
@@ -134,7 +135,7 @@ class _AnthropicMessageEncoder:
             self._left_out = path
             self._report.warn(f"{path} left out: it is empty, which Anthropic refuses")
 
-    def _add_assistant(self, message: AssistantMessage, index: int) -> None:
+    def _add_assistant(self, message: AssistantTurn, index: int) -> None:
         path = f"messages[{index}]"
         native = (message.provider_specific_fields or {}).get(NATIVE_CONTENT)
         if native:
@@ -221,7 +222,7 @@ def _add_to_last_block(blocks: list[JsonObject], extra: JsonObject) -> list[Json
 # --- the assistant's turns --------------------------------------------------------------------------------------------
 
 
-def assistant_blocks(message: AssistantMessage, index: int, report: EncodingReport) -> list[JsonObject]:
+def assistant_blocks(message: AssistantTurn, index: int, report: EncodingReport) -> list[JsonObject]:
     """An assistant message as native blocks: thinking first, then its content, then its calls.
 
     Raises:
@@ -252,7 +253,7 @@ def is_blank_block(block: JsonObject) -> bool:
     return block.get("type") == "text" and (not text or is_blank(text))
 
 
-def _warn_of_losses(message: AssistantMessage, path: str, report: EncodingReport, *, refusal_sent: bool) -> None:
+def _warn_of_losses(message: AssistantTurn, path: str, report: EncodingReport, *, refusal_sent: bool) -> None:
     if message.refusal and not refusal_sent:
         report.warn(f"{path}.refusal left out: the message has content")
     if message.thinking_blocks is None and (message.reasoning_content or message.reasoning_details):
@@ -273,7 +274,7 @@ def _reply_fields(extra: JsonObject, path: str, report: EncodingReport) -> JsonO
     return fields
 
 
-def _calls(message: AssistantMessage, index: int, report: EncodingReport) -> list[JsonObject]:
+def _calls(message: AssistantTurn, index: int, report: EncodingReport) -> list[JsonObject]:
     path = f"messages[{index}]"
     if message.tool_calls:
         return [_tool_use(call, f"{path}.tool_calls[{j}]", report) for j, call in enumerate(message.tool_calls)]

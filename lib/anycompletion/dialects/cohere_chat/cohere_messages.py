@@ -12,7 +12,9 @@ from ...codecs import json
 from ...errors import InvalidRequestError
 from ...records import (
     AssistantMessage,
+    AssistantTurn,
     AudioPart,
+    ChatCompletionMessage,
     Content,
     CustomMessage,
     CustomPart,
@@ -73,7 +75,7 @@ class _CohereMessageEncoder:
                 self._report_name(message.name, path)
                 content = self._content(message.content, path, images=True)
                 self._turns.append({"role": "user", "content": content} | self._extra(message.extra, path))
-            case AssistantMessage():
+            case AssistantMessage() | ChatCompletionMessage():
                 self._report_name(message.name, path)
                 self._add_assistant(message, index)
             case ToolMessage():
@@ -92,8 +94,7 @@ class _CohereMessageEncoder:
 
     def _add_system(self, message: SystemMessage | DeveloperMessage, path: str) -> None:
         if not self._leading:
-            self._report.unsupported(f"{path}.role", "Cohere takes instructions before the first message only")
-            return
+            self._report.moved_to_front(f"{path}.role", "Cohere takes instructions before the first message only")
         self._report_name(message.name, path)
         content = self._content(message.content, path, images=False)
         if content:
@@ -120,7 +121,7 @@ class _CohereMessageEncoder:
 
     # --- the assistant's turns ---
 
-    def _add_assistant(self, message: AssistantMessage, index: int) -> None:
+    def _add_assistant(self, message: AssistantTurn, index: int) -> None:
         path = f"messages[{index}]"
         native = _native_fields(message, f"{path}.provider_specific_fields.{NATIVE}")
         calls = self._calls(message, index)
@@ -141,7 +142,7 @@ class _CohereMessageEncoder:
         for call in calls:
             self._unanswered[call["id"]] = call["function"]["name"]
 
-    def _calls(self, message: AssistantMessage, index: int) -> list[JsonObject]:
+    def _calls(self, message: AssistantTurn, index: int) -> list[JsonObject]:
         path = f"messages[{index}]"
         if message.tool_calls:
             calls = enumerate(message.tool_calls)
@@ -151,7 +152,7 @@ class _CohereMessageEncoder:
         # The legacy form has no ids; the index of the message stays the same as the conversation grows.
         return [_call(f"function_call_{index}", message.function_call, f"{path}.function_call", self._report)]
 
-    def _warn_of_losses(self, message: AssistantMessage, native: Mapping[str, Any], path: str) -> None:
+    def _warn_of_losses(self, message: AssistantTurn, native: Mapping[str, Any], path: str) -> None:
         warn = self._report.warn
         if message.refusal and message.content:
             warn(f"{path}.refusal left out: the message has content")
@@ -220,7 +221,7 @@ def _as_parts(content: str | list[JsonObject]) -> list[JsonObject]:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
-def _native_fields(message: AssistantMessage, path: str) -> JsonObject:
+def _native_fields(message: AssistantTurn, path: str) -> JsonObject:
     native: object = (message.provider_specific_fields or {}).get(NATIVE)
     if native is None:
         return {}

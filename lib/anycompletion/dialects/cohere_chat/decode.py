@@ -27,8 +27,8 @@ from ...codecs.lenient import (
 from ...http import HttpResponse
 from ...records import (
     Annotation,
-    AssistantMessage,
     ChatCompletion,
+    ChatCompletionMessage,
     ChatRequest,
     Choice,
     CompletionTokensDetails,
@@ -109,7 +109,7 @@ def finish_reason(reason: str | None, legacy: bool) -> str | None:
 # --- the message -----------------------------------------------------------------------------------------------------
 
 
-def read_message(source: JsonObject, legacy: bool) -> AssistantMessage:
+def read_message(source: JsonObject, legacy: bool) -> ChatCompletionMessage:
     """The message in OpenAI's fields, with what they cannot express in `provider_specific_fields`.
 
     Raises:
@@ -135,7 +135,7 @@ def read_message(source: JsonObject, legacy: bool) -> AssistantMessage:
                 thoughts.append(part["thinking"])
             case _:
                 pass  # only the native part can express it
-    return AssistantMessage(
+    return ChatCompletionMessage(
         "".join(texts) or None,
         tool_calls=None if legacy else calls or None,
         function_call=calls[0].function if legacy and calls else None,

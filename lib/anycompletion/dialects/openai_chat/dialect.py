@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ...codecs.sse import SSEParser
-from ..base import Dialect
+from ..base import Dialect, ModelListing
 from .decode import decode
-from .encode import encode
+from .encode import encode, models_url
 from .errors import error
 from .params import NAME, PARAMS, PATH
 from .quirks import Quirks
@@ -19,6 +19,7 @@ DIALECT = Dialect(
     decode=decode,
     decoder=decoder,
     error=error,
+    models=ModelListing(models_url),
     framing=SSEParser,
     quirks_type=Quirks,
 )

@@ -128,6 +128,17 @@ def _url(target: Target, quirks: Quirks) -> str:
     return f"{base}/openai/deployments/{_segment(target.model)}{PATH}{query}"
 
 
+def models_url(target: Target) -> str:
+    """The URL of the server's list of models; Azure's is that of the resource."""
+    version = target.api_version
+    if not (isinstance(target.quirks, Quirks) and target.quirks.deployments):
+        return f"{target.base_url}/models"
+    resource = target.base_url.partition("/openai")[0].removesuffix("/models")
+    if version is None or version in ("v1", "latest", "preview"):
+        return f"{resource}/openai/v1/models" + ("?api-version=preview" if version == "preview" else "")
+    return f"{resource}/openai/models?{urlencode({'api-version': version})}"
+
+
 def _segment(name: str) -> str:
     if name in (".", ".."):
         raise InvalidRequestError("model: '.' and '..' are no deployment names", param="model")

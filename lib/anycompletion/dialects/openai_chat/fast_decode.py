@@ -14,8 +14,8 @@ import msgspec
 
 from ...codecs import lenient
 from ...records import (
-    AssistantMessage,
     ChatCompletion,
+    ChatCompletionMessage,
     Choice,
     CompletionTokensDetails,
     FunctionCall,
@@ -119,7 +119,7 @@ def read_reply(data: bytes) -> ChatCompletion | None:
 
 def _choice(choice: _Choice) -> Choice:
     source = choice.message
-    message = AssistantMessage(
+    message = ChatCompletionMessage(
         source.content,
         source.refusal,
         [
@@ -163,17 +163,21 @@ def chunk_decoder() -> msgspec.json.Decoder[ChatCompletionChunk]:
 def read_chunk(data: bytes, decode: Callable[[bytes], ChatCompletionChunk]) -> ChatCompletionChunk | None:
     """The chunk, with `.raw` set; None if it has a field or type that OpenAI does not document, an error or usage.
 
+    Also None for one that may be nested deeply, which is checked before any of it is decoded.
+
     Args:
         data: the event's JSON.
         decode: `chunk_decoder().decode`, which a stream looks up once.
     """
+    if len(data) > lenient.SHALLOW and lenient.may_be_large(data):
+        return None
     try:
         chunk = decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     error = chunk._error  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     # Usage, which is rare, may have fields that `Usage` keeps and msgspec would leave out.
-    if error is not None or chunk.usage is not None or (len(data) > lenient.SHALLOW and lenient.may_be_deep(data)):
+    if error is not None or chunk.usage is not None:
         return None
     chunk.native = data
     return chunk

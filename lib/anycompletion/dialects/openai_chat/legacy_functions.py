@@ -7,7 +7,7 @@ from typing import cast
 
 from ...codecs.json import to_wire
 from ...records import (
-    AssistantMessage,
+    AssistantTurn,
     ChatCompletion,
     ChatRequest,
     FunctionDefinition,
@@ -49,7 +49,7 @@ def call_ids(messages: Sequence[Message]) -> dict[int, str]:
     ids: dict[int, str] = {}
     waiting: dict[str, list[str]] = {}
     for i, message in enumerate(messages):
-        if isinstance(message, AssistantMessage) and message.function_call is not None:
+        if isinstance(message, AssistantTurn) and message.function_call is not None:
             ids[i] = f"call_{i}_{message.function_call.name}"
             waiting.setdefault(message.function_call.name, []).append(ids[i])
         elif isinstance(message, FunctionMessage):

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from ...codecs.json import PlainMessage, to_wire
 from ...errors import UnsupportedParameterError
-from ...records import AssistantMessage, JsonObject, Message, ToolMessage
+from ...records import AssistantTurn, JsonObject, Message, ToolMessage
 from ..base import EncodingReport, Target
 from ..shared import data_url, without_nulls
 from .call_ids import OpenAICallIdForm, fitting_id
@@ -37,7 +37,7 @@ def encode_message(
         UnsupportedParameterError: a part of it is not supported, under the policy "raise".
     """
     wire = _cleaned(to_wire(message))
-    if isinstance(message, AssistantMessage):
+    if isinstance(message, AssistantTurn):
         _adapt_assistant(wire, message, path, target, quirks, report)
     elif message.role == "developer" and quirks.developer_role is not True:
         if quirks.developer_role is None:
@@ -120,7 +120,7 @@ def _is_blank_part(part: Any) -> bool:
 
 
 def _adapt_assistant(
-    wire: JsonObject, message: AssistantMessage, path: str, target: Target, quirks: Quirks, report: EncodingReport
+    wire: JsonObject, message: AssistantTurn, path: str, target: Target, quirks: Quirks, report: EncodingReport
 ) -> None:
     """Changes an earlier reply, which may come from any provider, to one that the server accepts."""
     _adapt_reasoning(wire, path, target, quirks, report)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeAlias, cast
 from urllib.parse import urlsplit
 
 import attrs
@@ -27,7 +27,7 @@ from ...codecs.lenient import (
 )
 from ...errors import APIError
 from ...http import Headers, HttpRequest, HttpResponse, parse_date
-from ...records import AssistantMessage, ChatCompletion, ChatRequest, Choice, JsonObject, Usage
+from ...records import ChatCompletion, ChatCompletionMessage, ChatRequest, Choice, JsonObject, Usage
 from ..base import Continuation, Target
 from .errors import error_in_good_status, failure, reports_error, unreadable_prediction
 
@@ -61,6 +61,9 @@ _SHORTEST_DELAY, _LONGEST_DELAY = 0.5, 2.0
 _ID = re.compile(r"[A-Za-z0-9_-]+")
 _NOT_IN_URL = re.compile(r"[\s\\\x00-\x1f\x7f]")
 _PORTS = {"https": 443, "http": 80}
+_DOMAINS = (".replicate.com", ".replicate.net", ".replicate.delivery")
+"""Of the hosts that streams are at."""
+_LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 
 
 def decode(response: HttpResponse, request: ChatRequest, target: Target) -> ChatCompletion | Continuation:
@@ -105,21 +108,25 @@ class ReplicatePrediction:
     def request(
         self, name: Literal["get", "cancel", "stream"], target: Target, headers: Mapping[str, str] | None = None
     ) -> HttpRequest:
-        """The request to one of its URLs; the key is sent only to the origin it was configured for.
+        """The request to one of its URLs.
+
+        State and cancellation are at the base URL, whatever host the prediction names; streams are there or, without
+        the key, at Replicate's own hosts.
 
         Raises:
             ShapeError: there is no such URL, or it must not be opened.
         """
+        path, own = f"urls.{name}", _origin(target.base_url)
         url = _only_str(self.urls.get(name))
-        if not url:
+        found = _checked_origin(url, path, target) if url else None
+        if name == "stream" and url and found is not None and _may_stream(found, own):
+            return HttpRequest(url, method="GET", headers=dict(headers or {}), authenticated=found == own)
+        if found != own or not url:
             # The URLs of the other two are documented, so they are known even if the prediction omits them.
             if name == "stream" or not _ID.fullmatch(self.id):
-                raise ShapeError(f"urls.{name}", "a URL", url)
+                raise ShapeError(path, "a URL at the host of base_url", url)
             url = f"{target.base_url}/v1/predictions/{self.id}" + ("/cancel" if name == "cancel" else "")
-        same = _checked_origin(url, f"urls.{name}", target) == _origin(target.base_url)
-        return HttpRequest(
-            url, method="POST" if name == "cancel" else "GET", headers=dict(headers or {}), authenticated=same
-        )
+        return HttpRequest(url, method="POST" if name == "cancel" else "GET", headers=dict(headers or {}))
 
     def cancel(self, target: Target) -> HttpRequest | None:
         """The request that cancels it; a prediction without one can still be polled."""
@@ -195,7 +202,7 @@ def _delay(prediction: ReplicatePrediction, headers: Headers) -> float:
 
 def _completion(prediction: ReplicatePrediction, model: str) -> ChatCompletion:
     data = prediction.data
-    message = AssistantMessage(_text(data.get("output")))
+    message = ChatCompletionMessage(_text(data.get("output")))
     completion = ChatCompletion(
         prediction.id,
         [Choice(0, message, "stop", native_finish_reason=prediction.status)],
@@ -238,12 +245,25 @@ def _seconds(moment: object) -> float | None:
         return None
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
+def _origin(url: str) -> _Origin:
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
 
 
-def _checked_origin(url: str, path: str, target: Target) -> tuple[str, str | None, int | None]:
+_Origin: TypeAlias = "tuple[str, str | None, int | None]"
+"""Scheme, host and port."""
+
+
+def _may_stream(origin: _Origin, own: _Origin) -> bool:
+    """Whether streams may be read from an origin: that of the base URL, by any name of this machine, or Replicate's."""
+    scheme, host, port = origin
+    if scheme == "https" and port == _PORTS["https"] and (host or "").endswith(_DOMAINS):
+        return True
+    is_same_machine = host == own[1] or (host in _LOCAL_HOSTS and own[1] in _LOCAL_HOSTS)
+    return is_same_machine and (scheme, port) == (own[0], own[2])
+
+
+def _checked_origin(url: str, path: str, target: Target) -> _Origin:
     """The origin of a URL in a response.
 
     Raises:

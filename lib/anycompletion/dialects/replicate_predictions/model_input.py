@@ -27,7 +27,9 @@ from ...codecs import json
 from ...errors import InvalidRequestError
 from ...records import (
     AssistantMessage,
+    AssistantTurn,
     AudioPart,
+    ChatCompletionMessage,
     Content,
     CustomMessage,
     CustomPart,
@@ -95,13 +97,13 @@ def _native(message: Message, path: str, report: EncodingReport) -> JsonObject |
             return None
         case CustomMessage():
             return without_nulls(json.to_wire(message))
-        case AssistantMessage():
+        case AssistantMessage() | ChatCompletionMessage():
             content = _reply_content(message, path, report)
         case SystemMessage() | DeveloperMessage() | UserMessage():
             content = message.content
         case _:
             assert_never(message)
-    if not content and isinstance(message, AssistantMessage):
+    if not content and isinstance(message, AssistantTurn):
         _warn_of_empty(path, report)
         return None
     native_content = content if isinstance(content, str) else _native_parts(content, path, report)
@@ -134,7 +136,7 @@ def _native_part(part: Part, path: str, report: EncodingReport) -> Any:
 # --- messages and prompts ---------------------------------------------------------------------------------------------
 
 
-def _reply_content(message: AssistantMessage, path: str, report: EncodingReport) -> Content:
+def _reply_content(message: AssistantTurn, path: str, report: EncodingReport) -> Content:
     """The content of an earlier reply; its other fields are refused, or left out with a warning."""
     if message.tool_calls:
         report.unsupported(f"{path}.tool_calls", _NO_TOOLS)
@@ -180,12 +182,11 @@ class _Transcript:
                 return
             case SystemMessage() | DeveloperMessage():
                 if self._turns:
-                    report.unsupported(f"{path}.role", "a prompt takes instructions before the first message only")
-                else:
-                    self._system.append(self._text(message.content, path))
+                    report.moved_to_front(f"{path}.role", "a prompt takes instructions before the first message only")
+                self._system.append(self._text(message.content, path))
             case UserMessage():
                 self._turns.append(("User", self._text(message.content, path)))
-            case AssistantMessage():
+            case AssistantMessage() | ChatCompletionMessage():
                 text = self._text(_reply_content(message, path, report), path)
                 if text:
                     self._turns.append(("Assistant", text))

@@ -19,6 +19,8 @@ from ..base import FetchedValues, Prerequisite, Target
 _PIECE = re.compile(r"[A-Za-z0-9._-]+")
 _VERSION = re.compile(r"[0-9a-fA-F]{64}")
 _REF = "#/components/schemas/"
+_LONGEST_DESCRIPTION = 4 * 1024 * 1024
+"""Bytes; descriptions are cached, and a long one is not read."""
 _DEPTH = 4
 """References followed from one field; a deeper schema is circular."""
 
@@ -114,13 +116,19 @@ def find_model(reference: ReplicateReference, target: Target, fetched: FetchedVa
         return ReplicateModel(_fields(found))
     latest = _field(found, "latest_version")
     version = _field(latest, "id") if _field(found, "is_official") is False else None
-    return ReplicateModel(_fields(latest), version if isinstance(version, str) and version else None)
+    # An id of another form would run something else.
+    return ReplicateModel(
+        _fields(latest), version if isinstance(version, str) and _VERSION.fullmatch(version) else None
+    )
 
 
 def _description(key: str, reference: ReplicateReference, target: Target, fetched: FetchedValues) -> Any | Prerequisite:
     if reference.description_path is None or key in fetched:
         return fetched.get(key)
-    return Prerequisite(key, HttpRequest(target.base_url + reference.description_path, method="GET"))
+    request = HttpRequest(
+        target.base_url + reference.description_path, method="GET", max_response_bytes=_LONGEST_DESCRIPTION
+    )
+    return Prerequisite(key, request)
 
 
 def _release(deployment: Any) -> ReplicateReference | None:

@@ -81,9 +81,9 @@ class Recorder:
     ``<folder>/<provider>/<name>.json``, whose name depends on the request alone: recording again replaces it.
     Interrupted responses are not recorded. Replay the folder with ``SimulatorServer(replay="tests/recordings")``.
 
-    The files do not contain: headers other than a few (no key, no cookie, no account), parameters of URLs other than
-    Azure's ``api-version``, hosts other than the provider's public one, and in bodies the key and whatever looks like
-    one. They do contain the prompts and replies. Review what you commit.
+    Only their owner can read the files. They do not contain: headers other than a few (no key, no cookie, no account),
+    parameters of URLs other than Azure's ``api-version``, hosts other than the provider's public one, and in bodies the
+    key and whatever looks like one. They do contain the prompts and replies. Review what you commit.
 
     Args:
         folder: created if it does not exist.
@@ -235,7 +235,7 @@ class RecordedExchange:
         url = sanitize(self._public_url())
         kind = response_headers.get("content-type", "").partition(";")[0].strip().lower()
         raw = b"".join(pieces)
-        body = _redacted(raw, sanitize)
+        body = _redacted(raw, sanitize, self._secrets())
         return Recording(
             id=self._name(url, request),
             provider=self.row.name,
@@ -297,12 +297,16 @@ class RecordedExchange:
         return "-".join([*(slug for slug in slugs if slug), digest])[-120:]
 
 
-def _redacted(raw: bytes, sanitize: Callable[[str], str]) -> bytes:
+def _redacted(raw: bytes, sanitize: Callable[[str], str], secrets: Iterable[str]) -> bytes:
+    """`raw` without secrets, whatever its encoding is; bytes that are not UTF-8 stay as they are."""
+    for encoding in ("utf-16-le", "utf-16-be"):
+        for secret in secrets:
+            raw = raw.replace(secret.encode(encoding), "***".encode(encoding))
+    text = sanitize(raw.decode("utf-8", "surrogateescape"))
     try:
-        text = raw.decode()
-    except UnicodeDecodeError:
-        return raw
-    return sanitize(text).encode("utf-8", "surrogatepass")
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # a lone surrogate, which only the caller's own function can have made
+        return text.encode("utf-8", "surrogatepass")
 
 
 def _origin(url: str) -> str:

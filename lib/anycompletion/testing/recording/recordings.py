@@ -21,6 +21,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Any, Self
 
@@ -84,15 +85,22 @@ class Recording:
             raise ValueError(f"{file}: no recording, {error}") from error
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the recording into a file atomically.
+        """Writes the recording into a file atomically; the file is readable by its owner only.
 
         Raises:
             OSError: the file cannot be written.
         """
         file = Path(path)
-        unfinished = file.with_name(f"{file.name}.part")
-        unfinished.write_text(json.dumps(self._to_json(), ensure_ascii=False, indent=1) + "\n", "utf-8")
-        unfinished.replace(file)
+        text = json.dumps(self._to_json(), ensure_ascii=False, indent=1) + "\n"
+        # A name of its own, because a link with a name that can be foreseen would be followed.
+        descriptor, unfinished = tempfile.mkstemp(".part", f".{file.name[:100]}.", file.parent)
+        try:
+            with open(descriptor, "w", encoding="utf-8") as opened:
+                opened.write(text)
+            Path(unfinished).replace(file)
+        except BaseException:
+            Path(unfinished).unlink(missing_ok=True)
+            raise
 
     def _to_json(self) -> dict[str, Any]:
         request = self.request

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import struct
 from abc import ABC, abstractmethod
@@ -11,13 +12,22 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from ...codecs.lenient import check_structure, may_be_large
 from .request_log import RecordedRequest
 
 _MAX_BODY = 64 * 1024 * 1024
 """Bytes of a request's body."""
 
+_MAX_DEPTH = 1000
+"""Levels of a body's JSON; schemas of callers may have more than replies."""
+
 _MAX_LOGGED = 100_000
-"""Requests in the log; beyond that the oldest are dropped, so that a server left running does not fill the memory."""
+_MAX_LOGGED_BYTES = 128 * 1024 * 1024
+"""Requests in the log, and bytes of their bodies; beyond that the oldest are dropped, so that a server left running
+does not fill the memory."""
+
+_HOSTS = r"(127\.0\.0\.1|[\w-]+|\[::1\])(:\d+)?"
+"""Values of the header Host that loopback servers accept: no name that a web page's owner could make lead here."""
 
 STALL_SECONDS = 30.0
 """Seconds that a stalled response waits for its client to disconnect."""
@@ -34,6 +44,8 @@ class RequestHandler(ABC):
         """The requests in order, each with how its response was sent. The list may be cleared."""
         self._active: dict[RecordedRequest, web.Request] = {}
         self._closing = False
+        self._logged_bytes = 0
+        """Bytes of the bodies in the log, or more if requests were removed from it."""
 
     @abstractmethod
     async def _respond(self, request: web.Request, record: RecordedRequest) -> web.StreamResponse:
@@ -51,6 +63,10 @@ class RequestHandler(ABC):
         return web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.25)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
+        refusal = self._refusal(request)
+        if refusal is not None:
+            # Without reading the body, which any web page can send.
+            return web.json_response({"error": refusal}, status=403, headers={"Connection": "close"})
         record = await self._record(request)
         self._active[record] = request
         try:
@@ -65,6 +81,10 @@ class RequestHandler(ABC):
             del self._active[record]
             record.ended.set()
 
+    def _refusal(self, request: web.Request) -> str | None:
+        """Why a request is refused before its body is read; None for nearly all."""
+        return None
+
     async def _record(self, request: web.Request) -> RecordedRequest:
         raw = await request.read()
         record = RecordedRequest(
@@ -78,8 +98,21 @@ class RequestHandler(ABC):
             received_at=asyncio.get_running_loop().time(),
         )
         self.requests.append(record)
-        del self.requests[:-_MAX_LOGGED]
+        self._logged_bytes += len(raw)
+        if self._logged_bytes > _MAX_LOGGED_BYTES or len(self.requests) > _MAX_LOGGED:
+            self._shorten_log()
         return record
+
+    def _shorten_log(self) -> None:
+        """Drops the oldest requests, so that the rest takes at most half of the bytes; keeps the last one."""
+        kept, size = 0, 0
+        for record in reversed(self.requests[-_MAX_LOGGED:]):
+            size += len(record.raw)
+            if kept and size > _MAX_LOGGED_BYTES // 2:
+                break
+            kept += 1
+        del self.requests[:-kept]
+        self._logged_bytes = sum(len(record.raw) for record in self.requests)
 
 
 class LoopbackServer(RequestHandler):
@@ -94,6 +127,12 @@ class LoopbackServer(RequestHandler):
         self._port = port
         self._runner: web.AppRunner | None = None
         self._url: str | None = None
+
+    def _refusal(self, request: web.Request) -> str | None:
+        """Refuses requests of web pages: of other origins, and by names of other hosts that lead here."""
+        if not re.fullmatch(_HOSTS, request.host, re.ASCII | re.IGNORECASE):
+            return "this server answers at 127.0.0.1 and localhost only"
+        return "this server answers no web pages" if "Origin" in request.headers else None
 
     @property
     def url(self) -> str:
@@ -165,6 +204,8 @@ def reset_connection(request: web.Request, record: RecordedRequest) -> None:
 
 def _parsed(raw: bytes) -> Any:
     try:
+        if may_be_large(raw):
+            check_structure(raw, max_depth=_MAX_DEPTH)
         return json.loads(raw)
     except (ValueError, RecursionError):
         return None

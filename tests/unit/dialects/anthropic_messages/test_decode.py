@@ -10,8 +10,8 @@ from anycompletion.dialects.base import Target
 from anycompletion.errors import APIResponseError, OverloadedError
 from anycompletion.http import Headers, HttpResponse
 from anycompletion.records import (
-    AssistantMessage,
     ChatCompletion,
+    ChatCompletionMessage,
     ChatRequest,
     CompletionTokensDetails,
     FunctionDefinition,
@@ -62,7 +62,7 @@ def decode(data: Any, request: ChatRequest = CHAT) -> ChatCompletion:
     return DIALECT.decode(HttpResponse(200, Headers.of({"request-id": "req_1"}), body), request, TARGET)
 
 
-def message(*content: dict[str, Any], request: ChatRequest = CHAT) -> AssistantMessage:
+def message(*content: dict[str, Any], request: ChatRequest = CHAT) -> ChatCompletionMessage:
     return decode(native(*content), request).choices[0].message
 
 
@@ -220,7 +220,7 @@ def test_native_blocks_where_the_fields_are_incomplete(content: list[dict[str, A
     assert message(*content).provider_specific_fields == {"anthropic_content": content}
 
 
-def sent_back(reply: AssistantMessage, *more: Message) -> list[dict[str, Any]]:
+def sent_back(reply: ChatCompletionMessage, *more: Message) -> list[dict[str, Any]]:
     request = ChatRequest("claude-opus-4-6", [UserMessage("Hi"), reply, *more], max_tokens=9)
     sent = DIALECT.encode(request, TARGET, {})
     assert sent.body is not None

@@ -378,7 +378,19 @@ def test_unsupported_is_refused(param: str, messages: Any, params: dict[str, Any
 
 @pytest.mark.parametrize(("param", "messages", "params"), UNSUPPORTED)
 def test_unsupported_is_dropped_with_a_warning(param: str, messages: Any, params: dict[str, Any]):
-    """The policy "warn" would raise, or drop without a warning; "drop" would warn."""
+    """The policy "warn" would raise, or drop without a warning; "drop" would warn; or content would be dropped."""
+    if param.endswith(".role"):
+        for policy in ("warn", "drop"):
+            moved = send(messages, policy=policy, max_tokens=1, **params)
+            assert [text for text in moved.warnings if text.startswith(f"{param} moved to the front: ")]
+            assert repr(moved.body).index(messages[1]["content"]) >= 0
+        return
+    if param.startswith(("messages[", "tools[")) and not param.endswith((".name", ".detail", ".strict")):
+        for policy in ("warn", "drop"):
+            with pytest.raises(UnsupportedParameterError) as caught:
+                send(messages, policy=policy, max_tokens=1, **params)
+            assert caught.value.param == param
+        return
     warned = send(messages, policy="warn", max_tokens=1, **params)
     assert [text for text in warned.warnings if text.startswith(f"{param} dropped: ")]
     dropped = send(messages, policy="drop", max_tokens=1, **params)

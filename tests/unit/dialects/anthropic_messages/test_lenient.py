@@ -14,7 +14,7 @@ from anycompletion.dialects.anthropic_messages.dialect import DIALECT
 from anycompletion.dialects.base import Target
 from anycompletion.errors import APIResponseError, APIStatusError, CompletionError, StreamInterruptedError
 from anycompletion.http import Headers, HttpResponse
-from anycompletion.records import AssistantMessage, ChatCompletion, ChatRequest, Usage, UserMessage
+from anycompletion.records import ChatCompletion, ChatCompletionMessage, ChatRequest, Usage, UserMessage
 from anycompletion.streaming.accumulator import Accumulator
 
 TARGET = Target(provider="anthropic", model="asked", base_url="https://api.anthropic.com")
@@ -193,7 +193,7 @@ def stream(*events: dict[str, Any]) -> ChatCompletion:
     return read(*map(event, events))
 
 
-def message(*events: dict[str, Any], reason: str = "end_turn") -> AssistantMessage:
+def message(*events: dict[str, Any], reason: str = "end_turn") -> ChatCompletionMessage:
     return stream(START, *events, {**FINISH, "delta": {"stop_reason": reason}}, STOP).choices[0].message
 
 
@@ -571,7 +571,8 @@ def test_any_body_is_a_reply_or_an_error(body: Any):
         except CompletionError:
             continue
         json.dumps(reply.to_dict())
-        again = ChatRequest("asked", [UserMessage("Hi"), reply.choices[0].message, UserMessage("Ho")], max_tokens=9)
+        earlier = reply.choices[0].message
+        again = ChatRequest("asked", [UserMessage("Hi"), earlier, UserMessage("Ho")], max_tokens=9)
         assert DIALECT.encode(again, TARGET, {})
 
 

@@ -12,7 +12,7 @@ from anycompletion.dialects.anthropic_messages.dialect import DIALECT
 from anycompletion.dialects.base import Target
 from anycompletion.errors import APIStatusError
 from anycompletion.http import Headers, HttpResponse
-from anycompletion.records import AssistantMessage, ChatCompletion, ChatRequest, UserMessage
+from anycompletion.records import ChatCompletion, ChatRequest, UserMessage
 from anycompletion.streaming.accumulator import Accumulator
 
 FOLDER = os.environ.get("ANYCOMPLETION_TRAFFIC")
@@ -71,7 +71,7 @@ def test_recordings_are_sent_back_unchanged(path: Path):
     """A real reply would be changed when it is sent back."""
     recording = json.loads(path.read_text())
     try:
-        message: AssistantMessage = read(recording).choices[0].message
+        message = read(recording).choices[0].message
     except APIStatusError:
         return
     request = ChatRequest("claude", [UserMessage("Hi"), message, UserMessage("And?")], max_tokens=9)

@@ -19,8 +19,8 @@ from anycompletion.errors import (
 )
 from anycompletion.http import Headers, HttpResponse
 from anycompletion.records import (
-    AssistantMessage,
     ChatCompletion,
+    ChatCompletionMessage,
     ChatRequest,
     CompletionTokensDetails,
     FunctionDefinition,
@@ -56,7 +56,7 @@ def decode(data: Any, request: ChatRequest = CHAT) -> ChatCompletion:
     return DIALECT.decode(HttpResponse(200, Headers.of({"x-debug-trace-id": "trace"}), body), request, TARGET)
 
 
-def message(*content: dict[str, Any], request: ChatRequest = CHAT, **members: Any) -> AssistantMessage:
+def message(*content: dict[str, Any], request: ChatRequest = CHAT, **members: Any) -> ChatCompletionMessage:
     return decode(native(*content, **members), request).choices[0].message
 
 
@@ -145,7 +145,7 @@ def test_native_fields_where_the_fields_are_incomplete(content: list[dict[str, A
     assert message(*content, **members).provider_specific_fields == {"cohere": {**kept, **members}}
 
 
-def sent_back(reply: AssistantMessage, *more: Message) -> list[dict[str, Any]]:
+def sent_back(reply: ChatCompletionMessage, *more: Message) -> list[dict[str, Any]]:
     sent = DIALECT.encode(ChatRequest("command-a", [UserMessage("Hi"), reply, *more]), TARGET, {})
     assert sent.body is not None
     assert sent.warnings == []

@@ -354,7 +354,19 @@ def test_unsupported_is_refused(param: str, messages: Any, params: dict[str, Any
 
 @pytest.mark.parametrize(("param", "messages", "params"), UNSUPPORTED)
 def test_unsupported_is_dropped_with_a_warning(param: str, messages: Any, params: dict[str, Any]) -> None:
-    """The policy "warn" would raise, or drop without a warning; "drop" would warn."""
+    """The policy "warn" would raise, or drop without a warning; "drop" would warn; or content would be dropped."""
+    if param.endswith(".role"):
+        for policy in ("warn", "drop"):
+            moved = send(messages, policy=policy, **params)
+            assert [text for text in moved.warnings if text.startswith(f"{param} moved to the front: ")]
+            assert repr(moved.body).index(messages[1]["content"]) >= 0
+        return
+    if param.startswith(("messages[", "tools[")) and not param.endswith((".name", ".detail", ".strict")):
+        for policy in ("warn", "drop"):
+            with pytest.raises(UnsupportedParameterError) as caught:
+                send(messages, policy=policy, **params)
+            assert caught.value.param == param
+        return
     warned = send(messages, policy="warn", **params)
     assert [text for text in warned.warnings if text.startswith(f"{param} dropped: ")]
     dropped = send(messages, policy="drop", **params)
@@ -363,12 +375,13 @@ def test_unsupported_is_dropped_with_a_warning(param: str, messages: Any, params
 
 
 def test_a_drop_keeps_the_rest() -> None:
-    """Dropping one part would drop others as well."""
-    assert turns(*user(HI, AUDIO, {**PNG, "image_url": {"url": "u", "detail": "original"}}), policy="drop") == user(
+    """Dropping one attribute would drop others as well, or a part or a message."""
+    assert turns(*user(HI, {**PNG, "image_url": {"url": "u", "detail": "original"}}), policy="drop") == user(
         HI, {"type": "image_url", "image_url": {"url": "u"}}
     )
     assert body(tools=[STRICT, OTHER], policy="drop") == {"tools": [TOOL, OTHER]}
-    assert turns(USER, {"role": "system", "content": "x"}, policy="drop") == [USER]
+    late = {"role": "system", "content": "x"}
+    assert turns(USER, late, policy="drop") == [late, USER]
 
 
 INVALID: list[tuple[str, Any]] = [

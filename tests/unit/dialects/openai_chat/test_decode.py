@@ -120,7 +120,7 @@ def test_bodies_that_are_not_replies(body: Any, text: str):
     with pytest.raises(APIResponseError) as caught:
         decode(body)
     error = caught.value
-    assert str(error) == text
+    assert error.message == text
     assert error.maybe_billed
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     assert error.body == raw.decode()[:2048]
@@ -144,7 +144,7 @@ def test_an_error_inside_a_200(body: dict[str, Any], cls: type[APIStatusError], 
         decode(body)
     error = caught.value
     assert type(error) is cls
-    assert (str(error), error.status_code, error.request_id) == ("Oh.", status, "req_1")
+    assert (error.message, error.status_code, error.request_id) == ("Oh.", status, "req_1")
     assert error.body == json.dumps(body)
 
 

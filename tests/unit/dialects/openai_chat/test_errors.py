@@ -118,7 +118,7 @@ def test_an_error_has_all_details():
     body = error_body("unsupported_value", "invalid_request_error", "No.") | {"more": 1}
     body["error"]["param"] = "messages[0].role"
     error = error_of_response(400, body, **{"X-Request-Id": "req_1", "retry-after": "3"})
-    assert (str(error), error.code, error.type, error.param) == (
+    assert (error.message, error.code, error.type, error.param) == (
         "No.",
         "unsupported_value",
         "invalid_request_error",
@@ -308,7 +308,7 @@ def test_codes_of_minimax(code: Any, cls: type[APIStatusError]) -> None:
     body = {"id": "r", "choices": None, "base_resp": {"status_code": code, "status_msg": "insufficient balance"}}
     error = error_from_body(body, HttpResponse(200, Headers(), b"{}"))
     assert type(error) is cls
-    assert (str(error), error.code, error.request_id) == ("insufficient balance", str(code), "r")
+    assert (error.message, error.code, error.request_id) == ("insufficient balance", str(code), "r")
     too_long = {"base_resp": {"status_code": 2013, "status_msg": "context window exceeds limit"}}
     assert type(error_from_body(too_long, None)) is errors.ContextWindowExceededError
 
@@ -428,7 +428,7 @@ def test_a_finish_reason_of_a_failed_generation_is_an_error(reasons: dict[str, s
     for error in (decode_error(body), event_error(body), event_error(body, TEXT)):
         assert type(error) is errors.InternalServerError
         assert error.code == [*reasons.values()][-1]
-        assert str(error) == f"the generation failed: {error.code}"
+        assert error.message == f"the generation failed: {error.code}"
         assert error.maybe_billed
 
 
@@ -437,7 +437,7 @@ def test_an_error_inside_a_whole_reply_has_the_text_that_came() -> None:
     message = {"role": "assistant", "content": "Hello."}
     choice = {"index": 0, "message": message, "finish_reason": None, "error": {"message": "Oh.", "code": 502}}
     error = decode_error({"id": "r", "choices": [choice], "usage": {"completion_tokens": 3}})
-    assert (str(error), error.status_code, error.request_id, error.maybe_billed) == ("Oh.", 502, "r", True)
+    assert (error.message, error.status_code, error.request_id, error.maybe_billed) == ("Oh.", 502, "r", True)
     assert error.partial is not None
     assert (error.partial.text, error.partial.choices[0].finish_reason) == ("Hello.", None)
     assert decode_error({"choices": [choice | {"message": None}]}).partial is None

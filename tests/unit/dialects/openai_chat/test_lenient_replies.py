@@ -16,8 +16,8 @@ from anycompletion.dialects.openai_chat.dialect import DIALECT
 from anycompletion.http import Headers, HttpResponse
 from anycompletion.records import (
     Annotation,
-    AssistantMessage,
     ChatCompletion,
+    ChatCompletionMessage,
     ChatRequest,
     CustomPart,
     FunctionCall,
@@ -51,7 +51,7 @@ def choice(index: Any = 0, **message: Any) -> dict[str, Any]:
     return {"index": index, "message": {"role": "assistant", **message}, "finish_reason": "stop"}
 
 
-def message_of(**message: Any) -> AssistantMessage:
+def message_of(**message: Any) -> ChatCompletionMessage:
     return decode(reply(choice(**message))).choices[0].message
 
 
@@ -66,55 +66,58 @@ def text(value: Any) -> dict[str, Any]:
     return {"type": "text", "text": value}
 
 
-CONTENTS: list[tuple[Any, AssistantMessage]] = [
+CONTENTS: list[tuple[Any, ChatCompletionMessage]] = [
     # what is no list
-    (5, AssistantMessage("5")),
-    (True, AssistantMessage("true")),
-    ({"title": "é", "n": 1}, AssistantMessage('{"title":"é","n":1}')),
+    (5, ChatCompletionMessage("5")),
+    (True, ChatCompletionMessage("true")),
+    ({"title": "é", "n": 1}, ChatCompletionMessage('{"title":"é","n":1}')),
     # lists that are no parts
-    ([], AssistantMessage("")),
-    ([None], AssistantMessage("")),
-    (["Hi", " you"], AssistantMessage("Hi you")),
-    (["Hi", None], AssistantMessage("Hi")),
-    (['{"title": "x"}'], AssistantMessage('{"title": "x"}')),
-    ([{"title": "x"}], AssistantMessage('[{"title":"x"}]')),
-    ([1, 2], AssistantMessage("[1,2]")),
+    ([], ChatCompletionMessage("")),
+    ([None], ChatCompletionMessage("")),
+    (["Hi", " you"], ChatCompletionMessage("Hi you")),
+    (["Hi", None], ChatCompletionMessage("Hi")),
+    (['{"title": "x"}'], ChatCompletionMessage('{"title": "x"}')),
+    ([{"title": "x"}], ChatCompletionMessage('[{"title":"x"}]')),
+    ([1, 2], ChatCompletionMessage("[1,2]")),
     # texts
-    ([text("Hi "), text("you")], AssistantMessage("Hi you")),
-    ([text("Hi "), None, "you"], AssistantMessage("Hi you")),
-    ([{"text": "Hi"}, {"type": "output_text", "text": 5}], AssistantMessage("Hi5")),
-    (['{"type": "text", "text": "Hi"}'], AssistantMessage("Hi")),
-    ([[text("Hi "), text("you")]], AssistantMessage("Hi you")),
-    ([[1, 2]], AssistantMessage("[[1,2]]")),
-    ([{"type": None, "text": "Hi"}, {"type": 7, "thinking": "Hm"}], AssistantMessage("Hi", reasoning_content="Hm")),
+    ([text("Hi "), text("you")], ChatCompletionMessage("Hi you")),
+    ([text("Hi "), None, "you"], ChatCompletionMessage("Hi you")),
+    ([{"text": "Hi"}, {"type": "output_text", "text": 5}], ChatCompletionMessage("Hi5")),
+    (['{"type": "text", "text": "Hi"}'], ChatCompletionMessage("Hi")),
+    ([[text("Hi "), text("you")]], ChatCompletionMessage("Hi you")),
+    ([[1, 2]], ChatCompletionMessage("[[1,2]]")),
+    (
+        [{"type": None, "text": "Hi"}, {"type": 7, "thinking": "Hm"}],
+        ChatCompletionMessage("Hi", reasoning_content="Hm"),
+    ),
     # reasoning
-    ([thinking("Hm")], AssistantMessage(None, reasoning_content="Hm")),
-    ([thinking([text("H"), text("m")]), text("Hi")], AssistantMessage("Hi", reasoning_content="Hm")),
-    ([thinking(["H", "m"]), text("Hi")], AssistantMessage("Hi", reasoning_content="Hm")),
-    ([thinking(text("Hm")), text("Hi")], AssistantMessage("Hi", reasoning_content="Hm")),
-    ([thinking(5), text("Hi")], AssistantMessage("Hi", reasoning_content="")),
+    ([thinking("Hm")], ChatCompletionMessage(None, reasoning_content="Hm")),
+    ([thinking([text("H"), text("m")]), text("Hi")], ChatCompletionMessage("Hi", reasoning_content="Hm")),
+    ([thinking(["H", "m"]), text("Hi")], ChatCompletionMessage("Hi", reasoning_content="Hm")),
+    ([thinking(text("Hm")), text("Hi")], ChatCompletionMessage("Hi", reasoning_content="Hm")),
+    ([thinking(5), text("Hi")], ChatCompletionMessage("Hi", reasoning_content="")),
     (
         [{"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm"}]}, text("Hi")],
-        AssistantMessage("Hi", reasoning_content="Hm"),
+        ChatCompletionMessage("Hi", reasoning_content="Hm"),
     ),
-    ([{"type": "reasoning", "text": "Hm"}, text("Hi")], AssistantMessage("Hi", reasoning_content="Hm")),
+    ([{"type": "reasoning", "text": "Hm"}, text("Hi")], ChatCompletionMessage("Hi", reasoning_content="Hm")),
     # others
     (
         [text("Hi"), {"type": "reference", "reference_ids": [1]}, text(" you")],
-        AssistantMessage("Hi you", annotations=[Annotation("reference", extra={"reference_ids": [1]})]),
+        ChatCompletionMessage("Hi you", annotations=[Annotation("reference", extra={"reference_ids": [1]})]),
     ),
-    ([{"type": "refusal", "refusal": "No."}], AssistantMessage(None, "No.")),
+    ([{"type": "refusal", "refusal": "No."}], ChatCompletionMessage(None, "No.")),
     (
         [text("Hi"), {"type": "image_url", "image_url": {"url": "u"}}],
-        AssistantMessage("Hi", extra={"images": [{"type": "image_url", "image_url": {"url": "u"}}]}),
+        ChatCompletionMessage("Hi", extra={"images": [{"type": "image_url", "image_url": {"url": "u"}}]}),
     ),
-    ([text("Hi"), {"type": "of_tomorrow", "text": "?"}], AssistantMessage("Hi")),
-    ([{"type": "of_tomorrow"}], AssistantMessage(None)),
+    ([text("Hi"), {"type": "of_tomorrow", "text": "?"}], ChatCompletionMessage("Hi")),
+    ([{"type": "of_tomorrow"}], ChatCompletionMessage(None)),
 ]
 
 
 @pytest.mark.parametrize(("content", "expected"), CONTENTS)
-def test_content_of_any_form_is_a_text(content: Any, expected: AssistantMessage):
+def test_content_of_any_form_is_a_text(content: Any, expected: ChatCompletionMessage):
     """A content would cost the reply, or be a list where programs expect a text."""
     assert message_of(content=content) == expected
 
@@ -174,7 +177,7 @@ REASONING: list[tuple[dict[str, Any], str | None, dict[str, Any]]] = [
 @pytest.mark.parametrize(("fields", "reasoning", "extra"), REASONING)
 def test_reasoning_of_any_form_has_one_name(fields: dict[str, Any], reasoning: str | None, extra: dict[str, Any]):
     """A server's reasoning would be lost because the field has another name or form."""
-    expected = AssistantMessage("x", reasoning_content=reasoning, extra=extra)
+    expected = ChatCompletionMessage("x", reasoning_content=reasoning, extra=extra)
     assert message_of(content="x", **fields) == expected
 
 
@@ -218,7 +221,7 @@ def test_tool_calls_of_any_form(calls: Any, expected: list[ToolCall] | None):
 )
 def test_function_calls_of_any_form(call: Any, expected: FunctionCall | None):
     """A complete legacy call would cost the reply."""
-    assert message_of(content="x", function_call=call) == AssistantMessage("x", function_call=expected)
+    assert message_of(content="x", function_call=call) == ChatCompletionMessage("x", function_call=expected)
 
 
 # --- choices ---

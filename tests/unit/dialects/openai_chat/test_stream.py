@@ -326,7 +326,9 @@ def test_ends(name: str):
     else:
         assert type(error) is StreamInterruptedError
         assert error.maybe_billed
-        assert str(error) == (f"the stream ended after {len(events)} events, before the provider sent a finish reason")
+        assert error.message == (
+            f"the stream ended after {len(events)} events, before the provider sent a finish reason"
+        )
 
 
 def test_done_is_the_end():
@@ -355,7 +357,7 @@ def test_the_end_marker_alone_is_no_reply(name: str):
     _, error = run(*EMPTY[name], DONE)
     assert type(error) is StreamInterruptedError
     assert error.maybe_billed
-    assert str(error) == "the stream ended with [DONE], before the provider sent content or a finish reason"
+    assert error.message == "the stream ended with [DONE], before the provider sent content or a finish reason"
 
 
 # --- errors inside a stream ---
@@ -457,7 +459,7 @@ def test_errors_inside_a_stream(name: str):
     data, event_name, cls, text = FAILURES[name]
     error = failing(data, event_name)
     assert type(error) is cls
-    assert str(error) == text
+    assert error.message == text
     assert error.body == event(data).data.decode()
 
 
@@ -478,7 +480,7 @@ def test_events_that_cannot_be_read(data: Any, reason: str):
     """A broken event would be skipped, so that the reply is silently short."""
     error = failing(data)
     assert type(error) is APIResponseError
-    assert str(error) == f"event 2 of the stream cannot be read: {reason}"
+    assert error.message == f"event 2 of the stream cannot be read: {reason}"
     assert error.body == event(data).data.decode()[:2048]
     assert error.__context__ is None
 

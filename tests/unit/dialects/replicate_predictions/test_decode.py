@@ -262,12 +262,50 @@ KEYS: list[tuple[str, str, bool]] = [
 
 @pytest.mark.parametrize(("base_url", "url", "authenticated"), KEYS)
 def test_hosts_that_receive_the_key(base_url: str, url: str, authenticated: bool):
-    """A URL in a response could send the key to any host."""
+    """A URL in a response could send the key, or a request of this machine, to any host."""
     found = follow(native("starting", urls={"get": url, "cancel": url}), target(base_url))
-    assert found.request.url == url
-    assert found.request.authenticated is authenticated
+    documented = f"{base_url}/v1/predictions/p1"
+    assert found.request.url == (url if authenticated else documented)
     assert found.cancel is not None
-    assert found.cancel.authenticated is authenticated
+    assert found.cancel.url == (url if authenticated else f"{documented}/cancel")
+    assert found.request.authenticated
+    assert found.cancel.authenticated
+
+
+OTHER_HOSTS = [
+    "https://169.254.169.254/latest/meta-data",
+    "https://metadata.google.internal/x",
+    "https://10.0.0.1/x",
+    "https://localhost:2375/containers",
+    "https://[fd00:ec2::254]/",
+    "https://0x7f.1/",
+    "https://replicate.net.evil.example/s1",
+    "https://evilreplicate.net/s1",
+    "https://stream.replicate.net:8443/s1",
+    "https://evil.example/s1",
+]
+
+
+@pytest.mark.parametrize("url", OTHER_HOSTS)
+@pytest.mark.parametrize("base_url", [BASE, "http://127.0.0.1:9"])
+def test_hosts_that_get_no_request(base_url: str, url: str):
+    """A provider could have requests sent to any host in the network of this machine."""
+    urls = {"get": url, "cancel": url, "stream": url}
+    with pytest.raises(errors.APIResponseError, match=r"urls\.stream"):
+        decode(native("starting", urls=urls), target(base_url, stream=True))
+    found = follow(native("starting", urls=urls), target(base_url))
+    assert found.cancel is not None
+    assert {found.request.url, found.cancel.url} == {
+        f"{base_url}/v1/predictions/p1",
+        f"{base_url}/v1/predictions/p1/cancel",
+    }
+
+
+@pytest.mark.parametrize("url", [STREAM, "https://stream.replicate.com/v1/files/x"])
+def test_a_stream_at_replicates_own_host(url: str):
+    """A gateway that passes Replicate's answers on could not stream."""
+    found = follow(native("starting", urls={"stream": url}), target("https://gateway.example/replicate", stream=True))
+    assert (found.request.url, found.request.authenticated) == (url, False)
 
 
 BAD_URLS: list[Any] = [

@@ -1,5 +1,6 @@
 """Encoding of requests for Replicate: a chat request and a model's schema → the exact URL and body."""
 
+import itertools
 import json
 from typing import Any
 
@@ -115,11 +116,24 @@ def ask(model: str, known: dict[str, Any]) -> HttpRequest | Prerequisite:
 
 
 def refused(*args: Any, **options: Any) -> str:
-    """The parameter that a refusal names; it is dropped with a warning under "warn" and silently under "drop"."""
+    """The parameter that a refusal names; it is dropped with a warning under "warn" and silently under "drop".
+
+    Content is refused under each policy, and late instructions are moved to the front.
+    """
     with pytest.raises(UnsupportedParameterError) as caught:
         send(*args, **options)
     param = caught.value.param
     assert param is not None
+    if "first message only" in caught.value.message:
+        for policy in ("warn", "drop"):
+            warnings = send(*args, policy=policy, **options).warnings
+            assert any(text.startswith(f"{param} moved to the front") for text in warnings)
+        return param
+    if param.startswith("messages[") and not param.endswith((".name", ".detail")):
+        for policy in ("warn", "drop"):
+            with pytest.raises(UnsupportedParameterError):
+                send(*args, policy=policy, **options)
+        return param
     assert any(text.startswith(f"{param} dropped") for text in send(*args, policy="warn", **options).warnings)
     assert not any("dropped" in text for text in send(*args, policy="drop", **options).warnings)
     return param
@@ -648,10 +662,13 @@ def test_refused_messages(messages: Any, fields: dict[str, Any], param: str):
     [{"role": "tool", "tool_call_id": "1", "content": "2"}, {"role": "function", "name": "add", "content": "2"}],
 )
 def test_results_of_tools(result: dict[str, Any], fields: dict[str, Any]):
-    """A tool's result would be sent as the user's text."""
+    """A tool's result would be sent as the user's text, or be left out."""
     calls = {"tool_calls": [CALL]} if result["role"] == "tool" else {"function_call": {"name": "add", "arguments": ""}}
-    request = send([USER, {"role": "assistant", "content": "x", **calls}, result], fields, policy="warn")
-    assert "messages[2].role dropped: Replicate's models take no tools" in request.warnings
+    for policy, messages in itertools.product(
+        ("raise", "warn", "drop"), ([USER, {"role": "assistant", "content": "x", **calls}, result], [USER, result])
+    ):
+        with pytest.raises(UnsupportedParameterError, match="Replicate's models take no tools"):
+            send(messages, fields, policy=policy)
 
 
 def test_an_unknown_role():

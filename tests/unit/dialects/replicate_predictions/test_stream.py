@@ -94,13 +94,13 @@ def test_the_end_of_a_stream_without_a_prediction():
 
 
 def test_a_prediction_at_another_host():
-    """The key would be sent to any host that the prediction names."""
+    """A request, or the key, would be sent to any host that the prediction names."""
     decoder = DIALECT.decoder(CHAT, TARGET)
     decoder.start(answer({**CREATED, "urls": {"get": "https://evil.example/p1"}}))
     decoder.feed(DONE)
     found = decoder.finish()
     assert isinstance(found, Continuation)
-    assert not found.request.authenticated
+    assert found.request.url == GET
 
 
 @pytest.mark.parametrize("data", [b"<html>", b"[]", {**CREATED, "urls": {"get": "file:///x"}}, {"status": 1}])

@@ -17,10 +17,10 @@ from anycompletion import (
     APIResponseError,
     APIStatusError,
     APITimeoutError,
-    AssistantMessage,
     AsyncCompletion,
     ChatCompletion,
     ChatCompletionChunk,
+    ChatCompletionMessage,
     ChatRequest,
     Choice,
     ChunkChoice,
@@ -132,7 +132,7 @@ COMPLETION = ChatCompletion(
     [
         Choice(
             0,
-            AssistantMessage(
+            ChatCompletionMessage(
                 "Looking it up.",
                 tool_calls=[
                     ToolCall("call_1", FunctionCall("weather", '{"city": "Oslo"}')),
@@ -176,7 +176,7 @@ async def test_a_completion_is_preserved(model: str, stream: bool) -> None:
 async def test_thinking_blocks_are_preserved() -> None:
     """A conversation with Claude's thinking could not be tested."""
     blocks = [{"type": "thinking", "thinking": "Hm, let me see.", "signature": "c2ln"}]
-    mine = ChatCompletion("x", [Choice(0, AssistantMessage("Yes.", thinking_blocks=blocks), "stop")], "m")
+    mine = ChatCompletion("x", [Choice(0, ChatCompletionMessage("Yes.", thinking_blocks=blocks), "stop")], "m")
     for reply in (
         await ask(fake_of(mine), MODELS["anthropic_messages"]),
         (await pieces(fake_of(mine), MODELS["anthropic_messages"]))[1],
@@ -196,7 +196,7 @@ async def test_each_choice_takes_a_reply(model: str) -> None:
 
 async def test_a_completion_can_have_several_choices() -> None:
     """A recorded reply with several choices could not be scripted."""
-    mine = ChatCompletion("x", [Choice(i, AssistantMessage(text), "stop") for i, text in enumerate("ab")], "m")
+    mine = ChatCompletion("x", [Choice(i, ChatCompletionMessage(text), "stop") for i, text in enumerate("ab")], "m")
     assert (await ask(fake_of(mine), n=2)).texts == ["a", "b"]
     with pytest.raises(ValueError, match="several choices"):
         await ask(fake_of(mine), MODELS["anthropic_messages"], n=2)

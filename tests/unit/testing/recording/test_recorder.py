@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from anycompletion.testing import (
     SimulatorServer,
     load_folder,
 )
+from support.raw_server import REQUEST, RawServer, answer
 
 MODELS = {
     "openai": "openai/gpt-4o",
@@ -101,6 +103,51 @@ async def test_no_secret_gets_into_a_file(name: str, tmp_path: Path) -> None:
         assert not [secret for secret in [*secrets, "simulated-organization", f":{port}"] if secret in text]
         headers = {*json.loads(text)["request"]["headers"], *json.loads(text)["response"]["headers"]}
         assert not [header for header in headers if header in ("authorization", "x-api-key", "api-key", "cookie")]
+
+
+ODD_BODIES: dict[str, bytes] = {
+    "Latin-1": "Schlüssel: {}".encode("latin-1"),
+    "a stray byte before": b"\xff {}",
+    "a stray byte after": b"{} \xfe",
+    "UTF-16": "key {}".encode("utf-16"),
+    "UTF-16, big-endian": "key {}".encode("utf-16-be"),
+}
+
+
+@pytest.mark.parametrize("body", ODD_BODIES)
+async def test_no_key_gets_into_a_file_whatever_the_encoding(body: str, tmp_path: Path) -> None:
+    """A gateway's page that repeats the key would be written as it came."""
+    key = "sk-a-key-that-must-not-be-written"
+    raw = ODD_BODIES[body]
+    encoding = {"UTF-16": "utf-16-le", "UTF-16, big-endian": "utf-16-be"}.get(body, "ascii")
+    echo = raw.replace("{}".encode(encoding), key.encode(encoding))
+    assert echo != raw
+    async with (
+        RawServer((REQUEST, answer(echo, 500))) as server,
+        AsyncCompletion(
+            providers=[Recorder(tmp_path)],
+            base_urls={"openai": server.url},
+            api_keys={"openai": key},
+            max_retries=0,
+        ) as client,
+    ):
+        await client.attempt("openai/x", "Hi.")
+    (recording,) = load_folder(tmp_path)
+    assert key.encode(encoding) not in recording.body
+    left = raw.replace("{}".encode(encoding), "***".encode(encoding))
+    assert recording.body.replace(b" ", b"") == left.replace(b" ", b"")  # the space after "Bearer" is part of a header
+
+
+def test_recordings_are_for_their_owner_only(tmp_path: Path) -> None:
+    """Other users of the machine could read the prompts, or have a link followed."""
+    victim = tmp_path / "victim"
+    victim.write_text("important")
+    file = tmp_path / "x.json"
+    (tmp_path / "x.json.part").symlink_to(victim)
+    Recording(id="x", provider="openai").save(file)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert victim.read_text() == "important"
+    assert {path.name for path in tmp_path.iterdir()} == {"victim", "x.json", "x.json.part"}
 
 
 async def test_private_hosts_are_not_recorded(tmp_path: Path) -> None:

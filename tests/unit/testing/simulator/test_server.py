@@ -1,6 +1,7 @@
 """Tests of the simulator as a server: start and stop, log, timing and faults, with a plain HTTP client."""
 
 import asyncio
+import io
 import json
 import subprocess
 import sys
@@ -467,3 +468,52 @@ async def test_an_error_response_gets_no_further_fault(sim: SimulatorServer, htt
     async with ask(http, sim, fault="cut-after-1-events", stream=True, model="no-such-model") as response:
         assert response.status == 404
         assert (await response.json())["error"]["code"] == "model_not_found"
+
+
+# --- web pages ------------------------------------------------------------------------------------------------------
+
+WEB_PAGES = {
+    "a page of another origin": {"Origin": "https://example.com"},
+    "a page of a file": {"Origin": "null"},
+    "a name that leads here": {"Host": "example.com"},
+    "such a name with the port": {"Host": "127.0.0.1.example.com:80"},
+    "a page that was loaded here": {"Origin": "http://127.0.0.1:80"},
+}
+
+
+@pytest.mark.parametrize("case", WEB_PAGES)
+async def test_web_pages_are_refused_before_their_body_is_read(case: str) -> None:
+    """Any web page that a developer visits could fill the memory, or read recorded replies."""
+    async with SimulatorServer() as sim, aiohttp.ClientSession(headers=WEB_PAGES[case]) as http:
+        async with ask(http, sim) as response:
+            assert response.status == 403
+        assert sim.requests == []
+
+
+async def test_hosts_of_this_machine_are_served() -> None:
+    """A client that names the server otherwise would be refused."""
+    async with SimulatorServer() as sim:
+        port = sim.url.rpartition(":")[2]
+        for host in ("localhost", f"LOCALHOST:{port}", f"127.0.0.1:{port}", f"[::1]:{port}"):
+            async with aiohttp.ClientSession(headers={"Host": host}) as http, ask(http, sim) as response:
+                assert response.status == 200
+
+
+async def test_the_log_of_requests_is_bounded_in_bytes() -> None:
+    """A simulator that is left running would fill the memory with large requests."""
+    async with SimulatorServer(reply="a") as sim, aiohttp.ClientSession() as http:
+        headers = {"authorization": f"Bearer {sim.api_keys['openai']}"}
+        for i in range(5):
+            body = io.BytesIO(b"x" * (40_000_000 + i))
+            async with http.post(sim.base_urls["openai"] + PATHS["openai"], data=body, headers=headers) as response:
+                await response.read()
+        assert [len(request.raw) for request in sim.requests] == [40_000_003, 40_000_004]
+
+
+async def test_deep_bodies_do_not_end_the_process() -> None:
+    """One request could crash the server, where the recursion limit is high."""
+    async with SimulatorServer() as sim, aiohttp.ClientSession() as http:
+        key = {"authorization": f"Bearer {sim.api_keys['openai']}"}
+        async with http.post(sim.base_urls["openai"] + PATHS["openai"], data=b"[" * 300_000, headers=key) as response:
+            assert response.status == 400
+        assert sim.requests[0].body is None

@@ -1,0 +1,146 @@
+"""Texts for unknown keywords, as data: what to write in place of the names that other SDKs use.
+
+Known names come first, because the closest of ours may mean something else: ``api_base`` is no ``api_key``. They are
+those of LiteLLM, openai-python, Anthropic's SDK and instructor. Imported for an error only.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+
+_MAX_SHOWN_KEYWORD = 100
+
+_FAKE = "a canned reply comes from AsyncCompletion(providers=[FakeProvider(...)]) of anycompletion.testing"
+_MIDDLEWARE = "that is a middleware of the client: it may call another model, or return a reply of its own"
+_OBSERVERS = "that is a middleware of the client; logger_fn=... observes a single call"
+_CONNECTIONS = "connections belong to the client: AsyncCompletion(session=...), or proxy= and ssl_context="
+_MODEL_LIST = "a model is named in each call, as provider/model; AsyncCompletion(providers=[...]) adds servers"
+_PRICES = "prices are those of anycompletion.integrations.prices.cost(reply)"
+_STRUCTURED = "write response_format={'type': 'json_schema', ...}; instructor.from_litellm(client.create) takes models"
+_ENTRA = "write api_key=BearerToken(...), or an async function that returns a token, for an azure/... model"
+
+
+def _body(name: str) -> str:
+    return f"only some providers have it: write extra_body={{{name!r}: ...}}"
+
+
+_OF_CALLS: Mapping[str, str] = {
+    **dict.fromkeys(("api_base", "endpoint", "azure_endpoint"), "write base_url=..., and api_key=... for it"),
+    **dict.fromkeys(("api_type", "custom_llm_provider", "llm_provider"), "write provider=..., or provider/model"),
+    **dict.fromkeys(("engine", "deployment_id", "azure_deployment", "model_name"), "write model='provider/model'"),
+    **dict.fromkeys(("drop_params", "additional_drop_params"), "write on_unsupported='drop', or 'warn'"),
+    **dict.fromkeys(("mock_response", "mock_tool_calls", "mock_timeout"), _FAKE),
+    **dict.fromkeys(("caching", "cache", "cache_ttl"), _MIDDLEWARE),
+    **dict.fromkeys(
+        ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks"), _MIDDLEWARE
+    ),
+    **dict.fromkeys(("retry_policy", "retry_strategy", "cooldown_time", "allowed_fails"), _MIDDLEWARE),
+    **dict.fromkeys(("callbacks", "success_callback", "failure_callback", "hooks"), _OBSERVERS),
+    **dict.fromkeys(("model_list", "routing_strategy"), _MODEL_LIST),
+    **dict.fromkeys(("num_retries", "retries", "max_attempts"), "write max_retries=..."),
+    **dict.fromkeys(("request_timeout", "total_timeout"), "write timeout=..., in seconds"),
+    "stream_timeout": "write timeout=Timeout(first_chunk=..., idle=...)",
+    **dict.fromkeys(("headers", "default_headers"), "write extra_headers={...}"),
+    **dict.fromkeys(("query", "params", "default_query"), "write extra_query={...}"),
+    **dict.fromkeys(("betas", "anthropic_beta"), "write extra_headers={'anthropic-beta': '...'}"),
+    "anthropic_version": "write api_version=...",
+    **dict.fromkeys(("http_client", "client", "transport", "session", "proxy", "proxies", "verify"), _CONNECTIONS),
+    **dict.fromkeys(("ssl_verify", "ssl_context", "shared_session"), _CONNECTIONS),
+    **dict.fromkeys(("auth_token", "azure_ad_token", "azure_ad_token_provider"), _ENTRA),
+    **dict.fromkeys(("system", "instructions"), "write it as the first message: {'role': 'system', 'content': ...}"),
+    **dict.fromkeys(("prompt", "input", "contents", "chat_history"), "write messages=..., a text or a list"),
+    **dict.fromkeys(("stop_sequences", "stop_token", "stop_words"), "write stop=[...]"),
+    **dict.fromkeys(("max_tokens_to_sample", "max_new_tokens"), "write max_tokens=..."),
+    "max_output_tokens": "write max_completion_tokens=..., or max_tokens=...",
+    "reasoning": "write reasoning_effort=..., or extra_body={'reasoning': ...}",
+    "budget_tokens": "write thinking={'type': 'enabled', 'budget_tokens': ...}",
+    **dict.fromkeys(("response_model", "output_format", "response_schema", "text_format"), _STRUCTURED),
+    **dict.fromkeys(("validation_context", "strict", "mode"), _STRUCTURED),
+    **dict.fromkeys(("input_cost_per_token", "output_cost_per_token", "base_model", "model_info"), _PRICES),
+    **dict.fromkeys(("set_verbose", "debug"), "write verbose=True"),
+    "web_search": "write web_search_options={...}",
+    "user_id": "write user=...",
+    **{
+        name: _body(name)
+        for name in (
+            *("top_k", "min_p", "top_a", "typical_p", "repetition_penalty", "length_penalty", "min_tokens"),
+            *(
+                "guided_json",
+                "guided_regex",
+                "guided_choice",
+                "grammar",
+                "chat_template_kwargs",
+                "add_generation_prompt",
+            ),
+            *("documents", "citation_options", "citations", "safety_mode", "safety_settings", "safe_prompt"),
+            *("container", "mcp_servers", "context_management", "cache_control", "inference_geo"),
+            *("transforms", "models", "route", "plugins", "enable_thinking", "num_ctx", "keep_alive", "think"),
+        )
+    },
+}
+"""Keyword of a call → what to write."""
+
+_KEYS = "a client has a key for each provider: write api_keys={'openai': ...}"
+_URLS = "a client has a base URL for each provider: write base_urls={'openai': ...}"
+_ENTRA_CLIENT = "write api_keys={'azure': BearerToken(...)}, or an async function that returns a token"
+
+_OF_CLIENTS: Mapping[str, str] = {
+    **dict.fromkeys(("api_key", "key", "keys", "token", "openai_api_key", "anthropic_api_key"), _KEYS),
+    **dict.fromkeys(("base_url", "api_base", "endpoint", "url", "azure_endpoint"), _URLS),
+    "auth_token": "write api_keys={'anthropic': BearerToken(...)}",
+    **dict.fromkeys(("azure_ad_token", "azure_ad_token_provider"), _ENTRA_CLIENT),
+    **dict.fromkeys(
+        ("default_headers", "headers"),
+        "write AsyncCompletion(...).with_options(extra_headers={...})",
+    ),
+    **dict.fromkeys(("default_query", "query"), "write AsyncCompletion(...).with_options(extra_query={...})"),
+    "provider": "name the provider in each call (provider/model), or write .with_options(provider=...)",
+    **dict.fromkeys(("http_client", "transport", "connector", "client"), "write session=..., an aiohttp.ClientSession"),
+    **dict.fromkeys(("verify", "ssl", "ssl_verify", "cert", "ca_bundle"), "write ssl_context=..., an ssl.SSLContext"),
+    **dict.fromkeys(("proxies", "http_proxy", "https_proxy", "trust_env"), "write proxy=..., the URL of an HTTP proxy"),
+    **dict.fromkeys(("rpm", "tpm", "rate_limit", "rate_limits"), "write limits={'openai': RateLimit(...)}"),
+    **dict.fromkeys(
+        ("concurrency", "max_parallel_requests", "max_connections", "limit"),
+        "write limits={'openai': RateLimit(concurrency=...)}; a batch has concurrency= of its own",
+    ),
+    **dict.fromkeys(
+        ("stream_timeout", "request_timeout"),
+        "write timeout=Timeout(total=..., first_chunk=..., idle=...)",
+    ),
+    "routes": _MIDDLEWARE,
+}
+"""Argument of a client → what to write; the names of calls that stand for something else come from `_OF_CALLS`."""
+
+_CLIENT_NAMES_OF_CALLS = (
+    *("drop_params", "additional_drop_params", "mock_response", "caching", "cache", "callbacks", "success_callback"),
+    *("failure_callback", "fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks"),
+    *("model_list", "routing_strategy", "num_retries", "retries", "max_attempts", "retry_policy", "hooks"),
+    *("cooldown_time", "allowed_fails"),
+)
+
+
+def unknown_keyword(name: str, known: Iterable[str]) -> str:
+    """The error text for an unknown keyword of a call; `known` are the right ones, of which the closest is named."""
+    if name == "stream":
+        return "'stream' goes to create and send only: stream() always streams, attempt() never does"
+    return _text(
+        name, "keyword", _OF_CALLS.get(name), known, "a field only the provider has goes into extra_body={...}"
+    )
+
+
+def unknown_client_argument(name: str, known: Iterable[str], of_calls: Iterable[str]) -> str:
+    """The error text for an unknown argument of a client; `of_calls` are the keywords that calls have."""
+    hint = _OF_CLIENTS.get(name) or (_OF_CALLS[name] if name in _CLIENT_NAMES_OF_CALLS else None)
+    if hint is None and name in of_calls:
+        hint = f"pass {name}= to the call; a default for many calls is client.with_options(...), for options"
+    return _text(name, "argument of AsyncCompletion", hint, known, "its arguments are in help(AsyncCompletion)")
+
+
+def _text(name: str, what: str, hint: str | None, known: Iterable[str], otherwise: str) -> str:
+    if len(name) > _MAX_SHOWN_KEYWORD:
+        return f"unknown {what} of {len(name)} characters"
+    if hint is None:
+        close = difflib.get_close_matches(name, known, 1)
+        hint = f"did you mean {close[0]!r}?" if close else otherwise
+    return f"unknown {what} {name!r}; {hint}"
