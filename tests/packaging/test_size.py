@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-MAX_CODE_LINES = 16_270
+MAX_CODE_LINES = 17_850
 """Limit of the package's lines of code without `testing`: raised for a feature only, lowered when code is removed.
 
 Imports and `__all__` do not count: a module that is split has more of them, and no more code.
@@ -27,7 +27,6 @@ LONG: dict[str, str] = {
 
 SHORT: dict[str, str] = {
     "cli/app.py": "imports all commands and so the extra, for which `main` looks before it imports this",
-    "logs.py": "the lowest layer: the logger, which all modules may use",
     **dict.fromkeys(
         ("dialects/openai_chat/dialect.py", "dialects/replicate_predictions/dialect.py"),
         "the value that the folder's functions form; its name is found by the folder's",

@@ -5,7 +5,7 @@ from .chunk_source import CallChunks, ChunkSource
 from .endpoint_state import EndpointState, RetryBudget
 from .plan import USER_AGENT, CallPlan
 from .provider_state import KeySource, ProviderState
-from .stream_attempt import as_chunk
+from .reply_chunks import as_chunk
 
 __all__ = [
     "USER_AGENT",

@@ -23,10 +23,11 @@ from ..errors import (
 from ..http import MAX_RESPONSE_BYTES, Headers, HttpRequest, HttpResponse
 from ..logs import log
 from ..records import ChatCompletion, ChatCompletionMessage, Choice, Usage
-from ..records.chunks import ChatCompletionChunk, ChunkChoice, Delta, latest_usage
+from ..records.chunks import ChatCompletionChunk, latest_usage
 from ..transport import Response
 from .close_signal import CloseSignal
 from .plan import EVENT_STREAM
+from .reply_chunks import as_chunk, closing_chunks
 from .response_bodies import BLANK, BodyKind, body_kind, page_error
 
 if TYPE_CHECKING:
@@ -266,7 +267,7 @@ class StreamAttempt(Attempt):
             else:
                 result = call.decode(response)  # raises if the work has failed
         self.ended = True
-        return _closing_chunks(result)
+        return closing_chunks(result)
 
 
 class WholeAttempt(Attempt):
@@ -372,33 +373,3 @@ class WholeAttempt(Attempt):
             result = await self._call.next_result(result)
         self.ended = True
         return (as_chunk(result),)
-
-
-def _closing_chunks(completion: ChatCompletion) -> Chunks:
-    """The end of a reply whose text was streamed: finish reasons, then usage."""
-    ends = [
-        ChunkChoice(
-            choice.index, Delta(), choice.finish_reason, None, choice.native_finish_reason, choice.extra or None
-        )
-        for choice in completion.choices
-    ]
-    extra, raw = completion.extra or None, completion.raw
-    last = ChatCompletionChunk(completion.id, ends, completion.created, completion.model, extra=extra, native=raw)
-    if completion.usage is None:
-        return (last,)
-    usage = ChatCompletionChunk(
-        completion.id, [], completion.created, completion.model, usage=completion.usage, native=completion.raw
-    )
-    return (last, usage)
-
-
-def as_chunk(completion: ChatCompletion) -> ChatCompletionChunk:
-    """A whole reply as the one chunk of a stream."""
-    data = completion.to_dict()
-    for choice in data["choices"]:
-        choice["delta"] = delta = choice.pop("message")
-        for index, call in enumerate(delta.get("tool_calls") or ()):
-            call["index"] = index
-    chunk = ChatCompletionChunk.from_dict(data | {"object": "chat.completion.chunk"})
-    chunk.native = completion.raw
-    return chunk
