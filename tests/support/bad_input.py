@@ -700,7 +700,8 @@ HEADERS: list[Bad] = [
 ]
 
 KEYS: list[Bad] = [
-    *bad("api_key", 5, b"sk", ["sk"], True, 1.5, {"openai": "sk"}, Data(), Level.MANY),
+    *bad("api_key", 5, b"sk", ["sk"], True, 1.5, Data(), Level.MANY),
+    *bad("api_key", {"openai": 5}, at="['openai']"),
     *(
         Bad("api_key", key, None, late=True, error=ConfigurationError)
         for text in (
@@ -746,14 +747,9 @@ async def key_that_fails() -> str:
     raise LookupError(KEY)
 
 
-def key_at_once() -> str:
-    """Returns a key without being async."""
-    return KEY
-
-
 KEY_FUNCTIONS: list[Bad] = [
     Bad("api_key", key, None, late=True, error=ConfigurationError)
-    for key in (key_of_bytes, key_of_nothing, key_with_a_space, key_that_fails, key_at_once, Data, len)
+    for key in (key_of_bytes, key_of_nothing, key_with_a_space, key_that_fails, Data, len)
 ]
 
 _WITH_KEY = {"api_key": KEY}

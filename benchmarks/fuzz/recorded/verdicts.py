@@ -65,9 +65,14 @@ def _read(response: RecordedResponse, number: int, place: Place, value: Any) -> 
 def _judge_recorded_error(original: Reading, found: Reading, place: Place) -> Verdict:
     """Another value of a field that describes the error can make it another error, or a reply; no other field can."""
     names = re.split(r"[./]|\[[^\]]*\]|<[^>]*>", place.pattern)
-    if not fields.OF_ERRORS.isdisjoint(names) or (found.same(original) and str(found.error) == str(original.error)):
+    if not fields.OF_ERRORS.isdisjoint(names) or (found.same(original) and _message(found) == _message(original)):
         return Verdict("recorded error")
     return Verdict("another error", f"{difference(original, found)}, {str(original.error)[:60]!r} before")
+
+
+def _message(reading: Reading) -> str:
+    """The text of a reading's error, without the request's id."""
+    return reading.error.message if isinstance(reading.error, CompletionError) else str(reading.error)
 
 
 def _judge_unneeded(response: RecordedResponse, original: Reading, found: Reading, place: Place) -> Verdict:

@@ -215,10 +215,10 @@ class MergedChunks(ChunkSource):
                         raise item
                     case None:
                         self._open_branches -= 1
-                    case chunks if chunks is _OPEN:
+                    case _ if item is _OPEN:
                         unopened -= 1
-                    case chunks:
-                        self._early.append((index, chunks))
+                    case _:  # bound to no further name, which the traceback of a later error would show
+                        self._early.append((index, item))
         except BaseException:  # cancelled while opening, or as above
             self._early.clear()
             self.close()

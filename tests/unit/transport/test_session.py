@@ -42,7 +42,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "trust_env": {"trust_env": True},
 }
 
-LONG = {"X-Request-Id": "r" * 500, "Connection": "close", **{f"X-{i}": "-" for i in range(8)}}
+LONG = {"X-Request-Id": "r-1", "X-Long": "r" * 500, "Connection": "close", **{f"X-{i}": "-" for i in range(8)}}
 PACKED = gzip.compress(json.dumps(completion()).encode())
 GZIP = {"Content-Encoding": "gzip", "Set-Cookie": "session=1; Path=/"}
 
@@ -67,7 +67,7 @@ async def test_no_setting_changes_a_request_or_its_answer(
     async with RawServer(*((REQUEST, 0.06, each) for each in answers), (REQUEST, *WHOLE)) as server:
         async with aiohttp.ClientSession(**SETTINGS[name]) as session, client_over(session, server) as client:
             reply = await client.create("openai/m", "Hi.")
-            assert (reply.text, reply.info.attempts, reply.info.request_id) == ("Hello.", 2, "r" * 500)
+            assert (reply.text, reply.info.attempts, reply.info.request_id) == ("Hello.", 2, "r-1")
             with pytest.raises(AuthenticationError, match="No") as caught:
                 await client.create("openai/m", "Hi.")
             assert caught.value.status_code == 401
