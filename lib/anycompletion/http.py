@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import functools
 import operator
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
@@ -123,10 +124,19 @@ class HttpResponse(msgspec.Struct, eq=False):
 
 
 def parse_date(header: str | None) -> float | None:
-    """A ``Date`` header as Unix seconds; None where it is missing or malformed."""
-    if not header:
-        return None
+    """An HTTP date as Unix seconds; None where it is missing, malformed or without a time zone."""
+    return None if not header or len(header) > _MAX_DATE else _parse_date(header)
+
+
+_MAX_DATE = 64
+"""Characters of a date; a longer text is not parsed, because that takes time."""
+
+
+@functools.lru_cache(64)
+def _parse_date(text: str) -> float | None:
+    # Cached: it takes 8 µs, and the responses of one second have the same date.
     try:
-        return email.utils.parsedate_to_datetime(header).timestamp()
+        then = email.utils.parsedate_to_datetime(text)
+        return None if then.tzinfo is None else then.timestamp()
     except (ValueError, TypeError, OverflowError):
         return None

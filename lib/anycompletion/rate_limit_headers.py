@@ -7,11 +7,12 @@ counts as missing.
 from __future__ import annotations
 
 import datetime
-import email.utils
 import math
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
+
+from .http import parse_date
 
 _MAX_LENGTH = 64
 """Characters of a header's value; a longer one is not parsed, because that takes time."""
@@ -57,7 +58,7 @@ def wait_hint(headers: Mapping[str, str], body: bytes = b"", *, now: float | Non
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds:
         return milliseconds / 1000
-    now = _date(headers.get("date")) or now
+    now = parse_date(headers.get("date")) or now
     return _retry_after(headers.get("retry-after"), now) or _exhausted(headers, now) or _retry_delay(body)
 
 
@@ -66,7 +67,7 @@ def remaining_quotas(headers: Mapping[str, str]) -> list[RemainingQuota]:
 
     A limit is left out where one of its two headers is missing or unreadable.
     """
-    now = _date(headers.get("date"))
+    now = parse_date(headers.get("date"))
     found: list[RemainingQuota] = []
     for name, reset in _LIMITS:
         remaining = _number(headers.get(name))
@@ -110,7 +111,7 @@ def _retry_after(text: str | None, now: float | None) -> float | None:
     if text is None:
         return None
     number = _number(text)
-    return number if number is not None else _until(_date(text), now)
+    return number if number is not None else _until(parse_date(text), now)
 
 
 def _number(text: str | None) -> float | None:
@@ -138,16 +139,6 @@ def _until(then: float | None, now: float | None) -> float | None:
     if then is None or now is None:
         return None
     return then - now if math.isfinite(then) and then > now else None
-
-
-def _date(text: str | None) -> float | None:
-    """Unix seconds of an HTTP date."""
-    if text is None or len(text) > _MAX_LENGTH:
-        return None
-    try:
-        return _unix(email.utils.parsedate_to_datetime(text))
-    except (ValueError, TypeError, OverflowError):
-        return None
 
 
 def _timestamp(text: str | None) -> float | None:

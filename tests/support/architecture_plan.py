@@ -68,6 +68,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 """
 
 SAME_LAYER: dict[str, dict[str, str]] = {
+    "rate_limit_headers": {"http": "dates of headers"},
     "redaction": {"http": "secrets are hidden in headers"},
 }
 """Importer → imported module of the same layer → why."""
