@@ -127,7 +127,7 @@ def attempt_for(call: Call, response: Response, closed: CloseSignal) -> Attempt:
 
 
 def _media_type(headers: Headers) -> str:
-    return headers.get("content-type", "").partition(";")[0].strip().lower()
+    return (headers.first("content-type") or "").partition(";")[0].strip().lower()
 
 
 class StreamAttempt(Attempt):
