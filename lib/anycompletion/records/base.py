@@ -45,7 +45,7 @@ class ModelMethods:
 
     def to_dict(self) -> JsonObject:
         """OpenAI's JSON."""
-        raise NotImplementedError
+        raise NotImplementedError  # each kind of record has its own; an abstract class cannot be a base of Structs
 
     def model_dump(self, **_options: Any) -> JsonObject:
         """`to_dict()`; pydantic's options are accepted and change nothing."""

@@ -57,7 +57,7 @@ async def test_no_setting_changes_a_request_or_its_answer(
 ) -> None:
     """A setting for the application's own requests would replace the key, or break retries, errors or decoding."""
     netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    netrc.write_text("machine 127.0.0.1 login user password else\n")
     monkeypatch.setenv("NETRC", str(netrc))
     answers = (
         answer({"error": {"message": "Slow down."}}, 429, {**LONG, "Retry-After-Ms": "10"}),

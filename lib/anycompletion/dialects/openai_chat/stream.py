@@ -102,7 +102,7 @@ class OpenAIStreamDecoder:
                 numbers = self._calls.get(choice.index) or self._calls.setdefault(choice.index, OpenAIToolCallNumbers())
                 numbers.number(delta.tool_calls)
             if not self._has_content:
-                self._has_content = not _is_empty(delta)
+                self._has_content = bool(delta.content) or not _is_empty(delta)
             self._ended.setdefault(choice.index, False)
             if choice.finish_reason is not None and self._end(choice, data):
                 ended = True

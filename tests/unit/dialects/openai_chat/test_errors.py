@@ -203,7 +203,7 @@ def test_a_web_page_is_its_title(page: bytes, text: str) -> None:
 
 UPSTREAM: dict[str, tuple[Any, str | None, str]] = {
     "a text": ("Too busy.", "P", " (P: Too busy.)"),
-    "a text of nobody": ("Too busy.", None, " (Too busy.)"),
+    "a text without a provider's name": ("Too busy.", None, " (Too busy.)"),
     "an error object": ('{"error": {"message": "No such tool."}}', "P", " (P: No such tool.)"),
     "decoded JSON": ({"code": 400, "msg": "invalid parameter", "input": "PROMPT"}, "P", " (P: invalid parameter)"),
     "a list of errors": ('{"errors": [{"message": "AiError", "code": 3043}], "success": false}', "P", " (P: AiError)"),
