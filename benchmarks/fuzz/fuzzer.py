@@ -1,13 +1,14 @@
-"""Fuzzing of all code that reads providers' responses: ``python -m benchmarks.fuzz [--inputs 200000] [--seed N]``.
+"""Fuzzing of all code that reads what servers and callers send: ``python -m benchmarks.fuzz [--inputs N] [--seed N]``.
 
 Valid responses of every format are mutated, damaged and replaced by noise, and passed to the code that reads them: the
 SSE parser, each dialect's decoders and error mapper, and the reader of retry hints. For every input it checks that only
 errors of ours are raised, that errors and replies can be printed, pickled and sent on, that a stream gives the same
-events whatever the pieces it arrives in, that waits are finite, and that the time is bounded. Finally every text, list
-and event is made longer and longer: the time must not grow faster than the input.
+events whatever the pieces it arrives in, that waits are finite, and that the time is bounded. So are bodies of requests
+to the endpoint, which must be answered or refused (`endpoint`). Finally every text, list and event is made longer and
+longer: the time must not grow faster than the input.
 
 It prints a table, and for each failure the options that reproduce it; the exit code is 1 when there is a failure.
-``--target openai_chat.stream --only 1234`` runs one input alone, with the same seed.
+``--target openai_chat.stream --only 1234`` runs one input alone, with the same seed; several targets share the inputs.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import functools
 import math
 import pickle
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
@@ -38,7 +39,9 @@ from anycompletion.records import ChatCompletion, ChatRequest, FunctionDefinitio
 from anycompletion.streaming.accumulator import Accumulator
 
 from . import mutations
+from .endpoint import ENDPOINT
 from .seeds import HINT_BODIES, HINTS, SEEDS, Seeds
+from .subject import Subject, expect
 
 BASE_SECONDS = 1.0
 SECONDS_PER_MEGABYTE = 4.0
@@ -54,22 +57,6 @@ SHOWN = 2000
 
 
 T = TypeVar("T")
-
-
-class ViolationError(AssertionError):
-    """A checked property does not hold."""
-
-
-def expect(holds: bool, what: str) -> None:
-    if not holds:
-        raise ViolationError(what)
-
-
-class Subject(NamedTuple):
-    """Target of fuzzing: how to make an input, and which properties to check."""
-
-    make: Callable[[Random], Any]
-    check: Callable[[Any], None]
 
 
 # --- framing ---------------------------------------------------------------------------------------------------------
@@ -416,6 +403,7 @@ SUBJECTS: Mapping[str, Subject] = {
     **{f"{name}.reply": Subject(form.make_reply, form.check_reply) for name, form in FORMATS.items()},
     **{f"{name}.error": Subject(form.make_error, form.check_error) for name, form in FORMATS.items()},
     "wait hints": Subject(make_hints, check_hints),
+    "endpoint": ENDPOINT,
 }
 
 
@@ -490,13 +478,15 @@ def run_growth(form: Format) -> Outcome:
     return outcome
 
 
-def fuzz(inputs: int, seed: int, growth: bool = True) -> dict[str, Outcome]:
-    """Runs `inputs` inputs, spread over all targets."""
-    share = -(-inputs // len(SUBJECTS))
-    outcomes = {name: run(seed, name, subject, range(share)) for name, subject in SUBJECTS.items()}
-    if growth:
-        outcomes |= {f"{name}, growing": run_growth(form) for name, form in FORMATS.items()}
-    return outcomes
+def fuzz(inputs: int, seed: int, targets: Collection[str]) -> dict[str, Outcome]:
+    """Runs `inputs` inputs, spread over the targets."""
+    share = -(-inputs // len(targets))
+    return {name: run(seed, name, SUBJECTS[name], range(share)) for name in targets}
+
+
+def fuzz_all(inputs: int, seed: int) -> dict[str, Outcome]:
+    """Runs `inputs` inputs, spread over all targets, and measures the growth in time of every format."""
+    return fuzz(inputs, seed, SUBJECTS) | {f"{name}, growing": run_growth(form) for name, form in FORMATS.items()}
 
 
 def table(outcomes: Mapping[str, Outcome], seed: int) -> Iterator[str]:
@@ -514,16 +504,17 @@ def table(outcomes: Mapping[str, Outcome], seed: int) -> Iterator[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=str(__doc__).partition("\n")[0])
-    parser.add_argument("--inputs", type=int, default=200_000, help="of all targets together (default: %(default)s)")
+    parser.add_argument("--inputs", type=int, default=1_000_000, help="of all targets together (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="default: %(default)s")
-    parser.add_argument("--target", choices=SUBJECTS, help="run this target alone")
-    parser.add_argument("--only", type=int, help="run the input of this number of the target alone")
+    parser.add_argument("--target", choices=SUBJECTS, action="append", help="run this target alone; may be repeated")
+    parser.add_argument("--only", type=int, help="run the input of this number of a target alone")
     given = parser.parse_args(arguments)
     if given.target is None:
-        outcomes = fuzz(given.inputs, given.seed)
+        outcomes = fuzz_all(given.inputs, given.seed)
+    elif given.only is None:
+        outcomes = fuzz(given.inputs, given.seed, given.target)
     else:
-        numbers = range(given.inputs) if given.only is None else [given.only]
-        outcomes = {given.target: run(given.seed, given.target, SUBJECTS[given.target], numbers)}
+        outcomes = {name: run(given.seed, name, SUBJECTS[name], [given.only]) for name in given.target}
     print("\n".join(table(outcomes, given.seed)))
     print(f"\n{sum(outcome.inputs for outcome in outcomes.values()):,} inputs, seed {given.seed}")
     return 1 if any(outcome.failures for outcome in outcomes.values()) else 0

@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import pytest
+from benchmarks.fuzz import endpoint
 from benchmarks.fuzz import fuzzer as fuzz
-from benchmarks.fuzz.fuzzer import FORMATS, SUBJECTS, Subject
+from benchmarks.fuzz.endpoint import ENDPOINT, REFUSALS
+from benchmarks.fuzz.fuzzer import FORMATS, SUBJECTS
+from benchmarks.fuzz.subject import Subject, ViolationError
 
 INPUTS = 300
 """Number of inputs per target."""
+
+ID = (b"x-request-id", endpoint.REQUEST_ID.encode())
+SSE = [ID, (b"content-type", b"text/event-stream")]
+START = {"type": "http.response.start", "status": 200, "headers": [ID, (b"content-type", b"application/json")]}
+BODY = {"type": "http.response.body", "body": b'{"choices": [{}]}'}
+"""Messages of an application."""
 
 
 @pytest.mark.parametrize("name", SUBJECTS)
@@ -33,6 +43,15 @@ def test_inputs_include_valid_and_invalid_ones(name: str) -> None:
     assert ends["ok"] > 20
     assert ends["APIResponseError"] + ends["InternalServerError"] > 20
     assert len(ends) > 4
+
+
+async def test_requests_to_the_endpoint_include_accepted_and_refused_ones() -> None:
+    """Requests that are all refused at the first byte, or none of which is, would test nothing."""
+    responses = [await endpoint.response_to(fuzz.make_input(1, "endpoint", ENDPOINT, number)) for number in range(150)]
+    counts = Counter(response.status for response in responses)
+    assert counts[200] > 15
+    assert counts[400] > 15
+    assert counts.keys() <= {200, *REFUSALS}
 
 
 # --- the fuzzer itself ---------------------------------------------------------------------------------------------
@@ -62,6 +81,26 @@ def test_failures_are_found_and_reproducible(check: Callable[[int], None]) -> No
     shown = "\n".join(fuzz.table({"framing": outcome}, 3))
     assert f"--seed 3 --target 'framing' --only {wrong[0]}\n" in shown
     assert "\n    7" in shown
+
+
+FAULTS: dict[str, tuple[list[dict[str, Any]], str]] = {
+    "no end": ([START, {**BODY, "more_body": True}], "the response has no end"),
+    "two ends": ([START, BODY, BODY], "a message after the end"),
+    "a failure": ([{**START, "status": 502}, BODY], "status 502"),
+    "the key": ([START, {**BODY, "body": endpoint.KEY.encode()}], "the service's key"),
+    "no request id": ([{**START, "headers": []}, BODY], "the request id"),
+    "half a stream": ([{**START, "headers": SSE}, {**BODY, "body": b"data: {}\n\n"}], "without its end"),
+    "another error": ([{**START, "status": 400}, {**BODY, "body": b'{"error": {}}'}], "not an error of OpenAI's form"),
+}
+"""Case → messages of a faulty application, and what is reported of them."""
+
+
+@pytest.mark.parametrize("case", FAULTS)
+def test_faults_of_the_endpoint_are_found(case: str) -> None:
+    """A faulty response of the endpoint would pass."""
+    messages, text = FAULTS[case]
+    with pytest.raises(ViolationError, match=text):
+        endpoint.check_response(endpoint.EndpointResponse.of(messages), endpoint.REQUEST_ID)
 
 
 @pytest.mark.parametrize("name", SUBJECTS)
