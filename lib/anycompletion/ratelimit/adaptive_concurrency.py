@@ -1,8 +1,10 @@
 """Adaptive concurrency (AIMD): finds out how many requests a provider takes at a time by trying more until it refuses.
 
-Strategy: double the limit until the first refusal; then halve it, grow back at once to just below the number that was
-refused, stay there, and try a little more from time to time. Each time the same ceiling is met again, the next trial
-comes later: a trial costs a refusal, and where a refusal starts a cooldown for all calls, it costs that too.
+Strategy: double the limit until the first refusal, lower it to just below the number that was refused, stay there, and
+try a little more from time to time. Each time the same ceiling is met again, the next trial comes later: a trial costs
+a refusal, and where a refusal starts a cooldown for all calls, it costs that too. Where many of the requests in flight
+are refused, the provider takes far fewer than before: then the limit is halved, and grows again when all of them have
+ended.
 
 Only answers raise the limit. A request that the provider did not answer halves it, but shows no ceiling; one that was
 never sent, or ended in a queue of this client, changes nothing.
@@ -10,7 +12,7 @@ never sent, or ended in a queue of this client, changes nothing.
 
 from __future__ import annotations
 
-_BELOW, _WELL_BELOW = 0.95, 0.8
+_BELOW, _WELL_BELOW = 0.975, 0.8
 """Part of the ceiling at which the limit stays while nothing new is tried; the lower one if the provider refused again
 before the limit was back there, because then it takes less than before."""
 
@@ -21,16 +23,23 @@ _STEP = 0.02
 """Part of the ceiling by which the first round of a trial raises the limit, at least by 1; each further round raises it
 by twice as much."""
 
-_HOLD, _MAX_HOLD = 4.0, 16.0
+_MANY = 0.1
+"""Part of the requests in flight whose refusal halves the limit, at least 2."""
+
+_HOLD, _MAX_HOLD = 4.0, 8.0
 """Rounds between two trials, the first time and at most."""
 
 _MAX_HOLD_CALLS = 150
 """With few requests in flight, a refusal is a larger part of them, so a hold may last for this many calls even if they
 are more rounds."""
 
+# The constants were tuned with simulated providers, those of `tests/unit/ratelimit/test_adaptive_concurrency.py` among
+# them. A limit that is halved at each refusal loses a tenth of the capacity to trials, and where the capacity falls by
+# half, it is refused ten times as often.
+
 
 class AdaptiveConcurrency:
-    """Limit of requests in flight that grows while answers come and is halved when the provider refuses.
+    """Limit of requests in flight that grows while answers come and falls when the provider refuses.
 
     It is notified when a request starts and ends, of each attempt that ended with 429 or 529, retried or not, and of
     each request that failed. It has no clock: it counts in rounds, a round being as many ended requests as may be in
@@ -49,7 +58,13 @@ class AdaptiveConcurrency:
         self._last_full: int | None = None
         """Value of `_ended` when the limit was reached last."""
         self._ignored = 0
-        """Number of requests that must end before a refusal counts again: they started before the last halving."""
+        """Number of requests that must end before a refusal is a new event: they started before the last one."""
+        self._refusals = 0
+        """Refused attempts since the last event."""
+        self._many = 0
+        """Number of refusals that halves the limit; 0 after failures, which have halved it."""
+        self._is_halved = False
+        """Whether the last event halved the limit because many requests were refused."""
         self._ceiling: float | None = None
         """Number in flight that was refused."""
         self._plateau = 1.0
@@ -82,27 +97,38 @@ class AdaptiveConcurrency:
         self.in_flight -= 1
         self._ended += 1
         self._ignored = max(0, self._ignored - 1)
-        if answered and not throttled and self._is_used() and self.in_flight < self.limit < self._most:
+        if throttled or not answered or (self._is_halved and self._ignored):
+            return
+        if self._is_used() and self.in_flight < self.limit < self._most:
             self._grow()
 
     def on_throttled(self) -> None:
-        """Called for each refused attempt. Halves the limit, once for all requests that are in flight."""
-        if self._ignored:
-            return
+        """Called for each refused attempt: lowers the limit to just below what was refused, halves it if many are."""
+        if not self._ignored:
+            self._set_ceiling()
+        self._refusals += 1
+        if self._refusals == self._many:
+            self._limit, self._is_halved = max(1.0, self._limit / 2), True
+
+    def _set_ceiling(self) -> None:
         refused = max(1.0, min(self._limit, self.in_flight))
         is_same = self._ceiling is not None and refused <= self._ceiling * _PASSED
         below = _WELL_BELOW if self._ceiling is not None and self._limit < self._plateau else _BELOW
         self._hold = min(self._hold * 2, max(_MAX_HOLD, _MAX_HOLD_CALLS / refused)) if is_same else _HOLD
         self._ceiling, self._hold_left, self._step = refused, self._hold, max(1.0, refused * _STEP)
         self._plateau = max(1.0, min(refused * below, refused - 1))
-        self._limit = max(1.0, refused / 2)
+        self._limit = self._plateau
+        self._begin_event(many=max(2, int(refused * _MANY)))
+
+    def _begin_event(self, *, many: int) -> None:
         self._ignored = max(1, self.in_flight)
+        self._refusals, self._many, self._is_halved = 0, many, False
 
     def on_failed(self) -> None:
         """Called for each request that got no answer, or a server error. Halves the limit, once for all in flight."""
         if not self._ignored:
             self._limit = max(1.0, min(self._limit, self.in_flight) / 2)
-            self._ignored = max(1, self.in_flight)
+            self._begin_event(many=0)
 
     def _is_used(self) -> bool:
         """Whether the limit was reached within the last round."""
