@@ -3,9 +3,9 @@
 Valid responses of every format are mutated, damaged and replaced by noise, and passed to the code that reads them: the
 SSE parser, each dialect's decoders and error mapper, and the reader of retry hints. For every input it checks that only
 errors of ours are raised, that errors and replies can be printed, pickled and sent on, that a stream gives the same
-events whatever the pieces it arrives in, that waits are finite, and that the time is bounded. So are bodies of requests
-to the endpoint, which must be answered or refused (`endpoint`). Finally every text, list and event is made longer and
-longer: the time must not grow faster than the input.
+events whatever the pieces it arrives in, that waits are finite, and that the time is bounded. So are the framing of
+HTTP responses (`http1`), and bodies of requests to the endpoint, which must be answered or refused (`endpoint`).
+Finally every text, list and event is made longer and longer: the time must not grow faster than the input.
 
 It prints a table, and for each failure the options that reproduce it; the exit code is 1 when there is a failure.
 ``--target openai_chat.stream --only 1234`` runs one input alone, with the same seed; several targets share the inputs.
@@ -40,6 +40,7 @@ from anycompletion.streaming.accumulator import Accumulator
 
 from . import mutations
 from .endpoint import ENDPOINT
+from .http1 import HTTP1
 from .seeds import HINT_BODIES, HINTS, SEEDS, Seeds
 from .subject import Subject, expect
 
@@ -403,6 +404,7 @@ SUBJECTS: Mapping[str, Subject] = {
     **{f"{name}.reply": Subject(form.make_reply, form.check_reply) for name, form in FORMATS.items()},
     **{f"{name}.error": Subject(form.make_error, form.check_error) for name, form in FORMATS.items()},
     "wait hints": Subject(make_hints, check_hints),
+    "http": HTTP1,
     "endpoint": ENDPOINT,
 }
 

@@ -12,6 +12,7 @@ from benchmarks.fuzz import endpoint
 from benchmarks.fuzz import fuzzer as fuzz
 from benchmarks.fuzz.endpoint import ENDPOINT, REFUSALS
 from benchmarks.fuzz.fuzzer import FORMATS, SUBJECTS
+from benchmarks.fuzz.http1 import HTTP1, SentResponse, read_response
 from benchmarks.fuzz.subject import Subject, ViolationError
 
 INPUTS = 300
@@ -101,6 +102,34 @@ def test_faults_of_the_endpoint_are_found(case: str) -> None:
     messages, text = FAULTS[case]
     with pytest.raises(ViolationError, match=text):
         endpoint.check_response(endpoint.EndpointResponse.of(messages), endpoint.REQUEST_ID)
+
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nHi"
+
+RESPONSES: dict[str, tuple[SentResponse, str]] = {
+    "another body": (SentResponse(OK, [OK], b"Ho", damaged=False), "another body: b'Hi'"),
+    "no error": (SentResponse(OK, [OK], None, damaged=False), "another body: b'Hi'"),
+    "another body in pieces": (SentResponse(OK, [OK[:-1], b"o"], b"Hi", damaged=True), "another body in pieces: b'Ho'"),
+    "an error in pieces": (SentResponse(OK, [OK[:-1]], b"Hi", damaged=True), "another body in pieces: None"),
+}
+"""Case → a response that is not read as expected, and what is reported of it."""
+
+
+@pytest.mark.parametrize("case", RESPONSES)
+def test_faults_of_http_are_found(case: str) -> None:
+    """A body that is read otherwise than it was sent would pass."""
+    response, text = RESPONSES[case]
+    with pytest.raises(ViolationError, match=text):
+        HTTP1.check(response)
+
+
+async def test_http_responses_include_intact_and_damaged_ones() -> None:
+    """Responses that are all errors, or none of which is, would test nothing."""
+    responses = [fuzz.make_input(1, "http", HTTP1, number) for number in range(300)]
+    bodies = [await read_response(response.pieces) for response in responses]
+    counts = Counter((response.damaged, body is None) for response, body in zip(responses, bodies, strict=True))
+    assert min(counts.values()) > 15
+    assert len(counts) == 4
 
 
 @pytest.mark.parametrize("name", SUBJECTS)
