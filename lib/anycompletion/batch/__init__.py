@@ -1,8 +1,8 @@
 """Live batches: many requests, bounded and resumable, with results as they come; this package has no sockets.
 
 Strategy: one task reads the items and puts each into the queue of its provider (`ItemReader`). A queue has as many
-worker tasks as it may have requests in flight, and each worker sends item after item (`WorkerPool`), so that an item
-costs no task of its own. Memory is bounded by one number: the items that were read and whose results were not taken.
+tasks as it may have requests in flight, one per item (`WorkerPool`), so that each item has a context of its own. Memory
+is bounded by one number: the items that were read and whose results were not taken.
 """
 
 from .items import BatchItem, BatchItems

@@ -25,6 +25,7 @@ batch has as many items in line as it has, and what they wait for is not the pro
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -88,15 +89,8 @@ async def _wait_for_cooldown(call: CallContext) -> None:
     wait = cooldown.expected(asyncio.get_running_loop().time())
     if left is None or wait < left:
         call.log(call.plan.log_level, "cooling_down", f"waits {wait:.2f} s, as all calls to this model do", delay=wait)
-        timer = asyncio.timeout(left)
-        try:
-            async with timer:
-                await cooldown.wait()
-        except TimeoutError:
-            if not timer.expired():
-                raise
-        else:
-            return
+        with contextlib.suppress(APITimeoutError):
+            return await _within_total(call, cooldown.wait(), "")
     provider = call.plan.target.provider
     error = call.cooldown_error or RateLimitError(
         f"{provider} asked for a pause, which all calls to this model keep; it is longer than this call's timeout, so "

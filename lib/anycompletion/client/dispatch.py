@@ -20,7 +20,7 @@ from ..records import ChatCompletion, ChatRequest, Message, ReplyInfo
 from ..streaming.fanout import MergedChunks, gather
 from ..streaming.missing_choices import FilledChunks, complete_choices
 from ..streaming.stream import CompletionStream
-from ..validation import check_option_values, require_ids
+from ..validation import check_option_values, with_call_ids
 from .key_binding import Destination, Homes, ReceivedOptions, homes_of_view
 from .planning import PlanCache, plan_call
 from .state import ClientState
@@ -204,8 +204,8 @@ class CallDispatcher:
         if provider_state.for_call is not None:
             bound = provider_state.for_call(request, model=target.model, stream=stream, base_url=target.base_url)
             plan = plan.with_transport(bound)
-        if plan.requires_call_ids:
-            require_ids(cast("list[Message]", request.messages))
+        if plan.requires_call_ids and (paired := with_call_ids(cast("list[Message]", request.messages))):
+            request = attrs.evolve(request, messages=paired)
         if plan.extra_body is not None:
             request = attrs.evolve(request, extra_body={**(request.extra_body or {}), **plan.extra_body})
         warnings = [*self.warnings, *plan.warnings]

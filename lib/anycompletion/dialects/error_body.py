@@ -20,8 +20,11 @@ _MAX_DEPTH = 8
 _ERRORS = ("error", "errors")
 """Fields that contain an error, in whatever they are."""
 
-_FOREIGN_ERRORS = ("Error", "fault")
-"""Names of that field in the gateways of clouds; a reply's field may have such a name for something else."""
+_FOREIGN_ERRORS = ("Error", "fault", "err", "exception")
+"""Names of that field in gateways; a reply's field may have such a name for something else."""
+
+_WRAPPERS = ("data", "result", "response", "body")
+"""Fields in which gateways put what is or has an error, where there are no choices."""
 
 _MESSAGES = (
     *("message", "msg", "detail", "error_description", "error_message", "errorMessage", "error_msg", "status_msg"),
@@ -108,14 +111,23 @@ def holds_error(data: Any) -> bool:
         or fields.get("type") == "error"
         or _failed_base_resp(fields) is not None
         or _failed_choice(fields) is not None
+        or (not fields.get("choices") and (_has_error(fields) or _wrapped_error(fields) is not None))
         or ("choices" not in fields and _is_report(fields))
     )
 
 
+def _has_error(fields: JsonObject) -> bool:
+    return any(_is_filled(fields.get(name)) for name in (*_ERRORS, *_FOREIGN_ERRORS))
+
+
+def _wrapped_error(fields: JsonObject) -> JsonObject | None:
+    """The object in one of the `_WRAPPERS` that has an error; None if none has."""
+    inner = (cast("JsonObject", found) for name in _WRAPPERS if isinstance(found := fields.get(name), dict))
+    return next(filter(_has_error, inner), None)
+
+
 def _is_report(fields: JsonObject) -> bool:
     """Whether an object without choices reports an error, and not progress (``{"status": "queued", "message": …}``)."""
-    if any(_is_filled(fields.get(name)) for name in _FOREIGN_ERRORS):
-        return True
     status = _text(fields.get("status"))
     words = (status.lower(), *(_text(fields.get(name)).lower() for name in ("type", "event")))
     if not _PROGRESS.isdisjoint(words):
@@ -198,6 +210,9 @@ def _of_object(fields: JsonObject, depth: int) -> JsonObject:
     choice = _failed_choice(fields)
     if choice is not None:
         return _id_of(around) | _of_choice(choice, depth) | {"failed_choice": choice}
+    wrapped = None if fields.get("choices") else _wrapped_error(fields)
+    if wrapped is not None:
+        return around | _error_fields(wrapped, depth + 1)
     for name in _MESSAGES:
         if name in around:
             inner = _error_fields(around[name], depth + 1)

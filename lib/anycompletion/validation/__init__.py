@@ -13,7 +13,7 @@ from .call_arguments import (
     split_keywords,
     unknown_keyword,
 )
-from .message_input import require_ids
+from .message_input import with_call_ids
 from .option_checks import check_headers, check_option_values, check_options, check_timeout, parse_keys
 from .request_checks import request_from_arguments, validate_request
 from .serializability import find_unserializable, require_serializable
@@ -33,9 +33,9 @@ __all__ = [
     "parse_keys",
     "parse_options",
     "request_from_arguments",
-    "require_ids",
     "require_serializable",
     "split_keywords",
     "unknown_keyword",
     "validate_request",
+    "with_call_ids",
 ]

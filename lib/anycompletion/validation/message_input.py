@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
+import attrs
+
 from ..records import (
     AssistantMessage,
     AssistantTurn,
@@ -47,20 +49,47 @@ def parse_messages(messages: object) -> list[Message]:
     return [_parse_message(item, i) for i, item in enumerate(items)]
 
 
-def require_ids(messages: Sequence[Message]) -> None:
-    """Checks that every tool call and every tool result has the id that links the two.
+def with_call_ids(messages: Sequence[Message]) -> list[Message] | None:
+    """The messages with an id for every tool call and its result; None where all have theirs.
+
+    Calls and results without ids, those of servers that have none, are paired in their order, and get ids that stay the
+    same as the conversation grows.
 
     Raises:
-        InvalidRequestError: one has none; `.param` is its place.
+        InvalidRequestError: a call or a result without an id has no counterpart; `.param` is its place.
     """
-    for i, message in enumerate(messages):
+    for message in messages:
         if isinstance(message, ToolMessage):
             if not message.tool_call_id:
-                refuse(f"messages[{i}].tool_call_id", "is missing")
+                return _paired(messages)
         elif isinstance(message, AssistantTurn):
-            for j, call in enumerate(message.tool_calls or ()):
+            for call in message.tool_calls or ():
                 if not call.id:
-                    refuse(f"messages[{i}].tool_calls[{j}].id", "is missing")
+                    return _paired(messages)
+    return None
+
+
+def _paired(messages: Sequence[Message]) -> list[Message]:
+    paired: list[Message] = []
+    waiting: dict[str, str] = {}
+    """Place of a call without an id and without a result → its new id."""
+    for i, message in enumerate(messages):
+        if isinstance(message, ToolMessage) and not message.tool_call_id:
+            if not waiting:
+                refuse(f"messages[{i}].tool_call_id", "is missing")
+            paired.append(attrs.evolve(message, tool_call_id=waiting.pop(next(iter(waiting)))))
+        elif isinstance(message, AssistantTurn) and message.tool_calls:
+            calls = [*message.tool_calls]
+            for j, call in enumerate(calls):
+                if not call.id:
+                    calls[j] = attrs.evolve(call, id=f"call_{i}_{j}")
+                    waiting[f"messages[{i}].tool_calls[{j}].id"] = calls[j].id
+            paired.append(attrs.evolve(message, tool_calls=calls))
+        else:
+            paired.append(message)
+    for place in waiting:
+        refuse(place, "is missing")
+    return paired
 
 
 def _parse_message(item: object, i: int) -> Message:

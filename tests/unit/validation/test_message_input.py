@@ -1,6 +1,7 @@
 """Messages as records: the fast path, the general one, and what they keep."""
 
 import types
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from anycompletion.records import (
     ToolMessage,
     UserMessage,
 )
-from anycompletion.validation.message_input import parse_messages
+from anycompletion.validation.message_input import parse_messages, with_call_ids
 from support.bad_input import (
     Broken,
     user,
@@ -70,3 +71,58 @@ def test_a_mapping_that_cannot_be_read() -> None:
         build(messages=user([Broken(type="text")]))
     place = "messages[0].content[0]"
     assert (caught.value.param, str(caught.value)) == (place, f"{place}: cannot be read: LookupError")
+
+
+CALL = {"type": "function", "function": {"name": "f", "arguments": "{}"}}
+
+
+def roles_and_ids(messages: list[Any]) -> list[Any]:
+    """The ids of each message's calls, or that of a result."""
+    return [
+        [call.id for call in message.tool_calls or ()] if message.role == "assistant" else message.tool_call_id
+        for message in messages
+        if message.role != "user"
+    ]
+
+
+def test_calls_and_results_without_ids_are_paired_in_order() -> None:
+    """A conversation with a server that has no ids could not go on at another one."""
+    conversation: list[Any] = [
+        {"role": "user", "content": "Hi."},
+        {"role": "assistant", "tool_calls": [CALL, {**CALL, "id": "own"}, {**CALL, "id": ""}]},
+        {"role": "tool", "content": "1", "tool_call_id": ""},
+        {"role": "tool", "content": "2", "tool_call_id": "own"},
+        {"role": "tool", "content": "3"},
+        {"role": "assistant", "tool_calls": [CALL]},
+        {"role": "tool", "content": "4"},
+    ]
+    given = parse_messages(conversation)
+    paired = with_call_ids(given)
+    assert paired is not None
+    ids = ["call_1_0", "own", "call_1_2"]
+    assert roles_and_ids(paired) == [ids, *ids, ["call_5_0"], "call_5_0"]
+    assert with_call_ids(paired) is None
+    assert roles_and_ids(given) == [["", "own", ""], "", "own", "", [""], ""]
+    assert roles_and_ids(with_call_ids(given[:5]) or []) == [ids, *ids]
+
+
+@pytest.mark.parametrize(
+    ("messages", "param"),
+    [
+        ([{"role": "tool", "content": "1"}], "messages[0].tool_call_id"),
+        ([{"role": "assistant", "tool_calls": [CALL]}], "messages[0].tool_calls[0].id"),
+        (
+            [{"role": "assistant", "tool_calls": [CALL, CALL]}, {"role": "tool", "content": "1"}],
+            "messages[0].tool_calls[1].id",
+        ),
+        (
+            [{"role": "assistant", "tool_calls": [CALL]}, {"role": "tool", "content": "1", "tool_call_id": "c"}],
+            "messages[0].tool_calls[0].id",
+        ),
+    ],
+)
+def test_a_call_or_result_without_a_counterpart_is_refused(messages: list[Any], param: str) -> None:
+    """A forgotten id would be replaced by one that links nothing, and the provider refuse it."""
+    with pytest.raises(InvalidRequestError) as caught:
+        with_call_ids(parse_messages(messages))
+    assert caught.value.param == param

@@ -173,6 +173,8 @@ class AnthropicStreamDecoder:
         return chunks
 
     def _on_block_start(self, data: JsonObject) -> Chunks:
+        if self._finished:
+            self._reason = None  # a block after the stop reason shows that this was not the end
         native = read_block(data.get("content_block"), "content_block")
         ended = self._blocks.replaced_by(native, data.get("index"))
         chunks = () if ended is None else self._close(ended)

@@ -272,5 +272,5 @@ def _is_object(value: Any) -> bool:
     return type(value) is dict
 
 
-_SPECIAL = frozenset(("error", "errors", "type", "base_resp"))
+_SPECIAL = frozenset(("error", "errors", "err", "type", "base_resp"))
 """Fields with which a chunk may be an error."""

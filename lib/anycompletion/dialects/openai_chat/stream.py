@@ -5,7 +5,7 @@ https://platform.openai.com/docs/api-reference/chat-streaming
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import cast
 
 from ...codecs.json import loads
@@ -25,6 +25,7 @@ from .legacy_functions import to_legacy_delta, uses_converted_functions
 from .quirks import finish_reasons_of
 from .tolerant_chunks import (
     UNKNOWN_INDEX,
+    OpenAIChoiceNumbers,
     OpenAIErrorInChunk,
     has_surrogates,
     join_characters,
@@ -52,13 +53,14 @@ class OpenAIStreamDecoder:
         "_has_content",
         "_is_plain",
         "_legacy",
+        "_numbers",
         "_reasons",
         "done",
     )
 
-    def __init__(self, legacy: bool, reasons: Mapping[str, str]) -> None:
+    def __init__(self, legacy: bool, reasons: Mapping[str, str], count: int) -> None:
         self.done = False
-        self._decode = chunk_decoder().decode
+        self._decode: Callable[[bytes], ChatCompletionChunk] = chunk_decoder().decode
         self._legacy = legacy
         self._reasons = reasons
         self._ended: dict[int, bool] = {}
@@ -73,6 +75,11 @@ class OpenAIStreamDecoder:
         refusing such a chunk takes `read_chunk` as long as reading one."""
         self._halves: SplitCharacters | None = None
         """Halves of characters that wait for the other half; None until a text has escapes of surrogates."""
+        self._numbers: OpenAIChoiceNumbers | None = None
+        """None for one choice."""
+        if count > 1:
+            self._numbers = OpenAIChoiceNumbers(self._decode, self._ended, count)
+            self._decode = self._numbers.decode
 
     def feed(self, event: Event) -> Chunks:
         """The chunk of one event.
@@ -101,9 +108,9 @@ class OpenAIStreamDecoder:
             if delta.tool_calls is not None:
                 numbers = self._calls.get(choice.index) or self._calls.setdefault(choice.index, OpenAIToolCallNumbers())
                 numbers.number(delta.tool_calls)
-            if not self._has_content:
-                self._has_content = bool(delta.content) or not _is_empty(delta)
-            self._ended.setdefault(choice.index, False)
+            self._has_content = self._has_content or bool(delta.content) or not _is_empty(delta)
+            if self._ended.get(choice.index) is not False:
+                self._begin(choice)
             if choice.finish_reason is not None and self._end(choice, data):
                 ended = True
         if ended or self._halves is not None:
@@ -126,7 +133,7 @@ class OpenAIStreamDecoder:
             self._is_plain = chunk.extra is None and not any(map(_has_extra, chunk.choices))
             problem = self._resolve_unknown_index(chunk)
             if not problem:
-                return chunk
+                return chunk if self._numbers is None else self._numbers.number(chunk)
         # Not bound to a local name: a cycle of error and frame would live until the garbage collector runs.
         raise APIResponseError(problem, body=as_text(data)) if problem else _error_event(data, found)
 
@@ -155,6 +162,12 @@ class OpenAIStreamDecoder:
             chunk.usage = _misplaced_usage(chunk)
         if self._halves is not None:
             join_characters(chunk, self._halves)
+
+    def _begin(self, choice: ChunkChoice) -> None:
+        """Records that a choice begins, or that text after its finish reason shows that this was not its end."""
+        delta = choice.delta
+        if choice.index not in self._ended or delta.content or delta.reasoning_content or delta.tool_calls:
+            self._ended[choice.index] = False
 
     def _end(self, choice: ChunkChoice, data: bytes) -> bool:
         """Records a choice's finish reason; returns whether it is one."""
@@ -217,4 +230,4 @@ def _misplaced_usage(chunk: ChatCompletionChunk) -> Usage | None:
 
 def decoder(request: ChatRequest, target: Target) -> OpenAIStreamDecoder:
     """A new decoder for one stream."""
-    return OpenAIStreamDecoder(uses_converted_functions(request, target), finish_reasons_of(target))
+    return OpenAIStreamDecoder(uses_converted_functions(request, target), finish_reasons_of(target), request.n or 1)

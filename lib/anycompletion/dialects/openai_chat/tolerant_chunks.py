@@ -1,11 +1,12 @@
 """Chunks in OpenAI's format that `fast_decode` does not read: odd types, unknown fields, errors, characters in halves.
 
-No I/O. Nothing that a chunk has is lost: fields without a place of their own are in `extra`.
+Choices with the same index are numbered, too. No I/O. Nothing that a chunk has is lost: fields without a place of their
+own are in `extra`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ...codecs import lenient
@@ -81,6 +82,45 @@ def rename_reasoning(delta: Delta) -> None:
     if delta.reasoning is not None:
         delta.reasoning_content = delta.reasoning_content or delta.reasoning
         delta.reasoning = None
+
+
+# --- choices with the same index --------------------------------------------------------------------------------------
+
+
+class OpenAIChoiceNumbers:
+    """Numbers for the choices of a stream, in place of their indexes, which some servers leave at 0 for all.
+
+    Choices with the same index are distinguished by their place in a chunk; and where one comes after the other, by the
+    finish reason between them. Chunks of such choices that take turns look like those of one choice.
+
+    Args:
+        decode: decodes an event.
+        ended: number of a choice → whether its finish reason was received.
+        count: choices that were asked for.
+    """
+
+    __slots__ = ("_by_place", "_count", "_decode", "_ended")
+
+    def __init__(self, decode: Callable[[bytes], ChatCompletionChunk], ended: Mapping[int, bool], count: int) -> None:
+        self._decode, self._ended, self._count = decode, ended, count
+        self._by_place: dict[tuple[int, int], int] = {}
+        """Index of a choice, and how many before it in its chunk have that index → its number."""
+
+    def decode(self, data: bytes) -> ChatCompletionChunk:
+        """The chunk of an event, numbered."""
+        return self.number(self._decode(data))
+
+    def number(self, chunk: ChatCompletionChunk) -> ChatCompletionChunk:
+        """Sets the index of each choice to its number."""
+        indexes = [choice.index for choice in chunk.choices]
+        for at, choice in enumerate(chunk.choices):
+            place = choice.index, indexes[:at].count(choice.index)
+            number = self._by_place.get(place, None if place[1] else choice.index)
+            is_over = number is not None and self._ended.get(number) and len(self._ended) < self._count
+            if number is None or (is_over and choice.delta.content):
+                number = 1 + max((*indexes, *self._ended, *self._by_place.values()))
+            choice.index = self._by_place[place] = number
+        return chunk
 
 
 # --- characters in halves ---------------------------------------------------------------------------------------------

@@ -395,6 +395,14 @@ def test_ends(events: list[Any], reason: str | None):
     assert reply.usage.prompt_tokens == 3
 
 
+def test_a_block_after_the_stop_reason() -> None:
+    """A reply that goes on after its stop reason would look complete where it is cut."""
+    events = [*map(event, [*EVENTS[:-1], begin(9, type="text", text="more")])]
+    with pytest.raises(StreamInterruptedError):
+        read(*events)
+    assert read(*events, event(STOP)).choices[0].finish_reason == "tool_calls"
+
+
 @pytest.mark.parametrize("events", [[DONE], [event(START), DONE], [*map(event, EVENTS[:-2])]])
 def test_no_ends(events: list[Event]):
     """An empty or cut reply would look complete."""

@@ -376,6 +376,12 @@ SHAPES: dict[str, Any] = {
     "an error in a cloud's form": {"Error": {"Message": "Oh.", "code": "c", "type": "t"}},
     "a fault": {"fault": {"faultstring": "Oh.", "code": "c", "type": "t"}},
     "Google's status": {"error": {"message": "Oh.", "code": "c", "status": "T"}},
+    "a short name": {"err": {"message": "Oh.", "code": "c", "type": "t"}},
+    "a short name beside empty choices": {"choices": [], "err": {"message": "Oh.", "code": "c", "type": "t"}},
+    "an exception": {"exception": "Oh.", "code": "c", "type": "t"},
+    "a gateway's data": {"data": {"error": {"message": "Oh.", "code": "c", "type": "t"}}},
+    "a gateway's result": {"code": "c", "result": {"err": "Oh.", "type": "t"}},
+    "a gateway's response": {"choices": None, "response": {"error": {"message": "Oh.", "code": "c", "type": "t"}}},
 }
 
 
@@ -455,6 +461,7 @@ NO_ERRORS: dict[str, dict[str, Any]] = {
     "a message": {"message": "", "detail": None},
     "a word for none": {"error": "None", "errors": ["null"]},
     "a code for none": {"error": {"code": 0, "message": "Success"}},
+    "names that mean something else beside choices": {"err": "margin", "data": {"error": "of measurement"}},
 }
 
 PROGRESS: tuple[Any, ...] = (
@@ -468,6 +475,8 @@ PROGRESS: tuple[Any, ...] = (
     {"id": "r", "message": ""},
     {"id": "r"},
     {"choices": [], "message": "x"},
+    {"data": {"message": "x", "error": None}},
+    {"choices": [], "data": {"exception": ""}, "err": 0},
     None,
 )
 

@@ -288,6 +288,55 @@ def test_choices_and_tool_fragments_interleave():
     assert [choice.finish_reason for choice in reply.choices] == ["tool_calls", "length"]
 
 
+SAME_INDEX: dict[str, list[Any]] = {
+    "in one chunk": [
+        chunk(piece(role="assistant"), piece(role="assistant"), piece(role="assistant")),
+        chunk(piece(content="a"), piece(content="b"), piece(content="c")),
+        chunk(piece(reason="stop"), piece(reason="stop"), piece(reason="length")),
+    ],
+    "in one chunk with a field of its own": [
+        chunk(piece(content="a", x=1), piece(content="b", x=1), piece(content="c", x=1)),
+        chunk(piece(reason="stop"), piece(reason="stop"), piece(reason="length")),
+    ],
+    "one after the other": [
+        each
+        for text, reason in (("a", "stop"), ("b", "stop"), ("c", "length"))
+        for each in (
+            chunk(piece(role="assistant", content="")),
+            chunk(piece(content=text)),
+            chunk(piece(reason=reason)),
+        )
+    ],
+    "no index that can be read": [
+        chunk(piece(index=None, content="a"), piece(index=None, content="b"), piece(index=None, content="c")),  # type: ignore[arg-type]
+        chunk(piece(reason="stop"), piece(reason="stop"), piece(reason="length")),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", SAME_INDEX)
+def test_choices_with_one_index_are_distinguished(name: str) -> None:
+    """The texts of all choices would be one text, where a server gives all of them the index 0."""
+    chunks, error = run(*SAME_INDEX[name], DONE, request=ChatRequest("m", "x", n=3))
+    assert error is None
+    reply = accumulated(chunks)
+    assert reply.texts == ["a", "b", "c"]
+    assert [choice.finish_reason for choice in reply.choices] == ["stop", "stop", "length"]
+
+
+def test_proper_indexes_are_kept() -> None:
+    """Choices would be renumbered although the server numbers them."""
+    events = [
+        chunk(piece(2, content="c")),
+        chunk(piece(0, content="a")),
+        chunk(piece(0, "stop")),
+        chunk(piece(2, "stop")),
+    ]
+    chunks, error = run(*events, chunk(piece(0, content="!")), DONE, request=ChatRequest("m", "x", n=2))
+    assert error is None
+    assert [(choice.index, choice.message.content) for choice in accumulated(chunks).choices] == [(0, "a!"), (2, "c")]
+
+
 # --- ends ---
 
 ENDS: dict[str, tuple[list[Any], int | None, bool]] = {
@@ -311,6 +360,19 @@ ENDS: dict[str, tuple[list[Any], int | None, bool]] = {
     "only a role": ([chunk(piece(role="assistant"))], None, False),
     "in the middle": (HELLO[:3], None, False),
     "an empty finish reason is none": ([chunk(piece(content="x", reason=""))], None, False),
+    "text after the finish reason": ([chunk(piece(reason="stop")), chunk(piece(content="x"))], None, False),
+    "a call after the finish reason": (
+        [chunk(piece(reason="stop")), chunk(piece(tool_calls=[{"id": "c"}]))],
+        None,
+        False,
+    ),
+    "text after the finish reason, and done": (
+        [chunk(piece(reason="stop")), chunk(piece(content="x")), DONE],
+        None,
+        True,
+    ),
+    "an empty text after the finish reason": ([chunk(piece(reason="stop")), chunk(piece(content=""))], None, True),
+    "a second finish reason": ([chunk(piece(reason="stop")), chunk(piece(content="x", reason="stop"))], None, True),
     "an empty and a real one": ([chunk(piece(content="x", reason="")), chunk(piece(reason="stop"))], None, True),
 }
 
