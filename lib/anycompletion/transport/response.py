@@ -107,8 +107,7 @@ class Response:
         try:
             if data is None:
                 self._unyielded = 0
-                if self._watch.begin_read():
-                    self._fail()
+                self._watch.begin_read()
                 while data is None:
                     data = (await body.wait()) or body.take_available()
             else:

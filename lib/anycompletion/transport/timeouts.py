@@ -1,7 +1,8 @@
 """Timeouts of requests and responses, and the one timer that checks all of a pool.
 
 A timeout runs only while something is waited for: the headers of a response, or the next bytes of its body. A slow
-consumer cannot cause one, and bytes that have arrived are read before a timeout is reported.
+consumer cannot cause one, and bytes that have arrived are read before a timeout is reported, also those that wait in
+the socket because something else has blocked the event loop.
 """
 
 from __future__ import annotations
@@ -29,10 +30,12 @@ class TimeoutTimer:
     finds it set early enough, and sets nothing. Once nothing waits it is not set again.
     """
 
-    __slots__ = ("__weakref__", "_handle", "at", "watches")
+    __slots__ = ("__weakref__", "_handle", "_is_deferred", "at", "watches")
 
     def __init__(self) -> None:
         self._handle: asyncio.TimerHandle | None = None
+        self._is_deferred = False
+        """Whether the next check is one that was deferred."""
         self.at = math.inf
         """The time at which it fires; infinite if it is not set."""
         self.watches: set[TimeoutWatch] = set()
@@ -54,9 +57,16 @@ class TimeoutTimer:
             self._handle, self.at = None, math.inf
 
     def check_all(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Expires the watches that are overdue, and sets the timer for the others."""
-        self._handle, self.at = None, math.inf
+        """Expires the watches that are overdue, and sets the timer for the others.
+
+        If it fires late, the event loop was blocked. Then the check is deferred once, until the sockets were read.
+        """
         now = loop.time()
+        self._is_deferred = not self._is_deferred and now - self.at > _COALESCE
+        self._handle, self.at = None, math.inf
+        if self._is_deferred:
+            self.schedule_by(now + _COALESCE, loop)
+            return
         later = [due for watch in tuple(self.watches) if (due := watch.check(now)) is not None]
         if later:
             self.schedule_by(max(min(later), now + _COALESCE), loop)
@@ -72,7 +82,8 @@ _CHECK_INTERVAL = 0.5
 """Seconds between two checks at most, while there are watches."""
 
 _COALESCE = 0.01
-"""Seconds between two checks at least: timeouts that expire close together are checked at once."""
+"""Seconds between two checks at least: timeouts that expire close together are checked at once. In that time the event
+loop reads what has arrived."""
 
 
 class TimeoutWatch:
@@ -135,23 +146,18 @@ class TimeoutWatch:
         self._on_expire = on_expire
         self._is_waiting = is_waiting
 
-    def begin_read(self) -> bool:
-        """Called when a reader is about to wait for bytes; returns whether a timeout has expired already."""
+    def begin_read(self) -> None:
+        """Called when a reader is about to wait for bytes."""
         self._reading_since = now = self._loop.time()
         at, deadline = self._timer.at, self._deadline
         # The usual case: only the idle timeout runs, and perhaps the total, and the timer fires before either expires.
         # In all other cases `idle_by` is 0, so that the test fails.
         idle_by = now + self._idle if self._idle is not None and self._first_by is None else 0.0
         if at <= idle_by and (deadline is None or at <= deadline):
-            return False
+            return
         due = self._next_due()
-        if due is None:
-            return False
-        if due[0] <= now:
-            self.expired = due[1]
-            return True
-        self._timer.schedule_by(due[0], self._loop)
-        return False
+        if due is not None:  # what is overdue expires after the sockets were read
+            self._timer.schedule_by(max(due[0], now + _COALESCE), self._loop)
 
     def first_event_received(self, *, keep_deadline: bool) -> None:
         """Ends the first-chunk timeout, and the total unless it is to be kept: a first event has arrived."""

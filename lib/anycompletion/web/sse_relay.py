@@ -135,11 +135,14 @@ class SSERelay:
         if limit is None:
             await asyncio.Event().wait()
             return
-        left = limit
+        left, clock = limit, asyncio.get_running_loop().time
         while left > 0:
+            due = clock() + left
             await asyncio.sleep(left)
+            if self._writing_since is not None and clock() - due > limit / 10:
+                self._writing_since = clock()  # the event loop was blocked: nothing could be written
             since = self._writing_since
-            left = limit if since is None else since + limit - asyncio.get_running_loop().time()
+            left = limit if since is None else since + limit - clock()
         self.timed_out = True
 
     async def _send_pings(self) -> None:
