@@ -92,7 +92,7 @@ async def test_no_timeout_expires_while_bytes_wait_in_the_socket(case: str, own:
             call = asyncio.ensure_future(use(client, timeout))
             if begin is not None:
                 await asyncio.sleep(begin)
-                time.sleep(BLOCKED)  # noqa: ASYNC251 (somebody's blocking call)
+                time.sleep(BLOCKED)  # noqa: ASYNC251 (other code that blocks)
             assert await call == "Hello."
 
 

@@ -16,7 +16,10 @@ _SHORT_HINT = 0.1
 
 _MIN_GUESS_GROWTH, _GUESS_TIME = 1.5, 4.5
 """A guessed rate grows by this factor per second, at least, and so fast that calls are not spaced any more after so
-many seconds: it was counted within a moment, and may be far too low."""
+many seconds: it was counted within a moment, and may be far too low. One that was counted grows slowly at first."""
+
+_MAX_GUESS_TIMES = 2.0
+"""Keeps the growth finite."""
 
 MIN_INTERVAL = 0.001
 """Seconds. Calls with a shorter interval are not spaced any more."""
@@ -32,7 +35,8 @@ _AFTER_GUESS = 1.5
 """Largest divisor of a guess that was refused after it had grown."""
 
 _MAX_DIVISOR = 2.0
-"""Largest divisor of a rate at one 429; a guess that was refused as soon as it was tried is divided by this."""
+"""Largest divisor of a rate at one 429; a guess without enough answers that was refused as soon as it was tried is
+divided by this."""
 
 _SAME_RATE = 1.25
 """Answers that came at a rate lower by less than this factor change nothing: the rate grew while they were counted,
@@ -91,9 +95,9 @@ class _SuccessCounter:
 class RateEstimate:
     """The interval between two calls that a provider is assumed to allow after it refused some.
 
-    The first 429 makes a *guess* from the answers before it; it grows fast until it is refused. A 429 while calls are
-    spaced makes it a *measured* rate, which is a little lower than the refused one; it is constant for a while, and
-    then grows faster and faster until it is refused again.
+    The first 429 makes a *guess* from the answers until its cooldown ends; it grows fast until it is refused. A 429
+    while calls are spaced makes it a *measured* rate, which is a little lower than the refused one; it is constant for a
+    while, and then grows faster and faster until it is refused again.
     """
 
     def __init__(self) -> None:
@@ -102,25 +106,43 @@ class RateEstimate:
         """Counts the answer to a call, by the time at which the call started."""
         self._interval = 0.0
         """Seconds between two calls at the end of the cooldown."""
-        self._guess_growth = _MIN_GUESS_GROWTH
+        self._earlier_answers: tuple[int, float] | None = None
+        """Number of answers before the first 429, and the seconds in which these and the later ones come; None once the
+        later ones are counted."""
+        self._is_counted = False
+        """Whether the guess has enough answers."""
         self._is_measured = False
         self._hold, self._period = 0.0, 1.0
 
     def interval(self, elapsed: float) -> float:
         """Seconds between two calls, `elapsed` seconds after the end of the cooldown."""
+        if self._earlier_answers is not None and elapsed >= 0:
+            self._count_answers(*self._earlier_answers)
         elapsed = max(0.0, elapsed)
         if not self._is_measured:
-            return self._interval / float(self._guess_growth ** min(elapsed, _MAX_EXPONENT))
+            times = min(elapsed / self.spaced_time, _MAX_GUESS_TIMES)
+            return self._interval / float(self._guess_ratio ** (times * times if self._is_counted else times))
         periods = min(max(0.0, elapsed - self._hold) / self._period, _MAX_EXPONENT)
         return self._interval / float(_GROWTH ** (periods * periods))
 
     @property
     def spaced_time(self) -> float:
         """Seconds from the end of the cooldown until calls are not spaced any more, if none is refused."""
-        ratio = max(1.0, self._interval / MIN_INTERVAL)
         if not self._is_measured:
-            return log(ratio, self._guess_growth)
-        return self._hold + self._period * sqrt(log(ratio, _GROWTH))
+            return min(_GUESS_TIME, log(self._guess_ratio, _MIN_GUESS_GROWTH))
+        return self._hold + self._period * sqrt(log(max(1.0, self._interval / MIN_INTERVAL), _GROWTH))
+
+    @property
+    def _guess_ratio(self) -> float:
+        """The factor by which a guess grows until calls are not spaced any more."""
+        return max(_MIN_GUESS_GROWTH, self._interval / MIN_INTERVAL)
+
+    def _count_answers(self, earlier: int, seconds: float) -> None:
+        """Revises the guess by the answers that came during the cooldown, to calls that were sent before it."""
+        count = earlier + self._successes.total(0.0)[0]
+        self._earlier_answers, self._is_counted = None, count >= _MIN_CALLS_PER_HINT
+        if self._is_counted:
+            self._interval = min(self._interval, seconds / count)
 
     def on_refused(self, hint: float, now: float, elapsed: float | None, until: float) -> None:
         """Revises the estimate after a 429.
@@ -132,7 +154,8 @@ class RateEstimate:
             until: the time at which the cooldown that starts now will end.
         """
         count, seconds = self._successes.total(now)
-        answer_interval = max(seconds + hint, _MIN_MEASURED_TIME) / max(count, 1)
+        until_end = max(seconds + hint, _MIN_MEASURED_TIME)
+        answer_interval = until_end / max(count, 1)
         if elapsed is None:
             shortest = _SHORT_HINT if count < _MIN_CALLS_PER_HINT else _MIN_MEASURED_TIME
             interval = min(answer_interval, max(hint, shortest) / _MIN_CALLS_PER_HINT)
@@ -145,8 +168,8 @@ class RateEstimate:
             if seconds >= max(hint, _MIN_MEASURED_TIME):
                 interval = max(interval, min(answer_interval / _SAME_RATE, interval * _MAX_DIVISOR))
             interval = min(interval, max(hint, _MIN_LONGEST_INTERVAL))
-        self._interval, self._is_measured = interval, not is_guess
-        self._guess_growth = max(_MIN_GUESS_GROWTH, (interval / MIN_INTERVAL) ** (1 / _GUESS_TIME))
+        self._interval, self._is_measured, self._is_counted = interval, not is_guess, False
+        self._earlier_answers = (count, until_end) if elapsed is None else None
         self._hold = min(max(_HOLD_HINTS * hint, _MIN_HOLD), _MAX_HOLD)
         self._period = min(max(hint, _MIN_PERIOD), _MAX_PERIOD)
         self._successes.restart(until)
@@ -154,7 +177,7 @@ class RateEstimate:
     def _slower(self, hint: float, elapsed: float) -> float:
         """A longer interval than the one that was refused."""
         if elapsed < 2 * hint:
-            return self._interval / _AT_ONCE if self._is_measured else self._interval * _MAX_DIVISOR
+            return self._interval * (1 / _AT_ONCE if self._is_measured or self._is_counted else _MAX_DIVISOR)
         if self._is_measured and elapsed < self._hold:
             return self._interval / _AFTER_PLATEAU
         # The calls that are refused now were sent some time ago, at the rate of then.

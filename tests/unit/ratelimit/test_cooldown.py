@@ -271,7 +271,7 @@ def test_a_storm_of_calls_settles_at_the_rate_of_the_provider(
 
     assert max(run(main())) <= 3
     assert len(provider.seen) <= 1050
-    assert provider.busiest() <= 2 * RATE
+    assert provider.busiest() <= (1.9 if latency < 1 else 2) * RATE
     assert provider.seen[-1] - provider.seen[0] <= 1000 / RATE * 1.7
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from anycompletion.ratelimit.rate_estimate import RateEstimate
+from anycompletion.ratelimit.rate_estimate import MIN_INTERVAL, RateEstimate
 
 
 @pytest.mark.parametrize(("hint", "longest"), [(0.002, 0.02), (0.5, 0.5), (20, 20)])
@@ -39,3 +39,21 @@ def test_a_guess_grows_at_once_and_a_measured_rate_only_after_a_while() -> None:
     measured = rate.interval(0)
     assert guess > measured == rate.interval(9)
     assert rate.interval(40) < measured / 2
+
+
+def test_answers_that_come_during_the_cooldown_count() -> None:
+    """Calls made all at once are answered after the first refusal: the guess would be far too low."""
+    few, many = RateEstimate(), RateEstimate()
+    for rate, answers in ((few, 7), (many, 50)):
+        rate.on_refused(1, 1000, None, 1001)
+        for number in range(answers):
+            rate.record_success(999.9 + 0.001 * number)
+    assert few.interval(0) == 1 / 8
+    assert many.interval(-0.5) == 1 / 8
+    assert many.interval(0) == pytest.approx(1 / 50)
+    many.record_success(1001.5)
+    assert many.interval(0) == pytest.approx(1 / 50)
+    assert few.interval(1) < few.interval(0) / 2
+    assert many.interval(0) / 1.3 < many.interval(1) < many.interval(0)
+    assert few.interval(5) < MIN_INTERVAL
+    assert many.interval(5) < MIN_INTERVAL
