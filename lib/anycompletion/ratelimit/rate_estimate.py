@@ -96,8 +96,8 @@ class RateEstimate:
     """The interval between two calls that a provider is assumed to allow after it refused some.
 
     The first 429 makes a *guess* from the answers until its cooldown ends; it grows fast until it is refused. A 429
-    while calls are spaced makes it a *measured* rate, which is a little lower than the refused one; it is constant for a
-    while, and then grows faster and faster until it is refused again.
+    while calls are spaced makes it a *measured* rate, which is a little lower than the refused one; it is constant for
+    some seconds, and then grows faster and faster until it is refused again.
     """
 
     def __init__(self) -> None:
