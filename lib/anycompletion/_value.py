@@ -6,7 +6,7 @@ of an import.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import attrs
 
@@ -26,14 +26,18 @@ class Value:
     def __repr__(self) -> str:
         shown = (
             f"{attribute.name}={value!r}"
-            for attribute in attrs.fields(cast("Any", type(self)))
+            for attribute in self._attributes()
             if attribute.repr and (value := getattr(self, attribute.name)) is not None and value != {}
         )
         return f"{type(self).__name__}({', '.join(shown)})"
 
     @classmethod
     def _compared(cls) -> list[str]:
-        return [attribute.name for attribute in attrs.fields(cast("Any", cls)) if attribute.eq]
+        return [attribute.name for attribute in cls._attributes() if attribute.eq]
+
+    @classmethod
+    def _attributes(cls) -> tuple[attrs.Attribute[Any], ...]:
+        return getattr(cls, "__attrs_attrs__", ())  # none where a base class without fields is no attrs class
 
 
 class FrozenValue(Value):

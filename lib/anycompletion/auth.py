@@ -12,7 +12,6 @@ from .errors import ConfigurationError
 from .http import HttpRequest
 from .redaction import MaskedValue
 
-_VISIBLE = re.compile(r"[\x21-\x7e]+")
 _PLACEHOLDERS = frozenset({"none", "null", "your_api_key", "your-api-key"})
 MAX_KEY = 8192
 """Characters of the longest key that is accepted."""
@@ -63,9 +62,10 @@ def _problem(text: str) -> str | None:
         return f"has {len(text)} characters, more than {MAX_KEY}"
     if text.lower() in _PLACEHOLDERS:
         return "is a placeholder"
-    if _VISIBLE.fullmatch(text):
+    if text.isascii() and text.isprintable() and " " not in text:
         return None
-    return f"has {len(text)} characters, one of which is {next(map(_kind, filter(None, _VISIBLE.split(text))))}"
+    unexpected = next(filter(None, re.split(r"[\x21-\x7e]+", text)))
+    return f"has {len(text)} characters, one of which is {_kind(unexpected)}"
 
 
 def _kind(text: str) -> str:

@@ -10,7 +10,9 @@ import datetime
 import math
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from .http import parse_date
 
@@ -33,7 +35,7 @@ _LIMITS = (
 """Header with what remains of a limit → header with the time of its reset."""
 
 
-class RemainingQuota(NamedTuple):
+class RemainingQuota(msgspec.Struct, frozen=True):
     """What remains of one of the provider's limits, by the headers of a response."""
 
     name: str

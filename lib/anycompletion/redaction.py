@@ -6,12 +6,13 @@ A provider may repeat a secret of the request in its response. No function here 
 from __future__ import annotations
 
 import base64
-import html
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 from urllib.parse import quote
+
+import msgspec
 
 from .errors import CompletionError
 from .http import Headers
@@ -108,7 +109,7 @@ def hide(text: str, secrets: Iterable[str]) -> str:
     return _redact(text, _matching_forms(text, secrets))
 
 
-class _Form(NamedTuple):
+class _Form(msgspec.Struct, frozen=True):
     """A secret in one encoding."""
 
     text: str
@@ -144,12 +145,16 @@ _ESCAPES = (
 """How URLs, Python, JSON and HTML write any character, and the width of it."""
 
 
+_HTML_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})
+"""As `html.escape` does it, which takes 1 ms to import."""
+
+
 def _encoded_forms(secret: str) -> Iterator[_Form]:
     """A secret as it is, in other cases, in base64 and hexadecimal, and as URLs, JSON, HTML and Python escape it."""
     data = secret.encode()
     for text in (secret, secret.upper(), secret.lower(), quote(secret, safe=""), secret.replace("/", r"\/")):
         yield _Form(text, 1)
-    yield _Form(html.escape(secret), 1)
+    yield _Form(secret.translate(_HTML_ESCAPES), 1)
     # Before the secret there may be a scheme and a space; where the secret begins decides how it is encoded.
     for before in range(3 if len(secret) >= _MIN_FRAGMENT else 1):
         encoded = base64.b64encode(bytes(before) + data).decode().rstrip("=")[(0, 2, 3)[before] :]

@@ -94,7 +94,19 @@ LIBRARIES: dict[str, dict[str, str]] = {
     "cyclopts": {"cli": "extra"},
     "genai_prices": {"integrations": "extra"},
     "msgspec": {
-        **dict.fromkeys(("client.configuration", "dialects.base", "http"), _STRUCTS),
+        **dict.fromkeys(
+            (
+                "client.configuration",
+                "client.key_binding",
+                "dialects.base",
+                "dialects.openai_chat.call_ids",
+                "http",
+                "rate_limit_headers",
+                "redaction",
+                "transport.timeouts",
+            ),
+            _STRUCTS,
+        ),
         "codecs": "JSON",
         "dialects.openai_chat.fast_decode": "replies and chunks are decoded in one step",
         "records.chunks": "chunks are Structs",

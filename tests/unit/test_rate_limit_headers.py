@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anycompletion.http import Headers
-from anycompletion.rate_limit_headers import remaining_quotas, seconds, wait_hint
+from anycompletion.rate_limit_headers import RemainingQuota, remaining_quotas, seconds, wait_hint
 
 NOON = "Sat, 21 Nov 2026 12:00:00 GMT"
 
@@ -248,4 +248,4 @@ QUOTAS: list[tuple[dict[str, str], list[tuple[str, bool, float, float]]]] = [
 @pytest.mark.parametrize(("headers", "quotas"), QUOTAS)
 def test_remaining_quotas(headers: dict[str, str], quotas: list[tuple[str, bool, float, float]]) -> None:
     """Requests would be spread by a limit that is not reported, or tokens counted as requests."""
-    assert remaining_quotas(Headers.of(headers)) == quotas
+    assert remaining_quotas(Headers.of(headers)) == [RemainingQuota(*quota) for quota in quotas]

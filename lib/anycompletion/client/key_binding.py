@@ -7,8 +7,10 @@ view when the view is made (`CredentialHome`), for a call when middleware may ch
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 from urllib.parse import urlsplit
+
+import msgspec
 
 from ..errors import ConfigurationError, printable
 from ..options import Key, OptionValues
@@ -132,7 +134,7 @@ def wrong_origin(provider: Provider, url: str, key: str) -> ConfigurationError:
 # --- middleware ---
 
 
-class Destination(NamedTuple):
+class Destination(msgspec.Struct, frozen=True):
     """Where a call would go."""
 
     provider: str

@@ -22,9 +22,10 @@ from ..records import ChatCompletion, ChatRequest
 from ..records.chunks import ChatCompletionChunk
 
 
-@attrs.frozen(eq=False, repr=False)
 class DialectQuirks(FrozenValue):
     """Differences between a server and its dialect: none here; a dialect whose servers differ has a subclass."""
+
+    __slots__ = ()
 
     @property
     def requires_call_ids(self) -> bool:

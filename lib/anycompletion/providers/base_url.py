@@ -97,7 +97,8 @@ def _segments(path: str) -> list[str]:
 
 
 def _is_version(segment: str) -> bool:
-    return re.fullmatch(r"v\d+\w*", segment) is not None
+    # "v", digits, and maybe more, as in v1beta. Not a pattern, whose compilation would take longer than the check.
+    return segment[:1] == "v" and segment[1:2].isdecimal() and segment.replace("_", "").isalnum()
 
 
 def _without_endpoint(path: Sequence[str], endpoint: Sequence[str]) -> list[str]:
@@ -166,7 +167,7 @@ def _url_problem(url: str, allow_http: bool) -> str | None:
         return "must not hold a query or fragment; extra_query adds one"
     if "[" in parts.netloc and re.fullmatch(r"\[[^\[\]]+\](:\d*)?", parts.netloc) is None:
         return "is no URL"
-    if re.search(r"%(?![0-9A-Fa-f]{2})", parts.path):
+    if "%" in parts.path and re.search(r"%(?![0-9A-Fa-f]{2})", parts.path):
         return "holds a '%' that does not begin a percent-encoded character"
     if any(unquote(segment) in (".", "..") for segment in parts.path.split("/")):
         return "holds a '.' or '..' segment"
@@ -181,9 +182,8 @@ def _host_problem(host: str, scheme: str, allow_http: bool) -> str | None:
     except UnicodeError:
         return "has an invalid host name"
     host = host.removesuffix(".")
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
+    address = _ip_address(host)
+    if address is None:
         if host[:1].isdigit() and re.fullmatch(r"(0x[0-9a-f]+|\d+)(\.(0x[0-9a-f]+|\d+))*", host):
             return "has a host that is an IP address in an unusual notation"
         if host in _METADATA_HOSTS:
@@ -197,6 +197,16 @@ def _host_problem(host: str, scheme: str, allow_http: bool) -> str | None:
     if scheme == "http" and not loopback and not allow_http:
         return "must use https (plain http is for loopback, or needs Provider(allow_http=True))"
     return None
+
+
+def _ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    # Names are told apart first: refusing them takes `ipaddress` longer than all other checks of a URL.
+    if ":" not in host and not host[:1].isdigit():
+        return None
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
 
 
 def _without_tunnel(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import attrs
-from attrs import define, field
+from attrs import field
 
 from .._value import Value
 
@@ -90,14 +90,15 @@ class ModelMethods:
             return iter(self.to_dict().items())
 
 
-@define(repr=False, eq=False)
 class Record(ModelMethods, Value):
     """Base class of all records; `to_dict()` returns OpenAI's JSON."""
+
+    __slots__ = ()
 
     def to_dict(self) -> JsonObject:
         """OpenAI's JSON for this record, without fields that are not set and with `extra` merged in."""
         out: JsonObject = {}
-        for attribute in attrs.fields(type(self)):
+        for attribute in self._attributes():
             name = attribute.name
             if name[0] == "_" or name == "extra" or attribute.metadata.get("hidden"):
                 continue

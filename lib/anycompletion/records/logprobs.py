@@ -12,9 +12,10 @@ from ..codecs.lenient import as_str, optional_float, optional_list, optional_obj
 from .base import JsonObject, Record, extra_field, field_names, nullable
 
 
-@define(repr=False, eq=False)
 class _LogprobRecord(Record):
     """Record with a `logprob` that is NaN where the provider sent none."""
+
+    __slots__ = ()
 
     def to_dict(self) -> JsonObject:
         """OpenAI's JSON; an unknown log probability is null, because JSON has no NaN."""

@@ -11,10 +11,11 @@ import asyncio
 import math
 import weakref
 from collections.abc import Callable
-from typing import NamedTuple
+
+import msgspec
 
 
-class AttemptTimeouts(NamedTuple):
+class AttemptTimeouts(msgspec.Struct, frozen=True, gc=False):
     """Timeouts of one attempt in seconds, and the deadline of its call, by the event loop's clock."""
 
     connect: float | None = None

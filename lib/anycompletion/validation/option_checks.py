@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import re
+import string
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -32,11 +32,14 @@ RESERVED_BODY = frozenset({"model", "messages", "stream"})
 _UNLIMITED = 1e9
 """Seconds, more than thirty years, from which on a timeout means no limit: event loops cannot schedule every number."""
 
-_HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+# Sets and no patterns: compiling these would add more to the first call than the checks themselves.
+_HEADER_CHARACTERS = frozenset(f"{string.ascii_letters}{string.digits}!#$%&'*+.^_`|~-")
+_PROVIDER_CHARACTERS = frozenset(f"{string.ascii_lowercase}{string.digits}._-")
+_LONGEST_PROVIDER = 64
+"""Characters."""
+
 _BODY_HEADERS = frozenset({"content-length", "content-encoding", "transfer-encoding", "expect", "trailer"})
 _FRAMING_HEADERS = _BODY_HEADERS | {"host", "connection", "te", "upgrade"}
-
-_PROVIDER = r"[a-z0-9][a-z0-9._-]{0,63}"
 
 
 def parse_keys(keys: Mapping[str, object], param: str) -> dict[str, Key]:
@@ -46,10 +49,16 @@ def parse_keys(keys: Mapping[str, object], param: str) -> dict[str, Key]:
         InvalidRequestError: a name is not a provider's, or a value cannot be a key.
     """
     for name in keys:
-        if not is_instance_strict(name, str) or re.fullmatch(_PROVIDER, name) is None:
+        if not is_instance_strict(name, str) or not _is_provider_name(name):
             refuse(param, "has a name that is no provider's; is a key where the name should be?")
     checked = {name: check_key(key, f"{param}[{name!r}]") for name, key in keys.items() if key is not None}
     return {name: Secret(key) if isinstance(key, str) else key for name, key in checked.items()}
+
+
+def _is_provider_name(name: str) -> bool:
+    return (
+        name[:1] not in ("", ".", "_", "-") and len(name) <= _LONGEST_PROVIDER and _PROVIDER_CHARACTERS.issuperset(name)
+    )
 
 
 def check_option_values(options: OptionValues) -> OptionValues:
@@ -102,7 +111,7 @@ def check_headers(value: Any, param: str) -> dict[str, str]:
     headers: dict[str, str] = {}
     for key, text in cast("Mapping[Any, Any]", value).items():
         name = to_builtin(key)
-        if type(name) is not str or not re.fullmatch(_HEADER_NAME, name):
+        if type(name) is not str or not name or not _HEADER_CHARACTERS.issuperset(name):
             refuse(param, "has a name that is no header name")
         if name.lower() in _FRAMING_HEADERS:
             refuse(f"{param}.{name}", "is set by the transport")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import NamedTuple
+
+import msgspec
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
-class OpenAICallIdForm(NamedTuple):
+class OpenAICallIdForm(msgspec.Struct, frozen=True):
     """The form of tool-call ids that a server accepts."""
 
     pattern: str
