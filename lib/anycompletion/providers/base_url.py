@@ -169,7 +169,8 @@ def _url_problem(url: str, allow_http: bool) -> str | None:
         return "is no URL"
     if "%" in parts.path and re.search(r"%(?![0-9A-Fa-f]{2})", parts.path):
         return "holds a '%' that does not begin a percent-encoded character"
-    if any(unquote(segment) in (".", "..") for segment in parts.path.split("/")):
+    may_have_dots = "/." in parts.path or "%" in parts.path
+    if may_have_dots and any(unquote(segment) in (".", "..") for segment in parts.path.split("/")):
         return "holds a '.' or '..' segment"
     return _host_problem(host, parts.scheme, allow_http)
 
