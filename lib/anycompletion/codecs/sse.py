@@ -136,9 +136,22 @@ class SSEParser:
             self._end_line(data[at:end], events)
             at = end + 1
         # ... the rest is split at blank lines, which end events.
-        blocks = (data[at:] if at else data).split(b"\n\n")
-        tail = blocks.pop()
-        for block in blocks:
+        complete, blank_line, tail = (data[at:] if at else data).rpartition(b"\n\n")
+        if blank_line:
+            self._complete(complete, events)
+        *lines, tail = tail.split(b"\n")
+        for line in lines:
+            self._line(line, events)
+        self._keep(tail)
+
+    def _complete(self, text: bytes, events: list[Event]) -> None:
+        """Adds the events of whole blocks; `text` lacks only the blank line at its end."""
+        if text.startswith(b"data: ") and len(text) <= self._limit:
+            found = text[6:].split(b"\n\ndata: ")
+            if text.count(b"\n") == 2 * (len(found) - 1):
+                events.extend(map(Event, found))
+                return
+        for block in text.split(b"\n\n"):
             fits = len(block) <= self._limit
             if fits and block.startswith(b"event: ") and (named := _named(block)) is not None:
                 events.append(named)
@@ -150,10 +163,6 @@ class SSEParser:
                 for line in block.split(b"\n"):
                     self._line(line, events)
                 self._line(b"", events)
-        *lines, tail = tail.split(b"\n")
-        for line in lines:
-            self._line(line, events)
-        self._keep(tail)
 
     def _normalized(self, data: bytes) -> bytes:
         """`data` without the byte-order mark, and with LF as the end of all lines."""

@@ -105,9 +105,9 @@ class Usage(Record):
 
 def _with_chat_names(source: JsonObject) -> JsonObject:
     """The usage under the names of the chat API, where it has those of the Responses API alone."""
-    renamed = {name: chat for name, chat in _RESPONSES_NAMES.items() if name in source and source.get(chat) is None}
-    if not renamed:
+    if _RESPONSES_NAMES.keys().isdisjoint(source):
         return source
+    renamed = {name: chat for name, chat in _RESPONSES_NAMES.items() if name in source and source.get(chat) is None}
     others = source.keys() - renamed.values()
     return {renamed.get(name, name): value for name, value in source.items() if name in others}
 

@@ -62,15 +62,12 @@ class Accumulator:
         Raises:
             APIResponseError: the chunks add up to more than MAX_TEXT.
         """
-        choices = chunk.choices
-        for choice in choices:
+        for choice in chunk.choices:
             state = self._choices.get(choice.index)
             if state is None:
-                state = self._choices[choice.index] = self._state()
+                state = self._choices[choice.index] = self._state(choice.index)
                 self._size += OBJECT_SIZE
-            before = state.size
-            state.add(choice)
-            self._size += state.size - before
+            self._size += state.add(choice)
         if chunk.usage is not None:
             self.usage = latest_usage(self.usage, chunk.usage)
         if not self._id or not self._model:

@@ -97,14 +97,14 @@ class ChoiceState:
         "reasoning",
         "refusal",
         "role",
-        "size",
+        "text_only",
         "thinking",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, index: int = 0) -> None:
+        self.text_only = ChunkChoice(index)
+        """What a chunk with a piece of text and nothing else has of this choice: most chunks are equal to it."""
         self.role = "assistant"
-        self.size = 0
-        """Characters that have been added, and for other values about what they take."""
         self.extra: JsonObject = {}
         self.content: list[str] | None = None
         self.max_pieces = _MIN_PIECES
@@ -124,18 +124,26 @@ class ChoiceState:
         self.finish_reason: str | None = None
         self.native_finish_reason: str | None = None
 
-    def add(self, choice: ChunkChoice) -> None:
-        """Adds what one chunk has of this choice."""
-        delta = choice.delta
-        content = delta.content
+    def add(self, choice: ChunkChoice) -> int:
+        """Adds what one chunk has of this choice; returns its characters, and for other values about what they take."""
+        text_only = self.text_only
+        content = text_only.delta.content = choice.delta.content
+        size = 0
         if content is not None:
-            self.size += len(content)
+            size = len(content)
             if self.content is None:
                 self.content = [content]
             else:
                 self.content.append(content)
                 if len(self.content) > self.max_pieces:
                     self.max_pieces = _join_pieces(self.content)
+        if choice != text_only:
+            size += self._add_more(choice)
+        return size
+
+    def _add_more(self, choice: ChunkChoice) -> int:
+        """Adds everything but the content."""
+        size = 0
         if choice.finish_reason is not None:
             self.finish_reason = choice.finish_reason
         if choice.native_finish_reason is not None:
@@ -144,85 +152,85 @@ class ChoiceState:
             known = len(self.extra.get("content_filter_results", ()))
             merge_extra(self.extra, {"content_filter_results": choice.content_filter_results})
             if len(self.extra["content_filter_results"]) > known:
-                self.size += size_of(choice.content_filter_results)
+                size += size_of(choice.content_filter_results)
         if choice.extra is not None:
-            self.size += size_of(choice.extra)
+            size += size_of(choice.extra)
             # The message that is made of the deltas is kept instead.
             merge_extra(self.extra, unknown_fields(choice.extra, _WHOLE_FIELDS), lists=True)
         if choice.logprobs is not None:
-            self._add_logprobs(choice.logprobs)
-        if delta != Delta(content=content):
-            self._add_more(delta)
+            size += self._add_logprobs(choice.logprobs)
+        return size + self._add_delta(choice.delta)
 
-    def _add_more(self, delta: Delta) -> None:
-        """Adds the fields of a delta other than its content."""
-        for call in delta.tool_calls or ():
-            self._add_call(call)
+    def _add_delta(self, delta: Delta) -> int:
+        size = sum(map(self._add_call, delta.tool_calls or ()))
         if delta.reasoning_content is not None:
-            self.size += len(delta.reasoning_content)
+            size += len(delta.reasoning_content)
             if self.reasoning is None:
                 self.reasoning = [delta.reasoning_content]
             else:
                 self.reasoning.append(delta.reasoning_content)
                 if len(self.reasoning) > self.max_pieces:
                     self.max_pieces = _join_pieces(self.reasoning)
-        self._add_rare_fields(delta)
+        return size + self._add_rare_fields(delta)
 
-    def _add_rare_fields(self, delta: Delta) -> None:
+    def _add_rare_fields(self, delta: Delta) -> int:
         """Adds fields that most streams do not have."""
+        size = 0
         if delta.role:
             self.role = delta.role
         if delta.refusal is not None:
-            self.size += len(delta.refusal)
+            size += len(delta.refusal)
             self.refusal = self.refusal or []
             self.refusal.append(delta.refusal)
         if delta.function_call is not None:
             self.function_call = self.function_call or _ToolCallParts()
-            self.size += self.function_call.add(delta.function_call)
+            size += self.function_call.add(delta.function_call)
         if delta.audio is not None:
-            self.size += size_of(delta.audio) // MEDIA_SHARE
+            size += size_of(delta.audio) // MEDIA_SHARE
             self.audio = merge_audio(self.audio or {}, delta.audio)
         if delta.annotations is not None:
-            self.size += size_of(delta.annotations)
+            size += size_of(delta.annotations)
             self.annotations = self.annotations or []
             self.annotations.extend(map(_annotation, delta.annotations))
         if delta.thinking_blocks is not None:
-            self.size += size_of(delta.thinking_blocks)
+            size += size_of(delta.thinking_blocks)
             self.thinking = self.thinking or ReasoningBlocks()
             self.thinking.add(delta.thinking_blocks)
         if delta.reasoning_details is not None:
-            self.size += size_of(delta.reasoning_details)
+            size += size_of(delta.reasoning_details)
             self.details = self.details or ReasoningBlocks()
             self.details.add(delta.reasoning_details)
         if delta.provider_specific_fields is not None:
-            self.size += size_of(delta.provider_specific_fields)
+            size += size_of(delta.provider_specific_fields)
             self.provider_specific = self.provider_specific or {}
             merge_extra(self.provider_specific, delta.provider_specific_fields, lists=True)
         if delta.extra is not None:
-            self.size += size_of(delta.extra)
+            size += size_of(delta.extra)
             self.message_extra = self.message_extra or {}
             merge_extra(self.message_extra, delta.extra, lists=True, texts=True)
+        return size
 
-    def _add_call(self, delta: ToolCallDelta) -> None:
+    def _add_call(self, delta: ToolCallDelta) -> int:
         index = delta.index
         if index is None:
             index = self.last_call + 1 if self._starts_call(delta) else self.last_call
         self.last_call = index
-        self.size += len(delta.id or "") + len(delta.type or "")
+        size = len(delta.id or "") + len(delta.type or "")
         call = self.calls.get(index)
         if call is None:
             call = self.calls[index] = _ToolCallParts()
-            self.size += OBJECT_SIZE
+            size += OBJECT_SIZE
         call.id = call.id or delta.id or ""
         call.type = call.type or delta.type or ""
         if delta.function is not None:
-            self.size += call.add(delta.function)
+            size += call.add(delta.function)
         if delta.custom is not None:
-            self.size += call.add(delta.custom)
+            size += call.add(delta.custom)
         if delta.extra is not None:
-            self.size += size_of(delta.extra)
+            size += size_of(delta.extra)
             call.extra = call.extra or {}
             merge_extra(call.extra, delta.extra, lists=True)
+        return size
 
     def _starts_call(self, delta: ToolCallDelta) -> bool:
         """Whether a fragment without an index begins a call: a new id does, and without an id a second name.
@@ -237,14 +245,14 @@ class ChoiceState:
         part = delta.function or delta.custom
         return part is not None and bool(part.name) and bool(last.name)
 
-    def _add_logprobs(self, logprobs: Logprobs) -> None:
-        for tokens in (logprobs.content, logprobs.refusal):
-            self.size += sum(OBJECT_SIZE * (1 + len(token.top_logprobs or ())) for token in tokens or ())
+    def _add_logprobs(self, logprobs: Logprobs) -> int:
         all_logprobs = self.logprobs = self.logprobs or Logprobs()
         all_logprobs.content = _extended(all_logprobs.content, logprobs.content)
         all_logprobs.refusal = _extended(all_logprobs.refusal, logprobs.refusal)
         if logprobs.extra:
             merge_extra(all_logprobs.extra, logprobs.extra, lists=True)
+        tokens = (*(logprobs.content or ()), *(logprobs.refusal or ()))
+        return sum(OBJECT_SIZE * (1 + len(token.top_logprobs or ())) for token in tokens)
 
     def token_logprobs(self) -> Logprobs | None:
         """A copy of the log probabilities that have arrived."""
@@ -278,12 +286,13 @@ class ChoiceEnd(ChoiceState):
 
     __slots__ = ()
 
-    def add(self, choice: ChunkChoice) -> None:
-        """Adds the finish reasons of one chunk."""
+    def add(self, choice: ChunkChoice) -> int:
+        """Adds the finish reasons of one chunk; returns 0, because they are not kept twice."""
         if choice.finish_reason is not None:
             self.finish_reason = choice.finish_reason
         if choice.native_finish_reason is not None:
             self.native_finish_reason = choice.native_finish_reason
+        return 0
 
 
 def _extended(tokens: list[TokenLogprob] | None, more: list[TokenLogprob] | None) -> list[TokenLogprob] | None:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from ...codecs import lenient
+from ...codecs.lenient import SHALLOW, may_be_large
 from ...records import (
     ChatCompletion,
     ChatCompletionMessage,
@@ -161,7 +161,7 @@ def chunk_decoder() -> msgspec.json.Decoder[ChatCompletionChunk]:
 
 
 def read_chunk(data: bytes, decode: Callable[[bytes], ChatCompletionChunk]) -> ChatCompletionChunk | None:
-    """The chunk, with `.raw` set; None if it has a field or type that OpenAI does not document, an error or usage.
+    """The chunk, with `.raw` set; None if it has a field or type that OpenAI does not document, or an error.
 
     Also None for one that may be nested deeply, which is checked before any of it is decoded.
 
@@ -169,18 +169,35 @@ def read_chunk(data: bytes, decode: Callable[[bytes], ChatCompletionChunk]) -> C
         data: the event's JSON.
         decode: `chunk_decoder().decode`, which a stream looks up once.
     """
-    if len(data) > lenient.SHALLOW and lenient.may_be_large(data):
+    if len(data) > SHALLOW and may_be_large(data):
         return None
     try:
         chunk = decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     error = chunk._error  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    # Usage, which is rare, may have fields that `Usage` keeps and msgspec would leave out.
-    if error is not None or chunk.usage is not None:
+    if error is not None or (chunk.usage is not None and not _has_known_usage(chunk, data)):
         return None
     chunk.native = data
     return chunk
+
+
+class _UsageOfChunk(msgspec.Struct, gc=False):
+    usage: _Usage
+
+
+@functools.cache
+def _usage_decoder() -> msgspec.json.Decoder[_UsageOfChunk]:
+    return msgspec.json.Decoder(_UsageOfChunk)
+
+
+def _has_known_usage(chunk: ChatCompletionChunk, data: bytes) -> bool:
+    """Whether the usage has only fields that OpenAI documents; `ChatCompletionChunk` leaves out all others."""
+    try:
+        chunk.usage = _usage(_usage_decoder().decode(data).usage)
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 class _TopLogprob(msgspec.Struct, forbid_unknown_fields=True, gc=False):

@@ -36,6 +36,8 @@ from .tolerant_chunks import (
 from .tool_call_numbers import OpenAIToolCallNumbers
 from .variants import set_cost
 
+_DONE = b"[DONE]"
+
 
 class OpenAIStreamDecoder:
     """Decoder of one stream.
@@ -89,7 +91,7 @@ class OpenAIStreamDecoder:
             APIResponseError: the event cannot be read.
         """
         data = event.data
-        if data.startswith(b"[DONE]"):
+        if data == _DONE:
             self.done = True
             return ()
         self._count += 1
@@ -97,7 +99,7 @@ class OpenAIStreamDecoder:
             raise _error_event(data)
         chunk = read_chunk(data, self._decode) if self._is_plain else None
         if chunk is None:
-            if data.strip() in EMPTY_EVENTS:
+            if self._is_without_chunk(data):
                 return ()
             chunk = self._read_tolerantly(data)
         ended = False
@@ -108,7 +110,7 @@ class OpenAIStreamDecoder:
             if delta.tool_calls is not None:
                 numbers = self._calls.get(choice.index) or self._calls.setdefault(choice.index, OpenAIToolCallNumbers())
                 numbers.number(delta.tool_calls)
-            self._has_content = self._has_content or bool(delta.content) or not _is_empty(delta)
+            self._has_content = self._has_content or bool(delta.content) or _has_more(delta)
             if self._ended.get(choice.index) is not False:
                 self._begin(choice)
             if choice.finish_reason is not None and self._end(choice, data):
@@ -118,6 +120,10 @@ class OpenAIStreamDecoder:
         if self._legacy:
             to_legacy_delta(chunk)
         return (chunk,)
+
+    def _is_without_chunk(self, data: bytes) -> bool:
+        self.done = data.startswith(_DONE)
+        return self.done or data.strip() in EMPTY_EVENTS
 
     def _read_tolerantly(self, data: bytes) -> ChatCompletionChunk:
         found, problem = None, ""
@@ -157,8 +163,8 @@ class OpenAIStreamDecoder:
                 choice.logprobs, choice.extra = read.logprobs, read.extra
 
     def _complete_chunk(self, chunk: ChatCompletionChunk, *, ended: bool) -> None:
-        """Joins characters that came in halves; at the end of a choice, looks for the usage in other places."""
-        if ended and chunk.usage is None:
+        """Joins characters that came in halves; at the end of a choice, looks for the usage in unknown fields."""
+        if ended and chunk.usage is None and not self._is_plain:
             chunk.usage = _misplaced_usage(chunk)
         if self._halves is not None:
             join_characters(chunk, self._halves)
@@ -211,9 +217,11 @@ def _has_extra(choice: ChunkChoice) -> bool:
     return choice.extra is not None or choice.delta.extra is not None
 
 
-def _is_empty(delta: Delta) -> bool:
-    """Whether a delta has nothing, or a role only."""
-    return not any(getattr(delta, name) for name in delta.__struct_fields__ if name != "role")
+def _has_more(delta: Delta) -> bool:
+    """Whether a delta has anything but a role and a content."""
+    if delta == Delta(delta.role, delta.content):
+        return False
+    return any(getattr(delta, name) for name in delta.__struct_fields__ if name not in ("role", "content"))
 
 
 def _misplaced_usage(chunk: ChatCompletionChunk) -> Usage | None:

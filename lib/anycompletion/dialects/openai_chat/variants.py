@@ -16,7 +16,7 @@ def set_cost(usage: Usage | None) -> None:
 
     Azure reports 0 ticks when it serves xAI's models, because it does not count them.
     """
-    if usage is None or usage.cost is not None:
+    if usage is None or usage.cost is not None or not usage.extra:
         return
     ticks = optional_float(usage.extra.get("cost_in_usd_ticks"))
     if ticks and math.isfinite(ticks):
