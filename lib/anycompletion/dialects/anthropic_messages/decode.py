@@ -64,6 +64,7 @@ _USAGE = frozenset(
 _THINKING_TOKENS = frozenset({"thinking_tokens"})
 _URL_CITATION = frozenset({"type", "url", "title"})
 _TYPE = frozenset({"type"})
+_TEXT_BLOCK = frozenset({"type", "text"})
 
 
 def decode(response: HttpResponse, request: ChatRequest, target: Target) -> ChatCompletion:
@@ -218,6 +219,9 @@ def annotation(citation: JsonObject, start: int, end: int) -> Annotation:
 
 def _is_complete(message: ChatCompletionMessage, content: list[JsonObject], legacy: bool) -> bool:
     """Whether encoding the message's fields gives the same blocks again."""
+    is_one_text = len(content) == 1 and content[0].keys() == _TEXT_BLOCK and content[0]["text"] == message.content
+    if is_one_text and not is_blank_block(content[0]):
+        return True  # as nearly always
     rebuilt = assistant_blocks(message, 0, EncodingReport("drop"))
     native = [_essence(block) for block in content if not is_blank_block(block)]
     if legacy:
