@@ -1,4 +1,4 @@
-"""Pauses of a batch's intake: while a provider answers nothing, and while it asks to wait longer than a call may.
+"""Pauses of a batch's intake: while a provider answers or takes nothing, and while it asks for a wait longer than a call's.
 
 Neither an outage nor a used-up limit may use up the input.
 
@@ -92,7 +92,7 @@ class OutagePause:
         return bool(self._hint_until)
 
     def on_failure(self) -> None:
-        """Counts a request that the provider did not answer, or answered with a server error."""
+        """Counts a request that the provider did not answer, answered with a server error, or refused for its load."""
         self._failures += 1
         now = self._clock()
         if self._failures >= _FAILURES and now >= self._next_attempt:

@@ -153,11 +153,14 @@ class WorkerPool:
             if not was_paused:
                 self._state.progress.report(at_once=True)
             return True
-        if not shows_outage(error):
+        if is_load_refusal(error):
+            queue.outage.on_failure()  # its attempts have lowered the limit
+        elif shows_outage(error):
+            queue.record_failure()
+        else:
             if isinstance(error, APIStatusError):
                 queue.record_answer()
             return False
-        queue.record_failure()
         if self._state.halted or not worth_retrying(error) or not queue.take_back(item):
             return False
         self.waiting += 1

@@ -6,8 +6,9 @@ a refusal, and where a refusal starts a cooldown for all calls, it costs that to
 are refused, the provider takes far fewer than before: then the limit is halved, and grows again when all of them have
 ended.
 
-Only answers raise the limit. A request that the provider did not answer halves it, but shows no ceiling; one that was
-never sent, or ended in a queue of this client, changes nothing.
+Only answers raise the limit. A request that the provider did not answer halves it, but shows no ceiling; nor does a
+refusal where nothing was answered since the one before. One that was never sent, or ended in a queue of this client,
+changes nothing.
 """
 
 from __future__ import annotations
@@ -65,6 +66,9 @@ class AdaptiveConcurrency:
         """Number of refusals that halves the limit; 0 after failures, which have halved it."""
         self._is_halved = False
         """Whether the last event halved the limit because many requests were refused."""
+        self._is_answered = True
+        """Whether a request was answered that was sent after the last event. Refusals without one show no ceiling, but
+        that the provider is away."""
         self._ceiling: float | None = None
         """Number in flight that was refused."""
         self._plateau = 1.0
@@ -97,14 +101,19 @@ class AdaptiveConcurrency:
         self.in_flight -= 1
         self._ended += 1
         self._ignored = max(0, self._ignored - 1)
-        if throttled or not answered or (self._is_halved and self._ignored):
+        if throttled or not answered:
+            return
+        self._is_answered = self._is_answered or not self._ignored
+        if self._is_halved and self._ignored:
             return
         if self._is_used() and self.in_flight < self.limit < self._most:
             self._grow()
 
     def on_throttled(self) -> None:
         """Called for each refused attempt: lowers the limit to just below what was refused, halves it if many are."""
-        if not self._ignored:
+        if not self._is_answered:
+            self.on_failed()
+        elif not self._ignored:
             self._set_ceiling()
         self._refusals += 1
         if self._refusals == self._many:
@@ -122,7 +131,7 @@ class AdaptiveConcurrency:
 
     def _begin_event(self, *, many: int) -> None:
         self._ignored = max(1, self.in_flight)
-        self._refusals, self._many, self._is_halved = 0, many, False
+        self._refusals, self._many, self._is_halved, self._is_answered = 0, many, False, False
 
     def on_failed(self) -> None:
         """Called for each request that got no answer, or a server error. Halves the limit, once for all in flight."""

@@ -82,9 +82,23 @@ def test_many_refusals_halve_it_once_for_all_requests_in_flight() -> None:
     for _ in range(in_flight):
         concurrency.on_end(throttled=True)
     assert concurrency.limit == 31
+    rounds(concurrency, 1)
     for _ in range(fill(concurrency)):
         concurrency.on_throttled()
-    assert concurrency.limit == 12
+    assert concurrency.limit == 24
+
+
+def test_refusals_of_everything_show_no_ceiling() -> None:
+    """A moment in which a provider refuses everything would leave a batch at a few requests for minutes."""
+    concurrency = AdaptiveConcurrency()
+    rounds(concurrency, 2)
+    for _ in range(6):
+        for _ in range(fill(concurrency)):
+            concurrency.on_throttled()
+        for _ in range(concurrency.in_flight):
+            concurrency.on_end(throttled=True)
+    assert concurrency.limit == 1
+    assert rounds(concurrency, 6)[-1] == 62
 
 
 def test_answers_to_requests_from_before_a_halving_do_not_raise_it() -> None:
