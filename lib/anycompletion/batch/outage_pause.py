@@ -1,4 +1,4 @@
-"""Pauses of a batch's intake: while a provider answers or takes nothing, and while it asks for a wait longer than a call's.
+"""Pauses of a batch's intake: while a provider answers or takes nothing, and while it asks for a very long wait.
 
 Neither an outage nor a used-up limit may use up the input.
 

@@ -201,7 +201,7 @@ def _host_problem(host: str, scheme: str, allow_http: bool) -> str | None:
 
 
 def _ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    # Names are told apart first: refusing them takes `ipaddress` longer than all other checks of a URL.
+    # Names are recognized first: refusing them takes `ipaddress` longer than all other checks of a URL.
     if ":" not in host and not host[:1].isdigit():
         return None
     try:
