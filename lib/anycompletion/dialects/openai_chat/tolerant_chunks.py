@@ -90,8 +90,8 @@ def rename_reasoning(delta: Delta) -> None:
 class OpenAIChoiceNumbers:
     """Numbers for the choices of a stream, in place of their indexes, which some servers leave at 0 for all.
 
-    Choices with the same index are distinguished by their place in a chunk; and where one comes after the other, by the
-    finish reason between them. Chunks of such choices that take turns look like those of one choice.
+    Texts of choices with the same index are distinguished by their place in a chunk; and where one comes after the
+    other, by the finish reason between them. Chunks of such choices that take turns look like those of one choice.
 
     Args:
         decode: decodes an event.
@@ -115,11 +115,14 @@ class OpenAIChoiceNumbers:
         indexes = [choice.index for choice in chunk.choices]
         for at, choice in enumerate(chunk.choices):
             place = choice.index, indexes[:at].count(choice.index)
-            number = self._by_place.get(place, None if place[1] else choice.index)
-            is_over = number is not None and self._ended.get(number) and len(self._ended) < self._count
-            if number is None or (is_over and choice.delta.content):
+            number = self._by_place.get(place, choice.index)
+            is_other = place not in self._by_place and place[1] > 0
+            is_next = self._ended.get(number) and len(self._ended) < self._count
+            if choice.delta.content and (is_other or is_next):
                 number = 1 + max((*indexes, *self._ended, *self._by_place.values()))
-            choice.index = self._by_place[place] = number
+            if choice.delta.content:
+                self._by_place[place] = number
+            choice.index = number
         return chunk
 
 

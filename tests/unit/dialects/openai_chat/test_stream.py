@@ -324,6 +324,13 @@ def test_choices_with_one_index_are_distinguished(name: str) -> None:
     assert [choice.finish_reason for choice in reply.choices] == ["stop", "stop", "length"]
 
 
+def test_a_choice_in_two_pieces_of_a_chunk_is_one() -> None:
+    """The finish reason beside the last text would be another choice."""
+    chunks, error = run(chunk(piece(content="a"), piece(reason="stop")), DONE, request=ChatRequest("m", "x", n=3))
+    assert error is None
+    assert [(choice.index, choice.finish_reason) for choice in accumulated(chunks).choices] == [(0, "stop")]
+
+
 def test_proper_indexes_are_kept() -> None:
     """Choices would be renumbered although the server numbers them."""
     events = [
