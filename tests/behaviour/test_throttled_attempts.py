@@ -1,20 +1,22 @@
-"""Tests that a batch is notified of each throttled attempt of its calls."""
+"""What throttled attempts do: their batch is notified, and calls are at full pace again soon."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from anycompletion import AsyncCompletion, CompletionError
+from anycompletion import AsyncCompletion, CompletionError, RateLimitError
 from anycompletion.client.client import client_state
 from anycompletion.client.configuration import default_options
 from anycompletion.client.dispatch import CallDispatcher
 from anycompletion.options import NO_OPTIONS
-from anycompletion.testing import Fault, SimulatorServer
+from anycompletion.testing import FakeProvider, Fault, SimulatorServer
 from anycompletion.validation import request_from_arguments
 from support.raw_server import REQUEST, RawServer
 from support.resource_leaks import client_of
+from support.virtual_clock import run
 
 
 async def throttled_attempts(client: AsyncCompletion) -> int:
@@ -56,3 +58,27 @@ async def test_an_exhausted_quota_is_not_throttling() -> None:
         AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "sk-unused"}) as client,
     ):
         assert await throttled_attempts(client) == 0
+
+
+def test_after_refusals_of_one_model_calls_are_at_full_pace_within_five_seconds() -> None:
+    """Three refusals would slow down the calls to all models of a key, or those to that model for minutes."""
+    refusal = RateLimitError("slow down", retry_after=1)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        async def longest(model: str) -> float:
+            begun = loop.time()
+            await asyncio.gather(*(client.create(model, "Hi.") for _ in range(100)))
+            return loop.time() - begun
+
+        providers = [FakeProvider(refusal, refusal, refusal, lambda request: "Hello.")]
+        async with AsyncCompletion(providers=providers) as client:
+            await client.create("openai/refused", "Hi.", max_retries=3)
+            success = loop.time()
+            assert await longest("openai/other") < 0.01
+            assert await longest("openai/refused") < 5
+            await asyncio.sleep(success + 5 - loop.time())
+            assert await longest("openai/refused") < 0.01
+
+    run(main())
