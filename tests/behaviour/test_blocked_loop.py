@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -13,8 +14,10 @@ import pytest
 
 from anycompletion import AsyncCompletion, Timeout
 from anycompletion.testing import FakeProvider
+from anycompletion.web import chat_completions_app
 from anycompletion.web.sse_relay import SSERelay
 from support.raw_server import DONE, END, REQUEST, STREAM, RawServer, Step, answer, event
+from support.services import asgi_service
 
 BLOCKED = 0.5
 """Seconds for which other code blocks the event loop: longer than all timeouts here."""
@@ -107,6 +110,28 @@ async def test_a_timeout_that_was_late_still_expires() -> None:
             with pytest.raises(TimeoutError):
                 await call
             assert time.monotonic() - begun < 0.2
+
+
+async def test_a_body_that_arrives_during_a_block_is_read() -> None:
+    """A block of a service's loop would refuse the bodies of all its callers."""
+    body = b'{"model": "openai/m", "messages": [{"role": "user", "content": "Hi."}]}'
+    fields = b"Host: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n" % len(body)
+    head = b"POST /chat/completions HTTP/1.1\r\n" + fields + b"\r\n"
+
+    def send(port: int) -> bytes:
+        with socket.create_connection(("127.0.0.1", port)) as peer:
+            peer.sendall(head + body[:9])
+            time.sleep(0.3)
+            peer.sendall(body[9:])
+            return peer.recv(1000)
+
+    async with AsyncCompletion(providers=[FakeProvider("Hi.")]) as client:
+        app = chat_completions_app(client, authorize=lambda request: True, body_timeout=0.4)
+        async with asgi_service(app) as url:
+            answered = asyncio.ensure_future(asyncio.to_thread(send, int(url.rpartition(":")[2])))
+            await asyncio.sleep(0.1)
+            time.sleep(BLOCKED)  # noqa: ASYNC251 (as above)
+            assert b" 200 OK\r\n" in await answered
 
 
 class SlowSink:
