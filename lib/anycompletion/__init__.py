@@ -5,6 +5,7 @@ program needs are sub-packages: `anycompletion.batch`, `anycompletion.workers`, 
 `anycompletion.web` and `anycompletion.integrations`. Everything else may change without notice.
 """
 
+from . import transport  # noqa: F401 (first: aiohttp, if imported by the deeply nested imports below, takes 6 ms longer)
 from .auth import Auth, header_key
 from .client import AsyncCompletion, ProviderStats, Stats
 from .dialects.base import ModelInfo, Target
