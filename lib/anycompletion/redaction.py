@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import itertools
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NoReturn, Protocol
 from urllib.parse import quote
@@ -52,8 +53,9 @@ MIN_SECRET = 4
 _MIN_OTHER_SECRET = 8
 """The same for values whose names are not those of credentials."""
 
-_MAX_FINDS = 10_000
-"""Fragments that are searched for in one text; a text in which more may be is hidden as a whole."""
+_MAX_WORK = 500_000
+"""Characters that are compared in one text, about; a text that needs more, because it has very many fragments or long
+repetitions, is hidden as a whole."""
 
 _CREDENTIAL_NAME = (
     r"(?i)^(?!(x-)?idempotency).*(auth|key|token|secret|cookie|passw|pwd|credential|session|signature|jwt|^sig$"
@@ -169,9 +171,13 @@ def _encoded_forms(secret: str) -> Iterator[_Form]:
 def _redact(text: str, forms: Iterable[_Form]) -> str:
     pieces: list[str] = []
     done = 0
-    spans = list(itertools.islice((span for form in forms for span in _fragment_spans(text, form)), _MAX_FINDS + 1))
-    if len(spans) > _MAX_FINDS:
-        return "***"
+    spans: list[tuple[int, int]] = []
+    work = 0
+    for start, end in itertools.chain.from_iterable(_fragment_spans(text, form) for form in forms):
+        spans.append((start, end))
+        work += 50 + end - start  # finding one costs as much as comparing fifty characters
+        if work > _MAX_WORK:
+            return "***"
     for start, end in sorted(spans):
         if end <= start:
             continue
@@ -184,16 +190,28 @@ def _redact(text: str, forms: Iterable[_Form]) -> str:
 def _fragment_spans(text: str, form: _Form) -> Iterator[tuple[int, int]]:
     """Start and end of each fragment of `form` in `text`, as long as possible; an empty span for a probe in none."""
     secret, size = form.text, form.fragment_size
+    known = deque[tuple[int, int]](maxlen=16)
+    """Fragments that were found last, of which the other probes in them add nothing."""
     for probe in form.probes():
-        begins = [at for at in range(len(secret)) if secret.startswith(probe, at)]
-        at = text.find(probe)
+        at, begins = text.find(probe), _positions(secret, probe) if probe in text else []
         while at >= 0:
             latest = at + len(probe)
-            for begin in begins:
+            around = [end for start, end in known if start <= at and latest <= end] if len(begins) == 1 else []
+            for begin in () if around else begins:
                 start, end = _extended(text, at, secret, begin, len(probe))
+                if end - start >= size:
+                    known.append((start, end))
                 yield (start, end) if end - start >= size else (0, 0)
                 latest = max(latest, end)
+            latest = max((latest, *around))
             at = text.find(probe, max(at + 1, latest - len(probe) + 1))
+
+
+def _positions(text: str, piece: str) -> list[int]:
+    found = [text.find(piece)]
+    while found[-1] >= 0:
+        found.append(text.find(piece, found[-1] + 1))
+    return found[:-1]
 
 
 def _extended(text: str, at: int, secret: str, begin: int, size: int) -> tuple[int, int]:

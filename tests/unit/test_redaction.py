@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
 import time
 from collections.abc import Callable
@@ -87,6 +88,22 @@ def test_redaction_takes_linear_time(filling: str) -> None:
     shown = hide(text, [secret])
     assert time.perf_counter() - started < 1.0
     assert len(shown) < len(text)
+
+
+@pytest.mark.parametrize(("secret", "echoes"), [("a" * 8000, 8), ("ab" * 4000, 8), ("eyJhbGciOiJSUzI1NiJ9." * 140, 20)])
+def test_redaction_of_long_secrets_takes_no_longer(secret: str, echoes: int) -> None:
+    """A server that repeats a long token with repetitions in it could stop the event loop for seconds."""
+    started = time.perf_counter()
+    shown = hide(f"{secret[1:]} <{secret[: len(secret) // 2]}> " * (echoes // 2), [secret])
+    assert time.perf_counter() - started < 1.0
+    assert not any(piece in shown for piece in (secret[:12], secret[-12:]))
+
+
+def test_a_long_token_leaves_the_text_around_it_readable() -> None:
+    """An error in which a server repeats a token of two thousand characters would lose its explanation."""
+    token = base64.urlsafe_b64encode(hashlib.shake_256().digest(1500)).decode()
+    text = f"the token {token} is expired; got {token[:900]} and {token[300:]}, {token}"
+    assert hide(text, [token]) == "the token *** is expired; got *** and ***, ***"
 
 
 def test_every_long_fragment_is_hidden() -> None:

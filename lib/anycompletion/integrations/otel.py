@@ -36,6 +36,7 @@ from .. import (
     StreamInterruptedError,
     __version__,
 )
+from ..errors import printable
 from ..logs import observer_failed
 from .otel_content import input_messages, output_messages, tool_definitions
 from .tokens import billable_tokens
@@ -47,6 +48,8 @@ PROVIDER_NAMES: Mapping[str, str] = {
     "xai": "x_ai",
 }
 """Provider → its name in the conventions, where that is another."""
+
+_MAX_TEXT = 200
 
 T = TypeVar("T")
 
@@ -183,7 +186,7 @@ class _CallSpan:
 
     def _record_chunk(self, chunk: ChatCompletionChunk) -> None:
         if chunk.model and self._invocation.response_model_name is None:
-            self._invocation.response_model_name = chunk.model  # the metrics of chunks have it as an attribute
+            self._invocation.response_model_name = _shown(chunk.model)  # the metrics of chunks have it as an attribute
         self._invocation.record_stream_chunk()
 
     def end(self, completion: ChatCompletion | None, error: BaseException | None) -> None:
@@ -197,10 +200,10 @@ class _CallSpan:
 
     def _record_reply(self, completion: ChatCompletion) -> None:
         invocation = self._invocation
-        invocation.response_id = completion.id or None
-        invocation.response_model_name = completion.model or None
+        invocation.response_id = _shown(completion.id)
+        invocation.response_model_name = _shown(completion.model)
         if completion.choices:
-            invocation.finish_reasons = [choice.finish_reason or "error" for choice in completion.choices]
+            invocation.finish_reasons = [_shown(choice.finish_reason) or "error" for choice in completion.choices]
         usage = completion.usage
         if usage is not None:
             invocation.input_tokens, invocation.output_tokens = billable_tokens(usage)
@@ -216,7 +219,7 @@ class _CallSpan:
                 invocation.audio_output_tokens = usage.completion_tokens_details.audio_tokens
         if invocation.provider == "openai":
             for name in ("service_tier", "system_fingerprint"):
-                value = getattr(completion, name)
+                value = _shown(getattr(completion, name))
                 if value is not None:
                     invocation.attributes[f"openai.response.{name}"] = value
         if invocation.should_capture_content:
@@ -230,6 +233,11 @@ def _output_type(request: ChatRequest) -> str | None:
     if "audio" in (request.modalities or ()):
         return "speech"
     return "text" if form == "text" else None
+
+
+def _shown(text: str | None) -> str | None:
+    """A short text of a server, as an attribute: backends refuse long ones, and show control characters as they are."""
+    return printable(text[:_MAX_TEXT]) if text else None
 
 
 def _error_type(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Sequence
+from typing import Literal, TypeAlias
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from ..errors import InvalidRequestError
@@ -27,17 +28,23 @@ _PATH_CHARACTERS = "/%:@!$&'()*+,;=~"
 _AMBIGUOUS = frozenset("ßς\u200c\u200d")
 """Letters of host names that the standards of 2003 and of 2008 encode differently."""
 
+_PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
-def check_base_url(url: str, *, allow_http: bool = False, param: str = "base_url") -> str:
+AllowHttp: TypeAlias = "bool | Literal['private']"
+"""Where plain http may go besides loopback: nowhere, anywhere, or to private addresses and hosts without a dot."""
+
+
+def check_base_url(url: str, *, allow_http: AllowHttp = False, param: str = "base_url") -> str:
     """The URL as it is sent, without a slash at its end, if a key may be sent there.
 
     A host name beyond ASCII is encoded as Punycode, and such letters of the path are percent-encoded.
 
     Raises:
         InvalidRequestError: it has no scheme or host, contains a user, query, fragment or brace, points to a metadata
-            service, or is plain http to a host that is not loopback. `.param` is `param`.
+            service, or is plain http to a host that neither is loopback nor allowed. `.param` is `param`.
     """
     problem = _url_problem(url, allow_http)
     if problem is not None:
@@ -143,11 +150,11 @@ def _same_server(url: str, own: str) -> bool:
 def origin(url: str) -> str:
     """Scheme, host and port of a URL, to which a key is bound."""
     parts = urlsplit(url)
-    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    port = {"https": 443, "http": 80}.get(parts.scheme) if parts.port is None else parts.port
     return f"{parts.scheme}://{parts.hostname}:{port}"
 
 
-def _url_problem(url: str, allow_http: bool) -> str | None:
+def _url_problem(url: str, allow_http: AllowHttp) -> str | None:
     if " " in url or "\\" in url or not url.isprintable():
         return "holds white space, a backslash, a control character or a lone surrogate"
     if "{" in url or "}" in url:
@@ -175,14 +182,14 @@ def _url_problem(url: str, allow_http: bool) -> str | None:
     return _host_problem(host, parts.scheme, allow_http)
 
 
-def _host_problem(host: str, scheme: str, allow_http: bool) -> str | None:
+def _host_problem(host: str, scheme: str, allow_http: AllowHttp) -> str | None:
     if _AMBIGUOUS.intersection(host):
         return "has a host name with letters that stand for different hosts in different programs; write it as xn--…"
     try:
         host = _ascii_host(host)
     except UnicodeError:
         return "has an invalid host name"
-    host = host.removesuffix(".")
+    is_dotless, host = "." not in host, host.removesuffix(".")
     address = _ip_address(host)
     if address is None:
         if host[:1].isdigit() and re.fullmatch(r"(0x[0-9a-f]+|\d+)(\.(0x[0-9a-f]+|\d+))*", host):
@@ -195,9 +202,15 @@ def _host_problem(host: str, scheme: str, allow_http: bool) -> str | None:
         if address.is_link_local or str(address).partition("%")[0] in _METADATA_ADDRESSES:
             return "points to a link-local address or a cloud's metadata service"
         loopback = address.is_loopback
-    if scheme == "http" and not loopback and not allow_http:
-        return "must use https (plain http is for loopback, or needs Provider(allow_http=True))"
-    return None
+    if scheme == "https" or loopback or allow_http is True:
+        return None
+    if allow_http and (is_dotless if address is None else _is_private(address)):
+        return None
+    where = "this machine, private addresses and hosts without a dot" if allow_http else "this machine"
+    return (
+        f"must use https; plain http is for {where}, or for a Provider with allow_http=True: "
+        "attrs.evolve(PROVIDERS[name], allow_http=True) among providers= is a built-in one with it"
+    )
 
 
 def _ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -208,6 +221,10 @@ def _ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | No
         return ipaddress.ip_address(host)
     except ValueError:
         return None
+
+
+def _is_private(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    return any(address in ipaddress.ip_network(network) for network in _PRIVATE_NETWORKS)
 
 
 def _without_tunnel(

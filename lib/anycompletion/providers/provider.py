@@ -20,7 +20,7 @@ from ..dialects.openai_chat.quirks import Quirks
 from ..errors import ConfigurationError
 from ..params import ParamSupport, ParamTable
 from ..validation import check_headers
-from .base_url import check_base_url, intended_base_url
+from .base_url import AllowHttp, check_base_url, intended_base_url
 
 _REGISTERED_DIALECTS: Mapping[str, type[DialectQuirks]] = {
     "openai_chat": Quirks,
@@ -143,8 +143,9 @@ class Provider(FrozenValue):
     idempotency_header: str = attrs.field(default="", kw_only=True)
     """The header for a key that is the same in all attempts of one call; "" where the provider is not known to accept
     one. No built-in row has any: no vendor documents one for chat completions."""
-    allow_http: bool = attrs.field(default=False, kw_only=True)
-    """Allows plain http to hosts that are not loopback."""
+    allow_http: AllowHttp = attrs.field(default=False, kw_only=True)
+    """Whether plain http may go further than to this machine. True: anywhere; "private": to private addresses (10/8,
+    172.16/12, 192.168/16, fc00::/7) and hosts without a dot, as the built-in rows of one's own servers."""
 
     def __attrs_post_init__(self) -> None:
         self._refuse_texts()

@@ -40,7 +40,7 @@ from anycompletion import (
 )
 from anycompletion.integrations.otel import PROVIDER_NAMES, otel
 from anycompletion.testing import Fault, SimulatorServer
-from support.raw_server import REQUEST, RawServer, answer
+from support.raw_server import REQUEST, RawServer, answer, head, piece
 
 PROMPT = "Prompt-that-must-not-be-exported."
 CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
@@ -236,6 +236,35 @@ async def test_a_description_does_not_quote_a_provider(exported: Exported) -> No
         with pytest.raises(BadRequestError):
             await client.create("openai/gpt-4o", PROMPT)
     assert exported.span().status.description == "BadRequestError status_code=400"
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_texts_of_a_server_are_short_printable_attributes(streamed: bool, exported: Exported) -> None:
+    """A server could fill the backend of telemetry, or send commands to the terminal on which it is read."""
+    long = "\x1b[2J" + "x" * 100_000
+    fields: dict[str, Any] = dict.fromkeys(("id", "model", "system_fingerprint", "service_tier"), long)
+    choice: dict[str, Any] = {"index": 0, "finish_reason": long}
+    if streamed:
+        events = {**fields, "choices": [{**choice, "delta": {"content": "Hi."}}]}
+        reply = head(200, {"content-type": "text/event-stream"}) + piece(
+            b"data: " + json.dumps(events).encode() + b"\n\n"
+        )
+        reply += piece(b"data: [DONE]\n\n") + piece(b"")
+    else:
+        reply = answer({**fields, "choices": [{**choice, "message": {"role": "assistant", "content": "Hi."}}]})
+    async with (
+        RawServer((REQUEST, reply)) as server,
+        AsyncCompletion(
+            base_urls={"openai": server.url}, api_keys={"openai": "k"}, middleware=[exported.middleware()]
+        ) as client,
+    ):
+        if streamed:
+            assert (await client.stream("openai/gpt-4o", "Hello!").get_final_completion()).text == "Hi."
+        else:
+            assert (await client.create("openai/gpt-4o", "Hello!")).text == "Hi."
+    assert attributes_of(exported.span())["gen_ai.response.id"].startswith("\\x1b[2Jx")
+    assert len(exported.everything()) < 20_000
+    assert "\x1b" not in repr(attributes_of(exported.span()))
 
 
 async def test_an_error_is_recorded_by_its_class(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
+from anycompletion import AsyncCompletion
 from anycompletion.errors import InvalidRequestError
-from anycompletion.providers import check_base_url, origin
-from anycompletion.providers.base_url import intended_base_url
+from anycompletion.providers import PROVIDERS, check_base_url, origin
+from anycompletion.providers.base_url import AllowHttp, intended_base_url
 
 VALID: list[tuple[str, str]] = [
     ("https://api.openai.com/v1", "https://api.openai.com/v1"),
@@ -138,11 +140,86 @@ def test_invalid_urls(url: str, problem: str):
 
 
 def test_plain_http_can_be_allowed():
-    """A server in a private network could not be used, or allowing it would disable the other checks."""
-    assert check_base_url("http://10.0.0.5/v1/", allow_http=True) == "http://10.0.0.5/v1"
-    for url in ("http://169.254.169.254", "http://2852039166", "http://a:b@x", "ftp://x"):
-        with pytest.raises(InvalidRequestError):
-            check_base_url(url, allow_http=True)
+    """A server anywhere could not be used, or allowing it would disable the other checks."""
+    for url in ("http://10.0.0.5/v1", "http://gpu.corp.example", "http://8.8.8.8"):
+        assert check_base_url(url, allow_http=True) == url
+
+
+PRIVATE = [
+    "http://vllm:8000/v1",
+    "http://10.1.2.3:8000/v1",
+    "http://172.16.0.1",
+    "http://172.31.255.255",
+    "http://192.168.1.20:11434",
+    "http://[fd12:3456::1]:8000",
+    "http://[::ffff:10.0.0.5]",
+    "http://localhost:8000",
+    "https://gpu.corp.example",
+]
+PUBLIC = [
+    "http://gpu.corp.example",
+    "http://vllm.:8000",
+    "http://vllm.default.svc.cluster.local",
+    "http://172.32.0.1",
+    "http://172.15.0.1",
+    "http://192.169.0.1",
+    "http://11.0.0.1",
+    "http://100.64.0.1",
+    "http://8.8.8.8",
+    "http://0.0.0.0",
+    "http://[2001:db8::1]",
+    "http://[::ffff:8.8.8.8]",
+]
+
+
+@pytest.mark.parametrize("url", PRIVATE)
+def test_plain_http_to_private_hosts_can_be_allowed(url: str):
+    """A server in one's own network could not be used without a key of its own for TLS."""
+    assert check_base_url(url, allow_http="private") == url
+
+
+@pytest.mark.parametrize("url", PUBLIC)
+def test_plain_http_to_private_hosts_goes_no_further(url: str):
+    """A key and the prompts would cross the internet in the clear."""
+    with pytest.raises(InvalidRequestError, match="private addresses and hosts without a dot") as caught:
+        check_base_url(url, allow_http="private")
+    assert "attrs.evolve(PROVIDERS[name], allow_http=True)" in str(caught.value)
+
+
+@pytest.mark.parametrize("allowed", [True, "private"])
+@pytest.mark.parametrize(
+    "url", ["http://169.254.169.254", "http://metadata", "http://[fd00:ec2::254]", "http://2852039166", "http://a:b@x"]
+)
+def test_plain_http_never_goes_to_a_metadata_service(url: str, allowed: AllowHttp):
+    """Allowing plain http would disable the other checks."""
+    with pytest.raises(InvalidRequestError):
+        check_base_url(url, allow_http=allowed)
+
+
+SELF_HOSTED = {"vllm", "ollama", "llamacpp", "lmstudio", "litellm", "gpustack", "mistralrs"}
+
+
+def test_rows_of_own_servers_take_plain_http_to_private_hosts():
+    """A server in a cluster would be refused, or a vendor's key be sent in the clear within it."""
+    assert {row.name for row in PROVIDERS.values() if row.allow_http == "private"} == SELF_HOSTED
+    assert not any(row.allow_http is True for row in PROVIDERS.values())
+
+
+async def test_the_base_url_of_an_own_server_comes_from_anywhere(monkeypatch: pytest.MonkeyPatch):
+    """A server in a cluster could be given in one way and not in another."""
+    url = "http://vllm:8000/v1"
+    async with AsyncCompletion(base_urls={"vllm": url}) as client:
+        assert client.check("vllm/m").base_url == url
+    async with AsyncCompletion() as client:
+        assert client.check("ollama/m", base_url=url).base_url == url
+        assert client.with_options(base_url=url).check("llamacpp/m").base_url == url
+        monkeypatch.setenv("HOSTED_VLLM_API_BASE", url)
+        assert client.check("vllm/m").base_url == url
+        with pytest.raises(InvalidRequestError, match="must use https; plain http is for this machine, or"):
+            client.check("openai/m", base_url=url, api_key="k")
+    evolved = attrs.evolve(PROVIDERS["openai"], allow_http=True)
+    async with AsyncCompletion(providers=[evolved]) as client:
+        assert client.check("openai/m", base_url=url, api_key="k").base_url == url
 
 
 ORIGINS: list[tuple[str, str]] = [
@@ -150,6 +227,7 @@ ORIGINS: list[tuple[str, str]] = [
     ("https://API.OpenAI.com:443", "https://api.openai.com:443"),
     ("https://api.openai.com:8443/v1", "https://api.openai.com:8443"),
     ("http://localhost/v1", "http://localhost:80"),
+    ("https://api.openai.com:0/v1", "https://api.openai.com:0"),
     ("http://[::1]:8080", "http://::1:8080"),
 ]
 
