@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from anycompletion import (
+    APIResponseError,
     AsyncCompletion,
     CallNext,
     CallOptions,
@@ -21,6 +22,7 @@ from anycompletion import (
     StreamInterruptedError,
 )
 from anycompletion.testing import SimulatorServer
+from support.raw_server import DONE, END, REQUEST, STREAM, RawServer, event, piece
 
 MODELS = ["openai/gpt-4o", "anthropic/claude-haiku-4-5"]
 
@@ -112,3 +114,26 @@ async def test_a_long_stream_takes_no_memory_without_its_text(sim: SimulatorServ
         tracemalloc.stop()
     assert size > 19_000_000
     assert kept < 4_000_000
+
+
+async def test_an_image_of_many_megabytes_is_one_event() -> None:
+    """A picture that a model has painted, and that was paid for, would be refused."""
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 50_000_000}}
+    painted = {"choices": [{"index": 0, "delta": {"images": [image]}, "finish_reason": "stop"}]}
+    async with (
+        RawServer((REQUEST, STREAM, event(**painted), DONE + END)) as server,
+        AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "k"}, max_retries=0) as client,
+    ):
+        reply = await client.stream("openai/gpt-4o", "Paint!").get_final_completion()
+    assert reply.message.extra["images"] == [image]
+
+
+async def test_an_event_of_a_format_without_media_is_smaller() -> None:
+    """A server of text could fill the memory with one event."""
+    large = b'event: ping\ndata: {"type": "ping", "filling": "' + b"x" * 17_000_000 + b'"}\n\n'
+    async with (
+        RawServer((REQUEST, STREAM, piece(large) + END)) as server,
+        AsyncCompletion(base_urls={"anthropic": server.url}, api_keys={"anthropic": "k"}, max_retries=0) as client,
+    ):
+        with pytest.raises(APIResponseError, match="longer than 16777216 bytes"):
+            await client.stream("anthropic/claude-haiku-4-5", "Hello!").get_final_completion()

@@ -167,9 +167,9 @@ async def test_large_events_are_read(name: str) -> None:
 
 
 TOO_LARGE = {
-    "a line": b"data: " + b"x" * 17_000_000,
-    "many lines": (b"data: " + b"x" * 1000 + b"\n") * 17_000,
-    "a line without data": b"x" * 17_000_000,
+    "a line": b"data: " + b"x" * 68_000_000,
+    "many lines": (b"data: " + b"x" * 1000 + b"\n") * 68_000,
+    "a line without data": b"x" * 68_000_000,
 }
 
 

@@ -18,6 +18,7 @@ from starlette.requests import Request
 from anycompletion import AsyncCompletion, CallOptions, ChatRequest
 from anycompletion.testing import Fault, SimulatorServer
 from anycompletion.web import chat_completions_app
+from support.raw_server import DONE, END, REQUEST, STREAM, RawServer, answer, completion, event
 from support.services import Peer, asgi_service, events
 
 MODELS = [
@@ -436,6 +437,49 @@ async def test_a_service_without_a_key_names_no_variables(sim: SimulatorServer) 
             status, error = await send(url, {**GOOD, "model": "openai/m", "stream": stream})
             assert (status, error["code"]) == (500, "internal_error")
             assert "OPENAI" not in json.dumps(error)
+
+
+COSTS: dict[str, Any] = {
+    "prompt_tokens": 1,
+    "completion_tokens": 2,
+    "total_tokens": 3,
+    "cost": 0.5,
+    "cost_details": {"upstream_inference_cost": 0.4},
+    "is_byok": True,
+    "cost_in_usd_ticks": 7,
+    "estimated_cost": 0.5,
+    "queue_time": 0.1,
+    "num_cached_tokens": 1,
+    "completion_tokens_details": {"reasoning_tokens": 1},
+}
+SERVICES = {"x_groq": {"id": "req_1"}, "x_org": "org-1", "total_cost": 0.5, "citations": ["https://x.example"]}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_callers_do_not_see_what_the_service_pays(streamed: bool) -> None:
+    """Callers would see the prices, accounts and servers of the service's providers, or lose what is theirs."""
+    choice: dict[str, Any] = {"index": 0, "finish_reason": "stop"}
+    content: dict[str, Any] = {"role": "assistant", "content": "Hi.", "reasoning_content": "Hm.", "cost_of_tea": "low"}
+    if streamed:
+        sent = (STREAM, event(choices=[{**choice, "delta": content}], usage=COSTS, **SERVICES), DONE + END)
+    else:
+        sent = (answer({**completion(), "choices": [{**choice, "message": content}], "usage": COSTS, **SERVICES}),)
+    async with (
+        RawServer((REQUEST, *sent)) as server,
+        AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "k"}) as client,
+        asgi_service(chat_completions_app(client, authorize=lambda _: True)) as url,
+        httpx2.AsyncClient() as http,
+    ):
+        body = {**GOOD, "model": "openai/m", "stream": streamed, "stream_options": {"include_usage": True}}
+        response = await http.post(f"{url}/chat/completions", json=body if streamed else {**GOOD, "model": "openai/m"})
+    assert response.status_code == 200
+    (found,) = [json.loads(each) for each in events(response.content)[:-1]] if streamed else [response.json()]
+    counts = ("prompt_tokens", "completion_tokens", "total_tokens", "num_cached_tokens", "completion_tokens_details")
+    assert found["usage"] == {name: COSTS[name] for name in counts}
+    assert not any(name.startswith("x_") or "cost" in name for name in found)
+    assert found["citations"] == SERVICES["citations"]
+    message = found["choices"][0]["delta" if streamed else "message"]
+    assert {name: message[name] for name in content} == content
 
 
 # --- authorization ---------------------------------------------------------------------------------------------------

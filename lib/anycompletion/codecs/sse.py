@@ -19,6 +19,9 @@ from .json import NotJSONError, loads
 MAX_EVENT = 16 * 1024 * 1024
 """Bytes of one event; a longer one is an error, so that no server can fill the memory."""
 
+MAX_MEDIA_EVENT = 64 * 1024 * 1024
+"""The same in formats whose events may have images and audio."""
+
 MAX_EMPTY = 20_000
 """Blank lines, comments and other lines without data between two events; more is an error, so that no server can hold a
 reader for ever. One that sends a comment each second may be silent for hours."""

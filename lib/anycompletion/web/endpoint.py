@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import AsyncCompletion, CompletionError
 from .public_errors import NO_SUCH_MODEL, PublicError, log_relayed_error, public_error
+from .public_replies import remove_service_fields
 from .refusals import RequestRefused, refuse
 from .request_body import parse_json, read_body
 from .request_fields import FieldRules
@@ -164,7 +165,9 @@ class ChatCompletionsEndpoint:
         except CompletionError as error:
             log_relayed_error(error, request.state.request_id)
             raise RequestRefused(public_error(error, detail=True)) from None
-        return JSONResponse(reply.to_dict())
+        data = reply.to_dict()
+        remove_service_fields(data)
+        return JSONResponse(data)
 
     async def _allowed_models(self, request: Request) -> frozenset[str] | None:
         return await allowed_models(self._authorize, request, self._options.models)

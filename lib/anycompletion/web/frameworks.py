@@ -183,6 +183,9 @@ def chat_completions_app(
     the service allows them by name with `extra_fields`. Fields that are null count as missing. Unknown fields of an
     assistant's message are left out, because clients send replies back as they got them.
 
+    Replies and chunks are sent in OpenAI's format with what the provider adds to it, except what is the service's:
+    costs, all of `usage` but counts of tokens, and fields whose names begin with ``x_``.
+
     Args:
         client: it stays yours to close.
         authorize: a function, plain or async, of the Starlette request. True: the models of `models`. False or None:

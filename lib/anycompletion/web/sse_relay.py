@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 from .. import CompletionError, CompletionStream
+from ..codecs.json import dumps
 from .disconnect import ClientDisconnected, run_until_disconnect
 from .public_errors import PublicError, log_relayed_error, public_error
+from .public_replies import remove_service_fields
 
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 """Headers that keep proxies from buffering events and from compressing them into blocks."""
@@ -46,7 +48,8 @@ class SSERelay:
         sink: the client.
         ping: seconds of silence after which a comment is sent, or None.
         write_timeout: seconds that one write may wait for the client, or None.
-        detail: whether the client wrote the request; see `public_error`.
+        detail: whether the client is a caller of the endpoint, who wrote the request: it sees more of errors, as in
+            `public_error`, and less of replies, as in `remove_service_fields`.
         request_id: the id of the client's request, for the log.
     """
 
@@ -89,9 +92,13 @@ class SSERelay:
 
     async def _send_events(self) -> None:
         try:
-            async for data in self._stream.sse(_reraise):
-                await self._write(data)
-                del data  # this frame is in the traceback of what the next iteration may raise
+            async for chunk in self._stream:
+                data = chunk.to_dict()
+                if self._detail:
+                    remove_service_fields(data)
+                await self._write(b"data: " + dumps(data) + b"\n\n")
+                del chunk, data  # this frame is in the traceback of what the next iteration may raise
+            await self._write(b"data: [DONE]\n\n")
         except ClientDisconnected:
             raise
         except CompletionError as error:
@@ -158,8 +165,3 @@ class SSERelay:
                 await self._write(_PING)
                 silence = 0.0
             await asyncio.sleep(self._ping - silence)
-
-
-def _reraise(error: CompletionError) -> NoReturn:
-    """Raises the error of a stream, which `sse` would make an event of: here it becomes a `PublicError`."""
-    raise error

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ...codecs.sse import SSEParser
+import functools
+
+from ...codecs.sse import MAX_MEDIA_EVENT, SSEParser
 from ..base import Dialect, ModelListing
 from .decode import decode
 from .encode import encode, models_url
@@ -20,6 +22,6 @@ DIALECT = Dialect(
     decoder=decoder,
     error=error,
     models=ModelListing(models_url),
-    framing=SSEParser,
+    framing=functools.partial(SSEParser, MAX_MEDIA_EVENT),
     quirks_type=Quirks,
 )
