@@ -9,6 +9,9 @@ from typing import cast
 
 from ..records import JsonObject
 
+_COST_WORDS = ("cost", "price", "billing", "charge")
+"""Parts of the names of fields that are about what a call costs."""
+
 
 def remove_service_fields(reply: JsonObject) -> None:
     """Removes from the JSON of a reply or chunk what is the service's.
@@ -25,4 +28,4 @@ def remove_service_fields(reply: JsonObject) -> None:
 
 
 def _is_cost(name: str) -> bool:
-    return any(word in name for word in ("cost", "price", "billing", "charge"))
+    return any(word in name for word in _COST_WORDS)

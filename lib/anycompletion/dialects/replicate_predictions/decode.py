@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias, cast
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import attrs
 
@@ -110,8 +110,8 @@ class ReplicatePrediction:
     ) -> HttpRequest:
         """The request to one of its URLs.
 
-        State and cancellation are at the base URL, whatever host the prediction names; streams are there or, without
-        the key, at Replicate's own hosts.
+        State and cancellation are below the base URL, whatever the prediction names; streams are at its host or
+        Replicate's own ones, and get the key below the base URL only.
 
         Raises:
             ShapeError: there is no such URL, or it must not be opened.
@@ -119,12 +119,13 @@ class ReplicatePrediction:
         path, own = f"urls.{name}", _origin(target.base_url)
         url = _only_str(self.urls.get(name))
         found = _checked_origin(url, path, target) if url else None
+        is_below = found == own and url is not None and _is_below(url, target.base_url)
         if name == "stream" and url and found is not None and _may_stream(found, own):
-            return HttpRequest(url, method="GET", headers=dict(headers or {}), authenticated=found == own)
-        if found != own or not url:
+            return HttpRequest(url, method="GET", headers=dict(headers or {}), authenticated=is_below)
+        if not is_below or not url:
             # The URLs of the other two are documented, so they are known even if the prediction omits them.
             if name == "stream" or not _ID.fullmatch(self.id):
-                raise ShapeError(path, "a URL at the host of base_url", url)
+                raise ShapeError(path, "a URL below base_url", url)
             url = f"{target.base_url}/v1/predictions/{self.id}" + ("/cancel" if name == "cancel" else "")
         return HttpRequest(url, method="POST" if name == "cancel" else "GET", headers=dict(headers or {}))
 
@@ -261,6 +262,12 @@ def _may_stream(origin: _Origin, own: _Origin) -> bool:
         return True
     is_same_machine = host == own[1] or (host in _LOCAL_HOSTS and own[1] in _LOCAL_HOSTS)
     return is_same_machine and (scheme, port) == (own[0], own[2])
+
+
+def _is_below(url: str, base_url: str) -> bool:
+    """Whether the path of a URL is below that of the base URL: other paths of a gateway may be other services."""
+    path = unquote(urlsplit(url).path)
+    return path.startswith(unquote(urlsplit(base_url).path) + "/") and {".", ".."}.isdisjoint(path.split("/"))
 
 
 def _checked_origin(url: str, path: str, target: Target) -> _Origin:

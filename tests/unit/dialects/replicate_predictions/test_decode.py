@@ -224,9 +224,11 @@ def test_a_running_stream():
 
 
 def test_a_stream_at_the_apis_host():
-    """A stream at the API's own host would be requested without the key."""
-    urls = {"get": GET, "cancel": CANCEL, "stream": f"{BASE}/v1/streams/s1"}
-    assert follow(native("starting", urls=urls), target(stream=True)).request.authenticated
+    """A stream at the API's own host would be requested without the key, or another service there with it."""
+    for base_url, is_below in ((BASE, True), (f"{BASE}/replicate", False)):
+        urls = {"get": GET, "cancel": CANCEL, "stream": f"{BASE}/v1/streams/s1"}
+        found = follow(native("starting", urls=urls), target(base_url, stream=True)).request
+        assert (found.url, found.authenticated) == (urls["stream"], is_below)
 
 
 def test_a_model_that_cannot_stream():
@@ -254,14 +256,22 @@ KEYS: list[tuple[str, str, bool]] = [
     (BASE, "https://api.replicate.com.evil.example/v1", False),
     (BASE, "https://api.replicate.com:8443/v1", False),
     (BASE, "https://evil.example/api.replicate.com", False),
-    ("http://127.0.0.1:8080/replicate", "http://127.0.0.1:8080/v1/predictions/p1", True),
+    ("http://127.0.0.1:8080/replicate", "http://127.0.0.1:8080/replicate/v1/predictions/p1", True),
+    ("http://127.0.0.1:8080/replicate", "http://127.0.0.1:8080/replicate/other", True),
+    ("http://127.0.0.1:8080/replicate", "http://127.0.0.1:8080/v1/predictions/p1", False),
+    ("http://127.0.0.1:8080/replicate", "http://127.0.0.1:8080/replicate", False),
+    ("http://127.0.0.1:8080/replicate", "http://127.0.0.1:8080/replicates/admin", False),
+    ("http://127.0.0.1:8080/replicate", "http://127.0.0.1:8080/replicate/../admin", False),
+    ("http://127.0.0.1:8080/replicate", "http://127.0.0.1:8080/replicate/%2e%2E/admin", False),
+    ("http://127.0.0.1:8080/replicate", "http://127.0.0.1:8080/replicate/..%2Fadmin", False),
+    (BASE, f"{BASE}?x=/v1", False),
     ("http://127.0.0.1:8080", "http://127.0.0.1:8081/v1/predictions/p1", False),
     ("http://127.0.0.1:443", "https://127.0.0.1/v1/predictions/p1", False),
 ]
 
 
 @pytest.mark.parametrize(("base_url", "url", "authenticated"), KEYS)
-def test_hosts_that_receive_the_key(base_url: str, url: str, authenticated: bool):
+def test_urls_that_receive_the_key(base_url: str, url: str, authenticated: bool):
     """A URL in a response could send the key, or a request of this machine, to any host."""
     found = follow(native("starting", urls={"get": url, "cancel": url}), target(base_url))
     documented = f"{base_url}/v1/predictions/p1"
