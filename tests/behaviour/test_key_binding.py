@@ -266,6 +266,63 @@ async def test_middleware_may_not_move_a_key_to_another_host(given: str) -> None
             assert hosts.elsewhere.requests == []
 
 
+def _headers(options: Options) -> dict[str, str]:
+    return dict(options.get("extra_headers") or {})
+
+
+REWRITTEN: dict[str, Callable[[Options], Options]] = {
+    "unchanged": lambda options: {**options},
+    "names in small letters": lambda options: {
+        **options,
+        "extra_headers": {name.lower(): value for name, value in _headers(options).items()},
+    },
+    "another name": lambda options: {
+        **options,
+        "extra_headers": {f"X-Forwarded-{name}": value for name, value in _headers(options).items()},
+    },
+    "another header beside it": lambda options: {**options, "extra_headers": {**_headers(options), "X-Trace": "1"}},
+    "a query": lambda options: {**options, "extra_query": _headers(options)},
+}
+
+
+@pytest.mark.parametrize("rewritten", REWRITTEN)
+@pytest.mark.parametrize("to", ["another provider", "another host"])
+async def test_a_credential_in_another_form_goes_nowhere_else(to: str, rewritten: str) -> None:
+    """Middleware that writes headers in a form of its own would take the caller's credentials along."""
+    async with servers(FAILED) as hosts:
+
+        async def change(request: ChatRequest, options: Options, call_next: Next) -> Reply:
+            changed = REWRITTEN[rewritten](options)
+            if to == "another provider":
+                return await call_next(attrs.evolve(request, model="groq/llama"), changed)
+            return await call_next(
+                request, {**changed, "base_url": f"{hosts.elsewhere.url}/v1", "api_key": "sk-of-the-middleware"}
+            )
+
+        headers = {"X-Gateway-Token": f"Bearer {OWN}", "X-Same-Key": OWN, "X-Title": "kept"}
+        async with hosts.client(middleware=[outer, change]) as client:
+            if to == "another host":
+                with pytest.raises(ConfigurationError, match="pass api_key= with it"):
+                    await plain(client, api_key=OWN, extra_headers=headers)
+            else:
+                await plain(client, api_key=OWN, extra_headers=headers)
+                (request,) = hosts.groq.requests
+                assert "kept" in repr(request.headers)
+        assert OWN not in repr([hosts.groq.requests, hosts.elsewhere.requests])
+
+
+@pytest.mark.parametrize("headers", [["Authorization"], {"Authorization": 7}, {7: "x"}, "Authorization"])
+async def test_headers_of_middleware_that_are_none_are_refused(headers: Any) -> None:
+    """A mistake in middleware would be an error that does not name it."""
+
+    async def change(request: ChatRequest, options: Options, call_next: Next) -> Reply:
+        return await call_next(attrs.evolve(request, model="groq/llama"), {**options, "extra_headers": headers})
+
+    async with servers() as hosts, hosts.client(middleware=[change]) as client:
+        with pytest.raises(InvalidRequestError, match="extra_headers"):
+            await plain(client, api_key=OWN)
+
+
 # --- views --------------------------------------------------------------------------------------------------------
 
 

@@ -13,16 +13,22 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ..errors import ConfigurationError, printable
-from ..options import Key, OptionValues
+from ..options import Key, OptionValues, Secret
 from ..providers import Provider, canonical_name, known_providers, origin
 from ..records import ChatRequest
-from ..redaction import is_credential
+from ..redaction import is_credential, secret_values
 
 _CREDENTIALS = ("api_key", "extra_headers", "extra_query")
 """Options that are, or may contain, credentials."""
 
 _BOUND = ("api_key", "base_url", "api_version", "organization", "project", "extra_headers", "extra_query")
 """Options that are for one provider, or may contain something that is."""
+
+_NAMED = ("extra_headers", "extra_query")
+"""Options that are names and values, of which some may be credentials."""
+
+_MIN_FOUND = 8
+"""Characters; a shorter credential may occur in other values by chance."""
 
 _UNKNOWN = "?"
 """Before the model in place of a provider's name that is not known."""
@@ -179,9 +185,10 @@ class ReceivedOptions:
         return self._without_bound(given, f"was given for {_shown(home)}, and the call goes to {_shown(there)}")
 
     def _refuse_other_origin(self, given: Mapping[str, Any], there: Destination, home: Destination) -> None:
-        if there.url == home.url or not any(
-            _holds_credential(option, given.get(option)) and self._is_unchanged(option, given[option])
-            for option in _CREDENTIALS
+        key = given.get("api_key")
+        if there.url == home.url or not (
+            (key is not None and self._is_unchanged("api_key", key))
+            or any(self._carriers(option, given) for option in _NAMED)
         ):
             return
         if not is_same_origin(there.url, home.url):
@@ -196,19 +203,44 @@ class ReceivedOptions:
             value = given.get(option)
             if value is None or (option == "api_key" and isinstance(value, Mapping)):
                 continue
-            if option in ("extra_headers", "extra_query"):
-                before: Mapping[str, str] = self._options.get(option) or {}
-                lost = [name for name in value if is_credential(name) and value[name] == before.get(name)]
-                kept[option] = {name: text for name, text in value.items() if name not in lost}
+            if option in _NAMED:
+                lost = self._carriers(option, given)
+                kept[option] = {name: text for name, text in value.items() if name not in lost} if lost else value
                 dropped += [f"{option}.{name}" for name in lost]
             elif self._is_unchanged(option, value):
                 del kept[option]
                 dropped.append(option)
         return kept, tuple(f"{printable(name)} dropped: it {why}" for name in dropped)
 
+    def _carriers(self, option: str, given: Mapping[str, Any]) -> list[str]:
+        """The names of those headers or parameters that contain a credential which was received.
+
+        Under any name, because middleware may write names in another way, or put the key into another place.
+        """
+        before, received = _texts(self._options.get(option)), self._received_texts()
+        return [
+            name
+            for name, value in _texts(given.get(option)).items()
+            if (is_credential(name) and value == before.get(name)) or any(text in value for text in received)
+        ]
+
+    def _received_texts(self) -> list[str]:
+        key = self._options.get("api_key")
+        found = [key.reveal() if isinstance(key, Secret) else key] if isinstance(key, (str, Secret)) else []
+        for option in _NAMED:
+            values = _texts(self._options.get(option))
+            found += secret_values({name: value for name, value in values.items() if is_credential(name)})
+        return [text for text in found if len(text) >= _MIN_FOUND]
+
     def _is_unchanged(self, option: str, value: object) -> bool:
         before = self._options.get(option)
         return value is before or (option in _CREDENTIALS and value == before)
+
+
+def _texts(values: object) -> Mapping[str, str]:
+    """The texts among headers or parameters, which are not checked yet."""
+    items = cast("Mapping[object, object]", values).items() if isinstance(values, Mapping) else ()
+    return {name: value for name, value in items if isinstance(name, str) and isinstance(value, str)}
 
 
 def _holds_credential(option: str, value: object) -> bool:
