@@ -646,6 +646,18 @@ def test_a_client_with_a_secret_does_not_pickle(where: str) -> None:
         pickle.dumps(UNPICKLED[where]())
 
 
+@pytest.mark.parametrize("name", ["Authorization", "X-Gate-Token", "X-Internal"])
+def test_a_row_with_a_secret_does_not_pickle_by_itself(name: str) -> None:
+    """A row that is passed to another process, and not with a client, would have its key written into a queue."""
+    row = Provider("acme", "https://acme.example", headers={name: "0123456789abcdef0123456789abcdef"})
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        with pytest.raises(TypeError, match="does not pickle; use key_env"):
+            pickle.dumps({"rows": [row]}, protocol)
+    assert copy.deepcopy([row]) == [row]
+    harmless = Provider("acme", "https://acme.example", headers={"X-Title": "our app"})
+    assert pickle.loads(pickle.dumps(harmless)) == harmless  # noqa: S301 (our own)
+
+
 def test_a_client_without_secrets_pickles() -> None:
     """A client for worker processes could have no row or field of its own."""
     row = Provider("acme", "https://acme.example", headers={"X-Version": "2026-01-15-preview", "X-Title": "our app"})

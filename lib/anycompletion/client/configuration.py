@@ -64,11 +64,6 @@ class ClientConfiguration(msgspec.Struct, frozen=True, kw_only=True, eq=False):
                 raise TypeError(f"a client with {name} does not pickle")
         if _names_credentials(options.get("extra_body")):
             raise TypeError("a client with a credential in extra_body does not pickle")
-        for row in self.providers:
-            if isinstance(row, Provider) and any(map(may_be_secret, row.headers, row.headers.values())):
-                raise TypeError(
-                    f"a client whose Provider {row.name!r} has a key in its headers does not pickle; use key_env"
-                )
         own = options.get("api_key")
         keys = cast("Mapping[str, Key]", own).values() if isinstance(own, Mapping) else (own,)
         if any(isinstance(key, (str, Secret)) for key in (*self.api_keys.values(), *keys)):

@@ -11,7 +11,7 @@ from ..dialects.base import EncodingReport, Target
 from ..errors import ConfigurationError
 from ..options import EnvKey, Key, OptionValues
 from ..providers import Provider, api_base_url, fill_placeholders, resolve_model
-from ..redaction import is_credential
+from ..redaction import secret_values
 from .key_binding import Homes, is_same_origin, key_for, wrong_origin
 from .state import ClientState, environment_key, masked
 
@@ -100,11 +100,13 @@ def _extra_headers(options: OptionValues, provider: Provider, report: EncodingRe
 
 
 def _provider_headers(state: ProviderState, url: str) -> Mapping[str, str]:
-    """The provider's headers; to another origin than the provider's, without those that are for that one only."""
+    """The provider's headers; to another origin than the provider's, without those that may be secret."""
     if url == state.base_url or is_same_origin(url, state.base_url):
         return state.headers
     own = state.provider.headers_env
-    return {name: value for name, value in state.headers.items() if name not in own and not is_credential(name)}
+    return {
+        name: value for name, value in state.headers.items() if name not in own and not secret_values({name: value})
+    }
 
 
 def _base_url(state: ProviderState, options: OptionValues) -> str:

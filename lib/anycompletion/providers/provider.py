@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Literal, Protocol, cast
+from typing import Any, Literal, Protocol, SupportsIndex, cast
 
 import attrs
 
@@ -19,6 +19,7 @@ from ..dialects.base import Dialect, DialectQuirks
 from ..dialects.openai_chat.quirks import Quirks
 from ..errors import ConfigurationError
 from ..params import ParamSupport, ParamTable
+from ..redaction import may_be_secret
 from ..validation import check_headers
 from .base_url import AllowHttp, check_base_url, intended_base_url
 
@@ -171,6 +172,14 @@ class Provider(FrozenValue):
             check_base_url(url, allow_http=self.allow_http)
         if self.headers or self.headers_env:
             check_headers({**dict.fromkeys(self.headers_env, "-"), **self.headers}, "headers")
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        if any(map(may_be_secret, self.headers, self.headers.values())):
+            raise TypeError(f"the Provider {self.name!r} has a key in its headers and does not pickle; use key_env")
+        return super().__reduce_ex__(protocol)
+
+    def __deepcopy__(self, memo: object) -> Provider:
+        return self  # it does not change, and copying would pickle it
 
     def _refuse_texts(self) -> None:
         """Raises where a text is given for a tuple of texts: its letters would be the names."""
