@@ -28,6 +28,23 @@ def user(*parts: Any) -> dict[str, Any]:
 ALLOWED: dict[str, dict[str, Any]] = {
     "text": user({"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}),
     "image": user({"type": "image_url", "image_url": {"url": "https://a/b.png", "detail": "low"}}),
+    "image in a body": user({"type": "image_url", "image_url": {"url": "DATA:image/png;base64,AA"}}),
+    "bare data": user({"type": "file", "file": {"file_data": "JVBERi0xLjQK", "filename": "a.pdf"}}),
+    "functions": {**GOOD, "functions": [{"name": "add", "parameters": {"type": "object", "any": 1}}]},
+    "thinking sent back": {
+        **GOOD,
+        "messages": [
+            HELLO,
+            {
+                "role": "assistant",
+                "content": "a",
+                "thinking_blocks": [
+                    {"type": "thinking", "thinking": "so", "signature": "s"},
+                    {"type": "redacted_thinking", "data": "r"},
+                ],
+            },
+        ],
+    },
     "image as text": user({"type": "image_url", "image_url": "https://a/b.png"}),
     "audio": user({"type": "input_audio", "input_audio": {"data": "AA", "format": "wav"}}),
     "file": user({"type": "file", "file": {"file_data": "data:a/b;base64,AA", "filename": "a"}}),
@@ -70,6 +87,41 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "tier": ({**GOOD, "service_tier": "priority"}, "service_tier", "priority"),
     "search": ({**GOOD, "web_search_options": {}}, "web_search_options", "web_search_options"),
     "top level": ({**GOOD, "plugins": []}, "plugins", "plugins"),
+    "server tool as a function": (
+        {**GOOD, "functions": [{"name": "web_search", "type": "web_search_20250305"}]},
+        "functions[0].type",
+        "type",
+    ),
+    "server tool in a custom one": (
+        {**GOOD, "tools": [{"type": "custom", "custom": {"name": "a", "server_url": "x"}}]},
+        "tools[0].custom.server_url",
+        "server_url",
+    ),
+    "file as thinking": (
+        {**GOOD, "messages": [{"role": "assistant", "thinking_blocks": [{"type": "document", "source": {}}]}]},
+        "messages[0].thinking_blocks[0].type",
+        "document",
+    ),
+    "field of a call": (
+        {**GOOD, "messages": [{"role": "user", "content": "a", "tool_calls": [{**CALL, "b": 1}]}]},
+        "messages[0].tool_calls[0].b",
+        "b",
+    ),
+    "local file": (
+        user({"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}),
+        "messages[0].content[0].image_url.url",
+        "file",
+    ),
+    "the account's storage": (
+        user({"type": "image_url", "image_url": " GS://bucket/a.png"}),
+        "messages[0].content[0].image_url.url",
+        "gs",
+    ),
+    "storage as a file": (
+        user({"type": "file", "file": {"file_data": "s3://bucket/a.pdf", "filename": "a"}}),
+        "messages[0].content[0].file.file_data",
+        "s3",
+    ),
 }
 """Bodies, the parameter that the refusal names, and the name with which the service allows it."""
 
@@ -103,8 +155,9 @@ def test_unknown_fields_are_ignored_where_the_service_allows_it() -> None:
 def test_nulls_count_as_missing() -> None:
     """Clients that send all their fields would be refused for those that they do not use."""
     body = {**GOOD, "top_k": None, "temperature": None, "stream": None, "base_url": None}
-    body["messages"] = [{**HELLO, "name": None, "other": None}]
-    assert read(body) == {**GOOD, "messages": [{**HELLO, "name": None}], "stream": False}
+    sent_back = {"role": "assistant", "content": None, "tool_calls": [{**CALL, "type": None, "custom": None}]}
+    body["messages"] = [{**HELLO, "name": None, "other": None}, sent_back]
+    assert read(body) == {**GOOD, "messages": [{**HELLO, "name": None}, sent_back], "stream": False}
     with pytest.raises(RequestRefused, match="model: expected a string"):
         read({**GOOD, "model": None})
 
@@ -114,6 +167,22 @@ def test_a_reply_can_be_sent_back_with_its_unknown_fields() -> None:
     reply = {"role": "assistant", "content": "Hi!", "provider_field": 1}
     assert read({**GOOD, "messages": [HELLO, reply]})["messages"][1] == {"role": "assistant", "content": "Hi!"}
     assert read({**GOOD, "messages": [HELLO, reply]}, ["provider_field"])["messages"][1] == reply
+
+
+THOUGHT = {"type": "thinking", "thinking": "so", "signature": "s"}
+
+
+def test_native_content_of_a_reply_is_left_out_unless_the_service_allows_it() -> None:
+    """A caller could send a provider's own blocks: files of the account, tools of the provider, other servers."""
+    blocks = [{"type": "document", "source": {"type": "file", "file_id": "file-of-another-caller"}}]
+    call = {**CALL, "provider_specific_fields": {"openai": {"file_id": "x"}}}
+    kept: dict[str, Any] = {"role": "assistant", "content": "Hi!", "thinking_blocks": [THOUGHT], "tool_calls": [CALL]}
+    specific = {"anthropic_content": blocks, "openai": {"file_ids": ["x"]}}
+    thoughts = [{**THOUGHT, "source": blocks[0]["source"]}]
+    reply = {**kept, "tool_calls": [call], "thinking_blocks": thoughts, "provider_specific_fields": specific}
+    assert read({**GOOD, "messages": [HELLO, reply]})["messages"][1] == kept
+    allowed = ["provider_specific_fields", "source"]
+    assert read({**GOOD, "messages": [HELLO, reply]}, allowed)["messages"][1] == reply
 
 
 COSTS: dict[str, tuple[dict[str, Any], str]] = {

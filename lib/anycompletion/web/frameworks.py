@@ -178,23 +178,26 @@ def chat_completions_app(
 
     A body may contain OpenAI's fields (`Params`), and nothing else, in its messages, parts and tools, too: a key, a
     base URL, headers, a timeout or another option of the call is refused, and so are unknown fields, types of parts
-    other than OpenAI's, tools other than functions and custom ones, ids of uploaded files, service tiers that cost more
-    and `web_search_options`. Some make providers fetch URLs, call webhooks, read the account's files or bill for more;
-    the service allows them by name with `extra_fields`. Fields that are null count as missing. Unknown fields of an
-    assistant's message are left out, because clients send replies back as they got them.
+    other than OpenAI's, tools other than functions and custom ones, ids of uploaded files, URLs with other schemes than
+    https, http and data, service tiers that cost more and `web_search_options`. Some make providers fetch URLs, call
+    webhooks, read the account's files or bill for more; the service allows them by name with `extra_fields`. Fields
+    that are null count as missing. Unknown fields of an assistant's message and its calls are left out, because clients
+    send replies back as they got them; `provider_specific_fields`, which may contain anything, are among them.
 
     Replies and chunks are sent in OpenAI's format with what the provider adds to it, except what is the service's:
     costs, all of `usage` but counts of tokens, and fields whose names begin with ``x_``.
 
     Args:
-        client: it stays yours to close.
+        client: it stays yours to close. A view's key must name its provider (``api_key={"openai": key}``), because
+            callers choose the models.
         authorize: a function, plain or async, of the Starlette request. True: the models of `models`. False or None:
             401. Names of models: these and no others, exactly as written. Its exceptions propagate; Starlette's
             `HTTPException` is sent in OpenAI's form.
         models: names of the models that callers may use, and see listed, where `authorize` returns True. Default: any,
             also of servers of your own network that need no key; none is listed.
-        extra_fields: names of fields beyond OpenAI's that callers may use, and of types of parts and tools and of
-            service tiers; or ``"ignore"``, to leave unknown fields out instead of refusing them. Default: ``"refuse"``.
+        extra_fields: names of fields beyond OpenAI's that callers may use, of types of parts and tools, of service
+            tiers and of schemes of URLs; or ``"ignore"``, to leave unknown fields out instead of refusing them.
+            Default: ``"refuse"``.
         max_body: maximum bytes of a request's body, decoded. Default: 4 MiB.
         max_separators: maximum commas and opening brackets of its JSON outside of texts. Default: 200,000.
         max_n: maximum choices of one call, as each may be a request of its own. Default: 8.

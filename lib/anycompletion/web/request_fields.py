@@ -6,6 +6,7 @@ their own, fetch from other servers, read files of the account or bill for more,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any, TypeAlias, cast
 
@@ -22,7 +23,7 @@ NEEDS_PERMISSION = frozenset(("web_search_options",))
 """OpenAI's fields that must be named all the same, because the provider bills for what they do."""
 
 FIELDS = (_PARAMS | {"model", "messages", "stream"}) - NEEDS_PERMISSION
-"""FieldTree of a body that need no name."""
+"""Fields of a body that need no name."""
 
 FieldTree: TypeAlias = "Mapping[str, FieldTree | None]"
 """The known fields of an object → those of their own values, or None for values that are not looked into."""
@@ -34,7 +35,7 @@ def _fields(names: str, **inner: FieldTree) -> FieldTree:
 
 _MESSAGE = _fields(
     "role content name tool_call_id tool_calls function_call refusal audio annotations reasoning_content"
-    " thinking_blocks reasoning_details provider_specific_fields cache_control"
+    " thinking_blocks reasoning_details cache_control"
 )
 _PARTS: Mapping[str, FieldTree] = {
     "text": _fields("type text cache_control"),
@@ -43,12 +44,27 @@ _PARTS: Mapping[str, FieldTree] = {
     "file": _fields("type cache_control", file=_fields("file_data filename format")),
     "refusal": _fields("type refusal"),
 }
+_CALL = _fields(
+    "id type index extra_content cache_control", function=_fields("name arguments"), custom=_fields("name input")
+)
+_CALLS: Mapping[str, FieldTree] = {"function": _CALL, "custom": _CALL}
+_THINKING: Mapping[str, FieldTree] = {
+    "thinking": _fields("type thinking signature"),
+    "redacted_thinking": _fields("type data"),
+}
+_FUNCTION = _fields("name description parameters strict")
 _TOOLS: Mapping[str, FieldTree] = {
-    "function": _fields("type cache_control", function=_fields("name description parameters strict")),
+    "function": _fields("type cache_control", function=_FUNCTION),
     "custom": _fields("type cache_control", custom=_fields("name description format")),
 }
 _TIERS = ("auto", "default", "flex")
 """Service tiers that do not cost more than the default."""
+
+_URLS = {"image_url": "url", "file": "file_data"}
+"""Type of a part → the field of its object that may be a URL."""
+
+_SCHEMES = ("https", "http", "data")
+"""Schemes of URLs for which no credentials of the account, and no files of the provider's machine, are used."""
 
 _MAX_SHOWN_NAME = 100
 
@@ -58,7 +74,7 @@ class FieldRules:
     """What a body may contain."""
 
     extra: frozenset[str]
-    """Names of further fields, and of further types and tiers, at any level."""
+    """Names of further fields, and of further types, tiers and schemes of URLs, at any level."""
     ignores_unknown: bool
     """Whether unknown fields are left out instead of refused."""
     max_n: int
@@ -81,7 +97,7 @@ class FieldRules:
     def read(self, body: dict[str, Any]) -> tuple[str, list[Any], bool, CreateParams]:
         """Model, messages, whether to stream, and the other keywords of the client's call.
 
-        FieldTree that are null count as missing.
+        Fields that are null count as missing.
 
         Raises:
             RequestRefused: 400, with the invalid field.
@@ -97,6 +113,7 @@ class FieldRules:
             refuse(400, "stream: expected true or false", "stream")
         self._check_messages(cast("list[Any]", messages))
         self._check_types(body.get("tools"), _TOOLS, "tools")
+        self._check_list(body.get("functions"), _FUNCTION, "functions")
         if isinstance(prediction := body.get("prediction"), dict):
             self._check_types(cast("dict[str, Any]", prediction).get("content"), _PARTS, "prediction.content")
         tier: object = body.get("service_tier", "auto")
@@ -130,10 +147,18 @@ class FieldRules:
                 found = cast("dict[str, Any]", message)
                 path = f"messages[{i}]"
                 # Unknown fields of an earlier reply are the provider's, and clients send replies back as they got them.
-                self._check_names(found, _MESSAGE, path, ignore=found.get("role") == "assistant")
+                is_reply = found.get("role") == "assistant"
+                self._check_names(found, _MESSAGE, path, ignore=is_reply)
                 self._check_types(found.get("content"), _PARTS, f"{path}.content")
+                self._check_types(found.get("tool_calls"), _CALLS, f"{path}.tool_calls", ignore=is_reply)
+                self._check_types(found.get("thinking_blocks"), _THINKING, f"{path}.thinking_blocks", ignore=is_reply)
 
-    def _check_types(self, items: object, known: Mapping[str, FieldTree], path: str) -> None:
+    def _check_list(self, items: object, known: FieldTree, path: str) -> None:
+        for i, item in enumerate(cast("list[Any]", items) if isinstance(items, list) else []):
+            if isinstance(item, dict):
+                self._check_names(cast("dict[str, Any]", item), known, f"{path}[{i}]")
+
+    def _check_types(self, items: object, known: Mapping[str, FieldTree], path: str, *, ignore: bool = False) -> None:
         """Checks objects whose `type` decides which fields they may have."""
         if not isinstance(items, list):
             return
@@ -141,14 +166,25 @@ class FieldRules:
             if not isinstance(item, dict):
                 continue
             found = cast("dict[str, Any]", item)
-            kind: object = found.get("type", "function" if "function" in found else None)
+            kind: object = found.get("type") or ("function" if "function" in found else None)
             if isinstance(kind, str) and kind in self.extra:
                 continue
             fields = known.get(kind) if isinstance(kind, str) else None
             if fields is None:
                 param = f"{path}[{i}].type"
                 refuse(400, f"{param}: must be one of {', '.join(known)} here", param, "unknown_parameter")
-            self._check_names(found, fields, f"{path}[{i}]")
+            self._check_names(found, fields, f"{path}[{i}]", ignore=ignore)
+            self._check_url(found, kind, f"{path}[{i}]")
+
+    def _check_url(self, part: dict[str, Any], kind: object, path: str) -> None:
+        field, inner = _URLS.get(str(kind)), cast("object", part.get(str(kind)))
+        url = cast("dict[str, Any]", inner).get(field or "") if isinstance(inner, dict) else inner
+        if field is None or not isinstance(url, str):
+            return
+        scheme = re.match(r"\s*([a-z][a-z0-9+.-]*):", url[:_MAX_SHOWN_NAME], re.IGNORECASE)
+        if scheme is not None and scheme[1].lower() not in _SCHEMES and scheme[1].lower() not in self.extra:
+            param = f"{path}.{kind}.{field}"
+            refuse(400, f"{param}: must be a URL with {', '.join(_SCHEMES)} here", param)
 
     def _check_names(self, found: dict[str, Any], known: FieldTree, path: str, *, ignore: bool = False) -> None:
         """Refuses unknown fields of an object, or removes them; null ones count as missing."""
