@@ -251,8 +251,8 @@ class SSEParser:
         if self._is_partial:
             return
         try:
-            msgspec.json.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            loads(line)
+        except NotJSONError:
             return
         if self._data:
             self._line(b"", events)

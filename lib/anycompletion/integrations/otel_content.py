@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -28,6 +27,7 @@ from opentelemetry.util.genai.utils import (  # pyright: ignore[reportMissingTyp
 )
 
 from .. import ChatCompletion, ChatRequest
+from ..codecs import json
 
 Json: TypeAlias = Mapping[str, Any]
 
@@ -112,8 +112,8 @@ def _part(part: Json) -> Iterator[MessagePart]:
 
 def _arguments(call: Json) -> Any:
     """The arguments as an object, or as text where they are not valid JSON."""
-    text = call.get("arguments")
+    text: str = call.get("arguments") or "{}"
     try:
-        return json.loads(text or "{}")
-    except (ValueError, RecursionError):
+        return json.loads(text.encode())
+    except (json.NotJSONError, UnicodeEncodeError):
         return text

@@ -94,7 +94,8 @@ def parse_json(body: bytes, max_separators: int) -> dict[str, Any]:
     except NotJSONError as error:
         refuse(413 if "many" in str(error) else 400, f"the body's JSON is too large: {error}")
     try:
-        value = json.loads(body, parse_constant=_refuse_constant)
+        # As bytes it might be UTF-16, in which the check above would not find the ends of texts.
+        value = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         refuse(400, "the body is not JSON")
     if not isinstance(value, dict):

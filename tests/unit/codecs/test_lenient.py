@@ -200,6 +200,7 @@ def test_deep_json_is_refused_before_it_is_decoded():
     script = f"""
         import sys, threading
         from anycompletion.codecs import json, lenient
+        from anycompletion.codecs.sse import SSEParser
         from anycompletion.dialects.openai_chat.fast_decode import chunk_decoder, read_chunk
         sys.setrecursionlimit(10**7)
         def refuse():
@@ -211,6 +212,11 @@ def test_deep_json_is_refused_before_it_is_decoded():
                     except json.NotJSONError:
                         print("refused")
                 assert read_chunk(b'{{"x":' + data, chunk_decoder().decode) is None
+                for before in (b"", b"data: {{}}\\n", b"data: {{\\n", b"event: error\\n"):
+                    parser = SSEParser()
+                    parser.feed(before + b'{{"x":' + data + b"}}\\n\\n")
+                    parser.feed(b"data: " + data + b"\\ndata: " + data + b"\\n")
+                    parser.finish()
         threading.stack_size({STACK})
         thread = threading.Thread(target=refuse)
         thread.start()

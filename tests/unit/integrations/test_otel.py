@@ -548,6 +548,26 @@ def test_every_provider_name_exists() -> None:
     assert PROVIDER_NAMES.keys() <= PROVIDERS.keys()
 
 
+def test_deep_arguments_of_a_call_are_exported_as_text() -> None:
+    """A model could end the process where the recursion limit is high and text is captured."""
+    script = """
+import sys, threading
+from anycompletion import ChatCompletion
+from anycompletion.integrations.otel_content import output_messages
+sys.setrecursionlimit(10**7)
+deep = "[" * 300_000
+function = {"name": "f", "arguments": deep}
+message = {"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": function}]}
+reply = ChatCompletion.from_dict({"choices": [{"message": message}]})
+threading.stack_size(128 * 1024)
+thread = threading.Thread(target=lambda: print(deep in repr(output_messages(reply))))
+thread.start()
+thread.join()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "True"), done.stderr
+
+
 def test_nothing_is_imported_without_telemetry() -> None:
     """Every import and every call would pay for telemetry that is not used."""
     program = """

@@ -206,6 +206,6 @@ def _parsed(raw: bytes) -> Any:
     try:
         if may_be_large(raw):
             check_structure(raw, max_depth=_MAX_DEPTH)
-        return json.loads(raw)
+        return json.loads(raw.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         return None
