@@ -97,13 +97,27 @@ def may_be_secret(name: str, value: str) -> bool:
 def secret_values(headers: Mapping[str, str]) -> list[str]:
     """The secrets among headers or parameters of a URL: all values but short ones and those of well-known headers.
 
-    Values with a telltale name are secret even if they are short; the auth scheme is no part of them.
+    Values with a telltale name are secret even if they are short; the auth scheme is no part of them. Of the scheme
+    Basic, so is the password.
     """
-    return [
-        re.sub(_SCHEME, "", value, count=1)
+    values = [
+        value
         for name, value in headers.items()
         if is_credential(name) or (len(value) >= _MIN_OTHER_SECRET and name.lower() not in _PUBLIC_HEADERS)
     ]
+    passwords = [password for value in values if (password := basic_password(value))]
+    return [re.sub(_SCHEME, "", value, count=1) for value in values] + passwords
+
+
+def basic_password(value: str) -> str:
+    """The password in a header's value of the auth scheme Basic; "" in others."""
+    scheme, _, encoded = value.partition(" ")
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return base64.b64decode(encoded).partition(b":")[2].decode()
+    except ValueError:
+        return ""
 
 
 def hide(text: str, secrets: Iterable[str]) -> str:

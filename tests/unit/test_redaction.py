@@ -160,7 +160,17 @@ def test_headers_with_secrets_are_recognized() -> None:
         "X-Title": "my app",
         "Accept-Language": "de",
     }
-    assert secret_values(given) == ["sk-1", "sk-2", "dTpw", "sk-3", "session=4; b=c"]
+    assert secret_values(given) == ["sk-1", "sk-2", "dTpw", "sk-3", "session=4; b=c", "p"]
+
+
+def test_the_password_of_a_basic_header_is_a_secret() -> None:
+    """A gateway that names the password it refuses would get it into the logs."""
+    pair = base64.b64encode(b"me:hunter2:hunter2").decode()
+    for given in ({"X-Gateway-Auth": f"Basic {pair}"}, {"X-Gate": f"basic {pair}"}):
+        text = f"me:hunter2:hunter2 ({pair}) is wrong"
+        assert hide(text, secret_values(given)) == "me:*** (***) is wrong"
+    for value in ("Basic", "Basic !", "Basic /w==", "Basic bWU=", "Bearer bWU6cHc="):
+        assert "" not in secret_values({"Authorization": value})
 
 
 def test_values_without_a_telltale_name_are_secrets_too() -> None:

@@ -22,7 +22,7 @@ from ... import Provider, known_providers
 from ...errors import ConfigurationError
 from ...http import RequestHeaders
 from ...records import ChatRequest
-from ...redaction import hide
+from ...redaction import basic_password, hide
 from ...transport import Response, Transport
 from ..fake.wrappers import ResponseWrapper, TransportWrapper
 from ..formats.json_access import as_dict
@@ -83,7 +83,8 @@ class Recorder:
 
     Only their owner can read the files. They do not contain: headers other than a few (no key, no cookie, no account),
     parameters of URLs other than Azure's ``api-version``, hosts other than the provider's public one, and in bodies the
-    key and whatever looks like one. They do contain the prompts and replies. Review what you commit.
+    key and whatever looks like one. They do contain the prompts and replies, and the paths of URLs. Review what you
+    commit.
 
     Args:
         folder: created if it does not exist.
@@ -265,7 +266,7 @@ class RecordedExchange:
         """The credentials of the request: all headers not known to be harmless, also without their scheme."""
         values = [value for name, value in self.headers.items() if name.lower() not in _HARMLESS_HEADERS]
         values += [value for name, value in parse_qsl(urlsplit(self.url).query) if name not in _QUERY]
-        words = {word for value in values for word in (value, value.rpartition(" ")[2])}
+        words = {word for value in values for word in (value, value.rpartition(" ")[2], basic_password(value))}
         return sorted((word for word in words if len(word) >= _MIN_SECRET), key=len, reverse=True)
 
     def _redactor(self, redact: Callable[[str], str] | None) -> Callable[[str], str]:

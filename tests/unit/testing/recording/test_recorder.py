@@ -1,5 +1,6 @@
 """Recording what goes over the wire, without secrets, and playing it again."""
 
+import base64
 import json
 import os
 import stat
@@ -93,12 +94,22 @@ async def test_no_secret_gets_into_a_file(name: str, tmp_path: Path) -> None:
         AsyncCompletion(providers=[recorder], base_urls=sim.base_urls, api_keys=sim.api_keys) as client,
     ):
         extra = {"x-my-token": "very-secret-token-1234", "cookie": "session=abcdefgh1234"}
-        await client.create(MODELS[name], "Echo very-secret-token-1234 sk-abcdefghij1234567890", extra_headers=extra)
+        extra["x-gateway"] = f"Basic {base64.b64encode(b'me:hunter2hunter2').decode()}"
+        await client.create(
+            MODELS[name], "Echo very-secret-token-1234 hunter2hunter2 sk-abcdefghij1234567890", extra_headers=extra
+        )
         port = sim.url.rpartition(":")[2]
         await client.create(MODELS[name], "Hello", extra_query={"key": "secret-in-the-url"})
     written = files(tmp_path)
     assert len(written) >= 2
-    secrets = [sim.api_keys[name], "very-secret", "abcdefgh1234", "sk-abcdefghij1234567890", "secret-in-the-url"]
+    secrets = [
+        sim.api_keys[name],
+        "very-secret",
+        "hunter2",
+        "abcdefgh1234",
+        "sk-abcdefghij1234567890",
+        "secret-in-the-url",
+    ]
     for text in written:
         assert not [secret for secret in [*secrets, "simulated-organization", f":{port}"] if secret in text]
         headers = {*json.loads(text)["request"]["headers"], *json.loads(text)["response"]["headers"]}
