@@ -8,6 +8,7 @@ import pytest
 
 from anycompletion import (
     APIResponseError,
+    APITimeoutError,
     AsyncCompletion,
     AuthenticationError,
     ClientClosedError,
@@ -202,6 +203,27 @@ async def test_a_list_that_does_not_end_is_an_error() -> None:
     async with RawServer(script) as server, client_to(server.url, "anthropic") as client:
         with pytest.raises(APIResponseError, match="more than 200 pages"):
             await client.models("anthropic")
+
+
+async def test_the_pages_of_a_list_have_the_size_of_one_reply() -> None:
+    """A server could fill the memory page by page."""
+    filling = "x" * 12_000_000
+    pages = [{"data": [{"id": str(n), "x": filling}], "has_more": True, "last_id": str(n)} for n in range(3)]
+    script = [step for page in pages for step in (REQUEST, answer(page))]
+    async with RawServer(script) as server, client_to(server.url, "anthropic") as client:
+        with pytest.raises(APIResponseError, match=r"^anthropic: the list of models has more than 32 MiB") as caught:
+            await client.models("anthropic")
+        assert (caught.value.status_code, len(server.requests)) == (200, 3)
+
+
+async def test_the_pages_of_a_list_have_the_time_of_one_call() -> None:
+    """A server that takes its time for each page would hold the caller for hours."""
+    pages = [{"data": [{"id": str(n)}], "has_more": True, "last_id": str(n)} for n in range(9)]
+    script = [step for page in pages for step in (REQUEST, 0.2, answer(page))]
+    async with RawServer(script) as server, client_to(server.url, "anthropic") as client:
+        with pytest.raises(APITimeoutError):
+            await client.with_options(timeout=0.5).models("anthropic")
+        assert len(server.requests) <= 3
 
 
 async def test_models_of_an_unknown_provider_are_refused() -> None:

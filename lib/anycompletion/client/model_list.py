@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,8 +15,8 @@ from ..calls import Call
 from ..codecs.json import NotJSONError, loads
 from ..codecs.lenient import optional_int, optional_list, optional_object, optional_str
 from ..dialects.base import ModelInfo
-from ..errors import APIResponseError
-from ..http import HttpRequest
+from ..errors import APIResponseError, CompletionError
+from ..http import MAX_RESPONSE_BYTES, HttpRequest
 from ..records import ChatRequest, JsonObject, ReplyInfo
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _MAX_PAGES = 200
 
 
 async def list_models(plan: CallPlan) -> list[ModelInfo]:
-    """The models that the provider of `plan` lists, in its order.
+    """The models that the provider of `plan` lists, in its order; all pages within the time and size of one call.
 
     Raises:
         APIError: what a call raises; also a list that is none, or that does not end.
@@ -35,35 +36,38 @@ async def list_models(plan: CallPlan) -> list[ModelInfo]:
     plan.target = target = attrs.evolve(plan.target, model="")  # errors name the provider only
     listing = plan.provider_state.dialect.models
     url, models, cursor = listing.url(target), dict[str, ModelInfo](), None
+    started, size = asyncio.get_running_loop().time(), 0
     for _ in range(_MAX_PAGES):
         query = dict(listing.query) if cursor is None else {**listing.query, listing.cursor[1]: cursor}
-        page: object = await _fetch(plan, _with_query(url, query), listing.headers)
+        call = Call(plan, ChatRequest(target.model, []), ReplyInfo(target.provider, target.model), started)
+        call.start()
+        response = await call.fetch(HttpRequest(_with_query(url, query), method="GET", headers=listing.headers))
+        size += len(response.body)
+        if size > MAX_RESPONSE_BYTES:
+            raise _unreadable(call, f"has more than {MAX_RESPONSE_BYTES >> 20} MiB")
+        page: object = _json(call, response.body)
         items = optional_list(cast("JsonObject", page).get(listing.items) if isinstance(page, dict) else page)
         if items is None:
-            raise _unreadable(plan, "has no items")
+            raise _unreadable(call, "has no items")
         found = [_model(item, listing) for entry in items if (item := optional_object(entry)) is not None]
         models.update((model.id, model) for model in found if model.id)
         following = _cursor(cast("object", page), listing)
         if following is None or following == cursor:
             return list(models.values())
         cursor = following
-    raise _unreadable(plan, f"has more than {_MAX_PAGES} pages")
+    raise _unreadable(call, f"has more than {_MAX_PAGES} pages")
 
 
-async def _fetch(plan: CallPlan, url: str, headers: Mapping[str, str]) -> Any:
-    target = plan.target
-    call = Call(plan, ChatRequest(target.model, []), ReplyInfo(target.provider, target.model))
-    call.start()
-    response = await call.fetch(HttpRequest(url, method="GET", headers=headers))
+def _json(call: Call, body: bytes) -> Any:
     try:
-        return loads(response.body)
+        return loads(body)
     except NotJSONError:
         pass
-    raise call.with_details(APIResponseError("the list of models is not JSON"))
+    raise _unreadable(call, "is not JSON")
 
 
-def _unreadable(plan: CallPlan, problem: str) -> APIResponseError:
-    return APIResponseError(f"the list of models {problem}", provider=plan.target.provider)
+def _unreadable(call: Call, problem: str) -> CompletionError:
+    return call.with_details(APIResponseError(f"the list of models {problem}"))
 
 
 def _with_query(url: str, query: Mapping[str, str]) -> str:
