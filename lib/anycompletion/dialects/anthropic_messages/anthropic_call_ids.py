@@ -8,56 +8,67 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import defaultdict, deque
 from typing import NamedTuple
 
 _UNSAFE = "[^a-zA-Z0-9_-]"
 
 
 class _OpenCall(NamedTuple):
-    """A call without a result: the id that was given, the id that was sent, and the function's name."""
+    """A call without a result: the id that was given, and the id that was sent."""
 
     given: str
     sent: str
-    name: str
 
 
 class AnthropicCallIds:
-    """The ids of one conversation's calls and results, in order."""
+    """The ids of one conversation's calls and results, in order; each takes the same time, however many there are."""
 
-    __slots__ = ("_answered", "_open", "_used")
+    __slots__ = ("_answered", "_by_given", "_by_name", "_counts", "_open", "_used")
 
     def __init__(self) -> None:
         self._used: set[str] = set()
-        self._open: list[_OpenCall] = []
-        """Calls without a result, in order."""
+        self._counts: dict[str, int] = {}
+        """Id → the number that was last added to it."""
+        self._open: dict[str, _OpenCall] = {}
+        """Sent id → call without a result."""
+        self._by_given: defaultdict[str, deque[str]] = defaultdict(deque)
+        self._by_name: defaultdict[str, deque[str]] = defaultdict(deque)
+        """Given id, and function's name → the sent ids of their calls in order, of which some are not open any more."""
         self._answered: dict[str, str] = {}
         """Given id → the id that was sent for its last call with a result."""
 
     def of_call(self, given: str, name: str) -> str:
         """The id to send for a call."""
         sent = base = tool_id(given)
-        count = 1
+        count = self._counts.get(base, 1)
         while sent in self._used:
             count += 1
             sent = f"{base}_{count}"
+        self._counts[base] = count
         self._used.add(sent)
-        self._open.append(_OpenCall(given, sent, name))
+        self._open[sent] = _OpenCall(given, sent)
+        self._by_given[given].append(sent)
+        self._by_name[name].append(sent)
         return sent
 
     def of_result(self, given: str) -> str:
         """The id to send for the result of the first open call with that id."""
-        call = next((call for call in self._open if call.given == given), None)
-        return self._answered.get(given) or tool_id(given) if call is None else self._close(call)
+        call = self._close_first(self._by_given[given])
+        return self._answered.get(given) or tool_id(given) if call is None else call.sent
 
     def of_function_result(self, name: str) -> str | None:
         """The id to send for a legacy result, which has only the function's name; None if nothing called it."""
-        call = next((call for call in self._open if call.name == name), None)
-        return None if call is None else self._close(call)
+        call = self._close_first(self._by_name[name])
+        return None if call is None else call.sent
 
-    def _close(self, call: _OpenCall) -> str:
-        self._open.remove(call)
-        self._answered[call.given] = call.sent
-        return call.sent
+    def _close_first(self, sent: deque[str]) -> _OpenCall | None:
+        while sent:
+            call = self._open.pop(sent.popleft(), None)
+            if call is not None:
+                self._answered[call.given] = call.sent
+                return call
+        return None
 
 
 def tool_id(given: str) -> str:

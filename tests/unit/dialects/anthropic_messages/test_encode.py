@@ -3,6 +3,8 @@
 import base64
 import itertools
 import json
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -588,6 +590,23 @@ def test_ids_are_rewritten_alike(messages: list[Any]):
     ids = [call_id for asked, _ in turns_with_calls for call_id in asked]
     assert len(set(ids)) == len(ids)
     assert set("".join(ids)) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+
+
+LONG_CONVERSATIONS: dict[str, Callable[[int], list[Any]]] = {
+    "one id": lambda count: [made(*["0"] * count), *results(*["0"] * count)],
+    "ids like the made ones": lambda count: [made(*[f"0_{n}" for n in range(2, count)], *["0"] * count)],
+    "unanswered": lambda count: [made(*map(str, range(count))), *results(*[f"x{n}" for n in range(count)])],
+    "answered backwards": lambda count: [made(*map(str, range(count))), *results(*map(str, reversed(range(count))))],
+}
+
+
+@pytest.mark.parametrize("kind", LONG_CONVERSATIONS)
+def test_each_id_takes_the_same_time(kind: str):
+    """A caller of a service could stop it for many seconds with one conversation."""
+    messages = LONG_CONVERSATIONS[kind](5_000)
+    started = time.perf_counter()
+    turns({"role": "user", "content": "Hi"}, *messages)
+    assert time.perf_counter() - started < 1.5
 
 
 def test_ids_that_anthropic_takes_are_sent_unchanged():
