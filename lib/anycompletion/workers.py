@@ -23,8 +23,8 @@ class ChatWorker:
             share the client, and each has a maximum of its own.
         **client_options: arguments of `AsyncCompletion`. For pickling, leave keys to the worker's environment.
 
-    It pickles as its options, before and after use. An error is a value in its request's place, so that one bad
-    row does not end a job.
+    It pickles as its options, before and after use, unless there is a key or password in them. An error is a value in
+    its request's place, so that one bad row does not end a job.
     """
 
     def __init__(self, *, concurrency: int | None = None, **client_options: Any) -> None:
@@ -33,6 +33,7 @@ class ChatWorker:
         self._client: AsyncCompletion | None = None
 
     def __reduce__(self) -> Any:
+        AsyncCompletion(**self._options).__reduce__()  # raises where the options have a key or password
         return _worker, (type(self), self._concurrency, self._options)
 
     async def __call__(self, requests: Iterable[BatchItem]) -> list[Result]:

@@ -653,7 +653,7 @@ def test_a_row_with_a_secret_does_not_pickle_by_itself(name: str) -> None:
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         with pytest.raises(TypeError, match="does not pickle; use key_env"):
             pickle.dumps({"rows": [row]}, protocol)
-    assert copy.deepcopy([row]) == [row]
+    assert copy.deepcopy([row]) == [copy.copy(row)] == [row]
     harmless = Provider("acme", "https://acme.example", headers={"X-Title": "our app"})
     assert pickle.loads(pickle.dumps(harmless)) == harmless  # noqa: S301 (our own)
 

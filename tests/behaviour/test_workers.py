@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from anycompletion import (
     AuthenticationError,
     BadRequestError,
     ClientClosedError,
+    Provider,
     Result,
 )
 from anycompletion.testing import SimulatorServer
@@ -111,6 +113,22 @@ async def test_a_worker_pickles_before_and_after_use(monkeypatch: pytest.MonkeyP
         assert (await other(rows(1)))[0].ok
         await worker.aclose()
         await other.aclose()
+
+
+SECRETS: dict[str, dict[str, Any]] = {
+    "a key": {"api_keys": {"openai": "sk-of-the-driver"}},
+    "a password of a proxy": {"proxy": "http://me:hunter2@127.0.0.1"},
+    "a header of a row": {
+        "providers": [Provider("acme", "https://acme.example", headers={"Authorization": "Bearer sk-of-the-driver"})]
+    },
+}
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_a_worker_with_a_secret_does_not_pickle(secret: str) -> None:
+    """A key would be written into the queue or the log of an engine."""
+    with pytest.raises(TypeError, match="does not pickle"):
+        pickle.dumps(ChatWorker(**SECRETS[secret]))
 
 
 def test_results_pickle_with_their_errors() -> None:

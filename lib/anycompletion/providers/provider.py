@@ -178,18 +178,31 @@ class Provider(FrozenValue):
             raise TypeError(f"the Provider {self.name!r} has a key in its headers and does not pickle; use key_env")
         return super().__reduce_ex__(protocol)
 
-    def __deepcopy__(self, memo: object) -> Provider:
+    def __copy__(self) -> Provider:
         return self  # it does not change, and copying would pickle it
 
+    def __deepcopy__(self, memo: object) -> Provider:
+        return self
+
     def _refuse_texts(self) -> None:
-        """Raises where a text is given for a tuple of texts: its letters would be the names."""
+        """Raises where a text is given for a tuple of texts: its letters would be the names.
+
+        A key that was passed in place of its variable's name is not shown.
+        """
         given = {name: getattr(self, name) for name in _TUPLES}
         given |= {f"headers_env[{name!r}]": names for name, names in self.headers_env.items()}
         given |= {f"placeholders[{name!r}]": names for name, names in self.placeholders.items()}
         for field, names in given.items():
             if isinstance(names, str):
+                shown = repr(names) if _is_variable(names) else "name"
                 raise ConfigurationError(
-                    f"provider {self.name!r}: {field}: expected a tuple of texts, found a text; write ({names!r},)"
+                    f"provider {self.name!r}: {field}: expected a tuple of texts, found a text; write ({shown},)"
+                )
+        for field in ("key_env", "token_env"):
+            if not all(map(_is_variable, getattr(self, field))):
+                raise ConfigurationError(
+                    f"provider {self.name!r}: {field}: expected names of environment variables in capitals; "
+                    "a key itself goes into api_keys"
                 )
 
     @property
@@ -203,6 +216,10 @@ class Provider(FrozenValue):
 
 
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
+
+
+def _is_variable(name: object) -> bool:
+    return isinstance(name, str) and name.isidentifier() and name == name.upper()
 
 
 def _is_name(text: str) -> bool:
