@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -27,9 +28,11 @@ from opentelemetry.util.genai.utils import (  # pyright: ignore[reportMissingTyp
 )
 
 from .. import ChatCompletion, ChatRequest
-from ..codecs import json
 
 Json: TypeAlias = Mapping[str, Any]
+
+_MAX_BRACKETS = 500
+"""Of the JSON text of a call's arguments that is decoded."""
 
 
 def input_messages(request: ChatRequest) -> list[InputMessage]:
@@ -111,9 +114,12 @@ def _part(part: Json) -> Iterator[MessagePart]:
 
 
 def _arguments(call: Json) -> Any:
-    """The arguments as an object, or as text where they are not valid JSON."""
+    """The arguments as an object, or as text where they are not valid JSON, or might be nested deeply."""
     text: str = call.get("arguments") or "{}"
+    # Where the recursion limit is high, decoding deep JSON ends the process.
+    if text.count("[") + text.count("{") > _MAX_BRACKETS:
+        return text
     try:
-        return json.loads(text.encode())
-    except (json.NotJSONError, UnicodeEncodeError):
+        return json.loads(text)
+    except ValueError:
         return text
