@@ -185,6 +185,15 @@ def test_the_format_is_openais() -> None:
     assert b"\n" not in error.to_json()
 
 
+def test_long_texts_of_a_provider_are_cut(caplog: pytest.LogCaptureFixture) -> None:
+    """A server could fill the log of a service, and its answers, with one error."""
+    long = "x" * 100_000
+    error = BadRequestError(long, code=long, param=long, request_id=long, provider="openai", model="m")
+    assert len(public_error(error, detail=True).to_json()) < 2_000
+    log_relayed_error(error, "req_1")
+    assert len(caplog.records[0].getMessage()) < 2_000
+
+
 def test_the_log_contains_no_text_of_a_provider(caplog: pytest.LogCaptureFixture) -> None:
     """A provider that quotes the prompt would bring it into the service's log, or an error would not be logged."""
     log_relayed_error(

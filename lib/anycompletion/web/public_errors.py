@@ -160,18 +160,19 @@ def public_error(error: BaseException, *, detail: bool = False) -> PublicError:
     kind = _kind_of(error)
     message, code, param = kind.message, kind.code, None
     if detail and kind.detail and isinstance(error, CompletionError):
-        param = error.param
+        param = error.param and error.param[:_MAX_NAME]
         if isinstance(error, InvalidRequestError) and (param is None or re.search(_FOR_SERVICE, error.message)):
             message = f"{param}: {message}" if param else message
         else:
             message = message_line(error) or message
-        code = code or (error.code[:_MAX_CODE] if error.code else None)
+        code = code or (error.code[:_MAX_NAME] if error.code else None)
     return PublicError(
         status=kind.status, type=kind.type, code=code, message=message, param=param, headers=_headers(kind, error)
     )
 
 
-_MAX_CODE = 100
+_MAX_NAME = 200
+"""Characters of a code, a parameter or an id that a provider sent."""
 
 _FIELDS = frozenset(Params.__annotations__) | {"messages", "stream", "extra_body"}
 """Fields of a request, which external callers may have written."""
@@ -215,7 +216,7 @@ def log_relayed_error(error: CompletionError, relay_id: str | None = None) -> No
     """
     kind = type(error).__name__
     names = ("provider", "model", "status_code", "code", "request_id")
-    facts = {name: printable(str(value)) for name in names if (value := getattr(error, name)) is not None}
+    facts = {name: printable(str(value)[:_MAX_NAME]) for name in names if (value := getattr(error, name)) is not None}
     extra: dict[str, object] = {name: facts.get(name) for name in ("provider", "model", "request_id")}
     extra |= {"status": error.status_code, "error": kind, "relay_id": relay_id}
     if relay_id is not None:
