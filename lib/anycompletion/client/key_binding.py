@@ -185,13 +185,10 @@ class ReceivedOptions:
         return self._without_bound(given, f"was given for {_shown(home)}, and the call goes to {_shown(there)}")
 
     def _refuse_other_origin(self, given: Mapping[str, Any], there: Destination, home: Destination) -> None:
-        key = given.get("api_key")
-        if there.url == home.url or not (
-            (key is not None and self._is_unchanged("api_key", key))
-            or any(self._carriers(option, given) for option in _NAMED)
-        ):
+        if there.url == home.url or is_same_origin(there.url, home.url):
             return
-        if not is_same_origin(there.url, home.url):
+        keeps_key = given.get("api_key") is not None and self._is_unchanged("api_key", given["api_key"])
+        if keeps_key or any(self._carriers(option, given) for option in _NAMED):
             raise ConfigurationError(
                 "base_url: middleware changed it, and the call's key was not given for it; pass api_key= with it",
                 provider=home.provider,
