@@ -485,6 +485,20 @@ async def test_callers_do_not_see_what_the_service_pays(streamed: bool) -> None:
     assert {name: message[name] for name in content} == content
 
 
+async def test_a_reply_with_numbers_that_json_lacks_is_passed_on() -> None:
+    """A reply that was paid for would be an internal error, because a server reports a score as NaN."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": "Hi."}, "finish_reason": "stop"}
+    body = {**completion(), "choices": [{**choice, "score": float("nan"), "limit": float("inf")}]}
+    async with (
+        RawServer((REQUEST, answer(json.dumps(body).encode()))) as server,
+        AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "k"}) as client,
+        asgi_service(chat_completions_app(client, authorize=lambda _: True)) as url,
+    ):
+        status, reply = await send(url, {**GOOD, "model": "openai/m"})
+    assert (status, reply["choices"][0]["message"]["content"]) == (200, "Hi.")
+    assert (reply["choices"][0]["score"], reply["choices"][0]["limit"]) == (None, None)
+
+
 # --- authorization ---------------------------------------------------------------------------------------------------
 
 

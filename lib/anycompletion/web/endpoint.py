@@ -23,6 +23,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import AsyncCompletion, CompletionError
+from ..codecs.json import dumps
 from .public_errors import NO_SUCH_MODEL, PublicError, log_relayed_error, public_error
 from .public_replies import remove_service_fields
 from .refusals import RequestRefused, refuse
@@ -167,7 +168,7 @@ class ChatCompletionsEndpoint:
             raise RequestRefused(public_error(error, detail=True)) from None
         data = reply.to_dict()
         remove_service_fields(data)
-        return JSONResponse(data)
+        return Response(dumps(data), media_type="application/json")  # JSONResponse refuses NaN, which servers send
 
     async def _allowed_models(self, request: Request) -> frozenset[str] | None:
         return await allowed_models(self._authorize, request, self._options.models)
