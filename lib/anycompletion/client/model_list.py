@@ -55,7 +55,7 @@ async def list_models(plan: CallPlan) -> list[ModelInfo]:
         if following is None or following == cursor:
             return list(models.values())
         cursor = following
-    raise _unreadable(call, f"has more than {_MAX_PAGES} pages")
+    raise APIResponseError(f"the list of models has more than {_MAX_PAGES} pages", provider=target.provider)
 
 
 def _json(call: Call, body: bytes) -> Any:
