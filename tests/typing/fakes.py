@@ -26,6 +26,7 @@ from anycompletion.testing import (
     SimulatorServer,
     block_network,
     load_folder,
+    tool_call,
 )
 
 
@@ -43,6 +44,8 @@ def replies() -> Iterator[FakeReply]:
     yield ["pieces", RateLimitError("and an error", retry_after=1)]
     yield [ChatCompletionChunk(choices=[ChunkChoice(0, Delta(content="chunk"))]), "text"]
     yield ChatCompletion("", [Choice(0, ChatCompletionMessage("Hi"), "stop")], "")
+    yield tool_call("weather", city="Oslo", days=2)
+    yield ["text", tool_call("weather")]
     yield RateLimitError("slow down")
     yield text_of
     yield pieces_of

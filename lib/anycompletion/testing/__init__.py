@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .fake.backend import FakeRequest, NoReplyLeft
 from .fake.fake_provider import FakeProvider
-from .fake.replies import FakeAnswer, FakePiece, FakeReply
+from .fake.replies import FakeAnswer, FakePiece, FakeReply, tool_call
 from .formats.simulated_reply import SimulatorReply
 from .network_guard import NetworkBlockedError, block_network
 from .recording.recorder import Recorder
@@ -39,4 +39,5 @@ __all__ = [
     "SimulatorServer",
     "block_network",
     "load_folder",
+    "tool_call",
 ]

@@ -48,8 +48,9 @@ class FakeProvider:
             * a text;
             * a `ChatCompletion`, whose id, model and usage are kept where it has them;
             * an error of this package: the client raises it, or tries again, as if the provider had caused it;
-            * a list of texts and `ChatCompletionChunk`s: the pieces of a stream in order. An error may be the last of
-              them, and interrupts the stream;
+            * a `ToolCall`, which `tool_call` makes: ``tool_call("weather", city="Oslo")``;
+            * a list of texts, `ToolCall`s and `ChatCompletionChunk`s: the pieces of a reply in order. An error may be
+              the last of them, and interrupts the stream;
             * a function, async or not, from the `ChatRequest` to one of these. What it raises is raised by the call.
         name: the provider to replace, ``"*"`` for all of them. Providers of the client's own can be replaced as well.
         latency: seconds before a response begins; 0 by default.

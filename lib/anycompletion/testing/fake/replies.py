@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import json
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from itertools import count
 from typing import Any, TypeAlias, cast
 
 import attrs
 
 from ...errors import CompletionError
-from ...records import ChatCompletion, ChatRequest, JsonObject, Usage
+from ...records import ChatCompletion, ChatRequest, FunctionCall, JsonObject, ToolCall, Usage
 from ...records.chunks import ChatCompletionChunk
 from ...streaming.accumulator import accumulated
 from ..formats.json_access import as_dict, text_of
 from ..formats.reply_script import ReplyScript, choice_chunks, interleave
 from ..formats.simulated_reply import count_tokens, split_text
 
-FakePiece: TypeAlias = str | ChatCompletionChunk | CompletionError
-"""A piece of a stream: text, a chunk, or as the last one the error that interrupts it."""
+FakePiece: TypeAlias = str | ChatCompletionChunk | ToolCall | CompletionError
+"""A piece of a reply: text, a tool call, a chunk, or as the last one the error that interrupts its stream."""
 
-FakeAnswer: TypeAlias = str | ChatCompletion | CompletionError | Sequence[FakePiece]
-"""A text, a completion, an error to raise, or a list of the pieces of a stream."""
+FakeAnswer: TypeAlias = str | ChatCompletion | ToolCall | CompletionError | Sequence[FakePiece]
+"""A text, a completion, a call of a tool, an error to raise, or a list of the pieces of a reply."""
 
 FakeReply: TypeAlias = FakeAnswer | Callable[[ChatRequest], FakeAnswer | Awaitable[FakeAnswer]]
 """What `FakeProvider` replies with: a `FakeAnswer`, or a function, async or not, from the request to one."""
+
+
+def tool_call(name: str, /, **arguments: Any) -> ToolCall:
+    """A call of the tool `name` with these arguments, as a model makes it, and with a new id."""
+    return ToolCall(f"call_{uuid.uuid4().hex}", FunctionCall(name, json.dumps(arguments, ensure_ascii=False)))
 
 
 @attrs.frozen(kw_only=True)
@@ -55,19 +63,19 @@ def check_reply(reply: object) -> FakeReply:
     Raises:
         TypeError: it is none.
     """
-    if isinstance(reply, (str, ChatCompletion, CompletionError)) or callable(reply):
+    if isinstance(reply, (str, ChatCompletion, ToolCall, CompletionError)) or callable(reply):
         return cast("FakeReply", reply)
     if isinstance(reply, (list, tuple)):
         pieces = cast("Sequence[object]", reply)
-        others = [each for each in pieces if not isinstance(each, (str, ChatCompletionChunk))]
+        others = [each for each in pieces if not isinstance(each, (str, ChatCompletionChunk, ToolCall))]
         if not others or (others == [pieces[-1]] and isinstance(others[0], CompletionError)):
             return cast("Sequence[FakePiece]", reply)
         raise TypeError(
-            "a list is the pieces of a stream: texts and chunks, and as the last one an error; "
+            "a list is the pieces of a reply: texts, tool calls and chunks, and as the last one an error; "
             f"there is a {type(others[0]).__name__} in it"
         )
     raise TypeError(
-        f"a reply is a text, a ChatCompletion, an error of anycompletion, a list of pieces, or a function; "
+        "a reply is a text, a ChatCompletion, a ToolCall, an error of anycompletion, a list of pieces, or a function; "
         f"this is a {type(reply).__name__}"
     )
 
@@ -76,7 +84,7 @@ def count_choices(answer: FakeAnswer) -> int:
     """The number of choices in an answer."""
     if isinstance(answer, ChatCompletion):
         return len(answer.choices)
-    if isinstance(answer, (str, CompletionError)):
+    if isinstance(answer, (str, ToolCall, CompletionError)):
         return 1
     chunks = [each for each in answer if isinstance(each, ChatCompletionChunk)]
     return max([choice.index for chunk in chunks for choice in chunk.choices], default=0) + 1
@@ -136,6 +144,10 @@ def _answer_parts(answer: FakeAnswer, defaults: ReplyDefaults) -> _AnswerParts:
     if isinstance(answer, ChatCompletion):
         data = answer.to_dict()
         return _whole_parts(_frame(data), data["choices"], data.get("usage"), defaults)
+    if isinstance(answer, ToolCall):
+        message = {"role": "assistant", "content": None, "tool_calls": [answer.to_dict()]}
+        choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+        return _whole_parts({}, [choice], _count_usage(defaults.request, ""), defaults)
     return _streamed_parts(answer, defaults)
 
 
@@ -171,7 +183,8 @@ def _whole_parts(
 def _streamed_parts(pieces: Sequence[FakePiece], defaults: ReplyDefaults) -> _AnswerParts:
     """The parts of a stream, with finish reasons where they were left out."""
     error = pieces[-1] if pieces and isinstance(pieces[-1], CompletionError) else None
-    chunks = [_chunk_json(each) for each in pieces if not isinstance(each, CompletionError)]
+    indexes = count()
+    chunks = [_chunk_json(each, indexes) for each in pieces if not isinstance(each, CompletionError)]
     usage = next((each["usage"] for each in reversed(chunks) if each.get("usage")), None)
     if error is None:
         chunks += _missing_ends(chunks)
@@ -192,7 +205,9 @@ def _streamed_parts(pieces: Sequence[FakePiece], defaults: ReplyDefaults) -> _An
 _FRAME = frozenset({"id", "object", "created", "model", "choices", "service_tier", "system_fingerprint"})
 
 
-def _chunk_json(piece: str | ChatCompletionChunk) -> JsonObject:
+def _chunk_json(piece: str | ToolCall | ChatCompletionChunk, indexes: Iterator[int]) -> JsonObject:
+    if isinstance(piece, ToolCall):
+        return _chunk(0, {"tool_calls": [{"index": next(indexes), **piece.to_dict()}]})
     return _chunk(0, {"content": piece}) if isinstance(piece, str) else piece.to_dict()
 
 

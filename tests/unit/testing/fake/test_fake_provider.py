@@ -1,6 +1,7 @@
 """Tests of FakeProvider: scripted replies through the real client, without the network only."""
 
 import asyncio
+import json
 import pickle
 import socket
 import threading
@@ -39,7 +40,9 @@ from anycompletion import (
     UnsupportedParameterError,
     Usage,
 )
-from anycompletion.testing import FakeProvider, FakeReply, Fault, NoReplyLeft, block_network
+from anycompletion.testing import FakeProvider, FakeReply, Fault, NoReplyLeft, block_network, tool_call
+
+WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 
 MODELS = {
     "openai_chat": "openai/gpt-4o",
@@ -173,6 +176,34 @@ async def test_a_completion_is_preserved(model: str, stream: bool) -> None:
     assert reply.id == "mine-1"
 
 
+@EACH_FORMAT_WITH_TOOLS
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_tool_call_is_a_reply(model: str, stream: bool) -> None:
+    """A test of a loop over tools would need whole completions, or its calls would come back otherwise."""
+    call, other = tool_call("weather", city="Zürich", days=2), tool_call("time")
+    fake = fake_of(call, ["Let me see. ", call, other])
+    async with AsyncCompletion(providers=[fake]) as client:
+        replies: list[ChatCompletion] = []
+        for _ in range(2):
+            reply = await client.create(model, "Hello there", tools=[WEATHER], stream=stream)
+            replies.append(reply if isinstance(reply, ChatCompletion) else await reply.get_final_completion())
+    assert [reply.choices[0].finish_reason for reply in replies] == ["tool_calls"] * 2
+    assert [(reply.message.content or "").strip() for reply in replies] == ["", "Let me see."]
+    calls = [[(each.id, each.function.name) for each in reply.message.tool_calls or []] for reply in replies]
+    assert calls == [[(call.id, "weather")], [(call.id, "weather"), (other.id, "time")]]
+    arguments = [json.loads(each.function.arguments) for reply in replies for each in reply.message.tool_calls or []]
+    assert arguments == [{"city": "Zürich", "days": 2}] * 2 + [{}]
+
+
+async def test_tool_calls_are_choices_and_have_ids_of_their_own() -> None:
+    """Two calls of one tool would have the same id, or a call could not be one of several choices."""
+    fake = fake_of(tool_call("weather", city="Oslo"), tool_call("weather", city="Oslo"), "Sunny.")
+    reply = await ask(fake, n=3, tools=[WEATHER])
+    assert [choice.finish_reason for choice in reply.choices] == ["tool_calls", "tool_calls", "stop"]
+    ids = {call.id for choice in reply.choices for call in choice.message.tool_calls or []}
+    assert len(ids) == 2
+
+
 async def test_thinking_blocks_are_preserved() -> None:
     """A conversation with Claude's thinking could not be tested."""
     blocks = [{"type": "thinking", "thinking": "Hm, let me see.", "signature": "c2ln"}]
@@ -256,7 +287,7 @@ async def test_a_missing_reply_is_a_clear_error() -> None:
 @pytest.mark.parametrize("reply", [5, None, [1], ["a", RateLimitError(), "b"], [None], [ValueError()], ValueError()])
 def test_invalid_replies_are_rejected_immediately(reply: Any) -> None:
     """A mistake in a script would fail in the middle of a test, without its cause."""
-    with pytest.raises(TypeError, match=r"reply is|pieces of a stream"):
+    with pytest.raises(TypeError, match=r"reply is|pieces of a reply"):
         FakeProvider(reply)
 
 
