@@ -49,7 +49,7 @@ def _key() -> Any:
 REFUSED: dict[str, tuple[dict[str, Any], str, dict[str, Any], type[Exception], str]] = {
     "no key": ({}, "anthropic/claude-x", {}, ConfigurationError, "set ANTHROPIC_AUTH_TOKEN or ANTHROPIC_API_KEY"),
     "no base URL": ({}, "azure/x", {"api_key": KEY}, ConfigurationError, "set AZURE_OPENAI_ENDPOINT"),
-    "a placeholder": ({"api_keys": {"openai": "your_api_key"}}, "openai/x", {}, ConfigurationError, "is a placeholder"),
+    "a placeholder": ({}, "openai/x", {"api_key": "your_api_key"}, ConfigurationError, "is a placeholder"),
     "unknown provider": ({}, "opnai/x", {}, InvalidRequestError, "did you mean openai"),
     "no provider": ({}, "x", {}, InvalidRequestError, "names no provider"),
     "not a name": ({}, " ", {}, InvalidRequestError, "is empty"),

@@ -33,14 +33,16 @@ from anycompletion import (
     CompletionStream,
     ConfigurationError,
     InvalidRequestError,
+    Middleware,
     Provider,
     RateLimitError,
+    Reply,
     StreamInterruptedError,
     Timeout,
     UnsupportedParameterError,
 )
 from anycompletion.client.state import STARTS_PER_TICK
-from anycompletion.testing import Fault, SimulatorServer
+from anycompletion.testing import FakeProvider, Fault, SimulatorServer
 from support.raw_server import REQUEST, STALL, RawServer, answer
 from support.resource_leaks import CASES, Case, client_of, kept, nothing_left, pools
 
@@ -136,13 +138,41 @@ async def test_using_a_closed_client_is_an_error() -> None:
 
 
 def test_using_a_client_without_a_running_loop_is_an_error() -> None:
-    """A stream made outside async code would fail with an error that does not name the remedy."""
+    """A call made outside async code would fail with an error that does not name the remedy."""
     client = AsyncCompletion(api_keys={"openai": "key"})
-    with pytest.raises(ClientClosedError, match=r"asyncio\.run"):
-        client.stream("openai/m", "Hi.")
     coroutine = client.create("openai/m", "Hi.")
-    with pytest.raises(ClientClosedError, match="no event loop is running"):
+    with pytest.raises(ClientClosedError, match=r"no event loop is running; .* asyncio\.run"):
         coroutine.send(None)
+    fake = AsyncCompletion(providers=[FakeProvider("Hello!")])
+    with pytest.raises(ClientClosedError, match="no event loop is running; a FakeProvider needs one"):
+        fake.stream("openai/m", "Hi.")
+
+
+async def _unchanged(request: ChatRequest, options: CallOptions, call_next: CallNext) -> Reply:
+    return await call_next(request, options)
+
+
+@pytest.mark.parametrize("middleware", [(), (_unchanged,)])
+@pytest.mark.parametrize(("model", "n"), [("openai/m", 1), ("openai/m", 2), ("anthropic/claude-x", 2)])
+def test_a_stream_can_be_made_before_the_event_loop_runs(model: str, n: int, middleware: tuple[Middleware]) -> None:
+    """In a notebook or an interactive shell, a stream could not be made in a line of its own."""
+
+    async def read(client: AsyncCompletion, stream: CompletionStream) -> str:
+        async with client, stream:
+            return (await stream.get_final_completion()).text
+
+    with asyncio.Runner() as runner:
+        sim = runner.run(SimulatorServer(reply="Hello!").start())
+        for closed in (False, True):
+            client = AsyncCompletion(base_urls=sim.base_urls, api_keys=sim.api_keys, middleware=middleware)
+            stream = client.stream(model, "Hi.", n=n)
+            if closed:
+                runner.run(client.aclose())
+                with pytest.raises(ClientClosedError, match="this client was closed"):
+                    runner.run(stream.__aenter__())
+            else:
+                assert runner.run(read(client, stream)) == "Hello!"
+        runner.run(sim.aclose())
 
 
 FORKED = """

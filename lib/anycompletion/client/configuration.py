@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 import msgspec
 
+from ..auth import check_key
 from ..errors import InvalidRequestError
 from ..middleware import checked_middleware
 from ..options import Key, OnUnsupported, OptionValues, RateLimit, RateLimiter, Secret, Timeout
@@ -101,7 +102,7 @@ def checked_configuration(
 
     Raises:
         InvalidRequestError: an invalid value; `.param` is its place.
-        ConfigurationError: `proxy` is not the URL of a proxy.
+        ConfigurationError: `proxy` is not the URL of a proxy, or a key cannot be sent.
     """
     rows = _checked_rows(providers)
     for name, mapping in (("api_keys", api_keys), ("base_urls", base_urls)):
@@ -115,9 +116,16 @@ def checked_configuration(
     for name, url in urls.items():
         if not check_string(url, f"base_urls[{name!r}]"):
             raise InvalidRequestError(f"base_urls[{name!r}]: is empty", param=f"base_urls[{name!r}]")
+    keys = parse_keys(api_keys or {}, "api_keys")
+    for name, key in keys.items():
+        if isinstance(key, Secret):
+            check_key(key.reveal(), name, f"api_keys[{name!r}]")
+    for method in () if rate_limiter is None else ("acquire", "settle"):
+        if not callable(getattr(rate_limiter, method, None)):
+            _refuse("rate_limiter", "an object with the methods of RateLimiter", rate_limiter)
     return ClientConfiguration(
         providers=rows,
-        api_keys=_by_provider(parse_keys(api_keys or {}, "api_keys"), rows, "api_keys"),
+        api_keys=_by_provider(keys, rows, "api_keys"),
         base_urls=urls,
         limits={} if limits is None else _by_provider(checked_limits(limits), rows, "limits"),
         rate_limiter=rate_limiter,

@@ -92,7 +92,7 @@ class CallDispatcher:
         usage_asked = bool((request.stream_options or {}).get("include_usage"))
         chain = self._default_chain if options is NO_OPTIONS else self._chain(options)
         if chain:
-            self.state.check_alive()
+            self.state.check_alive(needs_loop=False)
             call_next = CallNext(self._terminal(None, request, options), chain, stream=True)
             chunks = MiddlewareChunks(call_next, request, options)
             keep_text = (self.defaults | options).get("keep_text") is not False
@@ -198,7 +198,8 @@ class CallDispatcher:
     def _calls(self, request: ChatRequest, options: OptionValues, *, stream: bool, started: float) -> list[Call]:
         """The branches of a logical call."""
         if not started:
-            self.state.check_alive()  # calls that have a start time have passed `ClientState.start_call`
+            # Calls that have a start time have passed `ClientState.start_call`, and a stream does when it is opened.
+            self.state.check_alive(needs_loop=not stream)
         plan = self._plan(request, options, stream=stream)
         provider_state, target = plan.provider_state, plan.target
         if provider_state.for_call is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..calls import CallPlan, KeySource, ProviderState
 from ..dialects.base import EncodingReport, Target
@@ -114,11 +114,7 @@ def _base_url(state: ProviderState, options: OptionValues) -> str:
     url = state.base_url if given is None else api_base_url(provider, given)
     if not url:
         fill_placeholders(provider, os.environ)  # raises where a placeholder is the reason
-        variables = " or ".join(provider.base_url_env) or "base_urls"
-        raise ConfigurationError(
-            f"no base URL for {provider.name}: set {variables}, or pass base_urls={{{provider.name!r}: ...}}",
-            provider=provider.name,
-        )
+        raise _missing(provider, "base URL", provider.base_url_env, "base_urls")
     return url
 
 
@@ -135,9 +131,12 @@ def _key(client: ClientState, state: ProviderState, own: Key | None, url: str, *
     if state.key is None and isinstance(configured, EnvKey):
         return environment_key(configured, provider.name)
     if state.key is None and not provider.key_optional:
-        variables = " or ".join((*provider.token_env, *provider.key_env))
-        raise ConfigurationError(
-            f"no API key for {provider.name}: set {variables or 'one'}, or pass api_keys={{{provider.name!r}: ...}}",
-            provider=provider.name,
-        )
+        raise _missing(provider, "API key", (*provider.token_env, *provider.key_env), "api_keys")
     return state.key
+
+
+def _missing(provider: Provider, what: str, variables: Sequence[str], argument: str) -> ConfigurationError:
+    """The error for a key or URL that neither the environment nor the client's argument has."""
+    found = f"set {' or '.join(variables)}, or " if variables else ""
+    text = f"no {what} for {provider.name}: {found}pass {argument}={{{provider.name!r}: ...}}"
+    return ConfigurationError(text, provider=provider.name)

@@ -95,8 +95,11 @@ class ClientState:
 
     # --- whether the client can be used ---
 
-    def check_alive(self) -> None:
+    def check_alive(self, *, needs_loop: bool = True) -> None:
         """Raises unless the client can be used here and now; the first use binds it to the running event loop.
+
+        Args:
+            needs_loop: False where something is made that is used later, which is when an event loop has to run.
 
         Raises:
             ClientClosedError: this client cannot be used; the text names the fix.
@@ -110,6 +113,8 @@ class ClientState:
         except RuntimeError:
             loop = None
         if loop is None:
+            if not needs_loop:
+                return
             raise ClientClosedError("no event loop is running; use the client inside `async def`, under asyncio.run()")
         if self._loop is None:
             self._loop, self._pid = loop, os.getpid()
@@ -145,7 +150,10 @@ class ClientState:
 
     def _open(self, provider: Provider) -> ProviderState:
         config, name = self.config, provider.name
-        url = config.base_urls.get(name) or _first_variable(provider.base_url_env)
+        url, variable = config.base_urls.get(name), None
+        if not url:
+            variable = _first_set(provider.base_url_env)
+            url = None if variable is None else os.environ[variable]
         try:
             url = url or fill_placeholders(provider, os.environ)
         except ConfigurationError:
@@ -159,7 +167,7 @@ class ClientState:
             provider,
             DIALECTS[provider.dialect],
             self._open_transport(provider),
-            base_url=url and api_base_url(provider, url, f"base_urls[{name!r}]"),
+            base_url=url and api_base_url(provider, url, variable or f"base_urls[{name!r}]"),
             api_version=provider.api_version or _first_variable(provider.api_version_env),
             key=self._key(provider),
             key_source_note=_key_source_note(provider, config.api_keys.get(name)),
@@ -302,12 +310,21 @@ def _key_source_note(provider: Provider, given: Key | None) -> str:
     if given is not None:
         return f"the key is from {given.name}" if isinstance(given, EnvKey) else ""
     names = (*provider.token_env, *provider.key_env)
-    found = next((name for name in names if os.environ.get(name)), None)
-    return f"the key is from {found}; looked for in {', '.join(names)}" if found else ""
+    found = _first_set(names)
+    if found is None:
+        return ""
+    return f"the key is from {found}" + (f"; looked for in {', '.join(names)}" if len(names) > 1 else "")
+
+
+def _first_set(names: Iterable[str]) -> str | None:
+    """The first of these environment variables that is set and not empty."""
+    return next((name for name in names if os.environ.get(name)), None)
 
 
 def _first_variable(names: Iterable[str]) -> str | None:
-    return next((value for name in names if (value := os.environ.get(name))), None)
+    """The value of that variable."""
+    found = _first_set(names)
+    return None if found is None else os.environ[found]
 
 
 def masked(headers: Mapping[str, str]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from anycompletion import AsyncCompletion, ConfigurationError, InvalidRequestError, Provider, RateLimit
+from anycompletion import AsyncCompletion, ConfigurationError, InvalidRequestError, Provider, RateLimit, Secret
 from anycompletion.client.configuration import checked_limits
 
 
@@ -26,6 +26,11 @@ def test_the_types_of_limits_are_checked() -> None:
 class _Callable:
     async def __call__(self, request: Any, options: Any, call_next: Any) -> Any:
         return await call_next(request, options)
+
+
+class _Waiting:
+    async def acquire(self, key: str, *, requests: int, tokens: int) -> None:
+        pass
 
 
 async def _generator(request: Any, options: Any, call_next: Any) -> Any:
@@ -50,6 +55,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a session by name": ({"session": "mine"}, "session: expected an aiohttp.ClientSession, found str"),
     "a proxy as bytes": ({"proxy": b"http://x"}, "proxy: expected a URL as a string, found bytes"),
     "a path of certificates": ({"ssl_context": "ca.pem"}, "ssl_context: expected an ssl.SSLContext, found str"),
+    "a limiter by its URL": ({"rate_limiter": "redis://x"}, "rate_limiter: expected an object with the methods of"),
+    "a limiter that only waits": ({"rate_limiter": _Waiting()}, "rate_limiter: expected an object with the methods of"),
     "no verification": ({"ssl_context": False}, "ssl_context: expected an ssl.SSLContext, found bool"),
 }
 
@@ -72,6 +79,35 @@ def test_a_proxy_that_is_no_url_is_refused_at_once(proxy: str) -> None:
     """The proxy would be found wanting at the first call only."""
     with pytest.raises(ConfigurationError, match="proxy: expected the URL of an HTTP proxy"):
         AsyncCompletion(proxy=proxy)
+
+
+KEYS = {
+    "empty": ("", "is empty"),
+    "blank": (Secret(" \n"), "is empty"),
+    "a placeholder": ("YOUR_API_KEY", "is a placeholder"),
+    "two lines": ("sk-marked\nsk-key", "has 16 characters, one of which is white space"),
+}
+"""Key that no header can carry → the problem."""
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_a_key_that_cannot_be_sent_is_refused_at_once(name: str) -> None:
+    """A service without its key would start, and fail with its first user."""
+    key, problem = KEYS[name]
+    with pytest.raises(ConfigurationError) as caught:
+        AsyncCompletion(api_keys={"openai": key})
+    assert str(caught.value) == f"the API key for openai (api_keys['openai']) {problem}"
+
+
+async def test_a_private_server_of_the_environment_is_reached_by_plain_http(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server in a cluster would need code, or the refusal of its URL would not name the variable that has it."""
+    monkeypatch.setenv("HOSTED_VLLM_API_BASE", "http://vllm:8000/v1")
+    async with AsyncCompletion() as client:
+        assert client.check("vllm/m").base_url == "http://vllm:8000/v1"
+    monkeypatch.setenv("HOSTED_VLLM_API_BASE", "http://vllm.example:8000/v1")
+    async with AsyncCompletion() as client:
+        with pytest.raises(InvalidRequestError, match="HOSTED_VLLM_API_BASE: must use https"):
+            client.check("vllm/m")
 
 
 @pytest.mark.parametrize("param", ["api_keys", "base_urls", "limits"])

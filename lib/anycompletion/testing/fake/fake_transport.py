@@ -8,7 +8,7 @@ from typing import Any, cast
 import aiohttp
 
 from ... import Provider
-from ...errors import APIConnectionError
+from ...errors import APIConnectionError, ClientClosedError
 from ...http import RequestHeaders
 from ...records import ChatRequest
 from ...transport import Response, Transport
@@ -23,7 +23,12 @@ class FakeTransport(TransportWrapper):
     """The client's own transport for one provider, with a session that reaches a fake's backend and nothing else."""
 
     def __init__(self, backend: FakeBackend, provider: Provider, open_pool: Callable[..., Transport]) -> None:
-        self._fake_connector = MemoryConnector(backend.make_runner)
+        try:
+            self._fake_connector = MemoryConnector(backend.make_runner)
+        except RuntimeError:  # aiohttp binds a connector to the loop that runs
+            raise ClientClosedError(
+                "no event loop is running; a FakeProvider needs one from the first call on"
+            ) from None
         self._fake_session = aiohttp.ClientSession(
             connector=self._fake_connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
         )
