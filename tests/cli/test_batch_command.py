@@ -15,7 +15,7 @@ import pytest
 
 from anycompletion import cli
 from anycompletion.batch import read_results
-from anycompletion.testing import SimulatorServer
+from anycompletion.testing import Fault, SimulatorServer
 from cli.test_cli import BARE, COMMAND, INTERRUPTIBLE, Completed, environment_of, run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a journal needs the file locks of POSIX")
@@ -87,7 +87,7 @@ async def test_lines_in_lines_out(source: str, simulator: SimulatorServer, tmp_p
             done = Completed(process.returncode, out.decode(), err.decode())
     assert answers(done.out) == expected_answers(1, 2, 3)
     assert done.code == 0
-    assert "3 done; 0 failed; " in done.err
+    assert "3 answered; 0 failed; " in done.err
     assert {request.body["model"] for request in simulator.requests if request.body} == {"gpt-4o-mini"}
 
 
@@ -96,7 +96,7 @@ async def test_empty_input_is_empty_output() -> None:
     for stdin in (None, ""):
         done = await run("batch", "-m", "sim/openai", stdin=stdin)
         assert (done.code, done.out) == (0, "")
-        assert "0 done; 0 failed; " in done.err
+        assert "0 answered; 0 failed; " in done.err
         assert "Traceback" not in done.err
 
 
@@ -123,7 +123,7 @@ async def test_a_failed_line_is_reported_and_the_others_are_answered(
         *(None, "line 2 is", None, "the id 'r", "line 5 is", "temperatu")
     ]
     assert done.code == 1
-    assert "2 done; 4 failed" in done.err
+    assert "2 answered; 4 failed" in done.err
 
 
 async def test_the_output_can_be_a_file(simulator: SimulatorServer, tmp_path: Path) -> None:
@@ -138,7 +138,40 @@ async def test_the_output_can_be_a_file(simulator: SimulatorServer, tmp_path: Pa
     put(tmp_path / "q.jsonl", line(1) + line(2))
     done = await run("batch", given, *MODEL, *journal, "--output", "-", **environment)
     assert answers(done.out) == expected_answers(1, 2)
-    assert "1 skipped because the journal has them" in done.err
+    assert "1 finished before (the journal has them)" in done.err
+
+
+async def test_flags_reach_every_request(simulator: SimulatorServer, tmp_path: Path) -> None:
+    """A flag of the batch would be accepted and ignored, or replace messages of the input."""
+    asked = [{"role": "system", "content": "In French."}, {"role": "user", "content": "Hi."}]
+    text = line(1, temperature=1) + json.dumps({"messages": "Hi."}) + "\n" + batch_line(2, messages=asked)
+    flags = ("-s", "Be brief.", "-o", "temperature=0", "-o", 'extra_body={"x": 1}', "-o", "max_retries=0")
+    simulator.fault = Fault.status(500, times=1)  # type: ignore[assignment]  # the setter takes one, too
+    environment = environment_of(simulator)
+    given = put(tmp_path / "q.jsonl", text)
+    done = await run("batch", given, *MODEL, *flags, "--timeout", "20", "--concurrency", "1", **environment)
+    assert (done.code, len(simulator.requests)) == (1, 3), "nothing is tried again"
+    bodies = [request.body for request in simulator.requests if request.body]
+    assert {(body["temperature"], body["x"]) for body in bodies} == {(0, 1)}
+    assert [[message["content"] for message in body["messages"]] for body in bodies] == [
+        ["Be brief.", "Hello 1."],
+        ["Be brief.", "Hi."],
+        ["Be brief.", "In French.", "Hi."],
+    ]
+
+
+async def test_flags_of_how_to_send_do_not_change_what_a_journal_has(
+    simulator: SimulatorServer, tmp_path: Path
+) -> None:
+    """A batch could not be resumed with a longer timeout, or be resumed with another question under the same ids."""
+    given, journal = put(tmp_path / "q.jsonl", line(1)), ("--journal", str(tmp_path / "a.jsonl"))
+    environment = environment_of(simulator)
+    assert (await run("batch", given, *MODEL, *journal, **environment)).code == 0
+    again = await run("batch", given, *MODEL, *journal, "--timeout", "50", "-o", "max_retries=7", **environment)
+    assert (again.code, len(simulator.requests)) == (0, 1)
+    other = await run("batch", given, *MODEL, *journal, "-o", "temperature=0", **environment)
+    assert (other.code, len(simulator.requests)) == (1, 1)
+    assert other.err.startswith("--journal: the request of 'row-1' is not the one that was answered")
 
 
 async def test_permanent_failures_of_an_earlier_run_still_count(simulator: SimulatorServer, tmp_path: Path) -> None:
@@ -148,7 +181,7 @@ async def test_permanent_failures_of_an_earlier_run_still_count(simulator: Simul
     assert (await run(*arguments, **environment_of(simulator))).code == 1
     again = await run(*arguments, **environment_of(simulator))
     assert again.code == 1
-    assert "2 skipped because the journal has them, 1 of them failed for good" in again.err
+    assert "2 finished before (the journal has them, 1 of them failed for good)" in again.err
 
 
 class Main:
@@ -176,18 +209,97 @@ def test_the_simulator_answers_only_if_it_is_named(main: Main, tmp_path: Path) -
     done = main("batch", given, "-m", "sim/anthropic")
     assert (done.code, answers(done.out).keys()) == (0, {"row-1", "row-2"})
     assert main("batch", given, "-m", "openai/gpt-4o")[:2] == (2, "")
-    without_model = main("batch", given)
-    assert without_model.code == 1
-    assert {each["error"]["message"] for each in map(json.loads, without_model.out.splitlines())} == {
-        "model: is missing"
-    }
     named = main("batch", put(tmp_path / "q.jsonl", line(1, model="sim/openai")))
     assert named.code == 1
     assert "the simulator is asked by --model sim/openai" in named.out
     assert main("batch", given, "-m", "sim/unknown").code == 2
 
 
+def test_the_first_request_needs_a_model(main: Main, tmp_path: Path) -> None:
+    """With a forgotten --model every line of a large file would fail, instead of the command."""
+    done = main("batch", put(tmp_path / "q.jsonl", "\n" + line(1) + line(2, model="sim/openai")))
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("line 2 has no model: give --model")
+    later = main("batch", put(tmp_path / "q.jsonl", line(1, model="azure/x", n="x") + line(2)), "--ordered")
+    messages = [each["error"]["message"] for each in map(json.loads, later.out.splitlines())]
+    assert (later.code, messages[1]) == (1, "model: is missing")
+
+
+SAME_FILES = {
+    "output and requests": (("{q}", "--output", "{q}"), "--output", "the requests"),
+    "output and requests by another path": (("{q}", "--output", "{dir}/./q.jsonl"), "--output", "the requests"),
+    "a link to the requests": (("{q}", "--output", "{dir}/link"), "--output", "the requests"),
+    "journal and requests": (("{q}", "--journal", "{q}"), "--journal", "the requests"),
+    "journal and output": (("{q}", "--journal", "{dir}/new", "--output", "{dir}/new"), "--output", "--journal"),
+}
+"""Case → arguments, the one that is refused, and what its file is already."""
+
+
+@pytest.mark.parametrize("case", SAME_FILES)
+def test_no_file_is_overwritten_that_is_read(case: str, main: Main, tmp_path: Path) -> None:
+    """A user's only file of requests, or the answers of a journal, would be emptied."""
+    arguments, refused, other = SAME_FILES[case]
+    path = tmp_path / "q.jsonl"
+    put(path, line(1))
+    (tmp_path / "link").symlink_to(path)
+    done = main("batch", *(each.format(q=path, dir=tmp_path) for each in arguments), "-m", "sim/openai")
+    assert done.code == 2
+    assert done.err.startswith(refused)
+    assert f"is the file of {other}; name another file" in done.err
+    assert content(path) == line(1)
+
+
+ENCODINGS = {
+    "Latin-1": ("caf\xe9".encode("latin-1"), "line 2 is not text in UTF-8; save it as UTF-8"),
+    "UTF-16, as PowerShell writes it": ("x".encode("utf-16"), "line 2 is not text in UTF-8 but in UTF-16"),
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+async def test_input_in_another_encoding_is_an_error_with_its_line(encoding: str, tmp_path: Path) -> None:
+    """A file from Windows would be sent with replaced characters, or be refused without a reason."""
+    data, text = ENCODINGS[encoding]
+    data = line(1).encode() + data
+    (tmp_path / "q.jsonl").write_bytes(data)
+    of_file = await run("batch", str(tmp_path / "q.jsonl"), "-m", "sim/openai")
+    assert (of_file.code, of_file.out) == (2, "")
+    assert f"q.jsonl: {text}" in of_file.err
+    of_pipe = await run("batch", "-m", "sim/openai", "--ordered", stdin=data)
+    first, second = map(json.loads, of_pipe.out.splitlines())
+    assert first["response"]["status_code"] == 200
+    assert second["error"]["message"].startswith(text)
+
+
+async def test_lines_of_windows_are_read(simulator: SimulatorServer, tmp_path: Path) -> None:
+    """CRLF, blank lines or a missing last newline would make lines that fail."""
+    text = "\r\n".join([line(1).strip(), "", "  ", line(2).strip()])
+    done = await run("batch", put(tmp_path / "q.jsonl", text), *MODEL, **environment_of(simulator))
+    assert (done.code, answers(done.out)) == (0, expected_answers(1, 2))
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is full")
+@pytest.mark.parametrize("more", [(), ("--output", "/dev/full")])
+async def test_output_that_cannot_be_written_is_an_error(more: tuple[str, ...], tmp_path: Path) -> None:
+    """A full disk would end a batch with a traceback."""
+    given = put(tmp_path / "q.jsonl", line(1) + line(2))
+    with open("/dev/full", "w") as full:  # noqa: ASYNC230 (nothing else runs)
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND, "batch", given, "-m", "sim/openai", *more, env=BARE, stdin=DEVNULL, stdout=full, stderr=PIPE
+        )
+        _, err = await asyncio.wait_for(process.communicate(), 60)
+    place = "--output /dev/full" if more else "stdout"
+    assert (process.returncode, err.decode()) == (1, f"{place}: No space left on device\n")
+
+
 USAGE: dict[str, tuple[tuple[str, ...], str]] = {
+    "an option that no model has": ((*MODEL, "-o", "temprature=0"), "did you mean temperature"),
+    "an option that the model does not have": (("-m", "sim/anthropic", "-o", "seed=1"), "-o on_unsupported=warn"),
+    "a wrong value": (("-m", "sim/openai", "-o", "temperature=warm"), "temperature: expected a number"),
+    "a wrong option of sending": (("-m", "sim/openai", "-o", "max_retries=-1"), "max_retries: must lie"),
+    "a wrong timeout": (("-m", "sim/openai", "--timeout", "0"), "timeout: must be more than 0 seconds"),
+    "a stream": ((*MODEL, "-o", "stream=true"), "--option stream: use the command chat"),
+    "no folder for the journal": (("-m", "sim/openai", "--journal", "/nowhere/j"), "--journal: /nowhere/j: No such"),
+    "two files": (("more.jsonl", *MODEL), "Unexpected: more.jsonl."),
     "no key": ((*MODEL,), "OPENAI_API_KEY"),
     "unknown provider": (("-m", "opnai/gpt-4o-mini"), "openai"),
     "no requests in flight": ((*MODEL, "--concurrency", "0"), "Must be >= 1"),
@@ -201,7 +313,7 @@ def test_usage_errors_exit_2(case: str, main: Main, tmp_path: Path) -> None:
     """A script could not distinguish its own mistake from a provider's failure."""
     arguments, text = USAGE[case]
     done = main("batch", put(tmp_path / "q.jsonl", line(1) + line(2)), *arguments)
-    assert done.code == 2
+    assert (done.code, done.out) == (1 if "--journal" in arguments else 2, "")
     assert text in done.err
 
 
@@ -247,7 +359,9 @@ async def test_a_batch_resumes_after_ctrl_c_with_every_answer_once(simulator: Si
     again = await run(*arguments, "--output", "-", **environment_of(simulator))
     assert again.code == 0
     assert answers(again.out) == expected_answers(*range(LINES))
-    assert f"{LINES - len(kept):,} done; 0 failed; {len(kept):,} skipped because the journal has them" in again.err
+    assert (
+        f"{LINES - len(kept):,} answered; 0 failed; {len(kept):,} finished before (the journal has them)" in again.err
+    )
     assert len(simulator.requests) - sent == LINES - len(kept)
     assert sent - len(kept) <= 64
 
@@ -271,4 +385,4 @@ async def test_on_a_terminal_a_bar_shows_the_progress(simulator: SimulatorServer
     os.close(master)
     assert process.returncode == 0
     assert "50/50" in shown
-    assert "50 done; 0 failed" in shown
+    assert "50 answered; 0 failed" in shown

@@ -161,15 +161,15 @@ async def test_several_choices_are_written_one_after_another_without_a_terminal(
     """The chunks of several choices would be interleaved in a pipe or a file."""
     done = await run("chat", "Hello!", "-m", "openai/gpt-4o-mini", "-n", "2", **environment_of(simulator))
     text = "You wrote: Hello!"
-    assert done == Completed(0, f"--- choice 1 ---\n{text}\n\n--- choice 2 ---\n{text}\n", "")
+    assert done == Completed(0, f"--- choice 0 ---\n{text}\n\n--- choice 1 ---\n{text}\n", "")
 
 
 async def test_several_choices_are_side_by_side_on_a_terminal(simulator: SimulatorServer) -> None:
     """On a terminal the choices would not be side by side, or be erased at the end."""
     screen = await on_terminal("chat", "Hello!", "-m", "openai/gpt-4o-mini", "-n", "2", **environment_of(simulator))
     last = screen.rstrip().splitlines()[-3:]
+    assert "choice 0" in last[0]
     assert "choice 1" in last[0]
-    assert "choice 2" in last[0]
     assert last[1].count("You wrote: Hello!") == 2
 
 
@@ -178,13 +178,13 @@ async def test_a_choice_that_nothing_asked_for_is_shown(simulator: SimulatorServ
     simulator.fault = "3-choices"  # type: ignore[assignment]  # the setter takes names, too
     arguments = ("chat", "Hello!", "-m", "openai/gpt-4o-mini", "-n", "2")
     screen = await on_terminal(*arguments, noted=True, **environment_of(simulator))
-    assert "choice 3" in screen
+    assert "choice 2" in screen
 
 
 async def test_many_choices_continue_in_the_next_row(simulator: SimulatorServer) -> None:
     """Columns would become too narrow to read."""
     screen = await on_terminal("chat", "Hello!", "-m", "openai/gpt-4o-mini", "-n", "6", **environment_of(simulator))
-    rows = [[f"choice {number}" in line for number in range(1, 7)] for line in screen.splitlines() if "choice" in line]
+    rows = [[f"choice {number}" in line for number in range(6)] for line in screen.splitlines() if "choice" in line]
     assert rows[-2:] == [[True] * 4 + [False] * 2, [False] * 4 + [True] * 2]
 
 
@@ -313,6 +313,18 @@ async def test_simulate_listens_on_the_given_port() -> None:
         assert f"127.0.0.1:{port}" in urls["anthropic"]
 
 
+async def test_simulate_goes_wrong_on_demand() -> None:
+    """From the command line, the simulator could show no reply of one's own and no fault."""
+    async with serving("--reply", "One.", "--fault", "server-error", "--chunk-delay", "0.01") as (_, urls):
+        arguments = ("-m", "openai/gpt-4o", "--base-url", urls["openai"], "-o", "max_retries=0")
+        done = await run("chat", "Hi.", *arguments, OPENAI_API_KEY="simulated-openai-key")
+        assert (done.code, done.err.startswith("InternalServerError: openai/gpt-4o: 500 ")) == (1, True)
+    async with serving("--reply", "One.") as (_, urls):
+        arguments = ("-m", "anthropic/claude-x", "--base-url", urls["anthropic"])
+        done = await run("chat", "Hi.", *arguments, ANTHROPIC_API_KEY="simulated-anthropic-key")
+        assert (done.code, done.out) == (0, "One.\n")
+
+
 # --- errors ------------------------------------------------------------------------------------------------------
 
 
@@ -340,7 +352,7 @@ async def test_warnings_are_written_to_stderr(simulator: SimulatorServer) -> Non
     flags = ("-m", "anthropic/claude-haiku-4-5", "-o", "max_tokens=2", "-o", "seed=1", "-o", "on_unsupported=warn")
     done = await run("chat", "Hello!", *flags, **environment_of(simulator))
     assert done.code == 0
-    assert "choice 1 ended with length" in done.err
+    assert "the reply ended with length, which is the limit of its tokens" in done.err
     assert "seed" in done.err
 
 
@@ -361,6 +373,26 @@ async def test_warnings_are_written_to_stderr(simulator: SimulatorServer) -> Non
         (["chat", "Hi.", "-n", "0"], "-n"),
         (["chat", "Hi.", "-n", "many"], "-n"),
         (["chat", "Hi.", "--bogus"], "--bogus"),
+        (
+            ["chat", "how", "are", "you"],
+            'Unexpected: are you. Put a text with spaces in quotes, as in anycompletion chat "',
+        ),
+        (["chat", "-5 degrees?"], 'as in anycompletion chat -- "-5 degrees?"'),
+        (
+            ["chat", "Hi.", "--modle", "sim/openai"],
+            "Did you mean --model?\nanycompletion chat --help lists the options.",
+        ),
+        (["chat", " "], "Nothing to ask"),
+        (["chat", "Hi.", "-m", "sim/openai", "-o", "base_url=x"], "use --base-url"),
+        (["chat", "Hi.", "-m", "sim/openai", "--base-url", "https://x"], "is answered by the simulator"),
+        (["chat", "Hi.", "-m", "gpt-4o", "--base-url", "https://x"], "needs a --model of the form provider/model"),
+        (["chat", "Hi.", "-m", "sim/openai", "--timeout", "-1"], "timeout: must be more than 0 seconds"),
+        (["simulate", "--fault", "rate-limt"], "the closest is 'rate-limit'"),
+        (["simulate", "--latency", "-1"], "latency must not be negative"),
+        (["simulate", "--chunk-delay", "-1"], "chunk_delay must not be negative"),
+        (["simulate", "--replay", "/nowhere"], "/nowhere"),
+        (["simulate", "--port", "99999"], "port must be from 0 to 65535"),
+        (["simulate", "--host", "0.0.0.0"], "Unknown option: --host"),
         (["chta"], "chta"),
     ],
 )
@@ -372,10 +404,94 @@ def test_usage_and_configuration_errors_exit_2(main: Main, arguments: Sequence[s
     assert "Traceback" not in done.err
 
 
+IN_SHELL = {
+    "no key": (["-m", "openai/x"], "no API key for openai: set OPENAI_API_KEY\n"),
+    "one of several keys": (["-m", "cohere/x"], "no API key for cohere: set CO_API_KEY or COHERE_API_KEY\n"),
+    "no base URL": (["-m", "gpustack/x"], "no base URL for gpustack: give --base-url\n"),
+    "a base URL of the environment": (["-m", "azure/x"], "or AZURE_AI_API_BASE, or give --base-url\n"),
+    "a part of the base URL": (["-m", "cloudflare/x"], ", or give --base-url\n"),
+    "no provider": (["-m", "llama3"], "write provider/model, such as openai/gpt-4o\n"),
+    "an unknown provider": (["-m", "nope/x"], "unknown provider 'nope'; anycompletion providers lists them\n"),
+    "plain http": (["-m", "openai/x", "--base-url", "http://x.example"], "--base-url: must use https (plain http goes"),
+    "a parameter": (["-m", "sim/anthropic", "-o", "seed=1"], "-o on_unsupported=warn leaves it out\n"),
+    "no text": (["-m", "sim/openai", "-s", "\udcff"], "the prompt is not text in UTF-8\n"),
+}
+"""Mistake → arguments and the end of the text, or its beginning."""
+
+
+@pytest.mark.parametrize("mistake", IN_SHELL)
+def test_hints_are_for_a_shell(main: Main, mistake: str) -> None:
+    """Users of the command line would be asked to write Python."""
+    arguments, text = IN_SHELL[mistake]
+    done = main("chat", "Hi.", *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.endswith(text) or done.err.startswith(text)
+    for word in ("=...", "={", "Provider(", "pass ", "api_keys", "base_urls", "provider="):
+        assert word not in done.err
+
+
+async def test_the_base_url_is_where_the_key_is_sent(simulator: SimulatorServer) -> None:
+    """A server without a row or a variable of its own could not be asked from the command line."""
+    arguments = ("-m", "openai/gpt-4o-mini", "--base-url", simulator.base_urls["openai"])
+    done = await run("chat", "Hi.", *arguments, OPENAI_API_KEY=simulator.api_keys["openai"])
+    assert done == Completed(0, "You wrote: Hi.\n", "")
+
+
+async def test_a_dash_is_stdin_and_a_byte_order_mark_is_no_text(simulator: SimulatorServer) -> None:
+    """`chat -` would be refused, or a file of Windows begin with an invisible character."""
+    environment = environment_of(simulator) | {"ANYCOMPLETION_MODEL": "openai/gpt-4o-mini"}
+    done = await run("chat", "-", stdin=b"\xef\xbb\xbfHello\r\n", **environment)
+    assert done == Completed(0, "You wrote: Hello\n", "")
+
+
+async def test_waiting_for_stdin_is_reported(simulator: SimulatorServer) -> None:
+    """Where another program forgot to close its end of the pipe, the command would wait without a word."""
+    process = await asyncio.create_subprocess_exec(
+        *(*COMMAND, "chat", "Hi.", "-m", "openai/gpt-4o-mini"),
+        env=BARE | environment_of(simulator),
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    assert process.stderr is not None
+    note = await asyncio.wait_for(process.stderr.readline(), 30)
+    assert note.startswith(b"Waiting for text on stdin")
+    out, _ = await asyncio.wait_for(process.communicate(b"More."), 30)
+    assert out == b"You wrote: Hi.\n\nMore.\n"
+
+
+OUTPUTS = {
+    "a full disk": (">/dev/full", "stdout: No space left on device\n"),
+    "none": (">&-", "stdout is closed, so there is nowhere to write the output\n"),
+}
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is full")
+@pytest.mark.parametrize("command", ["chat Hi. -m sim/openai", "providers"])
+@pytest.mark.parametrize("output", OUTPUTS)
+async def test_output_that_cannot_be_written_is_an_error(output: str, command: str) -> None:
+    """A full disk or a closed output would end the command with a traceback."""
+    redirection, text = OUTPUTS[output]
+    script = f"'{sys.executable}' -m anycompletion {command} </dev/null {redirection}"
+    process = await asyncio.create_subprocess_exec("sh", "-c", script, env=BARE, stdout=PIPE, stderr=PIPE)
+    _, err = await asyncio.wait_for(process.communicate(), 30)
+    assert (process.returncode, err.decode()) == (1, text)
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "cp437"])
+async def test_output_in_another_encoding_replaces_what_it_lacks(simulator: SimulatorServer, encoding: str) -> None:
+    """A reply, a note or an error would end in a traceback on a terminal that is not in UTF-8."""
+    environment = environment_of(simulator) | {"PYTHONIOENCODING": encoding, "ANYCOMPLETION_MODEL": "openai/gpt-4o"}
+    done = await run("chat", "\u2192 \u65e5", **environment)
+    assert done == Completed(0, "You wrote: ? ?\n" if encoding != "cp437" else done.out, "")
+    refused = await run("chat", "Hi.", "-m", "\u65e5\u672c", **environment)
+    assert (refused.code, "names no provider" in refused.err) == (2, True)
+
+
 async def test_stdin_that_is_not_text_exits_2() -> None:
     """An image on stdin would be sent as garbage, or raise a traceback."""
     done = await run("chat", "What is this?", stdin=b"\x89PNG\xff\xfe")
-    assert done == Completed(2, "", "stdin is not text in UTF-8\n")
+    assert done == Completed(2, "", "stdin is not text in UTF-8; save it as UTF-8\n")
 
 
 async def test_ctrl_c_exits_130_without_a_traceback(simulator: SimulatorServer) -> None:
@@ -424,12 +540,16 @@ async def test_version_is_printed() -> None:
     assert await run("--version") == Completed(0, f"{__version__}\n", "")
 
 
-@pytest.mark.parametrize("arguments", [[], ["--help"], ["chat", "--help"], ["simulate", "--help"]])
-def test_help_is_printed(main: Main, arguments: Sequence[str]) -> None:
-    """The commands could not be listed."""
-    done = main(*arguments)
+@pytest.mark.parametrize("command", ["", "chat", "batch", "providers", "simulate"])
+def test_help_is_printed(main: Main, command: str) -> None:
+    """The commands could not be listed, or how one is used, with its exit codes, not be found."""
+    done = main(*command.split(), "--help")
     assert (done.code, done.err) == (0, "")
-    assert "Usage: anycompletion" in done.out
+    assert f"Usage: anycompletion {command}".rstrip() in done.out
+    assert "Exit codes: 0, 1 a call failed" in done.out
+    assert '[default: ""]' not in done.out
+    if not command:
+        assert main() == done
 
 
 async def test_without_cyclopts_the_error_names_the_extra() -> None:
@@ -451,6 +571,8 @@ async def test_providers_lists_providers_keys_and_formats() -> None:
     assert "cohere_chat" in lines["cohere"]
     assert "https://proxy.example/v1" in lines["openai"]
     assert "missing: OPENAI_API_KEY" in lines["openai"]
+    assert lines["anthropic"].endswith("missing: ANTHROPIC_AUTH_TOKEN or ANTHROPIC_API_KEY")
+    assert "missing: --base-url" in lines["gpustack"]
     assert "none needed" in lines["ollama"]
     assert "secret-key" not in done.out + done.err
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-MAX_CODE_LINES = 18_150
+MAX_CODE_LINES = 18_480
 """Limit of the package's lines of code without `testing`: raised for a feature only, lowered when code is removed.
 
 Imports and `__all__` do not count: a module that is split has more of them, and no more code.
@@ -26,7 +26,6 @@ LONG: dict[str, str] = {
 """Module that may be longer than `MAX_MODULE_LINES` → why."""
 
 SHORT: dict[str, str] = {
-    "cli/app.py": "imports all commands and so the extra, for which `main` looks before it imports this",
     **dict.fromkeys(
         ("dialects/openai_chat/dialect.py", "dialects/replicate_predictions/dialect.py"),
         "the value that the folder's functions form; its name is found by the folder's",

@@ -25,12 +25,12 @@ def show_progress(stream: TextIO) -> AbstractContextManager[ShowProgress]:
 
 def summary(progress: BatchProgress) -> str:
     """The counts, tokens and cost of a batch as a line of text."""
-    parts = [f"{progress.done:,} done", f"{progress.failed:,} failed"]
+    parts = [f"{progress.done:,} answered", f"{progress.failed:,} failed"]
     if progress.skipped:
         failed = f", {progress.skipped_failed:,} of them failed for good" if progress.skipped_failed else ""
-        parts.append(f"{progress.skipped:,} skipped because the journal has them{failed}")
+        parts.append(f"{progress.skipped:,} finished before (the journal has them{failed})")
     if progress.prompt_tokens or progress.completion_tokens:
-        parts.append(f"{progress.prompt_tokens:,} + {progress.completion_tokens:,} tokens")
+        parts.append(f"{progress.prompt_tokens:,} tokens in, {progress.completion_tokens:,} out")
     if progress.cost is not None:
         parts.append(f"cost {progress.cost:,.4f}")
     return f"{'; '.join(parts)}; {progress.elapsed:,.1f} s"
@@ -39,8 +39,8 @@ def summary(progress: BatchProgress) -> str:
 def interrupted_summary(progress: BatchProgress, journal: Path | None) -> str:
     """The summary of an interrupted batch, with what was kept."""
     if journal is None:
-        return f"Interrupted: {summary(progress)}. Without --journal, nothing is kept that was not written."
-    return f"Interrupted: {summary(progress)}. What is done is in {journal}; the same command goes on from there."
+        return f"Interrupted: {summary(progress)}. With --journal, the same command would go on from here."
+    return f"Interrupted: {summary(progress)}. The answers are in {journal}; the same command goes on from there."
 
 
 def _paused(progress: BatchProgress) -> str:

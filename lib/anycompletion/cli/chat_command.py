@@ -5,30 +5,35 @@ from __future__ import annotations
 import asyncio
 import json as json_module
 import os
+import select
 import sys
-from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
-from typing import Annotated, Any, TextIO, cast
+from collections.abc import Mapping
+from typing import Annotated, TextIO, cast
 
 from attrs import frozen
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from .. import PROVIDERS, AsyncCompletion, ChatCompletion, CreateParams
-from .common import OK, SIMULATED, CommandLineError, client_for, print_note, print_text, replace_controls
+from .call_options import OTHER_FLAGS, BaseURL, Option, parse_options
+from .common import (
+    OK,
+    SIMULATED,
+    CommandLineError,
+    client_for,
+    decode_text,
+    print_note,
+    print_text,
+    replace_controls,
+)
 
 MIN_COLUMN_WIDTH = 24
 """Characters of a column; choices that would get fewer continue in the next row."""
 
-OTHER_FLAGS = {
-    "api_key": "an environment variable such as OPENAI_API_KEY, which no list of processes shows,",
-    "messages": "the prompt and --system",
-    "model": "--model",
-    "n": "-n",
-    "stream": "--no-stream",
-    "timeout": "--timeout",
-}
-"""Parameters that have a flag of their own and are refused by `--option`."""
+_OTHER_FLAGS = {**OTHER_FLAGS, "messages": "the prompt and --system", "n": "-n", "stream": "--no-stream"}
+
+_STDIN_NOTE = 2.0
+"""Seconds without any input on stdin after which a note names what the command waits for."""
 
 
 @frozen
@@ -41,94 +46,78 @@ class ChatArguments:
     n: int
     stream: bool
     json: bool
+    base_url: str | None
 
 
 def chat(
-    prompt: str = "",
+    prompt: Annotated[str, Parameter(show_default=False)] = "",
     /,
     *,
     model: Annotated[str | None, Parameter(("--model", "-m"))] = None,
     system: Annotated[str | None, Parameter(("--system", "-s"))] = None,
     n: Annotated[int, Parameter("-n", validator=Number(gte=1))] = 1,
-    option: Annotated[tuple[str, ...], Parameter(("--option", "-o"), negative=(), show_default=False)] = (),
+    option: Option = (),
     stream: Annotated[bool, Parameter(negative="--no-stream", show_default=False)] = True,
     json: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     timeout: float | None = None,
+    base_url: BaseURL = None,
 ) -> int:
     """Asks a model, and prints the reply as it arrives.
 
-    Text on stdin is appended to the prompt, or is the prompt if there is none.
+    Text on stdin is appended to the prompt: cat report.txt | anycompletion chat "Summarise." -m openai/gpt-4o-mini
 
     Parameters
     ----------
     prompt
-        What to ask.
+        What to ask, in quotes; without it, or with -, the text on stdin.
     model
-        provider/model, such as openai/gpt-4o-mini; default: ANYCOMPLETION_MODEL. With sim/openai or
-        sim/anthropic a simulator on this machine answers.
+        provider/model, such as openai/gpt-4o-mini ("anycompletion providers" lists the providers); default:
+        ANYCOMPLETION_MODEL. With sim/openai or sim/anthropic a simulator on this machine answers, without a key.
     system
         How the model should answer.
     n
         How many answers: side by side on a terminal, one after another elsewhere.
-    option
-        A parameter as name=value, such as temperature=0; the value is JSON, or else text. May be repeated.
     stream
-        Print the reply as it arrives, or when it is complete.
+        Print the reply as it arrives (the default), or when it is complete.
     json
         Print the whole reply as one line of JSON, in OpenAI's format.
     timeout
-        Seconds the whole call may take.
+        Seconds the whole call may take; default: 600.
     """
     messages = [] if system is None else [{"role": "system", "content": system}]
-    messages.append({"role": "user", "content": _join_prompt(prompt, _read_piped(sys.stdin))})
-    params = cast("CreateParams", _parse_options(option) | {"n": n, "timeout": timeout})
-    return asyncio.run(_run(ChatArguments(_choose_model(model, os.environ), messages, params, n, stream, json)))
+    messages.append({"role": "user", "content": _join_prompt(prompt, _read_piped(sys.stdin, bool(prompt)))})
+    params = cast("CreateParams", parse_options(option, _OTHER_FLAGS) | {"n": n, "timeout": timeout})
+    chosen = _choose_model(model, os.environ)
+    return asyncio.run(_run(ChatArguments(chosen, messages, params, n, stream, json, base_url)))
 
 
 # --- arguments ---
 
 
-def _read_piped(source: TextIO | None) -> str:
+def _read_piped(source: TextIO | None, has_prompt: bool) -> str:
     """The text piped into stdin; "" at a terminal."""
     if source is None or source.closed or source.isatty():
         return ""
+    if has_prompt and _is_silent(source):
+        print_note("Waiting for text on stdin, which is appended to the prompt; with </dev/null there is none.")
+    return decode_text(source.buffer.read(), "stdin") if hasattr(source, "buffer") else source.read()
+
+
+def _is_silent(source: TextIO) -> bool:
+    """Whether a pipe has brought nothing for `_STDIN_NOTE` seconds, as one has that its other end forgot to close."""
     try:
-        return source.read()
-    except UnicodeDecodeError:
-        raise CommandLineError("stdin is not text in UTF-8") from None
+        return not select.select([source], [], [], _STDIN_NOTE)[0]
+    except (OSError, ValueError):
+        return False  # Windows waits for sockets only
 
 
 def _join_prompt(prompt: str, piped: str) -> str:
     text = "\n\n".join(part for part in (prompt, piped.strip()) if part)
-    if not text:
+    if not text.strip():
         raise CommandLineError(
             'Nothing to ask: give a prompt, as in anycompletion chat "Knock knock.", or pipe one in.'
         )
     return text
-
-
-def _parse_options(options: Sequence[str]) -> dict[str, Any]:
-    """``name=value`` texts as parameters; a value that is not JSON is text."""
-    params: dict[str, Any] = {}
-    for option in options:
-        name, equals, value = option.partition("=")
-        if not equals or not name:
-            raise CommandLineError("--option: write name=value")  # what was written may be a key
-        if name in OTHER_FLAGS:
-            raise CommandLineError(f"--option {name}: use {OTHER_FLAGS[name]} for this")
-        if name not in CreateParams.__annotations__:
-            close = get_close_matches(name, CreateParams.__annotations__, 3)
-            hint = f"did you mean {' or '.join(close)}?" if close else "extra_body takes what only a provider knows"
-            raise CommandLineError(f"--option {name}: no such parameter; {hint}")  # its value may be a key
-        params[name] = _parse_value(value)
-    return params
-
-
-def _parse_value(text: str) -> Any:
-    try:
-        return json_module.loads(text)
-    except ValueError:
-        return text
 
 
 def _choose_model(flag: str | None, environment: Mapping[str, str]) -> str:
@@ -138,7 +127,9 @@ def _choose_model(flag: str | None, environment: Mapping[str, str]) -> str:
         return model
     found = [name for row in PROVIDERS.values() for name in row.key_env if environment.get(name)]
     if found:
-        raise CommandLineError(f"{found[0]} is set, but no model: name one with --model or ANYCOMPLETION_MODEL.")
+        raise CommandLineError(
+            f"{found[0]} is set, but no model: name one with --model or ANYCOMPLETION_MODEL, such as openai/gpt-4o."
+        )
     print_note("No model and no key was given: a simulator on this machine answers. Name a model with --model.")
     return f"{SIMULATED}openai"
 
@@ -147,7 +138,7 @@ def _choose_model(flag: str | None, environment: Mapping[str, str]) -> str:
 
 
 async def _run(arguments: ChatArguments) -> int:
-    async with client_for(arguments.model) as (client, model):
+    async with client_for(arguments.model, arguments.base_url) as (client, model):
         if arguments.json:
             reply = await _create(client, model, arguments)
             print_text(json_module.dumps(reply.to_dict(), ensure_ascii=False), end="\n")
@@ -187,13 +178,13 @@ async def _print_choices(client: AsyncCompletion, model: str, arguments: ChatArg
     if arguments.stream and sys.stdout.isatty():
         return await _print_side_by_side(client, model, arguments)
     reply = await _create(client, model, arguments)
-    parts = [f"--- choice {number} ---\n{_with_newline(text)}" for number, text in enumerate(reply.texts, 1)]
+    parts = [f"--- choice {number} ---\n{_with_newline(text)}" for number, text in enumerate(reply.texts)]
     print_text("\n".join(parts))
     return reply
 
 
 async def _print_side_by_side(client: AsyncCompletion, model: str, arguments: ChatArguments) -> ChatCompletion:
-    from rich.console import Console  # noqa: PLC0415 (slow to import, and only this needs it)
+    from rich.console import Console, Group  # noqa: PLC0415 (slow to import, and only this needs it)
     from rich.live import Live  # noqa: PLC0415 (as above)
     from rich.panel import Panel  # noqa: PLC0415 (as above)
     from rich.table import Table  # noqa: PLC0415 (as above)
@@ -207,14 +198,15 @@ async def _print_side_by_side(client: AsyncCompletion, model: str, arguments: Ch
         table = Table.grid(expand=True)
         for _ in range(per_row):
             table.add_column(ratio=1)
-        panels = [Panel(Text(text), title=f"choice {number}") for number, text in enumerate(texts.values(), 1)]
+        panels = [Panel(Text(text), title=f"choice {number}") for number, text in texts.items()]
         for first in range(0, len(panels), per_row):
             table.add_row(*panels[first : first + per_row])
         return table
 
     try:
-        # Live shows at most one screenful, so it is transient and the whole grid is printed at the end.
-        with Live(console=console, transient=True, get_renderable=grid, refresh_per_second=12):
+        # Live shows at most one screenful, so it is transient and the whole grid is printed at the end. The terminal
+        # writes its ^C at the cursor, which is in a line of its own so that it moves no other line.
+        with Live(console=console, transient=True, get_renderable=lambda: Group(grid(), Text()), refresh_per_second=12):
             async with client.stream(model, arguments.messages, **arguments.params) as stream:
                 async for chunk in stream:
                     for choice in chunk.choices:
@@ -236,4 +228,14 @@ def _print_warnings(reply: ChatCompletion) -> None:
         print_note(f"Note: {warning}")
     for choice in reply.choices:
         if choice.finish_reason not in ("stop", None):
-            print_note(f"Note: choice {choice.index + 1} ended with {choice.finish_reason}.")
+            which = "the reply" if len(reply.choices) == 1 else f"choice {choice.index}"
+            meaning = _MEANINGS.get(choice.finish_reason, "")
+            print_note(f"Note: {which} ended with {choice.finish_reason}{meaning}.")
+
+
+_MEANINGS = {
+    "length": ", which is the limit of its tokens (-o max_tokens=...)",
+    "content_filter": ", which is the provider's filter",
+    "tool_calls": ": it calls tools, which --json shows",
+}
+"""Finish reason → clause that explains it."""

@@ -1,4 +1,4 @@
-"""What the commands share: exit codes, the simulator behind models that begin with ``sim/``, output to the terminal."""
+"""What the commands share: exit codes, the simulator behind models that begin with ``sim/``, input and output."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from .. import AsyncCompletion
 from ..testing import SimulatorServer
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+STDIO = "-"
+"""What stands for stdin or stdout where a file is expected."""
 
 SIMULATED = "sim/"
 """Prefix of models that the simulator on this machine answers, at no cost."""
@@ -29,23 +32,58 @@ class CommandLineError(Exception):
     """A mistake in the command's arguments or input; the text contains what to write instead."""
 
 
+class OutputError(Exception):
+    """The output cannot be written; the text contains where and why."""
+
+
 @asynccontextmanager
-async def client_for(model: str) -> AsyncGenerator[tuple[AsyncCompletion, str]]:
+async def client_for(model: str, base_url: str | None = None) -> AsyncGenerator[tuple[AsyncCompletion, str]]:
     """A client, and the name of `model` for it; for a model that begins with ``sim/``, the simulator runs meanwhile."""
     if not model.startswith(SIMULATED):
-        async with AsyncCompletion() as client:
+        async with AsyncCompletion(base_urls=_base_urls(model, base_url)) as client:
             yield client, model
         return
     provider, _, name = model.removeprefix(SIMULATED).partition("/")
     if provider not in SIMULATED_MODELS:
         raise CommandLineError(
-            f"{model}: the simulator knows {', '.join(SIMULATED + name for name in SIMULATED_MODELS)}"
+            f"--model {model}: the simulator knows {', '.join(SIMULATED + name for name in SIMULATED_MODELS)}"
         )
+    if base_url is not None:
+        raise CommandLineError(f"--base-url: {model} is answered by the simulator; name another model with --model")
     async with (
         SimulatorServer() as server,
         AsyncCompletion(base_urls=server.base_urls, api_keys=server.api_keys) as client,
     ):
         yield client, f"{provider}/{name or SIMULATED_MODELS[provider]}"
+
+
+def _base_urls(model: str, base_url: str | None) -> dict[str, str]:
+    """The client's argument that has the provider of `model` at `base_url`, where its key is sent, too."""
+    if base_url is None:
+        return {}
+    provider, slash, _ = model.partition("/")
+    if not slash:
+        raise CommandLineError("--base-url: needs a --model of the form provider/model, such as vllm/my-model")
+    return {provider: base_url}
+
+
+# --- input ---
+
+
+def decode_text(data: bytes, place: str) -> str:
+    """Text in UTF-8, without the byte-order mark that some editors and spreadsheets write.
+
+    Raises:
+        CommandLineError: it is text in another encoding, or no text; the error names `place`.
+    """
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        found = " but in UTF-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else ""
+        raise CommandLineError(f"{place} is not text in UTF-8{found}; save it as UTF-8") from None
+
+
+# --- output ---
 
 
 _INVISIBLE = (
@@ -67,8 +105,20 @@ def replace_controls(text: str) -> str:
 
 
 def print_text(text: str, end: str = "") -> None:
-    """Prints to stdout; control characters are replaced on a terminal and kept elsewhere."""
-    print(replace_controls(text) if sys.stdout.isatty() else text, end=end, flush=True)
+    """Prints to stdout; control characters are replaced on a terminal and kept elsewhere.
+
+    Raises:
+        OutputError: stdout is closed or cannot be written.
+        BrokenPipeError: its reader has closed it.
+    """
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]  # a process can be started without one
+        raise OutputError("stdout is closed, so there is nowhere to write the output")
+    try:
+        print(replace_controls(text) if sys.stdout.isatty() else text, end=end, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"stdout: {error.strerror or error}") from None
 
 
 def print_note(text: str) -> None:

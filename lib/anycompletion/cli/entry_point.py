@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from io import TextIOWrapper
+from itertools import pairwise
 from typing import TextIO, cast
 
 from .. import CompletionError, ConfigurationError, InvalidRequestError
-from .common import FAILED, INTERRUPTED, OK, USAGE, CommandLineError, print_note
+from .common import FAILED, INTERRUPTED, OK, STDIO, USAGE, CommandLineError, OutputError, print_note
+from .error_text import for_shell, usage_text
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,25 +23,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USAGE
     from cyclopts import CycloptsError  # noqa: PLC0415 (an extra, which may be missing)
 
-    from .app import build_app  # noqa: PLC0415 (its commands import the extra)
-
     _configure_encodings()
     try:
-        code = build_app()(sys.argv[1:] if arguments is None else arguments)
-    except CycloptsError:
-        return USAGE  # Cyclopts has printed what is wrong
-    except (CommandLineError, ConfigurationError, InvalidRequestError) as error:
-        print_note(str(error))
+        from .app import build_app  # noqa: PLC0415 (its commands import the extra)
+
+        code = build_app()(_without_stdin(sys.argv[1:] if arguments is None else arguments))
+    except CycloptsError as error:
+        print_note(usage_text(error))
         return USAGE
-    except CompletionError as error:
-        print_note(f"{type(error).__name__}: {error}")
-        return FAILED
-    except BrokenPipeError:
+    except (CommandLineError, CompletionError) as error:
+        print_note(for_shell(error))
+        return USAGE if isinstance(error, _USAGE_ERRORS) else FAILED
+    except (BrokenPipeError, OutputError) as error:
+        if isinstance(error, OutputError):
+            print_note(str(error))
         _redirect_to_null(sys.stdout)
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
     return OK if code is None else code
+
+
+_USAGE_ERRORS = (CommandLineError, ConfigurationError, InvalidRequestError)
+
+
+def _without_stdin(arguments: Sequence[str]) -> list[str]:
+    """The arguments without a ``-`` that stands for stdin, which the commands read where nothing else is named."""
+    return [text for before, text in pairwise(["", *arguments]) if text != STDIO or before in _TAKE_STDIO]
+
+
+_TAKE_STDIO = ("--output",)
+"""Options that have a meaning for ``-`` of their own."""
 
 
 def _configure_encodings() -> None:
@@ -49,6 +64,8 @@ def _configure_encodings() -> None:
             cast("TextIOWrapper", stream).reconfigure(encoding=encoding, errors=errors)
 
 
-def _redirect_to_null(stream: TextIO) -> None:
-    """Redirects a stream whose reader has closed it, so that Python can flush it at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+def _redirect_to_null(stream: TextIO | None) -> None:
+    """Redirects a stream that cannot be written any more, so that Python can flush it at exit."""
+    with suppress(OSError):
+        if stream is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -8,14 +8,17 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from .. import Provider, known_providers
-from .common import OK, replace_controls
+from .common import OK, print_text, replace_controls
 
 _KEY_IN_PATH = r"[A-Za-z0-9_=-]{16,}"
 
 
 def providers() -> int:
-    """Lists the providers: whether their key was found, their wire format, their base URL."""
-    print(*_table(known_providers().values(), os.environ), sep="\n")
+    """Lists the providers: their wire format, their address, and whether their key is in the environment.
+
+    A model is named provider/model. "missing" is followed by the environment variables of which one has to be set.
+    """
+    print_text("\n".join(_table(known_providers().values(), os.environ)), end="\n")
     return OK
 
 
@@ -31,17 +34,18 @@ def _table(rows: Iterable[Provider], environment: Mapping[str, str]) -> list[str
 
 
 def _key_state(row: Provider, environment: Mapping[str, str]) -> str:
-    found = next((name for name in (*row.token_env, *row.key_env) if environment.get(name)), None)
+    variables = (*row.token_env, *row.key_env)
+    found = next((name for name in variables if environment.get(name)), None)
     if found is not None:
         return f"found: {found}"
-    return "none needed" if row.key_optional else f"missing: {', '.join(row.key_env)}"
+    return "none needed" if row.key_optional else f"missing: {' or '.join(variables)}"
 
 
 def _base_url(row: Provider, environment: Mapping[str, str]) -> str:
     found = next((environment[name] for name in row.base_url_env if environment.get(name)), None)
     if found is not None:
         return _without_secrets(found)
-    return row.base_url or f"missing: {', '.join(row.base_url_env) or 'base_urls'}"
+    return row.base_url or f"missing: {' or '.join((*row.base_url_env, '--base-url'))}"
 
 
 def _without_secrets(url: str) -> str:

@@ -234,7 +234,7 @@ def test_a_file_that_is_no_journal_is_not_changed(path: Path, case: str) -> None
     put(path, FOREIGN[case])
     before = os.listdir("/dev/fd")
     # A file with another beginning is not read: it might be large, and a single line.
-    reason = "not written here" if case == "the same without spaces" else "is no journal: see its first line"
+    reason = "not written here" if case == "the same without spaces" else "is no journal, as its first line shows"
     with pytest.raises(JournalError, match=reason):
         Journal.open(path)
     assert content(path) == FOREIGN[case]

@@ -122,7 +122,7 @@ def _scan(fd: int, path: Path) -> ScannedFile:
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         raise JournalError(f"{_name(path)} is no regular file")
     if not has_journal_head(_read(fd, 0, HEAD_SIZE)):  # a large file of another kind might be a single line
-        raise JournalError(f"{_name(path)} is no journal: see its first line")
+        raise JournalError(f"{_name(path)} is no journal, as its first line shows; name another file")
     index, offset = Index(min(os.fstat(fd).st_size // _TYPICAL_LINE_SIZE, _MAX_EXPECTED_LINES)), 0
     put = index.put
     os.lseek(fd, 0, os.SEEK_SET)
