@@ -172,7 +172,32 @@ class JournalError(CompletionError):
 
 
 class APIError(CompletionError):
-    """The call failed after it was validated: in the network or at the provider."""
+    """The call failed after it was validated: in the network or at the provider.
+
+    =============================  ===========================================  ===================================
+    class                          when                                         tried again
+    =============================  ===========================================  ===================================
+    `APIConnectionError`           the network failed                           yes
+    `APITimeoutError`              one of the limits of `Timeout` was exceeded  yes, except the total
+    `StreamInterruptedError`       a stream ended before its end                before the first chunk
+    `APIResponseError`             the answer is not what the protocol allows   no
+    `BadRequestError`              400, 405, 413 and other refusals             no
+    `ContextWindowExceededError`   the prompt is too long for the model         no
+    `ContentPolicyViolationError`  a content policy or filter                   no
+    `AuthenticationError`          401, 498                                     once, if a function gives a new key
+    `PermissionDeniedError`        403                                          no
+    `NotFoundError`                404                                          no
+    `ConflictError`                409                                          yes
+    `UnprocessableEntityError`     422                                          no
+    `RateLimitError`               429                                          yes
+    `QuotaExceededError`           402, and 429 about billing or quota          no
+    `InternalServerError`          other 5xx, 408, 425                          yes, except 501 and 505
+    `ServiceUnavailableError`      503                                          yes
+    `OverloadedError`              529, and an overload's code                  yes
+    =============================  ===========================================  ===================================
+
+    ``except APIError`` catches all of them.
+    """
 
 
 class APIConnectionError(APIError):

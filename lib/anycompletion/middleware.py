@@ -26,6 +26,7 @@ from .streaming.stream import CompletionStream
 from .validation import check_options, parse_options, validate_request
 
 Reply: TypeAlias = ChatCompletion | CompletionStream
+"""What a call returns: a whole reply, or with ``stream=True`` a stream."""
 
 
 Warnings: TypeAlias = tuple[str, ...]
@@ -139,7 +140,10 @@ class CallNext:
 
 
 Middleware: TypeAlias = Callable[[ChatRequest, CallOptions, CallNext], Awaitable[Reply]]
-"""``async (request, options, call_next) -> reply``, around the logical call. Its exceptions propagate.
+"""``async (request, options, call_next) -> reply``, around the logical call.
+
+Its exceptions propagate: a `CompletionError` is the error of the call, or of the item of a batch. Any other one is
+raised as it is, also by `attempt`, and by the iteration over a batch, which it ends.
 
 `options` are those of this call, under one name each (`timeout` is a `Timeout`); the client's own apply below them.
 A whole reply may be returned for a stream, and a stream for a whole reply: each is converted to what was asked for.

@@ -26,7 +26,7 @@ _DEFAULT_TOTAL = DefaultSeconds(600.0)
 
 @attrs.frozen(eq=False, repr=False)
 class Timeout(FrozenValue):
-    """Timeouts of a call in seconds; `None` disables one.
+    """Timeouts of a call in seconds; `None` disables one. Defaults: total 600, connect 10, first_chunk 300, idle 60.
 
     `connect`, `first_chunk` and `idle` restart with every attempt; `total` covers the whole logical call, with queueing
     and the waits between attempts. `first_chunk` is for streams: from the sent request to the first event (keep-alive
@@ -232,11 +232,21 @@ Key: TypeAlias = "str | Secret | EnvKey | Callable[[], str | Awaitable[str]]"
 
 
 class CallOptions(TypedDict, total=False):
-    """Options of one call; none is a field of OpenAI's request.
+    """Options of one call; none is a field of OpenAI's request. Where one is None or left out, the client's apply.
 
-    `forceTimeout` and `force_timeout` are LiteLLM's names of the total timeout (two of the three are an error);
-    `azure=True` is ``provider="azure"``; `logger_fn` is called with a dict without secrets before the request and after
-    the reply or error; `verbose` logs this call at INFO on the logger ``anycompletion``.
+    * `timeout`: seconds in total, or a `Timeout`. `forceTimeout` and `force_timeout` are LiteLLM's names of the total
+      (two of the three are an error).
+    * `max_retries`: attempts after the first, for temporary errors; 2 by default.
+    * `on_unsupported`: what happens to a parameter that the provider does not have: "raise" (default), "warn" (dropped,
+      with a line in ``reply.info.warnings``) or "drop". Messages, parts and tools are never dropped.
+    * `provider`: the provider of a model that is written without one; `azure=True` is ``provider="azure"``.
+    * `base_url`, `api_key`, `api_version`: where the call goes, with which key, and the API version that Azure and
+      Anthropic expect.
+    * `organization`, `project`: OpenAI's headers of these names.
+    * `extra_body`, `extra_headers`, `extra_query`: fields of the JSON body, headers and query parameters that only the
+      provider knows.
+    * `logger_fn`: called with a dict without secrets before the request and after the reply or error.
+    * `verbose`: True logs this call at INFO on the logger ``anycompletion``.
 
     `api_key` goes only to the origin that it was given for: that of `base_url`, if one is given with it or before it,
     else that of the provider. A view's key is for the view's `provider`, else for the provider that it is first used

@@ -229,7 +229,7 @@ class Call(CallContext):
 
         Raises:
             InvalidRequestError: the request cannot be expressed in the provider's format; nothing was sent.
-            APIError: see the error table.
+            APIError: the network failed, or the provider's error; its docstring lists the classes.
         """
         try:
             self.start()

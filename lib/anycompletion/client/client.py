@@ -238,13 +238,14 @@ class AsyncCompletion:
             model: ``provider/model``; well-known bare names too (``gpt-``, ``claude-``).
             messages: a string, or a list of OpenAI dicts and records.
             stream: whether to return a `CompletionStream`.
-            **params: OpenAI's parameters (`Params`) and call options (`CallOptions`).
+            **params: OpenAI's parameters, which `Params` lists (temperature, max_tokens, tools, response_format ...),
+                and call options, which `CallOptions` lists (timeout, max_retries, api_key, extra_body ...).
 
         Raises:
             InvalidRequestError: the request is invalid; `.param` names the place, nothing was sent.
             UnsupportedParameterError: the provider does not have the parameter or value; nothing was sent.
             ConfigurationError: no key; the text names the environment variables that were read.
-            APIError: see the error table.
+            APIError: the network failed, or the provider's error; ``help(anycompletion.APIError)`` lists the classes.
             TypeError: an unknown keyword, or model and messages swapped.
         """
         started = await self._state.start_call()
@@ -267,7 +268,8 @@ class AsyncCompletion:
     async def attempt(self, model: str, messages: Messages, **params: Unpack[CreateParams]) -> Result:
         """Like `create`, but returns errors as values: ``Result(completion | error)``.
 
-        Mistakes that no data can cause are still raised: an unknown keyword (TypeError).
+        Mistakes that no data can cause are still raised: an unknown keyword (TypeError), and exceptions of middleware
+        other than `CompletionError`.
         """
         request: ChatRequest | None = None
         try:
@@ -339,7 +341,8 @@ class AsyncCompletion:
                 has the results that are not in it), or an item has the id of an earlier one with another request.
             ClientClosedError: while iterating: the client was closed.
 
-        An exception of the iterable is raised after the results of all items that were read before it.
+        An exception of the iterable is raised after the results of all items that were read before it; one of
+        middleware that is no `CompletionError`, such as that of a budget, ends the run as well.
         """
         from ..batch import BatchRun  # noqa: PLC0415 (3.5 ms, and most programs run no batch)
 

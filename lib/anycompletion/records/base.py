@@ -12,6 +12,7 @@ from attrs import field
 from .._value import Value
 
 JsonObject: TypeAlias = dict[str, Any]
+"""A JSON object, as `to_dict` returns it."""
 
 
 empty_object = cast("Callable[[], JsonObject]", dict)

@@ -35,21 +35,21 @@ _EXTRA = "anycompletion:extra"
 """Name of `extra` in msgspec's output; no server's field has it."""
 
 
-class FunctionDelta(msgspec.Struct, gc=False, omit_defaults=True):
+class FunctionDelta(msgspec.Struct, gc=False, omit_defaults=True, repr_omit_defaults=True):
     """Fragment of a function call: the name comes once, `arguments` are appended."""
 
     name: str | None = None
     arguments: str | None = None
 
 
-class CustomDelta(msgspec.Struct, gc=False, omit_defaults=True):
+class CustomDelta(msgspec.Struct, gc=False, omit_defaults=True, repr_omit_defaults=True):
     """Fragment of a custom tool call: the name comes once, `input` is appended."""
 
     name: str | None = None
     input: str | None = None
 
 
-class ToolCallDelta(msgspec.Struct, gc=False, omit_defaults=True, forbid_unknown_fields=True):
+class ToolCallDelta(msgspec.Struct, gc=False, omit_defaults=True, forbid_unknown_fields=True, repr_omit_defaults=True):
     """Fragment of the tool call number `index`; id, type and name come once."""
 
     index: int | None = None
@@ -61,7 +61,7 @@ class ToolCallDelta(msgspec.Struct, gc=False, omit_defaults=True, forbid_unknown
     """Fields of the tool call beyond OpenAI's, such as `extra_content` (Gemini's thought signature)."""
 
 
-class Delta(msgspec.Struct, gc=False, omit_defaults=True, forbid_unknown_fields=True):
+class Delta(msgspec.Struct, gc=False, omit_defaults=True, forbid_unknown_fields=True, repr_omit_defaults=True):
     """Fragment of the message of one choice."""
 
     role: str | None = None
@@ -142,7 +142,10 @@ class ChatCompletionChunk(ModelMethods, msgspec.Struct, gc=False, eq=False, forb
     __hash__ = None  # type: ignore[assignment]  # mutable, like every Struct with eq
 
     def __repr__(self) -> str:
-        return f"ChatCompletionChunk({', '.join(f'{name}={getattr(self, name)!r}' for name in (*_COMPARED, 'native'))})"
+        # Without the event, which repeats all of it.
+        values = {name: getattr(self, name) for name in _COMPARED if name != "object"}
+        shown = (f"{name}={value!r}" for name, value in values.items() if value is not None)
+        return f"ChatCompletionChunk({', '.join(shown)})"
 
     def to_dict(self) -> JsonObject:
         """OpenAI's JSON for this chunk."""

@@ -102,4 +102,7 @@ class CustomPart(Record):
 
 
 Part: TypeAlias = TextPart | ImagePart | AudioPart | FilePart | RefusalPart | CustomPart
+"""Part of a message's content, by its `type`; dicts with an unknown type are `CustomPart`s."""
+
 Content: TypeAlias = str | list[Part]
+"""Content of a message that callers write: text, or a list of parts."""

@@ -352,6 +352,8 @@ Message: TypeAlias = (
     | FunctionMessage
     | CustomMessage
 )
+"""Message of a conversation, by its `role`; dicts with an unknown role are `CustomMessage`s."""
+
 Messages: TypeAlias = str | Sequence[Message | Mapping[str, Any] | SupportsModelDump]
 """Messages as callers write them: one user message as text, or a list of records, dicts in OpenAI's format, and message
 objects of other SDKs."""

@@ -123,9 +123,18 @@ _NO_FIELDS = frozenset(CallOptions.__annotations__) - {"provider", "extra_body",
 
 
 class Params(TypedDict, total=False):
-    """Parameters of OpenAI's chat-completion request, and LiteLLM's where OpenAI has none.
+    """Parameters of OpenAI's chat-completion request, and `thinking` (LiteLLM's name). None is as if left out.
 
-    https://platform.openai.com/docs/api-reference/chat/create
+    Their values: https://platform.openai.com/docs/api-reference/chat/create. `supported_params(model)` returns what a
+    provider does with each.
+
+    * Sampling: `temperature`, `top_p`, `presence_penalty`, `frequency_penalty`, `logit_bias`, `seed`, `n`
+    * Length: `max_tokens`, `max_completion_tokens`, `stop`, `verbosity`
+    * Tools: `tools`, `tool_choice`, `parallel_tool_calls`, `functions`, `function_call`, `web_search_options`
+    * Form: `response_format`, `modalities`, `audio`, `prediction`, `logprobs`, `top_logprobs`, `stream_options`
+    * Reasoning: `reasoning_effort`, `thinking`
+    * Account: `user`, `safety_identifier`, `service_tier`, `store`, `metadata`, `moderation`, `prompt_cache_key`,
+      `prompt_cache_retention`, `prompt_cache_options`
     """
 
     temperature: float | None

@@ -39,3 +39,4 @@ class CustomTool(Record):
 
 
 Tool: TypeAlias = FunctionTool | CustomTool
+"""Tool that the model may call: a function, or one of another type."""

@@ -149,7 +149,7 @@ class CompletionStream:
         """Sends the request, unless it was sent before; returns after a good status. Iterating calls it.
 
         Raises:
-            APIError: see the error table.
+            APIError: the network failed, or the provider's error; its docstring lists the classes.
         """
         if self._opened:
             return

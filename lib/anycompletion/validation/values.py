@@ -71,9 +71,9 @@ def has_surrogate(text: str) -> bool:
 
 
 def type_name(value: object) -> str:
-    """The name of a value's type for error texts, in JSON's words for None."""
+    """The name of a value's type for error texts; "None" for None."""
     if value is None:
-        return "null"
+        return "None"
     name: str = type(value).__name__
     return name if name.isidentifier() and len(name) <= _MAX_TYPE_NAME else "an object"
 
@@ -305,10 +305,16 @@ def check_integer(minimum: int, maximum: int) -> Check:
         if type(value) is not int:
             refuse(param, f"expected an integer, found {type_name(value)}")
         if not minimum <= value <= maximum:
-            refuse(param, f"must lie between {minimum} and {maximum}")
+            refuse(param, _range_problem(value, minimum, maximum))
         return value
 
     return check
+
+
+def _range_problem(value: int, minimum: int, maximum: int) -> str:
+    if maximum < 2**63 - 1:
+        return f"must lie between {minimum} and {maximum}"
+    return f"must be at least {minimum}" if abs(value) < 2**63 else "has more than 64 bits"
 
 
 def check_flag(value: Any, param: str) -> Any:

@@ -21,6 +21,16 @@ from anycompletion.records.chunks import (
     latest_usage,
 )
 
+
+def test_the_repr_shows_what_a_chunk_has() -> None:
+    """A printed chunk would be twenty times `=None`, and its text hard to find."""
+    chunk = ChatCompletionChunk(id="c", choices=[ChunkChoice(delta=Delta(content="Hel"))], created=1, model="m")
+    shown = "ChatCompletionChunk(id='c', choices=[ChunkChoice(delta=Delta(content='Hel'))], created=1, model='m')"
+    assert repr(chunk) == shown
+    call = ToolCallDelta(index=0, function=FunctionDelta(arguments="{}"))
+    assert repr(call) == "ToolCallDelta(index=0, function=FunctionDelta(arguments='{}'))"
+
+
 FULL: dict[str, Any] = {
     "id": "chatcmpl-1",
     "object": "chat.completion.chunk",

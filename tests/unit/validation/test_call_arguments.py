@@ -156,5 +156,5 @@ def test_swapped_positionals() -> None:
     for messages in ([{"role": "user", "content": "x"}], [UserMessage("x")], ()):
         with pytest.raises(TypeError, match="model comes first"):
             build(model=messages, messages="gpt-4o")
-    with pytest.raises(InvalidRequestError, match=r"^model: expected a string such as 'openai/gpt-4o', found null$"):
+    with pytest.raises(InvalidRequestError, match=r"^model: expected a string such as 'openai/gpt-4o', found None$"):
         build(model=None, messages="Hi")

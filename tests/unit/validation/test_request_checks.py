@@ -68,6 +68,25 @@ def test_none_equals_an_omitted_argument(name: str) -> None:
     assert split_keywords({name: None}) == ({}, {})
 
 
+RANGES = [
+    ({"n": 0}, "n: must lie between 1 and 1024"),
+    ({"n": 2**70}, "n: must lie between 1 and 1024"),
+    ({"max_tokens": -1}, "max_tokens: must be at least 0"),
+    ({"max_tokens": 2**63}, "max_tokens: has more than 64 bits"),
+    ({"seed": -(2**63) - 1}, "seed: has more than 64 bits"),
+    ({"max_tokens": [None]}, "max_tokens: expected an integer, found list"),
+    ({"messages": None}, "messages: expected a string or a list, found None"),
+]
+
+
+@pytest.mark.parametrize(("params", "text"), RANGES)
+def test_refusals_are_in_the_words_of_the_caller(params: dict[str, Any], text: str) -> None:
+    """A user would read the largest integer of a computer, or a word of another language for None."""
+    with pytest.raises(InvalidRequestError) as caught:
+        build(**params)
+    assert str(caught.value) == text
+
+
 def test_errors_do_not_contain_values() -> None:
     """A prompt or a key would be logged."""
     secret = "my secret value " * 20

@@ -38,7 +38,7 @@ class RecordedRequest:
     """The server's, which can differ from the test's."""
 
     @property
-    def authorized(self) -> bool:
+    def has_key(self) -> bool:
         """The request had a key or a token, valid or not."""
         return any(name in self.headers for name in ("authorization", "x-api-key", "api-key"))
 

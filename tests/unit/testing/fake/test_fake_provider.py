@@ -496,7 +496,7 @@ async def test_the_environment_has_no_effect(monkeypatch: pytest.MonkeyPatch) ->
     await ask(fake)
     await ask(fake, "azure/deployment")
     assert fake.requests[0].wire[0].headers["host"] == "api.openai.com"
-    assert not fake.requests[0].wire[0].authorized
+    assert not fake.requests[0].wire[0].has_key
     assert fake.requests[1].wire[0].query == {}
 
 

@@ -53,7 +53,7 @@ async def test_every_provider_replies(
         )
         assert await response.read()
     (request,) = sim.requests
-    assert (request.provider, request.authorized) == (provider, True)
+    assert (request.provider, request.has_key) == (provider, True)
     await request.wait_closed()
     assert request.finished
 

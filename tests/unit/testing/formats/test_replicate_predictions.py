@@ -273,7 +273,7 @@ async def test_the_log_shows_whether_a_stream_request_had_a_token(sim: Simulator
     url = (await replicate.create())["urls"]["stream"]
     await replicate.stream(url)
     await replicate.stream(url, authorization="Bearer x")
-    assert [(each.provider, each.authorized) for each in sim.requests] == [
+    assert [(each.provider, each.has_key) for each in sim.requests] == [
         ("replicate", True),
         ("replicate", False),
         ("replicate", True),
