@@ -528,11 +528,24 @@ async def test_authorized_models_are_listed(url: str) -> None:
         assert [model.id async for model in sdk.models.list()] == []
 
 
+async def test_an_sdk_can_use_the_app_in_the_same_process(client: AsyncCompletion) -> None:
+    """Code that moves over from OpenAI's SDK would need a server of its own first."""
+    app = chat_completions_app(client, authorize=bearer)
+    http = httpx2.AsyncClient(transport=httpx2.ASGITransport(app))
+    async with openai.AsyncOpenAI(base_url="http://app", api_key="all", http_client=http) as sdk:
+        messages: list[Any] = [{"role": "user", "content": "Hi"}]
+        reply = await sdk.chat.completions.create(model="anthropic/claude-haiku-4-5", messages=messages)
+        assert reply.choices[0].message.content == "one two three"
+        chunks = await sdk.chat.completions.create(model="cohere/command-a", messages=messages, stream=True)
+        assert "".join([chunk.choices[0].delta.content or "" async for chunk in chunks]) == "one two three"
+
+
 async def test_one_model_can_be_looked_up(url: str) -> None:
     """SDKs and tools that look up their model would report that it does not exist."""
     for path in ("", "/v1"):
         async with openai.AsyncOpenAI(base_url=url + path, api_key="some", max_retries=0) as sdk:
-            assert (await sdk.models.retrieve("openai/gpt-4o")).owned_by == "openai"
+            model = await sdk.models.retrieve("openai/gpt-4o")
+            assert (model.owned_by, model.created > 1_700_000_000) == ("openai", True), "clients show the date"
             with pytest.raises(openai.NotFoundError) as caught:
                 await sdk.models.retrieve("openai/o3")
             assert caught.value.code == "model_not_found"

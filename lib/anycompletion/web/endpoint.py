@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Collection
 from typing import Any, TypeAlias, cast
@@ -131,18 +132,19 @@ class ChatCompletionsEndpoint:
     _client: AsyncCompletion
     _authorize: Authorize
     _options: EndpointOptions
+    _started: int = attrs.field(factory=lambda: int(time.time()), init=False)
 
     async def models(self, request: Request) -> Response:
         """``GET /models``: the models that `authorize` returned."""
         allowed = await self._allowed_models(request)
-        return JSONResponse({"object": "list", "data": [_model(name) for name in sorted(allowed or ())]})
+        return JSONResponse({"object": "list", "data": [self._model(name) for name in sorted(allowed or ())]})
 
     async def model(self, request: Request) -> Response:
         """``GET /models/{id}``: one of these models, or any where any is allowed."""
         allowed = await self._allowed_models(request)
         name = request.path_params["id"].rstrip("/")
         _check_model(name, allowed)
-        return JSONResponse(_model(name))
+        return JSONResponse(self._model(name))
 
     async def chat(self, request: Request) -> Response:
         """``POST /chat/completions``: one chat completion, plain or streamed."""
@@ -170,12 +172,12 @@ class ChatCompletionsEndpoint:
         remove_service_fields(data)
         return Response(dumps(data), media_type="application/json")  # JSONResponse refuses NaN, which servers send
 
+    def _model(self, name: str) -> dict[str, Any]:
+        # OpenAI's format requires a time, which is not known; clients show 0 as 1970.
+        return {"id": name, "object": "model", "created": self._started, "owned_by": name.partition("/")[0]}
+
     async def _allowed_models(self, request: Request) -> frozenset[str] | None:
         return await allowed_models(self._authorize, request, self._options.models)
-
-
-def _model(name: str) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": 0, "owned_by": name.partition("/")[0]}
 
 
 def _check_model(name: str, allowed: frozenset[str] | None) -> None:
