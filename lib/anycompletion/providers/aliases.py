@@ -34,6 +34,13 @@ NOT_SUPPORTED_YET: Mapping[str, str] = {
     ),
     **dict.fromkeys(
         (
+            *("aiml", "anyscale", "cometapi", "docker_model_runner", "empower", "galadriel", "github", "heroku"),
+            *("lambda_ai", "llamafile", "meta_llama", "morph", "nscale", "volcengine", "xinference"),
+        ),
+        "it speaks OpenAI's format: a Provider of its own with its base URL works",
+    ),
+    **dict.fromkeys(
+        (
             *("sagemaker", "sagemaker_chat", "sagemaker_nova", "watsonx", "watsonx_text", "oci", "sap"),
             *("ai21", "aleph_alpha", "anthropic_text", "azure_text", "clarifai", "codestral", "datarobot"),
             *("gigachat", "gradient_ai", "maritalk", "nlp_cloud", "oobabooga", "palm", "petals", "predibase"),
