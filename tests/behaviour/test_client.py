@@ -537,6 +537,7 @@ async def test_the_total_timeout_has_three_names(name: str) -> None:
         with pytest.raises(APITimeoutError) as caught:
             await client.create("openai/m", "Hi.", **options)
         assert caught.value.phase == "total"
+        assert caught.value.message == "the total timeout of 0.1 s ran out"
         with pytest.raises(InvalidRequestError, match="give one of them"):
             await client.create("openai/m", "Hi.", **{"timeout": 1, "forceTimeout": 1, name: 1})
 
@@ -715,6 +716,7 @@ async def test_the_total_timeout_includes_the_key_function() -> None:
         with pytest.raises(APITimeoutError) as caught:
             await client.create("openai/gpt-4o", "Hi.", api_key=never, timeout=0.05)
         assert caught.value.phase == "total"
+        assert caught.value.message == "the total timeout of 0.05 s ran out while the key was asked for"
         with pytest.raises(APITimeoutError):
             await client.create("openai/gpt-4o", "Hi.", api_key=never, timeout=0.05, stream=True)
         assert sim.requests == []

@@ -125,9 +125,14 @@ class CallContext:
         secrets = self.plan.secrets(self.last_key_sent)
         redact_in_place(error, secrets)
         redact_in_place(info, secrets)
+        message = error.message
         if isinstance(error, AuthenticationError) and self.plan.key_source_note:
-            error.message = f"{error.message} ({self.plan.key_source_note})"
-            error.args = (error.message,)
+            message = f"{message} ({self.plan.key_source_note})"
+        elif error.phase == "total" and self.plan.timeout.total is not None:
+            total = f"the total timeout of {self.plan.timeout.total:g} s"
+            message = message.replace("the total timeout ran out", f"{total} ran out")
+        if message != error.message:
+            error.message, error.args = message, (message,)
         return error.with_traceback(None)
 
     def log(self, level: int, event: str, text: str, **details: object) -> None:
