@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +53,7 @@ async def test_ctrl_c_leaves_the_columns_once_and_whole(slow: SimulatorServer) -
         assert sum(line.count(border) for line in lines) == times, "\n".join(lines)
     assert "Once upon" in "\n".join(lines)
     assert lines[-1].count("╯") == 3
+    assert terminal.output.rindex("\x1b[?25h") > terminal.output.rindex("\x1b[?25l"), "the cursor is shown again"
 
 
 async def test_ctrl_c_leaves_a_reply_with_a_newline(slow: SimulatorServer) -> None:
@@ -65,8 +67,24 @@ async def test_ctrl_c_leaves_a_reply_with_a_newline(slow: SimulatorServer) -> No
     assert "Traceback" not in terminal.output
 
 
-async def test_ctrl_c_at_the_start_is_no_failure() -> None:
-    """Ctrl-C while the command reads the terminal or starts would show a traceback."""
+async def test_ctrl_c_ends_a_batch_with_its_counts_and_the_cursor(slow: SimulatorServer, tmp_path: Path) -> None:
+    """An interrupted batch would print a traceback, no counts, or leave a terminal without a cursor."""
+    requests = tmp_path / "q.jsonl"
+    requests.write_text("".join(f'{{"custom_id": "{number}", "messages": "Hi"}}\n' for number in range(50)), "utf-8")
+    environment = BARE | environment_of(slow)
+    slow.latency = 0.3
+    arguments = ("batch", str(requests), "-m", "openai/gpt-4o-mini", "--concurrency", "2")
+    async with Terminal(*arguments, "--output", str(tmp_path / "out"), environment=environment) as terminal:
+        await terminal.shows("in flight")
+        terminal.press(CTRL_C)
+        assert await terminal.wait() == 130
+    assert "Traceback" not in terminal.output
+    assert any(line.startswith("Interrupted: ") for line in terminal.lines), terminal.output
+    assert terminal.output.rindex("\x1b[?25h") > terminal.output.rindex("\x1b[?25l")
+
+
+async def test_ctrl_c_ends_the_simulator_without_a_traceback() -> None:
+    """The usual way to stop the simulator would look like a failure."""
     async with Terminal("simulate", environment=BARE) as terminal:
         await terminal.shows("Ctrl-C ends it")
         terminal.press(CTRL_C)

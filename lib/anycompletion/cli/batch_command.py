@@ -59,8 +59,9 @@ def batch(
 
     Each line of the input is one request, such as {"custom_id": "1", "messages": "What is salt?"}, or an input line of
     OpenAI's Batch API. The answers are output lines of OpenAI's Batch API, with the same custom_id, in the order in
-    which they arrive. Ctrl-C and crashes lose nothing that is in a journal: the same command goes on from there, skips
-    what is answered, and repeats what failed for a reason that may pass.
+    which they arrive. Without custom_id, use --ordered to know which answer is whose. Ctrl-C and crashes lose nothing
+    that is in a journal: the same command goes on from there, skips what is answered, and repeats what failed for a
+    reason that may pass.
 
     Parameters
     ----------

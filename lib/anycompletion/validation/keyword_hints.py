@@ -9,6 +9,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 
+from ..options import CallOptions
+
 _MAX_SHOWN_KEYWORD = 100
 
 _FAKE = "a canned reply comes from AsyncCompletion(providers=[FakeProvider(...)]) of anycompletion.testing"
@@ -133,7 +135,8 @@ def unknown_client_argument(name: str, known: Iterable[str], of_calls: Iterable[
     """The error text for an unknown argument of a client; `of_calls` are the keywords that calls have."""
     hint = _OF_CLIENTS.get(name) or (_OF_CALLS[name] if name in _CLIENT_NAMES_OF_CALLS else None)
     if hint is None and name in of_calls:
-        hint = f"pass {name}= to the call; a default for many calls is client.with_options(...), for options"
+        is_option = name in CallOptions.__annotations__
+        hint = f"write AsyncCompletion(...).with_options({name}=...)" if is_option else f"pass {name}= to the call"
     return _text(name, "argument of AsyncCompletion", hint, known, "its arguments are in help(AsyncCompletion)")
 
 
