@@ -32,7 +32,7 @@ async def simulator() -> AsyncIterator[SimulatorServer]:
 
 def line(number: int, **more: Any) -> str:
     message = {"role": "user", "content": f"Hello {number}."}
-    return json.dumps({"custom_id": f"row-{number}", "messages": [message], **more}) + "\n"
+    return json.dumps({"custom_id": f"row-{number}", "messages": [message]} | more) + "\n"
 
 
 def batch_line(number: int, **body: Any) -> str:
@@ -116,14 +116,15 @@ async def test_a_failed_line_is_reported_and_the_others_are_answered(
 ) -> None:
     """A script could not detect a failure, or one invalid line would lose all answers."""
     text = line(1) + "no JSON\n" + line(2, model="x") + line(2) + '["a"]\n' + line(3, temperature="hot")
+    text += line(4, custom_id=5) + line(6, temprature=1)
     done = await run("batch", put(tmp_path / "q.jsonl", text), *MODEL, "--ordered", **environment_of(simulator))
     lines = [json.loads(each) for each in done.out.splitlines()]
-    assert [each["custom_id"] for each in lines] == ["row-1", None, "row-2", "row-2", None, "row-3"]
+    assert [each["custom_id"] for each in lines] == [*("row-1", None, "row-2", "row-2", None, "row-3", None, "row-6")]
     assert [each["error"] and each["error"]["message"][:9] for each in lines] == [
-        *(None, "line 2 is", None, "the id 'r", "line 5 is", "temperatu")
+        *(None, "line 2 is", None, "the id 'r", "line 5 is", "temperatu", "custom_id", "unknown k")
     ]
     assert done.code == 1
-    assert "2 answered; 4 failed" in done.err
+    assert "2 answered; 6 failed" in done.err
 
 
 async def test_the_output_can_be_a_file(simulator: SimulatorServer, tmp_path: Path) -> None:

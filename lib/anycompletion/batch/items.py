@@ -87,7 +87,7 @@ def _pair(item: tuple[Any, ...]) -> tuple[object, object]:
 def _id(custom_id: object) -> str | None:
     if custom_id is None or isinstance(custom_id, str):
         return custom_id
-    raise InvalidRequestError(f"an id is text, not {type(custom_id).__name__}", param="custom_id")
+    raise InvalidRequestError(f"custom_id: expected a string, found {type(custom_id).__name__}", param="custom_id")
 
 
 def _mapping(item: object) -> Mapping[str, Any]:

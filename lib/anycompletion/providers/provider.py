@@ -84,8 +84,8 @@ class Provider(FrozenValue):
     """Provider of an API, as one row of data. A provider with a known format needs nothing else.
 
     ``AsyncCompletion(providers=[Provider("acme", "https://api.acme.ai/v1", key_env=("ACME_API_KEY",))])`` makes
-    ``acme/any-model`` work. Most need no more than `key_env`, `base_url_env`, `key_optional` (a server without keys) and
-    `self_hosted` or `allow_http` (one without TLS); the fields' own docstrings describe them.
+    ``acme/any-model`` work. Most need no more than `key_env`, `base_url_env`, `key_optional` (for one without keys)
+    and `self_hosted` or `allow_http` (for one without TLS).
 
     Raises:
         ConfigurationError: the name, the dialect or a placeholder is invalid, or a text is given for a tuple of texts.
