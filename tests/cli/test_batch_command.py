@@ -250,6 +250,31 @@ def test_no_file_is_overwritten_that_is_read(case: str, main: Main, tmp_path: Pa
     assert content(path) == line(1)
 
 
+KEPT = {
+    "no model": ((), 2, "old\n"),
+    "a wrong option": (("-m", "sim/openai", "-o", "temperature=warm"), 2, "old\n"),
+    "no key": ((*MODEL,), 2, "old\n"),
+    "an answer": (("-m", "sim/openai"), 0, None),
+}
+"""Case → arguments, exit code, and what the output has afterwards; None for one new line."""
+
+
+@pytest.mark.parametrize("case", KEPT)
+def test_earlier_output_is_replaced_by_answers_only(case: str, main: Main, tmp_path: Path) -> None:
+    """A forgotten flag would cost the answers of the run before."""
+    arguments, code, left = KEPT[case]
+    out = tmp_path / "out.jsonl"
+    out.write_text("old\n", "utf-8")
+    done = main("batch", put(tmp_path / "q.jsonl", line(1)), "--output", str(out), *arguments)
+    assert done.code == code
+    if left is None:
+        assert answers(content(out)).keys() == {"row-1"}
+    else:
+        assert content(out) == left
+    empty = main("batch", put(tmp_path / "q.jsonl", ""), "--output", str(out), "-m", "sim/openai")
+    assert (empty.code, content(out)) == (0, "")
+
+
 ENCODINGS = {
     "Latin-1": ("caf\xe9".encode("latin-1"), "line 2 is not text in UTF-8; save it as UTF-8"),
     "UTF-16, as PowerShell writes it": ("x".encode("utf-16"), "line 2 is not text in UTF-8 but in UTF-16"),

@@ -460,6 +460,15 @@ async def test_waiting_for_stdin_is_reported(simulator: SimulatorServer) -> None
     assert out == b"You wrote: Hi.\n\nMore.\n"
 
 
+@pytest.mark.parametrize("command", ["chat Hi.", "batch -m sim/openai"])
+async def test_without_stderr_notes_do_not_mix_with_replies(command: str) -> None:
+    """Under a service manager that closes stderr, notes and progress would be read as replies."""
+    script = f"""echo '{{"messages": "Hi."}}' | '{sys.executable}' -m anycompletion {command} 2>&-"""
+    process = await asyncio.create_subprocess_exec("sh", "-c", script, env=BARE, stdout=PIPE)
+    out, _ = await asyncio.wait_for(process.communicate(), 30)
+    assert (process.returncode, out.count(b"\n")) == (0, 3 if "chat" in command else 1), out
+
+
 OUTPUTS = {
     "a full disk": (">/dev/full", "stdout: No space left on device\n"),
     "none": (">&-", "stdout is closed, so there is nowhere to write the output\n"),

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Annotated, Any, TextIO
@@ -15,7 +14,7 @@ from attrs import evolve, frozen
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from .. import APIError, AsyncCompletion, ConfigurationError
+from .. import APIError, AsyncCompletion, ConfigurationError, Result
 from ..batch import BatchRun, read_results
 from ..testing import FakeProvider
 from .batch_input import LineDefaults, LineParser, open_lines
@@ -113,7 +112,7 @@ def _is_same(path: Path, other: Path) -> bool:
 async def _run(arguments: BatchArguments) -> int:
     with ExitStack() as stack:
         lines = open_lines(arguments.requests, stack)
-        write = _open_writer(arguments, stack)
+        write = None if arguments.journal is not None else _Output(arguments.output or STDIO, stack)
         async with client_for(arguments.lines.model or "", arguments.base_url) as (client, model):
             if model:
                 await _check_options(model, arguments)
@@ -127,6 +126,8 @@ async def _run(arguments: BatchArguments) -> int:
             )
             try:
                 await _consume(run, write)
+                if write is not None:
+                    write.start()
             except asyncio.CancelledError:
                 print_note(interrupted_summary(run.progress, arguments.journal))
                 raise
@@ -147,46 +148,66 @@ async def _check_options(model: str, arguments: BatchArguments) -> None:
             await client.create(model, "Hello!", **options)
 
 
-async def _consume(run: BatchRun, write: Callable[[dict[str, Any]], None] | None) -> None:
+async def _consume(run: BatchRun, write: _Output | None) -> None:
     async with run:
         async for result in run:
             if isinstance(result.error, ConfigurationError):
                 raise result.error
             if write is not None:
-                write(result.to_dict())
+                write(result)
 
 
 # --- output ---
 
 
-def _open_writer(arguments: BatchArguments, stack: ExitStack) -> Callable[[dict[str, Any]], None] | None:
-    """Writes an answer as it arrives. None with a journal: it has the answers of earlier runs too, and is copied."""
-    if arguments.journal is not None:
-        return None
-    return _writer(arguments.output or STDIO, stack)
+class _Output:
+    """Writes answers as lines of JSON to stdout or a file, whose earlier content is kept until the first answer.
 
+    With a journal, it gets the answers at the end: the journal has those of earlier runs, too.
+    """
 
-def _writer(output: str, stack: ExitStack) -> Callable[[dict[str, Any]], None]:
-    if output == STDIO:
-        return lambda line: print_text(json.dumps(line), end="\n")
-    try:
-        file = stack.enter_context(open(output, "w", encoding="utf-8"))  # noqa: SIM115 (the stack closes it)
-    except OSError as error:
-        raise CommandLineError(f"--output {output}: {error.strerror or error}") from None
-    return lambda line: _write_line(file, line)
+    def __init__(self, path: str, stack: ExitStack) -> None:
+        self._path = path
+        self._file: TextIO | None = None
+        if path != STDIO:
+            try:
+                self._file = stack.enter_context(open(path, "a", encoding="utf-8"))  # noqa: SIM115 (the stack closes it)
+            except OSError as error:
+                raise self._error(error) from None
+        self._started = False
 
+    def start(self) -> None:
+        """Removes what the file had before."""
+        if not self._started and self._file is not None:
+            with suppress(OSError):  # a pipe or a device
+                self._file.truncate(0)
+        self._started = True
 
-def _write_line(file: TextIO, line: dict[str, Any]) -> None:
-    try:
-        print(json.dumps(line), file=file, flush=True)
-    except OSError as error:
-        with suppress(OSError):
-            file.close()  # which tries again to write what is buffered
-        raise OutputError(f"--output {file.name}: {error.strerror or error}") from None
+    def __call__(self, result: Result) -> None:
+        """Writes one result.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        text = json.dumps(result.to_dict())
+        if self._file is None:
+            print_text(text, end="\n")
+            return
+        self.start()
+        try:
+            print(text, file=self._file, flush=True)
+        except OSError as error:
+            with suppress(OSError):
+                self._file.close()  # which tries again to write what is buffered
+            raise OutputError(str(self._error(error))) from None
+
+    def _error(self, error: OSError) -> CommandLineError:
+        return CommandLineError(f"--output {self._path}: {error.strerror or error}")
 
 
 def _copy_journal(journal: Path, output: str) -> None:
     with ExitStack() as stack:
-        write = _writer(output, stack)
+        write = _Output(output, stack)
+        write.start()
         for result in read_results(journal):
-            write(result.to_dict())
+            write(result)

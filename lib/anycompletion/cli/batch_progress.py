@@ -18,9 +18,9 @@ _INTERVAL = 5.0
 ShowProgress = Callable[[BatchProgress], None]
 
 
-def show_progress(stream: TextIO) -> AbstractContextManager[ShowProgress]:
+def show_progress(stream: TextIO | None) -> AbstractContextManager[ShowProgress]:
     """Context manager whose value shows the progress of a batch."""
-    return _ProgressBar(stream) if stream.isatty() else _ProgressLines()
+    return _ProgressBar(stream) if stream is not None and stream.isatty() else _ProgressLines()
 
 
 def summary(progress: BatchProgress) -> str:

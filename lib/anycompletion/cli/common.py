@@ -123,4 +123,5 @@ def print_text(text: str, end: str = "") -> None:
 
 def print_note(text: str) -> None:
     """Prints a line for the user to stderr, so that it does not mix with replies."""
-    print(replace_controls(text), file=sys.stderr, flush=True)
+    if sys.stderr is not None:  # pyright: ignore[reportUnnecessaryComparison]  # as above
+        print(replace_controls(text), file=sys.stderr, flush=True)

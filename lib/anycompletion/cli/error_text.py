@@ -30,6 +30,9 @@ _FOR_SHELL = (
 """Pattern of a hint for programmers → its replacement."""
 
 
+_DROPPED = frozenset(Params.__annotations__) - {"tools", "functions"}
+"""Parameters that ``on_unsupported=warn`` leaves out; tools are never left out."""
+
 _CHAT = "anycompletion chat"
 
 
@@ -42,7 +45,7 @@ def for_shell(error: CommandLineError | CompletionError) -> str:
         return f"--journal: {text}"
     if not isinstance(error, (ConfigurationError, InvalidRequestError)):
         return f"{type(error).__name__}: {text}"
-    if isinstance(error, UnsupportedParameterError) and error.param in Params.__annotations__:
+    if isinstance(error, UnsupportedParameterError) and error.param in _DROPPED:
         return f"{text}; -o on_unsupported=warn leaves it out"
     for pattern, replacement in _FOR_SHELL:
         text = re.sub(pattern, replacement, text)
