@@ -135,8 +135,9 @@ class LineParser:
         item = cast("dict[str, Any]", parsed)
         body: Any = item.get("body", item)
         if isinstance(body, dict):
-            self._complete(cast("dict[str, Any]", body), place)
-            model: object = body.get("model")
+            arguments = cast("dict[str, Any]", body)
+            self._complete(arguments, place)
+            model: object = arguments.get("model")
             if isinstance(model, str) and model.startswith(SIMULATED):
                 return InvalidRequestError(f"{place}: the simulator is asked by --model {model}")
         return item
@@ -159,9 +160,10 @@ class LineParser:
         self._parsed_any = True
         body |= defaults.params
         messages: object = body.get("messages")
-        if defaults.system is not None and isinstance(messages, (str, list)):
-            rest = [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
-            body["messages"] = [{"role": "system", "content": defaults.system}, *cast("list[Any]", rest)]
+        if isinstance(messages, str):
+            messages = [{"role": "user", "content": messages}]
+        if defaults.system is not None and isinstance(messages, list):
+            body["messages"] = [{"role": "system", "content": defaults.system}, *cast("list[Any]", messages)]
 
 
 class _FileItems:

@@ -67,8 +67,9 @@ class ItemKeys:
             InvalidRequestError: the id was used before in this run, is no text, or is not encodable.
         """
         if not isinstance(custom_id, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may not check types
-            kind = type(custom_id).__name__
-            raise InvalidRequestError(f"custom_id: expected a string, found {kind}", param="custom_id")
+            raise InvalidRequestError(
+                f"custom_id: expected a string, found {type(custom_id).__name__}", param="custom_id"
+            )
         key = key_of(custom_id)
         known = len(self._seen.keys)
         if self._seen.number(key) < known:
