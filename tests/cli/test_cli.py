@@ -412,7 +412,7 @@ IN_SHELL = {
     "a part of the base URL": (["-m", "cloudflare/x"], ", or give --base-url\n"),
     "no provider": (["-m", "llama3"], "write provider/model, such as openai/gpt-4o\n"),
     "an unknown provider": (["-m", "nope/x"], "unknown provider 'nope'; anycompletion providers lists them\n"),
-    "plain http": (["-m", "openai/x", "--base-url", "http://x.example"], "--base-url: must use https (plain http goes"),
+    "plain http": (["-m", "openai/x", "--base-url", "http://x.example"], "; plain http is for this machine\n"),
     "a parameter": (["-m", "sim/anthropic", "-o", "seed=1"], "-o on_unsupported=warn leaves it out\n"),
     "no text": (["-m", "sim/openai", "-s", "\udcff"], "the prompt is not text in UTF-8\n"),
 }

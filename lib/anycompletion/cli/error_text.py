@@ -23,7 +23,7 @@ _FOR_SHELL = (
     (r"(, or )?pass (base_urls=\{.*?\}|base_url\b)", r"\1give --base-url"),
     (r", or pass provider=", ""),
     (r"; known are .*", "; anycompletion providers lists them"),
-    (r"; Provider\(.*(?=\))", ""),
+    (r", or for a Provider with allow_http.*", ""),
     (r"^base_urls\[.*?\]:", "--base-url:"),
     (r"^messages\[\d+\]\.content: contains a lone surrogate.*", "the prompt is not text in UTF-8"),
 )

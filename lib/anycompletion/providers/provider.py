@@ -85,7 +85,7 @@ class Provider(FrozenValue):
 
     ``AsyncCompletion(providers=[Provider("acme", "https://api.acme.ai/v1", key_env=("ACME_API_KEY",))])`` makes
     ``acme/any-model`` work. Most need no more than `key_env`, `base_url_env`, `key_optional` (for one without keys)
-    and `self_hosted` or `allow_http` (for one without TLS).
+    and `allow_http` (for one without TLS).
 
     Raises:
         ConfigurationError: the name, the dialect or a placeholder is invalid, or a text is given for a tuple of texts.
