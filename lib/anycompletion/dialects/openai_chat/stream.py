@@ -144,10 +144,10 @@ class OpenAIStreamDecoder:
         raise APIResponseError(problem, body=as_text(data)) if problem else _error_event(data, found)
 
     def _resolve_unknown_index(self, chunk: ChatCompletionChunk) -> str:
-        """Takes a choice whose index cannot be read for the only one; returns the problem if there are several."""
+        """Takes a choice whose index cannot be read for the only one; returns the problem if there may be several."""
         for choice in chunk.choices:
             if choice.index == UNKNOWN_INDEX:
-                if len(self._ended) > 1:
+                if len(self._ended) > 1 or self._numbers is not None:
                     return f"event {self._count} of the stream cannot be read: choices: the index of one is unknown"
                 choice.index = next(iter(self._ended), 0)
         return ""

@@ -825,6 +825,13 @@ def test_an_unreadable_index_among_several_choices_is_an_error() -> None:
     assert type(error) is APIResponseError
 
 
+def test_an_unreadable_index_of_the_first_piece_of_another_choice_is_an_error() -> None:
+    """The beginning of a second choice would be added to the first one."""
+    second = chunk(piece(content="b") | {"index": []})
+    _, error = run(chunk(piece(0, content="a")), second, DONE, request=ChatRequest("m", "x", n=2))
+    assert type(error) is APIResponseError
+
+
 def test_a_choice_without_any_field_of_a_choice_is_an_error() -> None:
     """A reply would lose the part that a server put in another place."""
     _, error = run(HELLO[0], chunk({"value": piece(content="Hello.")}), *HELLO[3:])
