@@ -50,7 +50,7 @@ _HOLD_HINTS, _MIN_HOLD, _MAX_HOLD = 10, 3.0, 60.0
 """A measured rate stays constant for so many hints, for so many seconds at least and at most, before a higher one is
 tried: a trial that fails costs a cooldown, and each refused call one of its attempts."""
 
-_GROWTH, _MIN_PERIOD, _MAX_PERIOD = 1.02, 1.0, 5.0
+_GROWTH, _MIN_PERIOD, _MAX_PERIOD = 1.03, 1.0, 5.0
 """After that time a measured rate has grown by ``_GROWTH ** (periods ** 2)``; a period is as long as the hint, and so
 many seconds at least and at most."""
 
