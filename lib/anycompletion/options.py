@@ -12,7 +12,8 @@ from ._value import FrozenValue
 from .errors import InvalidRequestError
 
 OnUnsupported: TypeAlias = Literal["raise", "warn", "drop"]
-"""Policy for a parameter that the provider does not support."""
+"""Policy for a parameter that the provider does not support: an `UnsupportedParameterError` before anything is sent,
+dropped with a line in ``info.warnings``, or dropped."""
 
 
 class DefaultSeconds(float):
@@ -231,7 +232,22 @@ Key: TypeAlias = "str | Secret | EnvKey | Callable[[], str | Awaitable[str]]"
 ``() -> str``, which runs in a thread."""
 
 
-class CallOptions(TypedDict, total=False):
+class TargetOptions(TypedDict, total=False):
+    """The options of a call that say where it goes, and how: those of `CallOptions`, which describes them."""
+
+    timeout: float | Timeout | None
+    on_unsupported: OnUnsupported | None
+    extra_body: Mapping[str, Any] | None
+    extra_headers: Mapping[str, str] | None
+    extra_query: Mapping[str, str] | None
+    api_key: Key | Mapping[str, Key] | None
+    base_url: str | None
+    api_version: str | None
+    organization: str | None
+    project: str | None
+
+
+class CallOptions(TargetOptions, total=False):
     """Options of one call; none is a field of OpenAI's request. Where one is None or left out, the client's apply.
 
     * `timeout`: seconds in total, or a `Timeout`. `forceTimeout` and `force_timeout` are LiteLLM's names of the total
@@ -261,19 +277,9 @@ class CallOptions(TypedDict, total=False):
     """
 
     provider: str | None
-    timeout: float | Timeout | None
     max_retries: int | None
     fill_choices: bool | None
     keep_text: bool | None
-    on_unsupported: OnUnsupported | None
-    extra_body: Mapping[str, Any] | None
-    extra_headers: Mapping[str, str] | None
-    extra_query: Mapping[str, str] | None
-    api_key: Key | Mapping[str, Key] | None
-    base_url: str | None
-    api_version: str | None
-    organization: str | None
-    project: str | None
     forceTimeout: float | None
     force_timeout: float | None
     azure: bool | None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from .endpoint import Authorize
+    from .authorization import Authorize
 
 T = TypeVar("T")
 P = ParamSpec("P")
