@@ -261,6 +261,8 @@ class CallOptions(TargetOptions, total=False):
     * `organization`, `project`: OpenAI's headers of these names.
     * `extra_body`, `extra_headers`, `extra_query`: fields of the JSON body, headers and query parameters that only the
       provider knows.
+    * `tags`: texts by name, such as ``{"user": "7"}``, which are never sent: middleware and `logger_fn` see them, and
+      log records (``ac_tags``) and spans have them. A call's tags replace those of its view.
     * `logger_fn`: called with a dict without secrets before the request and after the reply or error.
     * `verbose`: True logs this call at INFO on the logger ``anycompletion``.
 
@@ -278,6 +280,7 @@ class CallOptions(TargetOptions, total=False):
 
     provider: str | None
     max_retries: int | None
+    tags: Mapping[str, str] | None
     fill_choices: bool | None
     keep_text: bool | None
     forceTimeout: float | None

@@ -43,7 +43,7 @@ async def literals(client: AsyncCompletion) -> None:
     schema = {"type": "json_schema", "json_schema": {"name": "event", "schema": {"type": "object"}}}
     await client.create(MODEL, messages, response_format=schema)
     headers = {"x-team": "blue"}
-    await client.create(MODEL, messages, extra_headers=headers, extra_body={"top_k": 5})
+    await client.create(MODEL, messages, extra_headers=headers, extra_body={"top_k": 5}, tags=headers)
     bias = {50256: -100}
     await client.create(MODEL, messages, logit_bias=bias, stop=("a", "b"), metadata={"team": "blue"})
     turns = (SystemMessage("Be brief."), UserMessage("Hello!"))
