@@ -2,41 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from anycompletion import PROVIDERS
-from anycompletion.testing import SimulatorServer
+from support.programs import run_program
 from support.readme import README, Snippet, snippets
 
 TEXT = README.read_text("utf-8")
-
-PYTHONPATH = os.pathsep.join(
-    os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path
-)
-"""Absolute, because snippets run in another folder."""
-
-
-@pytest.fixture
-async def environment() -> AsyncIterator[dict[str, str]]:
-    """Environment variables that direct every provider of the README to the simulator."""
-    async with SimulatorServer() as simulator:
-        overriding = {each for row in PROVIDERS.values() for each in (*row.token_env, *row.api_version_env)}
-        values = {name: value for name, value in os.environ.items() if name not in overriding}
-        for name, url in simulator.base_urls.items():
-            row = PROVIDERS[name]
-            values |= {row.base_url_env[0]: url, row.key_env[0]: simulator.api_keys[name]}
-        values["PYTHONPATH"] = PYTHONPATH
-        values["ACME_BASE_URL"] = simulator.base_urls["openai"]
-        values["ACME_API_KEY"] = simulator.api_keys["openai"]
-        values["AZURE_SWEDEN_ENDPOINT"] = simulator.base_urls["azure"]
-        values["AZURE_SWEDEN_KEY"] = simulator.api_keys["azure"]
-        yield values
 
 
 @pytest.mark.parametrize("snippet", snippets(TEXT), ids=lambda snippet: f"line{snippet.line}")
@@ -44,17 +17,7 @@ async def test_every_snippet_runs(snippet: Snippet, environment: dict[str, str],
     """A snippet copied from the README would fail."""
     program = tmp_path / "snippet.py"
     program.write_text(snippet.program, "utf-8")
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-W", "error", str(program)),
-        env=environment,
-        cwd=tmp_path,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    output, errors = await asyncio.wait_for(process.communicate(), 60)
-    assert (process.returncode, errors.decode()) == (0, "")
-    assert "failed" not in output.decode()
+    assert "failed" not in await run_program(program, environment, tmp_path)
 
 
 def test_snippets_are_found_with_their_lines() -> None:
