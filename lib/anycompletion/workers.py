@@ -87,3 +87,6 @@ def complete_many(
 async def _complete(requests: Iterable[BatchItem], concurrency: int | None, options: ClientOptions) -> list[Result]:
     async with ChatWorker(concurrency=concurrency, **options) as worker:
         return await worker(requests)
+
+
+__all__ = ["ChatWorker", "complete_many"]
