@@ -5,7 +5,8 @@ program needs are sub-packages: `anycompletion.batch`, `anycompletion.workers`, 
 `anycompletion.web` and `anycompletion.integrations`. Everything else may change without notice.
 """
 
-from . import transport  # noqa: F401 (first: aiohttp, if imported by the deeply nested imports below, takes 6 ms longer)
+# First: aiohttp, if imported by the deeply nested imports below, takes 6 ms longer.
+from . import transport  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from .auth import Auth, header_key
 from .client import AsyncCompletion, ClientOptions, ProviderStats, Stats
 from .dialects.base import ModelInfo, Target
