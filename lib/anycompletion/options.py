@@ -1,6 +1,7 @@
-"""Options of a call: timeouts, rate limits, keys and all else in `CallOptions`, as values."""
+"""Options of a call: timeouts, rate limits, keys and all else in `CallOptions`, as values.
 
-from __future__ import annotations
+Annotations are no strings here: `TypedDict` would compile each of them, which takes 0.3 ms of an import.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal, NoReturn, Protocol, TypeAlias, TypedDict, cast
@@ -46,7 +47,7 @@ class Timeout(FrozenValue):
         return not isinstance(self.total, DefaultSeconds)
 
 
-def _check_rate(limit: object, attribute: attrs.Attribute[Any], value: object) -> None:
+def _check_rate(limit: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
     """A positive number per minute; "100" and True are mistakes, not rates."""
     if value is None:
         return
@@ -56,7 +57,7 @@ def _check_rate(limit: object, attribute: attrs.Attribute[Any], value: object) -
         _refuse(attribute.name, "must be more than 0, and finite")
 
 
-def _check_count(limit: object, attribute: attrs.Attribute[Any], value: object) -> None:
+def _check_count(limit: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int):
@@ -146,10 +147,10 @@ class Secret:
     def __hash__(self) -> int:
         return hash((Secret, self.reveal()))
 
-    def __copy__(self) -> Secret:
+    def __copy__(self) -> "Secret":
         return self
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Secret:
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Secret":
         return self
 
     def __reduce__(self) -> Any:
@@ -183,13 +184,13 @@ class OptionValues:
     def __len__(self) -> int:
         return len(self._reveal())
 
-    def without(self, name: str) -> OptionValues:
+    def without(self, name: str) -> "OptionValues":
         """The options but one; itself where that is not among them."""
         if name not in self:
             return self
         return OptionValues({key: value for key, value in self._reveal().items() if key != name}) or NO_OPTIONS
 
-    def __or__(self, other: OptionValues) -> OptionValues:
+    def __or__(self, other: "OptionValues") -> "OptionValues":
         return OptionValues(self.reveal() | other.reveal())
 
     def __eq__(self, other: object) -> bool:
@@ -227,7 +228,7 @@ class BearerToken(Secret):
     __slots__ = ()
 
 
-Key: TypeAlias = "str | Secret | EnvKey | Callable[[], str | Awaitable[str]]"
+Key: TypeAlias = str | Secret | EnvKey | Callable[[], str | Awaitable[str]]
 """API key: text, a `Secret`, an `EnvKey`, or a function that is called once per attempt: ``async () -> str``, or
 ``() -> str``, which runs in a thread."""
 
