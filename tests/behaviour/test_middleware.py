@@ -359,6 +359,33 @@ async def test_exceptions_of_middleware_are_raised_unchanged(connect: Open, serv
     assert server.requests == []
 
 
+async def test_another_exception_of_middleware_ends_a_batch_and_an_attempt(connect: Open) -> None:
+    """A budget that is used up would be one failed result among others, and the batch go on asking."""
+
+    class BudgetUsedUp(Exception):
+        pass
+
+    async def budget(request: ChatRequest, options: Options, call_next: Next) -> Reply:
+        if request.custom_id == "2":
+            raise BudgetUsedUp
+        return await call_next(request, options)
+
+    client, seen = connect(budget), list[str | None]()
+    with pytest.raises(BudgetUsedUp):
+        async with client.batch(
+            [ChatRequest(MODEL, "Hello!", custom_id=f"{n}") for n in range(9)], concurrency=1
+        ) as run:
+            async for result in run:
+                seen.append(result.custom_id)
+    assert seen == ["0", "1"]
+
+    async def refuse(request: ChatRequest, options: Options, call_next: Next) -> Reply:
+        raise BudgetUsedUp
+
+    with pytest.raises(BudgetUsedUp):
+        await connect(refuse).attempt(MODEL, "Hello!")
+
+
 async def test_an_error_of_ours_from_middleware_is_a_result(connect: Open) -> None:
     """`attempt` and batches would raise an error of middleware instead of returning it."""
 
