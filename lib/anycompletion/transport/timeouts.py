@@ -132,7 +132,7 @@ class TimeoutWatch:
             timer.schedule_by(self._deadline, loop)
 
     def begin_request(self) -> None:
-        """Starts the first-chunk timeout: the request is about to be sent."""
+        """Starts the first-chunk timeout: there is a connection, and the request is about to be sent."""
         if self._first_chunk is not None:
             self._first_by = self._loop.time() + self._first_chunk
             self._timer.schedule_by(self._first_by, self._loop)
