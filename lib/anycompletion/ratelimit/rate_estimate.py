@@ -12,7 +12,7 @@ _MIN_CALLS_PER_HINT = 8
 """The first guess allows at least so many calls in the time of one hint: with fewer answers, nothing is known."""
 
 _SHORT_HINT = 0.1
-"""Seconds. A shorter hint is only the time until the next call is allowed, and contains nothing about the rate."""
+"""Seconds. A shorter hint is only the time until the next call is allowed, and is no evidence of the rate."""
 
 _MIN_GUESS_GROWTH, _GUESS_TIME = 1.5, 4.5
 """A guessed rate grows by this factor per second, at least, and so fast that calls are not spaced any more after so
@@ -61,7 +61,7 @@ _WINDOW = 10.0
 """Seconds. Answers are counted over the last one or two windows."""
 
 _MIN_MEASURED_TIME = 1.0
-"""Seconds. Providers count in windows, so a shorter time contains nothing about the rate."""
+"""Seconds. Providers count in windows, so a shorter time is no evidence of the rate."""
 
 
 class _SuccessCounter:

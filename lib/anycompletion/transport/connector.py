@@ -27,9 +27,11 @@ from .errors import MalformedBodyError
 KEEP_ALIVE = 15.0
 """Seconds an idle connection is kept: shorter than common servers do, so that they rarely close it while it is used."""
 
-MAX_HEADER = 64 * 1024
-MAX_HEADERS = 256
-"""Limits of a response's headers: error pages of proxies have long ones."""
+MAX_HEADER_LINE = 64 * 1024
+"""Bytes of one header of a response: error pages of proxies have long ones."""
+
+MAX_HEADER_COUNT = 256
+"""Headers of a response."""
 
 _READ = 64 * 1024
 """Bytes read at once. asyncio asks the system for 256 KiB and allocates them for each chunk of a stream: so much that
