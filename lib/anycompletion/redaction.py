@@ -97,7 +97,7 @@ def may_be_secret(name: str, value: str) -> bool:
 def secret_values(headers: Mapping[str, str]) -> list[str]:
     """The secrets among headers or parameters of a URL: all values but short ones and those of well-known headers.
 
-    Values with a telltale name are secret even if they are short. The auth scheme (``Bearer``) is cut off. With the scheme
+    Values with a telltale name are secret even if they are short. The auth scheme (``Bearer``) is cut off. With
     ``Basic``, the password is a secret, too.
     """
     values = [
