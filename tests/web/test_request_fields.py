@@ -126,6 +126,52 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
 """Bodies, the parameter that the refusal names, and the name with which the service allows it."""
 
 
+HIDDEN_SCHEMES = [
+    "fi\tle:///etc/passwd",
+    "f\r\nile:///etc/passwd",
+    "\x00\x01file:///etc/passwd",
+    f"{' ' * 200}file:///etc/passwd",
+    f"fil{chr(10) * 200}e:///etc/passwd",
+    "\u2028file:///etc/passwd",
+    "\ufefffile:///etc/passwd",
+    "FILE:/etc/passwd",
+    "file:etc",
+    "jar:https://a!/b",
+    "://a/b",
+]
+PATHS = ["/etc/passwd", "etc/passwd", "//host/share", "\\\\host\\share", ""]
+URL_PARTS: dict[str, Any] = {
+    "image_url": lambda url: {"type": "image_url", "image_url": {"url": url}},
+    "image_url as text": lambda url: {"type": "image_url", "image_url": url},
+    "file": lambda url: {"type": "file", "file": {"file_data": url, "filename": "a"}},
+    "input_audio": lambda url: {"type": "input_audio", "input_audio": {"data": url, "format": "wav"}},
+    "video_url": lambda url: {"type": "video_url", "video_url": {"url": url}},
+}
+"""Makes of a URL a part of each type that may have one; the service allows ``video_url``."""
+
+
+@pytest.mark.parametrize("kind", URL_PARTS)
+@pytest.mark.parametrize("url", [*HIDDEN_SCHEMES, *PATHS])
+def test_a_url_is_refused_however_it_hides_its_scheme(kind: str, url: str) -> None:
+    """A caller could make a provider read files of its machine, because its parser skips what hides the scheme."""
+    body = user(URL_PARTS[kind](url))
+    if kind in ("file", "input_audio") and url in PATHS:
+        assert read(body)["messages"] == body["messages"]  # base64 may look so
+        return
+    with pytest.raises(RequestRefused, match="must be a URL with https, http, data here"):
+        read(body, ["video_url"])
+
+
+@pytest.mark.parametrize("kind", URL_PARTS)
+@pytest.mark.parametrize(
+    "url", ["https://a/b:c", "HTTP://a/b", " https://a/b", "data:;base64,AA:", f"data:a/b;base64,{'AAAA' * 99}", "gs:a"]
+)
+def test_urls_with_known_schemes_are_passed_on(kind: str, url: str) -> None:
+    """A URL that providers accept would be refused, or changed on its way."""
+    body = user(URL_PARTS[kind](url))
+    assert read(body, ["video_url", "gs"])["messages"] == body["messages"]
+
+
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_only_a_provider_has_needs_a_name(case: str) -> None:
     """Callers could run a provider's tools, read the account's files, or be served at a higher price."""
@@ -167,6 +213,23 @@ def test_a_reply_can_be_sent_back_with_its_unknown_fields() -> None:
     reply = {"role": "assistant", "content": "Hi!", "provider_field": 1}
     assert read({**GOOD, "messages": [HELLO, reply]})["messages"][1] == {"role": "assistant", "content": "Hi!"}
     assert read({**GOOD, "messages": [HELLO, reply]}, ["provider_field"])["messages"][1] == reply
+
+
+def test_a_reply_can_be_sent_back_with_unknown_fields_of_its_calls() -> None:
+    """A conversation would end at the first call of a provider that adds fields to it, or names no type."""
+    calls = [
+        {**CALL, "a": 1, "function": {"name": "add", "arguments": "{}", "b": 1}},
+        {"id": "d", "custom": {"name": "f", "input": "x", "c": 1}},
+    ]
+    legacy = {"name": "add", "arguments": "{}"}
+    replies = [
+        {"role": "assistant", "tool_calls": calls},
+        {"role": "assistant", "function_call": {**legacy, "url": "x"}},
+    ]
+    assert read({**GOOD, "messages": [HELLO, *replies]})["messages"][1:] == [
+        {"role": "assistant", "tool_calls": [CALL, {"id": "d", "custom": {"name": "f", "input": "x"}}]},
+        {"role": "assistant", "function_call": legacy},
+    ]
 
 
 THOUGHT = {"type": "thinking", "thinking": "so", "signature": "s"}

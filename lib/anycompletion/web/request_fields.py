@@ -6,7 +6,6 @@ their own, fetch from other servers, read files of the account or bill for more,
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from typing import Any, TypeAlias, cast
 
@@ -35,7 +34,8 @@ def _fields(names: str, **inner: FieldTree) -> FieldTree:
 
 _MESSAGE = _fields(
     "role content name tool_call_id tool_calls function_call refusal audio annotations reasoning_content"
-    " thinking_blocks reasoning_details cache_control"
+    " thinking_blocks reasoning_details cache_control",
+    function_call=_fields("name arguments"),
 )
 _PARTS: Mapping[str, FieldTree] = {
     "text": _fields("type text cache_control"),
@@ -60,11 +60,16 @@ _TOOLS: Mapping[str, FieldTree] = {
 _TIERS = ("auto", "default", "flex")
 """Service tiers that do not cost more than the default."""
 
-_URLS = {"image_url": "url", "file": "file_data"}
-"""Type of a part → the field of its object that may be a URL."""
+_URLS = {"image_url": "url", "file": "file_data", "input_audio": "data"}
+"""Type of a part → the field of its object that may be a URL; of other types whose names end in ``_url``, `url`."""
+
+_DATA = ("file", "input_audio")
+"""Types of parts whose field may be base64 in place of a URL."""
 
 _SCHEMES = ("https", "http", "data")
 """Schemes of URLs for which no credentials of the account, and no files of the provider's machine, are used."""
+
+_CONTROL_AND_SPACE = "".join(map(chr, range(33)))
 
 _MAX_SHOWN_NAME = 100
 
@@ -166,7 +171,8 @@ class FieldRules:
             if not isinstance(item, dict):
                 continue
             found = cast("dict[str, Any]", item)
-            kind: object = found.get("type") or ("function" if "function" in found else None)
+            kind: object = found.get("type") or next((name for name in ("function", "custom") if found.get(name)), None)
+            self._check_url(found, kind, f"{path}[{i}]")
             if isinstance(kind, str) and kind in self.extra:
                 continue
             fields = known.get(kind) if isinstance(kind, str) else None
@@ -174,15 +180,17 @@ class FieldRules:
                 param = f"{path}[{i}].type"
                 refuse(400, f"{param}: must be one of {', '.join(known)} here", param, "unknown_parameter")
             self._check_names(found, fields, f"{path}[{i}]", ignore=ignore)
-            self._check_url(found, kind, f"{path}[{i}]")
 
     def _check_url(self, part: dict[str, Any], kind: object, path: str) -> None:
-        field, inner = _URLS.get(str(kind)), cast("object", part.get(str(kind)))
-        url = cast("dict[str, Any]", inner).get(field or "") if isinstance(inner, dict) else inner
-        if field is None or not isinstance(url, str):
+        """Refuses a URL whose scheme is not known, and a path."""
+        if not isinstance(kind, str):
             return
-        scheme = re.match(r"\s*([a-z][a-z0-9+.-]*):", url[:_MAX_SHOWN_NAME], re.IGNORECASE)
-        if scheme is not None and scheme[1].lower() not in _SCHEMES and scheme[1].lower() not in self.extra:
+        field, inner = _URLS.get(kind, "url" if kind.endswith("_url") else None), cast("object", part.get(kind))
+        url = cast("dict[str, Any]", inner).get(field or "") if isinstance(inner, dict) else inner
+        if field is None or not isinstance(url, str) or (kind in _DATA and ":" not in url):
+            return
+        scheme = _scheme(url)
+        if scheme not in _SCHEMES and scheme not in self.extra:
             param = f"{path}.{kind}.{field}"
             refuse(400, f"{param}: must be a URL with {', '.join(_SCHEMES)} here", param)
 
@@ -200,7 +208,16 @@ class FieldRules:
         for name, inner in known.items():
             value: object = found.get(name)
             if inner is not None and isinstance(value, dict):
-                self._check_names(cast("dict[str, Any]", value), inner, f"{path}.{name}")
+                self._check_names(cast("dict[str, Any]", value), inner, f"{path}.{name}", ignore=ignore)
+
+
+def _scheme(url: str) -> str:
+    """The scheme of a URL as providers' URL parsers read it, in lower case; "" for a path.
+
+    They skip control characters and spaces at the start, and tabs and line ends anywhere.
+    """
+    scheme = url[: max(url.find(":"), 0)].lstrip(_CONTROL_AND_SPACE)
+    return scheme.replace("\t", "").replace("\r", "").replace("\n", "").lower()
 
 
 def _token_limit_of(model: str) -> str:
