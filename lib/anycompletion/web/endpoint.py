@@ -153,7 +153,7 @@ class ChatCompletionsEndpoint:
                     opened = self._client.stream(model, messages, **params)
                     request_id = request.state.request_id
                     return SSEResponse(
-                        opened, options.ping, None, options.write_timeout, detail=True, request_id=request_id
+                        opened, options.ping, None, options.write_timeout, for_endpoint=True, request_id=request_id
                     )
                 call = self._client.create(model, messages, **params)
             finally:

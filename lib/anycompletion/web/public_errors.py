@@ -225,9 +225,9 @@ def log_relayed_error(error: CompletionError, relay_id: str | None = None) -> No
     details = ", ".join(f"{name}={value}" for name, value in facts.items())
     shown = f"{text} ({details})" if details else text
     log_event(logging.WARNING, "relayed_error", _RELAYED, shown, stacklevel=1, **extra)
-    shown_kind = _kind_of(error)
-    is_failure = shown_kind.status >= 500 or shown_kind is _RATE_LIMIT
-    if is_failure and log.isEnabledFor(logging.WARNING) and logging.lastResort is not None and not _has_handler(log):
+    sent = _kind_of(error)
+    for_operator = sent.status >= 500 or sent is _RATE_LIMIT
+    if for_operator and log.isEnabledFor(logging.WARNING) and logging.lastResort is not None and not _has_handler(log):
         logging.lastResort.handle(logging.LogRecord(log.name, logging.WARNING, "", 0, _RELAYED, (shown,), None))
 
 

@@ -49,7 +49,7 @@ async def _receive(request: Request, body: bytearray, max_bytes: int, timeout: f
 
     If the timeout is noticed late, the event loop was blocked: then what has arrived meanwhile is read.
     """
-    clock, is_late = asyncio.get_running_loop().time, False
+    clock, is_extended = asyncio.get_running_loop().time, False
     due = None if timeout is None else clock() + timeout
     while True:
         try:
@@ -60,9 +60,9 @@ async def _receive(request: Request, body: bytearray, max_bytes: int, timeout: f
                         _refuse_size(max_bytes)
             return True
         except TimeoutError:
-            if due is None or timeout is None or is_late or clock() - due < timeout / 10:
+            if due is None or timeout is None or is_extended or clock() - due < timeout / 10:
                 return False
-            due, is_late = clock() + timeout / 10, True
+            due, is_extended = clock() + timeout / 10, True
 
 
 def _decoded(body: bytes, window_bits: int, max_bytes: int) -> bytes:

@@ -48,8 +48,9 @@ class SSERelay:
         sink: the client.
         ping: seconds of silence after which a comment is sent, or None.
         write_timeout: seconds that one write may wait for the client, or None.
-        detail: whether the client is a caller of the endpoint, who wrote the request: it sees more of errors, as in
-            `public_error`, and less of replies, as in `remove_service_fields`.
+        for_endpoint: whether the client is a caller of `chat_completions_app`. Such a client wrote the request, so that
+            it gets the details of errors, as in `public_error`; of replies it gets none of the service's fields, as in
+            `remove_service_fields`.
         request_id: the id of the client's request, for the log.
     """
 
@@ -60,14 +61,14 @@ class SSERelay:
         ping: float | None,
         write_timeout: float | None,
         *,
-        detail: bool = False,
+        for_endpoint: bool = False,
         request_id: str | None = None,
     ) -> None:
         self._stream = stream
         self._sink = sink
         self._ping = ping
         self._write_timeout = write_timeout
-        self._detail = detail
+        self._for_endpoint = for_endpoint
         self._request_id = request_id
         self._writing_since: float | None = None
         """The loop's time when the write that is under way began."""
@@ -94,7 +95,7 @@ class SSERelay:
         try:
             async for chunk in self._stream:
                 data = chunk.to_dict()
-                if self._detail:
+                if self._for_endpoint:
                     remove_service_fields(data)
                 await self._write(b"data: " + dumps(data) + b"\n\n")
                 del chunk, data  # this frame is in the traceback of what the next iteration may raise
@@ -103,7 +104,7 @@ class SSERelay:
             raise
         except CompletionError as error:
             log_relayed_error(error, self._request_id)
-            await self._send_error(public_error(error, detail=self._detail))
+            await self._send_error(public_error(error, detail=self._for_endpoint))
         except Exception as error:  # a middleware's, or a bug: the client gets an error, the framework the exception
             if self._opened:
                 await self._send_error(public_error(error))

@@ -37,13 +37,13 @@ class SSEResponse(Response):
         headers: Mapping[str, str] | None,
         write_timeout: float | None,
         *,
-        detail: bool = False,
+        for_endpoint: bool = False,
         request_id: str | None = None,
     ) -> None:
         self._stream = stream
         self._ping = ping
         self._write_timeout = write_timeout
-        self._detail = detail
+        self._for_endpoint = for_endpoint
         self._request_id = request_id
         self.status_code = 200
         self.background: BackgroundTask | None = None
@@ -53,7 +53,12 @@ class SSEResponse(Response):
         """Sends the stream; called by Starlette."""
         sink = _StarletteSink(self, scope, receive, send)
         relay = SSERelay(
-            self._stream, sink, self._ping, self._write_timeout, detail=self._detail, request_id=self._request_id
+            self._stream,
+            sink,
+            self._ping,
+            self._write_timeout,
+            for_endpoint=self._for_endpoint,
+            request_id=self._request_id,
         )
         await relay.run(_wait_disconnected(receive))
         if self.background is not None:
