@@ -42,6 +42,7 @@ class AnthropicStreamDecoder:
 
     __slots__ = (
         "_blocks",
+        "_earlier_reason",
         "_end",
         "_extra",
         "_finished",
@@ -51,8 +52,8 @@ class AnthropicStreamDecoder:
         "_legacy",
         "_length",
         "_model",
+        "_native_sent",
         "_reason",
-        "_start_reason",
         "_usage",
         "_usage_sent",
         "done",
@@ -68,13 +69,16 @@ class AnthropicStreamDecoder:
         self._length = 0
         """Characters of the content so far."""
         self._reason: str | None = None
-        self._start_reason: str | None = None
-        """The stop reason in `message_start`; used only after the end marker."""
+        self._earlier_reason: str | None = None
+        """The stop reason in `message_start`, or one that content followed; used only after the end marker."""
         self._end: JsonObject = {}
         """What is reported of the end besides the reason."""
         self._extra: JsonObject = {}
         """Fields of the message beyond those that are read; sent with the last chunk."""
         self._finished = False
+        """Whether the finish reason was sent."""
+        self._native_sent = 0
+        """Native blocks that were sent with an earlier finish reason."""
         self._usage: JsonObject = {}
         self._usage_sent = False
         self._has_cut_input = False
@@ -107,8 +111,9 @@ class AnthropicStreamDecoder:
         except (ShapeError, NotJSONError) as exc:
             problem = str(exc)
         if problem:
-            if self._is_no_event(event):
-                return ()
+            self.done = event.data.strip() == b"[DONE]"
+            if self.done or event.name == "ping" or event.data.strip() in EMPTY_EVENTS:
+                return ()  # the end of OpenAI's streams, or an event without content
             failure = as_text(event.data) if event.name == "error" else None
         # Raised here, so that the error's context and traceback do not hold the event.
         body = as_text(event.data)
@@ -123,7 +128,7 @@ class AnthropicStreamDecoder:
             StreamInterruptedError: no stop reason was received, and no end marker after content.
             APIResponseError: the assembled blocks cannot be read.
         """
-        self._reason = self._reason or (self._start_reason if self.done else None)
+        self._reason = self._reason or (self._earlier_reason if self.done else None)
         if self._reason is None and not (self.done and self._blocks.have_content()):
             raise StreamInterruptedError("the stream ended before the provider sent a finish reason")
         try:
@@ -131,12 +136,6 @@ class AnthropicStreamDecoder:
         except ShapeError as exc:
             problem = str(exc)
         raise _unreadable_event(problem)
-
-    def _is_no_event(self, event: Event) -> bool:
-        """Whether data that is no JSON object is no error: it is empty, a ping, or the end of OpenAI's streams."""
-        data = event.data.strip()
-        self.done = data == b"[DONE]"
-        return self.done or data in EMPTY_EVENTS or event.name == "ping"
 
     # --- events -------------------------------------------------------------------------------------------------------
 
@@ -161,7 +160,7 @@ class AnthropicStreamDecoder:
         message = optional_object(data.get("message")) or {}
         self._id = optional_str(message.get("id")) or ""
         self._model = optional_str(message.get("model")) or self._model
-        self._start_reason = optional_str(message.get("stop_reason"))
+        self._earlier_reason = optional_str(message.get("stop_reason"))
         self._end.update(stop_extras(message))
         self._add_extra(unknown_fields(message, MESSAGE_FIELDS))
         self._update_usage(message)
@@ -173,8 +172,7 @@ class AnthropicStreamDecoder:
         return chunks
 
     def _on_block_start(self, data: JsonObject) -> Chunks:
-        if self._finished:
-            self._reason = None  # a block after the stop reason shows that this was not the end
+        self._continue()
         native = read_block(data.get("content_block"), "content_block")
         ended = self._blocks.replaced_by(native, data.get("index"))
         chunks = () if ended is None else self._close(ended)
@@ -196,6 +194,7 @@ class AnthropicStreamDecoder:
             block = self._blocks.of_delta(kind, index, self._length)
             if block is None:
                 return ()  # of a type that Anthropic adds later, in a block that has not started
+            self._continue()
         found = self._add(block, kind, delta)
         return () if found is None else (self._chunk(found),)
 
@@ -214,7 +213,7 @@ class AnthropicStreamDecoder:
 
     def _on_message_stop(self, data: JsonObject) -> Chunks:
         self.done = True
-        self._reason = self._reason or self._start_reason
+        self._reason = self._reason or self._earlier_reason
         self._add_extra(unknown_fields(data, _DELTA_EVENT))
         return () if self._reason is None else [*self._finish_chunks(), *self._last_chunk()]
 
@@ -328,6 +327,12 @@ class AnthropicStreamDecoder:
 
     # --- ends ---------------------------------------------------------------------------------------------------------
 
+    def _continue(self) -> None:
+        """Forgets the stop reason, because what comes after it shows that this was not the end."""
+        if self._finished:
+            self._finished = False
+            self._earlier_reason, self._reason = self._reason, None
+
     def _finish_chunks(self) -> Chunks:
         if self._finished:
             return ()
@@ -344,7 +349,10 @@ class AnthropicStreamDecoder:
             return None
         content = self._blocks.native()
         fields = read_message(content, self._legacy).provider_specific_fields
-        return None if fields is None else {NATIVE_CONTENT: content}
+        if fields is None:
+            return None
+        sent, self._native_sent = self._native_sent, len(content)
+        return {NATIVE_CONTENT: content[sent:]}
 
     def _update_usage(self, data: JsonObject) -> None:
         usage = optional_object(data.get("usage"))

@@ -126,6 +126,42 @@ def test_a_stop_reason_completes_a_stream_without_message_stop():
     assert chunks[-1].usage.completion_tokens == 5
 
 
+SERVER_TOOL = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}
+
+CONTINUED: dict[str, tuple[list[dict[str, Any]], str, str]] = {
+    "a call": (
+        [begin(1, type="tool_use", id="c", name="add", input={}), end(1), stop("tool_use")],
+        "tool_calls",
+        "tool_use",
+    ),
+    "a block of Anthropic's own": ([begin(1, **SERVER_TOOL), end(1), stop("max_tokens")], "length", "max_tokens"),
+    "a text without a start": ([piece(1, "text_delta", text="!"), stop("max_tokens")], "length", "max_tokens"),
+    "a text without a second reason": ([piece(1, "text_delta", text="!")], "stop", "pause_turn"),
+}
+"""What follows a stop reason, and the finish reason of the whole stream."""
+
+
+@pytest.mark.parametrize("name", CONTINUED)
+@pytest.mark.parametrize("first", [{"type": "text", "text": "Hi"}, SERVER_TOOL])
+def test_content_after_a_stop_reason_ends_with_the_next_one(name: str, first: dict[str, Any]) -> None:
+    """A turn that goes on after a pause would end as paused, although the model calls a tool."""
+    events, finish, native = CONTINUED[name]
+    chunks = run(start(), begin(0, **first), end(0), stop("pause_turn"), *events, STOP)
+    choice = accumulated(chunks).choices[0]
+    assert (choice.finish_reason, choice.native_finish_reason) == (finish, native)
+    fields = choice.message.provider_specific_fields
+    if first is SERVER_TOOL:
+        assert fields is not None
+        assert [block["type"] for block in fields["anthropic_content"]][:1] == ["server_tool_use"]
+        assert len(fields["anthropic_content"]) == 2
+
+
+def test_content_after_the_last_stop_reason_needs_another_one() -> None:
+    """A stream that was cut in what follows a stop reason would look complete."""
+    with pytest.raises(StreamInterruptedError):
+        run(start(), stop("pause_turn"), piece(0, "text_delta", text="a"))
+
+
 @pytest.mark.parametrize(
     "events",
     [
