@@ -9,16 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict, deque
-from typing import NamedTuple
 
 _UNSAFE = "[^a-zA-Z0-9_-]"
-
-
-class _OpenCall(NamedTuple):
-    """A call without a result: the id that was given, and the id that was sent."""
-
-    given: str
-    sent: str
 
 
 class AnthropicCallIds:
@@ -30,11 +22,12 @@ class AnthropicCallIds:
         self._used: set[str] = set()
         self._counts: dict[str, int] = {}
         """Id → the number that was last added to it."""
-        self._open: dict[str, _OpenCall] = {}
-        """Sent id → call without a result."""
+        self._open: dict[str, str] = {}
+        """Id that was sent for a call without a result → the id that was given."""
         self._by_given: defaultdict[str, deque[str]] = defaultdict(deque)
+        """Given id → the ids that were sent for its calls, in order; some may have a result by now."""
         self._by_name: defaultdict[str, deque[str]] = defaultdict(deque)
-        """Given id, and function's name → the sent ids of their calls in order, of which some are not open any more."""
+        """Function's name → the ids that were sent for its calls, likewise."""
         self._answered: dict[str, str] = {}
         """Given id → the id that was sent for its last call with a result."""
 
@@ -47,27 +40,27 @@ class AnthropicCallIds:
             sent = f"{base}_{count}"
         self._counts[base] = count
         self._used.add(sent)
-        self._open[sent] = _OpenCall(given, sent)
+        self._open[sent] = given
         self._by_given[given].append(sent)
         self._by_name[name].append(sent)
         return sent
 
     def of_result(self, given: str) -> str:
         """The id to send for the result of the first open call with that id."""
-        call = self._close_first(self._by_given[given])
-        return self._answered.get(given) or tool_id(given) if call is None else call.sent
+        return self._close_first(self._by_given[given]) or self._answered.get(given) or tool_id(given)
 
     def of_function_result(self, name: str) -> str | None:
         """The id to send for a legacy result, which has only the function's name; None if nothing called it."""
-        call = self._close_first(self._by_name[name])
-        return None if call is None else call.sent
+        return self._close_first(self._by_name[name])
 
-    def _close_first(self, sent: deque[str]) -> _OpenCall | None:
-        while sent:
-            call = self._open.pop(sent.popleft(), None)
-            if call is not None:
-                self._answered[call.given] = call.sent
-                return call
+    def _close_first(self, ids: deque[str]) -> str | None:
+        """The first of these sent ids whose call has no result, which it has from now on; None if all have one."""
+        while ids:
+            sent = ids.popleft()
+            given = self._open.pop(sent, None)
+            if given is not None:
+                self._answered[given] = sent
+                return sent
         return None
 
 
