@@ -23,6 +23,9 @@ _ERRORS = ("error", "errors")
 _FOREIGN_ERRORS = ("Error", "fault", "err", "exception")
 """Names of that field in gateways; a reply's field may have such a name for something else."""
 
+OWN_MARKS = frozenset((*_ERRORS, "type", "base_resp"))
+"""Fields, besides `object`, with which an object with choices may be an error; one without choices needs none."""
+
 _WRAPPERS = ("data", "result", "response", "body")
 """Fields in which gateways put what is or has an error, where there are no choices."""
 
@@ -105,19 +108,18 @@ def holds_error(data: Any) -> bool:
         return isinstance(data, str) and bool(data.strip())
     fields = cast("JsonObject", data)
     return (
-        _is_filled(fields.get("error"))
-        or _is_filled(fields.get("errors"))
+        _has_error(fields, _ERRORS)
         or fields.get("object") == "error"
         or fields.get("type") == "error"
         or _failed_base_resp(fields) is not None
         or _failed_choice(fields) is not None
-        or (not fields.get("choices") and (_has_error(fields) or _wrapped_error(fields) is not None))
+        or (not fields.get("choices") and (_has_error(fields, _FOREIGN_ERRORS) or _wrapped_error(fields) is not None))
         or ("choices" not in fields and _is_report(fields))
     )
 
 
-def _has_error(fields: JsonObject) -> bool:
-    return any(_is_filled(fields.get(name)) for name in (*_ERRORS, *_FOREIGN_ERRORS))
+def _has_error(fields: JsonObject, names: Iterable[str] = (*_ERRORS, *_FOREIGN_ERRORS)) -> bool:
+    return any(_is_filled(fields.get(name)) for name in names)
 
 
 def _wrapped_error(fields: JsonObject) -> JsonObject | None:

@@ -26,6 +26,7 @@ from ...records import (
     Usage,
 )
 from ...records.chunks import CHOICE_FIELDS, CHUNK_FIELDS, DELTA_FIELDS, ChatCompletionChunk
+from ..error_body import OWN_MARKS
 
 
 class _Function(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -176,9 +177,12 @@ def read_chunk(data: bytes, decode: Callable[[bytes], ChatCompletionChunk]) -> C
         chunk = decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    error = chunk._error  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    if error is not None or (chunk.usage is not None and not _has_known_usage(chunk, data)):
+    if chunk._error is not None:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         return None
+    if chunk.usage is not None:
+        chunk.usage = _read_usage(data)
+        if chunk.usage is None:
+            return None
     chunk.native = data
     return chunk
 
@@ -192,13 +196,12 @@ def _usage_decoder() -> msgspec.json.Decoder[_UsageOfChunk]:
     return msgspec.json.Decoder(_UsageOfChunk)
 
 
-def _has_known_usage(chunk: ChatCompletionChunk, data: bytes) -> bool:
-    """Whether the usage has only fields that OpenAI documents; `ChatCompletionChunk` leaves out all others."""
+def _read_usage(data: bytes) -> Usage | None:
+    """A chunk's usage; None if it has fields that OpenAI does not document, which `ChatCompletionChunk` leaves out."""
     try:
-        chunk.usage = _usage(_usage_decoder().decode(data).usage)
+        return _usage(_usage_decoder().decode(data).usage)
     except msgspec.DecodeError:
-        return False
-    return True
+        return None
 
 
 class _TopLogprob(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -255,7 +258,9 @@ def read_with_extra(chunk: JsonObject) -> ChatCompletionChunk | None:
     for choice in choices:
         if not _is_object(choice) or not _is_object(choice.get("delta")):
             return None
-        if "error" in choice or "error" in choice["delta"] or choice.get("logprobs") is not None:
+        if "error" in choice or "error" in choice["delta"] or "message" in choice:
+            return None  # may be an error
+        if choice.get("logprobs") is not None:
             return None
         extras.append((_pop_unknown(choice, CHOICE_FIELDS), _pop_unknown(choice["delta"], DELTA_FIELDS)))
     try:
@@ -280,15 +285,12 @@ def _pop_unknown(source: JsonObject, known: frozenset[str]) -> JsonObject | None
 
 
 def may_have_extra(value: Any) -> bool:
-    """Whether `read_with_extra` may read a JSON value: it is an object with choices, and no error."""
-    if not _is_object(value) or not _SPECIAL.isdisjoint(value):
+    """Whether `read_with_extra` may read a JSON value: it is an object with a choice, and has no mark of an error."""
+    if not _is_object(value) or not OWN_MARKS.isdisjoint(value):
         return False
-    return type(value.get("choices")) is list and value.get("object") != "error"
+    choices: Any = value.get("choices")
+    return type(choices) is list and choices != [] and value.get("object") != "error"
 
 
 def _is_object(value: Any) -> bool:
     return type(value) is dict
-
-
-_SPECIAL = frozenset(("error", "errors", "err", "type", "base_resp"))
-"""Fields with which a chunk may be an error."""

@@ -99,7 +99,8 @@ class OpenAIStreamDecoder:
             raise _error_event(data)
         chunk = read_chunk(data, self._decode) if self._is_plain else None
         if chunk is None:
-            if self._is_without_chunk(data):
+            self.done = data.startswith(_DONE)
+            if self.done or data.strip() in EMPTY_EVENTS:
                 return ()
             chunk = self._read_tolerantly(data)
         ended = False
@@ -120,10 +121,6 @@ class OpenAIStreamDecoder:
         if self._legacy:
             to_legacy_delta(chunk)
         return (chunk,)
-
-    def _is_without_chunk(self, data: bytes) -> bool:
-        self.done = data.startswith(_DONE)
-        return self.done or data.strip() in EMPTY_EVENTS
 
     def _read_tolerantly(self, data: bytes) -> ChatCompletionChunk:
         found, problem = None, ""

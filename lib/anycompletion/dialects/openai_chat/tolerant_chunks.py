@@ -93,18 +93,23 @@ class OpenAIChoiceNumbers:
     Texts of choices with the same index are distinguished by their place in a chunk; and where one comes after the
     other, by the finish reason between them. Chunks of such choices that take turns look like those of one choice.
 
+    A server that has sent another index than 0 numbers its choices itself: text after a finish reason then belongs to
+    the same choice. Before that, such text counts as the next choice's, because the two cases look the same.
+
     Args:
         decode: decodes an event.
         ended: number of a choice → whether its finish reason was received.
         count: choices that were asked for.
     """
 
-    __slots__ = ("_by_place", "_count", "_decode", "_ended")
+    __slots__ = ("_by_place", "_count", "_decode", "_ended", "_has_indexes")
 
     def __init__(self, decode: Callable[[bytes], ChatCompletionChunk], ended: Mapping[int, bool], count: int) -> None:
         self._decode, self._ended, self._count = decode, ended, count
         self._by_place: dict[tuple[int, int], int] = {}
         """Index of a choice, and how many before it in its chunk have that index → its number."""
+        self._has_indexes = False
+        """Whether a choice had another index than 0."""
 
     def decode(self, data: bytes) -> ChatCompletionChunk:
         """The chunk of an event, numbered."""
@@ -113,11 +118,12 @@ class OpenAIChoiceNumbers:
     def number(self, chunk: ChatCompletionChunk) -> ChatCompletionChunk:
         """Sets the index of each choice to its number."""
         indexes = [choice.index for choice in chunk.choices]
+        self._has_indexes = self._has_indexes or any(indexes)
         for at, choice in enumerate(chunk.choices):
             place = choice.index, indexes[:at].count(choice.index)
             number = self._by_place.get(place, choice.index)
             is_other = place not in self._by_place and place[1] > 0
-            is_next = self._ended.get(number) and len(self._ended) < self._count
+            is_next = self._ended.get(number) and len(self._ended) < self._count and not self._has_indexes
             if choice.delta.content and (is_other or is_next):
                 number = 1 + max((*indexes, *self._ended, *self._by_place.values()))
             if choice.delta.content:

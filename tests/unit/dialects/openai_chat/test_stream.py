@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from anycompletion import errors
 from anycompletion.codecs.sse import Event, SSEParser
 from anycompletion.dialects.base import Target
+from anycompletion.dialects.error_body import holds_error
 from anycompletion.dialects.openai_chat.dialect import DIALECT
 from anycompletion.dialects.openai_chat.quirks import Quirks
 from anycompletion.errors import APIError, APIResponseError, APIStatusError, StreamInterruptedError
@@ -344,6 +345,22 @@ def test_proper_indexes_are_kept() -> None:
     assert [(choice.index, choice.message.content) for choice in accumulated(chunks).choices] == [(0, "a!"), (2, "c")]
 
 
+def test_text_after_a_finish_reason_stays_in_its_choice_where_the_server_numbers_choices() -> None:
+    """The late text of one choice would be joined to another one's."""
+    events = [
+        chunk(piece(1, content="b")),
+        chunk(piece(0, content="a")),
+        chunk(piece(0, "stop")),
+        chunk(piece(0, content="!")),
+        chunk(piece(0, "stop")),
+        chunk(piece(1, "stop")),
+    ]
+    for count in (2, 3):
+        chunks, error = run(*events, request=ChatRequest("m", "x", n=count))
+        assert error is None
+        assert accumulated(chunks).texts == ["a!", "b"]
+
+
 # --- ends ---
 
 ENDS: dict[str, tuple[list[Any], int | None, bool]] = {
@@ -520,6 +537,43 @@ FAILURES: dict[str, tuple[Any, str, type[APIStatusError], str]] = {
     "a named event of a list": ([1], "error", errors.InternalServerError, "1"),
     "a named event of nothing": ({}, "error", errors.InternalServerError, "the provider reported an error"),
 }
+
+
+_FAILED = {"message": "Oh."}
+
+REPORTS: list[dict[str, Any]] = [
+    *({name: _FAILED} for name in ("error", "errors", "Error", "fault", "err", "exception")),
+    *({wrapper: {name: _FAILED}} for wrapper in ("data", "result", "response", "body") for name in ("error", "err")),
+    {"base_resp": {"status_code": 1, "status_msg": "Oh."}},
+    {"object": "error", "message": "Oh."},
+    {"type": "error", "message": "Oh."},
+]
+CHOICE_REPORTS: list[dict[str, Any]] = [
+    {"error": _FAILED},
+    {"delta": {"error": _FAILED}},
+    {"message": {"error": _FAILED}},
+]
+
+
+@pytest.mark.parametrize(
+    "reported",
+    [
+        *({"choices": [], **report} for report in REPORTS),
+        *({"choices": [{"index": 0, "delta": {}, **report}]} for report in CHOICE_REPORTS),
+    ],
+    ids=json.dumps,
+)
+def test_an_event_is_an_error_wherever_a_whole_reply_is_one(reported: dict[str, Any]) -> None:
+    """A failure that a gateway reports in a field of its own would be an empty chunk, and the reply look complete."""
+    assert holds_error(reported)
+    assert failing({"id": "i", **reported}).message == "Oh."
+
+
+@pytest.mark.parametrize("name", ["Error", "fault", "err", "exception", "data", "result"])
+def test_a_field_beside_a_choice_is_no_error(name: str) -> None:
+    """A server's own field would end the stream because a gateway calls an error so."""
+    chunks, error = run(chunk(piece(content="a"), **{name: {"error": "x"}}), chunk(piece(reason="stop")))
+    assert (error, accumulated(chunks).text) == (None, "a")
 
 
 @pytest.mark.parametrize("name", FAILURES)
