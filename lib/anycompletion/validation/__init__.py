@@ -13,8 +13,15 @@ from .call_arguments import (
     split_keywords,
     unknown_keyword,
 )
-from .message_input import with_call_ids
-from .option_checks import check_headers, check_option_values, check_options, check_timeout, parse_keys
+from .message_input import taken_call_ids, unused_call_id, with_call_ids
+from .option_checks import (
+    check_headers,
+    check_option_values,
+    check_options,
+    check_timeout,
+    is_provider_name,
+    parse_keys,
+)
 from .request_checks import request_from_arguments, validate_request
 from .serializability import require_serializable, unserializable_error
 from .values import check_flag, check_string
@@ -29,13 +36,16 @@ __all__ = [
     "check_timeout",
     "unserializable_error",
     "is_keyword",
+    "is_provider_name",
     "parse_call",
     "parse_keys",
     "parse_options",
     "request_from_arguments",
     "require_serializable",
     "split_keywords",
+    "taken_call_ids",
     "unknown_keyword",
+    "unused_call_id",
     "validate_request",
     "with_call_ids",
 ]

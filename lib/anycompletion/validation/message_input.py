@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, cast
 
 import attrs
@@ -80,8 +80,27 @@ def with_call_ids(messages: Sequence[Message]) -> list[Message] | None:
     return None
 
 
+def taken_call_ids(messages: Sequence[Message]) -> set[str]:
+    """The ids that the tool calls and the results of a conversation have."""
+    taken: set[str] = set()
+    for message in messages:
+        if isinstance(message, ToolMessage):
+            taken.add(message.tool_call_id)
+        elif isinstance(message, AssistantTurn):
+            taken.update(call.id for call in message.tool_calls or ())
+    return taken
+
+
+def unused_call_id(base: str, taken: Set[str]) -> str:
+    """An id that is not taken: `base`, or `base` with underscores."""
+    while base in taken:
+        base += "_"
+    return base
+
+
 def _paired(messages: Sequence[Message]) -> list[Message]:
     paired: list[Message] = []
+    taken = taken_call_ids(messages)
     waiting: dict[str, str] = {}
     """Place of a call without an id and without a result → its new id."""
     for i, message in enumerate(messages):
@@ -93,13 +112,13 @@ def _paired(messages: Sequence[Message]) -> list[Message]:
             calls = [*message.tool_calls]
             for j, call in enumerate(calls):
                 if not call.id:
-                    calls[j] = attrs.evolve(call, id=f"call_{i}_{j}")
+                    calls[j] = attrs.evolve(call, id=unused_call_id(f"call_{i}_{j}", taken))
                     waiting[f"messages[{i}].tool_calls[{j}].id"] = calls[j].id
             paired.append(attrs.evolve(message, tool_calls=calls))
         else:
             paired.append(message)
-    for place in waiting:
-        refuse(place, "is missing")
+    if waiting:
+        refuse(next(iter(waiting)), "is missing")
     return paired
 
 

@@ -49,13 +49,14 @@ def parse_keys(keys: Mapping[str, object], param: str) -> dict[str, Key]:
         InvalidRequestError: a name is not a provider's, or a value cannot be a key.
     """
     for name in keys:
-        if not is_instance_strict(name, str) or not _is_provider_name(name):
+        if not is_instance_strict(name, str) or not is_provider_name(name):
             refuse(param, "has a name that is no provider's; is a key where the name should be?")
     checked = {name: check_key(key, f"{param}[{name!r}]") for name, key in keys.items() if key is not None}
     return {name: Secret(key) if isinstance(key, str) else key for name, key in checked.items()}
 
 
-def _is_provider_name(name: str) -> bool:
+def is_provider_name(name: str) -> bool:
+    """Whether a text can be a provider's name: a short one of lower-case letters, digits, '-', '_' and '.'."""
     return (
         name[:1] not in ("", ".", "_", "-") and len(name) <= _LONGEST_PROVIDER and _PROVIDER_CHARACTERS.issuperset(name)
     )

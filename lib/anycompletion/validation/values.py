@@ -314,7 +314,7 @@ def check_integer(minimum: int, maximum: int) -> Check:
 def _range_problem(value: int, minimum: int, maximum: int) -> str:
     if maximum < 2**63 - 1:
         return f"must lie between {minimum} and {maximum}"
-    return f"must be at least {minimum}" if abs(value) < 2**63 else "has more than 64 bits"
+    return f"must be at least {minimum}" if value < minimum else f"must be at most {maximum}"
 
 
 def check_flag(value: Any, param: str) -> Any:

@@ -114,6 +114,19 @@ def test_calls_and_results_without_ids_are_paired_in_order() -> None:
     assert roles_and_ids(with_call_ids(given[:5]) or []) == [ids, *ids]
 
 
+@pytest.mark.parametrize("own", [["call_1_0"], ["call_1_0", "call_1_0_"]])
+def test_a_made_id_is_none_that_the_conversation_has(own: list[str]) -> None:
+    """Two calls would have one id, and the results of both would go to each."""
+    conversation: list[Any] = [
+        {"role": "user", "content": "Hi."},
+        {"role": "assistant", "tool_calls": [CALL, *({**CALL, "id": name} for name in own)]},
+        {"role": "tool", "content": "1"},
+        *({"role": "tool", "content": "2", "tool_call_id": name} for name in own),
+    ]
+    made = f"{own[-1]}_"
+    assert roles_and_ids(with_call_ids(parse_messages(conversation)) or []) == [[made, *own], made, *own]
+
+
 @pytest.mark.parametrize(
     ("messages", "param"),
     [

@@ -72,8 +72,8 @@ RANGES = [
     ({"n": 0}, "n: must lie between 1 and 1024"),
     ({"n": 2**70}, "n: must lie between 1 and 1024"),
     ({"max_tokens": -1}, "max_tokens: must be at least 0"),
-    ({"max_tokens": 2**63}, "max_tokens: has more than 64 bits"),
-    ({"seed": -(2**63) - 1}, "seed: has more than 64 bits"),
+    ({"max_tokens": 2**63}, "max_tokens: must be at most 9223372036854775807"),
+    ({"seed": -(2**63) - 1}, "seed: must be at least -9223372036854775808"),
     ({"max_tokens": [None]}, "max_tokens: expected an integer, found list"),
     ({"messages": None}, "messages: expected a string or a list, found None"),
 ]

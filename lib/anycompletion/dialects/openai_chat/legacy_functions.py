@@ -16,6 +16,7 @@ from ...records import (
     Message,
 )
 from ...records.chunks import ChatCompletionChunk
+from ...validation import taken_call_ids, unused_call_id
 from ..base import Target
 from .quirks import Quirks
 
@@ -48,13 +49,14 @@ def call_ids(messages: Sequence[Message]) -> dict[int, str]:
     """
     ids: dict[int, str] = {}
     waiting: dict[str, list[str]] = {}
+    taken = taken_call_ids(messages)
     for i, message in enumerate(messages):
         if isinstance(message, AssistantTurn) and message.function_call is not None:
-            ids[i] = f"call_{i}_{message.function_call.name}"
+            ids[i] = unused_call_id(f"call_{i}_{message.function_call.name}", taken)
             waiting.setdefault(message.function_call.name, []).append(ids[i])
         elif isinstance(message, FunctionMessage):
             open_calls = waiting.get(message.name)
-            ids[i] = open_calls.pop(0) if open_calls else f"call_{i}_{message.name}"
+            ids[i] = open_calls.pop(0) if open_calls else unused_call_id(f"call_{i}_{message.name}", taken)
     return ids
 
 

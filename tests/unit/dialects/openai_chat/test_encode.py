@@ -24,6 +24,7 @@ from anycompletion.records import (
     FunctionTool,
     TextPart,
     ToolCall,
+    ToolMessage,
     UserMessage,
 )
 from anycompletion.validation.request_checks import build_request, validate_request
@@ -304,6 +305,20 @@ CHOICES: list[tuple[dict[str, Any], dict[str, Any]]] = [
 def test_functions_as_tools(params: dict[str, Any], members: dict[str, Any]):
     """A server with tools only would refuse or ignore functions."""
     assert body(where=TOOLS, **params) == {"model": "gpt-4o", "messages": HELLO, **members}
+
+
+def test_a_function_calls_id_is_none_that_the_conversation_has() -> None:
+    """A result of a legacy call would be that of a tool call, too."""
+    call = FunctionCall("f", "{}")
+    messages = [
+        UserMessage("x"),
+        AssistantMessage(function_call=call, tool_calls=[ToolCall("call_1_f", FunctionCall("g", ""))]),
+        FunctionMessage("1", "f"),
+        ToolMessage("2", "call_1_f"),
+    ]
+    _, turn, first, second = body(messages, TOOLS)["messages"]
+    assert [called["id"] for called in turn["tool_calls"]] == ["call_1_f", "call_1_f_"]
+    assert (first["tool_call_id"], second["tool_call_id"]) == ("call_1_f_", "call_1_f")
 
 
 def test_function_messages_as_tool_messages():
