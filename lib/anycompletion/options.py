@@ -4,7 +4,7 @@ Annotations are no strings here: `TypedDict` would compile each of them, which t
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal, NoReturn, Protocol, TypeAlias, TypedDict, cast
+from typing import Any, Literal, NoReturn, Protocol, TypeAlias, TypedDict
 
 import attrs
 
@@ -206,6 +206,11 @@ NO_OPTIONS = OptionValues({})
 """The options of a call that was given none."""
 
 
+def is_variable(name: object) -> bool:
+    """Whether a value is the name of an environment variable in capitals, as no key is."""
+    return isinstance(name, str) and name.isidentifier() and name == name.upper()
+
+
 @attrs.frozen(eq=False, repr=False)
 class EnvKey(FrozenValue):
     """A key in an environment variable, which is read at the key's first use; it pickles as the variable's name.
@@ -217,8 +222,7 @@ class EnvKey(FrozenValue):
     name: str
 
     def __attrs_post_init__(self) -> None:
-        name = cast("object", self.name)
-        if not isinstance(name, str) or not name.isidentifier() or name != name.upper():
+        if not is_variable(self.name):
             raise InvalidRequestError("EnvKey: expected the name of an environment variable in capitals", param="name")
 
 

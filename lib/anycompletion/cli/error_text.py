@@ -27,7 +27,7 @@ _FOR_SHELL = (
     (r"\bpass (\w+)=(\w+)", r"give -o \1=\2"),
     (r"\bpass (\w+)=", r"give -o \1=..."),
     (r"; known are .*", "; anycompletion providers lists them"),
-    (r", or for a Provider with allow_http.*", ""),
+    (r"\. To allow it anywhere, give the client a Provider.*", ""),
     (r"^base_urls\[.*?\]:", "--base-url:"),
     (r"^messages\[\d+\]\.content: contains a lone surrogate.*", "the prompt is not text in UTF-8"),
 )

@@ -205,12 +205,12 @@ def _host_problem(host: str, scheme: str, allow_http: AllowHttp) -> str | None:
         loopback = address.is_loopback
     if scheme == "https" or loopback or allow_http is True:
         return None
-    if allow_http and (is_dotless if address is None else _is_private(address)):
+    if allow_http == "private" and (is_dotless if address is None else _is_private(address)):
         return None
     where = "this machine, private addresses and hosts without a dot" if allow_http else "this machine"
     return (
-        f"must use https; plain http is for {where}, or for a Provider with allow_http=True: "
-        "attrs.evolve(PROVIDERS[name], allow_http=True) among providers= is a built-in one with it"
+        f"must use https; plain http is allowed to {where}. To allow it anywhere, give the client a Provider with "
+        "allow_http=True; of a built-in one: providers=[attrs.evolve(PROVIDERS[name], allow_http=True)]"
     )
 
 

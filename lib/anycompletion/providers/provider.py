@@ -18,9 +18,10 @@ from ..auth import BEARER, Auth
 from ..dialects.base import Dialect, DialectQuirks
 from ..dialects.openai_chat.quirks import Quirks
 from ..errors import ConfigurationError
+from ..options import is_variable
 from ..params import ParamSupport, ParamTable
 from ..redaction import may_be_secret
-from ..validation import check_headers
+from ..validation import check_headers, is_provider_name
 from .base_url import AllowHttp, check_base_url, intended_base_url
 
 _REGISTERED_DIALECTS: Mapping[str, type[DialectQuirks]] = {
@@ -69,6 +70,14 @@ class ProviderSource(Protocol):
         """The providers that replace those of the same names."""
         ...
 
+
+_VALUES: Mapping[str, tuple[tuple[object, ...], str]] = {
+    "rate_limit_scope": (("model", "key"), "'model' or 'key'"),
+    "allow_http": ((True, False, "private"), "True, False or 'private'"),
+    "key_optional": ((True, False), "True or False"),
+    "retry_safe": ((True, False), "True or False"),
+}
+"""Field of `Provider` → its values, and how an error names them."""
 
 _TUPLES = ("key_env", "token_env", "base_url_env", "api_version_env", "prefixes", "own_models")
 """Fields of `Provider` that are tuples of texts."""
@@ -159,10 +168,11 @@ class Provider(FrozenValue):
                 f"provider {self.name!r}: quirks: expected {quirks_type.__name__} for the dialect {self.dialect}, "
                 f"found {type(self.quirks).__name__}"
             )
-        if not _is_name(self.name):
-            raise ConfigurationError(f"provider {self.name!r}: a name is lower-case letters, digits, '-', '_' and '.'")
-        if self.rate_limit_scope not in ("model", "key"):
-            raise ConfigurationError(f"provider {self.name!r}: rate_limit_scope: expected 'model' or 'key'")
+        if not is_provider_name(self.name):
+            raise ConfigurationError(
+                f"provider {self.name!r}: a name is at most 64 lower-case letters, digits, '-', '_' and '.'"
+            )
+        self._refuse_values()
         url = self.base_url
         for placeholder, variables in self.placeholders.items():
             if not variables or f"{{{placeholder}}}" not in url:
@@ -185,6 +195,14 @@ class Provider(FrozenValue):
     def __deepcopy__(self, memo: object) -> Provider:
         return self
 
+    def _refuse_values(self) -> None:
+        """Raises where a field has a value that means nothing, which would count as one of those that do."""
+        for name, (values, expected) in _VALUES.items():
+            value = getattr(self, name)
+            # 1 equals True, and would be no "private" either.
+            if type(value) not in (bool, str) or value not in values:
+                raise ConfigurationError(f"provider {self.name!r}: {name}: expected {expected}")
+
     def _refuse_texts(self) -> None:
         """Raises where a text is given for a tuple of texts: its letters would be the names.
 
@@ -195,12 +213,12 @@ class Provider(FrozenValue):
         given |= {f"placeholders[{name!r}]": names for name, names in self.placeholders.items()}
         for field, names in given.items():
             if isinstance(names, str):
-                shown = repr(names) if _is_variable(names) else "name"
+                shown = repr(names) if is_variable(names) else "name"
                 raise ConfigurationError(
                     f"provider {self.name!r}: {field}: expected a tuple of texts, found a text; write ({shown},)"
                 )
         for field in ("key_env", "token_env"):
-            if not all(map(_is_variable, getattr(self, field))):
+            if not all(map(is_variable, getattr(self, field))):
                 raise ConfigurationError(
                     f"provider {self.name!r}: {field}: expected names of environment variables in capitals; "
                     "a key itself goes into api_keys"
@@ -214,18 +232,6 @@ class Provider(FrozenValue):
     def own_model(self, model: str) -> str:
         """The provider's own name of a model that callers write after the provider's name; see `own_models`."""
         return f"{self.name}/{model}" if self.own_models and model.partition(":")[0] in self.own_models else model
-
-
-_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
-
-
-def _is_variable(name: object) -> bool:
-    return isinstance(name, str) and name.isidentifier() and name == name.upper()
-
-
-def _is_name(text: str) -> bool:
-    # No pattern: compiling one would add more to an import than checking all built-in rows.
-    return text[:1] in _LETTERS and _LETTERS.union("._-").issuperset(text)
 
 
 def api_base_url(provider: Provider, url: str, param: str = "base_url") -> str:

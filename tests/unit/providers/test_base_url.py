@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import pytest
 
@@ -190,6 +192,13 @@ def test_plain_http_to_private_hosts_goes_no_further(url: str):
     assert "attrs.evolve(PROVIDERS[name], allow_http=True)" in str(caught.value)
 
 
+@pytest.mark.parametrize("allowed", ["no", "privat", 1, None])
+def test_plain_http_needs_one_of_the_documented_values(allowed: Any):
+    """A key would be sent in the clear where a text was meant to forbid it."""
+    with pytest.raises(InvalidRequestError, match="must use https"):
+        check_base_url("http://10.0.0.1", allow_http=allowed)
+
+
 @pytest.mark.parametrize("allowed", [True, "private"])
 @pytest.mark.parametrize(
     "url", ["http://169.254.169.254", "http://metadata", "http://[fd00:ec2::254]", "http://2852039166", "http://a:b@x"]
@@ -219,7 +228,7 @@ async def test_the_base_url_of_an_own_server_comes_from_anywhere(monkeypatch: py
         assert client.with_options(base_url=url).check("llamacpp/m").base_url == url
         monkeypatch.setenv("HOSTED_VLLM_API_BASE", url)
         assert client.check("vllm/m").base_url == url
-        with pytest.raises(InvalidRequestError, match="must use https; plain http is for this machine, or"):
+        with pytest.raises(InvalidRequestError, match="must use https; plain http is allowed to this machine\\."):
             client.check("openai/m", base_url=url, api_key="k")
     evolved = attrs.evolve(PROVIDERS["openai"], allow_http=True)
     async with AsyncCompletion(providers=[evolved]) as client:

@@ -16,10 +16,11 @@ from anycompletion.providers import (
     Provider,
 )
 from anycompletion.records import PARAM_NAMES
+from anycompletion.validation import parse_keys
 
 INVALID: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"dialect": "of_tomorrow"}, ConfigurationError, "provider 'acme': no dialect 'of_tomorrow', only openai_chat"),
-    ({"name": ""}, ConfigurationError, "provider '': a name is lower-case letters"),
+    ({"name": ""}, ConfigurationError, "provider '': a name is at most 64 lower-case letters"),
     ({"name": "Acme"}, ConfigurationError, "provider 'Acme': a name is"),
     ({"name": "ac/me"}, ConfigurationError, "provider 'ac/me': a name is"),
     ({"name": "ac:me"}, ConfigurationError, "provider 'ac:me': a name is"),
@@ -45,6 +46,18 @@ INVALID: list[tuple[dict[str, Any], type[Exception], str]] = [
         ConfigurationError,
         "placeholders['zone']: expected a tuple",
     ),
+    ({"name": "a" * 65}, ConfigurationError, "a name is at most 64"),
+    *(
+        (
+            {"allow_http": value, "base_url": "http://10.0.0.1"},
+            ConfigurationError,
+            "allow_http: expected True, False or",
+        )
+        for value in ("no", "privat", "anywhere", "", 1, 0, None)
+    ),
+    *(({"key_optional": value}, ConfigurationError, "key_optional: expected True or False") for value in ("no", 1)),
+    *(({"retry_safe": value}, ConfigurationError, "retry_safe: expected True or False") for value in ("no", 0)),
+    *(({"rate_limit_scope": value}, ConfigurationError, "rate_limit_scope: expected 'model'") for value in ("x", None)),
     ({"base_url": "http://api.acme.ai"}, InvalidRequestError, "base_url: must use https"),
     ({"base_url": "api.acme.ai"}, InvalidRequestError, "base_url: must begin with https://"),
 ]
@@ -66,6 +79,15 @@ def test_valid_providers():
     assert row.table["seed"].note == "none"
     assert row.table["temperature"] == DIALECTS["openai_chat"].params["temperature"]
     assert Provider("acme", "").base_url == ""
+    for allowed in (True, False, "private"):
+        assert Provider("acme", "http://127.0.0.1", allow_http=allowed).allow_http == allowed
+
+
+def test_a_key_can_be_given_for_every_name_of_a_provider() -> None:
+    """A provider could be made whose key no client takes."""
+    name = "a" * 64
+    parse_keys({name: "k"}, "api_keys")
+    assert Provider(name, "https://api.acme.ai").name == name
 
 
 @pytest.mark.parametrize("name", sorted(PROVIDERS))
