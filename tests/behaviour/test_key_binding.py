@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import attrs
 import pytest
@@ -283,6 +283,22 @@ REWRITTEN: dict[str, Callable[[Options], Options]] = {
     "another header beside it": lambda options: {**options, "extra_headers": {**_headers(options), "X-Trace": "1"}},
     "a query": lambda options: {**options, "extra_query": _headers(options)},
 }
+
+
+async def test_a_key_by_provider_in_a_header_goes_to_its_provider_only() -> None:
+    """Middleware that copies the keys of a call into headers would send one provider's key to another."""
+    other = "sk-given-for-groq-9876543210"
+
+    async def change(request: ChatRequest, options: Options, call_next: Next) -> Reply:
+        keys = cast("Mapping[str, Secret]", options["api_key"])
+        headers = {f"X-Key-{name}": key.reveal() for name, key in keys.items()}
+        return await call_next(attrs.evolve(request, model="groq/llama"), {**options, "extra_headers": headers})
+
+    async with servers(FAILED) as hosts, hosts.client(middleware=[change]) as client:
+        await plain(client, api_key={"openai": OWN, "groq": other})
+        (request,) = hosts.groq.requests
+        assert OWN not in repr(request)
+        assert repr(request).count(other) == 2
 
 
 @pytest.mark.parametrize("rewritten", REWRITTEN)

@@ -24,11 +24,11 @@ _CREDENTIALS = ("api_key", "extra_headers", "extra_query")
 _BOUND = ("api_key", "base_url", "api_version", "organization", "project", "extra_headers", "extra_query")
 """Options that are for one provider, or may contain something that is."""
 
-_NAMED = ("extra_headers", "extra_query")
-"""Options that are names and values, of which some may be credentials."""
+_MAPPINGS = ("extra_headers", "extra_query")
+"""Options that map names to values, some of which may be credentials."""
 
-_MIN_FOUND = 8
-"""Characters; a shorter credential may occur in other values by chance."""
+_MIN_SEARCHED = 8
+"""Characters of the shortest credential that is searched for; a shorter one may occur in other values by chance."""
 
 _UNKNOWN = "?"
 """Before the model in place of a provider's name that is not known."""
@@ -182,26 +182,30 @@ class ReceivedOptions:
         if there.provider == home.provider:
             self._refuse_other_origin(given, there, home)
             return given, ()
-        return self._without_bound(given, f"was given for {_shown(home)}, and the call goes to {_shown(there)}")
+        return self._without_bound(
+            given, there.provider, f"was given for {_shown(home)}, and the call goes to {_shown(there)}"
+        )
 
     def _refuse_other_origin(self, given: Mapping[str, Any], there: Destination, home: Destination) -> None:
         if there.url == home.url or is_same_origin(there.url, home.url):
             return
         keeps_key = given.get("api_key") is not None and self._is_unchanged("api_key", given["api_key"])
-        if keeps_key or any(self._carriers(option, given) for option in _NAMED):
+        if keeps_key or any(self._names_with_secret(option, given) for option in _MAPPINGS):
             raise ConfigurationError(
                 "base_url: middleware changed it, and the call's key was not given for it; pass api_key= with it",
                 provider=home.provider,
             )
 
-    def _without_bound(self, given: Mapping[str, Any], why: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    def _without_bound(
+        self, given: Mapping[str, Any], provider: str, why: str
+    ) -> tuple[dict[str, Any], tuple[str, ...]]:
         kept, dropped = dict(given), list[str]()
         for option in _BOUND:
             value = given.get(option)
             if value is None or (option == "api_key" and isinstance(value, Mapping)):
                 continue
-            if option in _NAMED:
-                lost = self._carriers(option, given)
+            if option in _MAPPINGS:
+                lost = self._names_with_secret(option, given, provider)
                 kept[option] = {name: text for name, text in value.items() if name not in lost} if lost else value
                 dropped += [f"{option}.{name}" for name in lost]
             elif self._is_unchanged(option, value):
@@ -209,25 +213,28 @@ class ReceivedOptions:
                 dropped.append(option)
         return kept, tuple(f"{printable(name)} dropped: it {why}" for name in dropped)
 
-    def _carriers(self, option: str, given: Mapping[str, Any]) -> list[str]:
+    def _names_with_secret(self, option: str, given: Mapping[str, Any], provider: str = "") -> list[str]:
         """The names of those headers or parameters that contain a credential which was received.
 
         Under any name, because middleware may write names in another way, or put the key into another place.
         """
-        before, received = _texts(self._options.get(option)), self._received_texts()
+        before, received = _texts(self._options.get(option)), self._received_secrets(provider)
         return [
             name
             for name, value in _texts(given.get(option)).items()
             if (is_credential(name) and value == before.get(name)) or any(text in value for text in received)
         ]
 
-    def _received_texts(self) -> list[str]:
-        key = self._options.get("api_key")
-        found = [key.reveal() if isinstance(key, Secret) else key] if isinstance(key, (str, Secret)) else []
-        for option in _NAMED:
+    def _received_secrets(self, provider: str) -> list[str]:
+        """The credentials among the options that were received, without a key that is named for `provider`."""
+        given = self._options.get("api_key")
+        named = cast("Mapping[str, object]", given) if isinstance(given, Mapping) else {"": given}
+        keys = [key for name, key in named.items() if not provider or canonical_name(name, {}) != provider]
+        found = [key.reveal() if isinstance(key, Secret) else key for key in keys if isinstance(key, (str, Secret))]
+        for option in _MAPPINGS:
             values = _texts(self._options.get(option))
             found += secret_values({name: value for name, value in values.items() if is_credential(name)})
-        return [text for text in found if len(text) >= _MIN_FOUND]
+        return [text for text in found if len(text) >= _MIN_SEARCHED]
 
     def _is_unchanged(self, option: str, value: object) -> bool:
         before = self._options.get(option)
