@@ -10,6 +10,8 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+from collections.abc import Mapping
+from typing import cast
 
 log = logging.getLogger("anycompletion")
 log.addHandler(logging.NullHandler())  # without this, warnings of an app that configures no logging go to stderr
@@ -24,7 +26,8 @@ def log_event(level: int, event: str, text: str, *args: object, stacklevel: int 
         text: text for people, with ``%s`` for `args`.
         *args: values in the text.
         stacklevel: as in `logging.Logger.log`; 1 is the function that calls this one.
-        **details: further attributes, without their prefix. Unprintable characters of texts are escaped.
+        **details: further attributes, without their prefix. Unprintable characters of texts are escaped, those of
+            names and values in a mapping, too.
     """
     if not log.isEnabledFor(level):
         return
@@ -40,6 +43,8 @@ def log_event(level: int, event: str, text: str, *args: object, stacklevel: int 
 def _printable(value: object) -> object:
     if isinstance(value, str) and not value.isprintable():
         return value.encode("unicode_escape").decode()
+    if isinstance(value, Mapping):
+        return {_printable(name): _printable(each) for name, each in cast("Mapping[str, object]", value).items()}
     return value
 
 

@@ -201,8 +201,9 @@ async def test_a_list_that_does_not_end_is_an_error() -> None:
     pages = [{"data": [{"id": str(n)}], "has_more": True, "last_id": str(n)} for n in range(201)]
     script = [step for page in pages for step in (REQUEST, answer(page))]
     async with RawServer(script) as server, client_to(server.url, "anthropic") as client:
-        with pytest.raises(APIResponseError, match="more than 200 pages"):
+        with pytest.raises(APIResponseError, match="more than 200 pages") as caught:
             await client.models("anthropic")
+    assert (caught.value.provider, caught.value.attempts) == ("anthropic", 1)
 
 
 async def test_the_pages_of_a_list_have_the_size_of_one_reply() -> None:

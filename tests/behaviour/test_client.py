@@ -144,7 +144,7 @@ def test_using_a_client_without_a_running_loop_is_an_error() -> None:
     with pytest.raises(ClientClosedError, match=r"no event loop is running; .* asyncio\.run"):
         coroutine.send(None)
     fake = AsyncCompletion(providers=[FakeProvider("Hello!")])
-    with pytest.raises(ClientClosedError, match="no event loop is running; a FakeProvider needs one"):
+    with pytest.raises(ClientClosedError, match=r"no event loop is running; .* FakeProvider inside async code"):
         fake.stream("openai/m", "Hi.")
 
 

@@ -230,6 +230,15 @@ async def test_a_stream_that_is_left_early_has_a_closing_record(
     assert [extras(record)["event"] for record in ours(caplog)] == ["answered", "closed"]
 
 
+async def test_unprintable_characters_of_tags_are_escaped(
+    client: AsyncCompletion, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The name of a user could add lines to a log, or clear the terminal that shows it."""
+    caplog.set_level(logging.DEBUG)
+    await call(client, stream=False, tags={"user\n": "Eve\nWARNING \x1b[2J", "team": "Zoë"})
+    assert extras(ours(caplog)[0])["tags"] == {"user\\n": "Eve\\nWARNING \\x1b[2J", "team": "Zoë"}
+
+
 @pytest.mark.parametrize("stream", [False, True])
 async def test_every_record_of_a_call_has_its_tags(
     client: AsyncCompletion, server: SimulatorServer, caplog: pytest.LogCaptureFixture, stream: bool

@@ -91,7 +91,7 @@ async def _wait_for_cooldown(call: CallContext) -> None:
     if left is None or wait < left:
         call.log(call.plan.log_level, "cooling_down", f"waits {wait:.2f} s, as all calls to this model do", delay=wait)
         with contextlib.suppress(APITimeoutError):
-            return await _within_total(call, cooldown.wait(), "")
+            return await _within_total(call, cooldown.wait(), "")  # else the error below, which has the reason
     provider = call.plan.target.provider
     error = call.cooldown_error or RateLimitError(
         f"{provider} asked for a pause, which all calls to this model keep; it is longer than this call's timeout, so "

@@ -142,9 +142,9 @@ def checked_configuration(
     for name, key in keys.items():
         if isinstance(key, Secret):
             check_key(key.reveal(), name, f"api_keys[{name!r}]")
-    for method in () if rate_limiter is None else ("acquire", "settle"):
-        if not callable(getattr(rate_limiter, method, None)):
-            _refuse("rate_limiter", "an object with the methods of RateLimiter", rate_limiter)
+    methods = [getattr(rate_limiter, method, None) for method in ("acquire", "settle")]
+    if rate_limiter is not None and not all(map(callable, methods)):
+        _refuse("rate_limiter", "an object with the methods of RateLimiter", rate_limiter)
     return ClientConfiguration(
         providers=rows,
         api_keys=_by_provider(keys, rows, "api_keys"),

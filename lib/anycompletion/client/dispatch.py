@@ -207,7 +207,7 @@ class CallDispatcher:
     def _calls(self, request: ChatRequest, options: OptionValues, *, stream: bool, started: float) -> list[Call]:
         """The branches of a logical call."""
         if not started:
-            # Calls that have a start time have passed `ClientState.start_call`, and a stream does when it is opened.
+            # A call that has a start time has passed `ClientState.start_call`; a stream passes it when it is opened.
             self.state.check_alive(needs_loop=not stream)
         plan = self._plan(request, options, stream=stream)
         provider_state, target = plan.provider_state, plan.target

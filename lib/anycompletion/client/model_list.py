@@ -36,8 +36,8 @@ async def list_models(plan: CallPlan) -> list[ModelInfo]:
     plan.target = target = attrs.evolve(plan.target, model="")  # errors name the provider only
     listing = plan.provider_state.dialect.models
     url, models, cursor = listing.url(target), dict[str, ModelInfo](), None
-    started, size = asyncio.get_running_loop().time(), 0
-    for _ in range(_MAX_PAGES):
+    started, size, pages = asyncio.get_running_loop().time(), 0, 0
+    while True:
         query = dict(listing.query) if cursor is None else {**listing.query, listing.cursor[1]: cursor}
         call = Call(plan, ChatRequest(target.model, []), ReplyInfo(target.provider, target.model), started)
         call.start()
@@ -54,8 +54,9 @@ async def list_models(plan: CallPlan) -> list[ModelInfo]:
         following = _cursor(cast("object", page), listing)
         if following is None or following == cursor:
             return list(models.values())
-        cursor = following
-    raise APIResponseError(f"the list of models has more than {_MAX_PAGES} pages", provider=target.provider)
+        cursor, pages = following, pages + 1
+        if pages == _MAX_PAGES:
+            raise _unreadable(call, f"has more than {_MAX_PAGES} pages")
 
 
 def _json(call: Call, body: bytes) -> Any:

@@ -99,7 +99,7 @@ class ClientState:
         """Raises unless the client can be used here and now; the first use binds it to the running event loop.
 
         Args:
-            needs_loop: False where something is made that is used later, which is when an event loop has to run.
+            needs_loop: False for what is only made now, and used later under an event loop.
 
         Raises:
             ClientClosedError: this client cannot be used; the text names the fix.

@@ -50,6 +50,7 @@ PROVIDER_NAMES: Mapping[str, str] = {
 """Provider → its name in the conventions, where that is another."""
 
 _MAX_TEXT = 200
+"""Characters of a server's text that become an attribute."""
 
 T = TypeVar("T")
 
@@ -166,7 +167,7 @@ class _CallSpan:
         top_k: object = {**(options.get("extra_body") or {}), **(request.extra_body or {})}.get("top_k")
         invocation.top_k = top_k if type(top_k) is int else None
         for name, tag in (options.get("tags") or {}).items():
-            invocation.attributes[f"anycompletion.tag.{name}"] = tag
+            invocation.attributes[f"anycompletion.tag.{printable(name)}"] = printable(tag)
         if invocation.provider == "openai":
             invocation.attributes["openai.api.type"] = "chat_completions"
             if request.service_tier is not None and request.service_tier != "auto":

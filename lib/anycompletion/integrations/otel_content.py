@@ -32,7 +32,7 @@ from .. import ChatCompletion, ChatRequest
 Json: TypeAlias = Mapping[str, Any]
 
 _MAX_BRACKETS = 500
-"""Of the JSON text of a call's arguments that is decoded."""
+"""Brackets in the JSON text of a call's arguments; text with more is not decoded."""
 
 
 def input_messages(request: ChatRequest) -> list[InputMessage]:

@@ -22,8 +22,7 @@ from ..options import RateLimit
 
 try:
     from redis.exceptions import RedisError
-    from throttled.asyncio import Quota, Rate, RateLimiterRegistry, RateLimiterType
-    from throttled.asyncio import RedisStore as ThrottledStore
+    from throttled.asyncio import Quota, Rate, RateLimiterRegistry, RateLimiterType, RedisStore
     from throttled.exceptions import BaseThrottledError
 except ImportError as missing:
     raise ImportError("a shared rate limit needs throttled-py: pip install 'anycompletion[redis]'") from missing
@@ -182,7 +181,7 @@ class RedisRateLimiter:
             self._settling = None
 
 
-class _Store(ThrottledStore):
+class _Store(RedisStore):
     """throttled-py's store with a method that closes it."""
 
     async def aclose(self) -> None:
@@ -197,7 +196,7 @@ class _Store(ThrottledStore):
 class _SharedLimit:
     """One shared `RateLimit`: its rates in Redis, and the queue of this process's requests for them."""
 
-    def __init__(self, name: str, limit: RateLimit, store: ThrottledStore, prefix: str) -> None:
+    def __init__(self, name: str, limit: RateLimit, store: RedisStore, prefix: str) -> None:
         rates = {"requests": limit.requests_per_minute, "tokens": limit.tokens_per_minute}
         self._rates = {
             kind: _SharedRate(f"{name}:{kind}", rate, store, prefix) for kind, rate in rates.items() if rate is not None
@@ -233,7 +232,7 @@ class _SharedLimit:
 class _SharedRate:
     """One rate in Redis, by GCRA: the time of its last reservation."""
 
-    def __init__(self, name: str, per_minute: float, store: ThrottledStore, prefix: str) -> None:
+    def __init__(self, name: str, per_minute: float, store: RedisStore, prefix: str) -> None:
         limit = max(1, round(per_minute * _MINUTES))
         # The burst is the whole period, so every reservation succeeds, and waiting until it is due is left to us.
         quota = Quota(Rate(_PERIOD, limit), burst=limit)

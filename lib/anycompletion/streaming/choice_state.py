@@ -80,6 +80,7 @@ class ChoiceState:
     """The parts of one choice that have arrived."""
 
     __slots__ = (
+        "_template",
         "annotations",
         "audio",
         "calls",
@@ -97,13 +98,13 @@ class ChoiceState:
         "reasoning",
         "refusal",
         "role",
-        "text_only",
         "thinking",
     )
 
     def __init__(self, index: int = 0) -> None:
-        self.text_only = ChunkChoice(index)
-        """What a chunk with a piece of text and nothing else has of this choice: most chunks are equal to it."""
+        self._template = ChunkChoice(index)
+        """A choice of a chunk that has only text; `add` puts the present text into it, so that one comparison shows
+        whether there is anything else."""
         self.role = "assistant"
         self.extra: JsonObject = {}
         self.content: list[str] | None = None
@@ -126,8 +127,8 @@ class ChoiceState:
 
     def add(self, choice: ChunkChoice) -> int:
         """Adds what one chunk has of this choice; returns its characters, and for other values about what they take."""
-        text_only = self.text_only
-        content = text_only.delta.content = choice.delta.content
+        template = self._template
+        content = template.delta.content = choice.delta.content
         size = 0
         if content is not None:
             size = len(content)
@@ -137,7 +138,7 @@ class ChoiceState:
                 self.content.append(content)
                 if len(self.content) > self.max_pieces:
                     self.max_pieces = _join_pieces(self.content)
-        if choice != text_only:
+        if choice != template:
             size += self._add_more(choice)
         return size
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -24,11 +25,12 @@ class FakeTransport(TransportWrapper):
 
     def __init__(self, backend: FakeBackend, provider: Provider, open_pool: Callable[..., Transport]) -> None:
         try:
-            self._fake_connector = MemoryConnector(backend.make_runner)
-        except RuntimeError:  # aiohttp binds a connector to the loop that runs
+            asyncio.get_running_loop()  # aiohttp binds a connector to it
+        except RuntimeError:
             raise ClientClosedError(
-                "no event loop is running; a FakeProvider needs one from the first call on"
+                "no event loop is running; make the first call with a FakeProvider inside async code"
             ) from None
+        self._fake_connector = MemoryConnector(backend.make_runner)
         self._fake_session = aiohttp.ClientSession(
             connector=self._fake_connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
         )
