@@ -157,8 +157,9 @@ def checked_middleware(given: Sequence[Middleware]) -> tuple[Middleware, ...]:
     Raises:
         InvalidRequestError: one of them cannot be called.
     """
-    if isinstance(cast("object", given), str) or not isinstance(cast("object", given), Iterable):
-        found = f"a function; write middleware=[{given.__name__}]" if isfunction(given) else type(given).__name__
+    value = cast("object", given)
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        found = f"a function; write middleware=[{value.__name__}]" if isfunction(value) else type(value).__name__
         raise InvalidRequestError(f"middleware: expected a list of async functions, found {found}", param="middleware")
     functions = tuple(given)
     for index, function in enumerate(cast("tuple[object, ...]", functions)):

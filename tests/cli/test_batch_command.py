@@ -175,6 +175,24 @@ async def test_flags_of_how_to_send_do_not_change_what_a_journal_has(
     assert other.err.startswith("--journal: the request of 'row-1' is not the one that was answered")
 
 
+async def test_reasons_of_failures_are_shown_where_answers_are_not(simulator: SimulatorServer, tmp_path: Path) -> None:
+    """A batch with a journal would report failures without a word of why."""
+    text = '{"custom_id": "bad", "messages": []}\n{oops\n' + line(1)
+    text += "".join(line(n, temperature="hot") for n in range(2, 5))
+    given, journal, output = put(tmp_path / "q.jsonl", text), tmp_path / "a.jsonl", tmp_path / "o.jsonl"
+    for arguments, place in (("--journal", str(journal)), journal), (("--output", str(output)), output):
+        done = await run("batch", given, *arguments, "--ordered", *MODEL, **environment_of(simulator))
+        assert (done.code, done.out) == (1, "")
+        lines = done.err.splitlines()
+        assert lines[-5] == "bad: messages: is empty"
+        assert lines[-4].startswith("line 2 is no JSON")
+        assert lines[-3].startswith("row-2: temperature: expected a number")
+        assert lines[-2] == f"2 more failed; {place} has their errors"
+        assert lines[-1].startswith("1 answered; 5 failed")
+    on_stdout = await run("batch", given, *MODEL, **environment_of(simulator))
+    assert "messages: is empty" not in on_stdout.err
+
+
 async def test_permanent_failures_of_an_earlier_run_still_count(simulator: SimulatorServer, tmp_path: Path) -> None:
     """The second run of a batch with a refused request would look successful."""
     given = put(tmp_path / "q.jsonl", line(1) + line(2, temperature="hot"))

@@ -18,7 +18,7 @@ from .. import APIError, AsyncCompletion, ConfigurationError, Result
 from ..batch import BatchRun, read_results
 from ..testing import FakeProvider
 from .batch_input import LineDefaults, LineParser, open_lines
-from .batch_progress import interrupted_summary, show_progress, summary
+from .batch_progress import FailureReasons, interrupted_summary, show_progress, summary
 from .call_options import OTHER_FLAGS, BaseURL, Option, parse_options, split_options
 from .common import FAILED, OK, STDIO, CommandLineError, OutputError, client_for, print_note, print_text
 
@@ -124,8 +124,12 @@ async def _run(arguments: BatchArguments) -> int:
                 ordered=arguments.ordered,
                 on_progress=stack.enter_context(show_progress(sys.stderr)),
             )
+            reasons = FailureReasons()
+            place = arguments.journal or arguments.output or STDIO
+            if place != STDIO:  # where the errors are shown already
+                stack.callback(reasons.print, place)
             try:
-                await _consume(run, write)
+                await _consume(run, write, reasons)
                 if write is not None:
                     write.start()
             except asyncio.CancelledError:
@@ -148,11 +152,12 @@ async def _check_options(model: str, arguments: BatchArguments) -> None:
             await client.create(model, "Hello!", **options)
 
 
-async def _consume(run: BatchRun, write: _Output | None) -> None:
+async def _consume(run: BatchRun, write: _Output | None, reasons: FailureReasons) -> None:
     async with run:
         async for result in run:
             if isinstance(result.error, ConfigurationError):
                 raise result.error
+            reasons.add(result)
             if write is not None:
                 write(result)
 

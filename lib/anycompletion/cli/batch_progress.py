@@ -9,8 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
+from .. import CompletionError, Result
 from ..batch import BatchProgress
 from .common import print_note
+from .error_text import for_shell
 
 _INTERVAL = 5.0
 """Seconds between two lines of progress."""
@@ -41,6 +43,37 @@ def interrupted_summary(progress: BatchProgress, journal: Path | None) -> str:
     if journal is None:
         return f"Interrupted: {summary(progress)}. With --journal, the same command would go on from here."
     return f"Interrupted: {summary(progress)}. The answers are in {journal}; the same command goes on from there."
+
+
+class FailureReasons:
+    """The first failed items of a batch with their errors, one for each kind of error."""
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[type[CompletionError], str], str] = {}
+        """Class and message of an error → the item that had it first, with the text of the error."""
+        self._count = 0
+
+    def add(self, result: Result) -> None:
+        """Counts the error of a result, if it has one."""
+        if result.error is None:
+            return
+        self._count += 1
+        kind = type(result.error), result.error.message
+        if kind not in self._first and len(self._first) < _MAX_REASONS:
+            item = "" if result.custom_id is None else f"{result.custom_id}: "
+            self._first[kind] = f"{item}{for_shell(result.error)}"
+
+    def print(self, place: object) -> None:
+        """Prints them; `place` is the file that has all of them."""
+        for line in self._first.values():
+            print_note(line)
+        others = self._count - len(self._first)
+        if others:
+            print_note(f"{others:,} more failed; {place} has their errors")
+
+
+_MAX_REASONS = 3
+"""Kinds of errors that are shown."""
 
 
 def _paused(progress: BatchProgress) -> str:
