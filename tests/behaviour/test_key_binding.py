@@ -290,7 +290,7 @@ async def test_a_key_by_provider_in_a_header_goes_to_its_provider_only() -> None
     other = "sk-given-for-groq-9876543210"
 
     async def change(request: ChatRequest, options: Options, call_next: Next) -> Reply:
-        keys = cast("Mapping[str, Secret]", options["api_key"])
+        keys = cast("Mapping[str, Secret]", options.get("api_key"))
         headers = {f"X-Key-{name}": key.reveal() for name, key in keys.items()}
         return await call_next(attrs.evolve(request, model="groq/llama"), {**options, "extra_headers": headers})
 

@@ -162,6 +162,6 @@ def _missing(
     provider: Provider, what: str, variables: Sequence[str], argument: str, hint: str = ""
 ) -> ConfigurationError:
     """The error for a key or URL that neither the environment nor the client's argument has."""
-    found = f"set {' or '.join(variables)}, or " if variables else ""
-    text = f"no {what} for {provider.name}: {found}pass {argument}={{{provider.name!r}: ...}}{hint}"
+    set_one = f"set {' or '.join(variables)}, or " if variables else ""
+    text = f"no {what} for {provider.name}: {set_one}pass {argument}={{{provider.name!r}: ...}}{hint}"
     return ConfigurationError(text, provider=provider.name)
