@@ -426,7 +426,7 @@ IN_SHELL = {
     "a part of the base URL": (["-m", "cloudflare/x"], ", or give --base-url\n"),
     "no provider": (["-m", "llama3"], "write provider/model, such as openai/gpt-4o\n"),
     "an unknown provider": (["-m", "nope/x"], "unknown provider 'nope'; anycompletion providers lists them\n"),
-    "plain http": (["-m", "openai/x", "--base-url", "http://x.example"], "; plain http is for this machine\n"),
+    "plain http": (["-m", "openai/x", "--base-url", "http://x.example"], "; plain http is allowed to this machine\n"),
     "a parameter": (["-m", "sim/anthropic", "-o", "seed=1"], "-o on_unsupported=warn leaves it out\n"),
     "another parameter": (
         ["-m", "sim/anthropic", "-o", 'metadata={"a": "b"}'],
