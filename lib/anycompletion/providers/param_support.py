@@ -71,7 +71,7 @@ def apply_param_support(
                 report.unsupported(name, support.note)
             dropped[name] = None
         elif problem := (name in _WITH_FORMS and _form_problem(name, value, support)) or _range_problem(value, support):
-            problem = f"{provider} {problem}"
+            problem = f"{_shown_name(provider, table)} {problem}"
             report.unsupported(name, f"{problem} ({support.note})" if support.note else problem)
             dropped[name] = None
     if not _CHECKED_FOR_MANY.isdisjoint(given):
@@ -112,6 +112,11 @@ def _warn_of_many(request: ChatRequest, report: EncodingReport) -> None:
     for name, tools in (("tools", request.tools), ("functions", request.functions)):
         if tools is not None and len(tools) > MANY:
             report.warn(f"{name}: more than {MANY} of them, which most providers refuse")
+
+
+def _shown_name(provider: str, table: ParamTable) -> str:
+    """The provider's name as the notes of its table write it: all refusals name OpenAI, and not some openai."""
+    return next((word for row in table.values() for word in row.note.split() if word.lower() == provider), provider)
 
 
 def _range_problem(value: Any, support: ParamSupport) -> str | None:

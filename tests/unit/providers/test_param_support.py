@@ -74,6 +74,16 @@ def test_unsupported_values_are_refused(params: dict[str, Any], param: str, why:
     assert warnings == []
 
 
+@pytest.mark.parametrize(("model", "name"), [("anthropic", "Anthropic"), ("openai", "OpenAI"), ("azure", "azure")])
+def test_refusals_name_the_provider_in_one_form(model: str, name: str):
+    """Of one provider, a refused value and a refused parameter would name it in two ways."""
+    with pytest.raises(UnsupportedParameterError) as caught:
+        apply_param_support(
+            ChatRequest("m", "x", temperature=9), PROVIDERS[model].table, EncodingReport("raise"), provider=model
+        )
+    assert str(caught.value).startswith(f"temperature: {name} takes at most ")
+
+
 NO_OPS = [(name, value) for name, values in NO_OP_VALUES.items() for value in values if name not in ("n", "tools")]
 
 
