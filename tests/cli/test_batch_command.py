@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import pty
+import re
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
@@ -171,7 +172,7 @@ async def test_flags_of_how_to_send_do_not_change_what_a_journal_has(
     again = await run("batch", given, *MODEL, *journal, "--timeout", "50", "-o", "max_retries=7", **environment)
     assert (again.code, len(simulator.requests)) == (0, 1)
     other = await run("batch", given, *MODEL, *journal, "-o", "temperature=0", **environment)
-    assert (other.code, len(simulator.requests)) == (1, 1)
+    assert (other.code, len(simulator.requests)) == (2, 1), "nothing was sent"
     assert other.err.startswith("--journal: the request of 'row-1' is not the one that was answered")
 
 
@@ -181,12 +182,13 @@ async def test_reasons_of_failures_are_shown_where_answers_are_not(simulator: Si
     text += "".join(line(n, temperature="hot") for n in range(2, 5))
     given, journal, output = put(tmp_path / "q.jsonl", text), tmp_path / "a.jsonl", tmp_path / "o.jsonl"
     for arguments, place in (("--journal", str(journal)), journal), (("--output", str(output)), output):
-        done = await run("batch", given, *arguments, "--ordered", *MODEL, **environment_of(simulator))
+        done = await run("batch", given, *arguments, *MODEL, **environment_of(simulator))
         assert (done.code, done.out) == (1, "")
         lines = done.err.splitlines()
-        assert lines[-5] == "bad: messages: is empty"
-        assert lines[-4].startswith("line 2 is no JSON")
-        assert lines[-3].startswith("row-2: temperature: expected a number")
+        first, second, third = sorted(lines[-5:-2])
+        assert first == "bad: messages: is empty"
+        assert second.startswith("line 2 is no JSON")
+        assert re.match(r"row-\d: temperature: expected a number", third)
         assert lines[-2] == f"2 more failed; {place} has their errors"
         assert lines[-1].startswith("1 answered; 5 failed")
     on_stdout = await run("batch", given, *MODEL, **environment_of(simulator))
@@ -266,6 +268,91 @@ def test_no_file_is_overwritten_that_is_read(case: str, main: Main, tmp_path: Pa
     assert done.err.startswith(refused)
     assert f"is the file of {other}; name another file" in done.err
     assert content(path) == line(1)
+
+
+REDIRECTED = {
+    "stdin and output": ("--output {q} <{q}", "--output {q}", "the requests"),
+    "stdin and stdout": ("<{q} >>{q}", "stdout", "the requests"),
+    "requests and stdout": ("{q} >>{q}", "stdout", "the requests"),
+    "stdin by its name and stdout": ("/dev/stdin <{q} >>{q}", "stdout", "the requests"),
+    "stdin and journal": ("--journal {q} <{q}", "--journal {q}", "the requests"),
+    "journal and stdout": ("{other} --journal {q} --output - >>{q}", "stdout", "--journal"),
+}
+"""Case → the shell's arguments, what is refused, and what its file is already."""
+
+
+@pytest.mark.parametrize("case", REDIRECTED)
+async def test_no_redirected_file_is_overwritten_that_is_read(case: str, tmp_path: Path) -> None:
+    """Requests that are piped in by the shell would be emptied, or answers be read as requests without an end."""
+    arguments, refused, role = REDIRECTED[case]
+    paths = {"q": put(tmp_path / "q.jsonl", line(1)), "other": put(tmp_path / "other.jsonl", line(1))}
+    script = f"'{sys.executable}' -m anycompletion batch -m sim/openai {arguments.format(**paths)}"
+    process = await asyncio.create_subprocess_exec("sh", "-c", script, env=BARE, stdin=DEVNULL, stderr=PIPE)
+    _, err = await asyncio.wait_for(process.communicate(), 60)
+    text = f"{refused.format(**paths)}: is the file of {role}; name another file\n"
+    assert (process.returncode, err.decode()) == (2, text)
+    assert content(tmp_path / "q.jsonl") == line(1)
+
+
+OWN_MISTAKES: dict[str, tuple[str, tuple[str, ...], str]] = {
+    "a value": (line(1, model="openai/gpt-4o"), ("-o", "temperature=9"), "temperature: OpenAI takes at most 2"),
+    "a parameter": (line(1, model="anthropic/claude-x"), ("-o", "seed=1"), "seed: Anthropic has no seed"),
+    "a body": (line(1, model="openai/gpt-4o"), ("-o", "extra_body=5"), "extra_body: expected a dict"),
+    "a field": (line(1, model="openai/gpt-4o"), ("-o", 'extra_body={"model": 1}'), "extra_body.model: is set by the"),
+    "an option": (line(1, model="openai/gpt-4o"), ("-o", "max_retries=-1"), "max_retries: must lie"),
+    "a provider": (line(1, model="openai/gpt-4o"), ("-m", "opnai/gpt-4o"), "model: unknown provider 'opnai'"),
+    "no text": (line(1, model="openai/gpt-4o"), ("-s", "\udcff"), "the prompt is not text in UTF-8"),
+    "after lines with mistakes of their own": (
+        "no JSON\n" + line(1, model="openai/x", temprature=1) + line(2, model="openai/x"),
+        ("-o", "temperature=9"),
+        "temperature: OpenAI takes at most 2",
+    ),
+}
+"""Case → lines, arguments, and a part of the error."""
+
+
+@pytest.mark.parametrize("case", OWN_MISTAKES)
+def test_a_mistake_of_the_command_is_no_failure_of_its_lines(
+    case: str, main: Main, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A journal would keep a mistyped option as the final failure of every line, which no later run repeats."""
+    text, arguments, error = OWN_MISTAKES[case]
+    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
+        monkeypatch.setenv(name, "made-up")
+    journal = tmp_path / "j.jsonl"
+    done = main("batch", put(tmp_path / "q.jsonl", text), "--journal", str(journal), *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert error in done.err
+    assert not journal.exists() or not content(journal)
+
+
+def test_options_are_checked_with_the_request_they_are_for(main: Main, tmp_path: Path) -> None:
+    """An option that needs something of the lines, such as their tools, would be refused."""
+    given = line(1, tools=[{"type": "function", "function": {"name": "weather"}}])
+    choice = 'tool_choice={"type": "function", "function": {"name": "weather"}}'
+    done = main("batch", put(tmp_path / "q.jsonl", given), "-m", "sim/anthropic", "-o", choice)
+    assert (done.code, done.err[:10]) == (0, "1 answered")
+    done = main("batch", put(tmp_path / "q.jsonl", line(1, stream=True, stream_options={"x": 1})), "-m", "sim/cohere")
+    assert (done.code, done.err[:10]) == (0, "1 answered")
+
+
+def test_with_a_journal_the_output_has_invalid_lines_too(main: Main, tmp_path: Path) -> None:
+    """A line that could not be read would be missing in the output, without a word about it."""
+    text = "no JSON\n" + line(1) + line(2, temperature="hot") + line(3, temprature=1)
+    arguments = ("batch", put(tmp_path / "q.jsonl", text), "-m", "sim/openai", "--journal", str(tmp_path / "j.jsonl"))
+    for _ in range(2):
+        done = main(*arguments, "--output", "-")
+        assert done.code == 1
+        assert sorted(answers(done.out), key=str) == [None, "row-1", "row-2", "row-3"]
+    assert "2 lines are no valid requests, so that the journal does not have them." in main(*arguments).err
+
+
+def test_with_a_journal_the_output_is_opened_before_anything_is_sent(main: Main, tmp_path: Path) -> None:
+    """A wrong path of the output would be noticed after all requests were paid for."""
+    given, journal = put(tmp_path / "q.jsonl", line(1)), tmp_path / "j.jsonl"
+    done = main("batch", given, "-m", "sim/openai", "--journal", str(journal), "--output", "/nowhere/out.jsonl")
+    assert (done.code, done.err) == (2, "--output /nowhere/out.jsonl: No such file or directory\n")
+    assert not journal.exists()
 
 
 KEPT = {
@@ -352,6 +439,14 @@ USAGE: dict[str, tuple[tuple[str, ...], str]] = {
     "a wrong option of sending": (("-m", "sim/openai", "-o", "max_retries=-1"), "max_retries: must lie"),
     "a wrong timeout": (("-m", "sim/openai", "--timeout", "0"), "timeout: must be more than 0 seconds"),
     "a stream": ((*MODEL, "-o", "stream=true"), "--option stream: use the command chat"),
+    "options of a stream": ((*MODEL, "-o", "stream_options={}"), "--option stream_options: use the command chat"),
+    "an order that a journal has not": ((*MODEL, "--ordered", "--journal", "/nowhere/j"), "--ordered: a journal has"),
+    "no key for an address": (
+        ("-m", "cloudflare/x", "--base-url", "https://x.example/v1"),
+        "no API key for cloudflare",
+    ),
+    "an address without a provider": (("--base-url", "https://x.example/v1"), "--base-url: needs a --model"),
+    "a dash for the journal": ((*MODEL, "--journal", "-"), "--journal requires an argument"),
     "no folder for the journal": (("-m", "sim/openai", "--journal", "/nowhere/j"), "--journal: /nowhere/j: No such"),
     "two files": (("more.jsonl", *MODEL), "Unexpected: more.jsonl."),
     "no key": ((*MODEL,), "OPENAI_API_KEY"),
@@ -367,7 +462,7 @@ def test_usage_errors_exit_2(case: str, main: Main, tmp_path: Path) -> None:
     """A script could not distinguish its own mistake from a provider's failure."""
     arguments, text = USAGE[case]
     done = main("batch", put(tmp_path / "q.jsonl", line(1) + line(2)), *arguments)
-    assert (done.code, done.out) == (1 if "--journal" in arguments else 2, "")
+    assert (done.code, done.out) == (2, "")
     assert text in done.err
 
 

@@ -11,13 +11,15 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from anycompletion import PROVIDERS, ChatCompletion, __version__, cli
+from anycompletion import PROVIDERS, AsyncCompletion, ChatCompletion, __version__, cli
 from anycompletion.cli import common
-from anycompletion.testing import SimulatorServer
+from anycompletion.cli.call_options import parse_options
+from anycompletion.testing import FAULTS, Recorder, SimulatorServer
 
 COMMAND = (sys.executable, "-W", "error", "-X", "dev", "-m", "anycompletion")
 INTERRUPTIBLE = (
@@ -31,7 +33,7 @@ BARE = {
     name: value
     for name, value in os.environ.items()
     if name != "ANYCOMPLETION_MODEL"
-    and not any(name in (*row.key_env, *row.base_url_env) for row in PROVIDERS.values())
+    and not any(name in (*row.key_env, *row.token_env, *row.base_url_env) for row in PROVIDERS.values())
 }
 """The environment without a model or a key."""
 
@@ -141,6 +143,28 @@ async def test_flags_reach_the_provider(simulator: SimulatorServer) -> None:
         "user": "me",
         "stream": True,
     }
+
+
+TEXTS: dict[str, object] = {
+    "user=42": "42",
+    "user=true": "true",
+    "user=[1]": "[1]",
+    'user="a b"': "a b",
+    "stop=7": "7",
+    'stop=["a", "b"]': ["a", "b"],
+    "tool_choice=auto": "auto",
+    "seed=7": 7,
+}
+"""Option → its value."""
+
+
+@pytest.mark.parametrize("option", TEXTS)
+def test_texts_that_are_json_stay_texts(option: str) -> None:
+    """A user's id or an API version that consists of digits could not be given."""
+    name = option.partition("=")[0]
+    assert parse_options([option], {}) == {name: TEXTS[option]}
+    nested = "[" * 100_000
+    assert parse_options([f"{name}={nested}"], {}) == {name: nested}, "deeper than a parser goes"
 
 
 async def test_the_model_can_come_from_the_environment(simulator: SimulatorServer) -> None:
@@ -272,11 +296,13 @@ def test_every_simulated_provider_has_a_model() -> None:
     assert common.SIMULATED_MODELS.keys() == SERVED
 
 
-async def test_a_key_without_a_model_is_a_usage_error() -> None:
-    """A user with a key would get the simulator, or a model they did not choose."""
-    done = await run("chat", "Hello!", OPENAI_API_KEY="made-up")
+@pytest.mark.parametrize("variable", ["OPENAI_API_KEY", "ANTHROPIC_AUTH_TOKEN"])
+def test_a_key_without_a_model_is_a_usage_error(main: Main, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    """A user with a key or a token would get the simulator, or a model they did not choose."""
+    monkeypatch.setenv(variable, "made-up")
+    done = main("chat", "Hello!")
     assert (done.code, done.out) == (2, "")
-    assert "OPENAI_API_KEY is set, but no model" in done.err
+    assert f"{variable} is set, but no model" in done.err
 
 
 @asynccontextmanager
@@ -302,18 +328,47 @@ async def serving(*arguments: str) -> AsyncIterator[tuple[Process, dict[str, str
 async def test_simulate_serves_until_interrupted() -> None:
     """The simulator could not be used from another process, or would not stop cleanly."""
     async with serving() as (process, urls):
-        keys: dict[str, str] = {}
-        assert process.stderr is not None
-        for _ in SERVED:
-            exported = (await process.stderr.readline()).decode().split()[1:]
-            keys |= dict(pair.split("=", 1) for pair in exported)
+        notes = await notes_of(process)
+        assert notes[-1] == "Ctrl-C ends it."
+        keys = dict(note.removeprefix("export ").split("=") for note in notes if note.startswith("export "))
+        assert "ANTHROPIC_AUTH_TOKEN" in notes[0].split()
         assert urls.keys() == SERVED
         done = await run("chat", "Knock knock.", "-m", "anthropic/claude-haiku-4-5", **keys)
         assert done.code == 0
         assert done.out.startswith("Who's there?")
         process.send_signal(signal.SIGINT)
         out, err = await asyncio.wait_for(process.communicate(), 30)
-        assert (process.returncode, out, err) == (130, b"", b"Ctrl-C ends it.\n")
+        assert (process.returncode, out, err) == (130, b"", b"")
+
+
+async def notes_of(process: Process) -> list[str]:
+    """The lines that `anycompletion simulate` writes to stderr when it starts."""
+    assert process.stderr is not None
+    notes = [""]
+    while not notes[-1].startswith("Ctrl-C"):
+        notes.append((await asyncio.wait_for(process.stderr.readline(), 30)).decode().removesuffix("\n"))
+    return notes[1:]
+
+
+async def test_simulate_exports_what_directs_programs_to_it(simulator: SimulatorServer, tmp_path: Path) -> None:
+    """A shell would get the address as a key, or keep a variable that has priority over the simulator's."""
+    urls, keys = {"mistral": simulator.base_urls["openai"]}, {"mistral": simulator.api_keys["openai"]}
+    async with AsyncCompletion(providers=[Recorder(tmp_path)], base_urls=urls, api_keys=keys) as client:
+        await client.create("mistral/gpt-4o-mini", "Hi.")
+    async with serving("--replay", str(tmp_path)) as (process, urls):
+        notes = await notes_of(process)
+    assert not any("MISTRAL" in note for note in notes)
+    assert any(note.startswith("# mistral: ") and note.endswith(" simulated-mistral-key") for note in notes)
+    exported = dict(note.removeprefix("export ").split("=") for note in notes if note.startswith("export "))
+    assert {name for name, value in exported.items() if value.startswith("http")} == {
+        row.base_url_env[0] for name, row in PROVIDERS.items() if name in urls and row.base_url_env
+    }
+
+
+def test_simulate_lists_its_faults(main: Main) -> None:
+    """A user without the README could not find out what can go wrong."""
+    words = re.split(r"[\s│,.()]+", main("simulate", "--help").out)
+    assert {*FAULTS, "N-choices", "cut-after-N-events", "reset-"} <= {*words}
 
 
 async def test_simulate_listens_on_the_given_port() -> None:
@@ -440,6 +495,8 @@ IN_SHELL = {
         ["-m", "sim/cohere", "-o", "top_logprobs=3"],
         "the chosen tokens only: give -o logprobs=True; -o on_unsupported=warn leaves it out\n",
     ),
+    "a value": (["-m", "sim/anthropic", "-o", "temperature=2"], "temperature: Anthropic takes at most 1; -o on_un"),
+    "a field of the command": (["-o", 'extra_body={"model": "x"}'], "extra_body.model: is set by the command itself\n"),
     "no text": (["-m", "sim/openai", "-s", "\udcff"], "the prompt is not text in UTF-8\n"),
 }
 """Mistake → arguments and the end of the text, or its beginning."""
@@ -468,6 +525,15 @@ async def test_a_dash_is_stdin_and_a_byte_order_mark_is_no_text(simulator: Simul
     environment = environment_of(simulator) | {"ANYCOMPLETION_MODEL": "openai/gpt-4o-mini"}
     done = await run("chat", "-", stdin=b"\xef\xbb\xbfHello\r\n", **environment)
     assert done == Completed(0, "You wrote: Hello\n", "")
+
+
+@pytest.mark.parametrize("option", ["-m", "--model", "-s", "-n", "-o", "--timeout", "--base-url"])
+def test_a_dash_after_an_option_is_its_value(main: Main, option: str) -> None:
+    """The dash would be left out, and the prompt become the value of the option."""
+    done = main("chat", option, "-", "Hello")
+    assert (done.code, done.out) == (2, "")
+    assert f"{option} requires an argument" in done.err
+    assert main("chat", "--json", "-", "-m", "sim/openai", stdin="Hello").code == 0, "a flag has no value"
 
 
 async def test_waiting_for_stdin_is_reported(simulator: SimulatorServer) -> None:

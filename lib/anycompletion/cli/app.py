@@ -15,6 +15,9 @@ _EPILOGUE = """Keys come from the environment, such as OPENAI_API_KEY; ANYCOMPLE
 Exit codes: 0, 1 a call failed or the output could not be written, 2 usage or configuration, 130 Ctrl-C."""
 
 
+_COMMANDS = (chat, batch, providers, simulate)
+
+
 def build_app() -> App:
     """The application; it raises its errors and returns the exit codes of its commands."""
     app = App(
@@ -26,6 +29,12 @@ def build_app() -> App:
         print_error=False,
         result_action="return_value",
     )
-    for command in (chat, batch, providers, simulate):
+    for command in _COMMANDS:
         app.command(command)
     return app
+
+
+def options_with_value(app: App) -> set[str]:
+    """The names of all options that take a value."""
+    options = (option for command in _COMMANDS for option in app[command.__name__].assemble_argument_collection())
+    return {name for option in options if option.hint is not bool for name in option.names}

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import stat
 import sys
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
@@ -14,15 +17,16 @@ from attrs import evolve, frozen
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from .. import APIError, AsyncCompletion, ConfigurationError, Result
-from ..batch import BatchRun, read_results
-from ..testing import FakeProvider
+from .. import AsyncCompletion, CompletionError, ConfigurationError, InvalidRequestError, JournalError, Result
+from ..batch import BatchRun, UnwrittenError, read_results
 from .batch_input import LineDefaults, LineParser, open_lines
 from .batch_progress import FailureReasons, interrupted_summary, show_progress, summary
 from .call_options import OTHER_FLAGS, BaseURL, Option, parse_options, split_options
 from .common import FAILED, OK, STDIO, CommandLineError, OutputError, client_for, print_note, print_text
+from .error_text import for_shell
 
-_OTHER_FLAGS = {**OTHER_FLAGS, "messages": "the lines of the input", "stream": "the command chat"}
+_OF_STREAMS = ("stream", "stream_options")
+_OTHER_FLAGS = {**OTHER_FLAGS, "messages": "the lines of the input", **dict.fromkeys(_OF_STREAMS, "the command chat")}
 
 
 @frozen
@@ -30,7 +34,7 @@ class BatchArguments:
     """The arguments of `anycompletion batch`."""
 
     requests: str
-    lines: LineDefaults
+    defaults: LineDefaults
     call_options: dict[str, Any]
     """Options of how all requests are sent."""
     base_url: str | None
@@ -79,87 +83,125 @@ def batch(
         The file to which the answers are written, when they arrive or, with a journal, at the end; what it has is
         replaced. - is stdout, which is the default without a journal.
     ordered
-        Write the answers in the order of the requests.
+        Write the answers in the order of the requests; not with --journal, which has them in the order of arrival.
     timeout
         Seconds each request may take; default: 600.
     """
     params, call_options = split_options(parse_options(option, _OTHER_FLAGS))
     if timeout is not None:
         call_options["timeout"] = timeout
-    lines = LineDefaults(model, os.environ.get("ANYCOMPLETION_MODEL"), system, params)
-    arguments = BatchArguments(requests, lines, call_options, base_url, concurrency, journal, output, ordered)
+    defaults = LineDefaults(model, os.environ.get("ANYCOMPLETION_MODEL"), system, params)
+    arguments = BatchArguments(requests, defaults, call_options, base_url, concurrency, journal, output, ordered)
+    if ordered and journal is not None:
+        raise CommandLineError("--ordered: a journal has its answers in the order of arrival; use custom_id")
     _refuse_same_files(arguments)
     return asyncio.run(_run(arguments))
 
 
 def _refuse_same_files(arguments: BatchArguments) -> None:
-    """Raises where writing one of the files would destroy another."""
-    named = {"the requests": arguments.requests, "--journal": arguments.journal, "--output": arguments.output}
-    paths = {name: Path(path) for name, path in named.items() if path is not None and path != STDIO}
-    pairs = [("the requests", "--journal"), ("the requests", "--output"), ("--journal", "--output")]
-    for first, second in pairs:
-        if first in paths and second in paths and _is_same(paths[first], paths[second]):
-            raise CommandLineError(f"{second} {paths[second]}: is the file of {first}; name another file")
+    """Raises where writing one of the files would destroy another, whether it is named or redirected."""
+    output = arguments.output or (STDIO if arguments.journal is None else None)
+    files = {"the requests": arguments.requests, "--journal": arguments.journal, "--output": output}
+    used: dict[object, str] = {}
+    for role, file in files.items():
+        identity = None if file is None else _identity(file, sys.stdout if role == "--output" else sys.stdin)
+        if identity in used:
+            place = "stdout" if file == STDIO else f"{role} {file}"
+            raise CommandLineError(f"{place}: is the file of {used[identity]}; name another file")
+        if identity is not None:
+            used[identity] = role
 
 
-def _is_same(path: Path, other: Path) -> bool:
+def _identity(file: str | Path, stream: TextIO | None) -> object:
+    """What all names and redirections of a file have in common; None for a pipe, a device or a terminal."""
     try:
-        return path.samefile(other)
-    except OSError:
-        return path.absolute() == other.absolute()
+        status = os.stat(stream.fileno() if file == STDIO and stream is not None else file)
+    except (OSError, ValueError):  # a new file, or a closed stream
+        return None if file == STDIO else os.path.realpath(file)
+    return (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else None
 
 
 async def _run(arguments: BatchArguments) -> int:
+    journal = arguments.journal
     with ExitStack() as stack:
         lines = open_lines(arguments.requests, stack)
-        write = None if arguments.journal is not None else _Output(arguments.output or STDIO, stack)
-        async with client_for(arguments.lines.model or "", arguments.base_url) as (client, model):
-            if model:
-                await _check_options(model, arguments)
-            parser = LineParser(evolve(arguments.lines, model=model or None))
-            run = client.with_options(**arguments.call_options).batch(
-                parser.items(lines),
+        output = _Output(arguments.output or STDIO, stack) if arguments.output or journal is None else None
+        async with client_for(arguments.defaults.model or "", arguments.base_url) as (whole_client, model):
+            client = whole_client.with_options(**arguments.call_options)
+            defaults = evolve(arguments.defaults, model=model or None)
+            own = {*defaults.params, *arguments.call_options, model and "model", defaults.system and "messages[0]"}
+            run = client.batch(
+                LineParser(defaults, lambda request: _check_options(client, request, own)).items(lines),
                 concurrency=arguments.concurrency,
-                journal=arguments.journal,
+                journal=journal,
                 ordered=arguments.ordered,
                 on_progress=stack.enter_context(show_progress(sys.stderr)),
             )
             reasons = FailureReasons()
-            place = arguments.journal or arguments.output or STDIO
+            place = arguments.output or journal or STDIO
             if place != STDIO:  # where the errors are shown already
                 stack.callback(reasons.print, place)
             try:
-                await _consume(run, write, reasons)
-                if write is not None:
-                    write.start()
+                invalid = await _consume(run, output if journal is None else None, reasons)
             except asyncio.CancelledError:
-                print_note(interrupted_summary(run.progress, arguments.journal))
+                print_note(interrupted_summary(run.progress, journal))
                 raise
-    if arguments.journal is not None and arguments.output is not None:
-        _copy_journal(arguments.journal, arguments.output)
+            except JournalError as error:
+                if isinstance(error, UnwrittenError) or run.progress.done or run.progress.failed:
+                    raise
+                raise CommandLineError(for_shell(error)) from None  # nothing was sent
+        missing = _not_in_journal(journal, invalid)
+        if output is not None:
+            output.empty_once()
+            for result in chain(() if journal is None else read_results(journal), missing):
+                output.write(result)
+        elif missing:
+            print_note(f"{len(missing):,} lines are no valid requests, so that the journal does not have them.")
     print_note(summary(run.progress))
     return FAILED if run.progress.failed or run.progress.skipped_failed else OK
 
 
-async def _check_options(model: str, arguments: BatchArguments) -> None:
-    """Raises where no request could be sent with the command's options, which a journal would keep as final failures.
+def _check_options(client: AsyncCompletion, request: Mapping[str, Any], own: Collection[str | None]) -> bool:
+    """Raises if the command's own options are invalid for a request; sends nothing.
 
-    A misspelt provider, too, is so one error, and not a million failed requests. Nothing is sent.
+    So this is one error, and not a failed result per line, which a journal would keep for good.
+
+    Args:
+        own: the arguments of `request` that are the command's.
+
+    Returns:
+        True where they are valid; False where the line has a mistake of its own, so that another line has to show it.
     """
-    options: Any = {**arguments.lines.params, **arguments.call_options, "extra_body": None, "timeout": None}
-    async with AsyncCompletion(providers=[FakeProvider(name="*")]) as client:
-        with suppress(APIError):  # of what only the real provider can know
-            await client.create(model, "Hello!", **options)
+    try:
+        client.stream(**{name: value for name, value in request.items() if name not in ("custom_id", *_OF_STREAMS)})
+    except (CompletionError, TypeError) as error:
+        param = f"{error.param}." if isinstance(error, InvalidRequestError) else ""
+        if any(name and param.startswith((f"{name}.", f"{name}[")) for name in own):
+            raise
+        return False
+    return True
 
 
-async def _consume(run: BatchRun, write: _Output | None, reasons: FailureReasons) -> None:
+async def _consume(run: BatchRun, output: _Output | None, reasons: FailureReasons) -> list[Result]:
+    """Writes the results as they come; returns those of invalid requests, which may be in no journal."""
+    invalid: list[Result] = []
     async with run:
         async for result in run:
             if isinstance(result.error, ConfigurationError):
                 raise result.error
             reasons.add(result)
-            if write is not None:
-                write(result)
+            if output is not None:
+                output.write(result)
+            elif isinstance(result.error, InvalidRequestError):
+                invalid.append(result)
+    return invalid
+
+
+def _not_in_journal(journal: Path | None, invalid: list[Result]) -> list[Result]:
+    """Those results of invalid requests that a journal does not have, because they could not be read."""
+    rows = () if journal is None or not invalid else read_results(journal)
+    kept = {(row.custom_id, str(row.error)) for row in rows if row.error}
+    return [result for result in invalid if (result.custom_id, str(result.error)) not in kept]
 
 
 # --- output ---
@@ -179,16 +221,16 @@ class _Output:
                 self._file = stack.enter_context(open(path, "a", encoding="utf-8"))  # noqa: SIM115 (the stack closes it)
             except OSError as error:
                 raise self._error(error) from None
-        self._started = False
+        self._is_emptied = False
 
-    def start(self) -> None:
-        """Removes what the file had before."""
-        if not self._started and self._file is not None:
+    def empty_once(self) -> None:
+        """Removes what the file had before, unless this was called already."""
+        if not self._is_emptied and self._file is not None:
             with suppress(OSError):  # a pipe or a device
                 self._file.truncate(0)
-        self._started = True
+        self._is_emptied = True
 
-    def __call__(self, result: Result) -> None:
+    def write(self, result: Result) -> None:
         """Writes one result.
 
         Raises:
@@ -198,7 +240,7 @@ class _Output:
         if self._file is None:
             print_text(text, end="\n")
             return
-        self.start()
+        self.empty_once()
         try:
             print(text, file=self._file, flush=True)
         except OSError as error:
@@ -208,11 +250,3 @@ class _Output:
 
     def _error(self, error: OSError) -> CommandLineError:
         return CommandLineError(f"--output {self._path}: {error.strerror or error}")
-
-
-def _copy_journal(journal: Path, output: str) -> None:
-    with ExitStack() as stack:
-        write = _Output(output, stack)
-        write.start()
-        for result in read_results(journal):
-            write(result)

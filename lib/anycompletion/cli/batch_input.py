@@ -7,7 +7,7 @@ import json
 import os
 import stat
 import sys
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any, BinaryIO, TypeAlias, cast
 
@@ -93,15 +93,18 @@ class LineDefaults:
 class LineParser:
     """Parses lines to batch items and puts the flags' values into them."""
 
-    def __init__(self, defaults: LineDefaults) -> None:
+    def __init__(self, defaults: LineDefaults, check: Callable[[Mapping[str, Any]], bool]) -> None:
+        """Parses lines; `check` gets the arguments of each request until it returns True, and may raise."""
         self._defaults = defaults
+        self._check = check
+        self._is_checked = False
         self._number = 0
         self._parsed_any = False
 
     def items(self, lines: _Lines) -> BatchItems:
         """The items of `lines`; of a file, with their number.
 
-        Iterating raises a CommandLineError where the first request has no model.
+        Iterating raises a CommandLineError where the first request has no model, and what the check raises.
         """
         if isinstance(lines, _FileLines):
             return _FileItems(lines, self)
@@ -137,6 +140,7 @@ class LineParser:
         if isinstance(body, dict):
             arguments = cast("dict[str, Any]", body)
             self._complete(arguments, place)
+            self._is_checked = self._is_checked or self._check(arguments)
             model: object = arguments.get("model")
             if isinstance(model, str) and model.startswith(SIMULATED):
                 return InvalidRequestError(f"{place}: the simulator is asked by --model {model}")
@@ -146,7 +150,7 @@ class LineParser:
         """Puts the flags' values into the arguments of a request.
 
         Raises:
-            CommandLineError: the first request has no model; later ones then are results with an error.
+            CommandLineError: the first request has no model; if a later one has none, its result is an error.
         """
         defaults = self._defaults
         model = defaults.model or body.get("model") or defaults.default_model

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from cyclopts import Parameter
 
@@ -35,7 +35,7 @@ OTHER_FLAGS: Mapping[str, str] = {
     "model": "--model",
     "timeout": "--timeout",
 }
-"""Parameter that `--option` refuses → what is there for it."""
+"""Parameter that `--option` refuses → what to use instead, in the sentence "use … for this"."""
 
 _OF_REQUEST = frozenset(("provider", "extra_body"))
 """Call options that decide what is asked, so that a batch's journal has to know them."""
@@ -59,7 +59,7 @@ def parse_options(options: Sequence[str], other_flags: Mapping[str, str]) -> dic
             close = get_close_matches(name, CreateParams.__annotations__, 3)
             hint = f"did you mean {' or '.join(close)}?" if close else _PROVIDERS_OWN
             raise CommandLineError(f"--option {name}: no such parameter; {hint}")
-        params[name] = _parse_value(value)
+        params[name] = _parse_value(name, value)
     return params
 
 
@@ -70,11 +70,16 @@ _IN_JSON = {"True": "true", "False": "false", "None": "null"}
 """Python's word → JSON's; no parameter has such a text."""
 
 
-def _parse_value(text: str) -> Any:
+def _parse_value(name: str, text: str) -> Any:
+    """The value of a parameter: JSON, or the text itself, also where JSON has a type that the parameter cannot have."""
+    kinds = get_args(CreateParams.__annotations__[name])
     try:
-        return json.loads(_IN_JSON.get(text, text))
-    except ValueError:
+        value = json.loads(_IN_JSON.get(text, text))
+    except (ValueError, RecursionError):
         return text
+    is_text_only = set(kinds) == {str, type(None)}
+    is_other = type(value) in (bool, int, float) or (is_text_only and type(value) in (list, dict))
+    return text if is_other and str in kinds else value
 
 
 def split_options(params: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -22,6 +22,7 @@ from .common import (
     CommandLineError,
     client_for,
     decode_text,
+    key_variable,
     print_note,
     print_text,
     replace_controls,
@@ -125,10 +126,10 @@ def _choose_model(flag: str | None, environment: Mapping[str, str]) -> str:
     model = flag or environment.get("ANYCOMPLETION_MODEL")
     if model:
         return model
-    found = [name for row in PROVIDERS.values() for name in row.key_env if environment.get(name)]
-    if found:
+    found = next(filter(None, (key_variable(row, environment) for row in PROVIDERS.values())), None)
+    if found is not None:
         raise CommandLineError(
-            f"{found[0]} is set, but no model: name one with --model or ANYCOMPLETION_MODEL, such as openai/gpt-4o."
+            f"{found} is set, but no model: name one with --model or ANYCOMPLETION_MODEL, such as openai/gpt-4o."
         )
     print_note("No model and no key was given: a simulator on this machine answers. Name a model with --model.")
     return f"{SIMULATED}openai"
@@ -169,7 +170,8 @@ async def _print_reply(client: AsyncCompletion, model: str, arguments: ChatArgum
         finally:  # after Ctrl-C and a failure, too: the shell's prompt begins a line
             if last and not last.endswith("\n"):
                 print_text("\n")
-        print_text("" if last else "\n")
+        if not last:  # an empty reply is an empty line, and a failed call prints nothing
+            print_text("\n")
         return await stream.get_final_completion()
 
 

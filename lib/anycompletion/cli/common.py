@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 
-from .. import AsyncCompletion
+from .. import AsyncCompletion, Provider
 from ..testing import SimulatorServer
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -65,6 +65,11 @@ def _base_urls(model: str, base_url: str | None) -> dict[str, str]:
     if not slash:
         raise CommandLineError("--base-url: needs a --model of the form provider/model, such as vllm/my-model")
     return {provider: base_url}
+
+
+def key_variable(row: Provider, environment: Mapping[str, str]) -> str | None:
+    """The environment variable that has the provider's key or token; None where none is set."""
+    return next((name for name in (*row.token_env, *row.key_env) if environment.get(name)), None)
 
 
 # --- input ---

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from io import TextIOWrapper
@@ -25,9 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     _configure_encodings()
     try:
-        from .app import build_app  # noqa: PLC0415 (its commands import the extra)
+        from .app import build_app, options_with_value  # noqa: PLC0415 (its commands import the extra)
 
-        code = build_app()(_without_stdin(sys.argv[1:] if arguments is None else arguments))
+        app = build_app()
+        code = app(_without_stdin(sys.argv[1:] if arguments is None else arguments, lambda: options_with_value(app)))
     except CycloptsError as error:
         print_note(usage_text(error))
         return USAGE
@@ -47,17 +48,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 _USAGE_ERRORS = (CommandLineError, ConfigurationError, InvalidRequestError)
 
 
-def _without_stdin(arguments: Sequence[str]) -> list[str]:
-    """The arguments without a ``-`` that stands for stdin, which the commands read where nothing else is named."""
-    return [text for before, text in pairwise(["", *arguments]) if text != STDIO or before in _TAKE_STDIO]
+def _without_stdin(arguments: Sequence[str], with_value: Callable[[], Collection[str]]) -> list[str]:
+    """The arguments without a ``-`` that stands for stdin, which the commands read where nothing else is named.
 
-
-_TAKE_STDIO = ("--output",)
-"""Options that have a meaning for ``-`` of their own."""
+    One that follows an option of `with_value()` is kept: it is the option's value.
+    """
+    return [text for before, text in pairwise(["", *arguments]) if text != STDIO or before in with_value()]
 
 
 def _configure_encodings() -> None:
-    """Input must be UTF-8; in output, characters that this terminal cannot show are replaced, as replies have any."""
+    """Input must be UTF-8; in output, what the terminal cannot show is replaced: replies have any character."""
     settings = ((sys.stdin, "utf-8", "strict"), (sys.stdout, None, "replace"), (sys.stderr, None, "replace"))
     for stream, encoding, errors in settings:
         if isinstance(stream, TextIOWrapper):

@@ -26,12 +26,16 @@ _FOR_SHELL = (
     (r"\bpass (\w+)=(\{.*?\})", r"give -o \1='\2'"),
     (r"\bpass (\w+)=(\w+)", r"give -o \1=\2"),
     (r"\bpass (\w+)=", r"give -o \1=..."),
+    (r"\bpass \w+ as an argument instead", "is set by the command itself"),
     (r"; known are .*", "; anycompletion providers lists them"),
     (r"\. To allow it anywhere, give the client a Provider.*", ""),
     (r"^base_urls\[.*?\]:", "--base-url:"),
     (r"^messages\[\d+\]\.content: contains a lone surrogate.*", "the prompt is not text in UTF-8"),
 )
-"""Pattern of a hint for programmers → its replacement."""
+"""Pattern of a hint for programmers → its replacement.
+
+Texts of other modules: `IN_SHELL` in tests/cli/test_cli.py has each of them, so that a reworded one is noticed.
+"""
 
 
 _DROPPED = frozenset(Params.__annotations__) - {"tools", "functions"}

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from .. import Provider, known_providers
-from .common import OK, print_text, replace_controls
+from .common import OK, key_variable, print_text, replace_controls
 
 _KEY_IN_PATH = r"[A-Za-z0-9_=-]{16,}"
 
@@ -34,11 +34,10 @@ def _table(rows: Iterable[Provider], environment: Mapping[str, str]) -> list[str
 
 
 def _key_state(row: Provider, environment: Mapping[str, str]) -> str:
-    variables = (*row.token_env, *row.key_env)
-    found = next((name for name in variables if environment.get(name)), None)
+    found = key_variable(row, environment)
     if found is not None:
         return f"found: {found}"
-    return "none needed" if row.key_optional else f"missing: {' or '.join(variables)}"
+    return "none needed" if row.key_optional else f"missing: {' or '.join((*row.token_env, *row.key_env))}"
 
 
 def _base_url(row: Provider, environment: Mapping[str, str]) -> str:

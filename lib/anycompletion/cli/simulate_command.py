@@ -8,9 +8,14 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from .. import PROVIDERS
-from ..testing import SimulatorServer
+from .. import known_providers
+from ..testing import FAULTS, SimulatorServer
 from .common import OK, CommandLineError, print_note, print_text
+
+_FAULT_HELP = (
+    "What goes wrong; may be repeated. "
+    f"Any of {', '.join(FAULTS)}, N-choices, and cut-after-N-events (or close-, reset-, stall-, error-after-N-events)."
+)
 
 
 def simulate(
@@ -19,7 +24,7 @@ def simulate(
     reply: str | None = None,
     latency: float = 0.0,
     chunk_delay: float = 0.0,
-    fault: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
+    fault: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False, help=_FAULT_HELP)] = (),
     replay: Path | None = None,
 ) -> int:
     """Serves a simulator of the providers on 127.0.0.1 until Ctrl-C.
@@ -36,9 +41,6 @@ def simulate(
         Seconds before each response.
     chunk_delay
         Seconds between two pieces of a stream.
-    fault
-        What goes wrong, such as rate-limit, overloaded, hang or cut-after-3-events (README.md lists all). May be
-        repeated.
     replay
         A folder of recordings, as anycompletion.testing.Recorder writes it, to answer with.
     """
@@ -65,10 +67,15 @@ async def _serve(server: SimulatorServer, port: int) -> int:
 
 
 def _print_addresses(server: SimulatorServer) -> None:
+    """Base URLs to stdout; to stderr what a shell has to do so that programs find them."""
+    rows = known_providers()
     for provider, url in server.base_urls.items():
         print_text(f"{provider} {url}\n")
-        row = PROVIDERS.get(provider)
-        if row is not None:
-            values = zip((*row.base_url_env[:1], *row.key_env[:1]), (url, server.api_keys[provider]), strict=False)
-            print_note(f"export {' '.join(f'{name}={value}' for name, value in values)}")
+        if provider not in rows or not rows[provider].base_url_env:
+            print_note(f"# {provider}: no variable has its base URL; its key is {server.api_keys[provider]}")
+    environment = server.environment
+    print_note(f"unset {' '.join(name for name, value in environment.items() if not value)}")
+    for name, value in environment.items():
+        if value:
+            print_note(f"export {name}={value}")
     print_note("Ctrl-C ends it.")
