@@ -31,9 +31,13 @@ class Timeout(FrozenValue):
     """Timeouts of a call in seconds; `None` disables one. Defaults: total 600, connect 10, first_chunk 300, idle 60.
 
     `connect`, `first_chunk` and `idle` restart with every attempt; `total` covers the whole logical call, with queueing
-    and the waits between attempts. `first_chunk` is for streams: from the sent request to the first event (keep-alive
-    comments are not events). `idle` runs only while the call waits for bytes, never while the caller works. The default
-    total ends at a stream's first chunk; an explicit one covers the whole stream.
+    and the waits between attempts. The default total ends at a stream's first chunk; an explicit one, also a number for
+    the whole `timeout`, covers the whole stream, and ends a healthy one.
+
+    `first_chunk` is for streams: from the sent request to the first event (keep-alive comments are not events). `idle`
+    is between pieces of a response that has begun: the body of a plain call, a stream after its first event. It runs
+    only while the call waits for bytes, never while the caller works. So only `total` ends a plain call to a server
+    that accepts the request and never responds.
     """
 
     total: float | None = _DEFAULT_TOTAL

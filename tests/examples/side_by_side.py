@@ -3,6 +3,8 @@
 python side_by_side.py "Why is the sky blue?" openai/gpt-4o-mini anthropic/claude-haiku-4-5 cohere/command-a-03-2025
 
 The keys come from OPENAI_API_KEY, ANTHROPIC_API_KEY, CO_API_KEY … A provider that fails does not stop the others.
+
+Without a key: `anycompletion simulate` prints the variables that direct it to a simulator.
 """
 
 import asyncio

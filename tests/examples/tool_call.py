@@ -1,6 +1,8 @@
 """A tool call by hand: the model calls a function, this script runs it, and the model continues with the result.
 
 OPENAI_API_KEY=… python tool_call.py
+
+Without a key: `anycompletion simulate` prints the variables that direct it to a simulator.
 """
 
 import asyncio

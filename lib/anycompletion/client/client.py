@@ -324,8 +324,9 @@ class AsyncCompletion:
                 each provider: 16 at first, 512 at most, a little less after a refusal, half after many. An item whose
                 provider is at its limit delays those of other providers only when 512 items wait.
             journal: a file that stores the results, so that an interrupted run can be resumed: items whose result is in
-                it are skipped (see `BatchProgress.skipped` and `read_results`), items that failed with a temporary
-                error are sent again. The file is locked during the run, which needs POSIX.
+                it are skipped, permanent errors among them (see `BatchProgress.skipped` and `skipped_failed`, and
+                `read_results`), items that failed with a temporary error are sent again. The file is locked during the
+                run, which needs POSIX.
             ordered: whether results are in the order of the requests. A slow item then delays those after it; 256 of
                 them (twice the concurrency, if that is more) may finish meanwhile, then no new item is sent. Without
                 `concurrency`, up to 2,048 items are read before the first result is taken, in either order.
