@@ -24,7 +24,7 @@ from anycompletion import (
 )
 from anycompletion.logs import log_event
 from anycompletion.testing import Fault, SimulatorServer
-from support.readme import README
+from support.pages import README
 
 PROMPT = "Prompt-that-must-stay-secret."
 MODEL = "openai/gpt-4o"

@@ -25,7 +25,7 @@ from anycompletion import (
 )
 from anycompletion.testing import SimulatorServer
 from anycompletion.workers import ChatWorker, complete_many
-from support.readme import README
+from support.pages import README
 
 LIBRARY = Path(__file__).parents[2] / "lib"
 

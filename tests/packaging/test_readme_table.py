@@ -9,7 +9,7 @@ import pytest
 from anycompletion import PROVIDERS
 from anycompletion.params import ParamSupport
 from anycompletion.records import PARAM_NAMES
-from support.readme import README
+from support.pages import README
 from support.readme_table import (
     MAIN,
     Notes,

@@ -12,7 +12,7 @@ import pytest
 
 import anycompletion
 from anycompletion import APIError, APIStatusError, CallOptions, CompletionError, Params, Timeout
-from support.readme import README
+from support.pages import README
 
 ERRORS = {
     name: cls

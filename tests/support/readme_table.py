@@ -13,7 +13,7 @@ from anycompletion import PROVIDERS
 from anycompletion.params import ParamSupport
 from anycompletion.providers import supported_params
 from anycompletion.records import PARAM_NAMES
-from support.readme import README
+from support.pages import README
 
 MAIN = ("openai", "azure", "openrouter", "anthropic", "cohere", "replicate")
 """Providers with a column of their own; the others are listed by their differences."""

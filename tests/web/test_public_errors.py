@@ -38,7 +38,7 @@ from anycompletion import (
 )
 from anycompletion.web import PublicError, public_error
 from anycompletion.web.public_errors import log_relayed_error
-from support.readme import README
+from support.pages import README
 
 TEXT = "set ACME_API_KEY, at https://llm.internal of org-123, for the prompt about Smith"
 
