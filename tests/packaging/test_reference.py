@@ -12,7 +12,7 @@ import pytest
 
 import anycompletion
 from anycompletion import APIError, APIStatusError, CallOptions, CompletionError, Params, Timeout
-from support.pages import README
+from support.pages import pages
 
 ERRORS = {
     name: cls
@@ -29,22 +29,39 @@ def rows_of_docstring() -> dict[str, str]:
     return dict(rows)
 
 
-def rows_of_readme() -> dict[str, str]:
-    """Class → whether it is tried again, in README.md."""
-    section = README.read_text("utf-8").partition("### Errors")[2].partition("\n### ")[0]
-    return dict(re.findall(r"^\| `(\w+)`.*\|([^|]*)\|$", section, re.MULTILINE))
+def rows_of(page: Path) -> dict[str, str]:
+    """Class → whether it is tried again, in the tables of errors of a page."""
+    rows: dict[str, str] = {}
+    columns: list[str] = []
+    for line in page.read_text("utf-8").splitlines():
+        texts = [text.strip() for text in line.split("|")][1:-1]
+        name = re.match(r"`(\w+)`", texts[0]) if texts else None
+        if not texts or texts[0] == "class":
+            columns = texts
+        elif name and name[1] in ERRORS and (again := {"tried again", "retried"} & set(columns)):
+            rows[name[1]] = texts[columns.index(again.pop())]
+    return rows
 
 
-@pytest.mark.parametrize("rows", [rows_of_docstring, rows_of_readme])
-def test_every_error_is_in_the_table(rows: type) -> None:
+def differing(rows: dict[str, str]) -> set[str]:
+    """Classes whose row does not agree with what is done."""
+    return {name for name, again in rows.items() if again.strip().startswith("yes") != ERRORS[name].retryable}
+
+
+def test_the_docstring_has_the_table_of_errors() -> None:
+    """`help(APIError)` would not list an error, or whether it is tried again."""
+    rows = rows_of_docstring()
+    concrete = {name for name, cls in ERRORS.items() if cls not in ABSTRACT and issubclass(cls, APIError)}
+    assert rows.keys() == concrete
+    assert differing(rows) == set()
+
+
+def test_a_page_has_the_table_of_errors() -> None:
     """A user would not learn which errors there are, or which of them are tried again."""
-    of_table = rows()
-    expected = {name for name, cls in ERRORS.items() if cls not in ABSTRACT}
-    if rows is rows_of_docstring:
-        expected = {name for name in expected if issubclass(ERRORS[name], APIError)}
-    assert of_table.keys() == expected
-    repeated = {name for name, again in of_table.items() if again.strip().startswith("yes")}
-    assert repeated == {name for name in of_table if ERRORS[name].retryable}
+    of_pages = {path.name: rows_of(path) for path in pages()}
+    assert {name: differing(rows) for name, rows in of_pages.items() if differing(rows)} == {}
+    whole = max(of_pages.values(), key=len)
+    assert whole.keys() == {name for name, cls in ERRORS.items() if cls not in ABSTRACT}
 
 
 @pytest.mark.parametrize("options", [CallOptions, Params])

@@ -165,6 +165,11 @@ def pages() -> list[Path]:
     return [README, *sorted(DOCS.glob("*.md"))]
 
 
+def whole_text() -> str:
+    """The text of all pages, for tests that something is on one of them."""
+    return "\n".join(path.read_text("utf-8") for path in (README, *sorted(DOCS.glob("*.md"))))
+
+
 def snippets(text: str, page: str = "README.md") -> list[Snippet]:
     """Code blocks of a Markdown text that name a language, in order."""
     found: list[Snippet] = []
