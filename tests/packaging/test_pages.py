@@ -228,10 +228,12 @@ def test_a_fragment_becomes_a_program() -> None:
         "import asyncio\nasyncio.run(main())\n",
         'if __name__ == "__main__":\n    main()\n',
         "async def test_greeting() -> None:\n    pass\n",
+        "async def handle(client: Client) -> None:\n    await client.create()\n",
+        "client = AsyncCompletion()\napp = make_app(client)\n",
     ],
 )
 def test_a_complete_program_is_unchanged(code: str) -> None:
-    """A snippet that runs an event loop, or that pytest runs, would be wrapped in another one."""
+    """A snippet that needs neither a client nor an event loop would be wrapped, and its names seem unused."""
     assert Snippet("README.md", 1, "python", code).program == code
 
 

@@ -3,8 +3,8 @@
 Code blocks of three backticks are checked by their language:
 
 - ``python``: runs against the simulator, and passes mypy and pyright in strict mode. A block that runs an event loop,
-  has ``if __name__``, or defines ``test_...`` functions (which pytest runs) is a program; any other is put into a
-  coroutine with an open `client`.
+  has ``if __name__``, or defines ``test_...`` functions (which pytest runs) is a program, and so is one that neither
+  awaits nor uses `client`; any other is put into a coroutine with an open `client`.
 - ``sh``: runs in bash where it is marked ``run``.
 - any other language: is not checked.
 
@@ -27,6 +27,7 @@ Blocks run in an empty folder that has `FILES`. Providers' keys and base URLs ar
 from __future__ import annotations
 
 import ast
+import inspect
 import os
 import re
 import struct
@@ -87,6 +88,17 @@ FILES: dict[str, bytes] = {
 """Name → content of the files in the folder in which code blocks run."""
 
 
+def _is_module(code: str) -> bool:
+    """Whether the code runs as it is: outside of functions it awaits nothing, and it makes the `client` it uses."""
+    compiled = compile(code, "snippet", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    nodes = list(ast.walk(ast.parse(code)))
+    uses = [node.ctx for node in nodes if isinstance(node, ast.Name) and node.id == "client"]
+    has_own = any(isinstance(use, ast.Store) for use in uses) or any(
+        isinstance(node, ast.arg) and node.arg == "client" for node in nodes
+    )
+    return not compiled.co_flags & inspect.CO_COROUTINE and (has_own or not uses)
+
+
 class Snippet(NamedTuple):
     """Code block of a page, with the line it begins on."""
 
@@ -107,7 +119,7 @@ class Snippet(NamedTuple):
     @property
     def program(self) -> str:
         """The snippet as a program; one that is none is wrapped in a coroutine with an open `client`."""
-        if _PROGRAM.search(self.whole):
+        if _PROGRAM.search(self.whole) or _is_module(self.whole):
             return self.whole
         imports = _IMPORTS.match(self.whole)
         assert imports is not None, "the pattern matches the empty string"
