@@ -1,8 +1,9 @@
-"""Docstrings that replace a reference: the table of errors, the options of calls, the aliases of types."""
+"""Tests of what describes the public names: docstrings, the tables of errors, and docs/reference.md."""
 
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import re
 from itertools import pairwise
@@ -12,7 +13,10 @@ import pytest
 
 import anycompletion
 from anycompletion import APIError, APIStatusError, CallOptions, CompletionError, Params, Timeout
+from support import reference
+from support.docstrings import markdown
 from support.pages import pages
+from support.reference_source import fields_of
 
 ERRORS = {
     name: cls
@@ -95,3 +99,80 @@ def test_every_public_alias_and_constant_has_a_docstring(project: Path) -> None:
     public = {name: getattr(anycompletion, name) for name in anycompletion.__all__}
     names = {name for name, value in public.items() if not inspect.isclass(value) and not inspect.isfunction(value)}
     assert names - documented_names(project / "lib" / "anycompletion") == set()
+
+
+# --- docs/reference.md ------------------------------------------------------------------------------------------------
+
+MODULES = ("", ".batch", ".workers", ".web", ".testing", ".integrations.otel", ".integrations.prices")
+"""Modules of the package that list their public names, and `workers`, which defines them."""
+
+DESCRIBED = (
+    *(CallOptions, Params, Timeout, anycompletion.RateLimit, anycompletion.Provider, anycompletion.Quirks),
+    *(anycompletion.ChatRequest, anycompletion.ReplyInfo, anycompletion.RateLimitState, anycompletion.ProviderStats),
+    *(anycompletion.Result, CompletionError, anycompletion.ParamSupport, anycompletion.Auth, anycompletion.Target),
+)
+"""Classes whose fields are this package's own, so that no documentation of OpenAI's describes them."""
+
+
+def public_names() -> list[str]:
+    """Public names with their modules."""
+    found: list[str] = []
+    for suffix in MODULES:
+        module = importlib.import_module(f"anycompletion{suffix}")
+        own = [name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
+        names = getattr(module, "__all__", None) or [name for name in own if not name.startswith("_")]
+        found += [f"{module.__name__}.{name}" for name in names]
+    return found
+
+
+def test_the_reference_is_current() -> None:
+    """The reference would describe an earlier version; `python tests/support/reference.py` writes it."""
+    assert reference.REFERENCE.read_text("utf-8") == reference.page(), f"run {reference.COMMAND}"
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    """A public name would be in no section of the reference, or in two."""
+    listed = [f"{section.module}.{name}" for section in reference.SECTIONS for name in section.names]
+    assert set(public_names()) - set(listed) == set()
+    assert len(set(listed)) == len(listed)
+
+
+@pytest.mark.parametrize("cls", DESCRIBED, ids=lambda cls: cls.__name__)
+def test_every_field_of_the_package_is_described(cls: type) -> None:
+    """A user would have to guess what an option or a field of this package means."""
+    others = set(Params.__annotations__) if cls is anycompletion.ChatRequest else {"extra"}
+    assert [each.name for each in fields_of(cls) if not each.meaning and each.name not in others] == []
+
+
+def test_numbers_have_units() -> None:
+    """A user would have to guess whether a time is in seconds."""
+    fields = {
+        f"{cls.__name__}.{each.name}": each
+        for cls in (CallOptions, Timeout, CompletionError)
+        for each in fields_of(cls)
+    }
+    numbers = {name for name, each in fields.items() if "float" in each.type}
+    assert {name for name in numbers if not fields[name].unit} == {"CallOptions.force_timeout"}
+
+
+@pytest.mark.parametrize(
+    ("doc", "lines"),
+    [
+        ("One\ntwo.\n\nThree.", ["One two.", "", "Three."]),
+        ("A `Name`, ``code`` and ``a `b` c``.", ["A [Name], `code` and `` a `b` c ``."]),
+        ("2 < 3 * 4", [r"2 \< 3 \* 4"]),
+        ("* one\n  more\n* two", ["- one more", "- two"]),
+        ("A.\n\n::\n\n    x = 1\n\n    y\n\nB.", ["A.", "", "```py", "x = 1", "", "y", "```", "", "B."]),
+        (
+            "A.\n\nArgs:\n    x: the `x`\n        of it.\n    y: one of\n\n        * a\n\nRaises:\n    E: so.\n\nB.",
+            [
+                *("A.", "", "**Arguments**", "", "- `x`: the [x] of it.", "- `y`: one of", "  - a", ""),
+                *("**Raises**", "", "- [E]: so.", "", "B."),
+            ],
+        ),
+        ("==  ==\na   b\n==  ==\n1   2\n==  ==", ["| a | b |", "| --- | --- |", "| 1 | 2 |"]),
+    ],
+)
+def test_docstrings_become_markdown(doc: str, lines: list[str]) -> None:
+    """The reference would show a docstring's list, table or code as one paragraph."""
+    assert markdown(doc, lambda name: f"[{name}]") == lines

@@ -20,6 +20,7 @@ line of OpenAI's Batch API (``custom_id`` and ``body``, a dict as before); ``(id
 caller could not read an item: it becomes the result of the item."""
 
 BatchItems: TypeAlias = Iterable[BatchItem] | AsyncIterable[BatchItem]
+"""Items of a batch, read as they are needed."""
 
 _URL_PATH = "/chat/completions"
 """End of the `url` of a Batch input line, if it has one."""
