@@ -24,6 +24,7 @@ if __package__:
         Field,
         Member,
         assigned,
+        base_names,
         constructor,
         fields_of,
         is_options,
@@ -40,6 +41,7 @@ else:  # run as a script
         Field,
         Member,
         assigned,
+        base_names,
         constructor,
         fields_of,
         is_options,
@@ -113,8 +115,7 @@ def _is_record(cls: type) -> bool:
 
 def _bases(cls: type, links: dict[str, str]) -> list[str]:
     """The nearest public base class, and the exceptions of Python among the bases."""
-    bases = cls.__dict__.get("__orig_bases__", ()) if is_options(cls) else cls.__mro__[1:]
-    names = [getattr(base, "__name__", "") for base in bases]
+    names = base_names(cls) if is_options(cls) else [base.__name__ for base in cls.__mro__[1:]]
     public = [name for name in names if name in links]
     builtin = [name for name in names if name in ("ValueError", "TimeoutError", "RuntimeError")]
     return [*(public if is_options(cls) else public[:1]), *(name for name in builtin if name not in _builtin(cls))]

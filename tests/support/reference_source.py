@@ -74,6 +74,12 @@ def _class_node(cls: type) -> ast.ClassDef | None:
     return next((node for node in nodes if node.name == cls.__name__), None)
 
 
+def base_names(cls: type) -> list[str]:
+    """Names of the base classes as the source has them; a TypedDict is a plain dict at run time."""
+    node = _class_node(cls)
+    return [base.id for base in node.bases if isinstance(base, ast.Name)] if node else []
+
+
 def _texts(body: list[ast.stmt]) -> Iterator[tuple[ast.stmt, str]]:
     """Statements, each with the text that follows it."""
     for statement, after in pairwise([*body, ast.Pass()]):
