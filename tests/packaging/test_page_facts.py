@@ -8,8 +8,10 @@ import re
 import attrs
 
 import anycompletion
-from anycompletion import AsyncCompletion, CallOptions, CompletionError, Timeout
+from anycompletion import PROVIDERS, AsyncCompletion, CallOptions, CompletionError, Timeout
 from anycompletion.batch import UnwrittenError
+from anycompletion.batch.run import _MAX_UNDELIVERED as MAX_UNDELIVERED
+from anycompletion.batch.run import _MIN_BACKLOG as MIN_BACKLOG
 from anycompletion.calls.endpoint_state import RetryBudget
 from anycompletion.codecs.sse import MAX_EVENT, MAX_MEDIA_EVENT
 from anycompletion.errors import BODY_LIMIT
@@ -128,3 +130,20 @@ def test_the_concurrency_of_batches_is_right() -> None:
 def test_every_call_option_is_in_the_table_of_options() -> None:
     """Readers would not find an option."""
     assert CallOptions.__annotations__.keys() <= names_in([row[0] for row in rows("parameters.md")])
+
+
+def test_the_number_of_results_that_wait_for_a_slow_item_is_right() -> None:
+    """Readers would expect a batch to go on for longer, or for less long, than it does."""
+    assert f"{MAX_UNDELIVERED:,} at most, or with a fixed `concurrency` {MIN_BACKLOG}" in text_of("batch.md")
+
+
+def test_the_servers_that_may_use_plain_http_are_right() -> None:
+    """Readers would get an error for a server of their own, or expect plain http where it is refused."""
+    text = text_of("providers.md").partition("## Your own servers")[2].partition(" are servers that you run")[0]
+    assert names_in([text]) == {name for name, row in PROVIDERS.items() if row.allow_http == "private"}
+
+
+def test_the_number_of_providers_is_right() -> None:
+    """Readers would choose the package for providers that it does not have."""
+    assert "More than 40 providers" in text_of("providers.md")
+    assert len(PROVIDERS) > 40
