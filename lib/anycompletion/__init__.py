@@ -5,9 +5,10 @@ program needs are sub-packages: `anycompletion.batch`, `anycompletion.workers`, 
 `anycompletion.web` and `anycompletion.integrations`. Everything else may change without notice.
 """
 
-from . import transport  # noqa: F401 (first: aiohttp, if imported by the deeply nested imports below, takes 6 ms longer)
+# First: aiohttp, if imported by the deeply nested imports below, takes 6 ms longer.
+from . import transport  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from .auth import Auth, header_key
-from .client import AsyncCompletion, ProviderStats, Stats
+from .client import AsyncCompletion, ClientOptions, ProviderStats, Stats
 from .dialects.base import ModelInfo, Target
 from .dialects.openai_chat.quirks import Quirks
 from .errors import (
@@ -39,7 +40,18 @@ from .errors import (
 )
 from .http import Headers
 from .middleware import CallNext, Middleware, Reply
-from .options import BearerToken, CallOptions, EnvKey, Key, OnUnsupported, RateLimit, RateLimiter, Secret, Timeout
+from .options import (
+    BearerToken,
+    CallOptions,
+    EnvKey,
+    Key,
+    OnUnsupported,
+    RateLimit,
+    RateLimiter,
+    Secret,
+    TargetOptions,
+    Timeout,
+)
 from .params import ParamSupport, ParamTable
 from .providers import PROVIDERS, Provider, ProviderSource, known_providers, supported_params
 from .records import (
@@ -128,6 +140,7 @@ __all__ = [
     "Choice",
     "ChunkChoice",
     "ClientClosedError",
+    "ClientOptions",
     "CompletionError",
     "CompletionStream",
     "CompletionTokensDetails",
@@ -196,6 +209,7 @@ __all__ = [
     "SupportsModelDump",
     "SystemMessage",
     "Target",
+    "TargetOptions",
     "TextPart",
     "Timeout",
     "TokenLogprob",

@@ -145,7 +145,8 @@ Middleware: TypeAlias = Callable[[ChatRequest, CallOptions, CallNext], Awaitable
 Its exceptions propagate: a `CompletionError` is the error of the call, or of the item of a batch. Any other one is
 raised as it is, also by `attempt`, and by the iteration over a batch, which it ends.
 
-`options` are those of this call, under one name each (`timeout` is a `Timeout`); the client's own apply below them.
+`options` are those of this call, under one name each (`timeout` is a `Timeout`), and its view's `tags`; the client's
+own apply below them.
 A whole reply may be returned for a stream, and a stream for a whole reply: each is converted to what was asked for.
 """
 
@@ -253,10 +254,11 @@ def logger_middleware(function: Callable[[dict[str, Any]], object]) -> Middlewar
 
     async def log_call(request: ChatRequest, options: CallOptions, call_next: CallNext) -> Reply:
         target = call_next.target(request, options)
+        tags = {name: options[name] for name in ("tags",) if name in options}
 
         def report(event: str, **details: Any) -> None:
             try:
-                function({"provider": target.provider, "model": target.model, "event": event, **details})
+                function({"provider": target.provider, "model": target.model, "event": event, **tags, **details})
             except (Exception, GeneratorExit) as error:  # noqa: BLE001 (an observer's failure is logged, whatever it is)
                 observer_failed("logger_fn", error)
 

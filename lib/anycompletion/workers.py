@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
-from . import AsyncCompletion, ClientClosedError, Result
+from . import AsyncCompletion, ClientClosedError, ClientOptions, Result
 from .batch import BatchItem
 
 
@@ -27,7 +27,7 @@ class ChatWorker:
     its request's place, so that one bad row does not end a job.
     """
 
-    def __init__(self, *, concurrency: int | None = None, **client_options: Any) -> None:
+    def __init__(self, *, concurrency: int | None = None, **client_options: Unpack[ClientOptions]) -> None:
         self._concurrency = concurrency
         self._options = client_options
         self._client: AsyncCompletion | None = None
@@ -62,12 +62,12 @@ class ChatWorker:
             await client.aclose()
 
 
-def _worker(cls: type[ChatWorker], concurrency: int | None, options: dict[str, Any]) -> ChatWorker:
+def _worker(cls: type[ChatWorker], concurrency: int | None, options: ClientOptions) -> ChatWorker:
     return cls(concurrency=concurrency, **options)
 
 
 def complete_many(
-    requests: Iterable[BatchItem], *, concurrency: int | None = None, **client_options: Any
+    requests: Iterable[BatchItem], *, concurrency: int | None = None, **client_options: Unpack[ClientOptions]
 ) -> list[Result]:
     """The results of a list of requests, in its order: a batch in a new event loop with a client of its own.
 
@@ -84,6 +84,9 @@ def complete_many(
     raise ClientClosedError("complete_many would block the event loop that is running; use client.batch(...) there")
 
 
-async def _complete(requests: Iterable[BatchItem], concurrency: int | None, options: dict[str, Any]) -> list[Result]:
+async def _complete(requests: Iterable[BatchItem], concurrency: int | None, options: ClientOptions) -> list[Result]:
     async with ChatWorker(concurrency=concurrency, **options) as worker:
         return await worker(requests)
+
+
+__all__ = ["ChatWorker", "complete_many"]

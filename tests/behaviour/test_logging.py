@@ -230,6 +230,24 @@ async def test_a_stream_that_is_left_early_has_a_closing_record(
     assert [extras(record)["event"] for record in ours(caplog)] == ["answered", "closed"]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_every_record_of_a_call_has_its_tags(
+    client: AsyncCompletion, server: SimulatorServer, caplog: pytest.LogCaptureFixture, stream: bool
+) -> None:
+    """The log could not tell for which customer a call was made, or tags would be sent to the provider."""
+    server.fault = Fault.status(503, retry_after=0.01, times=1)
+    caplog.set_level(logging.DEBUG)
+    tags = {"customer": "c-7"}
+    await call(client, stream=stream, tags=tags, n=2)
+    await call(client.with_options(tags=tags), stream=stream)
+    assert len(ours(caplog)) > 4
+    assert all(extras(record)["tags"] == tags for record in ours(caplog))
+    assert not any(b"c-7" in seen.raw or "c-7" in str(seen.headers) for seen in server.requests)
+    caplog.clear()
+    await call(client, stream=stream)
+    assert not any("tags" in extras(record) for record in ours(caplog))
+
+
 async def test_a_failing_key_function_is_an_event(client: AsyncCompletion, caplog: pytest.LogCaptureFixture) -> None:
     """An outage of the identity provider would leave nothing in the log."""
 

@@ -165,6 +165,32 @@ async def test_middleware_gets_each_option_under_one_name(connect: Open) -> None
     assert seen.options == [{"timeout": Timeout(total=30), "provider": "azure"}, {}]
 
 
+async def test_middleware_sees_the_tags_of_the_call_or_else_of_its_view(connect: Open) -> None:
+    """A budget or cache for each customer would need a context variable."""
+    seen = Recorder()
+    client = connect(seen)
+    view = client.with_options(tags={"customer": "c-7"})
+    await client.create(MODEL, "Hello!", tags={"customer": "c-1"})
+    await view.create(MODEL, "Hello!")
+    await view.stream(MODEL, "Hello!", tags={"user": "u-2"}).get_final_completion()
+    await view.stream(MODEL, "Hello!").get_final_completion()
+    items = [{"model": MODEL, "messages": "Hello!", "tags": {"row": "3"}}, {"model": MODEL, "messages": "Hello!"}]
+    assert [result.ok async for result in view.batch(items, ordered=True, concurrency=1)] == [True, True]
+    given = [{"customer": "c-1"}, {"customer": "c-7"}, {"user": "u-2"}, {"customer": "c-7"}, {"row": "3"}]
+    assert [options.get("tags") for options in seen.options] == [*given, {"customer": "c-7"}]
+
+
+@pytest.mark.parametrize("of_view", [False, True])
+async def test_a_logger_function_sees_the_tags(connect: Open, of_view: bool) -> None:
+    """A callback for all calls could not attribute one to a customer."""
+    events: list[dict[str, Any]] = []
+    client = connect().with_options(logger_fn=events.append)
+    tags = {"customer": "c-7"}
+    await (client.with_options(tags=tags).create(MODEL, "Hi") if of_view else client.create(MODEL, "Hi", tags=tags))
+    await client.create(MODEL, "Hi")
+    assert [event.get("tags") for event in events] == [tags, tags, None, None]
+
+
 async def test_middleware_can_get_the_target_of_a_request(connect: Open, server: SimulatorServer) -> None:
     """Middleware could not determine the provider of a model without a prefix."""
     targets: list[tuple[str, str, str]] = []
@@ -331,6 +357,33 @@ async def test_exceptions_of_middleware_are_raised_unchanged(connect: Open, serv
     with pytest.raises(TooExpensiveError):
         await WAYS[way](connect(refuse))
     assert server.requests == []
+
+
+async def test_another_exception_of_middleware_ends_a_batch_and_an_attempt(connect: Open) -> None:
+    """A budget that is used up would be one failed result among others, and the batch go on asking."""
+
+    class BudgetUsedUp(Exception):
+        pass
+
+    async def budget(request: ChatRequest, options: Options, call_next: Next) -> Reply:
+        if request.custom_id == "2":
+            raise BudgetUsedUp
+        return await call_next(request, options)
+
+    client, seen = connect(budget), list[str | None]()
+    with pytest.raises(BudgetUsedUp):
+        async with client.batch(
+            [ChatRequest(MODEL, "Hello!", custom_id=f"{n}") for n in range(9)], concurrency=1
+        ) as run:
+            async for result in run:
+                seen.append(result.custom_id)
+    assert seen == ["0", "1"]
+
+    async def refuse(request: ChatRequest, options: Options, call_next: Next) -> Reply:
+        raise BudgetUsedUp
+
+    with pytest.raises(BudgetUsedUp):
+        await connect(refuse).attempt(MODEL, "Hello!")
 
 
 async def test_an_error_of_ours_from_middleware_is_a_result(connect: Open) -> None:

@@ -317,6 +317,16 @@ async def test_output_that_cannot_be_written_is_an_error(more: tuple[str, ...], 
     assert (process.returncode, err.decode()) == (1, f"{place}: No space left on device\n")
 
 
+async def test_a_closed_pipe_ends_a_batch_quietly(tmp_path: Path) -> None:
+    """`anycompletion batch … | head -1` would print a traceback, or go on paying for answers that nothing reads."""
+    given = put(tmp_path / "q.jsonl", "".join(map(line, range(2000))))
+    script = f"'{sys.executable}' -m anycompletion batch '{given}' -m sim/openai | head -c 1"
+    process = await asyncio.create_subprocess_exec(
+        "sh", "-c", script, env=BARE, stdin=DEVNULL, stdout=PIPE, stderr=PIPE
+    )
+    assert await asyncio.wait_for(process.communicate(), 60) == (b"{", b"")
+
+
 USAGE: dict[str, tuple[tuple[str, ...], str]] = {
     "an option that no model has": ((*MODEL, "-o", "temprature=0"), "did you mean temperature"),
     "an option that the model does not have": (("-m", "sim/anthropic", "-o", "seed=1"), "-o on_unsupported=warn"),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
+from anycompletion.testing import SimulatorServer
+from support.programs import environment_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -13,3 +17,10 @@ ROOT = Path(__file__).parents[2]
 def project() -> Path:
     """The project's folder."""
     return ROOT
+
+
+@pytest.fixture
+async def environment() -> AsyncIterator[dict[str, str]]:
+    """Environment variables that direct every provider to a simulator."""
+    async with SimulatorServer() as simulator:
+        yield environment_of(simulator)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -14,6 +13,7 @@ from anycompletion import PROVIDERS
 from anycompletion.testing import SimulatorServer
 from support.page_links import COMMENT, Link, anchors, broken_links, linked_pages, links
 from support.pages import FILES, MARKS, Snippet, all_snippets, pages, snippets, snippets_of
+from support.programs import environment_of, run_command
 
 SNIPPETS = all_snippets()
 
@@ -26,29 +26,17 @@ PYTEST = (
 )
 """Options of the interpreter that run a block with tests."""
 
-PYTHONPATH = os.pathsep.join(
-    os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path
-)
-"""Absolute, because snippets run in another folder."""
-
 
 @pytest.fixture
 async def environment() -> AsyncIterator[dict[str, str]]:
-    """Environment variables that direct every provider of the pages to the simulator."""
+    """Environment variables that direct providers to a simulator, also those that speak OpenAI's format."""
     async with SimulatorServer() as simulator:
-        overriding = {each for row in PROVIDERS.values() for each in (*row.token_env, *row.api_version_env)}
-        values = {name: value for name, value in os.environ.items() if name not in overriding}
+        values = environment_of(simulator)
         for name, row in PROVIDERS.items():
-            if name == "groq":  # stays where it is, for the blocks that show how the network is blocked
-                continue
-            at = name if name in simulator.base_urls else "openai"
-            values |= dict.fromkeys(row.key_env[:1], simulator.api_keys[at])
-            values |= dict.fromkeys(row.base_url_env[:1], simulator.base_urls[at])
-        values["PYTHONPATH"] = PYTHONPATH
-        values["ACME_BASE_URL"] = simulator.base_urls["openai"]
-        values["ACME_API_KEY"] = simulator.api_keys["openai"]
-        values["AZURE_SWEDEN_ENDPOINT"] = simulator.base_urls["azure"]
-        values["AZURE_SWEDEN_KEY"] = simulator.api_keys["azure"]
+            # groq stays where it is, for the blocks that show how the network is blocked.
+            if name != "groq" and name not in simulator.base_urls:
+                values |= dict.fromkeys(row.key_env[:1], simulator.api_keys["openai"])
+                values |= dict.fromkeys(row.base_url_env[:1], simulator.base_urls["openai"])
         yield values
 
 
@@ -58,20 +46,6 @@ def folder(tmp_path: Path) -> Path:
     for name, content in FILES.items():
         (tmp_path / name).write_bytes(content)
     return tmp_path
-
-
-async def output_of(*command: str, environment: dict[str, str], folder: Path) -> tuple[int | None, str, str]:
-    """Exit status, stdout and stderr of a program that ends by itself."""
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        env=environment,
-        cwd=folder,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    output, errors = await asyncio.wait_for(process.communicate(), 60)
-    return process.returncode, output.decode(), errors.decode()
 
 
 def of_language(language: str, *, run: bool = True) -> list[Snippet]:
@@ -93,7 +67,7 @@ async def test_every_snippet_runs(snippet: Snippet, environment: dict[str, str],
     program.write_text(snippet.program, "utf-8")
     options = (*PYTEST, "-W", "error") if snippet.has_tests else ("-W", "error")
     command = (sys.executable, *options, str(program))
-    status, output, errors = await output_of(*command, environment=environment, folder=folder)
+    status, output, errors = await run_command(*command, environment=environment, folder=folder)
     assert (status, "" if "logs" in snippet.marks else errors) == (0, ""), errors + output
     assert "Traceback" not in errors
     assert "failed" not in output
@@ -117,7 +91,7 @@ async def test_every_marked_shell_block_runs(snippet: Snippet, environment: dict
         (programs / name).chmod(0o755)
     environment["PATH"] = f"{programs}{os.pathsep}{environment['PATH']}"
     command = ("bash", "-eu", "-o", "pipefail", "-c", snippet.whole)
-    status, output, errors = await output_of(*command, environment=environment, folder=folder)
+    status, output, errors = await run_command(*command, environment=environment, folder=folder)
     assert status == 0, errors + output
     assert "Traceback" not in errors
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import modulefinder
 import subprocess
@@ -36,6 +37,20 @@ def test_every_public_name_is_listed_once_and_exists() -> None:
         name for name, value in vars(anycompletion).items() if not name.startswith("_") and not inspect.ismodule(value)
     }
     assert exported == set(names)
+
+
+SUB_PACKAGES = ("batch", "integrations.otel", "integrations.prices", "integrations.redis", "testing", "web", "workers")
+
+
+@pytest.mark.parametrize("name", SUB_PACKAGES)
+def test_a_sub_package_lists_its_public_names(name: str) -> None:
+    """`from ... import *` would fail, or take names of other libraries for the package's."""
+    module = importlib.import_module(f"anycompletion.{name}")
+    listed: list[str] = module.__all__
+    assert len(set(listed)) == len(listed)
+    objects = [vars(module)[each] for each in listed]
+    classes_and_functions = [each for each in objects if inspect.isclass(each) or inspect.isfunction(each)]
+    assert {each.__module__.partition(".")[0] for each in classes_and_functions} == {"anycompletion"}
 
 
 @pytest.mark.parametrize("module", [*EXTRAS, *EXPENSIVE])

@@ -16,7 +16,7 @@ from anycompletion import APIError, APIStatusError, CallOptions, CompletionError
 from support import reference
 from support.docstrings import markdown
 from support.pages import pages
-from support.reference_source import fields_of
+from support.reference import shown_fields
 
 ERRORS = {
     name: cls
@@ -107,7 +107,8 @@ MODULES = ("", ".batch", ".workers", ".web", ".testing", ".integrations.otel", "
 """Modules of the package that list their public names, and `workers`, which defines them."""
 
 DESCRIBED = (
-    *(CallOptions, Params, Timeout, anycompletion.RateLimit, anycompletion.Provider, anycompletion.Quirks),
+    *(CallOptions, anycompletion.TargetOptions, anycompletion.ClientOptions, Params, Timeout),
+    *(anycompletion.RateLimit, anycompletion.Provider, anycompletion.Quirks),
     *(anycompletion.ChatRequest, anycompletion.ReplyInfo, anycompletion.RateLimitState, anycompletion.ProviderStats),
     *(anycompletion.Result, CompletionError, anycompletion.ParamSupport, anycompletion.Auth, anycompletion.Target),
 )
@@ -141,7 +142,7 @@ def test_every_public_name_is_in_the_reference() -> None:
 def test_every_field_of_the_package_is_described(cls: type) -> None:
     """A user would have to guess what an option or a field of this package means."""
     others = set(Params.__annotations__) if cls is anycompletion.ChatRequest else {"extra"}
-    assert [each.name for each in fields_of(cls) if not each.meaning and each.name not in others] == []
+    assert [each.name for each in shown_fields(cls) if not each.meaning and each.name not in others] == []
 
 
 def test_numbers_have_units() -> None:
@@ -149,10 +150,10 @@ def test_numbers_have_units() -> None:
     fields = {
         f"{cls.__name__}.{each.name}": each
         for cls in (CallOptions, Timeout, CompletionError)
-        for each in fields_of(cls)
+        for each in shown_fields(cls)
     }
     numbers = {name for name, each in fields.items() if "float" in each.type}
-    assert {name for name in numbers if not fields[name].unit} == {"CallOptions.force_timeout"}
+    assert {name for name in numbers if not fields[name].unit} == set()
 
 
 @pytest.mark.parametrize(

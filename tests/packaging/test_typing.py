@@ -41,7 +41,7 @@ def pyright(folder: Path) -> list[str]:
     (folder / "pyrightconfig.json").write_text(json.dumps(settings), "utf-8")
     done = _run("pyright", "--outputjson", "--pythonpath", sys.executable, "--project", str(folder))
     report = json.loads(done.stdout)
-    assert report["summary"]["filesAnalyzed"] == len(list(folder.glob("*.py")))
+    assert report["summary"]["filesAnalyzed"] == len(list(folder.rglob("*.py")))
     return [
         f"{error['file']}:{error['range']['start']['line'] + 1}: {error['message']}"
         for error in report["generalDiagnostics"]

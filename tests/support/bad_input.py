@@ -692,6 +692,8 @@ HEADERS: list[Bad] = [
     ),
     *bad("extra_query", [("a", "b")], "a=b", 5, {5: "a"}, {None: "a"}, {"\udfff": "a"}, Broken()),
     *bad("extra_query", {"a": 5}, {"a": None}, {"a": b"x"}, {"a": ["x"]}, {"a": True}, {"a": "\ud800"}, at=".a"),
+    *bad("tags", [("a", "b")], "team", 5, {5: "a"}, {None: "a"}, {"\udfff": "a"}, Broken()),
+    *bad("tags", {"a": 5}, {"a": None}, {"a": b"x"}, {"a": ["x"]}, {"a": True}, {"a": "\ud800"}, at=".a"),
     *(
         row
         for name in ("organization", "project", "api_version")

@@ -99,6 +99,17 @@ def _items(lines: list[str], link: Link, indent: str = "") -> list[str]:
 
 def _entries(lines: list[str], names: Link, link: Link) -> list[str]:
     """List of the arguments or errors of a section; an entry may have a list of its own."""
+    out: list[str] = []
+    for name, texts in _split(lines):
+        first = next((i for i, line in enumerate(texts) if line.strip().startswith("* ")), len(texts))
+        shown = f"{names(name)}: " if name else ""
+        out += wrap(shown + inline("\n".join(texts[:first]), link), "- ", "  ")
+        out += _items(textwrap.dedent("\n".join(texts[first:])).splitlines(), link, "  ")
+    return out
+
+
+def _split(lines: list[str]) -> list[tuple[str, list[str]]]:
+    """Name and lines of each entry of a section."""
     entries: list[tuple[str, list[str]]] = []
     for line in lines:
         if entry := _ENTRY.match(line):
@@ -107,13 +118,14 @@ def _entries(lines: list[str], names: Link, link: Link) -> list[str]:
             entries.append(("", [line]))
         else:
             entries[-1][1].append(line)
-    out: list[str] = []
-    for name, texts in entries:
-        first = next((i for i, line in enumerate(texts) if line.strip().startswith("* ")), len(texts))
-        shown = f"{names(name)}: " if name else ""
-        out += wrap(shown + inline("\n".join(texts[:first]), link), "- ", "  ")
-        out += _items(textwrap.dedent("\n".join(texts[first:])).splitlines(), link, "  ")
-    return out
+    return entries
+
+
+def arguments(doc: str) -> dict[str, str]:
+    """Argument → its text in a docstring."""
+    blocks = _blocks(inspect.cleandoc(doc).splitlines())
+    section = next((block for block in blocks if block[0] == "Args:"), ["Args:"])
+    return {name: "\n".join(texts) for name, texts in _split(section[1:])}
 
 
 def _table(block: list[str], link: Link) -> list[str]:

@@ -14,8 +14,10 @@ from typing import Any
 import attrs
 import msgspec
 
+import anycompletion
+
 if __package__:
-    from .docstrings import inline, markdown, wrap
+    from .docstrings import arguments, inline, markdown, wrap
     from .pages import DOCS
     from .reference_plan import CONVERTED, INTERNAL, LIKE_RECORD, NOT_CALLED, SECTIONS, Section
     from .reference_source import (
@@ -29,10 +31,11 @@ if __package__:
         fields_of,
         is_options,
         members_of,
+        shown,
         signatures,
     )
 else:  # run as a script
-    from docstrings import inline, markdown, wrap
+    from docstrings import arguments, inline, markdown, wrap
     from pages import DOCS
     from reference_plan import CONVERTED, INTERNAL, LIKE_RECORD, NOT_CALLED, SECTIONS, Section
     from reference_source import (
@@ -46,6 +49,7 @@ else:  # run as a script
         fields_of,
         is_options,
         members_of,
+        shown,
         signatures,
     )
 
@@ -127,6 +131,18 @@ def _builtin(cls: type) -> set[str]:
     return {base.__name__ for each in own for base in each.__mro__ if base.__module__ == "builtins"}
 
 
+def shown_fields(cls: type) -> list[Field]:
+    """The fields of a class in its table; the options of calls have those that say where a call goes."""
+    fields = fields_of(cls)
+    if cls is anycompletion.CallOptions:
+        return sorted([*fields, *fields_of(anycompletion.TargetOptions)], key=lambda each: each.name.lower())
+    if cls is not anycompletion.ClientOptions:
+        return fields
+    texts = arguments(anycompletion.AsyncCompletion.__doc__ or "")
+    parameters = inspect.signature(anycompletion.AsyncCompletion).parameters
+    return [each._replace(text=texts[each.name], default=shown(parameters[each.name].default)) for each in fields]
+
+
 def _table(fields: list[Field], link: Callable[[str], str], *, first: str, missing: str) -> list[str]:
     """Table of fields; a field without a default has `missing` in its place."""
     columns: dict[str, list[str]] = {
@@ -174,7 +190,7 @@ def _class(name: str, cls: type, links: dict[str, str]) -> Iterator[list[str]]:
         yield ["```py", *code.splitlines(), "```"]
     yield markdown(cls.__dict__.get("__doc__") or "", link)
     if not is_error or "__init__" in cls.__dict__:
-        fields = fields_of(cls)
+        fields = shown_fields(cls)
         if name == "ChatRequest":
             yield ["All fields of [`Params`](#params), with the default None, and:"]
             fields = [each for each in fields if each.name in ("model", "messages", "extra_body", "custom_id")]

@@ -17,13 +17,13 @@ class Section(NamedTuple):
 _A = "anycompletion"
 
 SECTIONS = (
-    Section("The client", _A, ("AsyncCompletion", "Stats", "ProviderStats", "Target", "ModelInfo")),
+    Section("The client", _A, ("AsyncCompletion", "ClientOptions", "Stats", "ProviderStats", "Target", "ModelInfo")),
     Section(
         "Parameters and options",
         _A,
         (
-            *("Params", "CallOptions", "CreateParams", "Timeout", "RateLimit", "RateLimiter", "OnUnsupported"),
-            *("Key", "Secret", "EnvKey", "BearerToken"),
+            *("Params", "CallOptions", "TargetOptions", "CreateParams", "Timeout", "RateLimit", "RateLimiter"),
+            *("OnUnsupported", "Key", "Secret", "EnvKey", "BearerToken"),
         ),
         "What `create` and `stream` take as keywords, and the values of options.",
     ),
@@ -93,7 +93,7 @@ SECTIONS = (
         f"{_A}.web",
         (
             *("starlette_sse", "aiohttp_sse", "cancel_on_disconnect", "starlette_lifespan", "aiohttp_client"),
-            *("chat_completions_app", "public_error", "PublicError"),
+            *("chat_completions_app", "Authorize", "AllowedModels", "public_error", "PublicError"),
         ),
         "Functions for Starlette and FastAPI (`pip install 'anycompletion[web]'`), and for aiohttp.web.",
     ),

@@ -42,7 +42,8 @@ class Field(NamedTuple):
     @property
     def meaning(self) -> str:
         """The text without the default that it may contain."""
-        return _DEFAULT.sub(" ", self.text).strip()
+        text = _DEFAULT.sub(" ", self.text).strip()
+        return text[:1].upper() + text[1:]
 
     @property
     def unit(self) -> str:

@@ -11,7 +11,13 @@ from anycompletion import (
     ChatRequest,
     CompletionError,
     CompletionStream,
+    Delta,
+    FunctionDelta,
+    Logprobs,
+    ReplyInfo,
     Result,
+    ToolCallDelta,
+    Usage,
 )
 from anycompletion.batch import BatchProgress, BatchRun, read_results
 from anycompletion.workers import ChatWorker, complete_many
@@ -32,12 +38,28 @@ async def stream(client: AsyncCompletion) -> None:
         async for chunk in opened:
             assert_type(chunk, ChatCompletionChunk)
             assert_type(chunk.choices[0].index, int)
-            assert_type(chunk.choices[0].delta.content, str | None)
+            assert_type(chunk.usage, Usage | None)
+            for choice in chunk.choices:
+                assert_type(choice.finish_reason, str | None)
+                assert_type(choice.logprobs, Logprobs | None)
+                assert_type(choice.delta, Delta)
+                assert_type(choice.delta.role, str | None)
+                assert_type(choice.delta.content, str | None)
+                assert_type(choice.delta.reasoning_content, str | None)
+                for call in choice.delta.tool_calls or []:
+                    assert_type(call, ToolCallDelta)
+                    assert_type(call.index, int | None)
+                    assert_type(call.function, FunctionDelta | None)
+        assert_type(opened.text, AsyncIterator[str])
+        assert_type(opened.sse(), AsyncIterator[bytes])
         async for text in opened.text:
             assert_type(text, str)
         async for data in opened.sse():
             assert_type(data, bytes)
     assert_type(opened.snapshot, ChatCompletion)
+    assert_type(opened.usage, Usage | None)
+    assert_type(opened.info, ReplyInfo)
+    assert_type(opened.map(lambda chunk: chunk if chunk.choices else None), CompletionStream)
     assert_type(await opened.get_final_completion(), ChatCompletion)
 
 
@@ -64,7 +86,7 @@ async def batch(client: AsyncCompletion, seen: list[BatchProgress]) -> None:
     )
     assert_type(list(read_results("answers.jsonl")), list[Result])
     assert_type(complete_many([request], concurrency=3, max_retries=0), list[Result])
-    assert_type(await ChatWorker(concurrency=3)([request]), list[Result])
+    assert_type(await ChatWorker(concurrency=3, timeout=30)([request]), list[Result])
 
 
 async def attempt(client: AsyncCompletion) -> None:

@@ -125,7 +125,9 @@ def replies(reply: ChatCompletion) -> None:
     assert_type(reply.choices[0].message.parts, list[Part] | None)
     assert_type(reply.model_dump(), dict[str, Any])
     assert_type(reply.model_dump_json(indent=2), str)
-    assert_type(reply.choices[0].message.tool_calls, list[ToolCall] | None)
+    for call in reply.message.tool_calls or []:
+        assert_type(call, ToolCall)
+        assert_type(call.function.arguments, str)
     assert_type(reply.choices[0].finish_reason, str | None)
     assert_type(reply.usage, Usage | None)
     assert_type(reply.info, ReplyInfo)
@@ -134,6 +136,8 @@ def replies(reply: ChatCompletion) -> None:
     assert_type(reply.to_dict(), dict[str, Any])
     assert_type(ChatCompletion.from_dict(reply.to_dict()), ChatCompletion)
     if reply.usage is not None:
+        assert_type(reply.usage.total_tokens, int | None)
+        assert_type(reply.usage.cost, float | None)
         assert_type(reply.usage.prompt_tokens_details, PromptTokensDetails | None)
         assert_type(reply.usage.completion_tokens_details, CompletionTokensDetails | None)
         assert_type(reply.usage + reply.usage, Usage)

@@ -10,6 +10,8 @@ from starlette.responses import Response
 
 from anycompletion import AsyncCompletion, ChatCompletion, CompletionError
 from anycompletion.web import (
+    AllowedModels,
+    Authorize,
     PublicError,
     aiohttp_client,
     aiohttp_sse,
@@ -41,9 +43,17 @@ async def models(request: Request) -> set[str] | None:
     return {"openai/gpt-4o"} if request.user else None
 
 
+def any_model(request: Request) -> AllowedModels:
+    return "x-key" in request.headers
+
+
+AUTHORIZE: Authorize = any_model
+
+
 def endpoint(client: AsyncCompletion, error: CompletionError) -> None:
     assert_type(chat_completions_app(client, authorize=lambda request: "x-key" in request.headers), Starlette)
     assert_type(chat_completions_app(client, authorize=models, extra_fields=["top_k"]), Starlette)
+    assert_type(chat_completions_app(client, authorize=AUTHORIZE, models=["openai/gpt-4o"], max_n=1), Starlette)
     chat_completions_app(client)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     chat_completions_app(client, authorize=None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     assert_type(public_error(error), PublicError)

@@ -20,7 +20,7 @@ line of OpenAI's Batch API (``custom_id`` and ``body``, a dict as before); ``(id
 caller could not read an item: it becomes the result of the item."""
 
 BatchItems: TypeAlias = Iterable[BatchItem] | AsyncIterable[BatchItem]
-"""Items of a batch, read as they are needed."""
+"""The requests of a batch: any iterable, async or not, of any length; it is read as far as it is needed."""
 
 _URL_PATH = "/chat/completions"
 """End of the `url` of a Batch input line, if it has one."""

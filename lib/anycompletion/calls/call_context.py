@@ -143,6 +143,8 @@ class CallContext:
         info, provider, model = self.info, self.plan.target.provider, printable(self.plan.target.model)
         extra = {"provider": provider, "model": model, "attempt": info.attempts, "status": info.status_code}
         extra |= {"request_id": info.request_id, "elapsed": self.elapsed(), **details}
+        if self.plan.tags:
+            extra["tags"] = self.plan.tags
         log_event(level, event, "%s %s: %s", provider, model, text, stacklevel=2, **extra)
 
     def log_finished(self, usage: Usage | None, info: ReplyInfo | None = None) -> None:

@@ -45,6 +45,7 @@ class CallPlan:
         query: Mapping[str, str] | None = None,
         extra_body: Mapping[str, Any] | None = None,
         log_level: int = logging.DEBUG,
+        tags: Mapping[str, str] | None = None,
         fill_choices: bool = True,
         keep_text: bool = True,
         warnings: tuple[str, ...] = (),
@@ -70,6 +71,8 @@ class CallPlan:
         self.extra_body = extra_body
         """Fields that the options add to the request's own."""
         self.log_level = log_level
+        self.tags = tags
+        """The caller's own details of the call, for its log records."""
         self.fill_choices = fill_choices
         """Whether choices that a provider with its own `n` leaves out are asked for by further requests."""
         self.keep_text = keep_text

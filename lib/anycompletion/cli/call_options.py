@@ -66,9 +66,13 @@ def parse_options(options: Sequence[str], other_flags: Mapping[str, str]) -> dic
 _PROVIDERS_OWN = """one that only a provider has goes into -o extra_body='{"top_k": 5}'"""
 
 
+_IN_JSON = {"True": "true", "False": "false", "None": "null"}
+"""Python's word → JSON's; no parameter has such a text."""
+
+
 def _parse_value(text: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(_IN_JSON.get(text, text))
     except ValueError:
         return text
 

@@ -22,6 +22,9 @@ _FOR_SHELL = (
     (r", or pass api_keys=\{.*?\}", ""),
     (r"(, or )?pass (base_urls=\{.*?\}|base_url\b)", r"\1give --base-url"),
     (r", or pass provider=", ""),
+    (r"\bpass (\w+)=(\{.*?\})", r"give -o \1='\2'"),
+    (r"\bpass (\w+)=(\w+)", r"give -o \1=\2"),
+    (r"\bpass (\w+)=", r"give -o \1=..."),
     (r"; known are .*", "; anycompletion providers lists them"),
     (r", or for a Provider with allow_http.*", ""),
     (r"^base_urls\[.*?\]:", "--base-url:"),
@@ -45,11 +48,10 @@ def for_shell(error: CommandLineError | CompletionError) -> str:
         return f"--journal: {text}"
     if not isinstance(error, (ConfigurationError, InvalidRequestError)):
         return f"{type(error).__name__}: {text}"
-    if isinstance(error, UnsupportedParameterError) and error.param in _DROPPED:
-        return f"{text}; -o on_unsupported=warn leaves it out"
     for pattern, replacement in _FOR_SHELL:
         text = re.sub(pattern, replacement, text)
-    return text
+    is_dropped = isinstance(error, UnsupportedParameterError) and error.param in _DROPPED
+    return f"{text}; -o on_unsupported=warn leaves it out" if is_dropped else text
 
 
 def usage_text(error: CycloptsError) -> str:

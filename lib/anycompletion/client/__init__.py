@@ -1,6 +1,7 @@
 """The client: `client` has its methods, `dispatch` makes calls of requests, `planning` plans them."""
 
 from .client import AsyncCompletion
+from .configuration import ClientOptions
 from .stats import ProviderStats, Stats
 
-__all__ = ["AsyncCompletion", "ProviderStats", "Stats"]
+__all__ = ["AsyncCompletion", "ClientOptions", "ProviderStats", "Stats"]

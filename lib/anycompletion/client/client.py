@@ -246,7 +246,8 @@ class AsyncCompletion:
             UnsupportedParameterError: the provider does not have the parameter or value; nothing was sent.
             ConfigurationError: no key; the text names the environment variables that were read.
             APIError: the network failed, or the provider's error; ``help(anycompletion.APIError)`` lists the classes.
-            TypeError: an unknown keyword, or model and messages swapped.
+            TypeError: an unknown keyword, or model and messages swapped. The text has the keyword and the right one, as
+                mypy's has; pyright, because of the overloads, reports only that none of them matches.
         """
         started = await self._state.start_call()
         request, options = parse_call(model, messages, params)

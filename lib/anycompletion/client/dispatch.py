@@ -77,7 +77,7 @@ class CallDispatcher:
         chain = self._default_chain if options is NO_OPTIONS else self._chain(options)
         if chain:
             call_next = CallNext(self._terminal(on_load_refusal, request, options), chain, stream=False)
-            return complete_through(call_next, request, options)
+            return complete_through(call_next, request, self._with_tags(options))
         calls = self._calls(request, options, stream=False, started=started)
         if on_load_refusal is not None:
             for call in calls:
@@ -94,7 +94,7 @@ class CallDispatcher:
         if chain:
             self.state.check_alive(needs_loop=False)
             call_next = CallNext(self._terminal(None, request, options), chain, stream=True)
-            chunks = MiddlewareChunks(call_next, request, options)
+            chunks = MiddlewareChunks(call_next, request, self._with_tags(options))
             keep_text = (self.defaults | options).get("keep_text") is not False
             return CompletionStream(chunks, usage_asked=usage_asked, keep_text=keep_text)
         calls = self._calls(request, options, stream=True, started=started)
@@ -167,6 +167,11 @@ class CallDispatcher:
             return arrived(request, options, ()).target(request, options, stream)
 
         return Terminal(complete, stream, target, functools.partial(ReceivedOptions, self._destination))
+
+    def _with_tags(self, options: OptionValues) -> OptionValues:
+        """The options that middleware sees: those of the call, with the tags of its view where it has none."""
+        tags = self.defaults.get("tags")
+        return options if tags is None or "tags" in options else options | OptionValues({"tags": tags})
 
     def _defaults_for(self, options: OptionValues) -> dict[str, Any]:
         """The defaults of a call with `options`: its provider counts, and none of its other options."""

@@ -81,6 +81,7 @@ def plan_call(
         query=options.get("extra_query"),
         extra_body=options.get("extra_body"),
         log_level=logging.INFO if options.get("verbose") else logging.DEBUG,
+        tags=options.get("tags"),
         fill_choices=options.get("fill_choices") is not False,
         keep_text=options.get("keep_text") is not False,
         warnings=tuple(report.warnings),

@@ -165,6 +165,8 @@ class _CallSpan:
         invocation.output_type = _output_type(request)
         top_k: object = {**(options.get("extra_body") or {}), **(request.extra_body or {})}.get("top_k")
         invocation.top_k = top_k if type(top_k) is int else None
+        for name, tag in (options.get("tags") or {}).items():
+            invocation.attributes[f"anycompletion.tag.{name}"] = tag
         if invocation.provider == "openai":
             invocation.attributes["openai.api.type"] = "chat_completions"
             if request.service_tier is not None and request.service_tier != "auto":

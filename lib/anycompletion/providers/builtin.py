@@ -394,7 +394,7 @@ ROWS: tuple[Provider, ...] = (
         params={**_COMPATIBLE, "n": _OWN_N, "response_format": _OWN_SCHEMA},
         allow_http="private",
         docs="https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
-        unverified="older servers refuse n",
+        unverified="older servers refuse n, and with n the usage is that of one choice",
     ),
     Provider(
         "gpustack",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, cast
 
 import attrs
 from attrs import field
@@ -95,6 +95,9 @@ class Record(ModelMethods, Value):
     """Base class of all records; `to_dict()` returns OpenAI's JSON."""
 
     __slots__ = ()
+
+    if TYPE_CHECKING:
+        __attrs_attrs__: ClassVar[Any]  # each record is an attrs class
 
     def to_dict(self) -> JsonObject:
         """OpenAI's JSON for this record, without fields that are not set and with `extra` merged in."""

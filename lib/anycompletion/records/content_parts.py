@@ -5,6 +5,7 @@ https://platform.openai.com/docs/api-reference/chat/create
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from attrs import define
@@ -104,5 +105,5 @@ class CustomPart(Record):
 Part: TypeAlias = TextPart | ImagePart | AudioPart | FilePart | RefusalPart | CustomPart
 """Part of a message's content, by its `type`; dicts with an unknown type are `CustomPart`s."""
 
-Content: TypeAlias = str | list[Part]
-"""Content of a message that callers write: text, or a list of parts."""
+Content: TypeAlias = str | Sequence[Part]
+"""Content of a message that callers write: text, or a list or tuple of parts."""

@@ -8,7 +8,7 @@ from typing import cast
 
 from attrs import define, field
 
-from ..codecs.lenient import as_str, optional_float, optional_list, optional_objects, unknown_fields
+from ..codecs.lenient import as_object, as_str, optional_float, optional_list, optional_objects, unknown_fields
 from .base import JsonObject, Record, extra_field, field_names, nullable
 
 
@@ -62,17 +62,22 @@ class Logprobs(Record):
     extra: JsonObject = extra_field()
 
     @classmethod
-    def from_dict(cls, data: JsonObject) -> Logprobs:
-        """Reads OpenAI's JSON leniently, also the older form, which has a list per field in place of `content`."""
-        content = _token_logprobs(data.get("content"))
+    def from_dict(cls, data: object, path: str = "logprobs") -> Logprobs:
+        """Reads OpenAI's JSON leniently, also the older form, which has a list per field in place of `content`.
+
+        Raises:
+            ShapeError: `data` is no object; the text has its path.
+        """
+        source = as_object(data, path)
+        content = _token_logprobs(source.get("content"))
         known = _LOGPROBS
-        if content is None and isinstance(data.get("tokens"), list):
-            content = _from_field_lists(data)
+        if content is None and isinstance(source.get("tokens"), list):
+            content = _from_field_lists(source)
             known = _LOGPROBS_OF_BOTH_FORMS
         return cls(
             content,
-            _token_logprobs(data.get("refusal")),
-            extra=unknown_fields(data, known),
+            _token_logprobs(source.get("refusal")),
+            extra=unknown_fields(source, known),
         )
 
 

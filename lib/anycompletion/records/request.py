@@ -1,6 +1,7 @@
-"""Chat-completion requests: the record, its parameters' names, and their types for keyword arguments."""
+"""Chat-completion requests: the record, its parameters' names, and their types for keyword arguments.
 
-from __future__ import annotations
+Annotations are no strings here, as in `options`.
+"""
 
 import operator
 from collections.abc import Mapping, Sequence
@@ -98,7 +99,7 @@ class ChatRequest(Record):
         return out
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any], *, custom_id: str | None = None) -> ChatRequest:
+    def from_dict(cls, data: Mapping[str, Any], *, custom_id: str | None = None) -> "ChatRequest":
         """A request from OpenAI's body; unknown fields go to `extra_body`, `stream` is left out.
 
         Raises:

@@ -8,7 +8,7 @@ However the caller leaves the stream, the source is closed by a plain function c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import NoReturn, Self
 
@@ -240,11 +240,11 @@ class CompletionStream:
         return self.snapshot
 
     @property
-    def text(self) -> TextView:
+    def text(self) -> AsyncIterator[str]:
         """An async iterator over the text of choice 0, piece by piece; it reads the same chunks as the stream."""
-        return TextView(self)
+        return _TextView(self)
 
-    def sse(self, describe: Callable[[CompletionError], JsonObject] | None = None) -> SSEView:
+    def sse(self, describe: Callable[[CompletionError], JsonObject] | None = None) -> AsyncIterator[bytes]:
         """The rest of the stream as server-sent events in OpenAI's format, as bytes; ``[DONE]`` last.
 
         Args:
@@ -254,7 +254,7 @@ class CompletionStream:
         After an error, the last event is ``{"error": …}`` and there is no ``[DONE]``, so that readers do not take the
         interrupted reply for a complete one.
         """
-        return SSEView(self, describe or error_object)
+        return _SSEView(self, describe or error_object)
 
     # --- for middleware and other code between the call and its reader ---
 
@@ -336,7 +336,7 @@ class CompletionStream:
                 self._notify_end(self._interrupted("the stream was dropped"))
 
 
-class TextView:
+class _TextView:
     """Async iterator over the text of a stream's choice 0."""
 
     def __init__(self, stream: CompletionStream) -> None:
@@ -356,7 +356,7 @@ def _text_of(chunk: ChatCompletionChunk) -> str | None:
     return next((choice.delta.content for choice in chunk.choices if choice.index == 0 and choice.delta.content), None)
 
 
-class SSEView:
+class _SSEView:
     """Async iterator over a stream as server-sent events in OpenAI's format."""
 
     def __init__(self, stream: CompletionStream, describe: Callable[[CompletionError], JsonObject]) -> None:

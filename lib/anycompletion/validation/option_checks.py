@@ -167,17 +167,18 @@ def _extra_body(value: Any, param: str) -> Any:
     return body
 
 
-def _query(value: Any, param: str) -> dict[str, str]:
+def _texts(value: Any, param: str) -> dict[str, str]:
+    """Texts by name."""
     if not isinstance(value, Mapping):
         refuse(param, f"expected a dict, found {type_name(value)}")
-    query: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for key, text in cast("Mapping[Any, Any]", value).items():
-        name = _url_text(key, param)
-        query[name] = _url_text(text, f"{param}.{name}")
-    return query
+        name = _text(key, param)
+        texts[name] = _text(text, f"{param}.{name}")
+    return texts
 
 
-def _url_text(value: Any, param: str) -> str:
+def _text(value: Any, param: str) -> str:
     text: str = check_string(value, param)
     if has_surrogate(text):
         refuse(param, SURROGATE_ERROR)
@@ -203,12 +204,13 @@ _OPTION_CHECKS: Mapping[str, Check] = {
     "provider": check_string,
     "timeout": check_timeout,
     "max_retries": check_integer(0, 100),
+    "tags": _texts,
     "fill_choices": check_flag,
     "keep_text": check_flag,
     "on_unsupported": _policy,
     "extra_body": _extra_body,
     "extra_headers": check_headers,
-    "extra_query": _query,
+    "extra_query": _texts,
     "api_key": _own_key,
     "base_url": check_string,
     "api_version": check_header_value,

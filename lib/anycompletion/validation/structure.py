@@ -19,6 +19,7 @@ from ..records import (
     AssistantMessage,
     AudioPart,
     ChatCompletionMessage,
+    Content,
     CustomMessage,
     CustomPart,
     DeveloperMessage,
@@ -153,7 +154,7 @@ def _converter() -> Converter:
     part = _tagged_hook(converter, "type", _PARTS, CustomPart, has_own_form=_is_bare_audio)
     converter.register_structure_hook(Part, part)
     content = _content_hook(part)
-    for shape in (str | list[Part], str | list[Part] | None):
+    for shape in (Content, Content | None):
         converter.register_structure_hook(shape, content)
     converter.register_structure_hook_func(lambda shape: shape == dict[str, Any], _object_hook(MAX_DEPTH))
     # A function's parameters are the only field whose type is Mapping.

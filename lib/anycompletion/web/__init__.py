@@ -4,11 +4,14 @@ Two frameworks, Starlette (and so FastAPI) and aiohttp.web. Each is imported whe
 that a user of one does not need the other: ``pip install 'anycompletion[web]'`` brings Starlette.
 """
 
+from .authorization import AllowedModels, Authorize
 from .frameworks import aiohttp_sse, cancel_on_disconnect, chat_completions_app, starlette_sse
 from .lifespan import aiohttp_client, starlette_lifespan
 from .public_errors import PublicError, public_error
 
 __all__ = [
+    "AllowedModels",
+    "Authorize",
     "PublicError",
     "aiohttp_client",
     "aiohttp_sse",

@@ -6,12 +6,11 @@ contains what to ask the model, never where to send it, with which key or timeou
 
 from __future__ import annotations
 
-import inspect
 import re
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Collection
-from typing import Any, TypeAlias, cast
+from collections.abc import Collection
+from typing import Any
 
 import attrs
 from starlette.applications import Starlette
@@ -25,18 +24,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .. import AsyncCompletion, CompletionError
 from ..codecs.json import dumps
+from .authorization import Authorize, allowed_models
 from .public_errors import NO_SUCH_MODEL, PublicError, log_relayed_error, public_error
 from .public_replies import remove_service_fields
 from .refusals import RequestRefused, refuse
 from .request_body import parse_json, read_body
 from .request_fields import FieldRules
 from .starlette import SSEResponse, error_response, unless_disconnected
-
-AllowedModels: TypeAlias = "bool | Collection[str] | None"
-"""True: the models of the endpoint, by default any. False or None: none, which becomes a 401. Names: these models."""
-
-Authorize: TypeAlias = "Callable[[Request], AllowedModels | Awaitable[AllowedModels]]"
-"""Function of a request that returns the models it may ask for."""
 
 
 @attrs.frozen(kw_only=True)
@@ -183,34 +177,6 @@ class ChatCompletionsEndpoint:
 def _check_model(name: str, allowed: frozenset[str] | None) -> None:
     if allowed is not None and name not in allowed:
         refuse(NO_SUCH_MODEL.status, NO_SUCH_MODEL.message, "model", NO_SUCH_MODEL.code)
-
-
-async def allowed_models(
-    authorize: Authorize, request: Request, models: frozenset[str] | None
-) -> frozenset[str] | None:
-    """The models that `request` may ask for; None means any.
-
-    Args:
-        authorize: the service's function.
-        request: the request.
-        models: what True means.
-
-    Raises:
-        RequestRefused: 401, none.
-        TypeError: `authorize` returned a value of another type than it should.
-    """
-    result = authorize(request)
-    if inspect.isawaitable(result):
-        result = await result
-    if result is True:
-        return models
-    if result is False or result is None:
-        refuse(401, "the key is missing, or was not accepted", None, "invalid_api_key", "WWW-Authenticate: Bearer")
-    names: Any = result
-    if isinstance(names, (str, bytes)) or not isinstance(names, Collection):
-        # A string is a collection as well: it would allow every model whose name is one of its characters.
-        raise TypeError(f"authorize must return a bool or a collection of models, not {type(names).__name__}")
-    return frozenset(cast("Collection[str]", names))
 
 
 # --- exception handlers ----------------------------------------------------------------------------------------------

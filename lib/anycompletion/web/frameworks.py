@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from .endpoint import Authorize
+    from .authorization import Authorize
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -60,7 +60,7 @@ def starlette_sse(
         ping: seconds of silence after which a comment is sent, so that proxies and browsers do not time out; None for
             never. Default: 15.
         write_timeout: seconds that one write may wait for a client that does not read, after which the relay ends as
-            if it had disconnected; None for no limit. Default: 60.
+            if it had disconnected; None for no limit. An ASGI server may keep the connection. Default: 60.
         headers: additional response headers.
 
     Raises:

@@ -551,7 +551,7 @@ async def test_a_body_beyond_the_limit_is_refused(stream: bool, compressed: bool
 async def test_an_endless_event_is_refused() -> None:
     """A stream that never ends its first event would fill the memory."""
     size = 1024 * 1024
-    script = (REQUEST, STREAM, piece(b"data: "), *[piece(b"x" * size)] * 17, STALL)
+    script = (REQUEST, STREAM, piece(b"data: "), *[piece(b"x" * size)] * 65, STALL)  # of 64 MiB at most
     async with scripted(script) as (_, client):
         error = await failure(client, True)
         assert isinstance(error, APIResponseError)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
 
-from anycompletion import AsyncCompletion, ConfigurationError, InvalidRequestError, Provider, RateLimit, Secret
+from anycompletion import (
+    AsyncCompletion,
+    ClientOptions,
+    ConfigurationError,
+    InvalidRequestError,
+    Provider,
+    RateLimit,
+    Secret,
+)
 from anycompletion.client.configuration import checked_limits
 
 
@@ -21,6 +30,14 @@ def test_the_types_of_limits_are_checked() -> None:
     for wrong in values:
         with pytest.raises(InvalidRequestError, match="limits: expected"):
             checked_limits(wrong)
+
+
+def test_the_options_of_a_client_are_the_keywords_of_its_constructor() -> None:
+    """A function that takes a client's keywords would refuse one in type checks, or take it with another type."""
+    parameters = inspect.signature(AsyncCompletion).parameters.values()
+    options = {name: reference.__forward_arg__ for name, reference in ClientOptions.__annotations__.items()}
+    assert options == {each.name: each.annotation for each in parameters}
+    assert not ClientOptions.__required_keys__
 
 
 class _Callable:

@@ -162,6 +162,19 @@ async def test_a_plain_call_is_one_span_that_follows_the_conventions(
     }
 
 
+@pytest.mark.parametrize("of_view", [False, True])
+async def test_a_span_has_the_tags_of_its_call(client: AsyncCompletion, exported: Exported, of_view: bool) -> None:
+    """Traces could not be searched for the customer of a call, or each customer would make metrics of its own."""
+    tags = {"customer": "c-7", "feature": "search"}
+    if of_view:
+        await client.with_options(tags=tags).create("openai/gpt-4o", PROMPT)
+    else:
+        await client.create("openai/gpt-4o", PROMPT, tags=tags)
+    found = {name: value for name, value in attributes_of(exported.span()).items() if "tag" in name}
+    assert found == {"anycompletion.tag.customer": "c-7", "anycompletion.tag.feature": "search"}
+    assert "c-7" not in repr(exported.metrics())
+
+
 async def test_a_plain_call_has_its_metrics(client: AsyncCompletion, exported: Exported) -> None:
     """The duration of calls and their tokens would be unknown."""
     reply = await client.create("anthropic/claude-haiku-4-5", "Hello!")

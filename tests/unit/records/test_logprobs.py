@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from anycompletion.codecs.lenient import ShapeError
 from anycompletion.records import Logprobs, TokenLogprob, TopLogprob
 
 OLDER_FORM: list[tuple[dict[str, Any], list[TokenLogprob]]] = [
@@ -45,6 +46,12 @@ def test_the_older_form_beside_the_newer_one_is_kept():
     )
     nulls = {"tokens": None, "token_logprobs": None, "top_logprobs": None}
     assert Logprobs.from_dict(nulls) == Logprobs(extra=nulls)
+
+
+def test_log_probabilities_that_are_no_object_are_refused_with_their_path():
+    """A stored reply with an invalid member would be an error of another kind, without its place."""
+    with pytest.raises(ShapeError, match=r"choices\[0\].logprobs"):
+        Logprobs.from_dict(5, "choices[0].logprobs")
 
 
 def test_an_unknown_log_probability_is_neither_certainty_nor_invalid_json():

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from anycompletion.options import CallOptions
+from anycompletion.options import CallOptions, TargetOptions
 from anycompletion.records import PARAM_NAMES, ChatRequest, Result, UserMessage
 from anycompletion.records.request import CreateParams, Params
 
@@ -66,4 +66,5 @@ def test_parameters_and_options_are_disjoint():
     assert set(Params.__annotations__) == set(PARAM_NAMES)
     assert not set(Params.__annotations__) & set(CallOptions.__annotations__)
     assert set(CreateParams.__annotations__) == {*Params.__annotations__, *CallOptions.__annotations__}
+    assert set(TargetOptions.__annotations__) < set(CallOptions.__annotations__)
     assert not CreateParams.__required_keys__

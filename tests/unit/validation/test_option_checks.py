@@ -62,6 +62,7 @@ VALID_OPTIONS: list[tuple[str, Any, Any]] = [
     ("extra_headers", {"Authorization": "Bearer x"}, {"Authorization": "Bearer x"}),
     ("extra_query", {"a b": "c&d=ü"}, {"a b": "c&d=ü"}),
     ("extra_query", types.MappingProxyType({"a": ""}), {"a": ""}),
+    ("tags", {"team": "blue", "user": "ü 7"}, {"team": "blue", "user": "ü 7"}),
     ("api_key", "sk", "sk"),
     ("api_key", Secret("sk"), Secret("sk")),
     ("api_key", some_key, some_key),

@@ -20,7 +20,7 @@ messages become `system_prompt`, or the start of the prompt if the model has non
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, assert_never
 
 from ...codecs import json
@@ -111,7 +111,7 @@ def _native(message: Message, path: str, report: EncodingReport) -> JsonObject |
     return {"role": message.role, "content": native_content, **name, **sendable_fields(message.extra, path, report)}
 
 
-def _native_parts(parts: list[Part], path: str, report: EncodingReport) -> list[JsonObject]:
+def _native_parts(parts: Sequence[Part], path: str, report: EncodingReport) -> list[JsonObject]:
     found = (_native_part(part, f"{path}.content[{i}]", report) for i, part in enumerate(parts))
     return [part for part in found if part is not None]
 

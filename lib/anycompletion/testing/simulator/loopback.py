@@ -8,6 +8,7 @@ import re
 import socket
 import struct
 from abc import ABC, abstractmethod
+from types import TracebackType
 from typing import Any, Self
 
 from aiohttp import web
@@ -183,7 +184,9 @@ class LoopbackServer(RequestHandler):
     async def __aenter__(self) -> Self:
         return await self.start()
 
-    async def __aexit__(self, *exc_info: object) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         await self.aclose()
 
 

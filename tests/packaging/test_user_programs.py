@@ -1,0 +1,141 @@
+"""Tests that the programs of tests/typing/programs run: what people write who come from other libraries.
+
+They are type-checked in test_typing.py, without a cast or an ignored error.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from support.programs import run_program
+
+PROGRAMS = Path(__file__).parents[1] / "typing" / "programs"
+
+EXPECTED: dict[str, tuple[str, ...]] = {
+    "aiohttp_service": ("/reply 200 application/json 0", "/stream 200 text/event-stream 1", "/text 200 text/plain 0"),
+    "ask_and_chat": (
+        "answer: You said: Why is the sky blue?",
+        "turns: 5 tokens: True",
+        "follow-up: You said: Where is it?",
+    ),
+    "batch_rows": (
+        "answered: ['1', '2'] failed: {'3': 'UnsupportedParameterError'}",
+        "ordered: ['q0', 'q1']",
+        "gathered: 2",
+        "journal: 3",
+    ),
+    "cache_replies": ("the same: 1 hits: 2", "streamed: True hits: 3", "kept of a stream: 4"),
+    "call_tools": (
+        "called: ['weather'] text: The tool says: 20 °C in some city",
+        "streamed: weather ['city']",
+        "message: ['weather'] None",
+    ),
+    "fallback_models": (
+        "fallback: groq/llama RateLimitError",
+        "answered by: anthropic ['seed dropped: Anthropic has no seed'",
+        "streamed by: anthropic claude-haiku-4-5",
+        "this call: cohere",
+    ),
+    "fastapi_service": (
+        "reply: 200 assistant",
+        "answer: ['reply', 'seconds', 'usage'] ['completion_tokens']",
+        "stream: data: [DONE]",
+        "refused: 400",
+        "health: ['openai']",
+        "models: ['openai/gpt-4o-mini']",
+    ),
+    "handle_errors": (
+        "answer: again in 0.2 s",
+        "answer: wrong key: openai",
+        "answer: 400 bad_value invalid_request_error req_",
+        "answer: the network failed: connect, billed: False",
+        "answer: invalid: max_tokens",
+        "partial: ('Once upon ', False)",
+        "none: None",
+        "raised: openai/gpt-4o-mini: odd True",
+    ),
+    "images_and_files": (
+        "pictures: You said: What is in these pictures?",
+        "document: You said: Summarize this.",
+        "with a provider's field: {'type': 'ephemeral'}",
+        "too large: path",
+    ),
+    "limits_and_budget": (
+        "limited: 1",
+        "spent after 1 call",
+        "counted: ['anthropic/claude-haiku-4-5', 'openai/gpt-4o-mini'] True",
+    ),
+    "log_calls": (
+        "event: request openai",
+        "event: reply openai",
+        '"event": "finished"',
+        "measured: [('openai', True), ('anthropic', True)]",
+    ),
+    "network_settings": (
+        "reads of the key: 1",
+        "ready: acme",
+        "not ready: groq",
+        "tenant: 200",
+        "traced: ['POST']",
+        "seed of Anthropic: unsupported",
+    ),
+    "openai_sdk_in_front": (
+        "models: ['anthropic/claude-haiku-4-5', 'openai/gpt-4o-mini']",
+        "anthropic/claude-haiku-4-5 [0, 1] You said: Hello!",
+        "streamed: You said: Hello!",
+        "parsed: Event",
+        "taken: You said: Bye!",
+        "refused: 401 invalid_api_key",
+    ),
+    "own_library": ("app: True", "warnings: ['seed dropped: Anthropic has no seed']", "both: True"),
+    "several_choices": (
+        "anthropic/claude-haiku-4-5 True 1",
+        "best: 0 alternatives: 2",
+        "side by side: [0, 1]",
+        "requests: [1, 1]",
+    ),
+    "spread_over_processes": (
+        "processes: ['0', '1', '2', '3', '4', '5']",
+        "actor: ['0', '1', '2', '3', '4', '5']",
+    ),
+    "store_conversations": (
+        "roles: ['user', 'assistant', 'user', 'assistant']",
+        "dict: True",
+        "JSON: True",
+        "pickle: openai",
+        "entry: True",
+    ),
+    "stream_to_terminal": (
+        "chunks: ('You said: Tell me a story in three words.",
+        "text: You said: Tell me a story.",
+        "usage: 11",
+        "thoughts: True",
+    ),
+    "structured_replies": ("cohere/command-a ['day', 'guests', 'name']", "turn: assistant True", "object: {"),
+    "testing_own_code": ("3 passed",),
+}
+"""Program → parts of its output, in their order."""
+
+
+def test_every_program_has_its_expected_output() -> None:
+    """A program would not be run."""
+    assert sorted(EXPECTED) == sorted(path.stem for path in PROGRAMS.glob("*.py"))
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+async def test_the_program_runs(name: str, environment: dict[str, str], tmp_path: Path) -> None:
+    """A program that a user of another library writes for this one would fail, or print something else."""
+    output = await run_program(PROGRAMS / f"{name}.py", environment, tmp_path)
+    rest = output
+    for part in EXPECTED[name]:
+        assert part in rest, output
+        rest = rest.partition(part)[2]
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_the_program_needs_no_help_for_its_types(name: str) -> None:
+    """The types would be such that users have to write casts, or to ignore errors."""
+    assert re.findall(r"\bcast\(|# (?:type|pyright): ?.*", (PROGRAMS / f"{name}.py").read_text("utf-8")) == []
