@@ -37,7 +37,7 @@ def simulate(
     chunk_delay
         Seconds between two pieces of a stream.
     fault
-        What goes wrong, such as rate-limit, overloaded, hang or cut-after-3-events (README.md lists all). May be
+        What goes wrong, such as rate-limit, overloaded, hang or cut-after-3-events (docs/testing.md lists all). May be
         repeated.
     replay
         A folder of recordings, as anycompletion.testing.Recorder writes it, to answer with.
