@@ -1,4 +1,4 @@
-"""Tests that the services on the page docs/web.md answer, which the tests of all pages only define."""
+"""Tests of what docs/web.md and docs/bridge.md only define: services answer, and the transport passes streams on."""
 
 import asyncio
 import shutil
@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
+import httpx2
 import pytest
 from aiohttp import web
+from openai import AsyncOpenAI, NotFoundError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,15 +18,16 @@ from starlette.routing import Route
 
 from anycompletion import AsyncCompletion
 from anycompletion.testing import SimulatorServer
+from anycompletion.web import chat_completions_app
 from support.pages import DOCS, snippets_of
 from support.services import aiohttp_service, asgi_service
 
 NODE = shutil.which("node")
 
 
-def block(language: str, part: str) -> str:
+def block(language: str, part: str, page: str = "web") -> str:
     """The code of the first block of that language that contains `part`."""
-    return next(one.code for one in snippets_of(DOCS / "web.md") if one.language == language and part in one.code)
+    return next(one.code for one in snippets_of(DOCS / f"{page}.md") if one.language == language and part in one.code)
 
 
 def names_of(part: str) -> dict[str, Any]:
@@ -137,3 +140,27 @@ async def test_the_browsers_half_reads_streams(simulator: SimulatorServer, fault
         )
         output, _ = await asyncio.wait_for(process.communicate(), 30)
     assert output.decode().strip() == printed
+
+
+async def test_the_transport_of_the_bridge_streams(simulator: SimulatorServer) -> None:
+    """OpenAI's SDK would get a stream at its end only, or leaving it early would not stop the provider."""
+    definitions, _, _ = block("python", "class StreamingASGITransport", "bridge").partition(
+        "async with AsyncCompletion"
+    )
+    names: dict[str, Any] = {"__name__": "page"}
+    exec(compile(definitions, "docs/bridge.md", "exec"), names)
+    simulator.fault = "stall-after-3-events"
+    async with AsyncCompletion() as client:
+        endpoint = chat_completions_app(client, authorize=lambda request: True)
+        http_client = httpx2.AsyncClient(transport=names["StreamingASGITransport"](endpoint))
+        async with AsyncOpenAI(base_url="http://in-process", api_key="unused", http_client=http_client) as openai:
+            stream = await openai.chat.completions.create(
+                model="anthropic/claude-haiku-4-5", messages=[{"role": "user", "content": "Hello!"}], stream=True
+            )
+            async for chunk in stream:
+                assert chunk.choices
+                break
+            await stream.close()
+            assert await simulator.requests[-1].wait_closed()
+            with pytest.raises(NotFoundError):
+                await openai.chat.completions.create(model="nowhere/x", messages=[{"role": "user", "content": "Hi"}])
