@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import inspect
 import re
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,8 +13,9 @@ import anycompletion
 from anycompletion import APIError, APIStatusError, CallOptions, CompletionError, Params, Timeout
 from support import reference
 from support.docstrings import markdown
-from support.pages import pages
+from support.pages import DOCS, README, pages
 from support.reference import shown_fields
+from support.reference_source import assigned, members_of
 
 ERRORS = {
     name: cls
@@ -82,25 +81,6 @@ def test_the_docstring_has_the_default_timeouts() -> None:
     assert f"Defaults: {text}." in (Timeout.__doc__ or "")
 
 
-def documented_names(package: Path) -> set[str]:
-    """Names at the top of modules that a docstring follows."""
-    found: set[str] = set()
-    for path in package.rglob("*.py"):
-        body = ast.parse(path.read_text("utf-8")).body
-        for statement, after in pairwise(body):
-            is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
-            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and is_text:
-                found.add(statement.target.id)
-    return found
-
-
-def test_every_public_alias_and_constant_has_a_docstring(project: Path) -> None:
-    """An editor would show nothing for a type that users write."""
-    public = {name: getattr(anycompletion, name) for name in anycompletion.__all__}
-    names = {name for name, value in public.items() if not inspect.isclass(value) and not inspect.isfunction(value)}
-    assert names - documented_names(project / "lib" / "anycompletion") == set()
-
-
 # --- docs/reference.md ------------------------------------------------------------------------------------------------
 
 MODULES = ("", ".batch", ".workers", ".web", ".testing", ".integrations.otel", ".integrations.prices")
@@ -136,6 +116,38 @@ def test_every_public_name_is_in_the_reference() -> None:
     listed = [f"{section.module}.{name}" for section in reference.SECTIONS for name in section.names]
     assert set(public_names()) - set(listed) == set()
     assert len(set(listed)) == len(listed)
+
+
+def listed_names() -> dict[str, object]:
+    """Names in the reference → their values."""
+    return {
+        name: getattr(importlib.import_module(section.module), name)
+        for section in reference.SECTIONS
+        for name in section.names
+    }
+
+
+def test_every_public_name_has_a_docstring() -> None:
+    """`help` and an editor would show nothing for a name that users write."""
+    aliases = assigned("anycompletion")
+    texts = {
+        name: aliases[name][1] if name in aliases else getattr(value, "__doc__", "")
+        for name, value in listed_names().items()
+    }
+    assert [name for name, text in texts.items() if not text] == []
+
+
+def test_every_public_member_has_a_docstring() -> None:
+    """`help` and an editor would show nothing for a method or property that users call."""
+    classes = {name: cls for name, cls in listed_names().items() if inspect.isclass(cls)}
+    members = {f"{name}.{each.name}": each.doc for name, cls in classes.items() for each in members_of(cls, ())}
+    assert [name for name, text in members.items() if not text] == []
+
+
+def test_every_public_name_is_on_another_page() -> None:
+    """A user who does not read the reference from end to end would not learn of a name."""
+    text = "\n".join(path.read_text("utf-8") for path in (README, *DOCS.glob("*.md")) if path != reference.REFERENCE)
+    assert [name for name in listed_names() if not re.search(rf"\b{name}\b", text)] == []
 
 
 @pytest.mark.parametrize("cls", DESCRIBED, ids=lambda cls: cls.__name__)
