@@ -1,4 +1,4 @@
-"""Pytest hooks: scores printed at the end of a run.
+"""Pytest hooks: scores printed at the end of a run, and the option ``--eager-tasks``.
 
 Tests that share a marker ``score("name")`` are counted, "name: 90 of 90". For tests that cover rows of the fault matrix
 the summary lists which rows passed on which event loop.
@@ -12,11 +12,21 @@ from collections.abc import Generator, Iterable
 import pytest
 
 from faults.harness import COVERS, Matrix, loop_of, rows_of
+from support.eager_tasks import start_tasks_eagerly
 
 _MATRIX = pytest.StashKey[Matrix]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--eager-tasks", action="store_true", help="run on event loops with eager tasks (Python 3.12+)")
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--eager-tasks"):
+        try:
+            start_tasks_eagerly()
+        except RuntimeError as error:
+            raise pytest.UsageError(str(error)) from None
     config.addinivalue_line("markers", "score(name): counted with all tests of this name at the end of the run")
     config.addinivalue_line("markers", f"{COVERS}(*rows): the rows of the fault matrix that a test covers")
     config.stash[_MATRIX] = Matrix()

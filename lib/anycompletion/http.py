@@ -17,7 +17,8 @@ MAX_RESPONSE_BYTES = 32 * 1024 * 1024
 class Headers(Mapping[str, str]):
     """Response headers: a case-insensitive mapping, where the first value of a repeated header counts.
 
-    `first` and `contain_any` need no index. All other lookups build one, so the path of a call uses only these two.
+    `first` and `contain_any` need no index. All other lookups build one, so a call that succeeds, on a client without
+    limits, uses only these two.
     """
 
     __slots__ = ("_index", "_pairs")

@@ -2,7 +2,7 @@
 
 A record's text is for people. Its details are attributes of the record, for handlers that write JSON: `ac_event`, and
 `ac_provider`, `ac_model`, `ac_attempt`, `ac_status` …. Each name begins with ``ac_``, because `logging` refuses
-attributes that a record has already, and apps put names such as `request_id` into every record by a factory of theirs.
+attributes that a record has already, and apps put names such as `request_id` into every record by a record factory.
 """
 
 from __future__ import annotations

@@ -97,8 +97,8 @@ def may_be_secret(name: str, value: str) -> bool:
 def secret_values(headers: Mapping[str, str]) -> list[str]:
     """The secrets among headers or parameters of a URL: all values but short ones and those of well-known headers.
 
-    Values with a telltale name are secret even if they are short; the auth scheme is no part of them. Of the scheme
-    Basic, so is the password.
+    Values with a telltale name are secret even if they are short. The auth scheme (``Bearer``) is cut off. With
+    ``Basic``, the password is a secret, too.
     """
     values = [
         value
@@ -130,7 +130,7 @@ class _Form(msgspec.Struct, frozen=True):
 
     text: str
     width: int
-    """Characters that stand for one of the secret's, at least."""
+    """Smallest number of characters that encode one of the secret's."""
 
     @property
     def fragment_size(self) -> int:
@@ -278,6 +278,6 @@ def header_probes(secret: str) -> list[MaskedBytes]:
 
 
 def redacted_headers(headers: Headers, secrets: Iterable[str]) -> Headers:
-    """`headers` where no value contains a secret or half of one, else a redacted copy."""
+    """`headers` where no value contains one of the `header_probes` of a secret, else a redacted copy."""
     found = [secret for secret in secrets if headers.contain_any(header_probes(secret))]
     return Headers.of({name: hide(value, found) for name, value in headers.items()}) if found else headers

@@ -15,6 +15,7 @@ import pytest
 from anycompletion import (
     AsyncCompletion,
     BadRequestError,
+    ChatCompletion,
     ChatRequest,
     ClientClosedError,
     CompletionError,
@@ -27,7 +28,7 @@ from anycompletion.batch import BatchProgress, BatchRun, UnwrittenError, read_re
 from anycompletion.batch.items import read_item, validate_item
 from anycompletion.testing import SimulatorServer
 from behaviour.test_cancellation import cancels, simulated
-from support.batches import Provider, TaskTracker, batch, make_request, reply, results
+from support.batches import OnLoadRefusal, Provider, TaskTracker, batch, make_request, reply, results
 from support.cancel_points import Run, at_every_point, cancel, cancel_twice
 from support.resource_leaks import client_of, nothing_left
 
@@ -126,6 +127,21 @@ INVALID_ITEMS: dict[str, tuple[Any, Any, str | None]] = {
     "mapping that fails": (("a", FailingMapping()), "a", None),
 }
 """An invalid item, and the id and the parameter of its error."""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python 3.12 has eager tasks")
+async def test_eager_tasks_of_items_that_end_at_once_are_not_nested() -> None:
+    """Some hundred such items in a row would end the batch with a RecursionError."""
+
+    async def complete(request: ChatRequest, on_load_refusal: OnLoadRefusal) -> ChatCompletion:
+        if request.custom_id in first:
+            await asyncio.sleep(0.05)  # meanwhile others are read, and wait
+        return reply("yes")
+
+    first = {f"row-{number}" for number in range(20)}
+    asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined,unused-ignore]
+    async with batch(map(make_request, range(1000)), complete) as run:
+        assert [result.completion is not None async for result in run] == [True] * 1000
 
 
 @pytest.mark.parametrize("kind", INVALID_ITEMS)

@@ -51,6 +51,7 @@ class Outage:
         self.sent += 1
         if self.begin <= now - self.first < self.end:
             self.sent_while_away += 1
+            await asyncio.sleep(0)  # no request fails before it is sent, as it could with eager tasks
             raise self.error()
         await asyncio.sleep(ANSWER_TIME)
         return reply("yes")
@@ -169,6 +170,7 @@ class Limited:
         now = loop.time() - self.first
         if self.begin <= now < self.end:
             self.refused.append(now)
+            await asyncio.sleep(0)  # as above
             hint = self.end - now + 1 if self.hint is None else self.hint
             raise RateLimitError("slow down", status_code=429, attempts=1, retry_after=hint, elapsed=self.elapsed)
         await asyncio.sleep(ANSWER_TIME)

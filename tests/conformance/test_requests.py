@@ -1,6 +1,6 @@
 """Every recorded request body, passed to the client as a call's arguments, is sent as it was recorded.
 
-Only declared defaults are added: `STREAM_DEFAULTS` for streams, `TOOL_DEFAULTS` for tools.
+Only defaults are added: `STREAM_DEFAULTS` for streams, and the type of a tool that has a function.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import pytest
 
 from anycompletion import APIError, CompletionStream, InvalidRequestError
-from anycompletion.dialects.openai_chat.params import STREAM_DEFAULTS, TOOL_DEFAULTS
+from anycompletion.dialects.openai_chat.params import STREAM_DEFAULTS
 from anycompletion.records import PARAM_NAMES
 from anycompletion.testing import Recording
 from conformance import expected, traffic
@@ -95,7 +95,7 @@ def declared(recording: Recording) -> Body:
     if body.get("stream") and quirks.include_usage and quirks.stream_options:
         body = {**STREAM_DEFAULTS, **body}
     if body.get("tools"):
-        body["tools"] = [{**TOOL_DEFAULTS, **tool} if "function" in tool else tool for tool in body["tools"]]
+        body["tools"] = [{"type": "function", **tool} if "function" in tool else tool for tool in body["tools"]]
     return body
 
 

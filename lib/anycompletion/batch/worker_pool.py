@@ -28,6 +28,9 @@ class WorkerPool:
         self.waiting = 0
         """Items in all queues."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._to_start: dict[ProviderQueue, None] = {}
+        """Queues whose workers are to be started."""
+        self._is_starting = False
         self._disk_was_full = False
         """Whether an item was not started because the disk is full."""
         self._context = contextvars.copy_context()
@@ -70,6 +73,17 @@ class WorkerPool:
 
     def _start_workers(self, queue: ProviderQueue) -> None:
         """Starts a worker for each item that the queue's limit allows, also those of queues that share it."""
+        self._to_start[queue] = None
+        if self._is_starting:
+            return  # a worker that ended while it was started, as eager tasks do: without this they would be nested
+        self._is_starting = True
+        try:
+            while self._to_start:
+                self._start_workers_of(self._to_start.popitem()[0])
+        finally:
+            self._is_starting = False
+
+    def _start_workers_of(self, queue: ProviderQueue) -> None:
         loop = asyncio.get_running_loop()
         while (ready := queue.next_queue) is not None and (item := self._take(ready)) is not None:
             task = loop.create_task(self._work(ready, item), context=self._context.copy())

@@ -13,12 +13,13 @@ The waits, in order; each bounds something else, and each is passed once per att
 5. **Connection limit** (`ConnectionLimit`, one per provider and client): as many exchanges as there are file
    descriptors, and as a caller's session opens connections. Behind it the cooldown is checked again, because it may
    have begun in the meantime.
-6. **Connect gate** (`MAX_CONNECTING`, in the transport's connector): at most 128 connections are being opened at a
-   time; reused connections do not pass it. A cooldown that began in the meantime sends the request back to 4.
+6. **Connect gate** (`MAX_CONNECTING`, in the transport's connector): at most 128 connections to one address are being
+   opened at a time; reused connections do not pass it. If a cooldown has begun in the meantime, the request goes back
+   to 4.
 
 Waits 2 and 3 are for requests that ask for a reply; requests that only poll or cancel skip them, and those that do not
 carry the key skip 4. Every wait counts towards the call's total timeout, but for waits 2 and 3 of a batch's items: a
-batch has as many items in line as it has, and what they wait for is not the provider. Every wait ends with
+batch queues any number of them, and how long they wait is the client's own doing. Every wait ends with
 `ClientClosedError` when the client is closed, and can be cancelled without taking anything.
 """
 
@@ -66,8 +67,8 @@ async def acquire_limits(call: CallContext, size: int) -> Permit:
     )
 
 
-async def acquire_connection(call: CallContext, *, authenticated: bool) -> None:
-    """Waits for the end of a cooldown and for the connection limit; the caller owns one unit of the limit then.
+async def wait_to_send(call: CallContext, *, authenticated: bool) -> None:
+    """Waits for the end of a cooldown and for the connection limit; the caller then owns one place of the limit.
 
     Raises:
         RateLimitError: the cooldown lasts longer than the total timeout allows.

@@ -39,8 +39,8 @@ from ..records.chunks import ChatCompletionChunk
 from ..redaction import MaskedBytes
 from ..retry_policy import worth_retrying
 from ..transport import MAX_ERROR_BODY, AttemptTimeouts, Response, SendDeferred
-from ..validation import find_unserializable, require_serializable
-from .admission import acquire_connection, acquire_limits
+from ..validation import require_serializable, unserializable_error
+from .admission import acquire_limits, wait_to_send
 from .call_context import CallContext
 from .plan import override
 from .response_bodies import body_kind, events_of, json_lines, page_error, without_event_framing
@@ -53,7 +53,7 @@ _GATEWAY_TIMEOUTS = frozenset((504, *range(520, 525)))
 """Statuses of a gateway that got no answer from the provider in time; the work may have been done all the same."""
 
 _NO_AUTH: Mapping[str, str] = {}
-"""The headers that carry the key, for requests that must not get it."""
+"""No headers: requests to other hosts do not carry the key."""
 
 CANCEL_TIMEOUT = 5.0
 """Seconds that a request which cancels work at the provider may take."""
@@ -112,7 +112,7 @@ class Call(CallContext):
             return request, MaskedBytes(dumps(body))
         except (TypeError, ValueError, RecursionError):
             pass
-        raise find_unserializable(self.request)
+        raise unserializable_error(self.request)
 
     async def _fetch_once(self, needed: Prerequisite) -> bool:
         """Fetches what no call has fetched yet; waits, within this call's time, where another call is fetching it."""
@@ -168,7 +168,7 @@ class Call(CallContext):
         cooldown, info = plan.cooldown, self.info
         must_defer = cooldown.is_cooling_down if request.authenticated else None
         while True:
-            await acquire_connection(self, authenticated=request.authenticated)
+            await wait_to_send(self, authenticated=request.authenticated)
             if info.attempts:  # the response to an earlier attempt does not belong to this one
                 info.status_code, info.headers, info.request_id = None, NO_HEADERS, None
             info.attempts += 1

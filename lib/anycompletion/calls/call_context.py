@@ -129,6 +129,7 @@ class CallContext:
         if isinstance(error, AuthenticationError) and self.plan.key_source_note:
             message = f"{message} ({self.plan.key_source_note})"
         elif error.phase == "total" and self.plan.timeout.total is not None:
+            # The errors of a total timeout all have this text; their seconds are added here, where they are known.
             total = f"the total timeout of {self.plan.timeout.total:g} s"
             message = message.replace("the total timeout ran out", f"{total} ran out")
         if message != error.message:

@@ -18,8 +18,8 @@ async def retry_or_raise(call: CallContext, error: APIError, tried: int, *, crea
 
     Args:
         tried: attempts so far.
-        creating: whether the attempt asks for a reply, which may be billed, and not only for the state of one; the
-            client's limits are given back while the call waits.
+        creating: True for a request for a reply, False for a poll or a prerequisite. If True, the permit of the
+            client's limits is given back while the call waits for its next attempt.
     """
     plan = call.plan
     call.retry_paid = False  # the token of an attempt that failed is spent
@@ -45,7 +45,7 @@ async def retry_or_raise(call: CallContext, error: APIError, tried: int, *, crea
     kind = type(error).__name__
     call.log(plan.log_level, "retrying", f"{kind}, again in {delay:.2f} s", error=kind, delay=delay)
     if error is call.cooldown_error and plan.cooldown.until:
-        return  # admission waits for the cooldown
+        return  # admission waits for the cooldown instead; the delay was only compared with the time left
     await plan.transport.pause(delay)
 
 

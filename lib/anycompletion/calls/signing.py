@@ -26,7 +26,7 @@ async def auth_headers(call: CallContext, request: HttpRequest) -> Mapping[str, 
     """
     plan = call.plan
     if not callable(plan.key):
-        plan.auth_headers = plan.sign(request, plan.checked_key())  # no scheme reads the request yet
+        plan.auth_headers = plan.sign(request, plan.checked_key())  # kept, because no scheme depends on the request
         return plan.auth_headers
     key = check_key(await _requested_key(call, plan.key), plan.target.provider, plan.key_source_note)
     if call.last_key_sent is None or call.last_key_sent.reveal() != key:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _F = TypeVar("_F", bound=Callable[..., None])
 
 
-def _names_right_arguments(constructor: _F) -> _F:
+def _explains_wrong_arguments(constructor: _F) -> _F:
     """Refuses unknown arguments with what to write instead, which Python's own error does not tell."""
     known = constructor.__kwdefaults__ or {}
 
@@ -85,7 +85,7 @@ class AsyncCompletion:
     """
 
     @hides_frames
-    @_names_right_arguments
+    @_explains_wrong_arguments
     def __init__(
         self,
         *,
@@ -120,7 +120,7 @@ class AsyncCompletion:
         self._is_view = False
 
     def _load_providers(self, config: ClientConfiguration) -> None:
-        """Finds the providers that the arguments name, and checks the base URLs of theirs."""
+        """Finds the providers that the arguments name, and checks their base URLs."""
         providers, places = self._state.providers, config.named_providers
         if places.keys() - providers.keys():
             self._state.providers = providers = {**known_providers(), **providers}

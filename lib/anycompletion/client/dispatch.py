@@ -128,14 +128,18 @@ class CallDispatcher:
     # --- middleware ---
 
     def _chain(self, options: OptionValues) -> tuple[Middleware, ...]:
-        """The caller's middleware; for the dispatcher of `_terminal`, which has none, `logger_fn` if there is one."""
+        """The middleware of a call: the caller's; in the dispatcher inside them, `logger_fn`; in the last one, none."""
         if self.middleware:
             return self.middleware
         logger = self._logger if options is NO_OPTIONS else options.get("logger_fn") or self._logger
         return () if logger is None else (logger_middleware(logger),)
 
     def _terminal(self, on_load_refusal: OnLoadRefusal, request: ChatRequest, options: OptionValues) -> Terminal:
-        """What runs inside the chain: a dispatcher without middleware, whose chain is `logger_fn`, then nothing."""
+        """What the last middleware calls: another dispatcher.
+
+        A call with middleware and `logger_fn` passes three: this one runs the middleware, `inner` runs `logger_fn`, and
+        the one inside that sends.
+        """
         is_past_logger = not self.middleware
         defaults = self.defaults.without("logger_fn") if is_past_logger else self.defaults
         inner = CallDispatcher(self.state, defaults, (), self.homes, self.warnings)

@@ -37,9 +37,15 @@ class PlanCache(dict["tuple[str, bool]", CallPlan]):
 
 
 def plan_call(
-    client: ClientState, named: str, options: OptionValues, defaults: OptionValues, homes: Homes, *, stream: bool
+    client_state: ClientState,
+    model_name: str,
+    options: OptionValues,
+    defaults: OptionValues,
+    homes: Homes,
+    *,
+    stream: bool,
 ) -> CallPlan:
-    """The plan of calls to the model `named` with `options`; `defaults` are those of the client or view.
+    """The plan of calls to the model `model_name` with `options`; `defaults` are those of the client or view.
 
     `homes`: what the credentials among `defaults` were given for.
 
@@ -47,36 +53,37 @@ def plan_call(
         InvalidRequestError: no such provider.
         ConfigurationError: no key, no base URL, or a base URL that the key is not for.
     """
-    provider, model = resolve_model(named, options.get("provider"), client.providers)
-    state = client.provider_state(provider)
+    provider, model = resolve_model(model_name, options.get("provider"), client_state.providers)
+    provider_state = client_state.provider_state(provider)
     report = EncodingReport(options["on_unsupported"])
     given = options.get("api_key")
-    own = key_for(given, provider.name, client.providers)
-    base_url = _base_url(state, options)
+    given_key = key_for(given, provider.name, client_state.providers)
+    base_url = _base_url(provider_state, options)
     for option, home in homes.items():
-        is_used = own is not None if option == "api_key" else option in options
+        is_used = given_key is not None if option == "api_key" else option in options
+        # The same object: the credential is the view's and not the call's, and may only go where it was given for.
         if is_used and options.get(option) is defaults.get(option):
-            home.check(option, provider, base_url, state.base_url)
-    key = _key(client, state, own, base_url, is_own="base_url" not in options)
+            home.check(option, provider, base_url, provider_state.base_url)
+    key = _key(client_state, provider_state, given_key, base_url, base_url_given="base_url" in options)
     target = Target(
         provider=provider.name,
         model=model,
         base_url=base_url,
         path=provider.path,
-        api_version=options.get("api_version") or state.api_version,
+        api_version=options.get("api_version") or provider_state.api_version,
         stream=stream,
         quirks=provider.quirks,
         time_limit=options["timeout"].total,
         on_unsupported=options["on_unsupported"],
     )
     return CallPlan(
-        state,
+        provider_state,
         target,
-        client.endpoint_state(state, base_url, key),
+        client_state.endpoint_state(provider_state, base_url, key),
         key=key,
         timeout=options["timeout"],
         max_retries=options["max_retries"],
-        headers=_provider_headers(state, base_url),
+        headers=_provider_headers(provider_state, base_url),
         extra_headers=_extra_headers(options, provider, report),
         query=options.get("extra_query"),
         extra_body=options.get("extra_body"),
@@ -85,7 +92,7 @@ def plan_call(
         fill_choices=options.get("fill_choices") is not False,
         keep_text=options.get("keep_text") is not False,
         warnings=tuple(report.warnings),
-        limits=None if client.limits is None else client.limits.for_model(provider.name, model),
+        limits=None if client_state.limits is None else client_state.limits.for_model(provider.name, model),
     )
 
 
@@ -100,40 +107,44 @@ def _extra_headers(options: OptionValues, provider: Provider, report: EncodingRe
     return masked({**headers, **(options.get("extra_headers") or {})})
 
 
-def _provider_headers(state: ProviderState, url: str) -> Mapping[str, str]:
+def _provider_headers(provider_state: ProviderState, url: str) -> Mapping[str, str]:
     """The provider's headers; to another origin than the provider's, without those that may be secret."""
-    if url == state.base_url or is_same_origin(url, state.base_url):
-        return state.headers
-    own = state.provider.headers_env
+    if url == provider_state.base_url or is_same_origin(url, provider_state.base_url):
+        return provider_state.headers
+    from_environment = provider_state.provider.headers_env
     return {
-        name: value for name, value in state.headers.items() if name not in own and not secret_values({name: value})
+        name: value
+        for name, value in provider_state.headers.items()
+        if name not in from_environment and not secret_values({name: value})
     }
 
 
-def _base_url(state: ProviderState, options: OptionValues) -> str:
-    provider, given = state.provider, options.get("base_url")
-    url = state.base_url if given is None else api_base_url(provider, given)
+def _base_url(provider_state: ProviderState, options: OptionValues) -> str:
+    provider, given = provider_state.provider, options.get("base_url")
+    url = provider_state.base_url if given is None else api_base_url(provider, given)
     if not url:
         fill_placeholders(provider, os.environ)  # raises where a placeholder is the reason
         raise _missing(provider, "base URL", provider.base_url_env, "base_urls")
     return url
 
 
-def _key(client: ClientState, state: ProviderState, own: Key | None, url: str, *, is_own: bool) -> KeySource:
-    """The key of a call to `url`: the call's or view's `own`, else the client's, which is for the provider's origin."""
-    if own is not None:
-        return environment_key(own, state.provider.name) if isinstance(own, EnvKey) else own
-    provider = state.provider
-    if not is_own and not is_same_origin(url, state.base_url):
+def _key(
+    client_state: ClientState, provider_state: ProviderState, given: Key | None, url: str, *, base_url_given: bool
+) -> KeySource:
+    """The key of a call to `url`: that of the call or view, else the client's, which is for the provider's origin."""
+    if given is not None:
+        return environment_key(given, provider_state.provider.name) if isinstance(given, EnvKey) else given
+    provider = provider_state.provider
+    if base_url_given and not is_same_origin(url, provider_state.base_url):
         if provider.key_optional:
             return None
         raise wrong_origin(provider, url, f"the key for {provider.name}")
-    configured = client.config.api_keys.get(provider.name)
-    if state.key is None and isinstance(configured, EnvKey):
+    configured = client_state.config.api_keys.get(provider.name)
+    if provider_state.key is None and isinstance(configured, EnvKey):
         return environment_key(configured, provider.name)
-    if state.key is None and not provider.key_optional:
+    if provider_state.key is None and not provider.key_optional:
         raise _missing(provider, "API key", (*provider.token_env, *provider.key_env), "api_keys")
-    return state.key
+    return provider_state.key
 
 
 def _missing(provider: Provider, what: str, variables: Sequence[str], argument: str) -> ConfigurationError:

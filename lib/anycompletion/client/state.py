@@ -49,7 +49,7 @@ class StartGate:
 
     def try_start(self) -> bool:
         """Whether the caller may begin in this iteration."""
-        # Callers wait only while nothing is left, or until the next iteration has woken all that it can.
+        # No waiting call is overtaken: they are woken first, so that none waits while something is left.
         if not self._left:
             return False
         self._left -= 1
@@ -152,7 +152,7 @@ class ClientState:
         config, name = self.config, provider.name
         url, variable = config.base_urls.get(name), None
         if not url:
-            variable = _first_set(provider.base_url_env)
+            variable = _name_of_first_set(provider.base_url_env)
             url = None if variable is None else os.environ[variable]
         try:
             url = url or fill_placeholders(provider, os.environ)
@@ -160,7 +160,7 @@ class ClientState:
             url = ""  # calls may have a base URL of their own; planning reports it for all others
         headers = {"User-Agent": USER_AGENT, **masked(provider.headers)}
         for header, variables in provider.headers_env.items():
-            value = _first_variable(variables)
+            value = _value_of_first_set(variables)
             if value is not None:
                 headers[header] = MaskedValue(value)
         return ProviderState(
@@ -168,7 +168,7 @@ class ClientState:
             DIALECTS[provider.dialect],
             self._open_transport(provider),
             base_url=url and api_base_url(provider, url, variable or f"base_urls[{name!r}]"),
-            api_version=provider.api_version or _first_variable(provider.api_version_env),
+            api_version=provider.api_version or _value_of_first_set(provider.api_version_env),
             key=self._key(provider),
             key_source_note=_key_source_note(provider, config.api_keys.get(name)),
             headers=headers,
@@ -199,10 +199,10 @@ class ClientState:
             return None if not value else Secret(value)
         if key is not None:
             return key
-        token = _first_variable(provider.token_env)
+        token = _value_of_first_set(provider.token_env)
         if token is not None:
             return BearerToken(token)
-        found = _first_variable(provider.key_env)
+        found = _value_of_first_set(provider.key_env)
         return None if found is None else Secret(found)
 
     def endpoint_state(self, state: ProviderState, base_url: str, key: KeySource) -> EndpointState:
@@ -310,20 +310,20 @@ def _key_source_note(provider: Provider, given: Key | None) -> str:
     if given is not None:
         return f"the key is from {given.name}" if isinstance(given, EnvKey) else ""
     names = (*provider.token_env, *provider.key_env)
-    found = _first_set(names)
+    found = _name_of_first_set(names)
     if found is None:
         return ""
     return f"the key is from {found}" + (f"; looked for in {', '.join(names)}" if len(names) > 1 else "")
 
 
-def _first_set(names: Iterable[str]) -> str | None:
+def _name_of_first_set(names: Iterable[str]) -> str | None:
     """The first of these environment variables that is set and not empty."""
     return next((name for name in names if os.environ.get(name)), None)
 
 
-def _first_variable(names: Iterable[str]) -> str | None:
-    """The value of that variable."""
-    found = _first_set(names)
+def _value_of_first_set(names: Iterable[str]) -> str | None:
+    """The value of the first of these environment variables that is set and not empty."""
+    found = _name_of_first_set(names)
     return None if found is None else os.environ[found]
 
 

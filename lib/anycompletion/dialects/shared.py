@@ -163,4 +163,5 @@ def unreadable_reply(problem: str, response: HttpResponse, request_id_header: st
         request_id=response.headers.get(request_id_header),
         headers=response.headers,
         body=as_text(response.body)[:2048],
+        maybe_billed=True,
     )

@@ -12,15 +12,15 @@ from .._async import WaiterQueue
 from .rate_estimate import MIN_INTERVAL, RateEstimate
 
 _MAX_JITTER = 0.1
-"""A cooldown is longer than the hint by up to this part, and never shorter. The retries of its calls wait for it
-instead of their own backoff."""
+"""A cooldown is longer than the hint by up to this fraction of it, and never shorter. The retries of its calls wait for
+it instead of their own backoff."""
 
 _TIMER_TOLERANCE = 0.05
 """Seconds by which a call may be late without delaying the ones after it: timers are late as a rule, and each would
 delay all that follow."""
 
 _CLOCK_RESOLUTION = 1e-6
-"""Seconds. Timers may be that early."""
+"""Seconds by which a timer may fire early."""
 
 _RECHECK = 0.1
 """Seconds after which the interval is looked at again, at the latest: it shrinks while a call waits for its end."""
@@ -80,7 +80,7 @@ class Cooldown:
         until = now + hint * (1 + _MAX_JITTER * random())
         if self._closed or until <= self.until:
             return
-        if now >= self.until:  # else the call was sent before the cooldown, so the 429 contains nothing about the rate
+        if now >= self.until:  # else the call was sent before the cooldown, so the 429 is no evidence of the rate
             self._rate.on_refused(hint, now, now - self.until if self.until else None, until)
         self.until = until
 

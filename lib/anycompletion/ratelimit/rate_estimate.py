@@ -12,7 +12,7 @@ _MIN_CALLS_PER_HINT = 8
 """The first guess allows at least so many calls in the time of one hint: with fewer answers, nothing is known."""
 
 _SHORT_HINT = 0.1
-"""Seconds. A shorter hint is only the time until the next call is allowed, and contains nothing about the rate."""
+"""Seconds. A shorter hint is only the time until the next call is allowed, and is no evidence of the rate."""
 
 _MIN_GUESS_GROWTH, _GUESS_TIME = 1.5, 4.5
 """A guessed rate grows by this factor per second, at least, and so fast that calls are not spaced any more after so
@@ -28,7 +28,7 @@ _NO_EVIDENCE = 1.0
 """Seconds. A guess that is refused earlier, before any call was answered, shows a cooldown that was too short, and no
 rate."""
 
-_AFTER_GROWTH, _AFTER_PLATEAU, _AT_ONCE = 0.95, 0.85, 0.7
+_AFTER_GROWTH, _AFTER_PLATEAU, _AT_ONCE = 0.95, 0.9, 0.7
 """Factors for a rate that was refused: while it grew, while it was constant, as soon as it was tried."""
 
 _AFTER_GUESS = 1.5
@@ -38,9 +38,11 @@ _MAX_DIVISOR = 2.0
 """Largest divisor of a rate at one 429; a guess without enough answers that was refused as soon as it was tried is
 divided by this."""
 
+_SAMPLES = 8
+"""Intervals from which the mean interval is calculated."""
+
 _SAME_RATE = 1.25
-"""Answers that came at a rate lower by less than this factor change nothing: the rate grew while they were counted,
-and some are still to come."""
+"""Answers at a lower rate than the calls, by less than this factor, change nothing: some are still to come."""
 
 _MIN_LONGEST_INTERVAL = 0.02
 """Seconds. An interval is never longer than the hint, after which the provider has capacity for one call, or than this:
@@ -61,7 +63,7 @@ _WINDOW = 10.0
 """Seconds. Answers are counted over the last one or two windows."""
 
 _MIN_MEASURED_TIME = 1.0
-"""Seconds. Providers count in windows, so a shorter time contains nothing about the rate."""
+"""Seconds. Providers count in windows, so a shorter time is no evidence of the rate."""
 
 
 class _SuccessCounter:
@@ -166,13 +168,19 @@ class RateEstimate:
             is_guess = False
             interval = self._slower(hint, elapsed)
             if seconds >= max(hint, _MIN_MEASURED_TIME):
-                interval = max(interval, min(answer_interval / _SAME_RATE, interval * _MAX_DIVISOR))
+                lost = answer_interval / self._mean_interval(elapsed) / _SAME_RATE
+                interval *= min(max(lost, 1.0), _MAX_DIVISOR)
             interval = min(interval, max(hint, _MIN_LONGEST_INTERVAL))
         self._interval, self._is_measured, self._is_counted = interval, not is_guess, False
         self._earlier_answers = (count, until_end) if elapsed is None else None
         self._hold = min(max(_HOLD_HINTS * hint, _MIN_HOLD), _MAX_HOLD)
         self._period = min(max(hint, _MIN_PERIOD), _MAX_PERIOD)
         self._successes.restart(until)
+
+    def _mean_interval(self, elapsed: float) -> float:
+        """Mean seconds between two calls in the first `elapsed` seconds after the cooldown, if enough were waiting."""
+        step = elapsed / _SAMPLES
+        return _SAMPLES / sum(1 / self.interval((number + 0.5) * step) for number in range(_SAMPLES))
 
     def _slower(self, hint: float, elapsed: float) -> float:
         """A longer interval than the one that was refused."""

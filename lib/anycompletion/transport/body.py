@@ -1,4 +1,5 @@
-"""Response bodies: the bytes that arrived and were not taken yet. The only module that uses aiohttp's `StreamReader`.
+"""Response bodies: the bytes that arrived and were not taken yet. The only module that reads from aiohttp's
+`StreamReader`.
 
 Both readers have the same interface. `take_available` returns all that has arrived. If it returns None, await `wait`;
 if that returns b"", call `take_available` again. Failures are not raised: aiohttp would raise the same exception object

@@ -27,9 +27,11 @@ from .errors import MalformedBodyError
 KEEP_ALIVE = 15.0
 """Seconds an idle connection is kept: shorter than common servers do, so that they rarely close it while it is used."""
 
-MAX_HEADER = 64 * 1024
-MAX_HEADERS = 256
-"""Limits of a response's headers: error pages of proxies have long ones."""
+MAX_HEADER_LINE = 64 * 1024
+"""Bytes of one header of a response: error pages of proxies have long ones."""
+
+MAX_HEADER_COUNT = 256
+"""Headers of a response."""
 
 _READ = 64 * 1024
 """Bytes read at once. asyncio asks the system for 256 KiB and allocates them for each chunk of a stream: so much that
@@ -49,10 +51,16 @@ class SendState:
     It holds what the request asks of the connector, and what the connector did.
     """
 
-    __slots__ = ("connect_timeout", "fresh_only", "may_have_sent", "must_defer", "reused")
+    __slots__ = ("_on_connection", "connect_timeout", "fresh_only", "may_have_sent", "must_defer", "reused")
 
-    def __init__(self, connect_timeout: float | None = None, must_defer: Callable[[], bool] | None = None) -> None:
+    def __init__(
+        self,
+        connect_timeout: float | None = None,
+        must_defer: Callable[[], bool] | None = None,
+        on_connection: Callable[[], object] | None = None,
+    ) -> None:
         self.connect_timeout = connect_timeout
+        self._on_connection = on_connection
         self.must_defer = must_defer
         """Asked before a connection is opened: whether the request must not be sent now."""
         self.fresh_only = False
@@ -61,6 +69,12 @@ class SendState:
         """Whether the server may have received some of the request, so that the reply may be billed."""
         self.reused: PooledConnection | None = None
         """The kept connection that the request was sent on."""
+
+    def has_connection(self, reused: PooledConnection | None = None) -> None:
+        """Called when there is a connection, on which the request is then sent; `reused` if it is a kept one."""
+        self.reused, self.may_have_sent = reused, True
+        if self._on_connection is not None:
+            self._on_connection()
 
     def is_keep_alive_race(self, error: BaseException) -> bool:
         """Whether `error` is that of a kept connection that was lost without a byte of a response."""
@@ -237,7 +251,7 @@ class Connector(aiohttp.TCPConnector):
         found.received_any = found.idle = False
         self._acquired.add(found)
         if state is not None:
-            state.reused, state.may_have_sent = found, True
+            state.has_connection(found)
         return found
 
     async def open(self, request: aiohttp.ClientRequest, state: SendState) -> PooledConnection:
@@ -279,7 +293,7 @@ class Connector(aiohttp.TCPConnector):
                 raise SendDeferred
             connection = await super()._create_connection(req, traces, timeout)
         if state is not None:
-            state.may_have_sent = True
+            state.has_connection()
         return connection
 
     @contextlib.asynccontextmanager

@@ -20,7 +20,7 @@ from yarl import URL
 from ..http import RequestHeaders
 from ..redaction import MaskedBytes
 from .body import ResponseBody, as_body_reader
-from .connector import MAX_HEADER, MAX_HEADERS, Connector, PooledConnection, SendState
+from .connector import MAX_HEADER_COUNT, MAX_HEADER_LINE, Connector, PooledConnection, SendState
 
 _SUPPORTED = r"3\.14\.\d+"
 """Versions of aiohttp that the tests have run with."""
@@ -134,9 +134,9 @@ class DirectSender:
             connection.set_response_params(
                 timer=_TIMER,
                 read_until_eof=True,
-                max_line_size=MAX_HEADER,
-                max_field_size=MAX_HEADER,
-                max_headers=MAX_HEADERS,
+                max_line_size=MAX_HEADER_LINE,
+                max_field_size=MAX_HEADER_LINE,
+                max_headers=MAX_HEADER_COUNT,
             )
             transport = connection.transport
             # Without one, or with one that is closing, the connection is lost already, and reading raises that.

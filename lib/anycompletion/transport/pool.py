@@ -94,14 +94,15 @@ class Pool:
         assert task is not None, "an event loop runs tasks"
         loop, cancelling = task.get_loop(), task.cancelling()
         watch = TimeoutWatch(loop, timeouts, self._timer, task.cancel)
-        state = SendState(timeouts.connect, must_defer)
+        state = SendState(timeouts.connect, must_defer, watch.begin_request)
         self._sending += 1
         try:
             raw: RawResponse | None = None
             while raw is None:
                 sender = self._sender or self._open()
-                state.may_have_sent = sender.connector is None  # a caller's session does not report it: assume it has
-                watch.begin_request()
+                state.may_have_sent = False
+                if sender.connector is None:  # a caller's session does not report its connections
+                    state.has_connection()
                 error: CompletionError | None = None
                 try:
                     raw = await sender.send(method, url, headers, body, state)

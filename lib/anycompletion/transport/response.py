@@ -23,7 +23,7 @@ _BOMB_RATIO = 100
 """A compressed body is a decompression bomb if more than `_BOMB_SIZE` bytes were decoded, and more than `_BOMB_RATIO`
 for each byte that was received for them: text is packed ten to one, zeros a thousand to one."""
 
-MAX_HEADER_BYTES = 256 * 1024
+MAX_HEADERS_SIZE = 256 * 1024
 """Bytes of all headers of a response: each is searched for echoes of keys."""
 
 _DRAIN = 0.05
@@ -184,9 +184,9 @@ class Response:
         The body of an error in such an encoding is not read.
 
         Raises:
-            APIResponseError: the encoding was not requested, or the headers are larger than MAX_HEADER_BYTES.
+            APIResponseError: the encoding was not requested, or the headers are larger than MAX_HEADERS_SIZE.
         """
-        if sum(map(len, itertools.chain.from_iterable(self._raw.raw_headers))) > MAX_HEADER_BYTES:
+        if sum(map(len, itertools.chain.from_iterable(self._raw.raw_headers))) > MAX_HEADERS_SIZE:
             self._too_large()
         header = self.headers.first("content-encoding")
         if header is None:

@@ -20,7 +20,7 @@ from .._async import running_task
 from ..errors import APIConnectionError, ClientClosedError, CompletionError, InvalidRequestError
 from ..http import RequestHeaders
 from .body import ForeignBodyReader, ResponseBody, as_body_reader
-from .connector import MAX_HEADER, MAX_HEADERS, Connector, SendState, timeout_of
+from .connector import MAX_HEADER_COUNT, MAX_HEADER_LINE, Connector, SendState, timeout_of
 from .http1 import SPLIT_FROM, is_supported_aiohttp
 from .proxy import proxy_of
 
@@ -108,9 +108,9 @@ class SessionSender:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None),
                 trust_env=False,
-                max_line_size=MAX_HEADER,
-                max_field_size=MAX_HEADER,
-                max_headers=MAX_HEADERS,
+                max_line_size=MAX_HEADER_LINE,
+                max_field_size=MAX_HEADER_LINE,
+                max_headers=MAX_HEADER_COUNT,
             )
         self._session = session
         self._urls: dict[str, URL] = {}
@@ -189,9 +189,9 @@ class SessionSender:
             ssl=self._ssl,
             middlewares=middlewares,
             read_bufsize=_BUFFER,
-            max_line_size=MAX_HEADER,
-            max_field_size=MAX_HEADER,
-            max_headers=MAX_HEADERS,
+            max_line_size=MAX_HEADER_LINE,
+            max_field_size=MAX_HEADER_LINE,
+            max_headers=MAX_HEADER_COUNT,
         )
 
     def _url(self, url: str) -> URL:

@@ -27,8 +27,8 @@ class AttemptTimeouts(msgspec.Struct, frozen=True, gc=False):
 class TimeoutTimer:
     """The one timer of a pool: when it fires, it ends the waits of all watches whose timeout has expired.
 
-    It fires every `_CHECK_INTERVAL` while something waits, and sooner if a timeout expires sooner. So nearly every wait
-    finds it set early enough, and sets nothing. Once nothing waits it is not set again.
+    It fires every `_CHECK_INTERVAL` while something waits, and sooner if a timeout expires sooner. Nearly every wait
+    therefore finds the timer set early enough and leaves it alone. Once nothing waits, the timer is not set again.
     """
 
     __slots__ = ("__weakref__", "_handle", "_is_deferred", "at", "watches")
@@ -132,7 +132,7 @@ class TimeoutWatch:
             timer.schedule_by(self._deadline, loop)
 
     def begin_request(self) -> None:
-        """Starts the first-chunk timeout: the request is about to be sent."""
+        """Starts the first-chunk timeout: there is a connection, and the request is about to be sent."""
         if self._first_chunk is not None:
             self._first_by = self._loop.time() + self._first_chunk
             self._timer.schedule_by(self._first_by, self._loop)
@@ -152,7 +152,7 @@ class TimeoutWatch:
         self._reading_since = now = self._loop.time()
         at, deadline = self._timer.at, self._deadline
         # The usual case: only the idle timeout runs, and perhaps the total, and the timer fires before either expires.
-        # In all other cases `idle_by` is 0, so that the test fails.
+        # An `idle_by` of 0 means that this is another case.
         idle_by = now + self._idle if self._idle is not None and self._first_by is None else 0.0
         if at <= idle_by and (deadline is None or at <= deadline):
             return

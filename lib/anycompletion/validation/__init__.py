@@ -16,7 +16,7 @@ from .call_arguments import (
 from .message_input import with_call_ids
 from .option_checks import check_headers, check_option_values, check_options, check_timeout, parse_keys
 from .request_checks import request_from_arguments, validate_request
-from .serializability import find_unserializable, require_serializable
+from .serializability import require_serializable, unserializable_error
 from .values import check_flag, check_string
 
 __all__ = [
@@ -27,7 +27,7 @@ __all__ = [
     "check_option_values",
     "check_string",
     "check_timeout",
-    "find_unserializable",
+    "unserializable_error",
     "is_keyword",
     "parse_call",
     "parse_keys",

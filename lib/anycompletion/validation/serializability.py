@@ -20,10 +20,10 @@ def require_serializable(request: ChatRequest) -> None:
         InvalidRequestError: something cannot; `.param` is its place.
     """
     if not all(_is_serializable(value, name) for name, value in _given(request).items()):
-        raise find_unserializable(request)
+        raise unserializable_error(request)
 
 
-def find_unserializable(request: ChatRequest) -> InvalidRequestError:
+def unserializable_error(request: ChatRequest) -> InvalidRequestError:
     """The error that names the first value of `request` that cannot be serialized."""
     given = _given(request)
     for name, value in given.items():

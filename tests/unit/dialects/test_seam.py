@@ -2,9 +2,10 @@
 
 import pytest
 
-from anycompletion import PROVIDERS, ConfigurationError, Provider, Quirks
+from anycompletion import PROVIDERS, APIResponseError, ChatRequest, ConfigurationError, Headers, Provider, Quirks
 from anycompletion.codecs.sse import Event
-from anycompletion.dialects.base import DialectQuirks, Framing
+from anycompletion.dialects.base import DialectQuirks, Framing, Target
+from anycompletion.http import HttpResponse
 from anycompletion.providers import DIALECTS
 
 
@@ -27,6 +28,16 @@ def test_each_stream_has_its_own_parser(name: str) -> None:
     assert second.feed(b"data: b\n\n") == [Event(b"b")]
     assert first.feed(b"\n\n") == [Event(b"a")]
     assert first.error is None
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"7"])
+@pytest.mark.parametrize("name", DIALECTS)
+def test_a_reply_that_cannot_be_read_may_have_been_billed(name: str, body: bytes) -> None:
+    """A caller who pays for each request would not learn that this one may have cost something."""
+    target = Target(provider="acme", model="m", base_url="https://api.acme.ai", quirks=DIALECTS[name].quirks_type())
+    with pytest.raises(APIResponseError) as caught:
+        DIALECTS[name].decode(HttpResponse(200, Headers.of({}), body), ChatRequest("m", "Hello."), target)
+    assert caught.value.maybe_billed
 
 
 @pytest.mark.parametrize("name", DIALECTS)

@@ -545,12 +545,22 @@ def _cancelling() -> int:
     return task.cancelling()
 
 
+async def test_connecting_does_not_use_up_the_first_chunk_timeout() -> None:
+    """A slow connection attempt would be reported as a provider that does not respond."""
+    async with full_backlog() as url:
+        pool = Pool(ConnectionLimit())
+        with pytest.raises(APITimeoutError) as caught:
+            await send(pool, url, timeouts=AttemptTimeouts(connect=0.2, first_chunk=0.05))
+        assert caught.value.phase == "connect"
+        await pool.aclose()
+
+
 @pytest.mark.parametrize("phase", ["total", "first_chunk"])
 async def test_a_timeout_ends_the_wait_for_a_connection_and_for_headers(phase: str) -> None:
     """A provider that does not respond would block the caller for ever."""
     slow_headers = (REQUEST, *[bytes([byte]) for byte in b"HTTP/1.1 200 OK"], STALL)
     async with full_backlog() as url, pool_to((REQUEST, STALL), slow_headers) as (server, pool):
-        for target in (url, server.url, server.url):
+        for target in (*([url] if phase == "total" else []), server.url, server.url):
             if phase == "total":
                 timeouts = AttemptTimeouts(connect=5, deadline=after(0.1))
             else:

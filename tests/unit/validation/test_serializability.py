@@ -8,7 +8,7 @@ from anycompletion.codecs.json import dumps
 from anycompletion.records import (
     UserMessage,
 )
-from anycompletion.validation import find_unserializable
+from anycompletion.validation import unserializable_error
 from support.bad_input import (
     tool,
     user,
@@ -36,7 +36,7 @@ def test_lone_surrogates_are_named(params: dict[str, Any], place: str) -> None:
     made = build(**params)
     with pytest.raises(UnicodeEncodeError):
         dumps(body_of(made))
-    error = find_unserializable(made)
+    error = unserializable_error(made)
     assert error.param == place
     assert str(error) == f"{place}: contains a lone surrogate, which UTF-8 cannot encode"
 
@@ -45,6 +45,6 @@ def test_other_serialization_errors_are_named() -> None:
     """A value that cannot be serialized would be reported as an error of the messages."""
     made = build(seed=1)
     made.metadata = {"a": object()}  # type: ignore[dict-item]
-    assert find_unserializable(made).param == "metadata"
-    assert str(find_unserializable(made)) == "metadata: is not JSON-serializable"
-    assert find_unserializable(build()).param == "messages"
+    assert unserializable_error(made).param == "metadata"
+    assert str(unserializable_error(made)) == "metadata: is not JSON-serializable"
+    assert unserializable_error(build()).param == "messages"

@@ -1,7 +1,8 @@
 """Replies and chunks in OpenAI's format → records, decoded by msgspec in one step.
 
 A reply or a chunk with a field that OpenAI does not document, or with a value of another type, is left to the tolerant
-paths, which lose nothing and take three times as long: `decode` reads such replies, `tolerant_chunks` such chunks.
+paths, which lose nothing and take three times as long: `decode` reads such replies, `tolerant_chunks` such chunks. A
+chunk that differs only by unknown fields is read by `read_with_extra`, in half of that time.
 
 Annotations are no strings here: msgspec would evaluate each of them, which takes 1 ms of a process's first call.
 """
@@ -39,7 +40,7 @@ class _ToolCall(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Message(msgspec.Struct, forbid_unknown_fields=True):
-    """Message; with more than null or an empty list in a field of the type None or tuple[()] it is not decoded here."""
+    """Message. Fields of the type None or tuple[()] take null or an empty list only; others have the tolerant path."""
 
     role: str
     content: str | None = None
@@ -161,7 +162,7 @@ def chunk_decoder() -> msgspec.json.Decoder[ChatCompletionChunk]:
 
 
 def read_chunk(data: bytes, decode: Callable[[bytes], ChatCompletionChunk]) -> ChatCompletionChunk | None:
-    """The chunk, with `.raw` set; None if it has a field or type that OpenAI does not document, or an error.
+    """The chunk, with `.native` set; None if it has a field or type that OpenAI does not document, or an error.
 
     Also None for one that may be nested deeply, which is checked before any of it is decoded.
 
@@ -237,7 +238,7 @@ def has_unknown_logprob_fields(data: bytes) -> bool:
     return False
 
 
-# --- chunks that differ in unknown fields or have usage ---------------------------------------------------------------
+# --- chunks with unknown fields ---------------------------------------------------------------------------------------
 
 
 def read_with_extra(chunk: JsonObject) -> ChatCompletionChunk | None:

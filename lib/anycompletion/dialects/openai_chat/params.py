@@ -17,9 +17,6 @@ PATH = "/chat/completions"
 STREAM_DEFAULTS: Mapping[str, Any] = {"stream_options": {"include_usage": True}}
 """Fields that are added to the body of streams, unless the caller set them: a stream's usage is free."""
 
-TOOL_DEFAULTS: Mapping[str, Any] = {"type": "function"}
-"""Fields that are added to a tool that has a function and no type."""
-
 PARAMS: ParamTable = {
     **dict.fromkeys(PARAM_NAMES, NATIVE),
     "temperature": ParamSupport("native", minimum=0, maximum=2),

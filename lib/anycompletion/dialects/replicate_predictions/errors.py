@@ -212,4 +212,5 @@ def unreadable_prediction(problem: str, response: HttpResponse) -> APIResponseEr
         request_id=response.headers.get("x-request-id"),
         headers=response.headers,
         body=None if start.lstrip().startswith(("{", "[")) else start,
+        maybe_billed=True,
     )
