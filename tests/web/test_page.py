@@ -1,6 +1,7 @@
 """Tests of what docs/web.md and docs/bridge.md only define: services answer, and the transport passes streams on."""
 
 import asyncio
+import re
 import shutil
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -16,9 +17,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from anycompletion import AsyncCompletion
+import anycompletion
+from anycompletion import AsyncCompletion, CompletionError, InvalidRequestError
 from anycompletion.testing import SimulatorServer
-from anycompletion.web import chat_completions_app
+from anycompletion.web import chat_completions_app, public_error
 from support.pages import DOCS, snippets_of
 from support.services import aiohttp_service, asgi_service
 
@@ -115,6 +117,19 @@ async def test_the_limit_per_user_counts_open_streams(simulator: SimulatorServer
                 await response.read()
             async with session.get(url) as response:
                 assert response.status == 200
+
+
+def test_the_table_of_errors_is_complete() -> None:
+    """The page would lack an error that services send, or have one that they do not."""
+    classes = [
+        cls for cls in vars(anycompletion).values() if isinstance(cls, type) and issubclass(cls, CompletionError)
+    ]
+    shown = [public_error(cls("x")) for cls in classes] + [public_error(InvalidRequestError("x", param="model"))]
+    rows = re.findall(
+        r"^\| [^|]+ \| (\d{3}\b[^|]*) \| (`\w+`|) ?\|$", (DOCS / "web.md").read_text("utf-8"), re.MULTILINE
+    )
+    of_page = {(status, code.strip("`")) for text, code in rows for status in re.findall(r"\d{3}", text)}
+    assert of_page == {(str(error.status), error.code or "") for error in shown}
 
 
 @pytest.mark.skipif(NODE is None, reason="there is no node")
