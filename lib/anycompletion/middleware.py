@@ -7,7 +7,7 @@ no coroutine; the chain runs when the stream is opened, and the stream delivers 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from inspect import isasyncgenfunction, isawaitable
+from inspect import isasyncgenfunction, isawaitable, isfunction
 from typing import Any, Protocol, TypeAlias, cast
 
 import attrs
@@ -157,7 +157,10 @@ def checked_middleware(given: Sequence[Middleware]) -> tuple[Middleware, ...]:
     Raises:
         InvalidRequestError: one of them cannot be called.
     """
-    functions = tuple(given) if isinstance(cast("object", given), Iterable) else (None,)
+    if isinstance(cast("object", given), str) or not isinstance(cast("object", given), Iterable):
+        found = f"a function; write middleware=[{given.__name__}]" if isfunction(given) else type(given).__name__
+        raise InvalidRequestError(f"middleware: expected a list of async functions, found {found}", param="middleware")
+    functions = tuple(given)
     for index, function in enumerate(cast("tuple[object, ...]", functions)):
         if not callable(function) or isasyncgenfunction(function) or isinstance(function, type):
             param = f"middleware[{index}]"

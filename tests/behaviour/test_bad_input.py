@@ -264,7 +264,13 @@ USAGE_ERRORS: dict[str, tuple[Callable[[Any], Any], str]] = {
         lambda client: client.send(ChatRequest(MODEL, "Hi."), temperature=1),
         "belongs to the request",
     ),
-    "a view with a parameter": (lambda client: client.with_options(temperature=1), "belongs to the request"),
+    "a view with a parameter": (lambda client: client.with_options(temperature=1), "; pass temperature= to create"),
+    "a view with a model": (
+        lambda client: client.with_options(model=MODEL),
+        "'model' belongs .* pass model= to create",
+    ),
+    "a view with messages": (lambda client: client.with_options(messages="Hi."), "; pass messages= to create"),
+    "a view with a stream": (lambda client: client.with_options(stream=True), "an argument of create and send only"),
     "a view with an unknown name": (lambda client: client.with_options(retries=1), "write max_retries="),
 }
 

@@ -277,6 +277,34 @@ def test_a_fixed_concurrency_holds_for_all_providers_together() -> None:
     assert all(abs(int(custom_id or "") - place) < 4 for place, custom_id in enumerate(order))
 
 
+# --- adaptive concurrency --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("refused", "retries", "expected"),
+    [({"row-0"}, 0, 15), ({"row-0"}, 2, 15), ({"row-0", "row-1"}, 0, 7)],
+    ids=["once", "with its retries", "two requests"],
+)
+def test_refused_attempts_of_one_request_do_not_halve_the_limit(refused: set[str], retries: int, expected: int) -> None:
+    """One 429 would leave a batch at half of its speed, because it counts for each attempt and for its request."""
+
+    async def answer(request: ChatRequest) -> str:
+        if request.custom_id in refused:
+            raise RateLimitError("slow down")
+        await asyncio.sleep(ANSWER_TIME)
+        return "yes"
+
+    async def main() -> int | None:
+        async with (
+            AsyncCompletion(providers=[FakeProvider(answer)], max_retries=retries) as client,
+            client.batch(map(make_request, range(16))) as results,
+        ):
+            assert [result.error is None async for result in results].count(False) == len(refused)
+            return client.stats().providers["openai"].adaptive_limit
+
+    assert run(main()) == expected
+
+
 # --- the client's own limits ------------------------------------------------------------------------------------------
 
 

@@ -19,11 +19,11 @@ from support.resource_leaks import client_of
 from support.virtual_clock import run
 
 
-async def throttled_attempts(client: AsyncCompletion) -> int:
+async def throttled_attempts(client: AsyncCompletion, timeout: float | None = None) -> int:
     """Number of notifications that a call sends to its batch."""
     notified: list[None] = []
     request = request_from_arguments({"model": "openai/m", "messages": "Hi."})
-    dispatcher = CallDispatcher(client_state(client), default_options(None, 2, "raise"), ())
+    dispatcher = CallDispatcher(client_state(client), default_options(timeout, 2, "raise"), ())
     try:
         await dispatcher.complete(request, NO_OPTIONS, on_load_refusal=lambda: notified.append(None))
     except CompletionError:
@@ -58,6 +58,15 @@ async def test_an_exhausted_quota_is_not_throttling() -> None:
         AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "sk-unused"}) as client,
     ):
         assert await throttled_attempts(client) == 0
+
+
+async def test_a_call_that_was_not_sent_because_of_a_cooldown_is_no_refusal() -> None:
+    """A batch would slow down more for each item whose timeout is shorter than the wait after one refusal."""
+    fake = FakeProvider(RateLimitError("slow down", retry_after=20))
+    async with AsyncCompletion(providers=[fake]) as client:
+        assert await throttled_attempts(client, timeout=10) == 1
+        assert await throttled_attempts(client, timeout=10) == 0
+    assert len(fake.requests) == 1
 
 
 def test_after_refusals_of_one_model_calls_are_at_full_pace_within_five_seconds() -> None:

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
-from anycompletion import AsyncCompletion, CompletionError
-from anycompletion.web import aiohttp_client, aiohttp_sse, cancel_on_disconnect, public_error
+from anycompletion import AsyncCompletion
+from anycompletion.web import aiohttp_client, aiohttp_errors, aiohttp_sse, cancel_on_disconnect
 
 MODEL = os.environ.get("CHAT_MODEL", "openai/gpt-4o-mini")
 SYSTEM = {"role": "system", "content": "You are friendly, and brief."}
@@ -35,16 +34,6 @@ async def conversation(request: web.Request) -> list[dict[str, Any]]:
     if not valid or not 1 <= len(turns) <= 50:
         raise web.HTTPUnprocessableEntity(text="expected messages of roles user and assistant")
     return [SYSTEM, *turns]
-
-
-@web.middleware
-async def handle_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turns an error of a handler into its public form; aiohttp_sse does the same for streams."""
-    try:
-        return await handler(request)
-    except CompletionError as error:
-        public = public_error(error)
-        return web.json_response(public.to_dict(), status=public.status, headers=public.headers)
 
 
 @routes.get("/")
@@ -70,8 +59,8 @@ async def title(request: web.Request) -> web.Response:
 
 
 def make_app() -> web.Application:
-    """The service, with one client for all requests."""
-    app = web.Application(middlewares=[handle_errors])
+    """The service, with one client for all requests; errors of handlers become responses."""
+    app = web.Application(middlewares=[aiohttp_errors()])
     app.add_routes(routes)
     app.cleanup_ctx.append(aiohttp_client(CLIENT))
     return app

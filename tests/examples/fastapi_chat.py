@@ -13,11 +13,11 @@ from typing import Annotated, Any, Literal
 
 import uvicorn
 from fastapi import FastAPI, Request
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, Response
 from pydantic import BaseModel, Field
 
-from anycompletion import AsyncCompletion, CompletionError
-from anycompletion.web import cancel_on_disconnect, public_error, starlette_lifespan, starlette_sse
+from anycompletion import AsyncCompletion
+from anycompletion.web import cancel_on_disconnect, starlette_errors, starlette_lifespan, starlette_sse
 
 MODEL = os.environ.get("CHAT_MODEL", "openai/gpt-4o-mini")
 SYSTEM = {"role": "system", "content": "You are friendly, and brief."}
@@ -40,14 +40,8 @@ class Chat(BaseModel):
         return [SYSTEM, *(turn.model_dump() for turn in self.messages)]
 
 
-app = FastAPI(lifespan=starlette_lifespan())  # one client for all requests, in app.state.client
-
-
-@app.exception_handler(CompletionError)
-async def handle_errors(_: Request, error: CompletionError) -> Response:
-    """Turns an error of a handler into its public form; starlette_sse does the same for streams."""
-    public = public_error(error)
-    return JSONResponse(public.to_dict(), public.status, public.headers)
+# One client for all requests, in app.state.client; errors of handlers become responses.
+app = FastAPI(lifespan=starlette_lifespan(), exception_handlers=starlette_errors())
 
 
 @app.get("/")

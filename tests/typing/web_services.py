@@ -14,10 +14,12 @@ from anycompletion.web import (
     Authorize,
     PublicError,
     aiohttp_client,
+    aiohttp_errors,
     aiohttp_sse,
     cancel_on_disconnect,
     chat_completions_app,
     public_error,
+    starlette_errors,
     starlette_lifespan,
     starlette_sse,
 )
@@ -28,7 +30,8 @@ CLIENT = web.AppKey("client", AsyncCompletion)
 async def of_starlette(request: Request, client: AsyncCompletion) -> None:
     assert_type(starlette_sse(client.stream("openai/gpt-4o", "Hello!"), ping=None), Response)
     assert_type(await cancel_on_disconnect(request, client.create("openai/gpt-4o", "Hello!")), ChatCompletion)
-    FastAPI(lifespan=starlette_lifespan())
+    FastAPI(lifespan=starlette_lifespan(), exception_handlers=starlette_errors())
+    Starlette(exception_handlers=starlette_errors())
     Starlette(lifespan=starlette_lifespan(lambda: client, state="llm"))
 
 
@@ -37,6 +40,7 @@ async def of_aiohttp(request: web.Request, app: web.Application) -> None:
     assert_type(await aiohttp_sse(request, client.stream("openai/gpt-4o", "Hello!")), web.StreamResponse)
     assert_type(await cancel_on_disconnect(request, client.create("openai/gpt-4o", "Hello!")), ChatCompletion)
     app.cleanup_ctx.append(aiohttp_client(CLIENT))
+    web.Application(middlewares=[aiohttp_errors()])
 
 
 async def models(request: Request) -> set[str] | None:

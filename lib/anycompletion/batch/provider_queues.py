@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from ..options import NO_OPTIONS, OptionValues
@@ -30,16 +30,19 @@ class ConcurrencyLimit(Protocol):
     def on_start(self) -> None:
         """Called when a request starts."""
 
-    def on_end(self, *, throttled: bool, answered: bool) -> None:
+    def on_end(self, *, answered: bool) -> None:
         """Called when a request ends.
 
         Args:
-            throttled: its error is that the provider is overloaded (429, 529).
-            answered: the provider answered it, with a reply or by refusing it.
+            answered: with a reply, or with an error that is neither a refusal for its load nor a server error.
         """
 
-    def on_throttled(self) -> None:
-        """Called when an attempt is refused with 429 or 529 and is made again."""
+    def on_throttled(self, request: object) -> None:
+        """Called for each attempt that was refused with 429 or 529, the last one of a request included.
+
+        Args:
+            request: identifies the request, whose attempts count as one.
+        """
 
     def on_failed(self) -> None:
         """Called when a request ends without an answer of the provider, or with a server error."""
@@ -56,10 +59,10 @@ class FixedConcurrency:
     def on_start(self) -> None:
         """Changes nothing."""
 
-    def on_end(self, *, throttled: bool, answered: bool) -> None:
+    def on_end(self, *, answered: bool) -> None:
         """Changes nothing."""
 
-    def on_throttled(self) -> None:
+    def on_throttled(self, request: object) -> None:
         """Changes nothing."""
 
     def on_failed(self) -> None:
@@ -101,7 +104,6 @@ class ProviderQueue:
         self.outage = OutagePause(lambda: asyncio.get_running_loop().time())
         self.timer: asyncio.TimerHandle | None = None
         """Starts the next item after a pause."""
-        self.on_load_refusal: Callable[[], None] = limit.on_throttled
         self.waiting: deque[WorkItem] = deque()
         self.in_flight = 0
 
@@ -141,6 +143,10 @@ class ProviderQueue:
     def record_failure(self) -> None:
         """Records that a request got no answer, or a server error."""
         self.limit.on_failed()
+        self.outage.on_failure()
+
+    def record_refusal(self) -> None:
+        """Records that a request ended with 429 or 529; the limit was notified of each of its attempts."""
         self.outage.on_failure()
 
     def take_back(self, item: WorkItem) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from functools import partial
 
 from ..errors import APIError, APIStatusError, ClientClosedError, CompletionError
 from ..records import ChatRequest, Result
@@ -129,12 +130,13 @@ class WorkerPool:
 
     async def _send(self, queue: ProviderQueue, item: WorkItem) -> Result | None:
         """The item's result; None where there is none: it returned to its queue, or the run is halted."""
-        throttled = answered = False
+        answered = False
         request = item.request if isinstance(item.request, ChatRequest) else None
         try:
             valid = validate_item(item.request)
             request = request or valid
-            completion = await self._client.complete(valid, item.options, queue.on_load_refusal)
+            on_load_refusal = partial(queue.limit.on_throttled, item.number)
+            completion = await self._client.complete(valid, item.options, on_load_refusal)
             answered = True
             queue.record_answer()
             return Result(completion, None, item.custom_id, request)
@@ -142,8 +144,7 @@ class WorkerPool:
             self.halt(error.with_traceback(None))
             return None
         except CompletionError as error:
-            throttled = isinstance(error, APIError) and is_load_refusal(error)
-            answered = isinstance(error, APIStatusError) and not shows_outage(error)
+            answered = isinstance(error, APIStatusError) and not is_load_refusal(error) and not shows_outage(error)
             if self._return_to_queue(queue, item, error):
                 return None
             # Without the frames: they reference the request, and a run may keep many errors.
@@ -152,7 +153,7 @@ class WorkerPool:
             self.halt(error)
             return None
         finally:
-            queue.limit.on_end(throttled=throttled, answered=answered)
+            queue.limit.on_end(answered=answered)
 
     def _return_to_queue(self, queue: ProviderQueue, item: WorkItem, error: CompletionError) -> bool:
         """Records what an error shows of the provider; returns whether the item is sent again after an outage."""
@@ -168,7 +169,7 @@ class WorkerPool:
                 self._state.progress.report(at_once=True)
             return True
         if is_load_refusal(error):
-            queue.outage.on_failure()  # its attempts have lowered the limit
+            queue.record_refusal()
         elif shows_outage(error):
             queue.record_failure()
         else:

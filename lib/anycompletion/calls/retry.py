@@ -25,7 +25,8 @@ async def retry_or_raise(call: CallContext, error: APIError, tried: int, *, crea
     call.retry_paid = False  # the token of an attempt that failed is spent
     if creating:
         call.settle_permit(refused=not error.maybe_billed)
-    if call.on_load_refusal is not None and is_load_refusal(error):
+    was_sent = error.elapsed is None  # admission raises errors that have the call's details already
+    if was_sent and call.on_load_refusal is not None and is_load_refusal(error):
         call.on_load_refusal()
     if not _may_repeat(call, error, creating=creating):
         _give_up(call, error)

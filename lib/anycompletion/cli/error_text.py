@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _FOR_SHELL = (
     (r", or pass api_keys=\{.*?\}", ""),
+    (r"; to try it without a key, .*", ""),
     (r"(, or )?pass (base_urls=\{.*?\}|base_url\b)", r"\1give --base-url"),
     (r", or pass provider=", ""),
     (r"\bpass (\w+)=(\{.*?\})", r"give -o \1='\2'"),

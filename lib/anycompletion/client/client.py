@@ -321,8 +321,8 @@ class AsyncCompletion:
                 arguments (call options and ``custom_id`` among them), input lines of OpenAI's Batch API, or ``(id,
                 request)``. An argument that `create` does not have is the error of its item.
             concurrency: maximum number of requests in flight, of all providers together. None (the default) adapts to
-                each provider: 16 at first, 512 at most, half after a throttled request. An item whose provider is at
-                its limit delays those of other providers only when 512 items wait.
+                each provider: 16 at first, 512 at most, a little less after a refusal, half after many. An item whose
+                provider is at its limit delays those of other providers only when 512 items wait.
             journal: a file that stores the results, so that an interrupted run can be resumed: items whose result is in
                 it are skipped (see `BatchProgress.skipped` and `read_results`), items that failed with a temporary
                 error are sent again. The file is locked during the run, which needs POSIX.

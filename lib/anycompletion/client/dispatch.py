@@ -69,7 +69,7 @@ class CallDispatcher:
 
         Args:
             started: when the call began, on the loop's clock; 0.0 if it begins when this is awaited.
-            on_load_refusal: called after each attempt that ended with 429 or 529, retried or not.
+            on_load_refusal: called after each attempt that ended with 429 or 529, the last one included.
 
         Raises:
             CompletionError: the request cannot be sent.

@@ -143,12 +143,25 @@ def _key(
     if provider_state.key is None and isinstance(configured, EnvKey):
         return environment_key(configured, provider.name)
     if provider_state.key is None and not provider.key_optional:
-        raise _missing(provider, "API key", (*provider.token_env, *provider.key_env), "api_keys")
+        variables = (*provider.token_env, *provider.key_env)
+        raise _missing(provider, "API key", variables, "api_keys", _keyless(client_state, provider))
     return provider_state.key
 
 
-def _missing(provider: Provider, what: str, variables: Sequence[str], argument: str) -> ConfigurationError:
+def _keyless(client_state: ClientState, provider: Provider) -> str:
+    """Clause for the error of a missing key: what answers without one, or why the client's fake does not."""
+    for source in client_state.config.providers:
+        if isinstance(source, Provider):
+            continue
+        if all(row.name != provider.name for row in source.rows(client_state.providers)):
+            return f"; the {type(source).__name__} among providers= replaces other providers only"
+    return "; to try it without a key, anycompletion.testing has a simulator"
+
+
+def _missing(
+    provider: Provider, what: str, variables: Sequence[str], argument: str, hint: str = ""
+) -> ConfigurationError:
     """The error for a key or URL that neither the environment nor the client's argument has."""
     found = f"set {' or '.join(variables)}, or " if variables else ""
-    text = f"no {what} for {provider.name}: {found}pass {argument}={{{provider.name!r}: ...}}"
+    text = f"no {what} for {provider.name}: {found}pass {argument}={{{provider.name!r}: ...}}{hint}"
     return ConfigurationError(text, provider=provider.name)

@@ -165,7 +165,8 @@ def _url_problem(url: str, allow_http: AllowHttp) -> str | None:
     except ValueError:
         return "is no URL"
     if parts.scheme not in ("http", "https"):
-        return "must begin with https://"
+        is_local = "://" not in url and _url_problem(f"http://{url}", allow_http) is None
+        return "must begin with http:// or https://" if is_local else "must begin with https://"
     if not host:
         return "has no host"
     if parts.username is not None or parts.password is not None:

@@ -94,7 +94,11 @@ def find(model: str, provider: str | None, rows: Mapping[str, Provider]) -> tupl
     name, slash, _ = model.partition("/")
     if not slash and model.partition(":")[0] in NOT_SUPPORTED_YET:
         name, slash, _ = model.partition(":")
-    if slash:
+    if _row(model, rows) is not None:
+        text = f"{model!r} is a provider and names no model; write {model}/model"
+    elif model != model.strip() and _row(name.strip(), rows) is not None:
+        text = "begins or ends with white space; write it without"
+    elif slash and name:
         text = unknown_provider(name, rows)
     else:
         text = f"{_shown(model)} names no provider; write provider/model, such as openai/gpt-4o, or pass provider="
@@ -127,7 +131,8 @@ def unknown_provider(name: str, rows: Mapping[str, Provider]) -> str:
         return f"the provider {name!r} is not supported yet" + (f"; {hint}" if hint else "")
     close = difflib.get_close_matches(name[:_MAX_SHOWN].lower(), rows, 3, _SIMILAR)
     hint = f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(sorted(rows))}"
-    return f"unknown provider {_shown(name)}; {hint}"
+    found = "unknown provider, a text with spaces" if " " in name else f"unknown provider {_shown(name)}"
+    return f"{found}; {hint}"
 
 
 def supported_params(

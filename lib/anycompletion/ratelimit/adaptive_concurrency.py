@@ -25,7 +25,7 @@ _STEP = 0.02
 by twice as much."""
 
 _MANY = 0.1
-"""Part of the requests in flight whose refusal halves the limit, at least 2."""
+"""Part of the requests in flight whose refusal halves the limit, at least 2 requests."""
 
 _HOLD, _MAX_HOLD = 4.0, 8.0
 """Rounds between two trials, the first time and at most."""
@@ -42,9 +42,9 @@ are more rounds."""
 class AdaptiveConcurrency:
     """Limit of requests in flight that grows while answers come and falls when the provider refuses.
 
-    It is notified when a request starts and ends, of each attempt that ended with 429 or 529, retried or not, and of
-    each request that failed. It has no clock: it counts in rounds, a round being as many ended requests as may be in
-    flight.
+    It is notified when a request starts and ends, of each attempt that ended with 429 or 529, the last one of a request
+    included, and of each request that failed. It has no clock: it counts in rounds, a round being as many ended
+    requests as may be in flight.
 
     Args:
         start: requests in flight at first.
@@ -60,15 +60,15 @@ class AdaptiveConcurrency:
         """Value of `_ended` when the limit was reached last."""
         self._ignored = 0
         """Number of requests that must end before a refusal is a new event: they started before the last one."""
-        self._refusals = 0
-        """Refused attempts since the last event."""
+        self._refused = set[object]()
+        """Requests that were refused in the last event, or after it."""
         self._many = 0
-        """Number of refusals that halves the limit; 0 after failures, which have halved it."""
+        """Number of refused requests that halves the limit; 0 after failures, which have halved it."""
         self._is_halved = False
         """Whether the last event halved the limit because many requests were refused."""
         self._is_answered = True
-        """Whether a request was answered that was sent after the last event. Refusals without one show no ceiling, but
-        that the provider is away."""
+        """Whether a request was answered after as many had ended as were in flight at the last event, or as the last of
+        these. If none was, a refusal shows no ceiling, but that the provider takes nothing."""
         self._ceiling: float | None = None
         """Number in flight that was refused."""
         self._plateau = 1.0
@@ -89,19 +89,16 @@ class AdaptiveConcurrency:
         if self.in_flight >= self.limit:
             self._last_full = self._ended
 
-    def on_end(self, *, throttled: bool = False, answered: bool = True) -> None:
+    def on_end(self, *, answered: bool = True) -> None:
         """Called when a request ends.
 
         Args:
-            throttled: its error was 429 or 529.
-            answered: the provider answered it, with a reply or by refusing it.
+            answered: with a reply, or with an error that is neither a refusal for its load nor a server error.
         """
-        if throttled:
-            self.on_throttled()
         self.in_flight -= 1
         self._ended += 1
         self._ignored = max(0, self._ignored - 1)
-        if throttled or not answered:
+        if not answered:
             return
         self._is_answered = self._is_answered or not self._ignored
         if self._is_halved and self._ignored:
@@ -109,14 +106,22 @@ class AdaptiveConcurrency:
         if self._is_used() and self.in_flight < self.limit < self._most:
             self._grow()
 
-    def on_throttled(self) -> None:
-        """Called for each refused attempt: lowers the limit to just below what was refused, halves it if many are."""
+    def on_throttled(self, request: object) -> None:
+        """Called for each refused attempt: lowers the limit to just below what was refused, halves it if many are.
+
+        Where nothing was answered since the last event, it halves the limit as a failure does.
+
+        Args:
+            request: identifies the request, whose attempts count as one.
+        """
         if not self._is_answered:
-            self.on_failed()
+            self._halve_once()
         elif not self._ignored:
             self._set_ceiling()
-        self._refusals += 1
-        if self._refusals == self._many:
+        if len(self._refused) >= self._many:
+            return
+        self._refused.add(request)
+        if len(self._refused) == self._many:
             self._limit, self._is_halved = max(1.0, self._limit / 2), True
 
     def _set_ceiling(self) -> None:
@@ -131,10 +136,14 @@ class AdaptiveConcurrency:
 
     def _begin_event(self, *, many: int) -> None:
         self._ignored = max(1, self.in_flight)
-        self._refusals, self._many, self._is_halved, self._is_answered = 0, many, False, False
+        self._refused.clear()
+        self._many, self._is_halved, self._is_answered = many, False, False
 
     def on_failed(self) -> None:
         """Called for each request that got no answer, or a server error. Halves the limit, once for all in flight."""
+        self._halve_once()
+
+    def _halve_once(self) -> None:
         if not self._ignored:
             self._limit = max(1.0, min(self._limit, self.in_flight) / 2)
             self._begin_event(many=0)

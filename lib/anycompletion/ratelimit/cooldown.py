@@ -81,6 +81,7 @@ class Cooldown:
         if self._closed or until <= self.until:
             return
         if now >= self.until:  # else the call was sent before the cooldown, so the 429 is no evidence of the rate
+            self._rate.on_cooldown_ended()
             self._rate.on_refused(hint, now, now - self.until if self.until else None, until)
         self.until = until
 
@@ -88,6 +89,7 @@ class Cooldown:
         """Waits until the call may be sent, or `wake` is called."""
         loop = asyncio.get_running_loop()
         now = loop.time()
+        self._note_end(now)
         if not self._waiters and self.expected(now) == 0.0:
             self._let_through(now)
             return
@@ -104,6 +106,10 @@ class Cooldown:
         """Lets all calls through, for good: the client is closed, and sending reports that."""
         self._closed = True
         self._let_all_through()
+
+    def _note_end(self, now: float) -> None:
+        if now >= self.until:
+            self._rate.on_cooldown_ended()
 
     def _interval(self, now: float) -> float:
         return self._rate.interval(now - self.until)
@@ -140,6 +146,7 @@ class Cooldown:
     def _on_timer(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
         now = loop.time()
+        self._note_end(now)
         # The cooldown may have been lengthened since the timer was set, which may be earlier than the next call.
         is_due = now >= max(self.until, self._last_due + self._interval(now) - _CLOCK_RESOLUTION)
         if is_due and self._waiters.wake_first():

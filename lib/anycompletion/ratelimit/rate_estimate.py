@@ -16,10 +16,10 @@ _SHORT_HINT = 0.1
 
 _MIN_GUESS_GROWTH, _GUESS_TIME = 1.5, 4.5
 """A guessed rate grows by this factor per second, at least, and so fast that calls are not spaced any more after so
-many seconds: it was counted within a moment, and may be far too low. One that was counted grows slowly at first."""
+many seconds: it may be far too low. A guess from at least `_MIN_CALLS_PER_HINT` answers grows slowly at first."""
 
-_MAX_GUESS_TIMES = 2.0
-"""Keeps the growth finite."""
+_MAX_SPACED_TIMES = 2.0
+"""Multiples of `spaced_time` after which a guess does not grow any more, which keeps it finite."""
 
 MIN_INTERVAL = 0.001
 """Seconds. Calls with a shorter interval are not spaced any more."""
@@ -83,10 +83,14 @@ class _SuccessCounter:
             self._start, self._count = started, 0
         self._count += 1
 
-    def total(self, now: float) -> tuple[int, float]:
-        """The number of answers, and the seconds in which they came."""
-        count = self._count + self._previous_count
-        return count, max(0.0, now - self._previous_start) if count else 0.0
+    @property
+    def count(self) -> int:
+        """The number of answers."""
+        return self._count + self._previous_count
+
+    def seconds(self, now: float) -> float:
+        """The seconds in which the answers came."""
+        return max(0.0, now - self._previous_start) if self.count else 0.0
 
     def restart(self, start: float) -> None:
         """Counts from `start` on."""
@@ -108,22 +112,21 @@ class RateEstimate:
         """Counts the answer to a call, by the time at which the call started."""
         self._interval = 0.0
         """Seconds between two calls at the end of the cooldown."""
-        self._earlier_answers: tuple[int, float] | None = None
-        """Number of answers before the first 429, and the seconds in which these and the later ones come; None once the
-        later ones are counted."""
-        self._is_counted = False
+        self._answers_before: int | None = None
+        """Number of answers before the first 429; None unless its cooldown lasts."""
+        self._seconds_until_end = 0.0
+        """Seconds from the first of these answers to the end of the cooldown."""
+        self._has_enough_answers = False
         """Whether the guess has enough answers."""
         self._is_measured = False
         self._hold, self._period = 0.0, 1.0
 
     def interval(self, elapsed: float) -> float:
         """Seconds between two calls, `elapsed` seconds after the end of the cooldown."""
-        if self._earlier_answers is not None and elapsed >= 0:
-            self._count_answers(*self._earlier_answers)
         elapsed = max(0.0, elapsed)
         if not self._is_measured:
-            times = min(elapsed / self.spaced_time, _MAX_GUESS_TIMES)
-            return self._interval / float(self._guess_ratio ** (times * times if self._is_counted else times))
+            part = min(elapsed / self.spaced_time, _MAX_SPACED_TIMES)
+            return self._interval / float(self._guess_ratio ** (part * part if self._has_enough_answers else part))
         periods = min(max(0.0, elapsed - self._hold) / self._period, _MAX_EXPONENT)
         return self._interval / float(_GROWTH ** (periods * periods))
 
@@ -139,12 +142,17 @@ class RateEstimate:
         """The factor by which a guess grows until calls are not spaced any more."""
         return max(_MIN_GUESS_GROWTH, self._interval / MIN_INTERVAL)
 
-    def _count_answers(self, earlier: int, seconds: float) -> None:
-        """Revises the guess by the answers that came during the cooldown, to calls that were sent before it."""
-        count = earlier + self._successes.total(0.0)[0]
-        self._earlier_answers, self._is_counted = None, count >= _MIN_CALLS_PER_HINT
-        if self._is_counted:
-            self._interval = min(self._interval, seconds / count)
+    def on_cooldown_ended(self) -> None:
+        """Called when a cooldown has ended, and may be called again: revises the guess.
+
+        The answers that came during the cooldown count, to calls that were sent before it.
+        """
+        if self._answers_before is None:
+            return
+        count = self._answers_before + self._successes.count
+        self._answers_before, self._has_enough_answers = None, count >= _MIN_CALLS_PER_HINT
+        if self._has_enough_answers:
+            self._interval = min(self._interval, self._seconds_until_end / count)
 
     def on_refused(self, hint: float, now: float, elapsed: float | None, until: float) -> None:
         """Revises the estimate after a 429.
@@ -155,9 +163,9 @@ class RateEstimate:
             elapsed: seconds since the previous cooldown ended; None if calls were not spaced.
             until: the time at which the cooldown that starts now will end.
         """
-        count, seconds = self._successes.total(now)
-        until_end = max(seconds + hint, _MIN_MEASURED_TIME)
-        answer_interval = until_end / max(count, 1)
+        count, seconds = self._successes.count, self._successes.seconds(now)
+        self._seconds_until_end = max(seconds + hint, _MIN_MEASURED_TIME)
+        answer_interval = self._seconds_until_end / max(count, 1)
         if elapsed is None:
             shortest = _SHORT_HINT if count < _MIN_CALLS_PER_HINT else _MIN_MEASURED_TIME
             interval = min(answer_interval, max(hint, shortest) / _MIN_CALLS_PER_HINT)
@@ -171,8 +179,8 @@ class RateEstimate:
                 lost = answer_interval / self._mean_interval(elapsed) / _SAME_RATE
                 interval *= min(max(lost, 1.0), _MAX_DIVISOR)
             interval = min(interval, max(hint, _MIN_LONGEST_INTERVAL))
-        self._interval, self._is_measured, self._is_counted = interval, not is_guess, False
-        self._earlier_answers = (count, until_end) if elapsed is None else None
+        self._interval, self._is_measured, self._has_enough_answers = interval, not is_guess, False
+        self._answers_before = count if elapsed is None else None
         self._hold = min(max(_HOLD_HINTS * hint, _MIN_HOLD), _MAX_HOLD)
         self._period = min(max(hint, _MIN_PERIOD), _MAX_PERIOD)
         self._successes.restart(until)
@@ -185,7 +193,7 @@ class RateEstimate:
     def _slower(self, hint: float, elapsed: float) -> float:
         """A longer interval than the one that was refused."""
         if elapsed < 2 * hint:
-            return self._interval * (1 / _AT_ONCE if self._is_measured or self._is_counted else _MAX_DIVISOR)
+            return self._interval * (1 / _AT_ONCE if self._is_measured or self._has_enough_answers else _MAX_DIVISOR)
         if self._is_measured and elapsed < self._hold:
             return self._interval / _AFTER_PLATEAU
         # The calls that are refused now were sent some time ago, at the rate of then.

@@ -35,7 +35,8 @@ def image_part(path: str | PathLike[str], *, detail: str | None = None, max_byte
         max_bytes: size limit of the file. Default 20 MiB.
 
     Raises:
-        InvalidRequestError: the file is larger, empty, or not one of these images.
+        InvalidRequestError: the file is larger, empty, or not one of these images; or `path` is a URL or bytes, for
+            which the text has what to write: ``ImagePart(ImageUrl(url))``.
         OSError: the file cannot be read.
     """
     data = _read(path, max_bytes)
@@ -53,7 +54,7 @@ def file_part(path: str | PathLike[str], *, max_bytes: int = MAX_FILE_BYTES) -> 
         max_bytes: size limit of the file. Default 20 MiB.
 
     Raises:
-        InvalidRequestError: the file is larger or empty.
+        InvalidRequestError: the file is larger or empty; or `path` is a URL or bytes.
         OSError: the file cannot be read.
     """
     import mimetypes  # noqa: PLC0415 (2 ms, for programs that send files)
@@ -64,6 +65,7 @@ def file_part(path: str | PathLike[str], *, max_bytes: int = MAX_FILE_BYTES) -> 
 
 
 def _read(path: str | PathLike[str], max_bytes: int) -> bytes:
+    _check_path(path)
     with open(path, "rb") as file:
         data = file.read(max_bytes + 1)  # one more than allowed, and never all of a file without an end
     if len(data) > max_bytes:
@@ -71,6 +73,21 @@ def _read(path: str | PathLike[str], max_bytes: int) -> bytes:
     if not data:
         raise InvalidRequestError(f"{_shown(path)}: is empty", param="path")
     return data
+
+
+def _check_path(path: object) -> None:
+    """Raises with what to write where a URL, the bytes of a file or an open file is given for its path."""
+    if isinstance(path, str) and path.lower().startswith(("http://", "https://", "data:")):
+        hint = "write ImagePart(ImageUrl(url)), or for a file FilePart(FileRef(file_data=data_url, filename=name))"
+        raise InvalidRequestError(f"path: expected a file's path, found a URL; {hint}", param="path")
+    if isinstance(path, (str, os.PathLike)):
+        return
+    hint = (
+        "write the bytes to a file, or ImagePart(ImageUrl(f'data:image/png;base64,{base64.b64encode(data).decode()}'))"
+    )
+    if not isinstance(path, (bytes, bytearray, memoryview)):
+        hint = "pass the path, such as file.name" if hasattr(path, "read") else "pass a str or a Path"
+    raise InvalidRequestError(f"path: expected a file's path, found {type(path).__name__}; {hint}", param="path")
 
 
 def _shown(path: str | PathLike[str]) -> str:

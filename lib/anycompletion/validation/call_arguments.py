@@ -35,9 +35,11 @@ def parse_options(keywords: Mapping[str, Any]) -> OptionValues:
     Raises:
         TypeError: an unknown keyword, or one that belongs to the request.
     """
-    params, options = split_keywords(keywords)
-    if params:
-        raise UsageError(f"{next(iter(params))!r} belongs to the request, not to how it is sent")
+    for name in keywords:
+        if name in PARAM_CHECKS or name in ("model", "messages"):
+            text = f"pass {name}= to create, or to ChatRequest"
+            raise UsageError(f"{name!r} belongs to the request, not to how it is sent; {text}")
+    _, options = split_keywords(keywords)
     return OptionValues(options) if options else NO_OPTIONS
 
 

@@ -125,7 +125,9 @@ _CLIENT_NAMES_OF_CALLS = (
 def unknown_keyword(name: str, known: Iterable[str]) -> str:
     """The error text for an unknown keyword of a call; `known` are the right ones, of which the closest is named."""
     if name == "stream":
-        return "'stream' goes to create and send only: stream() always streams, attempt() never does"
+        return (
+            "'stream' is an argument of create and send only; stream() always streams, attempt() and batches never do"
+        )
     return _text(
         name, "keyword", _OF_CALLS.get(name), known, "a field only the provider has goes into extra_body={...}"
     )

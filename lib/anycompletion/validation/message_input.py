@@ -10,12 +10,14 @@ import attrs
 from ..records import (
     AssistantMessage,
     AssistantTurn,
+    ChatCompletion,
     DeveloperMessage,
     Message,
     SystemMessage,
     ToolMessage,
     UserMessage,
 )
+from ..records.base import ModelMethods
 from .values import is_instance_strict, refuse, to_builtin, to_json_level, type_name
 
 
@@ -41,12 +43,21 @@ def parse_messages(messages: object) -> list[Message]:
     if is_instance_strict(messages, str):
         return [UserMessage(to_builtin(messages))]
     if not isinstance(messages, (list, tuple)):
-        hint = "; pass list(messages)" if hasattr(messages, "__iter__") and not isinstance(messages, Mapping) else ""
-        refuse("messages", f"expected a string or a list, found {type_name(cast('object', messages))}{hint}")
+        found = type_name(cast("object", messages))
+        refuse("messages", f"expected a string or a list, found {found}{_list_hint(messages)}")
     items = cast("Sequence[object]", to_json_level(cast("object", messages)))
     if not items:
         refuse("messages", "is empty")
     return [_parse_message(item, i) for i, item in enumerate(items)]
+
+
+def _list_hint(messages: object) -> str:
+    """What to write in place of messages that are no list: a single message, a whole reply, an iterator."""
+    if isinstance(messages, ChatCompletion):
+        return "; pass a list of messages: [reply.choices[0].message, ...]"
+    if isinstance(messages, (Mapping, ModelMethods)):
+        return "; pass a list of messages: [message]"
+    return "; pass list(messages)" if hasattr(messages, "__iter__") else ""
 
 
 def with_call_ids(messages: Sequence[Message]) -> list[Message] | None:

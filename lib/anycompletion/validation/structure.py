@@ -332,7 +332,8 @@ def _tagged_hook(
         if isinstance(value, Record):
             cls: type[Any] = type(value)
             if cls is not custom and cls not in known.values() and not (cls is ChatCompletionMessage and tag == "role"):
-                raise ValidationFailure(f"expected an object with a {tag}, found {type_name(value)}")
+                hint = "; write reply.choices[0].message" if tag == "role" and "choices" in value.to_dict() else ""
+                raise ValidationFailure(f"expected an object with a {tag}, found {type_name(value)}{hint}")
             return converter.structure(value, cls)
         fields = _as_dict(value, f"an object with a {tag}")
         name = to_builtin(fields.get(tag))

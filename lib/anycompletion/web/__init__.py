@@ -5,6 +5,7 @@ that a user of one does not need the other: ``pip install 'anycompletion[web]'``
 """
 
 from .authorization import AllowedModels, Authorize
+from .error_handlers import aiohttp_errors, starlette_errors
 from .frameworks import aiohttp_sse, cancel_on_disconnect, chat_completions_app, starlette_sse
 from .lifespan import aiohttp_client, starlette_lifespan
 from .public_errors import PublicError, public_error
@@ -14,10 +15,12 @@ __all__ = [
     "Authorize",
     "PublicError",
     "aiohttp_client",
+    "aiohttp_errors",
     "aiohttp_sse",
     "cancel_on_disconnect",
     "chat_completions_app",
     "public_error",
+    "starlette_errors",
     "starlette_lifespan",
     "starlette_sse",
 ]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar
 
 from aiohttp import web
 
-from .. import CompletionStream
+from .. import CompletionError, CompletionStream
 from .disconnect import ClientDisconnected, run_until_disconnect
 from .public_errors import PublicError
 from .sse_relay import EVENT_STREAM, HEADERS, SSERelay
+
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Handler, Middleware
 
 T = TypeVar("T")
 
@@ -77,6 +80,24 @@ async def wait_disconnected(request: web.Request) -> None:
             timer.cancel()
 
 
+def errors_middleware(public: Callable[[CompletionError], PublicError]) -> Middleware:
+    """A middleware that responds to a `CompletionError` of a handler with what `public` makes of it."""
+
+    @web.middleware
+    async def respond(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except CompletionError as error:
+            return _error_response(public(error))
+
+    return respond
+
+
+def _error_response(error: PublicError) -> web.Response:
+    headers = {"Content-Type": "application/json", **error.headers}
+    return web.Response(body=error.to_json(), status=error.status, headers=headers)
+
+
 class _AiohttpSink:
     """`EventSink` of an aiohttp.web request."""
 
@@ -94,8 +115,7 @@ class _AiohttpSink:
         await _send(self.response.write_eof())
 
     async def send_error(self, error: PublicError) -> None:
-        headers = {"Content-Type": "application/json", **error.headers}
-        self.response = web.Response(body=error.to_json(), status=error.status, headers=headers)
+        self.response = _error_response(error)
 
 
 async def _send(sending: Awaitable[object]) -> None:

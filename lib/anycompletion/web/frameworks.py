@@ -53,7 +53,8 @@ def starlette_sse(
     The status is sent with the first chunk, or with the first ping if that comes earlier. An error before the status is
     a response of its own with the proper status, `PublicError`'s body and ``retry-after``. An error after it is an
     event ``{"error": …}``, and no ``[DONE]`` follows. When the client disconnects, the upstream request is closed at
-    once.
+    once. What `client.stream` itself raises, such as a refusal of an invalid message, is the handler's, for which
+    there is `starlette_errors`.
 
     Args:
         stream: the response opens it if it is not open yet.
@@ -89,9 +90,11 @@ async def aiohttp_sse(
         async def chat(request):
             return await aiohttp_sse(request, client.stream(model, messages))
 
-    Otherwise as `starlette_sse`. A disconnect is noticed within 50 milliseconds, and at once in an application that
-    runs with ``handler_cancellation=True``. While a large request body is unread, aiohttp does not notice disconnects:
-    read it first.
+    Otherwise as `starlette_sse`; `aiohttp_errors` is for what `client.stream` itself raises.
+
+    A disconnect is noticed within 50 milliseconds, and at once in an application that runs with
+    ``handler_cancellation=True``. While a large request body is unread, aiohttp does not notice disconnects: read it
+    first.
 
     Raises:
         ValueError: `ping` or `write_timeout` is not a positive number.

@@ -302,7 +302,8 @@ async def test_a_second_process_is_refused_with_the_id_of_the_first(path: Path) 
         done = await asyncio.to_thread(python, OPEN, path)
         owner = f"process {os.getpid()}" if sys.platform == "linux" else "another process"
         assert done.stdout == f"{path} is in use by {owner}\n", done.stderr
-        with pytest.raises(JournalError, match="in use"):
+        own = rf"is in use by another batch of this process \({os.getpid()}\)$"
+        with pytest.raises(JournalError, match=own):
             Journal.open(path)
         assert len(list(read_results(path))) == 1
     done = await asyncio.to_thread(python, OPEN, path)

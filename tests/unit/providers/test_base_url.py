@@ -41,6 +41,10 @@ VALID: list[tuple[str, str]] = [
 ]
 
 INVALID: list[tuple[str, str]] = [
+    ("localhost:8000/v1", "must begin with http:// or https://"),
+    ("127.0.0.1:8000", "must begin with http:// or https://"),
+    ("[::1]:8000/v1", "must begin with http:// or https://"),
+    ("10.0.0.1:8000/v1", "must begin with https://"),
     ("", "must begin with https://"),
     ("api.openai.com/v1", "must begin with https://"),
     ("//api.openai.com", "must begin with https://"),

@@ -57,7 +57,8 @@ def test_an_installed_provider_is_found_by_its_model(tmp_path: Path) -> None:
     """A package with a provider would have to be registered by hand."""
     output = run(tmp_path, ROW, "acme = acme_rows:ROW")
     assert output.splitlines() == [
-        "ConfigurationError no API key for acme: set ACME_API_KEY, or pass api_keys={'acme': ...}",
+        "ConfigurationError no API key for acme: set ACME_API_KEY, or pass api_keys={'acme': ...}; "
+        "to try it without a key, anycompletion.testing has a simulator",
         "['acme']",
         "native",
     ]

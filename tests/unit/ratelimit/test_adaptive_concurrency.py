@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 
@@ -76,16 +77,28 @@ def test_many_refusals_halve_it_once_for_all_requests_in_flight() -> None:
     rounds(concurrency, 2)
     in_flight = fill(concurrency)
     assert in_flight == 64
-    for _ in range(30):
-        concurrency.on_throttled()
+    for request in range(30):
+        concurrency.on_throttled(request)
     assert concurrency.limit == 31
     for _ in range(in_flight):
-        concurrency.on_end(throttled=True)
+        concurrency.on_end(answered=False)
     assert concurrency.limit == 31
     rounds(concurrency, 1)
-    for _ in range(fill(concurrency)):
-        concurrency.on_throttled()
+    for request in range(fill(concurrency)):
+        concurrency.on_throttled(request)
     assert concurrency.limit == 24
+
+
+def test_the_attempts_of_one_request_count_as_one_refused_request() -> None:
+    """A single request whose retries are refused would halve the limit of a batch with few requests in flight."""
+    concurrency = AdaptiveConcurrency()
+    in_flight = fill(concurrency)
+    for _ in range(3):
+        concurrency.on_throttled("first")
+    concurrency.on_end(answered=False)
+    assert (in_flight, concurrency.limit) == (16, 15)
+    concurrency.on_throttled("second")
+    assert concurrency.limit == 7
 
 
 def test_refusals_of_everything_show_no_ceiling() -> None:
@@ -93,10 +106,10 @@ def test_refusals_of_everything_show_no_ceiling() -> None:
     concurrency = AdaptiveConcurrency()
     rounds(concurrency, 2)
     for _ in range(6):
-        for _ in range(fill(concurrency)):
-            concurrency.on_throttled()
+        for request in range(fill(concurrency)):
+            concurrency.on_throttled(request)
         for _ in range(concurrency.in_flight):
-            concurrency.on_end(throttled=True)
+            concurrency.on_end(answered=False)
     assert concurrency.limit == 1
     assert rounds(concurrency, 6)[-1] == 62
 
@@ -106,8 +119,8 @@ def test_answers_to_requests_from_before_a_halving_do_not_raise_it() -> None:
     concurrency = AdaptiveConcurrency()
     rounds(concurrency, 2)
     in_flight = fill(concurrency)
-    for _ in range(10):
-        concurrency.on_throttled()
+    for request in range(10):
+        concurrency.on_throttled(request)
     for _ in range(in_flight - 1):
         concurrency.on_end()
         while concurrency.in_flight < concurrency.limit:
@@ -121,7 +134,7 @@ def test_one_refusal_lowers_it_to_just_below_the_ceiling_where_it_stays_for_a_wh
     concurrency = AdaptiveConcurrency()
     rounds(concurrency, 2)
     fill(concurrency)
-    concurrency.on_throttled()
+    concurrency.on_throttled("refused")
     assert concurrency.limit == 62
     assert rounds(concurrency, 4) == [62, 62, 62, 62]
     assert max(rounds(concurrency, 12)) > 64
@@ -138,7 +151,7 @@ def test_the_same_ceiling_is_tried_less_and_less_often() -> None:
             number += 1
         while concurrency.in_flight < 101:
             concurrency.on_start()
-        concurrency.on_throttled()
+        concurrency.on_throttled("refused")
         for _ in range(concurrency.in_flight):
             concurrency.on_end()
         calm.append(number)
@@ -148,10 +161,10 @@ def test_the_same_ceiling_is_tried_less_and_less_often() -> None:
 def test_it_never_falls_below_one() -> None:
     """A batch would stop for successes."""
     concurrency = AdaptiveConcurrency()
-    for _ in range(50):
+    for request in range(50):
         concurrency.on_start()
-        concurrency.on_throttled()
-        concurrency.on_end(throttled=True)
+        concurrency.on_throttled(request)
+        concurrency.on_end(answered=False)
     assert concurrency.limit == 1
     assert rounds(concurrency, 400)[-1] > 1
 
@@ -213,7 +226,7 @@ class Provider:
 
 
 async def call_with_retries(
-    provider: Provider, cooldown: Cooldown, concurrency: AdaptiveConcurrency, rng: random.Random
+    provider: Provider, cooldown: Cooldown, on_throttled: Callable[[], None], rng: random.Random
 ) -> bool:
     """One call with cooldowns and three attempts; returns whether the last one was refused."""
     loop = asyncio.get_running_loop()
@@ -227,7 +240,7 @@ async def call_with_retries(
         if wait is None:
             cooldown.record_success(started)
             return False
-        concurrency.on_throttled()
+        on_throttled()
         if wait:
             cooldown.start(wait, loop.time(), rng.random)
         elif tried < 2:
@@ -244,10 +257,10 @@ async def batch(provider: Provider, change: Callable[[], None], half: float, rng
     async def call() -> None:
         refused = True
         try:
-            refused = await call_with_retries(provider, cooldown, concurrency, rng)
+            refused = await call_with_retries(provider, cooldown, partial(concurrency.on_throttled, object()), rng)
             provider.failed += refused
         finally:
-            concurrency.on_end(throttled=refused)
+            concurrency.on_end(answered=not refused)
 
     for act in (change, lambda: None):
         end = loop.time() + half

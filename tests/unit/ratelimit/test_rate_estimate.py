@@ -48,10 +48,12 @@ def test_answers_that_come_during_the_cooldown_count() -> None:
         rate.on_refused(1, 1000, None, 1001)
         for number in range(answers):
             rate.record_success(999.9 + 0.001 * number)
+        assert rate.interval(-0.5) == rate.interval(0) == 1 / 8
+        rate.on_cooldown_ended()
     assert few.interval(0) == 1 / 8
-    assert many.interval(-0.5) == 1 / 8
     assert many.interval(0) == pytest.approx(1 / 50)
     many.record_success(1001.5)
+    many.on_cooldown_ended()
     assert many.interval(0) == pytest.approx(1 / 50)
     assert few.interval(1) < few.interval(0) / 2
     assert many.interval(0) / 1.3 < many.interval(1) < many.interval(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -95,3 +96,24 @@ def test_a_file_that_is_no_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("a text")
     with pytest.raises(InvalidRequestError, match=r"^a\.png: is no image"):
         image_part(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("make", [image_part, file_part])
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ("https://x.example/a.png", r"found a URL; write ImagePart\(ImageUrl\(url\)\)"),
+        ("HTTP://x.example/a.png", r"found a URL; write"),
+        ("data:image/png;base64,AA==", r"found a URL; write .*FilePart\(FileRef\(file_data=data_url"),
+        (IMAGES["image/png"], r"found bytes; .*ImagePart\(ImageUrl\(f'data:image/png;base64,"),
+        (bytearray(b"x"), "found bytearray; "),
+        (io.BytesIO(b"x"), r"found BytesIO; pass the path, such as file\.name"),
+        (5, "found int; pass a str or a Path"),
+        (None, "found NoneType; pass a str or a Path"),
+    ],
+)
+def test_what_is_no_path_is_refused_with_what_to_write(make: Any, given: Any, text: str) -> None:
+    """A URL would be a missing file, bytes would be a path, and a number the descriptor of an open file."""
+    with pytest.raises(InvalidRequestError, match=f"^path: expected a file's path, {text}") as caught:
+        make(given)
+    assert caught.value.param == "path"

@@ -9,6 +9,9 @@ from anycompletion.codecs.json import to_wire
 from anycompletion.errors import InvalidRequestError
 from anycompletion.records import (
     AssistantMessage,
+    ChatCompletion,
+    ChatCompletionMessage,
+    Choice,
     CustomCall,
     FunctionCall,
     FunctionMessage,
@@ -23,6 +26,11 @@ from support.bad_input import (
     user,
 )
 from support.validated import build
+
+
+def reply() -> ChatCompletion:
+    """A reply with one choice."""
+    return ChatCompletion("id", [Choice(0, ChatCompletionMessage("Hello!"), "stop")], "gpt-4o")
 
 
 def test_the_simplest_messages_become_records() -> None:
@@ -126,3 +134,29 @@ def test_a_call_or_result_without_a_counterpart_is_refused(messages: list[Any], 
     with pytest.raises(InvalidRequestError) as caught:
         with_call_ids(parse_messages(messages))
     assert caught.value.param == param
+
+
+NO_LISTS: dict[str, tuple[Any, str]] = {
+    "a record": (UserMessage("Hi"), "found UserMessage; pass a list of messages: [message]"),
+    "a message of a reply": (reply().choices[0].message, "; pass a list of messages: [message]"),
+    "a dict": ({"role": "user", "content": "Hi"}, "found dict; pass a list of messages: [message]"),
+    "a reply": (reply(), "found ChatCompletion; pass a list of messages: [reply.choices[0].message, ...]"),
+    "an iterator": (iter([UserMessage("Hi")]), "; pass list(messages)"),
+    "a number": (5, "expected a string or a list, found int"),
+}
+"""Case → messages that are no list, and the end of the error."""
+
+
+@pytest.mark.parametrize("case", NO_LISTS)
+def test_messages_that_are_no_list_are_refused_with_what_to_write(case: str) -> None:
+    """The advice for a single message would be the one for an iterator, which makes another error of it."""
+    messages, text = NO_LISTS[case]
+    with pytest.raises(InvalidRequestError) as caught:
+        parse_messages(messages)
+    assert str(caught.value).endswith(text)
+
+
+def test_a_reply_among_messages_is_refused_with_what_to_write() -> None:
+    """The error would not say that a reply's message goes into a conversation."""
+    with pytest.raises(InvalidRequestError, match=r"found ChatCompletion; write reply\.choices\[0\]\.message"):
+        parse_messages([UserMessage("Hi"), reply()])

@@ -244,7 +244,9 @@ def close_locked(fd: int) -> None:
 
 
 def _lock_owner(fd: int) -> str:
-    """The process that has locked the file, from Linux' table of locks: rows of kind, process and inode."""
+    """The process that has locked the file: this one, or the one in Linux' table of locks (kind, process, inode)."""
+    if any(os.path.samestat(os.fstat(own), os.fstat(fd)) for own in _locked):
+        return f"another batch of this process ({os.getpid()})"
     inode = str(os.fstat(fd).st_ino)
     try:
         table = Path("/proc/locks").read_text("ascii")
@@ -253,8 +255,7 @@ def _lock_owner(fd: int) -> str:
     for row in table.splitlines():
         fields = row.split()
         if fields[1:2] == ["FLOCK"] and fields[5].rpartition(":")[2] == inode and int(fields[4]) > 0:
-            pid = int(fields[4])
-            return f"this process ({pid})" if pid == os.getpid() else f"process {pid}"
+            return f"process {fields[4]}"
     return "another process"
 
 

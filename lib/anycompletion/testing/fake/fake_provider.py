@@ -52,7 +52,8 @@ class FakeProvider:
             * a list of texts, `ToolCall`s and `ChatCompletionChunk`s: the pieces of a reply in order. An error may be
               the last of them, and interrupts the stream;
             * a function, async or not, from the `ChatRequest` to one of these. What it raises is raised by the call.
-        name: the provider to replace, ``"*"`` for all of them. Providers of the client's own can be replaced as well.
+        name: the provider to replace, ``"*"`` for all of them, also those of the client's own. Default:
+            ``"openai"``; all others stay real, and need a key.
         latency: seconds before a response begins; 0 by default.
         chunk_delay: seconds between the events of a stream; 0 by default.
         chunks: pieces of a text that is streamed; None: one per word.

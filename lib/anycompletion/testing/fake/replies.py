@@ -63,6 +63,10 @@ def check_reply(reply: object) -> FakeReply:
     Raises:
         TypeError: it is none.
     """
+    if isinstance(reply, type):
+        name = reply.__name__
+        example = f"{name}('...')" if issubclass(reply, CompletionError) else "a value of it"
+        raise TypeError(f"a reply is no class: this is {name} itself; write {example}, or a function of the request")
     if isinstance(reply, (str, ChatCompletion, ToolCall, CompletionError)) or callable(reply):
         return cast("FakeReply", reply)
     if isinstance(reply, (list, tuple)):

@@ -303,4 +303,6 @@ def _as_faults(faults: Faults) -> Iterable[Fault]:
         return ()
     if isinstance(faults, (Fault, str)):
         faults = (faults,)
+    if not isinstance(cast("object", faults), Iterable):
+        raise TypeError(f"fault must be a name, a Fault or several of them, found {type(faults).__name__}")
     return (Fault.named(fault) if isinstance(fault, str) else fault for fault in faults)

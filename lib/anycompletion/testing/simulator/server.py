@@ -80,6 +80,7 @@ class SimulatorServer(LoopbackServer):
 
     Raises:
         OSError: the folder of recordings cannot be read.
+        TypeError: `reply` or `fault` is of another type.
         ValueError: another host, a number out of range, a file that is no recording, or an unknown fault; the message
             names the closest one.
     """
@@ -102,7 +103,7 @@ class SimulatorServer(LoopbackServer):
                 raise ValueError(f"{name} must not be negative, got {value}")
         if chunks is not None and chunks < 1:
             raise ValueError(f"chunks must be at least 1, got {chunks}")
-        self.reply: SimulatorReply | None = reply
+        self.reply = reply
         self.latency = latency
         self.chunk_delay = chunk_delay
         self.chunks = chunks
@@ -111,6 +112,19 @@ class SimulatorServer(LoopbackServer):
         self._replay = None if replay is None else RecordingMatcher(replay)
         self._formats = {**FORMATS, **_openai_formats(() if self._replay is None else self._replay.providers)}
         self._memories = {name: ProviderMemory() for name in self._formats}
+
+    @property
+    def reply(self) -> SimulatorReply | None:
+        """The text of every reply, or a function from a request's JSON body to it; None repeats the user's message."""
+        return self._reply
+
+    @reply.setter
+    def reply(self, reply: SimulatorReply | None) -> None:
+        given: object = reply
+        if given is not None and not isinstance(given, str) and not callable(given):
+            hint = "; FakeProvider takes several replies" if isinstance(given, (list, tuple)) else ""
+            raise TypeError(f"reply must be a text or a function of the request, found {type(given).__name__}{hint}")
+        self._reply = reply
 
     @property
     def fault(self) -> tuple[Fault, ...]:

@@ -291,6 +291,30 @@ def test_invalid_replies_are_rejected_immediately(reply: Any) -> None:
         FakeProvider(reply)
 
 
+@pytest.mark.parametrize(
+    ("reply", "text"),
+    [
+        (RateLimitError, r"this is RateLimitError itself; write RateLimitError\('\.\.\.'\)"),
+        (ValueError, "this is ValueError itself; write a value of it"),
+        (dict, "this is dict itself; write a value of it, or a function of the request"),
+    ],
+)
+def test_a_class_is_no_reply(reply: Any, text: str) -> None:
+    """A class would be called with the request, as a function is, and fail far from where it was given."""
+    with pytest.raises(TypeError, match=text):
+        FakeProvider(reply)
+    with pytest.raises(TypeError, match=text):
+        FakeProvider().add(reply)
+
+
+async def test_the_error_of_a_missing_key_names_a_fake_of_another_provider() -> None:
+    """A test would ask for a key of a provider that its fake seems to replace."""
+    fake: Any = FakeProvider("Hello!")
+    async with AsyncCompletion(providers=[fake]) as client:
+        with pytest.raises(ConfigurationError, match="the FakeProvider among providers= replaces other providers only"):
+            await client.create("groq/large", "Hi")
+
+
 @pytest.mark.parametrize("options", [{"latency": -1}, {"chunk_delay": -0.1}, {"chunks": 0}, {"fault": "nonsense"}])
 def test_invalid_options_are_rejected(options: dict[str, Any]) -> None:
     """A misspelt fault or a wrong delay would silently do nothing."""

@@ -47,6 +47,28 @@ def test_listens_on_loopback_only(host: str) -> None:
         SimulatorServer(host=host)
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "text"),
+    [
+        (
+            "reply",
+            ["a", "b"],
+            "reply must be a text or a function of the request, found list; FakeProvider takes several",
+        ),
+        ("reply", {"text": "a"}, "reply must be a text or a function of the request, found dict"),
+        ("reply", 5, "found int"),
+        ("fault", 5, "fault must be a name, a Fault or several of them, found int"),
+    ],
+)
+async def test_rejects_options_of_other_types(option: str, value: Any, text: str) -> None:
+    """Every request would get an internal error of the server, which looks like the provider's."""
+    with pytest.raises(TypeError, match=text):
+        SimulatorServer(**{option: value})
+    server = SimulatorServer()
+    with pytest.raises(TypeError, match=text):
+        setattr(server, option, value)
+
+
 @pytest.mark.parametrize("options", [{"port": -1}, {"latency": -1}, {"chunk_delay": -1}, {"chunks": 0}])
 def test_rejects_numbers_out_of_range(options: dict[str, Any]) -> None:
     """A wrong option would fail later, far from where it was given."""
