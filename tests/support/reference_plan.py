@@ -93,6 +93,7 @@ SECTIONS = (
         f"{_A}.web",
         (
             *("starlette_sse", "aiohttp_sse", "cancel_on_disconnect", "starlette_lifespan", "aiohttp_client"),
+            *("starlette_errors", "aiohttp_errors"),
             *("chat_completions_app", "Authorize", "AllowedModels", "public_error", "PublicError"),
         ),
         "Functions for Starlette and FastAPI (`pip install 'anycompletion[web]'`), and for aiohttp.web.",
