@@ -22,8 +22,11 @@ class Auth(FrozenValue):
     """Authentication scheme of a provider: the header for the key, and the text before the key in it."""
 
     header: str = "Authorization"
+    """Header that has the key."""
     prefix: str = "Bearer "
+    """Text before the key."""
     kind: Literal["header", "none"] = "header"
+    """Where the key is; "none" sends no key."""
     functions_give_tokens: bool = False
     """Whether an ``async () -> str`` returns a bearer token and not a key (Azure's Entra ID)."""
 

@@ -76,10 +76,13 @@ class CompletionError(Exception):
     ) -> None:
         super().__init__(message)
         self.message = message
+        """The text alone; `str(error)` adds the provider, the model, the status and the request's id."""
         self.param = param
         """The wrong parameter, with its path: ``messages[3].content[0].image_url.url``."""
         self.provider = provider
+        """Name of the provider."""
         self.model = model
+        """The provider's own name of the model."""
         self.status_code = status_code
         """HTTP status, also of an error inside a 200."""
         self.code = code
@@ -87,9 +90,11 @@ class CompletionError(Exception):
         self.type = type
         """The provider's error type (``invalid_request_error``)."""
         self.request_id = request_id
+        """The provider's id of the request, for its support."""
         self.retry_after = retry_after
         """Seconds that the provider asks to wait."""
         self.headers = headers
+        """Headers of the response, with secrets masked."""
         self.body = None if body is None else body[:BODY_LIMIT]
         """The first 2,048 characters of the response's body."""
         self.attempts = attempts

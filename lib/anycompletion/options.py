@@ -41,9 +41,13 @@ class Timeout(FrozenValue):
     """
 
     total: float | None = _DEFAULT_TOTAL
+    """Seconds for the whole logical call. The default ends at a stream's first chunk."""
     connect: float | None = 10.0
+    """Seconds to open a connection, from name resolution to TLS, in each attempt."""
     first_chunk: float | None = 300.0
+    """Seconds from the sent request to a stream's first event, in each attempt."""
     idle: float | None = 60.0
+    """Seconds without any bytes of the response, while the call waits for them."""
 
     @property
     def total_is_explicit(self) -> bool:
@@ -90,6 +94,7 @@ class RateLimit(FrozenValue):
     """
 
     requests_per_minute: float | None = attrs.field(default=None, validator=_check_rate)
+    """Requests, each attempt and each branch of a fan-out counted."""
     tokens_per_minute: float | None = attrs.field(default=None, validator=_check_rate)
     """Tokens of prompts and replies together."""
     concurrency: int | None = attrs.field(default=None, validator=_check_count)
@@ -224,6 +229,7 @@ class EnvKey(FrozenValue):
     """
 
     name: str
+    """The variable, in capitals."""
 
     def __attrs_post_init__(self) -> None:
         if not is_variable(self.name):
@@ -245,15 +251,25 @@ class TargetOptions(TypedDict, total=False):
     """The options of a call that say where it goes, and how: those of `CallOptions`, which describes them."""
 
     timeout: float | Timeout | None
+    """Seconds in total, or a `Timeout`. Default: the client's."""
     on_unsupported: OnUnsupported | None
+    """What happens to a parameter that the provider does not have. Default: the client's."""
     extra_body: Mapping[str, Any] | None
+    """Fields of the JSON body that only the provider knows."""
     extra_headers: Mapping[str, str] | None
+    """Further headers of the request."""
     extra_query: Mapping[str, str] | None
+    """Query parameters of the URL."""
     api_key: Key | Mapping[str, Key] | None
+    """Key for the call's provider, or provider name → key."""
     base_url: str | None
+    """Where the call goes, instead of the provider's base URL."""
     api_version: str | None
+    """API version that Azure and Anthropic expect."""
     organization: str | None
+    """OpenAI's organization, as a header."""
     project: str | None
+    """OpenAI's project, as a header."""
 
 
 class CallOptions(TargetOptions, total=False):
@@ -288,12 +304,22 @@ class CallOptions(TargetOptions, total=False):
     """
 
     provider: str | None
+    """Provider of a model that is written without one."""
     max_retries: int | None
+    """Attempts after the first, for temporary errors. Default: the client's."""
     tags: Mapping[str, str] | None
+    """Texts by name for middleware, `logger_fn`, log records and spans; they are never sent."""
     fill_choices: bool | None
+    """Whether choices that a provider leaves out of `n` are asked for by further requests. Default: True."""
     keep_text: bool | None
+    """Whether a stream keeps its contents for the reply at its end. Default: True."""
     forceTimeout: float | None
+    """LiteLLM's name of the total timeout in seconds."""
     force_timeout: float | None
+    """The same as `forceTimeout`, in seconds."""
     azure: bool | None
+    """True is ``provider="azure"``."""
     logger_fn: Callable[[dict[str, Any]], object] | None
+    """Called with a dict without secrets before the request and after the reply or error; prompts are in it."""
     verbose: bool | None
+    """Whether the records of this call are logged at INFO, on the logger ``anycompletion``. Default: False."""

@@ -25,6 +25,7 @@ class ParamSupport(FrozenValue):
     """
 
     support: Support
+    """As it is, under another name or form, by several requests, or not at all."""
     minimum: float | None = None
     """Smallest number the provider accepts."""
     maximum: float | None = None

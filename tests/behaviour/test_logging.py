@@ -24,7 +24,7 @@ from anycompletion import (
 )
 from anycompletion.logs import log_event
 from anycompletion.testing import Fault, SimulatorServer
-from support.readme import README
+from support.pages import whole_text
 
 PROMPT = "Prompt-that-must-stay-secret."
 MODEL = "openai/gpt-4o"
@@ -405,9 +405,9 @@ def test_a_server_cannot_write_lines_into_the_log(caplog: pytest.LogCaptureFixtu
     assert extras(caplog.records[0]) == {"event": "answered", "request_id": r"a\x1b[31m\nb", "status": 200}
 
 
-def test_the_readme_lists_every_event() -> None:
+def test_a_page_lists_every_event() -> None:
     """An event would be undocumented."""
-    text = README.read_text("utf-8")
+    text = whole_text()
     for event, level in LEVELS.items():
         assert f"| `{event}` | {logging.getLevelName(level)}" in text
 

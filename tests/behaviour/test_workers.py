@@ -3,7 +3,6 @@
 import asyncio
 import os
 import pickle
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ from anycompletion import (
 )
 from anycompletion.testing import SimulatorServer
 from anycompletion.workers import ChatWorker, complete_many
-from support.readme import README
+from support.pages import all_snippets
 
 LIBRARY = Path(__file__).parents[2] / "lib"
 
@@ -166,9 +165,8 @@ def run(arguments: list[str], server: ThreadedSimulator) -> subprocess.Completed
 
 
 def recipe(prefix: str) -> str:
-    """The code block of README.md that begins with `prefix`."""
-    blocks = re.findall(r"^```py\n(.*?)^```$", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
-    return next(block for block in blocks if block.startswith(prefix))
+    """The code block of the pages that begins with `prefix`."""
+    return next(one.code for one in all_snippets() if one.code.startswith(prefix))
 
 
 RAY = """

@@ -1,4 +1,4 @@
-"""Tests of the public API with mypy and pyright, both strict, on tests/typing and the snippets of README.md."""
+"""Tests of the public API with mypy and pyright, both strict, on tests/typing and the snippets of pages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import anycompletion
-from support.readme import README, snippets
+from support.pages import all_snippets, write_programs
 
 Checker = Callable[[Path], list[str]]
 
@@ -65,12 +65,11 @@ def test_type_checkers_accept_and_reject_the_right_calls(checker: Checker, tmp_p
 
 
 @pytest.mark.parametrize("checker", CHECKERS)
-def test_the_snippets_of_the_readme_pass_strict_checks(checker: Checker, tmp_path: Path) -> None:
+def test_the_snippets_of_pages_pass_strict_checks(checker: Checker, tmp_path: Path) -> None:
     """A snippet copied into strictly checked code would have type errors."""
     folder = tmp_path / "snippets"
     folder.mkdir()
-    for snippet in snippets(README.read_text("utf-8")):
-        (folder / f"line_{snippet.line}.py").write_text(snippet.program, "utf-8")
+    write_programs(all_snippets(), folder)
     assert checker(folder) == []
 
 

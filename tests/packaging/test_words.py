@@ -85,6 +85,11 @@ def test_ordinary_words_and_data_are_not_reported(find: Find, case: str) -> None
     assert find({name: text}) == []
 
 
+def test_hidden_folders_are_not_read(find: Find) -> None:
+    """Where other clients are installed for the benchmarks, the test would fail about their code."""
+    assert find({".peers/x/a.py": "said = 1\n", "b.py": "told = 1\n"}) == ["b.py:1: told"]
+
+
 def test_an_exemption_covers_one_word_in_one_line() -> None:
     """An exemption would hide other occurrences in its file."""
     found = [

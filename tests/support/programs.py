@@ -38,8 +38,16 @@ async def run_program(program: Path, environment: Mapping[str, str], folder: Pat
     Raises:
         AssertionError: it failed, or wrote to stderr.
     """
+    command = (sys.executable, "-W", "error", str(program))
+    status, output, errors = await run_command(*command, environment=environment, folder=folder)
+    assert (status, errors) == (0, ""), output
+    return output
+
+
+async def run_command(*command: str, environment: Mapping[str, str], folder: Path) -> tuple[int | None, str, str]:
+    """Exit status, output and errors of a command that ends by itself, run in `folder`."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-W", "error", str(program)),
+        *command,
         env=environment,
         cwd=folder,
         stdin=asyncio.subprocess.DEVNULL,
@@ -47,5 +55,4 @@ async def run_program(program: Path, environment: Mapping[str, str], folder: Pat
         stderr=asyncio.subprocess.PIPE,
     )
     output, errors = await asyncio.wait_for(process.communicate(), 60)
-    assert (process.returncode, errors.decode()) == (0, ""), output.decode()
-    return output.decode()
+    return process.returncode, output.decode(), errors.decode()

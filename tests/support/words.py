@@ -88,9 +88,11 @@ def package_of(path: str) -> str:
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
+    """The files at and below `paths`, without hidden folders, such as the environments of other clients."""
     for path in paths:
         if path.is_dir():
-            yield from sorted(p for suffix in ("py", "pyi", "md") for p in path.rglob(f"*.{suffix}"))
+            found = (p for suffix in ("py", "pyi", "md") for p in path.rglob(f"*.{suffix}"))
+            yield from sorted(p for p in found if not any(part[0] == "." for part in p.relative_to(path).parts))
         elif path.exists():
             yield path
 

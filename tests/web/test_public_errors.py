@@ -38,7 +38,7 @@ from anycompletion import (
 )
 from anycompletion.web import PublicError, public_error
 from anycompletion.web.public_errors import log_relayed_error
-from support.readme import README
+from support.pages import whole_text
 
 TEXT = "set ACME_API_KEY, at https://llm.internal of org-123, for the prompt about Smith"
 
@@ -210,7 +210,7 @@ def test_the_log_contains_no_text_of_a_provider(caplog: pytest.LogCaptureFixture
     assert [first[f"ac_{name}"] for name in ("event", "provider", "status", "request_id", "error")] == [
         *("relayed_error", "acme", 400, "req-1", "BadRequestError")
     ]
-    assert "| `relayed_error` | WARNING |" in README.read_text("utf-8")
+    assert "| `relayed_error` | WARNING |" in whole_text()
 
 
 CONFIGURED: dict[str, tuple[str, bool]] = {

@@ -41,6 +41,7 @@ class Stats(FrozenValue):
     """The state of a client: one entry for each provider that was called."""
 
     providers: dict[str, ProviderStats]
+    """Provider name → its state."""
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain dicts, for a health page."""

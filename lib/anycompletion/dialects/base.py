@@ -42,6 +42,7 @@ class Target(Value):
     """What a dialect may know of a call besides its request: the provider, the address and the call's options."""
 
     provider: str
+    """Name of the provider."""
     model: str
     """The provider's own name of the model."""
     base_url: str
@@ -49,7 +50,9 @@ class Target(Value):
     path: str | None = None
     """Replaces the dialect's own path."""
     api_version: str | None = None
+    """The API version that is asked for, if any."""
     stream: bool = False
+    """Whether a stream is asked for."""
     quirks: DialectQuirks = attrs.field(factory=DialectQuirks, repr=False)
     """An instance of the dialect's `quirks_type`, or of `DialectQuirks` for none."""
     time_limit: float | None = None
@@ -189,6 +192,7 @@ class ModelInfo(FrozenValue):
     created: int | None
     """Unix seconds."""
     owner: str | None
+    """Who offers the model, where the provider lists it."""
     raw: Any = attrs.field(repr=False)
     """The provider's JSON for the model."""
 

@@ -123,9 +123,11 @@ class Provider(FrozenValue):
     key_optional: bool = attrs.field(default=False, kw_only=True)
     """True for servers that need no key."""
     auth: Auth = attrs.field(default=BEARER, kw_only=True)
+    """How the key is sent. Default: ``Authorization: Bearer``."""
     path: str | None = attrs.field(default=None, kw_only=True)
     """Replaces the dialect's path below the base URL."""
     api_version: str | None = attrs.field(default=None, kw_only=True)
+    """API version; a call may name another."""
     api_version_env: tuple[str, ...] = attrs.field(default=(), kw_only=True)
     """Environment variables for the API version."""
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], kw_only=True, repr=False)
@@ -133,6 +135,7 @@ class Provider(FrozenValue):
     headers_env: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, "tuple[str, ...]"], kw_only=True)
     """Header name → environment variables for its value (OpenAI's organization and project)."""
     request_id_header: str = attrs.field(default="x-request-id", kw_only=True)
+    """Response header with the id of a request."""
     quirks: DialectQuirks = attrs.field(default=attrs.Factory(_default_quirks, takes_self=True), kw_only=True)
     """Differences from the dialect, of the dialect's own class: `Quirks` for openai_chat; the others have none yet."""
     params: ParamTable = attrs.field(factory=dict[str, ParamSupport], kw_only=True)

@@ -31,6 +31,9 @@ from .base import JsonObject, ModelMethods, Record, plain
 from .completion import Usage
 from .logprobs import Logprobs
 
+_REPR_LIMIT = 120
+"""Characters of a chunk's repr."""
+
 _EXTRA = "anycompletion:extra"
 """Name of `extra` in msgspec's output; no server's field has it."""
 
@@ -142,10 +145,12 @@ class ChatCompletionChunk(ModelMethods, msgspec.Struct, gc=False, eq=False, forb
     __hash__ = None  # type: ignore[assignment]  # mutable, like every Struct with eq
 
     def __repr__(self) -> str:
-        # Without the event, which repeats all of it.
-        values = {name: getattr(self, name) for name in _COMPARED if name != "object"}
-        shown = (f"{name}={value!r}" for name, value in values.items() if value is not None)
-        return f"ChatCompletionChunk({', '.join(shown)})"
+        # One short line, because people print chunks in a loop; `to_dict()` has all fields.
+        parts = [repr(self.model), *(f"{choice.index}: {_brief(choice)}" for choice in self.choices)]
+        if self.usage is not None:
+            parts.append(f"usage {self.usage.prompt_tokens}+{self.usage.completion_tokens}")
+        text = f"<ChatCompletionChunk {', '.join(parts)}>"
+        return text if len(text) <= _REPR_LIMIT else f"{text[: _REPR_LIMIT - 2]}…>"
 
     def to_dict(self) -> JsonObject:
         """OpenAI's JSON for this chunk."""
@@ -175,6 +180,20 @@ class ChatCompletionChunk(ModelMethods, msgspec.Struct, gc=False, eq=False, forb
         """
         source = as_object(data, "chunk")
         return cls(**_fields(source, "", _CHUNK_VALUES, _CHUNK_PARTS))
+
+
+def _brief(choice: ChunkChoice) -> str:
+    """What a choice has, for the repr of its chunk."""
+    delta = choice.delta
+    values = {name: getattr(delta, name) for name in Delta.__struct_fields__ if name != "tool_calls"}
+    shown = [f"{name}={value!r}" for name, value in values.items() if value is not None]
+    for call in delta.tool_calls or ():
+        function, custom = call.function or FunctionDelta(), call.custom or CustomDelta()
+        texts = (function.name, function.arguments, custom.name, custom.input)
+        shown.append(" ".join([f"call {call.index}", *(repr(text) for text in texts if text)]))
+    if choice.finish_reason is not None:
+        shown.append(f"finish_reason={choice.finish_reason!r}")
+    return " ".join(shown) or "nothing"
 
 
 _COMPARED = tuple(name for name in ChatCompletionChunk.__struct_fields__ if name[0] != "_" and name != "native")

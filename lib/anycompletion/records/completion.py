@@ -31,8 +31,10 @@ class PromptTokensDetails(Record):
     """Parts of the prompt's tokens: read from or written to the cache, audio, and others that are not text."""
 
     cached_tokens: int | None = None
+    """Tokens read from the provider's cache."""
     audio_tokens: int | None = None
     cache_write_tokens: int | None = None
+    """Tokens written to the provider's cache."""
     image_tokens: int | None = None
     text_tokens: int | None = None
     extra: JsonObject = extra_field()
@@ -43,6 +45,7 @@ class CompletionTokensDetails(Record):
     """Parts of the completion's tokens: reasoning, audio and predictions, all included in the total."""
 
     reasoning_tokens: int | None = None
+    """Tokens of reasoning."""
     audio_tokens: int | None = None
     accepted_prediction_tokens: int | None = None
     rejected_prediction_tokens: int | None = None
@@ -55,10 +58,15 @@ class Usage(Record):
     """Token usage as counted by the provider; `None` is unknown, nothing is estimated."""
 
     prompt_tokens: int | None = None
+    """Tokens of the request."""
     completion_tokens: int | None = None
+    """Tokens of all choices."""
     total_tokens: int | None = None
+    """Tokens of both."""
     prompt_tokens_details: PromptTokensDetails | None = None
+    """Parts of `prompt_tokens`."""
     completion_tokens_details: CompletionTokensDetails | None = None
+    """Parts of `completion_tokens`."""
     cost: float | None = None
     """US dollars, where the provider reports its charge; summed over branches."""
     extra: JsonObject = extra_field()

@@ -15,11 +15,17 @@ class RateLimitState(Record):
     """The rate limits that the provider's headers report; resets are seconds from the reply."""
 
     limit_requests: int | None = None
+    """Requests allowed in a period of the provider's."""
     remaining_requests: int | None = None
+    """Requests left."""
     reset_requests: float | None = None
+    """Seconds until all requests are available again."""
     limit_tokens: int | None = None
+    """Tokens allowed in a period of the provider's."""
     remaining_tokens: int | None = None
+    """Tokens left."""
     reset_tokens: float | None = None
+    """Seconds until all tokens are available again."""
 
 
 def _no_texts() -> list[str]:
@@ -31,12 +37,15 @@ class ReplyInfo(Value):
     """Metadata of a reply. A stream fills it while it runs."""
 
     provider: str
+    """Name of the provider."""
     model: str
     """The provider's own name of the model."""
     status_code: int | None = None
+    """HTTP status of the last response; None before there is any."""
     headers: Headers = field(default=NO_HEADERS, repr=False)
     """Of the last response; case-insensitive."""
     request_id: str | None = None
+    """The provider's id of the last request, for its support."""
     attempts: int = 0
     """Requests made, retries included; summed over branches."""
     elapsed: float = 0.0

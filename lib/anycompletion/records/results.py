@@ -18,9 +18,13 @@ class Result(Value):
     """Result of one call: exactly one of `completion` and `error` is set."""
 
     completion: ChatCompletion | None = None
+    """The reply."""
     error: CompletionError | None = None
+    """The error that `create` would raise."""
     custom_id: str | None = None
+    """Id of the batch item."""
     request: ChatRequest | None = field(default=None, repr=False)
+    """The request, where it is known."""
 
     @property
     def ok(self) -> bool:

@@ -33,7 +33,9 @@ class NetworkBlockedError(AssertionError):
     def __init__(self, message: str, *, host: str = "", port: int | str | None = None) -> None:
         super().__init__(message)
         self.host = host
+        """Name or address of the other machine."""
         self.port = port
+        """Its port."""
 
 
 class block_network:  # noqa: N801 (a context manager that is used like a function)

@@ -53,8 +53,11 @@ class PublicError:
     type: str
     """OpenAI's kind of error: ``invalid_request_error``, ``rate_limit_error`` or ``server_error``."""
     code: str | None = None
+    """The code of the table in `public_error`."""
     message: str
+    """The text for external callers."""
     param: str | None = None
+    """The wrong parameter of the caller's request."""
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     """``retry-after`` in seconds, ``retry-after-ms``, ``x-should-retry``, which OpenAI's SDKs follow."""
 

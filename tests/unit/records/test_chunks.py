@@ -24,11 +24,30 @@ from anycompletion.records.chunks import (
 
 def test_the_repr_shows_what_a_chunk_has() -> None:
     """A printed chunk would be twenty times `=None`, and its text hard to find."""
-    chunk = ChatCompletionChunk(id="c", choices=[ChunkChoice(delta=Delta(content="Hel"))], created=1, model="m")
-    shown = "ChatCompletionChunk(id='c', choices=[ChunkChoice(delta=Delta(content='Hel'))], created=1, model='m')"
-    assert repr(chunk) == shown
+    calls = [
+        ToolCallDelta(0, "c1", function=FunctionDelta("weather", '{"ci')),
+        ToolCallDelta(1, custom=CustomDelta("x")),
+    ]
+    deltas = [Delta(content="Hel"), Delta(tool_calls=calls), Delta()]
+    choices = [ChunkChoice(i, delta) for i, delta in enumerate(deltas)]
+    choices[2].finish_reason = "stop"
+    chunk = ChatCompletionChunk(id="c", choices=choices[:1], model="m", system_fingerprint="fp")
+    assert repr(chunk) == "<ChatCompletionChunk 'm', 0: content='Hel'>"
+    chunk = ChatCompletionChunk(choices=choices[1:], model="m", usage=Usage(1, 2))
+    assert repr(chunk) == (
+        "<ChatCompletionChunk 'm', 1: call 0 'weather' '{\"ci' call 1 'x', 2: finish_reason='stop', usage 1+2>"
+    )
+    assert repr(ChatCompletionChunk(choices=[ChunkChoice()])) == "<ChatCompletionChunk '', 0: nothing>"
     call = ToolCallDelta(index=0, function=FunctionDelta(arguments="{}"))
     assert repr(call) == "ToolCallDelta(index=0, function=FunctionDelta(arguments='{}'))"
+
+
+def test_the_repr_of_a_chunk_fits_into_a_line() -> None:
+    """A chunk with a long text, log probabilities or a content filter's results would fill the terminal."""
+    chunk = ChatCompletionChunk(id="c" * 40, choices=[ChunkChoice(delta=Delta(content="x" * 200))], model="m")
+    assert len(repr(chunk)) == 120
+    assert repr(chunk).startswith("<ChatCompletionChunk 'm', 0: content='xxx")
+    assert repr(chunk).endswith("x…>")
 
 
 FULL: dict[str, Any] = {

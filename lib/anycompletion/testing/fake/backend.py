@@ -46,11 +46,13 @@ class FakeRequest:
     """One logical call that reached a `FakeProvider`: the request of the app, and the HTTP requests made for it."""
 
     provider: str
+    """Name of the provider that the app asked for."""
     model: str
     """The provider's own name of it."""
     request: ChatRequest = attrs.field(repr=False)
     """As the app wrote it: with its `n`, and with parameters that the provider does not have."""
     stream: bool
+    """Whether a stream was asked for."""
     wire: list[RecordedRequest] = attrs.field(factory=list[RecordedRequest], repr=False)
     """The HTTP requests in order: attempts, branches of a fan-out, steps of a prediction."""
 

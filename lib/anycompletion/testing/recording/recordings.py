@@ -35,8 +35,11 @@ class RecordedCall:
     """The request of a recording."""
 
     method: str
+    """The HTTP method."""
     url: str
+    """The whole URL."""
     headers: dict[str, str] = attrs.field(factory=dict[str, str], repr=False)
+    """The request's headers, without the key."""
     body: Any = attrs.field(default=None, repr=False)
     """The parsed JSON."""
 
@@ -46,19 +49,29 @@ class Recording:
     """One recorded exchange. Make one by hand, or `load` it from a file of the format that this module describes."""
 
     id: str
+    """A name that no other recording has."""
     provider: str
+    """The provider that responded."""
     api: str = ""
+    """Which of its APIs, such as ``chat.completions``."""
     streaming: bool = False
+    """Whether a stream was asked for."""
     framing: str = "json"
+    """How the body is cut: ``json``, ``sse``, ``ndjson``, ``json-array``, ``aws-eventstream`` or ``text``."""
     status: int = 200
+    """HTTP status of the response."""
     headers: dict[str, str] = attrs.field(factory=dict[str, str], repr=False)
     """The response's headers, names in lower case."""
     body: bytes = attrs.field(default=b"", repr=False)
+    """The response's body, decompressed."""
     chunk_lengths: tuple[int, ...] = attrs.field(default=(), repr=False)
     """Bytes of each read of the body; empty where they were not recorded."""
     request: RecordedCall | None = None
+    """The request; None where only the response was recorded."""
     features: tuple[str, ...] = attrs.field(default=(), repr=False)
+    """Words to select recordings by."""
     group: str | None = None
+    """A name that the calls of one task share."""
     path: Path | None = attrs.field(default=None, eq=False)
     """The file it came from."""
 

@@ -51,6 +51,7 @@ class RandomCuts:
     """Cuts a body into pieces of random length, the same ones for the same seed."""
 
     seed: int
+    """Seed of the lengths."""
     longest: int = 200
     """Bytes of the longest piece."""
 

@@ -72,6 +72,7 @@ class Fault:
     after: int = 0
     """Stream events that are sent before the fault. A response without events fails after half of its bytes."""
     body: bytes = attrs.field(default=b"", repr=lambda body: f"<{len(body)} bytes>")
+    """For ``body``: the bytes of the response's body."""
     content_type: str | None = None
     """For ``body``: None is the type of the response without the fault."""
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], hash=False, repr=False)

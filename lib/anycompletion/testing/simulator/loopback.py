@@ -135,6 +135,9 @@ class LoopbackServer(RequestHandler):
             return "this server answers at 127.0.0.1 and localhost only"
         return "this server answers no web pages" if "Origin" in request.headers else None
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._url or 'not started'}>"
+
     @property
     def url(self) -> str:
         """The root, such as ``http://127.0.0.1:40123``.

@@ -15,9 +15,11 @@ class RecordedRequest:
     provider: str
     """``openai``, ``anthropic`` …; empty where the path belongs to none."""
     method: str
+    """The HTTP method."""
     path: str
     """The whole path, decoded: ``/openai/v1/chat/completions``."""
     query: dict[str, str] = attrs.field(repr=False)
+    """Query parameters."""
     headers: dict[str, str] = attrs.field(repr=False)
     """Names in lower case; of a repeated one the last value. The key is among them as it was sent."""
     body: Any = attrs.field(repr=False)

@@ -2,7 +2,6 @@
 
 import inspect
 import pickle
-from pathlib import Path
 from typing import Any
 
 import attrs
@@ -10,6 +9,7 @@ import pytest
 
 from anycompletion.testing import FAULTS, Fault, SimulatorServer
 from anycompletion.testing.simulator.faults import FaultSequence
+from support.pages import whole_text
 
 AFTER = ("cut", "close", "reset", "stall", "error")
 
@@ -24,11 +24,11 @@ def test_every_name_is_a_fault(name: str) -> None:
     assert len(repr(fault)) < 500
 
 
-def test_every_name_is_in_the_readme_and_the_docstring() -> None:
+def test_every_name_is_on_a_page_and_in_the_docstring() -> None:
     """Undocumented faults would not be used."""
     names = [*FAULTS, *(f"{kind}-after-N-events" for kind in AFTER)]
-    readme = (Path(__file__).parents[4] / "README.md").read_text("utf-8")
-    assert [name for name in names if f"`{name}`" not in readme] == []
+    text = whole_text()
+    assert [name for name in names if f"`{name}`" not in text] == []
     doc = inspect.getdoc(SimulatorServer) or ""
     assert [name for name in names if f"``{name}``" not in doc] == []
 

@@ -1,6 +1,7 @@
-"""Generator of the tables in README.md from providers and parameter tables.
+"""Generator of the tables of providers and parameters on the pages for users.
 
-``python tests/support/readme_table.py`` writes them into README.md.
+``python tests/support/page_tables.py`` writes them into README.md and docs/*.md, between lines such as
+``<!-- providers: written by tests/support/page_tables.py -->`` and ``<!-- end of providers -->``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,11 @@ from anycompletion import PROVIDERS
 from anycompletion.params import ParamSupport
 from anycompletion.providers import supported_params
 from anycompletion.records import PARAM_NAMES
-from support.readme import README
+
+if __package__:
+    from .pages import pages
+else:  # run as a script
+    from pages import pages
 
 MAIN = ("openai", "azure", "openrouter", "anthropic", "cohere", "replicate")
 """Providers with a column of their own; the others are listed by their differences."""
@@ -156,21 +161,26 @@ def prefixes() -> list[str]:
 
 
 TABLES = {"parameters": parameters, "differences": differences, "providers": providers, "prefixes": prefixes}
-"""Name of a marked section in README.md → function that makes its lines."""
+"""Name of a marked section → function that makes its lines."""
+
+_SECTION = re.compile(r"^(<!-- (\w+): written by \S+ -->\n)(?:.*?)^(<!-- end of \2 -->)$", re.MULTILINE | re.DOTALL)
+
+
+def sections(text: str) -> list[str]:
+    """Names of the marked sections of a page."""
+    return [match[2] for match in _SECTION.finditer(text) if match[2] in TABLES]
 
 
 def updated(text: str) -> str:
-    """`text` with its marked sections replaced by current tables."""
-    for name, make in TABLES.items():
-        start, end = f"<!-- {name}: written by tests/support/readme_table.py -->\n", f"<!-- end of {name} -->"
-        head, found, rest = text.partition(start)
-        _, ended, tail = rest.partition(end)
-        if not found or not ended:
-            raise ValueError(f"README.md has no marks for {name!r}")
-        body = "\n".join(make())
-        text = f"{head}{start}\n{body}\n\n{end}{tail}"
-    return text
+    """A page with its marked sections replaced by current tables."""
+
+    def current(match: re.Match[str]) -> str:
+        body = "\n".join(TABLES[match[2]]())
+        return f"{match[1]}\n{body}\n\n{match[3]}"
+
+    return _SECTION.sub(lambda match: current(match) if match[2] in TABLES else match[0], text)
 
 
 if __name__ == "__main__":
-    README.write_text(updated(README.read_text("utf-8")), "utf-8")
+    for path in pages():
+        path.write_text(updated(path.read_text("utf-8")), "utf-8")

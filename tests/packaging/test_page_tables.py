@@ -1,17 +1,18 @@
-"""Tests that the tables of README.md are up to date and complete."""
+"""Tests that the tables of providers and parameters on the pages are up to date and complete."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from anycompletion import PROVIDERS
 from anycompletion.params import ParamSupport
 from anycompletion.records import PARAM_NAMES
-from support.readme import README
-from support.readme_table import (
+from support.page_tables import (
     MAIN,
+    TABLES,
     Notes,
     column,
     describe,
@@ -20,8 +21,10 @@ from support.readme_table import (
     parameters,
     prefixes,
     providers,
+    sections,
     updated,
 )
+from support.pages import pages
 
 TEXTS = [
     (ParamSupport("native"), "native"),
@@ -39,15 +42,21 @@ TEXTS = [
 ]
 
 
-def test_readme_is_up_to_date() -> None:
-    """The README's tables would be out of date; `python tests/support/readme_table.py` updates them."""
-    text = README.read_text("utf-8")
+@pytest.mark.parametrize("page", pages(), ids=lambda path: path.stem)
+def test_tables_are_up_to_date(page: Path) -> None:
+    """A page's tables would be out of date; `python tests/support/page_tables.py` updates them."""
+    text = page.read_text("utf-8")
     assert updated(text) == text
+
+
+def test_every_table_is_on_a_page() -> None:
+    """The support of parameters, or the list of providers, would be on no page."""
+    assert {name for page in pages() for name in sections(page.read_text("utf-8"))} == set(TABLES)
 
 
 @pytest.mark.parametrize(("entry", "text"), TEXTS)
 def test_parameter_support_is_described(entry: ParamSupport, text: str) -> None:
-    """A range, a provider's name or a refusal would be missing from the README."""
+    """A range, a provider's name or a refusal would be missing from the pages."""
     assert describe(entry, Notes()) == text
 
 
@@ -74,12 +83,12 @@ def test_every_parameter_is_in_one_line_of_the_table() -> None:
 
 
 def test_every_main_provider_has_a_column() -> None:
-    """The support of a parameter by a main provider would be missing from the README."""
+    """The support of a parameter by a main provider would be missing from the pages."""
     assert re.findall(r"`(\w+)`", parameters()[0]) == list(MAIN)
 
 
 def test_every_difference_is_listed() -> None:
-    """A provider would refuse a parameter without a mention in the README."""
+    """A provider would refuse a parameter without a mention in the pages."""
     text = "\n".join(differences())
     for name, row in PROVIDERS.items():
         if name in MAIN:
@@ -106,7 +115,7 @@ def test_every_row_is_in_the_table_of_providers() -> None:
 
 
 def test_prefixes_of_model_names_are_listed() -> None:
-    """The prefix of a model name that needs no provider would be missing from the README."""
+    """The prefix of a model name that needs no provider would be missing from the pages."""
     text = "\n".join(prefixes())
     for name, row in PROVIDERS.items():
         assert all(f"`{prefix}…`" in text for prefix in row.prefixes), name
@@ -117,10 +126,12 @@ def test_equal_rows_are_merged() -> None:
     assert grouped({"a": ["x"], "b": ["y"], "c": ["x"]}) == [["`a`, `c`", "x"], ["`b`", "y"]]
 
 
-def test_readme_without_marked_sections_is_an_error() -> None:
-    """The tables would silently remain out of date."""
-    with pytest.raises(ValueError, match="parameters"):
-        updated("# A page\n")
+def test_only_marked_sections_are_replaced() -> None:
+    """A page would lose text, or keep old tables."""
+    text = "a\n<!-- prefixes: written by x.py -->\n\nold\n\n<!-- end of prefixes -->\nb\n"
+    found = updated(text)
+    assert "old" not in found
+    assert (found[:2], found[-3:], sections(found)) == ("a\n", "\nb\n", ["prefixes"])
 
 
 def test_columns_come_from_the_parameter_table() -> None:

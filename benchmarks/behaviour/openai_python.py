@@ -1,0 +1,41 @@
+"""Behaviour of OpenAI's SDK."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import openai
+from openai import AsyncOpenAI, RateLimitError
+
+from benchmarks.behaviour.common import CUT, LEAVE, REFUSED, TRY, Facts, address, leave, outcome, pickled, run, user
+
+MODEL = "gpt-4o-mini"
+
+
+async def facts() -> Facts:
+    base_url, api_key = address("openai")
+    async with AsyncOpenAI(base_url=base_url, api_key=api_key) as client:
+        create: Any = client.chat.completions.create
+
+        async def read(text: str, **options: Any) -> None:
+            async for _ in await create(model=MODEL, messages=user(text), stream=True, **options):
+                pass
+
+        async def refuse() -> str:
+            try:
+                await create(model=MODEL, messages=user(TRY), extra_headers=REFUSED)
+            except RateLimitError as error:
+                return pickled(error)
+            return "is not refused"
+
+        return {
+            "cut stream": await outcome(lambda: read("Hello, you!", extra_headers=CUT)),
+            "timeout=0.5, stream of 1 s": await outcome(lambda: read("word " * 20, timeout=0.5)),
+            "pickled error": await refuse(),
+            "leave": await outcome(lambda: leave(create(model=MODEL, messages=user(LEAVE), stream=True))),
+            "misspelt keyword": await outcome(lambda: create(model=MODEL, messages=user("Hello!"), temprature=1)),
+        }
+
+
+if __name__ == "__main__":
+    run(openai.__version__, facts)

@@ -1,0 +1,158 @@
+"""What docs/reference.md has, and in which order: sections of public names, and members that are left out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Section(NamedTuple):
+    """A part of the page: some names of a module."""
+
+    title: str
+    module: str
+    names: tuple[str, ...]
+    text: str = ""
+
+
+_A = "anycompletion"
+
+SECTIONS = (
+    Section("The client", _A, ("AsyncCompletion", "ClientOptions", "Stats", "ProviderStats", "Target", "ModelInfo")),
+    Section(
+        "Parameters and options",
+        _A,
+        (
+            *("Params", "CallOptions", "TargetOptions", "CreateParams", "Timeout", "RateLimit", "RateLimiter"),
+            *("OnUnsupported", "Key", "Secret", "EnvKey", "BearerToken"),
+        ),
+        "What `create` and `stream` take as keywords, and the values of options.",
+    ),
+    Section(
+        "Messages and requests",
+        _A,
+        (
+            *("ChatRequest", "Messages", "Message", "SystemMessage", "DeveloperMessage", "UserMessage"),
+            *("AssistantMessage", "ToolMessage", "FunctionMessage", "CustomMessage", "SupportsModelDump"),
+            *("Content", "Part", "TextPart", "ImagePart", "ImageUrl", "AudioPart", "InputAudio", "FilePart", "FileRef"),
+            *("RefusalPart", "CustomPart", "image_part", "file_part"),
+            *("Tool", "FunctionTool", "FunctionDefinition", "CustomTool"),
+        ),
+        "Records that callers write. OpenAI's dicts are taken in their place everywhere.",
+    ),
+    Section(
+        "Replies",
+        _A,
+        (
+            *("Reply", "ChatCompletion", "Choice", "ChatCompletionMessage", "ToolCall", "FunctionCall", "CustomCall"),
+            *("Usage", "PromptTokensDetails", "CompletionTokensDetails", "ReplyInfo", "RateLimitState", "Headers"),
+            *("Audio", "Annotation", "UrlCitation", "Logprobs", "TokenLogprob", "TopLogprob"),
+            *("Result", "Record", "JsonObject"),
+        ),
+        "Fields without a text are OpenAI's: <https://platform.openai.com/docs/api-reference/chat/object>.",
+    ),
+    Section(
+        "Streams",
+        _A,
+        (
+            *("CompletionStream", "ChatCompletionChunk", "ChunkChoice", "Delta", "ToolCallDelta", "FunctionDelta"),
+            "CustomDelta",
+        ),
+        "Fields without a text are OpenAI's: <https://platform.openai.com/docs/api-reference/chat/streaming>.",
+    ),
+    Section(
+        "Errors",
+        _A,
+        (
+            *("CompletionError", "InvalidRequestError", "UnsupportedParameterError", "ConfigurationError"),
+            *("ClientClosedError", "JournalError", "APIError", "APIConnectionError", "APITimeoutError"),
+            *("StreamInterruptedError", "APIResponseError", "APIStatusError", "BadRequestError"),
+            *("ContextWindowExceededError", "ContentPolicyViolationError", "AuthenticationError"),
+            *("PermissionDeniedError", "NotFoundError", "ConflictError", "UnprocessableEntityError", "RateLimitError"),
+            *("QuotaExceededError", "InternalServerError", "ServiceUnavailableError", "OverloadedError"),
+        ),
+        "All of them have the attributes of `CompletionError`.",
+    ),
+    Section(
+        "Provider rows",
+        _A,
+        (
+            *("PROVIDERS", "Provider", "Quirks", "Auth", "header_key", "ProviderSource", "known_providers"),
+            *("supported_params", "ParamSupport", "ParamTable"),
+        ),
+    ),
+    Section("Writing middleware", _A, ("Middleware", "CallNext")),
+    Section(
+        "anycompletion.batch",
+        f"{_A}.batch",
+        ("BatchRun", "BatchProgress", "BatchItem", "BatchItems", "read_results", "UnwrittenError", "ConcurrencyLimit"),
+        "What `AsyncCompletion.batch` takes and returns.",
+    ),
+    Section("anycompletion.workers", f"{_A}.workers", ("complete_many", "ChatWorker")),
+    Section(
+        "anycompletion.web",
+        f"{_A}.web",
+        (
+            *("starlette_sse", "aiohttp_sse", "cancel_on_disconnect", "starlette_lifespan", "aiohttp_client"),
+            *("starlette_errors", "aiohttp_errors"),
+            *("chat_completions_app", "Authorize", "AllowedModels", "public_error", "PublicError"),
+        ),
+        "Functions for Starlette and FastAPI (`pip install 'anycompletion[web]'`), and for aiohttp.web.",
+    ),
+    Section(
+        "anycompletion.testing",
+        f"{_A}.testing",
+        (
+            *("FakeProvider", "FakeReply", "FakeAnswer", "FakePiece", "FakeRequest", "NoReplyLeft", "tool_call"),
+            *("SimulatorServer", "SimulatorReply", "RecordedRequest", "Fault", "Faults", "FAULTS", "RawStep"),
+            *("Recorder", "Recording", "RecordedCall", "load_folder", "ReplayServer", "Segmentation", "RandomCuts"),
+            *("LoopbackServer", "block_network", "NetworkBlockedError"),
+        ),
+    ),
+    Section(
+        "anycompletion.testing.pytest",
+        f"{_A}.testing.pytest",
+        ("fake_llm", "llm_server", "no_network"),
+        'Fixtures for pytest: `pytest_plugins = ["anycompletion.testing.pytest"]` in `conftest.py`.',
+    ),
+    Section(
+        "anycompletion.integrations.otel",
+        f"{_A}.integrations.otel",
+        ("otel", "Telemetry", "PROVIDER_NAMES"),
+        "OpenTelemetry: `pip install 'anycompletion[otel]'`.",
+    ),
+    Section(
+        "anycompletion.integrations.prices",
+        f"{_A}.integrations.prices",
+        ("cost", "PRICE_LISTS"),
+        "Prices from genai-prices: `pip install 'anycompletion[prices]'`.",
+    ),
+    Section(
+        "anycompletion.integrations.redis",
+        f"{_A}.integrations.redis",
+        ("RedisRateLimiter",),
+        "Limits that processes share through Redis: `pip install 'anycompletion[redis]'`.",
+    ),
+)
+"""Order of the page. A test fails where a public name is in none of them, or in two."""
+
+LIKE_RECORD = ("to_dict", "from_dict")
+"""Methods that are described at `Record`, and at the records that callers convert themselves."""
+
+CONVERTED = ("Record", "ChatRequest", "ChatCompletion", "ChatCompletionChunk")
+
+INTERNAL = {
+    "ChatCompletion": ("keep_raw_json", "keep_own_json", "keep_raw_of"),
+    "ChatRequest": ("given", "cache_given"),
+    "CompletionStream": ("as_source",),
+    "Provider": ("table", "own_model"),
+    "Quirks": ("requires_call_ids", "param_support"),
+    "Headers": ("of", "contain_any"),
+    "Timeout": ("total_is_explicit",),
+    "FakeProvider": ("rows", "transport"),
+    "Recorder": ("rows", "transport"),
+}
+"""Members that have no underscore because other modules of the package use them."""
+
+
+NOT_CALLED = ("CallNext", "CompletionStream", "BatchRun", "Telemetry", "LoopbackServer", "Headers")
+"""Classes whose constructor is not for users."""

@@ -1,0 +1,181 @@
+"""Tests of what docs/web.md and docs/bridge.md only define: services answer, and the transport passes streams on."""
+
+import asyncio
+import re
+import shutil
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import httpx2
+import pytest
+from aiohttp import web
+from openai import AsyncOpenAI, NotFoundError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+import anycompletion
+from anycompletion import AsyncCompletion, CompletionError, InvalidRequestError
+from anycompletion.testing import SimulatorServer
+from anycompletion.web import chat_completions_app, public_error
+from support.pages import DOCS, snippets_of
+from support.services import aiohttp_service, asgi_service
+
+NODE = shutil.which("node")
+
+
+def block(language: str, part: str, page: str = "web") -> str:
+    """The code of the first block of that language that contains `part`."""
+    return next(one.code for one in snippets_of(DOCS / f"{page}.md") if one.language == language and part in one.code)
+
+
+def names_of(part: str) -> dict[str, Any]:
+    """What the python block that contains `part` defines."""
+    names: dict[str, Any] = {"__name__": "page"}
+    exec(compile(block("python", part), "docs/web.md", "exec"), names)
+    return names
+
+
+@pytest.fixture
+async def simulator(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SimulatorServer]:
+    """A simulator that the environment points to."""
+    async with SimulatorServer(reply="Once upon a time", chunk_delay=0.02) as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        yield server
+
+
+@pytest.fixture(params=["FastAPI", "AppKey"])
+async def service(request: pytest.FixtureRequest, simulator: SimulatorServer) -> AsyncIterator[str]:
+    """The URL of the page's service, with FastAPI and with aiohttp.web."""
+    app = names_of(request.param)["app"]
+    serving = aiohttp_service(app) if isinstance(app, web.Application) else asgi_service(app)
+    async with serving as url:
+        yield url
+
+
+async def test_services_stream_and_reply(service: str) -> None:
+    """A service that was copied from the page would not answer."""
+    async with aiohttp.ClientSession() as session:
+        async with session.post(f"{service}/stream", json="Hello!") as response:
+            events = (await response.text()).split("\n\n")
+        async with session.post(f"{service}/reply", json="Hello!") as response:
+            reply = await response.json()
+    assert events[-2] == "data: [DONE]"
+    assert reply["choices"][0]["message"]["content"] == "Once upon a time"
+
+
+@pytest.mark.parametrize("path", ["stream", "reply"])
+async def test_services_turn_errors_into_responses(service: str, simulator: SimulatorServer, path: str) -> None:
+    """An error of a provider would be a 500 of the page's service."""
+    simulator.fault = "rate-limit"
+    async with aiohttp.ClientSession() as session, session.post(f"{service}/{path}", json="Hello!") as response:
+        assert (response.status, (await response.json())["error"]["code"]) == (429, "rate_limit_exceeded")
+
+
+async def test_transcripts_have_what_had_arrived(simulator: SimulatorServer) -> None:
+    """The recipe would miss the streams whose reader left."""
+    names = names_of("transcripts")
+    async with AsyncCompletion() as client:
+
+        async def handle(request: Request) -> Response:
+            response: Response = await names["stream"](request, client)
+            return response
+
+        app = Starlette(routes=[Route("/", handle)])
+        async with asgi_service(app) as url, aiohttp.ClientSession() as session:
+            async with session.get(url) as response:
+                await response.read()
+            async with session.get(url) as response:
+                await response.content.readany()
+                response.close()
+            assert await simulator.requests[-1].wait_closed()
+            while len(names["transcripts"]) < 2:
+                await asyncio.sleep(0.01)
+    (whole, left) = names["transcripts"]
+    assert whole == ("Once upon a time", True)
+    assert not left[1]
+
+
+async def test_the_limit_per_user_counts_open_streams(simulator: SimulatorServer) -> None:
+    """The recipe would refuse too many requests, or never let a user in again."""
+    names = names_of("MAX_STREAMS")
+    async with AsyncCompletion() as client:
+
+        async def handle(request: Request) -> Response:
+            response: Response = await names["stream"](request, client, "ann", "Hello!")
+            return response
+
+        app = Starlette(routes=[Route("/", handle)])
+        async with asgi_service(app) as url, aiohttp.ClientSession() as session:
+            responses = await asyncio.gather(*(session.get(url) for _ in range(5)))
+            assert Counter(response.status for response in responses) == {200: 3, 429: 2}
+            for response in responses:
+                await response.read()
+            async with session.get(url) as response:
+                assert response.status == 200
+
+
+def test_the_table_of_errors_is_complete() -> None:
+    """The page would lack an error that services send, or have one that they do not."""
+    classes = [
+        cls for cls in vars(anycompletion).values() if isinstance(cls, type) and issubclass(cls, CompletionError)
+    ]
+    shown = [public_error(cls("x")) for cls in classes] + [public_error(InvalidRequestError("x", param="model"))]
+    rows = re.findall(
+        r"^\| [^|]+ \| (\d{3}\b[^|]*) \| (`\w+`|) ?\|$", (DOCS / "web.md").read_text("utf-8"), re.MULTILINE
+    )
+    of_page = {(status, code.strip("`")) for text, code in rows for status in re.findall(r"\d{3}", text)}
+    assert of_page == {(str(error.status), error.code or "") for error in shown}
+
+
+@pytest.mark.skipif(NODE is None, reason="there is no node")
+@pytest.mark.parametrize(
+    ("fault", "printed"),
+    [
+        (None, "Once upon a time|whole"),
+        ("rate-limit", "|too many requests; try again later"),
+        ("cut-after-3-events", "Once upon|the answer was cut off before its end"),
+    ],
+)
+async def test_the_browsers_half_reads_streams(simulator: SimulatorServer, fault: str | None, printed: str) -> None:
+    """A page that was copied would show no text, or take an interrupted answer for a whole one."""
+    assert NODE is not None
+    simulator.fault = fault
+    async with asgi_service(names_of("FastAPI")["app"]) as url:
+        script = block("js", "ask").replace('"/stream"', f'"{url}/stream"') + (
+            'await ask("Hello!", (text) => process.stdout.write(text))'
+            '.then(() => console.log("|whole"), (error) => console.log("|" + error.message));'
+        )
+        process = await asyncio.create_subprocess_exec(
+            *(NODE, "--input-type=module", "-e", script), stdout=asyncio.subprocess.PIPE
+        )
+        output, _ = await asyncio.wait_for(process.communicate(), 30)
+    assert output.decode().strip() == printed
+
+
+async def test_the_transport_of_the_bridge_streams(simulator: SimulatorServer) -> None:
+    """OpenAI's SDK would get a stream at its end only, or leaving it early would not stop the provider."""
+    definitions, _, _ = block("python", "class StreamingASGITransport", "bridge").partition(
+        "async with AsyncCompletion"
+    )
+    names: dict[str, Any] = {"__name__": "page"}
+    exec(compile(definitions, "docs/bridge.md", "exec"), names)
+    simulator.fault = "stall-after-3-events"
+    async with AsyncCompletion() as client:
+        endpoint = chat_completions_app(client, authorize=lambda request: True)
+        http_client = httpx2.AsyncClient(transport=names["StreamingASGITransport"](endpoint))
+        async with AsyncOpenAI(base_url="http://in-process", api_key="unused", http_client=http_client) as openai:
+            stream = await openai.chat.completions.create(
+                model="anthropic/claude-haiku-4-5", messages=[{"role": "user", "content": "Hello!"}], stream=True
+            )
+            async for chunk in stream:
+                assert chunk.choices
+                break
+            await stream.close()
+            assert await simulator.requests[-1].wait_closed()
+            with pytest.raises(NotFoundError):
+                await openai.chat.completions.create(model="nowhere/x", messages=[{"role": "user", "content": "Hi"}])
