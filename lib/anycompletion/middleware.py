@@ -166,7 +166,7 @@ def checked_middleware(given: Sequence[Middleware]) -> tuple[Middleware, ...]:
         if not callable(function) or isasyncgenfunction(function) or isinstance(function, type):
             param = f"middleware[{index}]"
             raise InvalidRequestError(f"{param}: expected an async function", param=param)
-    return cast("tuple[Middleware, ...]", functions)
+    return functions
 
 
 class _MiddlewareOptions(dict[str, Any]):

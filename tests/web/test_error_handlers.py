@@ -24,17 +24,23 @@ from anycompletion.web import (
 from support.services import Peer, aiohttp_service, asgi_service
 
 
+async def body_of(request: Request | web.Request) -> dict[str, Any]:
+    """The arguments of a call that a request has."""
+    body: dict[str, Any] = await request.json()
+    return body
+
+
 def fastapi_app(client: AsyncCompletion) -> AbstractAsyncContextManager[str]:
     """A FastAPI service whose handlers have no error handling of their own."""
     app = FastAPI(exception_handlers=starlette_errors())
 
     @app.post("/stream")
     async def stream(request: Request) -> Response:
-        return starlette_sse(client.stream(**await request.json()))
+        return starlette_sse(client.stream(**await body_of(request)))
 
     @app.post("/plain")
     async def plain(request: Request) -> Any:
-        return (await cancel_on_disconnect(request, client.create(**await request.json()))).text
+        return (await cancel_on_disconnect(request, client.create(stream=False, **await body_of(request)))).text
 
     return asgi_service(app)
 
@@ -43,10 +49,10 @@ def starlette_app(client: AsyncCompletion) -> AbstractAsyncContextManager[str]:
     """The same with Starlette alone."""
 
     async def stream(request: Request) -> Response:
-        return starlette_sse(client.stream(**await request.json()))
+        return starlette_sse(client.stream(**await body_of(request)))
 
     async def plain(request: Request) -> Response:
-        return JSONResponse((await client.create(**await request.json())).text)
+        return JSONResponse((await client.create(stream=False, **await body_of(request))).text)
 
     routes = [Route("/stream", stream, methods=["POST"]), Route("/plain", plain, methods=["POST"])]
     return asgi_service(Starlette(routes=routes, exception_handlers=starlette_errors()))
@@ -56,10 +62,12 @@ def aiohttp_app(client: AsyncCompletion) -> AbstractAsyncContextManager[str]:
     """The same with aiohttp.web."""
 
     async def stream(request: web.Request) -> web.StreamResponse:
-        return await aiohttp_sse(request, client.stream(**await request.json()))
+        return await aiohttp_sse(request, client.stream(**await body_of(request)))
 
     async def plain(request: web.Request) -> web.Response:
-        return web.json_response((await cancel_on_disconnect(request, client.create(**await request.json()))).text)
+        return web.json_response(
+            (await cancel_on_disconnect(request, client.create(stream=False, **await body_of(request)))).text
+        )
 
     app = web.Application(middlewares=[aiohttp_errors()])
     app.add_routes([web.post("/stream", stream), web.post("/plain", plain)])

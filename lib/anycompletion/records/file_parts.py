@@ -82,12 +82,13 @@ def _check_path(path: object) -> None:
         raise InvalidRequestError(f"path: expected a file's path, found a URL; {hint}", param="path")
     if isinstance(path, (str, os.PathLike)):
         return
+    found = type(path).__name__
     hint = (
         "write the bytes to a file, or ImagePart(ImageUrl(f'data:image/png;base64,{base64.b64encode(data).decode()}'))"
     )
     if not isinstance(path, (bytes, bytearray, memoryview)):
         hint = "pass the path, such as file.name" if hasattr(path, "read") else "pass a str or a Path"
-    raise InvalidRequestError(f"path: expected a file's path, found {type(path).__name__}; {hint}", param="path")
+    raise InvalidRequestError(f"path: expected a file's path, found {found}; {hint}", param="path")
 
 
 def _shown(path: str | PathLike[str]) -> str:

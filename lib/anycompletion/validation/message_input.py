@@ -43,7 +43,7 @@ def parse_messages(messages: object) -> list[Message]:
     if is_instance_strict(messages, str):
         return [UserMessage(to_builtin(messages))]
     if not isinstance(messages, (list, tuple)):
-        found = type_name(cast("object", messages))
+        found = type_name(messages)
         refuse("messages", f"expected a string or a list, found {found}{_list_hint(messages)}")
     items = cast("Sequence[object]", to_json_level(cast("object", messages)))
     if not items:
