@@ -74,7 +74,7 @@ def test_a_stream_cut_before_its_finish_reason_is_interrupted(recording: Recordi
 def test_a_stream_cut_after_its_finish_reason_is_complete(recording: Recording) -> None:
     """Streams of servers without an end marker would raise at their end."""
     complete = choices_of(complete_reply(recording))
-    for events in range(traffic.events_until_content_ends(recording), len(traffic.events_of(recording)) + 1):
+    for events in range(traffic.events_until_complete(recording), len(traffic.events_of(recording)) + 1):
         decoded = decode(recording, [prefix(recording, events)])
         assert decoded.error is None, f"after {events} events"
         assert choices_of(decoded.completion()) == complete
@@ -151,7 +151,7 @@ async def test_a_stream_without_its_end_marker_is_complete(
     replay: Replay, recording: Recording, ending: Ending
 ) -> None:
     """A complete reply would raise."""
-    body = prefix(recording, traffic.events_until_content_ends(recording))
+    body = prefix(recording, traffic.events_until_complete(recording))
     async with CutServer(body, ending) as server, stream_from(replay, server, recording) as stream:
         await read(stream, server, decode(recording, [body]))
         completion = await stream.get_final_completion()

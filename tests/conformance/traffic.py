@@ -182,14 +182,19 @@ def events_until_finished(recording: Recording) -> int | None:
     return None
 
 
-def events_until_content_ends(recording: Recording) -> int:
-    """Number of events up to the last one with content; a few servers send content after the finish reason."""
+def events_until_complete(recording: Recording) -> int:
+    """Number of events after which nothing that is needed can be missing.
+
+    A few servers send content after the finish reason. Unless it has a finish reason as well, more could come until the
+    end marker.
+    """
     finished = events_until_finished(recording)
     assert finished is not None, "the stream is complete"
-    with_content = [
-        count for count, event in enumerate(events_of(recording), 1) if any(_has_content(data_of(event) or {}))
-    ]
-    return max(finished, *with_content)
+    events = [data_of(event) or {} for event in events_of(recording)]
+    last = max((count for count, data in enumerate(events, 1) if any(_has_content(data))), default=finished)
+    if last <= finished:
+        return finished
+    return last if _finished(events[last - 1]) else len(events)
 
 
 def _finished(data: dict[str, Any]) -> list[int]:
