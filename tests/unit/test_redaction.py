@@ -83,19 +83,23 @@ def test_redaction_takes_linear_time(filling: str) -> None:
     """A server could stop the event loop for seconds with pieces of the key."""
     secret = "k" * 40 if filling == "k" else LONG
     piece = filling.format(secret)
-    text = piece * (1_000_000 // len(piece))
-    started = time.perf_counter()
-    shown = hide(text, [secret])
-    assert time.perf_counter() - started < 1.0
-    assert len(shown) < len(text)
+
+    def seconds(size: int) -> float:
+        text = piece * (size // len(piece))
+        started = time.process_time()
+        assert len(hide(text, [secret])) < len(text)
+        return time.process_time() - started
+
+    # Four times the text: four times the time, where a quadratic search would take sixteen times.
+    assert min(seconds(800_000) for _ in range(3)) < 10 * min(seconds(200_000) for _ in range(3))
 
 
 @pytest.mark.parametrize(("secret", "echoes"), [("a" * 8000, 8), ("ab" * 4000, 8), ("eyJhbGciOiJSUzI1NiJ9." * 140, 20)])
 def test_redaction_of_long_secrets_takes_no_longer(secret: str, echoes: int) -> None:
     """A server that repeats a long token with repetitions in it could stop the event loop for seconds."""
-    started = time.perf_counter()
+    started = time.process_time()
     shown = hide(f"{secret[1:]} <{secret[: len(secret) // 2]}> " * (echoes // 2), [secret])
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 2.0
     assert not any(piece in shown for piece in (secret[:12], secret[-12:]))
 
 
