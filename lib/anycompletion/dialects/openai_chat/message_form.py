@@ -176,10 +176,15 @@ def _leave_out(wire: JsonObject, name: str, path: str, report: EncodingReport) -
 
 def fit_call_ids(wire: JsonObject, path: str, form: OpenAICallIdForm, provider: str, report: EncodingReport) -> None:
     """Replaces the ids of a message's calls, or the id of the call that it answers, where the server refuses them."""
-    places = [(call, "id", f"{path}.tool_calls[{i}].id") for i, call in enumerate(wire.get("tool_calls") or ())]
+    found: object = wire.get("tool_calls")
+    # In a message of an unknown role, these fields may have any type.
+    calls = enumerate(cast("list[Any]", found) if isinstance(found, list) else [])
+    places = [
+        (cast("JsonObject", call), "id", f"{path}.tool_calls[{i}].id") for i, call in calls if isinstance(call, dict)
+    ]
     for holder, name, place in [*places, (wire, "tool_call_id", f"{path}.tool_call_id")]:
-        given = holder.get(name)
-        if not given:
+        given: object = holder.get(name)
+        if not given or not isinstance(given, str):
             continue
         made = fitting_id(given, form)
         if made != given:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from anycompletion.codecs.json import dumps
-from anycompletion.dialects.base import Target
+from anycompletion.dialects.base import EncodingReport, Target
 from anycompletion.dialects.openai_chat.call_ids import OpenAICallIdForm, fitting_id
 from anycompletion.dialects.openai_chat.dialect import DIALECT
+from anycompletion.dialects.openai_chat.message_form import fit_call_ids
 from anycompletion.dialects.openai_chat.quirks import Quirks
 from anycompletion.errors import UnsupportedParameterError
 from anycompletion.http import HttpRequest
@@ -292,3 +293,13 @@ def test_reasoning_is_left_out_under_every_name():
     assert warnings == [
         f"messages[1].{name} left out: acme takes none back" for name in ("reasoning_content", "reasoning")
     ]
+
+
+@pytest.mark.parametrize("calls", ["text", {"a": []}, ["text", None], [{"id": 7}], 7])
+def test_fields_of_an_unknown_role_may_have_any_type(calls: object) -> None:
+    """A message of a role that only the provider knows would end in an exception of another kind."""
+    wire = {"role": "critic", "tool_calls": calls, "tool_call_id": ["a"]}
+    report = EncodingReport("raise")
+    fit_call_ids(wire, "messages[0]", NINE, "acme", report)
+    assert wire == {"role": "critic", "tool_calls": calls, "tool_call_id": ["a"]}
+    assert report.warnings == []
