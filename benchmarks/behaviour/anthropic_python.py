@@ -17,7 +17,7 @@ from benchmarks.behaviour.common import (
     address,
     leave,
     outcome,
-    pickled,
+    refusal,
     run,
     user,
 )
@@ -36,17 +36,12 @@ async def facts() -> Facts:
             ) as stream:
                 await stream.get_final_message()
 
-        async def refuse() -> str:
-            try:
-                await create(model=MODEL, max_tokens=MAX_TOKENS, messages=user(TRY), extra_headers=REFUSED)
-            except RateLimitError as error:
-                return pickled(error)
-            return "is not refused"
-
         return {
             "cut stream": await outcome(lambda: read("Hello, you!", extra_headers=CUT)),
             "timeout=0.5, stream of 1 s": await outcome(lambda: read("word " * 20, timeout=0.5)),
-            "pickled error": await refuse(),
+            "pickled error": await refusal(
+                create(model=MODEL, max_tokens=MAX_TOKENS, messages=user(TRY), extra_headers=REFUSED), RateLimitError
+            ),
             "leave": await outcome(
                 lambda: leave(create(model=MODEL, max_tokens=MAX_TOKENS, messages=user(LEAVE), stream=True))
             ),

@@ -65,8 +65,16 @@ async def leave(opened: Awaitable[Any]) -> None:
     await asyncio.sleep(1)
 
 
-def pickled(error: Exception) -> str:
-    """Whether an error loads after it was pickled."""
+async def refusal(call: Awaitable[object], kind: type[Exception]) -> str:
+    """Whether the error of a call that is refused loads after it was pickled."""
+    try:
+        await call
+    except kind as error:
+        return _pickled(error)
+    return "is not refused"
+
+
+def _pickled(error: Exception) -> str:
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 (made here)
     except Exception as failure:  # noqa: BLE001 (as above)

@@ -17,7 +17,7 @@ from benchmarks.behaviour.common import (
     address,
     leave,
     outcome,
-    pickled,
+    refusal,
     run,
     user,
 )
@@ -34,17 +34,12 @@ async def facts() -> Facts:
         async for _ in await create(**model, messages=user(text), stream=True, **options):
             pass
 
-    async def refuse() -> str:
-        try:
-            await create(**model, messages=user(TRY), extra_headers=REFUSED)
-        except litellm.RateLimitError as error:
-            return pickled(error)
-        return "is not refused"
-
     return {
         "cut stream": await outcome(lambda: read("Hello, you!", extra_headers=CUT)),
         "timeout=0.5, stream of 1 s": await outcome(lambda: read("word " * 20, timeout=0.5)),
-        "pickled error": await refuse(),
+        "pickled error": await refusal(
+            create(**model, messages=user(TRY), extra_headers=REFUSED), litellm.RateLimitError
+        ),
         "leave": await outcome(lambda: leave(create(**model, messages=user(LEAVE), stream=True))),
         "misspelt keyword": await outcome(lambda: create(**model, messages=user("Hello!"), temprature=1)),
         "n=3": await outcome(lambda: create(**model, messages=user("Hello!"), n=3)),

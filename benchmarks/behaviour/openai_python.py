@@ -7,7 +7,7 @@ from typing import Any
 import openai
 from openai import AsyncOpenAI, RateLimitError
 
-from benchmarks.behaviour.common import CUT, LEAVE, REFUSED, TRY, Facts, address, leave, outcome, pickled, run, user
+from benchmarks.behaviour.common import CUT, LEAVE, REFUSED, TRY, Facts, address, leave, outcome, refusal, run, user
 
 MODEL = "gpt-4o-mini"
 
@@ -21,17 +21,12 @@ async def facts() -> Facts:
             async for _ in await create(model=MODEL, messages=user(text), stream=True, **options):
                 pass
 
-        async def refuse() -> str:
-            try:
-                await create(model=MODEL, messages=user(TRY), extra_headers=REFUSED)
-            except RateLimitError as error:
-                return pickled(error)
-            return "is not refused"
-
         return {
             "cut stream": await outcome(lambda: read("Hello, you!", extra_headers=CUT)),
             "timeout=0.5, stream of 1 s": await outcome(lambda: read("word " * 20, timeout=0.5)),
-            "pickled error": await refuse(),
+            "pickled error": await refusal(
+                create(model=MODEL, messages=user(TRY), extra_headers=REFUSED), RateLimitError
+            ),
             "leave": await outcome(lambda: leave(create(model=MODEL, messages=user(LEAVE), stream=True))),
             "misspelt keyword": await outcome(lambda: create(model=MODEL, messages=user("Hello!"), temprature=1)),
         }

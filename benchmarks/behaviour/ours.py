@@ -16,7 +16,7 @@ from benchmarks.behaviour.common import (
     Facts,
     address,
     outcome,
-    pickled,
+    refusal,
     run,
     user,
 )
@@ -33,13 +33,6 @@ async def facts() -> Facts:
             async for _ in await create(MODEL, user(text), stream=True, **options):
                 pass
 
-        async def refuse() -> str:
-            try:
-                await create(MODEL, TRY, extra_headers=REFUSED)
-            except RateLimitError as error:
-                return pickled(error)
-            return "is not refused"
-
         async def leave_block() -> None:
             async with client.stream(MODEL, LEAVE) as stream:
                 async for _ in stream:
@@ -49,7 +42,7 @@ async def facts() -> Facts:
         return {
             "cut stream": await outcome(lambda: read("Hello, you!", extra_headers=CUT)),
             "timeout=0.5, stream of 1 s": await outcome(lambda: read("word " * 20, timeout=0.5)),
-            "pickled error": await refuse(),
+            "pickled error": await refusal(create(MODEL, TRY, extra_headers=REFUSED), RateLimitError),
             "leave": await outcome(leave_block),
             "misspelt keyword": await outcome(lambda: create(MODEL, "Hello!", temprature=1)),
             "n=3": await outcome(lambda: create(MODEL, "Hello!", n=3)),

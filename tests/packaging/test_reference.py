@@ -107,7 +107,7 @@ def public_names() -> list[str]:
 
 
 def test_the_reference_is_current() -> None:
-    """The reference would describe an earlier version; `python tests/support/reference.py` writes it."""
+    """The reference would describe an earlier version; `PYTHONPATH=tests python -m support.reference` writes it."""
     assert reference.REFERENCE.read_text("utf-8") == reference.page(), f"run {reference.COMMAND}"
 
 

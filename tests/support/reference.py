@@ -1,6 +1,6 @@
 """Generator of docs/reference.md from the package: every public name with its signature, fields and docstring.
 
-``python tests/support/reference.py`` writes the page; a test fails where it is not current.
+``PYTHONPATH=tests python -m support.reference`` writes the page; a test fails where it is not current.
 """
 
 from __future__ import annotations
@@ -15,47 +15,27 @@ import attrs
 import msgspec
 
 import anycompletion
-
-if __package__:
-    from .docstrings import arguments, inline, markdown, wrap
-    from .pages import DOCS
-    from .reference_plan import CONVERTED, INTERNAL, LIKE_RECORD, NOT_CALLED, SECTIONS, Section
-    from .reference_source import (
-        COMPUTED,
-        REQUIRED,
-        Field,
-        Member,
-        assigned,
-        base_names,
-        constructor,
-        fields_of,
-        is_options,
-        members_of,
-        shown,
-        signatures,
-    )
-else:  # run as a script
-    from docstrings import arguments, inline, markdown, wrap
-    from pages import DOCS
-    from reference_plan import CONVERTED, INTERNAL, LIKE_RECORD, NOT_CALLED, SECTIONS, Section
-    from reference_source import (
-        COMPUTED,
-        REQUIRED,
-        Field,
-        Member,
-        assigned,
-        base_names,
-        constructor,
-        fields_of,
-        is_options,
-        members_of,
-        shown,
-        signatures,
-    )
+from support.docstrings import arguments, inline, markdown, wrap
+from support.pages import DOCS
+from support.reference_plan import CONVERTED, INTERNAL, LIKE_RECORD, NOT_CALLED, SECTIONS, Section
+from support.reference_source import (
+    COMPUTED,
+    REQUIRED,
+    Field,
+    Member,
+    assigned,
+    base_names,
+    constructor,
+    fields_of,
+    is_options,
+    members_of,
+    shown,
+    signatures,
+)
 
 REFERENCE = DOCS / "reference.md"
 
-COMMAND = "python tests/support/reference.py"
+COMMAND = "PYTHONPATH=tests python -m support.reference"
 
 
 # --- links ------------------------------------------------------------------------------------------------------------

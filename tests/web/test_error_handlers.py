@@ -92,7 +92,7 @@ CASES: dict[str, tuple[dict[str, Any], CompletionError | None, int, str | None]]
         400,
         "unsupported_parameter",
     ),
-    "an unknown provider": ({"model": "nobody/large", "messages": HELLO}, None, 404, "model_not_found"),
+    "an unknown provider": ({"model": "acme/large", "messages": HELLO}, None, 404, "model_not_found"),
     "no provider": ({"model": "large", "messages": HELLO}, None, 404, "model_not_found"),
     "a rate limit": (
         {"model": MODEL, "messages": HELLO},

@@ -308,7 +308,7 @@ class WholeAttempt(Attempt):
             if self._created:
                 self._add_times(chunks or ())
             if self.ended:
-                self._record_end()  # type: ignore[unreachable]  # as above
+                self._record_end()  # type: ignore[unreachable]  # reading the end has set it
             return chunks
         raise self._failure(failed)
 
