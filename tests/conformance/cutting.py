@@ -5,17 +5,20 @@ import socket
 import struct
 from typing import Literal, Self
 
+from anycompletion.testing.recording.replay_server import CONTENT_TYPES
+
 Ending = Literal["end", "close", "reset"]
 """After the last byte: the chunked body ends properly, the connection is closed without that, or it is reset."""
 
-_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class CutServer:
     """Server that answers one request with a body and an ending."""
 
-    def __init__(self, body: bytes, ending: Ending) -> None:
+    def __init__(self, body: bytes, ending: Ending, framing: str) -> None:
         self._body = body
+        self._head = _HEAD % CONTENT_TYPES[framing].encode()
         self._ending = ending
         self._server: asyncio.Server | None = None
         self.everything_read = asyncio.Event()
@@ -39,7 +42,7 @@ class CutServer:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await _read_request(reader)
         chunk = b"%x\r\n%s\r\n" % (len(self._body), self._body) if self._body else b""
-        writer.write(_HEAD + chunk + (b"0\r\n\r\n" if self._ending == "end" else b""))
+        writer.write(self._head + chunk + (b"0\r\n\r\n" if self._ending == "end" else b""))
         await writer.drain()
         if self._ending == "reset":
             await self.everything_read.wait()

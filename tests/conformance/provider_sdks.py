@@ -5,26 +5,15 @@ Replicate's returns the JSON, and Fireworks', Perplexity's and Writer's are gene
 as Groq's and Cerebras'.
 """
 
-import importlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-import pytest
-
 from anycompletion.testing import Recording
-from conformance import facts, openai_facts, traffic
-from conformance.facts import Facts
+from conformance import openai_facts, traffic
+from conformance.comparing import Facts, plain
+from conformance.recorded_format import module
 
 _ARGUMENTS: dict[str, Any] = {"model": "any", "messages": [{"role": "user", "content": "Hello"}]}
-MISSING = "not installed: pip install '.[conformance]'"
-
-
-def module(name: str) -> Any:
-    """A module of an SDK; the test is skipped where it is not installed."""
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        return pytest.skip(f"{name.partition('.')[0]} is {MISSING}")
 
 
 async def facts_of(recording: Recording, url: str) -> Facts:
@@ -38,10 +27,10 @@ async def facts_of(recording: Recording, url: str) -> Facts:
     async with client:
         answer = await call(client, stream)
         if not stream:
-            return openai_facts.normalized_completion(facts.plain(answer))
+            return openai_facts.normalized_completion(plain(answer))
         # Some SDKs wrap each chunk in an event.
         async with answer:
-            return openai_facts.assembled([facts.plain(getattr(chunk, "data", chunk)) async for chunk in answer])
+            return openai_facts.assembled([plain(getattr(chunk, "data", chunk)) async for chunk in answer])
 
 
 DECLARED_ONLY = {"mistral", "openrouter"}

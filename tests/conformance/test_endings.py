@@ -120,7 +120,7 @@ async def test_a_cut_stream_raises_with_the_partial_reply(
     events = max(first_chunk(recording), int(share * (finish(recording) - 1)))
     body = prefix(recording, events)
     expected = decode(recording, [body])
-    async with CutServer(body, ending) as server, stream_from(replay, server, recording) as stream:
+    async with CutServer(body, ending, recording.framing) as server, stream_from(replay, server, recording) as stream:
         assert await read(stream, server, expected) == expected.chunks
         with pytest.raises(StreamInterruptedError) as caught:
             await stream.get_final_completion()
@@ -136,7 +136,7 @@ async def test_a_cut_stream_raises_with_the_partial_reply(
 @pytest.mark.parametrize("recording", traffic.each(HANDFUL))
 async def test_an_empty_stream_raises(replay: Replay, recording: Recording) -> None:
     """A stream without events would be an empty reply."""
-    async with CutServer(b"", "end") as server:
+    async with CutServer(b"", "end", recording.framing) as server:
         stream = stream_from(replay, server, recording)
         with pytest.raises(StreamInterruptedError) as caught:
             await stream.get_final_completion()
@@ -152,7 +152,7 @@ async def test_a_stream_without_its_end_marker_is_complete(
 ) -> None:
     """A complete reply would raise."""
     body = prefix(recording, traffic.events_until_complete(recording))
-    async with CutServer(body, ending) as server, stream_from(replay, server, recording) as stream:
+    async with CutServer(body, ending, recording.framing) as server, stream_from(replay, server, recording) as stream:
         await read(stream, server, decode(recording, [body]))
         completion = await stream.get_final_completion()
     assert choices_of(completion) == choices_of(complete_reply(recording))

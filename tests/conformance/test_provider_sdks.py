@@ -8,8 +8,8 @@ import pytest
 from anycompletion import APIError
 from anycompletion.testing import Recording
 from conformance import openai_facts, provider_sdks, traffic
+from conformance.comparing import Facts, differences
 from conformance.expected import PROVIDER_SDKS
-from conformance.facts import Facts, differences, of_ours
 from conformance.replay import Replay
 
 pytestmark = [
@@ -39,7 +39,7 @@ def compared(recording: Recording, ours: Any, theirs: Any) -> Facts:
         return {} if same else {"status_code": (ours.status_code, status)}
     if isinstance(ours, Exception) or isinstance(theirs, Exception):
         return {"error": (shown(ours), shown(theirs))}
-    found = differences(of_ours(ours, traffic.OPENAI), theirs)
+    found = differences(ours.to_dict(), theirs)
     if recording.provider in provider_sdks.DECLARED_ONLY:
         found = {path: pair for path, pair in found.items() if pair[1] is not None}
     return openai_facts.by_rule(found)

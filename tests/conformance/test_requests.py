@@ -13,6 +13,7 @@ from anycompletion.dialects.openai_chat.params import STREAM_DEFAULTS
 from anycompletion.records import PARAM_NAMES
 from anycompletion.testing import Recording
 from conformance import expected, traffic
+from conformance.recorded_format import RecordedAsCall
 from conformance.replay import Replay
 
 pytestmark = [pytest.mark.traffic, pytest.mark.asyncio(loop_scope="session")]
@@ -44,14 +45,14 @@ async def drain(stream: CompletionStream) -> None:
 async def send(replay: Replay, recording: Recording, call: dict[str, Any], *, lazily: bool = False) -> None:
     """Makes a call with `stream` or `create`, and ignores the reply."""
     replay.server.segmentation = None
-    stream = bool(traffic.request_of(recording).get("stream"))
+    stream = bool(traffic.request_of(recording).get("stream", recording.streaming))
     call = {"base_url": replay.server.base_url(recording), "api_key": "key", **call}
     try:
         answer = replay.client.stream(**call) if lazily else await replay.client.create(**call, stream=stream)
         if isinstance(answer, CompletionStream):
             await drain(answer)
     except APIError:
-        assert traffic.is_error(recording) or recording in traffic.cut_streams(traffic.OPENAI)
+        assert traffic.is_error(recording) or recording in traffic.cut_streams(*traffic.FORMATS)
 
 
 async def sent(replay: Replay, recording: Recording, *, lazily: bool = False) -> Any:
@@ -126,6 +127,31 @@ async def test_what_the_provider_refused_is_refused_before_sending(replay: Repla
 async def test_stream_sends_what_create_sends(replay: Replay, recording: Recording) -> None:
     """The two methods for streams would send different requests."""
     assert await sent(replay, recording, lazily=True) == declared(recording)
+
+
+def other_requests() -> dict[str, RecordedAsCall]:
+    """Id → the recorded request of another format than OpenAI's, as a call."""
+    found: dict[str, RecordedAsCall] = {}
+    for name, format_ in traffic.ALL_FORMATS.items():
+        for recording in traffic.recorded(name) if format_.as_call is not None else ():
+            turned_back = format_.as_call(recording) if traffic.request_of(recording) else None
+            if turned_back is not None:
+                found[recording.id] = turned_back
+    return found
+
+
+OTHERS = other_requests()
+
+
+@pytest.mark.parametrize("recording", traffic.each(r for r in traffic.recorded(*traffic.FORMATS) if r.id in OTHERS))
+async def test_a_recorded_request_of_another_format_is_sent_unchanged(replay: Replay, recording: Recording) -> None:
+    """What a provider accepts could not be asked for in OpenAI's format, or would arrive changed."""
+    call, body = OTHERS[recording.id]
+    model = traffic.request_of(recording).get("model") or "any"
+    seen = len(replay.server.requests)
+    await send(replay, recording, {"model": f"{traffic.row_of(recording).name}/{model}", **call})
+    (request,) = replay.server.requests[seen:]
+    assert request.body == body
 
 
 @pytest.mark.parametrize("recording", traffic.each(r for r in BODIES if r.provider == "azure"))
