@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
-
 from ..codecs.sse import Event, SSEParser, looks_like_events
-from ..dialects.base import Framing
+from ..dialects.base import BodyKind, Framing
 from ..dialects.error_body import page_title
 from ..errors import APIResponseError
 
 BLANK = b" \t\r\n"
 """White space, which servers send before a body to keep the connection alive."""
-
-
-BodyKind: TypeAlias = Literal["json", "events", "page"]
-"""JSON, server-sent events, or a web page."""
 
 
 def body_kind(start: bytes) -> BodyKind | None:

@@ -9,8 +9,8 @@ import abc
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from ..codecs.sse import Event, SSEParser
-from ..dialects.base import Chunks, Continuation, Decoder, DecoderWithResponse
+from ..codecs.sse import Event
+from ..dialects.base import BodyKind, Chunks, Continuation, Decoder, DecoderWithResponse
 from ..errors import (
     APIConnectionError,
     APIError,
@@ -28,7 +28,7 @@ from ..transport import Response
 from .close_signal import CloseSignal
 from .plan import EVENT_STREAM
 from .reply_chunks import as_chunk, closing_chunks
-from .response_bodies import BLANK, BodyKind, body_kind, page_error
+from .response_bodies import BLANK, body_kind, page_error
 
 if TYPE_CHECKING:
     from .call import Call
@@ -121,13 +121,18 @@ class Attempt(abc.ABC):
 
 def attempt_for(call: Call, response: Response, closed: CloseSignal) -> Attempt:
     """The reader of `response`: as a stream, or as the whole body that some servers send instead."""
-    if _media_type(response.headers) == "application/json":
+    if _media_type(response.headers) == "application/json" and _stream_kind(call) != "json":
         return WholeAttempt(call, response, closed)
     return StreamAttempt(call, response, closed)
 
 
 def _media_type(headers: Headers) -> str:
     return (headers.first("content-type") or "").partition(";")[0].strip().lower()
+
+
+def _stream_kind(call: Call) -> BodyKind | None:
+    """The kind of body that is a stream in the format of the call."""
+    return call.plan.provider_state.dialect.framing().body_kind
 
 
 class StreamAttempt(Attempt):
@@ -147,8 +152,7 @@ class StreamAttempt(Attempt):
         super().__init__(call, response, closed)
         dialect = call.plan.provider_state.dialect
         self._framing = dialect.framing()
-        may_be_other = announced is None and isinstance(self._framing, SSEParser)
-        self._start: bytes | None = start if may_be_other else None
+        self._start: bytes | None = start if announced is None else None
         """The body so far, until its kind is known; None afterwards."""
         self._read: Callable[[], Awaitable[bytes]] = self._take_start if start else response.read
         self._decoder: Decoder = dialect.decoder(call.request, call.plan.target)
@@ -160,17 +164,18 @@ class StreamAttempt(Attempt):
             self._decoder.start(announced)
 
     async def next(self) -> Chunks | None:
-        """The next chunks; None at the proper end."""
-        while not self.ended:
+        """The next chunks; None at the proper end, and where the body is of another kind."""
+        while not self.ended and self.successor is None:
             chunks: Chunks = ()
             failed = self._error
             if failed is None:
                 try:
                     if self._continuation is None:
                         data = await self._read()
-                        chunks = self._decode(self._framing.feed(data)) if data else self._end_body()
-                        if self._start is not None and self._find_successor(data):
-                            return ()
+                        if self._start is not None:
+                            chunks = self._decode_start(data)
+                        else:
+                            chunks = self._decode(self._framing.feed(data)) if data else self._end_body()
                     else:
                         chunks = await self._closed.interrupting(self._read_end(self._continuation))
                 except APIError as error:
@@ -195,12 +200,23 @@ class StreamAttempt(Attempt):
         start, self._start, self._read = self._start, None, self.response.read
         return start or b""
 
+    def _decode_start(self, data: bytes) -> Chunks:
+        """The chunks while the body's kind is unknown, unless another kind is found, which sets `successor`."""
+        # The parser of server-sent events skips what is none; others take another body for a broken stream.
+        decodes_first = self._framing.body_kind == "events"
+        if not decodes_first and self._find_successor(data):
+            return ()
+        chunks = self._decode(self._framing.feed(data)) if data else self._end_body()
+        if decodes_first and self._start is not None:
+            self._find_successor(data)
+        return chunks
+
     def _find_successor(self, data: bytes) -> bool:
         """Sets `successor` if the body is no stream, and returns whether it is none; called until its kind is known."""
         assert self._start is not None, "the kind is not known yet"
         start = self._start.lstrip(BLANK) + data
         kind = body_kind(start)
-        if kind == "json" or kind == "page":
+        if kind in ("json", "page") and kind != self._framing.body_kind:
             self.successor = WholeAttempt(self._call, self.response, self._closed, start)
         self._start = start if kind is None and len(start) < _MAX_START else None
         return self.successor is not None
@@ -315,7 +331,7 @@ class WholeAttempt(Attempt):
     async def _read_body(self) -> Chunks | None:
         response = self.response
         kind = await self._read_start()
-        if kind == "events" and isinstance(self._call.plan.provider_state.dialect.framing(), SSEParser):
+        if kind == "events" and _stream_kind(self._call) == "events":
             self.successor = StreamAttempt(self._call, response, self._closed, start=self._start)
             return ()
         data = self._start + await response.read_all(MAX_RESPONSE_BYTES - len(self._start))

@@ -10,6 +10,7 @@ within a stream may write the body of its error).
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 import msgspec
 
@@ -80,6 +81,11 @@ class SSEParser:
         """Whether nothing is buffered."""
         self.error: APIResponseError | None = None
         """Set when an event was longer than the limit; the events before it were returned."""
+
+    @property
+    def body_kind(self) -> Literal["events"]:
+        """The kind of the bodies that it parses."""
+        return "events"
 
     def feed(self, data: bytes) -> list[Event]:
         """The events that `data` completes; none once `error` is set."""

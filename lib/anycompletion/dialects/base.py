@@ -7,7 +7,7 @@ A new dialect is a folder beside this module, whose `dialect.py` has a value `DI
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import attrs
 import msgspec
@@ -128,8 +128,18 @@ FetchedValues: TypeAlias = Mapping[str, Any]
 Chunks: TypeAlias = Sequence[ChatCompletionChunk]
 
 
+BodyKind: TypeAlias = Literal["json", "events", "page"]
+"""JSON, server-sent events, or a web page."""
+
+
 class Framing(Protocol):
     """Incremental parser of one stream's bytes: bytes → events."""
+
+    @property
+    def body_kind(self) -> BodyKind | None:
+        """The kind of the bodies that it parses, by their first bytes; None for any other. A body of another kind is
+        no stream, but a whole reply or a web page."""
+        ...
 
     @property
     def error(self) -> APIResponseError | None:

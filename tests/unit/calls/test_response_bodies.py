@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from anycompletion import APIResponseError, AsyncCompletion, RateLimitError, StreamInterruptedError
-from anycompletion.calls.response_bodies import BodyKind, body_kind, json_lines
+from anycompletion.calls.response_bodies import body_kind, json_lines
+from anycompletion.dialects.base import BodyKind
 from support.raw_server import END, FIN, REQUEST, STALL, STREAM, RawServer, Step, completion, head, piece
 
 BOM = b"\xef\xbb\xbf"
