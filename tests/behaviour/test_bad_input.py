@@ -61,6 +61,8 @@ from support.bad_input import (
     user,
 )
 from support.hostile_objects import OPENED, NotJson, Recipe, build, close_all, conversations, recipes
+from support.params_table import COLUMNS
+from support.simulated import SIMULATED
 
 module_loop = pytest.mark.asyncio(loop_scope="module")
 
@@ -524,7 +526,7 @@ FUTURE = {"type": "of_tomorrow", "text": ["x", {"y": None}]}
 
 @module_loop
 @pytest.mark.parametrize("role", ["user", "system"])
-@pytest.mark.parametrize("model", [MODEL, *OTHER_MODELS[:-1]])
+@pytest.mark.parametrize("model", [SIMULATED[name] for name, column in COLUMNS.items() if column.unknown_parts])
 async def test_unknown_parts_are_sent_in_every_format(
     client: AsyncCompletion, sim: SimulatorServer, model: str, role: str
 ) -> None:
@@ -586,7 +588,7 @@ async def test_more_than_most_providers_accept_is_sent_with_a_warning(
 
 
 @module_loop
-@pytest.mark.parametrize("model", [model for model in OTHER_MODELS if "anthropic" in model or "cohere" in model])
+@pytest.mark.parametrize("model", [SIMULATED[name] for name, column in COLUMNS.items() if column.long_tool_names])
 async def test_formats_that_allow_longer_names_accept_them(
     client: AsyncCompletion, sim: SimulatorServer, model: str
 ) -> None:

@@ -14,13 +14,8 @@ from anycompletion.http import parse_date
 from anycompletion.testing import SimulatorServer
 from support.raw_server import END, REQUEST, RawServer, Step, answer, head, piece
 from support.resource_leaks import nothing_left
+from support.simulated import SIMULATED
 
-MODELS = {
-    "openai": "openai/gpt-4o",
-    "anthropic": "anthropic/claude-haiku-4-5",
-    "cohere": "cohere/command-a-03-2025",
-    "replicate": "replicate/meta/meta-llama-3-8b-instruct",
-}
 DATE, MOMENT = {"Date": "Tue, 04 Nov 2025 00:51:20 GMT"}, 1762217480
 BOTH_WAYS = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 
@@ -36,8 +31,8 @@ async def created(script: tuple[Step, ...], *, stream: bool) -> tuple[int, list[
         nothing_left(client),
     ):
         if not stream:
-            return (await client.create(MODELS["openai"], "Hi.")).created, []
-        opened = client.stream(MODELS["openai"], "Hi.")
+            return (await client.create("openai/gpt-4o", "Hi.")).created, []
+        opened = client.stream("openai/gpt-4o", "Hi.")
         times = [chunk.created async for chunk in opened]
         return (await opened.get_final_completion()).created, times
 
@@ -91,10 +86,10 @@ async def test_a_chunk_without_a_time_has_one_all_the_same() -> None:
     assert await created(script, stream=True) == (7, [MOMENT, 7, 8, 8])
 
 
-@pytest.mark.parametrize("provider", MODELS)
+@pytest.mark.parametrize("model", SIMULATED.values(), ids=SIMULATED)
 @pytest.mark.parametrize("n", [1, 2])
 @BOTH_WAYS
-async def test_every_format_has_times(provider: str, n: int, stream: bool) -> None:
+async def test_every_format_has_times(model: str, n: int, stream: bool) -> None:
     """Replies of formats that have no time would be from 1970."""
     before = int(time.time())
     async with (
@@ -102,12 +97,12 @@ async def test_every_format_has_times(provider: str, n: int, stream: bool) -> No
         AsyncCompletion(base_urls=sim.base_urls, api_keys=sim.api_keys) as client,
     ):
         if stream:
-            opened = client.stream(MODELS[provider], "Hi.", n=n, stream_options={"include_usage": True})
+            opened = client.stream(model, "Hi.", n=n, stream_options={"include_usage": True})
             chunks = [chunk async for chunk in opened]
             assert all(before <= each.created <= time.time() for each in chunks)
             found: ChatCompletion = opened.snapshot
         else:
-            found = await client.create(MODELS[provider], "Hi.", n=n)
+            found = await client.create(model, "Hi.", n=n)
     assert before <= found.created <= time.time()
     assert isinstance(found.usage, Usage)
 

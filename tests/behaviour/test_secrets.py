@@ -72,6 +72,7 @@ from support.secret_cases import (
     with_timeout,
 )
 from support.secret_channels import CHANNELS, DUMPS, chain, found, leaks, reachable
+from support.simulated import SIMULATED
 
 kinds = pytest.mark.parametrize("kind", KINDS)
 
@@ -204,16 +205,6 @@ async def test_no_object_shows_the_key_it_uses(way: str, monkeypatch: pytest.Mon
         await stream.aclose()
 
 
-ECHOING = {
-    "openai": "openai/gpt-4o",
-    "anthropic": "anthropic/claude-haiku-4-5",
-    "azure": "azure/my-deployment",
-    "cohere": "cohere/command-a",
-    "openrouter": "openrouter/x/y",
-    "replicate": "replicate/owner/model",
-}
-"""Provider → model. The simulator's replies repeat the prompt, and predictions contain it."""
-
 FAULTS = {
     "cut-after-2-events": 5,
     "reset-after-3-events": 5,
@@ -228,8 +219,8 @@ def use_with_timeout(use: Any, seconds: float, client: AsyncCompletion, **option
     return with_timeout(use(client, **options), seconds)
 
 
-@pytest.mark.parametrize("provider", ECHOING)
-async def test_our_frames_show_no_answer_that_repeats_the_prompt(provider: str) -> None:
+@pytest.mark.parametrize("model", SIMULATED.values(), ids=SIMULATED)
+async def test_our_frames_show_no_answer_that_repeats_the_prompt(model: str) -> None:
     """A crash report would contain the conversation as part of a reply."""
     async with (
         SimulatorServer(reply=PROMPT, chunks=3) as sim,
@@ -239,7 +230,7 @@ async def test_our_frames_show_no_answer_that_repeats_the_prompt(provider: str) 
             for n in (1, 2):
                 for use in (ask, final, read_text):
                     options: dict[str, Any] = {"n": n, "extra_headers": {"x-simulate": fault}}
-                    call = functools.partial(use_with_timeout, use, seconds, model=ECHOING[provider], **options)
+                    call = functools.partial(use_with_timeout, use, seconds, model=model, **options)
                     error = await raised_by(call, client)
                     shown = [CHANNELS[name](error) for name in ("traceback with locals", "inspect", "crash report")]
                     assert found(PROMPT, "".join(shown)) == [], (fault, n, use)

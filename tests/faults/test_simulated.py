@@ -18,15 +18,7 @@ from anycompletion import (
 from anycompletion.testing import FAULTS, SimulatorServer
 from faults.harness import WAYS, Way, covers
 from support.resource_leaks import nothing_left
-
-MODELS = {
-    "openai": "openai/m",
-    "anthropic": "anthropic/m",
-    "azure": "azure/m",
-    "cohere": "cohere/m",
-    "openrouter": "openrouter/a/m",
-    "replicate": "replicate/meta/meta-llama-3-8b-instruct",
-}
+from support.simulated import SIMULATED
 
 
 class Outcome(NamedTuple):
@@ -80,7 +72,7 @@ async def _ask(client: AsyncCompletion, model: str, way: Way, name: str) -> str:
 
 
 @covers("F06", "F09", "F10", "F11", "F12", "F13", "F14", "F15", "F17", "F18", "F21", "F22", "F26", "F27")
-@pytest.mark.parametrize("provider", MODELS)
+@pytest.mark.parametrize("provider", SIMULATED)
 async def test_a_named_fault_has_the_same_outcome_with_every_provider(provider: str) -> None:
     """Applications that are tested with these faults would be tested for one provider only."""
     async with SimulatorServer() as sim:
@@ -109,7 +101,7 @@ async def _ends(client: AsyncCompletion, provider: str, name: str) -> Outcome:
 
 async def _end(client: AsyncCompletion, provider: str, way: Way, name: str) -> type[CompletionError] | None:
     try:
-        assert "You said: Hi." in await _ask(client, MODELS[provider], way, name)
+        assert "You said: Hi." in await _ask(client, SIMULATED[provider], way, name)
     except CompletionError as error:
         return type(error)
     return None

@@ -23,6 +23,7 @@ from anycompletion import (
 from faults.harness import BOTH_WAYS, KEY, WAYS, Stage, Way, ask, client_to, covers, fails, fails_both_ways
 from support.raw_server import REQUEST, STALL, RawServer, answer
 from support.resource_leaks import nothing_left
+from support.simulated import SIMULATED
 
 # --- statuses --------------------------------------------------------------------------------------------------------
 
@@ -180,18 +181,10 @@ async def test_a_key_that_is_echoed_is_not_shown() -> None:
 
 REDIRECTS = (301, 302, 303, 307, 308)
 SECRET = "sk-a-key-that-is-for-one-host-only"
-PROVIDERS = {
-    "openai": "openai/m",
-    "anthropic": "anthropic/m",
-    "cohere": "cohere/m",
-    "azure": "azure/m",
-    "openrouter": "openrouter/a/m",
-    "replicate": "replicate/a/m",
-}
 
 
 @covers("F27")
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("provider", SIMULATED)
 async def test_a_redirect_to_another_server_is_not_followed(provider: str) -> None:
     """The key and the prompt would be sent to the server that the response names."""
     async with RawServer((REQUEST, answer())) as target:
@@ -201,10 +194,10 @@ async def test_a_redirect_to_another_server_is_not_followed(provider: str) -> No
                 client = client_to("", base_urls={provider: server.url}, api_keys={provider: SECRET}, max_retries=2)
                 async with client, nothing_left(client):
                     error = await fails(
-                        client.create(PROVIDERS[provider], "Hi."),
+                        client.create(SIMULATED[provider], "Hi."),
                         APIResponseError,
                         provider=provider,
-                        model=PROVIDERS[provider].partition("/")[2],
+                        model=SIMULATED[provider].partition("/")[2],
                         status_code=status,
                         attempts=2 if provider == "replicate" else 1,  # it asks for the model first
                         retryable=False,

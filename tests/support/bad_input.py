@@ -32,6 +32,7 @@ from anycompletion.records import (
     ToolMessage,
     UserMessage,
 )
+from support.simulated import SIMULATED
 
 NAN, INF = math.nan, math.inf
 MODEL = "openai/gpt-4o"
@@ -655,8 +656,8 @@ WITH_SURROGATES: list[Bad] = [
     *bad("prompt_cache_key", SURROGATE, late=True),
 ]
 
-OTHER_MODELS = ("anthropic/claude-x", "cohere/command-x", "azure/our-gpt", "openrouter/a/b", "replicate/a/b")
-"""One model for each of the other formats of the simulator."""
+OTHER_MODELS = tuple(model for provider, model in SIMULATED.items() if provider != "openai")
+"""One model of each of the other simulated providers."""
 
 OTHERS: list[Bad] = [
     row

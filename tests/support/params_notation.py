@@ -111,8 +111,16 @@ class ProviderColumn:
     """Expectations for `LEGACY_CALLS`."""
     denied: frozenset[str] = frozenset()
     """Names of calls that the client sends and the server refuses."""
+    stream_path: str = ""
+    """The path of streams, where they have another one."""
+    stream_type: str = "text/event-stream"
+    """The content type of streams."""
     functions: bool = True
     """Whether the model can call functions."""
+    long_tool_names: bool = False
+    """Whether names of tools may have more than OpenAI's 64 characters."""
+    unknown_parts: bool = True
+    """Whether a message's parts of unknown types are sent as they are."""
     several_choices: bool = False
     """Whether one request can return several choices."""
     support_depends_on_model: bool = False

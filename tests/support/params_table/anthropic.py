@@ -414,6 +414,7 @@ COLUMN = ProviderColumn(
     model="claude-haiku-4-5",
     path="/anthropic/v1/messages",
     bare_models=("claude-instant-1", "claude-2"),
+    long_tool_names=True,
     key_header=("x-api-key", "the-key"),
     key_variables=("ANTHROPIC_API_KEY",),
     url_variables=("ANTHROPIC_BASE_URL", "ANTHROPIC_API_BASE"),

@@ -292,6 +292,7 @@ COLUMN = ProviderColumn(
     model="command-a-03-2025",
     path="/cohere/v2/chat",
     bare_models=("command-nightly", "command-light", "command"),
+    long_tool_names=True,
     key_header=("authorization", "Bearer the-key"),
     key_variables=("CO_API_KEY", "COHERE_API_KEY"),
     url_variables=("CO_API_URL",),

@@ -262,6 +262,7 @@ COLUMN = ProviderColumn(
     path="/replicate/v1/models/meta/meta-llama-3-8b-instruct/predictions",
     member="input",
     functions=False,
+    unknown_parts=False,
     support_depends_on_model=True,
     key_header=("authorization", "Bearer the-key"),
     key_variables=("REPLICATE_API_TOKEN", "REPLICATE_API_KEY"),

@@ -34,11 +34,9 @@ FORMATS: Mapping[str, WireFormat] = {module.FORMAT.provider: module.FORMAT for m
 """Format by provider: every provider that the simulator imitates."""
 
 FORMATS_BY_DIALECT: Mapping[str, WireFormat] = {
-    "openai_chat": openai_chat.FORMAT,
-    "anthropic_messages": anthropic_messages.FORMAT,
-    "cohere_chat": cohere_chat.FORMAT,
-    "replicate_predictions": replicate_predictions.FORMAT,
+    module.__name__.split(".")[-2]: module.FORMAT for module in _MODULES if module.FORMAT.encode is not None
 }
+"""Format by dialect, which its folder is named for; variants of another format have none."""
 
 _STATUSES: Mapping[type[CompletionError], int] = {
     BadRequestError: 400,

@@ -151,6 +151,9 @@ class WireFormat:
     base_path: str = ""
     """Path of the provider's base URL below `root`."""
     api_key: str
+    """The only key that the simulator accepts; not secret."""
+    api: str = ""
+    """The name of the API in recordings."""
     validate: Callable[[SimulatedRequest, str], ErrorSpec | None]
     """The error with which the provider rejects a request, given the valid key; None for a valid request."""
     reply: Callable[[SimulatedRequest], AnyResponse]

@@ -26,6 +26,7 @@ from ...redaction import basic_password, hide
 from ...transport import Response, Transport
 from ..fake.wrappers import ResponseWrapper, TransportWrapper
 from ..formats.json_access import as_dict
+from ..formats.registry import FORMATS_BY_DIALECT
 from .recordings import RecordedCall, Recording
 
 ALL = "*"
@@ -58,13 +59,6 @@ _FRAMINGS: Mapping[str, str] = {
     "text/event-stream": "sse",
     "application/x-ndjson": "ndjson",
     "application/vnd.amazon.eventstream": "aws-eventstream",
-}
-
-_APIS: Mapping[str, str] = {
-    "openai_chat": "chat.completions",
-    "anthropic_messages": "messages",
-    "cohere_chat": "v2/chat",
-    "replicate_predictions": "predictions",
 }
 
 
@@ -240,7 +234,7 @@ class RecordedExchange:
         return Recording(
             id=self._name(url, request),
             provider=self.row.name,
-            api=_APIS.get(self.row.dialect, ""),
+            api=_api_of(self.row),
             streaming=as_dict(request).get("stream") is True,
             framing=_FRAMINGS.get(kind, "text"),
             status=self.status,
@@ -292,7 +286,7 @@ class RecordedExchange:
         """A name that depends on the request alone."""
         identity = json.dumps([self.method, urlsplit(url).path, request], sort_keys=True)
         digest = hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()[:8]
-        words = [self.row.name, _APIS.get(self.row.dialect, ""), str(as_dict(request).get("model") or "")]
+        words = [self.row.name, _api_of(self.row), str(as_dict(request).get("model") or "")]
         words += ["stream"] if as_dict(request).get("stream") is True else []
         slugs = (re.sub(r"[^a-z0-9]+", "-", word.lower()).strip("-") for word in words)
         return "-".join([*(slug for slug in slugs if slug), digest])[-120:]
@@ -308,6 +302,12 @@ def _redacted(raw: bytes, sanitize: Callable[[str], str], secrets: Iterable[str]
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # a lone surrogate, which only the caller's own function can have made
         return text.encode("utf-8", "surrogatepass")
+
+
+def _api_of(row: Provider) -> str:
+    """The name of the row's API in recordings; "" for a dialect that is not simulated."""
+    wire = FORMATS_BY_DIALECT.get(row.dialect)
+    return "" if wire is None else wire.api
 
 
 def _origin(url: str) -> str:

@@ -41,17 +41,13 @@ from anycompletion import (
     Usage,
 )
 from anycompletion.testing import FakeProvider, FakeReply, Fault, NoReplyLeft, block_network, tool_call
+from support.simulated import MODEL_BY_DIALECT, WITH_FUNCTIONS
 
 WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
 
-MODELS = {
-    "openai_chat": "openai/gpt-4o",
-    "anthropic_messages": "anthropic/claude-haiku-4-5",
-    "cohere_chat": "cohere/command-a",
-    "replicate_predictions": "replicate/meta/meta-llama-3-8b-instruct",
-}
-EACH_FORMAT = pytest.mark.parametrize("model", MODELS.values())
-EACH_FORMAT_WITH_TOOLS = pytest.mark.parametrize("model", list(MODELS.values())[:3])
+MODELS = MODEL_BY_DIALECT
+EACH_FORMAT = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+EACH_FORMAT_WITH_TOOLS = pytest.mark.parametrize("model", [each for each in MODELS.values() if each in WITH_FUNCTIONS])
 
 
 def fake_of(*replies: FakeReply, **options: Any) -> FakeProvider:
@@ -589,7 +585,7 @@ def test_it_needs_no_socket_and_no_thread(run: Callable[[Any], None], monkeypatc
             replies = await asyncio.gather(*(client.create(model, "Hello", n=2) for model in MODELS.values()))
             async with client.stream("openai/x", "Hello") as stream:
                 assert [text async for text in stream.text] == ["a ", "b ", "c"]
-        assert [reply.texts for reply in replies] == [["a b c", "a b c"]] * 4
+        assert [reply.texts for reply in replies] == [["a b c", "a b c"]] * len(MODELS)
         assert threading.active_count() == threads
         assert asyncio.all_tasks() == {asyncio.current_task()}
 

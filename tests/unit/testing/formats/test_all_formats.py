@@ -1,24 +1,13 @@
 """Tests of what all simulated formats have in common."""
 
-from typing import Any
-
 import aiohttp
 import pytest
 
 from anycompletion.testing import FAULTS, Fault, SimulatorServer
 from anycompletion.testing.formats.registry import FORMATS
 from anycompletion.testing.formats.wire_format import ProviderMemory
+from support.params_table import COLUMNS
 
-MESSAGES = [{"role": "user", "content": "Knock knock."}]
-CHAT: dict[str, Any] = {"model": "some-model", "messages": MESSAGES}
-ASK: dict[str, tuple[str, dict[str, Any]]] = {
-    "openai": ("/chat/completions", CHAT),
-    "anthropic": ("/v1/messages", {**CHAT, "max_tokens": 1000}),
-    "azure": ("/openai/v1/chat/completions", CHAT),
-    "cohere": ("/v2/chat", CHAT),
-    "replicate": ("/v1/models/meta/llama/predictions", {"input": {"prompt": "Knock knock."}}),
-    "openrouter": ("/chat/completions", CHAT),
-}
 STATUS = [name for name, fault in FAULTS.items() if fault.kind == "status"]
 
 
@@ -26,31 +15,36 @@ def ask(
     http: aiohttp.ClientSession, sim: SimulatorServer, provider: str, *, fault: str = "", stream: bool = False
 ) -> "aiohttp.client._RequestContextManager":
     """One request in the provider's format with a valid key."""
-    path, body = ASK[provider]
-    headers = {"authorization": f"Bearer {sim.api_keys[provider]}", "anthropic-version": "2023-06-01"}
-    if fault:
-        headers["x-simulate"] = fault
-    return http.post(sim.base_urls[provider] + path, json={**body, "stream": stream}, headers=headers)
+    column = COLUMNS[provider]
+    headers = valid_headers(sim, provider) | ({"x-simulate": fault} if fault else {})
+    url = sim.url + ((stream and column.stream_path) or column.path)
+    return http.post(url, json=column.body(column.model, stream), headers=headers)
+
+
+def valid_headers(sim: SimulatorServer, provider: str) -> dict[str, str]:
+    """The headers of a request with a valid key."""
+    name, value = COLUMNS[provider].key_header
+    return {name: value.replace("the-key", sim.api_keys[provider]), "anthropic-version": "2023-06-01"}
 
 
 def test_every_provider_is_tested() -> None:
     """A new provider would not be tested."""
-    assert ASK.keys() == FORMATS.keys()
+    assert COLUMNS.keys() == FORMATS.keys()
     assert all(wire.base.startswith(wire.root) for wire in FORMATS.values())
-    assert len({wire.root for wire in FORMATS.values()}) == len({wire.api_key for wire in FORMATS.values()}) == 6
+    assert len({wire.root for wire in FORMATS.values()}) == len(FORMATS)
+    assert len({wire.api_key for wire in FORMATS.values()}) == len(FORMATS)
 
 
 @pytest.mark.parametrize("stream", [True, False])
-@pytest.mark.parametrize("provider", ASK)
+@pytest.mark.parametrize("provider", COLUMNS)
 async def test_every_provider_replies(
     sim: SimulatorServer, http: aiohttp.ClientSession, provider: str, stream: bool
 ) -> None:
     """A provider's URL or key would be wrong, or the log would not name the provider."""
     async with ask(http, sim, provider, stream=stream) as response:
         assert response.status == (201 if provider == "replicate" else 200)
-        assert response.content_type == (
-            "text/event-stream" if stream and provider != "replicate" else "application/json"
-        )
+        is_stream = stream and provider != "replicate"  # whose streams are another request
+        assert response.content_type == (COLUMNS[provider].stream_type if is_stream else "application/json")
         assert await response.read()
     (request,) = sim.requests
     assert (request.provider, request.has_key) == (provider, True)
@@ -58,7 +52,7 @@ async def test_every_provider_replies(
     assert request.finished
 
 
-@pytest.mark.parametrize("provider", ASK)
+@pytest.mark.parametrize("provider", COLUMNS)
 @pytest.mark.parametrize("name", STATUS)
 async def test_every_provider_has_every_error(
     sim: SimulatorServer, http: aiohttp.ClientSession, provider: str, name: str
@@ -70,7 +64,7 @@ async def test_every_provider_has_every_error(
         assert response.headers.get("retry-after") == ("0.05" if name == "rate-limit" else None)
 
 
-@pytest.mark.parametrize("provider", ASK)
+@pytest.mark.parametrize("provider", COLUMNS)
 async def test_an_unknown_fault_is_a_bad_request(
     sim: SimulatorServer, http: aiohttp.ClientSession, provider: str
 ) -> None:
@@ -80,7 +74,7 @@ async def test_an_unknown_fault_is_a_bad_request(
         assert "'overloaded'" in await response.text()
 
 
-@pytest.mark.parametrize("provider", ASK.keys() - {"replicate"})
+@pytest.mark.parametrize("provider", COLUMNS.keys() - {"replicate"})
 async def test_only_predictions_have_outcomes(sim: SimulatorServer, http: aiohttp.ClientSession, provider: str) -> None:
     """A fault that a provider does not have would silently simulate nothing."""
     async with ask(http, sim, provider, fault="failed-prediction") as response:
@@ -94,24 +88,24 @@ async def test_only_predictions_have_outcomes(sim: SimulatorServer, http: aiohtt
     assert prediction["status"] == "starting"
 
 
-@pytest.mark.parametrize("provider", ASK)
+@pytest.mark.parametrize("provider", COLUMNS)
 async def test_faults_of_other_providers_do_not_apply(
     sim: SimulatorServer, http: aiohttp.ClientSession, provider: str
 ) -> None:
     """A fallback from a failing provider could not be tested with one server."""
-    sim.fault = [Fault.named("overloaded", provider=name) for name in ASK if name != provider]
+    sim.fault = [Fault.named("overloaded", provider=name) for name in COLUMNS if name != provider]
     async with ask(http, sim, provider) as response:
         assert response.status < 300
 
 
-@pytest.mark.parametrize("provider", ASK)
+@pytest.mark.parametrize("provider", COLUMNS)
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"x"', b'{"messages":[null],"input":[],"model":{}}'])
 async def test_malformed_bodies_are_rejected(
     sim: SimulatorServer, http: aiohttp.ClientSession, provider: str, body: bytes
 ) -> None:
     """A client's mistake would look like a bug of the simulator."""
-    headers = {"authorization": f"Bearer {sim.api_keys[provider]}", "anthropic-version": "2023-06-01"}
-    async with http.post(sim.base_urls[provider] + ASK[provider][0], data=body, headers=headers) as response:
+    url = sim.url + COLUMNS[provider].path
+    async with http.post(url, data=body, headers=valid_headers(sim, provider)) as response:
         assert 400 <= response.status < 500
 
 

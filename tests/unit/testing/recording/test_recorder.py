@@ -31,15 +31,8 @@ from anycompletion.testing import (
     load_folder,
 )
 from support.raw_server import REQUEST, RawServer, answer
+from support.simulated import SIMULATED, WITH_FUNCTIONS
 
-MODELS = {
-    "openai": "openai/gpt-4o",
-    "anthropic": "anthropic/claude-haiku-4-5",
-    "azure": "azure/our-gpt",
-    "cohere": "cohere/command-a",
-    "replicate": "replicate/meta/meta-llama-3-8b-instruct",
-    "openrouter": "openrouter/meta-llama/llama-3.3-70b-instruct",
-}
 TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
 
 
@@ -50,7 +43,7 @@ async def make_calls(client: AsyncCompletion, model: str) -> tuple[list[ChatComp
         await client.create(model, "What is salt?", temperature=0.5),
         await client.create(model, "What is pepper?", n=2),
     ]
-    if "replicate" not in model:
+    if model in WITH_FUNCTIONS:
         replies.append(await client.create(model, "Is it raining?", tools=TOOLS))
     async with client.stream(model, "What is cinnamon?") as stream:
         chunks = [chunk async for chunk in stream]
@@ -65,7 +58,7 @@ def files(folder: Path) -> list[str]:
     return [path.read_text() for path in folder.rglob("*.json")]
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", SIMULATED)
 async def test_a_recording_replays_the_same_replies(name: str, tmp_path: Path) -> None:
     """An app's tests would get other completions or chunks than the provider sent."""
     async with (
@@ -74,18 +67,18 @@ async def test_a_recording_replays_the_same_replies(name: str, tmp_path: Path) -
             providers=[Recorder(tmp_path)], base_urls=sim.base_urls, api_keys=sim.api_keys, max_retries=0
         ) as client,
     ):
-        replies, chunks = await make_calls(client, MODELS[name])
+        replies, chunks = await make_calls(client, SIMULATED[name])
     async with (
         SimulatorServer(replay=tmp_path) as sim,
         AsyncCompletion(base_urls=sim.base_urls, api_keys=sim.api_keys, max_retries=0) as client,
     ):
-        again, chunks_again = await make_calls(client, MODELS[name])
+        again, chunks_again = await make_calls(client, SIMULATED[name])
     assert comparable(again) == comparable(replies)
     assert chunks_again == chunks
     assert [reply.info.request_id for reply in again] == [reply.info.request_id for reply in replies]
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", SIMULATED)
 async def test_no_secret_gets_into_a_file(name: str, tmp_path: Path) -> None:
     """A key, a cookie, or an account's name would be committed to a repository."""
     recorder = Recorder(tmp_path)
@@ -96,10 +89,10 @@ async def test_no_secret_gets_into_a_file(name: str, tmp_path: Path) -> None:
         extra = {"x-my-token": "very-secret-token-1234", "cookie": "session=abcdefgh1234"}
         extra["x-gateway"] = f"Basic {base64.b64encode(b'me:hunter2hunter2').decode()}"
         await client.create(
-            MODELS[name], "Echo very-secret-token-1234 hunter2hunter2 sk-abcdefghij1234567890", extra_headers=extra
+            SIMULATED[name], "Echo very-secret-token-1234 hunter2hunter2 sk-abcdefghij1234567890", extra_headers=extra
         )
         port = sim.url.rpartition(":")[2]
-        await client.create(MODELS[name], "Hello", extra_query={"key": "secret-in-the-url"})
+        await client.create(SIMULATED[name], "Hello", extra_query={"key": "secret-in-the-url"})
     written = files(tmp_path)
     assert len(written) >= 2
     secrets = [
@@ -206,7 +199,7 @@ async def test_one_provider_can_be_recorded_alone(tmp_path: Path) -> None:
             providers=[Recorder(tmp_path, name="cohere")], base_urls=sim.base_urls, api_keys=sim.api_keys
         ) as client,
     ):
-        for model in MODELS.values():
+        for model in SIMULATED.values():
             await client.create(model, "Hello")
     assert {each.provider for each in load_folder(tmp_path)} == {"cohere"}
     with pytest.raises(ConfigurationError, match="no provider is called 'coheer'"):

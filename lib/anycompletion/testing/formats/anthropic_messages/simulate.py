@@ -149,6 +149,7 @@ def _thoughts(body: dict[str, Any]) -> str | None:
 FORMAT = WireFormat(
     provider="anthropic",
     api_key=API_KEY,
+    api="messages",
     validate=validate,
     reply=reply,
     encode=encode.encode,

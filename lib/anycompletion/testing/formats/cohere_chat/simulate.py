@@ -173,6 +173,7 @@ def _usage(body: dict[str, Any], reply: SimulatedReply) -> dict[str, Any]:
 FORMAT = WireFormat(
     provider="cohere",
     api_key=API_KEY,
+    api="v2/chat",
     validate=validate,
     reply=reply,
     encode=encode.encode,

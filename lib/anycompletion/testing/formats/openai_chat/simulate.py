@@ -256,6 +256,7 @@ FORMAT = WireFormat(
     provider="openai",
     base_path="/v1",
     api_key=API_KEY,
+    api="chat.completions",
     validate=validate,
     reply=reply,
     encode=encode.encode,

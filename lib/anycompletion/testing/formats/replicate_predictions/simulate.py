@@ -275,6 +275,7 @@ def _error_key(path: str) -> str:
 FORMAT = WireFormat(
     provider="replicate",
     api_key=API_KEY,
+    api="predictions",
     validate=validate,
     reply=reply,
     encode=create_scripted,
