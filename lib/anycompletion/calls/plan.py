@@ -55,6 +55,7 @@ class CallPlan:
         self.transport: Transport = state.transport
         self.target = target
         self.requires_call_ids = target.quirks.requires_call_ids
+        self.param_support = state.param_support(target.model)
         self.endpoint = endpoint
         self.cooldown = endpoint.cooldown_of("" if state.provider.rate_limit_scope == "key" else target.model)
         """The cooldown of the model, or of the key where the provider's limits are those of the key."""

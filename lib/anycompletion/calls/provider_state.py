@@ -9,7 +9,7 @@ from weakref import WeakSet
 
 from ..dialects.base import Dialect
 from ..options import Secret
-from ..params import NATIVE
+from ..params import NATIVE, ParamTable
 from ..providers import Provider
 from ..records import ChatCompletion
 from ..records.chunks import ChatCompletionChunk
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 KeySource: TypeAlias = "str | Secret | Callable[[], str | Awaitable[str]] | None"
 """A key, or the function that is asked for one before each attempt."""
+
+
+_MAX_TABLES = 256
+"""Models whose parameter support is kept."""
 
 
 class ProviderState:
@@ -59,11 +63,23 @@ class ProviderState:
         """Keeps a strong reference to a task that cancels work at the provider; closing the client waits for it."""
         self.accumulate = accumulate
         """Makes one completion of a stream's chunks."""
-        self.param_support = {name: support for name, support in provider.table.items() if support != NATIVE}
-        """Parameters that are not simply native."""
+        self._param_support: dict[str, ParamTable] = {}
+        """Model → parameters that are not simply native; "" for all models, where they do not differ."""
         self.retries = 0
         """Attempts after the first, of all calls so far."""
         self.endpoint = EndpointState()
         """The endpoint state of calls with this base URL and key."""
         self.other_endpoints: WeakSet[EndpointState] = WeakSet()
         """Those of calls with keys or base URLs of their own, as long as some call uses them."""
+
+    def param_support(self, model: str) -> ParamTable:
+        """Parameters that are not simply native, for a model."""
+        known = model if self.dialect.model_params is not None else ""
+        support = self._param_support.get(known)
+        if support is None:
+            if len(self._param_support) >= _MAX_TABLES:
+                self._param_support.clear()
+            table = self.provider.table_of(model)
+            support = {name: each for name, each in table.items() if each != NATIVE}
+            self._param_support[known] = support
+        return support

@@ -222,7 +222,7 @@ class CallDispatcher:
         if request.given():
             report = EncodingReport(target.on_unsupported, warnings)
             request = apply_param_support(
-                request, provider_state.param_support, report, stream=target.stream, provider=target.provider
+                request, plan.param_support, report, stream=target.stream, provider=target.provider
             )
         if request.n is not None:
             return _branches(plan, request, warnings, started)
@@ -231,7 +231,7 @@ class CallDispatcher:
 
 def _branches(plan: CallPlan, request: ChatRequest, warnings: list[str], started: float) -> list[Call]:
     """The calls of a request with `n`: one, or `n` where the provider has no `n` of its own."""
-    count, support, target = cast("int", request.n), plan.provider_state.param_support.get("n"), plan.target
+    count, support, target = cast("int", request.n), plan.param_support.get("n"), plan.target
     if support is None or support.support != "fanned_out":
         count = 1
     elif count != 1 or not support.takes_no_op:

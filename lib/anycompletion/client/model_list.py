@@ -78,7 +78,7 @@ def _with_query(url: str, query: Mapping[str, str]) -> str:
 def _model(item: JsonObject, listing: ModelListing) -> ModelInfo:
     names = [optional_str(item.get(name)) or "" for name in listing.name]
     return ModelInfo(
-        "/".join(names).strip("/"),
+        "/".join(names).strip("/").removeprefix(listing.name_prefix),
         _unix_time(next((item[name] for name in ("created", "created_at") if item.get(name) is not None), None)),
         optional_str(item.get("owned_by")) or optional_str(item.get("owner")),
         item,

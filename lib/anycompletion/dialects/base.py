@@ -217,6 +217,8 @@ class ModelListing(msgspec.Struct, frozen=True, eq=False):
     """The field of a page that has the models; a page may also be the list itself."""
     name: tuple[str, ...] = ("id",)
     """The fields of a model that its name consists of; a slash is between them."""
+    name_prefix: str = ""
+    """The beginning of each name that callers do not write, such as the name of a collection."""
     cursor: tuple[str, str] = ("", "")
     """The field of a page that has the cursor of the next one, and its parameter in the query; empty for one page."""
 
@@ -251,3 +253,5 @@ class Dialect(msgspec.Struct, frozen=True, eq=False):
     """A new parser for one stream's bytes."""
     quirks_type: type[DialectQuirks] = DialectQuirks
     """The class of `Provider.quirks` for this dialect."""
+    model_params: Callable[[str], ParamTable] | None = None
+    """Model → support that differs from `params`, for formats whose models differ; None where they do not."""

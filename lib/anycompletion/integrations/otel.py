@@ -44,6 +44,7 @@ from .tokens import billable_tokens
 PROVIDER_NAMES: Mapping[str, str] = {
     "azure": "azure.ai.openai",
     "gemini": "gcp.gemini",
+    "gemini-openai": "gcp.gemini",
     "mistral": "mistral_ai",
     "xai": "x_ai",
 }

@@ -30,6 +30,7 @@ PRICE_LISTS: Mapping[str, str] = {
     "deepseek": "deepseek",
     "fireworks": "fireworks",
     "gemini": "google",
+    "gemini-openai": "google",
     "groq": "groq",
     "minimax": "minimax",
     "mistral": "mistral",

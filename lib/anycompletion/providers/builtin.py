@@ -89,6 +89,17 @@ ROWS: tuple[Provider, ...] = (
         retry_safe=False,
         docs="https://replicate.com/docs/reference/http",
     ),
+    Provider(
+        "gemini",
+        "https://generativelanguage.googleapis.com",
+        "gemini_generate",
+        key_env=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+        base_url_env=("GOOGLE_GEMINI_BASE_URL", "GEMINI_API_BASE"),
+        api_version_env=("GOOGLE_GENAI_API_VERSION",),
+        auth=header_key("x-goog-api-key"),
+        docs="https://ai.google.dev/api/generate-content",
+        unverified="several candidates, image and audio replies in streams, and errors inside streams are not recorded",
+    ),
     # --- OpenAI's format on other hosts ---
     Provider(
         "azure",
@@ -331,7 +342,7 @@ ROWS: tuple[Provider, ...] = (
         unverified=f"{_NOT_RECORDED}; every model has parameters of its own",
     ),
     Provider(
-        "gemini",
+        "gemini-openai",
         "https://generativelanguage.googleapis.com/v1beta/openai",
         key_env=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
         quirks=Quirks(functions_as_tools=True, developer_role=False, extra_content=True),

@@ -16,6 +16,7 @@ from .._boundary import hides_constructor_frames
 from .._value import FrozenValue
 from ..auth import BEARER, Auth
 from ..dialects.base import Dialect, DialectQuirks
+from ..dialects.gemini_generate.gemini_quirks import GeminiQuirks
 from ..dialects.openai_chat.quirks import Quirks
 from ..errors import ConfigurationError
 from ..options import is_variable
@@ -29,6 +30,7 @@ _REGISTERED_DIALECTS: Mapping[str, type[DialectQuirks]] = {
     "anthropic_messages": DialectQuirks,
     "cohere_chat": DialectQuirks,
     "replicate_predictions": DialectQuirks,
+    "gemini_generate": GeminiQuirks,
 }
 """Folder of `dialects` → the dialect's `quirks_type`, so that a row is checked without importing its dialect.
 
@@ -231,6 +233,13 @@ class Provider(FrozenValue):
     def table(self) -> ParamTable:
         """Parameter name → support: the dialect's, with this provider's differences."""
         return {**DIALECTS[self.dialect].params, **self.quirks.param_support(), **self.params}
+
+    def table_of(self, model: str) -> ParamTable:
+        """The same for one model, by the provider's own name of it: the models of some formats differ."""
+        dialect = DIALECTS[self.dialect]
+        if dialect.model_params is None:
+            return self.table
+        return {**dialect.params, **self.quirks.param_support(), **dialect.model_params(model), **self.params}
 
     def own_model(self, model: str) -> str:
         """The provider's own name of a model that callers write after the provider's name; see `own_models`."""

@@ -143,5 +143,5 @@ def supported_params(
     Raises:
         InvalidRequestError: the provider is unknown.
     """
-    row, _ = resolve_model(model, provider, all_providers(providers))
-    return dict(row.table)
+    row, own_name = resolve_model(model, provider, all_providers(providers))
+    return dict(row.table_of(own_name))

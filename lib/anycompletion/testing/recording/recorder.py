@@ -43,7 +43,7 @@ _RESPONSE_HEADERS = re.compile(
 )
 """Response headers that are kept."""
 
-_QUERY = frozenset({"api-version"})
+_QUERY = frozenset({"alt", "api-version"})
 """Parameters of a URL that are kept."""
 
 _LOOKS_LIKE_A_KEY = re.compile(

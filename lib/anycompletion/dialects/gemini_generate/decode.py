@@ -1,0 +1,229 @@
+"""Gemini's response as a chat completion: no value is guessed, and none is lost.
+
+https://ai.google.dev/api/generate-content#generatecontentresponse
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Any, cast
+
+from ...codecs import json
+from ...codecs.lenient import (
+    NotJSONError,
+    ShapeError,
+    as_list,
+    as_object,
+    as_str,
+    optional_float,
+    optional_int,
+    optional_object,
+    optional_objects,
+    optional_str,
+    unknown_fields,
+)
+from ...errors import APIStatusError
+from ...http import HttpResponse
+from ...records import (
+    ChatCompletion,
+    ChatCompletionMessage,
+    ChatRequest,
+    Choice,
+    JsonObject,
+    Logprobs,
+    TokenLogprob,
+    ToolCall,
+    TopLogprob,
+)
+from ..base import Target
+from ..shared import as_text, unreadable_reply, uses_legacy_functions, without_nulls
+from .errors import REQUEST_ID, error_from_body, error_in, failed_generation
+from .gemini_finish import block_reason, finish_reason, native_reason
+from .gemini_quirks import quirks_of
+from .grounding import GeminiTexts, read_annotations
+from .model_turns import BACKEND, NATIVE_CONTENT
+from .reply_parts import audio_of, image, is_expressible, is_thought, media_of, read_parts, text_of, tool_call_of
+from .response_arrays import merged_response
+from .token_counts import has_counts, read_usage
+
+RESPONSE_FIELDS = frozenset(("candidates", "usageMetadata", "modelVersion", "responseId"))
+CANDIDATE_FIELDS = frozenset(("content", "finishReason", "index", "logprobsResult"))
+"""Fields that are read; others are kept in `extra`."""
+
+
+def decode(response: HttpResponse, request: ChatRequest, target: Target) -> ChatCompletion:
+    """The completion in a response with a good status.
+
+    Raises:
+        APIStatusError: the body is an error nevertheless, or the generation failed.
+        APIResponseError: the body does not have the format's shape.
+    """
+    failure: APIStatusError | None = None
+    problem = ""
+    try:
+        value = json.loads(response.body)
+        reported = error_in(value)
+        if reported is None:
+            data = merged_response(cast("list[Any]", value)) if isinstance(value, list) else as_object(value, "body")
+            completion = _completion(data, uses_legacy_functions(request), target)
+            completion.raw = value
+            failure = _failure(data, response)
+            if failure is None:
+                return completion
+            failure.partial = completion
+        else:
+            failure = error_from_body(reported, response.headers, as_text(response.body))
+    except (ShapeError, NotJSONError) as exc:
+        problem = str(exc)
+    # Raised here, so that the error's context and traceback do not hold the reply.
+    raise failure or unreadable_reply(f"Gemini's reply cannot be read: {problem}", response, REQUEST_ID)
+
+
+def _failure(data: JsonObject, response: HttpResponse) -> APIStatusError | None:
+    candidates = optional_objects(data.get("candidates")) or ()
+    found = (failed_generation(candidate, response.headers) for candidate in candidates)
+    return next(filter(None, found), None)
+
+
+def _completion(data: JsonObject, legacy: bool, target: Target) -> ChatCompletion:
+    response_id = optional_str(data.get("responseId")) or ""
+    backend = quirks_of(target).backend
+    choices: list[Choice] = []
+    for position, item in enumerate(as_list(data.get("candidates"), "candidates")):
+        candidate = as_object(item, f"candidates[{position}]")
+        choices.append(_choice(candidate, position, response_id, legacy, backend))
+    if not choices:
+        choices.append(_blocked(data))
+    usage = optional_object(data.get("usageMetadata"))
+    return ChatCompletion(
+        response_id,
+        choices,
+        optional_str(data.get("modelVersion")) or target.model,
+        created_at(data),
+        usage=read_usage(usage) if usage is not None and has_counts(usage) else None,
+        service_tier=None if usage is None else optional_str(usage.get("serviceTier")),
+        extra=without_nulls(unknown_fields(data, RESPONSE_FIELDS)),
+    )
+
+
+def created_at(data: JsonObject) -> int:
+    """When the response was created, in Unix seconds; 0 where this is not reported."""
+    time: object = data.get("createTime")
+    if not isinstance(time, str):
+        return 0
+    try:
+        return int(datetime.fromisoformat(time).timestamp())
+    except (ValueError, OverflowError):
+        return 0
+
+
+def _blocked(data: JsonObject) -> Choice:
+    feedback = optional_object(data.get("promptFeedback"))
+    reason = block_reason(feedback)
+    if feedback is None or reason is None:
+        raise ShapeError("candidates", "an array with a candidate", data.get("candidates"))
+    return Choice(0, blocked_message(feedback), "content_filter", native_finish_reason=reason)
+
+
+def blocked_message(feedback: JsonObject) -> ChatCompletionMessage:
+    """The message of a prompt that was blocked."""
+    return ChatCompletionMessage(None, optional_str(feedback.get("blockReasonMessage")))
+
+
+def candidate_index(candidate: JsonObject, position: int) -> int:
+    """The index of a candidate, which is absent if it is 0."""
+    index = optional_int(candidate.get("index"))
+    return position if index is None or index < 0 else index
+
+
+def _choice(candidate: JsonObject, position: int, response_id: str, legacy: bool, backend: str) -> Choice:
+    parts = read_parts(candidate.get("content"), f"candidates[{position}].content")
+    native = native_reason(candidate)
+    if native is None and not parts:
+        raise ShapeError(f"candidates[{position}].finishReason", "a text, because there is no content", None)
+    calls = [part for part in parts if "functionCall" in part]
+    message = read_message(parts, response_id, legacy, backend)
+    shown = ["" if is_thought(part) else text_of(part) for part in parts]
+    message.annotations = read_annotations(candidate, GeminiTexts(shown)) or None
+    return Choice(
+        candidate_index(candidate, position),
+        message,
+        finish_reason(native, has_calls=bool(calls), legacy=legacy),
+        read_logprobs(candidate.get("logprobsResult")),
+        native,
+        extra=without_nulls(unknown_fields(candidate, CANDIDATE_FIELDS)),
+    )
+
+
+def read_message(parts: list[JsonObject], response_id: str, legacy: bool, backend: str) -> ChatCompletionMessage:
+    """The message of parts, with the parts themselves where its fields cannot express them exactly.
+
+    Raises:
+        ShapeError: a function call cannot be read.
+    """
+    texts: list[str] = []
+    thoughts: list[str] = []
+    calls: list[ToolCall] = []
+    images: list[JsonObject] = []
+    sounds: list[tuple[str, str]] = []
+    for part in parts:
+        text = text_of(part)
+        if text:
+            (thoughts if is_thought(part) else texts).append(text)
+        if "functionCall" in part:
+            calls.append(tool_call_of(part, response_id, len(calls), backend))
+        media = media_of(part)
+        if media is not None and media[0].startswith("image/"):
+            images.append(image(*media))
+        elif media is not None and media[0].startswith("audio/"):
+            sounds.append(media)
+    return ChatCompletionMessage(
+        "".join(texts) or None,
+        tool_calls=None if legacy else calls or None,
+        function_call=calls[0].function if legacy and calls else None,
+        audio=audio_of(sounds),
+        reasoning_content="".join(thoughts) or None,
+        provider_specific_fields=native_fields(parts, backend),
+        extra={"images": images} if images else {},
+    )
+
+
+def native_fields(parts: list[JsonObject], backend: str) -> JsonObject | None:
+    """The parts as they are sent back; None where OpenAI's fields express them."""
+    if is_expressible(parts):
+        return None
+    fields: JsonObject = {NATIVE_CONTENT: parts}
+    return fields if backend == "google" else {**fields, BACKEND: backend}
+
+
+# --- log probabilities ------------------------------------------------------------------------------------------------
+
+
+def read_logprobs(value: object) -> Logprobs | None:
+    """The log probabilities of a candidate's tokens; those of the alternatives belong to the token at their place."""
+    result = None if value is None else optional_object(value)
+    chosen = None if result is None else optional_objects(result.get("chosenCandidates"))
+    if result is None or chosen is None:
+        return None
+    steps = optional_objects(result.get("topCandidates")) or []
+    content = [
+        TokenLogprob(
+            as_str(token.get("token")),
+            _logprob(token),
+            top_logprobs=_alternatives(steps[at]) if at < len(steps) else [],
+        )
+        for at, token in enumerate(chosen)
+    ]
+    return Logprobs(content)
+
+
+def _alternatives(step: JsonObject) -> list[TopLogprob]:
+    found = optional_objects(step.get("candidates")) or ()
+    return [TopLogprob(as_str(token.get("token")), _logprob(token)) for token in found]
+
+
+def _logprob(token: JsonObject) -> float:
+    """The log probability of a token, which is absent if it is 0."""
+    value = optional_float(token.get("logProbability", 0.0))
+    return math.nan if value is None else value

@@ -1,0 +1,123 @@
+"""Parameters of sampling, form and thinking as Gemini's `generationConfig`. Clamps nothing.
+
+https://ai.google.dev/api/generate-content#generationconfig, https://ai.google.dev/gemini-api/docs/thinking
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from ...errors import InvalidRequestError
+from ...records import ChatRequest, JsonObject
+from ..base import EncodingReport
+from ..shared import token_limit
+from .model_families import MAX_CANDIDATES, GeminiFamily
+
+_AUDIO_FORMAT = "pcm16"
+"""The only form of audio that Gemini returns."""
+
+_NATIVE_THINKING = frozenset(("thinkingBudget", "thinkingLevel", "includeThoughts"))
+
+
+def encode_config(
+    request: ChatRequest, family: GeminiFamily, resolution: str | None, has_tools: bool, report: EncodingReport
+) -> JsonObject:
+    """The generation config, without fields that are not set.
+
+    Raises:
+        InvalidRequestError: a JSON schema is missing.
+    """
+    stop = request.stop
+    n = request.n or 1
+    config: JsonObject = {
+        "temperature": request.temperature,
+        "topP": request.top_p,
+        # More are asked for by further requests, as whatever is missing from a reply.
+        "candidateCount": min(n, MAX_CANDIDATES) if n > 1 else None,
+        "maxOutputTokens": token_limit(request, report),
+        "stopSequences": [stop] if isinstance(stop, str) else list(stop or ()) or None,
+        "seed": request.seed,
+        # Zero is the default, and newer models refuse the fields.
+        "presencePenalty": request.presence_penalty or None,
+        "frequencyPenalty": request.frequency_penalty or None,
+        "responseLogprobs": True if request.logprobs or request.top_logprobs else None,
+        "logprobs": request.top_logprobs or None,
+        "mediaResolution": resolution,
+        "thinkingConfig": _thinking(request, family, report),
+        **_modalities(request, report),
+        **_response_format(request.response_format, family, has_tools, report),
+    }
+    return {name: value for name, value in config.items() if value is not None}
+
+
+def _modalities(request: ChatRequest, report: EncodingReport) -> JsonObject:
+    fields: JsonObject = {}
+    if request.modalities is not None:
+        fields["responseModalities"] = [modality.upper() for modality in request.modalities]
+    if request.audio is None:
+        return fields
+    audio = request.audio
+    if audio.get("format") not in (None, _AUDIO_FORMAT):
+        report.unsupported("audio.format", f"Gemini returns {_AUDIO_FORMAT} only")
+    voice = audio.get("voice")
+    if voice is not None:
+        fields["speechConfig"] = {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": voice}}}
+    return fields
+
+
+def _response_format(
+    wanted: Mapping[str, Any] | None, family: GeminiFamily, has_tools: bool, report: EncodingReport
+) -> JsonObject:
+    kind = "text" if wanted is None else wanted.get("type")
+    if wanted is None or kind == "text":
+        return {}
+    if kind not in ("json_object", "json_schema"):
+        report.unsupported("response_format", "Gemini knows json_object and json_schema only")
+        return {}
+    if has_tools and family.generation < (3, 0):
+        report.unsupported("response_format", "models before Gemini 3 take none together with tools")
+        return {}
+    fields: JsonObject = {"responseMimeType": "application/json"}
+    if kind == "json_schema":
+        schema = cast("Mapping[str, Any]", wanted.get("json_schema") or {}).get("schema")
+        if schema is None:
+            place = "response_format.json_schema.schema"
+            raise InvalidRequestError(f"{place}: is missing", param=place)
+        fields["responseJsonSchema"] = schema
+    return fields
+
+
+# --- thinking ---------------------------------------------------------------------------------------------------------
+
+
+def _thinking(request: ChatRequest, family: GeminiFamily, report: EncodingReport) -> JsonObject | None:
+    if request.thinking is None:
+        effort = request.reasoning_effort
+        return None if effort is None else _of_effort(effort, "reasoning_effort", family, report)
+    if request.reasoning_effort is not None:
+        report.warn("reasoning_effort left out: thinking was given, and wins")
+    thinking = request.thinking
+    if not _NATIVE_THINKING.isdisjoint(thinking):
+        return dict(thinking)
+    match thinking.get("type"):
+        case "disabled":
+            return _of_effort("none", "thinking.type", family, report)
+        case "adaptive":
+            budget = {} if family.generation >= (3, 0) else {"thinkingBudget": -1}
+            return budget | {"includeThoughts": True}
+        case "enabled":
+            tokens = thinking.get("budget_tokens")
+            return ({} if tokens is None else {"thinkingBudget": tokens}) | {"includeThoughts": True}
+        case kind:
+            report.unsupported("thinking.type", f"expected enabled, adaptive or disabled, found {kind!r}")
+            return None
+
+
+def _of_effort(effort: str, param: str, family: GeminiFamily, report: EncodingReport) -> JsonObject | None:
+    fields = family.efforts.get(effort)
+    if fields is None:
+        problem = "the model always thinks" if effort == "none" else f"expected one of {', '.join(family.efforts)}"
+        report.unsupported(param, problem)
+        return None
+    return dict(fields) if effort == "none" else {**fields, "includeThoughts": True}

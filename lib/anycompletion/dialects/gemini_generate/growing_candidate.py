@@ -1,0 +1,225 @@
+"""One candidate of a stream: the choices of chunks that its pieces make, and its parts as they are sent back. No I/O.
+
+Pieces of text become chunks at once. The parts are kept as well, because only at the end it is known whether OpenAI's
+fields express them exactly. Annotations are sent with the finish reason, when the whole text is known.
+"""
+
+from __future__ import annotations
+
+from ...codecs import json
+from ...codecs.lenient import as_object, optional_objects, unknown_fields
+from ...records import JsonObject
+from ...records.chunks import ChunkChoice, Delta, FunctionDelta, ToolCallDelta
+from ..shared import without_nulls
+from .decode import CANDIDATE_FIELDS, native_fields, read_logprobs
+from .gemini_finish import finish_reason, native_reason
+from .grounding import GeminiTexts, read_annotations
+from .partial_args import GeminiPartialArgs
+from .reply_parts import (
+    GeminiAudio,
+    arguments_of,
+    call_id,
+    call_name,
+    image,
+    is_thought,
+    media_of,
+    merged_texts,
+    read_parts,
+    signature_fields,
+    text_of,
+)
+
+_NOTHING = Delta()
+
+
+class _OpenCall:
+    """A function call whose arguments are arriving."""
+
+    __slots__ = ("args", "number", "part")
+
+    def __init__(self, part: JsonObject, number: int) -> None:
+        self.part = part
+        self.number = number
+        self.args = GeminiPartialArgs()
+
+
+class GeminiGrowingCandidate:
+    """A candidate so far."""
+
+    __slots__ = (
+        "_annotated",
+        "_audio",
+        "_backend",
+        "_calls",
+        "_extra",
+        "_extra_sent",
+        "_legacy",
+        "_native_sent",
+        "_open",
+        "_parts",
+        "_started",
+        "finished",
+        "index",
+    )
+
+    def __init__(self, index: int, legacy: bool, backend: str) -> None:
+        self.index = index
+        self.finished = False
+        """Whether the finish reason has arrived."""
+        self._legacy = legacy
+        self._backend = backend
+        self._parts: list[JsonObject] = []
+        """The parts as they arrived; those of text alone are joined at the end."""
+        self._calls = 0
+        """Number of function calls that have begun."""
+        self._open: _OpenCall | None = None
+        self._audio: GeminiAudio | None = None
+        self._extra: JsonObject = {}
+        """Fields of the candidate beyond those that are read."""
+        self._extra_sent = False
+        self._native_sent = 0
+        """Parts that were sent with an earlier finish reason."""
+        self._annotated = False
+        self._started = False
+
+    @property
+    def has_content(self) -> bool:
+        """Whether anything has arrived that a reply consists of."""
+        return bool(self._parts) or self._open is not None
+
+    def add(self, candidate: JsonObject, response_id: str) -> ChunkChoice | None:
+        """The choice of a chunk for one event; None if the event has nothing for it.
+
+        Raises:
+            ShapeError: a part cannot be read.
+        """
+        delta = Delta()
+        for part in read_parts(candidate.get("content"), "candidates.content"):
+            self._add_part(part, delta, response_id)
+        for name, value in without_nulls(unknown_fields(candidate, CANDIDATE_FIELDS)).items():
+            if value or name not in self._extra:
+                self._extra[name] = value
+        logprobs = read_logprobs(candidate["logprobsResult"]) if "logprobsResult" in candidate else None
+        native = native_reason(candidate) if "finishReason" in candidate else None
+        if native is None and logprobs is None and delta == _NOTHING:
+            return None
+        if not self._started:
+            self._started = True
+            delta.role = "assistant"
+        if native is None:
+            return ChunkChoice(self.index, delta, None, logprobs)
+        self.finished = True
+        extra = self._add_end(delta)
+        reason = finish_reason(native, has_calls=self._calls > 0, legacy=self._legacy)
+        return ChunkChoice(self.index, delta, reason, logprobs, native, extra)
+
+    def end(self) -> ChunkChoice | None:
+        """What has arrived since the finish reason; None for nothing."""
+        delta = Delta()
+        extra = self._add_end(delta)
+        return None if extra is None and delta == _NOTHING else ChunkChoice(self.index, delta, extra=extra)
+
+    # --- parts --------------------------------------------------------------------------------------------------------
+
+    def _add_part(self, part: JsonObject, delta: Delta, response_id: str) -> None:
+        if "functionCall" in part:
+            self._add_call(part, delta, response_id)
+            return
+        self._close_call(delta)
+        self._parts.append(part)
+        text = text_of(part)
+        if not text:
+            self._add_media(part, delta)
+        elif is_thought(part):
+            delta.reasoning_content = text if delta.reasoning_content is None else delta.reasoning_content + text
+        else:
+            delta.content = text if delta.content is None else delta.content + text
+
+    def _add_media(self, part: JsonObject, delta: Delta) -> None:
+        media = media_of(part)
+        if media is None:
+            return
+        if media[0].startswith("image/"):
+            extra = delta.extra = delta.extra or {"images": []}
+            extra["images"].append(image(*media))
+        elif media[0].startswith("audio/"):
+            audio = self._audio = self._audio or GeminiAudio()
+            piece = audio.add(*media)
+            data = piece if delta.audio is None else delta.audio["data"] + piece
+            delta.audio = {"data": data, "mime_type": audio.media_type} if audio.media_type else {"data": data}
+
+    def _add_call(self, part: JsonObject, delta: Delta, response_id: str) -> None:
+        call = as_object(part["functionCall"], "functionCall")
+        pieces = call.get("partialArgs")
+        if call.get("name"):
+            self._close_call(delta)
+            name = call_name(call, "functionCall")
+            number, self._calls = self._calls, self._calls + 1
+            function = FunctionDelta(name, "")
+            if call.get("willContinue") is True or pieces:
+                self._open = _OpenCall(part, number)
+            else:
+                function.arguments = json.dumps(arguments_of(call, "functionCall")).decode()
+                self._parts.append(part)
+            extra = signature_fields(part, self._backend) or None
+            self._send_call(delta, number, function, call_id(call, response_id, number), extra)
+        elif self._open is None:
+            call_name(call, "functionCall")  # raises
+        opened = self._open
+        if opened is not None:
+            for piece in optional_objects(pieces) or ():
+                opened.args.add(piece)
+            if call.get("willContinue") is not True:
+                self._close_call(delta)
+
+    def _close_call(self, delta: Delta) -> None:
+        """Ends the open call: its arguments are sent, and it is kept as if it had come at once."""
+        opened = self._open
+        if opened is None:
+            return
+        self._open = None
+        args = opened.args.complete()
+        begun = {name: value for name, value in opened.part["functionCall"].items() if name in ("id", "name")}
+        self._parts.append({**opened.part, "functionCall": {**begun, "args": args}})
+        self._send_call(delta, opened.number, FunctionDelta(None, json.dumps(args).decode()))
+
+    def _send_call(
+        self,
+        delta: Delta,
+        number: int,
+        function: FunctionDelta,
+        given_id: str | None = None,
+        extra: JsonObject | None = None,
+    ) -> None:
+        if self._legacy:
+            if number == 0:  # the legacy form has a place for one call
+                known = delta.function_call
+                delta.function_call = function if known is None else FunctionDelta(known.name, function.arguments)
+            return
+        kind = None if given_id is None else "function"
+        delta.tool_calls = delta.tool_calls or []
+        delta.tool_calls.append(ToolCallDelta(number, given_id, kind, function, None, extra))
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    def _add_end(self, delta: Delta) -> JsonObject | None:
+        """Adds to `delta` what is sent at the end; returns the candidate's other fields, which are sent once."""
+        self._close_call(delta)
+        if self._audio is not None:
+            rest = self._audio.end()
+            if rest:
+                delta.audio = {**(delta.audio or {}), "data": (delta.audio or {}).get("data", "") + rest}
+        fields = native_fields(merged_texts(self._parts), self._backend)
+        if fields is not None and self._native_sent < len(self._parts):
+            unsent = merged_texts(self._parts[self._native_sent :])
+            delta.provider_specific_fields = {name: fields[name] for name in fields} | {next(iter(fields)): unsent}
+            self._native_sent = len(self._parts)
+        if self._extra and not self._annotated:
+            shown = ["" if is_thought(part) else text_of(part) for part in self._parts]
+            found = read_annotations(self._extra, GeminiTexts(shown))
+            self._annotated = bool(found)
+            delta.annotations = [annotation.to_dict() for annotation in found] or None
+        if self._extra_sent or not self._extra:
+            return None
+        self._extra_sent = True
+        return self._extra

@@ -1,0 +1,170 @@
+"""The assistant's messages as contents of the model: native parts as they were, or parts made of OpenAI's fields.
+
+https://ai.google.dev/gemini-api/docs/thought-signatures
+
+A signature goes back on the part that it came with, unchanged. From Gemini 3 on, the first function call of a turn
+needs one; calls of other models' turns get Google's placeholder, which is accepted without a check.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, cast
+
+from ...codecs import json
+from ...codecs.lenient import NotJSONError
+from ...errors import InvalidRequestError
+from ...records import AssistantTurn, FunctionCall, JsonObject, ToolCall
+from ..base import EncodingReport
+from ..shared import without_nulls
+from .media_parts import GeminiPartEncoder
+from .model_families import GeminiFamily
+
+NATIVE_CONTENT = "gemini_content"
+"""The field of `provider_specific_fields` that contains a reply's parts."""
+
+BACKEND = "gemini_backend"
+"""The field beside it with the service that wrote them, where that is not the Gemini API: services refuse each other's
+signatures."""
+
+_PLACEHOLDER = base64.b64encode(b"skip_thought_signature_validator").decode()
+"""The signature for a call that another model made."""
+
+_SIGNATURE = "thoughtSignature"
+_ONLY_SIGNATURE = frozenset((_SIGNATURE, "thought"))
+"""Fields of a part that has no content, which Google refuses."""
+
+
+class GeminiTurnCall(NamedTuple):
+    """A function call of a turn."""
+
+    given_id: str
+    """The id that the message has for it, and that its result will have."""
+    name: str
+    native_id: str | None
+    """The id that the model gave it."""
+
+
+class GeminiModelTurn(NamedTuple):
+    """A content of the model."""
+
+    parts: list[JsonObject]
+    calls: list[GeminiTurnCall]
+
+
+def encode_model_turn(
+    message: AssistantTurn,
+    path: str,
+    parts: GeminiPartEncoder,
+    report: EncodingReport,
+    family: GeminiFamily,
+    backend: str,
+) -> GeminiModelTurn:
+    """A message of the assistant as a content of the model.
+
+    Raises:
+        InvalidRequestError: a call's arguments are not a JSON object, or the native parts are no parts.
+    """
+    fields = message.provider_specific_fields or {}
+    native = fields.get(NATIVE_CONTENT) if fields.get(BACKEND, "google") == backend else None
+    if native:
+        turn = _native_turn(message, native, f"{path}.provider_specific_fields.{NATIVE_CONTENT}")
+    else:
+        turn = _made_turn(message, path, parts, report, backend)
+    if family.has_signed_calls:
+        _add_placeholder(turn.parts, path, report)
+    return turn
+
+
+def _native_turn(message: AssistantTurn, native: object, path: str) -> GeminiModelTurn:
+    items = cast("Sequence[object]", native if isinstance(native, (list, tuple)) else [None])
+    if not all(isinstance(item, Mapping) for item in items):
+        raise InvalidRequestError(f"{path}: expected a list of parts", param=path)
+    parts = [dict(cast("Mapping[str, Any]", item)) for item in items]
+    parts = [part for part in parts if not part.keys() <= _ONLY_SIGNATURE]
+    calls = [_object(part["functionCall"]) for part in parts if "functionCall" in part]
+    ids = [call.id for call in message.tool_calls or ()]
+    found: list[GeminiTurnCall] = []
+    for position, call in enumerate(calls):
+        native_id = call.get("id")
+        own_id = native_id if isinstance(native_id, str) and native_id else None
+        given_id = ids[position] if position < len(ids) else own_id or ""
+        found.append(GeminiTurnCall(given_id, str(call.get("name")), own_id))
+    return GeminiModelTurn(parts, found)
+
+
+def _made_turn(
+    message: AssistantTurn, path: str, encoder: GeminiPartEncoder, report: EncodingReport, backend: str
+) -> GeminiModelTurn:
+    parts = encoder.parts(message.content or message.refusal or [], path)
+    signature = _signature(message.extra, backend)
+    if parts and signature is not None:
+        parts[-1][_SIGNATURE] = signature
+    calls: list[GeminiTurnCall] = []
+    for i, call in enumerate(message.tool_calls or ()):
+        parts.append(_call_part(call, f"{path}.tool_calls[{i}]", backend))
+        calls.append(GeminiTurnCall(call.id, call.function.name, None))
+    if not calls and message.function_call is not None:
+        parts.append(_function_part(message.function_call, f"{path}.function_call"))
+        calls.append(GeminiTurnCall("", message.function_call.name, None))
+    _warn_of_losses(message, path, report)
+    return GeminiModelTurn(parts, calls)
+
+
+def _warn_of_losses(message: AssistantTurn, path: str, report: EncodingReport) -> None:
+    if message.refusal and message.content:
+        report.warn(f"{path}.refusal left out: the message has content")
+    if message.reasoning_content or message.thinking_blocks or message.reasoning_details:
+        report.warn(f"{path}.reasoning_content left out: Gemini takes only thoughts of its own, with their signatures")
+    if message.audio is not None:
+        report.warn(f"{path}.audio left out: Gemini takes no audio of the assistant")
+    if message.tool_calls and message.function_call is not None:
+        report.warn(f"{path}.function_call left out: the message has tool_calls")
+    for name in without_nulls(message.extra):
+        if name not in ("index", "extra_content", "reasoning"):
+            report.warn(f"{path}.{name} left out: Gemini refuses fields it does not know")
+
+
+def _call_part(call: ToolCall, path: str, backend: str) -> JsonObject:
+    if call.custom is not None:
+        raise InvalidRequestError(f"{path}: Gemini has no custom tools, only functions", param=path)
+    part = _function_part(call.function, f"{path}.function")
+    signature = _signature(call.extra, backend)
+    return part if signature is None else {**part, _SIGNATURE: signature}
+
+
+def _function_part(function: FunctionCall, path: str) -> JsonObject:
+    return {"functionCall": {"name": function.name, "args": _arguments(function.arguments, f"{path}.arguments")}}
+
+
+def _arguments(text: str, path: str) -> JsonObject:
+    if not text.strip():
+        return {}
+    try:
+        value = json.loads(text.encode("utf-8", "replace"))
+    except NotJSONError:
+        value = None
+    if not isinstance(value, dict):
+        raise InvalidRequestError(f"{path}: expected the JSON text of an object", param=path)
+    return cast("JsonObject", value)
+
+
+def _signature(extra: JsonObject, backend: str) -> str | None:
+    """The signature in a message's or a call's fields: in Google's own chat format, or in LiteLLM's."""
+    content = _object(extra.get("extra_content"))
+    litellm = _object(extra.get("provider_specific_fields"))
+    found = (_object(content.get(backend)).get("thought_signature"), litellm.get("thought_signature"))
+    return next((text for text in found if isinstance(text, str) and text), None)
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+
+
+def _add_placeholder(parts: list[JsonObject], path: str, report: EncodingReport) -> None:
+    """Adds the placeholder to the first call of a turn whose calls have no signature."""
+    calls = [part for part in parts if "functionCall" in part]
+    if calls and not any(_SIGNATURE in part for part in calls):
+        calls[0][_SIGNATURE] = _PLACEHOLDER
+        report.warn(f"{path}: its calls have no thought signature of this provider; Google's placeholder is sent")

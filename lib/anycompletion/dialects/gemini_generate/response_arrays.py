@@ -1,0 +1,47 @@
+"""Responses that are arrays: what a server sends for a stream that was not asked for as events. No I/O.
+
+https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...codecs.lenient import ShapeError, as_list, as_object, optional_object
+from ...records import JsonObject
+from .reply_parts import merged_texts, read_parts
+from .token_counts import has_counts
+
+
+def merged_response(responses: list[Any]) -> JsonObject:
+    """One response with the parts of all candidates of several.
+
+    Raises:
+        ShapeError: there is none, or one of them is no object or an error.
+    """
+    if not responses:
+        raise ShapeError("body", "a response", responses)
+    whole: JsonObject = {}
+    candidates: dict[object, JsonObject] = {}
+    for i, item in enumerate(responses):
+        response = as_object(item, f"[{i}]")
+        if response.get("error"):
+            raise ShapeError(f"[{i}]", "a response", "an error")
+        for name, value in response.items():
+            if name == "candidates":
+                for candidate in as_list(value, f"[{i}].candidates"):
+                    found = as_object(candidate, f"[{i}].candidates")
+                    _add(candidates.setdefault(found.get("index", 0), {"content": {"parts": []}}), found, i)
+            elif name != "usageMetadata" or "usageMetadata" not in whole or has_counts(optional_object(value)):
+                whole[name] = value
+    for candidate in candidates.values():
+        candidate["content"]["parts"] = merged_texts(read_parts(candidate["content"], "candidates.content"))
+    return {**whole, "candidates": list(candidates.values())}
+
+
+def _add(whole: JsonObject, candidate: JsonObject, number: int) -> None:
+    content = optional_object(candidate.get("content")) or {}
+    whole["content"]["parts"] += as_list(content.get("parts"), f"[{number}].candidates.content.parts")
+    for name, value in candidate.items():
+        if name != "content" and (value or name not in whole):
+            whole[name] = value
