@@ -7,7 +7,7 @@ program needs are sub-packages: `anycompletion.batch`, `anycompletion.workers`, 
 
 # First: aiohttp, if imported by the deeply nested imports below, takes 6 ms longer.
 from . import transport  # noqa: F401  # pyright: ignore[reportUnusedImport]
-from .auth import Auth, header_key
+from .auth import Auth, aws_sigv4, header_key
 from .client import AsyncCompletion, ClientOptions, ProviderStats, Stats
 from .dialects.base import ModelInfo, Target
 from .dialects.openai_chat.quirks import Quirks
@@ -41,6 +41,7 @@ from .errors import (
 from .http import Headers
 from .middleware import CallNext, Middleware, Reply
 from .options import (
+    AWSCredentials,
     BearerToken,
     CallOptions,
     EnvKey,
@@ -124,6 +125,7 @@ __all__ = [
     "APITimeoutError",
     "Annotation",
     "AssistantMessage",
+    "AWSCredentials",
     "AsyncCompletion",
     "Audio",
     "AudioPart",
@@ -224,6 +226,7 @@ __all__ = [
     "Usage",
     "UserMessage",
     "file_part",
+    "aws_sigv4",
     "header_key",
     "image_part",
     "known_providers",

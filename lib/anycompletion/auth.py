@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Literal
 
 import attrs
@@ -10,6 +11,7 @@ import attrs
 from ._value import FrozenValue
 from .errors import ConfigurationError
 from .http import HttpRequest
+from .options import AWSCredentials, Secret
 from .redaction import MaskedValue
 
 _PLACEHOLDERS = frozenset({"none", "null", "your_api_key", "your-api-key"})
@@ -25,10 +27,13 @@ class Auth(FrozenValue):
     """Header that has the key."""
     prefix: str = "Bearer "
     """Text before the key."""
-    kind: Literal["header", "none"] = "header"
-    """Where the key is; "none" sends no key."""
+    kind: Literal["header", "none", "aws_sigv4"] = "header"
+    """Where the key is; "none" sends no key. With "aws_sigv4", `AWSCredentials` sign the request, and a text is sent as
+    a key."""
     functions_give_tokens: bool = False
     """Whether an ``async () -> str`` returns a bearer token and not a key (Azure's Entra ID)."""
+    service: str = ""
+    """With "aws_sigv4": the name of the AWS service in signatures, such as ``bedrock``."""
 
 
 BEARER = Auth()
@@ -38,6 +43,52 @@ NO_AUTH = Auth(kind="none")
 def header_key(name: str, *, functions_give_tokens: bool = False) -> Auth:
     """Scheme with the bare key in a header of its own (``x-api-key``, ``api-key``)."""
     return Auth(name, "", functions_give_tokens=functions_give_tokens)
+
+
+def aws_sigv4(service: str) -> Auth:
+    """Scheme of an AWS service: `AWSCredentials` sign each request; a key that is a text is sent as a bearer token."""
+    return Auth(kind="aws_sigv4", service=service)
+
+
+_ACCESS_KEY, _SECRET_KEY, _SESSION_TOKEN = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
+
+
+def environment_credentials(scheme: Auth, environ: Mapping[str, str]) -> AWSCredentials | None:
+    """The credentials for a scheme that signs requests, if the environment has them."""
+    if scheme.kind != "aws_sigv4" or not (environ.get(_ACCESS_KEY) and environ.get(_SECRET_KEY)):
+        return None
+    return AWSCredentials(environ[_ACCESS_KEY], environ[_SECRET_KEY], environ.get(_SESSION_TOKEN) or None)
+
+
+def credential_variables(scheme: Auth) -> tuple[str, ...]:
+    """The environment variables that `environment_credentials` needs, besides those of keys."""
+    return (_ACCESS_KEY, _SECRET_KEY) if scheme.kind == "aws_sigv4" else ()
+
+
+def check_secret(secret: object, scheme: Auth, provider: str, source: str = "") -> str | AWSCredentials:
+    """A key as `check_key` returns it, or AWS credentials, if the scheme signs requests with them.
+
+    Raises:
+        ConfigurationError: it cannot be sent, or the scheme takes no credentials.
+    """
+    if not isinstance(secret, AWSCredentials):
+        return check_key(MaskedValue(secret.reveal()) if isinstance(secret, Secret) else secret, provider, source)
+    if scheme.kind != "aws_sigv4":
+        raise ConfigurationError(
+            f"AWSCredentials were given for {provider}, whose requests have a key and no signature", provider=provider
+        )
+    check_credentials(secret, provider, source)
+    return secret
+
+
+def check_credentials(credentials: Secret, provider: str, source: str = "") -> None:
+    """Checks all texts of a `Secret` as `check_key` does.
+
+    Raises:
+        ConfigurationError: one of them cannot be sent.
+    """
+    for text in map(MaskedValue, credentials.reveal_all()):
+        check_key(text, provider, source)
 
 
 def check_key(key: object, provider: str, source: str = "") -> str:

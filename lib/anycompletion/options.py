@@ -142,6 +142,10 @@ class Secret:
         """The secret text."""
         return self._reveal()
 
+    def reveal_all(self) -> tuple[str, ...]:
+        """All secret texts: one here, two or three in `AWSCredentials`."""
+        return (self.reveal(),)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}(***)"
 
@@ -151,10 +155,10 @@ class Secret:
         return repr(self)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other.reveal() == self.reveal()
+        return isinstance(other, Secret) and other.reveal_all() == self.reveal_all()
 
     def __hash__(self) -> int:
-        return hash((Secret, self.reveal()))
+        return hash((Secret, *self.reveal_all()))
 
     def __copy__(self) -> "Secret":
         return self
@@ -242,9 +246,51 @@ class BearerToken(Secret):
     __slots__ = ()
 
 
-Key: TypeAlias = str | Secret | EnvKey | Callable[[], str | Awaitable[str]]
+class AWSCredentials(Secret):
+    """AWS credentials, with which each request is signed (Signature Version 4) instead of carrying a key.
+
+    ::
+
+        AsyncCompletion(api_keys={"bedrock": AWSCredentials("AKIA...", "...")})
+
+    Nothing shows any of the texts, as with a `Secret`; `reveal()` returns the secret access key.
+
+    Args:
+        access_key_id: the public name of the credentials.
+        secret_access_key: the key of the signature; it is never sent.
+        session_token: for temporary credentials only.
+        region: the region of the signature, where the base URL is not AWS's own and so names none. Default: that of
+            the environment.
+    """
+
+    __slots__ = ("_reveal_all", "region")
+
+    @hides_frames
+    def __init__(
+        self,
+        access_key_id: str,
+        secret_access_key: str,
+        session_token: str | None = None,
+        *,
+        region: str | None = None,
+    ) -> None:
+        texts = (access_key_id, secret_access_key, *(() if session_token is None else (session_token,)))
+        if not all(isinstance(text, str) for text in (*texts, region or "")):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise UsageError("AWSCredentials hold texts only")
+        super().__init__(secret_access_key.strip())
+        # Without white space around them, because files end in newlines.
+        stripped = tuple(text.strip() for text in texts)
+        self._reveal_all: Callable[[], tuple[str, ...]] = lambda: stripped
+        self.region = region
+
+    def reveal_all(self) -> tuple[str, ...]:
+        """The access key's id, the secret access key and, if there is one, the session token."""
+        return self._reveal_all()
+
+
+Key: TypeAlias = str | Secret | EnvKey | Callable[[], str | Secret | Awaitable[str | Secret]]
 """API key: text, a `Secret`, an `EnvKey`, or a function that is called once per attempt: ``async () -> str``, or
-``() -> str``, which runs in a thread."""
+``() -> str``, which runs in a thread. For AWS also `AWSCredentials`, or a function that returns them."""
 
 
 class TargetOptions(TypedDict, total=False):

@@ -13,7 +13,7 @@ import pytest
 
 import anycompletion
 
-EXTRAS = ("cyclopts", "opentelemetry", "redis", "rich", "starlette", "throttled")
+EXTRAS = ("botocore", "cyclopts", "opentelemetry", "redis", "rich", "starlette", "throttled")
 """Libraries that only extras install."""
 
 EXPENSIVE = ("anycompletion.batch", "anycompletion.cli", "anycompletion.testing", "anycompletion.web", "cattrs")
@@ -39,7 +39,16 @@ def test_every_public_name_is_listed_once_and_exists() -> None:
     assert exported == set(names)
 
 
-SUB_PACKAGES = ("batch", "integrations.otel", "integrations.prices", "integrations.redis", "testing", "web", "workers")
+SUB_PACKAGES = (
+    "batch",
+    "integrations.aws",
+    "integrations.otel",
+    "integrations.prices",
+    "integrations.redis",
+    "testing",
+    "web",
+    "workers",
+)
 
 
 @pytest.mark.parametrize("name", SUB_PACKAGES)

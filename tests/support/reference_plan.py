@@ -23,7 +23,7 @@ SECTIONS = (
         _A,
         (
             *("Params", "CallOptions", "TargetOptions", "CreateParams", "Timeout", "RateLimit", "RateLimiter"),
-            *("OnUnsupported", "Key", "Secret", "EnvKey", "BearerToken"),
+            *("OnUnsupported", "Key", "Secret", "EnvKey", "BearerToken", "AWSCredentials"),
         ),
         "What `create` and `stream` take as keywords, and the values of options.",
     ),
@@ -76,8 +76,8 @@ SECTIONS = (
         "Provider rows",
         _A,
         (
-            *("PROVIDERS", "Provider", "Quirks", "Auth", "header_key", "ProviderSource", "known_providers"),
-            *("supported_params", "ParamSupport", "ParamTable"),
+            *("PROVIDERS", "Provider", "Quirks", "Auth", "header_key", "aws_sigv4", "ProviderSource"),
+            *("known_providers", "supported_params", "ParamSupport", "ParamTable"),
         ),
     ),
     Section("Writing middleware", _A, ("Middleware", "CallNext")),
@@ -113,6 +113,12 @@ SECTIONS = (
         f"{_A}.testing.pytest",
         ("fake_llm", "llm_server", "no_network"),
         'Fixtures for pytest: `pytest_plugins = ["anycompletion.testing.pytest"]` in `conftest.py`.',
+    ),
+    Section(
+        "anycompletion.integrations.aws",
+        f"{_A}.integrations.aws",
+        ("AWSCredentialChain",),
+        "Credentials of AWS profiles, roles and SSO: `pip install 'anycompletion[bedrock]'`.",
     ),
     Section(
         "anycompletion.integrations.otel",

@@ -45,7 +45,7 @@ from .call_context import CallContext
 from .plan import override
 from .response_bodies import body_kind, events_of, json_lines, page_error, without_event_framing
 from .retry import retry_or_raise, start_cooldown
-from .signing import auth_headers
+from .signing import auth_headers, request_signer
 
 T = TypeVar("T")
 
@@ -165,6 +165,9 @@ class Call(CallContext):
         url = request.url
         if plan.query and request.authenticated:
             url = f"{url}{'&' if '?' in url else '?'}{urlencode(plan.query)}"
+        signer = None
+        if plan.may_sign and request.authenticated:
+            signer = await request_signer(self, request.method, url, headers, body)
         cooldown, info = plan.cooldown, self.info
         must_defer = cooldown.is_cooling_down if request.authenticated else None
         while True:
@@ -172,6 +175,8 @@ class Call(CallContext):
             if info.attempts:  # the response to an earlier attempt does not belong to this one
                 info.status_code, info.headers, info.request_id = None, NO_HEADERS, None
             info.attempts += 1
+            if signer is not None:
+                headers = signer.signed_headers()
             try:
                 response = await plan.transport.send(request.method, url, headers, body, self.timeouts(), must_defer)
                 break

@@ -9,13 +9,14 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from ..errors import AuthenticationError, CompletionError, RateLimitError, printable, printable_id
+from ..errors import APIStatusError, AuthenticationError, CompletionError, RateLimitError, printable, printable_id
 from ..http import parse_date
 from ..logs import log, log_event
 from ..options import Secret
 from ..ratelimit.token_estimate import used_tokens
 from ..records import ChatRequest, ReplyInfo, Usage
 from ..redaction import redact_in_place
+from ..sigv4 import clock_note, clock_offset
 from .plan import CallPlan
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class CallContext:
     """What the parts of one call (admission, signing, retry) know of it: plan, request, time, details and log."""
 
     __slots__ = (
+        "clock_corrected",
         "cooldown_error",
         "end_logged",
         "free_reconnect_used",
@@ -41,6 +43,7 @@ class CallContext:
         "plan",
         "request",
         "retry_paid",
+        "signature",
         "started",
     )
 
@@ -61,12 +64,16 @@ class CallContext:
         """The 429 with which this call last started a cooldown."""
         self.key_refreshed = False
         """Whether the caller's function was asked for another key after a 401."""
+        self.clock_corrected = False
+        """Whether the call was repeated with the server's time in its signature."""
         self.free_reconnect_used = False
         """Whether a connection that could not be made was tried again without spending retry budget."""
         self.retry_paid = False
         """Whether the attempt that is under way is a retry that took a token of the retry budget."""
         self.last_key_sent: Secret | None = None
         """The key that a function gave last, so that echoes of it can be hidden."""
+        self.signature: Secret | None = None
+        """The signature that was sent last, so that echoes of it can be hidden."""
         self.is_part = False
         """Whether it is one of several calls that make one logical call, whose end is logged once."""
         self.end_logged = False
@@ -123,10 +130,15 @@ class CallContext:
         error.status_code = error.status_code or info.status_code
         error.headers = error.headers if error.headers is not None else (info.headers or None)
         secrets = self.plan.secrets(self.last_key_sent)
+        if self.signature is not None:
+            secrets.append(self.signature.reveal())
         redact_in_place(error, secrets)
         redact_in_place(info, secrets)
         message = error.message
-        if isinstance(error, AuthenticationError) and self.plan.key_source_note:
+        offset = self._clock_offset(error)
+        if offset is not None:
+            message = f"{message} ({clock_note(offset, info.headers.first('date') or '')})"
+        elif isinstance(error, AuthenticationError) and self.plan.key_source_note:
             message = f"{message} ({self.plan.key_source_note})"
         elif error.phase == "total" and self.plan.timeout.total is not None:
             # The errors of a total timeout all have this text; their seconds are added here, where they are known.
@@ -135,6 +147,12 @@ class CallContext:
         if message != error.message:
             error.message, error.args = message, (message,)
         return error.with_traceback(None)
+
+    def _clock_offset(self, error: CompletionError) -> float | None:
+        """Seconds by which the server's clock is ahead, where it refused the time of the request's signature."""
+        if self.signature is None or not isinstance(error, APIStatusError):
+            return None
+        return clock_offset(error.code, error.message, parse_date(self.info.headers.first("date")), time.time())
 
     def log(self, level: int, event: str, text: str, **details: object) -> None:
         """Logs one event of the call, without anything that the request or the reply contains."""

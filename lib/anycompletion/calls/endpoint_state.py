@@ -90,10 +90,12 @@ class DialectCache:
 class EndpointState:
     """The state of one origin with one key, as its calls have found it."""
 
-    __slots__ = ("__weakref__", "_all_until", "_by_model", "_caches", "cooldowns", "retry_budget")
+    __slots__ = ("__weakref__", "_all_until", "_by_model", "_caches", "clock_offset", "cooldowns", "retry_budget")
 
     def __init__(self) -> None:
         self.retry_budget = RetryBudget()
+        self.clock_offset = 0.0
+        """Seconds by which the server's clock is ahead of this machine's, where it refused a signature for that."""
         self._by_model: dict[str, Cooldown] = {}
         """At most `_MAX_MODELS`, least recently planned first."""
         self.cooldowns: WeakSet[Cooldown] = WeakSet()

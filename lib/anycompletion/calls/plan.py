@@ -7,10 +7,12 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..auth import check_key, sign
+from ..auth import check_secret, sign
+from ..errors import ConfigurationError
 from ..http import Headers, HttpRequest, RequestHeaders
-from ..options import BearerToken, Secret, Timeout
-from ..redaction import MaskedValue, header_probes, redacted_headers, secret_values
+from ..options import AWSCredentials, BearerToken, Secret, Timeout
+from ..redaction import header_probes, redacted_headers, secret_values
+from ..sigv4 import region_of
 from .endpoint_state import EndpointState
 from .provider_state import KeySource, ProviderState
 
@@ -84,6 +86,8 @@ class CallPlan:
         """The client's own limits and the shared limiter; None where there are none."""
         self.auth_headers: Mapping[str, str] | None = None
         """The headers that carry the key, once it was checked; None where a function has to be asked for it."""
+        self.may_sign = state.provider.auth.kind == "aws_sigv4"
+        """Whether requests are signed when they are sent, unless the key is a text."""
         self._secrets = tuple(
             Secret(text) for given in (headers, extra_headers, query or {}) for text in secret_values(given)
         )
@@ -110,9 +114,9 @@ class CallPlan:
         """The secrets in requests: the key, and those among the headers."""
         secrets = [secret.reveal() for secret in self._secrets]
         if last_key_sent is not None:
-            secrets.append(last_key_sent.reveal())
+            secrets += last_key_sent.reveal_all()
         elif isinstance(self.key, Secret):
-            secrets.append(self.key.reveal().strip())
+            secrets += [text.strip() for text in self.key.reveal_all()]
         elif isinstance(self.key, str):
             secrets.append(self.key.strip())
         return secrets
@@ -123,22 +127,55 @@ class CallPlan:
             return headers
         return redacted_headers(headers, self.secrets(last_key_sent))
 
-    def checked_key(self) -> str | None:
-        """The key, where no function has to be asked for it.
+    def checked_key(self) -> str | AWSCredentials | None:
+        """The key or credentials, where no function has to be asked for it.
 
         Raises:
             ConfigurationError: it cannot be sent.
         """
         key = self.key
-        if key is None or callable(key):
-            return None
-        text = MaskedValue(key.reveal()) if isinstance(key, Secret) else key
-        return check_key(text, self.target.provider, self.key_source_note)
+        return None if key is None or callable(key) else self.checked(key)
 
-    def sign(self, request: HttpRequest, key: str | None) -> dict[str, str]:
-        """The headers of `request` that carry `key`."""
+    def checked(self, secret: str | Secret) -> str | AWSCredentials:
+        """A key or credentials, if they can be sent; see `auth.check_secret`.
+
+        Raises:
+            ConfigurationError: they cannot, or nothing names the region of a signature.
+        """
+        state, name = self.provider_state, self.target.provider
+        checked = check_secret(secret, state.provider.auth, name, self.key_source_note)
+        if isinstance(checked, AWSCredentials):
+            self.signing_region(checked)
+        return checked
+
+    def signing_region(self, credentials: AWSCredentials) -> str:
+        """The region of signatures: that of the endpoint's host, else that of the credentials or the environment.
+
+        Raises:
+            ConfigurationError: none of them names one.
+        """
+        state, name = self.provider_state, self.target.provider
+        region = region_of(self.target.base_url) or credentials.region or state.region
+        if region:
+            return region
+        variables = " or ".join(state.provider.placeholders.get("region", ()))
+        raise ConfigurationError(
+            f"no region for the signatures of {name}: its base URL names none; "
+            f"{f'set {variables}, or ' if variables else ''}pass AWSCredentials(..., region=...)",
+            provider=name,
+        )
+
+    def sign(self, request: HttpRequest, key: str | AWSCredentials | None, given: KeySource) -> dict[str, str]:
+        """The headers of `request` that carry `key`: none for credentials, whose signature is made when it is sent.
+
+        Args:
+            key: the checked key.
+            given: the same as it was configured, or as the function gave it.
+        """
+        if isinstance(key, AWSCredentials):
+            return {}
         auth = self.provider_state.provider.auth
-        is_token = isinstance(self.key, BearerToken) or (callable(self.key) and auth.functions_give_tokens)
+        is_token = isinstance(given, BearerToken) or (callable(self.key) and auth.functions_give_tokens)
         return sign(auth, request, key, token=is_token)
 
     # --- headers ---

@@ -18,7 +18,7 @@ from .endpoint_state import EndpointState
 if TYPE_CHECKING:
     from ..transport import Transport
 
-KeySource: TypeAlias = "str | Secret | Callable[[], str | Awaitable[str]] | None"
+KeySource: TypeAlias = "str | Secret | Callable[[], str | Secret | Awaitable[str | Secret]] | None"
 """A key, or the function that is asked for one before each attempt."""
 
 
@@ -40,6 +40,7 @@ class ProviderState:
         key: KeySource,
         key_source_note: str,
         headers: Mapping[str, str],
+        region: str | None,
         start_call: Callable[[], Coroutine[Any, Any, float]],
         track_cancel_request: Callable[[asyncio.Task[None]], None],
         accumulate: Callable[[Iterable[ChatCompletionChunk]], ChatCompletion],
@@ -57,6 +58,8 @@ class ProviderState:
         """Clause for errors: which environment variable the key is from; "" for a key that was passed."""
         self.headers = headers
         """Headers of every request with the key."""
+        self.region = region
+        """The region of signatures, where neither the base URL nor the credentials name one."""
         self.start_call = start_call
         """Passes the client's start gate; returns when the call began, on the loop's clock."""
         self.track_cancel_request = track_cancel_request

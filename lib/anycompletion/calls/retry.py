@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
 from ..errors import APIError, AuthenticationError, QuotaExceededError, RateLimitError
 from ..retry_policy import MAX_HINT, has_wait_hint, is_load_refusal, never_connected, next_delay, work_may_have_begun
+from .signing import take_clock_correction
 
 if TYPE_CHECKING:
+    from ..options import Secret
     from .call_context import CallContext
 
 
@@ -30,7 +33,7 @@ async def retry_or_raise(call: CallContext, error: APIError, tried: int, *, crea
         call.on_load_refusal()
     if not _may_repeat(call, error, creating=creating):
         _give_up(call, error)
-    if tried <= plan.max_retries and _take_key_refresh(call, error):
+    if tried <= plan.max_retries and (take_clock_correction(call, error) or _take_key_refresh(call, error)):
         plan.provider_state.retries += 1
         return
     delay = next_delay(
@@ -80,6 +83,9 @@ def _take_key_refresh(call: CallContext, error: APIError) -> bool:
     if call.key_refreshed or not callable(call.plan.key) or not isinstance(error, AuthenticationError):
         return False
     call.key_refreshed = True
+    on_refused: Callable[[Secret], object] | None = getattr(call.plan.key, "on_refused", None)
+    if on_refused is not None and call.last_key_sent is not None:
+        on_refused(call.last_key_sent)
     return True
 
 

@@ -1,20 +1,25 @@
-"""The headers that carry a call's key, which may have to be asked for first."""
+"""The headers that carry a call's key, which may have to be asked for first, and signatures of requests."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from ..auth import check_key
-from ..errors import APITimeoutError, CompletionError, ConfigurationError
-from ..options import Secret
+from ..errors import APIError, APITimeoutError, CompletionError, ConfigurationError
+from ..http import HttpRequest, RequestHeaders, parse_date
+from ..options import AWSCredentials, Secret
 from ..redaction import MaskedValue
+from ..sigv4 import body_digest, clock_offset, signing_headers
+from .plan import override
 
 if TYPE_CHECKING:
-    from ..http import HttpRequest
     from .call_context import CallContext
+
+_MAX_HASHED_AT_ONCE = 1024 * 1024
+"""Bytes; a longer body is hashed in a thread, because that would block the event loop for milliseconds."""
 
 
 async def auth_headers(call: CallContext, request: HttpRequest) -> Mapping[str, str]:
@@ -26,15 +31,85 @@ async def auth_headers(call: CallContext, request: HttpRequest) -> Mapping[str, 
     """
     plan = call.plan
     if not callable(plan.key):
-        plan.auth_headers = plan.sign(request, plan.checked_key())  # kept, because no scheme depends on the request
+        # Kept, because none of these headers depends on the request.
+        plan.auth_headers = plan.sign(request, plan.checked_key(), plan.key)
         return plan.auth_headers
-    key = check_key(await _requested_key(call, plan.key), plan.target.provider, plan.key_source_note)
-    if call.last_key_sent is None or call.last_key_sent.reveal() != key:
-        call.last_key_sent = Secret(key)
-    return plan.sign(request, key)
+    given = await _requested_key(call, plan.key)
+    key = plan.checked(given)
+    secret = key if isinstance(key, AWSCredentials) else Secret(key)
+    if call.last_key_sent != secret:
+        call.last_key_sent = secret
+    return plan.sign(request, key, given)
 
 
-async def _result_of(function: Callable[[], str | Awaitable[str]]) -> object:
+class RequestSigner:
+    """Signs one request each time that it is sent, because a signature is valid for a few minutes."""
+
+    __slots__ = ("_call", "_credentials", "_digest", "_headers", "_request")
+
+    def __init__(
+        self, call: CallContext, credentials: AWSCredentials, request: HttpRequest, headers: RequestHeaders, digest: str
+    ) -> None:
+        """`request` has the URL as it is sent, and `headers` are all headers but those of the signature."""
+        self._call = call
+        self._credentials = credentials
+        self._request = request
+        self._headers = headers
+        self._digest = digest
+
+    def signed_headers(self) -> RequestHeaders:
+        """All headers of the request, with a signature of this moment."""
+        call, credentials = self._call, self._credentials
+        signing = signing_headers(
+            self._request.method,
+            self._request.url,
+            self._headers,
+            self._digest,
+            credentials,
+            region=call.plan.signing_region(credentials),
+            service=call.plan.provider_state.provider.auth.service,
+            now=time.time() + call.plan.endpoint.clock_offset,
+        )
+        call.signature = Secret(signing["Authorization"].rpartition("=")[2])
+        return override(self._headers, signing)
+
+
+async def request_signer(
+    call: CallContext, method: Literal["GET", "POST"], url: str, headers: RequestHeaders, body: bytes | None
+) -> RequestSigner | None:
+    """The signer of a request with AWS credentials; None where a key is sent, or headers of the caller's own.
+
+    Args:
+        url: the URL as it is sent.
+        headers: all other headers.
+        body: the body as it is sent.
+    """
+    credentials = call.last_key_sent if callable(call.plan.key) else call.plan.key
+    if not isinstance(credentials, AWSCredentials) or any(name.lower() == "authorization" for name in headers):
+        return None
+    if body is None or len(body) <= _MAX_HASHED_AT_ONCE:
+        digest = body_digest(body)
+    else:
+        digest = await asyncio.to_thread(body_digest, body)
+    return RequestSigner(call, credentials, HttpRequest(url, method=method), headers, digest)
+
+
+def take_clock_correction(call: CallContext, error: APIError) -> bool:
+    """Takes the call's one repetition with the server's time, after an error about the time of a signature.
+
+    All later calls to this endpoint are signed with that time.
+    """
+    if call.clock_corrected or call.signature is None:
+        return False
+    offset = clock_offset(error.code, error.message, parse_date(call.info.headers.first("date")), time.time())
+    if offset is None:
+        return False
+    call.clock_corrected = True
+    call.plan.endpoint.clock_offset = offset
+    return True
+
+
+async def _result_of(function: Callable[[], str | Secret | Awaitable[str | Secret]]) -> object:
     """What the function returns; one that is not async may block, so it runs in a thread."""
     result: Any
     if any(map(inspect.iscoroutinefunction, (function, getattr(function, "__call__", None)))):  # noqa: B004
@@ -61,7 +136,7 @@ def _without_our_frames(error: Exception) -> Exception:
     return error.with_traceback(frames)
 
 
-async def _requested_key(call: CallContext, function: Callable[[], str | Awaitable[str]]) -> object:
+async def _requested_key(call: CallContext, function: Callable[[], str | Secret | Awaitable[str | Secret]]) -> Any:
     """The key that the caller's function gives, within the call's total timeout."""
     provider = call.plan.target.provider
     timer = asyncio.timeout(call.time_left())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypedDict, TypeVar, cast
 
 import msgspec
 
-from ..auth import check_key
+from ..auth import check_credentials
 from ..errors import InvalidRequestError
 from ..middleware import checked_middleware
 from ..options import Key, OnUnsupported, OptionValues, RateLimit, RateLimiter, Secret, Timeout
@@ -141,7 +141,7 @@ def checked_configuration(
     keys = parse_keys(api_keys or {}, "api_keys")
     for name, key in keys.items():
         if isinstance(key, Secret):
-            check_key(key.reveal(), name, f"api_keys[{name!r}]")
+            check_credentials(key, name, f"api_keys[{name!r}]")
     methods = [getattr(rate_limiter, method, None) for method in ("acquire", "settle")]
     if rate_limiter is not None and not all(map(callable, methods)):
         _refuse("rate_limiter", "an object with the methods of RateLimiter", rate_limiter)

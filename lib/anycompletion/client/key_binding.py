@@ -230,7 +230,8 @@ class ReceivedOptions:
         given = self._options.get("api_key")
         named = cast("Mapping[str, object]", given) if isinstance(given, Mapping) else {"": given}
         keys = [key for name, key in named.items() if not provider or canonical_name(name, {}) != provider]
-        found = [key.reveal() if isinstance(key, Secret) else key for key in keys if isinstance(key, (str, Secret))]
+        found = [key for key in keys if isinstance(key, str)]
+        found += [text for key in keys if isinstance(key, Secret) for text in key.reveal_all()]
         for option in _MAPPINGS:
             values = _texts(self._options.get(option))
             found += secret_values({name: value for name, value in values.items() if is_credential(name)})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from .._async import WaiterQueue
+from ..auth import credential_variables, environment_credentials
 from ..calls import USER_AGENT, EndpointState, KeySource, ProviderState
 from ..errors import ClientClosedError, ConfigurationError
 from ..options import BearerToken, EnvKey, Secret
@@ -172,6 +173,7 @@ class ClientState:
             key=self._key(provider),
             key_source_note=_key_source_note(provider, config.api_keys.get(name)),
             headers=headers,
+            region=_value_of_first_set(provider.placeholders.get("region", ())),
             start_call=self.start_call,
             track_cancel_request=self.track_cancel_request,
             accumulate=accumulated,
@@ -203,7 +205,7 @@ class ClientState:
         if token is not None:
             return BearerToken(token)
         found = _value_of_first_set(provider.key_env)
-        return None if found is None else Secret(found)
+        return environment_credentials(provider.auth, os.environ) if found is None else Secret(found)
 
     def endpoint_state(self, state: ProviderState, base_url: str, key: KeySource) -> EndpointState:
         """The state that calls to this origin with this key share."""
@@ -312,7 +314,8 @@ def _key_source_note(provider: Provider, given: Key | None) -> str:
     names = (*provider.token_env, *provider.key_env)
     found = _name_of_first_set(names)
     if found is None:
-        return ""
+        credentials = environment_credentials(provider.auth, os.environ)
+        return f"the credentials are from {credential_variables(provider.auth)[0]}" if credentials else ""
     return f"the key is from {found}" + (f"; looked for in {', '.join(names)}" if len(names) > 1 else "")
 
 

@@ -1,0 +1,234 @@
+"""AWS credentials from botocore's chain, refreshed in a thread before they expire; never signs or sends a request.
+
+Extra ``bedrock``. The chain: environment, profiles, roles, web identity, SSO, `credential_process`, containers, EC2.
+https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html
+
+botocore reads files, runs programs and asks services for credentials, all of which blocks. So all of it runs in a
+thread, one refresh at a time, and calls use the present credentials meanwhile, as long as these are valid.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Protocol, cast
+
+from .._boundary import hides_frames
+from ..errors import ConfigurationError, printable
+from ..logs import log_event
+from ..options import AWSCredentials, Secret
+
+try:
+    from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError  # type: ignore[import-untyped]
+    from botocore.session import Session  # type: ignore[import-untyped]
+except ImportError as missing:
+    raise ImportError("AWS's credential chain needs botocore: pip install 'anycompletion[bedrock]'") from missing
+
+__all__ = ["AWSCredentialChain"]
+
+_MIN_VALIDITY = 60
+"""Seconds; credentials that are valid for less are not used for a new request, which waits for the refresh instead."""
+
+_PAUSE = 60.0
+"""Seconds between two refreshes that no request waits for: some credentials are always about to expire."""
+
+_MAX_REASON = 300
+"""Characters of botocore's reason in an error."""
+
+
+class FrozenCredentials(Protocol):
+    """Credentials of botocore that do not change any more."""
+
+    @property
+    def access_key(self) -> str:
+        """The id of the access key."""
+        ...
+
+    @property
+    def secret_key(self) -> str:
+        """The secret access key."""
+        ...
+
+    @property
+    def token(self) -> str | None:
+        """The session token of temporary credentials."""
+        ...
+
+
+class BotocoreCredentials(Protocol):
+    """Credentials of botocore, which may refresh themselves; those that do have a method `refresh_needed`."""
+
+    def get_frozen_credentials(self) -> FrozenCredentials:
+        """The credentials as they are now, after a refresh where one is due."""
+        ...
+
+
+class CredentialSession(Protocol):
+    """A session of botocore or boto3, as far as it is used here."""
+
+    def get_credentials(self) -> BotocoreCredentials | None:
+        """botocore's credentials; None if there are none."""
+        ...
+
+
+class AWSCredentialChain:
+    """The credentials that AWS's own tools would use, for ``api_keys``.
+
+    ::
+
+        AsyncCompletion(api_keys={"bedrock": AWSCredentialChain(profile="dev")})
+
+    They are looked for at the first call, and refreshed in the background when they are about to expire. It may be used
+    by many clients, event loops and threads. It pickles as its arguments.
+
+    Args:
+        profile: a profile of the files in ``~/.aws``. Default: ``AWS_PROFILE``, or the default profile.
+        session: a session of botocore or boto3 in place of a new one; it then does not pickle.
+        region: the region of signatures, where the base URL is not AWS's own.
+
+    Raises:
+        ConfigurationError: when it is called: there are no credentials, or they cannot be refreshed.
+    """
+
+    @hides_frames
+    def __init__(
+        self, profile: str | None = None, *, session: CredentialSession | None = None, region: str | None = None
+    ) -> None:
+        self._profile = profile
+        self._session = session
+        self._region = region
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+        self._next_renewal = 0.0
+        """When credentials that AWS refused may be forgotten again."""
+        self._forget()
+
+    def __repr__(self) -> str:
+        return f"<AWSCredentialChain {self._profile or 'default'}>"
+
+    def __reduce__(self) -> Any:
+        if self._session is not None:
+            raise TypeError("an AWSCredentialChain with a session does not pickle; name a profile")
+        return _rebuild, (self._profile, self._region)
+
+    async def __call__(self) -> AWSCredentials:
+        """Credentials that are valid for a minute at least, if the chain has such.
+
+        Raises:
+            ConfigurationError: there are none, or they cannot be refreshed.
+        """
+        current, refresh = self._current_and_refresh()
+        if current is not None:
+            return current
+        assert refresh is not None, "nothing is started only where something is valid"
+        await _done(refresh)
+        found = refresh.result()
+        if isinstance(found, AWSCredentials):
+            return found
+        raise ConfigurationError(f"no AWS credentials: {found}")
+
+    def on_refused(self, secret: Secret) -> None:
+        """Forgets these credentials, because AWS has refused them; called before the call is tried again."""
+        with self._lock:
+            if self._current == secret and time.monotonic() >= self._next_renewal:
+                self._forget()
+                self._next_renewal = time.monotonic() + _PAUSE
+
+    def _forget(self) -> None:
+        self._source: BotocoreCredentials | None = None
+        """botocore's credentials, of which any attribute may block; `refresh_needed` never does."""
+        self._current: AWSCredentials | None = None
+        self._refresh: Future[AWSCredentials | str] | None = None
+        """The refresh that is under way; its result is a text if it failed."""
+        self._next_refresh = 0.0
+
+    def _current_and_refresh(self) -> tuple[AWSCredentials | None, Future[AWSCredentials | str] | None]:
+        """The credentials if they are valid, and the refresh that is under way or that this call starts."""
+        with self._lock:
+            if self._pid != os.getpid():  # after a fork, the thread of a refresh is the parent's
+                self._pid = os.getpid()
+                self._forget()
+            current = self._current if self._is_valid_for(_MIN_VALIDITY) else None
+            if self._refresh is None and (current is None or self._is_refresh_due()):
+                self._refresh = Future()
+                thread = threading.Thread(target=self._run, args=(self._refresh,), name="aws-credentials", daemon=True)
+                thread.start()
+            return current, self._refresh
+
+    def _is_valid_for(self, seconds: int) -> bool:
+        needs_refresh: Callable[..., bool] | None = getattr(self._source, "refresh_needed", None)
+        return self._current is not None and (needs_refresh is None or not needs_refresh(refresh_in=seconds))
+
+    def _is_refresh_due(self) -> bool:
+        """Whether botocore would refresh them now, which it does a quarter of an hour before they expire."""
+        needs_refresh: Callable[[], bool] | None = getattr(self._source, "refresh_needed", None)
+        return needs_refresh is not None and time.monotonic() >= self._next_refresh and needs_refresh()
+
+    # --- in the thread ---
+
+    def _run(self, refresh: Future[AWSCredentials | str]) -> None:
+        source, result = _resolved(self._source, self._session, self._profile, self._region)
+        failed = isinstance(result, str)
+        with self._lock:
+            if self._refresh is refresh:
+                self._refresh = None
+                self._next_refresh = time.monotonic() + _PAUSE
+                if not isinstance(result, str):
+                    self._source, self._current = source, result
+                elif self._current is not None and self._is_valid_for(0):
+                    result = self._current
+        if failed:
+            log_event(logging.WARNING, "credentials", "AWS credentials could not be refreshed")
+        refresh.set_result(result)
+
+
+def _rebuild(profile: str | None, region: str | None) -> AWSCredentialChain:
+    return AWSCredentialChain(profile, region=region)
+
+
+def _resolved(
+    source: BotocoreCredentials | None, session: CredentialSession | None, profile: str | None, region: str | None
+) -> tuple[BotocoreCredentials | None, AWSCredentials | str]:
+    """botocore's credentials and the texts that they hold now, or the reason why there are none; it may block."""
+    try:
+        if source is None:
+            source = (session or cast("CredentialSession", Session(profile=profile))).get_credentials()
+            if source is None:
+                return None, "AWS's credential chain has found none"
+        frozen = source.get_frozen_credentials()
+        return source, AWSCredentials(frozen.access_key, frozen.secret_key, frozen.token or None, region=region)
+    except Exception as error:  # noqa: BLE001 (files, services and the user's own programs may fail in any way)
+        return None, _reason(error)  # without botocore's frames, which hold the credentials
+
+
+def _reason(error: Exception) -> str:
+    """Why botocore has no credentials; without the output of a user's program, which may contain some."""
+    if isinstance(error, CredentialRetrievalError) and "custom-process" in str(error):
+        return "the program of credential_process failed"
+    if isinstance(error, (BotoCoreError, ClientError)):
+        return printable(str(error))[:_MAX_REASON]
+    return f"botocore failed with {type(error).__name__}"
+
+
+async def _done(refresh: Future[AWSCredentials | str]) -> None:
+    """Waits for the end of a refresh, which goes on if this is cancelled: other calls may wait for it."""
+    loop = asyncio.get_running_loop()
+    waiter: asyncio.Future[None] = loop.create_future()
+
+    def end() -> None:
+        if not waiter.done():
+            waiter.set_result(None)
+
+    def wake(_: Future[AWSCredentials | str]) -> None:
+        try:
+            loop.call_soon_threadsafe(end)
+        except RuntimeError:  # the loop was closed meanwhile
+            pass
+
+    refresh.add_done_callback(wake)
+    await waiter
