@@ -54,7 +54,15 @@ from .options import (
     Timeout,
 )
 from .params import ParamSupport, ParamTable
-from .providers import PROVIDERS, Provider, ProviderSource, known_providers, supported_params
+from .providers import (
+    PROVIDERS,
+    DependentPlaceholder,
+    EnvPlaceholder,
+    Provider,
+    ProviderSource,
+    known_providers,
+    supported_params,
+)
 from .records import (
     Annotation,
     AssistantMessage,
@@ -158,7 +166,9 @@ __all__ = [
     "CustomPart",
     "CustomTool",
     "Delta",
+    "DependentPlaceholder",
     "EnvKey",
+    "EnvPlaceholder",
     "DeveloperMessage",
     "FilePart",
     "FileRef",

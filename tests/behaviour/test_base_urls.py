@@ -9,7 +9,20 @@ import aiohttp
 import attrs
 import pytest
 
-from anycompletion import PROVIDERS, APITimeoutError, AsyncCompletion, InvalidRequestError, RateLimit
+from anycompletion import (
+    PROVIDERS,
+    APITimeoutError,
+    AsyncCompletion,
+    BearerToken,
+    ConfigurationError,
+    EnvKey,
+    EnvPlaceholder,
+    InvalidRequestError,
+    Provider,
+    RateLimit,
+    Secret,
+    header_key,
+)
 from anycompletion.testing import SimulatorServer
 from support.raw_server import REQUEST, RawServer, answer
 
@@ -137,3 +150,85 @@ def test_a_provider_is_not_named_twice(param: str) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         AsyncCompletion(**{param: {"together": value, "together_ai": value}})
     assert caught.value.param == f"{param}['together_ai']"
+
+
+# --- a base URL for plain keys ----------------------------------------------------------------------------------------
+
+PROJECT_URL, EXPRESS_URL = "https://eu.x.example/projects/p", "https://x.example"
+EXPRESS = Provider(
+    "express",
+    "https://{location}.x.example/projects/{project}",
+    placeholders={"location": EnvPlaceholder(("EXPRESS_LOCATION",), "eu"), "project": ("EXPRESS_PROJECT",)},
+    api_key_base_url=EXPRESS_URL,
+    auth=header_key("x-key", functions_give_tokens=True),
+    key_env=("EXPRESS_KEY",),
+    token_env=("EXPRESS_TOKEN",),
+)
+
+
+async def _token() -> str:
+    return "a-token"
+
+
+KEYS: list[tuple[Any, str]] = [
+    ("the-key", EXPRESS_URL),
+    (Secret("the-key"), EXPRESS_URL),
+    (EnvKey("OTHER_KEY"), EXPRESS_URL),
+    (BearerToken("a-token"), PROJECT_URL),
+    (_token, PROJECT_URL),
+]
+
+
+@pytest.mark.parametrize(("key", "url"), KEYS, ids=[type(key).__name__ for key, _ in KEYS])
+async def test_a_plain_key_may_have_another_base_url_than_a_token(
+    key: Any, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key of Vertex AI's express mode would be sent to the address of a project, which refuses it."""
+    monkeypatch.setenv("EXPRESS_PROJECT", "p")
+    monkeypatch.setenv("OTHER_KEY", "the-key")
+    async with AsyncCompletion(providers=[EXPRESS], api_keys={"express": key}) as client:
+        assert client.check("express/m").base_url == url
+    async with AsyncCompletion(providers=[EXPRESS], api_keys={"express": _token}) as client:
+        assert client.check("express/m", api_key=key).base_url == url
+        assert client.with_options(api_key=key).check("express/m").base_url == url
+        assert client.check("express/m").base_url == PROJECT_URL
+
+
+@pytest.mark.parametrize(("variable", "url"), [("EXPRESS_KEY", EXPRESS_URL), ("EXPRESS_TOKEN", PROJECT_URL)])
+async def test_the_variable_of_a_key_decides_its_base_url(
+    variable: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key in the environment would be sent to another address than the same key in the code."""
+    monkeypatch.setenv("EXPRESS_PROJECT", "p")
+    monkeypatch.setenv(variable, "the-key")
+    async with AsyncCompletion(providers=[EXPRESS]) as client:
+        assert client.check("express/m").base_url == url
+
+
+async def test_a_plain_key_needs_no_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A customer without a project could not use a key; one with a token would get a 404 in place of a hint."""
+    monkeypatch.delenv("EXPRESS_PROJECT", raising=False)
+    async with AsyncCompletion(providers=[EXPRESS], api_keys={"express": "the-key"}) as client:
+        assert client.check("express/m").base_url == EXPRESS_URL
+        with pytest.raises(ConfigurationError, match=r"\{project\}: set EXPRESS_PROJECT"):
+            client.check("express/m", api_key=BearerToken("a-token"))
+
+
+async def test_a_configured_base_url_is_for_every_kind_of_key() -> None:
+    """A key would be sent past the gateway that the customer configured."""
+    for key in ("the-key", BearerToken("a-token")):
+        async with AsyncCompletion(
+            providers=[EXPRESS], base_urls={"express": "https://gateway.example"}, api_keys={"express": key}
+        ) as client:
+            assert client.check("express/m").base_url == "https://gateway.example"
+            with pytest.raises(ConfigurationError, match="was not configured for it"):
+                client.check("express/m", base_url="https://other.example")
+
+
+async def test_the_error_of_a_missing_key_has_the_rows_hint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user of Vertex AI would not learn where tokens come from."""
+    monkeypatch.setenv("EXPRESS_PROJECT", "p")
+    row = attrs.evolve(EXPRESS, key_hint="; ask the operator for one")
+    async with AsyncCompletion(providers=[row]) as client:
+        with pytest.raises(ConfigurationError, match=r"set EXPRESS_TOKEN or EXPRESS_KEY, or pass .*; ask the operator"):
+            client.check("express/m")

@@ -13,7 +13,7 @@ import pytest
 
 import anycompletion
 
-EXTRAS = ("botocore", "cyclopts", "opentelemetry", "redis", "rich", "starlette", "throttled")
+EXTRAS = ("botocore", "cyclopts", "google", "opentelemetry", "redis", "rich", "starlette", "throttled")
 """Libraries that only extras install."""
 
 EXPENSIVE = ("anycompletion.batch", "anycompletion.cli", "anycompletion.testing", "anycompletion.web", "cattrs")
@@ -42,6 +42,7 @@ def test_every_public_name_is_listed_once_and_exists() -> None:
 SUB_PACKAGES = (
     "batch",
     "integrations.aws",
+    "integrations.google",
     "integrations.otel",
     "integrations.prices",
     "integrations.redis",

@@ -94,6 +94,7 @@ LIBRARIES: dict[str, dict[str, str]] = {
     "cattrs": {"codecs.converters": "records to JSON", "validation.structure": "caller input to records"},
     "cyclopts": {"cli": "extra"},
     "genai_prices": {"integrations": "extra"},
+    "google": {"integrations": "extra"},
     "msgspec": {
         **dict.fromkeys(
             (
@@ -182,6 +183,7 @@ DUPLICATE_MODULES: dict[str, str] = {
     "dialects.*.errors": _SEAM,
     "dialects.*.params": _SEAM,
     "dialects.*.dialect": _SEAM,
+    "dialects.*.quirks": _SEAM,
     "dialects.base": "the seam; records.base is the base class of records",
     "transport.errors": "aiohttp's errors as errors of the package",
     "client.client": "the module of AsyncCompletion, where readers look for it",

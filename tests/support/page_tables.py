@@ -25,6 +25,9 @@ MAIN = ("openai", "azure", "openrouter", "anthropic", "cohere", "replicate")
 
 OTHERS = tuple(name for name in PROVIDERS if name not in MAIN)
 
+COMPATIBLE = tuple(name for name in OTHERS if PROVIDERS[name].dialect == "openai_chat")
+"""Those of them whose format is OpenAI's."""
+
 _NAME = re.compile(r"([a-z_.]+)(?:$|[;:,] )")
 """The provider's name of a mapped parameter, where its note begins with one."""
 
@@ -117,9 +120,9 @@ def parameters() -> list[str]:
 
 
 def differences() -> list[str]:
-    """Table of the parameters in which the other providers differ from OpenAI or from each other."""
+    """Table of the parameters in which the other providers of OpenAI's format differ from it or from each other."""
     openai = _brief("openai")
-    columns = {provider: _brief(provider) for provider in OTHERS}
+    columns = {provider: _brief(provider) for provider in COMPATIBLE}
     rows: dict[str, list[str]] = {}
     for name in PARAM_NAMES:
         texts = {provider: column[name] for provider, column in columns.items()}

@@ -76,8 +76,8 @@ SECTIONS = (
         "Provider rows",
         _A,
         (
-            *("PROVIDERS", "Provider", "Quirks", "Auth", "header_key", "aws_sigv4", "ProviderSource"),
-            *("known_providers", "supported_params", "ParamSupport", "ParamTable"),
+            *("PROVIDERS", "Provider", "EnvPlaceholder", "DependentPlaceholder", "Quirks", "Auth", "header_key"),
+            *("aws_sigv4", "ProviderSource", "known_providers", "supported_params", "ParamSupport", "ParamTable"),
         ),
     ),
     Section("Writing middleware", _A, ("Middleware", "CallNext")),
@@ -127,6 +127,12 @@ SECTIONS = (
         "OpenTelemetry: `pip install 'anycompletion[otel]'`.",
     ),
     Section(
+        "anycompletion.integrations.google",
+        f"{_A}.integrations.google",
+        ("vertex_token", "VertexToken"),
+        "Tokens for Google Vertex AI: `pip install 'anycompletion[google]'`.",
+    ),
+    Section(
         "anycompletion.integrations.prices",
         f"{_A}.integrations.prices",
         ("cost", "PRICE_LISTS"),
@@ -160,5 +166,5 @@ INTERNAL = {
 """Members that have no underscore because other modules of the package use them."""
 
 
-NOT_CALLED = ("CallNext", "CompletionStream", "BatchRun", "Telemetry", "LoopbackServer", "Headers")
+NOT_CALLED = ("VertexToken", "CallNext", "CompletionStream", "BatchRun", "Telemetry", "LoopbackServer", "Headers")
 """Classes whose constructor is not for users."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakSet
 
 from ..dialects.base import Dialect
-from ..options import Secret
+from ..options import BearerToken, Secret
 from ..params import NATIVE, ParamTable
 from ..providers import Provider
 from ..records import ChatCompletion
@@ -36,6 +36,7 @@ class ProviderState:
         transport: Transport,
         *,
         base_url: str,
+        api_key_base_url: str,
         api_version: str | None,
         key: KeySource,
         key_source_note: str,
@@ -52,6 +53,7 @@ class ProviderState:
         """Gives each logical call a transport of its own; only fakes have this, see `ProviderSource`."""
         self.base_url = base_url
         """"" where each call must bring its own."""
+        self._api_key_base_url = api_key_base_url
         self.api_version = api_version
         self.key: KeySource = key
         self.key_source_note = key_source_note
@@ -74,6 +76,11 @@ class ProviderState:
         """The endpoint state of calls with this base URL and key."""
         self.other_endpoints: WeakSet[EndpointState] = WeakSet()
         """Those of calls with keys or base URLs of their own, as long as some call uses them."""
+
+    def base_url_for(self, key: object) -> str:
+        """The base URL of calls with this key: where the provider has one for plain keys, it is not that of tokens."""
+        is_token = key is None or callable(key) or isinstance(key, BearerToken)
+        return self.base_url if is_token else self._api_key_base_url or self.base_url
 
     def param_support(self, model: str) -> ParamTable:
         """Parameters that are not simply native, for a model."""

@@ -13,7 +13,7 @@ from ..auth import check_credentials
 from ..errors import InvalidRequestError
 from ..middleware import checked_middleware
 from ..options import Key, OnUnsupported, OptionValues, RateLimit, RateLimiter, Secret, Timeout
-from ..providers import PROVIDERS, Provider, ProviderSource, canonical_name
+from ..providers import PROVIDERS, Provider, ProviderSource, canonical_name, canonical_names
 from ..redaction import MaskedValue, may_be_secret
 from ..transport.proxy import proxy_of
 from ..transport.session import check_session
@@ -183,13 +183,14 @@ def _by_provider(given: Mapping[str, _T], providers: Sequence[Provider | Provide
     named: dict[str, _T] = {}
     for key, value in given.items():
         name, slash, model = str(key).partition("/")
-        name = canonical_name(name, own)
-        row = own.get(name) or PROVIDERS.get(name)
-        known = name + slash + (model if row is None else row.own_model(model))
-        if known in named:
-            place = f"{param}[{key!r}]"
-            raise InvalidRequestError(f"{place}: {known!r} is given twice, by its name and by an alias", param=place)
-        named[known] = value
+        for each in (canonical_name(name, own, model),) if model else canonical_names(name, own):
+            row = own.get(each) or PROVIDERS.get(each)
+            known = each + slash + (model if row is None else row.own_model(model))
+            if known in named:
+                place = f"{param}[{key!r}]"
+                text = f"{place}: {known!r} is given twice, by its name and by an alias"
+                raise InvalidRequestError(text, param=place)
+            named[known] = value
     return named
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from ..errors import ConfigurationError, printable
 from ..options import Key, OptionValues, Secret
-from ..providers import Provider, canonical_name, known_providers, origin
+from ..providers import Provider, canonical_names, known_providers, origin
 from ..records import ChatRequest
 from ..redaction import is_credential, secret_values
 
@@ -98,7 +98,9 @@ def homes_of_view(
         by_name = option == "api_key" and isinstance(value, Mapping)
         if by_name:
             key_for(cast("Mapping[str, Key]", value), "", providers)
-        name = None if provider is None else canonical_name(provider, providers)
+        names = () if provider is None else canonical_names(provider, providers)
+        # A name of several providers is for the one that the view is used for first.
+        name = names[0] if len(names) == 1 else None
         homes[option] = CredentialHome(merged.get("base_url"), name, by_name=by_name)
     return homes
 
@@ -113,10 +115,10 @@ def key_for(given: Key | Mapping[str, Key] | None, name: str, providers: Mapping
         return given
     found: Key | None = None
     for provider, key in cast("Mapping[str, Key]", given).items():
-        known = canonical_name(provider, providers)
-        if known not in providers and known not in known_providers():
+        known = canonical_names(provider, providers)
+        if known[0] not in providers and known[0] not in known_providers():
             raise ConfigurationError(f"unknown provider {printable(provider)!r} in api_key")
-        if known == name:
+        if name in known:
             found = key
     return found
 
@@ -229,7 +231,7 @@ class ReceivedOptions:
         """The credentials among the options that were received, without a key that is named for `provider`."""
         given = self._options.get("api_key")
         named = cast("Mapping[str, object]", given) if isinstance(given, Mapping) else {"": given}
-        keys = [key for name, key in named.items() if not provider or canonical_name(name, {}) != provider]
+        keys = [key for name, key in named.items() if not provider or provider not in canonical_names(name, {})]
         found = [key for key in keys if isinstance(key, str)]
         found += [text for key in keys if isinstance(key, Secret) for text in key.reveal_all()]
         for option in _MAPPINGS:

@@ -59,13 +59,14 @@ def plan_call(
     report = EncodingReport(options["on_unsupported"])
     given = options.get("api_key")
     given_key = key_for(given, provider.name, client_state.providers)
-    base_url = _base_url(provider_state, options)
+    own_url = provider_state.base_url_for(provider_state.key if given_key is None else given_key)
+    base_url = _base_url(provider, own_url, options)
     for option, home in homes.items():
         is_used = given_key is not None if option == "api_key" else option in options
         # The same object: the credential is the view's and not the call's, and may only go where it was given for.
         if is_used and options.get(option) is defaults.get(option):
-            home.check(option, provider, base_url, provider_state.base_url)
-    key = _key(client_state, provider_state, given_key, base_url, base_url_given="base_url" in options)
+            home.check(option, provider, base_url, own_url)
+    key = _key(client_state, provider_state, given_key, base_url, own_url)
     target = Target(
         provider=provider.name,
         model=model,
@@ -84,7 +85,7 @@ def plan_call(
         key=key,
         timeout=options["timeout"],
         max_retries=options["max_retries"],
-        headers=_provider_headers(provider_state, base_url),
+        headers=_provider_headers(provider_state, base_url, own_url),
         extra_headers=_extra_headers(options, provider, report),
         query=options.get("extra_query"),
         extra_body=options.get("extra_body"),
@@ -108,9 +109,9 @@ def _extra_headers(options: OptionValues, provider: Provider, report: EncodingRe
     return masked({**headers, **(options.get("extra_headers") or {})})
 
 
-def _provider_headers(provider_state: ProviderState, url: str) -> Mapping[str, str]:
+def _provider_headers(provider_state: ProviderState, url: str, own_url: str) -> Mapping[str, str]:
     """The provider's headers; to another origin than the provider's, without those that may be secret."""
-    if url == provider_state.base_url or is_same_origin(url, provider_state.base_url):
+    if url == own_url or is_same_origin(url, own_url):
         return provider_state.headers
     from_environment = provider_state.provider.headers_env
     return {
@@ -120,9 +121,9 @@ def _provider_headers(provider_state: ProviderState, url: str) -> Mapping[str, s
     }
 
 
-def _base_url(provider_state: ProviderState, options: OptionValues) -> str:
-    provider, given = provider_state.provider, options.get("base_url")
-    url = provider_state.base_url if given is None else api_base_url(provider, given)
+def _base_url(provider: Provider, own_url: str, options: OptionValues) -> str:
+    given = options.get("base_url")
+    url = own_url if given is None else api_base_url(provider, given)
     if not url:
         fill_placeholders(provider, os.environ)  # raises where a placeholder is the reason
         raise _missing(provider, "base URL", provider.base_url_env, "base_urls")
@@ -130,13 +131,13 @@ def _base_url(provider_state: ProviderState, options: OptionValues) -> str:
 
 
 def _key(
-    client_state: ClientState, provider_state: ProviderState, given: Key | None, url: str, *, base_url_given: bool
+    client_state: ClientState, provider_state: ProviderState, given: Key | None, url: str, own_url: str
 ) -> KeySource:
     """The key of a call to `url`: that of the call or view, else the client's, which is for the provider's origin."""
     if given is not None:
         return environment_key(given, provider_state.provider.name) if isinstance(given, EnvKey) else given
     provider = provider_state.provider
-    if base_url_given and not is_same_origin(url, provider_state.base_url):
+    if url != own_url and not is_same_origin(url, own_url):
         if provider.key_optional:
             return None
         raise wrong_origin(provider, url, f"the key for {provider.name}")
@@ -159,7 +160,7 @@ def _keyless(client_state: ClientState, provider: Provider) -> str:
             continue
         if all(row.name != provider.name for row in source.rows(client_state.providers)):
             return f"; the {type(source).__name__} among providers= replaces other providers only"
-    return "; to try it without a key, anycompletion.testing has a simulator"
+    return f"{provider.key_hint}; to try it without a key, anycompletion.testing has a simulator"
 
 
 def _missing(

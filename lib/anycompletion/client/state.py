@@ -155,6 +155,7 @@ class ClientState:
         if not url:
             variable = _name_of_first_set(provider.base_url_env)
             url = None if variable is None else os.environ[variable]
+        api_key_url = "" if url else provider.api_key_base_url
         try:
             url = url or fill_placeholders(provider, os.environ)
         except ConfigurationError:
@@ -169,6 +170,7 @@ class ClientState:
             DIALECTS[provider.dialect],
             self._open_transport(provider),
             base_url=url and api_base_url(provider, url, variable or f"base_urls[{name!r}]"),
+            api_key_base_url=api_key_url,
             api_version=provider.api_version or _value_of_first_set(provider.api_version_env),
             key=self._key(provider),
             key_source_note=_key_source_note(provider, config.api_keys.get(name)),
@@ -209,7 +211,7 @@ class ClientState:
 
     def endpoint_state(self, state: ProviderState, base_url: str, key: KeySource) -> EndpointState:
         """The state that calls to this origin with this key share."""
-        if key is state.key and base_url == state.base_url:
+        if key is state.key and base_url == state.base_url_for(key):
             return state.endpoint
         where = (origin(base_url), key)
         endpoint = self.endpoints.pop(where) if where in self.endpoints else EndpointState()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
+from urllib.parse import quote
 
 from ..codecs import json
 from ..codecs.lenient import NotJSONError
-from ..errors import APIError, APIResponseError, class_for_status
+from ..errors import APIError, APIResponseError, InvalidRequestError, class_for_status
 from ..http import HttpResponse
 from ..params import ParamSupport
 from ..records import ChatRequest, JsonObject, Message, UserMessage
@@ -94,6 +95,24 @@ def data_url(url: str) -> str:
     name = url[5:40].partition(",")[0].partition(";")[0]
     registered = media_type(name)
     return url if registered == name else f"data:{registered}{url[5 + len(name) :]}"
+
+
+# --- URLs -------------------------------------------------------------------------------------------------------------
+
+
+MODEL_IN_PATH = "{model}"
+"""Stands for the model's name in the path of a server that has it in the URL and not in the body."""
+
+
+def path_segment(model: str) -> str:
+    """A model's name as one segment of a path; ``@`` and ``:``, which separate versions, are not encoded.
+
+    Raises:
+        InvalidRequestError: as a segment, the name would change the path.
+    """
+    if model in (".", ".."):
+        raise InvalidRequestError("model: '.' and '..' are no names of models in a URL", param="model")
+    return quote(model, safe="@:")
 
 
 # --- replies ----------------------------------------------------------------------------------------------------------

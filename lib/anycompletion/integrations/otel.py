@@ -46,6 +46,7 @@ PROVIDER_NAMES: Mapping[str, str] = {
     "gemini": "gcp.gemini",
     "gemini-openai": "gcp.gemini",
     "mistral": "mistral_ai",
+    **dict.fromkeys(("vertex", "vertex-anthropic", "vertex-openai"), "gcp.vertex_ai"),
     "xai": "x_ai",
 }
 """Provider → its name in the conventions, where that is another."""

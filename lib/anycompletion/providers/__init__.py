@@ -1,8 +1,9 @@
 """Providers as data: where each API is, which dialect it has, and which parameters it supports."""
 
-from .aliases import canonical_name
+from .aliases import canonical_name, canonical_names
 from .base_url import check_base_url, origin
 from .param_support import apply_param_support
+from .placeholders import DependentPlaceholder, EnvPlaceholder, Placeholder, variables_of
 from .provider import DIALECTS, Provider, ProviderSource, api_base_url, fill_placeholders
 from .registry import (
     PROVIDERS,
@@ -18,12 +19,16 @@ from .registry import (
 __all__ = [
     "DIALECTS",
     "PROVIDERS",
+    "DependentPlaceholder",
+    "EnvPlaceholder",
+    "Placeholder",
     "Provider",
     "ProviderSource",
     "all_providers",
     "api_base_url",
     "apply_param_support",
     "canonical_name",
+    "canonical_names",
     "check_base_url",
     "fill_placeholders",
     "find",
@@ -32,5 +37,6 @@ __all__ = [
     "resolve_model",
     "supported_params",
     "unknown_provider",
+    "variables_of",
     "with_sources",
 ]

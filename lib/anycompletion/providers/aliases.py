@@ -24,10 +24,19 @@ ALIASES: Mapping[str, str] = {
 }
 """LiteLLM's name → the provider's name here."""
 
-NOT_SUPPORTED_YET: Mapping[str, str] = {
-    **dict.fromkeys(
-        ("vertex", "vertex_ai", "vertex_ai_beta"), "gemini/... reaches Gemini's models with an API key of AI Studio"
+ALIASES_BY_MODEL: Mapping[str, tuple[tuple[tuple[str, ...], str], ...]] = dict.fromkeys(
+    ("vertex_ai", "vertex_ai_beta"),
+    (
+        (("gemini", "gemma", "endpoints/", "publishers/google/"), "vertex"),
+        (("claude",), "vertex-anthropic"),
+        (("",), "vertex-openai"),
     ),
+)
+"""LiteLLM's name of several providers → beginnings of models' names, and the provider of such models; the first that
+fits counts."""
+
+NOT_SUPPORTED_YET: Mapping[str, str] = {
+    "vertex": "gemini/... reaches Gemini's models with an API key of AI Studio",
     **dict.fromkeys(
         ("bedrock", "bedrock_converse", "bedrock_mantle"),
         "Bedrock's OpenAI-compatible endpoint works with a Provider of its own",
@@ -52,6 +61,21 @@ NOT_SUPPORTED_YET: Mapping[str, str] = {
 """Provider whose format is not supported → what works instead, or ""."""
 
 
-def canonical_name(name: str, known: Mapping[str, object]) -> str:
-    """The provider's name for one that a caller wrote; a name that is neither known nor an alias is unchanged."""
-    return name if name in known else ALIASES.get(name, name)
+def canonical_name(name: str, known: Mapping[str, object], model: str = "") -> str:
+    """The provider's name for one that a caller wrote; a name that is neither known nor an alias is unchanged.
+
+    Args:
+        name: as the caller wrote it.
+        known: names that are no aliases.
+        model: the model that the provider has, for a name of several providers.
+    """
+    if name in known:
+        return name
+    several = ALIASES_BY_MODEL.get(name, ())
+    return next((each for beginnings, each in several if model.startswith(beginnings)), ALIASES.get(name, name))
+
+
+def canonical_names(name: str, known: Mapping[str, object]) -> tuple[str, ...]:
+    """The names of all providers that a name stands for, whatever the model; most stand for one."""
+    several = () if name in known else ALIASES_BY_MODEL.get(name, ())
+    return tuple(each for _, each in several) or (canonical_name(name, known),)

@@ -10,10 +10,16 @@ version path), because requests would go to a wrong address.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import attrs
+
 from ..auth import header_key
+from ..dialects.anthropic_messages.quirks import AnthropicQuirks
 from ..dialects.openai_chat.call_ids import OpenAICallIdForm
 from ..dialects.openai_chat.quirks import Quirks
 from ..params import NATIVE, TOOL_CHOICES, ParamSupport, ParamTable, unsupported
+from .placeholders import DependentPlaceholder, EnvPlaceholder, Placeholder
 from .provider import Provider
 
 # --- shared by OpenAI-compatible servers ---
@@ -39,6 +45,28 @@ _OWN_N = ParamSupport("native", minimum=1)
 _ONE = ParamSupport("fanned_out", takes_no_op=True)
 _FOUR_STOPS = ParamSupport("native", max_items=4)
 _OWN_SCHEMA = ParamSupport("native", own_forms=True)
+
+# --- Google Vertex AI ---
+
+_VERTEX_PROJECT = EnvPlaceholder(("GOOGLE_CLOUD_PROJECT", "VERTEXAI_PROJECT"), characters=".:_-")
+_VERTEX_LOCATION = EnvPlaceholder(("GOOGLE_CLOUD_LOCATION", "VERTEXAI_LOCATION", "VERTEX_LOCATION"), "global")
+_VERTEX_HOST = DependentPlaceholder(
+    "location",
+    {
+        "global": "aiplatform.googleapis.com",
+        "eu": "aiplatform.eu.rep.googleapis.com",
+        "us": "aiplatform.us.rep.googleapis.com",
+        "*": "{location}-aiplatform.googleapis.com",
+    },
+)
+_VERTEX: Mapping[str, Placeholder] = {
+    "host": _VERTEX_HOST,
+    "project": _VERTEX_PROJECT,
+    "location": _VERTEX_LOCATION,
+}
+_GOOGLE_TOKENS = ("GOOGLE_OAUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_ACCESS_TOKEN")
+_GOOGLE_QUOTA: Mapping[str, tuple[str, ...]] = {"x-goog-user-project": ("GOOGLE_CLOUD_QUOTA_PROJECT",)}
+_GOOGLE_HINT = "; anycompletion.integrations.google.vertex_token() is such a key: tokens of Google's credentials"
 
 _NOT_RECORDED = "from documentation and SDKs, no recorded traffic"
 _N_NOT_RECORDED = "native n is documented, not recorded"
@@ -100,7 +128,40 @@ ROWS: tuple[Provider, ...] = (
         docs="https://ai.google.dev/api/generate-content",
         unverified="several candidates, image and audio replies in streams, and errors inside streams are not recorded",
     ),
+    Provider(
+        "vertex-anthropic",
+        "https://{host}/v1/projects/{project}/locations/{location}",
+        "anthropic_messages",
+        placeholders={
+            "host": _VERTEX_HOST,
+            "project": attrs.evolve(_VERTEX_PROJECT, env=("ANTHROPIC_VERTEX_PROJECT_ID", *_VERTEX_PROJECT.env)),
+            "location": attrs.evolve(_VERTEX_LOCATION, env=("CLOUD_ML_REGION", *_VERTEX_LOCATION.env)),
+        },
+        key_env=_GOOGLE_TOKENS,
+        key_hint=_GOOGLE_HINT,
+        headers_env=_GOOGLE_QUOTA,
+        request_id_header="request-id",
+        path="/publishers/anthropic/models/{model}:rawPredict",
+        quirks=AnthropicQuirks(
+            body_version="vertex-2023-10-16", stream_path="/publishers/anthropic/models/{model}:streamRawPredict"
+        ),
+        docs="https://docs.anthropic.com/en/api/claude-on-vertex-ai",
+        unverified="which models and locations take output_config, images by URL and service_tier; there is no list "
+        "of models",
+    ),
     # --- OpenAI's format on other hosts ---
+    Provider(
+        "vertex-openai",
+        "https://{host}/v1/projects/{project}/locations/{location}/endpoints/openapi",
+        placeholders=_VERTEX,
+        key_env=_GOOGLE_TOKENS,
+        key_hint=_GOOGLE_HINT,
+        headers_env=_GOOGLE_QUOTA,
+        quirks=Quirks(functions_as_tools=True, developer_role=False, only_max_tokens=True, extra_content=True),
+        params=_COMPATIBLE,
+        docs="https://cloud.google.com/vertex-ai/generative-ai/docs/maas/call-open-model-apis",
+        unverified=f"{_NOT_RECORDED}; parameters depend on the model, and Mistral's models have another endpoint",
+    ),
     Provider(
         "azure",
         "",

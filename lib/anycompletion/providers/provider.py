@@ -6,7 +6,6 @@ The rows themselves are in `builtin`. A new dialect is registered in `_REGISTERE
 from __future__ import annotations
 
 import importlib
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, Protocol, SupportsIndex, cast
 
@@ -15,6 +14,7 @@ import attrs
 from .._boundary import hides_constructor_frames
 from .._value import FrozenValue
 from ..auth import BEARER, Auth
+from ..dialects.anthropic_messages.quirks import AnthropicQuirks
 from ..dialects.base import Dialect, DialectQuirks
 from ..dialects.gemini_generate.gemini_quirks import GeminiQuirks
 from ..dialects.openai_chat.quirks import Quirks
@@ -24,10 +24,11 @@ from ..params import ParamSupport, ParamTable
 from ..redaction import may_be_secret
 from ..validation import check_headers, is_provider_name
 from .base_url import AllowHttp, check_base_url, intended_base_url
+from .placeholders import Placeholder, filled, placeholder_problem, sample_urls
 
 _REGISTERED_DIALECTS: Mapping[str, type[DialectQuirks]] = {
     "openai_chat": Quirks,
-    "anthropic_messages": DialectQuirks,
+    "anthropic_messages": AnthropicQuirks,
     "cohere_chat": DialectQuirks,
     "replicate_predictions": DialectQuirks,
     "gemini_generate": GeminiQuirks,
@@ -119,9 +120,14 @@ class Provider(FrozenValue):
     """Environment variables for a bearer token, which is used instead of a key."""
     base_url_env: tuple[str, ...] = attrs.field(default=(), kw_only=True)
     """Environment variables that replace the base URL."""
-    placeholders: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict[str, "tuple[str, ...]"], kw_only=True)
+    placeholders: Mapping[str, Placeholder] = attrs.field(factory=dict[str, Placeholder], kw_only=True)
     """Placeholder in the base URL → environment variables for its value, which is read at the provider's first use:
-    ``{"region": ("AWS_REGION", "AWS_DEFAULT_REGION")}`` for ``https://bedrock-runtime.{region}.amazonaws.com``."""
+    ``{"region": ("AWS_REGION", "AWS_DEFAULT_REGION")}`` for ``https://bedrock-runtime.{region}.amazonaws.com``. One
+    with a default is an `EnvPlaceholder`, one that depends on another a `DependentPlaceholder`."""
+    api_key_base_url: str = attrs.field(default="", kw_only=True)
+    """Base URL of calls with a plain key, where those with a token have `base_url` (Vertex AI's express mode)."""
+    key_hint: str = attrs.field(default="", kw_only=True)
+    """Where a key comes from besides the environment, as a clause of the error of a missing key."""
     key_optional: bool = attrs.field(default=False, kw_only=True)
     """True for servers that need no key."""
     auth: Auth = attrs.field(default=BEARER, kw_only=True)
@@ -139,7 +145,7 @@ class Provider(FrozenValue):
     request_id_header: str = attrs.field(default="x-request-id", kw_only=True)
     """Response header with the id of a request."""
     quirks: DialectQuirks = attrs.field(default=attrs.Factory(_default_quirks, takes_self=True), kw_only=True)
-    """Differences from the dialect, of the dialect's own class: `Quirks` for openai_chat; the others have none yet."""
+    """Differences from the dialect, of the dialect's own class: `Quirks` for openai_chat."""
     params: ParamTable = attrs.field(factory=dict[str, ParamSupport], kw_only=True)
     """Support for parameters, where it differs from the dialect's."""
     prefixes: tuple[str, ...] = attrs.field(default=(), kw_only=True)
@@ -178,14 +184,12 @@ class Provider(FrozenValue):
                 f"provider {self.name!r}: a name is at most 64 lower-case letters, digits, '-', '_' and '.'"
             )
         self._refuse_values()
-        url = self.base_url
-        for placeholder, variables in self.placeholders.items():
-            if not variables or f"{{{placeholder}}}" not in url:
-                problem = "is not in base_url" if variables else "names no environment variable"
-                raise ConfigurationError(f"provider {self.name!r}: the placeholder {placeholder!r} {problem}")
-            url = url.replace(f"{{{placeholder}}}", "x")
-        if url:
-            check_base_url(url, allow_http=self.allow_http)
+        problem = placeholder_problem(self.base_url, self.placeholders)
+        if problem is not None:
+            raise ConfigurationError(f"provider {self.name!r}: {problem}")
+        for url in (*sample_urls(self.base_url, self.placeholders), self.api_key_base_url):
+            if url:
+                check_base_url(url, allow_http=self.allow_http)
         if self.headers or self.headers_env:
             check_headers({**dict.fromkeys(self.headers_env, "-"), **self.headers}, "headers")
 
@@ -264,23 +268,7 @@ def fill_placeholders(provider: Provider, environ: Mapping[str, str]) -> str:
         ConfigurationError: a placeholder has no value, or one that a URL cannot contain; the text names the variables.
         InvalidRequestError: the resulting URL is invalid.
     """
-    url = provider.base_url
     if not provider.placeholders:
-        return url
-    for placeholder, variables in provider.placeholders.items():
-        name = next((name for name in variables if environ.get(name)), None)
-        if name is None:
-            raise ConfigurationError(
-                f"the base URL of {provider.name} needs a value for {{{placeholder}}}: set {' or '.join(variables)}, "
-                "or pass base_url",
-                provider=provider.name,
-            )
-        value = environ[name].strip()
-        # A slash, '@' or '#' would send the key to another host.
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", value):
-            raise ConfigurationError(
-                f"the base URL of {provider.name}: {name} must be letters, digits, '.', '_' and '-' only",
-                provider=provider.name,
-            )
-        url = url.replace(f"{{{placeholder}}}", value)
+        return provider.base_url
+    url = filled(provider.name, provider.base_url, provider.placeholders, environ)
     return check_base_url(url, allow_http=provider.allow_http)

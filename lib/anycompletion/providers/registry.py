@@ -79,13 +79,14 @@ def find(model: str, provider: str | None, rows: Mapping[str, Provider]) -> tupl
         InvalidRequestError: the provider is unknown; the text names similar ones.
     """
     if provider is not None:
-        row = _row(provider, rows)
+        own = model.removeprefix(f"{provider}/")
+        row = _row(provider, rows, own)
         if row is None:
             raise InvalidRequestError(f"provider: {unknown_provider(provider, rows)}", param="provider")
-        return row, row.own_model(_not_blank(model.removeprefix(f"{provider}/")))
+        return row, row.own_model(_not_blank(own))
     for separator in "/:":
         left, found, right = model.partition(separator)
-        row = _row(left, rows)
+        row = _row(left, rows, right)
         if found and row is not None:
             return row, row.own_model(_not_blank(right))
     for row in rows.values():
@@ -105,8 +106,8 @@ def find(model: str, provider: str | None, rows: Mapping[str, Provider]) -> tupl
     raise InvalidRequestError(f"model: {text}", param="model")
 
 
-def _row(name: str, rows: Mapping[str, Provider]) -> Provider | None:
-    return rows.get(name) or rows.get(canonical_name(name, rows))
+def _row(name: str, rows: Mapping[str, Provider], model: str = "") -> Provider | None:
+    return rows.get(name) or rows.get(canonical_name(name, rows, model))
 
 
 def _not_blank(model: str) -> str:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from anycompletion.errors import ConfigurationError, InvalidRequestError
-from anycompletion.providers import Provider, check_base_url, fill_placeholders
+from anycompletion.providers import (
+    PROVIDERS,
+    DependentPlaceholder,
+    EnvPlaceholder,
+    Placeholder,
+    Provider,
+    check_base_url,
+    fill_placeholders,
+    variables_of,
+)
 
 BEDROCK = Provider(
     "bedrock",
@@ -16,6 +25,15 @@ VERTEX = Provider(
     "vertex",
     "https://{location}-aiplatform.googleapis.com/v1/projects/{project}/locations/{location}",
     placeholders={"location": ("LOCATION",), "project": ("PROJECT",)},
+)
+
+AWS = Provider(
+    "aws",
+    "https://bedrock-runtime.{region}.{domain}",
+    placeholders={
+        "region": EnvPlaceholder(("AWS_REGION",), "us-east-1"),
+        "domain": DependentPlaceholder("region", {"cn-*": "amazonaws.com.cn", "*": "amazonaws.com"}),
+    },
 )
 
 FILLED: list[tuple[Provider, dict[str, str], str]] = [
@@ -36,6 +54,9 @@ FILLED: list[tuple[Provider, dict[str, str], str]] = [
         {"LOCATION": "us", "PROJECT": "my-project_1"},
         "https://us-aiplatform.googleapis.com/v1/projects/my-project_1/locations/us",
     ),
+    (AWS, {"AWS_REGION": "cn-north-1"}, "https://bedrock-runtime.cn-north-1.amazonaws.com.cn"),
+    (AWS, {"AWS_REGION": "eu-west-3"}, "https://bedrock-runtime.eu-west-3.amazonaws.com"),
+    (AWS, {}, "https://bedrock-runtime.us-east-1.amazonaws.com"),
     (Provider("acme", "https://api.acme.ai/v1"), {}, "https://api.acme.ai/v1"),
     (Provider("acme", ""), {}, ""),
 ]
@@ -73,15 +94,26 @@ def test_the_filled_url_is_checked() -> None:
         fill_placeholders(provider, {"ACME_HOST": "169.254.169.254"})
 
 
-WRONG: list[tuple[str, dict[str, tuple[str, ...]], str]] = [
+HOSTS = DependentPlaceholder("region", {"us": "us.x.example", "*": "{region}.x.example"})
+
+WRONG: list[tuple[str, dict[str, Placeholder], str]] = [
     ("https://x/v1", {"region": ("AWS_REGION",)}, "the placeholder 'region' is not in base_url"),
     ("", {"region": ("AWS_REGION",)}, "the placeholder 'region' is not in base_url"),
     ("https://{region}.x", {"region": ()}, "the placeholder 'region' names no environment variable"),
+    ("https://{region}.x", {"region": EnvPlaceholder()}, "the placeholder 'region' names no environment variable"),
+    ("https://{region}.x", {"region": EnvPlaceholder("AWS_REGION")}, "expected a tuple of environment variables"),  # type: ignore[arg-type]
+    ("https://x", {"host": HOSTS, "region": ("AWS_REGION",)}, "the placeholder 'host' is not in base_url"),
+    ("https://{host}", {"host": HOSTS}, "the placeholder 'host' needs one from the environment"),
+    (
+        "https://{host}",
+        {"host": DependentPlaceholder("region", {"us": "x"}), "region": ("AWS_REGION",)},
+        "and a text for '\\*'",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("url", "placeholders", "problem"), WRONG)
-def test_wrong_placeholders(url: str, placeholders: dict[str, tuple[str, ...]], problem: str) -> None:
+def test_wrong_placeholders(url: str, placeholders: dict[str, Placeholder], problem: str) -> None:
     """A mistake in a row would show at the first call only, or never."""
     with pytest.raises(ConfigurationError, match=problem):
         Provider("acme", url, placeholders=placeholders)
@@ -99,3 +131,63 @@ def test_a_row_with_placeholders_is_checked_like_any_other() -> None:
     """A plain-http template would send keys in the clear."""
     with pytest.raises(InvalidRequestError, match="https"):
         Provider("acme", "http://{region}.x", placeholders={"region": ("AWS_REGION",)})
+
+
+def test_every_text_of_a_dependent_placeholder_is_checked() -> None:
+    """One of several hosts would get keys in the clear, or be no host at all."""
+    for text in ("x y", "{other}.x"):
+        host = DependentPlaceholder("region", {"us": text, "*": "x.example"})
+        with pytest.raises(InvalidRequestError):
+            Provider("acme", "https://{host}/v1", placeholders={"host": host, "region": ("AWS_REGION",)})
+    with pytest.raises(InvalidRequestError, match="https"):
+        Provider("acme", "https://x.example", api_key_base_url="http://x.example")
+
+
+def test_the_variables_of_a_placeholder() -> None:
+    """What reads a region from the environment would not find where the base URL has it from."""
+    placeholders: list[Placeholder] = [("A", "B"), EnvPlaceholder(("A",), "x"), HOSTS]
+    assert [variables_of(each) for each in placeholders] == [("A", "B"), ("A",), ()]
+
+
+# --- Vertex AI --------------------------------------------------------------------------------------------------------
+
+VERTEX_ROWS = [row for name, row in PROVIDERS.items() if name.startswith("vertex")]
+
+VERTEX_HOSTS: list[tuple[dict[str, str], str, str]] = [
+    ({}, "aiplatform.googleapis.com", "global"),
+    ({"GOOGLE_CLOUD_LOCATION": "global"}, "aiplatform.googleapis.com", "global"),
+    ({"GOOGLE_CLOUD_LOCATION": "us"}, "aiplatform.us.rep.googleapis.com", "us"),
+    ({"GOOGLE_CLOUD_LOCATION": "eu"}, "aiplatform.eu.rep.googleapis.com", "eu"),
+    ({"VERTEXAI_LOCATION": "us-east5"}, "us-east5-aiplatform.googleapis.com", "us-east5"),
+    ({"GOOGLE_CLOUD_LOCATION": "eur4", "VERTEX_LOCATION": "us"}, "eur4-aiplatform.googleapis.com", "eur4"),
+]
+
+
+@pytest.mark.parametrize("row", VERTEX_ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize(("environ", "host", "location"), VERTEX_HOSTS)
+def test_the_host_of_vertex_ai_depends_on_the_location(
+    row: Provider, environ: dict[str, str], host: str, location: str
+) -> None:
+    """A request would be processed in another region than the one the customer chose, or be refused."""
+    url = fill_placeholders(row, {"VERTEXAI_PROJECT": "example.com:p-1", **environ})
+    assert url.startswith(f"https://{host}/")
+    assert f"/projects/example.com:p-1/locations/{location}" in url
+
+
+@pytest.mark.parametrize("row", VERTEX_ROWS, ids=lambda row: row.name)
+def test_vertex_ai_needs_a_project(row: Provider) -> None:
+    """A user would get Google's 404 in place of the name of the variable."""
+    with pytest.raises(ConfigurationError, match=r"\{project\}: set .*GOOGLE_CLOUD_PROJECT or VERTEXAI_PROJECT"):
+        fill_placeholders(row, {"GOOGLE_CLOUD_LOCATION": "us"})
+
+
+def test_anthropics_variables_are_read_first() -> None:
+    """A program that was configured for Anthropic's SDK would use another project or region."""
+    environ = {
+        "ANTHROPIC_VERTEX_PROJECT_ID": "mine",
+        "CLOUD_ML_REGION": "us-east5",
+        "GOOGLE_CLOUD_PROJECT": "other",
+        "GOOGLE_CLOUD_LOCATION": "us",
+    }
+    url = fill_placeholders(PROVIDERS["vertex-anthropic"], environ)
+    assert url == "https://us-east5-aiplatform.googleapis.com/v1/projects/mine/locations/us-east5"

@@ -51,6 +51,14 @@ FOUND: list[tuple[str, str | None, str, str]] = [
     ("together_ai:meta-llama/x", None, "together", "meta-llama/x"),
     ("meta-llama/x", "together_ai", "together", "meta-llama/x"),
     ("together_ai/meta-llama/x", "together_ai", "together", "meta-llama/x"),
+    # LiteLLM's names of several providers
+    ("vertex_ai/claude-sonnet-4-5@20250929", None, "vertex-anthropic", "claude-sonnet-4-5@20250929"),
+    ("vertex_ai:claude-opus-4-6", None, "vertex-anthropic", "claude-opus-4-6"),
+    ("claude-opus-4-6", "vertex_ai", "vertex-anthropic", "claude-opus-4-6"),
+    ("vertex_ai/claude-opus-4-6", "vertex_ai", "vertex-anthropic", "claude-opus-4-6"),
+    ("vertex_ai/meta/llama-4-scout-maas", None, "vertex-openai", "meta/llama-4-scout-maas"),
+    ("vertex_ai/deepseek-ai/deepseek-v3.1-maas", None, "vertex-openai", "deepseek-ai/deepseek-v3.1-maas"),
+    ("vertex_ai_beta/openai/gpt-oss-20b-maas", None, "vertex-openai", "openai/gpt-oss-20b-maas"),
     # models whose own names begin with the provider's
     ("openrouter/auto", None, "openrouter", "openrouter/auto"),
     ("openrouter/openrouter/auto", None, "openrouter", "openrouter/auto"),
@@ -97,10 +105,10 @@ def test_models_are_found(model: str, provider: str | None, name: str, own: str)
 
 
 UNKNOWN: list[tuple[str, str | None, str, str]] = [
-    ("opnai/gpt-4o", None, "model", "unknown provider 'opnai'; did you mean openai?"),
-    ("anthropc/claude", None, "model", "unknown provider 'anthropc'; did you mean anthropic?"),
-    ("OpenAI/gpt-4o", None, "model", "unknown provider 'OpenAI'; did you mean openai?"),
-    ("gpt-4o", "opnai", "provider", "unknown provider 'opnai'; did you mean openai?"),
+    ("opnai/gpt-4o", None, "model", "unknown provider 'opnai'; did you mean openai"),
+    ("anthropc/claude", None, "model", "unknown provider 'anthropc'; did you mean anthropic"),
+    ("OpenAI/gpt-4o", None, "model", "unknown provider 'OpenAI'; did you mean openai"),
+    ("gpt-4o", "opnai", "provider", "unknown provider 'opnai'; did you mean openai"),
     ("gpt-4o", "", "provider", "unknown provider ''; known are acme, "),
     ("qqqqqq/x", None, "model", "unknown provider 'qqqqqq'; known are acme, "),
     ("my-model", None, "model", "'my-model' names no provider; write provider/model, such as openai/gpt-4o"),

@@ -8,6 +8,7 @@ from .decode import decode
 from .encode import PATH, VERSION, encode
 from .errors import error
 from .params import NAME, PARAMS
+from .quirks import AnthropicQuirks
 from .stream import decoder
 
 _MODELS = ModelListing(
@@ -27,4 +28,5 @@ DIALECT = Dialect(
     error=error,
     models=_MODELS,
     framing=SSEParser,
+    quirks_type=AnthropicQuirks,
 )

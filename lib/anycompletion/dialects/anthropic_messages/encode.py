@@ -13,9 +13,18 @@ from ...errors import InvalidRequestError
 from ...http import HttpRequest
 from ...records import ChatRequest, FunctionDefinition, FunctionTool, JsonObject, Tool
 from ..base import EncodingReport, FetchedValues, Target
-from ..shared import messages_of, refuse_stream_options, token_limit, uses_legacy_functions, without_nulls
+from ..shared import (
+    MODEL_IN_PATH,
+    messages_of,
+    path_segment,
+    refuse_stream_options,
+    token_limit,
+    uses_legacy_functions,
+    without_nulls,
+)
 from .message_blocks import encode_messages
 from .params import SERVICE_TIERS
+from .quirks import quirks_of
 from .thinking import Thinking, encode_thinking
 
 PATH = "/v1/messages"
@@ -31,13 +40,18 @@ def encode(request: ChatRequest, target: Target, fetched: FetchedValues) -> Http
     """The HTTP request for a validated `request`, whose messages and tools are records.
 
     Raises:
-        InvalidRequestError: the format cannot express the request; `.param` names the place.
+        InvalidRequestError: the format cannot express the request, or a path the model; `.param` names the place.
     """
     report = EncodingReport(target.on_unsupported)
-    extra_body = request.extra_body or {}
+    quirks, extra_body = quirks_of(target), request.extra_body or {}
+    version = target.api_version or quirks.body_version or VERSION
     system, turns = encode_messages(messages_of(request), report)
     thinking, effort = encode_thinking(request.reasoning_effort, request.thinking, target.model, report)
+    path = (quirks.stream_path if target.stream else None) or target.path or PATH
     body: JsonObject = {"model": target.model, "messages": turns}
+    if MODEL_IN_PATH in path:
+        del body["model"]
+        path = path.replace(MODEL_IN_PATH, path_segment(target.model))
     fields: JsonObject = {
         "max_tokens": _max_tokens(request, thinking, extra_body, report),
         "system": system,
@@ -47,16 +61,17 @@ def encode(request: ChatRequest, target: Target, fetched: FetchedValues) -> Http
         "metadata": None if request.user is None else {"user_id": request.user},
         "service_tier": _service_tier(request.service_tier, report),
         "stream": True if target.stream else None,
-        **_sampling(request, target, report),
+        "anthropic_version": None if quirks.body_version is None else version,
+        **_sampling(request, version, report),
         **_tools(request, extra_body, report),
     }
     body.update((name, value) for name, value in fields.items() if value is not None)
     refuse_stream_options(request, "Anthropic", report)
     body.update(extra_body)
     return HttpRequest(
-        target.base_url + (target.path or PATH),
+        target.base_url + path,
         body,
-        headers={"anthropic-version": target.api_version or VERSION},
+        headers={"anthropic-version": version} if quirks.body_version is None else {},
         warnings=report.warnings,
     )
 
@@ -98,10 +113,10 @@ def _stop_sequences(stop: str | Sequence[str] | None, report: EncodingReport) ->
     return None
 
 
-def _sampling(request: ChatRequest, target: Target, report: EncodingReport) -> JsonObject:
+def _sampling(request: ChatRequest, version: str, report: EncodingReport) -> JsonObject:
     sampling = {"temperature": request.temperature, "top_p": request.top_p}
     # Only the date is compared: clouds that host Anthropic put their own name before it.
-    if (target.api_version or VERSION)[-10:] < _WITHOUT_SAMPLING:
+    if version[-10:] < _WITHOUT_SAMPLING:
         return sampling
     for name, value in sampling.items():
         if value is not None:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from ...codecs.json import PlainMessage, as_plain_message, to_wire
 from ...errors import InvalidRequestError
 from ...http import HttpRequest
 from ...records import ChatRequest, FunctionDefinition, FunctionTool, JsonObject, Message, Tool
 from ..base import EncodingReport, FetchedValues, Target
+from ..shared import path_segment
 from .legacy_functions import add_tools, call_ids, to_tool_form
 from .message_form import encode_message, fit_call_ids, join_instructions, without_blank_text
 from .params import PATH, STREAM_DEFAULTS
@@ -125,7 +126,7 @@ def _url(target: Target, quirks: Quirks) -> str:
     # The base URL is the resource's: the v1 API, unless a dated version is asked for.
     if version is None or version in ("v1", "latest", "preview"):
         return f"{base}/openai/v1{PATH}" + ("?api-version=preview" if version == "preview" else "")
-    return f"{base}/openai/deployments/{_segment(target.model)}{PATH}{query}"
+    return f"{base}/openai/deployments/{path_segment(target.model)}{PATH}{query}"
 
 
 def models_url(target: Target) -> str:
@@ -137,12 +138,6 @@ def models_url(target: Target) -> str:
     if version is None or version in ("v1", "latest", "preview"):
         return f"{resource}/openai/v1/models" + ("?api-version=preview" if version == "preview" else "")
     return f"{resource}/openai/models?{urlencode({'api-version': version})}"
-
-
-def _segment(name: str) -> str:
-    if name in (".", ".."):
-        raise InvalidRequestError("model: '.' and '..' are no deployment names", param="model")
-    return quote(name, safe="")
 
 
 # --- messages ---------------------------------------------------------------------------------------------------------

@@ -170,7 +170,9 @@ class FakeProvider:
     def _replaced(self, row: Provider) -> Provider:
         return attrs.evolve(
             row,
-            base_url=row.base_url or f"https://{row.name}.invalid",
+            base_url=row.base_url if row.base_url and not row.placeholders else f"https://{row.name}.invalid",
+            placeholders={},
+            api_key_base_url="",
             # The environment of the machine that runs the tests must change nothing.
             key_optional=True,
             key_env=(),

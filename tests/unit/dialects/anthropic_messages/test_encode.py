@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from anycompletion.dialects.anthropic_messages.anthropic_call_ids import tool_id
 from anycompletion.dialects.anthropic_messages.dialect import DIALECT
+from anycompletion.dialects.anthropic_messages.quirks import AnthropicQuirks
 from anycompletion.dialects.base import Dialect, Target
 from anycompletion.errors import InvalidRequestError, UnsupportedParameterError
 from anycompletion.http import HttpRequest
@@ -43,6 +44,7 @@ def send(
     path: str | None = None,
     stream: bool = False,
     extra_body: dict[str, Any] | None = None,
+    quirks: AnthropicQuirks | None = None,
     **params: Any,
 ) -> HttpRequest:
     request = build_request(model, messages, params)
@@ -55,6 +57,7 @@ def send(
         api_version=api_version,
         path=path,
         stream=stream,
+        quirks=AnthropicQuirks() if quirks is None else quirks,
     )
     return DIALECT.encode(request, target, {})
 
@@ -98,6 +101,46 @@ def test_path_version_and_stream_of_the_target():
     assert request.headers == {"anthropic-version": "2026-10-21"}
     assert request.body is not None
     assert request.body["stream"] is True
+
+
+HOSTED = AnthropicQuirks(body_version="vertex-2023-10-16", stream_path="/models/{model}:streamRawPredict")
+
+
+def test_a_host_may_have_model_and_version_elsewhere():
+    """Vertex AI would refuse every request: its URL has the model, and its body the version."""
+    for stream, verb in ((False, "rawPredict"), (True, "streamRawPredict")):
+        request = send("Hi", path="/models/{model}:rawPredict", quirks=HOSTED, stream=stream, model="claude-3-7@2025")
+        assert request.url == f"https://api.anthropic.com/models/claude-3-7@2025:{verb}"
+        assert request.headers == {}
+        assert request.body == {
+            "messages": [USER],
+            "max_tokens": 4096,
+            "anthropic_version": "vertex-2023-10-16",
+            **({"stream": True} if stream else {}),
+        }
+
+
+def test_a_hosts_version_can_be_another():
+    """A user could not choose a newer version, or would get sampling parameters refused by the server."""
+    path, version = "/models/{model}:rawPredict", "vertex-2026-10-21"
+    request = send("Hi", path=path, quirks=HOSTED, api_version=version, policy="drop", temperature=0.5)
+    assert request.body is not None
+    assert request.body["anthropic_version"] == version
+    assert "temperature" not in request.body
+    request = send("Hi", path=path, quirks=HOSTED, extra_body={"anthropic_version": "x"})
+    assert request.body is not None
+    assert request.body["anthropic_version"] == "x"
+
+
+@pytest.mark.parametrize(("model", "segment"), [("a/b?c#d", "a%2Fb%3Fc%23d"), ("a b", "a%20b"), ("../x", "..%2Fx")])
+def test_a_model_in_a_path_cannot_change_the_path(model: str, segment: str):
+    """A customer who chooses the model could call another method of the API with the service's key."""
+    request = send("Hi", path="/models/{model}:rawPredict", model=model)
+    assert request.url == f"https://api.anthropic.com/models/{segment}:rawPredict"
+    for dots in (".", ".."):
+        with pytest.raises(InvalidRequestError) as caught:
+            send("Hi", path="/models/{model}/invoke", model=dots)
+        assert caught.value.param == "model"
 
 
 def test_the_module_is_a_dialect():
