@@ -232,3 +232,17 @@ async def test_the_error_of_a_missing_key_has_the_rows_hint(monkeypatch: pytest.
     async with AsyncCompletion(providers=[row]) as client:
         with pytest.raises(ConfigurationError, match=r"set EXPRESS_TOKEN or EXPRESS_KEY, or pass .*; ask the operator"):
             client.check("express/m")
+
+
+async def test_a_key_of_several_providers_is_for_all_of_them() -> None:
+    """A key under LiteLLM's name for Vertex AI would be missing for some of its models."""
+    url = "https://x.example/v1/projects/p/locations/us"
+    async with AsyncCompletion(base_urls={"vertex_ai": url}, api_keys={"vertex_ai": BearerToken("a-token")}) as client:
+        for model in ("vertex_ai/claude-x", "vertex_ai/meta/llama"):
+            assert client.check(model).base_url == url
+        view = client.with_options(provider="vertex_ai", api_key=BearerToken("another"))
+        assert view.check("claude-x").provider == "vertex-anthropic"
+        with pytest.raises(ConfigurationError, match="was given for vertex-anthropic and not for vertex-openai"):
+            view.check("meta/llama")
+    async with AsyncCompletion() as client:
+        assert client.check("vertex_ai/meta/llama", api_key={"vertex_ai": "t"}, base_url=url).model == "meta/llama"

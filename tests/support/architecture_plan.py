@@ -183,7 +183,6 @@ DUPLICATE_MODULES: dict[str, str] = {
     "dialects.*.errors": _SEAM,
     "dialects.*.params": _SEAM,
     "dialects.*.dialect": _SEAM,
-    "dialects.*.quirks": _SEAM,
     "dialects.base": "the seam; records.base is the base class of records",
     "transport.errors": "aiohttp's errors as errors of the package",
     "client.client": "the module of AsyncCompletion, where readers look for it",

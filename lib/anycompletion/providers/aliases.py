@@ -36,7 +36,6 @@ ALIASES_BY_MODEL: Mapping[str, tuple[tuple[tuple[str, ...], str], ...]] = dict.f
 fits counts."""
 
 NOT_SUPPORTED_YET: Mapping[str, str] = {
-    "vertex": "gemini/... reaches Gemini's models with an API key of AI Studio",
     **dict.fromkeys(
         ("bedrock", "bedrock_converse", "bedrock_mantle"),
         "Bedrock's OpenAI-compatible endpoint works with a Provider of its own",

@@ -15,7 +15,8 @@ from collections.abc import Mapping
 import attrs
 
 from ..auth import header_key
-from ..dialects.anthropic_messages.quirks import AnthropicQuirks
+from ..dialects.anthropic_messages.anthropic_quirks import AnthropicQuirks
+from ..dialects.gemini_generate.gemini_quirks import GeminiQuirks
 from ..dialects.openai_chat.call_ids import OpenAICallIdForm
 from ..dialects.openai_chat.quirks import Quirks
 from ..params import NATIVE, TOOL_CHOICES, ParamSupport, ParamTable, unsupported
@@ -127,6 +128,22 @@ ROWS: tuple[Provider, ...] = (
         auth=header_key("x-goog-api-key"),
         docs="https://ai.google.dev/api/generate-content",
         unverified="several candidates, image and audio replies in streams, and errors inside streams are not recorded",
+    ),
+    Provider(
+        "vertex",
+        "https://{host}/projects/{project}/locations/{location}",
+        "gemini_generate",
+        placeholders=_VERTEX,
+        api_key_base_url="https://aiplatform.googleapis.com",
+        key_env=("GOOGLE_VERTEX_API_KEY",),
+        token_env=_GOOGLE_TOKENS,
+        key_hint=_GOOGLE_HINT,
+        auth=header_key("x-goog-api-key", functions_give_tokens=True),
+        headers_env=_GOOGLE_QUOTA,
+        path="/publishers/google/models/{model}:{method}",
+        quirks=GeminiQuirks(vertex=True),
+        docs="https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
+        unverified="express mode, several candidates, and errors inside streams are not recorded",
     ),
     Provider(
         "vertex-anthropic",

@@ -14,7 +14,7 @@ import attrs
 from .._boundary import hides_constructor_frames
 from .._value import FrozenValue
 from ..auth import BEARER, Auth
-from ..dialects.anthropic_messages.quirks import AnthropicQuirks
+from ..dialects.anthropic_messages.anthropic_quirks import AnthropicQuirks
 from ..dialects.base import Dialect, DialectQuirks
 from ..dialects.gemini_generate.gemini_quirks import GeminiQuirks
 from ..dialects.openai_chat.quirks import Quirks

@@ -52,6 +52,9 @@ FOUND: list[tuple[str, str | None, str, str]] = [
     ("meta-llama/x", "together_ai", "together", "meta-llama/x"),
     ("together_ai/meta-llama/x", "together_ai", "together", "meta-llama/x"),
     # LiteLLM's names of several providers
+    ("vertex_ai/gemini-2.5-flash", None, "vertex", "gemini-2.5-flash"),
+    ("vertex_ai/endpoints/4242", None, "vertex", "endpoints/4242"),
+    ("gemini-2.5-flash", "vertex_ai", "vertex", "gemini-2.5-flash"),
     ("vertex_ai/claude-sonnet-4-5@20250929", None, "vertex-anthropic", "claude-sonnet-4-5@20250929"),
     ("vertex_ai:claude-opus-4-6", None, "vertex-anthropic", "claude-opus-4-6"),
     ("claude-opus-4-6", "vertex_ai", "vertex-anthropic", "claude-opus-4-6"),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ...codecs.sse import SSEParser
 from ..base import Dialect, ModelListing
+from .anthropic_quirks import AnthropicQuirks
 from .decode import decode
 from .encode import PATH, VERSION, encode
 from .errors import error
 from .params import NAME, PARAMS
-from .quirks import AnthropicQuirks
 from .stream import decoder
 
 _MODELS = ModelListing(

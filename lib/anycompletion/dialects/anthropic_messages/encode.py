@@ -22,9 +22,9 @@ from ..shared import (
     uses_legacy_functions,
     without_nulls,
 )
+from .anthropic_quirks import quirks_of
 from .message_blocks import encode_messages
 from .params import SERVICE_TIERS
-from .quirks import quirks_of
 from .thinking import Thinking, encode_thinking
 
 PATH = "/v1/messages"

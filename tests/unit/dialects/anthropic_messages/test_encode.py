@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anycompletion.dialects.anthropic_messages.anthropic_call_ids import tool_id
+from anycompletion.dialects.anthropic_messages.anthropic_quirks import AnthropicQuirks
 from anycompletion.dialects.anthropic_messages.dialect import DIALECT
-from anycompletion.dialects.anthropic_messages.quirks import AnthropicQuirks
 from anycompletion.dialects.base import Dialect, Target
 from anycompletion.errors import InvalidRequestError, UnsupportedParameterError
 from anycompletion.http import HttpRequest
