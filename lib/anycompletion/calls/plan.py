@@ -11,6 +11,7 @@ from ..auth import check_secret, sign
 from ..errors import ConfigurationError
 from ..http import Headers, HttpRequest, RequestHeaders
 from ..options import AWSCredentials, BearerToken, Secret, Timeout
+from ..providers import variables_of
 from ..redaction import header_probes, redacted_headers, secret_values
 from ..sigv4 import region_of
 from .endpoint_state import EndpointState
@@ -158,7 +159,7 @@ class CallPlan:
         region = region_of(self.target.base_url) or credentials.region or state.region
         if region:
             return region
-        variables = " or ".join(state.provider.placeholders.get("region", ()))
+        variables = " or ".join(variables_of(state.provider.placeholders.get("region", ())))
         raise ConfigurationError(
             f"no region for the signatures of {name}: its base URL names none; "
             f"{f'set {variables}, or ' if variables else ''}pass AWSCredentials(..., region=...)",

@@ -15,7 +15,7 @@ from ..auth import credential_variables, environment_credentials
 from ..calls import USER_AGENT, EndpointState, KeySource, ProviderState
 from ..errors import ClientClosedError, ConfigurationError
 from ..options import BearerToken, EnvKey, Secret
-from ..providers import DIALECTS, Provider, api_base_url, fill_placeholders, origin, with_sources
+from ..providers import DIALECTS, Provider, api_base_url, fill_placeholders, origin, variables_of, with_sources
 from ..redaction import MaskedValue
 from ..streaming.accumulator import accumulated
 from ..transport import Pool
@@ -175,7 +175,7 @@ class ClientState:
             key=self._key(provider),
             key_source_note=_key_source_note(provider, config.api_keys.get(name)),
             headers=headers,
-            region=_value_of_first_set(provider.placeholders.get("region", ())),
+            region=_value_of_first_set(variables_of(provider.placeholders.get("region", ()))),
             start_call=self.start_call,
             track_cancel_request=self.track_cancel_request,
             accumulate=accumulated,
