@@ -14,6 +14,7 @@ from anycompletion import (
     APITimeoutError,
     AsyncCompletion,
     AuthenticationError,
+    AWSCredentials,
     BadRequestError,
     ClientClosedError,
     CompletionError,
@@ -33,6 +34,7 @@ from anycompletion import (
 )
 from anycompletion.auth import Auth
 from anycompletion.client.client import client_state
+from support.aws_signatures import SIGNED
 from support.raw_server import END, REQUEST, RESET, STALL, STREAM, RawServer, Step, answer, event, head, piece
 
 KEY = "sk-Zq7marked-0123456789abcdefghij/KLMNOP+9tail"
@@ -260,6 +262,13 @@ def function_of(key: str) -> Callable[[], Awaitable[str]]:
     return give
 
 
+def credentials_of(text: str) -> Callable[[], Awaitable[AWSCredentials]]:
+    async def give() -> AWSCredentials:
+        return AWSCredentials(text, text, text, region="us-east-1")
+
+    return give
+
+
 async def closed_while(client: AsyncCompletion, call: Awaitable[object]) -> None:
     task = asyncio.ensure_future(call)
     await asyncio.sleep(0.05)
@@ -334,6 +343,31 @@ WAYS: dict[str, Way] = {
     "Azure's token": Way("azure/x", "authorization", clients("azure", api_keys={"azure": function_of(KEY)})),
     "Cohere": Way("cohere/x", "authorization", clients("cohere", api_keys={"cohere": KEY})),
     "Replicate": Way("replicate/owner/x", "authorization", clients("replicate", api_keys={"replicate": KEY})),
+    "AWS credentials to the client": Way(
+        "signed/x",
+        "x-amz-security-token",
+        clients("signed", providers=[SIGNED], api_keys={"signed": AWSCredentials(KEY, KEY, KEY, region="us-east-1")}),
+    ),
+    "AWS credentials to the call": Way(
+        "signed/x",
+        "x-amz-security-token",
+        clients("signed", providers=[SIGNED]),
+        lambda: {"api_key": AWSCredentials(KEY, KEY, KEY, region="us-east-1")},
+    ),
+    "AWS credentials of a function": Way(
+        "signed/x",
+        "x-amz-security-token",
+        clients("signed", providers=[SIGNED], api_keys={"signed": credentials_of(KEY)}),
+    ),
+    "AWS credentials of the environment": Way(
+        "signed/x",
+        "x-amz-security-token",
+        clients("signed", providers=[SIGNED]),
+        environment={
+            **dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"), KEY),
+            "AWS_REGION": "us-east-1",
+        },
+    ),
     "a scheme of its own": Way("acme/x", "x-token", clients("acme", providers=[ACME], api_keys={"acme": KEY})),
 }
 FAILURES: dict[str, tuple[tuple[Step, ...], Callable[[Awaitable[object]], Awaitable[object]]]] = {

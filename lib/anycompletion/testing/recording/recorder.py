@@ -34,7 +34,7 @@ ALL = "*"
 _REQUEST_HEADERS = frozenset({"accept", "content-type", "anthropic-beta", "anthropic-version", "prefer"})
 """Request headers that are kept."""
 
-_HARMLESS_HEADERS = _REQUEST_HEADERS | {"accept-encoding", "user-agent"}
+_HARMLESS_HEADERS = _REQUEST_HEADERS | {"accept-encoding", "user-agent", "x-amz-date"}
 """Request headers whose values may occur in a body."""
 
 _RESPONSE_HEADERS = re.compile(
