@@ -26,7 +26,7 @@ from support.secret_channels import leaks
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 
 
-class Source:
+class TemporaryCredentials:
     """Source of temporary credentials, as STS or IMDS is one; each refresh gives another session token.
 
     Args:
@@ -69,7 +69,7 @@ class Source:
 class Session:
     """A session of botocore whose credentials are those of a source."""
 
-    def __init__(self, source: Source, *, deferred: bool = False) -> None:
+    def __init__(self, source: TemporaryCredentials, *, deferred: bool = False) -> None:
         self._source = source
         self._deferred = deferred
         self.credentials: Any = None
@@ -85,7 +85,7 @@ class Session:
         return self.credentials
 
 
-def chain_of(source: Source, **options: Any) -> AWSCredentialChain:
+def chain_of(source: TemporaryCredentials, **options: Any) -> AWSCredentialChain:
     return AWSCredentialChain(session=Session(source, **options))
 
 
@@ -102,7 +102,7 @@ async def until(condition: Callable[[], bool]) -> None:
 @pytest.mark.parametrize("deferred", [False, True])
 async def test_many_calls_at_once_get_the_credentials_of_one_refresh(deferred: bool) -> None:
     """Each of a thousand calls would ask AWS for credentials, one after the other."""
-    source = Source(3600, duration=0.02)
+    source = TemporaryCredentials(3600, duration=0.02)
     chain = chain_of(source, deferred=deferred)
     found = await asyncio.gather(*(chain() for _ in range(1000)))
     assert {token_of(each) for each in found} == {"token-1"}
@@ -114,7 +114,7 @@ async def test_many_calls_at_once_get_the_credentials_of_one_refresh(deferred: b
 async def test_credentials_about_to_expire_are_refreshed_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls would wait for the refresh, or it would come after the credentials have expired."""
     monkeypatch.setattr(aws, "_PAUSE", 0.0)
-    source = Source(600, 3600)
+    source = TemporaryCredentials(600, 3600)
     chain = chain_of(source, deferred=True)
     await chain()
     source.may_end.clear()
@@ -131,7 +131,7 @@ async def test_credentials_that_live_for_minutes_are_not_refreshed_for_every_cal
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Credentials that always are about to expire would be refreshed all the time."""
-    source = Source(300)
+    source = TemporaryCredentials(300)
     chain = chain_of(source, deferred=True)
     for _ in range(50):
         await chain()
@@ -146,7 +146,7 @@ async def test_credentials_that_live_for_minutes_are_not_refreshed_for_every_cal
 
 async def test_expired_credentials_are_not_used() -> None:
     """A request would be signed with credentials that AWS refuses."""
-    source = Source(-30, -10, 3600, duration=0.05)
+    source = TemporaryCredentials(-30, -10, 3600, duration=0.05)
     session = Session(source, deferred=True)
     chain = AWSCredentialChain(session=session)
     with pytest.raises(ConfigurationError, match="no AWS credentials: botocore failed with RuntimeError"):
@@ -159,7 +159,7 @@ async def test_expired_credentials_are_not_used() -> None:
 
 async def test_a_failed_refresh_keeps_credentials_that_are_still_valid(caplog: pytest.LogCaptureFixture) -> None:
     """A short outage of the service that gives credentials would fail calls that need no new ones."""
-    source = Source(50, 3600)
+    source = TemporaryCredentials(50, 3600)
     chain = chain_of(source, deferred=True)
     assert token_of(await chain()) == "token-1"
     source.error = RuntimeError(SECRET)
@@ -174,7 +174,7 @@ async def test_a_failed_refresh_keeps_credentials_that_are_still_valid(caplog: p
 
 async def test_a_cancelled_call_does_not_end_the_refresh() -> None:
     """A client that disconnects would fail the calls of all others."""
-    source = Source(3600, duration=0.05)
+    source = TemporaryCredentials(3600, duration=0.05)
     chain = chain_of(source)
     first, second = asyncio.ensure_future(chain()), asyncio.ensure_future(chain())
     await asyncio.sleep(0.01)
@@ -186,7 +186,7 @@ async def test_a_cancelled_call_does_not_end_the_refresh() -> None:
 
 def test_event_loops_share_one_refresh() -> None:
     """Each thread with an event loop of its own would refresh the same credentials."""
-    source = Source(3600, duration=0.05)
+    source = TemporaryCredentials(3600, duration=0.05)
     chain = chain_of(source)
     found: list[str] = []
 
@@ -204,25 +204,25 @@ def test_event_loops_share_one_refresh() -> None:
 
 def test_a_loop_that_ends_before_the_refresh_harms_no_other() -> None:
     """A program's first `asyncio.run`, cancelled meanwhile, would break the chain for the next one."""
-    source = Source(3600, duration=0.05)
+    source = TemporaryCredentials(3600, duration=0.05)
     chain = chain_of(source)
 
-    async def hurried() -> None:
+    async def with_timeout() -> None:
         async with asyncio.timeout(0.005):
             await chain()
 
-    async def patient() -> AWSCredentials:
+    async def without_timeout() -> AWSCredentials:
         return await chain()
 
     with pytest.raises(TimeoutError):
-        asyncio.run(hurried())
-    assert token_of(asyncio.run(patient())) == "token-1"
+        asyncio.run(with_timeout())
+    assert token_of(asyncio.run(without_timeout())) == "token-1"
     assert source.refreshes == 1
 
 
 async def test_static_credentials_are_asked_for_once() -> None:
     """Every call would read the files in ~/.aws."""
-    source = Source(3600)
+    source = TemporaryCredentials(3600)
     session = Session(source)
     session.credentials = Credentials("AKIAEXAMPLE", SECRET)
     chain = AWSCredentialChain(session=session, region="eu-west-1")
@@ -313,7 +313,7 @@ async def test_a_profile_that_does_not_exist_is_named() -> None:
 
 async def test_calls_are_signed_with_the_credentials_of_the_chain() -> None:
     """The chain could not be passed as a key."""
-    source = Source(3600)
+    source = TemporaryCredentials(3600)
     chain = AWSCredentialChain(session=Session(source), region="us-east-1")
     async with (
         RawServer((REQUEST, answer()) * 5) as server,
