@@ -79,11 +79,16 @@ class VertexToken:
         refresh = self._refreshes.get(loop)
         if refresh is None:
             refresh = self._refreshes[loop] = loop.create_task(asyncio.to_thread(self._refreshed))
-            refresh.add_done_callback(lambda _: self._refreshes.pop(loop))
+            refresh.add_done_callback(self._refresh_ended)
         found = await asyncio.shield(refresh)  # a caller that is cancelled leaves it to the others
         if isinstance(found, CompletionError):
             raise copy.copy(found)  # the client adds the details of a call to its error
         return found
+
+    def _refresh_ended(self, refresh: asyncio.Task[str | CompletionError]) -> None:
+        self._refreshes.pop(refresh.get_loop(), None)
+        if not refresh.cancelled():
+            refresh.exception()  # asyncio would log one that no caller waits for any more
 
     def on_refused(self, token: Secret) -> None:
         """Has the next call refresh, if `token` is the present one; the client calls this after a 401."""
