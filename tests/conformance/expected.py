@@ -45,6 +45,7 @@ RECORDED = {
     "crusoe": 3,
     "deepinfra": 3,
     "moonshot": 3,
+    "vertex": 4,
     "bedrock": 2,
     "gemini": 1,
     "ovhcloud": 1,
@@ -141,6 +142,7 @@ CLASSES_WITHOUT_STATUS = {
 
 REQUEST_ID_HEADERS = {
     "anthropic": "request-id",
+    "vertex-anthropic": "request-id",
     "azure": "apim-request-id",
     "cohere": "x-debug-trace-id",
     "deepseek": "x-ds-trace-id",

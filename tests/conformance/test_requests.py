@@ -172,6 +172,34 @@ async def test_azure_requests_use_the_recorded_url(replay: Replay, recording: Re
     assert request.query == dict(parse_qsl(url.query))
 
 
+def in_a_project(recording: Recording) -> bool:
+    """Whether the recorded request's URL has the project of Google Cloud and the model."""
+    return recording.request is not None and "/projects/" in recording.request.url
+
+
+@pytest.mark.parametrize("recording", traffic.each(filter(in_a_project, traffic.recorded(*traffic.FORMATS))))
+async def test_vertex_ai_requests_use_the_recorded_url(replay: Replay, recording: Recording) -> None:
+    """Vertex AI's URLs, which contain the project, the publisher, the model and the method, would be wrong."""
+    assert recording.request is not None
+    # A cassette's name of a project is in angle brackets, which no URL contains as they are.
+    path = urlsplit(recording.request.url).path.translate({ord("<"): None, ord(">"): None})
+    project, _, resource = path.partition("/publishers/")
+    call = {
+        "model": f"{traffic.row_of(recording).name}/{resource.rpartition('/')[2].rpartition(':')[0]}",
+        "messages": "Hello",
+        "base_url": replay.server.base_url(recording) + project,
+    }
+    replay.server.segmentation = None
+    seen = len(replay.server.requests)
+    try:
+        answer = await replay.client.create(**call, api_key="key", stream=recording.streaming)
+        if isinstance(answer, CompletionStream):
+            await drain(answer)
+    except APIError:
+        pass  # the URL is compared, whatever was recorded for it
+    assert replay.server.requests[seen].path == f"/{recording.id}{path}"
+
+
 def uses_base_url(recording: Recording) -> bool:
     """Whether the recorded request used the row's base URL; some servers have several."""
     row = traffic.row_of(recording)
