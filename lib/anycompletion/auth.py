@@ -34,6 +34,12 @@ class Auth(FrozenValue):
     """Whether an ``async () -> str`` returns a bearer token and not a key (Azure's Entra ID)."""
     service: str = ""
     """With "aws_sigv4": the name of the AWS service in signatures, such as ``bedrock``."""
+    region: str = ""
+    """With "aws_sigv4": the region of signatures where neither the base URL, the credentials nor the environment name
+    one; "" for none."""
+    credentials_env: tuple[str, ...] = ()
+    """With "aws_sigv4": the environment variables of the access key's id, the secret access key and the session token;
+    empty: credentials are not read from the environment."""
 
 
 BEARER = Auth()
@@ -47,22 +53,14 @@ def header_key(name: str, *, functions_give_tokens: bool = False) -> Auth:
 
 def aws_sigv4(service: str) -> Auth:
     """Scheme of an AWS service: `AWSCredentials` sign each request; a key that is a text is sent as a bearer token."""
-    return Auth(kind="aws_sigv4", service=service)
-
-
-_ACCESS_KEY, _SECRET_KEY, _SESSION_TOKEN = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
+    variables = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    return Auth(kind="aws_sigv4", service=service, credentials_env=variables)
 
 
 def environment_credentials(scheme: Auth, environ: Mapping[str, str]) -> AWSCredentials | None:
     """The credentials for a scheme that signs requests, if the environment has them."""
-    if scheme.kind != "aws_sigv4" or not (environ.get(_ACCESS_KEY) and environ.get(_SECRET_KEY)):
-        return None
-    return AWSCredentials(environ[_ACCESS_KEY], environ[_SECRET_KEY], environ.get(_SESSION_TOKEN) or None)
-
-
-def credential_variables(scheme: Auth) -> tuple[str, ...]:
-    """The environment variables that `environment_credentials` needs, besides those of keys."""
-    return (_ACCESS_KEY, _SECRET_KEY) if scheme.kind == "aws_sigv4" else ()
+    texts = [environ.get(name) or "" for name in scheme.credentials_env]
+    return AWSCredentials(texts[0], texts[1], texts[2] or None) if texts and texts[0] and texts[1] else None
 
 
 def check_secret(secret: object, scheme: Auth, provider: str, source: str = "") -> str | AWSCredentials:

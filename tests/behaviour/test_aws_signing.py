@@ -31,7 +31,7 @@ from anycompletion import (
     Reply,
     Secret,
 )
-from anycompletion.testing import Recorder
+from anycompletion.testing import FakeProvider, Recorder
 from support.aws_signatures import SIGNED, VARIABLES, has_valid_signature, scope_of
 from support.raw_server import REQUEST, WHOLE, RawServer, Request, Step, answer
 
@@ -416,3 +416,18 @@ async def test_a_recording_does_not_depend_on_the_time(tmp_path: Path) -> None:
     async with RawServer((REQUEST, body)) as server, client_to(server.url, providers=[SIGNED, recorder]) as client:
         await client.create("signed/m", "Hi.")
     assert date.encode() in recorder.recordings[0].body
+
+
+# --- fakes ---
+
+
+@pytest.mark.parametrize("key", [None, KEYS, SESSION, waiting], ids=["none", "permanent", "temporary", "function"])
+async def test_a_fake_takes_any_credentials_and_reads_none(key: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests of an app would need credentials and a region, or use those of the machine that they run on."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA of this machine")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret of this machine")
+    fake = FakeProvider("Hello!", name="signed")
+    async with client_to("https://signed.example", key, providers=[SIGNED, fake]) as client:
+        assert (await client.create("signed/m", "Hi.")).text == "Hello!"
+    shown = repr(fake.requests) + repr(fake.requests[0].wire)
+    assert [text for text in (*SESSION.reveal_all(), *KEYS.reveal_all(), "Signature") if text in shown] == []

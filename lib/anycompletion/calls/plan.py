@@ -156,7 +156,7 @@ class CallPlan:
             ConfigurationError: none of them names one.
         """
         state, name = self.provider_state, self.target.provider
-        region = region_of(self.target.base_url) or credentials.region or state.region
+        region = region_of(self.target.base_url) or credentials.region or state.region or state.provider.auth.region
         if region:
             return region
         variables = " or ".join(variables_of(state.provider.placeholders.get("region", ())))

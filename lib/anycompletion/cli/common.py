@@ -68,8 +68,10 @@ def _base_urls(model: str, base_url: str | None) -> dict[str, str]:
 
 
 def key_variable(row: Provider, environment: Mapping[str, str]) -> str | None:
-    """The environment variable that has the provider's key or token; None where none is set."""
-    return next((name for name in (*row.token_env, *row.key_env) if environment.get(name)), None)
+    """The environment variable that has the provider's key, token or credentials; None where none is set."""
+    found = next((name for name in (*row.token_env, *row.key_env) if environment.get(name)), None)
+    needed = row.auth.credentials_env[:2]
+    return needed[0] if found is None and needed and all(map(environment.get, needed)) else found
 
 
 # --- input ---

@@ -37,7 +37,8 @@ def _key_state(row: Provider, environment: Mapping[str, str]) -> str:
     found = key_variable(row, environment)
     if found is not None:
         return f"found: {found}"
-    return "none needed" if row.key_optional else f"missing: {' or '.join((*row.token_env, *row.key_env))}"
+    names = [*row.token_env, *row.key_env, *filter(None, [" and ".join(row.auth.credentials_env[:2])])]
+    return "none needed" if row.key_optional else f"missing: {' or '.join(names)}"
 
 
 def _base_url(row: Provider, environment: Mapping[str, str]) -> str:

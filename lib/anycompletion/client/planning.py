@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 
-from ..auth import credential_variables
 from ..calls import CallPlan, KeySource, ProviderState
 from ..dialects.base import EncodingReport, Target
 from ..errors import ConfigurationError
@@ -145,7 +144,7 @@ def _key(
     if provider_state.key is None and isinstance(configured, EnvKey):
         return environment_key(configured, provider.name)
     if provider_state.key is None and not provider.key_optional:
-        credentials = " and ".join(credential_variables(provider.auth))
+        credentials = " and ".join(provider.auth.credentials_env[:2])
         variables = [*provider.token_env, *provider.key_env, *filter(None, [credentials])]
         raise _missing(provider, "API key", variables, "api_keys", _keyless(client_state, provider))
     return provider_state.key
@@ -153,7 +152,7 @@ def _key(
 
 def _keyless(client_state: ClientState, provider: Provider) -> str:
     """Clause for the error of a missing key: where others are, what answers without one, or why a fake does not."""
-    if credential_variables(provider.auth):
+    if provider.auth.credentials_env:
         return "; for profiles, SSO and roles pass AWSCredentialChain() of anycompletion.integrations.aws"
     for source in client_state.config.providers:
         if isinstance(source, Provider):

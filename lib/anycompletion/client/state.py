@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from .._async import WaiterQueue
-from ..auth import credential_variables, environment_credentials
+from ..auth import environment_credentials
 from ..calls import USER_AGENT, EndpointState, KeySource, ProviderState
 from ..errors import ClientClosedError, ConfigurationError
 from ..options import BearerToken, EnvKey, Secret
@@ -317,7 +317,7 @@ def _key_source_note(provider: Provider, given: Key | None) -> str:
     found = _name_of_first_set(names)
     if found is None:
         credentials = environment_credentials(provider.auth, os.environ)
-        return f"the credentials are from {credential_variables(provider.auth)[0]}" if credentials else ""
+        return f"the credentials are from {provider.auth.credentials_env[0]}" if credentials else ""
     return f"the key is from {found}" + (f"; looked for in {', '.join(names)}" if len(names) > 1 else "")
 
 

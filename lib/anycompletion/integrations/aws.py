@@ -16,15 +16,15 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 from .._boundary import hides_frames
-from ..errors import ConfigurationError, printable
+from ..errors import APIConnectionError, CompletionError, ConfigurationError, printable
 from ..logs import log_event
 from ..options import AWSCredentials, Secret
 
 try:
-    from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError  # type: ignore[import-untyped]
+    from botocore import exceptions  # type: ignore[import-untyped]
     from botocore.session import Session  # type: ignore[import-untyped]
 except ImportError as missing:
     raise ImportError("AWS's credential chain needs botocore: pip install 'anycompletion[bedrock]'") from missing
@@ -36,6 +36,9 @@ _MIN_VALIDITY = 60
 
 _PAUSE = 60.0
 """Seconds between two refreshes that no request waits for: some credentials are always about to expire."""
+
+_NETWORK_ERRORS = (exceptions.ConnectionError, exceptions.HTTPClientError, exceptions.MetadataRetrievalError)
+"""What botocore raises if a service that gives credentials cannot be reached."""
 
 _MAX_REASON = 300
 """Characters of botocore's reason in an error."""
@@ -76,6 +79,19 @@ class CredentialSession(Protocol):
         ...
 
 
+class _Failure(NamedTuple):
+    """Why there are no credentials."""
+
+    reason: str
+    is_temporary: bool = False
+    """Whether it may work a little later."""
+
+    def error(self) -> CompletionError:
+        """The error of a call that waits for them."""
+        text = f"no AWS credentials: {self.reason}"
+        return APIConnectionError(text, phase="credentials") if self.is_temporary else ConfigurationError(text)
+
+
 class AWSCredentialChain:
     """The credentials that AWS's own tools would use, for ``api_keys``.
 
@@ -93,6 +109,8 @@ class AWSCredentialChain:
 
     Raises:
         ConfigurationError: when it is called: there are no credentials, or they cannot be refreshed.
+        APIConnectionError: when it is called: a service that gives credentials failed; the call is tried again. Its
+            `phase` is ``credentials``.
     """
 
     @hides_frames
@@ -121,6 +139,7 @@ class AWSCredentialChain:
 
         Raises:
             ConfigurationError: there are none, or they cannot be refreshed.
+            APIConnectionError: a service that gives credentials failed.
         """
         current, refresh = self._current_and_refresh()
         if current is not None:
@@ -130,7 +149,7 @@ class AWSCredentialChain:
         found = refresh.result()
         if isinstance(found, AWSCredentials):
             return found
-        raise ConfigurationError(f"no AWS credentials: {found}")
+        raise found.error()
 
     def on_refused(self, secret: Secret) -> None:
         """Forgets these credentials, because AWS has refused them; called before the call is tried again."""
@@ -143,11 +162,11 @@ class AWSCredentialChain:
         self._source: BotocoreCredentials | None = None
         """botocore's credentials, of which any attribute may block; `refresh_needed` never does."""
         self._current: AWSCredentials | None = None
-        self._refresh: Future[AWSCredentials | str] | None = None
-        """The refresh that is under way; its result is a text if it failed."""
+        self._refresh: Future[AWSCredentials | _Failure] | None = None
+        """The refresh that is under way."""
         self._next_refresh = 0.0
 
-    def _current_and_refresh(self) -> tuple[AWSCredentials | None, Future[AWSCredentials | str] | None]:
+    def _current_and_refresh(self) -> tuple[AWSCredentials | None, Future[AWSCredentials | _Failure] | None]:
         """The credentials if they are valid, and the refresh that is under way or that this call starts."""
         with self._lock:
             if self._pid != os.getpid():  # after a fork, the thread of a refresh is the parent's
@@ -171,14 +190,14 @@ class AWSCredentialChain:
 
     # --- in the thread ---
 
-    def _run(self, refresh: Future[AWSCredentials | str]) -> None:
+    def _run(self, refresh: Future[AWSCredentials | _Failure]) -> None:
         source, result = _resolved(self._source, self._session, self._profile, self._region)
-        failed = isinstance(result, str)
+        failed = isinstance(result, _Failure)
         with self._lock:
             if self._refresh is refresh:
                 self._refresh = None
                 self._next_refresh = time.monotonic() + _PAUSE
-                if not isinstance(result, str):
+                if not isinstance(result, _Failure):
                     self._source, self._current = source, result
                 elif self._current is not None and self._is_valid_for(0):
                     result = self._current
@@ -193,29 +212,31 @@ def _rebuild(profile: str | None, region: str | None) -> AWSCredentialChain:
 
 def _resolved(
     source: BotocoreCredentials | None, session: CredentialSession | None, profile: str | None, region: str | None
-) -> tuple[BotocoreCredentials | None, AWSCredentials | str]:
+) -> tuple[BotocoreCredentials | None, AWSCredentials | _Failure]:
     """botocore's credentials and the texts that they hold now, or the reason why there are none; it may block."""
     try:
         if source is None:
             source = (session or cast("CredentialSession", Session(profile=profile))).get_credentials()
             if source is None:
-                return None, "AWS's credential chain has found none"
+                return None, _Failure("AWS's credential chain has found none")
         frozen = source.get_frozen_credentials()
         return source, AWSCredentials(frozen.access_key, frozen.secret_key, frozen.token or None, region=region)
     except Exception as error:  # noqa: BLE001 (files, services and the user's own programs may fail in any way)
-        return None, _reason(error)  # without botocore's frames, which hold the credentials
+        return None, _failure(error)  # without botocore's frames, which hold the credentials
 
 
-def _reason(error: Exception) -> str:
+def _failure(error: Exception) -> _Failure:
     """Why botocore has no credentials; without the output of a user's program, which may contain some."""
-    if isinstance(error, CredentialRetrievalError) and "custom-process" in str(error):
-        return "the program of credential_process failed"
-    if isinstance(error, (BotoCoreError, ClientError)):
-        return printable(str(error))[:_MAX_REASON]
-    return f"botocore failed with {type(error).__name__}"
+    if isinstance(error, exceptions.CredentialRetrievalError) and "custom-process" in str(error):
+        return _Failure("the program of credential_process failed")
+    if not isinstance(error, (exceptions.BotoCoreError, exceptions.ClientError)):
+        return _Failure(f"botocore failed with {type(error).__name__}")
+    status: object = getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    is_temporary = isinstance(error, _NETWORK_ERRORS) or (isinstance(status, int) and (status >= 500 or status == 429))
+    return _Failure(printable(str(error))[:_MAX_REASON], is_temporary)
 
 
-async def _done(refresh: Future[AWSCredentials | str]) -> None:
+async def _done(refresh: Future[AWSCredentials | _Failure]) -> None:
     """Waits for the end of a refresh, which goes on if this is cancelled: other calls may wait for it."""
     loop = asyncio.get_running_loop()
     waiter: asyncio.Future[None] = loop.create_future()
@@ -224,7 +245,7 @@ async def _done(refresh: Future[AWSCredentials | str]) -> None:
         if not waiter.done():
             waiter.set_result(None)
 
-    def wake(_: Future[AWSCredentials | str]) -> None:
+    def wake(_: Future[AWSCredentials | _Failure]) -> None:
         try:
             loop.call_soon_threadsafe(end)
         except RuntimeError:  # the loop was closed meanwhile

@@ -21,6 +21,9 @@ _MODEL_LIST = "a model is named in each call, as provider/model; AsyncCompletion
 _PRICES = "prices are those of anycompletion.integrations.prices.cost(reply)"
 _STRUCTURED = "write response_format={'type': 'json_schema', ...}; instructor.from_litellm(client.create) takes models"
 _ENTRA = "write api_key=BearerToken(...), or an async function that returns a token, for an azure/... model"
+_AWS = "write api_key=AWSCredentials(access_key_id, secret_access_key, session_token)"
+_AWS_CHAIN = "pass AWSCredentialChain(profile=...) of anycompletion.integrations.aws as the key"
+_AWS_URL = "set AWS_REGION, or write base_url=..., and api_key=... for it"
 
 
 def _body(name: str) -> str:
@@ -50,6 +53,9 @@ _OF_CALLS: Mapping[str, str] = {
     **dict.fromkeys(("http_client", "client", "transport", "session", "proxy", "proxies", "verify"), _CONNECTIONS),
     **dict.fromkeys(("ssl_verify", "ssl_context", "shared_session"), _CONNECTIONS),
     **dict.fromkeys(("auth_token", "azure_ad_token", "azure_ad_token_provider"), _ENTRA),
+    **dict.fromkeys(("aws_access_key_id", "aws_secret_access_key", "aws_session_token"), _AWS),
+    **dict.fromkeys(("aws_profile_name", "aws_role_name", "aws_session_name", "aws_web_identity_token"), _AWS_CHAIN),
+    **dict.fromkeys(("aws_region_name", "aws_bedrock_runtime_endpoint"), _AWS_URL),
     **dict.fromkeys(("system", "instructions"), "write it as the first message: {'role': 'system', 'content': ...}"),
     **dict.fromkeys(("prompt", "input", "contents", "chat_history"), "write messages=..., a text or a list"),
     **dict.fromkeys(("stop_sequences", "stop_token", "stop_words"), "write stop=[...]"),
@@ -85,12 +91,16 @@ _OF_CALLS: Mapping[str, str] = {
 
 _KEYS = "a client has a key for each provider: write api_keys={'openai': ...}"
 _URLS = "a client has a base URL for each provider: write base_urls={'openai': ...}"
+_AWS_CLIENT = "write api_keys={'bedrock': AWSCredentials(...)}"
 _ENTRA_CLIENT = "write api_keys={'azure': BearerToken(...)}, or an async function that returns a token"
 
 _OF_CLIENTS: Mapping[str, str] = {
     **dict.fromkeys(("api_key", "key", "keys", "token", "openai_api_key", "anthropic_api_key"), _KEYS),
     **dict.fromkeys(("base_url", "api_base", "endpoint", "url", "azure_endpoint"), _URLS),
     "auth_token": "write api_keys={'anthropic': BearerToken(...)}",
+    **dict.fromkeys(("aws_access_key", "aws_access_key_id", "aws_secret_key", "aws_secret_access_key"), _AWS_CLIENT),
+    **dict.fromkeys(("aws_profile", "aws_profile_name", "aws_session"), _AWS_CHAIN),
+    **dict.fromkeys(("aws_region", "aws_region_name", "region_name"), "set AWS_REGION, or write base_urls={...}"),
     **dict.fromkeys(("azure_ad_token", "azure_ad_token_provider"), _ENTRA_CLIENT),
     **dict.fromkeys(
         ("default_headers", "headers"),

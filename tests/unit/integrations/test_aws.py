@@ -14,7 +14,15 @@ from typing import Any
 
 import pytest
 from botocore.credentials import Credentials, DeferredRefreshableCredentials, RefreshableCredentials
-from botocore.exceptions import CredentialRetrievalError, SSOTokenLoadError
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    MetadataRetrievalError,
+    SSOTokenLoadError,
+    UnauthorizedSSOTokenError,
+)
 
 from anycompletion import AsyncCompletion, AWSCredentials, ConfigurationError
 from anycompletion.integrations import aws
@@ -289,6 +297,45 @@ FAILURES: dict[str, tuple[Exception | None, str]] = {
     ),
     "other": (ValueError(SECRET), "botocore failed with ValueError"),
 }
+
+
+def throttled(status: int) -> ClientError:
+    return ClientError({"Error": {"Code": "X"}, "ResponseMetadata": {"HTTPStatusCode": status}}, "AssumeRole")
+
+
+TEMPORARY: dict[str, tuple[Exception, bool]] = {
+    "no connection": (EndpointConnectionError(endpoint_url="https://sts.amazonaws.com"), True),
+    "timeout": (ConnectTimeoutError(endpoint_url="https://sts.amazonaws.com"), True),
+    "IMDS": (MetadataRetrievalError(error_msg="x"), True),
+    "throttled": (throttled(429), True),
+    "down": (throttled(503), True),
+    "denied": (throttled(403), False),
+    "expired SSO session": (UnauthorizedSSOTokenError(), False),
+}
+
+
+@pytest.mark.parametrize("case", TEMPORARY)
+async def test_a_call_is_tried_again_after_a_failure_that_may_pass(case: str) -> None:
+    """An outage of seconds would fail all items of a batch, or a denied role would be asked for again and again."""
+    error, is_temporary = TEMPORARY[case]
+    session = Session(TemporaryCredentials(3600))
+    failing = Failing(error)
+    attempts = [failing, session]
+
+    class Flaky:
+        def get_credentials(self) -> Any:
+            return attempts.pop(0).get_credentials()
+
+    chain = AWSCredentialChain(session=Flaky(), region="us-east-1")
+    async with (
+        RawServer((REQUEST, answer())) as server,
+        AsyncCompletion(providers=[SIGNED], base_urls={"signed": server.url}, api_keys={"signed": chain}) as client,
+    ):
+        result = await client.attempt("signed/m", "Hi.", max_retries=1)
+    assert result.ok is is_temporary
+    if not is_temporary:
+        assert isinstance(result.error, ConfigurationError)
+    assert len(attempts) == (0 if is_temporary else 1)
 
 
 @pytest.mark.parametrize("case", FAILURES)

@@ -180,6 +180,7 @@ class FakeProvider:
             base_url_env=(),
             api_version_env=(),
             headers_env={},
+            auth=attrs.evolve(row.auth, credentials_env=(), region="us-east-1"),
         )
 
 
