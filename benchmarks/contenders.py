@@ -33,10 +33,13 @@ class Contender:
 _RUNTIME = ("anycompletion", "aiohttp", "attrs", "cattrs", "msgspec", "anyio")
 _OPENAI = ("openai", "httpx2", "httpx", "pydantic", "aiohttp")
 
-BARE = Contender("bare", "aiohttp + orjson", "bare", "bare", distributions=("aiohttp", "orjson"), peer=False)
+CAREFUL = Contender(
+    "careful", "aiohttp + orjson, careful", "careful", "bare", distributions=("aiohttp", "orjson"), peer=False
+)
+BARE = Contender("bare", "aiohttp + orjson, naive", "bare", "bare", distributions=("aiohttp", "orjson"), peer=False)
 OURS = Contender("ours", "anycompletion", "ours", "bare", distributions=_RUNTIME, peer=False)
 BARE_UVLOOP = Contender(
-    "bare-uvloop", "aiohttp + orjson, uvloop", "bare", "bare", "uvloop", distributions=("uvloop",), peer=False
+    "bare-uvloop", "aiohttp + orjson, naive, uvloop", "bare", "bare", "uvloop", distributions=("uvloop",), peer=False
 )
 OURS_UVLOOP = Contender(
     "ours-uvloop", "anycompletion, uvloop", "ours", "bare", "uvloop", distributions=("uvloop",), peer=False
@@ -83,4 +86,4 @@ LITELLM = Contender("litellm", "LiteLLM", "lite_llm", "litellm", distributions=(
 PEERS = (ANTHROPIC, OPENAI, OPENAI_AIOHTTP, ANY_LLM, PYDANTIC_AI, LANGCHAIN, LITELLM)
 """By rising cost, as the tables list them."""
 
-ALL_CONTENDERS = (RAW, BARE, OURS, BARE_UVLOOP, OURS_UVLOOP, OURS_ANTHROPIC, *PEERS)
+ALL_CONTENDERS = (RAW, CAREFUL, BARE, OURS, BARE_UVLOOP, OURS_UVLOOP, OURS_ANTHROPIC, *PEERS)

@@ -9,6 +9,7 @@ from benchmarks.contenders import (
     ALL_CONTENDERS,
     BARE,
     BARE_UVLOOP,
+    CAREFUL,
     LITELLM,
     OPENAI,
     OPENAI_AIOHTTP,
@@ -20,7 +21,7 @@ from benchmarks.driver import main
 from benchmarks.question import Case, Question
 from benchmarks.stats import Bound, ratio
 
-_OWN = frozenset({BARE.name, OURS.name, BARE_UVLOOP.name, OURS_UVLOOP.name, OURS_ANTHROPIC.name})
+_OWN = frozenset({CAREFUL.name, BARE.name, OURS.name, BARE_UVLOOP.name, OURS_UVLOOP.name, OURS_ANTHROPIC.name})
 _SHORT_PACED: dict[str, Any] = {"chunks": 50, "pace": 1, "seconds": 0.05}
 
 
@@ -32,7 +33,7 @@ def _case(form: str, chunks: int, concurrency: int, pace: int = 0) -> Case:
         few = _OWN if concurrency * chunks > 20_000 else None
         return Case(name, job, {} if concurrency == 1 else {"concurrency": 8}, few)
     # With 64 streams at this pace the most expensive clients would always lag behind, and so read bursts again.
-    few = None if concurrency == 1 else _OWN if chunks < 1000 else frozenset({BARE.name, OURS.name})
+    few = None if concurrency == 1 else _OWN if chunks < 1000 else frozenset({CAREFUL.name, BARE.name, OURS.name})
     short = _SHORT_PACED | ({} if concurrency == 1 else {"concurrency": 8})
     return Case(name, job | {"pace": pace, "seconds": 2}, short, few, f"A chunk every {pace} ms.", slices=1)
 
@@ -51,10 +52,10 @@ QUESTION = Question(
     ALL_CONTENDERS,
     (
         *(
-            Bound(f"{case.name}, against bare", ratio(case.name, OURS.name, BARE.name), at_most=1.10)
+            Bound(f"{case.name}, against the naive client", ratio(case.name, OURS.name, BARE.name), at_most=1.10)
             for case in (*BURSTS, SOLID)
         ),
-        *(Bound(f"{case.name}, against bare", ratio(case.name, OURS.name, BARE.name), at_most=1.05) for case in PACED),
+        *(Bound(f"{case.name}, against the naive client", ratio(case.name, OURS.name, BARE.name), at_most=1.05) for case in PACED),
         *(
             Bound(f"{case.name}, {peer.label} against ours", ratio(case.name, peer.name, OURS.name), at_least=least)
             for case in BURSTS
@@ -62,6 +63,8 @@ QUESTION = Question(
             for peer, least in ((OPENAI, 18), (OPENAI_AIOHTTP, 18), (LITELLM, 70))
         ),
     ),
+    base=CAREFUL.name,
+    always=frozenset({CAREFUL.name, OURS.name}),
 )
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import cold_start, first_chunk, open_streams, single, streams
-from benchmarks.contenders import ALL_CONTENDERS, BARE
+from benchmarks.contenders import ALL_CONTENDERS
 from benchmarks.options import RESULTS
 from benchmarks.question import Question
 from benchmarks.report import Bar, bars_svg, limit, machine, measured, number, table
@@ -72,7 +72,7 @@ class Results:
         if figures is None:
             return None
         if column.ratio:
-            return 1.0 if name == BARE.name else float(figures["ratio"]["median"])
+            return 1.0 if name == column.question.base else float(figures["ratio"]["median"])
         value = figures["main"]["median"] if column.figure == "main" else figures.get(column.figure)
         return None if value is None else float(value)
 
@@ -96,7 +96,7 @@ def overview(results: Results) -> str:
 
 def _base(column: Column, results: Results) -> str:
     """Note on the absolute figure that 1.0 stands for."""
-    figures = results.figures(column).get(BARE.name)
+    figures = results.figures(column).get(column.question.base)
     return f" (1.0 = {number(figures['main']['median'])} µs)" if column.ratio and figures else ""
 
 
@@ -136,7 +136,7 @@ def picture(results: Results) -> str:
         values = [(name, results.value(column, name)) for name in labels]
         bars = [(name, labels[name], value, f"{_cell(column, value)} ×") for name, value in values if value is not None]
         groups.append((f"{column.title}{_base(column, results)}", bars))
-    return bars_svg("Client CPU, against hand-written aiohttp + orjson", groups)
+    return bars_svg("Client CPU, against careful hand-written aiohttp + orjson", groups)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,4 +1,8 @@
-"""Baseline of all ratios: hand-written aiohttp + orjson no types, validation, retries or deadline, naive SSE."""
+"""Naive client: aiohttp + orjson by hand, as most people write it first; streams are read line by line.
+
+It has no types, no validation, no retries and no deadline. It is the baseline where only its import or its memory
+counts; for calls and streams that is `careful`.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +26,15 @@ except ImportError:  # where the environment with orjson is not installed; the r
 class Client:
     """One session for all calls."""
 
+    def cookies(self) -> aiohttp.abc.AbstractCookieJar | None:
+        """The session's cookie jar; None for aiohttp's own."""
+        return None
+
     def __init__(self, root: str) -> None:
         self._url = f"{root}/v1/chat/completions"
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
+            cookie_jar=self.cookies(),
             headers={"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"},
         )
 

@@ -27,9 +27,13 @@ class Value:
         shown = (
             f"{attribute.name}={value!r}"
             for attribute in self._attributes()
-            if attribute.repr and (value := getattr(self, attribute.name)) is not None and value != {}
+            if attribute.repr and not self._is_hidden(attribute, value := getattr(self, attribute.name))
         )
         return f"{type(self).__name__}({', '.join(shown)})"
+
+    def _is_hidden(self, attribute: attrs.Attribute[Any], value: object) -> bool:
+        """Whether the repr leaves this field out."""
+        return value is None or value == {}
 
     @classmethod
     def _compared(cls) -> list[str]:
@@ -47,3 +51,15 @@ class FrozenValue(Value):
 
     def __hash__(self) -> int:
         return hash((type(self), *(getattr(self, name) for name in self._compared())))
+
+
+class Declaration(FrozenValue):
+    """Immutable attrs class of which most fields keep their defaults; the repr leaves those out."""
+
+    __slots__ = ()
+
+    def _is_hidden(self, attribute: attrs.Attribute[Any], value: object) -> bool:
+        default = attribute.default
+        if isinstance(default, attrs.Factory):
+            default = default.factory(self) if default.takes_self else default.factory()
+        return bool(value == default)

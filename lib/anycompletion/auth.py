@@ -8,7 +8,7 @@ from typing import Literal
 
 import attrs
 
-from ._value import FrozenValue
+from ._value import Declaration
 from .errors import ConfigurationError
 from .http import HttpRequest
 from .options import AWSCredentials, Secret
@@ -20,7 +20,7 @@ MAX_KEY = 8192
 
 
 @attrs.frozen(eq=False, repr=False)
-class Auth(FrozenValue):
+class Auth(Declaration):
     """Authentication scheme of a provider: the header for the key, and the text before the key in it."""
 
     header: str = "Authorization"

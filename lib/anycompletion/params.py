@@ -11,14 +11,14 @@ from typing import Literal, TypeAlias
 
 import attrs
 
-from ._value import FrozenValue
+from ._value import Declaration
 
 Support: TypeAlias = Literal["native", "mapped", "fanned_out", "unsupported"]
 """How a provider supports a parameter: as it is, translated, by several requests, or not at all."""
 
 
 @attrs.frozen(eq=False, repr=False)
-class ParamSupport(FrozenValue):
+class ParamSupport(Declaration):
     """Support for one parameter by a dialect or a provider.
 
     Requests are checked against it before they are encoded; `supported_params` and the documentation's tables show it.

@@ -272,6 +272,18 @@ async def test_a_client_that_was_never_used_needs_no_closing() -> None:
     gc.collect()
 
 
+async def test_the_repr_of_a_view_names_its_options_and_the_state() -> None:
+    """Views could not be told from their client in a debugger, or would show a key."""
+    async with SimulatorServer() as sim, client_of(sim) as client:
+        view = client.with_options(timeout=3, api_key={"openai": sim.api_keys["openai"]}).with_options(max_retries=0)
+        await view.create("openai/gpt-4o", "Hi.")
+        state = "openai: 0 in flight, 1 connection"
+        assert repr(client) == f"<AsyncCompletion {state}>"
+        assert repr(view) == f"<AsyncCompletion view with timeout, api_key, max_retries: {state}>"
+        assert repr(client.with_options()) == f"<AsyncCompletion view with no options: {state}>"
+    assert repr(view) == "<AsyncCompletion view with timeout, api_key, max_retries: closed>"
+
+
 async def test_one_client_serves_many_tasks() -> None:
     """Concurrent calls would get each other's replies, or leak connections."""
     async with SimulatorServer(reply=_echo) as sim, client_of(sim) as client, nothing_left(client):

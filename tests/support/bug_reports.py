@@ -41,7 +41,7 @@ EXPECTED: Mapping[str, Expected] = {
     "53": Expected(
         "FAIL",
         "went out past the cassette",
-        "the default transport does not use aiohttp's ClientSession; README.md says what to do instead",
+        "the default transport does not use aiohttp's ClientSession; docs/testing.md says what to do instead",
     ),
 }
 """Number of a report → why it is not right."""

@@ -15,7 +15,7 @@ A block is marked by HTML comments in the lines before it, one mark each, withou
 - ``<!-- types only: reason -->``: python that is type-checked, and not run: it serves, or needs another machine.
 - ``<!-- needs: distribution -->``: it is skipped where that distribution is not installed.
 - ``<!-- logs -->``: it may write to stderr.
-- ``<!-- run -->``: shell that runs. A block without this mark has ``<!-- not run: reason -->``, except in README.md.
+- ``<!-- run -->``: shell that runs. A block without this mark has ``<!-- not run: reason -->``.
 
 Blocks run in an empty folder that has `FILES`. Providers' keys and base URLs are set in the environment.
 

@@ -118,6 +118,8 @@ class AsyncCompletion:
         self._load_providers(config)
         self._dispatcher = CallDispatcher(self._state, defaults, config.middleware)
         self._is_view = False
+        self._view_options: tuple[str, ...] = ()
+        """Names of the options that `with_options` was called with."""
 
     def _load_providers(self, config: ClientConfiguration) -> None:
         """Finds the providers that the arguments name, and checks their base URLs."""
@@ -134,7 +136,8 @@ class AsyncCompletion:
         state: ClientState | None = self.__dict__.get("_state")
         if state is None:
             return "<AsyncCompletion refused>"  # by its constructor
-        return f"<AsyncCompletion {'closed' if state.closed else self.stats().summary() or 'unused'}>"
+        view = f"view with {', '.join(self._view_options or ('no options',))}: " if self._is_view else ""
+        return f"<AsyncCompletion {view}{'closed' if state.closed else self.stats().summary() or 'unused'}>"
 
     def stats(self) -> Stats:
         """The client's present state, by provider; costs microseconds, sends nothing."""
@@ -207,7 +210,8 @@ class AsyncCompletion:
         """
         view = object.__new__(type(self))
         dispatcher = self._dispatcher.with_defaults(parse_options(options))
-        view.__dict__.update(self.__dict__, _is_view=True, _dispatcher=dispatcher)
+        names = tuple(dict.fromkeys((*self._view_options, *options)))
+        view.__dict__.update(self.__dict__, _is_view=True, _view_options=names, _dispatcher=dispatcher)
         return view
 
     def __reduce__(self) -> Any:

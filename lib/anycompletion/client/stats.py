@@ -81,7 +81,8 @@ def _provider_stats(client: ClientState, state: ProviderState, now: float) -> Pr
 
 
 def _summary(stats: ProviderStats) -> str:
-    parts = [f"{stats.in_flight} in flight", f"{stats.connections} connections"]
+    connections = "1 connection" if stats.connections == 1 else f"{stats.connections} connections"
+    parts = [f"{stats.in_flight} in flight", connections]
     parts += [f"{number} waiting for {what}" for what, number in stats.queued.items()]
     if stats.cooldown is not None:
         parts.append(f"cooling down for {stats.cooldown:.1f} s")

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 import attrs
 import msgspec
 
-from .._value import FrozenValue, Value
+from .._value import Declaration, FrozenValue, Value
 from ..codecs.sse import Event, SSEParser
 from ..errors import APIError, APIResponseError, UnsupportedParameterError
 from ..http import HttpRequest, HttpResponse
@@ -22,7 +22,7 @@ from ..records import ChatCompletion, ChatRequest
 from ..records.chunks import ChatCompletionChunk
 
 
-class DialectQuirks(FrozenValue):
+class DialectQuirks(Declaration):
     """Differences between a server and its dialect: none here; a dialect whose servers differ has a subclass."""
 
     __slots__ = ()

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, SupportsIndex, cast
 import attrs
 
 from .._boundary import hides_constructor_frames
-from .._value import FrozenValue
+from .._value import Declaration
 from ..auth import BEARER, Auth
 from ..dialects.anthropic_messages.anthropic_quirks import AnthropicQuirks
 from ..dialects.base import Dialect, DialectQuirks
@@ -92,7 +92,7 @@ def _default_quirks(provider: Provider) -> DialectQuirks:
 
 @hides_constructor_frames
 @attrs.frozen(eq=False, repr=False)
-class Provider(FrozenValue):
+class Provider(Declaration):
     """Provider of an API, as one row of data. A provider with a known format needs nothing else.
 
     ``AsyncCompletion(providers=[Provider("acme", "https://api.acme.ai/v1", key_env=("ACME_API_KEY",))])`` makes

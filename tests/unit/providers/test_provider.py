@@ -118,3 +118,12 @@ def test_headers_cannot_inject_a_request(headers: dict[str, str]) -> None:
     """A provider's headers could split a request in two."""
     with pytest.raises(InvalidRequestError):
         Provider("acme", "https://api.acme.ai/v1", headers=headers)
+
+
+def test_the_repr_has_what_differs_from_the_defaults() -> None:
+    """A row would print a screen of defaults, or hide one of its differences."""
+    acme = Provider("acme", "https://api.acme.ai/v1", params={"seed": unsupported("no seed")}, key_optional=True)
+    assert repr(acme) == (
+        "Provider(name='acme', base_url='https://api.acme.ai/v1', key_optional=True, "
+        "params={'seed': ParamSupport(support='unsupported', note='no seed')})"
+    )
