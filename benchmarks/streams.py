@@ -55,7 +55,10 @@ QUESTION = Question(
             Bound(f"{case.name}, against the naive client", ratio(case.name, OURS.name, BARE.name), at_most=1.10)
             for case in (*BURSTS, SOLID)
         ),
-        *(Bound(f"{case.name}, against the naive client", ratio(case.name, OURS.name, BARE.name), at_most=1.05) for case in PACED),
+        *(
+            Bound(f"{case.name}, against the naive client", ratio(case.name, OURS.name, BARE.name), at_most=1.05)
+            for case in PACED
+        ),
         *(
             Bound(f"{case.name}, {peer.label} against ours", ratio(case.name, peer.name, OURS.name), at_least=least)
             for case in BURSTS

@@ -273,7 +273,7 @@ async def test_a_client_that_was_never_used_needs_no_closing() -> None:
 
 
 async def test_the_repr_of_a_view_names_its_options_and_the_state() -> None:
-    """Views could not be told from their client in a debugger, or would show a key."""
+    """A debugger would not show whether it has a view or its client, or would show a key."""
     async with SimulatorServer() as sim, client_of(sim) as client:
         view = client.with_options(timeout=3, api_key={"openai": sim.api_keys["openai"]}).with_options(max_retries=0)
         await view.create("openai/gpt-4o", "Hi.")
