@@ -10,7 +10,7 @@ import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -306,8 +306,8 @@ def test_a_key_without_a_model_is_a_usage_error(main: Main, monkeypatch: pytest.
 
 
 @asynccontextmanager
-async def serving(*arguments: str) -> AsyncIterator[tuple[Process, dict[str, str]]]:
-    """`anycompletion simulate` in a process of its own, and the base URLs that it prints."""
+async def serving(*arguments: str) -> AsyncIterator[tuple[Process, list[str]]]:
+    """`anycompletion simulate` in a process of its own, and the lines for people that it prints at its start."""
     process = await asyncio.create_subprocess_exec(
         *(*INTERRUPTIBLE, "simulate", *arguments),
         env=BARE,
@@ -315,25 +315,43 @@ async def serving(*arguments: str) -> AsyncIterator[tuple[Process, dict[str, str
         stdout=PIPE,
         stderr=PIPE,
     )
-    assert process.stdout is not None
+    assert process.stderr is not None
     try:
-        lines = [await asyncio.wait_for(process.stdout.readline(), 30) for _ in SERVED]
-        yield process, dict(line.decode().split() for line in lines)
+        notes = [""]
+        while not notes[-1].startswith("Ctrl-C"):
+            notes.append((await asyncio.wait_for(process.stderr.readline(), 30)).decode().removesuffix("\n"))
+        yield process, notes[1:]
     finally:
         if process.returncode is None:
             process.kill()
         await process.communicate()
 
 
+def urls_of(notes: list[str]) -> dict[str, str]:
+    """The base URLs among the lines for people, by provider."""
+    return dict(note.split() for note in notes if note.split()[0] in SERVED)
+
+
+async def exports_of(process: Process) -> dict[str, str]:
+    """The environment of a shell that was given the lines for it that `anycompletion simulate` prints at its start."""
+    assert process.stdout is not None
+    commands = b""
+    with suppress(TimeoutError):  # all of them are in the pipe before the last line for people is printed
+        while True:
+            commands += await asyncio.wait_for(process.stdout.readline(), 0.3)
+    script = f"{commands.decode()}\nenv"
+    done = await asyncio.create_subprocess_exec("bash", "-eu", "-c", script, env=BARE, stdout=PIPE)
+    lines = (await done.communicate())[0].decode().splitlines()
+    return {name: value for name, _, value in (line.partition("=") for line in lines) if BARE.get(name) != value}
+
+
 async def test_simulate_serves_until_interrupted() -> None:
     """The simulator could not be used from another process, or would not stop cleanly."""
-    async with serving() as (process, urls):
-        notes = await notes_of(process)
+    async with serving() as (process, notes):
         assert notes[-1] == "Ctrl-C ends it."
-        keys = dict(note.removeprefix("export ").split("=") for note in notes if note.startswith("export "))
-        assert "ANTHROPIC_AUTH_TOKEN" in notes[0].split()
-        assert urls.keys() == SERVED
-        done = await run("chat", "Knock knock.", "-m", "anthropic/claude-haiku-4-5", **keys)
+        assert {note.split()[0] for note in notes[:-1]} == SERVED
+        exports = await exports_of(process)
+        done = await run("chat", "Knock knock.", "-m", "anthropic/claude-haiku-4-5", **exports)
         assert done.code == 0
         assert done.out.startswith("Who's there?")
         process.send_signal(signal.SIGINT)
@@ -341,27 +359,17 @@ async def test_simulate_serves_until_interrupted() -> None:
         assert (process.returncode, out, err) == (130, b"", b"")
 
 
-async def notes_of(process: Process) -> list[str]:
-    """The lines that `anycompletion simulate` writes to stderr when it starts."""
-    assert process.stderr is not None
-    notes = [""]
-    while not notes[-1].startswith("Ctrl-C"):
-        notes.append((await asyncio.wait_for(process.stderr.readline(), 30)).decode().removesuffix("\n"))
-    return notes[1:]
-
-
 async def test_simulate_exports_what_directs_programs_to_it(simulator: SimulatorServer, tmp_path: Path) -> None:
     """A shell would get the address as a key, or keep a variable that has priority over the simulator's."""
     urls, keys = {"mistral": simulator.base_urls["openai"]}, {"mistral": simulator.api_keys["openai"]}
     async with AsyncCompletion(providers=[Recorder(tmp_path)], base_urls=urls, api_keys=keys) as client:
         await client.create("mistral/gpt-4o-mini", "Hi.")
-    async with serving("--replay", str(tmp_path)) as (process, urls):
-        notes = await notes_of(process)
-    assert not any("MISTRAL" in note for note in notes)
+    async with serving("--replay", str(tmp_path)) as (process, notes):
+        exports = await exports_of(process)
     assert any(note.startswith("# mistral: ") and note.endswith(" simulated-mistral-key") for note in notes)
-    exported = dict(note.removeprefix("export ").split("=") for note in notes if note.startswith("export "))
-    assert {name for name, value in exported.items() if value.startswith("http")} == {
-        row.base_url_env[0] for name, row in PROVIDERS.items() if name in urls and row.base_url_env
+    served = {note.split()[0] for note in notes}
+    assert {name for name, value in exports.items() if value.startswith("http")} == {
+        row.base_url_env[0] for name, row in PROVIDERS.items() if name in served and row.base_url_env
     }
 
 
@@ -373,23 +381,23 @@ def test_simulate_lists_its_faults(main: Main) -> None:
 
 async def test_simulate_listens_on_the_given_port() -> None:
     """`--port` would be ignored, or a port in use would raise a traceback."""
-    async with serving() as (_, urls):
-        port = urls["openai"].split(":")[2].split("/")[0]
+    async with serving() as (_, notes):
+        port = urls_of(notes)["openai"].split(":")[2].split("/")[0]
         done = await run("simulate", "--port", port)
         assert (done.code, done.out) == (2, "")
         assert port in done.err
-    async with serving("--port", port) as (_, urls):
-        assert f"127.0.0.1:{port}" in urls["anthropic"]
+    async with serving("--port", port) as (_, notes):
+        assert f"127.0.0.1:{port}" in urls_of(notes)["anthropic"]
 
 
 async def test_simulate_goes_wrong_on_demand() -> None:
     """From the command line, the simulator could show no reply of one's own and no fault."""
-    async with serving("--reply", "One.", "--fault", "server-error", "--chunk-delay", "0.01") as (_, urls):
-        arguments = ("-m", "openai/gpt-4o", "--base-url", urls["openai"], "-o", "max_retries=0")
+    async with serving("--reply", "One.", "--fault", "server-error", "--chunk-delay", "0.01") as (_, notes):
+        arguments = ("-m", "openai/gpt-4o", "--base-url", urls_of(notes)["openai"], "-o", "max_retries=0")
         done = await run("chat", "Hi.", *arguments, OPENAI_API_KEY="simulated-openai-key")
         assert (done.code, done.err.startswith("InternalServerError: openai/gpt-4o: 500 ")) == (1, True)
-    async with serving("--reply", "One.") as (_, urls):
-        arguments = ("-m", "anthropic/claude-x", "--base-url", urls["anthropic"])
+    async with serving("--reply", "One.") as (_, notes):
+        arguments = ("-m", "anthropic/claude-x", "--base-url", urls_of(notes)["anthropic"])
         done = await run("chat", "Hi.", *arguments, ANTHROPIC_API_KEY="simulated-anthropic-key")
         assert (done.code, done.out) == (0, "One.\n")
 

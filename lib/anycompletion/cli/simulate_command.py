@@ -29,7 +29,7 @@ def simulate(
 ) -> int:
     """Serves a simulator of the providers on 127.0.0.1 until Ctrl-C.
 
-    It prints the variables that direct programs on this machine to it, and takes no connection from elsewhere.
+    It prints the shell commands that direct programs on this machine to it, and takes no connection from elsewhere.
 
     Parameters
     ----------
@@ -67,15 +67,14 @@ async def _serve(server: SimulatorServer, port: int) -> int:
 
 
 def _print_addresses(server: SimulatorServer) -> None:
-    """Base URLs to stdout; to stderr what a shell has to do so that programs find them."""
-    rows = known_providers()
-    for provider, url in server.base_urls.items():
-        print_text(f"{provider} {url}\n")
-        if provider not in rows or not rows[provider].base_url_env:
-            print_note(f"# {provider}: no variable has its base URL; its key is {server.api_keys[provider]}")
-    environment = server.environment
-    print_note(f"unset {' '.join(name for name, value in environment.items() if not value)}")
+    """To stdout what a shell has to do so that programs find the server; to stderr the base URLs, for people."""
+    environment, rows = server.environment, known_providers()
+    print_text(f"unset {' '.join(name for name, value in environment.items() if not value)}\n")
     for name, value in environment.items():
         if value:
-            print_note(f"export {name}={value}")
+            print_text(f"export {name}={value}\n")
+    for provider, url in server.base_urls.items():
+        print_note(f"{provider} {url}")
+        if provider not in rows or not rows[provider].base_url_env:
+            print_note(f"# {provider}: no variable has its base URL; its key is {server.api_keys[provider]}")
     print_note("Ctrl-C ends it.")

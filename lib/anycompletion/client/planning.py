@@ -159,7 +159,7 @@ def _keyless(client_state: ClientState, provider: Provider) -> str:
             continue
         if all(row.name != provider.name for row in source.rows(client_state.providers)):
             return f"; the {type(source).__name__} among providers= replaces other providers only"
-    return f"{provider.key_hint}; to try it without a key, anycompletion.testing has a simulator"
+    return f"{provider.key_hint}; to try it without a key, run `anycompletion simulate`"
 
 
 def _missing(

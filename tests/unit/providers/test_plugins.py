@@ -58,7 +58,7 @@ def test_an_installed_provider_is_found_by_its_model(tmp_path: Path) -> None:
     output = run(tmp_path, ROW, "acme = acme_rows:ROW")
     assert output.splitlines() == [
         "ConfigurationError no API key for acme: set ACME_API_KEY, or pass api_keys={'acme': ...}; "
-        "to try it without a key, anycompletion.testing has a simulator",
+        "to try it without a key, run `anycompletion simulate`",
         "['acme']",
         "native",
     ]
