@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 from collections import OrderedDict
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+
+
+def is_async_function(value: object) -> bool:
+    """Whether a call of `value` has to be awaited: an ``async def``, or an object whose ``__call__`` is one."""
+    return any(map(inspect.iscoroutinefunction, (value, getattr(value, "__call__", None))))  # noqa: B004
+
+
+def check_plain_function(value: object, name: str) -> None:
+    """Raises a TypeError where `value` is no function, or an async one, which its caller would not await."""
+    if not callable(value):
+        raise TypeError(f"{name}: expected a function, found {type(value).__name__}")
+    if is_async_function(value):
+        raise TypeError(f"{name}: the function is async, and would never be awaited; write a plain one")
 
 
 class WaiterQueue(OrderedDict["asyncio.Future[None]", "T | None"], Generic[T]):

@@ -560,6 +560,19 @@ async def test_a_dropped_stream_is_closed_and_its_end_callbacks_called(connect: 
     assert isinstance(error, StreamInterruptedError)
 
 
+@pytest.mark.parametrize("method", ["on_end", "map"])
+def test_a_function_that_nothing_would_await_is_refused(method: str, connect: Open) -> None:
+    """An async callback would never run, and what it stores would be missing without a word."""
+
+    class Later:
+        async def __call__(self, *arguments: object) -> None: ...
+
+    stream: Any = connect().stream(MODEL, "Hello!")
+    for function, text in ((Later().__call__, "async"), (Later(), "async"), (1, "expected a function, found int")):
+        with pytest.raises(TypeError, match=f"{method}: .*{text}"):
+            getattr(stream, method)(function)
+
+
 async def test_an_end_callback_added_after_the_end_is_called_at_once(connect: Open) -> None:
     """An end callback that is added after the end would never be called."""
     ends: Ends = []

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Callable
 from os import PathLike, fspath
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self, cast
 
-from .._async import call_in_loop
+from .._async import call_in_loop, is_async_function
 from ..errors import ClientClosedError, InvalidRequestError
 from ..records import Result
 from .batch_client import BatchClient
@@ -198,7 +197,7 @@ def _observer(value: object) -> Callable[[BatchProgress], Any] | None:
         return None
     if not callable(value):
         _refuse("on_progress", f"expected a function, found {type(value).__name__}")
-    if inspect.iscoroutinefunction(value):
+    if is_async_function(value):
         _refuse("on_progress", "is async, but is called and not awaited")
     return cast("Callable[[BatchProgress], Any]", value)
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
+from .._async import is_async_function
 from ..errors import APIError, APITimeoutError, CompletionError, ConfigurationError
 from ..http import HttpRequest, RequestHeaders, parse_date
 from ..options import AWSCredentials, Secret
@@ -112,7 +113,7 @@ def take_clock_correction(call: CallContext, error: APIError) -> bool:
 async def _result_of(function: Callable[[], str | Secret | Awaitable[str | Secret]]) -> object:
     """What the function returns; one that is not async may block, so it runs in a thread."""
     result: Any
-    if any(map(inspect.iscoroutinefunction, (function, getattr(function, "__call__", None)))):  # noqa: B004
+    if is_async_function(function):
         result = function()
     else:
         result, error = await asyncio.to_thread(_outcome, function)

@@ -44,6 +44,7 @@ NOT_SUPPORTED_YET: Mapping[str, str] = {
         (
             *("aiml", "anyscale", "cometapi", "docker_model_runner", "empower", "galadriel", "github", "heroku"),
             *("lambda_ai", "llamafile", "meta_llama", "morph", "nscale", "volcengine", "xinference"),
+            *("custom_openai", "openai_like", "openai_compatible"),
         ),
         "it speaks OpenAI's format: a Provider of its own with its base URL works",
     ),

@@ -246,6 +246,7 @@ ROWS: tuple[Provider, ...] = (
         "mistral",
         "https://api.mistral.ai/v1",
         key_env=("MISTRAL_API_KEY",),
+        base_url_env=("MISTRAL_API_BASE",),
         request_id_header="mistral-correlation-id",
         quirks=Quirks(
             functions_as_tools=True,

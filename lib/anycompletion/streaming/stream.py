@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import NoReturn, Self
 
+from .._async import check_plain_function
 from .._boundary import ITERATION_ENDS, iteration_error
 from ..calls import ChunkSource
 from ..codecs.json import dumps
@@ -264,8 +265,9 @@ class CompletionStream:
         The error is None after a proper end, and a `StreamInterruptedError` with ``phase="closed"`` if the reader
         closed or dropped the stream before its end. An exception of `callback` is logged and changes nothing. For a
         dropped stream, the destructor calls it, possibly in another thread. It must not reference the stream, which
-        would then never be dropped.
+        would then never be dropped. One that is async raises a TypeError.
         """
+        check_plain_function(callback, "on_end")
         if self._end_callbacks is None:
             self._end_callbacks = []
         self._end_callbacks.append(callback)
@@ -285,8 +287,9 @@ class CompletionStream:
     def map(self, change: ChunkMapper) -> CompletionStream:
         """A stream whose chunks are the results of `change`; read it instead of this one. None removes a chunk.
 
-        An exception of `change` ends the new stream and is raised to its reader.
+        An exception of `change` ends the new stream and is raised to its reader. An async `change` is a TypeError.
         """
+        check_plain_function(change, "map")
         return CompletionStream(MappedChunks(self, change), usage_asked=self._usage_asked, keep_text=self._keep_text)
 
     def as_source(self) -> ChunkSource:

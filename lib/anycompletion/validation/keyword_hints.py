@@ -15,9 +15,13 @@ _MAX_SHOWN_KEYWORD = 100
 
 _FAKE = "a canned reply comes from AsyncCompletion(providers=[FakeProvider(...)]) of anycompletion.testing"
 _MIDDLEWARE = "that is a middleware of the client: it may call another model, or return a reply of its own"
+_CACHE = "a cache of replies is a middleware of the client, which returns a reply of its own"
+_TAGS = "write tags={...}, which middleware, logs and spans get, and the provider does not"
 _OBSERVERS = "that is a middleware of the client; logger_fn=... observes a single call"
 _CONNECTIONS = "connections belong to the client: AsyncCompletion(session=...), or proxy= and ssl_context="
 _MODEL_LIST = "a model is named in each call, as provider/model; AsyncCompletion(providers=[...]) adds servers"
+_NO_LOG = "prompts and replies are not logged; logger_fn and middleware get them"
+_VERTEX = "Vertex AI is not supported yet; gemini/... takes an API key of AI Studio"
 _PRICES = "prices are those of anycompletion.integrations.prices.cost(reply)"
 _STRUCTURED = "write response_format={'type': 'json_schema', ...}; instructor.from_litellm(client.create) takes models"
 _ENTRA = "write api_key=BearerToken(...), or an async function that returns a token, for an azure/... model"
@@ -36,10 +40,16 @@ _OF_CALLS: Mapping[str, str] = {
     **dict.fromkeys(("engine", "deployment_id", "azure_deployment", "model_name"), "write model='provider/model'"),
     **dict.fromkeys(("drop_params", "additional_drop_params"), "write on_unsupported='drop', or 'warn'"),
     **dict.fromkeys(("mock_response", "mock_tool_calls", "mock_timeout"), _FAKE),
-    **dict.fromkeys(("caching", "cache", "cache_ttl"), _MIDDLEWARE),
+    **dict.fromkeys(("caching", "cache", "cache_ttl", "no_cache"), _CACHE),
     **dict.fromkeys(
         ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks"), _MIDDLEWARE
     ),
+    "context_window_fallback_dict": _MIDDLEWARE,
+    **dict.fromkeys(("litellm_call_id", "litellm_trace_id", "request_id", "trace_id", "session_id"), _TAGS),
+    **dict.fromkeys(("litellm_metadata", "litellm_params", "litellm_session_id"), _TAGS),
+    **dict.fromkeys(("no_log", "no-log", "redact", "turn_off_message_logging"), _NO_LOG),
+    **dict.fromkeys(("vertex_project", "vertex_location", "vertex_credentials"), _VERTEX),
+    "allowed_openai_params": "write on_unsupported='drop' or 'warn'; extra_body={...} sends a field in any case",
     **dict.fromkeys(("retry_policy", "retry_strategy", "cooldown_time", "allowed_fails"), _MIDDLEWARE),
     **dict.fromkeys(("callbacks", "success_callback", "failure_callback", "hooks"), _OBSERVERS),
     **dict.fromkeys(("model_list", "routing_strategy"), _MODEL_LIST),
@@ -128,7 +138,7 @@ _CLIENT_NAMES_OF_CALLS = (
     *("drop_params", "additional_drop_params", "mock_response", "caching", "cache", "callbacks", "success_callback"),
     *("failure_callback", "fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks"),
     *("model_list", "routing_strategy", "num_retries", "retries", "max_attempts", "retry_policy", "hooks"),
-    *("cooldown_time", "allowed_fails"),
+    *("cooldown_time", "allowed_fails", "context_window_fallback_dict"),
 )
 
 

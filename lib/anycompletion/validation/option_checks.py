@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import string
 from collections.abc import Mapping
 from typing import Any, cast
 
 import attrs
 
+from .._async import is_async_function
 from ..options import DefaultSeconds, EnvKey, Key, OnUnsupported, OptionValues, Secret, Timeout
 from .values import (
     CONTROL,
@@ -196,7 +196,7 @@ def _policy(value: Any, param: str) -> OnUnsupported:
 def _observer(value: Any, param: str) -> Any:
     if not callable(value):
         refuse(param, f"expected a function, found {type_name(value)}")
-    if inspect.iscoroutinefunction(value):
+    if is_async_function(value):
         refuse(param, "is async, and would never be awaited")
     return value
 

@@ -144,6 +144,9 @@ def _check_function(function: FunctionDefinition, place: str, seen: set[str]) ->
 
 
 def _response_format(value: Any, param: str) -> Any:
+    if isinstance(value, type):
+        form = f"{{'type': 'json_schema', 'json_schema': {{'name': {value.__name__!r}, 'schema': ...}}}}"
+        refuse(param, f"a class is no schema; write {form}, with its JSON schema")
     mapping = check_object(value, param, MAX_SCHEMA_DEPTH + 2)
     kind = mapping.get("type")
     if not isinstance(kind, str):

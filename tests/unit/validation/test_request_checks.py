@@ -293,3 +293,13 @@ def test_endless_values(validate: Callable[[], object]) -> None:
     """A value that contains itself would raise a RecursionError."""
     with pytest.raises(InvalidRequestError, match="nested too deeply or contains itself"):
         validate()
+
+
+def test_a_class_as_response_format_is_answered_with_what_to_write() -> None:
+    """Code of LiteLLM, which takes classes, would get an error that names an internal type."""
+
+    class City: ...
+
+    with pytest.raises(InvalidRequestError, match=r"a class is no schema; write .*'name': 'City'") as caught:
+        build(response_format=City)
+    assert caught.value.param == "response_format"
