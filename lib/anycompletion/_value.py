@@ -10,6 +10,8 @@ from typing import Any
 
 import attrs
 
+_FACTORY: Any = attrs.Factory(dict)  # for its class: type checkers take attrs.Factory itself for a function
+
 
 class Value:
     """Mutable attrs class whose equality and repr follow its fields; the repr leaves out what is None or empty."""
@@ -59,7 +61,7 @@ class Declaration(FrozenValue):
     __slots__ = ()
 
     def _is_hidden(self, attribute: attrs.Attribute[Any], value: object) -> bool:
-        default = attribute.default
-        if isinstance(default, attrs.Factory):
+        default: Any = attribute.default
+        if isinstance(default, type(_FACTORY)):
             default = default.factory(self) if default.takes_self else default.factory()
         return bool(value == default)
