@@ -10,8 +10,6 @@ from typing import Any
 
 import attrs
 
-_FACTORY: Any = attrs.Factory(dict)  # for its class: type checkers take attrs.Factory itself for a function
-
 
 class Value:
     """Mutable attrs class whose equality and repr follow its fields; the repr leaves out what is None or empty."""
@@ -62,6 +60,6 @@ class Declaration(FrozenValue):
 
     def _is_hidden(self, attribute: attrs.Attribute[Any], value: object) -> bool:
         default: Any = attribute.default
-        if isinstance(default, type(_FACTORY)):
+        if hasattr(default, "takes_self"):  # an attrs.Factory
             default = default.factory(self) if default.takes_self else default.factory()
         return bool(value == default)
