@@ -28,8 +28,8 @@ _MAX_SKEW = 240.0
 """Seconds; AWS accepts signatures whose time differs from its own by five minutes."""
 
 _CLOCK_CODES = frozenset(("RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"))
-_SIGNATURE_CODES = frozenset(("InvalidSignatureException", "SignatureDoesNotMatch"))
-"""Codes of errors whose cause may be the clock, but also a wrong key."""
+_SIGNATURE_CODES = frozenset(("InvalidSignature", "SignatureDoesNotMatch"))
+"""Codes of errors whose cause may be the clock, but also a wrong key; all of them without "Exception" at the end."""
 
 _CLOCK_PHRASES = ("Signature expired", "Signature not yet current")
 
@@ -156,6 +156,7 @@ def clock_offset(code: str | None, text: str, server_time: float | None, now: fl
         server_time: the ``Date`` of the response in Unix seconds, if it has one.
         now: this machine's time.
     """
+    code = (code or "").removesuffix("Exception")
     names_clock = code in _CLOCK_CODES or any(phrase in text for phrase in _CLOCK_PHRASES)
     if server_time is None or not (names_clock or code in _SIGNATURE_CODES):
         return None

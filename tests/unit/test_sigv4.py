@@ -233,6 +233,7 @@ CLOCKS: list[tuple[str | None, str, float | None, float | None]] = [
     (None, EXPIRED, 1030.0, 30.0),
     ("RequestTimeTooSkewed", "", 4000.0, 3000.0),
     ("RequestExpired", "", 4000.0, 3000.0),
+    ("RequestTimeTooSkewedException", "", 4000.0, 3000.0),
     ("SignatureDoesNotMatch", "The request signature does not match", 1010.0, None),
     ("SignatureDoesNotMatch", "The request signature does not match", 2000.0, 1000.0),
     ("InvalidSignatureException", EXPIRED, None, None),

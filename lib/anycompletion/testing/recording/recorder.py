@@ -39,7 +39,7 @@ _HARMLESS_HEADERS = _REQUEST_HEADERS | {"accept-encoding", "user-agent", "x-amz-
 
 _RESPONSE_HEADERS = re.compile(
     r"content-type|retry-after|retry-after-ms|x-should-retry|(x-|anthropic-)?ratelimit-[a-z-]+|(x-)?request-id"
-    r"|apim-request-id|x-debug-trace-id|openai-(processing-ms|version)"
+    r"|apim-request-id|x-debug-trace-id|openai-(processing-ms|version)|x-amzn-errortype"
 )
 """Response headers that are kept."""
 
