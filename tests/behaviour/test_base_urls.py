@@ -37,6 +37,7 @@ ENDPOINTS: list[tuple[str, str, str]] = [
     ("cohere", "command-a", "/v2"),
     ("replicate", "meta/meta-llama-3-8b-instruct", "/v1/predictions"),
     ("replicate", "meta/meta-llama-3-8b-instruct", "/v1"),
+    ("bedrock", "us.amazon.nova-lite-v1:0", "/model"),
     ("azure", "our-deployment", "/openai"),
     ("azure", "our-deployment", "/openai/deployments"),
     ("azure", "our-deployment", "/openai/v1"),
@@ -55,7 +56,7 @@ async def sim() -> AsyncIterator[SimulatorServer]:
 
 def client_of(provider: str, url: str, source: str, sim: SimulatorServer) -> tuple[AsyncCompletion, dict[str, Any]]:
     """A client whose base URL comes from the source, and the call's own options."""
-    row = attrs.evolve(PROVIDERS[provider], base_url=url if source == "row" else "")
+    row = attrs.evolve(PROVIDERS[provider], base_url=url if source == "row" else "", placeholders={})
     client = AsyncCompletion(
         providers=[row],
         base_urls={provider: url} if source == "client" else {},

@@ -135,6 +135,12 @@ PAGES: dict[str, tuple[str, list[Any], list[tuple[str, int | None, str | None]],
         [("meta/llama", None, "meta"), ("meta/llama-2", None, "meta")],
         ["/v1/models", "/v1/models?cursor=c1"],
     ),
+    "bedrock": (
+        "",
+        [{"modelSummaries": [{"modelId": "amazon.nova-lite-v1:0", "providerName": "Amazon"}]}],
+        [("amazon.nova-lite-v1:0", None, None)],
+        ["/foundation-models"],
+    ),
     "azure": (
         "",
         [{"data": [{"id": "gpt-4o", "created_at": 3}]}],

@@ -47,7 +47,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("codecs",),
     ("validation", "auth", "retry_policy", "sigv4"),
     ("dialects", "dialects.base"),
-    ("dialects.error_body", "dialects.error_phrases"),
+    ("dialects.error_body", "dialects.error_phrases", "dialects.claude_thinking", "dialects.tool_call_ids"),
     ("dialects.shared",),
     ("dialects.*",),
     ("providers",),

@@ -368,6 +368,7 @@ WAYS: dict[str, Way] = {
             "AWS_REGION": "us-east-1",
         },
     ),
+    "Bedrock": Way("bedrock/amazon.x", "authorization", clients("bedrock", api_keys={"bedrock": KEY})),
     "a scheme of its own": Way("acme/x", "x-token", clients("acme", providers=[ACME], api_keys={"acme": KEY})),
 }
 FAILURES: dict[str, tuple[tuple[Step, ...], Callable[[Awaitable[object]], Awaitable[object]]]] = {

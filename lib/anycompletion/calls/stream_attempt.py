@@ -162,6 +162,10 @@ class StreamAttempt(Attempt):
         """The request whose response has the end of the stream (finish reason, usage)."""
         if announced is not None and isinstance(self._decoder, DecoderWithResponse):
             self._decoder.start(announced)
+        # Not by the type, because a check of a protocol takes longer than all else here.
+        read_headers: Callable[[Headers], None] | None = getattr(self._decoder, "read_headers", None)
+        if read_headers is not None:
+            read_headers(response.headers)
 
     async def next(self) -> Chunks | None:
         """The next chunks; None at the proper end, and where the body is of another kind."""

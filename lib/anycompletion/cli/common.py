@@ -24,6 +24,7 @@ SIMULATED_MODELS = {
     "cohere": "command-a-03-2025",
     "replicate": "meta/meta-llama-3-8b-instruct",
     "openrouter": "openai/gpt-4o-mini",
+    "bedrock": "us.anthropic.claude-haiku-4-5-20251001-v1:0",
 }
 """Provider → the model that ``sim/<provider>`` stands for."""
 

@@ -15,7 +15,7 @@ import msgspec
 from .._value import Declaration, FrozenValue, Value
 from ..codecs.sse import Event, SSEParser
 from ..errors import APIError, APIResponseError, UnsupportedParameterError
-from ..http import HttpRequest, HttpResponse
+from ..http import Headers, HttpRequest, HttpResponse
 from ..options import OnUnsupported
 from ..params import ParamTable
 from ..records import ChatCompletion, ChatRequest
@@ -193,6 +193,14 @@ class DecoderWithResponse(Protocol):
         ...
 
 
+class DecoderWithHeaders(Protocol):
+    """A decoder that also needs the stream's own headers, which have the reply's id where its events have none."""
+
+    def read_headers(self, headers: Headers) -> None:
+        """Called once, before the first event."""
+        ...
+
+
 @attrs.frozen(eq=False, repr=False)
 class ModelInfo(FrozenValue):
     """One model of a provider's own list."""
@@ -244,7 +252,7 @@ class Dialect(msgspec.Struct, frozen=True, eq=False):
     format's shape.
     """
     decoder: Callable[[ChatRequest, Target], Decoder]
-    """A new decoder for one stream; it may be a `DecoderWithResponse`."""
+    """A new decoder for one stream; it may be a `DecoderWithResponse` or a `DecoderWithHeaders`."""
     error: Callable[[HttpResponse], APIError]
     """The exception for a response with a bad status: by structured code first, then by status."""
     models: ModelListing

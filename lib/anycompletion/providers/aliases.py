@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 ALIASES: Mapping[str, str] = {
     "azure_ai": "azure",
+    "bedrock_converse": "bedrock",
     "cohere_chat": "cohere",
     "dashscope": "alibaba",
     "featherless_ai": "featherless",
@@ -36,10 +37,7 @@ ALIASES_BY_MODEL: Mapping[str, tuple[tuple[tuple[str, ...], str], ...]] = dict.f
 fits counts."""
 
 NOT_SUPPORTED_YET: Mapping[str, str] = {
-    **dict.fromkeys(
-        ("bedrock", "bedrock_converse", "bedrock_mantle"),
-        "Bedrock's OpenAI-compatible endpoint works with a Provider of its own",
-    ),
+    "bedrock_mantle": "bedrock-openai/... and bedrock-anthropic/... reach the same models",
     **dict.fromkeys(
         (
             *("aiml", "anyscale", "cometapi", "docker_model_runner", "empower", "galadriel", "github", "heroku"),

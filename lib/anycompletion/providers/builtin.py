@@ -166,6 +166,27 @@ ROWS: tuple[Provider, ...] = (
         unverified="which models and locations take output_config, images by URL and service_tier; there is no list "
         "of models",
     ),
+    Provider(
+        "bedrock",
+        "https://bedrock-runtime.{region}.amazonaws.com",
+        "bedrock_converse",
+        placeholders={"region": ("AWS_REGION", "AWS_DEFAULT_REGION")},
+        key_env=("AWS_BEARER_TOKEN_BEDROCK",),
+        base_url_env=("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL"),
+        request_id_header="x-amzn-requestid",
+        docs="https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
+        unverified="which models take which parameters; service tiers are documented, not recorded",
+    ),
+    Provider(
+        "bedrock-anthropic",
+        "https://bedrock-mantle.{region}.api.aws/anthropic",
+        "anthropic_messages",
+        placeholders={"region": ("AWS_REGION", "AWS_DEFAULT_REGION")},
+        key_env=("AWS_BEARER_TOKEN_BEDROCK",),
+        request_id_header="request-id",
+        docs="https://docs.aws.amazon.com/bedrock/latest/userguide/bedrock-mantle.html",
+        unverified="all of it: from documentation and SDKs, no recorded traffic",
+    ),
     # --- OpenAI's format on other hosts ---
     Provider(
         "vertex-openai",
@@ -178,6 +199,17 @@ ROWS: tuple[Provider, ...] = (
         params=_COMPATIBLE,
         docs="https://cloud.google.com/vertex-ai/generative-ai/docs/maas/call-open-model-apis",
         unverified=f"{_NOT_RECORDED}; parameters depend on the model, and Mistral's models have another endpoint",
+    ),
+    Provider(
+        "bedrock-openai",
+        "https://bedrock-runtime.{region}.amazonaws.com/openai/v1",
+        placeholders={"region": ("AWS_REGION", "AWS_DEFAULT_REGION")},
+        key_env=("AWS_BEARER_TOKEN_BEDROCK",),
+        request_id_header="x-amzn-requestid",
+        quirks=_MAX_TOKENS,
+        params=_COMPATIBLE,
+        docs="https://docs.aws.amazon.com/bedrock/latest/userguide/inference-chat-completions.html",
+        unverified="everything but messages and audio parts",
     ),
     Provider(
         "azure",

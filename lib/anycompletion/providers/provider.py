@@ -32,6 +32,7 @@ _REGISTERED_DIALECTS: Mapping[str, type[DialectQuirks]] = {
     "cohere_chat": DialectQuirks,
     "replicate_predictions": DialectQuirks,
     "gemini_generate": GeminiQuirks,
+    "bedrock_converse": DialectQuirks,
 }
 """Folder of `dialects` → the dialect's `quirks_type`, so that a row is checked without importing its dialect.
 

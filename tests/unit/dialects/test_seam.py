@@ -3,10 +3,11 @@
 import pytest
 
 from anycompletion import PROVIDERS, APIResponseError, ChatRequest, ConfigurationError, Headers, Provider, Quirks
-from anycompletion.codecs.sse import Event
+from anycompletion.codecs.aws_eventstream import AwsEventStreamParser
 from anycompletion.dialects.base import DialectQuirks, Framing, Target
 from anycompletion.http import HttpResponse
 from anycompletion.providers import DIALECTS
+from anycompletion.testing.formats.aws_eventstream import message
 
 
 class _OtherQuirks(DialectQuirks):
@@ -24,9 +25,13 @@ def test_each_stream_has_its_own_parser(name: str) -> None:
     """Two streams would share unfinished bytes, or a dialect would have no framing."""
     first: Framing = DIALECTS[name].framing()
     second: Framing = DIALECTS[name].framing()
-    assert first.feed(b"data: a") == []
-    assert second.feed(b"data: b\n\n") == [Event(b"b")]
-    assert first.feed(b"\n\n") == [Event(b"a")]
+    if isinstance(first, AwsEventStreamParser):
+        one, other = message(b"{}"), message(b"[]")
+    else:
+        one, other = b"data: {}\n\n", b"data: []\n\n"
+    assert first.feed(one[:7]) == []
+    assert [event.data for event in second.feed(other)] == [b"[]"]
+    assert [event.data for event in first.feed(one[7:])] == [b"{}"]
     assert first.error is None
 
 

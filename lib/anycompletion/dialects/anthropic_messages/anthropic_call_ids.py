@@ -1,67 +1,25 @@
-"""Ids of tool calls as Anthropic takes them: of its characters, one per call, the same in a call and its result.
+"""Ids of tool calls as Anthropic takes them: of its characters, one per call.
 
-Other providers' ids have other characters, are empty, or begin anew with each turn. A conversation's beginning gets the
-same ids each time, so that Anthropic's cache finds it again.
+https://docs.anthropic.com/en/api/messages
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections import defaultdict, deque
+
+from ..tool_call_ids import ToolCallIds
 
 _UNSAFE = "[^a-zA-Z0-9_-]"
 
 
-class AnthropicCallIds:
-    """The ids of one conversation's calls and results, in order; each takes the same time, however many there are."""
+def anthropic_call_ids() -> ToolCallIds:
+    """The ids of a new conversation."""
+    return ToolCallIds(_numbered_id)
 
-    __slots__ = ("_answered", "_by_given", "_by_name", "_counts", "_open", "_used")
 
-    def __init__(self) -> None:
-        self._used: set[str] = set()
-        self._counts: dict[str, int] = {}
-        """Id → the number that was last added to it."""
-        self._open: dict[str, str] = {}
-        """Id that was sent for a call without a result → the id that was given."""
-        self._by_given: defaultdict[str, deque[str]] = defaultdict(deque)
-        """Given id → the ids that were sent for its calls, in order; some may have a result by now."""
-        self._by_name: defaultdict[str, deque[str]] = defaultdict(deque)
-        """Function's name → the ids that were sent for its calls, likewise."""
-        self._answered: dict[str, str] = {}
-        """Given id → the id that was sent for its last call with a result."""
-
-    def of_call(self, given: str, name: str) -> str:
-        """The id to send for a call."""
-        sent = base = tool_id(given)
-        count = self._counts.get(base, 1)
-        while sent in self._used:
-            count += 1
-            sent = f"{base}_{count}"
-        self._counts[base] = count
-        self._used.add(sent)
-        self._open[sent] = given
-        self._by_given[given].append(sent)
-        self._by_name[name].append(sent)
-        return sent
-
-    def of_result(self, given: str) -> str:
-        """The id to send for the result of the first open call with that id."""
-        return self._close_first(self._by_given[given]) or self._answered.get(given) or tool_id(given)
-
-    def of_function_result(self, name: str) -> str | None:
-        """The id to send for a legacy result, which has only the function's name; None if nothing called it."""
-        return self._close_first(self._by_name[name])
-
-    def _close_first(self, ids: deque[str]) -> str | None:
-        """The first of these sent ids whose call has no result, which it has from now on; None if all have one."""
-        while ids:
-            sent = ids.popleft()
-            given = self._open.pop(sent, None)
-            if given is not None:
-                self._answered[given] = sent
-                return sent
-        return None
+def _numbered_id(given: str, number: int) -> str:
+    return tool_id(given) if number == 1 else f"{tool_id(given)}_{number}"
 
 
 def tool_id(given: str) -> str:

@@ -13,6 +13,7 @@ from ...errors import InvalidRequestError
 from ...http import HttpRequest
 from ...records import ChatRequest, FunctionDefinition, FunctionTool, JsonObject, Tool
 from ..base import EncodingReport, FetchedValues, Target
+from ..claude_thinking import Thinking, encode_thinking, thinking_budget
 from ..shared import (
     MODEL_IN_PATH,
     messages_of,
@@ -25,7 +26,6 @@ from ..shared import (
 from .anthropic_quirks import quirks_of
 from .message_blocks import encode_messages
 from .params import SERVICE_TIERS
-from .thinking import Thinking, encode_thinking
 
 PATH = "/v1/messages"
 VERSION = "2023-06-01"
@@ -80,7 +80,7 @@ def _max_tokens(
     request: ChatRequest, thinking: Thinking | None, extra_body: Mapping[str, Any], report: EncodingReport
 ) -> int | None:
     requested = token_limit(request, report)
-    budget = _budget(extra_body.get("thinking", thinking))
+    budget = thinking_budget(extra_body.get("thinking", thinking))
     limit = extra_body.get("max_tokens", requested)
     if limit is None and "max_tokens" not in extra_body:
         default = DEFAULT_MAX_TOKENS + budget
@@ -96,13 +96,6 @@ def _max_tokens(
             param="reasoning_effort",
         )
     return requested
-
-
-def _budget(thinking: object) -> int:
-    if not isinstance(thinking, Mapping):
-        return 0
-    budget = cast("Mapping[str, object]", thinking).get("budget_tokens")
-    return budget if isinstance(budget, int) else 0
 
 
 def _stop_sequences(stop: str | Sequence[str] | None, report: EncodingReport) -> list[str] | None:

@@ -29,7 +29,7 @@ from ...records import (
 )
 from ..base import EncodingReport
 from ..shared import without_nulls
-from .anthropic_call_ids import AnthropicCallIds
+from .anthropic_call_ids import anthropic_call_ids
 from .content_blocks import content_blocks, is_blank, text_block, warn_of_blank
 
 NATIVE_CONTENT = "anthropic_content"
@@ -65,7 +65,7 @@ class _AnthropicMessageEncoder:
         self._leading = True
         self._left_out: str | None = None
         """Path of the last message, if it is a user message that was left out."""
-        self._ids = AnthropicCallIds()
+        self._ids = anthropic_call_ids()
 
     def add(self, message: Message, index: int) -> None:
         path = f"messages[{index}]"

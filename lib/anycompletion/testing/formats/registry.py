@@ -22,13 +22,14 @@ from ...errors import (
 )
 from .anthropic_messages import simulate as anthropic_messages
 from .azure import simulate as azure
+from .bedrock_converse import simulate as bedrock_converse
 from .cohere_chat import simulate as cohere_chat
 from .openai_chat import simulate as openai_chat
 from .openrouter import simulate as openrouter
 from .replicate_predictions import simulate as replicate_predictions
 from .wire_format import ErrorSpec, WireFormat
 
-_MODULES = (openai_chat, anthropic_messages, azure, cohere_chat, replicate_predictions, openrouter)
+_MODULES = (openai_chat, anthropic_messages, azure, cohere_chat, replicate_predictions, openrouter, bedrock_converse)
 
 FORMATS: Mapping[str, WireFormat] = {module.FORMAT.provider: module.FORMAT for module in _MODULES}
 """Format by provider: every provider that the simulator imitates."""

@@ -195,7 +195,8 @@ class WireFormat:
 
     def error_response(self, request: SimulatedRequest, error: ErrorSpec) -> WholeResponse:
         """The error response."""
-        return attrs.evolve(self.encode_error(request, error), headers=self.headers(request, error.status))
+        response = self.encode_error(request, error)
+        return attrs.evolve(response, headers={**self.headers(request, error.status), **response.headers})
 
 
 def first_error(

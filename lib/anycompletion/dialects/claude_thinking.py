@@ -1,4 +1,4 @@
-"""`reasoning_effort` as Anthropic's thinking: which models have a thinking budget, and how many tokens per effort.
+"""`reasoning_effort` as the thinking of Claude models: which of them have a budget, and how many tokens per effort.
 
 https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking
 """
@@ -6,16 +6,24 @@ https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
-from ..base import EncodingReport
+from .base import EncodingReport
 
 Thinking = Mapping[str, Any]
 
 BUDGETS = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 8192, "max": 16384}
 """Effort → thinking tokens, for models with a thinking budget; Anthropic's minimum is 1024."""
 
-_WITHOUT_THINKING = ("claude-instant", "claude-2", "claude-3-haiku", "claude-3-sonnet", "claude-3-opus", "claude-3-5")
+_WITHOUT_THINKING = (
+    "claude-instant",
+    "claude-2",
+    "claude-v2",
+    "claude-3-haiku",
+    "claude-3-sonnet",
+    "claude-3-opus",
+    "claude-3-5",
+)
 _WITH_BUDGET = (
     "claude-3-7",
     "claude-opus-4-0",
@@ -71,3 +79,11 @@ def _budget(effort: str, model: str, report: EncodingReport) -> Thinking | None:
         report.unsupported("reasoning_effort", f"expected one of none, {', '.join(BUDGETS)}")
         return None
     return {"type": "enabled", "budget_tokens": BUDGETS[effort]}
+
+
+def thinking_budget(thinking: object) -> int:
+    """The tokens of a thinking budget; 0 for none."""
+    if not isinstance(thinking, Mapping):
+        return 0
+    budget = cast("Mapping[str, object]", thinking).get("budget_tokens")
+    return budget if isinstance(budget, int) else 0

@@ -1,0 +1,131 @@
+"""The assistant's earlier turns as content blocks: reasoning, content and calls, or the blocks that Bedrock sent.
+
+https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from ...codecs import json
+from ...codecs.lenient import NotJSONError
+from ...errors import InvalidRequestError
+from ...records import AssistantTurn, FunctionCall, JsonObject, ToolCall
+from ..base import EncodingReport
+from ..shared import without_nulls
+from .converse_parts import BedrockParts, is_blank
+from .model_families import BedrockModelFamily
+
+NATIVE_CONTENT = "bedrock_content"
+"""The field of `provider_specific_fields` that contains a reply's content blocks."""
+
+_REPLY_FIELDS = frozenset({"cache_control", "index", "images"})
+"""Unknown fields of earlier replies that are read elsewhere, or that lose nothing."""
+
+
+def assistant_blocks(
+    message: AssistantTurn, index: int, family: BedrockModelFamily, report: EncodingReport, parts: BedrockParts
+) -> list[JsonObject]:
+    """An assistant message as content blocks: reasoning first, then its content, then its calls.
+
+    Raises:
+        InvalidRequestError: a call's arguments are not a JSON object, or the call is not a function call.
+    """
+    path = f"messages[{index}]"
+    reasoning = _reasoning(message, path, family, report)
+    blocks = parts.blocks(message.content or "", path, "assistant")
+    is_refusal = message.content in (None, "", [])
+    if message.refusal and is_refusal:
+        blocks = parts.text(message.refusal, f"{path}.refusal")
+    _warn_of_losses(message, path, report, is_refusal=is_refusal)
+    return [*reasoning, *blocks, *_calls(message, index)]
+
+
+def _reasoning(
+    message: AssistantTurn, path: str, family: BedrockModelFamily, report: EncodingReport
+) -> list[JsonObject]:
+    """The reasoning that Claude signed, in Bedrock's form."""
+    found: list[JsonObject] = []
+    for i, block in enumerate(message.thinking_blocks or ()):
+        native = _signed(block)
+        if native is not None and family.may_be_claude:
+            found.append(native)
+        else:
+            why = "it is not signed" if native is None else "the model is not Claude"
+            report.warn(f"{path}.thinking_blocks[{i}] left out: {why}")
+    if message.thinking_blocks is None and (message.reasoning_content or message.reasoning_details):
+        report.warn(f"{path}.reasoning_content left out: Bedrock takes back only what it sent, in {NATIVE_CONTENT}")
+    return found
+
+
+def _signed(block: Mapping[str, Any]) -> JsonObject | None:
+    """A thinking block in Bedrock's form; None for one without a signature."""
+    if block.get("type") == "redacted_thinking":
+        return {"reasoningContent": {"redactedContent": block.get("data")}}
+    if block.get("signature"):
+        text = {"text": block.get("thinking") or "", "signature": block["signature"]}
+        return {"reasoningContent": {"reasoningText": text}}
+    return None
+
+
+def _warn_of_losses(message: AssistantTurn, path: str, report: EncodingReport, *, is_refusal: bool) -> None:
+    if message.refusal and not is_refusal:
+        report.warn(f"{path}.refusal left out: the message has content")
+    if message.audio is not None:
+        report.warn(f"{path}.audio left out: Bedrock takes no audio of the assistant")
+    if message.tool_calls and message.function_call is not None:
+        report.warn(f"{path}.function_call left out: the message has tool_calls")
+    for name in without_nulls(message.extra).keys() - _REPLY_FIELDS:
+        report.warn(f"{path}.{name} left out: Bedrock's messages have no such field")
+
+
+def native_blocks(native: object, path: str) -> list[JsonObject]:
+    """The blocks that Bedrock sent, without blank texts, which it sometimes sends and always refuses.
+
+    Raises:
+        InvalidRequestError: this is no list of blocks.
+    """
+    blocks = cast("Sequence[object]", native if isinstance(native, (list, tuple)) else [None])
+    if not all(isinstance(block, Mapping) for block in blocks):
+        raise InvalidRequestError(f"{path}: expected a list of content blocks", param=path)
+    own = [dict(cast("Mapping[str, Any]", block)) for block in blocks]
+    return [block for block in own if not is_blank_block(block)]
+
+
+def is_blank_block(block: JsonObject) -> bool:
+    """Whether a block is a text that is empty or has white space only."""
+    return len(block) == 1 and is_blank(block.get("text"))
+
+
+def _calls(message: AssistantTurn, index: int) -> list[JsonObject]:
+    path = f"messages[{index}]"
+    if message.tool_calls:
+        return [_tool_use(call, f"{path}.tool_calls[{j}]") for j, call in enumerate(message.tool_calls)]
+    if message.function_call is None:
+        return []
+    # The legacy form has no ids; the index of the message stays the same as the conversation grows.
+    return [_use(f"function_call_{index}", message.function_call, f"{path}.function_call")]
+
+
+def _tool_use(call: ToolCall, path: str) -> JsonObject:
+    if call.custom is not None:
+        raise InvalidRequestError(f"{path}: Bedrock has no custom tools, only functions", param=path)
+    return _use(call.id, call.function, f"{path}.function")
+
+
+def _use(call_id: str, function: FunctionCall, path: str) -> JsonObject:
+    arguments = _arguments(function.arguments, f"{path}.arguments")
+    return {"toolUse": {"toolUseId": call_id, "name": function.name, "input": arguments}}
+
+
+def _arguments(text: str, path: str) -> JsonObject:
+    if not text.strip():
+        return {}
+    try:
+        value = json.loads(text.encode("utf-8", "replace"))
+    except NotJSONError:
+        value = None
+    if not isinstance(value, dict):
+        raise InvalidRequestError(f"{path}: expected the JSON text of an object", param=path)
+    return cast("JsonObject", value)
