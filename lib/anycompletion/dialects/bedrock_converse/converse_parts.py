@@ -127,7 +127,7 @@ class BedrockParts:
         return blocks if caching is None else self.with_cache_point(blocks, caching, path)
 
     def _native(self, part: CustomPart) -> list[JsonObject]:
-        """A part of another type: Bedrock's own is ``{"type": "video", "video": {...}}``; others are sent as they are."""
+        """A part of another type: Bedrock's own is ``{"type": "video", "video": {...}}``, others are sent unchanged."""
         kind, value = part.type, json.to_wire(part)
         if kind == "guarded_text" and isinstance(value.get("text"), str):  # LiteLLM's name
             guarded = {name: value[name] for name in ("text", "qualifiers") if name in value}
@@ -142,13 +142,7 @@ class BedrockParts:
         return []
 
     def _image(self, part: ImagePart, path: str, place: Place) -> list[JsonObject]:
-        image = part.image_url
-        if image.detail not in (None, "auto"):
-            self._report.unsupported(f"{path}.image_url.detail", "Bedrock has no levels of detail")
-        where = f"{path}.image_url.url"
-        for name in without_nulls(image.extra):
-            if name != "format":
-                self._report.unsupported(f"{path}.image_url.{name}", "Bedrock's images have no such field")
+        image, where = part.image_url, f"{path}.image_url.url"
         given = image.extra.get("format")
         found = self._source(image.url, given if isinstance(given, str) else "", where)
         if found is None:
@@ -157,6 +151,10 @@ class BedrockParts:
         if kind != "image":
             self._report.unsupported(where, "expected a PNG, JPEG, GIF or WebP image")
             return []
+        if image.detail not in (None, "auto"):
+            self._report.unsupported(f"{path}.image_url.detail", "Bedrock has no levels of detail")
+        for name in without_nulls(image.extra).keys() - {"format"}:
+            self._report.unsupported(f"{path}.image_url.{name}", "Bedrock's images have no such field")
         return self._media(kind, {"format": form, "source": source}, path, place)
 
     def _file(self, part: FilePart, extra: JsonObject, path: str, place: Place) -> list[JsonObject]:
