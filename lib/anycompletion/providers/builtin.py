@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from ..auth import header_key
+from ..auth import aws_sigv4, header_key
 from ..dialects.anthropic_messages.anthropic_quirks import AnthropicQuirks
 from ..dialects.gemini_generate.gemini_quirks import GeminiQuirks
 from ..dialects.openai_chat.call_ids import OpenAICallIdForm
@@ -173,6 +173,7 @@ ROWS: tuple[Provider, ...] = (
         placeholders={"region": ("AWS_REGION", "AWS_DEFAULT_REGION")},
         key_env=("AWS_BEARER_TOKEN_BEDROCK",),
         base_url_env=("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL"),
+        auth=aws_sigv4("bedrock"),
         request_id_header="x-amzn-requestid",
         docs="https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
         unverified="which models take which parameters; service tiers are documented, not recorded",
@@ -183,6 +184,7 @@ ROWS: tuple[Provider, ...] = (
         "anthropic_messages",
         placeholders={"region": ("AWS_REGION", "AWS_DEFAULT_REGION")},
         key_env=("AWS_BEARER_TOKEN_BEDROCK",),
+        auth=aws_sigv4("bedrock-mantle"),
         request_id_header="request-id",
         docs="https://docs.aws.amazon.com/bedrock/latest/userguide/bedrock-mantle.html",
         unverified="all of it: from documentation and SDKs, no recorded traffic",
@@ -205,6 +207,7 @@ ROWS: tuple[Provider, ...] = (
         "https://bedrock-runtime.{region}.amazonaws.com/openai/v1",
         placeholders={"region": ("AWS_REGION", "AWS_DEFAULT_REGION")},
         key_env=("AWS_BEARER_TOKEN_BEDROCK",),
+        auth=aws_sigv4("bedrock"),
         request_id_header="x-amzn-requestid",
         quirks=_MAX_TOKENS,
         params=_COMPATIBLE,

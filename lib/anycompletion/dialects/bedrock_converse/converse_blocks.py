@@ -7,7 +7,7 @@ A block that has the documented types is kept as it is, so that it can be sent b
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from ...codecs import json
 from ...codecs.lenient import (
@@ -29,9 +29,9 @@ from ...records import (
     UrlCitation,
 )
 from ..base import EncodingReport
+from .bedrock_models import BedrockModelFamily
 from .converse_parts import BedrockParts
 from .converse_turns import NATIVE_CONTENT, assistant_blocks, is_blank_block
-from .model_families import BedrockModelFamily
 
 _URL = frozenset({"url"})
 _TEXT = frozenset({"text"})
@@ -113,14 +113,14 @@ class _BlockReader:
         match block:
             case {"text": str(text)}:
                 self._add_text(text)
-            case {"reasoningContent": dict(content)}:
-                self._add_reasoning(cast("JsonObject", content))
-            case {"toolUse": dict(use)}:
-                self._add_call(cast("JsonObject", use), path)
-            case {"citationsContent": dict(content)}:
-                self._add_cited(cast("JsonObject", content))
-            case {"image": dict(image)}:
-                self.images += image_parts(cast("JsonObject", image))
+            case {"reasoningContent": content} if content is not None:
+                self._add_reasoning(content)
+            case {"toolUse": use} if use is not None:
+                self._add_call(use, path)
+            case {"citationsContent": content} if content is not None:
+                self._add_cited(content)
+            case {"image": image} if image is not None:
+                self.images += image_parts(optional_object(image) or {})
             case _:
                 pass
 

@@ -9,7 +9,7 @@ import hashlib
 import re
 
 from ..tool_call_ids import ToolCallIds
-from .model_families import MISTRAL, BedrockModelFamily
+from .bedrock_models import MISTRAL, BedrockModelFamily
 
 _GENERAL = "[a-zA-Z0-9_.:-]{1,64}"
 _OF_MISTRAL = "[a-zA-Z0-9]{9}"

@@ -25,10 +25,10 @@ from ...records import (
 )
 from ..base import EncodingReport
 from ..shared import without_nulls
+from .bedrock_models import BedrockModelFamily
 from .converse_call_ids import converse_call_ids
 from .converse_parts import BedrockParts
 from .converse_turns import NATIVE_CONTENT, assistant_blocks, native_blocks
-from .model_families import BedrockModelFamily
 
 
 class BedrockMessages:

@@ -5,13 +5,13 @@ https://docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference-call
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from ...records import ChatRequest, JsonObject
 from ..base import EncodingReport
 from ..claude_thinking import Thinking, encode_thinking
-from .model_families import AMAZON, CLAUDE, OPENAI, BedrockModelFamily
+from .bedrock_models import AMAZON, CLAUDE, OPENAI, BedrockModelFamily
 
 
 class _Efforts(NamedTuple):
@@ -21,30 +21,25 @@ class _Efforts(NamedTuple):
     prefix: str
     """Beginning of the model's name."""
     values: tuple[str, ...]
-    fields: Callable[[str], JsonObject]
+    field: str
+    """The field of the effort, or of the object that has it under `name`."""
+    name: str = ""
+    others: Mapping[str, str] = {}
+    """Other fields of that object."""
 
 
 _LOW_TO_HIGH = ("low", "medium", "high")
 
 _FAMILIES = (
-    _Efforts(
-        AMAZON,
-        "nova-2",
-        ("none", *_LOW_TO_HIGH),
-        lambda effort: (
-            {} if effort == "none" else {"reasoningConfig": {"type": "enabled", "maxReasoningEffort": effort}}
-        ),
-    ),
-    _Efforts(OPENAI, "gpt-oss", _LOW_TO_HIGH, lambda effort: {"reasoning_effort": effort}),
-    _Efforts(
-        OPENAI,
-        "gpt-5",
-        ("none", "minimal", *_LOW_TO_HIGH, "xhigh"),
-        lambda effort: {"reasoning": {"effort": effort}},
-    ),
-    _Efforts("deepseek", "v3", _LOW_TO_HIGH, lambda effort: {"reasoning_effort": effort}),
-    _Efforts("qwen", "qwen3", ("low", "high"), lambda effort: {"reasoning_config": effort}),
+    _Efforts(AMAZON, "nova-2", _LOW_TO_HIGH, "reasoningConfig", "maxReasoningEffort", {"type": "enabled"}),
+    _Efforts(OPENAI, "gpt-oss", _LOW_TO_HIGH, "reasoning_effort"),
+    _Efforts(OPENAI, "gpt-5", ("none", "minimal", *_LOW_TO_HIGH, "xhigh"), "reasoning", "effort"),
+    _Efforts("deepseek", "v3", _LOW_TO_HIGH, "reasoning_effort"),
+    _Efforts("qwen", "qwen3", ("low", "high"), "reasoning_config"),
 )
+
+_REASONS_ONLY_IF_ASKED = ((AMAZON, "nova-2"),)
+"""Vendors and beginnings of names of models to which "none" is sent as nothing."""
 
 
 def reasoning_fields(
@@ -72,19 +67,24 @@ def _of_claude(effort: str | None, thinking: Thinking | None, model: str, report
 
 
 def _of_others(effort: str, family: BedrockModelFamily, report: EncodingReport) -> JsonObject:
-    for known in _FAMILIES:
-        if family.vendor == known.vendor and family.name.startswith(known.prefix):
-            if effort in known.values:
-                return known.fields(effort)
-            report.unsupported("reasoning_effort", f"expected one of {', '.join(known.values)} for this model")
-            return {}
-    hint = "pass the model's own field as extra_body={'additionalModelRequestFields': {...}}"
-    problem = "the model does not reason" if family.is_visible else "the id does not show which model it is"
-    report.unsupported("reasoning_effort", f"{problem}; {hint}")
+    known = next((each for each in _FAMILIES if _is_of(family, each.vendor, each.prefix)), None)
+    if known is None:
+        hint = "pass the model's own field as extra_body={'additionalModelRequestFields': {...}}"
+        problem = "the model does not reason" if family.is_visible else "the id does not show which model it is"
+        report.unsupported("reasoning_effort", f"{problem}; {hint}")
+        return {}
+    if effort in known.values:
+        return {known.field: {**known.others, known.name: effort} if known.name else effort}
+    if effort != "none" or not any(_is_of(family, *each) for each in _REASONS_ONLY_IF_ASKED):
+        report.unsupported("reasoning_effort", f"expected one of {', '.join(known.values)} for this model")
     return {}
 
 
-def is_thinking(fields: Mapping[str, Any]) -> bool:
+def _is_of(family: BedrockModelFamily, vendor: str, prefix: str) -> bool:
+    return family.vendor == vendor and family.name.startswith(prefix)
+
+
+def is_thinking(fields: JsonObject) -> bool:
     """Whether Claude's thinking is switched on in `additionalModelRequestFields`."""
-    thinking: Any = fields.get("thinking")
-    return isinstance(thinking, Mapping) and thinking.get("type") in ("enabled", "adaptive")
+    thinking: JsonObject = fields.get("thinking") or {}
+    return thinking.get("type") in ("enabled", "adaptive")

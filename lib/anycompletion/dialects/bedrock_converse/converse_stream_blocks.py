@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
+from typing import cast
 
 from ...codecs.lenient import ShapeError
 from ...records import JsonObject
@@ -65,8 +66,8 @@ class BedrockGrowingBlock:
     def input(self) -> JsonObject | None:
         """A call's input: the JSON of its pieces, {} for none, and None for JSON that is cut or no object."""
         text = "".join(self.pieces)
-        value = loads_or_none(text.encode("utf-8", "replace")) if text.strip() else {}
-        return value if isinstance(value, dict) else None
+        value: object = loads_or_none(text.encode("utf-8", "replace")) if text.strip() else {}
+        return cast("JsonObject", value) if isinstance(value, dict) else None
 
     def _reasoning(self, text: str) -> JsonObject | None:
         if self.redacted:

@@ -12,8 +12,8 @@ from ...codecs import json
 from ...records import ChatRequest, FunctionDefinition, FunctionTool, JsonObject, Tool
 from ..base import EncodingReport
 from ..shared import uses_legacy_functions, without_nulls
+from .bedrock_models import AMAZON, CLAUDE, BedrockModelFamily
 from .converse_parts import cache_point
-from .model_families import AMAZON, CLAUDE, BedrockModelFamily
 
 _NATIVE_TOOLS = ("systemTool", "toolSpec", "cachePoint")
 """Bedrock's own kinds of tools; one of them is passed as ``{"type": "systemTool", "systemTool": {...}}``."""

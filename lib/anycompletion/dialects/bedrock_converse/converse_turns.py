@@ -14,8 +14,8 @@ from ...errors import InvalidRequestError
 from ...records import AssistantTurn, FunctionCall, JsonObject, ToolCall
 from ..base import EncodingReport
 from ..shared import without_nulls
+from .bedrock_models import BedrockModelFamily
 from .converse_parts import BedrockParts, is_blank
-from .model_families import BedrockModelFamily
 
 NATIVE_CONTENT = "bedrock_content"
 """The field of `provider_specific_fields` that contains a reply's content blocks."""

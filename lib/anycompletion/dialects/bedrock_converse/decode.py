@@ -31,9 +31,9 @@ from ...records import (
 )
 from ..base import Target
 from ..shared import as_text, unreadable_reply, uses_legacy_functions, without_nulls
+from .bedrock_models import model_family
 from .converse_blocks import read_blocks, read_message
 from .errors import REQUEST_ID, error_in_reply, failed_generation
-from .model_families import model_family
 
 _FINISH: Mapping[str, str] = {
     "end_turn": "stop",

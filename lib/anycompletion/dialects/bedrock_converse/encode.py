@@ -17,10 +17,10 @@ from ...records import ChatRequest, JsonObject
 from ..base import EncodingReport, FetchedValues, Target
 from ..claude_thinking import thinking_budget
 from ..shared import messages_of, refuse_stream_options, token_limit
+from .bedrock_models import model_family
 from .converse_messages import BedrockMessages
 from .converse_reasoning import is_thinking, reasoning_fields
 from .converse_tools import one_call_fields, tool_config
-from .model_families import model_family
 
 PATH = "/model"
 """The model's id, as one segment, and the operation follow."""
@@ -128,13 +128,17 @@ def _check_budget(body: JsonObject, request: ChatRequest) -> None:
     """Raises where the thinking budget that an effort stands for leaves no tokens of the limit."""
     if request.thinking is not None:
         return
-    fields: Any = body.get("additionalModelRequestFields", {})
-    config: Any = body.get("inferenceConfig", {})
-    budget = thinking_budget(fields.get("thinking") if isinstance(fields, Mapping) else None)
-    limit: object = config.get("maxTokens") if isinstance(config, Mapping) else None
+    budget = thinking_budget(_field(body, "additionalModelRequestFields", "thinking"))
+    limit = _field(body, "inferenceConfig", "maxTokens")
     if request.reasoning_effort is not None and isinstance(limit, int) and 0 < budget >= limit:
         raise InvalidRequestError(
             f"reasoning_effort: {request.reasoning_effort!r} thinks for up to {budget} tokens, which must be fewer "
             f"than max_tokens, {limit}; raise max_tokens or lower the effort",
             param="reasoning_effort",
         )
+
+
+def _field(body: JsonObject, outer: str, inner: str) -> object:
+    """A field of an object in the body, which may be the caller's own; None if there is none."""
+    found: object = body.get(outer)
+    return cast("Mapping[str, object]", found).get(inner) if isinstance(found, Mapping) else None

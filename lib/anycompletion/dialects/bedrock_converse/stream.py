@@ -30,12 +30,12 @@ from ...records import ChatRequest, JsonObject
 from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionDelta
 from ..base import Chunks, Target
 from ..shared import as_text, tool_call_delta, uses_legacy_functions
+from .bedrock_models import BedrockModelFamily, model_family
 from .converse_blocks import annotation, image_parts, is_server_tool, read_message, read_tool_use, thinking_block
 from .converse_stream_blocks import STARTED_KINDS, BedrockGrowingBlock, BedrockStreamBlocks
 from .converse_turns import NATIVE_CONTENT
 from .decode import FAILED, finish_reason, read_usage, reply_extra, service_tier
 from .errors import REQUEST_ID, error_in_event, error_in_reply, failed_generation
-from .model_families import BedrockModelFamily, model_family
 
 
 class BedrockStreamDecoder:
