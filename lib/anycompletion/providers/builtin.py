@@ -69,6 +69,8 @@ _GOOGLE_TOKENS = ("GOOGLE_OAUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_ACCESS_TOKEN")
 _GOOGLE_QUOTA: Mapping[str, tuple[str, ...]] = {"x-goog-user-project": ("GOOGLE_CLOUD_QUOTA_PROJECT",)}
 _GOOGLE_HINT = "; anycompletion.integrations.google.vertex_token() is such a key: tokens of Google's credentials"
 
+_AWS_REGION: Mapping[str, Placeholder] = {"region": ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_REGION_NAME")}
+
 _NOT_RECORDED = "from documentation and SDKs, no recorded traffic"
 _N_NOT_RECORDED = "native n is documented, not recorded"
 
@@ -170,7 +172,7 @@ ROWS: tuple[Provider, ...] = (
         "bedrock",
         "https://bedrock-runtime.{region}.amazonaws.com",
         "bedrock_converse",
-        placeholders={"region": ("AWS_REGION", "AWS_DEFAULT_REGION")},
+        placeholders=_AWS_REGION,
         key_env=("AWS_BEARER_TOKEN_BEDROCK",),
         base_url_env=("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL"),
         auth=aws_sigv4("bedrock"),
@@ -182,7 +184,7 @@ ROWS: tuple[Provider, ...] = (
         "bedrock-anthropic",
         "https://bedrock-mantle.{region}.api.aws/anthropic",
         "anthropic_messages",
-        placeholders={"region": ("AWS_REGION", "AWS_DEFAULT_REGION")},
+        placeholders=_AWS_REGION,
         key_env=("AWS_BEARER_TOKEN_BEDROCK",),
         auth=aws_sigv4("bedrock-mantle"),
         request_id_header="request-id",
@@ -205,7 +207,7 @@ ROWS: tuple[Provider, ...] = (
     Provider(
         "bedrock-openai",
         "https://bedrock-runtime.{region}.amazonaws.com/openai/v1",
-        placeholders={"region": ("AWS_REGION", "AWS_DEFAULT_REGION")},
+        placeholders=_AWS_REGION,
         key_env=("AWS_BEARER_TOKEN_BEDROCK",),
         auth=aws_sigv4("bedrock"),
         request_id_header="x-amzn-requestid",

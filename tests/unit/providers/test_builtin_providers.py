@@ -386,6 +386,7 @@ TRAFFIC = os.environ.get("ANYCOMPLETION_TRAFFIC")
 
 OWN_ADDRESSES: Mapping[str, Mapping[str, str]] = {
     "azure": {"base_url": "https://test.openai.azure.com", "model": "gpt-4o", "api_version": "2024-10-21"},
+    "bedrock": {"base_url": "https://bedrock-runtime.us-east-1.amazonaws.com", "model": "us.amazon.nova-micro-v1:0"},
     "cloudflare": {"base_url": f"https://api.cloudflare.com/client/v4/accounts/{'x' * 32}/ai/v1"},
     "databricks": {"base_url": "https://adb-000000000000000.1.azuredatabricks.net/serving-endpoints"},
     "gemini": {"model": "gemini-2.5-flash"},

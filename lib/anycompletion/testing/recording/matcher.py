@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ..formats.json_access import as_dict
 from ..formats.wire_format import StreamedResponse, StreamEvent, WholeResponse
@@ -76,7 +76,7 @@ def _has_path(recording: Recording, provider: str, method: str, path: str) -> bo
     request = recording.request
     if request is None or recording.provider != provider or request.method != method:
         return False
-    return urlsplit(request.url).path.endswith(path)
+    return unquote(urlsplit(request.url).path).endswith(path)
 
 
 def _differences(recording: Recording, body: Any) -> list[str]:
