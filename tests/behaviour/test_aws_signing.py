@@ -322,6 +322,19 @@ async def test_the_region_of_an_aws_host_goes_first() -> None:
         assert plan.signing_region(KEYS) == "ap-southeast-2"
 
 
+async def test_an_arn_names_the_region_where_the_environment_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ARN would need its region again in a variable, or be sent with a key of another origin."""
+    client = AsyncCompletion(providers=[SIGNED], api_keys={"signed": AWSCredentials("a", "b", region="us-east-1")})
+    async with client, client.with_options(api_key=KEYS) as view:
+        for each in (client, view):
+            assert each.check("signed/arn:aws:x:eu-west-1:1:y/z").base_url == "https://runtime.eu-west-1.example/v1"
+            with pytest.raises(ConfigurationError, match="set AWS_REGION or AWS_DEFAULT_REGION"):
+                each.check("signed/y")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-north-1")
+    async with AsyncCompletion(providers=[SIGNED], api_keys={"signed": KEYS}) as client:
+        assert client.check("signed/arn:aws:x:eu-west-1:1:y/z").base_url == "https://runtime.eu-north-1.example/v1"
+
+
 # --- the clock ---
 
 SKEWED = "Signature expired: 20261130T100000Z is now earlier than 20261130T100500Z (20261130T101000Z - 5 min.)"

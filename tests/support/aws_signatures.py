@@ -8,13 +8,15 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from anycompletion import AWSCredentials, Provider, aws_sigv4
+from anycompletion import AWSCredentials, EnvPlaceholder, Provider, aws_sigv4
 from support.raw_server import Request
 
 SIGNED = Provider(
     "signed",
     "https://runtime.{region}.example/v1",
-    placeholders={"region": ("AWS_REGION", "AWS_DEFAULT_REGION")},
+    placeholders={
+        "region": EnvPlaceholder(("AWS_REGION", "AWS_DEFAULT_REGION"), model_pattern="arn:aws:x:([a-z0-9-]+):")
+    },
     key_env=("AWS_BEARER_TOKEN_SIGNED",),
     auth=aws_sigv4("bedrock"),
     allow_http=True,

@@ -59,6 +59,8 @@ def plan_call(
     given = options.get("api_key")
     given_key = key_for(given, provider.name, client_state.providers)
     own_url = provider_state.base_url_for(provider_state.key if given_key is None else given_key)
+    if not own_url and options.get("base_url") is None:
+        own_url = fill_placeholders(provider, os.environ, model)  # raises where a placeholder is the reason
     base_url = _base_url(provider, own_url, options)
     for option, home in homes.items():
         is_used = given_key is not None if option == "api_key" else option in options
@@ -124,7 +126,6 @@ def _base_url(provider: Provider, own_url: str, options: OptionValues) -> str:
     given = options.get("base_url")
     url = own_url if given is None else api_base_url(provider, given)
     if not url:
-        fill_placeholders(provider, os.environ)  # raises where a placeholder is the reason
         raise _missing(provider, "base URL", provider.base_url_env, "base_urls")
     return url
 

@@ -29,6 +29,9 @@ class EnvPlaceholder(FrozenValue):
     """The value where none of them is set; None: it is required."""
     characters: str = attrs.field(default="._-", kw_only=True)
     """What a value may contain besides letters and digits, with which it begins. A slash would change the host."""
+    model_pattern: str = attrs.field(default="", kw_only=True)
+    """Pattern with one group, for providers whose models may name the value (ARNs, a region): where no variable is set
+    and a model's name begins like it, the group is the value."""
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -88,14 +91,16 @@ def sample_urls(url: str, placeholders: Mapping[str, Placeholder]) -> Iterator[s
         yield _replaced(_replaced(url, dict(zip(dependent, texts, strict=True))), dict.fromkeys(from_environment, "x"))
 
 
-def filled(provider: str, url: str, placeholders: Mapping[str, Placeholder], environ: Mapping[str, str]) -> str:
-    """A base URL with the values of its placeholders.
+def filled(
+    provider: str, url: str, placeholders: Mapping[str, Placeholder], environ: Mapping[str, str], model: str = ""
+) -> str:
+    """A base URL with the values of its placeholders, for calls to `model`.
 
     Raises:
         ConfigurationError: a placeholder has no value, or one that a URL cannot contain; the text names the variables.
     """
     from_environment, dependent = _by_kind(placeholders)
-    values = {name: _value(provider, name, each, environ) for name, each in from_environment.items()}
+    values = {name: _value(provider, name, each, environ, model) for name, each in from_environment.items()}
     return _replaced(_replaced(url, {name: _text(each, values[each.of]) for name, each in dependent.items()}), values)
 
 
@@ -117,9 +122,13 @@ def _replaced(url: str, values: Mapping[str, str]) -> str:
     return url
 
 
-def _value(provider: str, name: str, placeholder: EnvPlaceholder, environ: Mapping[str, str]) -> str:
+def _value(provider: str, name: str, placeholder: EnvPlaceholder, environ: Mapping[str, str], model: str) -> str:
     variable = next((each for each in placeholder.env if environ.get(each)), None)
-    value = placeholder.default if variable is None else environ[variable].strip()
+    if variable is not None:
+        value: str | None = environ[variable].strip()
+    else:
+        named = re.match(placeholder.model_pattern, model) if placeholder.model_pattern else None
+        value = placeholder.default if named is None else named[1]
     if value is None:
         raise ConfigurationError(
             f"the base URL of {provider} needs a value for {{{name}}}: set {' or '.join(placeholder.env)}, "

@@ -262,8 +262,10 @@ def api_base_url(provider: Provider, url: str, param: str = "base_url") -> str:
     return intended_base_url(checked, endpoint=endpoint, own=provider.base_url, param=param)
 
 
-def fill_placeholders(provider: Provider, environ: Mapping[str, str]) -> str:
+def fill_placeholders(provider: Provider, environ: Mapping[str, str], model: str = "") -> str:
     """The provider's base URL with the values of its placeholders; of each, the first variable that is set counts.
+
+    `model` is the provider's own name of a model, which may name values that the environment has not.
 
     Raises:
         ConfigurationError: a placeholder has no value, or one that a URL cannot contain; the text names the variables.
@@ -271,5 +273,5 @@ def fill_placeholders(provider: Provider, environ: Mapping[str, str]) -> str:
     """
     if not provider.placeholders:
         return provider.base_url
-    url = filled(provider.name, provider.base_url, provider.placeholders, environ)
+    url = filled(provider.name, provider.base_url, provider.placeholders, environ, model)
     return check_base_url(url, allow_http=provider.allow_http)

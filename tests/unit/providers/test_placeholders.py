@@ -68,6 +68,32 @@ def test_placeholders_are_filled(provider: Provider, environ: dict[str, str], ur
     assert fill_placeholders(provider, environ) == url
 
 
+BY_MODEL = Provider(
+    "aws",
+    "https://bedrock-runtime.{region}.amazonaws.com",
+    placeholders={"region": EnvPlaceholder(("AWS_REGION",), model_pattern=r"arn:[^:]*:bedrock:([a-z0-9-]+):")},
+)
+ARN = "arn:aws:bedrock:eu-west-1:123456789012:inference-profile/eu.amazon.nova-lite-v1:0"
+
+
+@pytest.mark.parametrize(
+    ("environ", "model", "region"),
+    [({}, ARN, "eu-west-1"), ({"AWS_REGION": "us-east-1"}, ARN, "us-east-1"), ({"AWS_REGION": "x"}, "m", "x")],
+)
+def test_a_model_may_name_a_value(environ: dict[str, str], model: str, region: str) -> None:
+    """An ARN would need its region again in a variable, or go to another region than the variable's."""
+    assert fill_placeholders(BY_MODEL, environ, model) == f"https://bedrock-runtime.{region}.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    "model", ["", "anthropic.claude", "arn:aws:bedrock::x", "arn:aws:bedrock:evil.example/:x", "x" + ARN]
+)
+def test_a_model_that_names_no_value_needs_the_variable(model: str) -> None:
+    """A model's name would send the key to another host."""
+    with pytest.raises(ConfigurationError, match="set AWS_REGION"):
+        fill_placeholders(BY_MODEL, {}, model)
+
+
 @pytest.mark.parametrize("environ", [{}, {"AWS_REGION": ""}, {"OTHER": "us-east-1"}])
 def test_a_missing_value_is_an_error_that_names_the_variables(environ: dict[str, str]) -> None:
     """The user would not know what to set."""
