@@ -1,7 +1,7 @@
 """The parameter table: for each call, what each provider must receive, written by hand from the providers' documents.
 
-Each module of this package is the column of the provider it is named for and defines `COLUMN`; a new provider adds a
-module and changes nothing else.
+Each module of this package is the column of the provider it is named for, with an underscore for a hyphen, and defines
+`COLUMN`; a new provider adds a module and changes nothing else.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from support.params_calls import CALLS, INVALID_CALLS
 from support.params_notation import Expectation, Invalid, ParamsCall, ProviderColumn, Row
 
 COLUMNS: Mapping[str, ProviderColumn] = {
-    module.name: import_module(f"{__name__}.{module.name}").COLUMN for module in iter_modules(__path__)
+    module.name.replace("_", "-"): import_module(f"{__name__}.{module.name}").COLUMN
+    for module in iter_modules(__path__)
 }
 """Provider → its column."""
 

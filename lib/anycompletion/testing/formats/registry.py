@@ -27,9 +27,19 @@ from .cohere_chat import simulate as cohere_chat
 from .openai_chat import simulate as openai_chat
 from .openrouter import simulate as openrouter
 from .replicate_predictions import simulate as replicate_predictions
+from .vertex_anthropic import simulate as vertex_anthropic
 from .wire_format import ErrorSpec, WireFormat
 
-_MODULES = (openai_chat, anthropic_messages, azure, cohere_chat, replicate_predictions, openrouter, bedrock_converse)
+_MODULES = (
+    openai_chat,
+    anthropic_messages,
+    azure,
+    cohere_chat,
+    replicate_predictions,
+    openrouter,
+    bedrock_converse,
+    vertex_anthropic,
+)
 
 FORMATS: Mapping[str, WireFormat] = {module.FORMAT.provider: module.FORMAT for module in _MODULES}
 """Format by provider: every provider that the simulator imitates."""

@@ -122,7 +122,7 @@ def test_a_host_may_have_model_and_version_elsewhere():
 
 def test_a_hosts_version_can_be_another():
     """A user could not choose a newer version, or would get sampling parameters refused by the server."""
-    path, version = "/models/{model}:rawPredict", "vertex-2026-10-21"
+    path, version = "/models/{model}:rawPredict", "2026-10-21"
     request = send("Hi", path=path, quirks=HOSTED, api_version=version, policy="drop", temperature=0.5)
     assert request.body is not None
     assert request.body["anthropic_version"] == version

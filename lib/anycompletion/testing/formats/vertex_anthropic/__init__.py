@@ -1,0 +1,1 @@
+"""The simulated format of Claude on Google Vertex AI."""
