@@ -1,6 +1,7 @@
 """Recorded bodies as events and as JSON, cut without the package's parsers."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -30,7 +31,25 @@ def _lines(body: bytes) -> list[bytes]:
     return [line + b"\n" for line in body.split(b"\n") if line.strip()]
 
 
+def _aws_messages(body: bytes) -> list[bytes]:
+    messages: list[bytes] = []
+    while body:
+        size = int.from_bytes(body[:4])
+        messages.append(body[:size])
+        body = body[size:]
+    return messages
+
+
+def _aws_data(message: bytes) -> Any:
+    """The payload; that of an exception has its name as well."""
+    start = 12 + int.from_bytes(message[4:8])
+    data = json.loads(message[start:-4] or b"{}")
+    name = re.search(rb":exception-type\x07..(\w+?Exception)", message[:start], re.DOTALL)
+    return data if name is None else {**data, ":exception-type": name[1].decode()}
+
+
 FRAMINGS: Mapping[str, RecordedFraming] = {
+    "aws-eventstream": RecordedFraming(_aws_messages, _aws_data),
     "sse": RecordedFraming(_sse_events, _sse_data),
     "ndjson": RecordedFraming(_lines, json.loads),
 }
