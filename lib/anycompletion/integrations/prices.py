@@ -41,6 +41,8 @@ PRICE_LISTS: Mapping[str, str] = {
     "ovhcloud": "ovhcloud",
     "perplexity": "perplexity",
     "together": "together",
+    "vertex": "google",
+    "vertex-anthropic": "google",
     "xai": "x-ai",
     "zai": "zai",
 }

@@ -14,10 +14,9 @@ from ...records import ChatRequest, JsonObject
 from ..base import EncodingReport, FetchedValues, Target
 from ..shared import messages_of, refuse_stream_options
 from .contents import GeminiContentEncoder
-from .gemini_quirks import quirks_of
+from .gemini_quirks import SERVICE_TIERS, quirks_of
 from .generation_config import encode_config
 from .model_families import family_of
-from .params import SERVICE_TIERS
 from .resource_urls import method_url
 from .tool_declarations import encode_tools
 
@@ -28,6 +27,9 @@ _CAMEL_CASE: Mapping[str, str] = {
     "service_tier": "serviceTier",
 }
 """Other spelling of a field, which the API accepts as well, but not both in one request."""
+
+_STANDARD = "standard"
+"""The service tier that has no header."""
 
 _MERGED = ("generationConfig", "toolConfig")
 """Fields of `extra_body` that are merged with those that the parameters make."""
@@ -45,11 +47,12 @@ def encode(request: ChatRequest, target: Target, fetched: FetchedValues) -> Http
     encoder = GeminiContentEncoder(report, family, quirks.backend)
     encoder.add_all(messages_of(request))
     tools = encode_tools(request, _list(extra.pop("tools", None)), family, quirks.vertex, report)
+    tier = SERVICE_TIERS.get(request.service_tier or "auto")
     fields: JsonObject = {
         "systemInstruction": encoder.system(),
         **tools,
         "generationConfig": encode_config(request, family, encoder.resolution, "tools" in tools, report) or None,
-        "serviceTier": SERVICE_TIERS.get(request.service_tier or "auto"),
+        "serviceTier": None if quirks.tier_header else tier,
         "labels": request.metadata or None,
     }
     body: JsonObject = {"contents": encoder.contents()}
@@ -58,7 +61,13 @@ def encode(request: ChatRequest, target: Target, fetched: FetchedValues) -> Http
     for name, value in extra.items():
         own = body.get(name) if name in _MERGED else None
         body[name] = {**own, **value} if isinstance(own, dict) and isinstance(value, Mapping) else value
-    return HttpRequest(method_url(target), body, warnings=report.warnings, max_response_bytes=MAX_MEDIA_EVENT)
+    return HttpRequest(
+        method_url(target),
+        body,
+        headers={quirks.tier_header: tier} if quirks.tier_header and tier not in (None, _STANDARD) else {},
+        warnings=report.warnings,
+        max_response_bytes=MAX_MEDIA_EVENT,
+    )
 
 
 def _list(value: object) -> Sequence[Any]:

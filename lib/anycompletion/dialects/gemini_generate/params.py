@@ -5,21 +5,11 @@ https://ai.google.dev/api/generate-content#generationconfig
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from ...params import FUNCTION_CALLS, TOOL_CHOICES, ParamSupport, ParamTable, unsupported
 from ..shared import EFFORTS, mapped
+from .gemini_quirks import SERVICE_TIERS
 
 NAME = "gemini_generate"
-
-SERVICE_TIERS: Mapping[str, str | None] = {
-    "auto": None,
-    "default": "standard",
-    "standard": "standard",
-    "flex": "flex",
-    "priority": "priority",
-}
-"""OpenAI's value, or Gemini's own → Gemini's value; None is its default."""
 
 _PENALTY = ParamSupport("native", minimum=-2, maximum=2)
 _CACHE = unsupported("Gemini caches prompts by itself; pass extra_body={'cachedContent': ...} for a cache of your own")
