@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import attrs
@@ -31,7 +32,7 @@ from anycompletion import (
     Reply,
     Secret,
 )
-from anycompletion.testing import FakeProvider, Recorder
+from anycompletion.testing import FakeProvider, Recorder, SimulatorServer
 from support.aws_signatures import SIGNED, VARIABLES, has_valid_signature, scope_of
 from support.raw_server import REQUEST, WHOLE, RawServer, Request, Step, answer
 
@@ -94,6 +95,31 @@ async def test_every_way_of_sending_keeps_the_signature_valid(way: str, streamed
         else:
             await client.create("signed/m", "Hi.", extra_query={"b": "x/y", "a": "1"})
     assert has_valid_signature(server.requests[0], KEYS)
+
+
+REPLY = {
+    "output": {"message": {"role": "assistant", "content": [{"text": "Hello."}]}},
+    "stopReason": "end_turn",
+    "usage": {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2},
+}
+MODELS = (
+    "us.anthropic.claude-haiku-4-5-20251001-v1:0",
+    "arn:aws:bedrock:eu-west-1:123456789012:inference-profile/eu.amazon.nova-lite-v1:0",
+    "arn:aws:bedrock:us-east-1:123456789012:prompt/ABCDEF1234:1",
+)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("way", ["session", "own connection"])
+async def test_bedrocks_models_are_signed_as_they_are_sent(model: str, way: str) -> None:
+    """AWS would refuse every call to an ARN or to a model with a colon in its name."""
+    async with RawServer((REQUEST, answer(REPLY)) * 2) as server, client_through(way, server.url) as client:
+        options: dict[str, Any] = {"api_key": SESSION, "base_url": server.url}
+        assert (await client.create(f"bedrock/{model}", "Hé!", **options)).text == "Hello."
+        assert (await client.create(f"bedrock/{model}", "Hé!", n=1, **options)).text == "Hello."
+    for request in server.requests:
+        assert request.line.split(" ")[1] == f"/model/{quote(model, safe='')}/converse"
+        assert has_valid_signature(request, SESSION)
 
 
 async def test_headers_and_query_of_the_caller_are_signed() -> None:
@@ -242,11 +268,11 @@ async def test_missing_credentials_name_all_ways_to_give_them() -> None:
     """The user would not learn which variables are read, nor that profiles need the chain."""
     async with client_to("http://127.0.0.1:9", None) as client:
         with pytest.raises(ConfigurationError) as caught:
-            client.check("signed/x")
+            client.check("bedrock/arn:aws:bedrock:eu-west-1:123456789012:inference-profile/eu.amazon.nova-lite-v1:0")
     assert str(caught.value) == (
-        "no API key for signed: set AWS_BEARER_TOKEN_SIGNED or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or pass "
-        "api_keys={'signed': ...}; for profiles, SSO and roles pass AWSCredentialChain() of "
-        "anycompletion.integrations.aws"
+        "no API key for bedrock: set AWS_BEARER_TOKEN_BEDROCK or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or pass "
+        "api_keys={'bedrock': ...}; anycompletion.integrations.aws.AWSCredentialChain() is such a key: credentials of "
+        "profiles, SSO and roles; to try it without a key, run `anycompletion simulate`"
     )
 
 
@@ -444,3 +470,17 @@ async def test_a_fake_takes_any_credentials_and_reads_none(key: Any, monkeypatch
         assert (await client.create("signed/m", "Hi.")).text == "Hello!"
     shown = repr(fake.requests) + repr(fake.requests[0].wire)
     assert [text for text in (*SESSION.reveal_all(), *KEYS.reveal_all(), "Signature") if text in shown] == []
+
+
+async def test_the_simulator_takes_signed_requests() -> None:
+    """An app that signs its requests could not be tested against the simulator."""
+    async with (
+        SimulatorServer() as sim,
+        AsyncCompletion(base_urls=sim.base_urls, api_keys={"bedrock": SESSION}, max_retries=0) as client,
+    ):
+        assert (await client.create("bedrock/amazon.nova-lite-v1:0", "Hi.")).text
+        for authorization, text in (("AWS4-HMAC-SHA256 Credential=x", "incomplete"), ("Bearer x", "token included")):
+            with pytest.raises(AuthenticationError, match=text):
+                await client.create(
+                    "bedrock/amazon.nova-lite-v1:0", "Hi.", extra_headers={"Authorization": authorization}
+                )

@@ -30,6 +30,7 @@ VARIABLES = (
     "AWS_REGION",
     "AWS_DEFAULT_REGION",
     "AWS_BEARER_TOKEN_SIGNED",
+    "AWS_BEARER_TOKEN_BEDROCK",
     "AWS_PROFILE",
 )
 """Variables that tests of credentials set or remove."""

@@ -152,9 +152,7 @@ def _key(
 
 
 def _keyless(client_state: ClientState, provider: Provider) -> str:
-    """Clause for the error of a missing key: where others are, what answers without one, or why a fake does not."""
-    if provider.auth.credentials_env:
-        return "; for profiles, SSO and roles pass AWSCredentialChain() of anycompletion.integrations.aws"
+    """Clause for the error of a missing key: what answers without one, or why the client's fake does not."""
     for source in client_state.config.providers:
         if isinstance(source, Provider):
             continue

@@ -69,7 +69,14 @@ _GOOGLE_TOKENS = ("GOOGLE_OAUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_ACCESS_TOKEN")
 _GOOGLE_QUOTA: Mapping[str, tuple[str, ...]] = {"x-goog-user-project": ("GOOGLE_CLOUD_QUOTA_PROJECT",)}
 _GOOGLE_HINT = "; anycompletion.integrations.google.vertex_token() is such a key: tokens of Google's credentials"
 
-_AWS_REGION: Mapping[str, Placeholder] = {"region": ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_REGION_NAME")}
+_AWS_REGION: Mapping[str, Placeholder] = {
+    "region": EnvPlaceholder(
+        ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_REGION_NAME"), model_pattern=r"arn:[^:]*:bedrock:([a-z0-9-]+):"
+    )
+}
+_AWS_HINT = (
+    "; anycompletion.integrations.aws.AWSCredentialChain() is such a key: credentials of profiles, SSO and roles"
+)
 
 _NOT_RECORDED = "from documentation and SDKs, no recorded traffic"
 _N_NOT_RECORDED = "native n is documented, not recorded"
@@ -176,6 +183,7 @@ ROWS: tuple[Provider, ...] = (
         key_env=("AWS_BEARER_TOKEN_BEDROCK",),
         base_url_env=("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL"),
         auth=aws_sigv4("bedrock"),
+        key_hint=_AWS_HINT,
         request_id_header="x-amzn-requestid",
         docs="https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
         unverified="which models take which parameters; service tiers are documented, not recorded",
@@ -187,6 +195,7 @@ ROWS: tuple[Provider, ...] = (
         placeholders=_AWS_REGION,
         key_env=("AWS_BEARER_TOKEN_BEDROCK",),
         auth=aws_sigv4("bedrock-mantle"),
+        key_hint=_AWS_HINT,
         request_id_header="request-id",
         docs="https://docs.aws.amazon.com/bedrock/latest/userguide/bedrock-mantle.html",
         unverified="all of it: from documentation and SDKs, no recorded traffic",
@@ -210,6 +219,7 @@ ROWS: tuple[Provider, ...] = (
         placeholders=_AWS_REGION,
         key_env=("AWS_BEARER_TOKEN_BEDROCK",),
         auth=aws_sigv4("bedrock"),
+        key_hint=_AWS_HINT,
         request_id_header="x-amzn-requestid",
         quirks=_MAX_TOKENS,
         params=_COMPATIBLE,

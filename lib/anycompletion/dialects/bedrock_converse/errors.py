@@ -43,6 +43,8 @@ _CLASSES: Mapping[str, tuple[int, type[APIStatusError]]] = {
     "invalidclienttokenid": (403, AuthenticationError),
     "invalidsignature": (403, AuthenticationError),
     "missingauthenticationtoken": (403, AuthenticationError),
+    "requestexpired": (400, AuthenticationError),
+    "requesttimetooskewed": (403, AuthenticationError),
     "signaturedoesnotmatch": (403, AuthenticationError),
     "unrecognizedclient": (403, AuthenticationError),
     "accessdenied": (403, PermissionDeniedError),

@@ -38,6 +38,11 @@ _BLOCKS = frozenset(
 )
 _TIERS = ("default", "flex", "priority", "reserved")
 _IMAGES = ("png", "jpeg", "gif", "webp")
+_SIGNATURE = (
+    r"AWS4-HMAC-SHA256 Credential=[^/]+/\d{8}/[^/]+/bedrock/aws4_request, "
+    r"SignedHeaders=(?=[^,]*host)[^,]+, Signature=[0-9a-f]{64}"
+)
+"""The header of a signed request."""
 _CALL_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _DOCUMENT = re.compile(r"(?=.{1,200}\Z)[A-Za-z0-9_\-()\[\]]+( [A-Za-z0-9_\-()\[\]]+)*")
@@ -61,11 +66,21 @@ def validate(request: SimulatedRequest, api_key: str) -> ErrorSpec | None:
         return ErrorSpec(404, "UnknownOperationException", "")
     if request.method != "POST":
         return ErrorSpec(405, "UnknownOperationException", f"{request.method} is not allowed")
-    if request.bearer is None:
+    return _authentication(request, api_key) or first_error(request, _CHECKS)
+
+
+def _authentication(request: SimulatedRequest, api_key: str) -> ErrorSpec | None:
+    """The error of a request without the key and without a signature; any credentials may sign, as none are known."""
+    authorization = request.headers.get("authorization")
+    if authorization is None:
         return ErrorSpec(403, "MissingAuthenticationTokenException", "Missing Authentication Token")
+    if authorization.startswith("AWS4-HMAC-SHA256"):
+        if re.fullmatch(_SIGNATURE, authorization) and "x-amz-date" in request.headers:
+            return None
+        return ErrorSpec(400, "IncompleteSignatureException", "The signature is incomplete.")
     if request.bearer != api_key:
         return ErrorSpec(403, "UnrecognizedClientException", "The security token included in the request is invalid.")
-    return first_error(request, _CHECKS)
+    return None
 
 
 def _invalid(message: str) -> ErrorSpec:
