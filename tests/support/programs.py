@@ -23,7 +23,8 @@ def environment_of(simulator: SimulatorServer) -> dict[str, str]:
     values = {name: value for name, value in os.environ.items() if name not in overriding}
     for name, url in simulator.base_urls.items():
         row = PROVIDERS[name]
-        values |= {row.base_url_env[0]: url, row.key_env[0]: simulator.api_keys[name]}
+        if row.base_url_env:  # else no variable directs it anywhere
+            values |= {row.base_url_env[0]: url} | dict.fromkeys(row.key_env[:1], simulator.api_keys[name])
     values["PYTHONPATH"] = _PYTHONPATH
     values["ACME_BASE_URL"] = simulator.base_urls["openai"]
     values["ACME_API_KEY"] = simulator.api_keys["openai"]
