@@ -152,7 +152,10 @@ FUNCTION_IMPORTS: dict[str, dict[str, str]] = {
     "testing.network_guard": {"uvloop": "may be missing; imported later it would circumvent the network guard"},
     "transport.connection_limit": {"resource": "does not exist on every platform"},
     "validation.message_input": {"anycompletion.validation.structure": _CATTRS},
-    "providers.registry": {"difflib": "1 ms, for an error text only"},
+    "providers.registry": {
+        "anycompletion.providers.builtin": "with the dialects' quirks 2 ms, for programs that make a client",
+        "difflib": "1 ms, for an error text only",
+    },
     "validation.call_arguments": {"anycompletion.validation.keyword_hints": "tables for an error text only"},
     "validation.values": {"dataclasses": "loaded already where there is a dataclass to read"},
     "web": {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any, Literal, Protocol, SupportsIndex, cast
 
 import attrs
@@ -14,10 +15,7 @@ import attrs
 from .._boundary import hides_constructor_frames
 from .._value import Declaration
 from ..auth import BEARER, Auth
-from ..dialects.anthropic_messages.anthropic_quirks import AnthropicQuirks
 from ..dialects.base import Dialect, DialectQuirks
-from ..dialects.gemini_generate.gemini_quirks import GeminiQuirks
-from ..dialects.openai_chat.quirks import Quirks
 from ..errors import ConfigurationError
 from ..options import is_variable
 from ..params import ParamSupport, ParamTable
@@ -26,18 +24,29 @@ from ..validation import check_headers, is_provider_name
 from .base_url import AllowHttp, check_base_url, intended_base_url
 from .placeholders import Placeholder, filled, placeholder_problem, sample_urls
 
-_REGISTERED_DIALECTS: Mapping[str, type[DialectQuirks]] = {
-    "openai_chat": Quirks,
-    "anthropic_messages": AnthropicQuirks,
-    "cohere_chat": DialectQuirks,
-    "replicate_predictions": DialectQuirks,
-    "gemini_generate": GeminiQuirks,
-    "bedrock_converse": DialectQuirks,
+_REGISTERED_DIALECTS: Mapping[str, str] = {
+    "openai_chat": "quirks.Quirks",
+    "anthropic_messages": "anthropic_quirks.AnthropicQuirks",
+    "cohere_chat": "",
+    "replicate_predictions": "",
+    "gemini_generate": "gemini_quirks.GeminiQuirks",
+    "bedrock_converse": "",
 }
-"""Folder of `dialects` → the dialect's `quirks_type`, so that a row is checked without importing its dialect.
+"""Folder of `dialects` → module and name of its `quirks_type`, so that a row is checked without importing its dialect;
+"" for `DialectQuirks`.
 
 A new dialect is registered here; `DIALECTS` is made from this table.
 """
+
+
+@cache
+def _quirks_type(dialect: str) -> type[DialectQuirks]:
+    """The `quirks_type` of a registered dialect."""
+    module, _, name = _REGISTERED_DIALECTS[dialect].partition(".")
+    if not module:
+        return DialectQuirks
+    found = importlib.import_module(f"..dialects.{dialect}.{module}", __package__)
+    return cast("type[DialectQuirks]", getattr(found, name))
 
 
 class _Dialects(Mapping[str, Dialect]):
@@ -88,7 +97,7 @@ _TUPLES = ("key_env", "token_env", "base_url_env", "api_version_env", "prefixes"
 
 
 def _default_quirks(provider: Provider) -> DialectQuirks:
-    return _REGISTERED_DIALECTS.get(provider.dialect, DialectQuirks)()
+    return _quirks_type(provider.dialect)() if provider.dialect in _REGISTERED_DIALECTS else DialectQuirks()
 
 
 @hides_constructor_frames
@@ -174,7 +183,7 @@ class Provider(Declaration):
         self._refuse_texts()
         if self.dialect not in DIALECTS:
             raise ConfigurationError(f"provider {self.name!r}: no dialect {self.dialect!r}, only {', '.join(DIALECTS)}")
-        quirks_type = _REGISTERED_DIALECTS[self.dialect]
+        quirks_type = _quirks_type(self.dialect)
         if type(self.quirks) is not quirks_type:
             raise ConfigurationError(
                 f"provider {self.name!r}: quirks: expected {quirks_type.__name__} for the dialect {self.dialect}, "

@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 
 from ..errors import InvalidRequestError
 from ..params import ParamSupport
 from .aliases import NOT_SUPPORTED_YET, canonical_name
-from .builtin import ROWS
 from .plugins import installed
 from .provider import Provider, ProviderSource
 
-PROVIDERS: Mapping[str, Provider] = MappingProxyType({row.name: row for row in ROWS})
+
+class _BuiltinProviders(Mapping[str, Provider]):
+    """The built-in providers by name; their rows are made at the first use."""
+
+    @cached_property
+    def _rows(self) -> Mapping[str, Provider]:
+        from .builtin import ROWS  # noqa: PLC0415 (an import of the package without a client costs 2 ms less)
+
+        return {row.name: row for row in ROWS}
+
+    def __getitem__(self, name: str) -> Provider:
+        return self._rows[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __repr__(self) -> str:
+        return f"<built-in providers: {', '.join(self._rows)}>"
+
+
+PROVIDERS: Mapping[str, Provider] = _BuiltinProviders()
 """The built-in providers by name."""
 
 _MAX_SHOWN = 40
