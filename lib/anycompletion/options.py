@@ -290,7 +290,10 @@ class AWSCredentials(Secret):
 
 Key: TypeAlias = str | Secret | EnvKey | Callable[[], str | Secret | Awaitable[str | Secret]]
 """API key: text, a `Secret`, an `EnvKey`, or a function that is called once per attempt: ``async () -> str``, or
-``() -> str``, which runs in a thread. For AWS also `AWSCredentials`, or a function that returns them."""
+``() -> str``, which runs in a thread. For AWS also `AWSCredentials`, or a function that returns them.
+
+If the provider refuses a key that a function gave, the function is called once more. A method `on_refused` that it has
+is called before that, with the key as a `Secret`, so that it does not give the same one again."""
 
 
 class TargetOptions(TypedDict, total=False):

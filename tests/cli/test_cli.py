@@ -686,6 +686,21 @@ async def test_providers_lists_providers_keys_and_formats() -> None:
     assert "secret-key" not in done.out + done.err
 
 
+async def test_providers_lists_the_credentials_of_aws() -> None:
+    """A user with AWS's own variables would be told that a key is missing."""
+    needed = "AWS_BEARER_TOKEN_BEDROCK or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    for environment, state in (
+        ({}, f"missing: {needed}"),
+        ({"AWS_ACCESS_KEY_ID": "AKIA"}, f"missing: {needed}"),
+        ({"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "secret-key"}, "found: AWS_ACCESS_KEY_ID"),
+        ({"AWS_BEARER_TOKEN_BEDROCK": "secret-key"}, "found: AWS_BEARER_TOKEN_BEDROCK"),
+    ):
+        done = await run("providers", **environment)
+        (line,) = (line for line in done.out.splitlines() if line.startswith("bedrock "))
+        assert line.endswith(state)
+        assert "secret-key" not in done.out
+
+
 @pytest.mark.parametrize(
     "url",
     [
