@@ -24,6 +24,7 @@ from .anthropic_messages import simulate as anthropic_messages
 from .azure import simulate as azure
 from .bedrock_converse import simulate as bedrock_converse
 from .cohere_chat import simulate as cohere_chat
+from .gemini_generate import simulate as gemini_generate
 from .openai_chat import simulate as openai_chat
 from .openrouter import simulate as openrouter
 from .replicate_predictions import simulate as replicate_predictions
@@ -39,6 +40,7 @@ _MODULES = (
     openrouter,
     bedrock_converse,
     vertex_anthropic,
+    gemini_generate,
 )
 
 FORMATS: Mapping[str, WireFormat] = {module.FORMAT.provider: module.FORMAT for module in _MODULES}

@@ -1,0 +1,1 @@
+"""Gemini's generateContent, as the simulator and the fakes write it."""
