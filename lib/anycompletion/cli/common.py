@@ -25,6 +25,7 @@ SIMULATED_MODELS = {
     "replicate": "meta/meta-llama-3-8b-instruct",
     "openrouter": "openai/gpt-4o-mini",
     "bedrock": "us.anthropic.claude-haiku-4-5-20251001-v1:0",
+    "gemini": "gemini-3-flash-preview",
 }
 """Provider → the model that ``sim/<provider>`` stands for."""
 

@@ -98,7 +98,7 @@ def failed_generation(candidate: JsonObject, headers: Mapping[str, str] | None =
     detail = optional_str(candidate.get("finishMessage"))
     status, cls = (400, BadRequestError) if reason == NO_SIGNATURE else (500, InternalServerError)
     return cls(
-        f"the generation failed: {reason}" + (f": {detail}" if detail else ""),
+        detail or reason,
         status_code=status,
         code=reason,
         type=reason,

@@ -98,7 +98,8 @@ def model_params(model: str) -> ParamTable:
         support |= dict.fromkeys(("presence_penalty", "frequency_penalty"), _NO_PENALTIES)
     if not family.samples:
         support |= dict.fromkeys(("temperature", "top_p"), _FIXED_SAMPLING)
-    if not family.thinks:
-        note = f"{model} does not think"
-        support |= dict.fromkeys(("reasoning_effort", "thinking"), unsupported(note))
+    if family.thinks:
+        support["reasoning_effort"] = mapped("generationConfig.thinkingConfig", tuple(family.efforts))
+    else:
+        support |= dict.fromkeys(("reasoning_effort", "thinking"), unsupported(f"{model} does not think"))
     return support

@@ -11,15 +11,15 @@ from .gemini_quirks import SERVICE_TIERS
 
 NAME = "gemini_generate"
 
-_PENALTY = ParamSupport("native", minimum=-2, maximum=2)
+_PENALTY = ParamSupport("mapped", minimum=-2, maximum=2, note="generationConfig")
 _CACHE = unsupported("Gemini caches prompts by itself; pass extra_body={'cachedContent': ...} for a cache of your own")
 _NO_USER = unsupported("Gemini takes no identifier of the user")
 
 PARAMS: ParamTable = {
-    "temperature": ParamSupport("native", minimum=0, maximum=2),
-    "top_p": ParamSupport("mapped", minimum=0, maximum=1, note="topP"),
+    "temperature": ParamSupport("mapped", minimum=0, maximum=2, note="generationConfig.temperature"),
+    "top_p": ParamSupport("mapped", minimum=0, maximum=1, note="generationConfig.topP"),
     "n": ParamSupport("fanned_out", note="candidateCount of models before Gemini 3"),
-    "stop": ParamSupport("mapped", max_items=5, note="stopSequences"),
+    "stop": ParamSupport("mapped", max_items=5, note="generationConfig.stopSequences"),
     "max_tokens": mapped("maxOutputTokens"),
     "max_completion_tokens": mapped("maxOutputTokens"),
     "presence_penalty": _PENALTY,
@@ -32,7 +32,7 @@ PARAMS: ParamTable = {
     "tool_choice": mapped("toolConfig.functionCallingConfig", TOOL_CHOICES),
     "parallel_tool_calls": unsupported("Gemini always allows several calls at once"),
     "response_format": mapped("responseMimeType and responseJsonSchema"),
-    "seed": ParamSupport("native"),
+    "seed": mapped("generationConfig.seed"),
     "logprobs": mapped("responseLogprobs"),
     "top_logprobs": ParamSupport("mapped", minimum=0, maximum=20, note="logprobs"),
     "stream_options": mapped("usage is always part of the stream"),

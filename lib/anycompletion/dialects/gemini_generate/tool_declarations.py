@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
-from ...codecs import json
 from ...records import ChatRequest, FunctionDefinition, FunctionTool, JsonObject, Tool
 from ..base import EncodingReport
 from ..shared import without_nulls
@@ -16,6 +15,12 @@ from .model_families import GeminiFamily
 
 _MODES: Mapping[str, str] = {"none": "NONE", "auto": "AUTO", "required": "ANY"}
 """OpenAI's tool choice → Gemini's mode."""
+
+_NATIVE_TOOLS = (
+    *("googleSearch", "urlContext", "codeExecution", "fileSearch", "googleMaps", "enterpriseWebSearch"),
+    *("computerUse", "googleSearchRetrieval"),
+)
+"""Types of tools that Google runs; others go through `extra_body`, whose tools are appended."""
 
 
 class _ToolChoice(NamedTuple):
@@ -80,11 +85,11 @@ def _declarations(
     for i, tool in enumerate(cast("Sequence[Tool]", request.tools or ())):
         if isinstance(tool, FunctionTool):
             declared.append(_function(tool.function) | without_nulls(tool.extra))
-        elif tool.type is None:
-            native.append(without_nulls(json.to_wire(tool)))
+        elif tool.type in _NATIVE_TOOLS:
+            settings = without_nulls(tool.extra)
+            native.append({tool.type: settings.get(tool.type, settings)})
         else:
-            text = f"Gemini has no tools of the type {tool.type!r}; its own have none, such as {{'googleSearch': {{}}}}"
-            report.unsupported(f"tools[{i}]", text)
+            report.unsupported(f"tools[{i}]", f"Gemini knows functions, {', '.join(_NATIVE_TOOLS)}")
     declared += map(_function, cast("Sequence[FunctionDefinition]", request.functions or ()))
     return declared, native
 

@@ -42,7 +42,7 @@ class RecordedRequest:
     @property
     def has_key(self) -> bool:
         """The request had a key or a token, valid or not."""
-        return any(name in self.headers for name in ("authorization", "x-api-key", "api-key"))
+        return any(name in self.headers for name in ("authorization", "x-api-key", "api-key", "x-goog-api-key"))
 
     async def wait_closed(self, timeout: float = 5.0) -> bool:
         """Waits until the response has ended; True if that was because the client closed the connection.
