@@ -45,9 +45,9 @@ RECORDED = {
     "crusoe": 3,
     "deepinfra": 3,
     "moonshot": 3,
-    "vertex": 4,
+    "vertex": 41,
     "bedrock": 72,
-    "gemini": 1,
+    "gemini": 102,
     "ovhcloud": 1,
 }
 """Provider → number of exchanges in that folder whose API has a dialect."""
@@ -107,6 +107,7 @@ CLASSES_BY_CODE = {
     "rate_limit_exceeded": "RateLimitError",
     "overloaded": "OverloadedError",
     "overloaded_error": "OverloadedError",
+    "API_KEY_INVALID": "AuthenticationError",
 }
 """Structured `code`, or `type` → class."""
 
