@@ -75,7 +75,7 @@ def environment_of(simulator: SimulatorServer) -> dict[str, str]:
     values: dict[str, str] = {}
     for name, url in simulator.base_urls.items():
         row = PROVIDERS[name]
-        values |= {row.base_url_env[0]: url, row.key_env[0]: simulator.api_keys[name]}
+        values |= dict.fromkeys(row.base_url_env[:1], url) | {row.key_env[0]: simulator.api_keys[name]}
     return values
 
 

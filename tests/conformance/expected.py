@@ -21,7 +21,7 @@ RECORDED = {
     "deepseek": 37,
     "replicate": 35,
     "xai": 33,
-    "ollama": 29,
+    "ollama": 62,
     "cerebras": 28,
     "perplexity": 26,
     "huggingface": 23,

@@ -31,13 +31,14 @@ PYTEST = (
 async def environment() -> AsyncIterator[dict[str, str]]:
     """Environment variables that direct providers to a simulator, also those that speak OpenAI's format."""
     async with SimulatorServer() as simulator:
-        values = environment_of(simulator)
+        compatible: dict[str, str] = {}
         for name, row in PROVIDERS.items():
             # groq stays where it is, for the blocks that show how the network is blocked.
             if name != "groq" and name not in simulator.base_urls:
-                values |= dict.fromkeys(row.key_env[:1], simulator.api_keys["openai"])
-                values |= dict.fromkeys(row.base_url_env[:1], simulator.base_urls["openai"])
-        yield values
+                compatible |= dict.fromkeys(row.key_env[:1], simulator.api_keys["openai"])
+                compatible |= dict.fromkeys(row.base_url_env[:1], simulator.base_urls["openai"])
+        # A provider's rows for several formats share its key.
+        yield compatible | environment_of(simulator)
 
 
 @pytest.fixture

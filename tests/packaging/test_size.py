@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-MAX_CODE_LINES = 22_560
+MAX_CODE_LINES = 23_200
 """Limit of the package's lines of code without `testing`: raised for a feature only, lowered when code is removed.
 
 Imports and `__all__` do not count: a module that is split has more of them, and no more code.
@@ -25,16 +25,11 @@ LONG: dict[str, str] = {
 }
 """Module that may be longer than `MAX_MODULE_LINES` → why."""
 
-SHORT: dict[str, str] = {
-    **dict.fromkeys(
-        ("dialects/openai_chat/dialect.py", "dialects/replicate_predictions/dialect.py"),
-        "the value that the folder's functions form; its name is found by the folder's",
-    ),
-}
+SHORT: dict[str, str] = {}
 """Module that may be shorter than `MIN_MODULE_LINES` → why."""
 
-NO_MODULES = frozenset({"__init__.py", "__main__.py"})
-"""Files without a limit: they re-export, or start the command line."""
+NO_MODULES = frozenset({"__init__.py", "__main__.py", "dialect.py"})
+"""Files without a limit: they re-export, start the command line, or assemble the functions of a dialect's folder."""
 
 _NO_CODE = {
     tokenize.COMMENT,

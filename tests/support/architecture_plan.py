@@ -100,8 +100,6 @@ LIBRARIES: dict[str, dict[str, str]] = {
             (
                 "client.configuration",
                 "client.key_binding",
-                "dialects.base",
-                "dialects.openai_chat.call_ids",
                 "http",
                 "rate_limit_headers",
                 "redaction",
@@ -110,7 +108,7 @@ LIBRARIES: dict[str, dict[str, str]] = {
             _STRUCTS,
         ),
         "codecs": "JSON",
-        "dialects.openai_chat.fast_decode": "replies and chunks are decoded in one step",
+        "dialects": "replies and chunks are decoded in one step, and differences of servers are Structs",
         "records.chunks": "chunks are Structs",
     },
     "opentelemetry": {"integrations": "extra"},

@@ -26,6 +26,7 @@ SIMULATED_MODELS = {
     "openrouter": "openai/gpt-4o-mini",
     "bedrock": "us.anthropic.claude-haiku-4-5-20251001-v1:0",
     "gemini": "gemini-3-flash-preview",
+    "ollama": "qwen3:8b",
 }
 """Provider → the model that ``sim/<provider>`` stands for."""
 

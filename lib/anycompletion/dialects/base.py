@@ -257,6 +257,8 @@ class Dialect(msgspec.Struct, frozen=True, eq=False):
     """The exception for a response with a bad status: by structured code first, then by status."""
     models: ModelListing
     """How models are listed."""
+    other_bases: Mapping[str, str] = {}
+    """Last segment of base URLs of another format on the same servers → how an error goes on after "which"."""
     framing: Callable[[], Framing] = SSEParser
     """A new parser for one stream's bytes."""
     quirks_type: type[DialectQuirks] = DialectQuirks

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import quote
 
 from ..codecs import json
-from ..codecs.lenient import NotJSONError
+from ..codecs.lenient import NotJSONError, optional_int, optional_str
 from ..errors import APIError, APIResponseError, InvalidRequestError, class_for_status
 from ..http import HttpResponse
 from ..params import ParamSupport
@@ -126,6 +127,17 @@ def tool_call_delta(number: int, function: FunctionDelta, call_id: str | None, *
     if legacy:
         return Delta(function_call=function) if number == 0 else None
     return Delta(tool_calls=[ToolCallDelta(number, call_id, None if call_id is None else "function", function)])
+
+
+def unix_seconds(moment: object) -> float | None:
+    """An ISO 8601 time as Unix seconds; one without a zone is in UTC, and a number is Unix seconds."""
+    if isinstance(moment, (int, float)):
+        return optional_int(moment)
+    try:
+        found = datetime.fromisoformat(optional_str(moment) or "")
+        return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------

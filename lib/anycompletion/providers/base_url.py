@@ -115,7 +115,10 @@ def _without_endpoint(path: Sequence[str], endpoint: Sequence[str]) -> list[str]
     while size:
         begins = endpoint[:size]
         is_meant = (
-            size == len(endpoint) or _is_version(begins[-1]) or (len(kept) > size and _is_version(kept[-size - 1]))
+            size == len(endpoint)
+            or _is_version(begins[-1])
+            or begins == ["api"]
+            or (len(kept) > size and _is_version(kept[-size - 1]))
         )
         if kept[-size:] == list(begins) and is_meant:
             del kept[-size:]

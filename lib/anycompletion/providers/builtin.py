@@ -485,6 +485,17 @@ ROWS: tuple[Provider, ...] = (
     # --- self-hosted servers ---
     Provider(
         "ollama",
+        "http://localhost:11434",
+        "ollama_chat",
+        key_env=("OLLAMA_API_KEY",),
+        key_optional=True,
+        base_url_env=("OLLAMA_API_BASE",),
+        allow_http="private",
+        docs="https://docs.ollama.com/api/chat",
+        unverified="thinking levels of the models that have them, and lists of models of the cloud",
+    ),
+    Provider(
+        "ollama-openai",
         "http://localhost:11434/v1",
         key_env=("OLLAMA_API_KEY",),
         key_optional=True,

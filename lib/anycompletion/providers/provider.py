@@ -16,7 +16,7 @@ from .._boundary import hides_constructor_frames
 from .._value import Declaration
 from ..auth import BEARER, Auth
 from ..dialects.base import Dialect, DialectQuirks
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, InvalidRequestError
 from ..options import is_variable
 from ..params import ParamSupport, ParamTable
 from ..redaction import may_be_secret
@@ -28,6 +28,7 @@ _REGISTERED_DIALECTS: Mapping[str, str] = {
     "openai_chat": "quirks.Quirks",
     "anthropic_messages": "anthropic_quirks.AnthropicQuirks",
     "cohere_chat": "",
+    "ollama_chat": "",
     "replicate_predictions": "",
     "gemini_generate": "gemini_quirks.GeminiQuirks",
     "bedrock_converse": "",
@@ -266,8 +267,12 @@ def api_base_url(provider: Provider, url: str, param: str = "base_url") -> str:
     Raises:
         InvalidRequestError: no request may be sent there, or the URL cannot be corrected; `.param` is `param`.
     """
-    endpoint = provider.path or DIALECTS[provider.dialect].path
+    dialect = DIALECTS[provider.dialect]
+    endpoint = provider.path or dialect.path
     checked = check_base_url(url, allow_http=provider.allow_http, param=param)
+    last = checked.rpartition("/")[2]
+    if last in dialect.other_bases:
+        raise InvalidRequestError(f"{param}: ends in /{last}, which {dialect.other_bases[last]}", param=param)
     return intended_base_url(checked, endpoint=endpoint, own=provider.base_url, param=param)
 
 

@@ -209,7 +209,7 @@ def test_plain_http_never_goes_to_a_metadata_service(url: str, allowed: AllowHtt
         check_base_url(url, allow_http=allowed)
 
 
-SELF_HOSTED = {"vllm", "ollama", "llamacpp", "lmstudio", "litellm", "gpustack", "mistralrs"}
+SELF_HOSTED = {"vllm", "ollama", "ollama-openai", "llamacpp", "lmstudio", "litellm", "gpustack", "mistralrs"}
 
 
 def test_rows_of_own_servers_take_plain_http_to_private_hosts():
@@ -224,7 +224,7 @@ async def test_the_base_url_of_an_own_server_comes_from_anywhere(monkeypatch: py
     async with AsyncCompletion(base_urls={"vllm": url}) as client:
         assert client.check("vllm/m").base_url == url
     async with AsyncCompletion() as client:
-        assert client.check("ollama/m", base_url=url).base_url == url
+        assert client.check("ollama-openai/m", base_url=url).base_url == url
         assert client.with_options(base_url=url).check("llamacpp/m").base_url == url
         monkeypatch.setenv("HOSTED_VLLM_API_BASE", url)
         assert client.check("vllm/m").base_url == url

@@ -502,15 +502,15 @@ async def test_n_of_one_is_sent_where_it_is_supported(sim: SimulatorServer) -> N
 async def test_a_role_that_depends_on_the_model_has_a_warning(sim: SimulatorServer) -> None:
     """Instructions could be lost silently, because the role's effect depends on the model."""
     messages = [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "Hi."}]
-    async with simulated(PROVIDERS["ollama"], sim) as client:
-        reply = await client.create("ollama/some-model", messages)
+    async with simulated(PROVIDERS["ollama-openai"], sim) as client:
+        reply = await client.create("ollama-openai/some-model", messages)
     assert sim.requests[0].body["messages"] == messages
-    assert reply.info.warnings == ["messages[0].role: some of ollama's models overlook the role developer"]
+    assert reply.info.warnings == ["messages[0].role: some of ollama-openai's models overlook the role developer"]
 
 
 async def test_reasoning_in_the_servers_own_member_is_unchanged(sim: SimulatorServer) -> None:
     """One of two members that the caller wrote would replace the other."""
     messages = [{"role": "user", "content": "Hi."}, TWICE]
-    async with simulated(PROVIDERS["ollama"], sim) as client:
-        await client.create("ollama/some-model", messages)
+    async with simulated(PROVIDERS["ollama-openai"], sim) as client:
+        await client.create("ollama-openai/some-model", messages)
     assert sim.requests[0].body["messages"] == messages

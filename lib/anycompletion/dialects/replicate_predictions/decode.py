@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias, cast
 from urllib.parse import unquote, urlsplit
 
@@ -29,6 +28,7 @@ from ...errors import APIError
 from ...http import Headers, HttpRequest, HttpResponse, parse_date
 from ...records import ChatCompletion, ChatCompletionMessage, ChatRequest, Choice, JsonObject, Usage
 from ..base import Continuation, Target
+from ..shared import unix_seconds
 from .errors import error_in_good_status, failure, reports_error, unreadable_prediction
 
 _UNFINISHED = ("starting", "processing")
@@ -156,7 +156,7 @@ def _prediction(data: JsonObject) -> ReplicatePrediction:
         optional_str(data.get("status")) or "",
         optional_str(data.get("id")) or "",
         optional_str(data.get("model")),
-        _seconds(data.get("created_at")),
+        unix_seconds(data.get("created_at")),
         optional_object(data.get("urls")) or {},
     )
 
@@ -233,17 +233,6 @@ def _usage(metrics: JsonObject) -> Usage | None:
 
 
 # --- times and URLs ---------------------------------------------------------------------------------------------------
-
-
-def _seconds(moment: object) -> float | None:
-    """An ISO 8601 time as Unix seconds; one without a zone is in UTC, and a number is Unix seconds."""
-    if isinstance(moment, (int, float)):
-        return optional_int(moment)
-    try:
-        found = datetime.fromisoformat(optional_str(moment) or "")
-        return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError):
-        return None
 
 
 def _origin(url: str) -> _Origin:

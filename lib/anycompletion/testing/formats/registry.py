@@ -25,6 +25,7 @@ from .azure import simulate as azure
 from .bedrock_converse import simulate as bedrock_converse
 from .cohere_chat import simulate as cohere_chat
 from .gemini_generate import simulate as gemini_generate
+from .ollama_chat import simulate as ollama_chat
 from .openai_chat import simulate as openai_chat
 from .openrouter import simulate as openrouter
 from .replicate_predictions import simulate as replicate_predictions
@@ -39,6 +40,7 @@ _MODULES = (
     replicate_predictions,
     openrouter,
     bedrock_converse,
+    ollama_chat,
     vertex_anthropic,
     gemini_generate,
 )

@@ -1,0 +1,1 @@
+"""Ollama's native chat, as the simulator and the fakes write it."""
