@@ -60,6 +60,7 @@ from .providers import (
     EnvPlaceholder,
     Provider,
     ProviderSource,
+    ProviderVariant,
     known_providers,
     supported_params,
 )
@@ -203,6 +204,7 @@ __all__ = [
     "Provider",
     "ProviderSource",
     "ProviderStats",
+    "ProviderVariant",
     "Quirks",
     "QuotaExceededError",
     "RateLimit",

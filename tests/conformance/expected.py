@@ -197,7 +197,13 @@ EXPLAINED: Mapping[str, Mapping[str, WireFact]] = {
     "bedrock-converse-bedrock-runtime-model-anthropic-claude-3-haiku-20240-dd5d6355": {
         "sent_back[0].toolResult.content[0].weird": WireFact(b'"weird":', _UNKNOWN),
         "sent_back[0].toolResult.content[0].SDK_UNKNOWN_MEMBER.name": WireFact(b'"weird":', _UNKNOWN),
-    }
+    },
+    "copilot-responses-reasoning-roundtrip-streaming-1-5625f7f1": {
+        "id": WireFact(b'"id":"resp_REDACTED_5"', "the first event has another id than the last one, and counts")
+    },
+    "openai-responses-gpt-5-6-sol-thinking-genstream-maxtokens-3f58266d": {
+        "reasoning": WireFact(b'"delta":" seems"', "the pieces of the summary are another text than its end")
+    },
 }
 """Recording → path → wire fact. An entry that no longer disagrees fails its test."""
 

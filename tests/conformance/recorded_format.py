@@ -56,6 +56,8 @@ class RecordedFormat:
 
     apis: tuple[str, ...]
     """The recordings' names of its API."""
+    takes: Callable[[Recording], bool] = lambda recording: True
+    """Whether a recording of this API has the format, where an API has several."""
     row: str
     """The row of the provider that defines the format, for recordings of providers without a row of it."""
     one_response: bool = True

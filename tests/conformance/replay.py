@@ -22,11 +22,13 @@ class Replay:
         """The client's reply to a recording; a stream's is accumulated."""
         if traffic.is_stream(recording):
             return await self.stream(recording).get_final_completion()
-        return await self.client.create(model_of(recording), "Hello", **self.options(recording))
+        return await self.client.create(traffic.model_of(recording), "Hello", **self.options(recording))
 
     def stream(self, recording: Recording) -> CompletionStream:
         """The client's stream of a recording, with usage where this can be requested."""
-        return self.client.stream(model_of(recording), "Hello", **stream_options(recording), **self.options(recording))
+        return self.client.stream(
+            traffic.model_of(recording), "Hello", **stream_options(recording), **self.options(recording)
+        )
 
     async def chunks(self, recording: Recording) -> list[ChatCompletionChunk]:
         """The client's chunks of a stream."""
@@ -35,11 +37,6 @@ class Replay:
     def options(self, recording: Recording) -> dict[str, Any]:
         """Options for a recording: its URL, and `n` where the provider supports it."""
         return {"base_url": self.server.base_url(recording), "api_key": "key", "n": own_n(recording)}
-
-
-def model_of(recording: Recording) -> str:
-    """A model of the recording's row."""
-    return f"{traffic.row_of(recording).name}/any"
 
 
 def own_n(recording: Recording) -> int | None:

@@ -8,7 +8,7 @@ from anycompletion.testing import Recording
 from conformance import traffic
 from conformance.cutting import CutServer, Ending
 from conformance.decoding import Decoded, decode
-from conformance.replay import Replay, model_of, stream_options
+from conformance.replay import Replay, stream_options
 
 pytestmark = [pytest.mark.traffic]
 
@@ -95,7 +95,7 @@ def test_a_stream_cut_inside_its_last_needed_event_is_interrupted(recording: Rec
 def stream_from(replay: Replay, server: CutServer, recording: Recording) -> CompletionStream:
     """The client's stream of what a server sends."""
     options = {**replay.options(recording), "base_url": server.url}
-    return replay.client.stream(model_of(recording), "Hello", **stream_options(recording), **options)
+    return replay.client.stream(traffic.model_of(recording), "Hello", **stream_options(recording), **options)
 
 
 async def read(stream: CompletionStream, server: CutServer, expected: Decoded) -> list[ChatCompletionChunk]:

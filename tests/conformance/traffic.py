@@ -36,15 +36,32 @@ def is_reference_folder() -> bool:
 
 def format_of(recording: Recording) -> str:
     """A recording's format; "" for one without a dialect."""
-    return next((name for name, format_ in ALL_FORMATS.items() if recording.api in format_.apis), "")
+    fitting = ((name, format_) for name, format_ in ALL_FORMATS.items() if recording.api in format_.apis)
+    return next((name for name, format_ in fitting if format_.takes(recording)), "")
 
 
 def row_of(recording: Recording) -> Provider:
-    """The row of the recording's provider; the row of the format's own provider where that has none of this format."""
+    """The row of the recording's provider; the row of the format's own provider where that has none of this format.
+
+    A format that is a variant of a row is its own there.
+    """
     name, format_ = expected.ROW_NAMES.get(recording.provider, recording.provider), format_of(recording)
-    # A provider with several formats has a row for each of them: ollama and ollama-openai.
-    rows = (row for row in PROVIDERS.values() if row.name == name or row.name.startswith(f"{name}-"))
-    return next((row for row in rows if row.dialect == format_), PROVIDERS[ALL_FORMATS[format_].row])
+    # A provider with several formats has a row for each of them, as ollama and ollama-openai, or variants of one.
+    rows = [row for row in PROVIDERS.values() if row.name == name or row.name.startswith(f"{name}-")]
+    spoken = [
+        form
+        for row in [*rows, PROVIDERS[ALL_FORMATS[format_].row]]
+        for form in (row, *map(row.as_variant, row.variants))
+    ]
+    return next((row for row in spoken if row.dialect == format_), PROVIDERS[ALL_FORMATS[format_].row])
+
+
+def model_of(recording: Recording) -> str:
+    """A model of the recording's row, asked for in the recording's format."""
+    row = row_of(recording)
+    variants = PROVIDERS[row.name].variants.items() if PROVIDERS[row.name].dialect != row.dialect else ()
+    prefix = next((f"{name}/" for name, variant in variants if variant.dialect == row.dialect), "")
+    return f"{row.name}/{prefix}any"
 
 
 RECORDINGS = {name: [recording for recording in _ALL if format_of(recording) == name] for name in ALL_FORMATS}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-MAX_CODE_LINES = 23_200
+MAX_CODE_LINES = 24_460
 """Limit of the package's lines of code without `testing`: raised for a feature only, lowered when code is removed.
 
 Imports and `__all__` do not count: a module that is split has more of them, and no more code.

@@ -83,7 +83,7 @@ class Call(CallContext):
             InvalidRequestError: the request cannot be expressed in the provider's format.
         """
         plan = self.plan
-        encoded = plan.provider_state.dialect.encode(self.request, plan.target, plan.cache.values)
+        encoded = plan.dialect.encode(self.request, plan.target, plan.cache.values)
         return self._ready(encoded) if isinstance(encoded, HttpRequest) else None
 
     async def encode(self) -> tuple[HttpRequest, bytes | None]:
@@ -96,7 +96,7 @@ class Call(CallContext):
         plan, missing = self.plan, dict[str, None]()
         while True:
             known = {**missing, **plan.cache.values}
-            encoded = plan.provider_state.dialect.encode(self.request, plan.target, known)
+            encoded = plan.dialect.encode(self.request, plan.target, known)
             if isinstance(encoded, HttpRequest):
                 return self._ready(encoded)
             require_serializable(self.request)  # what cannot be sent is refused before anything is fetched for it
@@ -211,7 +211,11 @@ class Call(CallContext):
                 status_code=response.status,
             )
         body = without_event_framing(await response.read_some(MAX_ERROR_BODY))
-        error = self.plan.provider_state.dialect.error(HttpResponse(response.status, response.headers, body))
+        error = self.plan.dialect.error(HttpResponse(response.status, response.headers, body))
+        for phrase, name in self.plan.other_names.items():
+            if phrase in error.message:
+                error.message = f"{error.message} ({name} asks that endpoint)"
+                break
         error.maybe_billed = error.maybe_billed or response.status in _GATEWAY_TIMEOUTS
         hint = wait_hint(response.headers, body, now=time.time())
         if hint is not None:
@@ -289,7 +293,7 @@ class Call(CallContext):
     def decode(self, response: HttpResponse, *, stream: bool | None = None) -> ChatCompletion | Continuation:
         """The reply in a successful response, or the request that has to be sent next for it."""
         target = self.plan.target if stream is None else attrs.evolve(self.plan.target, stream=stream)
-        dialect = self.plan.provider_state.dialect
+        dialect = self.plan.dialect
         if response.body[:1] != b"{":
             kind = body_kind(response.body)
             if kind == "page":
@@ -307,7 +311,7 @@ class Call(CallContext):
     def _decode_events(self, events: Iterable[Event], target: Target) -> ChatCompletion | Continuation:
         """The reply that a stream's events add up to, where a server streams without being asked."""
         state, chunks = self.plan.provider_state, list[ChatCompletionChunk]()
-        decoder = state.dialect.decoder(self.request, target)
+        decoder = self.plan.dialect.decoder(self.request, target)
         for event in events:
             chunks += decoder.feed(event)
             if decoder.done:

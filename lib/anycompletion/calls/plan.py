@@ -18,7 +18,8 @@ from .endpoint_state import EndpointState
 from .provider_state import KeySource, ProviderState
 
 if TYPE_CHECKING:
-    from ..dialects.base import Target
+    from ..dialects.base import Dialect, Target
+    from ..params import ParamTable
     from ..ratelimit.client_limits import ModelLimits
     from ..transport import Transport
 
@@ -40,6 +41,9 @@ class CallPlan:
         target: Target,
         endpoint: EndpointState,
         *,
+        dialect: Dialect,
+        param_support: ParamTable | None = None,
+        other_names: Mapping[str, str],
         key: KeySource,
         headers: Mapping[str, str],
         timeout: Timeout,
@@ -57,8 +61,13 @@ class CallPlan:
         self.provider_state = state
         self.transport: Transport = state.transport
         self.target = target
+        self.dialect = dialect
+        """The wire format: the provider's own, or that of the variant that the model asks for."""
+        self.other_names = other_names
+        """Phrase of the provider's errors → the model's name in a format that has what this one refuses."""
         self.requires_call_ids = target.quirks.requires_call_ids
-        self.param_support = state.param_support(target.model)
+        self.param_support = state.param_support(target.model) if param_support is None else param_support
+        """Parameters that are not simply native in this format."""
         self.endpoint = endpoint
         self.cooldown = endpoint.cooldown_of("" if state.provider.rate_limit_scope == "key" else target.model)
         """The cooldown of the model, or of the key where the provider's limits are those of the key."""

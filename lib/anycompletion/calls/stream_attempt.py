@@ -132,7 +132,7 @@ def _media_type(headers: Headers) -> str:
 
 def _stream_kind(call: Call) -> BodyKind | None:
     """The kind of body that is a stream in the format of the call."""
-    return call.plan.provider_state.dialect.framing().body_kind
+    return call.plan.dialect.framing().body_kind
 
 
 class StreamAttempt(Attempt):
@@ -150,7 +150,7 @@ class StreamAttempt(Attempt):
     ) -> None:
         """`start` is what was read of the body already."""
         super().__init__(call, response, closed)
-        dialect = call.plan.provider_state.dialect
+        dialect = call.plan.dialect
         self._framing = dialect.framing()
         self._start: bytes | None = start if announced is None else None
         """The body so far, until its kind is known; None afterwards."""

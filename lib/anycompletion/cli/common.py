@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 
-from .. import AsyncCompletion, Provider
+from .. import PROVIDERS, AsyncCompletion, Provider
 from ..testing import SimulatorServer
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -27,8 +27,9 @@ SIMULATED_MODELS = {
     "bedrock": "us.anthropic.claude-haiku-4-5-20251001-v1:0",
     "gemini": "gemini-3-flash-preview",
     "ollama": "qwen3:8b",
+    "responses": "gpt-5-mini",
 }
-"""Provider → the model that ``sim/<provider>`` stands for."""
+"""Provider, or variant of OpenAI's → the model that ``sim/<provider>`` stands for."""
 
 
 class CommandLineError(Exception):
@@ -57,7 +58,8 @@ async def client_for(model: str, base_url: str | None = None) -> AsyncGenerator[
         SimulatorServer() as server,
         AsyncCompletion(base_urls=server.base_urls, api_keys=server.api_keys) as client,
     ):
-        yield client, f"{provider}/{name or SIMULATED_MODELS[provider]}"
+        asked = f"openai/{provider}" if provider in PROVIDERS["openai"].variants else provider
+        yield client, f"{asked}/{name or SIMULATED_MODELS[provider]}"
 
 
 def _base_urls(model: str, base_url: str | None) -> dict[str, str]:

@@ -10,7 +10,8 @@ from ..calls import CallPlan, KeySource, ProviderState
 from ..dialects.base import EncodingReport, Target
 from ..errors import ConfigurationError
 from ..options import EnvKey, Key, OptionValues
-from ..providers import Provider, api_base_url, fill_placeholders, resolve_model
+from ..params import NATIVE, ParamTable
+from ..providers import DIALECTS, Provider, ProviderVariant, api_base_url, fill_placeholders, resolve_model
 from ..redaction import secret_values
 from .key_binding import Homes, is_same_origin, key_for, wrong_origin
 from .state import ClientState, environment_key, masked
@@ -53,7 +54,9 @@ def plan_call(
         InvalidRequestError: no such provider.
         ConfigurationError: no key, no base URL, or a base URL that the key is not for.
     """
-    provider, model = resolve_model(model_name, options.get("provider"), client_state.providers)
+    provider, asked_model = resolve_model(model_name, options.get("provider"), client_state.providers)
+    variant_name, model = provider.variant_of(asked_model)
+    variant = provider.variants.get(variant_name)
     provider_state = client_state.provider_state(provider)
     report = EncodingReport(options["on_unsupported"])
     given = options.get("api_key")
@@ -68,14 +71,17 @@ def plan_call(
         if is_used and options.get(option) is defaults.get(option):
             home.check(option, provider, base_url, own_url)
     key = _key(client_state, provider_state, given_key, base_url, own_url)
+    spoken: Provider | ProviderVariant = variant or provider
+    if variant is not None and model == asked_model:
+        report.warn(f"asked as {provider.name}/{variant_name}/{model}: the model has no other endpoint")
     target = Target(
         provider=provider.name,
         model=model,
         base_url=base_url,
-        path=provider.path,
+        path=spoken.path,
         api_version=options.get("api_version") or provider_state.api_version,
         stream=stream,
-        quirks=provider.quirks,
+        quirks=spoken.quirks,
         time_limit=options["timeout"].total,
         on_unsupported=options["on_unsupported"],
     )
@@ -83,6 +89,9 @@ def plan_call(
         provider_state,
         target,
         client_state.endpoint_state(provider_state, base_url, key),
+        dialect=provider_state.dialect if variant is None else DIALECTS[variant.dialect],
+        param_support=None if variant is None else _param_support(variant),
+        other_names={} if variant is not None else _other_names(provider, model),
         key=key,
         timeout=options["timeout"],
         max_retries=options["max_retries"],
@@ -97,6 +106,19 @@ def plan_call(
         warnings=tuple(report.warnings),
         limits=None if client_state.limits is None else client_state.limits.for_model(provider.name, model),
     )
+
+
+def _param_support(variant: ProviderVariant) -> ParamTable:
+    return {name: support for name, support in variant.table.items() if support != NATIVE}
+
+
+def _other_names(provider: Provider, model: str) -> Mapping[str, str]:
+    """Phrase of the provider's errors → the name by which the model is asked in the format that the error asks for."""
+    return {
+        phrase: f"{provider.name}/{name}/{model}"
+        for name, variant in provider.variants.items()
+        for phrase in variant.error_phrases
+    }
 
 
 def _extra_headers(options: OptionValues, provider: Provider, report: EncodingReport) -> Mapping[str, str]:

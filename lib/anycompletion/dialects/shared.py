@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import quote
 
 from ..codecs import json
-from ..codecs.lenient import NotJSONError, optional_int, optional_str
+from ..codecs.lenient import NotJSONError, optional_float, optional_int, optional_str
 from ..errors import APIError, APIResponseError, InvalidRequestError, class_for_status
 from ..http import HttpResponse
 from ..params import ParamSupport
-from ..records import ChatRequest, JsonObject, Message, UserMessage
+from ..records import ChatRequest, JsonObject, Message, Usage, UserMessage
 from ..records.chunks import Delta, FunctionDelta, ToolCallDelta
 from .base import EncodingReport
 from .error_body import page_title, read_error
@@ -138,6 +139,21 @@ def unix_seconds(moment: object) -> float | None:
         return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
+
+
+def set_cost(usage: Usage | None) -> None:
+    """Sets the cost from xAI's `cost_in_usd_ticks`, unless the usage has a cost or the ticks cannot be read.
+
+    Azure reports 0 ticks when it serves xAI's models, because it does not count them.
+    """
+    if usage is None or usage.cost is not None or not usage.extra:
+        return
+    ticks = optional_float(usage.extra.get("cost_in_usd_ticks"))
+    if ticks and math.isfinite(ticks):
+        usage.cost = ticks / _TICKS_PER_DOLLAR
+
+
+_TICKS_PER_DOLLAR = 10_000_000_000
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------

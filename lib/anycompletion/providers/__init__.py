@@ -4,7 +4,7 @@ from .aliases import canonical_name, canonical_names
 from .base_url import check_base_url, origin
 from .param_support import apply_param_support
 from .placeholders import DependentPlaceholder, EnvPlaceholder, Placeholder, variables_of
-from .provider import DIALECTS, Provider, ProviderSource, api_base_url, fill_placeholders
+from .provider import DIALECTS, Provider, ProviderSource, ProviderVariant, api_base_url, fill_placeholders
 from .registry import (
     PROVIDERS,
     all_providers,
@@ -24,6 +24,7 @@ __all__ = [
     "Placeholder",
     "Provider",
     "ProviderSource",
+    "ProviderVariant",
     "all_providers",
     "api_base_url",
     "apply_param_support",

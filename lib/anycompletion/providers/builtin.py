@@ -19,9 +19,10 @@ from ..dialects.anthropic_messages.anthropic_quirks import AnthropicQuirks
 from ..dialects.gemini_generate.gemini_quirks import GeminiQuirks
 from ..dialects.openai_chat.call_ids import OpenAICallIdForm
 from ..dialects.openai_chat.quirks import Quirks
+from ..dialects.openai_responses.responses_quirks import OpenAIResponsesQuirks
 from ..params import NATIVE, TOOL_CHOICES, ParamSupport, ParamTable, unsupported
 from .placeholders import DependentPlaceholder, EnvPlaceholder, Placeholder
-from .provider import Provider
+from .provider import Provider, ProviderVariant
 
 # --- shared by OpenAI-compatible servers ---
 
@@ -78,6 +79,35 @@ _AWS_HINT = (
     "; anycompletion.integrations.aws.AWSCredentialChain() is such a key: credentials of profiles, SSO and roles"
 )
 
+# --- the Responses API ---
+
+_ONLY_RESPONSES = (
+    *("o1-pro", "o3-pro", "o3-deep-research", "o4-mini-deep-research", "computer-use-preview"),
+    *("gpt-5-codex", "gpt-5.1-codex", "gpt-5.2-codex", "gpt-5.3-codex"),
+    *("gpt-5-pro", "gpt-5.2-pro", "gpt-5.4-pro", "gpt-5.5-pro"),
+    *("gpt-daybreak", "gpt-rosalind", "*-cyber", "*-rosalind", "*-law"),
+)
+"""OpenAI's models that have no chat endpoint."""
+
+_ASK_RESPONSES = ("v1/responses", "not a chat model")
+"""Parts of OpenAI's messages about models without a chat endpoint, and about tools with which the chat API does not
+reason (gpt-5.4 and newer)."""
+
+_TOKEN_LIMIT = ParamSupport("mapped", minimum=1, note="max_output_tokens")
+_COMPATIBLE_RESPONSES: ParamTable = {
+    # OpenAI's limits do not apply.
+    "temperature": ParamSupport("native", minimum=0),
+    "max_tokens": _TOKEN_LIMIT,
+    "max_completion_tokens": _TOKEN_LIMIT,
+    "top_logprobs": ParamSupport("native", minimum=0),
+}
+_RESPONSES = ProviderVariant(
+    "openai_responses",
+    quirks=OpenAIResponsesQuirks(encrypted_reasoning=False, developer_role=False),
+    params=_COMPATIBLE_RESPONSES,
+)
+_NO_RECORDED_RESPONSES = "its Responses API is documented, not recorded"
+
 _NOT_RECORDED = "from documentation and SDKs, no recorded traffic"
 _N_NOT_RECORDED = "native n is documented, not recorded"
 
@@ -93,6 +123,9 @@ ROWS: tuple[Provider, ...] = (
         },
         quirks=Quirks(call_ids=_AT_MOST_40),
         prefixes=("gpt-", "chatgpt-", "o1", "o3", "o4", "ft:gpt-"),
+        variants={
+            "responses": ProviderVariant("openai_responses", only_models=_ONLY_RESPONSES, error_phrases=_ASK_RESPONSES)
+        },
         docs="https://platform.openai.com/docs/api-reference/chat",
     ),
     Provider(
@@ -223,8 +256,9 @@ ROWS: tuple[Provider, ...] = (
         request_id_header="x-amzn-requestid",
         quirks=_MAX_TOKENS,
         params=_COMPATIBLE,
+        variants={"responses": ProviderVariant("openai_responses", params=_COMPATIBLE_RESPONSES)},
         docs="https://docs.aws.amazon.com/bedrock/latest/userguide/inference-chat-completions.html",
-        unverified="everything but messages and audio parts",
+        unverified="everything but messages and audio parts; its Responses API is recorded on the host bedrock-mantle",
     ),
     Provider(
         "azure",
@@ -237,6 +271,11 @@ ROWS: tuple[Provider, ...] = (
         headers_env={"OpenAI-Organization": ()},
         request_id_header="apim-request-id",
         quirks=Quirks(deployments=True, call_ids=_AT_MOST_40),
+        variants={
+            "responses": ProviderVariant(
+                "openai_responses", quirks=OpenAIResponsesQuirks(deployments=True), error_phrases=_ASK_RESPONSES
+            )
+        },
         docs="https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference",
         unverified="which API versions take which parameters, and n > 1 of models that are not OpenAI's",
     ),
@@ -262,6 +301,12 @@ ROWS: tuple[Provider, ...] = (
             "audio": unsupported("OpenRouter's requests have no audio settings"),
             "store": unsupported("OpenRouter stores no completions"),
         },
+        variants={
+            "responses": ProviderVariant(
+                "openai_responses",
+                params={**_COMPATIBLE_RESPONSES, "store": unsupported("OpenRouter stores no responses")},
+            )
+        },
         docs="https://openrouter.ai/docs/api-reference/overview",
         unverified="what the routed-to provider ignores: OpenRouter leaves out silently what it does not support, "
         "unless extra_body={'provider': {'require_parameters': True}} is sent",
@@ -286,8 +331,21 @@ ROWS: tuple[Provider, ...] = (
             ),
             **dict.fromkeys(("metadata", "store"), unsupported("Groq does not support it")),
         },
+        variants={
+            "responses": ProviderVariant(
+                "openai_responses",
+                quirks=OpenAIResponsesQuirks(store=False, encrypted_reasoning=False, developer_role=False),
+                params={
+                    **_COMPATIBLE_RESPONSES,
+                    **dict.fromkeys(
+                        ("store", "logprobs", "top_logprobs", "prompt_cache_key", "safety_identifier"),
+                        unsupported("Groq's Responses API does not support it yet"),
+                    ),
+                },
+            )
+        },
         docs="https://console.groq.com/docs/openai",
-        unverified="the refusal of a message's name (documented), which is not checked here",
+        unverified=f"{_NO_RECORDED_RESPONSES}; the refusal of a message's name (documented), which is not checked here",
     ),
     Provider(
         "mistral",
@@ -349,6 +407,13 @@ ROWS: tuple[Provider, ...] = (
             "top_logprobs": ParamSupport("native", minimum=0, maximum=20),
             "thinking": NATIVE,
         },
+        variants={
+            "responses": ProviderVariant(
+                "openai_responses",
+                quirks=OpenAIResponsesQuirks(encrypted_reasoning=False, developer_role=False, calls_last=True),
+                params={**_COMPATIBLE_RESPONSES, "store": unsupported("DeepSeek stores no responses")},
+            )
+        },
         docs="https://api-docs.deepseek.com/api/create-chat-completion",
         unverified="the effect of parameters that its documentation does not list, such as seed and logit_bias",
     ),
@@ -363,6 +428,20 @@ ROWS: tuple[Provider, ...] = (
             "n": _OWN_N,
             "temperature": ParamSupport("native", minimum=0, maximum=2),
             "stop": _FOUR_STOPS,
+        },
+        variants={
+            "responses": ProviderVariant(
+                "openai_responses",
+                quirks=OpenAIResponsesQuirks(
+                    encrypted_reasoning=True, developer_role=False, logprobs_flag=True, search_context_size=False
+                ),
+                params={
+                    **_COMPATIBLE_RESPONSES,
+                    "seed": NATIVE,
+                    "top_logprobs": ParamSupport("native", minimum=0, maximum=8),
+                    **dict.fromkeys(("metadata", "service_tier"), unsupported("xAI has none")),
+                },
+            )
         },
         docs="https://docs.x.ai/docs/api-reference",
         unverified=f"{_N_NOT_RECORDED}; reasoning models refuse stop and the penalties; the role developer",
@@ -388,6 +467,7 @@ ROWS: tuple[Provider, ...] = (
         base_url_env=("FIREWORKS_API_BASE",),
         quirks=_TOOLS,
         params={**_COMPATIBLE, "n": _OWN_N, "stop": _FOUR_STOPS, "thinking": NATIVE},
+        variants={"responses": _RESPONSES},
         docs="https://docs.fireworks.ai/api-reference/post-chatcompletions",
         unverified=f"{_NOT_RECORDED}; whether reasoning_content may be sent back",
     ),
@@ -452,9 +532,10 @@ ROWS: tuple[Provider, ...] = (
         key_env=("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_API_KEY"),
         quirks=Quirks(functions_as_tools=True, developer_role=False, schema_name=False),
         params={**_COMPATIBLE, "response_format": _OWN_SCHEMA},
+        variants={"responses": _RESPONSES},
         docs="https://huggingface.co/docs/inference-providers/en/tasks/chat-completion",
         unverified="recorded on the router's addresses of single providers only; parameters depend on the provider "
-        "that the router picks",
+        f"that the router picks; {_NO_RECORDED_RESPONSES}",
     ),
     Provider(
         "nvidia",
@@ -518,6 +599,7 @@ ROWS: tuple[Provider, ...] = (
         quirks=_TOOLS,
         params={**_COMPATIBLE, "n": _OWN_N},
         allow_http="private",
+        variants={"responses": _RESPONSES},
         docs="https://docs.vllm.ai/en/stable/serving/openai_compatible_server/",
         unverified=f"{_NOT_RECORDED}; the name of reasoning that is sent back differs between versions",
     ),
@@ -530,6 +612,7 @@ ROWS: tuple[Provider, ...] = (
         quirks=_MAX_TOKENS,
         params=_COMPATIBLE,
         allow_http="private",
+        variants={"responses": _RESPONSES},
         docs="https://lmstudio.ai/docs/developer/openai-compat/chat-completions",
         unverified=f"{_NOT_RECORDED}; the effect of parameters that its documentation does not list",
     ),
@@ -541,8 +624,9 @@ ROWS: tuple[Provider, ...] = (
         quirks=Quirks(functions_as_tools=True, developer_role=False, only_max_tokens=True, schema_name=False),
         params={**_COMPATIBLE, "n": _OWN_N, "response_format": _OWN_SCHEMA},
         allow_http="private",
+        variants={"responses": _RESPONSES},
         docs="https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md",
-        unverified="older servers refuse n, and with n the usage is that of one choice",
+        unverified=f"{_NO_RECORDED_RESPONSES}; older servers refuse n, and with n the usage is that of one choice",
     ),
     Provider(
         "gpustack",
@@ -564,6 +648,7 @@ ROWS: tuple[Provider, ...] = (
         quirks=_TOOLS,
         params={**_COMPATIBLE, "thinking": NATIVE},
         allow_http="private",
+        variants={"responses": _RESPONSES},
         docs="https://docs.litellm.ai/docs/providers/litellm_proxy",
         unverified=f"{_NOT_RECORDED}; parameters depend on where the proxy sends the request",
     ),
@@ -727,8 +812,9 @@ ROWS: tuple[Provider, ...] = (
             **_COMPATIBLE,
             "thinking": unsupported("the gateway's own is reasoning: extra_body={'reasoning': ...}"),
         },
+        variants={"responses": _RESPONSES},
         docs="https://vercel.com/docs/ai-gateway/sdks-and-apis/openai-chat-completions",
-        unverified="n; parameters depend on the provider behind the gateway",
+        unverified=f"{_NO_RECORDED_RESPONSES}; n; parameters depend on the provider behind the gateway",
     ),
     Provider(
         "minimax",
@@ -829,6 +915,7 @@ ROWS: tuple[Provider, ...] = (
         quirks=_MAX_TOKENS,
         params=_COMPATIBLE,
         allow_http="private",
+        variants={"responses": _RESPONSES},
         docs="https://github.com/EricLBuehler/mistral.rs/blob/master/docs/HTTP.md",
         unverified="everything but messages, tools, tool_choice, temperature, max_tokens and stream_options",
     ),
@@ -838,6 +925,7 @@ ROWS: tuple[Provider, ...] = (
         key_env=("GITHUB_COPILOT_API_KEY", "GITHUB_COPILOT_TOKEN"),
         quirks=Quirks(functions_as_tools=True, developer_role=False, only_max_tokens=True, call_ids=_AT_MOST_40),
         params=_COMPATIBLE,
+        variants={"responses": ProviderVariant("openai_responses", error_phrases=_ASK_RESPONSES)},
         docs="https://docs.github.com/en/copilot",
         unverified="the token must come from the caller, and tokens of editors need the headers Editor-Version and "
         "Copilot-Integration-Id (extra_headers); this API has no public documentation",

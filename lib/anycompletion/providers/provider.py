@@ -26,6 +26,7 @@ from .placeholders import Placeholder, filled, placeholder_problem, sample_urls
 
 _REGISTERED_DIALECTS: Mapping[str, str] = {
     "openai_chat": "quirks.Quirks",
+    "openai_responses": "responses_quirks.OpenAIResponsesQuirks",
     "anthropic_messages": "anthropic_quirks.AnthropicQuirks",
     "cohere_chat": "",
     "ollama_chat": "",
@@ -97,8 +98,42 @@ _TUPLES = ("key_env", "token_env", "base_url_env", "api_version_env", "prefixes"
 """Fields of `Provider` that are tuples of texts."""
 
 
-def _default_quirks(provider: Provider) -> DialectQuirks:
+def _default_quirks(provider: Provider | ProviderVariant) -> DialectQuirks:
     return _quirks_type(provider.dialect)() if provider.dialect in _REGISTERED_DIALECTS else DialectQuirks()
+
+
+@attrs.frozen(eq=False, repr=False)
+class ProviderVariant(Declaration):
+    """A further wire format that a provider speaks: ``openai/responses/gpt-5`` asks for OpenAI's variant "responses".
+
+    Keys, base URL, connections and limits are the provider's.
+    """
+
+    dialect: str
+    """The wire format: a key of `DIALECTS`."""
+    path: str | None = attrs.field(default=None, kw_only=True)
+    """Replaces the dialect's path below the base URL."""
+    quirks: DialectQuirks = attrs.field(default=attrs.Factory(_default_quirks, takes_self=True), kw_only=True)
+    """Differences from the dialect, of the dialect's own class."""
+    params: ParamTable = attrs.field(factory=dict[str, ParamSupport], kw_only=True)
+    """Support for parameters, where it differs from the dialect's."""
+    only_models: tuple[str, ...] = attrs.field(default=(), kw_only=True)
+    """Models that the provider serves in this format alone, so that they need not be asked for by its name. "o1-pro" is
+    also its dated versions; "*-law" are all that end so."""
+    error_phrases: tuple[str, ...] = attrs.field(default=(), kw_only=True)
+    """Parts of the provider's messages by which it refuses, in its own format, what this one has."""
+
+    @property
+    def table(self) -> ParamTable:
+        """Parameter name → support: the dialect's, with this variant's differences."""
+        return {**DIALECTS[self.dialect].params, **self.quirks.param_support(), **self.params}
+
+    def serves_only(self, model: str) -> bool:
+        """Whether the provider serves a model in this format alone."""
+        return any(
+            model.endswith(name[1:]) if name[0] == "*" else model == name or model.startswith(f"{name}-")
+            for name in self.only_models
+        )
 
 
 @hides_constructor_frames
@@ -159,6 +194,8 @@ class Provider(Declaration):
     """Differences from the dialect, of the dialect's own class: `Quirks` for openai_chat."""
     params: ParamTable = attrs.field(factory=dict[str, ParamSupport], kw_only=True)
     """Support for parameters, where it differs from the dialect's."""
+    variants: Mapping[str, ProviderVariant] = attrs.field(factory=dict[str, "ProviderVariant"], kw_only=True)
+    """Name → a further wire format that the provider speaks, which is asked for by that name before the model's."""
     prefixes: tuple[str, ...] = attrs.field(default=(), kw_only=True)
     """Prefixes of bare model names that select this provider."""
     own_models: tuple[str, ...] = attrs.field(default=(), kw_only=True)
@@ -182,14 +219,9 @@ class Provider(Declaration):
 
     def __attrs_post_init__(self) -> None:
         self._refuse_texts()
-        if self.dialect not in DIALECTS:
-            raise ConfigurationError(f"provider {self.name!r}: no dialect {self.dialect!r}, only {', '.join(DIALECTS)}")
-        quirks_type = _quirks_type(self.dialect)
-        if type(self.quirks) is not quirks_type:
-            raise ConfigurationError(
-                f"provider {self.name!r}: quirks: expected {quirks_type.__name__} for the dialect {self.dialect}, "
-                f"found {type(self.quirks).__name__}"
-            )
+        self._check_quirks(self, "quirks")
+        for name, variant in self.variants.items():
+            self._check_quirks(variant, f"variants[{name!r}].quirks")
         if not is_provider_name(self.name):
             raise ConfigurationError(
                 f"provider {self.name!r}: a name is at most 64 lower-case letters, digits, '-', '_' and '.'"
@@ -214,6 +246,17 @@ class Provider(Declaration):
 
     def __deepcopy__(self, memo: object) -> Provider:
         return self
+
+    def _check_quirks(self, spoken: Provider | ProviderVariant, field: str) -> None:
+        if spoken.dialect not in DIALECTS:
+            known = ", ".join(DIALECTS)
+            raise ConfigurationError(f"provider {self.name!r}: no dialect {spoken.dialect!r}, only {known}")
+        quirks_type = _quirks_type(spoken.dialect)
+        if type(spoken.quirks) is not quirks_type:
+            raise ConfigurationError(
+                f"provider {self.name!r}: {field}: expected {quirks_type.__name__} for the dialect {spoken.dialect}, "
+                f"found {type(spoken.quirks).__name__}"
+            )
 
     def _refuse_values(self) -> None:
         """Raises where a field has a value that means nothing, which would count as one of those that do."""
@@ -255,6 +298,29 @@ class Provider(Declaration):
         if dialect.model_params is None:
             return self.table
         return {**dialect.params, **self.quirks.param_support(), **dialect.model_params(model), **self.params}
+
+    def variant_of(self, model: str) -> tuple[str, str]:
+        """The name of the variant by which a model is asked, "" for the provider's own format, and the model's name."""
+        name, slash, rest = model.partition("/")
+        if slash and name in self.variants and rest.strip():
+            return name, rest
+        return next((name for name, variant in self.variants.items() if variant.serves_only(model)), ""), model
+
+    def as_variant(self, name: str) -> Provider:
+        """The provider with a variant as its own format, for programs that use nothing else.
+
+        Raises:
+            KeyError: it has no such variant.
+        """
+        variant = self.variants[name]
+        return attrs.evolve(
+            self,
+            dialect=variant.dialect,
+            path=variant.path,
+            quirks=variant.quirks,
+            params=variant.params,
+            variants={},
+        )
 
     def own_model(self, model: str) -> str:
         """The provider's own name of a model that callers write after the provider's name; see `own_models`."""

@@ -167,4 +167,5 @@ def supported_params(
         InvalidRequestError: the provider is unknown.
     """
     row, own_name = resolve_model(model, provider, all_providers(providers))
-    return dict(row.table_of(own_name))
+    variant, _ = row.variant_of(own_name)
+    return dict(row.variants[variant].table if variant else row.table_of(own_name))

@@ -13,13 +13,13 @@ from ...records import ChatCompletion, ChatRequest, Choice, JsonObject
 from ...records.messages import content_parts
 from ..base import Target
 from ..error_body import holds_error
-from ..shared import as_text
-from .errors import error_from_body
+from ..openai_errors import error_from_body
+from ..shared import as_text, set_cost
 from .fast_decode import read_reply
 from .finish_reasons import NO_REASONS, normalize_finish_reason
 from .legacy_functions import to_legacy, uses_converted_functions
 from .quirks import finish_reasons_of
-from .variants import set_cost, with_plain_texts
+from .variants import with_plain_texts
 
 
 def decode(response: HttpResponse, request: ChatRequest, target: Target) -> ChatCompletion:

@@ -6,9 +6,9 @@ import functools
 
 from ...codecs.sse import MAX_MEDIA_EVENT, SSEParser
 from ..base import Dialect, ModelListing
+from ..openai_errors import error
 from .decode import decode
 from .encode import encode, models_url
-from .errors import error
 from .params import NAME, PARAMS, PATH
 from .quirks import Quirks
 from .stream import decoder

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
-from urllib.parse import urlencode, urlsplit
 
 from ...codecs.json import PlainMessage, as_plain_message, to_wire
 from ...errors import InvalidRequestError
 from ...http import HttpRequest
 from ...records import ChatRequest, FunctionDefinition, FunctionTool, JsonObject, Message, Tool
+from ..azure_urls import azure_models_url, azure_url
 from ..base import EncodingReport, FetchedValues, Target
-from ..shared import path_segment
 from .legacy_functions import add_tools, call_ids, to_tool_form
 from .message_form import encode_message, fit_call_ids, join_instructions, without_blank_text
 from .params import PATH, STREAM_DEFAULTS
@@ -105,39 +104,17 @@ def _drop_stream_options(body: JsonObject, provider: str, report: EncodingReport
 
 
 def _url(target: Target, quirks: Quirks) -> str:
-    """The request's URL; Azure's contains the API version, and for dated versions the deployment.
-
-    https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference
-    """
-    base, version = target.base_url, target.api_version
-    if not quirks.deployments:
-        return base + (target.path or PATH)
-    query = f"?{urlencode({'api-version': version})}" if version is not None and version != "v1" else ""
-    path = urlsplit(base).path
-    for end in ("/openai", "/openai/deployments"):
-        if path.endswith(end):  # the resource's URL with the beginning of the paths below
-            base, path = base.removesuffix(end), path.removesuffix(end)
-    # The base URL names the deployment, or is Azure AI Foundry's endpoint for all models.
-    if "/openai/deployments/" in path or path.endswith("/models"):
-        return f"{base}{PATH}{query}"
-    # The base URL is that of the v1 API, which has no dated versions.
-    if path.endswith("/openai/v1"):
-        return base + PATH + ("" if version is None or version[:1].isdigit() else query)
-    # The base URL is the resource's: the v1 API, unless a dated version is asked for.
-    if version is None or version in ("v1", "latest", "preview"):
-        return f"{base}/openai/v1{PATH}" + ("?api-version=preview" if version == "preview" else "")
-    return f"{base}/openai/deployments/{path_segment(target.model)}{PATH}{query}"
+    """The request's URL."""
+    if quirks.deployments:
+        return azure_url(target, PATH, of_deployment=True)
+    return target.base_url + (target.path or PATH)
 
 
 def models_url(target: Target) -> str:
-    """The URL of the server's list of models; Azure's is that of the resource."""
-    version = target.api_version
-    if not (isinstance(target.quirks, Quirks) and target.quirks.deployments):
-        return f"{target.base_url}/models"
-    resource = target.base_url.partition("/openai")[0].removesuffix("/models")
-    if version is None or version in ("v1", "latest", "preview"):
-        return f"{resource}/openai/v1/models" + ("?api-version=preview" if version == "preview" else "")
-    return f"{resource}/openai/models?{urlencode({'api-version': version})}"
+    """The URL of the server's list of models."""
+    if isinstance(target.quirks, Quirks) and target.quirks.deployments:
+        return azure_models_url(target)
+    return f"{target.base_url}/models"
 
 
 # --- messages ---------------------------------------------------------------------------------------------------------

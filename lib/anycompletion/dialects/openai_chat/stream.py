@@ -17,8 +17,8 @@ from ...records import ChatRequest, JsonObject, Usage
 from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta, latest_usage
 from ..base import Chunks, Target
 from ..error_body import is_failed_reason
-from ..shared import EMPTY_EVENTS, as_text
-from .errors import error_from_body
+from ..openai_errors import error_from_body
+from ..shared import EMPTY_EVENTS, as_text, set_cost
 from .fast_decode import chunk_decoder, has_unknown_logprob_fields, read_chunk
 from .finish_reasons import OPENAI_REASONS, normalize_finish_reason
 from .legacy_functions import to_legacy_delta, uses_converted_functions
@@ -34,7 +34,6 @@ from .tolerant_chunks import (
     replacements,
 )
 from .tool_call_numbers import OpenAIToolCallNumbers
-from .variants import set_cost
 
 _DONE = b"[DONE]"
 

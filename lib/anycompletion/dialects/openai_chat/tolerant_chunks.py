@@ -22,8 +22,9 @@ from ...records.chunks import (
     ToolCallDelta,
 )
 from ..error_body import holds_error
+from ..shared import set_cost
 from .fast_decode import may_have_extra, read_with_extra
-from .variants import set_cost, with_plain_deltas
+from .variants import with_plain_deltas
 
 _TEXTS = ("content", "reasoning_content", "refusal")
 """Fields of a delta that are texts in pieces."""

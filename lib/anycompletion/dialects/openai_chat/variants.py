@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, cast
 
-from ...codecs.lenient import as_str, optional_float, optional_list, optional_object, optional_str
-from ...records import JsonObject, Usage
-
-_TICKS_PER_DOLLAR = 10_000_000_000
-
-
-def set_cost(usage: Usage | None) -> None:
-    """Sets the cost from xAI's `cost_in_usd_ticks`, unless the usage has a cost or the ticks cannot be read.
-
-    Azure reports 0 ticks when it serves xAI's models, because it does not count them.
-    """
-    if usage is None or usage.cost is not None or not usage.extra:
-        return
-    ticks = optional_float(usage.extra.get("cost_in_usd_ticks"))
-    if ticks and math.isfinite(ticks):
-        usage.cost = ticks / _TICKS_PER_DOLLAR
+from ...codecs.lenient import as_str, optional_list, optional_object, optional_str
+from ...records import JsonObject
 
 
 def with_plain_deltas(chunk: JsonObject) -> JsonObject:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -45,8 +46,9 @@ class FakeTransport(TransportWrapper):
         call = FakeRequest(provider.name, model, request, stream)
         choices_made = [0]
 
-        def pending() -> PendingRequest:
-            wire_format, header = FORMATS_BY_DIALECT[provider.dialect], provider.request_id_header
+        def pending(url: str) -> PendingRequest:
+            wire_format = FORMATS_BY_DIALECT[provider.dialect].of_path(urlsplit(url).path)
+            header = provider.request_id_header
             return PendingRequest(call, wire_format, base_url, header, self._memory, choices_made)
 
         return _CallTransport(self._inner, self._backend, pending)
@@ -61,7 +63,7 @@ class FakeTransport(TransportWrapper):
 class _CallTransport(TransportWrapper):
     """A transport for the requests of one logical call."""
 
-    def __init__(self, inner: Transport, backend: FakeBackend, pending: Callable[[], PendingRequest]) -> None:
+    def __init__(self, inner: Transport, backend: FakeBackend, pending: Callable[[str], PendingRequest]) -> None:
         super().__init__(inner)
         self._backend = backend
         self._pending = pending
@@ -70,7 +72,7 @@ class _CallTransport(TransportWrapper):
         self, method: str, url: str, headers: RequestHeaders, body: bytes | None, *args: Any, **kwargs: Any
     ) -> Response:
         """Sends one request, with a header by which the backend finds its call."""
-        pending = self._pending()
+        pending = self._pending(url)
         tag = self._backend.expect(pending)
         tagged = RequestHeaders({**headers, TAG: tag})
         try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import attrs
+
 from ...errors import (
     APIStatusError,
     AuthenticationError,
@@ -27,13 +29,13 @@ from .cohere_chat import simulate as cohere_chat
 from .gemini_generate import simulate as gemini_generate
 from .ollama_chat import simulate as ollama_chat
 from .openai_chat import simulate as openai_chat
+from .openai_responses import simulate as openai_responses
 from .openrouter import simulate as openrouter
 from .replicate_predictions import simulate as replicate_predictions
 from .vertex_anthropic import simulate as vertex_anthropic
 from .wire_format import ErrorSpec, WireFormat
 
 _MODULES = (
-    openai_chat,
     anthropic_messages,
     azure,
     cohere_chat,
@@ -45,11 +47,18 @@ _MODULES = (
     gemini_generate,
 )
 
-FORMATS: Mapping[str, WireFormat] = {module.FORMAT.provider: module.FORMAT for module in _MODULES}
+_OPENAI = attrs.evolve(openai_chat.FORMAT, variants={"responses": openai_responses.FORMAT})
+
+FORMATS: Mapping[str, WireFormat] = {
+    "openai": _OPENAI,
+    **{module.FORMAT.provider: module.FORMAT for module in _MODULES},
+}
 """Format by provider: every provider that the simulator imitates."""
 
 FORMATS_BY_DIALECT: Mapping[str, WireFormat] = {
-    module.__name__.split(".")[-2]: module.FORMAT for module in _MODULES if module.FORMAT.encode is not None
+    "openai_chat": _OPENAI,
+    "openai_responses": openai_responses.FORMAT,
+    **{module.__name__.split(".")[-2]: module.FORMAT for module in _MODULES if module.FORMAT.encode is not None},
 }
 """Format by dialect, which its folder is named for; variants of another format have none."""
 

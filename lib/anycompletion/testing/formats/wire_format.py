@@ -174,6 +174,13 @@ class WireFormat:
     """The provider's own headers of a response with that status."""
     step: Callable[[str, str], str] = single_step
     """Method and path below the root → the step of a call; a fault applies to requests of one step."""
+    variants: Mapping[str, WireFormat] = attrs.field(factory=dict[str, "WireFormat"])
+    """Segment of the path → the format of the requests whose path has it, for a provider with several."""
+
+    def of_path(self, path: str) -> WireFormat:
+        """The format of requests to `path`."""
+        segments = path.split("/") if self.variants else ()
+        return next((found for name, found in self.variants.items() if name in segments), self)
 
     @property
     def root(self) -> str:

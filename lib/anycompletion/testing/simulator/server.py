@@ -177,6 +177,7 @@ class SimulatorServer(LoopbackServer):
         if wire is None:
             known = ", ".join(self.base_urls.values())
             return web.json_response({"error": f"nothing is simulated here; try {known}"}, status=404)
+        wire = wire.of_path(record.path)
         problem = None
         try:
             fault = self._fault(wire, record)

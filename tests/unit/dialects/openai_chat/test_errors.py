@@ -13,7 +13,7 @@ from anycompletion.codecs.sse import Event
 from anycompletion.dialects.base import Target
 from anycompletion.dialects.error_body import holds_error
 from anycompletion.dialects.openai_chat.dialect import DIALECT
-from anycompletion.dialects.openai_chat.errors import error_from_body
+from anycompletion.dialects.openai_errors import error_from_body
 from anycompletion.errors import APIError, APIStatusError, class_for_status
 from anycompletion.http import Headers, HttpResponse
 from anycompletion.records import ChatRequest

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from anycompletion.codecs.lenient import NotJSONError, ShapeError
 from anycompletion.dialects.openai_chat import fast_decode
 from anycompletion.dialects.openai_chat.tolerant_chunks import OpenAIErrorInChunk, read_tolerantly
-from anycompletion.dialects.openai_chat.variants import set_cost
+from anycompletion.dialects.shared import set_cost
 from anycompletion.records import ChatCompletionChunk, Usage
 
 

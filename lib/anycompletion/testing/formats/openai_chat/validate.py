@@ -26,17 +26,18 @@ _ROLES = ("developer", "system", "user", "assistant", "tool", "function")
 
 def validate(request: SimulatedRequest, api_key: str) -> ErrorSpec | None:
     """The error that rejects the request, or None if it is valid."""
-    return first_error(request, (_path, lambda request: _key(request.bearer, api_key), validate_body))
+    return first_error(request, (_path, lambda request: validate_key(request.bearer, api_key), validate_body))
 
 
 def validate_body(request: SimulatedRequest) -> ErrorSpec | None:
     """The error that rejects the body."""
     if not isinstance(request.body, dict):
         return _invalid("We could not parse the JSON body of your request.")
-    return first_error(request, (_model, _messages, _ranges, _stop, _streaming, _tools, _order))
+    return first_error(request, (validate_model, _messages, _ranges, _stop, _streaming, _tools, _order))
 
 
-def _key(given: str | None, api_key: str) -> ErrorSpec | None:
+def validate_key(given: str | None, api_key: str) -> ErrorSpec | None:
+    """The error that rejects the key."""
     if given is None:
         return ErrorSpec(401, "invalid_request_error", "You didn't provide an API key.")
     if given != api_key:
@@ -56,7 +57,8 @@ def _path(request: SimulatedRequest) -> ErrorSpec | None:
     return None
 
 
-def _model(request: SimulatedRequest) -> ErrorSpec | None:
+def validate_model(request: SimulatedRequest) -> ErrorSpec | None:
+    """The error that rejects the model."""
     model = request.body.get("model")
     if not isinstance(model, str) or not model:
         return _invalid("you must provide a model parameter")

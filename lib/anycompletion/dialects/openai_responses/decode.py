@@ -1,0 +1,161 @@
+"""A response as a chat completion, or as the next request while it runs in the background. No value is guessed.
+
+https://platform.openai.com/docs/api-reference/responses/object
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...codecs import json
+from ...codecs.lenient import NotJSONError, ShapeError, as_object, optional_float, optional_object, optional_str
+from ...codecs.lenient import unknown_fields as fields_without
+from ...errors import APIError, APIStatusError
+from ...http import HttpResponse
+from ...records import ChatCompletion, ChatRequest, Choice, JsonObject, Usage
+from ..base import Continuation, Target
+from ..error_body import holds_error
+from ..openai_errors import error_from_body
+from ..shared import set_cost, unreadable_reply, without_nulls
+from .native_items import native_fields
+from .output_items import OpenAIOfferedTools, OpenAIOutputReader, offered_tools, read_items
+from .responses_urls import age_of, poll
+
+REQUEST_ID = "x-request-id"
+"""The header with the request's id."""
+
+CANCELLED = "the response was cancelled"
+
+_RUNNING = ("queued", "in_progress")
+_INCOMPLETE: Mapping[str, str] = {"max_output_tokens": "length", "content_filter": "content_filter"}
+"""Reason of an incomplete response → finish reason; stop for all others."""
+
+_READ = frozenset(
+    ("id", "object", "created_at", "status", "error", "incomplete_details", "model", "output", "usage", "service_tier")
+)
+_ECHOED = frozenset(
+    (
+        *("background", "frequency_penalty", "instructions", "max_output_tokens", "max_tool_calls", "metadata"),
+        *("parallel_tool_calls", "presence_penalty", "previous_response_id", "prompt", "prompt_cache_key"),
+        *("prompt_cache_options", "prompt_cache_retention", "reasoning", "safety_identifier", "store", "temperature"),
+        *("text", "tool_choice", "tools", "top_logprobs", "top_p", "truncation", "user"),
+        *("completed_at", "output_text"),
+    )
+)
+"""Fields that repeat the request, or other fields of the response."""
+
+
+def decode(response: HttpResponse, request: ChatRequest, target: Target) -> ChatCompletion | Continuation:
+    """The completion in a response with a good status, or the request for its state while it runs in the background.
+
+    Raises:
+        APIStatusError: the response failed.
+        APIResponseError: the body is no response, or one that was cancelled.
+    """
+    failed: APIError | None = None
+    problem = ""
+    try:
+        data = json.loads(response.body)
+        if holds_error(data):
+            failed = failure(data, response)
+        else:
+            source = as_object(data, "body")
+            if source.get("status") != "cancelled":
+                return _result(source, offered_tools(request), target, response)
+            failed = unreadable_reply(CANCELLED, response, REQUEST_ID)
+    except (ShapeError, NotJSONError) as exc:
+        problem = str(exc)
+    # Raised here, so that the error's context and traceback do not hold the reply.
+    raise failed or unreadable_reply(f"the response cannot be read: {problem}", response, REQUEST_ID)
+
+
+def failure(data: object, response: HttpResponse | None, body_text: str | None = None) -> APIStatusError:
+    """The exception for a response that failed, or for an error in its place."""
+    source = optional_object(data) or {}
+    reported: object = source.get("error")
+    if source.get("object") == "response" or "output" in source:
+        # The fields around the error are those of the response: its id is not the request's.
+        canonical = {name: source[name] for name in ("error_type",) if name in source}
+        data = {"error": reported or {"message": "the response failed", "code": "server_error"}, **canonical}
+    exc = error_from_body(data, response, body_text=body_text)
+    exc.maybe_billed = True
+    return exc
+
+
+def _result(
+    data: JsonObject, offered: OpenAIOfferedTools, target: Target, response: HttpResponse
+) -> ChatCompletion | Continuation:
+    status = optional_str(data.get("status"))
+    if status == "failed":
+        raise failure(data, response)
+    if status in _RUNNING:
+        response_id = optional_str(data.get("id")) or ""
+        age = age_of(optional_float(data.get("created_at")), response.headers)
+        following = poll(response_id, target, age) if data.get("background") is True else None
+        if following is None:
+            raise ShapeError("status", "that of a response that has ended", status)
+        return following
+    if data.get("output") is None and status is None:
+        raise ShapeError("output", "an array", None)
+    return read_response(data, offered, target)
+
+
+def read_response(data: JsonObject, offered: OpenAIOfferedTools, target: Target) -> ChatCompletion:
+    """A response that has ended as a completion.
+
+    Raises:
+        ShapeError: its output cannot be read.
+    """
+    offered = offered.with_echo(data)
+    items, reader = read_items(data.get("output")), OpenAIOutputReader(offered)
+    message = reader.message(items)
+    message.provider_specific_fields = native_fields(items, message, target, offered, stored=is_stored(data))
+    reason, native_reason = finish_reason(data, offered, has_calls=bool(reader.calls))
+    completion = ChatCompletion(
+        optional_str(data.get("id")) or "",
+        [Choice(0, message, reason, reader.logprobs, native_reason)],
+        optional_str(data.get("model")) or target.model,
+        created_at(data),
+        usage=read_usage(data),
+        service_tier=optional_str(data.get("service_tier")),
+        extra=extra_fields(data),
+    )
+    completion.raw = data
+    return completion
+
+
+def is_stored(data: JsonObject) -> bool:
+    """Whether the server keeps the response, so that its items can be referred to."""
+    return data.get("store") is True
+
+
+def created_at(data: JsonObject) -> int:
+    """The time of the response in Unix seconds; 0 if it is unknown."""
+    return int(optional_float(data.get("created_at")) or 0)
+
+
+def extra_fields(data: JsonObject) -> JsonObject:
+    """Fields of a response that neither are read nor repeat the request."""
+    return without_nulls(fields_without(data, _READ | _ECHOED))
+
+
+def finish_reason(data: JsonObject, offered: OpenAIOfferedTools, *, has_calls: bool) -> tuple[str, str]:
+    """The finish reason of a response that has ended, and the server's own."""
+    details = optional_object(data.get("incomplete_details")) or {}
+    reason = optional_str(details.get("reason"))
+    if reason is not None or data.get("status") == "incomplete":
+        return _INCOMPLETE.get(reason or "", "stop"), reason or "incomplete"
+    if has_calls:
+        return "function_call" if offered.legacy else "tool_calls", "completed"
+    return "stop", "completed"
+
+
+def read_usage(data: JsonObject) -> Usage | None:
+    """The token counts; reasoning is part of the completion's."""
+    found = optional_object(data.get("usage"))
+    if not found:
+        return None
+    usage = Usage.from_dict(found)
+    usage.extra = without_nulls(usage.extra)
+    set_cost(usage)
+    return usage

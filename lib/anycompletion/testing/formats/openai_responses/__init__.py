@@ -1,0 +1,1 @@
+"""OpenAI's responses, as the simulator and the fakes write them."""
