@@ -85,11 +85,13 @@ def check_credentials(credentials: Secret, provider: str, source: str = "") -> N
     Raises:
         ConfigurationError: one of them cannot be sent.
     """
-    for text in map(MaskedValue, credentials.reveal_all()):
-        check_key(text, provider, source)
+    is_key = not isinstance(credentials, AWSCredentials)
+    names = ("API key",) if is_key else ("access key id", "secret access key", "session token")
+    for name, text in zip(names, map(MaskedValue, credentials.reveal_all()), strict=False):
+        check_key(text, provider, source, name)
 
 
-def check_key(key: object, provider: str, source: str = "") -> str:
+def check_key(key: object, provider: str, source: str = "", what: str = "API key") -> str:
     """The key without surrounding white space (files end in newlines), if a header can carry it.
 
     Raises:
@@ -102,7 +104,7 @@ def check_key(key: object, provider: str, source: str = "") -> str:
     problem = f"is no text but of type {kind}" if text is None else _problem(text)
     if problem is not None:
         where = f" ({source})" if source else ""
-        raise ConfigurationError(f"the API key for {provider}{where} {problem}", provider=provider)
+        raise ConfigurationError(f"the {what} for {provider}{where} {problem}", provider=provider)
     assert text is not None, "or there is a problem"
     return text
 

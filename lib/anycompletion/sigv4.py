@@ -1,4 +1,4 @@
-"""AWS Signature Version 4: the headers that sign a request, and errors about the time of a signature.
+"""AWS Signature Version 4: the headers that sign a request, and errors about its time and its credentials.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 
@@ -144,7 +144,12 @@ def _canonical_query(query: str) -> str:
     return "&".join(f"{name}={value}" for name, value in pairs)
 
 
-# --- the time of a signature ---
+# --- errors ---
+
+
+def is_expired_session(code: str | None, text: str) -> bool:
+    """Whether an error is about temporary credentials that have expired; formats of other vendors do not know it."""
+    return (code or "").startswith("ExpiredToken") or "security token included in the request is expired" in text
 
 
 def clock_offset(code: str | None, text: str, server_time: float | None, now: float) -> float | None:

@@ -687,7 +687,7 @@ async def test_providers_lists_providers_keys_and_formats() -> None:
 
 
 async def test_providers_lists_the_credentials_of_aws() -> None:
-    """A user with AWS's own variables would be told that a key is missing."""
+    """A user with AWS's own variables would see that a key is missing."""
     needed = "AWS_BEARER_TOKEN_BEDROCK or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     for environment, state in (
         ({}, f"missing: {needed}"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ..errors import APIError, AuthenticationError, QuotaExceededError, RateLimitError
 from ..retry_policy import MAX_HINT, has_wait_hint, is_load_refusal, never_connected, next_delay, work_may_have_begun
+from ..sigv4 import is_expired_session
 from .signing import take_clock_correction
 
 if TYPE_CHECKING:
@@ -80,7 +81,10 @@ def _may_repeat(call: CallContext, error: APIError, *, creating: bool) -> bool:
 
 def _take_key_refresh(call: CallContext, error: APIError) -> bool:
     """Takes the call's one key refresh after a 401 (tokens expire); False if it was taken or no function gives keys."""
-    if call.key_refreshed or not callable(call.plan.key) or not isinstance(error, AuthenticationError):
+    if call.key_refreshed or not callable(call.plan.key):
+        return False
+    is_refused = isinstance(error, AuthenticationError)
+    if not is_refused and not (call.signature is not None and is_expired_session(error.code, error.message)):
         return False
     call.key_refreshed = True
     on_refused: Callable[[Secret], object] | None = getattr(call.plan.key, "on_refused", None)
