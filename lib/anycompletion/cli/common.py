@@ -29,7 +29,10 @@ SIMULATED_MODELS = {
     "ollama": "qwen3:8b",
     "responses": "gpt-5-mini",
 }
-"""Provider, or variant of OpenAI's → the model that ``sim/<provider>`` stands for."""
+"""Provider, or variant of OpenAI's → the model that ``sim/<provider>`` stands for, if not `_ANY_MODEL`."""
+
+_ANY_MODEL = "some-model"
+"""A model's name that most simulated providers accept."""
 
 
 class CommandLineError(Exception):
@@ -48,18 +51,18 @@ async def client_for(model: str, base_url: str | None = None) -> AsyncGenerator[
             yield client, model
         return
     provider, _, name = model.removeprefix(SIMULATED).partition("/")
-    if provider not in SIMULATED_MODELS:
-        raise CommandLineError(
-            f"--model {model}: the simulator knows {', '.join(SIMULATED + name for name in SIMULATED_MODELS)}"
-        )
+    simulator = SimulatorServer()
+    if provider not in simulator.api_keys:
+        known = ", ".join(f"{SIMULATED}{each}" for each in simulator.api_keys)
+        raise CommandLineError(f"--model {model}: the simulator knows {known}")
     if base_url is not None:
         raise CommandLineError(f"--base-url: {model} is answered by the simulator; name another model with --model")
     async with (
-        SimulatorServer() as server,
+        simulator as server,
         AsyncCompletion(base_urls=server.base_urls, api_keys=server.api_keys) as client,
     ):
         asked = f"openai/{provider}" if provider in PROVIDERS["openai"].variants else provider
-        yield client, f"{asked}/{name or SIMULATED_MODELS[provider]}"
+        yield client, f"{asked}/{name or SIMULATED_MODELS.get(provider, _ANY_MODEL)}"
 
 
 def _base_urls(model: str, base_url: str | None) -> dict[str, str]:
