@@ -363,12 +363,12 @@ async def test_simulate_serves_until_interrupted() -> None:
 
 async def test_simulate_exports_what_directs_programs_to_it(simulator: SimulatorServer, tmp_path: Path) -> None:
     """A shell would get the address as a key, or keep a variable that has priority over the simulator's."""
-    urls, keys = {"writer": simulator.base_urls["openai"]}, {"writer": simulator.api_keys["openai"]}
+    urls, keys = {"venice": simulator.base_urls["openai"]}, {"venice": simulator.api_keys["openai"]}
     async with AsyncCompletion(providers=[Recorder(tmp_path)], base_urls=urls, api_keys=keys) as client:
-        await client.create("writer/gpt-4o-mini", "Hi.")
+        await client.create("venice/gpt-4o-mini", "Hi.")
     async with serving("--replay", str(tmp_path)) as (process, notes):
         exports = await exports_of(process)
-    assert any(note.startswith("# writer: ") and note.endswith(" simulated-writer-key") for note in notes)
+    assert any(note.startswith("# venice: ") and note.endswith(" simulated-venice-key") for note in notes)
     served = {note.split()[0] for note in notes}
     assert {name for name, value in exports.items() if value.startswith("http")} == {
         row.base_url_env[0] for name, row in PROVIDERS.items() if name in served and row.base_url_env
