@@ -166,9 +166,21 @@ def read_message(blocks: list[JsonObject], family: BedrockModelFamily, legacy: b
         thinking_blocks=parts.thinking or None,
         extra={"images": parts.images} if parts.images else {},
     )
-    if not _is_complete(message, blocks, family, legacy):
-        message.provider_specific_fields = {NATIVE_CONTENT: blocks}
+    sent = _with_one_call(blocks) if legacy else blocks
+    if not _is_complete(message, sent, family, legacy):
+        message.provider_specific_fields = {NATIVE_CONTENT: sent}
     return message
+
+
+def _with_one_call(blocks: list[JsonObject]) -> list[JsonObject]:
+    """The blocks without calls after the first one: the legacy form has no place for them, nor for their results."""
+    later = frozenset([i for i, block in enumerate(blocks) if _is_call(block)][1:])
+    return [block for i, block in enumerate(blocks) if i not in later] if later else blocks
+
+
+def _is_call(block: JsonObject) -> bool:
+    use = optional_object(block.get("toolUse"))
+    return use is not None and not is_server_tool(use)
 
 
 def is_server_tool(use: JsonObject) -> bool:

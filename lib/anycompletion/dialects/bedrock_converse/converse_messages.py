@@ -111,7 +111,8 @@ class BedrockMessages:
         path = f"messages[{index}]"
         native = (message.provider_specific_fields or {}).get(NATIVE_CONTENT)
         if native:
-            blocks = native_blocks(native, f"{path}.provider_specific_fields.{NATIVE_CONTENT}")
+            place = f"{path}.provider_specific_fields.{NATIVE_CONTENT}"
+            blocks = native_blocks(native, place, self._family, self._report)
         else:
             blocks = assistant_blocks(message, index, self._family, self._report, self._parts)
             caching = message.extra.get("cache_control")

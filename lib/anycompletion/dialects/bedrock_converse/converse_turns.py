@@ -9,18 +9,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from ...codecs import json
-from ...codecs.lenient import NotJSONError
+from ...codecs.lenient import NotJSONError, optional_object
 from ...errors import InvalidRequestError
 from ...records import AssistantTurn, FunctionCall, JsonObject, ToolCall
 from ..base import EncodingReport
 from ..shared import without_nulls
-from .bedrock_models import BedrockModelFamily
+from .bedrock_models import CLAUDE, OPENAI, BedrockModelFamily
 from .converse_parts import BedrockParts, is_blank
 
 NATIVE_CONTENT = "bedrock_content"
 """The field of `provider_specific_fields` that contains a reply's content blocks."""
 
-_REPLY_FIELDS = frozenset({"cache_control", "index", "images"})
+_REPLY_FIELDS = frozenset({"cache_control", "index"})
 """Unknown fields of earlier replies that are read elsewhere, or that lose nothing."""
 
 
@@ -80,8 +80,10 @@ def _warn_of_losses(message: AssistantTurn, path: str, report: EncodingReport, *
         report.warn(f"{path}.{name} left out: Bedrock's messages have no such field")
 
 
-def native_blocks(native: object, path: str) -> list[JsonObject]:
+def native_blocks(native: object, path: str, family: BedrockModelFamily, report: EncodingReport) -> list[JsonObject]:
     """The blocks that Bedrock sent, without blank texts, which it sometimes sends and always refuses.
+
+    Reasoning of another family's models is left out, because each accepts only its own.
 
     Raises:
         InvalidRequestError: this is no list of blocks.
@@ -89,8 +91,24 @@ def native_blocks(native: object, path: str) -> list[JsonObject]:
     blocks = cast("Sequence[object]", native if isinstance(native, (list, tuple)) else [None])
     if not all(isinstance(block, Mapping) for block in blocks):
         raise InvalidRequestError(f"{path}: expected a list of content blocks", param=path)
-    own = [dict(cast("Mapping[str, Any]", block)) for block in blocks]
-    return [block for block in own if not is_blank_block(block)]
+    kept: list[JsonObject] = []
+    for i, block in enumerate(dict(cast("Mapping[str, Any]", block)) for block in blocks):
+        if "reasoningContent" in block and not _is_own_reasoning(block["reasoningContent"], family):
+            report.warn(f"{path}[{i}] left out: the model takes back only its own reasoning")
+        elif not is_blank_block(block):
+            kept.append(block)
+    return kept
+
+
+def _is_own_reasoning(content: object, family: BedrockModelFamily) -> bool:
+    """Whether reasoning has the form of a family's models: Claude signs it, OpenAI's may encrypt it."""
+    reasoning = optional_object(content) or {}
+    text = optional_object(reasoning.get("reasoningText"))
+    if not family.is_visible or not (text or reasoning.get("redactedContent")):
+        return True
+    if text is None:
+        return family.vendor in (CLAUDE, OPENAI)
+    return bool(text.get("signature")) == (family.vendor == CLAUDE)
 
 
 def is_blank_block(block: JsonObject) -> bool:

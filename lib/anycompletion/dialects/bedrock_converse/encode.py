@@ -30,6 +30,8 @@ _STREAM = {"Accept": "application/vnd.amazon.eventstream"}
 _MERGED = ("inferenceConfig", "toolConfig", "additionalModelRequestFields")
 """Objects of the body that `extra_body` adds fields to; it replaces all others."""
 
+_PROMPT = ":prompt/"
+"""Part of the ARN of a managed prompt."""
 _MAX_METADATA = 16
 _METADATA = r"[a-zA-Z0-9\s:_@$#=/+,.\-]{0,256}"
 
@@ -58,6 +60,7 @@ def encode(request: ChatRequest, target: Target, fetched: FetchedValues) -> Http
     body.update((name, value) for name, value in fields.items() if value)
     refuse_stream_options(request, "Bedrock", report)
     _merge(body, request.extra_body or {})
+    _check_messages(body, target.model)
     _check_tools(body, conversation, target.model)
     _check_budget(body, request)
     operation = "converse-stream" if target.stream else "converse"
@@ -116,9 +119,18 @@ def _merge(body: JsonObject, extra_body: Mapping[str, Any]) -> None:
         body[name] = merged
 
 
+def _check_messages(body: JsonObject, model: str) -> None:
+    """Raises where there is no message; a managed prompt has its own."""
+    if body["messages"]:
+        return
+    if _PROMPT not in model:
+        raise InvalidRequestError("messages: Bedrock needs one besides the system's", param="messages")
+    del body["messages"]
+
+
 def _check_tools(body: JsonObject, conversation: BedrockMessages, model: str) -> None:
     """Raises where the tools of earlier calls are missing; a managed prompt has its own."""
-    if conversation.has_calls and "toolConfig" not in body and ":prompt/" not in model:
+    if conversation.has_calls and "toolConfig" not in body and _PROMPT not in model:
         raise InvalidRequestError(
             "tools: Bedrock needs the tools of the calls in earlier messages; pass them again", param="tools"
         )

@@ -33,7 +33,6 @@ from ..shared import as_text, tool_call_delta, uses_legacy_functions
 from .bedrock_models import BedrockModelFamily, model_family
 from .converse_blocks import annotation, image_parts, is_server_tool, read_message, read_tool_use, thinking_block
 from .converse_stream_blocks import STARTED_KINDS, BedrockGrowingBlock, BedrockStreamBlocks
-from .converse_turns import NATIVE_CONTENT
 from .decode import FAILED, finish_reason, read_usage, reply_extra, service_tier
 from .errors import REQUEST_ID, error_in_event, error_in_reply, failed_generation
 
@@ -286,8 +285,7 @@ class BedrockStreamDecoder:
         content = self._blocks.native()
         if any(block["toolUse"]["input"] is None for block in content if "toolUse" in block):
             return None
-        fields = read_message(content, self._family, self._legacy).provider_specific_fields
-        return None if fields is None else {NATIVE_CONTENT: content}
+        return read_message(content, self._family, self._legacy).provider_specific_fields
 
     def _chunk(self, delta: Delta) -> ChatCompletionChunk:
         return ChatCompletionChunk(self._id, [ChunkChoice(0, delta)], 0, self._model, native=self._last)
