@@ -141,6 +141,21 @@ PAGES: dict[str, tuple[str, list[Any], list[tuple[str, int | None, str | None]],
         [("amazon.nova-lite-v1:0", None, None)],
         ["/foundation-models"],
     ),
+    "vertex": (
+        "/projects/p/locations/us",
+        [
+            {"publisherModels": [{"name": "publishers/google/models/gemini-x"}], "nextPageToken": "p 2"},
+            {"publisherModels": [{"name": "publishers/google/models/gemini-y"}]},
+        ],
+        [("gemini-x", None, None), ("gemini-y", None, None)],
+        ["/v1beta1/publishers/google/models", "/v1beta1/publishers/google/models?pageToken=p+2"],
+    ),
+    "vertex-anthropic": (
+        "/vertex/v1/projects/p/locations/us",
+        [{"publisherModels": [{"name": "publishers/anthropic/models/claude-x"}]}],
+        [("claude-x", None, None)],
+        ["/vertex/v1beta1/publishers/anthropic/models"],
+    ),
     "azure": (
         "",
         [{"data": [{"id": "gpt-4o", "created_at": 3}]}],

@@ -34,8 +34,9 @@ async def list_models(plan: CallPlan) -> list[ModelInfo]:
     """
     plan = copy.copy(plan)
     plan.target = target = attrs.evolve(plan.target, model="")  # errors name the provider only
-    listing = plan.provider_state.dialect.models
-    url, models, cursor = listing.url(target), dict[str, ModelInfo](), None
+    models = plan.provider_state.dialect.models
+    listing = models(target) if callable(models) else models
+    url, found, cursor = listing.url(target), dict[str, ModelInfo](), None
     started, size, pages = asyncio.get_running_loop().time(), 0, 0
     while True:
         query = dict(listing.query) if cursor is None else {**listing.query, listing.cursor[1]: cursor}
@@ -49,11 +50,11 @@ async def list_models(plan: CallPlan) -> list[ModelInfo]:
         items = optional_list(cast("JsonObject", page).get(listing.items) if isinstance(page, dict) else page)
         if items is None:
             raise _unreadable(call, "has no items")
-        found = [_model(item, listing) for entry in items if (item := optional_object(entry)) is not None]
-        models.update((model.id, model) for model in found if model.id)
+        listed = [_model(item, listing) for entry in items if (item := optional_object(entry)) is not None]
+        found.update((model.id, model) for model in listed if model.id)
         following = _cursor(cast("object", page), listing)
         if following is None or following == cursor:
-            return list(models.values())
+            return list(found.values())
         cursor, pages = following, pages + 1
         if pages == _MAX_PAGES:
             raise _unreadable(call, f"has more than {_MAX_PAGES} pages")

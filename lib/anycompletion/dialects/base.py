@@ -255,8 +255,8 @@ class Dialect(msgspec.Struct, frozen=True, eq=False):
     """A new decoder for one stream; it may be a `DecoderWithResponse` or a `DecoderWithHeaders`."""
     error: Callable[[HttpResponse], APIError]
     """The exception for a response with a bad status: by structured code first, then by status."""
-    models: ModelListing
-    """How models are listed."""
+    models: ModelListing | Callable[[Target], ModelListing]
+    """How models are listed, which may depend on the target's quirks."""
     other_bases: Mapping[str, str] = {}
     """Last segment of base URLs of another format on the same servers → how an error goes on after "which"."""
     framing: Callable[[], Framing] = SSEParser

@@ -202,11 +202,12 @@ ROWS: tuple[Provider, ...] = (
         request_id_header="request-id",
         path="/publishers/anthropic/models/{model}:rawPredict",
         quirks=AnthropicQuirks(
-            body_version="vertex-2023-10-16", stream_path="/publishers/anthropic/models/{model}:streamRawPredict"
+            body_version="vertex-2023-10-16",
+            stream_path="/publishers/anthropic/models/{model}:streamRawPredict",
+            publisher_models=True,
         ),
         docs="https://docs.anthropic.com/en/api/claude-on-vertex-ai",
-        unverified="which models and locations take output_config, images by URL and service_tier; there is no list "
-        "of models",
+        unverified="which models and locations take output_config, images by URL and service_tier; the list of models",
     ),
     Provider(
         "bedrock",

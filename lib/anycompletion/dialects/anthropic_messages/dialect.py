@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...codecs.sse import SSEParser
 from ..base import Dialect, ModelListing
-from .anthropic_quirks import AnthropicQuirks
+from .anthropic_quirks import AnthropicQuirks, published_models_url, quirks_of
 from .decode import decode
 from .encode import PATH, VERSION, encode
 from .errors import error
@@ -18,6 +18,15 @@ _MODELS = ModelListing(
     cursor=("last_id", "after_id"),
 )
 
+_PUBLISHED_MODELS = ModelListing(
+    published_models_url,
+    items="publisherModels",
+    name=("name",),
+    name_prefix="publishers/anthropic/models/",
+    cursor=("nextPageToken", "pageToken"),
+)
+"""Vertex AI's list: https://cloud.google.com/vertex-ai/docs/reference/rest/v1beta1/publishers.models/list"""
+
 DIALECT = Dialect(
     NAME,
     PARAMS,
@@ -26,7 +35,7 @@ DIALECT = Dialect(
     decode=decode,
     decoder=decoder,
     error=error,
-    models=_MODELS,
+    models=lambda target: _PUBLISHED_MODELS if quirks_of(target).publisher_models else _MODELS,
     framing=SSEParser,
     quirks_type=AnthropicQuirks,
 )

@@ -9,7 +9,7 @@ from ..base import Dialect, ModelListing
 from .decode import decode
 from .encode import encode
 from .errors import error
-from .gemini_quirks import GeminiQuirks
+from .gemini_quirks import GeminiQuirks, quirks_of
 from .model_families import model_params
 from .params import NAME, PARAMS
 from .resource_urls import PATH, models_url
@@ -24,6 +24,15 @@ _MODELS = ModelListing(
     cursor=("nextPageToken", "pageToken"),
 )
 
+_PUBLISHED_MODELS = ModelListing(
+    models_url,
+    items="publisherModels",
+    name=("name",),
+    name_prefix="publishers/google/models/",
+    cursor=("nextPageToken", "pageToken"),
+)
+"""Vertex AI's list: https://cloud.google.com/vertex-ai/docs/reference/rest/v1beta1/publishers.models/list"""
+
 DIALECT = Dialect(
     NAME,
     PARAMS,
@@ -32,7 +41,7 @@ DIALECT = Dialect(
     decode=decode,
     decoder=decoder,
     error=error,
-    models=_MODELS,
+    models=lambda target: _PUBLISHED_MODELS if quirks_of(target).vertex else _MODELS,
     framing=functools.partial(SSEParser, MAX_MEDIA_EVENT),
     quirks_type=GeminiQuirks,
     model_params=model_params,
