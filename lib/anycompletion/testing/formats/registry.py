@@ -32,6 +32,7 @@ from .openai_chat import simulate as openai_chat
 from .openai_responses import simulate as openai_responses
 from .openrouter import simulate as openrouter
 from .replicate_predictions import simulate as replicate_predictions
+from .vertex import simulate as vertex
 from .vertex_anthropic import simulate as vertex_anthropic
 from .wire_format import ErrorSpec, WireFormat
 
@@ -43,8 +44,9 @@ _MODULES = (
     openrouter,
     bedrock_converse,
     ollama_chat,
-    vertex_anthropic,
     gemini_generate,
+    vertex,
+    vertex_anthropic,
 )
 
 _OPENAI = attrs.evolve(openai_chat.FORMAT, variants={"responses": openai_responses.FORMAT})

@@ -51,7 +51,12 @@ async def make_calls(client: AsyncCompletion, model: str) -> tuple[list[ChatComp
 
 
 def comparable(replies: list[ChatCompletion]) -> list[dict[str, Any]]:
-    return [reply.to_dict() for reply in replies]
+    """The replies as JSON, without the times that the provider did not send: those are the response's."""
+    shown = [reply.to_dict() for reply in replies]
+    for each, reply in zip(shown, replies, strict=True):
+        if str(reply.created) not in str(reply.raw):
+            del each["created"]
+    return shown
 
 
 def files(folder: Path) -> list[str]:

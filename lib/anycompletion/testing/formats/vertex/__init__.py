@@ -1,0 +1,1 @@
+"""The simulated format of Gemini on Google Vertex AI."""
