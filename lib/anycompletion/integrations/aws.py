@@ -124,7 +124,12 @@ class AWSCredentialChain:
         self._pid = os.getpid()
         self._next_renewal = 0.0
         """When credentials that AWS refused may be forgotten again."""
-        self._forget()
+        self._source: BotocoreCredentials | None = None
+        """botocore's credentials, of which any attribute may block; `refresh_needed` never does."""
+        self._current: AWSCredentials | None = None
+        self._refresh: Future[AWSCredentials | _Failure] | None = None
+        """The refresh that is under way."""
+        self._next_refresh = 0.0
 
     def __repr__(self) -> str:
         return f"<AWSCredentialChain {self._profile or 'default'}>"
@@ -155,28 +160,22 @@ class AWSCredentialChain:
         """Forgets these credentials, because AWS has refused them; called before the call is tried again."""
         with self._lock:
             if self._current == secret and time.monotonic() >= self._next_renewal:
-                self._forget()
+                self._current = None
+                if self._refresh is None:  # else its result is newer
+                    self._source = None
                 self._next_renewal = time.monotonic() + _PAUSE
-
-    def _forget(self) -> None:
-        self._source: BotocoreCredentials | None = None
-        """botocore's credentials, of which any attribute may block; `refresh_needed` never does."""
-        self._current: AWSCredentials | None = None
-        self._refresh: Future[AWSCredentials | _Failure] | None = None
-        """The refresh that is under way."""
-        self._next_refresh = 0.0
 
     def _current_and_refresh(self) -> tuple[AWSCredentials | None, Future[AWSCredentials | _Failure] | None]:
         """The credentials if they are valid, and the refresh that is under way or that this call starts."""
         with self._lock:
             if self._pid != os.getpid():  # after a fork, the thread of a refresh is the parent's
                 self._pid = os.getpid()
-                self._forget()
+                self._source = self._current = self._refresh = None
             current = self._current if self._is_valid_for(_MIN_VALIDITY) else None
             if self._refresh is None and (current is None or self._is_refresh_due()):
-                self._refresh = Future()
-                thread = threading.Thread(target=self._run, args=(self._refresh,), name="aws-credentials", daemon=True)
-                thread.start()
+                refresh: Future[AWSCredentials | _Failure] = Future()
+                threading.Thread(target=self._run, args=(refresh,), name="aws-credentials", daemon=True).start()
+                self._refresh = refresh
             return current, self._refresh
 
     def _is_valid_for(self, seconds: int) -> bool:
@@ -192,7 +191,7 @@ class AWSCredentialChain:
 
     def _run(self, refresh: Future[AWSCredentials | _Failure]) -> None:
         source, result = _resolved(self._source, self._session, self._profile, self._region)
-        failed = isinstance(result, _Failure)
+        failure = result if isinstance(result, _Failure) else None
         with self._lock:
             if self._refresh is refresh:
                 self._refresh = None
@@ -201,8 +200,9 @@ class AWSCredentialChain:
                     self._source, self._current = source, result
                 elif self._current is not None and self._is_valid_for(0):
                     result = self._current
-        if failed:
-            log_event(logging.WARNING, "credentials", "AWS credentials could not be refreshed")
+        if failure is not None and result is not failure:
+            text = "AWS credentials were not refreshed, and are used until they expire: %s"
+            log_event(logging.WARNING, "credentials", text, failure.reason)
         refresh.set_result(result)
 
 
@@ -221,11 +221,11 @@ def _resolved(
                 return None, _Failure("AWS's credential chain has found none")
         frozen = source.get_frozen_credentials()
         return source, AWSCredentials(frozen.access_key, frozen.secret_key, frozen.token or None, region=region)
-    except Exception as error:  # noqa: BLE001 (files, services and the user's own programs may fail in any way)
+    except BaseException as error:  # noqa: BLE001 (plugins may fail in any way, and calls wait for the end)
         return None, _failure(error)  # without botocore's frames, which hold the credentials
 
 
-def _failure(error: Exception) -> _Failure:
+def _failure(error: BaseException) -> _Failure:
     """Why botocore has no credentials; without the output of a user's program, which may contain some."""
     if isinstance(error, exceptions.CredentialRetrievalError) and "custom-process" in str(error):
         return _Failure("the program of credential_process failed")

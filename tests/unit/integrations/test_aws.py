@@ -174,7 +174,7 @@ async def test_a_failed_refresh_keeps_credentials_that_are_still_valid(caplog: p
     with caplog.at_level(logging.WARNING, "anycompletion"):
         assert token_of(await chain()) == "token-1"
     assert [record.message for record in caplog.records if record.name == "anycompletion"] == [
-        "AWS credentials could not be refreshed"
+        "AWS credentials were not refreshed, and are used until they expire: botocore failed with RuntimeError"
     ]
     source.error = None
     assert token_of(await chain()) == "token-3"
@@ -276,10 +276,27 @@ async def test_a_profile_goes_before_the_environment(monkeypatch: pytest.MonkeyP
     assert (await pickle.loads(pickle.dumps(AWSCredentialChain("dev")))()).reveal_all()[0] == "AKIADEV"  # noqa: S301
 
 
+async def test_a_refusal_during_a_refresh_waits_for_it() -> None:
+    """Refused credentials would be used once more, or two refreshes run at the same time."""
+    source = TemporaryCredentials(600, 3600)
+    chain = chain_of(source, deferred=True)
+    first = await chain()
+    chain._next_refresh = 0.0
+    source.may_end.clear()
+    assert await chain() == first  # and begins a refresh
+    chain.on_refused(first)
+    waiting = asyncio.ensure_future(chain())
+    await asyncio.sleep(0.02)
+    assert not waiting.done()
+    source.may_end.set()
+    assert token_of(await waiting) == "token-2"
+    assert (source.refreshes, source.most_at_once) == (2, 1)
+
+
 class Failing:
     """A session whose credentials cannot be had."""
 
-    def __init__(self, error: Exception | None) -> None:
+    def __init__(self, error: BaseException | None) -> None:
         self._error = error
 
     def get_credentials(self) -> None:
@@ -288,7 +305,7 @@ class Failing:
             raise self._error
 
 
-FAILURES: dict[str, tuple[Exception | None, str]] = {
+FAILURES: dict[str, tuple[BaseException | None, str]] = {
     "none": (None, "AWS's credential chain has found none"),
     "SSO": (SSOTokenLoadError(error_msg="Token for dev does not exist"), "Error loading SSO Token: Token for dev"),
     "program": (
@@ -296,6 +313,7 @@ FAILURES: dict[str, tuple[Exception | None, str]] = {
         "the program of credential_process failed",
     ),
     "other": (ValueError(SECRET), "botocore failed with ValueError"),
+    "exit": (SystemExit(SECRET), "botocore failed with SystemExit"),
 }
 
 
