@@ -10,6 +10,7 @@ from anycompletion.testing import Recording
 from conformance import gemini_facts
 from conformance.bodies import is_stream, json_objects
 from conformance.comparing import Facts
+from conformance.gemini_requests import as_call
 from conformance.recorded_format import RecordedFormat, SDKError, has_error, module
 
 
@@ -90,4 +91,5 @@ FORMAT = RecordedFormat(
     of_ours=gemini_facts.of_ours,
     by_rule=gemini_facts.by_rule,
     oracle=_facts,
+    as_call=as_call,
 )

@@ -33,7 +33,7 @@ _PLACEHOLDER = base64.b64encode(b"skip_thought_signature_validator").decode()
 
 _SIGNATURE = "thoughtSignature"
 _ONLY_SIGNATURE = frozenset((_SIGNATURE, "thought"))
-"""Fields of a part that has no content, which Google refuses."""
+"""Fields of a part that has no content, which Vertex AI refuses to take back."""
 
 
 class GeminiTurnCall(NamedTuple):
@@ -69,7 +69,7 @@ def encode_model_turn(
     fields = message.provider_specific_fields or {}
     native = fields.get(NATIVE_CONTENT) if fields.get(BACKEND, "google") == backend else None
     if native:
-        turn = _native_turn(message, native, f"{path}.provider_specific_fields.{NATIVE_CONTENT}")
+        turn = _native_turn(message, native, f"{path}.provider_specific_fields.{NATIVE_CONTENT}", backend)
     else:
         turn = _made_turn(message, path, parts, report, backend)
     if family.has_signed_calls:
@@ -77,12 +77,13 @@ def encode_model_turn(
     return turn
 
 
-def _native_turn(message: AssistantTurn, native: object, path: str) -> GeminiModelTurn:
+def _native_turn(message: AssistantTurn, native: object, path: str, backend: str) -> GeminiModelTurn:
     items = cast("Sequence[object]", native if isinstance(native, (list, tuple)) else [None])
     if not all(isinstance(item, Mapping) for item in items):
         raise InvalidRequestError(f"{path}: expected a list of parts", param=path)
     parts = [dict(cast("Mapping[str, Any]", item)) for item in items]
-    parts = [part for part in parts if not part.keys() <= _ONLY_SIGNATURE]
+    if backend == "vertex":
+        parts = [part for part in parts if not part.keys() <= _ONLY_SIGNATURE]
     calls = [_object(part["functionCall"]) for part in parts if "functionCall" in part]
     ids = [call.id for call in message.tool_calls or ()]
     found: list[GeminiTurnCall] = []

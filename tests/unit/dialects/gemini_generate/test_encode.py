@@ -470,7 +470,7 @@ NATIVE = [
 
 
 def test_native_parts_are_sent_back_unchanged() -> None:
-    """Signatures, thoughts or ids of the model would be changed; a part without content is refused by Google."""
+    """Signatures, thoughts or ids of the model would be changed."""
     message = {
         "role": "assistant",
         "content": "edited",
@@ -479,11 +479,18 @@ def test_native_parts_are_sent_back_unchanged() -> None:
     }
     results = [{"role": "tool", "tool_call_id": name, "content": "2"} for name in ("call_r1_1", "f1")]
     _, turn, answers = contents(USER, message, *results)
-    assert turn == {"role": "model", "parts": NATIVE[:3]}
+    assert turn == {"role": "model", "parts": NATIVE}
     assert answers["parts"] == [
         {"functionResponse": {"name": "add", "id": "f1", "response": {"output": "2"}}},
         {"functionResponse": {"name": "sub", "response": {"output": "2"}}},
     ]
+
+
+def test_parts_without_content_do_not_go_back_to_vertex_ai() -> None:
+    """Vertex AI would refuse a part that it sent itself."""
+    fields = {"gemini_content": NATIVE, "gemini_backend": "vertex"}
+    message = AssistantMessage("x", provider_specific_fields=fields)
+    assert model_parts(message, vertex=True) == NATIVE[:3]
 
 
 @pytest.mark.parametrize(("backend", "vertex"), [("vertex", False), (None, True)])
