@@ -202,7 +202,7 @@ class AWSCredentialChain:
                     result = self._current
         if failure is not None and result is not failure:
             text = "AWS credentials were not refreshed, and are used until they expire: %s"
-            log_event(logging.WARNING, "credentials", text, failure.reason)
+            log_event(logging.WARNING, "credentials", text, failure.reason, reason=failure.reason)
         refresh.set_result(result)
 
 
