@@ -9,13 +9,11 @@ from typing import Any
 import pytest
 from benchmarks.fuzz.recorded import campaign, changes
 from benchmarks.fuzz.recorded.responses import RecordedResponse, response_of, responses
+from benchmarks.fuzz.recorded.rules import RULES
 from benchmarks.fuzz.recorded.verdicts import judge
 
 from anycompletion.testing import Recording
 from conformance import traffic
-
-CHANGES = {"openai_chat": 7_000, "anthropic_messages": 2_000, "cohere_chat": 2_000, "replicate_predictions": 1_000}
-"""Dialect → number of changes; OpenAI's has most providers."""
 
 
 @functools.cache
@@ -27,10 +25,12 @@ def recorded() -> list[RecordedResponse]:
 
 @pytest.mark.traffic
 @pytest.mark.skipif(not traffic.FOLDER, reason=traffic.UNSET)
-@pytest.mark.parametrize("dialect", CHANGES)
+@pytest.mark.parametrize("dialect", RULES)
 def test_an_odd_field_costs_nothing_but_itself(dialect: str) -> None:
     """A field of another type would cost a paid reply, change another part of it, or raise a foreign exception."""
-    chosen = campaign.sample([found for found in recorded() if found.dialect == dialect], CHANGES[dialect], seed=1)
+    chosen = campaign.sample(
+        [found for found in recorded() if found.dialect == dialect], RULES[dialect].changes, seed=1
+    )
     outcome = campaign.run(chosen)
     assert not outcome.failures, "\n".join(campaign.listed(outcome.failures))
 

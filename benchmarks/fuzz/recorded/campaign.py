@@ -10,9 +10,10 @@ from random import Random
 
 import attrs
 
-from . import changes, fields
+from . import changes
 from .changes import KINDS, Place
 from .responses import RecordedResponse
+from .rules import RULES
 from .verdicts import judge
 
 PLACES_OF_A_FIELD = 3
@@ -51,7 +52,7 @@ class Outcome:
 
 def opaque(response: RecordedResponse) -> re.Pattern[str]:
     """The places of an response inside which nothing is changed."""
-    return re.compile(fields.OPAQUE[response.dialect])
+    return re.compile(RULES[response.dialect].opaque)
 
 
 def all_changes(response: RecordedResponse, rng: Random) -> Iterator[FieldChange]:
@@ -139,7 +140,7 @@ def listed(failures: Sequence[Failure]) -> Iterator[str]:
 def write_failures(folder: Path, outcome: Outcome) -> None:
     """Writes the failures of each dialect to a file of its own."""
     folder.mkdir(parents=True, exist_ok=True)
-    for dialect in fields.DERIVED:
+    for dialect in RULES:
         failures = [failure for failure in outcome.failures if failure.dialect == dialect]
         text = "\n".join(listed(failures))
         (folder / f"{dialect}.txt").write_text(f"{len(failures)} failures\n{text}\n", "utf-8")

@@ -20,15 +20,9 @@ from anycompletion.providers import DIALECTS
 from anycompletion.streaming.accumulator import Accumulator
 from anycompletion.testing import Recording, load_folder
 
-DIALECT_OF_API: Mapping[str, str] = {
-    "chat.completions": "openai_chat",
-    "chat": "openai_chat",
-    "messages": "anthropic_messages",
-    "v2/chat": "cohere_chat",
-    "predictions.create": "replicate_predictions",
-    "predictions.get": "replicate_predictions",
-    "predictions.cancel": "replicate_predictions",
-}
+from .rules import RULES
+
+DIALECT_OF_API: Mapping[str, str] = {api: name for name, dialect in RULES.items() for api in dialect.apis}
 """The recordings' name of an API → the dialect that reads it."""
 
 
@@ -162,7 +156,7 @@ def response_of(recording: Recording) -> RecordedResponse | None:
     dialect = DIALECT_OF_API.get(recording.api)
     if dialect is None:
         return None
-    if recording.framing == "sse" and recording.status < 400:
+    if recording.framing in ("sse", "ndjson", "aws-eventstream") and recording.status < 400:
         events = tuple(DIALECTS[dialect].framing().feed(recording.body))
         return RecordedResponse(recording, dialect, events, tuple(_object(event.data) for event in events))
     return RecordedResponse(recording, dialect, None, (_object(recording.body),))

@@ -12,6 +12,7 @@ from anycompletion.errors import CompletionError
 from . import changes, fields
 from .changes import ABSENT, UNREADABLE, Place
 from .responses import Reading, RecordedResponse, differing
+from .rule_types import NATIVE
 
 
 @attrs.frozen
@@ -51,7 +52,7 @@ def judge(response: RecordedResponse, original: Reading, number: int, place: Pla
     expected = original
     if wanted != place.value:
         expected = _read(response, number, place, ABSENT if wanted is None else wanted)
-    if found.same(expected, fields.NATIVE):
+    if found.same(expected, NATIVE):
         return Verdict("converted" if found.error is None else "refused")
     return Verdict("other value", f"not read as {_short(wanted)}: {difference(expected, found)}")
 
@@ -99,7 +100,7 @@ def _judge_error(original: Reading, found: Reading, value: Any) -> Verdict:
 def _judge_unreadable(original: Reading, found: Reading) -> Verdict:
     if found.error is not None:
         return Verdict("refused")
-    if found.same(original, fields.NATIVE):
+    if found.same(original, NATIVE):
         return Verdict("inferred")
     return Verdict("lost silently", f"a part of the reply is lost silently: {difference(original, found)}")
 
