@@ -43,7 +43,7 @@ from .gemini_finish import block_reason, finish_reason, native_reason
 from .gemini_quirks import quirks_of
 from .grounding import GeminiTexts, read_annotations
 from .model_turns import BACKEND, NATIVE_CONTENT
-from .reply_parts import audio_of, image, is_expressible, is_thought, media_of, read_parts, text_of, tool_call_of
+from .reply_parts import are_expressible, audio_of, image, is_thought, media_of, read_parts, text_of, tool_call_of
 from .response_arrays import merged_response
 from .token_counts import has_counts, read_usage
 
@@ -184,15 +184,13 @@ def read_message(parts: list[JsonObject], response_id: str, legacy: bool, backen
         function_call=calls[0].function if legacy and calls else None,
         audio=audio_of(sounds),
         reasoning_content="".join(thoughts) or None,
-        provider_specific_fields=native_fields(parts, backend),
+        provider_specific_fields=None if are_expressible(parts) else native_fields(parts, backend),
         extra={"images": images} if images else {},
     )
 
 
-def native_fields(parts: list[JsonObject], backend: str) -> JsonObject | None:
-    """The parts as they are sent back; None where OpenAI's fields express them."""
-    if is_expressible(parts):
-        return None
+def native_fields(parts: list[JsonObject], backend: str) -> JsonObject:
+    """The parts as they are sent back, and the service that wrote them where it is not the Gemini API."""
     fields: JsonObject = {NATIVE_CONTENT: parts}
     return fields if backend == "google" else {**fields, BACKEND: backend}
 

@@ -6,6 +6,8 @@ fields express them exactly. Annotations are sent with the finish reason, when t
 
 from __future__ import annotations
 
+from typing import Any
+
 from ...codecs import json
 from ...codecs.lenient import as_object, optional_objects, unknown_fields
 from ...records import JsonObject
@@ -17,6 +19,7 @@ from .grounding import GeminiTexts, read_annotations
 from .partial_args import GeminiPartialArgs
 from .reply_parts import (
     GeminiAudio,
+    GeminiPartOrder,
     arguments_of,
     call_id,
     call_name,
@@ -35,10 +38,11 @@ _NOTHING = Delta()
 class _OpenCall:
     """A function call whose arguments are arriving."""
 
-    __slots__ = ("args", "number", "part")
+    __slots__ = ("args", "call", "number", "part")
 
-    def __init__(self, part: JsonObject, number: int) -> None:
+    def __init__(self, part: JsonObject, call: JsonObject, number: int) -> None:
         self.part = part
+        self.call = call
         self.number = number
         self.args = GeminiPartialArgs()
 
@@ -57,7 +61,10 @@ class GeminiGrowingCandidate:
         "_native_sent",
         "_open",
         "_parts",
+        "_parts_kept",
         "_started",
+        "_texts",
+        "_thoughts",
         "finished",
         "index",
     )
@@ -70,17 +77,22 @@ class GeminiGrowingCandidate:
         self._backend = backend
         self._parts: list[JsonObject] = []
         """The parts as they arrived; those of text alone are joined at the end."""
+        self._parts_kept = GeminiPartOrder()
         self._calls = 0
         """Number of function calls that have begun."""
         self._open: _OpenCall | None = None
         self._audio: GeminiAudio | None = None
         self._extra: JsonObject = {}
         """Fields of the candidate beyond those that are read."""
-        self._extra_sent = False
-        self._native_sent = 0
-        """Parts that were sent with an earlier finish reason."""
+        self._extra_sent: dict[str, Any] = {}
+        """Those of them that were sent."""
         self._annotated = False
+        self._native_sent = 0
+        """Parts that were sent with the first finish reason."""
         self._started = False
+        self._texts: list[str] = []
+        self._thoughts: list[str] = []
+        """Texts of the content and of the thoughts of the present event."""
 
     @property
     def has_content(self) -> bool:
@@ -96,6 +108,7 @@ class GeminiGrowingCandidate:
         delta = Delta()
         for part in read_parts(candidate.get("content"), "candidates.content"):
             self._add_part(part, delta, response_id)
+        self._add_texts(delta)
         for name, value in without_nulls(unknown_fields(candidate, CANDIDATE_FIELDS)).items():
             if value or name not in self._extra:
                 self._extra[name] = value
@@ -108,8 +121,9 @@ class GeminiGrowingCandidate:
             delta.role = "assistant"
         if native is None:
             return ChunkChoice(self.index, delta, None, logprobs)
+        # Some servers repeat the reason in each event; what belongs to the end is sent with the first, and at the end.
+        extra = None if self.finished else self._add_end(delta)
         self.finished = True
-        extra = self._add_end(delta)
         reason = finish_reason(native, has_calls=self._calls > 0, legacy=self._legacy)
         return ChunkChoice(self.index, delta, reason, logprobs, native, extra)
 
@@ -126,14 +140,22 @@ class GeminiGrowingCandidate:
             self._add_call(part, delta, response_id)
             return
         self._close_call(delta)
-        self._parts.append(part)
+        self._keep(part)
         text = text_of(part)
-        if not text:
-            self._add_media(part, delta)
-        elif is_thought(part):
-            delta.reasoning_content = text if delta.reasoning_content is None else delta.reasoning_content + text
+        if text:
+            (self._thoughts if is_thought(part) else self._texts).append(text)
         else:
-            delta.content = text if delta.content is None else delta.content + text
+            self._add_media(part, delta)
+
+    def _keep(self, part: JsonObject) -> None:
+        self._parts.append(part)
+        self._parts_kept.add(part)
+
+    def _add_texts(self, delta: Delta) -> None:
+        if self._texts:
+            delta.content, self._texts = "".join(self._texts), []
+        if self._thoughts:
+            delta.reasoning_content, self._thoughts = "".join(self._thoughts), []
 
     def _add_media(self, part: JsonObject, delta: Delta) -> None:
         media = media_of(part)
@@ -157,10 +179,10 @@ class GeminiGrowingCandidate:
             number, self._calls = self._calls, self._calls + 1
             function = FunctionDelta(name, "")
             if call.get("willContinue") is True or pieces:
-                self._open = _OpenCall(part, number)
+                self._open = _OpenCall(part, call, number)
             else:
                 function.arguments = json.dumps(arguments_of(call, "functionCall")).decode()
-                self._parts.append(part)
+                self._keep(part)
             extra = signature_fields(part, self._backend) or None
             self._send_call(delta, number, function, call_id(call, response_id, number), extra)
         elif self._open is None:
@@ -179,8 +201,8 @@ class GeminiGrowingCandidate:
             return
         self._open = None
         args = opened.args.complete()
-        begun = {name: value for name, value in opened.part["functionCall"].items() if name in ("id", "name")}
-        self._parts.append({**opened.part, "functionCall": {**begun, "args": args}})
+        begun = {name: value for name, value in opened.call.items() if name in ("id", "name")}
+        self._keep({**opened.part, "functionCall": {**begun, "args": args}})
         self._send_call(delta, opened.number, FunctionDelta(None, json.dumps(args).decode()))
 
     def _send_call(
@@ -203,23 +225,28 @@ class GeminiGrowingCandidate:
     # --- the end ------------------------------------------------------------------------------------------------------
 
     def _add_end(self, delta: Delta) -> JsonObject | None:
-        """Adds to `delta` what is sent at the end; returns the candidate's other fields, which are sent once."""
+        """Adds to `delta` what is sent at the end; returns the candidate's other fields that were not sent yet."""
         self._close_call(delta)
         if self._audio is not None:
             rest = self._audio.end()
             if rest:
                 delta.audio = {**(delta.audio or {}), "data": (delta.audio or {}).get("data", "") + rest}
-        fields = native_fields(merged_texts(self._parts), self._backend)
-        if fields is not None and self._native_sent < len(self._parts):
+        if not self._parts_kept.are_expressible and self._native_sent < len(self._parts):
             unsent = merged_texts(self._parts[self._native_sent :])
-            delta.provider_specific_fields = {name: fields[name] for name in fields} | {next(iter(fields)): unsent}
+            delta.provider_specific_fields = native_fields(unsent, self._backend)
             self._native_sent = len(self._parts)
-        if self._extra and not self._annotated:
+        # A list would be appended to the one that was sent.
+        unsent_fields = {
+            name: value
+            for name, value in self._extra.items()
+            if name not in self._extra_sent or (isinstance(value, dict) and self._extra_sent[name] != value)
+        }
+        if not unsent_fields:
+            return None
+        self._extra_sent.update(unsent_fields)
+        if not self._annotated:
             shown = ["" if is_thought(part) else text_of(part) for part in self._parts]
-            found = read_annotations(self._extra, GeminiTexts(shown))
+            found = read_annotations(unsent_fields, GeminiTexts(shown))
             self._annotated = bool(found)
             delta.annotations = [annotation.to_dict() for annotation in found] or None
-        if self._extra_sent or not self._extra:
-            return None
-        self._extra_sent = True
-        return self._extra
+        return unsent_fields

@@ -87,21 +87,37 @@ def tool_call_of(part: JsonObject, response_id: str, number: int, backend: str) 
     return ToolCall(call_id(call, response_id, number), function, extra=signature_fields(part, backend))
 
 
-def is_expressible(parts: Sequence[JsonObject]) -> bool:
-    """Whether encoding OpenAI's fields gives the same parts again: one text, then calls without ids or signatures."""
-    has_text = has_calls = False
-    for part in parts:
+class GeminiPartOrder:
+    """Whether encoding OpenAI's fields gives the same parts again: one text, then calls without ids or signatures.
+
+    Texts that follow each other are pieces of one.
+    """
+
+    __slots__ = ("_has_calls", "_has_text", "_joins_texts", "are_expressible")
+
+    def __init__(self, *, joins_texts: bool = True) -> None:
+        self._joins_texts = joins_texts
+        self._has_text = self._has_calls = False
+        self.are_expressible = True
+
+    def add(self, part: JsonObject) -> None:
+        """Adds the next part."""
         if part.keys() == _TEXT_ONLY:
-            if not part["text"]:
-                continue
-            if has_text or has_calls:
-                return False
-            has_text = True
+            if part["text"]:
+                is_second = self._has_calls or (self._has_text and not self._joins_texts)
+                self._has_text, self.are_expressible = True, self.are_expressible and not is_second
         elif part.keys() == _CALL_ONLY and (optional_object(part["functionCall"]) or {}).keys() <= _CALL_FIELDS:
-            has_calls = True
+            self._has_calls = True
         else:
-            return False
-    return True
+            self.are_expressible = False
+
+
+def are_expressible(parts: Iterable[JsonObject]) -> bool:
+    """The same for the parts of a whole reply, each of which is one."""
+    order = GeminiPartOrder(joins_texts=False)
+    for part in parts:
+        order.add(part)
+    return order.are_expressible
 
 
 def merged_texts(parts: Iterable[JsonObject]) -> list[JsonObject]:

@@ -105,6 +105,25 @@ def test_a_signature_after_the_finish_reason() -> None:
     }
 
 
+def test_a_reason_in_every_event() -> None:
+    """What the last events have would be lost, or what the first ones have be sent again with each event."""
+    ratings = {"safetyRatings": [{"category": "X"}]}
+    chunks = {"groundingChunks": [{"web": {"uri": "https://a", "title": "A"}}]}
+    supports = [{"segment": {"endIndex": 2, "text": "ab"}, "groundingChunkIndices": [0]}]
+    grounding = {"groundingMetadata": {**chunks, "groundingSupports": supports}}
+    events = [
+        event({"text": "a"}, reason="STOP", groundingMetadata=chunks, **ratings),
+        event({"text": "b"}, reason="STOP", **ratings),
+        event({"text": "", "thoughtSignature": "AA"}, reason="STOP", **grounding),
+    ]
+    reply = streamed(*events)
+    assert reply.choices[0].extra == {**ratings, **grounding}
+    assert [item.url_citation and item.url_citation.end_index for item in reply.message.annotations or ()] == [2]
+    assert reply.message.provider_specific_fields == {
+        "gemini_content": [{"text": "ab"}, {"text": "", "thoughtSignature": "AA"}]
+    }
+
+
 @given(st.lists(st.sampled_from(["text", "thought", "signed", "call", "code"]), max_size=12), st.booleans())
 def test_native_parts_go_back_as_they_came(kinds: list[str], vertex: bool) -> None:
     """A signature would be lost, moved, repeated or merged with another part."""
