@@ -12,8 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import attrs
-
 from ..auth import aws_sigv4, header_key
 from ..dialects.anthropic_messages.anthropic_quirks import AnthropicQuirks
 from ..dialects.gemini_generate.gemini_quirks import GeminiQuirks
@@ -50,8 +48,15 @@ _OWN_SCHEMA = ParamSupport("native", own_forms=True)
 
 # --- Google Vertex AI ---
 
-_VERTEX_PROJECT = EnvPlaceholder(("GOOGLE_CLOUD_PROJECT", "VERTEXAI_PROJECT"), characters=".:_-")
-_VERTEX_LOCATION = EnvPlaceholder(("GOOGLE_CLOUD_LOCATION", "VERTEXAI_LOCATION", "VERTEX_LOCATION"), "global")
+
+def _project(*first: str) -> EnvPlaceholder:
+    return EnvPlaceholder((*first, "GOOGLE_CLOUD_PROJECT", "VERTEXAI_PROJECT"), characters=".:_-")
+
+
+def _location(*first: str) -> EnvPlaceholder:
+    return EnvPlaceholder((*first, "GOOGLE_CLOUD_LOCATION", "VERTEXAI_LOCATION", "VERTEX_LOCATION"), "global")
+
+
 _VERTEX_HOST = DependentPlaceholder(
     "location",
     {
@@ -63,8 +68,8 @@ _VERTEX_HOST = DependentPlaceholder(
 )
 _VERTEX: Mapping[str, Placeholder] = {
     "host": _VERTEX_HOST,
-    "project": _VERTEX_PROJECT,
-    "location": _VERTEX_LOCATION,
+    "project": _project(),
+    "location": _location(),
 }
 _GOOGLE_TOKENS = ("GOOGLE_OAUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_ACCESS_TOKEN")
 _GOOGLE_QUOTA: Mapping[str, tuple[str, ...]] = {"x-goog-user-project": ("GOOGLE_CLOUD_QUOTA_PROJECT",)}
@@ -179,6 +184,7 @@ ROWS: tuple[Provider, ...] = (
         api_key_base_url="https://aiplatform.googleapis.com",
         key_env=("GOOGLE_VERTEX_API_KEY",),
         token_env=_GOOGLE_TOKENS,
+        api_version_env=("GOOGLE_GENAI_API_VERSION",),
         key_hint=_GOOGLE_HINT,
         auth=header_key("x-goog-api-key", functions_give_tokens=True),
         headers_env=_GOOGLE_QUOTA,
@@ -193,8 +199,8 @@ ROWS: tuple[Provider, ...] = (
         "anthropic_messages",
         placeholders={
             "host": _VERTEX_HOST,
-            "project": attrs.evolve(_VERTEX_PROJECT, env=("ANTHROPIC_VERTEX_PROJECT_ID", *_VERTEX_PROJECT.env)),
-            "location": attrs.evolve(_VERTEX_LOCATION, env=("CLOUD_ML_REGION", *_VERTEX_LOCATION.env)),
+            "project": _project("ANTHROPIC_VERTEX_PROJECT_ID"),
+            "location": _location("CLOUD_ML_REGION"),
         },
         key_env=_GOOGLE_TOKENS,
         key_hint=_GOOGLE_HINT,

@@ -7,16 +7,14 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import TypeAlias, assert_never, cast
 
-import attrs
+import msgspec
 
-from .._value import FrozenValue
 from ..errors import ConfigurationError
 
 _LETTERS_AND_DIGITS = "A-Za-z0-9"
 
 
-@attrs.frozen(eq=False, repr=False)
-class EnvPlaceholder(FrozenValue):
+class EnvPlaceholder(msgspec.Struct, frozen=True):
     """Placeholder with a value from the environment, or a default: ``EnvPlaceholder(("AWS_REGION",), "us-east-1")``.
 
     Without variables, the default is its value: ``attrs.evolve(row, placeholders={**row.placeholders, "location":
@@ -27,15 +25,14 @@ class EnvPlaceholder(FrozenValue):
     """Environment variables; the first one that is set counts."""
     default: str | None = None
     """The value where none of them is set; None: it is required."""
-    characters: str = attrs.field(default="._-", kw_only=True)
+    characters: str = "._-"
     """What a value may contain besides letters and digits, with which it begins. A slash would change the host."""
-    model_pattern: str = attrs.field(default="", kw_only=True)
+    model_pattern: str = ""
     """Pattern with one group, for providers whose models may name the value (ARNs, a region): where no variable is set
     and a model's name begins like it, the group is the value."""
 
 
-@attrs.frozen(eq=False, repr=False)
-class DependentPlaceholder(FrozenValue):
+class DependentPlaceholder(msgspec.Struct, frozen=True):
     """Placeholder with a text that another placeholder's value selects: the domain of a region, the host of a location.
 
     ``DependentPlaceholder("location", {"global": "x.example", "*": "{location}.x.example"})``.
