@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from anycompletion import PROVIDERS, InvalidRequestError, supported_params
+from anycompletion import PROVIDERS, AsyncCompletion, InvalidRequestError, supported_params
 from anycompletion.dialects.base import Target
 from anycompletion.dialects.gemini_generate.dialect import DIALECT
 from anycompletion.http import HttpRequest
+from anycompletion.testing import SimulatorServer
 from anycompletion.validation.request_checks import build_request
 
 VERTEX = PROVIDERS["vertex"]
@@ -107,3 +108,63 @@ def test_the_table_states_the_differences() -> None:
     """An application would take the Gemini API's support for that of Vertex AI."""
     vertex, gemini = supported_params("vertex/gemini-2.5-flash"), supported_params("gemini/gemini-2.5-flash")
     assert {name for name, entry in vertex.items() if entry != gemini[name]} == {"metadata", "service_tier"}
+
+
+# --- signatures -------------------------------------------------------------------------------------------------------
+
+TOOL = {"type": "function", "function": {"name": "now", "parameters": {"type": "object", "properties": {}}}}
+MODELS = {"vertex": "vertex/gemini-3-flash-preview", "gemini": "gemini/gemini-3-flash-preview"}
+OTHERS = ("openai/gpt-4o", "anthropic/claude-haiku-4-5", "vertex-anthropic/claude-haiku-4-5@20251001")
+
+
+async def conversation(client: AsyncCompletion, model: str, *, stream: bool) -> list[Any]:
+    """The messages of a question, a signed call of `model` and its result."""
+    question = {"role": "user", "content": "What time is it?"}
+    if stream:
+        reply = await client.stream(model, [question], tools=[TOOL]).get_final_completion()
+    else:
+        reply = await client.create(model, [question], tools=[TOOL])
+    message = reply.choices[0].message
+    assert message.tool_calls is not None
+    return [question, message, {"role": "tool", "tool_call_id": message.tool_calls[0].id, "content": "Noon."}]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["reply", "stream"])
+@pytest.mark.parametrize("service", MODELS)
+async def test_signatures_go_back_to_the_service_that_wrote_them(service: str, stream: bool) -> None:
+    """Google would refuse the next turn: each of its two services takes its own signatures only."""
+    async with SimulatorServer() as sim, AsyncCompletion(base_urls=sim.base_urls, api_keys=sim.api_keys) as client:
+        messages = await conversation(client, MODELS[service], stream=stream)
+        native = messages[1].provider_specific_fields["gemini_content"]
+        signature = native[0]["thoughtSignature"]
+        for other, model in MODELS.items():
+            await client.create(model, messages, tools=[TOOL], on_unsupported="drop")
+            turn = sim.requests[-1].body["contents"][1]
+            assert (signature == turn["parts"][0]["thoughtSignature"]) == (other == service)
+            assert (turn["parts"] == native) == (other == service)
+
+
+@pytest.mark.parametrize("model", OTHERS)
+async def test_signatures_go_to_no_other_provider(model: str) -> None:
+    """Another provider would refuse fields it does not know, or read one customer's opaque data."""
+    async with SimulatorServer() as sim, AsyncCompletion(base_urls=sim.base_urls, api_keys=sim.api_keys) as client:
+        messages = await conversation(client, MODELS["vertex"], stream=False)
+        signature = messages[1].provider_specific_fields["gemini_content"][0]["thoughtSignature"]
+        reply = await client.create(model, messages, tools=[TOOL])
+        assert "Noon." in reply.text
+        assert signature not in sim.requests[-1].raw.decode()
+        assert "gemini" not in sim.requests[-1].raw.decode()
+
+
+async def test_thinking_of_claude_goes_back_to_anthropic_and_to_vertex_ai() -> None:
+    """A conversation could not move between two hosts of one model, whose signatures are the same."""
+    models = ("anthropic/claude-haiku-4-5", "vertex-anthropic/claude-haiku-4-5@20251001")
+    async with SimulatorServer() as sim, AsyncCompletion(base_urls=sim.base_urls, api_keys=sim.api_keys) as client:
+        for model in models:
+            thinking: dict[str, Any] = {"reasoning_effort": "low", "max_tokens": 2000}
+            question = {"role": "user", "content": "Hi."}
+            reply = await client.create(model, [question], **thinking)
+            message = reply.choices[0].message
+            for other in models:
+                await client.create(other, [question, message, question], **thinking)
+                assert sim.requests[-1].body["messages"][1]["content"][0] == (message.thinking_blocks or [])[0]
