@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import msgspec
 
 from anycompletion import PROVIDERS, ChatRequest
 from anycompletion.codecs.sse import Event
@@ -86,7 +87,7 @@ class RecordedResponse:
         if self.events is not None:
             events = list(self.events)
             if number is not None:
-                events[number] = Event(data, events[number].name)
+                events[number] = msgspec.structs.replace(events[number], data=data)
             return _read_stream(dialect, request, target, events)
         whole = self.recording.body if number is None else data
         response = HttpResponse(self.recording.status, Headers.of(self.recording.headers), whole)

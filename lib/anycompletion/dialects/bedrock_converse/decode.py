@@ -93,6 +93,8 @@ def decode(response: HttpResponse, request: ChatRequest, target: Target) -> Chat
 
 def _completion(data: JsonObject, response: HttpResponse, request: ChatRequest, target: Target) -> ChatCompletion:
     message = as_object(as_object(data.get("output"), "output").get("message"), "output.message")
+    if message.get("content") is None:
+        raise ShapeError("output.message.content", "an array", None)
     legacy = uses_legacy_functions(request)
     reason = optional_str(data.get("stopReason"))
     read = read_message(read_blocks(message.get("content")), model_family(target.model), legacy)

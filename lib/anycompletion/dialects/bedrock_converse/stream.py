@@ -50,6 +50,7 @@ class BedrockStreamDecoder:
         "_legacy",
         "_length",
         "_model",
+        "_skipped",
         "_thoughts",
         "_usage_sent",
         "done",
@@ -65,6 +66,8 @@ class BedrockStreamDecoder:
         self._blocks = BedrockStreamBlocks()
         self._length = 0
         """Characters of the content so far."""
+        self._skipped = ""
+        """The first kind of content that is unknown."""
         self._thoughts = 0
         """Thinking blocks that were sent."""
         self._finished = False
@@ -146,11 +149,10 @@ class BedrockStreamDecoder:
             return ()  # text and reasoning begin with their first delta
         index = optional_int(data.get("contentBlockIndex"))
         chunks = self._close(self._blocks.close(index)) if index is not None else ()
-        native = dict(as_object(start[kind], f"start.{kind}"))
         if kind != "toolUse":
-            self._blocks.open(kind, index, native, self._length)
+            self._blocks.open(kind, index, dict(optional_object(start[kind]) or {}), self._length)
             return chunks
-        native = dict(read_tool_use(native, "start.toolUse"))
+        native = dict(read_tool_use(start[kind], "start.toolUse"))
         block = self._blocks.open(kind, index, native, self._length, numbered=not is_server_tool(native))
         return [*chunks, *self._call(block, FunctionDelta(native["name"], ""), native["toolUseId"])]
 
@@ -162,20 +164,22 @@ class BedrockStreamDecoder:
         piece = delta.get("text")
         if piece is not None:
             return self._add_text(self._block("text", index), as_str(piece))
-        for kind in delta:
+        for kind, value in delta.items():
             match kind:
-                case "toolUse":
-                    return self._add_input(self._block(kind, index), delta[kind])
-                case "reasoningContent":
-                    return self._add_reasoning(self._block(kind, index), delta[kind])
+                case "toolUse" if value is not None:
+                    return self._add_input(self._block(kind, index), value)
+                case "reasoningContent" if value is not None:
+                    return self._add_reasoning(self._block(kind, index), value)
                 case "citation":
-                    self._block("text", index).citations += optional_objects(delta[kind]) or ()
+                    self._block("text", index).citations += optional_objects(value) or ()
                 case "toolResult":
-                    self._block(kind, index).items += optional_objects(delta[kind]) or ()
+                    self._block(kind, index).items += optional_objects(value) or ()
                 case "image":
-                    self._block(kind, index).native.update(optional_object(delta[kind]) or {})
+                    self._block(kind, index).native.update(optional_object(value) or {})
+                case _ if value is not None:
+                    self._skipped = self._skipped or kind  # a kind that Bedrock adds later
                 case _:
-                    pass  # a kind that Bedrock adds later
+                    pass
         return ()
 
     def _block(self, kind: str, index: object) -> BedrockGrowingBlock:
@@ -189,6 +193,8 @@ class BedrockStreamDecoder:
         reason = optional_str(data.get("stopReason"))
         if reason in FAILED:
             raise failed_generation(reason)
+        if self._skipped and not self._blocks.native():
+            raise ShapeError(f"delta.{self._skipped}", "content of a known kind", None)
         chunks = [*self._close(self._blocks.close_all())]
         self._additional = data.get("additionalModelResponseFields")
         extra = {"additionalModelResponseFields": self._additional} if self._additional else None
