@@ -21,7 +21,8 @@ _OBSERVERS = "that is a middleware of the client; logger_fn=... observes a singl
 _CONNECTIONS = "connections belong to the client: AsyncCompletion(session=...), or proxy= and ssl_context="
 _MODEL_LIST = "a model is named in each call, as provider/model; AsyncCompletion(providers=[...]) adds servers"
 _NO_LOG = "prompts and replies are not logged; logger_fn and middleware get them"
-_VERTEX = "Vertex AI is not supported yet; gemini/... takes an API key of AI Studio"
+_VERTEX_TOKEN = "write api_key=vertex_token(credentials), of anycompletion.integrations.google"
+_VERTEX_URL = "set GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_LOCATION, or write base_url=..., which has both"
 _PRICES = "prices are those of anycompletion.integrations.prices.cost(reply)"
 _STRUCTURED = "write response_format={'type': 'json_schema', ...}; instructor.from_litellm(client.create) takes models"
 _ENTRA = "write api_key=BearerToken(...), or an async function that returns a token, for an azure/... model"
@@ -48,7 +49,8 @@ _OF_CALLS: Mapping[str, str] = {
     **dict.fromkeys(("litellm_call_id", "litellm_trace_id", "request_id", "trace_id", "session_id"), _TAGS),
     **dict.fromkeys(("litellm_metadata", "litellm_params", "litellm_session_id"), _TAGS),
     **dict.fromkeys(("no_log", "no-log", "redact", "turn_off_message_logging"), _NO_LOG),
-    **dict.fromkeys(("vertex_project", "vertex_location", "vertex_credentials"), _VERTEX),
+    **dict.fromkeys(("vertex_project", "vertex_location", "vertex_ai_project", "vertex_ai_location"), _VERTEX_URL),
+    **dict.fromkeys(("vertex_credentials", "vertex_ai_credentials"), _VERTEX_TOKEN),
     "allowed_openai_params": "write on_unsupported='drop' or 'warn'; extra_body={...} sends a field in any case",
     **dict.fromkeys(("retry_policy", "retry_strategy", "cooldown_time", "allowed_fails"), _MIDDLEWARE),
     **dict.fromkeys(("callbacks", "success_callback", "failure_callback", "hooks"), _OBSERVERS),
@@ -102,6 +104,8 @@ _OF_CALLS: Mapping[str, str] = {
 _KEYS = "a client has a key for each provider: write api_keys={'openai': ...}"
 _URLS = "a client has a base URL for each provider: write base_urls={'openai': ...}"
 _AWS_CLIENT = "write api_keys={'bedrock': AWSCredentials(...)}"
+_VERTEX_CLIENT_TOKEN = "write api_keys={'vertex_ai': vertex_token(credentials)}, of anycompletion.integrations.google"
+_VERTEX_CLIENT_URL = "set GOOGLE_CLOUD_PROJECT and GOOGLE_CLOUD_LOCATION, or write base_urls={...}"
 _ENTRA_CLIENT = "write api_keys={'azure': BearerToken(...)}, or an async function that returns a token"
 
 _OF_CLIENTS: Mapping[str, str] = {
@@ -111,6 +115,8 @@ _OF_CLIENTS: Mapping[str, str] = {
     **dict.fromkeys(("aws_access_key", "aws_access_key_id", "aws_secret_key", "aws_secret_access_key"), _AWS_CLIENT),
     **dict.fromkeys(("aws_profile", "aws_profile_name", "aws_session"), _AWS_CHAIN),
     **dict.fromkeys(("aws_region", "aws_region_name", "region_name"), "set AWS_REGION, or write base_urls={...}"),
+    **dict.fromkeys(("project_id", "vertexai", "vertex_project", "vertex_location"), _VERTEX_CLIENT_URL),
+    **dict.fromkeys(("credentials", "vertex_credentials"), _VERTEX_CLIENT_TOKEN),
     **dict.fromkeys(("azure_ad_token", "azure_ad_token_provider"), _ENTRA_CLIENT),
     **dict.fromkeys(
         ("default_headers", "headers"),

@@ -65,7 +65,14 @@ PEERS = (
         "deployment_id",
     ),
     *("input_cost_per_token", "base_model", "azure_ad_token", "default_headers", "default_query", "http_client"),
-    *("litellm_call_id", "no-log", "context_window_fallback_dict", "vertex_project", "allowed_openai_params"),
+    *(
+        "litellm_call_id",
+        "no-log",
+        "context_window_fallback_dict",
+        "vertex_project",
+        "vertex_credentials",
+        "allowed_openai_params",
+    ),
     *("system", "top_k", "stop_sequences", "betas", "max_tokens_to_sample", "response_model", "validation_context"),
 )
 """Keywords of LiteLLM, openai-python, Anthropic's SDK and instructor that are none of ours."""
