@@ -35,6 +35,8 @@ ENDPOINTS: list[tuple[str, str, str]] = [
     ("anthropic", "claude-haiku-4-5", "/v1"),
     ("cohere", "command-a", "/v2/chat"),
     ("cohere", "command-a", "/v2"),
+    ("ollama", "qwen3:8b", "/api/chat"),
+    ("ollama", "qwen3:8b", "/api"),
     ("replicate", "meta/meta-llama-3-8b-instruct", "/v1/predictions"),
     ("replicate", "meta/meta-llama-3-8b-instruct", "/v1"),
     ("bedrock", "us.amazon.nova-lite-v1:0", "/model"),
@@ -151,6 +153,18 @@ def test_a_provider_is_not_named_twice(param: str) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         AsyncCompletion(**{param: {"together": value, "together_ai": value}})
     assert caught.value.param == f"{param}['together_ai']"
+
+
+async def test_a_base_url_of_the_other_format_is_refused_with_the_providers_name() -> None:
+    """Every request would be answered with 404, and nothing would say why."""
+    url = "http://localhost:11434/v1"
+    with pytest.raises(InvalidRequestError, match="use the provider ollama-openai") as caught:
+        AsyncCompletion(base_urls={"ollama": url})
+    assert caught.value.param == "base_urls['ollama']"
+    async with AsyncCompletion() as client:
+        with pytest.raises(InvalidRequestError, match="ollama-openai"):
+            client.check("ollama/m", base_url=f"{url}/")
+        assert client.check("ollama-openai/m", base_url=url).base_url == url
 
 
 # --- a base URL for plain keys ----------------------------------------------------------------------------------------

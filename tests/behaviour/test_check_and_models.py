@@ -126,6 +126,12 @@ PAGES: dict[str, tuple[str, list[Any], list[tuple[str, int | None, str | None]],
             "/v1/models?endpoint=chat&page_size=1000&page_token=p+2",
         ],
     ),
+    "ollama": (
+        "",
+        [{"models": [{"name": "qwen3:8b", "model": "qwen3:8b", "modified_at": "2026-08-04T19:58:20Z", "size": 5}]}],
+        [("qwen3:8b", None, None)],
+        ["/api/tags"],
+    ),
     "replicate": (
         "",
         [

@@ -120,11 +120,14 @@ async def test_a_reply_is_read_as_what_it_is(body: bytes, label: str | None, str
 
 @plain_and_stream
 @every_type
-@pytest.mark.parametrize("page", [b"<html><title>Log in</title>...", b"\n<!doctype html><H1>Log in</H1>"])
-async def test_a_web_page_is_an_error_with_its_title(page: bytes, label: str | None, stream: bool) -> None:
+@pytest.mark.parametrize("provider", ["openai", "ollama"])
+@pytest.mark.parametrize("page", [b"<html><title>Log in</title>...", b"\n<!doctype html><H1>Log in</H1>\n"])
+async def test_a_web_page_is_an_error_with_its_title(
+    page: bytes, provider: str, label: str | None, stream: bool
+) -> None:
     """A captive portal would be an empty reply, or an error full of markup."""
     with pytest.raises(APIResponseError) as caught:
-        await ask(stream, head(200, labelled(label) | {"Content-Length": str(len(page))}) + page)
+        await ask(stream, head(200, labelled(label) | {"Content-Length": str(len(page))}) + page, provider=provider)
     assert caught.value.message == "the answer is a web page: Log in"
     assert caught.value.body == page.decode()
     assert caught.value.status_code == 200
@@ -132,7 +135,7 @@ async def test_a_web_page_is_an_error_with_its_title(page: bytes, label: str | N
 
 @plain_and_stream
 @every_type
-@pytest.mark.parametrize("provider", ["openai", "anthropic", "cohere"])
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "cohere", "ollama"])
 async def test_the_error_for_a_text_has_it(provider: str, label: str | None, stream: bool) -> None:
     """A proxy's message with a good status would be lost."""
     body = b"\nThe upstream is gone."
@@ -221,12 +224,21 @@ COHERE = (
     {"type": "content-end", "index": 0},
     {"type": "message-end", "delta": {"finish_reason": "COMPLETE", "usage": {}}},
 )
+OLLAMA = b"".join(
+    json.dumps({"model": "m", "created_at": "2026-08-04T19:58:20Z", "message": {"content": text}, **rest}).encode()
+    + b"\n"
+    for text, rest in (("Hel", {"done": False}), ("lo.", {"done": False}), ("", {"done": True, "done_reason": "stop"}))
+)
 FORMATS = {
     "anthropic": named(*ANTHROPIC),
     "anthropic, last event without its blank line": named(*ANTHROPIC).rstrip(),
     "anthropic, no end marker, and no blank line": named(*ANTHROPIC[:-1]).rstrip(),
     "cohere": named(*COHERE),
     "cohere, last event without its blank line": named(*COHERE).rstrip(),
+    "ollama": OLLAMA,
+    "ollama, last line without its end": OLLAMA.rstrip(),
+    "ollama, other line ends and blank lines": b"\r\n \n" + OLLAMA.replace(b"\n", b"\r\n\n"),
+    "ollama, one line": OLLAMA.splitlines()[-1].replace(b'"content": ""', b'"content": "Hello."'),
 }
 
 
@@ -253,3 +265,11 @@ async def test_no_dialect_reads_a_cut_event(name: str, stream: bool) -> None:
     for lost in (1, 2, 20):
         with pytest.raises(StreamInterruptedError):
             await ask_format(name, FORMATS[name][:-lost], "text/event-stream", stream)
+
+
+@plain_and_stream
+async def test_no_line_of_json_is_read_that_is_cut(stream: bool) -> None:
+    """A reply would look complete although the end of its last line is missing."""
+    for lost in (2, 3, 20):
+        with pytest.raises((StreamInterruptedError, APIResponseError)):
+            await ask_format("ollama", OLLAMA[:-lost], "application/x-ndjson", stream)

@@ -17,7 +17,7 @@ from ...errors import APIResponseError, APIStatusError, StreamInterruptedError
 from ...records import ChatRequest, JsonObject, ToolCall
 from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionDelta, ToolCallDelta
 from ..base import Chunks, Target
-from ..shared import EMPTY_EVENTS, as_text, uses_legacy_functions, without_nulls
+from ..shared import as_text, uses_legacy_functions, without_nulls
 from .errors import error_of_reply
 from .ollama_fields import (
     created_of,
@@ -117,13 +117,11 @@ class OllamaStreamDecoder:
         try:
             data = json.loads(line)
             failure = error_of_reply(data, line)
-            if failure is None and line not in EMPTY_EVENTS:
+            if failure is None:
                 self._last = line
-                return self._read(as_object(data, "line"))
+                return () if data is None else self._read(as_object(data, "line"))
         except (NotJSONError, ShapeError) as exc:
             problem = str(exc)
-        if failure is None and not problem:
-            return ()
         # Raised here, so that the error's context and traceback do not hold the line.
         raise failure or APIResponseError(f"a line of Ollama's stream cannot be read: {problem}", body=as_text(line))
 
