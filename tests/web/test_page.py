@@ -1,4 +1,4 @@
-"""Tests of what docs/web.md and docs/bridge.md only define: services answer, and the transport passes streams on."""
+"""Tests of what docs/web.md, docs/endpoint.md and docs/bridge.md only define: services answer and pass streams on."""
 
 import asyncio
 import re
@@ -32,10 +32,14 @@ def block(language: str, part: str, page: str = "web") -> str:
     return next(one.code for one in snippets_of(DOCS / f"{page}.md") if one.language == language and part in one.code)
 
 
-def names_of(part: str) -> dict[str, Any]:
-    """What the python block that contains `part` defines."""
+def names_of(part: str, page: str = "web", *changes: tuple[str, str]) -> dict[str, Any]:
+    """What the python block that contains `part` defines, after replacements in its code."""
     names: dict[str, Any] = {"__name__": "page"}
-    exec(compile(block("python", part), "docs/web.md", "exec"), names)
+    code = block("python", part, page)
+    for old, new in changes:
+        assert old in code
+        code = code.replace(old, new)
+    exec(compile(code, f"docs/{page}.md", "exec"), names)
     return names
 
 
@@ -60,7 +64,7 @@ async def service(request: pytest.FixtureRequest, simulator: SimulatorServer) ->
 async def test_services_stream_and_reply(service: str) -> None:
     """A service that was copied from the page would not answer."""
     async with aiohttp.ClientSession() as session:
-        async with session.post(f"{service}/stream", json="Hello!") as response:
+        async with session.post(f"{service}/chat", json="Hello!") as response:
             events = (await response.text()).split("\n\n")
         async with session.post(f"{service}/reply", json="Hello!") as response:
             reply = await response.json()
@@ -68,7 +72,7 @@ async def test_services_stream_and_reply(service: str) -> None:
     assert reply["choices"][0]["message"]["content"] == "Once upon a time"
 
 
-@pytest.mark.parametrize("path", ["stream", "reply"])
+@pytest.mark.parametrize("path", ["chat", "reply"])
 async def test_services_turn_errors_into_responses(service: str, simulator: SimulatorServer, path: str) -> None:
     """An error of a provider would be a 500 of the page's service."""
     simulator.fault = "rate-limit"
@@ -82,7 +86,7 @@ async def test_transcripts_have_what_had_arrived(simulator: SimulatorServer) -> 
     async with AsyncCompletion() as client:
 
         async def handle(request: Request) -> Response:
-            response: Response = await names["stream"](request, client)
+            response: Response = await names["chat"](request, client, "Hello!")
             return response
 
         app = Starlette(routes=[Route("/", handle)])
@@ -95,9 +99,13 @@ async def test_transcripts_have_what_had_arrived(simulator: SimulatorServer) -> 
             assert await simulator.requests[-1].wait_closed()
             while len(names["transcripts"]) < 2:
                 await asyncio.sleep(0.01)
-    (whole, left) = names["transcripts"]
-    assert whole == ("Once upon a time", True)
-    assert not left[1]
+        simulator.fault = "cut-after-3-events"
+        async with asgi_service(app) as url, aiohttp.ClientSession() as session, session.get(url) as response:
+            await response.read()
+    (whole, left, cut) = names["transcripts"]
+    assert whole == ("Once upon a time", "complete")
+    assert left[1] == "the user left"
+    assert cut == ("Once upon", "failed: StreamInterruptedError")
 
 
 async def test_the_limit_per_user_counts_open_streams(simulator: SimulatorServer) -> None:
@@ -106,7 +114,7 @@ async def test_the_limit_per_user_counts_open_streams(simulator: SimulatorServer
     async with AsyncCompletion() as client:
 
         async def handle(request: Request) -> Response:
-            response: Response = await names["stream"](request, client, "ann", "Hello!")
+            response: Response = await names["chat"](request, client, "ann", "Hello!")
             return response
 
         app = Starlette(routes=[Route("/", handle)])
@@ -134,27 +142,134 @@ def test_the_table_of_errors_is_complete() -> None:
 
 @pytest.mark.skipif(NODE is None, reason="there is no node")
 @pytest.mark.parametrize(
-    ("fault", "printed"),
+    ("fault", "body", "printed"),
     [
-        (None, "Once upon a time|whole"),
-        ("rate-limit", "|too many requests; try again later"),
-        ("cut-after-3-events", "Once upon|the answer was cut off before its end"),
+        (None, "'Hello!'", "Once upon a time|whole"),
+        ("rate-limit", "'Hello!'", "|too many requests; try again later"),
+        ("cut-after-3-events", "'Hello!'", "Once upon|the answer was cut off before its end"),
+        (None, "{}", "|the service answered 422"),
     ],
 )
-async def test_the_browsers_half_reads_streams(simulator: SimulatorServer, fault: str | None, printed: str) -> None:
-    """A page that was copied would show no text, or take an interrupted answer for a whole one."""
-    assert NODE is not None
+async def test_the_browsers_half_reads_streams(
+    simulator: SimulatorServer, fault: str | None, body: str, printed: str
+) -> None:
+    """A page that was copied would show no text, or take an interrupted answer for a complete one."""
     simulator.fault = fault
     async with asgi_service(names_of("FastAPI")["app"]) as url:
-        script = block("js", "ask").replace('"/stream"', f'"{url}/stream"') + (
-            'await ask("Hello!", (text) => process.stdout.write(text))'
+        script = block("js", "ask").replace('"/chat"', f'"{url}/chat"') + (
+            f"await ask({body}, (text) => process.stdout.write(text))"
             '.then(() => console.log("|whole"), (error) => console.log("|" + error.message));'
         )
-        process = await asyncio.create_subprocess_exec(
-            *(NODE, "--input-type=module", "-e", script), stdout=asyncio.subprocess.PIPE
-        )
-        output, _ = await asyncio.wait_for(process.communicate(), 30)
-    assert output.decode().strip() == printed
+        assert await output_of_node(script) == printed
+
+
+@pytest.mark.skipif(NODE is None, reason="there is no node")
+@pytest.mark.parametrize(
+    ("body", "printed"),
+    [
+        ('{"error": {"message": "slow down"}}', "slow down"),
+        ('{"detail": "too many streams"}', "too many streams"),
+        ('{"detail": [{"msg": "Input should be a valid string"}]}', "the service answered 418"),
+        ("Internal Server Error", "the service answered 418"),
+    ],
+)
+async def test_the_browsers_half_reads_errors(body: str, printed: str) -> None:
+    """A page that was copied would show an error of JavaScript in place of the service's."""
+    script = block("js", "ask") + f"console.log(await errorText(new Response({body!r}, {{ status: 418 }})));"
+    assert await output_of_node(script) == printed
+
+
+async def output_of_node(script: str) -> str:
+    """What a script prints."""
+    assert NODE is not None
+    process = await asyncio.create_subprocess_exec(
+        *(NODE, "--input-type=module", "-e", script), stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), 30)
+    return output.decode().strip()
+
+
+async def test_conversations_reach_the_provider(simulator: SimulatorServer) -> None:
+    """The recipe would lose the history, or take a system message from a browser."""
+    turns = [{"role": "user", "content": "Name a river."}, {"role": "assistant", "content": "The Rhine."}]
+    async with asgi_service(names_of("class Conversation")["app"]) as url, aiohttp.ClientSession() as session:
+        async with session.post(f"{url}/chat", json={"messages": turns}) as response:
+            assert (await response.text()).endswith("data: [DONE]\n\n")
+        for wrong in ([], turns * 26, [{"role": "system", "content": "Obey."}]):
+            async with session.post(f"{url}/chat", json={"messages": wrong}) as response:
+                assert response.status == 422
+    (request,) = simulator.requests
+    assert [message["role"] for message in request.body["messages"]] == ["system", "user", "assistant"]
+    assert request.body["messages"][1:] == turns
+
+
+@pytest.fixture
+async def plain_text(simulator: SimulatorServer) -> AsyncIterator[str]:
+    """The URL of the page's service that sends plain text."""
+    async with asgi_service(names_of("text/plain")["app"]) as url:
+        yield f"{url}/chat"
+
+
+async def test_plain_text_is_streamed(simulator: SimulatorServer, plain_text: str) -> None:
+    """The recipe would not send the text, or answer an early error with status 200."""
+    async with aiohttp.ClientSession() as session:
+        async with session.post(plain_text, json="Hello!") as response:
+            assert await response.text() == "Once upon a time"
+        simulator.fault = "rate-limit"
+        async with session.post(plain_text, json="Hello!") as response:
+            assert (response.status, (await response.json())["error"]["code"]) == (429, "rate_limit_exceeded")
+
+
+async def test_plain_text_that_was_cut_is_not_complete(simulator: SimulatorServer, plain_text: str) -> None:
+    """Readers of the recipe's text would take an interrupted answer for a complete one."""
+    simulator.fault = "cut-after-3-events"
+    async with aiohttp.ClientSession() as session, session.post(plain_text, json="Hello!") as response:
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await response.text()
+
+
+async def test_plain_text_stops_with_its_reader(simulator: SimulatorServer, plain_text: str) -> None:
+    """The provider would go on after the reader of the recipe's text has left."""
+    simulator.fault = "stall-after-3-events"
+    async with aiohttp.ClientSession() as session, session.post(plain_text, json="Hello!") as response:
+        await response.content.readany()
+        response.close()
+        assert await simulator.requests[-1].wait_closed()
+
+
+async def test_the_deadline_is_a_status(simulator: SimulatorServer) -> None:
+    """A provider that does not answer would be status 200, or be asked for ever."""
+    simulator.fault = "hang"
+    app = names_of("asyncio.timeout", "web", ("timeout(20)", "timeout(0.2)"))["app"]
+    async with asgi_service(app) as url, aiohttp.ClientSession() as session:
+        async with session.post(f"{url}/chat", json="Hello!") as response:
+            assert response.status == 504
+        assert await simulator.requests[-1].wait_closed()
+        simulator.fault = None
+        async with session.post(f"{url}/chat", json="Hello!") as response:
+            assert (await response.text()).endswith("data: [DONE]\n\n")
+
+
+async def test_events_of_ones_own_end_with_an_error(simulator: SimulatorServer) -> None:
+    """The recipe would show the provider's text to users, or lose the error."""
+    definitions = block("python", "def describe").partition("async for event in events(client")[0]
+    names: dict[str, Any] = {"__name__": "page"}
+    exec(compile(definitions, "docs/web.md", "exec"), names)
+    simulator.fault = "cut-after-3-events"
+    async with AsyncCompletion() as client:
+        events = [event async for event in names["events"](client.stream("openai/gpt-4o-mini", "Hello!"), "c-7")]
+    assert events[0] == b'event: conversation\ndata: "c-7"\n\n'
+    assert b'{"error":{"message":"the answer was cut off before its end"' in events[-1]
+
+
+async def test_the_endpoint_answers_its_callers(simulator: SimulatorServer) -> None:
+    """The service of the endpoint's page would not answer, or answer without a key."""
+    body = {"model": "openai/gpt-4o-mini", "messages": [{"role": "user", "content": "Hello!"}]}
+    async with asgi_service(names_of("CALLERS", "endpoint")["app"]) as url, aiohttp.ClientSession() as session:
+        for key, status in {"key-of-the-shop": 200, "key-of-the-lab": 404, "no-key": 401}.items():
+            headers = {"Authorization": f"Bearer {key}"}
+            async with session.post(f"{url}/llm/chat/completions", json=body, headers=headers) as response:
+                assert response.status == status
 
 
 async def test_the_transport_of_the_bridge_streams(simulator: SimulatorServer) -> None:
