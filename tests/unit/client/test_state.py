@@ -124,7 +124,7 @@ async def test_stats_count_requests_in_flight_and_calls_that_wait_for_limits() -
                 await asyncio.sleep(0.001)
         stats = client.stats().providers["openai"]
         assert (stats.in_flight, stats.queued, stats.connections, stats.retries) == (1, {"limits": 2}, 1, 0)
-        assert client.stats().summary() == "openai: 1 in flight, 1 connections, 2 waiting for limits"
+        assert client.stats().summary() == "openai: 1 in flight, 1 connection, 2 waiting for limits"
         for call in calls:
             call.cancel()
         await asyncio.wait(calls)
