@@ -42,7 +42,7 @@ def environment(sim: SimulatorServer) -> dict[str, str]:
     values: dict[str, str] = {}
     for name, url in sim.base_urls.items():
         row = PROVIDERS[name]
-        values |= {row.base_url_env[0]: url, row.key_env[0]: sim.api_keys[name]}
+        values |= dict.fromkeys(row.base_url_env[:1], url) | dict.fromkeys(row.key_env[:1], sim.api_keys[name])
     return values
 
 
