@@ -106,7 +106,8 @@ def secret_values(headers: Mapping[str, str]) -> list[str]:
         if is_credential(name) or (len(value) >= _MIN_OTHER_SECRET and name.lower() not in _PUBLIC_HEADERS)
     ]
     passwords = [password for value in values if (password := basic_password(value))]
-    return [re.sub(_SCHEME, "", value, count=1) for value in values] + passwords
+    texts = [text for value in values for text in signature_secrets(value) or [re.sub(_SCHEME, "", value, count=1)]]
+    return texts + passwords
 
 
 def basic_password(value: str) -> str:
@@ -118,6 +119,15 @@ def basic_password(value: str) -> str:
         return base64.b64decode(encoded).partition(b":")[2].decode()
     except ValueError:
         return ""
+
+
+def signature_secrets(value: str) -> list[str]:
+    """The secrets in a header's value that is an AWS signature: the access key's id and the signature; none in others.
+
+    The rest of it are names of headers, and the date and service, which may stand in any text.
+    """
+    found = re.fullmatch(r"AWS4-HMAC-SHA256 Credential=([^/]+)/.*Signature=([0-9a-f]+)", value)
+    return [] if found is None else [*found.groups()]
 
 
 def hide(text: str, secrets: Iterable[str]) -> str:

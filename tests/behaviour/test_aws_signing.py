@@ -501,3 +501,36 @@ async def test_the_simulator_takes_signed_requests() -> None:
                 await client.create(
                     "bedrock/amazon.nova-lite-v1:0", "Hi.", extra_headers={"Authorization": authorization}
                 )
+
+
+async def test_a_recorded_stream_of_a_signed_call_replays(tmp_path: Path) -> None:
+    """Masking a part of the signature that is no secret would corrupt the recorded frames."""
+    recorder = Recorder(tmp_path)
+    async with (
+        SimulatorServer(reply="The content-type of a signature's host is application/json; x-amz-date") as sim,
+        AsyncCompletion(providers=[recorder], base_urls=sim.base_urls, api_keys={"bedrock": SESSION}) as client,
+    ):
+        text = (await client.stream("bedrock/amazon.nova-lite-v1:0", "Hi.").get_final_completion()).text
+    async with (
+        SimulatorServer(replay=tmp_path) as replay,
+        AsyncCompletion(base_urls=replay.base_urls, api_keys={"bedrock": SESSION}, max_retries=0) as client,
+    ):
+        again = await client.stream("bedrock/amazon.nova-lite-v1:0", "Hi.").get_final_completion()
+    assert again.text == text
+    assert "***" not in recorder.recordings[0].body.decode("latin-1")
+
+
+async def test_a_recorded_stream_with_redacted_texts_replays(tmp_path: Path) -> None:
+    """An own function that redacts texts would corrupt the frames that they are in."""
+    recorder = Recorder(tmp_path, redact=lambda text: text.replace("Ann", "a person"))
+    async with (
+        SimulatorServer(reply="I am Ann.", chunks=1) as sim,
+        AsyncCompletion(providers=[recorder], base_urls=sim.base_urls, api_keys={"bedrock": SESSION}) as client,
+    ):
+        await client.stream("bedrock/amazon.nova-lite-v1:0", "Hi.").get_final_completion()
+    async with (
+        SimulatorServer(replay=tmp_path) as replay,
+        AsyncCompletion(base_urls=replay.base_urls, api_keys={"bedrock": KEYS}, max_retries=0) as client,
+    ):
+        again = await client.stream("bedrock/amazon.nova-lite-v1:0", "Hi.").get_final_completion()
+    assert again.text == "I am a person."

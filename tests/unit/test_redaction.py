@@ -189,3 +189,14 @@ def test_half_a_secret_in_a_header_is_redacted() -> None:
     for begin in range(len(LONG) - 24):
         echoing = Headers([(b"x-echo", LONG[begin : begin + 24].encode())])
         assert redacted_headers(echoing, [LONG]) == {"x-echo": "***"}
+
+
+def test_of_an_aws_signature_only_the_secret_parts_are_secret() -> None:
+    """Names of headers in a signature would be masked wherever they stand, or a signature be shown."""
+    signature = "0123456789abcdef" * 4
+    value = (
+        "AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20261130/us-east-1/bedrock/aws4_request, "
+        f"SignedHeaders=content-type;host;x-amz-date, Signature={signature}"
+    )
+    assert secret_values({"Authorization": value}) == ["AKIAEXAMPLE", signature]
+    assert secret_values({"Authorization": "AWS4-HMAC-SHA256 something"}) == ["AWS4-HMAC-SHA256 something"]

@@ -6,6 +6,7 @@ of the request are overwritten wherever they occur, and so is everything that lo
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -22,9 +23,10 @@ from ... import Provider, known_providers
 from ...errors import ConfigurationError
 from ...http import RequestHeaders
 from ...records import ChatRequest
-from ...redaction import basic_password, hide
+from ...redaction import basic_password, hide, signature_secrets
 from ...transport import Response, Transport
 from ..fake.wrappers import ResponseWrapper, TransportWrapper
+from ..formats.aws_eventstream import with_changed_texts
 from ..formats.json_access import as_dict
 from ..formats.registry import FORMATS_BY_DIALECT
 from .recordings import RecordedCall, Recording
@@ -230,13 +232,16 @@ class RecordedExchange:
         url = sanitize(self._public_url())
         kind = response_headers.get("content-type", "").partition(";")[0].strip().lower()
         raw = b"".join(pieces)
-        body = _redacted(raw, sanitize, self._secrets())
+        framing, secrets = _FRAMINGS.get(kind, "text"), self._secrets()
+        redacted = functools.partial(_redacted, sanitize=sanitize, secrets=secrets)
+        # Messages of an event stream have lengths and checksums, which have to be those of the redacted texts.
+        body = with_changed_texts(raw, redacted) if framing == "aws-eventstream" else redacted(raw)
         return Recording(
             id=self._name(url, request),
             provider=self.row.name,
             api=_api_of(self.row),
             streaming=as_dict(request).get("stream") is True,
-            framing=_FRAMINGS.get(kind, "text"),
+            framing=framing,
             status=self.status,
             headers={name: sanitize(value) for name, value in response_headers.items() if self._keeps(name)},
             body=body,
@@ -260,7 +265,7 @@ class RecordedExchange:
         """The credentials of the request: all headers not known to be harmless, also without their scheme."""
         values = [value for name, value in self.headers.items() if name.lower() not in _HARMLESS_HEADERS]
         values += [value for name, value in parse_qsl(urlsplit(self.url).query) if name not in _QUERY]
-        words = {word for value in values for word in (value, value.rpartition(" ")[2], basic_password(value))}
+        words = {word for value in values for word in _secret_words(value)}
         return sorted((word for word in words if len(word) >= _MIN_SECRET), key=len, reverse=True)
 
     def _redactor(self, redact: Callable[[str], str] | None) -> Callable[[str], str]:
@@ -290,6 +295,11 @@ class RecordedExchange:
         words += ["stream"] if as_dict(request).get("stream") is True else []
         slugs = (re.sub(r"[^a-z0-9]+", "-", word.lower()).strip("-") for word in words)
         return "-".join([*(slug for slug in slugs if slug), digest])[-120:]
+
+
+def _secret_words(value: str) -> Iterable[str]:
+    """The secret texts in a header: the value, also without its scheme; of AWS's signatures, the secret parts only."""
+    return signature_secrets(value) or (value, value.rpartition(" ")[2], basic_password(value))
 
 
 def _redacted(raw: bytes, sanitize: Callable[[str], str], secrets: Iterable[str]) -> bytes:
