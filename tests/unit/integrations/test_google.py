@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from anycompletion import APIConnectionError, AsyncCompletion, ConfigurationError, Secret
+from anycompletion.testing import FakeProvider
 from support.raw_server import REQUEST, RawServer, answer
 
 pytest.importorskip("google.auth", reason="the extra google is not installed")
@@ -229,6 +230,21 @@ async def test_a_refused_token_is_refreshed_once() -> None:
         sent = [request.headers["authorization"] for request in server.requests]
     assert reply.text == "Hi."
     assert sent == ["Bearer token-1", "Bearer token-2"]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["reply", "stream"])
+async def test_a_call_is_tried_again_after_an_outage_of_the_token_server(stream: bool) -> None:
+    """A short outage of Google's token server would fail calls, although nothing was sent yet."""
+    credentials = FakeCredentials(errors=[TransportError("down")])
+    fake = FakeProvider("Hello!", name="vertex-anthropic")
+    keys = {"vertex-anthropic": vertex_token(credentials)}
+    async with AsyncCompletion(providers=[fake], api_keys=keys) as client:
+        if stream:
+            reply = await client.stream("vertex-anthropic/claude-x", "Hi.").get_final_completion()
+        else:
+            reply = await client.create("vertex-anthropic/claude-x", "Hi.")
+    assert reply.text == "Hello!"
+    assert fake.requests[0].wire[0].headers["authorization"] == "Bearer token-2"
 
 
 async def test_a_token_is_no_api_key() -> None:
