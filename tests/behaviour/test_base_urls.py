@@ -158,8 +158,9 @@ def test_a_provider_is_not_named_twice(param: str) -> None:
 async def test_a_base_url_of_the_other_format_is_refused_with_the_providers_name() -> None:
     """Every request would be answered with 404, and nothing would say why."""
     url = "http://localhost:11434/v1"
-    with pytest.raises(InvalidRequestError, match="use the provider ollama-openai") as caught:
-        AsyncCompletion(base_urls={"ollama": url})
+    async with AsyncCompletion(base_urls={"ollama": url}) as client:
+        with pytest.raises(InvalidRequestError, match="use the provider ollama-openai") as caught:
+            client.check("ollama/m")
     assert caught.value.param == "base_urls['ollama']"
     async with AsyncCompletion() as client:
         with pytest.raises(InvalidRequestError, match="ollama-openai"):

@@ -35,7 +35,7 @@ def sent(messages: Any = "Hi", **options: Any) -> dict[str, Any]:
     return found.body
 
 
-def test_a_request_says_whether_it_streams() -> None:
+def test_a_request_states_whether_it_streams() -> None:
     """A call without a stream would get one, which is Ollama's default."""
     assert encoded().url == "http://localhost:11434/api/chat"
     assert (sent()["stream"], sent(stream=True)["stream"]) == (False, True)
