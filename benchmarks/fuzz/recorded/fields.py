@@ -12,7 +12,10 @@ from .rule_types import MESSAGE, Rule
 from .rules import RULES
 
 OF_ERRORS = frozenset(
-    {"error", "errors", "message", "detail", "details", "finish_reason", "choices", "delta", "type", "status"}
+    {
+        *("error", "errors", "message", "detail", "details", "finish_reason", "choices", "delta", "type", "status"),
+        *("candidates", "finishReason", "finishMessage"),
+    }
 )
 """Fields that describe an error, or that hold those."""
 

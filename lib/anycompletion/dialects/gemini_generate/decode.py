@@ -43,7 +43,18 @@ from .gemini_finish import block_reason, finish_reason, native_reason
 from .gemini_quirks import quirks_of
 from .grounding import GeminiTexts, read_annotations
 from .model_turns import BACKEND, NATIVE_CONTENT
-from .reply_parts import are_expressible, audio_of, image, is_thought, media_of, read_parts, text_of, tool_call_of
+from .reply_parts import (
+    are_expressible,
+    audio_of,
+    has_call,
+    image,
+    is_thought,
+    media_of,
+    read_candidate,
+    read_parts,
+    text_of,
+    tool_call_of,
+)
 from .response_arrays import merged_response
 from .token_counts import has_counts, read_usage
 
@@ -91,7 +102,7 @@ def _completion(data: JsonObject, legacy: bool, target: Target) -> ChatCompletio
     backend = quirks_of(target).backend
     choices: list[Choice] = []
     for position, item in enumerate(as_list(data.get("candidates"), "candidates")):
-        candidate = as_object(item, f"candidates[{position}]")
+        candidate = read_candidate(item, f"candidates[{position}]")
         choices.append(_choice(candidate, position, response_id, legacy, backend))
     if not choices:
         choices.append(_blocked(data))
@@ -142,7 +153,7 @@ def _choice(candidate: JsonObject, position: int, response_id: str, legacy: bool
     native = native_reason(candidate)
     if native is None and not parts:
         raise ShapeError(f"candidates[{position}].finishReason", "a text, because there is no content", None)
-    calls = [part for part in parts if "functionCall" in part]
+    calls = list(filter(has_call, parts))
     message = read_message(parts, response_id, legacy, backend)
     shown = ["" if is_thought(part) else text_of(part) for part in parts]
     message.annotations = read_annotations(candidate, GeminiTexts(shown)) or None
@@ -171,7 +182,7 @@ def read_message(parts: list[JsonObject], response_id: str, legacy: bool, backen
         text = text_of(part)
         if text:
             (thoughts if is_thought(part) else texts).append(text)
-        if "functionCall" in part:
+        if has_call(part):
             calls.append(tool_call_of(part, response_id, len(calls), backend))
         media = media_of(part)
         if media is not None and media[0].startswith("image/"):

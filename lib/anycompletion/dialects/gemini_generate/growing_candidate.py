@@ -23,6 +23,7 @@ from .reply_parts import (
     arguments_of,
     call_id,
     call_name,
+    has_call,
     image,
     is_thought,
     media_of,
@@ -33,6 +34,7 @@ from .reply_parts import (
 )
 
 _NOTHING = Delta()
+_TEXT_ONLY = frozenset(("text",))
 
 
 class _OpenCall:
@@ -127,6 +129,16 @@ class GeminiGrowingCandidate:
         reason = finish_reason(native, has_calls=self._calls > 0, legacy=self._legacy)
         return ChunkChoice(self.index, delta, reason, logprobs, native, extra)
 
+    def add_text(self, part: JsonObject) -> ChunkChoice | None:
+        """The choice for an event that has a text and nothing else, as most have; None if more has to be considered."""
+        if not self._started or self._open is not None or part.keys() != _TEXT_ONLY:
+            return None
+        text = part["text"]
+        if text.__class__ is not str or not text:
+            return None
+        self._keep(part)
+        return ChunkChoice(self.index, Delta(None, text))
+
     def end(self) -> ChunkChoice | None:
         """What has arrived since the finish reason; None for nothing."""
         delta = Delta()
@@ -136,7 +148,7 @@ class GeminiGrowingCandidate:
     # --- parts --------------------------------------------------------------------------------------------------------
 
     def _add_part(self, part: JsonObject, delta: Delta, response_id: str) -> None:
-        if "functionCall" in part:
+        if has_call(part):
             self._add_call(part, delta, response_id)
             return
         self._close_call(delta)
@@ -236,10 +248,10 @@ class GeminiGrowingCandidate:
             delta.provider_specific_fields = native_fields(unsent, self._backend)
             self._native_sent = len(self._parts)
         # A list would be appended to the one that was sent.
-        unsent_fields = {
+        unsent_fields: JsonObject = {
             name: value
             for name, value in self._extra.items()
-            if name not in self._extra_sent or (isinstance(value, dict) and self._extra_sent[name] != value)
+            if name not in self._extra_sent or (type(value) is dict and self._extra_sent[name] != value)
         }
         if not unsent_fields:
             return None

@@ -10,13 +10,33 @@ import binascii
 from collections.abc import Iterable, Sequence
 
 from ...codecs import json
-from ...codecs.lenient import ShapeError, as_list, as_object, as_str, optional_object, optional_str
+from ...codecs.lenient import ShapeError, as_list, as_object, as_optional_object, as_str, optional_object, optional_str
 from ...records import Audio, FunctionCall, JsonObject, ToolCall
 
+_CANDIDATE = frozenset(
+    (
+        *("content", "finishReason", "finishMessage", "index", "safetyRatings", "citationMetadata", "tokenCount"),
+        *("groundingMetadata", "groundingAttributions", "urlContextMetadata", "avgLogprobs", "logprobsResult"),
+        "continuationToken",
+    )
+)
+_CONTENT = frozenset(("parts", "role"))
 _TEXT_ONLY = frozenset(("text",))
 _TEXT_AND_THOUGHT = frozenset(("text", "thought"))
 _CALL_ONLY = frozenset(("functionCall",))
 _CALL_FIELDS = frozenset(("name", "args"))
+
+
+def read_candidate(value: object, path: str) -> JsonObject:
+    """A candidate.
+
+    Raises:
+        ShapeError: it is no object, or has none of the fields that Google documents.
+    """
+    candidate = as_object(value, path)
+    if candidate and _CANDIDATE.isdisjoint(candidate):
+        raise ShapeError(path, "a candidate", value)
+    return candidate
 
 
 def read_parts(content: object, path: str) -> list[JsonObject]:
@@ -27,8 +47,16 @@ def read_parts(content: object, path: str) -> list[JsonObject]:
     """
     if content is None:
         return []
-    parts = as_object(content, path).get("parts")
+    found = as_object(content, path)
+    parts = found.get("parts")
+    if parts is None and found and not _CONTENT & found.keys():
+        raise ShapeError(path, "an object with parts", content)
     return [as_object(part, f"{path}.parts[{i}]") for i, part in enumerate(as_list(parts, f"{path}.parts"))]
+
+
+def has_call(part: JsonObject) -> bool:
+    """Whether a part is a function call."""
+    return part.get("functionCall") is not None
 
 
 def is_thought(part: JsonObject) -> bool:
@@ -142,8 +170,12 @@ def merged_texts(parts: Iterable[JsonObject]) -> list[JsonObject]:
 
 
 def media_of(part: JsonObject) -> tuple[str, str] | None:
-    """Media type and base64 data of a part with data; None for others, and for those of the reasoning."""
-    data = None if "inlineData" not in part or is_thought(part) else optional_object(part["inlineData"])
+    """Media type and base64 data of a part with data; None for others, and for those of the reasoning.
+
+    Raises:
+        ShapeError: the data are no object.
+    """
+    data = None if is_thought(part) else as_optional_object(part.get("inlineData"), "inlineData")
     if data is None:
         return None
     return optional_str(data.get("mimeType")) or "", as_str(data.get("data"))

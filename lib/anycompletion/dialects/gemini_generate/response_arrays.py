@@ -9,7 +9,7 @@ from typing import Any
 
 from ...codecs.lenient import ShapeError, as_list, as_object, optional_object
 from ...records import JsonObject
-from .reply_parts import merged_texts, read_parts
+from .reply_parts import merged_texts, read_candidate, read_parts
 from .token_counts import has_counts
 
 
@@ -30,18 +30,17 @@ def merged_response(responses: list[Any]) -> JsonObject:
         for name, value in response.items():
             if name == "candidates":
                 for candidate in as_list(value, f"[{i}].candidates"):
-                    found = as_object(candidate, f"[{i}].candidates")
+                    found = read_candidate(candidate, f"[{i}].candidates")
                     _add(candidates.setdefault(found.get("index", 0), {"content": {"parts": []}}), found, i)
             elif name != "usageMetadata" or "usageMetadata" not in whole or has_counts(optional_object(value)):
                 whole[name] = value
     for candidate in candidates.values():
-        candidate["content"]["parts"] = merged_texts(read_parts(candidate["content"], "candidates.content"))
+        candidate["content"]["parts"] = merged_texts(candidate["content"]["parts"])
     return {**whole, "candidates": list(candidates.values())}
 
 
 def _add(whole: JsonObject, candidate: JsonObject, number: int) -> None:
-    content = optional_object(candidate.get("content")) or {}
-    whole["content"]["parts"] += as_list(content.get("parts"), f"[{number}].candidates.content.parts")
+    whole["content"]["parts"] += read_parts(candidate.get("content"), f"[{number}].candidates.content")
     for name, value in candidate.items():
         if name != "content" and (value or name not in whole):
             whole[name] = value

@@ -8,6 +8,8 @@ usage is what the last event with counts reports, which may come after that.
 
 from __future__ import annotations
 
+from typing import Any
+
 from ...codecs import json
 from ...codecs.lenient import (
     NotJSONError,
@@ -29,6 +31,7 @@ from .errors import error_from_body, error_in, failed_generation
 from .gemini_finish import block_reason
 from .gemini_quirks import quirks_of
 from .growing_candidate import GeminiGrowingCandidate
+from .reply_parts import read_candidate
 from .token_counts import has_counts, read_usage
 
 _MAX_CANDIDATES = 1024
@@ -134,9 +137,12 @@ class GeminiStreamDecoder:
 
     def _read(self, data: JsonObject) -> Chunks:
         self._add_details(data)
+        plain = self._plain_text(data)
+        if plain is not None:
+            return (self._chunk([plain]),)
         choices: list[ChunkChoice] = []
         for position, item in enumerate(as_list(data.get("candidates"), "candidates")):
-            candidate: JsonObject = item if item.__class__ is dict else as_object(item, "candidates")
+            candidate = read_candidate(item, "candidates")
             failure = failed_generation(candidate) if "finishReason" in candidate else None
             if failure is not None:
                 self._failure, self.done = self._failure or failure, True
@@ -147,6 +153,21 @@ class GeminiStreamDecoder:
         if not self._candidates and not self._blocked and self._feedback is not None:
             choices += self._block(self._feedback)
         return (self._chunk(choices),) if choices else ()
+
+    def _plain_text(self, data: JsonObject) -> ChunkChoice | None:
+        """The choice of an event with one text of the one candidate; None for all others."""
+        candidates: Any = data.get("candidates")
+        if len(self._candidates) != 1 or candidates.__class__ is not list or len(candidates) != 1:
+            return None
+        candidate: Any = candidates[0]
+        if candidate.__class__ is not dict or not candidate.keys() <= _PLAIN_FIELDS or candidate.get("index"):
+            return None
+        content: Any = candidate.get("content")
+        parts: Any = content.get("parts") if content.__class__ is dict else None
+        if parts.__class__ is not list or len(parts) != 1 or parts[0].__class__ is not dict:
+            return None
+        known = self._candidates.get(0)
+        return None if known is None else known.add_text(parts[0])
 
     def _add_details(self, data: JsonObject) -> None:
         if not self._id:
@@ -183,6 +204,8 @@ class GeminiStreamDecoder:
         return ChatCompletionChunk(self._id, choices, self._created, self._model, native=self._last)
 
 
+_PLAIN_FIELDS = frozenset(("content", "index"))
+"""Fields of a candidate in an event that has nothing but text."""
 _FINISH_FIELDS = frozenset(("finishReason", "finishMessage"))
 
 
