@@ -517,6 +517,7 @@ async def test_a_recorded_stream_of_a_signed_call_replays(tmp_path: Path) -> Non
     ):
         again = await client.stream("bedrock/amazon.nova-lite-v1:0", "Hi.").get_final_completion()
     assert again.text == text
+    assert recorder.recordings[0].streaming
     assert "***" not in recorder.recordings[0].body.decode("latin-1")
 
 

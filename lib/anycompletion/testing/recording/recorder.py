@@ -64,6 +64,10 @@ _FRAMINGS: Mapping[str, str] = {
 }
 
 
+_STREAMS = ("sse", "ndjson", "aws-eventstream")
+"""Framings of streams, for formats whose path asks for a stream and not the body."""
+
+
 class Recorder:
     """Records the traffic between a client and its providers in a folder, for tests to replay.
 
@@ -240,7 +244,7 @@ class RecordedExchange:
             id=self._name(url, request),
             provider=self.row.name,
             api=_api_of(self.row),
-            streaming=as_dict(request).get("stream") is True,
+            streaming=as_dict(request).get("stream") is True or framing in _STREAMS,
             framing=framing,
             status=self.status,
             headers={name: sanitize(value) for name, value in response_headers.items() if self._keeps(name)},
