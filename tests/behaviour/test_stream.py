@@ -469,7 +469,9 @@ async def test_a_usage_chunk_is_delivered_only_where_it_is_requested(case: Case,
         assert len(bare) == (1 if requested else 0)
         assert stream.usage is not None
         assert stream.usage == stream.snapshot.usage
-        assert stream.usage.prompt_tokens == 3 * case.requests
+        # Cohere counts a preamble of its own, too.
+        preamble = 60 if case.model.startswith("cohere/") else 0
+        assert stream.usage.prompt_tokens == (3 + preamble) * case.requests
         assert stream.usage.completion_tokens > 0
         if requested:
             assert chunks[-1].usage == stream.usage

@@ -23,8 +23,9 @@ from anycompletion import (
 )
 from anycompletion.testing import SimulatorServer
 from support.raw_server import DONE, END, REQUEST, STREAM, RawServer, event, piece
+from support.simulated import MODEL_BY_DIALECT
 
-MODELS = ["openai/gpt-4o", "anthropic/claude-haiku-4-5"]
+MODELS = list(MODEL_BY_DIALECT.values())
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from anycompletion import AsyncCompletion, CompletionStream
 from anycompletion.client.client import client_state
 from anycompletion.testing import SimulatorServer
 from anycompletion.transport import Pool
+from support.simulated import MODEL_BY_DIALECT
 
 
 class Case(NamedTuple):
@@ -29,13 +30,18 @@ CASES = {
     "openai-n3": Case("openai/gpt-4o", 3, 1),
     "anthropic": Case("anthropic/claude-haiku-4-5", 1, 1),
     "anthropic-n3": Case("anthropic/claude-haiku-4-5", 3, 3),
+    **{
+        dialect: Case(model, 1, 1)
+        for dialect, model in MODEL_BY_DIALECT.items()
+        if dialect not in ("openai_chat", "anthropic_messages", "replicate_predictions")
+    },
 }
-"""Two formats, with several choices by the provider and by our fan-out."""
+"""All formats whose streams are one request, and several choices by the provider and by our fan-out."""
 
 
 def client_of(sim: SimulatorServer, **options: Any) -> AsyncCompletion:
     """A client that sends to the simulator, for the formats of `CASES`."""
-    names = ("openai", "anthropic")
+    names = {case.model.partition("/")[0] for case in CASES.values()}
     urls, keys = ({name: each[name] for name in names} for each in (sim.base_urls, sim.api_keys))
     return AsyncCompletion(base_urls=urls, api_keys=keys, **options)
 
