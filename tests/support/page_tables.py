@@ -25,10 +25,19 @@ MAIN = ("openai", "azure", "openrouter", "anthropic", "cohere", "replicate")
 
 OTHERS = tuple(name for name in PROVIDERS if name not in MAIN)
 
+FORMATS = tuple(
+    {
+        PROVIDERS[name].dialect: name
+        for name in reversed(OTHERS)
+        if PROVIDERS[name].dialect not in {PROVIDERS[main].dialect for main in MAIN}
+    }.values()
+)[::-1]
+"""The first provider of each format that no main provider has."""
+
 COMPATIBLE = tuple(name for name in OTHERS if PROVIDERS[name].dialect == "openai_chat")
 """Those of them whose format is OpenAI's."""
 
-_NAME = re.compile(r"([a-z_.]+)(?:$|[;:,] )")
+_NAME = re.compile(r"([a-z][A-Za-z_.]*)(?:$|[;:,] )")
 """The provider's name of a mapped parameter, where its note begins with one."""
 
 
@@ -106,17 +115,22 @@ def grouped(rows: Mapping[str, Sequence[str]]) -> list[list[str]]:
     return [[code(names), *texts] for texts, names in groups.items()]
 
 
-def parameters() -> list[str]:
-    """Table of parameters by main providers; providers with equal columns share one."""
+def parameters(shown: Sequence[str] = MAIN) -> list[str]:
+    """Table of parameters by main providers, or by others; providers with equal columns share one."""
     notes = Notes()
-    columns = {provider: column(provider) for provider in MAIN}
-    texts = {name: [describe(columns[provider][name], notes) for provider in MAIN] for name in PARAM_NAMES}
+    columns = {provider: column(provider) for provider in shown}
+    texts = {name: [describe(columns[provider][name], notes) for provider in shown] for name in PARAM_NAMES}
     equal: dict[tuple[str, ...], list[int]] = {}
-    for i in range(len(MAIN)):
+    for i in range(len(shown)):
         equal.setdefault(tuple(row[i] for row in texts.values()), []).append(i)
-    header = ["parameter", *(code(MAIN[i] for i in same) for same in equal.values())]
+    header = ["parameter", *(code(shown[i] for i in same) for same in equal.values())]
     rows = {name: [row[same[0]] for same in equal.values()] for name, row in texts.items()}
     return [*table(header, grouped(rows)), "", *notes.lines()]
+
+
+def formats() -> list[str]:
+    """Table of parameters by the other formats."""
+    return parameters(FORMATS)
 
 
 def differences() -> list[str]:
@@ -163,7 +177,13 @@ def prefixes() -> list[str]:
     ]
 
 
-TABLES = {"parameters": parameters, "differences": differences, "providers": providers, "prefixes": prefixes}
+TABLES = {
+    "parameters": parameters,
+    "formats": formats,
+    "differences": differences,
+    "providers": providers,
+    "prefixes": prefixes,
+}
 """Name of a marked section → function that makes its lines."""
 
 _SECTION = re.compile(r"^(<!-- (\w+): written by \S+ -->\n)(?:.*?)^(<!-- end of \2 -->)$", re.MULTILINE | re.DOTALL)
