@@ -40,8 +40,10 @@ from anycompletion.streaming.accumulator import Accumulator
 
 from . import mutations
 from .endpoint import ENDPOINT
+from .hints import HINT_BODIES, HINTS
 from .http1 import HTTP1
-from .seeds import HINT_BODIES, HINTS, SEEDS, Seeds
+from .seed_types import Seeds, Write, as_event
+from .seeds import SEEDS
 from .subject import Subject, expect
 
 BASE_SECONDS = 1.0
@@ -72,7 +74,7 @@ class Cut(NamedTuple):
 
 
 def make_framing(rng: Random) -> Cut:
-    seeds = rng.choice(list(SEEDS.values())).streams
+    seeds = rng.choice([seeds.streams for seeds in SEEDS.values() if seeds.write is as_event])
     data = mutations.noise(rng) if rng.random() < 0.5 else mutations.stream(rng, seeds, seeds)
     return Cut(data, mutations.cuts(rng, data), rng.choice((1 << 24, 1 << 24, 40, 200)))
 
@@ -116,10 +118,16 @@ class Format:
         module: Dialect = DIALECTS[self.name]
         return module
 
+    def target(self, choice: int) -> Target:
+        """The target of a variant, with differences of the dialect's own class."""
+        found = _TARGETS[choice]
+        own = self.dialect.quirks_type
+        return found if isinstance(found.quirks, own) else attrs.evolve(found, quirks=own())
+
     # - streams -
 
     def make_stream(self, rng: Random) -> Cut:
-        data = mutations.stream(rng, self.seeds.streams, self.others)
+        data = mutations.stream(rng, self.seeds.streams, self.others, self.seeds.write)
         return Cut(data, mutations.cuts(rng, data), rng.randrange(len(_REQUESTS)))
 
     def check_stream(self, given: Cut) -> None:
@@ -151,8 +159,8 @@ class Format:
         return [*seen, dumps(completion.to_dict())]
 
     def chunks(self, pieces: Iterable[bytes], choice: int) -> Iterator[Any]:
-        parser = SSEParser()
-        decoder = self.dialect.decoder(_REQUESTS[choice], _TARGETS[choice])
+        parser = self.dialect.framing()
+        decoder = self.dialect.decoder(_REQUESTS[choice], self.target(choice))
         starter: object = decoder
         if choice and isinstance(starter, DecoderWithResponse):
             starter.start(HttpResponse(201, Headers.of(self.seeds.headers), dumps(self.seeds.replies[choice])))
@@ -167,7 +175,7 @@ class Format:
                 raise parser.error
         end = decoder.finish()
         if isinstance(end, Continuation):
-            check_continuation(end, _TARGETS[choice])
+            check_continuation(end, self.target(choice))
         else:
             yield from end
 
@@ -183,7 +191,7 @@ class Format:
 
     def check_reply(self, given: tuple[HttpResponse, int]) -> None:
         response, choice = given
-        target = attrs.evolve(_TARGETS[choice], stream=choice == 1)
+        target = attrs.evolve(self.target(choice), stream=choice == 1)
         try:
             found = self.dialect.decode(response, _REQUESTS[choice], target)
         except CompletionError as error:
@@ -203,7 +211,7 @@ class Format:
         for reply in completion.choices:
             request = attrs.evolve(_REQUESTS[choice], messages=[*_MESSAGES, reply.message, *_MESSAGES])
             try:
-                sent = self.dialect.encode(request, _TARGETS[choice], {})
+                sent = self.dialect.encode(request, self.target(choice), {})
                 dumps(getattr(sent, "body", None))
             except CompletionError:
                 pass
@@ -290,33 +298,34 @@ Grow: TypeAlias = Callable[[int], Any]
 
 def growths(form: Format) -> Iterator[tuple[str, Callable[[int], float]]]:
     """All parts of a format that can be long: a label, and a function that measures reading it at a length."""
+    write = form.seeds.write
     for s, events in enumerate(form.seeds.streams):
         for i, (name, data) in enumerate(events):
             where = f"stream {s}, event {i}"
-            before, after = _written(events[:i]), _written(events[i + 1 :])
+            before, after = _written(events[:i], write), _written(events[i + 1 :], write)
             for numbered in (False, True):
-                one = functools.partial(_many, name, data, numbered)
+                one = functools.partial(_many, name, data, numbered, write)
                 yield f"{where} repeated{', numbered' * numbered}", _stream_reader(form, before, one, after)
             for label, grow in _grown(data):
-                yield f"{where}, {label}", _stream_reader(form, before, _one(name, grow), after)
+                yield f"{where}, {label}", _stream_reader(form, before, _one(name, grow, write), after)
     for r, reply in enumerate(form.seeds.replies):
         for label, grow in _grown(reply):
             yield f"reply {r}, {label}", _reply_reader(form, grow)
 
 
-def _written(events: Iterable[Any]) -> bytes:
+def _written(events: Iterable[Any], write: Write) -> bytes:
     rng = generator("plain")
-    return b"".join(mutations.event_bytes(rng, name, data, False) for name, data in events)
+    return b"".join(mutations.event_bytes(rng, name, data, False, write) for name, data in events)
 
 
-def _many(name: str, data: Any, numbered: bool, times: int) -> bytes:
+def _many(name: str, data: Any, numbered: bool, write: Write, times: int) -> bytes:
     if not numbered:
-        return _written([(name, data)]) * times
-    return _written((name, mutations.numbered(data, i)) for i in range(times))
+        return _written([(name, data)], write) * times
+    return _written(((name, mutations.numbered(data, i)) for i in range(times)), write)
 
 
-def _one(name: str, grow: Grow) -> Grow:
-    return lambda times: _written([(name, grow(times))])
+def _one(name: str, grow: Grow, write: Write) -> Grow:
+    return lambda times: _written([(name, grow(times))], write)
 
 
 def _stream_reader(form: Format, before: bytes, grow: Grow, after: bytes) -> Callable[[int], float]:

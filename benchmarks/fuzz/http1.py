@@ -41,7 +41,11 @@ def make_response(rng: Random) -> SentResponse:
     """A response in one of HTTP's framings and encodings; many are cut off or damaged."""
     seeds = rng.choice(list(SEEDS.values()))
     streams = seeds.streams
-    body = mutations.body(rng, seeds.replies) if rng.random() < 0.5 else mutations.stream(rng, streams, streams)
+    body = (
+        mutations.body(rng, seeds.replies)
+        if rng.random() < 0.5
+        else mutations.stream(rng, streams, streams, seeds.write)
+    )
     body = body[:MAX_BODY]
     headers = {"content-type": "application/json", "date": "Tue, 21 Nov 2023 07:28:00 GMT"}
     encoded = _encoded(rng, body, headers)

@@ -10,7 +10,7 @@ from collections.abc import Callable, MutableMapping, MutableSequence, Sequence
 from random import Random
 from typing import Any, TypeAlias, cast
 
-from .seeds import Event
+from .seed_types import Event, Write, as_event
 
 Bytes: TypeAlias = "bytes | bytearray"
 
@@ -369,7 +369,9 @@ def body(rng: Random, seeds: Sequence[Any]) -> bytes:
 # --- events ----------------------------------------------------------------------------------------------------------
 
 
-def stream(rng: Random, seeds: Sequence[Sequence[Event]], others: Sequence[Sequence[Event]]) -> bytes:
+def stream(
+    rng: Random, seeds: Sequence[Sequence[Event]], others: Sequence[Sequence[Event]], write: Write = as_event
+) -> bytes:
     """Body of a stream: events of one seed, some mutated, moved, deleted, duplicated, or from another seed."""
     events = list(rng.choice(seeds))
     for _ in range(rng.choice((0, 0, 1, 2))):
@@ -387,13 +389,12 @@ def stream(rng: Random, seeds: Sequence[Sequence[Event]], others: Sequence[Seque
                 events.insert(at, rng.choice(rng.choice(others)))
     changes = rng.choice((0, 1, 1, 1, 2, 3))
     chosen = set(rng.sample(range(len(events)), min(changes, len(events))))
-    out = b"".join(event_bytes(rng, name, data, i in chosen) for i, (name, data) in enumerate(events))
+    out = b"".join(event_bytes(rng, name, data, i in chosen, write) for i, (name, data) in enumerate(events))
     return damaged(rng, out) if rng.random() < 0.25 else out
 
 
-def event_bytes(rng: Random, name: str, data: Any, change: bool) -> bytes:
+def event_bytes(rng: Random, name: str, data: Any, change: bool, write: Write = as_event) -> bytes:
     """Bytes of one event on the wire."""
-    end = rng.choice((b"\n", b"\n", b"\r\n", b"\r"))
     if isinstance(data, str) and not change:
         written = data.encode()
     elif change:
@@ -401,8 +402,7 @@ def event_bytes(rng: Random, name: str, data: Any, change: bool) -> bytes:
         name = rng.choice(("", "error", "done", "output", "message")) if rng.random() < 0.1 else name
     else:
         written = dump(rng, data)
-    head = b"event: " + name.encode() + end if name else b""
-    return head + b"".join(b"data: " + line + end for line in written.split(b"\n")) + end
+    return write(rng, name, written)
 
 
 def cuts(rng: Random, data: bytes) -> list[bytes]:
