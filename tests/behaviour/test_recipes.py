@@ -1,6 +1,7 @@
 """Tests that the middleware on the page docs/middleware.md do what the page promises."""
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -10,8 +11,11 @@ from anycompletion import (
     ChatCompletion,
     ChatCompletionMessage,
     Choice,
+    ContentPolicyViolationError,
     InternalServerError,
     NotFoundError,
+    RateLimitError,
+    StreamInterruptedError,
     Usage,
 )
 from anycompletion.testing import FakeProvider
@@ -33,28 +37,99 @@ def sent(fake: FakeProvider) -> list[str]:
     return [f"{wire.headers} {wire.raw!r}" for call in fake.requests for wire in call.wire]
 
 
+ROUTES = {"fast": ["openai/gpt-4o-mini", "anthropic/claude-haiku-4-5"]}
+
+
 @pytest.mark.parametrize("stream", [False, True])
 async def test_fallbacks_keep_keys_apart(stream: bool) -> None:
     """The next model would not be asked, or its provider would get the key of the first one."""
     down, up = FakeProvider(InternalServerError("overloaded")), FakeProvider("Hello!", name="anthropic")
-    around = names_of("def fallbacks")["fallbacks"]({"openai/gpt-4o-mini": ["anthropic/claude-haiku-4-5"]})
-    async with AsyncCompletion(providers=[down, up], max_retries=0, middleware=[around]) as client:
-        reply = await client.create("openai/gpt-4o-mini", "Hi", stream=stream, api_key=KEY, seed=7)
+    around = names_of("class Fallbacks")["Fallbacks"](ROUTES)
+    async with AsyncCompletion(providers=[down, up], middleware=[around]) as client:
+        reply = await client.create("fast", "Hi", stream=stream, api_key={"openai": KEY}, seed=7)
         whole = reply if isinstance(reply, ChatCompletion) else await reply.get_final_completion()
     assert (whole.text, whole.info.provider) == ("Hello!", "anthropic")
     assert any(KEY in text for text in sent(down))
     assert not any(KEY in text for text in sent(up))
+    assert len(down.requests[0].wire) == 1
 
 
 async def test_a_fallback_may_have_a_key_of_its_own() -> None:
-    """A key that middleware sets for the next provider would be dropped."""
-    names = names_of("TENANT_KEYS")
-    names["TENANT_KEYS"]["anthropic"] = OTHER_KEY
+    """A tenant's keys would be dropped, or go to another provider."""
+    around = names_of("class Fallbacks")["Fallbacks"](ROUTES)
     down, up = FakeProvider(NotFoundError("no such model")), FakeProvider("Hello!", name="anthropic")
-    async with AsyncCompletion(providers=[down, up], middleware=[names["fall_back"]]) as client:
-        await client.create("openai/gpt-4o-mini", "Hi", api_key=KEY)
+    async with AsyncCompletion(providers=[down, up], middleware=[around]) as client:
+        await client.create("fast", "Hi", api_key={"openai": KEY, "anthropic": OTHER_KEY})
     assert any(OTHER_KEY in text for text in sent(up))
     assert not any(KEY in text.replace(OTHER_KEY, "") for text in sent(up))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_model_over_its_rate_limit_is_skipped_and_not_waited_for(stream: bool) -> None:
+    """Calls would wait for the hint of a provider that they need not ask."""
+    limited = FakeProvider(RateLimitError("slow down", retry_after=30))
+    around = names_of("class Fallbacks")["Fallbacks"](ROUTES)
+    async with AsyncCompletion(providers=[limited, FakeProvider(name="anthropic")], middleware=[around]) as client:
+        start = time.monotonic()
+        for _ in range(2):
+            reply = await client.create("fast", "Hi", stream=stream)
+            whole = reply if isinstance(reply, ChatCompletion) else await reply.get_final_completion()
+            assert whole.info.provider == "anthropic"
+        assert time.monotonic() - start < 10
+    assert len(limited.requests) == 1
+
+
+async def test_an_invalid_request_does_not_fall_back() -> None:
+    """Another model would answer what the first provider refused for its contents."""
+    refusing, up = FakeProvider(ContentPolicyViolationError("no")), FakeProvider("Hello!", name="anthropic")
+    around = names_of("class Fallbacks")["Fallbacks"](ROUTES)
+    async with AsyncCompletion(providers=[refusing, up], middleware=[around]) as client:
+        with pytest.raises(ContentPolicyViolationError):
+            await client.create("fast", "Hi")
+    assert not up.requests
+
+
+async def test_a_stream_that_breaks_before_its_first_text_is_asked_of_the_next_model() -> None:
+    """The reader would get the error, or the beginning of two answers."""
+    first_stream = names_of("def first_stream")["first_stream"]
+    broken, up = FakeProvider(fault="close-after-1-events"), FakeProvider("Hello!", name="anthropic")
+    async with AsyncCompletion(providers=[broken, up], middleware=[]) as client:
+        models = ("openai/gpt-4o-mini", "anthropic/claude-haiku-4-5")
+        assert [text async for text in first_stream(client, "Hi", *models)] == ["Hello!"]
+        broken.fault = "close-after-3-events"
+        with pytest.raises(StreamInterruptedError):
+            [text async for text in first_stream(client, "Hi there, how are you?", *models)]
+    assert len(up.requests) == 1
+
+
+async def test_the_ledger_has_calls_streams_and_failures() -> None:
+    """A customer's tokens, a failure or a cancelled call would be missing."""
+    names = names_of("class Ledger:")
+    entries: list[Any] = []
+    ledger = names["Ledger"](entries.append)
+    async with AsyncCompletion(providers=[FakeProvider(name="*", latency=0.05)], middleware=[ledger]) as client:
+        await client.create("openai/gpt-4o-mini", "Hi", tags={"customer": "a"})
+        async with client.with_options(tags={"customer": "b"}).stream("cohere/command-a", "Hi") as stream:
+            final = await stream.get_final_completion()
+        async with client.stream("openai/gpt-4o-mini", "Hi") as stream:
+            pass
+        await client.attempt("openai/gpt-4o-mini", "Hi", temperature=9)
+        call = asyncio.ensure_future(client.create("openai/gpt-4o-mini", "Hi"))
+        await asyncio.sleep(0.01)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+    assert [(entry.customer, entry.provider, entry.error) for entry in entries] == [
+        ("a", "openai", ""),
+        ("b", "cohere", ""),
+        ("unknown", "openai", "StreamInterruptedError"),
+        ("unknown", None, "UnsupportedParameterError"),
+        ("unknown", None, "CancelledError"),
+    ]
+    assert isinstance(final.usage, Usage)
+    assert entries[1].completion_tokens == final.usage.completion_tokens
+    assert 0 < entries[1].first_text <= entries[1].seconds
+    assert entries[1].request_id == final.info.request_id
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -67,6 +142,19 @@ async def test_a_budget_is_spent_by_replies_and_streams(stream: bool) -> None:
             await reply.get_final_completion()
         with pytest.raises(names["BudgetExceededError"]):
             await client.create("openai/gpt-4o-mini", "Hi")
+        await client.create("openai/gpt-4o-mini", "Hi", tags={"customer": "another"})
+
+
+async def test_a_stream_that_is_left_costs_something() -> None:
+    """Customers who leave streams early would pay nothing."""
+    names = names_of("class Budget:")
+    budget = names["Budget"](1.0)
+    async with (
+        AsyncCompletion(providers=[FakeProvider()], middleware=[budget]) as client,
+        client.stream("openai/gpt-4o-mini", "Hi", tags={"customer": "a"}),
+    ):
+        pass
+    assert budget.spent == {"a": names["UNKNOWN_USAGE"]}
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -80,19 +168,6 @@ async def test_redacted_text_is_not_sent_and_comes_back(stream: bool) -> None:
     assert question in whole.text
     assert not any("example.com" in text for text in sent(fake))
     assert "From <address-1> to <address-2>, and back to <address-1>" in sent(fake)[0]
-
-
-async def test_tokens_are_counted_by_customer() -> None:
-    """Tokens of a customer would be missing, or be another's."""
-    names = names_of("tokens: Counter")
-    async with AsyncCompletion(providers=[FakeProvider(name="*")], middleware=[names["account"]]) as client:
-        await client.create("openai/gpt-4o-mini", "Hi", tags={"customer": "a"})
-        async with client.with_options(tags={"customer": "b"}).stream("cohere/command-a", "Hi") as stream:
-            final = await stream.get_final_completion()
-        await client.create("openai/gpt-4o-mini", "Hi")
-    assert isinstance(final.usage, Usage)
-    assert set(names["tokens"]) == {"a", "b", "unknown"}
-    assert names["tokens"]["b"] == final.usage.total_tokens
 
 
 async def test_a_cached_request_is_sent_once() -> None:
@@ -109,6 +184,29 @@ async def test_a_cached_request_is_sent_once() -> None:
         assert len(fake.requests) == 2
         await client.create("openai/gpt-4o-mini", "Bye", temperature=1)
         assert len(fake.requests) == 3
+
+
+@pytest.mark.parametrize(
+    "options", [{"extra_body": {"safe": True}}, {"tags": {"customer": "b"}}, {"base_url": "https://other.example/v1"}]
+)
+async def test_replies_are_not_shared_beyond_what_was_sent(options: Any) -> None:
+    """A caller would get the reply to another request, of another server, or of another tenant."""
+    fake, cache = FakeProvider(), names_of("class Cache:")["Cache"]()
+    async with AsyncCompletion(providers=[fake], middleware=[cache]) as client:
+        await client.create("openai/gpt-4o-mini", "Hi", api_key=KEY)
+        await client.create("openai/gpt-4o-mini", "Hi", api_key=KEY, **options)
+        await client.create("openai/gpt-4o-mini", "Hi", api_key=KEY, **options)
+    assert len(fake.requests) == 2
+    assert not cache._locks
+
+
+async def test_the_cache_forgets() -> None:
+    """A service would run out of memory."""
+    fake, cache = FakeProvider(), names_of("class Cache:")["Cache"](size=2)
+    async with AsyncCompletion(providers=[fake], middleware=[cache]) as client:
+        for question in ("a", "b", "c", "a"):
+            await client.create("openai/gpt-4o-mini", question)
+    assert (len(fake.requests), len(cache._replies)) == (4, 2)
 
 
 async def test_an_empty_reply_is_asked_for_again() -> None:
