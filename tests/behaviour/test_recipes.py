@@ -1,10 +1,11 @@
-"""Tests that the middleware on the page docs/middleware.md do what the page promises."""
+"""Tests that the recipes of the pages docs/middleware.md, cookbook.md and migrating.md do what the pages promise."""
 
 import asyncio
 import time
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, Field
 
 from anycompletion import (
     AsyncCompletion,
@@ -12,9 +13,11 @@ from anycompletion import (
     ChatCompletionMessage,
     Choice,
     ContentPolicyViolationError,
+    ContextWindowExceededError,
     InternalServerError,
     NotFoundError,
     RateLimitError,
+    ServiceUnavailableError,
     StreamInterruptedError,
     Usage,
 )
@@ -24,11 +27,13 @@ from support.pages import DOCS, snippets_of
 KEY, OTHER_KEY = "key-of-the-caller", "another-key-of-the-caller"
 
 
-def names_of(part: str) -> dict[str, Any]:
+def names_of(part: str, page: str = "middleware.md") -> dict[str, Any]:
     """What the block of the page that contains `part` defines."""
-    code = next(one.code for one in snippets_of(DOCS / "middleware.md") if part in one.code)
+    code = next(one.code for one in snippets_of(DOCS / page) if part in one.code)
     names: dict[str, Any] = {"__name__": "page"}
-    exec(compile(code.partition("\nasync with AsyncCompletion")[0], "docs/middleware.md", "exec"), names)
+    for end in ("\nasync with AsyncCompletion", "\nasyncio.run("):
+        code = code.partition(end)[0]
+    exec(compile(code, f"docs/{page}", "exec"), names)
     return names
 
 
@@ -228,3 +233,50 @@ async def test_reasoning_is_hidden_in_replies_and_streams() -> None:
             final = await stream.get_final_completion()
     for each in (reply, final):
         assert (each.text, each.message.reasoning_content) == ("Hello!", None)
+
+
+def test_a_strict_schema_requires_every_property() -> None:
+    """OpenAI would reject the schema of a model with defaults, with models in it, or with fields of unusual names."""
+
+    class Part(BaseModel):
+        default: int = 3
+        properties: str | None = None
+
+    class Whole(BaseModel):
+        part: Part = Field(default_factory=Part, description="a part")
+        parts: list[Part] = []
+        other: Part | None = None
+
+    names = names_of("def strict", "cookbook.md")
+    for model in (Whole, names["Event"]):
+        given = names["schema_of"](model)["json_schema"]
+        assert given["strict"]
+        for each in (given["schema"], *given["schema"]["$defs"].values()):
+            assert each["required"] == list(each["properties"])
+            assert each["additionalProperties"] is False
+            assert not any("default" in field for field in each["properties"].values())
+        assert given["schema"]["properties"].keys() == model.model_fields.keys()
+    assert names["strict"](Whole.model_json_schema())["properties"]["part"] == {"$ref": "#/$defs/Part"}
+
+
+async def test_the_shim_sends_what_litellms_function_would() -> None:
+    """Code that calls a module-level function would lose its number of retries, or send its internal ids."""
+    names, fake = names_of("def acompletion", "migrating.md"), FakeProvider("Hello!", ServiceUnavailableError("no"))
+    with pytest.raises(AssertionError, match="open_client"):
+        await names["acompletion"]("openai/gpt-4o-mini", "Hi")
+    async with names["open_client"](providers=[fake]):
+        reply = await names["acompletion"]("openai/gpt-4o-mini", "Hi", metadata={"customer": 7})
+        assert reply.text == "Hello!"
+        with pytest.raises(ServiceUnavailableError):
+            await names["acompletion"]("openai/gpt-4o-mini", "Hi", num_retries=0)
+    assert "metadata" not in fake.requests[0].body
+
+
+async def test_a_prompt_that_is_too_long_goes_to_a_larger_model() -> None:
+    """A prompt that is too long for one model would end in an error, or be tried without end."""
+    names = names_of("def larger_window", "migrating.md")
+    fake = FakeProvider(*[ContextWindowExceededError("too long")] * 2)
+    async with AsyncCompletion(providers=[fake], middleware=[names["larger_window"]]) as client:
+        with pytest.raises(ContextWindowExceededError):
+            await client.create("openai/gpt-4o-mini", "Hi")
+    assert [call.model for call in fake.requests] == ["gpt-4o-mini", "gpt-4.1"]
