@@ -145,8 +145,8 @@ Middleware: TypeAlias = Callable[[ChatRequest, CallOptions, CallNext], Awaitable
 Its exceptions propagate: a `CompletionError` is the error of the call, or of the item of a batch. Any other one is
 raised as it is, also by `attempt`, and by the iteration over a batch, which it ends.
 
-`options` are those of this call, under one name each (`timeout` is a `Timeout`), and its view's `tags`; the client's
-own apply below them.
+`options` are those of this call, with aliases such as `forceTimeout` resolved (`timeout` is a `Timeout`), and the
+`tags` of its view; the other defaults still apply.
 A whole reply may be returned for a stream, and a stream for a whole reply: each is converted to what was asked for.
 """
 

@@ -335,8 +335,8 @@ class CallOptions(TargetOptions, total=False):
     * `organization`, `project`: OpenAI's headers of these names.
     * `extra_body`, `extra_headers`, `extra_query`: fields of the JSON body, headers and query parameters that only the
       provider knows.
-    * `tags`: texts by name, such as ``{"user": "7"}``, which are never sent: middleware and `logger_fn` see them, and
-      log records (``ac_tags``) and spans have them. A call's tags replace those of its view.
+    * `tags`: a mapping of strings, such as ``{"user": "7"}``, which is never sent: middleware and `logger_fn` see it,
+      and log records (``ac_tags``) and spans have it. A call's tags replace those of its view.
     * `logger_fn`: called with a dict without secrets before the request and after the reply or error.
     * `verbose`: True logs this call at INFO on the logger ``anycompletion``.
 
@@ -357,7 +357,7 @@ class CallOptions(TargetOptions, total=False):
     max_retries: int | None
     """Attempts after the first, for temporary errors. Default: the client's."""
     tags: Mapping[str, str] | None
-    """Texts by name for middleware, `logger_fn`, log records and spans; they are never sent."""
+    """Strings by name for middleware, `logger_fn`, log records and spans; they are never sent."""
     fill_choices: bool | None
     """Whether choices that a provider leaves out of `n` are asked for by further requests. Default: True."""
     keep_text: bool | None

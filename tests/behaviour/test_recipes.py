@@ -242,13 +242,13 @@ def test_a_strict_schema_requires_every_property() -> None:
         default: int = 3
         properties: str | None = None
 
-    class Whole(BaseModel):
+    class Letter(BaseModel):
         part: Part = Field(default_factory=Part, description="a part")
         parts: list[Part] = []
         other: Part | None = None
 
     names = names_of("def strict", "cookbook.md")
-    for model in (Whole, names["Event"]):
+    for model in (Letter, names["Event"]):
         given = names["schema_of"](model)["json_schema"]
         assert given["strict"]
         for each in (given["schema"], *given["schema"]["$defs"].values()):
@@ -256,7 +256,7 @@ def test_a_strict_schema_requires_every_property() -> None:
             assert each["additionalProperties"] is False
             assert not any("default" in field for field in each["properties"].values())
         assert given["schema"]["properties"].keys() == model.model_fields.keys()
-    assert names["strict"](Whole.model_json_schema())["properties"]["part"] == {"$ref": "#/$defs/Part"}
+    assert names["strict"](Letter.model_json_schema())["properties"]["part"] == {"$ref": "#/$defs/Part"}
 
 
 async def test_the_shim_sends_what_litellms_function_would() -> None:

@@ -147,3 +147,11 @@ def test_the_number_of_providers_is_right() -> None:
     """Readers would choose the package for providers that it does not have."""
     assert "More than 40 providers" in text_of("providers.md")
     assert len(PROVIDERS) > 40
+
+
+def test_the_variables_of_litellm_that_are_not_read_are_right() -> None:
+    """Readers would move a URL that works, or lose one that they rely on."""
+    text = text_of("migrating.md").partition("**These are not read**:")[2].partition(". LiteLLM's URLs")[0]
+    names = names_in([text])
+    assert "OLLAMA_API_BASE" in names
+    assert names.isdisjoint(name for row in PROVIDERS.values() for name in row.base_url_env)

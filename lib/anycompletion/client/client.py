@@ -348,7 +348,7 @@ class AsyncCompletion:
             ClientClosedError: while iterating: the client was closed.
 
         An exception of the iterable is raised after the results of all items that were read before it; one of
-        middleware that is no `CompletionError`, such as that of a budget, ends the run as well.
+        middleware that is not a `CompletionError`, such as that of a budget, ends the run as well.
         """
         from ..batch import BatchRun  # noqa: PLC0415 (3.5 ms, and most programs run no batch)
 
