@@ -151,7 +151,7 @@ def test_the_number_of_providers_is_right() -> None:
 
 def test_the_variables_of_litellm_that_are_not_read_are_right() -> None:
     """Readers would move a URL that works, or lose one that they rely on."""
-    text = text_of("migrating.md").partition("**These are not read**:")[2].partition(". LiteLLM's URLs")[0]
+    text = text_of("migrating.md").partition("**These are not read**:")[2].partition(". Pass the URL")[0]
     names = names_in([text])
-    assert "OLLAMA_API_BASE" in names
+    assert "COHERE_API_BASE" in names
     assert names.isdisjoint(name for row in PROVIDERS.values() for name in row.base_url_env)
