@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 from zlib import crc32
 
-from ..errors import APIResponseError
+from ..errors import BODY_LIMIT, APIResponseError
 from .sse import Event
 
 MAX_HEADERS = 128 * 1024
@@ -101,7 +101,7 @@ class AwsEventStreamParser:
         while size - at >= _PRELUDE.size:
             length, headers_length, checksum = _PRELUDE.unpack_from(view, at)
             if crc32(view[at : at + _CHECKED]) != checksum:
-                raise APIResponseError("the stream is damaged, or no AWS event stream: a prelude has a wrong checksum")
+                raise _no_message(bytes(view[at : at + BODY_LIMIT]))
             _check_lengths(length, headers_length)
             if size - at < length:
                 self._needed = length
@@ -117,6 +117,12 @@ class AwsEventStreamParser:
             events.append(AwsEvent(payload, name, kind, values))
             at = end
         return at
+
+
+def _no_message(start: bytes) -> APIResponseError:
+    """The error for bytes that begin no message; a text has no zero byte first, and is kept."""
+    text = start.decode("utf-8", "replace") if start[0] else None
+    return APIResponseError("the stream is damaged, or no AWS event stream: a prelude has a wrong checksum", body=text)
 
 
 def _check_lengths(length: int, headers_length: int) -> None:

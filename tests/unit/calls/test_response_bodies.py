@@ -135,7 +135,7 @@ async def test_a_web_page_is_an_error_with_its_title(
 
 @plain_and_stream
 @every_type
-@pytest.mark.parametrize("provider", ["openai", "anthropic", "cohere", "ollama"])
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "cohere", "ollama", "bedrock"])
 async def test_the_error_for_a_text_has_it(provider: str, label: str | None, stream: bool) -> None:
     """A proxy's message with a good status would be lost."""
     body = b"\nThe upstream is gone."
