@@ -58,6 +58,7 @@ from support.raw_server import (
     piece,
 )
 from support.resource_leaks import acquired, kept, nothing_left, pools
+from support.simulated import MODEL_BY_DIALECT
 
 SCALE = int(os.environ.get("ANYCOMPLETION_TEST_SCALE", "1"))
 """Factor of the number of calls in the random tests."""
@@ -415,13 +416,22 @@ def test_several_choices_can_be_cancelled_anywhere(runs: Runs, use: Use) -> None
     runs(play())
 
 
+OTHER_FORMATS = {
+    dialect: model
+    for dialect, model in MODEL_BY_DIALECT.items()
+    if dialect not in ("openai_chat", "anthropic_messages", "replicate_predictions")
+}
+"""Dialect → a model, for the formats without tests of their own here."""
+
+
 @pytest.mark.parametrize("use", [branched, branched_stream], ids=lambda use: use.__name__)
-def test_several_choices_of_cohere_can_be_cancelled_anywhere(runs: Runs, use: Use) -> None:
+@pytest.mark.parametrize("model", OTHER_FORMATS.values(), ids=OTHER_FORMATS)
+def test_several_choices_of_other_formats_can_be_cancelled_anywhere(runs: Runs, use: Use, model: str) -> None:
     """Branches in a format that ends its streams differently would go on after a cancellation."""
 
     async def play() -> None:
         async with simulated() as (_, client), nothing_left(client, seconds=60):
-            await cancels(client, use, "cohere/m", min_points=4, acts=ONCE)
+            await cancels(client, use, model, min_points=4, acts=ONCE)
 
     runs(play())
 

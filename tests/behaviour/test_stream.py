@@ -199,7 +199,7 @@ async def test_closing_ends_a_stream_whose_consumer_is_busy(case: Case, whole_cl
 @pytest.mark.parametrize("whole_client", [False, True])
 async def test_closing_ends_a_stream_that_waits_for_a_chunk(case: Case, whole_client: bool) -> None:
     """A reader that waits for a stalled server would go on waiting after its stream was closed."""
-    async with slow(chunk_delay=5) as (_, client), nothing_left(client):
+    async with slow(chunk_delay=0.5) as (_, client), nothing_left(client):
         stream = begin(client, case)
         await stream.open()
         for _ in range(case.requests):
