@@ -18,7 +18,7 @@ from ...codecs.lenient import (
     unknown_fields,
 )
 from ...errors import APIStatusError
-from ...http import HttpResponse
+from ...http import Headers, HttpResponse
 from ...records import (
     ChatCompletion,
     ChatCompletionMessage,
@@ -102,7 +102,7 @@ def _completion(data: JsonObject, response: HttpResponse, request: ChatRequest, 
         raise ShapeError("stopReason", "a text, because there is no content", data.get("stopReason"))
     usage = optional_object(data.get("usage"))
     completion = ChatCompletion(
-        response.headers.get(REQUEST_ID) or "",
+        reply_id(response.headers),
         [Choice(0, read, finish_reason(reason, legacy), native_finish_reason=reason)],
         target.model,
         usage=None if usage is None else read_usage(usage, data.get("additionalModelResponseFields")),
@@ -118,6 +118,11 @@ def finish_reason(reason: str | None, legacy: bool) -> str | None:
     if reason is None:
         return None
     return "function_call" if legacy and reason == "tool_use" else _FINISH.get(reason, reason)
+
+
+def reply_id(headers: Headers) -> str:
+    """The id of a reply, which only its headers have; bytes that are no UTF-8 are replaced."""
+    return (headers.first(REQUEST_ID) or "").encode("utf-8", "replace").decode()
 
 
 def service_tier(data: JsonObject) -> str | None:

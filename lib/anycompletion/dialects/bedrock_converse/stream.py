@@ -33,8 +33,8 @@ from ..shared import as_text, tool_call_delta, uses_legacy_functions
 from .bedrock_models import BedrockModelFamily, model_family
 from .converse_blocks import annotation, image_parts, is_server_tool, read_message, read_tool_use, thinking_block
 from .converse_stream_blocks import STARTED_KINDS, BedrockGrowingBlock, BedrockStreamBlocks
-from .decode import FAILED, finish_reason, read_usage, reply_extra, service_tier
-from .errors import REQUEST_ID, error_in_event, error_in_reply, failed_generation
+from .decode import FAILED, finish_reason, read_usage, reply_extra, reply_id, service_tier
+from .errors import error_in_event, error_in_reply, failed_generation
 
 
 class BedrockStreamDecoder:
@@ -78,7 +78,7 @@ class BedrockStreamDecoder:
 
     def read_headers(self, headers: Headers) -> None:
         """Reads the headers of the stream, which have the id of the reply."""
-        self._id = headers.first(REQUEST_ID) or ""
+        self._id = reply_id(headers)
 
     def feed(self, event: Event) -> Chunks:
         """The chunks of one event.
