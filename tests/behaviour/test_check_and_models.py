@@ -147,6 +147,15 @@ PAGES: dict[str, tuple[str, list[Any], list[tuple[str, int | None, str | None]],
         [("amazon.nova-lite-v1:0", None, None)],
         ["/foundation-models"],
     ),
+    "gemini": (
+        "",
+        [
+            {"models": [{"name": "models/gemini-x", "displayName": "X"}], "nextPageToken": "p 2"},
+            {"models": [{"name": "models/gemini-y"}]},
+        ],
+        [("gemini-x", None, None), ("gemini-y", None, None)],
+        ["/v1beta/models?pageSize=1000", "/v1beta/models?pageSize=1000&pageToken=p+2"],
+    ),
     "vertex": (
         "/projects/p/locations/us",
         [

@@ -17,7 +17,6 @@ from ...codecs.lenient import (
     as_object,
     as_str,
     optional_float,
-    optional_int,
     optional_object,
     optional_objects,
     optional_str,
@@ -36,6 +35,7 @@ from ...records import (
     ToolCall,
     TopLogprob,
 )
+from ...records.base import field_names
 from ..base import Target
 from ..shared import as_text, unreadable_reply, uses_legacy_functions, without_nulls
 from .errors import REQUEST_ID, error_from_body, error_in, failed_generation
@@ -46,6 +46,7 @@ from .model_turns import BACKEND, NATIVE_CONTENT
 from .reply_parts import (
     are_expressible,
     audio_of,
+    candidate_index,
     has_call,
     image,
     is_thought,
@@ -58,9 +59,9 @@ from .reply_parts import (
 from .response_arrays import merged_response
 from .token_counts import has_counts, read_usage
 
-RESPONSE_FIELDS = frozenset(("candidates", "usageMetadata", "modelVersion", "responseId"))
-CANDIDATE_FIELDS = frozenset(("content", "finishReason", "index", "logprobsResult"))
-"""Fields that are read; others are kept in `extra`."""
+RESPONSE_FIELDS = field_names(ChatCompletion) | {"candidates", "usageMetadata", "modelVersion", "responseId"}
+CANDIDATE_FIELDS = field_names(Choice) | {"content", "finishReason", "logprobsResult", "delta"}
+"""Fields that are read, and names that OpenAI's format has for something else; others are kept in `extra`."""
 
 
 def decode(response: HttpResponse, request: ChatRequest, target: Target) -> ChatCompletion:
@@ -140,12 +141,6 @@ def _blocked(data: JsonObject) -> Choice:
 def blocked_message(feedback: JsonObject) -> ChatCompletionMessage:
     """The message of a prompt that was blocked."""
     return ChatCompletionMessage(None, optional_str(feedback.get("blockReasonMessage")))
-
-
-def candidate_index(candidate: JsonObject, position: int) -> int:
-    """The index of a candidate, which is absent if it is 0."""
-    index = optional_int(candidate.get("index"))
-    return position if index is None or index < 0 else index
 
 
 def _choice(candidate: JsonObject, position: int, response_id: str, legacy: bool, backend: str) -> Choice:

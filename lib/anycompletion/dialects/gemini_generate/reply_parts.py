@@ -10,7 +10,16 @@ import binascii
 from collections.abc import Iterable, Sequence
 
 from ...codecs import json
-from ...codecs.lenient import ShapeError, as_list, as_object, as_optional_object, as_str, optional_object, optional_str
+from ...codecs.lenient import (
+    ShapeError,
+    as_list,
+    as_object,
+    as_optional_object,
+    as_str,
+    optional_int,
+    optional_object,
+    optional_str,
+)
 from ...records import Audio, FunctionCall, JsonObject, ToolCall
 
 _CANDIDATE = frozenset(
@@ -37,6 +46,12 @@ def read_candidate(value: object, path: str) -> JsonObject:
     if candidate and _CANDIDATE.isdisjoint(candidate):
         raise ShapeError(path, "a candidate", value)
     return candidate
+
+
+def candidate_index(candidate: JsonObject, position: int) -> int:
+    """The index of a candidate, which is absent if it is 0."""
+    index = optional_int(candidate.get("index"))
+    return position if index is None or index < 0 else index
 
 
 def read_parts(content: object, path: str) -> list[JsonObject]:

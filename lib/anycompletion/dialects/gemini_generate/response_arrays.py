@@ -9,7 +9,7 @@ from typing import Any
 
 from ...codecs.lenient import ShapeError, as_list, as_object, optional_object
 from ...records import JsonObject
-from .reply_parts import merged_texts, read_candidate, read_parts
+from .reply_parts import candidate_index, merged_texts, read_candidate, read_parts
 from .token_counts import has_counts
 
 
@@ -22,16 +22,16 @@ def merged_response(responses: list[Any]) -> JsonObject:
     if not responses:
         raise ShapeError("body", "a response", responses)
     whole: JsonObject = {}
-    candidates: dict[object, JsonObject] = {}
+    candidates: dict[int, JsonObject] = {}
     for i, item in enumerate(responses):
         response = as_object(item, f"[{i}]")
         if response.get("error"):
             raise ShapeError(f"[{i}]", "a response", "an error")
         for name, value in response.items():
             if name == "candidates":
-                for candidate in as_list(value, f"[{i}].candidates"):
+                for position, candidate in enumerate(as_list(value, f"[{i}].candidates")):
                     found = read_candidate(candidate, f"[{i}].candidates")
-                    _add(candidates.setdefault(found.get("index", 0), {"content": {"parts": []}}), found, i)
+                    _add(candidates.setdefault(candidate_index(found, position), {"content": {"parts": []}}), found, i)
             elif name != "usageMetadata" or "usageMetadata" not in whole or has_counts(optional_object(value)):
                 whole[name] = value
     for candidate in candidates.values():

@@ -26,12 +26,12 @@ from ...records import ChatRequest, JsonObject
 from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta
 from ..base import Chunks, Target
 from ..shared import EMPTY_EVENTS, as_text, uses_legacy_functions, without_nulls
-from .decode import RESPONSE_FIELDS, blocked_message, candidate_index, created_at
+from .decode import RESPONSE_FIELDS, blocked_message, created_at
 from .errors import error_from_body, error_in, failed_generation
 from .gemini_finish import block_reason
 from .gemini_quirks import quirks_of
 from .growing_candidate import GeminiGrowingCandidate
-from .reply_parts import read_candidate
+from .reply_parts import candidate_index, read_candidate
 from .token_counts import has_counts, read_usage
 
 _MAX_CANDIDATES = 1024

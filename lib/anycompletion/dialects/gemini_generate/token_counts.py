@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from ...codecs.lenient import optional_int, optional_objects, optional_str, unknown_fields
 from ...records import CompletionTokensDetails, JsonObject, PromptTokensDetails, Usage
+from ...records.base import field_names
 from ..shared import without_nulls
 
-_READ = frozenset(
+_READ = field_names(Usage) | frozenset(
     (
         "promptTokenCount",
         "candidatesTokenCount",
