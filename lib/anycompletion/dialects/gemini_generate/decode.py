@@ -41,9 +41,10 @@ from ..shared import as_text, unreadable_reply, uses_legacy_functions, without_n
 from .errors import REQUEST_ID, error_from_body, error_in, failed_generation
 from .gemini_finish import block_reason, finish_reason, native_reason
 from .gemini_quirks import quirks_of
-from .grounding import GeminiTexts, read_annotations
+from .grounding import CITING_FIELDS, GeminiTexts, read_annotations
 from .model_turns import BACKEND, NATIVE_CONTENT
 from .reply_parts import (
+    TEXT_ONLY,
     are_expressible,
     audio_of,
     candidate_index,
@@ -150,8 +151,9 @@ def _choice(candidate: JsonObject, position: int, response_id: str, legacy: bool
         raise ShapeError(f"candidates[{position}].finishReason", "a text, because there is no content", None)
     calls = list(filter(has_call, parts))
     message = read_message(parts, response_id, legacy, backend)
-    shown = ["" if is_thought(part) else text_of(part) for part in parts]
-    message.annotations = read_annotations(candidate, GeminiTexts(shown)) or None
+    if not CITING_FIELDS.isdisjoint(candidate):
+        shown = ["" if is_thought(part) else text_of(part) for part in parts]
+        message.annotations = read_annotations(candidate, GeminiTexts(shown)) or None
     return Choice(
         candidate_index(candidate, position),
         message,
@@ -168,6 +170,8 @@ def read_message(parts: list[JsonObject], response_id: str, legacy: bool, backen
     Raises:
         ShapeError: a function call cannot be read.
     """
+    if len(parts) == 1 and parts[0].keys() == TEXT_ONLY:
+        return ChatCompletionMessage(text_of(parts[0]) or None)  # as nearly always
     texts: list[str] = []
     thoughts: list[str] = []
     calls: list[ToolCall] = []

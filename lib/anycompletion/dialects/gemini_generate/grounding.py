@@ -13,6 +13,9 @@ from itertools import accumulate
 from ...codecs.lenient import optional_int, optional_list, optional_object, optional_objects, optional_str
 from ...records import Annotation, JsonObject, UrlCitation
 
+CITING_FIELDS = frozenset(("groundingMetadata", "citationMetadata"))
+"""Fields of a candidate that name sources."""
+
 _SOURCES = ("web", "maps", "retrievedContext", "image")
 """Fields of a chunk that describe its source, one of which it has."""
 

@@ -15,9 +15,10 @@ from ...records.chunks import ChunkChoice, Delta, FunctionDelta, ToolCallDelta
 from ..shared import without_nulls
 from .decode import CANDIDATE_FIELDS, native_fields, read_logprobs
 from .gemini_finish import finish_reason, native_reason
-from .grounding import GeminiTexts, read_annotations
+from .grounding import CITING_FIELDS, GeminiTexts, read_annotations
 from .partial_args import GeminiPartialArgs
 from .reply_parts import (
+    TEXT_ONLY,
     GeminiAudio,
     GeminiPartOrder,
     arguments_of,
@@ -34,7 +35,6 @@ from .reply_parts import (
 )
 
 _NOTHING = Delta()
-_TEXT_ONLY = frozenset(("text",))
 
 
 class _OpenCall:
@@ -131,7 +131,7 @@ class GeminiGrowingCandidate:
 
     def add_text(self, part: JsonObject) -> ChunkChoice | None:
         """The choice for an event that has a text and nothing else, as most have; None if more has to be considered."""
-        if not self._started or self._open is not None or part.keys() != _TEXT_ONLY:
+        if not self._started or self._open is not None or part.keys() != TEXT_ONLY:
             return None
         text = part["text"]
         if text.__class__ is not str or not text:
@@ -256,7 +256,7 @@ class GeminiGrowingCandidate:
         if not unsent_fields:
             return None
         self._extra_sent.update(unsent_fields)
-        if not self._annotated:
+        if not self._annotated and not CITING_FIELDS.isdisjoint(unsent_fields):
             shown = ["" if is_thought(part) else text_of(part) for part in self._parts]
             found = read_annotations(unsent_fields, GeminiTexts(shown))
             self._annotated = bool(found)

@@ -7,6 +7,7 @@ An unknown model counts as the newest, because most unknown names are those of l
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -78,6 +79,7 @@ _FAMILIES: tuple[tuple[str, GeminiFamily], ...] = (
 _UNKNOWN = GeminiFamily(_NEWEST)
 
 
+@functools.lru_cache(256)
 def family_of(model: str) -> GeminiFamily:
     """The family of a model, by the last part of its name."""
     name = model.rpartition("/")[2]

@@ -30,7 +30,8 @@ _CANDIDATE = frozenset(
     )
 )
 _CONTENT = frozenset(("parts", "role"))
-_TEXT_ONLY = frozenset(("text",))
+TEXT_ONLY = frozenset(("text",))
+"""Fields of a part that is nothing but a text."""
 _TEXT_AND_THOUGHT = frozenset(("text", "thought"))
 _CALL_ONLY = frozenset(("functionCall",))
 _CALL_FIELDS = frozenset(("name", "args"))
@@ -145,7 +146,7 @@ class GeminiPartOrder:
 
     def add(self, part: JsonObject) -> None:
         """Adds the next part."""
-        if part.keys() == _TEXT_ONLY:
+        if part.keys() == TEXT_ONLY:
             if part["text"]:
                 is_second = self._has_calls or (self._has_text and not self._joins_texts)
                 self._has_text, self.are_expressible = True, self.are_expressible and not is_second

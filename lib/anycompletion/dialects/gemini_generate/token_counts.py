@@ -63,6 +63,8 @@ def _count(usage: JsonObject, name: str) -> int:
 
 def _of_modality(usage: JsonObject, field: str, modality: str) -> int | None:
     """The tokens of one modality; None where the details have none of it."""
+    if field not in usage:
+        return None
     for entry in optional_objects(usage.get(field)) or ():
         if optional_str(entry.get("modality")) == modality:
             return optional_int(entry.get("tokenCount"))
