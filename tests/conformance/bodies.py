@@ -18,8 +18,9 @@ class RecordedFraming(NamedTuple):
 
 
 def _sse_events(body: bytes) -> list[bytes]:
-    *blocks, _ = body.replace(b"\r\n", b"\n").split(b"\n\n")
-    return [block + b"\n\n" for block in blocks]
+    """The events; the last one too if only its blank line is absent."""
+    *blocks, last = body.replace(b"\r\n", b"\n").split(b"\n\n")
+    return [block + b"\n\n" for block in [*blocks, *([last.rstrip()] if last.rstrip().endswith(b"}") else [])]]
 
 
 def _sse_data(event: bytes) -> Any:

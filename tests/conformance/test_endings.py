@@ -34,7 +34,7 @@ def choices_of(completion: ChatCompletion) -> list[object]:
 
 def complete_reply(recording: Recording) -> ChatCompletion:
     """The reply of the complete stream."""
-    return decode(recording, [recording.body]).completion()
+    return decode(recording, traffic.events_of(recording)).completion()
 
 
 def finish(recording: Recording) -> int:

@@ -14,7 +14,7 @@ from anycompletion.http import Headers, HttpRequest, HttpResponse
 from anycompletion.providers import DIALECTS
 from anycompletion.testing import Recording
 from conformance import traffic
-from conformance.bodies import data_of, is_stream
+from conformance.bodies import data_of, events_of, is_stream
 from conformance.decoding import decode
 
 pytestmark = [pytest.mark.traffic, pytest.mark.asyncio(loop_scope="session")]
@@ -44,7 +44,7 @@ def message_of(recording: Recording) -> AssistantMessage:
     """The recorded reply's message, as a program stores it."""
     row = traffic.row_of(recording)
     if is_stream(recording):
-        reply: Any = decode(recording, [recording.body]).completion()
+        reply: Any = decode(recording, events_of(recording)).completion()
     else:
         response = HttpResponse(200, Headers(), recording.body)
         reply = DIALECTS[GEMINI].decode(response, ChatRequest("any", "Hello"), target_of(row, "any"))
