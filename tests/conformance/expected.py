@@ -10,48 +10,6 @@ from typing import NamedTuple
 KNOWN_INDEX = "38472868a2de7aee84ae4dbd653e4caa861bab651f7849411e3d9d164f6c3ade"
 """SHA-256 of the INDEX.csv of the folder that the numbers and ids below come from."""
 
-RECORDED = {
-    "anthropic": 101,
-    "openai": 99,
-    "azure": 55,
-    "openrouter": 55,
-    "mistral": 52,
-    "cohere": 43,
-    "groq": 42,
-    "deepseek": 37,
-    "replicate": 35,
-    "xai": 33,
-    "ollama": 62,
-    "cerebras": 28,
-    "perplexity": 26,
-    "huggingface": 23,
-    "llamacpp": 21,
-    "together": 18,
-    "gpustack": 17,
-    "zai": 15,
-    "alibaba": 13,
-    "baseten": 10,
-    "databricks": 10,
-    "doubleword": 9,
-    "xiaomi": 8,
-    "venice": 7,
-    "copilot": 5,
-    "gateway": 5,
-    "pollinations": 5,
-    "snowflake": 5,
-    "mistralrs": 4,
-    "writer": 4,
-    "cloudflare": 3,
-    "crusoe": 3,
-    "deepinfra": 3,
-    "moonshot": 3,
-    "vertex": 41,
-    "bedrock": 72,
-    "gemini": 102,
-    "ovhcloud": 1,
-}
-"""Provider → number of exchanges in that folder whose API has a dialect."""
-
 ROW_NAMES = {"gateway": "vercel"}
 """Recorded provider → the name of its row, where that differs."""
 

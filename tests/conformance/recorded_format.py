@@ -58,6 +58,8 @@ class RecordedFormat:
     """The recordings' names of its API."""
     takes: Callable[[Recording], bool] = lambda recording: True
     """Whether a recording of this API has the format, where an API has several."""
+    recorded: int
+    """Number of its recordings in the folder that `expected.KNOWN_INDEX` names."""
     row: str
     """The row of the provider that defines the format, for recordings of providers without a row of it."""
     one_response: bool = True

@@ -57,6 +57,7 @@ def _function(tool: Mapping[str, Any]) -> dict[str, Any]:
 
 FORMAT = RecordedFormat(
     apis=("messages", _HOSTED),
+    recorded=105,
     row="anthropic",
     ends=lambda data: [0] if data.get("type") == "message_delta" and data["delta"]["stop_reason"] is not None else [],
     has_content=lambda data: data.get("type") in ("content_block_delta", "message_delta"),

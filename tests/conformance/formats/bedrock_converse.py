@@ -156,6 +156,7 @@ def _tools(config: Mapping[str, Any]) -> dict[str, Any]:
 
 FORMAT = RecordedFormat(
     apis=("converse", "converse-stream"),
+    recorded=70,
     row="bedrock",
     ends=lambda data: [0] if "stopReason" in data else [],
     has_content=lambda data: "delta" in data or "start" in data or "stopReason" in data,

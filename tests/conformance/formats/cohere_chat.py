@@ -34,6 +34,7 @@ async def _facts(url: str, recording: Recording) -> Facts:
 
 FORMAT = RecordedFormat(
     apis=("v2/chat",),
+    recorded=43,
     row="cohere",
     ends=lambda data: [0] if data.get("type") == "message-end" else [],
     has_content=lambda data: data.get("type") in ("content-delta", "message-end"),

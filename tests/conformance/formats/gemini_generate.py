@@ -84,6 +84,7 @@ async def _facts(url: str, recording: Recording) -> Facts:
 
 FORMAT = RecordedFormat(
     apis=("generateContent", "streamGenerateContent"),
+    recorded=138,
     row="gemini",
     ends=_ends,
     has_content=_has_content,

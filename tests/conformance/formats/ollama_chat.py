@@ -199,6 +199,7 @@ def _expected_messages(native: list[Facts]) -> list[Facts] | None:
 
 FORMAT = RecordedFormat(
     apis=("api/chat",),
+    recorded=33,
     row="ollama",
     ends=lambda data: [0] if data.get("done") else [],
     has_content=lambda data: "message" in data,

@@ -21,6 +21,7 @@ def _has_content(data: Mapping[str, Any]) -> bool:
 
 FORMAT = RecordedFormat(
     apis=("chat.completions", "chat"),
+    recorded=651,
     row="openai",
     ends=_ends,
     has_content=_has_content,

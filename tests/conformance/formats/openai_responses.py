@@ -35,6 +35,7 @@ async def _facts(url: str, recording: Recording) -> Facts:
 FORMAT = RecordedFormat(
     apis=("responses",),
     takes=lambda recording: not is_running(recording),
+    recorded=145,
     row="openai",
     ends=lambda data: [0] if _has_ended(data) else [],
     has_content=_has_ended,

@@ -6,6 +6,7 @@ from conformance.recorded_format import RecordedFormat
 FORMAT = RecordedFormat(
     apis=("responses", "responses.get", "responses.cancel", "responses.delete"),
     takes=lambda recording: recording.api != "responses" or is_running(recording),
+    recorded=4,
     row="openai",
     one_response=False,
     ends=lambda data: [],

@@ -4,6 +4,7 @@ from conformance.recorded_format import RecordedFormat
 
 FORMAT = RecordedFormat(
     apis=("predictions.create", "predictions.get", "predictions.cancel"),
+    recorded=35,
     row="replicate",
     one_response=False,
     ends=lambda _: [],

@@ -39,10 +39,10 @@ class SimulatorServer(LoopbackServer):
         async with SimulatorServer() as sim:
             client = AsyncCompletion(base_urls=sim.base_urls, api_keys=sim.api_keys)
 
-    It serves OpenAI's, Azure's and OpenRouter's chat completions, Anthropic's messages, Cohere's chat and Replicate's
-    predictions, whole and streamed: several choices, tool calls whose arguments fit the tool's schema, JSON replies
-    that fit a schema, token limits, stop sequences, usage (a token is a word), thinking. It rejects what the real ones
-    reject, such as a wrong key or a missing parameter, and the model ``no-such-model``.
+    It serves every format that the package has, under the providers that `base_urls` names, whole and streamed: several
+    choices, tool calls whose arguments fit the tool's schema, JSON replies that fit a schema, token limits, stop
+    sequences, usage (a token is a word), thinking. It rejects what the real providers reject, such as a wrong key or a
+    missing parameter, and the model ``no-such-model``.
 
     Every request is kept in `requests`, with how its response was sent.
 
