@@ -4,8 +4,8 @@ Rows of OpenAI-compatible providers follow recorded traffic, the vendor's SDK or
 `unverified` what none of these confirms. Unconfirmed features are requested in the form that every server accepts: n by
 several requests, functions as tools, developer as system, max_completion_tokens as max_tokens.
 
-Environment variables with a base URL in another form than the row's are not read (GROQ_BASE_URL and OLLAMA_HOST have no
-version path), because requests would go to a wrong address.
+Environment variables with a base URL in another form than the row's are not read (GROQ_BASE_URL has no version path,
+OLLAMA_HOST need be no URL), because requests would go to a wrong address.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import assert_never, cast
+from urllib.parse import unquote
 
 from ...codecs import json
 from ...codecs.lenient import NotJSONError
@@ -158,7 +159,15 @@ class _OllamaMessageEncoder:
             return None
         if image.detail not in (None, "auto"):
             self._report.unsupported(f"{path}.image_url.detail", "Ollama has no levels of detail")
-        return data
+        return _strict_base64(data)
+
+
+def _strict_base64(data: str) -> str:
+    """The base64 of a data URL without white space and percent-encoding, and with its padding, as Ollama takes it."""
+    if "%" in data:
+        data = unquote(data)
+    data = "".join(data.split())
+    return data + "=" * (-len(data) % 4)
 
 
 def _arguments(text: str, path: str) -> JsonObject:

@@ -65,6 +65,14 @@ def test_the_result_of_a_tool_may_have_images() -> None:
     }
 
 
+@pytest.mark.parametrize("data", ["iVBORw0KGg==", "iVBO\nRw0K Gg==", "iVBORw0KGg%3D%3D", "iVBORw0KGg"])
+def test_base64_is_sent_as_ollama_takes_it(data: str) -> None:
+    """Ollama would refuse a picture for white space, percent-encoding or missing padding, which data URLs may have."""
+    url = f"data:image/png;base64,{data}"
+    (message,) = sent([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}])["messages"]
+    assert message["images"] == ["iVBORw0KGg=="]
+
+
 @pytest.mark.parametrize("url", ["https://example.com/a.png", "data:image/png,%89PNG", "data:,x"])
 @pytest.mark.parametrize("policy", ["raise", "warn", "drop"])
 def test_other_images_are_refused(url: str, policy: str) -> None:
