@@ -1,5 +1,6 @@
 """Recordings replayed by one server, for the client and for the oracle."""
 
+from itertools import count
 from typing import Any
 
 import attrs
@@ -8,6 +9,8 @@ from anycompletion import AsyncCompletion, ChatCompletion, ChatCompletionChunk, 
 from anycompletion.testing import Recording, ReplayServer
 from conformance import traffic
 from conformance.oracle import Oracle
+
+_NUMBERS = count()
 
 
 @attrs.frozen
@@ -35,8 +38,12 @@ class Replay:
         return [chunk async for chunk in self.stream(recording)]
 
     def options(self, recording: Recording) -> dict[str, Any]:
-        """Options for a recording: its URL, and `n` where the provider supports it."""
-        return {"base_url": self.server.base_url(recording), "api_key": "key", "n": own_n(recording)}
+        """Options for a recording: its URL, a key, and `n` where the provider supports it.
+
+        Calls that are refused have a key of their own, because the hint of one would delay the next test.
+        """
+        key = "key" if recording.status < 400 else f"key-{next(_NUMBERS)}"
+        return {"base_url": self.server.base_url(recording), "api_key": key, "n": own_n(recording)}
 
 
 def own_n(recording: Recording) -> int | None:
