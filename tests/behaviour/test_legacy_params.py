@@ -33,7 +33,7 @@ from anycompletion.testing import RecordedRequest, SimulatorServer
 from support.legacy_params_calls import ORGANIZATION_VARIABLES
 from support.params_calls import ADD, ADD_TOOL, FUNCTION_CALL, FUNCTION_RESULT, SUM
 from support.params_notation import QUESTION, USER, Row, expected, outcome
-from support.params_table import COLUMNS, LEGACY_ROWS, MODELS
+from support.params_table import ASKED_MODELS, COLUMNS, LEGACY_ROWS, MODELS, PROVIDER_OF
 
 BARE = {model: provider for provider, column in COLUMNS.items() for model in column.bare_models}
 """Model name without a provider → the provider that gets the request."""
@@ -67,7 +67,7 @@ async def client(sim: SimulatorServer) -> AsyncIterator[AsyncCompletion]:
 
 def model_of(provider: str) -> str:
     """The provider's model as provider/model."""
-    return f"{provider}/{MODELS[provider]}"
+    return ASKED_MODELS[provider]
 
 
 def chat_requests(sim: SimulatorServer) -> list[RecordedRequest]:
@@ -97,8 +97,9 @@ async def test_bare_models_find_their_provider(model: str, sim: SimulatorServer,
 @every_provider
 async def test_a_provider_can_be_an_argument(provider: str, sim: SimulatorServer, client: AsyncCompletion) -> None:
     """Models whose names do not contain their provider could not be used."""
-    reply = await client.create(MODELS[provider], QUESTION, provider=provider)
-    assert (reply.info.provider, reply.info.model) == (provider, MODELS[provider])
+    model = model_of(provider).removeprefix(f"{PROVIDER_OF[provider]}/")
+    reply = await client.create(model, QUESTION, provider=PROVIDER_OF[provider])
+    assert (reply.info.provider, reply.info.model) == (PROVIDER_OF[provider], MODELS[provider])
     assert chat_requests(sim)[0].path == COLUMNS[provider].path
 
 
@@ -160,7 +161,10 @@ async def test_logger_fn_gets_the_request_and_the_reply(provider: str, client: A
     """An observer would miss a call, get it twice, or get the key."""
     events: list[dict[str, Any]] = []
     await client.create(model_of(provider), QUESTION, n=2, logger_fn=events.append)
-    assert [(event["event"], event["provider"]) for event in events] == [("request", provider), ("reply", provider)]
+    assert [(event["event"], event["provider"]) for event in events] == [
+        ("request", PROVIDER_OF[provider]),
+        ("reply", PROVIDER_OF[provider]),
+    ]
     assert "simulated-" not in repr(events)
 
 
@@ -173,7 +177,7 @@ async def test_verbose_calls_are_logged(
         await client.create(model_of(provider), QUESTION)
         assert caplog.records == []
         await client.create(model_of(provider), QUESTION, verbose=True)
-    assert any(provider in record.getMessage() for record in caplog.records)
+    assert any(PROVIDER_OF[provider] in record.getMessage() for record in caplog.records)
     assert QUESTION not in caplog.text
 
 
@@ -188,9 +192,12 @@ async def test_a_key_per_call(provider: str, sim: SimulatorServer, client: Async
 @every_provider
 async def test_a_base_url_per_call(provider: str, sim: SimulatorServer) -> None:
     """A call to a self-hosted server would go to the vendor's."""
-    async with AsyncCompletion(base_urls={provider: "https://elsewhere.example"}) as client:
+    async with AsyncCompletion(base_urls={PROVIDER_OF[provider]: "https://elsewhere.example"}) as client:
         reply = await client.create(
-            model_of(provider), QUESTION, base_url=sim.base_urls[provider], api_key=sim.api_keys[provider]
+            model_of(provider),
+            QUESTION,
+            base_url=sim.base_urls[PROVIDER_OF[provider]],
+            api_key=sim.api_keys[PROVIDER_OF[provider]],
         )
     assert reply.text
     assert chat_requests(sim)[0].path == COLUMNS[provider].path
@@ -216,11 +223,11 @@ async def test_a_variable_can_contain_the_key(
         assert (await client.create(model_of(provider), QUESTION)).text
 
 
-@pytest.mark.parametrize("provider", [provider for provider in MODELS if not PROVIDERS[provider].key_optional])
+@pytest.mark.parametrize("provider", [name for name in MODELS if not PROVIDERS[PROVIDER_OF[name]].key_optional])
 async def test_the_error_of_a_missing_key_names_the_variable(provider: str, sim: SimulatorServer) -> None:
     """A caller without a key would get an error from a server, and not the name of the variable."""
     async with AsyncCompletion(base_urls=sim.base_urls) as client:
-        with pytest.raises(ConfigurationError, match=PROVIDERS[provider].key_env[0]):
+        with pytest.raises(ConfigurationError, match=PROVIDERS[PROVIDER_OF[provider]].key_env[0]):
             await client.create(model_of(provider), QUESTION)
     assert sim.requests == []
 

@@ -26,7 +26,7 @@ from support.params_notation import (
     outcome,
     reply_warnings,
 )
-from support.params_table import COLUMNS, MODELS, ROWS
+from support.params_table import ASKED_MODELS, COLUMNS, MODELS, ROWS
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def agrees(name: str, provider: str, support: Support) -> bool:
 @pytest.mark.parametrize("provider", MODELS)
 def test_supported_params_matches_the_requests(provider: str) -> None:
     """`supported_params` would return native for a refused parameter, or the reverse."""
-    table = supported_params(f"{provider}/{MODELS[provider]}")
+    table = supported_params(ASKED_MODELS[provider])
     assert set(table) == set(PARAM_NAMES)
     assert [name for name in PARAM_NAMES if not agrees(name, provider, table[name].support)] == []
 
@@ -169,7 +169,7 @@ def test_supported_params_matches_the_requests(provider: str) -> None:
 @pytest.mark.parametrize("provider", MODELS)
 def test_ranges_are_tested_at_their_bounds(provider: str) -> None:
     """A bound could change without a failing row."""
-    for name, expectation in supported_params(f"{provider}/{MODELS[provider]}").items():
+    for name, expectation in supported_params(ASKED_MODELS[provider]).items():
         tried = [(value, not isinstance(got, (Unsupported, Invalid))) for value, got in expectations_of(name, provider)]
         numbers = [(value, good) for value, good in tried if type(value) in (int, float)]
         if expectation.minimum is not None:

@@ -76,20 +76,20 @@ async def _ask(client: AsyncCompletion, model: str, way: Way, name: str) -> str:
 async def test_a_named_fault_has_the_same_outcome_with_every_provider(provider: str) -> None:
     """Applications that are tested with these faults would be tested for one provider only."""
     async with SimulatorServer() as sim:
-        urls, keys = sim.base_urls, sim.api_keys
-        client = AsyncCompletion(
-            base_urls={provider: urls[provider]}, api_keys={provider: keys[provider]}, max_retries=0
-        )
+        urls, keys, row = sim.base_urls, sim.api_keys, SIMULATED[provider].partition("/")[0]
+        client = AsyncCompletion(base_urls={row: urls[row]}, api_keys={row: keys[row]}, max_retries=0)
         async with client, nothing_left(client, seconds=20):
             names = [name for name in OUTCOMES if name not in SLOW or provider == "openai"]
             ends = await asyncio.gather(*(_ends(client, provider, name) for name in names))
             assert dict(zip(names, ends, strict=True)) == {name: _expected(provider, name) for name in names}
-        assert {request.provider for request in sim.requests} == {provider}
+        assert {request.provider for request in sim.requests} == {row}
 
 
 def _expected(provider: str, name: str) -> Outcome:
-    """The outcome; the stream of a prediction is another request than the prediction."""
+    """The outcome; the stream of a prediction is another request than it, and no response has text in two events."""
     outcome = OUTCOMES[name]
+    if provider == "responses" and name == "close-after-2-events":
+        return _same(outcome.reply)
     if provider == "replicate" and outcome.stream is StreamInterruptedError and "events" not in name:
         return _same(outcome.reply)
     return outcome

@@ -21,6 +21,7 @@ from anycompletion import (
     UnprocessableEntityError,
 )
 from faults.harness import BOTH_WAYS, KEY, WAYS, Stage, Way, ask, client_to, covers, fails, fails_both_ways
+from support.params_table import COLUMNS
 from support.raw_server import REQUEST, STALL, RawServer, answer
 from support.resource_leaks import nothing_left
 from support.simulated import SIMULATED
@@ -190,14 +191,15 @@ async def test_a_redirect_to_another_server_is_not_followed(provider: str) -> No
     async with RawServer((REQUEST, answer())) as target:
         for status in REDIRECTS:
             redirect = answer(b"", status, {"Location": f"{target.url}/steal?key=1"})
+            row = SIMULATED[provider].partition("/")[0]
             async with RawServer((REQUEST, redirect) * 2 + (STALL,)) as server:
-                client = client_to("", base_urls={provider: server.url}, api_keys={provider: SECRET}, max_retries=2)
+                client = client_to("", base_urls={row: server.url}, api_keys={row: SECRET}, max_retries=2)
                 async with client, nothing_left(client):
                     error = await fails(
                         client.create(SIMULATED[provider], "Hi."),
                         APIResponseError,
-                        provider=provider,
-                        model=SIMULATED[provider].partition("/")[2],
+                        provider=row,
+                        model=COLUMNS[provider].model,
                         status_code=status,
                         attempts=2 if provider == "replicate" else 1,  # it asks for the model first
                         retryable=False,

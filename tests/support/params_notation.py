@@ -97,6 +97,8 @@ class ProviderColumn:
 
     model: str
     """The model of calls without one, by the provider's own name."""
+    asked_as: str = ""
+    """What precedes the model in a call, where that is not the name of the column: a provider and its variant."""
     path: str
     """Where the simulator receives requests for that model."""
     body: Callable[[str, bool], dict[str, Any]]
@@ -152,6 +154,10 @@ class Row:
     def model(self, provider: str) -> str:
         """The model that is asked."""
         return self.call.model or self.columns[provider].model
+
+    def asked_model(self, provider: str) -> str:
+        """The model as callers write it."""
+        return f"{self.columns[provider].asked_as or provider}/{self.model(provider)}"
 
     def __str__(self) -> str:
         text = described(self.call.params, self.call.messages, self.call.stream)
@@ -231,7 +237,7 @@ async def reply_warnings(row: Row, provider: str, client: AsyncCompletion, **opt
     Raises:
         CompletionError: the call raises it.
     """
-    model = f"{provider}/{row.model(provider)}"
+    model = row.asked_model(provider)
     messages = QUESTION if row.call.messages is None else row.call.messages
     options = {"max_retries": 0, **row.params, **options}
     if not row.call.stream:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from anycompletion.testing.formats.registry import FORMATS, FORMATS_BY_DIALECT
-from support.params_table import COLUMNS
+from support.params_table import ASKED_MODELS, COLUMNS
 
-SIMULATED: Mapping[str, str] = {provider: f"{provider}/{column.model}" for provider, column in COLUMNS.items()}
+SIMULATED: Mapping[str, str] = ASKED_MODELS
 """Simulated provider → one of its models, as callers write it."""
 
 

@@ -18,7 +18,15 @@ COLUMNS: Mapping[str, ProviderColumn] = {
     module.name.replace("_", "-"): import_module(f"{__name__}.{module.name}").COLUMN
     for module in iter_modules(__path__)
 }
-"""Provider → its column."""
+"""Provider, or variant of one → its column."""
+
+ASKED_MODELS: Mapping[str, str] = {
+    name: f"{column.asked_as or name}/{column.model}" for name, column in COLUMNS.items()
+}
+"""Column → its model, as callers write it."""
+
+PROVIDER_OF: Mapping[str, str] = {name: model.partition("/")[0] for name, model in ASKED_MODELS.items()}
+"""Column → the name of its provider."""
 
 MODELS: Mapping[str, str] = {provider: column.model for provider, column in COLUMNS.items()}
 """Provider → the model that is asked."""

@@ -6,7 +6,7 @@ import pytest
 from anycompletion.testing import FAULTS, Fault, SimulatorServer
 from anycompletion.testing.formats.registry import FORMATS
 from anycompletion.testing.formats.wire_format import ProviderMemory
-from support.params_table import COLUMNS
+from support.params_table import COLUMNS, PROVIDER_OF
 
 STATUS = [name for name, fault in FAULTS.items() if fault.kind == "status"]
 
@@ -24,12 +24,12 @@ def ask(
 def valid_headers(sim: SimulatorServer, provider: str) -> dict[str, str]:
     """The headers of a request with a valid key."""
     name, value = COLUMNS[provider].key_header
-    return {name: value.replace("the-key", sim.api_keys[provider]), "anthropic-version": "2023-06-01"}
+    return {name: value.replace("the-key", sim.api_keys[PROVIDER_OF[provider]]), "anthropic-version": "2023-06-01"}
 
 
 def test_every_provider_is_tested() -> None:
     """A new provider would not be tested."""
-    assert COLUMNS.keys() == FORMATS.keys()
+    assert {*PROVIDER_OF.values()} == FORMATS.keys()
     assert all(wire.base.startswith(wire.root) for wire in FORMATS.values())
     assert len({wire.root for wire in FORMATS.values()}) == len(FORMATS)
     assert len({wire.api_key for wire in FORMATS.values()}) == len(FORMATS)
@@ -47,7 +47,7 @@ async def test_every_provider_replies(
         assert response.content_type == (COLUMNS[provider].stream_type if is_stream else "application/json")
         assert await response.read()
     (request,) = sim.requests
-    assert (request.provider, request.has_key) == (provider, True)
+    assert (request.provider, request.has_key) == (PROVIDER_OF[provider], True)
     await request.wait_closed()
     assert request.finished
 
@@ -59,8 +59,9 @@ async def test_every_provider_has_every_error(
 ) -> None:
     """A fault would work with one provider and raise a KeyError with another."""
     async with ask(http, sim, provider, fault=name) as response:
-        assert response.status == FORMATS[provider].errors[name].status >= 400
-        assert FORMATS[provider].errors[name].message in await response.text()
+        error = FORMATS[PROVIDER_OF[provider]].of_path(COLUMNS[provider].path).errors[name]
+        assert response.status == error.status >= 400
+        assert error.message in await response.text()
         assert response.headers.get("retry-after") == ("0.05" if name == "rate-limit" else None)
 
 
@@ -93,7 +94,7 @@ async def test_faults_of_other_providers_do_not_apply(
     sim: SimulatorServer, http: aiohttp.ClientSession, provider: str
 ) -> None:
     """A fallback from a failing provider could not be tested with one server."""
-    sim.fault = [Fault.named("overloaded", provider=name) for name in COLUMNS if name != provider]
+    sim.fault = [Fault.named("overloaded", provider=name) for name in FORMATS if name != PROVIDER_OF[provider]]
     async with ask(http, sim, provider) as response:
         assert response.status < 300
 
