@@ -222,6 +222,10 @@ class Provider(Declaration):
         self._check_quirks(self, "quirks")
         for name, variant in self.variants.items():
             self._check_quirks(variant, f"variants[{name!r}].quirks")
+            if not is_provider_name(name):
+                raise ConfigurationError(
+                    f"provider {self.name!r}: variants: the name {name!r} is not of the form of a provider's"
+                )
         if not is_provider_name(self.name):
             raise ConfigurationError(
                 f"provider {self.name!r}: a name is at most 64 lower-case letters, digits, '-', '_' and '.'"
