@@ -186,7 +186,7 @@ def test_nothing_after_the_end_is_read() -> None:
 )
 @pytest.mark.parametrize("after", [0, 1, 4])
 def test_errors_in_streams(event: dict[str, Any], kind: type[errors.APIError], after: int) -> None:
-    """A generation that failed would be an answer, or a cut stream that says nothing."""
+    """A generation that failed would be an answer, or a cut stream without a reason."""
     with pytest.raises(kind):
         run(*events_of(message("Hello there"))[:after], event)
 
@@ -221,7 +221,7 @@ def test_the_name_of_an_event_decides_where_its_data_has_no_type() -> None:
 
 
 def test_an_error_is_recognized_by_the_name_of_its_event() -> None:
-    """An error in plain text would be a cut stream that says nothing."""
+    """An error in plain text would be a cut stream without a reason."""
     with pytest.raises(errors.APIStatusError, match="Out of memory"):
         DIALECT.decoder(CHAT, TARGET).feed(Event(b"Out of memory", "error"))
 
