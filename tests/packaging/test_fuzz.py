@@ -125,7 +125,7 @@ def test_faults_of_http_are_found(case: str) -> None:
 
 async def test_http_responses_include_intact_and_damaged_ones() -> None:
     """Responses that are all errors, or none of which is, would test nothing."""
-    responses = [fuzz.make_input(1, "http", HTTP1, number) for number in range(300)]
+    responses = [fuzz.make_input(1, "http", HTTP1, number) for number in range(600)]
     bodies = [await read_response(response.pieces) for response in responses]
     counts = Counter((response.damaged, body is None) for response, body in zip(responses, bodies, strict=True))
     assert min(counts.values()) > 15
