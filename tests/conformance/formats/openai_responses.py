@@ -6,7 +6,7 @@ from typing import Any
 import openai
 
 from anycompletion.testing import Recording
-from conformance import openai_facts, responses_facts
+from conformance import openai_facts, responses_facts, responses_requests
 from conformance.bodies import is_stream, json_objects
 from conformance.comparing import Facts, plain
 from conformance.recorded_format import RecordedFormat
@@ -41,5 +41,6 @@ FORMAT = RecordedFormat(
     has_content=_has_ended,
     of_ours=responses_facts.of_ours,
     oracle=_facts,
+    as_call=responses_requests.as_call,
     by_rule=openai_facts.by_rule,
 )
