@@ -1,12 +1,18 @@
 """The dialect seam: each dialect names its stream framing and the class of its quirks."""
 
+from collections.abc import Container
+
 import pytest
+from benchmarks.fuzz.recorded.rules import RULES
+from benchmarks.fuzz.seeds import SEEDS
 
 from anycompletion import PROVIDERS, APIResponseError, ChatRequest, ConfigurationError, Headers, Provider, Quirks
 from anycompletion.dialects.base import DialectQuirks, Framing, Target
 from anycompletion.http import HttpResponse
 from anycompletion.providers import DIALECTS
 from anycompletion.testing.formats.aws_eventstream import message
+from conformance.formats import FORMATS
+from support.simulated import MODEL_BY_DIALECT
 
 
 class _OtherQuirks(DialectQuirks):
@@ -67,3 +73,22 @@ def test_quirks_of_another_class_are_refused(dialect: str, quirks: DialectQuirks
     """A row's quirks would be ignored without an error."""
     with pytest.raises(ConfigurationError, match=r"'acme': quirks: expected \w+ for the dialect"):
         Provider("acme", "https://api.acme.ai", dialect, quirks=quirks)
+
+
+NOT_FUZZED = {"openai_responses"}
+"""Dialects whose responses the fuzzers do not change yet."""
+
+COVERED_BY: dict[str, tuple[Container[str], set[str]]] = {
+    "a simulated provider": (MODEL_BY_DIALECT, set()),
+    "recorded traffic": (FORMATS, set()),
+    "changes of recorded replies": (RULES, NOT_FUZZED),
+    "seeds of the fuzzer": (SEEDS, NOT_FUZZED),
+}
+"""What tests every dialect by a module named for it → the names of these modules, and the dialects that have none."""
+
+
+@pytest.mark.parametrize("what", COVERED_BY)
+def test_each_dialect_has_a_module_for_the_tests_of_all(what: str) -> None:
+    """A new dialect would not be tested by what tests all of them, or an exception would stay for ever."""
+    names, exceptions = COVERED_BY[what]
+    assert {name for name in DIALECTS if name not in names} == exceptions
