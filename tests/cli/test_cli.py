@@ -281,7 +281,7 @@ async def test_without_model_and_key_the_simulator_replies_with_a_note() -> None
     assert "simulator" in done.err
 
 
-@pytest.mark.parametrize("model", ["sim/openai", "sim/anthropic", "sim/openai/some-model"])
+@pytest.mark.parametrize("model", ["sim/openai", "sim/anthropic", "sim/openai/some-model", "sim/responses"])
 async def test_a_simulated_model_needs_no_key_and_ignores_base_urls_of_the_environment(model: str) -> None:
     """`-m sim/…` would call a real provider, or use the wrong format."""
     elsewhere = dict.fromkeys(("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL"), "https://unreachable.invalid")

@@ -52,8 +52,9 @@ async def client_for(model: str, base_url: str | None = None) -> AsyncGenerator[
         return
     provider, _, name = model.removeprefix(SIMULATED).partition("/")
     simulator = SimulatorServer()
-    if provider not in simulator.api_keys:
-        known = ", ".join(f"{SIMULATED}{each}" for each in simulator.api_keys)
+    variants = PROVIDERS["openai"].variants
+    if provider not in simulator.api_keys and provider not in variants:
+        known = ", ".join(f"{SIMULATED}{each}" for each in [*simulator.api_keys, *variants])
         raise CommandLineError(f"--model {model}: the simulator knows {known}")
     if base_url is not None:
         raise CommandLineError(f"--base-url: {model} is answered by the simulator; name another model with --model")
@@ -61,7 +62,7 @@ async def client_for(model: str, base_url: str | None = None) -> AsyncGenerator[
         simulator as server,
         AsyncCompletion(base_urls=server.base_urls, api_keys=server.api_keys) as client,
     ):
-        asked = f"openai/{provider}" if provider in PROVIDERS["openai"].variants else provider
+        asked = f"openai/{provider}" if provider in variants else provider
         yield client, f"{asked}/{name or SIMULATED_MODELS.get(provider, _ANY_MODEL)}"
 
 

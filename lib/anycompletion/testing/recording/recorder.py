@@ -22,6 +22,7 @@ import attrs
 from ... import Provider, known_providers
 from ...errors import ConfigurationError
 from ...http import RequestHeaders
+from ...providers import DIALECTS
 from ...records import ChatRequest
 from ...redaction import basic_password, hide, signature_secrets
 from ...transport import Response, Transport
@@ -243,7 +244,7 @@ class RecordedExchange:
         return Recording(
             id=self._name(url, request),
             provider=self.row.name,
-            api=_api_of(self.row),
+            api=_api_of(self.row, self.url),
             streaming=as_dict(request).get("stream") is True or framing in _STREAMS,
             framing=framing,
             status=self.status,
@@ -295,7 +296,7 @@ class RecordedExchange:
         """A name that depends on the request alone."""
         identity = json.dumps([self.method, urlsplit(url).path, request], sort_keys=True)
         digest = hashlib.sha256(identity.encode("utf-8", "replace")).hexdigest()[:8]
-        words = [self.row.name, _api_of(self.row), str(as_dict(request).get("model") or "")]
+        words = [self.row.name, _api_of(self.row, self.url), str(as_dict(request).get("model") or "")]
         words += ["stream"] if as_dict(request).get("stream") is True else []
         slugs = (re.sub(r"[^a-z0-9]+", "-", word.lower()).strip("-") for word in words)
         return "-".join([*(slug for slug in slugs if slug), digest])[-120:]
@@ -318,9 +319,11 @@ def _redacted(raw: bytes, sanitize: Callable[[str], str], secrets: Iterable[str]
         return text.encode("utf-8", "surrogatepass")
 
 
-def _api_of(row: Provider) -> str:
-    """The name of the row's API in recordings; "" for a dialect that is not simulated."""
-    wire = FORMATS_BY_DIALECT.get(row.dialect)
+def _api_of(row: Provider, url: str) -> str:
+    """The name of the row's API, or of that of its variants, in recordings; "" for a dialect that is not simulated."""
+    path = urlsplit(url).path
+    asked = (each.dialect for each in row.variants.values() if (each.path or DIALECTS[each.dialect].path) in path)
+    wire = FORMATS_BY_DIALECT.get(next(asked, row.dialect))
     return "" if wire is None else wire.api
 
 

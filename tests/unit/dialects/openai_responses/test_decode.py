@@ -108,7 +108,7 @@ def test_commentary_is_reasoning() -> None:
         (reasoning(content="A text in place of parts"), "A text in place of parts"),
     ],
 )
-def test_reasoning(item: dict[str, Any], text: str | None):
+def test_reasoning(item: dict[str, Any], text: str | None) -> None:
     """The model's reasoning or its summary would be lost, or be given twice."""
     assert reply_message(item, message("Hi")).reasoning_content == text
 
@@ -203,7 +203,7 @@ def test_a_call_of_a_legacy_function() -> None:
 @pytest.mark.parametrize(
     ("reason", "finish"), [("max_output_tokens", "length"), ("content_filter", "content_filter"), ("new", "stop")]
 )
-def test_an_incomplete_response(reason: str, finish: str):
+def test_an_incomplete_response(reason: str, finish: str) -> None:
     """An answer that was cut off would look complete."""
     found = reply(message("Hel"), status="incomplete", incomplete_details={"reason": reason}).choices[0]
     assert (found.finish_reason, found.native_finish_reason, found.message.content) == (finish, reason, "Hel")
@@ -227,7 +227,7 @@ def test_a_cancelled_response() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"text"', b"{}", b'{"output": 1}', b'{"output": [1]}'])
-def test_a_body_that_is_no_response(body: bytes):
+def test_a_body_that_is_no_response(body: bytes) -> None:
     """A gateway's page, or another API's reply, would be an empty answer."""
     fails(body)
 
@@ -242,7 +242,7 @@ def test_an_error_in_place_of_a_response() -> None:
 
 
 @pytest.mark.parametrize("status", ["queued", "in_progress"])
-def test_a_response_in_the_background_is_followed(status: str):
+def test_a_response_in_the_background_is_followed(status: str) -> None:
     """The reply would be one without text, and the generation would be lost."""
     found = follow(response(status=status, background=True, usage=None))
     assert (found.request.method, found.request.url) == ("GET", "https://api.openai.com/v1/responses/resp_1")
@@ -265,7 +265,7 @@ def test_polls_on_azure_have_the_api_version() -> None:
 
 
 @pytest.mark.parametrize("response_id", ["", "../files/secret", "a/b", "resp?x", "x" * 300, None])
-def test_an_id_that_would_change_the_url_is_not_followed(response_id: Any):
+def test_an_id_that_would_change_the_url_is_not_followed(response_id: Any) -> None:
     """A server could make the client send its key to another endpoint."""
     fails(response(status="queued", background=True, id=response_id))
 
@@ -303,7 +303,7 @@ ITEMS = st.fixed_dictionaries(
         },
     )
 )
-def test_no_response_breaks_the_decoder(fields: dict[str, Any]):
+def test_no_response_breaks_the_decoder(fields: dict[str, Any]) -> None:
     """A server with other types would raise an error that is none of the package's."""
     try:
         found = decode(fields)

@@ -381,3 +381,14 @@ async def test_real_traffic_is_replayed() -> None:
 def _lines(body: bytes) -> list[bytes]:
     """The lines that are not blank; blank lines of recordings have no meaning."""
     return [line for line in body.splitlines() if line]
+
+
+async def test_a_recording_has_the_name_of_the_api_that_was_asked(tmp_path: Path) -> None:
+    """Responses would be taken for replies of the chat API."""
+    async with (
+        SimulatorServer() as sim,
+        AsyncCompletion(providers=[Recorder(tmp_path)], base_urls=sim.base_urls, api_keys=sim.api_keys) as client,
+    ):
+        await client.create("openai/responses/gpt-5-mini", "Hi.")
+        await client.create("openai/gpt-5-mini", "Hi.")
+    assert sorted(json.loads(text)["api"] for text in files(tmp_path)) == ["chat.completions", "responses"]

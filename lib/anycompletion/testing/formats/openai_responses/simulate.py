@@ -177,6 +177,7 @@ def _usage(body: dict[str, Any], chosen: SimulatedReply, thoughts: str) -> JsonO
 
 FORMAT: WireFormat = attrs.evolve(
     openai_chat.FORMAT,
+    api="responses",
     validate=validate,
     reply=reply,
     encode=encode.encode,
