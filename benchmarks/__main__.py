@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import batch, cold_start, fanout, first_chunk, growth, leaks, open_streams, single, streams, summary
+from benchmarks import (
+    batch,
+    cold_start,
+    fanout,
+    first_chunk,
+    formats,
+    growth,
+    leaks,
+    open_streams,
+    single,
+    streams,
+    summary,
+)
 from benchmarks.driver import ask
 from benchmarks.options import options_of
 
 QUESTIONS = tuple(
-    module.QUESTION for module in (cold_start, single, streams, first_chunk, fanout, batch, open_streams, leaks, growth)
+    module.QUESTION
+    for module in (cold_start, single, streams, formats, first_chunk, fanout, batch, open_streams, leaks, growth)
 )
 
 

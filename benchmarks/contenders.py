@@ -37,6 +37,8 @@ CAREFUL = Contender(
     "careful", "aiohttp + orjson, careful", "careful", "bare", distributions=("aiohttp", "orjson"), peer=False
 )
 BARE = Contender("bare", "aiohttp + orjson, naive", "bare", "bare", distributions=("aiohttp", "orjson"), peer=False)
+OUR_ADAPTERS = ("ours", "ours_formats")
+"""Adapters that run this package."""
 OURS = Contender("ours", "anycompletion", "ours", "bare", distributions=_RUNTIME, peer=False)
 BARE_UVLOOP = Contender(
     "bare-uvloop", "aiohttp + orjson, naive, uvloop", "bare", "bare", "uvloop", distributions=("uvloop",), peer=False

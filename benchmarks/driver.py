@@ -22,7 +22,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from benchmarks import peers, report
-from benchmarks.contenders import BARE, OURS, Contender
+from benchmarks.contenders import BARE, OUR_ADAPTERS, Contender
 from benchmarks.options import Options, options_of
 from benchmarks.processes import BenchmarkError, Json, Server, Worker, environment, python_for
 from benchmarks.question import Case, Figures, Question
@@ -162,7 +162,7 @@ def chosen(question: Question, options: Options) -> list[Contender]:
     """The contenders of this run: our own and the selected peers."""
     found = [each for each in question.contenders if _is_wanted(each, question, options)]
     if options.before is not None:
-        ours = [each for each in found if each.adapter == OURS.adapter and each.loop == "asyncio"]
+        ours = [each for each in found if each.adapter in OUR_ADAPTERS and each.loop == "asyncio"]
         found += [
             dataclasses.replace(
                 each, name=f"{each.name}{BEFORE}", label=f"{each.label}, before", library=str(options.before)

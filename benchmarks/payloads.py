@@ -212,8 +212,12 @@ def complete(body: bytes) -> bytes:
     return _HEAD + b"content-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body) + body
 
 
-STREAM_HEAD = _HEAD + b"content-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
 STREAM_END = b"0\r\n\r\n"
+
+
+def stream_head(content_type: str) -> bytes:
+    """Status line and headers of a stream, whose body comes in HTTP chunks."""
+    return _HEAD + b"content-type: %b\r\ntransfer-encoding: chunked\r\n\r\n" % content_type.encode()
 
 
 def http_chunk(data: bytes) -> bytes:

@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from typing import Protocol, cast
 
 from benchmarks import payloads
+from benchmarks.formats_payloads import FORMATS, format_of
 from benchmarks.system import allow_many_files, pin, run
 
 
@@ -85,34 +86,33 @@ _GOLDEN = 0.6180339887498949
 
 
 @functools.cache
-def responder(behaviour: str, *, anthropic: bool) -> Responder:
-    """The responder for a behaviour in one format."""
-    name, *numbers = behaviour.split("-")
+def responder(behaviour: str, name: str) -> Responder:
+    """The responder for a behaviour in the format of this name."""
+    kind, *numbers = behaviour.split("-")
     first, second, *_ = [*map(int, numbers), 0, 0]
-    if name == "plain":
-        return Prepared(
-            payloads.complete(payloads.ANTHROPIC_MESSAGE if anthropic else payloads.COMPLETION), first / 1000
-        )
-    events = (payloads.anthropic_events if anthropic else payloads.openai_events)(first)
+    wire = FORMATS[name]
+    if kind == "plain":
+        return Prepared(payloads.complete(wire.reply), first / 1000)
+    events, head = wire.events(first), wire.stream_head
     # Events before the first word are sent with it, those after the last word with that.
-    front = 3 if anthropic else 2
+    front = wire.front
     back = front - 1 + first
-    match name:
+    match kind:
         case "burst":
-            return Prepared(payloads.STREAM_HEAD + payloads.http_chunks(events) + payloads.STREAM_END)
+            return Prepared(head + payloads.http_chunks(events) + payloads.STREAM_END)
         case "solid":
-            return Prepared(payloads.STREAM_HEAD + payloads.http_chunk(b"".join(events)) + payloads.STREAM_END)
+            return Prepared(head + payloads.http_chunk(b"".join(events)) + payloads.STREAM_END)
         case "hold":
-            return Prepared(payloads.STREAM_HEAD + payloads.http_chunks(events[:back]))
+            return Prepared(head + payloads.http_chunks(events[:back]))
         case "paced":
-            parts = [
-                payloads.STREAM_HEAD + payloads.http_chunks(events[:front]),
-                *map(payloads.http_chunk, events[front:back]),
-            ]
+            parts = [head + payloads.http_chunks(events[:front]), *map(payloads.http_chunk, events[front:back])]
             parts[-1] += payloads.http_chunks(events[back:]) + payloads.STREAM_END
             return Paced(parts, second / 1000)
         case _:
             raise ValueError(behaviour)
+
+
+_format_of = functools.cache(format_of)
 
 
 class State:
@@ -120,17 +120,17 @@ class State:
 
     def __init__(self) -> None:
         self.served = 0
-        self.set("plain")
+        self.behaviour = "plain"
+        """How requests are responded to from now on."""
 
-    def set(self, behaviour: str) -> None:
-        """Sets the response to all clients from now on."""
-        self.openai = responder(behaviour, anthropic=False)
-        self.anthropic = responder(behaviour, anthropic=True)
+    def respond(self, target: bytes) -> Responder:
+        """The responder for a request; it is made for the first one of its format."""
+        return responder(self.behaviour, _format_of(target))
 
     def handle_get(self, target: str) -> bytes:
         """The response to a ``GET``, which may set the behaviour: the number of requests served and the CPU time."""
         if target.startswith("/set/"):
-            self.set(target.removeprefix("/set/"))
+            self.behaviour = target.removeprefix("/set/")
         return payloads.complete(json.dumps({"served": self.served, "cpu": time.process_time()}).encode())
 
 
@@ -185,7 +185,7 @@ class Connection(asyncio.Protocol):
             raise ValueError("this server reads only bodies with a Content-Length")
         stop = lower.find(b"\r\n", at + 17)
         self._missing = int(lower[at + 17 : stop if stop > 0 else None])
-        return self._state.anthropic if target.endswith(b"/messages") else self._state.openai
+        return self._state.respond(target)
 
     def _finish(self) -> None:
         assert self._pending is not None

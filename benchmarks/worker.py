@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import functools
 import gc
 import importlib
 import importlib.metadata
@@ -335,23 +336,36 @@ def main() -> None:
     pin(arguments.core)
     module: Any = importlib.import_module(f"benchmarks.clients.{arguments.adapter}")
     with runner(arguments.loop) as running:
-
-        async def make() -> Bench:
-            return Bench(module.Client(arguments.root, **arguments.options), arguments.root)
-
-        bench = running.run(make())
+        clients = Clients(functools.partial(module.Client, **arguments.options), arguments.root)
         hello = {"versions": versions(arguments.versions)}
         print(json.dumps(hello), file=replies, flush=True)
         for line in sys.stdin:
             job = json.loads(line)
             try:
-                reply: Json = {"figures": running.run(_within(JOBS[job["job"]](bench, job), job["limit"]))}
+                reply: Json = {"figures": running.run(_within(clients.run(job), job["limit"]))}
             except Exception:  # noqa: BLE001 (the driver reports any error of a client)
                 reply = {"error": traceback.format_exc()}
             print(json.dumps(reply), file=replies, flush=True)
         replies.flush()
         # Clients are not closed: streams may still be open, and the cost of closing is not measured.
         os._exit(0)
+
+
+class Clients:
+    """The process's clients: one for each set of options that its jobs name under ``client``."""
+
+    def __init__(self, make: Callable[..., Client], root: str) -> None:
+        self._make = make
+        self._root = root
+        self._benches: dict[str, Bench] = {}
+
+    async def run(self, job: Json) -> Figures:
+        """Runs a job with its client, which the first such job makes."""
+        options: Json = job.get("client", {})
+        key = json.dumps(options)
+        if key not in self._benches:
+            self._benches[key] = Bench(self._make(self._root, **options), self._root)
+        return await JOBS[job["job"]](self._benches[key], job)
 
 
 async def _within(job: Awaitable[Figures], limit: float) -> Figures:

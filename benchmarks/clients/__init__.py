@@ -14,6 +14,9 @@ from typing import Any, NamedTuple, Protocol
 MODEL = "gpt-4o-mini"
 ANTHROPIC_MODEL = "claude-haiku-4-5"
 KEY = "sk-not-a-key"
+AWS_KEYS = ("AKIANOTAKEY000000000", "not/a/secret/access/key/0000000000000000")
+"""Access key id and secret access key that sign requests."""
+AWS_REGION = "us-east-1"
 
 Json = dict[str, Any]
 
@@ -44,6 +47,12 @@ class Client(Protocol):
     async def close(self) -> None:
         """Closes everything."""
         ...
+
+
+def check_end(reason: str | None, expected: str, tokens: int | None) -> None:
+    """Checks the finish reason and the count of completion tokens, which a complete reply has."""
+    if reason != expected or not tokens:
+        raise ValueError(f"a reply ended with {reason!r} after {tokens} tokens")
 
 
 class FanningClient(Client, Protocol):

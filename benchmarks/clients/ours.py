@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from anycompletion import AsyncCompletion
-from benchmarks.clients import KEY, MODEL, Json, Streamed, first_call
+from anycompletion import AsyncCompletion, AWSCredentials
+from benchmarks.clients import AWS_KEYS, AWS_REGION, KEY, MODEL, Json, Streamed, first_call
+
+_VERSIONED = ("openai", "groq")
+"""Providers whose base URL has the version."""
 
 
 class Client:
     """One client for all calls."""
 
-    def __init__(self, root: str, model: str = f"openai/{MODEL}") -> None:
+    def __init__(self, root: str, model: str = f"openai/{MODEL}", *, signed: bool = False) -> None:
         self._model = model
         provider = model.partition("/")[0]
-        base_url = root if provider == "anthropic" else f"{root}/v1"
-        self._client = AsyncCompletion(base_urls={provider: base_url}, api_keys={provider: KEY})
+        base_url = f"{root}/v1" if provider in _VERSIONED else root
+        key = AWSCredentials(*AWS_KEYS, region=AWS_REGION) if signed else KEY
+        self._client = AsyncCompletion(base_urls={provider: base_url}, api_keys={provider: key})
 
     async def call(self, messages: list[Json], params: Json) -> int:
         reply = await self._client.create(self._model, messages, stream=False, **params)
