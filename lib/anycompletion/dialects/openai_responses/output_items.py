@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, cast
 
 from ...codecs.lenient import (
+    ShapeError,
     as_list,
     as_object,
     as_str,
@@ -117,10 +118,12 @@ def read_item(value: object, path: str) -> JsonObject:
     """An item with its type.
 
     Raises:
-        ShapeError: it is no object.
+        ShapeError: it is no object, or one without anything that determines its type.
     """
     item = as_object(value, path)
     kind = item_type(item)
+    if not kind:
+        raise ShapeError(f"{path}.type", "the type of an item", item.get("type"))
     return item if item.get("type") == kind else item | {"type": kind}
 
 

@@ -237,11 +237,11 @@ def _failure(kind: str, data: JsonObject, body: bytes) -> APIError | None:
     """The exception, if an event is an error, or the end of a response that failed."""
     if kind in _ENDS:
         response = response_of(data)
-        if kind == "response.failed" or response.get("status") == "failed" or response.get("error"):
+        if kind == "response.failed" or response.get("status") == "failed" or holds_error(response):
             return failure(response | {"object": "response"}, None, as_text(body))
         if kind == "response.cancelled" or response.get("status") == "cancelled":
             return APIResponseError(CANCELLED, body=as_text(body), maybe_billed=True)
-    elif kind == "error" or (data.get("error") and not kind.startswith(_PREFIX)):
+    elif kind == "error" or (not kind.startswith(_PREFIX) and holds_error(data)):
         return error_from_body(described_error(data), None, body_text=as_text(body))
     return None
 

@@ -102,6 +102,8 @@ class OpenAIStreamItems:
     def add(self, index: object, item: JsonObject) -> list[Delta]:
         """Begins an item; an earlier one with its number is not replaced if it ended."""
         number = optional_int(index)
+        if number is None:
+            number = len(self.all)  # in order
         known = self._at.get(number)
         found = known if known is not None and known.done is None else self._new(number, "")
         self.current = found
@@ -109,9 +111,10 @@ class OpenAIStreamItems:
 
     def end(self, index: object, item: JsonObject) -> list[Delta]:
         """Ends an item, and returns what of it no delta had."""
-        found = self._at.get(optional_int(index))
+        number = optional_int(index)
+        found = self.current if number is None else self._at.get(number)
         if found is None or found.done is not None:
-            found = self._new(optional_int(index), "")
+            found = self._new(number, "")
         deltas = self._describe(found, item)
         found.done = item
         self.current = found
