@@ -22,7 +22,6 @@ import attrs
 from ... import Provider, known_providers
 from ...errors import ConfigurationError
 from ...http import RequestHeaders
-from ...providers import DIALECTS
 from ...records import ChatRequest
 from ...redaction import basic_password, hide, signature_secrets
 from ...transport import Response, Transport
@@ -321,8 +320,8 @@ def _redacted(raw: bytes, sanitize: Callable[[str], str], secrets: Iterable[str]
 
 def _api_of(row: Provider, url: str) -> str:
     """The name of the row's API, or of that of its variants, in recordings; "" for a dialect that is not simulated."""
-    path = urlsplit(url).path
-    asked = (each.dialect for each in row.variants.values() if (each.path or DIALECTS[each.dialect].path) in path)
+    segments = urlsplit(url).path.split("/")
+    asked = (variant.dialect for name, variant in row.variants.items() if name in segments)
     wire = FORMATS_BY_DIALECT.get(next(asked, row.dialect))
     return "" if wire is None else wire.api
 
