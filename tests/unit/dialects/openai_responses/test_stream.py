@@ -136,6 +136,23 @@ def test_an_incomplete_response() -> None:
     assert streamed(*events).choices[0].native_finish_reason == "incomplete"
 
 
+def test_log_probabilities_come_with_their_text() -> None:
+    """Those of a stream would be lost, or be mixed with the commentary's."""
+    token = {"token": "Hi", "bytes": [72, 105], "logprob": -0.5, "top_logprobs": []}
+    events = events_of(message("Note", phase="commentary"), message("Hi", id="msg_2"), size=9)
+    events = [each | {"logprobs": [token]} if each["type"].endswith("text.delta") else each for each in events]
+    logprobs = streamed(*events).choices[0].logprobs
+    assert logprobs is not None
+    assert [each.token for each in logprobs.content or ()] == ["Hi"]
+
+
+@pytest.mark.parametrize("index", [None, "x", [], {}, True])
+def test_items_without_a_number_are_in_order(index: Any) -> None:
+    """The end of an item would be a second one, and its text be doubled."""
+    events = [each | {"output_index": index} if "output_index" in each else each for each in events_of(message("Hi"))]
+    assert streamed(*events).to_dict() == reply(message("Hi")).to_dict()
+
+
 # --- ends and errors --------------------------------------------------------------------------------------------------
 
 
