@@ -12,7 +12,7 @@ import pytest
 from anycompletion import PROVIDERS
 from anycompletion.testing import SimulatorServer
 from support.page_links import COMMENT, Link, anchors, broken_links, linked_pages, links
-from support.pages import FILES, MARKS, Snippet, all_snippets, pages, snippets, snippets_of
+from support.pages import FILES, MARKS, README, ROOT, Snippet, all_snippets, pages, snippets, snippets_of
 from support.programs import environment_of, run_command
 
 SNIPPETS = all_snippets()
@@ -132,6 +132,13 @@ def test_lines_are_wrapped(page: Path) -> None:
         if len(line) > 120 and not line.startswith("|") and " " in line[:120].strip()
     ]
     assert long == []
+
+
+def test_the_first_pages_are_short() -> None:
+    """People who choose a library would have to read for longer than ten minutes."""
+    changes = (ROOT / "CHANGELOG.md").read_text("utf-8").split("\n## ")[1:]
+    assert len(README.read_text("utf-8").splitlines()) <= 220
+    assert all(len(version.splitlines()) <= 40 for version in changes)
 
 
 # --- the reader of pages ---------------------------------------------------------------------------------------------
