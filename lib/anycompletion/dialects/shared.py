@@ -85,6 +85,23 @@ _MEDIA_TYPES: Mapping[str, str] = {
 """Common alias of a media type → its registered name; providers accept the registered names only."""
 
 
+def arguments_object(text: str, path: str) -> JsonObject:
+    """The arguments of a call, which are JSON text, as an object, for formats that require one; {} for an empty text.
+
+    Raises:
+        InvalidRequestError: they are no object; `.param` is `path`.
+    """
+    if not text.strip():
+        return {}
+    try:
+        value = json.loads(text.encode("utf-8", "replace"))
+    except NotJSONError:
+        value = None
+    if not isinstance(value, dict):
+        raise InvalidRequestError(f"{path}: expected the JSON text of an object", param=path)
+    return cast("JsonObject", value)
+
+
 def media_type(name: str) -> str:
     """The registered name of a media type; an unknown one unchanged."""
     return _MEDIA_TYPES.get(name.lower(), name)

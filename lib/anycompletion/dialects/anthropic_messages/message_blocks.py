@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, assert_never, cast
 
 from ...codecs import json
-from ...codecs.lenient import NotJSONError
 from ...errors import InvalidRequestError
 from ...records import (
     AssistantMessage,
@@ -28,7 +27,7 @@ from ...records import (
     UserMessage,
 )
 from ..base import EncodingReport
-from ..shared import without_nulls
+from ..shared import arguments_object, without_nulls
 from .anthropic_call_ids import anthropic_call_ids
 from .content_blocks import content_blocks, is_blank, text_block, warn_of_blank
 
@@ -291,18 +290,6 @@ def _tool_use(call: ToolCall, path: str, report: EncodingReport) -> JsonObject:
 
 
 def _use(call_id: str, function: FunctionCall, path: str, report: EncodingReport) -> JsonObject:
-    arguments = _arguments(function.arguments, f"{path}.arguments")
+    arguments = arguments_object(function.arguments, f"{path}.arguments")
     block: JsonObject = {"type": "tool_use", "id": call_id, "name": function.name, "input": arguments}
     return block | _reply_fields(function.extra, path, report)
-
-
-def _arguments(text: str, path: str) -> JsonObject:
-    if not text.strip():
-        return {}
-    try:
-        value = json.loads(text.encode("utf-8", "replace"))
-    except NotJSONError:
-        value = None
-    if not isinstance(value, dict):
-        raise InvalidRequestError(f"{path}: expected the JSON text of an object", param=path)
-    return cast("JsonObject", value)

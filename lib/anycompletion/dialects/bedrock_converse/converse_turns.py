@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from ...codecs import json
-from ...codecs.lenient import NotJSONError, optional_object
+from ...codecs.lenient import optional_object
 from ...errors import InvalidRequestError
 from ...records import AssistantTurn, FunctionCall, JsonObject, ToolCall
 from ..base import EncodingReport
-from ..shared import without_nulls
+from ..shared import arguments_object, without_nulls
 from .bedrock_models import CLAUDE, OPENAI, BedrockModelFamily
 from .converse_parts import BedrockParts, is_blank
 
@@ -133,17 +132,5 @@ def _tool_use(call: ToolCall, path: str) -> JsonObject:
 
 
 def _use(call_id: str, function: FunctionCall, path: str) -> JsonObject:
-    arguments = _arguments(function.arguments, f"{path}.arguments")
+    arguments = arguments_object(function.arguments, f"{path}.arguments")
     return {"toolUse": {"toolUseId": call_id, "name": function.name, "input": arguments}}
-
-
-def _arguments(text: str, path: str) -> JsonObject:
-    if not text.strip():
-        return {}
-    try:
-        value = json.loads(text.encode("utf-8", "replace"))
-    except NotJSONError:
-        value = None
-    if not isinstance(value, dict):
-        raise InvalidRequestError(f"{path}: expected the JSON text of an object", param=path)
-    return cast("JsonObject", value)

@@ -12,12 +12,10 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
-from ...codecs import json
-from ...codecs.lenient import NotJSONError
 from ...errors import InvalidRequestError
 from ...records import AssistantTurn, FunctionCall, JsonObject, ToolCall
 from ..base import EncodingReport
-from ..shared import without_nulls
+from ..shared import arguments_object, without_nulls
 from .media_parts import GeminiPartEncoder
 from .model_families import GeminiFamily
 
@@ -136,19 +134,7 @@ def _call_part(call: ToolCall, path: str, backend: str) -> JsonObject:
 
 
 def _function_part(function: FunctionCall, path: str) -> JsonObject:
-    return {"functionCall": {"name": function.name, "args": _arguments(function.arguments, f"{path}.arguments")}}
-
-
-def _arguments(text: str, path: str) -> JsonObject:
-    if not text.strip():
-        return {}
-    try:
-        value = json.loads(text.encode("utf-8", "replace"))
-    except NotJSONError:
-        value = None
-    if not isinstance(value, dict):
-        raise InvalidRequestError(f"{path}: expected the JSON text of an object", param=path)
-    return cast("JsonObject", value)
+    return {"functionCall": {"name": function.name, "args": arguments_object(function.arguments, f"{path}.arguments")}}
 
 
 def _signature(extra: JsonObject, backend: str) -> str | None:

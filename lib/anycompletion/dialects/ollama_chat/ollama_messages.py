@@ -7,11 +7,10 @@ https://docs.ollama.com/api/chat
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import assert_never, cast
+from typing import assert_never
 from urllib.parse import unquote
 
 from ...codecs import json
-from ...codecs.lenient import NotJSONError
 from ...errors import InvalidRequestError
 from ...records import (
     AssistantMessage,
@@ -35,7 +34,7 @@ from ...records import (
     UserMessage,
 )
 from ..base import EncodingReport
-from ..shared import sendable_fields, without_nulls
+from ..shared import arguments_object, sendable_fields, without_nulls
 
 
 def encode_messages(messages: Iterable[Message], report: EncodingReport) -> list[JsonObject]:
@@ -108,7 +107,7 @@ class _OllamaMessageEncoder:
         return calls
 
     def _function(self, call: FunctionCall, path: str) -> JsonObject:
-        native: JsonObject = {"name": call.name, "arguments": _arguments(call.arguments, f"{path}.arguments")}
+        native: JsonObject = {"name": call.name, "arguments": arguments_object(call.arguments, f"{path}.arguments")}
         return native | sendable_fields(call.extra, path, self._report)
 
     def _warn_of_losses(self, message: AssistantTurn, path: str) -> None:
@@ -168,16 +167,3 @@ def _strict_base64(data: str) -> str:
         data = unquote(data)
     data = "".join(data.split())
     return data + "=" * (-len(data) % 4)
-
-
-def _arguments(text: str, path: str) -> JsonObject:
-    """The arguments of a call as an object, which Ollama requires."""
-    if not text.strip():
-        return {}
-    try:
-        value = json.loads(text.encode("utf-8", "replace"))
-    except NotJSONError:
-        value = None
-    if not isinstance(value, dict):
-        raise InvalidRequestError(f"{path}: expected the JSON text of an object", param=path)
-    return cast("JsonObject", value)
