@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from anycompletion.testing import RecordedRequest, SimulatorServer
-from benchmarks.behaviour.common import ADDRESSES, LEAVE, MAX_TOKENS, SYSTEM_IN_THE_MIDDLE, TRY
+from benchmarks.behaviour.common import ADDRESSES, MAX_TOKENS, SYSTEM_IN_THE_MIDDLE, TRY
 from benchmarks.peers import LIBRARY, ROOT, python_of
 
 CLIENTS: Mapping[str, tuple[str, str]] = {
@@ -28,11 +28,10 @@ CLIENTS: Mapping[str, tuple[str, str]] = {
 
 FACTS: Mapping[str, str] = {
     "cut stream": "a stream that is cut, without a finish reason",
-    "leave": "the provider, after a stream was left that is still referenced",
     "timeout=0.5, stream of 1 s": "`timeout=0.5`, and a stream that takes a second",
     "429": "requests for a call that is refused with 429",
     "pickled error": "a pickled `RateLimitError`",
-    "misspelt keyword": "a misspelt keyword",
+    "misspelt keyword": "a misspelled keyword",
     "n=3": "`n=3` with Anthropic",
     "max_tokens": "`max_tokens` where it is not given, with Anthropic",
     "system in the middle": "a system message in the middle, with Anthropic",
@@ -71,9 +70,6 @@ def seen_by_provider(requests: Sequence[RecordedRequest]) -> dict[str, str]:
     found = {"429": str(len([each for each in requests if TRY in str(each.body)]))}
     for request in requests:
         body = request.body
-        if LEAVE in str(body):
-            # A client that stops the provider does so within a few events; the others read on for a second.
-            found["leave"] = "stops" if request.closed_by_client and request.chunks_written < 10 else "goes on"
         if request.provider == "anthropic" and SYSTEM_IN_THE_MIDDLE[1]["content"] in str(body):
             moved = "moved to the front" if "system" in body else "sent as text of the user"
             found["system in the middle"] = moved

@@ -9,13 +9,11 @@ from anthropic import AsyncAnthropic, RateLimitError
 
 from benchmarks.behaviour.common import (
     CUT,
-    LEAVE,
     MAX_TOKENS,
     REFUSED,
     TRY,
     Facts,
     address,
-    leave,
     outcome,
     refusal,
     run,
@@ -41,9 +39,6 @@ async def facts() -> Facts:
             "timeout=0.5, stream of 1 s": await outcome(lambda: read("word " * 20, timeout=0.5)),
             "pickled error": await refusal(
                 create(model=MODEL, max_tokens=MAX_TOKENS, messages=user(TRY), extra_headers=REFUSED), RateLimitError
-            ),
-            "leave": await outcome(
-                lambda: leave(create(model=MODEL, max_tokens=MAX_TOKENS, messages=user(LEAVE), stream=True))
             ),
             "misspelt keyword": await outcome(
                 lambda: create(model=MODEL, max_tokens=MAX_TOKENS, messages=user("Hello!"), temprature=1)

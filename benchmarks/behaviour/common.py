@@ -19,15 +19,6 @@ CUT = {"x-simulate": "cut-after-3-events"}
 REFUSED = {"x-simulate": "rate-limit"}
 """Headers by which the simulator injects a fault into one request."""
 
-LEAVE = "leave early: " + "word " * 60
-"""Prompt of the stream that is left after its first chunk; the simulator repeats it, one word after the other."""
-
-TRY = "refuse this"
-"""Prompt of the request that is refused with 429."""
-
-MAX_TOKENS = 100
-"""What clients pass that do not work without it."""
-
 SYSTEM_IN_THE_MIDDLE = [
     {"role": "user", "content": "first"},
     {"role": "system", "content": "instruction"},
@@ -55,14 +46,6 @@ async def outcome(call: Callable[[], Awaitable[object]]) -> str:
     except Exception as error:  # noqa: BLE001 (whatever a client raises is its behaviour)
         return f"raises {type(error).__name__}"
     return "ends"
-
-
-async def leave(opened: Awaitable[Any]) -> None:
-    """Reads one chunk of a stream and leaves the loop; the stream stays referenced for a second."""
-    stream = await opened
-    async for _ in stream:
-        break
-    await asyncio.sleep(1)
 
 
 async def refusal(call: Awaitable[object], kind: type[Exception]) -> str:

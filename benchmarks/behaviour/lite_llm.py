@@ -9,13 +9,11 @@ import litellm
 
 from benchmarks.behaviour.common import (
     CUT,
-    LEAVE,
     REFUSED,
     SYSTEM_IN_THE_MIDDLE,
     TRY,
     Facts,
     address,
-    leave,
     outcome,
     refusal,
     run,
@@ -40,7 +38,6 @@ async def facts() -> Facts:
         "pickled error": await refusal(
             create(**model, messages=user(TRY), extra_headers=REFUSED), litellm.RateLimitError
         ),
-        "leave": await outcome(lambda: leave(create(**model, messages=user(LEAVE), stream=True))),
         "misspelt keyword": await outcome(lambda: create(**model, messages=user("Hello!"), temprature=1)),
         "n=3": await outcome(lambda: create(**model, messages=user("Hello!"), n=3)),
         "system in the middle": await outcome(lambda: create(**model, messages=SYSTEM_IN_THE_MIDDLE)),

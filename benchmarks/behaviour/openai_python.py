@@ -7,7 +7,7 @@ from typing import Any
 import openai
 from openai import AsyncOpenAI, RateLimitError
 
-from benchmarks.behaviour.common import CUT, LEAVE, REFUSED, TRY, Facts, address, leave, outcome, refusal, run, user
+from benchmarks.behaviour.common import CUT, REFUSED, TRY, Facts, address, outcome, refusal, run, user
 
 MODEL = "gpt-4o-mini"
 
@@ -27,7 +27,6 @@ async def facts() -> Facts:
             "pickled error": await refusal(
                 create(model=MODEL, messages=user(TRY), extra_headers=REFUSED), RateLimitError
             ),
-            "leave": await outcome(lambda: leave(create(model=MODEL, messages=user(LEAVE), stream=True))),
             "misspelt keyword": await outcome(lambda: create(model=MODEL, messages=user("Hello!"), temprature=1)),
         }
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import anycompletion
 from anycompletion import AsyncCompletion, RateLimitError
 from benchmarks.behaviour.common import (
     CUT,
-    LEAVE,
     REFUSED,
     SYSTEM_IN_THE_MIDDLE,
     TRY,
@@ -33,17 +31,10 @@ async def facts() -> Facts:
             async for _ in await create(MODEL, user(text), stream=True, **options):
                 pass
 
-        async def leave_block() -> None:
-            async with client.stream(MODEL, LEAVE) as stream:
-                async for _ in stream:
-                    break
-            await asyncio.sleep(1)  # the stream stays referenced
-
         return {
             "cut stream": await outcome(lambda: read("Hello, you!", extra_headers=CUT)),
             "timeout=0.5, stream of 1 s": await outcome(lambda: read("word " * 20, timeout=0.5)),
             "pickled error": await refusal(create(MODEL, TRY, extra_headers=REFUSED), RateLimitError),
-            "leave": await outcome(leave_block),
             "misspelt keyword": await outcome(lambda: create(MODEL, "Hello!", temprature=1)),
             "n=3": await outcome(lambda: create(MODEL, "Hello!", n=3)),
             "system in the middle": await outcome(lambda: create(MODEL, SYSTEM_IN_THE_MIDDLE)),
