@@ -19,6 +19,12 @@ CUT = {"x-simulate": "cut-after-3-events"}
 REFUSED = {"x-simulate": "rate-limit"}
 """Headers by which the simulator injects a fault into one request."""
 
+TRY = "refuse this"
+"""Prompt of the request that is refused with 429."""
+
+MAX_TOKENS = 100
+"""What clients pass that do not work without it."""
+
 SYSTEM_IN_THE_MIDDLE = [
     {"role": "user", "content": "first"},
     {"role": "system", "content": "instruction"},
