@@ -260,7 +260,7 @@ class AWSCredentials(Secret):
         secret_access_key: the key of the signature; it is never sent.
         session_token: for temporary credentials only.
         region: the region of the signature, where the base URL is not AWS's own and so names none. Default: that of
-            the environment.
+            the environment. It does not choose the endpoint: that is AWS_REGION's or the base URL's.
     """
 
     __slots__ = ("_reveal_all", "region")
@@ -281,7 +281,7 @@ class AWSCredentials(Secret):
         # Without white space around them, because files end in newlines.
         stripped = tuple(text.strip() for text in texts)
         self._reveal_all: Callable[[], tuple[str, ...]] = lambda: stripped
-        self.region = region
+        self.region = (region or "").strip() or None
 
     def reveal_all(self) -> tuple[str, ...]:
         """The access key's id, the secret access key and, if there is one, the session token."""
@@ -292,8 +292,9 @@ Key: TypeAlias = str | Secret | EnvKey | Callable[[], str | Secret | Awaitable[s
 """API key: text, a `Secret`, an `EnvKey`, or a function that is called once per attempt: ``async () -> str``, or
 ``() -> str``, which runs in a thread. For AWS also `AWSCredentials`, or a function that returns them.
 
-If the provider refuses a key that a function gave, the function is called once more. A method `on_refused` that it has
-is called before that, with the key as a `Secret`, so that it does not give the same one again."""
+If the provider refuses a key that a function gave, the function is called once more, unless `max_retries` is 0. A
+method `on_refused` that it has is called before that, with the key as a `Secret`, so that it does not give the same one
+again."""
 
 
 class TargetOptions(TypedDict, total=False):

@@ -14,15 +14,15 @@ from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
 from .options import AWSCredentials
-from .redaction import MaskedValue
+from .redaction import MaskedBytes, MaskedValue
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
-_AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".amazonwebservices.com.cn")
-_REGION = r"[a-z]{2}(-[a-z]+)+-\d{1,2}"
-"""A region in a host name: ``us-east-1``, ``us-gov-west-1``, ``ap-southeast-2``."""
+_AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws", ".amazonwebservices.com.cn")
+_REGION = r"[a-z]{2,4}(-[a-z]+)+-\d{1,2}"
+"""A region in a host name: ``us-east-1``, ``us-gov-west-1``, ``eusc-de-east-1``."""
 
 _MAX_SKEW = 240.0
 """Seconds; AWS accepts signatures whose time differs from its own by five minutes."""
@@ -64,9 +64,10 @@ def signing_headers(
         now: the time of the signature in Unix seconds.
     """
     added = {"X-Amz-Date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))}
-    access_key_id, _, *tokens = credentials.reveal_all()
+    # The traceback of an error below has this frame, so no local may show a secret.
+    access_key_id, *tokens = map(MaskedValue, credentials.reveal_all()[::2])
     if tokens:
-        added["X-Amz-Security-Token"] = MaskedValue(tokens[0])
+        added["X-Amz-Security-Token"] = tokens[0]
     given = {name.lower(): value for name, value in headers.items()}
     signed = {name: value for name, value in given.items() if name == "content-type" or name.startswith("x-amz-")}
     if not tokens:
@@ -76,7 +77,7 @@ def signing_headers(
     scope = f"{added['X-Amz-Date'][:8]}/{region}/{service}/aws4_request"
     text = string_to_sign(canonical_request(method, url, signed, digest), added["X-Amz-Date"], scope)
     names = ";".join(sorted(signed))
-    found = signature(text, credentials, scope)
+    found = MaskedValue(signature(text, credentials, scope))
     added["Authorization"] = MaskedValue(
         f"{_ALGORITHM} Credential={access_key_id}/{scope}, SignedHeaders={names}, Signature={found}"
     )
@@ -86,10 +87,11 @@ def signing_headers(
 def canonical_request(method: str, url: str, headers: Mapping[str, str], digest: str) -> str:
     """The text whose hash is signed; `headers` are those that are signed, with names in lower case."""
     parts = urlsplit(url)
-    lines = [f"{name}:{' '.join(headers[name].split())}" for name in sorted(headers)]
+    # Masked, because a session token is among them.
+    lines = [MaskedValue(f"{name}:{' '.join(headers[name].split())}") for name in sorted(headers)]
     path = quote(_without_dot_segments(parts.path), safe="/~")  # once more than it is in the URL
     names = ";".join(sorted(headers))
-    return "\n".join((method, path, _canonical_query(parts.query), *lines, "", names, digest))
+    return MaskedValue("\n".join((method, path, _canonical_query(parts.query), *lines, "", names, digest)))
 
 
 def string_to_sign(request: str, timestamp: str, scope: str) -> str:
@@ -101,9 +103,9 @@ def signature(text: str, credentials: AWSCredentials, scope: str) -> str:
     """The signature of `text` in hexadecimal, with the key that `scope` and the secret access key give."""
     import hmac  # noqa: PLC0415 (few programs sign requests)
 
-    key = b"AWS4" + credentials.reveal().encode()
+    key = MaskedBytes(b"AWS4" + credentials.reveal().encode())
     for part in scope.split("/"):
-        key = hmac.digest(key, part.encode(), "sha256")
+        key = MaskedBytes(hmac.digest(key, part.encode(), "sha256"))
     return hmac.digest(key, text.encode(), "sha256").hex()
 
 
@@ -139,7 +141,7 @@ def _without_dot_segments(path: str) -> str:
 
 
 def _canonical_query(query: str) -> str:
-    """The parameters of a query in order, each with a ``=``; what is not percent-encoded yet is."""
+    """The parameters of a query: sorted, each with a ``=``; characters that are not percent-encoded yet are encoded."""
     pairs = sorted(pair.partition("=")[::2] for pair in quote(query, safe="%&=+~").split("&") if pair)
     return "&".join(f"{name}={value}" for name, value in pairs)
 
@@ -159,7 +161,7 @@ def clock_offset(code: str | None, text: str, server_time: float | None, now: fl
         code: the structured code of the error.
         text: its message.
         server_time: the ``Date`` of the response in Unix seconds, if it has one.
-        now: this machine's time.
+        now: the time with which the request was signed.
     """
     code = (code or "").removesuffix("Exception")
     names_clock = code in _CLOCK_CODES or any(phrase in text for phrase in _CLOCK_PHRASES)

@@ -253,9 +253,37 @@ async def test_refused_credentials_are_asked_for_again(case: str) -> None:
     assert has_valid_signature(server.requests[1], SESSION)
 
 
+@pytest.mark.parametrize("way", ["argument", "environment"])
+async def test_white_space_around_a_region_is_no_part_of_it(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A region from a file, which ends in a newline, would end every call in a temporary error."""
+    monkeypatch.setenv("AWS_REGION", "eu-north-1\n")
+    region = "eu-north-1\n" if way == "argument" else None
+    async with RawServer(OK) as server:
+        request = await asked(server, AWSCredentials("AKIA", "secret", region=region))
+    assert scope_of(request).endswith("/eu-north-1/bedrock")
+
+
+async def test_a_new_region_of_the_same_credentials_counts() -> None:
+    """A retry would be signed for the region that a function has just replaced."""
+    regions = iter(("eu-west-1", "eu-north-1"))
+
+    async def give() -> AWSCredentials:
+        return AWSCredentials("AKIA", "secret", region=next(regions))
+
+    failed = answer({"error": {"message": "down"}}, 503, {"Retry-After-Ms": "1"})
+    async with RawServer((REQUEST, failed, REQUEST, answer())) as server:
+        await asked(server, give, max_retries=1)
+    assert [scope_of(each).split("/")[1] for each in server.requests] == ["eu-west-1", "eu-north-1"]
+
+
 WRONG: list[tuple[Any, str, str]] = [
     (None, "openai/x", "AWSCredentials were given for openai, whose requests have a key and no signature"),
     (AWSCredentials("AKIA", "secret"), "signed/x", "no region for the signatures of signed: its base URL names none"),
+    (
+        AWSCredentials("AKIA", "secret", region="us east-1"),
+        "signed/x",
+        "the region for the signatures of signed must be",
+    ),
     (AWSCredentials("AKIA", ""), "signed/x", "the secret access key for signed is empty"),
     (
         AWSCredentials("AKIA\nX: y", "hidden"),
@@ -419,6 +447,18 @@ async def test_a_wrong_key_is_not_taken_for_a_wrong_clock() -> None:
     text = "The request signature we calculated does not match the signature you provided."
     refused = refusal(1, text, 401)
     async with RawServer((REQUEST, refused) * 2) as server, client_to(server.url, max_retries=2) as client:
+        with pytest.raises(AuthenticationError) as caught:
+            await client.create("signed/m", "Hi.")
+    assert caught.value.attempts == 1
+    assert "clock" not in str(caught.value)
+
+
+async def test_a_wrong_key_is_not_taken_for_a_clock_that_was_corrected() -> None:
+    """Each later call with a wrong secret key would be sent twice, and its error would say to set the clock."""
+    refused = refusal(7200, "The request signature we calculated does not match the signature you provided.", 401)
+    script = (REQUEST, refusal(7200), *OK, REQUEST, refused)
+    async with RawServer(script) as server, client_to(server.url, max_retries=2) as client:
+        await client.create("signed/m", "Hi.")
         with pytest.raises(AuthenticationError) as caught:
             await client.create("signed/m", "Hi.")
     assert caught.value.attempts == 1

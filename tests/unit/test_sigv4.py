@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from traceback import TracebackException
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -192,6 +193,7 @@ REGIONS = {
     "https://bedrock-runtime.ap-southeast-2.api.aws/x": "ap-southeast-2",
     "https://bedrock-mantle.eu-central-1.api.aws/v1": "eu-central-1",
     "https://bedrock-runtime.cn-north-1.amazonaws.com.cn": "cn-north-1",
+    "https://bedrock-runtime.eusc-de-east-1.amazonaws.eu": "eusc-de-east-1",
     "https://vpce-0a1b-2c3d.bedrock-runtime.eu-west-1.vpce.amazonaws.com": "eu-west-1",
     "https://bedrock.amazonaws.com": "",
     "https://us-east-1.example": "",
@@ -222,6 +224,32 @@ def test_headers_of_a_signature_are_masked() -> None:
     assert isinstance(added["Authorization"], MaskedValue)
     assert isinstance(added["X-Amz-Security-Token"], MaskedValue)
     assert "token" not in repr(list(added.values()))
+
+
+UNENCODABLE = "\ud800"
+"""A text at which each step of signing fails."""
+
+FAILING: dict[str, dict[str, Any]] = {
+    "url": {"url": f"https://x/{UNENCODABLE}"},
+    "method": {"method": UNENCODABLE},
+    "region": {"region": UNENCODABLE},
+    "headers": {"headers": {"x-amz-meta": UNENCODABLE}},
+}
+
+
+@pytest.mark.parametrize("case", FAILING)
+def test_frames_of_a_failed_signature_show_no_secret(case: str) -> None:
+    """A log with the locals of frames would show the secret access key, or a key that is made of it."""
+    credentials = AWSCredentials("AKIDEXAMPLE", "marked/secret", "marked/token")
+    given: dict[str, Any] = {"method": "POST", "url": "https://x/", "headers": {}, "region": "us-east-1"}
+    given |= {"digest": body_digest(b""), "credentials": credentials, "service": "bedrock", "now": 0.0}
+    with pytest.raises(UnicodeEncodeError) as caught:
+        signing_headers(**given | FAILING[case])
+    trace = caught.value.__traceback__
+    assert trace is not None
+    shown = "".join(TracebackException(UnicodeEncodeError, caught.value, trace, capture_locals=True).format())
+    assert "credentials = " in shown
+    assert [text for text in ("marked", "b'", 'b"', "AKIDEXAMPLE/") if text in shown.replace(repr(given), "")] == []
 
 
 EXPIRED = "Signature expired: 20261130T100000Z is now earlier than 20261130T100500Z (20261130T101000Z - 5 min.)"

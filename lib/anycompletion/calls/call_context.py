@@ -44,6 +44,7 @@ class CallContext:
         "request",
         "retry_paid",
         "signature",
+        "signed_offset",
         "started",
     )
 
@@ -63,7 +64,7 @@ class CallContext:
         self.cooldown_error: RateLimitError | None = None
         """The 429 with which this call last started a cooldown."""
         self.key_refreshed = False
-        """Whether the caller's function was asked for another key after a 401."""
+        """Whether the caller's function was asked for another key after the key was refused."""
         self.clock_corrected = False
         """Whether the call was repeated with the server's time in its signature."""
         self.free_reconnect_used = False
@@ -74,6 +75,8 @@ class CallContext:
         """The key that a function gave last, so that echoes of it can be hidden."""
         self.signature: Secret | None = None
         """The signature that was sent last, so that echoes of it can be hidden."""
+        self.signed_offset = 0.0
+        """Seconds that were added to this machine's time in that signature."""
         self.is_part = False
         """Whether it is one of several calls that make one logical call, whose end is logged once."""
         self.end_logged = False
@@ -135,7 +138,7 @@ class CallContext:
         redact_in_place(error, secrets)
         redact_in_place(info, secrets)
         message = error.message
-        offset = self._clock_offset(error)
+        offset = self.clock_offset(error)
         if offset is not None:
             message = f"{message} ({clock_note(offset, info.headers.first('date') or '')})"
         elif isinstance(error, AuthenticationError) and self.plan.key_source_note:
@@ -148,11 +151,16 @@ class CallContext:
             error.message, error.args = message, (message,)
         return error.with_traceback(None)
 
-    def _clock_offset(self, error: CompletionError) -> float | None:
-        """Seconds by which the server's clock is ahead, where it refused the time of the request's signature."""
+    def clock_offset(self, error: CompletionError) -> float | None:
+        """Seconds by which the server's clock is ahead, where it refused the time of the request's signature.
+
+        None where the signature had the server's time already, unless the error itself is about the time.
+        """
         if self.signature is None or not isinstance(error, APIStatusError):
             return None
-        return clock_offset(error.code, error.message, parse_date(self.info.headers.first("date")), time.time())
+        server_time = parse_date(self.info.headers.first("date"))
+        found = clock_offset(error.code, error.message, server_time, time.time() + self.signed_offset)
+        return None if found is None else self.signed_offset + found
 
     def log(self, level: int, event: str, text: str, **details: object) -> None:
         """Logs one event of the call, without anything that the request or the reply contains."""

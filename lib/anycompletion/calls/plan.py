@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -162,10 +163,14 @@ class CallPlan:
         """The region of signatures: that of the endpoint's host, else that of the credentials or the environment.
 
         Raises:
-            ConfigurationError: none of them names one.
+            ConfigurationError: none of them names one, or it is no region.
         """
         state, name = self.provider_state, self.target.provider
         region = region_of(self.target.base_url) or credentials.region or state.region or state.provider.auth.region
+        if region and not re.fullmatch("[a-z0-9-]+", region):
+            raise ConfigurationError(
+                f"the region for the signatures of {name} must be small letters, digits and - only", provider=name
+            )
         if region:
             return region
         variables = " or ".join(variables_of(state.provider.placeholders.get("region", ())))

@@ -80,7 +80,7 @@ def _may_repeat(call: CallContext, error: APIError, *, creating: bool) -> bool:
 
 
 def _take_key_refresh(call: CallContext, error: APIError) -> bool:
-    """Takes the call's one key refresh after a 401 (tokens expire); False if it was taken or no function gives keys."""
+    """Takes the call's one key refresh after the key was refused; False if it was taken or no function gives keys."""
     if call.key_refreshed or not callable(call.plan.key):
         return False
     is_refused = isinstance(error, AuthenticationError)

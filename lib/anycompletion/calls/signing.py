@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .._async import is_async_function
 from ..errors import APIError, APITimeoutError, CompletionError, ConfigurationError
-from ..http import HttpRequest, RequestHeaders, parse_date
+from ..http import HttpRequest, RequestHeaders
 from ..options import AWSCredentials, Secret
 from ..redaction import MaskedValue
-from ..sigv4 import body_digest, clock_offset, signing_headers
+from ..sigv4 import body_digest, signing_headers
 from .plan import override
 
 if TYPE_CHECKING:
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 _MAX_HASHED_AT_ONCE = 1024 * 1024
 """Bytes; a longer body is hashed in a thread, because that would block the event loop for milliseconds."""
+
+
+_MIN_CORRECTION = 10.0
+"""Seconds; ``Date`` has whole seconds, and responses take time, so that a smaller difference corrects nothing."""
 
 
 async def auth_headers(call: CallContext, request: HttpRequest) -> Mapping[str, str]:
@@ -37,9 +41,7 @@ async def auth_headers(call: CallContext, request: HttpRequest) -> Mapping[str, 
         return plan.auth_headers
     given = await _requested_key(call, plan.key)
     key = plan.checked(given)
-    secret = key if isinstance(key, AWSCredentials) else Secret(key)
-    if call.last_key_sent != secret:
-        call.last_key_sent = secret
+    call.last_key_sent = key if isinstance(key, AWSCredentials) else Secret(key)
     return plan.sign(request, key, given)
 
 
@@ -61,6 +63,7 @@ class RequestSigner:
     def signed_headers(self) -> RequestHeaders:
         """All headers of the request, with a signature of this moment."""
         call, credentials = self._call, self._credentials
+        call.signed_offset = call.plan.endpoint.clock_offset
         signing = signing_headers(
             self._request.method,
             self._request.url,
@@ -69,7 +72,7 @@ class RequestSigner:
             credentials,
             region=call.plan.signing_region(credentials),
             service=call.plan.provider_state.provider.auth.service,
-            now=time.time() + call.plan.endpoint.clock_offset,
+            now=time.time() + call.signed_offset,
         )
         call.signature = Secret(signing["Authorization"].rpartition("=")[2])
         return override(self._headers, signing)
@@ -78,7 +81,7 @@ class RequestSigner:
 async def request_signer(
     call: CallContext, method: Literal["GET", "POST"], url: str, headers: RequestHeaders, body: bytes | None
 ) -> RequestSigner | None:
-    """The signer of a request with AWS credentials; None where a key is sent, or headers of the caller's own.
+    """The signer of a request with AWS credentials; None where a key is sent, or the caller's own Authorization.
 
     Args:
         url: the URL as it is sent.
@@ -100,10 +103,8 @@ def take_clock_correction(call: CallContext, error: APIError) -> bool:
 
     All later calls to this endpoint are signed with that time.
     """
-    if call.clock_corrected or call.signature is None:
-        return False
-    offset = clock_offset(error.code, error.message, parse_date(call.info.headers.first("date")), time.time())
-    if offset is None:
+    offset = None if call.clock_corrected else call.clock_offset(error)
+    if offset is None or abs(offset - call.signed_offset) < _MIN_CORRECTION:
         return False
     call.clock_corrected = True
     call.plan.endpoint.clock_offset = offset

@@ -327,9 +327,9 @@ def _name_of_first_set(names: Iterable[str]) -> str | None:
 
 
 def _value_of_first_set(names: Iterable[str]) -> str | None:
-    """The value of the first of these environment variables that is set and not empty."""
+    """The value of the first of these environment variables that is set and not empty, stripped."""
     found = _name_of_first_set(names)
-    return None if found is None else os.environ[found]
+    return None if found is None else os.environ[found].strip()
 
 
 def masked(headers: Mapping[str, str]) -> dict[str, str]:

@@ -102,6 +102,9 @@ class AWSCredentialChain:
     They are looked for at the first call, and refreshed in the background when they are about to expire. It may be used
     by many clients, event loops and threads. It pickles as its arguments.
 
+    Credentials that AWS refuses are looked for again, at most once in 60 s. That helps where a file or a profile has
+    changed; a `session` keeps the credentials that it has found until they expire, so make a new chain then.
+
     Args:
         profile: a profile of the files in ``~/.aws``. Default: ``AWS_PROFILE``, or the default profile.
         session: a session of botocore or boto3 in place of a new one; it then does not pickle.
@@ -132,7 +135,8 @@ class AWSCredentialChain:
         self._next_refresh = 0.0
 
     def __repr__(self) -> str:
-        return f"<AWSCredentialChain {self._profile or 'default'}>"
+        source = "session" if self._session is not None else self._profile or "default"
+        return f"<AWSCredentialChain {source}>"
 
     def __reduce__(self) -> Any:
         if self._session is not None:

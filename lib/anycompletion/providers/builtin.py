@@ -80,6 +80,12 @@ _AWS_REGION: Mapping[str, Placeholder] = {
         ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_REGION_NAME"), model_pattern=r"arn:[^:]*:bedrock:([a-z0-9-]+):"
     )
 }
+_AWS_RUNTIME: Mapping[str, Placeholder] = {
+    **_AWS_REGION,
+    "domain": DependentPlaceholder(
+        "region", {"eusc-*": "amazonaws.eu", "cn-*": "amazonaws.com.cn", "*": "amazonaws.com"}
+    ),
+}
 _AWS_HINT = (
     "; anycompletion.integrations.aws.AWSCredentialChain() is such a key: credentials of profiles, SSO and roles"
 )
@@ -217,9 +223,9 @@ ROWS: tuple[Provider, ...] = (
     ),
     Provider(
         "bedrock",
-        "https://bedrock-runtime.{region}.amazonaws.com",
+        "https://bedrock-runtime.{region}.{domain}",
         "bedrock_converse",
-        placeholders=_AWS_REGION,
+        placeholders=_AWS_RUNTIME,
         key_env=("AWS_BEARER_TOKEN_BEDROCK",),
         base_url_env=("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL"),
         auth=aws_sigv4("bedrock"),
@@ -255,8 +261,8 @@ ROWS: tuple[Provider, ...] = (
     ),
     Provider(
         "bedrock-openai",
-        "https://bedrock-runtime.{region}.amazonaws.com/openai/v1",
-        placeholders=_AWS_REGION,
+        "https://bedrock-runtime.{region}.{domain}/openai/v1",
+        placeholders=_AWS_RUNTIME,
         key_env=("AWS_BEARER_TOKEN_BEDROCK",),
         auth=aws_sigv4("bedrock"),
         key_hint=_AWS_HINT,

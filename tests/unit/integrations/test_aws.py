@@ -394,6 +394,7 @@ def test_a_chain_shows_and_pickles_its_arguments_only() -> None:
     """A client with the chain could not go to a worker process, or would take a session's keys along."""
     chain = AWSCredentialChain("dev", region="us-east-1")
     assert repr(chain) == "<AWSCredentialChain dev>"
+    assert repr(AWSCredentialChain(session=Session(TemporaryCredentials(3600)))) == "<AWSCredentialChain session>"
     assert repr(pickle.loads(pickle.dumps(chain))) == repr(chain)  # noqa: S301
     client = AsyncCompletion(api_keys={"openai": chain})
     assert pickle.dumps(client)

@@ -15,6 +15,7 @@ from anycompletion.providers import (
     fill_placeholders,
     variables_of,
 )
+from anycompletion.sigv4 import region_of
 
 BEDROCK = Provider(
     "bedrock",
@@ -198,6 +199,18 @@ def test_the_host_of_vertex_ai_depends_on_the_location(
     url = fill_placeholders(row, {"VERTEXAI_PROJECT": "example.com:p-1", **environ})
     assert url.startswith(f"https://{host}/")
     assert f"/projects/example.com:p-1/locations/{location}" in url
+
+
+AWS_DOMAINS = {"us-east-1": "amazonaws.com", "cn-north-1": "amazonaws.com.cn", "eusc-de-east-1": "amazonaws.eu"}
+
+
+@pytest.mark.parametrize("name", ["bedrock", "bedrock-openai"])
+@pytest.mark.parametrize("region", AWS_DOMAINS)
+def test_the_domain_of_bedrock_depends_on_the_region(name: str, region: str) -> None:
+    """Calls from China or the European Sovereign Cloud would go to a host that does not exist."""
+    url = fill_placeholders(PROVIDERS[name], {"AWS_REGION": region})
+    assert url.partition("/openai")[0] == f"https://bedrock-runtime.{region}.{AWS_DOMAINS[region]}"
+    assert region_of(url) == region
 
 
 @pytest.mark.parametrize("row", VERTEX_ROWS, ids=lambda row: row.name)

@@ -12,7 +12,7 @@ from .errors import error
 from .params import NAME, PARAMS
 from .stream import decoder
 
-_AWS_HOST = r"(https://bedrock)-runtime((-fips)?\.[a-z0-9-]+\.(amazonaws\.com(\.cn)?|api\.aws))"
+_AWS_HOST = r"(https://bedrock)-runtime((-fips)?\.[a-z0-9-]+\.(amazonaws\.(com(\.cn)?|eu)|api\.aws))"
 
 
 def _models_url(target: Target) -> str:
