@@ -42,7 +42,8 @@ class GeminiContentEncoder:
         self._backend = backend
         self._parts = GeminiPartEncoder(report, per_part=family.generation >= (3, 0))
         self._system: list[tuple[Content, JsonObject, str]] = []
-        self._turns: list[JsonObject] = []
+        self._turns: list[JsonObject | int] = []
+        """The contents; a number stands for the results of the model's turn with it."""
         self._results: dict[int, list[tuple[int, JsonObject, list[JsonObject]]]] = {}
         """Number of a model's turn → its results: position of the call, the response, and media beside it."""
         self._calls = GeminiOpenCalls()
@@ -100,7 +101,7 @@ class GeminiContentEncoder:
         instruction: JsonObject = {"parts": parts}
         for content, extra, path in self._system:
             parts += self._parts.parts(content, path)
-            instruction |= sendable_fields(extra, path, self._report)
+            instruction = self._with_fields(instruction, extra, path)
         return instruction if parts else None
 
     def contents(self) -> list[JsonObject]:
@@ -114,7 +115,7 @@ class GeminiContentEncoder:
             raise InvalidRequestError(f"{place}: Gemini refuses an empty message", param=place)
         if not self._turns:
             raise InvalidRequestError("messages: Gemini needs one besides the system's", param="messages")
-        return [_with_results(turn, self._results) if "results" in turn else turn for turn in self._turns]
+        return [_content_of(self._results[turn]) if isinstance(turn, int) else turn for turn in self._turns]
 
     # --- messages -----------------------------------------------------------------------------------------------------
 
@@ -132,8 +133,7 @@ class GeminiContentEncoder:
         self._report_name(message.name, path)
         parts = self._parts.parts(message.content, path)
         if parts:
-            extra = sendable_fields(message.extra, path, self._report)
-            self._turns.append({"role": "user", "parts": parts, **extra})
+            self._turns.append(self._with_fields({"role": "user", "parts": parts}, message.extra, path))
             self._left_out = None
         else:
             self._left_out = path
@@ -163,12 +163,20 @@ class GeminiContentEncoder:
         if media and self._family.has_signed_calls:
             native["parts"] = media
             media = []
-        native |= sendable_fields(extra, path, self._report)
+        native = self._with_fields(native, extra, path)
         if call.turn not in self._results:
             self._results[call.turn] = []
-            self._turns.append({"results": call.turn})
+            self._turns.append(call.turn)
         self._results[call.turn].append((call.position, {"functionResponse": native}, media))
         self._left_out = None
+
+    def _with_fields(self, made: JsonObject, extra: JsonObject, path: str) -> JsonObject:
+        """An object made of OpenAI's fields, with a message's other fields, which replace none of it."""
+        other = sendable_fields(extra, path, self._report)
+        for name in made.keys() & other.keys():
+            if other[name] != made[name]:
+                self._report.warn(f"{path}.{name} left out: OpenAI's fields of the message say it already")
+        return {**made, **{name: value for name, value in other.items() if name not in made}}
 
     def _response(self, content: Content, path: str) -> tuple[JsonObject, list[JsonObject]]:
         """The object that a result's text is or stands for, and the media of its other parts."""
@@ -186,9 +194,9 @@ def _required(call: GeminiOpenCall | None, place: str) -> GeminiOpenCall:
     return call
 
 
-def _with_results(turn: JsonObject, results: dict[int, list[tuple[int, JsonObject, list[JsonObject]]]]) -> JsonObject:
+def _content_of(results: list[tuple[int, JsonObject, list[JsonObject]]]) -> JsonObject:
     """The content with the results of one turn, in the order of its calls, and the media after them."""
-    ordered = sorted(results[turn["results"]], key=lambda result: result[0])
+    ordered = sorted(results, key=lambda result: result[0])
     responses = [response for _, response, _ in ordered]
     return {"role": "user", "parts": [*responses, *(part for _, _, media in ordered for part in media)]}
 

@@ -6,7 +6,7 @@ https://ai.google.dev/api/generate-content#generatecontentresponse
 from __future__ import annotations
 
 import math
-from datetime import datetime
+from itertools import takewhile
 from typing import Any, cast
 
 from ...codecs import json
@@ -37,7 +37,7 @@ from ...records import (
 )
 from ...records.base import field_names
 from ..base import Target
-from ..shared import as_text, unreadable_reply, uses_legacy_functions, without_nulls
+from ..shared import as_text, unix_seconds, unreadable_reply, uses_legacy_functions, without_nulls
 from .errors import REQUEST_ID, error_from_body, error_in, failed_generation
 from .gemini_finish import block_reason, finish_reason, native_reason
 from .gemini_quirks import quirks_of
@@ -47,7 +47,7 @@ from .reply_parts import (
     TEXT_ONLY,
     are_expressible,
     audio_of,
-    candidate_index,
+    candidate_indexes,
     has_call,
     image,
     is_thought,
@@ -76,9 +76,11 @@ def decode(response: HttpResponse, request: ChatRequest, target: Target) -> Chat
     problem = ""
     try:
         value = json.loads(response.body)
-        reported = error_in(value)
+        items = cast("list[Any]", value) if isinstance(value, list) else []
+        before = list(takewhile(lambda item: error_in(item) is None, items))
+        reported = error_in(value) if len(before) == len(items) else error_in(items[len(before)])
         if reported is None:
-            data = merged_response(cast("list[Any]", value)) if isinstance(value, list) else as_object(value, "body")
+            data = merged_response(items) if isinstance(value, list) else as_object(value, "body")
             completion = _completion(data, uses_legacy_functions(request), target)
             completion.raw = value
             failure = _failure(data, response)
@@ -87,10 +89,19 @@ def decode(response: HttpResponse, request: ChatRequest, target: Target) -> Chat
             failure.partial = completion
         else:
             failure = error_from_body(reported, response.headers, as_text(response.body))
+            failure.partial = _partial(before, request, target)
     except (ShapeError, NotJSONError) as exc:
         problem = str(exc)
     # Raised here, so that the error's context and traceback do not hold the reply.
     raise failure or unreadable_reply(f"Gemini's reply cannot be read: {problem}", response, REQUEST_ID)
+
+
+def _partial(responses: list[Any], request: ChatRequest, target: Target) -> ChatCompletion | None:
+    """What an array of responses has before an error; None for nothing."""
+    try:
+        return _completion(merged_response(responses), uses_legacy_functions(request), target)
+    except ShapeError:
+        return None
 
 
 def _failure(data: JsonObject, response: HttpResponse) -> APIStatusError | None:
@@ -102,12 +113,16 @@ def _failure(data: JsonObject, response: HttpResponse) -> APIStatusError | None:
 def _completion(data: JsonObject, legacy: bool, target: Target) -> ChatCompletion:
     response_id = optional_str(data.get("responseId")) or ""
     backend = quirks_of(target).backend
-    choices: list[Choice] = []
-    for position, item in enumerate(as_list(data.get("candidates"), "candidates")):
-        candidate = read_candidate(item, f"candidates[{position}]")
-        choices.append(_choice(candidate, position, response_id, legacy, backend))
+    feedback = optional_object(data.get("promptFeedback"))
+    items = as_list(data.get("candidates"), "candidates")
+    candidates = [read_candidate(item, f"candidates[{position}]") for position, item in enumerate(items)]
+    choices = [
+        _choice(candidate, index, response_id, legacy, backend, feedback)
+        for index, candidate in zip(candidate_indexes(candidates), candidates, strict=True)
+    ]
+    choices.sort(key=lambda choice: choice.index)
     if not choices:
-        choices.append(_blocked(data))
+        choices.append(_blocked(feedback))
     usage = optional_object(data.get("usageMetadata"))
     return ChatCompletion(
         response_id,
@@ -122,20 +137,13 @@ def _completion(data: JsonObject, legacy: bool, target: Target) -> ChatCompletio
 
 def created_at(data: JsonObject) -> int:
     """When the response was created, in Unix seconds; 0 where this is not reported."""
-    time: object = data.get("createTime")
-    if not isinstance(time, str):
-        return 0
-    try:
-        return int(datetime.fromisoformat(time).timestamp())
-    except (ValueError, OverflowError):
-        return 0
+    return int(unix_seconds(data.get("createTime")) or 0)
 
 
-def _blocked(data: JsonObject) -> Choice:
-    feedback = optional_object(data.get("promptFeedback"))
+def _blocked(feedback: JsonObject | None) -> Choice:
     reason = block_reason(feedback)
     if feedback is None or reason is None:
-        raise ShapeError("candidates", "an array with a candidate", data.get("candidates"))
+        raise ShapeError("candidates", "an array with a candidate", None)
     return Choice(0, blocked_message(feedback), "content_filter", native_finish_reason=reason)
 
 
@@ -144,22 +152,27 @@ def blocked_message(feedback: JsonObject) -> ChatCompletionMessage:
     return ChatCompletionMessage(None, optional_str(feedback.get("blockReasonMessage")))
 
 
-def _choice(candidate: JsonObject, position: int, response_id: str, legacy: bool, backend: str) -> Choice:
-    parts = read_parts(candidate.get("content"), f"candidates[{position}].content")
+def _choice(
+    candidate: JsonObject, index: int, response_id: str, legacy: bool, backend: str, feedback: JsonObject | None
+) -> Choice:
+    parts = read_parts(candidate.get("content"), f"candidates[{index}].content")
     native = native_reason(candidate)
-    if native is None and not parts:
-        raise ShapeError(f"candidates[{position}].finishReason", "a text, because there is no content", None)
+    blocked = block_reason(feedback) if native is None else None
+    if native is None and blocked is None and not parts:
+        raise ShapeError(f"candidates[{index}]", "content or a finish reason", candidate)
     calls = list(filter(has_call, parts))
     message = read_message(parts, response_id, legacy, backend)
+    if feedback is not None and blocked is not None:
+        message.refusal = blocked_message(feedback).refusal
     if not CITING_FIELDS.isdisjoint(candidate):
         shown = ["" if is_thought(part) else text_of(part) for part in parts]
         message.annotations = read_annotations(candidate, GeminiTexts(shown)) or None
     return Choice(
-        candidate_index(candidate, position),
+        index,
         message,
-        finish_reason(native, has_calls=bool(calls), legacy=legacy),
+        "content_filter" if blocked is not None else finish_reason(native, has_calls=bool(calls), legacy=legacy),
         read_logprobs(candidate.get("logprobsResult")),
-        native,
+        native or blocked,
         extra=without_nulls(unknown_fields(candidate, CANDIDATE_FIELDS)),
     )
 
@@ -188,13 +201,14 @@ def read_message(parts: list[JsonObject], response_id: str, legacy: bool, backen
             images.append(image(*media))
         elif media is not None and media[0].startswith("audio/"):
             sounds.append(media)
+    expressible = are_expressible(parts) and not (legacy and len(calls) > 1)  # the legacy form has a place for one
     return ChatCompletionMessage(
         "".join(texts) or None,
         tool_calls=None if legacy else calls or None,
         function_call=calls[0].function if legacy and calls else None,
         audio=audio_of(sounds),
         reasoning_content="".join(thoughts) or None,
-        provider_specific_fields=None if are_expressible(parts) else native_fields(parts, backend),
+        provider_specific_fields=None if expressible else native_fields(parts, backend),
         extra={"images": images} if images else {},
     )
 

@@ -63,7 +63,7 @@ _PER_DAY = "PerDay"
 """Part of the id of a quota that is full again at midnight only."""
 
 _BILLING = ("billing",)
-"""Lower-case part of the message of a refusal that only a payment ends; the status has other causes as well."""
+"""Lower-case part of the message of a `FAILED_PRECONDITION` that only a payment ends; it has other causes as well."""
 
 
 def error(response: HttpResponse) -> APIError:
@@ -117,7 +117,7 @@ def _exception(
     status = status or reported.status or _STATUSES.get(name or "", 500)
     message = reported.message or name or f"HTTP {status}"
     code = reason or name or reported.code
-    return _error_class(status, message, reason, details)(
+    return _error_class(status, message, name, reason, details)(
         message,
         param=reported.param,
         status_code=status,
@@ -130,14 +130,16 @@ def _exception(
     )
 
 
-def _error_class(status: int, message: str, reason: str | None, details: list[JsonObject]) -> type[APIStatusError]:
+def _error_class(
+    status: int, message: str, name: str | None, reason: str | None, details: list[JsonObject]
+) -> type[APIStatusError]:
     by_reason = _BY_REASON.get(reason or "")
     if by_reason is not None:
         return by_reason
     cls = class_for_status(status)
     if cls is RateLimitError and any(_PER_DAY in quota for quota in _quotas(details)):
         return QuotaExceededError
-    if cls is BadRequestError and has_phrase(message, _BILLING):
+    if name == "FAILED_PRECONDITION" and has_phrase(message, _BILLING):
         return QuotaExceededError
     if status in CONTEXT_LENGTH_STATUSES and has_phrase(message):
         return ContextWindowExceededError

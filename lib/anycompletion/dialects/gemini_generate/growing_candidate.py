@@ -20,7 +20,7 @@ from .partial_args import GeminiPartialArgs
 from .reply_parts import (
     TEXT_ONLY,
     GeminiAudio,
-    GeminiPartOrder,
+    GeminiReplyForm,
     arguments_of,
     call_id,
     call_name,
@@ -40,13 +40,16 @@ _NOTHING = Delta()
 class _OpenCall:
     """A function call whose arguments are arriving."""
 
-    __slots__ = ("args", "call", "number", "part")
+    __slots__ = ("args", "call", "extra", "number", "part")
 
-    def __init__(self, part: JsonObject, call: JsonObject, number: int) -> None:
+    def __init__(self, part: JsonObject, call: JsonObject, number: int, extra: JsonObject | None) -> None:
         self.part = part
+        """The fields of its parts; of two that have the same one, that of the first."""
         self.call = call
         self.number = number
-        self.args = GeminiPartialArgs()
+        self.extra = extra
+        """The fields that were sent with its beginning."""
+        self.args = GeminiPartialArgs(arguments_of(call, "functionCall"))
 
 
 class GeminiGrowingCandidate:
@@ -59,11 +62,12 @@ class GeminiGrowingCandidate:
         "_calls",
         "_extra",
         "_extra_sent",
+        "_form",
         "_legacy",
         "_native_sent",
         "_open",
         "_parts",
-        "_parts_kept",
+        "_sounds",
         "_started",
         "_texts",
         "_thoughts",
@@ -79,7 +83,7 @@ class GeminiGrowingCandidate:
         self._backend = backend
         self._parts: list[JsonObject] = []
         """The parts as they arrived; those of text alone are joined at the end."""
-        self._parts_kept = GeminiPartOrder()
+        self._form = GeminiReplyForm()
         self._calls = 0
         """Number of function calls that have begun."""
         self._open: _OpenCall | None = None
@@ -94,7 +98,8 @@ class GeminiGrowingCandidate:
         self._started = False
         self._texts: list[str] = []
         self._thoughts: list[str] = []
-        """Texts of the content and of the thoughts of the present event."""
+        self._sounds: list[str] = []
+        """Texts of the content and of the thoughts, and audio in base64, of the present event."""
 
     @property
     def has_content(self) -> bool:
@@ -110,7 +115,7 @@ class GeminiGrowingCandidate:
         delta = Delta()
         for part in read_parts(candidate.get("content"), "candidates.content"):
             self._add_part(part, delta, response_id)
-        self._add_texts(delta)
+        self._add_pieces(delta)
         for name, value in without_nulls(unknown_fields(candidate, CANDIDATE_FIELDS)).items():
             if value or name not in self._extra:
                 self._extra[name] = value
@@ -139,10 +144,19 @@ class GeminiGrowingCandidate:
         self._keep(part)
         return ChunkChoice(self.index, Delta(None, text))
 
-    def end(self) -> ChunkChoice | None:
-        """What has arrived since the finish reason; None for nothing."""
+    def end(self, blocked: str | None = None, refusal: str | None = None) -> ChunkChoice | None:
+        """What has arrived since the finish reason; None for nothing.
+
+        Args:
+            blocked: why the prompt was blocked, which ends a candidate that has no finish reason.
+            refusal: Google's message about it.
+        """
         delta = Delta()
         extra = self._add_end(delta)
+        if blocked is not None and not self.finished:
+            self.finished = True
+            delta.role, delta.refusal = None if self._started else "assistant", refusal
+            return ChunkChoice(self.index, delta, "content_filter", None, blocked, extra)
         return None if extra is None and delta == _NOTHING else ChunkChoice(self.index, delta, extra=extra)
 
     # --- parts --------------------------------------------------------------------------------------------------------
@@ -161,13 +175,16 @@ class GeminiGrowingCandidate:
 
     def _keep(self, part: JsonObject) -> None:
         self._parts.append(part)
-        self._parts_kept.add(part)
+        self._form.add(part)
 
-    def _add_texts(self, delta: Delta) -> None:
+    def _add_pieces(self, delta: Delta) -> None:
         if self._texts:
             delta.content, self._texts = "".join(self._texts), []
         if self._thoughts:
             delta.reasoning_content, self._thoughts = "".join(self._thoughts), []
+        if self._sounds and self._audio is not None:
+            kind = {"mime_type": self._audio.media_type} if self._audio.media_type else {}
+            delta.audio, self._sounds = {"data": "".join(self._sounds), **kind}, []
 
     def _add_media(self, part: JsonObject, delta: Delta) -> None:
         media = media_of(part)
@@ -177,10 +194,8 @@ class GeminiGrowingCandidate:
             extra = delta.extra = delta.extra or {"images": []}
             extra["images"].append(image(*media))
         elif media[0].startswith("audio/"):
-            audio = self._audio = self._audio or GeminiAudio()
-            piece = audio.add(*media)
-            data = piece if delta.audio is None else delta.audio["data"] + piece
-            delta.audio = {"data": data, "mime_type": audio.media_type} if audio.media_type else {"data": data}
+            self._audio = self._audio or GeminiAudio()
+            self._sounds.append(self._audio.add(*media))
 
     def _add_call(self, part: JsonObject, delta: Delta, response_id: str) -> None:
         call = as_object(part["functionCall"], "functionCall")
@@ -190,17 +205,18 @@ class GeminiGrowingCandidate:
             name = call_name(call, "functionCall")
             number, self._calls = self._calls, self._calls + 1
             function = FunctionDelta(name, "")
+            extra = signature_fields(part, self._backend) or None
             if call.get("willContinue") is True or pieces:
-                self._open = _OpenCall(part, call, number)
+                self._open = _OpenCall(part, call, number, extra)
             else:
                 function.arguments = json.dumps(arguments_of(call, "functionCall")).decode()
                 self._keep(part)
-            extra = signature_fields(part, self._backend) or None
             self._send_call(delta, number, function, call_id(call, response_id, number), extra)
         elif self._open is None:
             call_name(call, "functionCall")  # raises
         opened = self._open
         if opened is not None:
+            opened.part = {**part, **opened.part}
             for piece in optional_objects(pieces) or ():
                 opened.args.add(piece)
             if call.get("willContinue") is not True:
@@ -215,7 +231,8 @@ class GeminiGrowingCandidate:
         args = opened.args.complete()
         begun = {name: value for name, value in opened.call.items() if name in ("id", "name")}
         self._keep({**opened.part, "functionCall": {**begun, "args": args}})
-        self._send_call(delta, opened.number, FunctionDelta(None, json.dumps(args).decode()))
+        extra = None if opened.extra else signature_fields(opened.part, self._backend) or None
+        self._send_call(delta, opened.number, FunctionDelta(None, json.dumps(args).decode()), extra=extra)
 
     def _send_call(
         self,
@@ -243,7 +260,8 @@ class GeminiGrowingCandidate:
             rest = self._audio.end()
             if rest:
                 delta.audio = {**(delta.audio or {}), "data": (delta.audio or {}).get("data", "") + rest}
-        if not self._parts_kept.are_expressible and self._native_sent < len(self._parts):
+        hides_calls = self._legacy and self._calls > 1  # the legacy form has a place for one
+        if (hides_calls or not self._form.is_expressible) and self._native_sent < len(self._parts):
             unsent = merged_texts(self._parts[self._native_sent :])
             delta.provider_specific_fields = native_fields(unsent, self._backend)
             self._native_sent = len(self._parts)

@@ -9,15 +9,19 @@ needs one; calls of other models' turns get Google's placeholder, which is accep
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple, cast
 
+from ...codecs import json
+from ...codecs.lenient import NotJSONError, ShapeError, as_object, optional_str
 from ...errors import InvalidRequestError
-from ...records import AssistantTurn, FunctionCall, JsonObject, ToolCall
+from ...records import AssistantTurn, FunctionCall, JsonObject, TextPart, ToolCall
 from ..base import EncodingReport
 from ..shared import arguments_object, without_nulls
 from .media_parts import GeminiPartEncoder
 from .model_families import GeminiFamily
+from .reply_parts import arguments_of, call_name, has_call, is_thought, text_of
 
 NATIVE_CONTENT = "gemini_content"
 """The field of `provider_specific_fields` that contains a reply's parts."""
@@ -59,56 +63,128 @@ def encode_model_turn(
     family: GeminiFamily,
     backend: str,
 ) -> GeminiModelTurn:
-    """A message of the assistant as a content of the model.
+    """A message of the assistant as a content of the model: the reply's parts, unless the message was changed since.
 
     Raises:
         InvalidRequestError: a call's arguments are not a JSON object, or the native parts are no parts.
     """
     fields = message.provider_specific_fields or {}
     native = fields.get(NATIVE_CONTENT) if fields.get(BACKEND, "google") == backend else None
-    if native:
-        turn = _native_turn(message, native, f"{path}.provider_specific_fields.{NATIVE_CONTENT}", backend)
+    place = f"{path}.provider_specific_fields.{NATIVE_CONTENT}"
+    own = _native_parts(native, place)
+    if message.function_call is not None and not message.tool_calls:
+        own = _with_one_call(own)
+    if own and _agrees(message, own):
+        turn = _native_turn(message, own, backend)
     else:
-        turn = _made_turn(message, path, parts, report, backend)
+        if own:
+            report.warn(f"{place} left out: the message was changed, and no longer agrees with it")
+        turn = _made_turn(message, own, path, parts, report, backend)
     if family.has_signed_calls:
         _add_placeholder(turn.parts, path, report)
     return turn
 
 
-def _native_turn(message: AssistantTurn, native: object, path: str, backend: str) -> GeminiModelTurn:
+# --- the parts of a reply ---------------------------------------------------------------------------------------------
+
+
+def _native_parts(native: object, path: str) -> list[JsonObject]:
+    """The parts that a reply consisted of."""
+    if not native:
+        return []
     items = cast("Sequence[object]", native if isinstance(native, (list, tuple)) else [None])
     if not all(isinstance(item, Mapping) for item in items):
         raise InvalidRequestError(f"{path}: expected a list of parts", param=path)
-    parts = [dict(cast("Mapping[str, Any]", item)) for item in items]
+    return [dict(cast("Mapping[str, Any]", item)) for item in items]
+
+
+def _with_one_call(parts: Sequence[JsonObject]) -> list[JsonObject]:
+    """The parts without the calls after the first: a message in the legacy form has none for them."""
+    numbers = accumulate(map(has_call, parts))
+    return [part for part, number in zip(parts, numbers, strict=True) if number < 2 or not has_call(part)]
+
+
+def _agrees(message: AssistantTurn, parts: Sequence[JsonObject]) -> bool:
+    """Whether a message has the text and the calls of the parts: if not, it was changed after the reply."""
+    shown = "".join(text_of(part) for part in parts if not is_thought(part))
+    try:
+        native = [(call_name(call, ""), arguments_of(call, "")) for call in _native_calls(parts)]
+        return (shown, native) == (_text(message), [_essence(function) for function in _functions(message)])
+    except (ShapeError, NotJSONError):
+        return False
+
+
+def _native_calls(parts: Iterable[JsonObject]) -> list[JsonObject]:
+    return [as_object(part["functionCall"], "functionCall") for part in parts if has_call(part)]
+
+
+def _text(message: AssistantTurn) -> str:
+    content = message.content or message.refusal or ""
+    if isinstance(content, str):
+        return content
+    return "".join(part.text if isinstance(part, TextPart) else f"[{part.type}]" for part in content)
+
+
+def _functions(message: AssistantTurn) -> list[FunctionCall]:
+    if message.tool_calls:
+        return [call.function for call in message.tool_calls]
+    return [] if message.function_call is None else [message.function_call]
+
+
+def _essence(function: FunctionCall) -> tuple[str, object]:
+    text = function.arguments.strip()
+    return function.name, json.loads(text.encode("utf-8", "replace")) if text else {}
+
+
+def _native_turn(message: AssistantTurn, parts: list[JsonObject], backend: str) -> GeminiModelTurn:
     if backend == "vertex":
         parts = [part for part in parts if not part.keys() <= _ONLY_SIGNATURE]
-    calls = [_object(part["functionCall"]) for part in parts if "functionCall" in part]
-    ids = [call.id for call in message.tool_calls or ()]
-    found: list[GeminiTurnCall] = []
-    for position, call in enumerate(calls):
-        native_id = call.get("id")
-        own_id = native_id if isinstance(native_id, str) and native_id else None
-        given_id = ids[position] if position < len(ids) else own_id or ""
-        found.append(GeminiTurnCall(given_id, str(call.get("name")), own_id))
-    return GeminiModelTurn(parts, found)
+    given = [call.id for call in message.tool_calls or ()] or [""]
+    calls = zip(given, _native_calls(parts), strict=False)
+    turn_calls = [
+        GeminiTurnCall(name, str(call.get("name")), optional_str(call.get("id")) or None) for name, call in calls
+    ]
+    return GeminiModelTurn(parts, turn_calls)
+
+
+# --- parts made of the message's fields -------------------------------------------------------------------------------
 
 
 def _made_turn(
-    message: AssistantTurn, path: str, encoder: GeminiPartEncoder, report: EncodingReport, backend: str
+    message: AssistantTurn,
+    native: Sequence[JsonObject],
+    path: str,
+    encoder: GeminiPartEncoder,
+    report: EncodingReport,
+    backend: str,
 ) -> GeminiModelTurn:
+    """The parts for a message's own fields; its calls keep the signatures that they have in the `native` parts."""
     parts = encoder.parts(message.content or message.refusal or [], path)
     signature = _signature(message.extra, backend)
     if parts and signature is not None:
         parts[-1][_SIGNATURE] = signature
+    signed = [part for part in native if has_call(part)]
     calls: list[GeminiTurnCall] = []
     for i, call in enumerate(message.tool_calls or ()):
-        parts.append(_call_part(call, f"{path}.tool_calls[{i}]", backend))
+        part = _call_part(call, f"{path}.tool_calls[{i}]", backend)
+        kept = _signature_of(call.id, signed)
+        parts.append(part if kept is None else {**part, _SIGNATURE: kept})
         calls.append(GeminiTurnCall(call.id, call.function.name, None))
     if not calls and message.function_call is not None:
         parts.append(_function_part(message.function_call, f"{path}.function_call"))
         calls.append(GeminiTurnCall("", message.function_call.name, None))
     _warn_of_losses(message, path, report)
     return GeminiModelTurn(parts, calls)
+
+
+def _signature_of(given: str, parts: Sequence[JsonObject]) -> str | None:
+    """The signature of the call that was given this id."""
+    for number, part in enumerate(parts):
+        own = optional_str(_object(part["functionCall"]).get("id")) or None
+        if given == own or (own is None and given.startswith("call_") and given.endswith(f"_{number}")):
+            signature = part.get(_SIGNATURE)
+            return signature if isinstance(signature, str) else None
+    return None
 
 
 def _warn_of_losses(message: AssistantTurn, path: str, report: EncodingReport) -> None:

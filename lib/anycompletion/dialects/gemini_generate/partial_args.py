@@ -21,8 +21,9 @@ class GeminiPartialArgs:
 
     __slots__ = ("_args", "_open", "_pieces")
 
-    def __init__(self) -> None:
-        self._args: JsonObject = {}
+    def __init__(self, args: JsonObject) -> None:
+        """`args` are those that the call began with."""
+        self._args = args
         self._open: str | None = None
         """Path of the text that may continue."""
         self._pieces: list[str] = []

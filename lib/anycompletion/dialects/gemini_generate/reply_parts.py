@@ -49,10 +49,12 @@ def read_candidate(value: object, path: str) -> JsonObject:
     return candidate
 
 
-def candidate_index(candidate: JsonObject, position: int) -> int:
-    """The index of a candidate, which is absent if it is 0."""
-    index = optional_int(candidate.get("index"))
-    return position if index is None or index < 0 else index
+def candidate_indexes(candidates: Sequence[JsonObject]) -> list[int]:
+    """The indexes of the candidates of one response: one is absent if it is 0, and all if they are the positions."""
+    given = [optional_int(candidate.get("index")) for candidate in candidates]
+    if all(index is None for index in given):
+        return list(range(len(given)))
+    return [position if index is not None and index < 0 else index or 0 for position, index in enumerate(given)]
 
 
 def read_parts(content: object, path: str) -> list[JsonObject]:
@@ -131,37 +133,37 @@ def tool_call_of(part: JsonObject, response_id: str, number: int, backend: str) 
     return ToolCall(call_id(call, response_id, number), function, extra=signature_fields(part, backend))
 
 
-class GeminiPartOrder:
+class GeminiReplyForm:
     """Whether encoding OpenAI's fields gives the same parts again: one text, then calls without ids or signatures.
 
     Texts that follow each other are pieces of one.
     """
 
-    __slots__ = ("_has_calls", "_has_text", "_joins_texts", "are_expressible")
+    __slots__ = ("_has_calls", "_has_text", "_joins_texts", "is_expressible")
 
     def __init__(self, *, joins_texts: bool = True) -> None:
         self._joins_texts = joins_texts
         self._has_text = self._has_calls = False
-        self.are_expressible = True
+        self.is_expressible = True
 
     def add(self, part: JsonObject) -> None:
         """Adds the next part."""
         if part.keys() == TEXT_ONLY:
             if part["text"]:
                 is_second = self._has_calls or (self._has_text and not self._joins_texts)
-                self._has_text, self.are_expressible = True, self.are_expressible and not is_second
+                self._has_text, self.is_expressible = True, self.is_expressible and not is_second
         elif part.keys() == _CALL_ONLY and (optional_object(part["functionCall"]) or {}).keys() <= _CALL_FIELDS:
             self._has_calls = True
         else:
-            self.are_expressible = False
+            self.is_expressible = False
 
 
 def are_expressible(parts: Iterable[JsonObject]) -> bool:
     """The same for the parts of a whole reply, each of which is one."""
-    order = GeminiPartOrder(joins_texts=False)
+    form = GeminiReplyForm(joins_texts=False)
     for part in parts:
-        order.add(part)
-    return order.are_expressible
+        form.add(part)
+    return form.is_expressible
 
 
 def merged_texts(parts: Iterable[JsonObject]) -> list[JsonObject]:

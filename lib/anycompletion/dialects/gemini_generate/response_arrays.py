@@ -9,7 +9,7 @@ from typing import Any
 
 from ...codecs.lenient import ShapeError, as_list, as_object, optional_object
 from ...records import JsonObject
-from .reply_parts import candidate_index, merged_texts, read_candidate, read_parts
+from .reply_parts import candidate_indexes, merged_texts, read_candidate, read_parts
 from .token_counts import has_counts
 
 
@@ -17,7 +17,7 @@ def merged_response(responses: list[Any]) -> JsonObject:
     """One response with the parts of all candidates of several.
 
     Raises:
-        ShapeError: there is none, or one of them is no object or an error.
+        ShapeError: there is none, or one of them is no object.
     """
     if not responses:
         raise ShapeError("body", "a response", responses)
@@ -25,13 +25,12 @@ def merged_response(responses: list[Any]) -> JsonObject:
     candidates: dict[int, JsonObject] = {}
     for i, item in enumerate(responses):
         response = as_object(item, f"[{i}]")
-        if response.get("error"):
-            raise ShapeError(f"[{i}]", "a response", "an error")
         for name, value in response.items():
             if name == "candidates":
-                for position, candidate in enumerate(as_list(value, f"[{i}].candidates")):
-                    found = read_candidate(candidate, f"[{i}].candidates")
-                    _add(candidates.setdefault(candidate_index(found, position), {"content": {"parts": []}}), found, i)
+                place = f"[{i}].candidates"
+                found = [read_candidate(candidate, place) for candidate in as_list(value, place)]
+                for index, candidate in zip(candidate_indexes(found), found, strict=True):
+                    _add(candidates.setdefault(index, {"index": index, "content": {"parts": []}}), candidate, i)
             elif name != "usageMetadata" or "usageMetadata" not in whole or has_counts(optional_object(value)):
                 whole[name] = value
     for candidate in candidates.values():

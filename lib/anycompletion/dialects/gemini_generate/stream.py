@@ -31,7 +31,7 @@ from .errors import error_from_body, error_in, failed_generation
 from .gemini_finish import block_reason
 from .gemini_quirks import quirks_of
 from .growing_candidate import GeminiGrowingCandidate
-from .reply_parts import candidate_index, read_candidate
+from .reply_parts import candidate_indexes, read_candidate
 from .token_counts import has_counts, read_usage
 
 _MAX_CANDIDATES = 1024
@@ -119,10 +119,13 @@ class GeminiStreamDecoder:
         if self._failure is not None:
             raise self._failure
         candidates = self._candidates.values()
-        complete = all(candidate.finished for candidate in candidates) if candidates else self._blocked
+        blocked = block_reason(self._feedback)
+        complete = blocked is not None or (bool(candidates) and all(candidate.finished for candidate in candidates))
         if not complete and not (self.done and any(candidate.has_content for candidate in candidates)):
             raise StreamInterruptedError("the stream ended before the provider sent a finish reason")
-        choices = [choice for candidate in candidates if (choice := candidate.end()) is not None]
+        refusal = None if self._feedback is None else blocked_message(self._feedback).refusal
+        ends = (candidate.end(blocked, refusal) for candidate in candidates)
+        choices = [choice for choice in ends if choice is not None]
         chunks = [self._chunk(choices)] if choices else []
         if self._usage is not None or self._extra:
             last = self._chunk([])
@@ -141,13 +144,14 @@ class GeminiStreamDecoder:
         if plain is not None:
             return (self._chunk([plain]),)
         choices: list[ChunkChoice] = []
-        for position, item in enumerate(as_list(data.get("candidates"), "candidates")):
-            candidate = read_candidate(item, "candidates")
+        items = as_list(data.get("candidates"), "candidates")
+        candidates = [read_candidate(item, "candidates") for item in items]
+        for index, candidate in zip(candidate_indexes(candidates), candidates, strict=True):
             failure = failed_generation(candidate) if "finishReason" in candidate else None
             if failure is not None:
                 self._failure, self.done = self._failure or failure, True
-                candidate = unknown_fields(candidate, _FINISH_FIELDS)
-            choice = self._candidate(candidate, position).add(candidate, self._id)
+            read = candidate if failure is None else unknown_fields(candidate, _FINISH_FIELDS)
+            choice = self._candidate(index).add(read, self._id)
             if choice is not None:
                 choices.append(choice)
         if not self._candidates and not self._blocked and self._feedback is not None:
@@ -182,8 +186,7 @@ class GeminiStreamDecoder:
             self._extra.update(without_nulls(unknown_fields(data, RESPONSE_FIELDS)))
             self._feedback = optional_object(data.get("promptFeedback")) or self._feedback
 
-    def _candidate(self, candidate: JsonObject, position: int) -> GeminiGrowingCandidate:
-        index = candidate_index(candidate, position)
+    def _candidate(self, index: int) -> GeminiGrowingCandidate:
         found = self._candidates.get(index)
         if found is None:
             if len(self._candidates) >= _MAX_CANDIDATES:

@@ -10,22 +10,20 @@ from ...records import CompletionTokensDetails, JsonObject, PromptTokensDetails,
 from ...records.base import field_names
 from ..shared import without_nulls
 
-_READ = field_names(Usage) | frozenset(
-    (
-        "promptTokenCount",
-        "candidatesTokenCount",
-        "thoughtsTokenCount",
-        "toolUsePromptTokenCount",
-        "cachedContentTokenCount",
-        "totalTokenCount",
-        "serviceTier",
-    )
+_COUNTS = (
+    "totalTokenCount",
+    "promptTokenCount",
+    "candidatesTokenCount",
+    "thoughtsTokenCount",
+    "toolUsePromptTokenCount",
+    "cachedContentTokenCount",
 )
+_READ = field_names(Usage) | {*_COUNTS, "serviceTier"}
 
 
 def has_counts(usage: JsonObject | None) -> bool:
     """Whether a usage has counts; early events have only the kind of traffic."""
-    return usage is not None and usage.get("totalTokenCount") is not None
+    return usage is not None and any(usage.get(name) is not None for name in _COUNTS)
 
 
 def read_usage(usage: JsonObject) -> Usage:

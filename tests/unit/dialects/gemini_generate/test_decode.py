@@ -1,13 +1,15 @@
 """Decoding of Gemini's responses: Google's JSON → the completion."""
 
 import base64
+import tracemalloc
 from typing import Any
 
 import pytest
 
+from anycompletion.dialects.gemini_generate.grounding import MAX_ANNOTATIONS, GeminiTexts, read_annotations
 from anycompletion.errors import APIResponseError, BadRequestError, InternalServerError, RateLimitError
 from anycompletion.records import TokenLogprob, TopLogprob
-from support.gemini_replies import LEGACY, MODEL, candidate, decode, read, response
+from support.gemini_replies import COUNTS, LEGACY, MODEL, candidate, decode, event, read, response, streamed
 
 CALL = {"functionCall": {"name": "add", "args": {"a": 1}}}
 SIGNED = {**CALL, "thoughtSignature": "AA-_"}
@@ -120,6 +122,12 @@ def test_legacy_functions() -> None:
     assert (message.function_call.name, message.function_call.arguments) == ("add", '{"a":1}')
     assert message.provider_specific_fields == {"gemini_content": [SIGNED, CALL]}
     assert reply.choices[0].finish_reason == "function_call"
+
+
+def test_further_legacy_calls_are_kept() -> None:
+    """A second call, for which the legacy form has no place, would be lost."""
+    for reply in (read(CALL, CALL, request=LEGACY), streamed(event(CALL, CALL, reason="STOP"), request=LEGACY)):
+        assert reply.message.provider_specific_fields == {"gemini_content": [CALL, CALL]}
 
 
 def test_images() -> None:
@@ -249,6 +257,16 @@ def test_a_reply_without_content_is_legal() -> None:
         assert (reply.message.content, reply.choices[0].finish_reason) == (None, "stop")
 
 
+def test_a_blocked_prompt_ends_candidates_without_a_reason() -> None:
+    """A blocked prompt would be an unreadable reply, and be paid for again."""
+    feedback = {"blockReason": "PROHIBITED_CONTENT", "blockReasonMessage": "Blocked."}
+    for content in ({}, {"safetyRatings": []}, candidate({"text": "a"}, reason=None)):
+        choice = decode(response(content, promptFeedback=feedback)).choices[0]
+        assert (choice.finish_reason, choice.native_finish_reason) == ("content_filter", "PROHIBITED_CONTENT")
+        assert choice.message.refusal == "Blocked."
+    assert decode(response(candidate(), promptFeedback=feedback)).choices[0].finish_reason == "stop"
+
+
 def test_an_error_inside_a_good_status() -> None:
     """An error would be read as a reply without candidates."""
     body = {"error": {"code": 429, "message": "Slow down.", "status": "RESOURCE_EXHAUSTED"}}
@@ -266,6 +284,8 @@ def test_several_candidates() -> None:
     reply = decode(response(candidate({"text": "a"}), candidate({"text": "b"}, index=1, avgLogprobs=-0.5)))
     assert [(choice.index, choice.message.content) for choice in reply.choices] == [(0, "a"), (1, "b")]
     assert reply.choices[1].extra == {"avgLogprobs": -0.5}
+    swapped = decode(response(candidate({"text": "b"}, index=1), candidate({"text": "a"})))
+    assert [(choice.index, choice.message.content) for choice in swapped.choices] == [(0, "a"), (1, "b")]
 
 
 def test_an_array_of_responses_is_one_reply() -> None:
@@ -278,6 +298,25 @@ def test_an_array_of_responses_is_one_reply() -> None:
     assert reply.usage.total_tokens == 5
     assert reply.message.provider_specific_fields is None
     assert reply.raw == [first, last]
+
+
+def test_an_error_inside_an_array_of_responses() -> None:
+    """The status of an error, and what came before it, would be lost."""
+    failed = {"error": {"code": 429, "message": "Slow down.", "status": "RESOURCE_EXHAUSTED"}}
+    with pytest.raises(RateLimitError) as caught:
+        decode([response(candidate({"text": "a"}, reason=None)), failed])
+    assert (caught.value.message, caught.value.status_code) == ("Slow down.", 429)
+    assert caught.value.partial is not None
+    assert caught.value.partial.text == "a"
+    with pytest.raises(RateLimitError) as caught:
+        decode([{"usageMetadata": COUNTS}, failed])
+    assert caught.value.partial is None
+
+
+def test_a_time_without_a_zone_is_utc() -> None:
+    """A reply would be older or newer on machines in other zones."""
+    reply = decode(response(candidate({"text": "x"}), createTime="2026-01-01T00:00:00"))
+    assert reply.created == 1767225600
 
 
 # --- usage ------------------------------------------------------------------------------------------------------------
@@ -297,6 +336,7 @@ THOUGHT = {"promptTokenCount": 3, "thoughtsTokenCount": 7, "totalTokenCount": 12
             {"promptTokenCount": 3, "candidatesTokenCount": 9, "thoughtsTokenCount": 7, "totalTokenCount": 12},
             (3, 9, 12, 7, 0),
         ),
+        ({"promptTokenCount": 3, "candidatesTokenCount": 4}, (3, 4, 7, 0, 0)),
         ({"promptTokenCount": 3, "toolUsePromptTokenCount": 4, "totalTokenCount": 7}, (7, 0, 7, 0, 0)),
         ({"promptTokenCount": 3, "cachedContentTokenCount": 2, "totalTokenCount": 3}, (3, 0, 3, 0, 2)),
         ({"promptTokenCount": "3", "totalTokenCount": 3.0}, (3, 0, 3, 0, 0)),
@@ -368,6 +408,39 @@ def test_places_are_found_by_their_text() -> None:
         support(0, 2, "cd", 0, partIndex=2),
     )
     assert [place[2:] for place in cited(*parts, **grounded(*supports))] == [(2, 4), (None, None), (0, 2), (2, 4)]
+
+
+def test_a_place_inside_a_character_costs_nothing() -> None:
+    """Bytes that do not begin a character would cost the reply, or move the places after them."""
+    text = "é" * 5000
+    assert cited({"text": text}, **grounded(support(9001, 9004, None, 0), support(8000, 9000, None, 0))) == [
+        ("https://a", "A", 4501, 4502),
+        ("https://a", "A", 4000, 4500),
+    ]
+
+
+def test_annotations_are_limited() -> None:
+    """A few bytes could stand for many annotations, and fill the memory."""
+    many = [0] * (MAX_ANNOTATIONS + 5)
+    assert len(cited({"text": "ab"}, **grounded(support(0, 2, None, *many)))) == MAX_ANNOTATIONS
+    texts = GeminiTexts(["ab"])
+    tracemalloc.start()
+    try:
+        metadata = grounded(support(0, 2, None, *[0] * 1_000_000))
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[1]
+        found = read_annotations(metadata, texts)
+        peak = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+    assert (len(found), peak < 50_000_000) == (MAX_ANNOTATIONS, True)
+
+
+def test_quoted_texts_are_searched_within_limits() -> None:
+    """Many wrong places in a long text would stop the program for minutes."""
+    texts = GeminiTexts(["a" * 20_000_000 + "b"])
+    places = [texts.place({"text": "b"}) for _ in range(20)]
+    assert (places[0], places[-1]) == ((20_000_000, 20_000_001), None)
 
 
 def test_citations() -> None:

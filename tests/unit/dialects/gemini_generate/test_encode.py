@@ -331,6 +331,28 @@ def test_a_message_of_another_role_is_sent_as_it_is() -> None:
     ]
 
 
+def test_a_field_of_the_caller_is_no_result() -> None:
+    """A message with a field of its own would crash the call."""
+    message = {"role": "user", "content": "Hi", "results": 5}
+    assert contents(message, CustomMessage("tool_code", extra={"results": [1]})) == [
+        {**HI, "results": 5},
+        {"role": "tool_code", "results": [1]},
+    ]
+
+
+def test_an_unknown_field_replaces_no_content() -> None:
+    """A field that OpenAI's format does not have would be sent in place of the message."""
+    system = {"role": "system", "content": "Be brief.", "parts": []}
+    result = {**RESULT, "response": {"output": "3"}, "scheduling": "SILENT"}
+    request = send([system, {**USER, "parts": [{"text": "no"}]}, CALLING, result], model=OLD)
+    instruction, question, _, answer = request.body["systemInstruction"], *request.body["contents"]  # type: ignore[index]
+    assert (instruction, question) == ({"parts": [{"text": "Be brief."}]}, HI)
+    sent = {"name": "add", "response": {"output": "2"}, "scheduling": "SILENT"}
+    assert answer["parts"] == [{"functionResponse": sent}]
+    left_out = {warning.partition(" left out")[0] for warning in request.warnings}
+    assert left_out == {"messages[0].parts", "messages[1].parts", "messages[3].response"}
+
+
 def test_what_is_not_sent_of_a_reply_is_reported() -> None:
     """Fields of another provider's reply would be refused by Google, or be lost without a warning."""
     message = {
@@ -469,16 +491,19 @@ NATIVE = [
 ]
 
 
+ANSWERED: dict[str, Any] = {
+    "role": "assistant",
+    "content": None,
+    "tool_calls": [{**CALL, "id": "f1"}, {**SUB, "id": "call_r1_1"}],
+    "provider_specific_fields": {"gemini_content": NATIVE},
+}
+"""The message of a reply with these parts."""
+
+
 def test_native_parts_are_sent_back_unchanged() -> None:
     """Signatures, thoughts or ids of the model would be changed."""
-    message = {
-        "role": "assistant",
-        "content": "edited",
-        "tool_calls": [{**CALL, "id": "f1"}, {**SUB, "id": "call_r1_1"}],
-        "provider_specific_fields": {"gemini_content": NATIVE},
-    }
     results = [{"role": "tool", "tool_call_id": name, "content": "2"} for name in ("call_r1_1", "f1")]
-    _, turn, answers = contents(USER, message, *results)
+    _, turn, answers = contents(USER, ANSWERED, *results)
     assert turn == {"role": "model", "parts": NATIVE}
     assert answers["parts"] == [
         {"functionResponse": {"name": "add", "id": "f1", "response": {"output": "2"}}},
@@ -486,10 +511,61 @@ def test_native_parts_are_sent_back_unchanged() -> None:
     ]
 
 
+F1, SUB_1 = ANSWERED["tool_calls"]
+SENT_F1 = {**FUNCTION_CALL, "thoughtSignature": "AA-_"}
+SENT_SUB = {"functionCall": {"name": "sub", "args": {}}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"content": "new"}, [{"text": "new"}, SENT_F1, SENT_SUB]),
+        ({"content": [{"type": "text", "text": "new"}]}, [{"text": "new"}, SENT_F1, SENT_SUB]),
+        ({"tool_calls": [F1]}, [SENT_F1]),
+        ({"tool_calls": [SUB_1]}, [{**SENT_SUB, "thoughtSignature": PLACEHOLDER}]),
+        ({"tool_calls": [SUB_1, F1]}, [SENT_SUB, SENT_F1]),
+        (
+            {"tool_calls": [{**F1, "function": {"name": "add", "arguments": '{"a": 2}'}}, SUB_1]},
+            [{"functionCall": {"name": "add", "args": {"a": 2}}, "thoughtSignature": "AA-_"}, SENT_SUB],
+        ),
+        ({"content": "new", "tool_calls": None}, [{"text": "new"}]),
+    ],
+)
+def test_a_changed_message_is_sent_as_it_is(changes: dict[str, Any], parts: list[dict[str, Any]]) -> None:
+    """A text or a call that the caller removed would be sent nevertheless, and what replaced it would not."""
+    request = send([USER, {**ANSWERED, **changes}])
+    assert request.body["contents"][1]["parts"] == parts  # type: ignore[index]
+    assert "the message was changed" in request.warnings[0]
+
+
+def test_results_of_reordered_calls_go_to_their_functions() -> None:
+    """The result of one function would be given to the model as that of another."""
+    results = [{"role": "tool", "tool_call_id": name, "content": name} for name in ("f1", "call_r1_1")]
+    *_, answers = contents(USER, {**ANSWERED, "tool_calls": [SUB_1, F1]}, *results)
+    assert [part["functionResponse"]["name"] for part in answers["parts"]] == ["sub", "add"]
+    assert [part["functionResponse"]["response"]["output"] for part in answers["parts"]] == ["call_r1_1", "f1"]
+
+
+def test_a_signature_of_a_changed_turn_is_found_by_the_number_in_an_id() -> None:
+    """Gemini 3 would refuse a changed turn whose model gave its calls no ids."""
+    native = [{**FUNCTION_CALL, "thoughtSignature": "AA"}]
+    fields = {"gemini_content": native}
+    message = {**CALLING, "content": "new", "tool_calls": [{**CALL, "id": "call_r1_0"}]}
+    assert model_parts({**message, "provider_specific_fields": fields}) == [{"text": "new"}, *native]
+
+
+def test_a_legacy_message_goes_back_with_its_one_call() -> None:
+    """The model would wait for the result of a call that the caller never saw."""
+    native = [{**FUNCTION_CALL, "thoughtSignature": "AA"}, FUNCTION_CALL, {"text": "x"}]
+    fields = {"gemini_content": native}
+    message = {"role": "assistant", "content": "x", "function_call": CALL["function"]}
+    assert model_parts({**message, "provider_specific_fields": fields}) == [native[0], native[2]]
+
+
 def test_parts_without_content_do_not_go_back_to_vertex_ai() -> None:
     """Vertex AI would refuse a part that it sent itself."""
     fields = {"gemini_content": NATIVE, "gemini_backend": "vertex"}
-    message = AssistantMessage("x", provider_specific_fields=fields)
+    message = AssistantMessage.from_dict({**ANSWERED, "provider_specific_fields": fields})
     assert model_parts(message, vertex=True) == NATIVE[:3]
 
 

@@ -45,6 +45,7 @@ CASES: list[tuple[int, Any, type[errors.APIError], str | None]] = [
         "FAILED_PRECONDITION",
     ),
     (400, body("FAILED_PRECONDITION", "Please enable billing."), errors.QuotaExceededError, "FAILED_PRECONDITION"),
+    (400, body("INVALID_ARGUMENT", "get_billing_info has no result."), errors.BadRequestError, "INVALID_ARGUMENT"),
     (401, body("UNAUTHENTICATED"), errors.AuthenticationError, "UNAUTHENTICATED"),
     (403, body("PERMISSION_DENIED", **reason("SERVICE_DISABLED")), errors.PermissionDeniedError, "SERVICE_DISABLED"),
     (403, body("PERMISSION_DENIED", **reason("BILLING_DISABLED")), errors.QuotaExceededError, "BILLING_DISABLED"),

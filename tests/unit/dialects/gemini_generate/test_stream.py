@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from anycompletion.codecs.sse import MAX_EVENT, Event
 from anycompletion.dialects.gemini_generate.dialect import DIALECT
+from anycompletion.dialects.gemini_generate.growing_candidate import GeminiGrowingCandidate
 from anycompletion.errors import (
     APIResponseError,
     InternalServerError,
@@ -209,6 +211,20 @@ def test_arguments_in_pieces() -> None:
     }
 
 
+def test_a_call_in_pieces_keeps_what_its_parts_have() -> None:
+    """A signature that comes late, or arguments that come first, would be lost."""
+    begin = {"functionCall": {"name": "add", "args": {"z": 1}, "willContinue": True}}
+    later = {"functionCall": {"partialArgs": [{"jsonPath": "$.a", "numberValue": 2}], "willContinue": True}}
+    reply = streamed(
+        event(begin), event({**later, "thoughtSignature": "AA"}), event({"functionCall": {}, "other": 1}), STOP
+    )
+    (call,) = reply.message.tool_calls or ()
+    assert json.loads(call.function.arguments) == {"z": 1, "a": 2}
+    assert call.extra == {"extra_content": {"google": {"thought_signature": "AA"}}}
+    native = {"functionCall": {"name": "add", "args": {"z": 1, "a": 2}}, "thoughtSignature": "AA", "other": 1}
+    assert reply.message.provider_specific_fields == {"gemini_content": [native, {"text": ""}]}
+
+
 def test_a_call_with_pieces_begins_at_once() -> None:
     """A reader would learn of a call only when its arguments are complete."""
     begin, *_ = deltas(event({"functionCall": {"name": "add", "willContinue": True}}))
@@ -245,6 +261,21 @@ def test_audio_in_pieces() -> None:
     assert audio is not None
     assert base64.b64decode(audio.data or "", validate=True) == b"".join(pieces)
     assert audio.extra == {"mime_type": kind}
+    assert streamed(event(*data), STOP).message.audio == audio
+
+
+def test_the_time_for_audio_grows_with_its_size() -> None:
+    """An event with many pieces of audio would stop the program for minutes."""
+    part = {"inlineData": {"mimeType": "audio/L16", "data": base64.b64encode(b"a" * 750).decode()}}
+
+    def seconds(count: int) -> float:
+        growing, pieces = GeminiGrowingCandidate(0, False, "google"), candidate(*[part] * count)
+        started = time.process_time()
+        growing.add(pieces, "r1")
+        return time.process_time() - started
+
+    # Four times the audio: four times the time, where joining each piece to the others would take sixteen times.
+    assert min(seconds(40_000) for _ in range(3)) < 10 * min(seconds(10_000) for _ in range(3))
 
 
 def test_an_event_may_hold_a_large_image() -> None:
@@ -293,6 +324,15 @@ def test_a_blocked_prompt_is_filtered() -> None:
     assert choice.message.refusal == "Blocked."
     assert reply.extra == {"promptFeedback": feedback}
     assert reply.usage is not None
+
+
+@pytest.mark.parametrize("begun", [[{"candidates": [{}]}], [event({"text": "a"})], [{"candidates": [{"index": 0}]}]])
+def test_a_prompt_that_is_blocked_amid_a_stream(begun: list[Any]) -> None:
+    """A block would be retried as an interrupted stream, and be paid for again."""
+    feedback = {"blockReason": "PROHIBITED_CONTENT", "blockReasonMessage": "Blocked."}
+    choice = streamed(*begun, {"promptFeedback": feedback}).choices[0]
+    assert (choice.finish_reason, choice.native_finish_reason) == ("content_filter", "PROHIBITED_CONTENT")
+    assert (choice.message.role, choice.message.refusal) == ("assistant", "Blocked.")
 
 
 def test_feedback_beside_a_reply_is_no_block() -> None:
@@ -357,6 +397,13 @@ def test_several_candidates() -> None:
         (0, "ac", "length"),
         (1, "b", "tool_calls"),
     ]
+
+
+def test_candidates_in_another_order() -> None:
+    """Candidates would be mixed up: that with index 0 has none, wherever it stands."""
+    first = response(candidate({"text": "a"}, reason=None), candidate({"text": "b"}, reason=None, index=1))
+    reply = streamed(first, response(candidate({"text": "B"}, index=1), candidate({"text": "A"})))
+    assert [(choice.index, choice.message.content) for choice in reply.choices] == [(0, "aA"), (1, "bB")]
 
 
 def test_the_last_counts_are_the_usage() -> None:
