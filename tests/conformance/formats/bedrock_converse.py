@@ -92,9 +92,6 @@ def _messages(turn: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _assistant(blocks: list[Block]) -> dict[str, Any]:
     """A turn of the assistant, in Bedrock's own form where OpenAI's has none."""
-    kinds = {kind for block in blocks for kind in block}
-    if not kinds <= {"text", "toolUse"} or any("type" in block.get("toolUse", {}) for block in blocks):
-        return {"role": "assistant", "content": None, "provider_specific_fields": {"bedrock_content": blocks}}
     calls = [
         {
             "id": block["toolUse"]["toolUseId"],
@@ -102,10 +99,15 @@ def _assistant(blocks: list[Block]) -> dict[str, Any]:
             "function": {"name": block["toolUse"]["name"], "arguments": json.dumps(block["toolUse"]["input"])},
         }
         for block in blocks
-        if "toolUse" in block
+        if "toolUse" in block and block["toolUse"].get("type") != "server_tool_use"
     ]
-    texts = [_part(block) for block in blocks if "text" in block]
-    return {"role": "assistant", "content": texts or None} | ({"tool_calls": calls} if calls else {})
+    parts = [part for block in blocks for part in block.get("citationsContent", {}).get("content", [block])]
+    texts = [_part(part) for part in parts if "text" in part]
+    message = {"role": "assistant", "content": texts or None} | ({"tool_calls": calls} if calls else {})
+    kinds = {kind for block in blocks for kind in block}
+    if kinds <= {"text", "toolUse"} and not any("type" in block.get("toolUse", {}) for block in blocks):
+        return message
+    return message | {"provider_specific_fields": {"bedrock_content": blocks}}
 
 
 def _part(block: Block) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, assert_never, cast
 
 from ...codecs import json
+from ...codecs.lenient import ShapeError
 from ...errors import InvalidRequestError
 from ...records import (
     AssistantMessage,
@@ -27,9 +28,11 @@ from ...records import (
     UserMessage,
 )
 from ..base import EncodingReport
+from ..edited_replies import is_edited
 from ..shared import arguments_object, without_nulls
 from .anthropic_call_ids import anthropic_call_ids
 from .content_blocks import content_blocks, is_blank, text_block, warn_of_blank
+from .reply_blocks import read_blocks
 
 NATIVE_CONTENT = "anthropic_content"
 """The field of `provider_specific_fields` that contains a reply's native blocks."""
@@ -136,10 +139,14 @@ class _AnthropicMessageEncoder:
 
     def _add_assistant(self, message: AssistantTurn, index: int) -> None:
         path = f"messages[{index}]"
-        native = (message.provider_specific_fields or {}).get(NATIVE_CONTENT)
+        native: object = (message.provider_specific_fields or {}).get(NATIVE_CONTENT)
+        blocks = None
         if native:
-            blocks = _native_blocks(native, f"{path}.provider_specific_fields.{NATIVE_CONTENT}")
-        else:
+            place = f"{path}.provider_specific_fields.{NATIVE_CONTENT}"
+            own = _native_blocks(native, place)
+            if not is_edited(message, _message_of_native(own), place, self._report):
+                blocks = [block for block in own if not is_blank_block(block)]
+        if blocks is None:
             blocks = assistant_blocks(message, index, self._report)
         for block in blocks:
             if block.get("type") == "tool_use":
@@ -242,8 +249,21 @@ def _native_blocks(native: object, path: str) -> list[JsonObject]:
     blocks = cast("Sequence[object]", native if isinstance(native, (list, tuple)) else [None])
     if not all(isinstance(block, Mapping) for block in blocks):
         raise InvalidRequestError(f"{path}: expected a list of content blocks", param=path)
-    own = [dict(cast("Mapping[str, Any]", block)) for block in blocks]
-    return [block for block in own if not is_blank_block(block)]
+    return [dict(cast("Mapping[str, Any]", block)) for block in blocks]
+
+
+def _message_of_native(blocks: list[JsonObject]) -> ChatCompletionMessage | None:
+    """The text and the calls of native blocks; None if they cannot be read."""
+    try:
+        read = read_blocks(blocks)
+    except ShapeError:
+        return None
+    calls = [
+        ToolCall(block["id"], FunctionCall(block["name"], json.dumps(block["input"]).decode()))
+        for block in read
+        if block["type"] == "tool_use"
+    ]
+    return ChatCompletionMessage("".join(block["text"] for block in read if block["type"] == "text"), tool_calls=calls)
 
 
 def is_blank_block(block: JsonObject) -> bool:

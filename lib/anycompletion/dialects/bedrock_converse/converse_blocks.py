@@ -11,6 +11,7 @@ from typing import Any
 
 from ...codecs import json
 from ...codecs.lenient import (
+    ShapeError,
     as_list,
     as_object,
     as_optional_object,
@@ -62,9 +63,14 @@ def _block(value: object, path: str) -> JsonObject:
 
 
 def read_tool_use(value: object, path: str) -> JsonObject:
-    """A call with a name and an id that are texts; the input is read where it is needed."""
+    """A call with a name and an id that are texts, and an input that is an object if it is one in any form."""
     use = as_object(value, path)
     changes: JsonObject = {}
+    given = use.get("input")
+    if not isinstance(given, dict) and "input" in use:
+        found = {} if given in (None, "") else optional_object(given)
+        if found is not None:
+            changes["input"] = found
     for name, read in (("toolUseId", optional_str), ("name", as_str)):
         given = use.get(name)
         if not isinstance(given, str):
@@ -170,6 +176,14 @@ def read_message(blocks: list[JsonObject], family: BedrockModelFamily, legacy: b
     if not _is_complete(message, sent, family, legacy):
         message.provider_specific_fields = {NATIVE_CONTENT: sent}
     return message
+
+
+def message_of_native(native: object, family: BedrockModelFamily) -> ChatCompletionMessage | None:
+    """The message that native blocks of an earlier reply make, with all its calls; None if they cannot be read."""
+    try:
+        return read_message(read_blocks(native), family, legacy=False)
+    except ShapeError:
+        return None
 
 
 def _with_one_call(blocks: list[JsonObject]) -> list[JsonObject]:

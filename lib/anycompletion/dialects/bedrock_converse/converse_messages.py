@@ -24,11 +24,13 @@ from ...records import (
     UserMessage,
 )
 from ..base import EncodingReport
+from ..edited_replies import is_edited
 from ..shared import without_nulls
 from .bedrock_models import BedrockModelFamily
+from .converse_blocks import message_of_native, read_blocks
 from .converse_call_ids import converse_call_ids
 from .converse_parts import BedrockParts
-from .converse_turns import NATIVE_CONTENT, assistant_blocks, native_blocks
+from .converse_turns import NATIVE_CONTENT, assistant_blocks, checked_blocks, own_blocks
 
 
 class BedrockMessages:
@@ -109,20 +111,28 @@ class BedrockMessages:
 
     def _add_assistant(self, message: AssistantTurn, index: int) -> None:
         path = f"messages[{index}]"
-        native = (message.provider_specific_fields or {}).get(NATIVE_CONTENT)
-        if native:
-            place = f"{path}.provider_specific_fields.{NATIVE_CONTENT}"
-            blocks = native_blocks(native, place, self._family, self._report)
-        else:
+        blocks = self._native_blocks(message, path)
+        if blocks is None:
             blocks = assistant_blocks(message, index, self._family, self._report, self._parts)
-            caching = message.extra.get("cache_control")
-            blocks = blocks if caching is None else self._parts.with_cache_point(blocks, caching, path)
+        caching = message.extra.get("cache_control")
+        blocks = blocks if caching is None else self._parts.with_cache_point(blocks, caching, path)
         for block in blocks:
             self._set_id(block, path)
         if blocks:
             self._append("assistant", blocks)
         elif not message.content:  # else the report has its reason
             self._report.warn(f"{path} left out: it is empty, which Bedrock refuses")
+
+    def _native_blocks(self, message: AssistantTurn, path: str) -> list[JsonObject] | None:
+        """The blocks of the reply that a message is; None if there are none, or the caller has edited the message."""
+        native: object = (message.provider_specific_fields or {}).get(NATIVE_CONTENT)
+        if not native:
+            return None
+        place = f"{path}.provider_specific_fields.{NATIVE_CONTENT}"
+        blocks = checked_blocks(native, place)
+        if is_edited(message, message_of_native(blocks, self._family), place, self._report):
+            return None
+        return own_blocks(read_blocks(blocks), place, self._family, self._report)
 
     def _set_id(self, block: JsonObject, path: str) -> None:
         """Sets the id of a call by the model; those of tools that Bedrock runs go back unchanged."""

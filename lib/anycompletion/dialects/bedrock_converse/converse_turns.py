@@ -79,19 +79,27 @@ def _warn_of_losses(message: AssistantTurn, path: str, report: EncodingReport, *
         report.warn(f"{path}.{name} left out: Bedrock's messages have no such field")
 
 
-def native_blocks(native: object, path: str, family: BedrockModelFamily, report: EncodingReport) -> list[JsonObject]:
-    """The blocks that Bedrock sent, without blank texts, which it sometimes sends and always refuses.
-
-    Reasoning of another family's models is left out, because each accepts only its own.
+def checked_blocks(native: object, path: str) -> list[JsonObject]:
+    """The native content of an earlier reply, if it is a list of objects.
 
     Raises:
-        InvalidRequestError: this is no list of blocks.
+        InvalidRequestError: it is not.
     """
     blocks = cast("Sequence[object]", native if isinstance(native, (list, tuple)) else [None])
     if not all(isinstance(block, Mapping) for block in blocks):
         raise InvalidRequestError(f"{path}: expected a list of content blocks", param=path)
+    return [dict(cast("Mapping[str, Any]", block)) for block in blocks]
+
+
+def own_blocks(
+    blocks: list[JsonObject], path: str, family: BedrockModelFamily, report: EncodingReport
+) -> list[JsonObject]:
+    """The blocks that Bedrock sent, without blank texts, which it sometimes sends and always refuses.
+
+    Reasoning of another family's models is left out, because each accepts only its own.
+    """
     kept: list[JsonObject] = []
-    for i, block in enumerate(dict(cast("Mapping[str, Any]", block)) for block in blocks):
+    for i, block in enumerate(blocks):
         if "reasoningContent" in block and not _is_own_reasoning(block["reasoningContent"], family):
             report.warn(f"{path}[{i}] left out: the model takes back only its own reasoning")
         elif not is_blank_block(block):

@@ -608,7 +608,7 @@ def results(*ids: str) -> list[dict[str, Any]]:
 
 
 NATIVE_CALL = {"role": "assistant", "content": [{**USED, "id": "a:1"}]}
-KEPT_CALL = AssistantMessage(None, provider_specific_fields={"anthropic_content": [{**USED, "id": "a:1"}]})
+KEPT_CALL = {**made("a:1"), "provider_specific_fields": {"anthropic_content": [{**USED, "id": "a:1"}]}}
 NATIVE_RESULT = {"role": "user", "content": [{**RESULT, "tool_use_id": "a:1"}]}
 
 
@@ -693,7 +693,8 @@ def test_legacy_functions_have_one_id_per_pair():
 
 def test_legacy_result_of_a_native_call():
     """A legacy result would not be matched with a call in native blocks."""
-    native = AssistantMessage(None, provider_specific_fields={"anthropic_content": [USED]})
+    call = {"role": "assistant", "function_call": CALL["function"]}
+    native = {**call, "provider_specific_fields": {"anthropic_content": [USED]}}
     sent = turns(USER, native, {"role": "function", "name": "add", "content": "2"})
     assert sent[1:] == [{"role": "assistant", "content": [USED]}, {"role": "user", "content": [RESULT]}]
 
@@ -719,8 +720,40 @@ def test_native_content_is_sent_back_exactly():
         {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}},
         USED,
     ]
-    message = AssistantMessage("other", provider_specific_fields={"anthropic_content": native})
+    message = {**CALLING, "content": "a", "provider_specific_fields": {"anthropic_content": native}}
     assert turns(USER, message)[1]["content"] == [native[0], native[2], native[3]]
+
+
+SPOKEN = {**CALLING, "content": "ab", "tool_calls": [CALL, {**CALL, "id": "toolu_2"}]}
+SPOKEN_BLOCKS = [
+    {"type": "thinking", "thinking": "", "signature": "c2ln"},
+    {"type": "text", "text": "a"},
+    {"type": "text", "text": "b", "citations": [{"type": "char_location"}]},
+    USED,
+    {**USED, "id": "toolu_2"},
+]
+EDITS: dict[str, dict[str, Any]] = {
+    "text": {"content": "[redacted]"},
+    "no text": {"content": None},
+    "a call less": {"tool_calls": [CALL]},
+    "no calls": {"tool_calls": None},
+    "arguments": {"tool_calls": [CALL, {**CALL, "id": "toolu_2", "function": {"name": "add", "arguments": "{}"}}]},
+    "an id": {"tool_calls": [CALL, {**CALL, "id": "toolu_3"}]},
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edited_reply_is_sent_as_it_was_edited(name: str):
+    """A text that the caller removed, or a call that it dropped, would be sent nevertheless."""
+    message = {**SPOKEN, "provider_specific_fields": {"anthropic_content": SPOKEN_BLOCKS}}
+    assert turns(USER, message)[1]["content"] == SPOKEN_BLOCKS
+    request = send([USER, {**message, **EDITS[name]}], max_tokens=1)
+    assert isinstance(request.body, dict)
+    assert request.body["messages"][1:] == turns(USER, {**SPOKEN, **EDITS[name]})[1:]
+    assert request.warnings == [
+        "messages[1].provider_specific_fields.anthropic_content left out: the message was changed, and no longer "
+        "agrees with it"
+    ]
 
 
 def test_a_refusal_is_sent_back_as_text():
@@ -856,7 +889,8 @@ def test_parts(part: dict[str, Any], block: dict[str, Any]):
 def test_blank_texts_are_left_out(text: str):
     """Anthropic would refuse a request with one text of white space only."""
     blank = {"type": "text", "text": text}
-    native = AssistantMessage(None, provider_specific_fields={"anthropic_content": [blank, HI, blank]})
+    own = [blank, HI, blank]
+    native = {"role": "assistant", "content": own, "provider_specific_fields": {"anthropic_content": own}}
     assert parts(blank, HI) == [HI]
     assert turns(USER, {"role": "assistant", "content": [blank, HI]}, USER)[1]["content"] == [HI]
     assert turns(USER, {"role": "assistant", "content": text, "tool_calls": [CALL]})[1]["content"] == [USED]

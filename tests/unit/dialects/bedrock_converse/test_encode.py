@@ -447,7 +447,51 @@ def test_the_blocks_of_a_reply_go_back_as_they_were() -> None:
     blocks = [REASONING, {"citationsContent": {"content": [{"text": "a"}], "citations": []}}, {"text": "b"}]
     message = {"content": "ab", "provider_specific_fields": {"bedrock_content": blocks}}
     assert turn(message) == blocks
-    assert turn({**message, "provider_specific_fields": NATIVE}) == [REASONING, {"text": "So."}]
+    assert turn({"content": " So.", "provider_specific_fields": NATIVE}) == [REASONING, {"text": "So."}]
+
+
+SPOKEN = {"content": "ab", "tool_calls": [CALL, {**CALL, "id": "tooluse_2"}]}
+SPOKEN_BLOCKS = [
+    REASONING,
+    {"text": "a"},
+    {"citationsContent": {"content": [{"text": "b"}], "citations": []}},
+    USED,
+    {"toolUse": {**USED["toolUse"], "toolUseId": "tooluse_2"}},
+]
+EDITS: dict[str, dict[str, Any]] = {
+    "text": {"content": "[redacted]"},
+    "parts": {"content": [{"type": "text", "text": "a"}]},
+    "no text": {"content": None},
+    "a call less": {"tool_calls": [CALL]},
+    "no calls": {"tool_calls": None},
+    "arguments": {"tool_calls": [CALL, {**CALL, "id": "tooluse_2", "function": {"name": "add", "arguments": "{}"}}]},
+    "an id": {"tool_calls": [CALL, {**CALL, "id": "tooluse_3"}]},
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edited_reply_is_sent_as_it_was_edited(name: str) -> None:
+    """A text that the caller removed, or a call that it dropped, would be sent nevertheless."""
+    message = {**SPOKEN, "provider_specific_fields": {"bedrock_content": SPOKEN_BLOCKS}}
+    assert turn(message, tools=[TOOL]) == SPOKEN_BLOCKS
+    edited = {"role": "assistant", **message, **EDITS[name]}
+    sent = send([USER, edited], tools=[TOOL])
+    assert isinstance(sent.body, dict)
+    assert sent.body["messages"][1]["content"] == turn({**SPOKEN, **EDITS[name]}, tools=[TOOL])
+    assert sent.warnings == [
+        "messages[1].provider_specific_fields.bedrock_content left out: the message was changed, and no longer "
+        "agrees with it"
+    ]
+
+
+@pytest.mark.parametrize("given", [None, "", '{"a": 1}', {"a": 1}])
+def test_the_input_of_a_call_goes_back_as_an_object(given: Any) -> None:
+    """Bedrock would refuse the input that it or a gateway has sent, null or a text, in every later turn."""
+    arguments = '{"a": 1}' if given else "{}"
+    call = {"id": "t", "type": "function", "function": {"name": "add", "arguments": arguments}}
+    native = [REASONING, {"toolUse": {"toolUseId": "t", "name": "add", "input": given}}]
+    message = {"content": None, "tool_calls": [call], "provider_specific_fields": {"bedrock_content": native}}
+    assert turn(message, tools=[TOOL])[1]["toolUse"]["input"] == json.loads(arguments)
 
 
 @pytest.mark.parametrize(
@@ -494,7 +538,7 @@ def test_tools_that_bedrock_runs_keep_their_ids() -> None:
     """The call of a server's tool and its result would no longer belong together."""
     use = {"toolUse": {"toolUseId": "tooluse 9", "name": "nova_grounding", "input": {}, "type": "server_tool_use"}}
     result = {"toolResult": {"toolUseId": "tooluse 9", "content": [], "type": "nova_grounding_result"}}
-    message = {"content": None, "provider_specific_fields": {"bedrock_content": [use, result, {"text": "a"}]}}
+    message = {"content": "a", "provider_specific_fields": {"bedrock_content": [use, result, {"text": "a"}]}}
     assert turn(message, model=NOVA, tools=[TOOL]) == [use, result, {"text": "a"}]
 
 
