@@ -49,6 +49,8 @@ def read_blocks(content: object) -> list[JsonObject]:
 
 def _block(value: object, path: str) -> JsonObject:
     block = as_object(value, path)
+    if len(block) > 1:
+        block = {name: member for name, member in block.items() if member not in (None, "")} or {"text": ""}
     changes: JsonObject = {}
     text = block.get("text")
     if text is not None and not isinstance(text, str):
@@ -115,20 +117,23 @@ class _BlockReader:
         self._length = 0
 
     def add(self, block: JsonObject, path: str) -> None:
-        """Reads one block; of a kind that is not known, only the native block has its content."""
-        match block:
-            case {"text": str(text)}:
-                self._add_text(text)
-            case {"reasoningContent": content} if content is not None:
-                self._add_reasoning(content)
-            case {"toolUse": use} if use is not None:
-                self._add_call(use, path)
-            case {"citationsContent": content} if content is not None:
-                self._add_cited(content)
-            case {"image": image} if image is not None:
-                self.images += image_parts(optional_object(image) or {})
-            case _:
-                pass
+        """Reads one block; content of a kind that is not known is in the native block only."""
+        for name, value in block.items():
+            if value is None or value == "":
+                continue  # some servers write all members, and leave those of other kinds empty
+            match name:
+                case "text":
+                    self._add_text(value)
+                case "reasoningContent":
+                    self._add_reasoning(value)
+                case "toolUse":
+                    self._add_call(value, path)
+                case "citationsContent":
+                    self._add_cited(value)
+                case "image":
+                    self.images += image_parts(optional_object(value) or {})
+                case _:
+                    pass
 
     def _add_text(self, text: str) -> None:
         self.texts.append(text)

@@ -34,7 +34,7 @@ class BedrockGrowingBlock:
         self.native = native
         """The fields with which it began."""
         self.number = number
-        """Its index among the blocks of its kind that OpenAI's form numbers: calls, or reasoning."""
+        """Its index among the calls; -1 for those of tools that Bedrock runs."""
         self.start = start
         """Offset of its text in the content, in characters."""
         self.pieces: list[str] = []
@@ -91,6 +91,11 @@ class BedrockStreamBlocks:
         """The block of the last delta if it is open; nearly always the next delta's as well."""
         self.current_index: object = None
 
+    @property
+    def has_calls(self) -> bool:
+        """Whether there is a call of one of the caller's own tools."""
+        return bool(self._counts.get("toolUse"))
+
     def open(
         self, kind: str, index: int | None, native: JsonObject, start: int, *, numbered: bool = True
     ) -> BedrockGrowingBlock:
@@ -121,7 +126,8 @@ class BedrockStreamBlocks:
             others = [found for (found_kind, _), found in self._open.items() if found_kind == kind]
             block = others[-1] if others else None
             if block is None and kind == "toolUse":
-                raise ShapeError("contentBlockIndex", "the number of a tool call that has started", index)
+                expected = f"the number of a tool call that has started, not {index}"
+                raise ShapeError("contentBlockIndex", expected, index)
         if block is None:
             return self.open(kind, index, {}, start)
         self.current, self.current_index = block, index
@@ -129,9 +135,14 @@ class BedrockStreamBlocks:
 
     def close(self, index: int | None) -> Sequence[BedrockGrowingBlock]:
         """Ends the blocks of a number; without a number the last open one."""
-        self.current = None
         if index is None and self._open:
+            self.current = None
             return [self._open.popitem()[1]]
+        return self.close_numbered(index)
+
+    def close_numbered(self, index: int | None) -> Sequence[BedrockGrowingBlock]:
+        """Ends the blocks with this number, or those without one."""
+        self.current = None
         return [self._open.pop((kind, index)) for kind in _KINDS if (kind, index) in self._open]
 
     def close_all(self) -> Sequence[BedrockGrowingBlock]:

@@ -101,9 +101,10 @@ def _completion(data: JsonObject, response: HttpResponse, request: ChatRequest, 
     if reason is None and read == ChatCompletionMessage():
         raise ShapeError("stopReason", "a text, because there is no content", data.get("stopReason"))
     usage = optional_object(data.get("usage"))
+    has_calls = bool(read.tool_calls or read.function_call)
     completion = ChatCompletion(
         reply_id(response.headers),
-        [Choice(0, read, finish_reason(reason, legacy), native_finish_reason=reason)],
+        [Choice(0, read, finish_reason(reason, has_calls=has_calls, legacy=legacy), native_finish_reason=reason)],
         target.model,
         usage=None if usage is None else read_usage(usage, data.get("additionalModelResponseFields")),
         service_tier=service_tier(data),
@@ -113,11 +114,18 @@ def _completion(data: JsonObject, response: HttpResponse, request: ChatRequest, 
     return completion
 
 
-def finish_reason(reason: str | None, legacy: bool) -> str | None:
-    """OpenAI's finish reason for a stop reason; an unknown one passes unchanged."""
+def finish_reason(reason: str | None, *, has_calls: bool, legacy: bool) -> str | None:
+    """OpenAI's finish reason for a stop reason; an unknown one passes unchanged.
+
+    A complete reply ends with calls if it has some: models may give that reason without a call, or another one beside
+    a call.
+    """
     if reason is None:
         return None
-    return "function_call" if legacy and reason == "tool_use" else _FINISH.get(reason, reason)
+    found = _FINISH.get(reason, reason)
+    if found not in ("stop", "tool_calls"):
+        return found
+    return "stop" if not has_calls else "function_call" if legacy else "tool_calls"
 
 
 def reply_id(headers: Headers) -> str:
@@ -143,8 +151,8 @@ def read_usage(usage: JsonObject, additional: object) -> Usage:
     model's own reply, which is then in `additional`.
     """
     fresh = optional_int(usage.get("inputTokens"))
-    read = optional_int(usage.get("cacheReadInputTokens", usage.get("cacheReadInputTokenCount")))
-    written = optional_int(usage.get("cacheWriteInputTokens", usage.get("cacheWriteInputTokenCount")))
+    read = _first_count(usage, "cacheReadInputTokens", "cacheReadInputTokenCount")
+    written = _first_count(usage, "cacheWriteInputTokens", "cacheWriteInputTokenCount")
     completion = optional_int(usage.get("outputTokens"))
     prompt = None if fresh is None else fresh + (read or 0) + (written or 0)
     total = optional_int(usage.get("totalTokens"))
@@ -161,8 +169,14 @@ def read_usage(usage: JsonObject, additional: object) -> Usage:
     )
 
 
+def _first_count(usage: JsonObject, *names: str) -> int | None:
+    """The first of these counts that is there; None if none is."""
+    counts = (optional_int(usage.get(name)) for name in names)
+    return next((count for count in counts if count is not None), None)
+
+
 def _reasoning_tokens(additional: object) -> int | None:
     fields = optional_object(additional) or {}
     usage = optional_object(fields.get("usage")) or fields
     details = optional_object(usage.get("output_tokens_details")) or {}
-    return optional_int(details.get("thinking_tokens", details.get("reasoning_tokens")))
+    return _first_count(details, "thinking_tokens", "reasoning_tokens")

@@ -87,6 +87,11 @@ def error_in_event(event: AwsEvent) -> APIStatusError:
     return _exception(_bare(event.name), data, None, None, as_text(event.data))
 
 
+def error_named(name: str, data: Mapping[str, Any], raw: bytes) -> APIStatusError | None:
+    """The exception for an event of a stream whose type is the name of one, which some gateways send; else None."""
+    return _exception(name, data, None, None, as_text(raw)) if name.endswith("Exception") else None
+
+
 def failed_generation(reason: str) -> APIStatusError:
     """The exception for a stop reason with which a model reports that its generation failed."""
     return InternalServerError(

@@ -34,7 +34,7 @@ from .bedrock_models import BedrockModelFamily, model_family
 from .converse_blocks import annotation, image_parts, is_server_tool, read_message, read_tool_use, thinking_block
 from .converse_stream_blocks import STARTED_KINDS, BedrockGrowingBlock, BedrockStreamBlocks
 from .decode import FAILED, finish_reason, read_usage, reply_extra, reply_id, service_tier
-from .errors import error_in_event, error_in_reply, failed_generation
+from .errors import error_in_event, error_in_reply, error_named, failed_generation
 
 
 class BedrockStreamDecoder:
@@ -49,10 +49,10 @@ class BedrockStreamDecoder:
         "_last",
         "_legacy",
         "_length",
+        "_metadata_received",
         "_model",
         "_skipped",
         "_thoughts",
-        "_usage_sent",
         "done",
     )
 
@@ -72,7 +72,8 @@ class BedrockStreamDecoder:
         """Thinking blocks that were sent."""
         self._finished = False
         """Whether `messageStop` was received."""
-        self._usage_sent = False
+        self._metadata_received = False
+        """Whether `metadata` was received."""
         self._additional: object = None
         self._last = b""
 
@@ -137,7 +138,7 @@ class BedrockStreamDecoder:
             case "metadata":
                 return self._on_metadata(data)
             case _:
-                failure = None if name else error_in_reply(data, {}, as_text(self._last))
+                failure = error_named(name, data, self._last) if name else error_in_reply(data, {}, as_text(self._last))
                 if failure is not None:
                     raise failure
                 return ()  # a type that Bedrock adds later
@@ -148,7 +149,7 @@ class BedrockStreamDecoder:
         if kind is None:
             return ()  # text and reasoning begin with their first delta
         index = optional_int(data.get("contentBlockIndex"))
-        chunks = self._close(self._blocks.close(index)) if index is not None else ()
+        chunks = self._close(self._blocks.close_numbered(index))
         if kind != "toolUse":
             self._blocks.open(kind, index, dict(optional_object(start[kind]) or {}), self._length)
             return chunks
@@ -159,27 +160,34 @@ class BedrockStreamDecoder:
     def _on_delta(self, data: JsonObject) -> Chunks:
         delta: Any = data.get("delta")
         if delta.__class__ is not dict:
+            if delta is None:
+                return ()
             delta = as_object(delta, "delta")
         index = data.get("contentBlockIndex")
-        piece = delta.get("text")
-        if piece is not None:
-            return self._add_text(self._block("text", index), as_str(piece))
-        for kind, value in delta.items():
-            match kind:
-                case "toolUse" if value is not None:
-                    return self._add_input(self._block(kind, index), value)
-                case "reasoningContent" if value is not None:
-                    return self._add_reasoning(self._block(kind, index), value)
-                case "citation":
-                    self._block("text", index).citations += optional_objects(value) or ()
-                case "toolResult":
-                    self._block(kind, index).items += optional_objects(value) or ()
-                case "image":
-                    self._block(kind, index).native.update(optional_object(value) or {})
-                case _ if value is not None:
-                    self._skipped = self._skipped or kind  # a kind that Bedrock adds later
-                case _:
-                    pass
+        if len(delta) == 1:
+            ((kind, value),) = delta.items()
+            return self._add_member(kind, value, index)
+        return [chunk for kind, value in delta.items() for chunk in self._add_member(kind, value, index)]
+
+    def _add_member(self, kind: str, value: Any, index: object) -> Chunks:
+        """Adds one member of a delta; some servers write all of them, and leave those of other kinds empty."""
+        if value is None or value == "":
+            return ()
+        match kind:
+            case "text":
+                return self._add_text(self._block(kind, index), as_str(value))
+            case "toolUse":
+                return self._add_input(self._block(kind, index), value)
+            case "reasoningContent":
+                return self._add_reasoning(self._block(kind, index), value)
+            case "citation":
+                self._block("text", index).citations += optional_objects(value) or ()
+            case "toolResult":
+                self._block(kind, index).items += optional_objects(value) or ()
+            case "image":
+                self._block(kind, index).native.update(optional_object(value) or {})
+            case _:
+                self._skipped = self._skipped or kind  # a kind that Bedrock adds later
         return ()
 
     def _block(self, kind: str, index: object) -> BedrockGrowingBlock:
@@ -190,6 +198,8 @@ class BedrockStreamDecoder:
         return self._blocks.of_delta(kind, optional_int(index), self._length)
 
     def _on_stop(self, data: JsonObject) -> Chunks:
+        if self._finished:
+            return ()
         reason = optional_str(data.get("stopReason"))
         if reason in FAILED:
             raise failed_generation(reason)
@@ -198,15 +208,15 @@ class BedrockStreamDecoder:
         chunks = [*self._close(self._blocks.close_all())]
         self._additional = data.get("additionalModelResponseFields")
         extra = {"additionalModelResponseFields": self._additional} if self._additional else None
-        finished, self._finished = self._finished, True
-        self.done = self._usage_sent
-        delta = Delta(provider_specific_fields=None if finished else self._native())
-        last = ChunkChoice(0, delta, finish_reason(reason, self._legacy), None, reason)
+        self._finished = True
+        self.done = self._metadata_received
+        finish = finish_reason(reason, has_calls=self._blocks.has_calls, legacy=self._legacy)
+        last = ChunkChoice(0, Delta(provider_specific_fields=self._native()), finish, None, reason)
         chunks.append(ChatCompletionChunk(self._id, [last], 0, self._model, extra=extra, native=self._last))
         return chunks
 
     def _on_metadata(self, data: JsonObject) -> Chunks:
-        self._usage_sent = True
+        self._metadata_received = True
         self.done = self._finished
         usage = optional_object(data.get("usage"))
         return (
@@ -240,6 +250,8 @@ class BedrockStreamDecoder:
 
     def _add_reasoning(self, block: BedrockGrowingBlock, value: object) -> Chunks:
         content = as_object(value, "delta.reasoningContent")
+        if "reasoningText" in content:  # as in whole replies
+            content = {**content, **(optional_object(content["reasoningText"]) or {})}
         signature, redacted = content.get("signature"), content.get("redactedContent")
         if signature:
             block.signature.append(as_str(signature))

@@ -89,8 +89,51 @@ REASONS = {
 @pytest.mark.parametrize("reason", REASONS)
 def test_every_stop_reason_has_its_finish_reason(reason: str) -> None:
     """A reply that was cut or filtered would look complete."""
-    choice = decode(reply({"text": "x"}, reason=reason)).choices[0]
+    blocks = [USE] if reason == "tool_use" else [{"text": "x"}]
+    choice = decode(reply(*blocks, reason=reason)).choices[0]
     assert (choice.finish_reason, choice.native_finish_reason) == (REASONS[reason], reason)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "reason", "expected", "legacy"),
+    [
+        ([USE], "end_turn", "tool_calls", "function_call"),
+        ([USE], "max_tokens", "length", "length"),
+        ([{"text": "x"}], "tool_use", "stop", "stop"),
+        ([{"toolUse": {**USE["toolUse"], "type": "server_tool_use"}}], "tool_use", "stop", "stop"),
+    ],
+)
+def test_calls_decide_whether_a_reply_ends_with_calls(
+    blocks: list[Any], reason: str, expected: str, legacy: str
+) -> None:
+    """A loop over the finish reason would not run the calls of a reply, or wait for calls that there are not."""
+    for request, finish in ((CHAT, expected), (LEGACY, legacy)):
+        choice = decode(reply(*blocks, reason=reason), request=request).choices[0]
+        assert (choice.finish_reason, choice.native_finish_reason) == (finish, reason)
+
+
+@pytest.mark.parametrize("empty", ["", None])
+def test_empty_members_do_not_hide_a_call(empty: str | None) -> None:
+    """The call of a gateway that writes all members of a block would be lost."""
+    others = dict.fromkeys(("text", "image", "reasoningContent", "citationsContent"), empty)
+    found = decode(reply({**others, **USE}, reason="tool_use"))
+    assert [call.function.name for call in found.message.tool_calls or ()] == ["add"]
+    assert native(found) is None
+
+
+def test_counts_under_their_second_names() -> None:
+    """Tokens of the cache would be missing where the first name of their count is null."""
+    usage = {
+        **USAGE,
+        **dict.fromkeys(("cacheReadInputTokens", "cacheWriteInputTokens")),
+        "cacheReadInputTokenCount": 7,
+        "cacheWriteInputTokenCount": 2,
+    }
+    found = decode(reply({"text": "x"}, usage=usage)).usage
+    assert found is not None
+    assert found.prompt_tokens == 12
+    assert found.prompt_tokens_details is not None
+    assert (found.prompt_tokens_details.cached_tokens, found.prompt_tokens_details.cache_write_tokens) == (7, 2)
 
 
 @pytest.mark.parametrize("reason", ["malformed_model_output", "malformed_tool_use"])

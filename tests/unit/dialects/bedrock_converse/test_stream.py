@@ -412,3 +412,71 @@ def test_an_event_of_another_parser_is_read() -> None:
         Event(b'{"delta":{"text":"a"},"contentBlockIndex":0}', "contentBlockDelta")
     )
     assert chunk.choices[0].delta.content == "a"
+
+
+# --- servers that differ from AWS -------------------------------------------------------------------------------------
+
+
+def test_calls_decide_whether_a_stream_ends_with_calls() -> None:
+    """A loop over the finish reason would not run the calls of a stream, or wait for calls that there are not."""
+    for events, reason, expected in ((CALLS, "end_turn", "tool_calls"), (TEXT, "tool_use", "stop")):
+        choice = run(START, *events, stop(reason), METADATA)[-2].choices[0]
+        assert (choice.finish_reason, choice.native_finish_reason) == (expected, reason)
+
+
+@pytest.mark.parametrize("empty", ["", None])
+def test_empty_members_of_a_delta_do_not_hide_the_others(empty: str | None) -> None:
+    """The input of a call would be lost, where a gateway writes all members of a delta."""
+    delta = {"text": empty, "reasoningContent": empty, "toolUse": {"input": '{"a": 1}'}}
+    found = run(START, CALLS[0], piece(0, **delta), end(0), stop("tool_use"), METADATA)
+    (call,) = accumulated(found).message.tool_calls or ()
+    assert call.function.arguments == '{"a": 1}'
+
+
+def test_calls_without_numbers_follow_each_other() -> None:
+    """The first of two calls without numbers would have no arguments, or those of the second."""
+    calls = [
+        ("contentBlockStart", {"start": {"toolUse": {"toolUseId": "t0", "name": "now"}}}),
+        ("contentBlockStart", {"start": {"toolUse": {"toolUseId": "t1", "name": "add"}}}),
+        ("contentBlockDelta", {"delta": {"toolUse": {"input": '{"a": 1}'}}}),
+        ("contentBlockStop", {}),
+    ]
+    found = accumulated(run(START, *calls, stop("tool_use"), METADATA)).message.tool_calls or ()
+    assert [(call.id, call.function.arguments) for call in found] == [("t0", "{}"), ("t1", '{"a": 1}')]
+
+
+def test_reasoning_in_the_form_of_whole_replies() -> None:
+    """Reasoning and its signature would be lost, where a gateway sends them as whole replies have them."""
+    pieces = [
+        piece(0, reasoningContent={"reasoningText": {"text": "H"}}),
+        piece(0, reasoningContent={"reasoningText": {"text": "m.", "signature": "s=="}}),
+        end(0),
+    ]
+    message = accumulated(run(START, *pieces, piece(1, text="So"), stop(), METADATA)).message
+    expected = accumulated(run(START, *THINKING, piece(1, text="So"), stop(), METADATA)).message
+    assert message == expected
+    assert message.thinking_blocks
+
+
+def test_a_second_end_and_an_empty_delta_change_nothing() -> None:
+    """A reader would see a second finish reason, or a paid reply would be lost for a sign of life."""
+    empty = ("contentBlockDelta", {"contentBlockIndex": 0, "delta": None})
+    chunks = run(START, empty, *TEXT, stop(), stop("max_tokens"), METADATA)
+    finished = [choice.finish_reason for chunk in chunks for choice in chunk.choices if choice.finish_reason]
+    assert finished == ["stop"]
+    assert accumulated(chunks).text == "Hello"
+
+
+def test_an_exception_that_is_sent_as_an_event_is_raised() -> None:
+    """A stream that failed would end as an interrupted one, without the reason."""
+    with pytest.raises(InternalServerError, match="down") as caught:
+        run(START, ("internalServerException", {"message": "down"}))
+    assert caught.value.code == "internalServerException"
+    with pytest.raises(RateLimitError):
+        run(START, ("throttlingException", {"message": "slow down"}))
+
+
+def test_a_delta_of_no_call_names_its_number() -> None:
+    """A report of the error would not say which block is missing."""
+    with pytest.raises(APIResponseError, match="tool call that has started, not 3"):
+        run(START, piece(3, toolUse={"input": "{"}))
