@@ -69,52 +69,48 @@ class AwsEventStreamParser:
         if self.error is not None:
             return []
         events: list[Event] = []
-        buffer = self._buffer
-        try:
-            if not buffer:
-                with memoryview(data) as view:
-                    read = self._read(view, events)
-                buffer += data[read:] if read else data
+        if self._buffer:
+            self._buffer += data
+            if len(self._buffer) < self._needed:
                 return events
-            buffer += data
-            if len(buffer) >= self._needed:
-                with memoryview(buffer) as view:
-                    read = self._read(view, events)
-                del buffer[:read]
+            data, self._buffer = bytes(self._buffer), bytearray()
+        try:
+            read = self._read(data, events)
         except APIResponseError as exc:
             self.error = exc
-            self._buffer = bytearray()
+        else:
+            self._buffer += data[read:]
         return events
 
     def finish(self) -> list[Event]:
         """No events: the end of the body completes none. A message that it cuts is dropped."""
         return []
 
-    def _read(self, view: memoryview, events: list[Event]) -> int:
+    def _read(self, data: bytes, events: list[Event]) -> int:
         """Appends the events of all complete messages; returns the number of bytes that they take.
 
         Raises:
             APIResponseError: a checksum or a length is wrong, or headers cannot be read.
         """
-        at, size = 0, len(view)
+        at, size = 0, len(data)
         self._needed = _PRELUDE.size
         while size - at >= _PRELUDE.size:
-            length, headers_length, checksum = _PRELUDE.unpack_from(view, at)
-            if crc32(view[at : at + _CHECKED]) != checksum:
-                raise _no_message(bytes(view[at : at + BODY_LIMIT]))
-            _check_lengths(length, headers_length)
+            length, headers_length, checksum = _PRELUDE.unpack_from(data, at)
+            if crc32(data[at : at + _CHECKED]) != checksum:
+                raise _no_message(data[at : at + BODY_LIMIT])
+            if headers_length > MAX_HEADERS or not _LEAST <= length - headers_length <= _LEAST + MAX_PAYLOAD:
+                raise _wrong_length(length, headers_length)
             if size - at < length:
                 self._needed = length
                 break
-            end = at + length
-            (checksum,) = _CHECKSUM.unpack_from(view, end - _CHECKSUM.size)
-            if crc32(view[at : end - _CHECKSUM.size]) != checksum:
+            start, end = at + _PRELUDE.size, at + length
+            payload = start + headers_length
+            # The checksum of a prelude and what follows is computed from that of the prelude.
+            if crc32(data[at + _CHECKED : end - _CHECKSUM.size], checksum) != _CHECKSUM.unpack_from(data, end - 4)[0]:
                 raise APIResponseError("the stream is damaged: a message has a wrong checksum")
-            at += _PRELUDE.size
-            headers = bytes(view[at : at + headers_length])
-            kind, name, values = (_cached_kind if headers_length <= _CACHED_HEADERS else _kind)(headers)
-            payload = bytes(view[at + headers_length : end - _CHECKSUM.size])
-            events.append(AwsEvent(payload, name, kind, values))
+            headers = data[start:payload]
+            kind, name, values = _cached_kind(headers) if headers_length <= _CACHED_HEADERS else _kind(headers)
+            events.append(AwsEvent(data[payload : end - _CHECKSUM.size], name, kind, values))
             at = end
         return at
 
@@ -125,13 +121,12 @@ def _no_message(start: bytes) -> APIResponseError:
     return APIResponseError("the stream is damaged, or no AWS event stream: a prelude has a wrong checksum", body=text)
 
 
-def _check_lengths(length: int, headers_length: int) -> None:
+def _wrong_length(length: int, headers_length: int) -> APIResponseError:
     if headers_length > MAX_HEADERS:
-        raise APIResponseError(f"the headers of a message of the stream are longer than {MAX_HEADERS} bytes")
+        return APIResponseError(f"the headers of a message of the stream are longer than {MAX_HEADERS} bytes")
     if length - headers_length - _LEAST > MAX_PAYLOAD:
-        raise APIResponseError(f"a message of the stream is longer than {MAX_PAYLOAD} bytes")
-    if length < headers_length + _LEAST:
-        raise APIResponseError("the stream is damaged: a message is shorter than its headers")
+        return APIResponseError(f"a message of the stream is longer than {MAX_PAYLOAD} bytes")
+    return APIResponseError("the stream is damaged: a message is shorter than its headers")
 
 
 # --- headers ----------------------------------------------------------------------------------------------------------

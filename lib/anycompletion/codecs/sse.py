@@ -9,6 +9,7 @@ within a stream may write the body of its error).
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Literal
 
@@ -91,20 +92,21 @@ class SSEParser:
         """The events that `data` completes; none once `error` is set."""
         if self.error is not None:
             return []
-        # Nearly always, `data` is complete events of a single line each.
-        if (
-            self._is_idle
-            and data.startswith(b"data: ")
-            and data.endswith(b"\n\n")
-            and len(data) <= self._limit
-            and b"\r" not in data
-        ):
-            found = data[6:-2].split(b"\n\ndata: ")
-            if data.count(b"\n") == 2 * len(found):
+        events: list[Event] = []
+        # Nearly always, `data` is complete events of one data line each.
+        if self._is_idle and data.startswith(_FIELDS) and len(data) <= self._limit:
+            tail = b""
+            if b"\r" in data:
+                complete, blank_line, tail = data.rpartition(b"\r\n\r\n")
+                found = _plain_crlf_events(complete) if blank_line else None
+            else:
+                found = _plain_events(data[:-2]) if data.endswith(b"\n\n") else None
+            if found is not None:
                 self._start = None
                 self._empty = 0
-                return list(map(Event, found))
-        events: list[Event] = []
+                if not tail:
+                    return found
+                events, data = found, tail
         try:
             self._feed(data, events)
         except APIResponseError as exc:
@@ -155,11 +157,10 @@ class SSEParser:
 
     def _complete(self, text: bytes, events: list[Event]) -> None:
         """Adds the events of whole blocks; `text` lacks only the blank line at its end."""
-        if text.startswith(b"data: ") and len(text) <= self._limit:
-            found = text[6:].split(b"\n\ndata: ")
-            if text.count(b"\n") == 2 * (len(found) - 1):
-                events.extend(map(Event, found))
-                return
+        found = _plain_events(text) if len(text) <= self._limit else None
+        if found is not None:
+            events += found
+            return
         for block in text.split(b"\n\n"):
             fits = len(block) <= self._limit
             if fits and block.startswith(b"event: ") and (named := _named(block)) is not None:
@@ -281,7 +282,47 @@ def _is_whole(data: bytes) -> bool:
     return True
 
 
+_FIELDS = (b"data: ", b"event: ")
+"""What nearly all events begin with."""
+
+
+def _plain_events(text: bytes) -> list[Event] | None:
+    """The events of whole blocks that are a data line each, or an event line and a data line each; None for others.
+
+    `text` lacks only the blank line at its end.
+    """
+    if text.startswith(b"data: "):
+        found = text[6:].split(b"\n\ndata: ")
+        return [*map(Event, found)] if text.count(b"\n") == 2 * (len(found) - 1) else None
+    if not text.startswith(b"event: "):
+        return None
+    blocks = text[7:].split(b"\n\nevent: ")
+    if text.count(b"\n") != 3 * len(blocks) - 2:
+        return None
+    events: list[Event] = []
+    for block in blocks:
+        name, line_end, data = block.partition(b"\ndata: ")
+        if not line_end:
+            return None
+        events.append(Event(data, _event_name(name)))
+    return events
+
+
+def _plain_crlf_events(text: bytes) -> list[Event] | None:
+    """The same for events of a data line each whose lines end with CRLF, as Google sends them."""
+    if not text.startswith(b"data: "):
+        return None
+    found = text[6:].split(b"\r\n\r\ndata: ")
+    return [*map(Event, found)] if text.count(b"\r") == text.count(b"\n") == 2 * (len(found) - 1) else None
+
+
+@functools.lru_cache(64)
+def _event_name(name: bytes) -> str:
+    """The name of an event; servers use few."""
+    return name.decode("utf-8", "replace")
+
+
 def _named(block: bytes) -> Event | None:
     """The event of a block that is one line with its name and one with its data (Anthropic's are); None for others."""
     name, _, data = block[7:].partition(b"\ndata: ")
-    return Event(data, name.decode("utf-8", "replace")) if data and b"\n" not in name and b"\n" not in data else None
+    return Event(data, _event_name(name)) if data and b"\n" not in name and b"\n" not in data else None

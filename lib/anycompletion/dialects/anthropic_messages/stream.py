@@ -25,6 +25,7 @@ from ...records import ChatRequest, JsonObject
 from ...records.chunks import ChatCompletionChunk, ChunkChoice, Delta, FunctionDelta
 from ..base import Chunks, Target
 from ..shared import EMPTY_EVENTS, as_text, loads_or_none, tool_call_delta, uses_legacy_functions, without_nulls
+from .anthropic_text_deltas import plain_text
 from .decode import MESSAGE_FIELDS, annotation, finish_reason, read_message, read_usage, refusal, stop_extras
 from .errors import error_from_body, error_in_event, error_in_value
 from .growing_blocks import AnthropicGrowingBlock, AnthropicStreamBlocks
@@ -94,6 +95,12 @@ class AnthropicStreamDecoder:
         """
         if self.done:
             return ()
+        block = self._blocks.current
+        if block is not None and block.grows == "text" and (piece := plain_text(event.data, block.index)):
+            block.pieces.append(piece)
+            self._length += len(piece)
+            self._last = event.data
+            return (self._chunk(Delta(None, piece)),)
         failure: object = None
         problem = ""
         try:

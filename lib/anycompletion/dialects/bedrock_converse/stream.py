@@ -33,6 +33,7 @@ from ..shared import as_text, tool_call_delta, uses_legacy_functions
 from .bedrock_models import BedrockModelFamily, model_family
 from .converse_blocks import annotation, image_parts, is_server_tool, read_message, read_tool_use, thinking_block
 from .converse_stream_blocks import STARTED_KINDS, BedrockGrowingBlock, BedrockStreamBlocks
+from .converse_text_deltas import plain_text
 from .decode import FAILED, finish_reason, read_usage, reply_extra, reply_id, service_tier
 from .errors import error_in_event, error_in_reply, error_named, failed_generation
 
@@ -95,6 +96,15 @@ class BedrockStreamDecoder:
         if isinstance(event, AwsEvent) and event.message_type != "event":
             failure = error_in_event(event)
         else:
+            block = self._blocks.current
+            if block is not None and block.kind == "text" and event.name == "contentBlockDelta":
+                piece = plain_text(event.data, self._blocks.current_index)
+                if piece:
+                    block.pieces.append(piece)
+                    self._length += len(piece)
+                    self._last = event.data
+                    choice = ChunkChoice(0, Delta(None, piece))
+                    return (ChatCompletionChunk(self._id, [choice], 0, self._model, native=event.data),)
             try:
                 data: JsonObject = json.loads(event.data)
                 if data.__class__ is not dict:

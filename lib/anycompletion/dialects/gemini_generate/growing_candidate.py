@@ -63,6 +63,7 @@ class GeminiGrowingCandidate:
         "_extra",
         "_extra_sent",
         "_form",
+        "_in_text",
         "_legacy",
         "_native_sent",
         "_open",
@@ -84,6 +85,8 @@ class GeminiGrowingCandidate:
         self._parts: list[JsonObject] = []
         """The parts as they arrived; those of text alone are joined at the end."""
         self._form = GeminiReplyForm()
+        self._in_text = False
+        """Whether the last one was a text alone, so that another text makes no difference to `_form`."""
         self._calls = 0
         """Number of function calls that have begun."""
         self._open: _OpenCall | None = None
@@ -134,15 +137,15 @@ class GeminiGrowingCandidate:
         reason = finish_reason(native, has_calls=self._calls > 0, legacy=self._legacy)
         return ChunkChoice(self.index, delta, reason, logprobs, native, extra)
 
-    def add_text(self, part: JsonObject) -> ChunkChoice | None:
-        """The choice for an event that has a text and nothing else, as most have; None if more has to be considered."""
-        if not self._started or self._open is not None or part.keys() != TEXT_ONLY:
-            return None
-        text = part["text"]
-        if text.__class__ is not str or not text:
-            return None
-        self._keep(part)
-        return ChunkChoice(self.index, Delta(None, text))
+    @property
+    def continues_text(self) -> bool:
+        """Whether a text that comes alone is one more piece of the text before it."""
+        return self._in_text and self._open is None
+
+    def add_text(self, text: str) -> str:
+        """Adds a text where it `continues_text`, and returns it."""
+        self._parts.append({"text": text})
+        return text
 
     def end(self, blocked: str | None = None, refusal: str | None = None) -> ChunkChoice | None:
         """What has arrived since the finish reason; None for nothing.
@@ -176,6 +179,7 @@ class GeminiGrowingCandidate:
     def _keep(self, part: JsonObject) -> None:
         self._parts.append(part)
         self._form.add(part)
+        self._in_text = part.keys() == TEXT_ONLY and bool(part["text"])
 
     def _add_pieces(self, delta: Delta) -> None:
         if self._texts:

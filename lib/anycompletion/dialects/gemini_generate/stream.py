@@ -8,8 +8,6 @@ usage is what the last event with counts reports, which may come after that.
 
 from __future__ import annotations
 
-from typing import Any
-
 from ...codecs import json
 from ...codecs.lenient import (
     NotJSONError,
@@ -31,6 +29,7 @@ from .errors import error_from_body, error_in, failed_generation
 from .gemini_finish import block_reason
 from .gemini_quirks import quirks_of
 from .growing_candidate import GeminiGrowingCandidate
+from .plain_events import plain_event
 from .reply_parts import candidate_indexes, read_candidate
 from .token_counts import has_counts, read_usage
 
@@ -53,6 +52,7 @@ class GeminiStreamDecoder:
         "_last",
         "_legacy",
         "_model",
+        "_unread_usage",
         "_usage",
         "done",
     )
@@ -70,7 +70,9 @@ class GeminiStreamDecoder:
         self._blocked = False
         """Whether the prompt was blocked, which is an end."""
         self._usage: JsonObject | None = None
-        """The last usage with counts."""
+        """The last usage with counts, of those that were read."""
+        self._unread_usage: bytes | None = None
+        """The later event whose usage has counts, but was not read yet: in most streams every event has one."""
         self._extra: JsonObject = {}
         """Fields of the response beyond those that are read; sent with the last chunk."""
         self._failure: APIStatusError | None = None
@@ -86,6 +88,10 @@ class GeminiStreamDecoder:
         """
         if self.done:
             return ()
+        if len(self._candidates) == 1:
+            chunk = self._plain_chunk(event.data)
+            if chunk is not None:
+                return (chunk,)
         failure: object = None
         problem = ""
         try:
@@ -127,6 +133,8 @@ class GeminiStreamDecoder:
         ends = (candidate.end(blocked, refusal) for candidate in candidates)
         choices = [choice for choice in ends if choice is not None]
         chunks = [self._chunk(choices)] if choices else []
+        if self._unread_usage is not None:
+            self._usage = optional_object(json.loads(self._unread_usage).get("usageMetadata"))
         if self._usage is not None or self._extra:
             last = self._chunk([])
             if self._usage is not None:
@@ -140,9 +148,6 @@ class GeminiStreamDecoder:
 
     def _read(self, data: JsonObject) -> Chunks:
         self._add_details(data)
-        plain = self._plain_text(data)
-        if plain is not None:
-            return (self._chunk([plain]),)
         choices: list[ChunkChoice] = []
         items = as_list(data.get("candidates"), "candidates")
         candidates = [read_candidate(item, "candidates") for item in items]
@@ -158,20 +163,22 @@ class GeminiStreamDecoder:
             choices += self._block(self._feedback)
         return (self._chunk(choices),) if choices else ()
 
-    def _plain_text(self, data: JsonObject) -> ChunkChoice | None:
-        """The choice of an event with one text of the one candidate; None for all others."""
-        candidates: Any = data.get("candidates")
-        if len(self._candidates) != 1 or candidates.__class__ is not list or len(candidates) != 1:
-            return None
-        candidate: Any = candidates[0]
-        if candidate.__class__ is not dict or not candidate.keys() <= _PLAIN_FIELDS or candidate.get("index"):
-            return None
-        content: Any = candidate.get("content")
-        parts: Any = content.get("parts") if content.__class__ is dict else None
-        if parts.__class__ is not list or len(parts) != 1 or parts[0].__class__ is not dict:
-            return None
+    def _plain_chunk(self, data: bytes) -> ChatCompletionChunk | None:
+        """The chunk of an event with one text of the one candidate; None for all others."""
         known = self._candidates.get(0)
-        return None if known is None else known.add_text(parts[0])
+        event = None if known is None or not known.continues_text else plain_event(data)
+        if known is None or event is None:
+            return None
+        text = event.candidates[0].content.parts[0].text
+        if not text:
+            return None
+        if event.has_counts:
+            self._unread_usage = data
+        if event.create_time is not None:
+            self._extra["createTime"] = event.create_time
+        self._last = data
+        choice = ChunkChoice(0, Delta(None, known.add_text(text)))
+        return ChatCompletionChunk(self._id, [choice], self._created, self._model, native=data)
 
     def _add_details(self, data: JsonObject) -> None:
         if not self._id:
@@ -181,7 +188,8 @@ class GeminiStreamDecoder:
         usage = data.get("usageMetadata")
         if usage is not None:
             counts = optional_object(usage)
-            self._usage = counts if has_counts(counts) else self._usage
+            if has_counts(counts):
+                self._usage, self._unread_usage = counts, None
         if not data.keys() <= RESPONSE_FIELDS:
             self._extra.update(without_nulls(unknown_fields(data, RESPONSE_FIELDS)))
             self._feedback = optional_object(data.get("promptFeedback")) or self._feedback
@@ -207,8 +215,6 @@ class GeminiStreamDecoder:
         return ChatCompletionChunk(self._id, choices, self._created, self._model, native=self._last)
 
 
-_PLAIN_FIELDS = frozenset(("content", "index"))
-"""Fields of a candidate in an event that has nothing but text."""
 _FINISH_FIELDS = frozenset(("finishReason", "finishMessage"))
 
 

@@ -21,6 +21,7 @@ from ..shared import EMPTY_EVENTS, as_text
 from .decode import CANCELLED, created_at, extra_fields, failure, finish_reason, is_stored, read_usage
 from .native_items import native_fields
 from .output_items import OpenAIOfferedTools, logprobs_of, offered_tools, read_items, read_message
+from .responses_text_deltas import TEXT_DELTA, plain_delta
 from .stream_items import OpenAIStreamItems, described_error, response_of
 
 _PREFIX = "response."
@@ -52,6 +53,13 @@ class OpenAIResponsesStreamDecoder:
         """
         if self.done:
             return ()
+        item = self._items.current
+        if item is not None and event.name == TEXT_DELTA:
+            plain = plain_delta(event.data)
+            if plain is not None and plain.output_index == item.index:
+                self._last = event.data
+                delta = self._items.text(item, plain.content_index, plain.delta)
+                return () if delta is None else (self._chunk(delta),)
         failed: APIError | None = None
         problem = ""
         try:
