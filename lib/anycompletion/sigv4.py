@@ -7,6 +7,7 @@ Pure: the time, the region and the credentials are arguments. Nothing here store
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import time
@@ -86,12 +87,11 @@ def signing_headers(
 
 def canonical_request(method: str, url: str, headers: Mapping[str, str], digest: str) -> str:
     """The text whose hash is signed; `headers` are those that are signed, with names in lower case."""
-    parts = urlsplit(url)
+    path, query = _canonical_target(url)
     # Masked, because a session token is among them.
     lines = [MaskedValue(f"{name}:{' '.join(headers[name].split())}") for name in sorted(headers)]
-    path = quote(_without_dot_segments(parts.path), safe="/~")  # once more than it is in the URL
     names = ";".join(sorted(headers))
-    return MaskedValue("\n".join((method, path, _canonical_query(parts.query), *lines, "", names, digest)))
+    return MaskedValue("\n".join((method, path, query, *lines, "", names, digest)))
 
 
 def string_to_sign(request: str, timestamp: str, scope: str) -> str:
@@ -109,6 +109,7 @@ def signature(text: str, credentials: AWSCredentials, scope: str) -> str:
     return hmac.digest(key, text.encode(), "sha256").hex()
 
 
+@functools.lru_cache(64)
 def host_header(url: str) -> str:
     """The value of ``Host`` as it is sent: with a port that is not the scheme's own, and without a dot at its end."""
     parts = urlsplit(url)
@@ -126,6 +127,14 @@ def region_of(url: str) -> str:
     if not host.endswith(_AWS_DOMAINS):
         return ""
     return next((label for label in host.split(".") if re.fullmatch(_REGION, label)), "")
+
+
+@functools.lru_cache(64)
+def _canonical_target(url: str) -> tuple[str, str]:
+    """The path and the query of a canonical request; kept, because a service has few URLs."""
+    parts = urlsplit(url)
+    path = quote(_without_dot_segments(parts.path), safe="/~")  # once more than it is in the URL
+    return path, _canonical_query(parts.query)
 
 
 def _without_dot_segments(path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -123,6 +124,12 @@ MODEL_IN_PATH = "{model}"
 """Stands for the model's name in the path of a server that has it in the URL and not in the body."""
 
 
+@functools.lru_cache(256)
+def quoted(text: str, safe: str = "") -> str:
+    """A text percent-encoded for a URL; kept, because a process uses few models."""
+    return quote(text, safe=safe)
+
+
 def path_segment(model: str) -> str:
     """A model's name as one segment of a path; ``@`` and ``:``, which separate versions, are not encoded.
 
@@ -131,7 +138,7 @@ def path_segment(model: str) -> str:
     """
     if model in (".", ".."):
         raise InvalidRequestError("model: '.' and '..' are no names of models in a URL", param="model")
-    return quote(model, safe="@:")
+    return quoted(model, "@:")
 
 
 # --- replies ----------------------------------------------------------------------------------------------------------

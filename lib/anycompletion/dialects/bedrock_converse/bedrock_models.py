@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import NamedTuple
 
@@ -35,6 +36,7 @@ class BedrockModelFamily(NamedTuple):
         return self.vendor in ("", CLAUDE)
 
 
+@functools.lru_cache(256)
 def model_family(model: str) -> BedrockModelFamily:
     """The family of a model id, an inference profile or an ARN."""
     if model.startswith("arn:"):

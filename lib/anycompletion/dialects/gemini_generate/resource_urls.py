@@ -10,10 +10,10 @@ URL with a project, the version precedes it: ``https://aiplatform.googleapis.com
 from __future__ import annotations
 
 import re
-from urllib.parse import quote
 
 from ...errors import InvalidRequestError
 from ..base import Target
+from ..shared import quoted
 from .gemini_quirks import quirks_of
 
 PATH = "/models/{model}:{method}"
@@ -35,7 +35,7 @@ def method_url(target: Target) -> str:
     method = "streamGenerateContent?alt=sse" if target.stream else "generateContent"
     model = target.model.removeprefix("models/")
     _check_model(model)
-    resource = quote(model, safe="/@.-_~")
+    resource = quoted(model, "/@.-_~")
     if model.startswith("projects/"):
         root, _ = _root_and_project(target.base_url)
         return f"{_with_version(root, target)}/{resource}:{method}"
@@ -79,4 +79,4 @@ def _with_version(root: str, target: Target) -> str:
         return root
     default = "v1beta1" if quirks_of(target).vertex else "v1beta"
     version = target.api_version
-    return f"{root}/{quote(default if version in (None, 'beta') else version, safe='')}"
+    return f"{root}/{quoted(default if version in (None, 'beta') else version)}"
