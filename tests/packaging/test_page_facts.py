@@ -112,8 +112,9 @@ def test_the_figures_of_connections_are_right() -> None:
 def test_the_bounds_on_sizes_are_right() -> None:
     """Readers would expect replies that the client refuses."""
     text = text_of("limits.md")
-    assert f"| a whole reply | {MAX_RESPONSE_BYTES // MIB} MiB" in text
-    assert f"{MAX_EVENT // MIB} MiB; {MAX_MEDIA_EVENT // MIB} MiB in OpenAI's format" in text
+    whole = f"{MAX_RESPONSE_BYTES // MIB} MiB, decompressed; {MAX_MEDIA_EVENT // MIB} MiB in Gemini's format"
+    assert f"| a whole reply | {whole} |" in text
+    assert f"{MAX_EVENT // MIB} MiB; {MAX_MEDIA_EVENT // MIB} MiB in the formats of OpenAI and Gemini" in text
     assert f"keeps for its reply | {MAX_TEXT // MIB} MiB" in text
     assert f"{MAX_ERROR_BODY // 1024} KiB are read" in text
     assert f"`file_part` | {MAX_FILE_BYTES // MIB} MiB" in text

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from ..codecs import json
 from ..codecs.lenient import NotJSONError, optional_float, optional_int, optional_str
@@ -115,6 +115,14 @@ def data_url(url: str) -> str:
     name = url[5:40].partition(",")[0].partition(";")[0]
     registered = media_type(name)
     return url if registered == name else f"data:{registered}{url[5 + len(name) :]}"
+
+
+def strict_base64(data: str) -> str:
+    """The base64 of a data URL without white space and percent-encoding, and with its padding."""
+    if "%" in data:
+        data = unquote(data)
+    data = "".join(data.split())
+    return data + "=" * (-len(data) % 4)
 
 
 # --- URLs -------------------------------------------------------------------------------------------------------------

@@ -65,6 +65,12 @@ class VertexToken:
             self._refuse_to_pickle()
         return vertex_token, ()
 
+    def __copy__(self) -> VertexToken:
+        return self  # its refresh is for all that have it, and copying would pickle it
+
+    def __deepcopy__(self, memo: object) -> VertexToken:
+        return self
+
     async def __call__(self) -> str:
         """A token that is valid for some minutes.
 
@@ -113,7 +119,7 @@ class VertexToken:
                 if self._credentials is None:
                     self._credentials, _ = _find_default(_SCOPES, request=self._request)
                 self._credentials.refresh(self._request)
-            except GoogleAuthError as error:
+            except Exception as error:  # noqa: BLE001 (google-auth raises more on what servers and files contain)
                 return self._still_usable() or _as_error(error)
             self._refused = None  # a metadata server may give the same token again
             found: str | None = self._credentials.token
@@ -152,8 +158,13 @@ def vertex_token(credentials: Credentials | None = None) -> VertexToken:
     return VertexToken(credentials)
 
 
-def _as_error(error: GoogleAuthError) -> APIConnectionError | ConfigurationError:
-    """google-auth's error as one of this package; the text is its first argument, and no response."""
+def _as_error(error: Exception) -> APIConnectionError | ConfigurationError:
+    """google-auth's error as one of this package; the text is its first argument, and no response.
+
+    Of other errors only the type is shown: their texts may have parts of a file.
+    """
+    if not isinstance(error, GoogleAuthError):
+        return ConfigurationError(f"Google's credentials could not be read or refreshed: {type(error).__name__}")
     arguments: tuple[Any, ...] = error.args
     reason = printable(str(arguments[0]))[:_MAX_REASON] if arguments else type(error).__name__
     if isinstance(error, TransportError) or cast("Any", error).retryable:

@@ -22,7 +22,7 @@ from ..params import ParamSupport, ParamTable
 from ..redaction import may_be_secret
 from ..validation import check_headers, is_provider_name
 from .base_url import AllowHttp, check_base_url, intended_base_url
-from .placeholders import Placeholder, filled, placeholder_problem, sample_urls
+from .placeholders import Placeholder, filled, placeholder_problem, sample_urls, variables_of
 
 _REGISTERED_DIALECTS: Mapping[str, str] = {
     "openai_chat": "quirks.Quirks",
@@ -96,6 +96,8 @@ _VALUES: Mapping[str, tuple[tuple[object, ...], str]] = {
 
 _TUPLES = ("key_env", "token_env", "base_url_env", "api_version_env", "prefixes", "own_models")
 """Fields of `Provider` that are tuples of texts."""
+_NOT_VARIABLES = ("prefixes", "own_models")
+"""Those that are not names of environment variables."""
 
 
 def _default_quirks(provider: Provider | ProviderVariant) -> DialectQuirks:
@@ -122,6 +124,14 @@ class ProviderVariant(Declaration):
     also its dated versions; "*-law" are all that end so."""
     error_phrases: tuple[str, ...] = attrs.field(default=(), kw_only=True)
     """Parts of the provider's messages by which it refuses, in its own format, what this one has."""
+
+    def __attrs_post_init__(self) -> None:
+        for field in ("only_models", "error_phrases"):
+            names: object = getattr(self, field)
+            if isinstance(names, str) or not all(cast("tuple[str, ...]", names)):
+                raise ConfigurationError(
+                    f"variant of {self.dialect}: {field}: expected a tuple of texts, none of them empty"
+                )
 
     @property
     def table(self) -> ParamTable:
@@ -284,11 +294,12 @@ class Provider(Declaration):
                 raise ConfigurationError(
                     f"provider {self.name!r}: {field}: expected a tuple of texts, found a text; write ({shown},)"
                 )
-        for field in ("key_env", "token_env"):
-            if not all(map(is_variable, getattr(self, field))):
+        given |= {f"placeholders[{name!r}]": variables_of(each) for name, each in self.placeholders.items()}
+        for field, names in given.items():
+            if field not in _NOT_VARIABLES and not all(map(is_variable, names)):
+                hint = "; a key itself goes into api_keys" if field in ("key_env", "token_env") else ""
                 raise ConfigurationError(
-                    f"provider {self.name!r}: {field}: expected names of environment variables in capitals; "
-                    "a key itself goes into api_keys"
+                    f"provider {self.name!r}: {field}: expected names of environment variables in capitals{hint}"
                 )
 
     @property

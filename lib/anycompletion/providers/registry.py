@@ -7,6 +7,7 @@ from functools import cached_property
 
 from ..errors import InvalidRequestError
 from ..params import ParamSupport
+from ..redaction import may_be_secret
 from .aliases import NOT_SUPPORTED_YET, canonical_name
 from .plugins import installed
 from .provider import Provider, ProviderSource
@@ -139,9 +140,11 @@ def _not_blank(model: str) -> str:
 
 
 def _shown(text: str) -> str:
-    """A caller's text for a name, as an error shows it; it may be a prompt by mistake, which is not repeated."""
+    """A caller's text for a name, as an error shows it; it may be a prompt or a key by mistake, which is not shown."""
     if " " in text:
         return "a text with spaces"
+    if may_be_secret("", text):
+        return "a text that may be a key"
     return repr(text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 1]}…")
 
 
@@ -154,7 +157,8 @@ def unknown_provider(name: str, rows: Mapping[str, Provider]) -> str:
         return f"the provider {name!r} is not supported yet" + (f"; {hint}" if hint else "")
     close = difflib.get_close_matches(name[:_MAX_SHOWN].lower(), rows, 3, _SIMILAR)
     hint = f"did you mean {' or '.join(close)}?" if close else f"known are {', '.join(sorted(rows))}"
-    found = "unknown provider, a text with spaces" if " " in name else f"unknown provider {_shown(name)}"
+    shown = _shown(name)
+    found = f"unknown provider{', ' if shown.startswith('a text') else ' '}{shown}"
     return f"{found}; {hint}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import datetime
 import inspect
 import logging
@@ -164,6 +165,7 @@ ERRORS: list[tuple[Exception, type[Exception], str]] = [
     (RefreshError("invalid_grant", {"error": "secret"}), ConfigurationError, "give no token: invalid_grant"),
     (RefreshError("busy", retryable=True), APIConnectionError, "could not be refreshed: busy"),
     (TransportError("no route\nto host"), APIConnectionError, r"could not be refreshed: no route\\nto host"),
+    (TypeError("secret"), ConfigurationError, "could not be read or refreshed: TypeError"),
     (RefreshError(), ConfigurationError, "give no token: RefreshError"),
 ]
 
@@ -183,8 +185,9 @@ async def test_the_old_token_is_used_while_it_is_valid() -> None:
     token = vertex_token(credentials)
     await token()
     credentials.expiry = in_seconds(60)
-    credentials.errors = [TransportError("down")]
-    assert await token() == "token-1"
+    for error in (TransportError("down"), TypeError("a web page in place of JSON")):
+        credentials.errors = [error]
+        assert await token() == "token-1"
     credentials.errors = [TransportError("down")]
     credentials.expiry = in_seconds(-1)
     with pytest.raises(APIConnectionError):
@@ -310,10 +313,17 @@ def test_it_is_an_async_function() -> None:
 def test_one_without_credentials_of_its_own_pickles() -> None:
     """A client could not be sent to worker processes."""
     token = vertex_token()
-    copy = pickle.loads(pickle.dumps(token))  # noqa: S301 (bytes of this process)
-    assert isinstance(copy, VertexToken)
+    found = pickle.loads(pickle.dumps(token))  # noqa: S301 (bytes of this process)
+    assert isinstance(found, VertexToken)
     with pytest.raises(TypeError, match="does not pickle"):
         pickle.dumps(vertex_token(FakeCredentials()))
+
+
+def test_a_copy_is_the_same_token() -> None:
+    """Options with a token could not be copied, or each copy would refresh it."""
+    token = vertex_token(FakeCredentials())
+    assert copy.copy(token) is token
+    assert copy.deepcopy(token) is token
 
 
 async def test_nothing_shows_a_token(caplog: pytest.LogCaptureFixture) -> None:

@@ -146,6 +146,19 @@ def test_a_prompt_in_place_of_a_model_is_not_shown(model: str):
         assert model[:45] not in str(caught.value)
 
 
+@pytest.mark.parametrize("model", ["AIzaSyA1234567890abcdefghijklmnopqrstuv", "sk-proj-abcdefghijklmnop1234567890"])
+def test_a_key_in_place_of_a_model_is_not_shown(model: str):
+    """A key in the wrong argument would be in a log."""
+    for call in (
+        lambda: find(model, None, ROWS),
+        lambda: find("gpt-4o", model, ROWS),
+        lambda: find(f"{model}/x", None, ROWS),
+    ):
+        with pytest.raises(InvalidRequestError, match="a text that may be a key") as caught:
+            call()
+        assert model[:15] not in str(caught.value)
+
+
 def test_a_clients_own_providers_win():
     """A company's gateway could not replace a provider."""
     mine = Provider("openai", "https://gateway.example/v1")

@@ -50,6 +50,14 @@ def test_only_models_may_be_endings() -> None:
     assert found.variant_of("deep-research-o9") == ("", "deep-research-o9")
 
 
+@pytest.mark.parametrize("field", ["only_models", "error_phrases"])
+@pytest.mark.parametrize("value", ["o1-pro", ("",)])
+def test_a_text_is_no_tuple_of_texts(field: str, value: Any) -> None:
+    """The letters of a text would be the names, and an empty name fail at the first call."""
+    with pytest.raises(ConfigurationError, match=field):
+        row(**{field: value})
+
+
 def test_a_row_without_variants_takes_every_name() -> None:
     """A model with a slash, as routers have, would be divided."""
     assert Provider("acme", "https://api.acme.ai/v1").variant_of("responses/x") == ("", "responses/x")

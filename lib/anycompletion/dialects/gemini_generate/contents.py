@@ -5,6 +5,7 @@ https://ai.google.dev/api/caching#Content, https://ai.google.dev/gemini-api/docs
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import assert_never, cast
 
@@ -79,11 +80,12 @@ class GeminiContentEncoder:
                 self._add_model(message, path)
             case ToolMessage():
                 call = self._calls.of_result(message.tool_call_id)
-                place = f"{path}.tool_call_id"
-                self._add_result(_required(call, place), message.content, message.extra, path)
+                answered = _required(call, f"{path}.tool_call_id", "no earlier call has this id")
+                self._add_result(answered, message.content, message.extra, path)
             case FunctionMessage():
                 call = self._calls.of_function_result(message.name)
-                self._add_result(_required(call, f"{path}.name"), message.content or "", message.extra, path)
+                answered = _required(call, f"{path}.name", "no earlier call of that function waits for a result")
+                self._add_result(answered, message.content or "", message.extra, path)
             case CustomMessage():
                 self._turns.append(json.to_wire(message))
                 self._left_out = None
@@ -187,10 +189,10 @@ class GeminiContentEncoder:
         return (_as_response("\n".join(texts)) if texts or not others else {}), others
 
 
-def _required(call: GeminiOpenCall | None, place: str) -> GeminiOpenCall:
+def _required(call: GeminiOpenCall | None, place: str, problem: str) -> GeminiOpenCall:
     """The call that a result answers, whose name Gemini needs."""
     if call is None:
-        raise InvalidRequestError(f"{place}: answers no earlier call of that function", param=place)
+        raise InvalidRequestError(f"{place}: {problem}", param=place)
     return call
 
 
@@ -202,19 +204,24 @@ def _content_of(results: list[tuple[int, JsonObject, list[JsonObject]]]) -> Json
 
 
 def _as_response(text: str) -> JsonObject:
-    """A result's text as an object: itself, if it is the JSON of one without references, which Gemini would resolve."""
+    """A result's text as an object: itself, if it is the JSON of one that arrives as it is.
+
+    Gemini would resolve references, and JSON has no infinite numbers.
+    """
     if text.lstrip().startswith("{"):
         try:
             found: object = json.loads(text.encode("utf-8", "replace"))
         except NotJSONError:
             found = None
-        if isinstance(found, dict) and not _has_reference(cast("JsonObject", found)):
+        if isinstance(found, dict) and not _would_change(cast("JsonObject", found)):
             return cast("JsonObject", found)
     return {"output": text}
 
 
-def _has_reference(value: object) -> bool:
+def _would_change(value: object) -> bool:
     if isinstance(value, dict):
         fields = cast("JsonObject", value)
-        return "$ref" in fields or any(map(_has_reference, fields.values()))
-    return isinstance(value, list) and any(map(_has_reference, cast("list[object]", value)))
+        return "$ref" in fields or any(map(_would_change, fields.values()))
+    if isinstance(value, list):
+        return any(map(_would_change, cast("list[object]", value)))
+    return isinstance(value, float) and not math.isfinite(value)

@@ -11,7 +11,7 @@ from typing import Any, cast
 from ...errors import InvalidRequestError
 from ...records import ChatRequest, JsonObject
 from ..base import EncodingReport
-from ..shared import token_limit
+from ..shared import token_limit, without_nulls
 from .model_families import MAX_CANDIDATES, GeminiFamily
 
 _AUDIO_FORMAT = "pcm16"
@@ -79,8 +79,13 @@ def _response_format(
         report.unsupported("response_format", "models before Gemini 3 take none together with tools")
         return {}
     fields: JsonObject = {"responseMimeType": "application/json"}
+    if kind == "json_object" and wanted.get("schema") is not None:
+        fields["responseJsonSchema"] = wanted["schema"]
     if kind == "json_schema":
-        schema = cast("Mapping[str, Any]", wanted.get("json_schema") or {}).get("schema")
+        named = cast("Mapping[str, Any]", wanted.get("json_schema") or {})
+        schema = named.get("schema")
+        if named.get("description"):
+            report.warn("response_format.json_schema.description left out: Gemini takes the schema alone")
         if schema is None:
             place = "response_format.json_schema.schema"
             raise InvalidRequestError(f"{place}: is missing", param=place)
@@ -99,7 +104,11 @@ def _thinking(request: ChatRequest, family: GeminiFamily, report: EncodingReport
         report.warn("reasoning_effort left out: thinking was given, and wins")
     thinking = request.thinking
     if not _NATIVE_THINKING.isdisjoint(thinking):
-        return dict(thinking)
+        if thinking.get("type") not in (None, "enabled", "adaptive"):
+            report.unsupported("thinking.type", "the other fields are Gemini's own, which have no type")
+        return {name: value for name, value in thinking.items() if name != "type"}
+    for name in sorted(without_nulls(dict(thinking)).keys() - {"type", "budget_tokens"}):
+        report.unsupported(f"thinking.{name}", "Gemini's own fields are thinkingBudget, thinkingLevel, includeThoughts")
     match thinking.get("type"):
         case "disabled":
             return _of_effort("none", "thinking.type", family, report)

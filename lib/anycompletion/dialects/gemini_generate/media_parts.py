@@ -23,7 +23,7 @@ from ...records import (
     TextPart,
 )
 from ..base import EncodingReport
-from ..shared import media_type, without_nulls
+from ..shared import media_type, strict_base64, without_nulls
 
 _RESOLUTIONS = {"low": "MEDIA_RESOLUTION_LOW", "medium": "MEDIA_RESOLUTION_MEDIUM", "high": "MEDIA_RESOLUTION_HIGH"}
 """OpenAI's detail of an image → Gemini's resolution."""
@@ -172,4 +172,4 @@ def _inline_data(url: str, kind: str | None, path: str) -> JsonObject:
     named = named.strip().lower() or kind or ""
     if not named:
         raise InvalidRequestError(f"{path}: the data URL has no media type", param=path)
-    return {"mimeType": media_type(named), "data": data}
+    return {"mimeType": media_type(named), "data": strict_base64(data)}

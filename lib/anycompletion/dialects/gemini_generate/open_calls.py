@@ -35,8 +35,11 @@ class GeminiOpenCalls:
         """Id → the last call with it, for a second result."""
 
     def add(self, call_id: str, call: GeminiOpenCall) -> None:
-        """Adds a call; `call_id` is the id that its result will have."""
-        self._by_id[call_id].append(call)
+        """Adds a call; `call_id` is the id that its result will have: the latest turn with an id is the one meant."""
+        same_id = self._by_id[call_id]
+        if same_id and same_id[-1].turn != call.turn:
+            same_id.clear()
+        same_id.append(call)
         self._by_name[call.name].append(call)
         self._last[call_id] = call
 

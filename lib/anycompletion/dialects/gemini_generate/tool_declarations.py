@@ -23,6 +23,10 @@ _NATIVE_TOOLS = (
 """Types of tools that Google runs; others go through `extra_body`, whose tools are appended."""
 
 
+_DECLARATIONS = frozenset(("functionDeclarations", "function_declarations"))
+"""Field of a tool that has functions, in both spellings."""
+
+
 class _ToolChoice(NamedTuple):
     """The choice of a tool in Gemini's terms."""
 
@@ -57,8 +61,11 @@ def encode_tools(
                 report.unsupported(f"web_search_options.{name}", "Gemini's search has no settings")
     tools += native
     fields: JsonObject = {"tools": tools} if tools else {}
-    config = _config(choice, _is_strict(request, family, report)) if declared else {}
-    if declared and native and family.has_signed_calls and not vertex:
+    given = [tool for tool in cast("list[object]", native) if isinstance(tool, Mapping)]
+    kinds = {name for tool in given for name in cast("Mapping[str, Any]", tool)}
+    has_functions = bool(declared) or not _DECLARATIONS.isdisjoint(kinds)
+    config = _config(choice, _is_strict(request, family, report)) if has_functions else {}
+    if has_functions and kinds - _DECLARATIONS and family.has_signed_calls and not vertex:
         config["includeServerSideToolInvocations"] = True
     return {**fields, "toolConfig": config} if config else fields
 

@@ -109,9 +109,18 @@ def _tools(request: ChatRequest, report: EncodingReport) -> list[JsonObject] | N
         param, choice = "function_call", request.function_call
     elif request.function_call is not None:
         report.warn("function_call left out: tool_choice was given too, and wins")
+    if isinstance(choice, Mapping) and choice.get("type") == "allowed_tools":
+        allowed = cast("Mapping[str, Any]", choice.get("allowed_tools") or choice)
+        if allowed.get("mode") != "required":
+            names = [_allowed_name(each) for each in cast("Sequence[Mapping[str, Any]]", allowed.get("tools") or ())]
+            return [tool for tool in native if tool["function"]["name"] in names] or None
     if isinstance(choice, Mapping):
         report.unsupported(param, "Ollama cannot demand the call of a tool; offer that tool alone, and ask for it")
     return None if choice == "none" else native or None
+
+
+def _allowed_name(tool: Mapping[str, Any]) -> object:
+    return cast("Mapping[str, Any]", tool.get("function") or tool).get("name")
 
 
 def _tool(tool: Tool, path: str, report: EncodingReport) -> JsonObject | None:

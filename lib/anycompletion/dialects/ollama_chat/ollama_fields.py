@@ -16,6 +16,7 @@ from ...codecs.lenient import (
     as_str,
     optional_int,
     optional_list,
+    optional_object,
     optional_str,
     unknown_fields,
 )
@@ -46,7 +47,12 @@ def has_end_mark(data: JsonObject) -> bool:
 
 def is_done(data: JsonObject) -> bool:
     """Whether this is the end of a reply; some servers have a reason there only."""
-    return has_end_mark(data) or optional_str(data.get("done_reason")) is not None
+    return has_end_mark(data) or done_reason(data) is not None
+
+
+def done_reason(data: JsonObject) -> str | None:
+    """Why a reply ended; None for none, which some servers send as an empty text."""
+    return optional_str(data.get("done_reason")) or None
 
 
 def read_message(data: JsonObject) -> JsonObject:
@@ -105,7 +111,7 @@ def native_fields(calls: list[ToolCall], legacy: bool) -> JsonObject | None:
 
 def finish_reasons(data: JsonObject, *, has_calls: bool, legacy: bool) -> tuple[str, str | None]:
     """OpenAI's finish reason, and Ollama's where it differs. Ollama stops after a call, too."""
-    reason = optional_str(data.get("done_reason"))
+    reason = done_reason(data)
     found = _FINISH.get(reason, reason or "stop")
     if has_calls and found == "stop":
         found = "function_call" if legacy else "tool_calls"
@@ -129,8 +135,13 @@ def read_usage(data: JsonObject) -> Usage | None:
 
 
 def read_logprobs(value: object) -> Logprobs | None:
-    """Log probabilities of the tokens, which have OpenAI's form; those of thinking are among them."""
-    tokens = optional_list(value)
+    """Log probabilities of the tokens, each in OpenAI's form; those of thinking are among them.
+
+    Some servers send OpenAI's object with the tokens in place of the tokens.
+    """
+    items = optional_list(value) or [None]
+    whole = optional_object(items[0]) or {}
+    tokens = optional_list(whole["content"]) if "content" in whole else optional_list(value)
     return Logprobs.from_dict({"content": tokens}) if tokens else None
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import assert_never
-from urllib.parse import unquote
 
 from ...codecs import json
 from ...errors import InvalidRequestError
@@ -34,7 +33,7 @@ from ...records import (
     UserMessage,
 )
 from ..base import EncodingReport
-from ..shared import arguments_object, sendable_fields, without_nulls
+from ..shared import arguments_object, sendable_fields, strict_base64, without_nulls
 
 
 def encode_messages(messages: Iterable[Message], report: EncodingReport) -> list[JsonObject]:
@@ -115,6 +114,9 @@ class _OllamaMessageEncoder:
             self._report.unsupported(f"{path}.name", "Ollama's messages have no names; say it in the text")
         if message.refusal and message.content:
             self._report.warn(f"{path}.refusal left out: the message has content")
+        for name in ("thinking_blocks", "reasoning_details"):
+            if getattr(message, name):
+                self._report.warn(f"{path}.{name} left out: only the provider that wrote it understands it")
         if message.audio is not None:
             self._report.warn(f"{path}.audio left out: Ollama takes no audio")
         if message.tool_calls and message.function_call is not None:
@@ -158,12 +160,4 @@ class _OllamaMessageEncoder:
             return None
         if image.detail not in (None, "auto"):
             self._report.unsupported(f"{path}.image_url.detail", "Ollama has no levels of detail")
-        return _strict_base64(data)
-
-
-def _strict_base64(data: str) -> str:
-    """The base64 of a data URL without white space and percent-encoding, and with its padding, as Ollama takes it."""
-    if "%" in data:
-        data = unquote(data)
-    data = "".join(data.split())
-    return data + "=" * (-len(data) % 4)
+        return strict_base64(data)

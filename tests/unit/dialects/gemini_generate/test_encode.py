@@ -138,6 +138,14 @@ def test_server_tools_beside_functions() -> None:
     assert "toolConfig" not in body_of("Hi", tools=tools, vertex=True)
 
 
+def test_functions_of_the_callers_body_are_functions() -> None:
+    """The choice of a tool would be dropped, or functions be taken for tools that Google runs."""
+    for name in ("functionDeclarations", "function_declarations"):
+        extra = {"tools": [{name: [{"name": "add"}]}]}
+        body = body_of("Hi", tool_choice="required", extra_body=extra)
+        assert body["toolConfig"] == {"functionCallingConfig": {"mode": "ANY"}}
+
+
 def test_native_tools_have_their_settings() -> None:
     """The settings of Google's own tools would be lost."""
     tools = [{"type": "fileSearch", "fileSearchStoreNames": ["s"]}, {"type": "googleMaps", "googleMaps": {"x": 1}}]
@@ -184,6 +192,10 @@ def test_parts_that_cannot_be_sent_are_refused(policy: Any) -> None:
         (
             {"type": "image_url", "image_url": {"url": "data:image/jpg;base64,AA=="}},
             {"inlineData": {"mimeType": "image/jpeg", "data": "AA=="}},
+        ),
+        (
+            {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBO Rw0KGgo%3D"}},
+            PNG_PART,
         ),
         (
             {"type": "image_url", "image_url": {"url": "https://x/a?b=1", "format": "image/webp"}},
@@ -423,6 +435,8 @@ def test_a_late_result_joins_those_of_its_turn() -> None:
         ('{"sum": ', {"output": '{"sum": '}),
         ("[1]", {"output": "[1]"}),
         ('{"a": [{"$ref": "x"}]}', {"output": '{"a": [{"$ref": "x"}]}'}),
+        ('{"a": [NaN]}', {"output": '{"a": [NaN]}'}),
+        ('{"a": 1e999}', {"output": '{"a": 1e999}'}),
         ([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], {"output": "a\nb"}),
     ],
 )
@@ -430,6 +444,13 @@ def test_results_are_objects(content: Any, response: dict[str, Any]) -> None:
     """Google would refuse a result that is no object, or resolve a reference in it."""
     *_, last = contents(USER, CALLING, {**RESULT, "content": content}, model=OLD)
     assert last["parts"] == [{"functionResponse": {"name": "add", "response": response}}]
+
+
+def test_a_repeated_id_is_that_of_the_latest_turn() -> None:
+    """A result would go to an abandoned call of an earlier turn with the same id."""
+    again = {**CALLING, "tool_calls": [{**SUB, "id": "add_1"}]}
+    *_, last = contents(USER, CALLING, USER, again, RESULT, model=OLD)
+    assert last["parts"] == [{"functionResponse": {"name": "sub", "response": {"output": "2"}}}]
 
 
 def test_media_of_results() -> None:
@@ -602,8 +623,34 @@ def test_efforts(model: str, effort: str, config: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("thinking", "config"),
+    [
+        ({"type": "enabled", "thinkingBudget": 100}, {"thinkingBudget": 100}),
+        ({"type": "enabled", "budget_tokens": 100}, {"thinkingBudget": 100, "includeThoughts": True}),
+        ({"thinkingLevel": "low", "includeThoughts": False}, {"thinkingLevel": "low", "includeThoughts": False}),
+    ],
+)
+def test_thinking(thinking: dict[str, Any], config: dict[str, Any]) -> None:
+    """Google would refuse a field that it does not know."""
+    assert body_of("Hi", model=OLD, thinking=thinking)["generationConfig"]["thinkingConfig"] == config
+
+
+def test_the_schema_of_an_object() -> None:
+    """A schema would be dropped, or its description without a word."""
+    schema = {"type": "object"}
+    config = {"responseMimeType": "application/json", "responseJsonSchema": schema}
+    assert body_of("Hi", response_format={"type": "json_object", "schema": schema})["generationConfig"] == config
+    named = {"name": "x", "schema": schema, "description": "D"}
+    request = send("Hi", response_format={"type": "json_schema", "json_schema": named})
+    assert request.body["generationConfig"] == config  # type: ignore[index]
+    assert ["description left out" in warning for warning in request.warnings] == [True]
+
+
+@pytest.mark.parametrize(
     ("model", "params", "param"),
     [
+        (OLD, {"thinking": {"type": "enabled", "display": "omitted"}}, "thinking.display"),
+        (OLD, {"thinking": {"type": "disabled", "thinkingBudget": 5}}, "thinking.type"),
         ("gemini-2.5-pro", {"thinking": {"type": "disabled"}}, "thinking.type"),
         ("gemini-2.5-pro", {"thinking": {"type": "other"}}, "thinking.type"),
         ("gemini-2.0-flash", {"tools": [{"type": "function", "function": {"name": "a", "strict": True}}]}, None),

@@ -134,7 +134,21 @@ def test_other_providers_fields_stay_here() -> None:
         "provider_specific_fields": {"gemini_content": [{"thoughtSignature": "abc"}]},
         "reasoning_details": [{"type": "reasoning.encrypted", "data": "abc"}],
     }
-    assert sent([foreign])["messages"] == [{"role": "assistant", "content": "Hi"}]
+    found = encoded([foreign])
+    assert isinstance(found.body, dict)
+    assert found.body["messages"] == [{"role": "assistant", "content": "Hi"}]
+    left_out = [warning.partition(" left out")[0] for warning in found.warnings]
+    assert left_out == ["messages[0].thinking_blocks", "messages[0].reasoning_details"]
+
+
+def test_only_the_allowed_tools_are_sent() -> None:
+    """A model could call a tool that the caller forbade for this turn, or the choice be refused."""
+    tools = [{"type": "function", "function": {"name": name}} for name in ("look", "write")]
+    allowed = {"mode": "auto", "tools": [{"type": "function", "function": {"name": "look"}}]}
+    choice = {"type": "allowed_tools", "allowed_tools": allowed}
+    assert sent(tools=tools, tool_choice=choice)["tools"] == tools[:1]
+    with pytest.raises(UnsupportedParameterError):
+        encoded(tools=tools, tool_choice={**choice, "allowed_tools": {**allowed, "mode": "required"}})
 
 
 def test_options_of_the_caller_win() -> None:

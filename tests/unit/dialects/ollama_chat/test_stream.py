@@ -92,6 +92,12 @@ def test_a_stream_without_its_end_is_interrupted(lines: list[Any]) -> None:
         run(*lines)
 
 
+def test_an_empty_reason_is_no_end() -> None:
+    """A cut stream of a server that sends an empty reason with each line would look complete."""
+    with pytest.raises(StreamInterruptedError):
+        run({**piece(content="a"), "done_reason": ""}, {**piece(content="b"), "done_reason": ""})
+
+
 def test_a_reason_is_an_end_even_if_done_is_missing() -> None:
     """A complete reply of some servers would be an error."""
     line = {**end("length"), "done": False}
@@ -123,6 +129,14 @@ def test_log_probabilities_come_with_their_line() -> None:
     logprobs = found.choices[0].logprobs
     assert logprobs is not None
     assert [(each.token, each.logprob) for each in logprobs.content or ()] == [("Hi", -0.5)] * 2
+
+
+def test_log_probabilities_may_be_in_openais_object() -> None:
+    """The log probabilities of servers that imitate Ollama would be lost."""
+    token = {"token": "Hi", "logprob": -0.5}
+    logprobs = reply({**piece(content="Hi"), "logprobs": {"content": [token]}}, end()).choices[0].logprobs
+    assert logprobs is not None
+    assert [each.token for each in logprobs.content or ()] == ["Hi"]
 
 
 def test_an_error_in_a_running_stream_is_raised() -> None:

@@ -96,7 +96,8 @@ def _text(content: Any) -> str:
 
 def _result_text(response: Any) -> str:
     fields = as_dict(as_dict(response).get("response"))
-    return fields["output"] if fields.keys() == {"output"} else json.dumps(fields)
+    is_text = fields.keys() == {"output"} and isinstance(fields["output"], str)
+    return fields["output"] if is_text else json.dumps(fields)
 
 
 def _last_text(contents: list[dict[str, Any]], role: str) -> str:

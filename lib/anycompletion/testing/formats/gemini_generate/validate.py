@@ -233,7 +233,7 @@ def _tools(request: SimulatedRequest) -> ErrorSpec | None:
         return _invalid("Function calling config is set without function_declarations.")
     if config.get("mode", "AUTO") not in _MODES:
         return _invalid("Invalid value at 'tool_config.function_calling_config.mode'")
-    allowed = set(as_list(config.get("allowedFunctionNames")))
+    allowed = set(map(as_text, as_list(config.get("allowedFunctionNames"))))
     if allowed - {function["name"] for function in functions} or (allowed and config.get("mode") != "ANY"):
         return _invalid("allowed_function_names must be names of declared functions, with the mode ANY. (simulated)")
     return None
