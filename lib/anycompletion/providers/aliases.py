@@ -28,7 +28,7 @@ ALIASES: Mapping[str, str] = {
 ALIASES_BY_MODEL: Mapping[str, tuple[tuple[tuple[str, ...], str], ...]] = dict.fromkeys(
     ("vertex_ai", "vertex_ai_beta"),
     (
-        (("gemini", "gemma", "endpoints/", "publishers/google/"), "vertex"),
+        (("gemini", "gemma", "endpoints/", "projects/", "publishers/google/"), "vertex"),
         (("claude",), "vertex-anthropic"),
         (("",), "vertex-openai"),
     ),

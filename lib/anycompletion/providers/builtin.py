@@ -50,11 +50,13 @@ _OWN_SCHEMA = ParamSupport("native", own_forms=True)
 
 
 def _project(*first: str) -> EnvPlaceholder:
-    return EnvPlaceholder((*first, "GOOGLE_CLOUD_PROJECT", "VERTEXAI_PROJECT"), characters=".:_-")
+    variables = (*first, "GOOGLE_CLOUD_PROJECT", "VERTEXAI_PROJECT")
+    return EnvPlaceholder(variables, characters=".:_-", model_pattern=r"projects/([a-z0-9.:_-]+)/")
 
 
 def _location(*first: str) -> EnvPlaceholder:
-    return EnvPlaceholder((*first, "GOOGLE_CLOUD_LOCATION", "VERTEXAI_LOCATION", "VERTEX_LOCATION"), "global")
+    variables = (*first, "GOOGLE_CLOUD_LOCATION", "VERTEXAI_LOCATION", "VERTEX_LOCATION")
+    return EnvPlaceholder(variables, "global", model_pattern=r"projects/[^/]+/locations/([a-z0-9-]+)/")
 
 
 _VERTEX_HOST = DependentPlaceholder(

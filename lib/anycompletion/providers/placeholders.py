@@ -76,8 +76,10 @@ def placeholder_problem(url: str, placeholders: Mapping[str, Placeholder]) -> st
     for name, other in dependent.items():
         if f"{{{name}}}" not in url:
             return f"the placeholder {name!r} is not in base_url"
-        if other.of not in from_environment or "*" not in other.texts:
-            return f"the placeholder {name!r} needs one from the environment that it depends on, and a text for '*'"
+        if other.of not in from_environment:
+            return f"the placeholder {name!r} depends on {other.of!r}, which is no placeholder from the environment"
+        if "*" not in other.texts:
+            return f"the placeholder {name!r} has no text for '*', which stands for all other values"
     return None
 
 
@@ -126,6 +128,7 @@ def _value(provider: str, name: str, placeholder: EnvPlaceholder, environ: Mappi
     else:
         named = re.match(placeholder.model_pattern, model) if placeholder.model_pattern else None
         value = placeholder.default if named is None else named[1]
+    source = variable or "the default"
     if value is None:
         raise ConfigurationError(
             f"the base URL of {provider} needs a value for {{{name}}}: set {' or '.join(placeholder.env)}, "
@@ -136,7 +139,8 @@ def _value(provider: str, name: str, placeholder: EnvPlaceholder, environ: Mappi
     allowed = placeholder.characters
     if not re.fullmatch(f"[{_LETTERS_AND_DIGITS}][{_LETTERS_AND_DIGITS}{re.escape(allowed)}]*", value):
         raise ConfigurationError(
-            f"the base URL of {provider}: {variable or name} must be letters, digits and {' '.join(allowed)} only",
+            f"the base URL of {provider} needs another value for {{{name}}}: {source} must be letters, digits and "
+            f"{' '.join(allowed)} only",
             provider=provider,
         )
     return value

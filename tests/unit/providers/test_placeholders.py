@@ -86,6 +86,15 @@ def test_a_model_may_name_a_value(environ: dict[str, str], model: str, region: s
     assert fill_placeholders(BY_MODEL, environ, model) == f"https://bedrock-runtime.{region}.amazonaws.com"
 
 
+def test_a_full_name_of_vertex_ai_has_project_and_location() -> None:
+    """A model of another project would need that project in a variable, and go to another location's host."""
+    row, model = PROVIDERS["vertex"], "projects/q/locations/europe-west4/endpoints/7"
+    host = "https://europe-west4-aiplatform.googleapis.com"
+    assert fill_placeholders(row, {}, model) == f"{host}/projects/q/locations/europe-west4"
+    with pytest.raises(ConfigurationError, match="GOOGLE_CLOUD_PROJECT"):
+        fill_placeholders(row, {}, "endpoints/7")
+
+
 @pytest.mark.parametrize(
     "model", ["", "anthropic.claude", "arn:aws:bedrock::x", "arn:aws:bedrock:evil.example/:x", "x" + ARN]
 )
@@ -130,11 +139,11 @@ WRONG: list[tuple[str, dict[str, Placeholder], str]] = [
     ("https://{region}.x", {"region": EnvPlaceholder()}, "the placeholder 'region' names no environment variable"),
     ("https://{region}.x", {"region": EnvPlaceholder("AWS_REGION")}, "expected a tuple of environment variables"),  # type: ignore[arg-type]
     ("https://x", {"host": HOSTS, "region": ("AWS_REGION",)}, "the placeholder 'host' is not in base_url"),
-    ("https://{host}", {"host": HOSTS}, "the placeholder 'host' needs one from the environment"),
+    ("https://{host}", {"host": HOSTS}, "the placeholder 'host' depends on 'region', which"),
     (
         "https://{host}",
         {"host": DependentPlaceholder("region", {"us": "x"}), "region": ("AWS_REGION",)},
-        "and a text for '\\*'",
+        "has no text for '\\*'",
     ),
 ]
 

@@ -54,6 +54,7 @@ FOUND: list[tuple[str, str | None, str, str]] = [
     # LiteLLM's names of several providers
     ("vertex_ai/gemini-2.5-flash", None, "vertex", "gemini-2.5-flash"),
     ("vertex_ai/endpoints/4242", None, "vertex", "endpoints/4242"),
+    ("vertex_ai/projects/p/locations/us/endpoints/7", None, "vertex", "projects/p/locations/us/endpoints/7"),
     ("gemini-2.5-flash", "vertex_ai", "vertex", "gemini-2.5-flash"),
     ("vertex_ai/claude-sonnet-4-5@20250929", None, "vertex-anthropic", "claude-sonnet-4-5@20250929"),
     ("vertex_ai:claude-opus-4-6", None, "vertex-anthropic", "claude-opus-4-6"),
