@@ -124,6 +124,8 @@ def optional_int(value: object) -> int | None:
     """A whole number, without its fraction if it has one, or the number in a text; None for all else."""
     if type(value) is int:
         return value if -_LARGEST <= value <= _LARGEST else None
+    if value is None:
+        return None
     if isinstance(value, float):
         return int(value) if math.isfinite(value) else None
     if isinstance(value, str):

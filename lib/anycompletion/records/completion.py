@@ -126,7 +126,7 @@ def _dollars(value: object) -> float | None:
 
 
 def _counts(source: JsonObject, fields: tuple[str, ...]) -> dict[str, Any]:
-    return {name: optional_int(source.get(name)) for name in fields}
+    return {name: optional_int(source[name]) for name in fields if name in source}
 
 
 def _decoded(raw: Any, raw_json: Any) -> Any:

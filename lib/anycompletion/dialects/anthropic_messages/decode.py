@@ -38,6 +38,7 @@ from ..shared import as_text, unreadable_reply, uses_legacy_functions, without_n
 from .errors import REQUEST_ID, error_from_body, error_in_reply, error_in_value
 from .message_blocks import NATIVE_CONTENT, assistant_blocks, is_blank_block
 from .reply_blocks import read_blocks
+from .text_messages import AnthropicTextMessage, text_message
 
 _FINISH: Mapping[str, str] = {
     "end_turn": "stop",
@@ -74,6 +75,9 @@ def decode(response: HttpResponse, request: ChatRequest, target: Target) -> Chat
         APIStatusError: the body is an error nevertheless.
         APIResponseError: the body does not have the format's shape.
     """
+    plain = text_message(response.body)
+    if plain is not None:
+        return _text_completion(plain, response.body)
     failure: object = None
     problem = ""
     try:
@@ -117,6 +121,16 @@ def _completion(data: JsonObject, legacy: bool, model: str) -> ChatCompletion:
         extra=without_nulls(unknown_fields(data, MESSAGE_FIELDS)),
     )
     completion.raw = data
+    return completion
+
+
+def _text_completion(message: AnthropicTextMessage, body: bytes) -> ChatCompletion:
+    reason, usage = message.stop_reason, message.usage
+    sequence = {} if message.stop_sequence is None else {"stop_sequence": message.stop_sequence}
+    choice = Choice(0, ChatCompletionMessage(message.text), _FINISH[reason], None, reason, extra=sequence)
+    tier = optional_str(usage.get("service_tier"))
+    completion = ChatCompletion(message.id, [choice], message.model, usage=read_usage(usage), service_tier=tier)
+    completion.keep_raw_json(body)
     return completion
 
 

@@ -34,6 +34,7 @@ from ..shared import as_text, unreadable_reply, uses_legacy_functions, without_n
 from .bedrock_models import model_family
 from .converse_blocks import read_blocks, read_message
 from .errors import REQUEST_ID, error_in_reply, failed_generation
+from .text_replies import BedrockTextReply, text_reply
 
 _FINISH: Mapping[str, str] = {
     "end_turn": "stop",
@@ -71,6 +72,9 @@ def decode(response: HttpResponse, request: ChatRequest, target: Target) -> Chat
         APIStatusError: the body is an error nevertheless, or the generation failed.
         APIResponseError: the body does not have the format's shape.
     """
+    plain = text_reply(response.body)
+    if plain is not None:
+        return _plain_completion(plain, response, target)
     failure: APIStatusError | None = None
     problem = ""
     try:
@@ -111,6 +115,19 @@ def _completion(data: JsonObject, response: HttpResponse, request: ChatRequest, 
         extra=reply_extra(data),
     )
     completion.raw = data
+    return completion
+
+
+def _plain_completion(reply: BedrockTextReply, response: HttpResponse, target: Target) -> ChatCompletion:
+    reason, usage = reply.stop_reason, reply.usage
+    completion = ChatCompletion(
+        reply_id(response.headers),
+        [Choice(0, ChatCompletionMessage(reply.text), _FINISH[reason], native_finish_reason=reason)],
+        target.model,
+        usage=None if usage is None else read_usage(usage, None),
+        extra={} if reply.metrics is None else {"metrics": reply.metrics},
+    )
+    completion.keep_raw_json(response.body)
     return completion
 
 

@@ -43,6 +43,7 @@ from .gemini_finish import block_reason, finish_reason, native_reason
 from .gemini_quirks import quirks_of
 from .grounding import CITING_FIELDS, GeminiTexts, read_annotations
 from .model_turns import BACKEND, NATIVE_CONTENT
+from .plain_replies import plain_reply
 from .reply_parts import (
     TEXT_ONLY,
     are_expressible,
@@ -72,6 +73,9 @@ def decode(response: HttpResponse, request: ChatRequest, target: Target) -> Chat
         APIStatusError: the body is an error nevertheless, or the generation failed.
         APIResponseError: the body does not have the format's shape.
     """
+    plain = plain_reply(response.body, target.model)
+    if plain is not None:
+        return plain
     failure: APIStatusError | None = None
     problem = ""
     try:

@@ -5,6 +5,8 @@ https://docs.ollama.com/api/chat
 
 from __future__ import annotations
 
+import msgspec
+
 from ...codecs import json
 from ...codecs.lenient import NotJSONError, ShapeError, as_object, as_str, optional_str
 from ...http import HttpResponse
@@ -25,6 +27,7 @@ from .ollama_fields import (
     reply_extra,
     reply_id,
 )
+from .ollama_texts import OllamaTextReply, text_reply
 
 
 def decode(response: HttpResponse, request: ChatRequest, target: Target) -> ChatCompletion:
@@ -34,6 +37,9 @@ def decode(response: HttpResponse, request: ChatRequest, target: Target) -> Chat
         APIStatusError: the body is an error.
         APIResponseError: the body does not have the format's shape, or is the beginning of a stream.
     """
+    plain = text_reply(response.body)
+    if plain is not None:
+        return _text_completion(plain, response.body)
     problem = ""
     try:
         body = json.loads(response.body)
@@ -44,6 +50,16 @@ def decode(response: HttpResponse, request: ChatRequest, target: Target) -> Chat
         problem, failure = str(exc), None
     # Raised here, so that the error's context and traceback do not hold the reply.
     raise failure or unreadable_reply(f"Ollama's reply cannot be read: {problem}", response, REQUEST_ID)
+
+
+def _text_completion(reply: OllamaTextReply, body: bytes) -> ChatCompletion:
+    time: JsonObject = {"created_at": reply.created_at}
+    message = ChatCompletionMessage(reply.message.content or None, reasoning_content=reply.message.thinking or None)
+    choice = Choice(0, message, reply.done_reason)
+    usage = read_usage(msgspec.structs.asdict(reply))
+    completion = ChatCompletion(reply_id(time), [choice], reply.model, created_of(time), usage=usage)
+    completion.keep_raw_json(body)
+    return completion
 
 
 def _completion(data: JsonObject, legacy: bool, model: str) -> ChatCompletion:

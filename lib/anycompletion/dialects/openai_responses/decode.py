@@ -5,14 +5,18 @@ https://platform.openai.com/docs/api-reference/responses/object
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
+from typing import Any
+
+import msgspec
 
 from ...codecs import json
 from ...codecs.lenient import NotJSONError, ShapeError, as_object, optional_float, optional_object, optional_str
 from ...codecs.lenient import unknown_fields as fields_without
 from ...errors import APIError, APIStatusError
 from ...http import HttpResponse
-from ...records import ChatCompletion, ChatRequest, Choice, JsonObject, Usage
+from ...records import ChatCompletion, ChatCompletionMessage, ChatRequest, Choice, JsonObject, Usage
 from ..base import Continuation, Target
 from ..error_body import holds_error
 from ..openai_errors import error_from_body
@@ -20,6 +24,7 @@ from ..shared import set_cost, unreadable_reply, without_nulls
 from .native_items import native_fields
 from .output_items import OpenAIOfferedTools, OpenAIOutputReader, offered_tools, read_items
 from .responses_urls import age_of, poll
+from .text_responses import OpenAITextResponse, text_response, text_response_decoder
 
 REQUEST_ID = "x-request-id"
 """The header with the request's id."""
@@ -52,11 +57,14 @@ def decode(response: HttpResponse, request: ChatRequest, target: Target) -> Chat
         APIStatusError: the response failed.
         APIResponseError: the body is no response, or one that was cancelled.
     """
+    plain = text_response(response.body, _text_decoder())
+    if plain is not None:
+        return _text_completion(plain, response.body)
     failed: APIError | None = None
     problem = ""
     try:
         data = json.loads(response.body)
-        if holds_error(data):
+        if not _is_complete(data) and holds_error(data):
             failed = failure(data, response)
         else:
             source = as_object(data, "body")
@@ -67,6 +75,32 @@ def decode(response: HttpResponse, request: ChatRequest, target: Target) -> Chat
         problem = str(exc)
     # Raised here, so that the error's context and traceback do not hold the reply.
     raise failed or unreadable_reply(f"the response cannot be read: {problem}", response, REQUEST_ID)
+
+
+@functools.cache
+def _text_decoder() -> msgspec.json.Decoder[OpenAITextResponse]:
+    return text_response_decoder(_ECHOED)
+
+
+def _text_completion(response: OpenAITextResponse, body: bytes) -> ChatCompletion:
+    completion = ChatCompletion(
+        response.id,
+        [Choice(0, ChatCompletionMessage(response.answer), "stop", None, "completed")],
+        response.model,
+        response.created_at,
+        usage=None if not response.usage else read_usage({"usage": response.usage}),
+        service_tier=response.service_tier,
+        extra={} if response.billing is None else {"billing": response.billing},
+    )
+    completion.keep_raw_json(body)
+    return completion
+
+
+def _is_complete(data: Any) -> bool:
+    """Whether a body is a whole response, as nearly always, and so no error."""
+    if data.__class__ is not dict:
+        return False
+    return data.get("status") == "completed" and data.get("error") is None and bool(data.get("output"))
 
 
 def failure(data: object, response: HttpResponse | None, body_text: str | None = None) -> APIStatusError:

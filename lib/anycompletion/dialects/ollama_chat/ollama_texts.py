@@ -1,0 +1,48 @@
+"""Replies with a text and no calls, as most are: read by msgspec in one step. No I/O.
+
+https://docs.ollama.com/api/chat
+"""
+
+# Annotations are no strings here: msgspec would evaluate each of them.
+
+from typing import Literal
+
+import msgspec
+
+from ...codecs.lenient import SHALLOW, may_be_large
+
+
+class _OllamaTextMessage(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    role: str = "assistant"
+    content: str = ""
+    thinking: str | None = None
+
+
+class OllamaTextReply(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """Reply with a text, thinking or both, that ended by itself or at a limit."""
+
+    model: str
+    created_at: str
+    message: _OllamaTextMessage
+    done: Literal[True]
+    done_reason: Literal["stop", "length"]
+    total_duration: int | None = None
+    load_duration: int | None = None
+    prompt_eval_count: int | None = None
+    prompt_eval_cached_count: int | None = None
+    prompt_eval_duration: int | None = None
+    eval_count: int | None = None
+    eval_duration: int | None = None
+
+
+_decode = msgspec.json.Decoder(OllamaTextReply).decode
+
+
+def text_reply(data: bytes) -> OllamaTextReply | None:
+    """A reply with nothing but a text and thinking; None for all others."""
+    if len(data) > SHALLOW and may_be_large(data):
+        return None
+    try:
+        return _decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
