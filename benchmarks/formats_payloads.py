@@ -32,11 +32,18 @@ class Format:
     """Events up to the first word, which are sent at once."""
     content_type: str = "text/event-stream; charset=utf-8"
     """Content type of a stream."""
+    headers: bytes = b""
+    """Headers that only this format has."""
+
+    @property
+    def response(self) -> bytes:
+        """A complete response."""
+        return payloads.complete(self.reply, self.headers)
 
     @property
     def stream_head(self) -> bytes:
         """Status line and headers of a stream."""
-        return payloads.stream_head(self.content_type)
+        return payloads.stream_head(self.content_type, self.headers)
 
 
 def _dump(data: Json) -> bytes:
@@ -267,6 +274,7 @@ FORMATS: Mapping[str, Format] = {
         ),
         bedrock_events,
         content_type="application/vnd.amazon.eventstream",
+        headers=b"x-amzn-requestid: 48a1e323-e366-4401-93a3-eb326790a4db\r\n",
     ),
     "ollama": Format(
         _dump(_ollama(REPLY, 0, _ollama_end(41))), ollama_lines, front=1, content_type="application/x-ndjson"

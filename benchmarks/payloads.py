@@ -207,17 +207,17 @@ _HEAD = (
 )
 
 
-def complete(body: bytes) -> bytes:
-    """A complete response with its Content-Length."""
-    return _HEAD + b"content-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+def complete(body: bytes, headers: bytes = b"") -> bytes:
+    """A complete response with its Content-Length, and with these headers as well."""
+    return _HEAD + headers + b"content-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body) + body
 
 
 STREAM_END = b"0\r\n\r\n"
 
 
-def stream_head(content_type: str) -> bytes:
-    """Status line and headers of a stream, whose body comes in HTTP chunks."""
-    return _HEAD + b"content-type: %b\r\ntransfer-encoding: chunked\r\n\r\n" % content_type.encode()
+def stream_head(content_type: str, headers: bytes = b"") -> bytes:
+    """Status line and headers of a stream, whose body comes in HTTP chunks; `headers` are further ones."""
+    return _HEAD + headers + b"content-type: %b\r\ntransfer-encoding: chunked\r\n\r\n" % content_type.encode()
 
 
 def http_chunk(data: bytes) -> bytes:

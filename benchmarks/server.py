@@ -92,7 +92,7 @@ def responder(behaviour: str, name: str) -> Responder:
     first, second, *_ = [*map(int, numbers), 0, 0]
     wire = FORMATS[name]
     if kind == "plain":
-        return Prepared(payloads.complete(wire.reply), first / 1000)
+        return Prepared(wire.response, first / 1000)
     events, head = wire.events(first), wire.stream_head
     # Events before the first word are sent with it, those after the last word with that.
     front = wire.front

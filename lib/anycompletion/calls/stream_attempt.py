@@ -96,7 +96,10 @@ class Attempt(abc.ABC):
     def _add_times(self, chunks: Chunks) -> None:
         """Gives chunks without a time that of the last one before them."""
         for chunk in chunks:
-            chunk.created = self._created = chunk.created or self._created
+            if chunk.created:
+                self._created = chunk.created
+            else:
+                chunk.created = self._created
 
     def _record_end(self) -> None:
         """Records that everything was read."""

@@ -28,8 +28,13 @@ _PRELUDE = struct.Struct(">III")
 """Length of the message, length of its headers, checksum of these two."""
 _CHECKSUM = struct.Struct(">I")
 _LENGTH = struct.Struct(">H")
-_LEAST = _PRELUDE.size + _CHECKSUM.size
-_CHECKED = _PRELUDE.size - _CHECKSUM.size
+_read_prelude = _PRELUDE.unpack_from
+_read_checksum = _CHECKSUM.unpack_from
+_START = _PRELUDE.size
+_END = _CHECKSUM.size
+_CHECKED = _START - _END
+"""Bytes of a prelude without its checksum."""
+_LEAST = _START + _END
 
 _CACHED_HEADERS = 512
 """Bytes of the largest headers that are kept: nearly all messages have the same few."""
@@ -92,25 +97,27 @@ class AwsEventStreamParser:
         Raises:
             APIResponseError: a checksum or a length is wrong, or headers cannot be read.
         """
-        at, size = 0, len(data)
-        self._needed = _PRELUDE.size
-        while size - at >= _PRELUDE.size:
-            length, headers_length, checksum = _PRELUDE.unpack_from(data, at)
-            if crc32(data[at : at + _CHECKED]) != checksum:
+        at, last = 0, len(data) - _START
+        self._needed = _START
+        while at <= last:
+            length, headers_length, checksum = _read_prelude(data, at)
+            checked = at + _CHECKED
+            if crc32(data[at:checked]) != checksum:
                 raise _no_message(data[at : at + BODY_LIMIT])
             if headers_length > MAX_HEADERS or not _LEAST <= length - headers_length <= _LEAST + MAX_PAYLOAD:
                 raise _wrong_length(length, headers_length)
-            if size - at < length:
+            end = at + length
+            if end > len(data):
                 self._needed = length
                 break
-            start, end = at + _PRELUDE.size, at + length
+            start, stop = at + _START, end - _END
             payload = start + headers_length
             # The checksum of a prelude and what follows is computed from that of the prelude.
-            if crc32(data[at + _CHECKED : end - _CHECKSUM.size], checksum) != _CHECKSUM.unpack_from(data, end - 4)[0]:
+            if crc32(data[checked:stop], checksum) != _read_checksum(data, stop)[0]:
                 raise APIResponseError("the stream is damaged: a message has a wrong checksum")
             headers = data[start:payload]
             kind, name, values = _cached_kind(headers) if headers_length <= _CACHED_HEADERS else _kind(headers)
-            events.append(AwsEvent(data[payload : end - _CHECKSUM.size], name, kind, values))
+            events.append(AwsEvent(data[payload:stop], name, kind, values))
             at = end
         return at
 

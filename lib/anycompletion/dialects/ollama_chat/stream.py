@@ -93,7 +93,7 @@ class OllamaStreamDecoder:
         text, thought = piece.message.content, piece.message.thinking
         if not text and not thought:
             return ()
-        delta = Delta(self._role, text or None, reasoning_content=thought or None)
+        delta = Delta(self._role, text or None, reasoning_content=thought) if thought else Delta(self._role, text)
         self._role = None
         return (ChatCompletionChunk(self._id, [ChunkChoice(0, delta)], self._created, self._model, native=data),)
 
