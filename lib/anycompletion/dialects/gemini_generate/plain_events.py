@@ -52,4 +52,5 @@ def plain_event(data: bytes) -> GeminiPlainEvent | None:
         event = _decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return None if event.candidates[0].index else event
+    candidate = event.candidates[0]
+    return None if candidate.index or not candidate.content.parts[0].text else event

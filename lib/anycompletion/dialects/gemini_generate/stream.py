@@ -170,8 +170,6 @@ class GeminiStreamDecoder:
         if known is None or event is None:
             return None
         text = event.candidates[0].content.parts[0].text
-        if not text:
-            return None
         if event.has_counts:
             self._unread_usage = data
         if event.create_time is not None:
