@@ -18,7 +18,7 @@ lowered when code is removed.
 Imports and `__all__` do not count: a module that is split has more of them, and no more code.
 """
 
-MAX_DIALECT_LINES = 1_850
+MAX_DIALECT_LINES = 1_900
 """The same for the folder of one dialect."""
 
 MAX_MODULE_LINES = 400
