@@ -26,6 +26,12 @@ class _PlainCounts(msgspec.Struct, gc=False, rename="camel"):
     """Usage, of which only is read whether it has counts."""
 
     total_token_count: int | None = None
+    prompt_token_count: int | None = None
+    candidates_token_count: int | None = None
+    thoughts_token_count: int | None = None
+
+
+_NO_COUNTS = _PlainCounts()
 
 
 class GeminiPlainEvent(msgspec.Struct, forbid_unknown_fields=True, gc=False, rename="camel"):
@@ -40,7 +46,7 @@ class GeminiPlainEvent(msgspec.Struct, forbid_unknown_fields=True, gc=False, ren
     @property
     def has_counts(self) -> bool:
         """Whether the event has token counts."""
-        return self.usage_metadata is not None and self.usage_metadata.total_token_count is not None
+        return self.usage_metadata is not None and self.usage_metadata != _NO_COUNTS
 
 
 _decode = msgspec.json.Decoder(GeminiPlainEvent).decode

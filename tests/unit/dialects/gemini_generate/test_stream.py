@@ -422,6 +422,14 @@ def test_the_last_counts_are_the_usage() -> None:
     assert reply.service_tier == "standard"
 
 
+def test_counts_without_their_total_are_the_usage() -> None:
+    """The counts of a server that sends no total would be lost."""
+    for name in ("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount"):
+        reply = streamed(event({"text": "a"}), {**event({"text": "b"}), "usageMetadata": {name: 3}}, STOP)
+        assert reply.usage is not None
+        assert reply.usage.total_tokens == 3
+
+
 def test_logprobs_of_pieces_add_up() -> None:
     """Log probabilities of a stream would be lost."""
     results = [{"logprobsResult": {"chosenCandidates": [{"token": token, "logProbability": -1}]}} for token in "ab"]
