@@ -66,6 +66,12 @@ _REPLY_ONLY = frozenset({"extra_content", "images", "index", "provider_specific_
 """Fields of messages, tool calls and functions that only the provider which wrote them understands."""
 
 
+def warn_of_native_fields(fields: Mapping[str, object] | None, own: str, path: str, report: EncodingReport) -> None:
+    """Warns of `provider_specific_fields` besides a format's own, which another provider wrote."""
+    if any(value is not None for name, value in (fields or {}).items() if name != own):
+        report.warn(f"{path}.provider_specific_fields left out: only the provider that wrote it understands it")
+
+
 def sendable_fields(fields: JsonObject, path: str, report: EncodingReport) -> JsonObject:
     """The fields beyond OpenAI's that are sent with a message or a call: no nulls, and none of another provider's.
 
@@ -138,15 +144,15 @@ def quoted(text: str, safe: str = "") -> str:
     return quote(text, safe=safe)
 
 
-def path_segment(model: str) -> str:
-    """A model's name as one segment of a path; ``@`` and ``:``, which separate versions, are not encoded.
+def path_segment(model: str, safe: str = "@:") -> str:
+    """A model's name as one segment of a path; ``@`` and ``:``, which separate versions, are not encoded by default.
 
     Raises:
         InvalidRequestError: as a segment, the name would change the path.
     """
     if model in (".", ".."):
         raise InvalidRequestError("model: '.' and '..' are no names of models in a URL", param="model")
-    return quoted(model, "@:")
+    return quoted(model, safe)
 
 
 # --- replies ----------------------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from ...records import (
 )
 from ..base import EncodingReport
 from ..edited_replies import is_edited
-from ..shared import arguments_object, without_nulls
+from ..shared import arguments_object, warn_of_native_fields, without_nulls
 from .anthropic_call_ids import anthropic_call_ids
 from .content_blocks import content_blocks, is_blank, text_block, warn_of_blank
 from .reply_blocks import read_blocks
@@ -139,6 +139,7 @@ class _AnthropicMessageEncoder:
 
     def _add_assistant(self, message: AssistantTurn, index: int) -> None:
         path = f"messages[{index}]"
+        warn_of_native_fields(message.provider_specific_fields, NATIVE_CONTENT, path, self._report)
         native: object = (message.provider_specific_fields or {}).get(NATIVE_CONTENT)
         blocks = None
         if native:

@@ -25,7 +25,7 @@ from ...records import (
 )
 from ..base import EncodingReport
 from ..edited_replies import is_edited
-from ..shared import without_nulls
+from ..shared import warn_of_native_fields, without_nulls
 from .bedrock_models import BedrockModelFamily
 from .converse_blocks import message_of_native, read_blocks
 from .converse_call_ids import converse_call_ids
@@ -111,6 +111,7 @@ class BedrockMessages:
 
     def _add_assistant(self, message: AssistantTurn, index: int) -> None:
         path = f"messages[{index}]"
+        warn_of_native_fields(message.provider_specific_fields, NATIVE_CONTENT, path, self._report)
         blocks = self._native_blocks(message, path)
         if blocks is None:
             blocks = assistant_blocks(message, index, self._family, self._report, self._parts)

@@ -63,6 +63,9 @@ _MEDIA: Mapping[Place, tuple[str, ...]] = {
 }
 """Where a part stands → the media that it may be."""
 
+_NO_POINT_BEHIND = frozenset({"document", "video", "reasoningContent"})
+"""Kinds of blocks behind which Bedrock refuses a cache point."""
+
 _NAME = r"(?=.{1,200}\Z)[A-Za-z0-9_\-()\[\]]+( [A-Za-z0-9_\-()\[\]]+)*"
 """Names of documents that Bedrock accepts."""
 
@@ -80,8 +83,16 @@ class BedrockParts:
         """The blocks of a message's content; `path` is the message's."""
         if isinstance(content, str):
             return self.text(content, f"{path}.content")
-        found = (self._blocks_of(part, f"{path}.content[{i}]", place) for i, part in enumerate(content))
-        return [block for blocks in found for block in blocks]
+        found: list[JsonObject] = []
+        for i, part in enumerate(content):
+            where = f"{path}.content[{i}]"
+            blocks, caching = self._blocks_of(part, where, place)
+            found += blocks
+            if caching is not None and place == "tool":
+                found.append(cache_point(caching, f"{where}.cache_control"))  # the caller puts it behind the result
+            elif caching is not None:
+                found = self.with_cache_point(found, caching, where)
+        return found
 
     def text(self, text: str, path: str) -> list[JsonObject]:
         """A text block; none for a blank text, which Bedrock refuses."""
@@ -92,19 +103,26 @@ class BedrockParts:
         return []
 
     def with_cache_point(self, blocks: list[JsonObject], caching: object, path: str) -> list[JsonObject]:
-        """The blocks with a cache point behind them: before the last one, where that is a document or a video."""
+        """The blocks of a message with a cache point behind the last one after which Bedrock takes it."""
         point = cache_point(caching, f"{path}.cache_control")
-        if not blocks or not ("document" in blocks[-1] or "video" in blocks[-1]):
-            return [*blocks, point] if blocks else blocks
-        self._report.warn(f"{path}.cache_control: the cache ends before the file, behind which Bedrock refuses its end")
-        return [*blocks[:-1], point, blocks[-1]]
+        end = len(blocks)
+        while end and not _NO_POINT_BEHIND.isdisjoint(blocks[end - 1]):
+            end -= 1
+        if not end:
+            self._report.warn(f"{path}.cache_control left out: Bedrock takes its place behind no block here")
+            return blocks
+        if end < len(blocks):
+            what = "the file or the reasoning, behind which Bedrock refuses its end"
+            self._report.warn(f"{path}.cache_control: the cache ends before {what}")
+        return blocks if "cachePoint" in blocks[end - 1] else [*blocks[:end], point, *blocks[end:]]
 
     # --- parts ---
 
-    def _blocks_of(self, part: Part, path: str, place: Place) -> list[JsonObject]:
+    def _blocks_of(self, part: Part, path: str, place: Place) -> tuple[list[JsonObject], object]:
+        """The blocks of a part, and its `cache_control`."""
         extra = without_nulls(part.extra)
         if isinstance(part, CustomPart):
-            return self._native(part)
+            return _native(part)
         caching = extra.pop("cache_control", None)
         match part:
             case TextPart():
@@ -124,21 +142,12 @@ class BedrockParts:
                 assert_never(part)
         for name in extra:
             self._report.unsupported(f"{path}.{name}", "Bedrock's blocks have no such field")
-        return blocks if caching is None else self.with_cache_point(blocks, caching, path)
-
-    def _native(self, part: CustomPart) -> list[JsonObject]:
-        """A part of another type: Bedrock's own is ``{"type": "video", "video": {...}}``, others are sent unchanged."""
-        kind, value = part.type, json.to_wire(part)
-        if kind == "guarded_text" and isinstance(value.get("text"), str):  # LiteLLM's name
-            guarded = {name: value[name] for name in ("text", "qualifiers") if name in value}
-            return [{"guardContent": {"text": guarded}}]
-        block: JsonObject = {kind: value[kind]} if kind in value else value
-        return [block]
+        return blocks, caching
 
     def _media(self, kind: str, value: JsonObject, path: str, place: Place) -> list[JsonObject]:
         if kind in _MEDIA[place]:
             return [{kind: value}]
-        self._report.unsupported(path, f"Bedrock takes no {kind} in a {place} message")
+        self._report.unsupported(path, f"Bedrock takes no {kind} in messages of the {place}")
         return []
 
     def _image(self, part: ImagePart, path: str, place: Place) -> list[JsonObject]:
@@ -210,6 +219,17 @@ class BedrockParts:
             self._report.unsupported(path, f"Bedrock takes no files of this type ({form or 'unknown'})")
             return None
         return (*kind, source)
+
+
+def _native(part: CustomPart) -> tuple[list[JsonObject], object]:
+    """A part of another type: Bedrock's own is ``{"type": "video", "video": {...}}``, others are sent unchanged."""
+    kind, value = part.type, json.to_wire(part)
+    if kind == "guarded_text" and isinstance(value.get("text"), str):  # LiteLLM's name
+        guarded = {name: value[name] for name in ("text", "qualifiers") if name in value}
+        return [{"guardContent": {"text": guarded}}], value.get("cache_control")
+    if kind in value:
+        return [{kind: value[kind]}], value.get("cache_control")
+    return [value], None
 
 
 def cache_point(caching: object, path: str) -> JsonObject:

@@ -61,7 +61,7 @@ def _reasoning(
 def _signed(block: Mapping[str, Any]) -> JsonObject | None:
     """A thinking block in Bedrock's form; None for one without a signature."""
     if block.get("type") == "redacted_thinking":
-        return {"reasoningContent": {"redactedContent": block.get("data")}}
+        return {"reasoningContent": {"redactedContent": block["data"]}} if block.get("data") else None
     if block.get("signature"):
         text = {"text": block.get("thinking") or "", "signature": block["signature"]}
         return {"reasoningContent": {"reasoningText": text}}

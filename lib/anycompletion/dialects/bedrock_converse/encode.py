@@ -15,7 +15,7 @@ from ...http import HttpRequest
 from ...records import ChatRequest, JsonObject
 from ..base import EncodingReport, FetchedValues, Target
 from ..claude_thinking import thinking_budget
-from ..shared import messages_of, quoted, refuse_stream_options, token_limit
+from ..shared import messages_of, path_segment, refuse_stream_options, token_limit
 from .bedrock_models import model_family
 from .converse_messages import BedrockMessages
 from .converse_reasoning import is_thinking, reasoning_fields
@@ -63,7 +63,7 @@ def encode(request: ChatRequest, target: Target, fetched: FetchedValues) -> Http
     _check_tools(body, conversation, target.model)
     _check_budget(body, request)
     operation = "converse-stream" if target.stream else "converse"
-    path = target.path or f"{PATH}/{quoted(target.model)}/{operation}"
+    path = target.path or f"{PATH}/{path_segment(target.model, safe='')}/{operation}"
     return HttpRequest(target.base_url + path, body, headers=_STREAM if target.stream else {}, warnings=report.warnings)
 
 

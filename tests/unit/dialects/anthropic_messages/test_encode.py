@@ -756,6 +756,14 @@ def test_an_edited_reply_is_sent_as_it_was_edited(name: str):
     ]
 
 
+def test_fields_of_another_provider_are_left_out_with_a_warning():
+    """The caller would not know that a provider's own content is missing after a fallback to another one."""
+    message = {"role": "assistant", "content": "So.", "provider_specific_fields": {"bedrock_content": []}}
+    assert send([USER, message, USER], max_tokens=1).warnings == [
+        "messages[1].provider_specific_fields left out: only the provider that wrote it understands it"
+    ]
+
+
 def test_a_refusal_is_sent_back_as_text():
     """An earlier refusal would be dropped, and the conversation would lack a turn."""
     assert turns(USER, {"role": "assistant", "content": None, "refusal": "No."})[1] == {

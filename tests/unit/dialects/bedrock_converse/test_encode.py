@@ -386,6 +386,54 @@ def test_a_cache_point_stands_before_a_document() -> None:
     assert len(sent.warnings) == 1
 
 
+def pdf(name: str, **members: Any) -> dict[str, Any]:
+    return {**file(file_data=PDF, filename=f"{name}.pdf"), **members}
+
+
+CACHED: dict[str, tuple[list[Any], list[str], int]] = {
+    "the second of two documents": (
+        [text("a"), pdf("a"), pdf("b", cache_control=CACHE)],
+        ["text", "cachePoint", "document", "document"],
+        1,
+    ),
+    "a document at the beginning": ([pdf("a", cache_control=CACHE), text("a")], ["document", "text"], 1),
+    "a blank text": ([text("a"), text(" ", cache_control=CACHE)], ["text", "cachePoint"], 1),
+    "a blank text alone": ([text(" ", cache_control=CACHE), text("a")], ["text"], 2),
+    "a guarded text": (
+        [{"type": "guarded_text", "text": "a", "cache_control": CACHE}],
+        ["guardContent", "cachePoint"],
+        0,
+    ),
+    "a block of its own": (
+        [{"type": "searchResult", "searchResult": {}, "cache_control": CACHE}],
+        ["searchResult", "cachePoint"],
+        0,
+    ),
+    "text": ([text("a", cache_control=CACHE), pdf("a")], ["text", "cachePoint", "document"], 0),
+}
+
+
+@pytest.mark.parametrize("name", CACHED)
+def test_a_cache_point_stands_where_bedrock_takes_it(name: str) -> None:
+    """Bedrock would refuse the request, or the cache would be lost without a word."""
+    parts, kinds, warnings = CACHED[name]
+    sent = send([{"role": "user", "content": parts}])
+    assert isinstance(sent.body, dict)
+    assert [kind for block in sent.body["messages"][0]["content"] for kind in block] == kinds
+    assert len(sent.warnings) == warnings
+
+
+def test_a_cache_point_of_a_reply_stands_behind_its_blocks() -> None:
+    """A breakpoint on a reply with blocks of its own would be lost, or stand behind reasoning, where it is refused."""
+    message = {"content": " So.", "provider_specific_fields": NATIVE, "cache_control": CACHE}
+    assert turn(message) == [REASONING, {"text": "So."}, POINT]
+    thinking = {"role": "assistant", "content": None, "thinking_blocks": [THOUGHT], "cache_control": CACHE}
+    sent = send([USER, thinking, USER])
+    assert isinstance(sent.body, dict)
+    assert sent.body["messages"][1]["content"] == [REASONING]
+    assert sent.warnings == ["messages[1].cache_control left out: Bedrock takes its place behind no block here"]
+
+
 OWN_PARTS = {
     "a guarded text": (
         {"type": "guarded_text", "text": "a", "qualifiers": ["query"]},
@@ -525,6 +573,29 @@ def test_no_other_provider_gets_the_blocks(dialect: str) -> None:
     sent = dumps(encoded.body).decode()
     assert "sig==" not in sent
     assert "reasoningContent" not in sent
+
+
+def test_fields_of_another_provider_are_left_out_with_a_warning() -> None:
+    """The caller would not know that a provider's own content is missing after a fallback to another one."""
+    message = {"role": "assistant", "content": "So.", "provider_specific_fields": {"anthropic_content": []}}
+    sent = send([USER, message, USER])
+    assert sent.warnings == [
+        "messages[1].provider_specific_fields left out: only the provider that wrote it understands it"
+    ]
+
+
+def test_redacted_thinking_without_data_is_left_out() -> None:
+    """Bedrock would refuse a null in the place of the data."""
+    sent = send([USER, {"role": "assistant", "content": "a", "thinking_blocks": [{"type": "redacted_thinking"}]}, USER])
+    assert isinstance(sent.body, dict)
+    assert sent.body["messages"][1]["content"] == [{"text": "a"}]
+    assert len(sent.warnings) == 1
+
+
+@pytest.mark.parametrize("model", [".", ".."])
+def test_a_model_that_would_change_the_path_is_refused(model: str) -> None:
+    """The request would go to another path of AWS."""
+    assert refusal([USER], model=model) == "model"
 
 
 def test_blocks_that_are_none_are_refused() -> None:

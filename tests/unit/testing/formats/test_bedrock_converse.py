@@ -288,6 +288,22 @@ INVALID: dict[str, Any] = {
     "an image of the assistant": {
         "messages": [*KNOCK, {"role": "assistant", "content": [{"image": {"format": "png", "source": {"bytes": "A"}}}]}]
     },
+    "a cache point at the beginning": turn({"cachePoint": {"type": "default"}}, {"text": "a"}),
+    "a cache point behind a document": turn({"document": NAMED}, {"cachePoint": {"type": "default"}}, {"text": "a"}),
+    "a cache point behind reasoning": {
+        "messages": [
+            *KNOCK,
+            {
+                "role": "assistant",
+                "content": [
+                    {"reasoningContent": {"redactedContent": "cmVk"}},
+                    {"cachePoint": {"type": "default"}},
+                    {"text": "a"},
+                ],
+            },
+            *KNOCK,
+        ]
+    },
     "a name with a dot": turn({"text": "a"}, {"document": {**NAMED, "name": "a.pdf"}}),
     "two documents of one name": turn({"text": "a"}, {"document": NAMED}, {"document": NAMED}),
     "no tools": {"messages": ANSWERED},

@@ -36,6 +36,8 @@ _BLOCKS = frozenset(
         *("reasoningContent", "citationsContent", "searchResult"),
     }
 )
+_NO_POINT_BEHIND = frozenset({"document", "video", "reasoningContent"})
+"""Kinds of blocks that no cache ends with."""
 _TIERS = ("default", "flex", "priority", "reserved")
 _IMAGES = ("png", "jpeg", "gif", "webp")
 _SIGNATURE = (
@@ -228,6 +230,17 @@ def _reasoning(at: str, content: Mapping[str, Any]) -> ErrorSpec | None:
     return None
 
 
+def _cache_points(request: SimulatedRequest) -> ErrorSpec | None:
+    """Checks that each cache point stands behind a block that may end a cache."""
+    for index, turn in enumerate(map(as_dict, request.body["messages"])):
+        before: dict[str, Any] = {}
+        for at, block in enumerate(map(as_dict, turn["content"])):
+            if "cachePoint" in block and (not before or not _NO_POINT_BEHIND.isdisjoint(before)):
+                return _invalid(f"The cachePoint at messages.{index}.content.{at} must follow other content.")
+            before = block
+    return None
+
+
 def _names(request: SimulatedRequest) -> ErrorSpec | None:
     """Checks that no two documents have one name."""
     names = [as_dict(block["document"]).get("name") for _, _, block in _all_blocks(request) if "document" in block]
@@ -262,6 +275,7 @@ _CHECKS: tuple[Callable[[SimulatedRequest], ErrorSpec | None], ...] = (
     _members,
     _values,
     _messages,
+    _cache_points,
     _names,
     _tools,
     _order,
