@@ -147,6 +147,7 @@ class _AnthropicMessageEncoder:
             own = _native_blocks(native, place)
             if not is_edited(message, _message_of_native(own), place, self._report):
                 blocks = [block for block in own if not is_blank_block(block)]
+                self._add_cache_control(blocks, message.extra, path)
         if blocks is None:
             blocks = assistant_blocks(message, index, self._report)
         for block in blocks:
@@ -158,6 +159,16 @@ class _AnthropicMessageEncoder:
             return
         is_text = len(blocks) == 1 and blocks[0].keys() == {"type", "text"} and isinstance(message.content, str)
         self._append("assistant", blocks[0]["text"] if is_text else blocks)
+
+    def _add_cache_control(self, blocks: list[JsonObject], extra: JsonObject, path: str) -> None:
+        """Adds a message's `cache_control` to the last of its native blocks, unless that is thinking."""
+        caching = extra.get("cache_control")
+        if caching is None:
+            return
+        if blocks and blocks[-1].get("type") not in ("thinking", "redacted_thinking"):
+            blocks[-1] = {**blocks[-1], "cache_control": caching}
+        else:
+            self._report.warn(f"{path}.cache_control left out: Anthropic takes none on thinking")
 
     def _set_id(self, block: JsonObject, path: str) -> None:
         given = str(block.get("id") or "")

@@ -756,6 +756,18 @@ def test_an_edited_reply_is_sent_as_it_was_edited(name: str):
     ]
 
 
+def test_the_cache_control_of_a_reply_is_on_its_last_native_block():
+    """A breakpoint on a reply with native blocks would be lost without a word."""
+    caching = {"cache_control": {"type": "ephemeral"}}
+    message = {**SPOKEN, "provider_specific_fields": {"anthropic_content": SPOKEN_BLOCKS}, **caching}
+    assert turns(USER, message)[1]["content"] == [*SPOKEN_BLOCKS[:-1], SPOKEN_BLOCKS[-1] | caching]
+    thinking = {"role": "assistant", "provider_specific_fields": {"anthropic_content": SPOKEN_BLOCKS[:1]}, **caching}
+    sent = send([USER, thinking, USER], max_tokens=1)
+    assert isinstance(sent.body, dict)
+    assert sent.body["messages"][1]["content"] == SPOKEN_BLOCKS[:1]
+    assert sent.warnings == ["messages[1].cache_control left out: Anthropic takes none on thinking"]
+
+
 def test_fields_of_another_provider_are_left_out_with_a_warning():
     """The caller would not know that a provider's own content is missing after a fallback to another one."""
     message = {"role": "assistant", "content": "So.", "provider_specific_fields": {"bedrock_content": []}}
