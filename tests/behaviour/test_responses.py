@@ -9,7 +9,16 @@ from typing import Any
 import anyio
 import pytest
 
-from anycompletion import APIResponseError, AsyncCompletion, BadRequestError, ChatCompletion, NotFoundError
+from anycompletion import (
+    APIError,
+    APIResponseError,
+    APITimeoutError,
+    AsyncCompletion,
+    BadRequestError,
+    ChatCompletion,
+    InternalServerError,
+    NotFoundError,
+)
 from anycompletion.dialects.openai_responses import responses_urls
 from anycompletion.testing import SimulatorServer
 from support.raw_server import REQUEST, RawServer, answer
@@ -83,6 +92,7 @@ async def test_an_error_of_the_chat_api_names_the_other_endpoint(stream: bool) -
             with pytest.raises(BadRequestError) as caught:
                 await client.create("openai/gpt-5.4", "Hi.", stream=stream)
     assert caught.value.message == f"{TOOLS_WHILE_REASONING} (openai/responses/gpt-5.4 asks that endpoint)"
+    assert caught.value.args == (caught.value.message,)
 
 
 async def test_an_error_of_the_other_endpoint_has_no_hint() -> None:
@@ -179,14 +189,54 @@ async def test_a_response_that_another_program_cancelled() -> None:
                 await ask(client, **BACKGROUND)
 
 
-@pytest.mark.usefixtures("polling_without_delay")
-async def test_a_response_that_the_server_lost() -> None:
-    """A response that no poll finds would be polled forever."""
-    queued = {"id": "resp_1", "object": "response", "status": "queued", "background": True, "output": []}
-    lost = {"error": {"message": "Response with id 'resp_1' not found.", "type": "invalid_request_error"}}
-    script = (REQUEST, answer(json.dumps(queued).encode()), REQUEST, answer(json.dumps(lost).encode(), 404))
+QUEUED = {"id": "resp_1", "object": "response", "status": "queued", "background": True, "output": []}
+LOST = {"error": {"message": "Response with id 'resp_1' not found.", "type": "invalid_request_error"}}
+
+
+@asynccontextmanager
+async def scripted(*bodies: bytes, **options: Any) -> AsyncIterator[tuple[RawServer, AsyncCompletion]]:
+    """A server that answers one request after the other, and its client."""
+    script = [step for body in bodies for step in (REQUEST, body)]
     async with RawServer(script) as server:
-        client = AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "key"}, max_retries=0)
+        client = AsyncCompletion(base_urls={"openai": server.url}, api_keys={"openai": "key"}, max_retries=0, **options)
         async with client:
-            with pytest.raises(NotFoundError, match="not found"):
+            yield server, client
+
+
+@pytest.mark.usefixtures("polling_without_delay")
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("poll", "kind"),
+    [
+        (answer(json.dumps(LOST).encode(), 404), NotFoundError),
+        (answer(b"{}"), APIResponseError),
+        (answer(json.dumps(LOST).encode(), 500), InternalServerError),
+    ],
+)
+async def test_a_response_that_no_poll_finds_is_cancelled(poll: bytes, kind: type[APIError], stream: bool) -> None:
+    """It would be polled forever, be asked for twice, or go on and be billed although the call has failed."""
+    queued = answer(json.dumps(QUEUED).encode())
+    async with scripted(queued, poll, queued) as (server, client):
+        with pytest.raises(kind):
+            if stream:
+                async with client.stream(MODEL, "Hi.", **BACKGROUND) as pieces:
+                    await pieces.get_final_completion()
+            else:
                 await ask(client, **BACKGROUND)
+        await _until(lambda: len(server.requests) == 3)
+        lines = [request.line.rpartition(" ")[0] for request in server.requests]
+        assert lines == ["POST /responses", "GET /responses/resp_1", "POST /responses/resp_1/cancel"]
+
+
+@pytest.mark.parametrize("delay", [0.05, 30.0])
+async def test_the_total_timeout_ends_polling(delay: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A response that never ends would be polled forever, and its waits would be longer than the call may take."""
+    monkeypatch.setattr(responses_urls, "_SHORTEST_DELAY", delay)
+    queued = answer(json.dumps(QUEUED).encode())
+    async with scripted(*[queued] * 100) as (server, client):
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(APITimeoutError, match=r"the total timeout of 0\.3 s ran out") as caught:
+            await ask(client, timeout=0.3, **BACKGROUND)
+        assert asyncio.get_running_loop().time() - began < 2
+        assert (caught.value.phase, caught.value.maybe_billed) == ("total", True)
+        await _until(lambda: "/cancel" in server.requests[-1].line)

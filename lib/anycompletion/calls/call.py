@@ -71,7 +71,7 @@ class Call(CallContext):
             timeout.connect,
             timeout.first_chunk if self.plan.target.stream else None,
             timeout.idle,
-            None if timeout.total is None else self.started + timeout.total,
+            self.deadline,
         )
 
     # --- the request ---
@@ -212,9 +212,10 @@ class Call(CallContext):
             )
         body = without_event_framing(await response.read_some(MAX_ERROR_BODY))
         error = self.plan.dialect.error(HttpResponse(response.status, response.headers, body))
-        for phrase, name in self.plan.other_names.items():
+        for phrase, name in self.plan.model_by_error_phrase.items():
             if phrase in error.message:
                 error.message = f"{error.message} ({name} asks that endpoint)"
+                error.args = (error.message,)
                 break
         error.maybe_billed = error.maybe_billed or response.status in _GATEWAY_TIMEOUTS
         hint = wait_hint(response.headers, body, now=time.time())
@@ -286,7 +287,7 @@ class Call(CallContext):
     async def _next_result_or_cancel(self, continuation: Continuation) -> ChatCompletion | Continuation:
         try:
             return await self.next_result(continuation)
-        except (asyncio.CancelledError, APITimeoutError):
+        except BaseException:  # any error or cancellation: nothing waits for the work any more
             self.cancel_upstream_soon(continuation.cancel)
             raise
 
@@ -328,8 +329,18 @@ class Call(CallContext):
             raise self.with_details(error) from None
 
     async def next_response(self, continuation: Continuation) -> HttpResponse:
-        """The response to a continuation. Only this request is retried: a second creating one would be billed too."""
-        await self.plan.transport.pause(continuation.after)
+        """The response to a continuation. Only this request is retried: a second creating one would be billed too.
+
+        Raises:
+            APIError: the total timeout ran out, the network failed, or the provider's error.
+        """
+        left = self.time_left()
+        await self.plan.transport.pause(continuation.after if left is None else max(0.0, min(continuation.after, left)))
+        left = self.time_left()
+        if left is not None and left <= 0:
+            raise self.with_details(
+                APITimeoutError("the total timeout ran out at an unfinished reply", phase="total", maybe_billed=True)
+            )
         return await self.fetch(continuation.request)
 
     async def fetch(self, request: HttpRequest) -> HttpResponse:

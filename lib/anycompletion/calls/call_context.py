@@ -46,6 +46,7 @@ class CallContext:
         "signature",
         "signed_offset",
         "started",
+        "total_started",
     )
 
     def __init__(self, plan: CallPlan, request: ChatRequest, info: ReplyInfo, started: float = 0.0) -> None:
@@ -55,6 +56,8 @@ class CallContext:
         self.started = started
         """When the logical call began, on the loop's clock; 0.0 before that. Later by the time that a batch's item has
         waited for the client's own limits."""
+        self.total_started: float | None = None
+        """When the total timeout began, where that is not the begin of the call."""
         self.on_load_refusal: Callable[[], None] | None = None
         """Called after each attempt that the provider refused because it gets too many requests; batches set it."""
         self.idempotency_key = ""
@@ -97,10 +100,16 @@ class CallContext:
         if self.plan.provider_state.provider.idempotency_header:
             self.idempotency_key = str(uuid.uuid4())
 
+    @property
+    def deadline(self) -> float | None:
+        """When the total timeout runs out, on the loop's clock; None if there is none."""
+        total, began = self.plan.timeout.total, self.total_started
+        return None if total is None else (self.started if began is None else began) + total
+
     def time_left(self) -> float | None:
         """Seconds until the total timeout; None if there is none."""
-        total = self.plan.timeout.total
-        return None if total is None else self.started + total - asyncio.get_running_loop().time()
+        deadline = self.deadline
+        return None if deadline is None else deadline - asyncio.get_running_loop().time()
 
     def elapsed(self) -> float:
         """Seconds since the logical call began."""

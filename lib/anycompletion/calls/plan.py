@@ -44,7 +44,7 @@ class CallPlan:
         *,
         dialect: Dialect,
         param_support: ParamTable | None = None,
-        other_names: Mapping[str, str],
+        model_by_error_phrase: Mapping[str, str],
         key: KeySource,
         headers: Mapping[str, str],
         timeout: Timeout,
@@ -64,7 +64,7 @@ class CallPlan:
         self.target = target
         self.dialect = dialect
         """The wire format: the provider's own, or that of the variant that the model asks for."""
-        self.other_names = other_names
+        self.model_by_error_phrase = model_by_error_phrase
         """Phrase of the provider's errors → the model's name in a format that has what this one refuses."""
         self.requires_call_ids = target.quirks.requires_call_ids
         self.param_support = state.param_support(target.model) if param_support is None else param_support

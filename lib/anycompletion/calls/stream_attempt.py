@@ -6,6 +6,7 @@ The content type is only the first guess.
 from __future__ import annotations
 
 import abc
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -279,6 +280,8 @@ class StreamAttempt(Attempt):
     async def _read_end(self, result: ChatCompletion | Continuation) -> Chunks:
         """The end of the stream, which another response has; the text was delivered already."""
         call = self._call
+        if self.delivered and not call.plan.timeout.total_is_explicit:
+            call.total_started = asyncio.get_running_loop().time()  # the default total ended with the first chunk
         while isinstance(result, Continuation):
             try:
                 response = await call.next_response(result)
@@ -392,7 +395,7 @@ class WholeAttempt(Attempt):
 
     async def _poll(self, result: ChatCompletion | Continuation) -> Chunks:
         while isinstance(result, Continuation):
-            self.cancel_request = result.cancel
+            self.cancel_request, self.may_restart = result.cancel, False
             result = await self._call.next_result(result)
         self.ended = True
         return (as_chunk(result),)

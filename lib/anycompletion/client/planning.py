@@ -91,7 +91,7 @@ def plan_call(
         client_state.endpoint_state(provider_state, base_url, key),
         dialect=provider_state.dialect if variant is None else DIALECTS[variant.dialect],
         param_support=None if variant is None else _param_support(variant),
-        other_names={} if variant is not None else _other_names(provider, model),
+        model_by_error_phrase={} if variant is not None else _model_by_error_phrase(provider, model),
         key=key,
         timeout=options["timeout"],
         max_retries=options["max_retries"],
@@ -112,7 +112,7 @@ def _param_support(variant: ProviderVariant) -> ParamTable:
     return {name: support for name, support in variant.table.items() if support != NATIVE}
 
 
-def _other_names(provider: Provider, model: str) -> Mapping[str, str]:
+def _model_by_error_phrase(provider: Provider, model: str) -> Mapping[str, str]:
     """Phrase of the provider's errors → the name by which the model is asked in the format that the error asks for."""
     return {
         phrase: f"{provider.name}/{name}/{model}"
